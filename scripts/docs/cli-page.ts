@@ -1,0 +1,123 @@
+import { Writable } from 'node:stream';
+import type { Command } from 'commander';
+import { buildProgram, runCli } from '../../src/cli/cli.ts';
+import type { Context } from '../../src/cli/context.ts';
+import { systemClock } from '../../src/core/clock.ts';
+
+/** `docs/reference/cli.md`: what the program itself says with `--help`, and what no help text can hold. */
+export async function cliPage(): Promise<string> {
+  const sections: string[] = [];
+  for (const path of commandPaths()) {
+    const help = await helpOf(path);
+    sections.push(`### ${path.join(' ')}`, `\`\`\`text\n${help.trim()}\n\`\`\``);
+  }
+  return [
+    '<!-- Made from the help of src/cli/cli.ts by `npm run docs`. Change it there, or in scripts/docs/cli-page.ts. -->',
+    '# Command line',
+    BEFORE,
+    '## Commands',
+    ...sections,
+    '',
+  ].join('\n\n');
+}
+
+/** The commands that do something, in the order of the help. */
+export function commandPaths(): readonly (readonly string[])[] {
+  const walk = (command: Command, path: readonly string[]): readonly (readonly string[])[] =>
+    command.commands.length === 0
+      ? [path]
+      : command.commands.flatMap((child) => walk(child, [...path, child.name()]));
+  return walk(
+    buildProgram(helpContext([]), async () => undefined),
+    [],
+  );
+}
+
+async function helpOf(path: readonly string[]): Promise<string> {
+  const written: string[] = [];
+  await runCli([...path, '--help'], helpContext(written));
+  return written.join('').replaceAll(/[ \t]+$/gm, '');
+}
+
+/** A process that only listens. */
+export function helpContext(written: string[]): Context {
+  const sink = new Writable({
+    write(chunk, _, done) {
+      written.push(String(chunk));
+      done();
+    },
+  });
+  return {
+    env: {},
+    cwd: '/',
+    stdout: sink,
+    stderr: sink,
+    interactive: false,
+    width: 100,
+    color: false,
+    clock: systemClock,
+    user: 'docs',
+    signal: new AbortController().signal,
+  };
+}
+
+const BEFORE = `The program is \`secretbridge\`. In a checkout, \`npm run secretbridge -- plan\` runs it, and brings Node 24 if that is
+not there. It reads its configuration from \`--config\`, else from the places that
+[configuration](configuration.md#where-it-is-found) names.
+
+Nothing that it prints holds a value: \`plan\` and \`sync\` show \`(sensitive)\` and, for each value, a
+[keyed fingerprint](../explanation/security.md#fingerprints).
+
+## Output
+
+- The result goes to standard output: text for people, or with \`--output json\` or \`--output yaml\` exactly one object.
+- Progress, problems and logs go to standard error. Progress is one line in place on a terminal, else a line every
+  five seconds and one at the end.
+- \`--log-level debug|info|warn|error\` switches the log on; without it there is none. \`log.format\` in the configuration
+  says whether a line is JSON or text.
+- Colours are used on a terminal only, and not if \`NO_COLOR\` is set or \`TERM\` is \`dumb\`.
+- Ctrl-C or SIGTERM during \`sync\`: no further target is begun, what is being written is finished and recorded, the
+  exit code is 1. A second one ends the process at once.
+
+## Exit codes
+
+Of several that apply, the first in this order counts.
+
+| code | meaning |
+| --- | --- |
+| 64 | wrong usage: an unknown command or option, or a wrong argument; also a Node that is too old |
+| 3 | the configuration is invalid |
+| 1 | a failure that may mend itself, or a run that was stopped: run it again |
+| 4 | a person must act: something was refused or held, or failed for a reason that no repetition mends |
+| 2 | \`plan\` only: there are changes to make |
+| 0 | everything is as it should be |
+
+Which code belongs to which error is in [errors](errors.md).
+
+## JSON objects
+
+Fields may be added in later versions; none is renamed. Lists of targets are ordered by namespace, then by name.
+\`?\` marks a field that may be missing.
+
+| command | object |
+| --- | --- |
+| \`validate\` | \`{ valid, problems: [ { file, line, column, path, code, message, suggestion? } ] }\` |
+| \`plan\` | \`{ changes, targets: [ { mapping, namespace, secret, action, code?, message?, remedy?, keys } ], held }\` |
+| \`sync\` | \`{ ok, requestId, summary, targets: [ { mapping, namespace, secret, outcome, code?, message?, remedy?, keys } ], held }\` |
+| \`doctor\` | \`{ ok, checks: [ { name, ok, code?, message?, remedy? } ] }\` |
+| \`rbac\` | a \`List\` of Roles and RoleBindings, as \`kubectl\` takes it |
+| \`audit list\` | \`{ records: [ … ], next? }\`; \`next\` is the \`--cursor\` of the next page |
+| \`audit show\` | one record, see [audit format](audit-format.md) |
+
+- \`action\` is \`create\`, \`update\`, \`delete\`, \`unchanged\`, \`refuse\`, \`hold\` or \`fail\`; \`changes\` counts the first three.
+- \`outcome\`, and each number of \`summary\`, is \`created\`, \`updated\`, \`deleted\`, \`unchanged\`, \`refused\`, \`held\` or
+  \`failed\`.
+- \`keys\` is \`[ { name, action, before?, after? } ]\` with the action \`add\`, \`change\`, \`remove\` or \`keep\`; \`before\` and
+  \`after\` are fingerprints.
+- \`held\` is \`[ { id, mapping, namespace, secret, action, keys } ]\`: changes that wait for a person.
+- \`code\`, \`message\` and \`remedy\` are there when a target is refused, held or failed: the [error](errors.md), the sentence
+  about it, and what to do.
+- A command that cannot do its work at all prints \`{ error: { code, message, remedy } }\`, or
+  \`{ error: { code, message, problems } }\` when its configuration is invalid.
+
+This version deletes nothing, so \`delete\` and \`deleted\` do not occur yet.`;

@@ -1,0 +1,96 @@
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { exitCode } from '../../src/cli/exit.ts';
+import { ERRORS, type ErrorCode, type ErrorKind, type Remedy } from '../../src/core/error-codes.ts';
+
+const GROUPS: Readonly<Record<ErrorKind['group'], readonly [title: string, text: string]>> = {
+  store: ['From a store', 'What a store answered, or why it did not.'],
+  data: ['From the data', 'What was read does not give a Secret that can be written.'],
+  cluster: ['From the cluster', 'What the API server, or the folder that stands for it, answered.'],
+  ours: ['From secretbridge itself', 'Configuration, audit, and the rules that hold a change back.'],
+};
+
+const HEALER: Readonly<Record<Remedy, string>> = {
+  retry: 'It may mend itself: run it again.',
+  wait: 'It mends itself with time: run it again later.',
+  'fix-config': 'A person must act: configuration or data.',
+  'fix-access': 'A person must act: access or credentials.',
+  'report-bug': 'It may go away by itself, but we are at fault.',
+};
+
+/** What a reader of the paragraph asks next, where the two sentences of the code do not answer it. */
+const MORE: Partial<Readonly<Record<ErrorCode, string>>> = {
+  AUTH_FAILED:
+    'Vault also answers so to a login method that is not enabled at `auth.mountPath`. After a refused login none is tried for ten seconds, since some servers lock an account.',
+  ACCESS_DENIED:
+    'Vault answers the same to a token that has ended; secretbridge asks it which of the two holds, and says `AUTH_FAILED` then. It also answers so about a mount of which the identity may read nothing. For a folder of files it means that permission is missing, or that a symbolic link leads out of the folder.',
+  MOUNT_NOT_FOUND:
+    'A version 1 mount that is read as version 2 answers like a key that is not there. That is why the mount is confirmed before a key counts as absent.',
+  SOURCE_ABSENT:
+    'Only this code means that something does not exist; [what counts as proof](../explanation/what-is-absence.md) depends on the store. A target that was written before is kept as it is.',
+  SOURCE_DELETED: 'With Vault: the current version was deleted with `vault kv delete`, or destroyed.',
+  VERSION_GONE:
+    'For stores without versions of their own (Vault key/value version 1, files) a `version` is the fingerprint of the value, so this means that the value has changed.',
+  STORE_UNAVAILABLE: 'The sentence in brackets says which it was: DNS, connection, status, sealed.',
+  BAD_ANSWER: 'Redirects are not followed, because the token would travel along; they end here.',
+  NOT_AN_OBJECT:
+    'A name that stands twice in the object leads here too: nobody can say which of the two is meant.',
+  PROPERTY_MISSING: 'How a property is looked up is in [values](values.md#properties).',
+  KEY_COLLISION: 'It is an error whether or not the two values are the same today.',
+  TYPE_KEYS_MISSING: 'The keys of each type are in [values](values.md#checks-before-a-write).',
+  NOT_OWNED:
+    'A Secret whose `secretbridge.dev` labels were removed by hand is released, and counts as not ours. [How to adopt one](../how-to/adopt-existing-secrets.md).',
+  TARGET_CLAIMED:
+    'Within one configuration, `validate` finds two mappings of one target. In the cluster, the labels of the Secret name the instance and the mapping that own it.',
+  CLUSTER_FORBIDDEN:
+    'Also when the API server does not accept the identity at all: an expired token or client certificate.',
+  CLUSTER_REFUSED:
+    'The answer of the API server is not repeated, since it may quote values; its audit log has it.',
+  CONFLICT:
+    'Each write names the object that was read; if that changed meanwhile, nothing is written and the target is decided again, three times in all.',
+  IMMUTABLE:
+    '`recreate: true` is not in this version: delete the Secret by hand, then run `secretbridge sync`.',
+  HELD: 'A plan that leaves no key in a Secret is always held. `release` is not in this version: correct the mapping, or delete the Secret by hand.',
+  NOT_ALLOWED: 'Nothing is read for a mapping that may not read all of its sources; other mappings go on.',
+  AUDIT_UNAVAILABLE:
+    'A change without its record must not happen, so this ends the run. What was written before is on record.',
+  INTERRUPTED:
+    'Written when a run finds what another left open: the change was announced, the process ended, and the cluster shows that it was not made.',
+  CREDENTIAL_MISSING: 'It also means a key file of `keys` that does not hold what it should.',
+};
+
+const SRC = join(import.meta.dirname, '../../src');
+
+/** `docs/reference/errors.md`: one paragraph for each code. */
+export function errorsPage(): string {
+  const given = codesGiven();
+  return [
+    '<!-- Made from src/core/error-codes.ts by `npm run docs`. Change it there, or in scripts/docs/errors-page.ts. -->',
+    '# Errors',
+    'An error has a code that never changes its meaning, a sentence that names the object, and what to do. `secretbridge` prints all three; with `--output json` they are `code`, `message` and `remedy`. The text of a store or of the API server is never shown, because it may hold a value.',
+    'The exit code is that of a command that met this error alone. When a run met several, the [first that holds](cli.md#exit-codes) counts.',
+    ...Object.entries(GROUPS).flatMap(([group, [title, text]]) => [
+      `## ${title}`,
+      text,
+      ...Object.entries(ERRORS)
+        .filter(([, kind]) => kind.group === group)
+        .flatMap(([code, kind]) => [`### ${code}`, paragraph(code as ErrorCode, kind, given)]),
+    ]),
+    '',
+  ].join('\n\n');
+}
+
+function paragraph(code: ErrorCode, { says, todo, remedy }: ErrorKind, given: ReadonlySet<string>): string {
+  const later = given.has(code) ? undefined : 'No part of this version gives this code yet.';
+  const sentences = [`${says.charAt(0).toUpperCase()}${says.slice(1)}.`, todo, MORE[code], HEALER[remedy]];
+  return [...sentences, `Exit code ${exitCode([code])}.`, later]
+    .filter((text) => text !== undefined)
+    .join(' ');
+}
+
+/** The codes that some part really gives: the table holds those of later versions too. */
+function codesGiven(): ReadonlySet<string> {
+  const files = globSync('**/*.ts', { cwd: SRC }).filter((path) => path !== join('core', 'error-codes.ts'));
+  const text = files.map((path) => readFileSync(join(SRC, path), 'utf8')).join('\n');
+  return new Set(Object.keys(ERRORS).filter((code) => text.includes(`'${code}'`)));
+}

@@ -1,0 +1,13 @@
+import { configurationPage, configurationSchema } from '../../src/config/reference.ts';
+import { cliPage } from './cli-page.ts';
+import { errorsPage } from './errors-page.ts';
+
+/** Every page that is made and not written: its path in the repository, and its text. */
+export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
+  return new Map([
+    ['docs/reference/cli.md', await cliPage()],
+    ['docs/reference/configuration.md', configurationPage()],
+    ['docs/reference/errors.md', errorsPage()],
+    ['docs/reference/secretbridge.schema.json', configurationSchema()],
+  ]);
+}

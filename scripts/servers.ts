@@ -1,0 +1,89 @@
+// npm run servers: the servers of the integration tests, for trying things by hand.
+import { type Servers, startServers } from '../test/integration/services/all.ts';
+import { kubernetesVersions } from '../test/integration/services/kubernetes-install.ts';
+import { OPENBAO_VERSION } from '../test/integration/services/openbao.ts';
+import { ServiceError } from '../test/integration/services/service.ts';
+
+const HELP = `Usage: npm run servers [-- --help]
+
+Starts the servers that the integration tests run against, and keeps them until Ctrl-C:
+  OpenBao ${OPENBAO_VERSION} (the API of HashiCorp Vault), in memory
+  a Kubernetes API server ${kubernetesVersions().kubernetes} with etcd, without controllers and nodes
+
+The first start on a machine installs them below the cache folder (about 6 minutes). Nothing is kept when they
+stop. Servers that already run are used instead when these variables name them:
+  SECRETBRIDGE_TEST_KUBECONFIG     a kubeconfig whose current context may do everything
+  SECRETBRIDGE_TEST_VAULT_ADDR     the address of OpenBao or Vault (tried by itself: http://127.0.0.1:8200)
+  SECRETBRIDGE_TEST_VAULT_TOKEN    a root token for it (tried by itself: root)
+`;
+
+function describe({ kubernetes, openbao }: Servers): string {
+  const whose = (borrowed: boolean) => (borrowed ? ' — was already running, and will not be stopped' : '');
+  const audit = kubernetes.auditLogPath === undefined ? '' : `\n  audit log    ${kubernetes.auditLogPath}`;
+  return `
+OpenBao, which has the API of HashiCorp Vault${whose(openbao.borrowed)}
+  address      ${openbao.address}
+  root token   ${openbao.rootToken}
+  secrets      key/value version 2 at secret/
+
+Kubernetes API server${whose(kubernetes.borrowed)}
+  address      ${kubernetes.address}
+  kubeconfig   ${kubernetes.kubeconfig}
+  admin token  ${kubernetes.adminToken}${audit}
+
+To use them in another shell, also for the tests:
+export KUBECONFIG=${kubernetes.kubeconfig}
+export VAULT_ADDR=${openbao.address}
+export VAULT_TOKEN=${openbao.rootToken}
+export SECRETBRIDGE_TEST_KUBECONFIG=$KUBECONFIG
+export SECRETBRIDGE_TEST_VAULT_ADDR=$VAULT_ADDR
+export SECRETBRIDGE_TEST_VAULT_TOKEN=$VAULT_TOKEN
+
+They run until you press Ctrl-C.
+`;
+}
+
+/** Becomes the reason to stop. */
+function untilAsked(): Promise<'asked'> {
+  return new Promise((resolve) => {
+    // Ctrl-C can arrive twice, from the terminal and from npm: once stopping, further ones change nothing.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve('asked'));
+    // `with-node.js` passes signals on, but cannot pass on that it was killed.
+    const launcher = Number(process.env.SECRETBRIDGE_LAUNCHER_PID);
+    if (launcher !== process.ppid) return;
+    setInterval(() => process.ppid === launcher || resolve('asked'), 1000).unref();
+  });
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  if (args.includes('--help') || args.includes('-h')) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  if (args.length > 0) {
+    process.stderr.write(`There is no option ${args[0]}.\n\n${HELP}`);
+    return 2;
+  }
+  const asked = untilAsked();
+  const starting = startServers();
+  if ((await Promise.race([starting, asked])) === 'asked') {
+    // Whatever was started or is being built ends with this process.
+    process.exit(130);
+  }
+  const servers = await starting;
+  process.stdout.write(describe(servers));
+  const reason = await Promise.race([asked, servers.kubernetes.lost, servers.openbao.lost]);
+  process.stderr.write(
+    reason === 'asked' ? '\nStopping the servers …\n' : `\n${reason} Stopping the others …\n`,
+  );
+  await servers[Symbol.asyncDispose]();
+  return reason === 'asked' ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof ServiceError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+}

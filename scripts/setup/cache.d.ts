@@ -1,0 +1,12 @@
+// The types of cache.js, which stays plain JavaScript so that it runs before anything is installed.
+export function cacheFolder(): string;
+export function cachedFolder(
+  path: string,
+  build: (draft: string) => Promise<void>,
+  onWait?: () => void,
+): Promise<string>;
+export function withLock<Result>(
+  path: string,
+  action: () => Promise<Result>,
+  onWait?: () => void,
+): Promise<Result>;

@@ -1,0 +1,144 @@
+// Plain JavaScript without dependencies: `with-node.js` needs it under Node 20, before anything is installed.
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { homedir } from 'node:os';
+import { basename, dirname, isAbsolute, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+
+/** The folder outside the repository where everything that is fetched or built once is kept. */
+export function cacheFolder() {
+  const configured = process.env.XDG_CACHE_HOME;
+  // A relative path would be another folder in each working directory; the XDG rules say to ignore it.
+  const base = configured && isAbsolute(configured) ? configured : join(homedir(), '.cache');
+  return join(base, 'secretbridge');
+}
+
+/**
+ * Gives the folder `path`, made by `build` when it is not there. It appears whole or not at all, and two
+ * processes never build it at the same time.
+ */
+export async function cachedFolder(path, build, onWait) {
+  if (existsSync(path)) return path;
+  mkdirSync(dirname(path), { recursive: true });
+  return withLock(
+    `${path}.lock`,
+    async () => {
+      if (existsSync(path)) return path;
+      removeLeftovers(path);
+      const draft = `${path}.new-${process.pid}`;
+      mkdirSync(draft);
+      try {
+        await build(draft);
+        renameSync(draft, path);
+      } finally {
+        rmSync(draft, { recursive: true, force: true });
+      }
+      return path;
+    },
+    onWait,
+  );
+}
+
+/** Runs `action` while no other process of this machine is inside the same lock. */
+export async function withLock(path, action, onWait) {
+  // The lock is a symbolic link whose target names its holder: made in one step, content included, so there
+  // is no moment in which the holder is unknown.
+  const mine = holderOf(process.pid);
+  let told = false;
+  while (!tryLink(mine, path)) {
+    removeIfStale(path);
+    if (!told) onWait?.();
+    told = true;
+    await setTimeout(100);
+  }
+  try {
+    return await action();
+  } finally {
+    rmSync(path, { force: true });
+  }
+}
+
+function tryLink(target, path) {
+  try {
+    symlinkSync(target, path);
+    return true;
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
+    return false;
+  }
+}
+
+function removeIfStale(path) {
+  const holder = readLink(path);
+  if (holder === undefined || isHolderAlive(holder)) return;
+  // Taken away by a rename, because of two waiters only one can win it. If the other one was quicker and this
+  // is already its new lock, it is put back.
+  const aside = `${path}.stale-${process.pid}`;
+  try {
+    renameSync(path, aside);
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error;
+    return;
+  }
+  const taken = readLink(aside);
+  rmSync(aside, { force: true });
+  if (taken !== undefined && taken !== holder) tryLink(taken, path);
+}
+
+function readLink(path) {
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error;
+    return undefined;
+  }
+}
+
+// Process ids are used again, so on Linux the holder is also known by the time it started.
+function holderOf(pid) {
+  return `${pid}-${startTimeOf(pid)}`;
+}
+
+function isHolderAlive(holder) {
+  const pid = Number.parseInt(holder, 10);
+  return isAlive(pid) && holderOf(pid) === holder;
+}
+
+function startTimeOf(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  } catch (error) {
+    // No such process, or a system without /proc.
+    if (error.code !== 'ENOENT' && error.code !== 'ESRCH') throw error;
+    return 'unknown';
+  }
+}
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    if (error.code === 'EPERM') return true;
+    if (error.code !== 'ESRCH') throw error;
+    return false;
+  }
+}
+
+function removeLeftovers(path) {
+  const prefix = `${basename(path)}.new-`;
+  for (const name of readdirSync(dirname(path))) {
+    if (!name.startsWith(prefix)) continue;
+    if (isAlive(Number(name.slice(prefix.length)))) continue;
+    rmSync(join(dirname(path), name), { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,12 @@
+import type { Step } from './steps.ts';
+
+/** What needs no test runner: the same in `npm run check` and `npm test`. */
+export const CHECKS: readonly Step[] = [
+  { title: 'format and lint', command: ['biome', 'check', '--error-on-warnings', '.'] },
+  {
+    title: 'lint with types',
+    command: ['oxlint', '--type-aware', '--deny-warnings', 'src', 'test', 'scripts'],
+  },
+  { title: 'types', command: ['tsc', '--project', 'tsconfig.json'] },
+  { title: 'unused code', command: ['knip', '--no-progress'] },
+];

@@ -1,0 +1,97 @@
+// Plain JavaScript without dependencies, like `with-node.js`, which is its only user.
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, delimiter, dirname, join } from 'node:path';
+import { cacheFolder } from './cache.js';
+
+/** Its message says what is wrong and what to do about it. */
+export class SetupError extends Error {}
+
+export const INSTALL_NODE = 'Install Node 24 or newer and put it first on PATH.';
+
+const QUIET = ['--loglevel=error', '--no-audit', '--no-fund', '--ignore-scripts'];
+const OFFLINE = [
+  ...['ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH'],
+  ...['ERR_SOCKET_TIMEOUT', 'ENOTCACHED'],
+];
+const UNWRITABLE = ['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'ENOTDIR', 'ENOENT'];
+
+/** Runs npm without its noise; what it says is kept in a file for the case that it fails. */
+export async function npm(node, args, cwd, whenNotFound) {
+  // Under `npm run` the same npm again, which may not be on PATH.
+  const cli = process.env.npm_execpath ?? '';
+  const [command, first] = basename(cli) === 'npm-cli.js' ? [node, [cli]] : ['npm', []];
+  const child = spawn(command, [...first, ...args, ...QUIET, '--fetch-retry-mintimeout=2000'], {
+    cwd,
+    env: { ...process.env, PATH: pathWith(dirname(node)) },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text) => {
+      output += text;
+    });
+  }
+  const { status, signal, error } = await exitOf(child);
+  if (error?.code === 'ENOENT') throw new SetupError('npm was not found. Install npm, or put it on PATH.');
+  if (error) throw error;
+  if (signal) throw new SetupError(`npm was stopped by ${signal}. Run the same command again.`);
+  if (status !== 0) throw explainNpm(output, whenNotFound);
+}
+
+function explainNpm(output, whenNotFound) {
+  const code = /npm (?:error|ERR!) code (\S+)/.exec(output)?.[1] ?? 'no code';
+  const log = join(tmpdir(), `secretbridge-npm-${process.pid}.log`);
+  writeFileSync(log, output);
+  return new SetupError(`${remedyFor(code, whenNotFound)} What npm said is in ${log}.`);
+}
+
+function remedyFor(code, whenNotFound) {
+  if (OFFLINE.includes(code)) {
+    return `npm could not reach its registry (${code}). Check the network and npm's proxy settings, then try again.`;
+  }
+  if (['E404', 'ETARGET', 'EBADPLATFORM'].includes(code)) return whenNotFound;
+  if (code === 'EUSAGE') {
+    return 'package.json and package-lock.json do not belong together. Run npm install, then try again.';
+  }
+  if (UNWRITABLE.includes(code)) {
+    return `npm could not write its files (${code}). Check owner and free space of this folder and of ${cacheFolder()}.`;
+  }
+  return `npm failed (${code}).`;
+}
+
+/** Turns the failure to make a folder below the cache into a sentence. */
+export function explainCache(error) {
+  if (!UNWRITABLE.includes(error.code)) throw error;
+  throw new SetupError(
+    `Cannot write to ${cacheFolder()} (${error.code}). ` +
+      `Set XDG_CACHE_HOME to a folder that you can write to. Or: ${INSTALL_NODE}`,
+  );
+}
+
+/** Waits for a child's end; until then signals go to it, so that none is left behind. */
+export async function exitOf(child) {
+  const forward = (signal) => {
+    // A terminal sends Ctrl-C to the child as well, and two of them would mean "at once, without cleaning up".
+    if (signal === 'SIGINT' && process.stdin.isTTY) return;
+    child.kill(signal);
+  };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+  for (const signal of signals) process.on(signal, forward);
+  // npm, when it is ended, ends the shell around this process but not this process.
+  const parent = process.ppid;
+  const orphaned = () => process.ppid === parent || forward('SIGTERM');
+  const watch = process.env.npm_lifecycle_event ? setInterval(orphaned, 1000) : undefined;
+  const exit = await new Promise((resolve) => {
+    child.once('error', (error) => resolve({ error }));
+    child.once('close', (status, signal) => resolve({ status, signal }));
+  });
+  for (const signal of signals) process.off(signal, forward);
+  clearInterval(watch);
+  return exit;
+}
+
+export function pathWith(...folders) {
+  return [...folders, process.env.PATH ?? ''].join(delimiter);
+}

@@ -1,0 +1,55 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CHECKS } from './setup/checks.ts';
+import { type Step, step } from './setup/steps.ts';
+
+// npm test: all that CI runs. It goes on after a failure, so that one run shows everything, and ends with the
+// line `N passed, N failed`.
+
+interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+const reports = await mkdtemp(join(tmpdir(), 'secretbridge-test-'));
+
+async function runTests(project: string, title: string): Promise<Counts> {
+  const report = join(reports, `${project}.json`);
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const ok = await step({
+    title,
+    command: ['vitest', 'run', '--project', project, ...reporters],
+    loud: true,
+  });
+  const counts = await readCounts(report);
+  // A run can fail without a failing test: a file that does not load, a server that does not start.
+  return ok || counts.failed > 0 ? counts : { ...counts, failed: 1 };
+}
+
+async function readCounts(path: string): Promise<Counts> {
+  try {
+    const report = JSON.parse(await readFile(path, 'utf8')) as {
+      numPassedTests: number;
+      numFailedTests: number;
+    };
+    return { passed: report.numPassedTests, failed: report.numFailedTests };
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return { passed: 0, failed: 0 };
+    throw error;
+  }
+}
+
+async function runCheck(check: Step): Promise<Counts> {
+  return (await step(check)) ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+}
+
+const results: Counts[] = [];
+for (const check of CHECKS) results.push(await runCheck(check));
+results.push(await runTests('fast', 'fast tests'));
+results.push(await runTests('integration', 'tests against the real servers'));
+await rm(reports, { recursive: true, force: true });
+
+const total = (part: keyof Counts): number => results.reduce((sum, counts) => sum + counts[part], 0);
+console.log(`\n${total('passed')} passed, ${total('failed')} failed`);
+process.exit(total('failed') === 0 ? 0 : 1);
