@@ -1,0 +1,80 @@
+import { ERRORS, type ErrorCode, type ErrorKind, type Remedy } from './error-codes.ts';
+
+export interface AppErrorOptions {
+  /** The object it is about, by name: `store team-vault`, `payments/payments-db`. */
+  readonly about?: string;
+  /** A sentence of ours with names only: never a value, never a vendor's text. */
+  readonly detail?: string;
+  /** How long the other side asked us to wait. */
+  readonly retryAfterMs?: number;
+  /** Kept for a debugger; never printed, serialised or stored, since a vendor's error can hold credentials. */
+  readonly cause?: unknown;
+}
+
+/**
+ * The only error that leaves one of our parts. It takes no value, query or body: what cannot be passed in
+ * cannot leak out.
+ */
+export class AppError extends Error {
+  readonly code: ErrorCode;
+  readonly about: string | undefined;
+  readonly detail: string | undefined;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: ErrorCode, options: AppErrorOptions = {}) {
+    super(sentence(ERRORS[code], options));
+    this.name = 'AppError';
+    this.code = code;
+    this.about = options.about;
+    this.detail = options.detail;
+    this.retryAfterMs = options.retryAfterMs;
+    Object.defineProperty(this, 'cause', { value: options.cause, enumerable: false });
+  }
+
+  get remedy(): Remedy {
+    return ERRORS[this.code].remedy;
+  }
+
+  get todo(): string {
+    return ERRORS[this.code].todo;
+  }
+
+  /** The same error about a named object, for whoever knows the name. */
+  concerning(about: string): AppError {
+    return new AppError(this.code, {
+      about,
+      ...(this.detail === undefined ? {} : { detail: this.detail }),
+      ...(this.retryAfterMs === undefined ? {} : { retryAfterMs: this.retryAfterMs }),
+      cause: this.cause,
+    });
+  }
+
+  // Node prints `cause` by itself, and a vendor's error in it may hold a token.
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `AppError ${this.code}: ${this.message}`;
+  }
+
+  toJSON(): object {
+    return { code: this.code, message: this.message, remedy: this.todo };
+  }
+}
+
+function sentence(kind: ErrorKind, { about, detail }: AppErrorOptions): string {
+  return `${about === undefined ? '' : `${about}: `}${kind.says}${detail === undefined ? '' : ` (${detail})`}`;
+}
+
+/** Whether it may mend itself, so that trying again makes sense without a person. */
+export function healsItself(code: ErrorCode): boolean {
+  const { remedy } = ERRORS[code];
+  return remedy === 'retry' || remedy === 'wait' || remedy === 'report-bug';
+}
+
+/** Anything thrown, as an error of ours. What we do not know is INTERNAL, and its text stays inside. */
+export function toAppError(thrown: unknown): AppError {
+  return thrown instanceof AppError ? thrown : new AppError('INTERNAL', { cause: thrown });
+}
+
+/** Closes a union: a new member makes this call a type error. */
+export function assertNever(value: never): never {
+  throw new AppError('INTERNAL', { detail: `unexpected case ${typeof value}` });
+}

@@ -1,0 +1,46 @@
+import { createHmac } from 'node:crypto';
+import { SecretValue } from './secret-value.ts';
+import { compareText, type TargetId } from './target.ts';
+
+/** `<key id>:<hex>`: HMAC-SHA-256 (RFC 2104), so that nobody without the key can test a guess. */
+export type Fingerprint = string;
+
+export interface Fingerprinter {
+  readonly keyId: string;
+  value(value: SecretValue): Fingerprint;
+  target(id: TargetId, data: ReadonlyMap<string, SecretValue>): Fingerprint;
+}
+
+/** @param key 32 bytes. */
+export function createFingerprinter(key: SecretValue): Fingerprinter {
+  const keyId = hmac(key, 'key id').slice(0, 8);
+  return {
+    keyId,
+    value: (value) => `${keyId}:${hmac(key, 'value', value)}`,
+    target(id, data) {
+      const parts: (string | SecretValue)[] = ['target', id.namespace, id.secret];
+      for (const [name, value] of [...data].sort(([a], [b]) => compareText(a, b))) parts.push(name, value);
+      return `${keyId}:${hmac(key, ...parts)}`;
+    },
+  };
+}
+
+export function isFingerprint(text: string): boolean {
+  return /^[0-9a-f]{8}:[0-9a-f]{64}$/.test(text);
+}
+
+export function keyIdOf(fingerprint: Fingerprint): string {
+  return fingerprint.slice(0, 8);
+}
+
+/** Each part is preceded by its length, so that no two lists of parts give the same bytes. */
+function hmac(key: SecretValue, ...parts: readonly (string | SecretValue)[]): string {
+  const hash = createHmac('sha256', key.reveal());
+  for (const part of parts) {
+    const bytes = part instanceof SecretValue ? part.reveal() : Buffer.from(part, 'utf8');
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64BE(BigInt(bytes.byteLength));
+    hash.update(length).update(bytes);
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,40 @@
+import type { AppError } from './errors.ts';
+import type { SecretValue } from './secret-value.ts';
+
+/** What a store is asked for. `property` and `decode` are not its business: `src/sync/value.ts` applies them. */
+export interface SourceRef {
+  readonly key: string;
+  /** The store's own version; the current one when left out. */
+  readonly version?: string;
+  /** Azure Key Vault only. */
+  readonly object?: 'secret' | 'certificate' | 'key';
+}
+
+/**
+ * What came of one reference. `absent` only where the store itself said so, by the proof of its kind: nothing
+ * else may ever lead to a deletion. Whatever else goes wrong is `failed`, for this reference alone.
+ */
+export type ReadResult =
+  | {
+      readonly kind: 'found';
+      /** The bytes as the store holds them. */
+      readonly value: SecretValue;
+      /** The JSON text that properties are taken from, where that is not the value itself (a YAML file). */
+      readonly object?: SecretValue;
+      /** The store's version, or the value's fingerprint where the store has none. */
+      readonly version: string;
+      /** When this version was made, if the store tells: milliseconds since 1970. */
+      readonly createdAt?: number;
+    }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'failed'; readonly error: AppError };
+
+export interface StoreRef {
+  readonly store: string;
+  readonly ref: SourceRef;
+}
+
+/** The same for two references that one read serves. */
+export function refId({ store, ref }: StoreRef): string {
+  return JSON.stringify([store, ref.key, ref.version, ref.object]);
+}

@@ -1,0 +1,35 @@
+import type { SecretValue } from './secret-value.ts';
+import type { TargetId } from './target.ts';
+
+/** A Kubernetes Secret as the cluster has it. */
+export interface LiveSecret {
+  readonly id: TargetId;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly type: string;
+  readonly immutable: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly data: ReadonlyMap<string, SecretValue>;
+  /** Whether an owner reference names a controller: its end would take the Secret along. */
+  readonly controlled: boolean;
+  readonly deleting: boolean;
+  /** What our field manager wrote last. `undefined`: it never wrote this object. */
+  readonly ours: { readonly labels: readonly string[]; readonly annotations: readonly string[] } | undefined;
+}
+
+/** A Secret as it should be. */
+export interface SecretManifest {
+  readonly type: string;
+  readonly immutable: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly data: ReadonlyMap<string, SecretValue>;
+}
+
+/** Labels and annotations of others stay; `drop` names those of ours that are no longer wanted. */
+export interface SecretChange extends SecretManifest {
+  readonly dropLabels: readonly string[];
+  readonly dropAnnotations: readonly string[];
+  readonly dropOwners: boolean;
+}

@@ -1,0 +1,119 @@
+import { AppError } from '../core/errors.ts';
+import type { Mapping, Search, Source, Spread } from '../core/mapping.ts';
+import { type ReadResult, refId, type StoreRef } from '../core/reading.ts';
+import type { SecretValue } from '../core/secret-value.ts';
+import { targetKey } from './keys.ts';
+import { describeSource, membersOf, pickValue } from './value.ts';
+
+/** Where a target key came from. */
+export interface TargetSource {
+  readonly store: string;
+  readonly key: string;
+  readonly property?: string;
+  readonly version: string;
+}
+
+/** What a target should hold. `missing`: the store proved a source absent, and the mapping does not allow that. */
+export type Desired =
+  | {
+      readonly kind: 'ready';
+      readonly data: ReadonlyMap<string, SecretValue>;
+      readonly sources: ReadonlyMap<string, TargetSource>;
+      /** Optional sources that are absent: nothing of them is in `data`. */
+      readonly skipped: readonly Source[];
+    }
+  | { readonly kind: 'missing'; readonly sources: readonly [Source, ...Source[]] }
+  | { readonly kind: 'failed'; readonly error: AppError };
+
+export function storeRef({ store, key, version, object }: Source): StoreRef {
+  return {
+    store,
+    ref: { key, ...(version === undefined ? {} : { version }), ...(object === undefined ? {} : { object }) },
+  };
+}
+
+export function sourcesOf(mapping: Mapping): readonly Source[] {
+  return [...Object.values(mapping.data), ...mapping.dataFrom.filter(isSpread)];
+}
+
+export function isSpread(entry: Spread | Search): entry is Spread {
+  return 'key' in entry;
+}
+
+/**
+ * Shapes what was read into the data of the target. All or nothing: one source that failed leaves no data, since
+ * a half-read mapping would look like a deletion.
+ */
+export function desired(mapping: Mapping, readings: ReadonlyMap<string, ReadResult>): Desired {
+  try {
+    return shape(mapping, readings);
+  } catch (error) {
+    if (error instanceof AppError) return { kind: 'failed', error };
+    throw error;
+  }
+}
+
+function shape(mapping: Mapping, readings: ReadonlyMap<string, ReadResult>): Desired {
+  const data = new Map<string, SecretValue>();
+  const sources = new Map<string, TargetSource>();
+  const givers = new Map<string, Source>();
+  const missing: Source[] = [];
+  const skipped: Source[] = [];
+
+  const put = (key: string, value: SecretValue, source: Source, version: string): void => {
+    const other = givers.get(key);
+    if (other !== undefined)
+      throw new AppError('KEY_COLLISION', {
+        about: `key ${key}`,
+        detail: `${describeSource(other)}; and ${describeSource(source)}`,
+      });
+    givers.set(key, source);
+    data.set(key, value);
+    sources.set(key, toTargetSource(source, version));
+  };
+  const take = (source: Source, use: (found: Extract<ReadResult, { kind: 'found' }>) => void): void => {
+    const reading = readings.get(refId(storeRef(source)));
+    if (reading === undefined)
+      throw new AppError('INTERNAL', { about: describeSource(source), detail: 'it was not read' });
+    if (reading.kind === 'failed') throw reading.error.concerning(describeSource(source));
+    if (reading.kind === 'absent') (source.optional ? skipped : missing).push(source);
+    else optionally(source, () => use(reading));
+  };
+
+  for (const [key, source] of Object.entries(mapping.data)) {
+    take(source, (found) => {
+      put(
+        targetKey(key, undefined, `mapping ${mapping.name}`),
+        pickValue(source, found),
+        source,
+        found.version,
+      );
+    });
+  }
+  for (const spread of mapping.dataFrom.filter(isSpread)) {
+    take(spread, (found) => {
+      for (const [name, value] of membersOf(spread, found)) {
+        const property = spread.property === undefined ? name : `${spread.property}.${name}`;
+        const member = { ...spread, property };
+        put(targetKey(name, spread.rename, describeSource(member)), value, member, found.version);
+      }
+    });
+  }
+  const [first, ...others] = missing;
+  if (first !== undefined) return { kind: 'missing', sources: [first, ...others] };
+  return { kind: 'ready', data, sources, skipped };
+}
+
+/** `optional` covers a property that is missing, nothing else. */
+function optionally(source: Source, use: () => void): void {
+  try {
+    use();
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'PROPERTY_MISSING' && source.optional) return;
+    throw error;
+  }
+}
+
+function toTargetSource({ store, key, property }: Source, version: string): TargetSource {
+  return { store, key, ...(property === undefined ? {} : { property }), version };
+}

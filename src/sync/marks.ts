@@ -1,0 +1,147 @@
+import { createHash } from 'node:crypto';
+import type { Fingerprinter } from '../core/fingerprint.ts';
+import { isFingerprint, keyIdOf } from '../core/fingerprint.ts';
+import type { Mapping } from '../core/mapping.ts';
+import { SecretValue } from '../core/secret-value.ts';
+import type { TargetId } from '../core/target.ts';
+import { compareText } from '../core/target.ts';
+import type { TargetSource } from './desired.ts';
+
+/** The labels and annotations by which a target is known to be ours and of what it was made. */
+export const LABEL = {
+  managedBy: 'app.kubernetes.io/managed-by',
+  instance: 'secretbridge.dev/instance',
+  mapping: 'secretbridge.dev/mapping',
+} as const;
+
+export const ANNOTATION = {
+  /** JSON: target key to `{ store, key, property?, version }`; beyond 64 KiB `{ count, fingerprint }`. */
+  sources: 'secretbridge.dev/sources',
+  /** JSON: store name to the hash of what says which store that is, so that a store moved is not a source gone. */
+  stores: 'secretbridge.dev/stores',
+  /** Of the target's name and data. */
+  fingerprint: 'secretbridge.dev/fingerprint',
+  /** Of what shapes the target in the configuration. */
+  config: 'secretbridge.dev/config',
+  onMappingRemoved: 'secretbridge.dev/on-mapping-removed',
+} as const;
+
+const MAX_SOURCES_BYTES = 64 * 1024;
+
+export interface MarksInput {
+  readonly instance: string;
+  readonly id: TargetId;
+  readonly mapping: Mapping;
+  readonly data: ReadonlyMap<string, SecretValue>;
+  readonly sources: ReadonlyMap<string, TargetSource>;
+  /** Store name to the hash of its definition. */
+  readonly stores: ReadonlyMap<string, string>;
+  readonly fingerprints: Fingerprinter;
+}
+
+export interface Marks {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+export function marks(input: MarksInput): Marks {
+  const { instance, id, mapping, data, sources, fingerprints } = input;
+  const used = new Set([...sources.values()].map(({ store }) => store));
+  const stores = [...input.stores].filter(([name]) => used.has(name)).sort(([a], [b]) => compareText(a, b));
+  return {
+    labels: {
+      ...mapping.target.labels,
+      [LABEL.managedBy]: 'secretbridge',
+      [LABEL.instance]: instance,
+      [LABEL.mapping]: mapping.name,
+    },
+    annotations: {
+      ...mapping.target.annotations,
+      [ANNOTATION.sources]: sourcesText(sources, fingerprints),
+      [ANNOTATION.stores]: JSON.stringify(Object.fromEntries(stores)),
+      [ANNOTATION.fingerprint]: fingerprints.target(id, data),
+      [ANNOTATION.config]: configHash(mapping),
+      [ANNOTATION.onMappingRemoved]: mapping.onMappingRemoved,
+    },
+  };
+}
+
+function sourcesText(sources: ReadonlyMap<string, TargetSource>, fingerprints: Fingerprinter): string {
+  const text = JSON.stringify(Object.fromEntries([...sources].sort(([a], [b]) => compareText(a, b))));
+  if (Buffer.byteLength(text) <= MAX_SOURCES_BYTES) return text;
+  return JSON.stringify({ count: sources.size, fingerprint: fingerprints.value(SecretValue.fromText(text)) });
+}
+
+/** What is left out (refresh, policies) may change without a write. */
+function configHash({ name, target, data, dataFrom, template }: Mapping): string {
+  const { secret, type, labels, annotations, immutable, mode } = target;
+  return shortHash({ name, secret, type, labels, annotations, immutable, mode, data, dataFrom, template });
+}
+
+/** For configuration only, which holds no values: anybody may test a guess against it. */
+export function shortHash(value: unknown): string {
+  return createHash('sha256').update(sortedJson(value)).digest('hex').slice(0, 32);
+}
+
+function sortedJson(value: unknown): string {
+  return JSON.stringify(value, (_, part: unknown) =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => compareText(a, b)))
+      : part,
+  );
+}
+
+/** The sources that an annotation names; undefined when it is not there, damaged or only a count. */
+export function parseSources(text: string | undefined): ReadonlyMap<string, TargetSource> | undefined {
+  const parsed = parseObject(text);
+  if (parsed === undefined) return undefined;
+  const entries = Object.entries(parsed);
+  return entries.every((entry): entry is [string, TargetSource] => isTargetSource(entry[1]))
+    ? new Map(entries)
+    : undefined;
+}
+
+function isTargetSource(value: unknown): value is TargetSource {
+  if (typeof value !== 'object' || value === null) return false;
+  const { store, key, property, version } = value as Partial<Record<keyof TargetSource, unknown>>;
+  const texts = [store, key, version, property ?? ''];
+  return texts.every((part) => typeof part === 'string');
+}
+
+function parseObject(text: string | undefined): object | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed) ? parsed : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Whether two annotations of one name say the same of the same data. Fingerprints under another key id cannot be
+ * compared and are no reason to write: they are renewed at the next real write.
+ */
+export function sameMark(name: string, live: string | undefined, wanted: string): boolean {
+  if (live === wanted) return true;
+  if (live === undefined) return false;
+  if (name === ANNOTATION.fingerprint) return otherKey(live, wanted);
+  if (name !== ANNOTATION.sources) return false;
+  const [a, b] = [parseSources(live), parseSources(wanted)];
+  if (a === undefined || b === undefined || a.size !== b.size) return false;
+  return [...b].every(([key, source]) => {
+    const other = a.get(key);
+    return (
+      other !== undefined &&
+      other.store === source.store &&
+      other.key === source.key &&
+      other.property === source.property &&
+      (other.version === source.version || otherKey(other.version, source.version))
+    );
+  });
+}
+
+function otherKey(a: string, b: string): boolean {
+  return isFingerprint(a) && isFingerprint(b) && keyIdOf(a) !== keyIdOf(b);
+}

@@ -1,0 +1,47 @@
+import { AppError } from '../core/errors.ts';
+import type { Mapping } from '../core/mapping.ts';
+import type { LiveSecret } from '../core/secret.ts';
+import { LABEL } from './marks.ts';
+
+export interface Claim {
+  readonly instance: string;
+  readonly formerInstances: readonly string[];
+  readonly mapping: Mapping;
+  /** Whether another mapping of this configuration wants the same target. */
+  readonly wantedBy: (mapping: string) => boolean;
+}
+
+export type Ownership =
+  | { readonly kind: 'ours' }
+  | { readonly kind: 'adoptable' }
+  | { readonly kind: 'refused'; readonly error: AppError };
+
+/**
+ * Ours is what both labels say is ours: of this instance or a former one. One label stripped by hand is a
+ * release. Nothing else makes a Secret ours but the mapping's word that it may be adopted.
+ */
+export function ownership(live: LiveSecret, claim: Claim): Ownership {
+  const instance = live.labels[LABEL.instance];
+  const mapping = live.labels[LABEL.mapping];
+  if (instance === undefined || mapping === undefined) return foreign(live, claim);
+  if (instance !== claim.instance && !claim.formerInstances.includes(instance))
+    return refused('TARGET_CLAIMED', `owned by instance ${instance}, mapping ${mapping}`);
+  if (mapping !== claim.mapping.name && claim.wantedBy(mapping))
+    return refused('TARGET_CLAIMED', `owned by mapping ${mapping}`);
+  return { kind: 'ours' };
+}
+
+function foreign(live: LiveSecret, { mapping }: Claim): Ownership {
+  if (mapping.onConflict === 'refuse') return refused('NOT_OWNED');
+  // The end of its owner would take the Secret along, whatever we write into it.
+  if (live.controlled && mapping.onConflict !== 'adoptAndDropOwner')
+    return refused(
+      'NOT_OWNED',
+      'a controller owns it; `onConflict: adoptAndDropOwner` would take it from there',
+    );
+  return { kind: 'adoptable' };
+}
+
+function refused(code: 'NOT_OWNED' | 'TARGET_CLAIMED', detail?: string): Ownership {
+  return { kind: 'refused', error: new AppError(code, detail === undefined ? {} : { detail }) };
+}

@@ -1,0 +1,83 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { JsonError, type JsonNode, parseJson, printJson } from '../../src/core/json.ts';
+
+function toPlain(node: JsonNode): unknown {
+  switch (node.kind) {
+    case 'object':
+      return Object.fromEntries(node.members.map(([name, value]) => [name, toPlain(value)]));
+    case 'array':
+      return node.items.map(toPlain);
+    case 'string':
+      return node.value;
+    case 'number':
+      return Number(node.text);
+    default:
+      return node.kind === 'null' ? null : node.kind === 'true';
+  }
+}
+
+describe('lossless JSON', () => {
+  it('agrees with the platform on every document', () => {
+    fc.assert(
+      fc.property(fc.json({ noUnicodeString: false }), (text) => {
+        expect(toPlain(parseJson(text))).toEqual(JSON.parse(text));
+      }),
+    );
+  });
+
+  it('prints what the platform prints, white space aside', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
+        const compact = JSON.stringify(value);
+        expect(printJson(parseJson(JSON.stringify(value, null, 3)))).toBe(compact);
+      }),
+    );
+  });
+
+  it('refuses what the platform refuses, without quoting it', () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        let valid = true;
+        try {
+          JSON.parse(text);
+        } catch (error) {
+          expect(error).toBeInstanceOf(SyntaxError);
+          valid = false;
+        }
+        if (valid) parseJson(text);
+        else expect(() => parseJson(text)).toThrow(new JsonError());
+      }),
+    );
+  });
+});
+
+describe('what JSON.parse would lose', () => {
+  it.each(['123456789012345678', '1.10', '1e5', '-0', '1E+400', '0.1000000000000000055'])(
+    'keeps the number %s',
+    (text) => {
+      expect(printJson(parseJson(` [ ${text} ]`))).toBe(`[${text}]`);
+    },
+  );
+
+  it('keeps the order of members, integer-like names and duplicates included', () => {
+    expect(printJson(parseJson('{"b":1,"2":2,"1":3,"b":4,"__proto__":5}'))).toBe(
+      '{"b":1,"2":2,"1":3,"b":4,"__proto__":5}',
+    );
+  });
+
+  it('escapes only what must be escaped', () => {
+    expect(printJson(parseJson('"\\u00e9\\/\\u2028\\ud83d\\ude00\\u0000\\n"'))).toBe(
+      '"é/\u2028😀\\u0000\\n"',
+    );
+  });
+
+  it('refuses nesting that would exhaust the stack', () => {
+    expect(() => parseJson('['.repeat(100_000) + ']'.repeat(100_000))).toThrow(JsonError);
+  });
+
+  it('reads a string of a megabyte full of escapes in linear time', () => {
+    const text = JSON.stringify('\\"'.repeat(500_000));
+    expect(printJson(parseJson(text))).toBe(text);
+  });
+});

@@ -1,0 +1,105 @@
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import type { Mapping } from '../../src/core/mapping.ts';
+import { type ReadResult, refId } from '../../src/core/reading.ts';
+import { desired, storeRef } from '../../src/sync/desired.ts';
+import { found, mapping, source, texts } from './sample.ts';
+
+function shape(given: Mapping, stored: Readonly<Record<string, ReadResult>>) {
+  const readings = new Map(
+    Object.entries(stored).map(([key, result]) => [refId(storeRef(source({ key }))), result]),
+  );
+  return desired(given, readings);
+}
+
+function dataOf(result: ReturnType<typeof desired>) {
+  return result.kind === 'ready' ? texts(result.data) : result;
+}
+
+describe('what a target should hold', () => {
+  it('is one key for each source, with where it came from', () => {
+    const result = shape(mapping({ data: { A: source({ property: 'x' }), B: source({ key: 'other' }) } }), {
+      app: found('{"x":"1"}', 'v7'),
+      other: found('2', 'v8'),
+    });
+    expect(dataOf(result)).toEqual({ A: '1', B: '2' });
+    expect(result).toMatchObject({
+      sources: new Map([
+        ['A', { store: 'vault', key: 'app', property: 'x', version: 'v7' }],
+        ['B', { store: 'vault', key: 'other', version: 'v8' }],
+      ]),
+    });
+  });
+
+  it('is one key for each member of a spread, renamed', () => {
+    const spread = { ...source(), rename: { prefix: 'App_', case: 'upper' } } as const;
+    expect(dataOf(shape(mapping({ dataFrom: [spread] }), { app: found('{"db":"x","url":"y"}') }))).toEqual({
+      App_DB: 'x',
+      App_URL: 'y',
+    });
+  });
+
+  it('replaces what a key must not hold, if asked', () => {
+    const spread = { ...source(), rename: { invalid: 'replace' } } as const;
+    expect(
+      dataOf(shape(mapping({ dataFrom: [spread] }), { app: found('{"a b":"1","..c":"2","😀":"3"}') })),
+    ).toEqual({
+      a_b: '1',
+      '_.c': '2',
+      _: '3',
+    });
+  });
+
+  it.each(['a b', '', '.', '..', '..a', 'ä', 'a/b', 'x'.repeat(254)])('never has the key %j', (name) => {
+    const result = shape(mapping({ dataFrom: [source()] }), { app: found(JSON.stringify({ [name]: 'v' })) });
+    expect(result).toMatchObject({ kind: 'failed', error: { code: 'KEY_INVALID' } });
+  });
+
+  it('never has one key from two sources, and names both', () => {
+    const result = shape(mapping({ data: { a: source({ key: 'other' }) }, dataFrom: [source()] }), {
+      app: found('{"a":"1"}'),
+      other: found('1'),
+    });
+    expect(result).toMatchObject({ kind: 'failed', error: { code: 'KEY_COLLISION' } });
+    expect(result.kind === 'failed' && result.error.message).toMatch(/key other.*key app, property a/);
+  });
+
+  it('sees a collision that a rename makes', () => {
+    const spread = { ...source(), rename: { case: 'upper' } } as const;
+    const result = shape(mapping({ dataFrom: [spread] }), { app: found('{"a":"1","A":"2"}') });
+    expect(result).toMatchObject({ kind: 'failed', error: { code: 'KEY_COLLISION' } });
+  });
+
+  it('is nothing when one source failed, whatever the others gave', () => {
+    const failed: ReadResult = { kind: 'failed', error: new AppError('STORE_UNAVAILABLE') };
+    const result = shape(mapping({ data: { A: source(), B: source({ key: 'other', optional: true }) } }), {
+      app: found('1'),
+      other: failed,
+    });
+    expect(result).toMatchObject({ kind: 'failed', error: { code: 'STORE_UNAVAILABLE' } });
+  });
+
+  it('lacks an optional source that is absent, and says which', () => {
+    const optional = source({ key: 'other', optional: true });
+    const result = shape(mapping({ data: { A: source(), B: optional } }), {
+      app: found('1'),
+      other: { kind: 'absent' },
+    });
+    expect(dataOf(result)).toEqual({ A: '1' });
+    expect(result).toMatchObject({ skipped: [optional] });
+  });
+
+  it('lacks an optional property that is missing, but no optional value that is no object', () => {
+    const optional = source({ property: 'x', optional: true });
+    expect(dataOf(shape(mapping({ data: { A: optional } }), { app: found('{}') }))).toEqual({});
+    expect(shape(mapping({ data: { A: optional } }), { app: found('text') })).toMatchObject({
+      error: { code: 'NOT_AN_OBJECT' },
+    });
+  });
+
+  it('is unknown when a source is absent that must be there', () => {
+    expect(shape(mapping({ data: { A: source() } }), { app: { kind: 'absent' } })).toMatchObject({
+      kind: 'missing',
+    });
+  });
+});

@@ -1,0 +1,152 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import type { Mapping, Source } from '../../src/core/mapping.ts';
+import { type ReadResult, refId } from '../../src/core/reading.ts';
+import type { LiveSecret } from '../../src/core/secret.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { desired, sourcesOf, storeRef } from '../../src/sync/desired.ts';
+import { plan } from '../../src/sync/plan.ts';
+import { applied, data, live, mapping, planInput, texts } from './sample.ts';
+
+const word = fc.stringMatching(/^[a-z]{1,3}$/);
+const key = fc.constantFrom('one', 'two', 'three');
+const source: fc.Arbitrary<Source> = fc.record({
+  store: fc.constantFrom('vault', 'files'),
+  key,
+  property: fc.option(fc.constantFrom('a', 'b', 'c.d'), { nil: undefined }),
+  optional: fc.boolean(),
+});
+const someMapping: fc.Arbitrary<Mapping> = fc
+  .record({
+    data: fc.dictionary(word, source, { maxKeys: 4 }),
+    dataFrom: fc.array(source, { maxLength: 2 }),
+    onConflict: fc.constantFrom('refuse' as const, 'adopt' as const, 'adoptAndDropOwner' as const),
+    labels: fc.dictionary(word, word, { maxKeys: 2 }),
+  })
+  .map(({ labels, ...rest }) => mapping({ ...rest, target: { labels } }));
+const value = fc.oneof(
+  fc.jsonValue().map((it) => JSON.stringify(it)),
+  fc.dictionary(fc.constantFrom('a', 'b', 'c', 'e f'), fc.string()).map((it) => JSON.stringify(it)),
+  fc.string(),
+);
+const reading: fc.Arbitrary<ReadResult> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc
+      .tuple(value, word)
+      .map(([text, version]): ReadResult => ({ kind: 'found', value: SecretValue.fromText(text), version })),
+  },
+  { weight: 1, arbitrary: fc.constant<ReadResult>({ kind: 'absent' }) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .constantFrom('TIMEOUT', 'ACCESS_DENIED', 'BAD_ANSWER')
+      .map((code): ReadResult => ({ kind: 'failed', error: new AppError(code as 'TIMEOUT') })),
+  },
+);
+const stores = fc.dictionary(
+  fc.constantFrom('vault one', 'vault two', 'vault three', 'files one', 'files two', 'files three'),
+  reading,
+  { minKeys: 6, maxKeys: 6 },
+);
+const someLive: fc.Arbitrary<LiveSecret | undefined> = fc.option(
+  fc
+    .record({
+      data: fc.dictionary(word, fc.string(), { maxKeys: 3 }).map(data),
+      labels: fc.constantFrom(
+        {},
+        { 'secretbridge.dev/instance': 'prod', 'secretbridge.dev/mapping': 'app' },
+        { 'secretbridge.dev/instance': 'other', 'secretbridge.dev/mapping': 'app' },
+      ),
+      controlled: fc.boolean(),
+      immutable: fc.boolean(),
+    })
+    .map(live),
+  { nil: undefined },
+);
+
+function readings(
+  given: Mapping,
+  stored: Readonly<Record<string, ReadResult>>,
+): ReadonlyMap<string, ReadResult> {
+  return new Map(
+    sourcesOf(given).map((it) => [
+      refId(storeRef(it)),
+      stored[`${it.store} ${it.key}`] ?? { kind: 'absent' },
+    ]),
+  );
+}
+
+function carryOut(result: ReturnType<typeof plan>, before: LiveSecret | undefined): LiveSecret | undefined {
+  if (result.kind === 'create') return applied(result.manifest);
+  return result.kind === 'update' ? applied(result.change, before) : before;
+}
+
+describe('laws of the plan', () => {
+  it('after it is carried out, the next plan is unchanged', () => {
+    fc.assert(
+      fc.property(someMapping, stores, someLive, (given, stored, before) => {
+        const input = planInput({
+          mapping: given,
+          desired: desired(given, readings(given, stored)),
+          live: before,
+        });
+        const first = plan(input);
+        fc.pre(first.kind === 'create' || first.kind === 'update');
+        const after = carryOut(first, before);
+        expect(plan({ ...input, live: after }).kind).toBe('unchanged');
+        expect(texts(after?.data ?? new Map())).toEqual(
+          input.desired.kind === 'ready' ? texts(input.desired.data) : {},
+        );
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('a failed or absent source never leads to a change of a Secret that is there', () => {
+    fc.assert(
+      fc.property(someMapping, stores, someLive, key, (given, stored, before, broken) => {
+        const uses = sourcesOf(given).some((it) => it.store === 'vault' && it.key === broken);
+        fc.pre(uses && before !== undefined);
+        const failed: ReadResult = { kind: 'failed', error: new AppError('STORE_UNAVAILABLE') };
+        const all = readings(given, { ...stored, [`vault ${broken}`]: failed });
+        const result = plan(planInput({ mapping: given, desired: desired(given, all), live: before }));
+        expect(['fail', 'refuse']).toContain(result.kind);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('the order in which sources are written makes no difference', () => {
+    fc.assert(
+      fc.property(someMapping, stores, someLive, (given, stored, before) => {
+        const turned: Mapping = {
+          ...given,
+          data: Object.fromEntries(Object.entries(given.data).reverse()),
+          dataFrom: given.dataFrom.toReversed(),
+        };
+        const all = readings(given, stored);
+        const [a, b] = [given, turned].map((it) =>
+          plan(planInput({ mapping: given, desired: desired(it, all), live: before })),
+        );
+        expect(a?.kind).toBe(b?.kind);
+        expect(a?.keys).toEqual(b?.keys);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('a Secret that is not ours is never changed without adoption', () => {
+    fc.assert(
+      fc.property(someMapping, stores, someLive, (given, stored, before) => {
+        fc.pre(before !== undefined && before.labels['secretbridge.dev/instance'] !== 'prod');
+        const cautious = { ...given, onConflict: 'refuse' as const };
+        const result = plan(
+          planInput({ mapping: cautious, desired: desired(given, readings(given, stored)), live: before }),
+        );
+        expect(result).toMatchObject({ kind: 'refuse', keys: [] });
+      }),
+    );
+  });
+});

@@ -1,0 +1,262 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import { createFingerprinter } from '../../src/core/fingerprint.ts';
+import type { LiveSecret } from '../../src/core/secret.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import type { Desired } from '../../src/sync/desired.ts';
+import { ANNOTATION, LABEL } from '../../src/sync/marks.ts';
+import { type PlanInput, plan } from '../../src/sync/plan.ts';
+import { applied, data, live, mapping, planInput, source } from './sample.ts';
+
+function ready(entries: Readonly<Record<string, string>>, version = '1'): Desired {
+  const sources = Object.keys(entries).map(
+    (key) => [key, { store: 'vault', key: 'app', property: key, version }] as const,
+  );
+  return { kind: 'ready', data: data(entries), sources: new Map(sources), skipped: [] };
+}
+
+/** The target as this input leaves it in an empty cluster. */
+function made(input: PlanInput): LiveSecret {
+  const result = plan({ ...input, live: undefined });
+  if (result.kind !== 'create') throw new Error(`expected a create, got ${result.kind}`);
+  return applied(result.manifest);
+}
+
+function actions(result: ReturnType<typeof plan>): Record<string, string> {
+  return Object.fromEntries(result.keys.map(({ name, action }) => [name, action]));
+}
+
+describe('a target of ours', () => {
+  const input = planInput({ desired: ready({ a: '1', b: '2' }) });
+
+  it('is created with its labels and annotations, none of which holds a value', () => {
+    const result = plan(input);
+    expect(result.kind).toBe('create');
+    expect(actions(result)).toEqual({ a: 'add', b: 'add' });
+    const { labels, annotations } = made(input);
+    expect(labels).toEqual({
+      'app.kubernetes.io/managed-by': 'secretbridge',
+      'secretbridge.dev/instance': 'prod',
+      'secretbridge.dev/mapping': 'app',
+    });
+    expect(JSON.parse(annotations[ANNOTATION.sources] ?? '')).toEqual({
+      a: { store: 'vault', key: 'app', property: 'a', version: '1' },
+      b: { store: 'vault', key: 'app', property: 'b', version: '1' },
+    });
+    expect(annotations[ANNOTATION.fingerprint]).toMatch(/^[0-9a-f]{8}:[0-9a-f]{64}$/);
+    expect(annotations['secretbridge.dev/on-mapping-removed']).toBe('keep');
+  });
+
+  it('is updated key by key', () => {
+    const result = plan({ ...input, live: made(input), desired: ready({ a: '1', b: 'new', c: '3' }) });
+    expect(result.kind).toBe('update');
+    expect(actions(result)).toEqual({ a: 'keep', b: 'change', c: 'add' });
+    expect(actions(plan({ ...input, live: made(input), desired: ready({ a: '1' }) }))).toEqual({
+      a: 'keep',
+      b: 'remove',
+    });
+  });
+
+  it('gets new annotations, and every key kept, for a new version of the same bytes', () => {
+    const result = plan({ ...input, live: made(input), desired: ready({ a: '1', b: '2' }, '2') });
+    expect(result.kind).toBe('update');
+    expect(actions(result)).toEqual({ a: 'keep', b: 'keep' });
+  });
+
+  it('is not written for a refresh, a policy or a foreign label', () => {
+    const target = made(input);
+    const foreign = {
+      ...target,
+      labels: { ...target.labels, theirs: 'x' },
+      annotations: { ...target.annotations, x: 'y' },
+    };
+    const patient = mapping({ refreshMs: 1, onConflict: 'adopt', maxAgeMs: 5 });
+    expect(plan({ ...input, mapping: patient, live: foreign }).kind).toBe('unchanged');
+  });
+
+  it('loses a label that we set and no longer want, and keeps those of others', () => {
+    const labelled = { ...input, mapping: mapping({ target: { labels: { team: 'a' } } }) };
+    const target = made(labelled);
+    const result = plan({ ...input, live: { ...target, labels: { ...target.labels, theirs: 'x' } } });
+    expect(result).toMatchObject({ kind: 'update', change: { dropLabels: ['team'] } });
+  });
+
+  it('is not written when only the key of the fingerprints is another', () => {
+    const other = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(9)));
+    const version = (key: typeof other) => key.value(SecretValue.fromText('1'));
+    const before = { ...input, desired: ready({ a: '1' }, version(other)), fingerprints: other };
+    const now = { ...input, desired: ready({ a: '1' }, version(input.fingerprints)) };
+    expect(plan({ ...now, live: made(before) }).kind).toBe('unchanged');
+    const changed = plan({ ...now, desired: ready({ a: '2' }, 'x'), live: made(before) });
+    expect(changed.kind === 'update' && changed.change.annotations[ANNOTATION.fingerprint]).toMatch(
+      new RegExp(`^${input.fingerprints.keyId}:`),
+    );
+  });
+
+  it('repairs a fingerprint that somebody edited', () => {
+    const target = made(input);
+    const edited = {
+      ...target.annotations,
+      [ANNOTATION.fingerprint]: `${input.fingerprints.keyId}:${'0'.repeat(64)}`,
+    };
+    expect(plan({ ...input, live: { ...target, annotations: edited } }).kind).toBe('update');
+  });
+
+  it('is held when no key would be left', () => {
+    expect(plan({ ...input, live: made(input), desired: ready({}) })).toMatchObject({
+      kind: 'hold',
+      error: { code: 'HELD' },
+    });
+  });
+
+  it('is left alone while it is being deleted', () => {
+    expect(plan({ ...input, live: { ...made(input), deleting: true } })).toMatchObject({ kind: 'fail' });
+  });
+
+  it.each([
+    ['another type', { type: 'example.com/x' }, { a: '1', b: '2' }],
+    ['new data of an immutable one', { immutable: true }, { a: '1', b: 'new' }],
+    ['no longer immutable', { immutable: true }, { a: '1', b: '2' }],
+  ])('refuses %s', (_, part, entries) => {
+    const result = plan({ ...input, live: { ...made(input), ...part }, desired: ready(entries) });
+    expect(result).toMatchObject({ kind: 'refuse', error: { code: 'IMMUTABLE' } });
+  });
+
+  it('of a former instance becomes ours by label', () => {
+    const former = made({ ...input, instance: 'old' });
+    expect(plan({ ...input, formerInstances: ['old'], live: former })).toMatchObject({
+      kind: 'update',
+      change: { labels: { [LABEL.instance]: 'prod' } },
+    });
+  });
+
+  it('counts its sources when naming them would take more than 64 KiB', () => {
+    const many = Object.fromEntries(Array.from({ length: 1_000 }, (_, index) => [`key-${index}`, 'x']));
+    const { annotations } = made({ ...input, desired: ready(many) });
+    expect(JSON.parse(annotations[ANNOTATION.sources] ?? '')).toEqual({
+      count: 1_000,
+      fingerprint: expect.stringMatching(/^[0-9a-f]{8}:/),
+    });
+  });
+});
+
+describe('a Secret of somebody else', () => {
+  const input = planInput({ desired: ready({ a: '1' }) });
+  const foreign = live({ data: data({ a: '1', old: 'x' }) });
+
+  it('is refused', () => {
+    expect(plan({ ...input, live: foreign })).toMatchObject({ kind: 'refuse', error: { code: 'NOT_OWNED' } });
+  });
+
+  it('is adopted when the mapping says so, and shows what that removes', () => {
+    const result = plan({ ...input, mapping: mapping({ onConflict: 'adopt' }), live: foreign });
+    expect(result).toMatchObject({ kind: 'update', adopts: true, change: { dropOwners: false } });
+    expect(actions(result)).toEqual({ a: 'keep', old: 'remove' });
+  });
+
+  it('that a controller owns needs the stronger word', () => {
+    const controlled = { ...foreign, controlled: true };
+    expect(plan({ ...input, mapping: mapping({ onConflict: 'adopt' }), live: controlled })).toMatchObject({
+      kind: 'refuse',
+      error: { code: 'NOT_OWNED' },
+    });
+    expect(
+      plan({ ...input, mapping: mapping({ onConflict: 'adoptAndDropOwner' }), live: controlled }),
+    ).toMatchObject({
+      kind: 'update',
+      change: { dropOwners: true },
+    });
+  });
+
+  it.each([LABEL.instance, LABEL.mapping])('is what ours becomes without the label %s', (label) => {
+    const target = made(input);
+    const labels = Object.fromEntries(Object.entries(target.labels).filter(([name]) => name !== label));
+    expect(plan({ ...input, live: { ...target, labels } })).toMatchObject({
+      kind: 'refuse',
+      error: { code: 'NOT_OWNED' },
+    });
+  });
+
+  it('of another instance is claimed, even under adopt', () => {
+    const other = made({ ...input, instance: 'other' });
+    expect(plan({ ...input, mapping: mapping({ onConflict: 'adopt' }), live: other })).toMatchObject({
+      kind: 'refuse',
+      error: { code: 'TARGET_CLAIMED' },
+    });
+  });
+
+  it('of another mapping is claimed while that one wants it, and taken over after', () => {
+    const other = made({ ...input, mapping: mapping({ name: 'first' }) });
+    const refused = plan({ ...input, live: other, wantedBy: (name) => name === 'first' });
+    expect(refused).toMatchObject({ kind: 'refuse', error: { code: 'TARGET_CLAIMED' } });
+    expect(plan({ ...input, live: other }).kind).toBe('update');
+  });
+});
+
+describe('a source that is absent', () => {
+  const input = planInput({ desired: ready({ a: '1' }) });
+
+  it('fails a target that was never made from it', () => {
+    const missing: Desired = { kind: 'missing', sources: [source()] };
+    expect(plan({ ...input, desired: missing })).toMatchObject({
+      kind: 'fail',
+      error: { code: 'SOURCE_ABSENT' },
+    });
+  });
+
+  it('leaves a target that was made from it as it is', () => {
+    const missing: Desired = { kind: 'missing', sources: [source()] };
+    expect(plan({ ...input, live: made(input), desired: missing })).toMatchObject({
+      kind: 'fail',
+      error: { code: 'SOURCE_ABSENT' },
+    });
+    const skipped: Desired = {
+      kind: 'ready',
+      data: data({}),
+      sources: new Map(),
+      skipped: [source({ optional: true })],
+    };
+    expect(plan({ ...input, live: made(input), desired: skipped })).toMatchObject({
+      kind: 'fail',
+      error: { code: 'SOURCE_ABSENT' },
+    });
+  });
+
+  it('is passed over when it is optional and was never written', () => {
+    const skipped: Desired = {
+      ...ready({ a: '1' }),
+      skipped: [source({ key: 'other', optional: true })],
+    } as Desired;
+    expect(plan({ ...input, live: made(input), desired: skipped }).kind).toBe('unchanged');
+  });
+});
+
+describe('a read that failed', () => {
+  it('is the plan, and a foreign Secret still comes first', () => {
+    const failed: Desired = { kind: 'failed', error: new AppError('TIMEOUT') };
+    expect(plan(planInput({ desired: failed }))).toMatchObject({ kind: 'fail', error: { code: 'TIMEOUT' } });
+    expect(plan(planInput({ desired: failed, live: live() }))).toMatchObject({
+      error: { code: 'NOT_OWNED' },
+    });
+  });
+});
+
+describe('what Kubernetes would reject', () => {
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+
+  it.each([
+    ['too much', 'Opaque', { a: 'x'.repeat(600_000), b: 'y'.repeat(500_000) }, 'TOO_LARGE'],
+    ['a token', 'kubernetes.io/service-account-token', { token: 'x' }, 'TYPE_FORBIDDEN'],
+    ['a bootstrap token', 'bootstrap.kubernetes.io/token', { token: 'x' }, 'TYPE_FORBIDDEN'],
+    ['no key', 'kubernetes.io/tls', { 'tls.crt': 'x' }, 'TYPE_KEYS_MISSING'],
+    ['no certificate', 'kubernetes.io/tls', { 'tls.crt': 'x', 'tls.key': pem }, 'TLS_MISMATCH'],
+    ['no user', 'kubernetes.io/basic-auth', { other: 'x' }, 'TYPE_KEYS_MISSING'],
+    ['no key file', 'kubernetes.io/ssh-auth', {}, 'TYPE_KEYS_MISSING'],
+    ['no JSON', 'kubernetes.io/dockerconfigjson', { '.dockerconfigjson': 'x' }, 'TYPE_KEYS_MISSING'],
+  ])('%s is refused before anything is written', (_, type, entries, code) => {
+    const result = plan(planInput({ mapping: mapping({ target: { type } }), desired: ready(entries) }));
+    expect(result).toMatchObject({ kind: 'refuse', error: { code } });
+  });
+});

@@ -1,0 +1,146 @@
+import { describe, expect, it } from 'vitest';
+import type { Source } from '../../src/core/mapping.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { membersOf, pickValue } from '../../src/sync/value.ts';
+import { source } from './sample.ts';
+
+function pick(text: string | Uint8Array, part: Partial<Source> = {}): string {
+  const value = typeof text === 'string' ? SecretValue.fromText(text) : SecretValue.fromBytes(text);
+  return Buffer.from(pickValue(source(part), { value }).reveal()).toString('utf8');
+}
+
+function spread(text: string, part: Partial<Source> = {}): Record<string, string> {
+  const members = membersOf(source(part), { value: SecretValue.fromText(text) });
+  return Object.fromEntries(
+    members.map(([name, value]) => [name, Buffer.from(value.reveal()).toString('utf8')]),
+  );
+}
+
+function codeOf(work: () => unknown): unknown {
+  try {
+    work();
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? error.code : error;
+  }
+  return 'no error';
+}
+
+describe('a whole value', () => {
+  it.each(['', 'plain', 'final newline\n', 'a\r\nb', '\u0000', '\uFEFFbom', '😀', '"quoted"'])(
+    'is its bytes: %j',
+    (text) => {
+      expect(pick(text)).toBe(text);
+    },
+  );
+
+  it('stays binary', () => {
+    const bytes = Uint8Array.from([0, 255, 128, 10]);
+    expect(pickValue(source(), { value: SecretValue.fromBytes(bytes) }).reveal()).toEqual(bytes);
+  });
+});
+
+describe('a property', () => {
+  const text =
+    '{"a.b":"literal","a":{"b":"dotted","c":[{"n":"x"}]},"n":1.10,"big":123456789012345678,"e":1e5,"t":true,"z":null,"o":{ "y" : 1, "x" : "é/" },"empty":""}';
+
+  it.each([
+    ['a.b', 'literal'],
+    ['a.c.0.n', 'x'],
+    ['n', '1.10'],
+    ['big', '123456789012345678'],
+    ['e', '1e5'],
+    ['t', 'true'],
+    ['o', '{"y":1,"x":"é/"}'],
+    ['empty', ''],
+  ])('%s is %s', (property, expected) => {
+    expect(pick(text, { property })).toBe(expected);
+  });
+
+  it.each(['nothing', 'z', 'a.c.1', 'a.c.00', 'a.c.-1', 'n.x', 'a.c.length', '__proto__', 'a.b.c'])(
+    '%s is missing',
+    (property) => {
+      expect(codeOf(() => pick(text, { property }))).toBe('PROPERTY_MISSING');
+    },
+  );
+
+  it('is found under a name that is an integer or a word of the language', () => {
+    expect(pick('{"1":"one","constructor":"c"}', { property: '1' })).toBe('one');
+    expect(pick('{"1":"one","constructor":"c"}', { property: 'constructor' })).toBe('c');
+  });
+
+  it.each(['', 'text', '"text"', '[1]', '1', 'null', '{"a":1,"a":2}', '{"a":1', '\uFEFF{"a":1}'])(
+    'of %j: not an object',
+    (value) => {
+      expect(codeOf(() => pick(value, { property: 'a' }))).toBe('NOT_AN_OBJECT');
+    },
+  );
+
+  it('of bytes that are no UTF-8: not an object', () => {
+    expect(codeOf(() => pick(Uint8Array.from([0x7b, 0xff, 0x7d]), { property: 'a' }))).toBe('NOT_AN_OBJECT');
+  });
+
+  it('of an object with a doubled member on the way: not an object', () => {
+    expect(codeOf(() => pick('{"a":{"b":1,"b":2}}', { property: 'a.b' }))).toBe('NOT_AN_OBJECT');
+  });
+
+  it('that is half a surrogate pair has no bytes', () => {
+    expect(codeOf(() => pick('{"a":"\\ud83d"}', { property: 'a' }))).toBe('DECODE_FAILED');
+  });
+
+  it('is named in the error, the value is not', () => {
+    try {
+      pick('{"other":"hunter2"}', { property: 'password' });
+      expect.unreachable();
+    } catch (error) {
+      expect(String(error)).toContain('property password');
+      expect(String(error)).not.toContain('hunter2');
+    }
+  });
+});
+
+describe('decode', () => {
+  it.each([
+    ['base64', 'aGk=', 'hi'],
+    ['base64', '', ''],
+    ['base64url', 'aGk', 'hi'],
+    ['base64url', 'aGk=', 'hi'],
+    ['base64url', '8J-YgA', '😀'],
+  ] as const)('%s of %j', (decode, text, expected) => {
+    expect(pick(text, { decode })).toBe(expected);
+  });
+
+  it.each([
+    ['base64', 'aGk'],
+    ['base64', 'aGk=\n'],
+    ['base64', ' aGk='],
+    ['base64', '8J-YgA=='],
+    ['base64', 'aGk=='],
+    ['base64', 'a'],
+    ['base64', 'ä'],
+    ['base64url', '8J+YgA'],
+    ['base64url', 'aGk=='],
+    ['base64url', 'a'],
+    ['base64url', 'aG k'],
+  ] as const)('%s of %j is an error', (decode, text) => {
+    expect(codeOf(() => pick(text, { decode }))).toBe('DECODE_FAILED');
+  });
+});
+
+describe('a spread', () => {
+  it('gives each member by the rules of a property', () => {
+    expect(spread('{"a":"x","b":1.0,"c":{"d":[]}}')).toEqual({ a: 'x', b: '1.0', c: '{"d":[]}' });
+  });
+
+  it('of one property gives the members of that', () => {
+    expect(spread('{"env":{"a":"x"}}', { property: 'env' })).toEqual({ a: 'x' });
+  });
+
+  it('has no null member, unless it may be missing', () => {
+    expect(codeOf(() => spread('{"a":null}'))).toBe('PROPERTY_MISSING');
+    expect(spread('{"a":null,"b":"x"}', { optional: true })).toEqual({ b: 'x' });
+  });
+
+  it.each(['[]', '"x"', '{"a":1,"a":2}'])('of %s: not an object', (text) => {
+    expect(codeOf(() => spread(text))).toBe('NOT_AN_OBJECT');
+  });
+});
