@@ -1,0 +1,45 @@
+import type { z } from 'zod';
+import type { Mapping } from '../core/mapping.ts';
+import type { Reference } from '../providers/credentials.ts';
+import type { Rule } from './access.ts';
+import type { Place } from './problem.ts';
+import type { ConfigFile, StoreConfig } from './schema.ts';
+
+type File = z.output<typeof ConfigFile>;
+
+/** The whole configuration: defaults are filled in, durations are milliseconds, local paths absolute. */
+export interface Config {
+  readonly instance: string;
+  readonly formerInstances: readonly string[];
+  readonly cluster: File['cluster'];
+  readonly engine: File['engine'];
+  readonly audit: {
+    readonly store: File['audit']['store'];
+    readonly checkpoints: File['audit']['checkpoints'];
+    readonly retentionMs?: number | undefined;
+    readonly stdout: boolean;
+  };
+  readonly keys: {
+    /** Newest first. */
+    readonly fingerprint: readonly [Reference, ...Reference[]];
+    readonly checkpoint: Reference;
+  };
+  readonly http?: NonNullable<File['http']> | undefined;
+  readonly log: File['log'];
+  readonly tracing?: NonNullable<File['tracing']> | undefined;
+  readonly brake: { readonly share: number; readonly windowMs: number };
+  readonly absence: { readonly readings: number; readonly overMs: number };
+  readonly restarts: { readonly windowMs: number; readonly atOnce: number };
+  readonly events?: NonNullable<File['events']> | undefined;
+  readonly stores: readonly StoreConfig[];
+  readonly mappings: readonly Mapping[];
+  /** Absent: everything is allowed. */
+  readonly access?: readonly Rule[] | undefined;
+  readonly places: Places;
+}
+
+/** Where in the files something stands, for checks that come later. */
+export interface Places {
+  readonly stores: ReadonlyMap<string, Place>;
+  readonly mappings: ReadonlyMap<string, Place>;
+}

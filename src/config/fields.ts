@@ -1,0 +1,174 @@
+import { z } from 'zod';
+import { isTargetKey } from '../sync/keys.ts';
+import { quoted } from './problem.ts';
+
+// The `error` of a schema names what is expected; `messages.ts` makes the sentence and says what stood there.
+
+const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const DURATION = /^(?:\d{1,9}(?:ms|s|m|h|d))+$/;
+const MAX_DURATION_MS = 10 * 365 * UNIT_MS.d;
+
+/** Text such as `30s`, `1h30m` or `90d`, as milliseconds; more than nothing, at most ten years. */
+export function duration() {
+  const error = 'a duration such as 30s, 5m, 1h30m or 90d';
+  return z
+    .string({ error })
+    .regex(DURATION, { error })
+    .refine((text) => durationMs(text) > 0 && durationMs(text) <= MAX_DURATION_MS, {
+      error: 'a duration of more than nothing and at most 3650d',
+    })
+    .transform(durationMs);
+}
+
+function durationMs(text: string): number {
+  let sum = 0;
+  for (const [, count, unit] of text.matchAll(/(\d+)(ms|s|m|h|d)/g))
+    sum += Number(count) * UNIT_MS[unit as keyof typeof UNIT_MS];
+  return sum;
+}
+
+export function wholeNumber(min: number, max: number) {
+  const error = `a whole number from ${min} to ${max}`;
+  return z.int({ error }).min(min, { error }).max(max, { error });
+}
+
+/** More than 0. */
+export function rate(max: number) {
+  const error = `a number greater than 0 and at most ${max}`;
+  return z.number({ error }).positive({ error }).max(max, { error });
+}
+
+/** Of a whole: from 0 to 1. */
+export function share() {
+  const error = 'a number from 0 to 1';
+  return z.number({ error }).min(0, { error }).max(1, { error });
+}
+
+/** Of an instance, a store or a mapping. They become labels. */
+export const Name = z
+  .string()
+  .check(named(/^[a-z0-9](?:[-a-z0-9.]{0,61}[a-z0-9])?$/, 'a-z, 0-9, `-` and `.`', /[^-a-z0-9.]/u, 63))
+  .meta({ pattern: '^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$' });
+
+/** RFC 1123 label: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ */
+export const Namespace = z
+  .string()
+  .check(named(/^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/, 'a-z, 0-9 and `-`', /[^-a-z0-9]/u, 63))
+  .meta({ pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$' });
+
+/** RFC 1123 subdomain: labels joined by dots. */
+export const SecretName = z
+  .string()
+  .check(
+    named(
+      /^(?=.{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/,
+      'a-z, 0-9, `-` and single `.`',
+      /[^-a-z0-9.]/u,
+      253,
+    ),
+  );
+
+/** Of a Secret. */
+export const TargetKey = z.string().check((ctx) => {
+  if (isTargetKey(ctx.value)) return;
+  const culprit = strange(ctx.value, /[^-._a-zA-Z0-9]/u);
+  ctx.issues.push({
+    code: 'custom',
+    input: ctx.value,
+    message: `a key of \`[-._a-zA-Z0-9]\`, 1 to 253 characters, not \`.\` and not starting with \`..\`${culprit}`,
+    params: { code: 'KEY_INVALID' },
+  });
+});
+
+/** https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set */
+const LABEL_NAME = /^[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+const LABEL_PREFIX = /^(?=.{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
+
+/** Of labels and of annotations. */
+export const LabelKey = z
+  .string()
+  .refine(
+    (key) => {
+      const parts = key.split('/');
+      const [prefix, name] = parts.length === 1 ? [undefined, key] : parts;
+      return (
+        parts.length <= 2 &&
+        LABEL_NAME.test(name ?? '') &&
+        (prefix === undefined || LABEL_PREFIX.test(prefix))
+      );
+    },
+    {
+      error:
+        'a name like `team` or `example.com/team`: letters, digits, `-`, `_` and `.`, at most 63 characters, after an optional DNS prefix and `/`',
+    },
+  )
+  .refine((key) => !/^([^/]*\.)?secretbridge\.dev\//.test(key) && key !== 'app.kubernetes.io/managed-by', {
+    error:
+      'a name other than `app.kubernetes.io/managed-by` and `secretbridge.dev/…`, which say what is ours',
+  });
+
+export const LabelValue = z.string().refine((value) => value === '' || LABEL_NAME.test(value), {
+  error:
+    'at most 63 letters, digits, `-`, `_` and `.`, the first and the last of them a letter or a digit, or nothing',
+});
+
+export const MatchLabels = z
+  .strictObject({
+    matchLabels: z
+      .record(LabelKeyOfOthers(), LabelValue)
+      .refine((labels) => Object.keys(labels).length > 0, { error: 'at least one label' })
+      .meta({ description: 'Labels that must all match.' }),
+  })
+  .meta({ id: 'LabelSelector', title: 'Label selector', description: 'A label selector.' });
+
+function LabelKeyOfOthers() {
+  return z.string().min(1).max(317);
+}
+
+/** Anchored globs: see `access.ts`. */
+export const Globs = z.array(z.string().min(1)).min(1);
+
+/** A path on this machine, relative to the file that says it. */
+export function localPath() {
+  return z.string().min(1);
+}
+
+/** http or https, without credentials in it. */
+export function address() {
+  return z
+    .url({ protocol: /^https?$/, error: 'an address such as https://host:port' })
+    .refine((text) => !URL.parse(text)?.username && !URL.parse(text)?.password, {
+      error: 'an address without user and password',
+    });
+}
+
+export const HostAndPort = z.string().refine(isHostAndPort, { error: 'host:port, such as 127.0.0.1:8080' });
+
+function isHostAndPort(text: string): boolean {
+  const match = /^(?:\[[0-9a-fA-F:.]+\]|[-A-Za-z0-9.]+):(\d{1,5})$/.exec(text);
+  return match !== null && Number(match[1]) <= 65_535;
+}
+
+function named(pattern: RegExp, allowed: string, notAllowed: RegExp, max: number) {
+  return (ctx: z.core.ParsePayload<string>) => {
+    if (pattern.test(ctx.value)) return;
+    const culprit = strange(ctx.value, notAllowed);
+    ctx.issues.push({
+      code: 'custom',
+      input: ctx.value,
+      message: `a name of ${allowed}, 1 to ${max} characters, the first and the last a letter or a digit${culprit}`,
+    });
+  };
+}
+
+/** Names the character at fault: `а` and `a` look the same, and an invisible one looks like nothing. */
+function strange(text: string, notAllowed: RegExp): string {
+  const char = notAllowed.exec(text)?.[0];
+  if (char === undefined) return '';
+  const point = `U+${(char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
+  const script = ['Cyrillic', 'Greek', 'Latin', 'Armenian', 'Cherokee'].find((name) =>
+    new RegExp(`^\\p{Script=${name}}$`, 'u').test(char),
+  );
+  const what = char < '\u007f' || script === undefined ? point : `${point}, ${script}`;
+  return `; ${/[\p{C}\p{Z}]/u.test(char) ? 'the character' : quoted(char)} (${what}) is not allowed`;
+}

@@ -1,0 +1,164 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { compareText } from '../core/target.ts';
+import { type Problem, toProblem } from './problem.ts';
+
+/** What is needed of the file system; errors carry the codes of Node. */
+export interface ConfigFs {
+  /** Follows links. */
+  stat(path: string): Promise<{ isFile(): boolean; isDirectory(): boolean; readonly size: number }>;
+  readdir(path: string): Promise<readonly string[]>;
+  readFile(path: string): Promise<Uint8Array>;
+}
+
+export const realFs: ConfigFs = { stat, readdir, readFile };
+
+export interface SourceFile {
+  /** As the person named it. */
+  readonly shown: string;
+  readonly absolute: string;
+}
+
+export interface Sources {
+  readonly files: readonly SourceFile[];
+  readonly problems: readonly Problem[];
+}
+
+export interface FindOptions {
+  readonly paths: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly fs: ConfigFs;
+}
+
+const LOCAL_FILE = 'secretbridge.yaml';
+const SYSTEM_FOLDER = '/etc/secretbridge/';
+
+/** More than ten thousand mappings need; what is larger is something else. */
+const MAX_FILE_BYTES = 4 * 1024 * 1024;
+
+/** `--config`, else SECRETBRIDGE_CONFIG (colons separate several), else ./secretbridge.yaml, else /etc/secretbridge/. */
+export async function findSources(options: FindOptions): Promise<Sources> {
+  const { cwd, env, fs } = options;
+  const variable = (env.SECRETBRIDGE_CONFIG ?? '').split(':').filter((path) => path !== '');
+  const named = options.paths.length > 0 ? options.paths : variable;
+  if (named.length > 0) return expand(named, cwd, fs);
+  for (const path of [LOCAL_FILE, SYSTEM_FOLDER])
+    if (await exists(resolve(cwd, path), fs)) return expand([path], cwd, fs);
+  const message = `there is no configuration: neither ${LOCAL_FILE} here nor ${SYSTEM_FOLDER}; name one with --config, or make one with \`secretbridge init\``;
+  return { files: [], problems: [problem(LOCAL_FILE, message)] };
+}
+
+async function expand(paths: readonly string[], cwd: string, fs: ConfigFs): Promise<Sources> {
+  const files: SourceFile[] = [];
+  const problems: Problem[] = [];
+  for (const shown of paths) {
+    const absolute = resolve(cwd, shown);
+    try {
+      if (!(await fs.stat(absolute)).isDirectory()) files.push({ shown, absolute });
+      else {
+        const found = await filesIn({ shown, absolute }, fs);
+        files.push(...found);
+        if (found.length === 0) problems.push(problem(shown, 'the folder holds no *.yaml or *.yml file'));
+      }
+    } catch (error) {
+      problems.push(problem(shown, whatFailed(error)));
+    }
+  }
+  return { files, problems };
+}
+
+/**
+ * Sorted, not recursive. A mounted ConfigMap has its files as links through a hidden folder (`..data`):
+ * the links are followed and hidden entries are not looked into, so each file is read once.
+ */
+async function filesIn(folder: SourceFile, fs: ConfigFs): Promise<readonly SourceFile[]> {
+  const names = (await fs.readdir(folder.absolute)).filter((name) => /^[^.].*\.ya?ml$/.test(name));
+  const files: SourceFile[] = [];
+  for (const name of [...names].sort(compareText)) {
+    const file = { shown: join(folder.shown, name), absolute: join(folder.absolute, name) };
+    if (!(await isFolder(file.absolute, fs))) files.push(file);
+  }
+  return files;
+}
+
+export type SourceText =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'problem'; readonly problem: Problem };
+
+/** UTF-8 text; a byte order mark is skipped, so that columns are those of the text. */
+export async function readSource({ shown, absolute }: SourceFile, fs: ConfigFs): Promise<SourceText> {
+  const refuse = (message: string): SourceText => ({ kind: 'problem', problem: problem(shown, message) });
+  let bytes: Uint8Array;
+  try {
+    const { size, ...info } = await inspect(absolute, fs);
+    // A pipe or a device may never end.
+    if (!info.isFile) return refuse('it is not a regular file');
+    if (size > MAX_FILE_BYTES) return refuse(tooLarge(size));
+    bytes = await fs.readFile(absolute);
+  } catch (error) {
+    return refuse(whatFailed(error));
+  }
+  if (bytes.byteLength > MAX_FILE_BYTES) return refuse(tooLarge(bytes.byteLength));
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return text.includes('\0') ? refuse('it is not a text file: it has zero bytes') : { kind: 'text', text };
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    return refuse('it is not UTF-8 text');
+  }
+}
+
+async function inspect(path: string, fs: ConfigFs): Promise<{ isFile: boolean; size: number }> {
+  const info = await fs.stat(path);
+  return { isFile: info.isFile(), size: info.size };
+}
+
+async function exists(path: string, fs: ConfigFs): Promise<boolean> {
+  try {
+    await fs.stat(path);
+    return true;
+  } catch (error) {
+    // Anything else is there in some way, and is reported when it is read.
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return false;
+    return codeOf(error) !== undefined;
+  }
+}
+
+async function isFolder(path: string, fs: ConfigFs): Promise<boolean> {
+  try {
+    return (await fs.stat(path)).isDirectory();
+  } catch (error) {
+    whatFailed(error); // a broken link or the like: reported when it is read
+    return false;
+  }
+}
+
+const FAILURES: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or folder',
+  ENOTDIR: 'a part of the path is not a folder',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  ELOOP: 'its symbolic links go in a circle',
+  ENAMETOOLONG: 'the path is too long',
+  EISDIR: 'it is a folder',
+};
+
+function whatFailed(error: unknown): string {
+  const code = codeOf(error);
+  if (code === undefined) throw error;
+  return FAILURES[code] ?? `it cannot be read (${code})`;
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
+}
+
+function tooLarge(size: number): string {
+  const mebibytes = (size / 1024 / 1024).toFixed(1);
+  return `it is too large: ${mebibytes} MiB, where 4 MiB are allowed; split it into several files`;
+}
+
+function problem(file: string, message: string): Problem {
+  return toProblem({ path: [], code: 'CONFIG_INVALID', message }, { file, line: 1, column: 1 });
+}

@@ -1,0 +1,67 @@
+import { type Finding, formatPlace, type Path, type Place, quoted } from './problem.ts';
+import { LIST_SECTIONS } from './schema.ts';
+import type { Located, Member } from './yaml.ts';
+
+/** A finding whose place is known already. */
+export interface PlacedFinding extends Finding {
+  readonly place: Place;
+}
+
+export interface Merged {
+  /** One object with every section; the entries of list sections keep the places of their own files. */
+  readonly root: Located;
+  readonly findings: readonly PlacedFinding[];
+}
+
+/** @param start The place for what is missing altogether. */
+export function mergeDocuments(documents: readonly Located[], start: Place): Merged {
+  const members = new Map<string, Member>();
+  const findings: PlacedFinding[] = [];
+  const refuse = (place: Place, path: Path, message: string) =>
+    findings.push({ place, path, code: 'CONFIG_INVALID', message });
+  for (const document of documents) {
+    if (document.members === undefined) {
+      refuse(document.place, [], 'expected an object with sections such as `stores` and `mappings`');
+      continue;
+    }
+    for (const [name, member] of document.members) {
+      const first = members.get(name);
+      if (first === undefined) members.set(name, member);
+      else if (isListSection(name) && first.node.items !== undefined && member.node.items !== undefined)
+        members.set(name, joined(first, member.node.items));
+      else if (isListSection(name)) refuse(member.node.place, [name], 'expected a list');
+      // Each file may say which format it is written in, as each has to.
+      else if (name !== 'apiVersion' || first.node.value !== member.node.value)
+        refuse(
+          member.keyPlace,
+          [name],
+          `${quoted(name)} is given twice, first at ${formatPlace(first.keyPlace)}`,
+        );
+    }
+  }
+  const value = Object.fromEntries([...members].map(([name, { node }]) => [name, node.value]));
+  return { root: { value, place: documents[0]?.place ?? start, members }, findings };
+}
+
+/** Where a path leads: its value, or its name where `at` says so, or what is nearest above it. */
+export function locate(root: Located, path: Path, at: 'value' | 'key' = 'value'): Place {
+  let node = root;
+  let place = root.place;
+  for (const part of path) {
+    const member = typeof part === 'string' ? node.members?.get(part) : undefined;
+    const next = typeof part === 'number' ? node.items?.[part] : member?.node;
+    if (next === undefined) return place;
+    node = next;
+    place = at === 'key' && member !== undefined ? member.keyPlace : next.place;
+  }
+  return place;
+}
+
+function isListSection(name: string): boolean {
+  return LIST_SECTIONS.some((section) => section === name);
+}
+
+function joined(first: Member, more: readonly Located[]): Member {
+  const items = [...(first.node.items ?? []), ...more];
+  return { keyPlace: first.keyPlace, node: { ...first.node, items, value: items.map((item) => item.value) } };
+}

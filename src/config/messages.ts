@@ -1,0 +1,206 @@
+import { z } from 'zod';
+import { ERRORS, type ErrorCode } from '../core/error-codes.ts';
+import { Reference } from '../providers/credentials.ts';
+import { didYouMean } from './nearest.ts';
+import { type Finding, type Path, quoted } from './problem.ts';
+
+// From zod's issues to sentences. The schemas say what is expected in their `error`; here stands what they
+// leave open. No sentence holds a value of the file: it may be a credential that somebody put there.
+
+type Issue = z.core.$ZodIssue;
+
+/** What an issue does not tell about its schema. zod's `error` can give text only, so it travels as JSON. */
+interface Facts {
+  readonly known?: readonly string[];
+  readonly reference?: true;
+}
+const FACTS = '\u0000';
+
+export type Checked<T> =
+  | { readonly kind: 'valid'; readonly output: T }
+  | { readonly kind: 'invalid'; readonly findings: readonly Finding[] };
+
+/** @param path Where the value stands in the whole configuration. */
+export function check<T extends z.ZodType>(schema: T, value: unknown, path: Path): Checked<z.output<T>> {
+  const result = schema.safeParse(value, { error: (issue) => FACTS + JSON.stringify(factsOf(issue)) });
+  if (result.success) return { kind: 'valid', output: result.data };
+  return { kind: 'invalid', findings: result.error.issues.flatMap((issue) => explain(issue, value, path)) };
+}
+
+function factsOf({ inst }: z.core.$ZodRawIssue): Facts {
+  if (inst instanceof z.ZodUnion && inst.options === Reference.options) return { reference: true };
+  if (inst instanceof z.ZodObject)
+    return REFERENCE_SHAPES.includes(inst.shape) ? { reference: true } : { known: Object.keys(inst.shape) };
+  return {};
+}
+
+// Their unknown keys reach us by themselves too, not only in the issue of the union. Adding a description to a
+// schema makes another one with the same shape, so shapes tell.
+const REFERENCE_SHAPES: readonly unknown[] = [
+  ...Reference.options.map((option) => option.shape),
+  ...Reference.options.flatMap((option) =>
+    Object.values(option.shape).map((field) => (field instanceof z.ZodObject ? field.shape : undefined)),
+  ),
+];
+
+/** @param base The value that the issue's own path starts from, which stands at `path`. */
+function explain(issue: Issue, base: unknown, path: Path): Finding[] {
+  const own = issue.message.startsWith(FACTS) ? undefined : issue.message;
+  const facts: Facts = own === undefined ? JSON.parse(issue.message.slice(FACTS.length)) : {};
+  const inner = issue.path.filter((part) => typeof part !== 'symbol');
+  const here = [...path, ...inner];
+  const value = valueAt(base, inner);
+  const finding = (message: string, more: Partial<Finding> = {}): Finding[] => [
+    { path: here, code: 'CONFIG_INVALID', message, ...more },
+  ];
+  const expected = (what: string, more: Partial<Finding> = {}) => finding(expectation(what, value), more);
+
+  if (facts.reference === true && issue.code === 'invalid_union') return explainReference(issue, value, here);
+  if (own !== undefined && issue.code !== 'custom') return expected(own);
+  switch (issue.code) {
+    case 'custom':
+      return finding(`expected ${own ?? 'another value'}`, codeOf(issue.params));
+    case 'invalid_type':
+      return expected(TYPE_TEXT[issue.expected] ?? issue.expected);
+    case 'invalid_value':
+      return expected(oneOf(issue.values), didYouMean(value, issue.values.map(String)));
+    case 'unrecognized_keys':
+      if (facts.reference === true) return finding(`expected ${ONE_REFERENCE}`);
+      return issue.keys.map((key) => ({
+        path: [...here, key],
+        at: 'key',
+        code: 'CONFIG_INVALID',
+        message: `unknown key ${quoted(key)}`,
+        ...didYouMean(key, facts.known ?? []),
+      }));
+    case 'invalid_key':
+      return issue.issues.flatMap((nested) =>
+        explain(nested, inner.at(-1), here).map((found) => ({ ...found, path: here, at: 'key' as const })),
+      );
+    case 'invalid_union':
+      return explainUnion(issue, value, here);
+    case 'too_small':
+    case 'too_big':
+      return expected(sizeText(issue));
+    case 'invalid_format':
+      return expected(
+        issue.format === 'regex' ? `text of the form \`${issue.pattern}\`` : `a valid ${issue.format}`,
+      );
+    default:
+      return finding('expected another value');
+  }
+}
+
+const TYPE_TEXT: Readonly<Partial<Record<string, string>>> = {
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'an object',
+  record: 'an object',
+};
+
+/** "expected a list, got text": what stood there is named by its type only. */
+function expectation(what: string, value: unknown): string {
+  if (value === undefined) return `is missing; expected ${what}`;
+  const quotes = what === 'text' && ['number', 'boolean'].includes(typeof value) ? '; put it in quotes' : '';
+  return `expected ${what}, got ${gotInstead(what, value)}${quotes}`;
+}
+
+function gotInstead(what: string, value: unknown): string {
+  const got = typeOf(value);
+  if (got === 'a number' && /^a (?:whole )?number/.test(what)) return 'another number';
+  const ofOtherType = Object.values(TYPE_TEXT).includes(what) || /\bnumber\b/.test(what);
+  return got === 'text' && !ofOtherType ? 'other text' : got;
+}
+
+function typeOf(value: unknown): string {
+  if (value === null) return 'nothing';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'string') return value === '' ? 'empty text' : 'text';
+  return { number: 'a number', boolean: 'true or false' }[typeof value as string] ?? 'an object';
+}
+
+function sizeText(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): string {
+  const few = issue.code === 'too_small';
+  const bound = few ? issue.minimum : issue.maximum;
+  if (issue.origin === 'string')
+    return few && bound === 1
+      ? 'text that is not empty'
+      : `text of ${few ? 'at least' : 'at most'} ${bound} characters`;
+  if (issue.origin === 'array')
+    return `a list of ${few ? 'at least' : 'at most'} ${bound} ${bound === 1 ? 'entry' : 'entries'}`;
+  return `a number of ${few ? 'at least' : 'at most'} ${bound}`;
+}
+
+/** The message is about the branch that was meant: the one the discriminator or the type of the value tells. */
+function explainUnion(issue: z.core.$ZodIssueInvalidUnion, value: unknown, path: Path): Finding[] {
+  if (issue.errors.length === 0) {
+    const options = 'options' in issue && Array.isArray(issue.options) ? issue.options.map(String) : [];
+    const message = expectation(oneOf(options), value);
+    return [{ path, code: 'CONFIG_INVALID', message, ...didYouMean(value, options) }];
+  }
+  const values = issue.errors.map((errors) => (errors.length === 1 ? errors[0] : undefined));
+  if (values.every((error) => error?.code === 'invalid_value' && error.path.length === 0)) {
+    const options = values.flatMap((error) =>
+      error?.code === 'invalid_value' ? error.values.map(String) : [],
+    );
+    return [
+      {
+        path,
+        code: 'CONFIG_INVALID',
+        message: expectation(oneOf(options), value),
+        ...didYouMean(value, options),
+      },
+    ];
+  }
+  const object = typeof value === 'object' && value !== null;
+  const meant = issue.errors.find((errors) => {
+    const [first] = errors;
+    const wrongType = first?.path.length === 0 && first.code === 'invalid_type';
+    return !wrongType && (first?.code === 'invalid_union' ? object : true);
+  });
+  if (meant !== undefined) return meant.flatMap((error) => explain(error, value, path));
+  return [{ path, code: 'CONFIG_INVALID', message: expectation(`text, or ${A_REFERENCE}`, value) }];
+}
+
+const A_REFERENCE = 'a reference such as `{ env: NAME }`, `{ file: PATH }` or `{ secretRef: { name, key } }`';
+
+const ONE_REFERENCE = `${A_REFERENCE}, with one of the three and nothing else`;
+
+/** Nothing that stands here is shown, names of fields included: each may be the credential itself. */
+function explainReference(issue: z.core.$ZodIssueInvalidUnion, value: unknown, path: Path): Finding[] {
+  const say = (message: string): Finding[] => [{ path, code: 'CONFIG_INVALID', message }];
+  if (value === undefined || value === null) return say(expectation(A_REFERENCE, value));
+  if (typeof value !== 'object')
+    return say(`a credential must not stand in the configuration; write ${A_REFERENCE} instead`);
+  const kinds = Array.isArray(value) ? [] : Object.keys(value);
+  const branch = ['env', 'file', 'secretRef'].indexOf(kinds[0] ?? '');
+  if (kinds.length !== 1 || branch === -1) return say(`expected ${ONE_REFERENCE}`);
+  const errors = (issue.errors[branch] ?? []).filter((error) => error.code !== 'unrecognized_keys');
+  if (errors.length === 0) return say(`expected ${ONE_REFERENCE}`);
+  return errors.flatMap((error) => explain(error, value, path));
+}
+
+function oneOf(options: readonly unknown[]): string {
+  const marked = options.map((option) => `\`${String(option)}\``);
+  const last = marked.at(-1) ?? 'another value';
+  return marked.length < 2 ? last : `${marked.slice(0, -1).join(', ')} or ${last}`;
+}
+
+function codeOf(params: unknown): { code?: ErrorCode } {
+  const code = typeof params === 'object' && params !== null && 'code' in params ? params.code : undefined;
+  return isErrorCode(code) ? { code } : {};
+}
+
+function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(ERRORS, code);
+}
+
+function valueAt(base: unknown, path: Path): unknown {
+  return path.reduce<unknown>((value, part) => {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) return undefined;
+    return (value as Readonly<Record<string | number, unknown>>)[part];
+  }, base);
+}

@@ -1,0 +1,87 @@
+import type { ErrorCode } from '../core/error-codes.ts';
+import { compareText } from '../core/target.ts';
+
+/** A position in a file. Line and column count from 1; a column is one UTF-16 unit, as editors count. */
+export interface Place {
+  /** As the person named it: relative stays relative. */
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** Field names and list indexes from the root of the configuration. */
+export type Path = readonly (string | number)[];
+
+/** What is wrong, and where in the structure; `locate` of `merge.ts` knows where that is in the files. */
+export interface Finding {
+  readonly path: Path;
+  /** Whether the name at the end of the path is at fault, not its value. */
+  readonly at?: 'key';
+  readonly code: ErrorCode;
+  /** One sentence of ours. May name fields and names, never what stands where a credential belongs. */
+  readonly message: string;
+  readonly suggestion?: string;
+}
+
+/** One line of `secretbridge validate`. */
+export interface Problem extends Place {
+  readonly path: string;
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly suggestion?: string;
+}
+
+export function toProblem(finding: Finding, place: Place): Problem {
+  const { code, message, suggestion } = finding;
+  const path = formatPath(finding.path);
+  return { ...pick(place), path, code, message, ...(suggestion === undefined ? {} : { suggestion }) };
+}
+
+/** `mappings[0].data.DB_PASSWORD.property`; a name with other characters stands in brackets, escaped. */
+function formatPath(path: Path): string {
+  return path
+    .map((part, index) => {
+      if (typeof part === 'number') return `[${part}]`;
+      if (!/^[A-Za-z_][-A-Za-z0-9_]*$/.test(part)) return `[${quoted(part, '"')}]`;
+      return index === 0 ? part : `.${part}`;
+    })
+    .join('');
+}
+
+/** By file, line, column; what is the same twice is said once. */
+export function sortProblems(problems: readonly Problem[]): readonly Problem[] {
+  const seen = new Set<string>();
+  return problems
+    .filter((problem) => {
+      const identity = JSON.stringify([pick(problem), problem.path, problem.message]);
+      return seen.has(identity) ? false : seen.add(identity);
+    })
+    .sort(
+      (a, b) =>
+        compareText(a.file, b.file) ||
+        a.line - b.line ||
+        a.column - b.column ||
+        compareText(a.path, b.path) ||
+        compareText(a.message, b.message),
+    );
+}
+
+export function formatPlace({ file, line, column }: Place): string {
+  return `${file}:${line}:${column}`;
+}
+
+/**
+ * A name from a file for a message. Control, format and bidirectional characters are escaped, so that a file
+ * cannot paint on the reader's terminal; long names are cut.
+ */
+export function quoted(name: string, mark = '`'): string {
+  const cut = name.length > 80 ? `${name.slice(0, 77)}…` : name;
+  const safe = cut.replace(/[\p{C}\p{Z}"`\\]/gu, (char) =>
+    char === ' ' ? char : `\\u{${(char.codePointAt(0) ?? 0).toString(16).toUpperCase()}}`,
+  );
+  return `${mark}${safe}${mark}`;
+}
+
+function pick({ file, line, column }: Place): Place {
+  return { file, line, column };
+}

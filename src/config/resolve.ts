@@ -1,0 +1,114 @@
+import { dirname, isAbsolute, join, resolve } from 'node:path';
+import type { z } from 'zod';
+import type { Mapping, Search, Spread } from '../core/mapping.ts';
+import type { Config } from './config.ts';
+import type { MappingConfig } from './mapping.ts';
+import { locate } from './merge.ts';
+import type { Path } from './problem.ts';
+import type { ConfigFile } from './schema.ts';
+import type { Located } from './yaml.ts';
+
+export type ParsedFile = z.output<typeof ConfigFile>;
+
+export interface ResolveDeps {
+  /** The absolute path of a file by the name that places have. */
+  absolute(file: string): string;
+  /** For paths that begin with `~/`. */
+  readonly home: string | undefined;
+}
+
+/** Fills in what depends on other parts: defaults in mappings, paths, key files. */
+export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveDeps): Config {
+  const folderOf = (path: Path) => dirname(deps.absolute(locate(root, path).file));
+  const localise = <T>(section: T, path: Path): T => withAbsolutePaths(section, folderOf(path), deps.home);
+
+  const audit = localise(file.audit, ['audit']);
+  // Key files are made beside the database, so they move with it. Elsewhere `checks.ts` asks for them.
+  const state = audit.store.kind === 'sqlite' ? dirname(audit.store.path) : join(folderOf([]), 'state');
+  const keys = localise(file.keys, ['keys']);
+  const [newest = { file: join(state, 'fingerprint.key') }, ...older] = keys.fingerprint ?? [];
+  const placesOf = (section: 'stores' | 'mappings') =>
+    new Map(file[section].map(({ name }, index) => [name, locate(root, [section, index])]));
+  return {
+    instance: file.instance,
+    formerInstances: file.formerInstances,
+    cluster: localise(file.cluster, ['cluster']),
+    engine: localise(file.engine, ['engine']),
+    audit: {
+      store: audit.store,
+      checkpoints: audit.checkpoints,
+      retentionMs: audit.retention,
+      stdout: audit.stdout,
+    },
+    keys: {
+      fingerprint: [newest, ...older],
+      checkpoint: keys.checkpoint ?? { file: join(state, 'checkpoint.key') },
+    },
+    http: localise(file.http, ['http']),
+    log: file.log,
+    tracing: localise(file.tracing, ['tracing']),
+    brake: { share: file.brake.share, windowMs: file.brake.window },
+    absence: { readings: file.absence.readings, overMs: file.absence.over },
+    restarts: { windowMs: file.restarts.window, atOnce: file.restarts.atOnce },
+    events: localise(file.events, ['events']),
+    stores: file.stores.map((store, index) => localise(store, ['stores', index])),
+    mappings: file.mappings.map((mapping) => resolveMapping(mapping, file.defaults)),
+    access: file.access,
+    places: { stores: placesOf('stores'), mappings: placesOf('mappings') },
+  };
+}
+
+function resolveMapping(mapping: MappingConfig, defaults: ParsedFile['defaults']): Mapping {
+  const { namespace, namespaces = [], ...target } = mapping.target;
+  return {
+    name: mapping.name,
+    target: {
+      ...target,
+      namespaces: namespace === undefined ? namespaces : [namespace],
+      secret: target.secret ?? mapping.name,
+    },
+    data: mapping.data,
+    dataFrom: mapping.dataFrom.map(resolveSourceList),
+    template: mapping.template,
+    restart: mapping.restart,
+    refreshMs: mapping.refresh ?? defaults.refresh,
+    onConflict: mapping.onConflict ?? defaults.onConflict,
+    onDrift: mapping.onDrift ?? defaults.onDrift,
+    onSourceMissing: mapping.onSourceMissing ?? defaults.onSourceMissing,
+    softDeletedIsMissing: mapping.softDeletedIsMissing ?? defaults.softDeletedIsMissing,
+    onMappingRemoved: mapping.onMappingRemoved ?? defaults.onMappingRemoved,
+    maxAgeMs: mapping.maxAge ?? defaults.maxAge,
+  };
+}
+
+function resolveSourceList(entry: MappingConfig['dataFrom'][number]): Spread | Search {
+  const { key, find, ...rest } = entry;
+  if (find !== undefined) return { store: rest.store, find, decode: rest.decode, rename: rest.rename };
+  // The schema has made sure that one of the two is there.
+  return { ...rest, key: key ?? '' };
+}
+
+/** The names by which the format speaks of paths on this machine; mappings have none. */
+const LOCAL_PATH = /^(?:path|file|kubeconfig|[a-z]+File)$/;
+
+/** Relative paths are relative to the file that says them. */
+function withAbsolutePaths<T>(value: T, folder: string, home: string | undefined): T {
+  return walk(value) as T;
+
+  function walk(node: unknown): unknown {
+    if (Array.isArray(node)) return node.map(walk);
+    if (typeof node !== 'object' || node === null) return node;
+    return Object.fromEntries(
+      Object.entries(node).map(([name, member]) => {
+        const local = LOCAL_PATH.test(name) && typeof member === 'string';
+        return [name, local ? absolutePath(member, folder, home) : walk(member)];
+      }),
+    );
+  }
+}
+
+function absolutePath(path: string, folder: string, home: string | undefined): string {
+  if (isAbsolute(path)) return path;
+  if (path.startsWith('~/') && home !== undefined) return join(home, path.slice(2));
+  return resolve(folder, path);
+}

@@ -1,0 +1,285 @@
+import { z } from 'zod';
+import { Reference } from '../providers/credentials.ts';
+import {
+  address,
+  duration,
+  Globs,
+  HostAndPort,
+  localPath,
+  Name,
+  Namespace,
+  rate,
+  share,
+  wholeNumber,
+} from './fields.ts';
+
+// The parts that are neither stores nor mappings.
+
+export const Include = z
+  .strictObject({
+    path: localPath().meta({ description: 'A file or a folder.' }),
+    namespaces: Globs.meta({ description: 'Namespaces its mappings may target.' }),
+    stores: Globs.meta({ description: 'Stores its mappings may use.' }),
+    keys: Globs.meta({ description: 'Keys its mappings may read.' }),
+  })
+  .meta({ title: 'Include', description: "Tenants' files: mappings only, and only within these bounds." });
+
+export const Cluster = z
+  .discriminatedUnion('kind', [
+    z
+      .strictObject({
+        kind: z.literal('kubernetes'),
+        scope: z.enum(['namespace', 'names']).default('namespace').meta({
+          description:
+            'How narrow the rights are that `secretbridge rbac` prints: every Secret of a namespace, or the targets by name.',
+        }),
+        kubeconfig: localPath().optional().meta({
+          description:
+            'A kubeconfig. Default: the in-cluster identity, else KUBECONFIG, else ~/.kube/config.',
+        }),
+        context: z
+          .string()
+          .min(1)
+          .optional()
+          .meta({ description: 'A context of the kubeconfig. Default: its current one.' }),
+        requestsPerSecond: rate(10_000).default(500).meta({ description: 'Limit of one process.' }),
+      })
+      .meta({ title: 'Kubernetes' }),
+    z
+      .strictObject({
+        kind: z.literal('directory'),
+        path: localPath().meta({
+          description: 'The folder. A Secret is the file `<namespace>/<secret>.yaml` in it, of mode 0600.',
+          examples: ['./cluster'],
+        }),
+      })
+      .meta({ title: 'A folder of manifests' }),
+  ])
+  .meta({ title: 'Cluster', description: 'Where the Secrets are written.' });
+
+const tls = z
+  .strictObject({
+    caFile: localPath().optional().meta({ description: 'Certificate authorities to trust as well, PEM.' }),
+    certFile: localPath().optional().meta({ description: 'Client certificate, PEM.' }),
+    keyFile: localPath().optional().meta({ description: 'Private key of the client certificate, PEM.' }),
+    serverName: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: 'The name that the certificate must carry.' }),
+  })
+  .optional()
+  .meta({ description: 'How to trust the server.' });
+
+const concurrency = wholeNumber(1, 1_000).default(16).meta({ description: 'Targets worked on at a time.' });
+
+export const Engine = z
+  .discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('memory'), concurrency }).meta({ title: 'In this process' }),
+    z
+      .strictObject({
+        kind: z.literal('redis'),
+        concurrency,
+        url: Reference.meta({
+          description: 'Address with user and password, such as rediss://user:password@host:6379.',
+        }),
+        prefix: z
+          .string()
+          .regex(/^[-\w]{1,64}$/, { error: 'letters, digits, `-` and `_`, at most 64' })
+          .default('secretbridge')
+          .meta({ description: 'Start of the names in Redis.' }),
+        tls,
+        sentinel: z
+          .strictObject({
+            name: z.string().min(1).meta({ description: 'Name of the master.' }),
+            addresses: z.array(HostAndPort).min(1).meta({ description: 'Addresses of the sentinels.' }),
+            password: Reference.optional().meta({ description: 'Password of the sentinels.' }),
+          })
+          .optional()
+          .meta({ description: 'Ask sentinels for the master.' }),
+        cluster: z.boolean().default(false).meta({ description: 'Whether it is a Redis Cluster.' }),
+      })
+      .meta({ title: 'Redis' }),
+  ])
+  .meta({ title: 'Engine', description: 'What carries the jobs.' });
+
+export const Audit = z
+  .strictObject({
+    store: z
+      .discriminatedUnion('kind', [
+        z.strictObject({
+          kind: z.literal('sqlite'),
+          path: localPath().default('./state/audit.db').meta({ description: 'The database file.' }),
+        }),
+        z.strictObject({
+          kind: z.literal('postgres'),
+          url: Reference.meta({
+            description: 'Address with user and password, such as postgres://user:password@host/db.',
+          }),
+          tls,
+        }),
+      ])
+      .prefault({ kind: 'sqlite' })
+      .meta({ description: 'Where the records are kept.' }),
+    checkpoints: z
+      .array(
+        z.discriminatedUnion('kind', [
+          z.strictObject({
+            kind: z.literal('file'),
+            path: localPath().meta({ description: 'The file they are added to.' }),
+          }),
+          z.strictObject({ kind: z.literal('stdout') }),
+          z.strictObject({
+            kind: z.literal('configMap'),
+            namespace: Namespace.optional().meta({ description: "Default: the bridge's own." }),
+            name: Name.meta({ description: 'Name of the ConfigMap.' }),
+          }),
+        ]),
+      )
+      .default([])
+      .meta({ description: 'Where signed checkpoints go.' }),
+    retention: duration()
+      .optional()
+      .meta({ description: 'How long records are kept. Default: for ever.', examples: ['400d'] }),
+    stdout: z.boolean().default(false).meta({ description: 'Also print each record as a line of JSON.' }),
+  })
+  .meta({ title: 'Audit', description: 'The record of what was read and changed.' });
+
+export const Keys = z
+  .strictObject({
+    fingerprint: z.array(Reference).min(1).optional().meta({
+      description:
+        'Keys of the fingerprints, newest first; older ones are still understood. 32 random bytes as base64 text. Default: `fingerprint.key` beside the SQLite file.',
+    }),
+    checkpoint: Reference.optional().meta({
+      description: 'Ed25519 private key, PKCS#8 PEM. Default: `checkpoint.key` beside the SQLite file.',
+    }),
+  })
+  .meta({
+    title: 'Keys',
+    description: 'Made on first use beside a SQLite store; required with Redis or PostgreSQL.',
+  });
+
+export const Http = z
+  .strictObject({
+    listen: HostAndPort.default('127.0.0.1:8080').meta({ description: 'Address and port.' }),
+    tls: z
+      .strictObject({
+        certFile: localPath().meta({ description: 'Certificate chain, PEM.' }),
+        keyFile: localPath().meta({ description: 'Its private key, PEM.' }),
+      })
+      .optional()
+      .meta({ description: 'Serve https.' }),
+    metricsNeedToken: z.boolean().default(false).meta({ description: 'Whether `/metrics` needs a token.' }),
+    tokens: z
+      .array(
+        z.strictObject({
+          name: Name.meta({ description: 'Who it is, for the audit.' }),
+          role: z.enum(['viewer', 'reviewer', 'operator']).meta({ description: 'What the holder may do.' }),
+          token: Reference.meta({ description: 'The bearer token.' }),
+        }),
+      )
+      .default([])
+      .meta({ description: 'Static tokens.' }),
+    kubernetes: z.boolean().default(false).meta({ description: 'Accept Kubernetes identities.' }),
+  })
+  .meta({ title: 'HTTP', description: 'The API, the metrics, the probes and the review page.' });
+
+export const Log = z
+  .strictObject({
+    level: z
+      .enum(['error', 'warn', 'info', 'debug'])
+      .default('info')
+      .meta({ description: 'The least level to print.' }),
+    format: z
+      .enum(['json', 'text'])
+      .default('json')
+      .meta({ description: 'One JSON object a line, or text for people.' }),
+  })
+  .meta({ title: 'Log' });
+
+export const Tracing = z
+  .strictObject({
+    otlp: z
+      .strictObject({
+        endpoint: address().meta({
+          description: 'Address of the collector.',
+          examples: ['https://otel.internal:4318'],
+        }),
+        headers: z.record(z.string().min(1), Reference).default({}).meta({ description: 'Headers to send.' }),
+      })
+      .meta({ description: 'Send traces by OTLP over HTTP.' }),
+  })
+  .meta({ title: 'Tracing' });
+
+export const Brake = z
+  .strictObject({
+    share: share().default(0.1).meta({
+      description: "Share of the instance's targets that may be destroyed within `window` without a person.",
+    }),
+    window: duration().prefault('24h').meta({ description: 'The time that is looked back on.' }),
+  })
+  .meta({ title: 'Brake', description: 'When destructive changes are held.' });
+
+export const Absence = z
+  .strictObject({
+    readings: wholeNumber(1, 100).default(3).meta({ description: 'Readings that must all say absent.' }),
+    over: duration().prefault('10m').meta({ description: 'Least time from the first to the last of them.' }),
+  })
+  .meta({ title: 'Absence', description: 'What proves that a source is gone.' });
+
+export const Restarts = z
+  .strictObject({
+    window: duration().prefault('5s').meta({ description: 'Changes within this time make one restart.' }),
+    atOnce: wholeNumber(1, 1_000).default(5).meta({ description: 'Workloads that roll together.' }),
+  })
+  .meta({ title: 'Restarts', description: 'How workloads are rolled.' });
+
+const store = Name.meta({ description: 'The store it is about.' });
+const hintName = Name.meta({ description: 'Unique name.' });
+
+export const Events = z
+  .strictObject({
+    sqs: z
+      .array(
+        z.strictObject({ name: hintName, queueUrl: address().meta({ description: 'The queue.' }), store }),
+      )
+      .default([])
+      .meta({ description: 'AWS EventBridge through SQS.' }),
+    eventGrid: z
+      .array(
+        z.strictObject({
+          name: hintName,
+          store,
+          key: Reference.meta({ description: 'Key of the subscription.' }),
+        }),
+      )
+      .default([])
+      .meta({ description: 'Azure Event Grid: POST /events/azure/{name}.' }),
+    vault: z
+      .array(z.strictObject({ name: hintName, store }))
+      .default([])
+      .meta({ description: 'Event stream of Vault Enterprise.' }),
+    webhooks: z
+      .array(
+        z.strictObject({
+          name: hintName,
+          stores: z.array(Name).min(1).meta({ description: 'The stores it may speak about.' }),
+          secret: Reference.meta({ description: 'Key of the signatures.' }),
+        }),
+      )
+      .default([])
+      .meta({ description: 'Signed webhooks: POST /events/webhook/{name}.' }),
+  })
+  .meta({ title: 'Events', description: 'Hints that make changes arrive sooner.' });
+
+export const AccessRule = z
+  .strictObject({
+    namespaces: Globs.meta({ description: 'Namespaces of targets.', examples: [['payments', 'payments-*']] }),
+    stores: Globs.meta({ description: 'Names of stores.' }),
+    keys: Globs.meta({ description: 'Keys in the store.', examples: [['payments/**']] }),
+  })
+  .meta({
+    title: 'Access rule',
+    description: 'Targets in these namespaces may use these keys of these stores.',
+  });

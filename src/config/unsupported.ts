@@ -1,0 +1,96 @@
+import type { Finding, Path } from './problem.ts';
+
+/** A part of the format that this version does not carry out: refused, never ignored. */
+interface Unsupported {
+  /** `*` stands for every entry of a list and every member of an object. */
+  readonly at: string;
+  /** Completes "… is not in this version". */
+  readonly what: string;
+  /** The values that are meant; any but an empty list when left out. */
+  readonly when?: (value: unknown) => boolean;
+}
+
+const is =
+  (...values: readonly unknown[]) =>
+  (value: unknown) =>
+    values.includes(value);
+const isNot =
+  (...values: readonly unknown[]) =>
+  (value: unknown) =>
+    !values.includes(value);
+
+/** Shrinks as the parts arrive; nothing else in the code knows about it. */
+const UNSUPPORTED: readonly Unsupported[] = [
+  { at: 'include', what: '`include`' },
+  { at: 'engine.kind', when: is('redis'), what: '`engine: redis`' },
+  { at: 'audit.store.kind', when: is('postgres'), what: 'an audit store of kind `postgres`' },
+  { at: 'audit.checkpoints', what: '`audit.checkpoints`' },
+  { at: 'audit.retention', what: '`audit.retention`' },
+  { at: 'audit.stdout', when: is(true), what: '`audit.stdout: true`' },
+  { at: 'http', what: '`http`' },
+  { at: 'tracing', what: '`tracing`' },
+  { at: 'restarts', what: '`restarts`' },
+  { at: 'events', what: '`events`' },
+  {
+    at: 'stores.*.kind',
+    when: is('aws-secrets-manager'),
+    what: 'a store of kind `aws-secrets-manager`',
+  },
+  { at: 'stores.*.kind', when: is('azure-key-vault'), what: 'a store of kind `azure-key-vault`' },
+  {
+    at: 'stores.*.auth.method',
+    when: is('userpass', 'ldap', 'jwt', 'kubernetes', 'cert'),
+    what: 'a login method other than `token` and `appRole`',
+  },
+  { at: 'stores.*.auth.secretIdWrapped', when: is(true), what: '`secretIdWrapped: true`' },
+  { at: 'mappings.*.target.namespaceSelector', what: '`namespaceSelector`' },
+  { at: 'mappings.*.target.mode', when: is('merge'), what: '`mode: merge`' },
+  { at: 'mappings.*.target.recreate', when: is(true), what: '`recreate: true`' },
+  { at: 'mappings.*.dataFrom.*.find', what: '`find`' },
+  { at: 'mappings.*.template', what: '`template`' },
+  { at: 'mappings.*.restart', what: '`restart`' },
+  ...['defaults', 'mappings.*'].flatMap((at): Unsupported[] => [
+    {
+      at: `${at}.onSourceMissing`,
+      when: is('removeKeys', 'delete'),
+      what: '`onSourceMissing` other than `keep`',
+    },
+    { at: `${at}.softDeletedIsMissing`, when: is(true), what: '`softDeletedIsMissing: true`' },
+    { at: `${at}.onMappingRemoved`, when: is('delete'), what: '`onMappingRemoved: delete`' },
+  ]),
+];
+
+/** What the reference page lists. */
+export function unsupportedParts(): readonly string[] {
+  return [...new Set(UNSUPPORTED.map(({ what }) => what))];
+}
+
+/** @param root The configuration as it stands in the files, valid or not. */
+export function findUnsupported(root: unknown): readonly Finding[] {
+  return UNSUPPORTED.flatMap(({ at, what, when = isNot(undefined, null) }) =>
+    [...select(root, at.split('.'), [])]
+      .filter(({ value }) => when(value) && !(Array.isArray(value) && value.length === 0))
+      .map(({ path }) => ({
+        path,
+        code: 'CONFIG_INVALID' as const,
+        message: `${what} is not in this version`,
+      })),
+  );
+}
+
+function* select(
+  value: unknown,
+  pattern: readonly string[],
+  path: Path,
+): Generator<{ path: Path; value: unknown }> {
+  const [part, ...rest] = pattern;
+  if (part === undefined) return void (yield { path, value });
+  if (typeof value !== 'object' || value === null) return;
+  if (Array.isArray(value)) {
+    if (part === '*')
+      for (const [index, item] of value.entries()) yield* select(item, rest, [...path, index]);
+    return;
+  }
+  for (const [name, member] of Object.entries(value))
+    if (part === '*' || part === name) yield* select(member, rest, [...path, name]);
+}

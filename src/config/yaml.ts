@@ -1,0 +1,170 @@
+import {
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type ParsedNode,
+  parseAllDocuments,
+} from 'yaml';
+import { formatPlace, type Place, quoted } from './problem.ts';
+
+/** A value with the places of everything in it, so that any later finding can name line and column. */
+export interface Located {
+  readonly value: unknown;
+  readonly place: Place;
+  /** Of an object, by name. */
+  readonly members?: ReadonlyMap<string, Member>;
+  /** Of a list. */
+  readonly items?: readonly Located[];
+}
+
+export interface Member {
+  readonly keyPlace: Place;
+  readonly node: Located;
+}
+
+export interface SyntaxProblem {
+  readonly place: Place;
+  readonly message: string;
+}
+
+export interface ParsedYaml {
+  /** Documents that hold something and have no problem. */
+  readonly documents: readonly Located[];
+  readonly problems: readonly SyntaxProblem[];
+}
+
+/** More of them are consequences of the first ones. */
+const MAX_SYNTAX_PROBLEMS = 10;
+
+/** Plenty for the format, and little enough for recursion. */
+const MAX_DEPTH = 40;
+
+/**
+ * YAML 1.2 without what makes a configuration hard to review or to bound: anchors, aliases, merge keys, tags
+ * and keys that are no text. Aliases are never expanded, so a file cannot grow in memory.
+ */
+export function parseYaml(text: string, file: string): ParsedYaml {
+  const lines = new LineCounter();
+  // Plain errors: the pretty ones quote the file, and a credential may stand there. Keys are compared by
+  // ourselves, since the library's way takes quadratic time and does not say where the first one stands.
+  const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
+  const at = (offset: number): Place => {
+    const { line, col } = lines.linePos(Math.min(offset, text.length));
+    return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
+  };
+  const reader = createReader(at);
+  const documents: Located[] = [];
+  for (const document of Array.isArray(parsed) ? parsed : []) {
+    const [first, ...more] = document.errors;
+    for (const error of first === undefined ? [] : [first, ...more])
+      reader.report(error.pos[0], SYNTAX[error.code] ?? `this is not valid YAML (${error.code})`);
+    const version = document.directives.yaml;
+    if (version.explicit === true && version.version !== '1.2')
+      reader.report(0, 'a `%YAML` directive of another version than 1.2: remove it');
+    if (first !== undefined || !isNode(document.contents) || isEmpty(document.contents)) continue;
+    const before = reader.problems.length;
+    const read = reader.read(document.contents);
+    // What lacks a part would only give problems that are none.
+    if (reader.problems.length === before) documents.push(read);
+  }
+  return { documents, problems: oncePerLine(reader.problems).slice(0, MAX_SYNTAX_PROBLEMS) };
+}
+
+/** Our own sentences, since the library's may quote the file. */
+const SYNTAX: Readonly<Partial<Record<string, string>>> = {
+  BAD_ALIAS: 'an alias (`*`) without a name; put the text in quotes if the star belongs to it',
+  BAD_DIRECTIVE: 'a line that starts with `%` is a directive of YAML, which is not supported here',
+  BAD_DQ_ESCAPE: 'an unknown escape after a backslash in double quotes; use single quotes or write `\\\\`',
+  BAD_INDENT: 'the indentation does not fit the lines above',
+  BAD_SCALAR_START: 'text cannot start with this character; put it in quotes',
+  BLOCK_AS_IMPLICIT_KEY: 'a second `: ` on this line; put the text in quotes if the colon belongs to it',
+  BLOCK_IN_FLOW: 'a block inside of brackets; write it in brackets too, or end the brackets before it',
+  KEY_OVER_1024_CHARS: 'a name of more than 1024 characters',
+  MISSING_CHAR: 'something is missing here or before: a closing quote or bracket, a comma, `: ` or a space',
+  MULTILINE_IMPLICIT_KEY: 'a name goes over several lines; is a `:` missing, or a closing quote?',
+  MULTIPLE_DOCS: 'several documents where one is expected; separate them with a line `---`',
+  RESOURCE_EXHAUSTION: 'nested too deeply',
+  TAB_AS_INDENT: 'a tab is used for indentation; YAML allows spaces only',
+  UNEXPECTED_TOKEN:
+    'this cannot stand here; is it indented as it should be, and are all quotes and brackets closed?',
+};
+
+function createReader(at: (offset: number) => Place) {
+  const problems: SyntaxProblem[] = [];
+  const report = (offset: number, message: string) => problems.push({ place: at(offset), message });
+
+  function read(node: ParsedNode, depth = 0): Located {
+    const [start] = node.range;
+    const place = at(start);
+    if (depth > MAX_DEPTH) {
+      report(start, 'nested too deeply');
+      return { value: null, place };
+    }
+    if (isAlias(node)) {
+      report(start, 'an alias (`*name`) is not supported: write the value out, or use quotes if it is text');
+      return { value: null, place };
+    }
+    if (node.anchor !== undefined) report(start, 'an anchor (`&name`) is not supported: remove it');
+    if (node.tag !== undefined)
+      report(start, 'a tag (`!name`) is not supported: remove it, or use quotes if it is text');
+    if (isScalar(node)) return { value: scalarValue(node.value), place };
+    if (isSeq(node)) {
+      const items = node.items.map((item) => read(item as ParsedNode, depth + 1));
+      return { value: items.map((item) => item.value), place, items };
+    }
+    if (!isMap(node)) return { value: null, place };
+    const members = new Map<string, Member>();
+    const value: Record<string, unknown> = {};
+    for (const pair of node.items) {
+      const key = readKey(pair.key as ParsedNode, members);
+      if (key === undefined) continue;
+      const keyPlace = at((pair.key as ParsedNode).range[0]);
+      const child = pair.value === null ? undefined : read(pair.value as ParsedNode, depth + 1);
+      // An empty value has no text of its own to point to.
+      const member = child === undefined || child.value === null ? { value: null, place: keyPlace } : child;
+      members.set(key, { keyPlace, node: member });
+      value[key] = member.value;
+    }
+    return { value, place, members };
+  }
+
+  function readKey(key: ParsedNode, members: ReadonlyMap<string, Member>): string | undefined {
+    const offset = key.range[0];
+    if (!isScalar(key)) {
+      report(offset, isAlias(key) ? 'an alias (`*name`) is not supported' : 'a name must be text');
+      return undefined;
+    }
+    if (key.anchor !== undefined) report(offset, 'an anchor (`&name`) is not supported: remove it');
+    if (key.tag !== undefined) report(offset, 'a tag (`!name`) is not supported: remove it');
+    // As written: `1e3` and `0x10` are names here, not numbers.
+    const name = typeof key.value === 'string' ? key.value : (key.source ?? '');
+    if (name === '<<') report(offset, 'a merge key (`<<`) is not supported: write the values out');
+    else if (name === '__proto__') report(offset, 'the name `__proto__` is not supported');
+    else {
+      const earlier = members.get(name);
+      if (earlier === undefined) return name;
+      report(offset, `${quoted(name)} is given twice, first at ${formatPlace(earlier.keyPlace)}`);
+    }
+    return undefined;
+  }
+
+  return { read, report, problems };
+}
+
+/** The core schema gives big integers and dates no special class; anything but these is text to us. */
+function scalarValue(value: unknown): unknown {
+  const plain = value === null || ['string', 'number', 'boolean'].includes(typeof value);
+  return plain ? value : String(value);
+}
+
+function isEmpty(node: unknown): boolean {
+  return isScalar(node) && node.value === null && (node.source ?? '') === '';
+}
+
+function oncePerLine(problems: readonly SyntaxProblem[]): SyntaxProblem[] {
+  const seen = new Set<number>();
+  return problems.filter(({ place }) => (seen.has(place.line) ? false : seen.add(place.line)));
+}

@@ -1,0 +1,79 @@
+import { z } from 'zod';
+import { Reference } from '../credentials.ts';
+
+const roleArn = z.string().regex(/^arn:[^:]+:iam::\d{12}:role\/.+$/, {
+  error: 'the ARN of a role, such as arn:aws:iam::123456789012:role/bridge',
+});
+
+const assumeRole = z
+  .array(
+    z.strictObject({
+      roleArn: roleArn.meta({ description: 'The role to assume.' }),
+      externalId: z.string().min(2).optional().meta({ description: 'External id that the role asks for.' }),
+      sessionName: z
+        .string()
+        .regex(/^[\w+=,.@-]{2,64}$/)
+        .optional()
+        .meta({
+          description: 'Name of the session, as CloudTrail shows it. Default: `secretbridge-<instance>`.',
+        }),
+      tags: z.record(z.string(), z.string()).optional().meta({ description: 'Session tags.' }),
+    }),
+  )
+  .optional()
+  .meta({ description: 'Roles to assume on top, one after the other.' });
+
+const AwsAuth = z.discriminatedUnion('method', [
+  z.strictObject({ method: z.literal('default'), assumeRole }),
+  z.strictObject({
+    method: z.literal('static'),
+    accessKeyId: Reference.meta({ description: 'The access key id.' }),
+    secretAccessKey: Reference.meta({ description: 'The secret access key.' }),
+    sessionToken: Reference.optional().meta({ description: 'The session token of temporary credentials.' }),
+    assumeRole,
+  }),
+  z.strictObject({
+    method: z.literal('webIdentity'),
+    roleArn: roleArn.meta({ description: 'The role to assume with the token.' }),
+    tokenFile: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: 'The web identity token. Default: AWS_WEB_IDENTITY_TOKEN_FILE.' }),
+    assumeRole,
+  }),
+]);
+
+export const AwsConfig = z
+  .strictObject({
+    kind: z.literal('aws-secrets-manager'),
+    region: z
+      .string()
+      .regex(/^[a-z]{2,}(-[a-z]+)+-\d+$/, { error: 'a region such as eu-west-1' })
+      .meta({ description: 'The region.', examples: ['eu-west-1'] }),
+    endpoint: z
+      .url({ protocol: /^https?$/, error: 'an address such as https://host:port' })
+      .optional()
+      .meta({ description: 'Another address of the service, for example of a VPC endpoint.' }),
+    auth: AwsAuth.prefault({ method: 'default' }).meta({ description: 'How to log in.' }),
+    freshness: z.enum(['listed', 'strict']).default('listed').meta({
+      description:
+        '`listed` trusts the list of secrets, which may be five minutes late; `strict` asks for each secret.',
+    }),
+    tls: z
+      .strictObject({
+        caFile: z
+          .string()
+          .min(1)
+          .optional()
+          .meta({ description: 'Certificate authorities to trust as well, PEM.' }),
+      })
+      .optional()
+      .meta({ description: 'How to trust the server.' }),
+    allowHttp: z
+      .boolean()
+      .default(false)
+      .meta({ description: 'Accept plain http to hosts other than loopback.' }),
+  })
+  .meta({ title: 'AWS Secrets Manager' });
+export type AwsConfig = z.output<typeof AwsConfig>;

@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import { Reference } from '../credentials.ts';
+
+const tenantId = z.string().min(1).meta({ description: 'The tenant (directory) id.' });
+const clientId = z.string().min(1).meta({ description: 'The client (application) id.' });
+
+const AzureAuth = z.discriminatedUnion('method', [
+  z.strictObject({ method: z.literal('default') }),
+  z.strictObject({
+    method: z.literal('workloadIdentity'),
+    tenantId: tenantId.optional(),
+    clientId: clientId.optional(),
+    tokenFile: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: 'The federated token. Default: AZURE_FEDERATED_TOKEN_FILE.' }),
+  }),
+  z.strictObject({ method: z.literal('managedIdentity'), clientId: clientId.optional() }),
+  z.strictObject({
+    method: z.literal('clientSecret'),
+    tenantId,
+    clientId,
+    clientSecret: Reference.meta({ description: 'The client secret.' }),
+  }),
+  z.strictObject({
+    method: z.literal('clientCertificate'),
+    tenantId,
+    clientId,
+    certificate: Reference.meta({ description: 'The certificate with its private key, PEM.' }),
+  }),
+]);
+
+export const AzureConfig = z
+  .strictObject({
+    kind: z.literal('azure-key-vault'),
+    vaultUrl: z
+      .url({ protocol: /^https?$/, error: 'an address such as https://contoso.vault.azure.net' })
+      .meta({ description: 'Address of the vault.', examples: ['https://contoso.vault.azure.net'] }),
+    auth: AzureAuth.prefault({ method: 'default' }).meta({ description: 'How to log in.' }),
+    tls: z
+      .strictObject({
+        caFile: z
+          .string()
+          .min(1)
+          .optional()
+          .meta({ description: 'Certificate authorities to trust as well, PEM.' }),
+      })
+      .optional()
+      .meta({ description: 'How to trust the server.' }),
+    allowHttp: z
+      .boolean()
+      .default(false)
+      .meta({ description: 'Accept plain http to hosts other than loopback.' }),
+  })
+  .meta({ title: 'Azure Key Vault' });
+export type AzureConfig = z.output<typeof AzureConfig>;

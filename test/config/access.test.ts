@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest';
+import { allows, matches } from '../../src/config/access.ts';
+
+describe('a glob', () => {
+  it.each([
+    ['a', 'a', true],
+    ['a', 'b', false],
+    ['*', '', true],
+    ['a*', 'a', true],
+    ['a*', 'abc', true],
+    ['a*c', 'abbc', true],
+    ['a*c', 'abb', false],
+    ['*a*b*', 'xxaxxbxx', true],
+    ['a/*', 'a/b', true],
+    ['a/*', 'a/b/c', false],
+    ['a/**', 'a/b/c', true],
+    ['a/**', 'a', false],
+    ['a/**', 'ab', false],
+    ['**/c', 'a/b/c', true],
+    ['a/**/c', 'a/b/b/c', true],
+    ['a/***', 'a/b/c', true],
+  ])('%s against %s: %s', (glob, text, expected) => {
+    expect(matches(glob, text)).toBe(expected);
+  });
+
+  it.each([
+    ['a longer text with it as prefix', 'payments', 'payments-evil'],
+    ['a longer text with it as suffix', 'payments', 'evil-payments'],
+    ['another case', 'payments', 'Payments'],
+    ['a line break by a star', 'a*', 'a\nb'],
+    ['a line break by two stars', 'a/**', 'a/b\nc'],
+    ['a line break at the end', 'a', 'a\n'],
+    ['a Unicode line break', '**', 'a\u2028b'],
+    ['another Unicode form of a letter', 'caf\u00e9', 'cafe\u0301'],
+    ['a look-alike', 'payments', 'p\u0430yments'],
+    ['any character by a dot', 'a.b', 'axb'],
+    ['any character by a question mark', 'a?b', 'axb'],
+    ['a class of characters', '[ab]', 'a'],
+    ['alternatives', '{a,b}', 'a'],
+    ['what is repeated', 'a+', 'aa'],
+    ['an escape', '\\*', '*'],
+  ])('does not match %s', (_, glob, text) => {
+    expect(matches(glob, text)).toBe(false);
+  });
+
+  it('takes what looks like syntax elsewhere for itself', () => {
+    for (const text of ['a.b', 'a?b', '[ab]', '{a,b}', '(a|b)', 'a+', '^a$', '\\d', '\u{1F511}'])
+      expect(matches(text, text)).toBe(true);
+  });
+
+  it('takes no time that grows beyond the product of the lengths', () => {
+    // A matcher that backtracks would not end before the test's own time limit.
+    expect(matches('*a'.repeat(50), 'a'.repeat(5_000))).toBe(true);
+    expect(matches(`${'*a'.repeat(50)}b`, 'a'.repeat(5_000))).toBe(false);
+  });
+});
+
+describe('access', () => {
+  const rules = [
+    { namespaces: ['payments', 'payments-*'], stores: ['team-vault'], keys: ['payments/**'] },
+    { namespaces: ['*'], stores: ['local'], keys: ['shared/*', '/aws/**'] },
+  ];
+  const ask = (namespace: string, store: string, key: string) => allows(rules, { namespace, store, key });
+
+  it('is given when one rule allows namespace, store and key together', () => {
+    expect(ask('payments', 'team-vault', 'payments/db')).toBe(true);
+    expect(ask('payments-eu', 'team-vault', 'payments/a/b')).toBe(true);
+    expect(ask('any', 'local', 'shared/a')).toBe(true);
+    expect(ask('any', 'local', '/aws/a')).toBe(true);
+  });
+
+  it('is not put together from several rules', () => {
+    expect(ask('payments', 'local', 'payments/db')).toBe(false);
+    expect(ask('any', 'team-vault', 'payments/db')).toBe(false);
+    expect(ask('payments', 'team-vault', 'shared/a')).toBe(false);
+  });
+
+  it.each([
+    'payments/../root', 'payments/./db', 'payments/a/..', 'payments//db', 'payments/', 'payments/db/', '../payments/db',
+    'payments/db\n', 'payments/\0', 'payments/\r/x', 'Payments/db', 'payments', '/payments/db', 'x/payments/db',
+  ])('is never given to %j', (key) => {
+    expect(ask('payments', 'team-vault', key)).toBe(false);
+  }); // biome-ignore format: a list of keys
+
+  it('is given to nobody when there is no rule', () => {
+    expect(allows([], { namespace: 'a', store: 'b', key: 'c' })).toBe(false);
+  });
+});

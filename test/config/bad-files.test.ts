@@ -1,0 +1,141 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { HEAD, linesOf, load, loadText, VALID } from './memory-fs.ts';
+
+const messages = async (text: string | Uint8Array) => linesOf(await loadText(text));
+
+describe('a file that is no configuration', () => {
+  it.each([
+    ['an empty file', '', '1:1  CONFIG_INVALID: the configuration is empty'],
+    ['comments only', '# later\n---\n', '1:1  CONFIG_INVALID: the configuration is empty'],
+    [
+      'a list',
+      '- a\n',
+      '1:1  CONFIG_INVALID: expected an object with sections such as `stores` and `mappings`',
+    ],
+    ['a tab', 'a:\n\tb: 1\n', '2:1  CONFIG_INVALID: a tab is used for indentation; YAML allows spaces only'],
+    [
+      'a duplicate key',
+      'a: 1\n"a": 2\n',
+      '2:1  CONFIG_INVALID: `a` is given twice, first at secretbridge.yaml:1:1',
+    ],
+    [
+      'keys that become one',
+      '1: a\n"1": b\n',
+      '2:1  CONFIG_INVALID: `1` is given twice, first at secretbridge.yaml:1:1',
+    ],
+    ['an anchor', 'a: &x 1\n', '1:7  CONFIG_INVALID: an anchor (`&name`) is not supported: remove it'],
+    [
+      'an alias',
+      'a: *x\n',
+      '1:4  CONFIG_INVALID: an alias (`*name`) is not supported: write the value out, or use quotes if it is text',
+    ],
+    [
+      'a merge key',
+      '<<: { a: 1 }\n',
+      '1:1  CONFIG_INVALID: a merge key (`<<`) is not supported: write the values out',
+    ],
+    [
+      'a tag',
+      'a: !env X\n',
+      '1:9  CONFIG_INVALID: a tag (`!name`) is not supported: remove it, or use quotes if it is text',
+    ],
+    ['a key that is a list', '? [a]\n: b\n', '1:3  CONFIG_INVALID: a name must be text'],
+    ['a key of the language', '__proto__: 1\n', '1:1  CONFIG_INVALID: the name `__proto__` is not supported'],
+    [
+      'YAML 1.1',
+      '%YAML 1.1\n---\na: yes\n',
+      '1:1  CONFIG_INVALID: a `%YAML` directive of another version than 1.2: remove it',
+    ],
+    ['deep nesting', '['.repeat(100_000), expect.stringContaining('CONFIG_INVALID: nested too deeply')],
+    [
+      'an open quote',
+      'a: "x\n',
+      expect.stringContaining('something is missing here or before: a closing quote'),
+    ],
+    ['zero bytes', 'a: \0', '1:1  CONFIG_INVALID: it is not a text file: it has zero bytes'],
+    ['binary', new Uint8Array([0x61, 0xff, 0xfe]), '1:1  CONFIG_INVALID: it is not UTF-8 text'],
+  ])('%s is refused with a place', async (_, text, line) => {
+    expect((await messages(text))[0]).toEqual(line);
+  });
+
+  it('is refused when it is too large, before it is parsed', async () => {
+    const lines = await messages('a'.repeat(10_000_000));
+    expect(lines).toEqual([
+      '1:1  CONFIG_INVALID: it is too large: 9.5 MiB, where 4 MiB are allowed; split it into several files',
+    ]);
+  });
+
+  it('does not grow in memory when it is an alias bomb', async () => {
+    const names = 'abcdefghijklmnopqrst'.split('');
+    const lines = names.map(
+      (name, i) => `${name}: &${name} [${Array(9).fill(i === 0 ? 'x' : `*${names[i - 1]}`)}]`,
+    );
+    const found = await messages(lines.join('\n'));
+    expect(found.length).toBeLessThanOrEqual(10);
+    expect(found[0]).toContain('an anchor (`&name`) is not supported');
+  });
+
+  it.each([
+    ['the file', { '/work/secretbridge.yaml': { fails: 'EACCES' } }, 'permission denied'],
+    ['the file', { '/work/secretbridge.yaml': { fails: 'ELOOP' } }, 'its symbolic links go in a circle'],
+    ['the file', { '/work/secretbridge.yaml': { fails: 'EIO' } }, 'it cannot be read (EIO)'],
+    ['a pipe', { '/work/secretbridge.yaml': { pipe: true } }, 'it is not a regular file'],
+  ] as const)('says why %s cannot be read', async (_, files, message) => {
+    expect((await load(files)).problems).toEqual([
+      { file: 'secretbridge.yaml', line: 1, column: 1, path: '', code: 'CONFIG_INVALID', message },
+    ]);
+  });
+
+  it('says so for real links, folders and missing files', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'config-'));
+    try {
+      await symlink('b', join(folder, 'a'));
+      await symlink('a', join(folder, 'b'));
+      await mkdir(join(folder, 'empty'));
+      await mkdir(join(folder, '..data-1'));
+      await writeFile(join(folder, '..data-1', 'c.yaml'), VALID);
+      await symlink('..data-1', join(folder, '..data'));
+      await symlink('..data/c.yaml', join(folder, 'c.yaml'));
+      const problems = async (...paths: string[]) => {
+        const loaded = await loadConfig({ paths, env: {}, cwd: folder });
+        return loaded.problems.map(({ file, message }) => `${file}: ${message}`);
+      };
+      expect(await problems('a', 'empty', 'missing.yaml', 'c.yaml/x')).toEqual([
+        'a: its symbolic links go in a circle',
+        'c.yaml/x: a part of the path is not a folder',
+        'empty: the folder holds no *.yaml or *.yml file',
+        'missing.yaml: there is no such file or folder',
+      ]);
+      expect(await problems('.')).toEqual([]);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+});
+
+describe('the form of a file', () => {
+  it('may begin with a byte order mark and have CRLF, and columns stay right', async () => {
+    expect(await messages(`\uFEFF${HEAD}lgo: {}\n`.replaceAll('\n', '\r\n'))).toEqual([
+      '3:1 lgo CONFIG_INVALID: unknown key `lgo` — did you mean `log`?',
+    ]);
+    expect(await messages(`\uFEFFapiVersion: 1\r\ninstance: prod\r\n`)).toEqual([
+      '1:13 apiVersion CONFIG_INVALID: expected `secretbridge.dev/v1`, got a number',
+    ]);
+  });
+
+  it('never quotes the file when it is no YAML', async () => {
+    for (const text of [
+      'token: "MARKER',
+      'token: MARKER: MARKER',
+      'token: *MARKER',
+      '{MARKER: [',
+      '- MARKER\nMARKER: x',
+      'x: @MARKER',
+    ])
+      expect((await messages(text)).join()).not.toContain('MARKER');
+  });
+});

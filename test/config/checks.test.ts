@@ -1,0 +1,218 @@
+import { describe, expect, it } from 'vitest';
+import { HEAD, linesOf, loadText } from './memory-fs.ts';
+
+const STORES = 'stores: [ { name: team-vault, kind: files, path: x } ]\n';
+
+async function problems(text: string): Promise<readonly string[]> {
+  return linesOf(await loadText(`${HEAD}${STORES}${text}\n`));
+}
+
+function mappings(...bodies: readonly string[]): string {
+  return `mappings:\n${bodies.map((body) => `  - { ${body} }`).join('\n')}`;
+}
+
+const DATA = 'data: { A: { store: team-vault, key: payments/a } }';
+
+describe('names', () => {
+  it('of two mappings differ', async () => {
+    expect(
+      await problems(
+        mappings(`name: m, target: { namespace: a }, ${DATA}`, `name: m, target: { namespace: b }, ${DATA}`),
+      ),
+    ).toEqual([
+      '6:13 mappings[1].name CONFIG_INVALID: the name `m` is given twice, first at secretbridge.yaml:5:13',
+    ]);
+  });
+
+  it.each(['a', 'a1', 'a-b.c', 'x'.repeat(63)])('may be %s', async (name) => {
+    expect(await problems(mappings(`name: ${name}, target: { namespace: a, secret: s }, ${DATA}`))).toEqual(
+      [],
+    );
+  });
+
+  it.each(['A', '-a', 'a-', 'a_b', 'a/b', '.a', 'x'.repeat(64), '"a\\n"', '""'])(
+    'may not be %s',
+    async (name) => {
+      const found = await problems(mappings(`name: ${name}, target: { namespace: a, secret: s }, ${DATA}`));
+      expect(found).toHaveLength(1);
+      expect(found[0]).toContain('mappings[0].name CONFIG_INVALID: expected a name of a-z, 0-9, `-` and `.`');
+    },
+  );
+
+  it('of an unknown store are met with the one that was meant', async () => {
+    expect(
+      await problems(
+        mappings('name: m, target: { namespace: a }, data: { A: { store: team-valt, key: a } }'),
+      ),
+    ).toEqual([
+      '5:62 mappings[0].data.A.store CONFIG_INVALID: there is no store `team-valt` — did you mean `team-vault`?',
+    ]);
+    expect(
+      await problems('access: [ { namespaces: [a], stores: [team-valt, "team-*"], keys: [a] } ]'),
+    ).toEqual([
+      '4:39 access[0].stores[0] CONFIG_INVALID: there is no store `team-valt` — did you mean `team-vault`?',
+    ]);
+  });
+});
+
+describe('targets', () => {
+  it('have one mapping each', async () => {
+    const found = await problems(
+      mappings(
+        `name: m1, target: { namespaces: [a, b], secret: s }, ${DATA}`,
+        `name: m2, target: { namespace: b, secret: s }, ${DATA}`,
+        `name: m3, target: { namespace: c, secret: s }, ${DATA}`,
+      ),
+    );
+    expect(found).toEqual([
+      '6:25 mappings[1].target TARGET_CLAIMED: another mapping has the target `b/s` too, at secretbridge.yaml:5:25',
+    ]);
+  });
+
+  it('may be shared by mappings that all merge', async () => {
+    const merge = (name: string, mode: string) =>
+      `name: ${name}, target: { namespace: a, secret: s, mode: ${mode} }, ${DATA}`;
+    const codes = async (...modes: readonly string[]) =>
+      (
+        await loadText(`${HEAD}${STORES}${mappings(...modes.map((mode, i) => merge(`m${i}`, mode)))}`)
+      ).problems.map(({ code }) => code);
+    expect(await codes('merge', 'merge')).not.toContain('TARGET_CLAIMED');
+    expect(await codes('merge', 'own')).toContain('TARGET_CLAIMED');
+  });
+
+  it.each([
+    ['namespace: a, namespaces: [b]', 'target CONFIG_INVALID: expected exactly one of'],
+    ['secret: s', 'target CONFIG_INVALID: expected exactly one of'],
+    ['namespaces: [a, a]', 'target.namespaces[1] CONFIG_INVALID: the namespace `a` is given twice'],
+    ['namespaces: []', 'target.namespaces CONFIG_INVALID: expected a list of at least 1 entry'],
+    ['namespace: a.b', 'target.namespace CONFIG_INVALID: expected a name of a-z, 0-9 and `-`'],
+    ['namespace: a, secret: a..b', 'target.secret CONFIG_INVALID: expected a name of'],
+    [
+      'namespace: a, type: kubernetes.io/service-account-token',
+      'target.type TYPE_FORBIDDEN: expected a type that grants no access',
+    ],
+    [
+      'namespace: a, type: bootstrap.kubernetes.io/token',
+      'target.type TYPE_FORBIDDEN: expected a type that grants no access',
+    ],
+    ['namespace: a, labels: { a/b/c: x }', 'target.labels["a/b/c"] CONFIG_INVALID: expected a name like'],
+    ['namespace: a, labels: { a: "x y" }', 'target.labels.a CONFIG_INVALID: expected at most 63 letters'],
+    [
+      'namespace: a, labels: { app.kubernetes.io/managed-by: x }',
+      'target.labels["app.kubernetes.io/managed-by"] CONFIG_INVALID: expected a name other than',
+    ],
+    [
+      'namespace: a, annotations: { secretbridge.dev/x: y }',
+      'target.annotations["secretbridge.dev/x"] CONFIG_INVALID: expected a name other than',
+    ],
+  ])('{ %s } is refused', async (target, part) => {
+    const found = await problems(mappings(`name: m, target: { ${target} }, ${DATA}`));
+    expect(found).toHaveLength(1);
+    expect(found[0]).toContain(`mappings[0].${part}`);
+  });
+
+  it('may have labels and annotations of any owner but us', async () => {
+    const target =
+      'namespace: a, secret: a.b-c, type: kubernetes.io/tls, labels: { team: "", example.com/x: A_b.c }, annotations: { example.com/x: "any: text" }';
+    expect(await problems(mappings(`name: m, target: { ${target} }, ${DATA}`))).toEqual([]);
+  });
+});
+
+describe('keys of a Secret', () => {
+  it.each(['.', '..', '..data', 'a b', 'ä', 'a/b', 'x'.repeat(254)])('may not be %s', async (key) => {
+    const [line, ...more] = await problems(
+      mappings(
+        `name: m, target: { namespace: a }, data: { ${JSON.stringify(key)}: { store: team-vault, key: a } }`,
+      ),
+    );
+    expect(more).toEqual([]);
+    expect(line).toMatch(/^5:\d+ mappings\[0\]\.data.+ KEY_INVALID: expected a key of/);
+  });
+
+  it.each(['.hidden', 'ca.crt', 'A_B-c.1', 'a..b', 'constructor', 'toString'])('may be %s', async (key) => {
+    expect(
+      await problems(
+        mappings(`name: m, target: { namespace: a }, data: { ${key}: { store: team-vault, key: a } }`),
+      ),
+    ).toEqual([]);
+  });
+
+  it('come from a source or from a template', async () => {
+    const found = await problems(
+      mappings(`name: m, target: { namespace: a }, ${DATA}, template: { data: { A: x } }`),
+    );
+    expect(found).toContainEqual(
+      expect.stringContaining(
+        'mappings[0].template.data.A KEY_COLLISION: the key `A` is given by a source too, at secretbridge.yaml:5:50',
+      ),
+    );
+  });
+});
+
+describe('other rules', () => {
+  it('want at least one source', async () => {
+    expect(await problems(mappings('name: m, target: { namespace: a }'))).toEqual([
+      '5:5 mappings[0] CONFIG_INVALID: expected at least one source, under `data` or `dataFrom`',
+    ]);
+  });
+
+  it.each([
+    'engine: { kind: redis, url: { env: A } }',
+    'audit: { store: { kind: postgres, url: { env: A } } }',
+  ])('want shared keys with %s', async (text) => {
+    expect((await problems(text)).join('\n')).toContain('keys.fingerprint CONFIG_INVALID: is missing; with');
+    expect((await problems(`${text}\nkeys: { fingerprint: [ { env: K } ] }`)).join()).not.toContain(
+      'keys.fingerprint',
+    );
+  });
+
+  it.each(['(?=a)b', '(?<!a)b', '(a)\\1', '(?<n>a)\\k<n>', '(?:x(?!y))'])(
+    'refuse the name %s of a search',
+    async (name) => {
+      const found = await problems(
+        mappings(
+          `name: m, target: { namespace: a }, dataFrom: [ { store: team-vault, find: { name: '${name}' } } ]`,
+        ),
+      );
+      expect(found.join()).toContain(
+        'find.name CONFIG_INVALID: expected a regular expression of linear time',
+      );
+    },
+  );
+
+  it.each(['^flag-', '[(?=]', '\\(?=', '(?:a|b)+', '\\\\1', '(?<name>a)'])(
+    'accept the name %s of a search',
+    async (name) => {
+      const found = await problems(
+        mappings(
+          `name: m, target: { namespace: a }, dataFrom: [ { store: team-vault, find: { name: '${name}' } } ]`,
+        ),
+      );
+      expect(found.join()).not.toContain('find.name');
+    },
+  );
+});
+
+describe('access', () => {
+  const rules = 'access: [ { namespaces: [a], stores: ["*"], keys: ["payments/**"] } ]\n';
+
+  it('fails the mapping that breaks it, and leaves the configuration usable', async () => {
+    const text = `${rules}${mappings(
+      `name: m1, target: { namespace: a }, ${DATA}`,
+      'name: m2, target: { namespaces: [a, b], secret: s }, data: { A: { store: team-vault, key: payments/a } }',
+      'name: m3, target: { namespace: a }, dataFrom: [ { store: team-vault, key: other } ]',
+    )}`;
+    const loaded = await loadText(`${HEAD}${STORES}${text}`);
+    expect(loaded.kind).toBe('usable');
+    expect(linesOf(loaded)).toEqual([
+      '7:97 mappings[1].data.A.key NOT_ALLOWED: no rule of `access` allows the key `payments/a` of store `team-vault` in `b`',
+      '8:81 mappings[2].dataFrom[0].key NOT_ALLOWED: no rule of `access` allows the key `other` of store `team-vault` in `a`',
+    ]);
+  });
+
+  it('allows nothing when it is an empty list', async () => {
+    expect(
+      await problems(`access: []\n${mappings(`name: m, target: { namespace: a }, ${DATA}`)}`),
+    ).toHaveLength(1);
+  });
+});

@@ -1,0 +1,76 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { EXAMPLE } from '../../src/config/reference-text.ts';
+import { parseYaml } from '../../src/config/yaml.ts';
+import { loadText } from './memory-fs.ts';
+
+const INTERESTING = [
+  ...'\t\n\r :-{}[],\'"&*!|>%@`#?<~=0aA\u0430\u{1F511}',
+  '\0',
+  '\uFEFF',
+  '\u2028',
+  '\u202e',
+  '\ud800',
+];
+
+describe('any mutation of a valid file', () => {
+  const mutations = fc.record({
+    at: fc.nat({ max: EXAMPLE.length }),
+    cut: fc.nat({ max: 1 }),
+    put: fc.oneof(
+      fc.constantFrom(...INTERESTING),
+      fc.constant(''),
+      fc.string({ maxLength: 3, unit: 'binary' }),
+    ),
+  });
+
+  it('by one place loads, or gives problems with places inside of the file', async () => {
+    await fc.assert(
+      fc.asyncProperty(mutations, async ({ at, cut, put }) => {
+        const text = EXAMPLE.slice(0, at) + put + EXAMPLE.slice(at + cut);
+        const loaded = await loadText(text);
+        if (loaded.kind === 'invalid') expect(loaded.problems).not.toEqual([]);
+        // YAML counts a carriage return alone as nothing; decoding may turn a lone surrogate into one character.
+        const lines = text.split('\n');
+        for (const { file, line, column, message } of loaded.problems) {
+          expect(file).toBe('secretbridge.yaml');
+          expect(line).toBeGreaterThanOrEqual(1);
+          expect(line).toBeLessThanOrEqual(lines.length);
+          expect(column).toBeGreaterThanOrEqual(1);
+          expect(column).toBeLessThanOrEqual((lines[line - 1] ?? '').length + 1);
+          expect(message).not.toBe('');
+          expect(message).not.toMatch(/\p{Cc}|undefined|\[object/u);
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('by many places never throws', async () => {
+    const soup = fc.array(
+      fc.oneof(fc.constantFrom(...INTERESTING), fc.constantFrom('stores:', 'name: ', '- ', '\n  ', 'env')),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.nat({ max: EXAMPLE.length }), soup, async (at, parts) => {
+        await loadText(EXAMPLE.slice(0, at) + parts.join('') + EXAMPLE.slice(at));
+        await loadText(parts.join(''));
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
+describe('what YAML can hold', () => {
+  it('comes out as it is written in JSON', () => {
+    const json = fc.jsonValue({ maxDepth: 4, noUnicodeString: false });
+    fc.assert(
+      fc.property(json, (value) => {
+        const hasProto = JSON.stringify(value).includes('__proto__');
+        if (hasProto || value === null) return;
+        const { documents, problems } = parseYaml(JSON.stringify(value), 'a');
+        expect(problems).toEqual([]);
+        expect(documents[0]?.value).toEqual(JSON.parse(JSON.stringify(value)));
+      }),
+    );
+  });
+});

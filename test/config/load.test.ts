@@ -1,0 +1,192 @@
+import { describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { HEAD, linesOf, load, loadText, memoryFs, VALID } from './memory-fs.ts';
+
+async function usable(text: string) {
+  const loaded = await loadText(text);
+  if (loaded.kind !== 'usable') throw new Error(linesOf(loaded).join('\n'));
+  return loaded.config;
+}
+
+describe('a valid configuration', () => {
+  it('has its defaults filled in, durations in milliseconds and paths absolute', async () => {
+    expect(await usable(VALID)).toMatchObject({
+      instance: 'prod',
+      formerInstances: [],
+      cluster: { kind: 'kubernetes', scope: 'namespace' },
+      engine: { kind: 'memory', concurrency: 16 },
+      audit: { store: { kind: 'sqlite', path: '/work/state/audit.db' }, stdout: false },
+      keys: {
+        fingerprint: [{ file: '/work/state/fingerprint.key' }],
+        checkpoint: { file: '/work/state/checkpoint.key' },
+      },
+      log: { level: 'info', format: 'json' },
+      brake: { share: 0.1, windowMs: 86_400_000 },
+      absence: { readings: 3, overMs: 600_000 },
+      restarts: { windowMs: 5_000, atOnce: 5 },
+      stores: [
+        { name: 'team-vault', limits: { requestsPerSecond: 200, concurrency: 8, timeoutMs: 15_000 } },
+        { name: 'local', path: '/work/secrets' },
+      ],
+      mappings: [
+        {
+          name: 'payments-db',
+          target: { namespaces: ['payments'], secret: 'payments-db', type: 'Opaque', mode: 'own' },
+          data: { DB_PASSWORD: { store: 'team-vault', optional: false } },
+          refreshMs: 300_000,
+          onConflict: 'refuse',
+          onDrift: 'repair',
+          onSourceMissing: 'keep',
+        },
+      ],
+    });
+  });
+
+  it('lets a mapping override the defaults, which override ours', async () => {
+    const config = await usable(
+      `${VALID}  - { name: m2, target: { namespaces: [a, b], secret: s }, refresh: 1h30m, data: { A: { store: local, key: a } } }
+defaults: { refresh: 10m, onDrift: report, maxAge: 90d }\n`,
+    );
+    expect(config.mappings[0]).toMatchObject({
+      refreshMs: 600_000,
+      onDrift: 'report',
+      maxAgeMs: 90 * 86_400_000,
+    });
+    expect(config.mappings[1]).toMatchObject({ refreshMs: 5_400_000, onDrift: 'report' });
+    expect(config.mappings[1]?.target).toMatchObject({ namespaces: ['a', 'b'], secret: 's' });
+  });
+
+  it('tells where stores and mappings stand', async () => {
+    const { places } = await usable(VALID);
+    expect(places.stores.get('local')).toEqual({ file: 'secretbridge.yaml', line: 8, column: 5 });
+    expect(places.mappings.get('payments-db')).toEqual({ file: 'secretbridge.yaml', line: 10, column: 5 });
+  });
+
+  it('makes key files beside the database, wherever that is', async () => {
+    const config = await usable(`${VALID}audit: { store: { kind: sqlite, path: /var/lib/bridge/a.db } }\n`);
+    expect(config.keys.fingerprint).toEqual([{ file: '/var/lib/bridge/fingerprint.key' }]);
+  });
+
+  it('takes a version of digits as text', async () => {
+    const config = await usable(VALID.replace('property: password', 'version: 3'));
+    expect(config.mappings[0]?.data.DB_PASSWORD?.version).toBe('3');
+  });
+
+  it('takes names of keys as they are written, though they look like numbers', async () => {
+    const config = await usable(VALID.replace('DB_PASSWORD', '1e3'));
+    expect(Object.keys(config.mappings[0]?.data ?? {})).toEqual(['1e3']);
+  });
+});
+
+describe('several files', () => {
+  const MAIN = `${HEAD}stores: [ { name: local, kind: files, path: ./s } ]\n`;
+  const MORE =
+    'stores: [ { name: other, kind: files, path: ./s } ]\nmappings: [ { name: m, target: { namespace: a }, data: { A: { store: local, key: a } } } ]\n';
+
+  it('are put together, each with paths relative to itself', async () => {
+    const loaded = await load({ '/work/a.yaml': MAIN, '/work/teams/b.yaml': MORE }, 'a.yaml', 'teams/b.yaml');
+    expect(loaded).toMatchObject({
+      kind: 'usable',
+      config: { stores: [{ path: '/work/s' }, { path: '/work/teams/s' }], mappings: [{ name: 'm' }] },
+    });
+  });
+
+  it('may be documents of one file', async () => {
+    expect(await loadText(`${MAIN}---\n${MORE}---\n# nothing here\n`)).toMatchObject({ kind: 'usable' });
+  });
+
+  it('of a folder are read in order, hidden entries and folders left out, as a ConfigMap is mounted', async () => {
+    const files = {
+      '/etc/secretbridge/b.yml': MORE,
+      '/etc/secretbridge/a.yaml': MAIN,
+      '/etc/secretbridge/notes.txt': ': no yaml',
+      '/etc/secretbridge/..data/a.yaml': MAIN,
+      '/etc/secretbridge/.hidden.yaml': ': no yaml',
+      '/etc/secretbridge/deeper.yaml/c.yaml': ': no yaml',
+    };
+    expect(await load(files)).toMatchObject({
+      kind: 'usable',
+      config: { stores: [{ name: 'local' }, { name: 'other' }] },
+    });
+  });
+
+  it('name both places when they define one name twice', async () => {
+    const loaded = await load(
+      { '/work/a.yaml': MAIN, '/work/b.yaml': MAIN.replace(HEAD, '') },
+      'a.yaml',
+      'b.yaml',
+    );
+    expect(loaded.problems).toMatchObject([
+      {
+        file: 'b.yaml',
+        line: 1,
+        column: 19,
+        path: 'stores[1].name',
+        message: 'the name `local` is given twice, first at a.yaml:3:19',
+      },
+    ]);
+  });
+
+  it('may give a section only once, but each its apiVersion', async () => {
+    const loaded = await load({ '/work/a.yaml': MAIN, '/work/b.yaml': HEAD }, 'a.yaml', 'b.yaml');
+    expect(loaded.problems).toMatchObject([
+      {
+        file: 'b.yaml',
+        line: 2,
+        path: 'instance',
+        message: '`instance` is given twice, first at a.yaml:2:1',
+      },
+    ]);
+  });
+
+  it('show the problems of the readable ones beside those of the unreadable', async () => {
+    const loaded = await load(
+      { '/work/a.yaml': `${MAIN}log: { levl: info }\n`, '/work/b.yaml': 'a:\n\tb: 1\n' },
+      'a.yaml',
+      'b.yaml',
+    );
+    expect(loaded.problems.map(({ file, path }) => [file, path])).toEqual([
+      ['a.yaml', 'log.levl'],
+      ['b.yaml', ''],
+    ]);
+  });
+});
+
+describe('where the configuration is found', () => {
+  const files = {
+    '/work/secretbridge.yaml': VALID,
+    '/etc/secretbridge/a.yaml': VALID.replace('prod', 'etc'),
+    '/x/a.yaml': VALID.replace('prod', 'x'),
+  };
+  const instanceWith = async (
+    paths: readonly string[],
+    env: Record<string, string>,
+    fs = files as Record<string, string>,
+  ) => {
+    const loaded = await loadConfig({ paths, env, cwd: '/work', readFs: memoryFs(fs) });
+    return loaded.kind === 'usable' ? loaded.config.instance : loaded.problems[0]?.message;
+  };
+
+  it.each([
+    ['--config first', ['/x/a.yaml'], { SECRETBRIDGE_CONFIG: '/etc/secretbridge' }, 'x'],
+    ['then SECRETBRIDGE_CONFIG', [], { SECRETBRIDGE_CONFIG: '/etc/secretbridge' }, 'etc'],
+    ['then the file in the working folder', [], { SECRETBRIDGE_CONFIG: '' }, 'prod'],
+  ])('is %s', async (_, paths, env, instance) => {
+    expect(await instanceWith(paths, env)).toBe(instance);
+  });
+
+  it('is /etc/secretbridge/ at last', async () => {
+    expect(await instanceWith([], {}, { '/etc/secretbridge/a.yaml': VALID.replace('prod', 'etc') })).toBe(
+      'etc',
+    );
+  });
+
+  it('may be several paths in SECRETBRIDGE_CONFIG', async () => {
+    const fs = { '/x/a.yaml': HEAD, '/x/b.yaml': VALID.replace(HEAD, '') };
+    expect(await instanceWith([], { SECRETBRIDGE_CONFIG: '/x/a.yaml:/x/b.yaml' }, fs)).toBe('prod');
+  });
+
+  it('is said to be nowhere when it is nowhere', async () => {
+    expect(await instanceWith([], {}, {})).toMatch(/^there is no configuration: .*--config/);
+  });
+});

@@ -1,0 +1,66 @@
+import type { ConfigFs } from '../../src/config/files.ts';
+import { type Loaded, loadConfig } from '../../src/config/load.ts';
+
+type Content = string | Uint8Array | { readonly fails: string } | { readonly pipe: true };
+
+/** Files by absolute path; folders are what their names say. `fails` is the code of the error that they give. */
+export function memoryFs(files: Readonly<Record<string, Content>>): ConfigFs {
+  const error = (code: string) => Object.assign(new Error(code), { code });
+  const isFolder = (path: string) => Object.keys(files).some((name) => name.startsWith(`${path}/`));
+  const get = (path: string): Content => {
+    const content = files[path];
+    if (content === undefined) throw error(isFolder(path) ? 'EISDIR' : 'ENOENT');
+    if (typeof content === 'object' && 'fails' in content) throw error(content.fails);
+    return content;
+  };
+  return {
+    async stat(path) {
+      if (files[path] === undefined && isFolder(path))
+        return { isFile: () => false, isDirectory: () => true, size: 0 };
+      const content = get(path);
+      const pipe = typeof content === 'object' && 'pipe' in content;
+      const size = pipe ? 0 : Buffer.byteLength(content as string | Uint8Array);
+      return { isFile: () => !pipe, isDirectory: () => false, size };
+    },
+    async readdir(path) {
+      const inside = Object.keys(files).filter((name) => name.startsWith(`${path}/`));
+      return [...new Set(inside.map((name) => name.slice(path.length + 1).split('/')[0] ?? ''))];
+    },
+    async readFile(path) {
+      return Buffer.from(get(path) as string | Uint8Array);
+    },
+  };
+}
+
+/** Loads `/work/secretbridge.yaml`, or the paths given. */
+export function load(files: Readonly<Record<string, Content>>, ...paths: readonly string[]): Promise<Loaded> {
+  return loadConfig({ paths, env: {}, cwd: '/work', readFs: memoryFs(files) });
+}
+
+export function loadText(text: string | Uint8Array): Promise<Loaded> {
+  return load({ '/work/secretbridge.yaml': text });
+}
+
+/** One line per problem: `line:column path CODE: message — suggestion`. */
+export function linesOf({ problems }: Loaded): readonly string[] {
+  return problems.map(
+    ({ line, column, path, code, message, suggestion }) =>
+      `${line}:${column} ${path} ${code}: ${message}${suggestion === undefined ? '' : ` — ${suggestion}`}`,
+  );
+}
+
+export const HEAD = 'apiVersion: secretbridge.dev/v1\ninstance: prod\n';
+
+/** A valid file with one store and one mapping, and more lines at the end. */
+export const VALID = `${HEAD}stores:
+  - name: team-vault
+    kind: vault
+    address: https://vault.internal:8200
+    auth: { method: token, token: { env: VAULT_TOKEN } }
+  - { name: local, kind: files, path: ./secrets }
+mappings:
+  - name: payments-db
+    target: { namespace: payments }
+    data:
+      DB_PASSWORD: { store: team-vault, key: payments/db, property: password }
+`;

@@ -1,0 +1,262 @@
+import { describe, expect, it } from 'vitest';
+import { HEAD, linesOf, loadText, VALID } from './memory-fs.ts';
+
+const SAYS = 'a reference such as `{ env: NAME }`, `{ file: PATH }` or `{ secretRef: { name, key } }`';
+
+/** The problems of a file that has more sections. */
+async function head(more: string): Promise<readonly string[]> {
+  return linesOf(await loadText(`${HEAD}${more}\n`)).map((line) => line.replace(/^\d+:\d+ /, ''));
+}
+
+async function vault(fields: string): Promise<readonly string[]> {
+  return head(`stores:\n  - { name: v, kind: vault, ${fields} }`);
+}
+
+async function source(fields: string): Promise<readonly string[]> {
+  return (await vaultWith(`data: { A: { ${fields} } }`)).map((line) =>
+    line.replace('mappings[0].data.A', ''),
+  );
+}
+
+function vaultWith(mapping: string): Promise<readonly string[]> {
+  return head(
+    `stores: [ { name: v, kind: files, path: x } ]\nmappings: [ { name: m, target: { namespace: a }, ${mapping} } ]`,
+  );
+}
+
+describe('a message', () => {
+  it.each([
+    [
+      'log: { level: loud }',
+      'log.level CONFIG_INVALID: expected `error`, `warn`, `info` or `debug`, got other text',
+    ],
+    [
+      'log: { level: 3 }',
+      'log.level CONFIG_INVALID: expected `error`, `warn`, `info` or `debug`, got a number',
+    ],
+    [
+      'log: { level: inof }',
+      'log.level CONFIG_INVALID: expected `error`, `warn`, `info` or `debug`, got other text — did you mean `info`?',
+    ],
+    ['log: text', 'log CONFIG_INVALID: expected an object, got text'],
+    ['log:', 'log CONFIG_INVALID: expected an object, got nothing'],
+    ['stores: {}', 'stores CONFIG_INVALID: expected a list, got an object'],
+    [
+      'formerInstances: [1]',
+      'formerInstances[0] CONFIG_INVALID: expected text, got a number; put it in quotes',
+    ],
+    [
+      'engine: { kind: memory, concurrency: many }',
+      'engine.concurrency CONFIG_INVALID: expected a whole number from 1 to 1000, got text',
+    ],
+    [
+      'engine: { kind: memory, concurrency: 0 }',
+      'engine.concurrency CONFIG_INVALID: expected a whole number from 1 to 1000, got another number',
+    ],
+    [
+      'engine: { kind: memory, concurrency: 1.5 }',
+      'engine.concurrency CONFIG_INVALID: expected a whole number from 1 to 1000, got another number',
+    ],
+    [
+      'engine: { kind: memry }',
+      'engine.kind CONFIG_INVALID: expected `memory` or `redis`, got other text — did you mean `memory`?',
+    ],
+    ['engine: { concurrency: 3 }', 'engine.kind CONFIG_INVALID: is missing; expected `memory` or `redis`'],
+    ['brake: { share: 10 }', 'brake.share CONFIG_INVALID: expected a number from 0 to 1, got another number'],
+    [
+      'brake: { window: 10 }',
+      'brake.window CONFIG_INVALID: expected a duration such as 30s, 5m, 1h30m or 90d, got a number',
+    ],
+    [
+      'brake: { window: -5m }',
+      'brake.window CONFIG_INVALID: expected a duration such as 30s, 5m, 1h30m or 90d, got other text',
+    ],
+    [
+      'brake: { window: 0s }',
+      'brake.window CONFIG_INVALID: expected a duration of more than nothing and at most 3650d',
+    ],
+    [
+      'defaults: { onConflict: yes }',
+      'defaults.onConflict CONFIG_INVALID: expected `refuse`, `adopt` or `adoptAndDropOwner`, got other text',
+    ],
+    ['mapings: []', 'mapings CONFIG_INVALID: unknown key `mapings` — did you mean `mappings`?'],
+    ['mappings: [ { name: m } ]', 'mappings[0].target CONFIG_INVALID: is missing; expected an object'],
+  ])('for %s tells what was expected', async (more, line) => {
+    expect(await head(more)).toEqual([line]);
+  });
+
+  it('stands at the name of an unknown key and at the value otherwise', async () => {
+    const lines = linesOf(
+      await loadText(VALID.replace('property', 'propety').replace('payments }', 'Payments }')),
+    );
+    expect(lines).toEqual([
+      '11:26 mappings[0].target.namespace CONFIG_INVALID: expected a name of a-z, 0-9 and `-`, 1 to 63 characters, the first and the last a letter or a digit; `P` (U+0050) is not allowed',
+      '13:59 mappings[0].data.DB_PASSWORD.propety CONFIG_INVALID: unknown key `propety` — did you mean `property`?',
+    ]);
+  });
+
+  it('comes for every mistake at once, by line', async () => {
+    const lines = linesOf(
+      await loadText('instance: X\nlog: { level: x }\nmappings:\n  - { name: Y }\n  - 3\n'),
+    );
+    expect(lines.map((line) => line.split(' ')[1])).toEqual([
+      'apiVersion',
+      'instance',
+      'log.level',
+      'mappings[0].target',
+      'mappings[0].name',
+      'mappings[1]',
+    ]);
+  });
+
+  it('names the character of a name that only looks right', async () => {
+    const [line] = linesOf(await loadText(VALID.replace('name: payments-db', 'name: p\u0430yments-db')));
+    expect(line).toContain('`\u0430` (U+0430, Cyrillic) is not allowed');
+    const [invisible] = linesOf(await loadText(VALID.replace('name: payments-db', 'name: "pay\u200bments"')));
+    expect(invisible).toContain('the character (U+200B) is not allowed');
+  });
+
+  it('cannot paint on the terminal', async () => {
+    const text = (await head('"\\e[31mred\\u202e": 1')).join();
+    expect(text).toContain('\\u{1B}');
+    expect(text).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+  });
+});
+
+describe('a source', () => {
+  it.each([
+    [
+      'store: v, key: k, property: ""',
+      '.property CONFIG_INVALID: expected text that is not empty, got empty text',
+    ],
+    ['store: v, key: ""', '.key CONFIG_INVALID: expected text that is not empty, got empty text'],
+    ['store: v', '.key CONFIG_INVALID: is missing; expected text'],
+    [
+      'store: v, key: k, decode: base32',
+      '.decode CONFIG_INVALID: expected `base64` or `base64url`, got other text — did you mean `base64`?',
+    ],
+    ['store: w, key: k', '.store CONFIG_INVALID: there is no store `w`'],
+    [
+      'store: v, key: k, version: 1.5',
+      '.version CONFIG_INVALID: expected a version as text (in quotes when it is a long number), got a number',
+    ],
+    [
+      'store: v, key: k, object: key',
+      '.object CONFIG_INVALID: expected a store of kind `azure-key-vault`: no other has `object`',
+    ],
+  ])('{ %s } is refused', async (fields, line) => {
+    expect(await source(fields)).toEqual([` ${line}`.trim().replace(/^\./, '.')]);
+  });
+
+  it('is looked up even where its mapping has other mistakes', async () => {
+    const lines = await vaultWith('data: { A: { store: w, key: 1 } }');
+    expect(lines).toHaveLength(2);
+  });
+});
+
+describe('a credential', () => {
+  const at = 'stores[0].auth';
+  it.each([
+    [
+      'method: token, token: hvs.MARKER',
+      `${at}.token CONFIG_INVALID: a credential must not stand in the configuration; write ${SAYS} instead`,
+    ],
+    [
+      'method: token, token: 1234567890',
+      `${at}.token CONFIG_INVALID: a credential must not stand in the configuration; write ${SAYS} instead`,
+    ],
+    [
+      'method: token, token: { MARKER }',
+      `${at}.token CONFIG_INVALID: expected ${SAYS}, with one of the three and nothing else`,
+    ],
+    [
+      'method: token, token: { env: A, MARKER: b }',
+      `${at}.token CONFIG_INVALID: expected ${SAYS}, with one of the three and nothing else`,
+    ],
+    [
+      'method: token, token: { secretRef: { name: a, key: b, MARKER: c } }',
+      `${at}.token.secretRef CONFIG_INVALID: expected ${SAYS}, with one of the three and nothing else`,
+    ],
+    [
+      'method: token, token: { secretRef: { name: a, kye: b } }',
+      `${at}.token.secretRef.key CONFIG_INVALID: is missing; expected text`,
+    ],
+    [
+      'method: appRole, roleId: { env: A, MARKER: b }, secretId: { env: A }',
+      `${at}.roleId CONFIG_INVALID: expected ${SAYS}, with one of the three and nothing else`,
+    ],
+    [
+      'method: token, token: [ MARKER ]',
+      `${at}.token CONFIG_INVALID: expected ${SAYS}, with one of the three and nothing else`,
+    ],
+    [
+      'method: token, token: { env: hvs.MARKER }',
+      `${at}.token.env CONFIG_INVALID: expected the name of an environment variable: letters, digits and \`_\``,
+    ],
+    [
+      'method: token, token: { env: 5 }',
+      `${at}.token.env CONFIG_INVALID: expected text, got a number; put it in quotes`,
+    ],
+    [
+      'method: token, token: { secretRef: { name: MARKER } }',
+      `${at}.token.secretRef.key CONFIG_INVALID: is missing; expected text`,
+    ],
+    ['method: token', `${at}.token CONFIG_INVALID: is missing; expected ${SAYS}`],
+    [
+      'method: appRole, roleId: 5, secretId: { env: A }',
+      `${at}.roleId CONFIG_INVALID: expected text, or ${SAYS}, got a number`,
+    ],
+    [
+      'method: appRole, roleId: a, secretId: MARKER',
+      `${at}.secretId CONFIG_INVALID: a credential must not stand in the configuration; write ${SAYS} instead`,
+    ],
+  ])('{ %s } is refused without being shown', async (auth, line) => {
+    const lines = await vault(`address: https://v, auth: { ${auth} }`);
+    expect(lines).toEqual([line]);
+    expect(lines.join()).not.toContain('MARKER');
+  });
+
+  it('in an address is refused without being shown', async () => {
+    const lines = await vault('address: "https://ann:MARKER@v", auth: { method: token, token: { env: A } }');
+    expect(lines).toEqual([
+      'stores[0].address CONFIG_INVALID: expected an address without user, password, query and fragment',
+    ]);
+  });
+
+  it.each([
+    'http: { tokens: [ { name: a, role: viewer, token: MARKER } ] }',
+    'engine: { kind: redis, url: "redis://:MARKER@h" }\nkeys: { fingerprint: [ { env: A } ] }',
+    'audit: { store: { kind: postgres, url: "postgres://u:MARKER@h/d" } }\nkeys: { fingerprint: [ MARKER ] }',
+    'events: { webhooks: [ { name: a, stores: [v], secret: MARKER } ], eventGrid: [ { name: a, store: v, key: MARKER } ] }',
+    'tracing: { otlp: { endpoint: https://x, headers: { authorization: MARKER } } }',
+    'stores: [ { name: a, kind: aws-secrets-manager, region: eu-west-1, auth: { method: static, accessKeyId: MARKER, secretAccessKey: MARKER, sessionToken: MARKER } } ]',
+    'stores: [ { name: a, kind: azure-key-vault, vaultUrl: https://x, auth: { method: clientSecret, tenantId: t, clientId: c, clientSecret: MARKER } } ]',
+    'stores: [ { name: a, kind: azure-key-vault, vaultUrl: https://x, auth: { method: clientCertificate, tenantId: t, clientId: c, certificate: MARKER } } ]',
+    ...['userpass', 'ldap'].map(
+      (method) =>
+        `stores: [ { name: a, kind: vault, address: https://v, auth: { method: ${method}, username: u, password: MARKER } } ]`,
+    ),
+    'stores: [ { name: a, kind: vault, address: https://v, auth: { method: jwt, role: r, jwt: MARKER } } ]',
+  ])('is refused wherever it may stand: %s', async (text) => {
+    const lines = await head(text);
+    expect(lines.filter((line) => line.includes('a credential must not stand'))).toHaveLength(
+      text.split('MARKER').length - 1,
+    );
+    expect(lines.join()).not.toContain('MARKER');
+  });
+});
+
+describe('an address', () => {
+  const auth = 'auth: { method: token, token: { env: A } }';
+  it('is http for loopback only, or where that is allowed', async () => {
+    expect(await vault(`address: http://vault:8200, ${auth}`)).toHaveLength(1);
+    expect(await vault(`address: http://127.0.0.1:8200, ${auth}`)).toEqual([]);
+    expect(await vault(`address: http://localhost, ${auth}`)).toEqual([]);
+    expect(await vault(`address: "http://[::1]:1", ${auth}`)).toEqual([]);
+    expect(await vault(`address: http://vault:8200, allowHttp: true, ${auth}`)).toEqual([]);
+    expect(await vault(`address: http://localhost.evil.example, ${auth}`)).toHaveLength(1);
+    const endpoint =
+      'stores: [ { name: a, kind: aws-secrets-manager, region: eu-west-1, endpoint: http://x } ]';
+    expect((await head(endpoint)).join()).toContain('stores[0].endpoint CONFIG_INVALID: expected https;');
+  });
+});

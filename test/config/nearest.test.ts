@@ -1,0 +1,25 @@
+import { describe, expect, it } from 'vitest';
+import { nearest } from '../../src/config/nearest.ts';
+
+describe('the word that was meant', () => {
+  it.each([
+    ['propety', 'property'],
+    ['Property', 'property'],
+    ['porperty', 'property'],
+    ['nme', 'name'],
+    ['nam', 'name'],
+  ])('for %s is %s', (word, meant) => {
+    expect(nearest(word, ['name', 'property', 'object'])).toBe(meant);
+  });
+
+  it('is none when nothing is near', () => {
+    expect(nearest('zzzzz', ['name', 'property'])).toBeUndefined();
+    expect(nearest('ab', ['cd', 'ef'])).toBeUndefined();
+    expect(nearest('', ['a'])).toBeUndefined();
+  });
+
+  it('is the nearest of several', () => {
+    expect(nearest('stors', ['store', 'stores'])).toBe('store');
+    expect(nearest('storess', ['store', 'stores'])).toBe('stores');
+  });
+});

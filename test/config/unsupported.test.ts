@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest';
+import { unsupportedParts } from '../../src/config/unsupported.ts';
+import { HEAD, loadText } from './memory-fs.ts';
+
+const STORE = 'stores: [ { name: v, kind: files, path: x } ]\n';
+const vault = (auth: string) => `stores: [ { name: v, kind: vault, address: https://v, auth: { ${auth} } } ]`;
+const mapping = (fields: string, target = 'namespace: a') =>
+  `${STORE}mappings: [ { name: m, target: { ${target} }, data: { A: { store: v, key: a } }, ${fields} } ]`;
+
+const CASES: readonly [what: string, path: string, text: string][] = [
+  ['`include`', 'include', 'include: [ { path: a, namespaces: [a], stores: [b], keys: [c] } ]'],
+  [
+    '`engine: redis`',
+    'engine.kind',
+    'engine: { kind: redis, url: { env: A } }\nkeys: { fingerprint: [ { env: A } ] }',
+  ],
+  [
+    'an audit store of kind `postgres`',
+    'audit.store.kind',
+    'audit: { store: { kind: postgres, url: { env: A } } }\nkeys: { fingerprint: [ { env: A } ] }',
+  ],
+  ['`audit.checkpoints`', 'audit.checkpoints', 'audit: { checkpoints: [ { kind: stdout } ] }'],
+  ['`audit.retention`', 'audit.retention', 'audit: { retention: 400d }'],
+  ['`audit.stdout: true`', 'audit.stdout', 'audit: { stdout: true }'],
+  ['`http`', 'http', 'http: {}'],
+  ['`tracing`', 'tracing', 'tracing: { otlp: { endpoint: https://x } }'],
+  ['`restarts`', 'restarts', 'restarts: { atOnce: 3 }'],
+  ['`events`', 'events', `${STORE}events: { vault: [ { name: a, store: v } ] }`],
+  [
+    'a store of kind `aws-secrets-manager`',
+    'stores[0].kind',
+    'stores: [ { name: v, kind: aws-secrets-manager, region: eu-west-1 } ]',
+  ],
+  [
+    'a store of kind `azure-key-vault`',
+    'stores[0].kind',
+    'stores: [ { name: v, kind: azure-key-vault, vaultUrl: https://x } ]',
+  ],
+  [
+    'a login method other than `token` and `appRole`',
+    'stores[0].auth.method',
+    vault('method: kubernetes, role: bridge'),
+  ],
+  [
+    '`secretIdWrapped: true`',
+    'stores[0].auth.secretIdWrapped',
+    vault('method: appRole, roleId: a, secretId: { env: A }, secretIdWrapped: true'),
+  ],
+  [
+    '`namespaceSelector`',
+    'mappings[0].target.namespaceSelector',
+    mapping('', 'namespaceSelector: { matchLabels: { a: b } }'),
+  ],
+  ['`mode: merge`', 'mappings[0].target.mode', mapping('', 'namespace: a, mode: merge')],
+  ['`recreate: true`', 'mappings[0].target.recreate', mapping('', 'namespace: a, recreate: true')],
+  ['`find`', 'mappings[0].dataFrom[0].find', mapping('dataFrom: [ { store: v, find: { name: ^a } } ]')],
+  ['`template`', 'mappings[0].template', mapping('template: { data: { B: x } }')],
+  ['`restart`', 'mappings[0].restart', mapping('restart: [ { kind: Deployment, name: a } ]')],
+  [
+    '`onSourceMissing` other than `keep`',
+    'defaults.onSourceMissing',
+    'defaults: { onSourceMissing: delete }',
+  ],
+  ['`softDeletedIsMissing: true`', 'mappings[0].softDeletedIsMissing', mapping('softDeletedIsMissing: true')],
+  ['`onMappingRemoved: delete`', 'mappings[0].onMappingRemoved', mapping('onMappingRemoved: delete')],
+];
+
+describe('what this version does not do yet', () => {
+  it.each(CASES)('%s is valid and refused at its place', async (what, path, text) => {
+    const { problems } = await loadText(`${HEAD}${text}\n`);
+    expect(problems.map((problem) => [problem.code, problem.path, problem.message])).toEqual([
+      ['CONFIG_INVALID', path, `${what} is not in this version`],
+    ]);
+  });
+
+  it('has a case here for each entry', () => {
+    expect(new Set(CASES.map(([what]) => what))).toEqual(new Set(unsupportedParts()));
+  });
+
+  it('is not refused where it asks for nothing', async () => {
+    const text = `${mapping('restart: [], onSourceMissing: keep, softDeletedIsMissing: false, onMappingRemoved: keep', 'namespace: a, mode: own, recreate: false, immutable: true')}
+audit: { checkpoints: [], stdout: false }\ninclude: []\n`;
+    expect((await loadText(`${HEAD}${text}`)).problems).toEqual([]);
+  });
+});
