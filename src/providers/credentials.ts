@@ -1,0 +1,65 @@
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { AppError } from '../core/errors.ts';
+import { SecretValue } from '../core/secret-value.ts';
+
+/** Where a credential is found; never the credential itself. */
+export const Reference = z
+  .union([
+    z.strictObject({ env: z.string().min(1).meta({ description: 'Name of an environment variable.' }) }),
+    z.strictObject({
+      file: z.string().min(1).meta({ description: 'Path of a file; one final newline is dropped.' }),
+    }),
+    z.strictObject({
+      secretRef: z
+        .strictObject({ name: z.string().min(1), key: z.string().min(1) })
+        .meta({ description: "A key of a Secret in the bridge's own namespace." }),
+    }),
+  ])
+  .meta({
+    id: 'Reference',
+    description: 'Where a credential is found: `{ env }`, `{ file }` or `{ secretRef }`.',
+  });
+export type Reference = z.output<typeof Reference>;
+
+export interface CredentialSources {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** A key of a Secret in the bridge's own namespace; undefined when there is none. */
+  secret?(name: string, key: string): Promise<SecretValue | undefined>;
+}
+
+export async function resolveCredential(
+  reference: Reference,
+  sources: CredentialSources,
+): Promise<SecretValue> {
+  if ('env' in reference) {
+    const value = sources.env[reference.env];
+    if (!value) throw missing(`environment variable ${reference.env} is not set or empty`);
+    return SecretValue.fromText(value);
+  }
+  if ('file' in reference) return fromFile(reference.file);
+  const { name, key } = reference.secretRef;
+  const value = await sources.secret?.(name, key);
+  if (value === undefined)
+    throw missing(`key ${key} of Secret ${name} in the bridge's own namespace is not there`);
+  return value;
+}
+
+async function fromFile(path: string): Promise<SecretValue> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(path);
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unreadable';
+    throw missing(`file ${path} cannot be read: ${code}`, cause);
+  }
+  // Editors and `kubectl create secret --from-file` leave a final newline that no credential means.
+  const end = bytes.at(-1) === 0x0a ? (bytes.at(-2) === 0x0d ? -2 : -1) : bytes.length;
+  const value = bytes.subarray(0, end);
+  if (value.length === 0) throw missing(`file ${path} is empty`);
+  return SecretValue.fromBytes(value);
+}
+
+function missing(detail: string, cause?: unknown): AppError {
+  return new AppError('CREDENTIAL_MISSING', { detail, cause });
+}

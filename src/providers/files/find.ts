@@ -1,0 +1,69 @@
+import type { Dirent } from 'node:fs';
+import { readdir, realpath, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AppError } from '../../core/errors.ts';
+import { compareText } from '../../core/target.ts';
+import type { FindQuery } from '../provider.ts';
+import { fromFileSystem } from './errors.ts';
+import { inside, locate, realRoot, segmentsOf } from './paths.ts';
+
+/** A Secret holds 1 MiB, so a search that finds more than this is a mistake. */
+const MAX_KEYS = 10_000;
+
+/**
+ * The keys below `path`: regular files, also behind links that stay in the folder. Names that begin with a dot are
+ * left out, among them the `..data` of mounted volumes.
+ * @throws AppError for any part of the search: half of it would look like keys that are gone.
+ */
+export async function findBelow(
+  path: string,
+  query: FindQuery,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  if (Object.keys(query.tags).length > 0)
+    throw new AppError('CONFIG_INVALID', { detail: 'files have no tags' });
+  const prefix = query.path.replace(/\/+$/, '');
+  const root = await realRoot(path);
+  const start = prefix === '' ? root : await locate(root, segmentsOf(prefix));
+  const keys: string[] = [];
+  if (start === undefined) return keys;
+  try {
+    if ((await stat(start)).isDirectory())
+      await walk({ root, keys, signal }, start, prefix, new Set([start]));
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error instanceof AppError ? error : fromFileSystem(error);
+  }
+  return keys.sort(compareText);
+}
+
+interface Walk {
+  readonly root: string;
+  readonly keys: string[];
+  readonly signal: AbortSignal | undefined;
+}
+
+/** @param above The folders on the way here, so that a link to one of them makes no circle. */
+async function walk(state: Walk, folder: string, prefix: string, above: ReadonlySet<string>): Promise<void> {
+  state.signal?.throwIfAborted();
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (entry.name.startsWith('.')) continue;
+    const key = prefix === '' ? entry.name : `${prefix}/${entry.name}`;
+    const { path, kind } = await resolve(state.root, folder, entry);
+    if (kind === 'file') state.keys.push(key);
+    if (kind === 'folder' && !above.has(path)) await walk(state, path, key, new Set([...above, path]));
+    if (state.keys.length > MAX_KEYS) {
+      throw new AppError('TOO_LARGE', { detail: `the search finds more than ${MAX_KEYS} keys` });
+    }
+  }
+}
+
+async function resolve(root: string, folder: string, entry: Dirent) {
+  const path = join(folder, entry.name);
+  if (entry.isFile()) return { path, kind: 'file' };
+  if (entry.isDirectory()) return { path, kind: 'folder' };
+  if (!entry.isSymbolicLink()) return { path, kind: 'other' };
+  const real = inside(root, await realpath(path));
+  const target = await stat(real);
+  return { path: real, kind: target.isFile() ? 'file' : target.isDirectory() ? 'folder' : 'other' };
+}

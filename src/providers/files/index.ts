@@ -1,0 +1,14 @@
+import { defineProvider } from '../provider.ts';
+import { FilesConfig } from './config.ts';
+
+export const files = defineProvider({
+  kind: 'files',
+  title: 'A folder of files',
+  Config: FilesConfig,
+  can: { tellVersions: false, findByTags: false },
+  identity: ({ kind, path }) => ({ kind, path }),
+  async create(config, deps) {
+    const { openFiles } = await import('./open.ts');
+    return openFiles(config, deps);
+  },
+});

@@ -1,0 +1,72 @@
+import { isMap, isScalar, isSeq, type Node, type Pair, parseDocument } from 'yaml';
+import { type JsonNode, printJson } from '../../core/json.ts';
+
+/** Longer documents give no properties: parsing holds up the process, a second for a megabyte. */
+const MAX_LENGTH = 512 * 1024;
+const MAX_DEPTH = 500;
+/** RFC 8259, 6. */
+const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/;
+
+/**
+ * A YAML document as JSON text, in its order; undefined where it has no exact JSON form: several documents,
+ * anchors, aliases, tags, duplicate keys, keys that are no text, or no YAML at all. Numbers keep their source text;
+ * one that JSON cannot write so (`007`, `0x1F`, `.5`, `.inf`) becomes text, which loses nothing.
+ */
+export function yamlToJson(text: string): string | undefined {
+  if (text.length > MAX_LENGTH) return undefined;
+  const contents = parse(text);
+  const node = contents === undefined ? undefined : toJson(contents, 0);
+  return node === undefined ? undefined : printJson(node);
+}
+
+function parse(text: string): Node | null | undefined {
+  try {
+    const { contents, errors, warnings } = parseDocument(text, {
+      version: '1.2',
+      schema: 'core',
+      uniqueKeys: false, // compares each with each: 40,000 keys took 90 s. See `toJson`.
+      prettyErrors: false, // looks for the line of each from the beginning
+    });
+    return errors.length + warnings.length > 0 ? undefined : contents;
+  } catch (error) {
+    if (error instanceof RangeError) return undefined; // nested deeper than the stack: the parser recurses
+    throw error;
+  }
+}
+
+function toJson(node: Node | null, depth: number): JsonNode | undefined {
+  if (node === null) return { kind: 'null' };
+  if (depth > MAX_DEPTH || isMarked(node)) return undefined;
+  if (isSeq<Node | null>(node)) {
+    const items = node.items.map((item) => toJson(item, depth + 1));
+    return items.every((item) => item !== undefined) ? { kind: 'array', items } : undefined;
+  }
+  if (isMap<Node, Node | null>(node)) {
+    const members = node.items.map((pair) => toMember(pair, depth + 1));
+    if (!members.every((member) => member !== undefined)) return undefined;
+    const isUnique = new Set(members.map(([name]) => name)).size === members.length;
+    return isUnique ? { kind: 'object', members } : undefined;
+  }
+  if (!isScalar(node)) return undefined; // an alias
+  const { value, source = '' } = node;
+  if (typeof value === 'string') return { kind: 'string', value };
+  if (typeof value === 'number') {
+    return JSON_NUMBER.test(source) ? { kind: 'number', text: source } : { kind: 'string', value: source };
+  }
+  if (typeof value === 'boolean') return { kind: value ? 'true' : 'false' };
+  return value === null ? { kind: 'null' } : undefined;
+}
+
+function toMember(
+  { key, value }: Pair<Node, Node | null>,
+  depth: number,
+): readonly [string, JsonNode] | undefined {
+  if (!isScalar(key) || typeof key.value !== 'string' || isMarked(key)) return undefined;
+  const json = toJson(value, depth);
+  return json === undefined ? undefined : [key.value, json];
+}
+
+/** An anchor is for an alias; a tag may say that the text means something else. */
+function isMarked(node: Node): boolean {
+  return ('anchor' in node && node.anchor !== undefined) || ('tag' in node && node.tag !== undefined);
+}

@@ -1,0 +1,73 @@
+import { AppError } from '../../core/errors.ts';
+import type { Check } from '../provider.ts';
+import { type Answer, badAnswer, member, parseAnswer } from './answer.ts';
+import type { VaultClient } from './client.ts';
+import { fromStatus } from './errors.ts';
+import type { Store } from './read.ts';
+
+/** Tokens and certificates carry times, so clocks that differ by more than this make for riddles. */
+const MAX_SKEW_MS = 60_000;
+
+/** Reach, clock, login, mount: in this order, ending with the first that fails (the clock ends nothing). */
+export async function checkStore(
+  store: Store,
+  client: VaultClient,
+  signal: AbortSignal | undefined,
+): Promise<readonly Check[]> {
+  const checks: Check[] = [];
+  const run = async (name: string, ask: () => Promise<unknown>): Promise<boolean> => {
+    const error = await failureOf(ask);
+    checks.push(error === undefined ? { name } : { name, error });
+    return error === undefined;
+  };
+  const isReached = await run('reach', async () => {
+    const answer = await reach(client, signal);
+    const error = skew(answer, store.deps.clock.now());
+    if (error !== undefined) checks.push({ name: 'clock', error });
+  });
+  if (!isReached) return checks;
+  if (!(await run('login', () => logIn(store, signal)))) return checks;
+  await run('mount', () => store.confirmMount(signal));
+  return checks;
+}
+
+/** https://developer.hashicorp.com/vault/api-docs/system/health, which only the root namespace serves. */
+async function reach(client: VaultClient, signal: AbortSignal | undefined): Promise<Answer> {
+  const answer = await client.call(
+    (vault, options) => vault.read('sys/health?standbyok=true&perfstandbyok=true', options),
+    { inNamespace: false, signal },
+  );
+  if (answer.status === 200 && member(parseAnswer(answer), 'initialized') === undefined) {
+    throw badAnswer('it is not Vault or OpenBao');
+  }
+  if (answer.status === 501) throw new AppError('STORE_UNAVAILABLE', { detail: 'it is not initialised' });
+  if (answer.status === 503) throw new AppError('STORE_UNAVAILABLE', { detail: 'it is sealed' });
+  // Others, such as a proxy that hides this path, are told apart by the login.
+  if (answer.status >= 300 && answer.status < 400) throw fromStatus(answer);
+  if (answer.status >= 472) throw fromStatus(answer);
+  return answer;
+}
+
+/** A token that may not look itself up is proved by its use, here of the mount. */
+async function logIn(store: Store, signal: AbortSignal | undefined): Promise<void> {
+  await store.session.ensure(signal);
+  const error = await failureOf(() => store.confirmMount(signal));
+  if (error?.code === 'AUTH_FAILED') throw error;
+}
+
+function skew({ date }: Answer, now: number): AppError | undefined {
+  const seconds = date === undefined ? 0 : Math.round((now - date) / 1000);
+  if (Math.abs(seconds) * 1000 <= MAX_SKEW_MS) return undefined;
+  const detail = `the clock here is ${Math.abs(seconds)} s ${seconds > 0 ? 'ahead of' : 'behind'} the store's`;
+  return new AppError('CLOCK_SKEWED', { detail });
+}
+
+async function failureOf(ask: () => Promise<unknown>): Promise<AppError | undefined> {
+  try {
+    await ask();
+    return undefined;
+  } catch (error) {
+    if (error instanceof AppError) return error;
+    throw error;
+  }
+}

@@ -1,0 +1,80 @@
+import nodeVault from 'node-vault';
+import { AppError } from '../../core/errors.ts';
+import type { SecretValue } from '../../core/secret-value.ts';
+import type { ProviderDeps } from '../provider.ts';
+import type { Answer } from './answer.ts';
+import type { VaultConfig } from './config.ts';
+import { createAgent, send, type TransportOptions } from './transport.ts';
+
+/** The options of one command of node-vault: made anew for each, since node-vault writes into them. */
+export type CommandOptions = Record<string, unknown>;
+export type Command = (vault: nodeVault.client, options: CommandOptions) => Promise<unknown>;
+
+export interface CallAs {
+  /** Nobody, for what needs no login. */
+  readonly token?: SecretValue;
+  /** `false`: asked of the server itself (`sys/health`). */
+  readonly inNamespace?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface VaultClient extends AsyncDisposable {
+  /**
+   * Runs one command within the store's limits. Any status is an answer.
+   * @throws AppError for what the connection did; the signal's reason once it is aborted.
+   */
+  call(command: Command, as: CallAs): Promise<Answer>;
+}
+
+/**
+ * node-vault makes the paths and commands, over our own transport: its own one leaks tokens in errors, follows
+ * redirects with them, drops `Retry-After` and knows no signal. The transport reports every answer as a success,
+ * because node-vault's errors quote the body.
+ */
+export async function createClient(config: VaultConfig, deps: ProviderDeps): Promise<VaultClient> {
+  const agent = await createAgent(config);
+  const transport = async (options: TransportOptions) => ({
+    statusCode: 200,
+    body: await send(agent, deps.clock, options),
+    request: { path: '' },
+  });
+  const vault = nodeVault({
+    endpoint: config.address.replace(/\/+$/, ''),
+    noCustomHTTPVerbs: true,
+    debug: () => undefined, // DEBUG=node-vault would print credentials
+    'request-promise': { defaults: () => transport },
+  });
+  // Left out, these come from VAULT_TOKEN, VAULT_NAMESPACE and VAULT_PREFIX. We send token and namespace per call.
+  Object.assign(vault, { token: '', namespace: '', pathPrefix: '' });
+
+  return {
+    call(command, { token, inNamespace = true, signal }) {
+      return deps.limit(async (limited) => {
+        const headers: Record<string, string> = { 'X-Vault-Request': 'true' };
+        if (token !== undefined) headers['X-Vault-Token'] = headerText(token);
+        if (inNamespace && config.namespace !== undefined) headers['X-Vault-Namespace'] = config.namespace;
+        return asAnswer(await command(vault, { headers, signal: limited }));
+      }, signal);
+    },
+    async [Symbol.asyncDispose]() {
+      await agent.destroy();
+    },
+  };
+}
+
+/** @throws AppError AUTH_FAILED for a token that no header can carry, such as one with a newline inside. */
+function headerText(token: SecretValue): string {
+  const text = Buffer.from(token.reveal()).toString('latin1');
+  if (!/^[\x21-\x7e]+$/.test(text)) {
+    throw new AppError('AUTH_FAILED', { detail: 'the token has characters that no token has' });
+  }
+  return text;
+}
+
+/** node-vault's commands give `any`: what our transport returned, handed through. */
+function asAnswer(result: unknown): Answer {
+  if (typeof result === 'object' && result !== null && 'status' in result && 'isJson' in result) {
+    return result as Answer;
+  }
+  throw new AppError('INTERNAL', { detail: 'node-vault did not hand the answer through' });
+}

@@ -1,0 +1,141 @@
+import { z } from 'zod';
+import { isLoopback } from '../../core/loopback.ts';
+import { Reference } from '../credentials.ts';
+
+// An identifier such as a role id or a user name is no credential, so it may stand in the file as it is.
+const Identifier = z.union([z.string().min(1), Reference]);
+const mountPath = pathOf(
+  'Where the login method is mounted, without `auth/`. Default: its usual name.',
+).optional();
+
+export const VaultAuth = z.discriminatedUnion('method', [
+  z.strictObject({
+    method: z.literal('token'),
+    token: Reference.meta({
+      description: 'The token itself; it is renewed, but cannot be replaced when it ends.',
+    }),
+    mountPath,
+  }),
+  z.strictObject({
+    method: z.literal('appRole'),
+    roleId: Identifier.meta({ description: 'The role id, or where it is found.' }),
+    secretId: Reference.meta({ description: 'The secret id.' }),
+    secretIdWrapped: z.boolean().default(false).meta({
+      description: 'The secret id is a response-wrapping token: unwrapped once, at the first login.',
+    }),
+    mountPath,
+  }),
+  z.strictObject({
+    method: z.literal('userpass'),
+    username: Identifier.meta({ description: 'The user name, or where it is found.' }),
+    password: Reference.meta({ description: 'The password.' }),
+    mountPath,
+  }),
+  z.strictObject({
+    method: z.literal('ldap'),
+    username: Identifier.meta({ description: 'The user name, or where it is found.' }),
+    password: Reference.meta({ description: 'The password.' }),
+    mountPath,
+  }),
+  z.strictObject({
+    method: z.literal('jwt'),
+    role: z.string().min(1).meta({ description: 'The role to log in as.' }),
+    jwt: Reference.meta({ description: 'The JSON Web Token, read afresh at each login.' }),
+    mountPath,
+  }),
+  z.strictObject({
+    method: z.literal('kubernetes'),
+    role: z.string().min(1).meta({ description: 'The role to log in as.' }),
+    tokenFile: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: 'The service account token. Default: the one that Kubernetes mounts.' }),
+    mountPath,
+  }),
+  z.strictObject({
+    method: z.literal('cert'),
+    certFile: z.string().min(1).meta({ description: 'The client certificate to log in with, PEM.' }),
+    keyFile: z.string().min(1).meta({ description: 'Its private key, PEM.' }),
+    role: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: 'The certificate role; any that matches when left out.' }),
+    mountPath,
+  }),
+]);
+export type VaultAuth = z.output<typeof VaultAuth>;
+
+export const VaultConfig = z
+  .strictObject({
+    kind: z.literal('vault'),
+    address: z
+      .url({ protocol: /^https?$/ })
+      .refine(isPlain, { error: 'an address without user, password, query and fragment' })
+      .meta({
+        description:
+          'Base address of the server. Plain http for loopback only, or with `allowHttp: true`: the token travels in a header.',
+        examples: ['https://vault.internal:8200'],
+      }),
+    namespace: pathOf('Namespace of Vault Enterprise or OpenBao.')
+      .regex(/^[\x21-\x7e]*$/, { error: 'printable ASCII: it travels in a header' })
+      .optional(),
+    mount: pathOf('Mount path of the key/value engine.').default('secret'),
+    kvVersion: z
+      .union([z.literal(1), z.literal(2)])
+      .default(2)
+      .meta({ description: 'Version of the key/value engine at `mount`.' }),
+    auth: VaultAuth.meta({ description: 'How to log in.' }),
+    tls: z
+      .strictObject({
+        caFile: z
+          .string()
+          .min(1)
+          .optional()
+          .meta({ description: 'Certificate authorities to trust instead of the usual ones, PEM.' }),
+        serverName: z.string().min(1).optional().meta({
+          description:
+            'The name that the certificate of the server must carry, where that is not the host of `address`.',
+        }),
+        certFile: z.string().min(1).optional().meta({ description: 'Client certificate, PEM.' }),
+        keyFile: z
+          .string()
+          .min(1)
+          .optional()
+          .meta({ description: 'Private key of the client certificate, PEM.' }),
+      })
+      .refine((tls) => (tls.certFile === undefined) === (tls.keyFile === undefined), {
+        error: '`certFile` and `keyFile` together, or neither',
+      })
+      .optional()
+      .meta({ description: 'How to trust the server. `NODE_EXTRA_CA_CERTS` is trusted as well.' }),
+    allowHttp: z
+      .boolean()
+      .default(false)
+      .meta({ description: 'Accept plain http to hosts other than loopback.' }),
+  })
+  .refine(({ address, allowHttp }) => allowHttp || !address.startsWith('http:') || isLoopback(address), {
+    path: ['address'],
+    error: 'https; http is for loopback only, or with `allowHttp: true`',
+  })
+  .meta({ title: 'HashiCorp Vault and OpenBao' });
+export type VaultConfig = z.output<typeof VaultConfig>;
+
+function isPlain(address: string): boolean {
+  const url = URL.parse(address); // null: already reported as no URL
+  return url === null || (url.username === '' && url.password === '' && !/[?#]/.test(address));
+}
+
+/** One or more segments joined by `/`. Dot segments would climb out of the path that they are put into. */
+function pathOf(description: string) {
+  return z
+    .string()
+    .regex(/^[^/?#\s]+(\/[^/?#\s]+)*$/, {
+      error: 'a path such as `a/b`: no spaces, no `?` and `#`, no `/` at its ends',
+    })
+    .refine((path) => !path.split('/').some((segment) => segment === '.' || segment === '..'), {
+      error: 'a path without `.` and `..` segments',
+    })
+    .meta({ description });
+}

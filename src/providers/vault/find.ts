@@ -1,0 +1,102 @@
+import { AppError } from '../../core/errors.ts';
+import { compareText } from '../../core/target.ts';
+import type { FindQuery } from '../provider.ts';
+import { badAnswer, member, parseAnswer, textOf } from './answer.ts';
+import { fromStatus } from './errors.ts';
+import { isBare404 } from './mount.ts';
+import { encodePath } from './paths.ts';
+import { readMetadata, type Store } from './read.ts';
+
+/** A Secret holds 1 MiB, so a search that finds more than this is a mistake, and would load the server. */
+const MAX_KEYS = 10_000;
+const MAX_FOLDERS = 10_000;
+
+/**
+ * The keys below `path`, by LIST, folder by folder.
+ * @throws AppError for any part of the search: half of it would look like keys that are gone.
+ */
+export async function findKeys(
+  store: Store,
+  query: FindQuery,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const tags = Object.entries(query.tags);
+  if (tags.length > 0 && store.config.kvVersion === 1) {
+    throw new AppError('CONFIG_INVALID', { detail: 'the key/value engine, version 1, has no tags' });
+  }
+  // The first failure decides, so the other requests of the search are called off.
+  const failing = new AbortController();
+  const both = signal === undefined ? failing.signal : AbortSignal.any([signal, failing.signal]);
+  try {
+    const keys = await walk(store, query.path.replace(/\/+$/, ''), both);
+    if (tags.length === 0) return keys;
+    const matches = await Promise.all(keys.map((key) => hasTags(store, key, tags, both)));
+    return keys.filter((_, index) => matches[index]);
+  } catch (error) {
+    failing.abort(error);
+    throw error;
+  }
+}
+
+async function walk(store: Store, start: string, signal: AbortSignal | undefined): Promise<string[]> {
+  const keys: string[] = [];
+  let folders = [start];
+  let visited = 0;
+  while (folders.length > 0) {
+    visited += folders.length;
+    if (visited > MAX_FOLDERS) throw tooMany(`more than ${MAX_FOLDERS} folders`);
+    const lists = await Promise.all(
+      folders.map(async (folder) => ({ folder, names: await list(store, folder, signal) })),
+    );
+    folders = [];
+    for (const { folder, names } of lists) {
+      for (const name of names) {
+        const path = folder === '' ? name : `${folder}/${name}`;
+        if (name.endsWith('/')) folders.push(path.slice(0, -1));
+        else keys.push(path);
+      }
+    }
+    if (keys.length > MAX_KEYS) throw tooMany(`more than ${MAX_KEYS} keys`);
+  }
+  return keys.sort(compareText);
+}
+
+/** LIST as GET: `?list=true` is the same to the server, and proxies know the method. */
+async function list(
+  store: Store,
+  folder: string,
+  signal: AbortSignal | undefined,
+): Promise<readonly string[]> {
+  const { mount, kvVersion } = store.config;
+  const parts = [mount, ...(kvVersion === 2 ? ['metadata'] : []), ...(folder === '' ? [] : [folder])];
+  const path = `${encodePath(...parts)}/?list=true`;
+  const answer = await store.session.call((vault, options) => vault.read(path, options), signal);
+  if (isBare404(answer)) {
+    await store.confirmMount(signal);
+    return [];
+  }
+  if (answer.status !== 200) throw fromStatus(answer);
+  const keys = member(parseAnswer(answer), 'data', 'keys');
+  if (keys?.kind !== 'array') throw badAnswer('a list without its keys');
+  return keys.items.map((item) => {
+    const name = textOf(item);
+    if (name === undefined || name === '' || name === '/')
+      throw badAnswer('a list with a key that is no text');
+    return name;
+  });
+}
+
+/** Tags are the `custom_metadata` of the key. */
+async function hasTags(
+  store: Store,
+  key: string,
+  tags: readonly (readonly [string, string])[],
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const custom = member(await readMetadata(store, key, signal), 'custom_metadata');
+  return tags.every(([name, value]) => textOf(member(custom, name)) === value);
+}
+
+function tooMany(detail: string): AppError {
+  return new AppError('TOO_LARGE', { detail: `the search finds ${detail}` });
+}

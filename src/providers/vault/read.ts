@@ -1,0 +1,135 @@
+import { AppError } from '../../core/errors.ts';
+import { printJson } from '../../core/json.ts';
+import { SecretValue } from '../../core/secret-value.ts';
+import type { ProviderDeps, ReadResult, SourceRef, VersionResult } from '../provider.ts';
+import {
+  type Answer,
+  badAnswer,
+  isNothing,
+  member,
+  numberOf,
+  parseAnswer,
+  textOf,
+  tryParse,
+} from './answer.ts';
+import type { VaultConfig } from './config.ts';
+import { fromStatus } from './errors.ts';
+import { type ConfirmMount, isBare404 } from './mount.ts';
+import { checkVersion, encodePath } from './paths.ts';
+import type { Session } from './session.ts';
+
+export interface Store {
+  readonly config: VaultConfig;
+  readonly deps: ProviderDeps;
+  readonly session: Session;
+  readonly confirmMount: ConfirmMount;
+}
+
+/** @throws AppError for everything that is neither found nor absent. */
+export async function readOne(
+  store: Store,
+  ref: SourceRef,
+  signal: AbortSignal | undefined,
+): Promise<ReadResult> {
+  if (ref.object !== undefined && ref.object !== 'secret') {
+    throw new AppError('CONFIG_INVALID', { detail: '`object` is for Azure Key Vault only' });
+  }
+  return store.config.kvVersion === 2 ? readVersion2(store, ref, signal) : readVersion1(store, ref, signal);
+}
+
+/** https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#read-secret-version */
+async function readVersion2(
+  store: Store,
+  ref: SourceRef,
+  signal: AbortSignal | undefined,
+): Promise<ReadResult> {
+  const { version } = ref;
+  const query = version === undefined ? '' : `?version=${checkVersion(version)}`;
+  const path = `${encodePath(store.config.mount, 'data', ref.key)}${query}`;
+  const answer = await store.session.call((vault, options) => vault.read(path, options), signal);
+  if (answer.status === 404) {
+    // The metadata of a version without its data: deleted (it can be undeleted) or destroyed.
+    if (!isNothing(member(tryParse(answer), 'data', 'metadata'))) {
+      throw new AppError(version === undefined ? 'SOURCE_DELETED' : 'VERSION_GONE');
+    }
+    await proveAbsence(store, answer, signal);
+    if (version !== undefined) throw new AppError('VERSION_GONE');
+    return { kind: 'absent' };
+  }
+
+  const data = member(success(answer), 'data');
+  const value = member(data, 'data');
+  const given = numberOf(member(data, 'metadata', 'version'));
+  if (value?.kind !== 'object' || given === undefined) {
+    await store.confirmMount(signal); // a mount of version 1 may hold a key that begins with `data/`
+    throw badAnswer('a secret without its data or its version');
+  }
+  if (version !== undefined && version !== String(given))
+    throw badAnswer('another version than the one asked for');
+  const createdAt = Date.parse(textOf(member(data, 'metadata', 'created_time')) ?? '');
+  return {
+    kind: 'found',
+    value: SecretValue.fromText(printJson(value)),
+    version: String(given),
+    ...(Number.isNaN(createdAt) ? {} : { createdAt }),
+  };
+}
+
+/** https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v1#read-secret */
+async function readVersion1(
+  store: Store,
+  ref: SourceRef,
+  signal: AbortSignal | undefined,
+): Promise<ReadResult> {
+  const path = encodePath(store.config.mount, ref.key);
+  const answer = await store.session.call((vault, options) => vault.read(path, options), signal);
+  if (answer.status === 404) {
+    await proveAbsence(store, answer, signal);
+    if (ref.version !== undefined) throw new AppError('VERSION_GONE');
+    return { kind: 'absent' };
+  }
+  const data = member(success(answer), 'data');
+  if (data?.kind !== 'object') throw badAnswer('a secret without its data');
+  const value = SecretValue.fromText(printJson(data));
+  const version = store.deps.fingerprints.value(value);
+  // There is only the current one, so a version is a condition.
+  if (ref.version !== undefined && ref.version !== version) throw new AppError('VERSION_GONE');
+  return { kind: 'found', value, version };
+}
+
+async function proveAbsence(
+  { confirmMount }: Store,
+  answer: Answer,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (!isBare404(answer)) throw fromStatus(answer);
+  await confirmMount(signal);
+}
+
+/** @throws AppError */
+export async function versionOf(
+  store: Store,
+  key: string,
+  signal: AbortSignal | undefined,
+): Promise<VersionResult> {
+  const metadata = await readMetadata(store, key, signal);
+  const version = numberOf(member(metadata, 'current_version'));
+  const current = member(metadata, 'versions', String(version));
+  const isDeleted =
+    member(current, 'destroyed')?.kind !== 'false' || textOf(member(current, 'deletion_time')) !== '';
+  return version === undefined || isDeleted
+    ? { kind: 'unknown' }
+    : { kind: 'known', version: String(version) };
+}
+
+/** Version 2 only. https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#read-secret-metadata */
+export async function readMetadata(store: Store, key: string, signal: AbortSignal | undefined) {
+  const path = encodePath(store.config.mount, 'metadata', key);
+  const answer = await store.session.call((vault, options) => vault.read(path, options), signal);
+  return member(success(answer), 'data');
+}
+
+function success(answer: Answer) {
+  if (answer.status !== 200) throw fromStatus(answer);
+  return parseAnswer(answer);
+}

@@ -1,0 +1,244 @@
+import type { Clock } from '../../core/clock.ts';
+import { AppError, healsItself } from '../../core/errors.ts';
+import type { SecretValue } from '../../core/secret-value.ts';
+import type { Answer } from './answer.ts';
+import type { Command, VaultClient } from './client.ts';
+import { fromStatus } from './errors.ts';
+import { type Grant, grantOf, type Login, lookUp } from './login.ts';
+
+/** Runs the callback later without keeping the process alive; returns how to call it off. */
+export type Wake = (callback: () => void, ms: number) => () => void;
+
+export interface Session extends AsyncDisposable {
+  /**
+   * One command as the identity of the store: logs in when needed, and once more when the token has ended.
+   * Gives answers of status 200, 204 and 404.
+   * @throws AppError for every other status and for what the connection did.
+   */
+  call(command: Command, signal: AbortSignal | undefined): Promise<Answer>;
+  /** Logs in, or has done so. @throws AppError */
+  ensure(signal: AbortSignal | undefined): Promise<void>;
+}
+
+export interface SessionDeps {
+  readonly client: VaultClient;
+  readonly login: Login;
+  readonly clock: Clock;
+  readonly wake?: Wake;
+}
+
+export function createSession(deps: SessionDeps): Session {
+  return new VaultSession(deps);
+}
+
+/** A refused login is not tried again at once: some servers lock the account. */
+const REFUSED_MS = 10_000;
+/** How long an answer to "is this token valid?" is believed. */
+const VERDICT_MS = 5_000;
+/** The same, for a token that was valid at its login and may not look itself up. */
+const BLIND_MS = 60_000;
+const MIN_WAKE_MS = 1_000;
+/** Beyond this, setTimeout runs at once, which is how a renewal becomes a busy loop. */
+const MAX_WAKE_MS = 2 ** 31 - 1;
+const REVOKE_MS = 2_000;
+
+interface Lease extends Grant {
+  /** Milliseconds since 1970; undefined for a token that does not end. */
+  readonly expiresAt: number | undefined;
+  verdict: { readonly accepted: boolean; readonly at: number; readonly ms: number } | undefined;
+}
+
+/**
+ * The one login of a store. None → logging in (shared by all callers) → leased → renewed at two thirds of its
+ * time, by a timer that keeps no process alive → logged in anew when it has ended, by the clock or by a 403 that
+ * `lookup-self` confirms.
+ */
+class VaultSession implements Session {
+  readonly #client: VaultClient;
+  readonly #login: Login;
+  readonly #clock: Clock;
+  readonly #wake: Wake;
+  readonly #closing = new AbortController();
+  #lease: Lease | undefined;
+  #loggingIn: Promise<Lease> | undefined;
+  #asking: { readonly lease: Lease; readonly answer: Promise<boolean> } | undefined;
+  #refused: { readonly error: AppError; readonly at: number } | undefined;
+  #callOff: () => void = () => undefined;
+
+  constructor({ client, login, clock, wake = unrefTimeout }: SessionDeps) {
+    this.#client = client;
+    this.#login = login;
+    this.#clock = clock;
+    this.#wake = wake;
+  }
+
+  async ensure(signal: AbortSignal | undefined): Promise<void> {
+    await this.#current(signal);
+  }
+
+  async call(command: Command, signal: AbortSignal | undefined): Promise<Answer> {
+    const lease = await this.#current(signal);
+    const answer = await this.#client.call(command, { token: lease.token, signal });
+    if (answer.status !== 403) return expected(answer);
+    if (await this.#isAccepted(lease, signal)) throw fromStatus(answer);
+
+    const next = await this.#replace(lease, signal);
+    const again = await this.#client.call(command, { token: next.token, signal });
+    if (again.status !== 403) return expected(again);
+    if (next.own) next.verdict ??= { accepted: true, at: this.#clock.now(), ms: BLIND_MS };
+    throw (await this.#isAccepted(next, signal)) ? fromStatus(again) : new AppError('AUTH_FAILED');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#callOff();
+    this.#closing.abort(new AppError('INTERRUPTED', { detail: 'the store was closed' }));
+    const lease = this.#lease;
+    this.#lease = undefined;
+    if (lease?.own !== true) return;
+    // A token left behind counts against the server's leases until it ends by itself.
+    const signal = AbortSignal.timeout(REVOKE_MS);
+    try {
+      const revoke: Command = (vault, requestOptions) => vault.tokenRevokeSelf({ requestOptions });
+      await this.#client.call(revoke, { token: lease.token, signal });
+    } catch (error) {
+      if (!(error instanceof AppError) && !signal.aborted) throw error;
+    }
+  }
+
+  async #current(signal: AbortSignal | undefined): Promise<Lease> {
+    const lease = this.#lease;
+    return lease !== undefined && !this.#hasEnded(lease) ? lease : this.#logIn(signal);
+  }
+
+  /** A little before its time, so that no request is under way when it ends. */
+  #hasEnded({ expiresAt, ttlMs = 0 }: Lease): boolean {
+    return expiresAt !== undefined && this.#clock.now() >= expiresAt - Math.min(5_000, ttlMs / 10);
+  }
+
+  /** A login after the server refused `lease`: a new one, or the one that another caller has just made. */
+  async #replace(lease: Lease, signal: AbortSignal | undefined): Promise<Lease> {
+    const current = this.#lease;
+    if (current !== undefined && current !== lease) return current;
+    // A token that was given to us stays in use: it may read other keys, and there is no other.
+    if (lease.own) this.#lease = undefined;
+    return this.#logIn(signal, lease.token);
+  }
+
+  async #logIn(signal: AbortSignal | undefined, refused?: SecretValue): Promise<Lease> {
+    signal?.throwIfAborted();
+    if (this.#refused !== undefined && this.#isWithin(this.#refused.at, REFUSED_MS))
+      throw this.#refused.error;
+    // It belongs to all callers: the signal of one of them does not end it.
+    this.#loggingIn ??= this.#open(refused).finally(() => {
+      this.#loggingIn = undefined;
+    });
+    return unlessAborted(this.#loggingIn, signal);
+  }
+
+  async #open(refused: SecretValue | undefined): Promise<Lease> {
+    try {
+      const grant = await this.#login(this.#closing.signal, refused);
+      this.#refused = undefined;
+      return this.#hold(
+        grant,
+        grant.accepted ? undefined : { accepted: false, at: this.#clock.now(), ms: VERDICT_MS },
+      );
+    } catch (error) {
+      if (error instanceof AppError && !healsItself(error.code)) {
+        this.#refused = { error, at: this.#clock.now() };
+      }
+      throw error;
+    }
+  }
+
+  #hold(grant: Grant, verdict: Lease['verdict']): Lease {
+    const expiresAt = grant.ttlMs === undefined ? undefined : this.#clock.now() + grant.ttlMs;
+    const lease = { ...grant, expiresAt, verdict };
+    this.#lease = lease;
+    if (grant.renewable && grant.ttlMs !== undefined) this.#renewLater(lease, (grant.ttlMs * 2) / 3);
+    return lease;
+  }
+
+  /** By distance: a clock that was set back must not keep a login from being tried for hours. */
+  #isWithin(at: number, ms: number): boolean {
+    return Math.abs(this.#clock.now() - at) < ms;
+  }
+
+  /** Tells a token that has ended from one that may not do this. One question for all who wonder. */
+  async #isAccepted(lease: Lease, signal: AbortSignal | undefined): Promise<boolean> {
+    signal?.throwIfAborted();
+    const { verdict } = lease;
+    if (verdict !== undefined && this.#isWithin(verdict.at, verdict.ms)) return verdict.accepted;
+    if (this.#asking?.lease !== lease) {
+      const answer = this.#ask(lease).finally(() => {
+        this.#asking = undefined;
+      });
+      this.#asking = { lease, answer };
+    }
+    return unlessAborted(this.#asking.answer, signal);
+  }
+
+  async #ask(lease: Lease): Promise<boolean> {
+    const answer = await lookUp(this.#client, lease.token, this.#closing.signal);
+    if (answer.status !== 403) expected(answer);
+    const accepted = answer.status !== 403;
+    lease.verdict = { accepted, at: this.#clock.now(), ms: VERDICT_MS };
+    return accepted;
+  }
+
+  #renewLater(lease: Lease, ms: number): void {
+    this.#callOff();
+    const nap = Math.min(Math.max(ms, MIN_WAKE_MS), MAX_WAKE_MS);
+    this.#callOff = this.#wake(() => {
+      if (this.#lease !== lease || this.#closing.signal.aborted) return;
+      if (ms > nap) this.#renewLater(lease, ms - nap);
+      else void this.#renew(lease);
+    }, nap);
+  }
+
+  /** A renewal that cannot succeed is given up: the next call after the end logs in anew. */
+  async #renew(lease: Lease): Promise<void> {
+    const { expiresAt = 0 } = lease;
+    try {
+      const answer = await this.#client.call(
+        (vault, requestOptions) => vault.tokenRenewSelf({ requestOptions }),
+        {
+          token: lease.token,
+          signal: this.#closing.signal,
+        },
+      );
+      const renewed = { ...grantOf(answer), own: lease.own };
+      if (this.#lease !== lease) return;
+      // At its greatest age the server renews by nothing; without this, ever shorter renewals would follow.
+      const gained = this.#clock.now() + (renewed.ttlMs ?? 0) - expiresAt;
+      this.#hold(gained > MIN_WAKE_MS ? renewed : { ...renewed, renewable: false }, lease.verdict);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      const left = expiresAt - this.#clock.now();
+      if (healsItself(error.code) && left > MIN_WAKE_MS) this.#renewLater(lease, left / 3);
+    }
+  }
+}
+
+function expected(answer: Answer): Answer {
+  if (answer.status === 200 || answer.status === 204 || answer.status === 404) return answer;
+  throw fromStatus(answer);
+}
+
+function unrefTimeout(callback: () => void, ms: number): () => void {
+  const timer = setTimeout(callback, ms).unref();
+  return () => clearTimeout(timer);
+}
+
+/** The promise goes on for the others who wait for it. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

@@ -1,0 +1,42 @@
+import { systemClock } from '../../src/core/clock.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { createFingerprinter } from '../../src/core/fingerprint.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { resolveCredential } from '../../src/providers/credentials.ts';
+import { createLimiter, type Deadline } from '../../src/providers/limits.ts';
+import type { ProviderDeps } from '../../src/providers/provider.ts';
+
+export interface TestDeps extends Partial<ProviderDeps> {
+  readonly env?: Record<string, string>;
+  readonly timeoutMs?: number;
+  readonly deadline?: (ms: number) => Deadline;
+}
+
+/** What `app.ts` hands to a provider, in small. */
+export function testDeps({ env = {}, timeoutMs = 10_000, deadline, ...rest }: TestDeps = {}): ProviderDeps {
+  const clock = rest.clock ?? systemClock;
+  // Tests take the store from failure to health at once; the breaker has tests of its own.
+  const breaker = { failures: Number.POSITIVE_INFINITY, openMs: 0 };
+  const limits = { requestsPerSecond: 10_000, concurrency: 8, timeoutMs, clock, breaker };
+  return {
+    name: 'test-store',
+    clock,
+    fingerprints: createFingerprinter(SecretValue.fromBytes(Buffer.alloc(32, 7))),
+    credential: (reference) => resolveCredential(reference, { env }),
+    limit: createLimiter({ ...limits, ...(deadline === undefined ? {} : { deadline }) }),
+    ...rest,
+  };
+}
+
+/** The time limit of a call is over as soon as the proxy lets it hang. */
+export function untilHang(proxy: { onHang: () => void }): () => Deadline {
+  const running = new Set<AbortController>();
+  proxy.onHang = () => {
+    for (const controller of running) controller.abort(new AppError('TIMEOUT'));
+  };
+  return () => {
+    const controller = new AbortController();
+    running.add(controller);
+    return { signal: controller.signal, stop: () => running.delete(controller) };
+  };
+}

@@ -1,0 +1,220 @@
+import { inspect } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import type { ErrorCode } from '../../src/core/error-codes.ts';
+import { AppError } from '../../src/core/errors.ts';
+import type { ReadResult } from '../../src/core/reading.ts';
+import type { SecretProvider } from '../../src/providers/provider.ts';
+
+/** One store with one provider on it, and ways to change the store behind the provider's back. */
+export interface Harness<Fault extends string = string> extends AsyncDisposable {
+  readonly provider: SecretProvider;
+  put(key: string, fields: Readonly<Record<string, string>>): Promise<void>;
+  remove(key: string): Promise<void>;
+  fail(fault: Fault | undefined): void | Promise<void>;
+}
+
+export interface Conformance<Fault extends string> {
+  /** What each fault of the store must become, for reads and for searches. */
+  readonly faults: Readonly<Record<Fault, ErrorCode>>;
+  /** A fresh store for each test. */
+  open(): Promise<Harness<Fault>>;
+}
+
+export const MARKER = 'mArKeR-53cr3t-vAluE';
+
+export function describeProvider<Fault extends string>(
+  name: string,
+  { open, faults }: Conformance<Fault>,
+): void {
+  describe(`${name} conforms`, () => {
+    it('reads what was written, member by member and byte by byte', async () => {
+      await using h = await open();
+      const fields = { user: 'ann', pass: 'p@ss\nwörd "x" \\ </script> \u2028', empty: '', zero: 'a\0b' };
+      await h.put('app/db.json', fields);
+      const [result] = await h.provider.read([{ key: 'app/db.json' }]);
+      expect(JSON.parse(reveal(result))).toEqual(fields);
+    });
+
+    it('escapes nothing that needs no escaping', async () => {
+      await using h = await open();
+      await h.put('app/db.json', { a: '<ö>&\u2028' });
+      const [result] = await h.provider.read([{ key: 'app/db.json' }]);
+      expect(reveal(result)).toBe('{"a":"<ö>&\u2028"}');
+    });
+
+    it('reports absence as a result', async () => {
+      await using h = await open();
+      await h.put('app/db.json', { a: '1' });
+      expect(await h.provider.read([{ key: 'nothing/here.json' }, { key: 'app/none.json' }])).toEqual([
+        { kind: 'absent' },
+        { kind: 'absent' },
+      ]);
+    });
+
+    it('reports what was there and is gone as absent', async () => {
+      await using h = await open();
+      await h.put('app/db.json', { a: '1' });
+      await h.provider.read([{ key: 'app/db.json' }]);
+      await h.remove('app/db.json');
+      expect(await h.provider.read([{ key: 'app/db.json' }])).toEqual([{ kind: 'absent' }]);
+    });
+
+    it('gives one result for each reference, in their order, whatever becomes of the others', async () => {
+      await using h = await open();
+      await h.put('b.json', { b: '1' });
+      await h.put('a.json', { a: '1' });
+      const keys = ['a.json', 'none.json', 'b.json', 'x/../a.json', 'a.json'];
+      const results = await h.provider.read(keys.map((key) => ({ key })));
+      expect(results.map(({ kind }) => kind)).toEqual(['found', 'absent', 'found', 'failed', 'found']);
+      expect(reveal(results[2])).toBe('{"b":"1"}');
+      expect(await h.provider.read([])).toEqual([]);
+    });
+
+    it.each([
+      '..',
+      '../b.json',
+      'a/../../b.json',
+      '/etc/passwd',
+      'a//b.json',
+      './a.json',
+      'a/',
+      '',
+      'a\0.json',
+      'a\ud800',
+    ])('refuses the key %j without looking for it', async (key) => {
+      await using h = await open();
+      const [result] = await h.provider.read([{ key }]);
+      expect(codeOf(result)).toBe('CONFIG_INVALID');
+    });
+
+    it.each(['a b?c#d%2e%2e&e=f.json', 'ü/日本.json', '%2e%2e/x.json', '...json', "it's;:@$,+!*().json"])(
+      'reads the key %j as it is written',
+      async (key) => {
+        await using h = await open();
+        await h.put(key, { key });
+        const [result] = await h.provider.read([{ key }]);
+        expect(JSON.parse(reveal(result))).toEqual({ key });
+        expect(await h.provider.find({ path: '', tags: {} })).toEqual(
+          key.startsWith('.') ? expect.anything() : [key],
+        );
+      },
+    );
+
+    it('gives another version when the content changed, and the same when it did not', async () => {
+      await using h = await open();
+      const version = async () => {
+        const [result] = await h.provider.read([{ key: 'a.json' }]);
+        return result?.kind === 'found' ? result.version : undefined;
+      };
+      await h.put('a.json', { a: '1' });
+      const first = await version();
+      expect(first).toMatch(/./);
+      expect(await version()).toBe(first);
+      await h.put('a.json', { a: '2' });
+      expect(await version()).not.toBe(first);
+    });
+
+    it('reads the current version by its name; one that the store never had is gone, not absent', async () => {
+      await using h = await open();
+      await h.put('a.json', { a: '1' });
+      const [now] = await h.provider.read([{ key: 'a.json' }]);
+      const version = now?.kind === 'found' ? now.version : '';
+      const other = /^\d+$/.test(version) ? '99' : `${version.slice(0, 9)}${'0'.repeat(64)}`;
+      const [same, gone, none] = await h.provider.read([
+        { key: 'a.json', version },
+        { key: 'a.json', version: other },
+        { key: 'none.json', version: other },
+      ]);
+      expect(reveal(same)).toBe('{"a":"1"}');
+      expect(codeOf(gone)).toBe('VERSION_GONE');
+      expect(codeOf(none)).toBe('VERSION_GONE');
+    });
+
+    it('tells versions that agree with what reading gives, or says that it does not know', async () => {
+      await using h = await open();
+      await h.put('a.json', { a: '1' });
+      await h.put('a.json', { a: '2' });
+      const [read] = await h.provider.read([{ key: 'a.json' }]);
+      const [known, missing] = await h.provider.versions(['a.json', 'none.json']);
+      if (known?.kind === 'known') expect(read).toMatchObject({ version: known.version });
+      expect(missing).toEqual({ kind: 'unknown' });
+    });
+
+    it('finds full keys below a path, sorted, in folders as well', async () => {
+      await using h = await open();
+      for (const key of ['app/z.json', 'app/a/b/c.json', 'app/a.json', 'apple/x.json', 'app.json']) {
+        await h.put(key, { a: '1' });
+      }
+      const below = ['app/a.json', 'app/a/b/c.json', 'app/z.json'];
+      expect(await h.provider.find({ path: 'app', tags: {} })).toEqual(below);
+      expect(await h.provider.find({ path: 'app/', tags: {} })).toEqual(below);
+      expect(await h.provider.find({ path: 'none', tags: {} })).toEqual([]);
+      expect(await h.provider.find({ path: '', tags: {} })).toEqual(['app.json', ...below, 'apple/x.json']);
+    });
+
+    it('refuses to search above the store', async () => {
+      await using h = await open();
+      await expect(h.provider.find({ path: '../x', tags: {} })).rejects.toMatchObject({
+        code: 'CONFIG_INVALID',
+      });
+    });
+
+    it('passes its own checks', async () => {
+      await using h = await open();
+      await h.put('a.json', { a: '1' });
+      const checks = await h.provider.check();
+      expect(checks.length).toBeGreaterThan(0);
+      expect(checks.filter(({ error }) => error !== undefined)).toEqual([]);
+    });
+
+    it.each(Object.entries<ErrorCode>(faults))(
+      'reports "%s" as %s, never as absence, shows no value, and works again after it',
+      async (fault, code) => {
+        await using h = await open();
+        await h.put('app/db.json', { a: MARKER });
+        await h.fail(fault as Fault);
+        const results = await h.provider.read([{ key: 'app/db.json' }, { key: 'app/none.json' }]);
+        expect(results.map(codeOf)).toEqual([code, code]);
+        await expect(h.provider.find({ path: 'app', tags: {} })).rejects.toMatchObject({ code });
+        expect(await h.provider.versions(['app/db.json'])).toEqual([{ kind: 'unknown' }]);
+        expect((await h.provider.check()).some(({ error }) => error !== undefined)).toBe(true);
+      },
+    );
+
+    it('gives up with the reason of the signal', async () => {
+      await using h = await open();
+      const reason = new Error('enough');
+      const call = { signal: AbortSignal.abort(reason) };
+      await expect(h.provider.read([{ key: 'a.json' }], call)).rejects.toBe(reason);
+      await expect(h.provider.find({ path: '', tags: {} }, call)).rejects.toBe(reason);
+    });
+  });
+}
+
+export function reveal(result: ReadResult | undefined): string {
+  if (result?.kind === 'failed') throw result.error;
+  if (result?.kind !== 'found') throw new Error(`expected a value, got ${result?.kind}`);
+  return Buffer.from(result.value.reveal()).toString('utf8');
+}
+
+export function codeOf(result: ReadResult | undefined): ErrorCode | string | undefined {
+  return result?.kind === 'failed' ? result.error.code : result?.kind;
+}
+
+/** Whatever a careless logger, queue or crash could print of it, `cause` included. */
+export function everythingIn(thing: unknown): string {
+  const results = Array.isArray(thing) ? thing : [thing];
+  const errors = results.map((result) => (result instanceof AppError ? result : result?.error));
+  const parts = [inspect(thing, { depth: null, showHidden: true }), JSON.stringify(thing)];
+  for (const error of errors) {
+    if (!(error instanceof Error)) continue;
+    const { cause } = error;
+    parts.push(
+      String(error),
+      error.stack ?? '',
+      inspect(cause, { depth: null, showHidden: true }),
+      JSON.stringify(cause) ?? '',
+    );
+  }
+  return parts.join('\n');
+}

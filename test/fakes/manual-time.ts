@@ -1,0 +1,61 @@
+import type { Clock } from '../../src/core/clock.ts';
+
+export interface ManualTime extends Clock {
+  /** Moves on, running on its way what was to run, in order. */
+  advance(ms: number): Promise<void>;
+  /** Without running anything: as a system clock is set. */
+  set(now: number): void;
+  /** Runs the callback after the time; returns how to call it off. */
+  wake(callback: () => void, ms: number): () => void;
+  sleep(ms: number, signal: AbortSignal | undefined): Promise<void>;
+  /** What waits, as times from now. */
+  readonly waiting: readonly number[];
+}
+
+/** A clock and its timers, moved by the test. */
+export function createManualTime(start = 1_800_000_000_000): ManualTime {
+  let now = start;
+  const timers = new Set<{ at: number; callback: () => void }>();
+  const wake = (callback: () => void, ms: number) => {
+    const timer = { at: now + ms, callback };
+    timers.add(timer);
+    return () => void timers.delete(timer);
+  };
+  return {
+    now: () => now,
+    wake,
+    set(next) {
+      now = next;
+    },
+    async advance(ms) {
+      const end = now + ms;
+      await settled();
+      for (;;) {
+        const [next] = [...timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at);
+        if (next === undefined) break;
+        timers.delete(next);
+        now = Math.max(now, next.at);
+        next.callback();
+        await settled();
+      }
+      now = end;
+    },
+    sleep(ms, signal) {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const callOff = wake(resolve, ms);
+      signal?.addEventListener('abort', () => {
+        callOff();
+        reject(signal.reason);
+      });
+      return promise;
+    },
+    get waiting() {
+      return [...timers].map(({ at }) => at - now).sort((a, b) => a - b);
+    },
+  };
+}
+
+/** Lets everything run that only waits for promises. */
+async function settled(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+}

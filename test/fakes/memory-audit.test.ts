@@ -1,0 +1,14 @@
+import { describeAuditStore, HARNESS_INSTANCE, tickingClock } from '../conformance/audit-store.ts';
+import { createMemoryAudit, type MemoryAudit } from './memory-audit.ts';
+
+describeAuditStore('memory', async () => {
+  const clock = tickingClock();
+  let log: MemoryAudit | undefined;
+  return {
+    async open(replica) {
+      log = log?.another(replica) ?? createMemoryAudit({ instance: HARNESS_INSTANCE, replica, clock });
+      return log;
+    },
+    async [Symbol.asyncDispose]() {},
+  };
+});

@@ -1,0 +1,74 @@
+import { describe, expect, it } from 'vitest';
+import { isObject, type JsonObject } from '../../src/cluster/json.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { describeCluster } from '../conformance/cluster.ts';
+import { type ClusterHarness, change, manifest, readNow } from '../conformance/cluster-harness.ts';
+import { createMemoryCluster } from './memory-cluster.ts';
+
+/** JSON merge patch (RFC 7396). */
+function merge(target: unknown, patch: JsonObject): JsonObject {
+  const entries = new Map(Object.entries(isObject(target) ? target : {}));
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) entries.delete(name);
+    else entries.set(name, isObject(value) ? merge(entries.get(name), value) : value);
+  }
+  return Object.fromEntries(entries);
+}
+
+async function open(): Promise<ClusterHarness> {
+  const cluster = createMemoryCluster();
+  return {
+    cluster,
+    namespace: 'team',
+    put: async (id, raw) => cluster.put(id, raw),
+    edit: async (id, patch) => cluster.edit(id, (raw) => merge(raw, patch)),
+    remove: async (id) => cluster.remove(id),
+    raw: async (id) => cluster.raw(id),
+    another: async () => cluster,
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+describeCluster('the cluster in memory', open);
+
+describe('the cluster in memory, for tests', () => {
+  const id = { namespace: 'team', secret: 'app' };
+
+  it('counts calls and changes', async () => {
+    const cluster = createMemoryCluster();
+    await cluster.create(id, manifest());
+    await cluster.create(id, manifest());
+    await cluster.replace(await readNow(cluster, id), change({ labels: { a: '1' } }));
+    expect(cluster.calls).toMatchObject({ read: 1, create: 2, replace: 1 });
+    expect(cluster.writes).toEqual([
+      { kind: 'create', id },
+      { kind: 'replace', id },
+    ]);
+  });
+
+  it('fails the calls it is told to fail, in their order', async () => {
+    const cluster = createMemoryCluster();
+    cluster.fail('read', undefined, new AppError('CLUSTER_UNAVAILABLE'));
+    await expect(cluster.read(id)).resolves.toBeUndefined();
+    await expect(cluster.read(id)).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+    await expect(cluster.read(id)).resolves.toBeUndefined();
+  });
+
+  it('can carry a write out and lose its answer', async () => {
+    const cluster = createMemoryCluster();
+    cluster.loseAnswer('create', new AppError('CLUSTER_UNAVAILABLE'));
+    await expect(cluster.create(id, manifest())).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+    expect((await readNow(cluster, id)).labels).toEqual(manifest().labels);
+  });
+
+  it('lets somebody be faster', async () => {
+    const cluster = createMemoryCluster();
+    cluster.before('create', () => cluster.put(id, { data: {} }));
+    expect(await cluster.create(id, manifest())).toEqual({ kind: 'conflict' });
+  });
+
+  it('has only the namespaces that it is given', async () => {
+    const cluster = createMemoryCluster({ namespaces: ['other'] });
+    await expect(cluster.create(id, manifest())).rejects.toMatchObject({ code: 'NAMESPACE_MISSING' });
+  });
+});

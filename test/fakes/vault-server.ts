@@ -1,0 +1,256 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/**
+ * Answers as OpenBao 2.7 does, for the few paths that we use: key/value engines of both versions, tokens, AppRole
+ * and the look-up of a mount. A body may be given as text, since numbers in it must keep their text.
+ */
+export interface VaultServer extends AsyncDisposable {
+  readonly address: string;
+  /** May do everything, for ever. */
+  readonly rootToken: string;
+  readonly requests: string[];
+  /** @param path Without `data/`. @param json The text of the secret's map. */
+  put(mount: string, path: string, json: string, customMetadata?: Readonly<Record<string, string>>): void;
+  /** The newest version becomes deleted or destroyed; `forget` leaves nothing of the key. */
+  remove(mount: string, path: string, how: 'delete' | 'destroy' | 'forget'): void;
+  deny(path: RegExp | undefined): void;
+  addToken(token: string, options?: { ttl?: number; renewable?: boolean; mayLookUp?: boolean }): void;
+  /** What the next logins by AppRole give. */
+  appRole: { roleId: string; secretId: string; ttl: number; mayLookUp: boolean };
+  revokeAll(): void;
+  readonly logins: number;
+  readonly tokens: ReadonlySet<string>;
+  /** Added to the clock of its `Date` header, milliseconds. */
+  skewMs: number;
+  onRenewal: () => void;
+  failRenewals: boolean;
+}
+
+interface Version {
+  readonly json: string;
+  readonly createdAt: string;
+  deletedAt: string;
+  destroyed: boolean;
+}
+
+interface Mount {
+  readonly version: 1 | 2;
+  readonly keys: Map<string, { versions: Version[]; custom: Readonly<Record<string, string>> | null }>;
+}
+
+interface Token {
+  readonly ttl: number;
+  readonly renewable: boolean;
+  readonly mayLookUp: boolean;
+}
+
+interface Reply {
+  readonly status: number;
+  readonly body?: string;
+}
+
+export interface VaultServerOptions {
+  readonly mounts?: Readonly<Record<string, 1 | 2>>;
+}
+
+const DENIED = failure(403, '1 error occurred:\n\t* permission denied\n\n');
+const BARE_404: Reply = { status: 404, body: '{"errors":[]}' };
+
+export async function startVaultServer(options: VaultServerOptions = {}): Promise<VaultServer> {
+  const rootToken = `root-${randomUUID()}`;
+  const mounts = new Map<string, Mount>();
+  const wanted: Readonly<Record<string, 1 | 2>> = options.mounts ?? { secret: 2, kv1: 1 };
+  for (const [path, version] of Object.entries(wanted)) {
+    mounts.set(path, { version, keys: new Map() });
+  }
+  const tokens = new Map<string, Token>([[rootToken, { ttl: 0, renewable: false, mayLookUp: true }]]);
+  const requests: string[] = [];
+  let denied: RegExp | undefined;
+  let logins = 0;
+  const appRole = { roleId: 'role', secretId: randomUUID(), ttl: 3600, mayLookUp: true };
+
+  const handle = (url: URL, token: string, body: unknown): Reply => {
+    const path = url.pathname.replace(/^\/v1\//, '');
+    if (path === 'sys/health') return ok('{"initialized":true,"sealed":false}', false);
+    if (path === 'auth/approle/login') return logIn(body);
+    const holder = tokens.get(token);
+    if (holder === undefined || denied?.test(decodeURIComponent(path))) return DENIED;
+    if (path === 'auth/token/lookup-self') {
+      return holder.mayLookUp ? ok(`{"ttl":${holder.ttl},"renewable":${holder.renewable}}`) : DENIED;
+    }
+    if (path === 'auth/token/renew-self') {
+      vault.onRenewal();
+      if (vault.failRenewals) return failure(500, 'internal error');
+      return ok('null', true, authOf(token, { ...holder, ttl: appRole.ttl }));
+    }
+    if (path === 'auth/token/revoke-self') {
+      tokens.delete(token);
+      return { status: 204 };
+    }
+    if (path.startsWith('sys/internal/ui/mounts/')) return describeMount(path.slice(23));
+    for (const [name, mount] of mounts) {
+      if (path.startsWith(`${name}/`)) return readMount(mount, path.slice(name.length + 1), url.searchParams);
+    }
+    return failure(404, `no handler for route "${path}". route entry not found.`);
+  };
+
+  const logIn = (body: unknown): Reply => {
+    const { role_id: roleId, secret_id: secretId } = body as Record<string, unknown>;
+    if (roleId !== appRole.roleId || secretId !== appRole.secretId) {
+      return failure(400, 'invalid role or secret ID');
+    }
+    logins += 1;
+    const token = `s.${randomUUID()}`;
+    const holder = { ttl: appRole.ttl, renewable: true, mayLookUp: appRole.mayLookUp };
+    tokens.set(token, holder);
+    return ok('null', true, authOf(token, holder));
+  };
+
+  const describeMount = (name: string): Reply => {
+    const mount = mounts.get(name.split('/')[0] ?? '');
+    if (mount === undefined) return failure(403, 'preflight capability check returned 403');
+    return ok(`{"options":{"version":"${mount.version}"},"path":"${name.split('/')[0]}/","type":"kv"}`);
+  };
+
+  const server = createServer(async (incoming, outgoing) => {
+    const url = new URL(incoming.url ?? '/', 'http://localhost');
+    requests.push(`${incoming.method} ${incoming.url}`);
+    const { status, body } = handle(url, one(incoming.headers['x-vault-token']), await readJson(incoming));
+    outgoing.sendDate = false;
+    outgoing.setHeader('date', new Date(Date.now() + vault.skewMs).toUTCString());
+    outgoing.writeHead(status, { 'content-type': 'application/json' });
+    outgoing.end(body);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+
+  const vault: VaultServer = {
+    address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    rootToken,
+    requests,
+    appRole,
+    skewMs: 0,
+    onRenewal: () => undefined,
+    failRenewals: false,
+    put(name, path, json, customMetadata) {
+      const mount = mounts.get(name);
+      if (mount === undefined) throw new Error(`no mount ${name}`);
+      const versions = mount.version === 2 ? [...(mount.keys.get(path)?.versions ?? [])] : [];
+      versions.push({ json, createdAt: new Date().toISOString(), deletedAt: '', destroyed: false });
+      mount.keys.set(path, { versions, custom: customMetadata ?? null });
+    },
+    remove(name, path, how) {
+      const mount = mounts.get(name);
+      const newest = mount?.keys.get(path)?.versions.at(-1);
+      if (how === 'forget') mount?.keys.delete(path);
+      else if (newest !== undefined) {
+        newest.deletedAt = new Date().toISOString();
+        newest.destroyed = how === 'destroy';
+      }
+    },
+    deny(path) {
+      denied = path;
+    },
+    addToken(token, { ttl = 0, renewable = false, mayLookUp = true } = {}) {
+      tokens.set(token, { ttl, renewable, mayLookUp });
+    },
+    revokeAll() {
+      for (const token of tokens.keys()) if (token !== rootToken) tokens.delete(token);
+    },
+    get logins() {
+      return logins;
+    },
+    get tokens() {
+      return new Set(tokens.keys());
+    },
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+  return vault;
+}
+
+function readMount(mount: Mount, path: string, query: URLSearchParams): Reply {
+  if (mount.version === 1) return query.has('list') ? list(mount, path) : readVersion1(mount, path);
+  const [, kind, rest = ''] = /^([^/]*)\/(.*)$/.exec(path) ?? [];
+  if (kind === 'metadata' && query.has('list')) return list(mount, rest);
+  if (kind === 'metadata') return readMetadata(mount, rest);
+  if (kind === 'data') return readVersion2(mount, rest, Number(query.get('version') ?? 0));
+  return {
+    status: 404,
+    body: '{"data":null,"warnings":["Invalid path for a versioned K/V secrets engine."]}',
+  };
+}
+
+function readVersion1(mount: Mount, path: string): Reply {
+  const newest = mount.keys.get(decodeURIComponent(path))?.versions.at(-1);
+  return newest === undefined ? BARE_404 : ok(newest.json);
+}
+
+function readVersion2(mount: Mount, path: string, asked: number): Reply {
+  const versions = mount.keys.get(decodeURIComponent(path))?.versions ?? [];
+  const number = asked === 0 ? versions.length : asked;
+  const version = versions[number - 1];
+  if (version === undefined) return BARE_404;
+  const gone = version.deletedAt !== '';
+  const metadata = `{"created_time":"${version.createdAt}","deletion_time":"${version.deletedAt}","destroyed":${version.destroyed},"version":${number}}`;
+  return ok(
+    `{"data":${gone ? 'null' : version.json},"metadata":${metadata}}`,
+    true,
+    'null',
+    gone ? 404 : 200,
+  );
+}
+
+function readMetadata(mount: Mount, path: string): Reply {
+  const key = mount.keys.get(decodeURIComponent(path));
+  if (key === undefined) return BARE_404;
+  const versions = key.versions.map(({ createdAt, deletedAt, destroyed }, index) => [
+    index + 1,
+    { created_time: createdAt, deletion_time: deletedAt, destroyed },
+  ]);
+  const data = {
+    current_version: key.versions.length,
+    custom_metadata: key.custom,
+    versions: Object.fromEntries(versions),
+  };
+  return ok(JSON.stringify(data));
+}
+
+function list(mount: Mount, path: string): Reply {
+  const folder = decodeURIComponent(path);
+  const names = new Set<string>();
+  for (const key of mount.keys.keys()) {
+    if (!key.startsWith(folder)) continue;
+    const rest = key.slice(folder.length);
+    names.add(rest.includes('/') ? rest.slice(0, rest.indexOf('/') + 1) : rest);
+  }
+  return names.size === 0 ? BARE_404 : ok(JSON.stringify({ keys: [...names] }));
+}
+
+function ok(data: string, wrapped = true, auth = 'null', status = 200): Reply {
+  const body = `{"request_id":"${randomUUID()}","lease_id":"","data":${data},"warnings":null,"auth":${auth}}`;
+  return { status, body: wrapped ? body : data };
+}
+
+function failure(status: number, text: string): Reply {
+  return { status, body: JSON.stringify({ errors: [text] }) };
+}
+
+function authOf(token: string, { ttl, renewable }: Token): string {
+  return `{"client_token":"${token}","lease_duration":${ttl},"renewable":${renewable}}`;
+}
+
+function one(header: string | string[] | undefined): string {
+  return Array.isArray(header) ? (header[0] ?? '') : (header ?? '');
+}
+
+async function readJson(incoming: IncomingMessage): Promise<unknown> {
+  const text = Buffer.concat(await Array.fromAsync<Buffer>(incoming)).toString('utf8');
+  return text === '' ? {} : JSON.parse(text);
+}

@@ -1,0 +1,41 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import { parseJson } from '../../../src/core/json.ts';
+import { yamlToJson } from '../../../src/providers/files/yaml.ts';
+
+const plain = fc.object({
+  values: [fc.string(), fc.integer(), fc.boolean(), fc.constant(null)],
+  withNullPrototype: false,
+});
+
+describe('yamlToJson', () => {
+  it('keeps every document of text, whole numbers and words', () => {
+    fc.assert(
+      fc.property(plain, (document) => {
+        const json = yamlToJson(stringify(document, { aliasDuplicateObjects: false }));
+        expect(JSON.parse(json ?? 'undefined')).toEqual(document);
+      }),
+    );
+  });
+
+  it('gives the value itself for JSON, which is YAML', () => {
+    fc.assert(
+      fc.property(fc.json(), (text) => {
+        const json = yamlToJson(text);
+        if (json !== undefined) expect(JSON.parse(json)).toEqual(JSON.parse(text));
+      }),
+    );
+  });
+
+  it('gives valid JSON or nothing, whatever the text', () => {
+    const yamlish = fc.string({ unit: fc.constantFrom(...'ab:-?[]{}&*!|>\'"%@,# \n01.~') });
+    fc.assert(
+      fc.property(yamlish, (text) => {
+        const json = yamlToJson(text);
+        if (json !== undefined) parseJson(json);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});

@@ -1,0 +1,63 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { createProvider, identityOf, PROVIDERS } from '../../src/providers/registry.ts';
+import { VaultConfig } from '../../src/providers/vault/config.ts';
+import { testDeps } from '../conformance/provider-deps.ts';
+
+describe('the registry', () => {
+  it('is in alphabetical order, each provider under its own kind', () => {
+    const kinds = Object.keys(PROVIDERS);
+    expect(kinds).toEqual([...kinds].sort());
+    for (const [kind, definition] of Object.entries(PROVIDERS)) expect(definition.kind).toBe(kind);
+  });
+
+  it.each(['aws-secrets-manager', 'constructor', '__proto__', ''])('refuses the kind %j', async (kind) => {
+    await expect(createProvider({ kind }, testDeps())).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  });
+
+  it('tells stores apart by where they are, not by how one logs in', () => {
+    const parse = (more: object) =>
+      identityOf(
+        VaultConfig.parse({
+          kind: 'vault',
+          address: 'https://vault.internal:8200',
+          auth: { method: 'token', token: { env: 'A' } },
+          ...more,
+        }),
+      );
+    expect(parse({ auth: { method: 'token', token: { env: 'B' } } })).toEqual(parse({}));
+    for (const more of [
+      { address: 'https://other' },
+      { namespace: 'a' },
+      { mount: 'kv' },
+      { kvVersion: 1 },
+    ]) {
+      expect(parse(more)).not.toEqual(parse({}));
+    }
+  });
+
+  it('loads no vendor package by itself', async () => {
+    const script = `
+      import { registerHooks } from 'node:module';
+      const loaded = [];
+      registerHooks({ resolve: (name, context, next) => (loaded.push(name), next(name, context)) });
+      await import('./src/providers/registry.ts');
+      console.log(loaded.filter((name) => !name.startsWith('.') && !name.startsWith('node:')).join());
+    `;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script]);
+    expect(new Set(stdout.trim().split(','))).toEqual(new Set(['zod']));
+  });
+
+  it('refuses a login that is not in this version', async () => {
+    const config = VaultConfig.parse({
+      kind: 'vault',
+      address: 'https://vault.internal:8200',
+      auth: { method: 'kubernetes', role: 'bridge' },
+    });
+    await expect(createProvider(config, testDeps())).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      detail: expect.stringContaining('not in this version'),
+    });
+  });
+});

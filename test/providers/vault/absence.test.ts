@@ -1,0 +1,138 @@
+import { describe, expect, it } from 'vitest';
+import { codeOf } from '../../conformance/provider.ts';
+import { FAULTS } from '../../fakes/fault-proxy.ts';
+import { openVault } from './harness.ts';
+
+describe('absence in Vault', () => {
+  it('is proved by the mount, which is asked for once a minute at most', async () => {
+    await using store = await openVault();
+    await store.provider.read([{ key: 'a' }, { key: 'b' }]);
+    await store.read('c');
+    expect(await store.read('d')).toEqual({ kind: 'absent' });
+    const asked = store.sent().filter((line) => line.includes('sys/internal/ui/mounts'));
+    expect(asked.length).toBeLessThanOrEqual(2); // the first two reads run at the same time
+  });
+
+  it.each(FAULTS)('is not claimed when the mount cannot be confirmed ("%s")', async (fault) => {
+    await using store = await openVault();
+    store.proxy.set(fault, /sys\/internal/);
+    expect((await store.read('none'))?.kind).toBe('failed');
+  });
+
+  it.each(FAULTS)('is not claimed when the read itself goes wrong ("%s")', async (fault) => {
+    await using store = await openVault();
+    await store.read('none');
+    store.proxy.set(fault, /secret\/data/);
+    expect((await store.read('none'))?.kind).toBe('failed');
+  });
+
+  it('is not claimed by a mount of the other version, nor by one that is not there', async () => {
+    await using v1AsV2 = await openVault({ config: { mount: 'kv1' } });
+    v1AsV2.server.put('kv1', 'a', '{"a":"1"}');
+    expect(codeOf(await v1AsV2.read('a'))).toBe('MOUNT_NOT_FOUND');
+    await expect(v1AsV2.provider.find({ path: '', tags: {} })).rejects.toMatchObject({
+      code: 'MOUNT_NOT_FOUND',
+    });
+
+    await using v2AsV1 = await openVault({ config: { kvVersion: 1 } });
+    v2AsV1.server.put('secret', 'a', '{"a":"1"}');
+    expect(codeOf(await v2AsV1.read('a'))).toBe('MOUNT_NOT_FOUND');
+
+    await using nowhere = await openVault({ config: { mount: 'nowhere' } });
+    expect(codeOf(await nowhere.read('a'))).toBe('MOUNT_NOT_FOUND');
+
+    await using below = await openVault({ config: { mount: 'kv1/below', kvVersion: 1 } });
+    expect(codeOf(await below.read('a'))).toBe('MOUNT_NOT_FOUND');
+  });
+
+  it('is not what a secret of version 1 shows that looks like one of version 2', async () => {
+    await using store = await openVault({ config: { mount: 'kv1' } });
+    store.server.put('kv1', 'data/a', '{"a":"1"}');
+    expect(codeOf(await store.read('a'))).toBe('MOUNT_NOT_FOUND');
+  });
+
+  it('is told apart from deleted, destroyed and a version that is gone', async () => {
+    await using store = await openVault();
+    store.server.put('secret', 'a', '{"a":"1"}');
+    store.server.put('secret', 'a', '{"a":"2"}');
+    store.server.remove('secret', 'a', 'delete');
+    expect(codeOf(await store.read('a'))).toBe('SOURCE_DELETED');
+    expect(codeOf(await store.read('a', '2'))).toBe('VERSION_GONE');
+    expect(codeOf(await store.read('a', '1'))).toBe('found');
+    expect(codeOf(await store.read('a', '3'))).toBe('VERSION_GONE');
+    store.server.remove('secret', 'a', 'destroy');
+    expect(codeOf(await store.read('a'))).toBe('SOURCE_DELETED');
+    store.server.remove('secret', 'a', 'forget');
+    expect(codeOf(await store.read('a'))).toBe('absent');
+  });
+});
+
+describe('a version in Vault', () => {
+  it.each(['0', '-1', '01', '1.0', 'latest', '', '1&x=2'])(
+    'is a whole number from 1: %j is refused',
+    async (version) => {
+      await using store = await openVault();
+      store.server.put('secret', 'a', '{"a":"1"}');
+      expect(codeOf(await store.read('a', version))).toBe('CONFIG_INVALID');
+      expect(store.sent()).not.toContain('GET secret/data/a');
+    },
+  );
+
+  it('is told without the value, unless the current one is deleted', async () => {
+    await using store = await openVault();
+    store.server.put('secret', 'a', '{"a":"1"}');
+    store.server.put('secret', 'b', '{"a":"1"}');
+    store.server.put('secret', 'b', '{"a":"2"}');
+    store.server.remove('secret', 'a', 'delete');
+    expect(await store.provider.versions(['b', 'a', 'none'])).toEqual([
+      { kind: 'known', version: '2' },
+      { kind: 'unknown' },
+      { kind: 'unknown' },
+    ]);
+  });
+});
+
+describe('a value in Vault', () => {
+  it('keeps the text of its numbers, its order and its duplicates', async () => {
+    await using store = await openVault({ config: { mount: 'kv1', kvVersion: 1 } });
+    store.server.put('kv1', 'a', '{ "z": 123456789012345678901, "a": 1.10, "e": 1e5, "\\u00fc": "\\u003c" }');
+    const [result] = await store.provider.read([{ key: 'a' }]);
+    const text = result?.kind === 'found' ? Buffer.from(result.value.reveal()).toString() : '';
+    expect(text).toBe('{"z":123456789012345678901,"a":1.10,"e":1e5,"ü":"<"}');
+  });
+});
+
+describe('find in Vault', () => {
+  it('matches every tag exactly', async () => {
+    await using store = await openVault();
+    store.server.put('secret', 'f/a', '{}', { live: 'true', team: 'x' });
+    store.server.put('secret', 'f/b', '{}', { live: 'true' });
+    store.server.put('secret', 'f/c', '{}', { live: 'TRUE', team: 'x' });
+    store.server.put('secret', 'f/d', '{}');
+    const find = (tags: Record<string, string>) => store.provider.find({ path: 'f', tags });
+    expect(await find({ live: 'true' })).toEqual(['f/a', 'f/b']);
+    expect(await find({ live: 'true', team: 'x' })).toEqual(['f/a']);
+    expect(await find({ constructor: 'x' })).toEqual([]);
+  });
+
+  it('fails whole when one folder or the tags of one key cannot be read', async () => {
+    await using store = await openVault();
+    store.server.put('secret', 'f/a', '{}', { live: 'true' });
+    store.server.put('secret', 'f/sub/b', '{}', { live: 'true' });
+    store.server.deny(/metadata\/f\/sub\/$/);
+    await expect(store.provider.find({ path: 'f', tags: {} })).rejects.toMatchObject({
+      code: 'ACCESS_DENIED',
+    });
+    store.server.deny(/metadata\/f\/a$/);
+    expect(await store.provider.find({ path: 'f', tags: {} })).toEqual(['f/a', 'f/sub/b']);
+    await expect(store.provider.find({ path: 'f', tags: { live: 'true' } })).rejects.toMatchObject({
+      code: 'ACCESS_DENIED',
+    });
+  });
+
+  it('refuses tags on version 1, which has none', async () => {
+    await using store = await openVault({ config: { mount: 'kv1', kvVersion: 1 } });
+    const search = store.provider.find({ path: '', tags: { a: 'b' } });
+    await expect(search).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  });
+});

@@ -1,0 +1,73 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { everythingIn, MARKER } from '../../conformance/provider.ts';
+import { FAULTS } from '../../fakes/fault-proxy.ts';
+import { startVaultServer } from '../../fakes/vault-server.ts';
+import { APP_ROLE, openVault } from './harness.ts';
+
+/** As it is, and as it looks in base64, hex, a URL and JSON. */
+function formsOf(secret: string): readonly string[] {
+  const bytes = Buffer.from(secret);
+  return [
+    secret,
+    bytes.toString('base64').replace(/=+$/, ''),
+    bytes.toString('hex'),
+    encodeURIComponent(secret),
+  ];
+}
+
+describe('nothing secret is in an error of Vault', () => {
+  it.each(FAULTS)('after "%s", at the login and at the read', async (fault) => {
+    for (const path of [/login/, /secret\/data|lookup-self/]) {
+      await using store = await openVault({ config: APP_ROLE });
+      store.server.put('secret', 'a', JSON.stringify({ a: MARKER }));
+      store.server.deny(/secret\/data\/b/);
+      store.proxy.set(fault, path);
+      const results = await store.provider.read([{ key: 'a' }, { key: 'b' }, { key: 'none' }]);
+      const checks = await store.provider.check();
+      const shown = everythingIn([...results, ...checks]);
+      const secrets = [MARKER, store.server.appRole.secretId, ...store.server.tokens];
+      for (const form of secrets.flatMap(formsOf)) expect(shown).not.toContain(form);
+    }
+  });
+});
+
+const SCRIPT = `
+  import { VaultConfig } from './src/providers/vault/config.ts';
+  import { vault } from './src/providers/vault/index.ts';
+  import { testDeps } from './test/conformance/provider-deps.ts';
+  const config = VaultConfig.parse(JSON.parse(process.env.CONFIG));
+  const provider = await vault.create(config, testDeps({ env: process.env }));
+  const results = await provider.read([{ key: 'a' }, { key: 'none' }]);
+  console.log(results.map(({ kind }) => kind).join());
+`;
+
+describe('a process', () => {
+  it('prints nothing of what it sends, even with DEBUG, and ends by itself while a login is held', async () => {
+    await using server = await startVaultServer();
+    server.put('secret', 'a', JSON.stringify({ a: MARKER }));
+    const config = { kind: 'vault', address: server.address, ...APP_ROLE };
+    const { stdout, stderr } = await promisify(execFile)(
+      process.execPath,
+      ['--input-type=module-typescript', '--eval', SCRIPT],
+      {
+        timeout: 15_000,
+        env: {
+          CONFIG: JSON.stringify(config),
+          ROLE_ID: server.appRole.roleId,
+          SECRET_ID: server.appRole.secretId,
+          DEBUG: '*',
+          VAULT_ADDR: 'http://127.0.0.1:1',
+          VAULT_TOKEN: 'from-env',
+          VAULT_SKIP_VERIFY: 'false',
+        },
+      },
+    );
+    expect(stdout).toBe('found,absent\n');
+    for (const secret of [MARKER, server.appRole.secretId, ...server.tokens].flatMap(formsOf)) {
+      expect(stderr).not.toContain(secret);
+    }
+    expect(stderr).not.toContain('node-vault');
+  });
+});

@@ -1,0 +1,253 @@
+import { describe, expect, it } from 'vitest';
+import { createClient } from '../../../src/providers/vault/client.ts';
+import { VaultConfig } from '../../../src/providers/vault/config.ts';
+import { createLogin } from '../../../src/providers/vault/login.ts';
+import { createSession } from '../../../src/providers/vault/session.ts';
+import { codeOf } from '../../conformance/provider.ts';
+import { testDeps } from '../../conformance/provider-deps.ts';
+import { createManualTime } from '../../fakes/manual-time.ts';
+import { startVaultServer } from '../../fakes/vault-server.ts';
+import { APP_ROLE, openVault } from './harness.ts';
+
+const keys = (count: number) => Array.from({ length: count }, (_, index) => ({ key: `k${index}` }));
+
+describe('the login', () => {
+  it('is shared by all reads', async () => {
+    await using store = await openVault({ config: APP_ROLE });
+    await Promise.all([store.provider.read(keys(20)), store.provider.read(keys(20))]);
+    await store.provider.read(keys(5));
+    expect(store.server.logins).toBe(1);
+  });
+
+  it('is made once more, for all, when the token was revoked', async () => {
+    await using store = await openVault({ config: APP_ROLE });
+    store.server.put('secret', 'k1', '{}');
+    await store.read('k1');
+    store.server.revokeAll();
+    const results = await store.provider.read(keys(20));
+    expect(results.filter(({ kind }) => kind === 'failed')).toEqual([]);
+    expect(store.server.logins).toBe(2);
+  });
+
+  it('is not repeated for what the identity may not read', async () => {
+    await using store = await openVault({ config: APP_ROLE });
+    store.server.put('secret', 'k1', '{}');
+    store.server.deny(/secret\/data\/k[02-9]/);
+    const results = await store.provider.read(keys(10));
+    expect(results.map(codeOf)).toEqual(
+      Array.from({ length: 10 }, (_, i) => (i === 1 ? 'found' : 'ACCESS_DENIED')),
+    );
+    expect(store.server.logins).toBe(1);
+    expect(store.sent().filter((line) => line.endsWith('lookup-self'))).toHaveLength(1);
+  });
+
+  it('is repeated once a minute at most where the identity may not look itself up either', async () => {
+    await using store = await openVault({ config: APP_ROLE });
+    store.server.appRole.mayLookUp = false;
+    store.server.deny(/secret\/data\/k0/);
+    for (let round = 0; round < 5; round += 1) expect(codeOf(await store.read('k0'))).toBe('ACCESS_DENIED');
+    expect(store.server.logins).toBe(2);
+  });
+
+  it('that is refused is AUTH_FAILED, and not hammered', async () => {
+    await using store = await openVault({ config: APP_ROLE, deps: { env: { SECRET_ID: 'wrong' } } });
+    const results = await store.provider.read(keys(50));
+    await store.provider.read(keys(50));
+    expect(new Set(results.map(codeOf))).toEqual(new Set(['AUTH_FAILED']));
+    expect(store.sent()).toEqual(['POST auth/approle/login']);
+  });
+
+  it('that is refused is tried again after a while, with the credential of then', async () => {
+    const clock = createManualTime();
+    await using store = await openVault({ config: APP_ROLE, deps: { clock, env: { SECRET_ID: 'wrong' } } });
+    expect(codeOf(await store.read('a'))).toBe('AUTH_FAILED');
+    store.env.SECRET_ID = store.server.appRole.secretId;
+    clock.set(clock.now() + 11_000);
+    expect(codeOf(await store.read('a'))).toBe('absent');
+  });
+
+  it('without its credential is CREDENTIAL_MISSING, and names where it should be', async () => {
+    await using store = await openVault({ config: APP_ROLE, deps: { env: { SECRET_ID: '' } } });
+    const [result] = await store.provider.read([{ key: 'a' }]);
+    expect(result).toMatchObject({
+      error: { code: 'CREDENTIAL_MISSING', message: expect.stringContaining('SECRET_ID') },
+    });
+  });
+
+  it('goes on for the others when one caller gives up', async () => {
+    await using store = await openVault({ config: APP_ROLE, deps: { timeoutMs: 5_000 } });
+    store.proxy.set('hang', /login/);
+    const controller = new AbortController();
+    const gaveUp = store.provider.read([{ key: 'a' }], { signal: controller.signal });
+    const arrival = store.proxy.arrival(/login/);
+    await arrival;
+    controller.abort(new Error('enough'));
+    await expect(gaveUp).rejects.toThrow('enough');
+    expect(store.server.logins).toBe(0);
+  });
+
+  it('is revoked when the store is closed, and a given token is not', async () => {
+    const store = await openVault({ config: APP_ROLE });
+    await store.read('a');
+    expect(store.server.tokens.size).toBe(2);
+    await store.provider[Symbol.asyncDispose]();
+    expect([...store.server.tokens]).toEqual([store.server.rootToken]);
+    await store[Symbol.asyncDispose]();
+
+    await using given = await openVault();
+    await given.read('a');
+    await given.provider[Symbol.asyncDispose]();
+    expect(given.sent()).not.toContain('POST auth/token/revoke-self');
+  });
+
+  it('needs no answer to be closed', async () => {
+    const store = await openVault({ config: APP_ROLE });
+    await store.read('a');
+    store.proxy.set('reset');
+    await store[Symbol.asyncDispose]();
+  });
+});
+
+describe('a given token', () => {
+  it('that is not valid is AUTH_FAILED', async () => {
+    await using store = await openVault({ deps: { env: { TOKEN: 'wrong' } } });
+    expect((await store.provider.read(keys(3))).map(codeOf)).toEqual([
+      'AUTH_FAILED',
+      'AUTH_FAILED',
+      'AUTH_FAILED',
+    ]);
+    expect((await store.provider.check()).map(({ name, error }) => [name, error?.code])).toEqual([
+      ['reach', undefined],
+      ['login', 'AUTH_FAILED'],
+    ]);
+  });
+
+  it('that may not look itself up still reads what it may', async () => {
+    await using store = await openVault({ deps: { env: { TOKEN: 'narrow' } } });
+    store.server.addToken('narrow', { mayLookUp: false });
+    store.server.put('secret', 'k1', '{}');
+    store.server.deny(/secret\/data\/k0/);
+    expect(codeOf(await store.read('k0'))).toBe('AUTH_FAILED');
+    expect(codeOf(await store.read('k1'))).toBe('found');
+    expect((await store.provider.check()).filter(({ error }) => error)).toEqual([]);
+  });
+
+  it('is read afresh when the old one is refused', async () => {
+    await using store = await openVault({ deps: { env: { TOKEN: 'old' } } });
+    store.server.addToken('old');
+    expect(codeOf(await store.read('a'))).toBe('absent');
+    store.server.revokeAll();
+    store.server.addToken('new');
+    store.env.TOKEN = 'new';
+    expect(codeOf(await store.read('a'))).toBe('absent');
+  });
+
+  it('with characters that no header may carry is AUTH_FAILED, and not sent', async () => {
+    await using store = await openVault({ deps: { env: { TOKEN: 'a\nX-Evil: 1' } } });
+    expect(codeOf(await store.read('a'))).toBe('AUTH_FAILED');
+    expect(store.sent()).toEqual([]);
+  });
+});
+
+describe('the renewal', () => {
+  async function open(ttl: number) {
+    const server = await startVaultServer();
+    const time = createManualTime();
+    server.appRole.ttl = ttl;
+    const deps = testDeps({
+      clock: time,
+      env: { SECRET_ID: server.appRole.secretId },
+      limit: (call, signal = new AbortController().signal) => call(signal),
+    });
+    const config = VaultConfig.parse({
+      kind: 'vault',
+      address: server.address,
+      auth: { method: 'appRole', roleId: 'role', secretId: { env: 'SECRET_ID' } },
+    });
+    const client = await createClient(config, deps);
+    const renewals: number[] = [];
+    const started = time.now();
+    server.onRenewal = () => renewals.push((time.now() - started) / 1000);
+    const session = createSession({
+      client,
+      login: createLogin(config, client, deps),
+      clock: time,
+      wake: time.wake,
+    });
+    return {
+      server,
+      time,
+      session,
+      renewals,
+      /** Moves on to the next renewal and waits for its answer. */
+      async next() {
+        const [wait = 0] = time.waiting;
+        const before = server.requests.length;
+        await time.advance(wait);
+        await expect.poll(() => server.requests.length, { interval: 1 }).toBeGreaterThan(before);
+        await expect.poll(() => time.waiting.length, { interval: 1, timeout: 300 }).toBeGreaterThan(0);
+      },
+      async [Symbol.asyncDispose]() {
+        await session[Symbol.asyncDispose]();
+        await client[Symbol.asyncDispose]();
+        await server[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  it('comes at two thirds of the time, again and again', async () => {
+    await using it = await open(300);
+    await it.session.ensure(undefined);
+    expect(it.time.waiting).toEqual([200_000]);
+    await it.next();
+    await it.next();
+    expect(it.renewals).toEqual([200, 400]);
+    await it.session.ensure(undefined);
+    expect(it.server.logins).toBe(1);
+  });
+
+  it('of a token for 768 hours does not come at once', async () => {
+    await using it = await open(768 * 3600);
+    await it.session.ensure(undefined);
+    expect(it.time.waiting).toEqual([768 * 3600 * 1000 * (2 / 3)]);
+    await using year = await open(365 * 24 * 3600);
+    await year.session.ensure(undefined);
+    expect(year.time.waiting).toEqual([2 ** 31 - 1]);
+    await year.time.advance(2 ** 31 - 1);
+    expect(year.renewals).toEqual([]);
+    expect(year.time.waiting).toHaveLength(1);
+  });
+
+  it('leaves nothing waiting when the store is closed', async () => {
+    await using it = await open(300);
+    await it.session.ensure(undefined);
+    await it.session[Symbol.asyncDispose]();
+    expect(it.time.waiting).toEqual([]);
+  });
+
+  it('that no longer gains time is not repeated; the end of the token is a new login', async () => {
+    await using it = await open(300);
+    await it.session.ensure(undefined);
+    it.server.appRole.ttl = 100; // what is left to it at its greatest age
+    await it.time.advance(200_000);
+    await expect.poll(() => it.renewals.length, { interval: 1 }).toBe(1);
+    await expect.poll(() => it.time.waiting.length, { interval: 1 }).toBe(0);
+    await it.time.advance(99_000);
+    await it.session.ensure(undefined);
+    expect(it.server.logins).toBe(2);
+  });
+
+  it('is tried again before the end when the server was away', async () => {
+    await using it = await open(300);
+    await it.session.ensure(undefined);
+    it.server.failRenewals = true;
+    await it.next();
+    await it.next();
+    it.server.failRenewals = false;
+    await it.next();
+    expect(it.renewals.length).toBe(3);
+    expect(it.renewals.at(-1)).toBeLessThan(300);
+    await it.session.ensure(undefined);
+    expect(it.server.logins).toBe(1);
+  });
+});
