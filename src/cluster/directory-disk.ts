@@ -1,0 +1,117 @@
+import { access, link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { AppError } from '../core/errors.ts';
+
+/** The bytes of a file and when it was last written (nanoseconds since 1970), of one and the same file. */
+export async function readWithTime(path: string): Promise<{ bytes: Buffer; modified: bigint } | undefined> {
+  try {
+    await using file = await open(path, 'r');
+    const { mtimeNs } = await file.stat({ bigint: true });
+    return { bytes: await file.readFile(), modified: mtimeNs };
+  } catch (error) {
+    if (errno(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Puts a file in place at once and durably: the content is on the disk before the name shows it. To be called
+ * by one writer at a time, so a half-written file that a crash left behind is of no use to anybody.
+ * @returns When it was written, or `undefined` if `exclusive` and there is one already.
+ */
+export async function putFile(path: string, text: string, exclusive: boolean): Promise<bigint | undefined> {
+  const draft = join(dirname(path), `.${basename(path)}.new`);
+  await rm(draft, { force: true });
+  const modified = await writeDurably(draft, text);
+  try {
+    if (exclusive) await link(draft, path);
+    else await rename(draft, path);
+  } catch (error) {
+    if (exclusive && errno(error) === 'EEXIST') return undefined;
+    throw error;
+  } finally {
+    await rm(draft, { force: true });
+  }
+  await syncFolder(dirname(path));
+  return modified;
+}
+
+async function writeDurably(path: string, text: string): Promise<bigint> {
+  // `wx`: never through a link that somebody put there.
+  await using file = await open(path, 'wx', 0o600);
+  await file.writeFile(text);
+  await file.sync();
+  return (await file.stat({ bigint: true })).mtimeNs;
+}
+
+export async function makeFolder(path: string): Promise<void> {
+  const made = await mkdir(path, { recursive: true, mode: 0o700 });
+  if (made !== undefined) await syncFolder(dirname(path));
+}
+
+async function syncFolder(path: string): Promise<void> {
+  await using folder = await open(path, 'r');
+  await folder.sync();
+}
+
+/** The path itself, or the closest one above it that exists. */
+export async function nearestFolder(path: string): Promise<string> {
+  try {
+    await stat(path);
+    return path;
+  } catch (error) {
+    if (errno(error) !== 'ENOENT' || dirname(path) === path) throw error;
+    return nearestFolder(dirname(path));
+  }
+}
+
+export async function allowed(path: string, mode: number): Promise<boolean> {
+  try {
+    await access(path, mode);
+    return true;
+  } catch (error) {
+    if (['EACCES', 'EPERM', 'EROFS'].includes(errno(error))) return false;
+    throw error;
+  }
+}
+
+/** Runs work on the disk; its failures become errors of ours about the object named. */
+export async function typed<T>(about: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (thrown) {
+    throw errorOfDisk(thrown, about);
+  }
+}
+
+function errorOfDisk(thrown: unknown, about: string): AppError {
+  if (thrown instanceof AppError) return thrown.about === undefined ? thrown.concerning(about) : thrown;
+  const fail = (code: AppError['code'], detail: string) =>
+    new AppError(code, { about, detail, cause: thrown });
+  if (thrown instanceof Error && ['AbortError', 'TimeoutError'].includes(thrown.name)) {
+    return fail('CLUSTER_UNAVAILABLE', 'cancelled before it was our turn');
+  }
+  const code = errno(thrown);
+  switch (code) {
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return fail('CLUSTER_FORBIDDEN', `the file system does not let us: ${code}`);
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return fail('CLUSTER_UNAVAILABLE', `no space is left: ${code}`);
+    case 'ENAMETOOLONG':
+      return fail('CLUSTER_REFUSED', 'the name is too long for a file');
+    case 'ERR_SQLITE_ERROR':
+      return fail('CLUSTER_UNAVAILABLE', 'the lock file cannot be used');
+    default:
+      // ENOTDIR, EIO, EMFILE, ELOOP …: names of the system, without a value in them.
+      return /^E[A-Z]+$/.test(code)
+        ? fail('CLUSTER_UNAVAILABLE', code)
+        : fail('INTERNAL', 'unexpected failure');
+  }
+}
+
+function errno(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}

@@ -1,0 +1,143 @@
+import { AppError } from '../core/errors.ts';
+import { isObject, type JsonObject, listIn, objectIn, parseObject, textIn } from './json.ts';
+
+/** An answer of the API server, its body not yet looked at. */
+export interface KubeAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+}
+
+/**
+ * The parts of a Status that decide what an answer means
+ * (https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/). `text` is only searched,
+ * never shown: it can quote values.
+ */
+interface Status {
+  readonly reason: string | undefined;
+  readonly text: string;
+  /** The plural of the kind that the answer is about. */
+  readonly kind: string | undefined;
+  readonly causes: readonly JsonObject[];
+}
+
+function statusOf(answer: KubeAnswer): Status | undefined {
+  const body = parseObject(answer.text);
+  if (body?.kind !== 'Status') return undefined;
+  const details = objectIn(body, 'details') ?? {};
+  return {
+    reason: textIn(body, 'reason'),
+    text: textIn(body, 'message') ?? '',
+    kind: textIn(details, 'kind'),
+    causes: listIn(details, 'causes').filter(isObject),
+  };
+}
+
+/** A definite "there is no such Secret"; every other 404 comes from a wrong path, a proxy or a login page. */
+export function saysNoSecret(answer: KubeAnswer): boolean {
+  return answer.status === 404 && statusOf(answer)?.kind === 'secrets';
+}
+
+/** Any answer that is not what was asked for, as an error of ours about the object named. */
+export function errorOfAnswer(answer: KubeAnswer, about: string): AppError {
+  const status = statusOf(answer);
+  const fail = (code: AppError['code'], detail?: string) =>
+    new AppError(code, {
+      about,
+      ...(detail === undefined ? {} : { detail }),
+      ...waitOf(answer),
+      cause: answer,
+    });
+  // Without a Status it is not the API server that speaks.
+  const foreign = () =>
+    fail('CLUSTER_UNAVAILABLE', `status ${answer.status}, not in the form of an API server`);
+  switch (answer.status) {
+    case 401:
+      return fail(
+        'CLUSTER_FORBIDDEN',
+        'it does not accept our identity: the token or client certificate is wrong or has expired',
+      );
+    case 403:
+      return status === undefined ? foreign() : fail(codeOfForbidden(status));
+    case 404:
+      return status?.kind === 'namespaces' ? fail('NAMESPACE_MISSING') : foreign();
+    case 409:
+      return status === undefined ? foreign() : fail('CONFLICT');
+    case 413:
+      return fail('TOO_LARGE', 'the API server takes no request of this size');
+    case 400:
+    case 422:
+      return status === undefined ? foreign() : fail(codeOfInvalid(status));
+    case 429:
+      return fail('CLUSTER_UNAVAILABLE', 'it asked us to slow down');
+    default:
+      return answer.status >= 500 ? fail('CLUSTER_UNAVAILABLE', `status ${answer.status}`) : foreign();
+  }
+}
+
+/**
+ * Admission answers 403 too, so it takes more than the number. The authorizer's sentence has been the same
+ * since RBAC exists; quota, policies and webhooks have other ones.
+ */
+function codeOfForbidden({
+  text,
+  causes,
+}: Status): 'NAMESPACE_MISSING' | 'CLUSTER_FORBIDDEN' | 'CLUSTER_REFUSED' {
+  if (causes.some((cause) => cause.reason === 'NamespaceTerminating')) return 'NAMESPACE_MISSING';
+  return /: User ".*" cannot \S+ /.test(text) ? 'CLUSTER_FORBIDDEN' : 'CLUSTER_REFUSED';
+}
+
+function codeOfInvalid({ causes }: Status): 'IMMUTABLE' | 'TOO_LARGE' | 'CLUSTER_REFUSED' {
+  const immutable = (cause: JsonObject) =>
+    ['type', 'data', 'immutable'].includes(String(cause.field)) &&
+    /field is immutable/.test(String(cause.message));
+  if (causes.some(immutable)) return 'IMMUTABLE';
+  return causes.some((cause) => cause.reason === 'FieldValueTooLong') ? 'TOO_LARGE' : 'CLUSTER_REFUSED';
+}
+
+/** `Retry-After` in seconds (RFC 9110, 10.2.3); the API server never sends a date. */
+function waitOf({ headers }: KubeAnswer): { retryAfterMs?: number } {
+  const seconds = Number(headers['retry-after'] ?? Number.NaN);
+  return Number.isFinite(seconds) && seconds >= 0 ? { retryAfterMs: seconds * 1000 } : {};
+}
+
+const DETAILS: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'the name of the API server does not resolve',
+  EAI_AGAIN: 'the name of the API server does not resolve at present',
+  ECONNREFUSED: 'nothing listens at the address of the API server',
+  EHOSTUNREACH: 'no route to the API server',
+  ENETUNREACH: 'no route to the API server',
+  ECONNRESET: 'the connection was cut',
+  EPIPE: 'the connection was cut',
+  UND_ERR_SOCKET: 'the connection was cut',
+  UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
+  ETIMEDOUT: 'no connection in time',
+  CERT_HAS_EXPIRED: "TLS: the server's certificate has expired, or our clock is wrong",
+  CERT_NOT_YET_VALID: "TLS: the server's certificate is not valid yet, or our clock is wrong",
+  ERR_TLS_CERT_ALTNAME_INVALID: "TLS: the server's certificate is for another name",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "TLS: the server's certificate is not signed by a CA that we trust",
+  UNABLE_TO_GET_ISSUER_CERT: "TLS: the server's certificate is not signed by a CA that we trust",
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "TLS: the server's certificate is not signed by a CA that we trust",
+  SELF_SIGNED_CERT_IN_CHAIN: "TLS: the server's certificate is not signed by a CA that we trust",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "TLS: the server's certificate is not signed by a CA that we trust",
+  CERT_SIGNATURE_FAILURE: "TLS: the server's certificate is not signed by a CA that we trust",
+  EPROTO: 'TLS: the server does not speak TLS, or no version that we accept',
+};
+
+/** No answer at all: network, DNS, TLS or time. What we do not know stays INTERNAL, with its text inside. */
+export function errorOfTransport(thrown: unknown, timeoutMs: number): AppError {
+  if (thrown instanceof AppError) return thrown;
+  const name = thrown instanceof Error ? thrown.name : '';
+  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
+  if (name === 'TimeoutError') return unavailable(`no answer within ${timeoutMs / 1000} s`, thrown);
+  if (name === 'AbortError') return unavailable('cancelled before it answered', thrown);
+  const detail = DETAILS[code];
+  if (detail !== undefined) return unavailable(detail, thrown);
+  if (/^(ERR_SSL_|ERR_TLS_|CERT_)/.test(code)) return unavailable('TLS: the handshake failed', thrown);
+  if (/^(UND_ERR_|HPE_)/.test(code)) return unavailable('the connection failed', thrown);
+  return new AppError('INTERNAL', { cause: thrown });
+}
+
+export function unavailable(detail: string, cause?: unknown): AppError {
+  return new AppError('CLUSTER_UNAVAILABLE', { detail, cause });
+}

@@ -1,0 +1,117 @@
+import { SecretValue } from '../core/secret-value.ts';
+import { compareText, type TargetId } from '../core/target.ts';
+import { FIELD_MANAGER, type LiveSecret, type SecretChange, type SecretManifest } from './cluster.ts';
+import { isObject, type JsonObject, listIn, objectIn, textIn } from './json.ts';
+import { ownershipIn } from './managed-fields.ts';
+
+/**
+ * A Secret as it came, with the members that we do not know: a PUT replaces the whole object, so whatever is
+ * not carried along (finalizers, fields of a newer version, labels of others) would be deleted by us.
+ */
+export type RawSecret = JsonObject;
+
+/** `undefined`: not an object that a cluster would give as this Secret. */
+export function toLive(raw: RawSecret, id: TargetId): LiveSecret | undefined {
+  const metadata = objectIn(raw, 'metadata');
+  if (raw.apiVersion !== 'v1' || raw.kind !== 'Secret' || metadata === undefined) return undefined;
+  const uid = textIn(metadata, 'uid');
+  const resourceVersion = textIn(metadata, 'resourceVersion');
+  const labels = textsIn(metadata, 'labels');
+  const annotations = textsIn(metadata, 'annotations');
+  const data = textsIn(raw, 'data');
+  if (metadata.name !== id.secret || metadata.namespace !== id.namespace) return undefined;
+  if (!uid || !resourceVersion || !labels || !annotations || !data) return undefined;
+  return {
+    id,
+    uid,
+    resourceVersion,
+    type: textIn(raw, 'type') ?? 'Opaque',
+    immutable: raw.immutable === true,
+    labels,
+    annotations,
+    data: new Map(Object.entries(data).map(([key, text]) => [key, decode(text)])),
+    controlled: listIn(metadata, 'ownerReferences').some(
+      (owner) => isObject(owner) && owner.controller === true,
+    ),
+    deleting: textIn(metadata, 'deletionTimestamp') !== undefined,
+    ours: ownershipIn(metadata, FIELD_MANAGER),
+  };
+}
+
+export function newSecret(id: TargetId, manifest: SecretManifest): RawSecret {
+  const { type, immutable, labels, annotations, data } = manifest;
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: {
+      name: id.secret,
+      namespace: id.namespace,
+      labels: { ...labels },
+      annotations: { ...annotations },
+    },
+    type,
+    ...(immutable ? { immutable } : {}),
+    data: encodeAll(data),
+  };
+}
+
+/** The object as it was read, with our changes and nothing else changed. */
+export function changedSecret(raw: RawSecret, change: SecretChange): RawSecret {
+  const { immutable, stringData: _, ...rest } = raw;
+  const { ownerReferences, ...metadata } = objectIn(raw, 'metadata') ?? {};
+  return {
+    ...rest,
+    metadata: {
+      ...metadata,
+      ...(ownerReferences === undefined || change.dropOwners ? {} : { ownerReferences }),
+      labels: merged(metadata, 'labels', change.labels, change.dropLabels),
+      annotations: merged(metadata, 'annotations', change.annotations, change.dropAnnotations),
+    },
+    type: change.type,
+    // Said only where it was said before or is wanted: `false` on an immutable Secret makes the server refuse.
+    ...(change.immutable || immutable !== undefined ? { immutable: change.immutable } : {}),
+    data: encodeAll(change.data),
+  };
+}
+
+/** Whether the API server would refuse the change because the Secret has to be created anew. */
+export function needsRecreation(live: LiveSecret, change: SecretManifest): boolean {
+  if (live.type !== change.type) return true;
+  if (!live.immutable) return false;
+  return !change.immutable || live.data.size !== change.data.size || !sameData(live.data, change.data);
+}
+
+function sameData(a: ReadonlyMap<string, SecretValue>, b: ReadonlyMap<string, SecretValue>): boolean {
+  return [...a].every(([key, value]) => b.get(key)?.equals(value) ?? false);
+}
+
+function merged(
+  metadata: JsonObject,
+  part: 'labels' | 'annotations',
+  wanted: Readonly<Record<string, string>>,
+  drop: readonly string[],
+): JsonObject {
+  const kept = Object.entries(objectIn(metadata, part) ?? {}).filter(([name]) => !drop.includes(name));
+  return Object.fromEntries([...kept, ...Object.entries(wanted)]);
+}
+
+function textsIn(parent: JsonObject, name: string): Readonly<Record<string, string>> | undefined {
+  const entries = Object.entries(objectIn(parent, name) ?? {});
+  // A null value is an empty one to the API server.
+  const texts = entries.map(([key, value]) => [key, value ?? ''] as const);
+  return texts.every((entry): entry is [string, string] => typeof entry[1] === 'string')
+    ? Object.fromEntries(texts)
+    : undefined;
+}
+
+function decode(base64: string): SecretValue {
+  return SecretValue.fromBytes(Buffer.from(base64, 'base64'));
+}
+
+/** `Object.fromEntries` and not assignment: `__proto__` is a key that Kubernetes allows. */
+function encodeAll(data: ReadonlyMap<string, SecretValue>): JsonObject {
+  const entries = [...data].sort(([a], [b]) => compareText(a, b));
+  return Object.fromEntries(
+    entries.map(([key, value]) => [key, Buffer.from(value.reveal()).toString('base64')]),
+  );
+}

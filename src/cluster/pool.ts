@@ -1,0 +1,84 @@
+import { getCACertificates } from 'node:tls';
+import { Agent, type Dispatcher, ProxyAgent } from 'undici';
+import { AppError } from '../core/errors.ts';
+
+/** What makes two connections to a server different. */
+export interface Connection {
+  readonly ca?: string | Buffer | undefined;
+  readonly cert?: string | Buffer | undefined;
+  readonly key?: string | Buffer | undefined;
+  readonly servername?: string | undefined;
+  readonly rejectUnauthorized?: boolean | undefined;
+  readonly proxy?: string | undefined;
+}
+
+export interface Pool extends AsyncDisposable {
+  /** The same dispatcher for the same connection; a changed certificate makes a new one and retires the old. */
+  dispatcher(connection: Connection): Dispatcher;
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+/** Below the idle limits of API servers (90 s) and load balancers (60 s), so that we close first. */
+const IDLE_MS = 30_000;
+
+/** @param connections How many at most are open at a time. */
+export function createPool(connections = 32): Pool {
+  let current: { readonly signature: string; readonly dispatcher: Dispatcher } | undefined;
+  const retired = new Set<Promise<void>>();
+
+  function retire(dispatcher: Dispatcher): void {
+    // `close` lets requests that are under way finish; it only rejects if called twice.
+    const closing = dispatcher.close().finally(() => retired.delete(closing));
+    retired.add(closing);
+  }
+
+  return {
+    dispatcher(connection) {
+      const signature = signatureOf(connection);
+      if (current?.signature !== signature) {
+        if (current !== undefined) retire(current.dispatcher);
+        current = { signature, dispatcher: open(connection, connections) };
+      }
+      return current.dispatcher;
+    },
+    async [Symbol.asyncDispose]() {
+      if (current !== undefined) retire(current.dispatcher);
+      current = undefined;
+      await Promise.all(retired);
+    },
+  };
+}
+
+function open({ proxy, ...connection }: Connection, connections: number): Dispatcher {
+  const tls = tlsOptions(connection);
+  // HTTP/2 in undici 8: after a GOAWAY with a stream open, new requests hang.
+  const options = { allowH2: false, connections, keepAliveTimeout: IDLE_MS, keepAliveMaxTimeout: IDLE_MS };
+  if (proxy === undefined) {
+    const connect = { ...tls, timeout: CONNECT_TIMEOUT_MS, keepAlive: true, keepAliveInitialDelay: IDLE_MS };
+    return new Agent({ ...options, connect });
+  }
+  if (!/^https?:\/\//.test(proxy)) {
+    throw new AppError('CONFIG_INVALID', {
+      about: 'cluster',
+      detail: 'only http and https proxies are supported',
+    });
+  }
+  return new ProxyAgent({ ...options, uri: proxy, requestTls: tls });
+}
+
+function tlsOptions({ ca, cert, key, servername, rejectUnauthorized }: Connection): object {
+  return {
+    // A `ca` replaces Node's own list, and with it what NODE_EXTRA_CA_CERTS adds.
+    ...(ca === undefined ? {} : { ca: [ca, ...getCACertificates('extra')] }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(servername === undefined ? {} : { servername }),
+    ...(rejectUnauthorized === undefined ? {} : { rejectUnauthorized }),
+  };
+}
+
+function signatureOf({ ca, cert, key, servername, rejectUnauthorized, proxy }: Connection): string {
+  return JSON.stringify(
+    [ca, cert, key, servername, rejectUnauthorized, proxy].map((part) => part?.toString() ?? null),
+  );
+}

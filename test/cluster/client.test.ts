@@ -1,0 +1,184 @@
+import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { describe, expect, it } from 'vitest';
+import { createKubeClient, type KubeClientOptions } from '../../src/cluster/client.ts';
+import { type ApiServer, json, kubeconfigText, startApiServer } from './api-server.ts';
+
+setFlagsFromString('--expose-gc');
+const collect: () => void = runInNewContext('gc');
+const get = { method: 'GET', path: '/version' } as const;
+
+function open(server: ApiServer, options: Partial<KubeClientOptions> = {}) {
+  return createKubeClient({ kubeconfig: server.kubeconfig, env: {}, clock: { now: () => 0 }, ...options });
+}
+
+function withClock() {
+  let now = 0;
+  const clock = { now: () => now };
+  return {
+    clock,
+    advance(ms: number) {
+      now += ms;
+    },
+  };
+}
+
+const tokensSeen = (server: ApiServer) => server.seen.map(({ headers }) => headers.authorization);
+
+describe('connections', () => {
+  it('are few for many requests, which leave nothing behind', async () => {
+    await using server = await startApiServer();
+    await using client = await open(server);
+    server.answer((_, response) => response.end('{}'));
+    const atOnce = (n: number) => Promise.all(Array.from({ length: n }, () => client.send(get)));
+    await atOnce(200);
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    for (let round = 0; round < 20; round++) await atOnce(100);
+    collect();
+    expect(server.connections()).toBeLessThanOrEqual(32);
+    // `seen` keeps about 1 kB a request; an agent for each would be 27 kB.
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(6_000_000);
+  });
+
+  it('end with the client', async () => {
+    await using server = await startApiServer();
+    const client = await open(server);
+    server.answer((_, response) => response.end('{}'));
+    await client.send(get);
+    await client[Symbol.asyncDispose]();
+    await expect(client.send(get)).resolves.toBeDefined();
+    await client[Symbol.asyncDispose]();
+  });
+});
+
+describe('an identity', () => {
+  it.each([
+    ['a token', { token: 'a-token' }, 'Bearer a-token'],
+    [
+      'a name and a password',
+      { username: 'ann', password: 'pass' },
+      `Basic ${Buffer.from('ann:pass').toString('base64')}`,
+    ],
+  ])('may be %s', async (_, user, expected) => {
+    await using server = await startApiServer(user);
+    await using client = await open(server);
+    server.answer(json(200, {}));
+    await client.send(get);
+    expect(tokensSeen(server)).toEqual([expected]);
+  });
+
+  it('may be a file, relative to the kubeconfig, which is read again when it has changed', async () => {
+    await using server = await startApiServer({ tokenFile: 'token' });
+    const token = join(server.folder, 'token');
+    await writeFile(token, 'first\n');
+    const { clock, advance } = withClock();
+    await using client = await open(server, { clock });
+    server.answer(({ headers }, response) => {
+      response.writeHead(headers.authorization === 'Bearer second' ? 200 : 401).end('{}');
+    });
+    await writeFile(token, 'second\n');
+    advance(60_000);
+    expect((await client.send(get)).status).toBe(200);
+    expect(tokensSeen(server).at(-1)).toBe('Bearer second');
+  });
+
+  it('that is refused is looked up again, in the kubeconfig too, and the request sent once more', async () => {
+    await using server = await startApiServer({ token: 'old' });
+    const { clock, advance } = withClock();
+    await using client = await open(server, { clock });
+    server.answer(({ headers }, response) => {
+      response.writeHead(headers.authorization === 'Bearer new' ? 200 : 401).end('{}');
+    });
+    expect((await client.send(get)).status).toBe(401);
+    await writeFile(server.kubeconfig, kubeconfigText({ server: server.address }, { token: 'new' }));
+    advance(10_000);
+    const answers = await Promise.all(Array.from({ length: 5 }, () => client.send(get)));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+  });
+
+  it('that stays refused is not looked up at every request', async () => {
+    await using server = await startApiServer();
+    await using client = await open(server);
+    server.answer((_, response) => response.writeHead(401).end());
+    for (let n = 0; n < 5; n++) expect((await client.send(get)).status).toBe(401);
+    expect(server.seen).toHaveLength(5);
+  });
+
+  it('survives a kubeconfig that is half-written while it is looked up', async () => {
+    await using server = await startApiServer();
+    const { clock, advance } = withClock();
+    await using client = await open(server, { clock });
+    server.answer((_, response) => response.writeHead(401).end());
+    await writeFile(server.kubeconfig, 'clusters: [');
+    advance(10_000);
+    expect((await client.send(get)).status).toBe(401);
+  });
+
+  it('may come from a plugin, which is run once for many requests', async () => {
+    const credential = {
+      apiVersion: 'client.authentication.k8s.io/v1',
+      kind: 'ExecCredential',
+      status: { token: 'from-plugin' },
+    };
+    const exec = {
+      apiVersion: 'client.authentication.k8s.io/v1',
+      command: './plugin',
+      interactiveMode: 'Never',
+    };
+    await using server = await startApiServer({ exec });
+    const script = `#!/bin/sh\n[ -n "$KUBERNETES_EXEC_INFO" ] || exit 1\necho run >> ${server.folder}/runs\necho '${JSON.stringify(credential)}'\n`;
+    await writeFile(join(server.folder, 'plugin'), script);
+    await chmod(join(server.folder, 'plugin'), 0o755);
+    await using client = await open(server);
+    server.answer(json(200, {}));
+    await Promise.all(Array.from({ length: 10 }, () => client.send(get)));
+    expect(new Set(tokensSeen(server))).toEqual(new Set(['Bearer from-plugin']));
+    expect(await readFile(join(server.folder, 'runs'), 'utf8')).toBe('run\n');
+  });
+
+  it.each([
+    ['is not there', { command: './missing' }, 'CREDENTIAL_MISSING'],
+    ['fails', { command: 'false' }, 'CLUSTER_FORBIDDEN'],
+    ['prints something else', { command: 'echo', args: ['s3cret'] }, 'CLUSTER_FORBIDDEN'],
+  ])('from a plugin that %s is an error of ours', async (_, exec, code) => {
+    await using server = await startApiServer({
+      exec: { apiVersion: 'client.authentication.k8s.io/v1', ...exec },
+    });
+    await using client = await open(server);
+    const thrown = await client.send(get).catch((error: unknown) => error);
+    expect(thrown).toMatchObject({ code, about: 'kubeconfig user u' });
+    expect(String(thrown)).not.toContain('s3cret');
+  });
+
+  it('from a plugin that hangs ends with the request', async () => {
+    await using server = await startApiServer({ exec: { apiVersion: 'v1', command: 'sleep', args: ['1'] } });
+    await using client = await open(server, { timeoutMs: 50 });
+    await expect(client.send(get)).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+  });
+
+  it('whose client certificate is not there is CREDENTIAL_MISSING and names the file', async () => {
+    await using server = await startApiServer({ 'client-certificate': 'gone.crt', 'client-key': 'gone.key' });
+    await using client = await open(server);
+    const file = join(server.folder, 'gone.crt');
+    await expect(client.send(get)).rejects.toMatchObject({
+      code: 'CREDENTIAL_MISSING',
+      detail: `${file}: ENOENT`,
+    });
+  });
+});
+
+describe('an address', () => {
+  it('may have a path of its own, and shows no login', async () => {
+    await using server = await startApiServer();
+    const cluster = { server: `${server.address.replace('//', '//ann:pass@')}/k8s/clusters/c-1/` };
+    await writeFile(server.kubeconfig, kubeconfigText(cluster, {}));
+    await using client = await open(server);
+    expect(client.address).toBe(`${server.address}/k8s/clusters/c-1`);
+    server.answer(json(200, {}));
+    await client.send(get);
+    expect(server.seen[0]?.url).toBe('/k8s/clusters/c-1/version');
+  });
+});

@@ -1,0 +1,255 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { createDirectoryCluster } from '../../src/cluster/directory.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { change, manifest, readNow, shown } from '../conformance/cluster-harness.ts';
+
+const id = { namespace: 'team', secret: 'app' };
+const clock = { now: () => Date.parse('2026-11-25T10:00:00.123Z') };
+
+async function open() {
+  const path = await mkdtemp(join(tmpdir(), 'secretbridge-files-'));
+  const file = join(path, 'team', 'app.yaml');
+  return {
+    path,
+    file,
+    cluster: createDirectoryCluster({ path, clock, newUid: () => 'a-uid' }),
+    /** A manifest written by hand. */
+    async hand(text: string) {
+      await mkdir(join(path, 'team'), { recursive: true });
+      await writeFile(file, text);
+    },
+    async [Symbol.asyncDispose]() {
+      await rm(path, { recursive: true, force: true });
+    },
+  };
+}
+
+const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
+
+describe('the files', () => {
+  it('are for their owner alone, in folders for their owner alone', async () => {
+    await using d = await open();
+    const cluster = createDirectoryCluster({ path: join(d.path, 'new', 'folder'), clock });
+    await cluster.create(id, manifest());
+    for (const folder of ['new', 'new/folder', 'new/folder/team'])
+      expect(await modeOf(join(d.path, folder))).toBe('700');
+    expect(await modeOf(join(d.path, 'new/folder/team/app.yaml'))).toBe('600');
+    await d.hand('apiVersion: v1\nkind: Secret\nmetadata: { name: app }\n');
+    await chmod(d.file, 0o644);
+    await d.cluster.replace(await readNow(d.cluster, id), change());
+    expect(await modeOf(d.file)).toBe('600');
+  });
+
+  it('are manifests that kubectl can apply: no uid, version or managed fields where it would refuse them', async () => {
+    await using d = await open();
+    await d.cluster.create(id, manifest());
+    const { metadata, ...rest } = parse(await readFile(d.file, 'utf8'));
+    expect(rest).toEqual({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      type: 'Opaque',
+      data: { password: Buffer.from('p@ss\nwörd').toString('base64') },
+    });
+    expect(Object.keys(metadata).sort()).toEqual([
+      'annotations',
+      'creationTimestamp',
+      'labels',
+      'name',
+      'namespace',
+    ]);
+    expect(metadata.creationTimestamp).toBe('2026-11-25T10:00:00Z');
+    expect(JSON.parse(metadata.annotations['directory.secretbridge.dev/state'])).toEqual({
+      uid: 'a-uid',
+      version: 1,
+      labels: ['secretbridge.dev/instance', 'team'],
+      annotations: ['secretbridge.dev/sources'],
+    });
+    expect((await readNow(d.cluster, id)).annotations).toEqual(manifest().annotations);
+  });
+
+  it('leave nothing beside them but the lock', async () => {
+    await using d = await open();
+    await d.cluster.create(id, manifest());
+    await d.cluster.create(id, manifest());
+    await d.cluster.replace(await readNow(d.cluster, id), change({ labels: { a: '1' } }));
+    expect(await readdir(join(d.path, 'team'))).toEqual(['app.yaml']);
+    expect((await readdir(d.path)).sort()).toEqual(['.lock', 'team']);
+    expect((await stat(join(d.path, '.lock'))).size).toBe(0);
+  });
+
+  it('have a version that is made of a counter and a time, and tells nothing of the values', async () => {
+    await using d = await open();
+    const one = await d.cluster.create(
+      id,
+      manifest({ data: new Map([['pin', SecretValue.fromText('1234')]]) }),
+    );
+    expect(one).toMatchObject({ resourceVersion: expect.stringMatching(/^1-[0-9a-z]+$/) });
+  });
+});
+
+describe('a manifest written by hand', () => {
+  it('is read, with stringData over data, and is not ours', async () => {
+    await using d = await open();
+    await d.hand(
+      'apiVersion: v1\nkind: Secret\nmetadata: { name: app }\ndata: { a: MQ==, b: Mg== }\nstringData: { b: "3", c: "é" }\n',
+    );
+    const live = await readNow(d.cluster, id);
+    expect(live).toMatchObject({
+      type: 'Opaque',
+      labels: {},
+      ours: undefined,
+      uid: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    });
+    expect(shown(live.data)).toEqual({ a: '1', b: '3', c: Buffer.from('é').toString('latin1') });
+    expect(await d.cluster.create(id, manifest())).toEqual({ kind: 'conflict' });
+    await d.cluster.replace(live, change());
+    const after = await readNow(d.cluster, id);
+    expect(after.uid).toBe(live.uid);
+    expect(Object.keys(shown(after.data))).toEqual(['password']);
+    expect(parse(await readFile(d.file, 'utf8'))).not.toHaveProperty('stringData');
+  });
+
+  it.each([
+    ['empty', ''],
+    ['not YAML', 'a: [b'],
+    ['cut in the middle', 'apiVersion: v1\nkind: Secret\nmetadata: { name: app, namespa'],
+    ['of another kind', 'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: app }\n'],
+    ['of another name', 'apiVersion: v1\nkind: Secret\nmetadata: { name: other }\n'],
+    ['of another namespace', 'apiVersion: v1\nkind: Secret\nmetadata: { name: app, namespace: other }\n'],
+    ['of two documents', 'apiVersion: v1\nkind: Secret\nmetadata: { name: app }\n---\n{}\n'],
+    [
+      'with data that is not base64',
+      'apiVersion: v1\nkind: Secret\nmetadata: { name: app }\ndata: { a: s3cret! }\n',
+    ],
+    [
+      'with a number for a value',
+      'apiVersion: v1\nkind: Secret\nmetadata: { name: app }\nstringData: { a: 1234 }\n',
+    ],
+    [
+      'with a key twice',
+      'apiVersion: v1\nkind: Secret\nmetadata: { name: app }\ndata: { a: MQ==, a: Mg== }\n',
+    ],
+    [
+      'with an alias bomb',
+      `a: &a [x,x]\n${'bcdefghijkl'
+        .split('')
+        .map((n, i) => `${n}: &${n} [${Array(9).fill(`*${'abcdefghijkl'[i]}`)}]`)
+        .join('\n')}\n`,
+    ],
+    ['not UTF-8', Buffer.from([0x61, 0x3a, 0xff, 0xfe]).toString('latin1')],
+  ])('that is %s is an error, never a Secret without data', async (_, text) => {
+    await using d = await open();
+    await d.hand(text);
+    const thrown = await d.cluster.read(id).catch((error: unknown) => error);
+    expect(thrown).toMatchObject({ code: 'CLUSTER_UNAVAILABLE', about: 'team/app' });
+    expect(String(thrown)).not.toContain('s3cret');
+    expect(await d.cluster.create(id, manifest())).toEqual({ kind: 'conflict' });
+    expect(await readFile(d.file, 'utf8')).toBe(text);
+  });
+});
+
+describe('what is left of a crash', () => {
+  it('a half-written draft is written anew, wherever it points', async () => {
+    await using d = await open();
+    await mkdir(join(d.path, 'team'));
+    await writeFile(join(d.path, 'team', '.app.yaml.new'), 'half a manif');
+    await d.cluster.create(id, manifest());
+    const outside = join(d.path, 'outside');
+    await writeFile(outside, 'theirs');
+    await symlink(outside, join(d.path, 'team', '.app.yaml.new'));
+    expect((await d.cluster.replace(await readNow(d.cluster, id), change({ labels: { a: '1' } }))).kind).toBe(
+      'written',
+    );
+    expect(await readFile(outside, 'utf8')).toBe('theirs');
+    expect(await readdir(join(d.path, 'team'))).toEqual(['app.yaml']);
+  });
+
+  it('a process that is killed at any moment leaves the old or the new, and no lock', async () => {
+    await using d = await open();
+    await d.cluster.create(id, manifest({ data: new Map([['n', SecretValue.fromText('0')]]) }));
+    for (const writes of [1, 2, 3, 5, 8, 13]) {
+      const child = spawn(
+        process.execPath,
+        [fileURLToPath(new URL('./directory-writer.ts', import.meta.url)), d.path],
+        {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        },
+      );
+      const exited = once(child, 'exit');
+      let last = '';
+      let count = 0;
+      for await (const line of createInterface(child.stdout)) {
+        last = line;
+        count += 1;
+        if (count === writes) child.kill('SIGKILL');
+      }
+      await exited;
+      const live = await readNow(d.cluster, id);
+      const n = Number(shown(live.data).n);
+      // What it said it had written is there; at most the one after that is there too.
+      expect([Number(last), Number(last) + 1]).toContain(n);
+      expect(
+        (await d.cluster.replace(live, change({ data: live.data, labels: { writes: `${writes}` } }))).kind,
+      ).toBe('written');
+    }
+  });
+});
+
+describe('a path that cannot be used', () => {
+  it('that is a file is an error of ours for every call', async () => {
+    await using d = await open();
+    const path = join(d.path, 'file');
+    await writeFile(path, '');
+    const cluster = createDirectoryCluster({ path, clock });
+    await expect(cluster.ping()).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+    await expect(cluster.read(id)).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE', detail: 'ENOTDIR' });
+    await expect(cluster.create(id, manifest())).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+  });
+
+  it('that is below a file is an error of ours too', async () => {
+    await using d = await open();
+    await writeFile(join(d.path, 'file'), '');
+    const cluster = createDirectoryCluster({ path: join(d.path, 'file', 'below'), clock });
+    await expect(cluster.ping()).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE', detail: 'ENOTDIR' });
+    const may = cluster.may({ namespace: 'team', verb: 'create' });
+    await expect(may).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE', detail: 'ENOTDIR' });
+  });
+
+  it('that may not be written is CLUSTER_FORBIDDEN', async (context) => {
+    context.skip(process.getuid?.() === 0, 'root may read and write everything');
+    await using d = await open();
+    await chmod(d.path, 0o500);
+    await expect(d.cluster.create(id, manifest())).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
+    expect(await d.cluster.may({ namespace: 'team', verb: 'create' })).toBe(false);
+  });
+
+  it('a name that makes no file name is refused, and not cut', async () => {
+    await using d = await open();
+    const long = { namespace: 'team', secret: 'a'.repeat(253) };
+    await expect(d.cluster.create(long, manifest())).rejects.toMatchObject({ code: 'CLUSTER_REFUSED' });
+    expect(await readdir(join(d.path, 'team'))).toEqual([]);
+  });
+
+  it('that is not there yet can be pinged and read, and nothing is made for it', async () => {
+    await using d = await open();
+    const cluster = createDirectoryCluster({ path: join(d.path, 'later'), clock });
+    await expect(cluster.ping()).resolves.toEqual({});
+    expect(await cluster.read(id)).toBeUndefined();
+    expect(await cluster.may({ namespace: 'team', verb: 'create' })).toBe(true);
+    expect(await readdir(d.path)).toEqual([]);
+  });
+
+  it('has no namespace of its own, so no secretRef', async () => {
+    await using d = await open();
+    expect(d.cluster.ownNamespace()).toBeUndefined();
+    await expect(d.cluster.ownSecret('a', 'b')).rejects.toMatchObject({ code: 'CREDENTIAL_MISSING' });
+  });
+});

@@ -1,0 +1,44 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { createDirectoryCluster } from '../../src/cluster/directory.ts';
+import { isObject } from '../../src/cluster/json.ts';
+import { describeCluster } from '../conformance/cluster.ts';
+import type { ClusterHarness } from '../conformance/cluster-harness.ts';
+
+function merge(target: unknown, patch: object): object {
+  const entries = new Map(Object.entries(isObject(target) ? target : {}));
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) entries.delete(name);
+    else entries.set(name, isObject(value) ? merge(entries.get(name), value) : value);
+  }
+  return Object.fromEntries(entries);
+}
+
+async function open(): Promise<ClusterHarness> {
+  const path = await mkdtemp(join(tmpdir(), 'secretbridge-directory-'));
+  const cluster = createDirectoryCluster({ path, clock: { now: () => 0 } });
+  const file = ({ namespace, secret }: { namespace: string; secret: string }) =>
+    join(path, namespace, `${secret}.yaml`);
+  return {
+    cluster,
+    namespace: 'team',
+    async put(id, raw) {
+      await mkdir(dirname(file(id)), { recursive: true });
+      const whole = { apiVersion: 'v1', kind: 'Secret', ...merge(raw, { metadata: { name: id.secret } }) };
+      await writeFile(file(id), stringify(whole));
+    },
+    async edit(id, patch) {
+      await writeFile(file(id), stringify(merge(parse(await readFile(file(id), 'utf8')), patch)));
+    },
+    remove: (id) => rm(file(id)),
+    async raw(id) {
+      return parse(await readFile(file(id), 'utf8'));
+    },
+    another: async () => createDirectoryCluster({ path, clock: { now: () => 0 } }),
+    [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }),
+  };
+}
+
+describeCluster('the cluster in a directory', open);

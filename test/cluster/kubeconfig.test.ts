@@ -1,0 +1,162 @@
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { KubeConfig } from '@kubernetes/client-node';
+import { describe, expect, it } from 'vitest';
+import { type KubeconfigOptions, loadKubeconfig, POD } from '../../src/cluster/kubeconfig.ts';
+import { kubeconfigText } from './api-server.ts';
+
+async function folder() {
+  const path = await mkdtemp(join(tmpdir(), 'secretbridge-kubeconfig-'));
+  return {
+    path,
+    async write(name: string, text: string) {
+      const file = join(path, name);
+      await mkdir(join(file, '..'), { recursive: true });
+      await writeFile(file, text);
+      return file;
+    },
+    [Symbol.asyncDispose]: () => rm(path, { recursive: true }),
+  };
+}
+
+function load(options: Partial<KubeconfigOptions>): KubeConfig {
+  const config = new KubeConfig();
+  loadKubeconfig(config, { env: {}, podIdentity: '/not/there', ...options });
+  return config;
+}
+
+const at = (server: string, context = {}) => kubeconfigText({ server }, { token: 't' }, context);
+const serverOf = (options: Partial<KubeconfigOptions>) => load(options).getCurrentCluster()?.server;
+const invalid = (detail: RegExp) =>
+  expect.objectContaining({ code: 'CONFIG_INVALID', detail: expect.stringMatching(detail) });
+
+describe('the cluster is found', () => {
+  it('by the pod identity first, with its namespace, CA and token file', async () => {
+    await using f = await folder();
+    await f.write('pod/token', 't');
+    await f.write('pod/namespace', 'bridge\n');
+    const KUBECONFIG = await f.write('config', at('https://other'));
+    const env = { KUBECONFIG, KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '6443' };
+    const config = load({ env, podIdentity: join(f.path, 'pod') });
+    expect(config.getCurrentCluster()).toMatchObject({
+      server: 'https://[fd00::1]:6443',
+      caFile: join(f.path, 'pod/ca.crt'),
+    });
+    expect(config.currentContext).toBe(POD);
+    expect(config.getContextObject(POD)?.namespace).toBe('bridge');
+    expect(config.getCurrentUser()?.authProvider.config).toEqual({ tokenFile: join(f.path, 'pod/token') });
+  });
+
+  it('by the file that the configuration names, even in a pod', async () => {
+    await using f = await folder();
+    await f.write('pod/token', 't');
+    const kubeconfig = await f.write('config', at('https://named'));
+    const env = { KUBERNETES_SERVICE_HOST: '10.0.0.1' };
+    expect(serverOf({ kubeconfig, env, podIdentity: join(f.path, 'pod') })).toBe('https://named');
+  });
+
+  it('by the context that the configuration names, even in a pod', async () => {
+    await using f = await folder();
+    await f.write('pod/token', 't');
+    const KUBECONFIG = await f.write('config', at('https://named'));
+    const env = { KUBECONFIG, KUBERNETES_SERVICE_HOST: '10.0.0.1' };
+    expect(serverOf({ context: 'x', env, podIdentity: join(f.path, 'pod') })).toBe('https://named');
+  });
+
+  it('by KUBECONFIG, else in the home folder', async () => {
+    await using f = await folder();
+    await f.write('.kube/config', at('https://home'));
+    const KUBECONFIG = await f.write('config', at('https://env'));
+    expect(serverOf({ env: { KUBECONFIG, HOME: f.path } })).toBe('https://env');
+    expect(serverOf({ env: { KUBECONFIG: '', HOME: f.path } })).toBe('https://home');
+  });
+
+  it('over several files of KUBECONFIG as kubectl does: the first of a name counts, and missing ones do not', async () => {
+    await using f = await folder();
+    const first = await f.write('first', at('https://first', { namespace: 'one' }));
+    const second = await f.write(
+      'second',
+      at('https://second', { namespace: 'two' }).replaceAll('name: x', 'name: y'),
+    );
+    const KUBECONFIG = [join(f.path, 'missing'), first, second].join(delimiter);
+    expect(serverOf({ env: { KUBECONFIG } })).toBe('https://first');
+    const config = load({ env: { KUBECONFIG }, context: 'y' });
+    expect(config.getContextObject(config.currentContext)?.namespace).toBe('two');
+    expect(config.getCurrentCluster()?.server).toBe('https://first');
+  });
+});
+
+describe('what is wrong is CONFIG_INVALID and says where', () => {
+  it.each([
+    ['nothing anywhere', () => load({}), /no pod identity, no KUBECONFIG and no ~\/.kube\/config/],
+    [
+      'a file that is not there',
+      () => load({ kubeconfig: '/not/there/config' }),
+      /^kubeconfig \/not\/there\/config is not there$/,
+    ],
+    [
+      'a file of KUBECONFIG that is not there',
+      () => load({ env: { KUBECONFIG: '/not/there', HOME: '/' } }),
+      /\/not\/there is not there/,
+    ],
+  ])('%s', (_, act, detail) => {
+    expect(act).toThrow(invalid(detail));
+  });
+
+  it.each([
+    ['empty', ''],
+    ['not YAML', 'clusters: ['],
+    ['a list', '- a'],
+    ['a cluster without a server', 'clusters: [{ name: c, cluster: {} }]'],
+    ['binary', '\0\u0001'],
+  ])('a file that is %s', async (_, text) => {
+    await using f = await folder();
+    const kubeconfig = await f.write('config', text);
+    expect(() => load({ kubeconfig })).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
+  });
+
+  it('a context that is not there, or none', async () => {
+    await using f = await folder();
+    const kubeconfig = await f.write('config', at('https://x'));
+    expect(() => load({ kubeconfig, context: 'other' })).toThrow(invalid(/has no context other/));
+    const none = await f.write('none', at('https://x').replace(/current-context.*/, ''));
+    expect(() => load({ kubeconfig: none })).toThrow(invalid(/names no current context/));
+  });
+
+  it('a file that may not be read', async (context) => {
+    context.skip(process.getuid?.() === 0, 'root may read and write everything');
+    await using f = await folder();
+    const kubeconfig = await f.write('config', at('https://x'));
+    await chmod(kubeconfig, 0);
+    expect(() => load({ kubeconfig })).toThrow(invalid(/EACCES/));
+  });
+
+  it.each(['http://api.example.com', 'ftp://127.0.0.1', 'nonsense', 'http://127.0.0.1.example.com'])(
+    'the address %s: a token would travel in clear',
+    async (server) => {
+      await using f = await folder();
+      const kubeconfig = await f.write('config', at(server));
+      expect(() => load({ kubeconfig })).toThrow(invalid(/must be https/));
+    },
+  );
+
+  it.each(['http://127.0.0.1:8001', 'http://localhost:8001', 'http://[::1]:8001'])(
+    'but not %s, where kubectl proxy listens',
+    async (server) => {
+      await using f = await folder();
+      expect(serverOf({ kubeconfig: await f.write('config', at(server)) })).toBe(server);
+    },
+  );
+
+  it('and quotes nothing of the file, which holds tokens', async () => {
+    await using f = await folder();
+    const kubeconfig = await f.write('config', 'users: [{ name: u, user: { token: s3cret }');
+    try {
+      load({ kubeconfig });
+      expect.unreachable();
+    } catch (error) {
+      expect(String(error)).not.toContain('s3cret');
+    }
+  });
+});

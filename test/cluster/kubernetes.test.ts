@@ -1,0 +1,245 @@
+import { inspect } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { createKubernetesCluster } from '../../src/cluster/kubernetes.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { change, manifest, readNow } from '../conformance/cluster-harness.ts';
+import { type Answer, type ApiServer, json, secret, startApiServer, status } from './api-server.ts';
+
+const id = { namespace: 'team', secret: 'app' };
+const MARKER = 'marker-of-the-server';
+
+async function open(server: ApiServer, timeoutMs = 5_000) {
+  return createKubernetesCluster({
+    kubeconfig: server.kubeconfig,
+    env: {},
+    clock: { now: () => 0 },
+    timeoutMs,
+  });
+}
+
+const text =
+  (code: number, body: string): Answer =>
+  (_, response) =>
+    response.writeHead(code, { 'content-type': 'text/html' }).end(body);
+
+const RBAC = `secrets "app" is forbidden: User "${MARKER}" cannot create resource "secrets" in API group "" in the namespace "team"`;
+const terminating = {
+  causes: [{ reason: 'NamespaceTerminating', message: MARKER, field: 'metadata.namespace' }],
+};
+const cause = (field: string, message: string, reason = 'FieldValueInvalid') => ({
+  causes: [{ field, message, reason }],
+});
+
+describe('an answer to a write', () => {
+  it.each<[string, Answer, AppError['code']]>([
+    [
+      'no namespace',
+      json(404, status(404, 'NotFound', { kind: 'namespaces', name: 'team' }, MARKER)),
+      'NAMESPACE_MISSING',
+    ],
+    ['namespace ends', json(403, status(403, 'Forbidden', terminating, MARKER)), 'NAMESPACE_MISSING'],
+    ['RBAC', json(403, status(403, 'Forbidden', { kind: 'secrets' }, RBAC)), 'CLUSTER_FORBIDDEN'],
+    [
+      'quota',
+      json(403, status(403, 'Forbidden', { kind: 'secrets' }, `${MARKER}: exceeded quota: q`)),
+      'CLUSTER_REFUSED',
+    ],
+    [
+      'webhook',
+      json(400, status(400, 'BadRequest', {}, `admission webhook "${MARKER}" denied the request`)),
+      'CLUSTER_REFUSED',
+    ],
+    ['login', json(401, status(401, 'Unauthorized', {}, MARKER)), 'CLUSTER_FORBIDDEN'],
+    ['too large', json(413, status(413, 'RequestEntityTooLarge', {}, MARKER)), 'TOO_LARGE'],
+    [
+      'data too long',
+      json(422, status(422, 'Invalid', cause('data', MARKER, 'FieldValueTooLong'))),
+      'TOO_LARGE',
+    ],
+    [
+      'type',
+      json(422, status(422, 'Invalid', cause('type', `Invalid value: "${MARKER}": field is immutable`))),
+      'IMMUTABLE',
+    ],
+    [
+      'immutable',
+      json(422, status(422, 'Invalid', cause('data', 'field is immutable when `immutable` is set'))),
+      'IMMUTABLE',
+    ],
+    ['invalid', json(422, status(422, 'Invalid', cause('metadata.labels', MARKER))), 'CLUSTER_REFUSED'],
+    ['slow down', json(429, status(429, 'TooManyRequests', {}, MARKER)), 'CLUSTER_UNAVAILABLE'],
+    ['500', json(500, status(500, 'InternalError', {}, MARKER)), 'CLUSTER_UNAVAILABLE'],
+    ['503', text(503, MARKER), 'CLUSTER_UNAVAILABLE'],
+    ['403 of a proxy', text(403, MARKER), 'CLUSTER_UNAVAILABLE'],
+    ['404 of a proxy', text(404, MARKER), 'CLUSTER_UNAVAILABLE'],
+    ['409 of a proxy', text(409, MARKER), 'CLUSTER_UNAVAILABLE'],
+    ['a login page', text(200, `<html>${MARKER}</html>`), 'CLUSTER_UNAVAILABLE'],
+    [
+      'another object',
+      json(201, { kind: 'Pod', apiVersion: 'v1', metadata: { name: MARKER } }),
+      'CLUSTER_UNAVAILABLE',
+    ],
+  ])('%s: has its code, and nothing of what the server said', async (_, answer, code) => {
+    await using server = await startApiServer();
+    await using cluster = await open(server);
+    server.answer(answer);
+    const thrown = await cluster.create(id, manifest()).catch((error: unknown) => error);
+    expect(thrown).toBeInstanceOf(AppError);
+    expect(thrown).toMatchObject({ code, about: 'team/app' });
+    expect(`${thrown} ${inspect(thrown)} ${JSON.stringify(thrown)}`).not.toContain(MARKER);
+  });
+
+  it.each([
+    ['it exists already', status(409, 'AlreadyExists', { kind: 'secrets' })],
+    ['the version is another', status(409, 'Conflict', { kind: 'secrets' })],
+    ['the quota was counted at the same time', status(409, 'Conflict', { kind: 'resourcequotas' })],
+  ])('%s: conflict', async (_, body) => {
+    await using server = await startApiServer();
+    await using cluster = await open(server);
+    server.answer(json(409, body));
+    expect(await cluster.create(id, manifest())).toEqual({ kind: 'conflict' });
+  });
+
+  it('says how long the server asked us to wait', async () => {
+    await using server = await startApiServer();
+    await using cluster = await open(server);
+    server.answer(json(429, status(429, 'TooManyRequests'), { 'retry-after': '3' }));
+    await expect(cluster.read(id)).rejects.toMatchObject({ retryAfterMs: 3_000 });
+    server.answer(json(429, status(429, 'TooManyRequests'), { 'retry-after': 'soon' }));
+    await expect(cluster.read(id)).rejects.toMatchObject({ retryAfterMs: undefined });
+  });
+
+  it('does not follow a redirect, which would take the Secret elsewhere', async () => {
+    await using server = await startApiServer();
+    await using other = await startApiServer();
+    await using cluster = await open(server);
+    server.answer((_, response) => response.writeHead(307, { location: `${other.address}/stolen` }).end());
+    await expect(cluster.create(id, manifest())).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+    expect(other.seen).toEqual([]);
+  });
+});
+
+describe('an answer to a read', () => {
+  it('is nothing only where the API server says that this Secret is not there', async () => {
+    await using server = await startApiServer();
+    await using cluster = await open(server);
+    server.answer(json(404, status(404, 'NotFound', { kind: 'secrets', name: 'app' })));
+    expect(await cluster.read(id)).toBeUndefined();
+    for (const other of [
+      json(404, status(404, 'NotFound')),
+      json(404, { error: 'no such route' }),
+      json(404, status(404, 'NotFound', { kind: 'pods' })),
+      text(404, '<html>not found</html>'),
+      json(410, status(410, 'Gone', { kind: 'secrets' })),
+    ]) {
+      server.answer(other);
+      await expect(cluster.read(id)).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+    }
+  });
+
+  it.each([
+    ['cut in the middle', text(200, JSON.stringify(secret()).slice(0, 60))],
+    [
+      'of another Secret',
+      json(200, secret({ metadata: { name: 'other', namespace: 'team', uid: 'u', resourceVersion: '1' } })),
+    ],
+    [
+      'without a uid',
+      json(200, secret({ metadata: { name: 'app', namespace: 'team', resourceVersion: '1' } })),
+    ],
+    ['with data that is not text', json(200, secret({ data: { a: 1 } }))],
+    ['empty', text(200, '')],
+    ['an array', text(200, '[]')],
+  ])('%s: CLUSTER_UNAVAILABLE, never an empty Secret', async (_, answer) => {
+    await using server = await startApiServer();
+    await using cluster = await open(server);
+    server.answer(answer);
+    await expect(cluster.read(id)).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+  });
+
+  it('a connection that is cut in the middle of the answer: CLUSTER_UNAVAILABLE', async () => {
+    await using server = await startApiServer();
+    await using cluster = await open(server);
+    server.answer((_, response) => {
+      response.writeHead(200, { 'content-length': '1000' });
+      response.write('{"kind":', () => response.destroy());
+    });
+    await expect(cluster.read(id)).rejects.toMatchObject({ detail: 'the connection was cut' });
+  });
+
+  it('none in time: CLUSTER_UNAVAILABLE, which says how long we waited', async () => {
+    await using server = await startApiServer();
+    await using cluster = await open(server, 50);
+    server.answer(() => undefined);
+    await expect(cluster.read(id)).rejects.toMatchObject({
+      code: 'CLUSTER_UNAVAILABLE',
+      about: server.address,
+      detail: 'no answer within 0.05 s',
+    });
+  });
+
+  it('no longer wanted: ends at once, whatever the reason of the signal', async () => {
+    await using server = await startApiServer();
+    await using cluster = await open(server);
+    const controller = new AbortController();
+    server.answer(() => controller.abort(new Error('shutting down')));
+    await expect(cluster.read(id, { signal: controller.signal })).rejects.toMatchObject({
+      code: 'CLUSTER_UNAVAILABLE',
+      detail: 'cancelled before it answered',
+    });
+  });
+});
+
+describe('a replace', () => {
+  it('sends the object as it was read, members that we do not know included', async () => {
+    await using server = await startApiServer();
+    await using cluster = await open(server);
+    const metadata = {
+      name: 'app',
+      namespace: 'team',
+      uid: 'u1',
+      resourceVersion: '7',
+      creationTimestamp: '2026-11-25T10:00:00Z',
+      finalizers: ['example.com/keep'],
+      managedFields: [{ manager: 'kubectl', operation: 'Update', time: '2026-11-25T10:00:00Z' }],
+      labels: { theirs: '1', 'a.b/c': '2' },
+      futureField: { nested: [1, null, 'x'] },
+    };
+    server.answer(json(200, secret({ metadata, data: { old: 'MQ==' }, futureTop: { a: 1 } })));
+    const live = await readNow(cluster, id);
+    await cluster.replace(live, change({ labels: { ours: '1' }, annotations: {}, dropLabels: ['a.b/c'] }));
+    const { method, url, body } = server.seen[1] ?? {};
+    expect(`${method} ${url}`).toBe('PUT /api/v1/namespaces/team/secrets/app?fieldManager=secretbridge');
+    expect(JSON.parse(body ?? '')).toEqual({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      type: 'Opaque',
+      metadata: { ...metadata, labels: { theirs: '1', ours: '1' }, annotations: {} },
+      data: { password: Buffer.from('p@ss\nwörd').toString('base64') },
+      futureTop: { a: 1 },
+    });
+  });
+
+  it('is refused for a Secret that this cluster did not read', async () => {
+    await using server = await startApiServer();
+    await using cluster = await open(server);
+    server.answer(json(200, secret()));
+    const live = await readNow(cluster, id);
+    await expect(cluster.replace({ ...live }, change())).rejects.toMatchObject({ code: 'INTERNAL' });
+    expect(server.seen).toHaveLength(1);
+  });
+});
+
+describe('a ping', () => {
+  it('tells the time of the server, and takes a 403 as an answer of somebody who knows us', async () => {
+    await using server = await startApiServer();
+    await using cluster = await open(server);
+    const date = { date: 'Wed, 25 Nov 2026 10:00:00 GMT' };
+    server.answer(json(200, {}, date));
+    expect(await cluster.ping()).toEqual({ time: Date.parse('2026-11-25T10:00:00Z') });
+    server.answer(json(403, status(403, 'Forbidden'), date));
+    expect(await cluster.ping()).toEqual({ time: Date.parse('2026-11-25T10:00:00Z') });
+    server.answer(json(401, status(401, 'Unauthorized')));
+    await expect(cluster.ping()).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN', about: server.address });
+  });
+});

@@ -1,0 +1,141 @@
+import { describe, expect, it } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { printRbac, type RbacInput, type Role, rbacObjects } from '../../src/cluster/rbac.ts';
+
+const input: RbacInput = {
+  instance: 'prod.eu',
+  scope: 'names',
+  targets: [
+    { namespace: 'web', secret: 'b' },
+    { namespace: 'payments', secret: 'db' },
+    { namespace: 'web', secret: 'a' },
+  ],
+  ownNamespace: 'secretbridge',
+  secretRefs: [],
+  serviceAccount: 'bridge',
+  watch: false,
+};
+
+function rolesOf(part: Partial<RbacInput> = {}): readonly Role[] {
+  return rbacObjects({ ...input, ...part }).filter((object) => object.kind === 'Role');
+}
+
+const rulesOf = (part: Partial<RbacInput>) =>
+  rolesOf(part).map(({ rules }) =>
+    rules.map(({ verbs, resourceNames }) => [verbs.join(' '), resourceNames?.join(' ')]),
+  );
+
+describe('the rights of a configuration', () => {
+  it('are the names of the targets, and `create` for their namespace', () => {
+    expect(rulesOf({})).toEqual([
+      [
+        ['get update', 'db'],
+        ['create', undefined],
+      ],
+      [
+        ['get update', 'a b'],
+        ['create', undefined],
+      ],
+    ]);
+  });
+
+  it('are every Secret of the namespaces where the scope is wider', () => {
+    expect(rulesOf({ scope: 'namespace', watch: true })).toEqual([
+      [['get list watch update create', undefined]],
+      [['get list watch update create', undefined]],
+    ]);
+  });
+
+  it('hold `delete` for the targets that may be deleted, and no others', () => {
+    const targets = [
+      { namespace: 'web', secret: 'a' },
+      { namespace: 'web', secret: 'b', deletes: true },
+    ];
+    expect(rulesOf({ targets })).toEqual([
+      [
+        ['get update', 'a b'],
+        ['delete', 'b'],
+        ['create', undefined],
+      ],
+    ]);
+  });
+
+  it('hold `patch` and nothing that replaces for what is merged', () => {
+    expect(rulesOf({ targets: [{ namespace: 'web', secret: 'a', merges: true }] })).toEqual([
+      [['get patch', 'a']],
+    ]);
+  });
+
+  it('hold a watch for each name when the service watches', () => {
+    expect(rulesOf({ watch: true })[0]).toEqual([
+      ['get list watch update', 'db'],
+      ['create', undefined],
+    ]);
+  });
+
+  it("hold `get` on the credentials in the bridge's own namespace, and nothing else there", () => {
+    const roles = rolesOf({ targets: [], secretRefs: ['vault', 'aws', 'vault'] });
+    expect(roles).toHaveLength(1);
+    expect(roles[0]?.metadata).toMatchObject({
+      name: 'secretbridge-prod.eu-credentials',
+      namespace: 'secretbridge',
+    });
+    expect(roles[0]?.rules).toEqual([
+      { apiGroups: [''], resources: ['secrets'], resourceNames: ['aws', 'vault'], verbs: ['get'] },
+    ]);
+  });
+
+  it('never hold a wildcard, another resource, or a right without names but `create`', () => {
+    for (const { rules } of rolesOf({ watch: true, secretRefs: ['x'] })) {
+      for (const rule of rules) {
+        expect(rule).toMatchObject({ apiGroups: [''], resources: ['secrets'] });
+        if (rule.resourceNames === undefined) expect(rule.verbs).toEqual(['create']);
+      }
+    }
+  });
+
+  it('are bound to the ServiceAccount of the bridge, Role by Role', () => {
+    const objects = rbacObjects({ ...input, secretRefs: ['x'] });
+    expect(objects.map(({ kind }) => kind)).toEqual([
+      'Role',
+      'RoleBinding',
+      'Role',
+      'RoleBinding',
+      'Role',
+      'RoleBinding',
+    ]);
+    for (const object of objects) {
+      if (object.kind !== 'RoleBinding') continue;
+      expect(object.roleRef.name).toBe(object.metadata.name);
+      expect(object.subjects).toEqual([
+        { kind: 'ServiceAccount', name: 'bridge', namespace: 'secretbridge' },
+      ]);
+    }
+  });
+
+  it('do not depend on the order of the targets', () => {
+    const reversed = { ...input, targets: input.targets.toReversed() };
+    expect(rbacObjects(reversed)).toEqual(rbacObjects(input));
+  });
+});
+
+describe('as YAML', () => {
+  it('the objects can be read back', () => {
+    const objects = rbacObjects({ ...input, secretRefs: ['x'] });
+    const documents = parseAllDocuments(printRbac(objects));
+    expect(Array.isArray(documents) && documents.map((document) => document.toJS())).toEqual(objects);
+  });
+
+  it('a Role that reads every Secret of a namespace says so', () => {
+    const sentence = 'can read every Secret of the namespace web';
+    expect(printRbac(rbacObjects({ ...input, scope: 'namespace' }))).toContain(sentence);
+    expect(printRbac(rbacObjects(input))).not.toContain(sentence);
+    expect(printRbac(rbacObjects(input))).toContain('`create` cannot be limited to names');
+  });
+
+  it('no targets give a comment and no objects', () => {
+    const text = printRbac(rbacObjects({ ...input, targets: [] }));
+    expect(text).toContain('it needs none');
+    expect(parseAllDocuments(text)).toHaveLength(0);
+  });
+});

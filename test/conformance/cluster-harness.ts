@@ -1,0 +1,50 @@
+import type { Cluster, LiveSecret, SecretChange, SecretManifest } from '../../src/cluster/cluster.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import type { TargetId } from '../../src/core/target.ts';
+
+export type Raw = Readonly<Record<string, unknown>>;
+
+/** One empty namespace and, beside the port, another writer's hands. */
+export interface ClusterHarness extends AsyncDisposable {
+  readonly cluster: Cluster;
+  readonly namespace: string;
+  /** Creates a Secret that is not ours. */
+  put(id: TargetId, raw: Raw): Promise<void>;
+  /** Changes one as somebody else would: labels, annotations and data are merged into what is there. */
+  edit(id: TargetId, patch: { metadata?: Raw; data?: Readonly<Record<string, string>> }): Promise<void>;
+  remove(id: TargetId): Promise<void>;
+  raw(id: TargetId): Promise<Raw | undefined>;
+  /** A second process on the same cluster, of the same identity. */
+  another(): Promise<Cluster>;
+}
+
+/** The only names that the suite writes, for an identity that may write only what it has to. */
+export const CONFORMANCE_SECRETS = ['app', 'foreign', 'tls.example.com'] as const;
+
+export function manifest(part: Partial<SecretManifest> = {}): SecretManifest {
+  return {
+    type: 'Opaque',
+    immutable: false,
+    labels: { 'secretbridge.dev/instance': 'test', team: 'payments' },
+    annotations: { 'secretbridge.dev/sources': '[]' },
+    data: new Map([['password', SecretValue.fromText('p@ss\nwörd')]]),
+    ...part,
+  };
+}
+
+export function change(part: Partial<SecretChange> = {}): SecretChange {
+  return { ...manifest(part), dropLabels: [], dropAnnotations: [], dropOwners: false, ...part };
+}
+
+export async function readNow(cluster: Cluster, id: TargetId): Promise<LiveSecret> {
+  const live = await cluster.read(id);
+  if (live === undefined) throw new Error(`${id.secret} is not there`);
+  return live;
+}
+
+/** The data as text, to compare. */
+export function shown(data: ReadonlyMap<string, SecretValue> | undefined): Record<string, string> {
+  return Object.fromEntries(
+    [...(data ?? [])].map(([key, value]) => [key, Buffer.from(value.reveal()).toString('latin1')]),
+  );
+}

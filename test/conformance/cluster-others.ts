@@ -1,0 +1,77 @@
+import { expect, it } from 'vitest';
+import { type ClusterHarness, change, manifest, type Raw, readNow } from './cluster-harness.ts';
+
+const base64 = (value: string) => Buffer.from(value).toString('base64');
+const metadataOf = (raw: Raw | undefined) => (raw?.metadata ?? {}) as Record<string, unknown>;
+
+/** What a write leaves alone: everything that others set. */
+export function describeOthers(open: () => Promise<ClusterHarness>): void {
+  const app = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'app' });
+  const foreign = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'foreign' });
+
+  it('keeps what others set, and what it does not know', async () => {
+    await using h = await open();
+    await h.put(foreign(h), {
+      metadata: {
+        labels: { theirs: 'kept', team: 'theirs' },
+        annotations: { 'example.com/note': 'kept: "yes"\n' },
+        finalizers: ['example.com/keep'],
+      },
+      data: { old: base64('1') },
+    });
+    await h.cluster.replace(await readNow(h.cluster, foreign(h)), change());
+    const metadata = metadataOf(await h.raw(foreign(h)));
+    expect(metadata.labels).toMatchObject({ theirs: 'kept', ...manifest().labels });
+    expect(metadata.annotations).toMatchObject({
+      'example.com/note': 'kept: "yes"\n',
+      ...manifest().annotations,
+    });
+    expect(metadata.finalizers).toEqual(['example.com/keep']);
+    await h.edit(foreign(h), { metadata: { finalizers: null } });
+  });
+
+  it('counts a label as ours once it changed it, and not one that was there with that value', async () => {
+    await using h = await open();
+    await h.put(foreign(h), { metadata: { labels: { same: '1', other: '1' } }, data: {} });
+    const labels = { same: '1', other: '2', added: '3' };
+    await h.cluster.replace(await readNow(h.cluster, foreign(h)), change({ labels }));
+    expect((await readNow(h.cluster, foreign(h))).ours?.labels).toEqual(['added', 'other']);
+  });
+
+  it('drops the labels and annotations that it is told to drop, and no others', async () => {
+    await using h = await open();
+    await h.cluster.create(app(h), manifest({ labels: { a: '1', b: '2' }, annotations: { c: '3', d: '4' } }));
+    await h.edit(app(h), { metadata: { labels: { theirs: 'kept' } } });
+    const live = await readNow(h.cluster, app(h));
+    const wanted = change({
+      labels: { b: '2' },
+      annotations: { d: '5' },
+      dropLabels: ['a'],
+      dropAnnotations: ['c'],
+    });
+    expect((await h.cluster.replace(live, wanted)).kind).toBe('written');
+    const after = await readNow(h.cluster, app(h));
+    expect(after.labels).toEqual({ b: '2', theirs: 'kept' });
+    expect(after.annotations).toEqual({ d: '5' });
+    expect(after.ours).toEqual({ labels: ['b'], annotations: ['d'] });
+  });
+
+  it('tells a controller from other owners, and drops owners only when told', async () => {
+    await using h = await open();
+    const owner = {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      name: 'web',
+      uid: '00000000-0000-4000-8000-000000000001',
+    };
+    await h.put(foreign(h), { metadata: { ownerReferences: [owner] }, data: {} });
+    expect((await readNow(h.cluster, foreign(h))).controlled).toBe(false);
+    await h.edit(foreign(h), { metadata: { ownerReferences: [{ ...owner, controller: true }] } });
+    expect((await readNow(h.cluster, foreign(h))).controlled).toBe(true);
+    await h.cluster.replace(await readNow(h.cluster, foreign(h)), change());
+    expect((await readNow(h.cluster, foreign(h))).controlled).toBe(true);
+    await h.cluster.replace(await readNow(h.cluster, foreign(h)), change({ dropOwners: true }));
+    expect((await readNow(h.cluster, foreign(h))).controlled).toBe(false);
+    expect(metadataOf(await h.raw(foreign(h))).ownerReferences ?? []).toEqual([]);
+  });
+}
