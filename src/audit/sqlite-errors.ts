@@ -1,0 +1,60 @@
+import { AppError } from '../core/errors.ts';
+
+/** Primary result codes of SQLite (https://sqlite.org/rescode.html), as a person would say them. */
+const SQLITE: Readonly<Record<number, string>> = {
+  5: 'another process holds its lock',
+  6: 'another process holds its lock',
+  8: 'the file or its folder is read-only',
+  10: 'the disk refuses to read or write',
+  11: 'the file is damaged',
+  13: 'the disk is full',
+  14: 'the file cannot be opened',
+  19: 'its last record does not fit its head, so that it was changed from outside',
+  26: 'the file is not a SQLite database',
+};
+
+const SYSTEM: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EISDIR: 'it is a folder',
+  ENOENT: 'there is no such file or folder',
+  ENOSPC: 'the disk is full',
+  ENOTDIR: 'a part of its path is not a folder',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+};
+
+/** Whether another connection holds a lock just now. */
+export function isBusy(error: unknown): boolean {
+  const code = primaryCode(error);
+  return code === 5 || code === 6;
+}
+
+export function isSqlite(error: unknown): boolean {
+  return primaryCode(error) !== undefined;
+}
+
+/** What SQLite or the file system threw, as ours; anything else is a fault of ours and passes. */
+export function unavailable(error: unknown): unknown {
+  if (error instanceof AppError) return error;
+  const code = primaryCode(error);
+  if (code !== undefined) return because(SQLITE[code] ?? `SQLite error ${code}`, error);
+  const name = systemCode(error);
+  if (name !== undefined) return because(SYSTEM[name] ?? name, error);
+  return error;
+}
+
+export function because(detail: string, cause?: unknown): AppError {
+  return new AppError('AUDIT_UNAVAILABLE', { detail, cause });
+}
+
+function primaryCode(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number')
+    return undefined;
+  return error.errcode & 0xff;
+}
+
+/** `ENOENT` and its like: what Node's file system calls put into `code`. */
+export function systemCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
+  return /^E[A-Z0-9]{2,15}$/.test(error.code) ? error.code : undefined;
+}

@@ -1,0 +1,177 @@
+import { resolve } from 'node:path';
+import type { DatabaseSync } from 'node:sqlite';
+import type { Clock } from '../core/clock.ts';
+import { AppError } from '../core/errors.ts';
+import { fromStored, type StoredRecord } from './chain.ts';
+import type { Action, AuditRecord } from './entry.ts';
+import { createGroupCommit } from './group-commit.ts';
+import { plainEntry } from './plain-entry.ts';
+import * as queries from './queries.ts';
+import { createReplicas, type Replicas } from './replicas.ts';
+import { because } from './sqlite-errors.ts';
+import { openReader, openWriter, type SqliteFile } from './sqlite-file.ts';
+import { prepareWriter, type RecordWriter, readHead, rows, sqliteQueries } from './sqlite-rows.ts';
+import type { AuditStore, Page, RecordFilter } from './store.ts';
+import { isIndexed } from './tables.ts';
+
+export interface SqliteAuditOptions {
+  readonly path: string;
+  readonly instance: string;
+  /** Names this process, and no other that ever was: `<host>-<pid>-<8 hex>`. */
+  readonly replica: string;
+  readonly clock: Clock;
+  /** Creates and changes nothing; `append` and `unresolved` fail. */
+  readonly readOnly?: boolean;
+  /** How long to wait for another process that writes. */
+  readonly lockTimeoutMs?: number;
+}
+
+/** How many records are read at once: between two pages others get their turn. */
+const PAGE = 500;
+
+/** Several processes may use one file: they wait for each other, and the chain stays one. */
+export async function openSqliteAudit(options: SqliteAuditOptions): Promise<AuditStore> {
+  const { path, replica, readOnly = false, lockTimeoutMs = 10_000 } = options;
+  const absolute = resolve(path);
+  return named(path, async () => {
+    if (readOnly) return createStore(options, await openReader(absolute, lockTimeoutMs), undefined);
+    const file = await openWriter(absolute, lockTimeoutMs);
+    try {
+      const replicas = createReplicas(file.path);
+      const release = await file.write(() => replicas.hold(replica));
+      return createStore(options, file, { replicas, release });
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  });
+}
+
+/** Every failure of the store names it. */
+async function named<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'AUDIT_UNAVAILABLE')
+      throw error.concerning(`audit store ${path}`);
+    throw error;
+  }
+}
+
+interface Presence {
+  readonly replicas: Replicas;
+  readonly release: () => void;
+}
+
+function createStore(
+  options: SqliteAuditOptions,
+  file: SqliteFile,
+  presence: Presence | undefined,
+): AuditStore {
+  const { path, instance, replica, clock } = options;
+  const db = sqliteQueries;
+  let writer: RecordWriter | undefined;
+  let closed = false;
+
+  function use<T>(work: () => Promise<T>): Promise<T> {
+    return named(path, () => (closed ? Promise.reject(because('it is closed')) : work()));
+  }
+
+  const commits = createGroupCommit((entries) =>
+    file.write((sqlite) => {
+      writer ??= prepareWriter(sqlite);
+      return writer(entries, { time: new Date(clock.now()).toISOString(), instance, replica });
+    }),
+  );
+
+  function readable({ record: text, hash }: { readonly record: string; readonly hash: string }): AuditRecord {
+    const record = fromStored(text, hash);
+    if (record === undefined) {
+      throw because('a record is damaged: run `secretbridge audit verify`').concerning(`audit store ${path}`);
+    }
+    return record;
+  }
+
+  async function list(filter: RecordFilter, page: Page, actions?: readonly Action[]) {
+    const query = queries.listQuery(db, filter, page, actions);
+    return (await use(() => file.read((sqlite) => rows(sqlite, query)))).map(readable);
+  }
+
+  async function* stored(from: number): AsyncGenerator<StoredRow> {
+    for (let next = from; ; ) {
+      const start = next;
+      const page = await use(() => file.read((sqlite) => readPage(sqlite, start)));
+      yield* page;
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE) return;
+      next = last.sequence + 1;
+    }
+  }
+
+  return {
+    address: path,
+    append: (entries) =>
+      use(async () => {
+        if (presence === undefined) throw because('it was opened for reading only');
+        // Here, so that a malformed entry fails its own caller alone.
+        const plain = entries.map(plainEntry);
+        return plain.length === 0 ? [] : await commits.append(plain);
+      }),
+    list,
+    async get(sequence) {
+      const query = queries.recordQuery(db, sequence);
+      const [found] = await use(() => file.read((sqlite) => rows(sqlite, query)));
+      return found && readable(found);
+    },
+    async *scan(from) {
+      for await (const { text, hash } of stored(from)) yield readable({ record: text, hash });
+    },
+    latest: async (filter, actions) => (await list(filter, { limit: 1 }, actions))[0],
+    unresolved: () =>
+      use(async () => {
+        if (presence === undefined) throw because('it was opened for reading only');
+        const { replicas } = presence;
+        return await file.write((sqlite) => {
+          const open = rows(sqlite, queries.openIntentsQuery(db));
+          const ended = new Map(open.map((row) => [row.replica, replicas.hasEnded(row.replica)]));
+          replicas.tidy();
+          return open.filter((row) => ended.get(row.replica)).map(readable);
+        });
+      }),
+    stored,
+    head: () => use(() => file.read(readHead)),
+    async [Symbol.asyncDispose]() {
+      if (closed) return;
+      closed = true;
+      await commits.settled();
+      try {
+        presence?.release();
+      } finally {
+        file.close();
+      }
+    },
+  };
+}
+
+interface StoredRow extends StoredRecord {
+  readonly sequence: number;
+}
+
+function readPage(sqlite: DatabaseSync, from: number): readonly StoredRow[] {
+  const found = rows(sqlite, queries.scanQuery(sqliteQueries, from, PAGE));
+  const last = found.at(-1)?.sequence ?? from;
+  const sources = Map.groupBy(
+    rows(sqlite, queries.sourcesQuery(sqliteQueries, from, last)),
+    (row) => row.sequence,
+  );
+  return found.map((row) => {
+    const { sequence, record: text, hash } = row;
+    const record = fromStored(text, hash);
+    return {
+      sequence,
+      text,
+      hash,
+      indexed: record !== undefined && isIndexed(row, sources.get(sequence) ?? [], record),
+    };
+  });
+}

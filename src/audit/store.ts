@@ -1,0 +1,54 @@
+import type { Head, StoredRecord } from './chain.ts';
+import type { Action, AuditRecord, Entry, EntryOutcome } from './entry.ts';
+
+/** Filters that combine; an absent one allows everything. */
+export interface RecordFilter {
+  /** RFC 3339, both ends included. */
+  readonly since?: string;
+  readonly until?: string;
+  /** Its kind or its name. */
+  readonly actor?: string;
+  readonly mapping?: string;
+  readonly namespace?: string;
+  readonly secret?: string;
+  /** Of what the record is about, or of one of its sources; all three must be those of the same one. */
+  readonly store?: string;
+  readonly key?: string;
+  readonly version?: string;
+  readonly action?: Action;
+  readonly outcome?: EntryOutcome;
+  readonly code?: string;
+  readonly request?: string;
+  /** Before or after. */
+  readonly fingerprint?: string;
+}
+
+export interface Page {
+  readonly limit: number;
+  /** Records before this sequence; the newest when left out. */
+  readonly before?: number;
+}
+
+/** Every failure is AUDIT_UNAVAILABLE. */
+export interface AuditStore extends AsyncDisposable {
+  /** Where it is, for people. */
+  readonly address: string;
+  /** Durable when it resolves, all of them or none, in their order and without a gap in the chain. */
+  append(entries: readonly Entry[]): Promise<readonly AuditRecord[]>;
+  /** Newest first. */
+  list(filter: RecordFilter, page: Page): Promise<readonly AuditRecord[]>;
+  get(sequence: number): Promise<AuditRecord | undefined>;
+  /** Oldest first, from a sequence on. */
+  scan(from: number): AsyncIterable<AuditRecord>;
+  /** The last record of a target or of a source among some actions, to tell a new state from a known one. */
+  latest(filter: RecordFilter, actions: readonly Action[]): Promise<AuditRecord | undefined>;
+  /**
+   * Intents without an outcome whose process has ended: a crash between the two. An outcome belongs to the intent
+   * of the same request, namespace, secret and attempt. Oldest first, of every instance that writes here.
+   */
+  unresolved(): Promise<readonly AuditRecord[]>;
+  /** For proofs: what is stored, as it is stored, oldest first; damaged records too. */
+  stored(from: number): AsyncIterable<StoredRecord>;
+  /** For proofs: the last record as noted beside the records. */
+  head(): Promise<Head>;
+}

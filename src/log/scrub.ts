@@ -1,0 +1,94 @@
+import type { SecretValue } from '../core/secret-value.ts';
+
+/** The last line of defence for text that leaves the process. What keeps values out is elsewhere: types and allow-lists. */
+export interface Scrubber {
+  /** A credential that the process holds; kept for its life. Too short to be told from ordinary words: not kept. */
+  register(value: SecretValue): void;
+  /** The text with everything that is registered, or looks like a credential, as `[secret]`. */
+  scrub(text: string): string;
+}
+
+const SHOWN = '[secret]';
+/** In bytes and in characters: replacing every `ab` would make a log unreadable and hide nothing. */
+const MIN_LENGTH = 4;
+
+export function createScrubber(): Scrubber {
+  const registered: SecretValue[] = [];
+  return {
+    register(value) {
+      if (value.size >= MIN_LENGTH && !registered.some((known) => known.equals(value)))
+        registered.push(value);
+    },
+    scrub(text) {
+      // Made anew each time, so that no second copy of a credential lives as long as the process.
+      const forms = new Set(registered.flatMap((value) => formsOf(value.reveal())));
+      // The longest first: a short form may be a part of a long one and would leave the rest of it standing.
+      const ordered = [...forms].sort((a, b) => b.length - a.length);
+      return hideShapes(ordered.reduce((result, form) => result.replaceAll(form, SHOWN), text));
+    },
+  };
+}
+
+/** How a value looks in text that somebody has encoded. */
+function formsOf(bytes: Uint8Array): readonly string[] {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const text = buffer.toString('utf8').toWellFormed();
+  const json = JSON.stringify(text).slice(1, -1);
+  const url = encodeURIComponent(text);
+  const forms = [
+    text,
+    json,
+    // A JSON text as a string in JSON, as in a log line.
+    JSON.stringify(json).slice(1, -1),
+    url,
+    url.replace(/%[0-9A-F]{2}/g, (octet) => octet.toLowerCase()),
+    url.replaceAll('%20', '+'),
+    encodeURI(text),
+    buffer.toString('hex'),
+    buffer.toString('hex').toUpperCase(),
+    ...base64Forms(buffer),
+  ];
+  return forms.filter((form) => form.length >= MIN_LENGTH);
+}
+
+/**
+ * Base64 of the value alone, and the part that is the same whatever stands before and after it (`user:` in basic
+ * authentication): it depends on where the value begins within a group of three bytes.
+ */
+function base64Forms(buffer: Buffer): readonly string[] {
+  const forms = [buffer.toString('base64'), buffer.toString('base64url')];
+  for (const shift of [0, 1, 2]) {
+    const padded = Buffer.concat([Buffer.alloc(shift), buffer]);
+    const whole = padded.length - (padded.length % 3);
+    const inner = padded.toString('base64', shift === 0 ? 0 : 3, whole);
+    const innerUrl = padded.toString('base64url', shift === 0 ? 0 : 3, whole);
+    // Shorter ones would occur by chance.
+    if (inner.length >= 8) forms.push(inner, innerUrl);
+  }
+  return forms;
+}
+
+/**
+ * Credentials that show what they are. Each expression is linear: a match begins at a fixed word or where a run of
+ * its characters begins, so no text is looked at twice for two beginnings.
+ */
+const SHAPES: readonly (readonly [pattern: RegExp, replacement: string])[] = [
+  // PEM private keys, to their end or to the end of the string that they stand in.
+  [
+    /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----(?:[^"-]|-(?!----))*(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----)?/g,
+    SHOWN,
+  ],
+  // Vault and OpenBao: service, batch and recovery tokens, in the new and the old form.
+  [/(?<![A-Za-z0-9_-])(?:hv[sbr]|[sbr])\.[A-Za-z0-9_-]{20,}/g, SHOWN],
+  // AWS access key ids.
+  [/(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z2-7]{16}(?![A-Za-z0-9])/g, SHOWN],
+  // JSON Web Tokens (RFC 7519), signed or not.
+  [/(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{2,}(?:\.[A-Za-z0-9_-]*){0,3}/g, SHOWN],
+  // `scheme://user:password@host`.
+  [/(?<=:\/\/)[^\s"'/@:\\]*:[^\s"'/@\\]+(?=@)/g, SHOWN],
+  [/(?<=\bBearer )[A-Za-z0-9._~+/-]{8,}=*/gi, SHOWN],
+];
+
+function hideShapes(text: string): string {
+  return SHAPES.reduce((result, [pattern, replacement]) => result.replace(pattern, replacement), text);
+}

@@ -1,0 +1,65 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { canonical } from '../../src/audit/canonical.ts';
+
+/** The members of every object in another order. */
+function turned(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(turned);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .reverse()
+      .map(([name, member]) => [name, turned(member)]),
+  );
+}
+
+const json = fc.jsonValue({ maxDepth: 5 });
+
+describe('canonical JSON', () => {
+  it('says the same as the value', () => {
+    fc.assert(
+      fc.property(json, (value) => {
+        expect(JSON.parse(canonical(value))).toEqual(JSON.parse(JSON.stringify(value)));
+      }),
+    );
+  });
+
+  it('does not depend on the order of members', () => {
+    fc.assert(
+      fc.property(json, (value) => {
+        expect(canonical(turned(value))).toBe(canonical(value));
+      }),
+    );
+  });
+
+  it('is its own canonical form', () => {
+    fc.assert(
+      fc.property(json, (value) => {
+        expect(canonical(JSON.parse(canonical(value)))).toBe(canonical(value));
+      }),
+    );
+  });
+
+  it('is that of RFC 8785, section 3.2.2 and 3.2.3', () => {
+    const rfc = {
+      // biome-ignore lint/correctness/noPrecisionLoss: the example of the RFC
+      numbers: [333333333.33333329, 1e30, 4.5, 2e-3, 0.000000000000000000000000001],
+      string: '\u20ac$\u000F\u000aA\'\u0042\u0022\u005c\\"/',
+      literals: [null, true, false],
+    };
+    expect(canonical(rfc)).toBe(
+      '{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],"string":"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}',
+    );
+    const names = { '\u20ac': 1, '\r': 2, '\ufb33': 3, '1': 4, '\u{1f600}': 5, '\u0080': 6, '\u00f6': 7 };
+    expect(canonical(names)).toBe(
+      '{"\\r":2,"1":4,"\u0080":6,"\u00f6":7,"\u20ac":1,"\u{1f600}":5,"\ufb33":3}',
+    );
+  });
+
+  it.each([[Number.NaN], [Number.POSITIVE_INFINITY], [1n], [Symbol('x')], [() => 1]])(
+    'refuses %s',
+    (value) => {
+      expect(() => canonical({ value })).toThrow(TypeError);
+    },
+  );
+});

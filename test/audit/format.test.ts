@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { canonical } from '../../src/audit/canonical.ts';
+import { append, GENESIS, hashOf } from '../../src/audit/chain.ts';
+import type { AuditRecord } from '../../src/audit/entry.ts';
+
+const page = readFileSync(join(import.meta.dirname, '../../docs/reference/audit-format.md'), 'utf8');
+
+function block(info: string): string {
+  return page.split(`\`\`\`${info}\n`)[1]?.split('\n```')[0] ?? '';
+}
+
+it('the example in the documentation is a record as this program writes and hashes it', () => {
+  const text = block('json canonical');
+  const record: AuditRecord = JSON.parse(text);
+  expect(canonical(record)).toBe(text);
+  expect(hashOf(text)).toBe(block('text hash'));
+  const { time, instance, replica } = record;
+  expect(append(GENESIS, record, { time, instance, replica }).stored).toMatchObject({
+    text,
+    hash: block('text hash'),
+  });
+});
+
+it('the documentation lists every field of a record', () => {
+  const record: AuditRecord = {
+    ...JSON.parse(block('json canonical')),
+    hash: '',
+    store: '',
+    key: '',
+    code: '',
+    counts: {},
+    note: '',
+  };
+  const listed = page.split('## The canonical bytes')[0]?.matchAll(/`(\w+)`/g) ?? [];
+  const names = new Set(Array.from(listed, ([, name]) => name));
+  expect(Object.keys(record).filter((name) => !names.has(name))).toEqual([]);
+});

@@ -1,0 +1,48 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+
+export interface Child extends AsyncDisposable {
+  /** The next line of its standard output. */
+  line(): Promise<string>;
+  kill(signal: NodeJS.Signals): Promise<void>;
+}
+
+const SCRIPT = join(import.meta.dirname, 'child.ts');
+
+/** Another process; `limitKiB` is the size that a file of it may reach. */
+export function runChild(args: readonly string[], { limitKiB }: { readonly limitKiB?: number } = {}): Child {
+  const own = [SCRIPT, ...args];
+  const child =
+    limitKiB === undefined
+      ? start(process.execPath, own)
+      : // Bash counts in KiB. The signal is ignored, so that the write fails as it does on a full disk.
+        start('bash', [
+          '-c',
+          `ulimit -f ${limitKiB}; trap '' XFSZ; exec "$@"`,
+          'bash',
+          process.execPath,
+          ...own,
+        ]);
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const ended = once(child, 'exit');
+  async function kill(signal: NodeJS.Signals): Promise<void> {
+    child.kill(signal);
+    await ended;
+  }
+  return {
+    async line() {
+      const { value, done } = await lines.next();
+      if (done) throw new Error('the process ended without a word');
+      return value;
+    },
+    kill,
+    [Symbol.asyncDispose]: () => kill('SIGKILL'),
+  };
+}
+
+function start(command: string, args: readonly string[]): ChildProcessByStdio<null, Readable, null> {
+  return spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+}

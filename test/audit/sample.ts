@@ -1,0 +1,40 @@
+import type { Entry } from '../../src/audit/entry.ts';
+
+export function fingerprint(n: number): string {
+  return `0badcafe:${n.toString(16).padStart(64, '0')}`;
+}
+
+/** An update of a target, as the service records it, with what a test is about in place of ours. */
+export function entry(part: Partial<Entry> = {}): Entry {
+  return {
+    actor: { kind: 'cli', name: 'ann' },
+    requestId: 'request-1',
+    action: 'update',
+    mapping: 'payments-db',
+    namespace: 'payments',
+    secret: 'payments-db',
+    outcome: 'ok',
+    sources: [{ store: 'team-vault', key: 'payments/db', property: 'password', version: '7' }],
+    keys: { added: [], changed: ['DB_PASSWORD'], removed: [] },
+    before: fingerprint(1),
+    after: fingerprint(2),
+    durationMs: 12,
+    attempt: 1,
+    ...part,
+  };
+}
+
+/** About nothing in particular: what an entry must have, and no more. */
+export function bare(part: Partial<Entry> = {}): Entry {
+  return {
+    actor: { kind: 'schedule' },
+    requestId: 'request-0',
+    action: 'sweep',
+    outcome: 'ok',
+    sources: [],
+    keys: { added: [], changed: [], removed: [] },
+    durationMs: 0,
+    attempt: 1,
+    ...part,
+  };
+}

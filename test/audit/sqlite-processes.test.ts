@@ -1,0 +1,85 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import { verify } from '../../src/audit/verify.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import { temporaryFolder } from './folder.ts';
+import { runChild } from './run-child.ts';
+import { entry } from './sample.ts';
+
+const common = { instance: 'test', clock: systemClock };
+
+describe('processes on one audit file', () => {
+  it('wait for each other: four of them append 500 records each into one chain', async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, 'audit.db');
+    const names = ['a', 'b', 'c', 'd'];
+    await using stack = new AsyncDisposableStack();
+    const children = names.map((name) => stack.use(runChild(['append', path, name, '500'])));
+    expect(await Promise.all(children.map((child) => child.line()))).toEqual(names.map(() => 'done'));
+    await using store = await openSqliteAudit({ ...common, path, replica: 'reader' });
+    expect(await verify(store.stored(1), { until: await store.head() })).toMatchObject({
+      kind: 'intact',
+      records: 2000,
+    });
+    const seen = await Array.fromAsync(store.scan(1));
+    for (const name of names) {
+      const own = seen.filter(({ replica }) => replica === name).map(({ requestId }) => requestId);
+      expect(own).toEqual(Array.from({ length: 500 }, (_, n) => `${name}-${n}`));
+    }
+  }, 60_000);
+
+  it('tells an intent of a process that runs from one of a process that was killed', async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, 'audit.db');
+    await using killed = runChild(['intend', path, 'killed']);
+    await using running = runChild(['intend', path, 'running']);
+    expect(await Promise.all([killed.line(), running.line()])).toEqual(['recorded', 'recorded']);
+    await using store = await openSqliteAudit({ ...common, path, replica: 'next' });
+    expect(await store.unresolved()).toEqual([]);
+
+    await killed.kill('SIGKILL');
+    expect(await store.unresolved()).toMatchObject([
+      { phase: 'intent', replica: 'killed', requestId: 'killed' },
+    ]);
+    expect((await readdir(`${path}.replicas`)).sort()).toEqual(['next.lock', 'running.lock']);
+
+    await store.append([entry({ phase: 'outcome', requestId: 'killed' })]);
+    expect(await store.unresolved()).toEqual([]);
+    await running.kill('SIGKILL');
+    expect(await store.unresolved()).toMatchObject([{ replica: 'running' }]);
+  });
+
+  it('gives up when another one holds the file for too long, and goes on when it lets go', async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, 'audit.db');
+    await using store = await openSqliteAudit({ ...common, path, replica: 'a', lockTimeoutMs: 100 });
+    await using holder = runChild(['hold', path]);
+    await holder.line();
+    await expect(store.append([entry()])).rejects.toMatchObject({
+      code: 'AUDIT_UNAVAILABLE',
+      message: expect.stringContaining('another process holds its lock'),
+    });
+    expect(await store.list({}, { limit: 1 })).toEqual([]);
+    await holder.kill('SIGKILL');
+    expect(await store.append([entry()])).toMatchObject([{ sequence: 1 }]);
+  });
+
+  it('store nothing of a batch for which there is no room', async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, 'audit.db');
+    await using full = runChild(['fill', path, 'full', '1000'], { limitKiB: 400 });
+    const { appended, code, message } = JSON.parse(await full.line());
+    expect(code).toBe('AUDIT_UNAVAILABLE');
+    expect(message).toMatch(/the disk (is full|refuses to read or write)/);
+    expect(appended).toBeGreaterThan(0);
+    await full.kill('SIGKILL');
+
+    await using store = await openSqliteAudit({ ...common, path, replica: 'next' });
+    const until = await store.head();
+    expect(until.sequence).toBe(appended);
+    expect(await verify(store.stored(1), { until })).toMatchObject({ kind: 'intact', records: appended });
+    expect(await store.append([entry()])).toMatchObject([{ sequence: appended + 1 }]);
+  });
+});

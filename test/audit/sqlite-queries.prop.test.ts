@@ -1,0 +1,69 @@
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { ACTIONS, OUTCOMES } from '../../src/audit/entry.ts';
+import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import { verify } from '../../src/audit/verify.ts';
+import { HARNESS_INSTANCE, tickingClock } from '../conformance/audit-store.ts';
+import { createMemoryAudit } from '../fakes/memory-audit.ts';
+import { anyEntry, CODES, name, someFingerprint } from './arbitrary.ts';
+import { temporaryFolder } from './folder.ts';
+
+const time = fc
+  .integer({ min: 0, max: 60 })
+  .map((n) => new Date(Date.UTC(2026, 10, 25, 12, 0, n)).toISOString());
+const filter = fc.record(
+  {
+    since: time,
+    until: time,
+    actor: fc.oneof(name, fc.constantFrom('cli', 'schedule')),
+    mapping: name,
+    namespace: name,
+    secret: name,
+    store: name,
+    key: name,
+    version: name,
+    action: fc.constantFrom(...ACTIONS),
+    outcome: fc.constantFrom(...OUTCOMES),
+    code: fc.constantFrom(...CODES),
+    request: name,
+    fingerprint: someFingerprint,
+  },
+  { requiredKeys: [] },
+);
+
+it('SQLite answers every question as a list in memory does, and its chain holds', async () => {
+  await using folder = await temporaryFolder();
+  let run = 0;
+  const batches = fc.array(fc.array(anyEntry, { maxLength: 8 }), { maxLength: 6 });
+  // With few conditions, so that something is found.
+  const question = fc
+    .tuple(filter, fc.nat(12), fc.nat(5))
+    .map(([all, skip, take]) => Object.fromEntries(Object.entries(all).slice(skip, skip + take)));
+  const questions = fc.array(question, { minLength: 20, maxLength: 20 });
+  await fc.assert(
+    fc.asyncProperty(batches, questions, fc.integer({ min: 1, max: 20 }), async (groups, asked, limit) => {
+      run += 1;
+      const path = join(folder.path, `${run}.db`);
+      const options = { instance: HARNESS_INSTANCE, replica: 'a' };
+      await using sqlite = await openSqliteAudit({ ...options, path, clock: tickingClock() });
+      await using memory = createMemoryAudit({ ...options, clock: tickingClock() });
+      for (const group of groups.filter(({ length }) => length > 0)) {
+        expect(await sqlite.append(group)).toEqual(await memory.append(group));
+      }
+      for (const one of asked) {
+        const page = { limit, before: 1 + memory.records.length };
+        expect([one, await sqlite.list(one, page)]).toEqual([one, await memory.list(one, page)]);
+        expect(await sqlite.latest(one, ['read', 'update'])).toEqual(
+          await memory.latest(one, ['read', 'update']),
+        );
+      }
+      await using other = await openSqliteAudit({ ...options, replica: 'b', path, clock: tickingClock() });
+      await sqlite[Symbol.asyncDispose]();
+      await memory[Symbol.asyncDispose]();
+      expect(await other.unresolved()).toEqual(await memory.another('b').unresolved());
+      expect(await verify(other.stored(1), { until: await other.head() })).toMatchObject({ kind: 'intact' });
+    }),
+    { numRuns: 15 },
+  );
+});
