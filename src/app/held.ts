@@ -1,0 +1,21 @@
+import type { TargetId } from '../core/target.ts';
+import { shortHash } from '../sync/marks.ts';
+import type { KeyPlan } from '../sync/plan.ts';
+
+/** A change that waits for a person, under an id that stays while the change stays the same. */
+export interface Held extends TargetId {
+  readonly id: string;
+  readonly mapping: string;
+  readonly action: 'update' | 'delete';
+  readonly keys: readonly KeyPlan[];
+}
+
+export function held(instance: string, mapping: string, target: TargetId, keys: readonly KeyPlan[]): Held {
+  const change = { action: 'update', keys } as const;
+  return {
+    id: shortHash({ instance, mapping, ...target, ...change }).slice(0, 12),
+    mapping,
+    ...target,
+    ...change,
+  };
+}

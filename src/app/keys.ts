@@ -1,0 +1,55 @@
+import { randomBytes } from 'node:crypto';
+import { link, mkdir, open, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { AppError } from '../core/errors.ts';
+import { SecretValue } from '../core/secret-value.ts';
+import type { Reference } from '../providers/credentials.ts';
+
+export interface KeyDeps {
+  /** Whether a key file that is not there is made: beside a SQLite store, where no second replica could make another. */
+  readonly make: boolean;
+  readonly credential: (reference: Reference) => Promise<SecretValue>;
+  readonly random?: (size: number) => Uint8Array;
+}
+
+/** The newest key of the fingerprints: 32 random bytes, kept as base64 text. */
+export async function fingerprintKey([reference]: readonly Reference[], deps: KeyDeps): Promise<SecretValue> {
+  if (reference === undefined) throw new AppError('CREDENTIAL_MISSING', { about: 'keys.fingerprint' });
+  if (deps.make && 'file' in reference) await makeFile(reference.file, deps.random ?? randomBytes);
+  const text = Buffer.from((await deps.credential(reference)).reveal())
+    .toString('latin1')
+    .trim();
+  const bytes = Buffer.from(text, 'base64');
+  if (bytes.length !== 32 || bytes.toString('base64') !== text)
+    throw new AppError('CREDENTIAL_MISSING', {
+      about: 'keys.fingerprint',
+      detail: 'it is not 32 bytes as base64 text',
+    });
+  return SecretValue.fromBytes(bytes);
+}
+
+/** All or nothing, and once: of two processes that start together both use the key of the faster one. */
+async function makeFile(path: string, random: (size: number) => Uint8Array): Promise<void> {
+  const draft = `${path}.${Buffer.from(random(6)).toString('hex')}.tmp`;
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const file = await open(draft, 'wx', 0o600);
+    await file.writeFile(`${Buffer.from(random(32)).toString('base64')}\n`);
+    await file.sync();
+    await file.close();
+    try {
+      await link(draft, path);
+    } catch (error) {
+      if (!isCode(error, 'EEXIST')) throw error;
+    } finally {
+      await unlink(draft);
+    }
+  } catch (cause) {
+    const detail = `file ${path} is not there and cannot be made: ${cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown'}`;
+    throw new AppError('CREDENTIAL_MISSING', { about: 'keys.fingerprint', detail, cause });
+  }
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}

@@ -1,0 +1,15 @@
+/** The names of the Secrets in the bridge's own namespace that a configuration takes credentials from, sorted. */
+export function secretRefsOf(config: object): readonly string[] {
+  const names = new Set<string>();
+  const visit = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
+    if ('secretRef' in value && isSecretRef(value.secretRef)) names.add(value.secretRef.name);
+    for (const part of Object.values(value)) visit(part);
+  };
+  visit(config);
+  return [...names].sort();
+}
+
+function isSecretRef(value: unknown): value is { name: string } {
+  return typeof value === 'object' && value !== null && 'name' in value && typeof value.name === 'string';
+}

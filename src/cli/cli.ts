@@ -1,0 +1,185 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { ACTIONS, OUTCOMES } from '../audit/entry.ts';
+import { toAppError } from '../core/errors.ts';
+import type { Context, GlobalOptions } from './context.ts';
+import { EXIT, exitCode } from './exit.ts';
+import { printError } from './output.ts';
+import { UsageError } from './usage-error.ts';
+import { VERSION } from './version.ts';
+
+/** Runs one command line and gives its exit code. Each command's code is loaded only when it is called. */
+export async function runCli(args: readonly string[], context: Context): Promise<number> {
+  let code: number = EXIT.ok;
+  let output: GlobalOptions['output'] = 'human';
+  const program = buildProgram(context, async (command) => {
+    code = await command();
+  });
+  program.hook('preAction', (_, action) => {
+    output = action.optsWithGlobals<GlobalOptions>().output;
+  });
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return code;
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (thrown instanceof UsageError) {
+      context.stderr.write(`error: ${thrown.message}\n`);
+      return EXIT.usage;
+    }
+    const error = toAppError(thrown);
+    printError(context, output, error);
+    return exitCode([error.code]);
+  }
+}
+
+type Run = (command: () => Promise<number>) => Promise<void>;
+
+/** The commands and their options; each action is handed to `run`. */
+export function buildProgram(context: Context, run: Run): Command {
+  const program = new Command('secretbridge')
+    .description(
+      'Keeps Kubernetes Secrets in step with HashiCorp Vault/OpenBao, AWS Secrets Manager and Azure Key Vault, and records every read, write and refusal.',
+    )
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand(false)
+    .showHelpAfterError('(see --help)')
+    .configureOutput({
+      writeOut: (text) => context.stdout.write(text),
+      writeErr: (text) => context.stderr.write(text),
+      getOutHelpWidth: () => context.width,
+      getErrHelpWidth: () => context.width,
+    })
+    .exitOverride();
+
+  addValidate(program, context, run);
+  addPlan(program, context, run);
+  addSync(program, context, run);
+  addDoctor(program, context, run);
+  addRbac(program, context, run);
+  addAudit(program, context, run);
+  program.addHelpText(
+    'after',
+    example(['secretbridge validate --config secretbridge.yaml', 'secretbridge plan', 'secretbridge sync']),
+  );
+  return program;
+}
+
+/** A command with the options that all have; settings of the parent are inherited by commander. */
+function command(parent: Command, name: string, description: string, examples: readonly string[]): Command {
+  return parent
+    .command(name)
+    .description(description)
+    .option('-c, --config <path>', 'configuration file or folder; may be given several times', collect)
+    .addOption(
+      new Option('-o, --output <format>', 'form of the result')
+        .choices(['human', 'json', 'yaml'])
+        .default('human'),
+    )
+    .addOption(new Option('--log-level <level>', 'log to stderr').choices(['error', 'warn', 'info', 'debug']))
+    .addHelpText('after', example(examples));
+}
+
+function addValidate(program: Command, context: Context, run: Run): void {
+  command(program, 'validate', 'Check the configuration and name every problem with its place.', [
+    'secretbridge validate --config secretbridge.yaml',
+  ]).action((options: GlobalOptions) =>
+    run(async () => (await import('./commands/validate.ts')).validateCommand(context, options)),
+  );
+}
+
+function addPlan(program: Command, context: Context, run: Run): void {
+  command(program, 'plan', 'Show what sync would change, key by key, and change nothing.', [
+    'secretbridge plan --mapping payments-db',
+  ])
+    .option('-m, --mapping <name>', 'only this mapping')
+    .option('-a, --all', 'show targets that are in step, too')
+    .action((options: GlobalOptions & { mapping?: string; all?: boolean }) =>
+      run(async () => (await import('./commands/plan.ts')).planCommand(context, options)),
+    );
+}
+
+function addSync(program: Command, context: Context, run: Run): void {
+  command(program, 'sync', 'Bring every target into step, once.', [
+    'secretbridge sync',
+    'secretbridge sync --mapping payments-db',
+  ])
+    .option('-m, --mapping <name>', 'only this mapping')
+    .action((options: GlobalOptions & { mapping?: string }) =>
+      run(async () => (await import('./commands/sync.ts')).syncCommand(context, options)),
+    );
+}
+
+function addDoctor(program: Command, context: Context, run: Run): void {
+  command(
+    program,
+    'doctor',
+    'Try each store, key and target for real, and say what to do about what does not work.',
+    ['secretbridge doctor'],
+  ).action((options: GlobalOptions) =>
+    run(async () => (await import('./commands/doctor.ts')).doctorCommand(context, options)),
+  );
+}
+
+function addRbac(program: Command, context: Context, run: Run): void {
+  command(program, 'rbac', 'Print the least Roles and RoleBindings for this configuration.', [
+    'secretbridge rbac --service-account secretbridge/secretbridge | kubectl apply -f -',
+  ])
+    .option('--service-account <namespace/name>', 'who gets the rights', 'secretbridge/secretbridge')
+    .action((options: GlobalOptions & { serviceAccount: string }) =>
+      run(async () => (await import('./commands/rbac.ts')).rbacCommand(context, options)),
+    );
+}
+
+function addAudit(program: Command, context: Context, run: Run): void {
+  const audit = program
+    .command('audit')
+    .description('Read the record of what was read, changed and refused.')
+    .helpCommand(false)
+    .addHelpText('after', example(['secretbridge audit list --since 7d --outcome refused']));
+  const store = '--audit <path>';
+  const storeHelp = 'audit store to read; else the one of the configuration';
+  command(audit, 'list', 'List records, newest first. Filters combine.', [
+    'secretbridge audit list --since 7d --namespace payments',
+  ])
+    .option(store, storeHelp)
+    .option('--since <time>', 'from then on: 7d, 2026-01-31 or 2026-01-31T08:00:00Z')
+    .option('--until <time>', 'before then')
+    .option('--actor <name>', 'who caused it: a kind or a name')
+    .option('--mapping <name>', 'of this mapping')
+    .option('--namespace <name>', 'of targets in this namespace')
+    .option('--secret <name>', 'of targets of this name')
+    .option('--store <name>', 'of this store')
+    .option('--key <key>', 'of this source key')
+    .addOption(new Option('--action <action>', 'of this kind').choices(ACTIONS))
+    .addOption(new Option('--outcome <outcome>', 'that ended so').choices(OUTCOMES))
+    .option('--code <code>', 'with this error code')
+    .option('--request <id>', 'of one request')
+    .option('--fingerprint <fingerprint>', 'that left or found this fingerprint')
+    .option('--limit <number>', 'records on a page', positive, 50)
+    .option('--cursor <cursor>', 'go on after a page: its `next`', (text) => String(positive(text)))
+    .action((options) =>
+      run(async () => (await import('./commands/audit.ts')).auditListCommand(context, options)),
+    );
+  command(audit, 'show', 'Show one record.', ['secretbridge audit show 42'])
+    .argument('<sequence>', 'its number', positive)
+    .option(store, storeHelp)
+    .action((sequence: number, options) =>
+      run(async () => (await import('./commands/audit.ts')).auditShowCommand(context, sequence, options)),
+    );
+}
+
+function positive(text: string): number {
+  const number = Number(text);
+  if (!Number.isSafeInteger(number) || number < 1)
+    throw new InvalidArgumentError('It must be a whole number from 1.');
+  return number;
+}
+
+function collect(path: string, before: readonly string[] = []): readonly string[] {
+  return [...before, path];
+}
+
+function example(lines: readonly string[]): string {
+  return `\nExample${lines.length === 1 ? '' : 's'}:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
+}

@@ -1,0 +1,121 @@
+import type { AuditRecord } from '../../audit/entry.ts';
+import type { RecordFilter } from '../../audit/store.ts';
+import { AppError } from '../../core/errors.ts';
+import type { Context } from '../context.ts';
+import { EXIT } from '../exit.ts';
+import { instant } from '../instant.ts';
+import { type Paint, print, shortFingerprint, table } from '../output.ts';
+import { type AuditOptions, openAuditForReading } from '../read-audit.ts';
+
+export interface ListOptions extends AuditOptions, Omit<RecordFilter, 'version'> {
+  readonly limit: number;
+  readonly cursor?: string;
+}
+
+export async function auditListCommand(context: Context, options: ListOptions): Promise<number> {
+  const filter = toFilter(options, context.clock.now());
+  await using audit = await openAuditForReading(context, options);
+  if (audit === undefined) return EXIT.config;
+  const before = options.cursor === undefined ? {} : { before: Number(options.cursor) };
+  // One more than asked for tells whether there is a next page.
+  const found = await audit.list(filter, { limit: options.limit + 1, ...before });
+  const records = found.slice(0, options.limit);
+  const next = found.length > records.length ? String(records.at(-1)?.sequence) : undefined;
+  print(context, options.output, {
+    data: { records, ...(next === undefined ? {} : { next }) },
+    human: (paint) => listText(records, next, paint),
+  });
+  return EXIT.ok;
+}
+
+export async function auditShowCommand(
+  context: Context,
+  sequence: number,
+  options: AuditOptions,
+): Promise<number> {
+  await using audit = await openAuditForReading(context, options);
+  if (audit === undefined) return EXIT.config;
+  const record = await audit.get(sequence);
+  if (record === undefined)
+    throw new AppError('RECORD_MISSING', { detail: `there is no record ${sequence} in ${audit.address}` });
+  print(context, options.output, { data: record, human: (paint) => recordText(record, paint) });
+  return EXIT.ok;
+}
+
+function toFilter(options: ListOptions, now: number): RecordFilter {
+  const {
+    since,
+    until,
+    actor,
+    mapping,
+    namespace,
+    secret,
+    store,
+    key,
+    action,
+    outcome,
+    code,
+    request,
+    fingerprint,
+  } = options;
+  const given = {
+    ...(since === undefined ? {} : { since: instant(since, now) }),
+    ...(until === undefined ? {} : { until: instant(until, now) }),
+    ...{ actor, mapping, namespace, secret, store, key, action, outcome, code, request, fingerprint },
+  };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+function listText(records: readonly AuditRecord[], next: string | undefined, paint: Paint): string {
+  if (records.length === 0) return 'No record matches.';
+  const head = ['SEQUENCE', 'TIME', 'ACTION', 'OUTCOME', 'WHAT', 'BY', 'NOTE'];
+  const rows = records.map((record) => [
+    String(record.sequence),
+    record.time.replace('T', ' ').replace(/\.\d+Z$/, ''),
+    record.phase === 'intent' ? `${record.action} (intent)` : record.action,
+    record.outcome,
+    subject(record),
+    record.actor.name ?? record.actor.kind,
+    noteOf(record),
+  ]);
+  const [title, ...lines] = table([head, ...rows]).split('\n');
+  const more = next === undefined ? [] : ['', `More: --cursor ${next}`];
+  return [paint('dim', title ?? ''), ...lines.map((line) => line.trimEnd()), ...more].join('\n');
+}
+
+function subject({ namespace, secret, mapping, store, key }: AuditRecord): string {
+  if (secret !== undefined) return `${namespace}/${secret}`;
+  if (store !== undefined) return key === undefined ? store : `${store}: ${key}`;
+  return mapping ?? '';
+}
+
+function noteOf({ code, note, keys, sources, action, counts }: AuditRecord): string {
+  const changes = [
+    ...keys.added.map((name) => `+${name}`),
+    ...keys.changed.map((name) => `~${name}`),
+    ...keys.removed.map((name) => `-${name}`),
+  ];
+  const version =
+    action === 'read' && sources[0] !== undefined ? [`version ${shortFingerprint(sources[0].version)}`] : [];
+  const totals = Object.entries(counts ?? {}).filter(([, number]) => number > 0);
+  return [code, note, ...changes, ...version, ...totals.map(([name, number]) => `${number} ${name}`)]
+    .filter((part) => part !== undefined)
+    .join(' ');
+}
+
+function recordText(record: AuditRecord, paint: Paint): string {
+  const { actor, keys, sources, counts, ...plain } = record;
+  const rows: [string, string][] = Object.entries(plain).map(([name, value]) => [name, String(value)]);
+  rows.splice(4, 0, ['actor', [actor.kind, actor.name, actor.address].filter(Boolean).join(' ')]);
+  for (const source of sources) {
+    const { store, key, property, version } = source;
+    rows.push([
+      'source',
+      `${store}: ${key}${property === undefined ? '' : ` # ${property}`} version ${version}`,
+    ]);
+  }
+  for (const [name, names] of Object.entries(keys)) if (names.length > 0) rows.push([name, names.join(', ')]);
+  for (const [name, number] of Object.entries(counts ?? {})) rows.push([name, String(number)]);
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, value]) => `${paint('dim', name.padEnd(width))}  ${value}`).join('\n');
+}

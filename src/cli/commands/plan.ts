@@ -1,0 +1,55 @@
+import { type PlannedTarget, type PlanReport, planTargets } from '../../app/plan.ts';
+import { formatTarget } from '../../core/target.ts';
+import type { Context, GlobalOptions } from '../context.ts';
+import { exitCode } from '../exit.ts';
+import { count, type Paint, print } from '../output.ts';
+import { heldData, heldText, keyLines, targetData } from '../targets.ts';
+import { withApp } from '../with-app.ts';
+
+const CHANGES: readonly string[] = ['create', 'update', 'delete'];
+
+export async function planCommand(
+  context: Context,
+  options: GlobalOptions & { mapping?: string; all?: boolean },
+): Promise<number> {
+  return withApp(context, options, async (app) => {
+    const report = await planTargets(app, options.mapping);
+    const changing = report.targets.filter(({ action }) => CHANGES.includes(action));
+    print(context, options.output, {
+      data: {
+        changes: changing.length,
+        targets: report.targets.map((it) => ({ ...targetData(it, 'action', it.action) })),
+        held: report.held.map(heldData),
+      },
+      human: (paint) => planText(report, options.all === true, paint),
+    });
+    const codes = report.targets.flatMap(({ error }) => (error === undefined ? [] : [error.code]));
+    return exitCode(codes, changing.length > 0);
+  });
+}
+
+function planText(report: PlanReport, all: boolean, paint: Paint): string {
+  const shown = report.targets.filter(({ action }) => all || action !== 'unchanged');
+  const lines = shown.flatMap((target) => [targetText(target, paint), '']);
+  return [...lines, ...heldText(report.held, paint), summaryText(report.targets)].join('\n');
+}
+
+function targetText({ mapping, target, action, error, keys }: PlannedTarget, paint: Paint): string {
+  const style = error !== undefined ? 'red' : action === 'unchanged' ? 'dim' : 'bold';
+  const title = `${paint(style, action.padEnd(9))} ${paint('bold', formatTarget(target))}  ${paint('dim', `mapping ${mapping}`)}`;
+  const why =
+    error === undefined ? [] : [`  ${error.code}: ${error.message}`, `  ${paint('dim', error.todo)}`];
+  return [title, ...why, ...keyLines(keys, paint)].join('\n');
+}
+
+function summaryText(targets: readonly PlannedTarget[]): string {
+  const words = ['create', 'update', 'delete', 'unchanged', 'refuse', 'hold', 'fail'] as const;
+  const parts = words
+    .map((word) => ({ word, number: targets.filter(({ action }) => action === word).length }))
+    .filter(({ number }) => number > 0)
+    .map(({ word, number }) => `${number} ${word === 'unchanged' ? word : `to ${word}`}`)
+    .map((part) =>
+      part.replace('to refuse', 'refused').replace('to hold', 'held').replace('to fail', 'failing'),
+    );
+  return `Plan for ${count(targets.length, 'target')}: ${parts.join(', ') || 'nothing to do'}.`;
+}

@@ -1,0 +1,38 @@
+import { secretRefsOf } from '../../app/secret-refs.ts';
+import { targetsOf } from '../../app/targets.ts';
+import { printRbac, rbacObjects } from '../../cluster/rbac.ts';
+import type { Context, GlobalOptions } from '../context.ts';
+import { EXIT } from '../exit.ts';
+import { print } from '../output.ts';
+import { requireConfig } from '../require-config.ts';
+import { UsageError } from '../usage-error.ts';
+
+export async function rbacCommand(
+  context: Context,
+  options: GlobalOptions & { serviceAccount: string },
+): Promise<number> {
+  const [, namespace, name] =
+    /^([a-z0-9][-a-z0-9]*)\/([a-z0-9][-.a-z0-9]*)$/.exec(options.serviceAccount) ?? [];
+  if (namespace === undefined || name === undefined)
+    throw new UsageError('--service-account must be NAMESPACE/NAME, such as secretbridge/secretbridge');
+  const config = await requireConfig(context, options);
+  if (config === undefined) return EXIT.config;
+  if (config.cluster.kind !== 'kubernetes') {
+    context.stderr.write('A directory cluster needs no rights but those of its folder.\n');
+    return EXIT.ok;
+  }
+  const objects = rbacObjects({
+    instance: config.instance,
+    scope: config.cluster.scope,
+    targets: targetsOf(config.mappings).map(({ id }) => id),
+    ownNamespace: namespace,
+    serviceAccount: name,
+    secretRefs: secretRefsOf(config),
+    watch: false,
+  });
+  print(context, options.output, {
+    data: { apiVersion: 'v1', kind: 'List', items: objects },
+    human: () => printRbac(objects),
+  });
+  return EXIT.ok;
+}

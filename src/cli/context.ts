@@ -1,0 +1,27 @@
+import type { Writable } from 'node:stream';
+import type { Clock } from '../core/clock.ts';
+
+/** What a command gets from the process; `main.ts` takes it from there, tests make their own. */
+export interface Context {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  /** Whether `stderr` is a terminal that a person looks at. */
+  readonly interactive: boolean;
+  /** Columns of that terminal. */
+  readonly width: number;
+  readonly color: boolean;
+  readonly clock: Clock;
+  /** The operating system's name for who runs this. */
+  readonly user: string;
+  /** Aborted by Ctrl-C or SIGTERM. */
+  readonly signal: AbortSignal;
+}
+
+/** Options that every command has. */
+export interface GlobalOptions {
+  readonly config?: readonly string[];
+  readonly output: 'human' | 'json' | 'yaml';
+  readonly logLevel?: 'error' | 'warn' | 'info' | 'debug';
+}

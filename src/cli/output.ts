@@ -1,0 +1,75 @@
+import type { Writable } from 'node:stream';
+import { styleText } from 'node:util';
+import { stringify } from 'yaml';
+import { type AppError, toAppError } from '../core/errors.ts';
+import { createLogger } from '../log/logger.ts';
+import type { Context, GlobalOptions } from './context.ts';
+
+/** A result for a machine, and the same for a person. */
+export interface Answer {
+  readonly data: object;
+  readonly human: (paint: Paint) => string;
+}
+
+export type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red' | 'cyan';
+export type Paint = (style: Style, text: string) => string;
+
+/** Prints the one result on stdout. */
+export function print({ stdout, color }: Context, output: GlobalOptions['output'], answer: Answer): void {
+  stdout.write(`${format(output, color, answer).replace(/\n+$/, '')}\n`);
+}
+
+function format(output: GlobalOptions['output'], color: boolean, { data, human }: Answer): string {
+  if (output === 'json') return JSON.stringify(data, null, 2);
+  if (output === 'yaml') return stringify(data, { aliasDuplicateObjects: false });
+  return human(painter(color));
+}
+
+export function painter(color: boolean): Paint {
+  return (style, text) => (color ? styleText(style, text, { validateStream: false }) : text);
+}
+
+/** What ended a command: on stderr for a person, and as the one object on stdout for a machine. */
+export function printError(context: Context, output: GlobalOptions['output'], error: AppError): void {
+  const { code, message, todo } = error;
+  if (output !== 'human')
+    print(context, output, { data: { error: { code, message, remedy: todo } }, human: () => '' });
+  const paint = painter(context.color);
+  context.stderr.write(`${paint('red', 'error')} ${code}: ${message}\n  ${todo}\n`);
+  if (code === 'INTERNAL') printPlaces(context.stderr, error);
+}
+
+/** What nobody expected, without a word of its own: only the places in our code, so that somebody can mend it. */
+export function printInternal(stderr: Writable, thrown: unknown): void {
+  const { code, message, todo } = toAppError(thrown);
+  stderr.write(`error ${code}: ${message}\n  ${todo}\n`);
+  printPlaces(stderr, thrown);
+}
+
+function printPlaces(stream: Writable, error: unknown): void {
+  createLogger({ level: 'error', format: 'text', stream }).error('unexpected failure', { error });
+}
+
+/** Columns as wide as their widest cell; the last one is left as it is. */
+export function table(rows: readonly (readonly string[])[], gap = '  '): string {
+  const widths: number[] = [];
+  for (const row of rows)
+    row.forEach((cell, column) => {
+      widths[column] = Math.max(widths[column] ?? 0, cell.length);
+    });
+  return rows
+    .map((row) =>
+      row.map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at] ?? 0))).join(gap),
+    )
+    .join('\n');
+}
+
+/** `1 target`, `2 targets`. */
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+/** A fingerprint short enough to compare by eye. */
+export function shortFingerprint(fingerprint: string): string {
+  return fingerprint.replace(/^([0-9a-f]{8}):([0-9a-f]{8}).*$/, '$2…');
+}

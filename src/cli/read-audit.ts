@@ -1,0 +1,20 @@
+import { openAuditReader } from '../app/audit.ts';
+import type { AuditStore } from '../audit/store.ts';
+import type { Context, GlobalOptions } from './context.ts';
+import { requireConfig } from './require-config.ts';
+
+export interface AuditOptions extends GlobalOptions {
+  /** The path of an audit store; else the configuration says it. */
+  readonly audit?: string;
+}
+
+/** The audit store that `--audit` names, or the configuration's; nothing when that is invalid, with its problems printed. */
+export async function openAuditForReading(
+  context: Context,
+  options: AuditOptions,
+): Promise<AuditStore | undefined> {
+  if (options.audit !== undefined)
+    return openAuditReader({ kind: 'sqlite', path: options.audit }, context.clock);
+  const config = await requireConfig(context, options);
+  return config && openAuditReader(config.audit.store, context.clock);
+}

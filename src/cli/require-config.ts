@@ -1,0 +1,20 @@
+import type { Config } from '../config/config.ts';
+import { loadConfig } from '../config/load.ts';
+import type { Context, GlobalOptions } from './context.ts';
+import { painter, print } from './output.ts';
+import { problemsText } from './problems.ts';
+
+/** The configuration; or nothing, with its problems printed. */
+export async function requireConfig(context: Context, options: GlobalOptions): Promise<Config | undefined> {
+  const { env, cwd } = context;
+  const loaded = await loadConfig({ paths: options.config ?? [], env, cwd });
+  if (loaded.kind === 'usable') return loaded.config;
+  const { problems } = loaded;
+  context.stderr.write(`${problemsText(problems, painter(context.color))}\n`);
+  if (options.output !== 'human')
+    print(context, options.output, {
+      data: { error: { code: 'CONFIG_INVALID', message: 'the configuration is invalid', problems } },
+      human: () => '',
+    });
+  return undefined;
+}

@@ -1,0 +1,55 @@
+import type { Held } from '../app/held.ts';
+import type { AppError } from '../core/errors.ts';
+import { formatTarget, type TargetId } from '../core/target.ts';
+import type { KeyPlan } from '../sync/plan.ts';
+import { type Paint, type Style, shortFingerprint } from './output.ts';
+
+interface TargetResult {
+  readonly mapping: string;
+  readonly target: TargetId;
+  readonly error?: AppError;
+  readonly keys: readonly KeyPlan[];
+}
+
+/** A target as the JSON of `plan` and `sync` has it. */
+export function targetData(
+  { mapping, target, error, keys }: TargetResult,
+  word: 'action' | 'outcome',
+  what: string,
+): object {
+  const why = error === undefined ? {} : { code: error.code, message: error.message, remedy: error.todo };
+  return { mapping, namespace: target.namespace, secret: target.secret, [word]: what, ...why, keys };
+}
+
+export function heldData({ id, mapping, namespace, secret, action, keys }: Held): object {
+  return { id, mapping, namespace, secret, action, keys };
+}
+
+export function heldText(held: readonly Held[], paint: Paint): readonly string[] {
+  if (held.length === 0) return [];
+  return [
+    ...held.map(
+      (it) =>
+        `${paint('yellow', 'held')} ${it.id}  ${formatTarget(it)}  would lose ${it.keys.map(({ name }) => name).join(', ')}`,
+    ),
+    '',
+  ];
+}
+
+const SIGNS: Readonly<Record<KeyPlan['action'], readonly [string, Style]>> = {
+  add: ['+', 'green'],
+  change: ['~', 'yellow'],
+  remove: ['-', 'red'],
+  keep: ['=', 'dim'],
+};
+
+/** One line a key; a value is never shown, only that it is there and its fingerprint. */
+export function keyLines(keys: readonly KeyPlan[], paint: Paint): readonly string[] {
+  const width = Math.max(0, ...keys.map(({ name }) => name.length));
+  return keys.map(({ name, action, before, after }) => {
+    const [sign, style] = SIGNS[action];
+    const prints = [before, after].filter((it) => it !== undefined).map(shortFingerprint);
+    const shown = action === 'keep' ? prints.slice(0, 1) : prints;
+    return `  ${paint(style, `${sign} ${name.padEnd(width)}`)}  (sensitive)  ${paint('dim', shown.join(' → '))}`;
+  });
+}

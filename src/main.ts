@@ -1,0 +1,54 @@
+import { userInfo } from 'node:os';
+import { runCli } from './cli/cli.ts';
+import { printInternal } from './cli/output.ts';
+import { systemClock } from './core/clock.ts';
+
+// The only file with argv, signals and exit codes.
+
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.on(signal, () => {
+    // The first asks to end in good order, the second means now.
+    if (stop.signal.aborted) process.exit(130);
+    stop.abort();
+  });
+
+const { env, stdout, stderr } = process;
+
+// A reader that leaves early, such as `head`, is no error, and what is being written goes on without it. A result
+// that could not be printed is one.
+for (const stream of [stdout, stderr])
+  stream.on('error', ({ code = 'unknown' }: NodeJS.ErrnoException) => {
+    if (code === 'EPIPE') return;
+    if (stream === stdout) stderr.write(`error: the output could not be written: ${code}\n`);
+    process.exitCode ||= 1;
+  });
+
+// Node would print what was thrown with all its fields, and a vendor's error may hold a token.
+process.on('uncaughtException', (thrown) => {
+  printInternal(stderr, thrown);
+  process.exit(1);
+});
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  env,
+  cwd: process.cwd(),
+  stdout,
+  stderr,
+  interactive: stderr.isTTY === true && env.TERM !== 'dumb',
+  width: stdout.columns ?? stderr.columns ?? 100,
+  color: stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb',
+  clock: systemClock,
+  user: userName(),
+  signal: stop.signal,
+});
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch (error) {
+    // A container may run as a user id that has no name.
+    if (error instanceof Error && 'code' in error) return String(process.getuid?.() ?? 'unknown');
+    throw error;
+  }
+}

@@ -1,0 +1,190 @@
+import {
+  type Action,
+  type Actor,
+  type Entry,
+  type EntrySource,
+  type KeyChanges,
+  NO_KEYS,
+} from '../audit/entry.ts';
+import type { AuditStore } from '../audit/store.ts';
+import type { Clock } from '../core/clock.ts';
+import type { AppError } from '../core/errors.ts';
+import type { Fingerprinter } from '../core/fingerprint.ts';
+import type { ReadResult, StoreRef } from '../core/reading.ts';
+import type { TargetId } from '../core/target.ts';
+import type { KeyPlan } from '../sync/plan.ts';
+
+/** What a change does, for its intent and its outcome alike. */
+export interface Change {
+  readonly action: Action;
+  readonly mapping: string;
+  readonly target: TargetId;
+  readonly sources: readonly EntrySource[];
+  readonly keys: KeyChanges;
+  readonly before?: string;
+  readonly after?: string;
+  /** The `resourceVersion` of the object that it replaces. */
+  readonly replaces?: string;
+  readonly attempt: number;
+  readonly startedAt: number;
+}
+
+export interface Recorder {
+  readonly requestId: string;
+  command(name: string): Promise<void>;
+  read(source: StoreRef, result: ReadResult): Promise<void>;
+  intent(change: Change): Promise<void>;
+  outcome(
+    change: Change,
+    result: { error?: AppError; resourceVersion?: string; note?: string },
+  ): Promise<void>;
+  /** A target that cannot be decided or must not be changed: recorded when that begins or changes. */
+  setback(
+    mapping: string,
+    target: TargetId,
+    kind: 'refused' | 'held' | 'failed',
+    error: AppError,
+    keys: readonly KeyPlan[],
+  ): Promise<void>;
+  /** A target that is as it should be: recorded only when a setback ends with it. */
+  settled(mapping: string, target: TargetId): Promise<void>;
+  sweep(counts: Readonly<Record<string, number>>, ok: boolean): Promise<void>;
+}
+
+export interface RecorderDeps {
+  readonly audit: AuditStore;
+  readonly actor: Actor;
+  readonly requestId: string;
+  readonly fingerprints: Fingerprinter;
+  readonly clock: Clock;
+}
+
+/** The actions that tell in what state a target is. */
+const TARGET_ACTIONS: readonly Action[] = [
+  'create',
+  'update',
+  'delete',
+  'repair',
+  'adopt',
+  'refuse',
+  'hold',
+  'sweep',
+];
+
+export function createRecorder({ audit, actor, requestId, fingerprints, clock }: RecorderDeps): Recorder {
+  const startedAt = clock.now();
+  const base = { actor, requestId, sources: [], keys: NO_KEYS, durationMs: 0, attempt: 1 };
+  const append = async (entry: Entry): Promise<void> => void (await audit.append([entry]));
+  const last = ({ namespace, secret }: TargetId, mapping: string) =>
+    audit.latest({ mapping, namespace, secret }, TARGET_ACTIONS);
+  const changeEntry = (change: Change): Omit<Entry, 'phase' | 'outcome'> => {
+    const { action, mapping, target, sources, keys, before, after, attempt } = change;
+    return {
+      actor,
+      requestId,
+      action,
+      mapping,
+      ...target,
+      sources,
+      keys,
+      ...(before === undefined ? {} : { before }),
+      ...(after === undefined ? {} : { after }),
+      durationMs: clock.now() - change.startedAt,
+      attempt,
+    };
+  };
+
+  return {
+    requestId,
+    command: (name) => append(commandEntry(name, actor, requestId)),
+
+    async read({ store, ref }, result) {
+      const entry = { ...base, action: 'read', store, key: ref.key } as const;
+      if (result.kind === 'found') {
+        const after = fingerprints.value(result.value);
+        const { version } = result;
+        const known = await audit.latest({ store, key: ref.key, version, fingerprint: after }, ['read']);
+        // A failure in between has ended, which is news although the value is not.
+        if (known !== undefined && (await audit.latest({ store, key: ref.key }, ['read']))?.outcome === 'ok')
+          return;
+        return append({ ...entry, outcome: 'ok', sources: [{ store, key: ref.key, version }], after });
+      }
+      // Every reading of an absence counts towards its proof; any other failure is news only when it begins or changes.
+      const code = result.kind === 'absent' ? 'SOURCE_ABSENT' : result.error.code;
+      if (result.kind === 'failed') {
+        const before = await audit.latest({ store, key: ref.key }, ['read']);
+        if (before?.outcome === 'failed' && before.code === code) return;
+      }
+      return append({ ...entry, outcome: 'failed', code });
+    },
+
+    intent: (change) =>
+      append({
+        ...changeEntry(change),
+        phase: 'intent',
+        outcome: 'ok',
+        ...(change.replaces === undefined ? {} : { resourceVersion: change.replaces }),
+      }),
+
+    outcome: (change, { error, resourceVersion, note }) =>
+      append({
+        ...changeEntry(change),
+        phase: 'outcome',
+        outcome: error === undefined ? 'ok' : 'failed',
+        ...(error === undefined ? {} : { code: error.code }),
+        ...(resourceVersion === undefined ? {} : { resourceVersion }),
+        ...(note === undefined ? {} : { note }),
+      }),
+
+    async setback(mapping, target, kind, error, keys) {
+      const before = await last(target, mapping);
+      if (before?.outcome === kind && before.code === error.code) return;
+      const action = kind === 'held' ? 'hold' : 'refuse';
+      return append({
+        ...base,
+        action,
+        mapping,
+        ...target,
+        outcome: kind,
+        code: error.code,
+        keys: changesOf(keys),
+      });
+    },
+
+    async settled(mapping, target) {
+      const before = await last(target, mapping);
+      if (before === undefined || before.outcome === 'ok') return;
+      return append({ ...base, action: 'sweep', mapping, ...target, outcome: 'ok', note: 'in step again' });
+    },
+
+    sweep: (counts, ok) =>
+      append({
+        ...base,
+        action: 'sweep',
+        outcome: ok ? 'ok' : 'failed',
+        counts,
+        durationMs: clock.now() - startedAt,
+      }),
+  };
+}
+
+/** That a person gave a command. */
+export function commandEntry(name: string, actor: Actor, requestId: string): Entry {
+  return {
+    actor,
+    requestId,
+    action: 'command',
+    outcome: 'ok',
+    note: name,
+    sources: [],
+    keys: NO_KEYS,
+    durationMs: 0,
+    attempt: 1,
+  };
+}
+
+export function changesOf(keys: readonly KeyPlan[]): KeyChanges {
+  const named = (action: KeyPlan['action']): string[] =>
+    keys.filter((key) => key.action === action).map(({ name }) => name);
+  return { added: named('add'), changed: named('change'), removed: named('remove') };
+}

@@ -1,0 +1,44 @@
+import type { AuditRecord, Entry } from '../audit/entry.ts';
+import type { AuditStore } from '../audit/store.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { lookFor } from './reconcile.ts';
+
+/**
+ * Gives each intent that a crash left open its outcome, by looking at the cluster. Those that cannot be looked at
+ * now stay open. Resolves with how many were closed.
+ */
+export async function recoverIntents(audit: AuditStore, cluster: Pick<Cluster, 'read'>): Promise<number> {
+  let closed = 0;
+  for (const intent of await audit.unresolved()) {
+    const outcome = await outcomeOf(intent, cluster);
+    if (outcome === undefined) continue;
+    await audit.append([outcome]);
+    closed += 1;
+  }
+  return closed;
+}
+
+async function outcomeOf(intent: AuditRecord, cluster: Pick<Cluster, 'read'>): Promise<Entry | undefined> {
+  const { namespace, secret, after, sources, resourceVersion } = intent;
+  if (namespace === undefined || secret === undefined) return undefined;
+  const found = await lookFor(
+    {
+      target: { namespace, secret },
+      sources,
+      ...(after === undefined ? {} : { after }),
+      ...(resourceVersion === undefined ? {} : { replaces: resourceVersion }),
+    },
+    cluster,
+  );
+  if (found.kind === 'unknown') return undefined;
+  const { resourceVersion: _, ...same } = intent;
+  const base = {
+    ...same,
+    actor: { kind: 'startup' },
+    phase: 'outcome',
+    note: 'found after a crash',
+  } as const;
+  return found.kind === 'applied'
+    ? { ...base, outcome: 'ok', resourceVersion: found.resourceVersion }
+    : { ...base, outcome: 'failed', code: 'INTERRUPTED' };
+}

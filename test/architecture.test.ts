@@ -1,0 +1,146 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { PROVIDERS } from '../src/providers/registry.ts';
+
+const ROOT = resolve(import.meta.dirname, '..');
+const SRC = join(ROOT, 'src');
+
+/** What a folder of `src` may import, beside itself. Imports point inward only. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  sync: ['core'],
+  providers: ['core'],
+  cluster: ['core'],
+  audit: ['core'],
+  log: ['core'],
+  config: ['core', 'providers/*/config.ts', 'providers/credentials.ts', 'sync/keys.ts', 'sync/checks.ts'],
+  reconcile: [
+    'core',
+    'sync',
+    'providers/provider.ts',
+    'cluster/cluster.ts',
+    'audit/store.ts',
+    'audit/entry.ts',
+  ],
+  queue: ['core', 'reconcile/outcome.ts'],
+  app: ['core', 'sync', 'providers', 'cluster', 'audit', 'log', 'config', 'reconcile', 'queue'],
+  cli: ['core', 'sync', 'providers', 'cluster', 'audit', 'log', 'config', 'reconcile', 'queue', 'app'],
+};
+
+/** The only files that may see the bytes of a secret, each with its reason. */
+const MAY_REVEAL: Readonly<Record<string, string>> = {
+  'app/keys.ts': 'the key of the fingerprints is text in its file',
+  'cluster/manifest.ts': 'the bytes go into the Secret',
+  'core/fingerprint.ts': 'the bytes go into an HMAC',
+  'log/scrub.ts': 'a credential is looked for in log lines',
+  'providers/vault/login.ts': 'the credential goes to Vault',
+  'providers/vault/client.ts': 'the token goes to Vault',
+  'sync/checks.ts': 'certificates and JSON are checked before they are written',
+  'sync/value.ts': 'properties are taken out of values',
+};
+
+/** A vendor's package is imported in one folder only. */
+const VENDOR_HOME: Readonly<Record<string, string>> = {
+  '@kubernetes/client-node': 'cluster',
+  'node-vault': 'providers/vault',
+  commander: 'cli',
+  pino: 'log',
+  kysely: 'audit',
+};
+
+interface SourceFile {
+  readonly path: string;
+  readonly text: string;
+  readonly imports: readonly string[];
+}
+
+const sources: readonly SourceFile[] = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.ts'))
+  .map((path) => {
+    const text = readFileSync(join(SRC, path), 'utf8');
+    const found = text.matchAll(
+      /(?:^import\b[^'"]*|^export\b[^'"]*\bfrom\s*|\bimport\()\s*['"]([^'"]+)['"]/gm,
+    );
+    return { path, text, imports: [...found].map(([, name]) => name ?? '') };
+  });
+
+function own({ path, imports }: SourceFile): readonly string[] {
+  return imports
+    .filter((name) => name.startsWith('.'))
+    .map((name) => relative(SRC, resolve(SRC, dirname(path), name)));
+}
+
+function matches(path: string, allowed: string): boolean {
+  if (!allowed.includes('*')) return path === allowed || path.startsWith(`${allowed}/`);
+  const [before = '', after = ''] = allowed.split('*');
+  return (
+    path.startsWith(before) && path.endsWith(after) && !path.slice(before.length, -after.length).includes('/')
+  );
+}
+
+const folder = (path: string): string => path.split('/')[0] ?? '';
+const provider = (path: string): string | undefined => /^providers\/([^/]+)\//.exec(path)?.[1];
+
+describe('imports', () => {
+  it.each(sources.map((file) => [file.path, file] as const))('of %s point inward', (path, file) => {
+    const home = folder(path);
+    if (!path.includes('/')) return;
+    const allowed = MAY_IMPORT[home];
+    expect(allowed, `folder ${home} has no row in the table`).toBeDefined();
+    for (const target of own(file))
+      expect(
+        folder(target) === home || allowed?.some((it) => matches(target, it)),
+        `${path} imports ${target}`,
+      ).toBe(true);
+  });
+
+  it('never go from one provider to another', () => {
+    for (const file of sources.filter(({ path }) => provider(path) !== undefined))
+      for (const target of own(file)) expect([undefined, provider(file.path)]).toContain(provider(target));
+  });
+
+  it('of a vendor stand in one folder', () => {
+    for (const { path, imports } of sources)
+      for (const name of imports)
+        for (const [vendor, home] of Object.entries(VENDOR_HOME))
+          if (name === vendor || name.startsWith(`${vendor}/`))
+            expect(path.startsWith(home), `${path} imports ${name}`).toBe(true);
+  });
+});
+
+describe('the registry', () => {
+  it('holds every provider whose folder can be created from, in alphabetical order', () => {
+    const folders = readdirSync(join(SRC, 'providers'), { withFileTypes: true })
+      .filter(
+        (entry) =>
+          entry.isDirectory() && readdirSync(join(SRC, 'providers', entry.name)).includes('index.ts'),
+      )
+      .map(({ name }) => name);
+    expect(Object.keys(PROVIDERS)).toEqual(folders.sort());
+    for (const [name, definition] of Object.entries(PROVIDERS)) expect(definition.kind).toBe(name);
+  });
+});
+
+describe('sources', () => {
+  it.each(sources.map((file) => [file.path, file.text] as const))('%s has at most 300 lines', (_, text) => {
+    expect(text.split('\n').length).toBeLessThanOrEqual(301);
+  });
+
+  it('reveal secrets in the listed files only', () => {
+    const revealing = sources.filter(
+      ({ path, text }) => path !== 'core/secret-value.ts' && text.includes('.reveal()'),
+    );
+    expect(revealing.map(({ path }) => path).sort()).toEqual(Object.keys(MAY_REVEAL).sort());
+  });
+
+  it('catch nothing without naming it', () => {
+    const bare = sources.filter(({ text }) => /\bcatch\s*\{/.test(text) || /\.catch\(\(\)\s*=>/.test(text));
+    expect(bare.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('read the environment and end the process in main.ts only', () => {
+    const reaching = sources.filter(({ text }) => /\bprocess\.(env|exit|argv|on)\b/.test(text));
+    expect(reaching.map(({ path }) => path)).toEqual(['main.ts']);
+  });
+});

@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import { recoverIntents } from '../../src/reconcile/recover.ts';
+import { failing, type Step } from '../fakes/faulty.ts';
+import { APPS_DB, base64, openDb, syncOnly, type World } from './world.ts';
+
+const dead = new AppError('AUDIT_UNAVAILABLE');
+
+/** Loses every record from the outcome on: the write is carried out. */
+const afterTheWrite = ({ call, phase, args }: Step) => {
+  const [entry] = call === 'audit.append' ? (args[0] as { phase?: string }[]) : [];
+  if (phase === 'before' && entry?.phase === 'outcome') throw dead;
+};
+
+async function crash(world: World, watch: (step: Step) => void | Promise<void>): Promise<void> {
+  await expect(world.sync(watch)).rejects.toBe(dead);
+}
+
+/** What the next start does before anything else. */
+async function recover(world: World, watch?: (step: Step) => void | Promise<void>): Promise<number> {
+  await using process = await world.start(watch);
+  return await recoverIntents(process.app.audit, process.app.cluster);
+}
+
+describe('an intent that a crash left open', () => {
+  it('is closed as done when the cluster holds what it would have written', async () => {
+    const world = await openDb();
+    await crash(world, afterTheWrite);
+    expect(await recover(world)).toBe(1);
+    expect(world.records.at(-1)).toMatchObject({
+      actor: { kind: 'startup' },
+      requestId: 'request-1',
+      phase: 'outcome',
+      action: 'create',
+      outcome: 'ok',
+      resourceVersion: '1',
+      note: 'found after a crash',
+      keys: { added: ['PASSWORD', 'USER'] },
+    });
+    expect(await recover(world)).toBe(0);
+  });
+
+  it('is closed as INTERRUPTED when it does not', async () => {
+    const world = await openDb();
+    await crash(world, failing('cluster.create', dead));
+    expect(await recover(world)).toBe(1);
+    expect(world.records.at(-1)).toMatchObject({ phase: 'outcome', outcome: 'failed', code: 'INTERRUPTED' });
+    expect(world.records.at(-1)).not.toHaveProperty('resourceVersion');
+  });
+
+  it('of a change of annotations only is told from one that was not made', async () => {
+    for (const [watch, outcome] of [
+      [afterTheWrite, 'ok'],
+      [failing('cluster.replace', dead), 'failed'],
+    ] as const) {
+      const world = await openDb();
+      await world.sync();
+      world.store.put('db', '{"user":"ann","password":"first"}', '2');
+      await crash(world, watch);
+      expect(await recover(world)).toBe(1);
+      expect(world.records.at(-1)).toMatchObject({ action: 'update', phase: 'outcome', outcome });
+    }
+  });
+
+  it('is INTERRUPTED when somebody else wrote the Secret instead', async () => {
+    const world = await openDb();
+    await world.sync();
+    world.store.put('db', '{"user":"ann","password":"second"}', '2');
+    await crash(world, failing('cluster.replace', dead));
+    world.cluster.edit(APPS_DB, (raw) => ({ ...raw, data: { USER: base64('by hand') } }));
+    await recover(world);
+    expect(world.records.at(-1)).toMatchObject({ outcome: 'failed', code: 'INTERRUPTED' });
+  });
+
+  it('is INTERRUPTED when the Secret is gone by now', async () => {
+    const world = await openDb();
+    await crash(world, afterTheWrite);
+    world.cluster.remove(APPS_DB);
+    await recover(world);
+    expect(world.records.at(-1)).toMatchObject({ outcome: 'failed', code: 'INTERRUPTED' });
+    expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
+  });
+
+  it('stays open while the cluster cannot be looked at, and hinders nothing', async () => {
+    const world = await openDb();
+    await crash(world, afterTheWrite);
+    const { length } = world.records;
+    world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
+    expect(await recover(world)).toBe(0);
+    expect(world.records).toHaveLength(length);
+    expect(await recover(world)).toBe(1);
+  });
+
+  it('of a process that still runs is left to that process', async () => {
+    const world = await openDb();
+    await using running = await world.start(afterTheWrite);
+    await expect(running.sync()).rejects.toBe(dead);
+    expect(await recover(world)).toBe(0);
+    await running[Symbol.asyncDispose]();
+    expect(await recover(world)).toBe(1);
+  });
+
+  it('stays open when its outcome cannot be recorded', async () => {
+    const world = await openDb();
+    await crash(world, afterTheWrite);
+    await expect(recover(world, failing('audit.append', dead))).rejects.toBe(dead);
+    expect(await recover(world)).toBe(1);
+  });
+});

@@ -1,0 +1,230 @@
+import type { App } from '../../src/app/app.ts';
+import { type SyncOptions, syncTargets } from '../../src/app/sync.ts';
+import { targetsOf, wantedIndex } from '../../src/app/targets.ts';
+import type { AuditRecord } from '../../src/audit/entry.ts';
+import { verify } from '../../src/audit/verify.ts';
+import { objectIn } from '../../src/cluster/json.ts';
+import type { Config } from '../../src/config/config.ts';
+import type { AppError } from '../../src/core/errors.ts';
+import { createFingerprinter } from '../../src/core/fingerprint.ts';
+import type { ReadResult } from '../../src/core/reading.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { type LogFields, type Logger, silentLogger } from '../../src/log/logger.ts';
+import type { SecretProvider } from '../../src/providers/provider.ts';
+import { createReader } from '../../src/providers/reader.ts';
+import { createRecorder } from '../../src/reconcile/recorder.ts';
+import { linesOf, loadText } from '../config/memory-fs.ts';
+import { faulty, type Watch } from '../fakes/faulty.ts';
+import { createManualTime, type ManualTime } from '../fakes/manual-time.ts';
+import { createMemoryAudit } from '../fakes/memory-audit.ts';
+import { createMemoryCluster, type MemoryCluster } from '../fakes/memory-cluster.ts';
+
+/** The `mappings` of a configuration, in YAML; the store is named `vault`. */
+export const TWO_MAPPINGS = `
+  - name: db
+    target: { namespace: apps }
+    data:
+      USER: { store: vault, key: db, property: user }
+      PASSWORD: { store: vault, key: db, property: password }
+  - name: token
+    target: { namespace: apps }
+    data:
+      TOKEN: { store: vault, key: token }
+      PASSWORD: { store: vault, key: db, property: password }
+`;
+
+export const DB_ONLY = `
+  - name: db
+    target: { namespace: apps }
+    data:
+      USER: { store: vault, key: db, property: user }
+      PASSWORD: { store: vault, key: db, property: password }
+`;
+
+export const APPS_DB = { namespace: 'apps', secret: 'db' };
+export const APPS_TOKEN = { namespace: 'apps', secret: 'token' };
+
+/** One store of our own making, whose keys hold what a test puts there. */
+export interface FakeStore {
+  put(key: string, text: string, version?: string): void;
+  absent(key: string): void;
+  fail(key: string, error: AppError): void;
+  /** The keys that were read, one entry a reference. */
+  readonly reads: string[];
+}
+
+/** A configuration with a cluster, a store and an audit; one process at a time works on it. */
+export interface World {
+  readonly cluster: MemoryCluster;
+  readonly store: FakeStore;
+  readonly clock: ManualTime;
+  /** What the cluster carried out, as `<secret> <resourceVersion that it left>`. */
+  readonly changes: readonly string[];
+  /** A process: its ports are watched, and it ends when it is disposed of, leaving what it had not recorded. */
+  start(watch?: Watch): Promise<Process>;
+  /** One process that starts, syncs and ends. */
+  sync(watch?: Watch, options?: SyncOptions): Promise<Awaited<ReturnType<typeof syncTargets>>>;
+  /** Oldest first. */
+  readonly records: readonly AuditRecord[];
+  /** Each record in one line, for those after a sequence. */
+  story(after?: number): readonly string[];
+  chain(): ReturnType<typeof verify>;
+}
+
+export interface Process extends AsyncDisposable {
+  readonly app: App;
+  sync(options?: SyncOptions): ReturnType<typeof syncTargets>;
+}
+
+export interface WorldOptions {
+  readonly mappings?: string;
+  /** More top-level sections, in YAML. */
+  readonly more?: string;
+  readonly logger?: Logger;
+}
+
+export async function openWorld({
+  mappings = TWO_MAPPINGS,
+  more = '',
+  logger,
+}: WorldOptions = {}): Promise<World> {
+  const config = await configOf(`apiVersion: secretbridge.dev/v1
+instance: prod
+cluster: { kind: directory, path: ./cluster }
+stores: [ { name: vault, kind: files, path: ./store } ]
+${more}
+mappings:${mappings}`);
+  const clock = createManualTime();
+  const cluster = createMemoryCluster();
+  const changes: string[] = [];
+  const witnessed = faulty('cluster', cluster, ({ call, phase }) => {
+    const last = cluster.writes.at(-1);
+    if (phase !== 'after' || !/create|replace/.test(call) || last === undefined) return;
+    const metadata = objectIn(cluster.raw(last.id) ?? {}, 'metadata');
+    changes.push(`${last.id.secret} ${metadata?.resourceVersion}`);
+  });
+  const { store, provider } = createFakeStore();
+  store.put('db', '{"user":"ann","password":"first"}');
+  store.put('token', 'tok');
+  const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7)));
+  const definitions = new Map([['vault', 'definition']]);
+  const targets = targetsOf(config.mappings);
+  const log = createMemoryAudit({ instance: config.instance, replica: 'nobody', clock });
+  let processes = 0;
+
+  async function start(watch: Watch = () => undefined): Promise<Process> {
+    processes += 1;
+    const requestId = `request-${processes}`;
+    const own = log.another(`process-${processes}`);
+    const audit = faulty('audit', own, watch);
+    const watched = faulty('cluster', witnessed, watch);
+    const opened = faulty('store', provider, watch);
+    const app: App = {
+      config,
+      clock,
+      logger: logger ?? silentLogger,
+      audit,
+      cluster: watched,
+      stores: { open: async () => opened, definitions, [Symbol.asyncDispose]: async () => undefined },
+      targets,
+      pass() {
+        const actor = { kind: 'cli', name: 'ann' } as const;
+        const recorder = createRecorder({ audit, actor, requestId, fingerprints, clock });
+        const reader = createReader({
+          open: async () => opened,
+          onRead: (source, result) => recorder.read(source, result),
+        });
+        return {
+          instance: config.instance,
+          formerInstances: config.formerInstances,
+          cluster: watched,
+          fingerprints,
+          stores: definitions,
+          clock,
+          recorder,
+          wants: wantedIndex(targets),
+          read: (refs) => reader.read(refs),
+          allows: () => true,
+        };
+      },
+      [Symbol.asyncDispose]: () => own[Symbol.asyncDispose](),
+    };
+    return {
+      app,
+      sync: (options) => syncTargets(app, options),
+      [Symbol.asyncDispose]: () => app[Symbol.asyncDispose](),
+    };
+  }
+
+  return {
+    cluster,
+    store,
+    clock,
+    changes,
+    start,
+    async sync(watch, options) {
+      await using process = await start(watch);
+      return await process.sync(options);
+    },
+    get records() {
+      return log.records;
+    },
+    story: (after = 0) => log.records.slice(after).map(line),
+    chain: async () => verify(log.stored(1), { until: await log.head() }),
+  };
+}
+
+async function configOf(text: string): Promise<Config> {
+  const loaded = await loadText(text);
+  if (loaded.kind === 'invalid') throw new Error(linesOf(loaded).join('\n'));
+  return loaded.config;
+}
+
+/** `<action> [intent|outcome] <what> <outcome> [code]`. */
+function line({ action, phase, secret, store, key, outcome, code, note }: AuditRecord): string {
+  const what = secret ?? (store === undefined ? note : `${store}:${key}`);
+  return [action, phase, what, outcome, code].filter((part) => part !== undefined).join(' ');
+}
+
+function createFakeStore(): { store: FakeStore; provider: SecretProvider } {
+  const results = new Map<string, ReadResult>();
+  const reads: string[] = [];
+  return {
+    store: {
+      reads,
+      put(key, text, version = '1') {
+        results.set(key, { kind: 'found', value: SecretValue.fromText(text), version });
+      },
+      absent: (key) => void results.set(key, { kind: 'absent' }),
+      fail: (key, error) => void results.set(key, { kind: 'failed', error }),
+    },
+    provider: {
+      async read(refs) {
+        reads.push(...refs.map(({ key, version }) => (version === undefined ? key : `${key}@${version}`)));
+        return refs.map(({ key }) => results.get(key) ?? { kind: 'absent' });
+      },
+      versions: async (keys) => keys.map(() => ({ kind: 'unknown' })),
+      find: async () => [],
+      check: async () => [{ name: 'reach' }],
+      [Symbol.asyncDispose]: async () => undefined,
+    },
+  };
+}
+
+/** A logger that keeps what it is told. */
+export function recordingLogger(): Logger & { readonly lines: { level: string; fields: LogFields }[] } {
+  const lines: { level: string; fields: LogFields }[] = [];
+  const at =
+    (level: string) =>
+    (_: string, fields: LogFields = {}) =>
+      void lines.push({ level, fields });
+  return { lines, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+export const base64 = (text: string) => Buffer.from(text).toString('base64');
+
+/** A world of one mapping. */
+export const openDb = () => openWorld({ mappings: DB_ONLY });
+
+/** Syncs, and gives what came of the only target. */
+export const syncOnly = async (world: World) => (await world.sync()).targets[0];

@@ -1,0 +1,184 @@
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import { failing, type Step } from '../fakes/faulty.ts';
+import { APPS_DB, openDb, openWorld, syncOnly } from './world.ts';
+
+describe('a write', () => {
+  it('happens only after its intent is durable, and its outcome follows', async () => {
+    const world = await openDb();
+    const steps: string[] = [];
+    await world.sync(({ call, phase, args }: Step) => {
+      const entry = call === 'audit.append' ? ((args[0] as { phase?: string }[])[0]?.phase ?? '') : '';
+      if (entry !== '' || call === 'cluster.create') steps.push(`${phase} ${call} ${entry}`.trim());
+    });
+    expect(steps).toEqual([
+      ...['before audit.append intent', 'after audit.append intent'],
+      ...['before cluster.create', 'after cluster.create'],
+      ...['before audit.append outcome', 'after audit.append outcome'],
+    ]);
+  });
+
+  it('that the API server forbids is a failure on record', async () => {
+    const world = await openDb();
+    world.cluster.fail('create', new AppError('CLUSTER_FORBIDDEN'));
+    expect(await syncOnly(world)).toMatchObject({ kind: 'failed', error: { code: 'CLUSTER_FORBIDDEN' } });
+    expect(world.story(2)).toEqual([
+      'create intent db ok',
+      'create outcome db failed CLUSTER_FORBIDDEN',
+      'sweep failed',
+    ]);
+  });
+
+  it('that loses a race to create decides again on what is there now', async () => {
+    const world = await openDb();
+    world.cluster.before('create', () => world.cluster.put(APPS_DB, { data: {} }));
+    expect(await syncOnly(world)).toMatchObject({ kind: 'refused', error: { code: 'NOT_OWNED' } });
+    expect(world.story(2)).toEqual([
+      'create intent db ok',
+      'create outcome db failed CONFLICT',
+      'refuse db refused NOT_OWNED',
+      'sweep failed',
+    ]);
+  });
+
+  it('that loses a race to update wins with the next attempt, and keeps what the other set', async () => {
+    const world = await openDb();
+    await world.sync();
+    world.store.put('db', '{"user":"ann","password":"second"}', '2');
+    world.cluster.before('replace', () =>
+      world.cluster.edit(APPS_DB, (raw) => ({
+        ...raw,
+        metadata: {
+          ...(raw.metadata as object),
+          labels: { ...(raw.metadata as { labels: object }).labels, theirs: '1' },
+        },
+      })),
+    );
+    expect(await syncOnly(world)).toMatchObject({ kind: 'updated' });
+    expect((await world.cluster.read(APPS_DB))?.labels).toMatchObject({ theirs: '1' });
+    const attempts = world.records.filter(({ action }) => action === 'update');
+    expect(attempts.map(({ phase, outcome, attempt }) => [phase, outcome, attempt])).toEqual([
+      ['intent', 'ok', 1],
+      ['outcome', 'failed', 1],
+      ['intent', 'ok', 2],
+      ['outcome', 'ok', 2],
+    ]);
+  });
+
+  it('that loses three races is CONFLICT, each with its records, and the next pass tries again', async () => {
+    const world = await openDb();
+    await world.sync();
+    world.store.put('db', '{"user":"ann","password":"second"}', '2');
+    const bump = () => world.cluster.edit(APPS_DB, (raw) => ({ ...raw }));
+    for (let race = 0; race < 3; race += 1) world.cluster.before('replace', bump);
+    const { length } = world.records;
+    expect(await syncOnly(world)).toMatchObject({ kind: 'failed', error: { code: 'CONFLICT' } });
+    expect(world.story(length + 2)).toEqual([
+      ...['update intent db ok', 'update outcome db failed CONFLICT'],
+      ...['update intent db ok', 'update outcome db failed CONFLICT'],
+      ...['update intent db ok', 'update outcome db failed CONFLICT'],
+      'sweep failed',
+    ]);
+    expect(world.cluster.calls.replace).toBe(3);
+    expect(await syncOnly(world)).toMatchObject({ kind: 'updated' });
+  });
+});
+
+describe('a write without an answer', () => {
+  const lost = () => new AppError('CLUSTER_UNAVAILABLE');
+
+  it('that happened is a success, with the version that is found', async () => {
+    const world = await openDb();
+    world.cluster.loseAnswer('create', lost());
+    expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
+    const outcome = world.records.find(({ phase }) => phase === 'outcome');
+    expect(outcome).toMatchObject({ outcome: 'ok', resourceVersion: '1', note: 'seen in the cluster' });
+  });
+
+  it('of an update that happened is a success, too', async () => {
+    const world = await openDb();
+    await world.sync();
+    world.store.put('db', '{"user":"ann","password":"first"}', '2');
+    world.cluster.loseAnswer('replace', lost());
+    expect(await syncOnly(world)).toMatchObject({ kind: 'updated' });
+  });
+
+  it('that did not happen is a failure', async () => {
+    const world = await openDb();
+    world.cluster.fail('create', lost());
+    expect(await syncOnly(world)).toMatchObject({ kind: 'failed', error: { code: 'CLUSTER_UNAVAILABLE' } });
+    expect(world.story().slice(-2)).toEqual(['create outcome db failed CLUSTER_UNAVAILABLE', 'sweep failed']);
+  });
+
+  it('that cannot be looked at stays open until the next start, which finds it', async () => {
+    const world = await openDb();
+    world.cluster.loseAnswer('create', lost());
+    world.cluster.fail('read', undefined, lost());
+    expect(await syncOnly(world)).toMatchObject({ kind: 'failed', error: { code: 'CLUSTER_UNAVAILABLE' } });
+    expect(world.story().slice(-2)).toEqual(['create intent db ok', 'sweep failed']);
+    const { length } = world.records;
+    expect(await syncOnly(world)).toMatchObject({ kind: 'unchanged' });
+    expect(world.story(length)).toEqual(['create outcome db ok', 'command sync ok', 'sweep ok']);
+  });
+});
+
+describe('an audit that cannot be written', () => {
+  const broken = new AppError('AUDIT_UNAVAILABLE');
+
+  it('stops the pass before its command, its read or its intent, with nothing written', async () => {
+    for (let append = 1; append <= 3; append += 1) {
+      const world = await openDb();
+      let left = append;
+      const watch = ({ call, phase }: Step) => {
+        if (call !== 'audit.append' || phase !== 'before') return;
+        left -= 1;
+        if (left <= 0) throw broken;
+      };
+      await expect(world.sync(watch), `append ${append}`).rejects.toMatchObject({
+        code: 'AUDIT_UNAVAILABLE',
+      });
+      expect(world.cluster.writes, `append ${append}`).toEqual([]);
+    }
+  });
+
+  it('stops the pass after a write whose outcome it loses; the next start finds that outcome', async () => {
+    const world = await openDb();
+    let left = 4;
+    const watch = ({ call, phase }: Step) => {
+      if (call === 'audit.append' && phase === 'before') left -= 1;
+      if (left <= 0) throw broken;
+    };
+    await expect(world.sync(watch)).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
+    expect(world.cluster.writes).toHaveLength(1);
+    expect(world.story(2)).toEqual(['create intent db ok']);
+    expect(await syncOnly(world)).toMatchObject({ kind: 'unchanged' });
+    expect(world.story(3)).toEqual(['create outcome db ok', 'command sync ok', 'sweep ok']);
+  });
+
+  it('that cannot be read stops the pass as well', async () => {
+    const world = await openDb();
+    await expect(world.sync(failing('audit.latest', broken))).rejects.toMatchObject({
+      code: 'AUDIT_UNAVAILABLE',
+    });
+    expect(world.cluster.writes).toEqual([]);
+  });
+
+  it('for one target starts no other', async () => {
+    const mappings = Array.from(
+      { length: 30 },
+      (_, n) => `
+  - name: m${n}
+    target: { namespace: apps }
+    data: { TOKEN: { store: vault, key: token } }`,
+    ).join('');
+    const world = await openWorld({ mappings, more: 'engine: { kind: memory, concurrency: 2 }' });
+    let intents = 0;
+    const watch = ({ call, phase, args }: Step) => {
+      const [entry] = call === 'audit.append' ? (args[0] as { phase?: string }[]) : [];
+      if (phase === 'before' && entry?.phase === 'intent') intents += 1;
+      if (intents > 5) throw broken;
+    };
+    await expect(world.sync(watch)).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
+    expect(world.cluster.writes.length).toBeLessThanOrEqual(5);
+  });
+});
