@@ -1,0 +1,213 @@
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { generatedPages } from '../scripts/docs/pages.ts';
+import { ERRORS } from '../src/core/error-codes.ts';
+import { AppError } from '../src/core/errors.ts';
+import type { Source } from '../src/core/mapping.ts';
+import { SecretValue } from '../src/core/secret-value.ts';
+import { targetKey } from '../src/sync/keys.ts';
+import { pickValue } from '../src/sync/value.ts';
+import { linesOf, loadText } from './config/memory-fs.ts';
+import { commandLinesOf, inlineCallsOf, usageProblem } from './docs/commands.ts';
+import { allPages, anchorsOf, blocksOf, linksOf, type Page, ROOT, tableOf } from './docs/markdown.ts';
+import { kubernetesVersions } from './integration/services/kubernetes-install.ts';
+import { OPENBAO_VERSION } from './integration/services/openbao.ts';
+
+const pages = allPages();
+const blocks = pages.flatMap(blocksOf);
+const page = (path: string): Page => {
+  const found = pages.find((one) => one.path === path);
+  if (found === undefined) throw new Error(`there is no page ${path}`);
+  return found;
+};
+const named = (list: readonly Page[]) => list.map((one) => [one.path, one] as const);
+
+describe('generated pages', () => {
+  it('are what the code says; `npm run docs` makes them again', async () => {
+    for (const [path, text] of await generatedPages())
+      expect(readFileSync(join(ROOT, path), 'utf8') === text, `${path} is stale`).toBe(true);
+  });
+
+  it('have one paragraph for each error, and for no other', () => {
+    const headings = [...page('docs/reference/errors.md').text.matchAll(/^### (.+)\n\n(.+)$/gm)];
+    expect(headings.map(([, code]) => code).sort()).toEqual(Object.keys(ERRORS).sort());
+    for (const [, code = '', paragraph = ''] of headings) {
+      expect(paragraph, code).toContain(ERRORS[code as keyof typeof ERRORS].todo);
+      expect(paragraph, code).toMatch(/Exit code [0-9]+\./);
+    }
+  });
+});
+
+describe('links', () => {
+  it.each(named(pages))('of %s lead somewhere', (path, from) => {
+    for (const link of linksOf(from)) {
+      const [file = '', anchor] = link.split('#');
+      const target = file === '' ? path : relative(ROOT, resolve(ROOT, dirname(path), file));
+      expect(existsSync(join(ROOT, target)), `${path}: ${link}`).toBe(true);
+      if (anchor !== undefined) expect([...anchorsOf(page(target))], `${path}: ${link}`).toContain(anchor);
+    }
+  });
+
+  it('lead to every page from the README or from a page that it leads to', () => {
+    const reached = new Set(['README.md']);
+    for (const path of reached)
+      for (const link of linksOf(page(path))) {
+        const target = relative(ROOT, resolve(ROOT, dirname(path), link.split('#')[0] ?? ''));
+        if (target.endsWith('.md')) reached.add(target);
+      }
+    const orphans = pages.map(({ path }) => path).filter((path) => !reached.has(path));
+    expect(orphans).toEqual([]);
+  });
+});
+
+describe('examples', () => {
+  const yaml = blocks.filter(({ language }) => language === 'yaml');
+
+  it('are there', () => {
+    expect(yaml.length).toBeGreaterThan(5);
+    expect(blocks.flatMap(commandLinesOf).length).toBeGreaterThan(30);
+  });
+
+  it.each(yaml.map((block) => [block.place, block.text] as const))(
+    'of YAML at %s are parts of a configuration',
+    async (place, text) => {
+      if (text.startsWith('apiVersion: secretbridge.dev/v1')) {
+        expect(linesOf(await loadText(text)), place).toEqual([]);
+        return;
+      }
+      // A part is checked within a whole that has what it refers to.
+      const part = parse(text) ?? {};
+      const store = { name: 'team-vault', kind: 'files', path: './secrets' };
+      const whole = { apiVersion: 'secretbridge.dev/v1', instance: 'a', stores: [store], ...part };
+      expect(linesOf(await loadText(JSON.stringify(whole))), place).toEqual([]);
+    },
+  );
+
+  it('of JSON parse', () => {
+    for (const { language, text, place } of blocks)
+      if (language === 'json') expect(() => JSON.parse(text), place).not.toThrow();
+  });
+
+  it('of command lines are what the program takes', async () => {
+    const calls = [...blocks.flatMap(commandLinesOf), ...pages.flatMap(inlineCallsOf)];
+    const problems: string[] = [];
+    for (const call of calls) {
+      const problem = await usageProblem(call);
+      if (problem !== undefined) problems.push(`${call.place}: ${problem}`);
+    }
+    expect(problems).toEqual([]);
+  });
+
+  it('of npm scripts are in package.json', () => {
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>;
+    };
+    const asked = blocks
+      .filter(({ language }) => language === 'sh')
+      .flatMap(({ text }) => [...text.matchAll(/\bnpm (?:run (?:--silent )?(\S+)|(test)\b)/g)])
+      .map(([, script, test]) => script ?? test ?? '');
+    expect(asked).toEqual(expect.arrayContaining(['quickstart', 'test']));
+    expect(asked.filter((script) => scripts[script] === undefined)).toEqual([]);
+    expect(page('README.md').text).toMatch(/^npm run quickstart\b[\s\S]*^npm test\b/m);
+  });
+});
+
+describe('the page on values', () => {
+  const values = page('docs/reference/values.md');
+
+  it.each(tableOf(values, 'the store holds', 'property', 'decode', 'the key holds'))(
+    'says rightly what %s gives with property "%s", decode "%s": %s',
+    (held = '', property, decode, expected) => {
+      const source: Source = {
+        store: 's',
+        key: 'k',
+        optional: false,
+        ...(property ? { property } : {}),
+        ...(decode === 'base64' || decode === 'base64url' ? { decode } : {}),
+      };
+      const given = outcome(() =>
+        Buffer.from(pickValue(source, { value: SecretValue.fromText(held) }).reveal()).toString('utf8'),
+      );
+      expect(given).toBe(expected);
+    },
+  );
+
+  it.each(tableOf(values, 'name in the store', 'rename', 'key'))(
+    'says rightly what the name %s becomes with rename %s: %s',
+    (name = '', rename, expected) => {
+      expect(outcome(() => targetKey(name, rename ? parse(rename) : undefined, 'a test'))).toBe(expected);
+    },
+  );
+});
+
+/** What it gives, or the code of the error. */
+function outcome(work: () => string): string {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof AppError) return error.code;
+    throw error;
+  }
+}
+
+describe('decisions', () => {
+  const files = pages.filter(({ path }) => /^docs\/adr\/\d{4}-/.test(path));
+
+  it('are numbered without a gap, and are in the table', () => {
+    const numbers = files.map(({ path }) => Number(path.slice('docs/adr/'.length, 'docs/adr/'.length + 4)));
+    expect(numbers).toEqual(numbers.map((_, index) => index + 1));
+    const rows = tableOf(page('docs/adr/README.md'), '', '');
+    expect(rows).toEqual(
+      files.map(({ path, text }) => {
+        const [, number, title] = /^# (\d{4})\. (.+)$/m.exec(text) ?? [];
+        return [`[${number}](${path.slice('docs/adr/'.length)})`, title];
+      }),
+    );
+  });
+
+  it.each(named(files))('%s have their parts', (_, { text }) => {
+    expect([...text.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading)).toEqual([
+      'Context',
+      'Decision',
+      'Consequences',
+    ]);
+    expect(text).toMatch(/^Status: (accepted|replaced by \[\d{4}\])/m);
+  });
+});
+
+describe('dependencies', () => {
+  it('have a line each when the program imports them', () => {
+    const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+      dependencies: Record<string, string>;
+    };
+    const source = globSync('src/**/*.ts', { cwd: ROOT })
+      .map((path) => readFileSync(join(ROOT, path), 'utf8'))
+      .join('\n');
+    const imported = Object.keys(dependencies).filter((name) => source.includes(`'${name}'`));
+    const listed = tableOf(page('docs/dependencies.md'), 'package').map(([name]) => name ?? '');
+    expect(listed).toEqual(imported.sort());
+  });
+
+  it('in docker-compose.yml have the versions that the tests start', () => {
+    const compose = parse(readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8')) as {
+      services: Record<string, { image: string; healthcheck: object }>;
+    };
+    expect(compose.services.openbao?.image).toBe(`openbao/openbao:${OPENBAO_VERSION}`);
+    expect(compose.services.kubernetes?.image).toBe(`rancher/k3s:v${kubernetesVersions().kubernetes}-k3s1`);
+    for (const [name, { healthcheck }] of Object.entries(compose.services))
+      expect(healthcheck, name).toBeDefined();
+  });
+});
+
+describe('pages', () => {
+  it.each(named(pages))('%s name no path of one machine', (_, { text }) => {
+    expect(text).not.toMatch(/(?<![\w.~-])\/(?:root|home|Users|work|tmp)\//);
+  });
+
+  it('begin with a heading', () => {
+    for (const { path, text } of pages)
+      expect(text.replace(/^<!--.*?-->\s*/s, '').startsWith('# '), path).toBe(true);
+  });
+});

@@ -1,0 +1,63 @@
+import { CommanderError } from 'commander';
+import { helpContext } from '../../scripts/docs/cli-page.ts';
+import { buildProgram } from '../../src/cli/cli.ts';
+import { type Block, type Page, proseOf } from './markdown.ts';
+
+export interface CommandLine {
+  readonly args: readonly string[];
+  /** Named in a sentence, not shown as what to type. */
+  readonly mention: boolean;
+  readonly place: string;
+}
+
+const PROGRAM = /(?:\bnpm run (?:--silent )?secretbridge --|(?<![\w./-])secretbridge)(?= )/;
+
+/** The calls of `secretbridge` in a block: lines of a script, or those after `$ ` in a session. */
+export function commandLinesOf({ language, text, place }: Block): readonly CommandLine[] {
+  if (language !== 'sh' && language !== 'console') return [];
+  const lines = text.replaceAll(/\\\n\s*/g, ' ').split('\n');
+  const commands =
+    language === 'sh' ? lines : lines.filter((line) => line.startsWith('$ ')).map((line) => line.slice(2));
+  return commands.flatMap((line) => callIn(line, place, false));
+}
+
+/** `secretbridge …` in a code span of the text. A placeholder such as `…` is no call. */
+export function inlineCallsOf(page: Page): readonly CommandLine[] {
+  return [...proseOf(page).matchAll(/`((?:npm run (?:--silent )?secretbridge -- |secretbridge )[^`\n]+)`/g)]
+    .map(([, code]) => code ?? '')
+    .flatMap((code) => callIn(code, page.path, true));
+}
+
+function callIn(line: string, place: string, mention: boolean): readonly CommandLine[] {
+  if (/^\s*(#|alias |vault |kubectl )/.test(line)) return [];
+  const found = PROGRAM.exec(line);
+  if (found === null) return [];
+  const args = words(line.slice(found.index + found[0].length));
+  return [{ args, mention, place: `${place}: ${line.trim()}` }];
+}
+
+/** As a shell splits it, up to the end of the command. */
+function words(text: string): readonly string[] {
+  const end = /^(?:[^'"|;&>#]|'[^']*'|"[^"]*")*/.exec(text)?.[0] ?? text;
+  return [...end.matchAll(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g)].map(([word]) =>
+    word.replaceAll(/'([^']*)'|"([^"]*)"/g, '$1$2'),
+  );
+}
+
+/** What the real program says about a command line; nothing when it would run it. */
+export async function usageProblem({ args, mention }: CommandLine): Promise<string | undefined> {
+  const written: string[] = [];
+  let runs = false;
+  const program = buildProgram(helpContext(written), async () => {
+    runs = true;
+  });
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    // In a sentence a command is often named without its argument.
+    const named = error.code === 'commander.missingArgument' && mention;
+    return error.exitCode === 0 || named ? undefined : written.join('');
+  }
+  return runs ? undefined : 'it is no command';
+}

@@ -1,0 +1,69 @@
+import { execFile } from 'node:child_process';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { rootCertificates } from 'node:tls';
+import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { expect, it } from 'vitest';
+import { change, manifest, readNow } from '../../conformance/cluster-harness.ts';
+import { kubernetes } from '../services/inject.ts';
+import { countsBetween } from '../services/kubernetes-api.ts';
+import { openReal, variant } from './harness.ts';
+
+setFlagsFromString('--expose-gc');
+const collect: () => void = runInNewContext('gc');
+
+it('makes 2,000 requests over few TLS connections, and keeps no memory of them', async () => {
+  await using h = await openReal();
+  const id = { namespace: h.namespace, secret: 'app' };
+  await h.cluster.create(id, manifest());
+  let connections = 0;
+  const count = () => {
+    connections += 1;
+  };
+  subscribe('undici:client:connected', count);
+  const readAtOnce = (n: number) => Promise.all(Array.from({ length: n }, () => h.cluster.read(id)));
+  try {
+    await readAtOnce(200);
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    for (let round = 0; round < 20; round++) await readAtOnce(100);
+    collect();
+    const grown = process.memoryUsage().heapUsed - before;
+    expect(connections).toBeLessThanOrEqual(32);
+    // One agent a request, as the library makes them, would be 54 MB.
+    expect(grown).toBeLessThan(4_000_000);
+  } finally {
+    unsubscribe('undici:client:connected', count);
+  }
+});
+
+it('sends one request for each call, and a PUT that changes nothing moves no version', async () => {
+  await using h = await openReal();
+  const id = { namespace: h.namespace, secret: 'app' };
+  const before = await kubernetes().requestCounts();
+  await h.cluster.create(id, manifest());
+  const live = await readNow(h.cluster, id);
+  expect(await h.cluster.replace(live, change())).toEqual({
+    kind: 'written',
+    resourceVersion: live.resourceVersion,
+  });
+  const counts = countsBetween(before, await kubernetes().requestCounts());
+  expect(counts).toMatchObject({ 'POST secrets': 1, 'PUT secrets': 1, 'GET secrets': 1 });
+});
+
+it('trusts NODE_EXTRA_CA_CERTS beside the CA of the kubeconfig', async () => {
+  await using h = await openReal();
+  // A CA that did not sign anything here.
+  const ca = Buffer.from(rootCertificates[0] ?? '').toString('base64');
+  const path = await variant(h.kubeconfig, ({ clusters }) => {
+    Object.assign(clusters[0]?.cluster ?? {}, { 'certificate-authority-data': ca });
+  });
+  const script = fileURLToPath(new URL('./ping.ts', import.meta.url));
+  const ping = (env: Record<string, string>) =>
+    new Promise<string>((done) =>
+      execFile(process.execPath, [script, path], { env }, (_, stdout) => done(stdout)),
+    );
+  expect(await ping({ NODE_EXTRA_CA_CERTS: kubernetes().caFile })).toBe('answers');
+  expect(await ping({})).toBe('CLUSTER_UNAVAILABLE');
+});

@@ -1,0 +1,34 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { createDirectoryCluster } from '../../../src/cluster/directory.ts';
+import { change, manifest, readNow, shown } from '../../conformance/cluster-harness.ts';
+import { assertStatus } from '../services/kubernetes-api.ts';
+import { admin, openReal } from './harness.ts';
+
+it('a manifest of a directory can be applied to a cluster, when it is new and when it has changed', async () => {
+  await using h = await openReal();
+  const path = await mkdtemp(join(tmpdir(), 'secretbridge-directory-'));
+  const directory = createDirectoryCluster({ path, clock: { now: () => 0 } });
+  const id = { namespace: h.namespace, secret: 'app' };
+  // What `kubectl apply --server-side -f` sends: the text of the file.
+  const apply = async (query = '') => {
+    const headers = { 'content-type': 'application/apply-patch+yaml' };
+    const text = await readFile(join(path, h.namespace, 'app.yaml'), 'utf8');
+    return admin()(
+      'PATCH',
+      `/api/v1/namespaces/${h.namespace}/secrets/app?fieldManager=kubectl${query}`,
+      text,
+      headers,
+    );
+  };
+  await directory.create(id, manifest());
+  assertStatus(await apply(), 201, 'apply');
+  await directory.replace(await readNow(directory, id), change({ labels: { team: 'other' } }));
+  assertStatus(await apply(), 200, 'apply');
+  const live = await readNow(h.cluster, id);
+  expect(live.labels).toMatchObject({ team: 'other' });
+  expect(shown(live.data)).toEqual(shown((await readNow(directory, id)).data));
+  await rm(path, { recursive: true });
+});

@@ -1,0 +1,208 @@
+import { describe, expect, it } from 'vitest';
+import { SecretValue } from '../../../src/core/secret-value.ts';
+import { change, manifest, readNow } from '../../conformance/cluster-harness.ts';
+import { kubernetes } from '../services/inject.ts';
+import { assertStatus } from '../services/kubernetes-api.ts';
+import { admin, connect, type Kubeconfig, openReal, type RealHarness, variant } from './harness.ts';
+
+const app = ({ namespace }: RealHarness) => ({ namespace, secret: 'app' });
+
+const clusterIn = (config: Kubeconfig) => config.clusters[0]?.cluster ?? {};
+const userIn = (config: Kubeconfig) => config.users[0]?.user ?? {};
+
+describe('what a real API server refuses', () => {
+  it('a namespace that is not there: NAMESPACE_MISSING on create, nothing on read', async () => {
+    await using admin = await connect(kubernetes().kubeconfig);
+    const id = { namespace: 'not-there', secret: 'app' };
+    expect(await admin.read(id)).toBeUndefined();
+    await expect(admin.create(id, manifest())).rejects.toMatchObject({
+      code: 'NAMESPACE_MISSING',
+      about: 'not-there/app',
+    });
+  });
+
+  it('a namespace that is being deleted: NAMESPACE_MISSING on create; what is there can still be replaced', async () => {
+    await using h = await openReal();
+    await h.cluster.create(app(h), manifest());
+    await h.edit(app(h), { metadata: { finalizers: ['example.com/keep'] } });
+    assertStatus(await admin()('DELETE', `/api/v1/namespaces/${h.namespace}`), 200, 'delete namespace');
+    const other = { ...app(h), secret: 'foreign' };
+    await expect(h.cluster.create(other, manifest())).rejects.toMatchObject({ code: 'NAMESPACE_MISSING' });
+    await h.remove(app(h));
+    const live = await readNow(h.cluster, app(h));
+    expect(live.deleting).toBe(true);
+    expect((await h.cluster.replace(live, change({ labels: { a: '1' } }))).kind).toBe('written');
+    await h.edit(app(h), { metadata: { finalizers: null } });
+  });
+
+  it('a quota that is used up: CLUSTER_REFUSED', async () => {
+    await using h = await openReal();
+    const quota = { metadata: { name: 'none' }, spec: { hard: { 'count/secrets': '0' } } };
+    assertStatus(
+      await admin()('POST', `/api/v1/namespaces/${h.namespace}/resourcequotas`, quota),
+      201,
+      'quota',
+    );
+    // No controller counts what is used; without a status the quota does not hold yet.
+    const status = { ...quota, status: { hard: { 'count/secrets': '0' }, used: { 'count/secrets': '0' } } };
+    const path = `/api/v1/namespaces/${h.namespace}/resourcequotas/none/status`;
+    const headers = { 'content-type': 'application/merge-patch+json' };
+    assertStatus(await admin()('PATCH', path, status, headers), 200, 'quota status');
+    const error = await h.cluster.create(app(h), manifest()).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'CLUSTER_REFUSED' });
+    expect(String(error)).not.toContain('exceeded quota');
+  });
+
+  it('an admission policy that denies: CLUSTER_REFUSED', async () => {
+    await using h = await openReal();
+    const api = '/apis/admissionregistration.k8s.io/v1';
+    const policy = {
+      metadata: { name: h.namespace },
+      spec: {
+        matchConstraints: {
+          resourceRules: [
+            { apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['secrets'] },
+          ],
+        },
+        validations: [{ expression: "object.metadata.name == 'nothing'", reason: 'Forbidden' }],
+      },
+    };
+    const binding = {
+      metadata: { name: h.namespace },
+      spec: {
+        policyName: h.namespace,
+        validationActions: ['Deny'],
+        matchResources: {
+          namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': h.namespace } },
+        },
+      },
+    };
+    assertStatus(await admin()('POST', `${api}/validatingadmissionpolicies`, policy), 201, 'policy');
+    assertStatus(await admin()('POST', `${api}/validatingadmissionpolicybindings`, binding), 201, 'binding');
+    // It comes into force a moment later: until then a dry run passes.
+    const path = `/api/v1/namespaces/${h.namespace}/secrets?dryRun=All`;
+    const probe = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'probe' } };
+    await expect.poll(async () => (await admin()('POST', path, probe)).status, { timeout: 20_000 }).toBe(403);
+    await expect(h.cluster.create(app(h), manifest())).rejects.toMatchObject({ code: 'CLUSTER_REFUSED' });
+    assertStatus(await admin()('DELETE', `${api}/validatingadmissionpolicies/${h.namespace}`), 200, 'policy');
+    assertStatus(
+      await admin()('DELETE', `${api}/validatingadmissionpolicybindings/${h.namespace}`),
+      200,
+      'binding',
+    );
+  });
+
+  it('an object that is not valid: CLUSTER_REFUSED, and TOO_LARGE where that is the reason', async () => {
+    await using h = await openReal();
+    const withoutKeys = manifest({ type: 'kubernetes.io/tls', data: new Map() });
+    await expect(h.cluster.create(app(h), withoutKeys)).rejects.toMatchObject({ code: 'CLUSTER_REFUSED' });
+    const badLabel = manifest({ labels: { 'not a label!': 'x' } });
+    await expect(h.cluster.create(app(h), badLabel)).rejects.toMatchObject({ code: 'CLUSTER_REFUSED' });
+    const big = (bytes: number) =>
+      manifest({ data: new Map([['big', SecretValue.fromBytes(Buffer.alloc(bytes, 'x'))]]) });
+    await expect(h.cluster.create(app(h), big(1024 * 1024 + 1))).rejects.toMatchObject({ code: 'TOO_LARGE' });
+    await expect(h.cluster.create(app(h), big(8 * 1024 * 1024))).rejects.toMatchObject({ code: 'TOO_LARGE' });
+  });
+
+  it('what RBAC does not allow: CLUSTER_FORBIDDEN, also for a name beside ours', async () => {
+    await using h = await openReal();
+    const other = { namespace: h.namespace, secret: 'other' };
+    const elsewhere = { namespace: 'default', secret: 'app' };
+    await expect(h.cluster.read(other)).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
+    await expect(h.cluster.read(elsewhere)).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
+    await expect(h.cluster.create(elsewhere, manifest())).rejects.toMatchObject({
+      code: 'CLUSTER_FORBIDDEN',
+    });
+    const { namespace } = h;
+    expect(await h.cluster.may({ namespace, verb: 'get', secret: 'other' })).toBe(false);
+    expect(await h.cluster.may({ namespace, verb: 'delete', secret: 'app' })).toBe(false);
+  });
+
+  it('a Secret that may be read and not written: CLUSTER_FORBIDDEN on replace', async () => {
+    await using h = await openReal();
+    await h.cluster.create(app(h), manifest());
+    const role = `/apis/rbac.authorization.k8s.io/v1/namespaces/${h.namespace}/roles/secretbridge-test`;
+    const rules = [{ apiGroups: [''], resources: ['secrets'], verbs: ['get'] }];
+    const headers = { 'content-type': 'application/merge-patch+json' };
+    assertStatus(await admin()('PATCH', role, { rules }, headers), 200, 'role');
+    const { namespace } = h;
+    const may = () => h.cluster.may({ namespace, verb: 'update', secret: 'app' });
+    await expect.poll(may, { timeout: 10_000 }).toBe(false);
+    const replaced = h.cluster.replace(await readNow(h.cluster, app(h)), change());
+    await expect(replaced).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
+  });
+});
+
+describe('a cluster that cannot be used', () => {
+  it('a wrong token: CLUSTER_FORBIDDEN, and the ping shows it', async () => {
+    await using h = await openReal();
+    const path = await variant(h.kubeconfig, (config) => Object.assign(userIn(config), { token: 'wrong' }));
+    await using cluster = await connect(path);
+    await expect(cluster.ping()).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
+    const error = await cluster.read(app(h)).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'CLUSTER_FORBIDDEN', detail: expect.stringContaining('identity') });
+  });
+
+  it('a CA that did not sign the certificate: CLUSTER_UNAVAILABLE, which says TLS', async () => {
+    await using h = await openReal();
+    const path = await variant(h.kubeconfig, (config) =>
+      Object.assign(clusterIn(config), {
+        'certificate-authority-data': undefined,
+      }),
+    );
+    await using cluster = await connect(path);
+    await expect(cluster.ping()).rejects.toMatchObject({
+      code: 'CLUSTER_UNAVAILABLE',
+      detail: expect.stringMatching(/^TLS: .*CA that we trust$/),
+    });
+  });
+
+  it('a certificate for another name: CLUSTER_UNAVAILABLE, unless tls-server-name says which', async () => {
+    await using h = await openReal();
+    const named = (name: string) =>
+      variant(h.kubeconfig, (config) => Object.assign(clusterIn(config), { 'tls-server-name': name }));
+    await using wrong = await connect(await named('example.com'));
+    await expect(wrong.ping()).rejects.toMatchObject({
+      detail: "TLS: the server's certificate is for another name",
+    });
+    await using right = await connect(await named('kubernetes.default.svc'));
+    await expect(right.ping()).resolves.toBeDefined();
+  });
+
+  it('no server: CLUSTER_UNAVAILABLE, which says what is wrong', async () => {
+    await using h = await openReal();
+    const at = (server: string) =>
+      variant(h.kubeconfig, (config) => Object.assign(clusterIn(config), { server }));
+    await using closed = await connect(await at('https://127.0.0.1:1'));
+    await expect(closed.read(app(h))).rejects.toMatchObject({
+      code: 'CLUSTER_UNAVAILABLE',
+      detail: 'nothing listens at the address of the API server',
+    });
+    await using unnamed = await connect(await at('https://api.invalid'));
+    await expect(unnamed.read(app(h))).rejects.toMatchObject({
+      code: 'CLUSTER_UNAVAILABLE',
+      detail: expect.stringContaining('does not resolve'),
+    });
+  });
+
+  it('the time of the API server comes with the ping', async () => {
+    await using h = await openReal();
+    const { time = 0 } = await h.cluster.ping();
+    expect(Math.abs(time - Date.now())).toBeLessThan(5_000);
+  });
+});
+
+describe("the bridge's own namespace", () => {
+  it('gives the keys of the Secrets that a configuration refers to, and no others', async () => {
+    await using h = await openReal();
+    expect(h.cluster.ownNamespace()).toBe(h.ownNamespace);
+    expect(h.cluster.inCluster).toBe(false);
+    expect(await h.cluster.ownSecret('credentials', 'token')).toBeUndefined();
+    const id = { namespace: h.ownNamespace, secret: 'credentials' };
+    await h.put(id, { stringData: { token: 's3cret' } });
+    const value = await h.cluster.ownSecret('credentials', 'token');
+    expect(value?.equals(SecretValue.fromText('s3cret'))).toBe(true);
+    expect(await h.cluster.ownSecret('credentials', 'other')).toBeUndefined();
+    await expect(h.cluster.ownSecret('others', 'token')).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
+  });
+});

@@ -1,0 +1,86 @@
+import { randomUUID } from 'node:crypto';
+import type { SecretProvider } from '../../../src/providers/provider.ts';
+import { VaultConfig } from '../../../src/providers/vault/config.ts';
+import { vault } from '../../../src/providers/vault/index.ts';
+import { type TestDeps, testDeps } from '../../conformance/provider-deps.ts';
+import type { Request } from '../services/http.ts';
+
+export interface Bao {
+  readonly address: string;
+  readonly token: string;
+  readonly request: Request;
+}
+
+/** One request that must succeed; gives its `data`, `auth` or `wrap_info`. */
+export async function call<Body>(
+  { request }: Bao,
+  method: string,
+  path: string,
+  body?: unknown,
+  headers?: Record<string, string>,
+) {
+  const answer = await request<{ data: Body; auth: Body; wrap_info: Body }>(
+    method,
+    `/v1/${path}`,
+    body,
+    headers,
+  );
+  if (answer.status >= 300) throw new Error(`${method} ${path} answered ${answer.status}`);
+  return answer.body.data ?? answer.body.auth ?? answer.body.wrap_info;
+}
+
+/** A new key/value mount, so that tests do not meet. */
+export async function createMount(
+  bao: Bao,
+  version: 1 | 2,
+  headers?: Record<string, string>,
+): Promise<string> {
+  const mount = `kv-${randomUUID()}`;
+  await call(
+    bao,
+    'POST',
+    `sys/mounts/${mount}`,
+    { type: 'kv', options: { version: String(version) } },
+    headers,
+  );
+  return mount;
+}
+
+/** A path as the API wants it, written apart from the code under test. */
+export function urlOf(mount: string, version: 1 | 2, key: string, kind = 'data'): string {
+  const encoded = key.split('/').map(encodeURIComponent).join('/');
+  return version === 1 ? `${mount}/${encoded}` : `${mount}/${kind}/${encoded}`;
+}
+
+/** An AppRole login that may read what the policy says. */
+export async function createAppRole(bao: Bao, policy: string, role: Readonly<Record<string, unknown>> = {}) {
+  const name = `role-${randomUUID()}`;
+  const mountPath = `approle/${name}`;
+  await call(bao, 'POST', `sys/auth/${mountPath}`, { type: 'approle' });
+  await call(bao, 'PUT', `sys/policies/acl/${name}`, { policy });
+  await call(bao, 'POST', `auth/${mountPath}/role/${name}`, { token_policies: name, ...role });
+  const { role_id: roleId } = await call<{ role_id: string }>(
+    bao,
+    'GET',
+    `auth/${mountPath}/role/${name}/role-id`,
+  );
+  const secretIdPath = `auth/${mountPath}/role/${name}/secret-id`;
+  return {
+    mountPath,
+    roleId,
+    newSecretId: async () => (await call<{ secret_id: string }>(bao, 'POST', secretIdPath, {})).secret_id,
+    newWrappedSecretId: async () =>
+      (await call<{ token: string }>(bao, 'POST', secretIdPath, {}, { 'x-vault-wrap-ttl': '60' })).token,
+    tokens: async () =>
+      (await call<{ keys: string[] }>(bao, 'GET', 'auth/token/accessors?list=true')).keys.length,
+  };
+}
+
+export async function openProvider(
+  config: Readonly<Record<string, unknown>>,
+  env: Record<string, string>,
+  deps: TestDeps = {},
+): Promise<SecretProvider> {
+  const full = { kind: 'vault', auth: { method: 'token', token: { env: 'TOKEN' } }, ...config };
+  return vault.create(VaultConfig.parse(full), testDeps({ ...deps, env }));
+}

@@ -1,0 +1,29 @@
+import { type Kubernetes, startKubernetes } from './kubernetes.ts';
+import { type OpenBao, startOpenBao } from './openbao.ts';
+import type { StartOptions } from './service.ts';
+
+export interface Servers extends AsyncDisposable {
+  kubernetes: Kubernetes;
+  openbao: OpenBao;
+}
+
+/** Starts all servers side by side. If one does not start, the others are stopped again. */
+export async function startServers(options: StartOptions = {}): Promise<Servers> {
+  const starts = [startKubernetes(options), startOpenBao(options)] as const;
+  try {
+    const [kubernetes, openbao] = await Promise.all(starts);
+    return {
+      kubernetes,
+      openbao,
+      async [Symbol.asyncDispose]() {
+        await Promise.all([kubernetes.stop(), openbao.stop()]);
+      },
+    };
+  } catch (error) {
+    const results = await Promise.allSettled(starts);
+    await Promise.all(
+      results.map((result) => (result.status === 'fulfilled' ? result.value.stop() : undefined)),
+    );
+    throw error;
+  }
+}

@@ -1,0 +1,120 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { PortClash } from './free-port.ts';
+import { ServiceError } from './service.ts';
+
+export interface Command {
+  name: string;
+  command: string;
+  args: readonly string[];
+  env: NodeJS.ProcessEnv;
+  cwd?: string;
+  /** Where its output goes; inside the guard's folder when not given. */
+  log?: string;
+}
+
+/** A started process. `end` is undefined while it runs. */
+export interface GuardedProcess {
+  readonly name: string;
+  readonly end: string | undefined;
+  readonly ended: Promise<Exit>;
+  output(): Promise<string>;
+}
+
+export type Exit = { status: number | null; signal: string | null } | { error: string };
+
+/** Owns a folder and the processes in it; both go when it is closed, or when this process is gone. */
+export interface Guard {
+  readonly folder: string;
+  /** Becomes a sentence when a process ends before the guard is closed. */
+  readonly lost: Promise<string>;
+  start(command: Command): GuardedProcess;
+  close(): Promise<void>;
+}
+
+const SCRIPT = fileURLToPath(new URL('guard.js', import.meta.url));
+
+export async function openTemporaryGuard(name: string): Promise<Guard> {
+  return openGuard(await mkdtemp(join(tmpdir(), `secretbridge-${name}-`)));
+}
+
+export function openGuard(folder: string): Guard {
+  // Detached: a Ctrl-C in the terminal must not reach it before the run had its turn.
+  const child = spawn(process.execPath, [SCRIPT, folder], {
+    detached: true,
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+  // Writing to a guard that died: its exit below says the same.
+  child.stdin.on('error', () => {});
+
+  const exited = once(child, 'exit');
+  const handlers = new Map<number, (exit: Exit) => void>();
+  const lost = Promise.withResolvers<string>();
+  let closing = false;
+  let started = 0;
+
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const message = JSON.parse(line) as { id: number; pid?: number } & Exit;
+    if (message.pid === undefined) handlers.get(message.id)?.(message);
+  });
+  void exited.then(() => {
+    for (const handle of handlers.values()) handle({ error: 'its guard was killed' });
+  });
+
+  return {
+    folder,
+    lost: lost.promise,
+    start({ name, command, args, env, cwd = folder, log = join(folder, `${name}.log`) }) {
+      const id = started++;
+      const ended = Promise.withResolvers<Exit>();
+      let end: string | undefined;
+      handlers.set(id, (exit) => {
+        handlers.delete(id);
+        end = describeExit(name, exit);
+        if (!closing) lost.resolve(end);
+        ended.resolve(exit);
+      });
+      child.stdin.write(`${JSON.stringify({ id, command, args, env, cwd, log })}\n`);
+      return {
+        name,
+        ended: ended.promise,
+        get end() {
+          return end;
+        },
+        output: () => readFile(log, 'utf8'),
+      };
+    },
+    async close() {
+      closing = true;
+      child.stdin.end();
+      if (child.exitCode === null && child.signalCode === null) await exited;
+    },
+  };
+}
+
+/** Fails when the process has ended instead of getting ready. */
+export async function assertStarting(process: GuardedProcess): Promise<void> {
+  if (process.end === undefined) return;
+  const output = await process.output();
+  if (output.includes('address already in use')) throw new PortClash(process.end);
+  // Its folder goes with it, so the last words are in the message.
+  throw new ServiceError(`${process.end}\n${output.trimEnd().split('\n').slice(-5).join('\n')}`);
+}
+
+/** True once a starting server has written its certificate, all of it. */
+export async function isCertificateThere(process: GuardedProcess, path: string): Promise<boolean> {
+  await assertStarting(process);
+  return existsSync(path) && (await readFile(path, 'utf8')).trimEnd().endsWith('-----END CERTIFICATE-----');
+}
+
+function describeExit(name: string, exit: Exit): string {
+  if ('error' in exit) return `${name} could not run: ${exit.error}.`;
+  if (exit.signal !== null) return `${name} was ended by ${exit.signal}.`;
+  return `${name} ended with status ${exit.status}.`;
+}

@@ -1,0 +1,70 @@
+import { Agent, request } from 'undici';
+
+export interface Answer<Body = unknown> {
+  status: number;
+  /** The parsed body when it is JSON, and its text when it is not. */
+  body: Body;
+}
+
+/** Sends `body` as JSON; a string or bytes go as they are. Any status is an answer, not an error. */
+export type Request = <Body = unknown>(
+  method: string,
+  path: string,
+  body?: unknown,
+  headers?: Record<string, string>,
+) => Promise<Answer<Body>>;
+
+export interface Connection {
+  address: string;
+  ca?: string | undefined;
+  clientCertificate?: { cert: string; key: string };
+  headers?: Record<string, string>;
+}
+
+export function createRequest({ address, ca, clientCertificate, headers: always }: Connection): Request {
+  const dispatcher = new Agent({
+    // HTTP/2 would put many watches on one connection, which then all break together.
+    allowH2: false,
+    connect: { ...(ca === undefined ? {} : { ca }), ...clientCertificate },
+  });
+  return async <Body>(method: string, path: string, body?: unknown, headers?: Record<string, string>) => {
+    const raw = body === undefined || typeof body === 'string' || body instanceof Uint8Array;
+    const response = await request(new URL(path, address), {
+      dispatcher,
+      method,
+      headers: {
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...always,
+        ...headers,
+      },
+      body: raw ? (body ?? null) : JSON.stringify(body),
+      headersTimeout: 30_000,
+      bodyTimeout: 30_000,
+    });
+    const text = await response.body.text();
+    const isJson = /\bjson\b/.test(String(response.headers['content-type'] ?? ''));
+    return { status: response.statusCode, body: (isJson && text !== '' ? JSON.parse(text) : text) as Body };
+  };
+}
+
+/** Like `createRequest`'s, but with a server that may not be there: undefined while it cannot be reached. */
+export async function tryRequest(
+  send: Request,
+  ...request: Parameters<Request>
+): Promise<Answer | undefined> {
+  try {
+    return await send(...request);
+  } catch (error) {
+    if (!isUnreachable(error)) throw error;
+    return undefined;
+  }
+}
+
+function isUnreachable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = 'code' in error ? String(error.code) : '';
+  // Also a certificate that is not the expected one, and an answer that is no HTTP: then somebody else has the port.
+  return /^(ECONN|EPIPE|ENOTFOUND|EAI_|EHOST|ENET|ETIMEDOUT|UND_ERR|HPE_|ERR_TLS|ERR_SSL|EPROTO|DEPTH_|SELF_|UNABLE_|CERT_)/.test(
+    code,
+  );
+}

