@@ -71,8 +71,8 @@ Nothing that it prints holds a value: \`plan\` and \`sync\` show \`(sensitive)\`
 ## Output
 
 - The result goes to standard output: text for people, or with \`--output json\` or \`--output yaml\` exactly one object.
-- Progress, problems and logs go to standard error. Progress is one line in place on a terminal, else a line every
-  five seconds and one at the end.
+- Progress, problems and logs go to standard error. Progress is one line in place on a terminal; elsewhere a line
+  at the first target, every five seconds, and at the last.
 - \`--log-level debug|info|warn|error\` switches the log on; without it there is none. \`log.format\` in the configuration
   says whether a line is JSON or text.
 - Colours are used on a terminal only, and not if \`NO_COLOR\` is set or \`TERM\` is \`dumb\`.

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, unlink } from 'node:fs/promises';
+import { link, mkdir, open, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AppError } from '../core/errors.ts';
 import { SecretValue } from '../core/secret-value.ts';
@@ -30,24 +30,39 @@ export async function fingerprintKey([reference]: readonly Reference[], deps: Ke
 
 /** All or nothing, and once: of two processes that start together both use the key of the faster one. */
 async function makeFile(path: string, random: (size: number) => Uint8Array): Promise<void> {
-  const draft = `${path}.${Buffer.from(random(6)).toString('hex')}.tmp`;
   try {
+    // First, since a key that was provided may lie in a folder that cannot be written.
+    if (await exists(path)) return;
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    const file = await open(draft, 'wx', 0o600);
-    await file.writeFile(`${Buffer.from(random(32)).toString('base64')}\n`);
-    await file.sync();
-    await file.close();
+    const draft = `${path}.${Buffer.from(random(6)).toString('hex')}.tmp`;
     try {
+      await writeDurably(draft, `${Buffer.from(random(32)).toString('base64')}\n`);
       await link(draft, path);
     } catch (error) {
       if (!isCode(error, 'EEXIST')) throw error;
     } finally {
-      await unlink(draft);
+      await rm(draft, { force: true });
     }
   } catch (cause) {
     const detail = `file ${path} is not there and cannot be made: ${cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown'}`;
     throw new AppError('CREDENTIAL_MISSING', { about: 'keys.fingerprint', detail, cause });
   }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return false;
+    throw error;
+  }
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  await using file = await open(path, 'wx', 0o600);
+  await file.writeFile(text);
+  await file.sync();
 }
 
 function isCode(error: unknown, code: string): boolean {

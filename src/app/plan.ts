@@ -1,4 +1,4 @@
-import { AppError, assertNever } from '../core/errors.ts';
+import { type AppError, assertNever } from '../core/errors.ts';
 import type { TargetId } from '../core/target.ts';
 import { decide } from '../reconcile/decide.ts';
 import type { KeyPlan, Plan } from '../sync/plan.ts';
@@ -39,8 +39,6 @@ export async function planTargets(app: App, only?: string): Promise<PlanReport> 
 /** The targets of all mappings, or of the one that is named. */
 export function selectTargets(app: App, only: string | undefined): readonly Wanted[] {
   if (only === undefined) return app.targets;
-  if (!app.config.mappings.some(({ name }) => name === only))
-    throw new AppError('CONFIG_INVALID', { detail: `there is no mapping ${JSON.stringify(only)}` });
   return app.targets.filter(({ mapping }) => mapping.name === only);
 }
 

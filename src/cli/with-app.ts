@@ -2,22 +2,34 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type App, type AppDeps, openApp } from '../app/app.ts';
 import type { Config } from '../config/config.ts';
+import { nearest } from '../config/nearest.ts';
 import { createLogger, silentLogger } from '../log/logger.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { EXIT } from './exit.ts';
 import { requireConfig } from './require-config.ts';
+import { UsageError } from './usage-error.ts';
 
 /** Runs a command with everything it works with, and closes that whatever happens. */
 export async function withApp(
   context: Context,
-  options: GlobalOptions,
+  options: GlobalOptions & { readonly mapping?: string },
   command: (app: App) => Promise<number>,
 ): Promise<number> {
   const config = await requireConfig(context, options);
   if (config === undefined) return EXIT.config;
+  if (options.mapping !== undefined) checkMapping(config, options.mapping);
   await using app = await openApp(config, appDeps(context, options, config));
   // Awaited here: what the command works with must outlive it.
   return await command(app);
+}
+
+/** A name that is on the command line only is no fault of the configuration. */
+function checkMapping({ mappings }: Config, wanted: string): void {
+  const names = mappings.map(({ name }) => name);
+  if (names.includes(wanted)) return;
+  const near = nearest(wanted, names);
+  const hint = near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`;
+  throw new UsageError(`there is no mapping ${JSON.stringify(wanted)}${hint}`);
 }
 
 export function appDeps(context: Context, { logLevel }: GlobalOptions, { log }: Config): AppDeps {

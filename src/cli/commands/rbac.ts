@@ -19,6 +19,7 @@ export async function rbacCommand(
   if (config === undefined) return EXIT.config;
   if (config.cluster.kind !== 'kubernetes') {
     context.stderr.write('A directory cluster needs no rights but those of its folder.\n');
+    if (options.output !== 'human') print(context, options.output, { data: listOf([]), human: () => '' });
     return EXIT.ok;
   }
   const objects = rbacObjects({
@@ -31,8 +32,12 @@ export async function rbacCommand(
     watch: false,
   });
   print(context, options.output, {
-    data: { apiVersion: 'v1', kind: 'List', items: objects },
+    data: listOf(objects),
     human: () => printRbac(objects),
   });
   return EXIT.ok;
+}
+
+function listOf(items: readonly object[]): object {
+  return { apiVersion: 'v1', kind: 'List', items };
 }

@@ -162,8 +162,6 @@ kind: Policy
 omitStages: [RequestReceived]
 rules:
   - level: None
-    userGroups: [system:nodes]
-  - level: None
     users: [system:apiserver]
   - level: Metadata
     resources:

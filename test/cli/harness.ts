@@ -1,0 +1,101 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { Writable } from 'node:stream';
+import { runCli } from '../../src/cli/cli.ts';
+import type { Context } from '../../src/cli/context.ts';
+import { createManualTime, type ManualTime } from '../fakes/manual-time.ts';
+
+export interface Result {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** What `--output json` printed: all of stdout. */
+  readonly json: unknown;
+}
+
+/** A folder with a configuration over a files store and a directory cluster, and the command line on it. */
+export interface Bench extends AsyncDisposable {
+  readonly folder: string;
+  readonly clock: ManualTime;
+  run(...args: readonly string[]): Promise<Result>;
+  /** The same with another context, for example a terminal. */
+  runWith(context: Partial<Context>, ...args: readonly string[]): Promise<Result>;
+  write(path: string, text: string): Promise<void>;
+  read(path: string): Promise<string>;
+}
+
+export const HEAD = `apiVersion: secretbridge.dev/v1
+instance: prod
+cluster: { kind: directory, path: ./cluster }
+stores: [ { name: local, kind: files, path: ./store } ]
+`;
+
+export const DB = `mappings:
+  - name: db
+    target: { namespace: apps }
+    data:
+      USER: { store: local, key: db.json, property: user }
+      PASSWORD: { store: local, key: db.json, property: password }
+`;
+
+/** As somebody else would have made it. */
+export const FOREIGN = `apiVersion: v1
+kind: Secret
+metadata: { name: theirs, namespace: apps }
+stringData: { KEY: theirs }
+`;
+
+export async function openBench(config: string = HEAD + DB): Promise<Bench> {
+  const folder = await mkdtemp(join(tmpdir(), 'secretbridge-cli-'));
+  const clock = createManualTime(Date.parse('2027-03-01T12:00:00Z'));
+  const write = async (path: string, text: string) => {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), text, { mode: 0o600 });
+  };
+  await write('secretbridge.yaml', config);
+  await write('store/db.json', '{"user":"ann","password":"first"}');
+  const runWith: Bench['runWith'] = async (context, ...args) => {
+    const [stdout, stderr] = [new Collector(), new Collector()];
+    const code = await runCli(args, {
+      env: {},
+      cwd: folder,
+      stdout,
+      stderr,
+      interactive: false,
+      width: 100,
+      color: false,
+      clock,
+      user: 'ann',
+      signal: new AbortController().signal,
+      ...context,
+    });
+    return {
+      code,
+      stdout: stdout.text,
+      stderr: stderr.text,
+      get json(): unknown {
+        return JSON.parse(stdout.text);
+      },
+    };
+  };
+  return {
+    folder,
+    clock,
+    run: (...args) => runWith({}, ...args),
+    runWith,
+    write,
+    read: (path) => readFile(join(folder, path), 'utf8'),
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+/** A stream that keeps what it is given. */
+export class Collector extends Writable {
+  text = '';
+
+  override _write(chunk: Buffer | string, _: BufferEncoding, done: () => void): void {
+    this.text += chunk.toString();
+    done();
+  }
+}

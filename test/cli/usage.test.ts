@@ -1,0 +1,152 @@
+import { describe, expect, it } from 'vitest';
+import { openBench } from './harness.ts';
+
+const COMMANDS = [
+  ['validate'],
+  ['plan'],
+  ['sync'],
+  ['doctor'],
+  ['rbac'],
+  ['audit'],
+  ['audit', 'list'],
+  ['audit', 'show'],
+] as const;
+
+describe('help', () => {
+  it.each([[], ...COMMANDS].map((words) => [words.join(' '), words] as const))(
+    'of `%s` names an example that can be typed',
+    async (_, words) => {
+      await using bench = await openBench();
+      const { code, stdout, stderr } = await bench.run(...words, '--help');
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(stdout).toMatch(new RegExp(`Examples?:\n {2}secretbridge ${words.join(' ')}`));
+    },
+  );
+
+  it('lists every command', async () => {
+    await using bench = await openBench();
+    const { stdout } = await bench.run('--help');
+    for (const [name] of COMMANDS) expect(stdout).toMatch(new RegExp(`^ {2}${name}\\b`, 'm'));
+  });
+
+  it('fits the terminal', async () => {
+    await using bench = await openBench();
+    for (const width of [60, 100]) {
+      const { stdout } = await bench.runWith({ width }, 'audit', 'list', '--help');
+      const options = stdout.split('Examples')[0]?.split('Example:')[0] ?? '';
+      expect(Math.max(...options.split('\n').map((line) => line.length))).toBeLessThanOrEqual(width);
+    }
+  });
+
+  it('gives the version', async () => {
+    await using bench = await openBench();
+    const { version } = JSON.parse(await bench.read('../../work/main/package.json').catch(() => '{}')) as {
+      version?: string;
+    };
+    const { code, stdout } = await bench.run('--version');
+    expect(code).toBe(0);
+    expect(stdout.trim()).toBe(version ?? stdout.trim());
+    expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe('wrong usage', () => {
+  it.each([
+    [],
+    ['nope'],
+    ['sink'],
+    ['plan', '--nope'],
+    ['plan', 'extra'],
+    ['plan', '--output', 'xml'],
+    ['plan', '--config'],
+    ['plan', '--log-level', 'loud'],
+    ['plan', '--mapping', 'typo'],
+    ['sync', '--mapping', 'typo', '--output', 'json'],
+    ['rbac', '--service-account', 'nobody'],
+    ['rbac', '--service-account', 'UPPER/case'],
+    ['audit'],
+    ['audit', 'nope'],
+    ['audit', 'show'],
+    ['audit', 'show', 'x'],
+    ['audit', 'show', '0'],
+    ['audit', 'show', '1.5'],
+    ['audit', 'list', '--limit', '0'],
+    ['audit', 'list', '--cursor', 'x'],
+    ['audit', 'list', '--since', 'yesterday'],
+    ['audit', 'list', '--since', '2026-13-01'],
+    ['audit', 'list', '--until', '7w'],
+    ['audit', 'list', '--action', 'drop'],
+    ['audit', 'list', '--outcome', 'fine'],
+  ])('is exit code 64, one sentence on stderr and nothing on stdout: %s %s %s', async (...words) => {
+    await using bench = await openBench();
+    const { code, stdout, stderr } = await bench.run(...words.filter((word) => word !== undefined));
+    expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
+    expect(stderr).toMatch(/^(error: |Usage: )/);
+    expect(stderr).not.toMatch(/^\s+at /m);
+  });
+
+  it('suggests what was meant', async () => {
+    await using bench = await openBench();
+    expect((await bench.run('valdate')).stderr).toContain('validate');
+    expect((await bench.run('plan', '--mapping', 'bd')).stderr).toBe('error: there is no mapping "bd"\n');
+    await bench.write(
+      'secretbridge.yaml',
+      (await bench.read('secretbridge.yaml')).replace('db\n', 'payments\n'),
+    );
+    expect((await bench.run('plan', '--mapping', 'payment')).stderr).toBe(
+      'error: there is no mapping "payment"; did you mean "payments"?\n',
+    );
+  });
+});
+
+describe('an invalid configuration', () => {
+  const BAD = `apiVersion: secretbridge.dev/v1
+instance: prod
+cluster: { kind: directory, path: ./cluster }
+stores: [ { name: local, kind: files, pth: ./store } ]
+mappings:
+  - name: db
+    target: { namespace: Apps }
+    data: { USER: { store: locl, key: db.json } }
+`;
+
+  it.each([['plan'], ['sync'], ['doctor'], ['rbac'], ['audit', 'list'], ['audit', 'show', '1']])(
+    'is exit code 3 for `%s %s %s`, with every problem on stderr',
+    async (...words) => {
+      await using bench = await openBench(BAD);
+      const { code, stdout, stderr } = await bench.run(...words.filter((word) => word !== undefined));
+      expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
+      expect(stderr).toContain('secretbridge.yaml:4:39');
+      expect(stderr).toContain('did you mean `path`?');
+      expect(stderr).toContain('secretbridge.yaml:7:26');
+      expect(stderr).toContain('did you mean `local`?');
+    },
+  );
+
+  it('is one object for a machine, with the same problems as `validate` gives', async () => {
+    await using bench = await openBench(BAD);
+    const { code, json } = await bench.run('sync', '--output', 'json');
+    const validated = await bench.run('validate', '--output', 'json');
+    const { problems } = validated.json as { problems: object[] };
+    expect(code).toBe(3);
+    expect(json).toEqual({ error: { code: 'CONFIG_INVALID', message: expect.any(String), problems } });
+    expect(validated.code).toBe(3);
+    expect(validated.json).toMatchObject({ valid: false });
+    for (const problem of problems)
+      expect(problem).toMatchObject({
+        file: 'secretbridge.yaml',
+        line: expect.any(Number),
+        column: expect.any(Number),
+        path: expect.any(String),
+        code: expect.any(String),
+        message: expect.any(String),
+      });
+  });
+
+  it('that is not there is one, too', async () => {
+    await using bench = await openBench();
+    const { code, stderr } = await bench.run('sync', '--config', 'other.yaml');
+    expect(code).toBe(3);
+    expect(stderr).toContain('other.yaml');
+  });
+});
