@@ -2,6 +2,7 @@ import { userInfo } from 'node:os';
 import { runCli } from './cli/cli.ts';
 import { printInternal } from './cli/output.ts';
 import { systemClock } from './core/clock.ts';
+import { AppError } from './core/errors.ts';
 
 // The only file with argv, signals and exit codes.
 
@@ -10,7 +11,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, () => {
     // The first asks to end in good order, the second means now.
     if (stop.signal.aborted) process.exit(130);
-    stop.abort();
+    stop.abort(new AppError('INTERRUPTED'));
   });
 
 const { env, stdout, stderr } = process;

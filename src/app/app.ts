@@ -8,7 +8,7 @@ import type { Clock } from '../core/clock.ts';
 import { createFingerprinter } from '../core/fingerprint.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { Logger } from '../log/logger.ts';
-import { type Reference, resolveCredential } from '../providers/credentials.ts';
+import { type CredentialSources, type Reference, resolveCredential } from '../providers/credentials.ts';
 import { createReader } from '../providers/reader.ts';
 import type { DecideDeps } from '../reconcile/decide.ts';
 import { createRecorder, type Recorder } from '../reconcile/recorder.ts';
@@ -24,6 +24,8 @@ export interface AppDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly actor: Actor;
+  /** Told of each credential, so that no log line can hold it. */
+  readonly onCredential: (value: SecretValue) => void;
   /** Unique to this process. */
   readonly replica: string;
 }
@@ -37,8 +39,10 @@ export interface App extends AsyncDisposable {
   readonly cluster: Cluster;
   readonly stores: Stores;
   readonly targets: readonly Wanted[];
-  /** What one pass over targets needs: shared reads, one request id, one recorder. */
-  pass(): DecideDeps & { readonly cluster: Cluster; readonly recorder: Recorder; readonly clock: Clock };
+  /** What one pass over targets needs: shared reads, one request id, one recorder. The signal ends its reads. */
+  pass(
+    signal?: AbortSignal,
+  ): DecideDeps & { readonly cluster: Cluster; readonly recorder: Recorder; readonly clock: Clock };
 }
 
 /** The composition root: the only place that builds parts and puts them together. */
@@ -46,8 +50,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   await using stack = new AsyncDisposableStack();
   const { clock, env, logger } = deps;
   const cluster = stack.use(await openCluster(config.cluster, { env, clock }));
-  const credential = (reference: Reference): Promise<SecretValue> =>
-    resolveCredential(reference, { env, secret: (name, key) => cluster.ownSecret(name, key) });
+  const credential = credentialsOf(deps, (name, key) => cluster.ownSecret(name, key));
 
   const make = config.audit.store.kind === 'sqlite';
   const fingerprints = createFingerprinter(
@@ -68,7 +71,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
     cluster,
     stores,
     targets,
-    pass() {
+    pass(signal) {
       const recorder = createRecorder({
         audit,
         actor: deps.actor,
@@ -79,6 +82,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
       const reader = createReader({
         open: (store) => stores.open(store),
         onRead: (source, result) => recorder.read(source, result),
+        signal,
       });
       return {
         instance: config.instance,
@@ -95,6 +99,18 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
       };
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** Credentials by reference, from wherever it says. */
+export function credentialsOf(
+  { env, onCredential }: Pick<AppDeps, 'env' | 'onCredential'>,
+  secret: NonNullable<CredentialSources['secret']>,
+): (reference: Reference) => Promise<SecretValue> {
+  return async (reference) => {
+    const value = await resolveCredential(reference, { env, secret });
+    onCredential(value);
+    return value;
   };
 }
 

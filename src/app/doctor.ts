@@ -7,13 +7,13 @@ import { AppError, toAppError } from '../core/errors.ts';
 import { createFingerprinter } from '../core/fingerprint.ts';
 import type { Source } from '../core/mapping.ts';
 import { type ReadResult, refId } from '../core/reading.ts';
-import { compareText } from '../core/target.ts';
-import { resolveCredential } from '../providers/credentials.ts';
-import { createReader } from '../providers/reader.ts';
+import { compareText, formatTarget, type TargetId } from '../core/target.ts';
+import type { SecretProvider } from '../providers/provider.ts';
+import { createReader, type ReaderDeps } from '../providers/reader.ts';
 import { commandEntry } from '../reconcile/recorder.ts';
 import { sourcesOf, storeRef } from '../sync/desired.ts';
 import { describeSource } from '../sync/value.ts';
-import type { AppDeps } from './app.ts';
+import { type AppDeps, credentialsOf } from './app.ts';
 import { openAudit } from './audit.ts';
 import { openCluster } from './cluster.ts';
 import { fingerprintKey } from './keys.ts';
@@ -33,8 +33,12 @@ const MAX_SKEW_MS = 60_000;
  * Tries everything that a sync needs, for real, and changes nothing. One part that does not work hides no other:
  * each is opened on its own.
  */
-export async function examine(config: Config, deps: AppDeps): Promise<readonly Finding[]> {
-  const { env, clock } = deps;
+export async function examine(
+  config: Config,
+  deps: AppDeps,
+  signal?: AbortSignal,
+): Promise<readonly Finding[]> {
+  const { clock } = deps;
   const findings: Finding[] = [];
   const attempt = async <T>(name: string, work: () => Promise<T>): Promise<T | undefined> => {
     try {
@@ -55,9 +59,7 @@ export async function examine(config: Config, deps: AppDeps): Promise<readonly F
   );
   if (cluster !== undefined) await checkCluster(config, cluster, clock, attempt);
 
-  const secret = async (name: string, key: string) => cluster?.ownSecret(name, key);
-  const credential = (reference: Parameters<typeof resolveCredential>[0]) =>
-    resolveCredential(reference, { env, secret });
+  const credential = credentialsOf(deps, async (name, key) => cluster?.ownSecret(name, key));
   const make = config.audit.store.kind === 'sqlite';
   const key = await attempt('keys: fingerprint', () =>
     fingerprintKey(config.keys.fingerprint, { make, credential }),
@@ -66,9 +68,10 @@ export async function examine(config: Config, deps: AppDeps): Promise<readonly F
   const stores = stack.use(
     createStores(config.stores, { clock, fingerprints: createFingerprinter(key), credential }),
   );
-  for (const { name } of config.stores) findings.push(...(await checkStore(name, () => stores.open(name))));
+  for (const { name } of config.stores)
+    findings.push(...(await checkStore(name, () => stores.open(name), signal)));
   const broken = new Set(config.stores.map(({ name }) => name).filter((name) => hasFailed(findings, name)));
-  findings.push(...(await checkSources(config, broken, (store) => stores.open(store))));
+  findings.push(...(await checkSources(config, broken, { open: (store) => stores.open(store), signal })));
   return findings;
 }
 
@@ -92,18 +95,28 @@ async function checkCluster(config: Config, cluster: Cluster, clock: Clock, atte
     return true;
   });
   if (reached === undefined) return;
-  for (const { id, mapping } of targetsOf(config.mappings)) {
-    const { namespace, secret } = id;
-    await attempt(`target: write ${namespace}/${secret} (mapping ${mapping.name})`, async () => {
-      const missing: string[] = [];
-      for (const verb of ['get', 'create', 'update'] as const) {
-        if (!(await cluster.may({ namespace, verb, ...(verb === 'create' ? {} : { secret }) })))
-          missing.push(verb);
-      }
-      if (missing.length > 0)
-        throw new AppError('CLUSTER_FORBIDDEN', { detail: `not allowed: ${missing.join(', ')}` });
-    });
-  }
+  const targets = targetsOf(config.mappings);
+  for (const [namespace, [first]] of Map.groupBy(targets, ({ id }) => id.namespace))
+    if (first !== undefined)
+      await attempt(`namespace: create in ${namespace}`, () => rehearse(cluster, first.id));
+  for (const { id, mapping } of targets)
+    await attempt(`target: write ${formatTarget(id)} (mapping ${mapping.name})`, () =>
+      askRights(cluster, id),
+    );
+}
+
+/** Only the cluster itself knows of namespaces, quotas and admission; a Secret that is there already is no obstacle. */
+async function rehearse(cluster: Cluster, id: TargetId): Promise<void> {
+  const empty = { type: 'Opaque', immutable: false, labels: {}, annotations: {}, data: new Map() };
+  await cluster.create(id, empty, { dryRun: true });
+}
+
+async function askRights(cluster: Cluster, { namespace, secret }: TargetId): Promise<void> {
+  const missing: string[] = [];
+  for (const verb of ['get', 'update'] as const)
+    if (!(await cluster.may({ namespace, verb, secret }))) missing.push(verb);
+  if (missing.length > 0)
+    throw new AppError('CLUSTER_FORBIDDEN', { detail: `not allowed: ${missing.join(', ')}` });
 }
 
 function skewed(ms: number): AppError {
@@ -115,10 +128,11 @@ function skewed(ms: number): AppError {
 
 async function checkStore(
   name: string,
-  open: () => Promise<{ check(): Promise<readonly Finding[]> }>,
+  open: () => Promise<SecretProvider>,
+  signal: AbortSignal | undefined,
 ): Promise<readonly Finding[]> {
   try {
-    const checks = await (await open()).check();
+    const checks = await (await open()).check(signal === undefined ? {} : { signal });
     return checks.map((check) => ({ ...check, name: `store ${name}: ${check.name}` }));
   } catch (thrown) {
     return [{ name: `store ${name}: open`, error: toAppError(thrown) }];
@@ -133,9 +147,9 @@ function hasFailed(findings: readonly Finding[], store: string): boolean {
 async function checkSources(
   config: Config,
   broken: ReadonlySet<string>,
-  open: Parameters<typeof createReader>[0]['open'],
+  deps: Pick<ReaderDeps, 'open' | 'signal'>,
 ): Promise<readonly Finding[]> {
-  const reader = createReader({ open, onRead: async () => undefined });
+  const reader = createReader({ ...deps, onRead: async () => undefined });
   const sources = config.mappings.flatMap(sourcesOf).filter(({ store }) => !broken.has(store));
   const results = await reader.read(sources.map(storeRef));
   const findings = sources.map((source): Finding => {

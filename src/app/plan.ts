@@ -13,6 +13,8 @@ export interface PlannedTarget {
   readonly mapping: string;
   readonly target: TargetId;
   readonly action: PlanAction;
+  /** An update of a Secret that is not ours yet. */
+  readonly adopts: boolean;
   readonly error?: AppError;
   readonly keys: readonly KeyPlan[];
 }
@@ -23,8 +25,8 @@ export interface PlanReport {
 }
 
 /** What `sync` would do now. Reads the stores and the cluster, and changes neither. */
-export async function planTargets(app: App, only?: string): Promise<PlanReport> {
-  const pass = app.pass();
+export async function planTargets(app: App, only?: string, signal?: AbortSignal): Promise<PlanReport> {
+  const pass = app.pass(signal);
   await pass.recorder.command('plan');
   const wanted = selectTargets(app, only);
   const targets = await mapConcurrently(wanted, app.config.engine.concurrency, async ({ mapping, id }) => {
@@ -43,7 +45,7 @@ export function selectTargets(app: App, only: string | undefined): readonly Want
 }
 
 function planned(mapping: string, target: TargetId, plan: Plan): PlannedTarget {
-  const base = { mapping, target, keys: plan.keys };
+  const base = { mapping, target, keys: plan.keys, adopts: plan.kind === 'update' && plan.adopts };
   switch (plan.kind) {
     case 'create':
     case 'update':

@@ -26,12 +26,22 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
   const byName = new Map(configs.map((config) => [config.name, config]));
   const opened = new Map<string, Promise<SecretProvider>>();
 
-  const create = async (name: string): Promise<SecretProvider> => {
+  const build = async (name: string): Promise<SecretProvider> => {
     const config = byName.get(name);
     if (config === undefined)
       throw new AppError('INTERNAL', { about: `store ${name}`, detail: 'it is not configured' });
     const limit = createLimiter({ ...config.limits, clock: deps.clock });
     return withRetry(await createProvider(config, { ...deps, name, limit }), { clock: deps.clock });
+  };
+
+  const create = async (name: string): Promise<SecretProvider> => {
+    try {
+      return await build(name);
+    } catch (error) {
+      // What could not be opened may be there the next time: a file that was missing, a credential.
+      opened.delete(name);
+      throw error;
+    }
   };
 
   return {
@@ -40,8 +50,6 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
       if (known !== undefined) return known;
       const provider = create(name);
       opened.set(name, provider);
-      // What could not be opened may be there the next time: a file that was missing, a credential.
-      provider.catch(() => opened.delete(name));
       return provider;
     },
     definitions: new Map(

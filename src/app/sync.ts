@@ -35,7 +35,8 @@ export async function syncTargets(
   { only, onOutcome, signal }: SyncOptions = {},
 ): Promise<SyncReport> {
   const wanted = selectTargets(app, only);
-  await recoverIntents(app.audit, app.cluster);
+  const { instance, formerInstances } = app.config;
+  await recoverIntents(app.audit, app.cluster, [instance, ...formerInstances]);
   const pass = app.pass();
   const { recorder } = pass;
   await recorder.command('sync');

@@ -1,14 +1,32 @@
+export const ACTOR_KINDS = ['schedule', 'event', 'drift', 'startup', 'operator', 'cli'] as const;
+
 /** Who caused it. */
 export interface Actor {
-  readonly kind: 'schedule' | 'event' | 'drift' | 'startup' | 'operator' | 'cli';
+  readonly kind: (typeof ACTOR_KINDS)[number];
   readonly name?: string;
   readonly address?: string;
 }
 
 export const ACTIONS = [
-  'read', 'create', 'update', 'delete', 'repair', 'adopt', 'refuse', 'hold', 'release', 'restart', 'giveUp',
-  'sweep', 'configure', 'command', 'export', 'review', 'rollback', 'unpin',
-] as const; // biome-ignore format: a list of words
+  'read',
+  'create',
+  'update',
+  'delete',
+  'repair',
+  'adopt',
+  'refuse',
+  'hold',
+  'release',
+  'restart',
+  'giveUp',
+  'sweep',
+  'configure',
+  'command',
+  'export',
+  'review',
+  'rollback',
+  'unpin',
+] as const;
 export type Action = (typeof ACTIONS)[number];
 
 export const OUTCOMES = ['ok', 'failed', 'refused', 'held'] as const;

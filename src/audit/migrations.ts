@@ -34,8 +34,8 @@ const MIGRATIONS: readonly string[] = [
    create index records_by_outcome on records (outcome);
    create index records_by_code on records (code) where code is not null;
    create index records_by_mapping on records (mapping) where mapping is not null;
-   create index records_by_target on records (namespace, secret) where namespace is not null;
-   create index records_by_secret on records (secret) where secret is not null;
+   create index records_by_namespace on records (namespace) where namespace is not null;
+   create index records_by_target on records (secret, namespace) where secret is not null;
    create index records_by_before on records (fingerprint_before) where fingerprint_before is not null;
    create index records_by_after on records (fingerprint_after) where fingerprint_after is not null;
    create table record_sources (

@@ -1,8 +1,7 @@
 import { AppError } from '../core/errors.ts';
 import { isFingerprint } from '../core/fingerprint.ts';
-import { ACTIONS, type Entry, type EntrySource, OUTCOMES } from './entry.ts';
+import { ACTIONS, ACTOR_KINDS, type Entry, type EntrySource, OUTCOMES } from './entry.ts';
 
-const ACTOR_KINDS: readonly string[] = ['schedule', 'event', 'drift', 'startup', 'operator', 'cli'];
 const PHASES: readonly string[] = ['intent', 'outcome'];
 
 /**

@@ -1,6 +1,6 @@
-import type { CompiledQuery, Kysely } from 'kysely';
+import type { CompiledQuery, ExpressionBuilder, Kysely } from 'kysely';
 import { AppError } from '../core/errors.ts';
-import type { Action } from './entry.ts';
+import { ACTOR_KINDS, type Action } from './entry.ts';
 import type { Page, RecordFilter } from './store.ts';
 import { type AuditTables, type IntentRow, type RecordRow, type SourceRow, searchable } from './tables.ts';
 
@@ -26,36 +26,76 @@ export function listQuery(
   if (filter.since !== undefined) query = query.where('time', '>=', instant(filter.since));
   if (filter.until !== undefined) query = query.where('time', '<=', instant(filter.until));
   for (const [column, value] of equalities(filter)) query = query.where(column, '=', searchable(value));
-  const { actor, fingerprint } = filter;
-  if (actor !== undefined) {
-    const name = searchable(actor);
-    query = query.where((eb) => eb.or([eb('actor_kind', '=', name), eb('actor_name', '=', name)]));
-  }
+  const { fingerprint, store, key, version } = filter;
   if (fingerprint !== undefined) {
     query = query.where((eb) =>
       eb.or([eb('fingerprint_before', '=', fingerprint), eb('fingerprint_after', '=', fingerprint)]),
     );
   }
-  if (filter.store !== undefined || filter.key !== undefined || filter.version !== undefined) {
-    query = query.where('sequence', 'in', sourceSequences(db, filter));
-  }
+  if (key !== undefined) query = query.where('sequence', 'in', sourceSequences(db, filter));
+  else if (store !== undefined || version !== undefined) query = query.where(isSource(filter));
   return query.compile();
 }
 
 /** One source must match all: `--store a --key b` is not "something of a, and b from anywhere". */
-function sourceSequences(db: AuditQueries, { store, key, version }: RecordFilter) {
-  let query = db.selectFrom('record_sources').select('sequence');
-  if (store !== undefined) query = query.where('store', '=', searchable(store));
-  if (key !== undefined) query = query.where('key', '=', searchable(key));
-  if (version !== undefined) query = query.where('version', '=', searchable(version));
-  return query;
+function sourceSequences(db: AuditQueries, filter: RecordFilter) {
+  return db.selectFrom('record_sources').select('sequence').where(sameSource(filter));
 }
 
-type EqualColumn = 'mapping' | 'namespace' | 'secret' | 'action' | 'outcome' | 'code' | 'request_id';
+/**
+ * For a filter without a key, which may fit most of the log: a list of all that fits would cost more than to look
+ * at the newest records one by one. The bounds keep that short for a store that is new, retired or not there.
+ */
+function isSource(filter: RecordFilter) {
+  return (eb: ExpressionBuilder<AuditTables, 'records'>) => {
+    const fitting = eb.selectFrom('record_sources').where(sameSource(filter));
+    const first = fitting.select(({ fn }) => fn.min<number>('record_sources.sequence').as('sequence'));
+    const last = fitting.select(({ fn }) => fn.max<number>('record_sources.sequence').as('sequence'));
+    const one = fitting.select('record_sources.sequence');
+    return eb.and([
+      eb('records.sequence', '>=', first),
+      eb('records.sequence', '<=', last),
+      eb.exists(one.whereRef('record_sources.sequence', '=', 'records.sequence')),
+    ]);
+  };
+}
+
+function sameSource({ store, key, version }: RecordFilter) {
+  return (eb: ExpressionBuilder<AuditTables, 'record_sources'>) =>
+    eb.and(
+      Object.entries({ store, key, version }).flatMap(([column, value]) =>
+        value === undefined ? [] : [eb(column as 'store' | 'key' | 'version', '=', searchable(value))],
+      ),
+    );
+}
+
+type EqualColumn =
+  | 'actor_kind'
+  | 'actor_name'
+  | 'mapping'
+  | 'namespace'
+  | 'secret'
+  | 'action'
+  | 'outcome'
+  | 'code'
+  | 'request_id';
 
 function equalities(filter: RecordFilter): readonly (readonly [EqualColumn, string])[] {
-  const { mapping, namespace, secret, action, outcome, code, request } = filter;
-  const all = { mapping, namespace, secret, action, outcome, code, request_id: request };
+  const { actor, mapping, namespace, secret, action, outcome, code, request } = filter;
+  // One column, not either of two, so that its index gives the records in order.
+  const actorColumn = (ACTOR_KINDS as readonly (string | undefined)[]).includes(actor)
+    ? 'actor_kind'
+    : 'actor_name';
+  const all = {
+    [actorColumn]: actor,
+    mapping,
+    namespace,
+    secret,
+    action,
+    outcome,
+    code,
+    request_id: request,
+  };
   return Object.entries(all).flatMap(([column, value]) =>
     value === undefined ? [] : [[column as EqualColumn, value] as const],
   );

@@ -6,7 +6,7 @@ export interface RecordFilter {
   /** RFC 3339, both ends included. */
   readonly since?: string;
   readonly until?: string;
-  /** Its kind or its name. */
+  /** A kind of actor; anything else is a name. */
   readonly actor?: string;
   readonly mapping?: string;
   readonly namespace?: string;

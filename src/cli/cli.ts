@@ -28,7 +28,7 @@ export async function runCli(args: readonly string[], context: Context): Promise
     }
     const error = toAppError(thrown);
     printError(context, output, error);
-    return exitCode([error.code]);
+    return error.code === 'CONFIG_INVALID' ? EXIT.config : exitCode([error.code]);
   }
 }
 

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { openAuditReader } from '../app/audit.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Context, GlobalOptions } from './context.ts';
@@ -14,7 +15,7 @@ export async function openAuditForReading(
   options: AuditOptions,
 ): Promise<AuditStore | undefined> {
   if (options.audit !== undefined)
-    return openAuditReader({ kind: 'sqlite', path: options.audit }, context.clock);
+    return openAuditReader({ kind: 'sqlite', path: resolve(context.cwd, options.audit) }, context.clock);
   const config = await requireConfig(context, options);
   return config && openAuditReader(config.audit.store, context.clock);
 }

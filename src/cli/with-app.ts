@@ -4,6 +4,7 @@ import { type App, type AppDeps, openApp } from '../app/app.ts';
 import type { Config } from '../config/config.ts';
 import { nearest } from '../config/nearest.ts';
 import { createLogger, silentLogger } from '../log/logger.ts';
+import { createScrubber } from '../log/scrub.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { EXIT } from './exit.ts';
 import { requireConfig } from './require-config.ts';
@@ -34,6 +35,7 @@ function checkMapping({ mappings }: Config, wanted: string): void {
 
 export function appDeps(context: Context, { logLevel }: GlobalOptions, { log }: Config): AppDeps {
   const { env, clock, user, stderr } = context;
+  const scrubber = createScrubber();
   return {
     env,
     clock,
@@ -41,7 +43,8 @@ export function appDeps(context: Context, { logLevel }: GlobalOptions, { log }: 
     logger:
       logLevel === undefined
         ? silentLogger
-        : createLogger({ level: logLevel, format: log.format, stream: stderr }),
+        : createLogger({ level: logLevel, format: log.format, stream: stderr, scrubber }),
+    onCredential: (value) => scrubber.register(value),
     actor: { kind: 'cli', name: user },
     replica: `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`,
   };

@@ -24,6 +24,11 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface CreateOptions extends CallOptions {
+  /** Let the cluster check everything and write nothing. */
+  readonly dryRun?: boolean;
+}
+
 /** Every failure is a typed error; only a definite "not found" of the Secret itself is `undefined`. */
 export interface Cluster extends AsyncDisposable {
   /** Its address or path, for people. */
@@ -31,7 +36,7 @@ export interface Cluster extends AsyncDisposable {
   /** Whether we run in this cluster, under the identity of our pod. */
   readonly inCluster: boolean;
   read(id: TargetId, options?: CallOptions): Promise<LiveSecret | undefined>;
-  create(id: TargetId, manifest: SecretManifest, options?: CallOptions): Promise<WriteResult>;
+  create(id: TargetId, manifest: SecretManifest, options?: CreateOptions): Promise<WriteResult>;
   /** Replaces exactly the object that was read: another `uid` or `resourceVersion` is a conflict. */
   replace(live: LiveSecret, change: SecretChange, options?: CallOptions): Promise<WriteResult>;
   /** A key of a Secret in the bridge's own namespace: for `secretRef`. */

@@ -51,6 +51,11 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
     return { bytes: found.bytes, raw, live };
   }
 
+  async function rehearse(id: TargetId): Promise<WriteResult> {
+    const there = await typed(formatTarget(id), () => load(id));
+    return there === undefined ? { kind: 'written', resourceVersion: '0' } : { kind: 'conflict' };
+  }
+
   async function write(id: TargetId, raw: RawSecret, uid: string, version: number, exclusive: boolean) {
     const written = await putFile(fileOf(root, id), toFile(raw, uid, version), exclusive);
     if (written === undefined) return { kind: 'conflict' } as const;
@@ -73,7 +78,8 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
       if (file !== undefined) reads.set(file.live, file);
       return file?.live;
     },
-    create(id, manifest, { signal } = {}) {
+    create(id, manifest, { signal, dryRun = false } = {}) {
+      if (dryRun) return rehearse(id);
       return locked(
         id,
         async () => {

@@ -38,7 +38,7 @@ async function identityOf(config: k8s.KubeConfig): Promise<Identity> {
     throw errorOfLogin(config, cause);
   }
   const headers = Object.entries(options.headers ?? {}).map(
-    ([name, value]) => [name, `${value}`.trim()] as const,
+    ([name, value]) => [name, String(value).trim()] as const,
   );
   const basic = options.auth
     ? [['Authorization', `Basic ${Buffer.from(options.auth).toString('base64')}`] as const]
@@ -52,7 +52,9 @@ async function identityOf(config: k8s.KubeConfig): Promise<Identity> {
 
 function errorOfLogin(config: k8s.KubeConfig, cause: unknown): AppError {
   const path =
-    cause instanceof Error && 'path' in cause && 'code' in cause ? `${cause.path}: ${cause.code}` : undefined;
+    cause instanceof Error && 'path' in cause && 'code' in cause
+      ? `${String(cause.path)}: ${String(cause.code)}`
+      : undefined;
   const about = `kubeconfig user ${config.getCurrentUser()?.name}`;
   return path === undefined
     ? new AppError('CLUSTER_FORBIDDEN', { about, detail: 'its credential plugin or login failed', cause })

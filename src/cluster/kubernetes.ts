@@ -57,9 +57,9 @@ function kubernetesCluster(client: KubeClient): Cluster {
     address: client.address,
     inCluster: client.inCluster,
     read,
-    async create(id, manifest, { signal } = {}) {
+    async create(id, manifest, { signal, dryRun = false } = {}) {
       checkTarget(id);
-      const path = `${collectionOf(id)}?fieldManager=${FIELD_MANAGER}`;
+      const path = `${collectionOf(id)}?fieldManager=${FIELD_MANAGER}${dryRun ? '&dryRun=All' : ''}`;
       return write({ method: 'POST', path, body: newSecret(id, manifest), signal }, id);
     },
     async replace(live, change, { signal } = {}) {

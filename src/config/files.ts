@@ -45,7 +45,7 @@ export async function findSources(options: FindOptions): Promise<Sources> {
   if (named.length > 0) return expand(named, cwd, fs);
   for (const path of [LOCAL_FILE, SYSTEM_FOLDER])
     if (await exists(resolve(cwd, path), fs)) return expand([path], cwd, fs);
-  const message = `there is no configuration: neither ${LOCAL_FILE} here nor ${SYSTEM_FOLDER}; name one with --config, or make one with \`secretbridge init\``;
+  const message = `there is no configuration: neither ${LOCAL_FILE} here nor ${SYSTEM_FOLDER}; name one with --config`;
   return { files: [], problems: [problem(LOCAL_FILE, message)] };
 }
 

@@ -222,7 +222,7 @@ export const ERRORS = {
     group: 'ours',
     remedy: 'fix-config',
     says: 'the change destroys data and waits for a person',
-    todo: 'Look at it, then release it or correct the mapping.',
+    todo: 'Look at what would be lost; correct the mapping, or remove the Secret by hand.',
   },
   CONFIG_INVALID: {
     group: 'ours',
@@ -239,8 +239,8 @@ export const ERRORS = {
   AUDIT_UNAVAILABLE: {
     group: 'ours',
     remedy: 'retry',
-    says: 'the audit log cannot be written, so nothing is changed',
-    todo: 'Check that `audit.store` can be reached and written, and that its disk is not full.',
+    says: 'the audit log cannot be used, so nothing is changed',
+    todo: 'Check that `audit.store` is there and can be read and written, and that its disk is not full.',
   },
   AUDIT_TRUNCATED: {
     group: 'ours',
@@ -269,8 +269,8 @@ export const ERRORS = {
   INTERRUPTED: {
     group: 'ours',
     remedy: 'retry',
-    says: 'the process ended before the change was carried out',
-    todo: 'Nothing: the next run decides again.',
+    says: 'it was stopped before it was done',
+    todo: 'Run it again: it decides anew and leaves nothing half done.',
   },
   INTERNAL: {
     group: 'ours',

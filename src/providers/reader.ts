@@ -17,13 +17,15 @@ export interface ReaderDeps {
   readonly open: (store: string) => Promise<SecretProvider>;
   /** Told once of each read, before anybody may act on it. */
   readonly onRead: (source: StoreRef, result: ReadResult) => Promise<void>;
+  /** Ends the reads under way: each of them is then rejected. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * One pass over the stores: references that are asked for in the same turn of the event loop go to their store
  * together, so that a store which can batch does. Ends with its pass; it keeps values for that long.
  */
-export function createReader({ open, onRead }: ReaderDeps): Reader {
+export function createReader({ open, onRead, signal }: ReaderDeps): Reader {
   const results = new Map<string, Promise<ReadResult>>();
   let batch: Map<string, Wanted[]> | undefined;
 
@@ -32,11 +34,13 @@ export function createReader({ open, onRead }: ReaderDeps): Reader {
       open,
       store,
       wanted.map(({ source }) => source.ref),
+      signal,
     );
     await Promise.all(
       wanted.map(async ({ source, settle }, index) => {
         const answer = answers[index];
         try {
+          signal?.throwIfAborted();
           if (answer === undefined) throw new Error('a provider must answer each reference');
           await onRead(source, answer);
           settle.resolve(answer);
@@ -81,10 +85,11 @@ async function readAll(
   open: ReaderDeps['open'],
   store: string,
   refs: readonly SourceRef[],
+  signal: AbortSignal | undefined,
 ): Promise<readonly ReadResult[]> {
   try {
     const provider = await open(store);
-    return await provider.read(refs);
+    return await provider.read(refs, signal === undefined ? {} : { signal });
   } catch (thrown) {
     const error = toAppError(thrown);
     return refs.map(() => ({ kind: 'failed', error }));

@@ -5,11 +5,16 @@ import { lookFor } from './reconcile.ts';
 
 /**
  * Gives each intent that a crash left open its outcome, by looking at the cluster. Those that cannot be looked at
- * now stay open. Resolves with how many were closed.
+ * now stay open, and so do those of other instances, whose cluster may be another. Resolves with how many were closed.
  */
-export async function recoverIntents(audit: AuditStore, cluster: Pick<Cluster, 'read'>): Promise<number> {
+export async function recoverIntents(
+  audit: AuditStore,
+  cluster: Pick<Cluster, 'read'>,
+  instances: readonly string[],
+): Promise<number> {
   let closed = 0;
   for (const intent of await audit.unresolved()) {
+    if (!instances.includes(intent.instance)) continue;
     const outcome = await outcomeOf(intent, cluster);
     if (outcome === undefined) continue;
     await audit.append([outcome]);

@@ -71,4 +71,6 @@ switch (job) {
     }
     break;
   }
+  default:
+    throw new Error(`no such job: ${job}`);
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { VERSION } from '../../src/cli/version.ts';
 import { openBench } from './harness.ts';
 
 const COMMANDS = [
@@ -31,7 +32,7 @@ describe('help', () => {
 
   it('fits the terminal', async () => {
     await using bench = await openBench();
-    for (const width of [60, 100]) {
+    for (const width of [80, 120]) {
       const { stdout } = await bench.runWith({ width }, 'audit', 'list', '--help');
       const options = stdout.split('Examples')[0]?.split('Example:')[0] ?? '';
       expect(Math.max(...options.split('\n').map((line) => line.length))).toBeLessThanOrEqual(width);
@@ -40,12 +41,8 @@ describe('help', () => {
 
   it('gives the version', async () => {
     await using bench = await openBench();
-    const { version } = JSON.parse(await bench.read('../../work/main/package.json').catch(() => '{}')) as {
-      version?: string;
-    };
     const { code, stdout } = await bench.run('--version');
-    expect(code).toBe(0);
-    expect(stdout.trim()).toBe(version ?? stdout.trim());
+    expect({ code, stdout }).toEqual({ code: 0, stdout: `${VERSION}\n` });
     expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 });

@@ -141,7 +141,7 @@ describe('a manifest written by hand', () => {
       'with an alias bomb',
       `a: &a [x,x]\n${'bcdefghijkl'
         .split('')
-        .map((n, i) => `${n}: &${n} [${Array(9).fill(`*${'abcdefghijkl'[i]}`)}]`)
+        .map((n, i) => `${n}: &${n} [${Array(9).fill(`*${'abcdefghijkl'[i]}`).join()}]`)
         .join('\n')}\n`,
     ],
     ['not UTF-8', Buffer.from([0x61, 0x3a, 0xff, 0xfe]).toString('latin1')],

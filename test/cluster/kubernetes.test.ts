@@ -86,7 +86,7 @@ describe('an answer to a write', () => {
     const thrown = await cluster.create(id, manifest()).catch((error: unknown) => error);
     expect(thrown).toBeInstanceOf(AppError);
     expect(thrown).toMatchObject({ code, about: 'team/app' });
-    expect(`${thrown} ${inspect(thrown)} ${JSON.stringify(thrown)}`).not.toContain(MARKER);
+    expect(`${String(thrown)} ${inspect(thrown)} ${JSON.stringify(thrown)}`).not.toContain(MARKER);
   });
 
   it.each([

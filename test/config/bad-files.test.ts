@@ -72,7 +72,10 @@ describe('a file that is no configuration', () => {
   it('does not grow in memory when it is an alias bomb', async () => {
     const names = 'abcdefghijklmnopqrst'.split('');
     const lines = names.map(
-      (name, i) => `${name}: &${name} [${Array(9).fill(i === 0 ? 'x' : `*${names[i - 1]}`)}]`,
+      (name, i) =>
+        `${name}: &${name} [${Array(9)
+          .fill(i === 0 ? 'x' : `*${names[i - 1]}`)
+          .join()}]`,
     );
     const found = await messages(lines.join('\n'));
     expect(found.length).toBeLessThanOrEqual(10);

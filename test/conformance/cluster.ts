@@ -57,6 +57,15 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(await h.raw(foreign(h))).toEqual(before);
     });
 
+    it('writes nothing in a rehearsal, and says what a real one would', async () => {
+      await using h = await open();
+      const rehearsal = await h.cluster.create(app(h), manifest(), { dryRun: true });
+      expect(rehearsal.kind).toBe('written');
+      expect(await h.cluster.read(app(h))).toBeUndefined();
+      await h.cluster.create(app(h), manifest());
+      expect(await h.cluster.create(app(h), manifest(), { dryRun: true })).toEqual({ kind: 'conflict' });
+    });
+
     it('replaces data exactly, so that keys which are not wanted go', async () => {
       await using h = await open();
       await h.cluster.create(

@@ -1,5 +1,5 @@
 import { append, GENESIS, type Head, type StoredRecord } from '../../src/audit/chain.ts';
-import type { Action, AuditRecord } from '../../src/audit/entry.ts';
+import { ACTOR_KINDS, type Action, type AuditRecord } from '../../src/audit/entry.ts';
 import { plainEntry } from '../../src/audit/plain-entry.ts';
 import type { AuditStore, Page, RecordFilter } from '../../src/audit/store.ts';
 import type { Clock } from '../../src/core/clock.ts';
@@ -114,7 +114,7 @@ function matches(record: AuditRecord, filter: RecordFilter): boolean {
   const time = Date.parse(record.time);
   if (since !== undefined && time < Date.parse(since)) return false;
   if (until !== undefined && time > Date.parse(until)) return false;
-  if (actor !== undefined && actor !== record.actor.kind && actor !== record.actor.name) return false;
+  if (actor !== undefined && actor !== (isKind(actor) ? record.actor.kind : record.actor.name)) return false;
   if (request !== undefined && request !== record.requestId) return false;
   if (fingerprint !== undefined && fingerprint !== record.before && fingerprint !== record.after)
     return false;
@@ -122,6 +122,10 @@ function matches(record: AuditRecord, filter: RecordFilter): boolean {
     (name) => filter[name] === undefined || filter[name] === record[name],
   );
   return same && matchesSource(record, filter);
+}
+
+function isKind(actor: string): boolean {
+  return (ACTOR_KINDS as readonly string[]).includes(actor);
 }
 
 function matchesSource({ store, key, sources }: AuditRecord, filter: RecordFilter): boolean {

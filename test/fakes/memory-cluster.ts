@@ -127,13 +127,14 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
       enter('read', signal);
       return read(id);
     },
-    async create(id, manifest, { signal } = {}) {
+    async create(id, manifest, { signal, dryRun = false } = {}) {
       checkTarget(id);
       enter('create', signal);
       if (options.namespaces && !options.namespaces.includes(id.namespace)) {
         throw new AppError('NAMESPACE_MISSING', { about: formatTarget(id) });
       }
       if (objects.has(formatTarget(id))) return { kind: 'conflict' };
+      if (dryRun) return { kind: 'written', resourceVersion: '0' };
       return written('create', id, newSecret(id, manifest));
     },
     async replace(live, change, { signal } = {}) {

@@ -101,7 +101,7 @@ mappings:${mappings}`);
     const last = cluster.writes.at(-1);
     if (phase !== 'after' || !/create|replace/.test(call) || last === undefined) return;
     const metadata = objectIn(cluster.raw(last.id) ?? {}, 'metadata');
-    changes.push(`${last.id.secret} ${metadata?.resourceVersion}`);
+    changes.push(`${last.id.secret} ${String(metadata?.resourceVersion)}`);
   });
   const { store, provider } = createFakeStore();
   store.put('db', '{"user":"ann","password":"first"}');

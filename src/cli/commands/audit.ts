@@ -22,7 +22,7 @@ export async function auditListCommand(context: Context, options: ListOptions): 
   const records = found.slice(0, options.limit);
   const next = found.length > records.length ? String(records.at(-1)?.sequence) : undefined;
   print(context, options.output, {
-    data: { records, ...(next === undefined ? {} : { next }) },
+    data: { records: records.map(ordered), ...(next === undefined ? {} : { next }) },
     human: (paint) => listText(records, next, paint),
   });
   return EXIT.ok;
@@ -38,7 +38,7 @@ export async function auditShowCommand(
   const record = await audit.get(sequence);
   if (record === undefined)
     throw new AppError('RECORD_MISSING', { detail: `there is no record ${sequence} in ${audit.address}` });
-  print(context, options.output, { data: record, human: (paint) => recordText(record, paint) });
+  print(context, options.output, { data: ordered(record), human: (paint) => recordText(record, paint) });
   return EXIT.ok;
 }
 
@@ -103,19 +103,67 @@ function noteOf({ code, note, keys, sources, action, counts }: AuditRecord): str
     .join(' ');
 }
 
+/** The members of a record in the order in which people ask for them; what a newer release added comes last. */
+const ORDER = [
+  'sequence',
+  'time',
+  'action',
+  'phase',
+  'outcome',
+  'code',
+  'mapping',
+  'namespace',
+  'secret',
+  'store',
+  'key',
+  'actor',
+  'note',
+  'keys',
+  'sources',
+  'counts',
+  'before',
+  'after',
+  'resourceVersion',
+  'requestId',
+  'attempt',
+  'durationMs',
+  'instance',
+  'replica',
+  'previousHash',
+  'hash',
+];
+
+function ordered(record: AuditRecord): object {
+  const rank = (name: string): number => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => rank(a) - rank(b)));
+}
+
 function recordText(record: AuditRecord, paint: Paint): string {
-  const { actor, keys, sources, counts, ...plain } = record;
-  const rows: [string, string][] = Object.entries(plain).map(([name, value]) => [name, String(value)]);
-  rows.splice(4, 0, ['actor', [actor.kind, actor.name, actor.address].filter(Boolean).join(' ')]);
-  for (const source of sources) {
-    const { store, key, property, version } = source;
-    rows.push([
-      'source',
-      `${store}: ${key}${property === undefined ? '' : ` # ${property}`} version ${version}`,
-    ]);
-  }
-  for (const [name, names] of Object.entries(keys)) if (names.length > 0) rows.push([name, names.join(', ')]);
-  for (const [name, number] of Object.entries(counts ?? {})) rows.push([name, String(number)]);
+  const rows = Object.entries(ordered(record)).flatMap(([name, value]) => memberRows(name, value, record));
   const width = Math.max(...rows.map(([name]) => name.length));
   return rows.map(([name, value]) => `${paint('dim', name.padEnd(width))}  ${value}`).join('\n');
+}
+
+function memberRows(
+  name: string,
+  value: unknown,
+  { actor, sources, keys, counts }: AuditRecord,
+): [string, string][] {
+  switch (name) {
+    case 'actor':
+      return [[name, [actor.kind, actor.name, actor.address].filter((part) => part !== undefined).join(' ')]];
+    case 'sources':
+      return sources.map(({ store, key, property, version }) => [
+        'source',
+        `${store}: ${key}${property === undefined ? '' : ` # ${property}`} version ${version}`,
+      ]);
+    case 'keys':
+      return Object.entries(keys).flatMap(([change, names]): [string, string][] =>
+        names.length === 0 ? [] : [[change, names.join(', ')]],
+      );
+    case 'counts':
+      return Object.entries(counts ?? {}).map(([what, number]) => [what, String(number)]);
+    default:
+      return [[name, String(value)]];
+  }
 }

@@ -8,7 +8,7 @@ import { appDeps } from '../with-app.ts';
 export async function doctorCommand(context: Context, options: GlobalOptions): Promise<number> {
   const config = await requireConfig(context, options);
   if (config === undefined) return EXIT.config;
-  const findings = await examine(config, appDeps(context, options, config));
+  const findings = await examine(config, appDeps(context, options, config), context.signal);
   const codes = findings.flatMap(({ error }) => (error === undefined ? [] : [error.code]));
   print(context, options.output, {
     data: {

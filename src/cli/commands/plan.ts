@@ -13,7 +13,7 @@ export async function planCommand(
   options: GlobalOptions & { mapping?: string; all?: boolean },
 ): Promise<number> {
   return withApp(context, options, async (app) => {
-    const report = await planTargets(app, options.mapping);
+    const report = await planTargets(app, options.mapping, context.signal);
     const changing = report.targets.filter(({ action }) => CHANGES.includes(action));
     print(context, options.output, {
       data: {
@@ -34,9 +34,9 @@ function planText(report: PlanReport, all: boolean, paint: Paint): string {
   return [...lines, ...heldText(report.held, paint), summaryText(report.targets)].join('\n');
 }
 
-function targetText({ mapping, target, action, error, keys }: PlannedTarget, paint: Paint): string {
+function targetText({ mapping, target, action, adopts, error, keys }: PlannedTarget, paint: Paint): string {
   const style = error !== undefined ? 'red' : action === 'unchanged' ? 'dim' : 'bold';
-  const title = `${paint(style, action.padEnd(9))} ${paint('bold', formatTarget(target))}  ${paint('dim', `mapping ${mapping}`)}`;
+  const title = `${paint(style, (adopts ? 'adopt' : action).padEnd(9))} ${paint('bold', formatTarget(target))}  ${paint('dim', `mapping ${mapping}`)}`;
   const why =
     error === undefined ? [] : [`  ${error.code}: ${error.message}`, `  ${paint('dim', error.todo)}`];
   return [title, ...why, ...keyLines(keys, paint)].join('\n');

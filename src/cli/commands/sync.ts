@@ -35,7 +35,8 @@ async function run(
   only?: string,
 ): Promise<SyncReport> {
   using progress = createProgress(context, 'Syncing');
-  return syncTargets(app, {
+  // Awaited here: the line of progress is wiped when it is done with.
+  return await syncTargets(app, {
     ...(only === undefined ? {} : { only }),
     onOutcome: ({ target, kind }, done, total) =>
       progress.step(done, total, `${formatTarget(target)} ${kind}`),
@@ -49,7 +50,7 @@ function syncText({ targets, held, summary, interrupted }: SyncReport, paint: Pa
     .map((outcome) => outcomeText(outcome, paint));
   const parts = OUTCOMES.filter((kind) => summary[kind] > 0).map((kind) => `${summary[kind]} ${kind}`);
   const stopped = interrupted ? ' Stopped before all were looked at; run it again to go on.' : '';
-  const total = `${count(targets.length, 'target')}: ${parts.join(', ') || 'nothing to do'}.${stopped}`;
+  const total = `${count(targets.length, 'target')}: ${parts.join(', ') || (interrupted ? 'none looked at' : 'nothing to do')}.${stopped}`;
   return [...lines, ...(lines.length > 0 ? [''] : []), ...heldText(held, paint), total].join('\n');
 }
 

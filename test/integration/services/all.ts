@@ -22,7 +22,7 @@ export async function startServers(options: StartOptions = {}): Promise<Servers>
   } catch (error) {
     const results = await Promise.allSettled(starts);
     await Promise.all(
-      results.map((result) => (result.status === 'fulfilled' ? result.value.stop() : undefined)),
+      results.map(async (result) => (result.status === 'fulfilled' ? result.value.stop() : undefined)),
     );
     throw error;
   }

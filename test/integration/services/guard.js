@@ -36,7 +36,7 @@ function start({ id, command, args, env, cwd, log }) {
   tell({ id, pid: child.pid });
   const entry = { pid: child.pid, ended };
   running.push(entry);
-  ended.then(() => running.splice(running.indexOf(entry), 1));
+  void ended.then(() => running.splice(running.indexOf(entry), 1));
 }
 
 async function end() {

@@ -1,0 +1,144 @@
+import { chmod, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { DB, HEAD, openBench } from './harness.ts';
+
+const KUBERNETES = `${HEAD.replace(/cluster: .*/, 'cluster: { kind: kubernetes, scope: names }')}${DB}  - name: api
+    target: { namespace: shop, secret: api-keys }
+    data: { KEY: { store: local, key: db.json } }
+`;
+
+describe('validate', () => {
+  it('says what the configuration holds', async () => {
+    await using bench = await openBench();
+    expect(await bench.run('validate')).toMatchObject({
+      code: 0,
+      stdout: 'The configuration is valid: 1 store, 1 mapping, 1 target.\n',
+      stderr: '',
+    });
+    expect((await bench.run('validate', '--output', 'json')).json).toEqual({ valid: true, problems: [] });
+  });
+
+  it('touches neither stores nor cluster nor audit', async () => {
+    await using bench = await openBench();
+    await bench.run('validate');
+    expect((await readdir(bench.folder)).toSorted()).toEqual(['secretbridge.yaml', 'store']);
+  });
+
+  it('prints problems as compilers do', async () => {
+    await using bench = await openBench(HEAD + DB.replace('target:', 'taget:'));
+    const { code, stdout } = await bench.run('validate');
+    expect(code).toBe(3);
+    expect(stdout).toMatch(/^secretbridge\.yaml:7:5 {2}CONFIG_INVALID {2}mappings\[0\]/m);
+    expect(stdout).toContain('did you mean `target`?');
+    expect(stdout).toMatch(/The configuration has \d problems?\.\n$/);
+  });
+
+  it('takes files and folders, several times, and finds the configuration by itself', async () => {
+    await using bench = await openBench(HEAD);
+    await bench.write('more/db.yaml', DB);
+    const both = await bench.run('validate', '-c', 'secretbridge.yaml', '-c', 'more');
+    expect(both).toMatchObject({ code: 0, stdout: expect.stringContaining('1 mapping') });
+    const env = { SECRETBRIDGE_CONFIG: join(bench.folder, 'secretbridge.yaml') };
+    expect(await bench.runWith({ env, cwd: '/' }, 'validate')).toMatchObject({ code: 0 });
+    const nowhere = await bench.runWith({ cwd: join(bench.folder, 'store') }, 'validate');
+    expect(nowhere.code).toBe(3);
+    expect(nowhere.stdout).toContain('--config');
+  });
+});
+
+describe('doctor', () => {
+  it('tries everything, changes no target, and says that all works', async () => {
+    await using bench = await openBench();
+    const { code, stdout } = await bench.run('doctor');
+    expect(code).toBe(0);
+    expect(stdout.trimEnd().split('\n')).toEqual([
+      `ok    audit: write ${join(bench.folder, 'state', 'audit.db')}`,
+      'ok    cluster: configuration',
+      `ok    cluster: reach ${join(bench.folder, 'cluster')}`,
+      'ok    namespace: create in apps',
+      'ok    target: write apps/db (mapping db)',
+      'ok    keys: fingerprint',
+      'ok    store local: folder',
+      'ok    read store local, key db.json',
+      '',
+      'Everything works.',
+    ]);
+    expect(await readdir(bench.folder)).not.toContain('cluster');
+  });
+
+  it('gives the object of the contract, with a code and a remedy for what does not work', async () => {
+    await using bench = await openBench(
+      HEAD.replace('./store', './none') + DB.replaceAll('user', 'absent').replace('password', 'absent'),
+    );
+    const { code, json } = await bench.run('doctor', '--output', 'json');
+    expect(code).toBe(1);
+    const { ok, checks } = json as { ok: boolean; checks: { name: string; ok: boolean }[] };
+    expect(ok).toBe(false);
+    expect(checks.filter((check) => !check.ok)).toEqual([
+      {
+        name: 'store local: folder',
+        ok: false,
+        code: 'STORE_UNAVAILABLE',
+        message: expect.stringContaining('its folder does not exist'),
+        remedy: expect.any(String),
+      },
+    ]);
+    expect(checks.length).toBeGreaterThan(4);
+  });
+
+  it('names the key that cannot be read, and still tries the others', async () => {
+    await using bench = await openBench(`${HEAD}${DB}  - name: other
+    target: { namespace: apps }
+    data: { A: { store: local, key: none.json }, B: { store: local, key: ../escape } }
+`);
+    const { code, stdout } = await bench.run('doctor');
+    expect(code).toBe(4);
+    expect(stdout).toContain('ok    read store local, key db.json');
+    expect(stdout).toMatch(/fail {2}read store local, key none\.json\n {6}SOURCE_ABSENT: .*\n {6}\S/);
+    expect(stdout).toContain('fail  read store local, key ../escape');
+    expect(stdout).toContain('2 checks failed.');
+  });
+});
+
+describe('rbac', () => {
+  it('prints what kubectl can apply, for the targets alone', async () => {
+    await using bench = await openBench(KUBERNETES);
+    const { code, stdout, stderr } = await bench.run('rbac', '--service-account', 'bridge/sb');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const objects = parseAllDocuments(stdout).map((document) => document.toJS() as Record<string, unknown>);
+    expect(objects.map(({ kind }) => kind)).toEqual(['Role', 'RoleBinding', 'Role', 'RoleBinding']);
+    expect(stdout).toContain('resourceNames:\n      - api-keys');
+    expect(stdout).not.toMatch(/\*|delete|list|watch/);
+    expect(objects[1]).toMatchObject({
+      subjects: [{ kind: 'ServiceAccount', name: 'sb', namespace: 'bridge' }],
+    });
+  });
+
+  it('prints the same as one list for a machine', async () => {
+    await using bench = await openBench(KUBERNETES);
+    const { json } = await bench.run('rbac', '--output', 'json');
+    expect(json).toMatchObject({ kind: 'List', items: [{ kind: 'Role' }, {}, {}, {}] });
+  });
+
+  it('says that a directory needs none', async () => {
+    await using bench = await openBench();
+    expect(await bench.run('rbac')).toMatchObject({
+      code: 0,
+      stdout: '',
+      stderr: expect.stringMatching(/folder/),
+    });
+    expect((await bench.run('rbac', '--output', 'json')).json).toMatchObject({ kind: 'List', items: [] });
+  });
+});
+
+describe('a configuration that cannot be read', () => {
+  it.skipIf(process.getuid?.() === 0)('is named with the reason', async () => {
+    await using bench = await openBench();
+    await chmod(join(bench.folder, 'secretbridge.yaml'), 0);
+    const { code, stdout } = await bench.run('validate');
+    expect(code).toBe(3);
+    expect(stdout).toContain('EACCES');
+  });
+});

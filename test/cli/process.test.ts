@@ -1,0 +1,102 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { describe, expect, it } from 'vitest';
+import { type Bench, HEAD, openBench } from './harness.ts';
+
+const MAIN = resolve(import.meta.dirname, '../../src/main.ts');
+const ESCAPE = String.fromCharCode(27);
+
+function start(bench: Bench, ...args: readonly string[]): ChildProcess {
+  const env = { PATH: process.env.PATH, TOKEN: 'a-token' };
+  return spawn(process.execPath, [MAIN, ...args], { cwd: bench.folder, env });
+}
+
+async function exitOf(child: ChildProcess): Promise<number | null> {
+  const [code] = (await once(child, 'exit')) as [number | null];
+  return code;
+}
+
+describe('the process', () => {
+  it('works on to its end, and keeps its exit code, when nobody reads its output any more', async () => {
+    await using bench = await openBench();
+    const child = start(bench, 'sync');
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+    expect(await exitOf(child)).toBe(0);
+    const { json } = await bench.run('audit', 'list', '--limit', '1', '--output', 'json');
+    expect(json).toMatchObject({ records: [{ action: 'sweep', outcome: 'ok' }] });
+    const plan = start(bench, 'plan', '--mapping', 'nope');
+    plan.stderr?.destroy();
+    expect(await exitOf(plan)).toBe(64);
+  });
+
+  it.skipIf(!existsSync('/dev/full'))('fails in one sentence when its output cannot be written', async () => {
+    await using bench = await openBench();
+    const { status, stderr } = spawnSync(
+      'sh',
+      ['-c', `"${process.execPath}" "${MAIN}" validate > /dev/full`],
+      {
+        cwd: bench.folder,
+        encoding: 'utf8',
+      },
+    );
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: 'error: the output could not be written: ENOSPC\n',
+    });
+  });
+
+  it.skipIf(!existsSync('/usr/bin/script'))('is coloured on a terminal, and not with NO_COLOR', async () => {
+    await using bench = await openBench();
+    const onTerminal = (env: Record<string, string>) =>
+      spawnSync('/usr/bin/script', ['-qec', `${process.execPath} ${MAIN} validate`, '/dev/null'], {
+        cwd: bench.folder,
+        encoding: 'utf8',
+        env: { PATH: process.env.PATH, TERM: 'xterm', ...env },
+      }).stdout;
+    expect(onTerminal({})).toContain(`${ESCAPE}[32mThe configuration is valid`);
+    expect(onTerminal({ NO_COLOR: '1' })).not.toContain(ESCAPE);
+    expect(onTerminal({ TERM: 'dumb' })).not.toContain(ESCAPE);
+  });
+
+  it.each(['SIGINT', 'SIGTERM'] as const)('ends in good order on %s, with 1', async (signal) => {
+    let child: ChildProcess | undefined;
+    let asked = 0;
+    const server = createServer((request, response) => {
+      if (request.url?.startsWith('/v1/secret/data/')) {
+        asked += 1;
+        child?.kill(signal);
+      }
+      response.writeHead(403, { 'content-type': 'application/json' }).end('{"errors":["permission denied"]}');
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const mapping = (name: string) =>
+      `  - { name: ${name}, target: { namespace: apps }, data: { A: { store: vault, key: ${name} } } }\n`;
+    await using bench = await openBench(
+      `${HEAD.replace(/stores: .*\n/, '')}engine: { kind: memory, concurrency: 1 }
+stores:
+  - name: vault
+    kind: vault
+    address: http://127.0.0.1:${port}
+    auth: { method: token, token: { env: TOKEN } }
+mappings:
+${mapping('one')}${mapping('two')}`,
+    );
+    child = start(bench, 'sync', '--output', 'json');
+    const [code, stdout] = await Promise.all([
+      exitOf(child),
+      text(child.stdout as NonNullable<ChildProcess['stdout']>),
+    ]);
+    server.closeAllConnections();
+    server.close();
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ ok: false, targets: [{ mapping: 'one', outcome: 'failed' }] });
+    expect(asked).toBe(1);
+  });
+});

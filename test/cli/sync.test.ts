@@ -1,0 +1,251 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type Bench, DB, FOREIGN, HEAD, openBench } from './harness.ts';
+
+const THEIRS = `  - name: theirs
+    target: { namespace: apps }
+    data: { KEY: { store: local, key: db.json, property: user } }
+`;
+const GONE = `  - name: gone
+    target: { namespace: apps }
+    data: { KEY: { store: local, key: gone.json } }
+`;
+const ELSEWHERE = `  - name: elsewhere
+    target: { namespace: apps }
+    data: { KEY: { store: down, key: x } }
+`;
+const DOWN = HEAD.replace(' ]\n', ', { name: down, kind: files, path: ./not-there } ]\n');
+
+const rotate = (bench: Bench) => bench.write('store/db.json', '{"user":"ann","password":"second"}');
+const FINGERPRINT = expect.stringMatching(/^[0-9a-f]{8}:[0-9a-f]{64}$/);
+
+describe('plan', () => {
+  it('shows what would be created, key by key, writes nothing and ends with 2', async () => {
+    await using bench = await openBench();
+    const { code, stdout, stderr } = await bench.run('plan');
+    expect({ code, stderr }).toEqual({ code: 2, stderr: '' });
+    expect(stdout.replace(/[0-9a-f]{8}…/g, '<print>…')).toBe(`create    apps/db  mapping db
+  + PASSWORD  (sensitive)  <print>…
+  + USER      (sensitive)  <print>…
+
+Plan for 1 target: 1 to create.
+`);
+    expect(await readdir(bench.folder)).not.toContain('cluster');
+  });
+
+  it('gives the object of the contract', async () => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    await rotate(bench);
+    const { code, json, stderr } = await bench.run('plan', '--output', 'json');
+    expect({ code, stderr }).toEqual({ code: 2, stderr: '' });
+    expect(json).toEqual({
+      changes: 1,
+      held: [],
+      targets: [
+        {
+          mapping: 'db',
+          namespace: 'apps',
+          secret: 'db',
+          action: 'update',
+          keys: [
+            { name: 'PASSWORD', action: 'change', before: FINGERPRINT, after: FINGERPRINT },
+            { name: 'USER', action: 'keep', before: FINGERPRINT, after: FINGERPRINT },
+          ],
+        },
+      ],
+    });
+  });
+
+  it('of nothing to change ends with 0, and shows what is in step when asked', async () => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    expect(await bench.run('plan')).toMatchObject({ code: 0, stdout: 'Plan for 1 target: 1 unchanged.\n' });
+    expect((await bench.run('plan', '--all')).stdout).toMatch(
+      /^unchanged apps\/db {2}mapping db\n {2}= PASS/,
+    );
+    expect((await bench.run('plan', '--output', 'json')).json).toMatchObject({ changes: 0 });
+  });
+
+  it('shows one rotation as the one change', async () => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    await rotate(bench);
+    const { stdout } = await bench.run('plan');
+    expect(stdout).toMatch(/~ PASSWORD {2}\(sensitive\) {2}[0-9a-f]{8}… → [0-9a-f]{8}…/);
+    expect(stdout).toContain('= USER');
+    expect(stdout).not.toMatch(/first|second|ann/);
+  });
+
+  it('shows the keys that an adoption would remove', async () => {
+    await using bench = await openBench(`${HEAD}mappings:\n${THEIRS}    onConflict: adopt\n`);
+    await bench.write('cluster/apps/theirs.yaml', FOREIGN.replace('KEY: theirs', 'OLD: theirs'));
+    const { stdout } = await bench.run('plan');
+    expect(stdout).toContain('+ KEY');
+    expect(stdout).toContain('- OLD');
+  });
+
+  it('is limited to one mapping', async () => {
+    await using bench = await openBench(HEAD + DB + GONE);
+    const { code, json } = await bench.run('plan', '--mapping', 'db', '--output', 'json');
+    expect(code).toBe(2);
+    expect(json).toMatchObject({ targets: [{ mapping: 'db' }] });
+  });
+});
+
+describe('sync', () => {
+  it('says what it did, and its progress on stderr', async () => {
+    await using bench = await openBench();
+    const { code, stdout, stderr } = await bench.run('sync');
+    expect(code).toBe(0);
+    expect(stdout).toBe('created   apps/db  PASSWORD, USER\n\n1 target: 1 created.\n');
+    expect(stderr).toBe('Syncing 1/1\n');
+    expect(await bench.read('cluster/apps/db.yaml')).toContain(Buffer.from('first').toString('base64'));
+  });
+
+  it('gives the object of the contract', async () => {
+    await using bench = await openBench();
+    const { code, json } = await bench.run('sync', '--output', 'json');
+    expect(code).toBe(0);
+    expect(json).toEqual({
+      ok: true,
+      requestId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      summary: { created: 1, updated: 0, deleted: 0, unchanged: 0, refused: 0, held: 0, failed: 0 },
+      targets: [
+        {
+          mapping: 'db',
+          namespace: 'apps',
+          secret: 'db',
+          outcome: 'created',
+          keys: [
+            { name: 'PASSWORD', action: 'add', after: FINGERPRINT },
+            { name: 'USER', action: 'add', after: FINGERPRINT },
+          ],
+        },
+      ],
+      held: [],
+    });
+  });
+
+  it('gives the same as YAML', async () => {
+    await using bench = await openBench();
+    const { stdout } = await bench.run('sync', '--output', 'yaml');
+    expect(stdout).toContain('summary:\n  created: 1\n');
+    expect(stdout).toContain('\n  - mapping: db\n    namespace: apps\n');
+  });
+
+  it('lists targets by namespace, then name', async () => {
+    const mapping = (name: string, namespace: string) =>
+      `  - name: ${name}\n    target: { namespace: ${namespace} }\n    data: { A: { store: local, key: db.json } }\n`;
+    const names = [mapping('z', 'b'), mapping('y', 'a'), mapping('a', 'b'), mapping('x', 'a')];
+    await using bench = await openBench(`${HEAD}mappings:\n${names.join('')}`);
+    for (const [command, ...more] of [['plan'], ['sync']] as const) {
+      const { json } = await bench.run(command, ...more, '--output', 'json');
+      const { targets } = json as { targets: { namespace: string; secret: string }[] };
+      expect(targets.map(({ namespace, secret }) => `${namespace}/${secret}`)).toEqual([
+        'a/x',
+        'a/y',
+        'b/a',
+        'b/z',
+      ]);
+    }
+  });
+
+  it('a second time changes nothing, and says so', async () => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    const before = await bench.read('cluster/apps/db.yaml');
+    expect(await bench.run('sync')).toMatchObject({ code: 0, stdout: '1 target: 1 unchanged.\n' });
+    expect(await bench.read('cluster/apps/db.yaml')).toBe(before);
+  });
+
+  it('refuses a Secret that is not ours: exit code 4, why, and what to do', async () => {
+    await using bench = await openBench(HEAD + DB + THEIRS);
+    await bench.write('cluster/apps/theirs.yaml', FOREIGN);
+    const { code, stdout } = await bench.run('sync');
+    expect(code).toBe(4);
+    expect(stdout).toBe(`created   apps/db  PASSWORD, USER
+refused   apps/theirs  mapping theirs
+  NOT_OWNED: a Secret of this name exists and is not ours
+  Choose another name, or take it over with \`onConflict: adopt\` (see \`plan\` first).
+
+2 targets: 1 created, 1 refused.
+`);
+    expect(await bench.read('cluster/apps/theirs.yaml')).toBe(FOREIGN);
+    const { json } = await bench.run('sync', '--output', 'json');
+    expect(json).toMatchObject({
+      ok: false,
+      summary: { unchanged: 1, refused: 1 },
+      targets: [{ secret: 'db' }, { secret: 'theirs', outcome: 'refused', code: 'NOT_OWNED', keys: [] }],
+    });
+    expect((await bench.run('plan', '--output', 'json')).code).toBe(4);
+  });
+
+  it('ends with 1 when a store is down, also beside what needs a person', async () => {
+    await using bench = await openBench(`${DOWN}mappings:\n${ELSEWHERE}`);
+    const { code, stdout } = await bench.run('sync');
+    expect(code).toBe(1);
+    expect(stdout).toContain('STORE_UNAVAILABLE: store down, key x: ');
+    await bench.write('secretbridge.yaml', `${DOWN}${DB}${ELSEWHERE}${GONE}`);
+    const both = await bench.run('sync', '--output', 'json');
+    expect(both).toMatchObject({ code: 1, json: { summary: { created: 1, failed: 2 } } });
+    expect((await bench.run('plan')).code).toBe(1);
+  });
+
+  it('ends with 4 when only a person can help, also beside changes that a plan has', async () => {
+    await using bench = await openBench(HEAD + DB + GONE);
+    expect((await bench.run('plan')).code).toBe(4);
+    const { code, stdout } = await bench.run('sync');
+    expect(code).toBe(4);
+    expect(stdout).toContain('SOURCE_ABSENT: store local, key gone.json: the store says that this does not');
+  });
+
+  it('holds what would leave no key, and shows it under an id that stays', async () => {
+    await using bench = await openBench(`${HEAD}mappings:
+  - name: all
+    target: { namespace: apps }
+    dataFrom: [ { store: local, key: db.json } ]
+`);
+    await bench.run('sync');
+    await bench.write('store/db.json', '{}');
+    const first = await bench.run('sync', '--output', 'json');
+    const again = await bench.run('plan', '--output', 'json');
+    expect([first.code, again.code]).toEqual([4, 4]);
+    const held = [{ mapping: 'all', namespace: 'apps', secret: 'all', action: 'update' }];
+    expect(first.json).toMatchObject({
+      summary: { held: 1 },
+      targets: [{ outcome: 'held', code: 'HELD' }],
+      held,
+    });
+    expect(again.json).toMatchObject({ changes: 0, targets: [{ action: 'hold', code: 'HELD' }], held });
+    const id = (json: unknown) => (json as { held: { id: string }[] }).held[0]?.id;
+    expect(id(first.json)).toMatch(/^[0-9a-f]{12}$/);
+    expect(id(again.json)).toBe(id(first.json));
+    expect((await bench.run('plan')).stdout).toContain(`held ${id(first.json)}  apps/all  would lose`);
+  });
+
+  it('leaves a mapping alone that the access rules do not allow, and does the rest', async () => {
+    const access = 'access: [ { namespaces: [apps], stores: [local], keys: [db.json] } ]\n';
+    await using bench = await openBench(HEAD + access + DB + GONE);
+    const { code, json } = await bench.run('sync', '--output', 'json');
+    expect(code).toBe(4);
+    expect(json).toMatchObject({
+      targets: [{ outcome: 'created' }, { outcome: 'failed', code: 'NOT_ALLOWED' }],
+    });
+    const { stdout } = await bench.run('audit', 'list', '--key', 'gone.json');
+    expect(stdout).toBe('No record matches.\n');
+    const validated = await bench.run('validate', '--output', 'json');
+    expect(validated).toMatchObject({ code: 3, json: { problems: [{ code: 'NOT_ALLOWED' }] } });
+  });
+
+  it('changes nothing when the audit cannot be written', async () => {
+    await using bench = await openBench();
+    await bench.write('state/audit.db', 'this is no database');
+    const { code, stdout, stderr } = await bench.run('sync', '--output', 'json');
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'AUDIT_UNAVAILABLE' } });
+    expect(stderr).toContain(join(bench.folder, 'state', 'audit.db'));
+    expect(await readdir(bench.folder)).not.toContain('cluster');
+  });
+});

@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest';
+import { DB, HEAD, openBench } from './harness.ts';
+
+const ESCAPE = String.fromCharCode(27);
+
+describe('output', () => {
+  it('is coloured on a terminal and plain without one, with the same words', async () => {
+    await using bench = await openBench();
+    const plain = await bench.run('plan');
+    const coloured = await bench.runWith({ color: true }, 'plan');
+    expect(plain.stdout).not.toContain(ESCAPE);
+    expect(coloured.stdout).toContain(ESCAPE);
+    expect(coloured.stdout.replaceAll(new RegExp(`${ESCAPE}\\[\\d+m`, 'g'), '')).toBe(plain.stdout);
+  });
+
+  it('for a machine is never coloured', async () => {
+    await using bench = await openBench();
+    for (const format of ['json', 'yaml'])
+      expect((await bench.runWith({ color: true }, 'plan', '--output', format)).stdout).not.toContain(ESCAPE);
+  });
+
+  it('holds one object on stdout and nothing else, whatever the log level', async () => {
+    await using bench = await openBench();
+    const { stdout, stderr } = await bench.run('sync', '--output', 'json', '--log-level', 'debug');
+    expect(JSON.parse(stdout)).toMatchObject({ ok: true });
+    expect(stderr).toContain('"message":"target changed"');
+  });
+
+  it('shows progress in place on a terminal, and wipes it', async () => {
+    await using bench = await openBench();
+    const { stdout, stderr } = await bench.runWith({ interactive: true, width: 40 }, 'sync');
+    expect(stderr).toContain(`\r${ESCAPE}[2KSyncing 1/1`);
+    expect(stderr.endsWith(`\r${ESCAPE}[2K`)).toBe(true);
+    expect(stdout).toBe('created   apps/db  PASSWORD, USER\n\n1 target: 1 created.\n');
+  });
+
+  it('shows a line of progress now and then without a terminal, not one a target', async () => {
+    const names = Array.from({ length: 40 }, (_, n) => `m${n}`);
+    const mappings = names.map(
+      (name) =>
+        `  - { name: ${name}, target: { namespace: apps }, data: { A: { store: local, key: db.json } } }\n`,
+    );
+    await using bench = await openBench(`${HEAD}mappings:\n${mappings.join('')}`);
+    const { stderr } = await bench.run('sync');
+    expect(stderr.trim().split('\n')).toEqual([
+      expect.stringMatching(/^Syncing 1\/40 {2}apps\/m\d+ created$/),
+      'Syncing 40/40',
+    ]);
+  });
+});
+
+describe('Ctrl-C during a sync', () => {
+  it('finishes what is being written, begins nothing more, says so and ends with 1', async () => {
+    const names = Array.from({ length: 8 }, (_, n) => `m${n}`);
+    const mappings = names.map(
+      (name) =>
+        `  - { name: ${name}, target: { namespace: apps }, data: { A: { store: local, key: db.json } } }\n`,
+    );
+    const one = 'engine: { kind: memory, concurrency: 1 }\n';
+    await using bench = await openBench(`${HEAD}${one}mappings:\n${mappings.join('')}`);
+    const stop = new AbortController();
+    const stderr = new (class {
+      text = '';
+      write(text: string): boolean {
+        this.text += text;
+        // The first target has been written: somebody who watches the progress presses Ctrl-C.
+        stop.abort();
+        return true;
+      }
+    })();
+    const interrupted = await bench.runWith(
+      { signal: stop.signal, interactive: true, stderr: stderr as never },
+      'sync',
+      '--output',
+      'json',
+    );
+    expect(interrupted.code).toBe(1);
+    expect(interrupted.json).toMatchObject({ ok: false, summary: { created: 1 } });
+    const { json } = await bench.run('audit', 'list', '--output', 'json');
+    const { records } = json as { records: { phase?: string; outcome: string }[] };
+    expect(records.filter(({ phase }) => phase === 'intent')).toHaveLength(1);
+    expect(records.filter(({ phase }) => phase === 'outcome')).toHaveLength(1);
+    expect(await bench.run('sync')).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('8 targets: 7 created, 1 unchanged.'),
+    });
+  });
+
+  it('before anything was begun changes nothing', async () => {
+    await using bench = await openBench(HEAD + DB);
+    const signal = AbortSignal.abort();
+    const { code, stdout } = await bench.runWith({ signal }, 'sync');
+    expect(code).toBe(1);
+    expect(stdout).toContain('Stopped before all were looked at');
+    expect((await bench.run('plan')).stdout).toContain('1 to create');
+  });
+});

@@ -1,0 +1,218 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseAllDocuments } from 'yaml';
+import type { AuditRecord } from '../../../src/audit/entry.ts';
+import { openSqliteAudit } from '../../../src/audit/sqlite.ts';
+import { type ChainState, verify } from '../../../src/audit/verify.ts';
+import { systemClock } from '../../../src/core/clock.ts';
+import { kubernetes } from '../services/inject.ts';
+import { assertStatus, type KubernetesApi } from '../services/kubernetes-api.ts';
+import { type Run, type Running, type SyncReport, startProgram, syncReport } from './program.ts';
+import { openVault, type Vault } from './vault.ts';
+import { type Cluster, type Witness, watchSecrets } from './witness.ts';
+
+export type Raw = {
+  readonly metadata: {
+    readonly name: string;
+    readonly resourceVersion: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly managedFields?: unknown;
+    readonly ownerReferences?: unknown;
+  };
+  readonly type?: string;
+  readonly data?: Readonly<Record<string, string>>;
+};
+
+export interface BenchOptions {
+  readonly scope?: 'namespace' | 'names';
+  /** Where the stores are said to be; the real server otherwise. */
+  readonly vaultAddress?: (real: string) => Promise<string> | string;
+  /** In YAML, below `mappings:`; the key's prefix and the namespace are those of the bench. */
+  readonly mappings: (names: { readonly prefix: string; readonly namespace: string }) => string;
+  /** More fields of the store `vault`, in YAML. */
+  readonly store?: string;
+  readonly instance?: string;
+  readonly cluster?: Cluster & Omit<KubernetesApi, 'requestCounts'>;
+}
+
+/** The program on real servers: a namespace, a part of the store and an audit of its own. */
+export interface Bench extends AsyncDisposable {
+  readonly folder: string;
+  readonly namespace: string;
+  readonly vault: Vault;
+  readonly kubeconfig: string;
+  readonly user: string;
+  readonly env: Readonly<Record<string, string>>;
+  start(...args: readonly string[]): Running;
+  run(...args: readonly string[]): Promise<Run>;
+  sync(...args: readonly string[]): Promise<SyncReport>;
+  /** Replaces the configuration. */
+  configure(options: Partial<BenchOptions>): Promise<void>;
+  secret(name: string): Promise<Raw | undefined>;
+  secrets(): Promise<readonly Raw[]>;
+  /** Creates or merges into a Secret as somebody else. */
+  put(name: string, raw: object): Promise<void>;
+  patch(name: string, patch: object): Promise<void>;
+  witness(): Promise<Witness>;
+  records(): Promise<readonly AuditRecord[]>;
+  chain(): Promise<ChainState>;
+}
+
+/** Gives the program exactly what its own `rbac` prints for its configuration, and waits until that holds. */
+export async function openBench(options: BenchOptions): Promise<Bench> {
+  const cluster = options.cluster ?? kubernetes();
+  const vault = await openVault();
+  const suffix = randomBytes(4).toString('hex');
+  const namespace = `apps-${suffix}`;
+  const account = { namespace: `bridge-${suffix}`, name: 'secretbridge' };
+  const secretsPath = `/api/v1/namespaces/${namespace}/secrets`;
+  await create(cluster, '/api/v1/namespaces', { metadata: { name: namespace } });
+  const kubeconfig = await cluster.serviceAccountKubeconfig(account);
+  const address = (await options.vaultAddress?.(vault.address)) ?? vault.address;
+
+  const folder = await mkdtemp(join(tmpdir(), 'secretbridge-e2e-'));
+  await mkdir(join(folder, 'state'), { mode: 0o700 });
+  let current = options;
+  const write = () =>
+    writeFile(
+      join(folder, 'secretbridge.yaml'),
+      configText(current, { address, kubeconfig, vault, namespace }),
+    );
+  await write();
+
+  const env = { ...vault.env };
+  const start = (...args: readonly string[]) => startProgram(args, { cwd: folder, env });
+  const run = (...args: readonly string[]) => start(...args).result;
+
+  const rbac = await run('rbac', '--service-account', `${account.namespace}/${account.name}`);
+  if (rbac.code !== 0) throw new Error(`rbac: ${rbac.stderr}`);
+  for (const document of parseAllDocuments(rbac.stdout)) await apply(cluster, document.toJS() as RbacObject);
+  await untilDoctorIsContent(() => run('doctor', '--output', 'json'));
+
+  const records = async () => {
+    await using audit = await readAudit(folder);
+    return await Array.fromAsync(audit.scan(1));
+  };
+  return {
+    folder,
+    namespace,
+    vault,
+    kubeconfig,
+    env,
+    user: `system:serviceaccount:${account.namespace}:${account.name}`,
+    start,
+    run,
+    sync: async (...args) => syncReport(await run('sync', '--output', 'json', ...args)),
+    async configure(change) {
+      current = { ...current, ...change };
+      await write();
+    },
+    async secret(name) {
+      const answer = await cluster.request<Raw>('GET', `${secretsPath}/${name}`);
+      return answer.status === 200 ? answer.body : undefined;
+    },
+    async secrets() {
+      const answer = await cluster.request<{ items: readonly Raw[] }>('GET', secretsPath);
+      assertStatus(answer, 200, 'list');
+      return answer.body.items;
+    },
+    put: (name, raw) =>
+      create(cluster, secretsPath, { apiVersion: 'v1', kind: 'Secret', metadata: { name }, ...raw }),
+    async patch(name, patch) {
+      const headers = { 'content-type': 'application/merge-patch+json' };
+      assertStatus(await cluster.request('PATCH', `${secretsPath}/${name}`, patch, headers), 200, 'patch');
+    },
+    witness: () => watchSecrets(cluster, namespace),
+    records,
+    async chain() {
+      await using audit = await readAudit(folder);
+      return await verify(audit.stored(1), { until: await audit.head() });
+    },
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+interface Names {
+  readonly address: string;
+  readonly kubeconfig: string;
+  readonly vault: Vault;
+  readonly namespace: string;
+}
+
+function configText(
+  { scope = 'names', mappings, store = '', instance = 'e2e' }: BenchOptions,
+  { address, kubeconfig, vault: { prefix }, namespace }: Names,
+): string {
+  return `apiVersion: secretbridge.dev/v1
+instance: ${instance}
+cluster: { kind: kubernetes, scope: ${scope}, kubeconfig: ${kubeconfig}, requestsPerSecond: 2000 }
+audit: { store: { kind: sqlite, path: ./state/audit.db } }
+stores:
+  - name: vault
+    kind: vault
+    address: ${address}
+    auth: { method: appRole, roleId: { env: ROLE_ID }, secretId: { env: SECRET_ID } }
+    limits: { requestsPerSecond: 2000, concurrency: 16, timeout: 15s }
+${store}
+mappings:
+${mappings({ prefix, namespace })}`;
+}
+
+interface RbacObject {
+  readonly kind: 'Role' | 'RoleBinding';
+  readonly metadata: { readonly namespace: string };
+}
+
+async function apply(cluster: Pick<KubernetesApi, 'request'>, object: RbacObject): Promise<void> {
+  const plural = object.kind === 'Role' ? 'roles' : 'rolebindings';
+  await create(
+    cluster,
+    `/apis/rbac.authorization.k8s.io/v1/namespaces/${object.metadata.namespace}/${plural}`,
+    object,
+  );
+}
+
+async function create(
+  { request }: Pick<KubernetesApi, 'request'>,
+  path: string,
+  body: object,
+): Promise<void> {
+  assertStatus(await request('POST', path, body), 201, `POST ${path}`);
+}
+
+/** The authorizer of the API server learns of a new Role a moment later. */
+async function untilDoctorIsContent(doctor: () => Promise<Run>): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  for (;;) {
+    const { stdout } = await doctor();
+    const { checks } = JSON.parse(stdout) as { checks: { name: string; code?: string }[] };
+    const forbidden = checks.filter(({ code }) => code === 'CLUSTER_FORBIDDEN');
+    if (forbidden.length === 0) return;
+    if (performance.now() > deadline) throw new Error(`still forbidden: ${JSON.stringify(forbidden)}`);
+  }
+}
+
+function readAudit(folder: string) {
+  const path = join(folder, 'state', 'audit.db');
+  return openSqliteAudit({ path, instance: '', replica: '', clock: systemClock, readOnly: true });
+}
+
+/** Intents that have no outcome, by request, target and attempt. */
+export function openIntents(records: readonly AuditRecord[]): readonly AuditRecord[] {
+  const key = ({ requestId, namespace, secret, attempt }: AuditRecord) =>
+    JSON.stringify([requestId, namespace, secret, attempt]);
+  const closed = new Set(records.filter(({ phase }) => phase === 'outcome').map(key));
+  return records.filter((record) => record.phase === 'intent' && !closed.has(key(record)));
+}
+
+/** The outcome records of changes that were made, as `<secret> <resourceVersion>`. */
+export function recordedChanges(records: readonly AuditRecord[]): readonly string[] {
+  return records
+    .filter(({ phase, outcome }) => phase === 'outcome' && outcome === 'ok')
+    .map(({ secret, resourceVersion }) => `${secret} ${resourceVersion}`);
+}
+
+export const base64 = (value: string | Uint8Array) => Buffer.from(value).toString('base64');

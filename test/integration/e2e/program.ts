@@ -1,0 +1,63 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
+
+/** The program as people start it from a checkout. */
+export const MAIN = resolve(import.meta.dirname, '../../../src/main.ts');
+
+export interface Run {
+  /** Null when it was killed. */
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Running {
+  readonly child: ChildProcess;
+  readonly result: Promise<Run>;
+}
+
+/** Starts it with nothing of our own environment but the path. */
+export function startProgram(
+  args: readonly string[],
+  { cwd, env = {} }: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> },
+): Running {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    cwd,
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const result = (async (): Promise<Run> => {
+    const [stdout, stderr, [code]] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, 'exit') as Promise<[number | null]>,
+    ]);
+    return { code, stdout, stderr };
+  })();
+  return { child, result };
+}
+
+export interface TargetReport {
+  readonly mapping: string;
+  readonly namespace: string;
+  readonly secret: string;
+  readonly outcome: string;
+  readonly code?: string;
+  readonly message?: string;
+  readonly remedy?: string;
+}
+
+export interface SyncReport extends Run {
+  readonly ok: boolean;
+  readonly requestId: string;
+  readonly summary: Readonly<Record<string, number>>;
+  readonly targets: readonly TargetReport[];
+}
+
+/** What `sync --output json` printed. */
+export function syncReport(run: Run): SyncReport {
+  if (!run.stdout.startsWith('{')) throw new Error(`no report, exit code ${run.code}: ${run.stderr}`);
+  return { ...run, ...(JSON.parse(run.stdout) as Omit<SyncReport, keyof Run>) };
+}
