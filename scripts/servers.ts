@@ -1,6 +1,7 @@
 // npm run servers: the servers of the integration tests, for trying things by hand.
 import { type Servers, startServers } from '../test/integration/services/all.ts';
 import { kubernetesVersions } from '../test/integration/services/kubernetes-install.ts';
+import { LOCALSTACK_VERSION } from '../test/integration/services/localstack.ts';
 import { OPENBAO_VERSION } from '../test/integration/services/openbao.ts';
 import { ServiceError } from '../test/integration/services/service.ts';
 
@@ -8,16 +9,18 @@ const HELP = `Usage: npm run servers [-- --help]
 
 Starts the servers that the integration tests run against, and keeps them until Ctrl-C:
   OpenBao ${OPENBAO_VERSION} (the API of HashiCorp Vault), in memory
+  LocalStack ${LOCALSTACK_VERSION} (Secrets Manager and STS of AWS), in memory
   a Kubernetes API server ${kubernetesVersions().kubernetes} with etcd, without controllers and nodes
 
-The first start on a machine installs them below the cache folder (about 6 minutes). Nothing is kept when they
+The first start on a machine installs them below the cache folder (about 7 minutes). Nothing is kept when they
 stop. Servers that already run are used instead when these variables name them:
   SECRETBRIDGE_TEST_KUBECONFIG     a kubeconfig whose current context may do everything
   SECRETBRIDGE_TEST_VAULT_ADDR     the address of OpenBao or Vault (tried by itself: http://127.0.0.1:8200)
   SECRETBRIDGE_TEST_VAULT_TOKEN    a root token for it (tried by itself: root)
+  SECRETBRIDGE_TEST_AWS_ENDPOINT   the address of LocalStack (tried by itself: http://127.0.0.1:4566)
 `;
 
-function describe({ kubernetes, openbao }: Servers): string {
+function describe({ kubernetes, openbao, localstack }: Servers): string {
   const whose = (borrowed: boolean) => (borrowed ? ' — was already running, and will not be stopped' : '');
   const audit = kubernetes.auditLogPath === undefined ? '' : `\n  audit log    ${kubernetes.auditLogPath}`;
   return `
@@ -25,6 +28,10 @@ OpenBao, which has the API of HashiCorp Vault${whose(openbao.borrowed)}
   address      ${openbao.address}
   root token   ${openbao.rootToken}
   secrets      key/value version 2 at secret/
+
+LocalStack, which has the API of AWS Secrets Manager and STS${whose(localstack.borrowed)}
+  endpoint     ${localstack.address}
+  credentials  any; a 12-digit access key id is an account of its own
 
 Kubernetes API server${whose(kubernetes.borrowed)}
   address      ${kubernetes.address}
@@ -38,6 +45,7 @@ export VAULT_TOKEN=${openbao.rootToken}
 export SECRETBRIDGE_TEST_KUBECONFIG=$KUBECONFIG
 export SECRETBRIDGE_TEST_VAULT_ADDR=$VAULT_ADDR
 export SECRETBRIDGE_TEST_VAULT_TOKEN=$VAULT_TOKEN
+export SECRETBRIDGE_TEST_AWS_ENDPOINT=${localstack.address}
 
 They run until you press Ctrl-C.
 `;
@@ -72,7 +80,12 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const servers = await starting;
   process.stdout.write(describe(servers));
-  const reason = await Promise.race([asked, servers.kubernetes.lost, servers.openbao.lost]);
+  const reason = await Promise.race([
+    asked,
+    servers.kubernetes.lost,
+    servers.openbao.lost,
+    servers.localstack.lost,
+  ]);
   process.stderr.write(
     reason === 'asked' ? '\nStopping the servers …\n' : `\n${reason} Stopping the others …\n`,
   );

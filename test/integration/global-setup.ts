@@ -8,17 +8,19 @@ declare module 'vitest' {
   interface ProvidedContext {
     kubernetes: ClusterAccess & { kubeconfig: string; auditLogPath?: string };
     openbao: { address: string; token: string };
+    localstack: { address: string; isWhole: boolean };
   }
 }
 
 export default async function setup(project: TestProject): Promise<() => PromiseLike<void>> {
   const servers = await startServers();
-  const { kubernetes, openbao } = servers;
+  const { kubernetes, openbao, localstack } = servers;
   const { address, caFile, folder, kubeconfig, adminToken: token, auditLogPath } = kubernetes;
   project.provide('kubernetes', {
     ...{ address, caFile, folder, kubeconfig, token },
     ...(auditLogPath === undefined ? {} : { auditLogPath }),
   });
   project.provide('openbao', { address: openbao.address, token: openbao.rootToken });
+  project.provide('localstack', { address: localstack.address, isWhole: localstack.isWhole });
   return () => servers[Symbol.asyncDispose]();
 }

@@ -15,7 +15,7 @@ const assumeRole = z
         .regex(/^[\w+=,.@-]{2,64}$/)
         .optional()
         .meta({
-          description: 'Name of the session, as CloudTrail shows it. Default: `secretbridge-<instance>`.',
+          description: 'Name of the session, as CloudTrail shows it. Default: `secretbridge-<store>`.',
         }),
       tags: z.record(z.string(), z.string()).optional().meta({ description: 'Session tags.' }),
     }),
@@ -54,7 +54,13 @@ export const AwsConfig = z
     endpoint: z
       .url({ protocol: /^https?$/, error: 'an address such as https://host:port' })
       .optional()
-      .meta({ description: 'Another address of the service, for example of a VPC endpoint.' }),
+      .meta({
+        description:
+          'Another address of the service, for example of a VPC endpoint. One outside of the domains of AWS is used to log in as well (STS).',
+      }),
+    fips: z.boolean().default(false).meta({
+      description: 'Use the FIPS 140 endpoints of the region, also for logging in. Not with `endpoint`.',
+    }),
     auth: AwsAuth.prefault({ method: 'default' }).meta({ description: 'How to log in.' }),
     freshness: z.enum(['listed', 'strict']).default('listed').meta({
       description:
@@ -74,6 +80,10 @@ export const AwsConfig = z
       .boolean()
       .default(false)
       .meta({ description: 'Accept plain http to hosts other than loopback.' }),
+  })
+  .refine(({ endpoint, fips }) => endpoint === undefined || !fips, {
+    path: ['fips'],
+    error: '`fips` or `endpoint`, not both: an `endpoint` may be a FIPS one itself',
   })
   .meta({ title: 'AWS Secrets Manager' });
 export type AwsConfig = z.output<typeof AwsConfig>;

@@ -9,6 +9,11 @@ export function openbao(): { address: string; token: string; request: Request } 
   return { address, token, request: createRequest({ address, headers: { 'x-vault-token': token } }) };
 }
 
+/** This run's LocalStack. A 12-digit access key id is an account of its own, empty at first. */
+export function localstack(): { address: string; isWhole: boolean } {
+  return inject('localstack');
+}
+
 /** The cluster of this run; `request` carries the administrator's token. */
 export function kubernetes(): KubernetesApi & {
   address: string;

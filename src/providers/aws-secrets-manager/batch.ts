@@ -1,0 +1,110 @@
+import { BatchGetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
+import { AppError } from '../../core/errors.ts';
+import type { ReadResult } from '../provider.ts';
+import { badAnswer, fromItemError, isType } from './errors.ts';
+import { pick } from './keys.ts';
+import { asStoreError, type Session } from './session.ts';
+import { BAD_STATE, badState, proveAbsence, readSingle } from './single.ts';
+import { type SecretEntry, toResult } from './value.ts';
+
+/** The most that one call takes; LocalStack and moto take more. */
+export const BATCH_SIZE = 20;
+
+/** Whether BatchGetSecretValue can be used, learned once in a provider's life. */
+export interface BatchState {
+  isUsable: boolean;
+}
+
+/** AWS did not let us use the operation at all, or does not have it. */
+const NOT_OURS = ['AccessDeniedException', 'AccessDenied', 'UnknownOperationException', 'UnknownOperation'];
+/** What can only be about one of the secrets, though the whole call failed. */
+const OF_ONE = [
+  'InvalidParameterException',
+  'ValidationException',
+  BAD_STATE,
+  'ResourceNotFoundException',
+  'DecryptionFailure',
+];
+
+type Settle = (key: string, result: Promise<ReadResult>) => Promise<ReadResult>;
+
+/**
+ * The current versions of up to twenty different keys, in one call where that is allowed.
+ * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecretValue.html
+ * @param settle Turns an error of one key into its result.
+ * @throws AppError for what concerns all of them.
+ */
+export async function readBatch(
+  session: Session,
+  state: BatchState,
+  keys: readonly string[],
+  { settle, signal }: { readonly settle: Settle; readonly signal: AbortSignal | undefined },
+): Promise<ReadonlyMap<string, ReadResult>> {
+  const resolve = async (ask: (key: string) => Promise<ReadResult>) =>
+    new Map(await Promise.all(keys.map(async (key) => [key, await settle(key, ask(key))] as const)));
+  const single = (key: string) => readSingle(session, key, undefined, signal);
+  // One alone costs a call either way, and the plain operation needs one permission less.
+  if (!state.isUsable || keys.length === 1) return resolve(single);
+  let answer: Answer;
+  try {
+    answer = await askForAll(session, keys, signal);
+  } catch (failure) {
+    if (isType(failure, ...NOT_OURS)) state.isUsable = false;
+    else if (!isType(failure, ...OF_ONE)) return asStoreError(Promise.reject(failure));
+    return resolve(single);
+  }
+  return resolve(async (key) => {
+    const found = pick(key, answer.values);
+    if (found !== undefined) return toResult(found);
+    const error = answer.errors.get(key);
+    // Some emulators leave out what they do not have.
+    return error === undefined ? single(key) : itemResult(session, key, error, signal);
+  });
+}
+
+interface Answer {
+  readonly values: readonly SecretEntry[];
+  /** Key to the name of its error. */
+  readonly errors: ReadonlyMap<string, string>;
+}
+
+/** @throws AwsFailure, AppError */
+export async function askForAll(
+  session: Session,
+  keys: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<Answer> {
+  const values: SecretEntry[] = [];
+  const errors = new Map<string, string>();
+  let token: string | undefined;
+  // AWS may give less than all at a time; a page without anything new would go on for ever.
+  for (let page = 0; page < keys.length; page += 1) {
+    const input = { SecretIdList: [...keys], ...(token === undefined ? {} : { NextToken: token }) };
+    const answer = await session.call(
+      (client, options) => client.send(new BatchGetSecretValueCommand(input), options),
+      signal,
+    );
+    if (answer.SecretValues === undefined && answer.Errors === undefined)
+      throw badAnswer('a batch without values and errors');
+    values.push(...(answer.SecretValues ?? []));
+    for (const { SecretId: key, ErrorCode: code } of answer.Errors ?? [])
+      if (key !== undefined && code !== undefined) errors.set(key, code);
+    token = answer.NextToken;
+    if (token === undefined) break;
+  }
+  return { values, errors };
+}
+
+/** Each comes with HTTP status 200. @throws AppError */
+async function itemResult(
+  session: Session,
+  key: string,
+  code: string,
+  signal: AbortSignal | undefined,
+): Promise<ReadResult> {
+  if (code === 'ResourceNotFoundException') return proveAbsence(session, key, signal);
+  if (code === BAD_STATE) throw await badState(session, key, signal);
+  if (code === 'InvalidParameterException')
+    throw new AppError('CONFIG_INVALID', { detail: 'AWS does not take this key' });
+  throw fromItemError(code);
+}

@@ -1,0 +1,74 @@
+import { AppError } from '../../core/errors.ts';
+import type { Check } from '../provider.ts';
+import { askForAll } from './batch.ts';
+import { isType, skewDetail, toStoreError } from './errors.ts';
+import { listPages } from './list.ts';
+import type { Store } from './read.ts';
+
+/** Signatures and session tokens carry times, so clocks that differ by more than this make for riddles. */
+const MAX_SKEW_MS = 60_000;
+const DENIED = ['AccessDeniedException', 'AccessDenied'];
+/** Nobody's: the answer says that it does not exist, or that we may not know. */
+const NOBODY = 'secretbridge/check/none';
+
+const NO_BATCH =
+  'read in batches: not allowed, so each secret costs a call of its own; ' +
+  'secretsmanager:BatchGetSecretValue on * makes one call of up to twenty';
+const NO_LIST =
+  'list: not allowed, so `find` fails and a check for new versions reads every secret; ' +
+  'secretsmanager:ListSecrets on * allows both';
+
+/**
+ * Credentials, then reach and login by one call that reads nothing: in this order, ending with the first that fails
+ * (the clock ends nothing). A permission that only saves calls is told in the name of its check.
+ */
+export async function checkStore(store: Store, signal: AbortSignal | undefined): Promise<readonly Check[]> {
+  const { session, batch } = store;
+  const credentials = await failureOf(session.ensure(signal));
+  if (credentials !== undefined) return [{ name: 'credentials', error: credentials }];
+  const checks: Check[] = [{ name: 'credentials' }];
+
+  const mayBatch = await allowed(askForAll(session, [NOBODY], signal));
+  const clock = skew(session.skewMs);
+  if (clock !== undefined) checks.push({ name: 'clock', error: clock });
+  if (mayBatch instanceof AppError) {
+    // Whoever answers by refusing the login has been reached.
+    if (mayBatch.code !== 'AUTH_FAILED') return [...checks, { name: 'reach', error: mayBatch }];
+    return [...checks, { name: 'reach' }, { name: 'login', error: mayBatch }];
+  }
+  batch.isUsable = mayBatch;
+  checks.push({ name: 'reach' }, { name: 'login' }, { name: mayBatch ? 'read in batches' : NO_BATCH });
+
+  const mayList = await allowed(listPages(session, [NOBODY], signal).next());
+  if (mayList instanceof AppError) return [...checks, { name: 'list', error: mayList }];
+  return [...checks, { name: mayList ? 'list' : NO_LIST }];
+}
+
+/** False for a permission that is missing, which says that everything before it works. */
+async function allowed(call: Promise<unknown>): Promise<boolean | AppError> {
+  try {
+    await call;
+    return true;
+  } catch (thrown) {
+    if (isType(thrown, ...DENIED)) return false;
+    const error = toStoreError(thrown);
+    if (error instanceof AppError) return error;
+    throw error;
+  }
+}
+
+async function failureOf(work: Promise<unknown>): Promise<AppError | undefined> {
+  try {
+    await work;
+    return undefined;
+  } catch (thrown) {
+    const error = toStoreError(thrown);
+    if (error instanceof AppError) return error;
+    throw error;
+  }
+}
+
+function skew(skewMs = 0): AppError | undefined {
+  if (Math.abs(skewMs) <= MAX_SKEW_MS) return undefined;
+  return new AppError('CLOCK_SKEWED', { detail: skewDetail(skewMs) });
+}

@@ -1,0 +1,43 @@
+import type { SecretListEntry } from '@aws-sdk/client-secrets-manager';
+import { AppError } from '../../core/errors.ts';
+import { compareText } from '../../core/target.ts';
+import type { FindQuery } from '../provider.ts';
+import { badAnswer } from './errors.ts';
+import { checkPath } from './keys.ts';
+import { listPages } from './list.ts';
+import type { Store } from './read.ts';
+import { asStoreError } from './session.ts';
+
+/** A Secret holds 1 MiB, so a search that finds more than this is a mistake. */
+const MAX_KEYS = 10_000;
+
+/**
+ * The names below `path`, by ListSecrets. AWS matches tags by prefix and names as well, so both are compared here.
+ * @throws AppError for any part of the search: half of it would look like keys that are gone.
+ */
+export function findKeys(store: Store, query: FindQuery, signal: AbortSignal | undefined): Promise<string[]> {
+  return asStoreError(search(store, query, signal));
+}
+
+async function search(store: Store, query: FindQuery, signal: AbortSignal | undefined): Promise<string[]> {
+  const path = checkPath(query.path);
+  const prefix = path === '' ? '' : `${path}/`;
+  const tags = Object.entries(query.tags);
+  const keys = new Set<string>(); // a list that changes while it is read may name one twice
+  for await (const page of listPages(store.session, prefix === '' ? [] : [prefix], signal)) {
+    for (const entry of page) {
+      const name = entry.Name;
+      if (typeof name !== 'string' || name === '') throw badAnswer('a list with a secret that has no name');
+      if (name.startsWith(prefix) && name !== prefix && hasTags(entry, tags)) keys.add(name);
+    }
+    if (keys.size > MAX_KEYS)
+      throw new AppError('TOO_LARGE', { detail: `the search finds more than ${MAX_KEYS} keys` });
+  }
+  return [...keys].sort(compareText);
+}
+
+function hasTags(entry: SecretListEntry, wanted: readonly (readonly [string, string])[]): boolean {
+  return wanted.every(([name, value]) =>
+    entry.Tags?.some(({ Key: key, Value: has = '' }) => key === name && has === value),
+  );
+}

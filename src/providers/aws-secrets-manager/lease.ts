@@ -1,0 +1,122 @@
+import type { Clock } from '../../core/clock.ts';
+import { AppError, healsItself } from '../../core/errors.ts';
+
+/** What signs a request: the SDK's own form, which holds secrets as plain text and so never leaves this folder. */
+export interface Identity {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string | undefined;
+  /** Undefined: it does not end. */
+  readonly expiration?: Date | undefined;
+}
+
+export interface Lease {
+  /** The identity of now, shared by all callers and renewed before it ends. @throws AppError */
+  current(signal?: AbortSignal): Promise<Identity>;
+  /**
+   * Another one than `refused`, which AWS did not accept; undefined when there is none for now.
+   * @throws AppError for what kept us from getting one.
+   */
+  replace(refused: Identity, signal?: AbortSignal): Promise<Identity | undefined>;
+}
+
+/** A refused login is not tried again at once, nor is an identity replaced for each of a thousand reads. */
+const REFUSED_MS = 10_000;
+/** An early renewal that failed is tried again after this; until then the old identity serves. */
+const RENEW_AGAIN_MS = 30_000;
+/** Requests wait for their turn after they were signed, so an identity is left well before its end. */
+const EARLY_MS = 300_000;
+/** Too little for a request to arrive with it. */
+const LAST_MS = 5_000;
+
+interface Held {
+  readonly identity: Identity;
+  readonly endsAt: number;
+  renewAt: number;
+}
+
+/**
+ * None → logging in (shared by all callers) → held → renewed five minutes before its end, while the old one still
+ * serves if that fails → ended. Without a timer: whoever needs it first renews it.
+ */
+export function createLease(logIn: () => Promise<Identity>, clock: Clock): Lease {
+  let held: Held | undefined;
+  let running: Promise<Identity> | undefined;
+  let refusal: { readonly error: AppError; readonly at: number } | undefined;
+  let replacedAt = Number.NEGATIVE_INFINITY;
+  // By distance: a clock that was set back must not keep us from logging in for hours.
+  const isWithin = (at: number, ms: number) => Math.abs(clock.now() - at) < ms;
+
+  const open = async (): Promise<Identity> => {
+    try {
+      const identity = await logIn();
+      held = hold(identity, clock.now());
+      refusal = undefined;
+      return identity;
+    } catch (error) {
+      if (error instanceof AppError && !healsItself(error.code)) refusal = { error, at: clock.now() };
+      throw error;
+    }
+  };
+  const renew = (signal: AbortSignal | undefined): Promise<Identity> => {
+    if (refusal !== undefined && isWithin(refusal.at, REFUSED_MS)) throw refusal.error;
+    // It belongs to all callers: the signal of one of them does not end it.
+    running ??= open().finally(() => {
+      running = undefined;
+    });
+    return unlessAborted(running, signal);
+  };
+
+  return {
+    async current(signal) {
+      signal?.throwIfAborted();
+      const now = clock.now();
+      if (held !== undefined && now < held.renewAt) return held.identity;
+      if (held === undefined || now >= held.endsAt - LAST_MS) return renew(signal);
+      const old = held;
+      try {
+        return await renew(signal);
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        old.renewAt = clock.now() + RENEW_AGAIN_MS;
+        return old.identity;
+      }
+    },
+    async replace(refused, signal) {
+      signal?.throwIfAborted();
+      if (held !== undefined && held.identity !== refused) return held.identity;
+      if (running === undefined) {
+        if (isWithin(replacedAt, REFUSED_MS)) return undefined;
+        replacedAt = clock.now();
+      }
+      const identity = await renew(signal);
+      return isSame(identity, refused) ? undefined : identity;
+    },
+  };
+}
+
+function hold(identity: Identity, now: number): Held {
+  const endsAt = identity.expiration?.getTime() ?? Number.POSITIVE_INFINITY;
+  return { identity, endsAt, renewAt: endsAt - Math.min(EARLY_MS, Math.max(0, endsAt - now) / 3) };
+}
+
+function isSame(a: Identity, b: Identity): boolean {
+  return (
+    a.accessKeyId === b.accessKeyId &&
+    a.secretAccessKey === b.secretAccessKey &&
+    a.sessionToken === b.sessionToken
+  );
+}
+
+/** The promise goes on for the others who wait for it. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

@@ -1,0 +1,75 @@
+import { AppError } from '../../core/errors.ts';
+import type { CallOptions, ProviderDeps, ReadResult, SourceRef } from '../provider.ts';
+import { BATCH_SIZE, type BatchState, readBatch } from './batch.ts';
+import type { AwsConfig } from './config.ts';
+import { checkKey, checkVersion } from './keys.ts';
+import { asStoreError, type Session } from './session.ts';
+import { readSingle } from './single.ts';
+
+export interface Store {
+  readonly config: AwsConfig;
+  readonly deps: ProviderDeps;
+  readonly session: Session;
+  readonly batch: BatchState;
+}
+
+/** Current versions in batches, named versions one by one; each secret and version once. */
+export async function readAll(
+  store: Store,
+  refs: readonly SourceRef[],
+  { signal }: CallOptions,
+): Promise<readonly ReadResult[]> {
+  const { session, batch, config } = store;
+  const settle = (key: string, result: Promise<ReadResult>) => settled(store, key, result);
+  const once = new Map<string, Promise<ReadResult>>();
+  const current = new Map<string, PromiseWithResolvers<ReadResult>>();
+
+  const ask = (ref: SourceRef): Promise<ReadResult> => {
+    if (ref.version !== undefined) {
+      const version = checkVersion(ref.version);
+      return settle(ref.key, readSingle(session, ref.key, version, signal));
+    }
+    const waiting = Promise.withResolvers<ReadResult>();
+    current.set(ref.key, waiting);
+    return waiting.promise;
+  };
+  const results = refs.map((ref) => {
+    try {
+      if (ref.object !== undefined && ref.object !== 'secret')
+        throw new AppError('CONFIG_INVALID', { detail: '`object` is for Azure Key Vault only' });
+      checkKey(ref.key, config.region);
+      const id = JSON.stringify([ref.key, ref.version]);
+      const result = once.get(id) ?? ask(ref);
+      once.set(id, result);
+      return result;
+    } catch (error) {
+      return settle(ref.key, Promise.reject(error));
+    }
+  });
+  const batches = chunks([...current.keys()], BATCH_SIZE).map(async (keys) => {
+    try {
+      const found = await readBatch(session, batch, keys, { settle, signal });
+      for (const [key, result] of found) current.get(key)?.resolve(result);
+    } catch (error) {
+      // For each key by itself, so that each error names its own.
+      for (const key of keys) current.get(key)?.resolve(settle(key, Promise.reject(error)));
+    }
+  });
+  const [answers] = await Promise.all([Promise.all(results), ...batches]);
+  return answers;
+}
+
+async function settled({ deps }: Store, key: string, result: Promise<ReadResult>): Promise<ReadResult> {
+  try {
+    return await asStoreError(result);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return { kind: 'failed', error: error.concerning(`store ${deps.name}, key ${key}`) };
+  }
+}
+
+export function chunks<T>(all: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(all.length / size) }, (_, index) =>
+    all.slice(index * size, (index + 1) * size),
+  );
+}

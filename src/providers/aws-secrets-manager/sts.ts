@@ -1,0 +1,102 @@
+import { AppError } from '../../core/errors.ts';
+import type { ProviderDeps } from '../provider.ts';
+import { clientOptions, stsEndpoint } from './client-options.ts';
+import type { AwsConfig } from './config.ts';
+import { AwsFailure, badAnswer, isType, toStoreError } from './errors.ts';
+import { createStsHandler } from './handler.ts';
+import type { Identity } from './lease.ts';
+import type { Transport } from './transport.ts';
+
+export type Role = NonNullable<AwsConfig['auth']['assumeRole']>[number];
+
+/** The logins of AWS. https://docs.aws.amazon.com/STS/latest/APIReference/ */
+export interface Sts {
+  /** @throws AwsFailure when `identity` is not accepted; AppError for everything else. */
+  assumeRole(role: Role, identity: Identity): Promise<Identity>;
+  /** @throws AppError */
+  assumeRoleWithWebIdentity(roleArn: string, token: string): Promise<Identity>;
+}
+
+/** @param closing Ends the calls that are under way when the store is closed. */
+export function createSts(
+  config: AwsConfig,
+  transport: Transport,
+  deps: ProviderDeps,
+  closing: AbortSignal,
+): Sts {
+  const endpoint = stsEndpoint(config);
+  const clientConfig = {
+    ...clientOptions(config),
+    ...(endpoint === undefined ? {} : { endpoint }),
+    requestHandler: createStsHandler(transport, (call) => deps.limit(call, closing)),
+  };
+  // At most 64 characters of `[\w+=,.@-]`, which the name of a store is made of.
+  const sessionName = `secretbridge-${deps.name}`.slice(0, 64);
+  return {
+    async assumeRole(role, identity) {
+      const { fromTemporaryCredentials } = await import('@aws-sdk/credential-providers');
+      const tags = Object.entries(role.tags ?? {}).map(([Key, Value]) => ({ Key, Value }));
+      const provide = fromTemporaryCredentials({
+        masterCredentials: plain(identity),
+        clientConfig,
+        params: {
+          RoleArn: role.roleArn,
+          RoleSessionName: role.sessionName ?? sessionName,
+          ...(role.externalId === undefined ? {} : { ExternalId: role.externalId }),
+          ...(tags.length === 0 ? {} : { Tags: tags }),
+        },
+      });
+      return logIn(provide, (failure) => {
+        if (isType(failure, ...DENIED)) return refused(role.roleArn, 'its trust policy and `sts:AssumeRole`');
+        return failure; // whoever owns the identity may have another one
+      });
+    },
+    async assumeRoleWithWebIdentity(roleArn, token) {
+      const { fromWebToken } = await import('@aws-sdk/credential-providers');
+      const provide = fromWebToken({
+        roleArn,
+        webIdentityToken: token,
+        roleSessionName: sessionName,
+        clientConfig,
+      });
+      return logIn(provide, (failure) => {
+        if (isType(failure, ...DENIED)) return refused(roleArn, 'its trust policy for web identities');
+        return toStoreError(failure);
+      });
+    },
+  };
+}
+
+const DENIED = ['AccessDenied', 'AccessDeniedException'];
+
+async function logIn(
+  provide: () => Promise<Identity>,
+  explain: (failure: AwsFailure) => unknown,
+): Promise<Identity> {
+  try {
+    return plain(await provide());
+  } catch (thrown) {
+    if (thrown instanceof AwsFailure) throw explain(thrown);
+    const error = toStoreError(thrown);
+    if (error instanceof AppError) throw error;
+    // The SDK throws a plain Error for an answer without credentials.
+    throw badAnswer(
+      'a login without credentials',
+      new Error(thrown instanceof Error ? thrown.name : 'unknown'),
+    );
+  }
+}
+
+/** Without what the SDK notes about where it came from. */
+function plain({ accessKeyId, secretAccessKey, sessionToken, expiration }: Identity) {
+  return {
+    accessKeyId,
+    secretAccessKey,
+    ...(sessionToken === undefined ? {} : { sessionToken }),
+    ...(expiration === undefined ? {} : { expiration }),
+  };
+}
+
+function refused(roleArn: string, look: string): AppError {
+  return new AppError('AUTH_FAILED', { detail: `the role ${roleArn} may not be assumed: look at ${look}` });
+}

@@ -1,0 +1,35 @@
+import { SecretValue } from '../../core/secret-value.ts';
+import type { ReadResult } from '../provider.ts';
+import { badAnswer } from './errors.ts';
+
+/** What GetSecretValue answers, and BatchGetSecretValue for each secret. */
+export interface SecretEntry {
+  readonly ARN?: string | undefined;
+  readonly Name?: string | undefined;
+  readonly VersionId?: string | undefined;
+  readonly SecretString?: string | undefined;
+  readonly SecretBinary?: Uint8Array | undefined;
+  readonly CreatedDate?: Date | undefined;
+}
+
+/** @throws AppError BAD_ANSWER */
+export function toResult({ VersionId: version, CreatedDate: created, ...entry }: SecretEntry): ReadResult {
+  if (typeof version !== 'string' || version === '') throw badAnswer('a secret without its version');
+  const createdAt = created?.getTime() ?? Number.NaN;
+  return {
+    kind: 'found',
+    value: payload(entry),
+    version,
+    ...(Number.isNaN(createdAt) ? {} : { createdAt }),
+  };
+}
+
+/** A secret is either text or bytes. */
+function payload({ SecretString: text, SecretBinary: bytes }: SecretEntry): SecretValue {
+  if (typeof text === 'string') {
+    if (!text.isWellFormed()) throw badAnswer('a text that is not Unicode');
+    return SecretValue.fromText(text);
+  }
+  if (bytes instanceof Uint8Array) return SecretValue.fromBytes(bytes);
+  throw badAnswer('a secret without a value');
+}

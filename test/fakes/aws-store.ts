@@ -1,0 +1,92 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+
+/** What the fake holds: secrets with their versions, as the documentation of Secrets Manager describes them. */
+export interface StoredVersion {
+  readonly id: string;
+  readonly value: string | Uint8Array;
+  readonly createdAt: number;
+  readonly stages: Set<string>;
+}
+
+export interface StoredSecret {
+  readonly arn: string;
+  readonly name: string;
+  readonly versions: StoredVersion[];
+  readonly tags: Readonly<Record<string, string>>;
+  /** Seconds since 1970. */
+  deletedAt: number | undefined;
+}
+
+export interface PutOptions {
+  readonly tags?: Readonly<Record<string, string>>;
+  readonly versionId?: string;
+  readonly stages?: readonly string[];
+  /** The six characters that are added to the name in the ARN. */
+  readonly suffix?: string;
+}
+
+const SUFFIX_CHARACTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+
+export class AwsStore {
+  readonly #secrets = new Map<string, StoredSecret>();
+  readonly #prefix: string;
+
+  constructor(region: string, account: string) {
+    this.#prefix = `arn:aws:secretsmanager:${region}:${account}:secret:`;
+  }
+
+  /** A new version, which becomes the current one unless `stages` say otherwise. Undefined value: no version at all. */
+  put(name: string, value: string | Uint8Array | undefined, options: PutOptions = {}): StoredSecret {
+    const known = this.#secrets.get(name);
+    const suffix = options.suffix ?? randomText(6);
+    const secret = {
+      arn: known?.arn ?? `${this.#prefix}${name}-${suffix}`,
+      name,
+      versions: known?.versions ?? [],
+      tags: options.tags ?? known?.tags ?? {},
+      deletedAt: known?.deletedAt,
+    };
+    this.#secrets.set(name, secret);
+    if (value !== undefined) addVersion(secret, value, options);
+    return secret;
+  }
+
+  /** Scheduled for deletion, or gone at once. */
+  remove(name: string, how: 'schedule' | 'force'): void {
+    const secret = this.#secrets.get(name);
+    if (how === 'force') this.#secrets.delete(name);
+    else if (secret !== undefined) secret.deletedAt = Math.floor(Date.now() / 1000) + 7 * 86_400;
+  }
+
+  /** By name, by ARN, or by ARN without the added characters. */
+  get(id: string): StoredSecret | undefined {
+    const known = this.#secrets.get(id);
+    if (known !== undefined) return known;
+    const all = [...this.#secrets.values()];
+    return all.find(({ arn }) => arn === id) ?? all.find(({ arn }) => arn.slice(0, -7) === id);
+  }
+
+  all(): readonly StoredSecret[] {
+    return [...this.#secrets.values()];
+  }
+}
+
+function addVersion(secret: StoredSecret, value: string | Uint8Array, options: PutOptions): void {
+  const stages = options.stages ?? ['AWSCURRENT'];
+  const before = secret.versions.find((version) => version.stages.has('AWSCURRENT'));
+  for (const stage of stages) for (const version of secret.versions) version.stages.delete(stage);
+  if (before !== undefined && stages.includes('AWSCURRENT')) {
+    for (const version of secret.versions) version.stages.delete('AWSPREVIOUS');
+    before.stages.add('AWSPREVIOUS');
+  }
+  secret.versions.push({
+    id: options.versionId ?? randomUUID(),
+    value,
+    createdAt: Date.now() / 1000,
+    stages: new Set(stages),
+  });
+}
+
+export function randomText(length: number): string {
+  return [...randomBytes(length)].map((byte) => SUFFIX_CHARACTERS[byte % SUFFIX_CHARACTERS.length]).join('');
+}

@@ -1,0 +1,43 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { findLocalStackPython } from './localstack-python.ts';
+import type { Machine } from './requirements.ts';
+
+/** A machine on which these commands are Pythons of these versions. */
+function machine(pythons: Readonly<Record<string, string>>): Machine {
+  return {
+    isRoot: false,
+    run: async (command) => {
+      const version = pythons[command];
+      return { status: version === undefined ? undefined : 0, output: `${version ?? ''}\n` };
+    },
+  };
+}
+
+const NOWHERE = '/nowhere';
+const find = (pythons: Record<string, string>, folder = NOWHERE) =>
+  findLocalStackPython(() => {}, machine(pythons), folder);
+
+describe('findLocalStackPython', () => {
+  it('takes one that is new enough, and not too new', async () => {
+    expect(await find({ python3: '3.12' })).toEqual({ command: 'python3', version: '3.12' });
+    expect(await find({ python3: '3.14', 'python3.12': '3.12' })).toEqual({
+      command: 'python3.12',
+      version: '3.12',
+    });
+  });
+
+  it('looks where pyenv keeps its versions', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'secretbridge-pyenv-'));
+    for (const version of ['3.11.7', '3.12.1', '3.9.18']) await mkdir(join(folder, version));
+    const command = join(folder, '3.12.1', 'bin', 'python3');
+    expect(await find({ python3: '3.11', [command]: '3.12' }, folder)).toEqual({ command, version: '3.12' });
+    await rm(folder, { recursive: true });
+  });
+
+  it('else takes an older one', async () => {
+    expect(await find({ python3: '3.11' })).toEqual({ command: 'python3', version: '3.11' });
+  });
+});

@@ -1,0 +1,93 @@
+import { ListSecretsCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { clientOptions } from '../../../src/providers/aws-secrets-manager/client-options.ts';
+import { createHandler } from '../../../src/providers/aws-secrets-manager/handler.ts';
+import { createSts } from '../../../src/providers/aws-secrets-manager/sts.ts';
+import type { OutgoingRequest, Transport } from '../../../src/providers/aws-secrets-manager/transport.ts';
+import { testDeps } from '../../conformance/provider-deps.ts';
+import { parse, roleArn } from './harness.ts';
+
+const KEYS = { accessKeyId: 'AKIA', secretAccessKey: 'x' };
+
+/** Takes every request and answers none. */
+function witness() {
+  const requests: OutgoingRequest[] = [];
+  const transport: Transport = {
+    async send(request) {
+      requests.push(request);
+      throw new Error('no answer');
+    },
+    skewMs: undefined,
+    async [Symbol.asyncDispose]() {},
+  };
+  const hosts = () => requests.map(({ protocol, hostname }) => `${protocol}//${hostname}`);
+  return { transport, requests, hosts };
+}
+
+async function addressesOf(more: Readonly<Record<string, unknown>>) {
+  const { endpoint: given, ...config } = parse({ endpoint: undefined, ...more });
+  const { transport, hosts } = witness();
+  const endpoint = given === undefined ? {} : { endpoint: given };
+  const client = new SecretsManagerClient({
+    ...clientOptions(config),
+    ...endpoint,
+    credentials: KEYS,
+    requestHandler: createHandler(transport),
+  });
+  const call = client.send(new ListSecretsCommand({}), { abortSignal: new AbortController().signal });
+  await expect(call).rejects.toThrow();
+  const sts = createSts({ ...config, ...endpoint }, transport, testDeps(), new AbortController().signal);
+  await expect(sts.assumeRole({ roleArn: roleArn('x') }, KEYS)).rejects.toThrow();
+  await expect(sts.assumeRoleWithWebIdentity(roleArn('x'), 'token')).rejects.toThrow();
+  const [service, ...logins] = hosts();
+  expect(new Set(logins).size).toBe(1);
+  return [service, logins[0]];
+}
+
+afterEach(() => vi.unstubAllEnvs());
+
+describe('the addresses of AWS', () => {
+  it.each([
+    ['eu-west-1', false, 'amazonaws.com'],
+    ['cn-north-1', false, 'amazonaws.com.cn'],
+    ['us-gov-west-1', false, 'amazonaws.com'],
+    ['eusc-de-east-1', false, 'amazonaws.eu'],
+    ['us-east-1', true, 'amazonaws.com'],
+    ['us-gov-east-1', true, 'amazonaws.com'],
+  ])('in %s, FIPS %s, are of its partition', async (region, fips, suffix) => {
+    const [service, sts] = await addressesOf({ region, fips });
+    expect(service).toBe(`https://secretsmanager${fips ? '-fips' : ''}.${region}.${suffix}`);
+    // GovCloud's STS is FIPS under its plain name.
+    expect(sts).toBe(`https://sts${fips && !region.startsWith('us-gov') ? '-fips' : ''}.${region}.${suffix}`);
+  });
+
+  it('are both the endpoint when it is not of Amazon, and only the service when it is', async () => {
+    const own = 'http://127.0.0.1';
+    expect(await addressesOf({ endpoint: `${own}:4566` })).toEqual([own, own]);
+    const gateway = 'https://aws.example.org';
+    expect(await addressesOf({ endpoint: gateway })).toEqual([gateway, gateway]);
+    const looksLike = 'https://sts.amazonaws.com.example.org';
+    expect(await addressesOf({ endpoint: looksLike })).toEqual([looksLike, looksLike]);
+    const vpc = 'https://vpce-1-2.secretsmanager.eu-west-1.vpce.amazonaws.com';
+    expect(await addressesOf({ endpoint: vpc })).toEqual([vpc, 'https://sts.eu-west-1.amazonaws.com']);
+  });
+
+  it('do not come from the environment, nor from a proxy in it', async () => {
+    for (const name of ['AWS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_SECRETS_MANAGER', 'AWS_ENDPOINT_URL_STS'])
+      vi.stubEnv(name, 'http://127.0.0.1:9');
+    for (const name of ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY']) vi.stubEnv(name, 'http://127.0.0.1:9');
+    vi.stubEnv('AWS_REGION', 'us-west-2');
+    vi.stubEnv('AWS_DEFAULT_REGION', 'us-west-2');
+    vi.stubEnv('AWS_USE_FIPS_ENDPOINT', 'true');
+    vi.stubEnv('AWS_USE_DUALSTACK_ENDPOINT', 'true');
+    vi.stubEnv('AWS_CONFIG_FILE', '/nowhere');
+    expect(await addressesOf({})).toEqual([
+      'https://secretsmanager.eu-west-1.amazonaws.com',
+      'https://sts.eu-west-1.amazonaws.com',
+    ]);
+  });
+
+  it('cannot be FIPS and an endpoint of ours at once', () => {
+    expect(() => parse({ fips: true, endpoint: 'https://aws.example.org' })).toThrow();
+  });
+});

@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../../src/core/errors.ts';
+import { toStoreError } from '../../../src/providers/aws-secrets-manager/errors.ts';
+import { JSON_FORMAT, XML_FORMAT } from '../../../src/providers/aws-secrets-manager/formats.ts';
+import { fromNetwork } from '../../../src/providers/aws-secrets-manager/network.ts';
+import { codeOf, everythingIn, MARKER } from '../../conformance/provider.ts';
+import { openAws } from './harness.ts';
+
+describe('an answer', () => {
+  it('is whole when its last bracket is there', () => {
+    const json = '{"ARN":"a","SecretString":"x"}';
+    const xml =
+      '<AssumeRoleResponse><Credentials><SessionToken>abc</SessionToken></Credentials></AssumeRoleResponse>';
+    expect(JSON_FORMAT.isWhole(json)).toBe(true);
+    expect(XML_FORMAT.isWhole(`${xml}\n`)).toBe(true);
+    for (let end = 0; end < json.length; end += 1)
+      expect(JSON_FORMAT.isWhole(json.slice(0, end))).toBe(false);
+    for (let end = 0; end < xml.length; end += 1) expect(XML_FORMAT.isWhole(xml.slice(0, end))).toBe(false);
+    for (const other of ['null', '[]', '1', '"x"']) expect(JSON_FORMAT.isWhole(other)).toBe(false);
+  });
+
+  it('that is right but not marked as one of AWS is not taken', async () => {
+    await using aws = await openAws();
+    for (const name of ['a', 'b']) aws.server.store.put(name, 'x');
+    aws.server.fail('wrong type');
+    const results = await aws.provider.read([
+      { key: 'a' },
+      { key: 'b' },
+      { key: 'a', version: 'AWSCURRENT' },
+    ]);
+    expect(results.map(codeOf)).toEqual(Array(3).fill('BAD_ANSWER'));
+    await expect(aws.provider.find({ path: '', tags: {} })).rejects.toMatchObject({ code: 'BAD_ANSWER' });
+  });
+});
+
+describe('nothing of a thrown object is kept', () => {
+  it.each([
+    ['of the SDK', Object.assign(new SyntaxError(MARKER), { $response: { body: MARKER } })],
+    ['of the endpoint rules', Object.assign(new Error(MARKER), { name: 'EndpointError' })],
+    ['of the credential providers', Object.assign(new Error(MARKER), { name: 'CredentialsProviderError' })],
+  ])('%s', (_, thrown) => {
+    const error = toStoreError(thrown);
+    expect(error).toBeInstanceOf(AppError);
+    expect(everythingIn(error)).not.toContain(MARKER);
+  });
+
+  it('of the connection', () => {
+    const thrown = Object.assign(new Error(MARKER), { code: 'HPE_INVALID_CONSTANT', data: MARKER });
+    const error = fromNetwork(thrown);
+    expect(error.code).toBe('BAD_ANSWER');
+    expect(everythingIn(error)).not.toContain(MARKER);
+  });
+});

@@ -1,0 +1,122 @@
+import { describe, expect, it } from 'vitest';
+import { AwsError } from '../../fakes/aws-server.ts';
+import { openAws } from './harness.ts';
+
+const numbered = (prefix: string, count: number) =>
+  Array.from({ length: count }, (_, index) => `${prefix}${String(index).padStart(4, '0')}`);
+
+describe('find in AWS', () => {
+  it('matches every tag exactly', async () => {
+    await using aws = await openAws();
+    const { store } = aws.server;
+    store.put('f/a', 'x', { tags: { live: 'true', team: 'x' } });
+    store.put('f/b', 'x', { tags: { live: 'true' } });
+    store.put('f/c', 'x', { tags: { live: 'true!', lively: 'true', team: 'x' } });
+    store.put('f/d', 'x', { tags: { Live: 'true' } });
+    store.put('f/e', 'x');
+    const find = (tags: Record<string, string>) => aws.provider.find({ path: 'f', tags });
+    expect(await find({ live: 'true' })).toEqual(['f/a', 'f/b']);
+    expect(await find({ live: 'true', team: 'x' })).toEqual(['f/a']);
+    expect(await find({ constructor: 'x' })).toEqual([]);
+  });
+
+  it('goes through all pages, with and without a slash before', async () => {
+    await using aws = await openAws();
+    const names = numbered('/p/k', 250);
+    for (const name of names) aws.server.store.put(name, 'x');
+    aws.server.store.put('/pp/k', 'x');
+    expect(await aws.provider.find({ path: '/p', tags: {} })).toEqual(names);
+    expect(aws.sent()).toEqual(Array(3).fill('ListSecrets'));
+    expect(await aws.provider.find({ path: '/p/', tags: {} })).toEqual(names);
+    expect(await aws.provider.find({ path: '/p/k', tags: {} })).toEqual([]);
+  });
+
+  it('fails whole when a later page fails', async () => {
+    await using aws = await openAws();
+    for (const name of numbered('k', 150)) aws.server.store.put(name, 'x');
+    let pages = 0;
+    const push = aws.server.requests.push.bind(aws.server.requests);
+    aws.server.requests.push = (...requests) => {
+      pages += 1;
+      if (pages === 2) aws.server.fail(new AwsError('InvalidNextTokenException'));
+      return push(...requests);
+    };
+    await expect(aws.provider.find({ path: '', tags: {} })).rejects.toMatchObject({
+      code: 'BAD_ANSWER',
+      about: 'store test-store, search below ""',
+    });
+  });
+
+  it.each(['../x', 'a/./b', 'a b', 'a//b'])('refuses the path %j without a request', async (path) => {
+    await using aws = await openAws();
+    await expect(aws.provider.find({ path, tags: {} })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    expect(aws.sent()).toEqual([]);
+  });
+
+  it('takes a path that AWS would read as a negation', async () => {
+    await using aws = await openAws();
+    for (const name of ['!p/a', 'p/a']) aws.server.store.put(name, 'x');
+    expect(await aws.provider.find({ path: '!p', tags: {} })).toEqual(['!p/a']);
+  });
+
+  it('refuses to find more than a Secret could hold', async () => {
+    await using aws = await openAws();
+    for (const name of numbered('k', 10_001)) aws.server.store.put(name, 'x');
+    await expect(aws.provider.find({ path: '', tags: {} })).rejects.toMatchObject({ code: 'TOO_LARGE' });
+  });
+});
+
+describe('versions in AWS', () => {
+  it('of a few keys are told by their descriptions', async () => {
+    await using aws = await openAws();
+    const { store } = aws.server;
+    store.put('a', '1');
+    store.put('a', '2');
+    const [known, none] = await aws.provider.versions(['a', 'none']);
+    expect(aws.sent()).toEqual(['DescribeSecret', 'DescribeSecret']);
+    expect(known).toMatchObject({ kind: 'known' });
+    expect(await aws.read('a')).toMatchObject({ version: known?.kind === 'known' ? known.version : '' });
+    expect(none).toEqual({ kind: 'unknown' });
+  });
+
+  it('of many keys are told by the list, in no more calls than reading would take', async () => {
+    await using aws = await openAws();
+    const { store } = aws.server;
+    for (const name of numbered('other/k', 300)) store.put(name, 'x');
+    const names = numbered('app/k', 60);
+    for (const name of names) store.put(name, 'x');
+    const arn = store.put('app/arn', 'x').arn;
+    const keys = [...names, arn, arn.slice(0, -7), 'app/none', '..'];
+    const results = await aws.provider.versions(keys);
+    expect(aws.sent()).toEqual(['ListSecrets']); // the others are filtered out
+    expect(results.map(({ kind }) => kind)).toEqual([...Array(62).fill('known'), 'unknown', 'unknown']);
+    const read = await aws.provider.read(names.map((key) => ({ key })));
+    expect(results.slice(0, 60).map((result) => (result.kind === 'known' ? result.version : ''))).toEqual(
+      read.map((result) => (result.kind === 'found' ? result.version : undefined)),
+    );
+  });
+
+  it('that a long list would tell too late are unknown', async () => {
+    await using aws = await openAws();
+    const names = numbered('', 250).map((name) => `${name}/x`);
+    for (const name of names) aws.server.store.put(name, 'x');
+    const results = await aws.provider.versions(names.slice(-30));
+    expect(aws.sent()).toEqual(['ListSecrets', 'ListSecrets']); // as many as 30 secrets are in batches
+    expect(results.at(-1)).toEqual({ kind: 'unknown' });
+  });
+
+  it('are not taken from a list by a store that wants to be strict', async () => {
+    await using aws = await openAws({ config: { freshness: 'strict' } });
+    aws.server.store.put('a', 'x');
+    expect(await aws.provider.versions(['a'])).toEqual([{ kind: 'unknown' }]);
+    expect(aws.sent()).toEqual([]);
+  });
+
+  it('are unknown without the permission', async () => {
+    await using aws = await openAws();
+    for (const name of ['a', 'b', 'c']) aws.server.store.put(name, 'x');
+    aws.server.fail(new AwsError('AccessDeniedException'), /List|Describe/);
+    expect(await aws.provider.versions(['a', 'b', 'c'])).toEqual(Array(3).fill({ kind: 'unknown' }));
+    expect(await aws.provider.versions(['a'])).toEqual([{ kind: 'unknown' }]);
+  });
+});

@@ -1,0 +1,62 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { checkKey, isAbout, pick } from '../../../src/providers/aws-secrets-manager/keys.ts';
+import { AwsStore } from '../../fakes/aws-store.ts';
+
+const REGION = 'eu-west-1';
+const ARN = `arn:aws:secretsmanager:${REGION}:123456789012:secret:`;
+/** Names that look like ARNs of each other. */
+const name = fc.constantFrom('n', 'n-abcdef', 'n-abcdef-abcdef', 'n-ABCDE1', 'n/x', 'n/x-abcdef', 'm');
+
+describe('keys of AWS', () => {
+  it('that are taken have no segment that leads elsewhere', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.string({ unit: 'grapheme' }), fc.string({ unit: fc.constantFrom('.', '/', 'a', '\n') })),
+        (key) => {
+          let taken: boolean;
+          try {
+            checkKey(key, REGION);
+            taken = true;
+          } catch (error) {
+            expect(error).toMatchObject({ code: 'CONFIG_INVALID' });
+            taken = false;
+          }
+          if (taken) expect(key).toMatch(/^\/?[\w+=.@!-]+(\/[\w+=.@!-]+)*$/);
+          if (taken) expect(key.split('/')).not.toContain('..');
+        },
+      ),
+    );
+  });
+
+  it('get the entry that AWS means, whatever else is in the answer', () => {
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(name, { minLength: 1, maxLength: 6 }),
+        fc.nat(),
+        fc.constantFrom(0, 1, 2),
+        (names, at, form) => {
+          const store = new AwsStore(REGION, '123456789012');
+          const secrets = names.map((it) => store.put(it, 'x', { suffix: 'abcdef' }));
+          const { name: wanted, arn } = secrets[at % secrets.length] ?? { name: '', arn: '' };
+          const key = [wanted, arn, `${ARN}${wanted}`][form] ?? '';
+          const meant = store.get(key);
+          const entries = secrets.map((secret) => ({ ARN: secret.arn, Name: secret.name }));
+          expect(pick(key, entries)).toEqual({ ARN: meant?.arn, Name: meant?.name });
+          expect(isAbout(key, { ARN: meant?.arn, Name: meant?.name })).toBe(true);
+        },
+      ),
+    );
+  });
+
+  it('are about no other secret', () => {
+    fc.assert(
+      fc.property(name, name, (one, other) => {
+        fc.pre(one !== other);
+        const entry = { ARN: `${ARN}${other}-zzzzzz`, Name: other };
+        for (const key of [one, `${ARN}${one}`, `${ARN}${one}-yyyyyy`])
+          expect(isAbout(key, entry)).toBe(false);
+      }),
+    );
+  });
+});

@@ -1,0 +1,104 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { everythingIn, MARKER } from '../../conformance/provider.ts';
+import { AwsError, startAwsServer } from '../../fakes/aws-server.ts';
+import { FAULTS } from '../../fakes/fault-proxy.ts';
+import { openAws, roleArn, STATIC } from './harness.ts';
+
+const ROLE = { auth: { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] } };
+/** Every message of the fake has this in it. */
+const VENDOR_TEXT = 'which must never be shown';
+
+/** As it is, and as it looks in base64, hex and a URL. */
+function formsOf(secret: string): readonly string[] {
+  const bytes = Buffer.from(secret);
+  return [
+    secret,
+    bytes.toString('base64').replace(/=+$/, ''),
+    bytes.toString('hex'),
+    encodeURIComponent(secret),
+  ];
+}
+
+async function expectNothingIn(aws: Awaited<ReturnType<typeof openAws>>): Promise<void> {
+  const refs = ['a', 'b', 'none'].map((key) => ({ key }));
+  const results = await aws.provider.read([...refs, { key: 'a', version: 'AWSPREVIOUS' }]);
+  const checks = await aws.provider.check();
+  const shown = everythingIn([...results, ...checks]);
+  const secrets = [MARKER, ...aws.server.secrets()];
+  for (const form of [...secrets.flatMap(formsOf), VENDOR_TEXT]) expect(shown).not.toContain(form);
+}
+
+describe('nothing secret is in an error of AWS', () => {
+  it.each(FAULTS)('after "%s"', async (fault) => {
+    await using aws = await openAws({ config: ROLE });
+    for (const name of ['a', 'b']) aws.server.store.put(name, MARKER);
+    aws.proxy.set(fault);
+    await expectNothingIn(aws);
+    aws.proxy.set(undefined);
+    await expectNothingIn(aws);
+    aws.proxy.set(fault);
+    await expectNothingIn(aws);
+  });
+
+  it.each([
+    ['hang', /./],
+    ['cut', /./],
+    ['cut', /Secret/],
+    ['html', /AssumeRole/],
+    ['wrong type', /./],
+    ['wrong form', /./],
+    ['wrong form', /Secret/],
+    ['wrong form', /AssumeRole/],
+    [new AwsError('AccessDeniedException'), /./],
+    [new AwsError('SomethingNew'), /./],
+    [new AwsError('AccessDeniedException'), /Describe|Batch/],
+  ] as const)('after %s of %s', async (fault, operations) => {
+    await using aws = await openAws({ config: ROLE });
+    for (const name of ['a', 'b']) aws.server.store.put(name, MARKER);
+    aws.server.failKey('b', new AwsError('DecryptionFailure'));
+    aws.server.fail(fault, operations);
+    await expectNothingIn(aws);
+  });
+});
+
+const SCRIPT = `
+  import { AwsConfig } from './src/providers/aws-secrets-manager/config.ts';
+  import { awsSecretsManager } from './src/providers/aws-secrets-manager/index.ts';
+  import { testDeps } from './test/conformance/provider-deps.ts';
+  const config = AwsConfig.parse(JSON.parse(process.env.CONFIG));
+  const provider = await awsSecretsManager.create(config, testDeps({ env: process.env }));
+  const results = await provider.read([{ key: 'a' }, { key: 'none' }]);
+  console.log(results.map(({ kind }) => kind).join());
+`;
+
+describe('a process', () => {
+  it('prints nothing of what it sends, goes nowhere else, and ends by itself', async () => {
+    await using server = await startAwsServer();
+    server.store.put('a', MARKER);
+    const config = { kind: 'aws-secrets-manager', region: 'eu-west-1', endpoint: server.address, ...ROLE };
+    const { stdout, stderr } = await promisify(execFile)(
+      process.execPath,
+      ['--input-type=module-typescript', '--eval', SCRIPT],
+      {
+        timeout: 15_000,
+        env: {
+          CONFIG: JSON.stringify(config),
+          KEY_ID: server.root.accessKeyId,
+          SECRET_KEY: server.root.secretAccessKey,
+          DEBUG: '*',
+          AWS_PROFILE: 'nobody',
+          AWS_ENDPOINT_URL: 'http://127.0.0.1:9',
+          AWS_ACCESS_KEY_ID: 'AKIAOTHER',
+          AWS_SECRET_ACCESS_KEY: 'other',
+          HTTP_PROXY: 'http://127.0.0.1:9',
+          NODE_USE_ENV_PROXY: '1',
+        },
+      },
+    );
+    expect(stdout).toBe('found,absent\n');
+    for (const form of [MARKER, ...server.secrets()].flatMap(formsOf)) expect(stderr).not.toContain(form);
+    expect(stderr).not.toMatch(/aws|sdk/i);
+  });
+});

@@ -1,0 +1,224 @@
+import { describe, expect, it } from 'vitest';
+import { codeOf, reveal } from '../../conformance/provider.ts';
+import { AwsError } from '../../fakes/aws-server.ts';
+import { createManualTime } from '../../fakes/manual-time.ts';
+import { openAws, roleArn, STATIC } from './harness.ts';
+
+const HOUR_MS = 3_600_000;
+
+function many(count: number) {
+  return Array.from({ length: count }, (_, index) => ({ key: `k${index}`, version: 'AWSCURRENT' }));
+}
+
+describe('static credentials', () => {
+  it('that AWS no longer accepts, with no others there, are AUTH_FAILED', async () => {
+    await using aws = await openAws();
+    aws.server.store.put('a', 'x');
+    expect(codeOf(await aws.read('a'))).toBe('found');
+    aws.server.addGrant({ ...aws.server.root, endsAt: 0 });
+    expect(codeOf(await aws.read('a'))).toBe('AUTH_FAILED');
+  });
+
+  it('that were rotated are used at once', async () => {
+    await using aws = await openAws();
+    aws.server.store.put('a', 'x');
+    await aws.read('a');
+    aws.server.addGrant({ ...aws.server.root, endsAt: 0 });
+    aws.server.addGrant({ accessKeyId: 'AKIANEXT', secretAccessKey: 'next' });
+    aws.env.KEY_ID = 'AKIANEXT';
+    aws.env.SECRET_KEY = 'next';
+    expect(codeOf(await aws.read('a'))).toBe('found');
+  });
+
+  it('may have a session token', async () => {
+    const auth = { ...STATIC, sessionToken: { env: 'SESSION' } };
+    await using aws = await openAws({ config: { auth }, deps: { env: { SESSION: 'tok', KEY_ID: 'ASIA1' } } });
+    aws.server.store.put('a', 'x');
+    expect(codeOf(await aws.read('a'))).toBe('AUTH_FAILED');
+    aws.server.addGrant({ accessKeyId: 'ASIA1', secretAccessKey: 'x', sessionToken: 'tok' });
+    expect(codeOf(await aws.read('a'))).toBe('found');
+  });
+
+  it('that are wrong cost two requests for each read at most, and no loop', async () => {
+    await using aws = await openAws({ deps: { env: { KEY_ID: 'AKIAWRONG' } } });
+    for (const ref of many(10)) expect(codeOf((await aws.provider.read([ref]))[0])).toBe('AUTH_FAILED');
+    expect(aws.sent().length).toBeLessThanOrEqual(20);
+  });
+});
+
+describe('a role', () => {
+  it('is assumed once for all reads, and again before its credentials end', async () => {
+    const clock = createManualTime(Date.now());
+    const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
+    await using aws = await openAws({ config: { auth }, deps: { clock } });
+    for (const { key } of many(50)) aws.server.store.put(key, 'x');
+    const results = await aws.provider.read(many(50));
+    expect(new Set(results.map(codeOf))).toEqual(new Set(['found']));
+    expect(aws.server.count('AssumeRole')).toBe(1);
+    await clock.advance(HOUR_MS - 301_000);
+    await aws.provider.read(many(50));
+    expect(aws.server.count('AssumeRole')).toBe(1);
+    await clock.advance(2_000);
+    await aws.provider.read(many(50));
+    expect(aws.server.count('AssumeRole')).toBe(2);
+  });
+
+  it('takes its external id, session name and tags from the configuration', async () => {
+    const role = {
+      roleArn: roleArn('bridge'),
+      externalId: 'ext-1',
+      sessionName: 'me@team',
+      tags: { team: 'a', env: 'p' },
+    };
+    await using aws = await openAws({ config: { auth: { ...STATIC, assumeRole: [role] } } });
+    await aws.read('a');
+    expect(aws.server.requests.find(({ operation }) => operation === 'AssumeRole')?.input).toMatchObject({
+      RoleArn: role.roleArn,
+      RoleSessionName: 'me@team',
+      ExternalId: 'ext-1',
+      'Tags.member.1.Key': 'team',
+      'Tags.member.1.Value': 'a',
+      'Tags.member.2.Key': 'env',
+      'Tags.member.2.Value': 'p',
+    });
+  });
+
+  it('is called by the name of the store unless it has one', async () => {
+    await using aws = await openAws({
+      config: { auth: { ...STATIC, assumeRole: [{ roleArn: roleArn('x') }] } },
+    });
+    await aws.read('a');
+    expect(aws.server.requests[0]?.input).toMatchObject({ RoleSessionName: 'secretbridge-test-store' });
+  });
+
+  it('may be assumed through another, each in its own time', async () => {
+    const clock = createManualTime(Date.now());
+    const assumeRole = [{ roleArn: roleArn('first') }, { roleArn: roleArn('second') }];
+    await using aws = await openAws({ config: { auth: { ...STATIC, assumeRole } }, deps: { clock } });
+    aws.server.store.put('a', 'x');
+    expect(reveal(await aws.read('a'))).toBe('x');
+    const roles = () =>
+      aws.server.requests
+        .filter(({ operation }) => operation === 'AssumeRole')
+        .map(({ input }) => input.RoleArn);
+    expect(roles()).toEqual([roleArn('first'), roleArn('second')]);
+    await clock.advance(HOUR_MS - 200_000);
+    await aws.read('a');
+    expect(roles()).toEqual([roleArn('first'), roleArn('second'), roleArn('first'), roleArn('second')]);
+  });
+
+  it('is assumed again when AWS says that its credentials have ended, whatever the clock says', async () => {
+    const assumeRole = [{ roleArn: roleArn('first') }, { roleArn: roleArn('second') }];
+    await using aws = await openAws({ config: { auth: { ...STATIC, assumeRole } } });
+    for (const { key } of many(20)) aws.server.store.put(key, 'x');
+    await aws.provider.read(many(20));
+    aws.server.expireAll();
+    const results = await aws.provider.read(many(20));
+    expect(new Set(results.map(codeOf))).toEqual(new Set(['found']));
+    expect(aws.server.count('AssumeRole')).toBe(5); // the second one, refused with the first's; then both
+  });
+
+  it('is not assumed for each read when AWS accepts no credentials at all', async () => {
+    const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('first') }] };
+    await using aws = await openAws({ config: { auth } });
+    aws.server.fail(new AwsError('ExpiredTokenException'), /Secret/);
+    for (let round = 0; round < 5; round += 1) {
+      const results = await aws.provider.read(many(20));
+      expect(new Set(results.map(codeOf))).toEqual(new Set(['AUTH_FAILED']));
+    }
+    expect(aws.server.count('AssumeRole')).toBe(2);
+  });
+
+  it('that may not be assumed is named, and not asked for at each read', async () => {
+    const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
+    await using aws = await openAws({ config: { auth } });
+    aws.server.fail(new AwsError('AccessDeniedException', 403), /AssumeRole/);
+    for (let round = 0; round < 5; round += 1) {
+      expect(await aws.read('a')).toMatchObject({
+        error: { code: 'AUTH_FAILED', detail: expect.stringContaining(roleArn('bridge')) },
+      });
+    }
+    expect(aws.sent()).toEqual(['AssumeRole']);
+  });
+
+  it('whose renewal fails serves on until its end', async () => {
+    const clock = createManualTime(Date.now());
+    const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
+    await using aws = await openAws({ config: { auth }, deps: { clock } });
+    aws.server.store.put('a', 'x');
+    await aws.read('a');
+    aws.server.fail('reset', /AssumeRole/);
+    await clock.advance(HOUR_MS - 290_000);
+    for (let round = 0; round < 5; round += 1) expect(codeOf(await aws.read('a'))).toBe('found');
+    expect(aws.server.count('AssumeRole')).toBe(2);
+    await clock.advance(290_000);
+    expect(codeOf(await aws.read('a'))).toBe('STORE_UNAVAILABLE');
+    aws.server.fail(undefined);
+    expect(codeOf(await aws.read('a'))).toBe('found');
+  });
+
+  it.each([
+    [new AwsError('Throttling'), 'THROTTLED'],
+    [new AwsError('ServiceUnavailable', 503), 'STORE_UNAVAILABLE'],
+    [new AwsError('RegionDisabledException', 403), 'ACCESS_DENIED'],
+    [new AwsError('ExpiredTokenException'), 'AUTH_FAILED'],
+    [new AwsError('MalformedPolicyDocument'), 'BAD_ANSWER'],
+    ['hang', 'TIMEOUT'],
+    ['reset', 'STORE_UNAVAILABLE'],
+    ['cut', 'BAD_ANSWER'],
+    ['html', 'BAD_ANSWER'],
+    ['wrong type', 'BAD_ANSWER'],
+    ['wrong form', 'BAD_ANSWER'],
+    ['html 403', 'ACCESS_DENIED'],
+  ] as const)('that cannot be assumed (%s) is %s', async (fault, code) => {
+    const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
+    await using aws = await openAws({ config: { auth } });
+    aws.server.fail(fault, /AssumeRole/);
+    expect(codeOf(await aws.read('a'))).toBe(code);
+    expect((await aws.provider.check()).map(({ error }) => error?.code)).toEqual([code]);
+  });
+
+  it('is assumed within the limits, and never while a read holds the only place', async () => {
+    const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
+    let running = 0;
+    let most = 0;
+    let last: Promise<unknown> = Promise.resolve();
+    // One at a time, as with `concurrency: 1`.
+    const limit = <T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> => {
+      const turn = last.then(async () => {
+        running += 1;
+        most = Math.max(most, running);
+        try {
+          return await call(AbortSignal.timeout(5_000));
+        } finally {
+          running -= 1;
+        }
+      });
+      last = Promise.allSettled([turn]);
+      return turn;
+    };
+    await using aws = await openAws({ config: { auth }, deps: { limit } });
+    for (const { key } of many(5)) aws.server.store.put(key, 'x');
+    await aws.provider.read(many(5));
+    aws.server.expireAll();
+    const results = await aws.provider.read(many(5));
+    expect(results.map(codeOf)).toEqual(Array(5).fill('found'));
+    expect(most).toBe(1);
+  });
+});
+
+describe('a store that is closed', () => {
+  it('ends the login that is under way', async () => {
+    const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
+    const aws = await openAws({ config: { auth }, deps: { timeoutMs: 60_000 } });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    aws.server.onHang = resolve;
+    aws.server.fail('hang', /AssumeRole/);
+    const reading = aws.read('a');
+    await promise;
+    await aws.provider[Symbol.asyncDispose]();
+    expect(codeOf(await reading)).toBe('INTERRUPTED');
+    await aws.proxy[Symbol.asyncDispose]();
+    await aws.server[Symbol.asyncDispose]();
+  });
+});

@@ -1,0 +1,219 @@
+import { describe, expect, it } from 'vitest';
+import type { ReadResult } from '../../../src/core/reading.ts';
+import { codeOf, reveal } from '../../conformance/provider.ts';
+import { AwsError } from '../../fakes/aws-server.ts';
+import { openAws } from './harness.ts';
+
+function bytesOf(result: ReadResult | undefined): Buffer {
+  if (result?.kind !== 'found') throw new Error(`expected a value, got ${codeOf(result)}`);
+  return Buffer.from(result.value.reveal());
+}
+
+describe('a value in AWS', () => {
+  it.each([
+    ['empty', ''],
+    ['text with a final newline', 'line\n'],
+    ['text with a BOM, CRLF, NUL and emoji', '\ufeffa\r\nb\0c\u2028😀'],
+    ['numbers as they are written', '{ "a": 1.10, "b": 123456789012345678901, "c": 1e5 }'],
+    ['64 KiB of text', 'ö'.repeat(32_768)],
+  ])('keeps its bytes, alone and in a batch: %s', async (_, value) => {
+    await using aws = await openAws();
+    aws.server.store.put('a', value);
+    aws.server.store.put('b', value);
+    expect(bytesOf(await aws.read('a')).equals(Buffer.from(value))).toBe(true);
+    for (const result of await aws.provider.read([{ key: 'a' }, { key: 'b' }]))
+      expect(bytesOf(result).equals(Buffer.from(value))).toBe(true);
+  });
+
+  it('may be bytes of any kind', async () => {
+    await using aws = await openAws();
+    const value = Buffer.from(Array.from({ length: 65_536 }, (_, index) => (index * 7) % 256));
+    aws.server.store.put('a', value);
+    aws.server.store.put('b', Buffer.alloc(0));
+    const results = await aws.provider.read([{ key: 'a' }, { key: 'b' }]);
+    expect(bytesOf(results[0]).equals(value)).toBe(true);
+    expect(bytesOf(results[1]).byteLength).toBe(0);
+    expect(bytesOf(await aws.read('a')).equals(value)).toBe(true);
+  });
+
+  it('comes with the id of its version and the time of its making', async () => {
+    await using aws = await openAws();
+    const secret = aws.server.store.put('a', '1');
+    const result = await aws.read('a');
+    expect(result).toMatchObject({ kind: 'found', version: secret.versions[0]?.id });
+    const createdAt = result?.kind === 'found' ? (result.createdAt ?? 0) : 0;
+    expect(Math.abs(createdAt - Date.now())).toBeLessThan(60_000);
+  });
+});
+
+describe('a key in AWS', () => {
+  it('is a name, an ARN, or an ARN without the characters that AWS added', async () => {
+    await using aws = await openAws();
+    const { arn } = aws.server.store.put('/prod/db', 'x');
+    const keys = ['/prod/db', arn, arn.slice(0, -7)];
+    for (const key of keys) expect(reveal(await aws.read(key))).toBe('x');
+    const results = await aws.provider.read(keys.map((key) => ({ key })));
+    expect(results.map(reveal)).toEqual(['x', 'x', 'x']);
+  });
+
+  it('is told apart from another whose name ends like an ARN', async () => {
+    await using aws = await openAws();
+    const { store } = aws.server;
+    const short = store.put('app', 'of app', { suffix: 'abcdef' });
+    const long = store.put('app-abcdef', 'of app-abcdef');
+    const keys = ['app', 'app-abcdef', short.arn, long.arn, long.arn.slice(0, -7)];
+    const results = await aws.provider.read(keys.map((key) => ({ key })));
+    // The last one is also the whole ARN of `app`, and AWS looks for whole ARNs first.
+    expect(results.map(reveal)).toEqual(['of app', 'of app-abcdef', 'of app', 'of app-abcdef', 'of app']);
+  });
+
+  it.each([
+    'arn:aws:secretsmanager:us-east-1:123456789012:secret:a-abcdef',
+    'arn:aws:ssm:eu-west-1:123456789012:parameter/a',
+    'arn:aws:secretsmanager:eu-west-1:123456789012:secret:a/../b',
+    'arn:aws:secretsmanager:eu-west-1:123:secret:a',
+    'arn:',
+    `${'a'.repeat(513)}`,
+    'a b',
+    'ä',
+    'a\n',
+  ])('is refused without a request: %j', async (key) => {
+    await using aws = await openAws();
+    expect(codeOf(await aws.read(key))).toBe('CONFIG_INVALID');
+    expect(aws.sent()).toEqual([]);
+  });
+
+  it('belongs to AWS: an `object` of Azure is refused', async () => {
+    await using aws = await openAws();
+    const [result] = await aws.provider.read([{ key: 'a', object: 'certificate' }]);
+    expect(codeOf(result)).toBe('CONFIG_INVALID');
+  });
+});
+
+describe('a version in AWS', () => {
+  it('is the label of a stage or an id', async () => {
+    await using aws = await openAws();
+    const { store } = aws.server;
+    store.put('a', 'old');
+    const { versions } = store.put('a', 'new');
+    store.put('a', 'next', { stages: ['AWSPENDING'] });
+    store.put('a', 'blue', { stages: ['blue/green 1'], versionId: 'release-2026-11-25-of-the-blue-team' });
+    const [oldId = '', newId = ''] = versions.map(({ id }) => id);
+    const wanted = ['AWSPREVIOUS', 'AWSCURRENT', 'AWSPENDING', 'blue/green 1', oldId, newId];
+    for (const [index, value] of ['old', 'new', 'next', 'blue', 'old', 'new'].entries())
+      expect(reveal(await aws.read('a', wanted[index]))).toBe(value);
+    // What a read gave as its version can be asked for, also when it is no UUID.
+    expect(reveal(await aws.read('a', 'release-2026-11-25-of-the-blue-team'))).toBe('blue');
+    expect(reveal(await aws.read('a'))).toBe('new');
+  });
+
+  it('that is not there is gone, whether or not the secret is', async () => {
+    await using aws = await openAws();
+    aws.server.store.put('a', '1');
+    const id = '00000000-0000-4000-8000-000000000000';
+    for (const version of ['AWSPREVIOUS', id, 'x'.repeat(40)])
+      expect([version, codeOf(await aws.read('a', version))]).toEqual([version, 'VERSION_GONE']);
+    expect(codeOf(await aws.read('none', 'AWSPREVIOUS'))).toBe('VERSION_GONE');
+  });
+
+  it.each(['', 'x'.repeat(257), 'a\nb'])('that AWS cannot have is refused: %j', async (version) => {
+    await using aws = await openAws();
+    expect(codeOf(await aws.read('a', version))).toBe('CONFIG_INVALID');
+    expect(aws.sent()).toEqual([]);
+  });
+});
+
+describe('a batch', () => {
+  const names = Array.from({ length: 45 }, (_, index) => `k/${index}`);
+
+  it('has at most twenty different secrets; each secret and version is asked for once', async () => {
+    await using aws = await openAws();
+    for (const name of names) aws.server.store.put(name, name);
+    const refs = [...names, ...names, 'k/1'].map((key) => ({ key }));
+    const results = await aws.provider.read([
+      ...refs,
+      { key: 'k/2', version: 'AWSCURRENT' },
+      { key: 'k/2', version: 'AWSCURRENT' },
+    ]);
+    expect(results.map(reveal)).toEqual([...names, ...names, 'k/1', 'k/2', 'k/2']);
+    expect(aws.sent().sort()).toEqual([...Array(3).fill('BatchGetSecretValue'), 'GetSecretValue'].sort());
+  });
+
+  it('of one secret is a plain read', async () => {
+    await using aws = await openAws();
+    aws.server.store.put('a', '1');
+    await aws.read('a');
+    expect(aws.sent()).toEqual(['GetSecretValue']);
+  });
+
+  it('may come in several pages', async () => {
+    await using aws = await openAws();
+    aws.server.batchPage = 7;
+    for (const name of names) aws.server.store.put(name, name);
+    const results = await aws.provider.read([...names, 'none'].map((key) => ({ key })));
+    expect(results.slice(0, -1).map(reveal)).toEqual(names);
+    expect(codeOf(results.at(-1))).toBe('absent');
+    expect(aws.server.count('GetSecretValue')).toBe(0);
+  });
+
+  it('tells the errors of its secrets apart', async () => {
+    await using aws = await openAws();
+    const { store } = aws.server;
+    for (const name of ['ok', 'denied', 'kms', 'gone', 'slow', 'broken', 'odd']) store.put(name, 'x');
+    store.put('no value', undefined);
+    store.put('empty', undefined);
+    store.remove('gone', 'schedule');
+    aws.server.failKey('denied', new AwsError('AccessDeniedException'));
+    aws.server.failKey('kms', new AwsError('DecryptionFailure'));
+    aws.server.failKey('slow', new AwsError('ThrottlingException'));
+    aws.server.failKey('broken', new AwsError('InternalServiceError', 500));
+    aws.server.failKey('odd', new AwsError('SomethingNew'));
+    const keys = ['ok', 'denied', 'kms', 'gone', 'slow', 'broken', 'odd', 'none', 'empty'];
+    const results = await aws.provider.read(keys.map((key) => ({ key })));
+    expect(results.map(codeOf)).toEqual([
+      'found',
+      'ACCESS_DENIED',
+      'ACCESS_DENIED',
+      'SOURCE_DELETED',
+      'THROTTLED',
+      'STORE_UNAVAILABLE',
+      'BAD_ANSWER',
+      'absent',
+      'VERSION_GONE',
+    ]);
+    expect(results[2]).toMatchObject({
+      error: { about: 'store test-store, key kms', detail: expect.stringContaining('KMS') },
+    });
+    expect(aws.server.count('BatchGetSecretValue')).toBe(1);
+    expect(aws.server.count('GetSecretValue')).toBe(0);
+    // Read alone, each is the same.
+    for (const [index, key] of keys.entries())
+      expect(codeOf(await aws.read(key))).toBe(codeOf(results[index]));
+  });
+
+  it('that is not allowed is done without, from then on', async () => {
+    await using aws = await openAws();
+    for (const name of names) aws.server.store.put(name, name);
+    aws.server.fail(new AwsError('AccessDeniedException'), /^BatchGetSecretValue$/);
+    const refs = names.slice(0, 20).map((key) => ({ key }));
+    expect((await aws.provider.read(refs)).map(codeOf)).toEqual(refs.map(() => 'found'));
+    expect(aws.sent().filter((operation) => operation === 'BatchGetSecretValue')).toHaveLength(1);
+    await aws.provider.read(refs);
+    expect(new Set(aws.sent())).toEqual(new Set(['GetSecretValue']));
+    const check = (await aws.provider.check()).find(({ name }) => name.startsWith('read in batches'));
+    expect(check).toEqual({ name: expect.stringContaining('secretsmanager:BatchGetSecretValue') });
+  });
+
+  it('that one bad key fails whole is read one by one', async () => {
+    await using aws = await openAws();
+    for (const name of ['a', 'b']) aws.server.store.put(name, name);
+    aws.server.fail(new AwsError('InvalidParameterException'), /^BatchGetSecretValue$/);
+    aws.server.failKey('b', new AwsError('InvalidParameterException'));
+    const results = await aws.provider.read([{ key: 'a' }, { key: 'b' }]);
+    expect(results.map(codeOf)).toEqual(['found', 'CONFIG_INVALID']);
+    aws.server.fail(undefined);
+    aws.sent();
+    await aws.provider.read([{ key: 'a' }, { key: 'b' }]);
+    expect(aws.sent()[0]).toBe('BatchGetSecretValue'); // still in use
+  });
+});

@@ -1,0 +1,171 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { codeOf } from '../../conformance/provider.ts';
+import { createManualTime } from '../../fakes/manual-time.ts';
+import { openAws, roleArn } from './harness.ts';
+
+const HOUR_MS = 3_600_000;
+
+afterEach(() => vi.unstubAllEnvs());
+
+async function tokenFile(text = 'token-1\n') {
+  const folder = await mkdtemp(join(tmpdir(), 'secretbridge-aws-'));
+  const path = join(folder, 'token');
+  await writeFile(path, text);
+  return {
+    path,
+    write: (next: string) => writeFile(path, next),
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true }),
+  };
+}
+
+describe('a web identity', () => {
+  it('logs in with the token of its file, as it is at that time', async () => {
+    await using token = await tokenFile();
+    const auth = { method: 'webIdentity', roleArn: roleArn('pod'), tokenFile: token.path };
+    const clock = createManualTime(Date.now());
+    await using aws = await openAws({ config: { auth }, deps: { clock } });
+    aws.server.store.put('a', 'x');
+    aws.server.webTokens = ['token-1'];
+    expect(codeOf(await aws.read('a'))).toBe('found');
+    aws.server.webTokens = ['token-2'];
+    await token.write('token-2');
+    await clock.advance(HOUR_MS);
+    expect(codeOf(await aws.read('a'))).toBe('found');
+    expect(aws.server.count('AssumeRoleWithWebIdentity')).toBe(2);
+  });
+
+  it('takes the file that the pod was given, and roles on top', async () => {
+    await using token = await tokenFile();
+    const auth = {
+      method: 'webIdentity',
+      roleArn: roleArn('pod'),
+      assumeRole: [{ roleArn: roleArn('top') }],
+    };
+    await using aws = await openAws({
+      config: { auth },
+      deps: { env: { AWS_WEB_IDENTITY_TOKEN_FILE: token.path } },
+    });
+    aws.server.store.put('a', 'x');
+    expect(codeOf(await aws.read('a'))).toBe('found');
+    expect(aws.sent()).toEqual(['AssumeRoleWithWebIdentity', 'AssumeRole', 'GetSecretValue']);
+  });
+
+  it('without a token, or with one that is refused, says so', async () => {
+    const auth = { method: 'webIdentity', roleArn: roleArn('pod') };
+    await using none = await openAws({ config: { auth } });
+    expect(await none.read('a')).toMatchObject({
+      error: { code: 'CREDENTIAL_MISSING', detail: expect.stringContaining('AWS_WEB_IDENTITY_TOKEN_FILE') },
+    });
+    await using token = await tokenFile();
+    await using aws = await openAws({ config: { auth: { ...auth, tokenFile: token.path } } });
+    aws.server.webTokens = [];
+    expect(await aws.read('a')).toMatchObject({
+      error: { code: 'AUTH_FAILED', detail: 'AWS does not accept the web identity token' },
+    });
+  });
+});
+
+describe('a web identity whose login goes wrong', () => {
+  it.each([
+    ['reset', 'STORE_UNAVAILABLE'],
+    ['hang', 'TIMEOUT'],
+    ['cut', 'BAD_ANSWER'],
+    ['wrong type', 'BAD_ANSWER'],
+    ['wrong form', 'BAD_ANSWER'],
+  ] as const)('(%s) fails the read, and does not break it off', async (fault, code) => {
+    await using token = await tokenFile();
+    const auth = { method: 'webIdentity', roleArn: roleArn('pod'), tokenFile: token.path };
+    await using aws = await openAws({ config: { auth } });
+    aws.server.fail(fault, /AssumeRole/);
+    const results = await aws.provider.read([
+      { key: 'a' },
+      { key: 'b' },
+      { key: 'a', version: 'AWSCURRENT' },
+    ]);
+    expect(results.map(codeOf)).toEqual([code, code, code]);
+    await expect(aws.provider.find({ path: '', tags: {} })).rejects.toMatchObject({ code });
+    expect((await aws.provider.check()).map(({ error }) => error?.code)).toEqual([code]);
+  });
+});
+
+describe('the default login', () => {
+  const auth = { method: 'default' };
+
+  it('takes the environment, before anything else', async () => {
+    await using aws = await openAws({ config: { auth } });
+    aws.server.store.put('a', 'x');
+    Object.assign(aws.env, {
+      AWS_ACCESS_KEY_ID: aws.server.root.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: aws.server.root.secretAccessKey,
+      AWS_ROLE_ARN: roleArn('pod'),
+      AWS_WEB_IDENTITY_TOKEN_FILE: '/nowhere',
+    });
+    expect(codeOf(await aws.read('a'))).toBe('found');
+    expect(aws.sent()).toEqual(['GetSecretValue']);
+  });
+
+  it('takes the web identity of the pod', async () => {
+    await using token = await tokenFile();
+    const env = { AWS_ROLE_ARN: roleArn('pod'), AWS_WEB_IDENTITY_TOKEN_FILE: token.path };
+    await using aws = await openAws({ config: { auth }, deps: { env } });
+    aws.server.store.put('a', 'x');
+    expect(codeOf(await aws.read('a'))).toBe('found');
+    expect(aws.server.requests[0]?.input).toMatchObject({
+      RoleArn: roleArn('pod'),
+      WebIdentityToken: 'token-1',
+    });
+  });
+
+  it('takes what the container is given, with a token from the file, and renews it', async () => {
+    await using token = await tokenFile();
+    const clock = createManualTime(Date.now());
+    await using aws = await openAws({ config: { auth }, deps: { clock } });
+    aws.server.store.put('a', 'x');
+    await token.write(aws.server.containerToken);
+    aws.env.AWS_CONTAINER_CREDENTIALS_FULL_URI = `${aws.server.address}/v1/credentials`;
+    aws.env.AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE = token.path;
+    expect(codeOf(await aws.read('a'))).toBe('found');
+    await clock.advance(HOUR_MS);
+    expect(codeOf(await aws.read('a'))).toBe('found');
+    expect(aws.server.count('container')).toBe(2);
+    await clock.advance(HOUR_MS);
+    await token.write('wrong');
+    expect(codeOf(await aws.read('a'))).toBe('STORE_UNAVAILABLE');
+  });
+
+  it('takes the role of the instance, and counts its loss as an outage from then on', async () => {
+    const clock = createManualTime(Date.now());
+    const env = { AWS_EC2_METADATA_DISABLED: '' };
+    await using aws = await openAws({ config: { auth }, deps: { clock, env } });
+    aws.server.store.put('a', 'x');
+    vi.stubEnv('AWS_EC2_METADATA_SERVICE_ENDPOINT', aws.server.address);
+    expect(codeOf(await aws.read('a'))).toBe('found');
+    vi.stubEnv('AWS_EC2_METADATA_SERVICE_ENDPOINT', 'http://127.0.0.1:9');
+    await clock.advance(HOUR_MS);
+    expect(codeOf(await aws.read('a'))).toBe('STORE_UNAVAILABLE');
+  });
+
+  it('on a machine that gives nothing is CREDENTIAL_MISSING', async () => {
+    await using aws = await openAws({ config: { auth }, deps: { env: { AWS_EC2_METADATA_DISABLED: '' } } });
+    vi.stubEnv('AWS_EC2_METADATA_SERVICE_ENDPOINT', 'http://127.0.0.1:9');
+    expect(codeOf(await aws.read('a'))).toBe('CREDENTIAL_MISSING');
+  });
+
+  it('says where it looked, and that profiles are not used', async () => {
+    await using aws = await openAws({ config: { auth }, deps: { env: { AWS_PROFILE: 'dev' } } });
+    const result = await aws.read('a');
+    expect(codeOf(result)).toBe('CREDENTIAL_MISSING');
+    const text = result?.kind === 'failed' ? result.error.message : '';
+    for (const part of [
+      'AWS_ACCESS_KEY_ID',
+      'AWS_WEB_IDENTITY_TOKEN_FILE',
+      'container',
+      'instance',
+      'AWS_PROFILE',
+    ])
+      expect(text).toContain(part);
+  });
+});
