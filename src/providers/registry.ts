@@ -1,10 +1,14 @@
 import { AppError } from '../core/errors.ts';
+import { awsSecretsManager } from './aws-secrets-manager/index.ts';
+import { azureKeyVault } from './azure-key-vault/index.ts';
 import { files } from './files/index.ts';
 import type { ProviderDefinition, ProviderDeps, SecretProvider } from './provider.ts';
 import { vault } from './vault/index.ts';
 
 /** Every provider, by its kind. Importing this loads no vendor's package: `create` does. */
 export const PROVIDERS: Readonly<Record<string, ProviderDefinition>> = {
+  [awsSecretsManager.kind]: awsSecretsManager,
+  [azureKeyVault.kind]: azureKeyVault,
   [files.kind]: files,
   [vault.kind]: vault,
 };

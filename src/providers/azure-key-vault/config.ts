@@ -36,6 +36,7 @@ export const AzureConfig = z
     kind: z.literal('azure-key-vault'),
     vaultUrl: z
       .url({ protocol: /^https?$/, error: 'an address such as https://contoso.vault.azure.net' })
+      .refine(isVault, { error: 'the https address of the vault alone, as https://contoso.vault.azure.net' })
       .meta({ description: 'Address of the vault.', examples: ['https://contoso.vault.azure.net'] }),
     auth: AzureAuth.prefault({ method: 'default' }).meta({ description: 'How to log in.' }),
     tls: z
@@ -48,10 +49,14 @@ export const AzureConfig = z
       })
       .optional()
       .meta({ description: 'How to trust the server.' }),
-    allowHttp: z
-      .boolean()
-      .default(false)
-      .meta({ description: 'Accept plain http to hosts other than loopback.' }),
   })
   .meta({ title: 'Azure Key Vault' });
 export type AzureConfig = z.output<typeof AzureConfig>;
+
+/** Azure's clients send a token over TLS only, and make the paths themselves. */
+function isVault(address: string): boolean {
+  const url = URL.parse(address);
+  if (url === null) return true; // refused as no address at all
+  const { protocol, pathname, search, hash, username, password } = url;
+  return protocol === 'https:' && pathname === '/' && `${search}${hash}${username}${password}` === '';
+}

@@ -1,0 +1,60 @@
+import { AppError } from '../../core/errors.ts';
+import type { Check } from '../provider.ts';
+import { abortedBy, UNUSED_NAME } from './clients.ts';
+import { fromRefusal, isNotFound, Refusal } from './errors.ts';
+import type { Login } from './login.ts';
+import type { Store } from './read.ts';
+
+/** Tokens and certificates carry times, so clocks that differ by more than this make for riddles. */
+const MAX_SKEW_MS = 60_000;
+
+/** Reach, clock, login, read: in this order, ending with the first that fails (the clock ends nothing). */
+export async function checkStore(
+  { vault, deps }: Store,
+  login: Login,
+  signal: AbortSignal | undefined,
+): Promise<readonly Check[]> {
+  const checks: Check[] = [];
+  const reached = await failureOf(async () => {
+    const date = await vault.reach(signal);
+    const error = skew(date, deps.clock.now());
+    if (error !== undefined) checks.push({ name: 'clock', error });
+  });
+  checks.push(named('reach', reached));
+  if (reached !== undefined) return checks;
+
+  const failed = await failureOf(() =>
+    vault.ask('secrets', (secrets) => secrets.getSecret(UNUSED_NAME, abortedBy(signal)), signal),
+  );
+  const atLogin = failed?.code === 'AUTH_FAILED' || login.endedWith(failed);
+  checks.push(named('login', atLogin ? failed : undefined));
+  if (!atLogin) checks.push(named('read', failed));
+  return checks;
+}
+
+function named(name: string, error: AppError | undefined): Check {
+  return error === undefined ? { name } : { name, error };
+}
+
+function skew(date: number | undefined, now: number): AppError | undefined {
+  const seconds = date === undefined ? 0 : Math.round((now - date) / 1000);
+  if (Math.abs(seconds) * 1000 <= MAX_SKEW_MS) return undefined;
+  const detail = `the clock here is ${Math.abs(seconds)} s ${seconds > 0 ? 'ahead of' : 'behind'} the store's`;
+  return new AppError('CLOCK_SKEWED', { detail });
+}
+
+async function failureOf(ask: () => Promise<unknown>): Promise<AppError | undefined> {
+  try {
+    await ask();
+    return undefined;
+  } catch (error) {
+    if (error instanceof AppError) return error;
+    if (!(error instanceof Refusal)) throw error;
+    return mayBeRead(error) ? undefined : fromRefusal(error);
+  }
+}
+
+/** There is no such secret. A role may be for single secrets, and then nothing is said of others. */
+function mayBeRead(refusal: Refusal): boolean {
+  return isNotFound(refusal) || (refusal.status === 403 && refusal.inner === 'ForbiddenByRbac');
+}

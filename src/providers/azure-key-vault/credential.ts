@@ -1,0 +1,151 @@
+import { createPrivateKey } from 'node:crypto';
+import type { TokenCredential } from '@azure/identity';
+import { AppError } from '../../core/errors.ts';
+import type { SecretValue } from '../../core/secret-value.ts';
+import type { Reference } from '../credentials.ts';
+import type { ProviderDeps } from '../provider.ts';
+import type { AzureConfig } from './config.ts';
+import type { HttpClient } from './transport.ts';
+
+export type Identity = typeof import('@azure/identity');
+type Auth<Method extends AzureConfig['auth']['method']> = Extract<AzureConfig['auth'], { method: Method }>;
+
+/** Where the tokens for vaults of a sovereign cloud come from; those of another cloud are worth nothing there. */
+const SOVEREIGN: readonly (readonly [suffix: string, authorityHost: string])[] = [
+  ['.vault.azure.cn', 'https://login.chinacloudapi.cn'],
+  ['.vault.usgovcloudapi.net', 'https://login.microsoftonline.us'],
+];
+
+export interface Source {
+  readonly config: AzureConfig;
+  readonly deps: ProviderDeps;
+  readonly identity: Identity;
+  readonly httpClient: HttpClient;
+}
+
+interface Application {
+  readonly tenantId: string;
+  readonly clientId: string;
+}
+
+/**
+ * The one credential that the store names, made anew for each login so that a rotated secret or file is seen. The
+ * vendor's own chain is not used: it tries developers' tools, and starts their programs.
+ * @throws AppError CREDENTIAL_MISSING, AUTH_FAILED; an error of the vendor's for an id it does not take.
+ */
+export async function makeCredential(source: Source): Promise<TokenCredential> {
+  const { auth } = source.config;
+  const { managed, secret, certificate, federated } = await makers(source);
+  switch (auth.method) {
+    case 'clientSecret':
+      return secret(auth, auth.clientSecret);
+    case 'clientCertificate':
+      return certificate(auth, auth.certificate);
+    case 'workloadIdentity':
+      return federated(await workload(auth, source), await tokenFile(auth, source));
+    case 'managedIdentity':
+      return managed(auth.clientId);
+    case 'default':
+      return fromEnvironment(source, { managed, secret, certificate, federated });
+  }
+}
+
+type Makers = Awaited<ReturnType<typeof makers>>;
+
+async function makers(source: Source) {
+  const { deps, identity, httpClient } = source;
+  const options = {
+    httpClient,
+    retryOptions: { maxRetries: 0 },
+    authorityHost: await authorityHost(source),
+    // Otherwise a host that is no cloud of Microsoft's is asked for at login.microsoftonline.com.
+    disableInstanceDiscovery: true,
+  };
+  return {
+    secret: async ({ tenantId, clientId }: Application, reference: Reference) =>
+      new identity.ClientSecretCredential(
+        tenantId,
+        clientId,
+        text(await deps.credential(reference)),
+        options,
+      ),
+    certificate: async ({ tenantId, clientId }: Application, reference: Reference, password?: string) => {
+      const pem = text(await deps.credential(reference));
+      checkKey(pem, password);
+      const certificate = {
+        certificate: pem,
+        ...(password === undefined ? {} : { certificatePassword: password }),
+      };
+      return new identity.ClientCertificateCredential(tenantId, clientId, certificate, options);
+    },
+    federated: async ({ tenantId, clientId }: Application, file: string) => {
+      const token = text(await deps.credential({ file })).trim();
+      return new identity.ClientAssertionCredential(tenantId, clientId, async () => token, options);
+    },
+    managed: async (clientId: string | undefined) =>
+      new identity.ManagedIdentityCredential({ ...options, ...(clientId === undefined ? {} : { clientId }) }),
+  };
+}
+
+/** What makes sense in a cluster, in the order of the vendor's chain; the first that is set up is the one. */
+async function fromEnvironment(
+  { deps }: Source,
+  { secret, certificate, federated, managed }: Makers,
+): Promise<TokenCredential> {
+  const [tenantId, clientId, file] = await Promise.all(
+    ['AZURE_TENANT_ID', 'AZURE_CLIENT_ID', 'AZURE_FEDERATED_TOKEN_FILE'].map((name) => variable(name, deps)),
+  );
+  if (tenantId === undefined || clientId === undefined) return managed(clientId);
+  const application = { tenantId, clientId };
+  if ((await variable('AZURE_CLIENT_SECRET', deps)) !== undefined) {
+    return secret(application, { env: 'AZURE_CLIENT_SECRET' });
+  }
+  const path = await variable('AZURE_CLIENT_CERTIFICATE_PATH', deps);
+  if (path !== undefined) {
+    const password = await variable('AZURE_CLIENT_CERTIFICATE_PASSWORD', deps);
+    return certificate(application, { file: path }, password);
+  }
+  return file === undefined ? managed(clientId) : federated(application, file);
+}
+
+async function workload(auth: Auth<'workloadIdentity'>, { deps }: Source): Promise<Application> {
+  return {
+    tenantId: auth.tenantId ?? text(await deps.credential({ env: 'AZURE_TENANT_ID' })),
+    clientId: auth.clientId ?? text(await deps.credential({ env: 'AZURE_CLIENT_ID' })),
+  };
+}
+
+async function tokenFile(auth: Auth<'workloadIdentity'>, { deps }: Source): Promise<string> {
+  return auth.tokenFile ?? text(await deps.credential({ env: 'AZURE_FEDERATED_TOKEN_FILE' }));
+}
+
+/** The cloud of the vault; elsewhere AZURE_AUTHORITY_HOST, which Azure's webhook sets to the cloud of the cluster. */
+async function authorityHost({ config, deps, identity }: Source): Promise<string> {
+  const { hostname } = new URL(config.vaultUrl);
+  const sovereign = SOVEREIGN.find(([suffix]) => hostname.endsWith(suffix))?.[1];
+  const host = sovereign ?? (await variable('AZURE_AUTHORITY_HOST', deps));
+  return host ?? identity.AzureAuthorityHosts.AzurePublicCloud;
+}
+
+async function variable(env: string, deps: ProviderDeps): Promise<string | undefined> {
+  try {
+    return text(await deps.credential({ env }));
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'CREDENTIAL_MISSING') return undefined;
+    throw error;
+  }
+}
+
+function checkKey(pem: string, password: string | undefined): void {
+  try {
+    createPrivateKey({ key: pem, ...(password === undefined ? {} : { passphrase: password }) });
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error;
+    const detail = 'the certificate comes without a private key that can be read (PEM, without a password)';
+    throw new AppError('AUTH_FAILED', { detail });
+  }
+}
+
+function text(value: SecretValue): string {
+  return Buffer.from(value.reveal()).toString('utf8');
+}

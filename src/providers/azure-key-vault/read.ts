@@ -1,0 +1,182 @@
+import { AppError } from '../../core/errors.ts';
+import { printJson } from '../../core/json.ts';
+import { SecretValue } from '../../core/secret-value.ts';
+import type { ProviderDeps, ReadResult, SourceRef } from '../provider.ts';
+import { badAnswer, jsonOf, member } from './answer.ts';
+import { abortedBy, type KeyVault } from './clients.ts';
+import { fromRefusal, isNotFound, Refusal } from './errors.ts';
+import { checkName, checkVersion } from './paths.ts';
+import type { Seen } from './versions.ts';
+
+export interface Store {
+  readonly deps: ProviderDeps;
+  readonly vault: KeyVault;
+  readonly seen: Seen;
+}
+
+/**
+ * Dates of validity are for the reader of a value: like the vault itself, this hands out what is not yet valid and
+ * what has expired.
+ * @throws AppError for everything that is neither found nor absent.
+ */
+export async function readOne(
+  store: Store,
+  ref: SourceRef,
+  signal: AbortSignal | undefined,
+): Promise<ReadResult> {
+  checkName(ref.key);
+  if (ref.version !== undefined) checkVersion(ref.version);
+  try {
+    switch (ref.object ?? 'secret') {
+      case 'secret':
+        return await readSecret(store, ref, signal);
+      case 'certificate':
+        return await readCertificate(store, ref, signal);
+      case 'key':
+        return await readKey(store, ref, signal);
+    }
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    if (!isNotFound(error)) throw fromRefusal(error);
+    if (ref.version !== undefined) throw new AppError('VERSION_GONE');
+    await proveAbsence(store, ref, signal);
+    return { kind: 'absent' };
+  }
+}
+
+interface Secret {
+  readonly text: string;
+  readonly contentType: string | undefined;
+  readonly version: string;
+  readonly createdAt: { readonly createdAt?: number };
+}
+
+async function readSecret(
+  store: Store,
+  ref: SourceRef,
+  signal: AbortSignal | undefined,
+): Promise<ReadResult> {
+  const { text, version, createdAt } = await getSecret(store, ref, signal);
+  return { kind: 'found', value: SecretValue.fromText(text), version, ...createdAt };
+}
+
+/** The chain stands in the secret behind the certificate, together with the key that is left out. */
+async function readCertificate(
+  store: Store,
+  ref: SourceRef,
+  signal: AbortSignal | undefined,
+): Promise<ReadResult> {
+  const { text, contentType, version, createdAt } = await getSecret(store, ref, signal);
+  const { chainOf } = await import('./certificate.ts');
+  return {
+    kind: 'found',
+    value: SecretValue.fromText(await chainOf(text, contentType)),
+    version,
+    ...createdAt,
+  };
+}
+
+/** https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret */
+async function getSecret(store: Store, ref: SourceRef, signal: AbortSignal | undefined): Promise<Secret> {
+  let date: string | undefined;
+  const { value, properties } = await store.vault.ask(
+    'secrets',
+    (secrets) =>
+      secrets.getSecret(ref.key, {
+        ...versionOf(ref),
+        ...abortedBy(signal),
+        onResponse: ({ headers }) => {
+          date = headers.get('date');
+        },
+      }),
+    signal,
+  );
+  const { version, enabled, updatedOn, contentType } = properties;
+  if (enabled === false) throw new AppError('SOURCE_DISABLED');
+  if (typeof value !== 'string') throw badAnswer('a secret without its value');
+  const checked = checkAnswered(ref, version);
+  if (ref.version === undefined && updatedOn !== undefined) {
+    store.seen.note(ref.key, { version: checked, updatedOn: updatedOn.getTime(), date });
+  }
+  return { text: value, contentType, version: checked, createdAt: createdAt(properties) };
+}
+
+/**
+ * The key as it stands in the answer: the client's own form of it has other names and no numbers' text.
+ * https://learn.microsoft.com/rest/api/keyvault/keys/get-key
+ */
+async function readKey(store: Store, ref: SourceRef, signal: AbortSignal | undefined): Promise<ReadResult> {
+  let body: string | null | undefined;
+  const { properties } = await store.vault.ask(
+    'keys',
+    (keys) =>
+      keys.getKey(ref.key, {
+        ...versionOf(ref),
+        ...abortedBy(signal),
+        onResponse: ({ bodyAsText }) => {
+          body = bodyAsText;
+        },
+      }),
+    signal,
+  );
+  if (properties.enabled === false) throw new AppError('SOURCE_DISABLED');
+  const key = member(jsonOf({ isJson: true, text: body ?? '' }), 'key');
+  if (key?.kind !== 'object') throw badAnswer('a key without its JWK');
+  const version = checkAnswered(ref, properties.version);
+  return { kind: 'found', value: SecretValue.fromText(printJson(key)), version, ...createdAt(properties) };
+}
+
+function checkAnswered(ref: SourceRef, version: string | undefined): string {
+  if (version === undefined || version === '') throw badAnswer('an object without its version');
+  if (ref.version !== undefined && ref.version.toLowerCase() !== version.toLowerCase()) {
+    throw badAnswer('another version than the one asked for');
+  }
+  return version;
+}
+
+function versionOf({ version }: SourceRef): { version?: string } {
+  return version === undefined ? {} : { version };
+}
+
+function createdAt({ createdOn }: { readonly createdOn?: Date }): { createdAt?: number } {
+  return createdOn === undefined ? {} : { createdAt: createdOn.getTime() };
+}
+
+type Ask = (vault: KeyVault, name: string, signal: AbortSignal | undefined) => Promise<unknown>;
+
+const deletedSecret: Ask = (vault, name, signal) =>
+  vault.ask('secrets', (secrets) => secrets.getDeletedSecret(name, abortedBy(signal)), signal);
+const deletedCertificate: Ask = (vault, name, signal) =>
+  vault.ask('certificates', (client) => client.getDeletedCertificate(name, abortedBy(signal)), signal);
+const deletedKey: Ask = (vault, name, signal) =>
+  vault.ask('keys', (keys) => keys.getDeletedKey(name, abortedBy(signal)), signal);
+
+/** Each resolves when the object is there, deleted but recoverable. */
+const DELETED: Readonly<Record<NonNullable<SourceRef['object']>, readonly Ask[]>> = {
+  secret: [deletedSecret],
+  certificate: [deletedSecret, deletedCertificate],
+  key: [deletedKey],
+};
+
+/**
+ * Resolves when the vault says that it is not among the deleted ones either.
+ * @throws AppError SOURCE_DELETED when it is, ACCESS_DENIED when that may not be asked.
+ */
+async function proveAbsence(
+  { vault }: Store,
+  ref: SourceRef,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  for (const ask of DELETED[ref.object ?? 'secret']) {
+    try {
+      await ask(vault, ref.key, signal);
+    } catch (error) {
+      if (isNotFound(error)) continue;
+      if (!(error instanceof Refusal)) throw error;
+      if (error.status !== 403) throw fromRefusal(error);
+      const detail = 'there is none, but whether it is only deleted may not be asked';
+      throw new AppError('ACCESS_DENIED', { detail });
+    }
+    throw new AppError('SOURCE_DELETED');
+  }
+}

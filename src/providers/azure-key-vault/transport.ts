@@ -1,0 +1,160 @@
+import { readFile } from 'node:fs/promises';
+import http, { type IncomingMessage } from 'node:http';
+import https from 'node:https';
+import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
+import type { SecretClientOptions } from '@azure/keyvault-secrets';
+import type { Clock } from '../../core/clock.ts';
+import { AppError } from '../../core/errors.ts';
+import { type Answer, badAnswer } from './answer.ts';
+import type { AzureConfig } from './config.ts';
+import { fromNetwork } from './errors.ts';
+
+/** What the vendor's clients send their requests with. */
+export type HttpClient = NonNullable<SecretClientOptions['httpClient']>;
+export type HttpRequest = Parameters<HttpClient['sendRequest']>[0];
+export type HttpResponse = Awaited<ReturnType<HttpClient['sendRequest']>>;
+
+/** The largest answer that is read: a page of a list is far smaller, a value has at most 25 KB. */
+const MAX_BYTES = 4 * 1024 * 1024;
+const IDLE_MS = 10_000;
+
+export interface Transport extends Disposable {
+  /**
+   * One request, one answer, whatever its status: no redirect is followed, so a token goes to nobody else.
+   * @throws AppError for what the connection did; the signal's reason once it is aborted.
+   */
+  send(request: HttpRequest, signal: AbortSignal): Promise<Answer>;
+}
+
+/**
+ * One connection pool for a store. The vendor's own HTTP client reads answers of any size, takes broken UTF-8, and
+ * puts the body into the message of an error, so this one stands in its place.
+ * @throws AppError CONFIG_INVALID when `tls.caFile` cannot be read or is no PEM.
+ */
+export async function createTransport({ tls }: AzureConfig, clock: Clock): Promise<Transport> {
+  const secureContext = await contextOf(tls?.caFile);
+  const secure = {
+    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not switch it off
+    // Made once: it takes longer than a request, and would be made for each connection.
+    ...(secureContext === undefined ? {} : { secureContext }),
+  };
+  const agent = new https.Agent({ keepAlive: true, timeout: IDLE_MS, ...secure });
+  return {
+    async send(request, signal) {
+      try {
+        const answer = await exchange(request, agent, secure, signal);
+        return await received(answer, clock);
+      } catch (thrown) {
+        signal.throwIfAborted();
+        throw thrown instanceof AppError ? thrown : fromNetwork(thrown);
+      }
+    },
+    [Symbol.dispose]: () => agent.destroy(),
+  };
+}
+
+/** Trusts the usual authorities, NODE_EXTRA_CA_CERTS and those of the file; undefined: Node's own context will do. */
+async function contextOf(path: string | undefined): Promise<SecureContext | undefined> {
+  if (path === undefined) return undefined;
+  const invalid = (what: string, cause: unknown) =>
+    new AppError('CONFIG_INVALID', { detail: `file ${path} ${what}`, cause });
+  let pem: string;
+  try {
+    pem = await readFile(path, 'utf8');
+  } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause)) throw cause;
+    throw invalid(`cannot be read: ${String(cause.code)}`, cause);
+  }
+  // OpenSSL passes over whatever is no PEM.
+  if (!pem.includes('-----BEGIN ')) throw invalid('holds no certificates in PEM', undefined);
+  try {
+    return createSecureContext({ ca: [...getCACertificates('default'), pem] });
+  } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause)) throw cause;
+    throw invalid('holds no certificates in PEM', cause);
+  }
+}
+
+function exchange(
+  request: HttpRequest,
+  agent: https.Agent,
+  secure: https.AgentOptions,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  const url = new URL(request.url);
+  const plain = url.protocol === 'http:';
+  // Only the endpoints of managed identities, which are on the machine or next to it, speak plain HTTP.
+  if (plain && request.allowInsecureConnection !== true) throw badAnswer('it names an address without TLS');
+  const { 'accept-encoding': _, ...headers } = request.headers.toJSON();
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const options = { method: request.method, headers, signal };
+  // The client's own policy sets an agent where HTTPS_PROXY and NO_PROXY say so.
+  const proxy = request.agent instanceof http.Agent ? { agent: request.agent } : {};
+  const call = plain
+    ? http.request(url, { ...options, ...proxy })
+    : https.request(url, { ...options, ...secure, agent, ...proxy });
+  call.on('response', resolve).on('error', reject);
+  call.end(typeof request.body === 'string' ? request.body : undefined);
+  return promise;
+}
+
+async function received(answer: IncomingMessage, clock: Clock): Promise<Answer> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of answer as AsyncIterable<Uint8Array>) {
+    size += chunk.byteLength;
+    if (size > MAX_BYTES) throw new AppError('TOO_LARGE', { detail: 'an answer of more than 4 MiB' });
+    chunks.push(chunk);
+  }
+  const headers = new Map<string, string>();
+  for (const [name, values] of Object.entries(answer.headersDistinct)) headers.set(name, values?.[0] ?? '');
+  return {
+    status: answer.statusCode ?? 0,
+    text: decode(Buffer.concat(chunks)),
+    isJson: /^application\/json\s*(;|$)/i.test(headers.get('content-type') ?? ''),
+    headers,
+    retryAfterMs: parseRetryAfter(headers, clock),
+    date: parseDate(headers.get('date')),
+  };
+}
+
+function decode(bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    if (error instanceof TypeError) throw badAnswer('it is not UTF-8');
+    throw error;
+  }
+}
+
+/** Milliseconds, which Azure's identity endpoints use, or seconds or a date (RFC 9110, 10.2.3). */
+function parseRetryAfter(headers: Answer['headers'], clock: Clock): number | undefined {
+  const ms = headers.get('retry-after-ms') ?? headers.get('x-ms-retry-after-ms') ?? '';
+  if (/^\d{1,12}$/.test(ms)) return Number(ms);
+  const seconds = headers.get('retry-after') ?? '';
+  if (/^\d{1,9}$/.test(seconds)) return Number(seconds) * 1000;
+  const date = parseDate(seconds);
+  return date === undefined ? undefined : Math.max(0, date - clock.now());
+}
+
+function parseDate(header: string | undefined): number | undefined {
+  const time = Date.parse(header ?? '');
+  return Number.isNaN(time) ? undefined : time;
+}
+
+/** In the form that the vendor's clients expect. */
+export function toResponse(request: HttpRequest, answer: Answer): HttpResponse {
+  return { request, status: answer.status, headers: headersOf(answer.headers), bodyAsText: answer.text };
+}
+
+function headersOf(from: Answer['headers']): HttpResponse['headers'] {
+  const map = new Map(from);
+  return {
+    get: (name) => map.get(name.toLowerCase()),
+    has: (name) => map.has(name.toLowerCase()),
+    set: (name, value) => void map.set(name.toLowerCase(), String(value)),
+    delete: (name) => void map.delete(name.toLowerCase()),
+    toJSON: () => Object.fromEntries(map),
+    [Symbol.iterator]: () => map.entries(),
+  };
+}

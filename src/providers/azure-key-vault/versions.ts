@@ -1,0 +1,63 @@
+import type { Clock } from '../../core/clock.ts';
+import type { VersionResult } from '../provider.ts';
+import type { KeyVault } from './clients.ts';
+import { listSecrets } from './list.ts';
+
+/**
+ * A list tells when a secret was last changed, in whole seconds, and never its version. So what was read is
+ * remembered: as long as the list shows the same second, the version is the one that was read.
+ */
+export interface Seen {
+  /** @param read `updatedOn` in milliseconds, `date` the server's clock at the reading, as its header has it. */
+  note(name: string, read: { version: string; updatedOn: number; date: string | undefined }): void;
+  get(name: string): { readonly version: string; readonly updatedOn: number } | undefined;
+}
+
+/** A second change in the same second would look like the first one, so a reading must be later than that. */
+const SETTLED_MS = 2_000;
+
+export function createSeen(clock: Clock): Seen {
+  // Names are the same in any case of their letters.
+  const byName = new Map<string, { version: string; updatedOn: number }>();
+  return {
+    note(name, { version, updatedOn, date }) {
+      const readAt = Date.parse(date ?? '');
+      const age = (Number.isNaN(readAt) ? clock.now() : readAt) - updatedOn;
+      if (age < SETTLED_MS) byName.delete(name.toLowerCase());
+      else byName.set(name.toLowerCase(), { version, updatedOn });
+    },
+    get: (name) => byName.get(name.toLowerCase()),
+  };
+}
+
+export type TellVersions = (
+  keys: readonly string[],
+  signal: AbortSignal | undefined,
+) => Promise<readonly VersionResult[]>;
+
+/** Lists no further than reading the keys would cost. */
+export function createVersions(vault: KeyVault, seen: Seen): TellVersions {
+  /** What the last list showed: the whole of the vault has at least so many pages. */
+  let pagesKnown = 0;
+  return async (keys, signal) => {
+    const wanted = new Set(keys.filter((key) => seen.get(key) !== undefined).map((key) => key.toLowerCase()));
+    const unknown = keys.map((): VersionResult => ({ kind: 'unknown' }));
+    if (wanted.size < 2 || pagesKnown >= wanted.size) return unknown;
+
+    const found = new Map<string, number>();
+    const { pages, complete } = await listSecrets(vault, signal, (items, count) => {
+      for (const { name, enabled, updatedOn } of items.slice(-25)) {
+        const id = name.toLowerCase();
+        if (wanted.has(id) && enabled !== false && updatedOn !== undefined)
+          found.set(id, updatedOn.getTime());
+      }
+      return found.size < wanted.size && count + 1 < wanted.size;
+    });
+    pagesKnown = complete || found.size === wanted.size ? pages : pages + 1;
+    return keys.map((key, index): VersionResult => {
+      const read = seen.get(key);
+      const isSame = read !== undefined && found.get(key.toLowerCase()) === read.updatedOn;
+      return isSame ? { kind: 'known', version: read.version } : (unknown[index] ?? { kind: 'unknown' });
+    });
+  };
+}

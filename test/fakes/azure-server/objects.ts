@@ -1,0 +1,90 @@
+import { randomBytes } from 'node:crypto';
+
+export interface Attributes {
+  enabled?: boolean;
+  /** Milliseconds since 1970; seconds in answers. */
+  notBefore?: number;
+  expires?: number;
+}
+
+export interface PutOptions extends Attributes {
+  readonly contentType?: string;
+  readonly tags?: Readonly<Record<string, string>>;
+  /** Made for a certificate of the same name. */
+  readonly managed?: boolean;
+  /** Instead of a random one. */
+  readonly version?: string;
+}
+
+export interface Version<Content> {
+  readonly id: string;
+  readonly content: Content;
+  readonly createdAt: number;
+  updatedAt: number;
+  options: PutOptions;
+}
+
+interface Held<Content> {
+  readonly name: string;
+  versions: Version<Content>[];
+}
+
+/** The objects of one kind (secrets, keys or certificates) in a vault: versions, states, soft delete. */
+export interface Objects<Content> {
+  /** A new version, which is the current one. Gives its id. */
+  put(name: string, content: Content, options?: PutOptions): string;
+  /** Changes the current version, or the one named. */
+  update(name: string, options: PutOptions, version?: string): void;
+  /** Deleted, recoverable. */
+  remove(name: string): void;
+  recover(name: string): void;
+  /** Removes a deleted one for ever. */
+  purge(name: string): void;
+  get(name: string, version?: string): Version<Content> | undefined;
+  getDeleted(name: string): Version<Content> | undefined;
+  /** The current versions, by name. */
+  list(): readonly { readonly name: string; readonly version: Version<Content> }[];
+  /** The name as it was first written: the service ignores the case of letters. */
+  nameOf(name: string): string;
+}
+
+export function createObjects<Content>(now: () => number): Objects<Content> {
+  const live = new Map<string, Held<Content>>();
+  const deleted = new Map<string, Held<Content>>();
+  const move = (name: string, from: typeof live, to?: typeof live) => {
+    const id = name.toLowerCase();
+    const held = from.get(id);
+    if (held === undefined) throw new Error(`no such object: ${name}`);
+    from.delete(id);
+    to?.set(id, held);
+  };
+  const find = (name: string, version?: string) => {
+    const versions = live.get(name.toLowerCase())?.versions;
+    return version === undefined ? versions?.at(-1) : versions?.find(({ id }) => id === version);
+  };
+  return {
+    put(name, content, options = {}) {
+      const id = options.version ?? randomBytes(16).toString('hex');
+      const held = live.get(name.toLowerCase()) ?? { name, versions: [] };
+      held.versions.push({ id, content, createdAt: now(), updatedAt: now(), options });
+      live.set(name.toLowerCase(), held);
+      return id;
+    },
+    update(name, options, version) {
+      const found = find(name, version);
+      if (found === undefined) throw new Error(`no such object: ${name}`);
+      found.options = { ...found.options, ...options };
+      found.updatedAt = now();
+    },
+    remove: (name) => move(name, live, deleted),
+    recover: (name) => move(name, deleted, live),
+    purge: (name) => move(name, deleted),
+    get: find,
+    getDeleted: (name) => deleted.get(name.toLowerCase())?.versions.at(-1),
+    list: () =>
+      [...live.values()]
+        .flatMap(({ name, versions }) => versions.slice(-1).map((version) => ({ name, version })))
+        .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    nameOf: (name) => live.get(name.toLowerCase())?.name ?? name,
+  };
+}

@@ -1,0 +1,240 @@
+import { ClientAssertionCredential, ClientSecretCredential } from '@azure/identity';
+import { CertificateClient } from '@azure/keyvault-certificates';
+import { KeyClient } from '@azure/keyvault-keys';
+import { isRestError, SecretClient, type SecretClientOptions } from '@azure/keyvault-secrets';
+import { describe, expect, it } from 'vitest';
+import { FAULTS } from './faults.ts';
+import { IDENTITY_HEADER, TENANT } from './login.ts';
+import { startAzureServer } from './server.ts';
+
+/** The vendor's clients as they are, with their own way of sending. */
+async function open(now?: () => number) {
+  const server = await startAzureServer(now === undefined ? {} : { now });
+  server.login.applications.set('client', { secret: 's3cret', assertion: 'a.jwt' });
+  const options = {
+    tlsOptions: { ca: server.ca },
+    retryOptions: { maxRetries: 0 },
+    authorityHost: server.authorityHost,
+    disableInstanceDiscovery: true,
+    disableChallengeResourceVerification: true,
+  } satisfies SecretClientOptions & { authorityHost: string; disableInstanceDiscovery: boolean };
+  const credential = new ClientSecretCredential(TENANT, 'client', 's3cret', options);
+  return {
+    server,
+    options,
+    credential,
+    secrets: new SecretClient(server.address, credential, options),
+    keys: new KeyClient(server.address, credential, options),
+    certificates: new CertificateClient(server.address, credential, options),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+async function refusal(promise: Promise<unknown>) {
+  const error = await promise.catch((thrown: unknown) => thrown);
+  if (!isRestError(error)) throw error;
+  return { status: error.statusCode, code: error.code, details: error.details };
+}
+
+describe('the double of Key Vault, asked by the vendor’s clients', () => {
+  it('asks for a token once, and then takes it', async () => {
+    await using azure = await open();
+    azure.server.secrets.put('a', '1');
+    await azure.secrets.getSecret('a');
+    await azure.secrets.getSecret('a');
+    expect(azure.server.requests).toEqual([
+      'vault GET /secrets/a',
+      `authority GET /${TENANT}/v2.0/.well-known/openid-configuration`,
+      `authority POST /${TENANT}/oauth2/v2.0/token`,
+      'vault GET /secrets/a',
+      'vault GET /secrets/a',
+    ]);
+    expect(azure.server.login.counts).toEqual({ discovery: 1, token: 1, identity: 0 });
+  });
+
+  it('gives a secret with its attributes, times in whole seconds', async () => {
+    await using azure = await open(() => 1_800_000_000_900);
+    const { secrets } = azure.server;
+    const options = { contentType: 'text/plain', tags: { a: 'b' }, expires: 1_900_000_000_000 };
+    const version = secrets.put('Name', 'välue\0\n', options);
+    const { name, value, properties } = await azure.secrets.getSecret('name');
+    expect([name, value]).toEqual(['Name', 'välue\0\n']);
+    expect(properties).toMatchObject({
+      version,
+      enabled: true,
+      contentType: 'text/plain',
+      tags: { a: 'b' },
+      createdOn: new Date(1_800_000_000_000),
+      updatedOn: new Date(1_800_000_000_000),
+      expiresOn: new Date(1_900_000_000_000),
+    });
+    expect(properties.managed).toBeUndefined();
+    secrets.put('cert', 'x', { managed: true });
+    expect((await azure.secrets.getSecret('cert')).properties).toMatchObject({ managed: true });
+  });
+
+  it('keeps versions', async () => {
+    await using azure = await open();
+    const first = azure.server.secrets.put('a', '1');
+    const second = azure.server.secrets.put('a', '2');
+    expect((await azure.secrets.getSecret('a')).properties.version).toBe(second);
+    expect((await azure.secrets.getSecret('a', { version: first })).value).toBe('1');
+    const none = await refusal(azure.secrets.getSecret('a', { version: '0'.repeat(32) }));
+    expect(none).toMatchObject({ status: 404, code: 'SecretNotFound' });
+  });
+
+  it('tells absent, deleted, disabled and denied ones apart', async () => {
+    await using azure = await open();
+    const { secrets } = azure.server;
+    expect(await refusal(azure.secrets.getSecret('a'))).toMatchObject({
+      status: 404,
+      code: 'SecretNotFound',
+    });
+    secrets.put('a', '1');
+    secrets.update('a', { enabled: false });
+    const inner = (code: string) => ({ error: { innerError: { code } } });
+    expect(await refusal(azure.secrets.getSecret('a'))).toMatchObject({
+      status: 403,
+      code: 'Forbidden',
+      details: inner('SecretDisabled'),
+    });
+    secrets.remove('a');
+    expect(await refusal(azure.secrets.getSecret('a'))).toMatchObject({ status: 404 });
+    expect((await azure.secrets.getDeletedSecret('a')).name).toBe('a');
+    secrets.recover('a');
+    expect(await refusal(azure.secrets.getDeletedSecret('a'))).toMatchObject({ status: 404 });
+    secrets.remove('a');
+    secrets.purge('a');
+    expect(await refusal(azure.secrets.getDeletedSecret('a'))).toMatchObject({ status: 404 });
+    azure.server.deny(/secrets\/a/);
+    expect(await refusal(azure.secrets.getSecret('a'))).toMatchObject({
+      status: 403,
+      details: inner('ForbiddenByRbac'),
+    });
+  });
+
+  it('lists 25 a page, with neither values nor versions, disabled ones too', async () => {
+    await using azure = await open();
+    for (let index = 0; index < 60; index += 1)
+      azure.server.secrets.put(`n${index + 100}`, 'x', { tags: { i: `${index}` } });
+    azure.server.secrets.update('n100', { enabled: false });
+    const pages = await Array.fromAsync(azure.secrets.listPropertiesOfSecrets().byPage({ maxPageSize: 100 }));
+    expect(pages.map((page) => page.length)).toEqual([25, 25, 10]);
+    const [first, second] = pages.flat();
+    expect(first).toMatchObject({ name: 'n100', enabled: false, tags: { i: '0' } });
+    expect(first?.version || undefined).toBeUndefined();
+    expect(second).toMatchObject({ name: 'n101', enabled: true });
+  });
+
+  it('gives keys and certificates', async () => {
+    await using azure = await open();
+    const version = azure.server.keys.put('k', '{"kty":"RSA","n":"0vx7","e":"AQAB"}');
+    const { key, properties } = await azure.keys.getKey('k');
+    expect(key).toMatchObject({ kty: 'RSA', kid: `${azure.server.address}/keys/k/${version}` });
+    expect(properties.version).toBe(version);
+    azure.server.certificates.put('c', Buffer.from('cer'));
+    expect(Buffer.from((await azure.certificates.getCertificate('c')).cer ?? []).toString()).toBe('cer');
+    azure.server.keys.remove('k');
+    azure.server.certificates.remove('c');
+    expect((await azure.keys.getDeletedKey('k')).name).toBe('k');
+    expect((await azure.certificates.getDeletedCertificate('c')).name).toBe('c');
+    expect(await refusal(azure.keys.getKey('k'))).toMatchObject({ status: 404, code: 'KeyNotFound' });
+    expect(await refusal(azure.certificates.getCertificate('c'))).toMatchObject({
+      code: 'CertificateNotFound',
+    });
+  });
+
+  it('no longer takes a token that has ended or was revoked', async () => {
+    let now = Date.now();
+    await using azure = await open(() => now);
+    azure.server.secrets.put('a', '1');
+    await azure.secrets.getSecret('a');
+    now += 3_600_001;
+    expect(await refusal(azure.secrets.getSecret('a'))).toMatchObject({ status: 401 });
+    await using other = await open();
+    await other.secrets.getSecret('a').catch(() => undefined);
+    other.server.login.revokeAll();
+    expect(await refusal(other.secrets.getSecret('a'))).toMatchObject({ status: 401 });
+  });
+
+  it.each(FAULTS.filter((fault) => !/hang|endless/.test(fault)))('does wrong as told: %s', async (fault) => {
+    await using azure = await open();
+    azure.server.secrets.put('a', '1');
+    azure.server.fail(fault, /secrets\/a/);
+    const result = await azure.secrets.getSecret('a').then(
+      () => 'fine',
+      () => 'failed',
+    );
+    // The client takes whatever looks like an answer.
+    expect(result).toEqual(
+      fault === 'not UTF-8' || fault === 'wrong content type' ? expect.anything() : 'failed',
+    );
+    azure.server.fail(undefined);
+    expect((await azure.secrets.getSecret('a')).value).toBe('1');
+  });
+
+  it('lets a request hang, and says so', async () => {
+    await using azure = await open();
+    const hangs = Promise.withResolvers<void>();
+    azure.server.onHang = hangs.resolve;
+    azure.server.fail('hang');
+    const controller = new AbortController();
+    const reading = azure.secrets
+      .getSecret('a', { abortSignal: controller.signal })
+      .catch((error: Error) => error.name);
+    await hangs.promise;
+    controller.abort();
+    expect(await reading).toBe('AbortError');
+  });
+});
+
+describe('the double of the authority', () => {
+  const token = (credential: ClientSecretCredential) =>
+    credential.getToken('https://vault.azure.net/.default');
+
+  it('knows its applications, their secrets and assertions', async () => {
+    await using azure = await open();
+    const { options } = azure;
+    const assertion = (text: string) =>
+      new ClientAssertionCredential(TENANT, 'client', async () => text, options);
+    expect((await assertion('a.jwt').getToken('https://vault.azure.net/.default')).token).toMatch(/^token\./);
+    for (const [credential, number] of [
+      [new ClientSecretCredential(TENANT, 'client', 'wrong', options), '7000215'],
+      [new ClientSecretCredential(TENANT, 'nobody', 's3cret', options), '700016'],
+      [assertion('b.jwt'), '700213'],
+    ] as const) {
+      await expect(token(credential as ClientSecretCredential)).rejects.toThrow(number);
+    }
+  });
+
+  it('gives tokens for Key Vault only, and for its tenant', async () => {
+    await using azure = await open();
+    await expect(azure.credential.getToken('https://graph.microsoft.com/.default')).rejects.toThrow('500011');
+    await expect(
+      token(new ClientSecretCredential('other', 'client', 's3cret', azure.options)),
+    ).rejects.toThrow();
+  });
+});
+
+describe('the double of the endpoint of managed identities', () => {
+  it('wants its header, and knows its identities', async () => {
+    await using azure = await open();
+    const ask = async (
+      query: string,
+      headers: Record<string, string> = { 'x-identity-header': IDENTITY_HEADER },
+    ) =>
+      (await fetch(`${azure.server.identityEndpoint}?resource=https://vault.azure.net${query}`, { headers }))
+        .status;
+    expect(await ask('')).toBe(200);
+    expect(await ask('&client_id=nobody')).toBe(400);
+    azure.server.login.identities.add('somebody');
+    expect(await ask('&client_id=somebody')).toBe(200);
+    expect(await ask('', {})).toBe(401);
+    const imds = new URL(
+      '/metadata/identity/oauth2/token?resource=https://vault.azure.net',
+      azure.server.identityEndpoint,
+    );
+    expect((await fetch(imds, { headers: { metadata: 'true' } })).status).toBe(200);
+    expect((await fetch(imds)).status).toBe(401);
+  });
+});

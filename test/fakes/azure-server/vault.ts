@@ -1,0 +1,132 @@
+import type { Objects, Version } from './objects.ts';
+
+export interface Reply {
+  readonly status: number;
+  readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** The JWK as text: the order of its members is part of it. */
+export type Jwk = string;
+/** DER of the certificate. */
+export type Cer = Uint8Array;
+
+export interface VaultContents {
+  readonly secrets: Objects<string>;
+  readonly keys: Objects<Jwk>;
+  readonly certificates: Objects<Cer>;
+}
+
+const PAGE_SIZE = 25;
+
+/**
+ * What Key Vault answers to a GET by somebody who may ask.
+ * https://learn.microsoft.com/rest/api/keyvault/
+ */
+export function answerVault(contents: VaultContents, address: string, url: URL): Reply {
+  const [collection = '', name = '', version = ''] = decodeURIComponent(url.pathname).split('/').slice(1);
+  const kind = collection.replace(/^deleted/, '');
+  if (!isKind(kind)) return failure(404, 'ResourceNotFound');
+  const isDeleted = collection.startsWith('deleted');
+  if (name === '') return isDeleted ? failure(400, 'BadParameter') : list(contents, kind, address, url);
+  if (!/^[0-9a-zA-Z-]{1,127}$/.test(name)) return failure(400, 'BadParameter');
+  const objects: Objects<string | Uint8Array> = contents[kind];
+  const found = isDeleted
+    ? objects.getDeleted(name)
+    : objects.get(name, version === '' ? undefined : version);
+  if (found === undefined) return failure(404, `${SINGULAR[kind]}NotFound`);
+  // A key can be looked at while it is disabled.
+  if (found.options.enabled === false && kind !== 'keys' && !isDeleted) {
+    return failure(403, 'Forbidden', `${SINGULAR[kind]}Disabled`);
+  }
+  return bundle(kind, `${address}/${kind}/${objects.nameOf(name)}`, found, isDeleted);
+}
+
+const SINGULAR = { secrets: 'Secret', keys: 'Key', certificates: 'Certificate' } as const;
+type Kind = keyof typeof SINGULAR;
+
+function isKind(text: string): text is Kind {
+  return Object.hasOwn(SINGULAR, text);
+}
+
+function bundle(kind: Kind, path: string, found: Version<string | Uint8Array>, isDeleted: boolean): Reply {
+  const { content, options } = found;
+  const id = isDeleted ? path : `${path}/${found.id}`;
+  const attributes = attributesOf(found);
+  const rest = { attributes, ...(options.tags === undefined ? {} : { tags: options.tags }) };
+  const recovery = isDeleted
+    ? { recoveryId: id.replace('/secrets/', '/deletedsecrets/'), deletedDate: 1, scheduledPurgeDate: 2 }
+    : {};
+  if (kind === 'keys') {
+    const key = `{"kid":${JSON.stringify(id)},${String(content).slice(1)}`;
+    return json(`{"key":${key},${JSON.stringify({ ...rest, ...recovery }).slice(1)}`);
+  }
+  if (kind === 'certificates') {
+    const cer = Buffer.from(content).toString('base64');
+    return json(
+      JSON.stringify({ id, sid: id.replace('/certificates/', '/secrets/'), cer, ...rest, ...recovery }),
+    );
+  }
+  return json(
+    JSON.stringify({
+      ...(isDeleted ? {} : { value: content }),
+      ...(options.contentType === undefined ? {} : { contentType: options.contentType }),
+      id,
+      ...(options.managed === true ? { managed: true, kid: id.replace('/secrets/', '/keys/') } : {}),
+      ...rest,
+      ...recovery,
+    }),
+  );
+}
+
+function attributesOf({ options, createdAt, updatedAt }: Version<unknown>) {
+  return {
+    enabled: options.enabled ?? true,
+    ...(options.notBefore === undefined ? {} : { nbf: seconds(options.notBefore) }),
+    ...(options.expires === undefined ? {} : { exp: seconds(options.expires) }),
+    created: seconds(createdAt),
+    updated: seconds(updatedAt),
+    recoveryLevel: 'Recoverable+Purgeable',
+    recoverableDays: 90,
+  };
+}
+
+/** At most 25 a page, no values and no versions; disabled ones too. */
+function list(contents: VaultContents, kind: Kind, address: string, url: URL): Reply {
+  const objects: Objects<string | Uint8Array> = contents[kind];
+  const size = Math.min(Number(url.searchParams.get('maxresults') ?? PAGE_SIZE), PAGE_SIZE);
+  const start = Number(url.searchParams.get('$skiptoken') ?? 0);
+  const all = objects.list();
+  const value = all.slice(start, start + size).map(({ name, version }) => ({
+    id: `${address}/${kind}/${name}`,
+    ...(version.options.contentType === undefined ? {} : { contentType: version.options.contentType }),
+    ...(version.options.managed === true ? { managed: true } : {}),
+    attributes: attributesOf(version),
+    ...(version.options.tags === undefined ? {} : { tags: version.options.tags }),
+  }));
+  const next = start + size;
+  const query = new URLSearchParams({
+    'api-version': '7.4',
+    $skiptoken: String(next),
+    maxresults: String(size),
+  });
+  const nextLink = next < all.length ? `${address}/${kind}?${query}` : null;
+  return json(JSON.stringify({ value, nextLink }));
+}
+
+function seconds(ms: number): number {
+  return Math.floor(ms / 1000);
+}
+
+function json(body: string): Reply {
+  return { status: 200, body };
+}
+
+export function failure(status: number, code: string, inner?: string): Reply {
+  const error = {
+    code,
+    message: `a text of the vendor's: ${code}`,
+    ...(inner === undefined ? {} : { innererror: { code: inner } }),
+  };
+  return { status, body: JSON.stringify({ error }) };
+}

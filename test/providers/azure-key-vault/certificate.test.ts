@@ -1,0 +1,119 @@
+import forge from 'node-forge';
+import { describe, expect, it } from 'vitest';
+import { chainOf } from '../../../src/providers/azure-key-vault/certificate.ts';
+import { certificatesIn } from '../../../src/providers/azure-key-vault/pkcs12.ts';
+import { codeOf, reveal } from '../../conformance/provider.ts';
+import { openAzure } from './harness.ts';
+import { CHAIN, LEGACY, MODERN, SLOW, WITH_PASSWORD } from './pkcs12-files.ts';
+
+const PEM_TYPE = 'application/x-pem-file';
+const PKCS12_TYPE = 'application/x-pkcs12';
+const KEY = '-----BEGIN PRIVATE KEY-----\nMIG2AgEAMBAGByqGSM49\n-----END PRIVATE KEY-----\n';
+const [LEAF = '', ISSUER = '', ROOT = ''] = CHAIN.split(/(?<=-----END CERTIFICATE-----\n)/);
+
+describe('the chain of a certificate', () => {
+  it.each([
+    ['with its key before it', KEY + CHAIN],
+    ['with its key after it', CHAIN + KEY],
+    ['in another order', ROOT + LEAF + KEY + ISSUER],
+    ['with other line ends and texts between', `subject=x\r\n${CHAIN.replaceAll('\n', '\r\n')}`],
+  ])('is taken from PEM %s, the certificate first, without the key', async (_, pem) => {
+    expect(await chainOf(pem, PEM_TYPE)).toBe(CHAIN);
+    expect(await chainOf(pem, undefined)).toBe(CHAIN);
+  });
+
+  it.each([
+    ['of today', MODERN],
+    ['of former days', LEGACY],
+  ])('is taken from PKCS#12 %s, whatever its order', async (_, file) => {
+    expect(await chainOf(file, PKCS12_TYPE)).toBe(CHAIN);
+    expect(await chainOf(file, undefined)).toBe(CHAIN);
+  });
+
+  it.each(['3des', 'aes256'] as const)('is taken from PKCS#12 with a key under %s', async (algorithm) => {
+    const { file, pem } = withKey(algorithm);
+    expect(await chainOf(file, PKCS12_TYPE)).toBe(pem);
+  });
+
+  it('leaves what has no place in it at the end', async () => {
+    expect(await chainOf(ROOT + LEAF, PEM_TYPE)).toBe(ROOT + LEAF);
+    expect(await chainOf(LEAF, PEM_TYPE)).toBe(LEAF);
+  });
+
+  it.each([
+    ['a password', 'hunter2', undefined],
+    ['a key alone', KEY, PEM_TYPE],
+    ['broken PEM', LEAF.replace('MII', 'AAA'), PEM_TYPE],
+    ['something in base64', Buffer.from('no certificate').toString('base64'), PKCS12_TYPE],
+    ['a file with a password', WITH_PASSWORD, PKCS12_TYPE],
+    ['nothing', '', PKCS12_TYPE],
+  ])('is refused for %s, which is not shown', async (_, text, contentType) => {
+    const error = await chainOf(text, contentType).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'DECODE_FAILED' });
+    if (text !== '') expect(String(error)).not.toContain(text);
+  });
+
+  it('does not hold up everything else while a password is hashed without end', async () => {
+    const reading = certificatesIn(Buffer.from(SLOW, 'base64'), 400).catch((error: unknown) => error);
+    const turns = await Promise.race([reading, new Promise((resolve) => setImmediate(resolve, 'free'))]);
+    expect(turns).toBe('free');
+    expect(await reading).toMatchObject({ code: 'DECODE_FAILED' });
+  });
+});
+
+describe('object: certificate', () => {
+  it('is the chain in the secret behind it, with its version', async () => {
+    await using store = await openAzure();
+    const first = store.server.secrets.put('web', KEY + LEAF, { contentType: PEM_TYPE, managed: true });
+    const second = store.server.secrets.put('web', MODERN, { contentType: PKCS12_TYPE, managed: true });
+    const now = await store.read('web', { object: 'certificate' });
+    expect(reveal(now)).toBe(CHAIN);
+    expect(now).toMatchObject({ version: second });
+    expect(reveal(await store.read('web', { object: 'certificate', version: first }))).toBe(LEAF);
+    expect(reveal(await store.read('web'))).toBe(MODERN);
+  });
+
+  it('fails for a secret that holds none', async () => {
+    await using store = await openAzure();
+    store.server.secrets.put('web', 'hunter2');
+    expect(codeOf(await store.read('web', { object: 'certificate' }))).toBe('DECODE_FAILED');
+  });
+
+  it('is absent only when neither the secret nor the certificate is among the deleted ones', async () => {
+    await using store = await openAzure();
+    const { secrets, certificates } = store.server;
+    certificates.put('web', Buffer.from('cer'));
+    certificates.remove('web');
+    expect(codeOf(await store.read('web', { object: 'certificate' }))).toBe('SOURCE_DELETED');
+    certificates.purge('web');
+    expect(await store.read('web', { object: 'certificate' })).toEqual({ kind: 'absent' });
+    secrets.put('web', CHAIN);
+    secrets.remove('web');
+    expect(codeOf(await store.read('web', { object: 'certificate' }))).toBe('SOURCE_DELETED');
+    secrets.purge('web');
+    store.server.deny(/deletedcertificates/);
+    expect(codeOf(await store.read('web', { object: 'certificate' }))).toBe('ACCESS_DENIED');
+  });
+});
+
+/** An issuer and a leaf with RSA keys, as node-forge makes them. */
+function withKey(algorithm: '3des' | 'aes256'): { readonly file: string; readonly pem: string } {
+  const { pki, pkcs12, asn1 } = forge;
+  const issuer = pki.rsa.generateKeyPair(1024);
+  const leaf = pki.rsa.generateKeyPair(1024);
+  const issue = (name: string, key: forge.pki.PublicKey, serial: string) => {
+    const certificate = pki.createCertificate();
+    certificate.publicKey = key;
+    certificate.serialNumber = serial;
+    certificate.validity.notAfter.setFullYear(certificate.validity.notBefore.getFullYear() + 1);
+    certificate.setSubject([{ name: 'commonName', value: name }]);
+    certificate.setIssuer([{ name: 'commonName', value: 'Issuer' }]);
+    certificate.sign(issuer.privateKey, forge.md.sha256.create());
+    return certificate;
+  };
+  const own = issue('leaf', leaf.publicKey, '02');
+  const above = issue('Issuer', issuer.publicKey, '01');
+  const file = pkcs12.toPkcs12Asn1(leaf.privateKey, [above, own], '', { algorithm });
+  const pem = [own, above].map((it) => pki.certificateToPem(it).replaceAll('\r\n', '\n')).join('');
+  return { file: Buffer.from(asn1.toDer(file).getBytes(), 'binary').toString('base64'), pem };
+}

@@ -1,0 +1,186 @@
+import { describe, expect, it } from 'vitest';
+import { healsItself } from '../../../src/core/errors.ts';
+import { codeOf, reveal } from '../../conformance/provider.ts';
+import { createManualTime } from '../../fakes/manual-time.ts';
+import { BY_SECRET, CLIENT, CLIENT_SECRET, openAzure } from './harness.ts';
+
+type Store = Awaited<ReturnType<typeof openAzure>>;
+
+const keys = Array.from({ length: 30 }, (_, index) => `k${index}`);
+
+async function readAll(store: Store) {
+  return store.provider.read(keys.map((key) => ({ key })));
+}
+
+function fill(store: Store) {
+  for (const key of keys) store.server.secrets.put(key, 'x');
+}
+
+describe('logging in to Key Vault', () => {
+  it('is done once for many reads, and only the first of them is sent without a token', async () => {
+    await using store = await openAzure();
+    fill(store);
+    const results = await readAll(store);
+    expect(results.map(codeOf)).toEqual(keys.map(() => 'found'));
+    await readAll(store);
+    expect(store.server.login.counts).toMatchObject({ discovery: 1, token: 1 });
+    expect(store.server.requests.filter((line) => line.startsWith('vault'))).toHaveLength(61);
+  });
+
+  it('is shared by secrets, keys and certificates', async () => {
+    await using store = await openAzure();
+    store.server.secrets.put('a', '1');
+    store.server.keys.put('a', '{"kty":"EC"}');
+    await store.provider.read([
+      { key: 'a' },
+      { key: 'a', object: 'key' },
+      { key: 'b', object: 'certificate' },
+    ]);
+    expect(store.server.login.counts.token).toBe(1);
+  });
+
+  it('is done again before a token ends, with the secret as it is then', async () => {
+    const time = createManualTime(Date.now());
+    await using store = await openAzure({ server: { now: time.now }, deps: { clock: time } });
+    store.server.login.lifetime = 60;
+    store.server.secrets.put('a', '1');
+    await store.read('a');
+    await store.read('a');
+    expect(store.server.login.counts.token).toBe(1);
+    store.server.login.applications.set(CLIENT, { secret: 'rotated' });
+    store.env.CLIENT_SECRET = 'rotated';
+    await time.advance(55_000); // the token is good for another five seconds, so nobody waits for the next one
+    expect(reveal(await store.read('a'))).toBe('1');
+    await expect.poll(() => store.server.login.issued.size).toBe(2);
+    await time.advance(5_001);
+    expect(reveal(await store.read('a'))).toBe('1');
+    expect(store.server.login.counts.token).toBe(2);
+  });
+
+  it('is done again, once, when the vault no longer takes the token', async () => {
+    await using store = await openAzure();
+    fill(store);
+    await readAll(store);
+    store.server.login.revokeAll();
+    expect((await readAll(store)).map(codeOf)).toEqual(keys.map(() => 'found'));
+    expect(store.server.login.counts.token).toBe(2);
+  });
+
+  it('that is refused is not tried again at once, and nothing is sent in the meantime', async () => {
+    const time = createManualTime(Date.now());
+    await using store = await openAzure({ deps: { clock: time, env: { CLIENT_SECRET: 'wrong' } } });
+    fill(store);
+    expect((await readAll(store)).map(codeOf)).toEqual(keys.map(() => 'AUTH_FAILED'));
+    await readAll(store);
+    expect(store.server.login.counts.token).toBe(1);
+    expect(store.sent().filter((line) => line.startsWith('vault'))).toHaveLength(1);
+    store.env.CLIENT_SECRET = CLIENT_SECRET;
+    await time.advance(10_000);
+    expect(codeOf(await store.read('k0'))).toBe('found');
+  });
+
+  it('gives up on a token that was never taken, and tries another one after a while', async () => {
+    const time = createManualTime(Date.now());
+    await using store = await openAzure({ deps: { clock: time } });
+    store.server.secrets.put('a', '1');
+    store.server.login.lifetime = -1; // what it hands out is not valid
+    expect(codeOf(await store.read('a'))).toBe('AUTH_FAILED');
+    store.server.login.lifetime = 3600;
+    await time.advance(60_000);
+    expect(reveal(await store.read('a'))).toBe('1');
+  });
+
+  it('goes on for the others when one gives up', async () => {
+    await using store = await openAzure();
+    fill(store);
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const first = store.provider.read([{ key: 'k0' }], { signal: controller.signal });
+    const others = readAll(store);
+    controller.abort(reason);
+    await expect(first).rejects.toBe(reason);
+    expect((await others).map(codeOf)).toEqual(keys.map(() => 'found'));
+  });
+
+  it('holds up nobody once it is done, however long the first operation takes', async () => {
+    await using store = await openAzure();
+    fill(store);
+    let started = false;
+    const ends = Promise.withResolvers<void>();
+    store.server.nextLink = (link) => {
+      if (!started) void readAll(store).then(() => ends.resolve());
+      started = true;
+      return link.replace(/%24skiptoken=\d+/, '%24skiptoken=0');
+    };
+    const search = store.provider.find({ path: '', tags: {} }).catch((error: unknown) => error);
+    await ends.promise; // while the search goes on: its pages have no end
+    store.server.nextLink = (link) => link;
+    expect(await search).toContain('k0');
+  });
+
+  it('uses the tenant of the configuration, whatever the vault names', async () => {
+    await using store = await openAzure();
+    store.server.tenant = '33333333-3333-4333-8333-333333333333';
+    store.server.secrets.put('a', '1');
+    expect(reveal(await store.read('a'))).toBe('1');
+    expect(store.sent().some((line) => line.includes('33333333'))).toBe(false);
+  });
+
+  it('does not send a token to a vault that asks for one of another service', async () => {
+    await using store = await openAzure();
+    store.server.resource = 'https://management.azure.com';
+    store.server.secrets.put('a', '1');
+    expect(codeOf(await store.read('a'))).toBe('AUTH_FAILED');
+    expect(store.server.login.issued.size).toBe(0);
+  });
+});
+
+describe('a login that fails', () => {
+  it.each([
+    ['no such tenant', { tenantId: 'nobody.example.org' }, 'no such tenant'],
+    ['no such application', { clientId: '4' }, 'no application with this client id'],
+    ['a tenant that cannot be one', { tenantId: 'a b/c' }, 'no login is possible'],
+  ])('because there is %s says so', async (_, wrong, words) => {
+    await using store = await openAzure({ config: { auth: { ...BY_SECRET.auth, ...wrong } } });
+    const result = await store.read('a');
+    expect(codeOf(result)).toBe('AUTH_FAILED');
+    expect(result).toMatchObject({ error: { detail: expect.stringContaining(words) } });
+  });
+
+  it('because the secret is wrong says so', async () => {
+    await using store = await openAzure({ deps: { env: { CLIENT_SECRET: 'wrong' } } });
+    expect(await store.read('a')).toMatchObject({
+      error: { code: 'AUTH_FAILED', detail: expect.stringContaining('client secret is not the right one') },
+    });
+  });
+
+  it.each([
+    ['unavailable', 'STORE_UNAVAILABLE'],
+    ['server error', 'STORE_UNAVAILABLE'],
+    ['bad gateway, in HTML', 'STORE_UNAVAILABLE'],
+    ['throttled, for 2 seconds', 'THROTTLED'],
+    ['hang', 'TIMEOUT'],
+    ['hang in the body', 'TIMEOUT'],
+    ['reset', 'STORE_UNAVAILABLE'],
+    ['cut', 'STORE_UNAVAILABLE'],
+    ['not HTTP', 'BAD_ANSWER'],
+    ['redirect', 'BAD_ANSWER'],
+    ['html', 'BAD_ANSWER'],
+    ['invalid JSON', 'BAD_ANSWER'],
+    ['not UTF-8', 'BAD_ANSWER'],
+    ['empty', 'BAD_ANSWER'],
+    ['endless', 'TOO_LARGE'],
+    ['unauthorized', 'AUTH_FAILED'],
+  ] as const)('by "%s" is %s, at once and not sixty seconds later', async (fault, code) => {
+    const time = createManualTime(Date.now());
+    for (const line of [/^authority GET/, /^authority POST/]) {
+      await using store = await openAzure({ deps: { clock: time } });
+      store.server.secrets.put('a', '1');
+      store.server.fail(fault, line);
+      expect(codeOf(await store.read('a'))).toBe(code);
+      store.server.fail(undefined);
+      if (!healsItself(code)) await time.advance(10_000);
+      expect(codeOf(await store.read('a'))).toBe('found');
+    }
+  });
+});

@@ -1,0 +1,85 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { codeOf, reveal } from '../../conformance/provider.ts';
+import { IDENTITY_HEADER } from '../../fakes/azure-server/login.ts';
+import { type AzureServer, startAzureServer } from '../../fakes/azure-server/server.ts';
+import { createManualTime } from '../../fakes/manual-time.ts';
+import { openOn } from './harness.ts';
+
+// The vendor's library looks for the endpoint once in a process, so all tests of this file share one.
+let server: AzureServer;
+
+beforeAll(async () => {
+  server = await startAzureServer();
+  vi.stubEnv('IDENTITY_ENDPOINT', server.identityEndpoint);
+  vi.stubEnv('IDENTITY_HEADER', IDENTITY_HEADER);
+  server.secrets.put('a', '1');
+});
+
+afterAll(async () => {
+  vi.unstubAllEnvs();
+  await server[Symbol.asyncDispose]();
+});
+
+const open = (clientId: string | undefined, method = 'managedIdentity', env: Record<string, string> = {}) =>
+  openOn(server, {
+    config: { auth: { method, ...(clientId === undefined ? {} : { clientId }) } },
+    deps: { env, clock: createManualTime(Date.now()) },
+  });
+
+describe('a managed identity', () => {
+  it('is taken from IDENTITY_ENDPOINT, once for many reads', async () => {
+    await using store = await open(undefined);
+    expect(reveal(await store.read('a'))).toBe('1');
+    await store.provider.read(Array.from({ length: 20 }, () => ({ key: 'a' })));
+    expect(server.login.counts).toMatchObject({ identity: 1, token: 0 });
+  });
+
+  it('may be one of several, by its client id', async () => {
+    server.login.identities.add('user-assigned');
+    await using store = await open('user-assigned');
+    expect(reveal(await store.read('a'))).toBe('1');
+  });
+
+  it('is what `default` falls back to, by AZURE_CLIENT_ID', async () => {
+    server.login.identities.add('from-env');
+    await using store = await open(undefined, 'default', { AZURE_CLIENT_ID: 'from-env' });
+    expect(reveal(await store.read('a'))).toBe('1');
+  });
+
+  it('that is not there is a login that was refused', async () => {
+    await using store = await open('nobody');
+    const result = await store.read('a');
+    expect(codeOf(result)).toBe('AUTH_FAILED');
+    expect(result).toMatchObject({ error: { detail: expect.stringContaining('no such managed identity') } });
+  });
+
+  it.each([
+    ['unavailable', 'STORE_UNAVAILABLE'],
+    ['not found, elsewhere', 'STORE_UNAVAILABLE'],
+    ['throttled, for 2 seconds', 'THROTTLED'],
+    ['reset', 'STORE_UNAVAILABLE'],
+    ['hang', 'TIMEOUT'],
+    ['html', 'BAD_ANSWER'],
+    ['redirect', 'BAD_ANSWER'],
+  ] as const)('whose endpoint does "%s" is %s, asked once', async (fault, code) => {
+    const clientId = `id-${fault}`.replace(/\W/g, '-');
+    server.login.identities.add(clientId);
+    await using store = await open(clientId);
+    server.fail(fault, /^identity/);
+    const before = server.requests.filter((line) => line.startsWith('identity')).length;
+    expect(codeOf(await store.read('a'))).toBe(code);
+    expect(server.requests.filter((line) => line.startsWith('identity')).length).toBe(before + 1);
+    server.fail(undefined);
+    expect(reveal(await store.read('a'))).toBe('1');
+  });
+
+  it('still works for one store after another store with it was closed', async () => {
+    server.login.identities.add('shared');
+    const first = await open('shared');
+    expect(reveal(await first.read('a'))).toBe('1');
+    await first[Symbol.asyncDispose]();
+    server.login.identities.add('shared-2');
+    await using second = await open('shared-2');
+    expect(reveal(await second.read('a'))).toBe('1');
+  });
+});

@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import type { VersionResult } from '../../../src/providers/provider.ts';
+import { createManualTime } from '../../fakes/manual-time.ts';
+import { openAzure } from './harness.ts';
+
+const UNKNOWN = { kind: 'unknown' };
+const HOUR_MS = 3_600_000;
+
+/** Secrets that were written at the beginning of a second, and read some time after. */
+async function openRead(count: number, readAfterMs = HOUR_MS) {
+  const keys = Array.from({ length: count }, (_, index) => `n${String(index).padStart(3, '0')}`);
+  const time = createManualTime();
+  const store = await openAzure({ server: { now: time.now } });
+  for (const key of keys) store.server.secrets.put(key, 'x');
+  time.set(time.now() + readAfterMs);
+  const results = await store.provider.read(keys.map((key) => ({ key })));
+  store.sent();
+  const read = results.map(
+    (result): VersionResult =>
+      result.kind === 'found' ? { kind: 'known', version: result.version } : { kind: 'unknown' },
+  );
+  return { store, time, keys, read, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
+}
+
+describe('versions in Key Vault', () => {
+  it('are those that were read, as long as the list shows no change: one request for 25', async () => {
+    await using test = await openRead(60);
+    expect(await test.store.provider.versions(test.keys)).toEqual(test.read);
+    expect(test.store.sent()).toEqual(Array(3).fill('vault GET /secrets'));
+  });
+
+  it('are not known of what was never read, changed, disabled or deleted since', async () => {
+    await using test = await openRead(60);
+    const { secrets } = test.store.server;
+    secrets.put('n001', 'y');
+    secrets.update('n002', { enabled: false });
+    secrets.remove('n003');
+    secrets.put('other', 'x');
+    const [first, ...rest] = await test.store.provider.versions([
+      'n000',
+      'n001',
+      'n002',
+      'n003',
+      'other',
+      'n004',
+    ]);
+    expect(first).toEqual(test.read[0]);
+    expect(rest).toEqual([UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, test.read[4]]);
+  });
+
+  it('are not known of what was younger than two seconds when it was read', async () => {
+    await using young = await openRead(60, 1_999);
+    expect(await young.store.provider.versions(young.keys)).toEqual(young.keys.map(() => UNKNOWN));
+    expect(young.store.sent()).toEqual([]);
+    await using older = await openRead(60, 2_000);
+    expect(await older.store.provider.versions(older.keys)).toEqual(older.read);
+  });
+
+  it('see a second change within the second of the first one', async () => {
+    const time = createManualTime();
+    await using store = await openAzure({ server: { now: time.now } });
+    const keys = ['a', 'b', 'c'];
+    for (const key of keys) store.server.secrets.put(key, '1');
+    await store.provider.read(keys.map((key) => ({ key })));
+    time.set(time.now() + 900);
+    store.server.secrets.put('a', '2'); // the list shows the same second as at the reading
+    expect(await store.provider.versions(keys)).toEqual([UNKNOWN, UNKNOWN, UNKNOWN]);
+  });
+
+  it('are not listed where reading costs less', async () => {
+    await using test = await openRead(100);
+    const few = test.keys.slice(90, 93);
+    expect(await test.store.provider.versions(few)).toEqual([UNKNOWN, UNKNOWN, UNKNOWN]);
+    expect(test.store.sent()).toHaveLength(2); // as far as it was worth it, which is remembered
+    await test.store.provider.versions(few);
+    expect(test.store.sent()).toEqual([]);
+    expect(await test.store.provider.versions(test.keys)).toEqual(test.read);
+    expect(await test.store.provider.versions(['n000'])).toEqual([UNKNOWN]);
+  });
+
+  it('are a hint: no fault of the list is an error', async () => {
+    await using test = await openRead(60);
+    test.store.server.deny(/GET \/secrets$/);
+    expect(await test.store.provider.versions(test.keys)).toEqual(test.keys.map(() => UNKNOWN));
+  });
+});
