@@ -1,10 +1,12 @@
 import { toAppError } from '../core/errors.ts';
 import { type ReadResult, refId, type SourceRef, type StoreRef } from '../core/reading.ts';
-import type { SecretProvider } from './provider.ts';
+import type { FindQuery, SecretProvider } from './provider.ts';
 
 export interface Reader {
   /** By `refId`. Each reference is read once in the reader's life, however many ask for it. */
   read(refs: readonly StoreRef[]): Promise<ReadonlyMap<string, ReadResult>>;
+  /** The full keys that a search finds, sorted. Equal searches are one, and one that fails fails for all. */
+  find(store: string, query: FindQuery): Promise<readonly string[]>;
 }
 
 interface Wanted {
@@ -27,6 +29,7 @@ export interface ReaderDeps {
  */
 export function createReader({ open, onRead, signal }: ReaderDeps): Reader {
   const results = new Map<string, Promise<ReadResult>>();
+  const searches = new Map<string, Promise<readonly string[]>>();
   let batch: Map<string, Wanted[]> | undefined;
 
   const flush = async (store: string, wanted: readonly Wanted[]): Promise<void> => {
@@ -67,7 +70,18 @@ export function createReader({ open, onRead, signal }: ReaderDeps): Reader {
     return wanted.settle.promise;
   };
 
+  const search = async (store: string, query: FindQuery): Promise<readonly string[]> => {
+    const provider = await open(store);
+    return provider.find(query, signal === undefined ? {} : { signal });
+  };
+
   return {
+    find(store, query) {
+      const id = JSON.stringify([store, query.path, Object.entries(query.tags).sort()]);
+      const result = searches.get(id) ?? search(store, query);
+      searches.set(id, result);
+      return result;
+    },
     read: async (refs) => {
       const pairs = refs.map((source): [string, Promise<ReadResult>] => {
         const id = refId(source);

@@ -4,8 +4,8 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /**
- * Answers as OpenBao 2.7 does, for the few paths that we use: key/value engines of both versions, tokens, AppRole
- * and the look-up of a mount. A body may be given as text, since numbers in it must keep their text.
+ * Answers as OpenBao 2.7 does, for the few paths that we use: key/value engines of both versions, tokens, logins,
+ * wrapped secret ids and the look-up of a mount. A body may be given as text, since numbers in it must keep their text.
  */
 export interface VaultServer extends AsyncDisposable {
   readonly address: string;
@@ -18,7 +18,13 @@ export interface VaultServer extends AsyncDisposable {
   remove(mount: string, path: string, how: 'delete' | 'destroy' | 'forget'): void;
   deny(path: RegExp | undefined): void;
   addToken(token: string, options?: { ttl?: number; renewable?: boolean; mayLookUp?: boolean }): void;
-  /** What the next logins by AppRole give. */
+  /** A new and empty engine in the place of what was there. */
+  mount(name: string, version: 1 | 2): void;
+  /** From now on a login at this path (`auth/jwt/login`) with exactly this body gives a token. */
+  accept(path: string, body: Readonly<Record<string, unknown>>): void;
+  /** A response-wrapping token, good for once, with this secret id in it. */
+  wrap(secretId: string): string;
+  /** What the next logins by AppRole give; `ttl` and `mayLookUp` also hold for the other logins. */
   appRole: { roleId: string; secretId: string; ttl: number; mayLookUp: boolean };
   revokeAll(): void;
   readonly logins: number;
@@ -26,7 +32,11 @@ export interface VaultServer extends AsyncDisposable {
   /** Added to the clock of its `Date` header, milliseconds. */
   skewMs: number;
   onRenewal: () => void;
+  /** After a list was made, before it is sent. */
+  onList: () => void;
   failRenewals: boolean;
+  /** How a login is refused. */
+  refusal: string;
 }
 
 interface Version {
@@ -68,6 +78,8 @@ export async function startVaultServer(options: VaultServerOptions = {}): Promis
   }
   const tokens = new Map<string, Token>([[rootToken, { ttl: 0, renewable: false, mayLookUp: true }]]);
   const requests: string[] = [];
+  const accepted = new Map<string, string>();
+  const wrapped = new Map<string, string>();
   let denied: RegExp | undefined;
   let logins = 0;
   const appRole = { roleId: 'role', secretId: randomUUID(), ttl: 3600, mayLookUp: true };
@@ -75,7 +87,12 @@ export async function startVaultServer(options: VaultServerOptions = {}): Promis
   const handle = (url: URL, token: string, body: unknown): Reply => {
     const path = url.pathname.replace(/^\/v1\//, '');
     if (path === 'sys/health') return ok('{"initialized":true,"sealed":false}', false);
-    if (path === 'auth/approle/login') return logIn(body);
+    if (path === 'auth/approle/login') return logInByRole(body);
+    if (/^auth\/.*\/?login(\/|$)/.test(path)) {
+      const isRight = accepted.get(decodeURIComponent(path)) === JSON.stringify(body);
+      return isRight ? logIn() : failure(400, vault.refusal);
+    }
+    if (path === 'sys/wrapping/unwrap') return unwrap(token);
     const holder = tokens.get(token);
     if (holder === undefined || denied?.test(decodeURIComponent(path))) return DENIED;
     if (path === 'auth/token/lookup-self') {
@@ -92,16 +109,30 @@ export async function startVaultServer(options: VaultServerOptions = {}): Promis
     }
     if (path.startsWith('sys/internal/ui/mounts/')) return describeMount(path.slice(23));
     for (const [name, mount] of mounts) {
-      if (path.startsWith(`${name}/`)) return readMount(mount, path.slice(name.length + 1), url.searchParams);
+      if (!path.startsWith(`${name}/`)) continue;
+      const reply = readMount(mount, path.slice(name.length + 1), url.searchParams);
+      if (url.searchParams.has('list')) vault.onList();
+      return reply;
     }
     return failure(404, `no handler for route "${path}". route entry not found.`);
   };
 
-  const logIn = (body: unknown): Reply => {
+  const unwrap = (token: string): Reply => {
+    const secretId = wrapped.get(token);
+    wrapped.delete(token);
+    if (secretId === undefined) return failure(400, 'wrapping token is not valid or does not exist');
+    return ok(JSON.stringify({ secret_id: secretId, secret_id_accessor: randomUUID() }));
+  };
+
+  const logInByRole = (body: unknown): Reply => {
     const { role_id: roleId, secret_id: secretId } = body as Record<string, unknown>;
     if (roleId !== appRole.roleId || secretId !== appRole.secretId) {
       return failure(400, 'invalid role or secret ID');
     }
+    return logIn();
+  };
+
+  const logIn = (): Reply => {
     logins += 1;
     const token = `s.${randomUUID()}`;
     const holder = { ttl: appRole.ttl, renewable: true, mayLookUp: appRole.mayLookUp };
@@ -134,7 +165,9 @@ export async function startVaultServer(options: VaultServerOptions = {}): Promis
     appRole,
     skewMs: 0,
     onRenewal: () => undefined,
+    onList: () => undefined,
     failRenewals: false,
+    refusal: 'invalid username or password',
     put(name, path, json, customMetadata) {
       const mount = mounts.get(name);
       if (mount === undefined) throw new Error(`no mount ${name}`);
@@ -150,6 +183,13 @@ export async function startVaultServer(options: VaultServerOptions = {}): Promis
         newest.deletedAt = new Date().toISOString();
         newest.destroyed = how === 'destroy';
       }
+    },
+    mount: (name, version) => void mounts.set(name, { version, keys: new Map() }),
+    accept: (path, body) => void accepted.set(path, JSON.stringify(body)),
+    wrap(secretId) {
+      const token = `s.${randomUUID()}`;
+      wrapped.set(token, secretId);
+      return token;
     },
     deny(path) {
       denied = path;

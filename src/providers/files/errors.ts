@@ -23,3 +23,22 @@ export function codeOf(thrown: unknown): string | undefined {
     ? thrown.code
     : undefined;
 }
+
+export function changed(): AppError {
+  return new AppError('STORE_UNAVAILABLE', { detail: 'it changed while it was read' });
+}
+
+/** An update of a mounted volume takes a moment, and several may follow each other. */
+const ATTEMPTS = 5;
+
+/** Looks again, at once, as long as it may have met an update. */
+export async function steadily<T>(look: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await look();
+    } catch (error) {
+      const isPassing = error instanceof AppError && error.code === 'STORE_UNAVAILABLE';
+      if (!isPassing || attempt === ATTEMPTS) throw error;
+    }
+  }
+}

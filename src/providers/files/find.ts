@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { AppError } from '../../core/errors.ts';
 import { compareText } from '../../core/target.ts';
 import type { FindQuery } from '../provider.ts';
-import { fromFileSystem } from './errors.ts';
-import { inside, locate, realRoot, segmentsOf } from './paths.ts';
+import { changed, fromFileSystem, steadily } from './errors.ts';
+import { inside, locate, realRoot, segmentsOf, stillLeadsTo } from './paths.ts';
 
 /** A Secret holds 1 MiB, so a search that finds more than this is a mistake. */
 const MAX_KEYS = 10_000;
@@ -22,14 +22,22 @@ export async function findBelow(
 ): Promise<string[]> {
   if (Object.keys(query.tags).length > 0)
     throw new AppError('CONFIG_INVALID', { detail: 'files have no tags' });
+  return steadily(() => findOnce(path, query, signal));
+}
+
+async function findOnce(path: string, query: FindQuery, signal: AbortSignal | undefined): Promise<string[]> {
   const prefix = query.path.replace(/\/+$/, '');
   const root = await realRoot(path);
-  const start = prefix === '' ? root : await locate(root, segmentsOf(prefix));
+  const start = prefix === '' ? root : await locate(path, root, segmentsOf(prefix));
   const keys: string[] = [];
+  const visited = new Map<string, string>();
   if (start === undefined) return keys;
   try {
     if ((await stat(start)).isDirectory())
-      await walk({ root, keys, signal }, start, prefix, new Set([start]));
+      await walk({ root, keys, visited, signal }, start, prefix, new Set([start]));
+    // A volume empties the folder that it has replaced, while it may be listed here.
+    for (const [folder, place] of visited)
+      if (!(await stillLeadsTo(place, join(path, folder)))) throw changed();
   } catch (error) {
     signal?.throwIfAborted();
     throw error instanceof AppError ? error : fromFileSystem(error);
@@ -40,12 +48,15 @@ export async function findBelow(
 interface Walk {
   readonly root: string;
   readonly keys: string[];
+  /** Folders, and where they led. */
+  readonly visited: Map<string, string>;
   readonly signal: AbortSignal | undefined;
 }
 
 /** @param above The folders on the way here, so that a link to one of them makes no circle. */
 async function walk(state: Walk, folder: string, prefix: string, above: ReadonlySet<string>): Promise<void> {
   state.signal?.throwIfAborted();
+  state.visited.set(prefix, folder);
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     if (entry.name.startsWith('.')) continue;
     const key = prefix === '' ? entry.name : `${prefix}/${entry.name}`;

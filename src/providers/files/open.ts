@@ -1,29 +1,40 @@
 import { readdir } from 'node:fs/promises';
-import { extname } from 'node:path';
+import { extname, join } from 'node:path';
 import { AppError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import type { Check, ProviderDeps, ReadResult, SecretProvider, SourceRef } from '../provider.ts';
 import type { FilesConfig } from './config.ts';
-import { fromFileSystem } from './errors.ts';
+import { changed, fromFileSystem, steadily } from './errors.ts';
 import { findBelow } from './find.ts';
-import { realRoot } from './paths.ts';
+import { realRoot, stillLeadsTo } from './paths.ts';
 import { readBelow } from './read.ts';
 import { yamlToJson } from './yaml.ts';
 
 export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Promise<SecretProvider> {
   const about = (key: string) => `store ${deps.name}, key ${key}`;
+  const look = async (ref: SourceRef, signal: AbortSignal | undefined): Promise<Look> => {
+    try {
+      return await deps.limit(() => steadily(() => readOne(path, ref, deps)), signal);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      return { result: { kind: 'failed', error: error.concerning(about(ref.key)) } };
+    }
+  };
   return {
-    read: (refs, { signal } = {}) =>
-      Promise.all(
-        refs.map(async (ref): Promise<ReadResult> => {
-          try {
-            return await deps.limit(() => readOne(path, ref, deps), signal);
-          } catch (error) {
-            if (!(error instanceof AppError)) throw error;
-            return { kind: 'failed', error: error.concerning(about(ref.key)) };
-          }
-        }),
-      ),
+    async read(refs, { signal } = {}) {
+      for (let attempt = 1; ; attempt += 1) {
+        const looks = await Promise.all(refs.map((ref) => look(ref, signal)));
+        const moved = await whichMoved(path, refs, looks);
+        // Certificate and key must be of one update; so nothing is taken until all are found where they were read.
+        if (moved.every((isMoved) => !isMoved)) return looks.map(({ result }) => result);
+        if (attempt < PASSES) continue;
+        return looks.map(({ result }, index) =>
+          moved[index]
+            ? { kind: 'failed', error: changed().concerning(about(refs[index]?.key ?? '')) }
+            : result,
+        );
+      }
+    },
     // The version is the fingerprint of the value, so only a read can tell.
     versions: async (keys) => keys.map(() => ({ kind: 'unknown' })),
     async find(query, { signal } = {}) {
@@ -39,14 +50,32 @@ export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Prom
   };
 }
 
-async function readOne(path: string, ref: SourceRef, { fingerprints }: ProviderDeps): Promise<ReadResult> {
+/** So often a batch is read anew because a volume was updated during it. */
+const PASSES = 3;
+
+interface Look {
+  readonly result: ReadResult;
+  /** Where the key led; undefined where it was absent or nothing was decided by its place. */
+  readonly place?: string;
+}
+
+function whichMoved(path: string, refs: readonly SourceRef[], looks: readonly Look[]): Promise<boolean[]> {
+  return Promise.all(
+    looks.map(async ({ result, place }, index) => {
+      if (result.kind === 'failed') return false;
+      return !(await stillLeadsTo(place, join(path, refs[index]?.key ?? '')));
+    }),
+  );
+}
+
+async function readOne(path: string, ref: SourceRef, { fingerprints }: ProviderDeps): Promise<Look> {
   if (ref.object !== undefined && ref.object !== 'secret') {
     throw new AppError('CONFIG_INVALID', { detail: '`object` is for Azure Key Vault only' });
   }
   const content = await readBelow(path, ref.key);
   if (content === undefined) {
     if (ref.version !== undefined) throw new AppError('VERSION_GONE');
-    return { kind: 'absent' };
+    return { result: { kind: 'absent' } };
   }
   const value = SecretValue.fromBytes(content.bytes);
   const version = fingerprints.value(value);
@@ -54,11 +83,14 @@ async function readOne(path: string, ref: SourceRef, { fingerprints }: ProviderD
   if (ref.version !== undefined && ref.version !== version) throw new AppError('VERSION_GONE');
   const object = jsonOf(ref.key, content.bytes);
   return {
-    kind: 'found',
-    value,
-    ...(object === undefined ? {} : { object: SecretValue.fromText(object) }),
-    version,
-    createdAt: content.modifiedAt,
+    place: content.place,
+    result: {
+      kind: 'found',
+      value,
+      ...(object === undefined ? {} : { object: SecretValue.fromText(object) }),
+      version,
+      createdAt: content.modifiedAt,
+    },
   };
 }
 

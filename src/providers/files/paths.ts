@@ -1,7 +1,7 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { AppError } from '../../core/errors.ts';
-import { codeOf, fromFileSystem } from './errors.ts';
+import { changed, codeOf, fromFileSystem } from './errors.ts';
 
 /**
  * The segments of a key.
@@ -44,16 +44,31 @@ export async function realRoot(path: string): Promise<string> {
 
 /**
  * Where a key leads, behind symbolic links (mounted volumes are made of them); undefined when it is absent.
- * @throws AppError ACCESS_DENIED when it leads out of the folder.
+ * @param root What `realRoot` gave for `path`.
+ * @throws AppError ACCESS_DENIED when it leads out of the folder; STORE_UNAVAILABLE in the moment of an update.
  */
-export async function locate(root: string, segments: readonly string[]): Promise<string | undefined> {
+export async function locate(
+  path: string,
+  root: string,
+  segments: readonly string[],
+): Promise<string | undefined> {
   try {
     return inside(root, await realpath(join(root, ...segments)));
   } catch (error) {
     if (error instanceof AppError) throw error;
     if (codeOf(error) !== 'ENOENT') throw fromFileSystem(error);
-    await proveAbsence(root, segments);
+    await proveAbsence(path, root, segments);
     return undefined;
+  }
+}
+
+/** Whether a path still leads to where it did; `undefined` stands for nowhere. */
+export async function stillLeadsTo(place: string | undefined, path: string): Promise<boolean> {
+  try {
+    return (await realpath(path)) === place;
+  } catch (error) {
+    if (codeOf(error) === undefined) throw error;
+    return place === undefined && codeOf(error) === 'ENOENT';
   }
 }
 
@@ -64,14 +79,18 @@ export function inside(root: string, real: string): string {
 
 /**
  * "No such file" alone proves nothing: it is also what a dangling link gives, and a volume in the moment of its
- * update. Absent is what the list of its folder, or of the last folder on its way that exists, does not have.
+ * update. Absent is what the list of its folder, or of the last folder on its way that exists, does not have; and
+ * that folder must be the one in use after it was listed, since a volume empties the folder that it has replaced.
  * @throws AppError when the lists do not prove it.
  */
-async function proveAbsence(root: string, segments: readonly string[]): Promise<void> {
+async function proveAbsence(path: string, root: string, segments: readonly string[]): Promise<void> {
   let folder = root;
-  for (const segment of segments) {
+  for (const [index, segment] of segments.entries()) {
     try {
-      if (!(await readdir(folder)).includes(segment)) return;
+      if (!(await readdir(folder)).includes(segment)) {
+        if (await stillLeadsTo(folder, join(path, ...segments.slice(0, index)))) return;
+        throw changed();
+      }
       folder = inside(root, await realpath(join(folder, segment)));
     } catch (error) {
       if (error instanceof AppError) throw error;

@@ -1,14 +1,16 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, readlink, stat } from 'node:fs/promises';
 import { AppError } from '../../core/errors.ts';
-import { codeOf, fromFileSystem } from './errors.ts';
-import { inside, locate, realRoot, segmentsOf } from './paths.ts';
+import { changed, codeOf, fromFileSystem } from './errors.ts';
+import { inside, locate, realRoot, segmentsOf, stillLeadsTo } from './paths.ts';
 
 const MAX_BYTES = 16 * 1024 * 1024;
 // O_NOFOLLOW: the path has been resolved, so a link at its end was put there since. O_NONBLOCK: a FIFO never hangs.
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 export interface FileContent {
+  /** Where the key led, behind its links. */
+  readonly place: string;
   readonly bytes: Buffer;
   /** Milliseconds since 1970. */
   readonly modifiedAt: number;
@@ -21,14 +23,14 @@ export interface FileContent {
 export async function readBelow(path: string, key: string): Promise<FileContent | undefined> {
   const segments = segmentsOf(key);
   const root = await realRoot(path);
-  const real = await locate(root, segments);
+  const real = await locate(path, root, segments);
   if (real === undefined) return undefined;
   try {
     // Opening a device can have effects, so the kind of file is looked at first.
     if (!(await stat(real)).isFile()) throw notAFile();
     await using file = await open(real, FLAGS);
-    await checkPlace(root, file);
-    return await content(file);
+    await checkPlace(path, root, file);
+    return { place: real, ...(await content(file)) };
   } catch (error) {
     if (error instanceof AppError) throw error;
     // Removed between the look and the opening: the next read tells which it is.
@@ -38,11 +40,14 @@ export async function readBelow(path: string, key: string): Promise<FileContent 
 }
 
 /** A folder on the way may have become a link that leads elsewhere; Linux tells what was opened in the end. */
-async function checkPlace(root: string, file: FileHandle): Promise<void> {
-  if (process.platform === 'linux') inside(root, await readlink(`/proc/self/fd/${file.fd}`));
+async function checkPlace(path: string, root: string, file: FileHandle): Promise<void> {
+  if (process.platform !== 'linux') return;
+  const place = await readlink(`/proc/self/fd/${file.fd}`);
+  if (!(await stillLeadsTo(root, path))) throw changed(); // then `place` may have moved with it
+  inside(root, place);
 }
 
-async function content(file: FileHandle): Promise<FileContent> {
+async function content(file: FileHandle): Promise<Omit<FileContent, 'place'>> {
   const before = await file.stat();
   if (!before.isFile()) throw notAFile();
   if (before.size > MAX_BYTES) throw tooLarge();
@@ -60,8 +65,4 @@ function notAFile(): AppError {
 
 function tooLarge(): AppError {
   return new AppError('TOO_LARGE', { detail: 'a file of more than 16 MiB' });
-}
-
-function changed(): AppError {
-  return new AppError('STORE_UNAVAILABLE', { detail: 'it changed while it was read' });
 }

@@ -4,7 +4,7 @@ import type { SecretValue } from '../../core/secret-value.ts';
 import type { ProviderDeps } from '../provider.ts';
 import type { Answer } from './answer.ts';
 import type { VaultConfig } from './config.ts';
-import { createAgent, send, type TransportOptions } from './transport.ts';
+import { createTransport, type TransportOptions } from './transport.ts';
 
 /** The options of one command of node-vault: made anew for each, since node-vault writes into them. */
 export type CommandOptions = Record<string, unknown>;
@@ -24,6 +24,8 @@ export interface VaultClient extends AsyncDisposable {
    * @throws AppError for what the connection did; the signal's reason once it is aborted.
    */
   call(command: Command, as: CallAs): Promise<Answer>;
+  /** Calls from now on go over new connections, and so with the client certificate of now. */
+  reconnect(): void;
 }
 
 /**
@@ -31,18 +33,18 @@ export interface VaultClient extends AsyncDisposable {
  * redirects with them, drops `Retry-After` and knows no signal. The transport reports every answer as a success,
  * because node-vault's errors quote the body.
  */
-export async function createClient(config: VaultConfig, deps: ProviderDeps): Promise<VaultClient> {
-  const agent = await createAgent(config);
-  const transport = async (options: TransportOptions) => ({
+export function createClient(config: VaultConfig, deps: ProviderDeps): VaultClient {
+  const transport = createTransport(config, deps.clock);
+  const request = async (options: TransportOptions) => ({
     statusCode: 200,
-    body: await send(agent, deps.clock, options),
+    body: await transport.send(options),
     request: { path: '' },
   });
   const vault = nodeVault({
     endpoint: config.address.replace(/\/+$/, ''),
     noCustomHTTPVerbs: true,
     debug: () => undefined, // DEBUG=node-vault would print credentials
-    'request-promise': { defaults: () => transport },
+    'request-promise': { defaults: () => request },
   });
   // Left out, these come from VAULT_TOKEN, VAULT_NAMESPACE and VAULT_PREFIX. We send token and namespace per call.
   Object.assign(vault, { token: '', namespace: '', pathPrefix: '' });
@@ -56,9 +58,8 @@ export async function createClient(config: VaultConfig, deps: ProviderDeps): Pro
         return asAnswer(await command(vault, { headers, signal: limited }));
       }, signal);
     },
-    async [Symbol.asyncDispose]() {
-      await agent.destroy();
-    },
+    reconnect: () => transport.reconnect(),
+    [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
   };
 }
 

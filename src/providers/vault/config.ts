@@ -119,6 +119,14 @@ export const VaultConfig = z
     path: ['address'],
     error: 'https; http is for loopback only, or with `allowHttp: true`',
   })
+  .refine(({ auth, address }) => auth.method !== 'cert' || address.startsWith('https:'), {
+    path: ['address'],
+    error: 'https: the login by certificate is made with the TLS connection',
+  })
+  .refine(({ auth, tls }) => auth.method !== 'cert' || tls?.certFile === undefined, {
+    path: ['tls', 'certFile'],
+    error: 'no client certificate beside the one of `auth`: a connection carries one',
+  })
   .meta({ title: 'HashiCorp Vault and OpenBao' });
 export type VaultConfig = z.output<typeof VaultConfig>;
 

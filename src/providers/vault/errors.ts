@@ -4,6 +4,8 @@ import { type Answer, badAnswer, errorTexts, tryParse } from './answer.ts';
 
 const UNKNOWN_ISSUER = 'the issuer of its certificate is not trusted';
 const LOST = 'the connection was closed before the answer was whole';
+const CLIENT = 'it does not accept our client certificate';
+const UNUSABLE = 'the client certificate and its key cannot be used together';
 const NO_ROUTE = 'there is no route to it';
 
 /** Codes of Node, OpenSSL and undici. What is not listed is STORE_UNAVAILABLE: it may mend itself. */
@@ -36,6 +38,12 @@ const NETWORK: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   CERT_UNTRUSTED: ['TLS_FAILED', UNKNOWN_ISSUER],
   ERR_SSL_WRONG_VERSION_NUMBER: ['TLS_FAILED', 'it does not speak TLS; is its address `http`?'],
   ERR_SSL_PACKET_LENGTH_TOO_LONG: ['TLS_FAILED', 'it does not speak TLS; is its address `http`?'],
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: ['TLS_FAILED', 'it asks for a client certificate'],
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: ['TLS_FAILED', CLIENT],
+  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: ['TLS_FAILED', CLIENT],
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: ['TLS_FAILED', CLIENT],
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN: ['TLS_FAILED', CLIENT],
+  ERR_OSSL_X509_KEY_VALUES_MISMATCH: ['TLS_FAILED', UNUSABLE],
   EPROTO: ['TLS_FAILED', 'the handshake failed'],
 };
 
@@ -59,6 +67,7 @@ function codeOf(thrown: unknown): string {
 
 function byFamily(code: string): readonly [ErrorCode, string] {
   if (code.startsWith('HPE_') || code === 'HTTPParserError') return ['BAD_ANSWER', 'it is not HTTP'];
+  if (code.startsWith('ERR_OSSL_')) return ['TLS_FAILED', 'a certificate or key file is not valid PEM'];
   if (code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_'))
     return ['TLS_FAILED', 'the handshake failed'];
   return ['STORE_UNAVAILABLE', 'the connection failed'];

@@ -86,14 +86,16 @@ async function list(
   });
 }
 
-/** Tags are the `custom_metadata` of the key. */
+/** Tags are the `custom_metadata` of the key. One that went since it was listed has none. */
 async function hasTags(
   store: Store,
   key: string,
   tags: readonly (readonly [string, string])[],
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
-  const custom = member(await readMetadata(store, key, signal), 'custom_metadata');
+  const metadata = await readMetadata(store, key, signal);
+  if (metadata === undefined) return false;
+  const custom = member(metadata, 'custom_metadata');
   return tags.every(([name, value]) => textOf(member(custom, name)) === value);
 }
 

@@ -1,152 +1,193 @@
-import { AppError } from '../../core/errors.ts';
-import { SecretValue } from '../../core/secret-value.ts';
+import { AppError, assertNever } from '../../core/errors.ts';
+import type { SecretValue } from '../../core/secret-value.ts';
 import type { Reference } from '../credentials.ts';
 import type { ProviderDeps } from '../provider.ts';
-import {
-  type Answer,
-  badAnswer,
-  errorTexts,
-  member,
-  numberOf,
-  parseAnswer,
-  textOf,
-  tryParse,
-} from './answer.ts';
-import type { VaultClient } from './client.ts';
+import type { Command, VaultClient } from './client.ts';
 import type { VaultAuth, VaultConfig } from './config.ts';
-import { fromStatus } from './errors.ts';
+import { type Grant, grantOf, grantOfGiven, unwrap } from './grant.ts';
 import { encodePath } from './paths.ts';
 
-/** What a login gives. */
-export interface Grant {
-  readonly token: SecretValue;
-  /** Undefined: it does not end, or the server does not tell. */
-  readonly ttlMs: number | undefined;
-  readonly renewable: boolean;
-  /** Whether the server has just accepted it; false also when it may not look itself up. */
-  readonly accepted: boolean;
-  /** Whether it is ours to revoke: made by a login, not given to us. */
-  readonly own: boolean;
+/** Where Kubernetes mounts the token of a pod's service account, and rotates it. */
+const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
+
+export interface Login {
+  /**
+   * Credentials are read afresh each time, so that one which was rotated is used from then on.
+   * @param refused The token that the server no longer accepts.
+   * @throws AppError AUTH_FAILED, CREDENTIAL_MISSING, or whatever kept the server from answering.
+   */
+  attempt(signal: AbortSignal, refused?: SecretValue): Promise<Grant>;
+  /** Whether the credentials are other ones by now than at the last attempt. */
+  hasNewCredentials(): Promise<boolean>;
+  /** Whether the server may lock the account, also for others, after a few wrong attempts. */
+  readonly mayLock: boolean;
 }
 
-/**
- * @param refused The token that the server no longer accepts.
- * @throws AppError AUTH_FAILED, CREDENTIAL_MISSING, or whatever kept the server from answering.
- */
-export type Login = (signal: AbortSignal, refused?: SecretValue) => Promise<Grant>;
+type Auth<Method extends VaultAuth['method']> = Extract<VaultAuth, { method: Method }>;
+type Credential = ProviderDeps['credential'];
+/** The request of one login, with the credentials of now. */
+type Prepare = (signal: AbortSignal) => Promise<Command>;
 
 export function createLogin(config: VaultConfig, client: VaultClient, deps: ProviderDeps): Login {
   const { auth } = config;
-  switch (auth.method) {
-    case 'token':
-      return tokenLogin(auth, client, deps);
-    case 'appRole':
-      return appRoleLogin(auth, client, deps);
-    default:
-      throw new AppError('CONFIG_INVALID', { detail: `auth.method ${auth.method} is not in this version` });
+  const { credential, hasChanged } = remembering(deps.credential);
+  return {
+    attempt: attemptOf(auth, client, credential),
+    hasNewCredentials: hasChanged,
+    mayLock: auth.method === 'userpass' || auth.method === 'ldap',
+  };
+}
+
+function attemptOf(auth: VaultAuth, client: VaultClient, credential: Credential): Login['attempt'] {
+  if (auth.method === 'token') return tokenLogin(auth, client, credential);
+  const prepare = prepareLogin(auth, client, credential);
+  return async (signal) => grantOf(await client.call(await prepare(signal), { signal }), mountOf(auth));
+}
+
+/** Keeps what the references led to, to see whether they lead elsewhere now. */
+function remembering(resolve: Credential) {
+  const last = new Map<Reference, SecretValue | undefined>();
+  return {
+    async credential(reference: Reference): Promise<SecretValue> {
+      last.set(reference, undefined);
+      const value = await resolve(reference);
+      last.set(reference, value);
+      return value;
+    },
+    async hasChanged(): Promise<boolean> {
+      for (const [reference, before] of last) {
+        const now = await unlessMissing(resolve(reference));
+        if (before === undefined ? now !== undefined : now?.equals(before) !== true) return true;
+      }
+      return false;
+    },
+  };
+}
+
+async function unlessMissing(credential: Promise<SecretValue>): Promise<SecretValue | undefined> {
+  try {
+    return await credential;
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'CREDENTIAL_MISSING') return undefined;
+    throw error;
   }
 }
 
-function tokenLogin(
-  auth: Extract<VaultAuth, { method: 'token' }>,
+function prepareLogin(
+  auth: Exclude<VaultAuth, Auth<'token'>>,
   client: VaultClient,
-  deps: ProviderDeps,
-): Login {
+  credential: Credential,
+): Prepare {
+  switch (auth.method) {
+    case 'appRole':
+      return appRole(auth, client, credential);
+    case 'userpass':
+    case 'ldap':
+      return password(auth, credential);
+    case 'jwt':
+      return bearer(auth, auth.jwt, credential);
+    case 'kubernetes':
+      return bearer(auth, { file: auth.tokenFile ?? SERVICE_ACCOUNT_TOKEN }, credential);
+    case 'cert':
+      return certificate(auth, client, credential);
+    default:
+      return assertNever(auth);
+  }
+}
+
+function tokenLogin(auth: Auth<'token'>, client: VaultClient, credential: Credential): Login['attempt'] {
   return async (signal, refused) => {
-    const token = await deps.credential(auth.token); // read afresh: the file may hold a new one by now
+    const token = await credential(auth.token);
     if (refused?.equals(token))
       throw new AppError('AUTH_FAILED', { detail: 'the token is not valid or has ended' });
-    const answer = await lookUp(client, token, signal);
-    // 403: not valid, or merely without the right to look itself up. The first read tells.
-    if (answer.status === 403)
-      return { token, ttlMs: undefined, renewable: false, accepted: false, own: false };
-    const data = member(parseAnswer(success(answer)), 'data');
-    const ttl = numberOf(member(data, 'ttl'));
-    if (ttl === undefined) throw badAnswer('a token without `ttl`');
-    return {
-      token,
-      ...lifetime(ttl, member(data, 'renewable')?.kind === 'true'),
-      accepted: true,
-      own: false,
-    };
+    return grantOfGiven(client, token, signal);
   };
 }
 
-function appRoleLogin(
-  auth: Extract<VaultAuth, { method: 'appRole' }>,
-  client: VaultClient,
-  deps: ProviderDeps,
-): Login {
-  let unwrapped: SecretValue | undefined; // a wrapping token works once, and logins may be needed again
-  const secretId = async (signal: AbortSignal): Promise<SecretValue> => {
-    const value = await deps.credential(auth.secretId);
-    if (!auth.secretIdWrapped) return value;
-    unwrapped ??= await unwrap(client, value, signal);
-    return unwrapped;
-  };
+/** https://developer.hashicorp.com/vault/api-docs/auth/approle#login-with-approle */
+function appRole(auth: Auth<'appRole'>, client: VaultClient, credential: Credential): Prepare {
+  const secretId = auth.secretIdWrapped
+    ? unwrappedOnce(auth.secretId, client, credential)
+    : () => credential(auth.secretId);
   return async (signal) => {
     const body = {
-      role_id: await identifier(auth.roleId, deps),
+      role_id: await identifier(auth.roleId, credential),
       secret_id: text(await secretId(signal)),
-      mount_point: encodePath(auth.mountPath ?? 'approle'),
+      mount_point: encodePath(mountOf(auth)),
     };
-    const answer = await client.call(
-      (vault, requestOptions) => vault.approleLogin({ ...body, requestOptions }),
-      { signal },
-    );
-    return grantOf(answer);
+    return (vault, requestOptions) => vault.approleLogin({ ...body, requestOptions });
   };
 }
 
-/** The secret id inside a response-wrapping token. */
-async function unwrap(client: VaultClient, wrapping: SecretValue, signal: AbortSignal): Promise<SecretValue> {
-  const answer = await client.call((vault, requestOptions) => vault.unwrap({ requestOptions }), {
-    token: wrapping,
-    signal,
-  });
-  if (answer.status === 400 || answer.status === 403) {
-    throw new AppError('AUTH_FAILED', { detail: 'the wrapped secret id was used before or has ended' });
-  }
-  const value = textOf(member(parseAnswer(success(answer)), 'data', 'secret_id'));
-  if (value === undefined) throw badAnswer('a wrapping token without a secret id');
-  return SecretValue.fromText(value);
+/**
+ * A wrapping token works once, and logins are needed again: what was in it stays in memory, also when the token is
+ * removed, as it may be after its use. Another token in its place is opened in its turn.
+ */
+function unwrappedOnce(reference: Reference, client: VaultClient, credential: Credential) {
+  let held: { readonly wrapping: SecretValue; readonly secretId: SecretValue } | undefined;
+  return async (signal: AbortSignal): Promise<SecretValue> => {
+    const known = held?.wrapping;
+    const reading = credential(reference);
+    const wrapping = known === undefined ? await reading : ((await unlessMissing(reading)) ?? known);
+    if (held?.wrapping.equals(wrapping) !== true)
+      held = { wrapping, secretId: await unwrap(client, wrapping, signal) };
+    return held.secretId;
+  };
 }
 
-export function lookUp(client: VaultClient, token: SecretValue, signal: AbortSignal): Promise<Answer> {
-  return client.call((vault, requestOptions) => vault.tokenLookupSelf({ requestOptions }), { token, signal });
+/** https://developer.hashicorp.com/vault/api-docs/auth/userpass#login and …/auth/ldap#login-with-ldap-user */
+function password(auth: Auth<'userpass'> | Auth<'ldap'>, credential: Credential): Prepare {
+  return async () => {
+    const body = {
+      username: encodePath(await identifier(auth.username, credential)),
+      password: text(await credential(auth.password)),
+      mount_point: encodePath(mountOf(auth)),
+    };
+    return (vault, requestOptions) =>
+      auth.method === 'ldap'
+        ? vault.ldapLogin({ ...body, requestOptions })
+        : vault.userpassLogin({ ...body, requestOptions });
+  };
 }
 
-/** The `auth` member that logins and renewals answer with. */
-export function grantOf(answer: Answer): Grant {
-  const { status } = answer;
-  // 400 and 403 are how the server says "wrong credentials", and also "no such login method".
-  if (status === 400 || status === 403 || (status === 404 && !isNamespaceMissing(answer))) {
-    throw new AppError('AUTH_FAILED', { detail: 'the login was refused' });
-  }
-  const auth = member(parseAnswer(success(answer)), 'auth');
-  const token = textOf(member(auth, 'client_token'));
-  const ttl = numberOf(member(auth, 'lease_duration'));
-  if (token === undefined || token === '' || ttl === undefined) throw badAnswer('a login without a token');
-  const renewable = member(auth, 'renewable')?.kind === 'true';
-  return { token: SecretValue.fromText(token), ...lifetime(ttl, renewable), accepted: true, own: true };
+/** https://developer.hashicorp.com/vault/api-docs/auth/jwt#jwt-login and …/auth/kubernetes#login */
+function bearer(auth: Auth<'jwt'> | Auth<'kubernetes'>, token: Reference, credential: Credential): Prepare {
+  return async () => {
+    const body = {
+      role: auth.role,
+      jwt: text(await credential(token)),
+      mount_point: encodePath(mountOf(auth)),
+    };
+    return (vault, requestOptions) =>
+      auth.method === 'jwt'
+        ? vault.jwtLogin({ ...body, requestOptions })
+        : vault.kubernetesLogin({ ...body, requestOptions });
+  };
 }
 
-function isNamespaceMissing(answer: Answer): boolean {
-  return errorTexts(tryParse(answer))?.some((error) => error.includes('namespace not found')) ?? false;
+/**
+ * https://developer.hashicorp.com/vault/api-docs/auth/cert#login-with-tls-certificate-method. The credential is the
+ * connection; node-vault's own `certLogin` knows no other mount and no role.
+ */
+function certificate(auth: Auth<'cert'>, client: VaultClient, credential: Credential): Prepare {
+  const { role } = auth;
+  const files = [{ file: auth.certFile }, { file: auth.keyFile }];
+  const path = `auth/${encodePath(mountOf(auth))}/login`;
+  return async () => {
+    await Promise.all(files.map(credential)); // the connection reads them; here it is told that one is missing
+    client.reconnect(); // a connection of before has the certificate of before
+    const body = role === undefined ? {} : { name: role };
+    return (vault, requestOptions) => vault.write(path, body, requestOptions);
+  };
 }
 
-/** @param ttl Seconds; 0 for a token that does not end. */
-function lifetime(ttl: number, renewable: boolean): Pick<Grant, 'ttlMs' | 'renewable'> {
-  return ttl > 0 ? { ttlMs: ttl * 1000, renewable } : { ttlMs: undefined, renewable: false };
+/** Without `auth/`. */
+function mountOf({ method, mountPath }: VaultAuth): string {
+  return mountPath ?? (method === 'appRole' ? 'approle' : method);
 }
 
-function success(answer: Answer): Answer {
-  if (answer.status === 200) return answer;
-  throw fromStatus(answer);
-}
-
-async function identifier(value: string | Reference, deps: ProviderDeps): Promise<string> {
-  return typeof value === 'string' ? value : text(await deps.credential(value));
+async function identifier(value: string | Reference, credential: Credential): Promise<string> {
+  return typeof value === 'string' ? value : text(await credential(value));
 }
 
 function text(value: SecretValue): string {

@@ -1,28 +1,37 @@
-import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import { type Answer, errorTexts, isNothing, member, parseAnswer, textOf, tryParse } from './answer.ts';
 import type { VaultConfig } from './config.ts';
 import { fromStatus } from './errors.ts';
 import { encodePath } from './paths.ts';
-import type { Session } from './session.ts';
+import { type Session, unlessAborted } from './session.ts';
 
 /**
- * Resolves when the server says that the mount exists and has the version that the configuration names. Without
- * that, a 404 proves nothing: a mount of version 1, read as version 2, answers exactly like a missing key.
- * @throws AppError MOUNT_NOT_FOUND, ACCESS_DENIED, or whatever kept the server from answering.
+ * Resolves when the server says, asked after this call, that the mount exists and has the version that the
+ * configuration names. Without that, a 404 proves nothing: a mount of version 1, read as version 2, answers exactly
+ * like a missing key, and a mount may have been replaced since it was last looked at.
+ * @throws AppError MOUNT_NOT_FOUND, ACCESS_DENIED, or whatever kept the server from answering; the signal's reason
+ * once it is aborted.
  */
 export type ConfirmMount = (signal: AbortSignal | undefined) => Promise<void>;
 
-const CONFIRMED_MS = 60_000;
-
-export function createMountCheck(config: VaultConfig, session: Session, clock: Clock): ConfirmMount {
-  let confirmedAt = Number.NEGATIVE_INFINITY;
+export function createMountCheck(config: VaultConfig, session: Session): ConfirmMount {
+  const path = `sys/internal/ui/mounts/${encodePath(config.mount)}`;
+  const ask = async (): Promise<void> => {
+    checkMount(config, await session.call((vault, options) => vault.read(path, options), undefined));
+  };
+  let running: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
+  const start = (): Promise<void> => {
+    next = undefined;
+    running = ask();
+    return running;
+  };
+  // An answer under way may have left the server before the 404 did, so it serves nobody who comes now. All who come
+  // meanwhile share the one after it: a thousand absent keys cost a few questions.
   return async (signal) => {
-    if (Math.abs(clock.now() - confirmedAt) < CONFIRMED_MS) return;
-    const path = `sys/internal/ui/mounts/${encodePath(config.mount)}`;
-    const answer = await session.call((vault, options) => vault.read(path, options), signal);
-    checkMount(config, answer);
-    confirmedAt = clock.now();
+    signal?.throwIfAborted();
+    next ??= Promise.allSettled([running]).then(start);
+    await unlessAborted(next, signal);
   };
 }
 

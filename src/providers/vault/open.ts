@@ -9,10 +9,10 @@ import { createMountCheck } from './mount.ts';
 import { readOne, type Store, versionOf } from './read.ts';
 import { createSession } from './session.ts';
 
-export async function openVault(config: VaultConfig, deps: ProviderDeps): Promise<SecretProvider> {
-  const client = await createClient(config, deps);
+export function openVault(config: VaultConfig, deps: ProviderDeps): SecretProvider {
+  const client = createClient(config, deps);
   const session = createSession({ client, login: createLogin(config, client, deps), clock: deps.clock });
-  const store: Store = { config, deps, session, confirmMount: createMountCheck(config, session, deps.clock) };
+  const store: Store = { config, deps, session, confirmMount: createMountCheck(config, session) };
   return {
     read: (refs, { signal } = {}) =>
       Promise.all(

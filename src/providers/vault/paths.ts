@@ -2,7 +2,7 @@ import { AppError } from '../../core/errors.ts';
 
 /**
  * A path for node-vault, which encodes nothing by itself: `..` would climb out of the mount, `?` and `#` would
- * cut. Vault decodes each segment once.
+ * cut. Vault decodes each segment once, and a `/` in a name is then a `/` of the path.
  * @throws AppError CONFIG_INVALID for a segment that cannot be sent as it is.
  */
 export function encodePath(...parts: readonly string[]): string {
@@ -14,13 +14,14 @@ export function encodePath(...parts: readonly string[]): string {
 
 function encodeSegment(segment: string): string {
   if (segment === '' || segment === '.' || segment === '..') {
-    throw invalid('empty, `.` and `..` segments are not allowed in a key');
+    throw invalid('empty, `.` and `..` segments are not allowed in a path');
   }
   // A lone surrogate has no UTF-8 form, and `encodeURIComponent` would throw a text that quotes nothing useful.
   if (!segment.isWellFormed() || /[\u0000-\u001f\u007f]/.test(segment)) {
-    throw invalid('a key must be well-formed Unicode without control characters');
+    throw invalid('a path must be well-formed Unicode without control characters');
   }
-  return encodeURIComponent(segment);
+  // node-vault puts names into its paths as if they were HTML, and would write `'` as `&#39;`.
+  return encodeURIComponent(segment).replaceAll("'", '%27');
 }
 
 /**

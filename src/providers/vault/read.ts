@@ -113,6 +113,7 @@ export async function versionOf(
   signal: AbortSignal | undefined,
 ): Promise<VersionResult> {
   const metadata = await readMetadata(store, key, signal);
+  if (metadata === undefined) return { kind: 'unknown' };
   const version = numberOf(member(metadata, 'current_version'));
   const current = member(metadata, 'versions', String(version));
   const isDeleted =
@@ -122,10 +123,17 @@ export async function versionOf(
     : { kind: 'known', version: String(version) };
 }
 
-/** Version 2 only. https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#read-secret-metadata */
+/**
+ * Version 2 only; undefined when the key is absent.
+ * https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#read-secret-metadata
+ */
 export async function readMetadata(store: Store, key: string, signal: AbortSignal | undefined) {
   const path = encodePath(store.config.mount, 'metadata', key);
   const answer = await store.session.call((vault, options) => vault.read(path, options), signal);
+  if (answer.status === 404) {
+    await proveAbsence(store, answer, signal);
+    return undefined;
+  }
   return member(success(answer), 'data');
 }
 

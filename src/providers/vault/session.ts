@@ -4,7 +4,8 @@ import type { SecretValue } from '../../core/secret-value.ts';
 import type { Answer } from './answer.ts';
 import type { Command, VaultClient } from './client.ts';
 import { fromStatus } from './errors.ts';
-import { type Grant, grantOf, type Login, lookUp } from './login.ts';
+import { type Grant, grantOf, lookUp } from './grant.ts';
+import type { Login } from './login.ts';
 
 /** Runs the callback later without keeping the process alive; returns how to call it off. */
 export type Wake = (callback: () => void, ms: number) => () => void;
@@ -31,8 +32,13 @@ export function createSession(deps: SessionDeps): Session {
   return new VaultSession(deps);
 }
 
-/** A refused login is not tried again at once: some servers lock the account. */
+/** A refused login is not tried again at once. */
 const REFUSED_MS = 10_000;
+/**
+ * Vault locks an account after five wrong attempts with less than 15 minutes between them, and directories do so by
+ * rules of their own. So what was refused this often waits for other credentials, or this long.
+ */
+const LOCK = { attempts: 3, waitMs: 20 * 60_000 };
 /** How long an answer to "is this token valid?" is believed. */
 const VERDICT_MS = 5_000;
 /** The same, for a token that was valid at its login and may not look itself up. */
@@ -46,6 +52,15 @@ interface Lease extends Grant {
   /** Milliseconds since 1970; undefined for a token that does not end. */
   readonly expiresAt: number | undefined;
   verdict: { readonly accepted: boolean; readonly at: number; readonly ms: number } | undefined;
+}
+
+interface Refusal {
+  readonly error: AppError;
+  readonly at: number;
+  /** How often the server refused these credentials. */
+  readonly times: number;
+  /** When the credentials were last compared with those of the attempt. */
+  lookedAt: number;
 }
 
 /**
@@ -62,7 +77,7 @@ class VaultSession implements Session {
   #lease: Lease | undefined;
   #loggingIn: Promise<Lease> | undefined;
   #asking: { readonly lease: Lease; readonly answer: Promise<boolean> } | undefined;
-  #refused: { readonly error: AppError; readonly at: number } | undefined;
+  #refused: Refusal | undefined;
   #callOff: () => void = () => undefined;
 
   constructor({ client, login, clock, wake = unrefTimeout }: SessionDeps) {
@@ -126,8 +141,6 @@ class VaultSession implements Session {
 
   async #logIn(signal: AbortSignal | undefined, refused?: SecretValue): Promise<Lease> {
     signal?.throwIfAborted();
-    if (this.#refused !== undefined && this.#isWithin(this.#refused.at, REFUSED_MS))
-      throw this.#refused.error;
     // It belongs to all callers: the signal of one of them does not end it.
     this.#loggingIn ??= this.#open(refused).finally(() => {
       this.#loggingIn = undefined;
@@ -136,8 +149,9 @@ class VaultSession implements Session {
   }
 
   async #open(refused: SecretValue | undefined): Promise<Lease> {
+    const before = await this.#timesRefused();
     try {
-      const grant = await this.#login(this.#closing.signal, refused);
+      const grant = await this.#login.attempt(this.#closing.signal, refused);
       this.#refused = undefined;
       return this.#hold(
         grant,
@@ -145,10 +159,24 @@ class VaultSession implements Session {
       );
     } catch (error) {
       if (error instanceof AppError && !healsItself(error.code)) {
-        this.#refused = { error, at: this.#clock.now() };
+        const at = this.#clock.now();
+        const times = error.code === 'AUTH_FAILED' ? before + 1 : before;
+        this.#refused = { error, at, times, lookedAt: at };
       }
       throw error;
     }
+  }
+
+  /** @throws AppError of the last attempt, while it is not to be made again. */
+  async #timesRefused(): Promise<number> {
+    const last = this.#refused;
+    if (last === undefined) return 0;
+    if (this.#isWithin(last.lookedAt, REFUSED_MS)) throw last.error;
+    last.lookedAt = this.#clock.now();
+    if (await this.#login.hasNewCredentials()) return 0;
+    const mustWait = this.#login.mayLock && last.times >= LOCK.attempts;
+    if (mustWait && this.#isWithin(last.at, LOCK.waitMs)) throw last.error;
+    return last.times;
   }
 
   #hold(grant: Grant, verdict: Lease['verdict']): Lease {
@@ -207,7 +235,7 @@ class VaultSession implements Session {
           signal: this.#closing.signal,
         },
       );
-      const renewed = { ...grantOf(answer), own: lease.own };
+      const renewed = { ...grantOf(answer, 'token'), own: lease.own };
       if (this.#lease !== lease) return;
       // At its greatest age the server renews by nothing; without this, ever shorter renewals would follow.
       const gained = this.#clock.now() + (renewed.ttlMs ?? 0) - expiresAt;
@@ -231,7 +259,7 @@ function unrefTimeout(callback: () => void, ms: number): () => void {
 }
 
 /** The promise goes on for the others who wait for it. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const onAbort = () => reject(signal.reason);

@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises';
-import { getCACertificates } from 'node:tls';
 import { Agent, request } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Answer } from './answer.ts';
 import { badAnswer } from './answer.ts';
 import type { VaultConfig } from './config.ts';
+import { createConnector } from './connect.ts';
 import { fromNetwork } from './errors.ts';
 
 /** The largest answer that is read. A Kubernetes Secret holds 1 MiB; a list of many keys may be longer. */
@@ -22,45 +21,37 @@ export interface TransportOptions {
   readonly signal: AbortSignal;
 }
 
-/**
- * One connection pool for a store. Trusts `tls.caFile` instead of the usual authorities, and
- * `NODE_EXTRA_CA_CERTS` in any case.
- * @throws AppError CONFIG_INVALID when a file of `tls` cannot be read.
- */
-export async function createAgent({ tls }: VaultConfig): Promise<Agent> {
-  const [ca, cert, key] = await Promise.all([pem(tls?.caFile), pem(tls?.certFile), pem(tls?.keyFile)]);
-  return new Agent({
-    allowH2: false, // undici 8 hangs after a GOAWAY
-    keepAliveTimeout: 10_000,
-    connect: {
-      timeout: 10_000,
-      rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not switch it off
-      ...(ca === undefined ? {} : { ca: [...getCACertificates('extra'), ca] }),
-      ...(cert === undefined ? {} : { cert }),
-      ...(key === undefined ? {} : { key }),
-      ...(tls?.serverName === undefined ? {} : { servername: tls.serverName }),
+export interface Transport extends AsyncDisposable {
+  /**
+   * One request, one answer, whatever its status: no redirect is followed, so the token goes to nobody else.
+   * @throws AppError for what the connection did; the signal's reason once it is aborted.
+   */
+  send(options: TransportOptions): Promise<Answer>;
+  /** Requests from now on go over new connections; those under way end on theirs. */
+  reconnect(): void;
+}
+
+/** One connection pool for a store. */
+export function createTransport(config: VaultConfig, clock: Clock): Transport {
+  const connect = createConnector(config);
+  const open = () => new Agent({ keepAliveTimeout: 10_000, connect });
+  let agent = open();
+  // Its requests go on, and what is idle ends by itself. (`close` would let go of requests that never end.)
+  let previous: Agent | undefined;
+  return {
+    send: (options) => send(agent, clock, options),
+    reconnect() {
+      void previous?.destroy();
+      previous = agent;
+      agent = open();
     },
-  });
+    async [Symbol.asyncDispose]() {
+      await Promise.all([agent.destroy(), previous?.destroy()]);
+    },
+  };
 }
 
-async function pem(path: string | undefined): Promise<string | undefined> {
-  if (path === undefined) return undefined;
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    if (!(cause instanceof Error && 'code' in cause)) throw cause;
-    throw new AppError('CONFIG_INVALID', {
-      detail: `file ${path} cannot be read: ${String(cause.code)}`,
-      cause,
-    });
-  }
-}
-
-/**
- * One request, one answer, whatever its status: no redirect is followed, so the token goes to nobody else.
- * @throws AppError for what the connection did; the signal's reason once it is aborted.
- */
-export async function send(agent: Agent, clock: Clock, options: TransportOptions): Promise<Answer> {
+async function send(agent: Agent, clock: Clock, options: TransportOptions): Promise<Answer> {
   const { method, uri, headers, json, signal } = options;
   try {
     const answer = await request(uri, {

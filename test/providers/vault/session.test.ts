@@ -164,7 +164,7 @@ describe('the renewal', () => {
       address: server.address,
       auth: { method: 'appRole', roleId: 'role', secretId: { env: 'SECRET_ID' } },
     });
-    const client = await createClient(config, deps);
+    const client = createClient(config, deps);
     const renewals: number[] = [];
     const started = time.now();
     server.onRenewal = () => renewals.push((time.now() - started) / 1000);

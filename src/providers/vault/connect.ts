@@ -1,0 +1,79 @@
+import { readFile } from 'node:fs/promises';
+import { getCACertificates } from 'node:tls';
+import { buildConnector } from 'undici';
+import type { ErrorCode } from '../../core/error-codes.ts';
+import { AppError } from '../../core/errors.ts';
+import type { VaultConfig } from './config.ts';
+
+/** PEM texts. */
+interface Files {
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+}
+
+/**
+ * How connections are made. Trusts `tls.caFile` instead of the usual authorities, and `NODE_EXTRA_CA_CERTS` in any
+ * case. The files are read anew for each connection, since certificates are rotated while the process lives; one
+ * that cannot be read fails the connection with CONFIG_INVALID, or CREDENTIAL_MISSING where it is a login.
+ */
+export function createConnector(config: VaultConfig): buildConnector.connector {
+  let latest: { readonly files: Files; readonly connect: buildConnector.connector } | undefined;
+  const connectorOfNow = async (): Promise<buildConnector.connector> => {
+    const files = await readFiles(config);
+    // Kept while the files stay the same, for the TLS sessions that it can resume.
+    if (latest === undefined || !same(latest.files, files)) {
+      latest = { files, connect: connectorWith(files, config.tls?.serverName) };
+    }
+    return latest.connect;
+  };
+  return (options, callback) => {
+    const fail = (error: unknown) =>
+      callback(error instanceof Error ? error : new Error('no connection'), null);
+    connectorOfNow().then((connect) => {
+      try {
+        connect(options, callback);
+      } catch (error) {
+        fail(error); // OpenSSL refuses a certificate or key that it cannot use
+      }
+    }, fail);
+  };
+}
+
+function connectorWith({ ca, cert, key }: Files, serverName: string | undefined): buildConnector.connector {
+  return buildConnector({
+    allowH2: false, // undici 8 hangs after a GOAWAY
+    timeout: 10_000,
+    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not switch it off
+    ...(ca === undefined ? {} : { ca: [...getCACertificates('extra'), ca] }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(serverName === undefined ? {} : { servername: serverName }),
+  });
+}
+
+async function readFiles({ tls, auth }: VaultConfig): Promise<Files> {
+  const isLogin = auth.method === 'cert';
+  const client = isLogin ? auth : tls;
+  const code = isLogin ? 'CREDENTIAL_MISSING' : 'CONFIG_INVALID';
+  const [ca, cert, key] = await Promise.all([
+    pem(tls?.caFile, 'CONFIG_INVALID'),
+    pem(client?.certFile, code),
+    pem(client?.keyFile, code),
+  ]);
+  return { ca, cert, key };
+}
+
+function same(a: Files, b: Files): boolean {
+  return a.ca === b.ca && a.cert === b.cert && a.key === b.key;
+}
+
+async function pem(path: string | undefined, code: ErrorCode): Promise<string | undefined> {
+  if (path === undefined) return undefined;
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause)) throw cause;
+    throw new AppError(code, { detail: `file ${path} cannot be read: ${String(cause.code)}`, cause });
+  }
+}

@@ -1,0 +1,116 @@
+import { AppError } from '../../core/errors.ts';
+import { SecretValue } from '../../core/secret-value.ts';
+import {
+  type Answer,
+  badAnswer,
+  errorTexts,
+  member,
+  numberOf,
+  parseAnswer,
+  textOf,
+  tryParse,
+} from './answer.ts';
+import type { VaultClient } from './client.ts';
+import { fromStatus } from './errors.ts';
+
+/** What a login gives. */
+export interface Grant {
+  readonly token: SecretValue;
+  /** Undefined: it does not end, or the server does not tell. */
+  readonly ttlMs: number | undefined;
+  readonly renewable: boolean;
+  /** Whether the server has just accepted it; false also when it may not look itself up. */
+  readonly accepted: boolean;
+  /** Whether it is ours to revoke: made by a login, not given to us. */
+  readonly own: boolean;
+}
+
+/**
+ * The `auth` member that logins and renewals answer with.
+ * @param mount Of the login method, without `auth/`.
+ */
+export function grantOf(answer: Answer, mount: string): Grant {
+  const { status } = answer;
+  // 400 and 403 are how the server says "wrong credentials", and also "no such login method".
+  if (status === 400 || status === 403 || (status === 404 && !isNamespaceMissing(answer))) {
+    if (isDirectoryAway(answer)) {
+      throw new AppError('STORE_UNAVAILABLE', {
+        detail: 'it cannot reach the directory that it asks about logins',
+      });
+    }
+    throw new AppError('AUTH_FAILED', { detail: `the login at auth/${mount} was refused` });
+  }
+  const auth = member(parseAnswer(success(answer)), 'auth');
+  const token = textOf(member(auth, 'client_token'));
+  const ttl = numberOf(member(auth, 'lease_duration'));
+  if (token === undefined || token === '' || ttl === undefined) throw badAnswer('a login without a token');
+  const renewable = member(auth, 'renewable')?.kind === 'true';
+  return { token: SecretValue.fromText(token), ...lifetime(ttl, renewable), accepted: true, own: true };
+}
+
+/** A token that was given to us, as the server sees it. */
+export async function grantOfGiven(
+  client: VaultClient,
+  token: SecretValue,
+  signal: AbortSignal,
+): Promise<Grant> {
+  const answer = await lookUp(client, token, signal);
+  // 403: not valid, or merely without the right to look itself up. The first read tells.
+  if (answer.status === 403)
+    return { token, ttlMs: undefined, renewable: false, accepted: false, own: false };
+  const data = member(parseAnswer(success(answer)), 'data');
+  const ttl = numberOf(member(data, 'ttl'));
+  if (ttl === undefined) throw badAnswer('a token without `ttl`');
+  return {
+    token,
+    ...lifetime(ttl, member(data, 'renewable')?.kind === 'true'),
+    accepted: true,
+    own: false,
+  };
+}
+
+/**
+ * The secret id inside a response-wrapping token, which can be opened once.
+ * https://developer.hashicorp.com/vault/api-docs/system/wrapping-unwrap
+ */
+export async function unwrap(
+  client: VaultClient,
+  wrapping: SecretValue,
+  signal: AbortSignal,
+): Promise<SecretValue> {
+  const answer = await client.call((vault, requestOptions) => vault.unwrap({ requestOptions }), {
+    token: wrapping,
+    signal,
+  });
+  if (answer.status === 400 || answer.status === 403) {
+    throw new AppError('AUTH_FAILED', { detail: 'the wrapped secret id was used before or has ended' });
+  }
+  const value = textOf(member(parseAnswer(success(answer)), 'data', 'secret_id'));
+  if (value === undefined || value === '') throw badAnswer('a wrapping token without a secret id');
+  return SecretValue.fromText(value);
+}
+
+export function lookUp(client: VaultClient, token: SecretValue, signal: AbortSignal): Promise<Answer> {
+  return client.call((vault, requestOptions) => vault.tokenLookupSelf({ requestOptions }), { token, signal });
+}
+
+function isNamespaceMissing(answer: Answer): boolean {
+  return errorTexts(tryParse(answer))?.some((error) => error.includes('namespace not found')) ?? false;
+}
+
+/** An LDAP server that is away is told with the status of a wrong password. */
+function isDirectoryAway(answer: Answer): boolean {
+  return (
+    errorTexts(tryParse(answer))?.some((error) => /failed to connect|Network Error/.test(error)) ?? false
+  );
+}
+
+/** @param ttl Seconds; 0 for a token that does not end. */
+function lifetime(ttl: number, renewable: boolean): Pick<Grant, 'ttlMs' | 'renewable'> {
+  return ttl > 0 ? { ttlMs: ttl * 1000, renewable } : { ttlMs: undefined, renewable: false };
+}
+
+function success(answer: Answer): Answer {
+  if (answer.status === 200) return answer;
+  throw fromStatus(answer);
+}

@@ -1,0 +1,122 @@
+import { generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { kubernetes } from '../services/inject.ts';
+import { type Bao, call, createAppRole } from './vault-harness.ts';
+
+/** A way in that the server knows, with the right credentials and with wrong ones. */
+export interface WayIn extends AsyncDisposable {
+  readonly auth: Readonly<Record<string, unknown>>;
+  readonly mountPath: string;
+  /** By the names that `auth` refers to. */
+  readonly env: Record<string, string>;
+  readonly wrong: Readonly<Record<string, string>>;
+}
+
+export type Enable = (bao: Bao, policy: string) => Promise<WayIn>;
+
+/** What every role gives: tokens that live for half a minute, and may be renewed for an hour. */
+export const TOKEN = { token_ttl: '30s', token_max_ttl: '1h' };
+
+/** How each login is set up on a server; a policy of this text goes with it. */
+export const WAYS: Readonly<Record<string, Enable>> = {
+  async appRole(bao, policy) {
+    const role = await createAppRole(bao, policy, TOKEN);
+    return {
+      auth: { method: 'appRole', roleId: role.roleId, secretId: { env: 'SECRET_ID' } },
+      mountPath: role.mountPath,
+      env: { SECRET_ID: await role.newSecretId() },
+      wrong: { SECRET_ID: randomUUID() },
+      async [Symbol.asyncDispose]() {},
+    };
+  },
+
+  async 'appRole, wrapped'(bao, policy) {
+    const role = await createAppRole(bao, policy, TOKEN);
+    const auth = { method: 'appRole', roleId: role.roleId, secretId: { env: 'SECRET_ID' } };
+    return {
+      auth: { ...auth, secretIdWrapped: true },
+      mountPath: role.mountPath,
+      env: { SECRET_ID: await role.newWrappedSecretId() },
+      wrong: { SECRET_ID: 's.nothing' },
+      async [Symbol.asyncDispose]() {},
+    };
+  },
+
+  async userpass(bao, policy) {
+    const at = await enable(bao, 'userpass', policy);
+    // The server takes names of letters, digits, `.`, `_` and `-` only.
+    await call(bao, 'POST', `auth/${at.mountPath}/users/ann.o-neil`, { password: 'p "ä', ...at.token });
+    return {
+      auth: { method: 'userpass', username: 'ann.o-neil', password: { env: 'PASSWORD' } },
+      mountPath: at.mountPath,
+      env: { PASSWORD: 'p "ä' },
+      wrong: { PASSWORD: 'wr0ng-one' },
+      async [Symbol.asyncDispose]() {},
+    };
+  },
+
+  async jwt(bao, policy) {
+    const at = await enable(bao, 'jwt', policy);
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const pem = publicKey.export({ type: 'spki', format: 'pem' });
+    await call(bao, 'POST', `auth/${at.mountPath}/config`, { jwt_validation_pubkeys: [pem] });
+    const role = { role_type: 'jwt', user_claim: 'sub', bound_audiences: ['bao'], ...at.token };
+    await call(bao, 'POST', `auth/${at.mountPath}/role/ci`, role);
+    return {
+      auth: { method: 'jwt', role: 'ci', jwt: { env: 'JWT' } },
+      mountPath: at.mountPath,
+      env: { JWT: jwtFor(privateKey, 'bao') },
+      wrong: { JWT: jwtFor(privateKey, 'elsewhere') },
+      async [Symbol.asyncDispose]() {},
+    };
+  },
+};
+
+/** The login that a real API server vouches for, by TokenReview. */
+export async function enableKubernetes(bao: Bao, policy: string) {
+  const cluster = kubernetes();
+  const namespace = `login-${randomUUID()}`;
+  const reviewer = await cluster.serviceAccountToken({ namespace, name: 'reviewer' });
+  const binding = await cluster.request('POST', '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
+    metadata: { name: namespace },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'system:auth-delegator' },
+    subjects: [{ kind: 'ServiceAccount', name: 'reviewer', namespace }],
+  });
+  if (binding.status !== 201) throw new Error(`the binding was answered with ${binding.status}`);
+  const at = await enable(bao, 'kubernetes', policy);
+  await call(bao, 'POST', `auth/${at.mountPath}/config`, {
+    kubernetes_host: cluster.address,
+    kubernetes_ca_cert: await readFile(cluster.caFile, 'utf8'),
+    token_reviewer_jwt: reviewer,
+    disable_local_ca_jwt: true,
+  });
+  await call(bao, 'POST', `auth/${at.mountPath}/role/bridge`, {
+    bound_service_account_names: 'bridge',
+    bound_service_account_namespaces: namespace,
+    ...at.token,
+  });
+  return {
+    mountPath: at.mountPath,
+    tokenOf: (name: string) => cluster.serviceAccountToken({ namespace, name }),
+    remove: (name: string) =>
+      cluster.request('DELETE', `/api/v1/namespaces/${namespace}/serviceaccounts/${name}`),
+  };
+}
+
+/** A login method at a place of its own, and what its tokens get. */
+export async function enable(bao: Bao, type: string, policy: string) {
+  const name = `${type}-${randomUUID()}`;
+  const mountPath = `team/${name}`;
+  await call(bao, 'POST', `sys/auth/${mountPath}`, { type });
+  await call(bao, 'PUT', `sys/policies/acl/${name}`, { policy });
+  return { mountPath, token: { token_policies: name, ...TOKEN } };
+}
+
+/** RFC 7519 with ES256 (RFC 7518, 3.4). */
+function jwtFor(key: KeyObject, audience: string): string {
+  const now = Math.floor(Date.now() / 1000);
+  const claims = { sub: 'bridge', aud: audience, iat: now, exp: now + 600 };
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const body = `${part({ alg: 'ES256', typ: 'JWT' })}.${part(claims)}`;
+  return `${body}.${sign('sha256', Buffer.from(body), { key, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`;
+}

@@ -1,0 +1,103 @@
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, vi } from 'vitest';
+import { files } from '../../../src/providers/files/index.ts';
+import { codeOf, reveal } from '../../conformance/provider.ts';
+import { testDeps } from '../../conformance/provider-deps.ts';
+
+/** What happens between two looks of ours at the file system; each once, at the first path with this end. */
+const meanwhile = vi.hoisted(() => ({
+  readdir: new Map<string, () => Promise<void>>(),
+  realpath: new Map<string, () => Promise<string>>(),
+}));
+
+vi.mock('node:fs/promises', async (original) => {
+  const real = await original<typeof import('node:fs/promises')>();
+  function due<Event>(events: Map<string, Event>, path: string): Event | undefined {
+    const end = [...events.keys()].find((each) => path.endsWith(each));
+    const event = end === undefined ? undefined : events.get(end);
+    if (end !== undefined) events.delete(end);
+    return event;
+  }
+  return {
+    ...real,
+    async readdir(...args: Parameters<typeof real.readdir>) {
+      await due(meanwhile.readdir, String(args[0]))?.();
+      return real.readdir(...args);
+    },
+    async realpath(path: string) {
+      return (await due(meanwhile.realpath, path)?.()) ?? real.realpath(path);
+    },
+  };
+});
+
+/** A volume with `nested/a` and `nested/b`, and its update to a second folder, half of the first one removed. */
+async function open() {
+  const path = await mkdtemp(join(tmpdir(), 'secretbridge-races-'));
+  for (const generation of ['..1', '..2']) {
+    await mkdir(join(path, generation, 'nested'), { recursive: true });
+    for (const name of ['a', 'b']) await writeFile(join(path, generation, 'nested', name), generation);
+  }
+  await symlink('..1', join(path, '..data'));
+  await symlink('..data/nested', join(path, 'nested'));
+  const provider = await files.create({ kind: 'files', path }, testDeps());
+  return {
+    path,
+    provider,
+    async update() {
+      await symlink('..2', join(path, '..data_tmp'));
+      await rename(join(path, '..data_tmp'), join(path, '..data'));
+      await rm(join(path, '..1/nested/a'));
+    },
+    [Symbol.asyncDispose]: () => rm(path, { recursive: true }),
+  };
+}
+
+describe('an update of a volume', () => {
+  it('that empties the old folder after we came to it makes nothing absent', async () => {
+    await using volume = await open();
+    meanwhile.realpath.set('nested/a', async () => {
+      await volume.update(); // after `..data` was followed, and before `a` was found
+      throw Object.assign(new Error('gone'), { code: 'ENOENT' });
+    });
+    meanwhile.realpath.set('nested', async () => join(volume.path, '..1/nested'));
+    const [result] = await volume.provider.read([{ key: 'nested/a' }]);
+    expect(reveal(result)).toBe('..2');
+  });
+
+  it('that empties the old folder before we list it hides nothing from a search', async () => {
+    await using volume = await open();
+    meanwhile.readdir.set('..1/nested', volume.update);
+    expect(await volume.provider.find({ path: '', tags: {} })).toEqual(['nested/a', 'nested/b']);
+    expect(meanwhile.readdir.size).toBe(0);
+  });
+
+  it('between two reads of a batch makes both be read anew', async () => {
+    await using volume = await open();
+    meanwhile.realpath.set('nested/b', async () => {
+      await volume.update();
+      return join(volume.path, '..2/nested/b');
+    });
+    const results = await volume.provider.read([{ key: 'nested/a' }, { key: 'nested/b' }]);
+    expect(results.map(reveal)).toEqual(['..2', '..2']);
+  });
+
+  it('that comes each time is told as an outage', async () => {
+    await using volume = await open();
+    let turns = 0;
+    const again = async () => {
+      turns += 1;
+      const generation = turns % 2 === 1 ? '..2' : '..1';
+      await rm(join(volume.path, '..data'));
+      await symlink(generation, join(volume.path, '..data'));
+      meanwhile.realpath.set('nested/b', again);
+      return join(volume.path, generation, 'nested/b');
+    };
+    meanwhile.realpath.set('nested/b', again);
+    const results = await volume.provider.read([{ key: 'nested/a' }, { key: 'nested/b' }]);
+    meanwhile.realpath.clear();
+    expect(results.map(codeOf)).toContain('STORE_UNAVAILABLE');
+    expect(turns).toBeGreaterThan(3);
+  });
+});

@@ -1,0 +1,33 @@
+import { describe, expect, it } from 'vitest';
+import { VaultConfig } from '../../../src/providers/vault/config.ts';
+
+describe('the configuration of a login', () => {
+  const problems = (config: object) => {
+    const result = VaultConfig.safeParse({ kind: 'vault', address: 'https://v', ...config });
+    return result.success ? [] : result.error.issues.map(({ path }) => path.join('.'));
+  };
+  const cert = { method: 'cert', certFile: 'a', keyFile: 'b' };
+
+  it('by certificate needs https, and is the only client certificate', () => {
+    expect(problems({ auth: cert })).toEqual([]);
+    expect(problems({ auth: cert, address: 'http://127.0.0.1' })).toEqual(['address']);
+    expect(problems({ auth: cert, tls: { certFile: 'a', keyFile: 'b' } })).toEqual(['tls.certFile']);
+  });
+
+  it.each(['token', 'appRole', 'userpass', 'ldap', 'jwt', 'kubernetes', 'cert'])(
+    'by %s may name its mount',
+    (method) => {
+      const fields = {
+        token: { token: { env: 'A' } },
+        appRole: { roleId: 'a', secretId: { env: 'A' } },
+        userpass: { username: 'a', password: { env: 'A' } },
+        ldap: { username: 'a', password: { env: 'A' } },
+        jwt: { role: 'a', jwt: { env: 'A' } },
+        kubernetes: { role: 'a' },
+        cert: { certFile: 'a', keyFile: 'b' },
+      }[method];
+      expect(problems({ auth: { method, mountPath: 'x/y', ...fields } })).toEqual([]);
+      expect(problems({ auth: { method, mountPath: '../sys', ...fields } })).not.toEqual([]);
+    },
+  );
+});

@@ -1,0 +1,243 @@
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer as createHttpServer, type ServerResponse } from 'node:http';
+import { createServer, type ServerOptions } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { TLSSocket } from 'node:tls';
+import { describe, expect, it, vi } from 'vitest';
+import { systemClock } from '../../../src/core/clock.ts';
+import { AppError } from '../../../src/core/errors.ts';
+import { VaultConfig } from '../../../src/providers/vault/config.ts';
+import { createTransport } from '../../../src/providers/vault/transport.ts';
+import { createAuthority, type Issued } from '../../fakes/certificates.ts';
+
+const authority = createAuthority();
+
+async function serveTls(options: ServerOptions) {
+  const folder = await mkdtemp(join(tmpdir(), 'secretbridge-tls-'));
+  const caFile = join(folder, 'ca.pem');
+  await writeFile(caFile, authority.ca);
+  let connections = 0;
+  const shown: string[] = [];
+  const server = createServer(options, (incoming, outgoing) => {
+    if (incoming.socket instanceof TLSSocket) shown.push(incoming.socket.getPeerCertificate().serialNumber);
+    outgoing.writeHead(200, { 'content-type': 'application/json' });
+    outgoing.end('{}');
+  });
+  server.on('secureConnection', () => (connections += 1));
+  server.on('tlsClientError', () => undefined);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    folder,
+    caFile,
+    address: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    connections: () => connections,
+    /** The serial numbers of the client certificates that came with the requests. */
+    shown,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+async function get(address: string, tls: Readonly<Record<string, string>> = {}, times = 1) {
+  const auth = { method: 'token', token: { env: 'T' } };
+  const config = VaultConfig.parse({ kind: 'vault', address, tls, auth });
+  await using transport = createTransport(config, systemClock);
+  try {
+    const options = { method: 'GET', uri: `${address}/v1/x`, signal: new AbortController().signal };
+    for (let time = 1; time < times; time += 1) await transport.send(options);
+    return await transport.send(options);
+  } catch (error) {
+    if (error instanceof AppError) return { code: error.code, detail: error.detail };
+    throw error;
+  }
+}
+
+describe('TLS', () => {
+  it('trusts the authority of `caFile`, and keeps its connections', async () => {
+    await using server = await serveTls(authority.issue({ names: ['127.0.0.1'] }));
+    expect(await get(server.address, { caFile: server.caFile }, 20)).toMatchObject({ status: 200 });
+    expect(server.connections()).toBeLessThanOrEqual(2);
+  });
+
+  it('says that the issuer is unknown', async () => {
+    await using server = await serveTls(authority.issue({ names: ['127.0.0.1'] }));
+    const other = join(server.folder, 'other.pem');
+    await writeFile(other, createAuthority().ca);
+    const expected = { code: 'TLS_FAILED', detail: expect.stringContaining('issuer') };
+    expect(await get(server.address)).toEqual(expected);
+    expect(await get(server.address, { caFile: other })).toEqual(expected);
+  });
+
+  it('says that the name is another, unless `serverName` names it', async () => {
+    await using server = await serveTls(authority.issue({ names: ['vault.example.org'] }));
+    const { caFile } = server;
+    expect(await get(server.address, { caFile })).toEqual({
+      code: 'TLS_FAILED',
+      detail: expect.stringContaining('another name'),
+    });
+    expect(await get(server.address, { caFile, serverName: 'vault.example.org' })).toMatchObject({
+      status: 200,
+    });
+  });
+
+  it('says that the certificate has expired, or is not valid yet', async () => {
+    const names = ['127.0.0.1'];
+    const past = new Date(Date.now() - 3_600_000);
+    const future = new Date(Date.now() + 3_600_000);
+    await using expired = await serveTls(authority.issue({ names, notAfter: past }));
+    await using early = await serveTls(authority.issue({ names, notBefore: future }));
+    expect(await get(expired.address, { caFile: expired.caFile })).toEqual({
+      code: 'TLS_FAILED',
+      detail: expect.stringContaining('expired'),
+    });
+    expect(await get(early.address, { caFile: early.caFile })).toEqual({
+      code: 'TLS_FAILED',
+      detail: expect.stringContaining('not valid yet'),
+    });
+  });
+
+  it('shows a client certificate when asked', async () => {
+    await using server = await serveTls({
+      ...authority.issue({ names: ['127.0.0.1'] }),
+      requestCert: true,
+      ca: authority.ca,
+    });
+    const { caFile, folder } = server;
+    const client = authority.issue();
+    const [certFile, keyFile] = [join(folder, 'client.pem'), join(folder, 'client.key')];
+    await writeFile(certFile, client.cert);
+    await writeFile(keyFile, client.key);
+    expect(await get(server.address, { caFile, certFile, keyFile })).toMatchObject({ status: 200 });
+    expect(await get(server.address, { caFile })).toMatchObject({
+      code: expect.stringMatching(/^(TLS_FAILED|STORE_UNAVAILABLE)$/),
+    });
+  });
+
+  it('shows the client certificate of now on a new connection', async () => {
+    await using server = await serveTls({
+      ...authority.issue({ names: ['127.0.0.1'] }),
+      requestCert: true,
+      ca: authority.ca,
+    });
+    const { caFile, folder, address } = server;
+    const [certFile, keyFile] = [join(folder, 'client.pem'), join(folder, 'client.key')];
+    const use = async ({ cert, key }: Issued) => {
+      await writeFile(certFile, cert);
+      await writeFile(keyFile, key);
+      return new X509Certificate(cert).serialNumber;
+    };
+    const auth = { method: 'cert', certFile, keyFile };
+    const config = VaultConfig.parse({ kind: 'vault', address, tls: { caFile }, auth });
+    await using transport = createTransport(config, systemClock);
+    const options = { method: 'GET', uri: `${address}/v1/x`, signal: new AbortController().signal };
+    await expect(transport.send(options)).rejects.toMatchObject({
+      code: 'CREDENTIAL_MISSING',
+      detail: expect.stringContaining('client.'),
+    });
+    const first = await use(authority.issue());
+    await transport.send(options);
+    const second = await use(authority.issue());
+    await transport.send(options); // over the connection that is there
+    transport.reconnect();
+    await transport.send(options);
+    expect(server.shown).toEqual([first, first, second]);
+
+    await writeFile(keyFile, authority.issue().key);
+    transport.reconnect();
+    await expect(transport.send(options)).rejects.toMatchObject({
+      code: 'TLS_FAILED',
+      detail: expect.stringContaining('its key'),
+    });
+    await writeFile(certFile, 'no certificate');
+    await expect(transport.send(options)).rejects.toMatchObject({
+      code: 'TLS_FAILED',
+      detail: expect.stringContaining('PEM'),
+    });
+    await use(createAuthority().issue());
+    await expect(transport.send(options)).rejects.toMatchObject({
+      code: expect.stringMatching(/^(TLS_FAILED|STORE_UNAVAILABLE)$/),
+    });
+  });
+
+  it('is not switched off by the environment', async () => {
+    await using server = await serveTls(authority.issue({ names: ['127.0.0.1'] }));
+    const before = { ...process.env };
+    const warning = vi.spyOn(process, 'emitWarning').mockReturnValue(); // Node's, about this variable
+    Object.assign(process.env, { NODE_TLS_REJECT_UNAUTHORIZED: '0', VAULT_SKIP_VERIFY: 'true' });
+    try {
+      expect(await get(server.address)).toMatchObject({ code: 'TLS_FAILED' });
+    } finally {
+      warning.mockRestore();
+      process.env = before;
+    }
+  });
+
+  it('names a file that cannot be read', async () => {
+    expect(await get('https://localhost:1', { caFile: '/nowhere/ca.pem' })).toEqual({
+      code: 'CONFIG_INVALID',
+      detail: expect.stringContaining('/nowhere/ca.pem'),
+    });
+  });
+
+  it('says when the other side does not speak it', async () => {
+    const server = createHttpServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    expect(await get(`https://127.0.0.1:${port}`)).toEqual({
+      code: 'TLS_FAILED',
+      detail: expect.stringContaining('does not speak TLS'),
+    });
+    server.close();
+    await once(server, 'close');
+  });
+});
+
+describe('a connection', () => {
+  it('that is refused, or whose name does not exist, is told so', async () => {
+    expect(await get('http://127.0.0.1:1')).toEqual({
+      code: 'STORE_UNAVAILABLE',
+      detail: expect.stringContaining('refused'),
+    });
+    expect(await get('https://vault.invalid')).toEqual({
+      code: 'STORE_UNAVAILABLE',
+      detail: expect.stringContaining('DNS'),
+    });
+  });
+
+  it('that was replaced serves its requests to their end, or to the end of all', async () => {
+    const { promise: arrived, resolve: arrive } = Promise.withResolvers<ServerResponse>();
+    const server = createHttpServer((incoming, outgoing) => {
+      if (incoming.url === '/v1/slow') arrive(outgoing);
+      else if (incoming.url !== '/v1/never') outgoing.end('{}');
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const auth = { method: 'token', token: { env: 'T' } };
+    const transport = createTransport(VaultConfig.parse({ kind: 'vault', address, auth }), systemClock);
+    const { signal } = new AbortController();
+    const get = (path: string) => transport.send({ method: 'GET', uri: `${address}/v1/${path}`, signal });
+
+    const slow = get('slow');
+    const outgoing = await arrived;
+    const never = expect(get('never')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    transport.reconnect();
+    expect(await get('x')).toMatchObject({ status: 200 });
+    outgoing.end('{}');
+    expect(await slow).toMatchObject({ status: 200 });
+    await transport[Symbol.asyncDispose]();
+    await never;
+    server.close();
+    await once(server, 'close');
+  });
+});

@@ -1,0 +1,275 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { codeOf, everythingIn } from '../../conformance/provider.ts';
+import { createManualTime } from '../../fakes/manual-time.ts';
+import { openVault } from './harness.ts';
+
+type Store = Awaited<ReturnType<typeof openVault>>;
+
+const PASSWORD = { env: 'PASSWORD' };
+const JWT = { env: 'JWT' };
+
+/** A login of each method: what the configuration says, and what the server must see. */
+const LOGINS: readonly [name: string, auth: object, path: string, body: Record<string, string>][] = [
+  [
+    'userpass',
+    { method: 'userpass', username: 'ann', password: PASSWORD },
+    'auth/userpass/login/ann',
+    { password: 'p' },
+  ],
+  [
+    'userpass with a name for which URLs and HTML have other uses',
+    { method: 'userpass', username: 'o\'neil & <"söns">?#%2f', password: PASSWORD },
+    'auth/userpass/login/o\'neil & <"söns">?#%2f',
+    { password: 'p' },
+  ],
+  [
+    'userpass elsewhere, its name by reference',
+    { method: 'userpass', username: { env: 'NAME' }, password: PASSWORD, mountPath: "team/it's" },
+    "auth/team/it's/login/bob",
+    { password: 'p' },
+  ],
+  [
+    'ldap with a domain',
+    { method: 'ldap', username: 'CORP\\ann', password: PASSWORD },
+    'auth/ldap/login/CORP\\ann',
+    { password: 'p' },
+  ],
+  [
+    'ldap elsewhere',
+    { method: 'ldap', username: 'ann', password: PASSWORD, mountPath: 'ad' },
+    'auth/ad/login/ann',
+    { password: 'p' },
+  ],
+  ['jwt', { method: 'jwt', role: 'r', jwt: JWT }, 'auth/jwt/login', { role: 'r', jwt: 'j' }],
+  [
+    'jwt elsewhere',
+    { method: 'jwt', role: 'r/&', jwt: JWT, mountPath: 'ci/jwt' },
+    'auth/ci/jwt/login',
+    { role: 'r/&', jwt: 'j' },
+  ],
+  [
+    'appRole elsewhere',
+    { method: 'appRole', roleId: 'i', secretId: PASSWORD, mountPath: 'a/b' },
+    'auth/a/b/login',
+    { role_id: 'i', secret_id: 'p' },
+  ],
+];
+
+const ENV = { PASSWORD: 'p', JWT: 'j', NAME: 'bob' };
+
+async function openFile(name: string) {
+  const folder = await mkdtemp(join(tmpdir(), 'secretbridge-login-'));
+  const path = join(folder, name);
+  return {
+    path,
+    write: (text: string) => writeFile(path, text),
+    remove: () => rm(path),
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true }),
+  };
+}
+
+/** A read after the old login has gone. */
+async function logInAnew(store: Store): Promise<string | undefined> {
+  store.server.revokeAll();
+  return codeOf(await store.read('a'));
+}
+
+describe('the login by', () => {
+  it.each(LOGINS)('%s is made once, and again when its token has gone', async (_, auth, path, body) => {
+    await using store = await openVault({ config: { auth }, deps: { env: ENV } });
+    store.server.accept(path, body);
+    expect(codeOf(await store.read('a'))).toBe('absent');
+    expect(codeOf(await store.read('b'))).toBe('absent');
+    expect(store.server.logins).toBe(1);
+    expect(await logInAnew(store)).toBe('absent');
+    expect(store.server.logins).toBe(2);
+  });
+
+  it.each(LOGINS)('%s that is refused is AUTH_FAILED, asked once, and quotes nothing', async (_, auth) => {
+    await using store = await openVault({
+      config: { auth },
+      deps: { env: { ...ENV, JWT: 'j-MARK', PASSWORD: 'p-MARK' } },
+    });
+    const results = await store.provider.read([{ key: 'a' }, { key: 'b' }, { key: 'c' }]);
+    expect(new Set(results.map(codeOf))).toEqual(new Set(['AUTH_FAILED']));
+    expect(store.sent()).toHaveLength(1);
+    expect(everythingIn(results)).not.toContain('MARK');
+  });
+
+  it.each(LOGINS)('%s sends nothing to where a redirect points', async (_, auth) => {
+    await using elsewhere = await openVault();
+    await using store = await openVault({ config: { auth }, deps: { env: ENV } });
+    store.proxy.set('redirect', /login/);
+    expect(codeOf(await store.read('a'))).toBe('BAD_ANSWER');
+    expect(elsewhere.sent()).toEqual([]);
+  });
+
+  it.each(LOGINS)('%s needs its credential', async (_, auth) => {
+    await using store = await openVault({ config: { auth }, deps: { env: { NAME: 'bob' } } });
+    const [result] = await store.provider.read([{ key: 'a' }]);
+    expect(result).toMatchObject({
+      error: {
+        code: 'CREDENTIAL_MISSING',
+        detail: expect.stringMatching(/variable (PASSWORD|JWT) is not set/),
+      },
+    });
+    expect(store.sent()).toEqual([]);
+  });
+
+  it.each(['..', '../../sys/x', 'a//b', 'a\nb', '.'])('userpass refuses the name %j', async (username) => {
+    await using store = await openVault({
+      config: { auth: { method: 'userpass', username, password: PASSWORD } },
+      deps: { env: ENV },
+    });
+    expect(codeOf(await store.read('a'))).toBe('CONFIG_INVALID');
+    expect(store.sent()).toEqual([]);
+  });
+});
+
+describe('a login that was refused', () => {
+  const auth = { method: 'ldap', username: 'ann', password: PASSWORD };
+  async function open() {
+    const clock = createManualTime();
+    const store = await openVault({ config: { auth }, deps: { clock, env: ENV } });
+    const attempts = async (ms: number) => {
+      for (let waited = 0; waited < ms; waited += 5_000) {
+        clock.set(clock.now() + 5_000);
+        expect(codeOf(await store.read('a'))).toBe('AUTH_FAILED');
+      }
+      return store.sent().length;
+    };
+    return { ...store, clock, attempts };
+  }
+
+  it('is not repeated often enough to lock the account', async () => {
+    await using store = await open();
+    expect(await store.attempts(15 * 60_000)).toBe(3);
+    expect(await store.attempts(15 * 60_000)).toBe(1);
+  });
+
+  it('is repeated soon with another credential, and when the server was away', async () => {
+    await using store = await open();
+    await store.attempts(60_000);
+    store.server.accept('auth/ldap/login/ann', { password: 'new' });
+    store.env.PASSWORD = 'new';
+    store.clock.set(store.clock.now() + 10_000);
+    expect(codeOf(await store.read('a'))).toBe('absent');
+
+    await using away = await open();
+    away.server.refusal = 'error connecting to host "ldap://x": LDAP Result Code 200 "Network Error"';
+    for (let round = 0; round < 6; round += 1) {
+      expect(codeOf(await away.read('a'))).toBe('STORE_UNAVAILABLE');
+    }
+    away.server.accept('auth/ldap/login/ann', { password: 'p' });
+    expect(codeOf(await away.read('a'))).toBe('absent');
+  });
+
+  it('for want of its credential is repeated as soon as that is there', async () => {
+    await using store = await open();
+    store.server.accept('auth/ldap/login/ann', { password: 'p' });
+    store.env.PASSWORD = '';
+    for (let round = 0; round < 6; round += 1) {
+      expect(codeOf(await store.read('a'))).toBe('CREDENTIAL_MISSING');
+      store.clock.set(store.clock.now() + 10_000);
+    }
+    store.env.PASSWORD = 'p';
+    expect(codeOf(await store.read('a'))).toBe('absent');
+  });
+});
+
+describe('the login by kubernetes', () => {
+  it('reads its token anew each time, as it is rotated', async () => {
+    await using token = await openFile('token');
+    await token.write('first');
+    const auth = { method: 'kubernetes', role: 'bridge', tokenFile: token.path };
+    await using store = await openVault({ config: { auth } });
+    store.server.accept('auth/kubernetes/login', { role: 'bridge', jwt: 'first' });
+    expect(codeOf(await store.read('a'))).toBe('absent');
+    await token.write('second\n');
+    store.server.accept('auth/kubernetes/login', { role: 'bridge', jwt: 'second' });
+    expect(await logInAnew(store)).toBe('absent');
+    expect(store.server.logins).toBe(2);
+  });
+
+  it('takes the mounted token when no file is named, and says where it should be', async () => {
+    await using store = await openVault({ config: { auth: { method: 'kubernetes', role: 'bridge' } } });
+    const [result] = await store.provider.read([{ key: 'a' }]);
+    expect(result).toMatchObject({
+      error: {
+        code: 'CREDENTIAL_MISSING',
+        detail: expect.stringContaining('/var/run/secrets/kubernetes.io/serviceaccount/token'),
+      },
+    });
+  });
+});
+
+describe('a wrapped secret id', () => {
+  const auth = (secretId: object) => ({
+    auth: { method: 'appRole', roleId: { env: 'ROLE_ID' }, secretId, secretIdWrapped: true },
+  });
+  async function open() {
+    const file = await openFile('wrapped');
+    const clock = createManualTime();
+    const store = await openVault({ config: auth({ file: file.path }), deps: { clock } });
+    return {
+      ...store,
+      clock,
+      file,
+      async [Symbol.asyncDispose]() {
+        await store[Symbol.asyncDispose]();
+        await file[Symbol.asyncDispose]();
+      },
+    };
+  }
+  const unwraps = (store: Store) => store.sent().filter((line) => line.endsWith('unwrap')).length;
+
+  it('is unwrapped once, and used for later logins, also when its file has gone', async () => {
+    await using store = await open();
+    await store.file.write(store.server.wrap(store.server.appRole.secretId));
+    expect(codeOf(await store.read('a'))).toBe('absent');
+    expect(await logInAnew(store)).toBe('absent');
+    await store.file.remove();
+    expect(await logInAnew(store)).toBe('absent');
+    expect(store.server.logins).toBe(3);
+    expect(unwraps(store)).toBe(1);
+  });
+
+  it('is unwrapped again when another one stands in its place', async () => {
+    await using store = await open();
+    await store.file.write(store.server.wrap(store.server.appRole.secretId));
+    expect(codeOf(await store.read('a'))).toBe('absent');
+    store.server.appRole.secretId = 'renewed';
+    expect(await logInAnew(store)).toBe('AUTH_FAILED');
+    await store.file.write(store.server.wrap('renewed'));
+    store.clock.set(store.clock.now() + 11_000);
+    expect(codeOf(await store.read('a'))).toBe('absent');
+    expect(unwraps(store)).toBe(2);
+  });
+
+  it('that was used before is AUTH_FAILED with a detail of its own', async () => {
+    await using store = await open();
+    await store.file.write('s.used');
+    const [result] = await store.provider.read([{ key: 'a' }]);
+    expect(result).toMatchObject({
+      error: { code: 'AUTH_FAILED', detail: 'the wrapped secret id was used before or has ended' },
+    });
+    expect(store.sent()).toEqual(['POST sys/wrapping/unwrap']);
+  });
+
+  it('is asked for again when the server could not answer', async () => {
+    await using store = await open();
+    await store.file.write(store.server.wrap(store.server.appRole.secretId));
+    store.proxy.set('unavailable', /unwrap/);
+    expect(codeOf(await store.read('a'))).toBe('STORE_UNAVAILABLE');
+    store.proxy.set(undefined);
+    expect(codeOf(await store.read('a'))).toBe('absent');
+  });
+
+  it('must be there for the first login', async () => {
+    await using store = await open();
+    expect(codeOf(await store.read('a'))).toBe('CREDENTIAL_MISSING');
+  });
+});
