@@ -17,10 +17,12 @@ export interface KubeClientOptions extends KubeconfigOptions {
 }
 
 export interface KubeRequest {
-  readonly method: 'GET' | 'POST' | 'PUT';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Below the server's address, encoded. */
   readonly path: string;
   readonly body?: object;
+  /** Of the body; JSON when left out. */
+  readonly contentType?: string;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -55,7 +57,7 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
   const { server } = clusterOf(config);
   const address = withoutLogin(server);
 
-  async function once({ method, path, body, signal }: KubeRequest): Promise<KubeAnswer> {
+  async function once({ method, path, body, contentType, signal }: KubeRequest): Promise<KubeAnswer> {
     await pace(signal);
     const context = new library.RequestContext(server.replace(/\/+$/, '') + path, method as k8s.HttpMethod);
     const timeout = AbortSignal.timeout(timeoutMs);
@@ -63,7 +65,7 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
     await orAborted(config.applySecurityAuthentication(context), deadline);
     context.setHeaderParam('Accept', 'application/json');
     context.setHeaderParam('User-Agent', 'secretbridge');
-    if (body !== undefined) context.setHeaderParam('Content-Type', 'application/json');
+    if (body !== undefined) context.setHeaderParam('Content-Type', contentType ?? 'application/json');
     const answer = await request(context.getUrl(), {
       method,
       headers: context.getHeaders(),

@@ -15,10 +15,31 @@ export type WriteResult =
 /** What the identity may do in one namespace, as `doctor` asks. */
 export interface AccessQuestion {
   readonly namespace: string;
-  readonly verb: 'get' | 'create' | 'update' | 'delete';
-  /** A name, or none for `create`. */
+  readonly verb: 'get' | 'list' | 'create' | 'update' | 'patch' | 'delete';
+  /** A name, or none for `create` and `list`. */
   readonly secret?: string;
 }
+
+export type RemoveResult = { readonly kind: 'removed' } | { readonly kind: 'conflict' };
+
+/** Keys of ours in a Secret of somebody else (`mode: merge`). */
+export interface MergeManifest {
+  /** `secretbridge.<instance>.<mapping>`: the API server keeps apart by it whose key is whose. */
+  readonly manager: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** Exactly what is to be ours afterwards; keys of ours that are not in it go. Empty ends the merge. */
+  readonly data: ReadonlyMap<string, SecretValue>;
+}
+
+/**
+ * Nothing was written unless it says so. `conflict` with `keys`: others hold these keys with other values, which
+ * no second try will change (empty: a label or an annotation); without: read and decide again.
+ */
+export type MergeResult =
+  | { readonly kind: 'written'; readonly resourceVersion: string }
+  | { readonly kind: 'conflict'; readonly keys?: readonly string[] }
+  | { readonly kind: 'missing' };
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
@@ -39,6 +60,26 @@ export interface Cluster extends AsyncDisposable {
   create(id: TargetId, manifest: SecretManifest, options?: CreateOptions): Promise<WriteResult>;
   /** Replaces exactly the object that was read: another `uid` or `resourceVersion` is a conflict. */
   replace(live: LiveSecret, change: SecretChange, options?: CallOptions): Promise<WriteResult>;
+  /**
+   * Deletes exactly the object that was read: another `uid` or `resourceVersion` is a conflict. Gone already is
+   * `removed`, and so is what finalizers hold: it is ending, and `deleting` until they let it go.
+   */
+  remove(live: LiveSecret, options?: CallOptions): Promise<RemoveResult>;
+  /** By server-side apply without force, into the Secret that was read, however others changed it since. */
+  merge(live: LiveSecret, manifest: MergeManifest, options?: CallOptions): Promise<MergeResult>;
+  /** The keys that a manager holds by server-side apply in a Secret that was read. */
+  mergedKeys(live: LiveSecret, manager: string): readonly string[];
+  /** The Secrets of one namespace that carry a label, by name. */
+  list(
+    namespace: string,
+    label: { readonly name: string; readonly value: string },
+    options?: CallOptions,
+  ): Promise<readonly LiveSecret[]>;
+  /** The names of the namespaces that carry all these labels and are not ending, sorted. */
+  namespaces(
+    matchLabels: Readonly<Record<string, string>>,
+    options?: CallOptions,
+  ): Promise<readonly string[]>;
   /** A key of a Secret in the bridge's own namespace: for `secretRef`. */
   ownSecret(name: string, key: string, options?: CallOptions): Promise<SecretValue | undefined>;
   /** The bridge's own namespace: no mapping may target it. */

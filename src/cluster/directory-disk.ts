@@ -1,4 +1,4 @@
-import { access, link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { access, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { AppError } from '../core/errors.ts';
 
@@ -34,6 +34,31 @@ export async function putFile(path: string, text: string, exclusive: boolean): P
   }
   await syncFolder(dirname(path));
   return modified;
+}
+
+/** Takes a file away durably. */
+export async function removeFile(path: string): Promise<void> {
+  await rm(path);
+  await syncFolder(dirname(path));
+}
+
+/** The names in a folder; none if there is no such folder. */
+export async function namesIn(path: string): Promise<readonly string[]> {
+  try {
+    return await readdir(path);
+  } catch (error) {
+    if (errno(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+export async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (errno(error) === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 async function writeDurably(path: string, text: string): Promise<bigint> {

@@ -1,45 +1,48 @@
 import { createHash } from 'node:crypto';
 import { parse, stringify, YAMLError } from 'yaml';
+import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { TargetId } from '../core/target.ts';
-import { FIELD_MANAGER } from './cluster.ts';
-import { isObject, type JsonObject, objectIn, parseObject, textIn } from './json.ts';
-import { managedFieldsOf, type Ownership, ownershipIn } from './managed-fields.ts';
+import { readState, writeState } from './directory-state.ts';
+import { isObject, type JsonObject, objectIn, textIn } from './json.ts';
 import type { RawSecret } from './manifest.ts';
 
 /**
  * What an API server keeps in `metadata` and would refuse in `kubectl apply -f` (uid, resourceVersion,
- * managedFields) stands in one annotation, as JSON: `{ uid, version, labels, annotations }`.
+ * managedFields) stands in one annotation, as JSON: see `FileState`.
  */
 const STATE = 'directory.secretbridge.dev/state';
 
 /** A manifest as an API server would give it. `undefined`: not a manifest of this Secret. */
-export function fromFile(bytes: Buffer, id: TargetId, modified: bigint): RawSecret | undefined {
+export function fromFile(
+  bytes: Buffer,
+  id: TargetId,
+  modified: bigint,
+  fingerprints?: Fingerprinter,
+): RawSecret | undefined {
   const raw = parseYaml(bytes);
   const data = raw && dataOf(raw);
   if (raw === undefined || data === undefined) return undefined;
   const metadata = objectIn(raw, 'metadata') ?? {};
   const { [STATE]: text, ...annotations } = objectIn(metadata, 'annotations') ?? {};
-  const state = (typeof text === 'string' ? parseObject(text) : undefined) ?? {};
-  const ours = ownershipOf(state);
   const { stringData: _, ...rest } = raw;
+  const whole = { ...rest, data, metadata: { ...metadata, annotations } };
+  const { uid, version, managedFields } = readState(text, id, whole, fingerprints);
   return {
-    ...rest,
-    data,
+    ...whole,
     metadata: {
-      ...metadata,
+      ...whole.metadata,
       namespace: metadata.namespace ?? id.namespace,
-      annotations,
-      uid: textIn(state, 'uid') ?? textIn(metadata, 'uid') ?? uidOf(id),
+      uid: uid ?? textIn(metadata, 'uid') ?? uidOf(id),
       // Our counter, and the time of the file, which an edit by hand moves too. Not a hash: it would tell
       // a guesser of the content whether the guess is right.
-      resourceVersion: `${Number(state.version ?? 0)}-${modified.toString(36)}`,
-      ...(ours === undefined ? {} : { managedFields: managedFieldsOf(ours, FIELD_MANAGER) }),
+      resourceVersion: `${version}-${modified.toString(36)}`,
+      ...(managedFields === undefined ? {} : { managedFields }),
     },
   };
 }
 
 /** @param version The file's counter from now on. */
-export function toFile(raw: RawSecret, uid: string, version: number): string {
+export function toFile(raw: RawSecret, uid: string, version: number, fingerprints?: Fingerprinter): string {
   const {
     uid: _,
     resourceVersion: __,
@@ -47,8 +50,7 @@ export function toFile(raw: RawSecret, uid: string, version: number): string {
     annotations,
     ...metadata
   } = objectIn(raw, 'metadata') ?? {};
-  const ours = ownershipIn(objectIn(raw, 'metadata') ?? {}, FIELD_MANAGER);
-  const state = JSON.stringify({ uid, version, ...ours });
+  const state = writeState(raw, { uid, version }, fingerprints);
   const kept = isObject(annotations) ? annotations : {};
   // Folded lines would still be YAML, but a base64 value on one line can be searched and compared.
   return stringify(
@@ -61,7 +63,7 @@ export function versionOf(raw: RawSecret): number {
   return Number.parseInt(textIn(objectIn(raw, 'metadata') ?? {}, 'resourceVersion') ?? '0', 10);
 }
 
-function parseYaml(bytes: Buffer): JsonObject | undefined {
+export function parseYaml(bytes: Buffer): JsonObject | undefined {
   try {
     const value: unknown = parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
     return isObject(value) ? value : undefined;
@@ -80,7 +82,8 @@ function dataOf(raw: JsonObject): JsonObject | undefined {
   if (!data.every(([, value]) => value === null || isBase64(value))) return undefined;
   if (!texts.every(([, value]) => typeof value === 'string')) return undefined;
   return Object.fromEntries([
-    ...data.map(([key, value]) => [key, value ?? '']),
+    // As the API server gives it: in one line.
+    ...data.map(([key, value]) => [key, String(value ?? '').replaceAll(/[\r\n]/g, '')]),
     ...texts.map(([key, value]) => [key, Buffer.from(String(value), 'utf8').toString('base64')]),
   ]);
 }
@@ -89,13 +92,6 @@ function isBase64(value: unknown): boolean {
   if (typeof value !== 'string') return false;
   const text = value.replaceAll(/[\r\n]/g, '');
   return text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text);
-}
-
-function ownershipOf({ labels, annotations }: JsonObject): Ownership | undefined {
-  const names = (list: unknown) =>
-    Array.isArray(list) ? list.filter((name) => typeof name === 'string') : undefined;
-  const [ownLabels, ownAnnotations] = [names(labels), names(annotations)];
-  return ownLabels && ownAnnotations && { labels: ownLabels, annotations: ownAnnotations };
 }
 
 /** A manifest written by hand has no uid; its place gives one that stays. */

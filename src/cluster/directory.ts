@@ -5,14 +5,33 @@ import { dirname, join, resolve } from 'node:path';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
-import { type Cluster, FIELD_MANAGER, type LiveSecret, type WriteResult } from './cluster.ts';
-import { allowed, makeFolder, nearestFolder, putFile, readWithTime, typed } from './directory-disk.ts';
+import type { Cluster, LiveSecret, WriteResult } from './cluster.ts';
+import {
+  allowed,
+  makeFolder,
+  nearestFolder,
+  putFile,
+  readWithTime,
+  removeFile,
+  typed,
+} from './directory-disk.ts';
 import { fromFile, toFile, versionOf } from './directory-file.ts';
+import { readKey, readOrMakeKey } from './directory-key.ts';
+import { namespacesIn, secretsIn } from './directory-list.ts';
 import { withFolderLock } from './directory-lock.ts';
+import { mergedEntries } from './directory-state.ts';
+import { applyTo, withOwnership } from './field-owners.ts';
 import { objectIn } from './json.ts';
-import { managedFieldsOf, ownershipAfter } from './managed-fields.ts';
-import { changedSecret, needsRecreation, newSecret, type RawSecret, toLive } from './manifest.ts';
-import { checkTarget } from './names.ts';
+import { appliedIn } from './managed-fields.ts';
+import {
+  appliedSecret,
+  changedSecret,
+  needsRecreation,
+  newSecret,
+  type RawSecret,
+  toLive,
+} from './manifest.ts';
+import { checkNamespace, checkTarget, selectorOf } from './names.ts';
 
 export interface DirectoryClusterOptions {
   /** Made at the first write if it is not there. */
@@ -41,7 +60,7 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
     checkTarget(id);
     const found = await readWithTime(fileOf(root, id));
     if (found === undefined) return undefined;
-    const raw = fromFile(found.bytes, id, found.modified);
+    const raw = fromFile(found.bytes, id, found.modified, await readKey(root));
     const live = raw && toLive(raw, id);
     if (raw === undefined || live === undefined) {
       throw new AppError('CLUSTER_UNAVAILABLE', {
@@ -57,15 +76,34 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
   }
 
   async function write(id: TargetId, raw: RawSecret, uid: string, version: number, exclusive: boolean) {
-    const written = await putFile(fileOf(root, id), toFile(raw, uid, version), exclusive);
+    const written = await putFile(fileOf(root, id), await textOf(raw, uid, version), exclusive);
     if (written === undefined) return { kind: 'conflict' } as const;
     return { kind: 'written', resourceVersion: `${version}-${written.toString(36)}` } as const;
+  }
+
+  async function textOf(raw: RawSecret, uid: string, version: number): Promise<string> {
+    const merged = mergedEntries(raw).length > 0;
+    return toFile(raw, uid, version, merged ? await readOrMakeKey(root) : undefined);
+  }
+
+  /** What changes nothing moves no version, as an API server does it. */
+  async function rewrite({ bytes, raw: before, live }: ReadFile, raw: RawSecret) {
+    if ((await textOf(raw, live.uid, versionOf(before))) === bytes.toString('utf8')) {
+      return { kind: 'written', resourceVersion: live.resourceVersion } as const;
+    }
+    return write(live.id, raw, live.uid, versionOf(before) + 1, false);
+  }
+
+  function known(live: LiveSecret): ReadFile {
+    const file = reads.get(live);
+    if (file !== undefined) return file;
+    throw new AppError('INTERNAL', { about: formatTarget(live.id), detail: 'it was not read here' });
   }
 
   async function locked<T>(id: TargetId, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     checkTarget(id);
     return typed(formatTarget(id), async () => {
-      await makeFolder(dirname(fileOf(root, id)));
+      await makeFolder(root);
       return withFolderLock(join(root, '.lock'), work, signal);
     });
   }
@@ -83,7 +121,8 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
       return locked(
         id,
         async () => {
-          const raw = owned(newSecret(id, manifest));
+          await makeFolder(dirname(fileOf(root, id)));
+          const raw = withOwnership(newSecret(id, manifest));
           const creationTimestamp = new Date(clock.now()).toISOString().replace(/\.\d+/, '');
           const metadata = { ...objectIn(raw, 'metadata'), creationTimestamp };
           return write(id, { ...raw, metadata }, newUid(), 1, true);
@@ -92,22 +131,59 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
       );
     },
     async replace(live, change, { signal } = {}) {
-      const known = reads.get(live);
-      if (known === undefined)
-        throw new AppError('INTERNAL', { detail: 'replace of a Secret that was not read here' });
+      const before = known(live);
       const decide = async (): Promise<WriteResult> => {
         const now = await load(live.id);
         // The bytes themselves: they show an edit by hand that no counter and no clock would.
-        if (now === undefined || !now.bytes.equals(known.bytes)) return { kind: 'conflict' };
+        if (now === undefined || !now.bytes.equals(before.bytes)) return { kind: 'conflict' };
         if (needsRecreation(live, change)) throw new AppError('IMMUTABLE', { about: formatTarget(live.id) });
-        const raw = owned(changedSecret(known.raw, change), live);
-        // As an API server does it: what changes nothing moves no version.
-        if (toFile(raw, live.uid, versionOf(known.raw)) === known.bytes.toString('utf8')) {
-          return { kind: 'written', resourceVersion: live.resourceVersion };
-        }
-        return write(live.id, raw, live.uid, versionOf(known.raw) + 1, false);
+        return rewrite(before, withOwnership(changedSecret(before.raw, change), before.raw));
       };
       return locked(live.id, decide, signal);
+    },
+    async remove(live, { signal } = {}) {
+      const before = known(live);
+      const decide = async () => {
+        const now = await load(live.id);
+        if (now === undefined) return { kind: 'removed' } as const;
+        if (!now.bytes.equals(before.bytes)) return { kind: 'conflict' } as const;
+        await removeFile(fileOf(root, live.id));
+        return { kind: 'removed' } as const;
+      };
+      return locked(live.id, decide, signal);
+    },
+    async merge(live, manifest, { signal } = {}) {
+      const decide = async () => {
+        const now = await load(live.id);
+        if (now === undefined) return { kind: 'missing' } as const;
+        if (now.live.uid !== live.uid) return { kind: 'conflict' } as const;
+        const merged = applyTo(now.raw, appliedSecret(live, manifest), manifest.manager);
+        if (merged.kind === 'conflict') return merged;
+        const after = toLive(merged.raw, live.id);
+        if (after && needsRecreation(now.live, after))
+          throw new AppError('IMMUTABLE', { about: formatTarget(live.id) });
+        return rewrite(now, merged.raw);
+      };
+      return locked(live.id, decide, signal);
+    },
+    mergedKeys: (live, manager) => appliedIn(objectIn(known(live).raw, 'metadata') ?? {}, manager).data,
+    async list(namespace, { name, value }) {
+      checkNamespace(namespace);
+      selectorOf({ [name]: value });
+      return typed(namespace, async () => {
+        const found: LiveSecret[] = [];
+        for (const secret of await secretsIn(root, namespace)) {
+          const file = await load({ namespace, secret });
+          if (file?.live.labels[name] !== value) continue;
+          reads.set(file.live, file);
+          found.push(file.live);
+        }
+        return found;
+      });
+    },
+    async namespaces(matchLabels) {
+      selectorOf(matchLabels);
+      return typed(root, () => namespacesIn(root, matchLabels));
     },
     async ownSecret() {
       throw new AppError('CREDENTIAL_MISSING', {
@@ -116,7 +192,7 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
     },
     ownNamespace: () => undefined,
     may({ verb }) {
-      const access = verb === 'get' ? constants.R_OK : constants.W_OK;
+      const access = verb === 'get' || verb === 'list' ? constants.R_OK : constants.W_OK;
       return typed(root, async () => allowed(await nearestFolder(root), access | constants.X_OK));
     },
     ping() {
@@ -128,17 +204,6 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
-}
-
-/** Nothing in a file system says who wrote a label, so it is noted. */
-function owned(raw: RawSecret, before?: LiveSecret): RawSecret {
-  const metadata = objectIn(raw, 'metadata') ?? {};
-  const after = {
-    labels: objectIn(metadata, 'labels') ?? {},
-    annotations: objectIn(metadata, 'annotations') ?? {},
-  };
-  const ownership = ownershipAfter(before?.ours, before ?? { labels: {}, annotations: {} }, after);
-  return { ...raw, metadata: { ...metadata, managedFields: managedFieldsOf(ownership, FIELD_MANAGER) } };
 }
 
 function fileOf(root: string, { namespace, secret }: TargetId): string {

@@ -1,4 +1,5 @@
 import { AppError } from '../core/errors.ts';
+import { compareText } from '../core/target.ts';
 import { isObject, type JsonObject, listIn, objectIn, parseObject, textIn } from './json.ts';
 
 /** An answer of the API server, its body not yet looked at. */
@@ -36,6 +37,30 @@ function statusOf(answer: KubeAnswer): Status | undefined {
 /** A definite "there is no such Secret"; every other 404 comes from a wrong path, a proxy or a login page. */
 export function saysNoSecret(answer: KubeAnswer): boolean {
   return answer.status === 404 && statusOf(answer)?.kind === 'secrets';
+}
+
+/**
+ * The keys that other managers hold with other values, sorted; `undefined` if that is not what it says. None: it
+ * is about labels or annotations. A field that two managers hold is named twice.
+ */
+export function keysHeldByOthers(answer: KubeAnswer): readonly string[] | undefined {
+  const causes = answer.status === 409 ? statusOf(answer)?.causes : undefined;
+  const held = causes?.filter(({ reason }) => reason === 'FieldManagerConflict') ?? [];
+  if (held.length === 0) return undefined;
+  // A key is what follows `.data.`, with all its dots.
+  const keys = held.map((cause) => /^\.data\.(.+)$/s.exec(textIn(cause, 'field') ?? '')?.[1]);
+  return [...new Set(keys.filter((key) => key !== undefined))].sort(compareText);
+}
+
+/** Whether the object of that name is another one by now: a `uid` cannot be changed. */
+export function saysAnotherUid(answer: KubeAnswer): boolean {
+  const causes = answer.status === 422 ? statusOf(answer)?.causes : undefined;
+  return causes?.some(({ field }) => field === 'metadata.uid') ?? false;
+}
+
+/** The place in a list that it gave us is too old. */
+export function saysExpired(answer: KubeAnswer): boolean {
+  return answer.status === 410 && statusOf(answer) !== undefined;
 }
 
 /** Any answer that is not what was asked for, as an error of ours about the object named. */

@@ -1,6 +1,7 @@
 import { AppError } from '../core/errors.ts';
 import type { SecretValue } from '../core/secret-value.ts';
-import { formatTarget, type TargetId } from '../core/target.ts';
+import { compareText, formatTarget, type TargetId } from '../core/target.ts';
+import { mayWe } from './access-review.ts';
 import { createKubeClient, type KubeClient, type KubeClientOptions, type KubeRequest } from './client.ts';
 import {
   type CallOptions,
@@ -9,12 +10,12 @@ import {
   type LiveSecret,
   type WriteResult,
 } from './cluster.ts';
-import { errorOfAnswer, type KubeAnswer, saysNoSecret, unavailable } from './errors.ts';
+import { errorOfAnswer, type KubeAnswer, keysHeldByOthers, saysAnotherUid, saysNoSecret } from './errors.ts';
 import { objectIn, parseObject } from './json.ts';
-import { changedSecret, newSecret, type RawSecret, toLive } from './manifest.ts';
-import { checkTarget } from './names.ts';
-
-const UNKNOWN_FORM = 'it answered in a form that we do not know';
+import { appliedIn, managerName } from './managed-fields.ts';
+import { appliedSecret, changedSecret, newSecret, type RawSecret, toLive } from './manifest.ts';
+import { checkNamespace, checkTarget, selectorOf } from './names.ts';
+import { isEnding, listAll, nameOf, unknownForm } from './pages.ts';
 
 /** The port over an API server. Fails with CONFIG_INVALID if no kubeconfig leads to one. */
 export async function createKubernetesCluster(options: KubeClientOptions): Promise<Cluster> {
@@ -37,12 +38,32 @@ function kubernetesCluster(client: KubeClient): Cluster {
     throw error;
   }
 
+  /** What was not written has no version, so the answer is not that of a Secret. */
+  async function rehearse(request: KubeRequest, id: TargetId): Promise<WriteResult> {
+    const answer = await client.send(request);
+    const said = parseObject(answer.text)?.kind;
+    if (answer.status === 201 && said === 'Secret') return { kind: 'written', resourceVersion: '0' };
+    const error =
+      answer.status === 201 ? unknownForm(formatTarget(id)) : errorOfAnswer(answer, formatTarget(id));
+    if (error.code === 'CONFLICT') return { kind: 'conflict' };
+    throw error;
+  }
+
   function keep(answer: KubeAnswer, id: TargetId): LiveSecret {
-    const raw = parseObject(answer.text);
+    return keepRaw(parseObject(answer.text), id);
+  }
+
+  function keepRaw(raw: RawSecret | undefined, id: TargetId): LiveSecret {
     const live = raw === undefined ? undefined : toLive(raw, id);
-    if (raw === undefined || live === undefined) throw unavailable(UNKNOWN_FORM).concerning(formatTarget(id));
+    if (raw === undefined || live === undefined) throw unknownForm(formatTarget(id));
     raws.set(live, raw);
     return live;
+  }
+
+  function rawOf(live: LiveSecret): RawSecret {
+    const raw = raws.get(live);
+    if (raw !== undefined) return raw;
+    throw new AppError('INTERNAL', { about: formatTarget(live.id), detail: 'it was not read here' });
   }
 
   async function read(id: TargetId, { signal }: CallOptions = {}): Promise<LiveSecret | undefined> {
@@ -59,15 +80,72 @@ function kubernetesCluster(client: KubeClient): Cluster {
     read,
     async create(id, manifest, { signal, dryRun = false } = {}) {
       checkTarget(id);
-      const path = `${collectionOf(id)}?fieldManager=${FIELD_MANAGER}${dryRun ? '&dryRun=All' : ''}`;
-      return write({ method: 'POST', path, body: newSecret(id, manifest), signal }, id);
+      const path = `${collectionOf(id)}?fieldManager=${FIELD_MANAGER}`;
+      const request = { method: 'POST', path, body: newSecret(id, manifest), signal } as const;
+      return dryRun ? rehearse({ ...request, path: `${path}&dryRun=All` }, id) : write(request, id);
     },
     async replace(live, change, { signal } = {}) {
-      const raw = raws.get(live);
-      if (raw === undefined)
-        throw new AppError('INTERNAL', { detail: 'replace of a Secret that was not read here' });
       const path = `${pathOf(live.id)}?fieldManager=${FIELD_MANAGER}`;
-      return write({ method: 'PUT', path, body: changedSecret(raw, change), signal }, live.id);
+      return write({ method: 'PUT', path, body: changedSecret(rawOf(live), change), signal }, live.id);
+    },
+    async remove({ id, uid, resourceVersion }, { signal } = {}) {
+      const preconditions = { uid, resourceVersion };
+      const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions };
+      const answer = await client.send({ method: 'DELETE', path: pathOf(id), body, signal });
+      // With finalizers it stays, with a deletionTimestamp, until those who set them let it go.
+      if (saysNoSecret(answer)) return { kind: 'removed' };
+      if (answer.status === 200 || answer.status === 202) {
+        if (saysRemoved(answer, id)) return { kind: 'removed' };
+        throw unknownForm(formatTarget(id));
+      }
+      const error = errorOfAnswer(answer, formatTarget(id));
+      if (error.code === 'CONFLICT') return { kind: 'conflict' };
+      throw error;
+    },
+    async merge(live, manifest, { signal } = {}) {
+      const { id } = live;
+      const answer = await client.send({
+        method: 'PATCH',
+        path: `${pathOf(id)}?fieldManager=${encodeURIComponent(managerName(manifest.manager))}&force=false`,
+        contentType: 'application/apply-patch+yaml',
+        body: appliedSecret(live, manifest),
+        signal,
+      });
+      if (answer.status === 200) {
+        return { kind: 'written', resourceVersion: keep(answer, id).resourceVersion };
+      }
+      const keys = keysHeldByOthers(answer);
+      if (keys !== undefined) return { kind: 'conflict', keys };
+      if (saysAnotherUid(answer)) return { kind: 'conflict' };
+      const error = errorOfAnswer(answer, formatTarget(id));
+      if (error.code !== 'CONFLICT') throw error;
+      // An apply creates what is not there, so no answer says that it is gone: this one may mean it.
+      return (await read(id, signal ? { signal } : {})) === undefined
+        ? { kind: 'missing' }
+        : { kind: 'conflict' };
+    },
+    mergedKeys: (live, manager) =>
+      appliedIn(objectIn(rawOf(live), 'metadata') ?? {}, managerName(manager)).data,
+    async list(namespace, { name, value }, { signal } = {}) {
+      checkNamespace(namespace);
+      const items = await listAll(client, {
+        path: collectionOf({ namespace }),
+        selector: selectorOf({ [name]: value }),
+        about: `Secrets of namespace ${namespace}`,
+        signal,
+      });
+      // The items of a list do not say what they are.
+      return items.map((item) =>
+        keepRaw({ ...item, apiVersion: 'v1', kind: 'Secret' }, { namespace, secret: nameOf(item) }),
+      );
+    },
+    async namespaces(matchLabels, { signal } = {}) {
+      const selector = selectorOf(matchLabels);
+      const items = await listAll(client, { path: NAMESPACES, selector, about: 'namespaces', signal });
+      return items
+        .filter((item) => !isEnding(item))
+        .map(nameOf)
+        .sort(compareText);
     },
     async ownSecret(name, key, options): Promise<SecretValue | undefined> {
       if (client.namespace === undefined) {
@@ -78,26 +156,7 @@ function kubernetesCluster(client: KubeClient): Cluster {
       return (await read({ namespace: client.namespace, secret: name }, options))?.data.get(key);
     },
     ownNamespace: () => client.namespace,
-    async may({ namespace, verb, secret }, { signal } = {}) {
-      const attributes = {
-        namespace,
-        verb,
-        group: '',
-        resource: 'secrets',
-        ...(secret ? { name: secret } : {}),
-      };
-      const body = {
-        apiVersion: 'authorization.k8s.io/v1',
-        kind: 'SelfSubjectAccessReview',
-        spec: { resourceAttributes: attributes },
-      };
-      const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
-      const answer = await client.send({ method: 'POST', path, body, signal });
-      if (answer.status !== 201) throw errorOfAnswer(answer, `access to ${namespace}`);
-      const allowed = objectIn(parseObject(answer.text) ?? {}, 'status')?.allowed;
-      if (typeof allowed !== 'boolean') throw unavailable(UNKNOWN_FORM);
-      return allowed;
-    },
+    may: (question, { signal } = {}) => mayWe(client, question, signal),
     async ping({ signal } = {}) {
       const answer = await client.send({ method: 'GET', path: '/version', signal });
       // Who may see the version is the cluster's affair: a 403 too shows that it answers and knows us.
@@ -109,10 +168,18 @@ function kubernetesCluster(client: KubeClient): Cluster {
   };
 }
 
-function collectionOf({ namespace }: TargetId): string {
-  return `/api/v1/namespaces/${namespace}/secrets`;
+const NAMESPACES = '/api/v1/namespaces';
+
+function collectionOf({ namespace }: Pick<TargetId, 'namespace'>): string {
+  return `${NAMESPACES}/${namespace}/secrets`;
 }
 
 function pathOf(id: TargetId): string {
   return `${collectionOf(id)}/${id.secret}`;
+}
+
+/** A Status of success, or the object itself while finalizers hold it; a login page is neither. */
+function saysRemoved(answer: KubeAnswer, id: TargetId): boolean {
+  const body = parseObject(answer.text) ?? {};
+  return body.kind === 'Status' ? body.status === 'Success' : toLive(body, id) !== undefined;
 }

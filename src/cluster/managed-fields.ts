@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
 import { compareText } from '../core/target.ts';
-import { isObject, type JsonObject, listIn, objectIn } from './json.ts';
+import { isObject, type JsonObject, listIn, objectIn, textIn } from './json.ts';
 
 /** The labels and annotations that one field manager wrote last. */
 export interface Ownership {
@@ -7,41 +8,92 @@ export interface Ownership {
   readonly annotations: readonly string[];
 }
 
+/** What one field manager holds of a Secret. */
+export interface Holdings extends Ownership {
+  /** Keys. */
+  readonly data: readonly string[];
+}
+
+export type Part = keyof Holdings;
+
+export const PARTS = ['labels', 'annotations', 'data'] as const satisfies readonly Part[];
+
+/** One entry of `metadata.managedFields`. */
+export interface FieldsEntry {
+  readonly manager: string;
+  readonly operation: 'Apply' | 'Update';
+  readonly holds: Holdings;
+}
+
 /**
  * Reads `metadata.managedFields` (FieldsV1: https://kubernetes.io/docs/reference/using-api/server-side-apply/).
- * A manager has one entry for each operation and version, so all of its entries count together.
+ * A manager has one entry for each operation and version.
  */
+export function entriesIn(metadata: JsonObject): readonly FieldsEntry[] {
+  return listIn(metadata, 'managedFields')
+    .filter(isObject)
+    .map((entry) => ({
+      manager: textIn(entry, 'manager') ?? '',
+      operation: entry.operation === 'Apply' ? 'Apply' : 'Update',
+      holds: holdingsOf((part) => membersUnder(entry, part)),
+    }));
+}
+
+/** All entries of a manager count together; `undefined`: it has none. */
 export function ownershipIn(metadata: JsonObject, manager: string): Ownership | undefined {
-  const entries = listIn(metadata, 'managedFields').filter(
-    (entry): entry is JsonObject => isObject(entry) && entry.manager === manager,
-  );
+  const entries = entriesIn(metadata).filter((entry) => entry.manager === manager);
   if (entries.length === 0) return undefined;
-  const under = (part: string) =>
-    [...new Set(entries.flatMap((entry) => membersUnder(entry, part)))].sort(compareText);
-  return { labels: under('labels'), annotations: under('annotations') };
+  const { labels, annotations } = together(entries);
+  return { labels, annotations };
+}
+
+/** https://github.com/kubernetes/kubernetes/blob/v1.36.3/staging/src/k8s.io/apimachinery/pkg/apis/meta/v1/validation/validation.go */
+const MANAGER_BYTES = 128;
+
+/** A manager's name as the API server takes it: one that is too long is cut, with a hash that keeps it apart. */
+export function managerName(name: string): string {
+  if (name.length <= MANAGER_BYTES) return name;
+  const hash = createHash('sha256').update(name).digest('hex').slice(0, 32);
+  // Names of instances and mappings are ASCII, so that a character is a byte.
+  return `${name.slice(0, MANAGER_BYTES - hash.length - 1)}.${hash}`;
+}
+
+/** What a manager holds by server-side apply. */
+export function appliedIn(metadata: JsonObject, manager: string): Holdings {
+  return together(
+    entriesIn(metadata).filter((entry) => entry.manager === manager && entry.operation === 'Apply'),
+  );
+}
+
+export function together(entries: readonly FieldsEntry[]): Holdings {
+  return holdingsOf((part) => [...new Set(entries.flatMap(({ holds }) => holds[part]))].sort(compareText));
+}
+
+export function holdingsOf(names: (part: Part) => readonly string[]): Holdings {
+  return { labels: names('labels'), annotations: names('annotations'), data: names('data') };
 }
 
 /** `f:<name>` is a member; `.` is the map itself. */
-function membersUnder(entry: JsonObject, part: string): string[] {
-  const metadata = objectIn(objectIn(entry, 'fieldsV1') ?? {}, 'f:metadata') ?? {};
-  return Object.keys(objectIn(metadata, `f:${part}`) ?? {})
+function membersUnder(entry: JsonObject, part: Part): readonly string[] {
+  const fields = objectIn(entry, 'fieldsV1') ?? {};
+  const parent = part === 'data' ? fields : (objectIn(fields, 'f:metadata') ?? {});
+  return Object.keys(objectIn(parent, `f:${part}`) ?? {})
     .filter((name) => name.startsWith('f:'))
     .map((name) => name.slice(2));
 }
 
-/** The same in the form of the API server, for clusters that have none. */
-export function managedFieldsOf({ labels, annotations }: Ownership, manager: string): readonly JsonObject[] {
-  const fields = (names: readonly string[]) => Object.fromEntries(names.map((name) => [`f:${name}`, {}]));
-  const metadata = { 'f:labels': fields(labels), 'f:annotations': fields(annotations) };
-  return [
-    {
-      manager,
-      operation: 'Update',
-      apiVersion: 'v1',
-      fieldsType: 'FieldsV1',
-      fieldsV1: { 'f:metadata': metadata },
-    },
-  ];
+/** An entry in the form of the API server, for clusters that have none. */
+export function entryOf({ manager, operation, holds }: FieldsEntry): JsonObject {
+  const fields = (part: Part) => ({
+    [`f:${part}`]: Object.fromEntries(holds[part].map((name) => [`f:${name}`, {}])),
+  });
+  return {
+    manager,
+    operation,
+    apiVersion: 'v1',
+    fieldsType: 'FieldsV1',
+    fieldsV1: { 'f:metadata': { ...fields('labels'), ...fields('annotations') }, ...fields('data') },
+  };
 }
 
 type Marks = {

@@ -1,6 +1,12 @@
 import { SecretValue } from '../core/secret-value.ts';
 import { compareText, type TargetId } from '../core/target.ts';
-import { FIELD_MANAGER, type LiveSecret, type SecretChange, type SecretManifest } from './cluster.ts';
+import {
+  FIELD_MANAGER,
+  type LiveSecret,
+  type MergeManifest,
+  type SecretChange,
+  type SecretManifest,
+} from './cluster.ts';
 import { isObject, type JsonObject, listIn, objectIn, textIn } from './json.ts';
 import { ownershipIn } from './managed-fields.ts';
 
@@ -74,6 +80,29 @@ export function changedSecret(raw: RawSecret, change: SecretChange): RawSecret {
   };
 }
 
+/**
+ * The body of an apply: what its manager is to hold from then on, and nothing else. Empty maps are left out, for
+ * `data: {}` would hold the map itself. The `uid` keeps the API server from creating the Secret when it is gone,
+ * and from writing into another one of the same name.
+ */
+export function appliedSecret({ id, uid }: LiveSecret, manifest: MergeManifest): RawSecret {
+  const { labels, annotations } = manifest;
+  const data = encodeAll(manifest.data);
+  const unlessEmpty = (name: string, map: object) => (Object.keys(map).length > 0 ? { [name]: map } : {});
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: {
+      name: id.secret,
+      namespace: id.namespace,
+      uid,
+      ...unlessEmpty('labels', labels),
+      ...unlessEmpty('annotations', annotations),
+    },
+    ...unlessEmpty('data', data),
+  };
+}
+
 /** Whether the API server would refuse the change because the Secret has to be created anew. */
 export function needsRecreation(live: LiveSecret, change: SecretManifest): boolean {
   if (live.type !== change.type) return true;
@@ -95,7 +124,8 @@ function merged(
   return Object.fromEntries([...kept, ...Object.entries(wanted)]);
 }
 
-function textsIn(parent: JsonObject, name: string): Readonly<Record<string, string>> | undefined {
+/** A map of texts; `undefined`: it is something else. */
+export function textsIn(parent: JsonObject, name: string): Readonly<Record<string, string>> | undefined {
   const entries = Object.entries(objectIn(parent, name) ?? {});
   // A null value is an empty one to the API server.
   const texts = entries.map(([key, value]) => [key, value ?? ''] as const);

@@ -15,3 +15,35 @@ export function checkTarget(id: TargetId): void {
 function invalid(id: TargetId, detail: string): AppError {
   return new AppError('CONFIG_INVALID', { about: JSON.stringify(formatTarget(id)), detail });
 }
+
+export function checkNamespace(namespace: string): void {
+  if (LABEL.test(namespace)) return;
+  const about = `namespace ${JSON.stringify(namespace)}`;
+  throw new AppError('CONFIG_INVALID', { about, detail: 'it is not a DNS label' });
+}
+
+export function isNamespaceName(name: string): boolean {
+  return LABEL.test(name);
+}
+
+export function isSecretName(name: string): boolean {
+  return SUBDOMAIN.test(name);
+}
+
+/** https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set */
+const LABEL_NAME = /^(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9](?:[-\w.]{0,61}[A-Za-z0-9])?$/;
+const LABEL_VALUE = /^(?:[A-Za-z0-9](?:[-\w.]{0,61}[A-Za-z0-9])?)?$/;
+
+/** The labels as a selector. With this check, no comma, `!` or parenthesis can widen what it selects. */
+export function selectorOf(labels: Readonly<Record<string, string>>): string {
+  for (const [name, value] of Object.entries(labels)) {
+    if (LABEL_NAME.test(name) && LABEL_VALUE.test(value)) continue;
+    throw new AppError('CONFIG_INVALID', {
+      about: `label ${JSON.stringify(name)}`,
+      detail: 'its name or value is not that of a label',
+    });
+  }
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(',');
+}

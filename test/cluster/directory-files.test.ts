@@ -69,6 +69,7 @@ describe('the files', () => {
     expect(JSON.parse(metadata.annotations['directory.secretbridge.dev/state'])).toEqual({
       uid: 'a-uid',
       version: 1,
+      place: 'team/app',
       labels: ['secretbridge.dev/instance', 'team'],
       annotations: ['secretbridge.dev/sources'],
     });

@@ -1,11 +1,14 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { describe } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { createDirectoryCluster } from '../../src/cluster/directory.ts';
 import { isObject } from '../../src/cluster/json.ts';
 import { describeCluster } from '../conformance/cluster.ts';
 import type { ClusterHarness } from '../conformance/cluster-harness.ts';
+import { describeLists } from '../conformance/cluster-lists.ts';
+import { describeMergeLaw } from '../conformance/cluster-merge-law.ts';
 
 function merge(target: unknown, patch: object): object {
   const entries = new Map(Object.entries(isObject(target) ? target : {}));
@@ -36,9 +39,16 @@ async function open(): Promise<ClusterHarness> {
     async raw(id) {
       return parse(await readFile(file(id), 'utf8'));
     },
+    async label(labels) {
+      const whole = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'team', labels } };
+      await writeFile(join(path, 'team.yaml'), stringify(whole));
+    },
     another: async () => createDirectoryCluster({ path, clock: { now: () => 0 } }),
     [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }),
   };
 }
 
 describeCluster('the cluster in a directory', open);
+describeLists('the cluster in a directory', open);
+
+describe('the cluster in a directory', () => describeMergeLaw(open, { runs: 40, seesReverts: false }));

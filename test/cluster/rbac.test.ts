@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { printRbac, type RbacInput, type Role, rbacObjects } from '../../src/cluster/rbac.ts';
+import { printRbac, type RbacInput, type RbacRole, rbacObjects } from '../../src/cluster/rbac.ts';
 
 const input: RbacInput = {
   instance: 'prod.eu',
@@ -16,8 +16,8 @@ const input: RbacInput = {
   watch: false,
 };
 
-function rolesOf(part: Partial<RbacInput> = {}): readonly Role[] {
-  return rbacObjects({ ...input, ...part }).filter((object) => object.kind === 'Role');
+function rolesOf(part: Partial<RbacInput> = {}): readonly RbacRole[] {
+  return rbacObjects({ ...input, ...part }).filter((object) => 'rules' in object);
 }
 
 const rulesOf = (part: Partial<RbacInput>) =>
@@ -46,6 +46,11 @@ describe('the rights of a configuration', () => {
     ]);
   });
 
+  it('hold `list` where the scope is wider, to find the targets that no mapping wants any more', () => {
+    expect(rulesOf({ scope: 'namespace' })[0]).toEqual([['get list update create', undefined]]);
+    expect(rulesOf({ scope: 'names' })[0]?.[0]).toEqual(['get update', 'db']);
+  });
+
   it('hold `delete` for the targets that may be deleted, and no others', () => {
     const targets = [
       { namespace: 'web', secret: 'a' },
@@ -61,9 +66,8 @@ describe('the rights of a configuration', () => {
   });
 
   it('hold `patch` and nothing that replaces for what is merged', () => {
-    expect(rulesOf({ targets: [{ namespace: 'web', secret: 'a', merges: true }] })).toEqual([
-      [['get patch', 'a']],
-    ]);
+    const targets = [{ namespace: 'web', secret: 'a', merges: true, deletes: true }];
+    expect(rulesOf({ targets })).toEqual([[['get patch', 'a']]]);
   });
 
   it('hold a watch for each name when the service watches', () => {
@@ -105,12 +109,39 @@ describe('the rights of a configuration', () => {
       'RoleBinding',
     ]);
     for (const object of objects) {
-      if (object.kind !== 'RoleBinding') continue;
+      if ('rules' in object) continue;
       expect(object.roleRef.name).toBe(object.metadata.name);
       expect(object.subjects).toEqual([
         { kind: 'ServiceAccount', name: 'bridge', namespace: 'secretbridge' },
       ]);
     }
+  });
+
+  it('hold ClusterRoles for selectors only: the namespaces, and the selected Secrets wherever they are bound', () => {
+    const selected = [
+      { secret: 'ca', deletes: true },
+      { secret: 'shared', merges: true },
+    ];
+    const objects = rbacObjects({ ...input, targets: [], selected });
+    expect(objects.map(({ kind, metadata }) => [kind, metadata.name, metadata.namespace])).toEqual([
+      ['ClusterRole', 'secretbridge-prod.eu-namespaces', undefined],
+      ['ClusterRoleBinding', 'secretbridge-prod.eu-namespaces', undefined],
+      ['ClusterRole', 'secretbridge-prod.eu-selected', undefined],
+      ['ClusterRoleBinding', 'secretbridge-prod.eu-selected', undefined],
+    ]);
+    const [namespaces, secrets] = rolesOf({ targets: [], selected });
+    expect(namespaces?.rules).toEqual([
+      { apiGroups: [''], resources: ['namespaces'], verbs: ['get', 'list', 'watch'] },
+    ]);
+    expect(
+      secrets?.rules.map(({ verbs, resourceNames }) => [verbs.join(' '), resourceNames?.join(' ')]),
+    ).toEqual([
+      ['get', 'ca shared'],
+      ['update delete', 'ca'],
+      ['patch', 'shared'],
+      ['create', undefined],
+    ]);
+    expect(rbacObjects({ ...input, selected: [] })).toEqual(rbacObjects(input));
   });
 
   it('do not depend on the order of the targets', () => {
@@ -131,6 +162,15 @@ describe('as YAML', () => {
     expect(printRbac(rbacObjects({ ...input, scope: 'namespace' }))).toContain(sentence);
     expect(printRbac(rbacObjects(input))).not.toContain(sentence);
     expect(printRbac(rbacObjects(input))).toContain('`create` cannot be limited to names');
+  });
+
+  it('a right in every namespace says so, and how to limit it', () => {
+    const text = printRbac(rbacObjects({ ...input, selected: [{ secret: 'ca' }] }));
+    expect(text).toContain('every namespace, kube-system included');
+    expect(text).toContain(
+      'kubectl create rolebinding secretbridge-prod.eu-selected --clusterrole=secretbridge-prod.eu-selected --serviceaccount=secretbridge:bridge --namespace=NAMESPACE',
+    );
+    expect(printRbac(rbacObjects(input))).not.toContain('kube-system');
   });
 
   it('no targets give a comment and no objects', () => {

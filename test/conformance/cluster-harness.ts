@@ -1,4 +1,10 @@
-import type { Cluster, LiveSecret, SecretChange, SecretManifest } from '../../src/cluster/cluster.ts';
+import type {
+  Cluster,
+  LiveSecret,
+  MergeManifest,
+  SecretChange,
+  SecretManifest,
+} from '../../src/cluster/cluster.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import type { TargetId } from '../../src/core/target.ts';
 
@@ -11,9 +17,14 @@ export interface ClusterHarness extends AsyncDisposable {
   /** Creates a Secret that is not ours. */
   put(id: TargetId, raw: Raw): Promise<void>;
   /** Changes one as somebody else would: labels, annotations and data are merged into what is there. */
-  edit(id: TargetId, patch: { metadata?: Raw; data?: Readonly<Record<string, string>> }): Promise<void>;
+  edit(
+    id: TargetId,
+    patch: { metadata?: Raw; data?: Readonly<Record<string, string | null>> },
+  ): Promise<void>;
   remove(id: TargetId): Promise<void>;
   raw(id: TargetId): Promise<Raw | undefined>;
+  /** Gives the namespace these labels. */
+  label(labels: Readonly<Record<string, string>>): Promise<void>;
   /** A second process on the same cluster, of the same identity. */
   another(): Promise<Cluster>;
 }
@@ -34,6 +45,15 @@ export function manifest(part: Partial<SecretManifest> = {}): SecretManifest {
 
 export function change(part: Partial<SecretChange> = {}): SecretChange {
   return { ...manifest(part), dropLabels: [], dropAnnotations: [], dropOwners: false, ...part };
+}
+
+/** What a mapping merges, as text. */
+export function merging(
+  data: Readonly<Record<string, string>>,
+  part: Partial<MergeManifest> = {},
+): MergeManifest {
+  const values = Object.entries(data).map(([key, text]) => [key, SecretValue.fromText(text)] as const);
+  return { manager: 'secretbridge.test.app', labels: {}, annotations: {}, data: new Map(values), ...part };
 }
 
 export async function readNow(cluster: Cluster, id: TargetId): Promise<LiveSecret> {

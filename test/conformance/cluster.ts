@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import type { TargetId } from '../../src/core/target.ts';
 import { type ClusterHarness, change, manifest, readNow, shown } from './cluster-harness.ts';
+import { describeMerge } from './cluster-merge.ts';
 import { describeOthers } from './cluster-others.ts';
+import { describeRemove } from './cluster-remove.ts';
 
 const text = (value: string) => SecretValue.fromText(value);
 const base64 = (value: string) => Buffer.from(value).toString('base64');
@@ -14,6 +16,8 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
     const foreign = (h: ClusterHarness): TargetId => ({ namespace: h.namespace, secret: 'foreign' });
 
     describeOthers(open);
+    describeRemove(open);
+    describeMerge(open);
 
     it('reads nothing where there is nothing', async () => {
       await using h = await open();

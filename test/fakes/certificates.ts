@@ -11,42 +11,61 @@ export interface IssueOptions {
   readonly names?: readonly string[];
   readonly notBefore?: Date;
   readonly notAfter?: Date;
+  /** Of the certified key; signatures are always made with ECDSA. */
+  readonly keyType?: 'ec' | 'rsa' | 'ed25519';
 }
 
 export interface Authority {
   readonly ca: string;
   issue(options?: IssueOptions): Issued;
+  /** An authority that this one certifies. */
+  intermediate(name: string): Authority;
 }
 
 const DAY_MS = 86_400_000;
 
 /** A certificate authority for tests (X.509 v3, RFC 5280, with ECDSA P-256), made without any program but Node. */
 export function createAuthority(name = 'Test CA'): Authority {
-  const own = keyPair();
-  const ca = certificate({
+  const { publicKey, privateKey } = keyPair();
+  return authority(name, privateKey, {
     subject: name,
     issuer: name,
-    key: own.publicKey,
-    signer: own.privateKey,
+    key: publicKey,
+    signer: privateKey,
     isAuthority: true,
   });
+}
+
+function authority(name: string, signer: KeyObject, own: Contents): Authority {
   return {
-    ca,
-    issue(options = {}) {
+    ca: certificate(own),
+    intermediate(subject) {
       const { publicKey, privateKey } = keyPair();
+      return authority(subject, privateKey, {
+        subject,
+        issuer: name,
+        key: publicKey,
+        signer,
+        isAuthority: true,
+      });
+    },
+    issue(options = {}) {
+      const { publicKey, privateKey } = keyPair(options.keyType);
       const cert = certificate({
         ...options,
         subject: 'server',
         issuer: name,
         key: publicKey,
-        signer: own.privateKey,
+        signer,
       });
       return { cert, key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() };
     },
   };
 }
 
-function keyPair() {
+function keyPair(type: IssueOptions['keyType'] = 'ec') {
+  if (type === 'rsa') return generateKeyPairSync('rsa', { modulusLength: 2048 });
+  if (type === 'ed25519') return generateKeyPairSync('ed25519');
   return generateKeyPairSync('ec', { namedCurve: 'P-256' });
 }
 

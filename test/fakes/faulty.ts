@@ -33,7 +33,7 @@ export function faulty<Port extends object>(name: string, port: Port, watch: Wat
 }
 
 /** The methods of our ports that give something other than a promise. */
-const SYNCHRONOUS: readonly (string | symbol)[] = ['scan', 'stored', 'ownNamespace'];
+const SYNCHRONOUS: readonly (string | symbol)[] = ['scan', 'stored', 'ownNamespace', 'mergedKeys'];
 
 /** Thrown where a process would have died. */
 export class Crash extends Error {
@@ -94,12 +94,5 @@ export function gate(call: string, phase: Step['phase'] = 'before'): Gate {
     },
     arrived: arrival.promise,
     open: opening.resolve,
-  };
-}
-
-/** All of them, in their order. */
-export function each(...watches: readonly Watch[]): Watch {
-  return async (step) => {
-    for (const watch of watches) await watch(step);
   };
 }

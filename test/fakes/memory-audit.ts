@@ -4,6 +4,7 @@ import { plainEntry } from '../../src/audit/plain-entry.ts';
 import type { AuditStore, Page, RecordFilter } from '../../src/audit/store.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { AppError } from '../../src/core/errors.ts';
+import { formatTarget } from '../../src/core/target.ts';
 
 export interface MemoryAudit extends AuditStore {
   /** Everything recorded so far, oldest first. */
@@ -24,11 +25,12 @@ interface Log {
   readonly records: AuditRecord[];
   readonly stored: StoredRecord[];
   readonly running: Set<string>;
+  readonly turns: Map<string, Promise<void>>;
 }
 
 /** An audit store in memory. Disposing of it is the end of its process. */
 export function createMemoryAudit(options: MemoryAuditOptions = {}): MemoryAudit {
-  return open(options, { records: [], stored: [], running: new Set() });
+  return open(options, { records: [], stored: [], running: new Set(), turns: new Map() });
 }
 
 function open(options: MemoryAuditOptions, log: Log): MemoryAudit {
@@ -93,6 +95,27 @@ function open(options: MemoryAuditOptions, log: Log): MemoryAudit {
             !log.running.has(record.replica),
         );
       }),
+    targets: () =>
+      use(() => {
+        const changed = all().filter(({ action }) =>
+          ['create', 'update', 'adopt', 'repair', 'rollback'].includes(action),
+        );
+        const ids = changed.flatMap(({ namespace, secret }) =>
+          namespace === undefined || secret === undefined ? [] : [{ namespace, secret }],
+        );
+        return [...new Map(ids.map((id) => [formatTarget(id), id])).values()];
+      }),
+    exclusively(name, work) {
+      const turn = (log.turns.get(name) ?? Promise.resolve()).then(work);
+      log.turns.set(
+        name,
+        turn.then(
+          () => undefined,
+          () => undefined,
+        ),
+      );
+      return turn;
+    },
     async *stored(from) {
       yield* await use(() => log.stored.slice(from - 1));
     },

@@ -3,6 +3,8 @@ import { isObject, type JsonObject } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { describeCluster } from '../conformance/cluster.ts';
 import { type ClusterHarness, change, manifest, readNow } from '../conformance/cluster-harness.ts';
+import { describeLists } from '../conformance/cluster-lists.ts';
+import { describeMergeLaw } from '../conformance/cluster-merge-law.ts';
 import { createMemoryCluster } from './memory-cluster.ts';
 
 /** JSON merge patch (RFC 7396). */
@@ -22,14 +24,18 @@ async function open(): Promise<ClusterHarness> {
     namespace: 'team',
     put: async (id, raw) => cluster.put(id, raw),
     edit: async (id, patch) => cluster.edit(id, (raw) => merge(raw, patch)),
-    remove: async (id) => cluster.remove(id),
+    remove: async (id) => cluster.forget(id),
     raw: async (id) => cluster.raw(id),
+    label: async (labels) => cluster.namespace('team', labels),
     another: async () => cluster,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }
 
 describeCluster('the cluster in memory', open);
+describeLists('the cluster in memory', open);
+
+describe('the cluster in memory', () => describeMergeLaw(open, { runs: 300, seesReverts: true }));
 
 describe('the cluster in memory, for tests', () => {
   const id = { namespace: 'team', secret: 'app' };

@@ -1,28 +1,26 @@
-import {
-  type AccessQuestion,
-  type Cluster,
-  FIELD_MANAGER,
-  type LiveSecret,
-  type WriteResult,
-} from '../../src/cluster/cluster.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { AccessQuestion, Cluster, LiveSecret, WriteResult } from '../../src/cluster/cluster.ts';
+import { applyTo, compact, entriesAfterUpdate, withOwnership } from '../../src/cluster/field-owners.ts';
 import { type JsonObject, objectIn } from '../../src/cluster/json.ts';
-import { managedFieldsOf, ownershipAfter } from '../../src/cluster/managed-fields.ts';
+import { appliedIn } from '../../src/cluster/managed-fields.ts';
 import {
+  appliedSecret,
   changedSecret,
   needsRecreation,
   newSecret,
   type RawSecret,
   toLive,
 } from '../../src/cluster/manifest.ts';
-import { checkTarget } from '../../src/cluster/names.ts';
+import { checkNamespace, checkTarget, selectorOf } from '../../src/cluster/names.ts';
 import { AppError } from '../../src/core/errors.ts';
-import { formatTarget, type TargetId } from '../../src/core/target.ts';
+import { compareText, formatTarget, type TargetId } from '../../src/core/target.ts';
 
-type Call = 'read' | 'create' | 'replace' | 'ownSecret' | 'may' | 'ping';
+type Change = 'create' | 'replace' | 'remove' | 'merge';
+type Call = 'read' | Change | 'list' | 'namespaces' | 'ownSecret' | 'may' | 'ping';
 
 export interface MemoryClusterOptions {
-  /** Namespaces that exist; any does when left out. */
-  readonly namespaces?: readonly string[];
+  /** Namespaces that exist, with their labels if they have any; any exists when left out. */
+  readonly namespaces?: readonly string[] | Namespaces;
   readonly ownNamespace?: string;
   readonly inCluster?: boolean;
   readonly allows?: (question: AccessQuestion) => boolean;
@@ -31,19 +29,23 @@ export interface MemoryClusterOptions {
 /** The port in memory, with the API server's semantics of versions, owners of fields and immutable Secrets. */
 export interface MemoryCluster extends Cluster {
   /** Changes that were carried out. */
-  readonly writes: readonly { readonly kind: 'create' | 'replace'; readonly id: TargetId }[];
+  readonly writes: readonly { readonly kind: Change; readonly id: TargetId }[];
   /** How often each method was called, failed calls included. */
   readonly calls: Readonly<Record<Call, number>>;
   /** Makes the next calls of a method fail, one for each error; `undefined` lets one through. */
   fail(call: Call, ...errors: readonly (AppError | undefined)[]): void;
   /** The write is carried out, and its answer is lost. */
-  loseAnswer(call: 'create' | 'replace', error: AppError): void;
+  loseAnswer(call: Change, error: AppError): void;
   /** Runs just before the next call of a method, for somebody who is faster. */
   before(call: Call, action: () => void): void;
   /** Behind our back, as another writer: creates or replaces. */
   put(id: TargetId, raw: JsonObject): void;
   edit(id: TargetId, change: (raw: JsonObject) => JsonObject): void;
-  remove(id: TargetId): void;
+  forget(id: TargetId): void;
+  /** Makes a namespace, or gives it other labels. */
+  namespace(name: string, labels: Readonly<Record<string, string>>): void;
+  /** It is being deleted: nothing can be created in it any more. */
+  endNamespace(name: string): void;
   /** The object as an API server would give it. */
   raw(id: TargetId): RawSecret | undefined;
 }
@@ -51,8 +53,21 @@ export interface MemoryCluster extends Cluster {
 export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryCluster {
   const objects = new Map<string, RawSecret>();
   const reads = new WeakMap<LiveSecret, RawSecret>();
-  const writes: { kind: 'create' | 'replace'; id: TargetId }[] = [];
-  const calls: Record<Call, number> = { read: 0, create: 0, replace: 0, ownSecret: 0, may: 0, ping: 0 };
+  const writes: { kind: Change; id: TargetId }[] = [];
+  const calls: Record<Call, number> = {
+    read: 0,
+    create: 0,
+    replace: 0,
+    remove: 0,
+    merge: 0,
+    list: 0,
+    namespaces: 0,
+    ownSecret: 0,
+    may: 0,
+    ping: 0,
+  };
+  const existing = new Map(Object.entries(namespacesOf(options.namespaces ?? [])));
+  const ending = new Set<string>();
   const faults = new Map<Call, (AppError | undefined)[]>();
   const lost = new Map<Call, AppError[]>();
   const actions = new Map<Call, (() => void)[]>();
@@ -74,25 +89,27 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
     return `${version}`;
   }
 
-  function written(
-    kind: 'create' | 'replace',
-    id: TargetId,
-    raw: RawSecret,
-    before?: LiveSecret,
-  ): WriteResult {
-    const metadata = objectIn(raw, 'metadata') ?? {};
-    const after = {
-      labels: objectIn(metadata, 'labels') ?? {},
-      annotations: objectIn(metadata, 'annotations') ?? {},
-    };
-    const ownership = ownershipAfter(before?.ours, before ?? { labels: {}, annotations: {} }, after);
-    const managedFields = managedFieldsOf(ownership, FIELD_MANAGER);
-    const uid = before?.uid ?? `uid-${version + 1}`;
-    const resourceVersion = store(id, { ...raw, metadata: { ...metadata, managedFields } }, uid);
+  function written(kind: 'create' | 'replace' | 'merge', id: TargetId, raw: RawSecret): WriteResult {
+    const uid = objects.has(formatTarget(id)) ? uidOf(id) : `uid-${version + 1}`;
+    const resourceVersion = store(id, raw, uid);
+    done(kind, id);
+    return { kind: 'written', resourceVersion };
+  }
+
+  function done(kind: Change, id: TargetId): void {
     writes.push({ kind, id });
     const error = lost.get(kind)?.shift();
     if (error !== undefined) throw error;
-    return { kind: 'written', resourceVersion };
+  }
+
+  function uidOf(id: TargetId): string {
+    return String(objectIn(objects.get(formatTarget(id)) ?? {}, 'metadata')?.uid);
+  }
+
+  function known(live: LiveSecret): RawSecret {
+    const raw = reads.get(live);
+    if (raw !== undefined) return raw;
+    throw new AppError('INTERNAL', { about: formatTarget(live.id), detail: 'it was not read here' });
   }
 
   function read(id: TargetId): LiveSecret | undefined {
@@ -119,9 +136,13 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
       const raw = objects.get(formatTarget(id));
       const uid = raw && read(id)?.uid;
       if (raw === undefined || uid === undefined) throw new Error(`${formatTarget(id)} is not there`);
-      store(id, change(structuredClone(raw)), uid);
+      const changed = change(structuredClone(raw));
+      const managedFields = compact(entriesAfterUpdate(raw, changed));
+      store(id, { ...changed, metadata: { ...objectIn(changed, 'metadata'), managedFields } }, uid);
     },
-    remove: (id) => void objects.delete(formatTarget(id)),
+    forget: (id) => void objects.delete(formatTarget(id)),
+    namespace: (name, labels) => void existing.set(name, labels),
+    endNamespace: (name) => void ending.add(name),
     raw: (id) => objects.get(formatTarget(id)),
     async read(id, { signal } = {}) {
       enter('read', signal);
@@ -130,26 +151,74 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
     async create(id, manifest, { signal, dryRun = false } = {}) {
       checkTarget(id);
       enter('create', signal);
-      if (options.namespaces && !options.namespaces.includes(id.namespace)) {
+      const gone = options.namespaces !== undefined && !existing.has(id.namespace);
+      if (gone || ending.has(id.namespace)) {
         throw new AppError('NAMESPACE_MISSING', { about: formatTarget(id) });
       }
       if (objects.has(formatTarget(id))) return { kind: 'conflict' };
       if (dryRun) return { kind: 'written', resourceVersion: '0' };
-      return written('create', id, newSecret(id, manifest));
+      return written('create', id, withOwnership(newSecret(id, manifest)));
     },
     async replace(live, change, { signal } = {}) {
       enter('replace', signal);
-      const known = reads.get(live);
-      if (known === undefined)
-        throw new AppError('INTERNAL', { detail: 'replace of a Secret that was not read here' });
+      const before = known(live);
       const now = read(live.id);
       if (now?.uid !== live.uid || now.resourceVersion !== live.resourceVersion) return { kind: 'conflict' };
       if (needsRecreation(now, change)) throw new AppError('IMMUTABLE', { about: formatTarget(live.id) });
-      const raw = changedSecret(known, change);
+      const raw = changedSecret(before, change);
       // As the API server does: the same object again changes nothing, and moves no version.
-      if (JSON.stringify(raw) === JSON.stringify(known))
+      if (JSON.stringify(raw) === JSON.stringify(before))
         return { kind: 'written', resourceVersion: now.resourceVersion };
-      return written('replace', live.id, raw, now);
+      return written('replace', live.id, withOwnership(raw, before));
+    },
+    async remove(live, { signal } = {}) {
+      enter('remove', signal);
+      const now = read(live.id);
+      if (now === undefined) return { kind: 'removed' };
+      if (now.uid !== live.uid || now.resourceVersion !== live.resourceVersion) return { kind: 'conflict' };
+      objects.delete(formatTarget(live.id));
+      done('remove', live.id);
+      return { kind: 'removed' };
+    },
+    async merge(live, manifest, { signal } = {}) {
+      enter('merge', signal);
+      const now = read(live.id);
+      if (now === undefined) return { kind: 'missing' };
+      if (now.uid !== live.uid) return { kind: 'conflict' };
+      const before = known(now);
+      const merged = applyTo(before, appliedSecret(live, manifest), manifest.manager);
+      if (merged.kind === 'conflict') return merged;
+      const after = toLive(merged.raw, live.id);
+      if (after && needsRecreation(now, after))
+        throw new AppError('IMMUTABLE', { about: formatTarget(live.id) });
+      if (isDeepStrictEqual(merged.raw, before))
+        return { kind: 'written', resourceVersion: now.resourceVersion };
+      return written('merge', live.id, merged.raw);
+    },
+    mergedKeys: (live, manager) => appliedIn(objectIn(known(live), 'metadata') ?? {}, manager).data,
+    async list(namespace, { name, value }, { signal } = {}) {
+      checkNamespace(namespace);
+      selectorOf({ [name]: value });
+      enter('list', signal);
+      return [...objects.keys()]
+        .filter((key) => key.startsWith(`${namespace}/`))
+        .sort(compareText)
+        .map((key) => read({ namespace, secret: key.slice(namespace.length + 1) }))
+        .filter((live) => live !== undefined)
+        .filter(({ labels }) => labels[name] === value);
+    },
+    async namespaces(matchLabels, { signal } = {}) {
+      selectorOf(matchLabels);
+      enter('namespaces', signal);
+      const used = namespacesOf([...objects.keys()].map((key) => key.slice(0, key.indexOf('/'))));
+      return Object.entries({ ...used, ...Object.fromEntries(existing) })
+        .filter(([name]) => !ending.has(name))
+        .filter(([name, labels]) => {
+          const carried = new Map(Object.entries({ ...labels, 'kubernetes.io/metadata.name': name }));
+          return Object.entries(matchLabels).every(([label, value]) => carried.get(label) === value);
+        })
+        .map(([name]) => name)
+        .sort(compareText);
     },
     async ownSecret(name, key) {
       enter('ownSecret');
@@ -168,4 +237,10 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
+}
+
+type Namespaces = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+function namespacesOf(list: readonly string[] | Namespaces): Namespaces {
+  return 'length' in list ? Object.fromEntries((list as readonly string[]).map((name) => [name, {}])) : list;
 }

@@ -14,9 +14,17 @@ import { assertStatus } from '../services/kubernetes-api.ts';
 type Raw = Readonly<Record<string, unknown>>;
 
 export interface RealHarness extends ClusterHarness {
+  /** Where its Role is. */
+  readonly role: string;
   readonly kubeconfig: string;
   readonly ownNamespace: string;
+  /** Takes away the ClusterRoleBinding `secretbridge-<instance>-<name>`. */
+  unbind(name: string): Promise<void>;
+  /** Binds the ClusterRole of that name in one namespace. */
+  bindIn(namespace: string, name: string): Promise<void>;
 }
+
+const RBAC = '/apis/rbac.authorization.k8s.io/v1';
 
 /** The administrator, as the other writer. */
 export const admin = () => kubernetes().request;
@@ -33,17 +41,22 @@ export async function openReal(rights: Partial<RbacInput> = {}): Promise<RealHar
     'namespace',
   );
   const kubeconfig = await serviceAccountKubeconfig({ namespace: ownNamespace, name: 'secretbridge' });
-  await grant({
-    instance: 'test',
+  await using stack = new AsyncDisposableStack();
+  const instance = `test-${suffix}`;
+  const granted = await grant({
+    instance,
     scope: 'names',
-    targets: CONFORMANCE_SECRETS.map((secret) => ({ namespace, secret })),
+    targets: [
+      ...CONFORMANCE_SECRETS.map((secret) => ({ namespace, secret, deletes: true })),
+      { namespace, secret: 'foreign', merges: true },
+    ],
     ownNamespace,
     secretRefs: ['credentials'],
     serviceAccount: 'secretbridge',
     watch: false,
     ...rights,
   });
-  await using stack = new AsyncDisposableStack();
+  stack.defer(granted);
   const another = async () => stack.use(await connect(kubeconfig));
   const cluster = await another();
   await untilAllowed(cluster, namespace);
@@ -53,6 +66,20 @@ export async function openReal(rights: Partial<RbacInput> = {}): Promise<RealHar
     namespace,
     ownNamespace,
     kubeconfig,
+    role: `${RBAC}/namespaces/${namespace}/roles/secretbridge-${instance}`,
+    async unbind(name) {
+      const path = `${RBAC}/clusterrolebindings/secretbridge-${instance}-${name}`;
+      assertStatus(await request('DELETE', path), 200, path);
+    },
+    async bindIn(within, name) {
+      const role = `secretbridge-${instance}-${name}`;
+      const binding = {
+        metadata: { name: role },
+        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
+        subjects: [{ kind: 'ServiceAccount', name: 'secretbridge', namespace: ownNamespace }],
+      };
+      assertStatus(await request('POST', `${RBAC}/namespaces/${within}/rolebindings`, binding), 201, role);
+    },
     async put(id, raw) {
       const body = {
         apiVersion: 'v1',
@@ -73,6 +100,15 @@ export async function openReal(rights: Partial<RbacInput> = {}): Promise<RealHar
       const answer = await request<Raw>('GET', `${collection(id)}/${id.secret}`);
       return answer.status === 200 ? answer.body : undefined;
     },
+    async label(labels) {
+      const headers = { 'content-type': 'application/merge-patch+json' };
+      const metadata = { labels: { team: null, tier: null, ...labels } };
+      assertStatus(
+        await request('PATCH', `/api/v1/namespaces/${namespace}`, { metadata }, headers),
+        200,
+        'label',
+      );
+    },
     another: () => connect(kubeconfig),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
@@ -83,12 +119,18 @@ export function connect(kubeconfig: string, timeoutMs?: number): Promise<Cluster
   return createKubernetesCluster({ kubeconfig, env: {}, clock: systemClock, ...timeout });
 }
 
-export async function grant(input: RbacInput): Promise<void> {
-  for (const object of rbacObjects(input)) {
-    const plural = object.kind === 'Role' ? 'roles' : 'rolebindings';
-    const path = `/apis/rbac.authorization.k8s.io/v1/namespaces/${object.metadata.namespace}/${plural}`;
-    assertStatus(await kubernetes().request('POST', path, object), 201, path);
+/** @returns What takes away again that which no namespace takes along. */
+export async function grant(input: RbacInput): Promise<() => Promise<void>> {
+  const wide: string[] = [];
+  for (const { kind, metadata, ...rest } of rbacObjects(input)) {
+    const inside = metadata.namespace === undefined ? '' : `namespaces/${metadata.namespace}/`;
+    const path = `${RBAC}/${inside}${kind.toLowerCase()}s`;
+    assertStatus(await kubernetes().request('POST', path, { kind, metadata, ...rest }), 201, path);
+    if (metadata.namespace === undefined) wide.push(`${path}/${metadata.name}`);
   }
+  return async () => {
+    for (const path of wide) await kubernetes().request('DELETE', path);
+  };
 }
 
 /** The authorizer learns of a new Role by a watch of its own, a moment later. */

@@ -1,0 +1,26 @@
+import type { KubeClient } from './client.ts';
+import type { AccessQuestion } from './cluster.ts';
+import { errorOfAnswer } from './errors.ts';
+import { objectIn, parseObject } from './json.ts';
+import { unknownForm } from './pages.ts';
+
+/** https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/self-subject-access-review-v1/ */
+export async function mayWe(
+  client: KubeClient,
+  { namespace, verb, secret }: AccessQuestion,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const about = `access to ${namespace}`;
+  const named = secret ? { name: secret } : {};
+  const body = {
+    apiVersion: 'authorization.k8s.io/v1',
+    kind: 'SelfSubjectAccessReview',
+    spec: { resourceAttributes: { namespace, verb, group: '', resource: 'secrets', ...named } },
+  };
+  const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
+  const answer = await client.send({ method: 'POST', path, body, signal });
+  if (answer.status !== 201) throw errorOfAnswer(answer, about);
+  const allowed = objectIn(parseObject(answer.text) ?? {}, 'status')?.allowed;
+  if (typeof allowed !== 'boolean') throw unknownForm(about);
+  return allowed;
+}

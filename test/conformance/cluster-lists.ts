@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import { type ClusterHarness, change, manifest, merging, readNow } from './cluster-harness.ts';
+
+const LABEL = { name: 'secretbridge.dev/instance', value: 'test' } as const;
+
+/** For an identity that may list, which not every one may. */
+export function describeLists(name: string, open: () => Promise<ClusterHarness>): void {
+  describe(`${name} lists`, () => {
+    const app = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'app' });
+    const foreign = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'foreign' });
+    const namesIn = async (h: ClusterHarness) =>
+      (await h.cluster.list(h.namespace, LABEL)).map(({ id }) => id.secret);
+
+    it('the Secrets that carry a label, by name, as a read gives them', async () => {
+      await using h = await open();
+      const names = ['app', 'app-1', 'app.b', 'tls.example.com'];
+      const ids = names.map((secret) => ({ namespace: h.namespace, secret }));
+      for (const id of ids.toReversed()) await h.cluster.create(id, manifest());
+      await h.put(foreign(h), { metadata: { labels: { [LABEL.name]: 'another' } }, data: {} });
+      const listed = await h.cluster.list(h.namespace, LABEL);
+      expect(listed.map(({ id }) => id.secret)).toEqual(['app', 'app-1', 'app.b', 'tls.example.com']);
+      expect(listed).toEqual(await Promise.all(ids.map((id) => readNow(h.cluster, id))));
+    });
+
+    it('nothing where there is nothing', async () => {
+      await using h = await open();
+      expect(await namesIn(h)).toEqual([]);
+    });
+
+    it('Secrets that can be replaced, merged into and removed like those that were read', async () => {
+      await using h = await open();
+      await h.cluster.create(app(h), manifest());
+      await h.cluster.create(foreign(h), manifest());
+      const [one, two] = await h.cluster.list(h.namespace, LABEL);
+      if (one === undefined || two === undefined) throw new Error('both should be listed');
+      expect(h.cluster.mergedKeys(two, 'secretbridge.test.app')).toEqual([]);
+      expect((await h.cluster.merge(two, merging({ ours: '1' }))).kind).toBe('written');
+      expect((await h.cluster.replace(one, change({ labels: { other: '1' } }))).kind).toBe('written');
+      expect(await h.cluster.remove(one)).toEqual({ kind: 'conflict' });
+      const [fresh] = await h.cluster.list(h.namespace, LABEL);
+      expect(fresh && (await h.cluster.remove(fresh))).toEqual({ kind: 'removed' });
+      expect(await namesIn(h)).toEqual(['foreign']);
+    });
+
+    it.each([
+      ['a,b', 'test'],
+      ['!a', 'test'],
+      ['a', 'b,c'],
+      ['a', 'b)'],
+      ['', ''],
+    ])('refuses the label %j=%j, which would select something else', async (label, value) => {
+      await using h = await open();
+      const error = { code: 'CONFIG_INVALID' };
+      await expect(h.cluster.list(h.namespace, { name: label, value })).rejects.toMatchObject(error);
+      await expect(h.cluster.namespaces({ [label]: value })).rejects.toMatchObject(error);
+      await expect(h.cluster.list('..', LABEL)).rejects.toMatchObject(error);
+    });
+
+    it('the namespaces that carry all of some labels, their name among them', async () => {
+      await using h = await open();
+      const name = { 'kubernetes.io/metadata.name': h.namespace };
+      await h.put(foreign(h), { data: {} });
+      await h.label({ team: h.namespace, tier: 'web' });
+      expect(await h.cluster.namespaces({ team: h.namespace })).toEqual([h.namespace]);
+      expect(await h.cluster.namespaces({ team: h.namespace, tier: 'web', ...name })).toEqual([h.namespace]);
+      expect(await h.cluster.namespaces({ team: h.namespace, tier: 'db' })).toEqual([]);
+      expect(await h.cluster.namespaces(name)).toEqual([h.namespace]);
+      await h.label({ team: 'another' });
+      expect(await h.cluster.namespaces({ team: h.namespace })).toEqual([]);
+    });
+  });
+}

@@ -1,0 +1,119 @@
+import * as fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { type ClusterHarness, merging, readNow, shown } from './cluster-harness.ts';
+
+const KEYS = ['a', 'b', 'c'] as const;
+const VALUES = ['1', '2'] as const;
+const MANAGERS = ['secretbridge.test.one', 'secretbridge.test.two'] as const;
+
+type Key = (typeof KEYS)[number];
+type Data = Partial<Record<Key, string>>;
+type Step =
+  | { readonly by: 'hand'; readonly key: Key; readonly value: string | null }
+  | { readonly by: 'merge'; readonly manager: string; readonly data: Data };
+
+const key = fc.constantFrom(...KEYS);
+const value = fc.constantFrom(...VALUES);
+const data: fc.Arbitrary<Data> = fc.dictionary(key, value);
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ by: fc.constant('hand' as const), key, value: fc.option(value, { freq: 3 }) }),
+  fc.record({ by: fc.constant('merge' as const), manager: fc.constantFrom(...MANAGERS), data }),
+);
+const steps = fc.array(step, { minLength: 1, maxLength: 8 });
+
+/** Who holds what, by the rules of server-side apply in a few lines. */
+function createModel(theirs: Data) {
+  const fields = new Map(
+    Object.entries(theirs).map(([name, text]) => [name, { text, hand: true, managers: new Set<string>() }]),
+  );
+  return {
+    hand(name: string, text: string | null): void {
+      if (text === null) fields.delete(name);
+      else if (fields.get(name)?.text !== text) fields.set(name, { text, hand: true, managers: new Set() });
+    },
+    /** The keys in conflict. */
+    merge(manager: string, wanted: Data): readonly string[] {
+      const conflicts = Object.entries(wanted).filter(([name, text]) => {
+        const field = fields.get(name);
+        const alone = field?.managers.has(manager) && field.managers.size === 1 && !field.hand;
+        return field !== undefined && field.text !== text && !alone;
+      });
+      if (conflicts.length > 0) return conflicts.map(([name]) => name).sort();
+      for (const [name, field] of fields) {
+        if (name in wanted || !field.managers.delete(manager)) continue;
+        if (field.managers.size === 0 && !field.hand) fields.delete(name);
+      }
+      for (const [name, text] of Object.entries(wanted)) {
+        const field = fields.get(name) ?? { text, hand: false, managers: new Set<string>() };
+        fields.set(name, { ...field, text, managers: field.managers.add(manager) });
+      }
+      return [];
+    },
+    data: () => Object.fromEntries([...fields].map(([name, { text }]) => [name, text])),
+    heldBy: (manager: string) =>
+      [...fields]
+        .filter(([, { managers }]) => managers.has(manager))
+        .map(([name]) => name)
+        .sort(),
+    /** What remains when nobody merges any more. */
+    theirs: () =>
+      Object.fromEntries([...fields].filter(([, { hand }]) => hand).map(([name, { text }]) => [name, text])),
+  };
+}
+
+export interface MergeLawOptions {
+  readonly runs: number;
+  /** Whether an edit by hand is seen that puts back a value which was there before. */
+  readonly seesReverts: boolean;
+}
+
+/** Whatever hands and mappings do, each key belongs to whom server-side apply says, and in the end theirs is left. */
+export function describeMergeLaw(open: () => Promise<ClusterHarness>, options: MergeLawOptions): void {
+  it('gives each key to whom the model gives it, and leaves to others what is theirs', async () => {
+    await using h = await open();
+    const id = { namespace: h.namespace, secret: 'foreign' };
+    let edits = 0;
+    const law = async (theirs: Data, todo: readonly Step[]) => {
+      const model = createModel(theirs);
+      await h.put(id, { data: encoded(theirs) });
+      const merge = async (manager: string, wanted: Data) => {
+        const conflicts = model.merge(manager, wanted);
+        const live = await readNow(h.cluster, id);
+        const result = await h.cluster.merge(live, merging(wanted as Record<string, string>, { manager }));
+        expect(result.kind === 'conflict' ? result.keys : []).toEqual(conflicts);
+      };
+      const compare = async () => {
+        const live = await readNow(h.cluster, id);
+        expect(shown(live.data)).toEqual(model.data());
+        for (const manager of MANAGERS)
+          expect(h.cluster.mergedKeys(live, manager)).toEqual(model.heldBy(manager));
+      };
+      for (const step of todo) {
+        if (step.by === 'merge') await merge(step.manager, step.data);
+        else {
+          edits += 1;
+          const text = step.value === null || options.seesReverts ? step.value : `edit ${edits}`;
+          model.hand(step.key, text);
+          await h.edit(id, { data: text === null ? { [step.key]: null } : encoded({ [step.key]: text }) });
+        }
+        await compare();
+      }
+      const left = model.theirs();
+      for (const manager of MANAGERS) await merge(manager, {});
+      expect(shown((await readNow(h.cluster, id)).data)).toEqual(left);
+    };
+    await fc.assert(
+      fc.asyncProperty(data, steps, law).afterEach(async () => {
+        if ((await h.cluster.read(id)) !== undefined) await h.remove(id);
+      }),
+      { numRuns: options.runs },
+    );
+  });
+}
+
+function encoded(texts: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(texts).map(([name, text]) => [name, Buffer.from(text ?? '').toString('base64')]),
+  );
+}

@@ -1,0 +1,225 @@
+import { expect, it } from 'vitest';
+import { type ClusterHarness, change, manifest, merging, readNow, shown } from './cluster-harness.ts';
+
+const base64 = (value: string) => Buffer.from(value).toString('base64');
+const OURS = 'secretbridge.test.app';
+const SECOND = 'secretbridge.test.second';
+
+/** Keys of ours in a Secret of somebody else. */
+export function describeMerge(open: () => Promise<ClusterHarness>): void {
+  const foreign = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'foreign' });
+  const now = (h: ClusterHarness) => readNow(h.cluster, foreign(h));
+  const dataNow = async (h: ClusterHarness) => shown((await now(h)).data);
+  const keysNow = async (h: ClusterHarness, manager = OURS) => h.cluster.mergedKeys(await now(h), manager);
+  const merge = async (h: ClusterHarness, ...args: Parameters<typeof merging>) =>
+    h.cluster.merge(await now(h), merging(...args));
+  async function withTheirs(h: ClusterHarness, data: Readonly<Record<string, string>> = { theirs: 'kept' }) {
+    const encoded = Object.entries(data).map(([key, value]) => [key, base64(value)]);
+    await h.put(foreign(h), { metadata: { labels: { of: 'them' } }, data: Object.fromEntries(encoded) });
+  }
+
+  it('adds our keys beside those of others, and knows which are ours', async () => {
+    await using h = await open();
+    await withTheirs(h);
+    expect(await keysNow(h)).toEqual([]);
+    const wanted = Object.fromEntries([
+      ['ours', '1'],
+      ['ca.crt', '2'],
+      ['__proto__', '3'],
+    ]);
+    const result = await merge(h, wanted);
+    const after = await now(h);
+    expect(result).toEqual({ kind: 'written', resourceVersion: after.resourceVersion });
+    expect(Object.entries(shown(after.data)).sort()).toEqual(
+      Object.entries(wanted)
+        .concat([['theirs', 'kept']])
+        .sort(),
+    );
+    expect(after).toMatchObject({ labels: { of: 'them' }, type: 'Opaque', ours: undefined });
+    expect(await keysNow(h)).toEqual(['__proto__', 'ca.crt', 'ours']);
+    expect(await keysNow(h, SECOND)).toEqual([]);
+  });
+
+  it('changes our keys, and takes out those that are no longer wanted', async () => {
+    await using h = await open();
+    await withTheirs(h);
+    await merge(h, { a: '1', b: '2' });
+    expect((await merge(h, { b: '3', c: '4' })).kind).toBe('written');
+    expect(await dataNow(h)).toEqual({ theirs: 'kept', b: '3', c: '4' });
+    expect(await keysNow(h)).toEqual(['b', 'c']);
+  });
+
+  it('leaves a key that others hold with another value, names it, and writes nothing else either', async () => {
+    await using h = await open();
+    await withTheirs(h, { 'tls.crt': 'theirs', free: 'x' });
+    const before = await h.raw(foreign(h));
+    expect(await merge(h, { 'tls.crt': 'ours', new: '1' })).toEqual({ kind: 'conflict', keys: ['tls.crt'] });
+    expect(await h.raw(foreign(h))).toEqual(before);
+    expect(await keysNow(h)).toEqual([]);
+  });
+
+  it('shares a key that others hold with the same value, and leaves it to them in the end', async () => {
+    await using h = await open();
+    await withTheirs(h, { both: 'same' });
+    expect((await merge(h, { both: 'same', ours: '1' })).kind).toBe('written');
+    expect(await keysNow(h)).toEqual(['both', 'ours']);
+    expect(await merge(h, { both: 'changed', ours: '1' })).toEqual({ kind: 'conflict', keys: ['both'] });
+    expect((await merge(h, {})).kind).toBe('written');
+    expect(await dataNow(h)).toEqual({ both: 'same' });
+  });
+
+  it('ends with an empty set: our keys and marks go, theirs stay, and ending twice moves no version', async () => {
+    await using h = await open();
+    await withTheirs(h);
+    await merge(h, { ours: '1' }, { labels: { l: '1' }, annotations: { a: '1' } });
+    expect(await now(h)).toMatchObject({ labels: { of: 'them', l: '1' }, annotations: { a: '1' } });
+    expect((await merge(h, {})).kind).toBe('written');
+    const after = await now(h);
+    expect(shown(after.data)).toEqual({ theirs: 'kept' });
+    expect(after).toMatchObject({ labels: { of: 'them' }, annotations: {} });
+    const { resourceVersion } = after;
+    expect(await merge(h, {})).toEqual({ kind: 'written', resourceVersion });
+    expect((await now(h)).resourceVersion).toBe(resourceVersion);
+  });
+
+  it('leaves an empty Secret behind rather than none', async () => {
+    await using h = await open();
+    await withTheirs(h, {});
+    await merge(h, { ours: '1' });
+    await merge(h, {});
+    expect(await dataNow(h)).toEqual({});
+  });
+
+  it('moves no version when nothing changes', async () => {
+    await using h = await open();
+    await withTheirs(h);
+    const part = { labels: { l: '1' } };
+    await merge(h, { ours: '1' }, part);
+    const { resourceVersion } = await now(h);
+    expect(await merge(h, { ours: '1' }, part)).toEqual({ kind: 'written', resourceVersion });
+    expect((await now(h)).resourceVersion).toBe(resourceVersion);
+  });
+
+  it('keeps apart what two mappings merge into one Secret', async () => {
+    await using h = await open();
+    await withTheirs(h);
+    await merge(h, { a: '1', both: 'same' });
+    expect((await merge(h, { b: '2', both: 'same' }, { manager: SECOND })).kind).toBe('written');
+    expect(await keysNow(h)).toEqual(['a', 'both']);
+    expect(await keysNow(h, SECOND)).toEqual(['b', 'both']);
+    expect(await merge(h, { a: 'x', b: '2' }, { manager: SECOND })).toEqual({
+      kind: 'conflict',
+      keys: ['a'],
+    });
+    await merge(h, {});
+    expect(await dataNow(h)).toEqual({ theirs: 'kept', b: '2', both: 'same' });
+    expect((await merge(h, { both: 'alone now' }, { manager: SECOND })).kind).toBe('written');
+    expect(await dataNow(h)).toEqual({ theirs: 'kept', both: 'alone now' });
+  });
+
+  it('loses a key to whoever changed it since, and does not take it back', async () => {
+    await using h = await open();
+    await withTheirs(h);
+    await merge(h, { taken: '1', ours: '1' });
+    await h.edit(foreign(h), { data: { taken: base64('by hand') } });
+    expect(await keysNow(h)).toEqual(['ours']);
+    expect(await merge(h, { taken: '1', ours: '2' })).toEqual({ kind: 'conflict', keys: ['taken'] });
+    expect(await dataNow(h)).toEqual({ theirs: 'kept', taken: 'by hand', ours: '1' });
+    expect((await merge(h, { ours: '2' })).kind).toBe('written');
+    expect(await dataNow(h)).toEqual({ theirs: 'kept', taken: 'by hand', ours: '2' });
+  });
+
+  it('puts back a key that somebody took out', async () => {
+    await using h = await open();
+    await withTheirs(h);
+    await merge(h, { ours: '1' });
+    await h.edit(foreign(h), { data: { ours: null } });
+    expect(await keysNow(h)).toEqual([]);
+    expect((await merge(h, { ours: '1' })).kind).toBe('written');
+    expect(await dataNow(h)).toEqual({ theirs: 'kept', ours: '1' });
+  });
+
+  it('is not disturbed by what others did to their own keys since the read', async () => {
+    await using h = await open();
+    await withTheirs(h);
+    await merge(h, { ours: '1' });
+    const live = await now(h);
+    await h.edit(foreign(h), { data: { theirs: base64('newer'), more: base64('1') } });
+    expect((await h.cluster.merge(live, merging({ ours: '2' }))).kind).toBe('written');
+    expect(await dataNow(h)).toEqual({ theirs: 'newer', more: '1', ours: '2' });
+  });
+
+  it('does not create a Secret that is gone', async () => {
+    await using h = await open();
+    await withTheirs(h);
+    const live = await now(h);
+    await h.remove(foreign(h));
+    expect(await h.cluster.merge(live, merging({ ours: '1' }))).toEqual({ kind: 'missing' });
+    expect(await h.cluster.merge(live, merging({}))).toEqual({ kind: 'missing' });
+    expect(await h.cluster.read(foreign(h))).toBeUndefined();
+  });
+
+  it('writes nothing into another Secret of the same name', async () => {
+    await using h = await open();
+    await h.cluster.create(foreign(h), manifest());
+    const live = await now(h);
+    await h.remove(foreign(h));
+    await h.cluster.create(foreign(h), manifest());
+    expect(await h.cluster.merge(live, merging({ ours: '1' }))).toEqual({ kind: 'conflict' });
+    expect(await dataNow(h)).not.toHaveProperty('ours');
+  });
+
+  it('leaves a label that others hold with another value', async () => {
+    await using h = await open();
+    await withTheirs(h);
+    const before = await h.raw(foreign(h));
+    expect(await merge(h, { ours: '1' }, { labels: { of: 'us' } })).toEqual({ kind: 'conflict', keys: [] });
+    expect(await h.raw(foreign(h))).toEqual(before);
+  });
+
+  it('refuses to change an immutable Secret as IMMUTABLE', async () => {
+    await using h = await open();
+    await h.cluster.create(foreign(h), manifest({ immutable: true }));
+    await expect(merge(h, { ours: '1' })).rejects.toMatchObject({ code: 'IMMUTABLE' });
+    expect((await merge(h, {}, { labels: { l: '1' } })).kind).toBe('written');
+  });
+
+  it('gives up its keys when the Secret is replaced without them, or with other values', async () => {
+    await using h = await open();
+    await h.cluster.create(foreign(h), manifest());
+    await merge(h, { kept: '1', changed: '1', gone: '1' });
+    const { data } = merging({ kept: '1', changed: '2' });
+    await h.cluster.replace(await now(h), change({ data }));
+    expect(await keysNow(h)).toEqual(['kept']);
+    expect(await dataNow(h)).toEqual({ kept: '1', changed: '2' });
+  });
+
+  it('takes names of mappings that are as long as they may be', async () => {
+    await using h = await open();
+    await withTheirs(h);
+    const [one, other] = ['a', 'b'].map((last) => `secretbridge.${'i'.repeat(63)}.${'m'.repeat(62)}${last}`);
+    await merge(h, { one: '1' }, { manager: one ?? '' });
+    await merge(h, { other: '1' }, { manager: other ?? '' });
+    expect(await keysNow(h, one)).toEqual(['one']);
+    expect(await keysNow(h, other)).toEqual(['other']);
+    await merge(h, {}, { manager: one ?? '' });
+    expect(await dataNow(h)).toEqual({ theirs: 'kept', other: '1' });
+  });
+
+  it('lets twenty mappings merge at once, each with all its keys', async () => {
+    await using h = await open();
+    await withTheirs(h);
+    const second = await h.another();
+    const live = [await now(h), await readNow(second, foreign(h))] as const;
+    const keys = Array.from({ length: 20 }, (_, n) => `key-${n}`);
+    const results = await Promise.all(
+      keys.map((key, n) => {
+        const [cluster, read] = n % 2 === 0 ? [h.cluster, live[0]] : [second, live[1]];
+        return cluster.merge(read, merging({ [key]: '1' }, { manager: `secretbridge.test.${key}` }));
+      }),
+    );
+    expect(results.map(({ kind }) => kind)).toEqual(keys.map(() => 'written'));
+    expect(Object.keys(await dataNow(h)).sort()).toEqual(['theirs', ...keys].sort());
+    await second[Symbol.asyncDispose]();
+  });
+}

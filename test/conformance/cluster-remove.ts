@@ -1,0 +1,71 @@
+import { expect, it } from 'vitest';
+import { type ClusterHarness, change, manifest, readNow, shown } from './cluster-harness.ts';
+
+const base64 = (value: string) => Buffer.from(value).toString('base64');
+
+/** A deletion hits exactly the object that was read. */
+export function describeRemove(open: () => Promise<ClusterHarness>): void {
+  const app = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'app' });
+
+  it('removes what was read, and what is gone already counts as removed', async () => {
+    await using h = await open();
+    await h.cluster.create(app(h), manifest());
+    const live = await readNow(h.cluster, app(h));
+    expect(await h.cluster.remove(live)).toEqual({ kind: 'removed' });
+    expect(await h.cluster.read(app(h))).toBeUndefined();
+    expect(await h.cluster.remove(live)).toEqual({ kind: 'removed' });
+    expect((await h.cluster.create(app(h), manifest())).kind).toBe('written');
+  });
+
+  it('removes nothing that was edited since the read', async () => {
+    await using h = await open();
+    await h.cluster.create(app(h), manifest());
+    const live = await readNow(h.cluster, app(h));
+    await h.edit(app(h), { data: { theirs: base64('1') } });
+    expect(await h.cluster.remove(live)).toEqual({ kind: 'conflict' });
+    expect(shown((await readNow(h.cluster, app(h))).data)).toHaveProperty('theirs', '1');
+  });
+
+  it('removes nothing that took its place, even if it looks the same', async () => {
+    await using h = await open();
+    await h.cluster.create(app(h), manifest());
+    const live = await readNow(h.cluster, app(h));
+    await h.remove(app(h));
+    await h.cluster.create(app(h), manifest());
+    expect(await h.cluster.remove(live)).toEqual({ kind: 'conflict' });
+    expect(await h.cluster.read(app(h))).toBeDefined();
+  });
+
+  it('removes by the newer of two readings only', async () => {
+    await using h = await open();
+    await h.cluster.create(app(h), manifest());
+    const old = await readNow(h.cluster, app(h));
+    await h.cluster.replace(old, change({ labels: { a: '1' } }));
+    const fresh = await readNow(h.cluster, app(h));
+    expect(await h.cluster.remove(old)).toEqual({ kind: 'conflict' });
+    expect(await h.cluster.remove(fresh)).toEqual({ kind: 'removed' });
+  });
+
+  it('lets one of a removal and a replacement of one reading win', async () => {
+    await using h = await open();
+    await h.cluster.create(app(h), manifest());
+    const second = await h.another();
+    const readings = await Promise.all([readNow(h.cluster, app(h)), readNow(second, app(h))]);
+    const [removed, replaced] = await Promise.all([
+      h.cluster.remove(readings[0]),
+      second.replace(readings[1], change({ labels: { a: '1' } })),
+    ]);
+    const there = (await h.cluster.read(app(h))) !== undefined;
+    expect([removed.kind, replaced.kind]).toEqual(there ? ['conflict', 'written'] : ['removed', 'conflict']);
+    await second[Symbol.asyncDispose]();
+  });
+
+  it('removes nothing when it is told to give up', async () => {
+    await using h = await open();
+    await h.cluster.create(app(h), manifest());
+    const live = await readNow(h.cluster, app(h));
+    const signal = AbortSignal.abort();
+    await expect(h.cluster.remove(live, { signal })).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+    expect(await h.cluster.read(app(h))).toBeDefined();
+  });
+}

@@ -1,0 +1,194 @@
+import { describe, expect, it } from 'vitest';
+import { FIELD_MANAGER } from '../../../src/cluster/cluster.ts';
+import { PAGE } from '../../../src/cluster/pages.ts';
+import type { RbacInput } from '../../../src/cluster/rbac.ts';
+import { change, manifest, merging, readNow, shown } from '../../conformance/cluster-harness.ts';
+import { kubernetes } from '../services/inject.ts';
+import { assertStatus } from '../services/kubernetes-api.ts';
+import { admin, connect, openReal, type RealHarness } from './harness.ts';
+
+const OURS = 'secretbridge.test.app';
+const LABEL = { name: 'secretbridge.dev/instance', value: 'test' };
+const base64 = (value: string) => Buffer.from(value).toString('base64');
+const foreign = ({ namespace }: RealHarness) => ({ namespace, secret: 'foreign' });
+
+/** `kubectl apply --server-side`, as another tool or person. */
+async function apply(h: RealHarness, manager: string, data: Record<string, string>, force = false) {
+  const encoded = Object.fromEntries(Object.entries(data).map(([key, value]) => [key, base64(value)]));
+  const body = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'foreign' }, data: encoded };
+  const path = `/api/v1/namespaces/${h.namespace}/secrets/foreign?fieldManager=${manager}&force=${force}`;
+  return admin()('PATCH', path, body, { 'content-type': 'application/apply-patch+yaml' });
+}
+
+describe('a merge beside other field managers', () => {
+  it('respects what was applied by others, and loses what they take by force', async () => {
+    await using h = await openReal();
+    assertStatus(await apply(h, 'kubectl', { theirs: '1', both: '2' }), 201, 'apply');
+    const merge = async (data: Record<string, string>) =>
+      h.cluster.merge(await readNow(h.cluster, foreign(h)), merging(data));
+    expect(await merge({ theirs: 'x' })).toEqual({ kind: 'conflict', keys: ['theirs'] });
+    expect((await merge({ both: '2', ours: '3' })).kind).toBe('written');
+    assertStatus(await apply(h, 'kubectl', { theirs: '1', ours: 'y' }), 409, 'apply');
+    assertStatus(await apply(h, 'kubectl', { theirs: '1', ours: 'y' }, true), 200, 'apply');
+    const live = await readNow(h.cluster, foreign(h));
+    // They let go of `both`, so it is ours alone; they took `ours`.
+    expect(h.cluster.mergedKeys(live, OURS)).toEqual(['both']);
+    expect(shown(live.data)).toEqual({ theirs: '1', both: '2', ours: 'y' });
+    expect((await merge({})).kind).toBe('written');
+    expect(shown((await readNow(h.cluster, foreign(h))).data)).toEqual({ theirs: '1', ours: 'y' });
+  });
+
+  it('takes nothing when somebody has cleared the managed fields', async () => {
+    await using h = await openReal();
+    await h.put(foreign(h), { data: { theirs: base64('1') } });
+    const merge = async (data: Record<string, string>) =>
+      h.cluster.merge(await readNow(h.cluster, foreign(h)), merging(data));
+    await merge({ ours: '1' });
+    await h.edit(foreign(h), { metadata: { managedFields: [{}] } });
+    expect(await merge({ ours: '2' })).toEqual({ kind: 'conflict', keys: ['ours'] });
+    expect(await merge({ theirs: '2' })).toEqual({ kind: 'conflict', keys: ['theirs'] });
+    expect((await merge({})).kind).toBe('written');
+    expect(shown((await readNow(h.cluster, foreign(h))).data)).toEqual({ theirs: '1', ours: '1' });
+  });
+
+  it('leaves no trace of a manager that wrote nothing, and no mark of an owner', async () => {
+    await using h = await openReal();
+    await h.put(foreign(h), { data: {} });
+    await h.cluster.merge(await readNow(h.cluster, foreign(h)), merging({ ours: '1' }));
+    const managers = async () => {
+      const { metadata } = (await h.raw(foreign(h))) as {
+        metadata: { managedFields: { manager: string }[] };
+      };
+      return metadata.managedFields.map(({ manager }) => manager);
+    };
+    expect(await managers()).toContain(OURS);
+    expect(await managers()).not.toContain(FIELD_MANAGER);
+    await h.cluster.merge(await readNow(h.cluster, foreign(h)), merging({}));
+    expect(await managers()).not.toContain(OURS);
+    expect((await readNow(h.cluster, foreign(h))).labels).toEqual({});
+  });
+
+  it('creates nothing, even where it may create Secrets', async () => {
+    await using admin = await connect(kubernetes().kubeconfig);
+    await using h = await openReal();
+    await h.put(foreign(h), { data: {} });
+    const live = await readNow(admin, foreign(h));
+    await h.remove(foreign(h));
+    expect(await admin.merge(live, merging({ ours: '1' }))).toEqual({ kind: 'missing' });
+    expect(await h.raw(foreign(h))).toBeUndefined();
+  });
+});
+
+describe('a removal on a real API server', () => {
+  it('of a Secret with finalizers counts: it stays, and it is ending', async () => {
+    await using h = await openReal();
+    await h.cluster.create(foreign(h), manifest());
+    await h.edit(foreign(h), { metadata: { finalizers: ['example.com/keep'] } });
+    const live = await readNow(h.cluster, foreign(h));
+    expect(await h.cluster.remove(live)).toEqual({ kind: 'removed' });
+    const after = await readNow(h.cluster, foreign(h));
+    expect(after).toMatchObject({ uid: live.uid, deleting: true });
+    expect(await h.cluster.remove(after)).toEqual({ kind: 'removed' });
+    await h.edit(foreign(h), { metadata: { finalizers: null } });
+    expect(await h.cluster.read(foreign(h))).toBeUndefined();
+  });
+
+  it('needs the right, which only a mapping that may delete gives', async () => {
+    await using h = await openReal();
+    const { namespace } = h;
+    assertStatus(
+      await admin()(
+        'PATCH',
+        h.role,
+        { rules: [{ apiGroups: [''], resources: ['secrets'], verbs: ['get', 'create'] }] },
+        { 'content-type': 'application/merge-patch+json' },
+      ),
+      200,
+      'role',
+    );
+    await h.cluster.create(foreign(h), manifest());
+    const may = () => h.cluster.may({ namespace, verb: 'delete', secret: 'foreign' });
+    await expect.poll(may, { timeout: 10_000 }).toBe(false);
+    const live = await readNow(h.cluster, foreign(h));
+    await expect(h.cluster.remove(live)).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
+    expect(await h.raw(foreign(h))).toBeDefined();
+  });
+
+  it('races with edits, and never hits what was edited after the read', async () => {
+    await using h = await openReal();
+    for (let round = 0; round < 15; round += 1) {
+      await h.cluster.create(foreign(h), manifest());
+      const live = await readNow(h.cluster, foreign(h));
+      const edit = h.edit(foreign(h), { data: { round: base64(`${round}`) } }).then(
+        () => 'edited' as const,
+        // 404: the removal was first.
+        () => 'gone' as const,
+      );
+      const [removed, edited] = await Promise.all([h.cluster.remove(live), edit]);
+      const there = await h.cluster.read(foreign(h));
+      expect([removed.kind, edited, there !== undefined]).toEqual(
+        there ? ['conflict', 'edited', true] : ['removed', 'gone', false],
+      );
+      if (there !== undefined) await h.remove(foreign(h));
+    }
+  });
+});
+
+describe('rights', () => {
+  it('by names do not allow a list, nor namespaces: CLUSTER_FORBIDDEN', async () => {
+    await using h = await openReal();
+    const error = { code: 'CLUSTER_FORBIDDEN' };
+    await expect(h.cluster.list(h.namespace, LABEL)).rejects.toMatchObject(error);
+    await expect(h.cluster.namespaces({ team: 'a' })).rejects.toMatchObject(error);
+  });
+
+  it('of a namespace allow a list there and nowhere else', async () => {
+    await using h = await openReal({ scope: 'namespace' });
+    expect(await h.cluster.list(h.namespace, LABEL)).toEqual([]);
+    await expect(h.cluster.list('default', LABEL)).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
+  });
+
+  it('of a selector can be bound in single namespaces, as the printed comment says', async () => {
+    const selected: RbacInput['selected'] = [{ secret: 'app', deletes: true }];
+    await using h = await openReal({ targets: [], selected });
+    await using other = await openReal();
+    const app = (one: RealHarness) => ({ namespace: one.namespace, secret: 'app' });
+    const mayCreate = () => h.cluster.may({ namespace: other.namespace, verb: 'create' });
+    expect(await mayCreate()).toBe(true);
+    await h.unbind('selected');
+    await expect.poll(mayCreate, { timeout: 10_000 }).toBe(false);
+    await h.bindIn(h.namespace, 'selected');
+    const may = () => h.cluster.may({ namespace: h.namespace, verb: 'create' });
+    await expect.poll(may, { timeout: 10_000 }).toBe(true);
+    expect((await h.cluster.create(app(h), manifest())).kind).toBe('written');
+    expect((await h.cluster.replace(await readNow(h.cluster, app(h)), change())).kind).toBe('written');
+    await expect(h.cluster.create(app(other), manifest())).rejects.toMatchObject({
+      code: 'CLUSTER_FORBIDDEN',
+    });
+    const name = { 'kubernetes.io/metadata.name': other.namespace };
+    expect(await h.cluster.namespaces(name)).toEqual([other.namespace]);
+  });
+});
+
+describe('lists on a real API server', () => {
+  it('hold more than a page, of one moment', async () => {
+    await using h = await openReal({ scope: 'namespace' });
+    const count = PAGE * 2 + 1;
+    const ids = Array.from({ length: count }, (_, n) => ({ namespace: h.namespace, secret: `s-${n}` }));
+    await Promise.all(
+      ids.map((id) => h.cluster.create(id, manifest({ labels: { [LABEL.name]: LABEL.value } }))),
+    );
+    await h.put(foreign(h), { data: {} });
+    const listed = await h.cluster.list(h.namespace, LABEL);
+    expect(listed).toHaveLength(count);
+    expect(new Set(listed.map(({ id }) => id.secret)).size).toBe(count);
+  });
+
+  it('leave out a namespace that is being deleted', async () => {
+    await using h = await openReal({ selected: [{ secret: 'app' }] });
+    const name = { 'kubernetes.io/metadata.name': h.namespace };
+    expect(await h.cluster.namespaces(name)).toEqual([h.namespace]);
+    assertStatus(await admin()('DELETE', `/api/v1/namespaces/${h.namespace}`), 200, 'delete namespace');
+    expect(await h.cluster.namespaces(name)).toEqual([]);
+  });
+});
