@@ -11,28 +11,107 @@ export interface AccessQuestion {
   readonly key: string;
 }
 
-/**
- * Whether a rule allows all three. A key with a `.`, `..` or empty segment (but for a leading `/`, which AWS
- * names may have) or a control character is never allowed: a store might resolve it to a key that no rule names.
- */
+export interface SearchQuestion {
+  readonly namespace: string;
+  readonly store: string;
+  /** As `find` has it. */
+  readonly path: string;
+}
+
+/** What mappings may use: the `access` rules, and for those of tenants' files the bounds of their `include` too. */
+export interface Access {
+  allows(use: AccessQuestion & { readonly mapping: string }): boolean;
+  /** Whether a search may run. What it finds is asked about one by one, by `allows`. */
+  allowsSearch(use: SearchQuestion & { readonly mapping: string }): boolean;
+  /** Whether a mapping may have a target in a namespace at all: where not, nothing is to be asked or claimed there. */
+  allowsNamespace(use: { readonly mapping: string; readonly namespace: string }): boolean;
+}
+
+export interface AccessConfig {
+  /** Absent: everything is allowed. */
+  readonly access?: readonly Rule[] | undefined;
+  /** By the name of a mapping. */
+  readonly bounds: ReadonlyMap<string, Rule>;
+  readonly stores: readonly { readonly name: string; readonly kind: string }[];
+}
+
+export function createAccess({ access, bounds, stores }: AccessConfig): Access {
+  const flat = new Set(stores.filter(isFlat).map(({ name }) => name));
+  const every = (mapping: string, test: (rules: readonly Rule[]) => boolean): boolean => {
+    const bound = bounds.get(mapping);
+    return (access === undefined || test(access)) && (bound === undefined || test([bound]));
+  };
+  return {
+    allows: ({ mapping, ...use }) => every(mapping, (rules) => allows(rules, use)),
+    allowsSearch: ({ mapping, ...use }) =>
+      every(mapping, (rules) => allowsSearch(rules, { ...use, flat: flat.has(use.store) })),
+    allowsNamespace: ({ mapping, namespace }) =>
+      every(mapping, (rules) =>
+        rules.some(({ namespaces }) => namespaces.some((glob) => matches(glob, namespace))),
+      ),
+  };
+}
+
+/** Whether names of this kind of store have no `/`, so that the `path` of a search is the beginning of a name. */
+export function isFlat({ kind }: { readonly kind: string }): boolean {
+  return kind === 'azure-key-vault';
+}
+
+/** Whether one rule allows all three. Never so for a key that is not plain: see `isPlainKey`. */
 export function allows(rules: readonly Rule[], { namespace, store, key }: AccessQuestion): boolean {
   if (!isPlainKey(key)) return false;
-  const some = (globs: readonly string[], text: string) => globs.some((glob) => matches(glob, text));
   return rules.some(
-    (rule) => some(rule.namespaces, namespace) && some(rule.stores, store) && some(rule.keys, key),
+    (rule) =>
+      rule.namespaces.some((glob) => matches(glob, namespace)) &&
+      rule.stores.some((glob) => matches(glob, store)) &&
+      rule.keys.some((glob) => speaksOf(glob, key) && matches(glob, key)),
+  );
+}
+
+/** Whether one rule allows every key that a search there can find, now or later. */
+export function allowsSearch(
+  rules: readonly Rule[],
+  { namespace, store, path, flat }: SearchQuestion & { readonly flat: boolean },
+): boolean {
+  const start = flat ? path : path.replace(/\/$/, '');
+  if (start !== '' && !isPlainKey(start)) return false;
+  const prefix = flat || start === '' ? start : `${start}/`;
+  return rules.some(
+    (rule) =>
+      rule.namespaces.some((glob) => matches(glob, namespace)) &&
+      rule.stores.some((glob) => matches(glob, store)) &&
+      rule.keys.some((glob) => speaksOf(glob, prefix) && covers(glob, prefix, flat)),
   );
 }
 
 /**
  * `*` is any characters within one segment (between `/`), `**` any characters; neither matches a line break.
  * Everything else stands for itself: case, Unicode form, `?` and `[` included. The glob covers the whole text.
- *
- * All positions in the glob are followed at once, so time is bounded by the product of the two lengths
- * whatever the pattern: a backtracking regular expression would not be.
  */
 export function matches(glob: string, text: string): boolean {
-  const tokens = glob.match(/\*+|[^*]/gsu) ?? [];
-  // `states[i]`: the text so far can be matched by the first i tokens.
+  const tokens = tokensOf(glob);
+  return follow(tokens, text)[tokens.length] === true;
+}
+
+/** Whether a glob matches everything that begins so, as far as names of the store can go on. */
+function covers(glob: string, prefix: string, flat: boolean): boolean {
+  const tokens = tokensOf(glob);
+  const last = tokens.at(-1) ?? '';
+  const endless = flat ? last.startsWith('*') : last.startsWith('**');
+  return endless && follow(tokens, prefix)[tokens.length - 1] === true;
+}
+
+function tokensOf(glob: string): readonly string[] {
+  return glob.match(/\*+|[^*]/gsu) ?? [];
+}
+
+/**
+ * Where in the glob the text can lead: `[i]` when the first i tokens match it.
+ *
+ * All positions are followed at once, so time is bounded by the product of the two lengths whatever the pattern:
+ * a backtracking regular expression would not be.
+ */
+function follow(tokens: readonly string[], text: string): readonly boolean[] {
   let states = closure(tokens, new Array(tokens.length + 1).fill(false).with(0, true));
   for (const char of text) {
     const next: boolean[] = new Array(tokens.length + 1).fill(false);
@@ -43,7 +122,7 @@ export function matches(glob: string, text: string): boolean {
     }
     states = closure(tokens, next);
   }
-  return states[tokens.length] === true;
+  return states;
 }
 
 /** A star may match nothing, so where it can begin it can also end. */
@@ -53,10 +132,23 @@ function closure(tokens: readonly string[], states: boolean[]): boolean[] {
   return states;
 }
 
+/**
+ * An ARN is a second name of what a key names, and `a*` would match every ARN. So only a glob that begins with
+ * `arn:` itself speaks of ARNs, or the one that allows everything.
+ */
+function speaksOf(glob: string, key: string): boolean {
+  return !/^arn:/i.test(key) || glob.startsWith('arn:') || glob === '**';
+}
+
+/**
+ * Whether a key can only mean itself. What a store, a proxy before it or a library might resolve to another key is
+ * not plain: `.`, `..` and empty segments (but for a leading `/`, which AWS names may have), backslashes, the same
+ * in percent-encoding or in compatibility forms of Unicode, and characters that show nothing.
+ */
 function isPlainKey(key: string): boolean {
-  const segments = key.split('/');
+  if (/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\\]|%(?:2e|2f|5c|25|[01]|7f)/iu.test(key)) return false;
+  const segments = key.normalize('NFKC').split('/');
+  if (segments.length !== key.split('/').length) return false;
   if (segments[0] === '' && segments.length > 1) segments.shift();
-  return (
-    !/\p{Cc}/u.test(key) && segments.every((segment) => segment !== '' && segment !== '.' && segment !== '..')
-  );
+  return segments.every((segment) => segment !== '' && segment !== '.' && segment !== '..');
 }

@@ -1,23 +1,33 @@
 import { isLoopback } from '../core/loopback.ts';
+import { checkMappings } from './mapping-checks.ts';
 import { locate } from './merge.ts';
 import { didYouMean } from './nearest.ts';
 import type { Parsed } from './parse.ts';
 import { type Finding, formatPlace, type Path, quoted } from './problem.ts';
+import { entriesOf, listOf, memberOf, sourcesIn, textOf } from './raw.ts';
+import { checkStoreNames } from './store-names.ts';
 import type { Located } from './yaml.ts';
 
 // What no single field can tell: names that refer to each other, and parts that need one another.
 
-/** @param root As it stands in the files; names are checked there even where their entry has other mistakes. */
-export function crossCheck(root: Located, parsed: Parsed): readonly Finding[] {
+/**
+ * @param root As it stands in the files: what is checked there shows even where an entry has other mistakes.
+ * @param inBounds Whether the mapping at an index may have targets in a namespace at all.
+ */
+export function crossCheck(
+  root: Located,
+  parsed: Parsed,
+  inBounds: (index: number, namespace: string) => boolean,
+): readonly Finding[] {
   return [
     ...duplicateNames(root, 'stores'),
     ...duplicateNames(root, 'mappings'),
     ...unknownStores(root),
     ...environmentNames(root),
-    ...plainHttp(parsed),
+    ...plainHttp(root),
     ...requiredKeys(parsed),
-    ...mappingChecks(root, parsed),
-    ...claimedTwice(root, parsed),
+    ...checkMappings(root, inBounds),
+    ...checkStoreNames(root),
   ];
 }
 
@@ -25,8 +35,8 @@ function duplicateNames(root: Located, section: 'stores' | 'mappings'): Finding[
   const first = new Map<string, Path>();
   const findings: Finding[] = [];
   for (const [index, entry] of listOf(root, section).entries()) {
-    const name = memberOf(entry, 'name');
-    if (typeof name !== 'string') continue;
+    const name = textOf(entry, 'name');
+    if (name === undefined) continue;
     const path = [section, index, 'name'];
     const earlier = first.get(name);
     if (earlier === undefined) first.set(name, path);
@@ -42,23 +52,19 @@ function duplicateNames(root: Located, section: 'stores' | 'mappings'): Finding[
 }
 
 function unknownStores(root: Located): Finding[] {
-  const names = listOf(root, 'stores')
-    .map((store) => memberOf(store, 'name'))
-    .filter((name) => typeof name === 'string');
+  const names = listOf(root, 'stores').flatMap((store) => textOf(store, 'name') ?? []);
   const findings: Finding[] = [];
   const look = (name: unknown, path: Path) => {
     if (typeof name !== 'string' || name === '' || names.includes(name)) return;
     findings.push({ ...invalid(path, `there is no store ${quoted(name)}`), ...didYouMean(name, names) });
   };
-  for (const [index, mapping] of listOf(root, 'mappings').entries()) {
-    const path = ['mappings', index];
-    for (const part of ['data', 'dataFrom'])
-      for (const [key, source] of entriesOf(memberOf(mapping, part)))
-        look(memberOf(source, 'store'), [...path, part, key, 'store']);
-  }
-  for (const [index, rule] of listOf(root, 'access').entries())
-    for (const [at, glob] of entriesOf(memberOf(rule, 'stores')))
-      if (typeof glob === 'string' && !glob.includes('*')) look(glob, ['access', index, 'stores', at]);
+  for (const [index, mapping] of listOf(root, 'mappings').entries())
+    for (const [path, source] of sourcesIn(mapping, ['mappings', index]))
+      look(memberOf(source, 'store'), [...path, 'store']);
+  for (const section of ['include', 'access'])
+    for (const [index, rule] of listOf(root, section).entries())
+      for (const [at, glob] of entriesOf(memberOf(rule, 'stores')))
+        if (typeof glob === 'string' && !glob.includes('*')) look(glob, [section, index, 'stores', at]);
   return findings;
 }
 
@@ -66,8 +72,8 @@ function unknownStores(root: Located): Finding[] {
 function environmentNames(root: Located): Finding[] {
   const findings: Finding[] = [];
   const visit = (value: unknown, path: Path) => {
-    const name = memberOf(value, 'env');
-    if (typeof name === 'string' && name !== '' && !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+    const name = textOf(value, 'env');
+    if (name !== undefined && name !== '' && !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
       findings.push(
         invalid([...path, 'env'], 'expected the name of an environment variable: letters, digits and `_`'),
       );
@@ -77,9 +83,9 @@ function environmentNames(root: Located): Finding[] {
   return findings;
 }
 
-/** Tokens and values travel there. A provider may have refused it by itself. */
-function plainHttp(parsed: Parsed): Finding[] {
-  return [...parsed.stores].flatMap(([index, store]) =>
+/** Tokens and values travel there. A provider may say the same by itself; what is the same twice is said once. */
+function plainHttp(root: Located): Finding[] {
+  return listOf(root, 'stores').flatMap((store, index) =>
     entriesOf(store)
       .filter(([, value]) => typeof value === 'string' && /^http:/i.test(value) && !isLoopback(value))
       .filter(() => memberOf(store, 'allowHttp') !== true)
@@ -105,76 +111,6 @@ function requiredKeys({ sections }: Parsed): Finding[] {
   return [invalid(['keys', 'fingerprint'], message)];
 }
 
-function mappingChecks(root: Located, parsed: Parsed): Finding[] {
-  const kinds = new Map([...parsed.stores.values()].map((store) => [store.name, store.kind]));
-  return [...parsed.mappings].flatMap(([index, mapping]) => {
-    const path: Path = ['mappings', index];
-    const findings: Finding[] = [];
-    if (Object.keys(mapping.data).length === 0 && mapping.dataFrom.length === 0)
-      findings.push(invalid(path, 'expected at least one source, under `data` or `dataFrom`'));
-    const namespaces = new Set<string>();
-    for (const [at, namespace] of (mapping.target.namespaces ?? []).entries()) {
-      if (namespaces.has(namespace))
-        findings.push(
-          invalid([...path, 'target', 'namespaces', at], `the namespace ${quoted(namespace)} is given twice`),
-        );
-      namespaces.add(namespace);
-    }
-    for (const key of Object.keys(mapping.template?.data ?? {}))
-      if (Object.hasOwn(mapping.data, key))
-        findings.push({
-          path: [...path, 'template', 'data', key],
-          at: 'key',
-          code: 'KEY_COLLISION',
-          message: `the key ${quoted(key)} is given by a source too, at ${formatPlace(locate(root, [...path, 'data', key], 'key'))}`,
-        });
-    const sources: [Path, { store: string; object?: string | undefined }][] = [
-      ...Object.entries(mapping.data).map(([key, source]) => [[...path, 'data', key], source] as const),
-      ...mapping.dataFrom.map((source, at) => [[...path, 'dataFrom', at], source] as const),
-    ].map(([at, source]) => [at, source]);
-    for (const [at, { store, object }] of sources) {
-      const kind = kinds.get(store);
-      if (object !== undefined && kind !== undefined && kind !== 'azure-key-vault')
-        findings.push(
-          invalid([...at, 'object'], 'expected a store of kind `azure-key-vault`: no other has `object`'),
-        );
-    }
-    return findings;
-  });
-}
-
-/** Several mappings may merge into one Secret; whoever owns one is alone. */
-function claimedTwice(root: Located, parsed: Parsed): Finding[] {
-  const first = new Map<string, { path: Path; mode: string }>();
-  return [...parsed.mappings].flatMap(([index, { name, target }]) => {
-    const path = ['mappings', index, 'target'];
-    const namespaces = target.namespace === undefined ? (target.namespaces ?? []) : [target.namespace];
-    return [...new Set(namespaces)].flatMap((namespace) => {
-      const id = `${namespace}/${target.secret ?? name}`;
-      const earlier = first.get(id);
-      if (earlier === undefined) first.set(id, { path, mode: target.mode });
-      if (earlier === undefined || (earlier.mode === 'merge' && target.mode === 'merge')) return [];
-      const message = `another mapping has the target ${quoted(id)} too, at ${formatPlace(locate(root, earlier.path))}`;
-      return [{ path, code: 'TARGET_CLAIMED' as const, message }];
-    });
-  });
-}
-
 function invalid(path: Path, message: string): Finding {
   return { path, code: 'CONFIG_INVALID', message };
-}
-
-function listOf(root: Located, section: string): readonly unknown[] {
-  const list = memberOf(root.value, section);
-  return Array.isArray(list) ? list : [];
-}
-
-function memberOf(value: unknown, name: string): unknown {
-  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
-  return (value as Readonly<Record<string, unknown>>)[name];
-}
-
-function entriesOf(value: unknown): readonly [string | number, unknown][] {
-  if (Array.isArray(value)) return [...value.entries()];
-  return typeof value === 'object' && value !== null ? Object.entries(value) : [];
 }

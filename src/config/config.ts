@@ -35,6 +35,8 @@ export interface Config {
   readonly mappings: readonly Mapping[];
   /** Absent: everything is allowed. */
   readonly access?: readonly Rule[] | undefined;
+  /** Of the mappings of tenants' files, by name: the bounds of their `include`. `createAccess` applies both. */
+  readonly bounds: ReadonlyMap<string, Rule>;
   readonly places: Places;
 }
 

@@ -57,16 +57,15 @@ export const Namespace = z
   .meta({ pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$' });
 
 /** RFC 1123 subdomain: labels joined by dots. */
+const SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
+
 export const SecretName = z
   .string()
-  .check(
-    named(
-      /^(?=.{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/,
-      'a-z, 0-9, `-` and single `.`',
-      /[^-a-z0-9.]/u,
-      253,
-    ),
-  );
+  .check(named(SUBDOMAIN, 'a-z, 0-9, `-` and single `.`', /[^-a-z0-9.]/u, 253));
+
+export function isSecretName(name: string): boolean {
+  return SUBDOMAIN.test(name);
+}
 
 /** Of a Secret. */
 export const TargetKey = z.string().check((ctx) => {
@@ -76,36 +75,41 @@ export const TargetKey = z.string().check((ctx) => {
     code: 'custom',
     input: ctx.value,
     message: `a key of \`[-._a-zA-Z0-9]\`, 1 to 253 characters, not \`.\` and not starting with \`..\`${culprit}`,
-    params: { code: 'KEY_INVALID' },
+    params: { code: 'KEY_INVALID', rather: plainKey(ctx.value) },
   });
 });
 
+function plainKey(key: string): string | undefined {
+  const plain = key.trim().replace(/[^-._a-zA-Z0-9]+/g, '_');
+  return /[a-zA-Z0-9]/.test(plain) && isTargetKey(plain) ? plain : undefined;
+}
+
 /** https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set */
 const LABEL_NAME = /^[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
-const LABEL_PREFIX = /^(?=.{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
+
+/** In a selector: of anybody's labels. */
+const AnyLabelKey = z.string().refine(
+  (key) => {
+    const parts = key.split('/');
+    const [prefix, name] = parts.length === 1 ? [undefined, key] : parts;
+    return (
+      parts.length <= 2 && LABEL_NAME.test(name ?? '') && (prefix === undefined || SUBDOMAIN.test(prefix))
+    );
+  },
+  {
+    error:
+      'a name like `team` or `example.com/team`: letters, digits, `-`, `_` and `.`, at most 63 characters, after an optional DNS prefix and `/`',
+  },
+);
 
 /** Of labels and of annotations. */
-export const LabelKey = z
-  .string()
-  .refine(
-    (key) => {
-      const parts = key.split('/');
-      const [prefix, name] = parts.length === 1 ? [undefined, key] : parts;
-      return (
-        parts.length <= 2 &&
-        LABEL_NAME.test(name ?? '') &&
-        (prefix === undefined || LABEL_PREFIX.test(prefix))
-      );
-    },
-    {
-      error:
-        'a name like `team` or `example.com/team`: letters, digits, `-`, `_` and `.`, at most 63 characters, after an optional DNS prefix and `/`',
-    },
-  )
-  .refine((key) => !/^([^/]*\.)?secretbridge\.dev\//.test(key) && key !== 'app.kubernetes.io/managed-by', {
+export const LabelKey = AnyLabelKey.refine(
+  (key) => !/^([^/]*\.)?secretbridge\.dev\//.test(key) && key !== 'app.kubernetes.io/managed-by',
+  {
     error:
       'a name other than `app.kubernetes.io/managed-by` and `secretbridge.dev/…`, which say what is ours',
-  });
+  },
+);
 
 export const LabelValue = z.string().refine((value) => value === '' || LABEL_NAME.test(value), {
   error:
@@ -115,15 +119,11 @@ export const LabelValue = z.string().refine((value) => value === '' || LABEL_NAM
 export const MatchLabels = z
   .strictObject({
     matchLabels: z
-      .record(LabelKeyOfOthers(), LabelValue)
+      .record(AnyLabelKey, LabelValue)
       .refine((labels) => Object.keys(labels).length > 0, { error: 'at least one label' })
       .meta({ description: 'Labels that must all match.' }),
   })
   .meta({ id: 'LabelSelector', title: 'Label selector', description: 'A label selector.' });
-
-function LabelKeyOfOthers() {
-  return z.string().min(1).max(317);
-}
 
 /** Anchored globs: see `access.ts`. */
 export const Globs = z.array(z.string().min(1)).min(1);
@@ -157,8 +157,18 @@ function named(pattern: RegExp, allowed: string, notAllowed: RegExp, max: number
       code: 'custom',
       input: ctx.value,
       message: `a name of ${allowed}, 1 to ${max} characters, the first and the last a letter or a digit${culprit}`,
+      params: { rather: plainName(ctx.value, pattern) },
     });
   };
+}
+
+/** The name with what is usual in names elsewhere put right. */
+function plainName(name: string, pattern: RegExp): string | undefined {
+  const plain = name
+    .toLowerCase()
+    .replace(/[\s_./:]+/g, '-')
+    .replace(/^-+|-+$/g, '');
+  return pattern.test(plain) ? plain : undefined;
 }
 
 /** Names the character at fault: `а` and `a` look the same, and an invisible one looks like nothing. */

@@ -42,18 +42,19 @@ export async function findSources(options: FindOptions): Promise<Sources> {
   const { cwd, env, fs } = options;
   const variable = (env.SECRETBRIDGE_CONFIG ?? '').split(':').filter((path) => path !== '');
   const named = options.paths.length > 0 ? options.paths : variable;
-  if (named.length > 0) return expand(named, cwd, fs);
+  const sourceOf = (shown: string): SourceFile => ({ shown, absolute: resolve(cwd, shown) });
+  if (named.length > 0) return expand(named.map(sourceOf), fs);
   for (const path of [LOCAL_FILE, SYSTEM_FOLDER])
-    if (await exists(resolve(cwd, path), fs)) return expand([path], cwd, fs);
+    if (await exists(resolve(cwd, path), fs)) return expand([sourceOf(path)], fs);
   const message = `there is no configuration: neither ${LOCAL_FILE} here nor ${SYSTEM_FOLDER}; name one with --config`;
   return { files: [], problems: [problem(LOCAL_FILE, message)] };
 }
 
-async function expand(paths: readonly string[], cwd: string, fs: ConfigFs): Promise<Sources> {
+/** Each file as it is, each folder as the files in it. */
+export async function expand(named: readonly SourceFile[], fs: ConfigFs): Promise<Sources> {
   const files: SourceFile[] = [];
   const problems: Problem[] = [];
-  for (const shown of paths) {
-    const absolute = resolve(cwd, shown);
+  for (const { shown, absolute } of named) {
     try {
       if (!(await fs.stat(absolute)).isDirectory()) files.push({ shown, absolute });
       else {

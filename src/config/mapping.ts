@@ -12,6 +12,11 @@ import {
 } from './fields.ts';
 import { linearRegExp } from './linear-regexp.ts';
 
+/** Rules about several fields run also where a field by itself is wrong, so that all shows at once. */
+function evenIfInvalid({ value }: z.core.ParsePayload): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /** What `defaults` gives to every mapping, and a mapping may say for itself. */
 const RULES = {
   refresh: duration().meta({
@@ -141,11 +146,12 @@ const SourceList = z
   })
   .refine(({ key, find }) => (key === undefined) !== (find === undefined), {
     error: 'either `key` or `find`, and not both',
+    when: evenIfInvalid,
   })
   .refine(
     ({ find, property, version, object, optional }) =>
       find === undefined || ((property ?? version ?? object) === undefined && !optional),
-    { error: '`find` without `property`, `version`, `object` and `optional`' },
+    { error: '`find` without `property`, `version`, `object` and `optional`', when: evenIfInvalid },
   )
   .meta({ title: 'Source of many keys', id: 'SourceList' });
 
@@ -189,7 +195,7 @@ const Target = z
     (target) =>
       [target.namespace, target.namespaces, target.namespaceSelector].filter((given) => given !== undefined)
         .length === 1,
-    { error: 'exactly one of `namespace`, `namespaces` and `namespaceSelector`' },
+    { error: 'exactly one of `namespace`, `namespaces` and `namespaceSelector`', when: evenIfInvalid },
   )
   .meta({ title: 'Target', id: 'Target' });
 
@@ -203,6 +209,7 @@ const Workload = z
   })
   .refine(({ name, selector }) => (name === undefined) !== (selector === undefined), {
     error: 'either `name` or `selector`, and not both',
+    when: evenIfInvalid,
   });
 
 export const MappingConfig = z

@@ -65,3 +65,14 @@ function joined(first: Member, more: readonly Located[]): Member {
   const items = [...(first.node.items ?? []), ...more];
   return { keyPlace: first.keyPlace, node: { ...first.node, items, value: items.map((item) => item.value) } };
 }
+
+/** The root with more entries at the end of a list section; as it was when that is no list. */
+export function withEntries(root: Located, section: string, more: readonly Located[]): Located {
+  const known = root.members?.get(section);
+  const [first] = more;
+  if (first === undefined || (known !== undefined && known.node.items === undefined)) return root;
+  const empty: Member = { keyPlace: first.place, node: { value: [], place: first.place, items: [] } };
+  const members = new Map(root.members).set(section, joined(known ?? empty, more));
+  const value = Object.fromEntries([...members].map(([name, { node }]) => [name, node.value]));
+  return { ...root, value, members };
+}

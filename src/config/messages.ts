@@ -59,7 +59,7 @@ function explain(issue: Issue, base: unknown, path: Path): Finding[] {
   if (own !== undefined && issue.code !== 'custom') return expected(own);
   switch (issue.code) {
     case 'custom':
-      return finding(`expected ${own ?? 'another value'}`, codeOf(issue.params));
+      return finding(`expected ${own ?? 'another value'}`, ofParams(issue.params));
     case 'invalid_type':
       return expected(TYPE_TEXT[issue.expected] ?? issue.expected);
     case 'invalid_value':
@@ -189,9 +189,15 @@ function oneOf(options: readonly unknown[]): string {
   return marked.length < 2 ? last : `${marked.slice(0, -1).join(', ')} or ${last}`;
 }
 
-function codeOf(params: unknown): { code?: ErrorCode } {
-  const code = typeof params === 'object' && params !== null && 'code' in params ? params.code : undefined;
-  return isErrorCode(code) ? { code } : {};
+/** A check of ours may say a code of its own, and what was probably meant. */
+function ofParams(params: unknown): Partial<Finding> {
+  if (typeof params !== 'object' || params === null) return {};
+  const code = 'code' in params && isErrorCode(params.code) ? { code: params.code } : {};
+  const rather =
+    'rather' in params && typeof params.rather === 'string'
+      ? { suggestion: `did you mean ${quoted(params.rather)}?` }
+      : {};
+  return { ...code, ...rather };
 }
 
 function isErrorCode(code: unknown): code is ErrorCode {

@@ -28,7 +28,28 @@ duplicate and unknown keys.
 - **Paths** on this machine are relative to the file that says them. \`~/\` is the home folder.
 - **Patterns** in \`access\` and \`include\` are anchored: they cover the whole text. \`*\` is any characters within one
   segment between \`/\`, \`**\` any characters; everything else stands for itself, upper and lower case told apart.
-  Keys with a \`.\`, \`..\` or empty segment are never allowed.
+- **Keys** must be of the form that their store takes: AWS names and ARNs, Azure names of letters, digits and \`-\`,
+  paths elsewhere. \`validate\` says so with the place.
+
+## Access and tenants' files
+
+Without \`access\`, every mapping may use every key. With it, a mapping needs a rule that allows its namespace, the store
+and the key together, for each of its sources; else it fails with \`NOT_ALLOWED\` before anything is read, and the others
+go on. \`include\` adds the files of tenants, which hold \`mappings\` (and \`apiVersion\`) and nothing else: anything more
+makes the configuration invalid. Their mappings may use only what the bounds of their \`include\` allow, and \`access\`
+as well where it is there. The \`defaults\` of the main file hold for them.
+
+- A key that something on the way might take for another is never allowed: with a \`.\`, \`..\` or empty segment, with a
+  backslash, with any of these in percent-encoding (\`%2e\`, \`%2f\`, …) or in a compatibility form of Unicode, or with
+  characters that show nothing.
+- A \`find\` is allowed where a rule allows all that it could find: below \`payments/\` by \`payments/**\`, not by
+  \`payments/*\`. In Azure Key Vault, whose names have no \`/\`, \`path: payments-\` is allowed by \`payments-*\`. What it
+  finds is judged key by key too.
+- An ARN is judged by its own text, and only patterns that begin with \`arn:\` allow one, beside \`**\`: \`payments/**\`
+  allows the name \`payments/db\` and not the ARN of that secret. Neither would \`a*\` allow every ARN.
+- Namespaces that a \`namespaceSelector\` finds are judged one by one, as they are found.
+- A file that \`--config\` names, or that lies in a folder that it names, cannot be included: no bounds hold there. Keep
+  tenants' files in a folder of their own.
 
 ## Credentials
 
@@ -38,7 +59,15 @@ A credential never stands in the file; a reference says where it is found:
 | --- | --- |
 | \`{ env: NAME }\` | an environment variable |
 | \`{ file: PATH }\` | the content of a file, without one final newline |
-| \`{ secretRef: { name: NAME, key: KEY } }\` | a key of a Secret in the bridge's own namespace; outside the cluster, in the namespace of the kubeconfig's context |`;
+| \`{ secretRef: { name: NAME, key: KEY } }\` | a key of a Secret in the bridge's own namespace; outside the cluster, in the namespace of the kubeconfig's context |
+
+\`validate\` also reports what looks like a credential in any other text (keys, labels, annotations, templates, addresses):
+tokens and keys of known forms, passwords in addresses, \`password: …\` with a literal, and text as if by chance. It stops
+\`validate\` (exit code 3), and not the service. Where it is none, say so with a comment on that line, or on a line of its own above:
+
+\`\`\`text
+labels: { build: 7Hq2mZ0xWd9LrT4vKc1N }   # secretbridge:allow a build number
+\`\`\``;
 
 /** Loads as it stands: a test does it. */
 export const EXAMPLE = `apiVersion: secretbridge.dev/v1

@@ -1,6 +1,7 @@
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { z } from 'zod';
 import type { Mapping, Search, Spread } from '../core/mapping.ts';
+import type { Rule } from './access.ts';
 import type { Config } from './config.ts';
 import type { MappingConfig } from './mapping.ts';
 import { locate } from './merge.ts';
@@ -15,6 +16,8 @@ export interface ResolveDeps {
   absolute(file: string): string;
   /** For paths that begin with `~/`. */
   readonly home: string | undefined;
+  /** Of the mapping at this index, where it is a tenant's. */
+  boundOf(index: number): Rule | undefined;
 }
 
 /** Fills in what depends on other parts: defaults in mappings, paths, key files. */
@@ -54,8 +57,18 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveDeps
     stores: file.stores.map((store, index) => localise(store, ['stores', index])),
     mappings: file.mappings.map((mapping) => resolveMapping(mapping, file.defaults)),
     access: file.access,
+    bounds: boundsOf(file, deps),
     places: { stores: placesOf('stores'), mappings: placesOf('mappings') },
   };
+}
+
+function boundsOf({ mappings }: ParsedFile, { boundOf }: ResolveDeps): ReadonlyMap<string, Rule> {
+  return new Map(
+    mappings.flatMap(({ name }, index): [string, Rule][] => {
+      const bound = boundOf(index);
+      return bound === undefined ? [] : [[name, bound]];
+    }),
+  );
 }
 
 function resolveMapping(mapping: MappingConfig, defaults: ParsedFile['defaults']): Mapping {
@@ -107,7 +120,7 @@ function withAbsolutePaths<T>(value: T, folder: string, home: string | undefined
   }
 }
 
-function absolutePath(path: string, folder: string, home: string | undefined): string {
+export function absolutePath(path: string, folder: string, home: string | undefined): string {
   if (isAbsolute(path)) return path;
   if (path.startsWith('~/') && home !== undefined) return join(home, path.slice(2));
   return resolve(folder, path);

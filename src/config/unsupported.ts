@@ -21,7 +21,6 @@ const isNot =
 
 /** Shrinks as the parts arrive; nothing else in the code knows about it. */
 const UNSUPPORTED: readonly Unsupported[] = [
-  { at: 'include', what: '`include`' },
   { at: 'engine.kind', when: is('redis'), what: '`engine: redis`' },
   { at: 'audit.store.kind', when: is('postgres'), what: 'an audit store of kind `postgres`' },
   { at: 'audit.checkpoints', what: '`audit.checkpoints`' },
@@ -31,33 +30,12 @@ const UNSUPPORTED: readonly Unsupported[] = [
   { at: 'tracing', what: '`tracing`' },
   { at: 'restarts', what: '`restarts`' },
   { at: 'events', what: '`events`' },
-  {
-    at: 'stores.*.kind',
-    when: is('aws-secrets-manager'),
-    what: 'a store of kind `aws-secrets-manager`',
-  },
-  { at: 'stores.*.kind', when: is('azure-key-vault'), what: 'a store of kind `azure-key-vault`' },
-  {
-    at: 'stores.*.auth.method',
-    when: is('userpass', 'ldap', 'jwt', 'kubernetes', 'cert'),
-    what: 'a login method other than `token` and `appRole`',
-  },
-  { at: 'stores.*.auth.secretIdWrapped', when: is(true), what: '`secretIdWrapped: true`' },
   { at: 'mappings.*.target.namespaceSelector', what: '`namespaceSelector`' },
   { at: 'mappings.*.target.mode', when: is('merge'), what: '`mode: merge`' },
   { at: 'mappings.*.target.recreate', when: is(true), what: '`recreate: true`' },
   { at: 'mappings.*.dataFrom.*.find', what: '`find`' },
   { at: 'mappings.*.template', what: '`template`' },
   { at: 'mappings.*.restart', what: '`restart`' },
-  ...['defaults', 'mappings.*'].flatMap((at): Unsupported[] => [
-    {
-      at: `${at}.onSourceMissing`,
-      when: is('removeKeys', 'delete'),
-      what: '`onSourceMissing` other than `keep`',
-    },
-    { at: `${at}.softDeletedIsMissing`, when: is(true), what: '`softDeletedIsMissing: true`' },
-    { at: `${at}.onMappingRemoved`, when: is('delete'), what: '`onMappingRemoved: delete`' },
-  ]),
 ];
 
 /** What the reference page lists. */

@@ -1,9 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { matches } from '../../src/config/access.ts';
+import { allows, allowsSearch, createAccess, matches, type Rule } from '../../src/config/access.ts';
 
 const text = fc.string({ unit: fc.constantFrom('a', 'b', '/', '.', 'A', '\u00e9') });
 const glob = fc.string({ unit: fc.constantFrom('a', 'b', '/', '*', '.') });
+
+/** The regular expression that a glob means. Backtracks, so it is good for short texts only. */
+function meant(pattern: string): RegExp {
+  const source = pattern.replace(/\*+|\./g, (token) =>
+    token === '.' ? '\\.' : token === '*' ? '[^/]*' : '.*',
+  );
+  return new RegExp(`^${source}$`, 'u');
+}
 
 describe('globs', () => {
   it('without a star match themselves and nothing else', () => {
@@ -13,10 +21,7 @@ describe('globs', () => {
   it('agree with the regular expression that they mean', () => {
     fc.assert(
       fc.property(glob, text, (pattern, candidate) => {
-        const source = pattern.replace(/\*+|\./g, (token) =>
-          token === '.' ? '\\.' : token === '*' ? '[^/]*' : '.*',
-        );
-        expect(matches(pattern, candidate)).toBe(new RegExp(`^${source}$`, 'u').test(candidate));
+        expect(matches(pattern, candidate)).toBe(meant(pattern).test(candidate));
       }),
       { numRuns: 2_000 },
     );
@@ -28,6 +33,163 @@ describe('globs', () => {
         if (matches(pattern, candidate))
           expect(matches(pattern.replaceAll(/\*+/g, '**'), candidate)).toBe(true);
       }),
+    );
+  });
+});
+
+const segment = fc.string({ unit: fc.constantFrom('a', 'b', '-'), minLength: 1, maxLength: 3 });
+const plainKey = fc.array(segment, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'));
+const globSegment = fc.oneof(segment, fc.constantFrom('*', 'a*', '*b', '**'));
+const plainGlob = fc.array(globSegment, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'));
+const names = fc.constantFrom('a', 'b', 'a-b');
+const rule: fc.Arbitrary<Rule> = fc.record({
+  namespaces: fc.array(fc.oneof(names, fc.constantFrom('*', 'a*')), { minLength: 1, maxLength: 2 }),
+  stores: fc.array(fc.oneof(names, fc.constantFrom('*')), { minLength: 1, maxLength: 2 }),
+  keys: fc.array(plainGlob, { minLength: 1, maxLength: 3 }),
+});
+const rules = fc.array(rule, { maxLength: 3 });
+
+/** Every rule by itself, every part of it by the regular expression. */
+function model(all: readonly Rule[], namespace: string, store: string, key: string): boolean {
+  const some = (globs: readonly string[], name: string) => globs.some((it) => meant(it).test(name));
+  return all.some((it) => some(it.namespaces, namespace) && some(it.stores, store) && some(it.keys, key));
+}
+
+describe('rules', () => {
+  it('agree with their model on plain keys', () => {
+    fc.assert(
+      fc.property(rules, names, names, plainKey, (all, namespace, store, key) => {
+        expect(allows(all, { namespace, store, key })).toBe(model(all, namespace, store, key));
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  /** What turns an allowed key into another text that something on the way might take for another key. */
+  const ATTACKS: readonly ((key: string, other: string) => string)[] = [
+    (key, other) => `${key}/../${other}`,
+    (key, other) => `${key}/%2e%2e/${other}`,
+    (key, other) => `${key}/%2E./${other}`,
+    (key, other) => `${key}%2f..%2F${other}`,
+    (key, other) => `${key}/%252e%252e/${other}`,
+    (key, other) => `${key}/\uff0e\uff0e/${other}`,
+    (key, other) => `${key}/\u2025/${other}`,
+    (key, other) => `${key}\uff0f..\uff0f${other}`,
+    (key, other) => `${key}\\..\\${other}`,
+    (key, other) => `${key}%5c..%5c${other}`,
+    (key, other) => `${key}/.\u200b./${other}`,
+    (key, other) => `${key}\n${other}`,
+    (key, other) => `${key}\u2028${other}`,
+    (key, other) => `${key}%0a${other}`,
+    (key, other) => `${key}\0${other}`,
+    (key, other) => `${key}%00${other}`,
+    (key, other) => `../${key}/${other}`,
+    (key, other) => `${key}//${other}`,
+    (key) => `${key}/`,
+    (key) => `${key}/.`,
+    (key) => `//${key}`,
+    (key) => `./${key}`,
+    (key) => `${key}/..`,
+    (key) => `${key}\ud800`,
+  ];
+
+  it('never allow a key that might lead to another, whatever the globs', () => {
+    fc.assert(
+      fc.property(rules, fc.constantFrom(...ATTACKS), plainKey, plainKey, (all, attack, key, other) => {
+        const open = [...all, { namespaces: ['**'], stores: ['**'], keys: ['**', '*', `${key}/**`] }];
+        const use = { namespace: 'a', store: 'a', key: attack(key, other) };
+        expect(allows(open, use)).toBe(false);
+        const search = { namespace: 'a', store: 'a', path: use.key };
+        // One `/` at the end of a path is how paths are written.
+        if (use.key !== `${key}/`) expect(allowsSearch(open, { ...search, flat: false })).toBe(false);
+        expect(allowsSearch(open, { ...search, flat: true })).toBe(false);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('allow no ARN by a glob that does not speak of ARNs', () => {
+    const arn = plainKey.map((key) => `arn:aws:secretsmanager:eu-west-1:123456789012:secret:${key}`);
+    const reaching = fc.constantFrom(
+      'a*',
+      'a*/**',
+      'ar*',
+      '*',
+      '*/*',
+      '*:*',
+      '**/*',
+      '**/b',
+      '*rn:**',
+      '***',
+    );
+    fc.assert(
+      fc.property(arn, fc.array(fc.oneof(plainGlob, reaching), { minLength: 1 }), (key, keys) => {
+        const among = keys.filter((it) => it !== '**');
+        expect(
+          allows([{ namespaces: ['*'], stores: ['*'], keys: among }], { namespace: 'a', store: 'a', key }),
+        ).toBe(false);
+        const exact = [{ namespaces: ['*'], stores: ['*'], keys: [key] }];
+        expect(allows(exact, { namespace: 'a', store: 'a', key })).toBe(true);
+        expect(allows(exact, { namespace: 'a', store: 'a', key: `${key}x` })).toBe(false);
+        expect(allows(exact, { namespace: 'a', store: 'a', key: key.replace(/^.*:/, '') })).toBe(false);
+      }),
+    );
+  });
+
+  it('allow a search only where they allow everything that it can find', () => {
+    const path = fc.oneof(
+      fc.constantFrom('', '/'),
+      plainKey,
+      plainKey.map((key) => `${key}/`),
+    );
+    fc.assert(
+      fc.property(rules, names, names, path, plainKey, (all, namespace, store, start, relative) => {
+        if (!allowsSearch(all, { namespace, store, path: start, flat: false })) return;
+        const folder = start.replace(/\/$/, '');
+        const key = folder === '' ? relative : `${folder}/${relative}`;
+        expect(model(all, namespace, store, key)).toBe(true);
+        expect(allows(all, { namespace, store, key })).toBe(true);
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  it('allow a search among names without folders only where they allow every name that begins so', () => {
+    const end = fc.string({ unit: fc.constantFrom('a', 'b', '-'), maxLength: 4 });
+    const beginning = fc.oneof(fc.constant(''), segment);
+    fc.assert(
+      fc.property(rules, names, names, beginning, end, (all, namespace, store, start, rest) => {
+        if (start + rest === '' || !allowsSearch(all, { namespace, store, path: start, flat: true })) return;
+        expect(model(all, namespace, store, start + rest)).toBe(true);
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  it('allow a search below a folder whose whole content they allow', () => {
+    fc.assert(
+      fc.property(plainKey, plainKey, (folder, inner) => {
+        const all = [{ namespaces: ['*'], stores: ['*'], keys: [`${folder}/**`] }];
+        for (const path of [folder, `${folder}/`, `${folder}/${inner}`, `${folder}/${inner}/`])
+          expect(allowsSearch(all, { namespace: 'a', store: 'a', path, flat: false })).toBe(true);
+      }),
+    );
+  });
+});
+
+describe('bounds', () => {
+  it('only ever take away: what is allowed with them is allowed without them, and within them', () => {
+    const config = fc.record({ access: fc.option(rules, { nil: undefined }), bound: rule });
+    fc.assert(
+      fc.property(config, names, names, plainKey, ({ access, bound }, namespace, store, key) => {
+        const stores = [{ name: 'a', kind: 'vault' }];
+        const { allows: ask } = createAccess({ access, bounds: new Map([['tenant', bound]]), stores });
+        const use = { namespace, store, key };
+        const free = access === undefined || model(access, namespace, store, key);
+        expect(ask({ mapping: 'other', ...use })).toBe(free);
+        expect(ask({ mapping: 'tenant', ...use })).toBe(free && model([bound], namespace, store, key));
+      }),
+      { numRuns: 2_000 },
     );
   });
 });

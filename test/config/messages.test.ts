@@ -80,7 +80,10 @@ describe('a message', () => {
       'defaults.onConflict CONFIG_INVALID: expected `refuse`, `adopt` or `adoptAndDropOwner`, got other text',
     ],
     ['mapings: []', 'mapings CONFIG_INVALID: unknown key `mapings` — did you mean `mappings`?'],
-    ['mappings: [ { name: m } ]', 'mappings[0].target CONFIG_INVALID: is missing; expected an object'],
+    [
+      'mappings: [ { name: m, data: { A: { store: s, key: k } } } ]\nstores: [ { name: s, kind: files, path: x } ]',
+      'mappings[0].target CONFIG_INVALID: is missing; expected an object',
+    ],
   ])('for %s tells what was expected', async (more, line) => {
     expect(await head(more)).toEqual([line]);
   });
@@ -90,7 +93,7 @@ describe('a message', () => {
       await loadText(VALID.replace('property', 'propety').replace('payments }', 'Payments }')),
     );
     expect(lines).toEqual([
-      '11:26 mappings[0].target.namespace CONFIG_INVALID: expected a name of a-z, 0-9 and `-`, 1 to 63 characters, the first and the last a letter or a digit; `P` (U+0050) is not allowed',
+      '11:26 mappings[0].target.namespace CONFIG_INVALID: expected a name of a-z, 0-9 and `-`, 1 to 63 characters, the first and the last a letter or a digit; `P` (U+0050) is not allowed — did you mean `payments`?',
       '13:59 mappings[0].data.DB_PASSWORD.propety CONFIG_INVALID: unknown key `propety` — did you mean `property`?',
     ]);
   });
@@ -103,6 +106,7 @@ describe('a message', () => {
       'apiVersion',
       'instance',
       'log.level',
+      'mappings[0]',
       'mappings[0].target',
       'mappings[0].name',
       'mappings[1]',

@@ -3,12 +3,10 @@ import { unsupportedParts } from '../../src/config/unsupported.ts';
 import { HEAD, loadText } from './memory-fs.ts';
 
 const STORE = 'stores: [ { name: v, kind: files, path: x } ]\n';
-const vault = (auth: string) => `stores: [ { name: v, kind: vault, address: https://v, auth: { ${auth} } } ]`;
 const mapping = (fields: string, target = 'namespace: a') =>
   `${STORE}mappings: [ { name: m, target: { ${target} }, data: { A: { store: v, key: a } }, ${fields} } ]`;
 
 const CASES: readonly [what: string, path: string, text: string][] = [
-  ['`include`', 'include', 'include: [ { path: a, namespaces: [a], stores: [b], keys: [c] } ]'],
   [
     '`engine: redis`',
     'engine.kind',
@@ -27,26 +25,6 @@ const CASES: readonly [what: string, path: string, text: string][] = [
   ['`restarts`', 'restarts', 'restarts: { atOnce: 3 }'],
   ['`events`', 'events', `${STORE}events: { vault: [ { name: a, store: v } ] }`],
   [
-    'a store of kind `aws-secrets-manager`',
-    'stores[0].kind',
-    'stores: [ { name: v, kind: aws-secrets-manager, region: eu-west-1 } ]',
-  ],
-  [
-    'a store of kind `azure-key-vault`',
-    'stores[0].kind',
-    'stores: [ { name: v, kind: azure-key-vault, vaultUrl: https://x } ]',
-  ],
-  [
-    'a login method other than `token` and `appRole`',
-    'stores[0].auth.method',
-    vault('method: kubernetes, role: bridge'),
-  ],
-  [
-    '`secretIdWrapped: true`',
-    'stores[0].auth.secretIdWrapped',
-    vault('method: appRole, roleId: a, secretId: { env: A }, secretIdWrapped: true'),
-  ],
-  [
     '`namespaceSelector`',
     'mappings[0].target.namespaceSelector',
     mapping('', 'namespaceSelector: { matchLabels: { a: b } }'),
@@ -56,13 +34,6 @@ const CASES: readonly [what: string, path: string, text: string][] = [
   ['`find`', 'mappings[0].dataFrom[0].find', mapping('dataFrom: [ { store: v, find: { name: ^a } } ]')],
   ['`template`', 'mappings[0].template', mapping('template: { data: { B: x } }')],
   ['`restart`', 'mappings[0].restart', mapping('restart: [ { kind: Deployment, name: a } ]')],
-  [
-    '`onSourceMissing` other than `keep`',
-    'defaults.onSourceMissing',
-    'defaults: { onSourceMissing: delete }',
-  ],
-  ['`softDeletedIsMissing: true`', 'mappings[0].softDeletedIsMissing', mapping('softDeletedIsMissing: true')],
-  ['`onMappingRemoved: delete`', 'mappings[0].onMappingRemoved', mapping('onMappingRemoved: delete')],
 ];
 
 describe('what this version does not do yet', () => {

@@ -1,0 +1,47 @@
+import type { Path } from './problem.ts';
+import type { Located } from './yaml.ts';
+
+// Reading what stands in the files, valid or not, so that one mistake does not hide another.
+
+export function listOf(root: Located, section: string): readonly unknown[] {
+  const list = memberOf(root.value, section);
+  return Array.isArray(list) ? list : [];
+}
+
+export function memberOf(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
+  return (value as Readonly<Record<string, unknown>>)[name];
+}
+
+export function textOf(value: unknown, name: string): string | undefined {
+  const member = memberOf(value, name);
+  return typeof member === 'string' ? member : undefined;
+}
+
+export function entriesOf(value: unknown): readonly [string | number, unknown][] {
+  if (Array.isArray(value)) return [...value.entries()];
+  return typeof value === 'object' && value !== null ? Object.entries(value) : [];
+}
+
+/** Each source of a mapping with its path, under `data` and `dataFrom`. */
+export function sourcesIn(mapping: unknown, path: Path): readonly [Path, unknown][] {
+  return ['data', 'dataFrom'].flatMap((part) =>
+    entriesOf(memberOf(mapping, part)).map(([key, source]): [Path, unknown] => [
+      [...path, part, key],
+      source,
+    ]),
+  );
+}
+
+/** The namespaces that a mapping names, each with its path. A selector names none. */
+export function namespacesIn(mapping: unknown, path: Path): readonly [Path, string][] {
+  const target = memberOf(mapping, 'target');
+  const at: [Path, unknown][] = [
+    [[...path, 'target', 'namespace'], memberOf(target, 'namespace')],
+    ...entriesOf(memberOf(target, 'namespaces')).map(([index, name]): [Path, unknown] => [
+      [...path, 'target', 'namespaces', index],
+      name,
+    ]),
+  ];
+  return at.flatMap(([where, name]): [Path, string][] => (typeof name === 'string' ? [[where, name]] : []));
+}

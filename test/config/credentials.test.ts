@@ -1,0 +1,196 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { findCredentials } from '../../src/config/credentials-found.ts';
+import { parseYaml } from '../../src/config/yaml.ts';
+import { linesOf, load, loadText, VALID } from './memory-fs.ts';
+import { realistic } from './realistic.ts';
+
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+
+/** By chance, from a seed, so that no file of this repository holds anything that looks like a credential. */
+function random(length: number, letters = LETTERS, seed = 7): string {
+  let state = seed + length;
+  return Array.from({ length }, () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return letters[(state >>> 8) % letters.length];
+  }).join('');
+}
+
+function found(text: string) {
+  const [root] = parseYaml(text, 'f').documents;
+  if (root === undefined) throw new Error('no document');
+  return findCredentials(root, new Map([['f', text]]));
+}
+
+/** In a key, in an annotation and in a template. */
+const PLACES: readonly [string, (text: string) => string][] = [
+  ['the key of a source', (text) => `mappings: [ { data: { A: { key: ${JSON.stringify(text)} } } } ]`],
+  ['an annotation', (text) => `mappings: [ { target: { annotations: { a: ${JSON.stringify(text)} } } } ]`],
+  [
+    'a template',
+    (text) => `mappings: [ { template: { data: { a: ${JSON.stringify(`x\n  y ${text}\nz`)} } } } ]`,
+  ],
+];
+
+const CREDENTIALS: readonly [string, string][] = [
+  ['a token of Vault', `hvs.${random(90)}`],
+  ['an old token of Vault', `s.${random(24)}`],
+  ['an access key id of AWS', `AKIA${random(16, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567')}`],
+  ['a secret access key of AWS', random(40, `${LETTERS}+/`)],
+  ['a token of GitHub', `ghp_${random(36)}`],
+  ['a fine-grained token of GitHub', `github_pat_${random(22)}_${random(59)}`],
+  ['a token of GitLab', `glpat-${random(20)}`],
+  ['a token of Slack', `xoxb-${random(12, '0123456789')}-${random(12, '0123456789')}-${random(24)}`],
+  ['a key of Stripe', `sk_${'live'}_${random(24)}`],
+  ['a key of Google', `AIza${random(35)}`],
+  ['a key of SendGrid', `SG.${random(22)}.${random(43)}`],
+  ['a key of OpenAI', `sk-proj-${random(74)}`],
+  ['a token of npm', `npm_${random(36)}`],
+  ['a client secret of Azure', `${random(3)}8Q~${random(34)}`],
+  ['an account key of Azure', `AccountName=x;AccountKey=${random(86)}==;EndpointSuffix=core.windows.net`],
+  ['a JSON Web Token', `${btoa('{"alg":"HS256"}')}.${btoa('{"sub":"1234567890"}')}.${random(43)}`],
+  ['a bearer token', `Authorization: Bearer ${random(30)}`],
+  ['an address with a password', 'postgres://app:s3cr3tpw@db.internal/x'],
+  ['an https address with a password', 'https://app:s3cr3tpw@git.internal/x'],
+  ['a private key', `-----BEGIN ${'PRIVATE'} KEY-----\n${random(64)}\n-----END ${'PRIVATE'} KEY-----`],
+  ['a key of OpenSSH', `-----BEGIN OPENSSH ${'PRIVATE'} KEY-----\n${random(70)}`],
+  ['a password of a generator', random(24)],
+  ['a key in base64', `${random(43, `${LETTERS}+/`)}=`],
+]; // each random part from its own seed
+
+describe('what looks like a credential', () => {
+  it.each(
+    PLACES.flatMap(([where, put]) => CREDENTIALS.map(([what, text]) => [what, where, put(text), text])),
+  )('is found and not shown: %s in %s', (_what, _where, file, text) => {
+    const { problems, fragments } = found(file);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]?.message).toContain('a credential must not stand in the configuration');
+    expect(JSON.stringify(problems)).not.toContain(text.slice(-12));
+    expect([...fragments].some((fragment) => text.includes(fragment))).toBe(true);
+  });
+
+  it.each([
+    ['password: hunter2hunter', 'a template'],
+    ['db.password=Tr0ub4dor&3x', 'a template'],
+    ['"apiKey": "k-12ab34cd56"', 'a template'],
+    ["client_secret = 'p4ss-w0rd!'", 'a template'],
+  ])('is found by the name before it: %s', (text) => {
+    expect(
+      found(`mappings: [ { template: { data: { a: ${JSON.stringify(text)} } } } ]`).problems,
+    ).toHaveLength(1);
+  });
+
+  it('is found by the name of its annotation', () => {
+    expect(
+      found('mappings: [ { target: { annotations: { password: hunter2hunter } } } ]').problems,
+    ).toHaveLength(1);
+    expect(found('mappings: [ { target: { annotations: { note: hunter2hunter } } } ]').problems).toEqual([]);
+  });
+
+  it('is found as a name of a field too, with the place of that name', () => {
+    const text = `a:\n  ghp_${random(36)}: 1\n`;
+    expect(found(text).problems).toMatchObject([{ file: 'f', line: 2, column: 3 }]);
+  });
+
+  it.each(['on its line', 'above'])('is let pass by a comment %s', (where) => {
+    const token = `hvs.${random(90)}`;
+    const comment = '# secretbridge:allow the token of the demo';
+    const text = where === 'above' ? `a: 1\n  ${comment}\nb: ${token}\n` : `a: 1\nb: ${token} ${comment}\n`;
+    expect(found(text).problems).toEqual([]);
+    expect(found(text.replace('secretbridge:allow', 'secretbridge:other')).problems).toHaveLength(1);
+  });
+
+  it('is not let pass by a comment on another line', () => {
+    const token = `hvs.${random(90)}`;
+    expect(found(`# secretbridge:allow\na: 1\nb: ${token}\n`).problems).toHaveLength(1);
+    expect(found(`a: 1 # secretbridge:allow\nb: ${token}\n`).problems).toHaveLength(1);
+    expect(found(`b: ${token}\nc: x # secretbridge:allow\n`).problems).toHaveLength(1);
+  });
+
+  it('does not stop the configuration', async () => {
+    const loaded = await loadText(VALID.replace('key: payments/db', `key: payments/${random(24)}`));
+    expect(loaded.kind).toBe('usable');
+    expect(linesOf(loaded)).toEqual([
+      '13:46 mappings[0].data.DB_PASSWORD.key CONFIG_INVALID: this looks like a credential: text as if by chance; a credential must not stand in the configuration — keep it in a store, or refer to it; if it is none, put the comment `# secretbridge:allow` on this line',
+    ]);
+  });
+
+  it('is said once where a literal stands in place of a reference', async () => {
+    const lines = linesOf(await loadText(VALID.replace('{ env: VAULT_TOKEN }', `hvs.${random(90)}`)));
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain('a credential must not stand in the configuration; write a reference');
+  });
+
+  it('shows in no other message: not as an unknown key, a name, a store or a key that is refused', async () => {
+    const token = `glpat-${random(20)}`;
+    const long = `hvs.${random(120)}`;
+    const texts = [
+      `${VALID}${token}: 1\n`,
+      `${VALID}${long}: 1\n`,
+      VALID.replace('store: team-vault', `store: ${token}`),
+      VALID.replace('name: payments-db', `name: ${token}`),
+      VALID.replace('key: payments/db', `key: ${token}/`),
+      VALID.replace('key: payments/db', `key: "${long}//"`),
+      `${VALID}access: [ { namespaces: [a], stores: [local], keys: [a] } ]`.replace(
+        'key: payments/db',
+        `key: ${token}`,
+      ),
+      `${VALID}include: [ { path: ${token}, namespaces: [a], stores: [local], keys: [a] } ]`,
+      VALID.replace('DB_PASSWORD', `${token}~`),
+    ];
+    for (const text of texts) {
+      const loaded = await loadText(text);
+      expect(loaded.problems).not.toEqual([]);
+      expect(JSON.stringify(loaded.problems)).not.toContain(token.slice(0, 16));
+      expect(JSON.stringify(loaded.problems)).not.toContain(long.slice(0, 16));
+    }
+  });
+
+  it('is found in an included file, at its place', async () => {
+    const loaded = await load({
+      '/work/secretbridge.yaml': `${VALID}include: [ { path: t.yaml, namespaces: ['*'], stores: [local], keys: ['**'] } ]`,
+      '/work/t.yaml': `mappings:\n  - name: t\n    target: { namespace: t }\n    data: { A: { store: local, key: ${random(24)} } }\n`,
+    });
+    expect(loaded.problems).toMatchObject([{ file: 't.yaml', line: 4, code: 'CONFIG_INVALID' }]);
+  });
+});
+
+describe('what is none', () => {
+  it('in 300 mappings with digests, ids, certificates and templates is nothing found', () => {
+    expect(found(realistic(300)).problems).toEqual([]);
+  });
+
+  it('in the same file a credential is found wherever it is put', () => {
+    const text = realistic(3);
+    for (const place of ['team-0', 'prod-payments:', 'Prod1', 'WHEN_AUTHORIZED', 'smtp.relay', 'app-2'])
+      if (text.includes(place))
+        expect(found(text.replace(place, `${place}${random(40)}`)).problems.length, place).toBeGreaterThan(0);
+  });
+
+  it.each([
+    'AKIAXXXXXXXXXXXXXXXX', 'hvs.xxxxxxxxxxxxxxxxxxxxxxxxxxxx', 'https://user:password@host/', 'postgres://user:********@host/db',
+    'password: changeme', 'password: <your password>', 'token = "$TOKEN"', 'secret: true', 'secretName: payments-db2',
+    'maxTokens: 100000', 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab',
+    'PaymentsDatabaseReadOnlyUserCredentialsV2', 'payments/eu-west-1/Prod/PaymentsApiV2/DBPassword',
+    '01ARZ3NDEKTSV4RRFFQ69G5FAV', 'd41d8cd98f00b204e9800998ecf8427e', 'me@example.com', 'urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6',
+    'system:serviceaccount:payments:default', 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', '12345678901234567890123456', 'jdbc:mysql://db1:3306/app?user=app',
+  ])('%s', (text) => {
+    for (const [, put] of PLACES) expect(found(put(text)).problems).toEqual([]);
+  }); // biome-ignore format: a list of texts
+});
+
+describe('looking for credentials', () => {
+  it('takes time that grows with the text only', () => {
+    for (const text of ['a'.repeat(200_000), 'password'.repeat(20_000), '://a:'.repeat(40_000), '{{'.repeat(50_000), 'aB3'.repeat(60_000), '-----BEGIN '.repeat(20_000), '${'.repeat(80_000)]) {
+      const start = performance.now();
+      found(JSON.stringify({ a: text }));
+      expect(performance.now() - start).toBeLessThan(2_000);
+    } // biome-ignore format: a list of texts
+  });
+
+  it('finds most of what chance makes', () => {
+    const made = Array.from({ length: 500 }, () => randomBytes(24).toString('base64url'));
+    const hits = made.filter((text) => found(`a: "${text}"`).problems.length > 0);
+    expect(hits.length).toBeGreaterThan(400);
+  });
+});

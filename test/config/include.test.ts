@@ -1,0 +1,236 @@
+import { describe, expect, it } from 'vitest';
+import { createAccess } from '../../src/config/access.ts';
+import { linesOf, load, VALID } from './memory-fs.ts';
+
+const MAIN = '/work/secretbridge.yaml';
+const INCLUDE = "{ path: teams/a, namespaces: [a, 'a-*'], stores: [team-vault], keys: ['a/**'] }";
+const main = (...includes: readonly string[]) =>
+  `${VALID}include:\n${includes.map((it) => `  - ${it}\n`).join('')}`;
+
+/** A mapping of team a; `source` is the whole entry of `data` or of `dataFrom`. */
+function mapping(
+  name: string,
+  { target = 'namespace: a', source = 'A: { store: team-vault, key: a/db }' } = {},
+): string {
+  const sources = source.startsWith('[') ? `dataFrom: ${source}` : `data: { ${source} }`;
+  return `mappings:\n  - name: ${name}\n    target: { ${target} }\n    ${sources}\n`;
+}
+
+function withTenant(text: string, include = INCLUDE) {
+  return load({ [MAIN]: main(include), '/work/teams/a/one.yaml': text });
+}
+
+describe('an included file', () => {
+  it('adds its mappings, with the defaults of the main file', async () => {
+    const loaded = await load({
+      [MAIN]: `${main(INCLUDE)}defaults: { refresh: 7m }\n`,
+      '/work/teams/a/one.yaml': `apiVersion: secretbridge.dev/v1\n${mapping('one')}`,
+      '/work/teams/a/two.yml': mapping('two', { target: 'namespace: a-x' }),
+      '/work/teams/a/.hidden.yaml': 'stores: []',
+      '/work/teams/a/notes.txt': 'no yaml',
+    });
+    expect(linesOf(loaded)).toEqual([]);
+    if (loaded.kind !== 'usable') return expect.unreachable();
+    expect(loaded.config.mappings.map(({ name, refreshMs }) => [name, refreshMs])).toEqual([
+      ['payments-db', 420_000],
+      ['one', 420_000],
+      ['two', 420_000],
+    ]);
+    expect([...loaded.config.bounds.keys()]).toEqual(['one', 'two']);
+    expect(loaded.config.places.mappings.get('one')).toMatchObject({ file: 'teams/a/one.yaml', line: 3 });
+  });
+
+  it('is found relative to the file that names it, or by a whole path', async () => {
+    const tenant = mapping('one');
+    const relative = await load(
+      { '/etc/sb/conf/main.yaml': main(INCLUDE), '/etc/sb/conf/teams/a/one.yaml': tenant },
+      '/etc/sb/conf',
+    );
+    expect(linesOf(relative)).toEqual([]);
+    const whole = await load({
+      [MAIN]: main(INCLUDE.replace('teams/a', '/srv/a.yaml')),
+      '/srv/a.yaml': tenant,
+    });
+    expect(linesOf(whole)).toEqual([]);
+    expect(whole.kind === 'usable' && whole.config.places.mappings.get('one')?.file).toBe('/srv/a.yaml');
+  });
+
+  it('may be alone: the main file needs no mappings of its own', async () => {
+    const noMappings = main(INCLUDE).replace(/mappings:[\s\S]*?(?=include:)/, '');
+    const loaded = await load({ [MAIN]: noMappings, '/work/teams/a/one.yaml': mapping('one') });
+    expect(linesOf(loaded)).toEqual([]);
+    expect(loaded.kind === 'usable' && loaded.config.mappings).toHaveLength(1);
+  });
+
+  it.each([
+    ['stores: []', '1:1 stores', '`stores`'],
+    ['include: []', '1:1 include', '`include`'],
+    ['access: []', '1:1 access', '`access`'],
+    ['instance: x', '1:1 instance', '`instance`'],
+    ['defaults: {}', '1:1 defaults', '`defaults`'],
+    ['x: 1', '1:1 x', '`x`'],
+  ])('that holds %s makes the configuration invalid', async (text, at, name) => {
+    const loaded = await withTenant(`${text}\n${mapping('one')}`);
+    expect(loaded.kind).toBe('invalid');
+    expect(linesOf(loaded)).toEqual([
+      `${at} CONFIG_INVALID: an included file holds \`mappings\` only, and not ${name}`,
+    ]);
+    expect(loaded.problems[0]?.file).toBe('teams/a/one.yaml');
+  });
+
+  it.each([
+    ['apiVersion: secretbridge.dev/v2', '1:13 apiVersion CONFIG_INVALID: expected `secretbridge.dev/v1`'],
+    ['mappings: {}', '1:11 mappings CONFIG_INVALID: expected a list'],
+    ['- 1', '1:1  CONFIG_INVALID: expected an object with `mappings`'],
+    ['mappings: [1', 'CONFIG_INVALID'],
+  ])('that holds %s is refused', async (text, line) => {
+    const loaded = await withTenant(text);
+    expect(loaded.kind).toBe('invalid');
+    expect(linesOf(loaded).join()).toContain(line);
+  });
+
+  it('that is not there makes the configuration invalid', async () => {
+    const loaded = await load({ [MAIN]: main(INCLUDE) });
+    expect(loaded.kind).toBe('invalid');
+    expect(loaded.problems).toMatchObject([{ file: 'teams/a', message: 'there is no such file or folder' }]);
+  });
+
+  it('that is also a file of --config is refused, since no bounds would hold there', async () => {
+    const loaded = await load(
+      {
+        '/work/c/main.yaml': main(INCLUDE.replace('teams/a', 'tenant.yaml')),
+        '/work/c/tenant.yaml': mapping('one'),
+      },
+      'c',
+    );
+    expect(loaded.kind).toBe('invalid');
+    expect(linesOf(loaded).join()).toContain(
+      '`c/tenant.yaml` is read twice: as a file of its own, without bounds',
+    );
+  });
+
+  it('is not included twice', async () => {
+    const loaded = await load({ [MAIN]: main(INCLUDE, INCLUDE), '/work/teams/a/one.yaml': mapping('one') });
+    expect(linesOf(loaded)).toEqual([
+      '16:13 include[1].path CONFIG_INVALID: `teams/a/one.yaml` is read twice: by the `include` at secretbridge.yaml:15:13 as well',
+    ]);
+  });
+
+  it('shares the names of mappings with all the others: both places are named', async () => {
+    const loaded = await withTenant(mapping('payments-db'));
+    expect(loaded.kind).toBe('invalid');
+    expect(linesOf(loaded)).toEqual([
+      '2:11 mappings[1].name CONFIG_INVALID: the name `payments-db` is given twice, first at secretbridge.yaml:10:11',
+    ]);
+    const between = await load({
+      [MAIN]: main(INCLUDE),
+      '/work/teams/a/one.yaml': mapping('one'),
+      '/work/teams/a/two.yaml': mapping('one', { target: 'namespace: a, secret: s' }),
+    });
+    expect(linesOf(between)[0]).toContain('the name `one` is given twice, first at teams/a/one.yaml:2:11');
+  });
+
+  it('has its mistakes reported with its places, together with those of the main file', async () => {
+    const loaded = await load({
+      [MAIN]: `${main(INCLUDE)}log: { level: loud }\n`,
+      '/work/teams/a/one.yaml': mapping('one').replace('key:', 'kay:'),
+    });
+    expect(loaded.problems.map(({ file, path }) => [file, path])).toEqual([
+      ['secretbridge.yaml', 'log.level'],
+      ['teams/a/one.yaml', 'mappings[1].data.A.key'],
+      ['teams/a/one.yaml', 'mappings[1].data.A.kay'],
+    ]);
+  });
+
+  it('cannot widen its bounds by being several documents', async () => {
+    const loaded = await withTenant(`${mapping('one')}---\nstores: []\n`);
+    expect(loaded.kind).toBe('invalid');
+  });
+});
+
+describe('a mapping that leaves the bounds', () => {
+  it.each([
+    ['by its namespace', { target: 'namespace: b' }, 'target.namespace', 'the namespace `b` is'],
+    ['by one of its namespaces', { target: 'namespaces: [a, b]' }, 'target.namespaces[1]', 'the namespace `b` is'],
+    ['by a longer namespace', { target: 'namespace: ab' }, 'target.namespace', 'the namespace `ab` is'],
+    ['by its store', { source: 'A: { store: local, key: a/db }' }, 'data.A.key', 'the key `a/db` of store `local` is'],
+    ['by its key', { source: 'A: { store: team-vault, key: b/db }' }, 'data.A.key', 'the key `b/db` of store `team-vault` is'],
+    ['by the key of a list', { source: '[ { store: team-vault, key: a } ]' }, 'dataFrom[0].key', 'the key `a` of store `team-vault` is'],
+    ['by case', { source: 'A: { store: team-vault, key: A/db }' }, 'data.A.key', 'the key `A/db` of store `team-vault` is'],
+    ['by a look-alike', { source: 'A: { store: team-vault, key: "\u0430/db" }' }, 'data.A.key', 'of store `team-vault` is'],
+    ['by a percent-encoded step up', { source: 'A: { store: team-vault, key: "a/%2e%2e/b" }' }, 'data.A.key', 'of store `team-vault` is'],
+    ['by a template in the key', { source: 'A: { store: team-vault, key: "{{ k }}/db" }' }, 'data.A.key', 'of store `team-vault` is'],
+    ['by an ARN', { source: 'A: { store: team-vault, key: "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a/db" }' }, 'data.A.key', 'of store `team-vault` is'],
+    ['by a selector, with its key', { target: 'namespaceSelector: { matchLabels: { x: y } }, secret: s', source: 'A: { store: team-vault, key: b }' }, 'data.A.key', 'of store `team-vault` is'],
+  ])('fails alone, %s', async (_, parts, path, message) => {
+    const { problems } = await withTenant(mapping('one', parts));
+    const refused = problems.filter(({ code }) => code === 'NOT_ALLOWED');
+    expect(refused).toHaveLength(1);
+    expect(refused[0]?.path).toBe(`mappings[1].${path}`);
+    expect(refused[0]?.message).toContain(message);
+    expect(refused[0]?.message).toContain('out of the bounds of the `include` at secretbridge.yaml:15:5');
+  }); // biome-ignore format: a table
+
+  it.each(['b/', '', '/', 'a/../b', 'a//', '..', 'A/', 'ab', 'a*/', 'a/%2e%2e/'])(
+    'fails alone, by a search below %j',
+    async (path) => {
+      const source = `[ { store: team-vault, find: { path: "${path}" } } ]`;
+      const { problems } = await withTenant(mapping('one', { source }));
+      const refused = problems.filter(({ code }) => code === 'NOT_ALLOWED');
+      expect(refused.map((it) => it.path)).toEqual(['mappings[1].dataFrom[0].find.path']);
+    },
+  );
+
+  it.each(['a', 'a/', 'a/x', 'a/x/'])('is none with a search below %j', async (path) => {
+    const { problems } = await withTenant(
+      mapping('one', { source: `[ { store: team-vault, find: { path: "${path}" } } ]` }),
+    );
+    expect(problems.filter(({ code }) => code === 'NOT_ALLOWED')).toEqual([]);
+  });
+
+  it('leaves the configuration usable, and the others as they are', async () => {
+    const loaded = await withTenant(mapping('one', { source: 'A: { store: team-vault, key: b/db }' }));
+    if (loaded.kind !== 'usable') return expect.unreachable();
+    const access = createAccess(loaded.config);
+    const use = { namespace: 'a', store: 'team-vault', key: 'b/db' };
+    expect(access.allows({ mapping: 'one', ...use })).toBe(false);
+    expect(access.allows({ mapping: 'one', ...use, key: 'a/db' })).toBe(true);
+    expect(access.allows({ mapping: 'payments-db', ...use })).toBe(true);
+    expect(access.allowsNamespace({ mapping: 'one', namespace: 'a-x' })).toBe(true);
+    expect(access.allowsNamespace({ mapping: 'one', namespace: 'payments' })).toBe(false);
+    expect(access.allowsNamespace({ mapping: 'payments-db', namespace: 'payments' })).toBe(true);
+    expect(access.allows({ mapping: 'one', ...use, key: 'a/db', namespace: 'payments' })).toBe(false);
+    expect(access.allowsSearch({ mapping: 'one', namespace: 'a', store: 'team-vault', path: 'a/' })).toBe(
+      true,
+    );
+    expect(access.allowsSearch({ mapping: 'one', namespace: 'a', store: 'team-vault', path: '' })).toBe(
+      false,
+    );
+  });
+
+  it('has no claim on the target of another', async () => {
+    const claim = await withTenant(mapping('one', { target: 'namespace: payments, secret: payments-db' }));
+    expect(claim.kind).toBe('usable');
+    expect(claim.problems.map(({ code }) => code)).toEqual(['NOT_ALLOWED']);
+  });
+
+  it('is refused by `access` as well, where both are there', async () => {
+    const loaded = await load({
+      [MAIN]: `${main(INCLUDE)}access: [ { namespaces: ['*'], stores: ['*'], keys: ['payments/**', 'a/shared/*'] } ]\n`,
+      '/work/teams/a/one.yaml': mapping('one'),
+    });
+    expect(linesOf(loaded)).toEqual([
+      '4:42 mappings[1].data.A.key NOT_ALLOWED: no rule of `access` allows the key `a/db` of store `team-vault` in `a`',
+    ]);
+    if (loaded.kind !== 'usable') return expect.unreachable();
+    const access = createAccess(loaded.config);
+    const ask = (mappingName: string, key: string) =>
+      access.allows({ mapping: mappingName, namespace: 'a', store: 'team-vault', key });
+    expect([ask('one', 'a/db'), ask('one', 'a/shared/x'), ask('one', 'payments/x')]).toEqual([
+      false,
+      true,
+      false,
+    ]);
+    expect([ask('payments-db', 'a/shared/x'), ask('payments-db', 'payments/x')]).toEqual([true, true]);
+  });
+});

@@ -1,0 +1,212 @@
+import { describe, expect, it } from 'vitest';
+import { HEAD, linesOf, loadText } from './memory-fs.ts';
+
+const STORES = `stores:
+  - { name: v, kind: vault, address: https://v, auth: { method: token, token: { env: T } } }
+  - { name: v1, kind: vault, address: https://v, kvVersion: 1, auth: { method: token, token: { env: T } } }
+  - { name: f, kind: files, path: x }
+  - { name: aws, kind: aws-secrets-manager, region: eu-west-1 }
+  - { name: az, kind: azure-key-vault, vaultUrl: https://a.vault.azure.net }
+`;
+
+/** The problems of one source, without what this version does not carry out. */
+async function source(fields: string, list = false): Promise<readonly string[]> {
+  const sources = list ? `dataFrom: [ { ${fields} } ]` : `data: { A: { ${fields} } }`;
+  const text = `${HEAD}${STORES}mappings:\n  - name: m\n    target: { namespace: a }\n    ${sources}\n`;
+  return linesOf(await loadText(text))
+    .filter((line) => !line.includes('is not in this version'))
+    .map((line) => line.replace(/^\d+:\d+ mappings\[0\]\.(?:data\.A|dataFrom\[0\])\.?/, ''));
+}
+
+const PATH = 'expected a path in the mount';
+const FILE = 'expected a path relative to the folder';
+const AWS = 'expected a name of AWS Secrets Manager: 1 to 512 of `A-Z a-z 0-9 / _ + = . @ ! -`';
+const AZURE = 'expected a name of Azure Key Vault: 1 to 127 of `0-9 a-z A-Z -`';
+const ARN = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:a/b-AbCdEf';
+
+describe('a key that its store cannot have', () => {
+  it.each([
+    ['v', '/payments/db', `${PATH}: no \`/\` at its ends, no \`//\` — did you mean \`payments/db\`?`],
+    ['v', 'payments/db/', `${PATH}: no \`/\` at its ends, no \`//\` — did you mean \`payments/db\`?`],
+    ['v', 'payments//db', `${PATH}: no \`/\` at its ends, no \`//\` — did you mean \`payments/db\`?`],
+    ['v', '/', `${PATH}: no \`/\` at its ends, no \`//\``],
+    ['v', 'a/../b', `${PATH} without \`.\` and \`..\` segments`],
+    ['v', './a', `${PATH} without \`.\` and \`..\` segments`],
+    ['v', 'a\\n', `${PATH}, of well-formed Unicode without control characters`],
+    ['v1', 'a/', `${PATH}: no \`/\` at its ends, no \`//\` — did you mean \`a\`?`],
+    ['f', '/etc/passwd', `${FILE}: no \`/\` at its ends, no \`//\` — did you mean \`etc/passwd\`?`],
+    ['f', '../x', `${FILE} without \`.\` and \`..\` segments`],
+    ['aws', 'a b', AWS],
+    ['aws', ' a', `${AWS} — did you mean \`a\`?`],
+    ['aws', 'caf\u00e9', AWS],
+    ['aws', 'x'.repeat(513), AWS],
+    ['aws', 'a/../b', 'expected a name without `.` and `..` segments'],
+    ['aws', 'a//b', 'expected a name without `//` and without `/` at its end — did you mean `a/b`?'],
+    ['aws', '/a/', 'expected a name without `//` and without `/` at its end — did you mean `/a`?'],
+    ['aws', 'arn:aws:s3:::bucket', 'expected a name, or an ARN: `arn:aws:secretsmanager:<region>:<account>:secret:<name>`'],
+    ['aws', ARN.replace('eu-west-1', 'us-east-1'), "expected an ARN of the store's own region `eu-west-1`, got one of `us-east-1`"],
+    ['az', 'payments/db', `${AZURE} — did you mean \`payments-db\`?`],
+    ['az', 'payments_db.v2', `${AZURE} — did you mean \`payments-db-v2\`?`],
+    ['az', 'caf\u00e9', AZURE],
+    ['az', 'x'.repeat(128), AZURE],
+  ])('is told before anything runs: %s %j', async (store, key, message) => {
+    expect(await source(`store: ${store}, key: "${key}"`)).toEqual([`key CONFIG_INVALID: ${message}`]);
+    expect(await source(`store: ${store}, key: "${key}"`, true)).toEqual([`key CONFIG_INVALID: ${message}`]);
+  }); // biome-ignore format: a table
+
+  it.each([
+    ['v', 'payments/db'], ['v', 'a b/\u00e9'], ['v', '...'], ['v1', 'data/a'], ['f', 'a/b.json'], ['f', '.env'],
+    ['aws', '/prod/db'], ['aws', 'rds!cluster-1'], ['aws', 'a@b+c=d.e_f-g'], ['aws', 'x'.repeat(512)], ['aws', ARN],
+    ['aws', ARN.replace('-AbCdEf', '')], ['aws', ARN.replace('arn:aws:', 'arn:aws-us-gov:')],
+    ['az', 'Payments-DB-2'], ['az', 'x'.repeat(127)],
+  ])('is none: %s %j', async (store, key) => {
+    expect(await source(`store: ${store}, key: "${key}"`)).toEqual([]);
+  }); // biome-ignore format: a table
+});
+
+describe('a version that its store cannot have', () => {
+  it.each([
+    ['v', '0', 'expected a version of Vault: a whole number from 1'],
+    ['v', 'AWSPREVIOUS', 'expected a version of Vault: a whole number from 1'],
+    ['v', '"03"', 'expected a version of Vault: a whole number from 1'],
+    ['v1', '1', 'expected no `version`, or the fingerprint of the only value that is meant: the key/value engine, version 1, has no versions'],
+    ['f', '1', 'expected no `version`, or the fingerprint of the only value that is meant: files have no versions'],
+    ['az', '1', 'expected a version of Azure Key Vault: 32 hexadecimal digits'],
+    ['aws', '"a\\nb"', 'expected the id of a version, or the label of a stage such as `AWSPREVIOUS`'],
+    ['aws', 'x'.repeat(257), 'expected the id of a version, or the label of a stage such as `AWSPREVIOUS`'],
+  ])('is told: %s %s', async (store, version, message) => {
+    expect(await source(`store: ${store}, key: a, version: ${version}`)).toEqual([`version CONFIG_INVALID: ${message}`]);
+  }); // biome-ignore format: a table
+
+  it.each([
+    ['v', '3'], ['v', '"3"'], ['v1', `"01234567:${'0a'.repeat(32)}"`], ['f', `"01234567:${'0a'.repeat(32)}"`],
+    ['aws', 'AWSPREVIOUS'], ['aws', '3'], ['aws', '0f8fad5b-d9cb-469f-a165-70867728950e'], ['az', '4387e9f3d6e14c459867679a90fd0f79'],
+  ])('is none: %s %s', async (store, version) => {
+    expect(await source(`store: ${store}, key: a, version: ${version}`)).toEqual([]);
+  }); // biome-ignore format: a table
+});
+
+describe('a search that its store cannot do', () => {
+  it.each([
+    ['v', 'path: ../a', 'find.path CONFIG_INVALID: expected a path in the mount without `.` and `..` segments'],
+    ['v', 'path: /a', 'find.path CONFIG_INVALID: expected a path in the mount: no `/` at its ends, no `//` — did you mean `a`?'],
+    ['f', 'path: a//', 'find.path CONFIG_INVALID: expected a folder: no `/` at its ends, no `//` — did you mean `a`?'],
+    ['aws', 'path: "a b/"', `find.path CONFIG_INVALID: ${AWS}`],
+    ['az', 'path: a/', `find.path CONFIG_INVALID: ${AZURE} — did you mean \`a\`?`],
+    ['f', 'tags: { a: b }', 'find.tags CONFIG_INVALID: expected no tags: this store has none'],
+    ['v1', 'tags: { a: b }', 'find.tags CONFIG_INVALID: expected no tags: this store has none'],
+  ])('is told: %s { %s }', async (store, find, line) => {
+    expect(await source(`store: ${store}, find: { ${find} }`, true)).toEqual([line]);
+  }); // biome-ignore format: a table
+
+  it.each([
+    ['v', 'path: ""'], ['v', 'path: features/'], ['v', 'tags: { a: b }'], ['f', 'path: a/b/'], ['aws', 'path: /prod/'],
+    ['aws', 'tags: { a: b }'], ['az', 'path: payments-'], ['az', 'tags: { a: b }'],
+  ])('is none: %s { %s }', async (store, find) => {
+    expect(await source(`store: ${store}, find: { ${find} }`, true)).toEqual([]);
+  }); // biome-ignore format: a table
+});
+
+describe('all of it shows at once', () => {
+  it('where the entry has other mistakes', async () => {
+    expect(await source('store: v, key: a/, version: 0, object: key, propety: x')).toEqual([
+      'key CONFIG_INVALID: expected a path in the mount: no `/` at its ends, no `//` — did you mean `a`?',
+      'version CONFIG_INVALID: expected a version of Vault: a whole number from 1',
+      'object CONFIG_INVALID: expected a store of kind `azure-key-vault`: no other has `object`',
+      'propety CONFIG_INVALID: unknown key `propety` — did you mean `property`?',
+    ]);
+  });
+
+  it.each([
+    ['vault, address: http://vault.internal', 'address'],
+    ['aws-secrets-manager, endpoint: http://aws.internal', 'endpoint'],
+    ['azure-key-vault, vaultUrl: http://azure.internal', 'vaultUrl'],
+  ])('of a store: plain http of kind %s beside an unknown key', async (fields, field) => {
+    const lines = linesOf(await loadText(`${HEAD}stores: [ { name: s, kind: ${fields}, x: 1 } ]\n`));
+    const told = lines.filter((line) => line.includes('http is for loopback only'));
+    expect(told).toHaveLength(1);
+    expect(told[0]).toContain(` stores[0].${field} `);
+    expect(lines.join()).toContain('unknown key `x`');
+  });
+
+  it('of a mapping: what excludes each other beside an unknown key', async () => {
+    const text = `${HEAD}stores: [ { name: s, kind: files, path: x } ]
+mappings:
+  - name: m
+    target: { namespace: a, namespaces: [b, b], colour: red }
+    data: { A: { store: s, key: k } }
+    dataFrom: [ { store: s, key: k, find: {}, colour: red } ]
+    template: { data: { A: x }, colour: red }
+    colour: red
+`;
+    const lines = linesOf(await loadText(text)).filter((line) => !line.includes('is not in this version'));
+    expect(lines.map((line) => line.replace(/^\d+:\d+ /, ''))).toEqual([
+      'mappings[0].target CONFIG_INVALID: expected exactly one of `namespace`, `namespaces` and `namespaceSelector`',
+      'mappings[0].target.namespaces[1] CONFIG_INVALID: the namespace `b` is given twice',
+      'mappings[0].target.colour CONFIG_INVALID: unknown key `colour`',
+      'mappings[0].dataFrom[0] CONFIG_INVALID: expected either `key` or `find`, and not both',
+      'mappings[0].dataFrom[0].colour CONFIG_INVALID: unknown key `colour`',
+      'mappings[0].template.data.A KEY_COLLISION: the key `A` is given by a source too, at secretbridge.yaml:7:13',
+      'mappings[0].template.colour CONFIG_INVALID: unknown key `colour`',
+      'mappings[0].colour CONFIG_INVALID: unknown key `colour`',
+    ]);
+  });
+});
+
+describe('names and sizes of Kubernetes', () => {
+  const SOURCE = 'data: { A: { store: f, key: a } }';
+  const lines = async (mappings: string) =>
+    linesOf(await loadText(`${HEAD}${STORES}mappings: [ ${mappings} ]\n`))
+      .filter((line) => !line.includes('is not in this version'))
+      .map((line) => line.replace(/^\d+:\d+ mappings\[0\]\./, ''));
+  const problems = (mapping: string) => lines(`{ ${mapping}, ${SOURCE} }`);
+
+  it.each([
+    ['name: m, target: { namespace: Team_A }', 'target.namespace', 'team-a'],
+    ['name: m, target: { namespace: a.b }', 'target.namespace', 'a-b'],
+    ['name: m, target: { namespace: a, secret: Payments_DB }', 'target.secret', 'payments-db'],
+    ['name: Payments/DB, target: { namespace: a, secret: s }', 'name', 'payments-db'],
+  ])('come with what was probably meant: %s', async (mapping, path, rather) => {
+    const found = await problems(mapping);
+    expect(found).toHaveLength(1);
+    expect(found[0]).toMatch(new RegExp(`^${path} CONFIG_INVALID: .*— did you mean \`${rather}\`\\?$`));
+  });
+
+  it('of a key come with what was probably meant', async () => {
+    const [line] = await lines(
+      "{ name: m, target: { namespace: a }, data: { 'DB PASSWORD': { store: f, key: a } } }",
+    );
+    expect(line).toMatch(/KEY_INVALID: .* — did you mean `DB_PASSWORD`\?$/);
+  });
+
+  it('are not guessed where a letter only looks right', async () => {
+    const [line] = await problems('name: m, target: { namespace: "p\u0430yments" }');
+    expect(line).not.toContain('did you mean');
+  });
+
+  it('hold for a Secret that is named by its mapping', async () => {
+    expect((await problems('name: a..b, target: { namespace: a }'))[0]).toContain(
+      'name CONFIG_INVALID: the Secret gets this name, and Kubernetes does not take it',
+    );
+    expect(await problems('name: a..b, target: { namespace: a, secret: s }')).toEqual([]);
+    expect(await problems('name: a.b, target: { namespace: a }')).toEqual([]);
+  });
+
+  it('leave room for our own annotations', async () => {
+    const annotations = (size: number) =>
+      `name: m, target: { namespace: a, annotations: { a: "${'word '.repeat(size / 5)}", b: x } }`;
+    expect(await problems(annotations(180 * 1024))).toEqual([]);
+    expect(await problems(annotations(200 * 1024))).toEqual([
+      'target.annotations CONFIG_INVALID: annotations of at most 190 KiB together, these have 201 KiB: Kubernetes allows 256 KiB, and our own need room',
+    ]);
+  });
+
+  it('hold for the labels of selectors', async () => {
+    const found = await problems(
+      'name: m, target: { secret: s, namespaceSelector: { matchLabels: { "a b": c, d: "e f" } } }',
+    );
+    expect(
+      found.filter((line) => line.includes('matchLabels')).map((line) => line.split(' CONFIG')[0]),
+    ).toEqual(['target.namespaceSelector.matchLabels["a b"]', 'target.namespaceSelector.matchLabels.d']);
+  });
+});
