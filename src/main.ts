@@ -14,7 +14,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
     stop.abort(new AppError('INTERRUPTED'));
   });
 
-const { env, stdout, stderr } = process;
+const { env, stdin, stdout, stderr } = process;
 
 // A reader that leaves early, such as `head`, is no error, and what is being written goes on without it. A result
 // that could not be printed is one.
@@ -41,6 +41,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   color: stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb',
   clock: systemClock,
   user: userName(),
+  ...(stdin.isTTY && stderr.isTTY ? { ask: { input: stdin, output: stderr } } : {}),
   signal: stop.signal,
 });
 

@@ -34,9 +34,12 @@ const MAY_REVEAL: Readonly<Record<string, string>> = {
   'cluster/manifest.ts': 'the bytes go into the Secret',
   'core/fingerprint.ts': 'the bytes go into an HMAC',
   'log/scrub.ts': 'a credential is looked for in log lines',
+  'providers/aws-secrets-manager/credentials.ts': 'the credential goes to AWS',
+  'providers/azure-key-vault/credential.ts': 'the credential goes to Azure',
   'providers/vault/login.ts': 'the credential goes to Vault',
   'providers/vault/client.ts': 'the token goes to Vault',
   'sync/checks.ts': 'certificates and JSON are checked before they are written',
+  'sync/template/compile.ts': 'values are put into templates',
   'sync/value.ts': 'properties are taken out of values',
 };
 
@@ -44,7 +47,14 @@ const MAY_REVEAL: Readonly<Record<string, string>> = {
 const VENDOR_HOME: Readonly<Record<string, string>> = {
   '@kubernetes/client-node': 'cluster',
   'node-vault': 'providers/vault',
+  '@aws-sdk/client-secrets-manager': 'providers/aws-secrets-manager',
+  '@azure/identity': 'providers/azure-key-vault',
+  '@azure/keyvault-certificates': 'providers/azure-key-vault',
+  '@azure/keyvault-keys': 'providers/azure-key-vault',
+  '@azure/keyvault-secrets': 'providers/azure-key-vault',
+  'node-forge': 'providers/azure-key-vault',
   commander: 'cli',
+  liquidjs: 'sync/template',
   pino: 'log',
   kysely: 'audit',
 };

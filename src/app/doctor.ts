@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
+import { createAccess } from '../config/access.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, toAppError } from '../core/errors.ts';
@@ -13,12 +14,12 @@ import { createReader, type ReaderDeps } from '../providers/reader.ts';
 import { commandEntry } from '../reconcile/recorder.ts';
 import { sourcesOf, storeRef } from '../sync/desired.ts';
 import { describeSource } from '../sync/value.ts';
-import { type AppDeps, credentialsOf } from './app.ts';
+import { type AppDeps, credentialsOf, guardedNamespace } from './app.ts';
 import { openAudit } from './audit.ts';
 import { openCluster } from './cluster.ts';
 import { fingerprintKey } from './keys.ts';
 import { createStores } from './stores.ts';
-import { targetsOf } from './targets.ts';
+import { resolveTargets } from './targets.ts';
 
 /** One question; the answer is the error, or that there is none. */
 export interface Finding {
@@ -95,11 +96,19 @@ async function checkCluster(config: Config, cluster: Cluster, clock: Clock, atte
     return true;
   });
   if (reached === undefined) return;
-  const targets = targetsOf(config.mappings);
-  for (const [namespace, [first]] of Map.groupBy(targets, ({ id }) => id.namespace))
+  const targets = await resolveTargets(config.mappings, cluster, guardedNamespace(config, cluster));
+  for (const { mapping, error } of targets)
+    if (error !== undefined)
+      await attempt(`namespaces: select (mapping ${mapping.name})`, () => Promise.reject(error));
+  const access = createAccess(config);
+  const known = targets.filter(
+    ({ error, mapping, id }) =>
+      error === undefined && access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace }),
+  );
+  for (const [namespace, [first]] of Map.groupBy(known, ({ id }) => id.namespace))
     if (first !== undefined)
       await attempt(`namespace: create in ${namespace}`, () => rehearse(cluster, first.id));
-  for (const { id, mapping } of targets)
+  for (const { id, mapping } of known)
     await attempt(`target: write ${formatTarget(id)} (mapping ${mapping.name})`, () =>
       askRights(cluster, id),
     );
@@ -140,26 +149,44 @@ async function checkStore(
 }
 
 function hasFailed(findings: readonly Finding[], store: string): boolean {
-  return findings.some(({ name, error }) => error !== undefined && name.startsWith(`store ${store}: `));
+  // A clock that is wrong makes riddles, but a store with one may still be read.
+  return findings.some(
+    ({ name, error }) =>
+      error !== undefined && error.code !== 'CLOCK_SKEWED' && name.startsWith(`store ${store}: `),
+  );
 }
 
-/** Each source is read, by its own name, so that a missing permission shows with the key that needs it. */
+/**
+ * Each source is read, by its own name, so that a missing permission shows with the key that needs it. What a
+ * mapping may not use is not read for it.
+ */
 async function checkSources(
   config: Config,
   broken: ReadonlySet<string>,
   deps: Pick<ReaderDeps, 'open' | 'signal'>,
 ): Promise<readonly Finding[]> {
-  const reader = createReader({ ...deps, onRead: async () => undefined });
-  const sources = config.mappings.flatMap(sourcesOf).filter(({ store }) => !broken.has(store));
-  const results = await reader.read(sources.map(storeRef));
-  const findings = sources.map((source): Finding => {
-    const error = sourceError(source, results.get(refId(storeRef(source))));
-    const { property: _, ...whole } = source;
-    return { name: `read ${describeSource(whole)}`, ...(error === undefined ? {} : { error }) };
+  const access = createAccess(config);
+  const uses = config.mappings.flatMap((mapping) => {
+    const { namespaces } = mapping.target;
+    const isAllowed = ({ store, key }: Source): boolean =>
+      namespaces.every((namespace) => access.allows({ mapping: mapping.name, namespace, store, key }));
+    return sourcesOf(mapping).map((source) => ({ source, allowed: isAllowed(source) }));
   });
-  return [...new Map(findings.map((it) => [it.name, it])).values()].sort((a, b) =>
-    compareText(a.name, b.name),
-  );
+  const reader = createReader({ ...deps, onRead: async () => undefined });
+  const readable = uses.filter(({ source, allowed }) => allowed && !broken.has(source.store));
+  const results = await reader.read(readable.map(({ source }) => storeRef(source)));
+  const findings = uses
+    .filter(({ source }) => !broken.has(source.store))
+    .map(({ source, allowed }): Finding => {
+      const result = results.get(refId(storeRef(source)));
+      const error = allowed ? sourceError(source, result) : new AppError('NOT_ALLOWED');
+      const { property: _, ...whole } = source;
+      return { name: `read ${describeSource(whole)}`, ...(error === undefined ? {} : { error }) };
+    });
+  // One line for each: an error, if any mapping meets one.
+  return [...Map.groupBy(findings, ({ name }) => name).values()]
+    .flatMap((same) => same.find(({ error }) => error !== undefined) ?? same.slice(0, 1))
+    .sort((a, b) => compareText(a.name, b.name));
 }
 
 function sourceError(source: Source, result: ReadResult | undefined): AppError | undefined {

@@ -6,12 +6,15 @@ import type { KeyPlan } from '../sync/plan.ts';
 export interface Held extends TargetId {
   readonly id: string;
   readonly mapping: string;
-  readonly action: 'update' | 'delete';
+  readonly action: 'delete';
   readonly keys: readonly KeyPlan[];
 }
 
-export function held(instance: string, mapping: string, target: TargetId, keys: readonly KeyPlan[]): Held {
-  const change = { action: 'update', keys } as const;
+export function toHeld(
+  instance: string,
+  { mapping, target, keys }: { mapping: string; target: TargetId; keys: readonly KeyPlan[] },
+): Held {
+  const change = { action: 'delete', keys } as const;
   return {
     id: shortHash({ instance, mapping, ...target, ...change }).slice(0, 12),
     mapping,

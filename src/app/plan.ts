@@ -1,11 +1,16 @@
-import { type AppError, assertNever } from '../core/errors.ts';
+import { AppError, assertNever } from '../core/errors.ts';
+import type { Mapping } from '../core/mapping.ts';
 import type { TargetId } from '../core/target.ts';
-import { decide } from '../reconcile/decide.ts';
-import type { KeyPlan, Plan } from '../sync/plan.ts';
+import type { DecideDeps, Decision } from '../reconcile/decide.ts';
+import { BRAKED, isAllowed, withReturning } from '../reconcile/destroy.ts';
+import type { Proposal } from '../reconcile/outcome.ts';
+import { proposalOf } from '../reconcile/reconcile.ts';
+import type { KeyPlan } from '../sync/plan.ts';
 import type { App } from './app.ts';
-import { type Held, held } from './held.ts';
+import { type Held, toHeld } from './held.ts';
+import { leftProposals, populationOf } from './left.ts';
 import { mapConcurrently } from './map-concurrently.ts';
-import type { Wanted } from './targets.ts';
+import { decideWanted, type Wanted } from './targets.ts';
 
 export type PlanAction = 'create' | 'update' | 'delete' | 'unchanged' | 'refuse' | 'hold' | 'fail';
 
@@ -17,6 +22,9 @@ export interface PlannedTarget {
   readonly adopts: boolean;
   readonly error?: AppError;
   readonly keys: readonly KeyPlan[];
+  /** Whether the target is there now. */
+  readonly alive: boolean;
+  readonly proposal?: Proposal;
 }
 
 export interface PlanReport {
@@ -26,16 +34,27 @@ export interface PlanReport {
 
 /** What `sync` would do now. Reads the stores and the cluster, and changes neither. */
 export async function planTargets(app: App, only?: string, signal?: AbortSignal): Promise<PlanReport> {
-  const pass = app.pass(signal);
+  const pass = await app.pass(signal);
   await pass.recorder.command('plan');
+  return planPass(app, pass, only);
+}
+
+/** The same within a pass that another command has begun. */
+export async function planPass(app: App, pass: DecideDeps, only?: string): Promise<PlanReport> {
   const wanted = selectTargets(app, only);
-  const targets = await mapConcurrently(wanted, app.config.engine.concurrency, async ({ mapping, id }) => {
-    const { plan } = await decide(mapping, id, pass);
-    return planned(mapping.name, id, plan);
+  const looked = await mapConcurrently(wanted, app.config.engine.concurrency, async (it) => {
+    const decision = await decideWanted(it, pass);
+    return planned(it.mapping, it.id, decision);
   });
-  const { instance } = app.config;
-  const holds = targets.filter(({ action }) => action === 'hold');
-  return { targets, held: holds.map(({ mapping, target, keys }) => held(instance, mapping, target, keys)) };
+  const left = await leftProposals(app, only);
+  const targets = [...looked, ...left.proposals.map(leaving)];
+  const free = targets.flatMap(({ proposal }) => (proposal?.held === false ? [proposal] : []));
+  const population = withReturning(populationOf(app, looked, left.count), free);
+  const { brake } = app.config;
+  const allowed = free.length === 0 || (await isAllowed(free.length, population, { ...app, brake }));
+  const shown = allowed ? targets : targets.map(heldBack);
+  const held = shown.filter(({ action }) => action === 'hold').map((it) => toHeld(app.config.instance, it));
+  return { targets: shown, held };
 }
 
 /** The targets of all mappings, or of the one that is named. */
@@ -44,16 +63,43 @@ export function selectTargets(app: App, only: string | undefined): readonly Want
   return app.targets.filter(({ mapping }) => mapping.name === only);
 }
 
-function planned(mapping: string, target: TargetId, plan: Plan): PlannedTarget {
-  const base = { mapping, target, keys: plan.keys, adopts: plan.kind === 'update' && plan.adopts };
+function heldBack(it: PlannedTarget): PlannedTarget {
+  if (it.proposal === undefined || it.action === 'hold') return it;
+  return { ...it, action: 'hold', error: new AppError('HELD', { detail: BRAKED }) };
+}
+
+function leaving(proposal: Proposal): PlannedTarget {
+  const { mapping, live, keys } = proposal;
+  return { mapping, target: live.id, action: 'delete', adopts: false, keys, alive: true, proposal };
+}
+
+function planned(mapping: Mapping, target: TargetId, decision: Decision): PlannedTarget {
+  const { plan, live } = decision;
+  const adopts = plan.kind === 'update' && plan.adopts;
+  const base = { mapping: mapping.name, target, keys: plan.keys, adopts, alive: live !== undefined };
   switch (plan.kind) {
     case 'create':
     case 'update':
     case 'unchanged':
       return { ...base, action: plan.kind };
+    case 'merge':
+      return { ...base, action: 'update' };
+    case 'delete':
+    case 'recreate':
+      return {
+        ...base,
+        action: plan.kind === 'delete' ? 'delete' : 'update',
+        proposal: proposalOf(mapping, decision, plan),
+      };
+    case 'hold':
+      return {
+        ...base,
+        action: 'hold',
+        error: plan.error,
+        proposal: proposalOf(mapping, decision, plan),
+      };
     case 'refuse':
     case 'fail':
-    case 'hold':
       return { ...base, action: plan.kind, error: plan.error };
     default:
       return assertNever(plan);

@@ -2,11 +2,13 @@ import { healsItself } from '../core/errors.ts';
 import { compareTargets, formatTarget } from '../core/target.ts';
 import type { Logger } from '../log/logger.ts';
 import { createMemoryQueue } from '../queue/memory.ts';
+import { destroy } from '../reconcile/destroy.ts';
 import { OUTCOMES, type Outcome, type OutcomeKind } from '../reconcile/outcome.ts';
-import { reconcile } from '../reconcile/reconcile.ts';
+import { reconcile, undecidable } from '../reconcile/reconcile.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import type { App } from './app.ts';
-import { type Held, held } from './held.ts';
+import { type Held, toHeld } from './held.ts';
+import { leftProposals, populationOf } from './left.ts';
 import { selectTargets } from './plan.ts';
 
 export type Summary = Readonly<Record<OutcomeKind, number>>;
@@ -29,45 +31,81 @@ export interface SyncOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Brings every target into step, once, through the same code as the service. */
+type Pass = Awaited<ReturnType<App['pass']>>;
+
+/** Brings every target into step, once, through the same code as the service; then the one destroying step. */
 export async function syncTargets(
   app: App,
   { only, onOutcome, signal }: SyncOptions = {},
 ): Promise<SyncReport> {
+  await recoverIntents(app.audit, app.cluster, app.instances);
+  const pass = await app.pass();
   const wanted = selectTargets(app, only);
-  const { instance, formerInstances } = app.config;
-  await recoverIntents(app.audit, app.cluster, [instance, ...formerInstances]);
-  const pass = app.pass();
   const { recorder } = pass;
   await recorder.command('sync');
 
-  const byTarget = new Map(wanted.map((it) => [formatTarget(it.id), it]));
+  // Several mappings may merge into one Secret: they take turns.
+  const byTarget = Map.groupBy(wanted, ({ id }) => formatTarget(id));
   const outcomes: Outcome[] = [];
   await using queue = createMemoryQueue({ concurrency: app.config.engine.concurrency });
+  const { requestId } = recorder;
   for (const { mapping, id } of wanted)
-    await queue.add({ target: id, mapping: mapping.name, reason: 'manual', requestId: recorder.requestId });
+    await queue.add({ target: id, mapping: mapping.name, reason: 'manual', requestId });
   queue.start(async ({ target }) => {
-    const it = byTarget.get(formatTarget(target));
-    if (it === undefined || signal?.aborted) return;
-    const outcome = await reconcile(it.mapping, it.id, pass);
-    outcomes.push(outcome);
-    log(app.logger, outcome, recorder.requestId);
-    onOutcome?.(outcome, outcomes.length, wanted.length);
+    for (const { mapping, id, error } of byTarget.get(formatTarget(target)) ?? []) {
+      if (signal?.aborted) return;
+      const outcome = await (error === undefined
+        ? reconcile(mapping, id, pass)
+        : undecidable(mapping, id, error, pass));
+      outcomes.push(outcome);
+      onOutcome?.(outcome, outcomes.length, wanted.length);
+    }
   });
   await queue.idle();
 
-  const summary = summarise(outcomes);
   const interrupted = outcomes.length < wanted.length;
+  const targets = interrupted ? outcomes.map(undecided) : await decideProposals(app, pass, outcomes, only);
+  for (const outcome of targets) log(app.logger, outcome, recorder.requestId);
+  return report(app, { targets, interrupted, recorder });
+}
+
+/** Replaces what was proposed by what became of it. */
+async function decideProposals(
+  app: App,
+  pass: Pass,
+  outcomes: readonly Outcome[],
+  only: string | undefined,
+): Promise<readonly Outcome[]> {
+  const left = await leftProposals(app, only);
+  const proposals = [...outcomes.flatMap(({ proposal }) => proposal ?? []), ...left.proposals];
+  const population = populationOf(app, outcomes, left.count);
+  const decided = await destroy(proposals, population, { ...app, ...pass, brake: app.config.brake });
+  return [...outcomes.filter(({ proposal }) => proposal === undefined), ...decided];
+}
+
+/** A run that was stopped destroys nothing. */
+function undecided({ proposal: _, ...outcome }: Outcome): Outcome {
+  return outcome;
+}
+
+/** The end of a run: its one record, and what people and programs read. */
+export async function report(
+  { config: { instance } }: App,
+  {
+    targets,
+    interrupted,
+    recorder,
+  }: { targets: readonly Outcome[]; interrupted: boolean; recorder: Pass['recorder'] },
+): Promise<SyncReport> {
+  const summary = summarise(targets);
   const ok = !interrupted && summary.refused + summary.held + summary.failed === 0;
-  await recorder.sweep({ targets: outcomes.length, ...summary }, ok);
+  await recorder.sweep({ targets: targets.length, ...summary }, ok);
   return {
     ok,
     requestId: recorder.requestId,
     summary,
-    targets: outcomes.sort((a, b) => compareTargets(a.target, b.target)),
-    held: outcomes
-      .filter(({ kind }) => kind === 'held')
-      .map(({ mapping, target, keys }) => held(app.config.instance, mapping, target, keys)),
+    targets: targets.toSorted((a, b) => compareTargets(a.target, b.target)),
+    held: targets.filter(({ kind }) => kind === 'held').map((outcome) => toHeld(instance, outcome)),
     interrupted,
   };
 }

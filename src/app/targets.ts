@@ -1,24 +1,98 @@
+import type { Cluster } from '../cluster/cluster.ts';
+import { AppError } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { compareTargets, compareText, formatTarget, type TargetId } from '../core/target.ts';
+import { type DecideDeps, type Decision, decide } from '../reconcile/decide.ts';
 
 /** One target and the mapping that wants it. */
 export interface Wanted {
   readonly mapping: Mapping;
   readonly id: TargetId;
+  /** Its selector could not be resolved, so that it stands for any number of targets; its namespace is `*`. */
+  readonly error?: AppError;
 }
 
-/** Every target of the mappings, by namespace, then name. */
+const UNKNOWN = '*';
+
+/** Every target that the mappings name themselves, by namespace, then name. */
 export function targetsOf(mappings: readonly Mapping[]): readonly Wanted[] {
-  return mappings
-    .flatMap((mapping) => {
-      const { namespaces, secret } = mapping.target;
-      return namespaces.map((namespace) => ({ mapping, id: { namespace, secret } }));
-    })
-    .sort((a, b) => compareTargets(a.id, b.id) || compareText(a.mapping.name, b.mapping.name));
+  return sorted(mappings.flatMap((mapping) => inNamespaces(mapping, mapping.target.namespaces)));
 }
 
-/** Whether a mapping wants a target, for all mappings of the configuration. */
+/** The same, and those in the namespaces that selectors choose now. The bridge's own namespace is never one. */
+export async function resolveTargets(
+  mappings: readonly Mapping[],
+  cluster: Pick<Cluster, 'namespaces'>,
+  ownNamespace: string | undefined,
+): Promise<readonly Wanted[]> {
+  const found = new Map<string, Promise<readonly string[]>>();
+  const namespacesOf = (labels: Readonly<Record<string, string>>): Promise<readonly string[]> => {
+    const id = JSON.stringify(Object.entries(labels).sort());
+    const result = found.get(id) ?? cluster.namespaces(labels);
+    found.set(id, result);
+    return result;
+  };
+  const resolve = async (mapping: Mapping): Promise<readonly Wanted[]> => {
+    const { namespaces, namespaceSelector } = mapping.target;
+    if (namespaceSelector === undefined) return inNamespaces(mapping, namespaces);
+    try {
+      const chosen = await namespacesOf(namespaceSelector.matchLabels);
+      return inNamespaces(
+        mapping,
+        chosen.filter((it) => it !== ownNamespace),
+      );
+    } catch (error) {
+      if (error instanceof AppError) return [unresolved(mapping, error)];
+      throw error;
+    }
+  };
+  return sorted((await Promise.all(mappings.map(resolve))).flat());
+}
+
+/** What is known before the cluster was asked. */
+export function unresolvedTargets(mappings: readonly Mapping[]): readonly Wanted[] {
+  const error = new AppError('INTERNAL', { detail: 'the namespaces were not looked up yet' });
+  const selecting = mappings.filter(({ target }) => target.namespaceSelector !== undefined);
+  return sorted([...targetsOf(mappings), ...selecting.map((mapping) => unresolved(mapping, error))]);
+}
+
+function unresolved(mapping: Mapping, error: AppError): Wanted {
+  return { mapping, id: { namespace: UNKNOWN, secret: mapping.target.secret }, error };
+}
+
+function inNamespaces(mapping: Mapping, namespaces: readonly string[]): readonly Wanted[] {
+  const { secret } = mapping.target;
+  return [...new Set(namespaces)].map((namespace) => ({ mapping, id: { namespace, secret } }));
+}
+
+/** Of several mappings that want one target, the first by name is first; the others find it taken, or merge. */
+function sorted(targets: readonly Wanted[]): readonly Wanted[] {
+  return targets.toSorted(
+    (a, b) => compareTargets(a.id, b.id) || compareText(a.mapping.name, b.mapping.name),
+  );
+}
+
+/** Whether a mapping wants a target. One whose selector is unknown may want its Secret in any namespace. */
 export function wantedIndex(targets: readonly Wanted[]): (mapping: string, id: TargetId) => boolean {
   const index = new Set(targets.map(({ mapping, id }) => `${mapping.name} ${formatTarget(id)}`));
-  return (mapping, id) => index.has(`${mapping} ${formatTarget(id)}`);
+  return (mapping, id) =>
+    index.has(`${mapping} ${formatTarget(id)}`) ||
+    index.has(`${mapping} ${formatTarget({ ...id, namespace: UNKNOWN })}`);
+}
+
+/** Whether any mapping wants a target. */
+export function wantedByAny(targets: readonly Wanted[]): (id: TargetId) => boolean {
+  const index = new Set(targets.map(({ id }) => formatTarget(id)));
+  return (id) => index.has(formatTarget(id)) || index.has(formatTarget({ ...id, namespace: UNKNOWN }));
+}
+
+/** The namespaces with targets, without the unknown ones. */
+export function namespacesOf(targets: readonly Wanted[]): readonly string[] {
+  const known = targets.filter(({ error }) => error === undefined);
+  return [...new Set(known.map(({ id }) => id.namespace))];
+}
+
+export async function decideWanted({ mapping, id, error }: Wanted, deps: DecideDeps): Promise<Decision> {
+  if (error === undefined) return decide(mapping, id, deps);
+  return { plan: { kind: 'fail', keys: [], error }, desired: { kind: 'failed', error }, live: undefined };
 }

@@ -109,6 +109,15 @@ function instant(time: string): string {
   return parsed.toISOString();
 }
 
+const CHANGES: readonly Action[] = ['create', 'update', 'adopt', 'repair', 'rollback'];
+
+export function targetsQuery(
+  db: AuditQueries,
+): CompiledQuery<{ namespace: string | null; secret: string | null }> {
+  const query = db.selectFrom('records').select(['namespace', 'secret']).distinct();
+  return query.where('secret', 'is not', null).where('action', 'in', CHANGES).compile();
+}
+
 export function recordQuery(db: AuditQueries, sequence: number): CompiledQuery<Stored> {
   return db.selectFrom('records').select(['record', 'hash']).where('sequence', '=', sequence).compile();
 }

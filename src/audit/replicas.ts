@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { AppError } from '../core/errors.ts';
-import { isBusy } from './sqlite-errors.ts';
+import { tryLock } from './sqlite-lock.ts';
 
 /**
  * Which processes that wrote into an audit file still run. Each holds a lock for its life that the kernel drops
@@ -63,18 +63,4 @@ export function createReplicas(auditPath: string): Replicas {
       }
     },
   };
-}
-
-/** Undefined when somebody holds it. */
-function tryLock(path: string): DatabaseSync | undefined {
-  const db = new DatabaseSync(path, { timeout: 0 });
-  try {
-    // Nothing is ever written, so the journal stays in memory and no file appears beside the lock.
-    db.exec('pragma journal_mode = memory; begin exclusive');
-    return db;
-  } catch (error) {
-    db.close();
-    if (isBusy(error)) return undefined;
-    throw error;
-  }
 }

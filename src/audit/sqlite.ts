@@ -10,6 +10,7 @@ import * as queries from './queries.ts';
 import { createReplicas, type Replicas } from './replicas.ts';
 import { because } from './sqlite-errors.ts';
 import { openReader, openWriter, type SqliteFile } from './sqlite-file.ts';
+import { withLock } from './sqlite-lock.ts';
 import { prepareWriter, type RecordWriter, readHead, rows, sqliteQueries } from './sqlite-rows.ts';
 import type { AuditStore, Page, RecordFilter } from './store.ts';
 import { isIndexed } from './tables.ts';
@@ -25,6 +26,9 @@ export interface SqliteAuditOptions {
   /** How long to wait for another process that writes. */
   readonly lockTimeoutMs?: number;
 }
+
+/** How long to wait for a step that only one process may do at a time. */
+const EXCLUSIVE_PATIENCE_MS = 60_000;
 
 /** How many records are read at once: between two pages others get their turn. */
 const PAGE = 500;
@@ -138,6 +142,11 @@ function createStore(
           return open.filter((row) => ended.get(row.replica)).map(readable);
         });
       }),
+    async targets() {
+      const found = await use(() => file.read((sqlite) => rows(sqlite, queries.targetsQuery(db))));
+      return found.map(({ namespace, secret }) => ({ namespace: namespace ?? '', secret: secret ?? '' }));
+    },
+    exclusively: (name, work) => withLock(`${resolve(path)}.${name}.lock`, EXCLUSIVE_PATIENCE_MS, work),
     stored,
     head: () => use(() => file.read(readHead)),
     async [Symbol.asyncDispose]() {

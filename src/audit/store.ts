@@ -1,3 +1,4 @@
+import type { TargetId } from '../core/target.ts';
 import type { Head, StoredRecord } from './chain.ts';
 import type { Action, AuditRecord, Entry, EntryOutcome } from './entry.ts';
 
@@ -47,6 +48,10 @@ export interface AuditStore extends AsyncDisposable {
    * of the same request, namespace, secret and attempt. Oldest first, of every instance that writes here.
    */
   unresolved(): Promise<readonly AuditRecord[]>;
+  /** Each target that was ever created, changed or adopted, once. */
+  targets(): Promise<readonly TargetId[]>;
+  /** Runs work while no other process does so under this name: waits for its turn, and gives it back after a crash. */
+  exclusively<T>(name: string, work: () => Promise<T>): Promise<T>;
   /** For proofs: what is stored, as it is stored, oldest first; damaged records too. */
   stored(from: number): AsyncIterable<StoredRecord>;
   /** For proofs: the last record as noted beside the records. */

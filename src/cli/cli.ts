@@ -3,6 +3,7 @@ import { ACTIONS, OUTCOMES } from '../audit/entry.ts';
 import { toAppError } from '../core/errors.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { EXIT, exitCode } from './exit.ts';
+import { STORE_KINDS } from './init-template.ts';
 import { printError } from './output.ts';
 import { UsageError } from './usage-error.ts';
 import { VERSION } from './version.ts';
@@ -52,9 +53,13 @@ export function buildProgram(context: Context, run: Run): Command {
     })
     .exitOverride();
 
+  addInit(program, context, run);
   addValidate(program, context, run);
   addPlan(program, context, run);
   addSync(program, context, run);
+  addRelease(program, context, run);
+  addPrune(program, context, run);
+  addExplain(program, context, run);
   addDoctor(program, context, run);
   addRbac(program, context, run);
   addAudit(program, context, run);
@@ -71,13 +76,28 @@ function command(parent: Command, name: string, description: string, examples: r
     .command(name)
     .description(description)
     .option('-c, --config <path>', 'configuration file or folder; may be given several times', collect)
-    .addOption(
-      new Option('-o, --output <format>', 'form of the result')
-        .choices(['human', 'json', 'yaml'])
-        .default('human'),
-    )
+    .addOption(outputOption())
     .addOption(new Option('--log-level <level>', 'log to stderr').choices(['error', 'warn', 'info', 'debug']))
     .addHelpText('after', example(examples));
+}
+
+function addInit(program: Command, context: Context, run: Run): void {
+  program
+    .command('init')
+    .description('Write a first, commented configuration from a few answers.')
+    .option('--instance <name>', 'name of this installation')
+    .addOption(new Option('--store <kind>', 'kind of store').choices(STORE_KINDS))
+    .option('--at <place>', 'address, folder, region or URL of the store')
+    .option('--key <key>', 'key of a first secret')
+    .option('--namespace <name>', 'namespace of its Secret')
+    .option('--secret <name>', 'name of its Secret')
+    .option('--out <path>', 'file to write', 'secretbridge.yaml')
+    .addOption(outputOption())
+    .addHelpText(
+      'after',
+      example(['secretbridge init', 'secretbridge init --store files --at ./secrets --key app.txt']),
+    )
+    .action((options) => run(async () => (await import('./commands/init.ts')).initCommand(context, options)));
 }
 
 function addValidate(program: Command, context: Context, run: Run): void {
@@ -107,6 +127,39 @@ function addSync(program: Command, context: Context, run: Run): void {
     .option('-m, --mapping <name>', 'only this mapping')
     .action((options: GlobalOptions & { mapping?: string }) =>
       run(async () => (await import('./commands/sync.ts')).syncCommand(context, options)),
+    );
+}
+
+function addRelease(program: Command, context: Context, run: Run): void {
+  command(program, 'release', 'Let a held deletion happen. It is on record who did.', [
+    'secretbridge release 5f2c9a01d3e4',
+  ])
+    .argument('<id>', 'as `plan` and `sync` show it')
+    .action((id: string, options: GlobalOptions) =>
+      run(async () => (await import('./commands/release.ts')).releaseCommand(context, id, options)),
+    );
+}
+
+function addPrune(program: Command, context: Context, run: Run): void {
+  command(program, 'prune', 'List the targets that no mapping wants any more; with --yes delete them.', [
+    'secretbridge prune',
+    'secretbridge prune --yes',
+  ])
+    .option('-y, --yes', 'delete them')
+    .action((options: GlobalOptions & { yes?: boolean }) =>
+      run(async () => (await import('./commands/prune.ts')).pruneCommand(context, options)),
+    );
+}
+
+function addExplain(program: Command, context: Context, run: Run): void {
+  command(program, 'explain', 'Say why a mapping is in the state it is in.', [
+    'secretbridge explain payments-db',
+  ])
+    .argument('<mapping>', 'its name')
+    .action((mapping: string, options: GlobalOptions) =>
+      run(async () =>
+        (await import('./commands/explain.ts')).explainCommand(context, { ...options, mapping }),
+      ),
     );
 }
 
@@ -167,6 +220,12 @@ function addAudit(program: Command, context: Context, run: Run): void {
     .action((sequence: number, options) =>
       run(async () => (await import('./commands/audit.ts')).auditShowCommand(context, sequence, options)),
     );
+}
+
+function outputOption(): Option {
+  return new Option('-o, --output <format>', 'form of the result')
+    .choices(['human', 'json', 'yaml'])
+    .default('human');
 }
 
 function positive(text: string): number {

@@ -1,4 +1,4 @@
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
 
 /** What a command gets from the process; `main.ts` takes it from there, tests make their own. */
@@ -15,6 +15,8 @@ export interface Context {
   readonly clock: Clock;
   /** The operating system's name for who runs this. */
   readonly user: string;
+  /** Where a person can be asked; none when nobody sits there. */
+  readonly ask?: { readonly input: Readable; readonly output: Writable };
   /** Aborted by Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
 }

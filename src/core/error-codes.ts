@@ -215,14 +215,14 @@ export const ERRORS = {
   NOT_ALLOWED: {
     group: 'ours',
     remedy: 'fix-config',
-    says: 'the `access` rules do not allow this source for this namespace',
-    todo: 'Extend the `access` rules, or take the source out of the mapping.',
+    says: 'the `access` rules, or the bounds of its `include`, do not allow this source for this namespace',
+    todo: 'Extend the rules or the bounds, or take the source out of the mapping.',
   },
   HELD: {
     group: 'ours',
     remedy: 'fix-config',
     says: 'the change destroys data and waits for a person',
-    todo: 'Look at what would be lost; correct the mapping, or remove the Secret by hand.',
+    todo: 'Look at what would be lost; then let it happen with `secretbridge release ID`, or correct the mapping.',
   },
   CONFIG_INVALID: {
     group: 'ours',
@@ -259,6 +259,12 @@ export const ERRORS = {
     remedy: 'fix-config',
     says: 'the audit log has no such record',
     todo: 'Look for the sequence with `secretbridge audit list`.',
+  },
+  NOT_HELD: {
+    group: 'ours',
+    remedy: 'fix-config',
+    says: 'nothing is held under this id',
+    todo: 'Look with `secretbridge plan`: the id changes when the change does.',
   },
   CLOCK_SKEWED: {
     group: 'ours',

@@ -1,25 +1,24 @@
 import type { Cluster } from '../cluster/cluster.ts';
-import { AppError, toAppError } from '../core/errors.ts';
+import { type AppError, toAppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
-import type { Mapping } from '../core/mapping.ts';
-import type { ReadResult, StoreRef } from '../core/reading.ts';
+import type { Mapping, Source } from '../core/mapping.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
-import { type Desired, desired, sourcesOf, storeRef } from '../sync/desired.ts';
+import type { Desired } from '../sync/desired.ts';
+import { mergedView, mergeManager } from '../sync/merge.ts';
 import { type Plan, plan } from '../sync/plan.ts';
-import { describeSource } from '../sync/value.ts';
+import { type GatherDeps, gather } from './gather.ts';
 
 /** What deciding needs of the world, the same for every target of a pass. */
-export interface DecideDeps {
+export interface DecideDeps extends GatherDeps {
   readonly instance: string;
   readonly formerInstances: readonly string[];
-  readonly cluster: Pick<Cluster, 'read'>;
+  readonly cluster: Pick<Cluster, 'read' | 'mergedKeys'>;
   readonly fingerprints: Fingerprinter;
   /** Store name to the hash of its definition. */
   readonly stores: ReadonlyMap<string, string>;
-  readonly read: (refs: readonly StoreRef[]) => Promise<ReadonlyMap<string, ReadResult>>;
-  /** The `access` rules. */
-  readonly allows: (use: { namespace: string; store: string; key: string }) => boolean;
+  /** Whether the readings on record prove that a source is gone. */
+  readonly provenAbsent: (source: Source, mapping: Mapping) => Promise<boolean>;
   /** Whether a mapping of the configuration wants a target. */
   readonly wants: (mapping: string, id: TargetId) => boolean;
 }
@@ -33,16 +32,14 @@ export interface Decision {
 
 /** Gathers everything and plans; changes nothing. `plan` shows this, `sync` carries it out. */
 export async function decide(mapping: Mapping, id: TargetId, deps: DecideDeps): Promise<Decision> {
-  const want = await gather(mapping, id, deps);
-  let live: LiveSecret | undefined;
-  try {
-    live = await deps.cluster.read(id);
-  } catch (thrown) {
-    const error = toAppError(thrown);
-    return { plan: { kind: 'fail', keys: [], error }, desired: want, live: undefined };
-  }
+  // Together, so that the reads of several targets meet and can be batched.
+  const reading = readLive(id, deps);
+  const want = await gather(mapping, id, async () => ownPart((await reading).live, mapping, deps), deps);
+  const { live, error } = await reading;
+  if (error !== undefined) return { plan: { kind: 'fail', keys: [], error }, desired: want, live };
   const { instance, formerInstances, stores, fingerprints } = deps;
   const wantedBy = (other: string): boolean => deps.wants(other, id);
+  const proven = await gone(want, mapping, deps);
   const input = {
     id,
     mapping,
@@ -53,15 +50,46 @@ export async function decide(mapping: Mapping, id: TargetId, deps: DecideDeps): 
     wantedBy,
     stores,
     fingerprints,
+    merged: mergedKeys(live, mapping, deps),
+    proven: (source: Source) => proven.includes(source),
   };
   return { plan: plan(input), desired: want, live };
 }
 
-/** Nothing is read for a mapping that may not read all of it. */
-async function gather(mapping: Mapping, { namespace }: TargetId, deps: DecideDeps): Promise<Desired> {
-  const sources = sourcesOf(mapping);
-  const denied = sources.find(({ store, key }) => !deps.allows({ namespace, store, key }));
-  if (denied !== undefined)
-    return { kind: 'failed', error: new AppError('NOT_ALLOWED', { about: describeSource(denied) }) };
-  return desired(mapping, await deps.read(sources.map(storeRef)));
+function mergedKeys(
+  live: LiveSecret | undefined,
+  { name, target }: Mapping,
+  { cluster, instance }: DecideDeps,
+): readonly string[] {
+  if (live === undefined || target.mode !== 'merge') return [];
+  return cluster.mergedKeys(live, mergeManager(instance, name));
+}
+
+/** What of the target this mapping made. */
+function ownPart(live: LiveSecret | undefined, mapping: Mapping, deps: DecideDeps): LiveSecret | undefined {
+  if (live === undefined || mapping.target.mode !== 'merge') return live;
+  const { instance } = deps;
+  return mergedView(live, { instance, mapping: mapping.name, merged: mergedKeys(live, mapping, deps) });
+}
+
+/** The absent sources whose absence is proved. */
+async function gone(
+  want: Desired,
+  mapping: Mapping,
+  { provenAbsent }: DecideDeps,
+): Promise<readonly Source[]> {
+  const absent = want.kind === 'ready' ? want.absent : [];
+  const verdicts = await Promise.all(absent.map((source) => provenAbsent(source, mapping)));
+  return absent.filter((_, index) => verdicts[index]);
+}
+
+async function readLive(
+  id: TargetId,
+  { cluster }: Pick<DecideDeps, 'cluster'>,
+): Promise<{ readonly live: LiveSecret | undefined; readonly error?: AppError }> {
+  try {
+    return { live: await cluster.read(id) };
+  } catch (thrown) {
+    return { live: undefined, error: toAppError(thrown) };
+  }
 }

@@ -1,15 +1,15 @@
 import type { EntrySource } from '../audit/entry.ts';
-import type { Cluster } from '../cluster/cluster.ts';
+import type { Cluster, MergeResult } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, assertNever, toAppError } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
-import { ANNOTATION, parseSources } from '../sync/marks.ts';
 import type { Plan } from '../sync/plan.ts';
 import { type DecideDeps, type Decision, decide } from './decide.ts';
-import type { Outcome, OutcomeKind } from './outcome.ts';
+import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
 import { type Change, changesOf, type Recorder } from './recorder.ts';
+import { afterFailedWrite, sourceText } from './sighting.ts';
 
 export interface ReconcileDeps extends DecideDeps {
   readonly cluster: Cluster;
@@ -17,7 +17,10 @@ export interface ReconcileDeps extends DecideDeps {
   readonly clock: Clock;
 }
 
-type Writing = Extract<Plan, { kind: 'create' | 'update' }>;
+type WriteDeps = Pick<ReconcileDeps, 'cluster' | 'recorder' | 'clock' | 'fingerprints'>;
+
+type Data = LiveSecret['data'];
+type Writing = Extract<Plan, { kind: 'create' | 'update' | 'merge' }>;
 
 /** Somebody else may win a race this often before we let it be; the next run decides again. */
 const MAX_ATTEMPTS = 3;
@@ -28,11 +31,12 @@ const MAX_ATTEMPTS = 3;
  */
 export async function reconcile(mapping: Mapping, id: TargetId, deps: ReconcileDeps): Promise<Outcome> {
   const { recorder } = deps;
-  const end = (kind: OutcomeKind, { plan }: Decision, error?: AppError): Outcome => ({
+  const end = (kind: OutcomeKind, { plan, live }: Decision, error?: AppError): Outcome => ({
     kind,
     mapping: mapping.name,
     target: id,
     keys: plan.keys,
+    alive: live !== undefined || kind === 'created',
     ...(error === undefined ? {} : { error }),
   });
 
@@ -43,15 +47,22 @@ export async function reconcile(mapping: Mapping, id: TargetId, deps: ReconcileD
       case 'unchanged':
         await recorder.settled(mapping.name, id);
         return end('unchanged', decision);
-      case 'refuse':
+      case 'delete':
+      case 'recreate':
       case 'hold':
+        return {
+          ...end('held', decision, new AppError('HELD')),
+          proposal: proposalOf(mapping, decision, plan),
+        };
+      case 'refuse':
       case 'fail': {
-        const kind = ({ refuse: 'refused', hold: 'held', fail: 'failed' } as const)[plan.kind];
+        const kind = ({ refuse: 'refused', fail: 'failed' } as const)[plan.kind];
         await recorder.setback(mapping.name, id, kind, plan.error, plan.keys);
         return end(kind, decision, plan.error);
       }
       case 'create':
-      case 'update': {
+      case 'update':
+      case 'merge': {
         const failed = await carryOut(plan, decision, { mapping, id, attempt }, deps);
         if (failed === undefined) return end(plan.kind === 'create' ? 'created' : 'updated', decision);
         if (failed.code !== 'CONFLICT' || attempt === MAX_ATTEMPTS) return end('failed', decision, failed);
@@ -63,28 +74,49 @@ export async function reconcile(mapping: Mapping, id: TargetId, deps: ReconcileD
   }
 }
 
+type Destroying = Extract<Plan, { kind: 'delete' | 'recreate' | 'hold' }>;
+
+/** What a target's own job may not do itself. */
+export function proposalOf(mapping: Mapping, { desired }: Decision, plan: Destroying): Proposal {
+  const { live, keys } = plan;
+  const proposal = { mapping: mapping.name, live, keys, held: plan.kind === 'hold' };
+  if (plan.kind !== 'recreate') return proposal;
+  return {
+    ...proposal,
+    replacement: { mapping, desired, plan: { kind: 'create', keys, manifest: plan.manifest } },
+  };
+}
+
+/** The outcome of what could not even be looked at. */
+export async function undecidable(
+  mapping: Mapping,
+  id: TargetId,
+  error: AppError,
+  { recorder }: Pick<ReconcileDeps, 'recorder'>,
+): Promise<Outcome> {
+  await recorder.setback(mapping.name, id, 'failed', error, []);
+  return { kind: 'failed', mapping: mapping.name, target: id, keys: [], alive: false, error };
+}
+
 /** One write between its two records. Gives why it failed, or nothing. */
-async function carryOut(
+export async function carryOut(
   plan: Writing,
   decision: Decision,
   job: { mapping: Mapping; id: TargetId; attempt: number },
-  deps: ReconcileDeps,
+  deps: WriteDeps,
 ): Promise<AppError | undefined> {
   const { recorder, cluster } = deps;
   const change = describeChange(plan, decision, job, deps);
   await recorder.intent(change);
   try {
-    const result =
-      plan.kind === 'create'
-        ? await cluster.create(job.id, plan.manifest)
-        : await cluster.replace(plan.live, plan.change);
+    const result = await write(plan, job.id, cluster);
     if (result.kind === 'written') {
       await recorder.outcome(change, { resourceVersion: result.resourceVersion });
       return undefined;
     }
-    const conflict = new AppError('CONFLICT');
-    await recorder.outcome(change, { error: conflict });
-    return conflict;
+    const error = new AppError(result.kind === 'missing' ? 'SECRET_MISSING' : 'CONFLICT');
+    await recorder.outcome(change, { error });
+    return error;
   } catch (thrown) {
     const error = toAppError(thrown);
     if (error.code === 'AUDIT_UNAVAILABLE') throw error;
@@ -92,70 +124,26 @@ async function carryOut(
   }
 }
 
-/** A write without an answer may still have happened: only a look at the cluster tells. */
-async function afterFailedWrite(
-  error: AppError,
-  change: Change,
-  deps: ReconcileDeps,
-): Promise<AppError | undefined> {
-  if (error.code !== 'CLUSTER_UNAVAILABLE') {
-    await deps.recorder.outcome(change, { error });
-    return error;
+function write(plan: Writing, id: TargetId, cluster: Cluster): Promise<MergeResult> {
+  switch (plan.kind) {
+    case 'create':
+      return cluster.create(id, plan.manifest);
+    case 'update':
+      return cluster.replace(plan.live, plan.change);
+    default:
+      return cluster.merge(plan.live, plan.manifest);
   }
-  const found = await lookFor(change, deps.cluster);
-  // Unknown still: the intent stays open, and the next start looks again.
-  if (found.kind === 'unknown') return error;
-  if (found.kind === 'absent') {
-    await deps.recorder.outcome(change, { error });
-    return error;
-  }
-  await deps.recorder.outcome(change, {
-    resourceVersion: found.resourceVersion,
-    note: 'seen in the cluster',
-  });
-  return undefined;
-}
-
-export type Sighting =
-  | { readonly kind: 'applied'; readonly resourceVersion: string }
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'unknown' };
-
-/** Whether the cluster holds what a change would have written, by the fingerprint and the sources of the target. */
-export async function lookFor(
-  { target, replaces, after, sources }: Pick<Change, 'target' | 'replaces' | 'after' | 'sources'>,
-  cluster: Pick<Cluster, 'read'>,
-): Promise<Sighting> {
-  let live: LiveSecret | undefined;
-  try {
-    live = await cluster.read(target);
-  } catch (thrown) {
-    if (thrown instanceof AppError) return { kind: 'unknown' };
-    throw thrown;
-  }
-  if (live === undefined || live.resourceVersion === replaces) return { kind: 'absent' };
-  const written = parseSources(live.annotations[ANNOTATION.sources]);
-  const texts = written && new Set([...written.values()].map(sourceText));
-  const same =
-    live.annotations[ANNOTATION.fingerprint] === after &&
-    sources.every((it) => texts?.has(sourceText(it)) ?? true);
-  return same ? { kind: 'applied', resourceVersion: live.resourceVersion } : { kind: 'absent' };
-}
-
-function sourceText({ store, key, property, version }: EntrySource): string {
-  return JSON.stringify([store, key, property, version]);
 }
 
 function describeChange(
   plan: Writing,
   { desired, live }: Decision,
   { mapping, id, attempt }: { mapping: Mapping; id: TargetId; attempt: number },
-  { fingerprints, clock }: ReconcileDeps,
+  { fingerprints, clock }: WriteDeps,
 ): Change {
-  const annotations = plan.kind === 'create' ? plan.manifest.annotations : plan.change.annotations;
-  const after = annotations[ANNOTATION.fingerprint];
+  const [before, after] = dataOf(plan);
   return {
-    action: plan.kind === 'create' ? 'create' : plan.adopts ? 'adopt' : 'update',
+    action: plan.kind === 'update' && plan.adopts ? 'adopt' : plan.kind === 'create' ? 'create' : 'update',
     mapping: mapping.name,
     target: id,
     attempt,
@@ -164,9 +152,17 @@ function describeChange(
     startedAt: clock.now(),
     ...(live === undefined
       ? {}
-      : { before: fingerprints.target(id, live.data), replaces: live.resourceVersion }),
-    ...(after === undefined ? {} : { after }),
+      : { before: fingerprints.target(id, before), replaces: live.resourceVersion }),
+    after: fingerprints.target(id, after),
   };
+}
+
+/** What we hold of a target before and after; of a Secret of somebody else that is our keys alone. */
+function dataOf(plan: Writing): readonly [Data, Data] {
+  if (plan.kind === 'create') return [new Map(), plan.manifest.data];
+  if (plan.kind === 'update') return [plan.live.data, plan.change.data];
+  const ours = new Set(plan.keys.filter(({ before }) => before !== undefined).map(({ name }) => name));
+  return [new Map([...plan.live.data].filter(([name]) => ours.has(name))), plan.manifest.data];
 }
 
 function distinct(sources: readonly EntrySource[]): readonly EntrySource[] {

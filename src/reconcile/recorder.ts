@@ -48,6 +48,8 @@ export interface Recorder {
   ): Promise<void>;
   /** A target that is as it should be: recorded only when a setback ends with it. */
   settled(mapping: string, target: TargetId): Promise<void>;
+  /** That a person lets a held change happen. */
+  release(mapping: string, target: TargetId, keys: readonly KeyPlan[], id: string): Promise<void>;
   sweep(counts: Readonly<Record<string, number>>, ok: boolean): Promise<void>;
 }
 
@@ -56,6 +58,8 @@ export interface RecorderDeps {
   readonly actor: Actor;
   readonly requestId: string;
   readonly fingerprints: Fingerprinter;
+  /** Store name to the hash of its definition. */
+  readonly stores: ReadonlyMap<string, string>;
   readonly clock: Clock;
 }
 
@@ -71,7 +75,14 @@ const TARGET_ACTIONS: readonly Action[] = [
   'sweep',
 ];
 
-export function createRecorder({ audit, actor, requestId, fingerprints, clock }: RecorderDeps): Recorder {
+export function createRecorder({
+  audit,
+  actor,
+  requestId,
+  fingerprints,
+  stores,
+  clock,
+}: RecorderDeps): Recorder {
   const startedAt = clock.now();
   const base = { actor, requestId, sources: [], keys: NO_KEYS, durationMs: 0, attempt: 1 };
   const append = async (entry: Entry): Promise<void> => void (await audit.append([entry]));
@@ -109,12 +120,13 @@ export function createRecorder({ audit, actor, requestId, fingerprints, clock }:
           return;
         return append({ ...entry, outcome: 'ok', sources: [{ store, key: ref.key, version }], after });
       }
-      // Every reading of an absence counts towards its proof; any other failure is news only when it begins or changes.
+      // Every reading of an absence counts towards its proof, under the definition of its store alone.
       const code = result.kind === 'absent' ? 'SOURCE_ABSENT' : result.error.code;
-      if (result.kind === 'failed') {
-        const before = await audit.latest({ store, key: ref.key }, ['read']);
-        if (before?.outcome === 'failed' && before.code === code) return;
-      }
+      if (code === 'SOURCE_ABSENT' || code === 'SOURCE_DELETED')
+        return append({ ...entry, outcome: 'failed', code, note: absenceNote(stores.get(store)) });
+      // Any other failure is news only when it begins or changes.
+      const before = await audit.latest({ store, key: ref.key }, ['read']);
+      if (before?.outcome === 'failed' && before.code === code) return;
       return append({ ...entry, outcome: 'failed', code });
     },
 
@@ -157,6 +169,17 @@ export function createRecorder({ audit, actor, requestId, fingerprints, clock }:
       return append({ ...base, action: 'sweep', mapping, ...target, outcome: 'ok', note: 'in step again' });
     },
 
+    release: (mapping, target, keys, id) =>
+      append({
+        ...base,
+        action: 'release',
+        mapping,
+        ...target,
+        outcome: 'ok',
+        keys: changesOf(keys),
+        note: id,
+      }),
+
     sweep: (counts, ok) =>
       append({
         ...base,
@@ -166,6 +189,11 @@ export function createRecorder({ audit, actor, requestId, fingerprints, clock }:
         durationMs: clock.now() - startedAt,
       }),
   };
+}
+
+/** Ties a reading of an absence to the store as it was defined then. */
+export function absenceNote(definition: string | undefined): string {
+  return `definition ${definition ?? 'unknown'}`;
 }
 
 /** That a person gave a command. */

@@ -1,7 +1,7 @@
 import type { AuditRecord, Entry } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
-import { lookFor } from './reconcile.ts';
+import { lookFor } from './sighting.ts';
 
 /**
  * Gives each intent that a crash left open its outcome, by looking at the cluster. Those that cannot be looked at
@@ -24,11 +24,12 @@ export async function recoverIntents(
 }
 
 async function outcomeOf(intent: AuditRecord, cluster: Pick<Cluster, 'read'>): Promise<Entry | undefined> {
-  const { namespace, secret, after, sources, resourceVersion } = intent;
+  const { namespace, secret, after, sources, resourceVersion, action } = intent;
   if (namespace === undefined || secret === undefined) return undefined;
   const found = await lookFor(
     {
       target: { namespace, secret },
+      action,
       sources,
       ...(after === undefined ? {} : { after }),
       ...(resourceVersion === undefined ? {} : { replaces: resourceVersion }),
@@ -44,6 +45,10 @@ async function outcomeOf(intent: AuditRecord, cluster: Pick<Cluster, 'read'>): P
     note: 'found after a crash',
   } as const;
   return found.kind === 'applied'
-    ? { ...base, outcome: 'ok', resourceVersion: found.resourceVersion }
+    ? {
+        ...base,
+        outcome: 'ok',
+        ...(found.resourceVersion === undefined ? {} : { resourceVersion: found.resourceVersion }),
+      }
     : { ...base, outcome: 'failed', code: 'INTERRUPTED' };
 }

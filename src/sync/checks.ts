@@ -1,7 +1,8 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import { AppError } from '../core/errors.ts';
-import { JsonError, parseJson } from '../core/json.ts';
+import { JsonError, type JsonNode, parseJson } from '../core/json.ts';
 import type { SecretValue } from '../core/secret-value.ts';
+import { certificatesIn, PemError, privateKeyIn } from './template/pem.ts';
 
 /** What the API server allows for the values of one Secret together, in bytes. */
 export const MAX_SECRET_BYTES = 1024 * 1024;
@@ -12,14 +13,25 @@ export const FORBIDDEN_TYPES = ['kubernetes.io/service-account-token', 'bootstra
 type Data = ReadonlyMap<string, SecretValue>;
 
 /** The rules for each type: https://kubernetes.io/docs/concepts/configuration/secret/#secret-types */
-const RULES: Readonly<Record<string, (data: Data) => AppError | undefined>> = {
-  'kubernetes.io/tls': (data) => requireAll(data, ['tls.crt', 'tls.key']) ?? checkPair(data),
-  'kubernetes.io/basic-auth': (data) =>
-    data.has('username') || data.has('password') ? undefined : keysMissing(['username or password']),
-  'kubernetes.io/ssh-auth': (data) => requireAll(data, ['ssh-privatekey']),
-  'kubernetes.io/dockerconfigjson': (data) => requireJson(data, '.dockerconfigjson'),
-  'kubernetes.io/dockercfg': (data) => requireJson(data, '.dockercfg'),
-};
+const RULES = new Map<string, (data: Data) => AppError | undefined>([
+  ['kubernetes.io/tls', (data) => requireAll(data, ['tls.crt', 'tls.key']) ?? checkPair(data)],
+  [
+    'kubernetes.io/basic-auth',
+    (data) =>
+      data.has('username') || data.has('password') ? undefined : keysMissing(['username or password']),
+  ],
+  [
+    'kubernetes.io/ssh-auth',
+    (data) =>
+      requireAll(data, ['ssh-privatekey']) ??
+      (data.get('ssh-privatekey')?.size === 0 ? malformed('ssh-privatekey is empty') : undefined),
+  ],
+  [
+    'kubernetes.io/dockerconfigjson',
+    (data) => checkRegistries(data, '.dockerconfigjson', (config) => memberOf(config, 'auths')),
+  ],
+  ['kubernetes.io/dockercfg', (data) => checkRegistries(data, '.dockercfg', (config) => config)],
+]);
 
 /** What would make the API server or a workload reject the target; found before anything is written. */
 export function checkTarget(type: string, data: Data): AppError | undefined {
@@ -27,7 +39,7 @@ export function checkTarget(type: string, data: Data): AppError | undefined {
   const size = [...data.values()].reduce((sum, value) => sum + value.size, 0);
   if (size > MAX_SECRET_BYTES)
     return new AppError('TOO_LARGE', { detail: `${size} bytes, ${MAX_SECRET_BYTES} are allowed` });
-  return RULES[type]?.(data);
+  return RULES.get(type)?.(data);
 }
 
 function requireAll(data: Data, keys: readonly string[]): AppError | undefined {
@@ -35,28 +47,86 @@ function requireAll(data: Data, keys: readonly string[]): AppError | undefined {
   return missing.length === 0 ? undefined : keysMissing(missing);
 }
 
-function requireJson(data: Data, key: string): AppError | undefined {
+/**
+ * The API server asks for any JSON here; the kubelet, which pulls with it, for an object of registries.
+ * @param registriesOf Where that object stands in the file.
+ */
+function checkRegistries(
+  data: Data,
+  key: string,
+  registriesOf: (config: JsonNode) => JsonNode | undefined,
+): AppError | undefined {
   const value = data.get(key);
   if (value === undefined) return keysMissing([key]);
-  try {
-    if (parseJson(Buffer.from(value.reveal()).toString('utf8')).kind === 'object') return undefined;
-  } catch (error) {
-    if (!(error instanceof JsonError)) throw error;
-  }
-  return new AppError('TYPE_KEYS_MISSING', { detail: `${key} is not a JSON object` });
+  const config = parseIfJson(Buffer.from(value.reveal()).toString('utf8'));
+  if (config?.kind !== 'object') return malformed(`${key} is not a JSON object`);
+  const registries = registriesOf(config);
+  if (registries?.kind !== 'object') return malformed(`${key} has no object \`auths\``);
+  return registries.members.every(([, registry]) => registry.kind === 'object')
+    ? undefined
+    : malformed(`${key} holds a registry that is not a JSON object`);
 }
 
-function checkPair(data: Data): AppError | undefined {
-  const [crt, key] = ['tls.crt', 'tls.key'].map((name) => Buffer.from(data.get(name)?.reveal() ?? []));
+function parseIfJson(text: string): JsonNode | undefined {
   try {
-    // The leaf comes first in a chain; the class reads that one only.
-    if (new X509Certificate(crt ?? '').checkPrivateKey(createPrivateKey(key ?? ''))) return undefined;
-    return new AppError('TLS_MISMATCH', { detail: 'tls.key is not the key of tls.crt' });
-  } catch (cause) {
-    // OpenSSL's errors have many classes and codes; each means that one of the two does not parse.
-    if (!(cause instanceof Error)) throw cause;
-    return new AppError('TLS_MISMATCH', { detail: 'tls.crt or tls.key does not parse', cause });
+    return parseJson(text);
+  } catch (error) {
+    if (error instanceof JsonError) return undefined;
+    throw error;
   }
+}
+
+function memberOf(node: JsonNode, name: string): JsonNode | undefined {
+  return node.kind === 'object' ? node.members.find(([it]) => it === name)?.[1] : undefined;
+}
+
+/** Servers take the first certificate as their own and send the others along, so each must parse. */
+function checkPair(data: Data): AppError | undefined {
+  const textOf = (key: string) => Buffer.from(data.get(key)?.reveal() ?? []).toString('latin1');
+  const chain = parsed('tls.crt', textOf('tls.crt'), certificatesIn);
+  if (chain instanceof AppError) return chain;
+  const pem = parsed('tls.key', textOf('tls.key'), privateKeyIn);
+  if (pem instanceof AppError) return pem;
+  const key = parseKey(pem);
+  if (key instanceof AppError) return key;
+  const [leaf, ...others] = chain;
+  if (leaf?.checkPrivateKey(key)) return undefined;
+  const isBehind = others.some((it: X509Certificate) => it.checkPrivateKey(key));
+  return mismatch(
+    isBehind
+      ? 'tls.key is the key of a certificate that is not the first in tls.crt'
+      : 'tls.key is not the key of tls.crt',
+  );
+}
+
+function parsed<T>(key: string, text: string, parse: (text: string) => T): T | AppError {
+  // OpenSSL and Go find no block that does not begin its line.
+  if (/^[ \t]+-----BEGIN /m.test(text)) return mismatch(`${key} is indented`);
+  try {
+    return parse(text);
+  } catch (error) {
+    if (error instanceof PemError) return mismatch(`${key}: ${error.message}`);
+    throw error;
+  }
+}
+
+function parseKey(pem: string): KeyObject | AppError {
+  try {
+    return createPrivateKey(pem);
+  } catch (cause) {
+    // OpenSSL's errors have many classes and codes; each means that it cannot be used without more.
+    if (!(cause instanceof Error)) throw cause;
+    const isEncrypted = /^-----BEGIN ENCRYPTED |^Proc-Type: 4,ENCRYPTED$/m.test(pem);
+    return mismatch(isEncrypted ? 'tls.key is encrypted' : 'tls.key does not parse', cause);
+  }
+}
+
+function mismatch(detail: string, cause?: unknown): AppError {
+  return new AppError('TLS_MISMATCH', { detail, cause });
+}
+
+function malformed(detail: string): AppError {
+  return new AppError('TYPE_KEYS_MISSING', { detail });
 }
 
 function keysMissing(keys: readonly string[]): AppError {

@@ -2,6 +2,7 @@ import { AppError } from '../core/errors.ts';
 import type { Mapping, Search, Source, Spread } from '../core/mapping.ts';
 import { type ReadResult, refId, type StoreRef } from '../core/reading.ts';
 import type { SecretValue } from '../core/secret-value.ts';
+import { type Found, foundSource, relativeName } from './find.ts';
 import { targetKey } from './keys.ts';
 import { describeSource, membersOf, pickValue } from './value.ts';
 
@@ -13,16 +14,15 @@ export interface TargetSource {
   readonly version: string;
 }
 
-/** What a target should hold. `missing`: the store proved a source absent, and the mapping does not allow that. */
+/** What a target should hold, as far as its sources are there. */
 export type Desired =
   | {
       readonly kind: 'ready';
       readonly data: ReadonlyMap<string, SecretValue>;
       readonly sources: ReadonlyMap<string, TargetSource>;
-      /** Optional sources that are absent: nothing of them is in `data`. */
-      readonly skipped: readonly Source[];
+      /** Sources of which the store says that they do not exist; nothing of them is in `data`. */
+      readonly absent: readonly Source[];
     }
-  | { readonly kind: 'missing'; readonly sources: readonly [Source, ...Source[]] }
   | { readonly kind: 'failed'; readonly error: AppError };
 
 export function storeRef({ store, key, version, object }: Source): StoreRef {
@@ -43,22 +43,30 @@ export function isSpread(entry: Spread | Search): entry is Spread {
 /**
  * Shapes what was read into the data of the target. All or nothing: one source that failed leaves no data, since
  * a half-read mapping would look like a deletion.
+ * @param finds What the searches of the mapping stand for.
  */
-export function desired(mapping: Mapping, readings: ReadonlyMap<string, ReadResult>): Desired {
+export function desired(
+  mapping: Mapping,
+  readings: ReadonlyMap<string, ReadResult>,
+  finds: readonly Found[] = [],
+): Desired {
   try {
-    return shape(mapping, readings);
+    return shape(mapping, readings, finds);
   } catch (error) {
     if (error instanceof AppError) return { kind: 'failed', error };
     throw error;
   }
 }
 
-function shape(mapping: Mapping, readings: ReadonlyMap<string, ReadResult>): Desired {
+function shape(
+  mapping: Mapping,
+  readings: ReadonlyMap<string, ReadResult>,
+  finds: readonly Found[],
+): Desired {
   const data = new Map<string, SecretValue>();
   const sources = new Map<string, TargetSource>();
   const givers = new Map<string, Source>();
-  const missing: Source[] = [];
-  const skipped: Source[] = [];
+  const absent: Source[] = [];
 
   const put = (key: string, value: SecretValue, source: Source, version: string): void => {
     const other = givers.get(key);
@@ -75,9 +83,9 @@ function shape(mapping: Mapping, readings: ReadonlyMap<string, ReadResult>): Des
     const reading = readings.get(refId(storeRef(source)));
     if (reading === undefined)
       throw new AppError('INTERNAL', { about: describeSource(source), detail: 'it was not read' });
-    if (reading.kind === 'failed') throw reading.error.concerning(describeSource(source));
-    if (reading.kind === 'absent') (source.optional ? skipped : missing).push(source);
-    else optionally(source, () => use(reading));
+    if (isMissing(reading, mapping)) absent.push(source);
+    else if (reading.kind === 'failed') throw reading.error.concerning(describeSource(source));
+    else if (reading.kind === 'found') optionally(source, () => use(reading));
   };
 
   for (const [key, source] of Object.entries(mapping.data)) {
@@ -99,9 +107,24 @@ function shape(mapping: Mapping, readings: ReadonlyMap<string, ReadResult>): Des
       }
     });
   }
-  const [first, ...others] = missing;
-  if (first !== undefined) return { kind: 'missing', sources: [first, ...others] };
-  return { kind: 'ready', data, sources, skipped };
+  for (const { search, keys } of finds) {
+    for (const key of keys) {
+      const source = foundSource(search, key);
+      take(source, (found) => {
+        const name = targetKey(relativeName(search, key) ?? key, search.rename, describeSource(source));
+        put(name, pickValue(source, found), source, found.version);
+      });
+    }
+  }
+  return { kind: 'ready', data, sources, absent };
+}
+
+/** What the store has deleted, but could still bring back, is missing only where the mapping says so. */
+function isMissing(reading: ReadResult, { softDeletedIsMissing }: Mapping): boolean {
+  return (
+    reading.kind === 'absent' ||
+    (softDeletedIsMissing && reading.kind === 'failed' && reading.error.code === 'SOURCE_DELETED')
+  );
 }
 
 /** `optional` covers a property that is missing, nothing else. */

@@ -101,6 +101,14 @@ export function parseSources(text: string | undefined): ReadonlyMap<string, Targ
     : undefined;
 }
 
+/** Store name to the hash of its definition when the target was written. */
+export function parseStores(text: string | undefined): ReadonlyMap<string, string> | undefined {
+  const entries = Object.entries(parseObject(text) ?? {});
+  return entries.every((entry): entry is [string, string] => typeof entry[1] === 'string')
+    ? new Map(entries)
+    : undefined;
+}
+
 function isTargetSource(value: unknown): value is TargetSource {
   if (typeof value !== 'object' || value === null) return false;
   const { store, key, property, version } = value as Partial<Record<keyof TargetSource, unknown>>;

@@ -1,23 +1,22 @@
 import { AppError } from '../core/errors.ts';
-import type { Fingerprint, Fingerprinter } from '../core/fingerprint.ts';
-import type { Source } from '../core/mapping.ts';
+import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { LiveSecret, SecretChange, SecretManifest } from '../core/secret.ts';
-import type { SecretValue } from '../core/secret-value.ts';
-import { compareText, type TargetId } from '../core/target.ts';
+import type { TargetId } from '../core/target.ts';
+import { type AbsenceInput, judgeAbsence } from './absence.ts';
 import { checkTarget } from './checks.ts';
-import type { Desired } from './desired.ts';
-import { ANNOTATION, LABEL, type Marks, marks, parseSources, sameMark } from './marks.ts';
+import { compareData, type KeyPlan } from './compare.ts';
+import { type Desired, sourcesOf } from './desired.ts';
+import { type Marks, marks, sameMark } from './marks.ts';
+import { type MergePlanManifest, planMerge } from './merge.ts';
 import { type Claim, ownership } from './ownership.ts';
-import { describeSource } from './value.ts';
+import { withTemplates } from './template.ts';
 
-export interface KeyPlan {
-  readonly name: string;
-  readonly action: 'add' | 'change' | 'remove' | 'keep';
-  readonly before?: Fingerprint;
-  readonly after?: Fingerprint;
-}
+export type { KeyPlan };
 
-/** What would change. `refuse`: we must not; `hold`: a person must say so; `fail`: it cannot be decided. */
+/**
+ * What would change. `delete` is a proposal, which the one destroying step of the instance carries out or holds;
+ * `hold`: the same, but only a person may say so; `refuse`: we must not; `fail`: it cannot be decided.
+ */
 export type Plan =
   | { readonly kind: 'create'; readonly keys: readonly KeyPlan[]; readonly manifest: SecretManifest }
   | {
@@ -28,7 +27,22 @@ export type Plan =
       /** It was not ours before. */
       readonly adopts: boolean;
     }
+  | {
+      /** Keys of ours in a Secret of somebody else. */
+      readonly kind: 'merge';
+      readonly keys: readonly KeyPlan[];
+      readonly live: LiveSecret;
+      readonly manifest: MergePlanManifest;
+    }
   | { readonly kind: 'unchanged'; readonly keys: readonly KeyPlan[] }
+  | {
+      /** As `delete`, and then created anew at once: what the API server never changes in place has changed. */
+      readonly kind: 'recreate';
+      readonly keys: readonly KeyPlan[];
+      readonly live: LiveSecret;
+      readonly manifest: SecretManifest;
+    }
+  | { readonly kind: 'delete'; readonly keys: readonly KeyPlan[]; readonly live: LiveSecret }
   | {
       readonly kind: 'hold';
       readonly keys: readonly KeyPlan[];
@@ -37,32 +51,45 @@ export type Plan =
     }
   | { readonly kind: 'refuse' | 'fail'; readonly keys: readonly KeyPlan[]; readonly error: AppError };
 
-export interface PlanInput extends Claim {
+export interface PlanInput extends Claim, Pick<AbsenceInput, 'proven'> {
   readonly id: TargetId;
   readonly desired: Desired;
   readonly live: LiveSecret | undefined;
   readonly stores: ReadonlyMap<string, string>;
   readonly fingerprints: Fingerprinter;
+  /** With `mode: merge`, the keys that the mapping's field manager holds. */
+  readonly merged: readonly string[];
 }
 
 export function plan(input: PlanInput): Plan {
+  try {
+    return input.mapping.target.mode === 'merge' ? planMerge(input) : planOwn(input);
+  } catch (error) {
+    // A template that cannot be rendered: what was there stays.
+    if (error instanceof AppError) return { kind: 'fail', keys: [], error };
+    throw error;
+  }
+}
+
+function planOwn(input: PlanInput): Plan {
   const { desired, live, mapping } = input;
   const owner = live === undefined ? undefined : ownership(live, input);
   if (owner?.kind === 'refused') return { kind: 'refuse', keys: [], error: owner.error };
   if (desired.kind === 'failed') return { kind: 'fail', keys: [], error: desired.error };
-  if (desired.kind === 'missing')
-    return { kind: 'fail', keys: [], error: absentError(desired.sources[0], live) };
-  const gone = desired.skipped.find((source) => wasWritten(live, source));
-  if (gone !== undefined) return { kind: 'fail', keys: [], error: absentError(gone, live) };
   if (live?.deleting)
     return { kind: 'fail', keys: [], error: new AppError('CONFLICT', { detail: 'it is being deleted' }) };
 
-  const wrong = checkTarget(mapping.target.type, desired.data);
+  const absence = judgeAbsence(desired, sourcesOf(mapping), input);
+  if (absence.kind === 'stop') return { kind: 'fail', keys: [], error: absence.error };
+  if (absence.kind === 'delete' && live !== undefined) return removal(live, input.fingerprints);
+
+  const data = withTemplates(mapping, desired.data);
+  const wrong = checkTarget(mapping.target.type, data);
   if (wrong !== undefined) return { kind: 'refuse', keys: [], error: wrong };
-  const keys = compareData(desired.data, live?.data ?? new Map(), input.fingerprints);
-  const own = marks({ ...input, data: desired.data, sources: desired.sources });
+  const keys = compareData(data, live?.data ?? new Map(), input.fingerprints);
+  const own = marks({ ...input, data, sources: desired.sources });
   const { type, immutable } = mapping.target;
-  const manifest: SecretManifest = { type, immutable, ...own, data: desired.data };
+  const manifest: SecretManifest = { type, immutable, ...own, data };
   if (live === undefined) return { kind: 'create', keys, manifest };
   return change(input, live, keys, manifest, owner?.kind === 'adoptable');
 }
@@ -79,10 +106,13 @@ function change(
   const dropOwners = adopts && mapping.onConflict === 'adoptAndDropOwner';
   const sameData = keys.every(({ action }) => action === 'keep');
   const fixed = fixedBy(live, manifest, sameData);
-  if (fixed !== undefined)
+  // What we did not write ourselves is never destroyed, whatever its labels say.
+  const mayRecreate = mapping.target.recreate && !adopts && live.ours !== undefined;
+  if (fixed !== undefined && !mayRecreate)
     return { kind: 'refuse', keys, error: new AppError('IMMUTABLE', { detail: fixed }) };
   if (manifest.data.size === 0 && live.data.size > 0)
     return { kind: 'hold', keys, live, error: new AppError('HELD', { detail: 'no key would be left' }) };
+  if (fixed !== undefined) return { kind: 'recreate', keys, live, manifest };
   const same =
     sameData &&
     !adopts &&
@@ -98,6 +128,14 @@ function change(
     adopts,
     change: { ...manifest, dropLabels, dropAnnotations, dropOwners },
   };
+}
+
+/** The end of a target. Labels can be copied with a Secret, so its field manager must say too that we wrote it. */
+export function removal(live: LiveSecret, fingerprints: Fingerprinter): Plan {
+  const keys = compareData(new Map(), live.data, fingerprints);
+  if (live.ours !== undefined) return { kind: 'delete', keys, live };
+  const detail = 'its labels say that it is ours, but we never wrote it';
+  return { kind: 'refuse', keys: [], error: new AppError('NOT_OWNED', { detail }) };
 }
 
 /** What the API server never changes in place. */
@@ -121,37 +159,4 @@ function stale(
   wanted: Readonly<Record<string, string>>,
 ): readonly string[] {
   return (ours ?? []).filter((name) => !(name in wanted));
-}
-
-function compareData(
-  wanted: ReadonlyMap<string, SecretValue>,
-  live: ReadonlyMap<string, SecretValue>,
-  fingerprints: Fingerprinter,
-): readonly KeyPlan[] {
-  const names = [...new Set([...wanted.keys(), ...live.keys()])].sort(compareText);
-  return names.map((name): KeyPlan => {
-    const [before, after] = [live.get(name), wanted.get(name)];
-    const shown = {
-      ...(before === undefined ? {} : { before: fingerprints.value(before) }),
-      ...(after === undefined ? {} : { after: fingerprints.value(after) }),
-    };
-    if (before === undefined) return { name, action: 'add', ...shown };
-    if (after === undefined) return { name, action: 'remove', ...shown };
-    return { name, action: before.equals(after) ? 'keep' : 'change', ...shown };
-  });
-}
-
-/** Whether the live target was made from this source; where that cannot be told, it was. */
-function wasWritten(live: LiveSecret | undefined, source: Source): boolean {
-  if (live?.labels[LABEL.mapping] === undefined) return false;
-  const written = parseSources(live.annotations[ANNOTATION.sources]);
-  return (
-    written === undefined ||
-    [...written.values()].some(({ store, key }) => store === source.store && key === source.key)
-  );
-}
-
-function absentError(source: Source, live: LiveSecret | undefined): AppError {
-  const kept = live === undefined ? {} : { detail: 'the target is kept as it is' };
-  return new AppError('SOURCE_ABSENT', { about: describeSource(source), ...kept });
 }

@@ -91,13 +91,13 @@ describe('doctor', () => {
   it('names the key that cannot be read, and still tries the others', async () => {
     await using bench = await openBench(`${HEAD}${DB}  - name: other
     target: { namespace: apps }
-    data: { A: { store: local, key: none.json }, B: { store: local, key: ../escape } }
+    data: { A: { store: local, key: none.json }, B: { store: local, key: also-none } }
 `);
     const { code, stdout } = await bench.run('doctor');
     expect(code).toBe(4);
     expect(stdout).toContain('ok    read store local, key db.json');
     expect(stdout).toMatch(/fail {2}read store local, key none\.json\n {6}SOURCE_ABSENT: .*\n {6}\S/);
-    expect(stdout).toContain('fail  read store local, key ../escape');
+    expect(stdout).toContain('fail  read store local, key also-none');
     expect(stdout).toContain('2 checks failed.');
   });
 });

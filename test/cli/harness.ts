@@ -21,7 +21,7 @@ export interface Bench extends AsyncDisposable {
   run(...args: readonly string[]): Promise<Result>;
   /** The same with another context, for example a terminal. */
   runWith(context: Partial<Context>, ...args: readonly string[]): Promise<Result>;
-  write(path: string, text: string): Promise<void>;
+  write(path: string, content: string | Uint8Array): Promise<void>;
   read(path: string): Promise<string>;
 }
 
@@ -49,9 +49,9 @@ stringData: { KEY: theirs }
 export async function openBench(config: string = HEAD + DB): Promise<Bench> {
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-cli-'));
   const clock = createManualTime(Date.parse('2027-03-01T12:00:00Z'));
-  const write = async (path: string, text: string) => {
+  const write = async (path: string, content: string | Uint8Array) => {
     await mkdir(dirname(join(folder, path)), { recursive: true });
-    await writeFile(join(folder, path), text, { mode: 0o600 });
+    await writeFile(join(folder, path), content, { mode: 0o600 });
   };
   await write('secretbridge.yaml', config);
   await write('store/db.json', '{"user":"ann","password":"first"}');

@@ -212,7 +212,7 @@ refused   apps/theirs  mapping theirs
     const first = await bench.run('sync', '--output', 'json');
     const again = await bench.run('plan', '--output', 'json');
     expect([first.code, again.code]).toEqual([4, 4]);
-    const held = [{ mapping: 'all', namespace: 'apps', secret: 'all', action: 'update' }];
+    const held = [{ mapping: 'all', namespace: 'apps', secret: 'all', action: 'delete' }];
     expect(first.json).toMatchObject({
       summary: { held: 1 },
       targets: [{ outcome: 'held', code: 'HELD' }],

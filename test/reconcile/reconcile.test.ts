@@ -70,7 +70,7 @@ describe('one target', () => {
     world.store.put('db', '{}', '2');
     const report = await world.sync();
     expect(report.targets[0]).toMatchObject({ kind: 'held', error: { code: 'HELD' } });
-    expect(report.held).toMatchObject([{ mapping: 'db', ...APPS_DB, action: 'update' }]);
+    expect(report.held).toMatchObject([{ mapping: 'db', ...APPS_DB, action: 'delete' }]);
     expect(world.cluster.raw(APPS_DB)?.data).toEqual({ user: base64('ann'), password: base64('first') });
     expect(world.story().slice(-2)).toEqual(['hold db held HELD', 'sweep failed']);
   });

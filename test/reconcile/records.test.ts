@@ -124,7 +124,7 @@ describe('the record of a pass', () => {
     const { length } = world.records;
     await world.sync();
     expect(world.story(length)).toEqual(['command sync ok', 'sweep failed']);
-    world.cluster.remove(APPS_DB);
+    world.cluster.forget(APPS_DB);
     await world.sync();
     await world.sync();
     expect(world.story(length + 2)).toEqual([

@@ -75,7 +75,7 @@ describe('an intent that a crash left open', () => {
   it('is INTERRUPTED when the Secret is gone by now', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
-    world.cluster.remove(APPS_DB);
+    world.cluster.forget(APPS_DB);
     await recover(world);
     expect(world.records.at(-1)).toMatchObject({ outcome: 'failed', code: 'INTERRUPTED' });
     expect(await syncOnly(world)).toMatchObject({ kind: 'created' });

@@ -1,23 +1,29 @@
 import type { App } from '../../src/app/app.ts';
 import { type SyncOptions, syncTargets } from '../../src/app/sync.ts';
-import { targetsOf, wantedIndex } from '../../src/app/targets.ts';
+import { resolveTargets, unresolvedTargets, wantedIndex } from '../../src/app/targets.ts';
 import type { AuditRecord } from '../../src/audit/entry.ts';
 import { verify } from '../../src/audit/verify.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import type { Config } from '../../src/config/config.ts';
 import type { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
+import type { Mapping } from '../../src/core/mapping.ts';
 import type { ReadResult } from '../../src/core/reading.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { type LogFields, type Logger, silentLogger } from '../../src/log/logger.ts';
 import type { SecretProvider } from '../../src/providers/provider.ts';
 import { createReader } from '../../src/providers/reader.ts';
+import { isProvenAbsent } from '../../src/reconcile/absence.ts';
 import { createRecorder } from '../../src/reconcile/recorder.ts';
 import { linesOf, loadText } from '../config/memory-fs.ts';
 import { faulty, type Watch } from '../fakes/faulty.ts';
 import { createManualTime, type ManualTime } from '../fakes/manual-time.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
-import { createMemoryCluster, type MemoryCluster } from '../fakes/memory-cluster.ts';
+import {
+  createMemoryCluster,
+  type MemoryCluster,
+  type MemoryClusterOptions,
+} from '../fakes/memory-cluster.ts';
 
 /** The `mappings` of a configuration, in YAML; the store is named `vault`. */
 export const TWO_MAPPINGS = `
@@ -49,6 +55,13 @@ export interface FakeStore {
   put(key: string, text: string, version?: string): void;
   absent(key: string): void;
   fail(key: string, error: AppError): void;
+  /** Tags of a key, for searches. */
+  tag(key: string, tags: Readonly<Record<string, string>>): void;
+  /** Whether searches list it: a list may be late. */
+  listed(key: string, isListed: boolean): void;
+  failSearches(error: AppError | undefined): void;
+  /** Each search that ran, as JSON. */
+  readonly searches: string[];
   /** The keys that were read, one entry a reference. */
   readonly reads: string[];
 }
@@ -60,6 +73,8 @@ export interface World {
   readonly clock: ManualTime;
   /** What the cluster carried out, as `<secret> <resourceVersion that it left>`. */
   readonly changes: readonly string[];
+  /** Other mappings from the next process on. */
+  configure(mappings: string | readonly Mapping[]): Promise<void>;
   /** A process: its ports are watched, and it ends when it is disposed of, leaving what it had not recorded. */
   start(watch?: Watch): Promise<Process>;
   /** One process that starts, syncs and ends. */
@@ -77,7 +92,8 @@ export interface Process extends AsyncDisposable {
 }
 
 export interface WorldOptions {
-  readonly mappings?: string;
+  readonly mappings?: string | readonly Mapping[];
+  readonly cluster?: MemoryClusterOptions;
   /** More top-level sections, in YAML. */
   readonly more?: string;
   readonly logger?: Logger;
@@ -87,19 +103,24 @@ export async function openWorld({
   mappings = TWO_MAPPINGS,
   more = '',
   logger,
+  cluster: clusterOptions = {},
 }: WorldOptions = {}): Promise<World> {
-  const config = await configOf(`apiVersion: secretbridge.dev/v1
+  const configured = async (wanted: string | readonly Mapping[]): Promise<Config> =>
+    typeof wanted === 'string' ? fromYaml(wanted) : { ...(await fromYaml(DB_ONLY)), mappings: wanted };
+  const fromYaml = (wanted: string) =>
+    configOf(`apiVersion: secretbridge.dev/v1
 instance: prod
 cluster: { kind: directory, path: ./cluster }
 stores: [ { name: vault, kind: files, path: ./store } ]
 ${more}
-mappings:${mappings}`);
+mappings:${wanted}`);
+  let config = await configured(mappings);
   const clock = createManualTime();
-  const cluster = createMemoryCluster();
+  const cluster = createMemoryCluster(clusterOptions);
   const changes: string[] = [];
   const witnessed = faulty('cluster', cluster, ({ call, phase }) => {
     const last = cluster.writes.at(-1);
-    if (phase !== 'after' || !/create|replace/.test(call) || last === undefined) return;
+    if (phase !== 'after' || !/create|replace|merge/.test(call) || last === undefined) return;
     const metadata = objectIn(cluster.raw(last.id) ?? {}, 'metadata');
     changes.push(`${last.id.secret} ${String(metadata?.resourceVersion)}`);
   });
@@ -108,12 +129,13 @@ mappings:${mappings}`);
   store.put('token', 'tok');
   const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7)));
   const definitions = new Map([['vault', 'definition']]);
-  const targets = targetsOf(config.mappings);
   const log = createMemoryAudit({ instance: config.instance, replica: 'nobody', clock });
   let processes = 0;
 
   async function start(watch: Watch = () => undefined): Promise<Process> {
     processes += 1;
+    const current = config;
+    let targets = unresolvedTargets(current.mappings);
     const requestId = `request-${processes}`;
     const own = log.another(`process-${processes}`);
     const audit = faulty('audit', own, watch);
@@ -126,10 +148,22 @@ mappings:${mappings}`);
       audit,
       cluster: watched,
       stores: { open: async () => opened, definitions, [Symbol.asyncDispose]: async () => undefined },
-      targets,
-      pass() {
+      get targets() {
+        return targets;
+      },
+      instances: [config.instance, ...config.formerInstances],
+      fingerprints,
+      async pass() {
+        targets = await resolveTargets(current.mappings, watched, undefined);
         const actor = { kind: 'cli', name: 'ann' } as const;
-        const recorder = createRecorder({ audit, actor, requestId, fingerprints, clock });
+        const recorder = createRecorder({
+          audit,
+          actor,
+          requestId,
+          fingerprints,
+          stores: definitions,
+          clock,
+        });
         const reader = createReader({
           open: async () => opened,
           onRead: (source, result) => recorder.read(source, result),
@@ -143,8 +177,15 @@ mappings:${mappings}`);
           clock,
           recorder,
           wants: wantedIndex(targets),
+          provenAbsent: (source) =>
+            isProvenAbsent(audit, source, definitions.get(source.store), {
+              codes: ['SOURCE_ABSENT'],
+              ...config.absence,
+            }),
           read: (refs) => reader.read(refs),
+          find: (store, query) => reader.find(store, query),
           allows: () => true,
+          allowsSearch: () => true,
         };
       },
       [Symbol.asyncDispose]: () => own[Symbol.asyncDispose](),
@@ -161,6 +202,9 @@ mappings:${mappings}`);
     store,
     clock,
     changes,
+    async configure(wanted) {
+      config = await configured(wanted);
+    },
     start,
     async sync(watch, options) {
       await using process = await start(watch);
@@ -189,9 +233,19 @@ function line({ action, phase, secret, store, key, outcome, code, note }: AuditR
 function createFakeStore(): { store: FakeStore; provider: SecretProvider } {
   const results = new Map<string, ReadResult>();
   const reads: string[] = [];
+  const searches: string[] = [];
+  const tags = new Map<string, Readonly<Record<string, string>>>();
+  const unlisted = new Set<string>();
+  let searchError: AppError | undefined;
   return {
     store: {
       reads,
+      searches,
+      tag: (key, its) => void tags.set(key, its),
+      listed: (key, isListed) => void (isListed ? unlisted.delete(key) : unlisted.add(key)),
+      failSearches(error) {
+        searchError = error;
+      },
       put(key, text, version = '1') {
         results.set(key, { kind: 'found', value: SecretValue.fromText(text), version });
       },
@@ -204,7 +258,18 @@ function createFakeStore(): { store: FakeStore; provider: SecretProvider } {
         return refs.map(({ key }) => results.get(key) ?? { kind: 'absent' });
       },
       versions: async (keys) => keys.map(() => ({ kind: 'unknown' })),
-      find: async () => [],
+      async find(query) {
+        searches.push(JSON.stringify(query));
+        if (searchError !== undefined) throw searchError;
+        const prefix = query.path === '' ? '' : `${query.path.replace(/\/+$/, '')}/`;
+        return [...results]
+          .filter(([key, { kind }]) => kind !== 'absent' && key.startsWith(prefix) && !unlisted.has(key))
+          .filter(([key]) =>
+            Object.entries(query.tags).every(([name, value]) => tags.get(key)?.[name] === value),
+          )
+          .map(([key]) => key)
+          .sort();
+      },
       check: async () => [{ name: 'reach' }],
       [Symbol.asyncDispose]: async () => undefined,
     },

@@ -86,7 +86,7 @@ describe('what a target should hold', () => {
       other: { kind: 'absent' },
     });
     expect(dataOf(result)).toEqual({ A: '1' });
-    expect(result).toMatchObject({ skipped: [optional] });
+    expect(result).toMatchObject({ absent: [optional] });
   });
 
   it('lacks an optional property that is missing, but no optional value that is no object', () => {
@@ -97,9 +97,8 @@ describe('what a target should hold', () => {
     });
   });
 
-  it('is unknown when a source is absent that must be there', () => {
-    expect(shape(mapping({ data: { A: source() } }), { app: { kind: 'absent' } })).toMatchObject({
-      kind: 'missing',
-    });
+  it('names each source that is absent, whether it must be there or not', () => {
+    const result = shape(mapping({ data: { A: source() } }), { app: { kind: 'absent' } });
+    expect(result).toMatchObject({ kind: 'ready', data: new Map(), absent: [source()] });
   });
 });

@@ -7,13 +7,13 @@ import { SecretValue } from '../../src/core/secret-value.ts';
 import type { Desired } from '../../src/sync/desired.ts';
 import { ANNOTATION, LABEL } from '../../src/sync/marks.ts';
 import { type PlanInput, plan } from '../../src/sync/plan.ts';
-import { applied, data, live, mapping, planInput, source } from './sample.ts';
+import { applied, data, live, mapping, planInput } from './sample.ts';
 
 function ready(entries: Readonly<Record<string, string>>, version = '1'): Desired {
   const sources = Object.keys(entries).map(
     (key) => [key, { store: 'vault', key: 'app', property: key, version }] as const,
   );
-  return { kind: 'ready', data: data(entries), sources: new Map(sources), skipped: [] };
+  return { kind: 'ready', data: data(entries), sources: new Map(sources), absent: [] };
 }
 
 /** The target as this input leaves it in an empty cluster. */
@@ -191,44 +191,6 @@ describe('a Secret of somebody else', () => {
     const refused = plan({ ...input, live: other, wantedBy: (name) => name === 'first' });
     expect(refused).toMatchObject({ kind: 'refuse', error: { code: 'TARGET_CLAIMED' } });
     expect(plan({ ...input, live: other }).kind).toBe('update');
-  });
-});
-
-describe('a source that is absent', () => {
-  const input = planInput({ desired: ready({ a: '1' }) });
-
-  it('fails a target that was never made from it', () => {
-    const missing: Desired = { kind: 'missing', sources: [source()] };
-    expect(plan({ ...input, desired: missing })).toMatchObject({
-      kind: 'fail',
-      error: { code: 'SOURCE_ABSENT' },
-    });
-  });
-
-  it('leaves a target that was made from it as it is', () => {
-    const missing: Desired = { kind: 'missing', sources: [source()] };
-    expect(plan({ ...input, live: made(input), desired: missing })).toMatchObject({
-      kind: 'fail',
-      error: { code: 'SOURCE_ABSENT' },
-    });
-    const skipped: Desired = {
-      kind: 'ready',
-      data: data({}),
-      sources: new Map(),
-      skipped: [source({ optional: true })],
-    };
-    expect(plan({ ...input, live: made(input), desired: skipped })).toMatchObject({
-      kind: 'fail',
-      error: { code: 'SOURCE_ABSENT' },
-    });
-  });
-
-  it('is passed over when it is optional and was never written', () => {
-    const skipped: Desired = {
-      ...ready({ a: '1' }),
-      skipped: [source({ key: 'other', optional: true })],
-    } as Desired;
-    expect(plan({ ...input, live: made(input), desired: skipped }).kind).toBe('unchanged');
   });
 });
 

@@ -14,24 +14,40 @@ export async function planCommand(
 ): Promise<number> {
   return withApp(context, options, async (app) => {
     const report = await planTargets(app, options.mapping, context.signal);
-    const changing = report.targets.filter(({ action }) => CHANGES.includes(action));
-    print(context, options.output, {
-      data: {
-        changes: changing.length,
-        targets: report.targets.map((it) => ({ ...targetData(it, 'action', it.action) })),
-        held: report.held.map(heldData),
-      },
-      human: (paint) => planText(report, options.all === true, paint),
-    });
-    const codes = report.targets.flatMap(({ error }) => (error === undefined ? [] : [error.code]));
-    return exitCode(codes, changing.length > 0);
+    const changing = printPlan(context, options, report, 'Plan');
+    return exitCode(
+      report.targets.flatMap(({ error }) => (error === undefined ? [] : [error.code])),
+      changing > 0,
+    );
   });
 }
 
-function planText(report: PlanReport, all: boolean, paint: Paint): string {
+/** Prints what would change, and gives how many targets would. */
+export function printPlan(
+  context: Context,
+  { output, all = false }: GlobalOptions & { all?: boolean },
+  report: PlanReport,
+  title: string,
+): number {
+  const changes = report.targets.filter(({ action }) => CHANGES.includes(action)).length;
+  print(context, output, {
+    data: {
+      changes,
+      targets: report.targets.map((it) => ({
+        ...targetData(it, 'action', it.action),
+        ...(it.adopts ? { adopts: true } : {}),
+      })),
+      held: report.held.map(heldData),
+    },
+    human: (paint) => planText(report, all, title, paint),
+  });
+  return changes;
+}
+
+function planText(report: PlanReport, all: boolean, title: string, paint: Paint): string {
   const shown = report.targets.filter(({ action }) => all || action !== 'unchanged');
   const lines = shown.flatMap((target) => [targetText(target, paint), '']);
-  return [...lines, ...heldText(report.held, paint), summaryText(report.targets)].join('\n');
+  return [...lines, ...heldText(report.held, paint), summaryText(report.targets, title)].join('\n');
 }
 
 function targetText({ mapping, target, action, adopts, error, keys }: PlannedTarget, paint: Paint): string {
@@ -42,7 +58,7 @@ function targetText({ mapping, target, action, adopts, error, keys }: PlannedTar
   return [title, ...why, ...keyLines(keys, paint)].join('\n');
 }
 
-function summaryText(targets: readonly PlannedTarget[]): string {
+function summaryText(targets: readonly PlannedTarget[], title: string): string {
   const words = ['create', 'update', 'delete', 'unchanged', 'refuse', 'hold', 'fail'] as const;
   const parts = words
     .map((word) => ({ word, number: targets.filter(({ action }) => action === word).length }))
@@ -51,5 +67,5 @@ function summaryText(targets: readonly PlannedTarget[]): string {
     .map((part) =>
       part.replace('to refuse', 'refused').replace('to hold', 'held').replace('to fail', 'failing'),
     );
-  return `Plan for ${count(targets.length, 'target')}: ${parts.join(', ') || 'nothing to do'}.`;
+  return `${title} for ${count(targets.length, 'target')}: ${parts.join(', ') || 'nothing to do'}.`;
 }

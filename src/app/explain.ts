@@ -1,0 +1,79 @@
+import type { AuditRecord } from '../audit/entry.ts';
+import type { AppError } from '../core/errors.ts';
+import type { Source } from '../core/mapping.ts';
+import { type ReadResult, refId } from '../core/reading.ts';
+import type { TargetId } from '../core/target.ts';
+import { sourcesOf, storeRef } from '../sync/desired.ts';
+import type { Plan } from '../sync/plan.ts';
+import type { App } from './app.ts';
+import { selectTargets } from './plan.ts';
+import { decideWanted } from './targets.ts';
+
+export type TargetState = 'synced' | 'stale' | 'failed' | 'refused' | 'held' | 'waiting' | 'contested';
+
+export interface ExplainedSource {
+  readonly source: Source;
+  readonly state: 'found' | 'absent' | 'failed';
+  readonly version?: string;
+  readonly error?: AppError;
+}
+
+export interface ExplainedTarget {
+  readonly target: TargetId;
+  readonly state: TargetState;
+  readonly error?: AppError;
+  readonly sources: readonly ExplainedSource[];
+  /** Newest first. */
+  readonly lastRecords: readonly AuditRecord[];
+}
+
+const LAST = 5;
+
+/** Looks at a mapping now: its sources, its targets, and what was last recorded of them. */
+export async function explainMapping(app: App, mapping: string): Promise<readonly ExplainedTarget[]> {
+  const pass = await app.pass();
+  await pass.recorder.command('explain');
+  const explained: ExplainedTarget[] = [];
+  for (const target of selectTargets(app, mapping)) {
+    const { mapping: wanted, id } = target;
+    const { plan, live } = await decideWanted(target, pass);
+    const error = 'error' in plan ? plan.error : undefined;
+    const sources = sourcesOf(wanted).filter(({ store, key }) =>
+      pass.allows({ ...id, mapping: wanted.name, store, key }),
+    );
+    const readings = await pass.read(sources.map(storeRef));
+    explained.push({
+      target: id,
+      state: stateOf(plan, live !== undefined),
+      ...(error === undefined ? {} : { error }),
+      sources: sources.map((source) => explainSource(source, readings.get(refId(storeRef(source))))),
+      lastRecords: await app.audit.list({ mapping, ...id }, { limit: LAST }),
+    });
+  }
+  return explained;
+}
+
+function explainSource(source: Source, reading: ReadResult | undefined): ExplainedSource {
+  if (reading?.kind === 'found') return { source, state: 'found', version: reading.version };
+  if (reading?.kind === 'failed') return { source, state: 'failed', error: reading.error };
+  return { source, state: 'absent' };
+}
+
+function stateOf(plan: Plan, alive: boolean): TargetState {
+  switch (plan.kind) {
+    case 'unchanged':
+      return 'synced';
+    case 'refuse':
+      return plan.error.code === 'CONFLICT' ? 'contested' : 'refused';
+    case 'hold':
+    case 'delete':
+    case 'recreate':
+      return 'held';
+    case 'fail':
+      if (plan.error.code === 'SECRET_MISSING') return 'waiting';
+      // What is kept although its source is gone goes on working, with what it had.
+      return plan.error.code === 'SOURCE_ABSENT' && alive ? 'stale' : 'failed';
+    default:
+      return alive ? 'stale' : 'waiting';
+  }
+}

@@ -1,0 +1,38 @@
+import type { Population } from '../reconcile/destroy.ts';
+import { findLeft, type Left, proposalOf } from '../reconcile/left.ts';
+import type { Proposal } from '../reconcile/outcome.ts';
+import type { App } from './app.ts';
+import { namespacesOf, wantedByAny } from './targets.ts';
+
+/** The targets of this instance that no mapping wants; with `search`, also those that the audit does not know. */
+export async function leftTargets(app: App, search = false): Promise<readonly Left[]> {
+  const namespaces = search ? namespacesOf(app.targets) : [];
+  const { audit, cluster, instances } = app;
+  return findLeft({ audit, cluster, instances, isWanted: wantedByAny(app.targets) }, namespaces);
+}
+
+/** What the brake measures shares by: targets that this run did not look at count as being there. */
+export function populationOf(
+  app: App,
+  seen: readonly { readonly alive: boolean }[],
+  left: number,
+): Population {
+  const unseen = Math.max(0, app.targets.length - seen.length);
+  return {
+    total: app.targets.length + left,
+    alive: seen.filter(({ alive }) => alive).length + unseen + left,
+  };
+}
+
+/** Of the targets that left, those whose mapping had said `onMappingRemoved: delete`; and how many left in all. */
+export async function leftProposals(
+  app: App,
+  only: string | undefined,
+): Promise<{ readonly proposals: readonly Proposal[]; readonly count: number }> {
+  const left = await leftTargets(app);
+  const going = left.filter(
+    ({ onMappingRemoved, mapping }) =>
+      onMappingRemoved === 'delete' && (only === undefined || mapping === only),
+  );
+  return { proposals: going.map((it) => proposalOf(it, app.fingerprints)), count: left.length };
+}

@@ -1,0 +1,30 @@
+import { destroy } from '../reconcile/destroy.ts';
+import { proposalOf } from '../reconcile/left.ts';
+import { recoverIntents } from '../reconcile/recover.ts';
+import type { App } from './app.ts';
+import { leftTargets } from './left.ts';
+import type { PlannedTarget } from './plan.ts';
+import { report, type SyncReport } from './sync.ts';
+
+/** The targets of this instance that no mapping wants, as `prune` would delete them. */
+export async function listLeft(app: App): Promise<readonly PlannedTarget[]> {
+  const left = await leftTargets(app, true);
+  return left.map((it) => {
+    const { mapping, live, keys } = proposalOf(it, app.fingerprints);
+    return { mapping, target: live.id, action: 'delete', adopts: false, keys, alive: true };
+  });
+}
+
+/** Deletes them, under the brake like every deletion. */
+export async function pruneLeft(app: App): Promise<SyncReport> {
+  await recoverIntents(app.audit, app.cluster, app.instances);
+  const pass = await app.pass();
+  const { recorder } = pass;
+  await recorder.command('prune');
+  const left = await leftTargets(app, true);
+  const proposals = left.map((it) => proposalOf(it, app.fingerprints));
+  // The targets that mappings want are not looked at here; that they are there is what the last sync made sure of.
+  const population = { total: app.targets.length + left.length, alive: app.targets.length + left.length };
+  const targets = await destroy(proposals, population, { ...app, ...pass, brake: app.config.brake });
+  return report(app, { targets, interrupted: false, recorder });
+}

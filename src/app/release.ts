@@ -1,0 +1,30 @@
+import { AppError } from '../core/errors.ts';
+import { remove } from '../reconcile/destroy.ts';
+import { recoverIntents } from '../reconcile/recover.ts';
+import { removal } from '../sync/plan.ts';
+import type { App } from './app.ts';
+import { toHeld } from './held.ts';
+import { planPass } from './plan.ts';
+import { report, type SyncReport } from './sync.ts';
+
+/**
+ * Lets one held change happen, by its id. It is decided anew before: what has changed since it was held has
+ * another id, so that nobody releases what they did not see.
+ */
+export async function releaseHeld(app: App, id: string): Promise<SyncReport> {
+  await recoverIntents(app.audit, app.cluster, app.instances);
+  const pass = await app.pass();
+  const { recorder } = pass;
+  await recorder.command(`release ${id}`);
+  const { targets } = await planPass(app, pass);
+  const found = targets.find((it) => it.action === 'hold' && toHeld(app.config.instance, it).id === id);
+  if (found?.proposal === undefined) throw new AppError('NOT_HELD', { about: id });
+  const { proposal, mapping, target, keys } = found;
+  const mine = removal(proposal.live, app.fingerprints);
+  if (mine.kind === 'refuse') throw mine.error;
+  await recorder.release(mapping, target, keys, id);
+  const outcome = await app.audit.exclusively('destroy', () =>
+    remove(proposal, { ...app, ...pass, brake: app.config.brake }, 'released'),
+  );
+  return report(app, { targets: [outcome], interrupted: false, recorder });
+}

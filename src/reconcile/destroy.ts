@@ -1,0 +1,162 @@
+import type { AuditStore } from '../audit/store.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { Clock } from '../core/clock.ts';
+import { AppError, toAppError } from '../core/errors.ts';
+import type { Fingerprinter } from '../core/fingerprint.ts';
+import type { SecretManifest } from '../core/secret.ts';
+import type { TargetId } from '../core/target.ts';
+import { mayDestroy } from '../sync/brake.ts';
+import type { Outcome, Proposal } from './outcome.ts';
+import { carryOut } from './reconcile.ts';
+import { type Change, changesOf, type Recorder } from './recorder.ts';
+import { afterFailedWrite } from './sighting.ts';
+
+export interface DestroyDeps {
+  readonly audit: Pick<AuditStore, 'list' | 'exclusively'>;
+  readonly cluster: Cluster;
+  readonly recorder: Recorder;
+  readonly clock: Clock;
+  readonly fingerprints: Fingerprinter;
+  readonly brake: { readonly share: number; readonly windowMs: number };
+}
+
+export interface Population {
+  /** Targets of the instance. */
+  readonly total: number;
+  /** Those of them that are there. */
+  readonly alive: number;
+}
+
+const PAGE = 500;
+
+export const BRAKED = 'more would be destroyed at once than `brake` allows';
+
+/**
+ * The one destroying step: by one process at a time, it sums what is proposed and what was destroyed within the
+ * window, and then destroys all of it or holds all of it.
+ */
+export async function destroy(
+  proposals: readonly Proposal[],
+  population: Population,
+  deps: DestroyDeps,
+): Promise<readonly Outcome[]> {
+  if (proposals.length === 0) return [];
+  return deps.audit.exclusively('destroy', async () => {
+    const free = proposals.filter(({ held }) => !held);
+    const allowed = await isAllowed(free.length, withReturning(population, free), deps);
+    const outcomes: Outcome[] = [];
+    for (const proposal of proposals)
+      outcomes.push(allowed && !proposal.held ? await remove(proposal, deps) : await hold(proposal, deps));
+    return outcomes;
+  });
+}
+
+/** What is created anew at once counts as destroyed, and still never leaves the last one gone. */
+export function withReturning(population: Population, proposals: readonly Proposal[]): Population {
+  const returning = proposals.filter(({ replacement }) => replacement !== undefined).length;
+  return { ...population, alive: population.alive + returning };
+}
+
+/** Whether the brake would let this many go now. */
+export async function isAllowed(
+  proposed: number,
+  { total, alive }: Population,
+  { audit, clock, brake }: Pick<DestroyDeps, 'audit' | 'clock' | 'brake'>,
+): Promise<boolean> {
+  const since = new Date(clock.now() - brake.windowMs).toISOString();
+  const destroyed = await countDestroyed(audit, since);
+  return mayDestroy({ proposed, destroyed, total, alive, share: brake.share });
+}
+
+async function countDestroyed(audit: Pick<AuditStore, 'list'>, since: string): Promise<number> {
+  let count = 0;
+  for (let before: number | undefined; ; ) {
+    const page = await audit.list(
+      { action: 'delete', outcome: 'ok', since },
+      { limit: PAGE, ...(before === undefined ? {} : { before }) },
+    );
+    count += page.filter(({ phase }) => phase === 'outcome').length;
+    before = page.at(-1)?.sequence;
+    if (before === undefined || page.length < PAGE) return count;
+  }
+}
+
+/** Carries out a proposal: the deletion, and what takes the place of the target at once. */
+export async function remove(proposal: Proposal, deps: DestroyDeps, note?: string): Promise<Outcome> {
+  const { replacement, live, keys } = proposal;
+  if (replacement === undefined) return removeOnly(proposal, deps, note);
+  const { mapping, plan, desired } = replacement;
+  const { id } = live;
+  const ended = { mapping: mapping.name, target: id, keys };
+  const refused = await rehearse(deps.cluster, id, plan.manifest);
+  if (refused !== undefined) return { ...ended, kind: 'failed', error: refused, alive: true };
+  const removed = await removeOnly(proposal, deps, note);
+  if (removed.kind !== 'deleted') return removed;
+  const error = await carryOut(plan, { plan, desired, live: undefined }, { mapping, id, attempt: 1 }, deps);
+  return {
+    ...ended,
+    kind: error === undefined ? 'updated' : 'failed',
+    alive: error === undefined,
+    ...(error && { error }),
+  };
+}
+
+/** Whether the cluster would refuse the new one, while the old one is still there. */
+async function rehearse(
+  cluster: Cluster,
+  id: TargetId,
+  manifest: SecretManifest,
+): Promise<AppError | undefined> {
+  try {
+    // That one of this name exists is what it says when nothing else is wrong.
+    await cluster.create(id, manifest, { dryRun: true });
+    return undefined;
+  } catch (thrown) {
+    return toAppError(thrown);
+  }
+}
+
+/** One deletion between its two records. It carries the identity of the object that was read. */
+async function removeOnly(
+  { mapping, live, keys }: Proposal,
+  { cluster, recorder, clock, fingerprints }: DestroyDeps,
+  note?: string,
+): Promise<Outcome> {
+  const change: Change = {
+    action: 'delete',
+    mapping,
+    target: live.id,
+    sources: [],
+    keys: changesOf(keys),
+    before: fingerprints.target(live.id, live.data),
+    replaces: live.resourceVersion,
+    attempt: 1,
+    startedAt: clock.now(),
+  };
+  const end = (error?: AppError): Outcome => ({
+    kind: error === undefined ? 'deleted' : 'failed',
+    mapping,
+    target: live.id,
+    keys,
+    alive: error !== undefined,
+    ...(error === undefined ? {} : { error }),
+  });
+  await recorder.intent(change);
+  try {
+    const result = await cluster.remove(live);
+    const error = result.kind === 'conflict' ? new AppError('CONFLICT') : undefined;
+    await recorder.outcome(change, { ...(error ? { error } : {}), ...(note === undefined ? {} : { note }) });
+    return end(error);
+  } catch (thrown) {
+    const error = toAppError(thrown);
+    if (error.code === 'AUDIT_UNAVAILABLE') throw error;
+    return end(await afterFailedWrite(error, change, { recorder, cluster }));
+  }
+}
+
+async function hold({ mapping, live, keys, held }: Proposal, { recorder }: DestroyDeps): Promise<Outcome> {
+  const detail = held ? 'no key would be left' : BRAKED;
+  const error = new AppError('HELD', { detail });
+  await recorder.setback(mapping, live.id, 'held', error, keys);
+  return { kind: 'held', mapping, target: live.id, keys, error, alive: true };
+}

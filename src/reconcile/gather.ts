@@ -1,0 +1,133 @@
+import { AppError } from '../core/errors.ts';
+import type { Mapping, Search, Source } from '../core/mapping.ts';
+import { type ReadResult, refId, type StoreRef } from '../core/reading.ts';
+import type { LiveSecret } from '../core/secret.ts';
+import type { TargetId } from '../core/target.ts';
+import type { FindQuery } from '../providers/provider.ts';
+import { type Desired, desired, isSpread, sourcesOf, storeRef } from '../sync/desired.ts';
+import {
+  describeSearch,
+  type Found,
+  foundSource,
+  leftKeys,
+  matching,
+  withoutNeverThere,
+} from '../sync/find.ts';
+import { describeSource } from '../sync/value.ts';
+
+export interface GatherDeps {
+  readonly read: (refs: readonly StoreRef[]) => Promise<ReadonlyMap<string, ReadResult>>;
+  /** The full keys below a path. Fails whole when any part of the search fails. */
+  readonly find: (store: string, query: FindQuery) => Promise<readonly string[]>;
+  /** The `access` rules. */
+  readonly allows: (use: { mapping: string; namespace: string; store: string; key: string }) => boolean;
+  readonly allowsSearch: (use: {
+    mapping: string;
+    namespace: string;
+    store: string;
+    path: string;
+  }) => boolean;
+}
+
+/** The target as it is now: what it was made of tells which keys a search has lost. */
+type Live = () => Promise<LiveSecret | undefined>;
+
+/**
+ * Reads everything that a target is made of, or fails. Nothing is read for a mapping that may not read all of it,
+ * and no search runs that could find what it may not read.
+ */
+export async function gather(mapping: Mapping, id: TargetId, live: Live, deps: GatherDeps): Promise<Desired> {
+  const sources = sourcesOf(mapping);
+  const searches = mapping.dataFrom.filter((entry): entry is Search => !isSpread(entry));
+  const denied = deniedSource(mapping, id, sources, deps) ?? deniedSearch(mapping, id, searches, deps);
+  if (denied !== undefined) return { kind: 'failed', error: denied };
+  if (searches.length === 0) return desired(mapping, await deps.read(sources.map(storeRef)));
+
+  const found = await settled(() => Promise.all(searches.map((search) => run(search, deps))));
+  if (found instanceof AppError) return { kind: 'failed', error: found };
+  const now = await live();
+  const known = found.flatMap(asSources);
+  const hidden = deniedSource(mapping, id, known, deps);
+  if (hidden !== undefined) return { kind: 'failed', error: hidden };
+  const readings = await deps.read([...sources, ...known].map(storeRef));
+  const finds = found.map((it) =>
+    withoutNeverThere(it, now, (source) => readings.get(refId(storeRef(source)))),
+  );
+  const shaped = desired(mapping, readings, finds);
+  if (shaped.kind === 'failed') return shaped;
+
+  const extra = [...(now?.data.keys() ?? [])].filter((key) => !shaped.data.has(key));
+  const left = await settled(async () => finds.map((it) => ({ ...it, keys: leftKeys(it, now, extra) })));
+  if (left instanceof AppError) return { kind: 'failed', error: left };
+  const gone = left.flatMap(asSources);
+  if (gone.length === 0) return shaped;
+  const barred = deniedSource(mapping, id, gone, deps);
+  if (barred !== undefined) return { kind: 'failed', error: barred };
+  const all = new Map([...readings, ...(await deps.read(gone.map(storeRef)))]);
+  const back = await settled(() => Promise.all(left.map((it) => withoutUntagged(it, all, deps))));
+  if (back instanceof AppError) return { kind: 'failed', error: back };
+  const whole = finds.map((it, index) => ({ ...it, keys: [...it.keys, ...(back[index]?.keys ?? [])] }));
+  return desired(mapping, all, whole);
+}
+
+/** What a store or the cluster may answer ends here; what is thrown beside that is nothing of this target's. */
+async function settled<T>(work: () => Promise<T>): Promise<T | AppError> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof AppError) return error;
+    throw error;
+  }
+}
+
+function asSources({ search, keys }: Found): readonly Source[] {
+  return keys.map((key) => foundSource(search, key));
+}
+
+async function run(search: Search, { find }: Pick<GatherDeps, 'find'>): Promise<Found> {
+  const { path, tags } = search.find;
+  try {
+    return { search, keys: matching(search, await find(search.store, { path, tags })) };
+  } catch (error) {
+    if (error instanceof AppError) throw error.concerning(describeSearch(search));
+    throw error;
+  }
+}
+
+/**
+ * A key that is still there left the search because it lost its tag, which is an ordinary change, or because the
+ * list is not up to date. Only a list without the tags, which has it, can tell the two apart.
+ */
+async function withoutUntagged(
+  left: Found,
+  readings: ReadonlyMap<string, ReadResult>,
+  deps: Pick<GatherDeps, 'find'>,
+): Promise<Found> {
+  const { search, keys } = left;
+  const isThere = (key: string) => readings.get(refId(storeRef(foundSource(search, key))))?.kind === 'found';
+  if (Object.keys(search.find.tags).length === 0 || !keys.some(isThere)) return left;
+  const untagged = await run({ ...search, find: { ...search.find, tags: {} } }, deps);
+  return { search, keys: keys.filter((key) => !isThere(key) || !untagged.keys.includes(key)) };
+}
+
+function deniedSource(
+  { name }: Mapping,
+  { namespace }: TargetId,
+  sources: readonly Source[],
+  { allows }: Pick<GatherDeps, 'allows'>,
+): AppError | undefined {
+  const denied = sources.find(({ store, key }) => !allows({ mapping: name, namespace, store, key }));
+  return denied && new AppError('NOT_ALLOWED', { about: describeSource(denied) });
+}
+
+function deniedSearch(
+  { name }: Mapping,
+  { namespace }: TargetId,
+  searches: readonly Search[],
+  { allowsSearch }: Pick<GatherDeps, 'allowsSearch'>,
+): AppError | undefined {
+  const denied = searches.find(
+    ({ store, find }) => !allowsSearch({ mapping: name, namespace, store, path: find.path }),
+  );
+  return denied && new AppError('NOT_ALLOWED', { about: describeSearch(denied) });
+}

@@ -1,0 +1,81 @@
+import type { AuditStore } from '../audit/store.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { AppError } from '../core/errors.ts';
+import type { Fingerprinter } from '../core/fingerprint.ts';
+import type { LiveSecret } from '../core/secret.ts';
+import { compareTargets, formatTarget, type TargetId } from '../core/target.ts';
+import { ANNOTATION, LABEL } from '../sync/marks.ts';
+import { removal } from '../sync/plan.ts';
+import type { Proposal } from './outcome.ts';
+
+export interface LeftDeps {
+  readonly audit: Pick<AuditStore, 'targets'>;
+  readonly cluster: Pick<Cluster, 'read' | 'list'>;
+  /** Ours, and those that were. */
+  readonly instances: readonly string[];
+  /** Whether any mapping wants a target. */
+  readonly isWanted: (id: TargetId) => boolean;
+}
+
+/** A target of ours that no mapping wants any more. */
+export interface Left {
+  readonly live: LiveSecret;
+  readonly mapping: string;
+  /** What its mapping said, when there was one, about this moment. */
+  readonly onMappingRemoved: 'keep' | 'delete';
+}
+
+/**
+ * The targets that left the configuration. The audit knows every one that was ever made, so that no list of all
+ * Secrets is needed; `namespaces` are searched as well, for those of which the audit was lost.
+ */
+export async function findLeft(deps: LeftDeps, namespaces: readonly string[] = []): Promise<readonly Left[]> {
+  const { audit, cluster, instances, isWanted } = deps;
+  const known = new Map((await audit.targets()).map((id) => [formatTarget(id), id]));
+  for (const namespace of namespaces)
+    for (const value of instances)
+      for (const { id } of await cluster.list(namespace, { name: LABEL.instance, value }))
+        known.set(formatTarget(id), id);
+  const candidates = [...known.values()].filter((id) => !isWanted(id)).sort(compareTargets);
+  const found: Left[] = [];
+  for (const id of candidates) {
+    const live = await readIfPossible(cluster, id);
+    if (live !== undefined && isOurs(live, instances)) found.push(toLeft(live));
+  }
+  return found;
+}
+
+/** What may no longer be read, or whose namespace is gone, is no longer our business. */
+async function readIfPossible(cluster: Pick<Cluster, 'read'>, id: TargetId): Promise<LiveSecret | undefined> {
+  try {
+    return await cluster.read(id);
+  } catch (error) {
+    if (error instanceof AppError && ['CLUSTER_FORBIDDEN', 'NAMESPACE_MISSING'].includes(error.code))
+      return undefined;
+    throw error;
+  }
+}
+
+/** By both labels; a Secret that somebody copied has them too, but not our field manager. */
+function isOurs({ labels, ours, deleting }: LiveSecret, instances: readonly string[]): boolean {
+  return (
+    instances.includes(labels[LABEL.instance] ?? '') &&
+    labels[LABEL.mapping] !== undefined &&
+    ours !== undefined &&
+    !deleting
+  );
+}
+
+function toLeft(live: LiveSecret): Left {
+  const word = live.annotations[ANNOTATION.onMappingRemoved];
+  return {
+    live,
+    mapping: live.labels[LABEL.mapping] ?? '',
+    onMappingRemoved: word === 'delete' ? 'delete' : 'keep',
+  };
+}
+
+/** The end of a target that left. */
+export function proposalOf({ live, mapping }: Left, fingerprints: Fingerprinter): Proposal {
+  return { mapping, live, keys: removal(live, fingerprints).keys, held: false };
+}

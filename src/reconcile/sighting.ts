@@ -1,0 +1,72 @@
+import type { EntrySource } from '../audit/entry.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { AppError } from '../core/errors.ts';
+import type { LiveSecret } from '../core/secret.ts';
+import { ANNOTATION, parseSources } from '../sync/marks.ts';
+import { writtenInto } from '../sync/merge.ts';
+import type { Change, Recorder } from './recorder.ts';
+
+/** A write without an answer may still have happened: only a look at the cluster tells. */
+export async function afterFailedWrite(
+  error: AppError,
+  change: Change,
+  deps: { readonly recorder: Pick<Recorder, 'outcome'>; readonly cluster: Pick<Cluster, 'read'> },
+): Promise<AppError | undefined> {
+  if (error.code !== 'CLUSTER_UNAVAILABLE' && error.code !== 'INTERNAL') {
+    await deps.recorder.outcome(change, { error });
+    return error;
+  }
+  const found = await lookFor(change, deps.cluster);
+  // Unknown still: the intent stays open, and the next start looks again.
+  if (found.kind === 'unknown') return error;
+  if (found.kind === 'absent') {
+    await deps.recorder.outcome(change, { error });
+    return error;
+  }
+  await deps.recorder.outcome(change, {
+    ...(found.resourceVersion === undefined ? {} : { resourceVersion: found.resourceVersion }),
+    note: 'seen in the cluster',
+  });
+  return undefined;
+}
+
+export type Sighting =
+  /** Without a version: it was deleted. */
+  | { readonly kind: 'applied'; readonly resourceVersion?: string }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'unknown' };
+
+/** Whether the cluster holds what a change would have written, by the fingerprint and the sources of the target. */
+export async function lookFor(
+  {
+    action,
+    target,
+    replaces,
+    after,
+    sources,
+  }: Pick<Change, 'action' | 'target' | 'replaces' | 'after' | 'sources'>,
+  cluster: Pick<Cluster, 'read'>,
+): Promise<Sighting> {
+  let live: LiveSecret | undefined;
+  try {
+    live = await cluster.read(target);
+  } catch (thrown) {
+    if (thrown instanceof AppError) return { kind: 'unknown' };
+    throw thrown;
+  }
+  if (action === 'delete') return live === undefined ? { kind: 'applied' } : { kind: 'absent' };
+  if (live === undefined || live.resourceVersion === replaces) return { kind: 'absent' };
+  const same = writtenInto(live).some((annotations) => {
+    const written = parseSources(annotations[ANNOTATION.sources]);
+    const texts = written && new Set([...written.values()].map(sourceText));
+    return (
+      annotations[ANNOTATION.fingerprint] === after &&
+      sources.every((it) => texts?.has(sourceText(it)) ?? true)
+    );
+  });
+  return same ? { kind: 'applied', resourceVersion: live.resourceVersion } : { kind: 'absent' };
+}
+
+export function sourceText({ store, key, property, version }: EntrySource): string {
+  return JSON.stringify([store, key, property, version]);
+}

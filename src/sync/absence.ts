@@ -1,0 +1,82 @@
+import { AppError } from '../core/errors.ts';
+import type { Mapping, Source } from '../core/mapping.ts';
+import type { LiveSecret } from '../core/secret.ts';
+import type { Desired } from './desired.ts';
+import { ANNOTATION, LABEL, parseSources, parseStores } from './marks.ts';
+import { describeSource } from './value.ts';
+
+/** What is known of the absence of a source beyond this pass. */
+export interface AbsenceInput {
+  readonly mapping: Mapping;
+  readonly live: LiveSecret | undefined;
+  /** Store name to the hash of its definition now. */
+  readonly stores: ReadonlyMap<string, string>;
+  /** Whether the readings on record prove that it is gone. */
+  readonly proven: (source: Source) => boolean;
+}
+
+/** `go`: the data as it is may be written, without the absent ones. `delete`: nothing of the target is left. */
+export type AbsenceVerdict =
+  | { readonly kind: 'go' }
+  | { readonly kind: 'delete' }
+  | { readonly kind: 'stop'; readonly error: AppError };
+
+/**
+ * What becomes of a target some of whose sources are absent.
+ *
+ * A source from which the target was never made takes nothing away: an optional one is passed over, any other is
+ * an error. One from which it was made is gone only with proof: read under the same definition of its store, and
+ * found absent often and long enough. Then `optional` lets its keys go, and otherwise `onSourceMissing` decides.
+ */
+export function judgeAbsence(
+  { absent, data }: Extract<Desired, { kind: 'ready' }>,
+  sources: readonly Source[],
+  input: AbsenceInput,
+): AbsenceVerdict {
+  const { mapping, live } = input;
+  const writtenFrom = absent.filter((source) => wasWritten(live, source));
+  const never = absent.find((source) => !source.optional && !writtenFrom.includes(source));
+  if (never !== undefined) return stop(never, live, undefined);
+  for (const source of writtenFrom) {
+    const doubt = doubtOf(source, input);
+    if (doubt !== undefined) return stop(source, live, doubt);
+  }
+  const required = writtenFrom.filter(({ optional }) => !optional);
+  const [first] = required;
+  if (first === undefined || mapping.onSourceMissing === 'removeKeys') return { kind: 'go' };
+  // All of it, and all of it proved, also what the target was not made from: nothing may be about to come.
+  // A search has no fixed sources, so that no data is left must show as well.
+  const isGone = (source: Source): boolean => absent.some((it) => isSame(it, source) && input.proven(it));
+  const isAllGone = data.size === 0 && sources.every(isGone);
+  if (mapping.onSourceMissing === 'delete' && isAllGone) return { kind: 'delete' };
+  return stop(first, live, undefined);
+}
+
+function isSame(a: Source, b: Source): boolean {
+  return a.store === b.store && a.key === b.key && a.version === b.version;
+}
+
+/** Why an absence is not proved, or nothing. */
+function doubtOf(source: Source, { live, stores, proven }: AbsenceInput): string | undefined {
+  const before = parseStores(live?.annotations[ANNOTATION.stores])?.get(source.store);
+  if (before === undefined || before !== stores.get(source.store))
+    return 'it was read from another definition of the store before';
+  return proven(source) ? undefined : 'it takes more readings, or longer, to prove it';
+}
+
+/** Whether the live target was made from this source; where that cannot be told, it was. */
+function wasWritten(live: LiveSecret | undefined, source: Source): boolean {
+  if (live?.labels[LABEL.mapping] === undefined) return false;
+  const written = parseSources(live.annotations[ANNOTATION.sources]);
+  if (written === undefined) return true;
+  return [...written.values()].some(({ store, key }) => store === source.store && key === source.key);
+}
+
+function stop(source: Source, live: LiveSecret | undefined, doubt: string | undefined): AbsenceVerdict {
+  const parts = [live === undefined ? undefined : 'the target is kept as it is', doubt];
+  const detail = parts.filter((part) => part !== undefined).join('; ');
+  return {
+    kind: 'stop',
+    error: new AppError('SOURCE_ABSENT', { about: describeSource(source), ...(detail ? { detail } : {}) }),
+  };
+}

@@ -1,0 +1,29 @@
+import type { Fingerprint, Fingerprinter } from '../core/fingerprint.ts';
+import type { SecretValue } from '../core/secret-value.ts';
+import { compareText } from '../core/target.ts';
+
+export interface KeyPlan {
+  readonly name: string;
+  readonly action: 'add' | 'change' | 'remove' | 'keep';
+  readonly before?: Fingerprint;
+  readonly after?: Fingerprint;
+}
+
+/** What becomes of each key, by name. */
+export function compareData(
+  wanted: ReadonlyMap<string, SecretValue>,
+  live: ReadonlyMap<string, SecretValue>,
+  fingerprints: Fingerprinter,
+): readonly KeyPlan[] {
+  const names = [...new Set([...wanted.keys(), ...live.keys()])].sort(compareText);
+  return names.map((name): KeyPlan => {
+    const [before, after] = [live.get(name), wanted.get(name)];
+    const shown = {
+      ...(before === undefined ? {} : { before: fingerprints.value(before) }),
+      ...(after === undefined ? {} : { after: fingerprints.value(after) }),
+    };
+    if (before === undefined) return { name, action: 'add', ...shown };
+    if (after === undefined) return { name, action: 'remove', ...shown };
+    return { name, action: before.equals(after) ? 'keep' : 'change', ...shown };
+  });
+}

@@ -1,0 +1,132 @@
+import { RE2JS, RE2JSSyntaxException } from 're2js';
+import { AppError } from '../core/errors.ts';
+import type { Search, Source } from '../core/mapping.ts';
+import type { ReadResult } from '../core/reading.ts';
+import type { LiveSecret } from '../core/secret.ts';
+import { compareText } from '../core/target.ts';
+import { ANNOTATION, LABEL, parseSources } from './marks.ts';
+
+/** One search and the full keys that it stands for, sorted. */
+export interface Found {
+  readonly search: Search;
+  readonly keys: readonly string[];
+}
+
+/** The name that a search matches and makes a target key of; undefined for a key that is not below its path. */
+export function relativeName({ find: { path } }: Search, key: string): string | undefined {
+  const folder = path.replace(/\/+$/, '');
+  // Where names have no `/`, the path is the beginning of a name.
+  const prefix = folder === '' ? '' : key.startsWith(`${folder}/`) ? `${folder}/` : path;
+  return key.startsWith(prefix) && key.length > prefix.length ? key.slice(prefix.length) : undefined;
+}
+
+/** Of the keys that a store found, those whose name matches. */
+export function matching(search: Search, keys: readonly string[]): readonly string[] {
+  const { name } = search.find;
+  const pattern = name === undefined ? undefined : compilePattern(name);
+  if (pattern === 'invalid')
+    throw new AppError('CONFIG_INVALID', {
+      about: describeSearch(search),
+      detail: 'its `name` cannot be parsed',
+    });
+  const matches = keys.filter((key) => {
+    const relative = relativeName(search, key);
+    return relative !== undefined && (pattern?.matcher(relative).find() ?? true);
+  });
+  return [...new Set(matches)].sort(compareText);
+}
+
+/** Whether a name pattern is one of linear time: https://github.com/google/re2/wiki/Syntax */
+export function isNamePattern(text: string): boolean {
+  return compilePattern(text) !== 'invalid';
+}
+
+const patterns = new Map<string, RE2JS | 'invalid'>();
+
+function compilePattern(text: string): RE2JS | 'invalid' {
+  const known = patterns.get(text);
+  if (known !== undefined) return known;
+  const pattern = compileAnew(text);
+  patterns.set(text, pattern);
+  return pattern;
+}
+
+function compileAnew(text: string): RE2JS | 'invalid' {
+  try {
+    return RE2JS.compile(text);
+  } catch (error) {
+    if (error instanceof RE2JSSyntaxException) return 'invalid';
+    throw error;
+  }
+}
+
+/** A key that a search found, as a source. */
+export function foundSource({ store, decode }: Search, key: string): Source {
+  return { store, key, optional: false, ...(decode === undefined ? {} : { decode }) };
+}
+
+/**
+ * The keys from which the live target was made by this search, and which it does not find any more. Each has to be
+ * read by itself before anything follows from that: a list decides nothing.
+ * @param extra The keys of the live target that the mapping does not give any more.
+ */
+export function leftKeys(
+  { search, keys }: Found,
+  live: LiveSecret | undefined,
+  extra: readonly string[],
+): readonly string[] {
+  if (live?.labels[LABEL.mapping] === undefined) return [];
+  const written = parseSources(live.annotations[ANNOTATION.sources]);
+  const candidates =
+    written === undefined
+      ? extra.flatMap((name) => keyOf(search, name) ?? [])
+      : [...written.values()]
+          .filter(({ store, property }) => store === search.store && property === undefined)
+          .map(({ key }) => key);
+  return matching(search, candidates).filter((key) => !keys.includes(key));
+}
+
+/** The annotation may be too long to name each source. Then the key follows from its name in the target, if it can. */
+function keyOf(search: Search, name: string): string | undefined {
+  const { prefix = '', case: letters, invalid } = search.rename ?? {};
+  if (!name.startsWith(prefix)) return undefined;
+  if (letters !== undefined || invalid !== undefined)
+    throw new AppError('SOURCE_ABSENT', {
+      about: describeSearch(search),
+      detail: `key ${name} of the target may be of it, and nothing tells of which source it was made`,
+    });
+  const folder = search.find.path.replace(/\/+$/, '');
+  return `${folder === '' ? '' : `${folder}/`}${name.slice(prefix.length)}`;
+}
+
+/**
+ * Without the keys that are gone, or deleted in the store, and of which the target was never made: they take
+ * nothing away. Some stores list what is deleted, others do not; so it is the same for all.
+ */
+export function withoutNeverThere(
+  found: Found,
+  live: LiveSecret | undefined,
+  reading: (source: Source) => ReadResult | undefined,
+): Found {
+  const written =
+    live?.labels[LABEL.mapping] === undefined
+      ? new Map()
+      : parseSources(live.annotations[ANNOTATION.sources]);
+  const keys = found.keys.filter((key) => {
+    const source = foundSource(found.search, key);
+    const wasWritten =
+      written === undefined ||
+      [...written.values()].some((it) => it.store === source.store && it.key === key);
+    return wasWritten || !isGone(reading(source));
+  });
+  return { ...found, keys };
+}
+
+function isGone(result: ReadResult | undefined): boolean {
+  return result?.kind === 'absent' || (result?.kind === 'failed' && result.error.code === 'SOURCE_DELETED');
+}
+
+/** A search by its names, for messages. */
+export function describeSearch({ store, find: { path } }: Search): string {
+  return `store ${store}, search ${path === '' ? 'of everything' : `below ${path}`}`;
+}

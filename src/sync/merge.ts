@@ -1,0 +1,195 @@
+import { createHash } from 'node:crypto';
+import { AppError } from '../core/errors.ts';
+import type { Mapping } from '../core/mapping.ts';
+import type { LiveSecret } from '../core/secret.ts';
+import type { SecretValue } from '../core/secret-value.ts';
+import { judgeAbsence } from './absence.ts';
+import { FORBIDDEN_TYPES, MAX_SECRET_BYTES } from './checks.ts';
+import { compareData, type KeyPlan } from './compare.ts';
+import { sourcesOf } from './desired.ts';
+import { ANNOTATION, LABEL, marks, sameMark } from './marks.ts';
+import type { Plan, PlanInput } from './plan.ts';
+import { withTemplates } from './template.ts';
+
+// `mode: merge`: our keys in a Secret that others own. Which keys are ours, the API server knows by field manager;
+// what they were made of stands in one annotation for each mapping, since several may merge into one Secret.
+
+/** What an apply without force is to make ours; see `MergeManifest` of the cluster port. */
+export interface MergePlanManifest {
+  readonly manager: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly data: ReadonlyMap<string, SecretValue>;
+}
+
+/** The API server takes 128 bytes: https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers */
+const MAX_MANAGER = 128;
+
+export function mergeManager(instance: string, mapping: string): string {
+  const name = `secretbridge.${instance}.${mapping}`;
+  return name.length <= MAX_MANAGER ? name : `secretbridge.${digest(instance, mapping)}`;
+}
+
+const MARK_PREFIX = 'secretbridge.dev/merge-';
+
+/** The annotation of one mapping. Names of 63 characters each would not fit into its name. */
+export function mergeMark(instance: string, mapping: string): string {
+  return `${MARK_PREFIX}${digest(instance, mapping).slice(0, 16)}`;
+}
+
+function digest(instance: string, mapping: string): string {
+  return createHash('sha256')
+    .update(JSON.stringify([instance, mapping]))
+    .digest('hex');
+}
+
+/** What one mapping wrote last, in the forms of the annotations of a target that is ours alone. */
+type Written = Readonly<Record<string, string>>;
+
+const FIELDS: Readonly<Record<string, string>> = {
+  sources: ANNOTATION.sources,
+  stores: ANNOTATION.stores,
+  fingerprint: ANNOTATION.fingerprint,
+  config: ANNOTATION.config,
+  onMappingRemoved: ANNOTATION.onMappingRemoved,
+};
+
+function markText(instance: string, mapping: string, annotations: Written): string {
+  const parts = Object.entries(FIELDS).map(([field, name]) => [field, annotations[name] ?? '']);
+  return JSON.stringify({ instance, mapping, ...Object.fromEntries(parts) });
+}
+
+function parseMark(text: string | undefined): Written | undefined {
+  if (text === undefined) return undefined;
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+  if (typeof parsed !== 'object' || parsed === null) return undefined;
+  const members = new Map<string, unknown>(Object.entries(parsed));
+  return Object.fromEntries(
+    Object.entries(FIELDS).flatMap(([field, name]) => {
+      const value = members.get(field);
+      return typeof value === 'string' ? [[name, value]] : [];
+    }),
+  );
+}
+
+/** The annotations of everything that was ever written into a Secret: as its owner, and by merging. */
+export function writtenInto(live: LiveSecret): readonly Written[] {
+  const merged = Object.entries(live.annotations)
+    .filter(([name]) => name.startsWith(MARK_PREFIX))
+    .map(([, text]) => parseMark(text) ?? {});
+  return [live.annotations, ...merged];
+}
+
+/** A Secret as a mapping sees it that merges into it: its own keys, and what it made them of, as if they were all. */
+export function mergedView(
+  live: LiveSecret,
+  { instance, mapping, merged }: { instance: string; mapping: string; merged: readonly string[] },
+): LiveSecret {
+  const written = parseMark(live.annotations[mergeMark(instance, mapping)]);
+  return {
+    ...live,
+    labels: written === undefined ? {} : { [LABEL.instance]: instance, [LABEL.mapping]: mapping },
+    annotations: written ?? {},
+    data: new Map([...live.data].filter(([key]) => merged.includes(key))),
+  };
+}
+
+export function planMerge(input: PlanInput): Plan {
+  const { desired, live, mapping, instance, fingerprints, merged } = input;
+  if (desired.kind === 'failed') return fail(desired.error);
+  if (live === undefined) return fail(new AppError('SECRET_MISSING'));
+  if (live.deleting) return fail(new AppError('CONFLICT', { detail: 'it is being deleted' }));
+  const claimed = claimedBy(live, input);
+  if (claimed !== undefined)
+    return { kind: 'refuse', keys: [], error: new AppError('TARGET_CLAIMED', { detail: claimed }) };
+
+  const view = mergedView(live, { instance, mapping: mapping.name, merged });
+  const absence = judgeAbsence(desired, sourcesOf(mapping), { ...input, live: view });
+  if (absence.kind === 'stop') return fail(absence.error);
+  const data =
+    absence.kind === 'delete' ? new Map<string, SecretValue>() : withTemplates(mapping, desired.data);
+  // A key that others hold with our value is one to add: from then on both hold it.
+  const keys = compareData(data, view.data, fingerprints);
+  const wrong = refusal(live, data, keys, view);
+  if (wrong !== undefined) return { kind: 'refuse', keys, error: wrong };
+
+  const own = marks({ ...input, data, sources: desired.sources });
+  const mark = mergeMark(instance, mapping.name);
+  const manifest: MergePlanManifest = {
+    manager: mergeManager(instance, mapping.name),
+    labels: mapping.target.labels,
+    annotations: {
+      ...mapping.target.annotations,
+      [mark]: markText(instance, mapping.name, own.annotations),
+    },
+    data,
+  };
+  const same =
+    keys.every(({ action }) => action === 'keep') &&
+    covers(live.labels, manifest.labels) &&
+    covers(live.annotations, mapping.target.annotations) &&
+    Object.values(FIELDS).every((name) =>
+      sameMark(name, view.annotations[name], own.annotations[name] ?? ''),
+    );
+  return same ? { kind: 'unchanged', keys } : { kind: 'merge', keys, live, manifest };
+}
+
+function fail(error: AppError): Plan {
+  return { kind: 'fail', keys: [], error };
+}
+
+/** A Secret that a bridge owns has exactly the keys of its owner: the two would undo each other's work for ever. */
+function claimedBy({ labels }: LiveSecret, { instance, mapping }: PlanInput): string | undefined {
+  const [owner, by] = [labels[LABEL.instance], labels[LABEL.mapping]];
+  if (owner === undefined || by === undefined || (owner === instance && by === mapping.name))
+    return undefined;
+  return `owned by instance ${owner}, mapping ${by}`;
+}
+
+function refusal(
+  live: LiveSecret,
+  data: ReadonlyMap<string, SecretValue>,
+  keys: readonly KeyPlan[],
+  view: LiveSecret,
+): AppError | undefined {
+  if (FORBIDDEN_TYPES.includes(live.type))
+    return new AppError('TYPE_FORBIDDEN', { detail: `type ${live.type}` });
+  const theirs = [...data]
+    .filter(([key, value]) => isHeldByOthers(key, value, live, view))
+    .map(([key]) => key);
+  if (theirs.length > 0)
+    return new AppError('CONFLICT', { detail: `others hold ${theirs.join(', ')} with another value` });
+  if (data.size === 0 && view.data.size > 0)
+    return new AppError('HELD', { detail: 'no key of ours would be left' });
+  if (live.immutable && keys.some(({ name, action }) => action !== 'keep' && !sameIn(live, data, name)))
+    return new AppError('IMMUTABLE', { detail: 'it is immutable and its data would change' });
+  const size = [...new Map([...live.data, ...data]).values()].reduce((sum, value) => sum + value.size, 0);
+  if (size > MAX_SECRET_BYTES)
+    return new AppError('TOO_LARGE', { detail: `${size} bytes, ${MAX_SECRET_BYTES} are allowed` });
+  return undefined;
+}
+
+function isHeldByOthers(key: string, value: SecretValue, live: LiveSecret, view: LiveSecret): boolean {
+  const now = live.data.get(key);
+  return now !== undefined && !view.data.has(key) && !now.equals(value);
+}
+
+function sameIn(live: LiveSecret, data: ReadonlyMap<string, SecretValue>, key: string): boolean {
+  const [now, wanted] = [live.data.get(key), data.get(key)];
+  return now !== undefined && wanted !== undefined && now.equals(wanted);
+}
+
+function covers(live: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean {
+  return Object.entries(wanted).every(([name, value]) => live[name] === value);
+}
+
+/** The end of a merge: an empty set, so that our keys go and nothing else does. */
+export function mergeEnd(instance: string, mapping: Mapping['name']): MergePlanManifest {
+  return { manager: mergeManager(instance, mapping), labels: {}, annotations: {}, data: new Map() };
+}

@@ -1,0 +1,133 @@
+import { LiquidError, type Template as Node, toValueSync, UndefinedVariableError } from 'liquidjs';
+import { SecretValue } from '../../core/secret-value.ts';
+import { BoundedContext, BoundedOutput, LIMITS, TemplateError } from './budget.ts';
+import { createEngine } from './engine.ts';
+import { at, inspect, quote, type TemplateProblem, tooDeep } from './inspect.ts';
+import { type Binary, fromBytes } from './values.ts';
+
+export type { TemplateProblem };
+
+/** A template that was parsed, to be rendered any number of times. */
+export interface Template {
+  /**
+   * The same data always gives the same bytes.
+   * @param absent Names without a value: false in a condition, an error where they are printed.
+   */
+  render(data: ReadonlyMap<string, SecretValue>, absent: readonly string[]): Rendered;
+}
+
+export type Rendered =
+  | { readonly kind: 'done'; readonly value: SecretValue }
+  | { readonly kind: 'failed'; readonly problem: TemplateProblem; readonly cause: unknown };
+
+export type Compiled =
+  | { readonly kind: 'template'; readonly template: Template }
+  | { readonly kind: 'invalid'; readonly problem: TemplateProblem };
+
+const engine = createEngine();
+
+export function compileTemplate(text: string): Compiled {
+  const nodes = parse(text);
+  if (!Array.isArray(nodes)) return { kind: 'invalid', problem: nodes };
+  return { kind: 'template', template: { render: (data, absent) => render(nodes, data, absent) } };
+}
+
+/**
+ * What is wrong with a template that can be told without its data.
+ * @param names The names that it may use, if all of them are known.
+ */
+export function checkTemplate(text: string, names?: readonly string[]): TemplateProblem | undefined {
+  const nodes = parse(text);
+  if (!Array.isArray(nodes)) return nodes;
+  if (names === undefined) return undefined;
+  const unknown = Object.values(engine.analyzeSync(nodes, { partials: false }).globals)
+    .flat()
+    .find(({ segments: [name] }) => typeof name === 'string' && !names.includes(name));
+  if (unknown === undefined) return undefined;
+  const { row, col } = unknown.location;
+  return {
+    line: row,
+    column: col,
+    message: `there is no key ${quote(String(unknown.segments[0]))}${hint(String(unknown), names)}`,
+  };
+}
+
+function parse(text: string): Node[] | TemplateProblem {
+  if (text.length > LIMITS.templateLength)
+    return {
+      line: 1,
+      column: 1,
+      message: `the template has more than ${LIMITS.templateLength} characters`,
+    };
+  try {
+    const deep = tooDeep(text, engine);
+    if (deep !== undefined) return deep;
+    const nodes = engine.parse(text);
+    const [problem] = inspect(nodes, engine);
+    return problem ?? nodes;
+  } catch (error) {
+    if (!LiquidError.is(error)) throw error;
+    return at(error.token, parseMessage(error));
+  }
+}
+
+/** The engine says what it misses in its own words; only the names in them are of use. */
+function parseMessage({ message, token }: LiquidError): string {
+  const filter = /^undefined filter: ([\w-]+)/.exec(message)?.[1];
+  if (filter !== undefined) return `there is no filter ${quote(filter)}`;
+  const tag = /^tag "([^"]*)" not found/.exec(message)?.[1];
+  if (tag !== undefined) return `there is no tag ${quote(tag)}, or it is not expected here`;
+  const text = token.getText();
+  if (/ not closed/.test(message)) return `${quote(text)} is not closed`;
+  return text.trim() === '' ? 'something is missing here' : `${quote(text)} is not understood`;
+}
+
+function render(nodes: Node[], data: ReadonlyMap<string, SecretValue>, absent: readonly string[]): Rendered {
+  const context = new BoundedContext(scopeOf(data, absent), engine);
+  try {
+    const output = new BoundedOutput(context.budget);
+    toValueSync(engine.renderer.renderTemplates(nodes, context, output));
+    return { kind: 'done', value: bytesOf(output.buffer) };
+  } catch (cause) {
+    if (LiquidError.is(cause))
+      return { kind: 'failed', problem: at(cause.token, reason(cause, [...data.keys()])), cause };
+    if (!(cause instanceof TemplateError)) throw cause;
+    return { kind: 'failed', problem: { line: 1, column: 1, message: cause.message }, cause };
+  }
+}
+
+/** Only what we say ourselves: the engine's messages can hold values, as in `{{ object[PASSWORD] }}`. */
+function reason(error: LiquidError, names: readonly string[]): string {
+  const { originalError } = error;
+  if (originalError instanceof TemplateError) return originalError.message;
+  if (!(error instanceof UndefinedVariableError)) return 'it cannot be rendered';
+  const text = error.token.getText();
+  return `there is no ${quote(text)}${hint(text, names)}`;
+}
+
+function hint(text: string, names: readonly string[]): string {
+  return text.includes('.') && names.includes(text) ? `; the key is written \`["${text}"]\`` : '';
+}
+
+function bytesOf(text: string): SecretValue {
+  if (!text.isWellFormed()) throw new TemplateError('it gives half of a surrogate pair');
+  const value = SecretValue.fromText(text);
+  if (value.size > LIMITS.outputBytes)
+    throw new TemplateError(`it gives more than ${LIMITS.outputBytes} bytes`);
+  return value;
+}
+
+/** Values are decoded when they are used; many keys are not. Nothing is inherited, so nothing else is found. */
+function scopeOf(data: ReadonlyMap<string, SecretValue>, absent: readonly string[]): object {
+  const scope: object = Object.create(null);
+  for (const name of absent) Object.defineProperty(scope, name, { value: null, enumerable: true });
+  for (const [name, value] of data) {
+    let decoded: string | Binary | undefined;
+    const get = () => {
+      decoded ??= fromBytes(value.reveal(), `the value of ${quote(name)}`);
+      return decoded;
+    };
+    Object.defineProperty(scope, name, { get, enumerable: true, configurable: true });
+  }
+  return scope;
+}

@@ -1,0 +1,141 @@
+import {
+  AssignTag,
+  BreakTag,
+  CaptureTag,
+  CaseTag,
+  CommentTag,
+  type Context,
+  ContinueTag,
+  defaultOperators,
+  type Emitter,
+  evalToken,
+  ForTag,
+  IfTag,
+  InlineCommentTag,
+  Liquid,
+  type Operators,
+  RawTag,
+  type Template,
+  UnlessTag,
+} from 'liquidjs';
+import { BoundedOutput, budgetOf } from './budget.ts';
+import { FILTERS } from './filters.ts';
+import { integerOf, listOf, plain, textOf } from './values.ts';
+
+class BoundedCapture extends CaptureTag {
+  override *render(context: Context): Generator<unknown, void, string> {
+    const output = new BoundedOutput(budgetOf(context));
+    yield this.liquid.renderer.renderTemplates(this.templates, context, output);
+    context.bottom()[this.variable] = output.buffer;
+  }
+}
+
+/** Loops over lists and objects only: text that was not split would be one round, which nobody means. */
+class BoundedFor extends ForTag {
+  override *render(context: Context, emitter: Emitter): Generator<unknown, void, Template[]> {
+    const { renderer } = this.liquid;
+    const budget = budgetOf(context);
+    const all = listOf(yield evalToken(this.collection, context), budget);
+    const { offset = 0, limit = all.length, reversed = false } = yield* this.#modifiers(context);
+    const from = Math.max(0, integerOf(offset));
+    const some = all.slice(from, from + Math.max(0, integerOf(limit)));
+    const items = reversed === false ? some : some.reverse();
+    if (items.length === 0) {
+      yield renderer.renderTemplates(this.elseTemplates, context, emitter);
+      return;
+    }
+    for (const [index, item] of items.entries()) {
+      context.push(scopeOf({ [this.variable]: item, forloop: position(index, items.length) }));
+      context.continueCalled = context.breakCalled = false;
+      yield renderer.renderTemplates(this.templates, context, emitter);
+      context.pop();
+      if (context.breakCalled) break;
+    }
+    context.continueCalled = context.breakCalled = false;
+  }
+
+  *#modifiers(
+    context: Context,
+  ): Generator<unknown, { offset?: unknown; limit?: unknown; reversed?: unknown }> {
+    return (yield this.hash.render(context)) as Record<string, unknown>;
+  }
+}
+
+/** Nothing is inherited, so nothing but these names can be reached. */
+function scopeOf(members: Readonly<Record<string, unknown>>): object {
+  return Object.assign(Object.create(null), members);
+}
+
+function position(index: number, length: number): object {
+  return scopeOf({
+    index: index + 1,
+    index0: index,
+    rindex: length - index,
+    rindex0: length - index - 1,
+    first: index === 0,
+    last: index === length - 1,
+    length,
+  });
+}
+
+/** No tag that loads another template, keeps state between renderings, or is of no use here. */
+export const TAGS: Liquid['tags'] = {
+  assign: AssignTag,
+  break: BreakTag,
+  capture: BoundedCapture,
+  case: CaseTag,
+  comment: CommentTag,
+  continue: ContinueTag,
+  for: BoundedFor,
+  if: IfTag,
+  raw: RawTag,
+  unless: UnlessTag,
+  '#': InlineCommentTag,
+};
+
+/** Operators of two operands look at both; `contains` searches. */
+const operators: Operators = Object.fromEntries(
+  Object.entries(defaultOperators).map(([name, operator]): [string, Operators[string]] => {
+    if (operator.length < 2 || name === 'not') return [name, operator];
+    return [
+      name,
+      (left: unknown, right: unknown, context: Context) => {
+        const budget = budgetOf(context);
+        const [a, b] = [plain(left), plain(right)];
+        if (name === 'contains' && typeof a === 'string') budget.search(a, textOf(b, budget));
+        else for (const value of [a, b]) budget.spend(sizeOf(value));
+        return operator(left, right, context);
+      },
+    ];
+  }),
+);
+
+function sizeOf(value: unknown): number {
+  return typeof value === 'string' || Array.isArray(value) ? value.length : 1;
+}
+
+/** LiquidJS without its own filters, without files, and strict. It holds no state of a rendering. */
+export function createEngine(): Liquid {
+  const liquid = new Liquid({
+    strictFilters: true,
+    strictVariables: true,
+    ownPropertyOnly: true,
+    // An empty set of templates takes the place of the file system.
+    templates: {},
+    // The engine answers `size` for any scope; this makes it an unknown variable like others.
+    globals: scopeOf({ size: undefined }),
+    locale: 'en',
+    operators,
+    outputEscape(this: { context: Context }, value: unknown) {
+      return textOf(value, budgetOf(this.context));
+    },
+  });
+  for (const name of Object.keys(liquid.tags)) delete liquid.tags[name];
+  for (const [name, tag] of Object.entries(TAGS)) liquid.registerTag(name, tag);
+  for (const name of Object.keys(liquid.filters)) liquid.unregisterFilter(name);
+  for (const [name, { run }] of Object.entries(FILTERS))
+    liquid.registerFilter(name, function (input: unknown, ...args: unknown[]) {
+      return run(budgetOf(this.context), input, ...args);
+    });
+  return liquid;
+}

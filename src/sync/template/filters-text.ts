@@ -1,0 +1,165 @@
+import { TemplateError } from './budget.ts';
+import type { Filters } from './filters.ts';
+import { integerOf, listOf, plain, textOf } from './values.ts';
+
+/** Each takes text and gives text, unless it says so. Patterns are plain text, never regular expressions. */
+export const TEXT_FILTERS: Filters = {
+  append: { args: [1, 1], run: (b, it, more) => joined(b, textOf(it, b), textOf(more, b)) },
+  prepend: { args: [1, 1], run: (b, it, more) => joined(b, textOf(more, b), textOf(it, b)) },
+  upcase: { args: [0, 0], run: (b, it) => textOf(it, b).toUpperCase() },
+  downcase: { args: [0, 0], run: (b, it) => textOf(it, b).toLowerCase() },
+  capitalize: {
+    args: [0, 0],
+    run: (b, it) => textOf(it, b).replace(/^./su, (first) => first.toUpperCase()),
+  },
+  strip: { args: [0, 0], run: (b, it) => textOf(it, b).trim() },
+  lstrip: { args: [0, 0], run: (b, it) => textOf(it, b).trimStart() },
+  rstrip: { args: [0, 0], run: (b, it) => textOf(it, b).trimEnd() },
+  strip_newlines: { args: [0, 0], run: (b, it) => textOf(it, b).replace(/[\r\n]/g, '') },
+  normalize_newlines: { args: [0, 0], run: (b, it) => textOf(it, b).replace(/\r\n?/g, '\n') },
+  replace: {
+    args: [2, 2],
+    run: (b, it, from, to) => replaced(b, textOf(it, b), textOf(from, b), textOf(to, b)),
+  },
+  remove: { args: [1, 1], run: (b, it, what) => replaced(b, textOf(it, b), textOf(what, b), '') },
+  /** Gives a list; an empty separator splits into characters. */
+  split: {
+    args: [1, 1],
+    run(b, it, separator) {
+      const parts = split(b, textOf(it, b), textOf(separator, b));
+      b.list(parts.length);
+      return parts;
+    },
+  },
+  /** Takes a list. */
+  join: {
+    args: [0, 1],
+    run(b, it, separator = ' ') {
+      const parts = listOf(it, b).map((part) => textOf(part, b));
+      const between = textOf(separator, b);
+      b.text(parts.reduce((sum, part) => sum + part.length + between.length, 0));
+      return parts.join(between);
+    },
+  },
+  /** Of a list. */
+  first: { args: [0, 0], run: (b, it) => listOf(it, b)[0] },
+  last: { args: [0, 0], run: (b, it) => listOf(it, b).at(-1) },
+  reverse: { args: [0, 0], run: (b, it) => listOf(it, b).toReversed() },
+  /** Of a list of texts, by code unit. */
+  sort: {
+    args: [0, 0],
+    run: (b, it) =>
+      listOf(it, b)
+        .map((part) => textOf(part, b))
+        .sort(),
+  },
+  uniq: { args: [0, 0], run: (b, it) => [...new Set(listOf(it, b).map((part) => textOf(part, b)))] },
+  /** The number of characters of a text, or of items of a list. */
+  size: {
+    args: [0, 0],
+    run(b, it) {
+      const value = plain(it);
+      return typeof value === 'string' ? characters(value, b).length : listOf(value, b).length;
+    },
+  },
+  /** From a position, counted from 0, or from the end if negative; one character, or as many as asked for. */
+  slice: {
+    args: [1, 2],
+    run(b, it, start, length = 1) {
+      const all = characters(textOf(it, b), b);
+      const from = integerOf(start) < 0 ? Math.max(0, all.length + integerOf(start)) : integerOf(start);
+      return all.slice(from, from + Math.max(0, integerOf(length))).join('');
+    },
+  },
+  /** At most so many characters, the ending included. */
+  truncate: {
+    args: [1, 2],
+    run(b, it, length, ending = '...') {
+      const [all, end] = [characters(textOf(it, b), b), characters(textOf(ending, b), b)];
+      if (all.length <= integerOf(length)) return all.join('');
+      return [...all.slice(0, Math.max(0, integerOf(length) - end.length)), ...end].join('');
+    },
+  },
+  /** Another value where there is none, or an empty text, an empty list or `false`. */
+  default: {
+    args: [1, 1],
+    run(_, it, other) {
+      const value = plain(it);
+      const none = value === null || value === undefined || value === false || value === '';
+      return none || (Array.isArray(value) && value.length === 0) ? other : it;
+    },
+  },
+  /** Spaces before every line but the first, so that a text of many lines fits into YAML. */
+  indent: {
+    args: [1, 1],
+    run(b, it, width) {
+      const spaces = integerOf(width);
+      if (spaces < 0 || spaces > 100) throw new TemplateError('expected 0 to 100 spaces');
+      const lines = split(b, textOf(it, b), '\n');
+      b.text(lines.reduce((sum, line) => sum + line.length + 1 + spaces, 0));
+      const [first = '', ...others] = lines;
+      return [first, ...others.map((line) => (line === '' ? '' : `${' '.repeat(spaces)}${line}`))].join('\n');
+    },
+  },
+  /** RFC 3986: all but letters, digits and `-._~` is percent-encoded. */
+  url_encode: { args: [0, 0], run: (b, it) => urlEncoded(wellFormed(textOf(it, b))) },
+  url_decode: { args: [0, 0], run: (b, it) => urlDecoded(textOf(it, b)) },
+  xml_escape: {
+    args: [0, 0],
+    run: (b, it) => textOf(it, b).replace(/[&<>"']/g, (char) => XML[char] ?? char),
+  },
+};
+
+const XML: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&apos;',
+};
+
+type Bounds = Parameters<NonNullable<Filters[string]>['run']>[0];
+
+function joined(b: Bounds, left: string, right: string): string {
+  b.text(left.length + right.length);
+  return left + right;
+}
+
+function split(b: Bounds, text: string, separator: string): string[] {
+  b.search(text, separator);
+  return separator === '' ? characters(text, b) : text.split(separator);
+}
+
+function replaced(b: Bounds, text: string, from: string, to: string): string {
+  if (from === '') throw new TemplateError('there is nothing to look for');
+  const parts = split(b, text, from);
+  b.text(text.length + (parts.length - 1) * (to.length - from.length));
+  return parts.join(to);
+}
+
+/** Code points, so that none is cut in two. */
+function characters(text: string, b: Bounds): string[] {
+  b.spend(text.length);
+  return Array.from(text);
+}
+
+function wellFormed(text: string): string {
+  if (text.isWellFormed()) return text;
+  throw new TemplateError('the text holds half of a surrogate pair');
+}
+
+function urlEncoded(text: string): string {
+  return encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+}
+
+function urlDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (error instanceof URIError) throw new TemplateError('this is not percent-encoded UTF-8');
+    throw error;
+  }
+}

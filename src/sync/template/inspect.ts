@@ -1,0 +1,134 @@
+import {
+  AssignTag,
+  CaptureTag,
+  CaseTag,
+  ForTag,
+  IfTag,
+  type Liquid,
+  type Template,
+  type Token,
+  Tokenizer,
+  TypeGuards,
+  toValueSync,
+  UnlessTag,
+  Value,
+} from 'liquidjs';
+import { LIMITS } from './budget.ts';
+import { FILTERS } from './filters.ts';
+
+/** A place in the template and what is wrong there. Line and column count from 1. */
+export interface TemplateProblem {
+  readonly line: number;
+  readonly column: number;
+  /** A sentence of ours; may quote the template, never a value. */
+  readonly message: string;
+}
+
+const LOOP_WORDS = ['limit', 'offset', 'reversed'];
+
+/** What the parser recurses into, found before it does. */
+export function tooDeep(text: string, liquid: Liquid): TemplateProblem | undefined {
+  let depth = 0;
+  for (const token of new Tokenizer(text).readTopLevelTokens(liquid.options)) {
+    if (TypeGuards.isTagToken(token))
+      depth += token.name.startsWith('end') ? -1 : BLOCKS.includes(token.name) ? 1 : 0;
+    if (depth > LIMITS.depth) return at(token, `blocks are nested more than ${LIMITS.depth} deep`);
+    const brackets = TypeGuards.isHTMLToken(token) ? 0 : token.getText().split('[').length - 1;
+    if (brackets > LIMITS.depth)
+      return at(token, `there are more than ${LIMITS.depth} brackets in one place`);
+  }
+  return undefined;
+}
+
+const BLOCKS = ['if', 'unless', 'for', 'case', 'capture'];
+
+/**
+ * What the parser lets pass and nobody means: words that it ignores, as in `{{ PASSWORD json }}`, ranges, and
+ * filters with other arguments than they take.
+ */
+export function* inspect(templates: readonly Template[], liquid: Liquid): Generator<TemplateProblem> {
+  for (const template of templates) {
+    for (const argument of template.arguments?.() ?? [])
+      if (argument instanceof Value) yield* inspectValue(argument, template.token);
+      else yield* inspectToken(argument);
+    const rest = leftOver(template, liquid);
+    if (rest !== undefined) yield at(template.token, `${quote(rest)} is not understood here`);
+    if (template instanceof ForTag)
+      for (const word of Object.keys(template.hash.hash))
+        if (!LOOP_WORDS.includes(word)) yield at(template.token, `${quote(word)} is not understood here`);
+    yield* inspect(childrenOf(template), liquid);
+  }
+}
+
+function childrenOf(template: Template): readonly Template[] {
+  const children: unknown = toValueSync(template.children?.(false, true));
+  return Array.isArray(children) ? children : [];
+}
+
+function* inspectValue(value: Value, where: Token): Generator<TemplateProblem> {
+  let operands = 0;
+  for (const token of value.initial.postfix) {
+    if (TypeGuards.isOperatorToken(token)) operands -= token.operator === 'not' ? 0 : 1;
+    else {
+      operands += 1;
+      yield* inspectToken(token);
+    }
+    if (operands < 1) break;
+  }
+  if (operands > 1) yield at(where, 'there are two values with nothing between them; a filter needs a `|`');
+  if (operands < 1) yield at(where, 'an operator lacks a value');
+  for (const { name, args } of value.filters) {
+    const [least = 0, most = 0] = FILTERS[name]?.args ?? [];
+    const takes = least === most ? `${least}` : `${least} to ${most}`;
+    if (args.length < least || args.length > most)
+      yield at(
+        where,
+        `the filter ${quote(name)} takes ${takes} ${most === 1 ? 'argument' : 'arguments'}, not ${args.length}`,
+      );
+    for (const arg of args)
+      if (isPair(arg)) yield at(where, `the filter ${quote(name)} takes no named arguments`);
+      else yield* inspectToken(arg);
+  }
+}
+
+function isPair(arg: unknown): arg is readonly unknown[] {
+  return Array.isArray(arg);
+}
+
+function* inspectToken(token: Token | undefined): Generator<TemplateProblem> {
+  if (token === undefined) return;
+  if (TypeGuards.isRangeToken(token)) yield at(token, 'ranges such as `(1..3)` are not available');
+  if (TypeGuards.isPropertyAccessToken(token)) {
+    if (token.variable !== undefined) yield* inspectToken(token.variable);
+    for (const part of token.props) yield* inspectToken(part);
+  }
+}
+
+/** What stands behind the last thing that was understood. */
+function leftOver(template: Template, liquid: Liquid): string | undefined {
+  const { token } = template;
+  if (TypeGuards.isOutputToken(token)) {
+    const again = new Tokenizer(token.input, liquid.options.operators, undefined, token.contentRange);
+    again.readFilteredValue();
+    return nonBlank(again.remaining());
+  }
+  if (!TypeGuards.isTagToken(token) || !HEADS.some((Head) => template instanceof Head)) return undefined;
+  return nonBlank(token.tokenizer.remaining());
+}
+
+const HEADS = [AssignTag, CaptureTag, CaseTag, ForTag, IfTag, UnlessTag];
+
+function nonBlank(text: string): string | undefined {
+  return text.trim() === '' ? undefined : text.trim();
+}
+
+export function at(token: Token, message: string): TemplateProblem {
+  const [line = 1, column = 1] = token.getPosition();
+  return { line, column, message };
+}
+
+/** A piece of a template for a message: cut when long, on one line. */
+export function quote(text: string): string {
+  const line = text.replace(/[\p{C}\p{Z}`]+/gu, ' ').trim();
+  return `\`${line.length > 60 ? `${line.slice(0, 57)}…` : line}\``;
+}

@@ -1,0 +1,91 @@
+import { X509Certificate } from 'node:crypto';
+
+/** One block of RFC 7468, with LF at the end of each line. */
+export interface PemBlock {
+  readonly label: string;
+  readonly text: string;
+}
+
+/** Says which part is at fault, and nothing of its contents. */
+export class PemError extends Error {}
+
+const BEGIN = '-----BEGIN ';
+const DASHES = '-----';
+/** Sorting compares each certificate with each other. */
+const MAX_CERTIFICATES = 100;
+const CERTIFICATE_LABELS: readonly string[] = ['CERTIFICATE', 'X509 CERTIFICATE'];
+
+/** Text between blocks is ignored, as the RFC has it. */
+export function pemBlocks(text: string): readonly PemBlock[] {
+  const blocks: PemBlock[] = [];
+  let open: { label: string; lines: string[] } | undefined;
+  for (const raw of text.split(/\r\n|\n|\r/)) {
+    const line = raw.trim();
+    if (open === undefined) {
+      if (line.startsWith(BEGIN) && line.endsWith(DASHES))
+        open = { label: line.slice(BEGIN.length, -DASHES.length), lines: [line] };
+      continue;
+    }
+    open.lines.push(line);
+    if (line !== `-----END ${open.label}${DASHES}`) continue;
+    blocks.push({ label: open.label, text: `${open.lines.join('\n')}\n` });
+    open = undefined;
+  }
+  if (open !== undefined) throw new PemError('a PEM block has no end');
+  return blocks;
+}
+
+/** In the order of the text. */
+export function certificatesIn(text: string): readonly X509Certificate[] {
+  const blocks = pemBlocks(text).filter(({ label }) => CERTIFICATE_LABELS.includes(label));
+  if (blocks.length === 0) throw new PemError('there is no PEM certificate');
+  if (blocks.length > MAX_CERTIFICATES)
+    throw new PemError(`there are more than ${MAX_CERTIFICATES} certificates`);
+  return blocks.map((block, index) => parse(block.text, index + 1));
+}
+
+function parse(text: string, number: number): X509Certificate {
+  try {
+    return new X509Certificate(text);
+  } catch (cause) {
+    // OpenSSL's errors have many classes; each means that this block is not a certificate.
+    if (!(cause instanceof Error)) throw cause;
+    throw new PemError(`certificate ${number} does not parse`, { cause });
+  }
+}
+
+/** The one private key of a text, as it stands there. */
+export function privateKeyIn(text: string): string {
+  const keys = pemBlocks(text).filter(({ label }) => label.endsWith('PRIVATE KEY'));
+  const [key] = keys;
+  if (key === undefined) throw new PemError('there is no PEM private key');
+  if (keys.length > 1) throw new PemError('there is more than one PEM private key');
+  return key.text;
+}
+
+/**
+ * Leaf first, then each issuer after what it issued, each certificate once. The leaf is the only one that issued
+ * none of the others; what does not lead up from it is an error, since nobody could say where it belongs.
+ */
+export function chainOrder(certificates: readonly X509Certificate[]): readonly X509Certificate[] {
+  const all = [...new Map(certificates.map((it) => [it.fingerprint256, it])).values()];
+  const issuersOf = (it: X509Certificate) => all.filter((other) => other !== it && issued(other, it));
+  const issuers = new Map(all.map((it) => [it, issuersOf(it)]));
+  const issuing = new Set([...issuers.values()].flat());
+  const [leaf, ...others] = all.filter((it) => !issuing.has(it));
+  if (leaf === undefined || others.length > 0) throw new PemError('the certificates are not one chain');
+  const chain = new Set([leaf]);
+  // A set is iterated in the order of insertion, what is added on the way included.
+  for (const it of chain) for (const issuer of issuers.get(it) ?? []) chain.add(issuer);
+  if (chain.size < all.length) throw new PemError('the certificates are not one chain');
+  return [...chain];
+}
+
+function issued(issuer: X509Certificate, it: X509Certificate): boolean {
+  return it.checkIssued(issuer) && it.verify(issuer.publicKey);
+}
+
+/** A certificate that nobody else vouches for. */
+export function isSelfSigned(it: X509Certificate): boolean {
+  return issued(it, it);
+}

@@ -1,0 +1,169 @@
+import { Drop, toValue } from 'liquidjs';
+import { type JsonNode, printJson } from '../../core/json.ts';
+import { type Budget, TemplateError } from './budget.ts';
+
+// What a template works with: text, numbers of its own, `true`, `false`, nil, lists, and the three below.
+
+/** A value that the engine hands around and cannot look into. */
+class Opaque extends Drop {}
+// The engine reads inherited properties of its drops, and calls those that are functions.
+for (const name of Object.getOwnPropertyNames(Object.prototype))
+  if (name !== '__proto__')
+    Object.defineProperty(Opaque.prototype, name, { value: undefined, writable: true });
+Object.defineProperty(Opaque.prototype, '__proto__', { value: undefined });
+
+/** Bytes that are not UTF-8. */
+export class Binary extends Opaque {
+  readonly #bytes: Uint8Array;
+  readonly #name: string;
+
+  /** @param name What it is, for messages. */
+  constructor(bytes: Uint8Array, name: string) {
+    super();
+    this.#bytes = bytes;
+    this.#name = name;
+  }
+
+  static bytesOf(value: Binary): Uint8Array {
+    return value.#bytes;
+  }
+
+  static refuse(value: Binary): never {
+    throw new TemplateError(`${value.#name} is not UTF-8 text: only \`base64\` takes it`);
+  }
+
+  // The engine asks for this wherever it would compare, test or loop over it.
+  override valueOf(): never {
+    return Binary.refuse(this);
+  }
+}
+
+/** A number as its JSON has it: an id of 18 digits or `1.10` would not survive as a number of the platform. */
+export class JsonNumber extends Opaque {
+  readonly #text: string;
+
+  constructor(text: string) {
+    super();
+    this.#text = text;
+  }
+
+  static textOf(value: JsonNumber): string {
+    return value.#text;
+  }
+
+  override valueOf(): number {
+    return Number(this.#text);
+  }
+}
+
+/** What an object or list of `from_json` was made from, so that `json` gives it back as it was. */
+const nodes = new WeakMap<object, JsonNode>();
+
+export function fromNode(node: JsonNode, budget: Budget): unknown {
+  switch (node.kind) {
+    case 'string':
+      return node.value;
+    case 'number':
+      return new JsonNumber(node.text);
+    case 'array': {
+      budget.list(node.items.length);
+      return remember(
+        node.items.map((item) => fromNode(item, budget)),
+        node,
+      );
+    }
+    case 'object': {
+      budget.list(node.members.length);
+      const members = node.members.map(([name, member]) => [name, fromNode(member, budget)] as const);
+      // Nothing is inherited; looping over it gives pairs in the order of the text.
+      const object: Record<string, unknown> = Object.create(null);
+      for (const [name, member] of members) {
+        if (Object.hasOwn(object, name)) throw new TemplateError('an object has the same member twice');
+        object[name] = member;
+      }
+      Object.defineProperty(object, Symbol.iterator, { value: () => members.values() });
+      return remember(object, node);
+    }
+    case 'null':
+      return null;
+    default:
+      return node.kind === 'true';
+  }
+}
+
+function remember<T extends object>(value: T, node: JsonNode): T {
+  nodes.set(value, node);
+  return value;
+}
+
+export function toNode(value: unknown): JsonNode {
+  const it = plain(value);
+  if (it instanceof Binary) return Binary.refuse(it);
+  if (it instanceof JsonNumber) return { kind: 'number', text: JsonNumber.textOf(it) };
+  if (typeof it === 'string') return { kind: 'string', value: it };
+  if (typeof it === 'number') return { kind: 'number', text: String(it) };
+  if (typeof it === 'boolean') return { kind: it ? 'true' : 'false' };
+  if (it === null || it === undefined) return { kind: 'null' };
+  const known = nodes.get(it);
+  if (known !== undefined) return known;
+  if (Array.isArray(it)) return { kind: 'array', items: it.map(toNode) };
+  throw new TemplateError('this has no JSON form');
+}
+
+/** Without the engine's own wrapping of `nil`, `empty` and `blank`. */
+export function plain(value: unknown): unknown {
+  return value instanceof Opaque ? value : toValue(value);
+}
+
+/** The text of a value; what has none is an error, never an empty text. */
+export function textOf(value: unknown, budget: Budget): string {
+  const it = plain(value);
+  if (it instanceof Binary) return Binary.refuse(it);
+  const text = it instanceof JsonNumber ? JsonNumber.textOf(it) : it;
+  if (typeof text === 'string') {
+    budget.spend(text.length);
+    return text;
+  }
+  if (typeof text === 'number' || typeof text === 'boolean') return String(text);
+  if (text === null || text === undefined)
+    throw new TemplateError('there is no value here; `default` can give one');
+  throw new TemplateError('this is a list or an object, not text; `json` or `join` make text of it');
+}
+
+export function listOf(value: unknown, budget: Budget): readonly unknown[] {
+  const it = plain(value);
+  if (it instanceof Binary) return Binary.refuse(it);
+  if (it === null || it === undefined) throw new TemplateError('there is no list here');
+  const list = Array.isArray(it) ? it : isJsonObject(it) ? [...it] : undefined;
+  if (list === undefined) throw new TemplateError('this is not a list; `split` makes one of text');
+  budget.list(list.length);
+  return list;
+}
+
+function isJsonObject(value: unknown): value is Iterable<unknown> & object {
+  return typeof value === 'object' && value !== null && nodes.has(value);
+}
+
+/** A whole number, for counts and positions. */
+export function integerOf(value: unknown): number {
+  const it = plain(value);
+  const number = it instanceof JsonNumber ? it.valueOf() : it;
+  if (typeof number === 'number' && Number.isSafeInteger(number)) return number;
+  throw new TemplateError('expected a whole number');
+}
+
+export function jsonText(value: unknown, budget: Budget): string {
+  const text = printJson(toNode(value));
+  budget.text(text.length);
+  return text;
+}
+
+/** The text that bytes mean in UTF-8, or the bytes themselves where they mean none. */
+export function fromBytes(bytes: Uint8Array, name: string): string | Binary {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    if (error instanceof TypeError) return new Binary(bytes, name);
+    throw error;
+  }
+}

@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+import { secretRefsOf } from '../../src/app/secret-refs.ts';
+import { targetsOf, wantedIndex } from '../../src/app/targets.ts';
+import { mapping } from '../sync/sample.ts';
+
+describe('the targets of mappings', () => {
+  const mappings = [
+    mapping({ name: 'z', target: { namespaces: ['b', 'a'], secret: 'shared' } }),
+    mapping({ name: 'y', target: { namespaces: ['a'], secret: 'own' } }),
+    mapping({ name: 'x', target: { namespaces: ['a'], secret: 'shared', mode: 'merge' } }),
+  ];
+
+  it('are one for each namespace, by namespace, then name', () => {
+    expect(
+      targetsOf(mappings).map(({ id, mapping: { name } }) => `${id.namespace}/${id.secret} ${name}`),
+    ).toEqual(['a/own y', 'a/shared x', 'a/shared z', 'b/shared z']);
+  });
+
+  it('are told from those that another mapping wants', () => {
+    const wants = wantedIndex(targetsOf(mappings));
+    expect(wants('z', { namespace: 'b', secret: 'shared' })).toBe(true);
+    expect(wants('y', { namespace: 'b', secret: 'shared' })).toBe(false);
+    expect(wants('none', { namespace: 'b', secret: 'shared' })).toBe(false);
+    // Names with a separator in them must not run together.
+    expect(wants('y a', { namespace: 'own', secret: '' })).toBe(false);
+  });
+});
+
+describe('the Secrets that credentials come from', () => {
+  it('are found wherever a configuration refers to one, each once, sorted', () => {
+    const config = {
+      stores: [
+        { auth: { token: { secretRef: { name: 'vault', key: 'token' } } } },
+        { auth: { roleId: 'plain', secretId: { secretRef: { name: 'approle', key: 'id' } } } },
+      ],
+      keys: { fingerprint: [{ secretRef: { name: 'vault', key: 'key' } }, { file: 'x' }] },
+      http: undefined,
+      other: [null, 1, 'secretRef', { secretRef: 'no reference' }],
+    };
+    expect(secretRefsOf(config)).toEqual(['approle', 'vault']);
+  });
+});

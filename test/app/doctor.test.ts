@@ -1,0 +1,296 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { ERRORS, type ErrorCode } from '../../src/core/error-codes.ts';
+import { type Bench, openBench } from '../cli/harness.ts';
+import { type ApiServer, startApiServer } from '../cluster/api-server.ts';
+import { type Fault, type FaultProxy, startFaultProxy } from '../fakes/fault-proxy.ts';
+import { startVaultServer, type VaultServer } from '../fakes/vault-server.ts';
+
+interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly code?: ErrorCode;
+  readonly message?: string;
+  readonly remedy?: string;
+}
+
+interface Scene extends AsyncDisposable {
+  readonly server: VaultServer;
+  readonly proxy: FaultProxy;
+  readonly bench: Bench;
+  readonly env: Record<string, string>;
+  /** What does not work, as `<name>: <code>`; each must say what to do. */
+  failures(): Promise<readonly string[]>;
+  checks(): Promise<readonly Check[]>;
+}
+
+const MAPPINGS = `mappings:
+  - name: db
+    target: { namespace: apps }
+    data:
+      USER: { store: vault, key: db, property: user }
+      FILE: { store: local, key: db.json }
+  - name: token
+    target: { namespace: apps }
+    data: { TOKEN: { store: vault, key: token, property: token } }
+`;
+
+async function openScene({
+  store = '',
+  cluster = '{ kind: directory, path: ./cluster }',
+}: {
+  readonly store?: string;
+  readonly cluster?: string;
+} = {}): Promise<Scene> {
+  await using stack = new AsyncDisposableStack();
+  const server = stack.use(await startVaultServer());
+  server.put('secret', 'db', '{"user":"ann"}');
+  server.put('secret', 'token', '{"token":"t"}');
+  const proxy = stack.use(await startFaultProxy(server.address));
+  const bench = stack.use(
+    await openBench(`apiVersion: secretbridge.dev/v1
+instance: prod
+cluster: ${cluster}
+stores:
+  - { name: local, kind: files, path: ./store }
+  - name: vault
+    kind: vault
+    address: ${proxy.address}
+    auth: { method: token, token: { env: TOKEN } }
+    limits: { timeout: 200ms }
+${store}
+${MAPPINGS}`),
+  );
+  bench.clock.set(Date.now());
+  const env: Record<string, string> = { TOKEN: server.rootToken };
+  const checks = async () => {
+    const { json } = await bench.runWith({ env }, 'doctor', '--output', 'json');
+    return (json as { checks: Check[] }).checks;
+  };
+  const owned = stack.move();
+  return {
+    server,
+    proxy,
+    bench,
+    env,
+    checks,
+    async failures() {
+      const failed = (await checks()).filter(({ ok }) => !ok);
+      for (const { code, message, remedy } of failed) {
+        expect(message).toContain(ERRORS[code ?? 'INTERNAL'].says);
+        expect(remedy).toBe(ERRORS[code ?? 'INTERNAL'].todo);
+      }
+      return failed.map(({ name, code }) => `${name}: ${code}`);
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** Every other part still says that it works. */
+async function expectOthersWell(scene: Scene): Promise<void> {
+  const well = (await scene.checks()).filter(({ ok }) => ok).map(({ name }) => name);
+  expect(well).toEqual(
+    expect.arrayContaining([
+      expect.stringMatching(/^audit: write /),
+      expect.stringMatching(/^cluster: reach /),
+      'target: write apps/db (mapping db)',
+      'target: write apps/token (mapping token)',
+      'store local: folder',
+      'read store local, key db.json',
+    ]),
+  );
+}
+
+describe('doctor', () => {
+  it('is content when all works', async () => {
+    await using scene = await openScene();
+    expect(await scene.failures()).toEqual([]);
+    await expectOthersWell(scene);
+  });
+
+  it.each<[Fault, readonly string[]]>([
+    ['unauthorized', ['store vault: login: AUTH_FAILED']],
+    ['hang', ['store vault: reach: TIMEOUT']],
+    ['sealed', ['store vault: reach: STORE_UNAVAILABLE']],
+    ['reset', ['store vault: reach: STORE_UNAVAILABLE']],
+    ['html', ['store vault: reach: BAD_ANSWER']],
+    ['not HTTP', ['store vault: reach: BAD_ANSWER']],
+    ['redirect', ['store vault: reach: BAD_ANSWER']],
+  ])('names the store for: %s', async (fault, failures) => {
+    await using scene = await openScene();
+    scene.proxy.set(fault);
+    expect(await scene.failures()).toEqual(failures);
+    await expectOthersWell(scene);
+  });
+
+  it('names the login when the token is not valid (403 for everything)', async () => {
+    await using scene = await openScene();
+    scene.env.TOKEN = 'another';
+    expect(await scene.failures()).toEqual(['store vault: login: AUTH_FAILED']);
+    await expectOthersWell(scene);
+  });
+
+  it('names the key that may not be read (403 for that one)', async () => {
+    await using scene = await openScene();
+    scene.server.deny(/data\/token/);
+    expect(await scene.failures()).toEqual(['read store vault, key token: ACCESS_DENIED']);
+    await expectOthersWell(scene);
+  });
+
+  it('names the key that is not there (404)', async () => {
+    await using scene = await openScene();
+    scene.server.remove('secret', 'token', 'forget');
+    expect(await scene.failures()).toEqual(['read store vault, key token: SOURCE_ABSENT']);
+  });
+
+  it.each([
+    // Vault answers 403 for a mount that it does not have, also to root.
+    ['that is not there', '    mount: none', 'ACCESS_DENIED'],
+    ['of the other version', '    mount: kv1', 'MOUNT_NOT_FOUND'],
+  ])('names a mount %s', async (_, store, code) => {
+    await using scene = await openScene({ store });
+    expect(await scene.failures()).toEqual([`store vault: mount: ${code}`]);
+    await expectOthersWell(scene);
+  });
+
+  it('names an address that does not resolve, and one where nothing listens', async () => {
+    for (const address of ['https://vault.invalid', 'http://127.0.0.1:1']) {
+      await using scene = await openScene();
+      const config = await scene.bench.read('secretbridge.yaml');
+      await scene.bench.write('secretbridge.yaml', config.replace(scene.proxy.address, address));
+      expect(await scene.failures()).toEqual(['store vault: reach: STORE_UNAVAILABLE']);
+      await expectOthersWell(scene);
+    }
+  });
+
+  it('names TLS where the server has none, as it names what it cannot trust', async () => {
+    await using scene = await openScene();
+    const config = await scene.bench.read('secretbridge.yaml');
+    await scene.bench.write('secretbridge.yaml', config.replace('http://', 'https://'));
+    expect(await scene.failures()).toEqual(['store vault: reach: TLS_FAILED']);
+    await expectOthersWell(scene);
+  });
+
+  it.each([
+    [120_000, 'ahead of|behind'],
+    [-120_000, 'ahead of|behind'],
+  ])('names clocks that differ by %d ms, and still tries the login and each key', async (skew, words) => {
+    await using scene = await openScene();
+    scene.server.skewMs = skew;
+    scene.server.remove('secret', 'token', 'forget');
+    expect(await scene.failures()).toEqual([
+      'store vault: clock: CLOCK_SKEWED',
+      'read store vault, key token: SOURCE_ABSENT',
+    ]);
+    const clock = (await scene.checks()).find(({ name }) => name === 'store vault: clock');
+    expect(clock?.message).toMatch(new RegExp(`1(19|20|21) s (${words})`));
+    await expectOthersWell(scene);
+  });
+
+  it('names a credential that is not there', async () => {
+    await using scene = await openScene();
+    const { json } = await scene.bench.run('doctor', '--output', 'json');
+    const failed = (json as { checks: Check[] }).checks.filter(({ ok }) => !ok);
+    expect(failed).toMatchObject([{ code: 'CREDENTIAL_MISSING', message: expect.stringContaining('TOKEN') }]);
+    expect(failed[0]?.name).toMatch(/^store vault: /);
+  });
+
+  it('names the audit that cannot be written, and still tries the rest', async () => {
+    await using scene = await openScene();
+    await scene.bench.write('state/audit.db', 'no database');
+    scene.server.deny(/data\/token/);
+    expect(await scene.failures()).toEqual([
+      `audit: write ${join(scene.bench.folder, 'state/audit.db')}: AUDIT_UNAVAILABLE`,
+      'read store vault, key token: ACCESS_DENIED',
+    ]);
+  });
+
+  it('names a key file that is broken', async () => {
+    await using scene = await openScene();
+    await scene.bench.write('state/fingerprint.key', 'short');
+    expect(await scene.failures()).toEqual(['keys: fingerprint: CREDENTIAL_MISSING']);
+  });
+
+  it('leaves no record but that it was run', async () => {
+    await using scene = await openScene();
+    await scene.checks();
+    const { json } = await scene.bench.run('audit', 'list', '--output', 'json');
+    expect((json as { records: object[] }).records).toMatchObject([{ action: 'command', note: 'doctor' }]);
+  });
+});
+
+describe('doctor, of a cluster', () => {
+  const STATUS = (code: number) => JSON.stringify({ kind: 'Status', code, status: 'Failure' });
+
+  async function openOn(api: ApiServer): Promise<Scene> {
+    return openScene({ cluster: `{ kind: kubernetes, kubeconfig: ${api.kubeconfig} }` });
+  }
+
+  /** Allows what a test does not forbid. */
+  function allowAll(api: ApiServer, forbid: (verb: string, secret: string) => boolean = () => false): void {
+    api.answer(({ method, url, body }, response) => {
+      const send = (code: number, answer: object) =>
+        void response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+      if (url.includes('selfsubjectaccessreviews')) {
+        const { verb, name = '' } = (
+          JSON.parse(body) as { spec: { resourceAttributes: { verb: string; name?: string } } }
+        ).spec.resourceAttributes;
+        return send(201, { status: { allowed: !forbid(verb, name) } });
+      }
+      if (method === 'POST') {
+        const { metadata, ...secret } = JSON.parse(body) as { metadata: object };
+        return send(201, { ...secret, metadata: { ...metadata, uid: 'u', resourceVersion: '1' } });
+      }
+      return send(200, { major: '1', gitVersion: 'v1.36.3' });
+    });
+  }
+
+  it('names each target that may not be written, with the verbs that lack', async () => {
+    await using api = await startApiServer();
+    allowAll(api, (verb, secret) => verb === 'update' && secret === 'token');
+    await using scene = await openOn(api);
+    expect(await scene.failures()).toEqual(['target: write apps/token (mapping token): CLUSTER_FORBIDDEN']);
+    const failed = (await scene.checks()).find(({ ok }) => !ok);
+    expect(failed?.message).toContain('update');
+  });
+
+  it('names the cluster that does not accept us, and still tries the stores', async () => {
+    await using api = await startApiServer();
+    api.answer((_, response) =>
+      response.writeHead(401, { 'content-type': 'application/json' }).end(STATUS(401)),
+    );
+    await using scene = await openOn(api);
+    scene.server.deny(/data\/token/);
+    expect(await scene.failures()).toEqual([
+      `cluster: reach ${api.address}: CLUSTER_FORBIDDEN`,
+      'read store vault, key token: ACCESS_DENIED',
+    ]);
+  });
+
+  it('names a kubeconfig that is not there or broken, and still tries the stores', async () => {
+    await using api = await startApiServer();
+    await using scene = await openOn(api);
+    const good = await readFile(api.kubeconfig, 'utf8');
+    await writeFile(api.kubeconfig, 'clusters: 7');
+    expect(await scene.failures()).toEqual([expect.stringMatching(/^cluster: configuration: /)]);
+    expect((await scene.checks()).filter(({ ok }) => ok).map(({ name }) => name)).toContain(
+      'read store vault, key db',
+    );
+    await writeFile(api.kubeconfig, good);
+  });
+
+  it('names an API server whose clock differs', async () => {
+    await using api = await startApiServer();
+    api.answer((_, response) =>
+      response
+        .writeHead(200, {
+          'content-type': 'application/json',
+          date: new Date(Date.now() + 300_000).toUTCString(),
+        })
+        .end('{"major":"1"}'),
+    );
+    await using scene = await openOn(api);
+    expect((await scene.failures())[0]).toBe(`cluster: reach ${api.address}: CLOCK_SKEWED`);
+  });
+});

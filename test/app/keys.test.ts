@@ -1,0 +1,105 @@
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { fingerprintKey } from '../../src/app/keys.ts';
+import { type Reference, resolveCredential } from '../../src/providers/credentials.ts';
+
+let folder: string;
+const credential = (reference: Reference) => resolveCredential(reference, { env: { KEY: BASE64 } });
+const BASE64 = Buffer.alloc(32, 7).toString('base64');
+const key = (reference: Reference, make = true) => fingerprintKey([reference], { make, credential });
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'secretbridge-keys-'));
+});
+
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+describe('the key of the fingerprints', () => {
+  it('is made at first use, for its owner alone, and stays', async () => {
+    const file = join(folder, 'state', 'fingerprint.key');
+    const first = await key({ file });
+    expect(first.size).toBe(32);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    expect((await stat(join(folder, 'state'))).mode & 0o777).toBe(0o700);
+    expect((await key({ file })).equals(first)).toBe(true);
+    const text = await readFile(file, 'utf8');
+    expect(text).toBe(`${Buffer.from(first.reveal()).toString('base64')}\n`);
+  });
+
+  it('is one key for all that start at the same time, and leaves no drafts', async () => {
+    const file = join(folder, 'fingerprint.key');
+    const keys = await Promise.all(Array.from({ length: 20 }, () => key({ file })));
+    expect(keys.every((it) => keys[0]?.equals(it))).toBe(true);
+    expect(await readdir(folder)).toEqual(['fingerprint.key']);
+  });
+
+  it('is another one in another place', async () => {
+    const [one, two] = [await key({ file: join(folder, 'one') }), await key({ file: join(folder, 'two') })];
+    expect(one.equals(two)).toBe(false);
+  });
+
+  it('is not made where several replicas could each make one', async () => {
+    await expect(key({ file: join(folder, 'none') }, false)).rejects.toMatchObject({
+      code: 'CREDENTIAL_MISSING',
+    });
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('may come from the environment', async () => {
+    expect((await key({ env: 'KEY' })).size).toBe(32);
+    await expect(key({ env: 'NONE' })).rejects.toMatchObject({ code: 'CREDENTIAL_MISSING' });
+  });
+
+  it.each([
+    ['too short', Buffer.alloc(16, 1).toString('base64')],
+    ['too long', Buffer.alloc(33, 1).toString('base64')],
+    ['no base64', `${'x'.repeat(43)}!`],
+    ['raw bytes', Buffer.alloc(32, 200)],
+    ['without its padding', BASE64.replace(/=+$/, '')],
+    ['empty', ''],
+  ])('is refused when it is %s', async (_, content) => {
+    const file = join(folder, 'fingerprint.key');
+    await writeFile(file, content);
+    const error = await key({ file }).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'CREDENTIAL_MISSING' });
+    if (content.length > 0) expect(String(error)).not.toContain(String(content));
+    expect(await readFile(file)).toEqual(Buffer.from(content));
+  });
+
+  it('may have white space around it', async () => {
+    const file = join(folder, 'fingerprint.key');
+    await writeFile(file, ` ${BASE64}\r\n\n`);
+    expect((await key({ file })).size).toBe(32);
+  });
+
+  it.skipIf(process.getuid?.() === 0)('is used where its folder cannot be written', async () => {
+    const file = join(folder, 'fingerprint.key');
+    await writeFile(file, BASE64);
+    await chmod(folder, 0o500);
+    expect((await key({ file })).size).toBe(32);
+    await chmod(folder, 0o700);
+  });
+
+  it('that is there is never touched: no draft is written beside it', async () => {
+    const file = join(folder, 'fingerprint.key');
+    await writeFile(file, BASE64);
+    const before = (await stat(folder, { bigint: true })).mtimeNs;
+    await key({ file });
+    expect((await stat(folder, { bigint: true })).mtimeNs).toBe(before);
+  });
+
+  it('is named with the reason when it can neither be read nor made', async () => {
+    await writeFile(join(folder, 'file'), '');
+    await expect(key({ file: join(folder, 'file', 'key') })).rejects.toMatchObject({
+      code: 'CREDENTIAL_MISSING',
+      detail: expect.stringContaining('ENOTDIR'),
+    });
+    await mkdir(join(folder, 'dir'));
+    await expect(key({ file: join(folder, 'dir') })).rejects.toMatchObject({
+      code: 'CREDENTIAL_MISSING',
+      detail: expect.stringContaining('EISDIR'),
+    });
+  });
+});

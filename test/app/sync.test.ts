@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import { gate } from '../fakes/faulty.ts';
+import { APPS_DB, openWorld, recordingLogger } from '../reconcile/world.ts';
+
+describe('a sync that is told to stop', () => {
+  const many = Array.from(
+    { length: 6 },
+    (_, n) => `
+  - name: m${n}
+    target: { namespace: apps }
+    data: { TOKEN: { store: vault, key: token } }`,
+  ).join('');
+
+  it('while a target is being written finishes that, with its record, and begins no other', async () => {
+    const world = await openWorld({ mappings: many, more: 'engine: { kind: memory, concurrency: 1 }' });
+    const write = gate('cluster.create');
+    const stop = new AbortController();
+    const running = world.sync(write.watch, { signal: stop.signal });
+    await write.arrived;
+    stop.abort();
+    expect(world.story().at(-1)).toBe('create intent m0 ok');
+    write.open();
+    const report = await running;
+    expect(report).toMatchObject({ ok: false, interrupted: true, summary: { created: 1 } });
+    expect(world.changes).toHaveLength(1);
+    expect(world.story().slice(-2)).toEqual(['create outcome m0 ok', 'sweep failed']);
+    expect(await world.sync()).toMatchObject({ ok: true, summary: { created: 5, unchanged: 1 } });
+  });
+
+  it('after its last target is complete', async () => {
+    const world = await openWorld({ mappings: many, more: 'engine: { kind: memory, concurrency: 8 }' });
+    const stop = new AbortController();
+    const report = await world.sync(undefined, {
+      signal: stop.signal,
+      onOutcome: (_, done, total) => done === total && stop.abort(),
+    });
+    expect(report).toMatchObject({ ok: true, interrupted: false, summary: { created: 6 } });
+  });
+});
+
+describe('the log of a sync', () => {
+  it('says what changed as info, what heals as warning, what needs a person as error, the rest as debug', async () => {
+    const logger = recordingLogger();
+    const world = await openWorld({ logger });
+    const levels = () =>
+      logger.lines
+        .splice(0)
+        .map(({ level, fields }) => `${level} ${fields.secret}`)
+        .toSorted();
+    await world.sync();
+    expect(levels()).toEqual(['info db', 'info token']);
+    await world.sync();
+    expect(levels()).toEqual(['debug db', 'debug token']);
+    world.store.fail('token', new AppError('STORE_UNAVAILABLE'));
+    await world.sync();
+    expect(levels()).toEqual(['debug db', 'warn token']);
+    world.store.put('token', 'tok');
+    world.cluster.put(APPS_DB, { data: {} });
+    await world.sync();
+    expect(levels()).toEqual(['debug token', 'error db']);
+  });
+});

@@ -1,0 +1,313 @@
+import { describe, expect, it } from 'vitest';
+import { planTargets } from '../../src/app/plan.ts';
+import { listLeft, pruneLeft } from '../../src/app/prune.ts';
+import { releaseHeld } from '../../src/app/release.ts';
+import { objectIn } from '../../src/cluster/json.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { Crash } from '../fakes/faulty.ts';
+import { openWorld, type World } from './world.ts';
+
+const MINUTE = 60_000;
+
+/** Mappings of one source each, named like their key, their policies in YAML. */
+function mappingsOf(names: readonly string[], policies: string): string {
+  return names
+    .map(
+      (name) => `
+  - { name: ${name}, target: { namespace: apps }, data: { VALUE: { store: vault, key: ${name} } }, ${policies} }`,
+    )
+    .join('');
+}
+
+async function synced(names: readonly string[], policies: string, more = ''): Promise<World> {
+  const world = await openWorld({ mappings: mappingsOf(names, policies), more });
+  for (const name of names) world.store.put(name, `value of ${name}`);
+  expect((await world.sync()).ok).toBe(true);
+  return world;
+}
+
+/** Readings far enough apart to prove an absence, but for the last one. */
+async function almostProve(world: World): Promise<void> {
+  await world.sync();
+  await world.clock.advance(6 * MINUTE);
+  await world.sync();
+  await world.clock.advance(6 * MINUTE);
+}
+
+const exists = (world: World, secret: string): boolean =>
+  world.cluster.raw({ namespace: 'apps', secret }) !== undefined;
+const NAMES = ['one', 'two', 'three'];
+
+describe('a source that is gone', () => {
+  it('deletes its target with the reading that proves it, and never before', async () => {
+    const world = await synced(NAMES, 'onSourceMissing: delete');
+    world.store.absent('one');
+    await almostProve(world);
+    expect(exists(world, 'one')).toBe(true);
+    const report = await world.sync();
+    expect(report.summary).toMatchObject({ deleted: 1, unchanged: 2 });
+    expect(exists(world, 'one')).toBe(false);
+    expect(world.story().filter((line) => line.startsWith('delete'))).toEqual([
+      'delete intent one ok',
+      'delete outcome one ok',
+    ]);
+  });
+
+  it('is not proved by many readings in a short time, nor by few in a long one', async () => {
+    const world = await synced(NAMES, 'onSourceMissing: delete');
+    world.store.absent('one');
+    for (let reading = 0; reading < 10; reading += 1) await world.sync();
+    expect(exists(world, 'one')).toBe(true);
+    const late = await synced(NAMES, 'onSourceMissing: delete');
+    late.store.absent('one');
+    await late.sync();
+    await late.clock.advance(60 * MINUTE);
+    await late.sync();
+    expect(exists(late, 'one')).toBe(true);
+  });
+
+  it.each([
+    ['it was found in between', (world: World) => world.store.put('one', 'value of one')],
+    [
+      'another failure came in between',
+      (world: World) => world.store.fail('one', new AppError('ACCESS_DENIED')),
+    ],
+  ])('has to be proved anew when %s', async (_, happens) => {
+    const world = await synced(NAMES, 'onSourceMissing: delete');
+    world.store.absent('one');
+    await almostProve(world);
+    happens(world);
+    await world.sync();
+    world.store.absent('one');
+    await world.sync();
+    expect(exists(world, 'one')).toBe(true);
+  });
+
+  it('loses its keys under removeKeys, and only those', async () => {
+    const mappings = `
+  - { name: app, target: { namespace: apps }, onSourceMissing: removeKeys, data: { A: { store: vault, key: one }, B: { store: vault, key: two } } }`;
+    const world = await openWorld({ mappings });
+    world.store.put('one', '1');
+    world.store.put('two', '2');
+    await world.sync();
+    world.store.absent('one');
+    await almostProve(world);
+    expect((await world.sync()).summary.updated).toBe(1);
+    expect(Object.keys(world.cluster.raw({ namespace: 'apps', secret: 'app' })?.data as object)).toEqual([
+      'B',
+    ]);
+  });
+
+  it('is kept for ever under keep, and says so', async () => {
+    const world = await synced(['one'], 'onSourceMissing: keep');
+    world.store.absent('one');
+    await almostProve(world);
+    await world.clock.advance(600 * MINUTE);
+    expect(await world.sync()).toMatchObject({
+      ok: false,
+      targets: [{ kind: 'failed', error: { code: 'SOURCE_ABSENT' } }],
+    });
+    expect(exists(world, 'one')).toBe(true);
+  });
+});
+
+describe('the brake', () => {
+  it('holds all when more would go than it allows, and destroys none of them', async () => {
+    const world = await synced(NAMES, 'onSourceMissing: delete');
+    for (const name of ['one', 'two']) world.store.absent(name);
+    await almostProve(world);
+    const report = await world.sync();
+    expect(report.summary).toMatchObject({ held: 2, deleted: 0 });
+    expect(report.held.map(({ secret }) => secret).sort()).toEqual(['one', 'two']);
+    expect(NAMES.every((name) => exists(world, name))).toBe(true);
+  });
+
+  it('counts what was destroyed within the window', async () => {
+    const world = await synced(NAMES, 'onSourceMissing: delete', 'brake: { window: 1h }');
+    world.store.absent('one');
+    await almostProve(world);
+    await world.sync();
+    world.store.absent('two');
+    await almostProve(world);
+    expect((await world.sync()).summary).toMatchObject({ held: 1, deleted: 0 });
+    await world.clock.advance(60 * MINUTE);
+    expect((await world.sync()).summary).toMatchObject({ held: 0, deleted: 1 });
+  });
+
+  it('never lets the last target go by itself', async () => {
+    const world = await synced(['one'], 'onSourceMissing: delete', 'brake: { share: 1 }');
+    world.store.absent('one');
+    await almostProve(world);
+    expect((await world.sync()).summary).toMatchObject({ held: 1, deleted: 0 });
+  });
+
+  it('shows in the plan what the next run will do', async () => {
+    const world = await synced(NAMES, 'onSourceMissing: delete');
+    for (const name of ['one', 'two']) world.store.absent(name);
+    await almostProve(world);
+    await using process = await world.start();
+    const { targets, held } = await planTargets(process.app);
+    expect(targets.map(({ action }) => action).sort()).toEqual(['hold', 'hold', 'unchanged']);
+    expect(held).toHaveLength(2);
+    expect((await process.sync()).held).toEqual(held);
+  });
+
+  it('records a hold once', async () => {
+    const world = await synced(['one'], 'onSourceMissing: delete');
+    world.store.absent('one');
+    await almostProve(world);
+    await world.sync();
+    await world.sync();
+    expect(world.records.filter(({ action }) => action === 'hold')).toHaveLength(1);
+  });
+});
+
+describe('a held deletion', () => {
+  async function held(): Promise<{ world: World; id: string }> {
+    const world = await synced(['one'], 'onSourceMissing: delete');
+    world.store.absent('one');
+    await almostProve(world);
+    const [first] = (await world.sync()).held;
+    if (first === undefined) throw new Error('nothing is held');
+    return { world, id: first.id };
+  }
+
+  it('happens when a person releases it, who is on record', async () => {
+    const { world, id } = await held();
+    await using process = await world.start();
+    expect((await releaseHeld(process.app, id)).summary.deleted).toBe(1);
+    expect(exists(world, 'one')).toBe(false);
+    expect(world.records.find(({ action }) => action === 'release')).toMatchObject({
+      actor: { name: 'ann' },
+      note: id,
+    });
+  });
+
+  it('keeps its id while it stays the same, and loses it when it changes', async () => {
+    const { world, id } = await held();
+    expect((await world.sync()).held[0]?.id).toBe(id);
+    world.store.put('one', 'back');
+    await using process = await world.start();
+    await expect(releaseHeld(process.app, id)).rejects.toMatchObject({ code: 'NOT_HELD' });
+    expect(exists(world, 'one')).toBe(true);
+  });
+
+  it('loses to a change since it was read', async () => {
+    const { world, id } = await held();
+    await using process = await world.start();
+    world.cluster.before('remove', () =>
+      world.cluster.edit({ namespace: 'apps', secret: 'one' }, (raw) => ({
+        ...raw,
+        data: { THEIRS: 'eA==' },
+      })),
+    );
+    expect((await releaseHeld(process.app, id)).targets).toMatchObject([
+      { kind: 'failed', error: { code: 'CONFLICT' } },
+    ]);
+    expect(exists(world, 'one')).toBe(true);
+  });
+});
+
+describe('a target that left the configuration', () => {
+  it('goes when its mapping had said so, and stays when not', async () => {
+    for (const [word, there] of [
+      ['delete', false],
+      ['keep', true],
+    ] as const) {
+      const world = await synced(NAMES, `onMappingRemoved: ${word}`);
+      await world.configure(mappingsOf(['two', 'three'], ''));
+      await world.sync();
+      expect(exists(world, 'one')).toBe(there);
+      expect(exists(world, 'two')).toBe(true);
+    }
+  });
+
+  it('is held when a whole file of mappings is gone', async () => {
+    const world = await synced(NAMES, 'onMappingRemoved: delete');
+    await world.configure(mappingsOf(['three'], ''));
+    expect((await world.sync()).summary).toMatchObject({ held: 2, deleted: 0 });
+  });
+
+  it('is listed by prune, and deleted with a word more', async () => {
+    const world = await synced(NAMES, 'onMappingRemoved: keep');
+    await world.configure(mappingsOf(['two', 'three'], ''));
+    await using process = await world.start();
+    expect(await listLeft(process.app)).toMatchObject([{ target: { secret: 'one' }, action: 'delete' }]);
+    expect(exists(world, 'one')).toBe(true);
+    expect((await pruneLeft(process.app)).summary.deleted).toBe(1);
+    expect(exists(world, 'one')).toBe(false);
+  });
+
+  const ONE = { namespace: 'apps', secret: 'one' };
+  const withLabels = (labels: object) => (world: World) =>
+    world.cluster.edit(ONE, (raw) => ({ ...raw, metadata: { ...objectIn(raw, 'metadata'), labels } }));
+
+  it.each([
+    ['whose labels were stripped', withLabels({})],
+    [
+      'that another instance took over',
+      withLabels({ 'secretbridge.dev/instance': 'other', 'secretbridge.dev/mapping': 'one' }),
+    ],
+    [
+      'that is a copy, labels included, by somebody else',
+      (world: World) => {
+        const { labels, annotations } = objectIn(world.cluster.raw(ONE) ?? {}, 'metadata') ?? {};
+        world.cluster.forget(ONE);
+        world.cluster.put(ONE, { type: 'Opaque', data: {}, metadata: { labels, annotations } });
+      },
+    ],
+  ])('%s is none of ours', async (_, happens) => {
+    const world = await synced(NAMES, 'onMappingRemoved: delete');
+    happens(world);
+    await world.configure(mappingsOf(['two', 'three'], ''));
+    expect((await world.sync()).summary).toMatchObject({ deleted: 0, held: 0 });
+    expect(exists(world, 'one')).toBe(true);
+  });
+
+  it('under another name is made anew before the old one goes', async () => {
+    const world = await synced(NAMES, 'onMappingRemoved: delete');
+    const renamed = mappingsOf(NAMES, 'onMappingRemoved: delete').replace(
+      'target: { namespace: apps }',
+      'target: { namespace: apps, secret: uno }',
+    );
+    await world.configure(renamed);
+    await world.sync();
+    expect([exists(world, 'uno'), exists(world, 'one')]).toEqual([true, false]);
+    expect(world.cluster.writes.map(({ kind, id }) => `${kind} ${id.secret}`).slice(-2)).toEqual([
+      'create uno',
+      'remove one',
+    ]);
+  });
+});
+
+describe('a crash around a deletion', () => {
+  it.each([
+    ['before', true],
+    ['after', false],
+  ] as const)('%s the write is told at the next start', async (when, there) => {
+    const world = await synced(NAMES, 'onMappingRemoved: delete');
+    await world.configure(mappingsOf(['two', 'three'], ''));
+    let dead = false;
+    await expect(
+      world.sync(({ call, phase }) => {
+        dead ||= call === 'cluster.remove' && phase === when;
+        if (dead) throw new Crash();
+      }),
+    ).rejects.toThrow();
+    expect(exists(world, 'one')).toBe(there);
+    await world.sync();
+    expect(exists(world, 'one')).toBe(false);
+    const story = world.story().filter((line) => line.startsWith('delete'));
+    expect(story).toEqual(
+      there
+        ? [
+            'delete intent one ok',
+            'delete outcome one failed INTERRUPTED',
+            'delete intent one ok',
+            'delete outcome one ok',
+          ]
+        : ['delete intent one ok', 'delete outcome one ok'],
+    );
+    expect(await world.chain()).toMatchObject({ kind: 'intact' });
+  });
+});

@@ -1,0 +1,177 @@
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import type { Mapping, Search } from '../../src/core/mapping.ts';
+import { mapping } from '../sync/sample.ts';
+import { base64, openWorld, syncOnly, type World } from './world.ts';
+
+const FLAGS = { namespace: 'apps', secret: 'app' };
+
+function searching(find: Partial<Search['find']> = {}, more: Partial<Mapping> = {}): Mapping {
+  return mapping({ dataFrom: [{ store: 'vault', find: { path: 'flags/', tags: {}, ...find } }], ...more });
+}
+
+async function flags(more: readonly Mapping[] = [searching()]): Promise<World> {
+  const world = await openWorld({ mappings: more });
+  world.store.put('flags/a', '1');
+  world.store.put('flags/b', '2');
+  return world;
+}
+
+const keysOf = (world: World) => world.cluster.raw(FLAGS)?.data;
+const AB = { a: base64('1'), b: base64('2') };
+
+/** Readings that prove an absence: three, ten minutes from first to last. */
+async function prove(world: World): Promise<void> {
+  for (const minutes of [6, 6]) {
+    await world.sync();
+    world.clock.set(world.clock.now() + minutes * 60_000);
+  }
+}
+
+describe('a search', () => {
+  it('gives a key for each name that it finds, and new ones as they come', async () => {
+    const world = await flags();
+    expect((await syncOnly(world))?.kind).toBe('created');
+    expect(keysOf(world)).toEqual(AB);
+    world.store.put('flags/c', '3');
+    world.store.put('other/d', '4');
+    expect((await syncOnly(world))?.kind).toBe('updated');
+    expect(keysOf(world)).toEqual({ ...AB, c: base64('3') });
+    expect((await syncOnly(world))?.kind).toBe('unchanged');
+  });
+
+  it('matches names and tags', async () => {
+    const world = await flags([searching({ name: '^a|^b', tags: { live: 'true' } })]);
+    world.store.tag('flags/a', { live: 'true', more: 'x' });
+    world.store.tag('flags/b', { live: 'TRUE' });
+    await world.sync();
+    expect(keysOf(world)).toEqual({ a: base64('1') });
+  });
+
+  it('runs once for all the mappings that share it, and reads each key once', async () => {
+    const world = await flags([
+      searching(),
+      searching({}, { name: 'two', target: { ...mapping().target, secret: 'two' } }),
+    ]);
+    await world.sync();
+    expect(world.store.searches).toHaveLength(1);
+    expect(world.store.reads).toEqual(['flags/a', 'flags/b']);
+  });
+
+  it('that finds nothing makes a Secret without keys', async () => {
+    const world = await openWorld({ mappings: [searching()] });
+    expect((await syncOnly(world))?.kind).toBe('created');
+    expect(keysOf(world) ?? {}).toEqual({});
+  });
+
+  it('that fails leaves the target as it was, and reads nothing', async () => {
+    const world = await flags();
+    await world.sync();
+    const before = world.cluster.raw(FLAGS);
+    const reads = world.store.reads.length;
+    world.store.failSearches(new AppError('STORE_UNAVAILABLE'));
+    const outcome = await syncOnly(world);
+    expect(outcome).toMatchObject({ kind: 'failed', error: { code: 'STORE_UNAVAILABLE' } });
+    expect(outcome?.error?.message).toContain('store vault, search below flags/');
+    expect(world.cluster.raw(FLAGS)).toEqual(before);
+    expect(world.store.reads).toHaveLength(reads);
+  });
+
+  it('one of whose keys cannot be read leaves the target as it was', async () => {
+    const world = await flags();
+    await world.sync();
+    world.store.put('flags/c', '3');
+    world.store.fail('flags/b', new AppError('ACCESS_DENIED'));
+    expect(await syncOnly(world)).toMatchObject({ kind: 'failed', error: { code: 'ACCESS_DENIED' } });
+    expect(keysOf(world)).toEqual(AB);
+  });
+
+  it('passes over what the store lists although it is deleted, if the target never had it', async () => {
+    const world = await flags();
+    world.store.fail('flags/gone', new AppError('SOURCE_DELETED'));
+    expect((await syncOnly(world))?.kind).toBe('created');
+    expect(keysOf(world)).toEqual(AB);
+    world.store.fail('flags/a', new AppError('SOURCE_DELETED'));
+    expect(await syncOnly(world)).toMatchObject({ kind: 'failed', error: { code: 'SOURCE_DELETED' } });
+    expect(keysOf(world)).toEqual(AB);
+  });
+});
+
+describe('a key that a search does not find any more', () => {
+  it('is read by itself, and stays when it is there: the list is late', async () => {
+    const world = await flags();
+    await world.sync();
+    world.store.listed('flags/a', false);
+    world.store.put('flags/a', 'new', '2');
+    expect((await syncOnly(world))?.kind).toBe('updated');
+    expect(keysOf(world)).toEqual({ ...AB, a: base64('new') });
+    expect((await syncOnly(world))?.kind).toBe('unchanged');
+  });
+
+  it('is kept when the store says that it is gone', async () => {
+    const world = await flags();
+    await world.sync();
+    world.store.absent('flags/a');
+    expect(await syncOnly(world)).toMatchObject({
+      kind: 'failed',
+      error: { code: 'SOURCE_ABSENT', about: 'store vault, key flags/a' },
+    });
+    expect(keysOf(world)).toEqual(AB);
+  });
+
+  it('goes with proof, when the mapping says so', async () => {
+    const world = await flags([searching({}, { onSourceMissing: 'removeKeys' })]);
+    await world.sync();
+    world.store.absent('flags/a');
+    await prove(world);
+    expect(keysOf(world)).toEqual(AB);
+    expect((await syncOnly(world))?.kind).toBe('updated');
+    expect(keysOf(world)).toEqual({ b: base64('2') });
+    expect((await syncOnly(world))?.kind).toBe('unchanged');
+  });
+
+  it('is never gone because the whole search came back empty', async () => {
+    const world = await flags([searching({}, { onSourceMissing: 'delete' })]);
+    await world.sync();
+    for (const key of ['flags/a', 'flags/b']) world.store.listed(key, false);
+    await prove(world);
+    expect((await syncOnly(world))?.kind).toBe('unchanged');
+    expect(keysOf(world)).toEqual(AB);
+  });
+
+  it('fails the target when it cannot be read', async () => {
+    const world = await flags([searching({}, { onSourceMissing: 'removeKeys' })]);
+    await world.sync();
+    world.store.fail('flags/a', new AppError('THROTTLED'));
+    world.store.listed('flags/a', false);
+    expect(await syncOnly(world)).toMatchObject({ kind: 'failed', error: { code: 'THROTTLED' } });
+    expect(keysOf(world)).toEqual(AB);
+  });
+
+  it('goes at once when it only lost its tag', async () => {
+    const world = await flags([searching({ tags: { live: 'true' } })]);
+    for (const key of ['flags/a', 'flags/b']) world.store.tag(key, { live: 'true' });
+    await world.sync();
+    expect(keysOf(world)).toEqual(AB);
+    world.store.tag('flags/a', {});
+    expect((await syncOnly(world))?.kind).toBe('updated');
+    expect(keysOf(world)).toEqual({ b: base64('2') });
+  });
+
+  it('stays when a list by tags and a list without them leave it out', async () => {
+    const world = await flags([searching({ tags: { live: 'true' } })]);
+    for (const key of ['flags/a', 'flags/b']) world.store.tag(key, { live: 'true' });
+    await world.sync();
+    world.store.listed('flags/a', false);
+    expect((await syncOnly(world))?.kind).toBe('unchanged');
+    expect(keysOf(world)).toEqual(AB);
+  });
+
+  it('goes at once when the search itself changed', async () => {
+    const world = await flags();
+    await world.sync();
+    await world.configure([searching({ name: '^b$' })]);
+    expect((await syncOnly(world))?.kind).toBe('updated');
+    expect(keysOf(world)).toEqual({ b: base64('2') });
+  });
+});

@@ -1,0 +1,272 @@
+import { describe, expect, it } from 'vitest';
+import { planTargets } from '../../src/app/plan.ts';
+import { objectIn } from '../../src/cluster/json.ts';
+import { AppError } from '../../src/core/errors.ts';
+import type { Mapping, TargetSpec } from '../../src/core/mapping.ts';
+import { mapping, source } from '../sync/sample.ts';
+import { base64, openWorld, syncOnly, type World, type WorldOptions } from './world.ts';
+
+const SHARED = { namespace: 'apps', secret: 'shared' };
+
+function one(name: string, key: string, target: Partial<TargetSpec>, more: Partial<Mapping> = {}): Mapping {
+  return mapping({
+    name,
+    data: { [key]: source({ key: 'token' }) },
+    ...more,
+    target: { ...mapping().target, secret: name, ...target },
+  });
+}
+
+const open = (mappings: readonly Mapping[], more: WorldOptions = {}): Promise<World> =>
+  openWorld({ ...more, mappings });
+const dataOf = (world: World, id = SHARED) => world.cluster.raw(id)?.data;
+const metadataOf = (world: World, id = SHARED) => objectIn(world.cluster.raw(id) ?? {}, 'metadata');
+const outcomes = async (world: World) =>
+  (await world.sync()).targets.map(({ mapping: name, kind, error }) =>
+    [name, kind, error?.code].filter(Boolean).join(' '),
+  );
+
+describe('mappings that merge into one Secret', () => {
+  const merge = { secret: 'shared', mode: 'merge' } as const;
+  const two = [one('a', 'A', merge), one('b', 'B', merge)];
+  const theirs = { data: { THEIRS: base64('t') }, metadata: { labels: { team: 'x' } } };
+
+  it('wait for it, and then take turns', async () => {
+    const world = await open(two);
+    expect(await outcomes(world)).toEqual(['a failed SECRET_MISSING', 'b failed SECRET_MISSING']);
+    expect(world.cluster.writes).toEqual([]);
+    world.cluster.put(SHARED, theirs);
+    expect(await outcomes(world)).toEqual(['a updated', 'b updated']);
+    expect(dataOf(world)).toEqual({ THEIRS: base64('t'), A: base64('tok'), B: base64('tok') });
+    expect(metadataOf(world)?.labels).toEqual({ team: 'x' });
+    expect(await outcomes(world)).toEqual(['a unchanged', 'b unchanged']);
+    expect(await world.chain()).toMatchObject({ kind: 'intact' });
+  });
+
+  it('each take out only what is theirs', async () => {
+    const world = await open(two);
+    world.cluster.put(SHARED, theirs);
+    await world.sync();
+    await world.configure([one('a', 'A2', merge), one('b', 'B', merge)]);
+    expect(await outcomes(world)).toEqual(['a updated', 'b unchanged']);
+    expect(dataOf(world)).toEqual({ THEIRS: base64('t'), A2: base64('tok'), B: base64('tok') });
+  });
+
+  it('leave a key alone that others hold with another value, and the Secret to the byte', async () => {
+    const world = await open([one('a', 'THEIRS', merge)]);
+    world.cluster.put(SHARED, theirs);
+    const before = world.cluster.raw(SHARED);
+    expect(await outcomes(world)).toEqual(['a refused CONFLICT']);
+    expect(world.cluster.raw(SHARED)).toEqual(before);
+  });
+
+  it('are an update in a plan', async () => {
+    const world = await open([one('a', 'A', merge)]);
+    world.cluster.put(SHARED, theirs);
+    await using process = await world.start();
+    const { targets } = await planTargets(process.app);
+    expect(targets).toMatchObject([{ action: 'update', keys: [{ name: 'A', action: 'add' }] }]);
+  });
+
+  it('whose answer is lost are seen in the cluster', async () => {
+    const world = await open([one('a', 'A', merge)]);
+    world.cluster.put(SHARED, theirs);
+    world.cluster.loseAnswer('merge', new AppError('CLUSTER_UNAVAILABLE'));
+    expect(await outcomes(world)).toEqual(['a updated']);
+    expect(world.records.at(-2)).toMatchObject({
+      phase: 'outcome',
+      outcome: 'ok',
+      note: 'seen in the cluster',
+    });
+  });
+
+  it('write the new version of a source and nothing else when its bytes are the same', async () => {
+    const world = await open([one('a', 'A', merge)]);
+    world.cluster.put(SHARED, theirs);
+    await world.sync();
+    world.store.put('token', 'tok', '2');
+    const before = dataOf(world);
+    const [outcome] = (await world.sync()).targets;
+    expect(outcome).toMatchObject({ kind: 'updated', keys: [{ name: 'A', action: 'keep' }] });
+    expect(dataOf(world)).toEqual(before);
+  });
+});
+
+describe('a target that may be created anew', () => {
+  const ID = { namespace: 'apps', secret: 'r' };
+  const before = one('r', 'K', { immutable: true });
+  const again = one('r', 'K', { immutable: true, recreate: true });
+  const more = Array.from({ length: 9 }, (_, n) => one(`other-${n}`, 'K', {}));
+
+  async function made(mappings: readonly Mapping[] = [again]): Promise<World> {
+    const world = await open([before]);
+    await world.sync();
+    await world.configure(mappings);
+    world.store.put('token', 'new', '2');
+    return world;
+  }
+
+  it('is refused as IMMUTABLE when the mapping does not say so', async () => {
+    const world = await made([before]);
+    expect(await outcomes(world)).toEqual(['r refused IMMUTABLE']);
+    expect(dataOf(world, ID)).toEqual({ K: base64('tok') });
+  });
+
+  it('gets new data by a deletion and a creation, each recorded', async () => {
+    const world = await made();
+    const uid = metadataOf(world, ID)?.uid;
+    const at = world.records.length;
+    expect(await outcomes(world)).toEqual(['r updated']);
+    expect(dataOf(world, ID)).toEqual({ K: base64('new') });
+    expect(metadataOf(world, ID)?.uid).not.toBe(uid);
+    expect(world.story(at).filter((line) => /delete|create/.test(line))).toEqual([
+      'delete intent r ok',
+      'delete outcome r ok',
+      'create intent r ok',
+      'create outcome r ok',
+    ]);
+    expect(await outcomes(world)).toEqual(['r unchanged']);
+    expect(await world.chain()).toMatchObject({ kind: 'intact' });
+  });
+
+  it('gets another type the same way', async () => {
+    const world = await made([one('r', 'K', { type: 'example.com/other', recreate: true, immutable: true })]);
+    expect(await outcomes(world)).toEqual(['r updated']);
+    expect(world.cluster.raw(ID)?.type).toBe('example.com/other');
+  });
+
+  it('is an update in a plan, and changes nothing there', async () => {
+    const world = await made();
+    await using process = await world.start();
+    const { targets, held } = await planTargets(process.app);
+    expect(targets).toMatchObject([{ action: 'update', keys: [{ name: 'K', action: 'change' }] }]);
+    expect(held).toEqual([]);
+    expect(dataOf(world, ID)).toEqual({ K: base64('tok') });
+  });
+
+  it('keeps what it has when the cluster would refuse the new one', async () => {
+    const world = await made();
+    world.cluster.fail('create', new AppError('CLUSTER_REFUSED'));
+    expect(await outcomes(world)).toEqual(['r failed CLUSTER_REFUSED']);
+    expect(dataOf(world, ID)).toEqual({ K: base64('tok') });
+    expect(world.cluster.writes.map(({ kind }) => kind)).not.toContain('remove');
+  });
+
+  it('keeps what it has when somebody changed it meanwhile', async () => {
+    const world = await made();
+    world.cluster.before('remove', () =>
+      world.cluster.edit(ID, (raw) => ({ ...raw, metadata: { ...objectIn(raw, 'metadata'), labels: {} } })),
+    );
+    expect(await outcomes(world)).toEqual(['r failed CONFLICT']);
+    expect(dataOf(world, ID)).toEqual({ K: base64('tok') });
+  });
+
+  it('is created by the next run when this one died in between', async () => {
+    const world = await made();
+    world.cluster.fail('create', undefined, new AppError('CLUSTER_UNAVAILABLE'));
+    expect((await outcomes(world))[0]).toMatch(/^r failed/);
+    expect(world.cluster.raw(ID)).toBeUndefined();
+    expect(await outcomes(world)).toEqual(['r created']);
+  });
+
+  it('counts for the brake', async () => {
+    const several = [1, 2, 3].map((n) => one(`r${n}`, 'K', { immutable: true, recreate: true }));
+    const world = await open([...several, ...more]);
+    await world.sync();
+    await world.configure([...several, ...more].map((it) => ({ ...it, data: { K: source({ key: 'db' }) } })));
+    const [first, second, third, ...others] = (await outcomes(world)).toSorted().toReversed();
+    expect([first, second, third]).toEqual(['r3 held HELD', 'r2 held HELD', 'r1 held HELD']);
+    expect(new Set(others.map((it) => it.split(' ')[1]))).toEqual(new Set(['updated']));
+    expect(dataOf(world, { namespace: 'apps', secret: 'r1' })).toEqual({ K: base64('tok') });
+  });
+
+  it('is not deleted where our labels were copied onto the Secret of somebody else', async () => {
+    const world = await made();
+    const raw = world.cluster.raw(ID);
+    world.cluster.forget(ID);
+    const { labels, annotations } = objectIn(raw ?? {}, 'metadata') ?? {};
+    world.cluster.put(ID, {
+      type: 'example.com/theirs',
+      data: { K: base64('theirs') },
+      metadata: { labels, annotations },
+    });
+    expect(await outcomes(world)).toEqual(['r refused IMMUTABLE']);
+    expect(dataOf(world, ID)).toEqual({ K: base64('theirs') });
+  });
+});
+
+describe('a target in the namespaces of a selector', () => {
+  const selecting = (name: string, more: Partial<TargetSpec> = {}) =>
+    one(name, 'K', { namespaces: [], namespaceSelector: { matchLabels: { team: 'a' } }, ...more });
+
+  it('is served wherever the labels are, and where they appear', async () => {
+    const namespaces: Record<string, Record<string, string>> = {
+      x: { team: 'a' },
+      y: { team: 'b' },
+      apps: {},
+    };
+    const world = await open([selecting('s')], { cluster: { namespaces } });
+    const report = await world.sync();
+    expect(report.targets.map(({ target, kind }) => `${target.namespace} ${kind}`)).toEqual(['x created']);
+    expect(world.cluster.calls.namespaces).toBe(1);
+  });
+
+  it('fails alone when the namespaces cannot be listed, and is not taken for one that left', async () => {
+    const world = await open([selecting('s', {}), one('fixed', 'K', {})], {
+      cluster: { namespaces: { x: { team: 'a' }, apps: {} } },
+    });
+    const removing = (it: Mapping): Mapping => ({ ...it, onMappingRemoved: 'delete' });
+    await world.configure([removing(selecting('s')), removing(one('fixed', 'K', {}))]);
+    await world.sync();
+    expect(dataOf(world, { namespace: 'x', secret: 's' })).toEqual({ K: base64('tok') });
+    world.cluster.fail('namespaces', new AppError('CLUSTER_FORBIDDEN'));
+    const report = await world.sync();
+    expect(report.targets.map(({ target, kind, error }) => [target.namespace, kind, error?.code])).toEqual([
+      ['*', 'failed', 'CLUSTER_FORBIDDEN'],
+      ['apps', 'unchanged', undefined],
+    ]);
+    expect(dataOf(world, { namespace: 'x', secret: 's' })).toEqual({ K: base64('tok') });
+  });
+
+  it('of two mappings is the first one´s, and the second is told', async () => {
+    const world = await open([selecting('z', { secret: 'same' }), selecting('b', { secret: 'same' })], {
+      cluster: { namespaces: { x: { team: 'a' } } },
+    });
+    expect(await outcomes(world)).toEqual(['b created', 'z refused TARGET_CLAIMED']);
+    expect(await outcomes(world)).toEqual(['b unchanged', 'z refused TARGET_CLAIMED']);
+  });
+});
+
+describe('a mapping with templates', () => {
+  const templated = (text: string, more: Partial<Mapping> = {}) =>
+    one('t', 'TOKEN', {}, { template: { data: { 'app.yaml': text }, only: true }, ...more });
+  const ID = { namespace: 'apps', secret: 't' };
+
+  it('writes what they give, and follows the value', async () => {
+    const world = await open([templated('token: {{ TOKEN | json }}\n')]);
+    await world.sync();
+    expect(dataOf(world, ID)).toEqual({ 'app.yaml': base64('token: "tok"\n') });
+    expect((await syncOnly(world))?.kind).toBe('unchanged');
+    world.store.put('token', 'new', '2');
+    expect((await syncOnly(world))?.kind).toBe('updated');
+    expect(dataOf(world, ID)).toEqual({ 'app.yaml': base64('token: "new"\n') });
+  });
+
+  it('keeps what was there when one fails', async () => {
+    const world = await open([templated('{{ TOKEN }}')]);
+    await world.sync();
+    await world.configure([templated('{{ TOKEN }}{{ MISSING }}')]);
+    expect(await syncOnly(world)).toMatchObject({
+      kind: 'failed',
+      error: { code: 'TEMPLATE_FAILED', about: 'template app.yaml' },
+    });
+    expect(dataOf(world, ID)).toEqual({ 'app.yaml': base64('tok') });
+  });
+
+  it('says that a source is gone before it says that its template fails', async () => {
+    const world = await open([templated('{{ TOKEN }}')]);
+    await world.sync();
+    world.store.absent('token');
+    expect(await syncOnly(world)).toMatchObject({ kind: 'failed', error: { code: 'SOURCE_ABSENT' } });
+  });
+});

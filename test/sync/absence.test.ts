@@ -1,0 +1,160 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Mapping, Source } from '../../src/core/mapping.ts';
+import type { LiveSecret } from '../../src/core/secret.ts';
+import { mayDestroy } from '../../src/sync/brake.ts';
+import type { Desired } from '../../src/sync/desired.ts';
+import { type PlanInput, plan } from '../../src/sync/plan.ts';
+import { applied, data, mapping, planInput, source } from './sample.ts';
+
+const KEYS = ['one', 'two'] as const;
+
+/** A mapping of two sources, and what it wants when some of them are absent. */
+function given(options: {
+  policy?: Mapping['onSourceMissing'];
+  absent?: readonly string[];
+  optional?: boolean;
+  proven?: boolean;
+}): PlanInput {
+  const { policy = 'keep', absent = [], optional = false, proven = true } = options;
+  const sources = Object.fromEntries(KEYS.map((key): [string, Source] => [key, source({ key, optional })]));
+  const there = KEYS.filter((key) => !absent.includes(key));
+  const desired: Desired = {
+    kind: 'ready',
+    data: data(Object.fromEntries(there.map((key) => [key, `value of ${key}`]))),
+    sources: new Map(there.map((key) => [key, { store: 'vault', key, version: '1' }])),
+    absent: absent.map((key) => source({ key, optional })),
+  };
+  return planInput({
+    mapping: mapping({ data: sources, onSourceMissing: policy }),
+    desired,
+    proven: () => proven,
+  });
+}
+
+function written(): LiveSecret {
+  const first = plan(given({}));
+  if (first.kind !== 'create') throw new Error(`expected a create, got ${first.kind}`);
+  return applied(first.manifest);
+}
+
+function removed(result: ReturnType<typeof plan>): readonly string[] {
+  return result.keys.filter(({ action }) => action === 'remove').map(({ name }) => name);
+}
+
+describe('a target that was never made from the absent source', () => {
+  it.each(['keep', 'removeKeys', 'delete'] as const)('fails under %s, proof or not', (policy) => {
+    const result = plan(given({ policy, absent: ['one'] }));
+    expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
+  });
+
+  it('is made without it when it is optional', () => {
+    expect(plan(given({ absent: ['one'], optional: true, proven: false })).kind).toBe('create');
+  });
+});
+
+describe('a target that was made from the absent source', () => {
+  it.each(['keep', 'removeKeys', 'delete'] as const)(
+    'stays as it is under %s until the absence is proved',
+    (policy) => {
+      for (const absent of [['one'], ['one', 'two']]) {
+        const result = plan({ ...given({ policy, absent, proven: false }), live: written() });
+        expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
+      }
+    },
+  );
+
+  it('stays as it is under keep, whatever is proved', () => {
+    const result = plan({ ...given({ absent: ['one', 'two'] }), live: written() });
+    expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
+  });
+
+  it('loses the keys of the absent sources under removeKeys, and no others', () => {
+    const result = plan({ ...given({ policy: 'removeKeys', absent: ['one'] }), live: written() });
+    expect(result.kind).toBe('update');
+    expect(removed(result)).toEqual(['one']);
+  });
+
+  it('is held when removeKeys would leave none', () => {
+    const result = plan({ ...given({ policy: 'removeKeys', absent: ['one', 'two'] }), live: written() });
+    expect(result).toMatchObject({ kind: 'hold', error: { code: 'HELD' } });
+  });
+
+  it('is proposed for deletion only when every source is absent', () => {
+    const one = plan({ ...given({ policy: 'delete', absent: ['one'] }), live: written() });
+    expect(one).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
+    const all = plan({ ...given({ policy: 'delete', absent: ['one', 'two'] }), live: written() });
+    expect(all.kind).toBe('delete');
+    expect(removed(all)).toEqual(['one', 'two']);
+  });
+
+  it('is never proposed for deletion when our field manager did not write it', () => {
+    const copied = { ...written(), ours: undefined };
+    const result = plan({ ...given({ policy: 'delete', absent: ['one', 'two'] }), live: copied });
+    expect(result).toMatchObject({ kind: 'refuse', error: { code: 'NOT_OWNED' } });
+  });
+
+  it('loses an optional source with proof only', () => {
+    const doubtful = plan({ ...given({ absent: ['one'], optional: true, proven: false }), live: written() });
+    expect(doubtful).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
+    const proved = plan({ ...given({ absent: ['one'], optional: true }), live: written() });
+    expect(removed(proved)).toEqual(['one']);
+  });
+
+  it.each([
+    ['moved', new Map([['vault', 'another']])],
+    ['is not told', new Map()],
+  ])('stays as it is when the definition of the store %s', (_, stores) => {
+    const input = given({ policy: 'delete', absent: ['one', 'two'] });
+    expect(plan({ ...input, live: written(), stores })).toMatchObject({
+      kind: 'fail',
+      error: { code: 'SOURCE_ABSENT' },
+    });
+  });
+
+  it('stays as it is when what it was made from cannot be told', () => {
+    const live = written();
+    const annotations = { ...live.annotations, 'secretbridge.dev/stores': 'damaged' };
+    const result = plan({
+      ...given({ policy: 'delete', absent: ['one', 'two'] }),
+      live: { ...live, annotations },
+    });
+    expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
+  });
+});
+
+describe('the brake', () => {
+  const some = fc.nat({ max: 50 });
+  const input = fc.record({
+    proposed: fc.integer({ min: 1, max: 50 }),
+    destroyed: some,
+    total: some,
+    alive: some,
+    share: fc.double({ min: 0, max: 1, noNaN: true }),
+  });
+
+  it('never lets the last target go by itself', () => {
+    fc.assert(fc.property(input, (it) => !mayDestroy({ ...it, alive: it.proposed })));
+  });
+
+  it('never lets more go within the window than the share, or than one', () => {
+    fc.assert(
+      fc.property(input, (it) => {
+        fc.pre(mayDestroy(it));
+        expect(it.proposed + it.destroyed).toBeLessThanOrEqual(Math.max(1, it.share * it.total + 1e-6));
+      }),
+    );
+  });
+
+  it.each([
+    [{ proposed: 1, destroyed: 0, total: 5, alive: 5, share: 0.1 }, true],
+    [{ proposed: 1, destroyed: 1, total: 5, alive: 4, share: 0.1 }, false],
+    [{ proposed: 10, destroyed: 0, total: 100, alive: 100, share: 0.1 }, true],
+    [{ proposed: 11, destroyed: 0, total: 100, alive: 100, share: 0.1 }, false],
+    [{ proposed: 29, destroyed: 0, total: 100, alive: 100, share: 0.29 }, true],
+    [{ proposed: 1, destroyed: 0, total: 1, alive: 1, share: 1 }, false],
+    [{ proposed: 1, destroyed: 0, total: 9, alive: 9, share: 0 }, true],
+  ])('given %o says %s', (it, expected) => {
+    expect(mayDestroy(it)).toBe(expected);
+  });
+});

@@ -1,0 +1,129 @@
+import { createPrivateKey } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { checkTarget, MAX_SECRET_BYTES } from '../../src/sync/checks.ts';
+import { createAuthority } from '../fakes/certificates.ts';
+import { data } from './sample.ts';
+
+const codeOf = (type: string, values: Readonly<Record<string, string>>) =>
+  checkTarget(type, data(values))?.code;
+
+describe('a TLS target', () => {
+  const root = createAuthority();
+  const middle = root.intermediate('Middle');
+  const { cert, key } = middle.issue();
+  const check = (crt: string, pem: string) =>
+    checkTarget('kubernetes.io/tls', data({ 'tls.crt': crt, 'tls.key': pem }));
+  const encrypted = createPrivateKey(key).export({
+    type: 'pkcs8',
+    format: 'pem',
+    cipher: 'aes-256-cbc',
+    passphrase: 'x',
+  });
+  const sec1 = createPrivateKey(key).export({ type: 'sec1', format: 'pem' });
+
+  it.each(['ec', 'rsa', 'ed25519'] as const)('is right with a pair of type %s', (keyType) => {
+    const pair = middle.issue({ keyType });
+    expect(check(pair.cert, pair.key)).toBeUndefined();
+    expect(check(pair.cert, middle.issue({ keyType }).key)?.code).toBe('TLS_MISMATCH');
+  });
+
+  it.each([
+    ['a chain', `${cert}${middle.ca}`, key],
+    ['CRLF', cert.replace(/\n/g, '\r\n'), key.replace(/\n/g, '\r\n')],
+    ['white space around', `\n \n${cert}\n\n`, `\n\n${key}\n \n`],
+    ['no final newline', cert.trim(), key.trim()],
+    ['text around the blocks', `subject=CN = x\n${cert}`, `Bag Attributes: <none>\n${key}`],
+    ['a key in SEC 1', cert, sec1.toString()],
+  ])('is right with %s', (_, crt, pem) => {
+    expect(check(crt, pem)).toBeUndefined();
+  });
+
+  it.each([
+    ['the key of another', cert, middle.issue().key, 'tls.key is not the key of tls.crt'],
+    [
+      'the issuer first',
+      `${middle.ca}${cert}`,
+      key,
+      'tls.key is the key of a certificate that is not the first in tls.crt',
+    ],
+    [
+      'a damaged issuer',
+      `${cert}${middle.ca.replace('MII', 'AAA')}`,
+      key,
+      'tls.crt: certificate 2 does not parse',
+    ],
+    ['no certificate', 'x', key, 'tls.crt: there is no PEM certificate'],
+    ['no key', cert, 'x', 'tls.key: there is no PEM private key'],
+    ['an empty key', cert, '', 'tls.key: there is no PEM private key'],
+    ['the two exchanged', key, cert, 'tls.crt: there is no PEM certificate'],
+    ['an encrypted key', cert, encrypted.toString(), 'tls.key is encrypted'],
+    ['a damaged key', cert, key.replace('MIG', 'AAA'), 'tls.key does not parse'],
+    ['an indented certificate', cert.replace(/^/gm, '  '), key, 'tls.crt is indented'],
+    ['a cut certificate', cert.slice(0, -30), key, 'tls.crt: a PEM block has no end'],
+  ])('is refused with %s', (_, crt, pem, detail) => {
+    expect(check(crt, pem)).toMatchObject({ code: 'TLS_MISMATCH', detail });
+  });
+
+  it('is refused without one of its keys', () => {
+    expect(checkTarget('kubernetes.io/tls', data({ 'tls.crt': cert }))).toMatchObject({
+      code: 'TYPE_KEYS_MISSING',
+      detail: 'tls.key',
+    });
+    expect(codeOf('kubernetes.io/tls', {})).toBe('TYPE_KEYS_MISSING');
+  });
+
+  it('says nothing of the key', () => {
+    const error = check(cert, middle.issue().key);
+    for (const line of key.split('\n').slice(1, 3)) expect(JSON.stringify(error)).not.toContain(line);
+  });
+});
+
+describe('a target with registry credentials', () => {
+  it.each([
+    ['kubernetes.io/dockerconfigjson', '.dockerconfigjson', '{"auths":{"r.example":{"auth":"eDp5"}}}'],
+    ['kubernetes.io/dockerconfigjson', '.dockerconfigjson', '{"auths":{},"credHelpers":{}}'],
+    ['kubernetes.io/dockercfg', '.dockercfg', '{"r.example":{"auth":"eDp5"}}'],
+  ])('%s is right with %s %s', (type, key, text) => {
+    expect(codeOf(type, { [key]: text })).toBeUndefined();
+  });
+
+  it.each([
+    ['kubernetes.io/dockerconfigjson', '.dockerconfigjson', '{"r.example":{"auth":"eDp5"}}'],
+    ['kubernetes.io/dockerconfigjson', '.dockerconfigjson', '{"auths":[]}'],
+    ['kubernetes.io/dockerconfigjson', '.dockerconfigjson', '{"auths":{"r.example":"eDp5"}}'],
+    ['kubernetes.io/dockerconfigjson', '.dockerconfigjson', 'null'],
+    ['kubernetes.io/dockerconfigjson', '.dockerconfigjson', ''],
+    ['kubernetes.io/dockerconfigjson', 'config.json', '{"auths":{}}'],
+    ['kubernetes.io/dockercfg', '.dockercfg', '{"r.example":"eDp5"}'],
+    ['kubernetes.io/dockercfg', '.dockercfg', '[]'],
+    ['kubernetes.io/dockercfg', '.dockerconfigjson', '{}'],
+  ])('%s is refused with %s %s', (type, key, text) => {
+    expect(codeOf(type, { [key]: text })).toBe('TYPE_KEYS_MISSING');
+  });
+});
+
+describe('a target of another type', () => {
+  it.each([
+    ['kubernetes.io/basic-auth', { username: 'u' }, undefined],
+    ['kubernetes.io/basic-auth', { password: '' }, undefined],
+    ['kubernetes.io/basic-auth', { user: 'u' }, 'TYPE_KEYS_MISSING'],
+    ['kubernetes.io/ssh-auth', { 'ssh-privatekey': 'k' }, undefined],
+    ['kubernetes.io/ssh-auth', { 'ssh-privatekey': '' }, 'TYPE_KEYS_MISSING'],
+    ['kubernetes.io/ssh-auth', { id_rsa: 'k' }, 'TYPE_KEYS_MISSING'],
+    ['kubernetes.io/service-account-token', { token: 't' }, 'TYPE_FORBIDDEN'],
+    ['bootstrap.kubernetes.io/token', {}, 'TYPE_FORBIDDEN'],
+    ['Opaque', {}, undefined],
+    ['example.com/own', { any: 'x' }, undefined],
+    ['constructor', {}, undefined],
+  ])('%s with %j: %s', (type, values, code) => {
+    const result = checkTarget(type, data(values as Record<string, string>));
+    expect(result?.code).toBe(code);
+    if (code === undefined) expect(result).toBeUndefined();
+  });
+
+  it('may hold 1 MiB in all its values together, and not a byte more', () => {
+    const half = 'x'.repeat(MAX_SECRET_BYTES / 2);
+    expect(codeOf('Opaque', { a: half, b: half })).toBeUndefined();
+    expect(codeOf('Opaque', { a: half, b: half, c: 'x' })).toBe('TOO_LARGE');
+  });
+});

@@ -1,0 +1,175 @@
+import { describe, expect, it } from 'vitest';
+import type { Search } from '../../src/core/mapping.ts';
+import { refId } from '../../src/core/reading.ts';
+import { desired, storeRef } from '../../src/sync/desired.ts';
+import {
+  type Found,
+  foundSource,
+  isNamePattern,
+  leftKeys,
+  matching,
+  relativeName,
+} from '../../src/sync/find.ts';
+import { ANNOTATION, LABEL } from '../../src/sync/marks.ts';
+import { data, found, live, mapping, source, texts } from './sample.ts';
+
+const search = (find: Partial<Search['find']> = {}, more: Partial<Search> = {}): Search => ({
+  store: 'vault',
+  find: { path: '', tags: {}, ...find },
+  ...more,
+});
+
+describe('the name of a key that a search found', () => {
+  it.each([
+    ['features/', 'features/flag', 'flag'],
+    ['features', 'features/flag', 'flag'],
+    ['features//', 'features/flag', 'flag'],
+    ['features/', 'features/a/b', 'a/b'],
+    ['', 'a/b', 'a/b'],
+    ['/prod', '/prod/db', 'db'],
+    // Names of Azure Key Vault have no slash: the path is the beginning of one.
+    ['flag-', 'flag-a', 'a'],
+    ['features/', 'other/flag', undefined],
+    ['features/', 'features/', undefined],
+  ])('below %j, %j is %j', (path, key, name) => {
+    expect(relativeName(search({ path }), key)).toBe(name);
+  });
+});
+
+describe('the pattern of a search', () => {
+  it.each([
+    ['^flag-', ['f/flag-a', 'f/a-flag-b', 'f/FLAG-c'], ['f/flag-a']],
+    ['flag', ['f/flag-a', 'f/a-flag-b', 'f/x'], ['f/a-flag-b', 'f/flag-a']],
+    ['^[a-z]+$', ['f/abc', 'f/abc1', 'f/ABC'], ['f/abc']],
+    ['(?i)^x', ['f/Xa', 'f/xb', 'f/y'], ['f/Xa', 'f/xb']],
+    ['^a/', ['f/a/b', 'f/b/a'], ['f/a/b']],
+    ['^f/', ['f/a'], []],
+  ])('%s keeps of %j %j', (name, keys, expected) => {
+    expect(matching(search({ path: 'f', name }), keys)).toEqual(expected);
+  });
+
+  it('takes linear time, whatever it is', () => {
+    const keys = [`f/${'a'.repeat(50_000)}`];
+    expect(matching(search({ path: 'f', name: '^(a+)+$b' }), keys)).toEqual([]);
+    expect(matching(search({ path: 'f', name: '^(a|a)*c' }), keys)).toEqual([]);
+  });
+
+  it.each([
+    ['^flag-\\d+$', true],
+    ['\\p{L}+', true],
+    ['(?<name>x)', true],
+    ['a(?=b)', false],
+    ['(?<!a)b', false],
+    ['(a)\\1', false],
+    ['(', false],
+    ['a{1,100000}', false],
+  ])('%j can be one: %s', (text, can) => {
+    expect(isNamePattern(text)).toBe(can);
+  });
+});
+
+describe('what searches find', () => {
+  const shape = (it: Search, keys: readonly string[], values: Record<string, string>) => {
+    const readings = new Map(
+      Object.entries(values).map(([key, value]) => [
+        refId(storeRef(foundSource(it, key))),
+        found(value, '7'),
+      ]),
+    );
+    return desired(mapping({ dataFrom: [it] }), readings, [{ search: it, keys }]);
+  };
+
+  it('becomes one key for each, by the relative name', () => {
+    const it = search({ path: 'features/' }, { rename: { case: 'upper', prefix: 'f_' } });
+    const want = shape(it, ['features/a', 'features/b'], { 'features/a': '1', 'features/b': '2' });
+    if (want.kind !== 'ready') throw want.error;
+    expect(texts(want.data)).toEqual({ f_A: '1', f_B: '2' });
+    expect(want.sources.get('f_A')).toEqual({ store: 'vault', key: 'features/a', version: '7' });
+  });
+
+  it('is decoded when asked', () => {
+    const want = shape(search({}, { decode: 'base64' }), ['a'], { a: 'aGVsbG8=' });
+    expect(want.kind === 'ready' && texts(want.data)).toEqual({ a: 'hello' });
+  });
+
+  it('may be nothing', () => {
+    expect(shape(search(), [], {})).toMatchObject({ kind: 'ready', absent: [] });
+  });
+
+  it('has names that Kubernetes does not take as KEY_INVALID, unless they are replaced', () => {
+    expect(shape(search(), ['a/b'], { 'a/b': '1' })).toMatchObject({
+      kind: 'failed',
+      error: { code: 'KEY_INVALID', about: 'store vault, key a/b' },
+    });
+    const replaced = shape(search({}, { rename: { invalid: 'replace' } }), ['a/b'], { 'a/b': '1' });
+    expect(replaced.kind === 'ready' && texts(replaced.data)).toEqual({ a_b: '1' });
+  });
+
+  it('collides with other sources, and with itself', () => {
+    const rename = { invalid: 'replace' } as const;
+    expect(shape(search({}, { rename }), ['a/b', 'a_b'], { 'a/b': '1', a_b: '1' })).toMatchObject({
+      kind: 'failed',
+      error: { code: 'KEY_COLLISION', detail: 'store vault, key a/b; and store vault, key a_b' },
+    });
+    const it = search();
+    const fixed = source({ key: 'x' });
+    const readings = new Map([fixed, foundSource(it, 'a')].map((one) => [refId(storeRef(one)), found('1')]));
+    expect(desired(mapping({ data: { a: fixed } }), readings, [{ search: it, keys: ['a'] }])).toMatchObject({
+      kind: 'failed',
+      error: { code: 'KEY_COLLISION' },
+    });
+  });
+});
+
+describe('the keys that left a search', () => {
+  const it_ = search({ path: 'f/', name: '^flag-' }, { rename: { prefix: 'F_' } });
+  const owned = (sources: unknown, keys: Record<string, string> = {}) =>
+    live({
+      labels: { [LABEL.mapping]: 'app' },
+      annotations: { [ANNOTATION.sources]: JSON.stringify(sources) },
+      data: data(keys),
+    });
+  const entry = (key: string, more: object = {}) => ({ store: 'vault', key, version: '1', ...more });
+  const left = (
+    keys: readonly string[],
+    at: ReturnType<typeof live> | undefined,
+    extra: readonly string[] = [],
+  ) => leftKeys({ search: it_, keys } satisfies Found, at, extra);
+
+  it('are those that the target was made of and that are not found', () => {
+    const written = { 'F_flag-a': entry('f/flag-a'), 'F_flag-b': entry('f/flag-b') };
+    expect(left(['f/flag-b'], owned(written))).toEqual(['f/flag-a']);
+    expect(left(['f/flag-a', 'f/flag-b'], owned(written))).toEqual([]);
+  });
+
+  it('are not those of other stores, paths, names or properties: these left the text of the mapping', () => {
+    const written = {
+      a: entry('f/flag-a', { store: 'other' }),
+      b: entry('g/flag-b'),
+      c: entry('f/other-c'),
+      d: entry('f/flag-d', { property: 'p' }),
+    };
+    expect(left([], owned(written))).toEqual([]);
+  });
+
+  it('are found also when the prefix has changed since', () => {
+    expect(left([], owned({ 'OLD_flag-a': entry('f/flag-a') }))).toEqual(['f/flag-a']);
+  });
+
+  it('are nobody´s when the target is not there or not ours', () => {
+    expect(left([], undefined)).toEqual([]);
+    expect(
+      left([], live({ annotations: { [ANNOTATION.sources]: JSON.stringify({ a: entry('f/flag-a') }) } })),
+    ).toEqual([]);
+  });
+
+  it('follow from their names where the annotation has no room for them', () => {
+    const at = owned({ count: 9000, fingerprint: 'x' }, { 'F_flag-a': '1', OTHER: '2' });
+    expect(left([], at, ['F_flag-a'])).toEqual(['f/flag-a']);
+    const rename = { case: 'upper' } as const;
+    expect(() => leftKeys({ search: { ...it_, rename }, keys: [] }, at, ['F_FLAG-A'])).toThrow(
+      expect.objectContaining({ code: 'SOURCE_ABSENT' }),
+    );
+    expect(leftKeys({ search: { ...it_, rename }, keys: [] }, at, [])).toEqual([]);
+  });
+});

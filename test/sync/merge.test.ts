@@ -1,0 +1,216 @@
+import { describe, expect, it } from 'vitest';
+import { ANNOTATION, LABEL } from '../../src/sync/marks.ts';
+import { mergeManager, mergeMark } from '../../src/sync/merge.ts';
+import { type PlanInput, plan } from '../../src/sync/plan.ts';
+import { data, live, mapping, planInput, source } from './sample.ts';
+
+const MARK = mergeMark('prod', 'app');
+
+function merging(
+  part: Partial<PlanInput> = {},
+  values: Readonly<Record<string, string>> = { KEY: '1' },
+): PlanInput {
+  return planInput({
+    mapping: mapping({ target: { mode: 'merge' }, data: { KEY: source() } }),
+    desired: {
+      kind: 'ready',
+      data: data(values),
+      sources: new Map(Object.keys(values).map((key) => [key, { store: 'vault', key: 'app', version: '1' }])),
+      absent: [],
+    },
+    live: live({ data: data({ THEIRS: 't' }) }),
+    ...part,
+  });
+}
+
+/** The Secret and the keys of ours after a plan was carried out. */
+function carriedOut(input: PlanInput): Partial<PlanInput> {
+  const done = plan(input);
+  if (done.kind !== 'merge') throw new Error(`it is ${done.kind}`);
+  const ours = [...done.manifest.data.keys()];
+  const others = [...done.live.data].filter(([key]) => !input.merged.includes(key) || ours.includes(key));
+  return {
+    merged: ours,
+    live: live({
+      ...done.live,
+      labels: { ...done.live.labels, ...done.manifest.labels },
+      annotations: { ...done.live.annotations, ...done.manifest.annotations },
+      data: new Map([...others, ...done.manifest.data]),
+    }),
+  };
+}
+
+describe('merging into a Secret', () => {
+  it('waits for one that is not there', () => {
+    expect(plan(merging({ live: undefined }))).toMatchObject({
+      kind: 'fail',
+      error: { code: 'SECRET_MISSING' },
+    });
+  });
+
+  it('adds our keys, says what they were made of, and puts no labels on it', () => {
+    const planned = plan(merging());
+    expect(planned).toMatchObject({
+      kind: 'merge',
+      keys: [{ name: 'KEY', action: 'add' }],
+      manifest: { manager: 'secretbridge.prod.app', labels: {}, data: data({ KEY: '1' }) },
+    });
+    if (planned.kind !== 'merge') return;
+    expect(Object.keys(planned.manifest.annotations)).toEqual([MARK]);
+    const mark = JSON.parse(planned.manifest.annotations[MARK] ?? '') as Record<string, string>;
+    expect(mark).toMatchObject({ instance: 'prod', mapping: 'app', onMappingRemoved: 'keep' });
+    expect(JSON.parse(mark.sources ?? '')).toEqual({ KEY: { store: 'vault', key: 'app', version: '1' } });
+    expect(MARK.length - MARK.indexOf('/') - 1).toBeLessThanOrEqual(63);
+  });
+
+  it('puts the labels and annotations of the mapping on it, and ours', () => {
+    const target = { mode: 'merge', labels: { team: 'a' }, annotations: { note: 'b' } } as const;
+    const planned = plan(merging({ mapping: mapping({ target }) }));
+    expect(planned).toMatchObject({
+      kind: 'merge',
+      manifest: { labels: { team: 'a' }, annotations: { note: 'b' } },
+    });
+  });
+
+  it('a second time changes nothing', () => {
+    const input = merging();
+    expect(plan(merging(carriedOut(input)))).toMatchObject({
+      kind: 'unchanged',
+      keys: [{ name: 'KEY', action: 'keep' }],
+    });
+  });
+
+  it('changes and removes our keys alone', () => {
+    const done = carriedOut(merging({}, { KEY: '1', OLD: '2' }));
+    expect(plan(merging(done, { KEY: 'new' }))).toMatchObject({
+      kind: 'merge',
+      keys: [
+        { name: 'KEY', action: 'change' },
+        { name: 'OLD', action: 'remove' },
+      ],
+    });
+  });
+
+  it('takes part in a key that others hold with the same value', () => {
+    const shared = live({ data: data({ KEY: '1', THEIRS: 't' }) });
+    expect(plan(merging({ live: shared }))).toMatchObject({
+      kind: 'merge',
+      keys: [{ name: 'KEY', action: 'add' }],
+    });
+  });
+
+  it('is refused for a key that others hold with another value', () => {
+    const held = live({ data: data({ KEY: 'theirs', THEIRS: 't' }) });
+    expect(plan(merging({ live: held }))).toMatchObject({
+      kind: 'refuse',
+      error: { code: 'CONFLICT', detail: 'others hold KEY with another value' },
+    });
+    // Somebody edited a key of ours: the API server then counts it as theirs.
+    expect(plan(merging({ ...carriedOut(merging()), live: held, merged: [] }))).toMatchObject({
+      error: { code: 'CONFLICT' },
+    });
+  });
+
+  it('does not ask who owns the Secret', () => {
+    const controlled = live({ controlled: true, data: data({ THEIRS: 't' }) });
+    expect(plan(merging({ live: controlled })).kind).toBe('merge');
+  });
+
+  it('is refused where another mapping of a bridge owns the Secret: its owner would take the keys out again', () => {
+    const labels = { [LABEL.instance]: 'prod', [LABEL.mapping]: 'other' };
+    expect(plan(merging({ live: live({ labels }) }))).toMatchObject({
+      kind: 'refuse',
+      error: { code: 'TARGET_CLAIMED' },
+    });
+    const own = { [LABEL.instance]: 'prod', [LABEL.mapping]: 'app' };
+    expect(plan(merging({ live: live({ labels: own }) })).kind).toBe('merge');
+  });
+
+  it('never leaves no key of ours by itself', () => {
+    const done = carriedOut(merging());
+    expect(plan(merging(done, {}))).toMatchObject({ kind: 'refuse', error: { code: 'HELD' } });
+    expect(plan(merging({}, {})).kind).toBe('merge');
+  });
+
+  it('keeps our keys when their source is gone, until that is proved and the mapping says so', () => {
+    const done = carriedOut(merging({}, { KEY: '1', OTHER: '2' }));
+    const gone = {
+      ...done,
+      desired: { kind: 'ready', data: data({ OTHER: '2' }), sources: new Map(), absent: [source()] },
+    } as const;
+    expect(plan(merging(gone))).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
+    const removing = mapping({
+      target: { mode: 'merge' },
+      data: { KEY: source() },
+      onSourceMissing: 'removeKeys',
+    });
+    expect(plan(merging({ ...gone, mapping: removing }))).toMatchObject({ kind: 'fail' });
+    expect(plan(merging({ ...gone, mapping: removing, proven: () => true }))).toMatchObject({
+      kind: 'merge',
+      keys: [
+        { name: 'KEY', action: 'remove' },
+        { name: 'OTHER', action: 'keep' },
+      ],
+    });
+  });
+
+  it('changes no data of an immutable Secret, and adds nothing to one that grants access', () => {
+    expect(plan(merging({ live: live({ immutable: true }) }))).toMatchObject({
+      kind: 'refuse',
+      error: { code: 'IMMUTABLE' },
+    });
+    const same = live({ immutable: true, data: data({ KEY: '1' }) });
+    expect(plan(merging({ live: same })).kind).toBe('merge');
+    const token = live({ type: 'kubernetes.io/service-account-token' });
+    expect(plan(merging({ live: token }))).toMatchObject({
+      kind: 'refuse',
+      error: { code: 'TYPE_FORBIDDEN' },
+    });
+  });
+
+  it('counts what others hold towards 1 MiB', () => {
+    const half = 'x'.repeat(512 * 1024);
+    const full = live({ data: data({ THEIRS: half }) });
+    expect(plan(merging({ live: full }, { KEY: half })).kind).toBe('merge');
+    expect(plan(merging({ live: full }, { KEY: `${half}x` }))).toMatchObject({
+      kind: 'refuse',
+      error: { code: 'TOO_LARGE' },
+    });
+  });
+
+  it('makes nothing of a mark that somebody damaged, and writes it anew', () => {
+    const done = carriedOut(merging());
+    for (const text of ['', '{', '[]', 'null', '{"sources":1}'])
+      expect(
+        plan(merging({ ...done, live: live({ ...done.live, annotations: { [MARK]: text } }) })).kind,
+      ).toBe('merge');
+  });
+
+  it('is not written anew for fingerprints under a new key', () => {
+    const input = merging();
+    const other = '0'.repeat(8);
+    const done = carriedOut(input);
+    const text = done.live?.annotations[MARK] ?? '';
+    const mark = JSON.parse(text) as Record<string, string>;
+    const renewed = JSON.stringify({ ...mark, fingerprint: `${other}${mark.fingerprint?.slice(8)}` });
+    const elsewhere = live({ ...done.live, annotations: { [MARK]: renewed } });
+    expect(plan(merging({ ...done, live: elsewhere })).kind).toBe('unchanged');
+  });
+});
+
+describe('the field manager of a merge', () => {
+  it('is named after instance and mapping, and always short enough for the API server', () => {
+    expect(mergeManager('prod-eu', 'payments')).toBe('secretbridge.prod-eu.payments');
+    const [long, longer] = [
+      mergeManager('i'.repeat(63), 'm'.repeat(63)),
+      mergeManager('i'.repeat(63), 'n'.repeat(63)),
+    ];
+    expect(long.length).toBeLessThanOrEqual(128);
+    expect(long).not.toBe(longer);
+    expect(mergeMark('a', 'b')).not.toBe(mergeMark('a', 'c'));
+  });
+
+  it('keeps the annotations of a target that is ours alone out of it', () => {
+    expect(Object.values(ANNOTATION)).not.toContain(MARK);
+  });
+});

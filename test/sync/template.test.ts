@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import { withTemplates } from '../../src/sync/template.ts';
+import { data, source, texts } from './sample.ts';
+
+const spec = (templates: Readonly<Record<string, string>>, only = false) => ({ data: templates, only });
+
+function errorOf(work: () => unknown): AppError {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof AppError) return error;
+    throw error;
+  }
+  throw new Error('it should fail');
+}
+
+describe('the templates of a mapping', () => {
+  const values = data({ USER: 'ann', PASSWORD: 'p' });
+
+  it('add their keys to those of the sources', () => {
+    const template = spec({ url: 'db://{{ USER }}:{{ PASSWORD | url_encode }}@host' });
+    expect(texts(withTemplates({ data: {}, template }, values))).toEqual({
+      USER: 'ann',
+      PASSWORD: 'p',
+      url: 'db://ann:p@host',
+    });
+  });
+
+  it('take their place with `only`', () => {
+    const template = spec({ url: '{{ USER }}' }, true);
+    expect(texts(withTemplates({ data: {}, template }, values))).toEqual({ url: 'ann' });
+  });
+
+  it('see what the sources give, not each other', () => {
+    const template = spec({ a: 'A', b: '{{ a }}' });
+    expect(errorOf(() => withTemplates({ data: {}, template }, values)).code).toBe('TEMPLATE_FAILED');
+  });
+
+  it('leave the data as it is when there are none', () => {
+    expect(withTemplates({ data: {} }, values)).toBe(values);
+  });
+
+  it.each([false, true])('may not give a key that a source gives, with only: %s', (only) => {
+    const template = spec({ USER: 'x' }, only);
+    expect(errorOf(() => withTemplates({ data: {}, template }, values))).toMatchObject({
+      code: 'KEY_COLLISION',
+      about: 'key USER',
+    });
+  });
+
+  it('know which names optional sources would have given', () => {
+    const template = spec({ t: '{% if TOKEN %}{{ TOKEN }}{% else %}none{% endif %}' });
+    const sources = { TOKEN: source({ optional: true }), OTHER: source() };
+    expect(texts(withTemplates({ data: sources, template }, data({}))).t).toBe('none');
+    expect(texts(withTemplates({ data: sources, template }, data({ TOKEN: 't' }))).t).toBe('t');
+    const typo = spec({ t: '{% if TOKENS %}{% endif %}' });
+    expect(errorOf(() => withTemplates({ data: sources, template: typo }, data({}))).code).toBe(
+      'TEMPLATE_FAILED',
+    );
+    const required = spec({ t: '{% if OTHER %}{% endif %}' });
+    expect(errorOf(() => withTemplates({ data: sources, template: required }, data({}))).code).toBe(
+      'TEMPLATE_FAILED',
+    );
+  });
+
+  it('say where they fail, and nothing of the values', () => {
+    const template = spec({ 'app.yaml': 'a: 1\nb: {{ PASSWORT }}' });
+    const error = errorOf(() => withTemplates({ data: {}, template }, data({ PASSWORD: 'hunter2' })));
+    expect(error.message).toBe(
+      'template app.yaml: the template could not be rendered (line 2, column 7: there is no `PASSWORT`)',
+    );
+    expect(error).toMatchObject({ code: 'TEMPLATE_FAILED' });
+  });
+
+  it('that cannot be parsed are TEMPLATE_INVALID', () => {
+    const template = spec({ x: '{{ USER | nope }}' });
+    const error = errorOf(() => withTemplates({ data: {}, template }, values));
+    expect(error.code).toBe('TEMPLATE_INVALID');
+    expect(error.message).toContain('line 1, column 1: there is no filter `nope`');
+  });
+});

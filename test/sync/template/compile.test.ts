@@ -1,0 +1,238 @@
+import { describe, expect, it } from 'vitest';
+import { SecretValue } from '../../../src/core/secret-value.ts';
+import { checkTemplate, compileTemplate } from '../../../src/sync/template/compile.ts';
+import { run, valuesOf } from './run.ts';
+
+const BINARY = Uint8Array.of(0xff, 0xfe, 0x00);
+
+describe('a template', () => {
+  it.each([
+    ['password: {{ DB_PASSWORD | json }} ca: {{ ["ca.crt"] | base64 }}', 'password: "p\\"ss" ca: Q0E='],
+    ['{{ my-key }} {{ ["my-key"] }}', 'dash dash'],
+    ['{{ ["empty"] }}{{ ["nil"] }}{{ ["007"] }}', 'Enb'],
+    ['{%- if A == "a" and B != "a" -%} yes {%- else -%} no {%- endif -%}', 'yes'],
+    ['{% unless A contains "x" %}no x{% endunless %}', 'no x'],
+    ['{% case A %}{% when "b", "a" %}hit{% else %}miss{% endcase %}', 'hit'],
+    ['{% assign x = A | upcase %}{{ x }}{{ x | downcase }}', 'Aa'],
+    ['{% capture x %}<{{ A }}>{% endcapture %}{{ x }}{{ x }}', '<a><a>'],
+    ['{% raw %}{{ A }}{% endraw %}', '{{ A }}'],
+    ['{% comment %}{{ NOT_THERE | nothing }}{% endcomment %}x{% # note %}', 'x'],
+    ['{% assign l = "a,b,c" | split: "," %}{% for i in l %}{{ forloop.index }}{{ i }}{% endfor %}', '1a2b3c'],
+    [
+      '{% assign l = "a,b,c" | split: "," %}{% for i in l reversed limit: 2 offset: 1 %}{{ i }}{% endfor %}',
+      'cb',
+    ],
+    [
+      '{% assign l = "a,b" | split: "," %}{% for i in l %}{% unless forloop.last %}{{ i }}{% continue %}{% endunless %}{% break %}{% endfor %}',
+      'a',
+    ],
+    [
+      '{% assign l = "" | split: "," | slice_none %}',
+      expect.objectContaining({ message: 'there is no filter `slice_none`' }),
+    ],
+    ['a\r\n\u{1F600}\u0000{{ A }}\n', 'a\r\n\u{1F600}\u0000a\n'],
+    ['', ''],
+  ])('%j gives %j', (text, expected) => {
+    const values = {
+      DB_PASSWORD: 'p"ss',
+      'ca.crt': 'CA',
+      'my-key': 'dash',
+      empty: 'E',
+      nil: 'n',
+      '007': 'b',
+      A: 'a',
+      B: 'b',
+    };
+    expect(run(text, values)).toEqual(expected);
+  });
+
+  it('gives the same bytes each time, and keeps nothing of the time before', () => {
+    const compiled = compileTemplate('{% assign n = A | append: "x" %}{{ n }}{% if B %}B{% endif %}');
+    if (compiled.kind !== 'template') throw new Error('it should parse');
+    const { render } = compiled.template;
+    const first = render(valuesOf({ A: '1', B: '1' }), []);
+    const other = render(valuesOf({ A: '2' }), ['B']);
+    const again = render(valuesOf({ A: '1', B: '1' }), []);
+    if (first.kind !== 'done' || again.kind !== 'done' || other.kind !== 'done')
+      throw new Error('they should render');
+    expect(first.value.equals(again.value)).toBe(true);
+    expect(first.value.equals(SecretValue.fromText('1xB'))).toBe(true);
+    expect(other.value.equals(SecretValue.fromText('2x'))).toBe(true);
+  });
+});
+
+describe('a template that cannot be parsed', () => {
+  it.each([
+    ['a\n  {{ A | nope }}', 2, 3, 'there is no filter `nope`'],
+    ['{% include "other" %}', 1, 1, 'there is no tag `include`, or it is not expected here'],
+    ['{% render "other" %}', 1, 1, 'there is no tag `render`, or it is not expected here'],
+    ['{% layout "other" %}', 1, 1, 'there is no tag `layout`, or it is not expected here'],
+    [
+      '{% tablerow i in A %}{% endtablerow %}',
+      1,
+      1,
+      'there is no tag `tablerow`, or it is not expected here',
+    ],
+    ['{% increment A %}', 1, 1, 'there is no tag `increment`, or it is not expected here'],
+    ['{% liquid echo A %}', 1, 1, 'there is no tag `liquid`, or it is not expected here'],
+    ['{{ "now" | date: "%s" }}', 1, 1, 'there is no filter `date`'],
+    ['{{ A | sha256 }}', 1, 1, 'there is no filter `sha256`'],
+    ['{{ A | sample }}', 1, 1, 'there is no filter `sample`'],
+    ['x {% if A %}', 1, 3, '`{% if A %}` is not closed'],
+    ['{{ A', 1, 1, '`{{ A` is not closed'],
+    ['{% endif %}', 1, 1, 'there is no tag `endif`, or it is not expected here'],
+    ['{{ }}', 1, 4, 'something is missing here'],
+    ['{{ A json }}', 1, 1, 'there are two values with nothing between them; a filter needs a `|`'],
+    ['{{ A, 1 }}', 1, 1, '`, 1` is not understood here'],
+    ['{% if A or %}{% endif %}', 1, 1, 'an operator lacks a value'],
+    ['{{ A | append }}', 1, 1, 'the filter `append` takes 1 argument, not 0'],
+    ['{{ A | slice: 1, 2, 3 }}', 1, 1, 'the filter `slice` takes 1 to 2 arguments, not 3'],
+    ['{{ A | append: x: 1 }}', 1, 1, 'the filter `append` takes no named arguments'],
+    ['{% for i in A | split: "," %}{% endfor %}', 1, 1, '`| split: ","` is not understood here'],
+    ['{% for i in A foo: 1 %}{% endfor %}', 1, 1, '`foo` is not understood here'],
+    ['{% for i in (1..3) %}{% endfor %}', 1, 13, 'ranges such as `(1..3)` are not available'],
+    ['{{ A[(1..2)] }}', 1, 6, 'ranges such as `(1..3)` are not available'],
+    [
+      '{% if A %}{% for i in (1..3) %}{% endfor %}{% endif %}',
+      1,
+      23,
+      'ranges such as `(1..3)` are not available',
+    ],
+  ])('%j: line %d, column %d: %s', (text, line, column, message) => {
+    expect(run(text, { A: 'a' })).toEqual({ line, column, message });
+    expect(checkTemplate(text)).toEqual({ line, column, message });
+  });
+
+  it('is told of names that it cannot have, when all of them are known', () => {
+    expect(checkTemplate('{{ A }}\n{{ B.c | json }}', ['A'])).toEqual({
+      line: 2,
+      column: 4,
+      message: 'there is no key `B`',
+    });
+    expect(checkTemplate('{{ A }}{{ ["b.c"] }}', ['A', 'b.c'])).toBeUndefined();
+    expect(
+      checkTemplate('{% assign x = A %}{% for i in x %}{{ i }}{{ forloop.index }}{% endfor %}', ['A']),
+    ).toBeUndefined();
+    expect(checkTemplate('{{ B }}')).toBeUndefined();
+    expect(checkTemplate('{{ ca.crt }}', ['ca.crt'])?.message).toContain('the key is written `["ca.crt"]`');
+  });
+});
+
+describe('a template that cannot be rendered', () => {
+  it.each([
+    ['{{ MISSING }}', 1, 4, 'there is no `MISSING`'],
+    ['\n\n  {{ MISSING | json }}', 3, 6, 'there is no `MISSING`'],
+    ['{% if MISSING %}{% endif %}', 1, 7, 'there is no `MISSING`'],
+    ['{{ A | append: MISSING }}', 1, 16, 'there is no `MISSING`'],
+    ['{{ ca.crt }}', 1, 4, 'there is no `ca.crt`; the key is written `["ca.crt"]`'],
+    ['{{ A.b }}', 1, 4, 'there is no `A.b`'],
+    ['{{ size }}', 1, 4, 'there is no `size`'],
+    ['{% for i in A %}{% endfor %}', 1, 1, 'this is not a list; `split` makes one of text'],
+    ['{{ nil }}', 1, 1, 'there is no value here; `default` can give one'],
+    ['{{ A | split: "" }}', 1, 1, 'this is a list or an object, not text; `json` or `join` make text of it'],
+    ['{{ "\u{1F600}"[0] }}', 1, 1, 'it gives half of a surrogate pair'],
+  ])('%j: line %d, column %d: %s', (text, line, column, message) => {
+    expect(run(text, { A: 'a', 'ca.crt': 'c' })).toEqual({ line, column, message });
+  });
+
+  it('says nothing of a value', () => {
+    const secret = 'hunter2-hunter2';
+    for (const text of [
+      '{% assign o = J | from_json %}{{ o[S] }}',
+      '{{ S | from_json }}',
+      '{{ S | base64_decode }}',
+      '{{ S | pem_leaf }}',
+      '{{ S | pem_key }}',
+      '{{ S | url_decode }}',
+      '{{ S | slice: S }}',
+      '{{ S | indent: S }}',
+      '{% for i in S %}{% endfor %}',
+      '{{ S.nothing }}',
+      '{{ J[S] }}',
+    ]) {
+      const problem = run(text, { S: `${secret}%`, J: '{"a":1}' });
+      expect(problem, text).toEqual(expect.objectContaining({ message: expect.any(String) }));
+      expect(JSON.stringify(problem)).not.toContain('hunter2');
+    }
+  });
+});
+
+describe('a name that an optional source does not give', () => {
+  it('is false in a condition and can have a default', () => {
+    const text = '{% if TOKEN %}yes{% else %}no{% endif %} {{ TOKEN | default: "none" }}';
+    expect(run(text, {}, ['TOKEN'])).toBe('no none');
+    expect(run(text, { TOKEN: 't' })).toBe('yes t');
+  });
+
+  it('is an error where it is printed', () => {
+    expect(run('{{ TOKEN }}', {}, ['TOKEN'])).toMatchObject({
+      message: 'there is no value here; `default` can give one',
+    });
+    expect(run('{{ TOKEN | upcase }}', {}, ['TOKEN'])).toMatchObject({
+      message: 'there is no value here; `default` can give one',
+    });
+  });
+});
+
+describe('a value that is not UTF-8', () => {
+  const refused = { message: 'the value of `KEY` is not UTF-8 text: only `base64` takes it' };
+
+  it('goes into base64, also by way of a variable', () => {
+    expect(run('{{ KEY | base64 }}', { KEY: BINARY })).toBe('//4A');
+    expect(run('{% assign x = KEY %}{{ x | base64_encode }}{{ x | base64url }}', { KEY: BINARY })).toBe(
+      '//4A__4A',
+    );
+    expect(run('{{ "//4A" | base64_decode | base64 }}')).toBe('//4A');
+  });
+
+  it.each([
+    '{{ KEY }}',
+    '{{ KEY | json }}',
+    '{{ KEY | upcase }}',
+    '{{ KEY | size }}',
+    '{{ KEY | default: "x" }}',
+    '{{ "x" | append: KEY }}',
+    '{% if KEY %}{% endif %}',
+    '{% if KEY == "x" %}{% endif %}',
+    '{% if "x" contains KEY %}{% endif %}',
+    '{% case KEY %}{% when "x" %}{% endcase %}',
+    '{% for i in KEY %}{% endfor %}',
+    '{% capture x %}{{ KEY }}{% endcapture %}',
+  ])('is refused by %j', (text) => {
+    expect(run(text, { KEY: BINARY })).toMatchObject(refused);
+  });
+
+  it('is no obstacle where it is not used', () => {
+    expect(run('{{ A }}', { KEY: BINARY, A: 'a' })).toBe('a');
+  });
+});
+
+describe('what is inherited', () => {
+  const names = [
+    'constructor',
+    '__proto__',
+    'prototype',
+    'toString',
+    'valueOf',
+    'hasOwnProperty',
+    '__defineGetter__',
+  ];
+  const things = ['', 'A.', 'KEY.', 'o.', 'n.', 'l.', 'forloop.', 'o.__proto__.', 'KEY.__proto__.'];
+
+  // The value of a number is its own.
+  const paths = things
+    .flatMap((thing) => names.map((name) => `${thing}${name}`))
+    .filter((path) => path !== 'n.valueOf');
+  it.each(paths)('is not reached by %s', (path) => {
+    const text = `{% assign o = J | from_json %}{% assign n = o.n %}{% assign l = A | split: "" %}{% for i in l %}{{ ${path} }}{% endfor %}`;
+    expect(run(text, { A: 'a', KEY: BINARY, J: '{"n":1.0}' })).toEqual(
+      expect.objectContaining({ message: expect.any(String) }),
+    );
+  });
+
+  it('does not hide keys of the same name', () => {
+    const values = Object.fromEntries(names.map((name) => [name, name.length.toString()]));
+    for (const name of names)
+      expect(run(`{{ ${name} }}{{ ["${name}"] }}`, { ...values, ['__proto__']: '9' })).toMatch(/^(\d+)\1$/);
+  });
+});

@@ -1,0 +1,135 @@
+import { describe, expect, it } from 'vitest';
+import { run } from './run.ts';
+
+describe('text filters', () => {
+  it.each([
+    ['"a" | append: "b" | prepend: "c"', 'cab'],
+    ['"Straße é" | upcase', 'STRASSE É'],
+    ['"ÀB" | downcase', 'àb'],
+    ['"hello World" | capitalize', 'Hello World'],
+    ['" \t a b \n" | strip', 'a b'],
+    ['"  a  " | lstrip | append: "."', 'a  .'],
+    ['"  a  " | rstrip | append: "."', '  a.'],
+    ['"a\r\nb\nc" | strip_newlines', 'abc'],
+    ['"a\r\nb\rc\n" | normalize_newlines', 'a\nb\nc\n'],
+    ['"a.b.c" | replace: ".", "$&"', 'a$&b$&c'],
+    ['"a.*b" | replace: ".*", "-"', 'a-b'],
+    ['"banana" | remove: "an"', 'ba'],
+    ['"a, b" | split: ", " | join', 'a b'],
+    ['"a,b" | split: "," | join: ";"', 'a;b'],
+    ['"c,a,b" | split: "," | sort | join: ""', 'abc'],
+    ['"a,b,a" | split: "," | uniq | join: ""', 'ab'],
+    ['"a,b" | split: "," | reverse | first', 'b'],
+    ['"a,b" | split: "," | last', 'b'],
+    ['"\u{1F600}é" | size', '2'],
+    ['"a,b" | split: "," | size', '2'],
+    ['"a\u{1F600}c" | slice: 1', '\u{1F600}'],
+    ['"abcdef" | slice: -3, 2', 'de'],
+    ['"abc" | slice: 1, 99', 'bc'],
+    ['"abcdef" | truncate: 5', 'ab...'],
+    ['"abcdef" | truncate: 5, "…"', 'abcd…'],
+    ['"abc" | truncate: 5', 'abc'],
+    ['"" | default: "x"', 'x'],
+    ['false | default: "x"', 'x'],
+    ['nil | default: "x"', 'x'],
+    ['"a" | default: "x"', 'a'],
+    ['"a\n\nb\n" | indent: 2', 'a\n\n  b\n'],
+    ['"p@ss/w:rd é!" | url_encode', 'p%40ss%2Fw%3Ard%20%C3%A9%21'],
+    ['"p%40ss%20%C3%A9" | url_decode', 'p@ss é'],
+    [`"<a b='c'>&</a>" | xml_escape`, '&lt;a b=&apos;c&apos;&gt;&amp;&lt;/a&gt;'],
+  ])('%s gives %j', (expression, expected) => {
+    // The text of the template holds the characters themselves: Liquid has no need of escapes here.
+    expect(run(`{{ ${expression} }}`)).toBe(expected);
+  });
+
+  it.each([
+    ['"a" | replace: "", "b"', 'there is nothing to look for'],
+    ['"%zz" | url_decode', 'this is not percent-encoded UTF-8'],
+    ['"a" | indent: 1000', 'expected 0 to 100 spaces'],
+    ['"a" | slice: "x"', 'expected a whole number'],
+    ['"a" | join', 'this is not a list; `split` makes one of text'],
+    ['"" | split: "," | first | upcase', undefined],
+  ])('%s: %s', (expression, message) => {
+    expect(run(`{{ ${expression} }}`)).toEqual(
+      message === undefined ? '' : expect.objectContaining({ message }),
+    );
+  });
+});
+
+describe('json and from_json', () => {
+  const J =
+    '{"b":1,"2":1.10,"id":123456789012345678,"list":[{"x":"é\\u0041"},null,true],"e":1e5,"t":"<\\/>"}';
+
+  it('gives JSON back as it was, order and digits included', () => {
+    expect(run('{{ J | from_json | json }}', { J })).toBe(
+      '{"b":1,"2":1.10,"id":123456789012345678,"list":[{"x":"éA"},null,true],"e":1e5,"t":"</>"}',
+    );
+  });
+
+  it.each([
+    ['{{ o.b }}{{ o["2"] }} {{ o.id }} {{ o.e }}', '11.10 123456789012345678 1e5'],
+    ['{{ o.list[0].x }} {{ o.list[2] }} {{ o.list[-1] }}', 'éA true true'],
+    ['{{ o.list | json }}', '[{"x":"éA"},null,true]'],
+    ['{% for p in o %}{{ p[0] }},{% endfor %}', 'b,2,id,list,e,t,'],
+    ['{% for i in o.list %}{{ i | json }};{% endfor %}', '{"x":"éA"};null;true;'],
+    ['{% if o["2"] == 1.1 and o.b < 2 %}equal{% endif %}', 'equal'],
+    ['{{ o.list | size }}{{ o | size }}', '36'],
+    ['{{ o.id | append: "!" }}', '123456789012345678!'],
+    ['{{ o.list[1] | default: "none" }}', 'none'],
+    ['{{ "a,b" | split: "," | json }}', '["a","b"]'],
+    [
+      '{{ "say \\"hi\\"\n" | json }}{{ 1 | json }}{{ true | json }}{{ nil | json }}',
+      '"say \\"hi\\"\\n"1truenull',
+    ],
+  ])('%s gives %j', (text, expected) => {
+    expect(run(`{% assign o = J | from_json %}${text}`, { J })).toBe(expected);
+  });
+
+  it.each([
+    ['{"a":1,"a":2}', 'an object has the same member twice'],
+    ['{"a":', 'this is not JSON'],
+    ['', 'this is not JSON'],
+  ])('refuses %j: %s', (text, message) => {
+    expect(run('{% assign o = J | from_json %}', { J: text })).toMatchObject({ message });
+  });
+
+  it.each([
+    ['{{ o.nothing }}', 'there is no `o.nothing`'],
+    ['{{ o.list[7] }}', 'there is no `o.list[7]`'],
+    ['{{ o.list[1] }}', 'there is no value here; `default` can give one'],
+    ['{{ o }}', 'this is a list or an object, not text; `json` or `join` make text of it'],
+  ])('%s fails: %s', (text, message) => {
+    expect(run(`{% assign o = J | from_json %}${text}`, { J })).toMatchObject({ message });
+  });
+});
+
+describe('base64', () => {
+  it.each([
+    ['"é" | base64', 'w6k='],
+    ['"w6k=" | base64_decode', 'é'],
+    ['"??>" | base64', 'Pz8+'],
+    ['"??>" | base64url', 'Pz8-'],
+    ['"Pz8-" | base64url_decode', '??>'],
+    ['"YQ" | base64url_decode', 'a'],
+    ['"YQ==" | base64url_decode', 'a'],
+    ['"" | base64', ''],
+  ])('%s gives %j', (expression, expected) => {
+    expect(run(`{{ ${expression} }}`)).toBe(expected);
+  });
+
+  it.each([
+    '"YQ" | base64_decode',
+    '"YQ== " | base64_decode',
+    '"Y Q=" | base64_decode',
+    '"!" | base64url_decode',
+  ])('%s is refused', (expression) => {
+    expect(run(`{{ ${expression} }}`)).toMatchObject({
+      message: expect.stringMatching(/^this is not base64/),
+    });
+  });
+
+  it('gives the bytes back, whatever they are', () => {
+    const bytes = Uint8Array.from({ length: 256 }, (_, index) => index);
+    expect(run('{{ B | base64 }}', { B: bytes })).toBe(Buffer.from(bytes).toString('base64'));
+  });
+});

@@ -1,0 +1,26 @@
+import { SecretValue } from '../../../src/core/secret-value.ts';
+import { compileTemplate, type TemplateProblem } from '../../../src/sync/template/compile.ts';
+
+export type Values = Readonly<Record<string, string | Uint8Array>>;
+
+export function valuesOf(values: Values): Map<string, SecretValue> {
+  return new Map(
+    Object.entries(values).map(([key, value]) => [
+      key,
+      typeof value === 'string' ? SecretValue.fromText(value) : SecretValue.fromBytes(value),
+    ]),
+  );
+}
+
+/** What a template gives, or what is wrong with it. */
+export function run(
+  text: string,
+  values: Values = {},
+  absent: readonly string[] = [],
+): string | TemplateProblem {
+  const compiled = compileTemplate(text);
+  if (compiled.kind === 'invalid') return compiled.problem;
+  const rendered = compiled.template.render(valuesOf(values), absent);
+  if (rendered.kind === 'failed') return rendered.problem;
+  return Buffer.from(rendered.value.reveal()).toString('utf8');
+}
