@@ -9,8 +9,8 @@ import { type ChainState, verify } from '../../../src/audit/verify.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { kubernetes } from '../services/inject.ts';
 import { assertStatus, type KubernetesApi } from '../services/kubernetes-api.ts';
-import { type Run, type Running, type SyncReport, startProgram, syncReport } from './program.ts';
-import { openVault, type Vault } from './vault.ts';
+import { type Run, type Running, runHere, type SyncReport, startProgram, syncReport } from './program.ts';
+import { type Login, openVault, type Vault } from './vault.ts';
 import { type Cluster, type Witness, watchSecrets } from './witness.ts';
 
 export type Raw = {
@@ -28,13 +28,20 @@ export type Raw = {
 
 export interface BenchOptions {
   readonly scope?: 'namespace' | 'names';
-  /** Where the stores are said to be; the real server otherwise. */
+  /** Where the store is said to be; the real server otherwise. */
   readonly vaultAddress?: (real: string) => Promise<string> | string;
   /** In YAML, below `mappings:`; the key's prefix and the namespace are those of the bench. */
   readonly mappings: (names: { readonly prefix: string; readonly namespace: string }) => string;
   /** More fields of the store `vault`, in YAML. */
   readonly store?: string;
   readonly instance?: string;
+  readonly login?: Login;
+  /** Runs the commands in this process, not as processes of their own. */
+  readonly here?: boolean;
+  /** Of one answer of the store. */
+  readonly timeout?: string;
+  /** The authority to trust, PEM. */
+  readonly tls?: string;
   readonly cluster?: Cluster & Omit<KubernetesApi, 'requestCounts'>;
 }
 
@@ -64,28 +71,30 @@ export interface Bench extends AsyncDisposable {
 /** Gives the program exactly what its own `rbac` prints for its configuration, and waits until that holds. */
 export async function openBench(options: BenchOptions): Promise<Bench> {
   const cluster = options.cluster ?? kubernetes();
-  const vault = await openVault();
+  const vault = await openVault(options.login);
   const suffix = randomBytes(4).toString('hex');
   const namespace = `apps-${suffix}`;
   const account = { namespace: `bridge-${suffix}`, name: 'secretbridge' };
   const secretsPath = `/api/v1/namespaces/${namespace}/secrets`;
   await create(cluster, '/api/v1/namespaces', { metadata: { name: namespace } });
   const kubeconfig = await cluster.serviceAccountKubeconfig(account);
-  const address = (await options.vaultAddress?.(vault.address)) ?? vault.address;
-
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-e2e-'));
   await mkdir(join(folder, 'state'), { mode: 0o700 });
+  if (options.tls !== undefined) await writeFile(join(folder, 'ca.pem'), options.tls);
   let current = options;
-  const write = () =>
-    writeFile(
+  const write = async () => {
+    const address = (await current.vaultAddress?.(vault.address)) ?? vault.address;
+    await writeFile(
       join(folder, 'secretbridge.yaml'),
       configText(current, { address, kubeconfig, vault, namespace }),
     );
+  };
   await write();
 
   const env = { ...vault.env };
   const start = (...args: readonly string[]) => startProgram(args, { cwd: folder, env });
-  const run = (...args: readonly string[]) => start(...args).result;
+  const run = (...args: readonly string[]) =>
+    options.here ? runHere(args, { cwd: folder, env }) : start(...args).result;
 
   const rbac = await run('rbac', '--service-account', `${account.namespace}/${account.name}`);
   if (rbac.code !== 0) throw new Error(`rbac: ${rbac.stderr}`);
@@ -143,7 +152,7 @@ interface Names {
 }
 
 function configText(
-  { scope = 'names', mappings, store = '', instance = 'e2e' }: BenchOptions,
+  { scope = 'names', mappings, store = '', instance = 'e2e', timeout = '15s', tls }: BenchOptions,
   { address, kubeconfig, vault: { prefix }, namespace }: Names,
 ): string {
   return `apiVersion: secretbridge.dev/v1
@@ -155,7 +164,8 @@ stores:
     kind: vault
     address: ${address}
     auth: { method: appRole, roleId: { env: ROLE_ID }, secretId: { env: SECRET_ID } }
-    limits: { requestsPerSecond: 2000, concurrency: 16, timeout: 15s }
+    limits: { requestsPerSecond: 2000, concurrency: 16, timeout: ${timeout} }
+${tls === undefined ? '' : '    tls: { caFile: ./ca.pem }'}
 ${store}
 mappings:
 ${mappings({ prefix, namespace })}`;
@@ -187,8 +197,9 @@ async function create(
 async function untilDoctorIsContent(doctor: () => Promise<Run>): Promise<void> {
   const deadline = performance.now() + 20_000;
   for (;;) {
-    const { stdout } = await doctor();
-    const { checks } = JSON.parse(stdout) as { checks: { name: string; code?: string }[] };
+    const { stdout, stderr } = await doctor();
+    const { checks } = JSON.parse(stdout) as { checks?: { name: string; code?: string }[] };
+    if (checks === undefined) throw new Error(`doctor: ${stderr}`);
     const forbidden = checks.filter(({ code }) => code === 'CLUSTER_FORBIDDEN');
     if (forbidden.length === 0) return;
     if (performance.now() > deadline) throw new Error(`still forbidden: ${JSON.stringify(forbidden)}`);

@@ -2,6 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { runCli } from '../../../src/cli/cli.ts';
+import { systemClock } from '../../../src/core/clock.ts';
+import { Collector } from '../../cli/harness.ts';
 
 /** The program as people start it from a checkout. */
 export const MAIN = resolve(import.meta.dirname, '../../../src/main.ts');
@@ -39,6 +42,27 @@ export function startProgram(
   return { child, result };
 }
 
+/** The same in this process: it starts at once, so that many runs cost little. */
+export async function runHere(
+  args: readonly string[],
+  { cwd, env = {} }: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> },
+): Promise<Run> {
+  const [stdout, stderr] = [new Collector(), new Collector()];
+  const code = await runCli(args, {
+    env,
+    cwd,
+    stdout,
+    stderr,
+    interactive: false,
+    width: 100,
+    color: false,
+    clock: systemClock,
+    user: 'ann',
+    signal: new AbortController().signal,
+  });
+  return { code, stdout: stdout.text, stderr: stderr.text };
+}
+
 export interface TargetReport {
   readonly mapping: string;
   readonly namespace: string;
@@ -59,5 +83,8 @@ export interface SyncReport extends Run {
 /** What `sync --output json` printed. */
 export function syncReport(run: Run): SyncReport {
   if (!run.stdout.startsWith('{')) throw new Error(`no report, exit code ${run.code}: ${run.stderr}`);
-  return { ...run, ...(JSON.parse(run.stdout) as Omit<SyncReport, keyof Run>) };
+  const report = JSON.parse(run.stdout) as Omit<SyncReport, keyof Run> | { readonly error: object };
+  if ('error' in report)
+    throw new Error(`exit code ${run.code}: ${JSON.stringify(report.error)} ${run.stderr}`);
+  return { ...run, ...report };
 }

@@ -12,7 +12,13 @@ export interface Vault {
   remove(key: string): Promise<void>;
 }
 
-export async function openVault(): Promise<Vault> {
+/** The identifiers to log in with; random ones when left out. */
+export interface Login {
+  readonly roleId: string;
+  readonly secretId: string;
+}
+
+export async function openVault(login?: Login): Promise<Vault> {
   const { address, request } = openbao();
   const prefix = `e2e-${randomBytes(4).toString('hex')}`;
   const send = async (method: string, path: string, body?: object, also: readonly number[] = []) => {
@@ -25,8 +31,14 @@ export async function openVault(): Promise<Vault> {
   const policy = `path "secret/data/${prefix}/*" { capabilities = ["read"] }`;
   await send('PUT', `sys/policies/acl/${prefix}`, { policy });
   await send('POST', `auth/approle/role/${prefix}`, { token_policies: prefix });
-  const { role_id: roleId = '' } = await send('GET', `auth/approle/role/${prefix}/role-id`);
-  const { secret_id: secretId = '' } = await send('POST', `auth/approle/role/${prefix}/secret-id`, {});
+  const role = `auth/approle/role/${prefix}`;
+  if (login !== undefined) {
+    await send('POST', `${role}/role-id`, { role_id: login.roleId });
+    await send('POST', `${role}/custom-secret-id`, { secret_id: login.secretId });
+  }
+  const { role_id: roleId = '' } = await send('GET', `${role}/role-id`);
+  const { secret_id: secretId = '' } =
+    login === undefined ? await send('POST', `${role}/secret-id`, {}) : { secret_id: login.secretId };
   return {
     address,
     prefix,

@@ -17,6 +17,10 @@ export interface Change {
 export interface Witness extends AsyncDisposable {
   /** All changes up to now; writes a marker of its own to know that it has seen everything. */
   changes(): Promise<readonly Change[]>;
+  /** What has arrived so far, for those who watch while it happens. */
+  readonly seen: readonly Change[];
+  /** Called at each change from now on. */
+  onChange: (() => void) | undefined;
 }
 
 const MARKER = 'witness-marker';
@@ -56,10 +60,15 @@ export async function watchSecrets(cluster: Cluster, namespace: string): Promise
     const { name, resourceVersion } = object.metadata;
     const arrived = markers.get(name);
     if (arrived !== undefined) arrived();
-    else if (!name.startsWith(MARKER)) seen.push({ type, secret: name, resourceVersion });
+    else if (!name.startsWith(MARKER)) {
+      seen.push({ type, secret: name, resourceVersion });
+      witness.onChange?.();
+    }
   }
 
-  return {
+  const witness: Witness = {
+    seen,
+    onChange: undefined,
     async changes() {
       const name = `${MARKER}-${markers.size}`;
       const arrival = Promise.withResolvers<void>();
@@ -75,6 +84,7 @@ export async function watchSecrets(cluster: Cluster, namespace: string): Promise
       await reading;
     },
   };
+  return witness;
 }
 
 interface RawEvent {

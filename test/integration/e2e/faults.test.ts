@@ -1,0 +1,255 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { ERRORS, type ErrorCode } from '../../../src/core/error-codes.ts';
+import { healsItself } from '../../../src/core/errors.ts';
+import { createAuthority } from '../../fakes/certificates.ts';
+import { type Fault, type FaultProxy, startFaultProxy } from '../../fakes/fault-proxy.ts';
+import { openbao } from '../services/inject.ts';
+import { type Bench, type BenchOptions, openBench } from './bench.ts';
+import { createPool } from './pool.ts';
+import { startTlsFront } from './tls-front.ts';
+
+/** What goes wrong when a key is read, and what it must be called. */
+const FAULTS = {
+  forbidden: 'ACCESS_DENIED',
+  unauthorized: 'AUTH_FAILED',
+  'wrong mount': 'MOUNT_NOT_FOUND',
+  'not found, in HTML': 'BAD_ANSWER',
+  throttled: 'THROTTLED',
+  'throttled, for 2 seconds': 'THROTTLED',
+  'throttled, for an hour': 'THROTTLED',
+  'server error': 'STORE_UNAVAILABLE',
+  'bad gateway, in HTML': 'STORE_UNAVAILABLE',
+  unavailable: 'STORE_UNAVAILABLE',
+  sealed: 'STORE_UNAVAILABLE',
+  hang: 'TIMEOUT',
+  'hang in the body': 'TIMEOUT',
+  reset: 'STORE_UNAVAILABLE',
+  'reset in the body': 'STORE_UNAVAILABLE',
+  cut: 'STORE_UNAVAILABLE',
+  'cut, without a length': 'BAD_ANSWER',
+  html: 'BAD_ANSWER',
+  'wrong content type': 'BAD_ANSWER',
+  'invalid JSON': 'BAD_ANSWER',
+  'another JSON': 'BAD_ANSWER',
+  empty: 'BAD_ANSWER',
+  'not HTTP': 'BAD_ANSWER',
+  redirect: 'BAD_ANSWER',
+} as const satisfies Partial<Record<Fault, ErrorCode>>;
+
+/** What goes wrong at the login, before any key. */
+const LOGIN_FAULTS = {
+  'bad request': 'AUTH_FAILED',
+  forbidden: 'AUTH_FAILED',
+  unavailable: 'STORE_UNAVAILABLE',
+  hang: 'TIMEOUT',
+  html: 'BAD_ANSWER',
+} as const satisfies Partial<Record<Fault, ErrorCode>>;
+
+const MAPPINGS: BenchOptions['mappings'] = ({ prefix, namespace }) => `  - name: one
+    target: { namespace: ${namespace} }
+    data: { A: { store: vault, key: ${prefix}/one, property: a } }
+  - name: two
+    target: { namespace: ${namespace} }
+    data:
+      A: { store: vault, key: ${prefix}/one, property: a }
+      B: { store: vault, key: ${prefix}/two, property: b, optional: true }
+`;
+
+async function openSynced(options: Partial<BenchOptions>): Promise<Bench> {
+  const bench = await openBench({ mappings: MAPPINGS, timeout: '400ms', here: true, ...options });
+  await bench.vault.put('one', { a: 'a-value' });
+  await bench.vault.put('two', { b: 'b-value' });
+  expect(await bench.sync()).toMatchObject({ code: 0, summary: { created: 2 } });
+  return bench;
+}
+
+/** The sync fails with this code and touches nothing; afterwards all is well without a write, and both are on record. */
+async function expectHarmless(
+  bench: Bench,
+  code: ErrorCode,
+  { begin, end }: { begin: () => void | Promise<void>; end: () => void | Promise<void> },
+): Promise<void> {
+  const before = await bench.secrets();
+  const { length } = await bench.records();
+  await begin();
+  const report = await bench.sync();
+  await end();
+  const failed = { outcome: 'failed', code, remedy: ERRORS[code].todo };
+  expect(report).toMatchObject({
+    code: healsItself(code) ? 1 : 4,
+    ok: false,
+    summary: { failed: 2 },
+    targets: [failed, failed],
+  });
+  expect(report.stderr).not.toMatch(/^\s+at /m);
+  expect(await bench.secrets()).toEqual(before);
+
+  const during = (await bench.records()).slice(length);
+  const setbacks = during.filter((record) => record.secret !== undefined && record.code === code);
+  expect(setbacks.map(({ secret, outcome }) => `${secret} ${outcome}`).toSorted()).toEqual([
+    'one failed',
+    'two failed',
+  ]);
+  const after = await bench.sync();
+  expect(after).toMatchObject({ code: 0, ok: true, summary: { unchanged: 2 } });
+  expect(await bench.secrets()).toEqual(before);
+  const ends = (await bench.records()).slice(length + during.length);
+  expect(ends.filter(({ secret }) => secret !== undefined)).toMatchObject([
+    { outcome: 'ok', note: 'in step again' },
+    { outcome: 'ok', note: 'in step again' },
+  ]);
+}
+
+interface Faulty extends AsyncDisposable {
+  readonly bench: Bench;
+  readonly proxy: FaultProxy;
+}
+
+async function openFaulty(): Promise<Faulty> {
+  await using stack = new AsyncDisposableStack();
+  const proxy = stack.use(await startFaultProxy(openbao().address));
+  const bench = stack.use(await openSynced({ vaultAddress: () => proxy.address }));
+  const owned = stack.move();
+  return { bench, proxy, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** Most of the time goes by with waiting for timeouts and between attempts, so several take their turns at once. */
+describe('a fault between the bridge and OpenBao', () => {
+  const benches = createPool(4, openFaulty);
+  afterAll(() => benches[Symbol.asyncDispose]());
+
+  it.concurrent.each(Object.entries(FAULTS))(
+    'when a key is read (%s) is %s and changes nothing',
+    (fault, code) =>
+      benches.use(({ bench, proxy }) =>
+        expectHarmless(bench, code, {
+          begin: () => proxy.set(fault as Fault, /^\/v1\/secret\/data\//),
+          end: () => proxy.set(undefined),
+        }),
+      ),
+  );
+
+  it.concurrent.each(Object.entries(LOGIN_FAULTS))(
+    'at the login (%s) is %s and changes nothing',
+    (fault, code) =>
+      benches.use(({ bench, proxy }) =>
+        expectHarmless(bench, code, {
+          begin: () => proxy.set(fault as Fault, /\/login/),
+          end: () => proxy.set(undefined),
+        }),
+      ),
+  );
+
+  it('of one key leaves the targets alone that do not need it', async () => {
+    await using faulty = await openFaulty();
+    const { bench, proxy } = faulty;
+    await bench.vault.put('one', { a: 'rotated' });
+    proxy.set('server error', /\/two$/);
+    const report = await bench.sync();
+    proxy.set(undefined);
+    expect(report).toMatchObject({
+      code: 1,
+      targets: [
+        { secret: 'one', outcome: 'updated' },
+        { secret: 'two', outcome: 'failed', code: 'STORE_UNAVAILABLE' },
+      ],
+    });
+    expect(await bench.sync()).toMatchObject({ code: 0, summary: { updated: 1, unchanged: 1 } });
+  });
+
+  it.each(['http://127.0.0.1:1', 'https://vault.invalid'])(
+    'because %s cannot be reached is STORE_UNAVAILABLE and changes nothing',
+    async (address) => {
+      await using bench = await openSynced({});
+      await expectHarmless(bench, 'STORE_UNAVAILABLE', {
+        begin: () => bench.configure({ vaultAddress: () => address }),
+        end: () => bench.configure({ vaultAddress: (real) => real }),
+      });
+    },
+  );
+});
+
+describe('TLS that cannot be trusted', () => {
+  const authority = createAuthority();
+  const good = authority.issue({ names: ['127.0.0.1'] });
+  const day = 86_400_000;
+
+  it.each([
+    ['the certificate is for another name', authority.issue({ names: ['vault.example.org'] })],
+    [
+      'the certificate has expired',
+      authority.issue({
+        names: ['127.0.0.1'],
+        notBefore: new Date(Date.now() - 9 * day),
+        notAfter: new Date(Date.now() - day),
+      }),
+    ],
+    [
+      'the certificate is of an unknown authority',
+      createAuthority('Other CA').issue({ names: ['127.0.0.1'] }),
+    ],
+  ])('because %s is TLS_FAILED and changes nothing', async (_, bad) => {
+    await using front = await startTlsFront(openbao().address, good);
+    await using bench = await openSynced({ tls: authority.ca, vaultAddress: () => front.address });
+    await expectHarmless(bench, 'TLS_FAILED', {
+      begin: () => front.show(bad),
+      end: () => front.show(good),
+    });
+  });
+});
+
+describe('a cluster that cannot be used', () => {
+  interface Kubeconfig {
+    readonly clusters: readonly { readonly cluster: Record<string, unknown> }[];
+    readonly users: readonly { readonly user: Record<string, unknown> }[];
+  }
+
+  it.each<[string, ErrorCode, (config: Kubeconfig) => void]>([
+    [
+      'nothing listens at its address',
+      'CLUSTER_UNAVAILABLE',
+      ({ clusters: [entry] }) => Object.assign(entry?.cluster ?? {}, { server: 'https://127.0.0.1:1' }),
+    ],
+    [
+      'its certificate is of another authority',
+      'CLUSTER_UNAVAILABLE',
+      ({ clusters: [entry] }) =>
+        Object.assign(entry?.cluster ?? {}, {
+          'certificate-authority-data': Buffer.from(createAuthority().ca).toString('base64'),
+        }),
+    ],
+    [
+      'it does not accept our token',
+      'CLUSTER_FORBIDDEN',
+      ({ users: [entry] }) => Object.assign(entry?.user ?? {}, { token: 'not-a-token' }),
+    ],
+  ])('because %s is %s for each target', async (_, code, spoil) => {
+    await using bench = await openSynced({});
+    const good = await readFile(bench.kubeconfig, 'utf8');
+    await expectHarmless(bench, code, {
+      begin: async () => {
+        const config = parse(good) as Kubeconfig;
+        spoil(config);
+        await writeFile(bench.kubeconfig, stringify(config));
+      },
+      end: () => writeFile(bench.kubeconfig, good),
+    });
+  });
+
+  it('because the audit cannot be written changes nothing', async () => {
+    await using bench = await openSynced({});
+    await bench.vault.put('one', { a: 'rotated' });
+    const before = await bench.secrets();
+    const audit = join(bench.folder, 'state', 'audit.db');
+    const good = await readFile(audit);
+    await writeFile(audit, 'no database');
+    const run = await bench.run('sync', '--output', 'json');
+    await writeFile(audit, good);
+    expect(run.code).toBe(1);
+    expect(JSON.parse(run.stdout)).toMatchObject({ error: { code: 'AUDIT_UNAVAILABLE' } });
+    expect(await bench.secrets()).toEqual(before);
+  });
+});

@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Kubernetes, startKubernetes } from '../services/kubernetes.ts';
+import { countsBetween, createKubernetesApi, type RequestCounts } from '../services/kubernetes-api.ts';
+import { type Bench, openBench, recordedChanges } from './bench.ts';
+import { manyMappings, seed, valuesOf, wrongTargets } from './many.ts';
+import type { Witness } from './witness.ts';
+
+const COUNT = 300;
+const MUTATING = /^(POST|PUT|PATCH|APPLY|DELETE|DELETECOLLECTION) (.*)$/;
+/** What an API server writes for itself, all the time. */
+const ITS_OWN = ['leases', 'flowschemas/status', 'prioritylevelconfigurations/status'];
+
+// An API server of its own: its request counters must not count what other tests do.
+let server: Kubernetes;
+
+function mutating(before: RequestCounts, after: RequestCounts): RequestCounts {
+  const added = Object.entries(countsBetween(before, after));
+  return Object.fromEntries(
+    added.filter(([key]) => {
+      const [, , resource = ''] = MUTATING.exec(key) ?? [];
+      return resource !== '' && !ITS_OWN.includes(resource);
+    }),
+  );
+}
+
+beforeAll(async () => {
+  server = await startKubernetes();
+});
+
+afterAll(() => server?.stop());
+
+describe.each(['names', 'namespace'] as const)(
+  `${COUNT} mappings of 3 keys from OpenBao into kube-apiserver, with the rights for \`scope: %s\``,
+  (scope) => {
+    let bench: Bench;
+    let witness: Witness;
+    const counts = () => server.requestCounts();
+    const versions = async () =>
+      (await bench.secrets()).map(({ metadata }) => `${metadata.name} ${metadata.resourceVersion}`);
+
+    beforeAll(async () => {
+      const { address, caFile, adminToken: token, folder } = server;
+      const access = { address, caFile, token, folder };
+      bench = await openBench({
+        scope,
+        mappings: manyMappings(COUNT),
+        cluster: { ...access, ...createKubernetesApi(access) },
+      });
+      await seed(bench, COUNT);
+      witness = await bench.witness();
+    });
+
+    afterAll(async () => {
+      await witness?.[Symbol.asyncDispose]();
+      await bench?.[Symbol.asyncDispose]();
+    });
+
+    it('are all there after the first sync, byte for byte, by one POST each', async () => {
+      const before = await counts();
+      const report = await bench.sync();
+      expect(report).toMatchObject({ code: 0, ok: true, summary: { created: COUNT } });
+      expect(mutating(before, await counts())).toEqual({ 'POST secrets': COUNT });
+      expect(await wrongTargets(bench, COUNT, () => 0)).toEqual([]);
+    });
+
+    it('carry the labels and annotations that say whose they are and what they were made of', async () => {
+      const { metadata, type } = (await bench.secret('m7')) ?? { metadata: undefined };
+      expect(type).toBe('Opaque');
+      expect(metadata?.labels).toEqual({
+        team: 't1',
+        'app.kubernetes.io/managed-by': 'secretbridge',
+        'secretbridge.dev/instance': 'e2e',
+        'secretbridge.dev/mapping': 'm7',
+      });
+      const annotations = metadata?.annotations ?? {};
+      expect(JSON.parse(annotations['secretbridge.dev/sources'] ?? '')).toEqual(
+        Object.fromEntries(
+          ['BYTES', 'NUMBER', 'TEXT'].map((key) => [
+            key,
+            {
+              store: 'vault',
+              key: `${bench.vault.prefix}/m7`,
+              property: key.toLowerCase(),
+              version: '1',
+            },
+          ]),
+        ),
+      );
+      expect(annotations['secretbridge.dev/fingerprint']).toMatch(/^[0-9a-f]{8}:[0-9a-f]{64}$/);
+      expect(annotations['secretbridge.dev/config']).toMatch(/^[0-9a-f]+$/);
+      expect(annotations['secretbridge.dev/on-mapping-removed']).toBe('keep');
+      expect(metadata?.managedFields).toMatchObject([{ manager: 'secretbridge', operation: 'Update' }]);
+    });
+
+    it('need no request that writes at the second sync, and no resourceVersion moves', async () => {
+      const [before, versionsBefore] = [await counts(), await versions()];
+      const report = await bench.sync();
+      expect(report).toMatchObject({ code: 0, ok: true, summary: { unchanged: COUNT } });
+      expect(mutating(before, await counts())).toEqual({});
+      expect(await versions()).toEqual(versionsBefore);
+    });
+
+    it('get one rotation by exactly one PUT', async () => {
+      await bench.vault.put('m42', valuesOf(42, 1));
+      const before = await counts();
+      expect(await bench.run('plan', '--output', 'json')).toMatchObject({ code: 2 });
+      expect(mutating(before, await counts())).toEqual({});
+      const report = await bench.sync();
+      expect(report).toMatchObject({ code: 0, summary: { updated: 1, unchanged: COUNT - 1 } });
+      expect(mutating(before, await counts())).toEqual({ 'PUT secrets': 1 });
+      expect(await wrongTargets(bench, COUNT, (n) => (n === 42 ? 1 : 0))).toEqual([]);
+    });
+
+    it('leave an outcome record for each resourceVersion that the API server saw, in a whole chain', async () => {
+      const changes = await witness.changes();
+      const records = await bench.records();
+      expect(changes).toHaveLength(COUNT + 1);
+      expect(recordedChanges(records).toSorted()).toEqual(
+        changes.map(({ secret, resourceVersion }) => `${secret} ${resourceVersion}`).toSorted(),
+      );
+      expect(await bench.chain()).toMatchObject({ kind: 'intact', records: records.length });
+    });
+  },
+);

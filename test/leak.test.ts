@@ -1,0 +1,213 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { printInternal } from '../src/cli/output.ts';
+import { AppError } from '../src/core/errors.ts';
+import { SecretValue } from '../src/core/secret-value.ts';
+import { Collector, openBench } from './cli/harness.ts';
+import { FAULTS, startFaultProxy } from './fakes/fault-proxy.ts';
+import { startVaultServer } from './fakes/vault-server.ts';
+import {
+  APP_ROLE,
+  CREDENTIALS,
+  config,
+  ENV,
+  leaksOfSync,
+  MARKERS,
+  openScene,
+  secretJson,
+  startGossip,
+  TOKEN,
+  text,
+  VALUES,
+  WRONG,
+} from './leak-scene.ts';
+import { countForms, filesBelow, findLeaks, formsOf } from './leak-search.ts';
+
+const COMMANDS = [
+  ['validate'],
+  ['plan', '--all'],
+  ['sync'],
+  ['plan'],
+  ['doctor'],
+  ['audit', 'list'],
+] as const;
+
+describe('the search', () => {
+  const haystack = Buffer.from('{"level":"debug"} lorem ipsum '.repeat(50));
+
+  it.each(MARKERS.map((marker) => [marker.name, marker] as const))('finds %s in every form', (_, marker) => {
+    for (const [form, needle] of [...formsOf(marker.bytes), ...formsOf(marker.core)]) {
+      const bytes = Buffer.concat([haystack, needle, haystack]);
+      expect(findLeaks([{ name: 'log', bytes }], [marker]), form).not.toEqual([]);
+    }
+    expect(findLeaks([{ name: 'log', bytes: haystack }], [marker])).toEqual([]);
+  });
+
+  it('finds a value that was cut off, or that stands within a longer text that was encoded', () => {
+    const { plain, awkward } = VALUES;
+    const cut = awkward.bytes.subarray(0, awkward.bytes.indexOf(awkward.core) + awkward.core.length);
+    const basic = Buffer.from(`user:${text(plain)}:more`).toString('base64');
+    expect(findLeaks([{ name: 'log', bytes: cut }], [awkward])).not.toEqual([]);
+    expect(findLeaks([{ name: 'log', bytes: `Basic ${basic}` }], [plain])).not.toEqual([]);
+    expect(findLeaks([{ name: 'log', bytes: JSON.stringify({ a: text(awkward) }) }], [awkward])).not.toEqual(
+      [],
+    );
+    expect(findLeaks([{ name: 'log', bytes: inspect({ a: awkward.bytes }) }], [plain])).toEqual([]);
+  });
+
+  it('would find the values where they belong', async () => {
+    await using server = await startVaultServer();
+    server.addToken(ENV.TOKEN);
+    server.put('secret', 'app', secretJson());
+    await using scene = await openScene(config(server.address, TOKEN));
+    await scene.run('sync');
+    const manifests = await filesBelow(join(scene.bench.folder, 'cluster'));
+    const seen = findLeaks(manifests, Object.values(VALUES)).join('\n');
+    for (const { name } of Object.values(VALUES)) expect(seen).toContain(name);
+  });
+});
+
+describe(`${MARKERS.length} markers in ${countForms(MARKERS)} forms are seen nowhere`, () => {
+  it.each([
+    ['a token', TOKEN],
+    ['AppRole', APP_ROLE],
+  ])('when all goes well, with %s', async (_, login) => {
+    await using server = await startVaultServer();
+    server.addToken(ENV.TOKEN);
+    Object.assign(server.appRole, { roleId: ENV.ROLE_ID, secretId: ENV.SECRET_ID });
+    server.put('secret', 'app', secretJson());
+    await using scene = await openScene(config(server.address, login));
+    for (const command of COMMANDS) await scene.run(...command);
+    server.put('secret', 'app', secretJson().replace('"plain":"', '"plain":"new-'));
+    for (const command of COMMANDS) await scene.run(...command);
+    await scene.run('audit', 'show', '3');
+    const places = await scene.places();
+    expect(
+      places.some(({ name, bytes }) => name === 'apps/all.yaml' && String(bytes).includes('sources')),
+    ).toBe(true);
+    expect(findLeaks(places, MARKERS)).toEqual([]);
+  });
+
+  it('when a mapping is wrong in any way', async () => {
+    await using server = await startVaultServer();
+    server.addToken(ENV.TOKEN);
+    server.put('secret', 'app', secretJson());
+    await using scene = await openScene(config(server.address, TOKEN) + WRONG);
+    await scene.bench.write(
+      'cluster/apps/theirs.yaml',
+      `apiVersion: v1\nkind: Secret\nmetadata: { name: theirs, namespace: apps }\nstringData: { A: "${VALUES.file.core}" }\n`,
+    );
+    for (const command of COMMANDS) await scene.run(...command);
+    const { json } = await scene.bench.runWith({ env: ENV }, 'sync', '--output', 'json');
+    const { targets } = json as { targets: { code?: string }[] };
+    expect(new Set(targets.map(({ code }) => code))).toEqual(
+      new Set([
+        undefined,
+        'PROPERTY_MISSING',
+        'NOT_AN_OBJECT',
+        'DECODE_FAILED',
+        'TLS_MISMATCH',
+        'TYPE_KEYS_MISSING',
+        'TOO_LARGE',
+        'KEY_COLLISION',
+        'VERSION_GONE',
+        'NOT_OWNED',
+      ]),
+    );
+    const places = (await scene.places()).filter(({ name }) => name !== 'apps/theirs.yaml');
+    expect(findLeaks(places, MARKERS)).toEqual([]);
+  });
+
+  it('when the credentials are refused', async () => {
+    await using server = await startVaultServer();
+    for (const login of [TOKEN, APP_ROLE]) {
+      await using scene = await openScene(config(server.address, login));
+      for (const command of COMMANDS) await scene.run(...command);
+      expect(findLeaks(await scene.places(), MARKERS)).toEqual([]);
+    }
+  });
+
+  it(`with each of ${FAULTS.length} faults between us and Vault`, async () => {
+    await using server = await startVaultServer();
+    server.addToken(ENV.TOKEN);
+    server.put('secret', 'app', secretJson());
+    const leaks = await Promise.all(
+      FAULTS.map(async (fault) => {
+        await using proxy = await startFaultProxy(server.address);
+        await using scene = await openScene(config(proxy.address, TOKEN));
+        proxy.set(fault, /^\/v1\/secret/);
+        return await leaksOfSync(scene, fault);
+      }),
+    );
+    expect(leaks.flat()).toEqual([]);
+  }, 60_000);
+
+  it.each([
+    ['a token', TOKEN],
+    ['AppRole', APP_ROLE],
+  ])(
+    'when a server tells in its errors all that it was sent and knows, with %s',
+    async (_, login) => {
+      const statuses = [200, 204, 301, 400, 401, 403, 404, 405, 412, 429, 472, 500, 502, 503];
+      const leaks = await Promise.all(
+        statuses.map(async (status) => {
+          await using gossip = await startGossip(status);
+          await using scene = await openScene(config(gossip.address, login));
+          return await leaksOfSync(scene, String(status));
+        }),
+      );
+      expect(leaks.flat()).toEqual([]);
+    },
+    60_000,
+  );
+});
+
+describe('an error that nobody expected', () => {
+  it('shows nothing of what it carries', () => {
+    const stderr = new Collector();
+    const vendor = Object.assign(new Error(`cannot send ${text(VALUES.plain)}`), {
+      config: { headers: { 'x-vault-token': text(CREDENTIALS.token) } },
+      body: VALUES.awkward.bytes,
+    });
+    vendor.cause = new Error(text(VALUES.member));
+    for (const thrown of [
+      vendor,
+      text(VALUES.plain),
+      { password: text(VALUES.plain) },
+      new AggregateError([vendor], text(VALUES.file)),
+      new AppError('STORE_UNAVAILABLE', { cause: vendor }),
+    ])
+      printInternal(stderr, thrown);
+    expect(stderr.text).toContain('INTERNAL');
+    expect(findLeaks([{ name: 'stderr', bytes: stderr.text }], MARKERS)).toEqual([]);
+  });
+
+  it('and a value print as nothing, however they are printed', () => {
+    const error = new AppError('INTERNAL', { cause: new Error(text(VALUES.plain)) });
+    const value = SecretValue.fromBytes(VALUES.plain.bytes);
+    const printed = [error, value, { value }, [value], new Map([['a', value]])].flatMap((it) => [
+      String(it),
+      JSON.stringify(it),
+      inspect(it, { depth: 9, showHidden: true, getters: true }),
+      inspect(Object.assign(new Error('x', { cause: error }), { it }), { depth: 9, showHidden: true }),
+    ]);
+    expect(findLeaks([{ name: 'print', bytes: printed.join('\n') }], MARKERS)).toEqual([]);
+  });
+});
+
+it('the key of the fingerprints is in its file only', async () => {
+  await using bench = await openBench();
+  const { stdout, stderr } = await bench.run('sync', '--log-level', 'debug', '--output', 'json');
+  const key = Buffer.from(
+    (await readFile(join(bench.folder, 'state', 'fingerprint.key'), 'utf8')).trim(),
+    'base64',
+  );
+  const places = await filesBelow(bench.folder, (path) => path.endsWith('fingerprint.key'));
+  const printed = [
+    { name: 'stdout', bytes: stdout },
+    { name: 'stderr', bytes: stderr },
+  ];
+  expect(findLeaks([...places, ...printed], [{ name: 'key', bytes: key, core: key }])).toEqual([]);
+});
