@@ -5,12 +5,15 @@ import { CHECKS } from './setup/checks.ts';
 import { type Step, step } from './setup/steps.ts';
 
 // npm test: all that CI runs. It goes on after a failure, so that one run shows everything, and ends with the
-// line `N passed, N failed`.
+// line `N passed, N failed`. `--long`: the full number of randomised runs.
 
 interface Counts {
   readonly passed: number;
   readonly failed: number;
 }
+
+// Randomised tests run many more times then.
+if (process.argv.includes('--long')) process.env.SECRETBRIDGE_TEST_RUNS ??= '10000';
 
 const reports = await mkdtemp(join(tmpdir(), 'secretbridge-test-'));
 
