@@ -6,7 +6,7 @@ import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import { createFingerprinter } from '../core/fingerprint.ts';
-import type { Source } from '../core/mapping.ts';
+import type { Mapping, Source } from '../core/mapping.ts';
 import { type ReadResult, refId } from '../core/reading.ts';
 import { compareText, formatTarget, type TargetId } from '../core/target.ts';
 import type { SecretProvider } from '../providers/provider.ts';
@@ -19,7 +19,7 @@ import { openAudit } from './audit.ts';
 import { openCluster } from './cluster.ts';
 import { fingerprintKey } from './keys.ts';
 import { createStores } from './stores.ts';
-import { resolveTargets } from './targets.ts';
+import { resolveTargets, rightsOf } from './targets.ts';
 
 /** One question; the answer is the error, or that there is none. */
 export interface Finding {
@@ -105,12 +105,13 @@ async function checkCluster(config: Config, cluster: Cluster, clock: Clock, atte
     ({ error, mapping, id }) =>
       error === undefined && access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace }),
   );
-  for (const [namespace, [first]] of Map.groupBy(known, ({ id }) => id.namespace))
+  const creating = known.filter(({ mapping }) => mapping.target.mode === 'own');
+  for (const [namespace, [first]] of Map.groupBy(creating, ({ id }) => id.namespace))
     if (first !== undefined)
       await attempt(`namespace: create in ${namespace}`, () => rehearse(cluster, first.id));
   for (const { id, mapping } of known)
     await attempt(`target: write ${formatTarget(id)} (mapping ${mapping.name})`, () =>
-      askRights(cluster, id),
+      askRights(cluster, id, mapping),
     );
 }
 
@@ -120,9 +121,10 @@ async function rehearse(cluster: Cluster, id: TargetId): Promise<void> {
   await cluster.create(id, empty, { dryRun: true });
 }
 
-async function askRights(cluster: Cluster, { namespace, secret }: TargetId): Promise<void> {
+async function askRights(cluster: Cluster, { namespace, secret }: TargetId, mapping: Mapping): Promise<void> {
+  const { deletes, merges } = rightsOf(mapping);
   const missing: string[] = [];
-  for (const verb of ['get', 'update'] as const)
+  for (const verb of ['get', merges ? 'patch' : 'update', ...(deletes ? ['delete' as const] : [])] as const)
     if (!(await cluster.may({ namespace, verb, secret }))) missing.push(verb);
   if (missing.length > 0)
     throw new AppError('CLUSTER_FORBIDDEN', { detail: `not allowed: ${missing.join(', ')}` });

@@ -1,14 +1,26 @@
 import type { Population } from '../reconcile/destroy.ts';
-import { findLeft, type Left, proposalOf } from '../reconcile/left.ts';
+import { findEndedMerges, findLeft, type Left, proposalOf } from '../reconcile/left.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
 import type { App } from './app.ts';
-import { namespacesOf, wantedByAny } from './targets.ts';
+import { namespacesOf, wantedByAny, wantedIndex } from './targets.ts';
 
 /** The targets of this instance that no mapping wants; with `search`, also those that the audit does not know. */
 export async function leftTargets(app: App, search = false): Promise<readonly Left[]> {
   const namespaces = search ? namespacesOf(app.targets) : [];
   const { audit, cluster, instances } = app;
   return findLeft({ audit, cluster, instances, isWanted: wantedByAny(app.targets) }, namespaces);
+}
+
+function endedMerges({
+  audit,
+  cluster,
+  instances,
+  fingerprints,
+  targets,
+}: App): Promise<readonly Proposal[]> {
+  const merged = targets.filter(({ mapping }) => mapping.target.mode === 'merge').map(({ id }) => id);
+  const [isWanted, wants] = [wantedByAny(targets), wantedIndex(targets)];
+  return findEndedMerges({ audit, cluster, instances, fingerprints, isWanted, wants, merged });
 }
 
 /** What the brake measures shares by: targets that this run did not look at count as being there. */
@@ -34,5 +46,7 @@ export async function leftProposals(
     ({ onMappingRemoved, mapping }) =>
       onMappingRemoved === 'delete' && (only === undefined || mapping === only),
   );
-  return { proposals: going.map((it) => proposalOf(it, app.fingerprints)), count: left.length };
+  const ended = (await endedMerges(app)).filter(({ mapping }) => only === undefined || mapping === only);
+  const proposals = [...going.map((it) => proposalOf(it, app.fingerprints)), ...ended];
+  return { proposals, count: left.length };
 }

@@ -69,8 +69,9 @@ function heldBack(it: PlannedTarget): PlannedTarget {
 }
 
 function leaving(proposal: Proposal): PlannedTarget {
-  const { mapping, live, keys } = proposal;
-  return { mapping, target: live.id, action: 'delete', adopts: false, keys, alive: true, proposal };
+  const { mapping, live, keys, ending } = proposal;
+  const action = ending === undefined ? 'delete' : 'update';
+  return { mapping, target: live.id, action, adopts: false, keys, alive: true, proposal };
 }
 
 function planned(mapping: Mapping, target: TargetId, decision: Decision): PlannedTarget {

@@ -10,8 +10,9 @@ import { report, type SyncReport } from './sync.ts';
 export async function listLeft(app: App): Promise<readonly PlannedTarget[]> {
   const left = await leftTargets(app, true);
   return left.map((it) => {
-    const { mapping, live, keys } = proposalOf(it, app.fingerprints);
-    return { mapping, target: live.id, action: 'delete', adopts: false, keys, alive: true };
+    const proposal = proposalOf(it, app.fingerprints);
+    const { mapping, live, keys } = proposal;
+    return { mapping, target: live.id, action: 'delete', adopts: false, keys, alive: true, proposal };
   });
 }
 

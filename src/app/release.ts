@@ -5,6 +5,7 @@ import { removal } from '../sync/plan.ts';
 import type { App } from './app.ts';
 import { toHeld } from './held.ts';
 import { planPass } from './plan.ts';
+import { listLeft } from './prune.ts';
 import { report, type SyncReport } from './sync.ts';
 
 /**
@@ -17,11 +18,13 @@ export async function releaseHeld(app: App, id: string): Promise<SyncReport> {
   const { recorder } = pass;
   await recorder.command(`release ${id}`);
   const { targets } = await planPass(app, pass);
-  const found = targets.find((it) => it.action === 'hold' && toHeld(app.config.instance, it).id === id);
+  // `prune` may have held what a sync leaves alone.
+  const held = [...targets.filter(({ action }) => action === 'hold'), ...(await listLeft(app))];
+  const found = held.find((it) => toHeld(app.config.instance, it).id === id);
   if (found?.proposal === undefined) throw new AppError('NOT_HELD', { about: id });
   const { proposal, mapping, target, keys } = found;
-  const mine = removal(proposal.live, app.fingerprints);
-  if (mine.kind === 'refuse') throw mine.error;
+  const mine = proposal.ending === undefined ? removal(proposal.live, app.fingerprints) : undefined;
+  if (mine?.kind === 'refuse') throw mine.error;
   await recorder.release(mapping, target, keys, id);
   const outcome = await app.audit.exclusively('destroy', () =>
     remove(proposal, { ...app, ...pass, brake: app.config.brake }, 'released'),

@@ -72,6 +72,16 @@ function sorted(targets: readonly Wanted[]): readonly Wanted[] {
   );
 }
 
+/** What a mapping may ever do to its targets beyond creating and changing them. */
+export function rightsOf({ target, onSourceMissing, onMappingRemoved }: Mapping): {
+  readonly deletes: boolean;
+  readonly merges: boolean;
+} {
+  const merges = target.mode === 'merge';
+  const mayDelete = target.recreate || onSourceMissing !== 'keep' || onMappingRemoved === 'delete';
+  return { deletes: mayDelete && !merges, merges };
+}
+
 /** Whether a mapping wants a target. One whose selector is unknown may want its Secret in any namespace. */
 export function wantedIndex(targets: readonly Wanted[]): (mapping: string, id: TargetId) => boolean {
   const index = new Set(targets.map(({ mapping, id }) => `${mapping.name} ${formatTarget(id)}`));

@@ -42,7 +42,7 @@ describe('audit list', () => {
     expect(code).toBe(0);
     const lines = stdout.split('\n').map((line) => line.replace(/ {2,}/g, ' ').trim());
     expect(lines[0]).toBe('SEQUENCE TIME ACTION OUTCOME WHAT BY NOTE');
-    expect(lines[1]).toBe('12 2027-03-02 12:00:00 sweep ok ann 1 targets 1 updated');
+    expect(lines[1]).toBe('12 2027-03-02 12:00:00 sweep ok ann 1 target: 1 updated');
     expect(lines[2]).toBe('11 2027-03-02 12:00:00 update ok apps/db ann ~PASSWORD');
     expect(lines[3]).toBe('10 2027-03-02 12:00:00 update (intent) ok apps/db ann ~PASSWORD');
     expect(stdout).toContain('NOT_OWNED');

@@ -238,6 +238,16 @@ describe('a target that left the configuration', () => {
     expect(exists(world, 'one')).toBe(false);
   });
 
+  it('that prune holds can be released', async () => {
+    const world = await synced(NAMES, 'onMappingRemoved: keep');
+    await world.configure(mappingsOf(['three'], ''));
+    await using process = await world.start();
+    const { held } = await pruneLeft(process.app);
+    expect(held.map(({ secret }) => secret)).toEqual(['one', 'two']);
+    expect((await releaseHeld(process.app, held[0]?.id ?? '')).summary.deleted).toBe(1);
+    expect([exists(world, 'one'), exists(world, 'two')]).toEqual([false, true]);
+  });
+
   const ONE = { namespace: 'apps', secret: 'one' };
   const withLabels = (labels: object) => (world: World) =>
     world.cluster.edit(ONE, (raw) => ({ ...raw, metadata: { ...objectIn(raw, 'metadata'), labels } }));

@@ -92,6 +92,64 @@ describe('mappings that merge into one Secret', () => {
   });
 });
 
+describe('the end of a merge', () => {
+  const merge = { secret: 'shared', mode: 'merge' } as const;
+  const going = { onMappingRemoved: 'delete' } as const;
+  const theirs = { data: { THEIRS: base64('t') }, metadata: { labels: { team: 'x' } } };
+  // The brake needs something to measure by.
+  const more = Array.from({ length: 9 }, (_, n) => one(`other-${n}`, 'K', {}));
+
+  async function merged(mappings: readonly Mapping[]): Promise<World> {
+    const world = await open([...mappings, ...more]);
+    world.cluster.put(SHARED, theirs);
+    await world.sync();
+    return world;
+  }
+
+  it.each([
+    ['another still merges', [one('b', 'B', merge, going)], { THEIRS: base64('t'), B: base64('tok') }],
+    ['nobody does any more', [], { THEIRS: base64('t') }],
+  ])('takes our keys out, and nothing else, when %s', async (_, staying, expected) => {
+    const world = await merged([one('a', 'A', merge, going), ...staying]);
+    await world.configure([...staying, ...more]);
+    const report = await world.sync();
+    expect(report.targets.filter(({ kind }) => kind === 'updated')).toMatchObject([
+      { mapping: 'a', target: SHARED, keys: [{ name: 'A', action: 'remove' }] },
+    ]);
+    expect(dataOf(world)).toEqual(expected);
+    expect(metadataOf(world)?.labels).toEqual({ team: 'x' });
+    expect(world.cluster.writes.map(({ kind }) => kind)).not.toContain('remove');
+    expect((await world.sync()).summary).toMatchObject({ updated: 0, failed: 0 });
+    expect(await world.chain()).toMatchObject({ kind: 'intact' });
+  });
+
+  it('leaves them where the mapping had said so', async () => {
+    const world = await merged([one('a', 'A', merge)]);
+    await world.configure(more);
+    expect((await world.sync()).summary).toMatchObject({ updated: 0, deleted: 0 });
+    expect(dataOf(world)).toEqual({ THEIRS: base64('t'), A: base64('tok') });
+  });
+
+  it('whose answer is lost is seen in the cluster', async () => {
+    const world = await merged([one('a', 'A', merge, going)]);
+    await world.configure(more);
+    world.cluster.loseAnswer('merge', new AppError('CLUSTER_UNAVAILABLE'));
+    expect((await world.sync()).summary).toMatchObject({ updated: 1, failed: 0 });
+    expect(dataOf(world)).toEqual({ THEIRS: base64('t') });
+  });
+
+  it('is not made up by an annotation that somebody copied', async () => {
+    const world = await merged([one('a', 'A', merge, going)]);
+    const { annotations } = metadataOf(world) ?? {};
+    const other = { namespace: 'apps', secret: 'other' };
+    world.cluster.put(other, { data: { A: base64('x') }, metadata: { annotations } });
+    await world.configure([...more, one('b', 'B', { secret: 'other', mode: 'merge' })]);
+    await world.sync();
+    expect(dataOf(world, other)).toEqual({ A: base64('x'), B: base64('tok') });
+    expect((await world.sync()).summary).toMatchObject({ updated: 0 });
+  });
+});
+
 describe('a target that may be created anew', () => {
   const ID = { namespace: 'apps', secret: 'r' };
   const before = one('r', 'K', { immutable: true });

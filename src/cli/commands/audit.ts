@@ -4,7 +4,7 @@ import { AppError } from '../../core/errors.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { instant } from '../instant.ts';
-import { type Paint, print, shortFingerprint, table } from '../output.ts';
+import { count, type Paint, print, shortFingerprint, table } from '../output.ts';
 import { type AuditOptions, openAuditForReading } from '../read-audit.ts';
 
 export interface ListOptions extends AuditOptions, Omit<RecordFilter, 'version'> {
@@ -97,8 +97,17 @@ function noteOf({ code, note, keys, sources, action, counts }: AuditRecord): str
   ];
   const version =
     action === 'read' && sources[0] !== undefined ? [`version ${shortFingerprint(sources[0].version)}`] : [];
-  const totals = Object.entries(counts ?? {}).filter(([, number]) => number > 0);
-  return [code, note, ...changes, ...version, ...totals.map(([name, number]) => `${number} ${name}`)]
+  const { targets, ...rest } = counts ?? {};
+  const totals = Object.entries(rest).filter(([, number]) => number > 0);
+  const total = targets === undefined ? [] : [`${count(targets, 'target')}:`];
+  return [
+    code,
+    note,
+    ...changes,
+    ...version,
+    ...total,
+    ...totals.map(([name, number]) => `${number} ${name}`),
+  ]
     .filter((part) => part !== undefined)
     .join(' ');
 }

@@ -1,8 +1,7 @@
 import { secretRefsOf } from '../../app/secret-refs.ts';
-import { targetsOf } from '../../app/targets.ts';
+import { rightsOf, targetsOf } from '../../app/targets.ts';
 import { printRbac, rbacObjects } from '../../cluster/rbac.ts';
 import { createAccess } from '../../config/access.ts';
-import type { Mapping } from '../../core/mapping.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { print } from '../output.ts';
@@ -31,6 +30,9 @@ export async function rbacCommand(
     targets: targetsOf(config.mappings)
       .filter(({ id, mapping }) => access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace }))
       .map(({ id, mapping }) => ({ ...id, ...rightsOf(mapping) })),
+    selected: config.mappings
+      .filter(({ target }) => target.namespaceSelector !== undefined)
+      .map((mapping) => ({ secret: mapping.target.secret, ...rightsOf(mapping) })),
     ownNamespace: namespace,
     serviceAccount: name,
     secretRefs: secretRefsOf(config),
@@ -45,13 +47,4 @@ export async function rbacCommand(
 
 function listOf(items: readonly object[]): object {
   return { apiVersion: 'v1', kind: 'List', items };
-}
-
-/** What a mapping may ever do to its targets beyond creating and changing them. */
-function rightsOf({ target, onSourceMissing, onMappingRemoved }: Mapping): {
-  deletes: boolean;
-  merges: boolean;
-} {
-  const deletes = target.recreate || onSourceMissing !== 'keep' || onMappingRemoved === 'delete';
-  return { deletes, merges: target.mode === 'merge' };
 }

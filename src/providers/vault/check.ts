@@ -27,7 +27,7 @@ export async function checkStore(
   });
   if (!isReached) return checks;
   if (!(await run('login', () => logIn(store, signal)))) return checks;
-  await run('mount', () => store.confirmMount(signal));
+  await run('mount', () => confirmMount(store, signal));
   return checks;
 }
 
@@ -53,6 +53,17 @@ async function logIn(store: Store, signal: AbortSignal | undefined): Promise<voi
   await store.session.ensure(signal);
   const error = await failureOf(() => store.confirmMount(signal));
   if (error?.code === 'AUTH_FAILED') throw error;
+}
+
+/** Vault says 403 of a mount that is not there too, to everybody. */
+async function confirmMount(store: Store, signal: AbortSignal | undefined): Promise<void> {
+  const error = await failureOf(() => store.confirmMount(signal));
+  if (error?.code !== 'ACCESS_DENIED') {
+    if (error !== undefined) throw error;
+    return;
+  }
+  const detail = 'Vault says so of a mount that does not exist, too';
+  throw new AppError('ACCESS_DENIED', { detail, cause: error });
 }
 
 function skew({ date }: Answer, now: number): AppError | undefined {

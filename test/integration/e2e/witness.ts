@@ -76,7 +76,7 @@ export async function watchSecrets(cluster: Cluster, namespace: string): Promise
       const answer = await send('POST', '', { apiVersion: 'v1', kind: 'Secret', metadata: { name } });
       await answer.body.dump();
       await Promise.race([arrival.promise, reading]);
-      if (failure !== undefined) throw failure;
+      if (failure !== undefined) throw new Error('the watch of the witness ended', { cause: failure });
       return [...seen];
     },
     async [Symbol.asyncDispose]() {

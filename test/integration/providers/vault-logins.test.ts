@@ -34,7 +34,7 @@ async function tokensOf(bao: Bao, mountPath: string): Promise<number> {
   const path = `/v1/sys/leases/lookup/auth/${mountPath}/login?list=true`;
   const list = async (at: string): Promise<number> => {
     const { body } = await bao.request<{ data?: { keys: string[] } }>('GET', at);
-    const counts = (body.data?.keys ?? []).map((key) =>
+    const counts = (body.data?.keys ?? []).map(async (key) =>
       key.endsWith('/') ? list(at.replace('?', `/${key.slice(0, -1)}?`)) : 1,
     );
     return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
