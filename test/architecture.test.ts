@@ -52,7 +52,6 @@ const VENDOR_HOME: Readonly<Record<string, string>> = {
   '@azure/keyvault-certificates': 'providers/azure-key-vault',
   '@azure/keyvault-keys': 'providers/azure-key-vault',
   '@azure/keyvault-secrets': 'providers/azure-key-vault',
-  'node-forge': 'providers/azure-key-vault',
   commander: 'cli',
   liquidjs: 'sync/template',
   pino: 'log',

@@ -9,10 +9,11 @@ import type { Source } from '../src/core/mapping.ts';
 import { SecretValue } from '../src/core/secret-value.ts';
 import { targetKey } from '../src/sync/keys.ts';
 import { pickValue } from '../src/sync/value.ts';
-import { linesOf, loadText } from './config/memory-fs.ts';
+import { linesOf, load } from './config/memory-fs.ts';
 import { commandLinesOf, inlineCallsOf, usageProblem } from './docs/commands.ts';
 import { allPages, anchorsOf, blocksOf, linksOf, type Page, ROOT, tableOf } from './docs/markdown.ts';
 import { kubernetesVersions } from './integration/services/kubernetes-install.ts';
+import { LOCALSTACK_VERSION } from './integration/services/localstack.ts';
 import { OPENBAO_VERSION } from './integration/services/openbao.ts';
 
 const pages = allPages();
@@ -71,17 +72,20 @@ describe('examples', () => {
   });
 
   it.each(yaml.map((block) => [block.place, block.text] as const))(
-    'of YAML at %s are parts of a configuration',
+    'of YAML at %s are parts of a configuration, or objects of Kubernetes',
     async (place, text) => {
-      if (text.startsWith('apiVersion: secretbridge.dev/v1')) {
-        expect(linesOf(await loadText(text)), place).toEqual([]);
+      const part = (parse(text) ?? {}) as Readonly<Record<string, unknown>>;
+      if (part.apiVersion !== undefined && part.apiVersion !== 'secretbridge.dev/v1') {
+        expect(part, place).toMatchObject({ kind: expect.any(String), metadata: { name: expect.any(String) } });
         return;
       }
       // A part is checked within a whole that has what it refers to.
-      const part = parse(text) ?? {};
       const store = { name: 'team-vault', kind: 'files', path: './secrets' };
       const whole = { apiVersion: 'secretbridge.dev/v1', instance: 'a', stores: [store], ...part };
-      expect(linesOf(await loadText(JSON.stringify(whole))), place).toEqual([]);
+      const config = part.apiVersion === undefined ? JSON.stringify(whole) : text;
+      const tenants = foldersIncludedBy(part).map((path) => [`/work/${path}/a.yaml`, 'mappings: []\n']);
+      const files = { ...Object.fromEntries(tenants), '/work/secretbridge.yaml': config };
+      expect(linesOf(await load(files)), place).toEqual([]);
     },
   );
 
@@ -142,6 +146,10 @@ describe('the page on values', () => {
   );
 });
 
+function foldersIncludedBy({ include }: Readonly<Record<string, unknown>>): readonly string[] {
+  return Array.isArray(include) ? include.map(({ path }: { path: string }) => path) : [];
+}
+
 /** What it gives, or the code of the error. */
 function outcome(work: () => string): string {
   try {
@@ -195,6 +203,7 @@ describe('dependencies', () => {
       services: Record<string, { image: string; healthcheck: object }>;
     };
     expect(compose.services.openbao?.image).toBe(`openbao/openbao:${OPENBAO_VERSION}`);
+    expect(compose.services.localstack?.image).toBe(`localstack/localstack:${LOCALSTACK_VERSION}`);
     expect(compose.services.kubernetes?.image).toBe(`rancher/k3s:v${kubernetesVersions().kubernetes}-k3s1`);
     for (const [name, { healthcheck }] of Object.entries(compose.services))
       expect(healthcheck, name).toBeDefined();

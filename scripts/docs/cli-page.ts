@@ -89,7 +89,7 @@ Of several that apply, the first in this order counts.
 | 3 | the configuration is invalid |
 | 1 | a failure that may mend itself, or a run that was stopped: run it again |
 | 4 | a person must act: something was refused or held, or failed for a reason that no repetition mends |
-| 2 | \`plan\` only: there are changes to make |
+| 2 | \`plan\` and \`prune\` without \`--yes\` only: there are changes to make |
 | 0 | everything is as it should be |
 
 Which code belongs to which error is in [errors](errors.md).
@@ -104,6 +104,10 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
 | \`validate\` | \`{ valid, problems: [ { file, line, column, path, code, message, suggestion? } ] }\` |
 | \`plan\` | \`{ changes, targets: [ { mapping, namespace, secret, action, code?, message?, remedy?, keys } ], held }\` |
 | \`sync\` | \`{ ok, requestId, summary, targets: [ { mapping, namespace, secret, outcome, code?, message?, remedy?, keys } ], held }\` |
+| \`release\`, \`prune --yes\` | as \`sync\`, with the targets that it was about |
+| \`prune\` | as \`plan\`: what \`--yes\` would delete |
+| \`explain\` | \`{ mapping, targets: [ { namespace, secret, state, code?, message?, remedy?, sources: [ { store, key, property?, version?, state, code? } ], lastRecords } ] }\` |
+| \`init\` | \`{ path, instance, store, at, key, namespace, secret }\` |
 | \`doctor\` | \`{ ok, checks: [ { name, ok, code?, message?, remedy? } ] }\` |
 | \`rbac\` | a \`List\` of Roles and RoleBindings, as \`kubectl\` takes it |
 | \`audit list\` | \`{ records: [ … ], next? }\`; \`next\` is the \`--cursor\` of the next page |
@@ -114,10 +118,11 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
   \`failed\`.
 - \`keys\` is \`[ { name, action, before?, after? } ]\` with the action \`add\`, \`change\`, \`remove\` or \`keep\`; \`before\` and
   \`after\` are fingerprints.
-- \`held\` is \`[ { id, mapping, namespace, secret, action, keys } ]\`: changes that wait for a person.
+- \`held\` is \`[ { id, mapping, namespace, secret, action, keys } ]\`: changes that wait for \`release\` with this \`id\`.
+- \`adopts\` is there, and \`true\`, where \`plan\` would take over a Secret that is not ours.
+- \`state\` of a target is \`synced\`, \`stale\`, \`failed\`, \`refused\`, \`held\`, \`waiting\` or \`contested\`; of a source \`found\`,
+  \`absent\` or \`failed\`. \`lastRecords\` are the newest five of the audit.
 - \`code\`, \`message\` and \`remedy\` are there when a target is refused, held or failed: the [error](errors.md), the sentence
   about it, and what to do.
 - A command that cannot do its work at all prints \`{ error: { code, message, remedy } }\`, or
-  \`{ error: { code, message, problems } }\` when its configuration is invalid.
-
-This version deletes nothing, so \`delete\` and \`deleted\` do not occur yet.`;
+  \`{ error: { code, message, problems } }\` when its configuration is invalid.`;

@@ -23,12 +23,14 @@ const MORE: Partial<Readonly<Record<ErrorCode, string>>> = {
   AUTH_FAILED:
     'Vault also answers so to a login method that is not enabled at `auth.mountPath`. After a refused login none is tried for ten seconds, since some servers lock an account.',
   ACCESS_DENIED:
-    'Vault answers the same to a token that has ended; secretbridge asks it which of the two holds, and says `AUTH_FAILED` then. It also answers so about a mount of which the identity may read nothing. For a folder of files it means that permission is missing, or that a symbolic link leads out of the folder.',
+    'Vault answers the same to a token that has ended; secretbridge asks it which of the two holds, and says `AUTH_FAILED` then. It also answers so about a mount of which the identity may read nothing. For a folder of files it means that permission is missing, or that a symbolic link leads out of the folder. For AWS and Azure it is also the answer when an absence may not be confirmed: the sentence in brackets names the permission.',
   MOUNT_NOT_FOUND:
     'A version 1 mount that is read as version 2 answers like a key that is not there. That is why the mount is confirmed before a key counts as absent.',
   SOURCE_ABSENT:
-    'Only this code means that something does not exist; [what counts as proof](../explanation/what-is-absence.md) depends on the store. A target that was written before is kept as it is.',
-  SOURCE_DELETED: 'With Vault: the current version was deleted with `vault kv delete`, or destroyed.',
+    'Only this code means that something does not exist; [what counts as proof](../explanation/what-is-absence.md) depends on the store. A target that was written before is kept as it is, until the absence is proved and `onSourceMissing` says otherwise; the sentence in brackets says what is still missing for that.',
+  SOURCE_DELETED:
+    'With Vault: the current version was deleted with `vault kv delete`, or destroyed. With AWS: it is scheduled for deletion. With Azure: it is soft-deleted. It counts as absent only with `softDeletedIsMissing: true`.',
+  SOURCE_DISABLED: 'Only Azure has this state.',
   VERSION_GONE:
     'For stores without versions of their own (Vault key/value version 1, files) a `version` is the fingerprint of the value, so this means that the value has changed.',
   STORE_UNAVAILABLE: 'The sentence in brackets says which it was: DNS, connection, status, sealed.',
@@ -47,10 +49,12 @@ const MORE: Partial<Readonly<Record<ErrorCode, string>>> = {
   CLUSTER_REFUSED:
     'The answer of the API server is not repeated, since it may quote values; its audit log has it.',
   CONFLICT:
-    'Each write names the object that was read; if that changed meanwhile, nothing is written and the target is decided again, three times in all.',
+    'Each write names the object that was read; if that changed meanwhile, nothing is written and the target is decided again, three times in all. With `mode: merge` it means that somebody else holds one of our keys with another value; nothing is written then.',
   IMMUTABLE:
-    '`recreate: true` is not in this version: delete the Secret by hand, then run `secretbridge sync`.',
-  HELD: 'A plan that leaves no key in a Secret is always held. `release` is not in this version: correct the mapping, or delete the Secret by hand.',
+    'Kubernetes changes neither the type of a Secret nor the data of an immutable one. With `recreate: true` it is deleted and created at once, under the brake.',
+  HELD: 'More was to go than `brake` allows, or no key would be left, which is always held. [How to go about it](../how-to/remove-secrets.md#when-it-is-held).',
+  NOT_HELD: 'Usually somebody has released it, or the Secret has changed since.',
+  SECRET_MISSING: 'Only mappings with `mode: merge` wait like that.',
   NOT_ALLOWED: 'Nothing is read for a mapping that may not read all of its sources; other mappings go on.',
   AUDIT_UNAVAILABLE:
     'A change without its record must not happen, so this ends the run. What was written before is on record.',

@@ -1,3 +1,5 @@
+import { CREDENTIAL_SHAPES, type CredentialShape } from '../core/credential-shapes.ts';
+
 /** A part of a text that looks like a credential. */
 export interface Suspect {
   /** "a private key": completes "this looks like …". */
@@ -6,25 +8,13 @@ export interface Suspect {
 }
 
 /**
- * Credentials that show what they are. Each expression is linear: a match begins at a fixed word or where a run of
- * its characters begins.
+ * In a log `sk-…` may be the name of a Secret, and words may follow `Bearer`; here a person can say that it is no
+ * credential.
  */
-const SHAPES: readonly (readonly [what: string, pattern: RegExp])[] = [
-  ['a private key', /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----[^-]*/g],
-  ['a token of Vault', /(?<![A-Za-z0-9_-])(?:hv[sbr]|[sbr])\.[A-Za-z0-9_-]{20,}/g],
-  ['an access key id of AWS', /(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z2-7]{16}(?![A-Za-z0-9])/g],
-  // RFC 7519, signed or not.
-  ['a JSON Web Token', /(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{2,}(?:\.[A-Za-z0-9_-]*){0,3}/g],
-  ['a token of GitHub', /(?<![A-Za-z0-9])(?:gh[oprsu]_[A-Za-z0-9]{30,}|github_pat_\w{30,})/g],
-  ['a token of GitLab', /(?<![A-Za-z0-9])gl(?:pat|dt|rt|cbt|ptt|ft|soat)-[\w-]{20,}/g],
-  ['a token of Slack', /(?<![A-Za-z0-9])xox[abeoprs]-[A-Za-z0-9-]{10,}/g],
-  ['a key of Stripe', /(?<![A-Za-z0-9])[rs]k_(?:live|test)_[A-Za-z0-9]{16,}/g],
-  ['a key of Google', /(?<![A-Za-z0-9_-])AIza[A-Za-z0-9_-]{35}/g],
-  ['an API key', /(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{32,}/g],
-  ['a token of npm', /(?<![A-Za-z0-9])npm_[A-Za-z0-9]{36}/g],
-  ['a client secret of Azure', /(?<![A-Za-z0-9_~.-])[A-Za-z0-9_~.-]{3}\dQ~[A-Za-z0-9_~.-]{30,}/g],
-  ['an account key of Azure', /(?<=AccountKey=)[A-Za-z0-9+/]{40,}={0,2}/g],
-  ['a bearer token', /(?<=\bBearer )[A-Za-z0-9._~+/-]{16,}=*/gi],
+const SHAPES: readonly CredentialShape[] = [
+  ...CREDENTIAL_SHAPES,
+  { what: 'an API key', pattern: /(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{32,}/g },
+  { what: 'a bearer token', pattern: /(?<=\bBearer )[A-Za-z0-9._~+/-]{16,}=*/gi },
 ];
 
 /** The userinfo of an address, RFC 3986: what stands behind the colon. */
@@ -48,7 +38,7 @@ export interface Where {
 export function suspectsIn(text: string, { isName = false, isFree = false }: Where = {}): readonly Suspect[] {
   if (text.length < 8) return [];
   const found: Suspect[] = [];
-  for (const [what, pattern] of SHAPES)
+  for (const { what, pattern } of SHAPES)
     for (const [fragment] of text.matchAll(pattern)) if (!isMasked(fragment)) found.push({ what, fragment });
   const literal = text.includes('{') || text.includes('$') ? text.replace(PLACEHOLDERS, HOLE) : text;
   if (literal.includes('@'))

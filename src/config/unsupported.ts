@@ -30,11 +30,6 @@ const UNSUPPORTED: readonly Unsupported[] = [
   { at: 'tracing', what: '`tracing`' },
   { at: 'restarts', what: '`restarts`' },
   { at: 'events', what: '`events`' },
-  { at: 'mappings.*.target.namespaceSelector', what: '`namespaceSelector`' },
-  { at: 'mappings.*.target.mode', when: is('merge'), what: '`mode: merge`' },
-  { at: 'mappings.*.target.recreate', when: is(true), what: '`recreate: true`' },
-  { at: 'mappings.*.dataFrom.*.find', what: '`find`' },
-  { at: 'mappings.*.template', what: '`template`' },
   { at: 'mappings.*.restart', what: '`restart`' },
 ];
 

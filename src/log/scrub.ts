@@ -1,3 +1,4 @@
+import { CREDENTIAL_SHAPES } from '../core/credential-shapes.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 
 /** The last line of defence for text that leaves the process. What keeps values out is elsewhere: types and allow-lists. */
@@ -68,27 +69,15 @@ function base64Forms(buffer: Buffer): readonly string[] {
   return forms;
 }
 
-/**
- * Credentials that show what they are. Each expression is linear: a match begins at a fixed word or where a run of
- * its characters begins, so no text is looked at twice for two beginnings.
- */
-const SHAPES: readonly (readonly [pattern: RegExp, replacement: string])[] = [
-  // PEM private keys, to their end or to the end of the string that they stand in.
-  [
-    /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----(?:[^"-]|-(?!----))*(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----)?/g,
-    SHOWN,
-  ],
-  // Vault and OpenBao: service, batch and recovery tokens, in the new and the old form.
-  [/(?<![A-Za-z0-9_-])(?:hv[sbr]|[sbr])\.[A-Za-z0-9_-]{20,}/g, SHOWN],
-  // AWS access key ids.
-  [/(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z2-7]{16}(?![A-Za-z0-9])/g, SHOWN],
-  // JSON Web Tokens (RFC 7519), signed or not.
-  [/(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{2,}(?:\.[A-Za-z0-9_-]*){0,3}/g, SHOWN],
+/** Hiding too much costs little here, so these are wider than what the configuration refuses. */
+const OF_A_LOG: readonly RegExp[] = [
   // `scheme://user:password@host`.
-  [/(?<=:\/\/)[^\s"'/@:\\]*:[^\s"'/@\\]+(?=@)/g, SHOWN],
-  [/(?<=\bBearer )[A-Za-z0-9._~+/-]{8,}=*/gi, SHOWN],
+  /(?<=:\/\/)[^\s"'/@:\\]*:[^\s"'/@\\]+(?=@)/g,
+  /(?<=\bBearer )[A-Za-z0-9._~+/-]{8,}=*/gi,
 ];
 
+const SHAPES: readonly RegExp[] = [...CREDENTIAL_SHAPES.map(({ pattern }) => pattern), ...OF_A_LOG];
+
 function hideShapes(text: string): string {
-  return SHAPES.reduce((result, [pattern, replacement]) => result.replace(pattern, replacement), text);
+  return SHAPES.reduce((result, pattern) => result.replace(pattern, SHOWN), text);
 }

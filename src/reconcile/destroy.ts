@@ -3,10 +3,11 @@ import type { Cluster } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
-import type { SecretManifest } from '../core/secret.ts';
+import type { LiveSecret, SecretManifest } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { mayDestroy } from '../sync/brake.ts';
-import type { Outcome, Proposal } from './outcome.ts';
+import type { MergePlanManifest } from '../sync/merge.ts';
+import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
 import { carryOut } from './reconcile.ts';
 import { type Change, changesOf, type Recorder } from './recorder.ts';
 import { afterFailedWrite } from './sighting.ts';
@@ -83,22 +84,18 @@ async function countDestroyed(audit: Pick<AuditStore, 'list'>, since: string): P
 
 /** Carries out a proposal: the deletion, and what takes the place of the target at once. */
 export async function remove(proposal: Proposal, deps: DestroyDeps, note?: string): Promise<Outcome> {
-  const { replacement, live, keys } = proposal;
+  const { replacement, live } = proposal;
+  if (proposal.ending !== undefined) return endMerge(proposal, proposal.ending, deps, note);
   if (replacement === undefined) return removeOnly(proposal, deps, note);
   const { mapping, plan, desired } = replacement;
   const { id } = live;
-  const ended = { mapping: mapping.name, target: id, keys };
   const refused = await rehearse(deps.cluster, id, plan.manifest);
-  if (refused !== undefined) return { ...ended, kind: 'failed', error: refused, alive: true };
+  if (refused !== undefined) return ended(proposal, 'failed', refused);
   const removed = await removeOnly(proposal, deps, note);
   if (removed.kind !== 'deleted') return removed;
   const error = await carryOut(plan, { plan, desired, live: undefined }, { mapping, id, attempt: 1 }, deps);
-  return {
-    ...ended,
-    kind: error === undefined ? 'updated' : 'failed',
-    alive: error === undefined,
-    ...(error && { error }),
-  };
+  if (error === undefined) return ended(proposal, 'updated');
+  return { ...ended(proposal, 'failed', error), alive: false };
 }
 
 /** Whether the cluster would refuse the new one, while the old one is still there. */
@@ -117,40 +114,69 @@ async function rehearse(
 }
 
 /** One deletion between its two records. It carries the identity of the object that was read. */
-async function removeOnly(
-  { mapping, live, keys }: Proposal,
-  { cluster, recorder, clock, fingerprints }: DestroyDeps,
+async function removeOnly(proposal: Proposal, deps: DestroyDeps, note?: string): Promise<Outcome> {
+  const { live } = proposal;
+  const change = changeOf(proposal, 'delete', live.data, deps);
+  const error = await recorded(change, () => deps.cluster.remove(live), deps, note);
+  return ended(proposal, error === undefined ? 'deleted' : 'failed', error);
+}
+
+/** Our keys go, and nothing else does. */
+async function endMerge(
+  proposal: Proposal,
+  manifest: MergePlanManifest,
+  deps: DestroyDeps,
   note?: string,
 ): Promise<Outcome> {
-  const change: Change = {
-    action: 'delete',
+  const { live, keys } = proposal;
+  const ours = new Set(keys.map(({ name }) => name));
+  const data = new Map([...live.data].filter(([name]) => ours.has(name)));
+  const change = changeOf(proposal, 'update', data, deps);
+  const error = await recorded(change, () => deps.cluster.merge(live, manifest), deps, note);
+  return ended(proposal, error === undefined ? 'updated' : 'failed', error);
+}
+
+function changeOf(
+  { mapping, live, keys }: Proposal,
+  action: 'delete' | 'update',
+  before: LiveSecret['data'],
+  { clock, fingerprints }: DestroyDeps,
+): Change {
+  return {
+    action,
     mapping,
     target: live.id,
     sources: [],
     keys: changesOf(keys),
-    before: fingerprints.target(live.id, live.data),
+    before: fingerprints.target(live.id, before),
     replaces: live.resourceVersion,
     attempt: 1,
     startedAt: clock.now(),
   };
-  const end = (error?: AppError): Outcome => ({
-    kind: error === undefined ? 'deleted' : 'failed',
-    mapping,
-    target: live.id,
-    keys,
-    alive: error !== undefined,
-    ...(error === undefined ? {} : { error }),
-  });
+}
+
+function ended({ mapping, live, keys }: Proposal, kind: OutcomeKind, error?: AppError): Outcome {
+  const alive = kind !== 'deleted';
+  return { kind, mapping, target: live.id, keys, alive, ...(error === undefined ? {} : { error }) };
+}
+
+/** Between its intent and its outcome. Gives why it failed, or nothing. */
+async function recorded(
+  change: Change,
+  work: () => Promise<{ readonly kind: 'removed' | 'written' | 'conflict' | 'missing' }>,
+  { recorder, cluster }: DestroyDeps,
+  note: string | undefined,
+): Promise<AppError | undefined> {
   await recorder.intent(change);
   try {
-    const result = await cluster.remove(live);
-    const error = result.kind === 'conflict' ? new AppError('CONFLICT') : undefined;
+    const { kind } = await work();
+    const error = kind === 'conflict' ? new AppError('CONFLICT') : undefined;
     await recorder.outcome(change, { ...(error ? { error } : {}), ...(note === undefined ? {} : { note }) });
-    return end(error);
+    return error;
   } catch (thrown) {
     const error = toAppError(thrown);
     if (error.code === 'AUDIT_UNAVAILABLE') throw error;
-    return end(await afterFailedWrite(error, change, { recorder, cluster }));
+    return afterFailedWrite(error, change, { recorder, cluster });
   }
 }
 

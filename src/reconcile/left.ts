@@ -4,7 +4,9 @@ import { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import { compareTargets, formatTarget, type TargetId } from '../core/target.ts';
+import { compareData } from '../sync/compare.ts';
 import { ANNOTATION, LABEL } from '../sync/marks.ts';
+import { mergeEnd, mergesIn } from '../sync/merge.ts';
 import { removal } from '../sync/plan.ts';
 import type { Proposal } from './outcome.ts';
 
@@ -73,6 +75,38 @@ function toLeft(live: LiveSecret): Left {
     mapping: live.labels[LABEL.mapping] ?? '',
     onMappingRemoved: word === 'delete' ? 'delete' : 'keep',
   };
+}
+
+export interface MergeDeps extends LeftDeps {
+  readonly cluster: Pick<Cluster, 'read' | 'list' | 'mergedKeys'>;
+  readonly fingerprints: Fingerprinter;
+  /** Whether this mapping wants a target. */
+  readonly wants: (mapping: string, id: TargetId) => boolean;
+  /** Targets that mappings of the configuration merge into. */
+  readonly merged: readonly TargetId[];
+}
+
+/** The ends of merges whose mapping left the configuration, and had said `onMappingRemoved: delete`. */
+export async function findEndedMerges(deps: MergeDeps): Promise<readonly Proposal[]> {
+  const { audit, cluster, instances, isWanted, wants, merged, fingerprints } = deps;
+  const shared = new Set(merged.map(formatTarget));
+  const candidates = (await audit.targets()).filter((id) => !isWanted(id) || shared.has(formatTarget(id)));
+  const ends: Proposal[] = [];
+  for (const id of candidates.toSorted(compareTargets)) {
+    const live = await readIfPossible(cluster, id);
+    if (live === undefined || live.deleting) continue;
+    for (const merge of mergesIn(live)) {
+      const { instance, mapping, onMappingRemoved } = merge;
+      if (!instances.includes(instance) || wants(mapping, id) || onMappingRemoved === 'keep') continue;
+      const ending = mergeEnd(merge);
+      const held = new Set(cluster.mergedKeys(live, ending.manager));
+      // A mark can be copied; what the API server holds for our manager cannot.
+      if (held.size === 0) continue;
+      const ours = new Map([...live.data].filter(([key]) => held.has(key)));
+      ends.push({ mapping, live, keys: compareData(new Map(), ours, fingerprints), held: false, ending });
+    }
+  }
+  return ends;
 }
 
 /** The end of a target that left. */

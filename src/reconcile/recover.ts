@@ -24,12 +24,13 @@ export async function recoverIntents(
 }
 
 async function outcomeOf(intent: AuditRecord, cluster: Pick<Cluster, 'read'>): Promise<Entry | undefined> {
-  const { namespace, secret, after, sources, resourceVersion, action } = intent;
+  const { namespace, secret, after, sources, resourceVersion, action, mapping = '' } = intent;
   if (namespace === undefined || secret === undefined) return undefined;
   const found = await lookFor(
     {
       target: { namespace, secret },
       action,
+      mapping,
       sources,
       ...(after === undefined ? {} : { after }),
       ...(resourceVersion === undefined ? {} : { replaces: resourceVersion }),

@@ -3,7 +3,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { AppError } from '../core/errors.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import { ANNOTATION, parseSources } from '../sync/marks.ts';
-import { writtenInto } from '../sync/merge.ts';
+import { mergesIn, writtenInto } from '../sync/merge.ts';
 import type { Change, Recorder } from './recorder.ts';
 
 /** A write without an answer may still have happened: only a look at the cluster tells. */
@@ -40,11 +40,12 @@ export type Sighting =
 export async function lookFor(
   {
     action,
+    mapping,
     target,
     replaces,
     after,
     sources,
-  }: Pick<Change, 'action' | 'target' | 'replaces' | 'after' | 'sources'>,
+  }: Pick<Change, 'action' | 'mapping' | 'target' | 'replaces' | 'after' | 'sources'>,
   cluster: Pick<Cluster, 'read'>,
 ): Promise<Sighting> {
   let live: LiveSecret | undefined;
@@ -56,6 +57,11 @@ export async function lookFor(
   }
   if (action === 'delete') return live === undefined ? { kind: 'applied' } : { kind: 'absent' };
   if (live === undefined || live.resourceVersion === replaces) return { kind: 'absent' };
+  // Only the end of a merge leaves nothing of ours.
+  if (after === undefined) {
+    const isLeft = mergesIn(live).some((merge) => merge.mapping === mapping);
+    return isLeft ? { kind: 'absent' } : { kind: 'applied', resourceVersion: live.resourceVersion };
+  }
   const same = writtenInto(live).some((annotations) => {
     const written = parseSources(annotations[ANNOTATION.sources]);
     const texts = written && new Set([...written.values()].map(sourceText));

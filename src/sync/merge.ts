@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { AppError } from '../core/errors.ts';
-import type { Mapping } from '../core/mapping.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { judgeAbsence } from './absence.ts';
@@ -59,22 +58,46 @@ function markText(instance: string, mapping: string, annotations: Written): stri
   return JSON.stringify({ instance, mapping, ...Object.fromEntries(parts) });
 }
 
+/** A mapping that merges into a Secret, or did. */
+export interface Merge {
+  readonly instance: string;
+  readonly mapping: string;
+  readonly onMappingRemoved: 'keep' | 'delete';
+}
+
+/** By the marks that they left. Only what stands under its own name is believed: anybody may write an annotation. */
+export function mergesIn({ annotations }: LiveSecret): readonly Merge[] {
+  return Object.entries(annotations).flatMap(([name, text]): readonly Merge[] => {
+    const { instance, mapping, ...written } = name.startsWith(MARK_PREFIX) ? membersOf(text) : {};
+    if (instance === undefined || mapping === undefined || name !== mergeMark(instance, mapping)) return [];
+    return [
+      { instance, mapping, onMappingRemoved: written.onMappingRemoved === 'delete' ? 'delete' : 'keep' },
+    ];
+  });
+}
+
 function parseMark(text: string | undefined): Written | undefined {
   if (text === undefined) return undefined;
+  const members = membersOf(text);
+  const known = Object.entries(FIELDS).flatMap(([field, name]): readonly [string, string][] => {
+    const value = members[field];
+    return value === undefined ? [] : [[name, value]];
+  });
+  return Object.fromEntries(known);
+}
+
+/** The members of a mark that are text; none when it is damaged. */
+function membersOf(text: string): Readonly<Record<string, string | undefined>> {
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
   } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
+    if (error instanceof SyntaxError) return {};
     throw error;
   }
-  if (typeof parsed !== 'object' || parsed === null) return undefined;
-  const members = new Map<string, unknown>(Object.entries(parsed));
+  const members = typeof parsed === 'object' && parsed !== null ? Object.entries(parsed) : [];
   return Object.fromEntries(
-    Object.entries(FIELDS).flatMap(([field, name]) => {
-      const value = members.get(field);
-      return typeof value === 'string' ? [[name, value]] : [];
-    }),
+    members.filter((member): member is [string, string] => typeof member[1] === 'string'),
   );
 }
 
@@ -190,6 +213,6 @@ function covers(live: Readonly<Record<string, string>>, wanted: Readonly<Record<
 }
 
 /** The end of a merge: an empty set, so that our keys go and nothing else does. */
-export function mergeEnd(instance: string, mapping: Mapping['name']): MergePlanManifest {
+export function mergeEnd({ instance, mapping }: Merge): MergePlanManifest {
   return { manager: mergeManager(instance, mapping), labels: {}, annotations: {}, data: new Map() };
 }

@@ -24,15 +24,6 @@ const CASES: readonly [what: string, path: string, text: string][] = [
   ['`tracing`', 'tracing', 'tracing: { otlp: { endpoint: https://x } }'],
   ['`restarts`', 'restarts', 'restarts: { atOnce: 3 }'],
   ['`events`', 'events', `${STORE}events: { vault: [ { name: a, store: v } ] }`],
-  [
-    '`namespaceSelector`',
-    'mappings[0].target.namespaceSelector',
-    mapping('', 'namespaceSelector: { matchLabels: { a: b } }'),
-  ],
-  ['`mode: merge`', 'mappings[0].target.mode', mapping('', 'namespace: a, mode: merge')],
-  ['`recreate: true`', 'mappings[0].target.recreate', mapping('', 'namespace: a, recreate: true')],
-  ['`find`', 'mappings[0].dataFrom[0].find', mapping('dataFrom: [ { store: v, find: { name: ^a } } ]')],
-  ['`template`', 'mappings[0].template', mapping('template: { data: { B: x } }')],
   ['`restart`', 'mappings[0].restart', mapping('restart: [ { kind: Deployment, name: a } ]')],
 ];
 

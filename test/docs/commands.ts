@@ -29,7 +29,7 @@ export function inlineCallsOf(page: Page): readonly CommandLine[] {
 }
 
 function callIn(line: string, place: string, mention: boolean): readonly CommandLine[] {
-  if (/^\s*(#|alias |vault |kubectl )/.test(line)) return [];
+  if (/^\s*(#|alias |vault |kubectl |aws |az )/.test(line)) return [];
   const found = PROGRAM.exec(line);
   if (found === null) return [];
   const args = words(line.slice(found.index + found[0].length));

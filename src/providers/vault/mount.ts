@@ -1,5 +1,14 @@
 import { AppError } from '../../core/errors.ts';
-import { type Answer, errorTexts, isNothing, member, parseAnswer, textOf, tryParse } from './answer.ts';
+import {
+  type Answer,
+  badAnswer,
+  errorTexts,
+  isNothing,
+  member,
+  parseAnswer,
+  textOf,
+  tryParse,
+} from './answer.ts';
 import type { VaultConfig } from './config.ts';
 import { fromStatus } from './errors.ts';
 import { encodePath } from './paths.ts';
@@ -39,8 +48,9 @@ function checkMount({ mount, kvVersion }: VaultConfig, answer: Answer): void {
   if (answer.status !== 200) throw fromStatus(answer);
   const data = member(parseAnswer(answer), 'data');
   const type = textOf(member(data, 'type'));
+  if (type === undefined) throw badAnswer('a mount without its type');
   // A path below a mount answers with that mount, so `path` must be the mount itself.
-  if (type === undefined || textOf(member(data, 'path')) !== `${mount}/`) throw missing('no such mount');
+  if (textOf(member(data, 'path')) !== `${mount}/`) throw missing('no such mount');
   if (type !== 'kv' && type !== 'generic') throw missing('the mount is not a key/value engine');
   const version = textOf(member(data, 'options', 'version')) === '2' ? 2 : 1;
   if (version !== kvVersion)

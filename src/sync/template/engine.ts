@@ -79,7 +79,7 @@ function position(index: number, length: number): object {
 }
 
 /** No tag that loads another template, keeps state between renderings, or is of no use here. */
-export const TAGS: Liquid['tags'] = {
+const TAGS: Liquid['tags'] = {
   assign: AssignTag,
   break: BreakTag,
   capture: BoundedCapture,

@@ -3,6 +3,7 @@ import { JsonError, parseJson } from '../../core/json.ts';
 import { type Budget, TemplateError } from './budget.ts';
 import { TEXT_FILTERS } from './filters-text.ts';
 import { certificatesIn, chainOrder, isSelfSigned, PemError, privateKeyIn } from './pem.ts';
+import { type Pkcs12, readPkcs12 } from './pkcs12.ts';
 import { Binary, fromBytes, fromNode, jsonText, plain, textOf } from './values.ts';
 
 export interface Filter {
@@ -27,7 +28,7 @@ export const FILTERS: Filters = {
   base64url_decode: { args: [0, 0], run: (b, it) => decoded(textOf(it, b), 'base64url') },
   pem_certificates: {
     args: [0, 0],
-    run: (b, it) => pem(() => certificatesIn(textOf(it, b)).map(String)),
+    run: (b, it) => pem(() => parsedCertificates(b, it).map(String)),
   },
   pem_chain: { args: [0, 0], run: (b, it) => certificates(b, it, (all) => all) },
   pem_leaf: { args: [0, 0], run: (b, it) => certificates(b, it, (all) => all.slice(0, 1)) },
@@ -44,7 +45,34 @@ export const FILTERS: Filters = {
     },
   },
   pem_key: { args: [0, 0], run: (b, it) => pem(() => privateKeyIn(textOf(it, b))) },
+  /** The certificates, leaf first. The password is empty when left out. */
+  pkcs12_cert: {
+    args: [0, 1],
+    run: (b, it, password) =>
+      pem(() =>
+        chainOrder(pkcs12(b, it, password).certificates)
+          .map(String)
+          .join(''),
+      ),
+  },
+  pkcs12_key: { args: [0, 1], run: (b, it, password) => onlyKey(pkcs12(b, it, password).keys) },
 };
+
+function pkcs12(b: Budget, input: unknown, password: unknown = ''): Pkcs12 {
+  const value = plain(input);
+  if (!(value instanceof Binary))
+    throw new TemplateError('PKCS#12 is not text; `base64_decode` gives the bytes if it is encoded');
+  const bytes = Binary.bytesOf(value);
+  b.spend(bytes.byteLength * 100);
+  return readPkcs12(bytes, textOf(password, b), b);
+}
+
+function onlyKey(keys: readonly string[]): string {
+  const [key] = keys;
+  if (key === undefined) throw new TemplateError('there is no private key in this PKCS#12');
+  if (keys.length > 1) throw new TemplateError('there is more than one private key in this PKCS#12');
+  return key;
+}
 
 function parsed(text: string, b: Budget): unknown {
   try {
@@ -78,10 +106,24 @@ function certificates(
   select: (chain: readonly X509Certificate[]) => readonly X509Certificate[],
 ): string {
   return pem(() =>
-    select(chainOrder(certificatesIn(textOf(input, b))))
+    select(ordered(b, parsedCertificates(b, input)))
       .map(String)
       .join(''),
   );
+}
+
+/** To parse one takes as long as to look at so many characters, and to compare two takes half of that. */
+const CERTIFICATE_WORK = 4000;
+
+function parsedCertificates(b: Budget, input: unknown): readonly X509Certificate[] {
+  const found = certificatesIn(textOf(input, b));
+  b.spend(found.length * CERTIFICATE_WORK);
+  return found;
+}
+
+function ordered(b: Budget, found: readonly X509Certificate[]): readonly X509Certificate[] {
+  b.spend((found.length ** 2 * CERTIFICATE_WORK) / 2);
+  return chainOrder(found);
 }
 
 function pem<T>(work: () => T): T {

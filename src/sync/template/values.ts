@@ -29,7 +29,7 @@ export class Binary extends Opaque {
   }
 
   static refuse(value: Binary): never {
-    throw new TemplateError(`${value.#name} is not UTF-8 text: only \`base64\` takes it`);
+    throw new TemplateError(`${value.#name} is not UTF-8 text; \`base64\` makes text of it`);
   }
 
   // The engine asks for this wherever it would compare, test or loop over it.

@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../../src/sync/template/budget.ts';
 import { compileTemplate } from '../../../src/sync/template/compile.ts';
+import { createAuthority } from '../../fakes/certificates.ts';
 import { run } from './run.ts';
 
 const BIG = 'x'.repeat(1_000_000);
+const { ca } = createAuthority();
+const CERTIFICATES = Array.from({ length: 5 }, () => ca).join('');
 const MANY = '{% assign l = BIG | slice: 0, 9000 | split: "" %}';
 
 // Each of these would take minutes, or all memory, without its bound.
@@ -46,13 +49,23 @@ describe('a template that would never end', () => {
       `${MANY}{% assign y = BIG | append: "" %}{% for a in l %}{% if BIG == y %}{% endif %}{% endfor %}`,
       /too much text/,
     ],
+    [
+      'certificates sorted in a loop',
+      `${MANY}{% for a in l %}{% assign x = C | pem_chain %}{% endfor %}`,
+      /too much text/,
+    ],
     ['deep JSON', `{% assign o = J | from_json %}{{ o | json }}`, /this is not JSON/],
     ['wide JSON', `{% assign o = W | from_json %}`, /list of more than/],
   ];
 
   it.each(bombs)('ends at once: %s', (_, text, message) => {
     const start = performance.now();
-    const values = { BIG, J: `${'['.repeat(600)}${']'.repeat(600)}`, W: `[${'0,'.repeat(20_000)}0]` };
+    const values = {
+      BIG,
+      C: CERTIFICATES,
+      J: `${'['.repeat(600)}${']'.repeat(600)}`,
+      W: `[${'0,'.repeat(20_000)}0]`,
+    };
     expect(run(text, values)).toMatchObject({ message: expect.stringMatching(message) });
     expect(performance.now() - start).toBeLessThan(2000);
   });

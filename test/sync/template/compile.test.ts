@@ -175,7 +175,7 @@ describe('a name that an optional source does not give', () => {
 });
 
 describe('a value that is not UTF-8', () => {
-  const refused = { message: 'the value of `KEY` is not UTF-8 text: only `base64` takes it' };
+  const refused = { message: 'the value of `KEY` is not UTF-8 text; `base64` makes text of it' };
 
   it('goes into base64, also by way of a variable', () => {
     expect(run('{{ KEY | base64 }}', { KEY: BINARY })).toBe('//4A');

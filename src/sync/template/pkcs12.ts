@@ -1,0 +1,158 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createRequire } from 'node:module';
+import type Forge from 'node-forge';
+import { type Budget, TemplateError } from './budget.ts';
+
+// PKCS#12 (RFC 7292), read only. The integrity check is left out: a store is trusted with the values it gives, and
+// what the check is made with varies more than what holds the keys.
+
+export interface Pkcs12 {
+  readonly certificates: readonly X509Certificate[];
+  /** PKCS#8, PEM. */
+  readonly keys: readonly string[];
+}
+
+type Asn1 = Forge.asn1.Asn1;
+
+const OID = {
+  data: '1.2.840.113549.1.7.1',
+  encryptedData: '1.2.840.113549.1.7.6',
+  keyBag: '1.2.840.113549.1.12.10.1.1',
+  shroudedKeyBag: '1.2.840.113549.1.12.10.1.2',
+  certBag: '1.2.840.113549.1.12.10.1.3',
+} as const;
+
+/** In one file. Writers use 2,048 to 20,000 for each part; without a bound a file could stop the process. */
+const MAX_ITERATIONS = 100_000;
+/** What one iteration costs of a budget that counts characters. */
+const WORK = 100;
+
+/** Loaded when a template first asks for it, since few do. */
+let loaded: typeof Forge | undefined;
+function forge(): typeof Forge {
+  loaded ??= createRequire(import.meta.url)('node-forge') as typeof Forge;
+  return loaded;
+}
+
+/** @throws TemplateError when it is none, or the password is another; which of the two cannot be told. */
+export function readPkcs12(bytes: Uint8Array, password: string, budget: Budget): Pkcs12 {
+  try {
+    return new Reading(password, budget).file(bytes);
+  } catch (error) {
+    if (error instanceof TemplateError) throw error;
+    // Those of the library and of OpenSSL are of many kinds; each means that this part is not what it should be.
+    if (!(error instanceof Error)) throw error;
+    throw new TemplateError('this is no PKCS#12 that can be read with this password', { cause: error });
+  }
+}
+
+class Reading {
+  readonly #password: string;
+  readonly #budget: Budget;
+  #iterations = 0;
+  readonly #certificates: X509Certificate[] = [];
+  readonly #keys: string[] = [];
+
+  constructor(password: string, budget: Budget) {
+    this.#password = password;
+    this.#budget = budget;
+  }
+
+  /** PFX: version, content, and the check that is left out. */
+  file(bytes: Uint8Array): Pkcs12 {
+    const [, content] = membersOf(parse(Buffer.from(bytes).toString('binary')));
+    for (const part of membersOf(parse(this.#dataOf(content)))) this.#part(part);
+    return { certificates: this.#certificates, keys: this.#keys };
+  }
+
+  #dataOf(content: Asn1 | undefined): string {
+    const [type, wrapped] = membersOf(content);
+    if (oidOf(type) !== OID.data) throw new Error('a signed file');
+    return octetsOf(membersOf(wrapped)[0]);
+  }
+
+  #part(part: Asn1): void {
+    const [type, wrapped] = membersOf(part);
+    if (oidOf(type) === OID.data) {
+      this.#bags(parse(octetsOf(membersOf(wrapped)[0])));
+      return;
+    }
+    if (oidOf(type) !== OID.encryptedData) throw new Error('a part for a public key');
+    const [, content] = membersOf(membersOf(wrapped)[0]);
+    const [, algorithm, encrypted] = membersOf(content);
+    this.#bags(this.#decrypt(algorithm, octetsOf(encrypted)));
+  }
+
+  #bags(bags: Asn1): void {
+    for (const bag of membersOf(bags)) {
+      const [type, wrapped] = membersOf(bag);
+      const [value] = membersOf(wrapped);
+      if (oidOf(type) === OID.certBag) {
+        const [, certificate] = membersOf(value);
+        const der = octetsOf(membersOf(certificate)[0]);
+        this.#certificates.push(new X509Certificate(Buffer.from(der, 'binary')));
+      } else if (oidOf(type) === OID.keyBag && value !== undefined) this.#key(value);
+      else if (oidOf(type) === OID.shroudedKeyBag) {
+        const [algorithm, encrypted] = membersOf(value);
+        this.#key(this.#decrypt(algorithm, octetsOf(encrypted)));
+      }
+    }
+  }
+
+  #key(info: Asn1): void {
+    const key = Buffer.from(forge().asn1.toDer(info).getBytes(), 'binary');
+    const privateKey = createPrivateKey({ key, format: 'der', type: 'pkcs8' });
+    this.#keys.push(privateKey.export({ format: 'pem', type: 'pkcs8' }).toString());
+  }
+
+  /** The library decrypts private keys only, so whatever is encrypted is given to it in their form. */
+  #decrypt(algorithm: Asn1 | undefined, encrypted: string): Asn1 {
+    if (algorithm === undefined) throw new Error('no algorithm');
+    this.#iterations += iterationsIn(algorithm);
+    if (this.#iterations > MAX_ITERATIONS)
+      throw new TemplateError(`the password of this PKCS#12 is hashed more than ${MAX_ITERATIONS} times`);
+    this.#budget.spend(this.#iterations * WORK);
+    const { asn1, pki } = forge();
+    const { Class, Type } = asn1;
+    const octets = asn1.create(Class.UNIVERSAL, Type.OCTETSTRING, false, encrypted);
+    const info = asn1.create(Class.UNIVERSAL, Type.SEQUENCE, true, [algorithm, octets]);
+    const decrypted: Asn1 | null = pki.decryptPrivateKeyInfo(info, this.#password);
+    if (decrypted === null) throw new Error('another password');
+    return decrypted;
+  }
+}
+
+/** In every algorithm there is, the count follows the salt. */
+function iterationsIn(node: Asn1): number {
+  const { Type } = forge().asn1;
+  const members = typeof node.value === 'string' ? [] : node.value;
+  return members.reduce((sum, member, index) => {
+    const follows = members[index - 1]?.type === Type.OCTETSTRING && member.type === Type.INTEGER;
+    return (
+      sum +
+      (follows
+        ? Number(`0x${Buffer.from(String(member.value), 'binary').toString('hex')}`)
+        : iterationsIn(member))
+    );
+  }, 0);
+}
+
+function parse(der: string): Asn1 {
+  return forge().asn1.fromDer(der);
+}
+
+function membersOf(node: Asn1 | undefined): readonly Asn1[] {
+  if (node === undefined || typeof node.value === 'string') throw new Error('not a structure');
+  return node.value;
+}
+
+function oidOf(node: Asn1 | undefined): string {
+  if (node === undefined || typeof node.value !== 'string') throw new Error('not an identifier');
+  return forge().asn1.derToOid(node.value);
+}
+
+/** Some writers cut long ones into pieces. */
+function octetsOf(node: Asn1 | undefined): string {
+  if (node === undefined) throw new Error('no content');
+  return typeof node.value === 'string' ? node.value : node.value.map(octetsOf).join('');
+}

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import { suspectsIn } from '../../src/config/credential-shapes.ts';
+import { CREDENTIAL_SHAPES } from '../../src/core/credential-shapes.ts';
+import { createScrubber } from '../../src/log/scrub.ts';
+
+/** Made here, so that no file of this repository holds anything that looks like a credential. */
+const text = (length: number) => 'aB3dE5gH7jK9mN2pQ4sT6vW8yZ'.repeat(4).slice(0, length);
+
+/** By the name of the shape, so that a new one needs its examples. */
+const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  'a private key': [
+    `-----BEGIN ${'PRIVATE'} KEY-----\n${text(64)}\n-----END ${'PRIVATE'} KEY-----`,
+    `-----BEGIN RSA ${'PRIVATE'} KEY-----\nDEK-Info: AES-128-CBC,0A\n\n${text(64)}\n-----END RSA ${'PRIVATE'} KEY-----`,
+    `-----BEGIN EC ${'PRIVATE'} KEY-----\n${text(64)}`,
+  ],
+  'a token of Vault': [`hvs.${text(90)}`, `hvb.${text(90)}`, `s.${text(24)}`],
+  'an access key id of AWS': [`AKIA${'ABCDEFGH234567MN'}`, `ASIA${'ABCDEFGH234567MN'}`],
+  'a JSON Web Token': [`eyJ${text(20)}.${text(20)}.${text(43)}`, `eyJ${text(20)}.${text(20)}.`],
+  'a token of GitHub': [`ghp_${text(36)}`, `github_pat_${text(22)}_${text(59)}`],
+  'a token of GitLab': [`glpat-${text(20)}`, `glrt-${text(20)}`],
+  'a token of Slack': [`xoxb-${'123456789012'}-${text(24)}`],
+  'a key of Stripe': [`sk_${'live'}_${text(24)}`, `rk_${'test'}_${text(24)}`],
+  'a key of Google': [`AIza${text(35)}`],
+  'a token of npm': [`npm_${text(36)}`],
+  'a client secret of Azure': [`abc8Q~${text(34)}`],
+  'an account key of Azure': [`${text(86)}==`],
+};
+
+const lead = (what: string) => (what === 'an account key of Azure' ? 'AccountKey=' : 'x: ');
+
+describe('the shapes of credentials', () => {
+  it('have examples', () => {
+    expect(CREDENTIAL_SHAPES.map(({ what }) => what).sort()).toEqual(Object.keys(EXAMPLES).sort());
+  });
+
+  const cases = Object.entries(EXAMPLES).flatMap(([what, examples]) =>
+    examples.map((example) => [what, example] as const),
+  );
+
+  it.each(cases)('%s is hidden in a log, and nothing beside it', (what, example) => {
+    const line = JSON.stringify({ msg: `${lead(what)}${example}`, count: 1 });
+    const shown = createScrubber().scrub(line);
+    expect(JSON.parse(shown)).toEqual({ msg: `${lead(what)}[secret]`, count: 1 });
+  });
+
+  it.each(cases)('%s is found whole in the configuration', (what, example) => {
+    expect(suspectsIn(`${lead(what)}${example}`)).toContainEqual({ what, fragment: example });
+  });
+
+  it.each(CREDENTIAL_SHAPES.map(({ what, pattern }) => [what, pattern] as const))(
+    '%s is looked for in time in proportion to the text',
+    (what, pattern) => {
+      const [example = ''] = EXAMPLES[what] ?? [];
+      const started = performance.now();
+      for (let length = 1; length <= Math.min(example.length, 12); length += 1) {
+        const beginning = `${lead(what)}${example}`.slice(0, lead(what).length + length);
+        beginning.repeat(300_000 / beginning.length).replace(pattern, '');
+        example
+          .slice(0, length)
+          .repeat(300_000 / length)
+          .replace(pattern, '');
+      }
+      expect(performance.now() - started).toBeLessThan(2_000);
+    },
+  );
+});

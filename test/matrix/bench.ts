@@ -1,0 +1,222 @@
+import { randomUUID } from 'node:crypto';
+import type { App } from '../../src/app/app.ts';
+import { createStores } from '../../src/app/stores.ts';
+import { type SyncReport, syncTargets } from '../../src/app/sync.ts';
+import { resolveTargets, unresolvedTargets, wantedIndex } from '../../src/app/targets.ts';
+import type { Context } from '../../src/cli/context.ts';
+import { printReport } from '../../src/cli/report.ts';
+import { objectIn } from '../../src/cluster/json.ts';
+import { createAccess } from '../../src/config/access.ts';
+import type { Config } from '../../src/config/config.ts';
+import { createFingerprinter, type Fingerprinter } from '../../src/core/fingerprint.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { createLogger } from '../../src/log/logger.ts';
+import { resolveCredential } from '../../src/providers/credentials.ts';
+import { createLimiter, type Deadline, withRetry } from '../../src/providers/limits.ts';
+import type { ProviderDeps, SecretProvider } from '../../src/providers/provider.ts';
+import { createReader } from '../../src/providers/reader.ts';
+import { createProvider } from '../../src/providers/registry.ts';
+import { isProvenAbsent } from '../../src/reconcile/absence.ts';
+import { createRecorder } from '../../src/reconcile/recorder.ts';
+import { Collector } from '../cli/harness.ts';
+import { linesOf, loadText } from '../config/memory-fs.ts';
+import { everythingIn } from '../conformance/provider.ts';
+import { createManualTime, type ManualTime } from '../fakes/manual-time.ts';
+import { createMemoryAudit } from '../fakes/memory-audit.ts';
+import { createMemoryCluster, type MemoryCluster } from '../fakes/memory-cluster.ts';
+import { formsOf, type Marker, type Place } from '../leak-search.ts';
+
+export interface BenchOptions {
+  /** One store, as an entry of `stores` in JSON; its name is `s`. */
+  readonly store: Readonly<Record<string, unknown>>;
+  /** The entries of `mappings`, in YAML. */
+  readonly mappings: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Further sections, in YAML. */
+  readonly more?: string;
+  readonly deadline?: (ms: number) => Deadline;
+  readonly clock?: ManualTime;
+}
+
+/** The whole path from the text of a configuration to the bytes in a cluster in memory, in one long-lived process. */
+export interface Bench extends AsyncDisposable {
+  readonly cluster: MemoryCluster;
+  readonly clock: ManualTime;
+  /** Other mappings from the next run on. */
+  configure(mappings: string): Promise<void>;
+  sync(): Promise<SyncReport & { readonly exitCode: number }>;
+  /** All that people and machines may see of it: output at the level `debug`, audit, marks, errors. */
+  seen(): Promise<readonly Place[]>;
+}
+
+const KEY = new Uint8Array(32).fill(7);
+
+export function benchFingerprints(): Fingerprinter {
+  return createFingerprinter(SecretValue.fromBytes(KEY));
+}
+
+export async function openBench(options: BenchOptions): Promise<Bench> {
+  const { env, clock = createManualTime() } = options;
+  const text = (mappings: string) => `apiVersion: secretbridge.dev/v1
+instance: prod
+cluster: { kind: directory, path: ./cluster }
+stores: [ ${JSON.stringify(options.store)} ]
+${options.more ?? ''}
+mappings:${mappings}`;
+  let config = await configOf(text(options.mappings));
+  const cluster = createMemoryCluster();
+  const log = createMemoryAudit({ instance: config.instance, clock });
+  const fingerprints = benchFingerprints();
+  const [stdout, stderr] = [new Collector(), new Collector()];
+  const logger = createLogger({ level: 'debug', format: 'json', stream: stderr, clock });
+  const errors = new Map<string, string>();
+  const credential = (reference: Parameters<typeof resolveCredential>[0]) =>
+    resolveCredential(reference, { env });
+  await using stack = new AsyncDisposableStack();
+  const { definitions } = stack.use(createStores(config.stores, { clock, fingerprints, credential }));
+  const provider = stack.use(await openStore());
+  const owned = stack.move();
+
+  /** As `stores.ts` does it, but no wait takes real time. */
+  async function openStore(): Promise<SecretProvider> {
+    const [store] = config.stores;
+    if (store === undefined) throw new Error('a bench has one store');
+    const pass = async (ms: number) => clock.set(clock.now() + ms);
+    const { deadline } = options;
+    const limits = { ...store.limits, clock, sleep: pass, ...(deadline === undefined ? {} : { deadline }) };
+    const limit = createLimiter(limits);
+    const running = new Set<Promise<unknown>>();
+    const watched: ProviderDeps['limit'] = (call, signal) => {
+      const result = limit(call, signal);
+      running.add(result);
+      return result.finally(() => running.delete(result));
+    };
+    const deps = { name: store.name, clock, fingerprints, credential, limit: watched };
+    // The time that goes by before another attempt is enough for the calls that are under way.
+    const sleep = async (ms: number) => {
+      await Promise.allSettled(running);
+      await pass(ms);
+    };
+    return withRetry(await createProvider(store, deps), { clock, sleep, random: () => 0.5 });
+  }
+
+  function appOf(): App {
+    let targets = unresolvedTargets(config.mappings);
+    const access = createAccess(config);
+    return {
+      config,
+      clock,
+      logger,
+      audit: log,
+      cluster,
+      stores: { open: async () => provider, definitions, [Symbol.asyncDispose]: async () => undefined },
+      get targets() {
+        return targets;
+      },
+      instances: [config.instance],
+      fingerprints,
+      async pass() {
+        targets = await resolveTargets(config.mappings, cluster, undefined);
+        const actor = { kind: 'cli', name: 'ann' } as const;
+        const requestId = randomUUID();
+        const stores = definitions;
+        const recorder = createRecorder({ audit: log, actor, requestId, fingerprints, stores, clock });
+        const reader = createReader({
+          open: async () => provider,
+          onRead: (source, result) => recorder.read(source, result),
+        });
+        return {
+          instance: config.instance,
+          formerInstances: [],
+          cluster,
+          fingerprints,
+          stores,
+          clock,
+          recorder,
+          wants: wantedIndex(targets),
+          provenAbsent: (source, { softDeletedIsMissing }) =>
+            isProvenAbsent(log, source, definitions.get(source.store), {
+              codes: ['SOURCE_ABSENT', ...(softDeletedIsMissing ? ['SOURCE_DELETED'] : [])],
+              ...config.absence,
+            }),
+          read: (refs) => reader.read(refs),
+          find: (store, query) => reader.find(store, query),
+          allows: access.allows,
+          allowsSearch: access.allowsSearch,
+        };
+      },
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+  }
+
+  const context: Context = {
+    env,
+    cwd: '/',
+    stdout,
+    stderr,
+    interactive: false,
+    width: 100,
+    color: false,
+    clock,
+    user: 'ann',
+    signal: new AbortController().signal,
+  };
+  return {
+    cluster,
+    clock,
+    async configure(mappings) {
+      config = await configOf(text(mappings));
+    },
+    async sync() {
+      const report = await syncTargets(appOf());
+      for (const { error } of report.targets)
+        if (error !== undefined && !errors.has(error.message)) errors.set(error.message, everythingIn(error));
+      printReport(context, { output: 'human' }, report);
+      return { ...report, exitCode: printReport(context, { output: 'json' }, report) };
+    },
+    async seen() {
+      const stored = await Array.fromAsync(log.stored(1));
+      const marks = cluster.writes.map(({ id }) =>
+        JSON.stringify(objectIn(cluster.raw(id) ?? {}, 'metadata')),
+      );
+      return [
+        { name: 'stdout', bytes: stdout.text },
+        { name: 'stderr', bytes: stderr.text },
+        { name: 'audit', bytes: JSON.stringify([log.records, stored]) },
+        { name: 'metadata', bytes: marks.join('\n') },
+        { name: 'errors', bytes: [...errors.values()].join('\n') },
+      ];
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+const configs = new Map<string, Promise<Config>>();
+
+/** Each text is loaded once: hundreds of runs have the same. */
+function configOf(text: string): Promise<Config> {
+  const config = configs.get(text) ?? loadOf(text);
+  configs.set(text, config);
+  return config;
+}
+
+async function loadOf(text: string): Promise<Config> {
+  const loaded = await loadText(text);
+  if (loaded.kind === 'invalid') throw new Error(linesOf(loaded).join('\n'));
+  return loaded.config;
+}
+
+/** As `findLeaks` does, with each form looked for once: the core of these markers is the whole of them. */
+export function leaksIn(places: readonly Place[], markers: readonly Marker[]): readonly string[] {
+  return places.flatMap(({ name: place, bytes }) => {
+    const hay = Buffer.from(bytes);
+    return markers.flatMap(({ name, core }) => {
+      const needles = new Map(
+        formsOf(core).map(([form, needle]) => [needle.toString('latin1'), { form, needle }]),
+      );
+      return [...needles.values()]
+        .filter(({ needle }) => hay.includes(needle))
+        .map(({ form }) => `${place}: ${name}, ${form}`);
+    });
+  });
+}

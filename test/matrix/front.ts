@@ -1,0 +1,101 @@
+import dns from 'node:dns';
+import { once } from 'node:events';
+import net, { type AddressInfo, type Socket } from 'node:net';
+import tls from 'node:tls';
+import { vi } from 'vitest';
+import type { Authority } from '../fakes/certificates.ts';
+
+export const FACES = ['good', 'another name', 'expired'] as const;
+export type Face = (typeof FACES)[number];
+
+/** TLS before a server, whose certificate changes while its address stays: another address were another store. */
+export interface Front extends AsyncDisposable {
+  readonly port: number;
+  /** From now on. The connections that are open end. */
+  show(face: Face): void;
+  /** Ends the connections that are open. */
+  cut(): void;
+}
+
+export interface FrontOptions {
+  readonly authority: Authority;
+  /** By which clients know it. */
+  readonly host: string;
+  readonly upstream: { readonly port: number; readonly secure: boolean };
+}
+
+export async function startFront({ authority, host, upstream }: FrontOptions): Promise<Front> {
+  const hour = 3_600_000;
+  const certificates = {
+    good: authority.issue({ names: [host] }),
+    'another name': authority.issue({ names: ['other.example.org'] }),
+    expired: authority.issue({
+      names: [host],
+      notBefore: new Date(Date.now() - 2 * hour),
+      notAfter: new Date(Date.now() - hour),
+    }),
+  };
+  const sockets = new Set<Socket>();
+  const server = tls.createServer(certificates.good, (client) => {
+    const { port, secure } = upstream;
+    // The servers behind it are the fakes of this test, on this machine.
+    const behind = secure
+      ? tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+      : net.connect({ port, host: '127.0.0.1' });
+    client.on('error', () => behind.destroy());
+    client.on('close', () => behind.destroy());
+    behind.on('error', () => client.destroy());
+    client.pipe(behind).pipe(client);
+  });
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  server.on('tlsClientError', () => undefined);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const cut = () => {
+    for (const socket of sockets) socket.destroy();
+  };
+  return {
+    port: (server.address() as AddressInfo).port,
+    cut,
+    show(face) {
+      server.setSecureContext(certificates[face]);
+      cut();
+    },
+    async [Symbol.asyncDispose]() {
+      cut();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** The names of this test lead to this machine, or nowhere; the answers of the resolver are all that is replaced. */
+export interface Names extends Disposable {
+  /** From now on the name cannot be resolved. */
+  lose(host: string): void;
+  find(host: string): void;
+}
+
+export function replaceNames(hosts: readonly string[]): Names {
+  const lost = new Set<string>();
+  const genuine = dns.lookup;
+  const spy = vi.spyOn(dns, 'lookup');
+  const lookup = (host: string, options: dns.LookupOptions, callback: (...results: unknown[]) => void) => {
+    if (!hosts.includes(host)) return Reflect.apply(genuine, dns, [host, options, callback]);
+    if (lost.has(host)) {
+      const error = Object.assign(new Error('not found'), { code: 'ENOTFOUND', syscall: 'getaddrinfo' });
+      return process.nextTick(callback, error);
+    }
+    if (options.all) return process.nextTick(callback, null, [{ address: '127.0.0.1', family: 4 }]);
+    return process.nextTick(callback, null, '127.0.0.1', 4);
+  };
+  spy.mockImplementation(lookup as unknown as typeof dns.lookup);
+  return {
+    lose: (host) => void lost.add(host),
+    find: (host) => void lost.delete(host),
+    [Symbol.dispose]: () => spy.mockRestore(),
+  };
+}

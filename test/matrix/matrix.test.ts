@@ -1,0 +1,203 @@
+import { isDeepStrictEqual } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { objectIn } from '../../src/cluster/json.ts';
+import { ERRORS } from '../../src/core/error-codes.ts';
+import { type Marker, textMarker } from '../leak-search.ts';
+import { type Bench, leaksIn, openBench } from './bench.ts';
+import { base64, type Cell, cells, HEALTHY, idOf, mappingsOf, THEIRS } from './cells.ts';
+import { FAILURES, type Fault, type MatrixKind, type MatrixStore } from './failures.ts';
+import { KINDS } from './kinds.ts';
+
+vi.mock('../../src/config/unsupported.ts', () => ({ findUnsupported: () => [], unsupportedParts: () => [] }));
+
+// Every store, with every failure, for targets of every policy and every owner: four passes over more than
+// `absence.over`. Nothing is deleted, emptied, half-written or taken over but by a proved absence and the policy's
+// word; and nothing of a value is seen outside of store and target.
+
+const MINUTE = 60_000;
+const counts = { cells: 0, passes: 0, deleted: 0, keysRemoved: 0, held: 0 };
+const codes = new Set<string>();
+/** Codes that may mend themselves: exit code 1. */
+const HEALS = ['THROTTLED', 'STORE_UNAVAILABLE', 'TIMEOUT', 'BAD_ANSWER'];
+
+/** What this process prints by itself, as a vendor's package may do. */
+function watchOutput() {
+  const seen: string[] = [];
+  const note = (...args: unknown[]) => void seen.push(args.map(String).join(' '));
+  const spies = [
+    vi.spyOn(console, 'log').mockImplementation(note),
+    vi.spyOn(console, 'warn').mockImplementation(note),
+    vi.spyOn(console, 'error').mockImplementation(note),
+    vi.spyOn(process, 'emitWarning').mockImplementation(note),
+  ];
+  return {
+    seen,
+    [Symbol.dispose]() {
+      for (const spy of spies) spy.mockRestore();
+    },
+  };
+}
+
+interface Values {
+  readonly gone: Marker;
+  readonly before: Marker;
+  readonly after: Marker;
+}
+
+const json = ({ core }: Marker) => `{"a":"${core}"}`;
+
+async function fill(store: MatrixStore, values: Values, stays: Marker): Promise<void> {
+  for (const name of ['gone', 'found/gone']) await store.put(store.key(name), json(values.gone));
+  for (const name of ['stays', 'found/stays']) await store.put(store.key(name), json(stays));
+}
+
+/** Each target as the cluster has it. */
+function look({ cluster }: Bench): ReadonlyMap<string, string> {
+  return new Map(cells.map((cell) => [cell.name, JSON.stringify(cluster.raw(idOf(cell))) ?? 'none']));
+}
+
+function dataOf({ cluster }: Bench, cell: Cell): Readonly<Record<string, unknown>> | undefined {
+  const raw = cluster.raw(idOf(cell));
+  return raw === undefined ? undefined : { ...objectIn(raw, 'data') };
+}
+
+/** What a healthy store gives to a target. */
+function wanted({ shape, ownership }: Cell, values: Values, stays: Marker): Record<string, string> {
+  const theirs = ownership === 'merged' ? THEIRS.data : {};
+  const [gone, other] = [values.gone.core.toString(), stays.core.toString()].map(base64);
+  const [goneJson, otherJson] = [json(values.gone), json(stays)].map(base64);
+  switch (shape) {
+    case 'one':
+      return { ...theirs, GONE: gone ?? '' };
+    case 'spread':
+      return { ...theirs, S_a: gone ?? '', STAYS: other ?? '' };
+    case 'find':
+      return { ...theirs, gone: goneJson ?? '', stays: otherJson ?? '' };
+    default:
+      return { ...theirs, GONE: gone ?? '', STAYS: other ?? '' };
+  }
+}
+
+/** What a proved absence may do to a target: `gone`, other data, `held`, or nothing. */
+function afterProof(cell: Cell, values: Values): 'gone' | 'kept' | 'held' | Record<string, string> {
+  const { shape, policy, ownership } = cell;
+  if (ownership === 'foreign') return 'kept';
+  if (shape === 'one' && ['adopting', 'missing'].includes(ownership)) return 'kept';
+  if (policy === 'delete' && shape === 'one') return 'gone';
+  if (policy === 'removeKeys' && shape === 'one') return 'held';
+  if (policy !== 'removeKeys' && shape !== 'optional') return 'kept';
+  const { GONE: _, S_a: __, gone: ___, ...rest } = wanted(cell, values, values.after);
+  return rest;
+}
+
+function count(allowed: ReturnType<typeof afterProof>): void {
+  if (allowed === 'gone') counts.deleted += 1;
+  if (allowed === 'held') counts.held += 1;
+  if (typeof allowed === 'object') counts.keysRemoved += 1;
+}
+
+/** What a target reports while its store fails. */
+function codeOf({ ownership }: Cell, fault: Fault<MatrixStore>): string {
+  return ownership === 'foreign' ? 'NOT_OWNED' : fault.code;
+}
+
+async function run(kind: MatrixKind, store: MatrixStore, fault: Fault<MatrixStore>): Promise<void> {
+  const values = { gone: textMarker('gone'), before: textMarker('stays'), after: textMarker('stays, new') };
+  await store.heal();
+  await fill(store, values, values.before);
+  const key = (name: string) => store.key(name);
+  const { config, env, deadline } = store;
+  const options = { store: config, env, ...(deadline === undefined ? {} : { deadline }) };
+  const more = 'brake: { share: 1 }\nabsence: { readings: 3, over: 10m }';
+  await using bench = await openBench({ ...options, more, mappings: mappingsOf(key, HEALTHY) });
+  for (const cell of cells)
+    if (cell.ownership !== 'owned' && cell.ownership !== 'missing')
+      bench.cluster.put(idOf(cell), structuredClone(THEIRS));
+  const first = await bench.sync();
+  expect(new Set(first.targets.flatMap(({ error }) => error?.code ?? []))).toEqual(new Set(['NOT_OWNED']));
+
+  await bench.configure(mappingsOf(key));
+  for (const name of ['stays', 'found/stays']) await store.put(store.key(name), json(values.after));
+  await fault.begin(store);
+  const before = look(bench);
+  const where = `${kind.title}, ${fault.title} (${fault.scope})`;
+  const isProof = fault.failure === 'absent';
+  for (const pass of isProof ? [1, 2, 3, 4, 5] : [1, 2, 3, 4]) {
+    await bench.clock.advance(4 * MINUTE);
+    const report = await bench.sync();
+    counts.passes += 1;
+    const outcomes = new Map(report.targets.map(({ target, error }) => [target.secret, error?.code]));
+    const now = look(bench);
+    const wrong = cells.flatMap((cell) => {
+      // What was never written from the absent source needs no proof, where it is optional.
+      const isNew = cell.shape === 'optional' && ['adopting', 'missing'].includes(cell.ownership);
+      const allowed = isProof && (pass >= 4 || isNew) ? afterProof(cell, values) : 'kept';
+      const code = allowed === 'held' ? 'HELD' : codeOf(cell, fault);
+      if (pass === 4) count(allowed);
+      if (typeof allowed === 'object')
+        return isDeepStrictEqual(dataOf(bench, cell), allowed) ? [] : [`${cell.name} has other data`];
+      if (allowed === 'gone') return now.get(cell.name) === 'none' ? [] : [`${cell.name} is still there`];
+      return [
+        ...(now.get(cell.name) === before.get(cell.name) ? [] : [`${cell.name} has changed`]),
+        ...(outcomes.get(cell.name) === code ? [] : [`${cell.name} reports ${outcomes.get(cell.name)}`]),
+      ];
+    });
+    expect(wrong, `${where}, pass ${pass}`).toEqual([]);
+    for (const code of outcomes.values()) if (code !== undefined) codes.add(code);
+    // Who does not read from what failed goes on, unless the store as a whole is spared because a call hangs.
+    const bystander = fault.code === 'TIMEOUT' ? [undefined, 'TIMEOUT'] : [undefined];
+    expect(fault.scope === 'key' ? bystander : [fault.code], where).toContain(outcomes.get('bystander'));
+    expect(report.exitCode, where).toBe(HEALS.includes(fault.code) ? 1 : 4);
+    expect(report.ok).toBe(false);
+  }
+  counts.cells += cells.length;
+
+  await store.heal();
+  await fill(store, values, values.after);
+  await bench.clock.advance(4 * MINUTE);
+  const healed = await bench.sync();
+  expect(new Set(healed.targets.flatMap(({ error }) => error?.code ?? [])), where).toEqual(
+    new Set(['NOT_OWNED']),
+  );
+  const late = cells.filter((cell) => {
+    const data = cell.ownership === 'foreign' ? THEIRS.data : wanted(cell, values, values.after);
+    return !isDeepStrictEqual(dataOf(bench, cell), data);
+  });
+  expect(late, `${where}, healed`).toEqual([]);
+  expect(leaksIn(await bench.seen(), Object.values(values)), where).toEqual([]);
+}
+
+describe('the matrix', () => {
+  const output = watchOutput();
+  afterAll(() => {
+    output[Symbol.dispose]();
+    console.log(`matrix: ${JSON.stringify(counts)}, codes ${[...codes].sort().join(' ')}`);
+  });
+
+  describe.each(KINDS.map((kind) => [kind.title, kind] as const))('%s', (_, kind) => {
+    let store: MatrixStore;
+    beforeAll(async () => {
+      store = await kind.open();
+    });
+    afterAll(() => store[Symbol.asyncDispose]());
+
+    it('has every failure, or a reason why it cannot', () => {
+      const seen = new Set(kind.faults.map(({ failure }) => failure));
+      for (const failure of FAILURES)
+        expect(seen.has(failure), failure).toBe(kind.never[failure] === undefined);
+    });
+
+    it.each(kind.faults.map((fault) => [fault.scope, fault.title, fault] as const))(
+      'of a %s: %s',
+      async (__, ___, fault) => {
+        await run(kind, store, fault);
+      },
+    );
+  });
+
+  it('went through what it is about', () => {
+    expect(Math.min(counts.deleted, counts.keysRemoved, counts.held)).toBeGreaterThan(0);
+    for (const code of codes) expect(ERRORS).toHaveProperty(code);
+    expect(output.seen).toEqual([]);
+  });
+});

@@ -1,0 +1,85 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import * as files from './pkcs12-files.ts';
+import { run, type Values } from './run.ts';
+
+const bytes = (base64: string) => Buffer.from(base64, 'base64');
+
+function text(template: string, values: Values): string {
+  const result = run(template, values);
+  if (typeof result !== 'string') throw new Error(result.message);
+  return result;
+}
+
+describe('PKCS#12', () => {
+  it.each([
+    ['of today', files.AES, 2],
+    ['of old programs', files.LEGACY, 2],
+  ])('%s gives the chain, leaf first, and the key of the leaf', (_, file, count) => {
+    const values = { P: bytes(file), PASSWORD: 'secret' };
+    const chain = text('{{ P | pkcs12_cert: PASSWORD }}', values);
+    const key = text('{{ P | pkcs12_key: PASSWORD }}', values);
+    expect(chain.match(/BEGIN CERTIFICATE/g)).toHaveLength(count);
+    const leaf = new X509Certificate(chain);
+    expect(leaf.subject).toBe('CN=l');
+    expect(leaf.checkPrivateKey(createPrivateKey(key))).toBe(true);
+    expect(key).toMatch(/^-----BEGIN PRIVATE KEY-----\n/);
+  });
+
+  it('needs no password when nothing is encrypted', () => {
+    expect(text('{{ P | pkcs12_key }}', { P: bytes(files.PLAIN) })).toContain('BEGIN PRIVATE KEY');
+    expect(text('{{ P | pkcs12_cert }}', { P: bytes(files.NOKEY) })).toContain('BEGIN CERTIFICATE');
+  });
+
+  it('may come as base64 text that is decoded first', () => {
+    const template = '{{ P | base64_decode | pkcs12_key: "secret" }}';
+    expect(text(template, { P: files.AES })).toContain('BEGIN PRIVATE KEY');
+  });
+
+  const unreadable = 'this is no PKCS#12 that can be read with this password';
+  it.each([
+    ['another password', bytes(files.AES), '"wrong"', unreadable],
+    ['another password, old', bytes(files.LEGACY), '"wrong"', unreadable],
+    ['no password', bytes(files.AES), '""', unreadable],
+    ['what is cut', bytes(files.AES).subarray(0, 500), '"secret"', unreadable],
+    ['what is none', Uint8Array.of(0xff, 0xfe), '"secret"', unreadable],
+    [
+      'structures in structures',
+      Buffer.concat(Array.from({ length: 5000 }, () => Buffer.of(0x30, 0x80))),
+      '"secret"',
+      unreadable,
+    ],
+    [
+      'a password that is hashed too often',
+      bytes(files.SLOW),
+      '"secret"',
+      'the password of this PKCS#12 is hashed more than 100000 times',
+    ],
+    ['no key', bytes(files.NOKEY), '""', 'there is no private key in this PKCS#12'],
+  ])('is refused with %s', (_, P, password, message) => {
+    expect(run(`{{ P | pkcs12_key: ${password} }}`, { P })).toMatchObject({ message });
+  });
+
+  it('is refused as text, which it never is', () => {
+    expect(run('{{ P | pkcs12_key }}', { P: files.AES })).toMatchObject({
+      message: 'PKCS#12 is not text; `base64_decode` gives the bytes if it is encoded',
+    });
+  });
+
+  it('says nothing of the password', () => {
+    const problem = run('{{ P | pkcs12_key: W }}', { P: bytes(files.AES), W: 'hunter2-hunter2' });
+    expect(JSON.stringify(problem)).not.toContain('hunter2');
+  });
+
+  it('with any byte changed is read or refused, and quickly', () => {
+    const file = bytes(files.PLAIN);
+    const start = performance.now();
+    for (let at = 0; at < file.length; at += 3) {
+      const damaged = Buffer.from(file);
+      damaged[at] = (damaged[at] ?? 0) ^ 0x5a;
+      const result = run('{{ P | pkcs12_key }}{{ P | pkcs12_cert }}', { P: damaged });
+      if (typeof result !== 'string') expect(result.message).not.toBe('');
+    }
+    expect(performance.now() - start).toBeLessThan(5000);
+  });
+});
