@@ -76,7 +76,10 @@ describe('examples', () => {
     async (place, text) => {
       const part = (parse(text) ?? {}) as Readonly<Record<string, unknown>>;
       if (part.apiVersion !== undefined && part.apiVersion !== 'secretbridge.dev/v1') {
-        expect(part, place).toMatchObject({ kind: expect.any(String), metadata: { name: expect.any(String) } });
+        expect(part, place).toMatchObject({
+          kind: expect.any(String),
+          metadata: { name: expect.any(String) },
+        });
         return;
       }
       // A part is checked within a whole that has what it refers to.

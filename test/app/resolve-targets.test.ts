@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import {
+  namespacesOf,
+  resolveTargets,
+  unresolvedTargets,
+  wantedByAny,
+  wantedIndex,
+} from '../../src/app/targets.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { mapping } from '../sync/sample.ts';
+
+const selecting = (name: string, team: string) =>
+  mapping({ name, target: { namespaces: [], secret: 's', namespaceSelector: { matchLabels: { team } } } });
+const fixed = mapping({ name: 'fixed', target: { namespaces: ['b', 'a', 'b'], secret: 's' } });
+const names = (targets: Awaited<ReturnType<typeof resolveTargets>>) =>
+  targets.map(({ id, mapping: { name }, error }) =>
+    [id.namespace, name, error?.code].filter(Boolean).join(' '),
+  );
+
+function cluster(found: readonly string[] | AppError) {
+  const asked: unknown[] = [];
+  return {
+    asked,
+    async namespaces(labels: Readonly<Record<string, string>>) {
+      asked.push(labels);
+      if (found instanceof AppError) throw found;
+      return found;
+    },
+  };
+}
+
+describe('the targets of a selector', () => {
+  it('are asked for once for each set of labels, and never in the bridge´s own namespace', async () => {
+    const port = cluster(['a', 'bridge', 'c']);
+    const targets = await resolveTargets([selecting('y', '1'), selecting('x', '1'), fixed], port, 'bridge');
+    expect(names(targets)).toEqual(['a fixed', 'a x', 'a y', 'b fixed', 'c x', 'c y']);
+    expect(port.asked).toEqual([{ team: '1' }]);
+  });
+
+  it('are not asked for where there is none', async () => {
+    const port = cluster([]);
+    expect(names(await resolveTargets([fixed], port, undefined))).toEqual(['a fixed', 'b fixed']);
+    expect(port.asked).toEqual([]);
+  });
+
+  it('that cannot be found may be anywhere, so nothing of that name counts as left', async () => {
+    const targets = await resolveTargets(
+      [selecting('x', '1'), fixed],
+      cluster(new AppError('CLUSTER_FORBIDDEN')),
+      undefined,
+    );
+    expect(names(targets)).toEqual(['* x CLUSTER_FORBIDDEN', 'a fixed', 'b fixed']);
+    expect(namespacesOf(targets)).toEqual(['a', 'b']);
+    for (const known of [targets, unresolvedTargets([selecting('x', '1'), fixed])]) {
+      expect(wantedByAny(known)({ namespace: 'anywhere', secret: 's' })).toBe(true);
+      expect(wantedByAny(known)({ namespace: 'anywhere', secret: 'other' })).toBe(false);
+      expect(wantedIndex(known)('x', { namespace: 'anywhere', secret: 's' })).toBe(true);
+      expect(wantedIndex(known)('fixed', { namespace: 'anywhere', secret: 's' })).toBe(false);
+    }
+  });
+});

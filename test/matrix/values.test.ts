@@ -1,0 +1,38 @@
+import { describe, expect, it, vi } from 'vitest';
+import { openBench } from './bench.ts';
+import { FAKES } from './value-stores.ts';
+import { describeValues } from './value-suite.ts';
+import { STORES, type StoreName } from './values.ts';
+
+vi.mock('../../src/config/unsupported.ts', () => ({ findUnsupported: () => [], unsupportedParts: () => [] }));
+
+const NAMES = Object.keys(STORES) as StoreName[];
+
+for (const name of NAMES) describeValues(`${STORES[name]}, over its fake`, FAKES[name], name);
+
+describe('a search that fails half-way', () => {
+  it.each(NAMES)('fails whole, and leaves the target as it was: %s', async (name) => {
+    await using store = await FAKES[name]();
+    const key = (it: string) => (name === 'azure' ? it.replaceAll('/', '-') : it);
+    const put = (it: string) =>
+      store.put(key(it), { key: it, value: '{"a":"x"}', isObject: true }, undefined);
+    for (let index = 0; index < 120; index += 1) await put(`f/n${index}`);
+    await put('f/deep/n');
+    const mappings = `\n  - { name: all, target: { namespace: apps }, onSourceMissing: removeKeys, dataFrom: [ { store: s, find: { path: ${key('f/')} }, rename: { invalid: replace } } ] }`;
+    await using bench = await openBench({ store: store.config, env: store.env, mappings });
+    const target = { namespace: 'apps', secret: 'all' };
+    expect(await bench.sync()).toMatchObject({ ok: true });
+    const before = JSON.stringify(bench.cluster.raw(target));
+    expect(Object.keys(bench.cluster.raw(target)?.data ?? {})).toHaveLength(121);
+
+    await store.breakSearch(key('f/'));
+    for (const pass of [1, 2, 3, 4]) {
+      await bench.clock.advance(5 * 60_000);
+      const code = name === 'files' ? 'ACCESS_DENIED' : 'STORE_UNAVAILABLE';
+      expect((await bench.sync()).targets, `pass ${pass}`).toMatchObject([
+        { kind: 'failed', error: { code } },
+      ]);
+      expect(JSON.stringify(bench.cluster.raw(target))).toBe(before);
+    }
+  });
+});
