@@ -14,7 +14,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cluster: ['core'],
   audit: ['core'],
   log: ['core'],
-  config: ['core', 'providers/*/config.ts', 'providers/credentials.ts', 'sync/keys.ts', 'sync/checks.ts'],
+  config: [
+    'core',
+    'providers/*/config.ts',
+    'providers/credentials.ts',
+    'sync/keys.ts',
+    'sync/checks.ts',
+    'sync/find.ts',
+    'sync/template/compile.ts',
+  ],
   reconcile: [
     'core',
     'sync',
@@ -54,6 +62,7 @@ const VENDOR_HOME: Readonly<Record<string, string>> = {
   '@azure/keyvault-secrets': 'providers/azure-key-vault',
   commander: 'cli',
   liquidjs: 'sync/template',
+  re2js: 'sync',
   pino: 'log',
   kysely: 'audit',
 };

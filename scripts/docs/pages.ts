@@ -1,6 +1,7 @@
 import { configurationPage, configurationSchema } from '../../src/config/reference.ts';
 import { cliPage } from './cli-page.ts';
 import { errorsPage } from './errors-page.ts';
+import { valuesPage } from './values-page.ts';
 
 /** Every page that is made and not written: its path in the repository, and its text. */
 export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
@@ -9,5 +10,6 @@ export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
     ['docs/reference/configuration.md', configurationPage()],
     ['docs/reference/errors.md', errorsPage()],
     ['docs/reference/secretbridge.schema.json', configurationSchema()],
+    ['docs/reference/values.md', await valuesPage()],
   ]);
 }

@@ -8,6 +8,7 @@ import { AppError, toAppError } from '../core/errors.ts';
 import { createFingerprinter } from '../core/fingerprint.ts';
 import type { Mapping, Source } from '../core/mapping.ts';
 import { type ReadResult, refId } from '../core/reading.ts';
+import { clockSkewed } from '../core/skew.ts';
 import { compareText, formatTarget, type TargetId } from '../core/target.ts';
 import type { SecretProvider } from '../providers/provider.ts';
 import { createReader, type ReaderDeps } from '../providers/reader.ts';
@@ -26,9 +27,6 @@ export interface Finding {
   readonly name: string;
   readonly error?: AppError;
 }
-
-/** Clocks further apart than this make tokens and certificates fail in ways that are hard to read. */
-const MAX_SKEW_MS = 60_000;
 
 /**
  * Tries everything that a sync needs, for real, and changes nothing. One part that does not work hides no other:
@@ -92,7 +90,8 @@ async function checkAudit(config: Config, { clock, replica, actor }: AppDeps): P
 async function checkCluster(config: Config, cluster: Cluster, clock: Clock, attempt: Attempt): Promise<void> {
   const reached = await attempt(`cluster: reach ${cluster.address}`, async () => {
     const { time } = await cluster.ping();
-    if (time !== undefined && Math.abs(time - clock.now()) > MAX_SKEW_MS) throw skewed(time - clock.now());
+    const skewed = time === undefined ? undefined : clockSkewed(clock.now() - time, "the cluster's");
+    if (skewed !== undefined) throw skewed;
     return true;
   });
   if (reached === undefined) return;
@@ -128,13 +127,6 @@ async function askRights(cluster: Cluster, { namespace, secret }: TargetId, mapp
     if (!(await cluster.may({ namespace, verb, secret }))) missing.push(verb);
   if (missing.length > 0)
     throw new AppError('CLUSTER_FORBIDDEN', { detail: `not allowed: ${missing.join(', ')}` });
-}
-
-function skewed(ms: number): AppError {
-  const seconds = Math.round(Math.abs(ms) / 1000);
-  return new AppError('CLOCK_SKEWED', {
-    detail: `the clock there is ${seconds} s ${ms > 0 ? 'ahead' : 'behind'}`,
-  });
 }
 
 async function checkStore(

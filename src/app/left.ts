@@ -1,11 +1,11 @@
 import type { Population } from '../reconcile/destroy.ts';
-import { findEndedMerges, findLeft, type Left, proposalOf } from '../reconcile/left.ts';
+import { findEndedMerges, findLeft, type LeftFound, proposalOf, type Unseen } from '../reconcile/left.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
 import type { App } from './app.ts';
 import { namespacesOf, wantedByAny, wantedIndex } from './targets.ts';
 
 /** The targets of this instance that no mapping wants; with `search`, also those that the audit does not know. */
-export async function leftTargets(app: App, search = false): Promise<readonly Left[]> {
+export async function leftTargets(app: App, search = false): Promise<LeftFound> {
   const namespaces = search ? namespacesOf(app.targets) : [];
   const { audit, cluster, instances } = app;
   return findLeft({ audit, cluster, instances, isWanted: wantedByAny(app.targets) }, namespaces);
@@ -36,17 +36,21 @@ export function populationOf(
   };
 }
 
-/** Of the targets that left, those whose mapping had said `onMappingRemoved: delete`; and how many left in all. */
-export async function leftProposals(
-  app: App,
-  only: string | undefined,
-): Promise<{ readonly proposals: readonly Proposal[]; readonly count: number }> {
-  const left = await leftTargets(app);
+export interface Leaving {
+  readonly proposals: readonly Proposal[];
+  /** How many left in all. */
+  readonly count: number;
+  readonly unseen: readonly Unseen[];
+}
+
+/** Of the targets that left, those whose mapping had said `onMappingRemoved: delete`. */
+export async function leftProposals(app: App, only: string | undefined): Promise<Leaving> {
+  const { left, unseen } = await leftTargets(app);
   const going = left.filter(
     ({ onMappingRemoved, mapping }) =>
       onMappingRemoved === 'delete' && (only === undefined || mapping === only),
   );
   const ended = (await endedMerges(app)).filter(({ mapping }) => only === undefined || mapping === only);
   const proposals = [...going.map((it) => proposalOf(it, app.fingerprints)), ...ended];
-  return { proposals, count: left.length };
+  return { proposals, count: left.length, unseen };
 }

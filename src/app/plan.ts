@@ -18,8 +18,8 @@ export interface PlannedTarget {
   readonly mapping: string;
   readonly target: TargetId;
   readonly action: PlanAction;
-  /** An update of a Secret that is not ours yet. */
-  readonly adopts: boolean;
+  /** An update that is more than that: of a Secret that is not ours yet, by a new one, or within one of others. */
+  readonly how?: 'adopt' | 'recreate' | 'merge';
   readonly error?: AppError;
   readonly keys: readonly KeyPlan[];
   /** Whether the target is there now. */
@@ -71,27 +71,24 @@ function heldBack(it: PlannedTarget): PlannedTarget {
 function leaving(proposal: Proposal): PlannedTarget {
   const { mapping, live, keys, ending } = proposal;
   const action = ending === undefined ? 'delete' : 'update';
-  return { mapping, target: live.id, action, adopts: false, keys, alive: true, proposal };
+  return { mapping, target: live.id, action, keys, alive: true, proposal };
 }
 
 function planned(mapping: Mapping, target: TargetId, decision: Decision): PlannedTarget {
   const { plan, live } = decision;
-  const adopts = plan.kind === 'update' && plan.adopts;
-  const base = { mapping: mapping.name, target, keys: plan.keys, adopts, alive: live !== undefined };
+  const base = { mapping: mapping.name, target, keys: plan.keys, alive: live !== undefined };
   switch (plan.kind) {
     case 'create':
-    case 'update':
     case 'unchanged':
       return { ...base, action: plan.kind };
+    case 'update':
+      return { ...base, action: 'update', ...(plan.adopts ? { how: 'adopt' } : {}) };
     case 'merge':
-      return { ...base, action: 'update' };
-    case 'delete':
+      return { ...base, action: 'update', how: 'merge' };
     case 'recreate':
-      return {
-        ...base,
-        action: plan.kind === 'delete' ? 'delete' : 'update',
-        proposal: proposalOf(mapping, decision, plan),
-      };
+      return { ...base, action: 'update', how: 'recreate', proposal: proposalOf(mapping, decision, plan) };
+    case 'delete':
+      return { ...base, action: 'delete', proposal: proposalOf(mapping, decision, plan) };
     case 'hold':
       return {
         ...base,

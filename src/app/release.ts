@@ -19,7 +19,7 @@ export async function releaseHeld(app: App, id: string): Promise<SyncReport> {
   await recorder.command(`release ${id}`);
   const { targets } = await planPass(app, pass);
   // `prune` may have held what a sync leaves alone.
-  const held = [...targets.filter(({ action }) => action === 'hold'), ...(await listLeft(app))];
+  const held = [...targets.filter(({ action }) => action === 'hold'), ...(await listLeft(app)).targets];
   const found = held.find((it) => toHeld(app.config.instance, it).id === id);
   if (found?.proposal === undefined) throw new AppError('NOT_HELD', { about: id });
   const { proposal, mapping, target, keys } = found;
@@ -29,5 +29,5 @@ export async function releaseHeld(app: App, id: string): Promise<SyncReport> {
   const outcome = await app.audit.exclusively('destroy', () =>
     remove(proposal, { ...app, ...pass, brake: app.config.brake }, 'released'),
   );
-  return report(app, { targets: [outcome], interrupted: false, recorder });
+  return report(app, { targets: [outcome], recorder });
 }

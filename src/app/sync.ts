@@ -3,6 +3,7 @@ import { compareTargets, formatTarget } from '../core/target.ts';
 import type { Logger } from '../log/logger.ts';
 import { createMemoryQueue } from '../queue/memory.ts';
 import { destroy } from '../reconcile/destroy.ts';
+import type { Unseen } from '../reconcile/left.ts';
 import { OUTCOMES, type Outcome, type OutcomeKind } from '../reconcile/outcome.ts';
 import { reconcile, undecidable } from '../reconcile/reconcile.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
@@ -19,6 +20,8 @@ export interface SyncReport {
   readonly summary: Summary;
   readonly targets: readonly Outcome[];
   readonly held: readonly Held[];
+  /** Targets that left the configuration and could not be looked at. */
+  readonly unseen: readonly Unseen[];
   /** Ended by its signal: some targets were not looked at. */
   readonly interrupted: boolean;
 }
@@ -64,9 +67,11 @@ export async function syncTargets(
   await queue.idle();
 
   const interrupted = outcomes.length < wanted.length;
-  const targets = interrupted ? outcomes.map(undecided) : await decideProposals(app, pass, outcomes, only);
+  const { targets, unseen } = interrupted
+    ? { targets: outcomes.map(undecided), unseen: [] }
+    : await decideProposals(app, pass, outcomes, only);
   for (const outcome of targets) log(app.logger, outcome, recorder.requestId);
-  return report(app, { targets, interrupted, recorder });
+  return report(app, { targets, unseen, interrupted, recorder });
 }
 
 /** Replaces what was proposed by what became of it. */
@@ -75,12 +80,13 @@ async function decideProposals(
   pass: Pass,
   outcomes: readonly Outcome[],
   only: string | undefined,
-): Promise<readonly Outcome[]> {
+): Promise<{ readonly targets: readonly Outcome[]; readonly unseen: readonly Unseen[] }> {
   const left = await leftProposals(app, only);
   const proposals = [...outcomes.flatMap(({ proposal }) => proposal ?? []), ...left.proposals];
   const population = populationOf(app, outcomes, left.count);
   const decided = await destroy(proposals, population, { ...app, ...pass, brake: app.config.brake });
-  return [...outcomes.filter(({ proposal }) => proposal === undefined), ...decided];
+  const targets = [...outcomes.filter(({ proposal }) => proposal === undefined), ...decided];
+  return { targets, unseen: left.unseen };
 }
 
 /** A run that was stopped destroys nothing. */
@@ -93,9 +99,15 @@ export async function report(
   { config: { instance } }: App,
   {
     targets,
-    interrupted,
+    unseen = [],
+    interrupted = false,
     recorder,
-  }: { targets: readonly Outcome[]; interrupted: boolean; recorder: Pass['recorder'] },
+  }: {
+    targets: readonly Outcome[];
+    unseen?: readonly Unseen[];
+    interrupted?: boolean;
+    recorder: Pass['recorder'];
+  },
 ): Promise<SyncReport> {
   const summary = summarise(targets);
   const ok = !interrupted && summary.refused + summary.held + summary.failed === 0;
@@ -106,6 +118,7 @@ export async function report(
     summary,
     targets: targets.toSorted((a, b) => compareTargets(a.target, b.target)),
     held: targets.filter(({ kind }) => kind === 'held').map((outcome) => toHeld(instance, outcome)),
+    unseen,
     interrupted,
   };
 }

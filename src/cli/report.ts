@@ -1,5 +1,6 @@
 import type { SyncReport } from '../app/sync.ts';
 import { formatTarget } from '../core/target.ts';
+import type { Unseen } from '../reconcile/left.ts';
 import { OUTCOMES, type Outcome } from '../reconcile/outcome.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { EXIT, type ExitCode, exitCode } from './exit.ts';
@@ -8,7 +9,8 @@ import { heldData, heldText, targetData } from './targets.ts';
 
 /** Prints what a run did to the cluster, and gives its exit code. */
 export function printReport(context: Context, { output }: GlobalOptions, report: SyncReport): ExitCode {
-  const { ok, requestId, summary, targets, held, interrupted } = report;
+  const { ok, requestId, summary, targets, held, unseen, interrupted } = report;
+  for (const it of unseen) context.stderr.write(`${unseenText(it)}\n`);
   print(context, output, {
     data: {
       ok,
@@ -21,6 +23,11 @@ export function printReport(context: Context, { output }: GlobalOptions, report:
   });
   if (interrupted) return EXIT.retry;
   return exitCode(targets.flatMap(({ error }) => (error === undefined ? [] : [error.code])));
+}
+
+/** That something was passed over, so that nobody takes silence for an answer. */
+export function unseenText({ what, error }: Unseen): string {
+  return `not looked at, though it may have left the configuration: ${what}: ${error.code}`;
 }
 
 function reportText({ targets, held, summary, interrupted }: SyncReport, paint: Paint): string {

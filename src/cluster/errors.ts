@@ -146,6 +146,9 @@ const DETAILS: Readonly<Record<string, string>> = {
   SELF_SIGNED_CERT_IN_CHAIN: "TLS: the server's certificate is not signed by a CA that we trust",
   DEPTH_ZERO_SELF_SIGNED_CERT: "TLS: the server's certificate is not signed by a CA that we trust",
   CERT_SIGNATURE_FAILURE: "TLS: the server's certificate is not signed by a CA that we trust",
+  INVALID_PURPOSE: "TLS: the server's certificate, or one of its issuers, may not be used for this",
+  INVALID_CA: "TLS: the server's certificate, or one of its issuers, may not be used for this",
+  PATH_LENGTH_EXCEEDED: "TLS: the server's certificate, or one of its issuers, may not be used for this",
   EPROTO: 'TLS: the server does not speak TLS, or no version that we accept',
 };
 

@@ -1,3 +1,4 @@
+import { checkTemplate } from '../sync/template/compile.ts';
 import { isSecretName } from './fields.ts';
 import { locate } from './merge.ts';
 import { type Finding, formatPlace, type Path, quoted } from './problem.ts';
@@ -43,6 +44,8 @@ function checkMapping(root: Located, mapping: unknown, path: Path): Finding[] {
         code: 'KEY_COLLISION',
         message: `the key ${quoted(String(key))} is given by a source too, at ${formatPlace(locate(root, [...path, 'data', key], 'key'))}`,
       });
+
+  findings.push(...templateFindings(mapping, path));
 
   const name = textOf(mapping, 'name');
   if (name !== undefined && /^[-a-z0-9.]+$/.test(name) && textOf(target, 'secret') === undefined)
@@ -96,4 +99,16 @@ function isEmptyOrNone(value: unknown): boolean {
 
 function invalid(path: Path, message: string): Finding {
   return { path, code: 'CONFIG_INVALID', message };
+}
+
+/** What can be told of templates without their data; the names are known when no object is spread. */
+function templateFindings(mapping: unknown, path: Path): readonly Finding[] {
+  const isSpread = !isEmptyOrNone(memberOf(mapping, 'dataFrom'));
+  const names = isSpread ? undefined : entriesOf(memberOf(mapping, 'data')).map(([key]) => String(key));
+  return entriesOf(memberOf(memberOf(mapping, 'template'), 'data')).flatMap(([key, text]): Finding[] => {
+    const problem = typeof text === 'string' ? checkTemplate(text, names) : undefined;
+    if (problem === undefined) return [];
+    const message = `line ${problem.line}, column ${problem.column} of the template: ${problem.message}`;
+    return [{ path: [...path, 'template', 'data', key], code: 'TEMPLATE_INVALID', message }];
+  });
 }

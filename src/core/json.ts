@@ -41,6 +41,20 @@ export function printJson(node: JsonNode): string {
   }
 }
 
+/** A member somewhere below, by its path; the first of that name. */
+export function member(node: JsonNode | undefined, ...path: readonly string[]): JsonNode | undefined {
+  let at = node;
+  for (const name of path) {
+    if (at?.kind !== 'object') return undefined;
+    at = at.members.find(([candidate]) => candidate === name)?.[1];
+  }
+  return at;
+}
+
+export function textOf(node: JsonNode | undefined): string | undefined {
+  return node?.kind === 'string' ? node.value : undefined;
+}
+
 /** The grammar is the platform's affair; after this, `build` may trust every character. */
 function validate(text: string): void {
   try {

@@ -1,6 +1,7 @@
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
 import { AppError, healsItself } from '../core/errors.ts';
+import { unlessAborted } from './abort.ts';
 import { type BreakerOptions, createBreaker, USUAL } from './breaker.ts';
 import { createRate, createSlots } from './pace.ts';
 import type { ProviderDeps, SecretProvider, SourceRef } from './provider.ts';
@@ -44,7 +45,8 @@ export function createLimiter(options: LimiterOptions): ProviderDeps['limit'] {
     let failure: unknown;
     try {
       const both = signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]);
-      return await untilAborted(call(both), both);
+      // A call that ignores its signal must not hold the slot for ever.
+      return await unlessAborted(call(both), both);
     } catch (error) {
       failure = error;
       throw error;
@@ -65,19 +67,6 @@ export function createLimiter(options: LimiterOptions): ProviderDeps['limit'] {
       slots.give();
     }
   };
-}
-
-/** A call that ignores its signal must not hold the slot for ever. */
-async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  if (signal.aborted) onAbort();
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }
 
 export interface RetryOptions {

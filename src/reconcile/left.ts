@@ -27,34 +27,48 @@ export interface Left {
   readonly onMappingRemoved: 'keep' | 'delete';
 }
 
+/** What could not be looked at: a target, or all of a namespace. */
+export interface Unseen {
+  readonly what: string;
+  readonly error: AppError;
+}
+
+export interface LeftFound {
+  readonly left: readonly Left[];
+  readonly unseen: readonly Unseen[];
+}
+
 /**
  * The targets that left the configuration. The audit knows every one that was ever made, so that no list of all
  * Secrets is needed; `namespaces` are searched as well, for those of which the audit was lost.
  */
-export async function findLeft(deps: LeftDeps, namespaces: readonly string[] = []): Promise<readonly Left[]> {
+export async function findLeft(deps: LeftDeps, namespaces: readonly string[] = []): Promise<LeftFound> {
   const { audit, cluster, instances, isWanted } = deps;
+  const unseen: Unseen[] = [];
   const known = new Map((await audit.targets()).map((id) => [formatTarget(id), id]));
   for (const namespace of namespaces)
-    for (const value of instances)
-      for (const { id } of await cluster.list(namespace, { name: LABEL.instance, value }))
-        known.set(formatTarget(id), id);
+    for (const value of instances) {
+      const label = { name: LABEL.instance, value };
+      const listed = await ifPossible(() => cluster.list(namespace, label), `namespace ${namespace}`, unseen);
+      for (const { id } of listed ?? []) known.set(formatTarget(id), id);
+    }
   const candidates = [...known.values()].filter((id) => !isWanted(id)).sort(compareTargets);
-  const found: Left[] = [];
+  const left: Left[] = [];
   for (const id of candidates) {
-    const live = await readIfPossible(cluster, id);
-    if (live !== undefined && isOurs(live, instances)) found.push(toLeft(live));
+    const live = await ifPossible(() => cluster.read(id), formatTarget(id), unseen);
+    if (live !== undefined && isOurs(live, instances)) left.push(toLeft(live));
   }
-  return found;
+  return { left, unseen };
 }
 
-/** What may no longer be read, or whose namespace is gone, is no longer our business. */
-async function readIfPossible(cluster: Pick<Cluster, 'read'>, id: TargetId): Promise<LiveSecret | undefined> {
+/** One target that cannot be looked at hides no other. A namespace that is gone took its targets along. */
+async function ifPossible<T>(look: () => Promise<T>, what: string, unseen: Unseen[]): Promise<T | undefined> {
   try {
-    return await cluster.read(id);
+    return await look();
   } catch (error) {
-    if (error instanceof AppError && ['CLUSTER_FORBIDDEN', 'NAMESPACE_MISSING'].includes(error.code))
-      return undefined;
-    throw error;
+    if (!(error instanceof AppError)) throw error;
+    if (error.code !== 'NAMESPACE_MISSING') unseen.push({ what, error });
+    return undefined;
   }
 }
 
@@ -93,7 +107,7 @@ export async function findEndedMerges(deps: MergeDeps): Promise<readonly Proposa
   const candidates = (await audit.targets()).filter((id) => !isWanted(id) || shared.has(formatTarget(id)));
   const ends: Proposal[] = [];
   for (const id of candidates.toSorted(compareTargets)) {
-    const live = await readIfPossible(cluster, id);
+    const live = await ifPossible(() => cluster.read(id), formatTarget(id), []);
     if (live === undefined || live.deleting) continue;
     for (const merge of mergesIn(live)) {
       const { instance, mapping, onMappingRemoved } = merge;

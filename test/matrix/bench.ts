@@ -8,6 +8,7 @@ import { printReport } from '../../src/cli/report.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { createAccess } from '../../src/config/access.ts';
 import type { Config } from '../../src/config/config.ts';
+import type { Problem } from '../../src/config/problem.ts';
 import { createFingerprinter, type Fingerprinter } from '../../src/core/fingerprint.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { createLogger } from '../../src/log/logger.ts';
@@ -57,13 +58,7 @@ export function benchFingerprints(): Fingerprinter {
 
 export async function openBench(options: BenchOptions): Promise<Bench> {
   const { env, clock = createManualTime() } = options;
-  const text = (mappings: string) => `apiVersion: secretbridge.dev/v1
-instance: prod
-cluster: { kind: directory, path: ./cluster }
-stores: [ ${JSON.stringify(options.store)} ]
-${options.more ?? ''}
-mappings:${mappings}`;
-  let config = await configOf(text(options.mappings));
+  let config = await configOf(textOf(options));
   const cluster = createMemoryCluster();
   const log = createMemoryAudit({ instance: config.instance, clock });
   const fingerprints = benchFingerprints();
@@ -165,7 +160,7 @@ mappings:${mappings}`;
     cluster,
     clock,
     async configure(mappings) {
-      config = await configOf(text(mappings));
+      config = await configOf(textOf({ ...options, mappings }));
     },
     async sync() {
       const report = await syncTargets(appOf());
@@ -189,6 +184,20 @@ mappings:${mappings}`;
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+function textOf({ store, mappings, more = '' }: Pick<BenchOptions, 'store' | 'mappings' | 'more'>): string {
+  return `apiVersion: secretbridge.dev/v1
+instance: prod
+cluster: { kind: directory, path: ./cluster }
+stores: [ ${JSON.stringify(store)} ]
+${more}
+mappings:${mappings}`;
+}
+
+/** What is wrong with a configuration. */
+export async function problemsOf(options: Parameters<typeof textOf>[0]): Promise<readonly Problem[]> {
+  return (await loadText(textOf(options))).problems;
 }
 
 const configs = new Map<string, Promise<Config>>();

@@ -42,6 +42,9 @@ export async function startFront({ authority, host, upstream }: FrontOptions): P
     const behind = secure
       ? tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
       : net.connect({ port, host: '127.0.0.1' });
+    // Small pieces would wait for each other.
+    client.setNoDelay(true);
+    behind.setNoDelay(true);
     client.on('error', () => behind.destroy());
     client.on('close', () => behind.destroy());
     behind.on('error', () => client.destroy());

@@ -8,8 +8,6 @@ import { base64, type Cell, cells, HEALTHY, idOf, mappingsOf, THEIRS } from './c
 import { FAILURES, type Fault, type MatrixKind, type MatrixStore } from './failures.ts';
 import { KINDS } from './kinds.ts';
 
-vi.mock('../../src/config/unsupported.ts', () => ({ findUnsupported: () => [], unsupportedParts: () => [] }));
-
 // Every store, with every failure, for targets of every policy and every owner: four passes over more than
 // `absence.over`. Nothing is deleted, emptied, half-written or taken over but by a proved absence and the policy's
 // word; and nothing of a value is seen outside of store and target.

@@ -11,7 +11,7 @@ import { startVaultServer, type VaultServer } from '../fakes/vault-server.ts';
 import type { MatrixStore } from './failures.ts';
 import { type Front, type Names, replaceNames, startFront } from './front.ts';
 
-const LIMITS = { requestsPerSecond: 10_000, concurrency: 8 };
+const LIMITS = { requestsPerSecond: 10_000, concurrency: 2 };
 const TOKEN = 'token-of-the-matrix';
 const CLIENT = '22222222-2222-4222-8222-222222222222';
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { benchFingerprints, openBench } from './bench.ts';
+import { benchFingerprints, openBench, problemsOf } from './bench.ts';
 import {
   type At,
   exceptionOf,
@@ -49,11 +49,19 @@ export function describeValues(title: string, open: () => Promise<ValueStore>, n
   });
 }
 
+const NEVER: Readonly<Record<StoreName, string>> = {
+  'vault-2': '99',
+  'vault-1': `${benchFingerprints().keyId}:${'0'.repeat(64)}`,
+  aws: '00000000-0000-4000-8000-000000000000',
+  azure: '0'.repeat(32),
+  files: `${benchFingerprints().keyId}:${'0'.repeat(64)}`,
+};
+
 const idOf = (one: ValueCase) => `c${all.findIndex(({ title }) => title === one.title)}`;
 
 async function run(store: ValueStore): Promise<ReadonlyMap<string, Gives>> {
   const isVault = store.name.startsWith('vault');
-  const mappings: string[] = [];
+  const mappings = new Map<string, string>();
   for (const one of all) {
     const exception = exceptionOf(one, store.name);
     if (exception?.kind === 'cannot') continue;
@@ -63,17 +71,26 @@ async function run(store: ValueStore): Promise<ReadonlyMap<string, Gives>> {
       const version = await store.put(key(stored.key), stored, exception?.keeps);
       versions.push(version ?? benchFingerprints().value(SecretValue.fromBytes(Buffer.from(stored.value))));
     }
-    const at: At = { key, versions, whole: isVault && !one.stored[0]?.isObject ? ', property: value' : '' };
-    mappings.push(`\n  - { name: ${idOf(one)}, target: { namespace: apps }, ${one.mapping(at)} }`);
+    const ending = isVault && !one.stored[0]?.isObject ? ', property: value' : '';
+    const at: At = { key, versions, whole: ending, never: NEVER[store.name] };
+    const mapping = `\n  - { name: ${idOf(one)}, target: { namespace: apps }, ${one.mapping(at)} }`;
+    mappings.set(idOf(one), mapping);
   }
-  await using bench = await openBench({ store: store.config, env: store.env, mappings: mappings.join('') });
+  const options = { store: store.config, env: store.env };
+  const results = new Map<string, Gives>();
+  // What the reader of the configuration refuses ends there; it names the place of each.
+  for (const { path, code } of await problemsOf({ ...options, mappings: [...mappings.values()].join('') })) {
+    const id = [...mappings.keys()][Number(/^mappings\[(\d+)\]/.exec(path)?.[1])] ?? path;
+    results.set(id, { code });
+  }
+  const usable = [...mappings].filter(([id]) => !results.has(id)).map(([, mapping]) => mapping);
+  await using bench = await openBench({ ...options, mappings: usable.join('') });
   const report = await bench.sync();
-  return new Map(
-    report.targets.map(({ target, error }) => [
-      target.secret,
-      error === undefined ? { data: dataOf(bench.cluster.raw(target)) } : { code: error.code },
-    ]),
-  );
+  for (const { target, error } of report.targets) {
+    const data = dataOf(bench.cluster.raw(target));
+    results.set(target.secret, error === undefined ? { data } : { code: error.code });
+  }
+  return results;
 }
 
 function nameIn(store: StoreName, name: string): string {

@@ -1,10 +1,8 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { openBench } from './bench.ts';
 import { FAKES } from './value-stores.ts';
 import { describeValues } from './value-suite.ts';
 import { STORES, type StoreName } from './values.ts';
-
-vi.mock('../../src/config/unsupported.ts', () => ({ findUnsupported: () => [], unsupportedParts: () => [] }));
 
 const NAMES = Object.keys(STORES) as StoreName[];
 

@@ -27,6 +27,8 @@ export interface At {
   readonly whole: string;
   /** What each entry of `stored` became, in their order. */
   readonly versions: readonly string[];
+  /** A version that the store never had. */
+  readonly never: string;
 }
 
 export type Gives =
@@ -175,7 +177,6 @@ const TEXTS: readonly ValueCase[] = [
   whole('text that looks like an object', ' { "a" : 1.10 } '),
   whole('empty text', '', {
     aws: cannot('AWS takes no empty value'),
-    azure: cannot('Azure takes no empty value'),
   }),
   property('an empty member of an object', '{"a":""}', 'a', ''),
   whole('25,000 bytes of text', 'ü'.repeat(12_500)),
@@ -298,7 +299,15 @@ const SPREADING: readonly ValueCase[] = [
       more: ', property: a.b',
     },
   ),
-  spread('an object without members', '{}', { data: {} }),
+  spread(
+    'an object without members',
+    '{}',
+    { data: {} },
+    {},
+    {
+      'vault-1': cannot('key/value 1 takes no empty map'),
+    },
+  ),
   spread('a `null`', '{"a":"1","b":null}', code('PROPERTY_MISSING')),
   spread(
     'a `null` of an optional source',
@@ -390,8 +399,8 @@ const versioned = (title: string, version: string, gives: Gives, but: ValueCase[
     { ...VERSION, value: '{"a":"first"}' },
     { ...VERSION, value: '{"a":"second"}' },
   ],
-  mapping: ({ key, versions }) => {
-    const named = { first: versions[0], second: versions[1] }[version] ?? version;
+  mapping: ({ key, versions, never }) => {
+    const named = { first: versions[0], second: versions[1] }[version] ?? never;
     return `data: { KEY: { store: s, key: ${key('v')}, property: a, version: ${quoted(named)} } }`;
   },
   gives,
@@ -404,7 +413,7 @@ const VERSIONS: readonly ValueCase[] = [
     'vault-1': differs(NO_VERSIONS, code('VERSION_GONE')),
     files: differs(NO_VERSIONS, code('VERSION_GONE')),
   }),
-  versioned('a version that the store never had', '99', code('VERSION_GONE')),
+  versioned('a version that the store never had', 'never', code('VERSION_GONE')),
   {
     title: 'a key that is not there',
     stored: [],

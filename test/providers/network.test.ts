@@ -7,7 +7,6 @@ import { Agent, request } from 'undici';
 import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { fromNetwork as fromAws } from '../../src/providers/aws-secrets-manager/network.ts';
-import { fromNetwork as fromAzure } from '../../src/providers/azure-key-vault/errors.ts';
 import { fromNetwork } from '../../src/providers/network.ts';
 import { fromNetwork as fromVault } from '../../src/providers/vault/errors.ts';
 
@@ -203,7 +202,7 @@ describe('an error of the network', () => {
 
   it('is the same for every store, but for what its own settings make likely', () => {
     const details = (code: string) =>
-      [fromVault, fromAws, fromAzure].map((convert) => convert(withCode(code)).detail);
+      [fromVault, fromAws, fromNetwork].map((convert) => convert(withCode(code)).detail);
     const unresolved = 'its name cannot be resolved (DNS)';
     expect(details('ENOTFOUND')).toEqual([unresolved, `${unresolved}; is the region right?`, unresolved]);
     const notTls = 'it does not speak TLS';

@@ -232,7 +232,9 @@ describe('a target that left the configuration', () => {
     const world = await synced(NAMES, 'onMappingRemoved: keep');
     await world.configure(mappingsOf(['two', 'three'], ''));
     await using process = await world.start();
-    expect(await listLeft(process.app)).toMatchObject([{ target: { secret: 'one' }, action: 'delete' }]);
+    expect((await listLeft(process.app)).targets).toMatchObject([
+      { target: { secret: 'one' }, action: 'delete' },
+    ]);
     expect(exists(world, 'one')).toBe(true);
     expect((await pruneLeft(process.app)).summary.deleted).toBe(1);
     expect(exists(world, 'one')).toBe(false);

@@ -35,7 +35,7 @@ export function printPlan(
       changes,
       targets: report.targets.map((it) => ({
         ...targetData(it, 'action', it.action),
-        ...(it.adopts ? { adopts: true } : {}),
+        ...(it.how === undefined ? {} : { how: it.how }),
       })),
       held: report.held.map(heldData),
     },
@@ -50,9 +50,9 @@ function planText(report: PlanReport, all: boolean, title: string, paint: Paint)
   return [...lines, ...heldText(report.held, paint), summaryText(report.targets, title)].join('\n');
 }
 
-function targetText({ mapping, target, action, adopts, error, keys }: PlannedTarget, paint: Paint): string {
+function targetText({ mapping, target, action, how, error, keys }: PlannedTarget, paint: Paint): string {
   const style = error !== undefined ? 'red' : action === 'unchanged' ? 'dim' : 'bold';
-  const title = `${paint(style, (adopts ? 'adopt' : action).padEnd(9))} ${paint('bold', formatTarget(target))}  ${paint('dim', `mapping ${mapping}`)}`;
+  const title = `${paint(style, (how ?? action).padEnd(9))} ${paint('bold', formatTarget(target))}  ${paint('dim', `mapping ${mapping}`)}`;
   const why =
     error === undefined ? [] : [`  ${error.code}: ${error.message}`, `  ${paint('dim', error.todo)}`];
   return [title, ...why, ...keyLines(keys, paint)].join('\n');

@@ -20,8 +20,8 @@ async function run(context: Context, app: App, only?: string): Promise<SyncRepor
   // Awaited here: the line of progress is wiped when it is done with.
   return await syncTargets(app, {
     ...(only === undefined ? {} : { only }),
-    onOutcome: ({ target, kind }, done, total) =>
-      progress.step(done, total, `${formatTarget(target)} ${kind}`),
+    onOutcome: ({ target, kind, proposal }, done, total) =>
+      progress.step(done, total, `${formatTarget(target)} ${proposal === undefined ? kind : 'proposed'}`),
     signal: context.signal,
   });
 }

@@ -1,7 +1,8 @@
 import { BatchGetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { AppError } from '../../core/errors.ts';
+import { badAnswer } from '../answer.ts';
 import type { ReadResult } from '../provider.ts';
-import { badAnswer, fromItemError, isType } from './errors.ts';
+import { fromItemError, isType } from './errors.ts';
 import { pick } from './keys.ts';
 import { asStoreError, type Session } from './session.ts';
 import { BAD_STATE, badState, proveAbsence, readSingle } from './single.ts';

@@ -1,12 +1,11 @@
 import { AppError } from '../../core/errors.ts';
+import { clockSkewed } from '../../core/skew.ts';
 import type { Check } from '../provider.ts';
 import { askForAll } from './batch.ts';
-import { isType, skewDetail, toStoreError } from './errors.ts';
+import { isType, toStoreError } from './errors.ts';
 import { listPages } from './list.ts';
 import type { Store } from './read.ts';
 
-/** Signatures and session tokens carry times, so clocks that differ by more than this make for riddles. */
-const MAX_SKEW_MS = 60_000;
 const DENIED = ['AccessDeniedException', 'AccessDenied'];
 /** Nobody's: the answer says that it does not exist, or that we may not know. */
 const NOBODY = 'secretbridge/check/none';
@@ -29,7 +28,7 @@ export async function checkStore(store: Store, signal: AbortSignal | undefined):
   const checks: Check[] = [{ name: 'credentials' }];
 
   const mayBatch = await allowed(askForAll(session, [NOBODY], signal));
-  const clock = skew(session.skewMs);
+  const clock = clockSkewed(session.skewMs ?? 0, "the store's");
   if (clock !== undefined) checks.push({ name: 'clock', error: clock });
   if (mayBatch instanceof AppError) {
     // Whoever answers by refusing the login has been reached.
@@ -66,9 +65,4 @@ async function failureOf(work: Promise<unknown>): Promise<AppError | undefined> 
     if (error instanceof AppError) return error;
     throw error;
   }
-}
-
-function skew(skewMs = 0): AppError | undefined {
-  if (Math.abs(skewMs) <= MAX_SKEW_MS) return undefined;
-  return new AppError('CLOCK_SKEWED', { detail: skewDetail(skewMs) });
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Reference } from '../credentials.ts';
+import { AllowHttp, Tls } from '../tls.ts';
 
 const roleArn = z.string().regex(/^arn:[^:]+:iam::\d{12}:role\/.+$/, {
   error: 'the ARN of a role, such as arn:aws:iam::123456789012:role/bridge',
@@ -66,20 +67,8 @@ export const AwsConfig = z
       description:
         '`listed` trusts the list of secrets, which may be five minutes late; `strict` asks for each secret.',
     }),
-    tls: z
-      .strictObject({
-        caFile: z
-          .string()
-          .min(1)
-          .optional()
-          .meta({ description: 'Certificate authorities to trust as well, PEM.' }),
-      })
-      .optional()
-      .meta({ description: 'How to trust the server.' }),
-    allowHttp: z
-      .boolean()
-      .default(false)
-      .meta({ description: 'Accept plain http to hosts other than loopback.' }),
+    tls: Tls,
+    allowHttp: AllowHttp,
   })
   .refine(({ endpoint, fips }) => endpoint === undefined || !fips, {
     path: ['fips'],

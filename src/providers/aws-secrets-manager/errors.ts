@@ -1,5 +1,7 @@
 import type { ErrorCode } from '../../core/error-codes.ts';
 import { AppError } from '../../core/errors.ts';
+import { describeSkew } from '../../core/skew.ts';
+import { badAnswer } from '../answer.ts';
 
 /**
  * An answer that is no success: what AWS called it, and never its message. Stays inside this folder: whoever knows
@@ -102,7 +104,7 @@ export function fromFailure({ status, type, retryAfterMs, skewMs = 0 }: AwsFailu
   const [code, detail] = named(type) ?? byStatus(status);
   const isSkew = type !== undefined && BY_NAME[type] === SIGNATURE && Math.abs(skewMs) > SKEW_LIMIT_MS;
   return new AppError(code, {
-    ...(isSkew ? { detail: skewDetail(skewMs) } : detail === undefined ? {} : { detail }),
+    ...(isSkew ? { detail: describeSkew(skewMs, "the store's") } : detail === undefined ? {} : { detail }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   });
 }
@@ -110,10 +112,6 @@ export function fromFailure({ status, type, retryAfterMs, skewMs = 0 }: AwsFailu
 /** An error of one item of a batch, which comes with HTTP status 200. */
 export function fromItemError(type: string): AppError {
   return fromFailure(new AwsFailure(400, type));
-}
-
-export function skewDetail(skewMs: number): string {
-  return `the clock here is ${Math.round(Math.abs(skewMs) / 1000)} s ${skewMs > 0 ? 'ahead of' : 'behind'} the store's`;
 }
 
 function named(type: string | undefined): Meaning | undefined {
@@ -155,8 +153,4 @@ export function toStoreError(thrown: unknown): unknown {
     return badAnswer('it has not the form of its operation', cause);
   }
   return thrown;
-}
-
-export function badAnswer(detail: string, cause?: unknown): AppError {
-  return new AppError('BAD_ANSWER', { detail, cause });
 }

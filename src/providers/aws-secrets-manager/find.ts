@@ -1,8 +1,8 @@
 import type { SecretListEntry } from '@aws-sdk/client-secrets-manager';
 import { AppError } from '../../core/errors.ts';
 import { compareText } from '../../core/target.ts';
+import { badAnswer } from '../answer.ts';
 import type { FindQuery } from '../provider.ts';
-import { badAnswer } from './errors.ts';
 import { checkPath } from './keys.ts';
 import { listPages } from './list.ts';
 import type { Store } from './read.ts';

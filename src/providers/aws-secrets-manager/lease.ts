@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.ts';
 import { AppError, healsItself } from '../../core/errors.ts';
+import { unlessAborted } from '../abort.ts';
 
 /** What signs a request: the SDK's own form, which holds secrets as plain text and so never leaves this folder. */
 export interface Identity {
@@ -106,17 +107,4 @@ function isSame(a: Identity, b: Identity): boolean {
     a.secretAccessKey === b.secretAccessKey &&
     a.sessionToken === b.sessionToken
   );
-}
-
-/** The promise goes on for the others who wait for it. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }

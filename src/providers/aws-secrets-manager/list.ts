@@ -1,5 +1,5 @@
 import { type Filter, ListSecretsCommand, type SecretListEntry } from '@aws-sdk/client-secrets-manager';
-import { badAnswer } from './errors.ts';
+import { badAnswer } from '../answer.ts';
 import type { Session } from './session.ts';
 
 /** The most that AWS gives at a time. */

@@ -1,5 +1,5 @@
-import { AppError } from '../../core/errors.ts';
 import type { ProviderDeps, SecretProvider } from '../provider.ts';
+import { nameSearch } from '../settle.ts';
 import { checkStore } from './check.ts';
 import type { AwsConfig } from './config.ts';
 import { findKeys } from './find.ts';
@@ -13,14 +13,7 @@ export async function openAws(config: AwsConfig, deps: ProviderDeps): Promise<Se
   return {
     read: (refs, options = {}) => readAll(store, refs, options),
     versions: (keys, { signal } = {}) => tellVersions(store, keys, signal),
-    async find(query, { signal } = {}) {
-      try {
-        return await findKeys(store, query, signal);
-      } catch (error) {
-        if (!(error instanceof AppError)) throw error;
-        throw error.concerning(`store ${deps.name}, search below "${query.path}"`);
-      }
-    },
+    find: (query, { signal } = {}) => nameSearch(deps.name, query, findKeys(store, query, signal)),
     check: ({ signal } = {}) => checkStore(store, signal),
     [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
   };

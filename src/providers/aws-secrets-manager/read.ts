@@ -1,5 +1,6 @@
 import { AppError } from '../../core/errors.ts';
 import type { CallOptions, ProviderDeps, ReadResult, SourceRef } from '../provider.ts';
+import { settleRead } from '../settle.ts';
 import { BATCH_SIZE, type BatchState, readBatch } from './batch.ts';
 import type { AwsConfig } from './config.ts';
 import { checkKey, checkVersion } from './keys.ts';
@@ -19,8 +20,9 @@ export async function readAll(
   refs: readonly SourceRef[],
   { signal }: CallOptions,
 ): Promise<readonly ReadResult[]> {
-  const { session, batch, config } = store;
-  const settle = (key: string, result: Promise<ReadResult>) => settled(store, key, result);
+  const { session, batch, config, deps } = store;
+  const settle = (key: string, result: Promise<ReadResult>) =>
+    settleRead(deps.name, key, asStoreError(result));
   const once = new Map<string, Promise<ReadResult>>();
   const current = new Map<string, PromiseWithResolvers<ReadResult>>();
 
@@ -57,15 +59,6 @@ export async function readAll(
   });
   const [answers] = await Promise.all([Promise.all(results), ...batches]);
   return answers;
-}
-
-async function settled({ deps }: Store, key: string, result: Promise<ReadResult>): Promise<ReadResult> {
-  try {
-    return await asStoreError(result);
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    return { kind: 'failed', error: error.concerning(`store ${deps.name}, key ${key}`) };
-  }
 }
 
 export function chunks<T>(all: readonly T[], size: number): T[][] {

@@ -1,7 +1,8 @@
 import { DescribeSecretCommand, GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { AppError } from '../../core/errors.ts';
+import { badAnswer } from '../answer.ts';
 import type { ReadResult } from '../provider.ts';
-import { badAnswer, isType } from './errors.ts';
+import { isType } from './errors.ts';
 import { isAbout, mayBeId, type Version } from './keys.ts';
 import { asStoreError, type Session } from './session.ts';
 import { toResult } from './value.ts';

@@ -1,8 +1,9 @@
 import { AppError } from '../../core/errors.ts';
+import { badAnswer } from '../answer.ts';
 import type { ProviderDeps } from '../provider.ts';
 import { clientOptions, stsEndpoint } from './client-options.ts';
 import type { AwsConfig } from './config.ts';
-import { AwsFailure, badAnswer, isType, toStoreError } from './errors.ts';
+import { AwsFailure, isType, toStoreError } from './errors.ts';
 import { createStsHandler } from './handler.ts';
 import type { Identity } from './lease.ts';
 import type { Transport } from './transport.ts';

@@ -1,10 +1,11 @@
-import { readFile } from 'node:fs/promises';
 import { getCACertificates } from 'node:tls';
 import { Agent, request } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
+import { badAnswer, decodeText, firstOf, parseDate, parseRetryAfter, readBounded } from '../answer.ts';
+import { readPem } from '../tls.ts';
 import type { AwsConfig } from './config.ts';
-import { AwsFailure, badAnswer } from './errors.ts';
+import { AwsFailure } from './errors.ts';
 import { fromNetwork } from './network.ts';
 
 /** The largest answer that is read: twenty secrets of 64 KiB, with every byte escaped, are half of it. */
@@ -54,7 +55,7 @@ export interface Transport extends AsyncDisposable {
  * @throws AppError CONFIG_INVALID when that file cannot be read.
  */
 export async function createTransport({ tls }: AwsConfig, clock: Clock): Promise<Transport> {
-  const ca = tls?.caFile === undefined ? undefined : await pem(tls.caFile);
+  const ca = tls?.caFile === undefined ? undefined : await readPem(tls.caFile, 'CONFIG_INVALID');
   const agent = new Agent({
     allowH2: false, // undici 8 hangs after a GOAWAY
     keepAliveTimeout: 10_000,
@@ -82,18 +83,21 @@ export async function createTransport({ tls }: AwsConfig, clock: Clock): Promise
             typeof outgoing.body === 'string' || outgoing.body instanceof Uint8Array ? outgoing.body : null,
           signal,
         });
-        const date = parseDate(one(headers.date));
+        const date = parseDate(firstOf(headers.date));
         if (date !== undefined) skewMs = clock.now() - date;
         const isSuccess = status >= 200 && status < 300;
-        const bytes = await readBounded(body, isSuccess);
-        const type = one(headers['content-type']);
+        const bytes = await readBounded(body, {
+          most: MAX_BYTES,
+          enough: isSuccess ? MAX_BYTES : MAX_ERROR_BYTES,
+        });
+        const type = firstOf(headers['content-type']);
         if (isSuccess) {
           checkSuccess(format, type, bytes);
           return { statusCode: status, headers: { 'content-type': type }, body: bytes };
         }
-        const name = one(headers['x-amzn-errortype']) || format.errorType(bytes.toString('utf8'));
+        const name = firstOf(headers['x-amzn-errortype']) || format.errorType(bytes.toString('utf8'));
         throw new AwsFailure(status, plainName(name), {
-          retryAfterMs: parseRetryAfter(one(headers['retry-after']), clock),
+          retryAfterMs: parseRetryAfter(firstOf(headers['retry-after']), clock),
           skewMs: date === undefined ? undefined : clock.now() - date,
         });
       } catch (thrown) {
@@ -110,18 +114,6 @@ export async function createTransport({ tls }: AwsConfig, clock: Clock): Promise
   };
 }
 
-async function pem(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    if (!(cause instanceof Error && 'code' in cause)) throw cause;
-    throw new AppError('CONFIG_INVALID', {
-      detail: `file ${path} cannot be read: ${String(cause.code)}`,
-      cause,
-    });
-  }
-}
-
 function addressOf({ protocol, hostname, port, path }: OutgoingRequest): string {
   return `${protocol}//${hostname}${port === undefined ? '' : `:${port}`}${path}`;
 }
@@ -133,48 +125,13 @@ function withoutLength(headers: OutgoingRequest['headers']): Record<string, stri
   );
 }
 
-async function readBounded(body: AsyncIterable<Uint8Array>, isSuccess: boolean): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.byteLength;
-    if (size > MAX_BYTES) throw new AppError('TOO_LARGE', { detail: 'an answer of more than 16 MiB' });
-    chunks.push(chunk);
-    if (!isSuccess && size > MAX_ERROR_BYTES) break; // leaving the loop ends the connection
-  }
-  return Buffer.concat(chunks);
-}
-
 function checkSuccess(format: Format, type: string, bytes: Uint8Array): void {
   if (!format.type.test(type)) throw badAnswer('it is not marked as an answer of AWS');
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (error) {
-    if (error instanceof TypeError) throw badAnswer('it is not UTF-8');
-    throw error;
-  }
-  if (!format.isWhole(text)) throw badAnswer('it is cut, or not an answer of AWS');
+  if (!format.isWhole(decodeText(bytes))) throw badAnswer('it is cut, or not an answer of AWS');
 }
 
 /** `com.amazonaws.secretsmanager#ThrottlingException:http://…` is `ThrottlingException`. */
 function plainName(name: string | undefined): string | undefined {
   const plain = name?.replace(/^.*#/, '').replace(/[:,].*$/, '');
   return plain !== undefined && /^[A-Za-z][A-Za-z.]{0,99}$/.test(plain) ? plain : undefined;
-}
-
-function one(header: string | string[] | undefined): string {
-  return (Array.isArray(header) ? header[0] : header) ?? '';
-}
-
-/** Seconds or a date (RFC 9110, 10.2.3). */
-function parseRetryAfter(header: string, clock: Clock): number | undefined {
-  if (/^\d{1,9}$/.test(header)) return Number(header) * 1000;
-  const date = parseDate(header);
-  return date === undefined ? undefined : Math.max(0, date - clock.now());
-}
-
-function parseDate(header: string): number | undefined {
-  const time = Date.parse(header);
-  return header === '' || Number.isNaN(time) ? undefined : time;
 }

@@ -1,6 +1,6 @@
 import { SecretValue } from '../../core/secret-value.ts';
+import { badAnswer } from '../answer.ts';
 import type { ReadResult } from '../provider.ts';
-import { badAnswer } from './errors.ts';
 
 /** What GetSecretValue answers, and BatchGetSecretValue for each secret. */
 export interface SecretEntry {

@@ -1,12 +1,10 @@
 import { AppError } from '../../core/errors.ts';
+import { clockSkewed } from '../../core/skew.ts';
 import type { Check } from '../provider.ts';
 import { abortedBy, UNUSED_NAME } from './clients.ts';
 import { fromRefusal, isNotFound, Refusal } from './errors.ts';
 import type { Login } from './login.ts';
 import type { Store } from './read.ts';
-
-/** Tokens and certificates carry times, so clocks that differ by more than this make for riddles. */
-const MAX_SKEW_MS = 60_000;
 
 /** Reach, clock, login, read: in this order, ending with the first that fails (the clock ends nothing). */
 export async function checkStore(
@@ -17,7 +15,7 @@ export async function checkStore(
   const checks: Check[] = [];
   const reached = await failureOf(async () => {
     const date = await vault.reach(signal);
-    const error = skew(date, deps.clock.now());
+    const error = date === undefined ? undefined : clockSkewed(deps.clock.now() - date, "the store's");
     if (error !== undefined) checks.push({ name: 'clock', error });
   });
   checks.push(named('reach', reached));
@@ -34,13 +32,6 @@ export async function checkStore(
 
 function named(name: string, error: AppError | undefined): Check {
   return error === undefined ? { name } : { name, error };
-}
-
-function skew(date: number | undefined, now: number): AppError | undefined {
-  const seconds = date === undefined ? 0 : Math.round((now - date) / 1000);
-  if (Math.abs(seconds) * 1000 <= MAX_SKEW_MS) return undefined;
-  const detail = `the clock here is ${Math.abs(seconds)} s ${seconds > 0 ? 'ahead of' : 'behind'} the store's`;
-  return new AppError('CLOCK_SKEWED', { detail });
 }
 
 async function failureOf(ask: () => Promise<unknown>): Promise<AppError | undefined> {

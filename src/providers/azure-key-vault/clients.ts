@@ -3,8 +3,10 @@ import type { KeyClient } from '@azure/keyvault-keys';
 import { SecretClient } from '@azure/keyvault-secrets';
 import { AppError } from '../../core/errors.ts';
 import { isLoopback } from '../../core/loopback.ts';
+import { unlessAborted } from '../abort.ts';
+import { badAnswer } from '../answer.ts';
 import type { ProviderDeps } from '../provider.ts';
-import { type Answer, badAnswer } from './answer.ts';
+import type { Answer } from './answer.ts';
 import type { AzureConfig } from './config.ts';
 import { isNotFound, Refusal } from './errors.ts';
 import { createHttpClient } from './http-client.ts';
@@ -184,18 +186,4 @@ function fromClient(error: unknown): AppError | Refusal {
   const refused = new AppError('AUTH_FAILED', { detail: 'the vault does not accept the token' });
   refusedTokens.add(refused);
   return refused;
-}
-
-/** A login or a page that others need goes on without the one who gave up. */
-async function unlessAborted<T>(promise: Promise<T> | T, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  if (signal.aborted) onAbort();
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }

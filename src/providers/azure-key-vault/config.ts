@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Reference } from '../credentials.ts';
+import { Tls } from '../tls.ts';
 
 const tenantId = z.string().min(1).meta({ description: 'The tenant (directory) id.' });
 const clientId = z.string().min(1).meta({ description: 'The client (application) id.' });
@@ -39,16 +40,7 @@ export const AzureConfig = z
       .refine(isVault, { error: 'the https address of the vault alone, as https://contoso.vault.azure.net' })
       .meta({ description: 'Address of the vault.', examples: ['https://contoso.vault.azure.net'] }),
     auth: AzureAuth.prefault({ method: 'default' }).meta({ description: 'How to log in.' }),
-    tls: z
-      .strictObject({
-        caFile: z
-          .string()
-          .min(1)
-          .optional()
-          .meta({ description: 'Certificate authorities to trust as well, PEM.' }),
-      })
-      .optional()
-      .meta({ description: 'How to trust the server.' }),
+    tls: Tls,
   })
   .meta({ title: 'Azure Key Vault' });
 export type AzureConfig = z.output<typeof AzureConfig>;

@@ -1,7 +1,7 @@
 import { AppError } from '../../core/errors.ts';
-import { type Answer, badAnswer, jsonOf, member, textOf } from './answer.ts';
-
-export { fromNetwork } from '../network.ts';
+import { member, textOf } from '../../core/json.ts';
+import { badAnswer } from '../answer.ts';
+import { type Answer, jsonOf } from './answer.ts';
 
 /**
  * An answer of Key Vault that is no success. It goes through the vendor's client untouched, to whoever asked, since

@@ -1,5 +1,6 @@
+import { badAnswer } from '../answer.ts';
 import type { ProviderDeps } from '../provider.ts';
-import { type Answer, badAnswer, jsonOf } from './answer.ts';
+import { type Answer, jsonOf } from './answer.ts';
 import { Refusal } from './errors.ts';
 import { type HttpClient, type Transport, toResponse } from './transport.ts';
 

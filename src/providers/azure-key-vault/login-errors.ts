@@ -1,5 +1,7 @@
 import { AppError } from '../../core/errors.ts';
-import { type Answer, badAnswer, jsonOf, member, textOf } from './answer.ts';
+import { member, textOf } from '../../core/json.ts';
+import { badAnswer } from '../answer.ts';
+import { type Answer, jsonOf } from './answer.ts';
 
 /** https://learn.microsoft.com/entra/identity-platform/reference-error-codes */
 const REFUSALS: Readonly<Record<string, string>> = {

@@ -1,6 +1,7 @@
 import * as identity from '@azure/identity';
 import { AppError } from '../../core/errors.ts';
-import type { ProviderDeps, ReadResult, SecretProvider } from '../provider.ts';
+import type { ProviderDeps, SecretProvider } from '../provider.ts';
+import { nameSearch, orElse, settleRead } from '../settle.ts';
 import { checkStore } from './check.ts';
 import { createKeyVault } from './clients.ts';
 import type { AzureConfig } from './config.ts';
@@ -19,32 +20,14 @@ export async function openKeyVault(config: AzureConfig, deps: ProviderDeps): Pro
   const versions = createVersions(vault, store.seen);
   return {
     read: (refs, { signal } = {}) =>
-      Promise.all(
-        refs.map((ref) => orElse(readOne(store, ref, signal), (error) => failed(deps.name, ref.key, error))),
-      ),
+      Promise.all(refs.map((ref) => settleRead(deps.name, ref.key, readOne(store, ref, signal)))),
     versions: (keys, { signal } = {}) =>
       orElse(versions(keys, signal), () => keys.map(() => ({ kind: 'unknown' }))),
-    find: (query, { signal } = {}) =>
-      orElse(findNames(vault, query, signal), (error) => {
-        throw error.concerning(`store ${deps.name}, search below "${query.path}"`);
-      }),
+    find: (query, { signal } = {}) => nameSearch(deps.name, query, findNames(vault, query, signal)),
     check: ({ signal } = {}) => checkStore(store, login, signal),
     async [Symbol.asyncDispose]() {
       closing.abort(new AppError('INTERRUPTED', { detail: 'the store was closed' }));
       transport[Symbol.dispose]();
     },
   };
-}
-
-function failed(store: string, key: string, error: AppError): ReadResult {
-  return { kind: 'failed', error: error.concerning(`store ${store}, key ${key}`) };
-}
-
-async function orElse<T>(promise: Promise<T>, instead: (error: AppError) => T): Promise<T> {
-  try {
-    return await promise;
-  } catch (error) {
-    if (error instanceof AppError) return instead(error);
-    throw error;
-  }
 }

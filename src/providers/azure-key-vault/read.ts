@@ -1,8 +1,9 @@
 import { AppError } from '../../core/errors.ts';
-import { printJson } from '../../core/json.ts';
+import { member, printJson } from '../../core/json.ts';
 import { SecretValue } from '../../core/secret-value.ts';
+import { badAnswer } from '../answer.ts';
 import type { ProviderDeps, ReadResult, SourceRef } from '../provider.ts';
-import { badAnswer, jsonOf, member } from './answer.ts';
+import { jsonOf } from './answer.ts';
 import { abortedBy, type KeyVault } from './clients.ts';
 import { fromRefusal, isNotFound, Refusal } from './errors.ts';
 import { checkName, checkVersion } from './paths.ts';

@@ -1,13 +1,14 @@
-import { readFile } from 'node:fs/promises';
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import type { SecretClientOptions } from '@azure/keyvault-secrets';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
-import { type Answer, badAnswer } from './answer.ts';
+import { badAnswer, decodeText, isJsonType, parseDate, parseRetryAfter, readBounded } from '../answer.ts';
+import { fromNetwork } from '../network.ts';
+import { readPem } from '../tls.ts';
+import type { Answer } from './answer.ts';
 import type { AzureConfig } from './config.ts';
-import { fromNetwork } from './errors.ts';
 
 /** What the vendor's clients send their requests with. */
 export type HttpClient = NonNullable<SecretClientOptions['httpClient']>;
@@ -56,22 +57,16 @@ export async function createTransport({ tls }: AzureConfig, clock: Clock): Promi
 /** Trusts the usual authorities, NODE_EXTRA_CA_CERTS and those of the file; undefined: Node's own context will do. */
 async function contextOf(path: string | undefined): Promise<SecureContext | undefined> {
   if (path === undefined) return undefined;
-  const invalid = (what: string, cause: unknown) =>
-    new AppError('CONFIG_INVALID', { detail: `file ${path} ${what}`, cause });
-  let pem: string;
-  try {
-    pem = await readFile(path, 'utf8');
-  } catch (cause) {
-    if (!(cause instanceof Error && 'code' in cause)) throw cause;
-    throw invalid(`cannot be read: ${String(cause.code)}`, cause);
-  }
+  const pem = await readPem(path, 'CONFIG_INVALID');
+  const invalid = (cause?: unknown) =>
+    new AppError('CONFIG_INVALID', { detail: `file ${path} holds no certificates in PEM`, cause });
   // OpenSSL passes over whatever is no PEM.
-  if (!pem.includes('-----BEGIN ')) throw invalid('holds no certificates in PEM', undefined);
+  if (!pem.includes('-----BEGIN ')) throw invalid();
   try {
     return createSecureContext({ ca: [...getCACertificates('default'), pem] });
   } catch (cause) {
     if (!(cause instanceof Error && 'code' in cause)) throw cause;
-    throw invalid('holds no certificates in PEM', cause);
+    throw invalid(cause);
   }
 }
 
@@ -99,47 +94,24 @@ function exchange(
 }
 
 async function received(answer: IncomingMessage, clock: Clock): Promise<Answer> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of answer as AsyncIterable<Uint8Array>) {
-    size += chunk.byteLength;
-    if (size > MAX_BYTES) throw new AppError('TOO_LARGE', { detail: 'an answer of more than 4 MiB' });
-    chunks.push(chunk);
-  }
+  const bytes = await readBounded(answer, { most: MAX_BYTES });
   const headers = new Map<string, string>();
   for (const [name, values] of Object.entries(answer.headersDistinct)) headers.set(name, values?.[0] ?? '');
   return {
     status: answer.statusCode ?? 0,
-    text: decode(Buffer.concat(chunks)),
-    isJson: /^application\/json\s*(;|$)/i.test(headers.get('content-type') ?? ''),
+    text: decodeText(bytes),
+    isJson: isJsonType(headers.get('content-type') ?? ''),
     headers,
-    retryAfterMs: parseRetryAfter(headers, clock),
-    date: parseDate(headers.get('date')),
+    retryAfterMs: waitOf(headers, clock),
+    date: parseDate(headers.get('date') ?? ''),
   };
 }
 
-function decode(bytes: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (error) {
-    if (error instanceof TypeError) throw badAnswer('it is not UTF-8');
-    throw error;
-  }
-}
-
 /** Milliseconds, which Azure's identity endpoints use, or seconds or a date (RFC 9110, 10.2.3). */
-function parseRetryAfter(headers: Answer['headers'], clock: Clock): number | undefined {
+function waitOf(headers: Answer['headers'], clock: Clock): number | undefined {
   const ms = headers.get('retry-after-ms') ?? headers.get('x-ms-retry-after-ms') ?? '';
   if (/^\d{1,12}$/.test(ms)) return Number(ms);
-  const seconds = headers.get('retry-after') ?? '';
-  if (/^\d{1,9}$/.test(seconds)) return Number(seconds) * 1000;
-  const date = parseDate(seconds);
-  return date === undefined ? undefined : Math.max(0, date - clock.now());
-}
-
-function parseDate(header: string | undefined): number | undefined {
-  const time = Date.parse(header ?? '');
-  return Number.isNaN(time) ? undefined : time;
+  return parseRetryAfter(headers.get('retry-after') ?? '', clock);
 }
 
 /** In the form that the vendor's clients expect. */

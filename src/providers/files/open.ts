@@ -3,6 +3,7 @@ import { extname, join } from 'node:path';
 import { AppError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import type { Check, ProviderDeps, ReadResult, SecretProvider, SourceRef } from '../provider.ts';
+import { failedRead, nameSearch, orElse } from '../settle.ts';
 import type { FilesConfig } from './config.ts';
 import { changed, fromFileSystem, steadily } from './errors.ts';
 import { findBelow } from './find.ts';
@@ -11,15 +12,11 @@ import { readBelow } from './read.ts';
 import { yamlToJson } from './yaml.ts';
 
 export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Promise<SecretProvider> {
-  const about = (key: string) => `store ${deps.name}, key ${key}`;
-  const look = async (ref: SourceRef, signal: AbortSignal | undefined): Promise<Look> => {
-    try {
-      return await deps.limit(() => steadily(() => readOne(path, ref, deps)), signal);
-    } catch (error) {
-      if (!(error instanceof AppError)) throw error;
-      return { result: { kind: 'failed', error: error.concerning(about(ref.key)) } };
-    }
-  };
+  const look = (ref: SourceRef, signal: AbortSignal | undefined): Promise<Look> =>
+    orElse<Look>(
+      deps.limit(() => steadily(() => readOne(path, ref, deps)), signal),
+      (error) => ({ result: failedRead(deps.name, ref.key, error) }),
+    );
   return {
     async read(refs, { signal } = {}) {
       for (let attempt = 1; ; attempt += 1) {
@@ -29,22 +26,18 @@ export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Prom
         if (moved.every((isMoved) => !isMoved)) return looks.map(({ result }) => result);
         if (attempt < PASSES) continue;
         return looks.map(({ result }, index) =>
-          moved[index]
-            ? { kind: 'failed', error: changed().concerning(about(refs[index]?.key ?? '')) }
-            : result,
+          moved[index] ? failedRead(deps.name, refs[index]?.key ?? '', changed()) : result,
         );
       }
     },
     // The version is the fingerprint of the value, so only a read can tell.
     versions: async (keys) => keys.map(() => ({ kind: 'unknown' })),
-    async find(query, { signal } = {}) {
-      try {
-        return await deps.limit((limited) => findBelow(path, query, limited), signal);
-      } catch (error) {
-        if (!(error instanceof AppError)) throw error;
-        throw error.concerning(`store ${deps.name}, search below "${query.path}"`);
-      }
-    },
+    find: (query, { signal } = {}) =>
+      nameSearch(
+        deps.name,
+        query,
+        deps.limit((limited) => findBelow(path, query, limited), signal),
+      ),
     check: async ({ signal } = {}) => [await deps.limit(() => checkFolder(path), signal)],
     async [Symbol.asyncDispose]() {},
   };

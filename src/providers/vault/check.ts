@@ -1,12 +1,12 @@
 import { AppError } from '../../core/errors.ts';
+import { member } from '../../core/json.ts';
+import { clockSkewed } from '../../core/skew.ts';
+import { type Answer, badAnswer } from '../answer.ts';
 import type { Check } from '../provider.ts';
-import { type Answer, badAnswer, member, parseAnswer } from './answer.ts';
+import { parseAnswer } from './answer.ts';
 import type { VaultClient } from './client.ts';
 import { fromStatus } from './errors.ts';
 import type { Store } from './read.ts';
-
-/** Tokens and certificates carry times, so clocks that differ by more than this make for riddles. */
-const MAX_SKEW_MS = 60_000;
 
 /** Reach, clock, login, mount: in this order, ending with the first that fails (the clock ends nothing). */
 export async function checkStore(
@@ -21,8 +21,8 @@ export async function checkStore(
     return error === undefined;
   };
   const isReached = await run('reach', async () => {
-    const answer = await reach(client, signal);
-    const error = skew(answer, store.deps.clock.now());
+    const { date } = await reach(client, signal);
+    const error = date === undefined ? undefined : clockSkewed(store.deps.clock.now() - date, "the store's");
     if (error !== undefined) checks.push({ name: 'clock', error });
   });
   if (!isReached) return checks;
@@ -64,13 +64,6 @@ async function confirmMount(store: Store, signal: AbortSignal | undefined): Prom
   }
   const detail = 'Vault says so of a mount that does not exist, too';
   throw new AppError('ACCESS_DENIED', { detail, cause: error });
-}
-
-function skew({ date }: Answer, now: number): AppError | undefined {
-  const seconds = date === undefined ? 0 : Math.round((now - date) / 1000);
-  if (Math.abs(seconds) * 1000 <= MAX_SKEW_MS) return undefined;
-  const detail = `the clock here is ${Math.abs(seconds)} s ${seconds > 0 ? 'ahead of' : 'behind'} the store's`;
-  return new AppError('CLOCK_SKEWED', { detail });
 }
 
 async function failureOf(ask: () => Promise<unknown>): Promise<AppError | undefined> {

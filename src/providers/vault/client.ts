@@ -1,8 +1,8 @@
 import nodeVault from 'node-vault';
 import { AppError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
+import type { Answer } from '../answer.ts';
 import type { ProviderDeps } from '../provider.ts';
-import type { Answer } from './answer.ts';
 import type { VaultConfig } from './config.ts';
 import { createTransport, type TransportOptions } from './transport.ts';
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isLoopback } from '../../core/loopback.ts';
 import { Reference } from '../credentials.ts';
+import { AllowHttp } from '../tls.ts';
 
 // An identifier such as a role id or a user name is no credential, so it may stand in the file as it is.
 const Identifier = z.union([z.string().min(1), Reference]);
@@ -110,10 +111,7 @@ export const VaultConfig = z
       })
       .optional()
       .meta({ description: 'How to trust the server. `NODE_EXTRA_CA_CERTS` is trusted as well.' }),
-    allowHttp: z
-      .boolean()
-      .default(false)
-      .meta({ description: 'Accept plain http to hosts other than loopback.' }),
+    allowHttp: AllowHttp,
   })
   .refine(({ address, allowHttp }) => allowHttp || !address.startsWith('http:') || isLoopback(address), {
     path: ['address'],

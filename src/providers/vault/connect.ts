@@ -1,8 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { getCACertificates } from 'node:tls';
 import { buildConnector } from 'undici';
-import type { ErrorCode } from '../../core/error-codes.ts';
-import { AppError } from '../../core/errors.ts';
+import { readPem } from '../tls.ts';
 import type { VaultConfig } from './config.ts';
 
 /** PEM texts. */
@@ -57,23 +55,13 @@ async function readFiles({ tls, auth }: VaultConfig): Promise<Files> {
   const client = isLogin ? auth : tls;
   const code = isLogin ? 'CREDENTIAL_MISSING' : 'CONFIG_INVALID';
   const [ca, cert, key] = await Promise.all([
-    pem(tls?.caFile, 'CONFIG_INVALID'),
-    pem(client?.certFile, code),
-    pem(client?.keyFile, code),
+    tls?.caFile === undefined ? undefined : readPem(tls.caFile, 'CONFIG_INVALID'),
+    client?.certFile === undefined ? undefined : readPem(client.certFile, code),
+    client?.keyFile === undefined ? undefined : readPem(client.keyFile, code),
   ]);
   return { ca, cert, key };
 }
 
 function same(a: Files, b: Files): boolean {
   return a.ca === b.ca && a.cert === b.cert && a.key === b.key;
-}
-
-async function pem(path: string | undefined, code: ErrorCode): Promise<string | undefined> {
-  if (path === undefined) return undefined;
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    if (!(cause instanceof Error && 'code' in cause)) throw cause;
-    throw new AppError(code, { detail: `file ${path} cannot be read: ${String(cause.code)}`, cause });
-  }
 }

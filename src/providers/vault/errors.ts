@@ -1,6 +1,7 @@
 import { AppError } from '../../core/errors.ts';
+import { type Answer, badAnswer, tryParse } from '../answer.ts';
 import { fromNetwork as fromAnyNetwork } from '../network.ts';
-import { type Answer, badAnswer, errorTexts, tryParse } from './answer.ts';
+import { errorTexts } from './answer.ts';
 
 /** What the connection did, as an error of ours. */
 export function fromNetwork(thrown: unknown): AppError {

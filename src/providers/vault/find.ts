@@ -1,7 +1,9 @@
 import { AppError } from '../../core/errors.ts';
+import { member, textOf } from '../../core/json.ts';
 import { compareText } from '../../core/target.ts';
+import { badAnswer } from '../answer.ts';
 import type { FindQuery } from '../provider.ts';
-import { badAnswer, member, parseAnswer, textOf } from './answer.ts';
+import { parseAnswer } from './answer.ts';
 import { fromStatus } from './errors.ts';
 import { isBare404 } from './mount.ts';
 import { encodePath } from './paths.ts';

@@ -1,15 +1,8 @@
 import { AppError } from '../../core/errors.ts';
+import { member, textOf } from '../../core/json.ts';
 import { SecretValue } from '../../core/secret-value.ts';
-import {
-  type Answer,
-  badAnswer,
-  errorTexts,
-  member,
-  numberOf,
-  parseAnswer,
-  textOf,
-  tryParse,
-} from './answer.ts';
+import { type Answer, badAnswer, tryParse } from '../answer.ts';
+import { errorTexts, numberOf, parseAnswer } from './answer.ts';
 import type { VaultClient } from './client.ts';
 import { fromStatus } from './errors.ts';
 

@@ -1,18 +1,12 @@
 import { AppError } from '../../core/errors.ts';
-import {
-  type Answer,
-  badAnswer,
-  errorTexts,
-  isNothing,
-  member,
-  parseAnswer,
-  textOf,
-  tryParse,
-} from './answer.ts';
+import { member, textOf } from '../../core/json.ts';
+import { unlessAborted } from '../abort.ts';
+import { type Answer, badAnswer, tryParse } from '../answer.ts';
+import { errorTexts, isNothing, parseAnswer } from './answer.ts';
 import type { VaultConfig } from './config.ts';
 import { fromStatus } from './errors.ts';
 import { encodePath } from './paths.ts';
-import { type Session, unlessAborted } from './session.ts';
+import type { Session } from './session.ts';
 
 /**
  * Resolves when the server says, asked after this call, that the mount exists and has the version that the

@@ -1,5 +1,5 @@
-import { AppError } from '../../core/errors.ts';
-import type { ProviderDeps, ReadResult, SecretProvider, VersionResult } from '../provider.ts';
+import type { ProviderDeps, SecretProvider, VersionResult } from '../provider.ts';
+import { nameSearch, orElse, settleRead } from '../settle.ts';
 import { checkStore } from './check.ts';
 import { createClient } from './client.ts';
 import type { VaultConfig } from './config.ts';
@@ -15,9 +15,7 @@ export function openVault(config: VaultConfig, deps: ProviderDeps): SecretProvid
   const store: Store = { config, deps, session, confirmMount: createMountCheck(config, session) };
   return {
     read: (refs, { signal } = {}) =>
-      Promise.all(
-        refs.map((ref) => orElse(readOne(store, ref, signal), (error) => failed(deps.name, ref.key, error))),
-      ),
+      Promise.all(refs.map((ref) => settleRead(deps.name, ref.key, readOne(store, ref, signal)))),
     versions: (keys, { signal } = {}) =>
       Promise.all(
         keys.map(async (key): Promise<VersionResult> => {
@@ -25,27 +23,11 @@ export function openVault(config: VaultConfig, deps: ProviderDeps): SecretProvid
           return orElse(versionOf(store, key, signal), () => ({ kind: 'unknown' }));
         }),
       ),
-    find: (query, { signal } = {}) =>
-      orElse(findKeys(store, query, signal), (error) => {
-        throw error.concerning(`store ${deps.name}, search below "${query.path}"`);
-      }),
+    find: (query, { signal } = {}) => nameSearch(deps.name, query, findKeys(store, query, signal)),
     check: ({ signal } = {}) => checkStore(store, client, signal),
     async [Symbol.asyncDispose]() {
       await session[Symbol.asyncDispose]();
       await client[Symbol.asyncDispose]();
     },
   };
-}
-
-function failed(store: string, key: string, error: AppError): ReadResult {
-  return { kind: 'failed', error: error.concerning(`store ${store}, key ${key}`) };
-}
-
-async function orElse<T>(promise: Promise<T>, instead: (error: AppError) => T): Promise<T> {
-  try {
-    return await promise;
-  } catch (error) {
-    if (error instanceof AppError) return instead(error);
-    throw error;
-  }
 }

@@ -1,17 +1,9 @@
 import { AppError } from '../../core/errors.ts';
-import { printJson } from '../../core/json.ts';
+import { member, printJson, textOf } from '../../core/json.ts';
 import { SecretValue } from '../../core/secret-value.ts';
+import { type Answer, badAnswer, tryParse } from '../answer.ts';
 import type { ProviderDeps, ReadResult, SourceRef, VersionResult } from '../provider.ts';
-import {
-  type Answer,
-  badAnswer,
-  isNothing,
-  member,
-  numberOf,
-  parseAnswer,
-  textOf,
-  tryParse,
-} from './answer.ts';
+import { isNothing, numberOf, parseAnswer } from './answer.ts';
 import type { VaultConfig } from './config.ts';
 import { fromStatus } from './errors.ts';
 import { type ConfirmMount, isBare404 } from './mount.ts';

@@ -1,7 +1,8 @@
 import type { Clock } from '../../core/clock.ts';
 import { AppError, healsItself } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
-import type { Answer } from './answer.ts';
+import { unlessAborted } from '../abort.ts';
+import type { Answer } from '../answer.ts';
 import type { Command, VaultClient } from './client.ts';
 import { fromStatus } from './errors.ts';
 import { type Grant, grantOf, lookUp } from './grant.ts';
@@ -256,17 +257,4 @@ function expected(answer: Answer): Answer {
 function unrefTimeout(callback: () => void, ms: number): () => void {
   const timer = setTimeout(callback, ms).unref();
   return () => clearTimeout(timer);
-}
-
-/** The promise goes on for the others who wait for it. */
-export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }

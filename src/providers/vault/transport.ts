@@ -1,8 +1,15 @@
 import { Agent, request } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
-import type { Answer } from './answer.ts';
-import { badAnswer } from './answer.ts';
+import {
+  type Answer,
+  decodeText,
+  firstOf,
+  isJsonType,
+  parseDate,
+  parseRetryAfter,
+  readBounded,
+} from '../answer.ts';
 import type { VaultConfig } from './config.ts';
 import { createConnector } from './connect.ts';
 import { fromNetwork } from './errors.ts';
@@ -62,53 +69,18 @@ async function send(agent: Agent, clock: Clock, options: TransportOptions): Prom
       signal,
     });
     const status = answer.statusCode;
-    const bytes = await readBounded(answer.body, status >= 200 && status < 300);
+    const isSuccess = status >= 200 && status < 300;
+    const enough = isSuccess ? MAX_BYTES : MAX_ERROR_BYTES;
+    const bytes = await readBounded(answer.body, { most: MAX_BYTES, enough });
     return {
       status,
-      text: decode(bytes),
-      isJson: /^application\/json\s*(;|$)/i.test(one(answer.headers['content-type'])),
-      retryAfterMs: parseRetryAfter(one(answer.headers['retry-after']), clock),
-      date: parseDate(one(answer.headers.date)),
+      text: decodeText(bytes),
+      isJson: isJsonType(firstOf(answer.headers['content-type'])),
+      retryAfterMs: parseRetryAfter(firstOf(answer.headers['retry-after']), clock),
+      date: parseDate(firstOf(answer.headers.date)),
     };
   } catch (thrown) {
     signal.throwIfAborted();
     throw thrown instanceof AppError ? thrown : fromNetwork(thrown);
   }
-}
-
-async function readBounded(body: AsyncIterable<Uint8Array>, success: boolean): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.byteLength;
-    if (size > MAX_BYTES) throw new AppError('TOO_LARGE', { detail: 'an answer of more than 16 MiB' });
-    chunks.push(chunk);
-    if (!success && size > MAX_ERROR_BYTES) break; // leaving the loop ends the connection
-  }
-  return Buffer.concat(chunks);
-}
-
-function decode(bytes: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (error) {
-    if (error instanceof TypeError) throw badAnswer('it is not UTF-8');
-    throw error;
-  }
-}
-
-function one(header: string | string[] | undefined): string {
-  return (Array.isArray(header) ? header[0] : header) ?? '';
-}
-
-/** Seconds or a date (RFC 9110, 10.2.3). */
-function parseRetryAfter(header: string, clock: Clock): number | undefined {
-  if (/^\d{1,9}$/.test(header)) return Number(header) * 1000;
-  const date = parseDate(header);
-  return date === undefined ? undefined : Math.max(0, date - clock.now());
-}
-
-function parseDate(header: string): number | undefined {
-  const time = Date.parse(header);
-  return header === '' || Number.isNaN(time) ? undefined : time;
 }

@@ -1,0 +1,82 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type Exception,
+  exceptionOf,
+  type Gives,
+  type Group,
+  STORES,
+  type StoreName,
+  VALUES,
+} from '../../test/matrix/values.ts';
+
+const BEGIN = '<!-- Made from test/matrix/values.ts by `npm run docs`. -->';
+const END = '<!-- End of what is made. -->';
+const PAGE = join(import.meta.dirname, '../../docs/reference/values.md');
+const NAMES = Object.keys(STORES) as StoreName[];
+
+/** `docs/reference/values.md`, with the table of what each store can hold made anew. */
+export async function valuesPage(): Promise<string> {
+  const page = await readFile(PAGE, 'utf8');
+  const [before, rest] = page.split(BEGIN);
+  const after = rest?.split(END)[1];
+  if (after === undefined) throw new Error(`${PAGE} lacks the marks of its table`);
+  return `${before}${BEGIN}\n\n${table()}\n\n${END}${after}`;
+}
+
+function table(): string {
+  const reasons: string[] = [];
+  const note = (why: string): string => {
+    if (!reasons.includes(why)) reasons.push(why);
+    return `(${reasons.indexOf(why) + 1})`;
+  };
+  const rows = VALUES.flatMap(({ cases }) => cases)
+    .map((one) => ({ one, exceptions: NAMES.map((name) => exceptionOf(one, name)) }))
+    .filter(({ exceptions }) => exceptions.some((exception) => exception !== undefined))
+    .map(({ one, exceptions }) => [
+      one.title,
+      ...exceptions.map((exception) => cell(exception, one.gives, note)),
+    ]);
+  const head = ['what the store is given', ...NAMES.map((name) => STORES[name])];
+  const lines = [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
+  return [
+    `${count(VALUES)} cases go through the whole path on every store in the tests. These come out differently somewhere; a store without a note gives what the rules of this page say.`,
+    lines.join('\n'),
+    reasons.map((why, index) => `${index + 1}. ${capital(why)}.`).join('\n'),
+    'These come out the same everywhere:',
+    VALUES.map(same)
+      .filter((line) => line !== '')
+      .join('\n'),
+  ].join('\n\n');
+}
+
+function cell(exception: Exception | undefined, rule: Gives, note: (why: string) => string): string {
+  if (exception === undefined) return shown(rule);
+  if (exception.kind === 'cannot') return `no ${note(exception.why)}`;
+  return `${shown(exception.gives)} ${note(exception.why)}`;
+}
+
+/** A code or a short text as it is; what is long, or has characters that no table shows, is only said to be there. */
+function shown(gives: Gives): string {
+  if ('code' in gives) return `\`${gives.code}\``;
+  const values = Object.values(gives.data);
+  const [value] = values;
+  if (values.length !== 1 || typeof value !== 'string' || value.length > 40) return 'yes';
+  if (value === '\ufffd') return '`U+FFFD`';
+  return /^[\x20-\x7e]*[\x21-\x7e]\n?$/.test(value) ? `\`${value.trimEnd()}\`` : 'yes';
+}
+
+function same({ title, cases }: Group): string {
+  const titles = cases
+    .filter((one) => NAMES.every((name) => exceptionOf(one, name) === undefined))
+    .map((one) => one.title);
+  return titles.length === 0 ? '' : `- ${title}: ${titles.join('; ')}.`;
+}
+
+function count(groups: readonly Group[]): number {
+  return groups.reduce((sum, { cases }) => sum + cases.length, 0);
+}
+
+function capital(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+}
