@@ -1,6 +1,15 @@
 import { defineConfig } from 'vitest/config';
 
-// `fast` needs nothing but Node; `integration` runs against the real servers that its global set-up starts.
+/** Too long for every commit, or in need of modules of their own. */
+const THOROUGH = [
+  'test/matrix/**/*.test.ts',
+  'test/leak.test.ts',
+  'test/**/model.prop.test.ts',
+  'test/**/races.test.ts',
+];
+
+// `fast` and `thorough` need nothing but Node; `integration` runs against the real servers that its global set-up
+// starts.
 export default defineConfig({
   test: {
     projects: [
@@ -8,9 +17,14 @@ export default defineConfig({
         test: {
           name: 'fast',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/integration/**'],
+          exclude: ['test/integration/**', ...THOROUGH],
+          // Importing a module of ours does nothing, so tests may share them: that saves a third of the time.
+          isolate: false,
           testTimeout: 20_000,
         },
+      },
+      {
+        test: { name: 'thorough', include: THOROUGH, testTimeout: 120_000 },
       },
       {
         test: {

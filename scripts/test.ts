@@ -50,6 +50,7 @@ async function runCheck(check: Step): Promise<Counts> {
 const results: Counts[] = [];
 for (const check of CHECKS) results.push(await runCheck(check));
 results.push(await runTests('fast', 'fast tests'));
+results.push(await runTests('thorough', 'every store, failure and policy; random lives; leaks'));
 results.push(await runTests('integration', 'tests against the real servers'));
 await rm(reports, { recursive: true, force: true });
 

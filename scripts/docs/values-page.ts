@@ -7,8 +7,8 @@ import {
   type Group,
   STORES,
   type StoreName,
-  VALUES,
-} from '../../test/matrix/values.ts';
+} from '../../test/matrix/table/case.ts';
+import { VALUES } from '../../test/matrix/values.ts';
 
 const BEGIN = '<!-- Made from test/matrix/values.ts by `npm run docs`. -->';
 const END = '<!-- End of what is made. -->';

@@ -6,8 +6,8 @@ import { TENANT } from '../fakes/azure-server/login.ts';
 import { startAzureServer } from '../fakes/azure-server/server.ts';
 import { startFaultProxy } from '../fakes/fault-proxy.ts';
 import { startVaultServer } from '../fakes/vault-server.ts';
+import type { Stored, StoreName } from './table/case.ts';
 import type { ValueStore } from './value-suite.ts';
-import type { Stored, StoreName } from './values.ts';
 
 /** A fake of a store, and a way to let a search fail after it has begun. */
 export interface FakeValueStore extends ValueStore {

@@ -7,9 +7,9 @@ import {
   type Gives,
   type Stored,
   type StoreName,
-  VALUES,
   type ValueCase,
-} from './values.ts';
+} from './table/case.ts';
+import { VALUES } from './values.ts';
 
 /** A store that holds what the table says. */
 export interface ValueStore extends AsyncDisposable {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { openBench } from './bench.ts';
+import { STORES, type StoreName } from './table/case.ts';
 import { FAKES } from './value-stores.ts';
 import { describeValues } from './value-suite.ts';
-import { STORES, type StoreName } from './values.ts';
 
 const NAMES = Object.keys(STORES) as StoreName[];
 

@@ -1,0 +1,161 @@
+import { untilHang } from '../../conformance/provider-deps.ts';
+import { AwsError, type AwsServer, startAwsServer } from '../../fakes/aws-server.ts';
+import { type FaultProxy, startFaultProxy } from '../../fakes/fault-proxy.ts';
+import { AWS_FAULTS } from '../../providers/aws-secrets-manager/faults.ts';
+import { canned, defineKind, type Fault } from '../failures.ts';
+import { LIMITS, type NetworkStore, openWay, portOf, WAY } from './way.ts';
+
+const GONE = ['gone', 'found/gone'];
+
+interface AwsStore extends NetworkStore {
+  readonly server: AwsServer;
+  readonly proxy: FaultProxy;
+}
+
+async function openAwsStore(): Promise<AwsStore> {
+  const server = await startAwsServer();
+  const proxy = await startFaultProxy(server.address);
+  const way = await openWay('aws.secretbridge.test', { port: portOf(proxy.address), secure: false });
+  return {
+    server,
+    proxy,
+    front: way.front,
+    loseName: way.loseName,
+    config: {
+      name: 's',
+      kind: 'aws-secrets-manager',
+      region: 'eu-west-1',
+      endpoint: way.address,
+      tls: { caFile: way.caFile },
+      auth: { method: 'static', accessKeyId: { env: 'KEY_ID' }, secretAccessKey: { env: 'SECRET_KEY' } },
+      limits: LIMITS,
+    },
+    env: { KEY_ID: server.root.accessKeyId, SECRET_KEY: server.root.secretAccessKey },
+    deadline: untilHang(proxy),
+    key: (name) => name,
+    put(key, text) {
+      const { store } = server;
+      store.put(key, text);
+      const secret = store.get(key);
+      if (secret !== undefined) secret.deletedAt = undefined;
+    },
+    heal() {
+      way.heal();
+      proxy.set(undefined);
+      server.fail(undefined);
+      for (const name of ['gone', 'found/gone']) server.failKey(name, undefined);
+    },
+    async [Symbol.asyncDispose]() {
+      await way[Symbol.asyncDispose]();
+      await proxy[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const awsNamed = (
+  title: string,
+  type: string,
+  code: Fault<AwsStore>['code'],
+  more: Partial<Fault<AwsStore>>,
+) => ({
+  failure: 'another answer' as const,
+  title,
+  code,
+  scope: 'store' as const,
+  begin: ({ server }: AwsStore) =>
+    server.fail(new AwsError(type, more.failure === '500' ? 500 : more.failure === '503' ? 503 : 400)),
+  ...more,
+});
+const failGone =
+  (type: string, operations?: RegExp) =>
+  ({ server }: AwsStore) => {
+    for (const key of GONE) server.failKey(key, new AwsError(type), operations);
+  };
+const forceAway = ({ server }: AwsStore) => {
+  for (const key of GONE) server.store.remove(key, 'force');
+};
+
+const awsFaults: readonly Fault<AwsStore>[] = [
+  ...canned(AWS_FAULTS, 'store', ({ proxy }: AwsStore, fault) => proxy.set(fault)),
+  ...WAY,
+  awsNamed('a session that has ended', 'ExpiredTokenException', 'AUTH_FAILED', { failure: '401' }),
+  awsNamed('an access key that was deleted', 'UnrecognizedClientException', 'AUTH_FAILED', {
+    failure: '401',
+  }),
+  awsNamed('a policy that no longer allows anything', 'AccessDeniedException', 'ACCESS_DENIED', {
+    failure: '403',
+  }),
+  awsNamed('throttling by name', 'ThrottlingException', 'THROTTLED', { failure: '429' }),
+  awsNamed('an internal error by name', 'InternalServiceError', 'STORE_UNAVAILABLE', { failure: '500' }),
+  awsNamed('out of service by name', 'ServiceUnavailable', 'STORE_UNAVAILABLE', { failure: '503' }),
+  awsNamed('an error of a name that nobody knows', 'SomethingNewException', 'BAD_ANSWER', {}),
+  {
+    failure: 'cut JSON',
+    title: 'an answer cut, with nothing to tell it',
+    scope: 'store',
+    code: 'BAD_ANSWER',
+    begin: ({ server }) => server.fail('cut'),
+  },
+  awsNamed('one key that may no longer be read', '', 'ACCESS_DENIED', {
+    failure: '403',
+    scope: 'key',
+    begin: failGone('AccessDeniedException'),
+  }),
+  awsNamed('one key that cannot be decrypted', '', 'ACCESS_DENIED', {
+    failure: '403',
+    scope: 'key',
+    begin: failGone('DecryptionFailure'),
+  }),
+  awsNamed('one key with an internal error', '', 'STORE_UNAVAILABLE', {
+    failure: '500',
+    scope: 'key',
+    begin: failGone('InternalServiceError'),
+  }),
+  awsNamed('one key that is throttled', '', 'THROTTLED', {
+    failure: '429',
+    scope: 'key',
+    begin: failGone('ThrottlingException'),
+  }),
+  awsNamed('one key not found, though it is described', '', 'BAD_ANSWER', {
+    failure: 'absence that cannot be confirmed',
+    scope: 'key',
+    begin: failGone('ResourceNotFoundException', /GetSecretValue/),
+  }),
+  awsNamed('one key without a current version', '', 'VERSION_GONE', {
+    scope: 'key',
+    begin({ server }) {
+      for (const key of GONE) {
+        server.store.remove(key, 'force');
+        server.store.put(key, undefined);
+      }
+    },
+  }),
+  { failure: 'absent', title: 'absent', scope: 'key', code: 'SOURCE_ABSENT', begin: forceAway },
+  {
+    failure: 'absence that cannot be confirmed',
+    title: 'absent, and it may not be described',
+    scope: 'key',
+    code: 'ACCESS_DENIED',
+    begin(store) {
+      forceAway(store);
+      store.server.fail(new AwsError('AccessDeniedException'), /^DescribeSecret$/);
+    },
+  },
+  {
+    failure: 'deleted, recoverable',
+    title: 'scheduled for deletion',
+    scope: 'key',
+    code: 'SOURCE_DELETED',
+    begin({ server }) {
+      for (const key of GONE) server.store.remove(key, 'schedule');
+    },
+  },
+];
+
+export const AWS = defineKind({
+  title: 'aws-secrets-manager',
+  faults: awsFaults,
+  never: { disabled: 'AWS cannot disable a secret' },
+  open: openAwsStore,
+});

@@ -1,0 +1,4 @@
+import { AWS } from './kinds/aws.ts';
+import { describeMatrix } from './matrix-suite.ts';
+
+describeMatrix(AWS);

@@ -1,0 +1,4 @@
+import { AZURE } from './kinds/azure.ts';
+import { describeMatrix } from './matrix-suite.ts';
+
+describeMatrix(AZURE);

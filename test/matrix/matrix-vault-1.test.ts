@@ -1,0 +1,4 @@
+import { VAULT_1 } from './kinds/vault.ts';
+import { describeMatrix } from './matrix-suite.ts';
+
+describeMatrix(VAULT_1);
