@@ -6,6 +6,10 @@ const THOROUGH = [
   'test/leak.test.ts',
   'test/**/model.prop.test.ts',
   'test/**/races.test.ts',
+  // The clients of these vendors keep state for the life of a process.
+  'test/**/azure-*/**/*.test.ts',
+  'test/**/aws-*/**/*.test.ts',
+  'test/fakes/aws-*.test.ts',
 ];
 
 // `fast` and `thorough` need nothing but Node; `integration` runs against the real servers that its global set-up
@@ -18,7 +22,7 @@ export default defineConfig({
           name: 'fast',
           include: ['test/**/*.test.ts'],
           exclude: ['test/integration/**', ...THOROUGH],
-          // Importing a module of ours does nothing, so tests may share them: that saves a third of the time.
+          // Importing a module of ours does nothing, so tests may share them: that halves the time.
           isolate: false,
           testTimeout: 20_000,
         },

@@ -163,7 +163,7 @@ stores:
   - name: vault
     kind: vault
     address: ${address}
-    auth: { method: appRole, roleId: { env: ROLE_ID }, secretId: { env: SECRET_ID } }
+    auth: { method: appRole, mountPath: ${prefix}, roleId: { env: ROLE_ID }, secretId: { env: SECRET_ID } }
     limits: { requestsPerSecond: 2000, concurrency: 16, timeout: ${timeout} }
 ${tls === undefined ? '' : '    tls: { caFile: ./ca.pem }'}
 ${store}

@@ -37,6 +37,12 @@ describe('absence in Vault', () => {
     expect((await store.read('none'))?.kind).toBe('failed');
   });
 
+  it('is not claimed by an answer about the mount that has not the form of one, and the mount not called missing', async () => {
+    await using store = await openVault();
+    store.proxy.set('another JSON', /sys\/internal/);
+    expect(codeOf(await store.read('none'))).toBe('BAD_ANSWER');
+  });
+
   it('is not claimed by a mount of the other version, nor by one that is not there', async () => {
     await using v1AsV2 = await openVault({ config: { mount: 'kv1' } });
     v1AsV2.server.put('kv1', 'a', '{"a":"1"}');
