@@ -85,13 +85,15 @@ function open(options: MemoryAuditOptions, log: Log): MemoryAudit {
     latest: (filter, actions) => use(() => newest(filter, actions)[0]),
     unresolved: () =>
       use(() => {
-        const closedChanges = new Set(
-          all().flatMap((record) => (record.phase === 'outcome' ? [change(record)] : [])),
+        const closedAt = new Map(
+          all().flatMap((record): [string, number][] =>
+            record.phase === 'outcome' ? [[change(record), record.sequence]] : [],
+          ),
         );
         return all().filter(
           (record) =>
             record.phase === 'intent' &&
-            !closedChanges.has(change(record)) &&
+            (closedAt.get(change(record)) ?? 0) < record.sequence &&
             !log.running.has(record.replica),
         );
       }),
