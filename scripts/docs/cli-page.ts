@@ -119,7 +119,8 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
 - \`keys\` is \`[ { name, action, before?, after? } ]\` with the action \`add\`, \`change\`, \`remove\` or \`keep\`; \`before\` and
   \`after\` are fingerprints.
 - \`held\` is \`[ { id, mapping, namespace, secret, action, keys } ]\`: changes that wait for \`release\` with this \`id\`.
-- \`adopts\` is there, and \`true\`, where \`plan\` would take over a Secret that is not ours.
+- \`how\` is there where an \`update\` of \`plan\` is more than that: \`adopt\` takes over a Secret that is not ours,
+  \`recreate\` deletes and makes it anew, \`merge\` puts keys into one of others.
 - \`state\` of a target is \`synced\`, \`stale\`, \`failed\`, \`refused\`, \`held\`, \`waiting\` or \`contested\`; of a source \`found\`,
   \`absent\` or \`failed\`. \`lastRecords\` are the newest five of the audit.
 - \`code\`, \`message\` and \`remedy\` are there when a target is refused, held or failed: the [error](errors.md), the sentence
