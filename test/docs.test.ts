@@ -86,8 +86,8 @@ describe('examples', () => {
       const store = { name: 'team-vault', kind: 'files', path: './secrets' };
       const whole = { apiVersion: 'secretbridge.dev/v1', instance: 'a', stores: [store], ...part };
       const config = part.apiVersion === undefined ? JSON.stringify(whole) : text;
-      const tenants = foldersIncludedBy(part).map((path) => [`/work/${path}/a.yaml`, 'mappings: []\n']);
-      const files = { ...Object.fromEntries(tenants), '/work/secretbridge.yaml': config };
+      const tenants = foldersIncludedBy(part).map((path) => [`/home/ann/${path}/a.yaml`, 'mappings: []\n']);
+      const files = { ...Object.fromEntries(tenants), '/home/ann/secretbridge.yaml': config };
       expect(linesOf(await load(files)), place).toEqual([]);
     },
   );

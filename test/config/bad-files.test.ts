@@ -83,10 +83,10 @@ describe('a file that is no configuration', () => {
   });
 
   it.each([
-    ['the file', { '/work/secretbridge.yaml': { fails: 'EACCES' } }, 'permission denied'],
-    ['the file', { '/work/secretbridge.yaml': { fails: 'ELOOP' } }, 'its symbolic links go in a circle'],
-    ['the file', { '/work/secretbridge.yaml': { fails: 'EIO' } }, 'it cannot be read (EIO)'],
-    ['a pipe', { '/work/secretbridge.yaml': { pipe: true } }, 'it is not a regular file'],
+    ['the file', { '/home/ann/secretbridge.yaml': { fails: 'EACCES' } }, 'permission denied'],
+    ['the file', { '/home/ann/secretbridge.yaml': { fails: 'ELOOP' } }, 'its symbolic links go in a circle'],
+    ['the file', { '/home/ann/secretbridge.yaml': { fails: 'EIO' } }, 'it cannot be read (EIO)'],
+    ['a pipe', { '/home/ann/secretbridge.yaml': { pipe: true } }, 'it is not a regular file'],
   ] as const)('says why %s cannot be read', async (_, files, message) => {
     expect((await load(files)).problems).toEqual([
       { file: 'secretbridge.yaml', line: 1, column: 1, path: '', code: 'CONFIG_INVALID', message },

@@ -148,8 +148,8 @@ describe('what looks like a credential', () => {
 
   it('is found in an included file, at its place', async () => {
     const loaded = await load({
-      '/work/secretbridge.yaml': `${VALID}include: [ { path: t.yaml, namespaces: ['*'], stores: [local], keys: ['**'] } ]`,
-      '/work/t.yaml': `mappings:\n  - name: t\n    target: { namespace: t }\n    data: { A: { store: local, key: ${random(24)} } }\n`,
+      '/home/ann/secretbridge.yaml': `${VALID}include: [ { path: t.yaml, namespaces: ['*'], stores: [local], keys: ['**'] } ]`,
+      '/home/ann/t.yaml': `mappings:\n  - name: t\n    target: { namespace: t }\n    data: { A: { store: local, key: ${random(24)} } }\n`,
     });
     expect(loaded.problems).toMatchObject([{ file: 't.yaml', line: 4, code: 'CONFIG_INVALID' }]);
   });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createAccess } from '../../src/config/access.ts';
 import { linesOf, load, VALID } from './memory-fs.ts';
 
-const MAIN = '/work/secretbridge.yaml';
+const MAIN = '/home/ann/secretbridge.yaml';
 const INCLUDE = "{ path: teams/a, namespaces: [a, 'a-*'], stores: [team-vault], keys: ['a/**'] }";
 const main = (...includes: readonly string[]) =>
   `${VALID}include:\n${includes.map((it) => `  - ${it}\n`).join('')}`;
@@ -17,17 +17,17 @@ function mapping(
 }
 
 function withTenant(text: string, include = INCLUDE) {
-  return load({ [MAIN]: main(include), '/work/teams/a/one.yaml': text });
+  return load({ [MAIN]: main(include), '/home/ann/teams/a/one.yaml': text });
 }
 
 describe('an included file', () => {
   it('adds its mappings, with the defaults of the main file', async () => {
     const loaded = await load({
       [MAIN]: `${main(INCLUDE)}defaults: { refresh: 7m }\n`,
-      '/work/teams/a/one.yaml': `apiVersion: secretbridge.dev/v1\n${mapping('one')}`,
-      '/work/teams/a/two.yml': mapping('two', { target: 'namespace: a-x' }),
-      '/work/teams/a/.hidden.yaml': 'stores: []',
-      '/work/teams/a/notes.txt': 'no yaml',
+      '/home/ann/teams/a/one.yaml': `apiVersion: secretbridge.dev/v1\n${mapping('one')}`,
+      '/home/ann/teams/a/two.yml': mapping('two', { target: 'namespace: a-x' }),
+      '/home/ann/teams/a/.hidden.yaml': 'stores: []',
+      '/home/ann/teams/a/notes.txt': 'no yaml',
     });
     expect(linesOf(loaded)).toEqual([]);
     if (loaded.kind !== 'usable') return expect.unreachable();
@@ -57,7 +57,7 @@ describe('an included file', () => {
 
   it('may be alone: the main file needs no mappings of its own', async () => {
     const noMappings = main(INCLUDE).replace(/mappings:[\s\S]*?(?=include:)/, '');
-    const loaded = await load({ [MAIN]: noMappings, '/work/teams/a/one.yaml': mapping('one') });
+    const loaded = await load({ [MAIN]: noMappings, '/home/ann/teams/a/one.yaml': mapping('one') });
     expect(linesOf(loaded)).toEqual([]);
     expect(loaded.kind === 'usable' && loaded.config.mappings).toHaveLength(1);
   });
@@ -98,8 +98,8 @@ describe('an included file', () => {
   it('that is also a file of --config is refused, since no bounds would hold there', async () => {
     const loaded = await load(
       {
-        '/work/c/main.yaml': main(INCLUDE.replace('teams/a', 'tenant.yaml')),
-        '/work/c/tenant.yaml': mapping('one'),
+        '/home/ann/c/main.yaml': main(INCLUDE.replace('teams/a', 'tenant.yaml')),
+        '/home/ann/c/tenant.yaml': mapping('one'),
       },
       'c',
     );
@@ -110,7 +110,10 @@ describe('an included file', () => {
   });
 
   it('is not included twice', async () => {
-    const loaded = await load({ [MAIN]: main(INCLUDE, INCLUDE), '/work/teams/a/one.yaml': mapping('one') });
+    const loaded = await load({
+      [MAIN]: main(INCLUDE, INCLUDE),
+      '/home/ann/teams/a/one.yaml': mapping('one'),
+    });
     expect(linesOf(loaded)).toEqual([
       '16:13 include[1].path CONFIG_INVALID: `teams/a/one.yaml` is read twice: by the `include` at secretbridge.yaml:15:13 as well',
     ]);
@@ -124,8 +127,8 @@ describe('an included file', () => {
     ]);
     const between = await load({
       [MAIN]: main(INCLUDE),
-      '/work/teams/a/one.yaml': mapping('one'),
-      '/work/teams/a/two.yaml': mapping('one', { target: 'namespace: a, secret: s' }),
+      '/home/ann/teams/a/one.yaml': mapping('one'),
+      '/home/ann/teams/a/two.yaml': mapping('one', { target: 'namespace: a, secret: s' }),
     });
     expect(linesOf(between)[0]).toContain('the name `one` is given twice, first at teams/a/one.yaml:2:11');
   });
@@ -133,7 +136,7 @@ describe('an included file', () => {
   it('has its mistakes reported with its places, together with those of the main file', async () => {
     const loaded = await load({
       [MAIN]: `${main(INCLUDE)}log: { level: loud }\n`,
-      '/work/teams/a/one.yaml': mapping('one').replace('key:', 'kay:'),
+      '/home/ann/teams/a/one.yaml': mapping('one').replace('key:', 'kay:'),
     });
     expect(loaded.problems.map(({ file, path }) => [file, path])).toEqual([
       ['secretbridge.yaml', 'log.level'],
@@ -217,7 +220,7 @@ describe('a mapping that leaves the bounds', () => {
   it('is refused by `access` as well, where both are there', async () => {
     const loaded = await load({
       [MAIN]: `${main(INCLUDE)}access: [ { namespaces: ['*'], stores: ['*'], keys: ['payments/**', 'a/shared/*'] } ]\n`,
-      '/work/teams/a/one.yaml': mapping('one'),
+      '/home/ann/teams/a/one.yaml': mapping('one'),
     });
     expect(linesOf(loaded)).toEqual([
       '4:42 mappings[1].data.A.key NOT_ALLOWED: no rule of `access` allows the key `a/db` of store `team-vault` in `a`',

@@ -15,10 +15,10 @@ describe('a valid configuration', () => {
       formerInstances: [],
       cluster: { kind: 'kubernetes', scope: 'namespace' },
       engine: { kind: 'memory', concurrency: 16 },
-      audit: { store: { kind: 'sqlite', path: '/work/state/audit.db' }, stdout: false },
+      audit: { store: { kind: 'sqlite', path: '/home/ann/state/audit.db' }, stdout: false },
       keys: {
-        fingerprint: [{ file: '/work/state/fingerprint.key' }],
-        checkpoint: { file: '/work/state/checkpoint.key' },
+        fingerprint: [{ file: '/home/ann/state/fingerprint.key' }],
+        checkpoint: { file: '/home/ann/state/checkpoint.key' },
       },
       log: { level: 'info', format: 'json' },
       brake: { share: 0.1, windowMs: 86_400_000 },
@@ -26,7 +26,7 @@ describe('a valid configuration', () => {
       restarts: { windowMs: 5_000, atOnce: 5 },
       stores: [
         { name: 'team-vault', limits: { requestsPerSecond: 200, concurrency: 8, timeoutMs: 15_000 } },
-        { name: 'local', path: '/work/secrets' },
+        { name: 'local', path: '/home/ann/secrets' },
       ],
       mappings: [
         {
@@ -84,10 +84,14 @@ describe('several files', () => {
     'stores: [ { name: other, kind: files, path: ./s } ]\nmappings: [ { name: m, target: { namespace: a }, data: { A: { store: local, key: a } } } ]\n';
 
   it('are put together, each with paths relative to itself', async () => {
-    const loaded = await load({ '/work/a.yaml': MAIN, '/work/teams/b.yaml': MORE }, 'a.yaml', 'teams/b.yaml');
+    const loaded = await load(
+      { '/home/ann/a.yaml': MAIN, '/home/ann/teams/b.yaml': MORE },
+      'a.yaml',
+      'teams/b.yaml',
+    );
     expect(loaded).toMatchObject({
       kind: 'usable',
-      config: { stores: [{ path: '/work/s' }, { path: '/work/teams/s' }], mappings: [{ name: 'm' }] },
+      config: { stores: [{ path: '/home/ann/s' }, { path: '/home/ann/teams/s' }], mappings: [{ name: 'm' }] },
     });
   });
 
@@ -112,7 +116,7 @@ describe('several files', () => {
 
   it('name both places when they define one name twice', async () => {
     const loaded = await load(
-      { '/work/a.yaml': MAIN, '/work/b.yaml': MAIN.replace(HEAD, '') },
+      { '/home/ann/a.yaml': MAIN, '/home/ann/b.yaml': MAIN.replace(HEAD, '') },
       'a.yaml',
       'b.yaml',
     );
@@ -128,7 +132,7 @@ describe('several files', () => {
   });
 
   it('may give a section only once, but each its apiVersion', async () => {
-    const loaded = await load({ '/work/a.yaml': MAIN, '/work/b.yaml': HEAD }, 'a.yaml', 'b.yaml');
+    const loaded = await load({ '/home/ann/a.yaml': MAIN, '/home/ann/b.yaml': HEAD }, 'a.yaml', 'b.yaml');
     expect(loaded.problems).toMatchObject([
       {
         file: 'b.yaml',
@@ -141,7 +145,7 @@ describe('several files', () => {
 
   it('show the problems of the readable ones beside those of the unreadable', async () => {
     const loaded = await load(
-      { '/work/a.yaml': `${MAIN}log: { levl: info }\n`, '/work/b.yaml': 'a:\n\tb: 1\n' },
+      { '/home/ann/a.yaml': `${MAIN}log: { levl: info }\n`, '/home/ann/b.yaml': 'a:\n\tb: 1\n' },
       'a.yaml',
       'b.yaml',
     );
@@ -154,7 +158,7 @@ describe('several files', () => {
 
 describe('where the configuration is found', () => {
   const files = {
-    '/work/secretbridge.yaml': VALID,
+    '/home/ann/secretbridge.yaml': VALID,
     '/etc/secretbridge/a.yaml': VALID.replace('prod', 'etc'),
     '/x/a.yaml': VALID.replace('prod', 'x'),
   };
@@ -163,7 +167,7 @@ describe('where the configuration is found', () => {
     env: Record<string, string>,
     fs = files as Record<string, string>,
   ) => {
-    const loaded = await loadConfig({ paths, env, cwd: '/work', readFs: memoryFs(fs) });
+    const loaded = await loadConfig({ paths, env, cwd: '/home/ann', readFs: memoryFs(fs) });
     return loaded.kind === 'usable' ? loaded.config.instance : loaded.problems[0]?.message;
   };
 

@@ -32,13 +32,13 @@ export function memoryFs(files: Readonly<Record<string, Content>>): ConfigFs {
   };
 }
 
-/** Loads `/work/secretbridge.yaml`, or the paths given. */
+/** Loads `/home/ann/secretbridge.yaml`, or the paths given. */
 export function load(files: Readonly<Record<string, Content>>, ...paths: readonly string[]): Promise<Loaded> {
-  return loadConfig({ paths, env: {}, cwd: '/work', readFs: memoryFs(files) });
+  return loadConfig({ paths, env: {}, cwd: '/home/ann', readFs: memoryFs(files) });
 }
 
 export function loadText(text: string | Uint8Array): Promise<Loaded> {
-  return load({ '/work/secretbridge.yaml': text });
+  return load({ '/home/ann/secretbridge.yaml': text });
 }
 
 /** One line per problem: `line:column path CODE: message — suggestion`. */
