@@ -5,9 +5,16 @@ import { healsItself } from '../core/errors.ts';
 export const EXIT = { usage: 64, config: 3, retry: 1, person: 4, changes: 2, ok: 0 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
+export interface Verdict {
+  /** Something was refused or is held, whatever its code: that needs a person. */
+  readonly person?: boolean;
+  /** Changes are pending. */
+  readonly changes?: boolean;
+}
+
 /** What a run comes to whose parts failed with these codes: a part at fault leaves the configuration as a whole valid. */
-export function exitCode(codes: readonly ErrorCode[], changes = false): ExitCode {
-  if (codes.some(healsItself)) return EXIT.retry;
-  if (codes.length > 0) return EXIT.person;
+export function exitCode(failures: readonly ErrorCode[], { person, changes }: Verdict = {}): ExitCode {
+  if (failures.some(healsItself)) return EXIT.retry;
+  if (person || failures.length > 0) return EXIT.person;
   return changes ? EXIT.changes : EXIT.ok;
 }

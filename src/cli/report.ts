@@ -22,7 +22,11 @@ export function printReport(context: Context, { output }: GlobalOptions, report:
     human: (paint) => reportText(report, paint),
   });
   if (interrupted) return EXIT.retry;
-  return exitCode(targets.flatMap(({ error }) => (error === undefined ? [] : [error.code])));
+  const failures = targets.filter(({ kind }) => kind === 'failed');
+  return exitCode(
+    failures.flatMap(({ error }) => error?.code ?? []),
+    { person: summary.refused + summary.held > 0 },
+  );
 }
 
 /** That something was passed over, so that nobody takes silence for an answer. */

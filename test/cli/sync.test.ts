@@ -249,3 +249,20 @@ refused   apps/theirs  mapping theirs
     expect(await readdir(bench.folder)).not.toContain('cluster');
   });
 });
+
+describe('a key of a merge that others hold with another value', () => {
+  it('is refused, which a person must mend', async () => {
+    await using bench = await openBench(`${HEAD}mappings:
+  - name: theirs
+    target: { namespace: apps, mode: merge }
+    data: { KEY: { store: local, key: db.json, property: user } }
+`);
+    await bench.write('cluster/apps/theirs.yaml', FOREIGN);
+    for (const command of ['sync', 'plan']) {
+      const { code, json } = await bench.run(command, '--output', 'json');
+      expect(code).toBe(4);
+      expect(json).toMatchObject({ targets: [{ code: 'CONFLICT' }] });
+    }
+    expect(await bench.read('cluster/apps/theirs.yaml')).toBe(FOREIGN);
+  });
+});

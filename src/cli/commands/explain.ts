@@ -15,7 +15,13 @@ export async function explainCommand(
       data: { mapping: options.mapping, targets: targets.map(targetData) },
       human: (paint) => targets.map((target) => targetText(target, paint)).join('\n\n'),
     });
-    return exitCode(targets.flatMap(({ error }) => (error === undefined ? [] : [error.code])));
+    const isHeldUp = ({ state }: ExplainedTarget): boolean =>
+      state === 'refused' || state === 'held' || state === 'contested';
+    const failing = targets.filter((target) => !isHeldUp(target));
+    return exitCode(
+      failing.flatMap(({ error }) => error?.code ?? []),
+      { person: targets.some(isHeldUp) },
+    );
   });
 }
 

@@ -15,9 +15,13 @@ export async function planCommand(
   return withApp(context, options, async (app) => {
     const report = await planTargets(app, options.mapping, context.signal);
     const changing = printPlan(context, options, report, 'Plan');
+    const failing = report.targets.filter(({ action }) => action === 'fail');
     return exitCode(
-      report.targets.flatMap(({ error }) => (error === undefined ? [] : [error.code])),
-      changing > 0,
+      failing.flatMap(({ error }) => error?.code ?? []),
+      {
+        person: report.targets.some(({ action }) => action === 'refuse' || action === 'hold'),
+        changes: changing > 0,
+      },
     );
   });
 }
