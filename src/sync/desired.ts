@@ -4,15 +4,8 @@ import { type ReadResult, refId, type StoreRef } from '../core/reading.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { type Found, foundSource, relativeName } from './find.ts';
 import { targetKey } from './keys.ts';
+import type { TargetSource } from './marks.ts';
 import { describeSource, membersOf, pickValue } from './value.ts';
-
-/** Where a target key came from. */
-export interface TargetSource {
-  readonly store: string;
-  readonly key: string;
-  readonly property?: string;
-  readonly version: string;
-}
 
 /** What a target should hold, as far as its sources are there. */
 export type Desired =

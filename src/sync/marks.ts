@@ -5,7 +5,14 @@ import type { Mapping } from '../core/mapping.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import type { TargetId } from '../core/target.ts';
 import { compareText } from '../core/target.ts';
-import type { TargetSource } from './desired.ts';
+
+/** Where a target key came from. */
+export interface TargetSource {
+  readonly store: string;
+  readonly key: string;
+  readonly property?: string;
+  readonly version: string;
+}
 
 /** The labels and annotations by which a target is known to be ours and of what it was made. */
 export const LABEL = {
