@@ -162,3 +162,21 @@ describe('sources', () => {
     expect(reaching.map(({ path }) => path)).toEqual(['main.ts']);
   });
 });
+
+describe('the lock file', () => {
+  const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
+    readonly packages: Readonly<
+      Record<string, { readonly hasInstallScript?: boolean; readonly resolved?: string }>
+    >;
+  };
+  const packages = Object.entries(lock.packages);
+
+  it('holds no package that runs a script when it is installed', () => {
+    const running = packages.filter(([, { hasInstallScript }]) => hasInstallScript === true);
+    expect(running.map(([name]) => name)).toEqual([]);
+  });
+
+  it('names no registry', () => {
+    expect(packages.filter(([, { resolved }]) => resolved !== undefined).map(([name]) => name)).toEqual([]);
+  });
+});
