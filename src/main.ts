@@ -37,7 +37,8 @@ process.exitCode = await runCli(process.argv.slice(2), {
   stdout,
   stderr,
   interactive: stderr.isTTY === true && env.TERM !== 'dumb',
-  width: stdout.columns ?? stderr.columns ?? 100,
+  // A terminal that does not know its size says 0.
+  width: stdout.columns || stderr.columns || 100,
   color: stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb',
   clock: systemClock,
   user: userName(),
