@@ -1,0 +1,23 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { targetsOf, wantedIndex } from '../../src/app/targets.ts';
+import { mapping } from '../sync/sample.ts';
+
+const word = fc.constantFrom('a', 'b', 'c', 'd');
+const mappings = fc.uniqueArray(
+  fc
+    .record({ name: word, namespaces: fc.uniqueArray(word, { minLength: 1, maxLength: 3 }), secret: word })
+    .map(({ name, namespaces, secret }) => mapping({ name, target: { namespaces, secret } })),
+  { selector: ({ name }) => name, maxLength: 4 },
+);
+
+it('the order of mappings makes no difference to which targets there are, and who wants them', () => {
+  fc.assert(
+    fc.property(mappings, (all) => {
+      const [there, back] = [targetsOf(all), targetsOf(all.toReversed())];
+      expect(back).toEqual(there);
+      const [one, other] = [wantedIndex(there), wantedIndex(back)];
+      for (const { id } of there) for (const { name } of all) expect(other(name, id)).toBe(one(name, id));
+    }),
+  );
+});
