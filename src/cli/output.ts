@@ -32,8 +32,7 @@ export function painter(color: boolean): Paint {
 /** What ended a command: on stderr for a person, and as the one object on stdout for a machine. */
 export function printError(context: Context, output: GlobalOptions['output'], error: AppError): void {
   const { code, message, todo } = error;
-  if (output !== 'human')
-    print(context, output, { data: { error: { code, message, remedy: todo } }, human: () => '' });
+  if (output !== 'human') print(context, output, { data: { error: error.toJSON() }, human: () => '' });
   const paint = painter(context.color);
   context.stderr.write(`${paint('red', 'error')} ${code}: ${message}\n  ${todo}\n`);
   if (code === 'INTERNAL') printPlaces(context.stderr, error);

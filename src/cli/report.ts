@@ -5,7 +5,7 @@ import { OUTCOMES, type Outcome } from '../reconcile/outcome.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { EXIT, type ExitCode, exitCode } from './exit.ts';
 import { count, type Paint, print } from './output.ts';
-import { heldData, heldText, targetData } from './targets.ts';
+import { heldText, targetData } from './targets.ts';
 
 /** Prints what a run did to the cluster, and gives its exit code. */
 export function printReport(context: Context, { output }: GlobalOptions, report: SyncReport): ExitCode {
@@ -17,7 +17,7 @@ export function printReport(context: Context, { output }: GlobalOptions, report:
       requestId,
       summary,
       targets: targets.map((it) => targetData(it, 'outcome', it.kind)),
-      held: held.map(heldData),
+      held,
     },
     human: (paint) => reportText(report, paint),
   });

@@ -17,12 +17,8 @@ export function targetData(
   word: 'action' | 'outcome',
   what: string,
 ): object {
-  const why = error === undefined ? {} : { code: error.code, message: error.message, remedy: error.todo };
-  return { mapping, namespace: target.namespace, secret: target.secret, [word]: what, ...why, keys };
-}
-
-export function heldData({ id, mapping, namespace, secret, action, keys }: Held): object {
-  return { id, mapping, namespace, secret, action, keys };
+  const { namespace, secret } = target;
+  return { mapping, namespace, secret, [word]: what, ...error?.toJSON(), keys };
 }
 
 export function heldText(held: readonly Held[], paint: Paint): readonly string[] {

@@ -54,7 +54,8 @@ export class AppError extends Error {
     return `AppError ${this.code}: ${this.message}`;
   }
 
-  toJSON(): object {
+  /** As every answer for a machine has it. */
+  toJSON(): { readonly code: ErrorCode; readonly message: string; readonly remedy: string } {
     return { code: this.code, message: this.message, remedy: this.todo };
   }
 }

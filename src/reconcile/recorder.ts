@@ -114,10 +114,13 @@ export function createRecorder({
       if (result.kind === 'found') {
         const after = fingerprints.value(result.value);
         const { version } = result;
-        const known = await audit.latest({ store, key: ref.key, version, fingerprint: after }, ['read']);
-        // A failure in between has ended, which is news although the value is not.
-        if (known !== undefined && (await audit.latest({ store, key: ref.key }, ['read']))?.outcome === 'ok')
-          return;
+        const before = await audit.latest({ store, key: ref.key }, ['read']);
+        // A failure that has ended is news, although the value may not be. Mostly the last read is this one.
+        if (before?.outcome === 'ok') {
+          if (before.after === after && before.sources[0]?.version === version) return;
+          const seen = { store, key: ref.key, version, fingerprint: after };
+          if ((await audit.latest(seen, ['read'])) !== undefined) return;
+        }
         return append({ ...entry, outcome: 'ok', sources: [{ store, key: ref.key, version }], after });
       }
       // Every reading of an absence counts towards its proof, under the definition of its store alone.

@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import { AppError } from '../core/errors.ts';
-import { JsonError, type JsonNode, parseJson } from '../core/json.ts';
+import { JsonError, type JsonNode, member, parseJson } from '../core/json.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { certificatesIn, PemError, privateKeyIn } from './template/pem.ts';
 
@@ -28,7 +28,7 @@ const RULES = new Map<string, (data: Data) => AppError | undefined>([
   ],
   [
     'kubernetes.io/dockerconfigjson',
-    (data) => checkRegistries(data, '.dockerconfigjson', (config) => memberOf(config, 'auths')),
+    (data) => checkRegistries(data, '.dockerconfigjson', (config) => member(config, 'auths')),
   ],
   ['kubernetes.io/dockercfg', (data) => checkRegistries(data, '.dockercfg', (config) => config)],
 ]);
@@ -74,10 +74,6 @@ function parseIfJson(text: string): JsonNode | undefined {
     if (error instanceof JsonError) return undefined;
     throw error;
   }
-}
-
-function memberOf(node: JsonNode, name: string): JsonNode | undefined {
-  return node.kind === 'object' ? node.members.find(([it]) => it === name)?.[1] : undefined;
 }
 
 /** Servers take the first certificate as their own and send the others along, so each must parse. */

@@ -16,7 +16,7 @@ export async function doctorCommand(context: Context, options: GlobalOptions): P
       checks: findings.map(({ name, error }) => ({
         name,
         ok: error === undefined,
-        ...(error === undefined ? {} : { code: error.code, message: error.message, remedy: error.todo }),
+        ...error?.toJSON(),
       })),
     },
     human: (paint) =>

@@ -29,7 +29,7 @@ function targetData({ target, state, error, sources, lastRecords }: ExplainedTar
   return {
     ...target,
     state,
-    ...(error === undefined ? {} : { code: error.code, message: error.message, remedy: error.todo }),
+    ...error?.toJSON(),
     sources: sources.map(sourceData),
     lastRecords,
   };

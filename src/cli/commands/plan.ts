@@ -3,7 +3,7 @@ import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { exitCode } from '../exit.ts';
 import { count, type Paint, print } from '../output.ts';
-import { heldData, heldText, keyLines, targetData } from '../targets.ts';
+import { heldText, keyLines, targetData } from '../targets.ts';
 import { withApp } from '../with-app.ts';
 
 const CHANGES: readonly string[] = ['create', 'update', 'delete'];
@@ -41,7 +41,7 @@ export function printPlan(
         ...targetData(it, 'action', it.action),
         ...(it.how === undefined ? {} : { how: it.how }),
       })),
-      held: report.held.map(heldData),
+      held: report.held,
     },
     human: (paint) => planText(report, all, title, paint),
   });
