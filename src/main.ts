@@ -44,6 +44,8 @@ process.exitCode = await runCli(process.argv.slice(2), {
   user: userName(),
   ...(stdin.isTTY && stderr.isTTY ? { ask: { input: stdin, output: stderr } } : {}),
   signal: stop.signal,
+  // Without a listener it ends the process, as it does everywhere.
+  onHangup: (listener) => void process.on('SIGHUP', listener),
 });
 
 function userName(): string {

@@ -79,6 +79,19 @@ Nothing that it prints holds a value: \`plan\` and \`sync\` show \`(sensitive)\`
 - Ctrl-C or SIGTERM during \`sync\`: no further target is begun, what is being written is finished and recorded, the
   exit code is 1. A second one ends the process at once.
 
+## A running service
+
+\`status\` asks the service that runs: at \`--server\`, else at \`http.listen\` of the configuration. \`sync --server\` lets the
+service do the work, mapping by mapping. \`release\` goes to \`--server\`, else to the service that answers at \`http.listen\`,
+else it acts here.
+
+- The bearer token is taken from the environment variable \`SECRETBRIDGE_TOKEN\`. It goes to that address only: redirects are
+  not followed, and plain http is for loopback only, or with \`--allow-http\`.
+- \`https\` trusts whom everybody trusts, and \`NODE_EXTRA_CA_CERTS\`. The server of the configuration is known by the
+  certificate in \`http.tls.certFile\` itself, whatever name that is for.
+- \`status\` ends with 0 when all is in step and in order, with 1 or 4 as below otherwise, and with 3 while the files of the
+  service are invalid and the last valid ones are in force.
+
 ## Exit codes
 
 Of several that apply, the first in this order counts.
@@ -104,6 +117,8 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
 | \`validate\` | \`{ valid, problems: [ { file, line, column, path, code, message, suggestion? } ] }\` |
 | \`plan\` | \`{ changes, targets: [ { mapping, namespace, secret, action, code?, message?, remedy?, keys } ], held }\` |
 | \`sync\` | \`{ ok, requestId, summary, targets: [ { mapping, namespace, secret, outcome, code?, message?, remedy?, keys } ], held }\` |
+| \`sync --server\` | the same, and \`pending\`: how many targets the service still works on; of several mappings, \`requestId\` is that of the last |
+| \`status\` | \`{ instance, version, replica, engine: { kind, state, code? }, audit: { kind, state, sequence }, cluster: { kind, state, code? }, config: { valid, problems }, stores: [ { name, kind, state, lastSuccess?, code?, breakerOpen } ], targets: [ { mapping, namespace, secret, state, lastSuccess?, staleSeconds?, code?, message?, remedy? } ], held }\` |
 | \`release\`, \`prune --yes\` | as \`sync\`, with the targets that it was about |
 | \`prune\` | as \`plan\`: what \`--yes\` would delete |
 | \`explain\` | \`{ mapping, targets: [ { namespace, secret, state, code?, message?, remedy?, sources: [ { store, key, property?, version?, state, code? } ], lastRecords } ] }\` |

@@ -8,6 +8,7 @@ const GROUPS: Readonly<Record<ErrorKind['group'], readonly [title: string, text:
   data: ['From the data', 'What was read does not give a Secret that can be written.'],
   cluster: ['From the cluster', 'What the API server, or the folder that stands for it, answered.'],
   ours: ['From secretbridge itself', 'Configuration, audit, and the rules that hold a change back.'],
+  http: ['From the HTTP API', 'What is wrong with a request, or with the address where the API is served.'],
 };
 
 const HEALER: Readonly<Record<Remedy, string>> = {
@@ -60,6 +61,10 @@ const MORE: Partial<Readonly<Record<ErrorCode, string>>> = {
     'A change without its record must not happen, so this ends the run. What was written before is on record.',
   INTERRUPTED:
     'Written when a run finds what another left open: the change was announced, the process ended, and the cluster shows that it was not made.',
+  INVALID_REQUEST:
+    'The sentence in brackets says what is wrong with it: a parameter, the body, its size or its form. What the request held is not repeated.',
+  UNAUTHENTICATED:
+    'A token counts in the header only, never in the address. Without `http.tokens` and without `http.kubernetes` there is none that is valid.',
   CREDENTIAL_MISSING: 'It also means a key file of `keys` that does not hold what it should.',
 };
 
@@ -69,7 +74,7 @@ const SRC = join(import.meta.dirname, '../../src');
 export function errorsPage(): string {
   const given = codesGiven();
   return [
-    '<!-- Made from src/core/error-codes.ts by `npm run docs`. Change it there, or in scripts/docs/errors-page.ts. -->',
+    '<!-- Made from src/core/error-tables by `npm run docs`. Change it there, or in scripts/docs/errors-page.ts. -->',
     '# Errors',
     'An error has a code that never changes its meaning, a sentence that names the object, and what to do. `secretbridge` prints all three; with `--output json` they are `code`, `message` and `remedy`. The text of a store or of the API server is never shown, because it may hold a value.',
     'The exit code is that of a command that met this error alone. When a run met several, the [first that holds](cli.md#exit-codes) counts.',
@@ -94,7 +99,7 @@ function paragraph(code: ErrorCode, { says, todo, remedy }: ErrorKind, given: Re
 
 /** The codes that some part really gives: the table holds those of later versions too. */
 function codesGiven(): ReadonlySet<string> {
-  const files = globSync('**/*.ts', { cwd: SRC }).filter((path) => path !== join('core', 'error-codes.ts'));
+  const files = globSync('**/*.ts', { cwd: SRC }).filter((path) => !path.startsWith(join('core', 'error-')));
   const text = files.map((path) => readFileSync(join(SRC, path), 'utf8')).join('\n');
   return new Set(Object.keys(ERRORS).filter((code) => text.includes(`'${code}'`)));
 }

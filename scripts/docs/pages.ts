@@ -1,6 +1,8 @@
 import { configurationPage, configurationSchema } from '../../src/config/reference.ts';
 import { cliPage } from './cli-page.ts';
 import { errorsPage } from './errors-page.ts';
+import { httpPage } from './http-page.ts';
+import { metricsPage } from './metrics-page.ts';
 import { valuesPage } from './values-page.ts';
 
 /** Every page that is made and not written: its path in the repository, and its text. */
@@ -9,6 +11,8 @@ export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
     ['docs/reference/cli.md', await cliPage()],
     ['docs/reference/configuration.md', configurationPage()],
     ['docs/reference/errors.md', errorsPage()],
+    ['docs/reference/http.md', await httpPage()],
+    ['docs/reference/metrics.md', metricsPage()],
     ['docs/reference/secretbridge.schema.json', configurationSchema()],
     ['docs/reference/values.md', await valuesPage()],
   ]);

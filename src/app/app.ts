@@ -2,23 +2,26 @@ import { randomUUID } from 'node:crypto';
 import type { Actor } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
+import type { OnWrite } from '../cluster/on-write.ts';
 import { createAccess } from '../config/access.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
 import { createFingerprinter, type Fingerprinter } from '../core/fingerprint.ts';
+import type { Workload } from '../core/mapping.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { Logger } from '../log/logger.ts';
 import { type CredentialSources, type Reference, resolveCredential } from '../providers/credentials.ts';
+import type { VersionResult } from '../providers/provider.ts';
 import { createReader } from '../providers/reader.ts';
 import { isProvenAbsent } from '../reconcile/absence.ts';
 import type { DecideDeps } from '../reconcile/decide.ts';
 import { createRecorder, type Recorder } from '../reconcile/recorder.ts';
+import { resolveTargets, unresolvedTargets, type Wanted, wantedIndex } from '../reconcile/targets.ts';
 import { openAudit } from './audit.ts';
 import { openCluster } from './cluster.ts';
 import { fingerprintKey } from './keys.ts';
 import { secretRefsOf } from './secret-refs.ts';
-import { createStores, type Stores } from './stores.ts';
-import { resolveTargets, unresolvedTargets, type Wanted, wantedIndex } from './targets.ts';
+import { createStores, type StoreObserver, type Stores } from './stores.ts';
 
 export interface AppDeps {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -29,10 +32,19 @@ export interface AppDeps {
   readonly onCredential: (value: SecretValue) => void;
   /** Unique to this process. */
   readonly replica: string;
+  readonly observe?: AppObserver;
+}
+
+/** What happens outside of the process, for the metrics of a service. */
+export interface AppObserver extends StoreObserver {
+  /** Of each request that changes the cluster. */
+  onClusterWrite: OnWrite;
+  onRecords(count: number): void;
 }
 
 /** Everything that a command works with; closed by `await using`. */
 export interface App extends AsyncDisposable {
+  /** The one in force. */
   readonly config: Config;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -44,35 +56,80 @@ export interface App extends AsyncDisposable {
   /** This instance and those that it was before. */
   readonly instances: readonly string[];
   readonly fingerprints: Fingerprinter;
-  /**
-   * What one pass over targets needs: shared reads, one request id, one recorder. Begins with a look at the
-   * namespaces that selectors choose, so that new ones are served. The signal ends its reads.
-   */
-  pass(
-    signal?: AbortSignal,
-  ): Promise<DecideDeps & { readonly cluster: Cluster; readonly recorder: Recorder; readonly clock: Clock }>;
+  /** What a mapping wants restarted when its content changes. */
+  readonly restartOf: (mapping: string) => readonly Workload[];
+  /** Looks at the namespaces that selectors choose, so that new ones are served. */
+  resolve(): Promise<readonly Wanted[]>;
+  /** What one pass over targets needs: shared reads, one request id, one recorder. */
+  pass(options?: PassOptions): Promise<Pass>;
+  /** Puts stores, mappings and rules of another configuration in force; the rest of it needs another app. */
+  reconfigure(config: Config): Promise<void>;
+}
+
+export interface PassOptions {
+  /** Ends its reads. */
+  readonly signal?: AbortSignal | undefined;
+  readonly requestId?: string;
+  readonly actor?: Actor;
+  /** Without a new look at the namespaces: the targets are those of the last one. */
+  readonly asResolved?: boolean;
+}
+
+export interface Pass extends DecideDeps {
+  readonly cluster: Cluster;
+  readonly recorder: Recorder;
+  readonly clock: Clock;
+  /** A hint that a read is due; in the order of the keys. */
+  versions(store: string, keys: readonly string[]): Promise<readonly VersionResult[]>;
 }
 
 /** The composition root: the only place that builds parts and puts them together. */
 export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   await using stack = new AsyncDisposableStack();
   const { clock, env, logger } = deps;
-  const cluster = stack.use(await openCluster(config.cluster, { env, clock }));
+  const cluster = stack.use(
+    await openCluster(config.cluster, { env, clock, onWrite: deps.observe?.onClusterWrite }),
+  );
   const credential = credentialsOf(deps, (name, key) => cluster.ownSecret(name, key));
 
   const make = config.audit.store.kind === 'sqlite';
   const fingerprints = createFingerprinter(
     await fingerprintKey(config.keys.fingerprint, { make, credential }),
   );
-  const audit = stack.use(await openAudit(config, { clock, replica: deps.replica }));
-  const stores = stack.use(createStores(config.stores, { clock, fingerprints, credential }));
+  const audit = stack.use(
+    counted(await openAudit(config, { clock, replica: deps.replica, credential }), deps.observe),
+  );
+  const stores = stack.use(
+    createStores(config.stores, {
+      clock,
+      fingerprints,
+      credential,
+      ...(deps.observe === undefined ? {} : { observe: deps.observe }),
+    }),
+  );
+  let current = config;
   let targets = unresolvedTargets(config.mappings);
-  const ownNamespace = guardedNamespace(config, cluster);
-  const access = createAccess(config);
+  let access = createAccess(config);
+  const ownNamespace = (): string | undefined => guardedNamespace(current, cluster);
+  // What a mapping may not have, it does not claim from others.
+  const claims = () =>
+    wantedIndex(
+      targets.filter(({ mapping, id }) =>
+        access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace }),
+      ),
+    );
+  let wants = claims();
+  const resolve = async (): Promise<readonly Wanted[]> => {
+    targets = await resolveTargets(current.mappings, cluster, ownNamespace());
+    wants = claims();
+    return targets;
+  };
   const owned = stack.move();
 
   return {
-    config,
+    get config() {
+      return current;
+    },
     clock,
     logger,
     audit,
@@ -83,12 +140,22 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
     },
     instances: [config.instance, ...config.formerInstances],
     fingerprints,
-    async pass(signal) {
-      targets = await resolveTargets(config.mappings, cluster, ownNamespace);
+    restartOf(name) {
+      const mapping = current.mappings.find((it) => it.name === name);
+      return cluster.workloads === undefined ? [] : (mapping?.restart ?? []);
+    },
+    resolve,
+    async reconfigure(next) {
+      stores.reconfigure(next.stores);
+      current = next;
+      access = createAccess(next);
+    },
+    async pass({ signal, requestId = randomUUID(), actor = deps.actor, asResolved = false } = {}) {
+      if (!asResolved) await resolve();
       const recorder = createRecorder({
         audit,
-        actor: deps.actor,
-        requestId: randomUUID(),
+        actor,
+        requestId,
         fingerprints,
         stores: stores.definitions,
         clock,
@@ -106,24 +173,32 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
         stores: stores.definitions,
         clock,
         recorder,
-        // What a mapping may not have, it does not claim from others.
-        wants: wantedIndex(
-          targets.filter(({ mapping, id }) =>
-            access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace }),
-          ),
-        ),
+        wants,
         provenAbsent: (source, { softDeletedIsMissing }) => {
           const codes = ['SOURCE_ABSENT', ...(softDeletedIsMissing ? ['SOURCE_DELETED'] : [])];
           const definition = stores.definitions.get(source.store);
-          return isProvenAbsent(audit, source, definition, { codes, ...config.absence });
+          return isProvenAbsent(audit, source, definition, { codes, ...current.absence });
         },
         read: (refs) => reader.read(refs),
         find: (store, query) => reader.find(store, query),
-        allows: (use) => use.namespace !== ownNamespace && access.allows(use),
-        allowsSearch: (use) => use.namespace !== ownNamespace && access.allowsSearch(use),
+        versions: (store, keys) => reader.versions(store, keys),
+        allows: (use) => use.namespace !== ownNamespace() && access.allows(use),
+        allowsSearch: (use) => use.namespace !== ownNamespace() && access.allowsSearch(use),
       };
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function counted(audit: AuditStore, observe: AppObserver | undefined): AuditStore {
+  if (observe === undefined) return audit;
+  return {
+    ...audit,
+    async append(entries) {
+      const records = await audit.append(entries);
+      observe.onRecords(records.length);
+      return records;
+    },
   };
 }
 

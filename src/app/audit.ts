@@ -2,25 +2,42 @@ import { openSqliteAudit } from '../audit/sqlite.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
-import { AppError } from '../core/errors.ts';
+import type { SecretValue } from '../core/secret-value.ts';
+import type { Reference } from '../providers/credentials.ts';
+
+export interface AuditDeps {
+  readonly clock: Clock;
+  readonly replica: string;
+  /** Resolves the url of a server, anew at each connection. */
+  readonly credential: (reference: Reference) => Promise<SecretValue>;
+}
 
 /** The audit store of a configuration, for writing. */
-export async function openAudit(
+export function openAudit(
   { audit: { store }, instance }: Pick<Config, 'audit' | 'instance'>,
-  { clock, replica }: { readonly clock: Clock; readonly replica: string },
+  deps: AuditDeps,
 ): Promise<AuditStore> {
-  return openSqliteAudit({ path: sqlitePath(store), instance, replica, clock });
+  return open(store, instance, false, deps);
 }
 
 /** For questions: creates nothing, changes nothing, and needs no more than the right to read. */
-export async function openAuditReader(store: Config['audit']['store'], clock: Clock): Promise<AuditStore> {
-  return openSqliteAudit({ path: sqlitePath(store), instance: '', replica: '', clock, readOnly: true });
+export function openAuditReader(
+  store: Config['audit']['store'],
+  clock: Clock,
+  credential: AuditDeps['credential'],
+): Promise<AuditStore> {
+  return open(store, '', true, { clock, replica: 'reader', credential });
 }
 
-function sqlitePath(store: Config['audit']['store']): string {
-  if (store.kind === 'sqlite') return store.path;
-  throw new AppError('CONFIG_INVALID', {
-    about: 'audit.store',
-    detail: `${store.kind} is not in this version`,
-  });
+async function open(
+  store: Config['audit']['store'],
+  instance: string,
+  readOnly: boolean,
+  { clock, replica, credential }: AuditDeps,
+): Promise<AuditStore> {
+  const common = { instance, replica, clock, readOnly };
+  if (store.kind === 'sqlite') return openSqliteAudit({ ...common, path: store.path });
+  // Its driver is loaded only where there is something to drive.
+  const { openPostgresAudit } = await import('../audit/postgres.ts');
+  return openPostgresAudit({ ...common, url: () => credential(store.url), tls: store.tls });
 }

@@ -1,16 +1,25 @@
 import type { Cluster } from '../cluster/cluster.ts';
+import type { OnWrite } from '../cluster/on-write.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
 
 export async function openCluster(
   config: Config['cluster'],
-  { env, clock }: { readonly env: Readonly<Record<string, string | undefined>>; readonly clock: Clock },
+  {
+    env,
+    clock,
+    onWrite,
+  }: {
+    readonly env: Readonly<Record<string, string | undefined>>;
+    readonly clock: Clock;
+    readonly onWrite?: OnWrite | undefined;
+  },
 ): Promise<Cluster> {
   if (config.kind === 'directory') {
     const { createDirectoryCluster } = await import('../cluster/directory.ts');
-    return createDirectoryCluster({ path: config.path, clock });
+    return createDirectoryCluster({ path: config.path, clock, onWrite });
   }
   const { createKubernetesCluster } = await import('../cluster/kubernetes.ts');
   const { kubeconfig, context, requestsPerSecond } = config;
-  return createKubernetesCluster({ kubeconfig, context, requestsPerSecond, env, clock });
+  return createKubernetesCluster({ kubeconfig, context, requestsPerSecond, env, clock, onWrite });
 }

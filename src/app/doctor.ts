@@ -13,14 +13,14 @@ import { compareText, formatTarget, type TargetId } from '../core/target.ts';
 import type { SecretProvider } from '../providers/provider.ts';
 import { createReader, type ReaderDeps } from '../providers/reader.ts';
 import { commandEntry } from '../reconcile/recorder.ts';
+import { resolveTargets, rightsOf } from '../reconcile/targets.ts';
 import { sourcesOf, storeRef } from '../sync/desired.ts';
 import { describeSource } from '../sync/value.ts';
 import { type AppDeps, credentialsOf, guardedNamespace } from './app.ts';
-import { openAudit } from './audit.ts';
+import { type AuditDeps, openAudit } from './audit.ts';
 import { openCluster } from './cluster.ts';
 import { fingerprintKey } from './keys.ts';
 import { createStores } from './stores.ts';
-import { resolveTargets, rightsOf } from './targets.ts';
 
 /** One question; the answer is the error, or that there is none. */
 export interface Finding {
@@ -51,14 +51,17 @@ export async function examine(
   };
 
   await using stack = new AsyncDisposableStack();
-  const audit = await attempt(`audit: write ${auditAddress(config)}`, () => checkAudit(config, deps));
+  let cluster: Cluster | undefined;
+  const credential = credentialsOf(deps, async (name, key) => cluster?.ownSecret(name, key));
+  const audit = await attempt(`audit: write ${auditAddress(config)}`, () =>
+    checkAudit(config, deps, credential),
+  );
   if (audit !== undefined) stack.use(audit);
-  const cluster = await attempt('cluster: configuration', async () =>
+  cluster = await attempt('cluster: configuration', async () =>
     stack.use(await openCluster(config.cluster, deps)),
   );
   if (cluster !== undefined) await checkCluster(config, cluster, clock, attempt);
 
-  const credential = credentialsOf(deps, async (name, key) => cluster?.ownSecret(name, key));
   const make = config.audit.store.kind === 'sqlite';
   const key = await attempt('keys: fingerprint', () =>
     fingerprintKey(config.keys.fingerprint, { make, credential }),
@@ -81,8 +84,12 @@ function auditAddress({ audit: { store } }: Config): string {
 }
 
 /** Only a record proves that one can be written. */
-async function checkAudit(config: Config, { clock, replica, actor }: AppDeps): Promise<AuditStore> {
-  const audit = await openAudit(config, { clock, replica });
+async function checkAudit(
+  config: Config,
+  { clock, replica, actor }: AppDeps,
+  credential: AuditDeps['credential'],
+): Promise<AuditStore> {
+  const audit = await openAudit(config, { clock, replica, credential });
   await audit.append([commandEntry('doctor', actor, randomUUID())]);
   return audit;
 }

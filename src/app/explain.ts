@@ -3,11 +3,11 @@ import type { AppError } from '../core/errors.ts';
 import type { Source } from '../core/mapping.ts';
 import { type ReadResult, refId } from '../core/reading.ts';
 import type { TargetId } from '../core/target.ts';
+import { decideWanted } from '../reconcile/targets.ts';
 import { sourcesOf, storeRef } from '../sync/desired.ts';
 import type { Plan } from '../sync/plan.ts';
 import type { App } from './app.ts';
 import { selectTargets } from './plan.ts';
-import { decideWanted } from './targets.ts';
 
 export type TargetState = 'synced' | 'stale' | 'failed' | 'refused' | 'held' | 'waiting' | 'contested';
 

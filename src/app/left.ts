@@ -1,8 +1,8 @@
 import type { Population } from '../reconcile/destroy.ts';
 import { findEndedMerges, findLeft, type LeftFound, proposalOf, type Unseen } from '../reconcile/left.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
+import { namespacesOf, wantedByAny, wantedIndex } from '../reconcile/targets.ts';
 import type { App } from './app.ts';
-import { namespacesOf, wantedByAny, wantedIndex } from './targets.ts';
 
 /** The targets of this instance that no mapping wants; with `search`, also those that the audit does not know. */
 export async function leftTargets(app: App, search = false): Promise<LeftFound> {

@@ -5,12 +5,12 @@ import type { DecideDeps, Decision } from '../reconcile/decide.ts';
 import { BRAKED, isAllowed, withReturning } from '../reconcile/destroy.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
 import { proposalOf } from '../reconcile/reconcile.ts';
+import { decideWanted, type Wanted } from '../reconcile/targets.ts';
 import type { KeyPlan } from '../sync/plan.ts';
 import type { App } from './app.ts';
 import { type Held, toHeld } from './held.ts';
 import { leftProposals, populationOf } from './left.ts';
 import { mapConcurrently } from './map-concurrently.ts';
-import { decideWanted, type Wanted } from './targets.ts';
 
 export type PlanAction = 'create' | 'update' | 'delete' | 'unchanged' | 'refuse' | 'hold' | 'fail';
 
@@ -34,7 +34,7 @@ export interface PlanReport {
 
 /** What `sync` would do now. Reads the stores and the cluster, and changes neither. */
 export async function planTargets(app: App, only?: string, signal?: AbortSignal): Promise<PlanReport> {
-  const pass = await app.pass(signal);
+  const pass = await app.pass({ signal });
   await pass.recorder.command('plan');
   return planPass(app, pass, only);
 }

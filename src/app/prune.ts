@@ -23,7 +23,7 @@ export async function listLeft(
 
 /** Deletes them, under the brake like every deletion. */
 export async function pruneLeft(app: App): Promise<SyncReport> {
-  await recoverIntents(app.audit, app.cluster, app.instances);
+  await recoverIntents(app.audit, app.cluster, app.instances, app.restartOf);
   const pass = await app.pass();
   const { recorder } = pass;
   await recorder.command('prune');

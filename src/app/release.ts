@@ -2,22 +2,27 @@ import { AppError } from '../core/errors.ts';
 import { remove } from '../reconcile/destroy.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import { removal } from '../sync/plan.ts';
-import type { App } from './app.ts';
+import type { App, PassOptions } from './app.ts';
 import { toHeld } from './held.ts';
 import { planPass } from './plan.ts';
 import { listLeft } from './prune.ts';
+import { finishRestarts } from './restarts.ts';
 import { report, type SyncReport } from './sync.ts';
 
 /**
- * Lets one held change happen, by its id. It is decided anew before: what has changed since it was held has
+ * Lets one held change happen, by its id; with `only`, known to be of this mapping. It is decided anew before: what has changed since it was held has
  * another id, so that nobody releases what they did not see.
  */
-export async function releaseHeld(app: App, id: string): Promise<SyncReport> {
-  await recoverIntents(app.audit, app.cluster, app.instances);
-  const pass = await app.pass();
+export async function releaseHeld(
+  app: App,
+  id: string,
+  { only, ...asked }: PassOptions & { readonly only?: string } = {},
+): Promise<SyncReport> {
+  await recoverIntents(app.audit, app.cluster, app.instances, app.restartOf);
+  const pass = await app.pass(asked);
   const { recorder } = pass;
   await recorder.command(`release ${id}`);
-  const { targets } = await planPass(app, pass);
+  const { targets } = await planPass(app, pass, only);
   // `prune` may have held what a sync leaves alone.
   const held = [...targets.filter(({ action }) => action === 'hold'), ...(await listLeft(app)).targets];
   const found = held.find((it) => toHeld(app.config.instance, it).id === id);
@@ -29,5 +34,6 @@ export async function releaseHeld(app: App, id: string): Promise<SyncReport> {
   const outcome = await app.audit.exclusively('destroy', () =>
     remove(proposal, { ...app, ...pass, brake: app.config.brake }, 'released'),
   );
+  if (outcome.restarts) await finishRestarts(app);
   return report(app, { targets: [outcome], recorder });
 }

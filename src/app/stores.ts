@@ -1,63 +1,173 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { Reference } from '../providers/credentials.ts';
-import { createLimiter, withRetry } from '../providers/limits.ts';
-import type { SecretProvider } from '../providers/provider.ts';
+import {
+  createGuard,
+  type Guard,
+  type GuardDeps,
+  type StoreState,
+  type Verdict,
+} from '../providers/guard.ts';
+import type { CallReport } from '../providers/limits.ts';
+import type { ProviderDeps, ReadResult, SecretProvider, VersionResult } from '../providers/provider.ts';
 import { createProvider, identityOf } from '../providers/registry.ts';
 import { shortHash } from '../sync/marks.ts';
 
 export interface Stores extends AsyncDisposable {
-  /** One provider, and so one login, per store; set up when it is first needed. */
+  /**
+   * One provider, and so one login, per store; set up when it is first needed. What it gives stays good: each call
+   * goes to the store as it is configured then. @throws AppError
+   */
   open(name: string): Promise<SecretProvider>;
-  /** Store name to the hash of what says which store that is. */
+  /** Store name to the hash of what says which store that is, as configured now. */
   readonly definitions: ReadonlyMap<string, string>;
+  /** The credentials of this store changed: it is opened anew at its next use. Calls under way end as they began. */
+  reset(name: string): void;
+  /** From now on these are the stores; those that stay the same go on untouched. */
+  reconfigure(configs: Config['stores']): void;
+  /** As this process has it; `up` as long as nothing was asked. */
+  state(name: string): StoreState;
 }
 
-export interface StoresDeps {
+export interface StoreObserver {
+  /** Told of each request that was made. */
+  onCall(call: CallReport & { readonly store: string }): void;
+  /** Told of each change; from `down` to another state whatever waited for the store can go on. */
+  onState(store: string, state: StoreState['state'], error?: AppError): void;
+  /** Told of each renewal of a login that a timer makes: the only loop that a store has of its own. */
+  onProgress?(store: string, error?: AppError): void;
+}
+
+export interface StoresDeps extends Pick<GuardDeps, 'sleep' | 'wake' | 'deadline' | 'random'> {
   readonly clock: Clock;
   readonly fingerprints: Fingerprinter;
   readonly credential: (reference: Reference) => Promise<SecretValue>;
+  readonly observe?: StoreObserver;
+  /** Another way to set up a provider, for tests. */
+  readonly create?: (config: StoreConfig, deps: ProviderDeps) => Promise<SecretProvider>;
 }
 
-export function createStores(configs: Config['stores'], deps: StoresDeps): Stores {
-  const byName = new Map(configs.map((config) => [config.name, config]));
-  const opened = new Map<string, Promise<SecretProvider>>();
+type StoreConfig = Config['stores'][number];
 
-  const build = async (name: string): Promise<SecretProvider> => {
+export function createStores(configs: Config['stores'], deps: StoresDeps): Stores {
+  const { observe, create = createProvider } = deps;
+  let byName = indexOf(configs);
+  let definitions = definitionsOf(configs);
+  const guards = new Map<string, Guard>();
+  const retiring = new Map<Guard, Promise<unknown>>();
+  const told = new Map<string, StoreState>();
+
+  const tell = (name: string) => {
+    const guard = guards.get(name);
+    if (guard === undefined) return; // a call of before ends
+    const { state, error } = guard.state();
+    const before = told.get(name) ?? { state: 'up', breakerOpen: false };
+    if (before.state === state && before.error?.code === error?.code) return;
+    told.set(name, guard.state());
+    if (error === undefined) observe?.onState(name, state);
+    else observe?.onState(name, state, error);
+  };
+  const guardOf = (name: string): Guard => {
+    const known = guards.get(name);
+    if (known !== undefined) return known;
     const config = byName.get(name);
     if (config === undefined)
       throw new AppError('INTERNAL', { about: `store ${name}`, detail: 'it is not configured' });
-    const limit = createLimiter({ ...config.limits, clock: deps.clock });
-    return withRetry(await createProvider(config, { ...deps, name, limit }), { clock: deps.clock });
+    const guard: Guard = createGuard({
+      ...deps,
+      name,
+      limits: config.limits,
+      create: (providerDeps) => create(config, providerDeps),
+      onCall: (report) => observe?.onCall({ store: name, ...report }),
+      onRenewal: (error) =>
+        error === undefined ? observe?.onProgress?.(name) : observe?.onProgress?.(name, error),
+      onChange: () => {
+        if (guards.get(name) === guard) tell(name);
+      },
+    });
+    guards.set(name, guard);
+    return guard;
   };
-
-  const create = async (name: string): Promise<SecretProvider> => {
-    try {
-      return await build(name);
-    } catch (error) {
-      // What could not be opened may be there the next time: a file that was missing, a credential.
-      opened.delete(name);
-      throw error;
-    }
+  const retire = (name: string) => {
+    const guard = guards.get(name);
+    if (guard === undefined) return;
+    guards.delete(name);
+    // What does not close well is no longer anybody's.
+    const closed = Promise.allSettled([guard.retire()]).then(() => retiring.delete(guard));
+    retiring.set(guard, closed);
   };
 
   return {
-    open(name) {
-      const known = opened.get(name);
-      if (known !== undefined) return known;
-      const provider = create(name);
-      opened.set(name, provider);
-      return provider;
+    async open(name) {
+      await guardOf(name).open();
+      return facadeOf(() => guardOf(name));
     },
-    definitions: new Map(
-      configs.map((config) => [config.name, shortHash({ kind: config.kind, ...identityOf(config) })]),
-    ),
+    get definitions() {
+      return definitions;
+    },
+    reset: retire,
+    reconfigure(next) {
+      const before = byName;
+      byName = indexOf(next);
+      definitions = definitionsOf(next);
+      for (const [name, config] of before) {
+        if (isDeepStrictEqual(byName.get(name), config)) continue;
+        retire(name);
+        if (!byName.has(name)) told.delete(name);
+      }
+    },
+    state(name) {
+      return guards.get(name)?.state() ?? { state: 'up', breakerOpen: false };
+    },
     async [Symbol.asyncDispose]() {
-      for (const provider of await Promise.allSettled(opened.values()))
-        if (provider.status === 'fulfilled') await provider.value[Symbol.asyncDispose]();
+      const all = [...guards.values(), ...retiring.keys()];
+      guards.clear();
+      for (const guard of all) await guard[Symbol.asyncDispose]();
     },
   };
+
+  function facadeOf(guard: () => Guard): SecretProvider {
+    return {
+      read: async (refs, call) => guard().use((provider) => provider.read(refs, call), ofReads),
+      versions: async (keys, call) => guard().use((provider) => provider.versions(keys, call), ofVersions),
+      find: async (query, call) => guard().use((provider) => provider.find(query, call), answered),
+      check: async (call) =>
+        guard().use(
+          (provider) => provider.check(call),
+          (checks) => checks.find(({ error }) => error !== undefined)?.error ?? 'answered',
+        ),
+      probe: async (call) => guard().use((provider) => provider.probe(call), unclear),
+      async [Symbol.asyncDispose]() {}, // it is not its holder's to close
+    };
+  }
+}
+
+/** One key that was answered shows that the store can be read. */
+function ofReads(results: readonly ReadResult[]): Verdict {
+  if (results.some(({ kind }) => kind !== 'failed')) return 'answered';
+  const [first] = results;
+  return first?.kind === 'failed' ? first.error : 'unclear';
+}
+
+/** These never fail, so that none is known says nothing. */
+function ofVersions(results: readonly VersionResult[]): Verdict {
+  return results.some(({ kind }) => kind === 'known') ? 'answered' : 'unclear';
+}
+
+const answered = (): Verdict => 'answered';
+/** It comes without a login. */
+const unclear = (): Verdict => 'unclear';
+
+function indexOf(configs: Config['stores']): ReadonlyMap<string, StoreConfig> {
+  return new Map(configs.map((config) => [config.name, config]));
+}
+
+function definitionsOf(configs: Config['stores']): ReadonlyMap<string, string> {
+  return new Map(
+    configs.map((config) => [config.name, shortHash({ kind: config.kind, ...identityOf(config) })]),
+  );
 }

@@ -1,16 +1,17 @@
-import { healsItself } from '../core/errors.ts';
-import { compareTargets, formatTarget } from '../core/target.ts';
-import type { Logger } from '../log/logger.ts';
+import { compareTargets } from '../core/target.ts';
 import { createMemoryQueue } from '../queue/memory.ts';
+import { formatSubject } from '../queue/subject.ts';
 import { destroy } from '../reconcile/destroy.ts';
 import type { Unseen } from '../reconcile/left.ts';
 import { OUTCOMES, type Outcome, type OutcomeKind } from '../reconcile/outcome.ts';
 import { reconcile, undecidable } from '../reconcile/reconcile.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
-import type { App } from './app.ts';
+import { logOutcome } from '../service/log-outcome.ts';
+import type { App, Pass } from './app.ts';
 import { type Held, toHeld } from './held.ts';
 import { leftProposals, populationOf } from './left.ts';
 import { selectTargets } from './plan.ts';
+import { finishRestarts } from './restarts.ts';
 
 export type Summary = Readonly<Record<OutcomeKind, number>>;
 
@@ -34,35 +35,36 @@ export interface SyncOptions {
   readonly signal?: AbortSignal;
 }
 
-type Pass = Awaited<ReturnType<App['pass']>>;
-
 /** Brings every target into step, once, through the same code as the service; then the one destroying step. */
 export async function syncTargets(
   app: App,
   { only, onOutcome, signal }: SyncOptions = {},
 ): Promise<SyncReport> {
-  await recoverIntents(app.audit, app.cluster, app.instances);
+  await recoverIntents(app.audit, app.cluster, app.instances, app.restartOf);
   const pass = await app.pass();
   const wanted = selectTargets(app, only);
   const { recorder } = pass;
   await recorder.command('sync');
 
   // Several mappings may merge into one Secret: they take turns.
-  const byTarget = Map.groupBy(wanted, ({ id }) => formatTarget(id));
+  const bySubject = Map.groupBy(wanted, ({ id }) => formatSubject({ kind: 'target', ...id }));
   const outcomes: Outcome[] = [];
-  await using queue = createMemoryQueue({ concurrency: app.config.engine.concurrency });
+  await using queue = createMemoryQueue({
+    concurrency: app.config.engine.concurrency,
+    stopOnFailure: true,
+  });
   const { requestId } = recorder;
-  for (const { mapping, id } of wanted)
-    await queue.add({ target: id, mapping: mapping.name, reason: 'manual', requestId });
-  queue.start(async ({ target }) => {
-    for (const { mapping, id, error } of byTarget.get(formatTarget(target)) ?? []) {
-      if (signal?.aborted) return;
+  for (const subject of bySubject.keys()) await queue.add({ subject, reason: 'manual', requestId });
+  queue.start(async ({ subject }) => {
+    for (const { mapping, id, error } of bySubject.get(subject) ?? []) {
+      if (signal?.aborted) break;
       const outcome = await (error === undefined
         ? reconcile(mapping, id, pass)
         : undecidable(mapping, id, error, pass));
       outcomes.push(outcome);
       onOutcome?.(outcome, outcomes.length, wanted.length);
     }
+    return undefined;
   });
   await queue.idle();
 
@@ -70,7 +72,8 @@ export async function syncTargets(
   const { targets, unseen } = interrupted
     ? { targets: outcomes.map(undecided), unseen: [] }
     : await decideProposals(app, pass, outcomes, only);
-  for (const outcome of targets) log(app.logger, outcome, recorder.requestId);
+  if (targets.some(({ restarts }) => restarts)) await finishRestarts(app, signal);
+  for (const outcome of targets) logOutcome(app.logger, outcome, recorder.requestId);
   return report(app, { targets, unseen, interrupted, recorder });
 }
 
@@ -126,15 +129,4 @@ export async function report(
 function summarise(outcomes: readonly Outcome[]): Summary {
   const count = (kind: OutcomeKind): number => outcomes.filter((outcome) => outcome.kind === kind).length;
   return Object.fromEntries(OUTCOMES.map((kind) => [kind, count(kind)])) as Record<OutcomeKind, number>;
-}
-
-/** `error`: a person must act · `warn`: it heals by itself · `info`: something changed · `debug`: the rest. */
-function log(logger: Logger, { kind, mapping, target, error }: Outcome, requestId: string): void {
-  const fields = { requestId, mapping, ...target, outcome: kind };
-  if (error === undefined) {
-    if (kind === 'unchanged') logger.debug('target is in step', fields);
-    else logger.info('target changed', fields);
-  } else if (healsItself(error.code))
-    logger.warn('target not in step, will be tried again', { ...fields, error });
-  else logger.error('target not in step, a person must act', { ...fields, error });
 }

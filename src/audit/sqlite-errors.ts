@@ -1,4 +1,5 @@
 import { AppError } from '../core/errors.ts';
+import { because, systemCode } from './failures.ts';
 
 /** Primary result codes of SQLite (https://sqlite.org/rescode.html), as a person would say them. */
 const SQLITE: Readonly<Record<number, string>> = {
@@ -43,18 +44,8 @@ export function unavailable(error: unknown): unknown {
   return error;
 }
 
-export function because(detail: string, cause?: unknown): AppError {
-  return new AppError('AUDIT_UNAVAILABLE', { detail, cause });
-}
-
 function primaryCode(error: unknown): number | undefined {
   if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number')
     return undefined;
   return error.errcode & 0xff;
-}
-
-/** `ENOENT` and its like: what Node's file system calls put into `code`. */
-export function systemCode(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
-  return /^E[A-Z0-9]{2,15}$/.test(error.code) ? error.code : undefined;
 }

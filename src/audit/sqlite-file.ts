@@ -3,8 +3,9 @@ import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
+import { because, systemCode } from './failures.ts';
 import { checkFile, migrate } from './migrations.ts';
-import { because, isBusy, isSqlite, systemCode, unavailable } from './sqlite-errors.ts';
+import { isBusy, isSqlite, unavailable } from './sqlite-errors.ts';
 
 /** One SQLite file with the rules of its use: who waits, what is a transaction, when to give up. */
 export interface SqliteFile {

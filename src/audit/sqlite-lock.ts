@@ -1,6 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { because, isBusy } from './sqlite-errors.ts';
+import { because } from './failures.ts';
+import { isBusy } from './sqlite-errors.ts';
 
 const POLL_MS = 20;
 

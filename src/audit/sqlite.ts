@@ -1,19 +1,17 @@
 import { resolve } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../core/clock.ts';
-import { AppError } from '../core/errors.ts';
-import { fromStored, type StoredRecord } from './chain.ts';
-import type { Action, AuditRecord } from './entry.ts';
+import type { Action } from './entry.ts';
+import { because, named } from './failures.ts';
 import { createGroupCommit } from './group-commit.ts';
 import { plainEntry } from './plain-entry.ts';
 import * as queries from './queries.ts';
 import { createReplicas, type Replicas } from './replicas.ts';
-import { because } from './sqlite-errors.ts';
 import { openReader, openWriter, type SqliteFile } from './sqlite-file.ts';
 import { withLock } from './sqlite-lock.ts';
 import { prepareWriter, type RecordWriter, readHead, rows, sqliteQueries } from './sqlite-rows.ts';
 import type { AuditStore, Page, RecordFilter } from './store.ts';
-import { isIndexed } from './tables.ts';
+import { provable, readable, type StoredRow } from './stored.ts';
 
 export interface SqliteAuditOptions {
   readonly path: string;
@@ -51,17 +49,6 @@ export async function openSqliteAudit(options: SqliteAuditOptions): Promise<Audi
   });
 }
 
-/** Every failure of the store names it. */
-async function named<T>(path: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof AppError && error.code === 'AUDIT_UNAVAILABLE')
-      throw error.concerning(`audit store ${path}`);
-    throw error;
-  }
-}
-
 interface Presence {
   readonly replicas: Replicas;
   readonly release: () => void;
@@ -88,17 +75,9 @@ function createStore(
     }),
   );
 
-  function readable({ record: text, hash }: { readonly record: string; readonly hash: string }): AuditRecord {
-    const record = fromStored(text, hash);
-    if (record === undefined) {
-      throw because('a record is damaged: run `secretbridge audit verify`').concerning(`audit store ${path}`);
-    }
-    return record;
-  }
-
   async function list(filter: RecordFilter, page: Page, actions?: readonly Action[]) {
     const query = queries.listQuery(db, filter, page, actions);
-    return (await use(() => file.read((sqlite) => rows(sqlite, query)))).map(readable);
+    return (await use(() => file.read((sqlite) => rows(sqlite, query)))).map(readable(path));
   }
 
   async function* stored(from: number): AsyncGenerator<StoredRow> {
@@ -125,10 +104,10 @@ function createStore(
     async get(sequence) {
       const query = queries.recordQuery(db, sequence);
       const [found] = await use(() => file.read((sqlite) => rows(sqlite, query)));
-      return found && readable(found);
+      return found && readable(path)(found);
     },
     async *scan(from) {
-      for await (const { text, hash } of stored(from)) yield readable({ record: text, hash });
+      for await (const { text, hash } of stored(from)) yield readable(path)({ record: text, hash });
     },
     latest: async (filter, actions) => (await list(filter, { limit: 1 }, actions))[0],
     unresolved: () =>
@@ -139,7 +118,7 @@ function createStore(
           const open = rows(sqlite, queries.openIntentsQuery(db));
           const ended = new Map(open.map((row) => [row.replica, replicas.hasEnded(row.replica)]));
           replicas.tidy();
-          return open.filter((row) => ended.get(row.replica)).map(readable);
+          return open.filter((row) => ended.get(row.replica)).map(readable(path));
         });
       }),
     async targets() {
@@ -162,25 +141,9 @@ function createStore(
   };
 }
 
-interface StoredRow extends StoredRecord {
-  readonly sequence: number;
-}
-
 function readPage(sqlite: DatabaseSync, from: number): readonly StoredRow[] {
   const found = rows(sqlite, queries.scanQuery(sqliteQueries, from, PAGE));
   const last = found.at(-1)?.sequence ?? from;
-  const sources = Map.groupBy(
-    rows(sqlite, queries.sourcesQuery(sqliteQueries, from, last)),
-    (row) => row.sequence,
-  );
-  return found.map((row) => {
-    const { sequence, record: text, hash } = row;
-    const record = fromStored(text, hash);
-    return {
-      sequence,
-      text,
-      hash,
-      indexed: record !== undefined && isIndexed(row, sources.get(sequence) ?? [], record),
-    };
-  });
+  const sources = rows(sqlite, queries.sourcesQuery(sqliteQueries, from, last));
+  return provable(found, sources);
 }

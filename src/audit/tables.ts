@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { AuditRecord } from './entry.ts';
 
 /** What the stores keep: the record's text, which alone counts, and beside it what is searched by. */
@@ -110,9 +111,18 @@ function column(text: string | undefined): string | null {
   return text === undefined ? null : searchable(text);
 }
 
-/** PostgreSQL has no NUL in text, so the columns (not the record) show it as U+2400. */
+/** More than any name of a store or a cluster; three of its UTF-8 bytes each fit into an index of PostgreSQL. */
+const LONGEST = 800;
+
+/**
+ * Text as a column has it, which is not always what the record has: PostgreSQL has no NUL, so it shows as U+2400,
+ * and what is too long for an index stands there by its beginning and a hash.
+ */
 export function searchable(text: string): string {
-  return text.toWellFormed().replaceAll('\0', '\u2400');
+  const shown = text.toWellFormed().replaceAll('\0', '\u2400');
+  if (shown.length <= LONGEST) return shown;
+  const hash = createHash('sha256').update(shown, 'utf8').digest('hex');
+  return `${shown.slice(0, LONGEST - 100).toWellFormed()}\u2026${hash}`;
 }
 
 /** Whether the columns and the sources beside a record say the same as its text. */

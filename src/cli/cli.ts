@@ -5,6 +5,7 @@ import type { Context, GlobalOptions } from './context.ts';
 import { EXIT, exitCode } from './exit.ts';
 import { STORE_KINDS } from './init-template.ts';
 import { printError } from './output.ts';
+import type { ServerOptions } from './server-address.ts';
 import { UsageError } from './usage-error.ts';
 import { VERSION } from './version.ts';
 
@@ -57,6 +58,8 @@ export function buildProgram(context: Context, run: Run): Command {
   addValidate(program, context, run);
   addPlan(program, context, run);
   addSync(program, context, run);
+  addServe(program, context, run);
+  addStatus(program, context, run);
   addRelease(program, context, run);
   addPrune(program, context, run);
   addExplain(program, context, run);
@@ -120,24 +123,69 @@ function addPlan(program: Command, context: Context, run: Run): void {
 }
 
 function addSync(program: Command, context: Context, run: Run): void {
-  command(program, 'sync', 'Bring every target into step, once.', [
-    'secretbridge sync',
-    'secretbridge sync --mapping payments-db',
-  ])
-    .option('-m, --mapping <name>', 'only this mapping')
-    .action((options: GlobalOptions & { mapping?: string }) =>
+  const sync = command(
+    program,
+    'sync',
+    'Bring every target into step, once; here, or by a running service.',
+    [
+      'secretbridge sync',
+      'secretbridge sync --mapping payments-db',
+      'secretbridge sync --server https://secretbridge.internal:8080',
+    ],
+  ).option('-m, --mapping <name>', 'only this mapping');
+  withServer(sync, 'let the service at this address do it').action(
+    (options: GlobalOptions & ServerOptions & { mapping?: string }) =>
       run(async () => (await import('./commands/sync.ts')).syncCommand(context, options)),
+  );
+}
+
+function addServe(program: Command, context: Context, run: Run): void {
+  command(
+    program,
+    'serve',
+    'Keep every target in step until SIGTERM or Ctrl-C; SIGHUP reads the configuration anew.',
+    ['secretbridge serve --config /etc/secretbridge/'],
+  )
+    .option('--grace <duration>', 'at the end, longest time for what is being written', '25s')
+    .action((options: GlobalOptions & { grace: string }) =>
+      run(async () => {
+        const { durationOption } = await import('./duration-option.ts');
+        const graceMs = durationOption('--grace', options.grace);
+        return (await import('./commands/serve.ts')).serveCommand(context, { ...options, graceMs });
+      }),
     );
 }
 
+function addStatus(program: Command, context: Context, run: Run): void {
+  const status = command(
+    program,
+    'status',
+    'Show what a running service knows: its parts, stores and targets.',
+    ['secretbridge status', 'secretbridge status --server https://secretbridge.internal:8080 --output json'],
+  ).option('-a, --all', 'name targets that are in step, too');
+  withServer(status, 'address of the service; else `http.listen` of the configuration').action(
+    (options: GlobalOptions & ServerOptions & { all?: boolean }) =>
+      run(async () => (await import('./commands/status.ts')).statusCommand(context, options)),
+  );
+}
+
 function addRelease(program: Command, context: Context, run: Run): void {
-  command(program, 'release', 'Let a held deletion happen. It is on record who did.', [
+  const release = command(program, 'release', 'Let a held deletion happen. It is on record who did.', [
     'secretbridge release 5f2c9a01d3e4',
-  ])
-    .argument('<id>', 'as `plan` and `sync` show it')
-    .action((id: string, options: GlobalOptions) =>
-      run(async () => (await import('./commands/release.ts')).releaseCommand(context, id, options)),
-    );
+  ]).argument('<id>', 'as `plan`, `sync` and `status` show it');
+  withServer(
+    release,
+    'let the service at this address do it; else the one at `http.listen` of the configuration if it answers, else here',
+  ).action((id: string, options: GlobalOptions & ServerOptions) =>
+    run(async () => (await import('./commands/release.ts')).releaseCommand(context, id, options)),
+  );
+}
+
+/** For commands that talk to a running service. */
+function withServer(command: Command, help: string): Command {
+  return command
+    .option('--server <url>', `${help}; the token is taken from SECRETBRIDGE_TOKEN`)
+    .option('--allow-http', 'send the token over plain http, not only to this machine');
 }
 
 function addPrune(program: Command, context: Context, run: Run): void {

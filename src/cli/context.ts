@@ -19,6 +19,8 @@ export interface Context {
   readonly ask?: { readonly input: Readable; readonly output: Writable };
   /** Aborted by Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
+  /** Calls the listener at each SIGHUP, from now on. */
+  readonly onHangup?: (listener: () => void) => void;
 }
 
 /** Options that every command has. */

@@ -1,5 +1,5 @@
-import type { ErrorCode } from '../core/error-codes.ts';
 import { healsItself } from '../core/errors.ts';
+import { isErrorCode } from './service-error.ts';
 
 /** The contract of the exit code: the first that holds, in this order. */
 export const EXIT = { usage: 64, config: 3, retry: 1, person: 4, changes: 2, ok: 0 } as const;
@@ -12,9 +12,12 @@ export interface Verdict {
   readonly changes?: boolean;
 }
 
-/** What a run comes to whose parts failed with these codes: a part at fault leaves the configuration as a whole valid. */
-export function exitCode(failures: readonly ErrorCode[], { person, changes }: Verdict = {}): ExitCode {
-  if (failures.some(healsItself)) return EXIT.retry;
+/**
+ * What a run comes to whose parts failed with these codes: a part at fault leaves the configuration as a whole valid.
+ * A code that only a newer service knows is a person's.
+ */
+export function exitCode(failures: readonly string[], { person, changes }: Verdict = {}): ExitCode {
+  if (failures.some((code) => isErrorCode(code) && healsItself(code))) return EXIT.retry;
   if (person || failures.length > 0) return EXIT.person;
   return changes ? EXIT.changes : EXIT.ok;
 }

@@ -30,7 +30,11 @@ export function painter(color: boolean): Paint {
 }
 
 /** What ended a command: on stderr for a person, and as the one object on stdout for a machine. */
-export function printError(context: Context, output: GlobalOptions['output'], error: AppError): void {
+export function printError(
+  context: Context,
+  output: GlobalOptions['output'],
+  error: Pick<AppError, 'message' | 'todo'> & { readonly code: string; toJSON(): object },
+): void {
   const { code, message, todo } = error;
   if (output !== 'human') print(context, output, { data: { error: error.toJSON() }, human: () => '' });
   const paint = painter(context.color);

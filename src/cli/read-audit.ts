@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { credentialsOf } from '../app/app.ts';
 import { openAuditReader } from '../app/audit.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Context, GlobalOptions } from './context.ts';
@@ -14,8 +15,17 @@ export async function openAuditForReading(
   context: Context,
   options: AuditOptions,
 ): Promise<AuditStore | undefined> {
+  const credential = credentialsOf(
+    { env: context.env, onCredential: () => undefined },
+    // A Secret would need the cluster, which questions to the audit do without.
+    async () => undefined,
+  );
   if (options.audit !== undefined)
-    return openAuditReader({ kind: 'sqlite', path: resolve(context.cwd, options.audit) }, context.clock);
+    return openAuditReader(
+      { kind: 'sqlite', path: resolve(context.cwd, options.audit) },
+      context.clock,
+      credential,
+    );
   const config = await requireConfig(context, options);
-  return config && openAuditReader(config.audit.store, context.clock);
+  return config && openAuditReader(config.audit.store, context.clock, credential);
 }

@@ -1,16 +1,36 @@
 import type { SyncReport } from '../app/sync.ts';
-import { formatTarget } from '../core/target.ts';
+import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Unseen } from '../reconcile/left.ts';
-import { OUTCOMES, type Outcome } from '../reconcile/outcome.ts';
+import { OUTCOMES } from '../reconcile/outcome.ts';
+import type { SyncedTarget, SyncResult } from './answers.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { EXIT, type ExitCode, exitCode } from './exit.ts';
 import { count, type Paint, print } from './output.ts';
-import { heldText, targetData } from './targets.ts';
+import { plain } from './service-error.ts';
+import { type HeldChange, heldText, targetData } from './targets.ts';
+
+/** What a person reads about a run, whoever ran it. */
+interface Run {
+  readonly summary: Readonly<Record<string, number>>;
+  readonly targets: readonly RunTarget[];
+  readonly held: readonly HeldChange[];
+  /** Why not all were looked at. */
+  readonly unfinished?: string | undefined;
+}
+
+interface RunTarget {
+  readonly mapping: string;
+  readonly target: TargetId;
+  readonly kind: string;
+  readonly error?: { readonly code: string; readonly message: string; readonly todo: string } | undefined;
+  readonly keys: readonly { readonly name: string; readonly action: string }[];
+}
 
 /** Prints what a run did to the cluster, and gives its exit code. */
 export function printReport(context: Context, { output }: GlobalOptions, report: SyncReport): ExitCode {
   const { ok, requestId, summary, targets, held, unseen, interrupted } = report;
   for (const it of unseen) context.stderr.write(`${unseenText(it)}\n`);
+  const unfinished = interrupted ? 'Stopped before all were looked at; run it again to go on.' : undefined;
   print(context, output, {
     data: {
       ok,
@@ -19,13 +39,53 @@ export function printReport(context: Context, { output }: GlobalOptions, report:
       targets: targets.map((it) => targetData(it, 'outcome', it.kind)),
       held,
     },
-    human: (paint) => reportText(report, paint),
+    human: (paint) => runText({ summary, targets, held, unfinished }, paint),
   });
-  if (interrupted) return EXIT.retry;
+  return interrupted ? EXIT.retry : verdict(summary, targets);
+}
+
+/** The same for what a running service did. */
+export function printResult(context: Context, { output }: GlobalOptions, result: SyncResult): ExitCode {
+  const { summary, held, pending } = result;
+  const targets = result.targets.map(runTarget);
+  const unfinished =
+    pending > 0
+      ? `The service still works on ${count(pending, 'target')}; \`secretbridge status\` shows how they end.`
+      : undefined;
+  print(context, output, {
+    data: result,
+    human: (paint) => runText({ summary, targets, held, unfinished }, paint),
+  });
+  return pending > 0 ? EXIT.retry : verdict(summary, targets);
+}
+
+function runTarget({
+  mapping,
+  namespace,
+  secret,
+  outcome,
+  code,
+  message,
+  remedy,
+  keys,
+}: SyncedTarget): RunTarget {
+  return {
+    mapping: plain(mapping),
+    target: { namespace: plain(namespace), secret: plain(secret) },
+    kind: plain(outcome),
+    keys: keys.map(({ name, action }) => ({ name: plain(name), action })),
+    ...(code === undefined
+      ? {}
+      : { error: { code: plain(code), message: plain(message ?? ''), todo: plain(remedy ?? '') } }),
+  };
+}
+
+function verdict(summary: Run['summary'], targets: readonly RunTarget[]): ExitCode {
+  const { refused = 0, held = 0 } = summary;
   const failures = targets.filter(({ kind }) => kind === 'failed');
   return exitCode(
     failures.flatMap(({ error }) => error?.code ?? []),
-    { person: summary.refused + summary.held > 0 },
+    { person: refused + held > 0 },
   );
 }
 
@@ -34,17 +94,21 @@ export function unseenText({ what, error }: Unseen): string {
   return `not looked at, though it may have left the configuration: ${what}: ${error.code}`;
 }
 
-function reportText({ targets, held, summary, interrupted }: SyncReport, paint: Paint): string {
+function runText({ targets, held, summary, unfinished }: Run, paint: Paint): string {
   const lines = targets
     .filter(({ kind }) => kind !== 'unchanged')
-    .map((outcome) => outcomeText(outcome, paint));
-  const parts = OUTCOMES.filter((kind) => summary[kind] > 0).map((kind) => `${summary[kind]} ${kind}`);
-  const stopped = interrupted ? ' Stopped before all were looked at; run it again to go on.' : '';
-  const total = `${count(targets.length, 'target')}: ${parts.join(', ') || (interrupted ? 'none looked at' : 'nothing to do')}.${stopped}`;
-  return [...lines, ...(lines.length > 0 ? [''] : []), ...heldText(held, paint), total].join('\n');
+    .map((outcome) => targetText(outcome, paint));
+  const parts = OUTCOMES.filter((kind) => (summary[kind] ?? 0) > 0).map((kind) => `${summary[kind]} ${kind}`);
+  const total = `${count(targets.length, 'target')}: ${parts.join(', ') || (unfinished === undefined ? 'nothing to do' : 'none looked at')}.`;
+  return [
+    ...lines,
+    ...(lines.length > 0 ? [''] : []),
+    ...heldText(held, paint),
+    unfinished === undefined ? total : `${total} ${unfinished}`,
+  ].join('\n');
 }
 
-function outcomeText({ target, mapping, kind, error, keys }: Outcome, paint: Paint): string {
+function targetText({ target, mapping, kind, error, keys }: RunTarget, paint: Paint): string {
   const changed = keys.filter(({ action }) => action !== 'keep').map(({ name }) => name);
   const style = error === undefined ? 'green' : 'red';
   const what = error === undefined ? changed.join(', ') || 'labels and annotations only' : '';

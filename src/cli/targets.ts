@@ -1,8 +1,8 @@
-import type { Held } from '../app/held.ts';
 import type { AppError } from '../core/errors.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/plan.ts';
 import { type Paint, type Style, shortFingerprint } from './output.ts';
+import { plain } from './service-error.ts';
 
 interface TargetResult {
   readonly mapping: string;
@@ -21,12 +21,18 @@ export function targetData(
   return { mapping, namespace, secret, [word]: what, ...error?.toJSON(), keys };
 }
 
-export function heldText(held: readonly Held[], paint: Paint): readonly string[] {
+/** A change that waits for a person, found here or by a service. */
+export interface HeldChange extends TargetId {
+  readonly id: string;
+  readonly keys: readonly { readonly name: string }[];
+}
+
+export function heldText(held: readonly HeldChange[], paint: Paint): readonly string[] {
   if (held.length === 0) return [];
   return [
     ...held.map(
       (it) =>
-        `${paint('yellow', 'held')} ${it.id}  ${formatTarget(it)}  would lose ${it.keys.map(({ name }) => name).join(', ')}`,
+        `${paint('yellow', 'held')} ${plain(`${it.id}  ${formatTarget(it)}  would lose ${it.keys.map(({ name }) => name).join(', ')}`)}`,
     ),
     '',
   ];

@@ -3,8 +3,8 @@ import { hostname } from 'node:os';
 import { type App, type AppDeps, openApp } from '../app/app.ts';
 import type { Config } from '../config/config.ts';
 import { nearest } from '../config/nearest.ts';
-import { createLogger, silentLogger } from '../log/logger.ts';
-import { createScrubber } from '../log/scrub.ts';
+import { createLogger, type Logger, silentLogger } from '../log/logger.ts';
+import { createScrubber, type Scrubber } from '../log/scrub.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { EXIT } from './exit.ts';
 import { requireConfig } from './require-config.ts';
@@ -34,16 +34,25 @@ function checkMapping({ mappings }: Config, wanted: string): void {
 }
 
 export function appDeps(context: Context, { logLevel }: GlobalOptions, { log }: Config): AppDeps {
-  const { env, clock, user, stderr } = context;
+  const { stderr } = context;
   const scrubber = createScrubber();
+  // A person reads the result; the log is there on request.
+  const logger =
+    logLevel === undefined
+      ? silentLogger
+      : createLogger({ level: logLevel, format: log.format, stream: stderr, scrubber });
+  return depsOf(context, { logger, scrubber });
+}
+
+/** What every app gets, for one run or for a service. */
+export function depsOf(
+  { env, clock, user }: Context,
+  { logger, scrubber }: { readonly logger: Logger; readonly scrubber: Scrubber },
+): AppDeps {
   return {
     env,
     clock,
-    // A person reads the result; the log is there on request.
-    logger:
-      logLevel === undefined
-        ? silentLogger
-        : createLogger({ level: logLevel, format: log.format, stream: stderr, scrubber }),
+    logger,
     onCredential: (value) => scrubber.register(value),
     actor: { kind: 'cli', name: user },
     replica: `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`,

@@ -1,17 +1,16 @@
-import type * as k8s from '@kubernetes/client-node';
-import { request } from 'undici';
+import { type Dispatcher, request } from 'undici';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { errorOfTransport, type KubeAnswer, unavailable } from './errors.ts';
-import { clusterOf, IDENTITY_MS, pooled } from './identity.ts';
+import { clusterOf, createIdentity, IDENTITY_MS } from './identity.ts';
 import { type KubeconfigOptions, loadKubeconfig, POD } from './kubeconfig.ts';
 import { createPace } from './pace.ts';
-import { createPool } from './pool.ts';
+import { createPool, type Pool } from './pool.ts';
 
 export interface KubeClientOptions extends KubeconfigOptions {
   /** Of this process; none: no limit. */
   readonly requestsPerSecond?: number | undefined;
-  /** For one request, from its start to the end of its answer. */
+  /** For one request, from its start to the end of its answer; for a stream, to its start. */
   readonly timeoutMs?: number;
   readonly clock: Clock;
 }
@@ -23,7 +22,15 @@ export interface KubeRequest {
   readonly body?: object;
   /** Of the body; JSON when left out. */
   readonly contentType?: string;
+  /** Of the answer; JSON when left out. */
+  readonly accept?: string | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** An answer that goes on for as long as its signal lets it. */
+export interface KubeStream {
+  readonly status: 200;
+  readonly chunks: AsyncIterable<Uint8Array>;
 }
 
 export interface KubeClient extends AsyncDisposable {
@@ -34,55 +41,86 @@ export interface KubeClient extends AsyncDisposable {
   readonly namespace: string | undefined;
   /** Any answer, of whatever status; a typed error if there is none. */
   send(request: KubeRequest): Promise<KubeAnswer>;
+  /** The same for an answer without an end, over a connection beside those of `send`. Any other status is an answer. */
+  open(
+    request: Pick<KubeRequest, 'path' | 'accept'> & { signal: AbortSignal },
+  ): Promise<KubeAnswer | KubeStream>;
 }
 
 /**
  * client-node reads the kubeconfig and logs in (tokens, certificates, plugins, OIDC); the request itself goes
  * through undici: the library's own requests open a connection and leak an agent each, follow redirects with
- * the body, and map objects to models, which drops what they do not know.
+ * the body, and map objects to models, which drops what they do not know. Its watches moreover end for good at
+ * the first error that is not a 410, and skip lines that they cannot read.
  */
 export async function createKubeClient(options: KubeClientOptions): Promise<KubeClient> {
   const { timeoutMs = 15_000, clock } = options;
   // 0.3 s and 86 MiB: only for those who talk to a cluster.
-  const library = await import('@kubernetes/client-node');
-  const pool = createPool();
+  const { KubeConfig } = await import('@kubernetes/client-node');
+  const requests = createPool();
+  // Each watch holds a connection for as long as it lasts: a hundred of them must not starve the requests.
+  const streams = createPool(null);
   const pace = createPace(options.requestsPerSecond, { clock });
   const load = () => {
-    const config = pooled(library, pool, clock);
+    const config = new KubeConfig();
     loadKubeconfig(config, options);
-    return config;
+    return { config, identity: createIdentity(config, clock) };
   };
-  let config = load();
+  let login = load();
   let loadedAt = clock.now();
+  const { config } = login;
   const { server } = clusterOf(config);
   const address = withoutLogin(server);
 
-  async function once({ method, path, body, contentType, signal }: KubeRequest): Promise<KubeAnswer> {
-    await pace(signal);
-    const context = new library.RequestContext(server.replace(/\/+$/, '') + path, method as k8s.HttpMethod);
-    const timeout = AbortSignal.timeout(timeoutMs);
-    const deadline = signal ? AbortSignal.any([signal, timeout]) : timeout;
-    await orAborted(config.applySecurityAuthentication(context), deadline);
-    context.setHeaderParam('Accept', 'application/json');
-    context.setHeaderParam('User-Agent', 'secretbridge');
-    if (body !== undefined) context.setHeaderParam('Content-Type', contentType ?? 'application/json');
-    const answer = await request(context.getUrl(), {
+  async function start(
+    wanted: KubeRequest,
+    pool: Pool,
+    signal: AbortSignal,
+  ): Promise<Dispatcher.ResponseData> {
+    const { headers, connection } = await orAborted(login.identity(), signal);
+    const { method, path, body, contentType = 'application/json', accept = 'application/json' } = wanted;
+    return request(server.replace(/\/+$/, '') + path, {
       method,
-      headers: context.getHeaders(),
+      headers: {
+        ...Object.fromEntries(headers),
+        Accept: accept,
+        'User-Agent': 'secretbridge',
+        ...(body === undefined ? {} : { 'Content-Type': contentType }),
+      },
       body: body === undefined ? null : JSON.stringify(body),
-      signal: deadline,
-      ...dispatcherOf(context),
+      signal,
+      dispatcher: pool.dispatcher(connection),
+      // How long a stream may be silent is for its reader to say.
+      ...(pool === streams ? { bodyTimeout: 0 } : {}),
     });
-    return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() };
+  }
+
+  async function once(wanted: KubeRequest): Promise<KubeAnswer> {
+    await pace(wanted.signal);
+    const timeout = AbortSignal.timeout(timeoutMs);
+    const deadline = wanted.signal ? AbortSignal.any([wanted.signal, timeout]) : timeout;
+    return answerOf(await start(wanted, requests, deadline));
+  }
+
+  async function openOnce(wanted: KubeRequest & { signal: AbortSignal }): Promise<KubeAnswer | KubeStream> {
+    await pace(wanted.signal);
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(new DOMException('late', 'TimeoutError')), timeoutMs);
+    try {
+      const answer = await start(wanted, streams, AbortSignal.any([wanted.signal, late.signal]));
+      return answer.statusCode === 200 ? { status: 200, chunks: answer.body } : await answerOf(answer);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Tokens and certificates rotate, in their files and in the kubeconfig itself. */
-  function renewed(used: k8s.KubeConfig): boolean {
-    if (config !== used) return true;
+  function renewed(used: typeof login): boolean {
+    if (login !== used) return true;
     if (clock.now() - loadedAt < IDENTITY_MS) return false;
     loadedAt = clock.now();
     try {
-      config = load();
+      login = load();
       return true;
     } catch (error) {
       // Somebody is writing it just now: the answer stands, and a later one looks again.
@@ -91,38 +129,43 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
     }
   }
 
+  async function typed<T extends { readonly status: number }>(
+    wanted: KubeRequest,
+    attempt: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      const used = login;
+      const answer = await attempt();
+      // It refused to do anything, so once more, if our identity is another one by now.
+      return answer.status === 401 && renewed(used) ? await attempt() : answer;
+    } catch (thrown) {
+      // The reason of a signal can be anything, so the signal is asked.
+      if (wanted.signal?.aborted) throw unavailable('cancelled before it answered', thrown);
+      const error = errorOfTransport(thrown, timeoutMs);
+      throw error.about === undefined ? error.concerning(address) : error;
+    }
+  }
+
   return {
     address,
     inCluster: config.currentContext === POD,
     namespace: config.getContextObject(config.currentContext)?.namespace,
-    async send(wanted) {
-      try {
-        const used = config;
-        const answer = await once(wanted);
-        // It refused to do anything, so once more, if our identity is another one by now.
-        return answer.status === 401 && renewed(used) ? await once(wanted) : answer;
-      } catch (thrown) {
-        // The reason of a signal can be anything, so the signal is asked.
-        if (wanted.signal?.aborted) throw unavailable('cancelled before it answered', thrown);
-        const error = errorOfTransport(thrown, timeoutMs);
-        throw error.about === undefined ? error.concerning(address) : error;
-      }
+    send: (wanted) => typed(wanted, () => once(wanted)),
+    open: (wanted) => typed({ method: 'GET', ...wanted }, () => openOnce({ method: 'GET', ...wanted })),
+    async [Symbol.asyncDispose]() {
+      await Promise.all([requests[Symbol.asyncDispose](), streams[Symbol.asyncDispose]()]);
     },
-    [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
   };
+}
+
+async function answerOf({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<KubeAnswer> {
+  return { status: statusCode, headers, text: await body.text() };
 }
 
 /** For people to see: nobody should write a password into an address, but some do. */
 function withoutLogin(server: string): string {
   const { origin, pathname } = new URL(server);
   return pathname === '/' ? origin : origin + pathname;
-}
-
-function dispatcherOf(context: k8s.RequestContext): {
-  dispatcher?: NonNullable<ReturnType<typeof context.getDispatcher>>;
-} {
-  const dispatcher = context.getDispatcher();
-  return dispatcher === undefined ? {} : { dispatcher };
 }
 
 /** A login plugin takes no signal; if it hangs, the request must still end in time. */

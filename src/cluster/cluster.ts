@@ -1,6 +1,9 @@
+import type { AppError } from '../core/errors.ts';
 import type { LiveSecret, SecretChange, SecretManifest } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { TargetId } from '../core/target.ts';
+import type { Identities } from './identities.ts';
+import type { Workloads } from './workloads.ts';
 
 export type { LiveSecret, SecretChange, SecretManifest };
 
@@ -50,8 +53,62 @@ export interface CreateOptions extends CallOptions {
   readonly dryRun?: boolean;
 }
 
+/** What a watch tells of a Secret: everything but its content. */
+export interface SecretMeta {
+  readonly id: TargetId;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly controlled: boolean;
+  readonly deleting: boolean;
+  /** What our field manager holds. `undefined`: it never wrote this object. */
+  readonly ours: Holdings | undefined;
+  /**
+   * Whether somebody else wrote a part of what we write (data, type, immutability) last. `unknown`: this cluster
+   * does not note it.
+   */
+  readonly foreign: boolean | 'unknown';
+}
+
+/** Keys, labels and annotations that a field manager holds. */
+export interface Holdings {
+  readonly labels: readonly string[];
+  readonly annotations: readonly string[];
+  readonly data: readonly string[];
+}
+
+/** All Secrets of a namespace, or one by its name (a watch by field selector, as `scope: names` needs). */
+export interface WatchScope {
+  readonly namespace: string;
+  readonly secret?: string;
+}
+
+/** Called one at a time, in the order of what happened. */
+export interface WatchHandlers {
+  /** The whole of the scope, at the start and whenever the watch had to begin anew: what is not in it is gone. */
+  listed(found: readonly SecretMeta[]): void;
+  changed(meta: SecretMeta): void;
+  gone(id: TargetId): void;
+  /** The watch lives: an answer, an event, a bookmark, or an attempt that failed with an error. */
+  progress(error?: AppError): void;
+}
+
+export interface NamespaceHandlers {
+  /** A namespace appeared, left or changed its labels; or the watch had to begin anew. */
+  changed(): void;
+  progress(error?: AppError): void;
+}
+
 /** Every failure is a typed error; only a definite "not found" of the Secret itself is `undefined`. */
 export interface Cluster extends AsyncDisposable {
+  /** Follows the Secrets of a scope until it is disposed; whatever happens it goes on. Reads no content. */
+  watch(scope: WatchScope, handlers: WatchHandlers): AsyncDisposable;
+  /** Follows the namespaces in the same way. */
+  watchNamespaces(handlers: NamespaceHandlers): AsyncDisposable;
+  /** Who its identities are, and its workloads; `undefined`: this cluster has none. */
+  readonly identities: Identities | undefined;
+  readonly workloads: Workloads | undefined;
   /** Its address or path, for people. */
   readonly address: string;
   /** Whether we run in this cluster, under the identity of our pod. */

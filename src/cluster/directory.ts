@@ -4,8 +4,8 @@ import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
-import { formatTarget, type TargetId } from '../core/target.ts';
-import type { Cluster, LiveSecret, WriteResult } from './cluster.ts';
+import { compareText, formatTarget, type TargetId } from '../core/target.ts';
+import type { Cluster, LiveSecret, SecretMeta, WriteResult } from './cluster.ts';
 import {
   allowed,
   makeFolder,
@@ -20,6 +20,7 @@ import { readKey, readOrMakeKey } from './directory-key.ts';
 import { namespacesIn, secretsIn } from './directory-list.ts';
 import { withFolderLock } from './directory-lock.ts';
 import { mergedEntries } from './directory-state.ts';
+import { watchFiles, watchFolders } from './directory-watch.ts';
 import { applyTo, withOwnership } from './field-owners.ts';
 import { objectIn } from './json.ts';
 import { appliedIn } from './managed-fields.ts';
@@ -32,12 +33,17 @@ import {
   toLive,
 } from './manifest.ts';
 import { checkNamespace, checkTarget, selectorOf } from './names.ts';
+import type { OnWrite } from './on-write.ts';
+import { createOpenWatches } from './open-watches.ts';
+import { toMeta } from './secret-meta.ts';
 
 export interface DirectoryClusterOptions {
   /** Made at the first write if it is not there. */
   readonly path: string;
   readonly clock: Clock;
   readonly newUid?: () => string;
+  /** Called for each change that is asked for; not for a rehearsal. */
+  readonly onWrite?: OnWrite | undefined;
 }
 
 interface ReadFile {
@@ -53,7 +59,8 @@ interface ReadFile {
  */
 export function createDirectoryCluster(options: DirectoryClusterOptions): Cluster {
   const root = resolve(options.path);
-  const { clock, newUid = randomUUID } = options;
+  const { clock, newUid = randomUUID, onWrite } = options;
+  const watches = createOpenWatches();
   const reads = new WeakMap<LiveSecret, ReadFile>();
 
   async function load(id: TargetId): Promise<ReadFile | undefined> {
@@ -100,8 +107,22 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
     throw new AppError('INTERNAL', { about: formatTarget(live.id), detail: 'it was not read here' });
   }
 
-  async function locked<T>(id: TargetId, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async function metaOf(id: TargetId): Promise<SecretMeta | undefined> {
+    const file = await load(id);
+    const meta = file && toMeta(file.raw, id.namespace);
+    if (file === undefined || meta === undefined) return undefined;
+    const data = [...file.live.data.keys()].sort(compareText);
+    return { ...meta, ours: meta.ours && { ...meta.ours, data }, foreign: 'unknown' };
+  }
+
+  async function locked<T>(
+    verb: Parameters<OnWrite>[0],
+    id: TargetId,
+    work: () => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
     checkTarget(id);
+    onWrite?.(verb);
     return typed(formatTarget(id), async () => {
       await makeFolder(root);
       return withFolderLock(join(root, '.lock'), work, signal);
@@ -111,6 +132,13 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
   return {
     address: root,
     inCluster: false,
+    identities: undefined,
+    workloads: undefined,
+    watch(scope, handlers) {
+      const loadMeta = (secret: string) => metaOf({ namespace: scope.namespace, secret });
+      return watches.add(watchFiles(root, scope, handlers, loadMeta));
+    },
+    watchNamespaces: (handlers) => watches.add(watchFolders(root, handlers)),
     async read(id) {
       const file = await typed(formatTarget(id), () => load(id));
       if (file !== undefined) reads.set(file.live, file);
@@ -119,6 +147,7 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
     create(id, manifest, { signal, dryRun = false } = {}) {
       if (dryRun) return rehearse(id);
       return locked(
+        'create',
         id,
         async () => {
           await makeFolder(dirname(fileOf(root, id)));
@@ -139,7 +168,7 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
         if (needsRecreation(live, change)) throw new AppError('IMMUTABLE', { about: formatTarget(live.id) });
         return rewrite(before, withOwnership(changedSecret(before.raw, change), before.raw));
       };
-      return locked(live.id, decide, signal);
+      return locked('update', live.id, decide, signal);
     },
     async remove(live, { signal } = {}) {
       const before = known(live);
@@ -150,7 +179,7 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
         await removeFile(fileOf(root, live.id));
         return { kind: 'removed' } as const;
       };
-      return locked(live.id, decide, signal);
+      return locked('delete', live.id, decide, signal);
     },
     async merge(live, manifest, { signal } = {}) {
       const decide = async () => {
@@ -164,7 +193,7 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
           throw new AppError('IMMUTABLE', { about: formatTarget(live.id) });
         return rewrite(now, merged.raw);
       };
-      return locked(live.id, decide, signal);
+      return locked('patch', live.id, decide, signal);
     },
     mergedKeys: (live, manager) => appliedIn(objectIn(known(live).raw, 'metadata') ?? {}, manager).data,
     async list(namespace, { name, value }) {
@@ -202,7 +231,7 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
         throw new AppError('CLUSTER_UNAVAILABLE', { detail: `${folder} is not a folder` });
       });
     },
-    [Symbol.asyncDispose]: () => Promise.resolve(),
+    [Symbol.asyncDispose]: () => watches[Symbol.asyncDispose](),
   };
 }
 

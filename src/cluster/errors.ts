@@ -36,7 +36,12 @@ function statusOf(answer: KubeAnswer): Status | undefined {
 
 /** A definite "there is no such Secret"; every other 404 comes from a wrong path, a proxy or a login page. */
 export function saysNoSecret(answer: KubeAnswer): boolean {
-  return answer.status === 404 && statusOf(answer)?.kind === 'secrets';
+  return saysNone(answer, 'secrets');
+}
+
+/** @param plural Of the kind: a definite "there is no such object". */
+export function saysNone(answer: KubeAnswer, plural: string): boolean {
+  return answer.status === 404 && statusOf(answer)?.kind === plural;
 }
 
 /**

@@ -2,31 +2,26 @@ import type { RequestOptions } from 'node:https';
 import type * as k8s from '@kubernetes/client-node';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
-import type { Connection, Pool } from './pool.ts';
+import type { Connection } from './pool.ts';
 
 /** Where an identity may have been renewed without our knowing, this is how long we go on with the old one. */
 export const IDENTITY_MS = 10_000;
 
-/** A KubeConfig whose requests share one pool, for this client and for the library's own (watches). */
-export function pooled(library: typeof k8s, pool: Pool, clock: Clock): k8s.KubeConfig {
-  class PooledKubeConfig extends library.KubeConfig {
-    #identity: { readonly until: number; readonly value: Promise<Identity> } | undefined;
-
-    override async applySecurityAuthentication(context: k8s.RequestContext): Promise<void> {
-      if (this.#identity === undefined || this.#identity.until <= clock.now()) {
-        this.#identity = { until: clock.now() + IDENTITY_MS, value: identityOf(this) };
-      }
-      const { headers, connection } = await this.#identity.value;
-      for (const [name, value] of headers) context.setHeaderParam(name, value);
-      context.setDispatcher(pool.dispatcher(connection));
-    }
-  }
-  return new PooledKubeConfig();
-}
-
-interface Identity {
+/** What a request carries to show who we are. */
+export interface Identity {
   readonly headers: readonly (readonly [string, string])[];
   readonly connection: Connection;
+}
+
+/** Logs in as a kubeconfig says (tokens, certificates, plugins, OIDC), at most once in `IDENTITY_MS`. */
+export function createIdentity(config: k8s.KubeConfig, clock: Clock): () => Promise<Identity> {
+  let known: { readonly until: number; readonly value: Promise<Identity> } | undefined;
+  return () => {
+    if (known === undefined || known.until <= clock.now()) {
+      known = { until: clock.now() + IDENTITY_MS, value: identityOf(config) };
+    }
+    return known.value;
+  };
 }
 
 async function identityOf(config: k8s.KubeConfig): Promise<Identity> {

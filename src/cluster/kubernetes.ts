@@ -2,6 +2,7 @@ import { AppError } from '../core/errors.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { compareText, formatTarget, type TargetId } from '../core/target.ts';
 import { mayWe } from './access-review.ts';
+import { createWorkloads } from './api-workloads.ts';
 import { createKubeClient, type KubeClient, type KubeClientOptions, type KubeRequest } from './client.ts';
 import {
   type CallOptions,
@@ -15,19 +16,39 @@ import { objectIn, parseObject } from './json.ts';
 import { appliedIn, managerName } from './managed-fields.ts';
 import { appliedSecret, changedSecret, newSecret, type RawSecret, toLive } from './manifest.ts';
 import { checkNamespace, checkTarget, selectorOf } from './names.ts';
+import type { OnWrite } from './on-write.ts';
+import { createOpenWatches } from './open-watches.ts';
 import { isEnding, listAll, nameOf, unknownForm } from './pages.ts';
+import { createIdentities } from './token-review.ts';
+import type { WatchTuning } from './watch.ts';
+import { watchNamespaces, watchSecrets } from './watches.ts';
 
-/** The port over an API server. Fails with CONFIG_INVALID if no kubeconfig leads to one. */
-export async function createKubernetesCluster(options: KubeClientOptions): Promise<Cluster> {
-  return kubernetesCluster(await createKubeClient(options));
+export interface KubernetesClusterOptions extends KubeClientOptions {
+  /** Called for each request that may change something, as it is sent; not for a rehearsal. */
+  readonly onWrite?: OnWrite | undefined;
+  readonly watches?: WatchTuning;
 }
 
-function kubernetesCluster(client: KubeClient): Cluster {
+/** The port over an API server. Fails with CONFIG_INVALID if no kubeconfig leads to one. */
+export async function createKubernetesCluster(options: KubernetesClusterOptions): Promise<Cluster> {
+  return kubernetesCluster(await createKubeClient(options), options);
+}
+
+function kubernetesCluster(
+  client: KubeClient,
+  { onWrite, watches: tuning }: Pick<KubernetesClusterOptions, 'onWrite' | 'watches'>,
+): Cluster {
   // A PUT sends the object as it was read, so what was read is kept for as long as the caller keeps it.
   const raws = new WeakMap<LiveSecret, RawSecret>();
+  const watches = createOpenWatches();
+
+  function mutate(request: KubeRequest): Promise<KubeAnswer> {
+    if (request.method !== 'GET') onWrite?.(VERBS[request.method]);
+    return client.send(request);
+  }
 
   async function write(request: KubeRequest, id: TargetId): Promise<WriteResult> {
-    const answer = await client.send(request);
+    const answer = await mutate(request);
     if (answer.status === 200 || answer.status === 201) {
       return { kind: 'written', resourceVersion: keep(answer, id).resourceVersion };
     }
@@ -77,6 +98,10 @@ function kubernetesCluster(client: KubeClient): Cluster {
   return {
     address: client.address,
     inCluster: client.inCluster,
+    identities: createIdentities(client),
+    workloads: createWorkloads(client, mutate),
+    watch: (scope, handlers) => watches.add(watchSecrets(client, scope, handlers, tuning)),
+    watchNamespaces: (handlers) => watches.add(watchNamespaces(client, handlers, tuning)),
     read,
     async create(id, manifest, { signal, dryRun = false } = {}) {
       checkTarget(id);
@@ -91,7 +116,7 @@ function kubernetesCluster(client: KubeClient): Cluster {
     async remove({ id, uid, resourceVersion }, { signal } = {}) {
       const preconditions = { uid, resourceVersion };
       const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions };
-      const answer = await client.send({ method: 'DELETE', path: pathOf(id), body, signal });
+      const answer = await mutate({ method: 'DELETE', path: pathOf(id), body, signal });
       // With finalizers it stays, with a deletionTimestamp, until those who set them let it go.
       if (saysNoSecret(answer)) return { kind: 'removed' };
       if (answer.status === 200 || answer.status === 202) {
@@ -104,7 +129,7 @@ function kubernetesCluster(client: KubeClient): Cluster {
     },
     async merge(live, manifest, { signal } = {}) {
       const { id } = live;
-      const answer = await client.send({
+      const answer = await mutate({
         method: 'PATCH',
         path: `${pathOf(id)}?fieldManager=${encodeURIComponent(managerName(manifest.manager))}&force=false`,
         contentType: 'application/apply-patch+yaml',
@@ -164,9 +189,14 @@ function kubernetesCluster(client: KubeClient): Cluster {
       const time = Date.parse(String(answer.headers.date));
       return Number.isNaN(time) ? {} : { time };
     },
-    [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await watches[Symbol.asyncDispose]();
+      await client[Symbol.asyncDispose]();
+    },
   };
 }
+
+const VERBS = { POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' } as const;
 
 const NAMESPACES = '/api/v1/namespaces';
 

@@ -1,5 +1,6 @@
 import { AppError } from '../core/errors.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
+import type { WatchScope } from './cluster.ts';
 
 /** DNS label (RFC 1123): namespaces. */
 const LABEL = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -20,6 +21,16 @@ export function checkNamespace(namespace: string): void {
   if (LABEL.test(namespace)) return;
   const about = `namespace ${JSON.stringify(namespace)}`;
   throw new AppError('CONFIG_INVALID', { about, detail: 'it is not a DNS label' });
+}
+
+export function checkScope({ namespace, secret }: WatchScope): void {
+  if (secret === undefined) checkNamespace(namespace);
+  else checkTarget({ namespace, secret });
+}
+
+/** For messages. */
+export function formatScope({ namespace, secret }: WatchScope): string {
+  return secret === undefined ? `Secrets of namespace ${namespace}` : formatTarget({ namespace, secret });
 }
 
 export function isNamespaceName(name: string): boolean {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
+import { createRate } from '../core/rate.ts';
 
 /** Resolves when the next request may start; rejects with the signal's reason. */
 export type Pace = (signal?: AbortSignal) => Promise<void>;
@@ -9,21 +10,14 @@ export interface PaceDeps {
   readonly wait?: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
-/**
- * Spaces requests evenly (the generic cell rate algorithm), with a burst of one second's worth after a pause.
- * Without a rate nothing waits.
- */
+/** Spaces requests evenly, with a burst of one second's worth after a pause. Without a rate nothing waits. */
 export function createPace(perSecond: number | undefined, { clock, wait = waitReally }: PaceDeps): Pace {
   if (perSecond === undefined) return () => Promise.resolve();
-  const interval = 1000 / perSecond;
-  const burst = Math.max(0, 1000 - interval);
-  let due = Number.NEGATIVE_INFINITY;
+  const nextTurn = createRate({ perSecond: () => perSecond, burst: (rate) => rate, clock });
   return async (signal) => {
     signal?.throwIfAborted();
-    const now = clock.now();
-    const start = Math.max(due, now - burst);
-    due = start + interval;
-    if (start > now) await wait(start - now, signal);
+    const ms = nextTurn();
+    if (ms > 0) await wait(ms, signal);
   };
 }
 

@@ -16,9 +16,21 @@ export interface ListRequest {
   /** Without a query. */
   readonly path: string;
   readonly selector: string;
+  readonly fieldSelector?: string | undefined;
+  /** What the lists are; any of the core API when left out. */
+  readonly form?: { readonly accept?: string; readonly apiVersion: string; readonly kind?: string };
+  readonly pageSize?: number;
   /** For messages. */
   readonly about: string;
   readonly signal?: AbortSignal | undefined;
+  /** Called at each answer, for whoever waits for a sign of life. */
+  readonly onPage?: () => void;
+}
+
+/** All objects of a list, and the moment that it shows. */
+export interface WholeList {
+  readonly items: readonly JsonObject[];
+  readonly resourceVersion: string | undefined;
 }
 
 /**
@@ -26,42 +38,56 @@ export interface ListRequest {
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
  */
 export async function listAll(client: KubeClient, request: ListRequest): Promise<readonly JsonObject[]> {
+  return (await listWhole(client, request)).items;
+}
+
+export async function listWhole(client: KubeClient, request: ListRequest): Promise<WholeList> {
   for (let start = 0; start < STARTS; start += 1) {
-    const items = await listOnce(client, request);
-    if (items !== 'expired') return items;
+    const list = await listOnce(client, request);
+    if (list !== 'expired') return list;
   }
   throw unavailable('it forgets long lists faster than they can be read').concerning(request.about);
 }
 
-async function listOnce(
-  client: KubeClient,
-  { path, selector, about, signal }: ListRequest,
-): Promise<readonly JsonObject[] | 'expired'> {
+async function listOnce(client: KubeClient, request: ListRequest): Promise<WholeList | 'expired'> {
+  const { path, selector, fieldSelector, form, pageSize = PAGE, about, signal } = request;
   const items: JsonObject[] = [];
-  let place: string | undefined;
+  let page: Page | undefined;
   do {
-    const query = new URLSearchParams({ limit: String(PAGE) });
+    const query = new URLSearchParams({ limit: String(pageSize) });
     if (selector !== '') query.set('labelSelector', selector);
-    if (place !== undefined) query.set('continue', place);
-    const answer = await client.send({ method: 'GET', path: `${path}?${query.toString()}`, signal });
-    if (place !== undefined && saysExpired(answer)) return 'expired';
+    if (fieldSelector !== undefined) query.set('fieldSelector', fieldSelector);
+    if (page?.place !== undefined) query.set('continue', page.place);
+    const where = `${path}?${query.toString()}`;
+    const answer = await client.send({ method: 'GET', path: where, accept: form?.accept, signal });
+    if (page !== undefined && saysExpired(answer)) return 'expired';
     if (answer.status !== 200) throw errorOfAnswer(answer, about);
-    const page = pageOf(answer.text);
+    page = pageOf(answer.text, form);
     if (page === undefined) throw unknownForm(about);
     items.push(...page.items);
-    place = page.place;
-  } while (place !== undefined);
-  return items;
+    request.onPage?.();
+  } while (page.place !== undefined);
+  return { items, resourceVersion: page.resourceVersion };
 }
 
-function pageOf(text: string): { items: readonly JsonObject[]; place: string | undefined } | undefined {
+interface Page extends WholeList {
+  readonly place: string | undefined;
+}
+
+function pageOf(text: string, form: ListRequest['form']): Page | undefined {
   const list = parseObject(text);
   const { apiVersion, kind, items } = list ?? {};
-  if (apiVersion !== 'v1' || typeof kind !== 'string' || !kind.endsWith('List')) return undefined;
+  if (apiVersion !== (form?.apiVersion ?? 'v1') || typeof kind !== 'string') return undefined;
+  if (form?.kind === undefined ? !kind.endsWith('List') : kind !== form.kind) return undefined;
   // An empty list is `null` in some versions; a missing one is not a list.
   if (items !== null && !(Array.isArray(items) && items.every(isObject))) return undefined;
-  const place = textIn(objectIn(list ?? {}, 'metadata') ?? {}, 'continue');
-  return { items: items ?? [], place: place === '' ? undefined : place };
+  const metadata = objectIn(list ?? {}, 'metadata') ?? {};
+  const place = textIn(metadata, 'continue');
+  return {
+    items: items ?? [],
+    place: place === '' ? undefined : place,
+    resourceVersion: textIn(metadata, 'resourceVersion'),
+  };
 }
 
 export function nameOf(item: JsonObject): string {

@@ -21,8 +21,8 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** Below the idle limits of API servers (90 s) and load balancers (60 s), so that we close first. */
 const IDLE_MS = 30_000;
 
-/** @param connections How many at most are open at a time. */
-export function createPool(connections = 32): Pool {
+/** @param connections How many at most are open at a time; null: as many as are wanted. */
+export function createPool(connections: number | null = 32): Pool {
   let current: { readonly signature: string; readonly dispatcher: Dispatcher } | undefined;
   const retired = new Set<Promise<void>>();
 
@@ -49,7 +49,7 @@ export function createPool(connections = 32): Pool {
   };
 }
 
-function open({ proxy, ...connection }: Connection, connections: number): Dispatcher {
+function open({ proxy, ...connection }: Connection, connections: number | null): Dispatcher {
   const tls = tlsOptions(connection);
   // HTTP/2 in undici 8: after a GOAWAY with a stream open, new requests hang.
   const options = { allowH2: false, connections, keepAliveTimeout: IDLE_MS, keepAliveMaxTimeout: IDLE_MS };

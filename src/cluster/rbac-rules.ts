@@ -1,4 +1,6 @@
 import { compareText } from '../core/target.ts';
+import { WORKLOAD_APIS } from './api-workloads.ts';
+import { WORKLOAD_KINDS, type WorkloadKind } from './workloads.ts';
 
 /** A Secret that a mapping writes, and what it may ever do to it beyond creating and changing it. */
 export interface RbacSecret {
@@ -7,6 +9,14 @@ export interface RbacSecret {
   readonly deletes?: boolean;
   /** `mode: merge`: it is patched, never created or replaced. */
   readonly merges?: boolean;
+  /** Workloads of its namespace that are rolled when it changes. */
+  readonly restarts?: readonly RbacRestart[];
+}
+
+/** Without a name it is a selector, which can find any. */
+export interface RbacRestart {
+  readonly kind: WorkloadKind;
+  readonly name?: string | undefined;
 }
 
 export interface PolicyRule {
@@ -23,8 +33,27 @@ export interface Scope {
   readonly watch: boolean;
 }
 
-/** The least rules for these Secrets: of one namespace, or of each where they are bound. */
-export function rulesFor(targets: readonly RbacSecret[], { scope, watch }: Scope): readonly PolicyRule[] {
+/** The least rules for these Secrets and what they restart: of one namespace, or of each where they are bound. */
+export function rulesFor(targets: readonly RbacSecret[], scope: Scope): readonly PolicyRule[] {
+  return [...secretRules(targets, scope), ...workloadRules(targets)];
+}
+
+/** Rights cannot be limited to labels: a selector takes every workload of its kind. */
+function workloadRules(targets: readonly RbacSecret[]): readonly PolicyRule[] {
+  const restarts = targets.flatMap((target) => target.restarts ?? []);
+  return WORKLOAD_KINDS.flatMap((kind) => {
+    const wanted = restarts.filter((restart) => restart.kind === kind);
+    if (wanted.length === 0) return [];
+    const { group, plural } = WORKLOAD_APIS[kind];
+    const rule = { apiGroups: [group], resources: [plural] };
+    const names = wanted.flatMap(({ name }) => (name === undefined ? [] : [name]));
+    return names.length < wanted.length
+      ? [{ ...rule, verbs: ['get', 'list', 'patch'] }]
+      : [{ ...rule, resourceNames: sorted(names), verbs: ['get', 'patch'] }];
+  });
+}
+
+function secretRules(targets: readonly RbacSecret[], { scope, watch }: Scope): readonly PolicyRule[] {
   const names = (list: readonly RbacSecret[]) => sorted(list.map(({ secret }) => secret));
   const owned = names(targets.filter(({ merges }) => !merges));
   const merged = names(targets.filter(({ merges }) => merges));
@@ -59,6 +88,12 @@ export const NAMESPACES: PolicyRule = {
   resources: ['namespaces'],
   verbs: ['get', 'list', 'watch'],
 };
+
+/** For `http.kubernetes`: who holds a token, and what they may do. Reviews belong to no namespace. */
+export const REVIEWS: readonly PolicyRule[] = [
+  { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
+  { apiGroups: ['authorization.k8s.io'], resources: ['subjectaccessreviews'], verbs: ['create'] },
+];
 
 export function secrets(verbs: readonly string[], resourceNames?: readonly string[]): PolicyRule {
   return { apiGroups: [''], resources: ['secrets'], ...(resourceNames ? { resourceNames } : {}), verbs };

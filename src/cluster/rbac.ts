@@ -4,6 +4,7 @@ import {
   NAMESPACES,
   type PolicyRule,
   type RbacSecret,
+  REVIEWS,
   rulesFor,
   type Scope,
   secrets,
@@ -20,6 +21,8 @@ export interface RbacInput extends Scope {
   /** Where the bridge runs, and where its `secretRef`s are. */
   readonly ownNamespace: string;
   readonly secretRefs: readonly string[];
+  /** `http.kubernetes`. */
+  readonly reviews?: boolean;
   readonly serviceAccount: string;
 }
 
@@ -53,7 +56,7 @@ export type RbacObject = RbacRole | RbacBinding;
 /**
  * The least rights for a configuration: a Role and its RoleBinding for each namespace with targets, in the
  * order of the namespaces, then one for the credentials in the bridge's own namespace, then ClusterRoles for
- * selectors. The same input gives the same objects, whatever the order of its lists.
+ * selectors and for callers with a Kubernetes identity. The same input gives the same objects, whatever the order of its lists.
  */
 export function rbacObjects(input: RbacInput): readonly RbacObject[] {
   const name = `secretbridge-${input.instance}`;
@@ -72,6 +75,7 @@ export function rbacObjects(input: RbacInput): readonly RbacObject[] {
     roles.push(role(input, `${name}-namespaces`, undefined, [NAMESPACES]));
     roles.push(role(input, `${name}-selected`, undefined, rulesFor(input.selected, input)));
   }
+  if (input.reviews) roles.push(role(input, `${name}-reviews`, undefined, REVIEWS));
   return roles.flatMap((one) => [one, binding(input, one)]);
 }
 
@@ -115,13 +119,28 @@ function documentOf(object: RbacObject): string {
 }
 
 function aboutRole({ metadata, rules }: RbacRole): readonly string[] {
-  const forSecrets = rules.filter(({ resources }) => resources.includes('secrets'));
-  const unlimited = forSecrets.filter(({ resourceNames }) => resourceNames === undefined);
+  const where =
+    metadata.namespace === undefined
+      ? 'every namespace where it is bound'
+      : `the namespace ${metadata.namespace}`;
+  const unlimited = rules.filter(({ resourceNames }) => resourceNames === undefined);
+  const ofSecrets = unlimited.filter(({ resources }) => resources.includes('secrets'));
+  const rolled = unlimited
+    .filter(({ verbs }) => verbs.includes('patch'))
+    .flatMap(({ resources }) => resources);
+  const workloads = rolled.filter((resource) => resource !== 'secrets');
+  return [
+    ...aboutSecrets(ofSecrets, where),
+    ...(workloads.length > 0
+      ? [
+          `With this, secretbridge can change all ${workloads.join(', ')} of ${where}: \`restart\` has a selector.`,
+        ]
+      : []),
+  ];
+}
+
+function aboutSecrets(unlimited: readonly PolicyRule[], where: string): readonly string[] {
   if (unlimited.some(({ verbs }) => verbs.includes('get'))) {
-    const where =
-      metadata.namespace === undefined
-        ? 'every namespace where it is bound'
-        : `the namespace ${metadata.namespace}`;
     return [
       `With this, secretbridge can read every Secret of ${where}.`,
       '`cluster: { scope: names }` limits it to the Secrets that it writes.',

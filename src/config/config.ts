@@ -24,7 +24,7 @@ export interface Config {
     readonly fingerprint: readonly [Reference, ...Reference[]];
     readonly checkpoint: Reference;
   };
-  readonly http?: NonNullable<File['http']> | undefined;
+  readonly http: File['http'];
   readonly log: File['log'];
   readonly tracing?: NonNullable<File['tracing']> | undefined;
   readonly brake: { readonly share: number; readonly windowMs: number };

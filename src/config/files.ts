@@ -74,13 +74,18 @@ export async function expand(named: readonly SourceFile[], fs: ConfigFs): Promis
  * the links are followed and hidden entries are not looked into, so each file is read once.
  */
 async function filesIn(folder: SourceFile, fs: ConfigFs): Promise<readonly SourceFile[]> {
-  const names = (await fs.readdir(folder.absolute)).filter((name) => /^[^.].*\.ya?ml$/.test(name));
+  const names = (await fs.readdir(folder.absolute)).filter(isConfigName);
   const files: SourceFile[] = [];
   for (const name of [...names].sort(compareText)) {
     const file = { shown: join(folder.shown, name), absolute: join(folder.absolute, name) };
     if (!(await isFolder(file.absolute, fs))) files.push(file);
   }
   return files;
+}
+
+/** Whether a file of a folder belongs to the configuration, by its name. */
+export function isConfigName(name: string): boolean {
+  return /^[^.].*\.ya?ml$/.test(name);
 }
 
 export type SourceText =

@@ -60,7 +60,7 @@ export const ConfigFile = z
     engine: Engine.prefault({ kind: 'memory' }),
     audit: Audit.prefault({}),
     keys: Keys.prefault({}),
-    http: Http.optional(),
+    http: Http.prefault({}),
     log: Log.prefault({}),
     tracing: Tracing.optional(),
     brake: Brake.prefault({}),

@@ -21,16 +21,11 @@ const isNot =
 
 /** Shrinks as the parts arrive; nothing else in the code knows about it. */
 const UNSUPPORTED: readonly Unsupported[] = [
-  { at: 'engine.kind', when: is('redis'), what: '`engine: redis`' },
-  { at: 'audit.store.kind', when: is('postgres'), what: 'an audit store of kind `postgres`' },
   { at: 'audit.checkpoints', what: '`audit.checkpoints`' },
   { at: 'audit.retention', what: '`audit.retention`' },
   { at: 'audit.stdout', when: is(true), what: '`audit.stdout: true`' },
-  { at: 'http', what: '`http`' },
   { at: 'tracing', what: '`tracing`' },
-  { at: 'restarts', what: '`restarts`' },
   { at: 'events', what: '`events`' },
-  { at: 'mappings.*.restart', what: '`restart`' },
 ];
 
 /** What the reference page lists. */

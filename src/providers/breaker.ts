@@ -1,48 +1,176 @@
-import type { Clock } from '../core/clock.ts';
+import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
+import { unlessAborted } from './abort.ts';
+import { unrefTimeout, type Wake } from './timing.ts';
 
-export interface Breaker {
-  /** @throws AppError TIMEOUT while the store is not to be asked. */
-  enter(): void;
-  /** How a call that had entered ended: its error, or undefined for an answer of any kind. */
-  leave(error: unknown): void;
+/** How a call ended: its error, `undefined` for success, `interrupted` by its caller, which says nothing. */
+export type Ending = AppError | undefined | 'interrupted';
+
+export interface Breaker extends Disposable {
+  /** `closed`: calls are made. `open`: none is. `trial`: the probe was answered, and one call at a time is made. */
+  readonly state: 'closed' | 'open' | 'trial';
+  /** Why it is open; or while it is closed, the last error of calls that failed often enough to ask why. */
+  readonly error: AppError | undefined;
+  /** What a call gets while none is made: the last error's code. */
+  readonly refusal: AppError | undefined;
+  /** @throws AppError `refusal` */
+  check(): void;
+  /**
+   * Begins a call; to be told how it ended. Waits while another one is on trial.
+   * @throws AppError as `check` does; the signal's reason.
+   */
+  enter(signal: AbortSignal | undefined): Promise<(ending: Ending) => void>;
 }
 
 export interface BreakerOptions {
-  /** So many calls in a row without an answer open it. */
-  readonly failures: number;
-  /** So long nothing is asked; then one call tries. */
-  readonly openMs: number;
+  /** One cheap call that tells whether the store is there: its error, if it failed. */
+  readonly probe: () => Promise<AppError | undefined>;
+  /** Told of every change of `state`, and of `error`. */
+  readonly onChange?: () => void;
+  readonly wake?: Wake;
+  /** At least 0, below 1. */
+  readonly random?: () => number;
 }
 
-export const USUAL: BreakerOptions = { failures: 5, openMs: 10_000 };
+/** Only these mean that the store as a whole may be away; with any other error it has answered. */
+const AWAY: ReadonlySet<ErrorCode> = new Set(['STORE_UNAVAILABLE', 'TIMEOUT', 'TLS_FAILED']);
+
+/** So many failures in a row, and as often again, raise the question whether it is the store or a key. */
+const DOUBT = 3;
+/** So many in a row are the store's, whatever its probe says: a server may answer that without reading anything. */
+const CERTAIN = 25;
+const FIRST_WAIT_MS = 2_000;
+const LONGEST_WAIT_MS = 20_000;
+/** Where the probe was answered and the call after it failed, the probe is not to be trusted. */
+const LONGEST_DISTRUST_MS = 60_000;
+
+export const NOT_MADE = 'the last calls failed, so this one was not made';
 
 /**
- * Closed → open after some time-outs in a row → after a while one call tries → closed again, or open. Only
- * time-outs count: whatever fails at once does not keep others waiting, while a store that hangs would cost each of
- * a thousand reads its whole time limit.
+ * Of one store:
+ *
+ *     closed ── 3 failures in a row, and the probe fails; or 25 ──▶ open ── a probe is answered ──▶ trial
+ *        ▲                                                           ▲  ╲ it fails: later again      │   │
+ *        │                                                           ╰── the call fails ────────────╯   │
+ *        ╰───────────────────────── any call is answered, in any state ─────────────────────────────────╯
+ *
+ * So a key that hangs among others does not open it, a store that is away costs nothing but its probes (a timer's,
+ * after 2 s, doubling up to 20 s), and its return is seen without anybody asking for it.
  */
-export function createBreaker(clock: Clock, { failures, openMs }: BreakerOptions): Breaker {
+export function createBreaker(options: BreakerOptions): Breaker {
+  const { probe, onChange = () => undefined, wake = unrefTimeout, random = Math.random } = options;
+  let state: Breaker['state'] = 'closed';
+  let error: AppError | undefined;
   let inARow = 0;
-  let openedAt = 0;
-  let isTrying = false;
-  return {
-    enter() {
-      if (inARow < failures) return;
-      // By distance, so that a clock that was set back does not keep it open.
-      if (isTrying || Math.abs(clock.now() - openedAt) < openMs) {
-        throw new AppError('TIMEOUT', { detail: 'the last calls had no answer, so this one was not made' });
-      }
-      isTrying = true;
-    },
-    leave(error) {
-      isTrying = false;
-      if (!(error instanceof AppError) || error.code !== 'TIMEOUT') {
-        inARow = 0;
-        return;
-      }
+  /** Grows with each change of state, so that the end of a call of before does not count as one of now. */
+  let epoch = 0;
+  let opened = 0;
+  let isDistrusted = false;
+  let isDoubting = false;
+  let isClosed = false;
+  let trial: PromiseWithResolvers<void> | undefined;
+  let callOff = () => {};
+
+  const become = (next: Breaker['state'], why: AppError | undefined) => {
+    if (next !== state) epoch += 1;
+    state = next;
+    error = why;
+    inARow = 0;
+    trial?.resolve();
+    trial = undefined;
+    onChange();
+  };
+  const probeLater = () => {
+    const longest = isDistrusted ? LONGEST_DISTRUST_MS : LONGEST_WAIT_MS;
+    const asked = Math.min(error?.retryAfterMs ?? 0, LONGEST_DISTRUST_MS);
+    const wait = Math.max(Math.min(FIRST_WAIT_MS * 2 ** opened, longest), asked);
+    opened += 1;
+    callOff = wake(() => void tryProbe(), wait * (0.9 + random() / 5));
+  };
+  const tryProbe = async () => {
+    const before = epoch;
+    const failure = await probe();
+    if (isClosed || epoch !== before) return;
+    if (failure !== undefined && AWAY.has(failure.code)) {
+      error = failure;
+      onChange();
+      probeLater();
+    } else become('trial', undefined);
+  };
+  const open = (why: AppError) => {
+    if (state === 'trial') isDistrusted = true;
+    become('open', why);
+    probeLater();
+  };
+  const doubt = async () => {
+    if (isDoubting) return;
+    isDoubting = true;
+    const before = epoch;
+    const failure = await probe();
+    isDoubting = false;
+    // Whatever was answered meanwhile proves the store.
+    if (isClosed || epoch !== before || inARow < DOUBT) return;
+    if (failure !== undefined && AWAY.has(failure.code)) open(failure);
+  };
+  const succeed = () => {
+    const wasDoubtful = error !== undefined;
+    inARow = 0;
+    opened = 0;
+    isDistrusted = false;
+    callOff();
+    if (state !== 'closed' || wasDoubtful) become('closed', undefined);
+  };
+  const settle = (ending: Ending, begunIn: number) => {
+    if (isClosed || ending === 'interrupted') return;
+    if (ending === undefined || !AWAY.has(ending.code)) succeed();
+    else if (begunIn !== epoch) return;
+    else if (state === 'trial') open(ending);
+    else {
       inARow += 1;
-      openedAt = clock.now();
+      if (inARow >= CERTAIN) open(ending);
+      else if (inARow % DOUBT === 0) {
+        error = ending;
+        onChange();
+        void doubt();
+      }
+    }
+  };
+  const refusal = () =>
+    state === 'open' && error !== undefined
+      ? new AppError(error.code, { detail: NOT_MADE, cause: error })
+      : undefined;
+  const check = () => {
+    const refused = refusal();
+    if (refused !== undefined) throw refused;
+  };
+
+  return {
+    get state() {
+      return state;
+    },
+    get error() {
+      return error;
+    },
+    get refusal() {
+      return refusal();
+    },
+    check,
+    async enter(signal) {
+      while (state === 'trial' && trial !== undefined) await unlessAborted(trial.promise, signal);
+      check();
+      const begunIn = epoch;
+      if (state !== 'trial') return (ending) => settle(ending, begunIn);
+      const mine = Promise.withResolvers<void>();
+      trial = mine;
+      return (ending) => {
+        if (trial === mine) trial = undefined;
+        settle(ending, begunIn);
+        mine.resolve();
+      };
+    },
+    [Symbol.dispose]() {
+      isClosed = true;
+      callOff();
     },
   };
 }

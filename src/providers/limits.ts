@@ -1,13 +1,23 @@
-import { setTimeout as sleepFor } from 'node:timers/promises';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from '../core/clock.ts';
-import { AppError, healsItself } from '../core/errors.ts';
+import type { ErrorCode } from '../core/error-codes.ts';
+import type { AppError } from '../core/errors.ts';
+import { createRate } from '../core/rate.ts';
 import { unlessAborted } from './abort.ts';
-import { type BreakerOptions, createBreaker, USUAL } from './breaker.ts';
-import { createRate, createSlots } from './pace.ts';
-import type { ProviderDeps, SecretProvider, SourceRef } from './provider.ts';
+import type { Breaker, Ending } from './breaker.ts';
+import type { Ended, FailureOf, Operation, ProviderDeps } from './provider.ts';
+import { thrownError } from './settle.ts';
+import { createSlots } from './slots.ts';
+import type { Throttle } from './throttle.ts';
+import { type MakeDeadline, type Sleep, systemDeadline, systemSleep } from './timing.ts';
 
-/** Resolves after the time, or rejects with the signal's reason. */
-export type Sleep = (ms: number, signal: AbortSignal | undefined) => Promise<void>;
+/** One request that was made, with how long its answer took. */
+export interface CallReport {
+  readonly operation: Operation;
+  readonly outcome: 'ok' | ErrorCode;
+  /** Milliseconds, without the wait for its turn. */
+  readonly ms: number;
+}
 
 export interface LimiterOptions {
   /** Of one process. */
@@ -17,174 +27,111 @@ export interface LimiterOptions {
   readonly timeoutMs: number;
   readonly clock: Clock;
   readonly sleep?: Sleep;
-  /** Aborts after the time with an AppError TIMEOUT; `stop` when the call has ended. */
-  readonly deadline?: (ms: number) => Deadline;
-  readonly breaker?: BreakerOptions;
+  readonly deadline?: MakeDeadline;
+  readonly breaker?: Breaker;
+  readonly throttle?: Throttle;
+  readonly onCall?: (report: CallReport) => void;
 }
 
-export interface Deadline {
-  readonly signal: AbortSignal;
-  stop(): void;
+export interface Limiter {
+  readonly limit: ProviderDeps['limit'];
+  /** Turns away all that wait for their turn. */
+  clear(reason: AppError): void;
+}
+
+/** A probe is to tell soon, and its callers wait for nothing. */
+const PROBE_MS = 5_000;
+const probing = new AsyncLocalStorage<true>();
+
+/** What is called in here goes out at once, past all limits, and does not count as a call of anybody. */
+export function asProbe<T>(work: () => Promise<T>): Promise<T> {
+  return probing.run(true, work);
 }
 
 /**
- * The `limit` of `ProviderDeps`: calls start in their order, neither too many at a time nor too fast, and not at all
- * for a while when the store does not answer.
+ * The `limit` of `ProviderDeps`: calls start in their order, neither too many at a time nor too fast, later when the
+ * store asks for that, and not at all while it does not answer.
  */
-export function createLimiter(options: LimiterOptions): ProviderDeps['limit'] {
-  const { concurrency, timeoutMs, clock, sleep = systemSleep, deadline = systemDeadline } = options;
+export function createLimiter(options: LimiterOptions): Limiter {
+  const { concurrency, clock, sleep = systemSleep, deadline = systemDeadline, breaker, throttle } = options;
   const slots = createSlots(concurrency);
-  const nextTurn = createRate(options.requestsPerSecond, clock);
-  const breaker = createBreaker(clock, options.breaker ?? USUAL);
+  const nextTurn = createRate({
+    perSecond: () => options.requestsPerSecond * (throttle?.share() ?? 1),
+    // A tenth of a second's, so that a start does not double the first second.
+    burst: (perSecond) => perSecond / 10,
+    clock,
+  });
 
-  const run = async <T>(
-    call: (signal: AbortSignal) => Promise<T>,
-    signal: AbortSignal | undefined,
-  ): Promise<T> => {
+  const check = () => {
+    breaker?.check();
+    throttle?.check();
+  };
+  const awaitTurn = async (signal: AbortSignal | undefined): Promise<void> => {
+    // The pause may be made longer while it lasts.
+    for (let wait = throttle?.wait() ?? 0; wait > 0; wait = throttle?.wait() ?? 0) {
+      throttle?.check();
+      await sleep(Math.ceil(wait), signal);
+    }
+    const wait = nextTurn();
+    if (wait > 0) await sleep(wait, signal);
+  };
+
+  const run = async <T>(call: Call<T>, timeoutMs: number, leave: (ending: Ending) => void): Promise<T> => {
+    const { send, signal, operation, failureOf } = call;
     const limit = deadline(timeoutMs);
-    let failure: unknown;
+    const startedAt = clock.now();
+    let ended: Ended<T>;
     try {
       const both = signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]);
       // A call that ignores its signal must not hold the slot for ever.
-      return await unlessAborted(call(both), both);
+      ended = { value: await unlessAborted(send(both), both) };
     } catch (error) {
-      failure = error;
-      throw error;
+      ended = { error };
     } finally {
       limit.stop();
-      breaker.leave(failure);
     }
+    const ending = endingOf(ended, signal, failureOf);
+    leave(ending);
+    const outcome = ending === undefined ? 'ok' : ending === 'interrupted' ? 'INTERRUPTED' : ending.code;
+    options.onCall?.({ operation, outcome, ms: Math.max(0, clock.now() - startedAt) });
+    if ('error' in ended) throw ended.error;
+    return ended.value;
   };
 
-  return async (call, signal) => {
-    await slots.take(signal);
-    try {
-      const wait = nextTurn();
-      if (wait > 0) await sleep(wait, signal);
-      breaker.enter();
-      return await run(call, signal);
-    } finally {
-      slots.give();
-    }
-  };
-}
-
-export interface RetryOptions {
-  readonly clock: Clock;
-  /** All attempts together, the first included. */
-  readonly attempts?: number;
-  readonly sleep?: Sleep;
-  /** At least 0, below 1. */
-  readonly random?: () => number;
-}
-
-const FIRST_WAIT_MS = 250;
-/** Longer waits are the queue's business: a run does not sit there holding a worker. */
-const LONGEST_WAIT_MS = 5_000;
-/** No further attempt once this much time has gone by, as it does when each attempt ends by its timeout. */
-const PATIENCE_MS = 20_000;
-
-interface Failed {
-  readonly error: AppError;
-  readonly index: number;
-  readonly ref: SourceRef;
-}
-
-/**
- * Asks again for what failed and may mend itself, and for nothing else: exponential backoff with full jitter,
- * and not before the time that the store named (`Retry-After`). `versions` is a hint and `check` wants the plain
- * truth, so both ask once.
- */
-export function withRetry(provider: SecretProvider, options: RetryOptions): SecretProvider {
   return {
-    async read(refs, call) {
-      const startedAt = options.clock.now();
-      const results = [...(await provider.read(refs, call))];
-      const failures = (): readonly Failed[] =>
-        results.flatMap((result, index) => {
-          const ref = refs[index];
-          const isOpen = result.kind === 'failed' && ref !== undefined && maySucceed(result.error);
-          return isOpen ? [{ error: result.error, index, ref }] : [];
+    async limit(send, signal, operation = 'other', failureOf = thrownError) {
+      const call = { send, signal, operation, failureOf };
+      if (probing.getStore()) {
+        const probe = { ...call, operation: 'probe' as const };
+        return run(probe, Math.min(PROBE_MS, options.timeoutMs), () => undefined);
+      }
+      check();
+      await slots.take(signal);
+      try {
+        check();
+        await awaitTurn(signal);
+        const leave = await breaker?.enter(signal);
+        const begunIn = throttle?.begin() ?? 0;
+        return await run(call, options.timeoutMs, (ending) => {
+          if (ending !== 'interrupted') throttle?.note(ending, begunIn);
+          leave?.(ending);
         });
-      const readAgain = async (failed: readonly Failed[]) => {
-        const wanted = failed.map(({ ref }) => ref);
-        for (const [at, result] of (await provider.read(wanted, call)).entries()) {
-          const index = failed[at]?.index;
-          if (index !== undefined) results[index] = result;
-        }
-      };
-      await tryAgain(options, { startedAt, signal: call?.signal }, failures, async (failed) => {
-        const [few, rest] = split(failed);
-        await readAgain(few);
-        // A store that is still in trouble is not asked for the other thousand.
-        const better = few.some(({ index }) => !failures().some((failure) => failure.index === index));
-        if (better && rest.length > 0) await readAgain(rest);
-      });
-      return results;
+      } finally {
+        slots.give();
+      }
     },
-    async find(query, call) {
-      const startedAt = options.clock.now();
-      let result = await settle(provider.find(query, call));
-      const failures = () => ('error' in result && maySucceed(result.error) ? [result] : []);
-      await tryAgain(options, { startedAt, signal: call?.signal }, failures, async () => {
-        result = await settle(provider.find(query, call));
-      });
-      if ('error' in result) throw result.error;
-      return result.value;
-    },
-    versions: (keys, call) => provider.versions(keys, call),
-    check: (call) => provider.check(call),
-    [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose](),
+    clear: (reason) => slots.clear(reason),
   };
 }
 
-async function tryAgain<Failure extends { readonly error: AppError }>(
-  { clock, attempts = 3, sleep = systemSleep, random = Math.random }: RetryOptions,
-  { startedAt, signal }: { readonly startedAt: number; readonly signal: AbortSignal | undefined },
-  failures: () => readonly Failure[],
-  ask: (failed: readonly Failure[]) => Promise<void>,
-): Promise<void> {
-  for (let attempt = 1; attempt < attempts; attempt += 1) {
-    const failed = failures();
-    if (failed.length === 0) return;
-    const backoff = random() * Math.min(FIRST_WAIT_MS * 2 ** attempt, LONGEST_WAIT_MS);
-    const wait = Math.max(backoff, ...failed.map(({ error }) => error.retryAfterMs ?? 0));
-    if (clock.now() - startedAt + wait > PATIENCE_MS) return;
-    await sleep(wait, signal);
-    await ask(failed);
-  }
+interface Call<T> {
+  readonly send: (signal: AbortSignal) => Promise<T>;
+  readonly signal: AbortSignal | undefined;
+  readonly operation: Operation;
+  readonly failureOf: FailureOf<T>;
 }
 
-/** From the beginning, the middle and the end: one key may be the only one that is slow. */
-function split<T>(all: readonly T[]): readonly [few: readonly T[], rest: readonly T[]] {
-  const few = new Set([0, Math.floor(all.length / 2), all.length - 1]);
-  return [all.filter((_, index) => few.has(index)), all.filter((_, index) => !few.has(index))];
-}
-
-function maySucceed({ code, retryAfterMs = 0 }: AppError): boolean {
-  return healsItself(code) && code !== 'INTERNAL' && retryAfterMs <= LONGEST_WAIT_MS;
-}
-
-async function settle<T>(promise: Promise<T>): Promise<{ readonly value: T } | { readonly error: AppError }> {
-  try {
-    return { value: await promise };
-  } catch (error) {
-    if (error instanceof AppError) return { error };
-    throw error;
-  }
-}
-
-export async function systemSleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  try {
-    await sleepFor(ms, undefined, signal === undefined ? {} : { signal });
-  } catch (error) {
-    signal?.throwIfAborted(); // Node rejects with an error of its own, not with the signal's reason
-    throw error;
-  }
-}
-
-function systemDeadline(ms: number): Deadline {
-  const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(new AppError('TIMEOUT')), ms);
-  return { signal: controller.signal, stop: () => clearTimeout(timer) };
+function endingOf<T>(ended: Ended<T>, signal: AbortSignal | undefined, failureOf: FailureOf<T>): Ending {
+  if ('error' in ended && signal?.aborted && ended.error === signal.reason) return 'interrupted';
+  return failureOf(ended);
 }

@@ -39,17 +39,44 @@ export interface SecretProvider extends AsyncDisposable {
   find(query: FindQuery, options?: CallOptions): Promise<readonly string[]>;
   /** Reach, log in, look around: for `doctor`. Later checks are left out when an earlier one fails. */
   check(options?: CallOptions): Promise<readonly Check[]>;
+  /**
+   * Whether the store is in working order, by as few requests as show it, mostly one: asked when its calls fail, to
+   * see whether it is the store or a key, and when it has come back. @throws AppError
+   */
+  probe(options?: CallOptions): Promise<void>;
 }
+
+/**
+ * Every kind of request to a store, as metrics name it: `read` a value, or a batch of them · `list` a page of names
+ * or versions · `describe` one key or the mount, without values · `login` a login, its proof or renewal, or its end ·
+ * `check` of `doctor` · `probe` see there · `other` unnamed.
+ */
+export type Operation = 'read' | 'list' | 'describe' | 'login' | 'check' | 'probe' | 'other';
+
+export type Ended<T> = { readonly value: T } | { readonly error: unknown };
+
+/** What the end of a request says of the store; undefined where it has answered as it should, also with a "no". */
+export type FailureOf<T> = (ended: Ended<T>) => AppError | undefined;
 
 export interface ProviderDeps {
   /** The store's name, for messages. */
   readonly name: string;
   readonly clock: Clock;
   readonly fingerprints: Fingerprinter;
+  /** Told of each renewal of a login that a timer makes, so that one that stops can be seen. */
+  readonly onRenewal?: (error?: AppError) => void;
   /** The bytes behind a reference to a credential, read afresh at each call; CREDENTIAL_MISSING if there are none. */
   credential(reference: Reference): Promise<SecretValue>;
-  /** Runs one call to the store within its limits of rate, concurrency and time. */
-  limit<T>(call: (signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T>;
+  /**
+   * Runs one call to the store within its limits of rate, concurrency and time.
+   * @param failureOf Where a failure is not simply an AppError that the call throws.
+   */
+  limit<T>(
+    call: (signal: AbortSignal) => Promise<T>,
+    signal?: AbortSignal,
+    operation?: Operation,
+    failureOf?: FailureOf<T>,
+  ): Promise<T>;
 }
 
 export interface ProviderDefinition<Kind extends string = string, Schema extends z.ZodType = z.ZodType> {

@@ -1,97 +1,95 @@
 import { toAppError } from '../core/errors.ts';
 import { type ReadResult, refId, type SourceRef, type StoreRef } from '../core/reading.ts';
-import type { FindQuery, SecretProvider } from './provider.ts';
+import type { CallOptions, FindQuery, SecretProvider, VersionResult } from './provider.ts';
+import { orElse } from './settle.ts';
+import { createRoom, createShelf } from './shelf.ts';
+import { createTurn } from './turn.ts';
 
 export interface Reader {
-  /** By `refId`. Each reference is read once in the reader's life, however many ask for it. */
+  /** By `refId`. Each reference is read once as long as its value is kept, however many ask for it. */
   read(refs: readonly StoreRef[]): Promise<ReadonlyMap<string, ReadResult>>;
   /** The full keys that a search finds, sorted. Equal searches are one, and one that fails fails for all. */
   find(store: string, query: FindQuery): Promise<readonly string[]>;
-}
-
-interface Wanted {
-  readonly source: StoreRef;
-  readonly settle: PromiseWithResolvers<ReadResult>;
+  /** Hints that reads are due, in the order of the keys; `unknown` also where the store failed. */
+  versions(store: string, keys: readonly string[]): Promise<readonly VersionResult[]>;
 }
 
 export interface ReaderDeps {
   /** The provider of a store; throws when it cannot be set up, for example without its credential. */
-  readonly open: (store: string) => Promise<SecretProvider>;
+  readonly open: (store: string) => Promise<Pick<SecretProvider, 'read' | 'find' | 'versions'>>;
   /** Told once of each read, before anybody may act on it. */
   readonly onRead: (source: StoreRef, result: ReadResult) => Promise<void>;
   /** Ends the reads under way: each of them is then rejected. */
   readonly signal?: AbortSignal | undefined;
+  /** Of values and names that are kept: beyond it the oldest are given up, and read anew when they are wanted. */
+  readonly maxBytes?: number;
 }
+
+const MAX_BYTES = 32 * 2 ** 20;
+const UNKNOWN: VersionResult = { kind: 'unknown' };
 
 /**
  * One pass over the stores: references that are asked for in the same turn of the event loop go to their store
  * together, so that a store which can batch does. Ends with its pass; it keeps values for that long.
  */
-export function createReader({ open, onRead, signal }: ReaderDeps): Reader {
-  const results = new Map<string, Promise<ReadResult>>();
-  const searches = new Map<string, Promise<readonly string[]>>();
-  let batch: Map<string, Wanted[]> | undefined;
+export function createReader({ open, onRead, signal, maxBytes = MAX_BYTES }: ReaderDeps): Reader {
+  const room = createRoom(maxBytes);
+  const reads = createShelf<ReadResult>(room);
+  const searches = createShelf<readonly string[]>(room);
+  const hints = createShelf<VersionResult>(room);
+  const options: CallOptions = signal === undefined ? {} : { signal };
 
-  const flush = async (store: string, wanted: readonly Wanted[]): Promise<void> => {
-    const answers = await readAll(
-      open,
-      store,
-      wanted.map(({ source }) => source.ref),
-      signal,
-    );
-    await Promise.all(
-      wanted.map(async ({ source, settle }, index) => {
-        const answer = answers[index];
-        try {
-          signal?.throwIfAborted();
-          if (answer === undefined) throw new Error('a provider must answer each reference');
-          await onRead(source, answer);
-          settle.resolve(answer);
-        } catch (error) {
-          settle.reject(toAppError(error));
-        }
-      }),
-    );
-  };
-
-  const ask = (source: StoreRef): Promise<ReadResult> => {
-    const wanted: Wanted = { source, settle: Promise.withResolvers() };
-    if (batch === undefined) {
-      batch = new Map();
-      setImmediate(() => {
-        const due = batch;
-        batch = undefined;
-        for (const [store, all] of due ?? []) void flush(store, all);
-      });
-    }
-    const sameStore = batch.get(source.store);
-    if (sameStore === undefined) batch.set(source.store, [wanted]);
-    else sameStore.push(wanted);
-    return wanted.settle.promise;
-  };
-
+  const ask = createTurn<SourceRef, ReadResult>(async (store, refs) => {
+    const answers = await readAll(open, store, refs, options);
+    return refs.map(async (ref, index) => {
+      const answer = answers[index];
+      signal?.throwIfAborted();
+      if (answer === undefined) throw new Error('a provider must answer each reference');
+      await onRead({ store, ref }, answer);
+      return answer;
+    });
+  });
+  const askVersion = createTurn<string, VersionResult>(async (store, keys) => {
+    const answers = await tellAll(open, store, keys, options);
+    return keys.map(async (_, index) => {
+      signal?.throwIfAborted();
+      return answers[index] ?? UNKNOWN;
+    });
+  });
   const search = async (store: string, query: FindQuery): Promise<readonly string[]> => {
     const provider = await open(store);
-    return provider.find(query, signal === undefined ? {} : { signal });
+    return provider.find(query, options);
   };
 
   return {
     find(store, query) {
       const id = JSON.stringify([store, query.path, Object.entries(query.tags).sort()]);
-      const result = searches.get(id) ?? search(store, query);
-      searches.set(id, result);
-      return result;
+      return searches.get(id) ?? searches.put(id, search(store, query), sizeOfNames);
     },
-    read: async (refs) => {
+    async read(refs) {
       const pairs = refs.map((source): [string, Promise<ReadResult>] => {
         const id = refId(source);
-        const result = results.get(id) ?? ask(source);
-        results.set(id, result);
-        return [id, result];
+        return [id, reads.get(id) ?? reads.put(id, ask(source.store, source.ref), sizeOfResult)];
       });
       return new Map(await Promise.all(pairs.map(async ([id, result]) => [id, await result] as const)));
     },
+    async versions(store, keys) {
+      return Promise.all(
+        keys.map((key) => {
+          const id = JSON.stringify([store, key]);
+          return hints.get(id) ?? hints.put(id, askVersion(store, key), () => 0);
+        }),
+      );
+    },
   };
+}
+
+function sizeOfResult(result: ReadResult): number {
+  return result.kind === 'found' ? result.value.size + (result.object?.size ?? 0) : 0;
+}
+
+function sizeOfNames(names: readonly string[]): number {
+  return names.reduce((sum, name) => sum + 2 * name.length, 0);
 }
 
 /** A store that cannot be opened fails each of its references, and nobody else's. */
@@ -99,13 +97,23 @@ async function readAll(
   open: ReaderDeps['open'],
   store: string,
   refs: readonly SourceRef[],
-  signal: AbortSignal | undefined,
+  options: CallOptions,
 ): Promise<readonly ReadResult[]> {
   try {
     const provider = await open(store);
-    return await provider.read(refs, signal === undefined ? {} : { signal });
+    return await provider.read(refs, options);
   } catch (thrown) {
     const error = toAppError(thrown);
     return refs.map(() => ({ kind: 'failed', error }));
   }
+}
+
+async function tellAll(
+  open: ReaderDeps['open'],
+  store: string,
+  keys: readonly string[],
+  options: CallOptions,
+): Promise<readonly VersionResult[]> {
+  const tell = async () => (await open(store)).versions(keys, options);
+  return orElse<readonly VersionResult[]>(tell(), () => keys.map(() => UNKNOWN));
 }

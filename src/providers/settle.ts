@@ -1,5 +1,5 @@
-import { AppError } from '../core/errors.ts';
-import type { FindQuery, ReadResult } from './provider.ts';
+import { AppError, toAppError } from '../core/errors.ts';
+import type { Ended, FindQuery, ReadResult } from './provider.ts';
 
 /** What the promise gives, or what is made of an error of ours; any other error goes on. */
 export async function orElse<T>(promise: Promise<T>, instead: (error: AppError) => T): Promise<T> {
@@ -25,4 +25,19 @@ export function nameSearch<T>(store: string, { path }: FindQuery, search: Promis
   return orElse(search, (error) => {
     throw error.concerning(`store ${store}, search below "${path}"`);
   });
+}
+
+/** The value or the error of ours; any other error goes on. */
+export async function settle<T>(
+  promise: Promise<T>,
+): Promise<{ readonly value: T } | { readonly error: AppError }> {
+  return orElse<{ readonly value: T } | { readonly error: AppError }>(
+    promise.then((value) => ({ value })),
+    (error) => ({ error }),
+  );
+}
+
+/** The end of a request that throws nothing but errors of ours. */
+export function thrownError(ended: Ended<unknown>): AppError | undefined {
+  return 'error' in ended ? toAppError(ended.error) : undefined;
 }

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { z } from 'zod';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
@@ -27,5 +28,25 @@ export async function readPem(path: string, code: ErrorCode): Promise<string> {
   } catch (cause) {
     if (!(cause instanceof Error && 'code' in cause)) throw cause;
     throw new AppError(code, { detail: `file ${path} cannot be read: ${String(cause.code)}`, cause });
+  }
+}
+
+/**
+ * Trusts the usual authorities, NODE_EXTRA_CA_CERTS and those of the file; undefined: Node's own context will do. To
+ * be made once: it takes longer than a request, and would be made for each connection.
+ * @throws AppError CONFIG_INVALID when the file cannot be read or is no PEM.
+ */
+export async function trustAlso(path: string | undefined): Promise<SecureContext | undefined> {
+  if (path === undefined) return undefined;
+  const pem = await readPem(path, 'CONFIG_INVALID');
+  const invalid = (cause?: unknown) =>
+    new AppError('CONFIG_INVALID', { detail: `file ${path} holds no certificates in PEM`, cause });
+  // OpenSSL passes over whatever is no PEM.
+  if (!pem.includes('-----BEGIN ')) throw invalid();
+  try {
+    return createSecureContext({ ca: [...getCACertificates('default'), pem] });
+  } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause)) throw cause;
+    throw invalid(cause);
   }
 }

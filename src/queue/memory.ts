@@ -1,59 +1,131 @@
-import { formatTarget } from '../core/target.ts';
-import { type Job, type Queue, REASONS } from './queue.ts';
+import { AppError } from '../core/errors.ts';
+import { createBoard, isSmall } from './board.ts';
+import { merged, rankOf, type Wish } from './order.ts';
+import { type Job, type Process, type Queue, REASONS } from './queue.ts';
+import { LONGEST_WAIT_MS, systemTimers, type Timers, within } from './timers.ts';
+
+export interface MemoryQueueOptions {
+  readonly concurrency: number;
+  readonly timers?: Timers;
+  /** For one-shot runs: what `process` throws ends the work, and `idle` rejects with it. */
+  readonly stopOnFailure?: boolean;
+}
+
+/** Whoever leaves without `close` finishes what runs. */
+const DISPOSE_GRACE_MS = 60_000;
 
 /**
  * The queue in one process: for one-shot runs, development and small installations.
  *
- * A target is *waiting*, *running* or *running with a follow-up*; so two workers never have the same one, and a
- * trigger during a run is not lost.
+ * A subject is *waiting*, *delayed*, *running* or *running with a follow-up*; so two workers never have the same
+ * one, and a trigger during a run is not lost.
  */
-export function createMemoryQueue({ concurrency }: { readonly concurrency: number }): Queue {
-  const waiting = new Map<string, Job>();
+export function createMemoryQueue(options: MemoryQueueOptions): Queue {
+  const { concurrency, timers = systemTimers, stopOnFailure = false } = options;
+  const waiting: readonly Map<string, Job>[] = REASONS.map(() => new Map());
+  const delayed = new Map<string, Wish & { readonly callOff: () => void }>();
   const running = new Set<string>();
-  const followUps = new Map<string, Job>();
+  const followUps = new Map<string, Wish>();
+  const remembered = new Map<string, number>();
   const idlers = new Set<{ resolve: () => void; reject: (reason: unknown) => void }>();
-  let work: ((job: Job) => Promise<void>) | undefined;
+  const ending = new AbortController();
+  const board = createBoard();
+  let work: Process | undefined;
   let closed = false;
   let failure: { readonly thrown: unknown } | undefined;
 
-  const enqueue = (job: Job): void => {
-    const key = formatTarget(job.target);
-    if (running.has(key)) followUps.set(key, sooner(job, followUps.get(key)));
-    else waiting.set(key, sooner(job, waiting.get(key)));
+  const takeStanding = (subject: string): Wish | undefined => {
+    const late = delayed.get(subject);
+    late?.callOff();
+    delayed.delete(subject);
+    if (late !== undefined) return late;
+    for (const jobs of waiting) {
+      const job = jobs.get(subject);
+      if (job !== undefined) return { job, due: Number.NEGATIVE_INFINITY };
+    }
+    return undefined;
   };
 
+  const place = (subject: string, { job, due }: Wish): void => {
+    const rank = rankOf(job);
+    const wait = due - timers.now();
+    if (wait > 0) {
+      const callOff = timers.wake(
+        () => {
+          delayed.delete(subject);
+          place(subject, { job, due });
+          pump();
+        },
+        Math.min(wait, LONGEST_WAIT_MS),
+      );
+      delayed.set(subject, { job, due, callOff });
+      return;
+    }
+    // One that stays as urgent as it was keeps its place.
+    for (const [other, jobs] of waiting.entries()) if (other !== rank) jobs.delete(subject);
+    waiting[rank]?.set(subject, job);
+  };
+
+  const enqueue = (wish: Wish): void => {
+    const { subject } = wish.job;
+    if (running.has(subject)) followUps.set(subject, merged(followUps.get(subject), wish));
+    else place(subject, merged(takeStanding(subject), wish));
+  };
+
+  /** Whether another process of this subject took the id; there is one process, so: whether we did. */
+  const isKnown = (subject: string, { id, ttlMs }: { id: string; ttlMs: number }): boolean => {
+    const now = timers.now();
+    for (const [key, until] of remembered) if (until <= now) remembered.delete(key);
+    const key = JSON.stringify([subject, id]);
+    if (remembered.has(key)) return true;
+    remembered.set(key, now + ttlMs);
+    return false;
+  };
+
+  const stopped = (): boolean => closed || (stopOnFailure && failure !== undefined);
+  const waits = (): number => waiting.reduce((sum, jobs) => sum + jobs.size, 0);
+
   const settle = (): void => {
-    const busy = running.size > 0 || (waiting.size > 0 && failure === undefined && !closed);
-    if (busy) return;
+    if (running.size > 0 || (!stopped() && waits() + delayed.size > 0)) return;
+    if (idlers.size === 0) return;
     for (const idler of idlers) {
       if (failure === undefined) idler.resolve();
       else idler.reject(failure.thrown);
     }
     idlers.clear();
+    if (!stopOnFailure) failure = undefined;
   };
 
-  const run = async (key: string, job: Job, process: (job: Job) => Promise<void>): Promise<void> => {
+  const run = async (job: Job, process: Process): Promise<void> => {
+    const { subject } = job;
+    let again: Wish | undefined;
     try {
-      await process(job);
+      const afterMs = await process(job, ending.signal);
+      if (afterMs !== undefined) again = { job, due: timers.now() + afterMs };
     } catch (thrown) {
       failure ??= { thrown };
     } finally {
-      running.delete(key);
-      const next = followUps.get(key);
-      followUps.delete(key);
-      if (next !== undefined) enqueue(next);
+      running.delete(subject);
+      const followUp = followUps.get(subject);
+      followUps.delete(subject);
+      if (!closed && again !== undefined) enqueue(again);
+      if (!closed && followUp !== undefined) enqueue(followUp);
       pump();
     }
   };
 
+  const next = (): Job | undefined => {
+    for (const jobs of waiting) for (const job of jobs.values()) return job;
+    return undefined;
+  };
+
   const pump = (): void => {
-    while (work !== undefined && !closed && failure === undefined && running.size < concurrency) {
-      const next = first(waiting);
-      if (next === undefined) break;
-      const [key, job] = next;
-      waiting.delete(key);
-      running.add(key);
-      void run(key, job, work);
+    while (work !== undefined && !stopped() && running.size < concurrency) {
+      const job = next();
+      if (job === undefined) break;
+      waiting[rankOf(job)]?.delete(job.subject);
+      running.add(job.subject);
+      void run(job, work);
     }
     settle();
   };
@@ -64,41 +136,42 @@ export function createMemoryQueue({ concurrency }: { readonly concurrency: numbe
       settle();
     });
 
+  const close = async (graceMs: number): Promise<void> => {
+    closed = true;
+    for (const jobs of waiting) jobs.clear();
+    for (const { callOff } of delayed.values()) callOff();
+    delayed.clear();
+    followUps.clear();
+    settle();
+    // Whoever waited for the work was told of the failure.
+    failure = undefined;
+    await within(idle(), graceMs, timers);
+    ending.abort();
+  };
+
   return {
-    add: async (job) => {
-      enqueue(job);
+    kind: 'memory',
+    async add(job, { delayMs = 0, once } = {}) {
+      if (closed) throw new AppError('QUEUE_UNAVAILABLE', { detail: 'it is closed' });
+      if (once !== undefined && isKnown(job.subject, once)) return;
+      enqueue({ job, due: timers.now() + delayMs });
       pump();
     },
-    start: (process) => {
+    start(process) {
       work = process;
       pump();
     },
     idle,
-    [Symbol.asyncDispose]: async () => {
-      closed = true;
-      waiting.clear();
-      followUps.clear();
-      // Whoever waited for the work was told of the failure.
-      failure = undefined;
-      await idle();
+    counts: async () => ({ waiting: waits(), active: running.size, delayed: delayed.size }),
+    health: () => ({ state: 'up' }),
+    onHealth: () => () => {},
+    notices: {
+      post: (field, text) => {
+        if (isSmall(field, text)) board.tell(field, text);
+      },
+      subscribe: board.subscribe,
     },
+    close,
+    [Symbol.asyncDispose]: () => close(DISPOSE_GRACE_MS),
   };
-}
-
-function rank({ reason }: Job): number {
-  return REASONS.indexOf(reason);
-}
-
-function sooner(job: Job, other: Job | undefined): Job {
-  return other !== undefined && rank(other) <= rank(job) ? other : job;
-}
-
-/** The oldest job of the most urgent reason. */
-function first(waiting: ReadonlyMap<string, Job>): [string, Job] | undefined {
-  let best: [string, Job] | undefined;
-  for (const [key, job] of waiting) {
-    if (best === undefined || rank(job) < rank(best[1])) best = [key, job];
-    if (rank(best[1]) === 0) break;
-  }
-  return best;
 }

@@ -8,9 +8,9 @@ import type { TargetId } from '../core/target.ts';
 import { mayDestroy } from '../sync/brake.ts';
 import type { MergePlanManifest } from '../sync/merge.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
-import { carryOut } from './reconcile.ts';
 import { type Change, changesOf, type Recorder } from './recorder.ts';
-import { afterFailedWrite } from './sighting.ts';
+import { afterFailedWrite, type Written } from './sighting.ts';
+import { carryOut } from './write.ts';
 
 export interface DestroyDeps {
   readonly audit: Pick<AuditStore, 'list' | 'exclusively'>;
@@ -93,9 +93,12 @@ export async function remove(proposal: Proposal, deps: DestroyDeps, note?: strin
   if (refused !== undefined) return ended(proposal, 'failed', refused);
   const removed = await removeOnly(proposal, deps, note);
   if (removed.kind !== 'deleted') return removed;
-  const error = await carryOut(plan, { plan, desired, live: undefined }, { mapping, id, attempt: 1 }, deps);
-  if (error === undefined) return ended(proposal, 'updated');
-  return { ...ended(proposal, 'failed', error), alive: false };
+  // What pods have read is what it held before, although it is created.
+  const held = deps.fingerprints.target(id, live.data);
+  const job = { mapping, id, attempt: 1, repairs: false, held };
+  const written = await carryOut(plan, { plan, desired, live: undefined }, job, deps);
+  if (written.error === undefined) return { ...ended(proposal, 'updated'), ...written };
+  return { ...ended(proposal, 'failed', written.error), alive: false };
 }
 
 /** Whether the cluster would refuse the new one, while the old one is still there. */
@@ -117,7 +120,7 @@ async function rehearse(
 async function removeOnly(proposal: Proposal, deps: DestroyDeps, note?: string): Promise<Outcome> {
   const { live } = proposal;
   const change = changeOf(proposal, 'delete', live.data, deps);
-  const error = await recorded(change, () => deps.cluster.remove(live), deps, note);
+  const { error } = await recorded(change, () => deps.cluster.remove(live), deps, note);
   return ended(proposal, error === undefined ? 'deleted' : 'failed', error);
 }
 
@@ -132,7 +135,7 @@ async function endMerge(
   const ours = new Set(keys.map(({ name }) => name));
   const data = new Map([...live.data].filter(([name]) => ours.has(name)));
   const change = changeOf(proposal, 'update', data, deps);
-  const error = await recorded(change, () => deps.cluster.merge(live, manifest), deps, note);
+  const { error } = await recorded(change, () => deps.cluster.merge(live, manifest), deps, note);
   return ended(proposal, error === undefined ? 'updated' : 'failed', error);
 }
 
@@ -160,19 +163,19 @@ function ended({ mapping, live, keys }: Proposal, kind: OutcomeKind, error?: App
   return { kind, mapping, target: live.id, keys, alive, ...(error === undefined ? {} : { error }) };
 }
 
-/** Between its intent and its outcome. Gives why it failed, or nothing. */
+/** Between its intent and its outcome. */
 async function recorded(
   change: Change,
   work: () => Promise<{ readonly kind: 'removed' | 'written' | 'conflict' | 'missing' }>,
   { recorder, cluster }: DestroyDeps,
   note: string | undefined,
-): Promise<AppError | undefined> {
+): Promise<Written> {
   await recorder.intent(change);
   try {
     const { kind } = await work();
     const error = kind === 'conflict' ? new AppError('CONFLICT') : undefined;
     await recorder.outcome(change, { ...(error ? { error } : {}), ...(note === undefined ? {} : { note }) });
-    return error;
+    return error === undefined ? {} : { error };
   } catch (thrown) {
     const error = toAppError(thrown);
     if (error.code === 'AUDIT_UNAVAILABLE') throw error;

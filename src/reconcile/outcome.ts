@@ -30,6 +30,15 @@ export interface Replacement {
   readonly desired: Desired;
 }
 
+/** A version of something in a store of which a target is made. */
+export interface SourceVersion {
+  readonly store: string;
+  readonly key: string;
+  readonly version: string;
+  /** When that version was made, if the store tells: milliseconds since 1970. */
+  readonly createdAt?: number;
+}
+
 /** What happened to one target. */
 export interface Outcome {
   readonly kind: OutcomeKind;
@@ -40,6 +49,16 @@ export interface Outcome {
   readonly keys: readonly KeyPlan[];
   /** Whether the target is there afterwards. */
   readonly alive: boolean;
+  /** Somebody changed or deleted it by hand, and the mapping wants that reported only. */
+  readonly drifted?: boolean;
+  /** What the target has now, as it was written or else read. Left out: it is not there, or that is not known. */
+  readonly resourceVersion?: string;
+  /** Each once, when all could be read. */
+  readonly sources?: readonly SourceVersion[];
+  /** Of a `kubernetes.io/tls` target: when its certificate ends, in milliseconds since 1970. */
+  readonly certificateExpiresAt?: number;
+  /** Workloads wait to be restarted because of it. */
+  readonly restarts?: boolean;
   /** With `held`: what the destroying step has yet to decide on. */
   readonly proposal?: Proposal;
 }

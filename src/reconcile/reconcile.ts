@@ -1,15 +1,16 @@
-import type { EntrySource } from '../audit/entry.ts';
-import type { Cluster, MergeResult } from '../cluster/cluster.ts';
+import type { AuditStore } from '../audit/store.ts';
+import type { Cluster } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
-import { AppError, assertNever, toAppError } from '../core/errors.ts';
+import { AppError, assertNever } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
-import type { LiveSecret } from '../core/secret.ts';
-import type { TargetId } from '../core/target.ts';
+import { formatTarget, type TargetId } from '../core/target.ts';
+import { isLoss } from '../sync/drift.ts';
 import type { Plan } from '../sync/plan.ts';
 import { type DecideDeps, type Decision, decide } from './decide.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
-import { type Change, changesOf, type Recorder } from './recorder.ts';
-import { afterFailedWrite, sourceText } from './sighting.ts';
+import type { Recorder } from './recorder.ts';
+import { shown } from './shown.ts';
+import { carryOut, type Write } from './write.ts';
 
 export interface ReconcileDeps extends DecideDeps {
   readonly cluster: Cluster;
@@ -17,10 +18,10 @@ export interface ReconcileDeps extends DecideDeps {
   readonly clock: Clock;
 }
 
-type WriteDeps = Pick<ReconcileDeps, 'cluster' | 'recorder' | 'clock' | 'fingerprints'>;
-
-type Data = LiveSecret['data'];
-type Writing = Extract<Plan, { kind: 'create' | 'update' | 'merge' }>;
+export interface ReconcileOptions {
+  /** What becomes of a target that was only changed by hand. A person who syncs wants it repaired. */
+  readonly drift?: 'repair' | 'report';
+}
 
 /** Somebody else may win a race this often before we let it be; the next run decides again. */
 const MAX_ATTEMPTS = 3;
@@ -29,20 +30,32 @@ const MAX_ATTEMPTS = 3;
  * Brings one target into step: gather, plan, record the intent, write, record the outcome. What the target or its
  * sources may do is an outcome; only an audit that cannot be written is thrown, since then nothing may go on.
  */
-export async function reconcile(mapping: Mapping, id: TargetId, deps: ReconcileDeps): Promise<Outcome> {
+export async function reconcile(
+  mapping: Mapping,
+  id: TargetId,
+  deps: ReconcileDeps,
+  { drift = 'repair' }: ReconcileOptions = {},
+): Promise<Outcome> {
   const { recorder } = deps;
-  const end = (kind: OutcomeKind, { plan, live }: Decision, error?: AppError): Outcome => ({
+  const end = (kind: OutcomeKind, { plan, live, desired }: Decision, error?: AppError): Outcome => ({
     kind,
     mapping: mapping.name,
     target: id,
     keys: plan.keys,
     alive: live !== undefined || kind === 'created',
     ...(error === undefined ? {} : { error }),
+    ...shown(plan, live, desired, error === undefined),
   });
 
   for (let attempt = 1; ; attempt += 1) {
     const decision = await decide(mapping, id, deps);
     const { plan } = decision;
+    const found = await compareWithLast(decision, mapping, id, deps);
+    if (found.byHand && drift === 'report') {
+      const error = new AppError('DRIFTED', { about: formatTarget(id) });
+      await recorder.setback(mapping.name, id, 'refused', error, plan.keys);
+      return { ...end('refused', decision, error), drifted: true };
+    }
     switch (plan.kind) {
       case 'unchanged':
         await recorder.settled(mapping.name, id);
@@ -63,15 +76,40 @@ export async function reconcile(mapping: Mapping, id: TargetId, deps: ReconcileD
       case 'create':
       case 'update':
       case 'merge': {
-        const failed = await carryOut(plan, decision, { mapping, id, attempt }, deps);
-        if (failed === undefined) return end(plan.kind === 'create' ? 'created' : 'updated', decision);
-        if (failed.code !== 'CONFLICT' || attempt === MAX_ATTEMPTS) return end('failed', decision, failed);
+        const { byHand: repairs, held } = found;
+        const job: Write = { mapping, id, attempt, repairs, ...(held === undefined ? {} : { held }) };
+        const { error, ...written } = await carryOut(plan, decision, job, deps);
+        if (error === undefined)
+          return { ...end(plan.kind === 'create' ? 'created' : 'updated', decision), ...written };
+        if (error.code !== 'CONFLICT' || attempt === MAX_ATTEMPTS) return end('failed', decision, error);
         break;
       }
       default:
         assertNever(plan);
     }
   }
+}
+
+/**
+ * Whether what would be written only undoes what somebody did by hand. Of a target that is there, its annotations
+ * tell; of one that is gone, the audit does, which also knows what it held.
+ */
+async function compareWithLast(
+  { plan, desired }: Decision,
+  { name }: Mapping,
+  id: TargetId,
+  { recorder, instance, formerInstances, fingerprints }: ReconcileDeps,
+): Promise<{ readonly byHand: boolean; readonly held?: string }> {
+  if (plan.kind === 'update' || plan.kind === 'merge' || plan.kind === 'recreate')
+    return { byHand: plan.drift };
+  if (plan.kind !== 'create' || desired.kind !== 'ready') return { byHand: false };
+  const last = await recorder.lastWrite(name, id, [instance, ...formerInstances]);
+  if (last === undefined) return { byHand: false };
+  const wanted = { data: plan.manifest.data, sources: desired.sources };
+  return {
+    byHand: isLoss(last, id, wanted, fingerprints),
+    ...(last.after === undefined ? {} : { held: last.after }),
+  };
 }
 
 type Destroying = Extract<Plan, { kind: 'delete' | 'recreate' | 'hold' }>;
@@ -98,73 +136,22 @@ export async function undecidable(
   return { kind: 'failed', mapping: mapping.name, target: id, keys: [], alive: false, error };
 }
 
-/** One write between its two records. Gives why it failed, or nothing. */
-export async function carryOut(
-  plan: Writing,
-  decision: Decision,
-  job: { mapping: Mapping; id: TargetId; attempt: number },
-  deps: WriteDeps,
-): Promise<AppError | undefined> {
-  const { recorder, cluster } = deps;
-  const change = describeChange(plan, decision, job, deps);
-  await recorder.intent(change);
-  try {
-    const result = await write(plan, job.id, cluster);
-    if (result.kind === 'written') {
-      await recorder.outcome(change, { resourceVersion: result.resourceVersion });
-      return undefined;
-    }
-    const error = new AppError(result.kind === 'missing' ? 'SECRET_MISSING' : 'CONFLICT');
-    await recorder.outcome(change, { error });
-    return error;
-  } catch (thrown) {
-    const error = toAppError(thrown);
-    if (error.code === 'AUDIT_UNAVAILABLE') throw error;
-    return afterFailedWrite(error, change, deps);
-  }
-}
+const REPAIRS = { most: 5, withinMs: 10 * 60_000 };
 
-function write(plan: Writing, id: TargetId, cluster: Cluster): Promise<MergeResult> {
-  switch (plan.kind) {
-    case 'create':
-      return cluster.create(id, plan.manifest);
-    case 'update':
-      return cluster.replace(plan.live, plan.change);
-    default:
-      return cluster.merge(plan.live, plan.manifest);
-  }
-}
-
-function describeChange(
-  plan: Writing,
-  { desired, live }: Decision,
-  { mapping, id, attempt }: { mapping: Mapping; id: TargetId; attempt: number },
-  { fingerprints, clock }: WriteDeps,
-): Change {
-  const [before, after] = dataOf(plan);
-  return {
-    action: plan.kind === 'update' && plan.adopts ? 'adopt' : plan.kind === 'create' ? 'create' : 'update',
-    mapping: mapping.name,
-    target: id,
-    attempt,
-    sources: desired.kind === 'ready' ? distinct([...desired.sources.values()]) : [],
-    keys: changesOf(plan.keys),
-    startedAt: clock.now(),
-    ...(live === undefined
-      ? {}
-      : { before: fingerprints.target(id, before), replaces: live.resourceVersion }),
-    after: fingerprints.target(id, after),
-  };
-}
-
-/** What we hold of a target before and after; of a Secret of somebody else that is our keys alone. */
-function dataOf(plan: Writing): readonly [Data, Data] {
-  if (plan.kind === 'create') return [new Map(), plan.manifest.data];
-  if (plan.kind === 'update') return [plan.live.data, plan.change.data];
-  const ours = new Set(plan.keys.filter(({ before }) => before !== undefined).map(({ name }) => name));
-  return [new Map([...plan.live.data].filter(([name]) => ours.has(name))), plan.manifest.data];
-}
-
-function distinct(sources: readonly EntrySource[]): readonly EntrySource[] {
-  return [...new Map(sources.map((source) => [sourceText(source), source])).values()];
+/**
+ * Whether somebody else undoes what we repair: more than five repairs of one target in ten minutes, by the records
+ * and so over restarts and replicas.
+ */
+export async function isContested(
+  audit: Pick<AuditStore, 'list'>,
+  { namespace, secret }: TargetId,
+  clock: Clock,
+): Promise<boolean> {
+  const since = new Date(clock.now() - REPAIRS.withinMs).toISOString();
+  // Each has two records; failed ones may stand between them.
+  const repairs = await audit.list(
+    { namespace, secret, action: 'repair', outcome: 'ok', since },
+    { limit: 4 * REPAIRS.most },
+  );
+  return repairs.filter(({ phase }) => phase === 'outcome').length > REPAIRS.most;
 }

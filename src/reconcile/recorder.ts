@@ -1,6 +1,7 @@
 import {
   type Action,
   type Actor,
+  type AuditRecord,
   type Entry,
   type EntrySource,
   type KeyChanges,
@@ -10,9 +11,11 @@ import type { AuditStore } from '../audit/store.ts';
 import type { Clock } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
+import type { Workload } from '../core/mapping.ts';
 import type { ReadResult, StoreRef } from '../core/reading.ts';
 import type { TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/plan.ts';
+import { restartIntents } from './restart-intents.ts';
 
 /** What a change does, for its intent and its outcome alike. */
 export interface Change {
@@ -27,6 +30,8 @@ export interface Change {
   readonly replaces?: string;
   readonly attempt: number;
   readonly startedAt: number;
+  /** To be rolled when it changes what pods may have read. */
+  readonly restart?: readonly Workload[];
 }
 
 export interface Recorder {
@@ -34,10 +39,17 @@ export interface Recorder {
   command(name: string): Promise<void>;
   read(source: StoreRef, result: ReadResult): Promise<void>;
   intent(change: Change): Promise<void>;
+  /** With what is to be restarted after it, all of it or nothing: a crash loses neither. */
   outcome(
     change: Change,
     result: { error?: AppError; resourceVersion?: string; note?: string },
-  ): Promise<void>;
+  ): Promise<{ readonly restarts: boolean }>;
+  /** The last write of a target that these instances made for a mapping, if it was not its deletion. */
+  lastWrite(
+    mapping: string,
+    target: TargetId,
+    instances: readonly string[],
+  ): Promise<AuditRecord | undefined>;
   /** A target that cannot be decided or must not be changed: recorded when that begins or changes. */
   setback(
     mapping: string,
@@ -74,6 +86,11 @@ const TARGET_ACTIONS: readonly Action[] = [
   'hold',
   'sweep',
 ];
+
+/** The actions that change a target. */
+const CHANGES: readonly Action[] = ['create', 'update', 'delete', 'repair', 'adopt', 'rollback'];
+
+const LOOK_BACK = 100;
 
 export function createRecorder({
   audit,
@@ -141,15 +158,29 @@ export function createRecorder({
         ...(change.replaces === undefined ? {} : { resourceVersion: change.replaces }),
       }),
 
-    outcome: (change, { error, resourceVersion, note }) =>
-      append({
+    async outcome(change, { error, resourceVersion, note }) {
+      const entry: Entry = {
         ...changeEntry(change),
         phase: 'outcome',
         outcome: error === undefined ? 'ok' : 'failed',
         ...(error === undefined ? {} : { code: error.code }),
         ...(resourceVersion === undefined ? {} : { resourceVersion }),
         ...(note === undefined ? {} : { note }),
-      }),
+      };
+      const restarts = restartIntents(entry, change.restart ?? []);
+      await audit.append([entry, ...restarts]);
+      return { restarts: restarts.length > 0 };
+    },
+
+    async lastWrite(mapping, { namespace, secret }, instances) {
+      // Among refusals, restarts and readings in between; who finds none among these treats it as new.
+      const latest = await audit.list({ mapping, namespace, secret, outcome: 'ok' }, { limit: LOOK_BACK });
+      const last = latest.find(
+        ({ action, phase, instance }) =>
+          CHANGES.includes(action) && phase === 'outcome' && instances.includes(instance),
+      );
+      return last?.action === 'delete' ? undefined : last;
+    },
 
     async setback(mapping, target, kind, error, keys) {
       const before = await last(target, mapping);

@@ -1,23 +1,28 @@
 import type { AuditRecord, Entry } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
+import type { Workload } from '../core/mapping.ts';
+import { restartIntents } from './restart-intents.ts';
 import { lookFor } from './sighting.ts';
 
 /**
  * Gives each intent that a crash left open its outcome, by looking at the cluster. Those that cannot be looked at
  * now stay open, and so do those of other instances, whose cluster may be another. Resolves with how many were closed.
+ * @param restartOf What a mapping wants restarted, since a change that is found to be made counts like any other.
  */
 export async function recoverIntents(
   audit: AuditStore,
   cluster: Pick<Cluster, 'read'>,
   instances: readonly string[],
+  restartOf: (mapping: string) => readonly Workload[] = () => [],
 ): Promise<number> {
   let closed = 0;
   for (const intent of await audit.unresolved()) {
-    if (!instances.includes(intent.instance)) continue;
+    // The restart of a workload is work that waits; whoever takes it up looks at the workload.
+    if (!instances.includes(intent.instance) || intent.action === 'restart') continue;
     const outcome = await outcomeOf(intent, cluster);
     if (outcome === undefined) continue;
-    await audit.append([outcome]);
+    await audit.append([outcome, ...restartIntents(outcome, restartOf(intent.mapping ?? ''))]);
     closed += 1;
   }
   return closed;

@@ -6,28 +6,34 @@ import { ANNOTATION, parseSources } from '../sync/marks.ts';
 import { mergesIn, writtenInto } from '../sync/merge.ts';
 import type { Change, Recorder } from './recorder.ts';
 
+/** What came of a write: why it failed, or the version that it left. */
+export interface Written {
+  readonly error?: AppError;
+  readonly resourceVersion?: string;
+  /** Workloads wait to be restarted because of it. */
+  readonly restarts?: boolean;
+}
+
 /** A write without an answer may still have happened: only a look at the cluster tells. */
 export async function afterFailedWrite(
   error: AppError,
   change: Change,
   deps: { readonly recorder: Pick<Recorder, 'outcome'>; readonly cluster: Pick<Cluster, 'read'> },
-): Promise<AppError | undefined> {
+): Promise<Written> {
   if (error.code !== 'CLUSTER_UNAVAILABLE' && error.code !== 'INTERNAL') {
     await deps.recorder.outcome(change, { error });
-    return error;
+    return { error };
   }
   const found = await lookFor(change, deps.cluster);
   // Unknown still: the intent stays open, and the next start looks again.
-  if (found.kind === 'unknown') return error;
+  if (found.kind === 'unknown') return { error };
   if (found.kind === 'absent') {
     await deps.recorder.outcome(change, { error });
-    return error;
+    return { error };
   }
-  await deps.recorder.outcome(change, {
-    ...(found.resourceVersion === undefined ? {} : { resourceVersion: found.resourceVersion }),
-    note: 'seen in the cluster',
-  });
-  return undefined;
+  const written = found.resourceVersion === undefined ? {} : { resourceVersion: found.resourceVersion };
+  const recorded = await deps.recorder.outcome(change, { ...written, note: 'seen in the cluster' });
+  return { ...written, ...recorded };
 }
 
 export type Sighting =

@@ -42,6 +42,23 @@ export function checkTarget(type: string, data: Data): AppError | undefined {
   return RULES.get(type)?.(data);
 }
 
+/** When the first certificate of a `kubernetes.io/tls` target ends, in milliseconds since 1970. */
+export function certificateExpiry(type: string, data: Data): number | undefined {
+  const chain = data.get('tls.crt');
+  if (type !== 'kubernetes.io/tls' || chain === undefined) return undefined;
+  const [leaf] = ifPem(() => certificatesIn(Buffer.from(chain.reveal()).toString('latin1')));
+  return leaf === undefined ? undefined : leaf.validToDate.getTime();
+}
+
+function ifPem<T>(parse: () => readonly T[]): readonly T[] {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof PemError) return [];
+    throw error;
+  }
+}
+
 function requireAll(data: Data, keys: readonly string[]): AppError | undefined {
   const missing = keys.filter((key) => !data.has(key));
   return missing.length === 0 ? undefined : keysMissing(missing);

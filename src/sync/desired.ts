@@ -15,6 +15,8 @@ export type Desired =
       readonly sources: ReadonlyMap<string, TargetSource>;
       /** Sources of which the store says that they do not exist; nothing of them is in `data`. */
       readonly absent: readonly Source[];
+      /** For each key whose store tells it: when its version was made, in milliseconds since 1970. */
+      readonly createdAt?: ReadonlyMap<string, number>;
     }
   | { readonly kind: 'failed'; readonly error: AppError };
 
@@ -51,6 +53,8 @@ export function desired(
   }
 }
 
+type Finding = Extract<ReadResult, { kind: 'found' }>;
+
 function shape(
   mapping: Mapping,
   readings: ReadonlyMap<string, ReadResult>,
@@ -60,8 +64,9 @@ function shape(
   const sources = new Map<string, TargetSource>();
   const givers = new Map<string, Source>();
   const absent: Source[] = [];
+  const createdAt = new Map<string, number>();
 
-  const put = (key: string, value: SecretValue, source: Source, version: string): void => {
+  const put = (key: string, value: SecretValue, source: Source, found: Finding): void => {
     const other = givers.get(key);
     if (other !== undefined)
       throw new AppError('KEY_COLLISION', {
@@ -70,9 +75,10 @@ function shape(
       });
     givers.set(key, source);
     data.set(key, value);
-    sources.set(key, toTargetSource(source, version));
+    sources.set(key, toTargetSource(source, found.version));
+    if (found.createdAt !== undefined) createdAt.set(key, found.createdAt);
   };
-  const take = (source: Source, use: (found: Extract<ReadResult, { kind: 'found' }>) => void): void => {
+  const take = (source: Source, use: (found: Finding) => void): void => {
     const reading = readings.get(refId(storeRef(source)));
     if (reading === undefined)
       throw new AppError('INTERNAL', { about: describeSource(source), detail: 'it was not read' });
@@ -83,12 +89,7 @@ function shape(
 
   for (const [key, source] of Object.entries(mapping.data)) {
     take(source, (found) => {
-      put(
-        targetKey(key, undefined, `mapping ${mapping.name}`),
-        pickValue(source, found),
-        source,
-        found.version,
-      );
+      put(targetKey(key, undefined, `mapping ${mapping.name}`), pickValue(source, found), source, found);
     });
   }
   for (const spread of mapping.dataFrom.filter(isSpread)) {
@@ -96,7 +97,7 @@ function shape(
       for (const [name, value] of membersOf(spread, found)) {
         const property = spread.property === undefined ? name : `${spread.property}.${name}`;
         const member = { ...spread, property };
-        put(targetKey(name, spread.rename, describeSource(member)), value, member, found.version);
+        put(targetKey(name, spread.rename, describeSource(member)), value, member, found);
       }
     });
   }
@@ -105,11 +106,11 @@ function shape(
       const source = foundSource(search, key);
       take(source, (found) => {
         const name = targetKey(relativeName(search, key) ?? key, search.rename, describeSource(source));
-        put(name, pickValue(source, found), source, found.version);
+        put(name, pickValue(source, found), source, found);
       });
     }
   }
-  return { kind: 'ready', data, sources, absent };
+  return { kind: 'ready', data, sources, absent, createdAt };
 }
 
 /** What the store has deleted, but could still bring back, is missing only where the mapping says so. */

@@ -80,7 +80,7 @@ function sourcesText(sources: ReadonlyMap<string, TargetSource>, fingerprints: F
 }
 
 /** What is left out (refresh, policies) may change without a write. */
-function configHash({ name, target, data, dataFrom, template }: Mapping): string {
+export function configHash({ name, target, data, dataFrom, template }: Mapping): string {
   const { secret, type, labels, annotations, immutable, mode } = target;
   return shortHash({ name, secret, type, labels, annotations, immutable, mode, data, dataFrom, template });
 }
@@ -159,4 +159,9 @@ export function sameMark(name: string, live: string | undefined, wanted: string)
 
 function otherKey(a: string, b: string): boolean {
   return isFingerprint(a) && isFingerprint(b) && keyIdOf(a) !== keyIdOf(b);
+}
+
+/** Whether a version that a store tells is another than the one that was written. */
+export function isNewVersion(written: string, told: string): boolean {
+  return written !== told && !otherKey(written, told);
 }

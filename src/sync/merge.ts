@@ -6,6 +6,7 @@ import { judgeAbsence } from './absence.ts';
 import { FORBIDDEN_TYPES, MAX_SECRET_BYTES } from './checks.ts';
 import { compareData, type KeyPlan } from './compare.ts';
 import { sourcesOf } from './desired.ts';
+import { isDrift } from './drift.ts';
 import { ANNOTATION, LABEL, marks, sameMark } from './marks.ts';
 import type { Plan, PlanInput } from './plan.ts';
 import { withTemplates } from './template.ts';
@@ -160,7 +161,15 @@ export function planMerge(input: PlanInput): Plan {
     Object.values(FIELDS).every((name) =>
       sameMark(name, view.annotations[name], own.annotations[name] ?? ''),
     );
-  return same ? { kind: 'unchanged', keys } : { kind: 'merge', keys, live, manifest };
+  if (same) return { kind: 'unchanged', keys };
+  // Nobody notes who wrote a part of our annotation; what stands there is believed to be ours.
+  const made = { labels: {}, annotations: view.annotations, ours: undefined };
+  const wanted = { labels: {}, annotations: pick(own.annotations, Object.values(FIELDS)) };
+  return { kind: 'merge', keys, live, manifest, drift: isDrift({ live: made, wanted }) };
+}
+
+function pick(from: Written, names: readonly string[]): Written {
+  return Object.fromEntries(names.map((name) => [name, from[name] ?? '']));
 }
 
 function fail(error: AppError): Plan {

@@ -6,6 +6,7 @@ import { type AbsenceInput, judgeAbsence } from './absence.ts';
 import { checkTarget } from './checks.ts';
 import { compareData, type KeyPlan } from './compare.ts';
 import { type Desired, sourcesOf } from './desired.ts';
+import { isDrift } from './drift.ts';
 import { type Marks, marks, sameMark } from './marks.ts';
 import { type MergePlanManifest, planMerge } from './merge.ts';
 import { type Claim, ownership } from './ownership.ts';
@@ -26,6 +27,8 @@ export type Plan =
       readonly live: LiveSecret;
       /** It was not ours before. */
       readonly adopts: boolean;
+      /** Nothing but a change by hand is undone. */
+      readonly drift: boolean;
     }
   | {
       /** Keys of ours in a Secret of somebody else. */
@@ -33,6 +36,7 @@ export type Plan =
       readonly keys: readonly KeyPlan[];
       readonly live: LiveSecret;
       readonly manifest: MergePlanManifest;
+      readonly drift: boolean;
     }
   | { readonly kind: 'unchanged'; readonly keys: readonly KeyPlan[] }
   | {
@@ -41,6 +45,7 @@ export type Plan =
       readonly keys: readonly KeyPlan[];
       readonly live: LiveSecret;
       readonly manifest: SecretManifest;
+      readonly drift: boolean;
     }
   | { readonly kind: 'delete'; readonly keys: readonly KeyPlan[]; readonly live: LiveSecret }
   | {
@@ -112,20 +117,18 @@ function change(
     return { kind: 'refuse', keys, error: new AppError('IMMUTABLE', { detail: fixed }) };
   if (manifest.data.size === 0 && live.data.size > 0)
     return { kind: 'hold', keys, live, error: new AppError('HELD', { detail: 'no key would be left' }) };
-  if (fixed !== undefined) return { kind: 'recreate', keys, live, manifest };
+  const kept = dropLabels.length === 0 && dropAnnotations.length === 0;
+  const drift = !adopts && kept && isDrift({ live, wanted: manifest });
+  if (fixed !== undefined) return { kind: 'recreate', keys, live, manifest, drift };
   const same =
-    sameData &&
-    !adopts &&
-    live.immutable === manifest.immutable &&
-    dropLabels.length === 0 &&
-    dropAnnotations.length === 0 &&
-    sameMarks(live, manifest);
+    sameData && !adopts && live.immutable === manifest.immutable && kept && sameMarks(live, manifest);
   if (same) return { kind: 'unchanged', keys };
   return {
     kind: 'update',
     keys,
     live,
     adopts,
+    drift,
     change: { ...manifest, dropLabels, dropAnnotations, dropOwners },
   };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { secretRefsOf } from '../../src/app/secret-refs.ts';
-import { targetsOf, wantedIndex } from '../../src/app/targets.ts';
+import { targetsOf, wantedIndex } from '../../src/reconcile/targets.ts';
 import { mapping } from '../sync/sample.ts';
 
 describe('the targets of mappings', () => {

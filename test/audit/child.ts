@@ -1,18 +1,28 @@
 import { DatabaseSync } from 'node:sqlite';
+import { openPostgresAudit } from '../../src/audit/postgres.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import type { AuditStore } from '../../src/audit/store.ts';
 import { toAppError } from '../../src/core/errors.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
 import { entry } from './sample.ts';
 
-/** One process of several on an audit file: `node child.ts <job> <path> <replica> [count]`. */
+/** One process of several on an audit store: `node child.ts <job> <path-or-url> <replica> [count]`. */
 const [job, path = '', replica = '', count = '0'] = process.argv.slice(2);
 const clock = { now: () => Date.now() };
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 /** Until killed, with what it has open. */
 const stay = (open: unknown): void => void setInterval(() => open, 60_000);
 
+function open(): Promise<AuditStore> {
+  const common = { instance: 'test', replica, clock };
+  return path.startsWith('postgres:')
+    ? openPostgresAudit({ ...common, url: async () => SecretValue.fromText(path) })
+    : openSqliteAudit({ ...common, path });
+}
+
 switch (job) {
   case 'append': {
-    await using store = await openSqliteAudit({ path, instance: 'test', replica, clock });
+    await using store = await open();
     // Alone and in crowds by turns.
     for (let n = 0; n < Number(count); ) {
       const crowd = n % 2 === 0 ? 1 : 9;
@@ -23,10 +33,28 @@ switch (job) {
     break;
   }
   case 'intend': {
-    const store = await openSqliteAudit({ path, instance: 'test', replica, clock });
+    const store = await open();
     await store.append([entry({ phase: 'intent', requestId: replica })]);
     say('recorded');
     stay(undefined);
+    break;
+  }
+  case 'endless': {
+    const store = await open();
+    say('begun');
+    // What was promised is said; what was not, may be there or not.
+    for (let n = 0; ; n += 3) {
+      const ids = [n, n + 1, n + 2].map((id) => `${replica}-${id}`);
+      await Promise.all(ids.map((requestId) => store.append([entry({ requestId })])));
+      say(ids.join(' '));
+    }
+  }
+  case 'exclusive': {
+    const store = await open();
+    await store.exclusively('destroy', () => {
+      say('inside');
+      return new Promise(() => stay(store));
+    });
     break;
   }
   case 'hold': {
@@ -37,7 +65,7 @@ switch (job) {
     break;
   }
   case 'fill': {
-    const store = await openSqliteAudit({ path, instance: 'test', replica, clock });
+    const store = await open();
     let appended = 0;
     try {
       for (; appended < Number(count); appended += 3) {

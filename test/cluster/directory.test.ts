@@ -9,6 +9,8 @@ import { describeCluster } from '../conformance/cluster.ts';
 import type { ClusterHarness } from '../conformance/cluster-harness.ts';
 import { describeLists } from '../conformance/cluster-lists.ts';
 import { describeMergeLaw } from '../conformance/cluster-merge-law.ts';
+import { describeWatch } from '../conformance/cluster-watch.ts';
+import { describeNamespaceWatch } from '../conformance/cluster-watch-namespaces.ts';
 
 function merge(target: unknown, patch: object): object {
   const entries = new Map(Object.entries(isObject(target) ? target : {}));
@@ -44,11 +46,25 @@ async function open(): Promise<ClusterHarness> {
       await writeFile(join(path, 'team.yaml'), stringify(whole));
     },
     another: async () => createDirectoryCluster({ path, clock: { now: () => 0 } }),
-    [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }),
+    async [Symbol.asyncDispose]() {
+      await cluster[Symbol.asyncDispose]();
+      await rm(path, { recursive: true, force: true });
+    },
   };
 }
 
 describeCluster('the cluster in a directory', open);
 describeLists('the cluster in a directory', open);
+describeWatch('the cluster in a directory', open, {
+  scope: 'namespace',
+  tellsEach: false,
+  notesWriters: false,
+});
+describeWatch('a file of the cluster in a directory', open, {
+  scope: 'name',
+  tellsEach: false,
+  notesWriters: false,
+});
+describeNamespaceWatch('the cluster in a directory', open);
 
 describe('the cluster in a directory', () => describeMergeLaw(open, { runs: 40, seesReverts: false }));

@@ -98,6 +98,64 @@ describe('the rights of a configuration', () => {
     }
   });
 
+  it('hold the workloads that are rolled: by name alone, or all of a kind for a selector', () => {
+    const targets = [
+      {
+        namespace: 'web',
+        secret: 'a',
+        restarts: [
+          { kind: 'Deployment', name: 'front' },
+          { kind: 'Rollout', name: 'canary' },
+        ],
+      },
+      { namespace: 'web', secret: 'b', restarts: [{ kind: 'Deployment', name: 'back' }] },
+      {
+        namespace: 'jobs',
+        secret: 'a',
+        restarts: [{ kind: 'StatefulSet', name: 'db' }, { kind: 'StatefulSet' }],
+      },
+    ] as const;
+    const rules = (namespace: string) =>
+      rolesOf({ targets })
+        .find(({ metadata }) => metadata.namespace === namespace)
+        ?.rules.filter(({ resources }) => !resources.includes('secrets'));
+    expect(rules('web')).toEqual([
+      {
+        apiGroups: ['apps'],
+        resources: ['deployments'],
+        resourceNames: ['back', 'front'],
+        verbs: ['get', 'patch'],
+      },
+      {
+        apiGroups: ['argoproj.io'],
+        resources: ['rollouts'],
+        resourceNames: ['canary'],
+        verbs: ['get', 'patch'],
+      },
+    ]);
+    expect(rules('jobs')).toEqual([
+      { apiGroups: ['apps'], resources: ['statefulsets'], verbs: ['get', 'list', 'patch'] },
+    ]);
+    const printed = printRbac(rbacObjects({ ...input, targets }));
+    expect(printed).toContain('# With this, secretbridge can change all statefulsets of the namespace jobs');
+    expect(printed).not.toContain('can change all deployments');
+  });
+
+  it('hold the reviews of identities where those are accepted, and nowhere else', () => {
+    const reviews = rolesOf({ targets: [], reviews: true });
+    expect(reviews).toMatchObject([
+      {
+        kind: 'ClusterRole',
+        metadata: { name: 'secretbridge-prod.eu-reviews' },
+        rules: [
+          { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
+          { apiGroups: ['authorization.k8s.io'], resources: ['subjectaccessreviews'], verbs: ['create'] },
+        ],
+      },
+    ]);
+    expect(rolesOf().filter(({ kind }) => kind === 'ClusterRole')).toEqual([]);
+  });
+
   it('are bound to the ServiceAccount of the bridge, Role by Role', () => {
     const objects = rbacObjects({ ...input, secretRefs: ['x'] });
     expect(objects.map(({ kind }) => kind)).toEqual([

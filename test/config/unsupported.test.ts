@@ -7,24 +7,11 @@ const mapping = (fields: string, target = 'namespace: a') =>
   `${STORE}mappings: [ { name: m, target: { ${target} }, data: { A: { store: v, key: a } }, ${fields} } ]`;
 
 const CASES: readonly [what: string, path: string, text: string][] = [
-  [
-    '`engine: redis`',
-    'engine.kind',
-    'engine: { kind: redis, url: { env: A } }\nkeys: { fingerprint: [ { env: A } ] }',
-  ],
-  [
-    'an audit store of kind `postgres`',
-    'audit.store.kind',
-    'audit: { store: { kind: postgres, url: { env: A } } }\nkeys: { fingerprint: [ { env: A } ] }',
-  ],
   ['`audit.checkpoints`', 'audit.checkpoints', 'audit: { checkpoints: [ { kind: stdout } ] }'],
   ['`audit.retention`', 'audit.retention', 'audit: { retention: 400d }'],
   ['`audit.stdout: true`', 'audit.stdout', 'audit: { stdout: true }'],
-  ['`http`', 'http', 'http: {}'],
   ['`tracing`', 'tracing', 'tracing: { otlp: { endpoint: https://x } }'],
-  ['`restarts`', 'restarts', 'restarts: { atOnce: 3 }'],
   ['`events`', 'events', `${STORE}events: { vault: [ { name: a, store: v } ] }`],
-  ['`restart`', 'mappings[0].restart', mapping('restart: [ { kind: Deployment, name: a } ]')],
 ];
 
 describe('what this version does not do yet', () => {

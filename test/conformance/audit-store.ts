@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { AuditRecord, Entry } from '../../src/audit/entry.ts';
 import type { AuditStore, RecordFilter } from '../../src/audit/store.ts';
@@ -22,6 +23,14 @@ export function tickingClock(): { now(): number } {
       return time;
     },
   };
+}
+
+/** Always the same text, of which no two parts are alike. */
+function incompressible(length: number): string {
+  const hash = (n: number): string => createHash('sha512').update(String(n)).digest('base64');
+  return Array.from({ length: Math.ceil(length / 88) }, (_, n) => hash(n))
+    .join('')
+    .slice(0, length);
 }
 
 const UNAVAILABLE = { code: 'AUDIT_UNAVAILABLE' };
@@ -234,6 +243,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       ['NUL', 'a\0b', 'a\0b'],
       ['other scripts', 'Grüße 秘密 🔑 \u2028', 'Grüße 秘密 🔑 \u2028'],
       ['a long name', 'x'.repeat(100_000), 'x'.repeat(100_000)],
+      ['a long name that does not compress', incompressible(9_000), incompressible(9_000)],
       ['a lone surrogate', 'a\ud800b', 'a\ufffdb'],
     ])('keeps and finds %s in a name', async (_, given, kept) => {
       await using harness = await openHarness();

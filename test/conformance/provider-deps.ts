@@ -3,8 +3,9 @@ import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { resolveCredential } from '../../src/providers/credentials.ts';
-import { createLimiter, type Deadline } from '../../src/providers/limits.ts';
+import { createLimiter } from '../../src/providers/limits.ts';
 import type { ProviderDeps } from '../../src/providers/provider.ts';
+import type { Deadline } from '../../src/providers/timing.ts';
 
 export interface TestDeps extends Partial<ProviderDeps> {
   readonly env?: Record<string, string>;
@@ -15,15 +16,14 @@ export interface TestDeps extends Partial<ProviderDeps> {
 /** What `app.ts` hands to a provider, in small. */
 export function testDeps({ env = {}, timeoutMs = 10_000, deadline, ...rest }: TestDeps = {}): ProviderDeps {
   const clock = rest.clock ?? systemClock;
-  // Tests take the store from failure to health at once; the breaker has tests of its own.
-  const breaker = { failures: Number.POSITIVE_INFINITY, openMs: 0 };
-  const limits = { requestsPerSecond: 10_000, concurrency: 8, timeoutMs, clock, breaker };
+  // Without a breaker: tests take the store from failure to health at once.
+  const limits = { requestsPerSecond: 10_000, concurrency: 8, timeoutMs, clock };
   return {
     name: 'test-store',
     clock,
     fingerprints: createFingerprinter(SecretValue.fromBytes(Buffer.alloc(32, 7))),
     credential: (reference) => resolveCredential(reference, { env }),
-    limit: createLimiter({ ...limits, ...(deadline === undefined ? {} : { deadline }) }),
+    limit: createLimiter({ ...limits, ...(deadline === undefined ? {} : { deadline }) }).limit,
     ...rest,
   };
 }

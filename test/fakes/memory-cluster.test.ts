@@ -5,6 +5,8 @@ import { describeCluster } from '../conformance/cluster.ts';
 import { type ClusterHarness, change, manifest, readNow } from '../conformance/cluster-harness.ts';
 import { describeLists } from '../conformance/cluster-lists.ts';
 import { describeMergeLaw } from '../conformance/cluster-merge-law.ts';
+import { describeWatch } from '../conformance/cluster-watch.ts';
+import { describeNamespaceWatch } from '../conformance/cluster-watch-namespaces.ts';
 import { createMemoryCluster } from './memory-cluster.ts';
 
 /** JSON merge patch (RFC 7396). */
@@ -34,6 +36,10 @@ async function open(): Promise<ClusterHarness> {
 
 describeCluster('the cluster in memory', open);
 describeLists('the cluster in memory', open);
+for (const scope of ['name', 'namespace'] as const) {
+  describeWatch(`the cluster in memory, by ${scope},`, open, { scope, tellsEach: true, notesWriters: true });
+}
+describeNamespaceWatch('the cluster in memory', open);
 
 describe('the cluster in memory', () => describeMergeLaw(open, { runs: 300, seesReverts: true }));
 

@@ -1,6 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { AccessQuestion, Cluster, LiveSecret, WriteResult } from '../../src/cluster/cluster.ts';
+import type {
+  AccessQuestion,
+  Cluster,
+  LiveSecret,
+  SecretMeta,
+  WatchScope,
+  WriteResult,
+} from '../../src/cluster/cluster.ts';
 import { applyTo, compact, entriesAfterUpdate, withOwnership } from '../../src/cluster/field-owners.ts';
+import type { Identities } from '../../src/cluster/identities.ts';
 import { type JsonObject, objectIn } from '../../src/cluster/json.ts';
 import { appliedIn } from '../../src/cluster/managed-fields.ts';
 import {
@@ -12,8 +20,12 @@ import {
   toLive,
 } from '../../src/cluster/manifest.ts';
 import { checkNamespace, checkTarget, selectorOf } from '../../src/cluster/names.ts';
+import { toMeta } from '../../src/cluster/secret-meta.ts';
+import type { Workloads } from '../../src/cluster/workloads.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { compareText, formatTarget, type TargetId } from '../../src/core/target.ts';
+import { type Namespaces, namespacesOf, selectedIn } from './memory-namespaces.ts';
+import { createMemoryWatches, createMemoryWriters } from './memory-watches.ts';
 
 type Change = 'create' | 'replace' | 'remove' | 'merge';
 type Call = 'read' | Change | 'list' | 'namespaces' | 'ownSecret' | 'may' | 'ping';
@@ -24,6 +36,8 @@ export interface MemoryClusterOptions {
   readonly ownNamespace?: string;
   readonly inCluster?: boolean;
   readonly allows?: (question: AccessQuestion) => boolean;
+  readonly identities?: Identities;
+  readonly workloads?: Workloads;
 }
 
 /** The port in memory, with the API server's semantics of versions, owners of fields and immutable Secrets. */
@@ -46,6 +60,10 @@ export interface MemoryCluster extends Cluster {
   namespace(name: string, labels: Readonly<Record<string, string>>): void;
   /** It is being deleted: nothing can be created in it any more. */
   endNamespace(name: string): void;
+  /** Every watch fails so, and begins anew. */
+  interrupt(error: AppError): void;
+  /** What is watched now. */
+  readonly watched: readonly WatchScope[];
   /** The object as an API server would give it. */
   raw(id: TargetId): RawSecret | undefined;
 }
@@ -71,6 +89,14 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
   const faults = new Map<Call, (AppError | undefined)[]>();
   const lost = new Map<Call, AppError[]>();
   const actions = new Map<Call, (() => void)[]>();
+  const writers = createMemoryWriters();
+  const watches = createMemoryWatches(({ namespace, secret }) =>
+    [...objects.keys()]
+      .sort(compareText)
+      .map((key) => ({ namespace, secret: key.slice(namespace.length + 1), key }))
+      .filter((one) => one.key === formatTarget(one) && (secret === undefined || one.secret === secret))
+      .map((one) => metaOf({ namespace, secret: one.secret })),
+  );
   let version = 0;
 
   function enter(call: Call, signal?: AbortSignal): void {
@@ -82,16 +108,35 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
     actions.get(call)?.shift()?.();
   }
 
-  function store(id: TargetId, raw: RawSecret, uid: string): string {
+  function store(id: TargetId, raw: RawSecret, uid: string, by: 'us' | 'others' = 'others'): string {
     version += 1;
     const metadata = { ...objectIn(raw, 'metadata'), name: id.secret, namespace: id.namespace, uid };
     objects.set(formatTarget(id), { ...raw, metadata: { ...metadata, resourceVersion: `${version}` } });
+    const data = Object.entries(objectIn(raw, 'data') ?? {}).map(
+      ([key, value]) => [`data/${key}`, value] as const,
+    );
+    writers.wrote(id, by, new Map([...data, ['type', raw.type], ['immutable', raw.immutable]]));
+    watches.changed(metaOf(id));
     return `${version}`;
+  }
+
+  function drop(id: TargetId): void {
+    if (!objects.delete(formatTarget(id))) return;
+    writers.forget(id);
+    watches.gone(id);
+  }
+
+  function metaOf(id: TargetId): SecretMeta {
+    const meta = toMeta(objects.get(formatTarget(id)) ?? {}, id.namespace);
+    if (meta === undefined) throw new Error(`${formatTarget(id)} is not a Secret`);
+    const foreign = meta.ours === undefined || writers.of(id, 'others').length > 0;
+    const data = writers.of(id, 'us').flatMap((name) => (name.startsWith('data/') ? [name.slice(5)] : []));
+    return { ...meta, ours: meta.ours && { ...meta.ours, data: data.sort(compareText) }, foreign };
   }
 
   function written(kind: 'create' | 'replace' | 'merge', id: TargetId, raw: RawSecret): WriteResult {
     const uid = objects.has(formatTarget(id)) ? uidOf(id) : `uid-${version + 1}`;
-    const resourceVersion = store(id, raw, uid);
+    const resourceVersion = store(id, raw, uid, kind === 'merge' ? 'others' : 'us');
     done(kind, id);
     return { kind: 'written', resourceVersion };
   }
@@ -131,7 +176,18 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
     fail: (call, ...errors) => push(faults, call, errors),
     loseAnswer: (call, error) => push(lost, call, [error]),
     before: (call, action) => push(actions, call, [action]),
-    put: (id, raw) => void store(id, { apiVersion: 'v1', kind: 'Secret', ...raw }, `uid-${version + 1}`),
+    identities: options.identities,
+    workloads: options.workloads,
+    watch: watches.watch,
+    watchNamespaces: watches.watchNamespaces,
+    interrupt: watches.interrupt,
+    get watched() {
+      return watches.scopes;
+    },
+    put(id, raw) {
+      writers.forget(id);
+      store(id, { apiVersion: 'v1', kind: 'Secret', ...raw }, `uid-${version + 1}`);
+    },
     edit(id, change) {
       const raw = objects.get(formatTarget(id));
       const uid = raw && read(id)?.uid;
@@ -140,9 +196,15 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
       const managedFields = compact(entriesAfterUpdate(raw, changed));
       store(id, { ...changed, metadata: { ...objectIn(changed, 'metadata'), managedFields } }, uid);
     },
-    forget: (id) => void objects.delete(formatTarget(id)),
-    namespace: (name, labels) => void existing.set(name, labels),
-    endNamespace: (name) => void ending.add(name),
+    forget: drop,
+    namespace(name, labels) {
+      existing.set(name, labels);
+      watches.namespacesChanged();
+    },
+    endNamespace(name) {
+      ending.add(name);
+      watches.namespacesChanged();
+    },
     raw: (id) => objects.get(formatTarget(id)),
     async read(id, { signal } = {}) {
       enter('read', signal);
@@ -176,7 +238,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
       const now = read(live.id);
       if (now === undefined) return { kind: 'removed' };
       if (now.uid !== live.uid || now.resourceVersion !== live.resourceVersion) return { kind: 'conflict' };
-      objects.delete(formatTarget(live.id));
+      drop(live.id);
       done('remove', live.id);
       return { kind: 'removed' };
     },
@@ -211,14 +273,8 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
       selectorOf(matchLabels);
       enter('namespaces', signal);
       const used = namespacesOf([...objects.keys()].map((key) => key.slice(0, key.indexOf('/'))));
-      return Object.entries({ ...used, ...Object.fromEntries(existing) })
-        .filter(([name]) => !ending.has(name))
-        .filter(([name, labels]) => {
-          const carried = new Map(Object.entries({ ...labels, 'kubernetes.io/metadata.name': name }));
-          return Object.entries(matchLabels).every(([label, value]) => carried.get(label) === value);
-        })
-        .map(([name]) => name)
-        .sort(compareText);
+      const all = { ...used, ...Object.fromEntries(existing) };
+      return selectedIn(all, matchLabels).filter((name) => !ending.has(name));
     },
     async ownSecret(name, key) {
       enter('ownSecret');
@@ -237,10 +293,4 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
-}
-
-type Namespaces = Readonly<Record<string, Readonly<Record<string, string>>>>;
-
-function namespacesOf(list: readonly string[] | Namespaces): Namespaces {
-  return 'length' in list ? Object.fromEntries((list as readonly string[]).map((name) => [name, {}])) : list;
 }

@@ -9,12 +9,14 @@ declare module 'vitest' {
     kubernetes: ClusterAccess & { kubeconfig: string; auditLogPath?: string };
     openbao: { address: string; token: string };
     localstack: { address: string; isWhole: boolean };
+    postgres: { url: string };
+    redis: { url: string };
   }
 }
 
 export default async function setup(project: TestProject): Promise<() => PromiseLike<void>> {
   const servers = await startServers();
-  const { kubernetes, openbao, localstack } = servers;
+  const { kubernetes, openbao, localstack, postgres, redis } = servers;
   const { address, caFile, folder, kubeconfig, adminToken: token, auditLogPath } = kubernetes;
   project.provide('kubernetes', {
     ...{ address, caFile, folder, kubeconfig, token },
@@ -22,5 +24,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   });
   project.provide('openbao', { address: openbao.address, token: openbao.rootToken });
   project.provide('localstack', { address: localstack.address, isWhole: localstack.isWhole });
+  project.provide('postgres', { url: postgres.url });
+  project.provide('redis', { url: redis.address });
   return () => servers[Symbol.asyncDispose]();
 }

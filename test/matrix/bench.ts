@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import type { App } from '../../src/app/app.ts';
 import { createStores } from '../../src/app/stores.ts';
 import { type SyncReport, syncTargets } from '../../src/app/sync.ts';
-import { resolveTargets, unresolvedTargets, wantedIndex } from '../../src/app/targets.ts';
 import type { Context } from '../../src/cli/context.ts';
 import { printReport } from '../../src/cli/report.ts';
 import { objectIn } from '../../src/cluster/json.ts';
@@ -13,18 +12,22 @@ import { createFingerprinter, type Fingerprinter } from '../../src/core/fingerpr
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { createLogger } from '../../src/log/logger.ts';
 import { resolveCredential } from '../../src/providers/credentials.ts';
-import { createLimiter, type Deadline, withRetry } from '../../src/providers/limits.ts';
+import { createLimiter } from '../../src/providers/limits.ts';
 import type { ProviderDeps, SecretProvider } from '../../src/providers/provider.ts';
 import { createReader } from '../../src/providers/reader.ts';
 import { createProvider } from '../../src/providers/registry.ts';
+import { withRetry } from '../../src/providers/retry.ts';
+import type { Deadline } from '../../src/providers/timing.ts';
 import { isProvenAbsent } from '../../src/reconcile/absence.ts';
 import { createRecorder } from '../../src/reconcile/recorder.ts';
+import { resolveTargets, unresolvedTargets, wantedIndex } from '../../src/reconcile/targets.ts';
 import { Collector } from '../cli/harness.ts';
 import { linesOf, loadText } from '../config/memory-fs.ts';
 import { everythingIn } from '../conformance/provider.ts';
 import { createManualTime, type ManualTime } from '../fakes/manual-time.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { createMemoryCluster, type MemoryCluster } from '../fakes/memory-cluster.ts';
+import { fixedStores } from '../fakes/stores.ts';
 import { formsOf, type Marker, type Place } from '../leak-search.ts';
 
 export interface BenchOptions {
@@ -79,7 +82,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
     const pass = async (ms: number) => clock.set(clock.now() + ms);
     const { deadline } = options;
     const limits = { ...store.limits, clock, sleep: pass, ...(deadline === undefined ? {} : { deadline }) };
-    const limit = createLimiter(limits);
+    const { limit } = createLimiter(limits);
     const running = new Set<Promise<unknown>>();
     const watched: ProviderDeps['limit'] = (call, signal) => {
       const result = limit(call, signal);
@@ -104,12 +107,18 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
       logger,
       audit: log,
       cluster,
-      stores: { open: async () => provider, definitions, [Symbol.asyncDispose]: async () => undefined },
+      stores: fixedStores(provider, definitions),
       get targets() {
         return targets;
       },
       instances: [config.instance],
       fingerprints,
+      restartOf: () => [],
+      async resolve() {
+        targets = await resolveTargets(config.mappings, cluster, undefined);
+        return targets;
+      },
+      async reconfigure() {},
       async pass() {
         targets = await resolveTargets(config.mappings, cluster, undefined);
         const actor = { kind: 'cli', name: 'ann' } as const;
@@ -121,6 +130,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
           onRead: (source, result) => recorder.read(source, result),
         });
         return {
+          versions: (store, keys) => reader.versions(store, keys),
           instance: config.instance,
           formerInstances: [],
           cluster,

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../src/core/error-codes.ts';
-import type { Deadline } from '../../src/providers/limits.ts';
+import type { Deadline } from '../../src/providers/timing.ts';
 import type { Fault as AzureFault } from '../fakes/azure-server/faults.ts';
 import type { Fault as ProxyFault } from '../fakes/fault-proxy.ts';
 

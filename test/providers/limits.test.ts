@@ -1,28 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { AppError } from '../../src/core/errors.ts';
-import { SecretValue } from '../../src/core/secret-value.ts';
-import { createLimiter, type Deadline, systemSleep, withRetry } from '../../src/providers/limits.ts';
-import type { ReadResult, SecretProvider } from '../../src/providers/provider.ts';
+import { asProbe, type CallReport, createLimiter } from '../../src/providers/limits.ts';
+import { systemSleep } from '../../src/providers/timing.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
+import { manualDeadline } from './manual-deadline.ts';
 
 function limiter(options: { requestsPerSecond?: number; concurrency?: number; timeoutMs?: number } = {}) {
   const time = createManualTime();
-  const deadline = (ms: number): Deadline => {
-    const controller = new AbortController();
-    const stop = time.wake(() => controller.abort(new AppError('TIMEOUT')), ms);
-    return { signal: controller.signal, stop };
-  };
+  const calls: CallReport[] = [];
   const { requestsPerSecond = 1_000_000, concurrency = 1_000, timeoutMs = 1_000 } = options;
-  const limit = createLimiter({
+  const { limit, clear } = createLimiter({
     requestsPerSecond,
     concurrency,
     timeoutMs,
     clock: time,
     sleep: time.sleep,
-    deadline,
+    deadline: manualDeadline(time),
+    onCall: (report) => calls.push(report),
   });
-  return { time, limit };
+  return { time, limit, clear, calls };
 }
 
 /** Calls that end when the test says so. */
@@ -160,7 +156,7 @@ describe('the limit of time', () => {
   });
 
   it('works with the timers of the system', async () => {
-    const limit = createLimiter({
+    const { limit } = createLimiter({
       requestsPerSecond: 1e6,
       concurrency: 1,
       timeoutMs: 1,
@@ -172,197 +168,80 @@ describe('the limit of time', () => {
   });
 });
 
-describe('a store that does not answer', () => {
-  const hang = () => new Promise<never>(() => undefined);
-
-  async function exhausted() {
-    const it = limiter({ concurrency: 5, timeoutMs: 1_000 });
-    const calls = Array.from({ length: 5 }, () => it.limit(hang));
-    const outcome = Promise.allSettled(calls);
-    await it.time.advance(1_000);
-    await outcome;
-    return it;
-  }
-
-  it('is not asked for a while, so that a thousand reads do not each wait', async () => {
-    const { limit } = await exhausted();
-    let asked = false;
-    await expect(limit(async () => (asked = true))).rejects.toMatchObject({ code: 'TIMEOUT' });
-    expect(asked).toBe(false);
-  });
-
-  it('is tried by one call then, and by all once that one had an answer', async () => {
-    const { limit, time } = await exhausted();
-    time.set(time.now() + 10_000);
-    const { call, end, started } = stage();
-    const trial = limit(call(1));
-    await expect(limit(call(2))).rejects.toMatchObject({ code: 'TIMEOUT' });
-    await time.advance(0);
+describe('what is told of each call', () => {
+  it('is its operation, how it ended and how long the store took', async () => {
+    const { limit, time, calls } = limiter({ concurrency: 1 });
+    const { call, end } = stage();
+    const waiting = [limit(call(1), undefined, 'read'), limit(call(2), undefined, 'list')];
+    await time.advance(300);
     end(1);
-    await trial;
-    const next = limit(call(3));
+    await time.advance(200);
+    end(2);
+    await Promise.all(waiting);
+    await expect(
+      limit(() => Promise.reject(new AppError('ACCESS_DENIED')), undefined, 'login'),
+    ).rejects.toThrow();
+    expect(calls).toEqual([
+      { operation: 'read', outcome: 'ok', ms: 300 },
+      { operation: 'list', outcome: 'ok', ms: 200 },
+      { operation: 'login', outcome: 'ACCESS_DENIED', ms: 0 },
+    ]);
+  });
+
+  it('is what the provider makes of an answer, or of an error that is not ours', async () => {
+    const { limit, calls } = limiter();
+    const throttled = () => new AppError('THROTTLED');
+    expect(await limit(async () => 429, undefined, 'read', throttled)).toBe(429);
+    await expect(
+      limit(
+        () => Promise.reject(new Error('not there')),
+        undefined,
+        'read',
+        () => undefined,
+      ),
+    ).rejects.toThrow('not there');
+    await expect(limit(() => Promise.reject(new Error('surprise')))).rejects.toThrow('surprise');
+    expect(calls.map(({ outcome }) => outcome)).toEqual(['THROTTLED', 'ok', 'INTERNAL']);
+  });
+
+  it('is INTERRUPTED when its caller gave up, and nothing when it never began', async () => {
+    const { limit, time, calls } = limiter({ concurrency: 1 });
+    const giveUp = new AbortController();
+    const both = [1, 2].map(() => limit(() => new Promise(() => undefined), giveUp.signal));
+    const ended = Promise.allSettled(both);
     await time.advance(0);
-    end(3);
-    await next;
-    expect(started).toEqual([1, 3]);
-  });
-
-  it('is left alone again when the trial had no answer either', async () => {
-    const { limit, time } = await exhausted();
-    time.set(time.now() + 10_000);
-    const trial = expect(limit(hang)).rejects.toMatchObject({ code: 'TIMEOUT' });
-    await time.advance(1_000);
-    await trial;
-    await expect(limit(async () => 1)).rejects.toMatchObject({ code: 'TIMEOUT' });
-  });
-
-  it('is not what a store looks like that refuses at once', async () => {
-    const { limit } = limiter();
-    for (let round = 0; round < 20; round += 1) {
-      await expect(limit(() => Promise.reject(new AppError('STORE_UNAVAILABLE')))).rejects.toThrow();
-    }
-    expect(await limit(async () => 'next')).toBe('next');
+    giveUp.abort(new Error('enough'));
+    await ended;
+    expect(calls).toMatchObject([{ outcome: 'INTERRUPTED' }]);
   });
 });
 
-const FOUND: ReadResult = { kind: 'found', value: SecretValue.fromText('x'), version: '1' };
+it('turns away all that wait, and leaves what runs', async () => {
+  const { limit, clear, time } = limiter({ concurrency: 1 });
+  const { call, end, started } = stage();
+  const first = limit(call(1));
+  const others = Promise.allSettled([limit(call(2)), limit(call(3))]);
+  await time.advance(0);
+  clear(new AppError('STORE_UNAVAILABLE'));
+  expect(await others).toMatchObject([
+    { reason: { code: 'STORE_UNAVAILABLE' } },
+    { reason: { code: 'STORE_UNAVAILABLE' } },
+  ]);
+  end(1);
+  await first;
+  expect(started).toEqual([1]);
+  expect(await limit(async () => 'next')).toBe('next');
+});
 
-/** A provider that answers each key by its script, the last answer for ever. */
-function scripted(script: Readonly<Record<string, readonly ReadResult[]>>) {
-  const asked: string[][] = [];
-  const turns = new Map<string, number>();
-  const provider: SecretProvider = {
-    async read(refs) {
-      asked.push(refs.map(({ key }) => key));
-      return refs.map(({ key }) => {
-        const turn = turns.get(key) ?? 0;
-        turns.set(key, turn + 1);
-        return script[key]?.[turn] ?? script[key]?.at(-1) ?? { kind: 'absent' };
-      });
-    },
-    async find({ path }) {
-      const [result] = await provider.read([{ key: path }]);
-      if (result?.kind === 'failed') throw result.error;
-      return [path];
-    },
-    versions: async () => [],
-    check: async () => [],
-    async [Symbol.asyncDispose]() {},
-  };
-  return { provider, asked };
-}
-
-const keysOf = (count: number) => Array.from({ length: count }, (_, index) => ({ key: `k${index}` }));
-
-function failed(code: ErrorCode, retryAfterMs?: number): ReadResult {
-  return { kind: 'failed', error: new AppError(code, retryAfterMs === undefined ? {} : { retryAfterMs }) };
-}
-
-function retrying(script: Parameters<typeof scripted>[0], random = 0.5) {
-  const time = createManualTime();
-  const waits: number[] = [];
-  const { provider, asked } = scripted(script);
-  const sleep = async (ms: number) => {
-    waits.push(ms);
-    time.set(time.now() + ms);
-  };
-  return { provider: withRetry(provider, { clock: time, sleep, random: () => random }), asked, waits, time };
-}
-
-describe('withRetry', () => {
-  it('asks again for what may mend itself, and for nothing else', async () => {
-    const { provider, asked } = retrying({
-      fine: [FOUND],
-      slow: [failed('TIMEOUT'), failed('STORE_UNAVAILABLE'), FOUND],
-      denied: [failed('ACCESS_DENIED'), FOUND],
-    });
-    const results = await provider.read(['slow', 'fine', 'denied', 'gone'].map((key) => ({ key })));
-    expect(results.map(({ kind }) => kind)).toEqual(['found', 'found', 'failed', 'absent']);
-    expect(asked).toEqual([['slow', 'fine', 'denied', 'gone'], ['slow'], ['slow']]);
-  });
-
-  it('gives up after three attempts, with the last error', async () => {
-    const { provider, asked } = retrying({
-      a: [failed('TIMEOUT'), failed('TIMEOUT'), failed('STORE_UNAVAILABLE'), FOUND],
-    });
-    const [result] = await provider.read([{ key: 'a' }]);
-    expect(result).toMatchObject({ kind: 'failed', error: { code: 'STORE_UNAVAILABLE' } });
-    expect(asked).toHaveLength(3);
-  });
-
-  it('doubles its waits, with full jitter', async () => {
-    for (const [random, expected] of [
-      [0, [0, 0]],
-      [0.5, [250, 500]],
-      [0.999, [499.5, 999]],
-    ] as const) {
-      const { provider, waits } = retrying({ a: [failed('TIMEOUT')] }, random);
-      await provider.read([{ key: 'a' }]);
-      expect(waits).toEqual(expected);
-    }
-  });
-
-  it('waits as long as the store asks', async () => {
-    const { provider, waits } = retrying({
-      a: [failed('THROTTLED', 3_000), FOUND],
-      b: [failed('TIMEOUT'), FOUND],
-    });
-    const results = await provider.read([{ key: 'a' }, { key: 'b' }]);
-    expect(results).toEqual([FOUND, FOUND]);
-    expect(waits).toEqual([3_000]);
-  });
-
-  it('gives up at once when the store asks for longer than a few seconds', async () => {
-    const { provider, waits, asked } = retrying({ a: [failed('THROTTLED', 60_000), FOUND] });
-    await provider.read([{ key: 'a' }]);
-    expect([waits, asked]).toEqual([[], [['a']]]);
-  });
-
-  it('makes no further attempt once the attempts themselves have taken long', async () => {
-    const time = createManualTime();
-    const { provider, asked } = scripted({ a: [failed('TIMEOUT')] });
-    const slow: SecretProvider = {
-      ...provider,
-      async read(refs) {
-        time.set(time.now() + 15_000);
-        return provider.read(refs);
-      },
-    };
-    await withRetry(slow, { clock: time, sleep: async () => undefined }).read([{ key: 'a' }]);
-    expect(asked).toHaveLength(2);
-  });
-
-  it('asks a store that is still in trouble for three only', async () => {
-    const script = Object.fromEntries(keysOf(100).map(({ key }) => [key, [failed('THROTTLED')]]));
-    const { provider, asked } = retrying(script);
-    const results = await provider.read(keysOf(100));
-    expect(results.every(({ kind }) => kind === 'failed')).toBe(true);
-    expect(asked.map((keys) => keys.length)).toEqual([100, 3, 3]);
-  });
-
-  it('asks for all the others once one of the three had its answer', async () => {
-    const script = Object.fromEntries(keysOf(100).map(({ key }) => [key, [failed('THROTTLED'), FOUND]]));
-    const { provider, asked } = retrying({ ...script, k0: [failed('THROTTLED')] });
-    const results = await provider.read(keysOf(100));
-    expect(results.filter(({ kind }) => kind === 'found')).toHaveLength(99);
-    expect(asked.map((keys) => keys.length)).toEqual([100, 3, 97, 1]);
-  });
-
-  it('repeats a search as a whole', async () => {
-    const { provider } = retrying({ a: [failed('TIMEOUT'), FOUND], b: [failed('ACCESS_DENIED'), FOUND] });
-    expect(await provider.find({ path: 'a', tags: {} })).toEqual(['a']);
-    await expect(provider.find({ path: 'b', tags: {} })).rejects.toMatchObject({ code: 'ACCESS_DENIED' });
-  });
-
-  it('ends its wait with the reason of the caller', async () => {
-    const time = createManualTime();
-    const { provider } = scripted({ a: [failed('TIMEOUT')] });
-    const controller = new AbortController();
-    const read = withRetry(provider, { clock: time, sleep: time.sleep }).read([{ key: 'a' }], {
-      signal: controller.signal,
-    });
-    await time.advance(0);
-    controller.abort(new Error('enough'));
-    await expect(read).rejects.toThrow('enough');
-  });
+it('lets a probe past those that wait, and ends it within five seconds', async () => {
+  const { limit, time, calls } = limiter({ concurrency: 1, timeoutMs: 60_000 });
+  const { call, end } = stage();
+  const first = limit(call(1));
+  const probe = asProbe(() => limit(() => new Promise(() => undefined), undefined, 'read'));
+  const outcome = expect(probe).rejects.toMatchObject({ code: 'TIMEOUT' });
+  await time.advance(5_000);
+  await outcome;
+  expect(calls).toEqual([{ operation: 'probe', outcome: 'TIMEOUT', ms: 5_000 }]);
+  end(1);
+  await first;
 });

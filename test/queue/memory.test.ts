@@ -1,83 +1,74 @@
 import { describe, expect, it } from 'vitest';
 import { createMemoryQueue } from '../../src/queue/memory.ts';
-import type { Job, Reason } from '../../src/queue/queue.ts';
+import type { Job } from '../../src/queue/queue.ts';
+import { createManualTime } from '../fakes/manual-time.ts';
 
-function job(secret: string, reason: Reason = 'sweep', requestId = 'r'): Job {
-  return { target: { namespace: 'n', secret }, mapping: 'm', reason, requestId };
+function job(subject: string): Job {
+  return { subject, reason: 'sweep', requestId: 'r' };
 }
 
 describe('the queue in memory', () => {
-  it('works on what was added, the urgent first and the rest in their order', async () => {
-    await using queue = createMemoryQueue({ concurrency: 1 });
-    for (const it of [job('a'), job('b', 'event'), job('c', 'manual'), job('d', 'manual'), job('e', 'first')])
-      await queue.add(it);
-    const seen: string[] = [];
-    queue.start(async ({ target }) => void seen.push(target.secret));
-    await queue.idle();
-    expect(seen).toEqual(['c', 'd', 'e', 'b', 'a']);
-  });
-
-  it('has one job for a target that waits, of the more urgent reason', async () => {
-    await using queue = createMemoryQueue({ concurrency: 1 });
-    await queue.add(job('a', 'sweep', 'one'));
-    await queue.add(job('a', 'manual', 'two'));
-    await queue.add(job('a', 'event', 'three'));
-    const seen: string[] = [];
-    queue.start(async ({ requestId }) => void seen.push(requestId));
-    await queue.idle();
-    expect(seen).toEqual(['two']);
-  });
-
-  it('runs a target once more, and never twice at a time, for triggers during its run', async () => {
-    await using queue = createMemoryQueue({ concurrency: 4 });
-    const release = Promise.withResolvers<void>();
-    let running = 0;
-    let runs = 0;
-    queue.start(async () => {
-      running += 1;
-      runs += 1;
-      expect(running).toBe(1);
-      if (runs === 1) await release.promise;
-      running -= 1;
-    });
-    await queue.add(job('a'));
-    await queue.add(job('a'));
-    await queue.add(job('a'));
-    release.resolve();
-    await queue.idle();
-    expect(runs).toBe(2);
-  });
-
-  it('works on no more targets at a time than it may', async () => {
-    await using queue = createMemoryQueue({ concurrency: 3 });
-    for (let number = 0; number < 20; number += 1) await queue.add(job(`t${number}`));
-    let running = 0;
-    let most = 0;
-    queue.start(async () => {
-      running += 1;
-      most = Math.max(most, running);
-      await new Promise(setImmediate);
-      running -= 1;
-    });
-    await queue.idle();
-    expect(most).toBe(3);
-  });
-
-  it('stops at what a job throws, and says so to whoever waits', async () => {
-    await using queue = createMemoryQueue({ concurrency: 1 });
+  it('stops at what a job throws if it is to, and says so to whoever waits', async () => {
+    await using queue = createMemoryQueue({ concurrency: 1, stopOnFailure: true });
     for (const name of ['a', 'b', 'c']) await queue.add(job(name));
     const seen: string[] = [];
-    queue.start(async ({ target }) => {
-      seen.push(target.secret);
-      if (target.secret === 'b') throw new Error('no audit');
+    queue.start(async ({ subject }) => {
+      seen.push(subject);
+      if (subject === 'b') throw new Error('no audit');
+      return undefined;
     });
     await expect(queue.idle()).rejects.toThrow('no audit');
     expect(seen).toEqual(['a', 'b']);
   });
 
-  it('is idle at once when there is nothing to do', async () => {
+  it('keeps what a job throws for whoever waits, and goes on with the others', async () => {
     await using queue = createMemoryQueue({ concurrency: 1 });
-    queue.start(async () => undefined);
+    for (const name of ['a', 'b', 'c']) await queue.add(job(name));
+    const seen: string[] = [];
+    queue.start(async ({ subject }) => {
+      seen.push(subject);
+      if (subject === 'b') throw new Error('unexpected');
+      return undefined;
+    });
+    await expect(queue.idle()).rejects.toThrow('unexpected');
+    expect(seen).toEqual(['a', 'b', 'c']);
     await queue.idle();
+  });
+
+  it('delays by its clock, also beyond what a timer can', async () => {
+    const timers = createManualTime();
+    await using queue = createMemoryQueue({ concurrency: 1, timers });
+    const seen: string[] = [];
+    queue.start(async ({ subject }) => void seen.push(subject));
+    const month = 31 * 86_400_000;
+    await queue.add(job('a'), { delayMs: month });
+    await timers.advance(month - 1);
+    expect(seen).toEqual([]);
+    await timers.advance(1);
+    expect(seen).toEqual(['a']);
+  });
+
+  it('leaves no timer behind', async () => {
+    const timers = createManualTime();
+    const queue = createMemoryQueue({ concurrency: 1, timers });
+    queue.start(async () => 1_000);
+    await queue.add(job('a'));
+    await queue.add(job('b'), { delayMs: 5_000 });
+    await queue.close(1_000);
+    expect(timers.waiting).toEqual([]);
+  });
+
+  it('forgets the ids of `once` at their time', async () => {
+    const timers = createManualTime();
+    await using queue = createMemoryQueue({ concurrency: 1, timers });
+    const seen: string[] = [];
+    queue.start(async ({ subject }) => void seen.push(subject));
+    const once = { id: 'x', ttlMs: 100 };
+    for (const wait of [0, 99, 1]) {
+      await timers.advance(wait);
+      await queue.add(job('a'), { once });
+    }
+    await queue.idle();
+    expect(seen).toHaveLength(2);
   });
 });

@@ -1,6 +1,5 @@
 import type { App } from '../../src/app/app.ts';
 import { type SyncOptions, syncTargets } from '../../src/app/sync.ts';
-import { resolveTargets, unresolvedTargets, wantedIndex } from '../../src/app/targets.ts';
 import type { AuditRecord } from '../../src/audit/entry.ts';
 import { verify } from '../../src/audit/verify.ts';
 import { objectIn } from '../../src/cluster/json.ts';
@@ -15,6 +14,7 @@ import type { SecretProvider } from '../../src/providers/provider.ts';
 import { createReader } from '../../src/providers/reader.ts';
 import { isProvenAbsent } from '../../src/reconcile/absence.ts';
 import { createRecorder } from '../../src/reconcile/recorder.ts';
+import { resolveTargets, unresolvedTargets, wantedIndex } from '../../src/reconcile/targets.ts';
 import { linesOf, loadText } from '../config/memory-fs.ts';
 import { faulty, type Watch } from '../fakes/faulty.ts';
 import { createManualTime, type ManualTime } from '../fakes/manual-time.ts';
@@ -24,6 +24,7 @@ import {
   type MemoryCluster,
   type MemoryClusterOptions,
 } from '../fakes/memory-cluster.ts';
+import { fixedStores } from '../fakes/stores.ts';
 
 /** The `mappings` of a configuration, in YAML; the store is named `vault`. */
 export const TWO_MAPPINGS = `
@@ -147,12 +148,18 @@ mappings:${wanted}`);
       logger: logger ?? silentLogger,
       audit,
       cluster: watched,
-      stores: { open: async () => opened, definitions, [Symbol.asyncDispose]: async () => undefined },
+      stores: fixedStores(opened, definitions),
       get targets() {
         return targets;
       },
       instances: [config.instance, ...config.formerInstances],
       fingerprints,
+      restartOf: () => [],
+      async resolve() {
+        targets = await resolveTargets(current.mappings, watched, undefined);
+        return targets;
+      },
+      async reconfigure() {},
       async pass() {
         targets = await resolveTargets(current.mappings, watched, undefined);
         const actor = { kind: 'cli', name: 'ann' } as const;
@@ -169,6 +176,7 @@ mappings:${wanted}`);
           onRead: (source, result) => recorder.read(source, result),
         });
         return {
+          versions: (store, keys) => reader.versions(store, keys),
           instance: config.instance,
           formerInstances: config.formerInstances,
           cluster: watched,
@@ -271,6 +279,7 @@ function createFakeStore(): { store: FakeStore; provider: SecretProvider } {
           .sort();
       },
       check: async () => [{ name: 'reach' }],
+      async probe() {},
       [Symbol.asyncDispose]: async () => undefined,
     },
   };

@@ -1,6 +1,6 @@
-import { createPrivateKey } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { checkTarget, MAX_SECRET_BYTES } from '../../src/sync/checks.ts';
+import { certificateExpiry, checkTarget, MAX_SECRET_BYTES } from '../../src/sync/checks.ts';
 import { createAuthority } from '../fakes/certificates.ts';
 import { data } from './sample.ts';
 
@@ -20,6 +20,15 @@ describe('a TLS target', () => {
     passphrase: 'x',
   });
   const sec1 = createPrivateKey(key).export({ type: 'sec1', format: 'pem' });
+
+  it('ends when the first of its certificates does', () => {
+    const expiry = certificateExpiry('kubernetes.io/tls', data({ 'tls.crt': `${cert}${middle.ca}` }));
+    expect(expiry).toBe(Date.parse(new X509Certificate(cert).validTo));
+    for (const crt of ['', 'x', '-----BEGIN CERTIFICATE-----'])
+      expect(certificateExpiry('kubernetes.io/tls', data({ 'tls.crt': crt }))).toBeUndefined();
+    expect(certificateExpiry('Opaque', data({ 'tls.crt': cert }))).toBeUndefined();
+    expect(certificateExpiry('kubernetes.io/tls', data({}))).toBeUndefined();
+  });
 
   it.each(['ec', 'rsa', 'ed25519'] as const)('is right with a pair of type %s', (keyType) => {
     const pair = middle.issue({ keyType });

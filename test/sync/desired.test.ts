@@ -17,6 +17,14 @@ function dataOf(result: ReturnType<typeof desired>) {
 }
 
 describe('what a target should hold', () => {
+  it('comes with when each version was made, where the store tells', () => {
+    const result = shape(mapping({ data: { A: source(), B: source({ key: 'other' }) } }), {
+      app: { ...found('1'), createdAt: 5 } as ReadResult,
+      other: found('2'),
+    });
+    expect(result).toMatchObject({ createdAt: new Map([['A', 5]]) });
+  });
+
   it('is one key for each source, with where it came from', () => {
     const result = shape(mapping({ data: { A: source({ property: 'x' }), B: source({ key: 'other' }) } }), {
       app: found('{"x":"1"}', 'v7'),

@@ -1,5 +1,5 @@
 import type { AuditRecord } from '../../audit/entry.ts';
-import type { RecordFilter } from '../../audit/store.ts';
+import { answer, ordered, type Question, toFilter } from '../../audit/question.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
@@ -7,23 +7,20 @@ import { instant } from '../instant.ts';
 import { count, type Paint, print, shortFingerprint, table } from '../output.ts';
 import { type AuditOptions, openAuditForReading } from '../read-audit.ts';
 
-export interface ListOptions extends AuditOptions, Omit<RecordFilter, 'version'> {
+export interface ListOptions extends AuditOptions, Question {
   readonly limit: number;
   readonly cursor?: string;
 }
 
 export async function auditListCommand(context: Context, options: ListOptions): Promise<number> {
-  const filter = toFilter(options, context.clock.now());
+  const now = context.clock.now();
+  const filter = toFilter(options, (text) => instant(text, now));
   await using audit = await openAuditForReading(context, options);
   if (audit === undefined) return EXIT.config;
-  const before = options.cursor === undefined ? {} : { before: Number(options.cursor) };
-  // One more than asked for tells whether there is a next page.
-  const found = await audit.list(filter, { limit: options.limit + 1, ...before });
-  const records = found.slice(0, options.limit);
-  const next = found.length > records.length ? String(records.at(-1)?.sequence) : undefined;
+  const found = await answer(audit, filter, options);
   print(context, options.output, {
-    data: { records: records.map(ordered), ...(next === undefined ? {} : { next }) },
-    human: (paint) => listText(records, next, paint),
+    data: found,
+    human: (paint) => listText(found.records, found.next, paint),
   });
   return EXIT.ok;
 }
@@ -40,30 +37,6 @@ export async function auditShowCommand(
     throw new AppError('RECORD_MISSING', { detail: `there is no record ${sequence} in ${audit.address}` });
   print(context, options.output, { data: ordered(record), human: (paint) => recordText(record, paint) });
   return EXIT.ok;
-}
-
-function toFilter(options: ListOptions, now: number): RecordFilter {
-  const {
-    since,
-    until,
-    actor,
-    mapping,
-    namespace,
-    secret,
-    store,
-    key,
-    action,
-    outcome,
-    code,
-    request,
-    fingerprint,
-  } = options;
-  const given = {
-    ...(since === undefined ? {} : { since: instant(since, now) }),
-    ...(until === undefined ? {} : { until: instant(until, now) }),
-    ...{ actor, mapping, namespace, secret, store, key, action, outcome, code, request, fingerprint },
-  };
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
 function listText(records: readonly AuditRecord[], next: string | undefined, paint: Paint): string {
@@ -110,41 +83,6 @@ function noteOf({ code, note, keys, sources, action, counts }: AuditRecord): str
   ]
     .filter((part) => part !== undefined)
     .join(' ');
-}
-
-/** The members of a record in the order in which people ask for them; what a newer release added comes last. */
-const ORDER = [
-  'sequence',
-  'time',
-  'action',
-  'phase',
-  'outcome',
-  'code',
-  'mapping',
-  'namespace',
-  'secret',
-  'store',
-  'key',
-  'actor',
-  'note',
-  'keys',
-  'sources',
-  'counts',
-  'before',
-  'after',
-  'resourceVersion',
-  'requestId',
-  'attempt',
-  'durationMs',
-  'instance',
-  'replica',
-  'previousHash',
-  'hash',
-];
-
-function ordered(record: AuditRecord): object {
-  const rank = (name: string): number => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
-  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => rank(a) - rank(b)));
 }
 
 function recordText(record: AuditRecord, paint: Paint): string {

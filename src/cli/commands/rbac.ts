@@ -1,7 +1,10 @@
 import { secretRefsOf } from '../../app/secret-refs.ts';
-import { rightsOf, targetsOf } from '../../app/targets.ts';
 import { printRbac, rbacObjects } from '../../cluster/rbac.ts';
+import type { RbacRestart } from '../../cluster/rbac-rules.ts';
+import { WORKLOAD_KINDS } from '../../cluster/workloads.ts';
 import { createAccess } from '../../config/access.ts';
+import type { Mapping } from '../../core/mapping.ts';
+import { rightsOf, targetsOf } from '../../reconcile/targets.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { print } from '../output.ts';
@@ -29,20 +32,33 @@ export async function rbacCommand(
     scope: config.cluster.scope,
     targets: targetsOf(config.mappings)
       .filter(({ id, mapping }) => access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace }))
-      .map(({ id, mapping }) => ({ ...id, ...rightsOf(mapping) })),
+      .map(({ id, mapping }) => ({ ...id, ...rightsOf(mapping), restarts: restartsOf(mapping) })),
     selected: config.mappings
       .filter(({ target }) => target.namespaceSelector !== undefined)
-      .map((mapping) => ({ secret: mapping.target.secret, ...rightsOf(mapping) })),
+      .map((mapping) => ({
+        secret: mapping.target.secret,
+        ...rightsOf(mapping),
+        restarts: restartsOf(mapping),
+      })),
     ownNamespace: namespace,
     serviceAccount: name,
     secretRefs: secretRefsOf(config),
-    watch: false,
+    reviews: config.http?.kubernetes ?? false,
+    // For `serve`; a one-shot run needs less.
+    watch: true,
   });
   print(context, options.output, {
     data: listOf(objects),
     human: () => printRbac(objects),
   });
   return EXIT.ok;
+}
+
+function restartsOf({ restart }: Mapping): readonly RbacRestart[] {
+  return restart.flatMap(({ kind, name }) => {
+    const known = WORKLOAD_KINDS.find((one) => one === kind);
+    return known === undefined ? [] : [{ kind: known, name }];
+  });
 }
 
 function listOf(items: readonly object[]): object {

@@ -1,8 +1,39 @@
 import { releaseHeld } from '../../app/release.ts';
+import { answersAt, createClient } from '../client.ts';
 import type { Context, GlobalOptions } from '../context.ts';
-import { printReport } from '../report.ts';
+import { EXIT } from '../exit.ts';
+import { printReport, printResult } from '../report.ts';
+import { requireConfig } from '../require-config.ts';
+import {
+  configuredAddress,
+  namedAddress,
+  type ServerAddress,
+  type ServerOptions,
+} from '../server-address.ts';
+import { releaseThrough } from '../through-service.ts';
 import { withApp } from '../with-app.ts';
 
-export async function releaseCommand(context: Context, id: string, options: GlobalOptions): Promise<number> {
+export async function releaseCommand(
+  context: Context,
+  id: string,
+  options: GlobalOptions & ServerOptions,
+): Promise<number> {
+  if (options.server !== undefined)
+    return letService(namedAddress(options.server, options.allowHttp), context, id, options);
+  const config = await requireConfig(context, options);
+  if (config === undefined) return EXIT.config;
+  // One that answers has the queue, and is the one whose audit names who released.
+  const address = await configuredAddress(config, options.allowHttp);
+  if (await answersAt(address, context)) return letService(address, context, id, options);
   return withApp(context, options, async (app) => printReport(context, options, await releaseHeld(app, id)));
+}
+
+async function letService(
+  address: ServerAddress,
+  context: Context,
+  id: string,
+  options: GlobalOptions,
+): Promise<number> {
+  await using client = createClient(address, context);
+  return printResult(context, options, await releaseThrough(client, id));
 }

@@ -1,18 +1,36 @@
 import type { App } from '../../app/app.ts';
 import { type SyncReport, syncTargets } from '../../app/sync.ts';
 import { formatTarget } from '../../core/target.ts';
+import { createClient } from '../client.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { createProgress } from '../progress.ts';
-import { printReport } from '../report.ts';
+import { printReport, printResult } from '../report.ts';
+import { namedAddress, type ServerOptions } from '../server-address.ts';
+import { syncThrough } from '../through-service.ts';
 import { withApp } from '../with-app.ts';
 
 export async function syncCommand(
   context: Context,
-  options: GlobalOptions & { mapping?: string },
+  options: GlobalOptions & ServerOptions & { mapping?: string },
 ): Promise<number> {
+  if (options.server !== undefined) return letService(options.server, context, options);
   return withApp(context, options, async (app) =>
     printReport(context, options, await run(context, app, options.mapping)),
   );
+}
+
+async function letService(
+  server: string,
+  context: Context,
+  options: GlobalOptions & ServerOptions & { mapping?: string },
+): Promise<number> {
+  await using client = createClient(namedAddress(server, options.allowHttp), context);
+  return printResult(context, options, await ask());
+
+  async function ask() {
+    using progress = createProgress(context, 'Syncing');
+    return await syncThrough(client, options.mapping, progress);
+  }
 }
 
 async function run(context: Context, app: App, only?: string): Promise<SyncReport> {

@@ -1,5 +1,5 @@
-import { targetsOf } from '../../app/targets.ts';
 import { loadConfig } from '../../config/load.ts';
+import { targetsOf } from '../../reconcile/targets.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { count, print } from '../output.ts';

@@ -82,6 +82,7 @@ export async function askForAll(
   for (let page = 0; page < keys.length; page += 1) {
     const input = { SecretIdList: [...keys], ...(token === undefined ? {} : { NextToken: token }) };
     const answer = await session.call(
+      'read',
       (client, options) => client.send(new BatchGetSecretValueCommand(input), options),
       signal,
     );

@@ -43,6 +43,12 @@ export async function checkStore(store: Store, signal: AbortSignal | undefined):
   return [...checks, { name: mayList ? 'list' : NO_LIST }];
 }
 
+/** Any answer to a signed call shows a service in working order, a refusal too. @throws AppError */
+export async function probeStore({ session }: Store, signal: AbortSignal | undefined): Promise<void> {
+  const answered = await allowed(askForAll(session, [NOBODY], signal));
+  if (answered instanceof AppError) throw answered;
+}
+
 /** False for a permission that is missing, which says that everything before it works. */
 async function allowed(call: Promise<unknown>): Promise<boolean | AppError> {
   try {

@@ -2,7 +2,7 @@ import { AppError } from '../../core/errors.ts';
 import type { Reference } from '../credentials.ts';
 import type { ProviderDeps } from '../provider.ts';
 import type { AwsConfig } from './config.ts';
-import { isRefusal, toStoreError } from './errors.ts';
+import { fromFailure, isRefusal, toStoreError } from './errors.ts';
 import { createLease, type Identity, type Lease } from './lease.ts';
 import { createMachineLogin } from './machine.ts';
 import type { Role, Sts } from './sts.ts';
@@ -26,7 +26,7 @@ async function assume(role: Role, below: Lease, sts: Sts): Promise<Identity> {
   try {
     return await sts.assumeRole(role, identity);
   } catch (failure) {
-    const next = isRefusal(failure) ? await below.replace(identity) : undefined;
+    const next = isRefusal(failure) ? await below.replace(identity, fromFailure(failure)) : undefined;
     if (next === undefined) throw toStoreError(failure);
     try {
       return await sts.assumeRole(role, next);

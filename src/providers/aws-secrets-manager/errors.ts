@@ -1,7 +1,8 @@
 import type { ErrorCode } from '../../core/error-codes.ts';
-import { AppError } from '../../core/errors.ts';
+import { AppError, toAppError } from '../../core/errors.ts';
 import { describeSkew } from '../../core/skew.ts';
 import { badAnswer } from '../answer.ts';
+import type { Ended } from '../provider.ts';
 
 /**
  * An answer that is no success: what AWS called it, and never its message. Stays inside this folder: whoever knows
@@ -153,4 +154,18 @@ export function toStoreError(thrown: unknown): unknown {
     return badAnswer('it has not the form of its operation', cause);
   }
   return thrown;
+}
+
+/** What AWS says of one secret, which is an answer like any other. */
+const OF_ONE = [
+  'ResourceNotFoundException',
+  'InvalidRequestException',
+  'InvalidParameterException',
+  'ValidationException',
+];
+
+/** What the end of a call says of AWS as a whole. */
+export function failureOf(ended: Ended<unknown>): AppError | undefined {
+  if (!('error' in ended) || isType(ended.error, ...OF_ONE)) return undefined;
+  return toAppError(toStoreError(ended.error));
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { AppError, healsItself } from '../../core/errors.ts';
 import { unlessAborted } from '../abort.ts';
+import { createRefusals } from '../refusals.ts';
 
 /** What signs a request: the SDK's own form, which holds secrets as plain text and so never leaves this folder. */
 export interface Identity {
@@ -15,14 +16,16 @@ export interface Lease {
   /** The identity of now, shared by all callers and renewed before it ends. @throws AppError */
   current(signal?: AbortSignal): Promise<Identity>;
   /**
-   * Another one than `refused`, which AWS did not accept; undefined when there is none for now.
+   * Another one than `refused`, which AWS did not accept; undefined when there is none for now, and then this one is
+   * left alone for a while.
+   * @param why What AWS said.
    * @throws AppError for what kept us from getting one.
    */
-  replace(refused: Identity, signal?: AbortSignal): Promise<Identity | undefined>;
+  replace(refused: Identity, why: AppError, signal?: AbortSignal): Promise<Identity | undefined>;
 }
 
-/** A refused login is not tried again at once, nor is an identity replaced for each of a thousand reads. */
-const REFUSED_MS = 10_000;
+/** An identity is not replaced for each of a thousand reads. */
+const REPLACED_MS = 10_000;
 /** An early renewal that failed is tried again after this; until then the old identity serves. */
 const RENEW_AGAIN_MS = 30_000;
 /** Requests wait for their turn after they were signed, so an identity is left well before its end. */
@@ -43,7 +46,11 @@ interface Held {
 export function createLease(logIn: () => Promise<Identity>, clock: Clock): Lease {
   let held: Held | undefined;
   let running: Promise<Identity> | undefined;
-  let refusal: { readonly error: AppError; readonly at: number } | undefined;
+  /** Of logins. */
+  const refusals = createRefusals(clock);
+  /** Of the identity that a login gave. */
+  const rejections = createRefusals(clock);
+  let rejected: Identity | undefined;
   let replacedAt = Number.NEGATIVE_INFINITY;
   // By distance: a clock that was set back must not keep us from logging in for hours.
   const isWithin = (at: number, ms: number) => Math.abs(clock.now() - at) < ms;
@@ -52,15 +59,19 @@ export function createLease(logIn: () => Promise<Identity>, clock: Clock): Lease
     try {
       const identity = await logIn();
       held = hold(identity, clock.now());
-      refusal = undefined;
+      refusals.clear();
+      if (rejected !== undefined && !isSame(identity, rejected)) {
+        rejected = undefined;
+        rejections.clear();
+      }
       return identity;
     } catch (error) {
-      if (error instanceof AppError && !healsItself(error.code)) refusal = { error, at: clock.now() };
+      if (error instanceof AppError && !healsItself(error.code)) refusals.note(error);
       throw error;
     }
   };
   const renew = (signal: AbortSignal | undefined): Promise<Identity> => {
-    if (refusal !== undefined && isWithin(refusal.at, REFUSED_MS)) throw refusal.error;
+    refusals.check();
     // It belongs to all callers: the signal of one of them does not end it.
     running ??= open().finally(() => {
       running = undefined;
@@ -68,9 +79,15 @@ export function createLease(logIn: () => Promise<Identity>, clock: Clock): Lease
     return unlessAborted(running, signal);
   };
 
+  const reject = (identity: Identity, why: AppError): undefined => {
+    rejected = identity;
+    rejections.note(why);
+  };
+
   return {
     async current(signal) {
       signal?.throwIfAborted();
+      if (rejected !== undefined) rejections.check();
       const now = clock.now();
       if (held !== undefined && now < held.renewAt) return held.identity;
       if (held === undefined || now >= held.endsAt - LAST_MS) return renew(signal);
@@ -83,15 +100,15 @@ export function createLease(logIn: () => Promise<Identity>, clock: Clock): Lease
         return old.identity;
       }
     },
-    async replace(refused, signal) {
+    async replace(refused, why, signal) {
       signal?.throwIfAborted();
       if (held !== undefined && held.identity !== refused) return held.identity;
       if (running === undefined) {
-        if (isWithin(replacedAt, REFUSED_MS)) return undefined;
+        if (isWithin(replacedAt, REPLACED_MS)) return reject(refused, why);
         replacedAt = clock.now();
       }
       const identity = await renew(signal);
-      return isSame(identity, refused) ? undefined : identity;
+      return isSame(identity, refused) ? reject(identity, why) : identity;
     },
   };
 }

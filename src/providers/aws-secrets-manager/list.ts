@@ -27,6 +27,7 @@ export async function* listPages(
       ...(token === undefined ? {} : { NextToken: token }),
     };
     const answer = await session.call(
+      'list',
       (client, options) => client.send(new ListSecretsCommand(input), options),
       signal,
     );

@@ -1,6 +1,6 @@
 import type { ProviderDeps, SecretProvider } from '../provider.ts';
 import { nameSearch } from '../settle.ts';
-import { checkStore } from './check.ts';
+import { checkStore, probeStore } from './check.ts';
 import type { AwsConfig } from './config.ts';
 import { findKeys } from './find.ts';
 import { readAll, type Store } from './read.ts';
@@ -15,6 +15,7 @@ export async function openAws(config: AwsConfig, deps: ProviderDeps): Promise<Se
     versions: (keys, { signal } = {}) => tellVersions(store, keys, signal),
     find: (query, { signal } = {}) => nameSearch(deps.name, query, findKeys(store, query, signal)),
     check: ({ signal } = {}) => checkStore(store, signal),
+    probe: ({ signal } = {}) => probeStore(store, signal),
     [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
   };
 }

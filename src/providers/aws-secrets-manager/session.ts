@@ -1,10 +1,10 @@
 import { SecretsManagerClient, type SecretsManagerClientConfig } from '@aws-sdk/client-secrets-manager';
 import { AppError } from '../../core/errors.ts';
-import type { ProviderDeps } from '../provider.ts';
+import type { Operation, ProviderDeps } from '../provider.ts';
 import { clientOptions } from './client-options.ts';
 import type { AwsConfig } from './config.ts';
 import { createCredentials } from './credentials.ts';
-import { isRefusal, toStoreError } from './errors.ts';
+import { failureOf, fromFailure, isRefusal, toStoreError } from './errors.ts';
 import { createHandler } from './handler.ts';
 import type { Identity } from './lease.ts';
 import { createSts } from './sts.ts';
@@ -22,7 +22,7 @@ export interface Session extends AsyncDisposable {
    * accepts the identity.
    * @throws AwsFailure for what AWS answered; AppError for everything else; the signal's reason once it is aborted.
    */
-  call<Output>(ask: Ask<Output>, signal: AbortSignal | undefined): Promise<Output>;
+  call<Output>(operation: Operation, ask: Ask<Output>, signal: AbortSignal | undefined): Promise<Output>;
   /** Logs in, or has done so. @throws AppError */
   ensure(signal: AbortSignal | undefined): Promise<void>;
   /** How far the clock here was ahead of the server's at the last answer, milliseconds. */
@@ -51,19 +51,23 @@ export async function createSession(config: AwsConfig, deps: ProviderDeps): Prom
   };
   const callAs = async <Output>(
     identity: Identity,
+    operation: Operation,
     ask: Ask<Output>,
     signal: AbortSignal | undefined,
-  ): Promise<Output> => deps.limit((limited) => ask(clientOf(identity), { abortSignal: limited }), signal);
+  ): Promise<Output> =>
+    deps.limit((limited) => ask(clientOf(identity), { abortSignal: limited }), signal, operation, failureOf);
 
   return {
-    async call(ask, signal) {
+    async call(operation, ask, signal) {
       const identity = await credentials.current(signal);
       try {
-        return await callAs(identity, ask, signal);
+        return await callAs(identity, operation, ask, signal);
       } catch (failure) {
-        const next = isRefusal(failure) ? await credentials.replace(identity, signal) : undefined;
+        const next = isRefusal(failure)
+          ? await credentials.replace(identity, fromFailure(failure), signal)
+          : undefined;
         if (next === undefined) throw failure;
-        return callAs(next, ask, signal);
+        return callAs(next, operation, ask, signal);
       }
     },
     async ensure(signal) {

@@ -46,6 +46,7 @@ async function get(
     ...(version?.kind === 'stage' ? { VersionStage: version.stage } : {}),
   };
   const answer = await session.call(
+    'read',
     (client, options) => client.send(new GetSecretValueCommand(input), options),
     signal,
   );
@@ -137,6 +138,7 @@ export async function describe(
   signal: AbortSignal | undefined,
 ): Promise<Description> {
   const answer = await session.call(
+    'describe',
     (client, options) => client.send(new DescribeSecretCommand({ SecretId: key }), options),
     signal,
   );

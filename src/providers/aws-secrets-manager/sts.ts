@@ -3,7 +3,7 @@ import { badAnswer } from '../answer.ts';
 import type { ProviderDeps } from '../provider.ts';
 import { clientOptions, stsEndpoint } from './client-options.ts';
 import type { AwsConfig } from './config.ts';
-import { AwsFailure, isType, toStoreError } from './errors.ts';
+import { AwsFailure, failureOf, isType, toStoreError } from './errors.ts';
 import { createStsHandler } from './handler.ts';
 import type { Identity } from './lease.ts';
 import type { Transport } from './transport.ts';
@@ -29,7 +29,7 @@ export function createSts(
   const clientConfig = {
     ...clientOptions(config),
     ...(endpoint === undefined ? {} : { endpoint }),
-    requestHandler: createStsHandler(transport, (call) => deps.limit(call, closing)),
+    requestHandler: createStsHandler(transport, (call) => deps.limit(call, closing, 'login', failureOf)),
   };
   // At most 64 characters of `[\w+=,.@-]`, which the name of a store is made of.
   const sessionName = `secretbridge-${deps.name}`.slice(0, 64);

@@ -1,9 +1,8 @@
-import { getCACertificates } from 'node:tls';
 import { Agent, request } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import { badAnswer, decodeText, firstOf, parseDate, parseRetryAfter, readBounded } from '../answer.ts';
-import { readPem } from '../tls.ts';
+import { trustAlso } from '../tls.ts';
 import type { AwsConfig } from './config.ts';
 import { AwsFailure } from './errors.ts';
 import { fromNetwork } from './network.ts';
@@ -52,19 +51,17 @@ export interface Transport extends AsyncDisposable {
 
 /**
  * One connection pool for a store and its logins. Trusts `tls.caFile` beside the usual authorities.
- * @throws AppError CONFIG_INVALID when that file cannot be read.
+ * @throws AppError CONFIG_INVALID when that file cannot be read or is no PEM.
  */
 export async function createTransport({ tls }: AwsConfig, clock: Clock): Promise<Transport> {
-  const ca = tls?.caFile === undefined ? undefined : await readPem(tls.caFile, 'CONFIG_INVALID');
+  const secureContext = await trustAlso(tls?.caFile);
   const agent = new Agent({
     allowH2: false, // undici 8 hangs after a GOAWAY
     keepAliveTimeout: 10_000,
     connect: {
       timeout: 10_000,
       rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not switch it off
-      ...(ca === undefined
-        ? {}
-        : { ca: [...getCACertificates('default'), ...getCACertificates('extra'), ca] }),
+      ...(secureContext === undefined ? {} : { secureContext }),
     },
   });
   let skewMs: number | undefined;

@@ -30,6 +30,15 @@ export async function checkStore(
   return checks;
 }
 
+/** One request for what nobody has: any answer will do, a refusal too. @throws AppError */
+export async function probeStore({ vault }: Store, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await vault.reach(signal);
+  } catch (error) {
+    throw error instanceof Refusal ? fromRefusal(error) : error;
+  }
+}
+
 function named(name: string, error: AppError | undefined): Check {
   return error === undefined ? { name } : { name, error };
 }

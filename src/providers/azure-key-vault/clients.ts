@@ -105,7 +105,10 @@ export function createKeyVault({ config, deps, transport, login }: KeyVaultDeps)
         if (!isRefusedToken(error)) throw error;
         const isCurrent = states[kind] === state;
         const mayBeStale = state.hasWorked || Math.abs(clock.now() - state.since) >= DOUBT_MS;
-        if (isCurrent && !mayBeStale) throw error;
+        if (isCurrent && !mayBeStale) {
+          login.refuse(error);
+          throw error;
+        }
         if (isCurrent) {
           login.forget();
           renew(kind);
@@ -172,7 +175,7 @@ function isUnauthorized(error: unknown): boolean {
 
 const refusedTokens = new WeakSet<object>();
 
-function isRefusedToken(error: unknown): boolean {
+function isRefusedToken(error: unknown): error is AppError {
   return error instanceof AppError && refusedTokens.has(error);
 }
 

@@ -1,8 +1,16 @@
+import { AppError } from '../../core/errors.ts';
 import { badAnswer } from '../answer.ts';
-import type { ProviderDeps } from '../provider.ts';
+import type { Ended, Operation, ProviderDeps } from '../provider.ts';
+import { thrownError } from '../settle.ts';
 import { type Answer, jsonOf } from './answer.ts';
-import { Refusal } from './errors.ts';
-import { type HttpClient, type Transport, toResponse } from './transport.ts';
+import { fromRefusal, isNotFound, Refusal } from './errors.ts';
+import {
+  type HttpClient,
+  type HttpRequest,
+  type HttpResponse,
+  type Transport,
+  toResponse,
+} from './transport.ts';
 
 /**
  * What the vendor's clients send their requests with: each within the store's limits, to the vault alone. 401 goes
@@ -18,13 +26,18 @@ export function createHttpClient(
   return {
     sendRequest(request) {
       const signal = request.abortSignal instanceof AbortSignal ? request.abortSignal : undefined;
-      return limit(async (limited) => {
-        if (new URL(request.url).origin !== origin) throw badAnswer('its next page is on another host');
-        const answer = await transport.send(request, limited);
-        onAnswer(answer);
-        if (answer.status !== 401) check(answer);
-        return toResponse(request, answer);
-      }, signal);
+      return limit(
+        async (limited) => {
+          if (new URL(request.url).origin !== origin) throw badAnswer('its next page is on another host');
+          const answer = await transport.send(request, limited);
+          onAnswer(answer);
+          if (answer.status !== 401) check(answer);
+          return toResponse(request, answer);
+        },
+        signal,
+        operationOf(request.url),
+        (ended) => failureOf(ended, request),
+      );
     },
   };
 }
@@ -33,4 +46,21 @@ function check(answer: Answer): void {
   if (answer.status < 200 || answer.status > 299) throw new Refusal(answer);
   if (!answer.isJson) throw badAnswer('it is not marked as JSON');
   if (jsonOf(answer) === undefined) throw badAnswer('it is not a JSON object');
+}
+
+/** `/secrets` is a list, `/secrets/name/version` a value, `/deletedsecrets/name` tells why there is none. */
+function operationOf(url: string): Operation {
+  const [, collection = '', name = ''] = new URL(url).pathname.split('/');
+  if (collection.startsWith('deleted')) return 'describe';
+  return name === '' ? 'list' : 'read';
+}
+
+/** The first 401 is how the vault asks who we are. */
+function failureOf(ended: Ended<HttpResponse>, request: HttpRequest): AppError | undefined {
+  if (!('error' in ended)) {
+    const isRefused = ended.value.status === 401 && request.headers.has('authorization');
+    return isRefused ? new AppError('AUTH_FAILED') : undefined;
+  }
+  if (!(ended.error instanceof Refusal)) return thrownError(ended);
+  return isNotFound(ended.error) ? undefined : fromRefusal(ended.error);
 }

@@ -1,7 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { AccessToken, TokenCredential } from '@azure/identity';
 import { AppError, healsItself } from '../../core/errors.ts';
-import type { ProviderDeps } from '../provider.ts';
+import type { Ended, ProviderDeps } from '../provider.ts';
+import { createRefusals } from '../refusals.ts';
+import { thrownError } from '../settle.ts';
 import type { Answer } from './answer.ts';
 import type { AzureConfig } from './config.ts';
 import { type Identity, makeCredential } from './credential.ts';
@@ -13,8 +15,10 @@ export interface Login {
   readonly credential: TokenCredential;
   /** The vault refused the token, so the next one must be another. */
   forget(): void;
-  /** @throws AppError of a login that was refused a moment ago. */
+  /** @throws AppError of a login, or of its token, that was refused a moment ago. */
   throwIfRefused(): void;
+  /** The vault refused a token that cannot be a stale one. */
+  refuse(error: AppError): void;
   /** Whether this is what the last login ended with. */
   endedWith(error: unknown): boolean;
 }
@@ -28,8 +32,6 @@ export interface LoginDeps {
   readonly closing: AbortSignal;
 }
 
-/** A refused login is not tried again at once: each read would ask for itself. */
-const REFUSED_MS = 10_000;
 /** The vendor's clients ask for a new token this long before the end of the one they have. */
 const EARLY_MS = 120_000;
 
@@ -65,7 +67,7 @@ const httpClient: HttpClient = {
 export function createLogin({ config, deps, transport, identity, closing }: LoginDeps): Login {
   const { clock } = deps;
   let held: { readonly token: AccessToken; readonly renewAt: number } | undefined;
-  let refused: { readonly error: AppError; readonly at: number } | undefined;
+  const refusals = createRefusals(clock);
   let last: unknown;
   const running = new Map<string, Promise<AccessToken>>();
 
@@ -73,7 +75,7 @@ export function createLogin({ config, deps, transport, identity, closing }: Logi
     ...[scopes, options]: Parameters<TokenCredential['getToken']>
   ): Promise<AccessToken> => {
     const attempt: Attempt = {
-      send: (request) => deps.limit((signal) => transport.send(request, signal), closing),
+      send: (request) => deps.limit((signal) => transport.send(request, signal), closing, 'login', failureOf),
       failure: undefined,
     };
     try {
@@ -83,28 +85,24 @@ export function createLogin({ config, deps, transport, identity, closing }: Logi
       });
       if (token === null) throw new AppError('AUTH_FAILED', { detail: 'the login gave no token' });
       held = { token, renewAt: renewalOf(token, clock.now()) };
-      refused = undefined;
+      refusals.clear();
       return token;
     } catch (thrown) {
       closing.throwIfAborted();
       const error = attempt.failure ?? asAppError(thrown);
       last = error;
-      if (!healsItself(error.code)) refused = { error, at: clock.now() };
+      if (!healsItself(error.code)) refusals.note(error);
       throw error;
     }
   };
 
-  const throwIfRefused = () => {
-    // By distance: a clock that was set back must not keep a login from being tried for hours.
-    if (refused !== undefined && Math.abs(clock.now() - refused.at) < REFUSED_MS) throw refused.error;
-  };
-
   return {
-    throwIfRefused,
+    throwIfRefused: refusals.check,
+    refuse: refusals.note,
     credential: {
       async getToken(scopes, { claims, enableCae = false } = {}) {
         if (claims === undefined && held !== undefined && clock.now() < held.renewAt) return held.token;
-        throwIfRefused();
+        refusals.check();
         // Without the caller's signal, since it is for all, and without the tenant that the vault names: a
         // credential goes to the tenant of the configuration only.
         const options = { enableCae, ...(claims === undefined ? {} : { claims }) };
@@ -119,6 +117,10 @@ export function createLogin({ config, deps, transport, identity, closing }: Logi
     },
     endedWith: (error) => error !== undefined && error === last,
   };
+}
+
+function failureOf(ended: Ended<Answer>): AppError | undefined {
+  return 'error' in ended ? thrownError(ended) : loginFailure(ended.value, 'at the login');
 }
 
 function renewalOf({ expiresOnTimestamp, refreshAfterTimestamp }: AccessToken, now: number): number {

@@ -2,7 +2,7 @@ import * as identity from '@azure/identity';
 import { AppError } from '../../core/errors.ts';
 import type { ProviderDeps, SecretProvider } from '../provider.ts';
 import { nameSearch, orElse, settleRead } from '../settle.ts';
-import { checkStore } from './check.ts';
+import { checkStore, probeStore } from './check.ts';
 import { createKeyVault } from './clients.ts';
 import type { AzureConfig } from './config.ts';
 import { findNames } from './find.ts';
@@ -25,6 +25,7 @@ export async function openKeyVault(config: AzureConfig, deps: ProviderDeps): Pro
       orElse(versions(keys, signal), () => keys.map(() => ({ kind: 'unknown' }))),
     find: (query, { signal } = {}) => nameSearch(deps.name, query, findNames(vault, query, signal)),
     check: ({ signal } = {}) => checkStore(store, login, signal),
+    probe: ({ signal } = {}) => probeStore(store, signal),
     async [Symbol.asyncDispose]() {
       closing.abort(new AppError('INTERRUPTED', { detail: 'the store was closed' }));
       transport[Symbol.dispose]();

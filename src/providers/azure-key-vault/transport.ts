@@ -1,12 +1,11 @@
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
-import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import type { SecretClientOptions } from '@azure/keyvault-secrets';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import { badAnswer, decodeText, isJsonType, parseDate, parseRetryAfter, readBounded } from '../answer.ts';
 import { fromNetwork } from '../network.ts';
-import { readPem } from '../tls.ts';
+import { trustAlso } from '../tls.ts';
 import type { Answer } from './answer.ts';
 import type { AzureConfig } from './config.ts';
 
@@ -33,7 +32,7 @@ export interface Transport extends Disposable {
  * @throws AppError CONFIG_INVALID when `tls.caFile` cannot be read or is no PEM.
  */
 export async function createTransport({ tls }: AzureConfig, clock: Clock): Promise<Transport> {
-  const secureContext = await contextOf(tls?.caFile);
+  const secureContext = await trustAlso(tls?.caFile);
   const secure = {
     rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not switch it off
     // Made once: it takes longer than a request, and would be made for each connection.
@@ -52,22 +51,6 @@ export async function createTransport({ tls }: AzureConfig, clock: Clock): Promi
     },
     [Symbol.dispose]: () => agent.destroy(),
   };
-}
-
-/** Trusts the usual authorities, NODE_EXTRA_CA_CERTS and those of the file; undefined: Node's own context will do. */
-async function contextOf(path: string | undefined): Promise<SecureContext | undefined> {
-  if (path === undefined) return undefined;
-  const pem = await readPem(path, 'CONFIG_INVALID');
-  const invalid = (cause?: unknown) =>
-    new AppError('CONFIG_INVALID', { detail: `file ${path} holds no certificates in PEM`, cause });
-  // OpenSSL passes over whatever is no PEM.
-  if (!pem.includes('-----BEGIN ')) throw invalid();
-  try {
-    return createSecureContext({ ca: [...getCACertificates('default'), pem] });
-  } catch (cause) {
-    if (!(cause instanceof Error && 'code' in cause)) throw cause;
-    throw invalid(cause);
-  }
 }
 
 function exchange(

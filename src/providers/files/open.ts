@@ -14,7 +14,7 @@ import { yamlToJson } from './yaml.ts';
 export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Promise<SecretProvider> {
   const look = (ref: SourceRef, signal: AbortSignal | undefined): Promise<Look> =>
     orElse<Look>(
-      deps.limit(() => steadily(() => readOne(path, ref, deps)), signal),
+      deps.limit(() => steadily(() => readOne(path, ref, deps)), signal, 'read'),
       (error) => ({ result: failedRead(deps.name, ref.key, error) }),
     );
   return {
@@ -36,9 +36,13 @@ export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Prom
       nameSearch(
         deps.name,
         query,
-        deps.limit((limited) => findBelow(path, query, limited), signal),
+        deps.limit((limited) => findBelow(path, query, limited), signal, 'list'),
       ),
-    check: async ({ signal } = {}) => [await deps.limit(() => checkFolder(path), signal)],
+    check: async ({ signal } = {}) => [await deps.limit(() => checkFolder(path), signal, 'check')],
+    async probe({ signal } = {}) {
+      const { error } = await deps.limit(() => checkFolder(path), signal, 'probe');
+      if (error !== undefined) throw error;
+    },
     async [Symbol.asyncDispose]() {},
   };
 }

@@ -32,10 +32,10 @@ export async function checkStore(
 }
 
 /** https://developer.hashicorp.com/vault/api-docs/system/health, which only the root namespace serves. */
-async function reach(client: VaultClient, signal: AbortSignal | undefined): Promise<Answer> {
+export async function reach(client: VaultClient, signal: AbortSignal | undefined): Promise<Answer> {
   const answer = await client.call(
     (vault, options) => vault.read('sys/health?standbyok=true&perfstandbyok=true', options),
-    { inNamespace: false, signal },
+    { inNamespace: false, signal, operation: 'check' },
   );
   if (answer.status === 200 && member(parseAnswer(answer), 'initialized') === undefined) {
     throw badAnswer('it is not Vault or OpenBao');

@@ -2,8 +2,10 @@ import nodeVault from 'node-vault';
 import { AppError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import type { Answer } from '../answer.ts';
-import type { ProviderDeps } from '../provider.ts';
+import type { Ended, Operation, ProviderDeps } from '../provider.ts';
+import { thrownError } from '../settle.ts';
 import type { VaultConfig } from './config.ts';
+import { fromStatus } from './errors.ts';
 import { createTransport, type TransportOptions } from './transport.ts';
 
 /** The options of one command of node-vault: made anew for each, since node-vault writes into them. */
@@ -16,6 +18,7 @@ export interface CallAs {
   /** `false`: asked of the server itself (`sys/health`). */
   readonly inNamespace?: boolean;
   readonly signal?: AbortSignal | undefined;
+  readonly operation: Operation;
 }
 
 export interface VaultClient extends AsyncDisposable {
@@ -50,17 +53,31 @@ export function createClient(config: VaultConfig, deps: ProviderDeps): VaultClie
   Object.assign(vault, { token: '', namespace: '', pathPrefix: '' });
 
   return {
-    call(command, { token, inNamespace = true, signal }) {
-      return deps.limit(async (limited) => {
-        const headers: Record<string, string> = { 'X-Vault-Request': 'true' };
-        if (token !== undefined) headers['X-Vault-Token'] = headerText(token);
-        if (inNamespace && config.namespace !== undefined) headers['X-Vault-Namespace'] = config.namespace;
-        return asAnswer(await command(vault, { headers, signal: limited }));
-      }, signal);
+    call(command, { token, inNamespace = true, signal, operation }) {
+      return deps.limit(
+        async (limited) => {
+          const headers: Record<string, string> = { 'X-Vault-Request': 'true' };
+          if (token !== undefined) headers['X-Vault-Token'] = headerText(token);
+          if (inNamespace && config.namespace !== undefined) headers['X-Vault-Namespace'] = config.namespace;
+          return asAnswer(await command(vault, { headers, signal: limited }));
+        },
+        signal,
+        operation,
+        (ended) => failureOf(operation, ended),
+      );
     },
     reconnect: () => transport.reconnect(),
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
   };
+}
+
+/** 404 is an answer of every day: a key, or a mount, that is not there. */
+function failureOf(operation: Operation, ended: Ended<Answer>): AppError | undefined {
+  if ('error' in ended) return thrownError(ended);
+  const { status } = ended.value;
+  if (status < 300 || status === 404) return undefined;
+  const isRefusal = operation === 'login' && (status === 400 || status === 403);
+  return isRefusal ? new AppError('AUTH_FAILED') : fromStatus(ended.value);
 }
 
 /** @throws AppError AUTH_FAILED for a token that no header can carry, such as one with a newline inside. */

@@ -1,4 +1,4 @@
-import { getCACertificates } from 'node:tls';
+import { createSecureContext, getCACertificates } from 'node:tls';
 import { buildConnector } from 'undici';
 import { readPem } from '../tls.ts';
 import type { VaultConfig } from './config.ts';
@@ -39,13 +39,20 @@ export function createConnector(config: VaultConfig): buildConnector.connector {
 }
 
 function connectorWith({ ca, cert, key }: Files, serverName: string | undefined): buildConnector.connector {
+  // Made once: to parse the authorities takes longer than a request, and would be done for each connection.
+  const secureContext =
+    ca === undefined && cert === undefined && key === undefined
+      ? undefined
+      : createSecureContext({
+          ...(ca === undefined ? {} : { ca: [...getCACertificates('extra'), ca] }),
+          ...(cert === undefined ? {} : { cert }),
+          ...(key === undefined ? {} : { key }),
+        });
   return buildConnector({
     allowH2: false, // undici 8 hangs after a GOAWAY
     timeout: 10_000,
     rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not switch it off
-    ...(ca === undefined ? {} : { ca: [...getCACertificates('extra'), ca] }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
+    ...(secureContext === undefined ? {} : { secureContext }),
     ...(serverName === undefined ? {} : { servername: serverName }),
   });
 }

@@ -72,7 +72,7 @@ async function list(
   const { mount, kvVersion } = store.config;
   const parts = [mount, ...(kvVersion === 2 ? ['metadata'] : []), ...(folder === '' ? [] : [folder])];
   const path = `${encodePath(...parts)}/?list=true`;
-  const answer = await store.session.call((vault, options) => vault.read(path, options), signal);
+  const answer = await store.session.call('list', (vault, options) => vault.read(path, options), signal);
   if (isBare404(answer)) {
     await store.confirmMount(signal);
     return [];

@@ -74,6 +74,7 @@ export async function unwrap(
   const answer = await client.call((vault, requestOptions) => vault.unwrap({ requestOptions }), {
     token: wrapping,
     signal,
+    operation: 'login',
   });
   if (answer.status === 400 || answer.status === 403) {
     throw new AppError('AUTH_FAILED', { detail: 'the wrapped secret id was used before or has ended' });
@@ -84,7 +85,11 @@ export async function unwrap(
 }
 
 export function lookUp(client: VaultClient, token: SecretValue, signal: AbortSignal): Promise<Answer> {
-  return client.call((vault, requestOptions) => vault.tokenLookupSelf({ requestOptions }), { token, signal });
+  return client.call((vault, requestOptions) => vault.tokenLookupSelf({ requestOptions }), {
+    token,
+    signal,
+    operation: 'login',
+  });
 }
 
 function isNamespaceMissing(answer: Answer): boolean {

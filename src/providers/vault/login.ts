@@ -41,7 +41,8 @@ export function createLogin(config: VaultConfig, client: VaultClient, deps: Prov
 function attemptOf(auth: VaultAuth, client: VaultClient, credential: Credential): Login['attempt'] {
   if (auth.method === 'token') return tokenLogin(auth, client, credential);
   const prepare = prepareLogin(auth, client, credential);
-  return async (signal) => grantOf(await client.call(await prepare(signal), { signal }), mountOf(auth));
+  return async (signal) =>
+    grantOf(await client.call(await prepare(signal), { signal, operation: 'login' }), mountOf(auth));
 }
 
 /** Keeps what the references led to, to see whether they lead elsewhere now. */

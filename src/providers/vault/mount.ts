@@ -20,7 +20,10 @@ export type ConfirmMount = (signal: AbortSignal | undefined) => Promise<void>;
 export function createMountCheck(config: VaultConfig, session: Session): ConfirmMount {
   const path = `sys/internal/ui/mounts/${encodePath(config.mount)}`;
   const ask = async (): Promise<void> => {
-    checkMount(config, await session.call((vault, options) => vault.read(path, options), undefined));
+    checkMount(
+      config,
+      await session.call('describe', (vault, options) => vault.read(path, options), undefined),
+    );
   };
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;

@@ -1,6 +1,6 @@
 import type { ProviderDeps, SecretProvider, VersionResult } from '../provider.ts';
 import { nameSearch, orElse, settleRead } from '../settle.ts';
-import { checkStore } from './check.ts';
+import { checkStore, reach } from './check.ts';
 import { createClient } from './client.ts';
 import type { VaultConfig } from './config.ts';
 import { findKeys } from './find.ts';
@@ -11,7 +11,12 @@ import { createSession } from './session.ts';
 
 export function openVault(config: VaultConfig, deps: ProviderDeps): SecretProvider {
   const client = createClient(config, deps);
-  const session = createSession({ client, login: createLogin(config, client, deps), clock: deps.clock });
+  const session = createSession({
+    client,
+    login: createLogin(config, client, deps),
+    clock: deps.clock,
+    onRenewal: deps.onRenewal,
+  });
   const store: Store = { config, deps, session, confirmMount: createMountCheck(config, session) };
   return {
     read: (refs, { signal } = {}) =>
@@ -25,6 +30,8 @@ export function openVault(config: VaultConfig, deps: ProviderDeps): SecretProvid
       ),
     find: (query, { signal } = {}) => nameSearch(deps.name, query, findKeys(store, query, signal)),
     check: ({ signal } = {}) => checkStore(store, client, signal),
+    // Without a login, which might wait for the answer of this.
+    probe: async ({ signal } = {}) => void (await reach(client, signal)),
     async [Symbol.asyncDispose]() {
       await session[Symbol.asyncDispose]();
       await client[Symbol.asyncDispose]();

@@ -38,7 +38,7 @@ async function readVersion2(
   const { version } = ref;
   const query = version === undefined ? '' : `?version=${checkVersion(version)}`;
   const path = `${encodePath(store.config.mount, 'data', ref.key)}${query}`;
-  const answer = await store.session.call((vault, options) => vault.read(path, options), signal);
+  const answer = await store.session.call('read', (vault, options) => vault.read(path, options), signal);
   if (answer.status === 404) {
     // The metadata of a version without its data: deleted (it can be undeleted) or destroyed.
     if (!isNothing(member(tryParse(answer), 'data', 'metadata'))) {
@@ -74,7 +74,7 @@ async function readVersion1(
   signal: AbortSignal | undefined,
 ): Promise<ReadResult> {
   const path = encodePath(store.config.mount, ref.key);
-  const answer = await store.session.call((vault, options) => vault.read(path, options), signal);
+  const answer = await store.session.call('read', (vault, options) => vault.read(path, options), signal);
   if (answer.status === 404) {
     await proveAbsence(store, answer, signal);
     if (ref.version !== undefined) throw new AppError('VERSION_GONE');
@@ -121,7 +121,7 @@ export async function versionOf(
  */
 export async function readMetadata(store: Store, key: string, signal: AbortSignal | undefined) {
   const path = encodePath(store.config.mount, 'metadata', key);
-  const answer = await store.session.call((vault, options) => vault.read(path, options), signal);
+  const answer = await store.session.call('describe', (vault, options) => vault.read(path, options), signal);
   if (answer.status === 404) {
     await proveAbsence(store, answer, signal);
     return undefined;

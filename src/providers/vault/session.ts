@@ -3,13 +3,13 @@ import { AppError, healsItself } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import { unlessAborted } from '../abort.ts';
 import type { Answer } from '../answer.ts';
+import type { Operation } from '../provider.ts';
+import { patienceAfter } from '../refusals.ts';
+import { unrefTimeout, type Wake } from '../timing.ts';
 import type { Command, VaultClient } from './client.ts';
 import { fromStatus } from './errors.ts';
 import { type Grant, grantOf, lookUp } from './grant.ts';
 import type { Login } from './login.ts';
-
-/** Runs the callback later without keeping the process alive; returns how to call it off. */
-export type Wake = (callback: () => void, ms: number) => () => void;
 
 export interface Session extends AsyncDisposable {
   /**
@@ -17,7 +17,7 @@ export interface Session extends AsyncDisposable {
    * Gives answers of status 200, 204 and 404.
    * @throws AppError for every other status and for what the connection did.
    */
-  call(command: Command, signal: AbortSignal | undefined): Promise<Answer>;
+  call(operation: Operation, command: Command, signal: AbortSignal | undefined): Promise<Answer>;
   /** Logs in, or has done so. @throws AppError */
   ensure(signal: AbortSignal | undefined): Promise<void>;
 }
@@ -27,14 +27,15 @@ export interface SessionDeps {
   readonly login: Login;
   readonly clock: Clock;
   readonly wake?: Wake;
+  readonly onRenewal?: ((error?: AppError) => void) | undefined;
 }
 
 export function createSession(deps: SessionDeps): Session {
   return new VaultSession(deps);
 }
 
-/** A refused login is not tried again at once. */
-const REFUSED_MS = 10_000;
+/** How often a refused login looks whether there are other credentials. */
+const LOOK_MS = 10_000;
 /**
  * Vault locks an account after five wrong attempts with less than 15 minutes between them, and directories do so by
  * rules of their own. So what was refused this often waits for other credentials, or this long.
@@ -74,6 +75,7 @@ class VaultSession implements Session {
   readonly #login: Login;
   readonly #clock: Clock;
   readonly #wake: Wake;
+  readonly #onRenewal: (error?: AppError) => void;
   readonly #closing = new AbortController();
   #lease: Lease | undefined;
   #loggingIn: Promise<Lease> | undefined;
@@ -81,25 +83,26 @@ class VaultSession implements Session {
   #refused: Refusal | undefined;
   #callOff: () => void = () => undefined;
 
-  constructor({ client, login, clock, wake = unrefTimeout }: SessionDeps) {
+  constructor({ client, login, clock, wake = unrefTimeout, onRenewal = () => undefined }: SessionDeps) {
     this.#client = client;
     this.#login = login;
     this.#clock = clock;
     this.#wake = wake;
+    this.#onRenewal = onRenewal;
   }
 
   async ensure(signal: AbortSignal | undefined): Promise<void> {
     await this.#current(signal);
   }
 
-  async call(command: Command, signal: AbortSignal | undefined): Promise<Answer> {
+  async call(operation: Operation, command: Command, signal: AbortSignal | undefined): Promise<Answer> {
     const lease = await this.#current(signal);
-    const answer = await this.#client.call(command, { token: lease.token, signal });
+    const answer = await this.#client.call(command, { token: lease.token, signal, operation });
     if (answer.status !== 403) return expected(answer);
     if (await this.#isAccepted(lease, signal)) throw fromStatus(answer);
 
     const next = await this.#replace(lease, signal);
-    const again = await this.#client.call(command, { token: next.token, signal });
+    const again = await this.#client.call(command, { token: next.token, signal, operation });
     if (again.status !== 403) return expected(again);
     if (next.own) next.verdict ??= { accepted: true, at: this.#clock.now(), ms: BLIND_MS };
     throw (await this.#isAccepted(next, signal)) ? fromStatus(again) : new AppError('AUTH_FAILED');
@@ -115,7 +118,7 @@ class VaultSession implements Session {
     const signal = AbortSignal.timeout(REVOKE_MS);
     try {
       const revoke: Command = (vault, requestOptions) => vault.tokenRevokeSelf({ requestOptions });
-      await this.#client.call(revoke, { token: lease.token, signal });
+      await this.#client.call(revoke, { token: lease.token, signal, operation: 'login' });
     } catch (error) {
       if (!(error instanceof AppError) && !signal.aborted) throw error;
     }
@@ -172,11 +175,12 @@ class VaultSession implements Session {
   async #timesRefused(): Promise<number> {
     const last = this.#refused;
     if (last === undefined) return 0;
-    if (this.#isWithin(last.lookedAt, REFUSED_MS)) throw last.error;
+    if (this.#isWithin(last.lookedAt, LOOK_MS)) throw last.error;
     last.lookedAt = this.#clock.now();
     if (await this.#login.hasNewCredentials()) return 0;
     const mustWait = this.#login.mayLock && last.times >= LOCK.attempts;
-    if (mustWait && this.#isWithin(last.at, LOCK.waitMs)) throw last.error;
+    const waitMs = mustWait ? LOCK.waitMs : patienceAfter(last.times);
+    if (this.#isWithin(last.at, waitMs)) throw last.error;
     return last.times;
   }
 
@@ -234,15 +238,18 @@ class VaultSession implements Session {
         {
           token: lease.token,
           signal: this.#closing.signal,
+          operation: 'login',
         },
       );
       const renewed = { ...grantOf(answer, 'token'), own: lease.own };
+      this.#onRenewal();
       if (this.#lease !== lease) return;
       // At its greatest age the server renews by nothing; without this, ever shorter renewals would follow.
       const gained = this.#clock.now() + (renewed.ttlMs ?? 0) - expiresAt;
       this.#hold(gained > MIN_WAKE_MS ? renewed : { ...renewed, renewable: false }, lease.verdict);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
+      this.#onRenewal(error);
       const left = expiresAt - this.#clock.now();
       if (healsItself(error.code) && left > MIN_WAKE_MS) this.#renewLater(lease, left / 3);
     }
@@ -252,9 +259,4 @@ class VaultSession implements Session {
 function expected(answer: Answer): Answer {
   if (answer.status === 200 || answer.status === 204 || answer.status === 404) return answer;
   throw fromStatus(answer);
-}
-
-function unrefTimeout(callback: () => void, ms: number): () => void {
-  const timer = setTimeout(callback, ms).unref();
-  return () => clearTimeout(timer);
 }

@@ -1,25 +1,43 @@
 import { type Kubernetes, startKubernetes } from './kubernetes.ts';
 import { type LocalStack, startLocalStack } from './localstack.ts';
 import { type OpenBao, startOpenBao } from './openbao.ts';
+import { type Postgres, startPostgres } from './postgres.ts';
+import { type RedisServer, startRedis } from './redis.ts';
 import type { StartOptions } from './service.ts';
 
 export interface Servers extends AsyncDisposable {
   kubernetes: Kubernetes;
   openbao: OpenBao;
   localstack: LocalStack;
+  postgres: Postgres;
+  redis: RedisServer;
 }
 
 /** Starts all servers side by side. If one does not start, the others are stopped again. */
 export async function startServers(options: StartOptions = {}): Promise<Servers> {
-  const starts = [startKubernetes(options), startOpenBao(options), startLocalStack(options)] as const;
+  const starts = [
+    startKubernetes(options),
+    startOpenBao(options),
+    startLocalStack(options),
+    startPostgres(options),
+    startRedis(options),
+  ] as const;
   try {
-    const [kubernetes, openbao, localstack] = await Promise.all(starts);
+    const [kubernetes, openbao, localstack, postgres, redis] = await Promise.all(starts);
     return {
       kubernetes,
       openbao,
       localstack,
+      postgres,
+      redis,
       async [Symbol.asyncDispose]() {
-        await Promise.all([kubernetes.stop(), openbao.stop(), localstack.stop()]);
+        await Promise.all([
+          kubernetes.stop(),
+          openbao.stop(),
+          localstack.stop(),
+          postgres.stop(),
+          redis.stop(),
+        ]);
       },
     };
   } catch (error) {

@@ -14,6 +14,16 @@ export function localstack(): { address: string; isWhole: boolean } {
   return inject('localstack');
 }
 
+/** The PostgreSQL of this run, as its superuser. */
+export function postgres(): { url: string } {
+  return inject('postgres');
+}
+
+/** The Redis of this run, in memory: an installation of its own is a prefix or an instance. */
+export function redis(): { url: string } {
+  return inject('redis');
+}
+
 /** The cluster of this run; `request` carries the administrator's token. */
 export function kubernetes(): KubernetesApi & {
   address: string;

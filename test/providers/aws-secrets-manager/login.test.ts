@@ -32,17 +32,34 @@ describe('static credentials', () => {
 
   it('may have a session token', async () => {
     const auth = { ...STATIC, sessionToken: { env: 'SESSION' } };
-    await using aws = await openAws({ config: { auth }, deps: { env: { SESSION: 'tok', KEY_ID: 'ASIA1' } } });
+    const clock = createManualTime(Date.now());
+    const env = { SESSION: 'tok', KEY_ID: 'ASIA1' };
+    await using aws = await openAws({ config: { auth }, deps: { env, clock } });
     aws.server.store.put('a', 'x');
     expect(codeOf(await aws.read('a'))).toBe('AUTH_FAILED');
     aws.server.addGrant({ accessKeyId: 'ASIA1', secretAccessKey: 'x', sessionToken: 'tok' });
+    await clock.advance(10_000);
     expect(codeOf(await aws.read('a'))).toBe('found');
   });
 
-  it('that are wrong cost two requests for each read at most, and no loop', async () => {
-    await using aws = await openAws({ deps: { env: { KEY_ID: 'AKIAWRONG' } } });
-    for (const ref of many(10)) expect(codeOf((await aws.provider.read([ref]))[0])).toBe('AUTH_FAILED');
-    expect(aws.sent().length).toBeLessThanOrEqual(20);
+  it('that are wrong cost a request for all reads, and again after ten seconds, then less often', async () => {
+    const clock = createManualTime(Date.now());
+    await using aws = await openAws({ deps: { env: { KEY_ID: 'AKIAWRONG' }, clock } });
+    const readAll = async () => {
+      for (const ref of many(10)) expect(codeOf((await aws.provider.read([ref]))[0])).toBe('AUTH_FAILED');
+      return aws.sent().length;
+    };
+    const costs: number[] = [];
+    for (let second = 0; second < 120; second += 1) {
+      costs.push(await readAll());
+      await clock.advance(1_000);
+    }
+    expect(costs.flatMap((cost, second) => (cost === 0 ? [] : [[second, cost]]))).toEqual([
+      [0, 1],
+      [10, 1],
+      [30, 1],
+      [70, 1],
+    ]);
   });
 });
 

@@ -108,6 +108,7 @@ describe('a challenge of Key Vault', () => {
         },
         forget: () => undefined,
         throwIfRefused: () => undefined,
+        refuse: () => undefined,
         endedWith: () => false,
       },
     });

@@ -166,6 +166,7 @@ describe('the renewal', () => {
     });
     const client = createClient(config, deps);
     const renewals: number[] = [];
+    const progress: (string | undefined)[] = [];
     const started = time.now();
     server.onRenewal = () => renewals.push((time.now() - started) / 1000);
     const session = createSession({
@@ -173,12 +174,14 @@ describe('the renewal', () => {
       login: createLogin(config, client, deps),
       clock: time,
       wake: time.wake,
+      onRenewal: (error) => progress.push(error?.code),
     });
     return {
       server,
       time,
       session,
       renewals,
+      progress,
       /** Moves on to the next renewal and waits for its answer. */
       async next() {
         const [wait = 0] = time.waiting;
@@ -247,6 +250,7 @@ describe('the renewal', () => {
     await it.next();
     expect(it.renewals.length).toBe(3);
     expect(it.renewals.at(-1)).toBeLessThan(300);
+    expect(it.progress).toEqual(['STORE_UNAVAILABLE', 'STORE_UNAVAILABLE', undefined]);
     await it.session.ensure(undefined);
     expect(it.server.logins).toBe(1);
   });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { targetsOf, wantedIndex } from '../../src/app/targets.ts';
+import { targetsOf, wantedIndex } from '../../src/reconcile/targets.ts';
 import { mapping } from '../sync/sample.ts';
 
 const word = fc.constantFrom('a', 'b', 'c', 'd');

@@ -5,7 +5,7 @@ import {
   unresolvedTargets,
   wantedByAny,
   wantedIndex,
-} from '../../src/app/targets.ts';
+} from '../../src/reconcile/targets.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { mapping } from '../sync/sample.ts';
 

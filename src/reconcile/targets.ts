@@ -2,7 +2,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { AppError } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { compareTargets, compareText, formatTarget, type TargetId } from '../core/target.ts';
-import { type DecideDeps, type Decision, decide } from '../reconcile/decide.ts';
+import { type DecideDeps, type Decision, decide } from './decide.ts';
 
 /** One target and the mapping that wants it. */
 export interface Wanted {

@@ -1,0 +1,41 @@
+import { METRICS, type MetricDefinition } from '../../src/metrics/names.ts';
+
+/** `docs/reference/metrics.md`: one row for each metric. */
+export function metricsPage(): string {
+  const rows = Object.entries<MetricDefinition>(METRICS).map(([name, { type, labels, help }]) => {
+    const shown = labels.length === 0 ? '' : labels.map((label) => `\`${label}\``).join(', ');
+    return `| \`${name}\` | ${type} | ${shown} | ${help} |`;
+  });
+  return [
+    '<!-- Made from src/metrics/names.ts by `npm run docs`. Change it there, or in scripts/docs/metrics-page.ts. -->',
+    '# Metrics',
+    '`GET /metrics` of a running service gives them in the text format of Prometheus. It needs a token only with `http.metricsNeedToken: true`. Times are in seconds, points in time in seconds since 1970.',
+    ['| metric | type | labels | what it says |', '| --- | --- | --- | --- |', ...rows].join('\n'),
+    AFTER,
+    '',
+  ].join('\n\n');
+}
+
+const AFTER = `\`outcome\` of a sync is a word of its summary: \`created\`, \`updated\`, \`deleted\`, \`unchanged\`, \`refused\`, \`held\`, \`failed\`.
+\`outcome\` of a request to a store is \`ok\` or the [code](errors.md) of the error. No label ever holds the name of a key or of
+a property, or a value.
+
+The metrics of Node and of the process (\`nodejs_…\`, \`process_…\`) are there as well.
+
+## Several replicas
+
+Each replica tells of the whole configuration: \`secretbridge_target_stale_seconds\`, \`secretbridge_target_errors\` and
+\`secretbridge_held\` say nearly the same on all of them, so take the maximum. Counters count what the replica itself did, so
+take the sum. When a target or a store leaves the configuration, all its series end.
+
+## What to be woken for
+
+| when | what it means |
+| --- | --- |
+| \`max(secretbridge_stalled) > 0\` | a loop stands still; the liveness probe restarts the process |
+| \`max(secretbridge_target_stale_seconds) > 3600\` | a target has not been in step for an hour |
+| \`min(secretbridge_audit_up) < 1\` | nothing is changed until the audit can be written |
+| \`min(secretbridge_audit_chain_ok) < 1\` | the audit was tampered with or cut short |
+| \`min(secretbridge_config_valid) < 1\` | the files were changed to something invalid; the last valid configuration is in force |
+| \`max(secretbridge_held) > 0\` | a change waits for a person |
+| \`min(secretbridge_certificate_expiry_timestamp_seconds) - time() < 604800\` | a certificate in a target expires within a week |`;

@@ -1,0 +1,124 @@
+import type { AuditStore } from '../audit/store.ts';
+import type { Identities } from '../cluster/identities.ts';
+import type { Config } from '../config/config.ts';
+import { AppError } from '../core/errors.ts';
+import type { SecretValue } from '../core/secret-value.ts';
+import { type Authenticator, createAuthenticator } from '../http/auth.ts';
+import type { HttpDeps } from '../http/deps.ts';
+import { buildServer } from '../http/server.ts';
+import type { Metrics, Observed } from '../metrics/metrics.ts';
+import type { Reference } from '../providers/credentials.ts';
+import type { JobCounts, Queue } from '../queue/queue.ts';
+import type { Service } from '../service/service.ts';
+import type { App } from './app.ts';
+import type { ServeDeps } from './serve.ts';
+
+/** What answers over HTTP from the first moment on, and takes up the rest as it is opened. */
+export interface Front {
+  readonly url: string;
+  use(parts: Partial<Parts>): void;
+  /** Takes up who may log in. */
+  login(
+    credential: (reference: Reference) => Promise<SecretValue>,
+    identities: Identities | undefined,
+  ): Promise<void>;
+  observe(): Promise<Observed>;
+  close(graceMs: number): Promise<void>;
+}
+
+interface Parts {
+  readonly metrics: Metrics;
+  readonly service: Service;
+  readonly audit: AuditStore;
+  readonly app: App;
+  readonly queue: Queue;
+  /** Why the rest is not open yet. */
+  readonly waitingFor: AppError;
+}
+
+export async function openFront(config: Config, deps: ServeDeps): Promise<Front> {
+  const { http } = config;
+  let parts: Partial<Parts> = {};
+  let auth: Authenticator | undefined;
+  const waiting = (): AppError =>
+    parts.waitingFor ?? new AppError('AUDIT_UNAVAILABLE', { detail: 'the service is starting' });
+  const need = <Name extends keyof Parts>(name: Name): Parts[Name] => {
+    const part = parts[name];
+    if (part === undefined) throw waiting();
+    return part;
+  };
+
+  const service: Service = {
+    status: async () => need('service').status(),
+    mappings: () => need('service').mappings(),
+    mapping: (name) => need('service').mapping(name),
+    held: () => need('service').held(),
+    sync: async (...args) => need('service').sync(...args),
+    release: async (...args) => need('service').release(...args),
+    loops: () => parts.service?.loops() ?? [],
+    notReady: async () => (parts.service === undefined ? waiting() : parts.service.notReady()),
+  };
+  const audit: HttpDeps['audit'] = {
+    list: async (...args) => need('audit').list(...args),
+    get: async (...args) => need('audit').get(...args),
+    stored: (from) => need('audit').stored(from),
+    head: async () => need('audit').head(),
+  };
+  const server = await buildServer({
+    service,
+    audit,
+    metrics: { render: async () => need('metrics').render() },
+    auth: {
+      identify(token) {
+        if (auth === undefined) throw waiting();
+        return auth.identify(token);
+      },
+    },
+    config: http,
+    version: deps.version,
+    logger: deps.logger,
+    clock: deps.clock,
+  });
+  const url = await server.listen(http.listen);
+
+  return {
+    url,
+    use(more) {
+      parts = { ...parts, ...more };
+    },
+    async login(credential, identities) {
+      const tokens = await Promise.all(
+        http.tokens.map(async ({ name, role, token }) => ({ name, role, token: await credential(token) })),
+      );
+      auth = createAuthenticator({
+        tokens,
+        clock: deps.clock,
+        ...(http.kubernetes && identities !== undefined ? { identities } : {}),
+      });
+    },
+    async observe() {
+      const status = await need('service').status();
+      return {
+        targets: status.targets,
+        stores: status.stores,
+        held: status.held.length,
+        queue: await countsIfThere(need('queue')),
+        auditUp: status.audit.state === 'up',
+        chainOk: true,
+        configValid: status.config.valid,
+        loops: need('service').loops(),
+      };
+    },
+    close: (graceMs) => server.close(graceMs),
+  };
+}
+
+/** While Redis is away its jobs cannot be counted, and all else is told nevertheless. */
+async function countsIfThere(queue: Queue): Promise<JobCounts | undefined> {
+  try {
+    return await queue.counts();
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'QUEUE_UNAVAILABLE') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,212 @@
+import { NO_KEYS } from '../audit/entry.ts';
+import type { Config } from '../config/config.ts';
+import { type Watched, watchCredentials, watchedIn } from '../config/credential-watch.ts';
+import type { ConfigDiff } from '../config/diff.ts';
+import type { Problem } from '../config/problem.ts';
+import { AppError, healsItself, toAppError } from '../core/errors.ts';
+import { createMetrics } from '../metrics/metrics.ts';
+import { systemSleep } from '../providers/timing.ts';
+import { watchStalls } from '../service/stalls.ts';
+import { watchEventLoop } from '../service/watchdog.ts';
+import { type App, type AppDeps, credentialsOf, openApp } from './app.ts';
+import { openFront } from './front.ts';
+import { openQueue } from './queue.ts';
+import { startService } from './service.ts';
+
+export interface ServeDeps extends AppDeps {
+  readonly version: string;
+  readonly random: () => number;
+  /** What is wrong with the files as they are now; nothing: they are in force. */
+  readonly configProblems: () => readonly Problem[];
+  /** Ends the start. */
+  readonly signal: AbortSignal;
+  /** Something that is taken up at the start only is another now: this server should make room for a new one. */
+  readonly onOutdated: () => void;
+}
+
+export interface Server {
+  /** Where it listens. */
+  readonly url: string;
+  /** Puts another configuration in force; what `diff.restart` names needs another server. */
+  apply(next: Config, diff: ConfigDiff): Promise<void>;
+  /** That the files hold a configuration which is not taken. */
+  refused(problems: readonly Problem[]): Promise<void>;
+  /** Looks at once whether credentials have changed (SIGHUP). */
+  look(): Promise<void>;
+  /** Takes no more work, ends what is being written, flushes the audit. Never hangs. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Tried again so often while the audit or the cluster cannot be reached. */
+const START_AGAIN_MS = 3_000;
+
+/**
+ * The whole service: listens first, so that probes are answered while it waits for what it needs; then opens the
+ * rest, and tries again for as long as that may mend itself.
+ */
+export async function openServer(config: Config, deps: ServeDeps): Promise<Server> {
+  await using stack = new AsyncDisposableStack();
+  const { logger, clock } = deps;
+  const front = await openFront(config, deps);
+  stack.defer(() => front.close(0));
+  const metrics = createMetrics({ version: deps.version, observe: front.observe });
+  front.use({ metrics });
+
+  const opened = await openRest();
+  const { app, queue, service, engine } = opened;
+  front.use({ service, audit: app.audit, app, queue });
+  const stalls = watchStalls(engine.loops, { logger, clock });
+  stack.use(watchEventLoop(engine.loops, { json: config.log.format === 'json' }));
+  const owned = stack.move();
+  await configured(app, `${app.config.stores.length} stores, ${app.config.mappings.length} mappings`);
+  logger.info('the service is running', { address: front.url, count: app.targets.length });
+
+  return {
+    url: front.url,
+    async apply(next, diff) {
+      await app.reconfigure(next);
+      const changed = new Set([...diff.mappings.added, ...diff.mappings.changed]);
+      await engine.reconfigured({ mappings: changed, all: diff.access });
+      for (const store of [...diff.stores.added, ...diff.stores.changed]) engine.wake(store);
+      await configured(app, describe(diff));
+      logger.info('the configuration was changed', { count: app.targets.length });
+    },
+    async refused(problems) {
+      logger.error('the configuration is invalid, and the last valid one stays in force', {
+        count: problems.length,
+        error: new AppError('CONFIG_INVALID'),
+      });
+      await record(app, { outcome: 'failed', code: 'CONFIG_INVALID', counts: { problems: problems.length } });
+    },
+    look: () => opened.credentials.look(),
+    async close(graceMs) {
+      const started = clock.now();
+      const left = () => Math.max(500, graceMs - (clock.now() - started));
+      stalls[Symbol.dispose]();
+      const http = front.close(Math.min(5_000, left()));
+      await opened.credentials[Symbol.asyncDispose]();
+      await engine.close(left());
+      await http;
+      await owned.disposeAsync();
+    },
+  };
+
+  async function openRest() {
+    for (;;) {
+      try {
+        return await openOnce();
+      } catch (thrown) {
+        const error = toAppError(thrown);
+        if (!healsItself(error.code) || error.code === 'INTERNAL') throw error;
+        front.use({ waitingFor: error });
+        logger.warn('the service cannot start yet and tries again', { error });
+        await systemSleep(START_AGAIN_MS, deps.signal);
+      }
+    }
+  }
+
+  async function openOnce() {
+    await using parts = new AsyncDisposableStack();
+    let wake = (_: string): void => undefined;
+    const app = parts.use(
+      await openApp(config, {
+        ...deps,
+        observe: {
+          onClusterWrite: (verb) => metrics.clusterWrite(verb),
+          onRecords: (count) => metrics.auditRecords(count),
+          onCall: ({ store, operation, outcome, ms }) =>
+            metrics.providerRequest({ store, operation, outcome, seconds: ms / 1_000 }),
+          onState(store, state, error) {
+            if (state === 'up') {
+              logger.info('a store answers again', { store });
+              wake(store);
+            } else logger.warn('a store does not answer', { store, state, error });
+          },
+        },
+      }),
+    );
+    const credential = credentialsOf(deps, (name, key) => app.cluster.ownSecret(name, key));
+    await front.login(credential, app.cluster.identities);
+    const queue = parts.use(await openQueue(config, { credential, clock, logger }));
+    const { service, engine } = await startService(app, {
+      queue,
+      replica: deps.replica,
+      version: deps.version,
+      random: deps.random,
+      configProblems: deps.configProblems,
+      onOutcome({ mapping, target: { namespace }, kind }, seconds) {
+        metrics.syncDone({ mapping, namespace, outcome: kind, seconds });
+      },
+      onCycle: () => metrics.lastCycle(clock.now()),
+    });
+    wake = engine.wake;
+    const loop = engine.loops.begin('credentials', 120_000);
+    const credentials = watchCredentials({
+      references: () => referencesOf(app),
+      resolve: credential,
+      fingerprint: (value) => app.fingerprints.value(value),
+      onChange(owner) {
+        if (owner === ITSELF) {
+          logger.info('credentials of the service itself have changed');
+          return deps.onOutdated();
+        }
+        logger.info('the credentials of a store have changed', { store: owner });
+        app.stores.reset(owner);
+        engine.wake(owner);
+      },
+      onProgress(error) {
+        loop.beat();
+        if (error !== undefined) logger.debug('credentials could not be looked at', { error });
+      },
+    });
+    const kept = parts.move();
+    stack.defer(() => kept.disposeAsync());
+    return { app, queue, service, engine, credentials };
+  }
+}
+
+/** No store has such a name. */
+const ITSELF = '';
+
+/** The certificate of HTTP is renewed by the server itself, and the audit resolves its address at each connection. */
+function referencesOf({ config }: App): ReadonlyMap<string, readonly Watched[]> {
+  const own = [config.engine, config.http.tokens].flatMap(watchedIn);
+  return new Map([[ITSELF, own], ...config.stores.map((store) => [store.name, watchedIn(store)] as const)]);
+}
+
+function describe({ stores, mappings, access }: ConfigDiff): string {
+  const part = (what: string, { added, removed, changed }: ConfigDiff['stores']): string =>
+    `${what}: ${added.length} added, ${changed.length} changed, ${removed.length} removed`;
+  return `${part('stores', stores)}; ${part('mappings', mappings)}${access ? '; access changed' : ''}`;
+}
+
+async function configured(app: App, note: string): Promise<void> {
+  await record(app, { outcome: 'ok', note });
+}
+
+/** The change itself stands whether it could be recorded or not; that it could not, the next change will find. */
+async function record(
+  { audit, logger }: App,
+  what:
+    | { outcome: 'ok'; note: string }
+    | { outcome: 'failed'; code: string; counts: Readonly<Record<string, number>> },
+): Promise<void> {
+  try {
+    await audit.append([
+      {
+        actor: { kind: 'startup' },
+        requestId: crypto.randomUUID(),
+        action: 'configure',
+        ...what,
+        sources: [],
+        keys: NO_KEYS,
+        durationMs: 0,
+        attempt: 1,
+      },
+    ]);
+  } catch (thrown) {
+    const error = toAppError(thrown);
+    if (error.code !== 'AUDIT_UNAVAILABLE') throw error;
+    logger.error('the audit cannot be written, so nothing is changed', { error });
+  }
+}

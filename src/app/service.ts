@@ -1,0 +1,184 @@
+import type { Problem } from '../config/problem.ts';
+import { AppError } from '../core/errors.ts';
+import { PROVIDERS } from '../providers/registry.ts';
+import type { Queue } from '../queue/queue.ts';
+import type { Outcome } from '../reconcile/outcome.ts';
+import { commandEntry } from '../reconcile/recorder.ts';
+import { recoverIntents } from '../reconcile/recover.ts';
+import { createRestarts } from '../restart/restarts.ts';
+import type { Known } from '../service/board.ts';
+import { askFor } from '../service/request.ts';
+import { type Engine, startEngine } from '../service/run.ts';
+import type { Health, MappingStatus, Requester, Service, Status, SyncAnswer } from '../service/service.ts';
+import { heldOf, targetStatuses } from '../service/status.ts';
+import { sourcesOf } from '../sync/desired.ts';
+import type { App } from './app.ts';
+import { destroyProposed } from './destroy.ts';
+import { toHeld } from './held.ts';
+import { releaseHeld } from './release.ts';
+
+export interface ServiceOptions {
+  readonly queue: Queue;
+  readonly replica: string;
+  readonly version: string;
+  readonly random: () => number;
+  readonly onOutcome: (outcome: Outcome, seconds: number) => void;
+  /** A sweep has ended. */
+  readonly onCycle: () => void;
+  /** What is wrong with the files as they are now; nothing: they are in force. */
+  readonly configProblems: () => readonly Problem[];
+}
+
+/** The running service of an app: its engine, and the questions and orders that it takes. */
+export async function startService(
+  app: App,
+  options: ServiceOptions,
+): Promise<{ readonly service: Service; readonly engine: Engine }> {
+  const engine = await openEngine(app, options);
+  return { engine, service: serviceOf(app, engine, options) };
+}
+
+async function openEngine(app: App, options: ServiceOptions): Promise<Engine> {
+  const { clock, logger, cluster, audit, stores } = app;
+  const { workloads } = cluster;
+  const restarts = workloads && createRestarts({ audit, workloads, instances: app.instances, clock });
+  return startEngine({
+    clock,
+    logger,
+    random: options.random,
+    instance: app.config.instance,
+    queue: options.queue,
+    cluster,
+    audit,
+    scope: app.config.cluster.kind === 'kubernetes' ? app.config.cluster.scope : 'namespace',
+    concurrency: app.config.engine.concurrency,
+    restartWindowMs: () => app.config.restarts.windowMs,
+    mappings: () => app.config.mappings,
+    resolve: () => app.resolve(),
+    stores: {
+      definitions: () => stores.definitions,
+      tellsVersions: (store) => {
+        const kind = app.config.stores.find(({ name }) => name === store)?.kind;
+        return kind !== undefined && (PROVIDERS[kind]?.can.tellVersions ?? false);
+      },
+      isDown: (store) => stores.state(store).breakerOpen,
+    },
+    beginPass: ({ requestId, actor }) => app.pass({ requestId, actor, asResolved: true }),
+    destroy: (pass, { proposed, isThere }) => destroyProposed(app, pass, { proposed, isThere }),
+    restart: async () => (await restarts?.run(app.config.restarts))?.nextMs,
+    recover: () => recoverIntents(audit, cluster, app.instances, app.restartOf),
+    onOutcome: options.onOutcome,
+    onCycle: options.onCycle,
+  });
+}
+
+function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
+  const { audit, clock, config } = app;
+  const { board } = engine;
+  const idOf = ({ mapping, target, keys }: Known) => toHeld(config.instance, { mapping, target, keys }).id;
+  const held = () => heldOf({ board, idOf });
+  const targets = () => targetStatuses({ generation: engine.generation(), board, clock, idOf });
+  const operator = ({ name, address }: Requester) =>
+    ({ kind: 'operator', name, ...(address === undefined ? {} : { address }) }) as const;
+
+  const mappings = (): readonly MappingStatus[] => {
+    const byMapping = Map.groupBy(targets(), ({ mapping }) => mapping);
+    return app.config.mappings.map((mapping) => ({
+      mapping: mapping.name,
+      refreshSeconds: mapping.refreshMs / 1_000,
+      sources: sourcesOf(mapping).map(({ store, key }) => ({ store, key })),
+      targets: byMapping.get(mapping.name) ?? [],
+    }));
+  };
+
+  return {
+    async status(): Promise<Status> {
+      const problems = options.configProblems();
+      return {
+        instance: config.instance,
+        version: options.version,
+        replica: options.replica,
+        engine: { kind: options.queue.kind, ...stateOf(options.queue.health()) },
+        audit: await auditStatus(app, engine),
+        cluster: { kind: app.config.cluster.kind, ...clusterState(engine) },
+        config: { valid: problems.length === 0, problems },
+        stores: app.config.stores.map(({ name, kind }) => {
+          const { state, lastSuccess, error, breakerOpen } = app.stores.state(name);
+          return {
+            name,
+            kind,
+            state,
+            ...(lastSuccess === undefined ? {} : { lastSuccess: new Date(lastSuccess).toISOString() }),
+            ...(error === undefined ? {} : { code: error.code }),
+            breakerOpen,
+          };
+        }),
+        targets: targets(),
+        held: held(),
+      };
+    },
+    mappings,
+    mapping: (name) => mappings().find(({ mapping }) => mapping === name),
+    held,
+    async sync(name, by, requestId): Promise<SyncAnswer | undefined> {
+      const wanted = engine
+        .generation()
+        .wanted.filter(({ mapping, error }) => mapping.name === name && error === undefined);
+      if (!app.config.mappings.some((mapping) => mapping.name === name)) return undefined;
+      await audit.append([commandEntry(`sync ${name}`, operator(by), requestId)]);
+      return askFor(engine, wanted, { requestId, clock, held });
+    },
+    async release(id, by, requestId): Promise<SyncAnswer> {
+      const found = held().find((it) => it.id === id);
+      if (found === undefined) throw new AppError('NOT_HELD', { about: id });
+      const { mapping } = found;
+      const only = app.config.mappings.some(({ name }) => name === mapping) ? { only: mapping } : {};
+      const report = await releaseHeld(app, id, {
+        ...only,
+        requestId,
+        actor: operator(by),
+        asResolved: true,
+      });
+      for (const outcome of report.targets) engine.decided(outcome, requestId);
+      const said = report.targets.map(({ mapping: name, target, kind, error, keys }) => ({
+        mapping: name,
+        ...target,
+        outcome: kind,
+        ...error?.toJSON(),
+        keys,
+      }));
+      return { ok: report.ok, requestId, summary: report.summary, targets: said, held: held(), pending: 0 };
+    },
+    loops: () => engine.loops.states(),
+    async notReady() {
+      const { state } = await auditStatus(app, engine);
+      return state === 'up'
+        ? undefined
+        : (engine.auditTrouble() ?? new AppError('AUDIT_UNAVAILABLE', { about: audit.address }));
+    },
+  };
+}
+
+function stateOf({ state, error }: ReturnType<Queue['health']>): { state: Health; code?: string } {
+  return { state, ...(error === undefined ? {} : { code: error.code }) };
+}
+
+function clusterState({ clusterTrouble }: Engine): { state: Health; code?: string } {
+  const error = clusterTrouble();
+  return error === undefined ? { state: 'up' } : { state: 'degraded', code: error.code };
+}
+
+async function auditStatus(
+  { audit, config }: App,
+  { auditTrouble }: Engine,
+): Promise<{ kind: string; state: Health; sequence: number }> {
+  const { kind } = config.audit.store;
+  try {
+    const { sequence } = await audit.head();
+    return { kind, state: auditTrouble() === undefined ? 'up' : 'down', sequence };
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'AUDIT_UNAVAILABLE')
+      return { kind, state: 'down', sequence: 0 };
+    throw error;
+  }
+}

@@ -1,0 +1,22 @@
+import { AppError } from '../core/errors.ts';
+
+export function because(detail: string, cause?: unknown): AppError {
+  return new AppError('AUDIT_UNAVAILABLE', { detail, cause });
+}
+
+/** Every failure of the store names it. */
+export async function named<T>(address: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'AUDIT_UNAVAILABLE')
+      throw error.concerning(`audit store ${address}`);
+    throw error;
+  }
+}
+
+/** `ENOENT` and its like: what Node's file system and network calls put into `code`. */
+export function systemCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
+  return /^E[A-Z0-9_]{2,15}$/.test(error.code) ? error.code : undefined;
+}

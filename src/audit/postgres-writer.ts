@@ -1,0 +1,203 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../core/clock.ts';
+import { AppError } from '../core/errors.ts';
+import type { Head } from './chain.ts';
+import type { AuditRecord, Entry } from './entry.ts';
+import { because } from './failures.ts';
+import { isPassing } from './postgres-errors.ts';
+import { replicaKey } from './postgres-locks.ts';
+import { type Compatibility, checkVersion, migrate } from './postgres-migrations.ts';
+import { batchOf, INSERT, LEAVE_BEHIND } from './postgres-rows.ts';
+import { type Connector, openSession, type Session } from './postgres-session.ts';
+
+export interface Writer extends AsyncDisposable {
+  write(entries: readonly Entry[]): Promise<readonly AuditRecord[]>;
+}
+
+export interface WriterOptions {
+  readonly connector: Connector;
+  readonly instance: string;
+  readonly replica: string;
+  readonly clock: Clock;
+}
+
+/**
+ * Within it a lost connection is made anew and the write tried again. A server that stands still is so known after
+ * 8 s, and after 15 s to those whose records waited for that.
+ */
+const PATIENCE_MS = 6_000;
+const CLOSE_MS = 2_000;
+
+/**
+ * The one connection that a process writes by. It holds the replica's lock, so that every record is written while
+ * others can see that we live; when it is lost, another one is made at once, whether there is something to write
+ * or not.
+ */
+export async function openWriter(options: WriterOptions): Promise<Writer> {
+  const { connector, instance, replica, clock } = options;
+  const closing = new AbortController();
+  let current: Session | undefined;
+  let opening: Promise<Session> | undefined;
+  /** The newest record that this process wrote: it must never be missing again. */
+  let known: Head | undefined;
+
+  async function open(): Promise<Session> {
+    const session = await openSession(connector);
+    try {
+      await migrate(session);
+      // Shared, so that a connection that the server has not yet given up does not keep us out.
+      await session.query('select pg_advisory_lock_shared($1)', [replicaKey(replica)]);
+    } catch (error) {
+      await session[Symbol.asyncDispose]();
+      throw error;
+    }
+    current = session;
+    void session.ended.then(stayPresent);
+    return session;
+  }
+
+  function ready(): Promise<Session> {
+    if (closing.signal.aborted) return Promise.reject(because('it is closed'));
+    if (current?.open) return Promise.resolve(current);
+    opening ??= open().finally(() => {
+      opening = undefined;
+    });
+    return opening;
+  }
+
+  async function stayPresent(): Promise<void> {
+    for (let pause = 100; !closing.signal.aborted && !current?.open; pause = Math.min(pause * 2, 5_000)) {
+      try {
+        await ready();
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        await wait(pause, closing.signal);
+      }
+    }
+  }
+
+  async function write(entries: readonly Entry[]): Promise<readonly AuditRecord[]> {
+    const deadline = performance.now() + PATIENCE_MS;
+    let doubted: readonly AuditRecord[] | undefined;
+    for (let pause = 50; ; pause = Math.min(pause * 2, 1_000)) {
+      let session: Session | undefined;
+      try {
+        session = await ready();
+        const records = await transaction(session, entries, doubted);
+        known = records.at(-1) ?? known;
+        return records;
+      } catch (error) {
+        if (error instanceof Doubt) doubted = error.records;
+        // What a server said on a connection that still stands, it would say again.
+        const refused = session?.open || !isPassing(error);
+        if (refused || performance.now() + pause >= deadline) throw unmasked(error);
+      }
+      await wait(pause, closing.signal);
+    }
+  }
+
+  /** All of it is stored, or nothing, or Doubt is thrown. */
+  async function transaction(
+    session: Session,
+    entries: readonly Entry[],
+    doubted: readonly AuditRecord[] | undefined,
+  ): Promise<readonly AuditRecord[]> {
+    try {
+      const head = await lockHead(session);
+      const last = doubted?.at(-1);
+      if (doubted !== undefined && last !== undefined && (await isStored(session, last))) {
+        await session.script('rollback');
+        return doubted;
+      }
+      if (known !== undefined && known.hash !== head.hash && !(await isStored(session, known)))
+        throw because(
+          'it lacks records that this process wrote: the server lost them, or older data came back',
+        );
+      const circumstances = { time: new Date(clock.now()).toISOString(), instance, replica };
+      const batch = batchOf(entries, head, circumstances);
+      const { sequence, hash } = batch.records.at(-1) ?? head;
+      await session.query(INSERT, [batch.rows, sequence, hash]);
+      await commit(session, batch.records);
+      return batch.records;
+    } catch (error) {
+      if (session.open) await session.script('rollback');
+      throw error;
+    }
+  }
+
+  await ready();
+  return {
+    write,
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      try {
+        const session = await (opening ?? current);
+        if (session?.open) await session.query(LEAVE_BEHIND, [replica], CLOSE_MS);
+      } catch (error) {
+        // Then our intents are found by their age.
+        if (!(error instanceof AppError)) throw error;
+      } finally {
+        await current?.[Symbol.asyncDispose]();
+      }
+    },
+  };
+}
+
+/**
+ * Whoever holds the row of the head writes; the others wait in line. What the last one did is seen by a statement
+ * of its own only: the one that waited still sees the tables as they were before.
+ */
+async function lockHead(session: Session): Promise<Head> {
+  const answers = await session.script(`
+    begin isolation level read committed read write;
+    select sequence, hash from head where id = 1 for update;
+    select schema_version, oldest_reader, oldest_writer from compatibility`);
+  const [, [head] = [], [version] = []] = answers as unknown as readonly [unknown, Head[], Compatibility[]];
+  if (version !== undefined) checkVersion(version, 'write');
+  if (head === undefined) throw because('its head is missing, so that it was changed from outside');
+  return head;
+}
+
+async function isStored(session: Session, { sequence, hash }: Head): Promise<boolean> {
+  const found = await session.query('select from records where sequence = $1 and hash = $2', [
+    sequence,
+    hash,
+  ]);
+  return found.length > 0;
+}
+
+/**
+ * A connection that is lost here leaves open whether the records are there. They are looked for under the lock of
+ * the head: when we hold it, the server has ended that transaction, one way or the other.
+ */
+async function commit(session: Session, records: readonly AuditRecord[]): Promise<void> {
+  try {
+    await session.script('commit');
+  } catch (error) {
+    if (session.open || !(error instanceof AppError)) throw error;
+    throw new Doubt(records, error);
+  }
+}
+
+class Doubt extends Error {
+  readonly records: readonly AuditRecord[];
+
+  constructor(records: readonly AuditRecord[], cause: AppError) {
+    super('the commit was not answered', { cause });
+    this.records = records;
+  }
+}
+
+function unmasked(error: unknown): unknown {
+  if (!(error instanceof Doubt)) return error;
+  return because('the connection was lost while records were stored: they may be there', error.cause);
+}
+
+/** Returns early, and without an error, when the signal ends. */
+async function wait(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(ms, undefined, { signal });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}

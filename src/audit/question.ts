@@ -1,0 +1,101 @@
+import type { AuditRecord } from './entry.ts';
+import type { AuditStore, RecordFilter } from './store.ts';
+
+/** What a person asks of the records: a filter, where a time may be anything that `parseInstant` takes. */
+export type Question = Omit<RecordFilter, 'version'>;
+
+/** Where in the answer to be, in the words of the contract. */
+export interface Position {
+  /** From 1. */
+  readonly limit: number;
+  /** The `next` of the page before; the newest records when left out. */
+  readonly cursor?: string | undefined;
+}
+
+export interface Answer {
+  /** Newest first, members in the order in which people ask for them. */
+  readonly records: readonly AuditRecord[];
+  /** The cursor of the page after, if there is one. */
+  readonly next?: string;
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/**
+ * A point in time: RFC 3339, a date, or how long ago (`90m`, `7d`). Gives RFC 3339 in UTC; `undefined`: it is
+ * none of these.
+ */
+export function parseInstant(text: string, now: number): string | undefined {
+  const ago = /^(\d{1,9})([smhd])$/.exec(text);
+  const unit = UNITS[ago?.[2] ?? ''];
+  if (ago !== null && unit !== undefined) return toText(now - Number(ago[1]) * unit);
+  const isTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[-+]\d\d:\d\d))?$/.test(text);
+  return isTime ? toText(Date.parse(text)) : undefined;
+}
+
+/** A date holds no more than 8.64e15 ms to either side of 1970 (ECMA-262, time values). */
+function toText(time: number): string | undefined {
+  const date = new Date(time);
+  return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
+}
+
+/** The question as a filter; `instant` reads a time, and throws what its caller's readers understand. */
+export function toFilter(question: Question, instant: (text: string) => string): RecordFilter {
+  const { since, until, actor, mapping, namespace, secret, store, key } = question;
+  const { action, outcome, code, request, fingerprint } = question;
+  const given = {
+    ...(since === undefined ? {} : { since: instant(since) }),
+    ...(until === undefined ? {} : { until: instant(until) }),
+    ...{ actor, mapping, namespace, secret, store, key, action, outcome, code, request, fingerprint },
+  };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+export async function answer(
+  audit: Pick<AuditStore, 'list'>,
+  filter: RecordFilter,
+  { limit, cursor }: Position,
+): Promise<Answer> {
+  const before = cursor === undefined ? {} : { before: Number(cursor) };
+  // One more than asked for tells whether there is a next page.
+  const found = await audit.list(filter, { limit: limit + 1, ...before });
+  const records = found.slice(0, limit).map(ordered);
+  return found.length > limit ? { records, next: String(records.at(-1)?.sequence) } : { records };
+}
+
+/** The members of a record in the order in which people ask for them; what a newer release added comes last. */
+const ORDER = [
+  'sequence',
+  'time',
+  'action',
+  'phase',
+  'outcome',
+  'code',
+  'mapping',
+  'namespace',
+  'secret',
+  'store',
+  'key',
+  'actor',
+  'note',
+  'keys',
+  'sources',
+  'counts',
+  'before',
+  'after',
+  'resourceVersion',
+  'requestId',
+  'attempt',
+  'durationMs',
+  'instance',
+  'replica',
+  'previousHash',
+  'hash',
+];
+
+export function ordered(record: AuditRecord): AuditRecord {
+  const rank = (name: string): number => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
+  return Object.fromEntries(
+    Object.entries(record).sort(([a], [b]) => rank(a) - rank(b)),
+  ) as unknown as AuditRecord;
+}

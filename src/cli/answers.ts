@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import { TARGET_STATES } from '../service/service.ts';
+
+// What the API answers, as far as the commands look into it; what else there is, is printed as it came.
+
+const Health = z.enum(['up', 'degraded', 'down']);
+
+const Target = z.looseObject({
+  mapping: z.string(),
+  namespace: z.string(),
+  secret: z.string(),
+  code: z.string().optional(),
+  message: z.string().optional(),
+  remedy: z.string().optional(),
+});
+
+const KeyChange = z.looseObject({ name: z.string(), action: z.enum(['add', 'change', 'remove', 'keep']) });
+
+const Held = z.looseObject({
+  id: z.string(),
+  mapping: z.string(),
+  namespace: z.string(),
+  secret: z.string(),
+  action: z.string(),
+  keys: z.array(KeyChange),
+});
+export type Held = z.output<typeof Held>;
+
+const part = z.looseObject({ kind: z.string(), state: Health, code: z.string().optional() });
+
+export const StatusAnswer = z.looseObject({
+  instance: z.string(),
+  version: z.string(),
+  engine: part,
+  audit: part.extend({ sequence: z.number() }),
+  cluster: part.optional(),
+  config: z.looseObject({ valid: z.boolean(), problems: z.array(z.unknown()) }).optional(),
+  stores: z.array(
+    part.extend({
+      name: z.string(),
+      lastSuccess: z.string().optional(),
+      breakerOpen: z.boolean().optional(),
+    }),
+  ),
+  targets: z.array(
+    Target.extend({
+      // A newer service may know more states: they are not in step.
+      state: z.union([z.enum(TARGET_STATES), z.string()]),
+      staleSeconds: z.number().optional(),
+    }),
+  ),
+  held: z.array(Held),
+});
+export type StatusAnswer = z.output<typeof StatusAnswer>;
+export type StatusTarget = StatusAnswer['targets'][number];
+
+export const SyncResult = z.looseObject({
+  ok: z.boolean(),
+  requestId: z.string(),
+  summary: z.record(z.string(), z.number()),
+  targets: z.array(Target.extend({ outcome: z.string(), keys: z.array(KeyChange) })),
+  held: z.array(Held),
+  pending: z.number().default(0),
+});
+export type SyncResult = z.output<typeof SyncResult>;
+export type SyncedTarget = SyncResult['targets'][number];
+
+export const MappingList = z.looseObject({
+  mappings: z.array(z.looseObject({ mapping: z.string() })),
+  next: z.string().optional(),
+});

@@ -1,0 +1,91 @@
+import { openServer, type Server } from '../../app/serve.ts';
+import type { Config } from '../../config/config.ts';
+import { diffConfig, isEmptyDiff } from '../../config/diff.ts';
+import { type Loaded, loadConfig } from '../../config/load.ts';
+import type { Problem } from '../../config/problem.ts';
+import { type ConfigWatch, watchConfig } from '../../config/watch.ts';
+import { createLogger } from '../../log/logger.ts';
+import { createScrubber } from '../../log/scrub.ts';
+import type { Context, GlobalOptions } from '../context.ts';
+import { EXIT } from '../exit.ts';
+import { painter } from '../output.ts';
+import { problemsText } from '../problems.ts';
+import { VERSION } from '../version.ts';
+import { depsOf } from '../with-app.ts';
+
+type Options = GlobalOptions & { readonly graceMs: number };
+
+/**
+ * Runs until it is told to end. A change of the configuration is applied to what runs; where that cannot be, the
+ * service is closed and opened anew within this process.
+ */
+export async function serveCommand(context: Context, options: Options): Promise<number> {
+  const { env, cwd } = context;
+  let problems: readonly Problem[] = [];
+  let config: Config | undefined;
+  let server: Server | undefined;
+  let changed = Promise.withResolvers<void>();
+  const scrubber = createScrubber();
+  const loggerOf = ({ log }: Pick<Config, 'log'>) =>
+    createLogger({ ...log, level: options.logLevel ?? log.level, stream: context.stderr, scrubber });
+
+  const take = async (loaded: Loaded): Promise<void> => {
+    problems = loaded.kind === 'usable' ? [] : loaded.problems;
+    if (loaded.kind === 'invalid') return void (await server?.refused(problems));
+    if (config === undefined) return;
+    const diff = diffConfig(config, loaded.config);
+    config = loaded.config;
+    if (isEmptyDiff(diff)) return;
+    if (diff.restart.length > 0 || server === undefined) changed.resolve();
+    else await server.apply(loaded.config, diff);
+  };
+
+  await using watch: ConfigWatch = await watchConfig({
+    load: (readFs) => loadConfig({ paths: options.config ?? [], env, cwd, readFs }),
+    onChange: take,
+    onProgress: (error) => {
+      if (error !== undefined && config !== undefined)
+        loggerOf(config).error('a change of the configuration could not be taken', { error });
+    },
+  });
+  if (watch.initial.kind === 'invalid') {
+    context.stderr.write(`${problemsText(watch.initial.problems, painter(context.color))}\n`);
+    return EXIT.config;
+  }
+  config = watch.initial.config;
+  context.onHangup?.(() => {
+    void watch.reload();
+    void server?.look();
+  });
+  const stopped = new Promise<void>((resolve) => {
+    if (context.signal.aborted) resolve();
+    context.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+
+  while (!context.signal.aborted) {
+    changed = Promise.withResolvers<void>();
+    const logger = loggerOf(config);
+    const deps = depsOf(context, { logger, scrubber });
+    try {
+      server = await openServer(config, {
+        ...deps,
+        version: VERSION,
+        random: Math.random,
+        configProblems: () => problems,
+        signal: context.signal,
+        onOutdated: () => changed.resolve(),
+      });
+    } catch (error) {
+      // Told to end while it waited for what it needs.
+      if (context.signal.aborted) break;
+      throw error;
+    }
+    await Promise.race([stopped, changed.promise]);
+    if (context.signal.aborted) logger.info('the service ends');
+    else logger.info('the service opens anew with another configuration');
+    const ending = server;
+    server = undefined;
+    await ending.close(options.graceMs);
+  }
+  return EXIT.ok;
+}

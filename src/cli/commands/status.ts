@@ -1,0 +1,56 @@
+import { StatusAnswer } from '../answers.ts';
+import { createClient } from '../client.ts';
+import type { Context, GlobalOptions } from '../context.ts';
+import { EXIT, type ExitCode, exitCode } from '../exit.ts';
+import { print } from '../output.ts';
+import { requireConfig } from '../require-config.ts';
+import {
+  configuredAddress,
+  namedAddress,
+  type ServerAddress,
+  type ServerOptions,
+} from '../server-address.ts';
+import { isInStep, statusText } from '../status-text.ts';
+
+export async function statusCommand(
+  context: Context,
+  options: GlobalOptions & ServerOptions & { all?: boolean },
+): Promise<number> {
+  const address = await addressOf(context, options);
+  if (address === undefined) return EXIT.config;
+  await using client = createClient(address, context);
+  const status = await client.get('/api/v1/status', StatusAnswer);
+  print(context, options.output, {
+    data: status,
+    human: (paint) => statusText(status, { now: context.clock.now(), all: options.all === true }, paint),
+  });
+  return verdict(status);
+}
+
+async function addressOf(
+  context: Context,
+  options: GlobalOptions & ServerOptions,
+): Promise<ServerAddress | undefined> {
+  if (options.server !== undefined) return namedAddress(options.server, options.allowHttp);
+  const config = await requireConfig(context, options);
+  return config && configuredAddress(config, options.allowHttp);
+}
+
+/** Whatever state needs a person, even where its code would heal. */
+const FOR_A_PERSON: readonly string[] = ['refused', 'held', 'contested', 'drifted'];
+
+function verdict({ config, engine, audit, cluster, stores, targets, held }: StatusAnswer): ExitCode {
+  if (config?.valid === false) return EXIT.config;
+  const person = (state: string) => FOR_A_PERSON.includes(state);
+  const parts = [engine, audit, ...(cluster === undefined ? [] : [cluster]), ...stores];
+  const troubled = [
+    ...parts.filter(({ state }) => state !== 'up'),
+    ...targets.filter((target) => !isInStep(target) && !person(target.state)),
+  ];
+  // What says no code is on its way: a target that waits for its first run, an engine that starts.
+  if (troubled.some(({ code }) => code === undefined)) return EXIT.retry;
+  return exitCode(
+    troubled.flatMap(({ code }) => code ?? []),
+    { person: held.length > 0 || targets.some(({ state }) => person(state)) },
+  );
+}

@@ -1,0 +1,33 @@
+import { ERRORS, type ErrorCode } from '../core/error-codes.ts';
+import { AppError } from '../core/errors.ts';
+
+/** No service of ours answers where one was looked for, or in a form that this version does not know. */
+export function unreachable(address: string, detail: string): AppError {
+  return new AppError('SERVICE_UNAVAILABLE', { about: address, detail });
+}
+
+export function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERRORS, code);
+}
+
+/**
+ * The error that a service answered with, as the same error here. A message is
+ * `<about>: <what the code says> (<detail>)`, so its parts are found again.
+ */
+export function errorOf(code: ErrorCode, message: string, retryAfterMs?: number): AppError {
+  const says = ERRORS[code].says;
+  const at = message.indexOf(says);
+  const about = at > 0 ? message.slice(0, at).replace(/: $/, '') : '';
+  const rest = at === -1 ? message : message.slice(at + says.length).trim();
+  const detail = rest.replace(/^\((.*)\)$/s, '$1');
+  return new AppError(code, {
+    ...(about === '' ? {} : { about }),
+    ...(detail === '' ? {} : { detail }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  });
+}
+
+/** Text from elsewhere for a terminal: without characters that paint on it, and of bounded length. */
+export function plain(text: string): string {
+  return text.replace(/\p{C}/gu, '').slice(0, 1_000);
+}

@@ -1,0 +1,77 @@
+import { AppError } from '../core/errors.ts';
+import { compareTargets } from '../core/target.ts';
+import { OUTCOMES } from '../reconcile/outcome.ts';
+import { MappingList, SyncResult } from './answers.ts';
+import type { Client } from './client.ts';
+import type { Progress } from './progress.ts';
+
+/** Mappings that are asked for at a time. */
+const AT_ONCE = 8;
+
+/** Lets the service bring one mapping into step, or each that it has, one after the other. */
+export async function syncThrough(
+  client: Client,
+  only: string | undefined,
+  progress: Progress,
+): Promise<SyncResult> {
+  if (only !== undefined) return client.post(syncPath(only), SyncResult);
+  const names = await mappingNames(client);
+  const results: SyncResult[] = [];
+  const left = names.values();
+  let done = 0;
+  const work = async (): Promise<void> => {
+    for (const name of left) {
+      const result = await syncIfThere(client, name);
+      if (result !== undefined) results.push(result);
+      done += 1;
+      progress.step(done, names.length, name);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return together(results);
+}
+
+export function releaseThrough(client: Client, id: string): Promise<SyncResult> {
+  return client.post(`/api/v1/held/${encodeURIComponent(id)}/release`, SyncResult);
+}
+
+function syncPath(mapping: string): string {
+  return `/api/v1/mappings/${encodeURIComponent(mapping)}/sync`;
+}
+
+/** A mapping may leave the configuration after it was listed. */
+async function syncIfThere(client: Client, mapping: string): Promise<SyncResult | undefined> {
+  try {
+    return await client.post(syncPath(mapping), SyncResult);
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
+async function mappingNames(client: Client): Promise<readonly string[]> {
+  const names = new Set<string>();
+  let query = '';
+  for (;;) {
+    const { mappings, next } = await client.get(`/api/v1/mappings${query}`, MappingList);
+    const before = names.size;
+    for (const { mapping } of mappings) names.add(mapping);
+    // A page that brings nothing new is the last one, whatever it says.
+    if (next === undefined || names.size === before) return [...names];
+    query = `?cursor=${encodeURIComponent(next)}`;
+  }
+}
+
+/** One answer of several; each request has an id of its own, and the last one stands for them. */
+function together(results: readonly SyncResult[]): SyncResult {
+  const sum = (kind: string): number =>
+    results.reduce((total, { summary }) => total + (summary[kind] ?? 0), 0);
+  return {
+    ok: results.every(({ ok }) => ok),
+    requestId: results.at(-1)?.requestId ?? '',
+    summary: Object.fromEntries(OUTCOMES.map((kind) => [kind, sum(kind)])),
+    targets: results.flatMap(({ targets }) => targets).toSorted(compareTargets),
+    held: results.flatMap(({ held }) => held).toSorted(compareTargets),
+    pending: results.reduce((total, { pending }) => total + pending, 0),
+  };
+}

@@ -1,0 +1,48 @@
+import { unavailable } from './errors.ts';
+
+const LINE_FEED = 10;
+
+/**
+ * Metadata of an object as etcd takes it (1.5 MiB) and written as JSON, with room to spare: more is not an event,
+ * and would fill our memory.
+ */
+const LONGEST = 8 * 1024 * 1024;
+
+/**
+ * The lines of a stream, each as soon as it is whole.
+ * @throws AppError CLUSTER_UNAVAILABLE if one is too long, not UTF-8, or cut off by the end of the stream.
+ */
+export async function* linesOf(
+  chunks: AsyncIterable<Uint8Array>,
+  longest: number = LONGEST,
+): AsyncGenerator<string, void, void> {
+  let parts: Uint8Array[] = [];
+  let length = 0;
+  const add = (part: Uint8Array): void => {
+    length += part.byteLength;
+    if (length > longest) throw unavailable('it sent a line that is too long for an event');
+    if (part.byteLength > 0) parts.push(part);
+  };
+  for await (const chunk of chunks) {
+    let from = 0;
+    for (let end = chunk.indexOf(LINE_FEED); end >= 0; end = chunk.indexOf(LINE_FEED, from)) {
+      add(chunk.subarray(from, end));
+      const line = decode(parts, length);
+      parts = [];
+      length = 0;
+      from = end + 1;
+      if (line !== '') yield line;
+    }
+    add(chunk.subarray(from));
+  }
+  if (length > 0) throw unavailable('the connection was cut in the middle of an event');
+}
+
+function decode(parts: readonly Uint8Array[], length: number): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts, length));
+  } catch (error) {
+    if (error instanceof TypeError) throw unavailable('it sent a line that is not UTF-8');
+    throw error;
+  }
+}

@@ -1,0 +1,81 @@
+import { isObject, type JsonObject, listIn, objectIn, textIn } from './json.ts';
+import type { WorkloadKind } from './workloads.ts';
+
+/**
+ * Whether a workload's pods are being replaced, by what its controller says, as `kubectl rollout status` decides it.
+ * What its controller has not looked at yet is about to be. What stands still until a person acts (paused, past its
+ * progress deadline, updated on deletion only) is not rolling: it would hold up all others.
+ */
+export function isRolling(kind: WorkloadKind, item: JsonObject): boolean {
+  const spec = objectIn(item, 'spec') ?? {};
+  const status = objectIn(item, 'status') ?? {};
+  if (kind !== 'DaemonSet' && spec.paused === true) return false;
+  if (!isObserved(item, status)) return true;
+  switch (kind) {
+    case 'Deployment':
+      return !isStuck(status) && deploymentRolls(spec, status);
+    case 'StatefulSet':
+      return strategyOf(spec) !== 'OnDelete' && statefulSetRolls(spec, status);
+    case 'DaemonSet':
+      return strategyOf(spec) !== 'OnDelete' && daemonSetRolls(status);
+    case 'Rollout':
+      return rolloutRolls(spec, status);
+  }
+}
+
+function isObserved(item: JsonObject, { observedGeneration }: JsonObject): boolean {
+  const generation = numberIn(objectIn(item, 'metadata') ?? {}, 'generation', 0);
+  if (observedGeneration === undefined) return false;
+  // A Rollout has it as text; that of old releases is a hash, which says nothing.
+  const observed = Number(observedGeneration);
+  return Number.isNaN(observed) || observed >= generation;
+}
+
+function isStuck(status: JsonObject): boolean {
+  return listIn(status, 'conditions')
+    .filter(isObject)
+    .some(({ type, reason }) => type === 'Progressing' && reason === 'ProgressDeadlineExceeded');
+}
+
+function deploymentRolls(spec: JsonObject, status: JsonObject): boolean {
+  const updated = numberIn(status, 'updatedReplicas', 0);
+  return (
+    updated < numberIn(spec, 'replicas', 1) ||
+    numberIn(status, 'replicas', 0) > updated ||
+    numberIn(status, 'availableReplicas', 0) < updated
+  );
+}
+
+function statefulSetRolls(spec: JsonObject, status: JsonObject): boolean {
+  const replicas = numberIn(spec, 'replicas', 1);
+  if (numberIn(status, 'readyReplicas', 0) < replicas) return true;
+  const strategy = objectIn(spec, 'updateStrategy') ?? {};
+  const partition = numberIn(objectIn(strategy, 'rollingUpdate') ?? {}, 'partition', 0);
+  // Below the partition the pods keep the old revision, for as long as the partition stands.
+  if (partition > 0) return numberIn(status, 'updatedReplicas', 0) < replicas - partition;
+  return textIn(status, 'updateRevision') !== textIn(status, 'currentRevision');
+}
+
+function daemonSetRolls(status: JsonObject): boolean {
+  const desired = numberIn(status, 'desiredNumberScheduled', 0);
+  return (
+    numberIn(status, 'updatedNumberScheduled', 0) < desired ||
+    numberIn(status, 'numberAvailable', 0) < desired
+  );
+}
+
+/** https://argo-rollouts.readthedocs.io/en/stable/features/specification/ */
+function rolloutRolls(spec: JsonObject, status: JsonObject): boolean {
+  const phase = textIn(status, 'phase');
+  if (phase !== undefined) return phase === 'Progressing';
+  return !isStuck(status) && deploymentRolls(spec, status);
+}
+
+function strategyOf(spec: JsonObject): string | undefined {
+  return textIn(objectIn(spec, 'updateStrategy') ?? {}, 'type');
+}
+
+function numberIn(parent: JsonObject, name: string, otherwise: number): number {
+  const value = parent[name];
+  return typeof value === 'number' ? value : otherwise;
+}

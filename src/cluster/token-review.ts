@@ -1,0 +1,67 @@
+import type { SecretValue } from '../core/secret-value.ts';
+import type { KubeClient } from './client.ts';
+import { errorOfAnswer } from './errors.ts';
+import type { Caller, Identities } from './identities.ts';
+import { type JsonObject, listIn, objectIn, parseObject, textIn } from './json.ts';
+import { unknownForm } from './pages.ts';
+
+/** Who asks us, by what the API server says of the token; the answers are not kept. */
+export function createIdentities(client: KubeClient): Identities {
+  async function review(path: string, body: JsonObject, signal: AbortSignal | undefined) {
+    const about = `review of an identity (${String(body.kind)})`;
+    const answer = await client.send({ method: 'POST', path, body, signal });
+    if (answer.status !== 201) throw errorOfAnswer(answer, about);
+    const said = parseObject(answer.text) ?? {};
+    const status = objectIn(said, 'status');
+    if (said.kind !== body.kind || status === undefined) throw unknownForm(about);
+    return { status, about };
+  }
+
+  return {
+    async review(token, audience, { signal } = {}) {
+      const text = textOf(token);
+      if (text === undefined) return undefined;
+      const body = {
+        apiVersion: 'authentication.k8s.io/v1',
+        kind: 'TokenReview',
+        spec: { token: text, audiences: [audience] },
+      };
+      const { status, about } = await review('/apis/authentication.k8s.io/v1/tokenreviews', body, signal);
+      if (status.authenticated !== true) return undefined;
+      // A server or webhook that knows no audiences answers without any: then it may be a token for the API server.
+      if (!listIn(status, 'audiences').includes(audience)) return undefined;
+      const caller = callerOf(objectIn(status, 'user') ?? {});
+      if (caller === undefined) throw unknownForm(about);
+      return caller;
+    },
+    async mayUse({ name, uid, groups }, role, { signal } = {}) {
+      const resourceAttributes = { verb: 'use', group: 'secretbridge.dev', resource: 'roles', name: role };
+      const body = {
+        apiVersion: 'authorization.k8s.io/v1',
+        kind: 'SubjectAccessReview',
+        spec: { user: name, groups, ...(uid === undefined ? {} : { uid }), resourceAttributes },
+      };
+      const { status, about } = await review(
+        '/apis/authorization.k8s.io/v1/subjectaccessreviews',
+        body,
+        signal,
+      );
+      if (typeof status.allowed !== 'boolean') throw unknownForm(about);
+      return status.allowed && status.denied !== true;
+    },
+  };
+}
+
+function callerOf(user: JsonObject): Caller | undefined {
+  const name = textIn(user, 'username');
+  const uid = textIn(user, 'uid');
+  const groups = listIn(user, 'groups').filter((group) => typeof group === 'string');
+  return name ? { name, groups, ...(uid ? { uid } : {}) } : undefined;
+}
+
+/** `undefined`: no token has such bytes, and the server need not be asked. */
+function textOf(token: SecretValue): string | undefined {
+  const text = Buffer.from(token.reveal()).toString('latin1');
+  // RFC 6750, 2.1.
+  return /^[-A-Za-z0-9._~+/]+=*$/.test(text) ? text : undefined;
+}

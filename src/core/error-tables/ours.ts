@@ -1,0 +1,83 @@
+import type { ErrorKind } from '../error-codes.ts';
+
+/** Configuration, audit, queue, and the rules that hold a change back. */
+export const OURS = {
+  NOT_ALLOWED: {
+    group: 'ours',
+    remedy: 'fix-config',
+    says: 'the `access` rules, or the bounds of its `include`, do not allow this source for this namespace',
+    todo: 'Extend the rules or the bounds, or take the source out of the mapping.',
+  },
+  HELD: {
+    group: 'ours',
+    remedy: 'fix-config',
+    says: 'the change destroys data and waits for a person',
+    todo: 'Look at what would be lost; then let it happen with `secretbridge release ID`, or correct the mapping.',
+  },
+  CONFIG_INVALID: {
+    group: 'ours',
+    remedy: 'fix-config',
+    says: 'the configuration is invalid',
+    todo: 'Run `secretbridge validate` and correct each place it names.',
+  },
+  CREDENTIAL_MISSING: {
+    group: 'ours',
+    remedy: 'fix-access',
+    says: 'a credential that the configuration refers to is not there',
+    todo: 'Provide the environment variable, file or Secret that the message names.',
+  },
+  SERVICE_UNAVAILABLE: {
+    group: 'ours',
+    remedy: 'retry',
+    says: 'the service could not be reached',
+    todo: 'Check that `secretbridge serve` runs, and the address: `--server`, or `http.listen` of the configuration.',
+  },
+  AUDIT_UNAVAILABLE: {
+    group: 'ours',
+    remedy: 'retry',
+    says: 'the audit log cannot be used, so nothing is changed',
+    todo: 'Check that `audit.store` is there and can be read and written, and that its disk is not full.',
+  },
+  AUDIT_TRUNCATED: {
+    group: 'ours',
+    remedy: 'fix-access',
+    says: 'the audit log lacks records that a signed checkpoint proves',
+    todo: 'Find out who removed them; then accept the loss explicitly.',
+  },
+  QUEUE_UNAVAILABLE: {
+    group: 'ours',
+    remedy: 'retry',
+    says: 'the queue could not be reached',
+    todo: 'Nothing at once; if it goes on, check `engine` and Redis.',
+  },
+  RECORD_MISSING: {
+    group: 'ours',
+    remedy: 'fix-config',
+    says: 'the audit log has no such record',
+    todo: 'Look for the sequence with `secretbridge audit list`.',
+  },
+  NOT_HELD: {
+    group: 'ours',
+    remedy: 'fix-config',
+    says: 'nothing is held under this id',
+    todo: 'Look with `secretbridge plan`: the id changes when the change does.',
+  },
+  CLOCK_SKEWED: {
+    group: 'ours',
+    remedy: 'fix-config',
+    says: 'the clocks are too far apart: tokens and certificates will fail',
+    todo: 'Synchronise the clocks of both machines, for example with NTP.',
+  },
+  INTERRUPTED: {
+    group: 'ours',
+    remedy: 'retry',
+    says: 'it was stopped before it was done',
+    todo: 'Run it again: it decides anew and leaves nothing half done.',
+  },
+  INTERNAL: {
+    group: 'ours',
+    remedy: 'report-bug',
+    says: 'something went wrong that should not',
+    todo: 'Please report it with the request id and the log.',
+  },
+} as const satisfies Record<string, ErrorKind>;

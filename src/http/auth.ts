@@ -1,0 +1,74 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Identities } from '../cluster/identities.ts';
+import { type Clock, systemClock } from '../core/clock.ts';
+import { createFingerprinter } from '../core/fingerprint.ts';
+import { SecretValue } from '../core/secret-value.ts';
+import { createClusterLogins } from './cluster-logins.ts';
+
+/** Each may do what those before it may. */
+export const ROLES = ['viewer', 'reviewer', 'operator'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** Somebody who holds a valid token. */
+export interface Identity {
+  /** For the audit. */
+  readonly name: string;
+  /** @throws AppError when it cannot be found out. */
+  may(role: Role): Promise<boolean>;
+}
+
+export interface Authenticator {
+  /** `undefined`: nobody whom we know. @throws AppError when it cannot be found out, CLUSTER_UNAVAILABLE and the like. */
+  identify(token: SecretValue): Promise<Identity | undefined>;
+}
+
+export interface StaticToken {
+  readonly name: string;
+  readonly role: Role;
+  readonly token: SecretValue;
+}
+
+export interface AuthOptions {
+  readonly tokens: readonly StaticToken[];
+  /** When `http.kubernetes` is on. */
+  readonly identities?: Identities;
+  readonly clock?: Clock;
+}
+
+/** Static tokens first, since they cost nothing and hold while the API server is down. */
+export function createAuthenticator({ tokens, identities, clock = systemClock }: AuthOptions): Authenticator {
+  const fixed = createStaticTokens(tokens);
+  const cluster = identities === undefined ? undefined : createClusterLogins(identities, clock);
+  return {
+    async identify(token) {
+      return (await fixed.identify(token)) ?? cluster?.identify(token);
+    },
+  };
+}
+
+function createStaticTokens(tokens: readonly StaticToken[]): Authenticator {
+  const digest = createDigest();
+  // An empty token is nobody's: a credential file may be empty by mistake.
+  const known = tokens
+    .filter(({ token }) => token.size > 0)
+    .map(({ name, role, token }) => ({
+      name,
+      rank: ROLES.indexOf(role),
+      digest: Buffer.from(digest(token)),
+    }));
+  return {
+    async identify(token) {
+      const presented = Buffer.from(digest(token));
+      // All of them, so that the time says nothing about which one it is, or how much of it is right.
+      const [found] = known.filter((one) => timingSafeEqual(one.digest, presented));
+      if (found === undefined) return undefined;
+      return { name: found.name, may: async (role) => ROLES.indexOf(role) <= found.rank };
+    },
+  };
+}
+
+/** A name for a token that is of no use outside of this process, and of one length whatever the token's is. */
+export function createDigest(): (token: SecretValue) => string {
+  const fingerprints = createFingerprinter(SecretValue.fromBytes(randomBytes(32)));
+  return (token) => fingerprints.value(token);
+}

@@ -1,0 +1,46 @@
+import type { AuditStore } from '../audit/store.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Logger } from '../log/logger.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import type { Requester, Service } from '../service/service.ts';
+import type { Authenticator, Role } from './auth.ts';
+import type { CertificateFiles } from './certificate.ts';
+import type { Wake } from './wake.ts';
+
+/** The part of `http` in the configuration that the server itself needs. */
+export interface HttpConfig {
+  readonly tls?: CertificateFiles | undefined;
+  readonly metricsNeedToken: boolean;
+}
+
+export interface HttpDeps {
+  readonly service: Service;
+  readonly audit: Pick<AuditStore, 'list' | 'get' | 'stored' | 'head'>;
+  readonly metrics: Pick<Metrics, 'render'>;
+  readonly auth: Authenticator;
+  readonly config: HttpConfig;
+  readonly version: string;
+  readonly logger: Logger;
+  readonly clock?: Clock;
+  readonly wake?: Wake;
+}
+
+/** What a route's handler needs, with the defaults filled in. */
+export type RouteDeps = HttpDeps & {
+  readonly clock: Clock;
+  /** Aborted when the server ends. */
+  readonly closing: AbortSignal;
+};
+
+/** Who may call a route; every route says so. */
+export type Access = 'public' | Role;
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    access?: Access;
+  }
+  interface FastifyRequest {
+    /** Who asks; nobody on a public route. */
+    requester: Requester | undefined;
+  }
+}

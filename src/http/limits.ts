@@ -1,0 +1,28 @@
+/** What the server bears from whoever reaches its port. */
+export interface Limits {
+  readonly bodyBytes: number;
+  readonly headerBytes: number;
+  /** For the headers, and for the handshake of TLS: whoever is slower is cut off. */
+  readonly headersMs: number;
+  /** For the whole request. */
+  readonly requestMs: number;
+  /** Of silence in both directions; longer than the longest answer takes to begin. */
+  readonly silenceMs: number;
+  readonly keepAliveMs: number;
+  readonly connections: number;
+  /** Of one address within `windowMs`, probes aside. */
+  readonly requests: number;
+  readonly windowMs: number;
+}
+
+export const LIMITS: Limits = {
+  bodyBytes: 64 * 1024,
+  headerBytes: 16 * 1024,
+  headersMs: 10_000,
+  requestMs: 15_000,
+  silenceMs: 120_000,
+  keepAliveMs: 60_000,
+  connections: 1_000,
+  requests: 1_000,
+  windowMs: 60_000,
+};

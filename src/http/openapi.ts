@@ -1,0 +1,80 @@
+import swagger from '@fastify/swagger';
+import type { FastifyInstance, FastifySchema } from 'fastify';
+import type { Role } from './auth.ts';
+import { SCHEMAS, type SchemaName } from './schemas.ts';
+
+declare module 'fastify' {
+  interface FastifySchema {
+    /** Not part of the description. */
+    hide?: boolean;
+  }
+}
+
+type JsonSchema = Readonly<Record<string, unknown>>;
+
+export interface Description {
+  /** `operationId`. */
+  readonly id: string;
+  readonly tag: 'probes' | 'service' | 'mappings' | 'held' | 'audit';
+  readonly summary: string;
+  /** Left out: needs no token. */
+  readonly role?: Role;
+  readonly query?: JsonSchema;
+  readonly parameters?: Readonly<Record<string, JsonSchema>>;
+  /** What 200 holds, where that is JSON. */
+  readonly answer?: SchemaName;
+  readonly also?: Readonly<Record<number, SchemaName>>;
+}
+
+/** For a route that takes no parameters: a token in the address must not pass unnoticed, nor a filter be ignored. */
+export const NO_QUERY = { type: 'object', additionalProperties: false, properties: {} } as const;
+
+/** What Fastify checks a request against, and what the description of the API says. */
+export function describe(description: Description): FastifySchema {
+  const { id, tag, summary, role, query, parameters, answer, also = {} } = description;
+  const denied = { 401: 'Error', 403: 'Error' } as const;
+  const others: Readonly<Record<number, SchemaName>> = {
+    ...(query === undefined ? {} : ({ 400: 'Error' } as const)),
+    ...(role === undefined ? {} : denied),
+    ...also,
+  };
+  return {
+    operationId: id,
+    tags: [tag],
+    summary,
+    ...(role === undefined ? {} : { description: `Needs the role ${role}.`, security: [{ bearer: [] }] }),
+    ...(query === undefined ? {} : { querystring: query }),
+    ...(parameters === undefined
+      ? {}
+      : { params: { type: 'object', required: Object.keys(parameters), properties: parameters } }),
+    response: {
+      200: answer === undefined ? { description: 'Done.', type: 'string' } : reference(answer),
+      ...Object.fromEntries(Object.entries(others).map(([status, name]) => [status, reference(name)])),
+    },
+  };
+}
+
+function reference(name: SchemaName): JsonSchema {
+  return { $ref: `${name}#` };
+}
+
+/** To be added before the routes. */
+export async function addOpenApi(app: FastifyInstance, version: string): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'secretbridge',
+        version,
+        description: 'The API of a running service. No answer holds a value.',
+      },
+      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
+    },
+    refResolver: {
+      buildLocalReference: ({ $id }, _, __, index) => (typeof $id === 'string' ? $id : `def-${index}`),
+    },
+  });
+  for (const [name, schema] of Object.entries(SCHEMAS)) app.addSchema({ $id: name, ...schema });
+  // The schemas of answers describe; they do not filter: a member that is not described yet must not vanish.
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+}

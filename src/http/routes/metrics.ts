@@ -1,0 +1,22 @@
+import type { FastifyInstance } from 'fastify';
+import type { RouteDeps } from '../deps.ts';
+import { describe } from '../openapi.ts';
+
+export function addMetricsRoute(app: FastifyInstance, { metrics, config }: RouteDeps): void {
+  app.get(
+    '/metrics',
+    {
+      config: { access: config.metricsNeedToken ? 'viewer' : 'public' },
+      schema: describe({
+        id: 'metrics',
+        tag: 'probes',
+        summary:
+          'The metrics, in the text format of Prometheus. Needs a token only with `http.metricsNeedToken`.',
+      }),
+    },
+    async (_, reply) => {
+      const { contentType, text } = await metrics.render();
+      return reply.type(contentType).send(text);
+    },
+  );
+}

@@ -1,0 +1,57 @@
+import type { FastifyInstance } from 'fastify';
+import { AppError } from '../../core/errors.ts';
+import type { RouteDeps } from '../deps.ts';
+import { addAuditRoutes } from './audit.ts';
+import { addHealthRoutes } from './health.ts';
+import { addHeldRoutes } from './held.ts';
+import { addMappingRoutes } from './mappings.ts';
+import { addMetricsRoute } from './metrics.ts';
+import { addStatusRoutes } from './status.ts';
+
+export function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
+  takeJsonOnly(app);
+  const methods = new Map<string, Set<string>>();
+  app.addHook('onRoute', ({ url, method }) => {
+    const known = methods.get(url) ?? new Set();
+    for (const name of [method].flat()) known.add(name);
+    methods.set(url, known);
+  });
+  addHealthRoutes(app, deps);
+  addMetricsRoute(app, deps);
+  addStatusRoutes(app, deps);
+  addMappingRoutes(app, deps);
+  addHeldRoutes(app, deps);
+  addAuditRoutes(app, deps);
+  refuseOtherMethods(app, new Map(methods));
+  app.setNotFoundHandler({ preHandler: app.rateLimit() }, () => {
+    throw new AppError('NOT_FOUND');
+  });
+}
+
+/** No request needs a body so far; an empty one is no fault, as some clients always name a type. */
+function takeJsonOnly(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body.length === 0) done(null, undefined);
+    else parse(request, body as string, done);
+  });
+}
+
+/** RFC 9110, section 15.5.6: a known address with another method is 405, and says which ones it takes. */
+function refuseOtherMethods(app: FastifyInstance, known: ReadonlyMap<string, ReadonlySet<string>>): void {
+  for (const [url, methods] of known) {
+    const allow = [...methods].sort().join(', ');
+    app.route({
+      url,
+      method: app.supportedMethods.filter((method) => !methods.has(method)),
+      schema: { hide: true },
+      config: { access: 'public' },
+      onRequest: async (_, reply) => {
+        reply.header('allow', allow);
+        throw new AppError('METHOD_NOT_ALLOWED');
+      },
+      handler: () => undefined,
+    });
+  }
+}

@@ -1,0 +1,140 @@
+import { ACTIONS, ACTOR_KINDS, OUTCOMES } from '../audit/entry.ts';
+import { TARGET_STATES } from '../service/service.ts';
+
+// The answers of the API, as JSON Schemas: for its description only. Members may be added, never renamed.
+
+const text = { type: 'string' } as const;
+const whole = { type: 'integer' } as const;
+const yesNo = { type: 'boolean' } as const;
+const time = { type: 'string', format: 'date-time' } as const;
+const health = { type: 'string', enum: ['up', 'degraded', 'down'] } as const;
+const list = (items: object) => ({ type: 'array', items }) as const;
+const one = (name: string) => ({ $ref: `${name}#` }) as const;
+
+function object(properties: Readonly<Record<string, object>>, optional: readonly string[] = []) {
+  const required = Object.keys(properties).filter((name) => !optional.includes(name));
+  return { type: 'object', properties, required } as const;
+}
+
+const error = { code: text, message: text, remedy: text } as const;
+const part = { kind: text, state: health } as const;
+const target = { mapping: text, namespace: text, secret: text } as const;
+
+export const SCHEMAS = {
+  Error: object({ ...error, requestId: text }),
+  Liveness: object({ ok: yesNo, stalled: list(text) }),
+  Readiness: object({ ok: yesNo }),
+  Key: object(
+    {
+      name: text,
+      action: { type: 'string', enum: ['add', 'change', 'remove', 'keep'] },
+      before: { ...text, description: 'A keyed fingerprint.' },
+      after: text,
+    },
+    ['before', 'after'],
+  ),
+  Held: object({ id: text, ...target, action: text, keys: list(one('Key')) }),
+  HeldList: object({ held: list(one('Held')), next: text }, ['next']),
+  Target: object(
+    {
+      ...target,
+      state: { type: 'string', enum: TARGET_STATES },
+      lastSuccess: time,
+      staleSeconds: whole,
+      ...error,
+    },
+    ['lastSuccess', 'staleSeconds', ...Object.keys(error)],
+  ),
+  Store: object({ name: text, ...part, lastSuccess: time, code: text, breakerOpen: yesNo }, [
+    'lastSuccess',
+    'code',
+  ]),
+  Status: object({
+    instance: text,
+    version: text,
+    replica: text,
+    engine: object({ ...part, code: text }, ['code']),
+    audit: object({ ...part, sequence: whole }),
+    cluster: object({ ...part, code: text }, ['code']),
+    config: object({ valid: yesNo, problems: list({ type: 'object' }) }),
+    stores: list(one('Store')),
+    targets: list(one('Target')),
+    held: list(one('Held')),
+  }),
+  Mapping: object({
+    mapping: text,
+    refreshSeconds: { type: 'number' },
+    sources: list(object({ store: text, key: text })),
+    targets: list(one('Target')),
+  }),
+  MappingList: object({ mappings: list(one('Mapping')), next: text }, ['next']),
+  SyncAnswer: object({
+    ok: yesNo,
+    requestId: text,
+    summary: { type: 'object', additionalProperties: whole },
+    targets: list({ type: 'object' }),
+    held: list(one('Held')),
+    pending: whole,
+  }),
+  Record: object(
+    {
+      sequence: whole,
+      time,
+      action: { type: 'string', enum: ACTIONS },
+      phase: { type: 'string', enum: ['intent', 'outcome'] },
+      outcome: { type: 'string', enum: OUTCOMES },
+      code: text,
+      ...target,
+      store: text,
+      key: text,
+      actor: object({ kind: { type: 'string', enum: ACTOR_KINDS }, name: text, address: text }, [
+        'name',
+        'address',
+      ]),
+      note: text,
+      keys: object({ added: list(text), changed: list(text), removed: list(text) }),
+      sources: list(object({ store: text, key: text, property: text, version: text }, ['property'])),
+      counts: { type: 'object', additionalProperties: whole },
+      before: text,
+      after: text,
+      resourceVersion: text,
+      requestId: text,
+      attempt: whole,
+      durationMs: { type: 'number' },
+      instance: text,
+      replica: text,
+      previousHash: text,
+      hash: text,
+    },
+    [
+      'phase',
+      'code',
+      ...Object.keys(target),
+      'store',
+      'key',
+      'note',
+      'counts',
+      'before',
+      'after',
+      'resourceVersion',
+    ],
+  ),
+  RecordList: object({ records: list(one('Record')), next: text }, ['next']),
+  Verification: object(
+    {
+      ok: yesNo,
+      records: whole,
+      checkpoints: whole,
+      problem: object({
+        kind: {
+          type: 'string',
+          enum: ['edited', 'deleted', 'inserted', 'reordered', 'truncated', 'checkpoint'],
+        },
+        sequence: whole,
+      }),
+    },
+    ['problem'],
+  ),
+} as const;
+
+export type SchemaName = keyof typeof SCHEMAS;

@@ -1,0 +1,166 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { JobCounts } from '../queue/queue.ts';
+import type { LoopState, StoreStatus, TargetStatus } from '../service/service.ts';
+import { type HistogramName, METRICS, type MetricName } from './names.ts';
+import { createSeriesByName, type SeriesByName } from './series.ts';
+
+/** How things stand when the metrics are asked for. */
+export interface Observed {
+  /** All that the configuration has; the series of any other end. */
+  readonly targets: readonly TargetStatus[];
+  readonly stores: readonly StoreStatus[];
+  readonly held: number;
+  /** Left out while the queue cannot be asked. */
+  readonly queue?: JobCounts | undefined;
+  readonly auditUp: boolean;
+  readonly chainOk: boolean;
+  readonly configValid: boolean;
+  readonly loops: readonly LoopState[];
+}
+
+export interface SyncDone {
+  readonly mapping: string;
+  readonly namespace: string;
+  /** A word of the contract's summary: `created`, `updated`, … */
+  readonly outcome: string;
+  readonly seconds: number;
+}
+
+export interface ProviderRequest {
+  readonly store: string;
+  readonly operation: string;
+  /** `ok`, or the code of the error. */
+  readonly outcome: string;
+  readonly seconds: number;
+}
+
+/** Counts what happens, and tells it in the text format of Prometheus. Times are in milliseconds since 1970. */
+export interface Metrics {
+  syncDone(done: SyncDone): void;
+  providerRequest(request: ProviderRequest): void;
+  clusterWrite(verb: string): void;
+  auditRecords(count: number): void;
+  lastCycle(ms: number): void;
+  sourceChanged(mapping: string, namespace: string, ms: number): void;
+  /** `undefined`: the target no longer holds a certificate. */
+  certificateExpiry(mapping: string, namespace: string, ms: number | undefined): void;
+  /** @throws what `observe` throws. */
+  render(): Promise<{ readonly contentType: string; readonly text: string }>;
+}
+
+export interface MetricsOptions {
+  readonly version: string;
+  observe(): Promise<Observed>;
+  /** Those of Node and of the process as well. They hook into the garbage collector for as long as it runs. */
+  readonly ofProcess?: boolean;
+}
+
+export function createMetrics({ version, observe, ofProcess = true }: MetricsOptions): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const counter = (name: MetricName) => new Counter({ ...textOf(name), registers });
+  const gauge = (name: MetricName) => new Gauge({ ...textOf(name), registers });
+  const histogram = (name: HistogramName) =>
+    new Histogram({ ...textOf(name), buckets: [...METRICS[name].buckets], registers });
+
+  // In the order of the contract, which is the order of the text.
+  const syncs = counter('secretbridge_sync_total');
+  const syncSeconds = histogram('secretbridge_sync_duration_seconds');
+  const requests = counter('secretbridge_provider_requests_total');
+  const requestSeconds = histogram('secretbridge_provider_request_duration_seconds');
+  const writes = counter('secretbridge_cluster_writes_total');
+  const stale = gauge('secretbridge_target_stale_seconds');
+  const errors = gauge('secretbridge_target_errors');
+  const changed = gauge('secretbridge_source_changed_timestamp_seconds');
+  const expiry = gauge('secretbridge_certificate_expiry_timestamp_seconds');
+  const storeUp = gauge('secretbridge_store_up');
+  const breakerOpen = gauge('secretbridge_breaker_open');
+  const held = gauge('secretbridge_held');
+  const jobs = gauge('secretbridge_queue_jobs');
+  const records = counter('secretbridge_audit_records_total');
+  const auditUp = gauge('secretbridge_audit_up');
+  const chainOk = gauge('secretbridge_audit_chain_ok');
+  const cycle = gauge('secretbridge_last_cycle_timestamp_seconds');
+  const configValid = gauge('secretbridge_config_valid');
+  const stalled = gauge('secretbridge_stalled');
+  gauge('secretbridge_build_info').set({ version }, 1);
+  // Never and 1970 are not the same.
+  cycle.remove({});
+  if (ofProcess) collectDefaultMetrics({ register: registry });
+
+  const ofTargets = {
+    syncs: createSeriesByName(syncs),
+    changed: createSeriesByName(changed),
+    expiry: createSeriesByName(expiry),
+  };
+  const ofStores = createSeriesByName(requests);
+
+  /** In one go, so that two who ask at once do not see each other's half. */
+  function take(seen: Observed): void {
+    const targets = new Set(seen.targets.map(({ mapping, namespace }) => targetName(mapping, namespace)));
+    const stores = new Set(seen.stores.map(({ name }) => name));
+    for (const series of Object.values(ofTargets)) endOthers(series, targets);
+    endOthers(ofStores, stores);
+    for (const metric of [stale, errors, storeUp, breakerOpen, jobs, stalled]) metric.reset();
+    for (const { mapping, namespace, staleSeconds, code } of seen.targets) {
+      if (staleSeconds !== undefined) stale.set({ mapping, namespace }, staleSeconds);
+      if (code !== undefined) errors.set({ mapping, namespace, code }, 1);
+    }
+    for (const store of seen.stores) {
+      storeUp.set({ store: store.name }, Number(store.state !== 'down'));
+      breakerOpen.set({ store: store.name }, Number(store.breakerOpen));
+    }
+    for (const loop of seen.loops) stalled.set({ loop: loop.name }, Number(loop.stalled));
+    const { waiting, active, delayed } = seen.queue ?? {};
+    for (const [state, count] of Object.entries({ waiting, active, delayed }))
+      if (count !== undefined) jobs.set({ state }, count);
+    held.set(seen.held);
+    auditUp.set(Number(seen.auditUp));
+    chainOk.set(Number(seen.chainOk));
+    configValid.set(Number(seen.configValid));
+  }
+
+  return {
+    syncDone({ mapping, namespace, outcome, seconds }) {
+      const labels = { mapping, namespace, outcome };
+      ofTargets.syncs.add(targetName(mapping, namespace), labels);
+      syncs.inc(labels);
+      syncSeconds.observe(seconds);
+    },
+    providerRequest({ store, operation, outcome, seconds }) {
+      const labels = { store, operation, outcome };
+      ofStores.add(store, labels);
+      requests.inc(labels);
+      requestSeconds.observe(seconds);
+    },
+    clusterWrite: (verb) => writes.inc({ verb }),
+    auditRecords: (count) => records.inc(count),
+    lastCycle: (ms) => cycle.set(ms / 1_000),
+    sourceChanged(mapping, namespace, ms) {
+      ofTargets.changed.add(targetName(mapping, namespace), { mapping, namespace });
+      changed.set({ mapping, namespace }, ms / 1_000);
+    },
+    certificateExpiry(mapping, namespace, ms) {
+      const name = targetName(mapping, namespace);
+      if (ms === undefined) return ofTargets.expiry.end(name);
+      ofTargets.expiry.add(name, { mapping, namespace });
+      expiry.set({ mapping, namespace }, ms / 1_000);
+    },
+    async render() {
+      take(await observe());
+      return { contentType: registry.contentType, text: await registry.metrics() };
+    },
+  };
+}
+
+function targetName(mapping: string, namespace: string): string {
+  return `${namespace}/${mapping}`;
+}
+
+function endOthers(series: SeriesByName, known: ReadonlySet<string>): void {
+  for (const name of series.names()) if (!known.has(name)) series.end(name);
+}
+
+function textOf(name: MetricName) {
+  return { name, help: METRICS[name].help, labelNames: [...METRICS[name].labels] as string[] };
+}

@@ -1,0 +1,247 @@
+import { randomUUID } from 'node:crypto';
+import type { Queue as BullQueue } from 'bullmq';
+import type { Clock } from '../core/clock.ts';
+import { AppError } from '../core/errors.ts';
+import type { Logger } from '../log/logger.ts';
+import { createGate } from './gate.ts';
+import { rankOf, type Wish } from './order.ts';
+import type { AddOptions, Job, JobCounts, Process, Queue, QueueHealth } from './queue.ts';
+import { COMMAND_MS, openClients, type RedisAddress } from './redis-clients.ts';
+import { troubleOf, unavailable } from './redis-errors.ts';
+import { watchHealth } from './redis-health.ts';
+import { createRedisNotices } from './redis-notices.ts';
+import { createWishes } from './redis-wishes.ts';
+import { type RunningWorker, startWorker } from './redis-worker.ts';
+import { systemTimers, type Timers, within } from './timers.ts';
+
+export interface RedisQueueOptions extends RedisAddress {
+  readonly prefix: string;
+  /** Two instances on one Redis never mix. */
+  readonly instance: string;
+  readonly concurrency: number;
+  readonly clock?: Clock;
+  /** Told of each change of health. */
+  readonly logger?: Logger;
+}
+
+/** The name of the list of jobs, inside the instance's own names. */
+const JOBS = 'jobs';
+const IDLE_POLL_MS = 100;
+const DISPOSE_GRACE_MS = 10_000;
+const FAILED_KEPT = 20;
+/** BullMQ's stream of events is of no use to us, and would hold thousands. */
+const EVENTS_KEPT = 10;
+/** An add whose wish others overtake again and again has come through by them. */
+const MOST_ROUNDS = 10;
+/** Thousands that come together would be late by their number alone. */
+const MOST_AT_ONCE = 256;
+
+/**
+ * The queue on BullMQ: any number of processes share it. It gives its callers an answer within seconds, also
+ * when Redis is down or frozen, and comes back by itself.
+ *
+ * BullMQ keeps one job for a subject, which waits, is delayed or runs, and at most one that follows when it
+ * ends (`deduplication` with `keepLastIfActive`). What an add asked for is written first (`redis-wishes.ts`), and a
+ * run begins by taking it: so an add is followed by a run that starts later, whatever it met.
+ *
+ * @throws AppError CONFIG_INVALID when the address is none; never because Redis is not there.
+ */
+export async function createRedisQueue(options: RedisQueueOptions): Promise<Queue> {
+  const { prefix, instance, concurrency, clock = systemTimers, logger } = options;
+  const timers: Timers = { now: () => clock.now(), wake: systemTimers.wake };
+  // The braces make Redis Cluster keep all of it in one place.
+  const names = `{${prefix}:${instance}}`;
+  const { Queue: JobQueue, Worker } = await import('bullmq');
+  const ending = new AbortController();
+  let watch: ReturnType<typeof watchHealth> | undefined;
+  const onTrouble = (thrown: unknown): void => watch?.trouble(thrown);
+  const clients = await openClients(options, onTrouble);
+  const { quick } = clients;
+  const health = watchHealth(clients, `${names}:epoch`, timers);
+  watch = health;
+  if (logger !== undefined) health.listen((now) => log(logger, now));
+  const notices = createRedisNotices(clients, `${names}:notices`, onTrouble);
+  const wishes = createWishes(quick, names);
+  let worker: RunningWorker | undefined;
+  let closed = false;
+  let opened: Promise<BullQueue> | undefined;
+
+  // It writes its settings when it is made, and fails for good when it cannot.
+  const open = async (): Promise<BullQueue> => {
+    const queue = new JobQueue(JOBS, {
+      connection: quick,
+      prefix: names,
+      // The worker looks at it; and what is wrong with Redis is said by the health, not on the console.
+      skipVersionCheck: true,
+      streams: { events: { maxLen: EVENTS_KEPT } },
+    });
+    queue.on('error', onTrouble);
+    try {
+      await queue.waitUntilReady();
+      return queue;
+    } catch (thrown) {
+      opened = undefined;
+      await queue.close();
+      throw thrown;
+    }
+  };
+  const jobs = (): Promise<BullQueue> => (opened ??= open());
+  quick.on('close', () => {
+    const old = opened;
+    opened = undefined;
+    void old?.then((queue) => queue.close(), onTrouble);
+  });
+
+  const gate = createGate(MOST_AT_ONCE);
+
+  /** Within seconds, and with an error of ours. */
+  const promptly = <T>(work: () => Promise<T>): Promise<T> => gate(() => attempt(work));
+
+  const attempt = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (closed) throw unavailable('it is closed');
+    if (quick.status !== 'ready') throw health.get().error ?? unavailable('it is not connected');
+    try {
+      const answer = await within(
+        work().then((value) => ({ value })),
+        COMMAND_MS,
+        timers,
+      );
+      if (answer !== undefined) return answer.value;
+    } catch (thrown) {
+      if (thrown instanceof AppError) throw thrown;
+      onTrouble(thrown);
+      throw unavailable(troubleOf(thrown).detail, thrown);
+    }
+    throw unavailable('Redis does not answer in time');
+  };
+
+  const place = async ({ job, due }: Wish): Promise<void> => {
+    const queue = await jobs();
+    const { subject, reason, requestId } = job;
+    const jobId = randomUUID();
+    const delay = Math.max(0, Math.round(due - timers.now()));
+    const priority = rankOf(job) + 1;
+    const { id } = await queue.add(
+      'run',
+      { subject, reason, requestId },
+      {
+        ...{ jobId, delay, priority, attempts: 1, stackTraceLimit: 0 },
+        removeOnComplete: true,
+        removeOnFail: { count: FAILED_KEPT },
+        deduplication: { id: subject, keepLastIfActive: false },
+      },
+    );
+    if (id === jobId || id === undefined) return;
+    const standing = await queue.getJob(id);
+    if (standing === undefined) return;
+    // A change of priority puts it at the end of its kind, so only when it is one.
+    if (standing.priority > priority) await ifItCan(standing.changePriority({ priority }));
+    if (standing.delay === 0) return;
+    if (delay === 0) await ifItCan(standing.promote());
+    else await ifItCan(standing.changeDelay(delay));
+  };
+
+  const addNow = async (job: Job, due: number, once: AddOptions['once']): Promise<void> => {
+    const asked = await wishes.ask({ job, due }, once);
+    if (asked === undefined) return;
+    let added = false;
+    try {
+      await placeUntilServed(asked);
+      added = true;
+    } finally {
+      // It ends by itself after seconds when this fails too.
+      if (once !== undefined) await wishes.settleOnce(job.subject, once, added);
+    }
+  };
+
+  /** Others may have asked for more in between, and been first with their job: then ours took its place. */
+  const placeUntilServed = async (asked: Wish): Promise<void> => {
+    let wish: Wish | undefined = asked;
+    for (let round = 0; wish !== undefined && round < MOST_ROUNDS; round += 1) {
+      await place(wish);
+      const now: Wish | undefined = await wishes.peek(wish.job.subject);
+      wish = now !== undefined && isMoreUrgent(now, wish) ? now : undefined;
+    }
+  };
+
+  const add: Queue['add'] = (job, { delayMs = 0, once } = {}) => {
+    const due = timers.now() + delayMs;
+    return promptly(() => addNow(job, due, once));
+  };
+
+  const counts = (): Promise<JobCounts> =>
+    promptly(async () => {
+      const found = await (await jobs()).getJobCounts('wait', 'prioritized', 'active', 'delayed');
+      const { wait = 0, prioritized = 0, active = 0, delayed = 0 } = found;
+      return { waiting: wait + prioritized, active, delayed };
+    });
+
+  const close = async (graceMs: number): Promise<void> => {
+    if (closed) return;
+    const end = timers.now() + graceMs;
+    await worker?.stop(graceMs);
+    closed = true;
+    ending.abort();
+    health.close();
+    notices.close();
+    const queue = opened;
+    if (queue !== undefined && end > 0)
+      await within(
+        queue.then((it) => it.close(), troubleOf),
+        500,
+        timers,
+      );
+    clients.close();
+  };
+
+  return {
+    kind: 'redis',
+    add,
+    start(process: Process) {
+      worker ??= startWorker({
+        Worker,
+        ...{ clients, name: JOBS, names, concurrency, timers, process, wishes, onTrouble },
+        signal: ending.signal,
+        add,
+      });
+    },
+    async idle() {
+      for (;;) {
+        const { waiting, active, delayed } = await counts();
+        if (waiting + active + delayed === 0 || closed) return;
+        await within(new Promise(() => {}), IDLE_POLL_MS, timers);
+      }
+    },
+    counts,
+    health: health.get,
+    onHealth: health.listen,
+    notices: { post: notices.post, subscribe: notices.subscribe },
+    close,
+    [Symbol.asyncDispose]: () => close(DISPOSE_GRACE_MS),
+  };
+}
+
+function log(logger: Logger, { state, error }: QueueHealth): void {
+  const fields = { kind: 'redis', state, error };
+  if (error === undefined) logger.info('queue is available', fields);
+  else if (state === 'degraded') logger.error('queue needs attention', fields);
+  else logger.warn('queue is not available', fields);
+}
+
+function isMoreUrgent(one: Wish, other: Wish): boolean {
+  return rankOf(one.job) < rankOf(other.job) || one.due < other.due;
+}
+
+/** A job that started meanwhile has taken the wish, or will. */
+async function ifItCan(change: Promise<void>): Promise<void> {
+  try {
+    await change;
+  } catch (thrown) {
+    if (!isGoneOrStarted(thrown)) throw thrown;
+  }
+}
+
+/** BullMQ's codes: -1 the job does not exist, -3 it is not in the state that the change is for. */
+function isGoneOrStarted(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && (thrown.code === -1 || thrown.code === -3);
+}

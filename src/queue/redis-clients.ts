@@ -1,0 +1,210 @@
+import { readFile } from 'node:fs/promises';
+import { getCACertificates } from 'node:tls';
+import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
+import { AppError } from '../core/errors.ts';
+import type { SecretValue } from '../core/secret-value.ts';
+
+/** Paths of PEM files, read once. */
+export interface RedisTls {
+  /** Authorities to trust as well. */
+  readonly caFile?: string | undefined;
+  readonly certFile?: string | undefined;
+  readonly keyFile?: string | undefined;
+  /** The name that the certificate must carry. */
+  readonly serverName?: string | undefined;
+}
+
+export interface RedisAddress {
+  /** `redis://` or `rediss://`, with user, password and number of the database. */
+  readonly url: SecretValue;
+  readonly tls?: RedisTls | undefined;
+  readonly sentinel?:
+    | {
+        readonly name: string;
+        readonly addresses: readonly string[];
+        readonly password?: SecretValue | undefined;
+      }
+    | undefined;
+  readonly cluster: boolean;
+}
+
+export type Client = Redis | Cluster;
+
+/** Answers look the same whichever protocol was agreed on. */
+type Options = RedisOptions & { readonly replyMapping: 'legacy' };
+
+export interface RedisClients {
+  /** Refuses at once without a connection, and soon without an answer. */
+  readonly quick: Client;
+  /** Waits for the connection as long as it takes, as BullMQ's worker wants it. */
+  patient(): Client;
+  readonly subscriber: Client;
+  close(): void;
+}
+
+/** What a quick command may take. */
+export const COMMAND_MS = 2_000;
+/** BullMQ's blocking command waits for up to 10 s, and then there is an answer. */
+const SILENCE_MS = 20_000;
+const LONGEST_RETRY_MS = 2_000;
+
+/** Connects in the background; `onTrouble` is told what goes wrong, as the vendor throws it. */
+export async function openClients(
+  address: RedisAddress,
+  onTrouble: (thrown: unknown) => void,
+): Promise<RedisClients> {
+  const ioredis = await import('ioredis');
+  const { host, port, secure, options } = connection(address);
+  const tls = secure ? await tlsOptions(address.tls) : undefined;
+  const opened: Client[] = [];
+
+  const open = (own: RedisOptions): Client => {
+    const all: Options = {
+      ...options,
+      ...own,
+      ...(tls === undefined ? {} : { tls }),
+      replyMapping: 'legacy',
+    };
+    const client = address.cluster
+      ? new ioredis.Cluster([{ host, port }], clusterOptions(all, address))
+      : new ioredis.Redis({
+          ...all,
+          ...(address.sentinel === undefined ? { host, port } : sentinelOptions(address.sentinel, tls)),
+          replyMapping: 'legacy' as const,
+        });
+    client.on('error', onTrouble);
+    if (address.cluster) client.on('node error', onTrouble);
+    opened.push(client);
+    return client;
+  };
+  return {
+    quick: open({
+      enableOfflineQueue: false,
+      autoResendUnfulfilledCommands: false,
+      maxRetriesPerRequest: 0,
+      commandTimeout: COMMAND_MS,
+      socketTimeout: 5 * COMMAND_MS,
+    }),
+    subscriber: open({ maxRetriesPerRequest: null, socketTimeout: SILENCE_MS }),
+    patient: () => open({ maxRetriesPerRequest: null, socketTimeout: SILENCE_MS }),
+    close() {
+      for (const client of opened) client.disconnect();
+    },
+  };
+}
+
+interface Connection {
+  readonly host: string;
+  readonly port: number;
+  readonly secure: boolean;
+  readonly options: RedisOptions;
+}
+
+function connection(address: RedisAddress): Connection {
+  const text = Buffer.from(address.url.reveal()).toString('utf8');
+  if (!URL.canParse(text)) throw badUrl('it is not a URL');
+  const url = new URL(text);
+  if (url.protocol !== 'redis:' && url.protocol !== 'rediss:')
+    throw badUrl('it must begin with redis:// or rediss://');
+  const db = url.pathname.replace('/', '');
+  if (!/^\d{0,5}$/.test(db)) throw badUrl('its path must be the number of a database');
+  if (address.cluster && Number(db) !== 0) throw badUrl('a cluster has the database 0 only');
+  const secure = url.protocol === 'rediss:' || address.tls !== undefined;
+  // A name in brackets is an IPv6 address.
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  return {
+    host: host === '' ? '127.0.0.1' : host,
+    port: url.port === '' ? 6379 : Number(url.port),
+    secure,
+    options: {
+      ...(url.username === '' ? {} : { username: decoded(url.username) }),
+      ...(url.password === '' ? {} : { password: decoded(url.password) }),
+      ...(db === '' ? {} : { db: Number(db) }),
+      connectTimeout: 5_000,
+      keepAlive: 10_000,
+      disableClientInfo: true,
+      retryStrategy,
+      // A replica that was the master: the next connection leads to the new one.
+      reconnectOnError: ({ message }) => message.startsWith('READONLY'),
+    },
+  };
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch (thrown) {
+    if (!(thrown instanceof URIError)) throw thrown;
+    throw badUrl('a % in user or password must be written as %25');
+  }
+}
+
+function badUrl(why: string): AppError {
+  return new AppError('CONFIG_INVALID', { about: 'engine.url', detail: why });
+}
+
+/** With jitter, so that the replicas do not come back all at once. */
+function retryStrategy(times: number): number {
+  return Math.min(100 * 2 ** Math.min(times, 8), LONGEST_RETRY_MS) * (0.5 + Math.random() / 2);
+}
+
+type TlsOptions = NonNullable<RedisOptions['tls']>;
+
+async function tlsOptions({ caFile, certFile, keyFile, serverName }: RedisTls = {}): Promise<TlsOptions> {
+  return {
+    // Given ones stand beside those that this process trusts anyway.
+    ...(caFile === undefined ? {} : { ca: [...getCACertificates('default'), await readPem(caFile)] }),
+    ...(certFile === undefined ? {} : { cert: await readPem(certFile) }),
+    ...(keyFile === undefined ? {} : { key: await readPem(keyFile) }),
+    ...(serverName === undefined ? {} : { servername: serverName }),
+  };
+}
+
+async function readPem(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause)) throw cause;
+    const detail = `file ${path} cannot be read: ${String(cause.code)}`;
+    throw new AppError('CREDENTIAL_MISSING', { about: 'engine.tls', detail, cause });
+  }
+}
+
+function sentinelOptions(
+  { name, addresses, password }: NonNullable<RedisAddress['sentinel']>,
+  tls: TlsOptions | undefined,
+): RedisOptions {
+  return {
+    name,
+    sentinels: addresses.map((address) => {
+      const colon = address.lastIndexOf(':');
+      return {
+        host: address.slice(0, colon).replace(/^\[|\]$/g, ''),
+        port: Number(address.slice(colon + 1)),
+      };
+    }),
+    sentinelCommandTimeout: COMMAND_MS,
+    failoverDetector: true,
+    ...(password === undefined ? {} : { sentinelPassword: Buffer.from(password.reveal()).toString('utf8') }),
+    ...(tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: tls }),
+  };
+}
+
+function clusterOptions(
+  options: Options,
+  { tls }: RedisAddress,
+): ClusterOptions & { readonly redisOptions: Omit<Options, 'enableOfflineQueue' | 'retryStrategy'> } {
+  const { retryStrategy: _, enableOfflineQueue = true, ...redisOptions } = options;
+  return {
+    redisOptions,
+    enableOfflineQueue,
+    clusterRetryStrategy: retryStrategy,
+    slotsRefreshTimeout: COMMAND_MS,
+    // Certificates name hosts: what the cluster calls its nodes must not become addresses before they are checked.
+    ...(options.tls === undefined || tls?.serverName !== undefined
+      ? {}
+      : {
+          dnsLookup: (host: string, callback: (error: null, found: string) => void) => callback(null, host),
+        }),
+  };
+}

@@ -1,0 +1,89 @@
+import { AppError } from '../core/errors.ts';
+import type { QueueHealth } from './queue.ts';
+
+export interface Trouble {
+  readonly state: 'degraded' | 'down';
+  readonly detail: string;
+}
+
+const UNREACHABLE: Trouble = { state: 'down', detail: 'nothing answers at the address of Redis' };
+export const SILENT: Trouble = { state: 'down', detail: 'Redis does not answer in time' };
+const UNTRUSTED: Trouble = {
+  state: 'down',
+  detail: 'the TLS connection to Redis fails: check `engine.tls` and the certificate of the server',
+};
+export const LOST: Trouble = { state: 'down', detail: 'the connection to Redis was lost' };
+export const EMPTIED: Trouble = { state: 'down', detail: 'Redis lost its data' };
+export const EVICTS: Trouble = {
+  state: 'degraded',
+  detail: 'Redis may drop jobs when its memory is full: set its `maxmemory-policy` to `noeviction`',
+};
+
+/** By the word with which Redis begins its error (redis.io, "RESP protocol: simple errors"). */
+const REPLIES: Readonly<Record<string, Trouble>> = {
+  NOAUTH: { state: 'down', detail: 'Redis wants user and password, and `engine.url` has none' },
+  WRONGPASS: { state: 'down', detail: 'Redis does not accept the user and password of `engine.url`' },
+  NOPERM: {
+    state: 'down',
+    detail: 'Redis does not allow the user of `engine.url` what the queue needs: look at its ACL',
+  },
+  OOM: { state: 'degraded', detail: 'the memory of Redis is full: raise its `maxmemory`' },
+  MISCONF: { state: 'degraded', detail: 'Redis cannot write to its disk, and so refuses changes' },
+  NOREPLICAS: { state: 'degraded', detail: 'Redis has too few replicas, and so refuses changes' },
+  READONLY: { state: 'down', detail: 'this Redis is a replica, which takes no changes' },
+  LOADING: { state: 'down', detail: 'Redis is still reading its data' },
+  BUSY: { state: 'down', detail: 'Redis is busy with a script' },
+  MASTERDOWN: { state: 'down', detail: 'this Redis is a replica without its master' },
+  CLUSTERDOWN: { state: 'down', detail: 'the Redis Cluster does not serve all of its slots' },
+};
+
+const CODES: Readonly<Record<string, Trouble>> = {
+  ENOTFOUND: { state: 'down', detail: 'the name of the Redis server cannot be resolved' },
+  EAI_AGAIN: { state: 'down', detail: 'the name of the Redis server cannot be resolved' },
+  ECONNREFUSED: UNREACHABLE,
+  EHOSTUNREACH: UNREACHABLE,
+  ENETUNREACH: UNREACHABLE,
+  ETIMEDOUT: SILENT,
+};
+
+/** How Node names what OpenSSL does not accept (Node.js, "TLS: X509 certificate error codes"). */
+const OF_TLS =
+  /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_(TLS|SSL|OSSL)_|EPROTO$|HOSTNAME_MISMATCH$|INVALID_|PATH_LENGTH_)/;
+
+/** What Redis itself said, in words of ours. */
+export function refusalOf(thrown: unknown): Trouble | undefined {
+  if (!(thrown instanceof Error)) return undefined;
+  // A script ends with the reply to one of its commands somewhere in its own.
+  const word = /^(?:ERR .*?-)?([A-Z]+)\b/.exec(thrown.message)?.[1];
+  return REPLIES[word ?? ''];
+}
+
+/** What a client threw, in words of ours. */
+export function troubleOf(thrown: unknown): Trouble {
+  if (!(thrown instanceof Error)) return LOST;
+  const refusal = refusalOf(thrown);
+  if (refusal !== undefined) return refusal;
+  const code = 'code' in thrown ? String(thrown.code) : '';
+  const known = CODES[code];
+  if (known !== undefined) return known;
+  if (OF_TLS.test(code)) return UNTRUSTED;
+  if (/timed? ?out/i.test(thrown.message)) return SILENT;
+  if (thrown.message.includes('ECONNREFUSED')) return UNREACHABLE;
+  if (thrown.message.startsWith('All sentinels are unreachable'))
+    return { state: 'down', detail: 'no sentinel answers, or none knows the master' };
+  if ('lastNodeError' in thrown && thrown.lastNodeError !== thrown) return troubleOf(thrown.lastNodeError);
+  return LOST;
+}
+
+/** Only the right to something is found missing when it is used, and not by looking whether Redis answers. */
+export function isOfRights(trouble: Trouble): boolean {
+  return trouble === REPLIES.NOPERM;
+}
+
+export function healthOf({ state, detail }: Trouble, cause?: unknown): QueueHealth {
+  return { state, error: unavailable(detail, cause) };
+}
+
+export function unavailable(detail: string, cause?: unknown): AppError {
+  return new AppError('QUEUE_UNAVAILABLE', { detail, cause });
+}

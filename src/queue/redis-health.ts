@@ -1,0 +1,129 @@
+import { randomUUID } from 'node:crypto';
+import { createHealthBoard, type HealthBoard } from './health.ts';
+import { COMMAND_MS, type RedisClients } from './redis-clients.ts';
+import {
+  EMPTIED,
+  EVICTS,
+  healthOf,
+  isOfRights,
+  LOST,
+  refusalOf,
+  SILENT,
+  type Trouble,
+  troubleOf,
+} from './redis-errors.ts';
+import { type Timers, within } from './timers.ts';
+
+export interface RedisHealth extends Pick<HealthBoard, 'get' | 'listen'> {
+  /** Something failed on any connection, as the vendor threw it. */
+  trouble(thrown: unknown): void;
+  close(): void;
+}
+
+const PROBE_MS = 3_000;
+/** For so long a missing right is believed in, although Redis answers. */
+const HELD_MS = 15_000;
+/** The policy is set by people, and seldom. */
+const PROBES_PER_POLICY = 20;
+
+/**
+ * Whether jobs can be added: asked by a small write every few seconds, since a Redis that is full, a replica or
+ * frozen still looks connected. The key that it writes stays the same for as long as Redis keeps its data: one
+ * that is gone tells of a loss, even when no connection broke.
+ */
+export function watchHealth(
+  { quick, subscriber }: Pick<RedisClients, 'quick' | 'subscriber'>,
+  key: string,
+  timers: Timers,
+): RedisHealth {
+  const board = createHealthBoard(healthOf({ state: 'down', detail: 'not connected yet' }));
+  let epoch: string | undefined;
+  let heldUntil = Number.NEGATIVE_INFINITY;
+  let probes = 0;
+  let evicts = false;
+  let closed = false;
+  let probing = false;
+  let callOff = (): void => {};
+
+  const fails = (trouble: Trouble, cause: unknown): void => {
+    if (closed) return;
+    if (isOfRights(trouble)) heldUntil = timers.now() + HELD_MS;
+    board.set(healthOf(trouble, cause));
+  };
+
+  const trouble = (thrown: unknown): void => {
+    const refusal = refusalOf(thrown);
+    if (refusal !== undefined) fails(refusal, thrown);
+    // The other connections come and go on their own; whether jobs can be added, this one knows.
+    else if (quick.status !== 'ready') fails(troubleOf(thrown), thrown);
+  };
+
+  /** The value that stands; a new one means that the old ones are gone. */
+  const readEpoch = async (): Promise<string> => {
+    const mine = randomUUID();
+    const made = await quick.set(key, mine, 'NX');
+    return made === 'OK' ? mine : ((await quick.get(key)) ?? mine);
+  };
+
+  const probe = async (): Promise<void> => {
+    const found = await readEpoch();
+    if (probes % PROBES_PER_POLICY === 0) evicts = await mayEvict(quick);
+    probes += 1;
+    if (closed) return;
+    if (epoch !== undefined && epoch !== found) board.set(healthOf(EMPTIED));
+    epoch = found;
+    if (timers.now() < heldUntil) return;
+    board.set(evicts ? healthOf(EVICTS) : { state: 'up' });
+  };
+
+  const turn = async (): Promise<void> => {
+    if (probing || closed) return;
+    probing = true;
+    callOff();
+    try {
+      if (quick.status === 'ready') await probe();
+    } catch (thrown) {
+      const found = troubleOf(thrown);
+      fails(found, thrown);
+      // A connection on which nothing comes back may be half open: only a new one can tell.
+      if (found === SILENT) quick.disconnect(true);
+    } finally {
+      probing = false;
+      if (!closed) callOff = timers.wake(() => void turn(), PROBE_MS);
+    }
+    await checkSubscriber();
+  };
+
+  const checkSubscriber = async (): Promise<void> => {
+    if (subscriber.status !== 'ready') return;
+    const answer = await within(subscriber.ping().catch(troubleOf), 2 * COMMAND_MS, timers);
+    if (answer === undefined && !closed) subscriber.disconnect(true);
+  };
+
+  quick.on('ready', () => {
+    probes = 0;
+    void turn();
+  });
+  // The error that ended the connection came before, and says more.
+  quick.on('close', () => {
+    if (!closed && board.get().state !== 'down') board.set(healthOf(LOST));
+  });
+  callOff = timers.wake(() => void turn(), PROBE_MS);
+
+  return {
+    get: board.get,
+    listen: board.listen,
+    trouble,
+    close() {
+      closed = true;
+      callOff();
+    },
+  };
+}
+
+async function mayEvict(client: RedisClients['quick']): Promise<boolean> {
+  // One of the rights that an ACL seldom gives; BullMQ needs it too.
+  const info = await client.info('memory');
+  const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
+  return policy !== undefined && policy !== 'noeviction';
+}

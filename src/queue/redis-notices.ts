@@ -1,0 +1,108 @@
+import { createBoard, isSmall, MOST_FIELDS } from './board.ts';
+import type { Notices } from './queue.ts';
+import type { RedisClients } from './redis-clients.ts';
+
+export interface RedisNotices extends Notices {
+  close(): void;
+}
+
+/** The hash goes when nobody posted for so long. */
+const KEPT_MS = 7 * 86_400_000;
+const BATCH = 500;
+
+// Pairs of field and message, which is JSON: a text, or null for an end.
+const POST = `
+for i = 2, #ARGV, 2 do
+  local field, message = ARGV[i], ARGV[i + 1]
+  if message == 'null' then redis.call('HDEL', KEYS[1], field)
+  elseif redis.call('HLEN', KEYS[1]) < ${MOST_FIELDS} or redis.call('HEXISTS', KEYS[1], field) == 1 then
+    redis.call('HSET', KEYS[1], field, message)
+  end
+  redis.call('PUBLISH', KEYS[1], cjson.encode({field, message}))
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return 0`;
+
+/** A hash with what stands, and a channel of the same name that tells of changes. */
+export function createRedisNotices(
+  { quick, subscriber }: Pick<RedisClients, 'quick' | 'subscriber'>,
+  key: string,
+  onTrouble: (thrown: unknown) => void,
+): RedisNotices {
+  const board = createBoard();
+  const unsent = new Map<string, string | undefined>();
+  let sending = false;
+  let closed = false;
+  /** Fields that were told of while the hash is read: its answer may be older. */
+  let fresher: Set<string> | undefined;
+
+  const flush = async (): Promise<void> => {
+    if (sending || closed) return;
+    sending = true;
+    const batch: [string, string | undefined][] = [];
+    try {
+      while (unsent.size > 0 && quick.status === 'ready' && !closed) {
+        batch.push(...[...unsent].slice(0, BATCH));
+        for (const [field] of batch) unsent.delete(field);
+        const pairs = batch.flatMap(([field, text]) => [field, JSON.stringify(text ?? null)]);
+        await quick.eval(POST, 1, key, KEPT_MS, ...pairs);
+        batch.length = 0;
+      }
+    } catch (thrown) {
+      // Later ones have overtaken it.
+      for (const [field, text] of batch) if (!unsent.has(field)) unsent.set(field, text);
+      onTrouble(thrown);
+    } finally {
+      sending = false;
+    }
+  };
+
+  const hear = (field: string, message: string): void => {
+    const text: unknown = JSON.parse(message);
+    // Ours, still to be sent, is newer.
+    if (!unsent.has(field)) board.tell(field, typeof text === 'string' ? text : undefined);
+  };
+
+  const readAll = async (): Promise<void> => {
+    const told = new Set<string>();
+    fresher = told;
+    try {
+      const standing = await quick.hgetall(key);
+      for (const [field, message] of Object.entries(standing)) if (!told.has(field)) hear(field, message);
+    } catch (thrown) {
+      onTrouble(thrown);
+    } finally {
+      fresher = undefined;
+    }
+  };
+
+  const refresh = async (): Promise<void> => {
+    if (quick.status !== 'ready' || closed) return;
+    await readAll();
+    await flush();
+  };
+
+  subscriber.on('message', (_, data) => {
+    const [field, message] = JSON.parse(data) as [string, string];
+    fresher?.add(field);
+    hear(field, message);
+  });
+  subscriber.subscribe(key).then(refresh, onTrouble);
+  subscriber.on('ready', () => void refresh());
+  quick.on('ready', () => void refresh());
+
+  return {
+    post(field, text) {
+      if (closed || !isSmall(field, text)) return;
+      board.tell(field, text);
+      unsent.delete(field);
+      if (unsent.size < MOST_FIELDS) unsent.set(field, text);
+      // Those of one moment go together.
+      queueMicrotask(() => void flush());
+    },
+    subscribe: board.subscribe,
+    close() {
+      closed = true;
+    },
+  };
+}

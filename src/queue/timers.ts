@@ -1,0 +1,28 @@
+import { type Clock, systemClock } from '../core/clock.ts';
+
+export interface Timers extends Clock {
+  /** Calls back after the time; returns how to call it off. */
+  wake(callback: () => void, ms: number): () => void;
+}
+
+/** Beyond this, `setTimeout` calls back at once. */
+export const LONGEST_WAIT_MS = 2 ** 31 - 1;
+
+export const systemTimers: Timers = {
+  now: () => systemClock.now(),
+  wake(callback, ms) {
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Resolves with the promise, or after the time: `undefined` then. It is not called off. */
+export async function within<T>(promise: Promise<T>, ms: number, timers: Timers): Promise<T | undefined> {
+  const late = Promise.withResolvers<undefined>();
+  const callOff = timers.wake(() => late.resolve(undefined), Math.min(ms, LONGEST_WAIT_MS));
+  try {
+    return await Promise.race([promise, late.promise]);
+  } finally {
+    callOff();
+  }
+}

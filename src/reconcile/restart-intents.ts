@@ -1,0 +1,31 @@
+import { type Entry, NO_KEYS } from '../audit/entry.ts';
+import type { Workload } from '../core/mapping.ts';
+import { formatWorkload, isContentChange } from '../sync/restart.ts';
+
+/**
+ * An outcome belongs to the intent of the same request, Secret and attempt. Restarts count on from here, so that
+ * theirs are not taken for those of the write that they follow.
+ */
+const FIRST_ATTEMPT = 11;
+
+/** The restarts that follow from a write that was made: none unless it changed what pods may have read. */
+export function restartIntents(written: Entry, restart: readonly Workload[]): readonly Entry[] {
+  if (written.outcome !== 'ok' || !isContentChange(written)) return [];
+  const { actor, requestId, mapping, namespace, secret, after } = written;
+  return restart.map((workload, index) => ({
+    actor,
+    requestId,
+    phase: 'intent',
+    action: 'restart',
+    ...(mapping === undefined ? {} : { mapping }),
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(secret === undefined ? {} : { secret }),
+    outcome: 'ok',
+    sources: [],
+    keys: NO_KEYS,
+    ...(after === undefined ? {} : { after }),
+    note: formatWorkload(workload),
+    durationMs: 0,
+    attempt: FIRST_ATTEMPT + index,
+  }));
+}

@@ -1,0 +1,109 @@
+import type { EntrySource } from '../audit/entry.ts';
+import type { Cluster, MergeResult } from '../cluster/cluster.ts';
+import type { Clock } from '../core/clock.ts';
+import { AppError, toAppError } from '../core/errors.ts';
+import type { Fingerprinter } from '../core/fingerprint.ts';
+import type { Mapping } from '../core/mapping.ts';
+import type { LiveSecret } from '../core/secret.ts';
+import type { TargetId } from '../core/target.ts';
+import type { Plan } from '../sync/plan.ts';
+import type { Decision } from './decide.ts';
+import { type Change, changesOf, type Recorder } from './recorder.ts';
+import { afterFailedWrite, sourceText, type Written } from './sighting.ts';
+
+export interface WriteDeps {
+  readonly cluster: Cluster;
+  readonly recorder: Recorder;
+  readonly clock: Clock;
+  readonly fingerprints: Fingerprinter;
+}
+
+export interface Write {
+  readonly mapping: Mapping;
+  readonly id: TargetId;
+  readonly attempt: number;
+  /** It undoes a change by hand. */
+  readonly repairs: boolean;
+  /** The fingerprint of what the target held, where it is gone by now. */
+  readonly held?: string;
+}
+
+export type Data = LiveSecret['data'];
+export type Writing = Extract<Plan, { kind: 'create' | 'update' | 'merge' }>;
+
+/** One write between its two records. */
+export async function carryOut(
+  plan: Writing,
+  decision: Decision,
+  job: Write,
+  deps: WriteDeps,
+): Promise<Written> {
+  const { recorder, cluster } = deps;
+  const change = describeChange(plan, decision, job, deps);
+  await recorder.intent(change);
+  try {
+    const result = await write(plan, job.id, cluster);
+    if (result.kind === 'written') {
+      const { resourceVersion } = result;
+      return { resourceVersion, ...(await recorder.outcome(change, { resourceVersion })) };
+    }
+    const error = new AppError(result.kind === 'missing' ? 'SECRET_MISSING' : 'CONFLICT');
+    await recorder.outcome(change, { error });
+    return { error };
+  } catch (thrown) {
+    const error = toAppError(thrown);
+    if (error.code === 'AUDIT_UNAVAILABLE') throw error;
+    return afterFailedWrite(error, change, deps);
+  }
+}
+
+function write(plan: Writing, id: TargetId, cluster: Cluster): Promise<MergeResult> {
+  switch (plan.kind) {
+    case 'create':
+      return cluster.create(id, plan.manifest);
+    case 'update':
+      return cluster.replace(plan.live, plan.change);
+    default:
+      return cluster.merge(plan.live, plan.manifest);
+  }
+}
+
+function describeChange(
+  plan: Writing,
+  { desired, live }: Decision,
+  { mapping, id, attempt, repairs, held }: Write,
+  { fingerprints, clock, cluster }: WriteDeps,
+): Change {
+  const [before, after] = dataOf(plan);
+  const previous = live === undefined ? held : fingerprints.target(id, before);
+  return {
+    action: repairs ? 'repair' : actionOf(plan),
+    mapping: mapping.name,
+    target: id,
+    attempt,
+    sources: desired.kind === 'ready' ? distinct([...desired.sources.values()]) : [],
+    keys: changesOf(plan.keys),
+    startedAt: clock.now(),
+    ...(previous === undefined ? {} : { before: previous }),
+    ...(live === undefined ? {} : { replaces: live.resourceVersion }),
+    after: fingerprints.target(id, after),
+    restart: cluster.workloads === undefined ? [] : mapping.restart,
+  };
+}
+
+function actionOf(plan: Writing): 'create' | 'update' | 'adopt' {
+  if (plan.kind === 'create') return 'create';
+  return plan.kind === 'update' && plan.adopts ? 'adopt' : 'update';
+}
+
+/** What we hold of a target before and after; of a Secret of somebody else that is our keys alone. */
+export function dataOf(plan: Writing): readonly [Data, Data] {
+  if (plan.kind === 'create') return [new Map(), plan.manifest.data];
+  if (plan.kind === 'update') return [plan.live.data, plan.change.data];
+  const ours = new Set(plan.keys.filter(({ before }) => before !== undefined).map(({ name }) => name));
+  return [new Map([...plan.live.data].filter(([name]) => ours.has(name))), plan.manifest.data];
+}
+
+function distinct(sources: readonly EntrySource[]): readonly EntrySource[] {
+  return [...new Map(sources.map((source) => [sourceText(source), source])).values()];
+}

@@ -1,0 +1,54 @@
+import { type LiveWorkload, WORKLOAD_KINDS, type WorkloadId } from '../cluster/workloads.ts';
+import { compareText } from '../core/target.ts';
+import { restartAnnotation } from '../sync/restart.ts';
+import type { PendingRestart } from './pending.ts';
+
+/** All that is pending for one workload. */
+export interface Group {
+  readonly id: WorkloadId;
+  /** As a list had it. */
+  live?: LiveWorkload | undefined;
+  readonly pending: PendingRestart[];
+}
+
+/** A workload as records name it. */
+export function nameOf({ kind, name }: Pick<WorkloadId, 'kind' | 'name'>): string {
+  return `${kind}/${name}`;
+}
+
+export function keyOf(id: WorkloadId): string {
+  return JSON.stringify([id.namespace, nameOf(id)]);
+}
+
+export function workloadId(namespace: string, kind: string, name: string): WorkloadId | undefined {
+  const known = WORKLOAD_KINDS.find((it) => it === kind);
+  return known && { kind: known, namespace, name };
+}
+
+/** When the first change was made that it is to be restarted for. */
+export function since({ pending }: Group): number {
+  return Math.min(...pending.map(({ at }) => at));
+}
+
+/** Oldest first, and always in the same order. */
+export function inOrder(groups: Iterable<Group>): readonly Group[] {
+  return [...groups].sort((a, b) => since(a) - since(b) || compareText(keyOf(a.id), keyOf(b.id)));
+}
+
+/**
+ * The annotations that the pod template lacks: the latest fingerprint of each Secret that changed. One that it has
+ * had already, for all that anybody took it away since, is not set again: only a change of content restarts.
+ */
+export function lacking(live: LiveWorkload, pending: readonly PendingRestart[]): Record<string, string> {
+  const latest = new Map(
+    pending
+      .toSorted((a, b) => a.intent.sequence - b.intent.sequence)
+      .map((it) => [it.intent.secret ?? '', it]),
+  );
+  const missing = [...latest].flatMap(([secret, { intent, rolled }]): [string, string][] => {
+    const name = restartAnnotation(secret);
+    const { after = '' } = intent;
+    return live.podAnnotations[name] === after || rolled.has(nameOf(live.id)) ? [] : [[name, after]];
+  });
+  return Object.fromEntries(missing);
+}

@@ -1,0 +1,86 @@
+import type { AuditStore } from '../audit/store.ts';
+import type { Workloads } from '../cluster/workloads.ts';
+import type { Clock } from '../core/clock.ts';
+import { createPass } from './pass.ts';
+import { readRestarts } from './pending.ts';
+
+export interface RestartsDeps {
+  readonly audit: Pick<AuditStore, 'list' | 'append' | 'exclusively'>;
+  readonly workloads: Workloads;
+  /** This instance, and those that it was before. */
+  readonly instances: readonly string[];
+  readonly clock: Clock;
+}
+
+export interface RestartOptions {
+  /** Changes within this time make one restart; 0: all that is pending is due. */
+  readonly windowMs: number;
+  /** How many workloads may roll together. */
+  readonly atOnce: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface Restarts {
+  /**
+   * Rolls what is due, as far as the budget goes. `nextMs`: when to look again; left out: nothing is pending. What
+   * the cluster does is recorded and tried again; @throws AppError AUDIT_UNAVAILABLE.
+   */
+  run(options: RestartOptions): Promise<{ readonly nextMs?: number }>;
+}
+
+const DAY = 24 * 60 * 60_000;
+
+/** A restart that a bridge was down for longer than this is no longer of use to anybody. */
+const HORIZON_MS = 7 * DAY;
+
+/** A roll that takes longer is stuck, and holds up no others. */
+const ROLL_MS = 10 * 60_000;
+
+/**
+ * Restarts of workloads after changes of their Secrets. All that it knows stands in the audit and in the pod
+ * templates, so that it may end between any two steps, and run in any replica.
+ */
+export function createRestarts({ audit, workloads, instances, clock }: RestartsDeps): Restarts {
+  let floor = 0;
+  const ended = new Set<string>();
+
+  const read = async () => {
+    const now = clock.now();
+    const found = await readRestarts(audit, {
+      floor,
+      since: now - HORIZON_MS,
+      rollsSince: now - ROLL_MS,
+      instances,
+    });
+    floor = found.floor;
+    return found;
+  };
+
+  return {
+    async run(options) {
+      const waiting = untilDue(await read(), options.windowMs, clock.now());
+      if (waiting === undefined) {
+        ended.clear();
+        return {};
+      }
+      if (waiting > 0) return { nextMs: waiting };
+      // Two at once would share one budget, each as if it were alone.
+      return audit.exclusively('restart', async () => {
+        const records = await read();
+        const pass = createPass({ audit, workloads, clock, ended }, options);
+        const nextMs = await pass.run(records);
+        return nextMs === undefined ? {} : { nextMs };
+      });
+    },
+  };
+}
+
+/** Until the first of them is due; `undefined`: there is none. */
+function untilDue(
+  { pending }: Awaited<ReturnType<typeof readRestarts>>,
+  windowMs: number,
+  now: number,
+): number | undefined {
+  if (pending.length === 0) return undefined;
+  return Math.max(0, Math.min(...pending.map(({ at }) => at)) + windowMs - now);
+}

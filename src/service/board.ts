@@ -1,0 +1,161 @@
+import type { SecretMeta } from '../cluster/cluster.ts';
+import type { Clock } from '../core/clock.ts';
+import { formatTarget, type TargetId } from '../core/target.ts';
+import type { Notices } from '../queue/queue.ts';
+import type { OutcomeKind } from '../reconcile/outcome.ts';
+import type { KeyPlan } from '../sync/compare.ts';
+import { knownText, parseKnown, parseSwept } from './known.ts';
+
+/** How the last run of a target ended: names, times and codes, so that replicas may tell each other. */
+export interface Known {
+  readonly mapping: string;
+  readonly target: TargetId;
+  readonly requestId: string;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly kind: OutcomeKind;
+  readonly error?: { readonly code: string; readonly message: string; readonly remedy: string };
+  /** Whether a person has to mend it. */
+  readonly person: boolean;
+  /** Runs in a row that failed. */
+  readonly failures: number;
+  /** When it is tried again by itself. */
+  readonly retryAt?: number;
+  /** Since when it is known to be what its sources said, before it failed. */
+  readonly okAt?: number;
+  readonly alive: boolean;
+  readonly drifted?: boolean;
+  /** Somebody fights over it; left alone until then. */
+  readonly contestedUntil?: number;
+  /** What it has proposed and the destroying step has yet to decide on. */
+  readonly proposed?: boolean;
+  /** Of the object that was looked at or written last. */
+  readonly resourceVersion?: string;
+  /** What was changed, or would be lost; fingerprints only. Of another process' outcome, those that it could tell. */
+  readonly keys: readonly KeyPlan[];
+  /** The id of what is held, where `keys` are not all of them. */
+  readonly heldId?: string;
+}
+
+/** When a slot of a sweep was last found whole, and how the last round went. */
+export interface Swept {
+  readonly at: number;
+  readonly okAt?: number;
+  readonly code?: string;
+}
+
+export interface Board {
+  known(mapping: string, target: TargetId): Known | undefined;
+  all(): Iterable<Known>;
+  note(known: Known): void;
+  forget(mapping: string, target: TargetId): void;
+  swept(slot: string): Swept | undefined;
+  noteSweep(slot: string, swept: Swept): void;
+  /** By slot. */
+  sweeps(): Iterable<readonly [string, Swept]>;
+  forgetSweep(slot: string): void;
+  /** As the watch has it. `undefined` with `isWatched`: it is not there. */
+  meta(target: TargetId): SecretMeta | undefined;
+  setMeta(meta: SecretMeta): void;
+  dropMeta(target: TargetId): void;
+  metas(): Iterable<SecretMeta>;
+  /** Told each outcome, of this process or another. */
+  onKnown(listener: (known: Known) => void): () => void;
+}
+
+/**
+ * What the replicas know of the targets. All of it can be found out again from the cluster, the stores and the
+ * audit, so it is kept nowhere; the notices only save each replica from finding it out itself.
+ * @param heldId Names a held change whose keys are too many to be told.
+ */
+export function createBoard(
+  notices: Notices,
+  clock: Clock,
+  heldId: (held: Known) => string | undefined = () => undefined,
+): Board & Disposable {
+  const outcomes = new Map<string, Known>();
+  const sweeps = new Map<string, Swept>();
+  const metas = new Map<string, SecretMeta>();
+  const listeners = new Set<(known: Known) => void>();
+
+  /** Whether what stands was told later. A time that is yet to come, by a clock set back, is later than nothing. */
+  const isLater = (standing: number, told: number): boolean =>
+    standing > told && standing <= clock.now() + FUTURE_MS;
+  const keep = (field: string, known: Known): void => {
+    outcomes.set(field, known);
+    for (const listener of listeners) listener(known);
+  };
+  const hearKnown = (field: string, told: Known | undefined): void => {
+    if (told === undefined || field !== fieldOf(told.mapping, told.target)) return;
+    if (told.endedAt > clock.now() + NONSENSE_MS) return;
+    const before = outcomes.get(field);
+    // Notices of two processes may cross on the way, and ours comes back to us, shortened.
+    if (before !== undefined && (isLater(before.endedAt, told.endedAt) || isSame(before, told))) return;
+    keep(field, told);
+  };
+  const hear = (field: string, text: string | undefined): void => {
+    const isSweep = field.startsWith(SWEEP);
+    if (text === undefined) (isSweep ? sweeps : outcomes).delete(field);
+    else if (!isSweep) hearKnown(field, parseKnown(text));
+    else {
+      const told = parseSwept(text);
+      if (told === undefined || told.at > clock.now() + NONSENSE_MS) return;
+      if (!isLater(sweeps.get(field)?.at ?? 0, told.at)) sweeps.set(field, told);
+    }
+  };
+  const stop = notices.subscribe(hear);
+
+  return {
+    known: (mapping, target) => outcomes.get(fieldOf(mapping, target)),
+    all: () => outcomes.values(),
+    note(known) {
+      const field = fieldOf(known.mapping, known.target);
+      keep(field, known);
+      notices.post(field, knownText(known, heldId));
+    },
+    forget(mapping, target) {
+      const field = fieldOf(mapping, target);
+      if (outcomes.delete(field)) notices.post(field, undefined);
+    },
+    swept: (slot) => sweeps.get(SWEEP + slot),
+    noteSweep(slot, swept) {
+      sweeps.set(SWEEP + slot, swept);
+      notices.post(SWEEP + slot, JSON.stringify(swept));
+    },
+    sweeps: () => [...sweeps].map(([field, swept]) => [field.slice(SWEEP.length), swept] as const),
+    forgetSweep(slot) {
+      if (sweeps.delete(SWEEP + slot)) notices.post(SWEEP + slot, undefined);
+    },
+    meta: (target) => metas.get(formatTarget(target)),
+    setMeta: (meta) => void metas.set(formatTarget(meta.id), meta),
+    dropMeta: (target) => void metas.delete(formatTarget(target)),
+    metas: () => metas.values(),
+    onKnown(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    [Symbol.dispose]: stop,
+  };
+}
+
+const SWEEP = 's/';
+/** Clocks of replicas differ a little. */
+const FUTURE_MS = 60_000;
+/** What ended then ended never. */
+const NONSENSE_MS = 3_600_000;
+
+function fieldOf(mapping: string, target: TargetId): string {
+  return `t/${mapping}/${formatTarget(target)}`;
+}
+
+function isSame(a: Known, b: Known): boolean {
+  return (
+    a.requestId === b.requestId &&
+    a.startedAt === b.startedAt &&
+    a.endedAt === b.endedAt &&
+    a.kind === b.kind &&
+    a.proposed === b.proposed &&
+    a.retryAt === b.retryAt
+  );
+}

@@ -1,0 +1,65 @@
+import type { Mapping } from '../core/mapping.ts';
+import { refId, type StoreRef } from '../core/reading.ts';
+import { formatTarget, type TargetId } from '../core/target.ts';
+import { formatSubject } from '../queue/subject.ts';
+import type { Wanted } from '../reconcile/targets.ts';
+import { sourcesOf, storeRef } from '../sync/desired.ts';
+import { type Slot, slotsOf } from './slots.ts';
+
+/** What a configuration asks for in the namespaces that there are now: replaced as a whole, never changed. */
+export interface Generation {
+  readonly mappings: readonly Mapping[];
+  readonly wanted: readonly Wanted[];
+  /** Several mappings may merge into one Secret. */
+  at(target: TargetId): readonly Wanted[];
+  in(namespace: string): readonly Wanted[];
+  /** Those that are made, among others, from a reference. */
+  users(ref: StoreRef): readonly Wanted[];
+  /** By subject. */
+  readonly slots: ReadonlyMap<string, Slot>;
+  /** The slots in which a mapping's sources are checked. */
+  slotsOf(mapping: Mapping): readonly string[];
+  /** The stores of a target's mappings, sorted. */
+  storesOf(target: TargetId): readonly string[];
+}
+
+export function createGeneration(
+  mappings: readonly Mapping[],
+  wanted: readonly Wanted[],
+  tellsVersions: (store: string) => boolean,
+): Generation {
+  const known = wanted.filter(({ error }) => error === undefined);
+  const byTarget = Map.groupBy(known, ({ id }) => formatTarget(id));
+  const byNamespace = Map.groupBy(known, ({ id }) => id.namespace);
+  const uses = known.flatMap((it) =>
+    [...new Set(sourcesOf(it.mapping).map((source) => refId(storeRef(source))))].map((id) => ({ id, it })),
+  );
+  const byRef = Map.groupBy(uses, ({ id }) => id);
+  const slots = new Map(slotsOf(known, tellsVersions).map((slot) => [formatSubject(slot.sweep), slot]));
+  const slotsByMapping = new Map<string, Set<string>>();
+  const enter = (mapping: string, slot: string) =>
+    slotsByMapping.set(mapping, (slotsByMapping.get(mapping) ?? new Set()).add(slot));
+  for (const [name, { refs, whole }] of slots) {
+    for (const ref of refs) for (const { it } of byRef.get(refId(ref)) ?? []) enter(it.mapping.name, name);
+    for (const { mapping } of whole) enter(mapping.name, name);
+  }
+  return {
+    mappings,
+    wanted,
+    at: (target) => byTarget.get(formatTarget(target)) ?? [],
+    in: (namespace) => byNamespace.get(namespace) ?? [],
+    users: (ref) => (byRef.get(refId(ref)) ?? []).map(({ it }) => it),
+    slots,
+    slotsOf: ({ name }) => [...(slotsByMapping.get(name) ?? [])],
+    storesOf: (target) =>
+      storesOfMappings((byTarget.get(formatTarget(target)) ?? []).map((it) => it.mapping)),
+  };
+}
+
+export function storesOfMappings(mappings: readonly Mapping[]): readonly string[] {
+  const stores = mappings.flatMap((mapping) => [
+    ...Object.values(mapping.data).map(({ store }) => store),
+    ...mapping.dataFrom.map(({ store }) => store),
+  ]);
+  return [...new Set(stores)].sort();
+}

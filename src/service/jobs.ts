@@ -1,0 +1,230 @@
+import { randomUUID } from 'node:crypto';
+import { type AppError, toAppError } from '../core/errors.ts';
+import type { TargetId } from '../core/target.ts';
+import type { AddOptions, Job } from '../queue/queue.ts';
+import { formatSubject, parseSubject, type Subject } from '../queue/subject.ts';
+import type { Outcome } from '../reconcile/outcome.ts';
+import type { Board } from './board.ts';
+import type { Generation } from './generation.ts';
+import { createLanes } from './lanes.ts';
+import type { Ledger } from './ledger.ts';
+import { logOutcome } from './log-outcome.ts';
+import type { Loops } from './loops.ts';
+import type { ServicePass } from './pass.ts';
+import type { Passes } from './passes.ts';
+import type { ServiceParts } from './run.ts';
+import { createSweep } from './sweep.ts';
+import { createWork } from './work.ts';
+
+export interface JobsDeps extends ServiceParts {
+  readonly board: Board;
+  readonly ledger: Ledger;
+  readonly passes: Passes<ServicePass>;
+  readonly loops: Loops;
+  readonly generation: () => Generation;
+}
+
+export interface Jobs {
+  /** Works off a job; never throws. Gives when the same subject is to run again. */
+  process(job: Job, signal: AbortSignal): Promise<number | undefined>;
+  /** What became of a target by the destroying step, or by a person's release. */
+  decided(outcome: Outcome, requestId: string, startedAt: number): void;
+  lookForLeft(): void;
+  lookForProposals(): void;
+  lookForRestarts(): void;
+  /** One record for all the sweeps that found nothing new. */
+  recordSweeps(): Promise<void>;
+  /** Why the audit could not be written the last time. */
+  auditTrouble(): AppError | undefined;
+}
+
+/** Without the audit nothing is done, and it is asked again so soon. */
+const AUDIT_WAIT_MS = 5_000;
+const BUG_WAIT_MS = 60_000;
+const STUMBLED_MS = 15_000;
+/** What is proposed together is decided together. */
+const COLLECT_MS = 1_000;
+/** A job that holds no connection and no lock should not take longer. */
+const JOB_DEADLINE_MS = 300_000;
+
+/** What the queue's jobs do, by their subject. */
+export function createJobs(deps: JobsDeps): Jobs {
+  const { board, ledger, passes, generation, logger, clock, queue, random, loops } = deps;
+  const lanes = createLanes({ places: deps.concurrency, queue: deps.concurrency * 2 });
+  const sweep = createSweep({
+    generation,
+    board,
+    ledger,
+    clock,
+    tellsVersions: deps.stores.tellsVersions,
+    isDown: deps.stores.isDown,
+  });
+  const work = createWork({
+    generation,
+    board,
+    ledger,
+    passes,
+    audit: deps.audit,
+    clock,
+    logger,
+    random,
+    onProposal: () => lookForLeft(),
+    onRestart: () => restartSoon(),
+    onOutcome: deps.onOutcome,
+  });
+  const counts = { sweeps: 0, keys: 0, due: 0, failed: 0 };
+  let auditError: AppError | undefined;
+
+  const add = async (subject: Subject, options?: AddOptions): Promise<void> => {
+    try {
+      await queue.add({ subject: formatSubject(subject), reason: 'event', requestId: randomUUID() }, options);
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      // It is looked for again soon.
+      if (error.code !== 'QUEUE_UNAVAILABLE') logger.error('a job could not be queued', { error });
+    }
+  };
+  const restartSoon = (): void => void add({ kind: 'restart' }, { delayMs: deps.restartWindowMs() });
+  const lookForLeft = (): void => void add({ kind: 'destroy' }, { delayMs: COLLECT_MS });
+
+  /** A lane that is full gives the job back to the queue for a while. */
+  const inLane = (lane: string, job: Job, run: () => Promise<number | undefined>) =>
+    lanes.run(lane, job.reason, run) ?? Promise.resolve(500 + random() * 1_500);
+
+  const runSweep = async (name: string, job: Job): Promise<number | undefined> => {
+    const slot = generation().slots.get(name);
+    if (slot === undefined) return undefined;
+    const pass = await passes.of(job, 0);
+    const result = await sweep(slot, name, job, pass);
+    deps.onCycle();
+    counts.sweeps += 1;
+    counts.keys += result.keys;
+    counts.due += result.due;
+    if (result.code !== undefined) counts.failed += 1;
+    // A store that is down says when it is back; one that stumbled is asked again soon.
+    const stumbled = result.code !== undefined && !deps.stores.isDown(slot.sweep.store);
+    return stumbled ? STUMBLED_MS * (1 + random()) : undefined;
+  };
+
+  const runDestroy = async (job: Job): Promise<undefined> => {
+    const pass = await passes.of(job, clock.now());
+    const startedAt = clock.now();
+    const outcomes = await deps.destroy(pass, {
+      proposed({ mapping, id }) {
+        const known = board.known(mapping.name, id);
+        return known?.proposed === true || known?.kind === 'held';
+      },
+      isThere: ({ id }) => board.meta(id) !== undefined,
+    });
+    for (const outcome of outcomes) decided(outcome, job.requestId, startedAt);
+    forgetReleased(outcomes);
+  };
+
+  const decided = (outcome: Outcome, requestId: string, startedAt: number): void => {
+    const { mapping, target, kind, error, keys, alive, restarts } = outcome;
+    if (restarts) restartSoon();
+    logOutcome(logger, outcome, requestId);
+    const isWanted = generation()
+      .at(target)
+      .some((it) => it.mapping.name === mapping);
+    if (kind === 'deleted' && !isWanted) {
+      board.forget(mapping, target);
+      return;
+    }
+    const before = board.known(mapping, target);
+    const okAt = error === undefined ? startedAt : before?.okAt;
+    board.note({
+      mapping,
+      target,
+      requestId,
+      startedAt,
+      endedAt: clock.now(),
+      kind,
+      ...(error === undefined ? {} : { error: error.toJSON() }),
+      person: error !== undefined,
+      failures: before?.failures ?? 0,
+      ...(before?.retryAt === undefined || error === undefined ? {} : { retryAt: before.retryAt }),
+      ...(okAt === undefined ? {} : { okAt }),
+      alive,
+      keys,
+    });
+  };
+
+  /** What is held no longer, although nobody wants its target. */
+  const forgetReleased = (outcomes: readonly Outcome[]): void => {
+    const held = new Set(outcomes.map(({ mapping, target }) => nameOf(mapping, target)));
+    for (const { kind, mapping, target } of board.all())
+      if (kind === 'held' && !held.has(nameOf(mapping, target)))
+        if (
+          !generation()
+            .at(target)
+            .some((it) => it.mapping.name === mapping)
+        )
+          board.forget(mapping, target);
+  };
+
+  const runSubject = (subject: Subject, job: Job, signal: AbortSignal): Promise<number | undefined> => {
+    switch (subject.kind) {
+      case 'target':
+        return inLane(generation().storesOf(subject).join(' '), job, () => work(subject, job, signal));
+      case 'sweep':
+        return inLane(`sweep ${subject.store}`, job, () => runSweep(job.subject, job));
+      case 'destroy':
+        return runDestroy(job);
+      default:
+        return deps.restart();
+    }
+  };
+
+  return {
+    async process(job, signal) {
+      const subject = parseSubject(job.subject);
+      if (subject === undefined) return undefined;
+      // Left to whoever still works.
+      if (signal.aborted) return 0;
+      const loop = loops.begin(`job ${job.subject}`, JOB_DEADLINE_MS);
+      try {
+        const wait = await runSubject(subject, job, signal);
+        auditError = undefined;
+        return wait;
+      } catch (thrown) {
+        const error = toAppError(thrown);
+        if (error.code !== 'AUDIT_UNAVAILABLE') {
+          logger.error('a job failed in a way that nobody expected', { requestId: job.requestId, error });
+          return BUG_WAIT_MS;
+        }
+        if (auditError === undefined)
+          logger.error('the audit cannot be written, so nothing is changed', { error });
+        auditError = error;
+        return AUDIT_WAIT_MS * (1 + random());
+      } finally {
+        loop.end();
+      }
+    },
+    decided,
+    lookForLeft,
+    lookForProposals() {
+      for (const { proposed } of board.all()) if (proposed) return lookForLeft();
+    },
+    lookForRestarts() {
+      if (generation().mappings.some(({ restart }) => restart.length > 0)) void add({ kind: 'restart' });
+    },
+    async recordSweeps() {
+      if (counts.sweeps === 0) return;
+      const done = { ...counts };
+      Object.assign(counts, { sweeps: 0, keys: 0, due: 0, failed: 0 });
+      try {
+        const pass = await deps.beginPass({ requestId: randomUUID(), actor: { kind: 'schedule' } });
+        await pass.recorder.sweep(done, done.failed === 0);
+      } catch (thrown) {
+        auditError = toAppError(thrown);
+        logger.error('the audit cannot be written, so nothing is changed', { error: auditError });
+      }
+    },
+    auditTrouble: () => auditError,
+  };
+}
+
+function nameOf(mapping: string, { namespace, secret }: TargetId): string {
+  return `${mapping} ${namespace}/${secret}`;
+}

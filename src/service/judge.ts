@@ -1,0 +1,88 @@
+import type { SecretMeta } from '../cluster/cluster.ts';
+import type { Mapping } from '../core/mapping.ts';
+import { refId } from '../core/reading.ts';
+import { sourcesOf, storeRef } from '../sync/desired.ts';
+import { ANNOTATION, configHash, LABEL, parseSources, parseStores } from '../sync/marks.ts';
+
+export interface JudgeInput {
+  readonly mapping: Mapping;
+  readonly instance: string;
+  /** Store name to the hash of its definition. */
+  readonly stores: ReadonlyMap<string, string>;
+}
+
+/**
+ * Whether a target looks as we would leave it, by all that is not content: our marks of this configuration, and
+ * nobody else's hand on them or on its content. If not, or if it cannot be told, a full run looks.
+ */
+export function looksInStep(meta: SecretMeta, { mapping, instance, stores }: JudgeInput): boolean {
+  const { labels, annotations, ours, foreign, deleting } = meta;
+  const { target, onMappingRemoved } = mapping;
+  if (target.mode === 'merge' || deleting || ours === undefined || foreign !== false) return false;
+  if (labels[LABEL.instance] !== instance || labels[LABEL.mapping] !== mapping.name) return false;
+  if (labels[LABEL.managedBy] !== 'secretbridge') return false;
+  if (annotations[ANNOTATION.config] !== hashOf(mapping)) return false;
+  if (annotations[ANNOTATION.onMappingRemoved] !== onMappingRemoved) return false;
+  const written = parseStores(annotations[ANNOTATION.stores]);
+  if (written === undefined || ![...written].every(([name, hash]) => stores.get(name) === hash)) return false;
+  const isAsWanted = (wanted: Readonly<Record<string, string>>, live: Readonly<Record<string, string>>) =>
+    Object.entries(wanted).every(([name, value]) => live[name] === value);
+  if (!isAsWanted(target.labels, labels) || !isAsWanted(target.annotations, annotations)) return false;
+  // A mark that somebody else wrote last may say anything; what our field manager holds we wrote.
+  if (!Object.values(ANNOTATION).every((name) => ours.annotations.includes(name))) return false;
+  return holdsItsKeys(meta, ours, mapping);
+}
+
+/** A key that somebody took out is ours no longer, and one that came is somebody else's, which is `foreign`. */
+function holdsItsKeys(
+  { annotations }: SecretMeta,
+  { data }: NonNullable<SecretMeta['ours']>,
+  { template }: Mapping,
+): boolean {
+  const text = annotations[ANNOTATION.sources];
+  const made = Object.keys(template?.data ?? {});
+  const given = template?.only ? [] : parseSources(text)?.keys();
+  if (given !== undefined) return [...given, ...made].every((key) => data.includes(key));
+  const count = countIn(text);
+  return count !== undefined && data.length >= count + made.length;
+}
+
+/** Beyond its size the annotation only says of how many sources it would tell. */
+function countIn(text: string | undefined): number | undefined {
+  const count = /^\{"count":(\d{1,6}),/.exec(text ?? '')?.[1];
+  return count === undefined ? undefined : Number(count);
+}
+
+const hashes = new WeakMap<Mapping, string>();
+
+/** A mapping is never changed, and asked for at each event of each of its targets. */
+function hashOf(mapping: Mapping): string {
+  const hash = hashes.get(mapping) ?? configHash(mapping);
+  hashes.set(mapping, hash);
+  return hash;
+}
+
+/**
+ * The version of each reference that a target was made from, by its annotation: `missing` was not there then. One
+ * that is left out, the annotation does not tell apart.
+ */
+export function versionsOf(
+  { annotations }: Pick<SecretMeta, 'annotations'>,
+  mapping: Mapping,
+): ReadonlyMap<string, string | 'missing'> {
+  const written = parseSources(annotations[ANNOTATION.sources]);
+  if (written === undefined) return new Map();
+  const nameOf = ({ store, key }: { readonly store: string; readonly key: string }) => `${store} ${key}`;
+  const made = Map.groupBy(written.values(), nameOf);
+  const refs = new Map(sourcesOf(mapping).map((source) => [refId(storeRef(source)), source]));
+  const sharing = Map.groupBy(refs.values(), nameOf);
+  const versions = new Map<string, string | 'missing'>();
+  for (const [id, source] of refs) {
+    const found = new Set((made.get(nameOf(source)) ?? []).map(({ version }) => version));
+    // Two versions of one key in one target: which reference gave which, the annotation does not tell.
+    if (found.size > 1 || (sharing.get(nameOf(source))?.length ?? 0) > 1) continue;
+    const [version = 'missing'] = found;
+    versions.set(id, version);
+  }
+  return versions;
+}

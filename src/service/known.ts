@@ -1,0 +1,137 @@
+import { ERRORS } from '../core/error-codes.ts';
+import { OUTCOMES } from '../reconcile/outcome.ts';
+import type { KeyPlan } from '../sync/compare.ts';
+import type { Known, Swept } from './board.ts';
+
+// What replicas tell each other goes through Redis, where anybody with its password may write: what is read is taken
+// apart and put together anew, and what is not as it should be is no notice at all.
+
+/** The queue takes no longer ones. */
+const LONGEST = 1_024;
+const MESSAGE_LENGTHS = [300, 80, 0];
+/** The last time that a Date can be. */
+const LAST_MS = 8.64e15;
+
+/**
+ * As short as it must be: the remedy follows from the code, and of the keys those go that there is no room for.
+ * @param heldId The id of a held change follows from all of its keys, so that it is told when some are left out.
+ */
+export function knownText(known: Known, heldId: (held: Known) => string | undefined): string {
+  const withMessage = (most: number): Known => ({
+    ...known,
+    ...(known.error === undefined
+      ? {}
+      : { error: { code: known.error.code, message: known.error.message.slice(0, most), remedy: '' } }),
+  });
+  const whole = JSON.stringify(withMessage(LONGEST));
+  if (whole.length <= LONGEST) return whole;
+  const id = known.heldId ?? (known.kind === 'held' ? heldId(known) : undefined);
+  const bare = (most: number): Known => ({
+    ...withMessage(most),
+    keys: [],
+    ...(id === undefined ? {} : { heldId: id }),
+  });
+  const sizeOf = (value: unknown): number => JSON.stringify(value).length;
+  const most = MESSAGE_LENGTHS.find((length) => sizeOf(bare(length)) <= LONGEST) ?? 0;
+  let room = LONGEST - sizeOf(bare(most));
+  const keys: KeyPlan[] = [];
+  for (const key of known.keys) {
+    room -= sizeOf(key) + 1;
+    if (room < 0) break;
+    keys.push(key);
+  }
+  return JSON.stringify({ ...bare(most), keys });
+}
+
+/** `undefined`: another release has written it, or somebody else has. */
+export function parseKnown(text: string): Known | undefined {
+  const told = parse(text);
+  const target = told?.target;
+  if (told === undefined || !isObject(target)) return undefined;
+  const { mapping, requestId, startedAt, endedAt, failures, keys, alive } = told;
+  const { namespace, secret } = target;
+  const kind = OUTCOMES.find((it) => it === told.kind);
+  if (!isText(mapping) || !isText(requestId) || !isText(namespace) || !isText(secret)) return undefined;
+  if (!isTime(startedAt) || !isTime(endedAt) || kind === undefined) return undefined;
+  if (typeof failures !== 'number' || typeof alive !== 'boolean' || !Array.isArray(keys)) return undefined;
+  const error = errorIn(told.error);
+  if (error === 'wrong' || !keys.every(isKeyPlan)) return undefined;
+  return {
+    mapping,
+    target: { namespace, secret },
+    requestId,
+    startedAt,
+    endedAt,
+    kind,
+    ...(error === undefined ? {} : { error }),
+    person: told.person === true,
+    failures,
+    ...(isTime(told.retryAt) ? { retryAt: told.retryAt } : {}),
+    ...(isTime(told.okAt) ? { okAt: told.okAt } : {}),
+    alive,
+    ...(told.drifted === true ? { drifted: true } : {}),
+    ...(isTime(told.contestedUntil) ? { contestedUntil: told.contestedUntil } : {}),
+    ...(told.proposed === true ? { proposed: true } : {}),
+    ...(isText(told.heldId) ? { heldId: told.heldId } : {}),
+    ...(isText(told.resourceVersion) ? { resourceVersion: told.resourceVersion } : {}),
+    keys: keys.map(({ name, action, before, after }: KeyPlan) => ({
+      name,
+      action,
+      ...(before === undefined ? {} : { before }),
+      ...(after === undefined ? {} : { after }),
+    })),
+  };
+}
+
+export function parseSwept(text: string): Swept | undefined {
+  const told = parse(text);
+  if (!isTime(told?.at)) return undefined;
+  return {
+    at: told.at,
+    ...(isTime(told.okAt) ? { okAt: told.okAt } : {}),
+    ...(isCode(told.code) ? { code: told.code } : {}),
+  };
+}
+
+function parse(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const told: unknown = JSON.parse(text);
+    return isObject(told) ? told : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function errorIn(told: unknown): Known['error'] | 'wrong' {
+  if (told === undefined) return undefined;
+  if (!isObject(told) || !isCode(told.code) || typeof told.message !== 'string') return 'wrong';
+  const { code, message } = told;
+  // A newer release may know more of them.
+  const remedy = Object.hasOwn(ERRORS, code) ? ERRORS[code as keyof typeof ERRORS].todo : '';
+  return { code, message, remedy };
+}
+
+const ACTIONS: readonly unknown[] = ['add', 'change', 'remove', 'keep'] satisfies KeyPlan['action'][];
+
+function isKeyPlan(told: unknown): told is KeyPlan {
+  if (!isObject(told)) return false;
+  const { name, action, before, after } = told;
+  return isText(name) && ACTIONS.includes(action) && isText(before ?? 'none') && isText(after ?? 'none');
+}
+
+function isText(told: unknown): told is string {
+  return typeof told === 'string' && told !== '';
+}
+
+function isCode(told: unknown): told is string {
+  return typeof told === 'string' && /^[A-Z][A-Z_]{1,62}$/.test(told);
+}
+
+function isTime(told: unknown): told is number {
+  return typeof told === 'number' && told >= 0 && told <= LAST_MS;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,140 @@
+import type { Clock } from '../core/clock.ts';
+import { toAppError } from '../core/errors.ts';
+import { formatTarget, type TargetId } from '../core/target.ts';
+import type { Logger } from '../log/logger.ts';
+import { rankOf } from '../queue/order.ts';
+import type { Job, Queue, Reason } from '../queue/queue.ts';
+import { formatSubject } from '../queue/subject.ts';
+
+/**
+ * What this process has asked for and has not yet seen done. The queue may lose a job with Redis; what stands here
+ * is asked for again, and a job too many does no harm.
+ */
+export interface Ledger {
+  /** Never throws: what cannot be queued now is queued later. */
+  trigger(target: TargetId, reason: Reason, requestId: string): void;
+  /** The same for somebody who waits. @throws AppError QUEUE_UNAVAILABLE */
+  request(target: TargetId, reason: Reason, requestId: string): Promise<void>;
+  /** A run that began then has ended. */
+  done(target: TargetId, startedAt: number): void;
+  /** When it was last asked for; with a request id, by any other request. What was read before that is too old. */
+  since(target: TargetId, exceptBy?: string): number | undefined;
+  /** Asks again for what is older than that, and for what could not be queued. */
+  repeat(olderThanMs: number): void;
+  readonly size: number;
+}
+
+interface Open {
+  /** What is asked for again: the most urgent that was asked for. */
+  readonly job: Job;
+  readonly since: number;
+  readonly by: string;
+  /** When a request other than the last one asked. */
+  readonly sinceByOthers: number | undefined;
+  addedAt: number;
+}
+
+/** So many at a time: the queue may hold them all already. */
+const REPEATED_AT_ONCE = 500;
+const NEVER = Number.NEGATIVE_INFINITY;
+
+export function createLedger(queue: Queue, { clock, logger }: { clock: Clock; logger: Logger }): Ledger {
+  const open = new Map<string, Open>();
+  let repeating = false;
+  let repeatNext: number | undefined;
+
+  const add = async (entry: Open, job: Job): Promise<void> => {
+    entry.addedAt = clock.now();
+    try {
+      await queue.add(job);
+    } catch (error) {
+      entry.addedAt = NEVER;
+      throw error;
+    }
+  };
+  /** Whether the queue took it. */
+  const addQuietly = async (entry: Open, job: Job): Promise<boolean> => {
+    try {
+      await add(entry, job);
+      return true;
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      // The state of the queue is told once, by its health.
+      if (error.code !== 'QUEUE_UNAVAILABLE') logger.error('a job could not be queued', { error });
+      return false;
+    }
+  };
+  const enter = (target: TargetId, reason: Reason, requestId: string): { entry: Open; job: Job } => {
+    const id = formatTarget(target);
+    const before = open.get(id);
+    const job = { subject: formatSubject({ kind: 'target', ...target }), reason, requestId };
+    const entry = {
+      job: before !== undefined && rankOf(before.job) < rankOf(job) ? before.job : job,
+      since: clock.now(),
+      by: requestId,
+      sinceByOthers: before?.by === requestId ? before.sinceByOthers : before?.since,
+      addedAt: NEVER,
+    };
+    open.set(id, entry);
+    return { entry, job };
+  };
+
+  const isDue = ({ addedAt }: Open, olderThanMs: number): boolean =>
+    addedAt === NEVER || Math.abs(clock.now() - addedAt) >= olderThanMs;
+  const repeatAll = async (olderThanMs: number): Promise<void> => {
+    const due = [...open].filter(([, entry]) => isDue(entry, olderThanMs));
+    for (let first = 0; first < due.length; first += REPEATED_AT_ONCE) {
+      const some = due.slice(first, first + REPEATED_AT_ONCE).filter(([id, entry]) => open.get(id) === entry);
+      const taken = await Promise.all(some.map(([, entry]) => addQuietly(entry, entry.job)));
+      // The queue is away, and says so when it is back.
+      if (some.length > 0 && !taken.includes(true)) return;
+    }
+  };
+  const repeat = async (olderThanMs: number): Promise<void> => {
+    if (repeating) {
+      repeatNext = Math.min(olderThanMs, repeatNext ?? olderThanMs);
+      return;
+    }
+    repeating = true;
+    for (let next: number | undefined = olderThanMs; next !== undefined; next = repeatNext) {
+      repeatNext = undefined;
+      await repeatAll(next);
+    }
+    repeating = false;
+  };
+
+  return {
+    trigger(target, reason, requestId) {
+      const { entry, job } = enter(target, reason, requestId);
+      void addQuietly(entry, job);
+    },
+    async request(target, reason, requestId) {
+      const id = formatTarget(target);
+      const before = open.get(id);
+      const { entry, job } = enter(target, reason, requestId);
+      try {
+        await add(entry, job);
+      } catch (error) {
+        // Whoever waited is told, and asks again. What was asked for before, nobody else remembers.
+        if (open.get(id) === entry) {
+          if (before === undefined) open.delete(id);
+          else open.set(id, before);
+        }
+        throw error;
+      }
+    },
+    done(target, startedAt) {
+      const id = formatTarget(target);
+      const entry = open.get(id);
+      if (entry !== undefined && entry.since <= startedAt) open.delete(id);
+    },
+    since(target, exceptBy) {
+      const entry = open.get(formatTarget(target));
+      return entry?.by === exceptBy ? entry?.sinceByOthers : entry?.since;
+    },
+    repeat: (olderThanMs) => void repeat(olderThanMs),
+    get size() {
+      return open.size;
+    },
+  };
+}

@@ -1,0 +1,63 @@
+import type { Clock } from '../core/clock.ts';
+import { formatTarget, type TargetId } from '../core/target.ts';
+import { OUTCOMES } from '../reconcile/outcome.ts';
+import type { Wanted } from '../reconcile/targets.ts';
+import type { Known } from './board.ts';
+import type { Engine } from './run.ts';
+import type { HeldStatus, SyncAnswer } from './service.ts';
+
+/** How long somebody who asked for a sync is kept waiting for its end. */
+const ANSWER_MS = 25_000;
+
+/** Has targets looked at and waits for the end of it, wherever it is worked on. */
+export async function askFor(
+  engine: Engine,
+  wanted: readonly Wanted[],
+  { requestId, clock, held }: { requestId: string; clock: Clock; held: () => readonly HeldStatus[] },
+): Promise<SyncAnswer> {
+  const askedAt = clock.now();
+  const ends = new Map<string, Known>();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const asked = new Set(wanted.map(({ mapping, id }) => keyOf(mapping.name, id)));
+  const hear = (known: Known): void => {
+    const key = keyOf(known.mapping, known.target);
+    // The clock of another replica may be behind: what it did for this request began after it.
+    const isAfter = known.startedAt >= askedAt || known.requestId === requestId;
+    // What it proposes is decided on by another step, soon.
+    if (!asked.has(key) || !isAfter || known.proposed) return;
+    ends.set(key, known);
+    if (ends.size === asked.size) resolve();
+  };
+  const stop = engine.board.onKnown(hear);
+  const timer = setTimeout(resolve, ANSWER_MS);
+  try {
+    await Promise.all(wanted.map((it) => engine.request(it, requestId)));
+    if (wanted.length > 0) await promise;
+  } finally {
+    clearTimeout(timer);
+    stop();
+  }
+  const known = [...ends.values()];
+  const summary = Object.fromEntries(
+    OUTCOMES.map((kind) => [kind, known.filter((it) => it.kind === kind).length]),
+  );
+  const pending = asked.size - known.length;
+  return {
+    ok: pending === 0 && known.every(({ error }) => error === undefined),
+    requestId,
+    summary,
+    targets: known.map(({ mapping, target, kind, error, keys }) => ({
+      mapping,
+      ...target,
+      outcome: kind,
+      ...error,
+      keys,
+    })),
+    held: held().filter((it) => wanted.some(({ mapping }) => mapping.name === it.mapping)),
+    pending,
+  };
+}
+
+function keyOf(mapping: string, target: TargetId): string {
+  return `${mapping} ${formatTarget(target)}`;
+}

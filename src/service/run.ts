@@ -1,0 +1,271 @@
+import { randomUUID } from 'node:crypto';
+import type { Actor } from '../audit/entry.ts';
+import type { AuditStore } from '../audit/store.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { Clock } from '../core/clock.ts';
+import type { AppError } from '../core/errors.ts';
+import type { Mapping } from '../core/mapping.ts';
+import type { Logger } from '../log/logger.ts';
+import type { Queue } from '../queue/queue.ts';
+import type { Outcome } from '../reconcile/outcome.ts';
+import type { Wanted } from '../reconcile/targets.ts';
+import { type Board, createBoard, type Known } from './board.ts';
+import { createGeneration, type Generation } from './generation.ts';
+import { createJobs } from './jobs.ts';
+import { createLedger } from './ledger.ts';
+import { createLoops, type Loops } from './loops.ts';
+import { createObserver } from './observe.ts';
+import { ACTOR_OF, type ServicePass } from './pass.ts';
+import { createPasses } from './passes.ts';
+import { createTimetable } from './timetable.ts';
+import { createWatches } from './watches.ts';
+
+/** What the service is made of; the composition root builds these. */
+export interface ServiceParts {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly random: () => number;
+  readonly instance: string;
+  readonly queue: Queue;
+  readonly cluster: Cluster;
+  readonly audit: AuditStore;
+  readonly scope: 'namespace' | 'names';
+  /** Targets of one set of stores that are worked on at a time. */
+  readonly concurrency: number;
+  readonly restartWindowMs: () => number;
+  readonly mappings: () => readonly Mapping[];
+  /** The targets in the namespaces that there are now. */
+  readonly resolve: () => Promise<readonly Wanted[]>;
+  readonly stores: {
+    readonly definitions: () => ReadonlyMap<string, string>;
+    readonly tellsVersions: (store: string) => boolean;
+    readonly isDown: (store: string) => boolean;
+  };
+  readonly beginPass: (request: { requestId: string; actor: Actor }) => Promise<ServicePass>;
+  /** The one destroying step, for what these have proposed and for what left the configuration. */
+  readonly destroy: (
+    pass: ServicePass,
+    see: { proposed: (it: Wanted) => boolean; isThere: (it: Wanted) => boolean },
+  ) => Promise<readonly Outcome[]>;
+  /** Rolls the workloads that wait for it; gives when to look again. */
+  readonly restart: () => Promise<number | undefined>;
+  /** Intents that a crash left open. */
+  readonly recover: () => Promise<number>;
+  readonly onOutcome: (outcome: Outcome, seconds: number) => void;
+  readonly onCycle: () => void;
+}
+
+/** The inside of a running service, for those who steer it and show it. */
+export interface Engine {
+  readonly board: Board;
+  readonly loops: Loops;
+  readonly generation: () => Generation;
+  /** Why a part of the cluster cannot be watched. */
+  readonly clusterTrouble: () => AppError | undefined;
+  readonly auditTrouble: () => AppError | undefined;
+  /** Queues a run of one target for somebody who waits. @throws AppError QUEUE_UNAVAILABLE */
+  request(it: Wanted, requestId: string): Promise<void>;
+  /** What became of a target outside of its own job. */
+  decided(outcome: Outcome, requestId: string): void;
+  /** The configuration has changed: mappings to look at again, by name. */
+  reconfigured(change: { readonly mappings: ReadonlySet<string>; readonly all: boolean }): Promise<void>;
+  /** A store answers again, or its credentials or definition changed: what waited for it is woken. */
+  wake(store: string): void;
+  close(graceMs: number): Promise<void>;
+}
+
+const TICK_MS = 1_000;
+const LEDGER_MS = 20_000;
+/** A job may wait behind many others; only then is it taken for lost. */
+const LOST_MS = 60_000;
+/** Targets that left the configuration are looked for so often; a change of it does so at once. */
+const HOUR_MS = 3_600_000;
+
+/** Starts to watch, to sweep and to work; goes on until it is closed, whatever fails. */
+export async function startEngine(parts: ServiceParts): Promise<Engine> {
+  const { clock, logger, queue, cluster, audit, random } = parts;
+  const loops = createLoops(clock);
+  const board = createBoard(queue.notices, clock);
+  let generation = createGeneration([], [], parts.stores.tellsVersions);
+  const current = () => generation;
+  const ledger = createLedger(queue, { clock, logger });
+  const timetable = createTimetable({ queue, generation: current, clock, logger });
+  const trouble = new Map<string, AppError>();
+
+  const actorOf = async (requestId: string, kind: Actor['kind']): Promise<Actor> => {
+    if (kind !== 'operator') return { kind };
+    const [command] = await audit.list({ request: requestId, action: 'command' }, { limit: 1 });
+    return command?.actor ?? { kind };
+  };
+  const passes = createPasses(clock, async ({ requestId, reason }) =>
+    parts.beginPass({ requestId, actor: await actorOf(requestId, ACTOR_OF[reason]) }),
+  );
+  const observer = createObserver({
+    generation: current,
+    board,
+    ledger,
+    clock,
+    instance: parts.instance,
+    stores: parts.stores.definitions,
+  });
+  const jobs = createJobs({ ...parts, board, ledger, passes, loops, generation: current });
+
+  const resolveAgain = async (): Promise<void> => {
+    generation = createGeneration(parts.mappings(), await parts.resolve(), parts.stores.tellsVersions);
+    for (const meta of board.metas()) if (generation.at(meta.id).length === 0) board.dropMeta(meta.id);
+    for (const { mapping, target, kind } of board.all())
+      if (kind !== 'held' && !generation.at(target).some((it) => it.mapping.name === mapping))
+        board.forget(mapping, target);
+    watches.follow(generation.wanted);
+    observer.all(watches.isListed);
+  };
+  const resolveSoon = createOneAtATime(resolveAgain, (error) =>
+    logger.error('the targets could not be resolved', { error }),
+  );
+  const watches = createWatches({
+    cluster,
+    scope: parts.scope,
+    loops,
+    onMeta: observer.meta,
+    onGone: observer.gone,
+    onListed: observer.listed,
+    onNamespaces: () => void resolveSoon(),
+    onTrouble(name, error) {
+      const before = trouble.get(name);
+      if (error === undefined) trouble.delete(name);
+      else trouble.set(name, error);
+      if (error !== undefined && before?.code !== error.code)
+        logger.warn('a watch has trouble and goes on', { name, error });
+      if (error === undefined && before !== undefined) logger.info('a watch works again', { name });
+    },
+  });
+
+  /** Outcomes of other replicas end what was asked for here as well. */
+  const stopListening = board.onKnown(({ target, startedAt }) => ledger.done(target, startedAt));
+  const stopHealth = queue.onHealth(({ state }) => {
+    // Whatever was in Redis may be gone.
+    if (state === 'up') ledger.repeat(0);
+  });
+
+  /** A retry that was lost with Redis. */
+  const repeatLate = (): void => {
+    for (const { mapping, target, retryAt } of board.all()) {
+      if (retryAt === undefined || clock.now() - retryAt < LOST_MS) continue;
+      const isWanted = generation.at(target).some((it) => it.mapping.name === mapping);
+      if (isWanted && ledger.since(target) === undefined) ledger.trigger(target, 'sweep', randomUUID());
+    }
+  };
+
+  const beat = loops.begin('timetable', 30_000);
+  const timers = [
+    every(TICK_MS, () => {
+      timetable.tick();
+      beat.beat();
+    }),
+    every(LEDGER_MS, () => {
+      ledger.repeat(LOST_MS);
+      repeatLate();
+      jobs.lookForRestarts();
+      jobs.lookForProposals();
+      // A selector that could not be resolved has no watch that would tell.
+      if (generation.wanted.some(({ error }) => error !== undefined)) void resolveSoon();
+    }),
+    every(HOUR_MS, () => {
+      jobs.lookForLeft();
+      void jobs.recordSweeps();
+    }),
+  ];
+
+  await parts.recover();
+  await resolveAgain();
+  queue.start(jobs.process);
+  jobs.lookForLeft();
+  jobs.lookForRestarts();
+
+  return {
+    board,
+    loops,
+    generation: current,
+    clusterTrouble: () => [...trouble.values()][0],
+    auditTrouble: jobs.auditTrouble,
+    decided: (outcome, requestId) => jobs.decided(outcome, requestId, clock.now()),
+    request: ({ id }, requestId) => ledger.request(id, 'manual', requestId),
+    async reconfigured({ mappings, all }) {
+      const before = new Set(generation.wanted.map(({ mapping, id }) => keyOf(mapping.name, id)));
+      await resolveAgain();
+      const requestId = randomUUID();
+      for (const { mapping, id, error } of generation.wanted) {
+        if (error !== undefined) continue;
+        const isNew = !before.has(keyOf(mapping.name, id));
+        if (isNew) ledger.trigger(id, 'first', requestId);
+        else if (all || mappings.has(mapping.name)) ledger.trigger(id, 'event', requestId);
+      }
+      jobs.lookForLeft();
+    },
+    wake(store) {
+      const requestId = randomUUID();
+      const waits = (known: Known) => known.error !== undefined;
+      for (const { id, mapping } of generation.wanted) {
+        const known = board.known(mapping.name, id);
+        if (known !== undefined && waits(known) && generation.storesOf(id).includes(store))
+          ledger.trigger(id, 'event', requestId);
+      }
+      const late = [...generation.slots].filter(
+        ([name, { sweep }]) => sweep.store === store && board.swept(name)?.code !== undefined,
+      );
+      timetable.now(late.map(([name]) => name));
+    },
+    async close(graceMs) {
+      for (const timer of timers) clearInterval(timer);
+      stopHealth();
+      stopListening();
+      await watches[Symbol.asyncDispose]();
+      await queue.close(graceMs);
+      await jobs.recordSweeps();
+      beat.end();
+      board[Symbol.dispose]();
+    },
+  };
+
+  function every(ms: number, work: () => void): NodeJS.Timeout {
+    return setInterval(
+      () => {
+        try {
+          work();
+        } catch (error) {
+          logger.error('a periodic step failed and goes on', { error });
+        }
+      },
+      // Replicas that start together do not all ask in the same moment.
+      ms * (0.95 + 0.1 * random()),
+    );
+  }
+}
+
+function keyOf(mapping: string, { namespace, secret }: { namespace: string; secret: string }): string {
+  return `${mapping} ${namespace}/${secret}`;
+}
+
+/** Runs again once if it was asked for while it ran. */
+function createOneAtATime(work: () => Promise<void>, onError: (error: unknown) => void): () => Promise<void> {
+  let running = false;
+  let again = false;
+  const run = async (): Promise<void> => {
+    if (running) {
+      again = true;
+      return;
+    }
+    running = true;
+    try {
+      do {
+        again = false;
+        await work();
+      } while (again);
+    } catch (error) {
+      onError(error);
+    } finally {
+      running = false;
+    }
+  };
+  return run;
+}

@@ -1,0 +1,122 @@
+import type { AppError } from '../core/errors.ts';
+import type { KeyPlan } from '../sync/compare.ts';
+
+export type Health = 'up' | 'degraded' | 'down';
+
+/** In what state a target is. */
+export const TARGET_STATES = [
+  'synced',
+  'stale',
+  'failed',
+  'refused',
+  'held',
+  'pinned',
+  'waiting',
+  'contested',
+  'drifted',
+] as const;
+export type TargetState = (typeof TARGET_STATES)[number];
+
+/** One target of a mapping, as `status` shows it. */
+export interface TargetStatus {
+  readonly mapping: string;
+  readonly namespace: string;
+  readonly secret: string;
+  readonly state: TargetState;
+  /** RFC 3339: when it was last known to be what its sources say. */
+  readonly lastSuccess?: string;
+  /** Whole seconds since then. */
+  readonly staleSeconds?: number;
+  readonly code?: string;
+  readonly message?: string;
+  readonly remedy?: string;
+}
+
+export interface StoreStatus {
+  readonly name: string;
+  readonly kind: string;
+  readonly state: Health;
+  /** RFC 3339. */
+  readonly lastSuccess?: string;
+  readonly code?: string;
+  /** Whether calls are refused for now because the last ones failed. */
+  readonly breakerOpen: boolean;
+}
+
+/** A change that waits for a person. */
+export interface HeldStatus {
+  readonly id: string;
+  readonly mapping: string;
+  readonly namespace: string;
+  readonly secret: string;
+  readonly action: string;
+  readonly keys: readonly KeyPlan[];
+}
+
+/** What `status` prints. */
+export interface Status {
+  readonly instance: string;
+  readonly version: string;
+  readonly replica: string;
+  readonly engine: { readonly kind: string; readonly state: Health; readonly code?: string };
+  readonly audit: { readonly kind: string; readonly state: Health; readonly sequence: number };
+  readonly cluster: { readonly kind: string; readonly state: Health; readonly code?: string };
+  readonly config: {
+    /** Whether the files as they are now are valid; otherwise the last valid ones are in force. */
+    readonly valid: boolean;
+    readonly problems: readonly object[];
+  };
+  readonly stores: readonly StoreStatus[];
+  readonly targets: readonly TargetStatus[];
+  readonly held: readonly HeldStatus[];
+}
+
+/** One mapping with its targets, for the API. */
+export interface MappingStatus {
+  readonly mapping: string;
+  readonly refreshSeconds: number;
+  readonly sources: readonly { readonly store: string; readonly key: string }[];
+  readonly targets: readonly TargetStatus[];
+}
+
+/** Who asks, for the audit. */
+export interface Requester {
+  readonly name: string;
+  readonly address?: string;
+}
+
+/** What `sync` prints, for those targets that were asked for. */
+export interface SyncAnswer {
+  readonly ok: boolean;
+  readonly requestId: string;
+  readonly summary: Readonly<Record<string, number>>;
+  readonly targets: readonly object[];
+  readonly held: readonly HeldStatus[];
+  /** Targets whose run had not ended when the answer was due; it goes on. */
+  readonly pending: number;
+}
+
+/** A loop of ours, and when it was last seen to make progress. */
+export interface LoopState {
+  readonly name: string;
+  readonly ageMs: number;
+  readonly deadlineMs: number;
+  readonly stalled: boolean;
+}
+
+/** The running service, as HTTP and its clients see it. */
+export interface Service {
+  status(): Promise<Status>;
+  mappings(): readonly MappingStatus[];
+  /** `undefined`: there is no such mapping. */
+  mapping(name: string): MappingStatus | undefined;
+  held(): readonly HeldStatus[];
+  /** @throws AppError QUEUE_UNAVAILABLE and the like; `undefined`: there is no such mapping. */
+  sync(mapping: string, by: Requester, requestId: string): Promise<SyncAnswer | undefined>;
+  /** @throws AppError NOT_HELD. */
+  release(id: string, by: Requester, requestId: string): Promise<SyncAnswer>;
+  /** Every loop, for `livez`. */
+  loops(): readonly LoopState[];
+  /** Why it is not ready: no configuration loaded, audit not writable. */
+  notReady(): Promise<AppError | undefined>;
+}

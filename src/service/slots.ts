@@ -1,0 +1,109 @@
+import { createHash } from 'node:crypto';
+import type { Mapping } from '../core/mapping.ts';
+import { refId, type StoreRef } from '../core/reading.ts';
+import { formatTarget } from '../core/target.ts';
+import type { Subject } from '../queue/subject.ts';
+import type { Wanted } from '../reconcile/targets.ts';
+import { isSpread, sourcesOf, storeRef } from '../sync/desired.ts';
+
+export type Sweep = Extract<Subject, { kind: 'sweep' }>;
+
+/** What is looked at together: references of one store, and targets that only a full run can check. */
+export interface Slot {
+  readonly sweep: Sweep;
+  readonly refs: readonly StoreRef[];
+  readonly whole: readonly Wanted[];
+}
+
+/** As many references as a store that must be read for each is asked for at once. */
+const READS_A_SLOT = 25;
+const MOST_SLOTS = 64;
+
+/**
+ * Divides what has to be checked within each interval into slots. The same configuration gives the same slots in
+ * every process, so that replicas name the same work alike.
+ */
+export function slotsOf(
+  wanted: readonly Wanted[],
+  tellsVersions: (store: string) => boolean,
+): readonly Slot[] {
+  const groups = new Map<
+    string,
+    { store: string; refreshMs: number; refs: Map<string, StoreRef>; whole: Wanted[] }
+  >();
+  const groupOf = (store: string, refreshMs: number) => {
+    const id = `${store}/${refreshMs}`;
+    const group = groups.get(id) ?? { store, refreshMs, refs: new Map<string, StoreRef>(), whole: [] };
+    groups.set(id, group);
+    return group;
+  };
+  const soonest = soonestRefresh(wanted);
+  for (const it of wanted) {
+    const { mapping } = it;
+    const whole = wholeStore(mapping);
+    if (whole !== undefined) groupOf(whole, mapping.refreshMs).whole.push(it);
+    if (mapping.target.mode === 'merge') continue;
+    for (const source of sourcesOf(mapping)) {
+      const ref = storeRef(source);
+      const id = refId(ref);
+      // What two mappings share is read at the shorter interval, once for both.
+      groupOf(ref.store, soonest.get(id) ?? mapping.refreshMs).refs.set(id, ref);
+    }
+  }
+  return [...groups.values()].flatMap(({ store, refreshMs, refs, whole }) => {
+    // One list tells all of a store's versions; reads are spread.
+    const parts = Math.ceil(
+      (tellsVersions(store) ? 1 : refs.size / READS_A_SLOT) + whole.length / READS_A_SLOT,
+    );
+    // By powers of two, so that a mapping more seldom changes the names and so the due times of all.
+    const slots = Math.min(MOST_SLOTS, 2 ** Math.ceil(Math.log2(Math.max(1, parts))));
+    const inSlot = Map.groupBy([...refs], ([id]) => hashOf(id) % slots);
+    const wholeInSlot = Map.groupBy(whole, ({ id }) => hashOf(formatTarget(id)) % slots);
+    return Array.from({ length: slots }, (_, slot) => ({
+      sweep: { kind: 'sweep' as const, store, refreshMs, slot, slots },
+      refs: (inSlot.get(slot) ?? []).map(([, ref]) => ref),
+      whole: wholeInSlot.get(slot) ?? [],
+    }));
+  });
+}
+
+/** Of each reference, the shortest interval of those that use it. */
+function soonestRefresh(wanted: readonly Wanted[]): ReadonlyMap<string, number> {
+  const soonest = new Map<string, number>();
+  for (const mapping of new Set(wanted.map((it) => it.mapping)))
+    for (const source of sourcesOf(mapping)) {
+      const id = refId(storeRef(source));
+      soonest.set(id, Math.min(mapping.refreshMs, soonest.get(id) ?? Number.POSITIVE_INFINITY));
+    }
+  return soonest;
+}
+
+/**
+ * The store with which a mapping is checked by a full run: what a search finds, no list of references tells, and
+ * in a Secret of others only the API server knows what is ours.
+ */
+function wholeStore(mapping: Mapping): string | undefined {
+  const search = mapping.dataFrom.find((entry) => !isSpread(entry));
+  if (search !== undefined) return search.store;
+  return mapping.target.mode === 'merge' ? sourcesOf(mapping)[0]?.store : undefined;
+}
+
+/** At most this share of the interval is added to a due time, another one in each round. */
+const JITTER = 0.05;
+
+/**
+ * Which round of a slot a moment belongs to. Due times are spread over the interval by the slot's name, and are the
+ * same before and after a restart and in every replica.
+ */
+export function roundAt(sweep: Sweep, now: number): number {
+  const { refreshMs } = sweep;
+  const name = `${sweep.store}/${refreshMs}/${sweep.slot}/${sweep.slots}`;
+  const phase = hashOf(name) % refreshMs;
+  const round = Math.floor((now - phase) / refreshMs);
+  const jitter = (hashOf(`${name}/${round}`) % 1_000) * (JITTER / 1_000) * refreshMs;
+  return now - phase - round * refreshMs >= jitter ? round : round - 1;
+}
+
+function hashOf(text: string): number {
+  return createHash('sha256').update(text).digest().readUInt32BE(0);
+}

@@ -1,0 +1,92 @@
+import type { Clock } from '../core/clock.ts';
+import { compareTargets } from '../core/target.ts';
+import type { Wanted } from '../reconcile/targets.ts';
+import { LABEL } from '../sync/marks.ts';
+import type { Board, Known } from './board.ts';
+import type { Generation } from './generation.ts';
+import type { HeldStatus, TargetState, TargetStatus } from './service.ts';
+
+/** When a slot's round is late by so much, its targets count as stale. */
+const LATE = 1.5;
+const GRACE_MS = 30_000;
+
+export interface StatusInput {
+  readonly generation: Generation;
+  readonly board: Board;
+  readonly clock: Clock;
+  /** The id under which a person may release what is held. */
+  readonly idOf: (held: Known) => string;
+}
+
+/** The state of each target, by namespace, then name. */
+export function targetStatuses({ generation, board, clock }: StatusInput): readonly TargetStatus[] {
+  return generation.wanted.map((it) => targetStatus(it, generation, board, clock.now()));
+}
+
+export function targetStatus(
+  { mapping, id, error }: Wanted,
+  generation: Generation,
+  board: Board,
+  now: number,
+): TargetStatus {
+  const known = board.known(mapping.name, id);
+  const slots = generation.slotsOf(mapping).map((slot) => board.swept(slot));
+  const sweptAt = slots.every((slot) => slot?.okAt !== undefined)
+    ? Math.min(...slots.map((slot) => slot?.okAt ?? 0))
+    : undefined;
+  const okAt = lastOk(known, slots.length === 0 ? undefined : sweptAt);
+  // What has no sources cannot grow old.
+  const isLate = slots.length > 0 && okAt !== undefined && now - okAt > LATE * mapping.refreshMs + GRACE_MS;
+  const state = stateOf(known, { isLate, isThere: board.meta(id)?.labels[LABEL.mapping] === mapping.name });
+  const late = slots.find((slot) => slot?.code !== undefined)?.code;
+  const said = error?.toJSON() ?? known?.error;
+  return {
+    mapping: mapping.name,
+    ...id,
+    state: error === undefined ? state : 'waiting',
+    ...(okAt === undefined
+      ? {}
+      : {
+          lastSuccess: new Date(okAt).toISOString(),
+          staleSeconds: Math.max(0, Math.floor((now - okAt) / 1_000)),
+        }),
+    ...(said ?? (state === 'stale' && late !== undefined ? { code: late } : {})),
+  };
+}
+
+/** A sweep that finds all sources as they were shows again that a target is right. */
+export function lastOk(known: Known | undefined, sweptAt: number | undefined): number | undefined {
+  if (known?.error !== undefined) return known.okAt;
+  const times = [known?.okAt, sweptAt].filter((at) => at !== undefined);
+  return times.length === 0 ? undefined : Math.max(...times);
+}
+
+function stateOf(
+  known: Known | undefined,
+  { isLate, isThere }: { isLate: boolean; isThere: boolean },
+): TargetState {
+  if (known === undefined) return isThere ? (isLate ? 'stale' : 'synced') : 'waiting';
+  if (known.contestedUntil !== undefined) return 'contested';
+  if (known.drifted) return 'drifted';
+  if (known.proposed || known.kind === 'held') return 'held';
+  if (known.kind === 'refused') return 'refused';
+  if (known.kind === 'failed') {
+    // Its old content is there still, and a store that fails or a source that is missing keeps it so.
+    const keeps = known.alive && (!known.person || known.error?.code === 'SOURCE_ABSENT');
+    return keeps ? 'stale' : 'failed';
+  }
+  return isLate ? 'stale' : 'synced';
+}
+
+export function heldOf({ board, idOf }: Pick<StatusInput, 'board' | 'idOf'>): readonly HeldStatus[] {
+  return [...board.all()]
+    .filter(({ kind, proposed }) => kind === 'held' && !proposed)
+    .map((known) => ({
+      id: known.heldId ?? idOf(known),
+      mapping: known.mapping,
+      ...known.target,
+      action: 'delete',
+      keys: known.keys,
+    }))
+    .toSorted(compareTargets);
+}

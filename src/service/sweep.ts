@@ -1,0 +1,185 @@
+import type { Clock } from '../core/clock.ts';
+import type { ErrorCode } from '../core/error-codes.ts';
+import { healsItself } from '../core/errors.ts';
+import { type ReadResult, refId, type StoreRef } from '../core/reading.ts';
+import { formatTarget, type TargetId } from '../core/target.ts';
+import type { Job } from '../queue/queue.ts';
+import { parseSubject } from '../queue/subject.ts';
+import type { Wanted } from '../reconcile/targets.ts';
+import { isNewVersion } from '../sync/marks.ts';
+import type { Board, Known } from './board.ts';
+import type { Generation } from './generation.ts';
+import { versionsOf } from './judge.ts';
+import type { Ledger } from './ledger.ts';
+import type { ServicePass } from './pass.ts';
+import type { Slot } from './slots.ts';
+
+export interface SweepDeps {
+  readonly generation: () => Generation;
+  readonly board: Board;
+  readonly ledger: Pick<Ledger, 'trigger'>;
+  readonly clock: Clock;
+  /** Whether asking a store for versions costs less than reading. */
+  readonly tellsVersions: (store: string) => boolean;
+  /** Whether the store answers at all. */
+  readonly isDown: (store: string) => boolean;
+}
+
+export interface SweepResult {
+  readonly keys: number;
+  /** Targets that are looked at because of it. */
+  readonly due: number;
+  /** Why the store could not be asked. */
+  readonly code?: string;
+}
+
+/** What a reference was found to be. Never a value. */
+type Finding =
+  | { readonly kind: 'version'; readonly version: string; readonly by: 'list' | 'read' }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'failed'; readonly code: ErrorCode };
+
+/** What it was found to be the last time, by this process. */
+interface Last {
+  readonly text: string;
+  /** When it was first found to be that, in milliseconds since 1970. */
+  readonly since: number;
+}
+
+export type SweepSlot = (slot: Slot, name: string, job: Job, pass: ServicePass) => Promise<SweepResult>;
+
+/** A read may give what was there before for as long after a list tells of something new. */
+const READ_LATE_MS = 60_000;
+/** The sweep of a slot that this process does not know may be of another configuration, until it is this late. */
+const FORGOTTEN_AFTER = 3;
+
+/**
+ * Looks at one slot of a store: asks for versions where that is cheaper, reads the rest once for all, and has those
+ * targets looked at whose sources are not what they were made from. It decides nothing itself.
+ */
+export function createSweep({ generation, board, ledger, clock, ...deps }: SweepDeps): SweepSlot {
+  const last = new Map<string, Last>();
+  let tidied: Generation | undefined;
+
+  /** Forgets what nobody asks for any more, once for each configuration. */
+  const tidy = (): void => {
+    const now = generation();
+    if (now === tidied) return;
+    tidied = now;
+    const used = new Set([...now.slots.values()].flatMap(({ refs }) => refs.map(refId)));
+    for (const id of last.keys()) if (!used.has(id)) last.delete(id);
+    for (const [name, { at }] of board.sweeps()) {
+      const subject = parseSubject(name);
+      const forMs = subject?.kind === 'sweep' ? subject.refreshMs * FORGOTTEN_AFTER : 0;
+      if (!now.slots.has(name) && clock.now() - at > forMs) board.forgetSweep(name);
+    }
+  };
+
+  /** Whether a target has ended well since a finding that its annotations cannot be compared with. */
+  const isSettled = (known: Known | undefined, { since }: Last, finding: Finding): boolean => {
+    const late = finding.kind === 'version' && finding.by === 'list' ? READ_LATE_MS : 0;
+    return known !== undefined && known.error === undefined && known.startedAt >= since + late;
+  };
+
+  /** Whether this finding is a reason to look at the target now. */
+  const isDue = (
+    it: Wanted,
+    made: string | undefined,
+    finding: Finding,
+    isNews: boolean,
+    seen: Last,
+  ): boolean => {
+    const known = board.known(it.mapping.name, it.id);
+    const isWaiting = (known?.retryAt ?? 0) > clock.now();
+    // It fails already, and is tried again in its own time unless something has changed; the readings of an
+    // absence all count towards its proof.
+    if (isWaiting && !isNews && !isAbsence(finding, it)) return false;
+    if (board.meta(it.id) === undefined) return !isWaiting || isNews;
+    if (finding.kind === 'absent') return made !== 'missing';
+    if (finding.kind === 'failed') return true;
+    if (made === undefined || made === 'missing') return !isSettled(known, seen, finding);
+    if (made === finding.version) return false;
+    // Fingerprints under another key tell nothing, and are renewed at the next write only.
+    return isNewVersion(made, finding.version) || !isSettled(known, seen, finding);
+  };
+
+  return async ({ sweep: { store }, refs, whole }, name, job, pass) => {
+    tidy();
+    const findings = await find(store, refs, pass, deps.tellsVersions(store));
+    const outage = outageIn([...findings.values()], deps.isDown(store));
+    const due = new Map<string, TargetId>();
+    const versions = new Map<Wanted, ReadonlyMap<string, string>>();
+    const madeFrom = (it: Wanted): ReadonlyMap<string, string> => {
+      const meta = board.meta(it.id);
+      const made = versions.get(it) ?? (meta === undefined ? new Map() : versionsOf(meta, it.mapping));
+      versions.set(it, made);
+      return made;
+    };
+    for (const ref of refs) {
+      const id = refId(ref);
+      const finding = findings.get(id);
+      // During an outage nothing is learnt of the keys; the store's return wakes its targets.
+      if (finding === undefined || (outage !== undefined && finding.kind === 'failed')) continue;
+      const before = last.get(id);
+      const text = JSON.stringify({ ...finding, by: undefined });
+      const isNews = before !== undefined && before.text !== text;
+      const seen = before?.text === text ? before : { text, since: clock.now() };
+      last.set(id, seen);
+      for (const it of generation().users(ref))
+        if (it.mapping.target.mode === 'own' && isDue(it, madeFrom(it).get(id), finding, isNews, seen))
+          due.set(formatTarget(it.id), it.id);
+    }
+    for (const { mapping, id } of whole)
+      if ((board.known(mapping.name, id)?.retryAt ?? 0) <= clock.now()) due.set(formatTarget(id), id);
+    for (const id of due.values()) ledger.trigger(id, 'sweep', job.requestId);
+    const at = clock.now();
+    const okAt = outage === undefined ? at : board.swept(name)?.okAt;
+    board.noteSweep(name, {
+      at,
+      ...(okAt === undefined ? {} : { okAt }),
+      ...(outage === undefined ? {} : { code: outage }),
+    });
+    return { keys: refs.length, due: due.size, ...(outage === undefined ? {} : { code: outage }) };
+  };
+}
+
+/** When no reference could be asked for, that is the store's trouble and not theirs. */
+function outageIn(findings: readonly Finding[], isDown: boolean): ErrorCode | undefined {
+  const codes = findings.flatMap((it) => (it.kind === 'failed' ? it.code : []));
+  const isSilent = codes.length === findings.length && codes.every(healsItself);
+  return isDown || isSilent ? codes.find(healsItself) : undefined;
+}
+
+/** What counts towards the proof that a source is gone. */
+function isAbsence(finding: Finding, { mapping }: Wanted): boolean {
+  if (finding.kind === 'failed') return finding.code === 'SOURCE_DELETED' && mapping.softDeletedIsMissing;
+  return finding.kind === 'absent';
+}
+
+async function find(
+  store: string,
+  refs: readonly StoreRef[],
+  pass: ServicePass,
+  tellsVersions: boolean,
+): Promise<ReadonlyMap<string, Finding>> {
+  const findings = new Map<string, Finding>();
+  // A list knows the current version of a plain key and nothing else.
+  const plain = refs.filter(({ ref }) => ref.version === undefined && ref.object === undefined);
+  if (tellsVersions && plain.length > 0) {
+    const keys = plain.map(({ ref }) => ref.key);
+    const versions = await pass.versions(store, keys);
+    for (const [index, ref] of plain.entries()) {
+      const version = versions[index];
+      if (version?.kind === 'known')
+        findings.set(refId(ref), { kind: 'version', version: version.version, by: 'list' });
+    }
+  }
+  const unread = refs.filter((ref) => !findings.has(refId(ref)));
+  for (const [id, result] of await pass.read(unread)) findings.set(id, findingOf(result));
+  return findings;
+}
+
+function findingOf(result: ReadResult): Finding {
+  if (result.kind === 'found') return { kind: 'version', version: result.version, by: 'read' };
+  return result.kind === 'absent' ? { kind: 'absent' } : { kind: 'failed', code: result.error.code };
+}

@@ -1,0 +1,68 @@
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../core/clock.ts';
+import { toAppError } from '../core/errors.ts';
+import type { Logger } from '../log/logger.ts';
+import type { Queue } from '../queue/queue.ts';
+import type { Generation } from './generation.ts';
+import { roundAt } from './slots.ts';
+
+/** Of what is due more often than this, a late tick may miss a round. */
+const JUMP_MS = 30_000;
+
+export interface Timetable {
+  /** Queues what has become due since the last call. */
+  tick(): void;
+  /** Queues these slots now: their store has come back. */
+  now(slots: Iterable<string>): void;
+}
+
+/**
+ * Queues each slot once in each of its rounds. Every replica does so, and the queue takes the first. A slot that is
+ * new here waits for its next round: a restart reads no more than going on would have.
+ */
+export function createTimetable({
+  queue,
+  generation,
+  clock,
+  logger,
+}: {
+  readonly queue: Queue;
+  readonly generation: () => Generation;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}): Timetable {
+  const rounds = new Map<string, number>();
+
+  const add = async (subject: string, once?: { id: string; ttlMs: number }): Promise<void> => {
+    try {
+      await queue.add(
+        { subject, reason: 'sweep', requestId: randomUUID() },
+        once === undefined ? {} : { once },
+      );
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      // The next round comes; how the queue is, its health tells.
+      if (error.code !== 'QUEUE_UNAVAILABLE') logger.error('a sweep could not be queued', { error });
+    }
+  };
+
+  return {
+    tick() {
+      const { slots } = generation();
+      for (const name of rounds.keys()) if (!slots.has(name)) rounds.delete(name);
+      for (const [name, { sweep }] of slots) {
+        const round = roundAt(sweep, clock.now());
+        const before = rounds.get(name);
+        rounds.set(name, round);
+        // A clock that is set back gives rounds that were there already. One that jumps on gives rounds of all slots at
+        // once, as a process does that was asleep: they are spread again over the next interval.
+        const isJump = before !== undefined && round > before + 1 && sweep.refreshMs > JUMP_MS;
+        if (before !== undefined && round > before && !isJump)
+          void add(name, { id: String(round), ttlMs: sweep.refreshMs });
+      }
+    },
+    now(slots) {
+      for (const name of slots) void add(name);
+    },
+  };
+}

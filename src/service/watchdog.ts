@@ -1,0 +1,49 @@
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { Loops } from './loops.ts';
+
+/** Shared with the thread: a count of beats, negative when it is over. */
+export interface WatchdogData {
+  readonly beats: SharedArrayBuffer;
+  readonly afterMs: number;
+  readonly everyMs: number;
+  /** The form of the log. */
+  readonly json: boolean;
+}
+
+export interface WatchdogOptions {
+  readonly json: boolean;
+  /** The event loop is called blocked after so long. */
+  readonly afterMs?: number;
+}
+
+const BEAT_MS = 1_000;
+
+/**
+ * Says from a thread of its own when the event loop of the main thread is blocked: nothing that runs there could.
+ * The probe fails by itself then, since nobody answers it.
+ */
+export function watchEventLoop(loops: Loops, { json, afterMs = 10_000 }: WatchdogOptions): AsyncDisposable {
+  const beats = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+  const counter = new Int32Array(beats);
+  const data: WatchdogData = { beats, afterMs, everyMs: Math.min(BEAT_MS, afterMs), json };
+  const worker = new Worker(new URL(`./watchdog-worker${extname(import.meta.filename)}`, import.meta.url), {
+    workerData: data,
+  });
+  worker.unref();
+  const loop = loops.begin('event loop', afterMs);
+  const timer = setInterval(() => {
+    Atomics.add(counter, 0, 1);
+    Atomics.notify(counter, 0);
+    loop.beat();
+  }, BEAT_MS);
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      loop.end();
+      Atomics.store(counter, 0, -1);
+      Atomics.notify(counter, 0);
+      await worker.terminate();
+    },
+  };
+}

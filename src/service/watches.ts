@@ -1,0 +1,156 @@
+import type { Cluster, SecretMeta, WatchHandlers } from '../cluster/cluster.ts';
+import type { AppError } from '../core/errors.ts';
+import { formatTarget, type TargetId } from '../core/target.ts';
+import type { Wanted } from '../reconcile/targets.ts';
+import type { Loop, Loops } from './loops.ts';
+
+export interface WatchesDeps {
+  readonly cluster: Pick<Cluster, 'watch' | 'watchNamespaces'>;
+  /** `names`: one watch for each target, as narrow as its rights. */
+  readonly scope: 'namespace' | 'names';
+  readonly loops: Loops;
+  readonly onMeta: (meta: SecretMeta) => void;
+  readonly onGone: (target: TargetId) => void;
+  /** A list is whole: what is wanted in this scope and was not in it is not there. */
+  readonly onListed: (scope: { readonly namespace: string; readonly secret?: string }) => void;
+  readonly onNamespaces: () => void;
+  readonly onTrouble: (name: string, error: AppError | undefined) => void;
+}
+
+export interface Watches extends AsyncDisposable {
+  /** Watches where these are, and no longer where none is. */
+  follow(wanted: readonly Wanted[]): void;
+  /** Whether the state of this target is known from a watch. */
+  isListed(target: TargetId): boolean;
+}
+
+/** The watch itself gives up on a silent connection after 90 s; this much later it has failed to. */
+const DEADLINE_MS = 150_000;
+
+const NAMESPACES = 'namespaces';
+
+interface Running {
+  readonly watch: AsyncDisposable;
+  readonly loop: Loop;
+  readonly state: State;
+}
+
+interface State {
+  listed: boolean;
+  /** What a watch tells on its way out is no longer of interest. */
+  closed: boolean;
+  /** Which of the wanted are there, as far as it was told. */
+  readonly seen: Map<string, TargetId>;
+  /** Secrets that were wanted when it began; nobody keeps what it tells of others. */
+  readonly names: ReadonlySet<string>;
+}
+
+/** Keeps one watch for each namespace, or each target, that is wanted now. */
+export function createWatches(deps: WatchesDeps): Watches {
+  const { cluster, loops, scope } = deps;
+  const running = new Map<string, Running>();
+  const ending = new Set<Promise<void>>();
+  let closed = false;
+  let namespaces: { readonly watch: AsyncDisposable; readonly loop: Loop } | undefined;
+
+  const keyOf = ({ namespace, secret }: TargetId): string =>
+    scope === 'names' ? formatTarget({ namespace, secret }) : namespace;
+
+  const open = (
+    key: string,
+    { namespace, secret }: TargetId,
+    state: Omit<State, 'listed' | 'closed'>,
+  ): Running => {
+    const loop = loops.begin(`watch ${key}`, DEADLINE_MS);
+    const own: State = { ...state, listed: false, closed: false };
+    const { seen } = own;
+    const where = scope === 'names' ? { namespace, secret } : { namespace };
+    const handlers: WatchHandlers = {
+      listed(found) {
+        if (own.closed) return;
+        const now = new Set(found.map(({ id }) => formatTarget(id)));
+        for (const [name, id] of seen) if (!now.has(name)) handlers.gone(id);
+        for (const meta of found) handlers.changed(meta);
+        own.listed = true;
+        deps.onListed(where);
+      },
+      changed(meta) {
+        if (own.closed || !own.names.has(meta.id.secret)) return;
+        seen.set(formatTarget(meta.id), meta.id);
+        deps.onMeta(meta);
+      },
+      gone(id) {
+        if (!own.closed && seen.delete(formatTarget(id))) deps.onGone(id);
+      },
+      progress(error) {
+        if (own.closed) return;
+        loop.beat();
+        deps.onTrouble(key, error);
+      },
+    };
+    return { loop, state: own, watch: cluster.watch(where, handlers) };
+  };
+
+  const close = (key: string, it: Running): void => {
+    it.state.closed = true;
+    running.delete(key);
+    end(it);
+    deps.onTrouble(key, undefined);
+  };
+
+  const end = (it: { readonly watch: AsyncDisposable; readonly loop: Loop }): void => {
+    it.loop.end();
+    const ended = (async () => await it.watch[Symbol.asyncDispose]())().finally(() => ending.delete(ended));
+    ending.add(ended);
+  };
+
+  const followNamespaces = (isWanted: boolean): void => {
+    if (isWanted === (namespaces !== undefined)) return;
+    if (namespaces !== undefined) {
+      end(namespaces);
+      namespaces = undefined;
+      deps.onTrouble(NAMESPACES, undefined);
+      return;
+    }
+    const loop = loops.begin(`watch ${NAMESPACES}`, DEADLINE_MS);
+    const isOpen = (): boolean => namespaces?.loop === loop;
+    const watch = cluster.watchNamespaces({
+      changed() {
+        if (isOpen()) deps.onNamespaces();
+      },
+      progress(error) {
+        if (!isOpen()) return;
+        loop.beat();
+        deps.onTrouble(NAMESPACES, error);
+      },
+    });
+    namespaces = { watch, loop };
+  };
+
+  return {
+    follow(wanted) {
+      if (closed) return;
+      followNamespaces(wanted.some(({ mapping }) => mapping.target.namespaceSelector !== undefined));
+      const known = wanted.filter(({ error }) => error === undefined).map(({ id }) => id);
+      const now = Map.groupBy(known, keyOf);
+      for (const [key, it] of running) if (!now.has(key)) close(key, it);
+      for (const [key, ids] of now) {
+        const before = running.get(key);
+        const [first] = ids;
+        // What a Secret is that nobody wanted until now was told, and not kept: only a new list tells it again.
+        const isAsBefore = before !== undefined && ids.every(({ secret }) => before.state.names.has(secret));
+        if (first === undefined || isAsBefore) continue;
+        if (before !== undefined) close(key, before);
+        const names = new Set(ids.map(({ secret }) => secret));
+        running.set(key, open(key, first, { names, seen: before?.state.seen ?? new Map() }));
+      }
+    },
+    isListed: (target) => running.get(keyOf(target))?.state.listed ?? false,
+    async [Symbol.asyncDispose]() {
+      closed = true;
+      for (const [key, it] of running) close(key, it);
+      followNamespaces(false);
+      await Promise.all(ending);
+    },
+  };
+}

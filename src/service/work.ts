@@ -1,0 +1,157 @@
+import type { AuditStore } from '../audit/store.ts';
+import type { Clock } from '../core/clock.ts';
+import { AppError, healsItself } from '../core/errors.ts';
+import { formatTarget, type TargetId } from '../core/target.ts';
+import type { Logger } from '../log/logger.ts';
+import type { Job } from '../queue/queue.ts';
+import type { Outcome } from '../reconcile/outcome.ts';
+import { isContested, reconcile, undecidable } from '../reconcile/reconcile.ts';
+import type { Wanted } from '../reconcile/targets.ts';
+import { nextRun } from '../sync/schedule.ts';
+import type { Board, Known } from './board.ts';
+import type { Generation } from './generation.ts';
+import type { Ledger } from './ledger.ts';
+import { logOutcome } from './log-outcome.ts';
+import type { ServicePass } from './pass.ts';
+import type { Passes } from './passes.ts';
+
+export interface WorkDeps {
+  readonly generation: () => Generation;
+  readonly board: Board;
+  readonly ledger: Ledger;
+  readonly passes: Passes<ServicePass>;
+  readonly audit: Pick<AuditStore, 'list'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly random: () => number;
+  /** A target proposes its own end, which another step decides on. */
+  readonly onProposal: () => void;
+  /** Content was written whose mapping names workloads to restart. */
+  readonly onRestart: () => void;
+  readonly onOutcome: (outcome: Outcome, seconds: number) => void;
+}
+
+/** Works off the job of one target: every mapping that wants it, in turn. Gives when to look again. */
+export type WorkTarget = (target: TargetId, job: Job, signal: AbortSignal) => Promise<number | undefined>;
+
+export function createWork(deps: WorkDeps): WorkTarget {
+  const { generation, board, ledger, passes, clock } = deps;
+
+  return async (target, job, signal) => {
+    const wanted = generation().at(target);
+    const startedAt = clock.now();
+    const pass = await passes.of(
+      job,
+      Math.max(readBefore(wanted, job), ledger.since(target, job.requestId) ?? 0),
+    );
+    const waits: number[] = [];
+    for (const it of wanted) {
+      if (signal.aborted) return 0;
+      const wait = await runOne(it, job, pass);
+      if (wait !== undefined) waits.push(wait);
+    }
+    ledger.done(target, startedAt);
+    return waits.length === 0 ? undefined : Math.min(...waits);
+  };
+
+  /** A run that follows another one, or was asked for since, reads afresh. */
+  function readBefore(wanted: readonly Wanted[], { requestId }: Job): number {
+    const ended = wanted.map(({ mapping, id }) => {
+      const known = board.known(mapping.name, id);
+      return known?.requestId === requestId ? known.endedAt : 0;
+    });
+    return Math.max(0, ...ended);
+  }
+
+  async function runOne(it: Wanted, job: Job, pass: ServicePass): Promise<number | undefined> {
+    const { mapping, id } = it;
+    const before = board.known(mapping.name, id);
+    const startedAt = clock.now();
+    if (job.reason === 'drift' && mapping.onDrift === 'repair') {
+      const until = before?.contestedUntil;
+      if (until !== undefined && startedAt < until) return until - startedAt;
+      if (until === undefined && (await isContested(deps.audit, id, clock)))
+        return contest(it, job, before, startedAt);
+    }
+    const drift = job.reason === 'manual' ? 'repair' : mapping.onDrift;
+    const outcome = await (it.error === undefined
+      ? reconcile(mapping, id, pass, { drift })
+      : undecidable(mapping, id, it.error, pass));
+    const endedAt = clock.now();
+    deps.onOutcome(outcome, (endedAt - startedAt) / 1_000);
+    logOutcome(deps.logger, outcome, job.requestId);
+    const known = knownOf(outcome, { job, before, startedAt, endedAt, it });
+    const wait = nextRun(
+      { kind: outcome.kind, ...(outcome.error === undefined ? {} : errorOf(outcome.error)) },
+      { failures: known.failures, refreshMs: mapping.refreshMs, random: deps.random },
+    );
+    board.note(wait === undefined ? known : { ...known, retryAt: endedAt + wait });
+    if (outcome.proposal !== undefined) deps.onProposal();
+    if (outcome.restarts) deps.onRestart();
+    return wait;
+  }
+
+  /** Somebody changes it as often as we repair it: it is left alone, and looked at once per refresh. */
+  function contest(it: Wanted, job: Job, before: Known | undefined, startedAt: number): number {
+    const { mapping, id } = it;
+    const error = new AppError('CONTESTED', { about: formatTarget(id) });
+    deps.logger.error('two controllers fight over a target', { mapping: mapping.name, ...id, error });
+    board.note({
+      ...(before ?? { okAt: startedAt }),
+      mapping: mapping.name,
+      target: id,
+      requestId: job.requestId,
+      startedAt,
+      endedAt: startedAt,
+      kind: 'refused',
+      error: error.toJSON(),
+      person: true,
+      failures: 1,
+      alive: true,
+      contestedUntil: startedAt + mapping.refreshMs,
+      retryAt: startedAt + mapping.refreshMs,
+      keys: [],
+    });
+    return mapping.refreshMs;
+  }
+}
+
+interface Run {
+  readonly job: Job;
+  readonly before: Known | undefined;
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly it: Wanted;
+}
+
+function knownOf(outcome: Outcome, { job, before, startedAt, endedAt, it }: Run): Known {
+  const { kind, error, alive, resourceVersion, drifted, proposal, keys } = outcome;
+  const isOk = error === undefined;
+  const okAt = isOk ? startedAt : before?.okAt;
+  // The fight goes on for as long as repairs are needed.
+  const contested = before?.contestedUntil !== undefined && kind !== 'unchanged';
+  return {
+    mapping: it.mapping.name,
+    target: it.id,
+    requestId: job.requestId,
+    startedAt,
+    endedAt,
+    kind,
+    ...(isOk ? {} : { error: error.toJSON() }),
+    person: !isOk && !healsItself(error.code),
+    failures: isOk ? 0 : (before?.failures ?? 0) + 1,
+    ...(okAt === undefined ? {} : { okAt }),
+    alive,
+    ...(drifted ? { drifted } : {}),
+    ...(contested ? { contestedUntil: endedAt + it.mapping.refreshMs } : {}),
+    // What is held already stays so until the destroying step has decided anew.
+    ...(proposal === undefined || (before?.kind === 'held' && !before.proposed) ? {} : { proposed: true }),
+    ...(resourceVersion === undefined ? {} : { resourceVersion }),
+    // A target may have hundreds of keys. What is held is known by all of them.
+    keys: kind === 'held' ? keys : keys.filter(({ action }) => action !== 'keep'),
+  };
+}
+
+function errorOf({ code, retryAfterMs }: AppError) {
+  return { code, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+}

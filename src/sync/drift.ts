@@ -1,0 +1,86 @@
+import type { Fingerprinter } from '../core/fingerprint.ts';
+import { isFingerprint, keyIdOf } from '../core/fingerprint.ts';
+import type { LiveSecret } from '../core/secret.ts';
+import type { SecretValue } from '../core/secret-value.ts';
+import type { TargetId } from '../core/target.ts';
+import { ANNOTATION, isNewVersion, type Marks, sameMark, type TargetSource } from './marks.ts';
+
+// What a target was made of stands in its own annotations. When they say the same as what would be written now, and
+// the target is not as it would be written, then neither sources nor configuration changed: somebody changed it by
+// hand. Without that proof a difference is an ordinary change.
+
+export interface DriftInput {
+  /** As read; of a Secret of somebody else, our part of it. */
+  readonly live: Pick<LiveSecret, 'labels' | 'annotations' | 'ours'>;
+  readonly wanted: Marks;
+}
+
+/**
+ * Whether a target of ours that differs from what is wanted was only changed by hand: what is wanted is what we
+ * wrote last. A fingerprint under another key cannot tell, and so is none.
+ */
+export function isDrift({ live, wanted }: DriftInput): boolean {
+  const same = (name: string): boolean => isSame(live, wanted, name);
+  const written = live.annotations[ANNOTATION.fingerprint];
+  if (written !== wanted.annotations[ANNOTATION.fingerprint]) {
+    if (isHeld(live, 'annotations', ANNOTATION.fingerprint)) return false;
+    // It is gone or changed by hand itself: then all the others must say so.
+    if (![ANNOTATION.sources, ANNOTATION.stores, ANNOTATION.config].every(same)) return false;
+  }
+  return changed(live, wanted).every(({ part, name }) => !isHeld(live, part, name));
+}
+
+type Part = 'labels' | 'annotations';
+
+function isSame({ annotations }: DriftInput['live'], wanted: Marks, name: string): boolean {
+  return sameMark(name, annotations[name], wanted.annotations[name] ?? '');
+}
+
+/** The marks that are not as they would be written. */
+function changed(live: DriftInput['live'], wanted: Marks): readonly { part: Part; name: string }[] {
+  const labels = Object.entries(wanted.labels).filter(([name, value]) => live.labels[name] !== value);
+  const annotations = Object.keys(wanted.annotations).filter((name) => !isSame(live, wanted, name));
+  return [
+    ...labels.map(([name]) => ({ part: 'labels' as const, name })),
+    ...annotations.map((name) => ({ part: 'annotations' as const, name })),
+  ];
+}
+
+/** Whether a mark is as we wrote it. Where nobody notes who wrote what, each of ours that is there is. */
+function isHeld(live: DriftInput['live'], part: Part, name: string): boolean {
+  return live.ours === undefined ? live[part][name] !== undefined : live.ours[part].includes(name);
+}
+
+/** What the audit knows of the last write of a target. */
+export interface LastWrite {
+  readonly after?: string;
+  readonly sources: readonly TargetSource[];
+}
+
+/** Whether a target that is gone would be made again just as it was: it was deleted by hand, and nothing else happened. */
+export function isLoss(
+  last: LastWrite,
+  id: TargetId,
+  wanted: {
+    readonly data: ReadonlyMap<string, SecretValue>;
+    readonly sources: ReadonlyMap<string, TargetSource>;
+  },
+  fingerprints: Pick<Fingerprinter, 'target'>,
+): boolean {
+  if (last.after !== fingerprints.target(id, wanted.data)) return false;
+  return [...wanted.sources.values()].every((source) =>
+    last.sources.some(
+      ({ store, key, property, version }) =>
+        store === source.store &&
+        key === source.key &&
+        property === source.property &&
+        !isNewVersion(version, source.version),
+    ),
+  );
+}
+
+/** Whether two fingerprints of one target say that its content changed; under different keys none can tell. */
+export function isOtherContent(before: string | undefined, after: string | undefined): boolean {
+  if (before === undefined || after === undefined || before === after) return false;
+  return isFingerprint(before) && isFingerprint(after) && keyIdOf(before) === keyIdOf(after);
+}

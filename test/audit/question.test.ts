@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+import { answer, parseInstant, toFilter } from '../../src/audit/question.ts';
+import { createMemoryAudit } from '../fakes/memory-audit.ts';
+import { bare } from './sample.ts';
+
+const NOW = Date.UTC(2027, 0, 31, 12);
+
+describe('a time', () => {
+  it.each([
+    ['90m', '2027-01-31T10:30:00.000Z'],
+    ['7d', '2027-01-24T12:00:00.000Z'],
+    ['2027-01-01', '2027-01-01T00:00:00.000Z'],
+    ['2027-01-01T08:00+02:00', '2027-01-01T06:00:00.000Z'],
+    ['2027-01-01T08:00:00.25Z', '2027-01-01T08:00:00.250Z'],
+  ])('%s is %s', (text, expected) => {
+    expect(parseInstant(text, NOW)).toBe(expected);
+  });
+
+  it.each([
+    '',
+    'yesterday',
+    '7',
+    '7w',
+    '-7d',
+    '2027-13-01',
+    '2027-01-01T08:00',
+    '999999999d',
+    '9'.repeat(20),
+  ])('%s is none', (text) => {
+    expect(parseInstant(text, NOW)).toBeUndefined();
+  });
+});
+
+describe('a question', () => {
+  it('becomes a filter of what was asked, and nothing else', () => {
+    const filter = toFilter({ since: 'S', mapping: 'db', code: 'THROTTLED' }, (text) => `${text}!`);
+    expect(filter).toEqual({ since: 'S!', mapping: 'db', code: 'THROTTLED' });
+    expect(Object.keys(toFilter({}, String))).toEqual([]);
+  });
+
+  it('is answered in pages that end', async () => {
+    await using audit = createMemoryAudit();
+    await audit.append([bare(), bare(), bare(), bare()]);
+    const first = await answer(audit, {}, { limit: 2 });
+    expect([first.records.map(({ sequence }) => sequence), first.next]).toEqual([[4, 3], '3']);
+    const last = await answer(audit, {}, { limit: 2, cursor: '3' });
+    expect([last.records.map(({ sequence }) => sequence), last.next]).toEqual([[2, 1], undefined]);
+  });
+});

@@ -1,0 +1,165 @@
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Status } from '../../src/service/service.ts';
+
+export interface FakeAnswer {
+  readonly status?: number;
+  readonly body: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** What is answered to `GET /path` and the like; a text is sent as it is. */
+export type Routes = Record<string, FakeAnswer | ((request: IncomingMessage) => FakeAnswer)>;
+
+export interface FakeService extends AsyncDisposable {
+  readonly url: string;
+  readonly port: number;
+  /** Each request, as `GET /path`, with its headers. */
+  readonly requests: { readonly line: string; readonly headers: IncomingMessage['headers'] }[];
+  readonly routes: Routes;
+}
+
+export const LIVE: Routes = { 'GET /livez': { body: { ok: true, stalled: [] } } };
+
+/** A server that speaks the API of the service as far as a test says. */
+export async function openService(
+  routes: Routes,
+  tls?: { readonly cert: string; readonly key: string },
+): Promise<FakeService> {
+  const requests: FakeService['requests'] = [];
+  const listener: RequestListener = (request, response) => {
+    const line = `${request.method} ${request.url}`;
+    requests.push({ line, headers: request.headers });
+    const route = routes[line] ?? missing;
+    const { status = 200, body, headers } = typeof route === 'function' ? route(request) : route;
+    response.writeHead(status, { 'content-type': 'application/json', ...headers });
+    response.end(typeof body === 'string' ? body : JSON.stringify(body));
+  };
+  const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
+    port,
+    requests,
+    routes,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+const missing: FakeAnswer = {
+  status: 404,
+  body: {
+    code: 'NOT_FOUND',
+    message: 'there is nothing of this name',
+    remedy: 'Correct the address.',
+    requestId: 'r0',
+  },
+};
+
+/** A status in which all is well. */
+export const WELL: Status = {
+  instance: 'prod-eu',
+  version: '0.2.0',
+  replica: 'bridge-0',
+  engine: { kind: 'redis', state: 'up' },
+  audit: { kind: 'sqlite', state: 'up', sequence: 4711 },
+  cluster: { kind: 'kubernetes', state: 'up' },
+  config: { valid: true, problems: [] },
+  stores: [
+    {
+      name: 'team-vault',
+      kind: 'vault',
+      state: 'up',
+      lastSuccess: '2027-03-01T11:59:48.000Z',
+      breakerOpen: false,
+    },
+    { name: 'local', kind: 'files', state: 'up', breakerOpen: false },
+  ],
+  targets: [
+    {
+      mapping: 'api',
+      namespace: 'payments',
+      secret: 'api',
+      state: 'synced',
+      lastSuccess: '2027-03-01T11:59:48.000Z',
+      staleSeconds: 12,
+    },
+    {
+      mapping: 'db',
+      namespace: 'payments',
+      secret: 'db',
+      state: 'pinned',
+      lastSuccess: '2027-03-01T11:59:00.000Z',
+      staleSeconds: 60,
+    },
+  ],
+  held: [],
+};
+
+/** The same on a bad day. */
+export const UNWELL: Status = {
+  ...WELL,
+  config: { valid: true, problems: [] },
+  engine: { kind: 'redis', state: 'degraded', code: 'QUEUE_UNAVAILABLE' },
+  stores: [
+    ...WELL.stores,
+    {
+      name: 'aws-prod',
+      kind: 'aws-secrets-manager',
+      state: 'down',
+      lastSuccess: '2027-03-01T11:20:00.000Z',
+      code: 'STORE_UNAVAILABLE',
+      breakerOpen: true,
+    },
+  ],
+  targets: [
+    ...WELL.targets,
+    ...Array.from({ length: 14 }, (_, n) => ({
+      mapping: `m${n}`,
+      namespace: 'apps',
+      secret: `m${n}`,
+      state: 'failed' as const,
+      lastSuccess: '2027-03-01T11:20:00.000Z',
+      staleSeconds: 2_400,
+      code: 'STORE_UNAVAILABLE',
+      message: 'store aws-prod: the store could not be reached or is not in working order',
+      remedy:
+        'Nothing at once; if it goes on, check the address, DNS, the network and the health of the store.',
+    })),
+    {
+      mapping: 'theirs',
+      namespace: 'apps',
+      secret: 'theirs',
+      state: 'refused',
+      code: 'NOT_OWNED',
+      message: 'apps/theirs: a Secret of this name exists and is not ours',
+      remedy: 'Choose another name, or take it over with `onConflict: adopt` (see `plan` first).',
+    },
+    { mapping: 'new', namespace: 'web', secret: 'new', state: 'waiting' },
+    {
+      mapping: 'gone',
+      namespace: 'web',
+      secret: 'gone',
+      state: 'held',
+      staleSeconds: 200_000,
+      code: 'HELD',
+      message: 'web/gone: the change destroys data and waits for a person',
+      remedy: 'Look at what would be lost.',
+    },
+  ],
+  held: [
+    {
+      id: '5f2c9a01d3e4',
+      mapping: 'gone',
+      namespace: 'web',
+      secret: 'gone',
+      action: 'delete',
+      keys: [{ name: 'TOKEN', action: 'remove' }],
+    },
+  ],
+};

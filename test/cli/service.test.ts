@@ -1,0 +1,485 @@
+import { spawn } from 'node:child_process';
+import { resolve } from 'node:path';
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { errorOf } from '../../src/cli/service-error.ts';
+import { ERRORS, type ErrorCode } from '../../src/core/error-codes.ts';
+import { AppError } from '../../src/core/errors.ts';
+import type { Status, TargetStatus } from '../../src/service/service.ts';
+import { createAuthority } from '../fakes/certificates.ts';
+import { LIVE, openService, UNWELL, WELL } from './fake-service.ts';
+import { type Bench, DB, HEAD, openBench, type Result } from './harness.ts';
+
+const TOKEN = 'a-token-of-ann';
+const ESCAPE = String.fromCharCode(27);
+
+const withToken = (bench: Bench, ...args: readonly string[]): Promise<Result> =>
+  bench.runWith({ env: { SECRETBRIDGE_TOKEN: TOKEN } }, ...args);
+
+/** What `status` ends with, and prints, when the service answers this. */
+async function statusOf(status: object, ...args: readonly string[]): Promise<Result> {
+  await using bench = await openBench();
+  await using service = await openService({ 'GET /api/v1/status': { body: status } });
+  return await withToken(bench, 'status', '--server', service.url, ...args);
+}
+
+const failing = (target: Partial<TargetStatus>): Status => ({
+  ...WELL,
+  targets: [{ mapping: 'm', namespace: 'a', secret: 's', state: 'failed', ...target }],
+});
+
+describe('status', () => {
+  it('is calm and short when all is in step, and ends with 0', async () => {
+    const { code, stdout } = await statusOf(WELL);
+    expect(code).toBe(0);
+    expect(stdout).toBe(`prod-eu  secretbridge 0.2.0
+
+up        engine   redis
+up        audit    sqlite      record 4711
+up        cluster  kubernetes
+
+up        team-vault  vault  last read 12s ago
+up        local       files  not read yet
+
+2 targets: 1 synced, 1 pinned.
+`);
+  });
+
+  it('names what is not in step, worst first, each trouble once and what to do about it', async () => {
+    const { code, stdout } = await statusOf(UNWELL);
+    expect(code).toBe(1);
+    const blocks = stdout.split('\n\n').map((block) => block.split('\n')[0]);
+    expect(blocks.slice(3)).toEqual([
+      expect.stringMatching(/^failed {2}STORE_UNAVAILABLE: store aws-prod: /),
+      expect.stringMatching(/^refused {2}NOT_OWNED: apps\/theirs: /),
+      'waiting',
+      'held 5f2c9a01d3e4  web/gone  would lose TOKEN',
+      '19 targets: 1 synced, 1 pinned, 1 waiting, 1 held, 1 refused, 14 failed.',
+    ]);
+    expect(stdout).toContain('  … and 4 more\n');
+    expect(stdout).toContain('in step 40m ago');
+    expect(stdout).toContain(
+      'down      aws-prod    aws-secrets-manager  STORE_UNAVAILABLE, calls are held back',
+    );
+    expect(stdout.match(/Nothing at once/g)).toHaveLength(1);
+    expect(stdout).not.toContain('payments/api');
+  });
+
+  it('names each target with --all', async () => {
+    const { stdout } = await statusOf(UNWELL, '--all');
+    for (const { namespace, secret } of UNWELL.targets) expect(stdout).toContain(`  ${namespace}/${secret} `);
+  });
+
+  it('gives to a machine what the service says, with whatever a newer one adds', async () => {
+    const body = { ...UNWELL, later: { more: true } };
+    expect((await statusOf(body, '--output', 'json')).json).toEqual(body);
+  });
+
+  it.each<[number, string, Status]>([
+    [0, 'nothing is configured', { ...WELL, targets: [], stores: [] }],
+    [1, 'a failure may mend itself', failing({ code: 'TIMEOUT' })],
+    [4, 'a failure needs a person', failing({ code: 'ACCESS_DENIED' })],
+    [4, 'a code is one of a newer service', failing({ code: 'FROM_THE_FUTURE' })],
+    [1, 'a target waits for its first run', failing({ state: 'waiting' })],
+    [4, 'a target is kept without its source', failing({ state: 'stale', code: 'SOURCE_ABSENT' })],
+    [4, 'a target is refused', failing({ state: 'refused', code: 'NOT_OWNED' })],
+    [4, 'a target is contested', failing({ state: 'contested' })],
+    [4, 'a target has drifted', failing({ state: 'drifted' })],
+    [4, 'something is held', { ...WELL, held: UNWELL.held }],
+    [1, 'the queue is away', { ...WELL, engine: UNWELL.engine }],
+    [1, 'the audit is away', { ...WELL, audit: { kind: 'postgres', state: 'down', sequence: 0 } }],
+    [1, 'the cluster is away', { ...WELL, cluster: { kind: 'kubernetes', state: 'down' } }],
+    [1, 'a store is away, though its targets are in step', { ...WELL, stores: UNWELL.stores }],
+    [3, 'the files are invalid', { ...WELL, config: { valid: false, problems: [{}] } }],
+  ])('ends with %i when %s', async (code, _, status) => {
+    expect((await statusOf(status)).code).toBe(code);
+  });
+
+  it('asks the address of the configuration, and this machine where that listens everywhere', async () => {
+    await using service = await openService({ 'GET /api/v1/status': { body: WELL } });
+    for (const host of ['127.0.0.1', '0.0.0.0', 'localhost']) {
+      await using bench = await openBench(`${HEAD}${DB}http: { listen: '${host}:${service.port}' }\n`);
+      expect((await withToken(bench, 'status')).code).toBe(0);
+    }
+  });
+
+  it('needs no configuration with --server, and a valid one without', async () => {
+    await using service = await openService({ 'GET /api/v1/status': { body: WELL } });
+    await using bench = await openBench('instance: [');
+    expect((await withToken(bench, 'status', '--server', service.url)).code).toBe(0);
+    expect((await withToken(bench, 'status')).code).toBe(3);
+  });
+
+  it('prints nothing of the service that paints on the terminal', async () => {
+    const name = `x${ESCAPE}[31m\u0007\u202e`;
+    const bad = JSON.parse(
+      JSON.stringify(UNWELL).replaceAll(/"(theirs|team-vault|prod-eu)"/g, JSON.stringify(name)),
+    );
+    const { stdout } = await statusOf(bad, '--all');
+    expect(stdout).not.toMatch(/[^\P{C}\n]/u);
+  });
+});
+
+describe('a service that cannot be talked to', () => {
+  const refused = async (args: readonly string[], service?: { url: string }) => {
+    await using bench = await openBench();
+    const all = [...args, ...(service === undefined ? [] : ['--server', service.url])];
+    const { code, stdout, stderr } = await withToken(bench, ...all);
+    expect(stdout).toBe('');
+    return { code, stderr };
+  };
+
+  it('is a clear error, and 1, when nobody listens', async () => {
+    for (const command of [['status'], ['sync'], ['release', 'abc']]) {
+      const { code, stderr } = await refused([...command, '--server', 'http://127.0.0.1:1']);
+      expect(code).toBe(1);
+      expect(stderr).toContain('error SERVICE_UNAVAILABLE: http://127.0.0.1:1: ');
+      expect(stderr).toContain('the connection was refused');
+    }
+  });
+
+  it.each([
+    ['another service', { body: '<html>hello</html>' }, 'in a form that this version does not know'],
+    ['one that redirects', { status: 302, body: '', headers: { location: '/x' } }, 'with status 302'],
+    ['a proxy that fails', { status: 502, body: 'bad gateway' }, 'with status 502'],
+    [
+      'a newer one with another error',
+      { status: 418, body: { code: 'TEAPOT', message: 'no' } },
+      'status 418',
+    ],
+  ])('is one when it is %s', async (_, answer, expected) => {
+    await using service = await openService({ 'GET /api/v1/status': answer });
+    const { code, stderr } = await refused(['status'], service);
+    expect(code).toBe(1);
+    expect(stderr).toContain(expected);
+  });
+
+  it('is one object for a machine', async () => {
+    await using bench = await openBench();
+    const { code, json } = await withToken(
+      bench,
+      'status',
+      '--server',
+      'http://127.0.0.1:1',
+      '--output',
+      'json',
+    );
+    expect(code).toBe(1);
+    expect(json).toEqual({
+      error: { code: 'SERVICE_UNAVAILABLE', message: expect.any(String), remedy: expect.any(String) },
+    });
+  });
+
+  it('is left when the person presses Ctrl-C', async () => {
+    await using bench = await openBench();
+    const stop = new AbortController();
+    await using service = await openService({
+      'GET /api/v1/status': () => {
+        stop.abort(new AppError('INTERRUPTED'));
+        return { body: WELL };
+      },
+    });
+    const context = { env: { SECRETBRIDGE_TOKEN: TOKEN }, signal: stop.signal };
+    const { code, stderr } = await bench.runWith(context, 'status', '--server', service.url);
+    expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining('INTERRUPTED') });
+  });
+});
+
+describe('the token', () => {
+  it('goes to the server named and nowhere else', async () => {
+    await using other = await openService({});
+    await using service = await openService({
+      'GET /api/v1/status': { status: 307, body: '', headers: { location: `${other.url}/api/v1/status` } },
+    });
+    await using bench = await openBench();
+    const { stdout, stderr } = await withToken(bench, 'status', '--server', service.url);
+    expect(service.requests.map(({ headers }) => headers.authorization)).toEqual([`Bearer ${TOKEN}`]);
+    expect(other.requests).toEqual([]);
+    expect(`${stdout}${stderr}`).not.toContain(TOKEN);
+  });
+
+  it.each([undefined, '', 'a b', 'a\r\nx: y', 'ключ'])('that is %j is refused here', async (token) => {
+    await using service = await openService({});
+    await using bench = await openBench();
+    const env = { SECRETBRIDGE_TOKEN: token };
+    const { code, stderr } = await bench.runWith({ env }, 'status', '--server', service.url);
+    expect(code).toBe(4);
+    expect(stderr).toContain('SECRETBRIDGE_TOKEN');
+    expect(service.requests).toEqual([]);
+  });
+
+  it.each([
+    'http://secretbridge.internal:8080',
+    'http://10.0.0.5',
+    'ftp://127.0.0.1',
+    'secretbridge',
+    '127.0.0.1:8080',
+    'https://ann:hunter2@host',
+    'https://host/?a=b',
+    'https://host/#a',
+  ])('is not sent to %s', async (server) => {
+    await using bench = await openBench();
+    for (const command of [['status'], ['sync'], ['release', 'x']]) {
+      const { code, stderr } = await withToken(bench, ...command, '--server', server);
+      expect(code).toBe(64);
+      expect(stderr).toMatch(/^error: --server must be /);
+      expect(stderr).not.toContain('hunter2');
+    }
+  });
+
+  it('is not sent in clear to an address of the configuration either', async () => {
+    await using bench = await openBench(`${HEAD}${DB}http: { listen: '192.0.2.1:8080' }\n`);
+    const { code, stderr } = await withToken(bench, 'status');
+    expect(code).toBe(64);
+    expect(stderr).toContain('`http.listen`');
+  });
+
+  it.each<[ErrorCode, number, number]>([
+    ['UNAUTHENTICATED', 401, 4],
+    ['FORBIDDEN', 403, 4],
+    ['AUDIT_UNAVAILABLE', 503, 1],
+    ['INTERNAL', 500, 1],
+  ])('refused, or anything else, is the same error here: %s', async (code, status, exit) => {
+    await using bench = await openBench();
+    const { message, todo: remedy } = new AppError(code);
+    await using service = await openService({
+      'GET /api/v1/status': { status, body: { code, message, remedy, requestId: 'r1' } },
+    });
+    const answer = await withToken(bench, 'status', '--server', service.url, '--output', 'json');
+    expect(answer.code).toBe(exit);
+    expect(answer.json).toMatchObject({ error: { code } });
+  });
+});
+
+describe('an error of the service', () => {
+  it('has the same sentence here as it has there', () => {
+    const name = fc.stringMatching(/^[a-z][a-z0-9 /-]{0,20}[a-z0-9]$/);
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...(Object.keys(ERRORS) as ErrorCode[])),
+        fc.option(name, { nil: undefined }),
+        fc.option(name, { nil: undefined }),
+        (code, about, detail) => {
+          const there = new AppError(code, {
+            ...(about === undefined ? {} : { about }),
+            ...(detail === undefined ? {} : { detail }),
+          });
+          expect(errorOf(code, there.message).toJSON()).toEqual(there.toJSON());
+        },
+      ),
+    );
+  });
+});
+
+describe('https', () => {
+  const authority = createAuthority();
+
+  it('to the server of the configuration needs no more than its own certificate', async () => {
+    const issued = authority.issue({ names: ['secretbridge.internal'] });
+    await using service = await openService({ 'GET /api/v1/status': { body: WELL } }, issued);
+    const http = `http: { listen: '127.0.0.1:${service.port}', tls: { certFile: ./tls.crt, keyFile: ./tls.key } }\n`;
+    await using bench = await openBench(`${HEAD}${DB}${http}`);
+    await bench.write('tls.crt', issued.cert + authority.ca);
+    expect(await withToken(bench, 'status')).toMatchObject({ code: 0, stderr: '' });
+    // Somebody else at the same address, with a certificate of the same authority.
+    await bench.write('tls.crt', authority.issue({ names: ['secretbridge.internal'] }).cert + authority.ca);
+    const { code, stderr } = await withToken(bench, 'status');
+    expect(code).toBe(1);
+    expect(stderr).toContain('its certificate is for another name');
+    await bench.write('tls.crt', 'nothing');
+    expect((await withToken(bench, 'status')).stderr).toContain('is no certificate');
+    expect(service.requests).toHaveLength(1);
+  });
+
+  it('to another trusts whom everybody trusts, and NODE_EXTRA_CA_CERTS', async () => {
+    const issued = authority.issue({ names: ['127.0.0.1'] });
+    await using service = await openService({ 'GET /api/v1/status': { body: WELL } }, issued);
+    await using bench = await openBench();
+    await bench.write('ca.pem', authority.ca);
+    expect(await withToken(bench, 'status', '--server', service.url)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('not trusted'),
+    });
+    const child = await runProcess(bench, ['status', '--server', service.url], {
+      NODE_EXTRA_CA_CERTS: resolve(bench.folder, 'ca.pem'),
+    });
+    expect(child).toMatchObject({ status: 0 });
+  });
+});
+
+const MAIN = resolve(import.meta.dirname, '../../src/main.ts');
+
+async function runProcess(bench: Bench, args: readonly string[], more: Record<string, string>) {
+  const env = { PATH: process.env.PATH, SECRETBRIDGE_TOKEN: TOKEN, ...more };
+  const child = spawn(process.execPath, [MAIN, ...args], { cwd: bench.folder, env, stdio: 'ignore' });
+  const status = await new Promise<number | null>((done) => child.on('exit', done));
+  return { status };
+}
+
+const answer = (mapping: string, more: object = {}) => ({
+  ok: true,
+  requestId: `r-${mapping}`,
+  summary: { created: 0, updated: 1, deleted: 0, unchanged: 0, refused: 0, held: 0, failed: 0 },
+  targets: [
+    {
+      mapping,
+      namespace: 'apps',
+      secret: mapping,
+      outcome: 'updated',
+      keys: [{ name: 'A', action: 'change' }],
+    },
+  ],
+  held: [],
+  pending: 0,
+  ...more,
+});
+
+describe('sync --server', () => {
+  it('lets the service do one mapping, and changes nothing here', async () => {
+    await using service = await openService({ 'POST /api/v1/mappings/db/sync': { body: answer('db') } });
+    await using bench = await openBench();
+    const { code, stdout } = await withToken(bench, 'sync', '--mapping', 'db', '--server', service.url);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'updated   apps/db  A\n\n1 target: 1 updated.\n' });
+    await expect(bench.read('cluster/apps/db.yaml')).rejects.toThrow('ENOENT');
+    await expect(bench.read('state/audit.db')).rejects.toThrow('ENOENT');
+  });
+
+  it('without a mapping does all, page by page, in one answer', async () => {
+    const names = Array.from({ length: 25 }, (_, n) => `m${String(n).padStart(2, '0')}`);
+    const page = (list: readonly string[], next?: string) => ({
+      body: { mappings: list.map((mapping) => ({ mapping })), ...(next === undefined ? {} : { next }) },
+    });
+    await using service = await openService({
+      'GET /api/v1/mappings': page(names.slice(0, 20), 'a b'),
+      'GET /api/v1/mappings?cursor=a%20b': page([...names.slice(20), 'gone']),
+      ...Object.fromEntries(
+        names.map((name) => [`POST /api/v1/mappings/${name}/sync`, { body: answer(name) }]),
+      ),
+    });
+    await using bench = await openBench();
+    const { code, json } = await withToken(bench, 'sync', '--server', service.url, '--output', 'json');
+    expect(code).toBe(0);
+    const { summary, targets, ok } = json as ReturnType<typeof answer>;
+    expect({ ok, updated: summary.updated }).toEqual({ ok: true, updated: 25 });
+    expect(targets.map(({ secret }) => secret)).toEqual(names);
+  });
+
+  it('waits when it is asked to slow down', async () => {
+    let calls = 0;
+    const { message, todo: remedy } = new AppError('RATE_LIMITED');
+    await using service = await openService({
+      'POST /api/v1/mappings/db/sync': () => {
+        calls += 1;
+        if (calls > 2) return { body: answer('db') };
+        return {
+          status: 429,
+          body: { code: 'RATE_LIMITED', message, remedy },
+          headers: { 'retry-after': '0' },
+        };
+      },
+    });
+    await using bench = await openBench();
+    expect((await withToken(bench, 'sync', '--mapping', 'db', '--server', service.url)).code).toBe(0);
+    expect(calls).toBe(3);
+  });
+
+  it.each([
+    [
+      'a failure that may heal is 1',
+      { outcome: 'failed', code: 'TIMEOUT', message: 'm', remedy: 'r' },
+      {},
+      1,
+    ],
+    [
+      'a failure for a person is 4',
+      { outcome: 'failed', code: 'PROPERTY_MISSING', message: 'm', remedy: 'r' },
+      {},
+      4,
+    ],
+    [
+      'what is refused is 4',
+      { outcome: 'refused', code: 'NOT_OWNED', message: 'm', remedy: 'r' },
+      { refused: 1 },
+      4,
+    ],
+  ])('%s', async (_, target, summary, exit) => {
+    const base = answer('db');
+    const body = {
+      ...base,
+      ok: false,
+      summary: { ...base.summary, ...summary },
+      targets: base.targets.map((it) => ({ ...it, ...target })),
+    };
+    await using service = await openService({ 'POST /api/v1/mappings/db/sync': { body } });
+    await using bench = await openBench();
+    const { code, stdout } = await withToken(bench, 'sync', '--mapping', 'db', '--server', service.url);
+    expect(code).toBe(exit);
+    expect(stdout).toContain(`${target.code}: m\n  r\n`);
+  });
+
+  it('says what goes on when not all had ended, and ends with 1', async () => {
+    const body = answer('db', { pending: 2 });
+    await using service = await openService({ 'POST /api/v1/mappings/db/sync': { body } });
+    await using bench = await openBench();
+    const { code, stdout } = await withToken(bench, 'sync', '--mapping', 'db', '--server', service.url);
+    expect(code).toBe(1);
+    expect(stdout).toContain('The service still works on 2 targets');
+  });
+
+  it('a mapping that the service does not have is NOT_FOUND', async () => {
+    await using service = await openService({});
+    await using bench = await openBench();
+    const { code, stderr } = await withToken(bench, 'sync', '--mapping', 'no/pe', '--server', service.url);
+    expect(code).toBe(4);
+    expect(stderr).toContain('NOT_FOUND');
+    expect(service.requests.map(({ line }) => line)).toEqual(['POST /api/v1/mappings/no%2Fpe/sync']);
+  });
+});
+
+describe('release', () => {
+  const released = { 'POST /api/v1/held/abc/release': { body: answer('db') } };
+
+  it('goes to the service that answers at the address of the configuration', async () => {
+    await using service = await openService({ ...LIVE, ...released });
+    await using bench = await openBench(`${HEAD}${DB}http: { listen: '127.0.0.1:${service.port}' }\n`);
+    expect((await withToken(bench, 'release', 'abc')).code).toBe(0);
+    expect(service.requests.map(({ line, headers }) => [line, headers.authorization])).toEqual([
+      ['GET /livez', undefined],
+      ['POST /api/v1/held/abc/release', `Bearer ${TOKEN}`],
+    ]);
+  });
+
+  it.each([
+    ['nobody answers there', undefined],
+    ['another service answers there', { 'GET /livez': { body: '<html>' } }],
+    ['another service answers in JSON', { 'GET /livez': { body: { status: 'UP' } } }],
+  ])('acts here when %s', async (_, routes) => {
+    await using service = await openService(routes ?? {});
+    const port = routes === undefined ? 1 : service.port;
+    await using bench = await openBench(`${HEAD}${DB}http: { listen: '127.0.0.1:${port}' }\n`);
+    const { code, stderr } = await bench.run('release', 'abc');
+    expect(code).toBe(4);
+    expect(stderr).toContain('NOT_HELD');
+    expect(service.requests.map(({ headers }) => headers.authorization).filter(Boolean)).toEqual([]);
+    expect(await bench.run('audit', 'list', '--action', 'command', '--output', 'json')).toMatchObject({
+      code: 0,
+    });
+  });
+
+  it('needs a token when a service answers: nobody goes round it', async () => {
+    await using service = await openService({ ...LIVE, ...released });
+    await using bench = await openBench(`${HEAD}${DB}http: { listen: '127.0.0.1:${service.port}' }\n`);
+    const { code, stderr } = await bench.run('release', 'abc');
+    expect(code).toBe(4);
+    expect(stderr).toContain('SECRETBRIDGE_TOKEN');
+  });
+});
+
+describe('serve', () => {
+  it.each(['0s', 'soon', '25', '-1s'])('refuses a grace of %s', async (grace) => {
+    await using bench = await openBench();
+    const { code, stderr } = await bench.run('serve', `--grace=${grace}`);
+    expect(code).toBe(64);
+    expect(stderr).toBe('error: --grace must be a duration such as 25s or 2m\n');
+  });
+});

@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import { isRolling } from '../../src/cluster/rolling.ts';
+import type { WorkloadKind } from '../../src/cluster/workloads.ts';
+
+type Case = [what: string, rolling: boolean, spec: object, status: object];
+
+const at = { observedGeneration: 3 };
+const item = (spec: object, status: object) => ({ metadata: { generation: 3 }, spec, status });
+const stuck = { conditions: [{ type: 'Progressing', status: 'False', reason: 'ProgressDeadlineExceeded' }] };
+const all = { ...at, replicas: 2, updatedReplicas: 2, availableReplicas: 2, readyReplicas: 2 };
+const revisions = { currentRevision: 'a', updateRevision: 'b' };
+
+const CASES: Record<WorkloadKind, Case[]> = {
+  Deployment: [
+    ['is new to its controller', true, { replicas: 2 }, {}],
+    ['was changed since its controller looked', true, { replicas: 2 }, { ...all, observedGeneration: 2 }],
+    ['has all its pods', false, { replicas: 2 }, all],
+    [
+      'has the one pod of its default',
+      false,
+      {},
+      { ...all, replicas: 1, updatedReplicas: 1, availableReplicas: 1 },
+    ],
+    ['has old pods among its number', true, { replicas: 2 }, { ...all, updatedReplicas: 1 }],
+    ['has an old pod that is still ending', true, { replicas: 2 }, { ...all, replicas: 3 }],
+    ['has a new pod that is not ready', true, { replicas: 2 }, { ...all, availableReplicas: 1 }],
+    ['wants no pods', false, { replicas: 0 }, at],
+    ['is paused', false, { replicas: 2, paused: true }, { ...all, updatedReplicas: 0 }],
+    ['is past its progress deadline', false, { replicas: 2 }, { ...all, ...stuck, availableReplicas: 1 }],
+  ],
+  StatefulSet: [
+    ['is new to its controller', true, { replicas: 2 }, {}],
+    ['has all its pods', false, { replicas: 2 }, { ...all, currentRevision: 'b', updateRevision: 'b' }],
+    ['has pods of two revisions', true, { replicas: 2 }, { ...all, ...revisions }],
+    ['has a pod that is not ready', true, { replicas: 2 }, { ...all, readyReplicas: 1 }],
+    [
+      'keeps pods below its partition',
+      false,
+      { replicas: 2, updateStrategy: { rollingUpdate: { partition: 1 } } },
+      { ...all, ...revisions, updatedReplicas: 1 },
+    ],
+    [
+      'has old pods above its partition',
+      true,
+      { replicas: 2, updateStrategy: { rollingUpdate: { partition: 1 } } },
+      { ...all, ...revisions, updatedReplicas: 0 },
+    ],
+    [
+      'is updated on deletion',
+      false,
+      { replicas: 2, updateStrategy: { type: 'OnDelete' } },
+      { ...all, ...revisions },
+    ],
+  ],
+  DaemonSet: [
+    ['is new to its controller', true, {}, {}],
+    [
+      'has all its pods',
+      false,
+      {},
+      { ...at, desiredNumberScheduled: 2, updatedNumberScheduled: 2, numberAvailable: 2 },
+    ],
+    [
+      'has old pods',
+      true,
+      {},
+      { ...at, desiredNumberScheduled: 2, updatedNumberScheduled: 1, numberAvailable: 2 },
+    ],
+    [
+      'has a pod that is not there',
+      true,
+      {},
+      { ...at, desiredNumberScheduled: 2, updatedNumberScheduled: 2, numberAvailable: 1 },
+    ],
+    ['has no node', false, {}, { ...at, desiredNumberScheduled: 0 }],
+    [
+      'is updated on deletion',
+      false,
+      { updateStrategy: { type: 'OnDelete' } },
+      { ...at, desiredNumberScheduled: 2 },
+    ],
+  ],
+  Rollout: [
+    ['is new to its controller', true, {}, {}],
+    ['was changed since its controller looked', true, {}, { observedGeneration: '2', phase: 'Healthy' }],
+    ['is healthy', false, {}, { observedGeneration: '3', phase: 'Healthy' }],
+    ['progresses', true, {}, { observedGeneration: '3', phase: 'Progressing' }],
+    ['waits for a person', false, {}, { observedGeneration: '3', phase: 'Paused' }],
+    ['has failed', false, {}, { observedGeneration: '3', phase: 'Degraded' }],
+    [
+      'is of an old release, with all its pods',
+      false,
+      { replicas: 2 },
+      { ...all, observedGeneration: '7c9f' },
+    ],
+    [
+      'is of an old release, with old pods',
+      true,
+      { replicas: 2 },
+      { ...all, observedGeneration: '7c9f', updatedReplicas: 1 },
+    ],
+  ],
+};
+
+describe.each(Object.keys(CASES) as WorkloadKind[])('a %s', (kind) => {
+  it.each(CASES[kind])('that %s: rolling %s', (_, rolling, spec, status) => {
+    expect(isRolling(kind, item(spec, status))).toBe(rolling);
+  });
+});

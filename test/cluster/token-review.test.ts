@@ -1,0 +1,118 @@
+import { describe, expect, it } from 'vitest';
+import { createKubernetesCluster } from '../../src/cluster/kubernetes.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { type ApiServer, json, startApiServer, status } from './api-server.ts';
+
+async function open(server: ApiServer) {
+  const cluster = await createKubernetesCluster({
+    kubeconfig: server.kubeconfig,
+    env: {},
+    clock: { now: () => 0 },
+  });
+  const { identities } = cluster;
+  if (identities === undefined) throw new Error('it has identities');
+  return { identities, [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose]() };
+}
+
+const token = SecretValue.fromText('marker.token');
+const user = { username: 'ann', uid: 'u1', groups: ['team', 'system:authenticated'] };
+const reviewed = (of: object) =>
+  json(201, { kind: 'TokenReview', apiVersion: 'authentication.k8s.io/v1', status: of });
+const access = (of: object) =>
+  json(201, { kind: 'SubjectAccessReview', apiVersion: 'authorization.k8s.io/v1', status: of });
+
+describe('a token', () => {
+  it('is shown to the API server with the audience that it must be for', async () => {
+    await using server = await startApiServer();
+    await using h = await open(server);
+    server.answer(reviewed({ authenticated: true, user, audiences: ['secretbridge'] }));
+    expect(await h.identities.review(token, 'secretbridge')).toEqual({
+      name: 'ann',
+      uid: 'u1',
+      groups: ['team', 'system:authenticated'],
+    });
+    expect(server.seen[0]).toMatchObject({
+      method: 'POST',
+      url: '/apis/authentication.k8s.io/v1/tokenreviews',
+    });
+    expect(JSON.parse(server.seen[0]?.body ?? '')).toMatchObject({
+      spec: { token: 'marker.token', audiences: ['secretbridge'] },
+    });
+  });
+
+  it.each([
+    ['is not accepted', { authenticated: false, error: 'invalid bearer token' }],
+    ['has no answer', {}],
+    ['is for another audience', { authenticated: true, user, audiences: ['other'] }],
+    ['was looked at by a server that knows no audiences', { authenticated: true, user }],
+  ])('is nobody when it %s', async (_, of) => {
+    await using server = await startApiServer();
+    await using h = await open(server);
+    server.answer(reviewed(of));
+    expect(await h.identities.review(token, 'secretbridge')).toBeUndefined();
+  });
+
+  it.each(['', 'two words', 'line\nbreak', 'ünicode', 'a\0b'])(
+    'of the form %j is not sent at all',
+    async (text) => {
+      await using server = await startApiServer();
+      await using h = await open(server);
+      expect(await h.identities.review(SecretValue.fromText(text), 'secretbridge')).toBeUndefined();
+      expect(server.seen).toEqual([]);
+    },
+  );
+
+  it.each([
+    [200, { kind: 'TokenReview', status: { authenticated: true, user, audiences: ['secretbridge'] } }],
+    [201, { kind: 'Status', status: 'Success' }],
+    [201, { kind: 'TokenReview' }],
+    [201, { kind: 'TokenReview', status: { authenticated: true, user: {}, audiences: ['secretbridge'] } }],
+    [500, status(500, 'InternalError', {}, 'marker.token')],
+  ])('is an error, and neither valid nor invalid, when the answer is %s %j', async (code, body) => {
+    await using server = await startApiServer();
+    await using h = await open(server);
+    server.answer(json(code, body));
+    const error = await h.identities.review(token, 'secretbridge').catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+    expect(`${String(error)} ${JSON.stringify(error)}`).not.toContain('marker');
+  });
+});
+
+describe('a role', () => {
+  const ann = { name: 'ann', uid: 'u1', groups: ['team'] };
+
+  it.each([
+    [{ allowed: true }, true],
+    [{ allowed: false }, false],
+    [{ allowed: false, denied: true }, false],
+    [{ allowed: true, denied: true }, false],
+  ])('is for those whom the API server says it of: %j', async (of, expected) => {
+    await using server = await startApiServer();
+    await using h = await open(server);
+    server.answer(access(of));
+    expect(await h.identities.mayUse(ann, 'operator')).toBe(expected);
+    expect(JSON.parse(server.seen[0]?.body ?? '')).toMatchObject({
+      spec: {
+        user: 'ann',
+        uid: 'u1',
+        groups: ['team'],
+        resourceAttributes: {
+          verb: 'use',
+          group: 'secretbridge.dev',
+          resource: 'roles',
+          name: 'operator',
+        },
+      },
+    });
+  });
+
+  it('is an error when we may not ask', async () => {
+    await using server = await startApiServer();
+    await using h = await open(server);
+    const text = 'x is forbidden: User "x" cannot create resource';
+    server.answer(json(403, status(403, 'Forbidden', {}, text)));
+    await expect(h.identities.mayUse(ann, 'viewer')).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
+    server.answer(access({}));
+    await expect(h.identities.mayUse(ann, 'viewer')).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+  });
+});

@@ -1,0 +1,188 @@
+import { describe, expect, it } from 'vitest';
+import { createKubernetesCluster } from '../../src/cluster/kubernetes.ts';
+import type { WorkloadId } from '../../src/cluster/workloads.ts';
+import { type Answer, type ApiServer, json, startApiServer, status } from './api-server.ts';
+
+const id: WorkloadId = { kind: 'Deployment', namespace: 'team', name: 'app' };
+const rollout: WorkloadId = { ...id, kind: 'Rollout' };
+const mark = { 'restart.secretbridge.dev/0123456789abcdef': 'v1:ff' };
+
+async function open(server: ApiServer) {
+  const verbs: string[] = [];
+  const cluster = await createKubernetesCluster({
+    kubeconfig: server.kubeconfig,
+    env: {},
+    clock: { now: () => 0 },
+    onWrite: (verb) => verbs.push(verb),
+  });
+  const { workloads } = cluster;
+  if (workloads === undefined) throw new Error('it has workloads');
+  return { workloads, verbs, [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose]() };
+}
+
+function workload(part: { kind?: string; uid?: string; spec?: object } = {}): object {
+  const { kind = 'Deployment', uid = 'u1', spec = {} } = part;
+  return {
+    apiVersion: 'apps/v1',
+    kind,
+    metadata: { name: 'app', namespace: 'team', uid, resourceVersion: '5', generation: 1 },
+    spec: { template: { metadata: { annotations: { theirs: '1' } } }, ...spec },
+    status: { observedGeneration: 1, replicas: 1, updatedReplicas: 1, availableReplicas: 1 },
+  };
+}
+
+/** One answer for each path; a list of answers is given one after the other. */
+const routes = (table: Record<string, Answer | Answer[]>): Answer => {
+  const left = new Map(Object.entries(table).map(([path, answers]) => [path, [answers].flat()]));
+  return (request, response) => {
+    const answers = left.get(`${request.method} ${request.url.split('?')[0]}`) ?? [];
+    const answer = answers.length > 1 ? answers.shift() : answers[0];
+    (answer ?? ((_, to) => to.writeHead(404).end('404 page not found')))(request, response);
+  };
+};
+
+const PATH = '/apis/apps/v1/namespaces/team/deployments';
+const gone = (kind: string) => json(404, status(404, 'NotFound', { kind, name: 'app' }));
+const GROUPS = { kind: 'APIGroupList', apiVersion: 'v1', groups: [{ name: 'apps' }] };
+const ARGO = { ...GROUPS, groups: [{ name: 'apps' }, { name: 'argoproj.io' }] };
+const RESOURCES = {
+  kind: 'APIResourceList',
+  groupVersion: 'argoproj.io/v1alpha1',
+  resources: [{ name: 'applications' }],
+};
+
+describe('a workload', () => {
+  it('is read with the annotations of its pods', async () => {
+    await using server = await startApiServer();
+    await using h = await open(server);
+    server.answer(routes({ [`GET ${PATH}/app`]: json(200, workload()) }));
+    expect(await h.workloads.read(id)).toEqual({
+      id,
+      uid: 'u1',
+      resourceVersion: '5',
+      podAnnotations: { theirs: '1' },
+      rolling: false,
+    });
+  });
+
+  it('is not there when the API server says so, and in no other case', async () => {
+    await using server = await startApiServer();
+    await using h = await open(server);
+    server.answer(gone('deployments'));
+    expect(await h.workloads.read(id)).toBeUndefined();
+    server.answer(routes({}));
+    await expect(h.workloads.read(id)).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+    server.answer(json(200, workload({ kind: 'Pod' })));
+    await expect(h.workloads.read(id)).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+    const text = 'x is forbidden: User "x" cannot get resource';
+    server.answer(json(403, status(403, 'Forbidden', {}, text)));
+    await expect(h.workloads.read(id)).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
+  });
+
+  it.each([
+    ['group', { 'GET /apis': json(200, GROUPS) }],
+    ['kind', { 'GET /apis': json(200, ARGO), 'GET /apis/argoproj.io/v1alpha1': json(200, RESOURCES) }],
+  ])('is not there where the cluster has no such %s', async (_, table) => {
+    await using server = await startApiServer();
+    await using h = await open(server);
+    server.answer(routes(table));
+    expect(await h.workloads.read(rollout)).toBeUndefined();
+    expect(await h.workloads.list('Rollout', 'team', { app: 'x' })).toEqual([]);
+  });
+
+  it('may be there where only a proxy says that it is not', async () => {
+    await using server = await startApiServer();
+    await using h = await open(server);
+    server.answer(routes({}));
+    await expect(h.workloads.read(rollout)).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+    await expect(h.workloads.list('Rollout', 'team', {})).rejects.toMatchObject({
+      code: 'CLUSTER_UNAVAILABLE',
+    });
+    const known = { ...RESOURCES, resources: [{ name: 'rollouts' }] };
+    server.answer(
+      routes({ 'GET /apis': json(200, ARGO), 'GET /apis/argoproj.io/v1alpha1': json(200, known) }),
+    );
+    await expect(h.workloads.read(rollout)).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+  });
+
+  it('is found by its labels', async () => {
+    await using server = await startApiServer();
+    await using h = await open(server);
+    const list = { apiVersion: 'apps/v1', kind: 'DeploymentList', metadata: {}, items: [workload()] };
+    server.answer(routes({ [`GET ${PATH}`]: json(200, list) }));
+    expect(await h.workloads.list('Deployment', 'team', { app: 'x' })).toMatchObject([{ id, uid: 'u1' }]);
+    expect(server.seen[0]?.url).toContain('labelSelector=app%3Dx');
+  });
+
+  it.each([
+    ['Pod', 'team', 'app'],
+    ['Deployment', '..', 'app'],
+    ['Deployment', 'team', '../app'],
+  ])('is refused before any request by the names %s %s/%s', async (kind, namespace, name) => {
+    await using server = await startApiServer();
+    await using h = await open(server);
+    await expect(h.workloads.read({ kind, namespace, name } as WorkloadId)).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+    });
+    expect(server.seen).toEqual([]);
+  });
+});
+
+describe('a restart', () => {
+  const read = async (h: Awaited<ReturnType<typeof open>>, of = id) => {
+    const live = await h.workloads.read(of);
+    if (live === undefined) throw new Error('it is there');
+    return live;
+  };
+
+  it('sets annotations of the pod template, and nothing else', async () => {
+    await using server = await startApiServer();
+    await using h = await open(server);
+    server.answer(
+      routes({ [`GET ${PATH}/app`]: json(200, workload()), [`PATCH ${PATH}/app`]: json(200, {}) }),
+    );
+    expect(await h.workloads.annotatePods(await read(h), mark)).toBe('written');
+    const patch = server.seen.at(-1);
+    expect(patch?.url).toBe(`${PATH}/app?fieldManager=secretbridge`);
+    expect(patch?.headers['content-type']).toBe('application/merge-patch+json');
+    expect(JSON.parse(patch?.body ?? '')).toEqual({
+      metadata: { uid: 'u1' },
+      spec: { template: { metadata: { annotations: mark } } },
+    });
+    expect(h.verbs).toEqual(['patch']);
+  });
+
+  it.each([
+    ['gone', gone('deployments')],
+    ['another one by now', json(422, status(422, 'Invalid', { causes: [{ field: 'metadata.uid' }] }))],
+  ])('of one that is %s does nothing', async (_, answer) => {
+    await using server = await startApiServer();
+    await using h = await open(server);
+    server.answer(routes({ [`GET ${PATH}/app`]: json(200, workload()), [`PATCH ${PATH}/app`]: answer }));
+    expect(await h.workloads.annotatePods(await read(h), mark)).toBe('missing');
+  });
+
+  it('that loses is tried again, a few times', async () => {
+    await using server = await startApiServer();
+    await using h = await open(server);
+    const lost = json(409, status(409, 'Conflict'));
+    const there = json(200, workload());
+    server.answer(routes({ [`GET ${PATH}/app`]: there, [`PATCH ${PATH}/app`]: [lost, lost, json(200, {})] }));
+    expect(await h.workloads.annotatePods(await read(h), mark)).toBe('written');
+    server.answer(routes({ [`GET ${PATH}/app`]: there, [`PATCH ${PATH}/app`]: lost }));
+    const live = await read(h);
+    await expect(h.workloads.annotatePods(live, mark)).rejects.toMatchObject({ code: 'CONFLICT' });
+    const other = json(200, workload({ uid: 'u2' }));
+    server.answer(routes({ [`GET ${PATH}/app`]: other, [`PATCH ${PATH}/app`]: lost }));
+    expect(await h.workloads.annotatePods(live, mark)).toBe('missing');
+  });
+
+  it('of a Rollout that takes its pods from elsewhere is refused, without a write', async () => {
+    await using server = await startApiServer();
+    await using h = await open(server);
+    server.answer(json(200, workload({ kind: 'Rollout', spec: { workloadRef: { name: 'app' } } })));
+    const live = await read(h, rollout);
+    await expect(h.workloads.annotatePods(live, mark)).rejects.toMatchObject({ code: 'CLUSTER_REFUSED' });
+    expect(h.verbs).toEqual([]);
+  });
+});

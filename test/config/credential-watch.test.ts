@@ -1,0 +1,181 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import {
+  type CredentialWatchOptions,
+  watchCredentials,
+  watchedIn,
+} from '../../src/config/credential-watch.ts';
+import { systemWake } from '../../src/config/loop.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { createFingerprinter } from '../../src/core/fingerprint.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { createManualTime } from '../fakes/manual-time.ts';
+
+const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32)));
+type Content = string | AppError;
+
+const MISSING = new AppError('CREDENTIAL_MISSING');
+const AWAY = new AppError('CLUSTER_UNAVAILABLE');
+const file = (name: string) => ({ file: name });
+const secret = (name: string) => ({ secretRef: { name, key: 'k' } });
+
+function over(contents: Record<string, Content>, options: Partial<CredentialWatchOptions> = {}) {
+  const time = createManualTime();
+  const changes: string[] = [];
+  const errors: unknown[] = [];
+  const reads: string[] = [];
+  const watch = watchCredentials({
+    references: () => new Map([['v', [file('a'), secret('s')]]]),
+    async resolve(reference) {
+      const name =
+        'file' in reference ? reference.file : 'secretRef' in reference ? reference.secretRef.name : '';
+      reads.push(name);
+      const content = contents[name] ?? MISSING;
+      if (content instanceof AppError) throw content;
+      return SecretValue.fromText(content);
+    },
+    fingerprint: (value) => fingerprints.value(value),
+    onChange: (owner) => void changes.push(owner),
+    onProgress: (error) => void (error !== undefined && errors.push(error)),
+    wake: time.wake,
+    ...options,
+  });
+  return { watch, time, changes, errors, reads, [Symbol.asyncDispose]: () => watch[Symbol.asyncDispose]() };
+}
+
+describe('watched credentials', () => {
+  it('are learned at first, and told of by their owner when the content changes', async () => {
+    const contents: Record<string, Content> = { a: '1', s: '1' };
+    await using it = over(contents);
+    await it.time.advance(1_000);
+    expect(it.changes).toEqual([]);
+    contents.a = '2';
+    await it.time.advance(5_500);
+    expect(it.changes).toEqual(['v']);
+    await it.time.advance(60_000);
+    expect(it.changes).toEqual(['v']);
+  });
+
+  it('in Secrets are asked for less often than those in files', async () => {
+    const contents: Record<string, Content> = { a: '1', s: '1' };
+    await using it = over(contents);
+    await it.time.advance(60_000);
+    const count = (name: string) => it.reads.filter((read) => read === name).length;
+    expect(count('a')).toBeGreaterThanOrEqual(12);
+    expect(count('s')).toBeLessThanOrEqual(5);
+    contents.s = '2';
+    await it.time.advance(16_000);
+    expect(it.changes).toEqual(['v']);
+  });
+
+  it('that cannot be read count as they were; that are missing and come again are a change', async () => {
+    const contents: Record<string, Content> = { a: '1', s: '1' };
+    await using it = over(contents);
+    await it.time.advance(1_000);
+    contents.s = AWAY;
+    contents.a = MISSING;
+    await it.time.advance(30_000);
+    expect(it.changes).toEqual([]);
+    expect(it.errors).toContain(AWAY);
+    contents.s = '1';
+    await it.time.advance(30_000);
+    expect(it.changes).toEqual([]);
+    contents.a = '1';
+    await it.time.advance(6_000);
+    expect(it.changes).toEqual(['v']);
+  });
+
+  it('that were missing at the start are a change when they come', async () => {
+    const contents: Record<string, Content> = {};
+    await using it = over(contents);
+    await it.time.advance(1_000);
+    contents.a = '1';
+    await it.time.advance(6_000);
+    expect(it.changes).toEqual(['v']);
+  });
+
+  it('that are being written are told of when they are whole', async () => {
+    const contents: Record<string, Content> = { a: 'first', s: '1' };
+    await using it = over(contents);
+    await it.time.advance(4_900);
+    contents.a = 'sec';
+    await it.time.advance(200);
+    contents.a = 'second';
+    await it.time.advance(20_000);
+    expect(it.changes).toEqual(['v']);
+  });
+
+  it('of several owners are read once, and each owner is told', async () => {
+    const contents: Record<string, Content> = { a: '1' };
+    const references = new Map([
+      ['v', [file('a')]],
+      ['w', [file('a')]],
+      ['x', []],
+    ]);
+    await using it = over(contents, { references: () => references });
+    await it.time.advance(100);
+    expect(it.reads).toEqual(['a']);
+    contents.a = '2';
+    await it.time.advance(6_000);
+    expect(it.changes).toEqual(['v', 'w']);
+  });
+
+  it('that a new configuration adds are learned first', async () => {
+    const contents: Record<string, Content> = { a: '1', b: '1' };
+    let list = [file('a')];
+    await using it = over(contents, { references: () => new Map([['v', list]]) });
+    await it.time.advance(6_000);
+    list = [file('b')];
+    await it.time.advance(6_000);
+    expect(it.changes).toEqual([]);
+    contents.b = '2';
+    await it.time.advance(6_000);
+    expect(it.changes).toEqual(['v']);
+  });
+
+  it('can be looked at at once', async () => {
+    const contents: Record<string, Content> = { a: '1', s: '1' };
+    await using it = over(contents);
+    await it.time.advance(100);
+    contents.s = '2';
+    await it.watch.look();
+    expect(it.changes).toEqual(['v']);
+  });
+
+  it('include files that a client reads by path', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'secretbridge-credentials-'));
+    await using _ = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
+    const path = join(folder, 'ca.pem');
+    await using it = over(
+      {},
+      { references: () => new Map([['v', [{ path }]]]), wake: systemWake, settleMs: 1 },
+    );
+    await it.watch.look();
+    await writeFile(path, 'one');
+    await it.watch.look();
+    await writeFile(path, 'two');
+    await it.watch.look();
+    await it.watch.look();
+    expect(it.changes).toEqual(['v', 'v']);
+    expect(it.reads).toEqual([]);
+  });
+});
+
+describe('what is watched of a section', () => {
+  it('is every reference that can change, and every file of a client', () => {
+    const section = {
+      name: 'v',
+      address: 'https://vault',
+      auth: { method: 'appRole', roleId: 'id', secretId: { file: '/s' }, other: { env: 'E' } },
+      tls: { caFile: '/ca.pem' },
+      tokens: [{ name: 'ann', token: { secretRef: { name: 't', key: 'k' } } }, { token: { file: '/s' } }],
+    };
+    expect(watchedIn(section)).toEqual([
+      { file: '/s' },
+      { path: '/ca.pem' },
+      { secretRef: { name: 't', key: 'k' } },
+    ]);
+  });
+});

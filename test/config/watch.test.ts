@@ -1,0 +1,365 @@
+import { chmod, mkdir, mkdtemp, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type Loaded, loadConfig } from '../../src/config/load.ts';
+import {
+  type ConfigWatch,
+  type WatchFolder,
+  type WatchOptions,
+  watchConfig,
+} from '../../src/config/watch.ts';
+import { createManualTime } from '../fakes/manual-time.ts';
+import { HEAD, memoryFs } from './memory-fs.ts';
+
+const withInstance = (name: string) => `apiVersion: secretbridge.dev/v1\ninstance: ${name}\n`;
+const said = (loaded: Loaded) => (loaded.kind === 'usable' ? loaded.config.instance : 'invalid');
+
+/** Files in memory, and a clock that the test moves. */
+async function overMemory(files: Record<string, string>, options: Partial<WatchOptions> = {}) {
+  const time = createManualTime();
+  const changes: string[] = [];
+  const progress: unknown[] = [];
+  const listeners = new Map<string, (name: string | undefined) => void>();
+  const watchFolder: WatchFolder = (path, onEvent) => {
+    listeners.set(path, onEvent);
+    return { [Symbol.dispose]: () => undefined };
+  };
+  const watch = await watchConfig({
+    load: (readFs) => loadConfig({ paths: [], env: {}, cwd: '/home/ann', readFs }),
+    onChange: (loaded) => void changes.push(said(loaded)),
+    onProgress: (error) => void progress.push(error),
+    readFs: memoryFs(files),
+    watchFolder,
+    wake: time.wake,
+    ...options,
+  });
+  return {
+    watch,
+    time,
+    changes,
+    progress,
+    listeners,
+    tell: (path: string, name: string | undefined) => listeners.get(path)?.(name),
+    [Symbol.asyncDispose]: () => watch[Symbol.asyncDispose](),
+  };
+}
+
+const MAIN = '/home/ann/secretbridge.yaml';
+
+describe('a watched configuration', () => {
+  it('is told of once, when its content changed and stayed so', async () => {
+    const files = { [MAIN]: withInstance('one') };
+    await using it = await overMemory(files);
+    expect(said(it.watch.initial)).toBe('one');
+    files[MAIN] = withInstance('two');
+    await it.time.advance(5_000);
+    expect(it.changes).toEqual([]);
+    await it.time.advance(600);
+    await it.time.advance(60_000);
+    expect(it.changes).toEqual(['two']);
+  });
+
+  it('is seen within a second where the system tells of it', async () => {
+    const files = { [MAIN]: withInstance('one') };
+    await using it = await overMemory(files);
+    await it.time.advance(1);
+    files[MAIN] = withInstance('two');
+    it.tell('/home/ann', 'secretbridge.yaml');
+    it.tell('/home/ann', 'secretbridge.yaml');
+    await it.time.advance(900);
+    expect(it.changes).toEqual(['two']);
+  });
+
+  it('is not looked at for other files in its folder', async () => {
+    const files = { [MAIN]: withInstance('one') };
+    await using it = await overMemory(files);
+    await it.time.advance(1);
+    const before = it.progress.length;
+    it.tell('/home/ann', 'notes.yaml');
+    await it.time.advance(900);
+    expect(it.progress.length).toBe(before);
+  });
+
+  it('that changed back before it was believed is told of not at all', async () => {
+    const files = { [MAIN]: withInstance('one') };
+    await using it = await overMemory(files);
+    files[MAIN] = withInstance('two');
+    await it.time.advance(5_100);
+    files[MAIN] = withInstance('one');
+    await it.time.advance(30_000);
+    expect(it.changes).toEqual([]);
+  });
+
+  it('that is being written is told of when it is whole, however its parts parse', async () => {
+    const files = { [MAIN]: withInstance('one') };
+    await using it = await overMemory(files);
+    await it.time.advance(1);
+    // Cut short, it would be invalid twice and then valid with less in it.
+    const whole = `${withInstance('two')}stores: [ { name: local, kind: files, path: x } ]\n`;
+    for (const length of [20, 40, 52]) {
+      files[MAIN] = whole.slice(0, length);
+      it.tell('/home/ann', 'secretbridge.yaml');
+      await it.time.advance(250);
+    }
+    files[MAIN] = whole;
+    it.tell('/home/ann', 'secretbridge.yaml');
+    await it.time.advance(10_000);
+    expect(it.changes).toEqual(['two']);
+  });
+
+  it('that never stays the same is taken as it is in the end, and is progress all the while', async () => {
+    const files = { [MAIN]: withInstance('one') };
+    await using it = await overMemory(files);
+    for (let turn = 0; turn < 400 && it.changes.length === 0; turn++) {
+      files[MAIN] = withInstance(`n${turn}`);
+      await it.time.advance(100);
+    }
+    expect(it.changes).toHaveLength(1);
+    expect(it.progress.length).toBeGreaterThan(30);
+  });
+
+  it('that turned invalid is told of, and once more when it is mended', async () => {
+    const files: Record<string, string> = { [MAIN]: withInstance('one') };
+    await using it = await overMemory(files);
+    files[MAIN] = 'instance: [';
+    await it.time.advance(6_000);
+    delete files[MAIN];
+    await it.time.advance(6_000);
+    files[MAIN] = withInstance('two');
+    await it.time.advance(6_000);
+    expect(it.changes).toEqual(['invalid', 'invalid', 'two']);
+  });
+
+  it('that was not there at the start is taken when it comes', async () => {
+    const files: Record<string, string> = {};
+    await using it = await overMemory(files);
+    expect(it.watch.initial.kind).toBe('invalid');
+    expect(it.listeners.has('/home/ann')).toBe(true);
+    files[MAIN] = withInstance('late');
+    it.tell('/home/ann', 'secretbridge.yaml');
+    await it.time.advance(900);
+    expect(it.changes).toEqual(['late']);
+  });
+
+  it('includes files, new ones and those that are not there yet', async () => {
+    const include = `stores: [ { name: s, kind: files, path: x } ]
+include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
+    const files: Record<string, string> = { [MAIN]: `${HEAD}${include}` };
+    await using it = await overMemory(files);
+    expect(it.watch.initial.kind).toBe('invalid');
+    files['/home/ann/teams/a.yaml'] = 'mappings: []\n';
+    await it.time.advance(6_000);
+    files['/home/ann/teams/b.yaml'] = 'instance: stolen\n';
+    await it.time.advance(6_000);
+    delete files['/home/ann/teams/b.yaml'];
+    await it.time.advance(6_000);
+    expect(it.changes).toEqual(['prod', 'invalid', 'prod']);
+  });
+
+  it('that cannot be read is an invalid one, and no crash', async () => {
+    const files: Record<string, string | { fails: string }> = { [MAIN]: withInstance('one') };
+    await using it = await overMemory(files as Record<string, string>);
+    for (const fails of ['EACCES', 'EIO', 'ESTALE']) {
+      files[MAIN] = { fails };
+      await it.time.advance(6_000);
+    }
+    expect(it.changes).toEqual(['invalid', 'invalid', 'invalid']);
+    expect(it.progress.filter((error) => error !== undefined)).toEqual([]);
+  });
+
+  it('can be asked for at once', async () => {
+    const files = { [MAIN]: withInstance('one') };
+    await using it = await overMemory(files);
+    expect(said(await it.watch.reload())).toBe('one');
+    files[MAIN] = withInstance('two');
+    expect(said(await it.watch.reload())).toBe('two');
+    await it.time.advance(30_000);
+    expect(it.changes).toEqual(['two']);
+  });
+
+  it('goes on being watched when a change could not be applied', async () => {
+    const files = { [MAIN]: withInstance('one') };
+    const changes: string[] = [];
+    await using it = await overMemory(files, {
+      onChange: (loaded) => {
+        changes.push(said(loaded));
+        if (said(loaded) === 'two') throw new Error('cannot');
+      },
+    });
+    files[MAIN] = withInstance('two');
+    await it.time.advance(20_000);
+    files[MAIN] = withInstance('three');
+    await it.time.advance(20_000);
+    files[MAIN] = withInstance('two');
+    expect(said(await it.watch.reload())).toBe('two');
+    expect(changes).toEqual(['two', 'three', 'two']);
+    expect(it.progress.filter((error) => error !== undefined)).toHaveLength(2);
+  });
+
+  it('tells of progress at every look, also when nothing changes', async () => {
+    await using it = await overMemory({ [MAIN]: withInstance('one') });
+    await it.time.advance(60_000);
+    expect(it.progress).toHaveLength(12);
+  });
+
+  it('leaves no timer when it ends, even during a change', async () => {
+    const files = { [MAIN]: withInstance('one') };
+    const it = await overMemory(files);
+    files[MAIN] = withInstance('two');
+    await it.time.advance(5_100);
+    await it.watch[Symbol.asyncDispose]();
+    expect(it.time.waiting).toEqual([]);
+    expect(it.changes).toEqual([]);
+  });
+});
+
+/** Real files and real events; the looks are quick, so that tests are. */
+async function overDisk(path: string, everyMs: number) {
+  const folder = await mkdtemp(join(tmpdir(), 'secretbridge-watch-'));
+  const seen: string[] = [];
+  let heard = Promise.withResolvers<void>();
+  let looked = Promise.withResolvers<void>();
+  let watch: ConfigWatch | undefined;
+  return {
+    folder,
+    seen,
+    at: (name: string) => join(folder, name),
+    async start() {
+      watch = await watchConfig({
+        load: (readFs) => loadConfig({ paths: [path], env: {}, cwd: folder, readFs }),
+        onChange(loaded) {
+          seen.push(said(loaded));
+          heard.resolve();
+          heard = Promise.withResolvers();
+        },
+        onProgress() {
+          looked.resolve();
+          looked = Promise.withResolvers();
+        },
+        everyMs,
+        settleMs: 10,
+      });
+      return watch;
+    },
+    /** Until the next change is told. */
+    next: () => heard.promise,
+    /** Until the end of the next look. */
+    look: () => looked.promise,
+    async [Symbol.asyncDispose]() {
+      await watch?.[Symbol.asyncDispose]();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+describe.each([
+  ['by events alone', 3_600_000],
+  ['by looking alone', 20],
+])('on a disk, %s', (_, everyMs) => {
+  it('sees an edit in place, and nothing when a file is only touched', async () => {
+    await using disk = await overDisk('c.yaml', everyMs);
+    await writeFile(disk.at('c.yaml'), withInstance('one'));
+    const watch = await disk.start();
+    await utimes(disk.at('c.yaml'), 1, 1);
+    const changed = disk.next();
+    await writeFile(disk.at('c.yaml'), withInstance('two'));
+    await changed;
+    await watch.reload();
+    expect(disk.seen).toEqual(['two']);
+  });
+
+  it('sees a file replaced as editors do it, again and again', async () => {
+    await using disk = await overDisk('c.yaml', everyMs);
+    await writeFile(disk.at('c.yaml'), withInstance('one'));
+    await disk.start();
+    for (const name of ['two', 'three']) {
+      const changed = disk.next();
+      await writeFile(disk.at('.c.yaml.swp'), withInstance(name));
+      await rename(disk.at('.c.yaml.swp'), disk.at('c.yaml'));
+      await changed;
+    }
+    expect(disk.seen).toEqual(['two', 'three']);
+  });
+
+  it('sees a ConfigMap swapped by its link, again and again', async () => {
+    await using disk = await overDisk('conf', everyMs);
+    const swap = async (name: string) => {
+      await mkdir(disk.at(`conf/..${name}`), { recursive: true });
+      await writeFile(disk.at(`conf/..${name}/c.yaml`), withInstance(name));
+      await symlink(`..${name}`, disk.at('conf/..data_tmp'));
+      await rename(disk.at('conf/..data_tmp'), disk.at('conf/..data'));
+    };
+    await swap('one');
+    await symlink('..data/c.yaml', disk.at('conf/c.yaml'));
+    const watch = await disk.start();
+    expect(said(watch.initial)).toBe('one');
+    for (const name of ['two', 'three']) {
+      const changed = disk.next();
+      await swap(name);
+      await changed;
+    }
+    expect(disk.seen).toEqual(['two', 'three']);
+  });
+
+  it('sees files that come and go in a folder', async () => {
+    await using disk = await overDisk('conf', everyMs);
+    await mkdir(disk.at('conf'));
+    await writeFile(disk.at('conf/a.yaml'), withInstance('one'));
+    await disk.start();
+    let changed = disk.next();
+    await writeFile(disk.at('conf/b.yaml'), 'instance: twice\n');
+    await changed;
+    changed = disk.next();
+    await rm(disk.at('conf/b.yaml'));
+    await changed;
+    expect(disk.seen).toEqual(['invalid', 'one']);
+  });
+
+  it('sees an edit in a folder that was replaced by its like', async () => {
+    await using disk = await overDisk('conf', everyMs);
+    for (const folder of ['conf', 'next']) {
+      await mkdir(disk.at(folder));
+      await writeFile(disk.at(`${folder}/a.yaml`), withInstance('one'));
+    }
+    await disk.start();
+    const looked = disk.look();
+    await rename(disk.at('conf'), disk.at('before'));
+    await rename(disk.at('next'), disk.at('conf'));
+    await looked;
+    await writeFile(disk.at('conf/a.yaml'), withInstance('two'));
+    while (disk.seen.at(-1) !== 'two') await disk.next();
+  });
+
+  it('sees a folder that is replaced as a whole', async () => {
+    await using disk = await overDisk('conf', everyMs);
+    await mkdir(disk.at('conf'));
+    await writeFile(disk.at('conf/a.yaml'), withInstance('one'));
+    await disk.start();
+    for (const name of ['two', 'three']) {
+      await mkdir(disk.at('next'));
+      await writeFile(disk.at('next/a.yaml'), withInstance(name));
+      const changed = disk.next();
+      await rename(disk.at('conf'), disk.at(`before-${name}`));
+      await rename(disk.at('next'), disk.at('conf'));
+      while (disk.seen.at(-1) !== name) await Promise.race([changed, disk.next()]);
+    }
+    expect(disk.seen.filter((it) => it !== 'invalid')).toEqual(['two', 'three']);
+  });
+});
+
+describe('a file that is not ours to read', () => {
+  it.skipIf(process.getuid?.() === 0)('is an invalid configuration until it is', async () => {
+    await using disk = await overDisk('c.yaml', 20);
+    await writeFile(disk.at('c.yaml'), withInstance('one'));
+    await disk.start();
+    let changed = disk.next();
+    await chmod(disk.at('c.yaml'), 0);
+    await changed;
+    changed = disk.next();
+    await chmod(disk.at('c.yaml'), 0o600);
+    await changed;
+    expect(disk.seen).toEqual(['invalid', 'one']);
+    expect(await readFile(disk.at('c.yaml'), 'utf8')).toBe(withInstance('one'));
+  });
+});

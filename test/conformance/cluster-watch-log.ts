@@ -1,0 +1,89 @@
+import { expect } from 'vitest';
+import type { Cluster, SecretMeta, WatchHandlers, WatchScope } from '../../src/cluster/cluster.ts';
+import type { AppError } from '../../src/core/errors.ts';
+
+export type Told =
+  | { readonly kind: 'listed'; readonly found: readonly SecretMeta[] }
+  | { readonly kind: 'changed'; readonly meta: SecretMeta }
+  | { readonly kind: 'gone'; readonly secret: string };
+
+/** All that a watch told, in order. */
+export interface WatchLog extends WatchHandlers, AsyncDisposable {
+  readonly told: readonly Told[];
+  readonly errors: readonly AppError[];
+  progressed(): number;
+  lists(): number;
+  /** What is there, by what was told. */
+  now(): ReadonlyMap<string, SecretMeta>;
+  /** Resolves when it holds; asked again whenever something is told. */
+  until(holds: (log: WatchLog) => boolean, timeoutMs?: number): Promise<void>;
+}
+
+export function watching(cluster: Cluster, scope: WatchScope): WatchLog {
+  const log = createLog();
+  const watch = cluster.watch(scope, log);
+  return Object.assign(log, { [Symbol.asyncDispose]: () => watch[Symbol.asyncDispose]() });
+}
+
+export function createLog(): WatchLog {
+  const told: Told[] = [];
+  const errors: AppError[] = [];
+  const waiting = new Set<() => void>();
+  let progress = 0;
+  const tell = (event: Told) => {
+    told.push(event);
+    for (const check of waiting) check();
+  };
+  const log: WatchLog = {
+    told,
+    errors,
+    progressed: () => progress,
+    lists: () => told.filter(({ kind }) => kind === 'listed').length,
+    now() {
+      const there = new Map<string, SecretMeta>();
+      for (const event of told) {
+        if (event.kind === 'listed') {
+          there.clear();
+          for (const meta of event.found) there.set(meta.id.secret, meta);
+        } else if (event.kind === 'changed') there.set(event.meta.id.secret, event.meta);
+        else there.delete(event.secret);
+      }
+      return there;
+    },
+    listed: (found) => tell({ kind: 'listed', found }),
+    changed: (meta) => tell({ kind: 'changed', meta }),
+    gone: ({ secret }) => tell({ kind: 'gone', secret }),
+    progress(error) {
+      progress += 1;
+      if (error !== undefined) errors.push(error);
+      for (const check of waiting) check();
+    },
+    async until(holds, timeoutMs = 10_000) {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const check = () => {
+        if (holds(log)) resolve();
+      };
+      const timer = setTimeout(() => {
+        const text = JSON.stringify({ told, errors: errors.map(({ message }) => message) });
+        reject(new Error(`not told in time; told: ${text.slice(0, 4_000)}`));
+      }, timeoutMs);
+      waiting.add(check);
+      check();
+      try {
+        await promise;
+      } finally {
+        clearTimeout(timer);
+        waiting.delete(check);
+      }
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+  return log;
+}
+
+/** What a Secret is told to be now. */
+export function metaOf(log: WatchLog, secret: string): SecretMeta {
+  const meta = log.now().get(secret);
+  if (meta === undefined) expect.fail(`nothing is told of ${secret}`);
+  return meta;
+}

@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import type { AppError } from '../../src/core/errors.ts';
+import type { ClusterHarness } from './cluster-harness.ts';
+
+/** For an identity that may watch namespaces, which not every one may. */
+export function describeNamespaceWatch(name: string, open: () => Promise<ClusterHarness>): void {
+  describe(`${name} watches namespaces`, () => {
+    it('and tells when labels change that decide what is selected', async () => {
+      await using h = await open();
+      await h.put({ namespace: h.namespace, secret: 'foreign' }, { data: {} });
+      const selected = () => h.cluster.namespaces({ team: h.namespace });
+      const errors: AppError[] = [];
+      let changes = 0;
+      let progress = 0;
+      const watch = h.cluster.watchNamespaces({
+        changed() {
+          changes += 1;
+        },
+        progress(error) {
+          progress += 1;
+          if (error !== undefined) errors.push(error);
+        },
+      });
+      await expect.poll(() => changes, { timeout: 5_000, interval: 10 }).toBeGreaterThan(0);
+      expect(await selected()).toEqual([]);
+      let before = changes;
+      await h.label({ team: h.namespace });
+      await expect.poll(() => changes, { timeout: 5_000, interval: 10 }).toBeGreaterThan(before);
+      expect(await selected()).toEqual([h.namespace]);
+      before = changes;
+      await h.label({ team: 'another' });
+      await expect.poll(() => changes, { timeout: 5_000, interval: 10 }).toBeGreaterThan(before);
+      expect(await selected()).toEqual([]);
+      await watch[Symbol.asyncDispose]();
+      expect(progress).toBeGreaterThan(0);
+      expect(errors).toEqual([]);
+    });
+  });
+}

@@ -1,0 +1,229 @@
+import { describe, expect, it } from 'vitest';
+import type { WatchScope } from '../../src/cluster/cluster.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { type ClusterHarness, change, manifest, merging, readNow } from './cluster-harness.ts';
+import { metaOf, type WatchLog, watching } from './cluster-watch-log.ts';
+
+export interface WatchTraits {
+  /** Whether it follows the Secret `app` alone, or its namespace. */
+  readonly scope: 'name' | 'namespace';
+  /** Whether every single version is told, as a poll cannot do it. */
+  readonly tellsEach: boolean;
+  /** Whether it notes who wrote what. */
+  readonly notesWriters: boolean;
+}
+
+const base64 = (value: string) => Buffer.from(value).toString('base64');
+const data = (value: string) => new Map([['password', SecretValue.fromText(value)]]);
+
+export function describeWatch(
+  name: string,
+  open: () => Promise<ClusterHarness>,
+  { scope: kind, tellsEach, notesWriters }: WatchTraits,
+): void {
+  describe(`${name} watches`, () => {
+    const app = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'app' });
+    const foreign = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'foreign' });
+    const scope = (h: ClusterHarness): WatchScope =>
+      kind === 'namespace' ? { namespace: h.namespace } : app(h);
+    const written = async (h: ClusterHarness, value: string) => {
+      const result = await h.cluster.replace(await readNow(h.cluster, app(h)), change({ data: data(value) }));
+      if (result.kind !== 'written') throw new Error('nothing was written');
+      return result.resourceVersion;
+    };
+    const tells = (version: string) => (log: WatchLog) => log.now().get('app')?.resourceVersion === version;
+
+    it('begins with what is there', async () => {
+      await using h = await open();
+      await h.cluster.create(app(h), manifest());
+      await using log = watching(h.cluster, scope(h));
+      await log.until(({ told }) => told.length > 0);
+      const live = await readNow(h.cluster, app(h));
+      expect(log.told[0]).toMatchObject({
+        kind: 'listed',
+        found: [
+          {
+            id: app(h),
+            uid: live.uid,
+            resourceVersion: live.resourceVersion,
+            labels: live.labels,
+            annotations: live.annotations,
+            controlled: false,
+            deleting: false,
+            ours: { ...live.ours, data: ['password'] },
+          },
+        ],
+      });
+    });
+
+    it('begins with nothing where there is nothing, and says that it lives', async () => {
+      await using h = await open();
+      await using log = watching(h.cluster, scope(h));
+      await log.until(({ told, progressed }) => told.length > 0 && progressed() > 0);
+      expect(log.told).toEqual([{ kind: 'listed', found: [] }]);
+      expect(log.errors).toEqual([]);
+    });
+
+    it('tells of what we and others write, and of the end', async () => {
+      await using h = await open();
+      await using log = watching(h.cluster, scope(h));
+      await log.until(({ lists }) => lists() === 1);
+      const created = await h.cluster.create(app(h), manifest());
+      await log.until(tells(created.kind === 'written' ? created.resourceVersion : ''));
+      await log.until(tells(await written(h, 'second')));
+      await h.edit(app(h), { data: { password: base64('by hand') } });
+      await log.until(tells((await readNow(h.cluster, app(h))).resourceVersion));
+      await h.edit(app(h), { metadata: { labels: { added: '1' }, annotations: { added: '2' } } });
+      await log.until(({ now }) => now().get('app')?.labels.added === '1');
+      expect(metaOf(log, 'app').annotations.added).toBe('2');
+      await h.remove(app(h));
+      await log.until(({ now }) => !now().has('app'));
+      expect(log.told.at(-1)).toEqual({ kind: 'gone', secret: 'app' });
+      expect(log.lists()).toBe(1);
+      expect(log.errors).toEqual([]);
+    });
+
+    it('tells an edit by hand within a second or so', async () => {
+      await using h = await open();
+      await h.cluster.create(app(h), manifest());
+      await using log = watching(h.cluster, scope(h));
+      await log.until(({ lists }) => lists() === 1);
+      await h.edit(app(h), { data: { password: base64('by hand') } });
+      await log.until(tells((await readNow(h.cluster, app(h))).resourceVersion), 1_500);
+    });
+
+    it('tells of nothing beyond its scope', async () => {
+      await using h = await open();
+      await using log = watching(h.cluster, scope(h));
+      await log.until(({ lists }) => lists() === 1);
+      await h.cluster.create(foreign(h), manifest());
+      await h.cluster.create(app(h), manifest());
+      await log.until(({ now }) => now().has('app'));
+      expect([...log.now().keys()].sort()).toEqual(kind === 'namespace' ? ['app', 'foreign'] : ['app']);
+    });
+
+    it('holds nothing of a content', async () => {
+      await using h = await open();
+      await using log = watching(h.cluster, scope(h));
+      await h.cluster.create(app(h), manifest({ data: data('marker-value') }));
+      await log.until(({ now }) => now().has('app'));
+      const text = JSON.stringify(log.told);
+      expect(text).not.toContain('marker-value');
+      expect(text).not.toContain(base64('marker-value'));
+    });
+
+    it('tells in the order of what happened', async () => {
+      await using h = await open();
+      await h.cluster.create(app(h), manifest());
+      await using log = watching(h.cluster, scope(h));
+      await log.until(({ lists }) => lists() === 1);
+      const versions: string[] = [];
+      for (let n = 0; n < 10; n += 1) versions.push(await written(h, `${n}`));
+      await log.until(tells(versions.at(-1) ?? ''));
+      const seen = log.told.flatMap((one) => (one.kind === 'changed' ? [one.meta.resourceVersion] : []));
+      if (tellsEach) expect(seen).toEqual(versions);
+      else expect(versions.filter((version) => seen.includes(version))).toEqual(seen);
+    });
+
+    it('tells nothing of a write that changes nothing', async () => {
+      await using h = await open();
+      await h.cluster.create(app(h), manifest());
+      await using log = watching(h.cluster, scope(h));
+      await log.until(({ lists }) => lists() === 1);
+      await h.cluster.replace(await readNow(h.cluster, app(h)), change());
+      await log.until(tells(await written(h, 'real')));
+      expect(log.told).toHaveLength(2);
+    });
+
+    it('tells a Secret that was deleted and made anew by its new uid', async () => {
+      await using h = await open();
+      await h.cluster.create(app(h), manifest());
+      await using log = watching(h.cluster, scope(h));
+      await log.until(({ lists }) => lists() === 1);
+      const { uid } = metaOf(log, 'app');
+      await h.cluster.remove(await readNow(h.cluster, app(h)));
+      await h.cluster.create(app(h), manifest());
+      await log.until(({ now }) => (now().get('app')?.uid ?? uid) !== uid);
+    });
+
+    it.runIf(notesWriters)('knows whether others wrote a part of the content last', async () => {
+      await using h = await open();
+      await using log = watching(h.cluster, scope(h));
+      const two = new Map([...data('1'), ['other', SecretValue.fromText('2')]]);
+      await h.cluster.create(app(h), manifest({ data: two }));
+      await log.until(({ now }) => now().has('app'));
+      expect(metaOf(log, 'app')).toMatchObject({ foreign: false, ours: { data: ['other', 'password'] } });
+      await h.edit(app(h), { metadata: { labels: { theirs: '1' }, annotations: { theirs: '1' } } });
+      await log.until(({ now }) => now().get('app')?.labels.theirs === '1');
+      expect(metaOf(log, 'app').foreign).toBe(false);
+      await h.edit(app(h), { data: { password: base64('by hand') } });
+      await log.until(({ now }) => now().get('app')?.foreign === true);
+      expect(metaOf(log, 'app').ours?.data).toEqual(['other']);
+      await log.until(tells(await written(h, 'ours again')));
+      expect(metaOf(log, 'app').foreign).toBe(false);
+    });
+
+    it.runIf(notesWriters)('shows a key that others took out by what is left of ours', async () => {
+      await using h = await open();
+      const two = new Map([...data('1'), ['other', SecretValue.fromText('2')]]);
+      await h.cluster.create(app(h), manifest({ data: two }));
+      await using log = watching(h.cluster, scope(h));
+      await log.until(({ lists }) => lists() === 1);
+      await h.edit(app(h), { data: { other: null } });
+      await log.until(({ now }) => now().get('app')?.ours?.data.length === 1);
+      expect(metaOf(log, 'app').ours?.data).toEqual(['password']);
+    });
+
+    it.runIf(notesWriters)(
+      'knows a Secret that others made, and one that we took over without a byte changed',
+      async () => {
+        await using h = await open();
+        await h.put(app(h), { type: 'Opaque', data: { password: base64('theirs') } });
+        await using log = watching(h.cluster, scope(h));
+        await log.until(({ lists }) => lists() === 1);
+        expect(metaOf(log, 'app')).toMatchObject({ foreign: true });
+        expect(metaOf(log, 'app').ours).toBeUndefined();
+        await log.until(tells(await written(h, 'theirs')));
+        expect(metaOf(log, 'app')).toMatchObject({ foreign: true, ours: { data: [] } });
+      },
+    );
+
+    it.runIf(kind === 'namespace')('counts what is merged as written by others', async () => {
+      await using h = await open();
+      await h.put(foreign(h), { data: { theirs: base64('1') } });
+      await using log = watching(h.cluster, scope(h));
+      await h.cluster.merge(await readNow(h.cluster, foreign(h)), merging({ ours: '1' }));
+      const merged = (await readNow(h.cluster, foreign(h))).resourceVersion;
+      await log.until(({ now }) => now().get('foreign')?.resourceVersion === merged);
+      expect(metaOf(log, 'foreign')).toMatchObject({ foreign: notesWriters ? true : 'unknown' });
+    });
+
+    it.runIf(!notesWriters)('does not pretend to know who wrote what', async () => {
+      await using h = await open();
+      await h.cluster.create(app(h), manifest());
+      await using log = watching(h.cluster, scope(h));
+      await log.until(({ now }) => now().has('app'));
+      expect(metaOf(log, 'app')).toMatchObject({ foreign: 'unknown', ours: { data: ['password'] } });
+    });
+
+    it('ends at once, and tells nothing afterwards', async () => {
+      await using h = await open();
+      const ended = watching(h.cluster, scope(h));
+      await using log = watching(h.cluster, scope(h));
+      await ended.until(({ lists }) => lists() === 1);
+      await log.until(({ lists }) => lists() === 1);
+      await ended[Symbol.asyncDispose]();
+      const before = ended.told.length;
+      await h.cluster.create(app(h), manifest());
+      await log.until(({ now }) => now().has('app'));
+      expect(ended.told).toHaveLength(before);
+    });
+
+    it('refuses names that are none', async () => {
+      await using h = await open();
+      for (const wrong of [{ namespace: '..' }, { namespace: 'team', secret: '../x' }]) {
+        expect(() => watching(h.cluster, wrong)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
+      }
+    });
+  });
+}

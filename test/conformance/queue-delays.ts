@@ -1,0 +1,142 @@
+import { describe, expect, it } from 'vitest';
+import { eventually, job, notes, type OpenHarness } from './queue.ts';
+
+/** Long enough to be told from at once, and not worth waiting for. */
+const LATER_MS = 60_000;
+
+export function describeQueueDelays(name: string, openHarness: OpenHarness): void {
+  describe(`delays of ${name}`, () => {
+    it('runs nothing before its time', async () => {
+      await using harness = await openHarness();
+      await using queue = await harness.open();
+      const { process, subjects } = notes();
+      queue.start(process);
+      const began = performance.now();
+      await queue.add(job('a'), { delayMs: 150 });
+      await queue.add(job('b'));
+      await eventually(() => subjects().length === 2);
+      expect(subjects()).toEqual(['b', 'a']);
+      // A millisecond is lost by rounding.
+      expect(performance.now() - began).toBeGreaterThanOrEqual(148);
+    });
+
+    it('brings a delayed job forward for an add without delay, under its reason', async () => {
+      await using harness = await openHarness();
+      await using queue = await harness.open();
+      const { seen, process } = notes();
+      queue.start(process);
+      await queue.add(job('a', 'drift', 'one'), { delayMs: LATER_MS });
+      await queue.add(job('a', 'manual', 'two'));
+      await eventually(() => seen.length === 1);
+      expect(seen).toEqual([job('a', 'manual', 'two')]);
+      expect(await queue.counts()).toMatchObject({ waiting: 0, delayed: 0 });
+    });
+
+    it('gives a job that is brought forward the place of its urgency', async () => {
+      await using harness = await openHarness();
+      await using queue = await harness.open({ concurrency: 1 });
+      await queue.add(job('a', 'sweep'), { delayMs: LATER_MS });
+      for (const subject of ['b', 'c']) await queue.add(job(subject, 'event'));
+      await queue.add(job('a', 'manual'));
+      const { process, subjects } = notes();
+      queue.start(process);
+      await queue.idle();
+      expect(subjects()).toEqual(['a', 'b', 'c']);
+    });
+
+    it('brings a delayed job forward for a shorter delay, and never puts one off', async () => {
+      await using harness = await openHarness();
+      await using queue = await harness.open();
+      const { process, subjects } = notes();
+      queue.start(process);
+      await queue.add(job('a'), { delayMs: LATER_MS });
+      await queue.add(job('a'), { delayMs: 100 });
+      await queue.add(job('a'), { delayMs: 2 * LATER_MS });
+      await queue.add(job('b', 'event'), { delayMs: 120 });
+      await queue.add(job('b', 'event'), { delayMs: LATER_MS });
+      expect(await queue.counts()).toMatchObject({ delayed: 2 });
+      await eventually(() => subjects().length === 2);
+      expect(await queue.counts()).toMatchObject({ waiting: 0, delayed: 0 });
+    });
+
+    it.each([
+      ['before', [undefined, LATER_MS]],
+      ['after', [LATER_MS, undefined]],
+    ])('follows a run at once when an add without delay comes %s a delayed one', async (_, delays) => {
+      await using harness = await openHarness();
+      await using queue = await harness.open();
+      const release = Promise.withResolvers<undefined>();
+      const { seen, process } = notes(() => release.promise);
+      queue.start(process);
+      await queue.add(job('a'));
+      await eventually(() => seen.length === 1);
+      for (const delayMs of delays) await queue.add(job('a'), delayMs === undefined ? {} : { delayMs });
+      release.resolve(undefined);
+      await eventually(() => seen.length === 2);
+    });
+
+    it('delays a run that follows one, if that is all that was asked for', async () => {
+      await using harness = await openHarness();
+      await using queue = await harness.open();
+      const release = Promise.withResolvers<undefined>();
+      const { seen, process } = notes(() => release.promise);
+      queue.start(process);
+      await queue.add(job('a'));
+      await eventually(() => seen.length === 1);
+      await queue.add(job('a'), { delayMs: LATER_MS });
+      release.resolve(undefined);
+      await eventually(async () => (await queue.counts()).delayed === 1);
+      expect(seen).toHaveLength(1);
+    });
+
+    it('runs again after the time that a run gives', async () => {
+      await using harness = await openHarness();
+      await using queue = await harness.open();
+      const times: number[] = [];
+      const { seen, process } = notes(async (_, run) => {
+        times.push(performance.now());
+        return run === 3 ? undefined : 60;
+      });
+      queue.start(process);
+      await queue.add(job('a', 'event', 'one'));
+      await eventually(() => seen.length === 3);
+      await queue.idle();
+      expect(seen).toEqual([1, 2, 3].map(() => job('a', 'event', 'one')));
+      const [first = 0, second = 0, third = 0] = times;
+      for (const gap of [second - first, third - second]) expect(gap).toBeGreaterThanOrEqual(58);
+    });
+
+    it('runs at once for a trigger while it waits to run again', async () => {
+      await using harness = await openHarness();
+      await using queue = await harness.open();
+      const { seen, process } = notes(async (_, run) => (run === 1 ? LATER_MS : undefined));
+      queue.start(process);
+      await queue.add(job('a', 'sweep', 'one'));
+      await eventually(async () => (await queue.counts()).delayed === 1);
+      await queue.add(job('a', 'event', 'two'));
+      await eventually(() => seen.length === 2);
+      expect(seen[1]).toEqual(job('a', 'event', 'two'));
+      await queue.idle();
+    });
+
+    it('runs at once for a trigger during a run that wants to be run again later', async () => {
+      await using harness = await openHarness();
+      await using queue = await harness.open();
+      const release = Promise.withResolvers<void>();
+      const { seen, process } = notes(async (_, run) => {
+        if (run > 1) return undefined;
+        await release.promise;
+        return LATER_MS;
+      });
+      queue.start(process);
+      await queue.add(job('a', 'sweep', 'one'));
+      await eventually(() => seen.length === 1);
+      await queue.add(job('a', 'event', 'two'));
+      release.resolve();
+      await eventually(() => seen.length === 2);
+      expect(seen[1]).toEqual(job('a', 'event', 'two'));
+      await queue.idle();
+      expect(seen).toHaveLength(2);
+    });
+  });
+}

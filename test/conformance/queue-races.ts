@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { REASONS } from '../../src/queue/queue.ts';
+import { eventually, job, type OpenHarness } from './queue.ts';
+
+const SUBJECTS = 6;
+const ADDERS = 6;
+const ADDS = 60;
+
+/** Repeatable, and different for each test. */
+function randomFrom(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return (state >>> 8) % below;
+  };
+}
+
+/** A few turns of the event loop, or some milliseconds: what other work takes. */
+async function moment(random: (below: number) => number): Promise<void> {
+  const ms = random(4);
+  if (random(3) === 0) await new Promise((resolve) => setTimeout(resolve, ms));
+  else for (let turn = random(5); turn > 0; turn -= 1) await new Promise(setImmediate);
+}
+
+export function describeQueueRaces(name: string, openHarness: OpenHarness): void {
+  describe(`races of ${name}`, () => {
+    it.each([1, 2, 3])('never run a subject twice at a time and never lose an add (%i)', async (seed) => {
+      await using harness = await openHarness();
+      const queues = [await harness.open({ concurrency: 4 })];
+      if (harness.shared) queues.push(await harness.open({ concurrency: 4 }));
+      let now = 0;
+      const running = new Set<string>();
+      const twice: string[] = [];
+      const starts = new Map<string, number>();
+      const asked: { subject: string; at: number }[] = [];
+      for (const [index, queue] of queues.entries()) {
+        const random = randomFrom(seed * 1000 + index);
+        queue.start(async ({ subject }) => {
+          if (running.has(subject)) twice.push(subject);
+          running.add(subject);
+          now += 1;
+          starts.set(subject, now);
+          await moment(random);
+          running.delete(subject);
+          // Some want to run again: soon, or so late that only a trigger can bring them.
+          return [undefined, undefined, undefined, 3, 600_000][random(5)];
+        });
+      }
+      const adder = async (index: number): Promise<void> => {
+        const random = randomFrom(seed * 100 + index);
+        for (let count = 0; count < ADDS; count += 1) {
+          const subject = `s${random(SUBJECTS)}`;
+          const reason = REASONS[random(REASONS.length)] ?? 'sweep';
+          const delayMs = [0, 0, 0, 2, 600_000][random(5)] ?? 0;
+          now += 1;
+          if (delayMs < 10) asked.push({ subject, at: now });
+          await queues[index % queues.length]?.add(job(subject, reason), { delayMs });
+          await moment(random);
+        }
+      };
+      await Promise.all(Array.from({ length: ADDERS }, (_, index) => adder(index)));
+      const lost = () => asked.filter(({ subject, at }) => (starts.get(subject) ?? 0) <= at);
+      await eventually(() => lost().length === 0);
+      expect(twice).toEqual([]);
+      for (const queue of queues) await queue.close(5_000);
+    });
+  });
+}

@@ -1,0 +1,92 @@
+import type { LiveWorkload, WorkloadId, Workloads } from '../../src/cluster/workloads.ts';
+import { AppError } from '../../src/core/errors.ts';
+
+export interface MemoryWorkload {
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly podAnnotations?: Readonly<Record<string, string>>;
+  readonly rolling?: boolean;
+}
+
+/** Workloads in memory. One that is annotated rolls until the test says that it has settled. */
+export interface MemoryWorkloads extends Workloads {
+  put(id: WorkloadId, workload?: MemoryWorkload): void;
+  forget(id: WorkloadId): void;
+  settle(id: WorkloadId): void;
+  /** Those that were annotated, in order. */
+  readonly annotated: readonly {
+    readonly id: WorkloadId;
+    readonly annotations: Readonly<Record<string, string>>;
+  }[];
+  /** Makes the next calls fail, one for each error; `undefined` lets one through. */
+  fail(call: 'read' | 'list' | 'annotatePods', ...errors: readonly (AppError | undefined)[]): void;
+}
+
+interface Stored extends Required<MemoryWorkload> {
+  readonly id: WorkloadId;
+  readonly uid: string;
+  readonly version: number;
+}
+
+export function createMemoryWorkloads(): MemoryWorkloads {
+  const objects = new Map<string, Stored>();
+  const annotated: MemoryWorkloads['annotated'][number][] = [];
+  const faults = new Map<string, (AppError | undefined)[]>();
+  let version = 0;
+
+  const keyOf = ({ kind, namespace, name }: WorkloadId) => `${kind} ${namespace}/${name}`;
+  const live = ({ id, uid, version: at, podAnnotations, rolling }: Stored): LiveWorkload => ({
+    id,
+    uid,
+    resourceVersion: `${at}`,
+    podAnnotations,
+    rolling,
+  });
+  const store = (stored: Omit<Stored, 'version'>) => {
+    version += 1;
+    objects.set(keyOf(stored.id), { ...stored, version });
+  };
+
+  function enter(call: string, signal: AbortSignal | undefined): void {
+    if (signal?.aborted)
+      throw new AppError('CLUSTER_UNAVAILABLE', { detail: 'cancelled before it answered' });
+    const error = faults.get(call)?.shift();
+    if (error !== undefined) throw error;
+  }
+
+  return {
+    annotated,
+    put(id, { labels = {}, podAnnotations = {}, rolling = false } = {}) {
+      store({ id, uid: `uid-${version + 1}`, labels, podAnnotations, rolling });
+    },
+    forget: (id) => void objects.delete(keyOf(id)),
+    settle(id) {
+      const stored = objects.get(keyOf(id));
+      if (stored !== undefined) store({ ...stored, rolling: false });
+    },
+    fail: (call, ...errors) => void faults.set(call, [...(faults.get(call) ?? []), ...errors]),
+    async read(id, { signal } = {}) {
+      enter('read', signal);
+      const stored = objects.get(keyOf(id));
+      return stored && live(stored);
+    },
+    async list(kind, namespace, matchLabels, { signal } = {}) {
+      enter('list', signal);
+      return [...objects.values()]
+        .filter(({ id }) => id.kind === kind && id.namespace === namespace)
+        .filter(({ labels }) => Object.entries(matchLabels).every(([name, value]) => labels[name] === value))
+        .map(live);
+    },
+    async annotatePods({ id, uid }, annotations, { signal } = {}) {
+      enter('annotatePods', signal);
+      const stored = objects.get(keyOf(id));
+      if (stored?.uid !== uid) return 'missing';
+      annotated.push({ id, annotations });
+      const podAnnotations = { ...stored.podAnnotations, ...annotations };
+      const changed = Object.entries(annotations).some(
+        ([name, text]) => stored.podAnnotations[name] !== text,
+      );
+      store({ ...stored, podAnnotations, rolling: stored.rolling || changed });
+      return 'written';
+    },
+  };
+}

@@ -1,0 +1,14 @@
+import type { Stores } from '../../src/app/stores.ts';
+import type { SecretProvider } from '../../src/providers/provider.ts';
+
+/** One provider for every name, always up. */
+export function fixedStores(provider: SecretProvider, definitions: ReadonlyMap<string, string>): Stores {
+  return {
+    open: async () => provider,
+    definitions,
+    reset() {},
+    reconfigure() {},
+    state: () => ({ state: 'up', breakerOpen: false }),
+    async [Symbol.asyncDispose]() {},
+  };
+}

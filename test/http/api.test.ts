@@ -1,0 +1,308 @@
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import { bare, entry } from '../audit/sample.ts';
+import { held, openBench, TOKENS } from './harness.ts';
+
+describe('the probes', () => {
+  it('say that all is well', async () => {
+    await using bench = await openBench();
+    expect(await bench.call('GET', '/livez')).toMatchObject({ status: 200, json: { ok: true, stalled: [] } });
+    expect(await bench.call('GET', '/readyz')).toMatchObject({ status: 200, json: { ok: true } });
+  });
+
+  it('name a loop that stalls, and no other', async () => {
+    const loop = { ageMs: 90_000, deadlineMs: 60_000 };
+    const loops = () => [
+      { ...loop, name: 'watch of secrets', stalled: true },
+      { ...loop, name: 'queue', stalled: false },
+    ];
+    await using bench = await openBench({ service: { loops } });
+    expect(await bench.call('GET', '/livez')).toMatchObject({
+      status: 503,
+      json: { ok: false, stalled: ['watch of secrets'] },
+    });
+  });
+
+  it('say why it is not ready, and not where', async () => {
+    const notReady = async () =>
+      new AppError('AUDIT_UNAVAILABLE', { about: 'audit store /somewhere/audit.db' });
+    await using bench = await openBench({ service: { notReady } });
+    const { status, json, text } = await bench.call('GET', '/readyz');
+    expect([status, json.code]).toEqual([503, 'AUDIT_UNAVAILABLE']);
+    expect(text).not.toContain('/somewhere');
+  });
+
+  it('are ready for any reason with 503, whatever the error is elsewhere', async () => {
+    await using bench = await openBench({
+      service: { notReady: async () => new AppError('CONFIG_INVALID') },
+    });
+    expect(await bench.call('GET', '/readyz')).toMatchObject({
+      status: 503,
+      json: { code: 'CONFIG_INVALID' },
+    });
+  });
+});
+
+describe('status, mappings and held', () => {
+  it('answer with what the service says', async () => {
+    await using bench = await openBench();
+    expect((await bench.get('/api/v1/status')).json).toMatchObject({
+      instance: 'test',
+      targets: [{ mapping: 'db' }],
+    });
+    expect((await bench.get('/api/v1/mappings/db')).json).toMatchObject({ mapping: 'db' });
+    expect((await bench.get('/api/v1/held')).json).toEqual({ held: [held()] });
+  });
+
+  it('come in pages', async () => {
+    await using bench = await openBench();
+    const first = await bench.get('/api/v1/mappings?limit=2');
+    expect(first.json).toMatchObject({ mappings: [{ mapping: 'api' }, { mapping: 'db' }], next: 'db' });
+    const second = await bench.get(`/api/v1/mappings?limit=2&cursor=${String(first.json.next)}`);
+    expect(second.json).toMatchObject({ mappings: [{ mapping: 'web' }] });
+    expect(second.json).not.toHaveProperty('next');
+  });
+
+  it('know no mapping of another name', async () => {
+    await using bench = await openBench();
+    for (const path of ['other', '__proto__', 'a%2Fb', 'constructor'])
+      expect(await bench.get(`/api/v1/mappings/${path}`)).toMatchObject({
+        status: 404,
+        json: { code: 'NOT_FOUND' },
+      });
+  });
+});
+
+describe('sync and release', () => {
+  it('are done in the name of whoever asks, under the id of the answer', async () => {
+    await using bench = await openBench();
+    const headers = { 'x-request-id': 'theirs' };
+    const sync = await bench.call('POST', '/api/v1/mappings/db/sync', { token: TOKENS.operator, headers });
+    const release = await bench.call('POST', '/api/v1/held/5f2c9a01d3e4/release', {
+      token: TOKENS.operator,
+      from: '192.0.2.7',
+    });
+    expect([sync.status, release.status]).toEqual([200, 200]);
+    expect(bench.asked).toEqual([
+      {
+        what: 'sync db',
+        by: { name: 'the-operator', address: '127.0.0.1' },
+        requestId: sync.headers['x-request-id'],
+      },
+      {
+        what: 'release 5f2c9a01d3e4',
+        by: { name: 'the-operator', address: '192.0.2.7' },
+        requestId: release.headers['x-request-id'],
+      },
+    ]);
+    expect(sync.json.requestId).toBe(sync.headers['x-request-id']);
+    expect(sync.headers['x-request-id']).toMatch(/^[0-9a-f]{8}-[0-9a-f-]{27}$/);
+  });
+
+  it('of what is not there is 404', async () => {
+    const release = async () => {
+      throw new AppError('NOT_HELD');
+    };
+    await using bench = await openBench({ service: { release } });
+    const token = TOKENS.operator;
+    expect(await bench.call('POST', '/api/v1/mappings/other/sync', { token })).toMatchObject({ status: 404 });
+    expect(await bench.call('POST', '/api/v1/held/other/release', { token })).toMatchObject({
+      status: 404,
+      json: { code: 'NOT_HELD' },
+    });
+  });
+});
+
+describe('the audit', () => {
+  it('is listed newest first, in pages', async () => {
+    await using bench = await openBench();
+    await bench.audit.append([bare(), entry(), entry({ outcome: 'refused', action: 'refuse' })]);
+    const first = await bench.get('/api/v1/audit/records?limit=2');
+    expect(first.json).toMatchObject({ records: [{ sequence: 3 }, { sequence: 2 }], next: '2' });
+    const second = await bench.get('/api/v1/audit/records?limit=2&cursor=2');
+    expect(second.json).toMatchObject({ records: [{ sequence: 1 }] });
+    expect(second.json).not.toHaveProperty('next');
+  });
+
+  it.each([
+    ['mapping=payments-db&outcome=refused', [3]],
+    ['action=sweep', [1]],
+    ['actor=ann', [3, 2]],
+    ['store=team-vault&key=payments%2Fdb', [3, 2]],
+    ['request=request-0', [1]],
+    ['since=2027-01-15T08:00:00Z', [3, 2, 1]],
+    ['until=2027-01-15T07:59:59Z', []],
+    ['since=1h', [3, 2, 1]],
+  ])('is filtered by %s', async (query, expected) => {
+    await using bench = await openBench({ clock: { now: () => 1_800_000_000_000 } });
+    await bench.audit.append([bare(), entry(), entry({ outcome: 'refused', action: 'refuse' })]);
+    const { json } = await bench.get(`/api/v1/audit/records?${query}`);
+    expect((json.records as { sequence: number }[]).map(({ sequence }) => sequence)).toEqual(expected);
+  });
+
+  it.each([
+    'since=yesterday',
+    'until=999999999d',
+    'limit=0',
+    'limit=1001',
+    'limit=1&limit=2',
+    'limit=ten',
+    'cursor=-1',
+    'cursor=abc',
+    'action=destroy',
+    'outcome=maybe',
+    'code=lower',
+    'fingerprint=x',
+    'mapping=',
+    'mapping=a&mapping=b',
+    'colour=blue',
+    'access_token=sesame',
+  ])('refuses the query %s', async (query) => {
+    await using bench = await openBench();
+    const { status, json } = await bench.get(`/api/v1/audit/records?${query}`);
+    expect([status, json.code]).toEqual([400, 'INVALID_REQUEST']);
+  });
+
+  it('shows one record', async () => {
+    await using bench = await openBench();
+    await bench.audit.append([entry()]);
+    const { json } = await bench.get('/api/v1/audit/records/1');
+    expect(json).toEqual(JSON.parse(JSON.stringify(await bench.audit.get(1))));
+    expect(await bench.get('/api/v1/audit/records/2')).toMatchObject({
+      status: 404,
+      json: { code: 'RECORD_MISSING' },
+    });
+    expect(await bench.get('/api/v1/audit/records/0')).toMatchObject({ status: 400 });
+  });
+});
+
+describe('an error', () => {
+  const body = (part: object) => ({ message: expect.any(String), remedy: expect.any(String), ...part });
+
+  it.each([
+    ['/', 404, 'NOT_FOUND'],
+    ['/api/v1/nothing', 404, 'NOT_FOUND'],
+    [`/api/v1/mappings/${'x'.repeat(101)}`, 414, 'INVALID_REQUEST'],
+    ['/api/v1/mappings/%zz', 400, 'INVALID_REQUEST'],
+  ])('at %s has the form of all others', async (url, status, code) => {
+    await using bench = await openBench();
+    const answer = await bench.get(url);
+    expect(answer.status).toBe(status);
+    expect(answer.json).toEqual(body({ code, requestId: answer.headers['x-request-id'] }));
+  });
+
+  it('for another method says which ones there are', async () => {
+    await using bench = await openBench();
+    const token = TOKENS.operator;
+    for (const method of ['PUT', 'DELETE', 'PATCH', 'OPTIONS', 'POST'] as const)
+      expect(await bench.call(method, '/api/v1/status', { token })).toMatchObject({
+        status: 405,
+        headers: { allow: 'GET, HEAD' },
+        json: { code: 'METHOD_NOT_ALLOWED' },
+      });
+    expect(await bench.call('GET', '/api/v1/mappings/db/sync', { token })).toMatchObject({
+      status: 405,
+      headers: { allow: 'POST' },
+    });
+  });
+
+  it.each([
+    ['application/json', '{"a', 400],
+    ['application/json', '{"__proto__": {}}', 400],
+    ['text/plain', 'hello', 415],
+    ['application/xml', '<a/>', 415],
+    ['application/json', `"${'a'.repeat(70_000)}"`, 413],
+  ])('for a body of %s that is no good is a 4xx', async (type, text, status) => {
+    await using bench = await openBench();
+    const answer = await bench.call('POST', '/api/v1/mappings/db/sync', {
+      token: TOKENS.operator,
+      headers: { 'content-type': type },
+      body: text,
+    });
+    expect([answer.status, answer.json.code]).toEqual([status, 'INVALID_REQUEST']);
+    expect(bench.asked).toEqual([]);
+  });
+
+  it('takes an empty body for none', async () => {
+    await using bench = await openBench();
+    const headers = { 'content-type': 'application/json' };
+    const answer = await bench.call('POST', '/api/v1/mappings/db/sync', {
+      token: TOKENS.operator,
+      headers,
+      body: '',
+    });
+    expect(answer.status).toBe(200);
+  });
+
+  it('that nobody expected tells nothing but its id, and the log where it was', async () => {
+    const status = async () => {
+      throw Object.assign(new Error('password hunter2 refused'), { statusCode: 418, code: 'EVIL' });
+    };
+    await using bench = await openBench({ service: { status } });
+    const answer = await bench.get('/api/v1/status');
+    expect(answer.status).toBe(500);
+    expect(answer.json).toEqual(body({ code: 'INTERNAL', requestId: answer.headers['x-request-id'] }));
+    expect(answer.text).not.toContain('hunter2');
+    expect(bench.log).toContainEqual({
+      level: 'error',
+      message: 'request failed',
+      fields: expect.objectContaining({ requestId: answer.json.requestId, path: '/api/v1/status' }),
+    });
+  });
+
+  it.each([
+    ['QUEUE_UNAVAILABLE', 503],
+    ['AUDIT_UNAVAILABLE', 503],
+    ['AUDIT_TRUNCATED', 503],
+    ['STORE_UNAVAILABLE', 503],
+    ['NOT_HELD', 404],
+    ['CONFIG_INVALID', 409],
+    ['HELD', 409],
+    ['INTERNAL', 500],
+  ] as const)('%s of the service is %i', async (code, expected) => {
+    const status = async () => {
+      throw new AppError(code, { retryAfterMs: 1_500 });
+    };
+    await using bench = await openBench({ service: { status } });
+    const answer = await bench.get('/api/v1/status');
+    expect([answer.status, answer.json.code, answer.headers['retry-after']]).toEqual([expected, code, '2']);
+  });
+});
+
+describe('every answer', () => {
+  it('forbids to keep, frame, sniff or refer to it, and names no server', async () => {
+    await using bench = await openBench();
+    for (const url of ['/livez', '/api/v1/status', '/nothing', '/metrics', '/api/openapi.json']) {
+      const { headers } = await bench.get(url);
+      expect(headers).toMatchObject({
+        'cache-control': 'no-store',
+        'content-security-policy': expect.stringContaining("default-src 'none'"),
+        'referrer-policy': 'no-referrer',
+        'x-content-type-options': 'nosniff',
+        'x-frame-options': 'DENY',
+        'x-request-id': expect.any(String),
+      });
+      for (const name of [
+        'server',
+        'x-powered-by',
+        'strict-transport-security',
+        'access-control-allow-origin',
+      ])
+        expect(headers).not.toHaveProperty(name);
+    }
+  });
+
+  it('of a request too many says how long to wait; the probes are never too many', async () => {
+    await using bench = await openBench({}, { requests: 3 });
+    const statuses = [];
+    for (let count = 0; count < 5; count += 1) statuses.push((await bench.get('/api/v1/status')).status);
+    expect(statuses).toEqual([200, 200, 200, 429, 429]);
+    expect(await bench.get('/nothing')).toMatchObject({ status: 429, headers: { 'retry-after': '60' } });
+    expect(await bench.call('GET', '/livez')).toMatchObject({ status: 200 });
+    expect(
+      await bench.call('GET', '/api/v1/status', { token: TOKENS.viewer, from: '192.0.2.9' }),
+    ).toMatchObject({
+      status: 200,
+    });
+  });
+});

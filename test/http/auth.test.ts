@@ -1,0 +1,221 @@
+import { describe, expect, it } from 'vitest';
+import type { Caller, Identities } from '../../src/cluster/identities.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { createAdmission } from '../../src/http/admission.ts';
+import { createAuthenticator } from '../../src/http/auth.ts';
+import { createManualTime, type ManualTime } from '../fakes/manual-time.ts';
+import { openBench, STATIC, TOKENS } from './harness.ts';
+
+const secret = (text: string) => SecretValue.fromText(text);
+
+interface World extends Identities {
+  readonly calls: string[];
+  /** The token's text -> who it is, and which roles are theirs by name. */
+  readonly people: Map<string, { caller: Caller; roles: readonly string[] }>;
+  failure: unknown;
+}
+
+function createWorld(): World {
+  const world: World = {
+    calls: [],
+    people: new Map(),
+    failure: undefined,
+    async review(token, audience) {
+      const text = Buffer.from(token.reveal()).toString();
+      world.calls.push(`review ${audience}`);
+      if (world.failure !== undefined) throw world.failure;
+      return world.people.get(text)?.caller;
+    },
+    async mayUse(caller, role) {
+      world.calls.push(`mayUse ${role}`);
+      if (world.failure !== undefined) throw world.failure;
+      return [...world.people.values()].find((one) => one.caller === caller)?.roles.includes(role) ?? false;
+    },
+  };
+  return world;
+}
+
+function withAnn(world: World, ...roles: readonly string[]): World {
+  world.people.set('ann-token', { caller: { name: 'ann', groups: [] }, roles });
+  return world;
+}
+
+describe('static tokens', () => {
+  it('give who it is, and what they may', async () => {
+    const identity = await createAuthenticator({ tokens: STATIC }).identify(secret(TOKENS.reviewer));
+    expect(identity?.name).toBe('the-reviewer');
+    expect(
+      await Promise.all([identity?.may('viewer'), identity?.may('reviewer'), identity?.may('operator')]),
+    ).toEqual([true, true, false]);
+  });
+
+  it('that are empty are nobody’s', async () => {
+    const auth = createAuthenticator({ tokens: [{ name: 'a', role: 'operator', token: secret('') }] });
+    expect(await auth.identify(secret(''))).toBeUndefined();
+  });
+
+  it('may hold any bytes that a header can carry', async () => {
+    const auth = createAuthenticator({
+      tokens: [{ name: 'a', role: 'operator', token: secret('pä$$/wörd+=~') }],
+    });
+    const sent = Buffer.from('Bearer pä$$/wörd+=~').toString('latin1');
+    expect((await createAdmission(auth, createManualTime()).identify(sent, '::1')).name).toBe('a');
+  });
+
+  it('are asked for before the cluster is', async () => {
+    const identities = createWorld();
+    await createAuthenticator({ tokens: STATIC, identities }).identify(secret(TOKENS.viewer));
+    expect(identities.calls).toEqual([]);
+  });
+});
+
+describe('Kubernetes identities', () => {
+  const auth = (identities: Identities, clock: ManualTime = createManualTime()) =>
+    createAuthenticator({ tokens: [], identities, clock });
+
+  it('are reviewed for our audience; a higher role stands for a lower one', async () => {
+    const world = withAnn(createWorld(), 'operator');
+    const identity = await auth(world).identify(secret('ann-token'));
+    expect(identity?.name).toBe('ann');
+    expect(await identity?.may('viewer')).toBe(true);
+    expect(world.calls).toEqual([
+      'review secretbridge',
+      'mayUse viewer',
+      'mayUse reviewer',
+      'mayUse operator',
+    ]);
+  });
+
+  it('a lower role does not stand for a higher one', async () => {
+    const world = withAnn(createWorld(), 'viewer', 'reviewer');
+    expect(await (await auth(world).identify(secret('ann-token')))?.may('operator')).toBe(false);
+    expect(world.calls.filter((call) => call !== 'review secretbridge')).toEqual(['mayUse operator']);
+  });
+
+  it('are asked for once a minute, and at once when several ask together', async () => {
+    const [world, time] = [withAnn(createWorld(), 'viewer'), createManualTime()];
+    const { identify } = auth(world, time);
+    const ask = async () => (await identify(secret('ann-token')))?.may('viewer');
+    expect(await Promise.all([ask(), ask(), ask()])).toEqual([true, true, true]);
+    await time.advance(59_000);
+    expect(await ask()).toBe(true);
+    expect(world.calls).toEqual(['review secretbridge', 'mayUse viewer']);
+    world.people.clear();
+    await time.advance(1_000);
+    expect(await identify(secret('ann-token'))).toBeUndefined();
+  });
+
+  it('that are refused are asked for again after ten seconds', async () => {
+    const [world, time] = [createWorld(), createManualTime()];
+    const { identify } = auth(world, time);
+    expect(await identify(secret('ann-token'))).toBeUndefined();
+    withAnn(world, 'viewer');
+    await time.advance(9_000);
+    expect(await identify(secret('ann-token'))).toBeUndefined();
+    await time.advance(1_000);
+    expect((await identify(secret('ann-token')))?.name).toBe('ann');
+  });
+
+  it('a failure is not kept', async () => {
+    const world = withAnn(createWorld(), 'viewer');
+    const { identify } = auth(world);
+    world.failure = new AppError('CLUSTER_UNAVAILABLE');
+    await expect(identify(secret('ann-token'))).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+    world.failure = undefined;
+    expect((await identify(secret('ann-token')))?.name).toBe('ann');
+  });
+
+  it('are not asked for without end: a flood of made-up tokens keeps no good one out for longer', async () => {
+    const waiting = Promise.withResolvers<undefined>();
+    const world = { ...createWorld(), review: () => waiting.promise };
+    const { identify } = auth(world);
+    const flood = Array.from({ length: 16 }, (_, n) => identify(secret(`made-up ${n}`)));
+    await expect(identify(secret('one more'))).rejects.toMatchObject({
+      code: 'RATE_LIMITED',
+      retryAfterMs: 1_000,
+    });
+    waiting.resolve(undefined);
+    await Promise.all(flood);
+    expect(await identify(secret('one more'))).toBeUndefined();
+  });
+
+  it.each([
+    [new AppError('CLUSTER_UNAVAILABLE'), 503, 'CLUSTER_UNAVAILABLE'],
+    [new AppError('CLUSTER_FORBIDDEN'), 503, 'CLUSTER_FORBIDDEN'],
+    [new Error('token ann-token is bad'), 500, 'INTERNAL'],
+  ])('that cannot be found out are no 401', async (failure, status, code) => {
+    const world = createWorld();
+    world.failure = failure;
+    await using bench = await openBench({ auth: auth(world) });
+    const answer = await bench.get('/api/v1/status', 'ann-token');
+    expect([answer.status, answer.json.code]).toEqual([status, code]);
+    expect(
+      answer.text + JSON.stringify(bench.log.map(({ message, fields }) => [message, fields.code])),
+    ).not.toContain('ann-');
+  });
+
+  it('with no role are told which one they need', async () => {
+    await using bench = await openBench({ auth: auth(withAnn(createWorld())) });
+    expect(await bench.get('/api/v1/status', 'ann-token')).toMatchObject({
+      status: 403,
+      json: { message: expect.stringContaining('viewer') },
+    });
+  });
+});
+
+describe('an address that guesses', () => {
+  const guess = 'Bearer wrong';
+  const right = `Bearer ${TOKENS.viewer}`;
+
+  async function guessing() {
+    const time = createManualTime();
+    const admission = createAdmission(createAuthenticator({ tokens: STATIC }), time);
+    const ask = async (authorization: string | undefined, address = '192.0.2.1'): Promise<string> => {
+      try {
+        return (await admission.identify(authorization, address)).name;
+      } catch (error) {
+        if (error instanceof AppError) return error.code;
+        throw error;
+      }
+    };
+    return { time, ask };
+  }
+
+  it('is stopped, right guess or wrong, until a minute has passed', async () => {
+    const { time, ask } = await guessing();
+    for (let count = 0; count < 30; count += 1) expect(await ask(guess)).toBe('UNAUTHENTICATED');
+    expect(await ask(guess)).toBe('RATE_LIMITED');
+    expect(await ask(right)).toBe('RATE_LIMITED');
+    await time.advance(60_000);
+    expect(await ask(right)).toBe('the-viewer');
+  });
+
+  it('locks out nobody else, and not those who were let in from there before', async () => {
+    const { ask } = await guessing();
+    expect(await ask(right)).toBe('the-viewer');
+    for (let count = 0; count < 40; count += 1) await ask(guess);
+    expect(await ask(guess)).toBe('RATE_LIMITED');
+    expect(await ask(right)).toBe('the-viewer');
+    expect(await ask(`Bearer ${TOKENS.operator}`, '192.0.2.2')).toBe('the-operator');
+  });
+
+  it('is not one that sends no token at all', async () => {
+    const { ask } = await guessing();
+    for (let count = 0; count < 100; count += 1) expect(await ask(undefined)).toBe('UNAUTHENTICATED');
+    expect(await ask(right)).toBe('the-viewer');
+  });
+
+  it('gets 429 and how long to wait; another in its IPv6 network too', async () => {
+    await using bench = await openBench({ clock: createManualTime() });
+    const ask = (from: string, token = 'wrong') => bench.call('GET', '/api/v1/status', { token, from });
+    for (let count = 0; count < 30; count += 1) await ask(`2001:db8:1:2::${count + 1}`);
+    expect(await ask('2001:db8:1:2::ffff', TOKENS.viewer)).toMatchObject({
+      status: 429,
+      headers: { 'retry-after': '60' },
+      json: { code: 'RATE_LIMITED' },
+    });
+    expect(await ask('2001:db8:1:3::1', TOKENS.viewer)).toMatchObject({ status: 200 });
+    expect(await ask('::ffff:192.0.2.1', TOKENS.viewer)).toMatchObject({ status: 200 });
+  });
+});

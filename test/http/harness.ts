@@ -1,0 +1,175 @@
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { type AuthOptions, createAuthenticator, type Role } from '../../src/http/auth.ts';
+import type { HttpDeps } from '../../src/http/deps.ts';
+import { LIMITS, type Limits } from '../../src/http/limits.ts';
+import { buildServer, type HttpServer } from '../../src/http/server.ts';
+import type { LogFields, Logger } from '../../src/log/logger.ts';
+import type {
+  HeldStatus,
+  Requester,
+  Service,
+  Status,
+  SyncAnswer,
+  TargetStatus,
+} from '../../src/service/service.ts';
+import { createMemoryAudit, type MemoryAudit } from '../fakes/memory-audit.ts';
+
+export interface LogLine {
+  readonly level: string;
+  readonly message: string;
+  readonly fields: LogFields;
+}
+
+export interface Bench extends AsyncDisposable {
+  readonly server: HttpServer;
+  readonly audit: MemoryAudit;
+  readonly log: readonly LogLine[];
+  /** What the service was asked to do, and by whom. */
+  readonly asked: readonly { readonly what: string; readonly by: Requester; readonly requestId: string }[];
+  get(url: string, token?: string): Promise<Answer>;
+  call(method: Method, url: string, options?: CallOptions): Promise<Answer>;
+}
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE' | 'PATCH' | 'HEAD' | 'OPTIONS';
+
+export interface CallOptions {
+  readonly token?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** The address it comes from. */
+  readonly from?: string;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly text: string;
+  readonly json: Readonly<Record<string, unknown>>;
+}
+
+/** One token of each role, and two alike in all but the end. */
+export const TOKENS: Readonly<Record<Role, string>> = {
+  viewer: 'viewer-7d1fca0e56b84d4f',
+  reviewer: 'reviewer-0c5e5a1b9d3f4e21',
+  operator: 'operator-b1946ac92492d234',
+};
+
+export const STATIC: AuthOptions['tokens'] = (['viewer', 'reviewer', 'operator'] as const).map((role) => ({
+  name: `the-${role}`,
+  role,
+  token: SecretValue.fromText(TOKENS[role]),
+}));
+
+export type BenchDeps = Partial<Omit<HttpDeps, 'service'>> & { readonly service?: Partial<Service> };
+
+export async function openBench(
+  { service, ...deps }: BenchDeps = {},
+  limits: Partial<Limits> = {},
+): Promise<Bench> {
+  const audit = createMemoryAudit();
+  const log: LogLine[] = [];
+  const asked: { what: string; by: Requester; requestId: string }[] = [];
+  const all = {
+    service: { ...fakeService(asked), ...service },
+    audit,
+    metrics: { render: async () => ({ contentType: 'text/plain; version=0.0.4', text: '# metrics\n' }) },
+    auth: createAuthenticator({ tokens: STATIC }),
+    config: { metricsNeedToken: false },
+    version: '1.2.3',
+    logger: recorder(log),
+    ...deps,
+  };
+  const server = await buildServer(all, { ...LIMITS, ...limits });
+  const call: Bench['call'] = async (method, url, { token, headers, body, from } = {}) => {
+    const answer = await server.app.inject({
+      method,
+      url,
+      headers: { ...headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
+      ...(body === undefined ? {} : { payload: body }),
+      ...(from === undefined ? {} : { remoteAddress: from }),
+    });
+    const json =
+      /json/.test(String(answer.headers['content-type'])) && answer.body !== '' ? answer.json() : {};
+    return { status: answer.statusCode, headers: answer.headers, text: answer.body, json };
+  };
+  return {
+    server,
+    audit,
+    log,
+    asked,
+    call,
+    get: (url, token = TOKENS.viewer) => call('GET', url, { token }),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+function recorder(log: LogLine[]): Logger {
+  const at =
+    (level: string) =>
+    (message: string, fields: LogFields = {}): void =>
+      void log.push({ level, message, fields });
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+export function target(part: Partial<TargetStatus> = {}): TargetStatus {
+  return { mapping: 'db', namespace: 'shop', secret: 'db', state: 'synced', ...part };
+}
+
+export function held(part: Partial<HeldStatus> = {}): HeldStatus {
+  return {
+    id: '5f2c9a01d3e4',
+    mapping: 'db',
+    namespace: 'shop',
+    secret: 'db',
+    action: 'delete',
+    keys: [],
+    ...part,
+  };
+}
+
+const STATUS: Status = {
+  instance: 'test',
+  version: '1.2.3',
+  replica: 'test-1',
+  engine: { kind: 'memory', state: 'up' },
+  audit: { kind: 'sqlite', state: 'up', sequence: 7 },
+  cluster: { kind: 'directory', state: 'up' },
+  config: { valid: true, problems: [] },
+  stores: [{ name: 'local', kind: 'files', state: 'up', breakerOpen: false }],
+  targets: [target()],
+  held: [],
+};
+
+function fakeService(asked: { what: string; by: Requester; requestId: string }[]): Service {
+  const mappings = ['api', 'db', 'web'].map((mapping) => ({
+    mapping,
+    refreshSeconds: 300,
+    sources: [{ store: 'local', key: `${mapping}.json` }],
+    targets: [target({ mapping, secret: mapping })],
+  }));
+  const done = (requestId: string): SyncAnswer => ({
+    ok: true,
+    requestId,
+    summary: { updated: 1 },
+    targets: [],
+    held: [],
+    pending: 0,
+  });
+  return {
+    status: async () => STATUS,
+    mappings: () => mappings,
+    mapping: (name) => mappings.find(({ mapping }) => mapping === name),
+    held: () => [held()],
+    async sync(mapping, by, requestId) {
+      if (!mappings.some((one) => one.mapping === mapping)) return undefined;
+      asked.push({ what: `sync ${mapping}`, by, requestId });
+      return done(requestId);
+    },
+    async release(id, by, requestId) {
+      asked.push({ what: `release ${id}`, by, requestId });
+      return done(requestId);
+    },
+    loops: () => [{ name: 'queue', ageMs: 1, deadlineMs: 60_000, stalled: false }],
+    notReady: async () => undefined,
+  };
+}

@@ -1,0 +1,261 @@
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { describe, expect, it } from 'vitest';
+import type { Wake } from '../../src/http/wake.ts';
+import { createAuthority, type Issued } from '../fakes/certificates.ts';
+import { createManualTime } from '../fakes/manual-time.ts';
+import { openBench, TOKENS } from './harness.ts';
+
+const ANY = '127.0.0.1:0';
+const JSON_TYPE = 'content-type: application/json\r\n';
+const HEADERS = `host: x\r\nauthorization: Bearer ${TOKENS.operator}\r\n`;
+
+async function open(url: string): Promise<Socket> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  await once(socket, 'connect');
+  return socket;
+}
+
+/** All that comes until the connection ends. */
+async function rest(socket: Socket | TLSSocket): Promise<string> {
+  const parts: Buffer[] = [];
+  socket.on('data', (part: Buffer) => parts.push(part));
+  socket.on('error', () => undefined);
+  if (!socket.closed) await once(socket, 'close');
+  return Buffer.concat(parts).toString();
+}
+
+describe('a connection', () => {
+  it.each([
+    ['whose headers do not end', 'GET /livez HTTP/1.1\r\nhost: x\r\nx-a: ', 408],
+    [
+      'whose body does not come',
+      `POST /api/v1/mappings/db/sync HTTP/1.1\r\n${HEADERS}${JSON_TYPE}content-length: 9\r\n\r\n{`,
+      408,
+    ],
+    ['that speaks something else', 'EHLO example\r\n\r\n', 400],
+    ['with headers without end', `GET /livez HTTP/1.1\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`, 431],
+    [
+      'with two lengths of one body',
+      `POST /livez HTTP/1.1\r\n${HEADERS}content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n`,
+      400,
+    ],
+  ])('%s is answered and cut', async (_, text, status) => {
+    await using bench = await openBench({}, { headersMs: 50, requestMs: 50 });
+    const socket = await open(await bench.server.listen(ANY));
+    socket.write(text);
+    const answer = await rest(socket);
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    const [head = '', body = ''] = answer.split('\r\n\r\n');
+    expect(JSON.parse(body)).toMatchObject({ code: 'INVALID_REQUEST', requestId: expect.any(String) });
+    expect(head).toContain(`content-length: ${Buffer.byteLength(body)}`);
+    expect(answer).not.toContain(TOKENS.operator);
+  });
+
+  it('that is refused before its body has come gets one answer, and is cut', async () => {
+    await using bench = await openBench({}, { headersMs: 50, requestMs: 50 });
+    const socket = await open(await bench.server.listen(ANY));
+    socket.write(
+      `POST /api/v1/mappings/db/sync HTTP/1.1\r\nhost: x\r\n${JSON_TYPE}content-length: 9\r\n\r\n{`,
+    );
+    const answer = await rest(socket);
+    expect(answer.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 401']);
+  });
+
+  it('without a body stays open after a refusal', async () => {
+    await using bench = await openBench();
+    const socket = await open(await bench.server.listen(ANY));
+    const answers: string[] = [];
+    for (let count = 0; count < 2; count += 1) {
+      socket.write('GET /api/v1/status HTTP/1.1\r\nhost: x\r\n\r\n');
+      const [part] = (await once(socket, 'data')) as [Buffer];
+      answers.push(part.toString());
+    }
+    for (const answer of answers) expect(answer).toMatch(/^HTTP\/1.1 401 [\s\S]*^connection: keep-alive/im);
+  });
+
+  it('that sends nothing is cut', async () => {
+    await using bench = await openBench({}, { headersMs: 50, requestMs: 50 });
+    const socket = await open(await bench.server.listen(ANY));
+    await rest(socket);
+  });
+});
+
+describe('the end', () => {
+  it('is at once for who holds a connection open, whether they ever asked or not', async () => {
+    await using bench = await openBench();
+    const url = await bench.server.listen(ANY);
+    const [silent, asked] = [await open(url), await open(url)];
+    asked.write('GET /livez HTTP/1.1\r\nhost: x\r\n\r\n');
+    await once(asked, 'data');
+    await Promise.all([rest(silent), rest(asked), bench.server.close(3_600_000)]);
+    await expect(open(url)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  it('waits for a request under way, and ends its connection after the answer', async () => {
+    const [begun, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const notReady = async () => {
+      begun.resolve();
+      await go.promise;
+      return undefined;
+    };
+    await using bench = await openBench({ service: { notReady } });
+    const socket = await open(await bench.server.listen(ANY));
+    socket.write('GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n');
+    await begun.promise;
+    const closed = bench.server.close(3_600_000);
+    go.resolve();
+    expect(await rest(socket)).toContain('{"ok":true}');
+    await closed;
+  });
+
+  it('waits no longer than it is told to', async () => {
+    const time = createManualTime();
+    const begun = Promise.withResolvers<void>();
+    const notReady = () => {
+      begun.resolve();
+      return new Promise<undefined>(() => undefined);
+    };
+    await using bench = await openBench({ service: { notReady }, wake: time.wake });
+    const socket = await open(await bench.server.listen(ANY));
+    socket.write('GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n');
+    await begun.promise;
+    const closed = bench.server.close(5_000);
+    expect(time.waiting).toEqual([5_000]);
+    await time.advance(5_000);
+    await Promise.all([closed, rest(socket)]);
+    expect(time.waiting).toEqual([]);
+  });
+
+  it('may come before it ever listened, and twice', async () => {
+    const bench = await openBench();
+    await bench.server.close(1_000);
+    await bench.server.close(1_000);
+  });
+});
+
+describe('an address', () => {
+  it('that is taken is an error that says so', async () => {
+    await using first = await openBench();
+    await using second = await openBench();
+    const { host } = new URL(await first.server.listen(ANY));
+    await expect(second.server.listen(host)).rejects.toMatchObject({
+      code: 'LISTEN_FAILED',
+      message: expect.stringContaining(host),
+    });
+  });
+
+  it.each(['nothing', '127.0.0.1', '127.0.0.1:99999', '192.0.2.1:0'])(
+    '%s cannot be listened on',
+    async (address) => {
+      await using bench = await openBench();
+      await expect(bench.server.listen(address)).rejects.toMatchObject({ code: 'LISTEN_FAILED' });
+    },
+  );
+
+  it('may be of IPv6, or a name', async () => {
+    for (const address of ['[::1]:0', 'localhost:0']) {
+      await using bench = await openBench();
+      expect((await fetch(`${await bench.server.listen(address)}/livez`)).status).toBe(200);
+    }
+  });
+});
+
+describe('with TLS', () => {
+  const authority = createAuthority();
+
+  async function openTls(issued: Issued, options: { wake?: Wake } = {}) {
+    const folder = await mkdtemp(join(tmpdir(), 'secretbridge-http-'));
+    const files = { certFile: join(folder, 'tls.crt'), keyFile: join(folder, 'tls.key') };
+    const write = async ({ cert, key }: Partial<Issued>) => {
+      if (cert !== undefined) await writeFile(files.certFile, cert);
+      if (key !== undefined) await writeFile(files.keyFile, key);
+    };
+    await write(issued);
+    const bench = await openBench({ config: { tls: files, metricsNeedToken: false }, ...options });
+    const { port } = new URL(await bench.server.listen(ANY));
+    return {
+      bench,
+      write,
+      port: Number(port),
+      /** One request on a connection of its own. */
+      async ask(maxVersion: 'TLSv1.1' | 'TLSv1.3' = 'TLSv1.3') {
+        const socket = connectTls({
+          port: Number(port),
+          host: '127.0.0.1',
+          ca: authority.ca,
+          minVersion: 'TLSv1',
+          maxVersion,
+        });
+        await once(socket, 'secureConnect');
+        const { serialNumber } = socket.getPeerCertificate();
+        socket.write('GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
+        return { serialNumber, answer: await rest(socket) };
+      },
+      async [Symbol.asyncDispose]() {
+        await bench[Symbol.asyncDispose]();
+        await rm(folder, { recursive: true });
+      },
+    };
+  }
+
+  const issue = () => authority.issue({ names: ['127.0.0.1'] });
+
+  it('it answers, and says to come back with TLS only', async () => {
+    await using world = await openTls(issue());
+    const { answer } = await world.ask();
+    expect(answer).toMatch(/^HTTP\/1.1 200 /);
+    expect(answer).toMatch(/strict-transport-security: max-age=\d+/i);
+  });
+
+  it('it takes neither plain text nor an old version', async () => {
+    await using world = await openTls(issue());
+    const plain = connect(world.port, '127.0.0.1');
+    plain.write('GET /livez HTTP/1.1\r\nhost: x\r\n\r\n');
+    expect(await rest(plain)).not.toContain('200');
+    await expect(world.ask('TLSv1.1')).rejects.toThrow();
+  });
+
+  it('it serves a renewed certificate without a restart, and never half of one', async () => {
+    const time = createManualTime();
+    const [old, renewed] = [issue(), issue()];
+    await using world = await openTls(old, time);
+    const look = async () => {
+      await time.advance(30_000);
+      await expect.poll(() => time.waiting).toEqual([30_000]);
+    };
+    const before = (await world.ask()).serialNumber;
+    await world.write({ cert: renewed.cert });
+    await look();
+    expect((await world.ask()).serialNumber).toBe(before);
+    expect(world.bench.log).toContainEqual(
+      expect.objectContaining({ message: 'certificate cannot be renewed' }),
+    );
+    await world.write({ key: renewed.key });
+    await look();
+    expect((await world.ask()).serialNumber).not.toBe(before);
+    await world.bench.server.close(0);
+    expect(time.waiting).toEqual([]);
+  });
+
+  it('it ends although somebody never finishes the handshake', async () => {
+    await using world = await openTls(issue());
+    const socket = connect(world.port, '127.0.0.1');
+    await once(socket, 'connect');
+    await Promise.all([rest(socket), world.bench.server.close(3_600_000)]);
+  });
+
+  it('that cannot be used does not start', async () => {
+    const other = issue();
+    await expect(openTls({ ...issue(), key: other.key })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    const tls = { certFile: '/nowhere/tls.crt', keyFile: '/nowhere/tls.key' };
+    await expect(openBench({ config: { tls, metricsNeedToken: false } })).rejects.toMatchObject({
+      code: 'CREDENTIAL_MISSING',
+    });
+  });
+});

@@ -1,0 +1,84 @@
+import { describe, expect, it } from 'vitest';
+import type { StoredRecord } from '../../src/audit/chain.ts';
+import { createVerification } from '../../src/http/verification.ts';
+import { bare } from '../audit/sample.ts';
+import { createMemoryAudit, type MemoryAudit } from '../fakes/memory-audit.ts';
+
+async function filled(count: number): Promise<MemoryAudit> {
+  const audit = createMemoryAudit();
+  await audit.append(Array.from({ length: count }, () => bare()));
+  return audit;
+}
+
+/** The same store, seen through a change. */
+function changed(audit: MemoryAudit, change: (records: StoredRecord[]) => StoredRecord[]): MemoryAudit {
+  return Object.assign(Object.create(audit), {
+    async *stored(from: number) {
+      const records: StoredRecord[] = [];
+      for await (const record of audit.stored(from)) records.push(record);
+      yield* change(records);
+    },
+  }) as MemoryAudit;
+}
+
+const never = new AbortController().signal;
+
+describe('a proof of the audit', () => {
+  it('of nothing and of a sound chain is ok', async () => {
+    expect(await createVerification(createMemoryAudit(), never).run()).toEqual({
+      ok: true,
+      records: 0,
+      checkpoints: 0,
+    });
+    expect(await createVerification(await filled(5), never).run()).toEqual({
+      ok: true,
+      records: 5,
+      checkpoints: 0,
+    });
+  });
+
+  it('names the first bad record, and how many before it are good', async () => {
+    const audit = await filled(9);
+    const edited = changed(audit, (records) =>
+      records.map((record, index) =>
+        index === 3 ? { ...record, text: record.text.replace('sweep', 'sweat') } : record,
+      ),
+    );
+    expect(await createVerification(edited, never).run()).toEqual({
+      ok: false,
+      records: 3,
+      checkpoints: 0,
+      problem: { kind: 'edited', sequence: 4 },
+    });
+    const cut = changed(audit, (records) => records.slice(0, 7));
+    expect((await createVerification(cut, never).run()).problem).toEqual({ kind: 'truncated', sequence: 8 });
+  });
+
+  it('runs once for all who ask at a time, and anew for who asks later', async () => {
+    const audit = await filled(3);
+    let walks = 0;
+    const counted = changed(audit, (records) => {
+      walks += 1;
+      return records;
+    });
+    const verification = createVerification(counted, never);
+    const [first, second] = await Promise.all([verification.run(), verification.run()]);
+    expect([first === second, walks]).toEqual([true, 1]);
+    await verification.run();
+    expect(walks).toBe(2);
+  });
+
+  it('lets others run meanwhile, and ends with the server', async () => {
+    const audit = await filled(2_000);
+    const closing = new AbortController();
+    let turns = 0;
+    const tick = () => {
+      turns += 1;
+      if (turns === 3) closing.abort(new Error('the end'));
+      if (turns < 100) setImmediate(tick);
+    };
+    setImmediate(tick);
+    await expect(createVerification(audit, closing.signal).run()).rejects.toThrow('the end');
+    expect(turns).toBeLessThan(10);
+  });
+});

@@ -1,0 +1,163 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { entry } from '../../audit/sample.ts';
+import { postgres } from '../services/inject.ts';
+import { startPostgres } from '../services/postgres.ts';
+import { createDatabase, type Database, openAt } from './database.ts';
+
+function failing(detail: string) {
+  return { code: 'AUDIT_UNAVAILABLE', message: expect.stringContaining(detail) };
+}
+
+/** A role without any right, and the url of the database as it. */
+async function createRole(database: Database): Promise<{ name: string; url: string }> {
+  const name = `role_${randomBytes(4).toString('hex')}`;
+  await database.sql(`create role ${name} login password 'p%ss'`);
+  const url = new URL(database.url);
+  url.username = name;
+  url.password = encodeURIComponent('p%ss');
+  return { name, url: url.href };
+}
+
+async function dropRole(database: Database, name: string): Promise<void> {
+  await database.sql(`drop owned by ${name}; drop role ${name}`);
+}
+
+describe('a role', () => {
+  it('that may select can read everything, and nothing more', async () => {
+    await using database = await createDatabase(postgres());
+    await using store = await database.open();
+    const records = await store.append([entry()]);
+    const { name, url } = await createRole(database);
+    await expect(openAt(url, { readOnly: true })).rejects.toMatchObject(failing('permission denied'));
+    await database.sql(
+      `grant usage on schema secretbridge to ${name}; grant select on all tables in schema secretbridge to ${name}`,
+    );
+    {
+      await using reader = await openAt(url, { readOnly: true });
+      expect(await reader.list({ key: 'payments/db' }, { limit: 5 })).toEqual(records);
+      expect(await Array.fromAsync(reader.stored(1))).toHaveLength(1);
+      await expect(reader.append([entry()])).rejects.toMatchObject(failing('for reading only'));
+      await expect(reader.unresolved()).rejects.toMatchObject(failing('for reading only'));
+      // Opened for writing it opens, since nothing is to be migrated, and the server refuses.
+      await using writer = await openAt(url);
+      await expect(writer.append([entry()])).rejects.toMatchObject(failing('permission denied'));
+    }
+    await dropRole(database, name);
+  });
+
+  it('needs no right to make tables once they are there', async () => {
+    await using database = await createDatabase(postgres());
+    const { name, url } = await createRole(database);
+    await expect(openAt(url)).rejects.toMatchObject(failing('permission denied'));
+    await (await database.open())[Symbol.asyncDispose]();
+    await database.sql(`grant usage on schema secretbridge to ${name};
+      grant select, insert, update, delete on all tables in schema secretbridge to ${name}`);
+    {
+      await using store = await openAt(url);
+      expect(await store.append([entry()])).toMatchObject([{ sequence: 1 }]);
+    }
+    await dropRole(database, name);
+  });
+
+  it('may be given an empty schema in place of the right to make one', async () => {
+    await using database = await createDatabase(postgres());
+    const { name, url } = await createRole(database);
+    await database.sql(`create schema secretbridge authorization ${name}`);
+    {
+      await using store = await openAt(url);
+      expect(await store.append([entry()])).toMatchObject([{ sequence: 1 }]);
+    }
+    await dropRole(database, name);
+  });
+
+  it('whose password is wrong is refused, without a word of it', async () => {
+    await using database = await createDatabase(postgres());
+    const url = new URL(database.url);
+    url.password = 'hunter2';
+    const failure = await openAt(url.href).then(String, (error: Error) => `${error.message} ${error.stack}`);
+    expect(failure).toContain('the server refuses the password');
+    expect(failure).not.toContain('hunter2');
+    expect(failure).not.toContain(url.username);
+  });
+});
+
+describe('a database', () => {
+  it('without a log is left as it is by a reader', async () => {
+    await using database = await createDatabase(postgres());
+    await expect(database.open({ readOnly: true })).rejects.toMatchObject(
+      failing('it holds no audit log yet'),
+    );
+    expect(await database.sql(`select 1 from pg_namespace where nspname = 'secretbridge'`)).toEqual([]);
+  });
+
+  it('whose schema belongs to another program is refused', async () => {
+    await using database = await createDatabase(postgres());
+    await database.sql('create schema secretbridge; create table secretbridge.other (a int)');
+    await expect(database.open()).rejects.toMatchObject(failing('belongs to another program'));
+  });
+
+  it('of a newer release is read and written as far as it allows', async () => {
+    await using database = await createDatabase(postgres());
+    await using running = await database.open();
+    await running.append([entry()]);
+    await database.sql('update secretbridge.compatibility set schema_version = 9');
+    {
+      await using store = await database.open({ replica: 'b' });
+      await store.append([entry()]);
+    }
+    await database.sql('update secretbridge.compatibility set oldest_writer = 9');
+    const refused = failing('written by a newer release: schema 9, this one knows 1');
+    await expect(database.open({ replica: 'b' })).rejects.toMatchObject(refused);
+    await expect(running.append([entry()])).rejects.toMatchObject(refused);
+    {
+      await using reader = await database.open({ readOnly: true });
+      expect(await reader.head()).toMatchObject({ sequence: 2 });
+    }
+    await database.sql('update secretbridge.compatibility set oldest_reader = 9');
+    await expect(database.open({ readOnly: true })).rejects.toMatchObject(refused);
+  });
+
+  it('in another encoding than UTF-8 is refused', async () => {
+    await using database = await createDatabase(postgres());
+    await database.sql(`create database ${new URL(database.url).pathname.slice(1)}_latin encoding 'LATIN1'
+      locale 'C' template template0`);
+    const url = new URL(database.url);
+    url.pathname += '_latin';
+    await expect(openAt(url.href)).rejects.toMatchObject(failing('must be UTF8'));
+    await database.sql(`drop database ${url.pathname.slice(1)}`);
+  });
+
+  it('with settings of its own for a role is used by ours', async () => {
+    await using database = await createDatabase(postgres());
+    const name = new URL(database.url).pathname.slice(1);
+    for (const setting of [
+      'synchronous_commit = off',
+      'statement_timeout = 1',
+      'search_path = public',
+      'default_transaction_read_only = on',
+      `default_transaction_isolation = 'serializable'`,
+    ])
+      await database.sql(`alter database ${name} set ${setting}`);
+    const url = new URL(database.url);
+    await using store = await openAt(url.href);
+    await using other = await openAt(url.href, { replica: 'b' });
+    await Promise.all([store.append([entry()]), other.append([entry()])]);
+    expect(await store.head()).toMatchObject({ sequence: 2 });
+  });
+});
+
+describe('a server', () => {
+  it('that may lose what it stored is refused', async () => {
+    await using server = await startPostgres({ borrow: false, settings: { fsync: 'off' } });
+    await expect(openAt(server.url)).rejects.toMatchObject(failing('`fsync` off'));
+  });
+
+  it('that nobody reaches is named without its credentials', async () => {
+    await expect(openAt('postgres://ann:hunter2@127.0.0.1:1/db')).rejects.toMatchObject({
+      code: 'AUDIT_UNAVAILABLE',
+      message:
+        'audit store postgres://127.0.0.1:1/db: the audit log cannot be used, so nothing is changed (nothing answers at the address of the server)',
+    });
+  });
+});

@@ -1,0 +1,74 @@
+import { describe, expect, it } from 'vitest';
+import { SecretValue } from '../../../src/core/secret-value.ts';
+import { kubernetes } from '../services/inject.ts';
+import { assertStatus } from '../services/kubernetes-api.ts';
+import { admin, openReal, type RealHarness } from './harness.ts';
+
+const RBAC = '/apis/rbac.authorization.k8s.io/v1';
+
+function identitiesOf({ cluster }: RealHarness) {
+  if (cluster.identities === undefined) throw new Error('a real cluster has identities');
+  return cluster.identities;
+}
+
+async function tokenOf(h: RealHarness, audiences: readonly string[]): Promise<SecretValue> {
+  await kubernetes().serviceAccountToken({ namespace: h.namespace, name: 'caller' });
+  const path = `/api/v1/namespaces/${h.namespace}/serviceaccounts/caller/token`;
+  const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { audiences } };
+  const answer = await admin()<{ status: { token: string } }>('POST', path, body);
+  assertStatus(answer, 201, path);
+  return SecretValue.fromText(answer.body.status.token);
+}
+
+describe('Kubernetes identities on a real API server, under the printed rights', () => {
+  it('are known by tokens for our audience, and by no others', async () => {
+    await using h = await openReal({ reviews: true });
+    const identities = identitiesOf(h);
+    const review = (token: SecretValue) => identities.review(token, 'secretbridge');
+    // The ClusterRole comes into force a moment later.
+    await expect
+      .poll(async () => review(await tokenOf(h, ['secretbridge'])).catch(() => undefined), {
+        timeout: 10_000,
+      })
+      .toMatchObject({
+        name: `system:serviceaccount:${h.namespace}:caller`,
+        uid: expect.any(String),
+        groups: expect.arrayContaining(['system:serviceaccounts', 'system:authenticated']),
+      });
+    expect(await review(await tokenOf(h, ['another']))).toBeUndefined();
+    expect(await review(await tokenOf(h, []))).toBeUndefined();
+    expect(await review(SecretValue.fromText('not-a-token'))).toBeUndefined();
+  });
+
+  it('may use the roles that RBAC gives them', async () => {
+    await using h = await openReal({ reviews: true });
+    const identities = identitiesOf(h);
+    const name = `role-${h.namespace}`;
+    const rules = [
+      { apiGroups: ['secretbridge.dev'], resources: ['roles'], resourceNames: ['reviewer'], verbs: ['use'] },
+    ];
+    const subjects = [{ kind: 'Group', apiGroup: 'rbac.authorization.k8s.io', name: 'team' }];
+    const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name };
+    assertStatus(
+      await admin()('POST', `${RBAC}/clusterroles`, { metadata: { name }, rules }),
+      201,
+      'clusterrole',
+    );
+    const binding = { metadata: { name }, subjects, roleRef };
+    assertStatus(await admin()('POST', `${RBAC}/clusterrolebindings`, binding), 201, 'binding');
+    const ann = { name: 'ann', groups: ['team'] };
+    await expect
+      .poll(() => identities.mayUse(ann, 'reviewer').catch(() => false), { timeout: 10_000 })
+      .toBe(true);
+    expect(await identities.mayUse(ann, 'operator')).toBe(false);
+    expect(await identities.mayUse({ name: 'bob', groups: [] }, 'reviewer')).toBe(false);
+    await admin()('DELETE', `${RBAC}/clusterrolebindings/${name}`);
+    await admin()('DELETE', `${RBAC}/clusterroles/${name}`);
+  });
+
+  it('cannot be asked for without those rights: CLUSTER_FORBIDDEN', async () => {
+    await using h = await openReal();
+    const review = identitiesOf(h).review(SecretValue.fromText('a-token'), 'secretbridge');
+    await expect(review).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
+  });
+});

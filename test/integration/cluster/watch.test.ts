@@ -1,0 +1,191 @@
+import { writeFile } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+import { IDENTITY_MS } from '../../../src/cluster/identity.ts';
+import { createKubernetesCluster } from '../../../src/cluster/kubernetes.ts';
+import type { WatchTuning } from '../../../src/cluster/watch.ts';
+import { manifest, readNow } from '../../conformance/cluster-harness.ts';
+import { watching } from '../../conformance/cluster-watch-log.ts';
+import { kubernetes } from '../services/inject.ts';
+import { assertStatus } from '../services/kubernetes-api.ts';
+import { admin, type Kubeconfig, openReal, type RealHarness, variant } from './harness.ts';
+import { startWatchProxy } from './watch-proxy.ts';
+
+const json = { 'content-type': 'application/json' };
+
+async function open(
+  tuning: WatchTuning = {},
+  userOf: (real: RealHarness) => Promise<object> = async () => ({}),
+) {
+  await using stack = new AsyncDisposableStack();
+  const real = stack.use(await openReal({ watch: true }));
+  const proxy = stack.use(await startWatchProxy());
+  const user = await userOf(real);
+  const kubeconfig = await variant(real.kubeconfig, ({ clusters, users }: Kubeconfig) => {
+    Object.assign(clusters[0]?.cluster ?? {}, {
+      server: proxy.address,
+      'certificate-authority-data': undefined,
+      'certificate-authority': undefined,
+    });
+    Object.assign(users[0]?.user ?? {}, user);
+  });
+  let now = 0;
+  const cluster = stack.use(
+    await createKubernetesCluster({
+      kubeconfig,
+      env: {},
+      clock: { now: () => now },
+      watches: { firstWaitMs: 50, longestWaitMs: 200, ...tuning },
+    }),
+  );
+  const id = { namespace: real.namespace, secret: 'app' };
+  await real.cluster.create(id, manifest());
+  const log = stack.use(watching(cluster, id));
+  await log.until(({ lists }) => lists() === 1);
+  const opened = (n: number) =>
+    expect
+      .poll(() => proxy.requests.filter(({ kind }) => kind === 'watch').length, {
+        interval: 10,
+        timeout: 5_000,
+      })
+      .toBeGreaterThanOrEqual(n);
+  await opened(1);
+  let edits = 0;
+  const owned = stack.move();
+  const h = {
+    real,
+    proxy,
+    log,
+    id,
+    opened,
+    advance(ms: number) {
+      now += ms;
+    },
+    async edit() {
+      edits += 1;
+      await real.edit(id, { data: { password: Buffer.from(`edit ${edits}`).toString('base64') } });
+      return (await readNow(real.cluster, id)).resourceVersion;
+    },
+    /** It tells of one more edit. */
+    async goesOn(timeoutMs?: number) {
+      const version = await this.edit();
+      await log.until(({ now: there }) => there().get('app')?.resourceVersion === version, timeoutMs);
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+  // The stream stands, so that a fault of it hits something.
+  await h.goesOn();
+  return h;
+}
+
+describe('a watch of a real API server', () => {
+  it('tells of an edit in less than a second, byte by byte too', async () => {
+    await using h = await open();
+    await h.goesOn(1_000);
+    h.proxy.drip = true;
+    await h.goesOn(1_000);
+    expect(h.log.errors).toEqual([]);
+  });
+
+  it('goes on after a cut, without a list and without losing what happened meanwhile', async () => {
+    await using h = await open();
+    await h.goesOn();
+    h.proxy.cut();
+    await h.goesOn();
+    await h.goesOn();
+    expect(h.log.lists()).toBe(1);
+    expect(h.log.told.filter(({ kind }) => kind === 'changed')).toHaveLength(4);
+  });
+
+  it('finds a half-open connection by its silence, and then what it missed', async () => {
+    await using h = await open({ silenceMs: 700 });
+    h.proxy.freeze();
+    await h.goesOn(3_000);
+    expect(h.log.errors[0]).toMatchObject({ detail: 'no sign of life for 0.7 s' });
+  });
+
+  it('begins anew when the server has forgotten its place', async () => {
+    await using h = await open();
+    await h.goesOn();
+    // In the words of the API server, whose own memory is too long for a test.
+    const object = { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: 'Expired', code: 410 };
+    h.proxy.inject(`${JSON.stringify({ type: 'ERROR', object })}\n`);
+    await h.log.until(({ lists }) => lists() === 2);
+    await h.goesOn();
+  });
+
+  it('waits as a 429 asks, and goes on', async () => {
+    await using h = await open();
+    h.proxy.next('watch', (_, outgoing) => {
+      const body = {
+        kind: 'Status',
+        apiVersion: 'v1',
+        status: 'Failure',
+        code: 429,
+        reason: 'TooManyRequests',
+      };
+      outgoing.writeHead(429, { ...json, 'retry-after': '1' }).end(JSON.stringify(body));
+      return undefined;
+    });
+    const started = performance.now();
+    h.proxy.cut();
+    await h.opened(3);
+    expect(performance.now() - started).toBeGreaterThanOrEqual(1_000);
+    await h.goesOn();
+  });
+
+  it('begins anew after a line that it cannot read', async () => {
+    await using h = await open();
+    h.proxy.inject('{"type":"MODIFIED"\n');
+    await h.log.until(({ lists }) => lists() === 2);
+    await h.goesOn();
+  });
+
+  it('outlasts a server that is down', async () => {
+    await using h = await open();
+    await h.proxy.stop();
+    await h.log.until(({ errors }) => errors.length >= 3);
+    const version = await h.edit();
+    await h.proxy.start();
+    await h.log.until(({ now }) => now().get('app')?.resourceVersion === version, 2_000);
+    expect(new Set(h.log.errors.map(({ code }) => code))).toEqual(new Set(['CLUSTER_UNAVAILABLE']));
+    await h.goesOn();
+  });
+
+  it('outlasts rights that are taken away and given back', async () => {
+    await using h = await open();
+    const role = await admin()<{ rules: object[] }>('GET', h.real.role);
+    const headers = { 'content-type': 'application/merge-patch+json' };
+    assertStatus(await admin()('PATCH', h.real.role, { rules: [] }, headers), 200, 'role');
+    const may = () => h.real.cluster.may({ namespace: h.id.namespace, verb: 'get', secret: 'app' });
+    await expect.poll(may, { timeout: 10_000 }).toBe(false);
+    h.proxy.cut();
+    await h.log.until(({ errors }) => errors.some(({ code }) => code === 'CLUSTER_FORBIDDEN'));
+    assertStatus(await admin()('PATCH', h.real.role, { rules: role.body.rules }, headers), 200, 'role');
+    await expect.poll(may, { timeout: 10_000 }).toBe(true);
+    await h.goesOn();
+  });
+
+  it('uses the token that is in the file now, once the old one is refused', async () => {
+    let file = '';
+    const token = (namespace: string) =>
+      kubernetes().serviceAccountToken({ namespace, name: 'secretbridge' });
+    await using h = await open({}, async ({ kubeconfig, ownNamespace }) => {
+      file = `${kubeconfig}.token`;
+      await writeFile(file, await token(ownNamespace));
+      return { token: undefined, tokenFile: file };
+    });
+    const renewed = await token(h.real.ownNamespace);
+    await writeFile(file, renewed);
+    h.advance(IDENTITY_MS);
+    h.proxy.next('watch', (_, outgoing) => {
+      outgoing.writeHead(401, json).end('{"kind":"Status","apiVersion":"v1","code":401}');
+      return undefined;
+    });
+    h.proxy.cut();
+    await h.opened(3);
+    expect(h.proxy.requests.at(-1)?.headers.authorization).toBe(`Bearer ${renewed}`);
+    await h.goesOn();
+    // The cut is the only failure that it had to tell of.
+    expect(h.log.errors).toHaveLength(1);
+  });
+});

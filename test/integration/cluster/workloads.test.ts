@@ -1,0 +1,149 @@
+import { describe, expect, it } from 'vitest';
+import type { RbacRestart } from '../../../src/cluster/rbac-rules.ts';
+import { WORKLOAD_KINDS, type WorkloadId, type WorkloadKind } from '../../../src/cluster/workloads.ts';
+import type { Answer } from '../services/http.ts';
+import { assertStatus } from '../services/kubernetes-api.ts';
+import { admin, openReal, type RealHarness } from './harness.ts';
+
+const MARK = 'restart.secretbridge.dev/0123456789abcdef';
+const PLURALS = { Deployment: 'deployments', StatefulSet: 'statefulsets', DaemonSet: 'daemonsets' } as const;
+const APPS = ['Deployment', 'StatefulSet', 'DaemonSet'] as const;
+const merge = { 'content-type': 'application/merge-patch+json' };
+
+async function open(restarts: readonly RbacRestart[]) {
+  const h = await openReal({ selected: [{ secret: 'app', restarts }] });
+  if (h.cluster.workloads === undefined) throw new Error('a real cluster has workloads');
+  return Object.assign(h, { workloads: h.cluster.workloads });
+}
+
+function pathOf(h: RealHarness, kind: keyof typeof PLURALS, name = ''): string {
+  return `/apis/apps/v1/namespaces/${h.namespace}/${PLURALS[kind]}${name && `/${name}`}`;
+}
+
+async function make(h: RealHarness, kind: keyof typeof PLURALS, name = 'web'): Promise<WorkloadId> {
+  const labels = { app: name };
+  const body = {
+    apiVersion: 'apps/v1',
+    kind,
+    metadata: { name, labels: { tier: 'front' } },
+    spec: {
+      ...(kind === 'DaemonSet' ? {} : { replicas: 2 }),
+      ...(kind === 'StatefulSet' ? { serviceName: name } : {}),
+      selector: { matchLabels: labels },
+      template: {
+        metadata: { labels, annotations: { theirs: '1' } },
+        spec: {
+          containers: [{ name: 'main', image: 'example.com/app:1', env: [{ name: 'A', value: '1' }] }],
+        },
+      },
+    },
+  };
+  assertStatus(await admin()('POST', pathOf(h, kind), body), 201, kind);
+  return { kind, namespace: h.namespace, name };
+}
+
+/** There is no controller, so the test says what one would. */
+async function settle(h: RealHarness, kind: keyof typeof PLURALS, name = 'web') {
+  const path = pathOf(h, kind, name);
+  const { body } = (await admin()('GET', path)) as Answer<{ metadata: { generation: number } }>;
+  const observedGeneration = body.metadata.generation;
+  const counts = { replicas: 2, readyReplicas: 2, availableReplicas: 2, updatedReplicas: 2 };
+  const status = {
+    Deployment: counts,
+    StatefulSet: { ...counts, currentRevision: 'a', updateRevision: 'a' },
+    DaemonSet: {
+      currentNumberScheduled: 1,
+      numberMisscheduled: 0,
+      desiredNumberScheduled: 1,
+      numberReady: 1,
+      numberAvailable: 1,
+      updatedNumberScheduled: 1,
+    },
+  }[kind];
+  const patch = { status: { observedGeneration, ...status } };
+  assertStatus(await admin()('PATCH', `${path}/status`, patch, merge), 200, 'status');
+}
+
+const named = WORKLOAD_KINDS.map((kind): RbacRestart => ({ kind, name: 'web' }));
+
+/** The ClusterRole comes into force a moment later. */
+async function untilAllowed(h: Awaited<ReturnType<typeof open>>, kind: WorkloadKind) {
+  const read = () =>
+    h.workloads.read({ kind, namespace: h.namespace, name: 'web' }).then(
+      () => 'allowed',
+      (error: { code: string }) => error.code,
+    );
+  await expect.poll(read, { timeout: 10_000 }).toBe('allowed');
+}
+
+describe('workloads on a real API server, under the printed rights', () => {
+  it.each(APPS)(
+    'a %s is read, rolled by its template, and rolls until its controller is done',
+    async (kind) => {
+      await using h = await open(named);
+      await untilAllowed(h, kind);
+      const id = { kind, namespace: h.namespace, name: 'web' };
+      expect(await h.workloads.read(id)).toBeUndefined();
+      await make(h, kind);
+      const live = await h.workloads.read(id);
+      expect(live).toMatchObject({ id, podAnnotations: { theirs: '1' }, rolling: true });
+      await settle(h, kind);
+      expect(await h.workloads.read(id)).toMatchObject({ rolling: false });
+      if (live === undefined) throw new Error('it was made');
+      // It was read before its controller wrote to it, which is no reason to lose.
+      expect(await h.workloads.annotatePods(live, { [MARK]: 'v1' })).toBe('written');
+      const after = await h.workloads.read(id);
+      expect(after).toMatchObject({ podAnnotations: { theirs: '1', [MARK]: 'v1' }, rolling: true });
+      await settle(h, kind);
+      expect(await h.workloads.read(id)).toMatchObject({ rolling: false });
+      // The same again changes nothing, so that nothing rolls.
+      expect(await h.workloads.annotatePods(live, { [MARK]: 'v1' })).toBe('written');
+      expect(await h.workloads.read(id)).toMatchObject({ rolling: false });
+      const { body } = (await admin()('GET', pathOf(h, kind, 'web'))) as Answer<{
+        spec: { template: { spec: { containers: object[] } } };
+      }>;
+      expect(body.spec.template.spec.containers).toMatchObject([{ env: [{ name: 'A', value: '1' }] }]);
+    },
+  );
+
+  it('one that is gone, or another of the same name, is not rolled', async () => {
+    await using h = await open(named);
+    await untilAllowed(h, 'Deployment');
+    const live = await h.workloads.read(await make(h, 'Deployment'));
+    if (live === undefined) throw new Error('it was made');
+    assertStatus(await admin()('DELETE', pathOf(h, 'Deployment', 'web')), 200, 'delete');
+    expect(await h.workloads.annotatePods(live, { [MARK]: 'v1' })).toBe('missing');
+    await make(h, 'Deployment');
+    expect(await h.workloads.annotatePods(live, { [MARK]: 'v1' })).toBe('missing');
+    expect((await h.workloads.read(live.id))?.podAnnotations).toEqual({ theirs: '1' });
+  });
+
+  it('those of a selector are found', async () => {
+    await using h = await open(WORKLOAD_KINDS.map((kind) => ({ kind })));
+    await untilAllowed(h, 'Deployment');
+    await make(h, 'Deployment', 'web');
+    await make(h, 'Deployment', 'api');
+    const list = (labels: Record<string, string>) => h.workloads.list('Deployment', h.namespace, labels);
+    expect((await list({ tier: 'front' })).map(({ id }) => id.name)).toEqual(['api', 'web']);
+    expect(await list({ tier: 'back' })).toEqual([]);
+  });
+
+  it('a cluster without Argo Rollouts has none', async () => {
+    await using h = await open(WORKLOAD_KINDS.map((kind) => ({ kind })));
+    await untilAllowed(h, 'Rollout');
+    const id: WorkloadId = { kind: 'Rollout', namespace: h.namespace, name: 'web' };
+    expect(await h.workloads.read(id)).toBeUndefined();
+    expect(await h.workloads.list('Rollout', h.namespace, { tier: 'front' })).toEqual([]);
+  });
+
+  it('beyond the names that are rolled all is forbidden', async () => {
+    await using h = await open([{ kind: 'Deployment', name: 'web' }]);
+    await untilAllowed(h, 'Deployment');
+    const read = (kind: WorkloadKind, name: string) =>
+      h.workloads.read({ kind, namespace: h.namespace, name });
+    await expect(read('Deployment', 'api')).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
+    await expect(read('Rollout', 'web')).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
+    const listed = h.workloads.list('Deployment', h.namespace, {});
+    await expect(listed).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
+  });
+});

@@ -1,0 +1,10 @@
+import { openQueue } from './harness.ts';
+
+// Takes one job, says so, and never ends it.
+const [url = ''] = process.argv.slice(2);
+const queue = await openQueue(url);
+queue.start(async () => {
+  process.stdout.write('running\n');
+  await new Promise(() => {});
+  return undefined;
+});

@@ -1,0 +1,37 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { eventually, job, notes } from '../../conformance/queue.ts';
+import { startRedis } from '../services/redis.ts';
+import { openQueue } from './harness.ts';
+
+const CHILD = join(import.meta.dirname, 'killed-child.ts');
+
+describe('a job whose process was killed', () => {
+  it('runs again elsewhere within half a minute, each time, and what was added meanwhile as well', async () => {
+    await using server = await startRedis();
+    await using queue = await openQueue(server.address);
+    await eventually(() => queue.health().state === 'up');
+    await queue.add(job('a', 'event', 'one'));
+    // More often than a worker of BullMQ would put up with by itself.
+    for (let time = 0; time < 2; time += 1) {
+      const child = spawn(process.execPath, [CHILD, server.address], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const killedIn = performance.now();
+      await once(child.stdout, 'data');
+      expect(performance.now() - killedIn).toBeLessThan(40_000);
+      await queue.add(job('a', 'manual', 'two'));
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+    const killed = performance.now();
+    const { seen, process: work } = notes();
+    queue.start(work);
+    await eventually(() => seen.length > 0, 60_000);
+    expect(performance.now() - killed).toBeLessThan(30_000);
+    expect(seen[0]).toMatchObject({ subject: 'a', reason: 'manual', requestId: 'two' });
+    await queue.idle();
+  });
+});

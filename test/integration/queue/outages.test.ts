@@ -1,0 +1,185 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Queue } from '../../../src/queue/queue.ts';
+import { eventually, job, notes } from '../../conformance/queue.ts';
+import { freePort } from '../services/free-port.ts';
+import { type RedisServer, startRedis } from '../services/redis.ts';
+import { healthsOf, openQueue, shown } from './harness.ts';
+
+const stops: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop();
+});
+
+async function start(port?: number): Promise<RedisServer> {
+  const server = await startRedis(port === undefined ? {} : { port });
+  stops.push(() => server.stop());
+  return server;
+}
+
+async function open(url: string): Promise<Queue> {
+  const queue = await openQueue(url);
+  stops.push(() => queue.close(1_000));
+  return queue;
+}
+
+const isUp = (queue: Queue) => (): boolean => queue.health().state === 'up';
+
+async function msOf(work: Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  await work;
+  return performance.now() - began;
+}
+
+describe('the queue on Redis', () => {
+  it('is made without Redis, refuses at once, and works when Redis comes', async () => {
+    const port = await freePort();
+    const queue = await open(`redis://127.0.0.1:${port}`);
+    const { seen, process } = notes();
+    queue.start(process);
+    expect(queue.health()).toMatchObject({ state: 'down', error: { code: 'QUEUE_UNAVAILABLE' } });
+    expect(
+      await msOf(expect(queue.add(job('a'))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })),
+    ).toBeLessThan(500);
+    await expect(queue.counts()).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+    await eventually(() => shown(queue) === 'down: nothing answers at the address of Redis');
+    await start(port);
+    await eventually(isUp(queue));
+    await queue.add(job('a'));
+    await eventually(() => seen.length === 1);
+  });
+
+  it('goes on by itself after Redis died and came back empty', async () => {
+    const server = await start();
+    const queue = await open(server.address);
+    const { process, subjects } = notes();
+    queue.start(process);
+    await eventually(isUp(queue));
+    await queue.add(job('a'), { delayMs: 600_000 });
+    const healths = healthsOf(queue);
+    await server.kill();
+    await eventually(() => queue.health().state === 'down');
+    await expect(queue.add(job('b'))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+    await start(server.port);
+    await eventually(isUp(queue));
+    expect(healths.at(0)).toBe('up');
+    expect(healths.at(-1)).toBe('up');
+    // What was lost is added again by whoever is told that it is up.
+    await queue.add(job('a'));
+    await queue.add(job('b'));
+    await eventually(() => subjects().length === 2);
+    expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
+  });
+
+  it('finishes during an outage what runs, and runs again what wanted to', async () => {
+    const server = await start();
+    const queue = await open(server.address);
+    const release = Promise.withResolvers<void>();
+    const { seen, process } = notes(async (_, run) => {
+      if (run > 1) return undefined;
+      await release.promise;
+      return 10;
+    });
+    queue.start(process);
+    await eventually(isUp(queue));
+    await queue.add(job('a', 'event', 'one'));
+    await eventually(() => seen.length === 1);
+    await server.kill();
+    await eventually(() => queue.health().state === 'down');
+    release.resolve();
+    await start(server.port);
+    await eventually(() => seen.length === 2);
+    expect(seen[1]).toEqual(job('a', 'event', 'one'));
+  });
+
+  it('tells of jobs lost although no connection broke', async () => {
+    const server = await start();
+    const queue = await open(server.address);
+    const { process, subjects } = notes();
+    queue.start(process);
+    await eventually(isUp(queue));
+    await queue.add(job('a'), { delayMs: 600_000 });
+    const healths = healthsOf(queue);
+    await server.command('FLUSHALL');
+    await eventually(() => healths.length === 3);
+    expect(healths).toEqual(['up', 'down: Redis lost its data', 'up']);
+    await queue.add(job('a'));
+    await eventually(() => subjects().length === 1);
+  });
+
+  it('loses no run to FLUSHALL that is not told of', async () => {
+    const server = await start();
+    const queue = await open(server.address);
+    const release = Promise.withResolvers<undefined>();
+    const { seen, process } = notes(() => release.promise);
+    queue.start(process);
+    await eventually(isUp(queue));
+    await queue.add(job('a'));
+    await eventually(() => seen.length === 1);
+    await server.command('FLUSHALL');
+    release.resolve(undefined);
+    await queue.add(job('b'));
+    await eventually(() => seen.length === 2);
+    await queue.add(job('a'));
+    await eventually(() => seen.length === 3);
+  });
+
+  it('notices a frozen Redis, hangs on nothing, and goes on when it thaws', async () => {
+    const server = await start();
+    const queue = await open(server.address);
+    const { process: work, subjects } = notes();
+    queue.start(work);
+    await eventually(isUp(queue));
+    process.kill(server.pid, 'SIGSTOP');
+    expect(
+      await msOf(expect(queue.add(job('a'))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })),
+    ).toBeLessThan(3_000);
+    await eventually(() => shown(queue) === 'down: Redis does not answer in time', 20_000);
+    expect(
+      await msOf(expect(queue.add(job('b'))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })),
+    ).toBeLessThan(3_000);
+    process.kill(server.pid, 'SIGCONT');
+    await eventually(isUp(queue));
+    await queue.add(job('c'));
+    await eventually(() => subjects().includes('c'));
+  });
+
+  it.each(['down', 'frozen'])('closes in its time with Redis %s and work under way', async (how) => {
+    const server = await start();
+    const queue = await open(server.address);
+    const { seen, process: work } = notes(() => new Promise(() => {}));
+    queue.start(work);
+    await eventually(isUp(queue));
+    await queue.add(job('a'));
+    await eventually(() => seen.length === 1);
+    if (how === 'down') await server.kill();
+    else process.kill(server.pid, 'SIGSTOP');
+    expect(await msOf(queue.close(1_000))).toBeLessThan(3_000);
+  });
+
+  it.each(['down', 'frozen'])('closes at once with Redis %s and nothing to do', async (how) => {
+    const server = await start();
+    const queue = await open(server.address);
+    queue.start(async () => undefined);
+    await eventually(isUp(queue));
+    if (how === 'down') await server.kill();
+    else process.kill(server.pid, 'SIGSTOP');
+    expect(await msOf(queue.close(60_000))).toBeLessThan(3_000);
+  });
+
+  it('shares notices again after an outage', async () => {
+    const server = await start();
+    const [one, other] = [await open(server.address), await open(server.address)];
+    await eventually(() => isUp(one)() && isUp(other)());
+    const told: string[] = [];
+    other.notices.subscribe((field, text) => void told.push(`${field}=${text}`));
+    one.notices.post('a', '1');
+    await eventually(() => told.length === 1);
+    await server.kill();
+    await eventually(() => one.health().state === 'down');
+    one.notices.post('a', '2');
+    one.notices.post('a', '3');
+    await start(server.port);
+    await eventually(() => told.length === 2);
+    expect(told).toEqual(['a=1', 'a=3']);
+  });
+});

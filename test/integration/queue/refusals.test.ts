@@ -1,0 +1,199 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { RedisQueueOptions } from '../../../src/queue/bullmq.ts';
+import type { Queue } from '../../../src/queue/queue.ts';
+import { eventually, job, notes } from '../../conformance/queue.ts';
+import { createAuthority } from '../../fakes/certificates.ts';
+import { freePort } from '../services/free-port.ts';
+import { type RedisServer, startRedis } from '../services/redis.ts';
+import { healthsOf, openQueue, shown } from './harness.ts';
+
+const stops: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop();
+});
+
+async function start(options: Parameters<typeof startRedis>[0] = {}): Promise<RedisServer> {
+  const server = await startRedis(options);
+  stops.push(() => server.stop());
+  return server;
+}
+
+async function open(url: string, options: Partial<RedisQueueOptions> = {}): Promise<Queue> {
+  const queue = await openQueue(url, options);
+  stops.push(() => queue.close(1_000));
+  return queue;
+}
+
+/** The rights that `docs` tells people to give. */
+const RIGHTS = [
+  '~{secretbridge:test}:*',
+  '&{secretbridge:test}:*',
+  '+@all',
+  '-@admin',
+  '-@dangerous',
+  '+info',
+];
+
+async function works(queue: Queue): Promise<void> {
+  const { seen, process } = notes(async (_, run) => (run === 1 ? 10 : undefined));
+  queue.start(process);
+  await eventually(() => queue.health().state === 'up');
+  await queue.add(job('a'));
+  await queue.add(job('b'), { delayMs: 60_000, once: { id: 'x', ttlMs: 1_000 } });
+  await queue.add(job('b', 'manual'));
+  await eventually(() => seen.length === 3);
+  const told: string[] = [];
+  queue.notices.subscribe((field) => void told.push(field));
+  queue.notices.post('a', '1');
+  await eventually(() => told.length === 1);
+}
+
+describe('a Redis that refuses', () => {
+  it.each([
+    ['without a password', '', 'Redis wants user and password, and `engine.url` has none'],
+    ['with a wrong one', ':wr0ng@', 'Redis does not accept the user and password of `engine.url`'],
+    ['with an unknown user', 'ann:wr0ng@', 'Redis does not accept the user and password of `engine.url`'],
+  ])('is told from one that is away, %s', async (_, who, detail) => {
+    const server = await start({ args: ['--requirepass', 's3cret'] });
+    const queue = await open(server.address.replace('//', `//${who}`));
+    queue.start(async () => undefined);
+    await eventually(() => shown(queue) === `down: ${detail}`);
+    await expect(queue.add(job('a'))).rejects.toMatchObject({ detail });
+    await queue.close(1_000);
+    expect(JSON.stringify(queue.health().error)).not.toContain('wr0ng');
+  });
+
+  it('is used with user and password, and the rights that it needs', async () => {
+    const server = await start({ config: [`user bridge on >p%40ss! ${RIGHTS.join(' ')}`] });
+    await works(await open(server.address.replace('//', '//bridge:p%2540ss!@')));
+  });
+
+  it('says so when the user lacks rights, and works as soon as it has them', async () => {
+    const server = await start({ config: [`user bridge on >pw ~other:* &* +@all`] });
+    const queue = await open(server.address.replace('//', '//bridge:pw@'));
+    await eventually(() => shown(queue).startsWith('down: Redis does not allow the user'));
+    await server.command('ACL', 'SETUSER', 'bridge', 'reset', 'on', '>pw', ...RIGHTS);
+    await queue.add(job('a'));
+    await eventually(() => queue.health().state === 'up');
+  });
+
+  it('is degraded when its memory is full, and works again by itself', async () => {
+    const server = await start();
+    const queue = await open(server.address);
+    const { seen, process } = notes();
+    queue.start(process);
+    await eventually(() => queue.health().state === 'up');
+    const healths = healthsOf(queue);
+    await server.command('CONFIG', 'SET', 'maxmemory', '1');
+    const detail = 'the memory of Redis is full: raise its `maxmemory`';
+    await expect(queue.add(job('a'))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE', detail });
+    await eventually(() => shown(queue) === `degraded: ${detail}`);
+    // A worker that cannot take a job must not ask for it without a pause.
+    const before = await commands(server);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect((await commands(server)) - before).toBeLessThan(200);
+    await server.command('CONFIG', 'SET', 'maxmemory', '0');
+    await eventually(() => queue.health().state === 'up');
+    await queue.add(job('a'));
+    await eventually(() => seen.length === 1);
+    expect(healths.every((it) => it === 'up' || it.startsWith('degraded'))).toBe(true);
+  });
+
+  it('is degraded when it may drop jobs, and works all the same', async () => {
+    const server = await start({ args: ['--maxmemory-policy', 'allkeys-lru'] });
+    const queue = await open(server.address);
+    const { seen, process } = notes();
+    queue.start(process);
+    await eventually(() => shown(queue).startsWith('degraded: Redis may drop jobs'));
+    await queue.add(job('a'));
+    await eventually(() => seen.length === 1);
+  });
+
+  it('is down as a replica without master, and works once it is the master', async () => {
+    const server = await start();
+    await server.command('REPLICAOF', '127.0.0.1', String(await freePort()));
+    const queue = await open(server.address);
+    const { seen, process } = notes();
+    queue.start(process);
+    await eventually(() => /replica|reading its data/.test(shown(queue)));
+    await expect(queue.add(job('a'))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+    await server.command('REPLICAOF', 'NO', 'ONE');
+    await eventually(() => queue.health().state === 'up');
+    await queue.add(job('a'));
+    await eventually(() => seen.length === 1);
+  });
+
+  it.each(['http://127.0.0.1:1', 'no url', 'redis://127.0.0.1:1/x'])(
+    'is not looked for at %s',
+    async (url) => {
+      await expect(openQueue(url)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    },
+  );
+});
+
+describe('a Redis behind TLS', () => {
+  async function startTls(): Promise<{ url: string; folder: string; caFile: string; otherCaFile: string }> {
+    const folder = await mkdtemp(join(tmpdir(), 'secretbridge-redis-tls-'));
+    stops.push(() => rm(folder, { recursive: true }));
+    const authority = createAuthority();
+    const { cert, key } = authority.issue({ names: ['127.0.0.1'] });
+    const files = {
+      'ca.pem': authority.ca,
+      'other.pem': createAuthority().ca,
+      'cert.pem': cert,
+      'key.pem': key,
+    };
+    for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+    const path = (name: string): string => join(folder, name);
+    const port = await freePort();
+    await start({
+      port,
+      config: [
+        ...['port 0', `tls-port ${port}`, `tls-cert-file ${path('cert.pem')}`],
+        ...[`tls-key-file ${path('key.pem')}`, `tls-ca-cert-file ${path('ca.pem')}`],
+      ],
+      // Without a certificate of ours it ends the handshake, which shows that it is there.
+      ready: async ({ command }) =>
+        (await command('PING').catch((error: Error) => error.message)) !== 'ECONNREFUSED',
+    });
+    return {
+      ...{ url: `rediss://127.0.0.1:${port}`, folder },
+      ...{ caFile: path('ca.pem'), otherCaFile: path('other.pem') },
+    };
+  }
+
+  it('is used with its authority and our certificate', async () => {
+    const { url, folder, caFile } = await startTls();
+    const tls = { caFile, certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') };
+    await works(await open(url, { tls }));
+  });
+
+  it('is not trusted with another authority, and that is said', async () => {
+    const { url, otherCaFile } = await startTls();
+    const queue = await open(url, { tls: { caFile: otherCaFile } });
+    queue.start(async () => undefined);
+    await eventually(() => shown(queue).startsWith('down: the TLS connection to Redis fails'));
+    await expect(queue.add(job('a'))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+  });
+
+  it('is not trusted under another name', async () => {
+    const { url, caFile } = await startTls();
+    const queue = await open(url, { tls: { caFile, serverName: 'redis.example' } });
+    await eventually(() => shown(queue).startsWith('down: the TLS connection to Redis fails'));
+  });
+
+  it('needs files that are there', async () => {
+    const tls = { caFile: '/nowhere/ca.pem' };
+    await expect(openQueue('rediss://127.0.0.1:1', { tls })).rejects.toMatchObject({
+      code: 'CREDENTIAL_MISSING',
+    });
+  });
+});
+
+async function commands(server: RedisServer): Promise<number> {
+  const stats = await server.command('INFO', 'stats');
+  return Number(/total_commands_processed:(\d+)/.exec(stats)?.[1]);
+}

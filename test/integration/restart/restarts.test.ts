@@ -1,0 +1,141 @@
+import { randomBytes } from 'node:crypto';
+import { expect, it } from 'vitest';
+import { type Entry, NO_KEYS } from '../../../src/audit/entry.ts';
+import { systemClock } from '../../../src/core/clock.ts';
+import { createRestarts } from '../../../src/restart/restarts.ts';
+import { restartAnnotation } from '../../../src/sync/restart.ts';
+import { createMemoryAudit } from '../../fakes/memory-audit.ts';
+import { connect } from '../cluster/harness.ts';
+import { kubernetes } from '../services/inject.ts';
+import { assertStatus } from '../services/kubernetes-api.ts';
+
+// No controller runs in this cluster, so that a workload rolls until the test says, as its controller would, that
+// it has ended.
+
+interface Raw {
+  readonly metadata: { readonly generation: number };
+  readonly spec: {
+    readonly template: { readonly metadata: { readonly annotations?: Readonly<Record<string, string>> } };
+  };
+}
+
+const fingerprint = (text: string) => `aaaaaaaa:${text.repeat(64)}`;
+const MERGE = { 'content-type': 'application/merge-patch+json' };
+
+async function openPlace() {
+  const { request, kubeconfig } = kubernetes();
+  const namespace = `restart-${randomBytes(4).toString('hex')}`;
+  assertStatus(
+    await request('POST', '/api/v1/namespaces', { metadata: { name: namespace } }),
+    201,
+    'namespace',
+  );
+  const base = `/apis/apps/v1/namespaces/${namespace}`;
+  const selector = { matchLabels: { app: 'x' } };
+  const template = {
+    metadata: { labels: { app: 'x' }, annotations: { theirs: 'kept' } },
+    spec: { containers: [{ name: 'x', image: 'x' }] },
+  };
+  const cluster = await connect(kubeconfig);
+  const audit = createMemoryAudit({ clock: systemClock });
+  if (cluster.workloads === undefined) throw new Error('no workloads');
+  const restarts = createRestarts({
+    audit,
+    workloads: cluster.workloads,
+    instances: ['test'],
+    clock: systemClock,
+  });
+  let attempt = 10;
+  return {
+    audit,
+    run: (atOnce: number) => restarts.run({ windowMs: 0, atOnce }),
+    async make(plural: string, name: string): Promise<void> {
+      const spec = { selector, template, ...(plural === 'statefulsets' ? { serviceName: 'x' } : {}) };
+      const metadata = { name, labels: { tier: 'back' } };
+      assertStatus(await request('POST', `${base}/${plural}`, { metadata, spec }), 201, name);
+    },
+    async look(plural: string, name: string): Promise<Raw> {
+      return (await request<Raw>('GET', `${base}/${plural}/${name}`)).body;
+    },
+    /** As the controller of Deployments does when all pods are new. */
+    async finish(name: string, generation: number): Promise<void> {
+      const status = {
+        observedGeneration: generation,
+        replicas: 1,
+        updatedReplicas: 1,
+        readyReplicas: 1,
+        availableReplicas: 1,
+      };
+      const path = `${base}/deployments/${name}/status`;
+      assertStatus(await request('PATCH', path, { status }, MERGE), 200, 'status');
+    },
+    async intent(note: string, secret: string, text: string): Promise<void> {
+      attempt += 1;
+      const entry: Entry = {
+        actor: { kind: 'schedule' },
+        requestId: 'request',
+        phase: 'intent',
+        action: 'restart',
+        mapping: secret,
+        namespace,
+        secret,
+        outcome: 'ok',
+        sources: [],
+        keys: NO_KEYS,
+        after: fingerprint(text),
+        note,
+        durationMs: 0,
+        attempt,
+      };
+      await audit.append([entry]);
+    },
+    outcomes: () =>
+      audit.records
+        .filter(({ phase }) => phase === 'outcome')
+        .map(({ note, outcome, code }) => [note, outcome, code].filter((it) => it !== undefined).join(' ')),
+    [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
+  };
+}
+
+it('each kind is rolled once by a patch of its pod template, and what others wrote there stays', async () => {
+  await using place = await openPlace();
+  const kinds = { Deployment: 'deployments', StatefulSet: 'statefulsets', DaemonSet: 'daemonsets' };
+  for (const [kind, plural] of Object.entries(kinds)) {
+    await place.make(plural, 'one');
+    await place.intent(`${kind}/one`, 'db', '1');
+    await place.intent(`${kind}/one`, 'api', '1');
+  }
+  await place.intent('Deployment/nothing', 'db', '1');
+  expect(await place.run(5)).toEqual({});
+  expect(place.outcomes().toSorted()).toEqual([
+    ...['DaemonSet/one ok', 'DaemonSet/one ok', 'Deployment/nothing failed WORKLOAD_MISSING'],
+    ...['Deployment/one ok', 'Deployment/one ok', 'StatefulSet/one ok', 'StatefulSet/one ok'],
+  ]);
+  for (const plural of Object.values(kinds)) {
+    const { metadata, spec } = await place.look(plural, 'one');
+    expect(metadata.generation).toBe(2);
+    expect(spec.template.metadata.annotations).toEqual({
+      theirs: 'kept',
+      [restartAnnotation('db')]: fingerprint('1'),
+      [restartAnnotation('api')]: fingerprint('1'),
+    });
+  }
+  await place.intent('Deployment/one', 'db', '1');
+  expect(await place.run(5)).toEqual({});
+  expect((await place.look('deployments', 'one')).metadata.generation).toBe(2);
+});
+
+it('the next one rolls when the controller says that the one before has ended', async () => {
+  await using place = await openPlace();
+  for (const name of ['a', 'b']) await place.make('deployments', name);
+  await place.intent('Deployment with tier=back', 'db', '2');
+  expect(await place.run(1)).toEqual({ nextMs: 2_000 });
+  expect(await place.run(1)).toEqual({ nextMs: 2_000 });
+  const generations = async () =>
+    Promise.all(['a', 'b'].map(async (name) => (await place.look('deployments', name)).metadata.generation));
+  expect(await generations()).toEqual([2, 1]);
+  await place.finish('a', 2);
+  expect(await place.run(1)).toEqual({});
+  expect(await generations()).toEqual([2, 2]);
+  expect(place.outcomes()).toEqual(['Deployment with tier=back ok']);
+});

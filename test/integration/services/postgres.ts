@@ -1,0 +1,245 @@
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { createAuthority } from '../../fakes/certificates.ts';
+import { freePort, retryOnPortClash } from './free-port.ts';
+import { assertStarting, type Guard, type GuardedProcess, openTemporaryGuard } from './guarded.ts';
+import { type Machine, thisMachine } from './requirements.ts';
+import { reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
+
+/** PostgreSQL with a superuser, durable as in production. */
+export interface Postgres extends Service {
+  /** `postgres://user:password@host:port/postgres` of the superuser. */
+  readonly url: string;
+  /** The certificate authority of the server; only with `tls`. */
+  readonly caFile?: string;
+  /** Ends it as a power cut would; not for a borrowed one. */
+  crash(): Promise<void>;
+  /** Starts it again, on the same data and port. */
+  restart(): Promise<void>;
+}
+
+export interface PostgresOptions extends StartOptions {
+  /** Speak TLS, and refuse connections without it. Then a new server is started in any case. */
+  tls?: boolean;
+  /** False: start a new server in any case. */
+  borrow?: boolean;
+  /** As in postgresql.conf. */
+  settings?: Readonly<Record<string, string>>;
+}
+
+export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
+  const borrowed = options.tls || options.borrow === false ? undefined : await borrowPostgres(process.env);
+  if (borrowed !== undefined) return borrowed;
+  const programs = await findPostgres(options.report ?? reportToStderr);
+  return retryOnPortClash(() => launch(programs, options));
+}
+
+/** What already answers: at the configured address, or where `docker compose up` puts it. */
+export async function borrowPostgres(env: NodeJS.ProcessEnv): Promise<Postgres | undefined> {
+  const configured = env.SECRETBRIDGE_TEST_POSTGRES_URL;
+  const url = configured ?? 'postgres://postgres:postgres@127.0.0.1:5432/postgres';
+  if (await isSuperuser(url)) {
+    const notOurs = () => Promise.reject(new ServiceError('The PostgreSQL of this run is borrowed.'));
+    return {
+      name: 'PostgreSQL',
+      address: new URL(url).host,
+      url,
+      borrowed: true,
+      lost: new Promise(() => {}),
+      crash: notOurs,
+      restart: notOurs,
+      stop: async () => {},
+      [Symbol.asyncDispose]: async () => {},
+    };
+  }
+  if (configured === undefined) return undefined;
+  throw new ServiceError(
+    'The PostgreSQL of SECRETBRIDGE_TEST_POSTGRES_URL does not let a superuser in. Check it, or unset it to have a ' +
+      'server started.',
+  );
+}
+
+const DEBIAN = '/usr/lib/postgresql';
+const APT = ['-qq', '-o', 'DPkg::Lock::Timeout=300'];
+
+/** The folder of `postgres` and `initdb`; under root on Debian they are installed when they are missing. */
+export async function findPostgres(
+  report: (line: string) => void,
+  machine: Machine = thisMachine,
+): Promise<string> {
+  const found = await firstPostgres(machine);
+  if (found !== undefined) return found;
+  const remedy = 'PostgreSQL 13 or newer is missing.';
+  if ((await machine.run('apt-get', ['--version'])).status !== 0)
+    throw new ServiceError(`${remedy} Install it with the package manager of your system.`);
+  if (!machine.isRoot) throw new ServiceError(`${remedy} Run: sudo apt-get install postgresql`);
+  report('Installing the Debian package postgresql (about a minute, once) …');
+  const quiet = { DEBIAN_FRONTEND: 'noninteractive' };
+  await machine.run('apt-get', ['update', ...APT], quiet);
+  await machine.run('apt-get', ['install', '-y', '--no-install-recommends', ...APT, 'postgresql'], quiet);
+  const installed = await firstPostgres(machine);
+  if (installed !== undefined) return installed;
+  throw new ServiceError(
+    `${remedy} Installing it failed; to see why, run: apt-get update && apt-get install postgresql`,
+  );
+}
+
+async function firstPostgres(machine: Machine): Promise<string | undefined> {
+  const versions = existsSync(DEBIAN) ? readdirSync(DEBIAN).sort((a, b) => Number(b) - Number(a)) : [];
+  for (const folder of [...versions.map((version) => join(DEBIAN, version, 'bin')), '']) {
+    const { status, output } = await machine.run(join(folder, 'postgres'), ['--version']);
+    if (status === 0 && Number(/(\d+)/.exec(output)?.[1]) >= 13) return folder;
+  }
+  return undefined;
+}
+
+async function launch(programs: string, options: PostgresOptions): Promise<Postgres> {
+  const guard = await openTemporaryGuard('postgres');
+  try {
+    const user = await otherUser();
+    const port = await freePort();
+    const password = randomBytes(12).toString('hex');
+    const own = ownFiles(guard.folder, user);
+    own('password', password);
+    // A folder that another user must find.
+    chmodSync(guard.folder, 0o711);
+    const data = join(guard.folder, 'data');
+    mkdirSync(data, { mode: 0o700 });
+    if (user !== undefined) chownSync(data, user.uid, user.gid);
+    const as =
+      user === undefined ? [] : ['setpriv', '--reuid=postgres', '--regid=postgres', '--clear-groups'];
+    const run = (program: string, args: readonly string[], name: string): GuardedProcess => {
+      const [command = '', ...rest] = [...as, join(programs, program), ...args];
+      return guard.start({ name, command, args: rest, env: { PATH: process.env.PATH, LANG: 'C' } });
+    };
+    await finished(
+      run(
+        'initdb',
+        [
+          ...['--pgdata', data, '--username', 'tester', '--pwfile', join(guard.folder, 'password')],
+          ...['--auth=scram-sha-256', '--encoding=UTF8', '--locale=C', '--no-instructions'],
+        ],
+        'initdb',
+      ),
+    );
+    const caFile = options.tls ? tlsFiles(guard, own) : undefined;
+    if (options.tls) writeFileSync(join(data, 'pg_hba.conf'), 'hostssl all all 127.0.0.1/32 scram-sha-256\n');
+    const settings: Record<string, string> = {
+      listen_addresses: '127.0.0.1',
+      port: String(port),
+      unix_socket_directories: '',
+      max_connections: '200',
+      shared_buffers: '64MB',
+      ...(options.tls
+        ? {
+            ssl: 'on',
+            ssl_cert_file: join(guard.folder, 'server.crt'),
+            ssl_key_file: join(guard.folder, 'server.key'),
+          }
+        : {}),
+      ...options.settings,
+    };
+    const url = `postgres://tester:${password}@127.0.0.1:${port}/postgres`;
+    let server: GuardedProcess;
+    const start = async (): Promise<void> => {
+      server = run(
+        'postgres',
+        ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+        'PostgreSQL',
+      );
+      await until('The start of PostgreSQL', 30_000, async () => {
+        await assertStarting(server);
+        return isSuperuser(url, caFile);
+      });
+    };
+    await start();
+    return {
+      name: 'PostgreSQL',
+      address: `127.0.0.1:${port}`,
+      url,
+      ...(caFile === undefined ? {} : { caFile }),
+      borrowed: false,
+      lost: guard.lost,
+      async crash() {
+        const [pid] = readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n');
+        process.kill(Number(pid), 'SIGQUIT');
+        await server.ended;
+      },
+      restart: start,
+      stop: guard.close,
+      [Symbol.asyncDispose]: guard.close,
+    };
+  } catch (error) {
+    await guard.close();
+    throw error;
+  }
+}
+
+interface User {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** PostgreSQL refuses to run as root; its package brings a user for it. */
+async function otherUser(): Promise<User | undefined> {
+  if (!thisMachine.isRoot) return undefined;
+  const [uid, gid] = await Promise.all(
+    ['-u', '-g'].map(async (option) => {
+      const { status, output } = await thisMachine.run('id', [option, 'postgres']);
+      if (status !== 0) throw new ServiceError('There is no user postgres to run PostgreSQL as.');
+      return Number(output);
+    }),
+  );
+  return { uid: uid ?? 0, gid: gid ?? 0 };
+}
+
+function ownFiles(folder: string, user: User | undefined): (name: string, content: string) => void {
+  return (name, content) => {
+    const path = join(folder, name);
+    writeFileSync(path, content, { mode: 0o600 });
+    if (user !== undefined) chownSync(path, user.uid, user.gid);
+  };
+}
+
+function tlsFiles({ folder }: Guard, write: (name: string, content: string) => void): string {
+  const authority = createAuthority('PostgreSQL test');
+  const { cert, key } = authority.issue({ names: ['localhost', 'audit.test'] });
+  write('server.crt', cert);
+  write('server.key', key);
+  const caFile = join(folder, 'postgres-ca.pem');
+  writeFileSync(caFile, authority.ca);
+  return caFile;
+}
+
+async function finished(process: GuardedProcess): Promise<void> {
+  const exit = await process.ended;
+  if ('status' in exit && exit.status === 0) return;
+  throw new ServiceError(`${process.name} failed.\n${(await process.output()).trimEnd()}`);
+}
+
+async function isSuperuser(url: string, caFile?: string): Promise<boolean> {
+  const ssl =
+    caFile === undefined ? false : { ca: readFileSync(caFile, 'utf8'), checkServerIdentity: () => undefined };
+  const client = new Client({ connectionString: url, ssl, connectionTimeoutMillis: 2_000 });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    const { rows } = await client.query("select current_setting('is_superuser') = 'on' as super");
+    return rows[0]?.super === true;
+  } catch (error) {
+    if (error instanceof Error) return false;
+    throw error;
+  } finally {
+    await client.end();
+  }
+}

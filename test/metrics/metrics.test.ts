@@ -1,0 +1,220 @@
+import { describe, expect, it } from 'vitest';
+import { createMetrics, type Observed } from '../../src/metrics/metrics.ts';
+import { METRICS } from '../../src/metrics/names.ts';
+import type { StoreStatus, TargetStatus } from '../../src/service/service.ts';
+
+function target(part: Partial<TargetStatus> = {}): TargetStatus {
+  return { mapping: 'db', namespace: 'shop', secret: 'db', state: 'synced', ...part };
+}
+
+function store(part: Partial<StoreStatus> = {}): StoreStatus {
+  return { name: 'vault', kind: 'vault', state: 'up', breakerOpen: false, ...part };
+}
+
+function open(first: Partial<Observed> = {}) {
+  const world: { seen: Observed } = {
+    seen: {
+      targets: [target()],
+      stores: [store()],
+      held: 0,
+      queue: { waiting: 1, active: 2, delayed: 3 },
+      auditUp: true,
+      chainOk: true,
+      configValid: true,
+      loops: [],
+      ...first,
+    },
+  };
+  const metrics = createMetrics({ version: '1.2.3', observe: async () => world.seen, ofProcess: false });
+  /** The lines of one metric, without its name. */
+  const lines = async (name: string) =>
+    (await metrics.render()).text
+      .split('\n')
+      .filter((line) => line.startsWith(name) && /^[{ ]/.test(line.slice(name.length)))
+      .map((line) => line.slice(name.length).trim());
+  return {
+    metrics,
+    lines,
+    see: (part: Partial<Observed>) => {
+      world.seen = { ...world.seen, ...part };
+    },
+  };
+}
+
+const FULL: Partial<Observed> = {
+  targets: [target({ staleSeconds: 4, code: 'THROTTLED' })],
+  loops: [{ name: 'queue', ageMs: 1, deadlineMs: 2, stalled: true }],
+};
+
+/** Everything has happened once. */
+function busy() {
+  const world = open(FULL);
+  const { metrics } = world;
+  metrics.syncDone({ mapping: 'db', namespace: 'shop', outcome: 'updated', seconds: 0.2 });
+  metrics.providerRequest({ store: 'vault', operation: 'read', outcome: 'ok', seconds: 0.02 });
+  metrics.clusterWrite('create');
+  metrics.auditRecords(3);
+  metrics.lastCycle(1_800_000_000_500);
+  metrics.sourceChanged('db', 'shop', 1_800_000_000_000);
+  metrics.certificateExpiry('db', 'shop', 1_900_000_000_000);
+  return world;
+}
+
+describe('the metrics', () => {
+  it('are those of the contract, with its labels and no others', async () => {
+    const { text } = await busy().metrics.render();
+    const labels = new Map<string, Set<string>>();
+    for (const [, name = '', inner = ''] of text.matchAll(
+      /^(secretbridge_\w+?)(?:_bucket|_sum|_count)?(?:\{(.*)\})? /gm,
+    )) {
+      const known = labels.get(name) ?? new Set();
+      for (const [, label = ''] of inner.matchAll(/(\w+)="/g)) if (label !== 'le') known.add(label);
+      labels.set(name, known);
+    }
+    const shown = [...labels].map(([name, set]) => `${name}{${[...set].join(',')}}`).sort();
+    expect(shown).toEqual([
+      'secretbridge_audit_chain_ok{}',
+      'secretbridge_audit_records_total{}',
+      'secretbridge_audit_up{}',
+      'secretbridge_breaker_open{store}',
+      'secretbridge_build_info{version}',
+      'secretbridge_certificate_expiry_timestamp_seconds{mapping,namespace}',
+      'secretbridge_cluster_writes_total{verb}',
+      'secretbridge_config_valid{}',
+      'secretbridge_held{}',
+      'secretbridge_last_cycle_timestamp_seconds{}',
+      'secretbridge_provider_request_duration_seconds{}',
+      'secretbridge_provider_requests_total{store,operation,outcome}',
+      'secretbridge_queue_jobs{state}',
+      'secretbridge_source_changed_timestamp_seconds{mapping,namespace}',
+      'secretbridge_stalled{loop}',
+      'secretbridge_store_up{store}',
+      'secretbridge_sync_duration_seconds{}',
+      'secretbridge_sync_total{mapping,namespace,outcome}',
+      'secretbridge_target_errors{mapping,namespace,code}',
+      'secretbridge_target_stale_seconds{mapping,namespace}',
+    ]);
+    expect([...labels.keys()].sort()).toEqual(Object.keys(METRICS).sort());
+    for (const [name, { type }] of Object.entries(METRICS)) expect(text).toContain(`# TYPE ${name} ${type}`);
+  });
+
+  it('say what happened, in seconds', async () => {
+    const { lines } = busy();
+    expect(await lines('secretbridge_sync_total')).toEqual([
+      '{mapping="db",namespace="shop",outcome="updated"} 1',
+    ]);
+    expect(await lines('secretbridge_sync_duration_seconds_sum')).toEqual(['0.2']);
+    expect(await lines('secretbridge_provider_requests_total')).toEqual([
+      '{store="vault",operation="read",outcome="ok"} 1',
+    ]);
+    expect(await lines('secretbridge_cluster_writes_total')).toEqual(['{verb="create"} 1']);
+    expect(await lines('secretbridge_audit_records_total')).toEqual(['3']);
+    expect(await lines('secretbridge_last_cycle_timestamp_seconds')).toEqual(['1800000000.5']);
+    expect(await lines('secretbridge_certificate_expiry_timestamp_seconds')).toEqual([
+      '{mapping="db",namespace="shop"} 1900000000',
+    ]);
+    expect(await lines('secretbridge_build_info')).toEqual(['{version="1.2.3"} 1']);
+  });
+
+  it('say how things stand', async () => {
+    const { lines, see } = busy();
+    expect(await lines('secretbridge_target_stale_seconds')).toEqual(['{mapping="db",namespace="shop"} 4']);
+    expect(await lines('secretbridge_queue_jobs')).toEqual([
+      '{state="waiting"} 1',
+      '{state="active"} 2',
+      '{state="delayed"} 3',
+    ]);
+    see({
+      auditUp: false,
+      chainOk: false,
+      configValid: false,
+      held: 2,
+      stores: [store({ state: 'down', breakerOpen: true })],
+    });
+    for (const name of ['audit_up', 'audit_chain_ok', 'config_valid'])
+      expect(await lines(`secretbridge_${name}`)).toEqual(['0']);
+    expect(await lines('secretbridge_held')).toEqual(['2']);
+    expect(await lines('secretbridge_store_up')).toEqual(['{store="vault"} 0']);
+    expect(await lines('secretbridge_breaker_open')).toEqual(['{store="vault"} 1']);
+  });
+
+  it('have a store that is degraded as up', async () => {
+    expect(await open({ stores: [store({ state: 'degraded' })] }).lines('secretbridge_store_up')).toEqual([
+      '{store="vault"} 1',
+    ]);
+  });
+
+  it('have an error while it lasts, under the code that it has now', async () => {
+    const { lines, see } = busy();
+    const errors = () => lines('secretbridge_target_errors');
+    expect(await errors()).toEqual(['{mapping="db",namespace="shop",code="THROTTLED"} 1']);
+    see({ targets: [target({ code: 'NOT_OWNED' })] });
+    expect(await errors()).toEqual(['{mapping="db",namespace="shop",code="NOT_OWNED"} 1']);
+    see({ targets: [target()] });
+    expect(await errors()).toEqual([]);
+  });
+
+  it('say nothing of what is not known: a cycle that never was, a queue that cannot be asked', async () => {
+    const { lines } = open({ queue: undefined });
+    expect(await lines('secretbridge_last_cycle_timestamp_seconds')).toEqual([]);
+    expect(await lines('secretbridge_queue_jobs')).toEqual([]);
+    expect(await lines('secretbridge_target_stale_seconds')).toEqual([]);
+  });
+
+  it('forget a certificate that the target no longer holds', async () => {
+    const { metrics, lines } = busy();
+    metrics.certificateExpiry('db', 'shop', undefined);
+    expect(await lines('secretbridge_certificate_expiry_timestamp_seconds')).toEqual([]);
+  });
+
+  it('forget targets, stores and loops that left, all their series, and no others', async () => {
+    const { metrics, lines, see } = busy();
+    metrics.syncDone({ mapping: 'db', namespace: 'shop', outcome: 'failed', seconds: 1 });
+    metrics.syncDone({ mapping: 'db', namespace: 'other', outcome: 'updated', seconds: 1 });
+    see({ targets: [target({ namespace: 'other' })], stores: [], loops: [] });
+    const { text } = await metrics.render();
+    expect(text).not.toMatch(/"shop"|"vault"|loop=/);
+    expect(await lines('secretbridge_sync_total')).toEqual([
+      '{mapping="db",namespace="other",outcome="updated"} 1',
+    ]);
+    // Totals without a label only ever grow.
+    expect(await lines('secretbridge_sync_duration_seconds_count')).toEqual(['3']);
+  });
+
+  it('count anew for a target that came back', async () => {
+    const { metrics, lines, see } = busy();
+    see({ targets: [] });
+    await metrics.render();
+    see({ targets: [target()] });
+    metrics.syncDone({ mapping: 'db', namespace: 'shop', outcome: 'updated', seconds: 1 });
+    expect(await lines('secretbridge_sync_total')).toEqual([
+      '{mapping="db",namespace="shop",outcome="updated"} 1',
+    ]);
+  });
+
+  it('are whole for each of two who ask at once', async () => {
+    const { metrics } = busy();
+    const [first, second] = await Promise.all([metrics.render(), metrics.render()]);
+    expect(first.text).toBe(second.text);
+  });
+
+  it('of two installations in one process are apart, and those of the process are there', async () => {
+    const metrics = createMetrics({ version: '1', observe: async () => ({ ...EMPTY }) });
+    busy();
+    const { text, contentType } = await metrics.render();
+    expect(contentType).toMatch(/^text\/plain; version=0\.0\.4/);
+    expect(text).toContain('process_cpu_seconds_total');
+    expect(text).toContain('nodejs_eventloop_lag_seconds');
+    expect(text).toContain('secretbridge_audit_records_total 0');
+  });
+});
+
+const EMPTY: Observed = {
+  targets: [],
+  stores: [],
+  held: 0,
+  auditUp: true,
+  chainOk: true,
+  configValid: true,
+  loops: [],
+};

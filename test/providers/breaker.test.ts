@@ -1,0 +1,250 @@
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import { createBreaker, type Ending } from '../../src/providers/breaker.ts';
+import { createManualTime } from '../fakes/manual-time.ts';
+
+const AWAY = new AppError('STORE_UNAVAILABLE');
+const HUNG = new AppError('TIMEOUT');
+
+/** A breaker whose probe ends as the test says. */
+function breakerWith(first: AppError | undefined, random = 0.5) {
+  const time = createManualTime();
+  const probes: number[] = [];
+  const states: string[] = [];
+  let verdict: AppError | undefined = first;
+  let held: Promise<void> | undefined;
+  const breaker = createBreaker({
+    wake: time.wake,
+    random: () => random,
+    onChange: () => states.push(breaker.state),
+    probe: async () => {
+      probes.push(time.now());
+      await held;
+      return verdict;
+    },
+  });
+  const call = async (...endings: readonly Ending[]) => {
+    for (const ending of endings) (await breaker.enter(undefined))(ending);
+    await time.advance(0);
+  };
+  return {
+    breaker,
+    time,
+    probes,
+    states,
+    call,
+    answer(next: AppError | undefined) {
+      verdict = next;
+    },
+    hold() {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      held = promise;
+      return resolve;
+    },
+  };
+}
+
+async function opened(verdict: AppError = AWAY) {
+  const it = breakerWith(verdict);
+  await it.call(AWAY, AWAY, AWAY);
+  expect(it.breaker.state).toBe('open');
+  return it;
+}
+
+describe('a breaker', () => {
+  it('opens when three calls in a row and the probe after them fail', async () => {
+    const { breaker, call, probes } = breakerWith(AWAY);
+    await call(AWAY, HUNG);
+    expect([breaker.state, probes.length]).toEqual(['closed', 0]);
+    await call(AWAY);
+    expect([breaker.state, probes.length]).toEqual(['open', 1]);
+  });
+
+  it('fails every call at once while it is open, with the code of the last error', async () => {
+    const { breaker } = await opened(HUNG);
+    const refusal = { code: 'TIMEOUT', detail: 'the last calls failed, so this one was not made' };
+    expect(() => breaker.check()).toThrow(expect.objectContaining(refusal));
+    await expect(breaker.enter(undefined)).rejects.toMatchObject(refusal);
+  });
+
+  it('stays closed for a key that hangs while the store answers its probe', async () => {
+    const { breaker, call, probes } = breakerWith(undefined);
+    await call(...Array.from({ length: 12 }, () => HUNG));
+    expect(breaker.state).toBe('closed');
+    expect(breaker.error).toBe(HUNG);
+    expect(probes).toHaveLength(4);
+    await call(undefined);
+    expect(breaker.error).toBeUndefined();
+  });
+
+  it('stays closed for a key that hangs among others', async () => {
+    const { breaker, call, probes } = breakerWith(AWAY);
+    for (let round = 0; round < 50; round += 1) await call(HUNG, HUNG, undefined);
+    expect([breaker.state, probes.length]).toEqual(['closed', 0]);
+  });
+
+  it('opens at last although the probe is answered, when nothing else is', async () => {
+    const { breaker, call } = breakerWith(undefined);
+    await call(...Array.from({ length: 25 }, () => HUNG));
+    expect(breaker.state).toBe('open');
+  });
+
+  it.each(['AUTH_FAILED', 'ACCESS_DENIED', 'THROTTLED', 'BAD_ANSWER', 'SOURCE_DISABLED'] as const)(
+    'takes %s for an answer',
+    async (code) => {
+      const { breaker, call } = breakerWith(AWAY);
+      for (let round = 0; round < 20; round += 1) await call(AWAY, AWAY, new AppError(code));
+      expect(breaker.state).toBe('closed');
+    },
+  );
+
+  it('learns nothing from a call that its caller interrupted', async () => {
+    const { breaker, call } = breakerWith(AWAY);
+    await call(AWAY, AWAY, 'interrupted');
+    expect(breaker.state).toBe('closed');
+    await call(AWAY);
+    expect(breaker.state).toBe('open');
+  });
+
+  it('stays closed when any call is answered before the probe fails', async () => {
+    const { breaker, call, hold, time } = breakerWith(AWAY);
+    const release = hold();
+    await call(AWAY, AWAY, AWAY, undefined);
+    release();
+    await time.advance(0);
+    expect(breaker.state).toBe('closed');
+  });
+});
+
+describe('an open breaker', () => {
+  it('costs a few probes a minute, however long the outage and whatever is asked', async () => {
+    const { breaker, time, probes } = await opened();
+    const start = time.now();
+    for (let second = 0; second < 15 * 60; second += 1) {
+      await time.advance(1_000);
+      await expect(breaker.enter(undefined)).rejects.toThrow();
+    }
+    const perMinute = Object.values(Object.groupBy(probes, (at) => Math.floor((at - start) / 60_000)));
+    expect(Math.max(...perMinute.map((all) => all?.length ?? 0))).toBeLessThanOrEqual(6); // the first minute
+    expect(probes.length).toBeLessThanOrEqual(15 * 4);
+    expect(probes.length).toBeGreaterThan(15 * 2);
+  });
+
+  it.each([
+    [0, [1_800, 3_600, 7_200, 14_400, 18_000, 18_000]],
+    [0.999999, [2_200, 4_400, 8_800, 17_600, 22_000, 22_000]],
+  ])('asks after two seconds first, then less and less often, with jitter (%d)', async (random, waits) => {
+    const { call, time, probes } = breakerWith(AWAY, random);
+    await call(AWAY, AWAY, AWAY);
+    await time.advance(80_000);
+    const gaps = probes.slice(1).map((at, index) => Math.round(at - (probes[index] ?? 0)));
+    expect(gaps.slice(0, waits.length)).toEqual(waits);
+  });
+
+  it('sees by itself that the store is back, and says so', async () => {
+    const { breaker, time, states, answer } = await opened();
+    states.length = 0;
+    await time.advance(5 * 60_000);
+    answer(undefined);
+    await time.advance(22_000);
+    expect(states.at(-1)).toBe('trial');
+    expect(() => breaker.check()).not.toThrow();
+  });
+
+  it('lets one call try then, and the others after it had an answer', async () => {
+    const { breaker, time, answer } = await opened();
+    answer(undefined);
+    await time.advance(3_000);
+    const order: string[] = [];
+    const leaveFirst = await breaker.enter(undefined);
+    const others = [1, 2].map(async (id) => {
+      const leave = await breaker.enter(undefined);
+      order.push(`call ${id}`);
+      return leave;
+    });
+    await time.advance(0);
+    order.push('answer');
+    leaveFirst(undefined);
+    await Promise.all(others);
+    expect(order).toEqual(['answer', 'call 1', 'call 2']);
+    expect(breaker.state).toBe('closed');
+  });
+
+  it('opens again when that call fails, and asks less and less often, up to once a minute', async () => {
+    const { breaker, time, answer, probes } = await opened();
+    answer(undefined);
+    probes.length = 0;
+    let trials = 0;
+    for (let second = 0; second < 30 * 60; second += 1) {
+      await time.advance(1_000);
+      if (breaker.state !== 'trial') continue;
+      trials += 1;
+      (await breaker.enter(undefined))(HUNG);
+    }
+    expect(breaker.state).toBe('open');
+    expect(trials).toBeLessThanOrEqual(35);
+    expect(trials).toBeGreaterThan(25);
+  });
+
+  it('lets the next one try when the one on trial is interrupted', async () => {
+    const { breaker, time, answer } = await opened();
+    answer(undefined);
+    await time.advance(3_000);
+    const leave = await breaker.enter(undefined);
+    const next = breaker.enter(undefined);
+    leave('interrupted');
+    expect(breaker.state).toBe('trial');
+    (await next)(undefined);
+    expect(breaker.state).toBe('closed');
+  });
+
+  it('does not keep anybody on trial beyond his own patience', async () => {
+    const { breaker, time, answer } = await opened();
+    answer(undefined);
+    await time.advance(3_000);
+    await breaker.enter(undefined);
+    const giveUp = new AbortController();
+    const waiting = expect(breaker.enter(giveUp.signal)).rejects.toThrow('enough');
+    giveUp.abort(new Error('enough'));
+    await waiting;
+  });
+
+  it('closes with any answer, also to a call of before', async () => {
+    const { breaker, call } = breakerWith(AWAY);
+    const leave = await breaker.enter(undefined);
+    await call(AWAY, AWAY, AWAY);
+    expect(breaker.state).toBe('open');
+    leave(undefined);
+    expect(breaker.state).toBe('closed');
+  });
+
+  it('does not count the failure of a call of before against the trial', async () => {
+    const { breaker, call, time, answer } = breakerWith(AWAY);
+    const leave = await breaker.enter(undefined);
+    await call(AWAY, AWAY, AWAY);
+    answer(undefined);
+    await time.advance(3_000);
+    leave(HUNG);
+    expect(breaker.state).toBe('trial');
+  });
+
+  it('waits for as long as the store asked', async () => {
+    const { time, probes } = await opened(new AppError('STORE_UNAVAILABLE', { retryAfterMs: 30_000 }));
+    await time.advance(26_000);
+    expect(probes).toHaveLength(1);
+    await time.advance(10_000);
+    expect(probes).toHaveLength(2);
+  });
+
+  it('leaves no timer behind', async () => {
+    const { breaker, time } = await opened();
+    breaker[Symbol.dispose]();
+    expect(time.waiting).toEqual([]);
+  });
+});
+
+it('asks nothing of a store that nobody uses', async () => {
+  const { time, probes } = breakerWith(AWAY);
+  await time.advance(3_600_000);
+  expect(probes).toEqual([]);
+});

@@ -1,0 +1,155 @@
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import { type ReadResult, refId, type StoreRef } from '../../src/core/reading.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { createReader } from '../../src/providers/reader.ts';
+
+const KIB = 1_024;
+
+function readerWith(options: { maxBytes?: number; signal?: AbortSignal; down?: readonly string[] } = {}) {
+  const reads: string[][] = [];
+  const searches: string[] = [];
+  const hints: string[][] = [];
+  const told: string[] = [];
+  const hold = Promise.withResolvers<void>();
+  const found: ReadResult = {
+    kind: 'found',
+    value: SecretValue.fromBytes(Buffer.alloc(KIB)),
+    version: '1',
+  };
+  const reader = createReader({
+    ...options,
+    open: async (store) => {
+      if (options.down?.includes(store)) throw new AppError('STORE_UNAVAILABLE');
+      return {
+        async read(refs) {
+          reads.push(refs.map(({ key }) => key));
+          if (store === 'hanging') await hold.promise;
+          return refs.map(() => found);
+        },
+        async find({ path }) {
+          searches.push(path);
+          if (path === 'bad') throw new AppError('TIMEOUT');
+          return [`${path}/${'x'.repeat(KIB)}`];
+        },
+        async versions(keys) {
+          hints.push([...keys]);
+          return keys.map((key) => ({ kind: 'known', version: key }));
+        },
+      };
+    },
+    onRead: async ({ ref }) => {
+      told.push(ref.key);
+    },
+  });
+  const read = async (...keys: readonly string[]) => reader.read(keys.map((key) => at('a', key)));
+  return { reader, read, reads, searches, hints, told, release: hold.resolve };
+}
+
+function at(store: string, key: string): StoreRef {
+  return { store, ref: { key } };
+}
+
+describe('a reader', () => {
+  it('reads each reference once, and what is asked for together in one call', async () => {
+    const { read, reads, told } = readerWith();
+    await Promise.all([read('a', 'b'), read('b', 'c')]);
+    await read('a', 'c');
+    expect(reads).toEqual([['a', 'b', 'c']]);
+    expect(told).toEqual(['a', 'b', 'c']);
+  });
+
+  it('keeps no more than it may, and reads anew what it had given up', async () => {
+    const { read, reads, told } = readerWith({ maxBytes: 4 * KIB });
+    for (const key of ['a', 'b', 'c', 'd']) await read(key);
+    reads.length = 0;
+    await read('d');
+    expect(reads).toEqual([]);
+    await read('a');
+    expect(reads).toEqual([['a']]);
+    expect(told.filter((key) => key === 'a')).toHaveLength(2);
+  });
+
+  it('gives everybody his value, however little it may keep', async () => {
+    const { read } = readerWith({ maxBytes: 0 });
+    const keys = Array.from({ length: 50 }, (_, index) => `k${index}`);
+    const results = await read(...keys);
+    for (const key of keys) expect(results.get(refId(at('a', key)))).toMatchObject({ kind: 'found' });
+  });
+
+  it('gives nothing up that is under way', async () => {
+    const { reader, read, reads, release } = readerWith({ maxBytes: 0 });
+    const first = reader.read([at('hanging', 'h')]);
+    await read('a', 'b', 'c');
+    const second = reader.read([at('hanging', 'h')]);
+    release();
+    await Promise.all([first, second]);
+    expect(reads.filter(([key]) => key === 'h')).toHaveLength(1);
+  });
+
+  it('counts searches too', async () => {
+    const { reader, searches } = readerWith({ maxBytes: 4 * KIB });
+    const query = (path: string) => ({ path, tags: {} });
+    await Promise.all([reader.find('a', query('p')), reader.find('a', query('p'))]);
+    expect(searches).toEqual(['p']);
+    for (const path of ['q', 'r']) await reader.find('a', query(path));
+    await reader.find('a', query('p'));
+    expect(searches).toEqual(['p', 'q', 'r', 'p']);
+  });
+
+  it('fails a search for all who share it', async () => {
+    const { reader, searches } = readerWith();
+    const both = [1, 2].map(() => reader.find('a', { path: 'bad', tags: {} }));
+    expect(await Promise.allSettled(both)).toMatchObject([
+      { reason: { code: 'TIMEOUT' } },
+      { reason: { code: 'TIMEOUT' } },
+    ]);
+    expect(searches).toEqual(['bad']);
+  });
+
+  it('fails the references of a store that cannot be opened, and no others', async () => {
+    const { reader } = readerWith({ down: ['b'] });
+    const results = await reader.read([at('a', 'k'), at('b', 'k')]);
+    expect(results.get(refId(at('a', 'k')))).toMatchObject({ kind: 'found' });
+    expect(results.get(refId(at('b', 'k')))).toMatchObject({
+      kind: 'failed',
+      error: { code: 'STORE_UNAVAILABLE' },
+    });
+  });
+
+  it('does not wait for one store before it gives what another said', async () => {
+    const { reader, read, release } = readerWith();
+    const hanging = reader.read([at('hanging', 'k')]);
+    expect((await read('k')).size).toBe(1);
+    release();
+    await hanging;
+  });
+
+  it('rejects what is under way when its pass is ended', async () => {
+    const controller = new AbortController();
+    const { reader, release } = readerWith({ signal: controller.signal });
+    const read = expect(reader.read([at('hanging', 'k')])).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    await new Promise((resolve) => setImmediate(resolve));
+    controller.abort(new AppError('INTERRUPTED'));
+    release();
+    await read;
+  });
+});
+
+describe('hints of versions', () => {
+  it('are asked for together, once for each key, and come in the order of the keys', async () => {
+    const { reader, hints } = readerWith();
+    const [first, second] = await Promise.all([
+      reader.versions('a', ['x', 'y']),
+      reader.versions('a', ['z', 'x']),
+    ]);
+    expect(first).toEqual(['x', 'y'].map((version) => ({ kind: 'known', version })));
+    expect(second).toEqual(['z', 'x'].map((version) => ({ kind: 'known', version })));
+    expect(hints).toEqual([['x', 'y', 'z']]);
+  });
+
+  it('are unknown where the store cannot be opened', async () => {
+    const { reader } = readerWith({ down: ['a'] });
+    expect(await reader.versions('a', ['x'])).toEqual([{ kind: 'unknown' }]);
+  });
+});

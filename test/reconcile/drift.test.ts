@@ -1,0 +1,212 @@
+import { describe, expect, it } from 'vitest';
+import { objectIn } from '../../src/cluster/json.ts';
+import { AppError } from '../../src/core/errors.ts';
+import type { Outcome } from '../../src/reconcile/outcome.ts';
+import { isContested, type ReconcileOptions, reconcile } from '../../src/reconcile/reconcile.ts';
+import { APPS_DB, base64, DB_ONLY, openDb, openWorld, type World } from './world.ts';
+
+/** One job of the target, as the service runs it. */
+async function run(world: World, options?: ReconcileOptions): Promise<Outcome> {
+  await using process = await world.start();
+  const pass = await process.app.pass();
+  const [mapping] = process.app.config.mappings;
+  if (mapping === undefined) throw new Error('no mapping');
+  return await reconcile(mapping, APPS_DB, pass, options);
+}
+
+const report = { drift: 'report' } as const;
+
+function edit(world: World, text = 'by hand'): void {
+  world.cluster.edit(APPS_DB, (raw) => ({ ...raw, data: { ...objectIn(raw, 'data'), USER: base64(text) } }));
+}
+
+function unlabel(world: World, label: string): void {
+  world.cluster.edit(APPS_DB, (raw) => {
+    const metadata = objectIn(raw, 'metadata');
+    const { [label]: _, ...labels } = objectIn(metadata ?? {}, 'labels') ?? {};
+    return { ...raw, metadata: { ...metadata, labels } };
+  });
+}
+
+const dataOf = (world: World) => world.cluster.raw(APPS_DB)?.data;
+const WANTED = { USER: base64('ann'), PASSWORD: base64('first') };
+
+/** A target in step, and what is on record after that. */
+async function openInStep(mappings = DB_ONLY): Promise<{ world: World; news: () => readonly string[] }> {
+  const world = await openWorld({ mappings });
+  await run(world);
+  const { length } = world.records;
+  return { world, news: () => world.story(length) };
+}
+
+describe('an edit by hand', () => {
+  it('is repaired, and recorded as a repair', async () => {
+    const { world, news } = await openInStep();
+    edit(world);
+    expect(await run(world)).toMatchObject({ kind: 'updated' });
+    expect(dataOf(world)).toEqual(WANTED);
+    expect(news()).toEqual(['repair intent db ok', 'repair outcome db ok']);
+    expect(world.records.at(-1)?.keys).toEqual({ added: [], changed: ['USER'], removed: [] });
+  });
+
+  it('stays with `report`, is recorded once, and ends when somebody undoes it', async () => {
+    const { world, news } = await openInStep();
+    edit(world);
+    for (const _ of [1, 2])
+      expect(await run(world, report)).toMatchObject({
+        kind: 'refused',
+        drifted: true,
+        error: { code: 'DRIFTED' },
+        alive: true,
+        keys: [
+          { name: 'PASSWORD', action: 'keep' },
+          { name: 'USER', action: 'change' },
+        ],
+      });
+    expect(dataOf(world)).toMatchObject({ USER: base64('by hand') });
+    expect(news()).toEqual(['refuse db refused DRIFTED']);
+    edit(world, 'ann');
+    // The field is no longer ours, but what it says is what we would write.
+    expect(await run(world, report)).toMatchObject({ kind: 'unchanged' });
+    expect(news().at(-1)).toBe('sweep db ok');
+  });
+
+  it('that stays with `report` is overwritten when the source changes', async () => {
+    const { world, news } = await openInStep();
+    edit(world);
+    await run(world, report);
+    world.store.put('db', '{"user":"ann","password":"second"}', '2');
+    expect(await run(world, report)).toMatchObject({ kind: 'updated' });
+    expect(dataOf(world)).toEqual({ ...WANTED, PASSWORD: base64('second') });
+    expect(news().slice(-2)).toEqual(['update intent db ok', 'update outcome db ok']);
+  });
+
+  it('that stays with `report` is overwritten when a person syncs', async () => {
+    const { world } = await openInStep();
+    edit(world);
+    await run(world, report);
+    expect(await run(world, { drift: 'repair' })).toMatchObject({ kind: 'updated' });
+    expect(dataOf(world)).toEqual(WANTED);
+    expect(await run(world, report)).toMatchObject({ kind: 'unchanged' });
+  });
+
+  it('of a mark is repaired while both of our labels stand', async () => {
+    const { world, news } = await openInStep();
+    unlabel(world, 'app.kubernetes.io/managed-by');
+    expect(await run(world, report)).toMatchObject({ drifted: true });
+    expect(await run(world)).toMatchObject({ kind: 'updated' });
+    expect(news().slice(-1)).toEqual(['repair outcome db ok']);
+  });
+
+  it.each(['secretbridge.dev/instance', 'secretbridge.dev/mapping'])(
+    'that strips %s is a release, and never repaired',
+    async (label) => {
+      const { world } = await openInStep();
+      unlabel(world, label);
+      const before = world.cluster.raw(APPS_DB);
+      for (const options of [{}, report])
+        expect(await run(world, options)).toMatchObject({ kind: 'refused', error: { code: 'NOT_OWNED' } });
+      expect(world.cluster.raw(APPS_DB)).toEqual(before);
+    },
+  );
+
+  it('of a key that we merged into a Secret of others is repaired as well', async () => {
+    const world = await openWorld({
+      mappings: `
+  - name: db
+    target: { namespace: apps, mode: merge }
+    data: { USER: { store: vault, key: db, property: user } }
+`,
+    });
+    world.cluster.put(APPS_DB, { data: { THEIRS: base64('1') } });
+    await run(world);
+    world.cluster.edit(APPS_DB, (raw) => ({ ...raw, data: { THEIRS: base64('1') } }));
+    expect(await run(world, report)).toMatchObject({ drifted: true });
+    expect(await run(world)).toMatchObject({ kind: 'updated' });
+    expect(world.story().at(-1)).toBe('repair outcome db ok');
+    expect(dataOf(world)).toEqual({ THEIRS: base64('1'), USER: base64('ann') });
+  });
+});
+
+describe('a deletion by hand', () => {
+  it('is repaired, and recorded as a repair', async () => {
+    const { world, news } = await openInStep();
+    world.cluster.forget(APPS_DB);
+    expect(await run(world)).toMatchObject({ kind: 'created' });
+    expect(news()).toEqual(['repair intent db ok', 'repair outcome db ok']);
+  });
+
+  it('stays with `report` until the source changes', async () => {
+    const { world, news } = await openInStep();
+    world.cluster.forget(APPS_DB);
+    for (const _ of [1, 2])
+      expect(await run(world, report)).toMatchObject({ kind: 'refused', drifted: true, alive: false });
+    expect(news()).toEqual(['refuse db refused DRIFTED']);
+    world.store.put('db', '{"user":"ann","password":"second"}', '2');
+    expect(await run(world, report)).toMatchObject({ kind: 'created' });
+    expect(news().slice(-2)).toEqual(['create intent db ok', 'create outcome db ok']);
+  });
+
+  it('is known although a repair failed in between', async () => {
+    const { world, news } = await openInStep();
+    world.cluster.forget(APPS_DB);
+    world.cluster.fail('create', new AppError('CLUSTER_FORBIDDEN'));
+    expect(await run(world)).toMatchObject({ kind: 'failed' });
+    await run(world);
+    expect(news()).toEqual([
+      ...['repair intent db ok', 'repair outcome db failed CLUSTER_FORBIDDEN'],
+      ...['repair intent db ok', 'repair outcome db ok'],
+    ]);
+  });
+
+  it('is none when the target was never there, or ended with us', async () => {
+    const world = await openDb();
+    expect(await run(world, report)).toMatchObject({ kind: 'created' });
+    expect(world.story()).toContain('create outcome db ok');
+  });
+});
+
+describe('two that fight over a target', () => {
+  it('are known by more than five repairs in ten minutes, in any process', async () => {
+    const { world } = await openInStep();
+    const contested = async () => {
+      await using process = await world.start();
+      return await isContested(process.app.audit, APPS_DB, world.clock);
+    };
+    for (let repair = 1; repair <= 5; repair += 1) {
+      edit(world);
+      await run(world);
+    }
+    expect(await contested()).toBe(false);
+    world.clock.set(world.clock.now() + 60_000);
+    edit(world);
+    await run(world);
+    expect(await contested()).toBe(true);
+    world.clock.set(world.clock.now() + 9 * 60_000 + 1);
+    expect(await contested()).toBe(false);
+  });
+});
+
+describe('an outcome tells', () => {
+  it('the version that its write left, and the one that it found when it wrote nothing', async () => {
+    const world = await openDb();
+    const version = () => objectIn(world.cluster.raw(APPS_DB) ?? {}, 'metadata')?.resourceVersion;
+    const created = await run(world);
+    expect(created.resourceVersion).toBe(version());
+    expect((await run(world)).resourceVersion).toBe(version());
+    edit(world);
+    expect((await run(world, report)).resourceVersion).toBe(version());
+    expect((await run(world)).resourceVersion).toBe(version());
+    world.store.fail('db', new AppError('TIMEOUT'));
+    expect((await run(world)).resourceVersion).toBe(version());
+  });
+
+  it('each source once, with its version', async () => {
+    const world = await openDb();
+    const sources = [{ store: 'vault', key: 'db', version: '1' }];
+    expect(await run(world)).toMatchObject({ sources });
+    expect(await run(world)).toMatchObject({ kind: 'unchanged', sources });
+    world.store.fail('db', new AppError('TIMEOUT'));
+    expect(await run(world)).not.toHaveProperty('sources');
+  });
+});

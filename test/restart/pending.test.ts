@@ -1,0 +1,73 @@
+import { expect, it } from 'vitest';
+import { type Entry, NO_KEYS } from '../../src/audit/entry.ts';
+import { readRestarts } from '../../src/restart/pending.ts';
+import { faulty } from '../fakes/faulty.ts';
+import { createMemoryAudit } from '../fakes/memory-audit.ts';
+
+const entry = (n: number, phase: 'intent' | 'outcome'): Entry => ({
+  actor: { kind: 'schedule' },
+  requestId: `request-${n}`,
+  action: 'restart',
+  phase,
+  mapping: 'db',
+  namespace: 'apps',
+  secret: 'db',
+  outcome: 'ok',
+  sources: [],
+  keys: NO_KEYS,
+  note: 'Deployment/web',
+  durationMs: 0,
+  attempt: 11,
+});
+
+const options = { floor: 0, since: 0, rollsSince: 0, instances: ['test'] };
+
+it('the records of restarts are read once, and then no further back than what is pending', async () => {
+  const audit = createMemoryAudit();
+  let pages = 0;
+  const counted = faulty('audit', audit, ({ phase }) => {
+    if (phase === 'before') pages += 1;
+  });
+  const many = Array.from({ length: 800 }, (_, n) => [entry(n, 'intent'), entry(n, 'outcome')]).flat();
+  await audit.append(many);
+  await audit.append([entry(900, 'intent')]);
+  const first = await readRestarts(counted, options);
+  expect(first.pending.map(({ intent }) => intent.requestId)).toEqual(['request-900']);
+  expect([first.floor, pages]).toEqual([1_601, 4]);
+
+  await audit.append([entry(901, 'intent'), entry(900, 'outcome')]);
+  const second = await readRestarts(counted, { ...options, floor: first.floor });
+  expect(second.pending.map(({ intent }) => intent.requestId)).toEqual(['request-901']);
+  expect([second.floor, pages]).toEqual([1_602, 5]);
+
+  await audit.append([entry(901, 'outcome')]);
+  expect(await readRestarts(counted, { ...options, floor: second.floor })).toEqual({
+    pending: [],
+    rolls: [],
+    floor: 1_605,
+  });
+});
+
+it('an outcome that counts a roll is remembered for as long as it may go on', async () => {
+  const audit = createMemoryAudit();
+  await audit.append([entry(1, 'intent'), { ...entry(1, 'outcome'), counts: { rolled: 1 } }]);
+  const at = 1_800_000_000_000;
+  const found = await readRestarts(audit, { ...options, rollsSince: at });
+  expect(found).toEqual({
+    pending: [],
+    rolls: [expect.objectContaining({ workload: 'Deployment/web', namespace: 'apps', at })],
+    floor: 2,
+  });
+  expect((await readRestarts(audit, { ...options, rollsSince: at + 1 })).rolls).toEqual([]);
+});
+
+it('two changes of a Secret by one request are two restarts, of which an outcome ends its own', async () => {
+  const audit = createMemoryAudit();
+  const of = (text: string, phase: 'intent' | 'outcome') => ({
+    ...entry(1, phase),
+    after: `${'a'.repeat(8)}:${text.repeat(64)}`,
+  });
+  await audit.append([of('1', 'intent'), of('2', 'intent'), of('1', 'outcome')]);
+  const { pending } = await readRestarts(audit, options);
+  expect(pending.map(({ intent }) => intent.sequence)).toEqual([2]);
+});

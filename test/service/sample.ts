@@ -1,0 +1,168 @@
+import type { SecretMeta } from '../../src/cluster/cluster.ts';
+import type { Clock } from '../../src/core/clock.ts';
+import { AppError } from '../../src/core/errors.ts';
+import type { Mapping } from '../../src/core/mapping.ts';
+import { createBoard as createFields } from '../../src/queue/board.ts';
+import type { AddOptions, Job, Notices, Queue, Reason } from '../../src/queue/queue.ts';
+import type { Wanted } from '../../src/reconcile/targets.ts';
+import type { Known } from '../../src/service/board.ts';
+import { ANNOTATION, configHash, LABEL } from '../../src/sync/marks.ts';
+import { mapping } from '../sync/sample.ts';
+
+export const START = 1_800_000_000_000;
+export const STORES = new Map([['vault', 'hash']]);
+
+export function wanted(part: Parameters<typeof mapping>[0] & { readonly namespace?: string } = {}): Wanted {
+  const { namespace = 'apps', ...rest } = part;
+  const name = rest.name ?? 'app';
+  const it = mapping({ ...rest, name, target: { secret: name, ...rest.target } });
+  return { mapping: it, id: { namespace, secret: it.target.secret } };
+}
+
+/** How a run ended; well, unless it is said otherwise. */
+export function known(part: Partial<Known> = {}): Known {
+  return {
+    mapping: 'app',
+    target: { namespace: 'apps', secret: 'app' },
+    requestId: 'r1',
+    startedAt: START,
+    endedAt: START,
+    kind: 'unchanged',
+    person: false,
+    failures: 0,
+    okAt: START,
+    alive: true,
+    keys: [],
+    ...part,
+  };
+}
+
+export const failed = (code: ConstructorParameters<typeof AppError>[0]): Pick<Known, 'kind' | 'error'> => ({
+  kind: 'failed',
+  error: new AppError(code).toJSON(),
+});
+
+/** A target as we leave it: of each key, the key of the store and the version. */
+export function meta(
+  it: Wanted,
+  sources: Readonly<Record<string, readonly [key: string, version: string]>> = {},
+  part: Partial<SecretMeta> = {},
+): SecretMeta {
+  const written = Object.entries(sources).map(([name, [key, version]]) => [
+    name,
+    { store: 'vault', key, version },
+  ]);
+  return {
+    id: it.id,
+    uid: 'u1',
+    resourceVersion: '1',
+    labels: marksOf(it.mapping),
+    annotations: {
+      [ANNOTATION.sources]: JSON.stringify(Object.fromEntries(written)),
+      [ANNOTATION.stores]: JSON.stringify(written.length === 0 ? {} : { vault: 'hash' }),
+      [ANNOTATION.fingerprint]: 'f',
+      [ANNOTATION.config]: configHash(it.mapping),
+      [ANNOTATION.onMappingRemoved]: it.mapping.onMappingRemoved,
+    },
+    controlled: false,
+    deleting: false,
+    ours: {
+      labels: Object.values(LABEL),
+      annotations: Object.values(ANNOTATION),
+      data: [...Object.keys(sources), ...Object.keys(it.mapping.template?.data ?? {})],
+    },
+    foreign: false,
+    ...part,
+  };
+}
+
+function marksOf({ name }: Mapping): Record<string, string> {
+  return { [LABEL.managedBy]: 'secretbridge', [LABEL.instance]: 'prod', [LABEL.mapping]: name };
+}
+
+export interface FakeNotices extends Notices {
+  /** Whether posts are held back until `deliver`. */
+  late: boolean;
+  deliver(): void;
+  readonly posted: readonly (readonly [field: string, text: string | undefined])[];
+  /** Anybody who can reach Redis. */
+  raw(field: string, text: string): void;
+}
+
+/** The notices of several processes, with the limits of the queue. */
+export function createFakeNotices(): FakeNotices {
+  const fields = createFields();
+  const posted: [string, string | undefined][] = [];
+  let waiting: [string, string | undefined][] = [];
+  return {
+    late: false,
+    posted,
+    deliver() {
+      const due = waiting;
+      waiting = [];
+      for (const [field, text] of due) fields.tell(field, text);
+    },
+    raw: (field, text) => fields.tell(field, text),
+    post(field, text) {
+      posted.push([field, text]);
+      if (Math.max(field.length, text?.length ?? 0) > 1_024) return;
+      if (this.late) waiting.push([field, text]);
+      else fields.tell(field, text);
+    },
+    subscribe: fields.subscribe,
+  };
+}
+
+export interface FakeQueue extends Pick<Queue, 'add'> {
+  /** What was taken and not lost. */
+  readonly jobs: { job: Job; options: AddOptions }[];
+  /** While set, nothing is taken. */
+  failure: AppError | undefined;
+  attempts: number;
+}
+
+export function createFakeQueue(): FakeQueue {
+  return {
+    jobs: [],
+    failure: undefined,
+    attempts: 0,
+    async add(job, options = {}) {
+      this.attempts += 1;
+      if (this.failure !== undefined) throw this.failure;
+      this.jobs.push({ job, options });
+    },
+  };
+}
+
+export const queueAway = () => new AppError('QUEUE_UNAVAILABLE');
+
+export const asQueue = (fake: Pick<Queue, 'add'>): Queue => fake as Queue;
+
+export interface Triggers {
+  readonly list: { readonly target: string; readonly reason: Reason; readonly requestId: string }[];
+  trigger(target: { namespace: string; secret: string }, reason: Reason, requestId: string): void;
+  /** `<reason> <target>` of all since the last call. */
+  taken(): readonly string[];
+}
+
+export function createTriggers(): Triggers {
+  const list: Triggers['list'][number][] = [];
+  return {
+    list,
+    trigger: ({ namespace, secret }, reason, requestId) =>
+      void list.push({ target: `${namespace}/${secret}`, reason, requestId }),
+    taken: () => list.splice(0).map(({ target, reason }) => `${reason} ${target}`),
+  };
+}
+
+export function createClock(now = START): Clock & { time: number } {
+  return {
+    time: now,
+    now() {
+      return this.time;
+    },
+  };
+}
+
+/** Lets everything run that only waits for promises. */
+export const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

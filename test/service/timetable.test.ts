@@ -1,0 +1,152 @@
+import { describe, expect, it } from 'vitest';
+import { formatSubject } from '../../src/queue/subject.ts';
+import { createGeneration, type Generation } from '../../src/service/generation.ts';
+import { createTimetable } from '../../src/service/timetable.ts';
+import { recordingLogger } from '../reconcile/world.ts';
+import { source } from '../sync/sample.ts';
+import { asQueue, createClock, createFakeQueue, queueAway, START, settled, wanted } from './sample.ts';
+
+const REFRESH_MS = 300_000;
+
+function generationOf(keys: number, refreshMs = REFRESH_MS): Generation {
+  const all = Array.from({ length: keys }, (_, index) =>
+    wanted({ name: `m${index}`, refreshMs, data: { A: source({ key: `k${index}` }) } }),
+  );
+  return createGeneration([], all, () => false);
+}
+
+function open(keys = 200, refreshMs = REFRESH_MS) {
+  const clock = createClock();
+  const queue = createFakeQueue();
+  const logger = recordingLogger();
+  const state = { generation: generationOf(keys, refreshMs) };
+  const start = () =>
+    createTimetable({ queue: asQueue(queue), generation: () => state.generation, clock, logger });
+  let timetable = start();
+  const run = (ms: number, everyMs = 1_000) => {
+    for (const end = clock.time + ms; clock.time < end; ) {
+      clock.time += everyMs;
+      timetable.tick();
+    }
+  };
+  const restart = () => {
+    timetable = start();
+    timetable.tick();
+  };
+  const subjects = () => queue.jobs.splice(0).map(({ job }) => job.subject);
+  return {
+    clock,
+    queue,
+    logger,
+    state,
+    run,
+    restart,
+    subjects,
+    get timetable() {
+      return timetable;
+    },
+  };
+}
+
+describe('a timetable', () => {
+  it('queues each slot once in each interval', () => {
+    const { state, restart, run, subjects } = open();
+    restart();
+    run(REFRESH_MS * 1.1);
+    subjects();
+    run(REFRESH_MS * 10);
+    const counts = Map.groupBy(subjects(), (subject) => subject);
+    expect([...counts.keys()].sort()).toEqual([...state.generation.slots.keys()].sort());
+    for (const times of counts.values()) expect(times.length).toBeOneOf([9, 10, 11]);
+  });
+
+  it('makes no round by a restart', () => {
+    const { restart, subjects } = open();
+    for (let restarts = 0; restarts < 5; restarts += 1) restart();
+    expect(subjects()).toEqual([]);
+  });
+
+  it('queues no round twice over restarts, by its name', () => {
+    const { queue, restart, run } = open(50, 60_000);
+    restart();
+    for (let minute = 0; minute < 10; minute += 1) {
+      run(60_000);
+      restart();
+    }
+    const names = queue.jobs.map(({ job, options }) => `${job.subject} ${options.once?.id}`);
+    expect(new Set(names).size).toBe(names.length);
+    expect(queue.jobs.every(({ options }) => options.once?.ttlMs === 60_000)).toBe(true);
+  });
+
+  it('gives a slot the same name and round in each replica', () => {
+    const [one, two] = [open(), open()];
+    for (const it of [one, two]) {
+      it.restart();
+      it.run(REFRESH_MS);
+    }
+    const named = (it: typeof one) =>
+      it.queue.jobs.map(({ job, options }) => `${job.subject} ${options.once?.id}`);
+    expect(named(two)).toEqual(named(one));
+  });
+
+  it('goes on when the clock is set back', () => {
+    const { clock, restart, run, subjects } = open();
+    restart();
+    run(REFRESH_MS);
+    subjects();
+    clock.time -= 3_600_000;
+    run(REFRESH_MS * 1.1);
+    expect(new Set(subjects()).size).toBe(open().state.generation.slots.size);
+  });
+
+  it('spreads what became due while the clock jumped or the process slept', () => {
+    const { clock, restart, run, subjects, timetable } = open(1_000);
+    restart();
+    clock.time += 7_200_000;
+    timetable.tick();
+    expect(subjects()).toEqual([]);
+    run(REFRESH_MS * 1.1);
+    expect(new Set(subjects()).size).toBe(64);
+  });
+
+  it('catches up where the interval is as short as a tick', () => {
+    const { restart, run, subjects } = open(1, 1_000);
+    restart();
+    run(60_000, 3_000);
+    expect(subjects().length).toBeGreaterThan(15);
+  });
+
+  it('outlives a queue that is away, and tells of it nowhere', async () => {
+    const { queue, restart, run, subjects, logger } = open();
+    restart();
+    queue.failure = queueAway();
+    run(REFRESH_MS);
+    await settled();
+    expect(logger.lines).toEqual([]);
+    queue.failure = undefined;
+    run(REFRESH_MS * 1.1);
+    expect(subjects().length).toBeGreaterThanOrEqual(open().state.generation.slots.size);
+  });
+
+  it('follows a new configuration without a stampede', () => {
+    const { state, restart, run, subjects } = open(200);
+    restart();
+    run(10_000);
+    subjects();
+    state.generation = generationOf(2_000);
+    run(5_000);
+    expect(subjects().length).toBeLessThan(8);
+    run(REFRESH_MS * 1.1);
+    expect(new Set(subjects())).toEqual(new Set(state.generation.slots.keys()));
+  });
+
+  it('queues the slots of a store that has come back at once', () => {
+    const { clock, state, timetable, queue } = open(10);
+    clock.time = START;
+    const names = [...state.generation.slots.values()].map(({ sweep }) => formatSubject(sweep));
+    timetable.now(names);
+    expect(queue.jobs.map(({ job, options }) => [job.subject, job.reason, options])).toEqual(
+      names.map((name) => [name, 'sweep', {}]),
+    );
+  });
+});

@@ -1,0 +1,112 @@
+import { describe, expect, it } from 'vitest';
+import { createFingerprinter } from '../../src/core/fingerprint.ts';
+import type { LiveSecret } from '../../src/core/secret.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import type { Desired } from '../../src/sync/desired.ts';
+import { ANNOTATION, LABEL } from '../../src/sync/marks.ts';
+import { type PlanInput, plan } from '../../src/sync/plan.ts';
+import { applied, data, mapping, planInput } from './sample.ts';
+
+function ready(text: string, version = '1'): Desired {
+  const sources = new Map([['a', { store: 'vault', key: 'app', version }]]);
+  return { kind: 'ready', data: data({ a: text }), sources, absent: [] };
+}
+
+const input = planInput({
+  mapping: mapping({ target: { labels: { team: 'x' }, annotations: { note: 'y' } } }),
+  desired: ready('1'),
+});
+
+function made(from: PlanInput): LiveSecret {
+  const result = plan({ ...from, live: undefined });
+  if (result.kind !== 'create') throw new Error(`expected a create, got ${result.kind}`);
+  return applied(result.manifest);
+}
+
+const target = made(input);
+
+/** As the API server has it after somebody else set or removed marks: what they touched is no longer ours. */
+function touched(
+  part: 'labels' | 'annotations',
+  changes: Readonly<Record<string, string | undefined>>,
+): LiveSecret {
+  const entries = Object.entries({ ...target[part], ...changes }).filter(([, value]) => value !== undefined);
+  const ours = target.ours ?? { labels: [], annotations: [] };
+  return {
+    ...target,
+    [part]: Object.fromEntries(entries),
+    ours: { ...ours, [part]: ours[part].filter((name) => !(name in changes)) },
+  };
+}
+
+/** The kind of the plan, and whether it takes the difference for drift. */
+function judged(live: LiveSecret, other: Partial<PlanInput> = {}): string {
+  const result = plan({ ...input, ...other, live });
+  return `${result.kind} ${'drift' in result && result.drift ? 'drift' : '-'}`;
+}
+
+describe('a change by hand is drift', () => {
+  it.each([
+    ['of a value', { ...target, data: data({ a: 'theirs' }) }],
+    ['of the keys', { ...target, data: data({ a: '1', b: 'theirs' }) }],
+    ['that leaves nothing', { ...target, data: data({}) }],
+    ['of a copy, of whose fields nobody notes the owner', { ...target, data: data({}), ours: undefined }],
+    ['of a label of the mapping', touched('labels', { team: 'theirs' })],
+    ['that takes a label away', touched('labels', { team: undefined })],
+    ['of `managed-by`', touched('labels', { [LABEL.managedBy]: undefined })],
+    ['of an annotation of the mapping', touched('annotations', { note: undefined })],
+    ['of the fingerprint', touched('annotations', { [ANNOTATION.fingerprint]: undefined })],
+    ['of the sources', touched('annotations', { [ANNOTATION.sources]: 'theirs' })],
+    ['of the configuration hash', touched('annotations', { [ANNOTATION.config]: undefined })],
+    [
+      'of data and fingerprint together',
+      { ...touched('annotations', { [ANNOTATION.fingerprint]: 'x' }), data: data({}) },
+    ],
+    ['of what happens at the end', touched('annotations', { [ANNOTATION.onMappingRemoved]: 'delete' })],
+  ])('%s', (_, live) => {
+    expect(judged(live)).toBe('update drift');
+  });
+
+  it('that made it of another type or immutable', () => {
+    const recreate = mapping({ target: { ...input.mapping.target, recreate: true } });
+    expect(judged({ ...target, type: 'theirs' }, { mapping: recreate })).toBe('recreate drift');
+    expect(judged({ ...target, immutable: true }, { mapping: recreate })).toBe('recreate drift');
+  });
+});
+
+describe('a difference is no drift', () => {
+  it('when nothing differs', () => {
+    expect(judged(target)).toBe('unchanged -');
+    expect(judged({ ...target, labels: { ...target.labels, theirs: 'x' } })).toBe('unchanged -');
+  });
+
+  it.each([
+    ['when the source has other data', { desired: ready('2', '2') }],
+    ['when the source has other data under the same version', { desired: ready('2') }],
+    ['when the source has another version of the same bytes', { desired: ready('1', '2') }],
+    ['when the mapping wants other labels', { mapping: mapping({ target: { labels: { team: 'z' } } }) }],
+    ['when the store is another', { stores: new Map([['vault', 'moved']]) }],
+    ['when a policy changed', { mapping: { ...input.mapping, onMappingRemoved: 'delete' as const } }],
+    ['when the instance has another name', { instance: 'new', formerInstances: ['prod'] }],
+  ])('%s, whether or not somebody edited it as well', (_, other) => {
+    expect(judged(target, other)).toBe('update -');
+    expect(judged({ ...target, data: data({ a: 'theirs' }) }, other)).toBe('update -');
+  });
+
+  it('when the fingerprint was made under another key, which cannot tell', () => {
+    const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(9)));
+    expect(judged(target, { fingerprints })).toBe('unchanged -');
+    expect(judged({ ...target, data: data({ a: 'theirs' }) }, { fingerprints })).toBe('update -');
+  });
+
+  it('when too little is left that could tell', () => {
+    const names = [ANNOTATION.fingerprint, ANNOTATION.sources];
+    const bare = touched('annotations', Object.fromEntries(names.map((name) => [name, undefined])));
+    expect(judged(bare)).toBe('update -');
+  });
+
+  it('when it is adopted', () => {
+    const foreign = { ...target, labels: {}, ours: undefined };
+    expect(judged(foreign, { mapping: { ...input.mapping, onConflict: 'adopt' } })).toBe('update -');
+  });
+});

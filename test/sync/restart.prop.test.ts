@@ -1,0 +1,63 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Workload } from '../../src/core/mapping.ts';
+import { formatWorkload, isContentChange, parseWorkload, restartAnnotation } from '../../src/sync/restart.ts';
+
+const kind = fc.constantFrom('Deployment', 'StatefulSet', 'DaemonSet', 'Rollout');
+const name = fc.stringMatching(/^[a-z0-9]([-a-z0-9.]{0,20}[a-z0-9])?$/);
+const label = fc.stringMatching(/^([a-z0-9.-]{1,20}\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,10}[A-Za-z0-9])?$/);
+const value = fc.stringMatching(/^([A-Za-z0-9]([-A-Za-z0-9_.]{0,10}[A-Za-z0-9])?)?$/);
+const matchLabels = fc.dictionary(label, value, { minKeys: 1, maxKeys: 3, noNullPrototype: true });
+const workload: fc.Arbitrary<Workload> = fc.oneof(
+  fc.record({ kind, name }),
+  fc.record({ kind, selector: fc.record({ matchLabels }) }),
+);
+
+describe('the name of a workload in a record', () => {
+  it('is read back as it was written', () => {
+    fc.assert(
+      fc.property(workload, (it) => {
+        expect(parseWorkload(formatWorkload(it))).toEqual(it);
+      }),
+    );
+  });
+
+  it('is the same for the same labels in another order', () => {
+    const texts = [
+      { a: '1', b: '2' },
+      { b: '2', a: '1' },
+    ].map((labels) => formatWorkload({ kind: 'Deployment', selector: { matchLabels: labels } }));
+    expect(texts).toEqual(['Deployment with a=1,b=2', 'Deployment with a=1,b=2']);
+  });
+
+  it.each([
+    '',
+    'Deployment',
+    'Deployment/',
+    'Deployment/a/b',
+    'Deployment with ',
+    'Deployment with =x',
+    'x y',
+  ])('is not made of %j', (text) => expect(parseWorkload(text)).toBeUndefined());
+});
+
+it('the annotation of a Secret is a valid name, whatever the Secret is called', () => {
+  // SHA-256 of `payments-db`.
+  expect(restartAnnotation('payments-db')).toMatch(/^restart\.secretbridge\.dev\/[0-9a-f]{16}$/);
+  expect(restartAnnotation('x'.repeat(253)).split('/')[1]).toHaveLength(16);
+});
+
+describe('content has changed', () => {
+  const fingerprint = (key: string, text: string) => `${key.repeat(8)}:${text.repeat(64)}`;
+  const keys = { added: [], changed: ['A'], removed: [] };
+
+  it('when a key differs and both fingerprints can tell', () => {
+    const [before, after] = [fingerprint('a', '1'), fingerprint('a', '2')];
+    expect(isContentChange({ before, after, keys })).toBe(true);
+    expect(isContentChange({ before, after: before, keys })).toBe(false);
+    expect(isContentChange({ after, keys })).toBe(false);
+    expect(isContentChange({ before, keys })).toBe(false);
+    expect(isContentChange({ before, after, keys: { ...keys, changed: [] } })).toBe(false);
+    expect(isContentChange({ before: fingerprint('b', '1'), after, keys })).toBe(false);
+  });
+});

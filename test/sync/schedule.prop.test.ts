@@ -1,0 +1,120 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ERRORS, type ErrorCode } from '../../src/core/error-codes.ts';
+import { healsItself } from '../../src/core/errors.ts';
+import { type Ended, nextRun } from '../../src/sync/schedule.ts';
+
+const MINUTE = 60_000;
+const codes = Object.keys(ERRORS) as ErrorCode[];
+const healing = codes.filter((code) => healsItself(code) && code !== 'CONFLICT');
+const NOT_YET: readonly ErrorCode[] = ['NAMESPACE_MISSING', 'SECRET_MISSING'];
+const forPeople = codes.filter((code) => !healsItself(code) && !NOT_YET.includes(code));
+
+const chance = fc.double({ min: 0, max: 1, noNaN: true });
+const failures = fc.integer({ min: 1, max: 200 });
+const refreshMs = fc.integer({ min: 1_000, max: 24 * 60 * MINUTE });
+
+function next(ended: Ended, given: { failures: number; refreshMs: number; chance: number }): number {
+  return nextRun(ended, { ...given, random: () => given.chance }) ?? Number.NaN;
+}
+
+describe('when to look again', () => {
+  it('is left to the sweep after success', () => {
+    for (const kind of ['created', 'updated', 'deleted', 'unchanged'] as const)
+      expect(nextRun({ kind }, { failures: 0, refreshMs: MINUTE, random: () => 1 })).toBeUndefined();
+  });
+
+  it('is the next refresh for what is held or contested', () => {
+    for (const kind of ['held', 'contested'] as const)
+      expect(next({ kind, code: 'HELD' }, { failures: 9, refreshMs: 7 * MINUTE, chance: 1 })).toBe(
+        7 * MINUTE,
+      );
+  });
+
+  it('backs off with full jitter from a second to five minutes or a refresh for what heals by itself', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...healing), failures, refreshMs, chance, (code, n, refresh, random) => {
+        const most = Math.min(1_000 * 2 ** (n - 1), 5 * MINUTE, refresh);
+        const ms = next({ kind: 'failed', code }, { failures: n, refreshMs: refresh, chance: random });
+        expect(ms).toBe(Math.ceil(random * most));
+      }),
+    );
+  });
+
+  it('is never sooner than the other side asked', () => {
+    fc.assert(
+      fc.property(failures, refreshMs, chance, fc.nat(3_600_000), (n, refresh, random, retryAfterMs) => {
+        const ms = next(
+          { kind: 'failed', code: 'THROTTLED', retryAfterMs },
+          { failures: n, refreshMs: refresh, chance: random },
+        );
+        expect(ms).toBeGreaterThanOrEqual(retryAfterMs);
+        expect(ms).toBeLessThanOrEqual(retryAfterMs + 5 * MINUTE);
+      }),
+    );
+  });
+
+  it('is soon after a race', () => {
+    const given = { failures: 1, refreshMs: 5 * MINUTE, chance: 1 };
+    expect(next({ kind: 'failed', code: 'CONFLICT' }, given)).toBe(250);
+    expect(next({ kind: 'failed', code: 'CONFLICT' }, { ...given, failures: 50 })).toBe(30_000);
+  });
+
+  it('is half a minute or so for what somebody is about to make', () => {
+    for (const code of NOT_YET)
+      for (const random of [0, 1]) {
+        const ms = next({ kind: 'failed', code }, { failures: 40, refreshMs: 60 * MINUTE, chance: random });
+        expect(Math.abs(ms - 30_000)).toBeLessThan(6_100);
+      }
+  });
+
+  it('is slow, and ever slower up to an hour, for what only a person can mend', () => {
+    const kinds = fc.constantFrom('failed' as const, 'refused' as const);
+    fc.assert(
+      fc.property(
+        kinds,
+        fc.constantFrom(...forPeople),
+        failures,
+        refreshMs,
+        chance,
+        (kind, code, ...rest) => {
+          const [n, refresh, random] = rest;
+          const first = Math.max(refresh, 5 * MINUTE);
+          const ms = next({ kind, code }, { failures: n, refreshMs: refresh, chance: random });
+          expect(ms).toBeGreaterThanOrEqual(first);
+          expect(ms).toBeLessThanOrEqual(Math.ceil(Math.max(60 * MINUTE, first) * 1.25));
+          if (n >= 5) expect(ms).toBeGreaterThanOrEqual(60 * MINUTE);
+        },
+      ),
+    );
+  });
+
+  it('does not hammer what others hold, although a race heals by itself', () => {
+    const ms = next({ kind: 'refused', code: 'CONFLICT' }, { failures: 1, refreshMs: 1_000, chance: 0 });
+    expect(ms).toBe(5 * MINUTE);
+  });
+
+  it('is a whole number that a timer can wait for, whatever it is given', () => {
+    const anything = fc.oneof(fc.double(), fc.constantFrom(Number.NaN, Infinity, -Infinity, 0, -1));
+    const kinds = fc.constantFrom(
+      'refused' as const,
+      'held' as const,
+      'failed' as const,
+      'contested' as const,
+    );
+    fc.assert(
+      fc.property(
+        kinds,
+        fc.option(fc.constantFrom(...codes), { nil: undefined }),
+        fc.option(anything, { nil: undefined }),
+        fc.tuple(anything, anything, anything),
+        (kind, code, retryAfterMs, [n, refresh, random]) => {
+          const ms = next({ kind, code, retryAfterMs }, { failures: n, refreshMs: refresh, chance: random });
+          expect(Number.isInteger(ms)).toBe(true);
+          expect(ms).toBeGreaterThanOrEqual(0);
+          expect(ms).toBeLessThan(2 ** 31);
+        },
+      ),
+    );
+  });
+});
