@@ -10,7 +10,6 @@ import type { Metrics, Observed } from '../metrics/metrics.ts';
 import type { Reference } from '../providers/credentials.ts';
 import type { JobCounts, Queue } from '../queue/queue.ts';
 import type { Service } from '../service/service.ts';
-import type { App } from './app.ts';
 import type { ServeDeps } from './serve.ts';
 
 /** What answers over HTTP from the first moment on, and takes up the rest as it is opened. */
@@ -29,8 +28,9 @@ export interface Front {
 interface Parts {
   readonly metrics: Metrics;
   readonly service: Service;
+  /** Sets the gauges that only the engine knows. */
+  readonly engine: { tell(metrics: Metrics): void };
   readonly audit: AuditStore;
-  readonly app: App;
   readonly queue: Queue;
   /** Why the rest is not open yet. */
   readonly waitingFor: AppError;
@@ -97,6 +97,7 @@ export async function openFront(config: Config, deps: ServeDeps): Promise<Front>
       });
     },
     async observe() {
+      parts.engine?.tell(need('metrics'));
       const status = await need('service').status();
       return {
         targets: status.targets,

@@ -4,8 +4,9 @@ import { type Watched, watchCredentials, watchedIn } from '../config/credential-
 import type { ConfigDiff } from '../config/diff.ts';
 import type { Problem } from '../config/problem.ts';
 import { AppError, healsItself, toAppError } from '../core/errors.ts';
-import { createMetrics } from '../metrics/metrics.ts';
+import { createMetrics, type Metrics } from '../metrics/metrics.ts';
 import { systemSleep } from '../providers/timing.ts';
+import type { Engine } from '../service/run.ts';
 import { watchStalls } from '../service/stalls.ts';
 import { watchEventLoop } from '../service/watchdog.ts';
 import { type App, type AppDeps, credentialsOf, openApp } from './app.ts';
@@ -54,7 +55,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
 
   const opened = await openRest();
   const { app, queue, service, engine } = opened;
-  front.use({ service, audit: app.audit, app, queue });
+  front.use({ service, audit: app.audit, queue, engine: { tell: (to) => tellAges(engine, to) } });
   const stalls = watchStalls(engine.loops, { logger, clock });
   stack.use(watchEventLoop(engine.loops, { json: config.log.format === 'json' }));
   const owned = stack.move();
@@ -108,6 +109,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
   async function openOnce() {
     await using parts = new AsyncDisposableStack();
     let wake = (_: string): void => undefined;
+    const down = new Set<string>();
     const app = parts.use(
       await openApp(config, {
         ...deps,
@@ -117,10 +119,13 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
           onCall: ({ store, operation, outcome, ms }) =>
             metrics.providerRequest({ store, operation, outcome, seconds: ms / 1_000 }),
           onState(store, state, error) {
-            if (state === 'up') {
-              logger.info('a store answers again', { store });
-              wake(store);
-            } else logger.warn('a store does not answer', { store, state, error });
+            const wasDown = down.has(store);
+            if (state === 'down') down.add(store);
+            else down.delete(store);
+            if (error !== undefined) logger.warn('a store is in trouble', { store, state, error });
+            else logger.info('a store is well', { store });
+            // One that only asked to slow down must not be met by all at once.
+            if (wasDown && state !== 'down') wake(store);
           },
         },
       }),
@@ -162,6 +167,16 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     const kept = parts.move();
     stack.defer(() => kept.disposeAsync());
     return { app, queue, service, engine, credentials };
+  }
+}
+
+function tellAges({ generation, ages, board }: Engine, metrics: Metrics): void {
+  for (const { mapping, id, error } of generation().wanted) {
+    if (error !== undefined) continue;
+    const changedAt = ages.changedAt(mapping);
+    if (changedAt !== undefined) metrics.sourceChanged(mapping.name, id.namespace, changedAt);
+    const known = board.known(mapping.name, id);
+    metrics.certificateExpiry(mapping.name, id.namespace, known?.certificateExpiresAt);
   }
 }
 

@@ -61,7 +61,7 @@ async function openEngine(app: App, options: ServiceOptions): Promise<Engine> {
         const kind = app.config.stores.find(({ name }) => name === store)?.kind;
         return kind !== undefined && (PROVIDERS[kind]?.can.tellVersions ?? false);
       },
-      isDown: (store) => stores.state(store).breakerOpen,
+      isDown: (store) => stores.state(store).state === 'down',
     },
     beginPass: ({ requestId, actor }) => app.pass({ requestId, actor, asResolved: true }),
     destroy: (pass, { proposed, isThere }) => destroyProposed(app, pass, { proposed, isThere }),

@@ -73,7 +73,6 @@ async function connect(connector: Connector): Promise<Session> {
     ssl: tls ?? false,
     enableChannelBinding: true,
     application_name: `secretbridge ${connector.name}`.slice(0, 63),
-    connectionTimeoutMillis: CONNECT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     stream: () => socket,
@@ -84,7 +83,7 @@ async function connect(connector: Connector): Promise<Session> {
   });
   const session = sessionOf(client, socket);
   try {
-    await client.connect();
+    await within(CONNECT_MS, () => client.connect());
   } catch (error) {
     socket.destroy();
     throw unavailable(error);
@@ -122,14 +121,11 @@ function sessionOf(client: Client, socket: Socket): Session {
 
   async function run<T>(timeoutMs: number, work: () => Promise<T>): Promise<T> {
     if (!open) throw because('the connection was cut');
-    const waiting = new AbortController();
     try {
-      return await Promise.race([work(), noAnswer(timeoutMs, waiting.signal)]);
+      return await within(timeoutMs, work);
     } catch (error) {
       if (endsConnection(error)) end();
       throw unavailable(error);
-    } finally {
-      waiting.abort();
     }
   }
 
@@ -158,12 +154,26 @@ function sessionOf(client: Client, socket: Socket): Session {
     ended: ended.promise,
     async [Symbol.asyncDispose]() {
       if (!open) return;
-      const waiting = new AbortController();
-      await Promise.race([client.end(), sleep(CLOSE_MS, undefined, { signal: waiting.signal })]);
-      waiting.abort();
-      end();
+      try {
+        await within(CLOSE_MS, () => client.end());
+      } catch (error) {
+        // Nothing hangs on the server's goodbye.
+        if (!(error instanceof Error)) throw error;
+      } finally {
+        end();
+      }
     },
   };
+}
+
+/** The driver has limits of its own, but says with each of them something else, and none when it closes. */
+async function within<T>(timeoutMs: number, work: () => Promise<T>): Promise<T> {
+  const answered = new AbortController();
+  try {
+    return await Promise.race([work(), noAnswer(timeoutMs, answered.signal)]);
+  } finally {
+    answered.abort();
+  }
 }
 
 async function noAnswer(timeoutMs: number, signal: AbortSignal): Promise<never> {

@@ -86,7 +86,7 @@ export function createGuard(deps: GuardDeps): Guard {
     try {
       const provider = await deps.create({ ...deps, limit: limiter.limit });
       const isAsked = () => breaker.state !== 'open';
-      return withRetry((void withQuarantine, provider), { clock, isAsked, ...timing });
+      return withRetry(withQuarantine(deps.name, provider), { clock, isAsked, ...timing });
     } catch (thrown) {
       // What could not be opened may be there the next time: a file that was missing, a credential.
       opening = undefined;

@@ -30,6 +30,8 @@ export interface Known {
   readonly contestedUntil?: number;
   /** What it has proposed and the destroying step has yet to decide on. */
   readonly proposed?: boolean;
+  /** Of a `kubernetes.io/tls` target: when its certificate ends, in milliseconds since 1970. */
+  readonly certificateExpiresAt?: number;
   /** Of the object that was looked at or written last. */
   readonly resourceVersion?: string;
   /** What was changed, or would be lost; fingerprints only. Of another process' outcome, those that it could tell. */

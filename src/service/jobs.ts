@@ -4,6 +4,7 @@ import type { TargetId } from '../core/target.ts';
 import type { AddOptions, Job } from '../queue/queue.ts';
 import { formatSubject, parseSubject, type Subject } from '../queue/subject.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
+import type { Ages } from './ages.ts';
 import type { Board } from './board.ts';
 import type { Generation } from './generation.ts';
 import { createLanes } from './lanes.ts';
@@ -21,6 +22,7 @@ export interface JobsDeps extends ServiceParts {
   readonly ledger: Ledger;
   readonly passes: Passes<ServicePass>;
   readonly loops: Loops;
+  readonly ages: Ages;
   readonly generation: () => Generation;
 }
 
@@ -56,6 +58,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     board,
     ledger,
     clock,
+    ages: deps.ages,
     tellsVersions: deps.stores.tellsVersions,
     isDown: deps.stores.isDown,
   });
@@ -68,6 +71,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     clock,
     logger,
     random,
+    ages: deps.ages,
     onProposal: () => lookForLeft(),
     onRestart: () => restartSoon(),
     onOutcome: deps.onOutcome,

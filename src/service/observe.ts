@@ -65,7 +65,10 @@ export function createObserver({ generation, board, ledger, clock, ...deps }: Ob
   const judge = (meta: SecretMeta, wanted: readonly Wanted[]): void => {
     const isNew = wanted.some(({ mapping, id }) => board.known(mapping.name, id) === undefined);
     if (isInStep(meta, wanted)) {
-      if (isMended(meta, wanted)) look(meta.id, 'drift');
+      // Only a look at its content tells when a certificate ends.
+      const isUnseen = isNew && wanted.some(({ mapping }) => mapping.target.type === 'kubernetes.io/tls');
+      if (isUnseen) look(meta.id, 'first');
+      else if (isMended(meta, wanted)) look(meta.id, 'drift');
     } else if (isKnown(meta, wanted)) return;
     else if (isNew) look(meta.id, 'first');
     else if (isForeign(meta, wanted)) lookAtForeign(meta);

@@ -9,6 +9,7 @@ import type { Logger } from '../log/logger.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import type { Wanted } from '../reconcile/targets.ts';
+import { type Ages, createAges } from './ages.ts';
 import { type Board, createBoard, type Known } from './board.ts';
 import { createGeneration, type Generation } from './generation.ts';
 import { createJobs } from './jobs.ts';
@@ -59,6 +60,7 @@ export interface ServiceParts {
 export interface Engine {
   readonly board: Board;
   readonly loops: Loops;
+  readonly ages: Ages;
   readonly generation: () => Generation;
   /** Why a part of the cluster cannot be watched. */
   readonly clusterTrouble: () => AppError | undefined;
@@ -108,7 +110,8 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     instance: parts.instance,
     stores: parts.stores.definitions,
   });
-  const jobs = createJobs({ ...parts, board, ledger, passes, loops, generation: current });
+  const ages = createAges({ clock, logger });
+  const jobs = createJobs({ ...parts, ages, board, ledger, passes, loops, generation: current });
 
   const resolveAgain = async (): Promise<void> => {
     generation = createGeneration(parts.mappings(), await parts.resolve(), parts.stores.tellsVersions);
@@ -173,6 +176,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     every(HOUR_MS, () => {
       jobs.lookForLeft();
       void jobs.recordSweeps();
+      ages.warn(generation.mappings);
     }),
   ];
 
@@ -185,6 +189,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
   return {
     board,
     loops,
+    ages,
     generation: current,
     clusterTrouble: () => [...trouble.values()][0],
     auditTrouble: jobs.auditTrouble,

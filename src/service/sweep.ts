@@ -7,6 +7,7 @@ import type { Job } from '../queue/queue.ts';
 import { parseSubject } from '../queue/subject.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import { isNewVersion } from '../sync/marks.ts';
+import type { Ages } from './ages.ts';
 import type { Board, Known } from './board.ts';
 import type { Generation } from './generation.ts';
 import { versionsOf } from './judge.ts';
@@ -19,6 +20,7 @@ export interface SweepDeps {
   readonly board: Board;
   readonly ledger: Pick<Ledger, 'trigger'>;
   readonly clock: Clock;
+  readonly ages: Pick<Ages, 'note'>;
   /** Whether asking a store for versions costs less than reading. */
   readonly tellsVersions: (store: string) => boolean;
   /** Whether the store answers at all. */
@@ -105,7 +107,7 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
 
   return async ({ sweep: { store }, refs, whole }, name, job, pass) => {
     tidy();
-    const findings = await find(store, refs, pass, deps.tellsVersions(store));
+    const findings = await find(store, refs, { pass, ages: deps.ages }, deps.tellsVersions(store));
     const outage = outageIn([...findings.values()], deps.isDown(store));
     const due = new Map<string, TargetId>();
     const versions = new Map<Wanted, ReadonlyMap<string, string>>();
@@ -143,11 +145,15 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
   };
 }
 
+/** A login that is refused is refused for every key. */
+const OF_THE_STORE: readonly ErrorCode[] = ['AUTH_FAILED', 'CREDENTIAL_MISSING'];
+
 /** When no reference could be asked for, that is the store's trouble and not theirs. */
 function outageIn(findings: readonly Finding[], isDown: boolean): ErrorCode | undefined {
   const codes = findings.flatMap((it) => (it.kind === 'failed' ? it.code : []));
   const isSilent = codes.length === findings.length && codes.every(healsItself);
-  return isDown || isSilent ? codes.find(healsItself) : undefined;
+  if (isDown) return codes.find((code) => healsItself(code) || OF_THE_STORE.includes(code));
+  return isSilent ? codes.find(healsItself) : undefined;
 }
 
 /** What counts towards the proof that a source is gone. */
@@ -159,7 +165,7 @@ function isAbsence(finding: Finding, { mapping }: Wanted): boolean {
 async function find(
   store: string,
   refs: readonly StoreRef[],
-  pass: ServicePass,
+  { pass, ages }: { readonly pass: ServicePass; readonly ages: Pick<Ages, 'note'> },
   tellsVersions: boolean,
 ): Promise<ReadonlyMap<string, Finding>> {
   const findings = new Map<string, Finding>();
@@ -175,7 +181,14 @@ async function find(
     }
   }
   const unread = refs.filter((ref) => !findings.has(refId(ref)));
-  for (const [id, result] of await pass.read(unread)) findings.set(id, findingOf(result));
+  const results = await pass.read(unread);
+  for (const ref of unread) {
+    const result = results.get(refId(ref));
+    if (result === undefined) continue;
+    findings.set(refId(ref), findingOf(result));
+    if (result.kind === 'found' && result.createdAt !== undefined)
+      ages.note(store, ref.ref.key, result.createdAt);
+  }
   return findings;
 }
 

@@ -8,6 +8,7 @@ import type { Outcome } from '../reconcile/outcome.ts';
 import { isContested, reconcile, undecidable } from '../reconcile/reconcile.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import { nextRun } from '../sync/schedule.ts';
+import type { Ages } from './ages.ts';
 import type { Board, Known } from './board.ts';
 import type { Generation } from './generation.ts';
 import type { Ledger } from './ledger.ts';
@@ -24,6 +25,7 @@ export interface WorkDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
+  readonly ages: Ages;
   /** A target proposes its own end, which another step decides on. */
   readonly onProposal: () => void;
   /** Content was written whose mapping names workloads to restart. */
@@ -88,6 +90,8 @@ export function createWork(deps: WorkDeps): WorkTarget {
     board.note(wait === undefined ? known : { ...known, retryAt: endedAt + wait });
     if (outcome.proposal !== undefined) deps.onProposal();
     if (outcome.restarts) deps.onRestart();
+    for (const { store, key, createdAt } of outcome.sources ?? [])
+      if (createdAt !== undefined) deps.ages.note(store, key, createdAt);
     return wait;
   }
 
@@ -126,6 +130,8 @@ interface Run {
 
 function knownOf(outcome: Outcome, { job, before, startedAt, endedAt, it }: Run): Known {
   const { kind, error, alive, resourceVersion, drifted, proposal, keys } = outcome;
+  const certificateExpiresAt =
+    outcome.certificateExpiresAt ?? (isTls(it) ? before?.certificateExpiresAt : undefined);
   const isOk = error === undefined;
   const okAt = isOk ? startedAt : before?.okAt;
   // The fight goes on for as long as repairs are needed.
@@ -147,9 +153,14 @@ function knownOf(outcome: Outcome, { job, before, startedAt, endedAt, it }: Run)
     // What is held already stays so until the destroying step has decided anew.
     ...(proposal === undefined || (before?.kind === 'held' && !before.proposed) ? {} : { proposed: true }),
     ...(resourceVersion === undefined ? {} : { resourceVersion }),
+    ...(certificateExpiresAt === undefined ? {} : { certificateExpiresAt }),
     // A target may have hundreds of keys. What is held is known by all of them.
     keys: kind === 'held' ? keys : keys.filter(({ action }) => action !== 'keep'),
   };
+}
+
+function isTls({ mapping }: Wanted): boolean {
+  return mapping.target.type === 'kubernetes.io/tls';
 }
 
 function errorOf({ code, retryAfterMs }: AppError) {

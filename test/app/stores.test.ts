@@ -180,9 +180,20 @@ describe('a store that is away', () => {
   it('fails all that wait for their turn at once when it is found to be away', async () => {
     await using it = world('a');
     it.set('a', 'hang');
-    const reads = Array.from({ length: 100 }, (_, index) => readOf(it.stores, 'a', `k${index}`));
-    await it.time.advance(10_000);
+    let ended = 0;
+    const reads = Array.from({ length: 100 }, (_, index) =>
+      readOf(it.stores, 'a', `k${index}`).finally(() => {
+        ended += 1;
+      }),
+    );
+    await it.time.advance(10_000); // the first eight have no answer, nor, five seconds later, has the probe
     await it.time.advance(5_000);
+    await it.time.advance(0);
+    expect(it.stores.state('a').breakerOpen).toBe(true);
+    expect(ended).toBeGreaterThanOrEqual(84);
+    const late = readOf(it.stores, 'a', 'late');
+    await it.time.advance(0);
+    expect(await Promise.race([late, 'it waits'])).toEqual(['TIMEOUT']);
     const all = await until(it.time, Promise.all(reads));
     expect(all.flat().every((code) => code === 'TIMEOUT')).toBe(true);
     expect(it.calls.length).toBeLessThanOrEqual(24);

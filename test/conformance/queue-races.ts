@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { REASONS } from '../../src/queue/queue.ts';
-import { eventually, job, type OpenHarness } from './queue.ts';
+import { eventually, job, notes, type OpenHarness } from './queue.ts';
 
 const SUBJECTS = 6;
 const ADDERS = 6;
 const ADDS = 60;
+const PAIRS = 100;
+const LATER_MS = 600_000;
 
 /** Repeatable, and different for each test. */
 function randomFrom(seed: number): (below: number) => number {
@@ -62,6 +64,30 @@ export function describeQueueRaces(name: string, openHarness: OpenHarness): void
       const lost = () => asked.filter(({ subject, at }) => (starts.get(subject) ?? 0) <= at);
       await eventually(() => lost().length === 0);
       expect(twice).toEqual([]);
+      for (const queue of queues) await queue.close(5_000);
+    });
+
+    it('never put off what is added at once while others add it for later', async () => {
+      await using harness = await openHarness();
+      const queues = [await harness.open({ concurrency: PAIRS })];
+      if (harness.shared) for (let more = 0; more < 3; more += 1) queues.push(await harness.open());
+      const [worker] = queues;
+      const release = Promise.withResolvers<undefined>();
+      const { process, subjects } = notes(() => release.promise);
+      worker?.start(process);
+      const names = Array.from({ length: PAIRS }, (_, index) => `p${index}`);
+      for (const name of names) await worker?.add(job(name));
+      await eventually(() => subjects().length === PAIRS);
+      await Promise.all(
+        names.flatMap((name, index) =>
+          queues.map((queue, at) =>
+            queue.add(job(name), (at + index) % queues.length === 0 ? {} : { delayMs: LATER_MS }),
+          ),
+        ),
+      );
+      if (!harness.shared) for (const name of names) await worker?.add(job(name), { delayMs: LATER_MS });
+      release.resolve(undefined);
+      await eventually(() => new Set(subjects().slice(PAIRS)).size === PAIRS);
       for (const queue of queues) await queue.close(5_000);
     });
   });

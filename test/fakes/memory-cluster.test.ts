@@ -6,6 +6,7 @@ import { type ClusterHarness, change, manifest, readNow } from '../conformance/c
 import { describeLists } from '../conformance/cluster-lists.ts';
 import { describeMergeLaw } from '../conformance/cluster-merge-law.ts';
 import { describeWatch } from '../conformance/cluster-watch.ts';
+import { watching } from '../conformance/cluster-watch-log.ts';
 import { describeNamespaceWatch } from '../conformance/cluster-watch-namespaces.ts';
 import { createMemoryCluster } from './memory-cluster.ts';
 
@@ -82,5 +83,15 @@ describe('the cluster in memory, for tests', () => {
   it('has only the namespaces that it is given', async () => {
     const cluster = createMemoryCluster({ namespaces: ['other'] });
     await expect(cluster.create(id, manifest())).rejects.toMatchObject({ code: 'NAMESPACE_MISSING' });
+  });
+
+  it('can break its watches, which begin anew', async () => {
+    const cluster = createMemoryCluster();
+    await using log = watching(cluster, { namespace: 'team' });
+    await log.until(({ lists }) => lists() === 1);
+    expect(cluster.watched).toEqual([{ namespace: 'team' }]);
+    cluster.interrupt(new AppError('CLUSTER_UNAVAILABLE'));
+    await log.until(({ lists }) => lists() === 2);
+    expect(log.errors).toMatchObject([{ code: 'CLUSTER_UNAVAILABLE' }]);
   });
 });

@@ -135,8 +135,8 @@ describe('a database', () => {
       'synchronous_commit = off',
       'statement_timeout = 1',
       'search_path = public',
-      'default_transaction_read_only = on',
       `default_transaction_isolation = 'serializable'`,
+      'default_transaction_read_only = on',
     ])
       await database.sql(`alter database ${name} set ${setting}`);
     const url = new URL(database.url);

@@ -77,6 +77,7 @@ it.each([
 ])('a server that %s is no PostgreSQL', async (_, greeting) => {
   const listener = createServer((socket) => {
     socket.on('error', () => undefined);
+    socket.resume();
     if (greeting !== undefined) socket.end(greeting);
   });
   await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));

@@ -1,0 +1,47 @@
+import type { Clock } from '../core/clock.ts';
+import type { Mapping } from '../core/mapping.ts';
+import type { Logger } from '../log/logger.ts';
+import { sourcesOf } from '../sync/desired.ts';
+
+/** When the values in the stores were made, as far as reading them has told. */
+export interface Ages {
+  note(store: string, key: string, createdAt: number): void;
+  /** When the source of a mapping that changed last was changed: milliseconds since 1970. */
+  changedAt(mapping: Mapping): number | undefined;
+  /** Warns, once a day each, of sources that were not rotated for longer than their mapping wants. */
+  warn(mappings: readonly Mapping[]): void;
+}
+
+const DAY_MS = 86_400_000;
+
+export function createAges({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }): Ages {
+  const made = new Map<string, number>();
+  const warnedAt = new Map<string, number>();
+  const timesOf = (mapping: Mapping) =>
+    sourcesOf(mapping).flatMap(({ store, key }) => {
+      const at = made.get(`${store} ${key}`);
+      return at === undefined ? [] : [{ store, key, at }];
+    });
+  return {
+    note: (store, key, createdAt) => void made.set(`${store} ${key}`, createdAt),
+    changedAt(mapping) {
+      const times = timesOf(mapping).map(({ at }) => at);
+      return times.length === 0 ? undefined : Math.max(...times);
+    },
+    warn(mappings) {
+      for (const mapping of mappings)
+        for (const { store, key, at } of mapping.maxAgeMs === undefined ? [] : timesOf(mapping)) {
+          const id = `${mapping.name} ${store} ${key}`;
+          const isOld = clock.now() - at > (mapping.maxAgeMs ?? Number.POSITIVE_INFINITY);
+          if (!isOld || clock.now() - (warnedAt.get(id) ?? 0) < DAY_MS) continue;
+          warnedAt.set(id, clock.now());
+          logger.warn('a source was not rotated for longer than `maxAge`', {
+            mapping: mapping.name,
+            store,
+            key,
+            durationMs: clock.now() - at,
+          });
+        }
+    },
+  };
+}

@@ -1,0 +1,146 @@
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import { createLedger } from '../../src/service/ledger.ts';
+import { recordingLogger } from '../reconcile/world.ts';
+import { asQueue, createClock, createFakeQueue, queueAway, START, settled } from './sample.ts';
+
+const target = (index: number) => ({ namespace: 'apps', secret: `s${index}` });
+const APP = target(0);
+
+function open() {
+  const clock = createClock();
+  const queue = createFakeQueue();
+  const logger = recordingLogger();
+  const ledger = createLedger(asQueue(queue), { clock, logger });
+  const taken = async () => {
+    await settled();
+    return queue.jobs
+      .splice(0)
+      .map(({ job }) => `${job.reason} ${job.requestId} ${job.subject.replace('target/apps/', '')}`);
+  };
+  return { clock, queue, logger, ledger, taken };
+}
+
+describe('a ledger', () => {
+  it('asks for a target once, and no more when it was done', async () => {
+    const { ledger, taken, clock } = open();
+    ledger.trigger(APP, 'drift', 'r1');
+    expect(await taken()).toEqual(['drift r1 s0']);
+    clock.time += 100;
+    ledger.done(APP, clock.time);
+    ledger.repeat(0);
+    expect(await taken()).toEqual([]);
+    expect(ledger.size).toBe(0);
+  });
+
+  it('asks again for what a run that began before it cannot have seen', async () => {
+    const { ledger, taken, clock } = open();
+    clock.time += 100;
+    ledger.trigger(APP, 'event', 'r1');
+    ledger.done(APP, START);
+    await taken();
+    ledger.repeat(0);
+    expect(await taken()).toEqual(['event r1 s0']);
+  });
+
+  it('repeats only what is old', async () => {
+    const { ledger, taken, clock } = open();
+    ledger.trigger(target(1), 'event', 'r1');
+    clock.time += 50_000;
+    ledger.trigger(target(2), 'event', 'r1');
+    clock.time += 20_000;
+    await taken();
+    ledger.repeat(60_000);
+    expect(await taken()).toEqual(['event r1 s1']);
+    ledger.repeat(60_000);
+    expect(await taken()).toEqual([]);
+  });
+
+  it('adds what is asked for as it is asked for, and repeats the most urgent of it', async () => {
+    const { ledger, taken } = open();
+    ledger.trigger(APP, 'manual', 'person');
+    ledger.trigger(APP, 'sweep', 'r2');
+    expect(await taken()).toEqual(['manual person s0', 'sweep r2 s0']);
+    ledger.repeat(0);
+    expect(await taken()).toEqual(['manual person s0']);
+  });
+
+  it('gets everything into a queue that has lost everything', async () => {
+    const { ledger, taken, queue } = open();
+    for (let index = 0; index < 2_000; index += 1) ledger.trigger(target(index), 'first', 'r1');
+    await settled();
+    queue.jobs.length = 0;
+    ledger.repeat(0);
+    expect(new Set(await taken()).size).toBe(2_000);
+  });
+
+  it('keeps what a queue that is away did not take, and asks again without waiting for it to be old', async () => {
+    const { ledger, taken, queue, logger } = open();
+    queue.failure = queueAway();
+    for (let index = 0; index < 2_000; index += 1) ledger.trigger(target(index), 'first', 'r1');
+    await settled();
+    queue.attempts = 0;
+    ledger.repeat(60_000);
+    await settled();
+    // That it is away shows with the first ones.
+    expect(queue.attempts).toBe(500);
+    queue.failure = undefined;
+    ledger.repeat(60_000);
+    expect(new Set(await taken()).size).toBe(2_000);
+    expect(logger.lines).toEqual([]);
+  });
+
+  it('says when the queue fails in a way that nobody expected', async () => {
+    const { ledger, queue, logger } = open();
+    queue.failure = new AppError('INTERNAL');
+    ledger.trigger(APP, 'first', 'r1');
+    await settled();
+    expect(logger.lines.map(({ level }) => level)).toEqual(['error']);
+  });
+
+  it('tells who waits that the queue is away, and forgets the wish', async () => {
+    const { ledger, queue } = open();
+    queue.failure = queueAway();
+    await expect(ledger.request(APP, 'manual', 'r1')).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+    expect(ledger.size).toBe(0);
+  });
+
+  it('keeps what was asked for before somebody waited in vain', async () => {
+    const { ledger, queue, taken } = open();
+    queue.failure = queueAway();
+    ledger.trigger(APP, 'drift', 'r1');
+    await expect(ledger.request(APP, 'manual', 'r2')).rejects.toThrow();
+    queue.failure = undefined;
+    ledger.repeat(60_000);
+    expect(await taken()).toEqual(['drift r1 s0']);
+  });
+
+  it('keeps what was asked for while somebody waited in vain', async () => {
+    const { ledger, queue, taken } = open();
+    queue.failure = queueAway();
+    const waits = ledger.request(APP, 'manual', 'r1');
+    ledger.trigger(APP, 'drift', 'r2');
+    await expect(waits).rejects.toThrow();
+    queue.failure = undefined;
+    ledger.repeat(60_000);
+    expect(await taken()).toHaveLength(1);
+  });
+
+  it('knows since when somebody else than a request has asked', () => {
+    const { ledger, clock } = open();
+    expect(ledger.since(APP)).toBeUndefined();
+    ledger.trigger(APP, 'sweep', 'r1');
+    clock.time += 10;
+    ledger.trigger(APP, 'sweep', 'r1');
+    expect([ledger.since(APP), ledger.since(APP, 'r1'), ledger.since(APP, 'r2')]).toEqual([
+      START + 10,
+      undefined,
+      START + 10,
+    ]);
+    clock.time += 10;
+    ledger.trigger(APP, 'event', 'r2');
+    clock.time += 10;
+    ledger.trigger(APP, 'event', 'r2');
+    expect([ledger.since(APP, 'r1'), ledger.since(APP, 'r2')]).toEqual([START + 30, START + 10]);
+  });
+});

@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import { createLoops } from '../../src/service/loops.ts';
+import { createClock } from './sample.ts';
+
+describe('the progress clocks', () => {
+  it('show what has not moved within its deadline, each by itself', () => {
+    const clock = createClock();
+    const loops = createLoops(clock);
+    const watch = loops.begin('watch', 100);
+    loops.begin('tick', 50);
+    clock.time += 60;
+    watch.beat();
+    clock.time += 50;
+    expect(loops.states()).toEqual([
+      { name: 'watch', ageMs: 50, deadlineMs: 100, stalled: false },
+      { name: 'tick', ageMs: 110, deadlineMs: 50, stalled: true },
+    ]);
+  });
+
+  it('of the same name are two', () => {
+    const loops = createLoops(createClock());
+    const one = loops.begin('job a', 10);
+    loops.begin('job a', 10);
+    one.end();
+    expect(loops.states()).toHaveLength(1);
+  });
+
+  it('of what is over show nothing, also when it moves once more', () => {
+    const loops = createLoops(createClock());
+    const loop = loops.begin('watch', 100);
+    loop.end();
+    loop.beat();
+    loop.end();
+    expect(loops.states()).toEqual([]);
+  });
+
+  it('do not stall when the clock is set back', () => {
+    const clock = createClock();
+    const loops = createLoops(clock);
+    loops.begin('tick', 50);
+    clock.time -= 3_600_000;
+    expect(loops.states()).toMatchObject([{ ageMs: 0, stalled: false }]);
+  });
+});

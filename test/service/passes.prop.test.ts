@@ -1,0 +1,67 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createPasses } from '../../src/service/passes.ts';
+import { createClock, START, settled } from './sample.ts';
+
+const LIFE_MS = 15_000;
+
+describe('passes', () => {
+  it('are shared within a request for a while, and never with what was read too early', async () => {
+    const step = fc.record({
+      ms: fc.integer({ min: 0, max: 6_000 }),
+      requestId: fc.constantFrom('r1', 'r2', 'r3'),
+      reason: fc.constantFrom('event' as const, 'manual' as const),
+      /** How long ago what is read may have been read. */
+      ago: fc.option(fc.nat(8_000), { nil: undefined }),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+        const clock = createClock();
+        const passes = createPasses(clock, async (job) => ({ ...job, beganAt: clock.time }));
+        let last: { readonly key: string; readonly pass: unknown; readonly at: number } | undefined;
+        for (const { ms, requestId, reason, ago } of steps) {
+          clock.time += ms;
+          const notBefore = ago === undefined ? 0 : clock.time - ago;
+          const pass = await passes.of({ requestId, reason }, notBefore);
+          expect(pass).toMatchObject({ requestId, reason });
+          expect(clock.time - pass.beganAt).toBeLessThanOrEqual(LIFE_MS);
+          if (ago !== undefined && pass.beganAt !== clock.time)
+            expect(pass.beganAt).toBeGreaterThan(notBefore);
+          const key = `${requestId} ${reason}`;
+          // The same moment, the same pass.
+          if (last?.key === key && last.at === clock.time && ago === undefined) expect(pass).toBe(last.pass);
+          last = { key, pass, at: clock.time };
+        }
+      }),
+    );
+  });
+
+  it('begin anew for a run that asks for what is read from now on', async () => {
+    const clock = createClock();
+    let begun = 0;
+    const passes = createPasses(clock, async () => {
+      begun += 1;
+      return begun;
+    });
+    const job = { requestId: 'r1', reason: 'event' } as const;
+    expect(await passes.of(job, 0)).toBe(1);
+    expect(await passes.of(job, START)).toBe(2);
+    expect(await passes.of(job, 0)).toBe(2);
+    clock.time -= 3_600_000;
+    expect(await passes.of(job, 0)).toBe(3);
+  });
+
+  it('that could not begin are begun anew by the next one', async () => {
+    let isWell = false;
+    const passes = createPasses(createClock(), async () => {
+      if (!isWell) throw new Error('no audit');
+      return 'pass';
+    });
+    const job = { requestId: 'r1', reason: 'event' } as const;
+    const both = await Promise.allSettled([passes.of(job, 0), passes.of(job, 0)]);
+    expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    isWell = true;
+    await settled();
+    expect(await passes.of(job, 0)).toBe('pass');
+  });
+});
