@@ -6,6 +6,7 @@ import type { Problem } from '../config/problem.ts';
 import { AppError, healsItself, toAppError } from '../core/errors.ts';
 import { createMetrics, type Metrics } from '../metrics/metrics.ts';
 import { systemSleep } from '../providers/timing.ts';
+import { createPresence } from '../service/presence.ts';
 import type { Engine } from '../service/run.ts';
 import { watchStalls } from '../service/stalls.ts';
 import { watchEventLoop } from '../service/watchdog.ts';
@@ -23,6 +24,8 @@ export interface ServeDeps extends AppDeps {
   readonly signal: AbortSignal;
   /** Something that is taken up at the start only is another now: this server should make room for a new one. */
   readonly onOutdated: () => void;
+  /** It must not go on. */
+  readonly onFatal: (error: AppError) => void;
 }
 
 export interface Server {
@@ -37,6 +40,9 @@ export interface Server {
   /** Takes no more work, ends what is being written, flushes the audit. Never hangs. */
   close(graceMs: number): Promise<void>;
 }
+
+/** Well below the time after which a replica counts as gone. */
+const PRESENCE_MS = 10_000;
 
 /** Tried again so often while the audit or the cluster cannot be reached. */
 const START_AGAIN_MS = 3_000;
@@ -145,6 +151,20 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       onCycle: () => metrics.lastCycle(clock.now()),
     });
     wake = engine.wake;
+    const presence = createPresence({
+      notices: queue.notices,
+      replica: deps.replica,
+      clock,
+      onOlder(replica) {
+        logger.info('another replica shares the work', { replica });
+        if (config.audit.store.kind !== 'sqlite') return;
+        const detail = 'several replicas need an audit store that they share: `audit.store.kind: postgres`';
+        deps.onFatal(new AppError('CONFIG_INVALID', { about: 'audit.store', detail }));
+      },
+    });
+    parts.use(presence);
+    const beats = setInterval(() => presence.beat(), PRESENCE_MS);
+    parts.defer(() => clearInterval(beats));
     const loop = engine.loops.begin('credentials', 120_000);
     const credentials = watchCredentials({
       references: () => referencesOf(app),

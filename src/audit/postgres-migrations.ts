@@ -78,7 +78,7 @@ const MIGRATIONS: readonly string[] = [
    insert into compatibility values (1, 0, 1, 1);`,
 ];
 
-export const SCHEMA_VERSION = MIGRATIONS.length;
+const SCHEMA_VERSION = MIGRATIONS.length;
 
 export interface Compatibility {
   readonly schema_version: number;

@@ -27,6 +27,7 @@ export interface RedisQueueOptions extends RedisAddress {
 /** The name of the list of jobs, inside the instance's own names. */
 const JOBS = 'jobs';
 const IDLE_POLL_MS = 100;
+const FAREWELL_MS = 500;
 const DISPOSE_GRACE_MS = 10_000;
 const FAILED_KEPT = 20;
 /** BullMQ's stream of events is of no use to us, and would hold thousands. */
@@ -64,6 +65,7 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
   const wishes = createWishes(quick, names);
   let worker: RunningWorker | undefined;
   let closed = false;
+  let closing: Promise<void> | undefined;
   let opened: Promise<BullQueue> | undefined;
 
   // It writes its settings when it is made, and fails for good when it cannot.
@@ -160,7 +162,7 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
     for (let round = 0; wish !== undefined && round < MOST_ROUNDS; round += 1) {
       await place(wish);
       const now: Wish | undefined = await wishes.peek(wish.job.subject);
-      wish = undefined; void now;
+      wish = now !== undefined && isMoreUrgent(now, wish) ? now : undefined;
     }
   };
 
@@ -176,23 +178,18 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
       return { waiting: wait + prioritized, active, delayed };
     });
 
-  const close = async (graceMs: number): Promise<void> => {
-    if (closed) return;
-    const end = timers.now() + graceMs;
+  const shut = async (graceMs: number): Promise<void> => {
+    // Until then what runs may add what is to follow it.
     await worker?.stop(graceMs);
     closed = true;
     ending.abort();
     health.close();
     notices.close();
-    const queue = opened;
-    if (queue !== undefined && end > 0)
-      await within(
-        queue.then((it) => it.close(), troubleOf),
-        500,
-        timers,
-      );
+    const open = opened?.then((queue) => queue.close(), onTrouble);
+    if (open !== undefined) await within(open, FAREWELL_MS, timers);
     clients.close();
   };
+  const close = (graceMs: number): Promise<void> => (closing ??= shut(graceMs));
 
   return {
     kind: 'redis',

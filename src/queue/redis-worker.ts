@@ -28,7 +28,6 @@ export interface RunningWorker {
 /** A process that was killed is found by its locks: they end after this, and are looked for twice as often. */
 const LOCK_MS = 15_000;
 const RETRY_MS = 1_000;
-/** For telling Redis what ended, when it may be gone. */
 const FAREWELL_MS = 1_000;
 
 export function startWorker(options: WorkerOptions): RunningWorker {
@@ -123,16 +122,13 @@ export function startWorker(options: WorkerOptions): RunningWorker {
   return {
     async stop(graceMs) {
       stopping = true;
-      const end = timers.now() + graceMs;
       const closing = current?.close() ?? Promise.resolve();
-      const ended = (async () => {
+      const ended = async (): Promise<void> => {
         while (running.size > 0) await Promise.allSettled(running.values());
-        // Without Redis it would wait for as long as that takes.
+        // It tells Redis what ended; without Redis it would wait for as long as that takes.
         await within(closing, FAREWELL_MS, timers);
-      })();
-      await within(ended, graceMs, timers);
-      const left = end - timers.now();
-      if (running.size > 0 || left <= 0) return;
+      };
+      await within(ended(), graceMs, timers);
     },
   };
 }

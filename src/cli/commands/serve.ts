@@ -4,6 +4,7 @@ import { diffConfig, isEmptyDiff } from '../../config/diff.ts';
 import { type Loaded, loadConfig } from '../../config/load.ts';
 import type { Problem } from '../../config/problem.ts';
 import { type ConfigWatch, watchConfig } from '../../config/watch.ts';
+import type { AppError } from '../../core/errors.ts';
 import { createLogger } from '../../log/logger.ts';
 import { createScrubber } from '../../log/scrub.ts';
 import type { Context, GlobalOptions } from '../context.ts';
@@ -24,7 +25,7 @@ export async function serveCommand(context: Context, options: Options): Promise<
   let problems: readonly Problem[] = [];
   let config: Config | undefined;
   let server: Server | undefined;
-  let changed = Promise.withResolvers<void>();
+  let changed = Promise.withResolvers<AppError | undefined>();
   const scrubber = createScrubber();
   const loggerOf = ({ log }: Pick<Config, 'log'>) =>
     createLogger({ ...log, level: options.logLevel ?? log.level, stream: context.stderr, scrubber });
@@ -36,7 +37,7 @@ export async function serveCommand(context: Context, options: Options): Promise<
     const diff = diffConfig(config, loaded.config);
     config = loaded.config;
     if (isEmptyDiff(diff)) return;
-    if (diff.restart.length > 0 || server === undefined) changed.resolve();
+    if (diff.restart.length > 0 || server === undefined) changed.resolve(undefined);
     else await server.apply(loaded.config, diff);
   };
 
@@ -57,13 +58,13 @@ export async function serveCommand(context: Context, options: Options): Promise<
     void watch.reload();
     void server?.look();
   });
-  const stopped = new Promise<void>((resolve) => {
-    if (context.signal.aborted) resolve();
-    context.signal.addEventListener('abort', () => resolve(), { once: true });
+  const stopped = new Promise<undefined>((resolve) => {
+    if (context.signal.aborted) resolve(undefined);
+    context.signal.addEventListener('abort', () => resolve(undefined), { once: true });
   });
 
   while (!context.signal.aborted) {
-    changed = Promise.withResolvers<void>();
+    changed = Promise.withResolvers<AppError | undefined>();
     const logger = loggerOf(config);
     const deps = depsOf(context, { logger, scrubber });
     try {
@@ -73,19 +74,21 @@ export async function serveCommand(context: Context, options: Options): Promise<
         random: Math.random,
         configProblems: () => problems,
         signal: context.signal,
-        onOutdated: () => changed.resolve(),
+        onOutdated: () => changed.resolve(undefined),
+        onFatal: (error) => changed.resolve(error),
       });
     } catch (error) {
       // Told to end while it waited for what it needs.
       if (context.signal.aborted) break;
       throw error;
     }
-    await Promise.race([stopped, changed.promise]);
-    if (context.signal.aborted) logger.info('the service ends');
+    const fatal = await Promise.race([stopped, changed.promise]);
+    if (context.signal.aborted || fatal !== undefined) logger.info('the service ends');
     else logger.info('the service opens anew with another configuration');
     const ending = server;
     server = undefined;
     await ending.close(options.graceMs);
+    if (fatal !== undefined) throw fatal;
   }
   return EXIT.ok;
 }

@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest';
+import { parseAddress, tlsOptions } from '../../src/audit/postgres-address.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+
+const parse = (url: string, tls?: { readonly caFile?: string }) =>
+  parseAddress(SecretValue.fromText(url), tls);
+
+describe('the url of an audit store', () => {
+  it('gives server, database, user and password, and an address without the last two', () => {
+    expect(parse('postgres://ann:p%40ss%2F%25%20w@db.internal:6432/au%20dit\n')).toEqual({
+      host: 'db.internal',
+      port: 6432,
+      database: 'au dit',
+      user: 'ann',
+      password: 'p@ss/% w',
+      tls: 'name',
+      shown: 'postgres://db.internal:6432/au%20dit',
+    });
+  });
+
+  it('has defaults: the usual port, the database of the user, no password', () => {
+    expect(parse('postgresql://ann@db')).toMatchObject({ port: 5432, database: 'ann', password: '' });
+  });
+
+  it('may hold the address of a host', () => {
+    expect(parse('postgres://a:b@[::1]:1/c')).toMatchObject({ host: '::1', tls: undefined });
+    expect(parse('postgres://a:b@10.0.0.1/c')).toMatchObject({ host: '10.0.0.1', tls: 'name' });
+  });
+
+  it.each([
+    ['localhost', '', undefined, undefined],
+    ['127.0.0.1', '', undefined, undefined],
+    ['127.0.0.1', '', {}, 'name'],
+    ['127.0.0.1', '?sslmode=require', undefined, 'name'],
+    ['db', '', undefined, 'name'],
+    ['db', '?sslmode=disable', undefined, undefined],
+    ['db', '?sslmode=require', undefined, 'name'],
+    ['db', '?sslmode=verify-ca', {}, 'authority'],
+    ['db', '?sslmode=verify-full&application_name=x&connect_timeout=5', undefined, 'name'],
+  ])('decides about TLS: %s%s with tls %o is %s', (host, query, tls, expected) => {
+    expect(parse(`postgres://a:b@${host}/c${query}`, tls).tls).toBe(expected);
+  });
+
+  it.each([
+    ['mysql://ann:hunter2@db/x', 'expected postgres://'],
+    ['postgres://ann:hunter2@', 'expected postgres://'],
+    ['ann:hunter2@db', 'expected postgres://'],
+    ['postgres://ann:hunter2@one,two:5432/x', 'expected postgres://'],
+    ['postgres://:hunter2@db/x', 'the user is missing'],
+    ['postgres://ann:hunter2%@db/x', 'stands for itself only as `%25`'],
+    ['postgres://ann:x@db/x?hunter2', 'a parameter other than `sslmode`'],
+    ['postgres://ann:hunter2@db/x?sslrootcert=ca.pem', 'for certificates there is `tls`'],
+    ['postgres://ann:hunter2@db/x?sslmode=prefer', '`sslmode` must be one of disable, require'],
+    ['postgres://ann:hunter2@db/x?sslmode=hunter2', '`sslmode` must be one of disable, require'],
+    ['postgres://ann:hunter2@db/x?sslmode=toString', '`sslmode` must be one of disable, require'],
+  ])('is refused without a word of it: %s', (url, detail) => {
+    expect(() => parse(url)).toThrow(
+      expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(detail) }),
+    );
+    expect(() => parse(url)).not.toThrow(/hunter2|ann/);
+  });
+
+  it('does not say `disable` beside `tls`', () => {
+    expect(() => parse('postgres://a:b@db/c?sslmode=disable', { caFile: 'x' })).toThrow(
+      /contradict each other/,
+    );
+  });
+});
+
+describe('the options of a connection', () => {
+  it('are none without TLS', async () => {
+    expect(await tlsOptions(parse('postgres://a:b@localhost/c'))).toBeUndefined();
+  });
+
+  it('never switch the check of the certificate off', async () => {
+    for (const mode of ['require', 'verify-ca', 'verify-full'])
+      expect(await tlsOptions(parse(`postgres://a:b@db/c?sslmode=${mode}`))).toMatchObject({
+        rejectUnauthorized: true,
+      });
+  });
+
+  it('name the file that is not there', async () => {
+    await expect(tlsOptions(parse('postgres://a:b@db/c'), { caFile: '/no/such.pem' })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining('file /no/such.pem cannot be read: ENOENT'),
+    });
+  });
+});

@@ -1,0 +1,53 @@
+import { DatabaseError } from 'pg';
+import { describe, expect, it } from 'vitest';
+import { endsConnection, isPassing, sqlState, unavailable } from '../../src/audit/postgres-errors.ts';
+
+function fromServer(code: string): Error {
+  const error = new DatabaseError('password authentication failed for user "hunter2"', 1, 'error');
+  error.severity = 'FATAL';
+  error.code = code;
+  error.detail = 'hunter2';
+  return error;
+}
+
+const withCode = (code: string): Error => Object.assign(new Error('connect to hunter2'), { code });
+
+describe('what the driver throws', () => {
+  it.each([
+    [fromServer('28P01'), 'the server refuses the password'],
+    [fromServer('53100'), 'the disk of the server is full'],
+    [fromServer('42P99'), 'PostgreSQL error 42P99'],
+    [withCode('ECONNREFUSED'), 'nothing answers at the address of the server'],
+    [new AggregateError([withCode('ECONNREFUSED')]), 'nothing answers at the address of the server'],
+    [withCode('CERT_HAS_EXPIRED'), 'the certificate of the server has expired'],
+    [withCode('ERR_SSL_WRONG_VERSION_NUMBER'), 'TLS failed'],
+    [withCode('hunter2'), 'the connection to the server failed'],
+    [new Error('hunter2'), 'the connection to the server failed'],
+    ['hunter2', 'the connection to the server failed'],
+  ])('is said in our words: %s', (thrown, detail) => {
+    const error = unavailable(thrown);
+    expect(error).toMatchObject({ code: 'AUDIT_UNAVAILABLE', detail });
+    expect(`${error.message} ${JSON.stringify(error)}`).not.toContain('hunter2');
+  });
+
+  it.each([
+    [fromServer('57P01'), true, true],
+    [fromServer('57P03'), true, true],
+    [fromServer('53300'), false, true],
+    [fromServer('28P01'), false, false],
+    [fromServer('55P03'), false, false],
+    [withCode('ECONNRESET'), true, true],
+    [withCode('CERT_HAS_EXPIRED'), true, false],
+    [new Error('Connection terminated'), true, true],
+  ])('tells whether a connection ends by it, and whether it passes: %s', (thrown, ends, passes) => {
+    for (const error of [thrown, unavailable(thrown)]) {
+      expect(endsConnection(error)).toBe(ends);
+      expect(isPassing(error)).toBe(passes);
+    }
+  });
+
+  it('keeps the state that the server gave', () => {
+    expect(sqlState(unavailable(fromServer('55P03')))).toBe('55P03');
+    expect(sqlState(withCode('EPIPE'))).toBeUndefined();
+  });
+});

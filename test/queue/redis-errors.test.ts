@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { refusalOf, troubleOf } from '../../src/queue/redis-errors.ts';
+
+const coded = (code: string, message = 'x'): Error => Object.assign(new Error(message), { code });
+
+describe('what a client of Redis throws', () => {
+  it.each([
+    [new Error('WRONGPASS invalid username-password pair or user is disabled.'), /does not accept the user/],
+    [
+      new Error("OOM command not allowed when used memory > 'maxmemory'. script: f00"),
+      /memory of Redis is full/,
+    ],
+    [
+      new Error('ERR Error running script (call to f_1): @user_script:7: -OOM command not allowed'),
+      /is full/,
+    ],
+    [new Error("READONLY You can't write against a read only replica."), /is a replica/],
+    [new Error('LOADING Redis is loading the dataset in memory'), /still reading/],
+    [coded('ECONNREFUSED'), /nothing answers/],
+    [coded('ENOTFOUND'), /cannot be resolved/],
+    [coded('CERT_SIGNATURE_FAILURE'), /TLS connection/],
+    [coded('ERR_SSL_WRONG_VERSION_NUMBER'), /TLS connection/],
+    [new Error('Command timed out'), /in time/],
+    [
+      Object.assign(new Error('None of the nodes answers'), { lastNodeError: coded('ECONNREFUSED') }),
+      /nothing/,
+    ],
+    [new Error('Connection is closed.'), /was lost/],
+    ['no error', /was lost/],
+  ])('%s is told in our words', (thrown, detail) => {
+    expect(troubleOf(thrown).detail).toMatch(detail);
+  });
+
+  it('is a refusal only when Redis itself said so', () => {
+    expect(refusalOf(new Error('Missing lock for job 1. moveToFinished'))).toBeUndefined();
+    expect(refusalOf(coded('ECONNREFUSED'))).toBeUndefined();
+    expect(refusalOf(new Error('NOPERM no permissions'))?.state).toBe('down');
+  });
+});
