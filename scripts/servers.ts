@@ -11,6 +11,7 @@ Starts the servers that the integration tests run against, and keeps them until 
   OpenBao ${OPENBAO_VERSION} (the API of HashiCorp Vault), in memory
   LocalStack ${LOCALSTACK_VERSION} (Secrets Manager and STS of AWS), in memory
   a Kubernetes API server ${kubernetesVersions().kubernetes} with etcd, without controllers and nodes
+  Redis, in memory
 
 The first start on a machine installs them below the cache folder (about 7 minutes). Nothing is kept when they
 stop. Servers that already run are used instead when these variables name them:
@@ -20,7 +21,7 @@ stop. Servers that already run are used instead when these variables name them:
   SECRETBRIDGE_TEST_AWS_ENDPOINT   the address of LocalStack (tried by itself: http://127.0.0.1:4566)
 `;
 
-function describe({ kubernetes, openbao, localstack }: Servers): string {
+function describe({ kubernetes, openbao, localstack, redis }: Servers): string {
   const whose = (borrowed: boolean) => (borrowed ? ' — was already running, and will not be stopped' : '');
   const audit = kubernetes.auditLogPath === undefined ? '' : `\n  audit log    ${kubernetes.auditLogPath}`;
   return `
@@ -37,6 +38,9 @@ Kubernetes API server${whose(kubernetes.borrowed)}
   address      ${kubernetes.address}
   kubeconfig   ${kubernetes.kubeconfig}
   admin token  ${kubernetes.adminToken}${audit}
+
+Redis
+  address      ${redis.address}
 
 To use them in another shell, also for the tests:
 export KUBECONFIG=${kubernetes.kubeconfig}
@@ -85,6 +89,7 @@ async function main(args: readonly string[]): Promise<number> {
     servers.kubernetes.lost,
     servers.openbao.lost,
     servers.localstack.lost,
+    servers.redis.lost,
   ]);
   process.stderr.write(
     reason === 'asked' ? '\nStopping the servers …\n' : `\n${reason} Stopping the others …\n`,

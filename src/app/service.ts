@@ -67,6 +67,7 @@ async function openEngine(app: App, options: ServiceOptions): Promise<Engine> {
     destroy: (pass, { proposed, isThere }) => destroyProposed(app, pass, { proposed, isThere }),
     restart: async () => (await restarts?.run(app.config.restarts))?.nextMs,
     recover: () => recoverIntents(audit, cluster, app.instances, app.restartOf),
+    heldId: (known) => heldId(app, known),
     onOutcome: options.onOutcome,
     onCycle: options.onCycle,
   });
@@ -75,7 +76,7 @@ async function openEngine(app: App, options: ServiceOptions): Promise<Engine> {
 function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
   const { audit, clock, config } = app;
   const { board } = engine;
-  const idOf = ({ mapping, target, keys }: Known) => toHeld(config.instance, { mapping, target, keys }).id;
+  const idOf = (known: Known) => heldId(app, known);
   const held = () => heldOf({ board, idOf });
   const targets = () => targetStatuses({ generation: engine.generation(), board, clock, idOf });
   const operator = ({ name, address }: Requester) =>
@@ -157,6 +158,10 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
         : (engine.auditTrouble() ?? new AppError('AUDIT_UNAVAILABLE', { about: audit.address }));
     },
   };
+}
+
+function heldId({ config }: App, { mapping, target, keys }: Known): string {
+  return toHeld(config.instance, { mapping, target, keys }).id;
 }
 
 function stateOf({ state, error }: ReturnType<Queue['health']>): { state: Health; code?: string } {

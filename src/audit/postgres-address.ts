@@ -32,12 +32,12 @@ type Verification = 'name' | 'authority';
  * There is no way to encrypt without looking at the certificate, and none to fall back to no encryption: whoever
  * could read the connection could also answer in the server's place.
  */
-const MODES: Readonly<Record<string, Verification | 'none'>> = {
-  disable: 'none',
-  require: 'name',
-  'verify-ca': 'authority',
-  'verify-full': 'name',
-};
+const MODES: ReadonlyMap<string, Verification | 'none'> = new Map([
+  ['disable', 'none'],
+  ['require', 'name'],
+  ['verify-ca', 'authority'],
+  ['verify-full', 'name'],
+]);
 
 /** Said to other clients in the same URL; nothing that we do depends on them. */
 const IGNORED: readonly string[] = ['application_name', 'channel_binding', 'connect_timeout'];
@@ -51,7 +51,11 @@ const IGNORED: readonly string[] = ['application_name', 'channel_binding', 'conn
 export function parseAddress(url: SecretValue, tls: PostgresTls | undefined): PostgresAddress {
   const text = Buffer.from(url.reveal()).toString('utf8').trim();
   const parsed = URL.parse(text);
-  if (parsed === null || !['postgres:', 'postgresql:'].includes(parsed.protocol) || parsed.hostname === '')
+  if (
+    parsed === null ||
+    !['postgres:', 'postgresql:'].includes(parsed.protocol) ||
+    !/^[^,]+$/.test(parsed.hostname)
+  )
     throw invalid('expected postgres://user:password@host/database');
   const { searchParams, hostname, port } = parsed;
   const user = decoded(parsed.username);
@@ -60,10 +64,10 @@ export function parseAddress(url: SecretValue, tls: PostgresTls | undefined): Po
   for (const name of searchParams.keys())
     if (name !== 'sslmode' && !IGNORED.includes(name))
       throw invalid('a parameter other than `sslmode` would be ignored; for certificates there is `tls`');
-  const mode = searchParams.get('sslmode');
-  const chosen = mode === null ? undefined : MODES[mode];
-  if (mode !== null && chosen === undefined)
-    throw invalid(`\`sslmode\` must be one of ${Object.keys(MODES).join(', ')}`);
+  const modes = searchParams.getAll('sslmode');
+  const chosen = MODES.get(modes.join());
+  if (modes.length > 0 && chosen === undefined)
+    throw invalid(`\`sslmode\` must be one of ${[...MODES.keys()].join(', ')}`);
   if (chosen === 'none' && tls !== undefined)
     throw invalid('`sslmode=disable` and `tls` contradict each other');
   const usual = tls === undefined && isLoopback(`https://${hostname}`) ? 'none' : 'name';

@@ -73,6 +73,11 @@ export function sqlState(error: unknown): string | undefined {
   return fromServer && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
 
+/** Whether somebody else held a lock for longer than we let the server wait. */
+export function isLocked(error: unknown): boolean {
+  return sqlState(error) === '55P03';
+}
+
 /** Whether the server ends the connection with this error. */
 export function endsConnection(error: unknown): boolean {
   const state = sqlState(error);

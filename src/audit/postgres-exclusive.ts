@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../core/errors.ts';
 import { because } from './failures.ts';
-import { sqlState } from './postgres-errors.ts';
+import { isLocked } from './postgres-errors.ts';
 import { exclusiveKey } from './postgres-locks.ts';
 import type { Session } from './postgres-session.ts';
 
@@ -20,8 +20,6 @@ export interface Turn extends AsyncDisposable {
 
 const PATIENCE_MS = 60_000;
 const PING_MS = 3_000;
-
-const LOCK_NOT_AVAILABLE = '55P03';
 
 export function createExclusive(open: () => Promise<Session>): Exclusive {
   const held = new AsyncLocalStorage<Session>();
@@ -83,7 +81,7 @@ async function lock(session: Session, key: string, deadline: number): Promise<vo
       await session.query('select pg_advisory_lock($1)', [key]);
       return;
     } catch (error) {
-      if (sqlState(error) !== LOCK_NOT_AVAILABLE || performance.now() >= deadline) throw error;
+      if (!isLocked(error) || performance.now() >= deadline) throw error;
     }
   }
 }

@@ -72,6 +72,7 @@ async function connect(connector: Connector): Promise<Session> {
     password: () => password,
     ssl: tls ?? false,
     enableChannelBinding: true,
+    sslnegotiation: 'postgres', // or the environment decides
     application_name: `secretbridge ${connector.name}`.slice(0, 63),
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
@@ -195,7 +196,7 @@ async function prepare(session: Session, readOnly: boolean): Promise<void> {
     set default_transaction_read_only = ${readOnly ? 'on' : 'off'};
     set statement_timeout = 0;
     set lock_timeout = ${LOCK_MS};
-    set idle_in_transaction_session_timeout = 10000;
+    set idle_in_transaction_session_timeout = 5000;
     set tcp_keepalives_idle = 10;
     set tcp_keepalives_interval = 5;
     set tcp_keepalives_count = 3;

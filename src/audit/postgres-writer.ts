@@ -4,7 +4,7 @@ import { AppError } from '../core/errors.ts';
 import type { Head } from './chain.ts';
 import type { AuditRecord, Entry } from './entry.ts';
 import { because } from './failures.ts';
-import { isPassing } from './postgres-errors.ts';
+import { isLocked, isPassing } from './postgres-errors.ts';
 import { replicaKey } from './postgres-locks.ts';
 import { type Compatibility, checkVersion, migrate } from './postgres-migrations.ts';
 import { batchOf, INSERT, LEAVE_BEHIND } from './postgres-rows.ts';
@@ -27,6 +27,8 @@ export interface WriterOptions {
  */
 const PATIENCE_MS = 6_000;
 const CLOSE_MS = 2_000;
+
+const IN_DOUBT = 'the connection was lost while records were stored: they may be there';
 
 /**
  * The one connection that a process writes by. It holds the replica's lock, so that every record is written while
@@ -89,8 +91,9 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
       } catch (error) {
         if (error instanceof Doubt) doubted = error.records;
         // What a server said on a connection that still stands, it would say again.
-        const refused = session?.open || !isPassing(error);
-        if (refused || performance.now() + pause >= deadline) throw unmasked(error);
+        const refused = session?.open ? !isLocked(error) : !isPassing(error);
+        if (refused || performance.now() + pause >= deadline)
+          throw doubted === undefined ? error : because(IN_DOUBT, error);
       }
       await wait(pause, closing.signal);
     }
@@ -186,11 +189,6 @@ class Doubt extends Error {
     super('the commit was not answered', { cause });
     this.records = records;
   }
-}
-
-function unmasked(error: unknown): unknown {
-  if (!(error instanceof Doubt)) return error;
-  return because('the connection was lost while records were stored: they may be there', error.cause);
 }
 
 /** Returns early, and without an error, when the signal ends. */

@@ -4,6 +4,8 @@ import type { QueueHealth } from './queue.ts';
 export interface Trouble {
   readonly state: 'degraded' | 'down';
   readonly detail: string;
+  /** Only a person can mend it. */
+  readonly person?: true;
 }
 
 const UNREACHABLE: Trouble = { state: 'down', detail: 'nothing answers at the address of Redis' };
@@ -11,21 +13,32 @@ export const SILENT: Trouble = { state: 'down', detail: 'Redis does not answer i
 const UNTRUSTED: Trouble = {
   state: 'down',
   detail: 'the TLS connection to Redis fails: check `engine.tls` and the certificate of the server',
+  person: true,
 };
 export const LOST: Trouble = { state: 'down', detail: 'the connection to Redis was lost' };
 export const EMPTIED: Trouble = { state: 'down', detail: 'Redis lost its data' };
 export const EVICTS: Trouble = {
   state: 'degraded',
   detail: 'Redis may drop jobs when its memory is full: set its `maxmemory-policy` to `noeviction`',
+  person: true,
 };
 
 /** By the word with which Redis begins its error (redis.io, "RESP protocol: simple errors"). */
 const REPLIES: Readonly<Record<string, Trouble>> = {
-  NOAUTH: { state: 'down', detail: 'Redis wants user and password, and `engine.url` has none' },
-  WRONGPASS: { state: 'down', detail: 'Redis does not accept the user and password of `engine.url`' },
+  NOAUTH: {
+    state: 'down',
+    detail: 'Redis wants user and password, and `engine.url` has none',
+    person: true,
+  },
+  WRONGPASS: {
+    state: 'down',
+    detail: 'Redis does not accept the user and password of `engine.url`',
+    person: true,
+  },
   NOPERM: {
     state: 'down',
     detail: 'Redis does not allow the user of `engine.url` what the queue needs: look at its ACL',
+    person: true,
   },
   OOM: { state: 'degraded', detail: 'the memory of Redis is full: raise its `maxmemory`' },
   MISCONF: { state: 'degraded', detail: 'Redis cannot write to its disk, and so refuses changes' },
@@ -80,8 +93,9 @@ export function isOfRights(trouble: Trouble): boolean {
   return trouble === REPLIES.NOPERM;
 }
 
-export function healthOf({ state, detail }: Trouble, cause?: unknown): QueueHealth {
-  return { state, error: unavailable(detail, cause) };
+export function healthOf({ state, detail, person }: Trouble, cause?: unknown): QueueHealth {
+  const code = person ? 'QUEUE_MISCONFIGURED' : 'QUEUE_UNAVAILABLE';
+  return { state, error: new AppError(code, { detail, cause }) };
 }
 
 export function unavailable(detail: string, cause?: unknown): AppError {

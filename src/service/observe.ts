@@ -31,7 +31,6 @@ export interface Observer {
 
 export function createObserver({ generation, board, ledger, clock, ...deps }: ObserveDeps): Observer {
   const burst = createBursts(clock);
-
   const mayLook = createAllowance(clock);
 
   const look = (target: TargetId, reason: Reason): void => ledger.trigger(target, reason, burst());
@@ -65,10 +64,7 @@ export function createObserver({ generation, board, ledger, clock, ...deps }: Ob
   const judge = (meta: SecretMeta, wanted: readonly Wanted[]): void => {
     const isNew = wanted.some(({ mapping, id }) => board.known(mapping.name, id) === undefined);
     if (isInStep(meta, wanted)) {
-      // Only a look at its content tells when a certificate ends.
-      const isUnseen = isNew && wanted.some(({ mapping }) => mapping.target.type === 'kubernetes.io/tls');
-      if (isUnseen) look(meta.id, 'first');
-      else if (isMended(meta, wanted)) look(meta.id, 'drift');
+      if (isMended(meta, wanted)) look(meta.id, 'drift');
     } else if (isKnown(meta, wanted)) return;
     else if (isNew) look(meta.id, 'first');
     else if (isForeign(meta, wanted)) lookAtForeign(meta);

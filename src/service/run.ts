@@ -52,6 +52,8 @@ export interface ServiceParts {
   readonly restart: () => Promise<number | undefined>;
   /** Intents that a crash left open. */
   readonly recover: () => Promise<number>;
+  /** Stays the same while what is held does. */
+  readonly heldId: (held: Known) => string;
   readonly onOutcome: (outcome: Outcome, seconds: number) => void;
   readonly onCycle: () => void;
 }
@@ -82,12 +84,13 @@ const LEDGER_MS = 20_000;
 const LOST_MS = 60_000;
 /** Targets that left the configuration are looked for so often; a change of it does so at once. */
 const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
 
 /** Starts to watch, to sweep and to work; goes on until it is closed, whatever fails. */
 export async function startEngine(parts: ServiceParts): Promise<Engine> {
   const { clock, logger, queue, cluster, audit, random } = parts;
   const loops = createLoops(clock);
-  const board = createBoard(queue.notices, clock);
+  const board = createBoard(queue.notices, clock, parts.heldId);
   let generation = createGeneration([], [], parts.stores.tellsVersions);
   const current = () => generation;
   const ledger = createLedger(queue, { clock, logger });
@@ -152,10 +155,11 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
 
   /** A retry that was lost with Redis. */
   const repeatLate = (): void => {
+    const requestId = randomUUID();
     for (const { mapping, target, retryAt } of board.all()) {
       if (retryAt === undefined || clock.now() - retryAt < LOST_MS) continue;
       const isWanted = generation.at(target).some((it) => it.mapping.name === mapping);
-      if (isWanted && ledger.since(target) === undefined) ledger.trigger(target, 'sweep', randomUUID());
+      if (isWanted && ledger.since(target) === undefined) ledger.trigger(target, 'sweep', requestId);
     }
   };
 
@@ -173,6 +177,8 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
       // A selector that could not be resolved has no watch that would tell.
       if (generation.wanted.some(({ error }) => error !== undefined)) void resolveSoon();
     }),
+    // A process that was killed is known to have ended only after a while.
+    every(MINUTE_MS, () => void recoverQuietly()),
     every(HOUR_MS, () => {
       jobs.lookForLeft();
       void jobs.recordSweeps();
@@ -180,6 +186,14 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     }),
   ];
 
+  const recoverQuietly = async (): Promise<void> => {
+    try {
+      const closed = await parts.recover();
+      if (closed > 0) logger.info('changes that a crash left open were resolved', { count: closed });
+    } catch (error) {
+      logger.warn('changes that a crash may have left open could not be looked at', { error });
+    }
+  };
   await parts.recover();
   await resolveAgain();
   queue.start(jobs.process);

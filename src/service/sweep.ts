@@ -96,7 +96,11 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
     // It fails already, and is tried again in its own time unless something has changed; the readings of an
     // absence all count towards its proof.
     if (isWaiting && !isNews && !isAbsence(finding, it)) return false;
-    if (board.meta(it.id) === undefined) return !isWaiting || isNews;
+    // A source that can be read again, with the version that it had, may be what it failed for.
+    if (isNews && known?.error !== undefined) return true;
+    if (board.meta(it.id) === undefined) return !isWaiting;
+    // Only a look at its content tells when a certificate ends. All of them at once would be a stampede at each start.
+    if (known === undefined && it.mapping.target.type === 'kubernetes.io/tls') return true;
     if (finding.kind === 'absent') return made !== 'missing';
     if (finding.kind === 'failed') return true;
     if (made === undefined || made === 'missing') return !isSettled(known, seen, finding);

@@ -60,14 +60,21 @@ function createServer() {
       if (from < oldest) return answer(410, status(410, 'Expired'));
       const no = refused('watch');
       if (no !== undefined) return no;
+      let mine: typeof stream;
+      const leave = () => {
+        if (stream === mine) stream = undefined;
+      };
       const chunks = new ReadableStream<Uint8Array>({
+        cancel: leave,
         start(controller) {
+          mine = controller;
           stream = controller;
+          signal.addEventListener('abort', () => {
+            leave();
+            controller.error(signal.reason);
+          });
           for (const event of history) if (event.version > from) controller.enqueue(Buffer.from(event.line));
         },
-      });
-      signal.addEventListener('abort', () => {
-        stream = undefined;
       });
       return { status: 200, chunks };
     },

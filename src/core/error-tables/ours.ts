@@ -44,6 +44,12 @@ export const OURS = {
     says: 'the audit log lacks records that a signed checkpoint proves',
     todo: 'Find out who removed them; then accept the loss explicitly.',
   },
+  QUEUE_MISCONFIGURED: {
+    group: 'ours',
+    remedy: 'fix-config',
+    says: 'Redis is there, but cannot be used as it or `engine` is set up',
+    todo: 'Check `engine` and the settings of Redis that the message names.',
+  },
   QUEUE_UNAVAILABLE: {
     group: 'ours',
     remedy: 'retry',

@@ -60,6 +60,37 @@ describe('a connection that is cut at the commit', () => {
     expect(await requests(store)).toEqual(['before', 'x', 'other']);
   });
 
+  it('that never comes: the server gives the transaction up, and everybody goes on', async () => {
+    await using database = await createDatabase(postgres());
+    await using proxy = await startTcpProxy(database.url);
+    await using store = await openAt(proxy.url);
+    await using other = await database.open({ replica: 'b' });
+    await store.append([entry({ requestId: 'before' })]);
+    const came = proxy.onCommit('sent late');
+    const appended = store.append([entry({ requestId: 'x' })]);
+    await came;
+    await Promise.all([appended, other.append([entry({ requestId: 'other' })])]);
+    proxy.release();
+    await store.append([entry({ requestId: 'after' })]);
+    expect((await requests(store)).toSorted()).toEqual(['after', 'before', 'other', 'x']);
+  });
+
+  it('of which nothing can be learnt: the failure says that they may be there', async () => {
+    await using database = await createDatabase(postgres());
+    await using proxy = await startTcpProxy(database.url);
+    await using store = await openAt(proxy.url);
+    await store.append([entry({ requestId: 'before' })]);
+    const came = proxy.onCommit('not answered').then(() => proxy.refuse());
+    await expect(store.append([entry({ requestId: 'x' })])).rejects.toMatchObject({
+      ...UNAVAILABLE,
+      message: expect.stringContaining('they may be there'),
+    });
+    await came;
+    proxy.comeBack();
+    await store.append([entry({ requestId: 'after' })]);
+    expect(await requests(store)).toEqual(['before', 'x', 'after']);
+  });
+
   it('over and over, with others that write: one chain, each record once', async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);

@@ -20,7 +20,9 @@ export interface TcpProxy extends AsyncDisposable {
   release(): void;
   /** From now on nothing passes, and new connections are accepted and left alone. */
   freeze(): void;
-  /** Cuts all connections, and refuses new ones. */
+  /** Cuts new connections, and leaves those that stand. */
+  refuse(): void;
+  /** Cuts all connections, and new ones. */
   goAway(): void;
   /** Everything as it was, for new connections. */
   comeBack(): void;
@@ -93,6 +95,7 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
     onCommit: (fault) => new Promise((arrived) => (next = { fault, arrived })),
     release: () => release(),
     freeze: () => (mode = 'frozen'),
+    refuse: () => (mode = 'away'),
     goAway() {
       mode = 'away';
       cut();

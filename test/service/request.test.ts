@@ -1,0 +1,94 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Wanted } from '../../src/reconcile/targets.ts';
+import { createBoard, type Known } from '../../src/service/board.ts';
+import { askFor } from '../../src/service/request.ts';
+import type { Engine } from '../../src/service/run.ts';
+import { createClock, createFakeNotices, failed, known, queueAway, START, wanted } from './sample.ts';
+
+const A = wanted({ name: 'a' });
+const B = wanted({ name: 'b' });
+
+function open() {
+  const clock = createClock();
+  const notices = createFakeNotices();
+  const board = createBoard(notices, clock);
+  const elsewhere = createBoard(notices, clock);
+  const asked: string[] = [];
+  const state: { refuse: string | undefined } = { refuse: undefined };
+  const engine = {
+    board,
+    async request({ mapping }: Wanted, requestId: string) {
+      if (mapping.name === state.refuse) throw queueAway();
+      asked.push(`${mapping.name} ${requestId}`);
+    },
+  } as Pick<Engine, 'board' | 'request'> as Engine;
+  const held = () => [{ id: 'h', mapping: 'a', namespace: 'apps', secret: 'a', action: 'delete', keys: [] }];
+  const ask = (all: readonly Wanted[]) => askFor(engine, all, { requestId: 'mine', clock, held });
+  const end = ({ mapping, id }: Wanted, part: Partial<Known> = {}, at = elsewhere) =>
+    at.note(
+      known({ mapping: mapping.name, target: id, startedAt: clock.time, endedAt: clock.time, ...part }),
+    );
+  return { clock, board, asked, state, ask, end };
+}
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
+afterEach(() => {
+  expect(vi.getTimerCount()).toBe(0);
+  vi.useRealTimers();
+});
+
+describe('who asks for a sync', () => {
+  it('waits for the end of each target, wherever it is worked on', async () => {
+    const { ask, end, asked, clock, board } = open();
+    const answer = ask([A, B]);
+    expect(asked).toEqual(['a mine', 'b mine']);
+    clock.time += 10;
+    end(A, { kind: 'updated', keys: [{ name: 'X', action: 'change' }] });
+    end(B, failed('TIMEOUT'), board);
+    const { summary, targets, ...rest } = await answer;
+    expect(rest).toMatchObject({ ok: false, requestId: 'mine', pending: 0, held: [{ id: 'h' }] });
+    expect(summary).toMatchObject({ updated: 1, failed: 1, unchanged: 0 });
+    expect(targets).toMatchObject([
+      { mapping: 'a', namespace: 'apps', secret: 'a', outcome: 'updated', keys: [{ name: 'X' }] },
+      { mapping: 'b', outcome: 'failed', code: 'TIMEOUT' },
+    ]);
+  });
+
+  it('is not content with a run that began before, or with a proposal', async () => {
+    const { ask, end, clock } = open();
+    clock.time = START + 100;
+    const answer = ask([A]);
+    end(A, { startedAt: START + 99, requestId: 'other' });
+    clock.time += 1;
+    end(A, { kind: 'held', proposed: true });
+    clock.time += 1;
+    end(A, { kind: 'deleted', alive: false });
+    expect(await answer).toMatchObject({ ok: true, summary: { deleted: 1, held: 0 } });
+  });
+
+  it('takes a run that was made for it, although the clock of its replica is behind', async () => {
+    const { ask, end } = open();
+    const answer = ask([A]);
+    end(A, { startedAt: START - 5_000, endedAt: START - 4_000, requestId: 'mine' });
+    expect(await answer).toMatchObject({ ok: true, pending: 0 });
+  });
+
+  it('is told what goes on when it takes too long', async () => {
+    const { ask, end } = open();
+    const answer = ask([A, B]);
+    end(A);
+    await vi.advanceTimersByTimeAsync(25_000);
+    expect(await answer).toMatchObject({ ok: false, pending: 1, summary: { unchanged: 1 } });
+  });
+
+  it('is told when the queue is away, and waits no longer', async () => {
+    const { ask, state } = open();
+    state.refuse = 'b';
+    await expect(ask([A, B])).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+  });
+
+  it('of nothing gets its answer at once', async () => {
+    const { ask } = open();
+    expect(await ask([])).toMatchObject({ ok: true, pending: 0, targets: [] });
+  });
+});

@@ -1,0 +1,148 @@
+import { describe, expect, it, vi } from 'vitest';
+import { objectIn } from '../../src/cluster/json.ts';
+import { AppError } from '../../src/core/errors.ts';
+import type { TargetId } from '../../src/core/target.ts';
+import { silentLogger } from '../../src/log/logger.ts';
+import { createMemoryQueue } from '../../src/queue/memory.ts';
+import { resolveTargets } from '../../src/reconcile/targets.ts';
+import { startEngine } from '../../src/service/run.ts';
+import { APPS_DB, APPS_TOKEN, base64, openWorld, TWO_MAPPINGS } from '../reconcile/world.ts';
+import { settled } from './sample.ts';
+
+/** An engine on a world in memory, with a clock that the test moves. */
+async function open(mappings = TWO_MAPPINGS) {
+  const world = await openWorld({ mappings });
+  const { app } = await world.start();
+  const { clock, cluster } = world;
+  const queue = createMemoryQueue({ concurrency: 64, timers: clock });
+  const state = { mappings: app.config.mappings, isDown: false, woken: 0 };
+  const engine = await startEngine({
+    clock,
+    logger: silentLogger,
+    random: () => 0.5,
+    instance: 'prod',
+    queue,
+    cluster,
+    audit: app.audit,
+    scope: 'namespace',
+    concurrency: 16,
+    restartWindowMs: () => 1_000,
+    mappings: () => state.mappings,
+    resolve: () => resolveTargets(state.mappings, cluster, undefined),
+    stores: {
+      definitions: () => app.stores.definitions,
+      tellsVersions: () => false,
+      isDown: () => state.isDown,
+    },
+    beginPass: async () => ({
+      ...(await app.pass()),
+      versions: async (_, keys) => keys.map(() => ({ kind: 'unknown' })),
+    }),
+    destroy: async () => [],
+    restart: async () => undefined,
+    recover: async () => 0,
+    onOutcome: () => undefined,
+    onCycle: () => undefined,
+  });
+  const isKnown = (id: TargetId, kind: string) => () =>
+    expect([...engine.board.all()].find(({ target }) => target.secret === id.secret)?.kind).toBe(kind);
+  const writes = () => cluster.writes.length;
+  return {
+    ...world,
+    engine,
+    queue,
+    state,
+    writes,
+    is: (id: TargetId, kind: string) => vi.waitFor(isKnown(id, kind)),
+    valueOf: (id: TargetId, key: string) => objectIn(cluster.raw(id) ?? {}, 'data')?.[key],
+    [Symbol.asyncDispose]: () => engine.close(1_000),
+  };
+}
+
+describe('the engine', () => {
+  it('makes what is not there, once', async () => {
+    await using it = await open();
+    await it.is(APPS_DB, 'created');
+    await it.is(APPS_TOKEN, 'created');
+    await settled();
+    expect(it.writes()).toBe(2);
+    expect(it.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok'));
+  });
+
+  it('repairs what somebody changes or deletes', async () => {
+    await using it = await open();
+    await it.is(APPS_TOKEN, 'created');
+    it.cluster.edit(APPS_TOKEN, (raw) => ({ ...raw, data: { TOKEN: base64('evil') } }));
+    await vi.waitFor(() => expect(it.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok')));
+    it.cluster.forget(APPS_TOKEN);
+    await vi.waitFor(() => expect(it.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok')));
+    const writes = it.writes();
+    await settled();
+    expect(it.writes()).toBe(writes);
+  });
+
+  it('reads nothing when it starts on targets that are as they should be', async () => {
+    await using world = await open();
+    await world.is(APPS_TOKEN, 'created');
+    const { cluster, store } = world;
+    store.reads.length = 0;
+    const before = cluster.calls.read;
+    await world.engine.reconfigured({ mappings: new Set(), all: false });
+    await settled();
+    expect([store.reads, cluster.calls.read]).toEqual([[], before]);
+  });
+
+  it('takes over a new configuration, and looks at what it changes alone', async () => {
+    await using it = await open();
+    await it.is(APPS_DB, 'created');
+    await it.is(APPS_TOKEN, 'created');
+    const before = it.engine.board.known('db', APPS_DB);
+    it.clock.set(it.clock.now() + 20_000);
+    it.state.mappings = it.state.mappings.map((mapping) =>
+      mapping.name === 'token'
+        ? { ...mapping, target: { ...mapping.target, labels: { team: 'x' } } }
+        : mapping,
+    );
+    await it.engine.reconfigured({ mappings: new Set(['token']), all: false });
+    await it.is(APPS_TOKEN, 'updated');
+    expect(it.engine.board.known('db', APPS_DB)).toBe(before);
+  });
+
+  it('forgets what nobody wants any more', async () => {
+    await using it = await open();
+    await it.is(APPS_DB, 'created');
+    await it.is(APPS_TOKEN, 'created');
+    it.state.mappings = it.state.mappings.filter(({ name }) => name === 'db');
+    await it.engine.reconfigured({ mappings: new Set(), all: false });
+    expect([...it.engine.board.all()].map(({ mapping }) => mapping)).toEqual(['db']);
+    expect([...it.engine.board.metas()].map(({ id }) => id.secret)).toEqual(['db']);
+  });
+
+  it('is woken by a store that has come back', async () => {
+    await using it = await open();
+    it.store.fail('token', new AppError('STORE_UNAVAILABLE'));
+    await it.is(APPS_DB, 'created');
+    await it.is(APPS_TOKEN, 'failed');
+    it.store.put('token', 'new');
+    it.clock.set(it.clock.now() + 20_000);
+    it.engine.wake('vault');
+    await it.is(APPS_TOKEN, 'created');
+  });
+
+  it('tries a failed target again by itself', async () => {
+    await using it = await open();
+    it.store.fail('token', new AppError('STORE_UNAVAILABLE'));
+    await it.is(APPS_TOKEN, 'failed');
+    it.store.put('token', 'new');
+    await it.clock.advance(20_000);
+    await it.is(APPS_TOKEN, 'created');
+  });
+
+  it('leaves nothing open when it ends', async () => {
+    const it = await open();
+    await it.is(APPS_TOKEN, 'created');
+    await it.engine.close(1_000);
+    expect(it.cluster.watched).toEqual([]);
+    expect(it.clock.waiting).toEqual([]);
+  });
+});

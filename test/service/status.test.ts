@@ -1,0 +1,135 @@
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import type { Wanted } from '../../src/reconcile/targets.ts';
+import { createBoard, type Known } from '../../src/service/board.ts';
+import { createGeneration } from '../../src/service/generation.ts';
+import { heldOf, targetStatuses } from '../../src/service/status.ts';
+import { source } from '../sync/sample.ts';
+import { createClock, createFakeNotices, failed, known, meta, START, wanted } from './sample.ts';
+
+const APP = wanted({ data: { A: source({ key: 'a' }) } });
+const REFRESH_MS = 300_000;
+const idOf = ({ keys }: Known) => `id of ${keys.length} keys`;
+
+function open(all: readonly Wanted[] = [APP]) {
+  const clock = createClock();
+  const board = createBoard(createFakeNotices(), clock);
+  const generation = createGeneration([], all, () => false);
+  const statuses = () => targetStatuses({ generation, board, clock, idOf });
+  const swept = (at: number, part: object = {}) => {
+    for (const slot of generation.slots.keys()) board.noteSweep(slot, { at, okAt: at, ...part });
+  };
+  return { clock, board, swept, statuses, state: () => statuses()[0]?.state };
+}
+
+describe('the state of a target', () => {
+  const OUTCOMES: readonly (readonly [string, string, Partial<Known>])[] = [
+    ['written', 'synced', { kind: 'updated' }],
+    ['in step', 'synced', {}],
+    ['of a store that fails', 'stale', failed('STORE_UNAVAILABLE')],
+    ['of a store that fails and never was', 'failed', { ...failed('STORE_UNAVAILABLE'), alive: false }],
+    ['whose source is missing', 'stale', { ...failed('SOURCE_ABSENT'), person: true }],
+    ['that a person must mend', 'failed', { ...failed('ACCESS_DENIED'), person: true }],
+    ['of somebody else', 'refused', { ...failed('NOT_OWNED'), kind: 'refused', person: true }],
+    ['that was changed by hand', 'drifted', { ...failed('DRIFTED'), kind: 'refused', drifted: true }],
+    [
+      'that somebody fights over',
+      'contested',
+      { ...failed('CONTESTED'), kind: 'refused', contestedUntil: START },
+    ],
+    ['whose end is proposed', 'held', { ...failed('HELD'), kind: 'held', proposed: true }],
+    ['whose end is held', 'held', { ...failed('HELD'), kind: 'held' }],
+  ];
+
+  it.each(OUTCOMES)('%s is %s', (_, state, part) => {
+    const it = open();
+    it.board.setMeta(meta(APP, { A: ['a', '1'] }));
+    it.board.note(known(part));
+    expect(it.state()).toBe(state);
+  });
+
+  it('is waiting until it is there, and then what it says of itself', () => {
+    const it = open();
+    expect(it.statuses()).toEqual([{ mapping: 'app', namespace: 'apps', secret: 'app', state: 'waiting' }]);
+    it.board.setMeta(meta(APP, {}, { labels: {} }));
+    expect(it.state()).toBe('waiting');
+    it.board.setMeta(meta(APP, { A: ['a', '1'] }));
+    expect(it.state()).toBe('synced');
+  });
+
+  it('is waiting, with the reason, while its selector cannot be resolved', () => {
+    const error = new AppError('CLUSTER_UNAVAILABLE');
+    const it = open([{ ...APP, id: { namespace: '*', secret: 'app' }, error }]);
+    expect(it.statuses()).toEqual([
+      { mapping: 'app', namespace: '*', secret: 'app', state: 'waiting', ...error.toJSON() },
+    ]);
+  });
+
+  it('stays synced as long as sweeps find its sources as they were', () => {
+    const it = open();
+    it.board.note(known());
+    it.swept(START + 10 * REFRESH_MS);
+    it.clock.time = START + 10.5 * REFRESH_MS;
+    expect(it.statuses()[0]).toMatchObject({
+      state: 'synced',
+      lastSuccess: new Date(START + 10 * REFRESH_MS).toISOString(),
+      staleSeconds: 150,
+    });
+  });
+
+  it('becomes stale when the sweeps are late, and says why', () => {
+    const it = open();
+    it.board.note(known());
+    it.swept(START);
+    it.clock.time = START + 1.5 * REFRESH_MS + 29_000;
+    expect(it.state()).toBe('synced');
+    it.clock.time += 2_000;
+    it.swept(it.clock.time, { okAt: START, code: 'STORE_UNAVAILABLE' });
+    expect(it.statuses()[0]).toMatchObject({ state: 'stale', code: 'STORE_UNAVAILABLE', staleSeconds: 481 });
+  });
+
+  it('is as old as the oldest of its sources', () => {
+    const two = wanted({ data: { A: source({ key: 'a' }), B: source({ key: 'b', store: 'other' }) } });
+    const it = open([two]);
+    it.board.setMeta(meta(two));
+    it.board.noteSweep(`sweep/vault/${REFRESH_MS}/0/1`, { at: START + 5, okAt: START + 5 });
+    expect(it.statuses()[0]).not.toHaveProperty('lastSuccess');
+    it.board.noteSweep(`sweep/other/${REFRESH_MS}/0/1`, { at: START, okAt: START });
+    expect(it.statuses()[0]).toMatchObject({ lastSuccess: new Date(START).toISOString() });
+  });
+
+  it('of a failure counts from its last success, whatever the sweeps say', () => {
+    const it = open();
+    it.board.note(known({ ...failed('TEMPLATE_FAILED'), okAt: START }));
+    it.swept(START + 10_000);
+    it.clock.time = START + 20_000;
+    expect(it.statuses()[0]).toMatchObject({ staleSeconds: 20, code: 'TEMPLATE_FAILED' });
+  });
+
+  it('of what has no sources does not grow stale', () => {
+    const it = open([wanted({ template: { data: { A: 'x' }, only: true } })]);
+    it.board.note(known());
+    it.clock.time += 100 * REFRESH_MS;
+    expect(it.state()).toBe('synced');
+  });
+});
+
+describe('what is held', () => {
+  it('is told once it was decided on, by name, under its id', () => {
+    const { board } = open();
+    const keys = [{ name: 'A', action: 'remove' as const }];
+    const held = (mapping: string, part: Partial<Known> = {}) =>
+      board.note(
+        known({ mapping, target: { namespace: 'apps', secret: mapping }, kind: 'held', keys, ...part }),
+      );
+    held('b');
+    held('a');
+    held('c', { proposed: true });
+    held('d', { heldId: 'of more keys than could be told' });
+    expect(heldOf({ board, idOf })).toEqual([
+      { id: 'id of 1 keys', mapping: 'a', namespace: 'apps', secret: 'a', action: 'delete', keys },
+      { id: 'id of 1 keys', mapping: 'b', namespace: 'apps', secret: 'b', action: 'delete', keys },
+      expect.objectContaining({ id: 'of more keys than could be told', mapping: 'd' }),
+    ]);
+  });
+});

@@ -1,0 +1,344 @@
+import { describe, expect, it } from 'vitest';
+import type { ErrorCode } from '../../src/core/error-codes.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { type ReadResult, refId, type StoreRef } from '../../src/core/reading.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { silentLogger } from '../../src/log/logger.ts';
+import type { Wanted } from '../../src/reconcile/targets.ts';
+import { createAges } from '../../src/service/ages.ts';
+import { createBoard } from '../../src/service/board.ts';
+import { createGeneration } from '../../src/service/generation.ts';
+import type { ServicePass } from '../../src/service/pass.ts';
+import { createSweep } from '../../src/service/sweep.ts';
+import { source } from '../sync/sample.ts';
+import {
+  createClock,
+  createFakeNotices,
+  createTriggers,
+  failed,
+  known,
+  meta,
+  START,
+  wanted,
+} from './sample.ts';
+
+const A = wanted({ name: 'a', data: { A: source({ key: 'a' }) } });
+const B = wanted({ name: 'b', data: { B: source({ key: 'b' }) } });
+const BOTH = wanted({ name: 'both', data: { A: source({ key: 'a' }), B: source({ key: 'b' }) } });
+const AWAY: ErrorCode = 'STORE_UNAVAILABLE';
+
+/** A store without values: of each key its version, `absent`, or the code of its failure. */
+interface Shelf {
+  readonly keys: Map<string, string | { readonly code: ErrorCode }>;
+  /** What the list says, where it says another thing. */
+  readonly listed: Map<string, string | undefined>;
+  readonly reads: string[];
+  lists: number;
+}
+
+function open(all: readonly Wanted[], tells = false) {
+  const clock = createClock();
+  const board = createBoard(createFakeNotices(), clock);
+  const triggers = createTriggers();
+  const shelf: Shelf = { keys: new Map(), listed: new Map(), reads: [], lists: 0 };
+  const state = { generation: createGeneration([], all, () => tells), isDown: false };
+  const sweep = createSweep({
+    generation: () => state.generation,
+    board,
+    ledger: triggers,
+    clock,
+    ages: createAges({ clock, logger: silentLogger }),
+    tellsVersions: () => tells,
+    isDown: () => state.isDown,
+  });
+  const read = ({ ref }: StoreRef): ReadResult => {
+    shelf.reads.push(ref.version === undefined ? ref.key : `${ref.key}@${ref.version}`);
+    const it = shelf.keys.get(ref.key) ?? 'absent';
+    if (it === 'absent') return { kind: 'absent' };
+    if (typeof it === 'object') return { kind: 'failed', error: new AppError(it.code) };
+    return { kind: 'found', value: SecretValue.fromText('x'), version: ref.version ?? it };
+  };
+  const pass: Pick<ServicePass, 'read' | 'versions'> = {
+    read: async (refs) => new Map(refs.map((ref) => [refId(ref), read(ref)])),
+    async versions(_, keys) {
+      shelf.lists += 1;
+      return keys.map((key) => {
+        const version = shelf.listed.has(key) ? shelf.listed.get(key) : shelf.keys.get(key);
+        return typeof version === 'string' && version !== 'absent'
+          ? { kind: 'known', version }
+          : { kind: 'unknown' };
+      });
+    },
+  };
+  /** One round of every slot; the targets that are looked at because of it. */
+  const round = async (ms = 300_000) => {
+    clock.time += ms;
+    const codes: (string | undefined)[] = [];
+    for (const [name, slot] of state.generation.slots) {
+      const job = { subject: name, reason: 'sweep', requestId: `r${clock.time}` } as const;
+      const { code } = await sweep(slot, name, job, pass as ServicePass);
+      codes.push(code);
+    }
+    const due = triggers.taken().map((it) => it.replace('sweep apps/', ''));
+    return codes.some((code) => code !== undefined) ? [...due, ...codes] : due.sort();
+  };
+  const note = (it: Wanted, part: Parameters<typeof known>[0] = {}) =>
+    board.note(
+      known({
+        mapping: it.mapping.name,
+        target: it.id,
+        startedAt: clock.time,
+        endedAt: clock.time,
+        okAt: clock.time,
+        ...part,
+      }),
+    );
+  return { clock, board, shelf, state, round, note };
+}
+
+describe('a sweep', () => {
+  it.each([
+    ['reads', false],
+    ['asks for versions', true],
+  ])('that %s looks at exactly the targets whose sources have changed', async (_, tells) => {
+    const { board, shelf, round } = open([A, B, BOTH], tells);
+    shelf.keys.set('a', '1').set('b', '1');
+    board.setMeta(meta(A, { A: ['a', '1'] }));
+    board.setMeta(meta(B, { B: ['b', '1'] }));
+    board.setMeta(meta(BOTH, { A: ['a', '1'], B: ['b', '1'] }));
+    expect(await round()).toEqual([]);
+    shelf.keys.set('a', '2');
+    expect(await round()).toEqual(['a', 'both']);
+    // Until a run has seen it: a lost job is asked for again.
+    expect(await round()).toEqual(['a', 'both']);
+    board.setMeta(meta(A, { A: ['a', '2'] }));
+    board.setMeta(meta(BOTH, { A: ['a', '2'], B: ['b', '1'] }));
+    expect(await round()).toEqual([]);
+  });
+
+  it('reads each reference once for all, and none whose version a list tells', async () => {
+    const many = Array.from({ length: 50 }, (_, index) => ({
+      ...A,
+      id: { namespace: `n${index}`, secret: 'a' },
+    }));
+    const plain = open(many);
+    plain.shelf.keys.set('a', '1');
+    await plain.round();
+    expect(plain.shelf.reads).toEqual(['a']);
+    const told = open([...many, B], true);
+    told.shelf.keys.set('a', '1').set('b', '1');
+    await told.round();
+    expect([told.shelf.reads, told.shelf.lists]).toEqual([[], 1]);
+  });
+
+  it('reads what a list cannot tell', async () => {
+    const old = wanted({ name: 'old', data: { OLD: source({ key: 'a', version: '1' }) } });
+    const { shelf, round } = open([A, B, old], true);
+    shelf.keys.set('a', '2').set('b', 'absent');
+    await round();
+    expect(shelf.reads.sort()).toEqual(['a@1', 'b']);
+  });
+
+  it('has each reading of an absence lead to a look, although the target waits for its retry', async () => {
+    const { board, shelf, round, note, clock } = open([A]);
+    shelf.keys.set('a', 'absent');
+    board.setMeta(meta(A, { A: ['a', '1'] }));
+    for (let times = 0; times < 3; times += 1) {
+      expect(await round()).toEqual(['a']);
+      note(A, { ...failed('SOURCE_ABSENT'), retryAt: clock.time + 3_600_000 });
+    }
+  });
+
+  it('counts what is deleted and recoverable as absent only where the mapping does', async () => {
+    const soft = wanted({ name: 'soft', data: { A: source({ key: 'a' }) }, softDeletedIsMissing: true });
+    const { board, shelf, round, note, clock } = open([A, soft]);
+    shelf.keys.set('a', { code: 'SOURCE_DELETED' });
+    for (const it of [A, soft]) {
+      board.setMeta(meta(it, { A: ['a', '1'] }));
+      note(it, { ...failed('SOURCE_DELETED'), retryAt: clock.time + 3_600_000 });
+    }
+    expect(await round()).toEqual(['soft']);
+    expect(await round()).toEqual(['soft']);
+  });
+
+  it('lets an absent source be from which the target was never made', async () => {
+    const optional = wanted({
+      name: 'o',
+      data: { A: source({ key: 'a', optional: true }), B: source({ key: 'b' }) },
+    });
+    const { board, shelf, round } = open([optional]);
+    shelf.keys.set('b', '1');
+    board.setMeta(meta(optional, { B: ['b', '1'] }));
+    expect(await round()).toEqual([]);
+    shelf.keys.set('a', '1');
+    expect(await round()).toEqual(['o']);
+  });
+
+  it('looks once, and not in each round, where the annotation cannot be compared', async () => {
+    const shared = wanted({
+      name: 's',
+      data: { A: source({ key: 'a' }), OLD: source({ key: 'a', version: '1' }) },
+    });
+    const { board, shelf, round, note, clock } = open([shared]);
+    shelf.keys.set('a', '2');
+    board.setMeta(meta(shared, { A: ['a', '2'], OLD: ['a', '1'] }));
+    expect(await round()).toEqual(['s']);
+    clock.time += 10;
+    note(shared);
+    expect([await round(), await round()]).toEqual([[], []]);
+    shelf.keys.set('a', '3');
+    expect(await round()).toEqual(['s']);
+  });
+
+  it('goes on looking while a list tells of what a read may not have seen yet', async () => {
+    const optional = wanted({ name: 'o', data: { A: source({ key: 'a', optional: true }) } });
+    const { board, shelf, round, note, clock } = open([optional], true);
+    board.setMeta(meta(optional));
+    shelf.listed.set('a', '1');
+    expect(await round()).toEqual(['o']);
+    clock.time += 1_000;
+    note(optional);
+    expect(await round()).toEqual(['o']);
+    clock.time += 1_000;
+    note(optional);
+    expect(await round()).toEqual([]);
+  });
+
+  it('has what was made under another fingerprint key compared by data, and then sees changes again', async () => {
+    const print = (key: string, value: string) => `${key.repeat(8)}:${value.repeat(64)}`;
+    const { board, shelf, round, note, clock } = open([A]);
+    board.setMeta(meta(A, { A: ['a', print('1', 'a')] }));
+    shelf.keys.set('a', print('2', 'a'));
+    expect(await round()).toEqual(['a']);
+    clock.time += 10;
+    // Nothing is written for it, so that the annotation stays as it is.
+    note(A);
+    expect(await round()).toEqual([]);
+    shelf.keys.set('a', print('2', 'b'));
+    expect(await round()).toEqual(['a']);
+  });
+
+  it('does not hammer a target that fails, until something changes', async () => {
+    const { board, shelf, round, note, clock } = open([A, B]);
+    shelf.keys.set('a', { code: 'ACCESS_DENIED' }).set('b', '1');
+    board.setMeta(meta(A, { A: ['a', '1'] }));
+    board.setMeta(meta(B, { B: ['b', '1'] }));
+    expect(await round()).toEqual(['a']);
+    note(A, { ...failed('ACCESS_DENIED'), retryAt: clock.time + 3_600_000 });
+    expect([await round(), await round()]).toEqual([[], []]);
+    shelf.keys.set('a', '1');
+    expect(await round()).toEqual(['a']);
+  });
+
+  it.each([
+    ['when the store is known to be down', true],
+    ['when nothing in the slot could be asked for', false],
+  ])('looks at nobody in an outage, %s, and says so', async (_, isDown) => {
+    const { board, shelf, round, state } = open([A, B]);
+    shelf.keys.set('a', '1').set('b', '1');
+    board.setMeta(meta(A, { A: ['a', '1'] }));
+    board.setMeta(meta(B, { B: ['b', '1'] }));
+    await round();
+    const [name = ''] = state.generation.slots.keys();
+    const okAt = board.swept(name)?.okAt;
+    state.isDown = isDown;
+    shelf.keys.set('a', { code: AWAY }).set('b', { code: AWAY });
+    expect(await round()).toEqual([AWAY]);
+    expect(board.swept(name)).toMatchObject({ okAt, code: AWAY });
+    state.isDown = false;
+    shelf.keys.set('a', '1').set('b', '2');
+    expect(await round()).toEqual(['b']);
+    expect(board.swept(name)?.code).toBeUndefined();
+  });
+
+  it('looks at the targets of one key that fails while the others do not', async () => {
+    const { board, shelf, round } = open([A, B]);
+    shelf.keys.set('a', { code: AWAY }).set('b', '1');
+    board.setMeta(meta(A, { A: ['a', '1'] }));
+    board.setMeta(meta(B, { B: ['b', '1'] }));
+    expect(await round()).toEqual(['a']);
+  });
+
+  it('runs searches and merges whole, unless they wait for their retry', async () => {
+    const search = wanted({ name: 's', dataFrom: [{ store: 'vault', find: { path: 'x', tags: {} } }] });
+    const merge = wanted({ name: 'm', data: { A: source({ key: 'a' }) }, target: { mode: 'merge' } });
+    const { round, note, clock, shelf } = open([search, merge]);
+    expect(await round()).toEqual(['m', 's']);
+    note(search, { ...failed('ACCESS_DENIED'), retryAt: clock.time + 600_000 });
+    expect(await round()).toEqual(['m']);
+    expect(await round()).toEqual(['m', 's']);
+    expect(shelf.reads).toEqual([]);
+  });
+
+  it('looks at what is not there, unless it waits for its retry', async () => {
+    const { shelf, round, note, clock } = open([A]);
+    shelf.keys.set('a', '1');
+    expect(await round()).toEqual(['a']);
+    note(A, { ...failed('NAMESPACE_MISSING'), alive: false, retryAt: clock.time + 3_600_000 });
+    expect(await round()).toEqual([]);
+  });
+
+  it('looks once at each certificate after a start, so that its end is known', async () => {
+    const tls = wanted({
+      name: 't',
+      data: { A: source({ key: 'a' }) },
+      target: { type: 'kubernetes.io/tls' },
+    });
+    const { board, shelf, round, note } = open([tls]);
+    shelf.keys.set('a', '1');
+    board.setMeta(meta(tls, { A: ['a', '1'] }));
+    expect(await round()).toEqual(['t']);
+    note(tls);
+    expect(await round()).toEqual([]);
+  });
+
+  it('forgets, after a change of the configuration, the slots that are long gone and keeps those of others', async () => {
+    const { board, shelf, round, state, clock } = open([A]);
+    shelf.keys.set('a', '1');
+    await round();
+    const [gone = ''] = state.generation.slots.keys();
+    const ofAnother = 'sweep/vault/600000/0/1';
+    board.noteSweep(ofAnother, { at: clock.time });
+    clock.time += 1_000_000;
+    state.generation = createGeneration(
+      [],
+      [wanted({ name: 'a', refreshMs: 60_000, data: A.mapping.data })],
+      () => false,
+    );
+    await round();
+    const slots = [...board.sweeps()].map(([name]) => name);
+    expect(slots).not.toContain(gone);
+    expect(slots).toContain(ofAnother);
+    expect(slots).toHaveLength(2);
+  });
+
+  it('takes a moment for 10,000 targets of one key, and for one target of 1,000 keys', async () => {
+    const many = Array.from({ length: 10_000 }, (_, index) => ({
+      ...A,
+      id: { namespace: `n${index}`, secret: 'a' },
+    }));
+    const names = Array.from({ length: 1_000 }, (_, index) => `k${index}`);
+    const wide = wanted({
+      name: 'wide',
+      data: Object.fromEntries(names.map((key) => [key, source({ key })])),
+    });
+    const { board, shelf, round } = open([...many, wide]);
+    shelf.keys.set('a', '1');
+    for (const it of many) board.setMeta(meta(it, { A: ['a', '1'] }));
+    for (const key of names) shelf.keys.set(key, '1');
+    board.setMeta(meta(wide, Object.fromEntries(names.map((key) => [key, [key, '1'] as const]))));
+    const began = performance.now();
+    expect(await round()).toEqual([]);
+    expect(performance.now() - began).toBeLessThan(2_000);
+    expect(shelf.reads).toHaveLength(1_001);
+  });
+
+  it('tells the board when it found all in order', async () => {
+    const { board, shelf, round, state, clock } = open([A]);
+    shelf.keys.set('a', '1');
+    clock.time = START;
+    await round(5);
+    const [name = ''] = state.generation.slots.keys();
+    expect(board.swept(name)).toEqual({ at: START + 5, okAt: START + 5 });
+  });
+});

@@ -1,0 +1,205 @@
+import { describe, expect, it } from 'vitest';
+import type { Cluster, NamespaceHandlers, WatchHandlers, WatchScope } from '../../src/cluster/cluster.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { formatTarget } from '../../src/core/target.ts';
+import { createLoops } from '../../src/service/loops.ts';
+import { createWatches } from '../../src/service/watches.ts';
+import { createMemoryCluster } from '../fakes/memory-cluster.ts';
+import { createClock, meta, settled, wanted } from './sample.ts';
+
+const A = wanted({ name: 'a' });
+const B = wanted({ name: 'b' });
+const OTHER = wanted({ name: 'c', namespace: 'other' });
+const SELECTED = wanted({ name: 'd', target: { namespaceSelector: { matchLabels: { x: 'y' } } } });
+const UNAVAILABLE = new AppError('CLUSTER_UNAVAILABLE');
+
+interface Opened {
+  readonly scope: WatchScope;
+  readonly handlers: WatchHandlers;
+  isOpen: boolean;
+}
+
+/** Watches that tell what the test has them tell, also when nobody wants to hear it any more. */
+function createFakeCluster() {
+  const opened: Opened[] = [];
+  const namespaces: { handlers: NamespaceHandlers; isOpen: boolean }[] = [];
+  const cluster: Pick<Cluster, 'watch' | 'watchNamespaces'> = {
+    watch(scope, handlers) {
+      const it = { scope, handlers, isOpen: true };
+      opened.push(it);
+      return {
+        async [Symbol.asyncDispose]() {
+          it.isOpen = false;
+        },
+      };
+    },
+    watchNamespaces(handlers) {
+      const it = { handlers, isOpen: true };
+      namespaces.push(it);
+      return {
+        async [Symbol.asyncDispose]() {
+          it.isOpen = false;
+        },
+      };
+    },
+  };
+  const open = () => opened.filter(({ isOpen }) => isOpen);
+  return { cluster, opened, namespaces, open, scopes: () => open().map(({ scope }) => scope) };
+}
+
+function open(scope: 'namespace' | 'names' = 'namespace') {
+  const fake = createFakeCluster();
+  const clock = createClock();
+  const loops = createLoops(clock);
+  const told: string[] = [];
+  const trouble = new Map<string, string>();
+  const watches = createWatches({
+    cluster: fake.cluster,
+    scope,
+    loops,
+    onMeta: ({ id }) => void told.push(`meta ${formatTarget(id)}`),
+    onGone: (id) => void told.push(`gone ${formatTarget(id)}`),
+    onListed: ({ namespace, secret }) => void told.push(`listed ${namespace}${secret ? `/${secret}` : ''}`),
+    onNamespaces: () => void told.push('namespaces'),
+    onTrouble: (name, error) =>
+      void (error === undefined ? trouble.delete(name) : trouble.set(name, error.code)),
+  });
+  const last = (): Opened => {
+    const it = fake.opened.at(-1);
+    if (it === undefined) throw new Error('nothing is watched');
+    return it;
+  };
+  return { ...fake, clock, loops, told, trouble, watches, last, taken: () => told.splice(0) };
+}
+
+describe('watches', () => {
+  it('are one for each namespace, and only where something is wanted', async () => {
+    const { watches, scopes, opened, loops } = open();
+    watches.follow([A, B, OTHER]);
+    expect(scopes()).toEqual([{ namespace: 'apps' }, { namespace: 'other' }]);
+    watches.follow([B, OTHER]);
+    expect(opened).toHaveLength(2);
+    watches.follow([OTHER]);
+    expect(scopes()).toEqual([{ namespace: 'other' }]);
+    expect(loops.states().map(({ name }) => name)).toEqual(['watch other']);
+    await watches[Symbol.asyncDispose]();
+    expect([scopes(), loops.states()]).toEqual([[], []]);
+  });
+
+  it('are one for each target where only names may be watched', () => {
+    const { watches, scopes } = open('names');
+    watches.follow([A, B]);
+    watches.follow([A, B, OTHER]);
+    expect(scopes()).toEqual([
+      { namespace: 'apps', secret: 'a' },
+      { namespace: 'apps', secret: 'b' },
+      { namespace: 'other', secret: 'c' },
+    ]);
+  });
+
+  it('tell what is there, and what a list or an event shows to be gone', () => {
+    const { watches, last, taken } = open();
+    watches.follow([A, B]);
+    expect(watches.isListed(A.id)).toBe(false);
+    last().handlers.listed([meta(A), meta(B)]);
+    expect(watches.isListed(A.id)).toBe(true);
+    expect(taken()).toEqual(['meta apps/a', 'meta apps/b', 'listed apps']);
+    last().handlers.gone(A.id);
+    last().handlers.gone(A.id);
+    last().handlers.listed([]);
+    expect(taken()).toEqual(['gone apps/a', 'gone apps/b', 'listed apps']);
+  });
+
+  it('begin anew where a Secret is wanted that was told and not kept', () => {
+    const { watches, last, taken, open: opened } = open();
+    watches.follow([A]);
+    last().handlers.listed([meta(A), meta(B)]);
+    expect(taken()).toEqual(['meta apps/a', 'listed apps']);
+    watches.follow([A, B]);
+    expect(opened()).toHaveLength(1);
+    expect(watches.isListed(B.id)).toBe(false);
+    // What went in between is not forgotten.
+    last().handlers.listed([meta(B)]);
+    expect(taken()).toEqual(['gone apps/a', 'meta apps/b', 'listed apps']);
+  });
+
+  it('show trouble and progress, and no more when nobody wants them', () => {
+    const { watches, last, trouble, clock, loops } = open();
+    watches.follow([A]);
+    const { handlers } = last();
+    clock.time += 1_000;
+    handlers.progress(UNAVAILABLE);
+    expect([...trouble]).toEqual([['apps', 'CLUSTER_UNAVAILABLE']]);
+    expect(loops.states()).toMatchObject([{ name: 'watch apps', ageMs: 0 }]);
+    watches.follow([]);
+    expect(trouble.size).toBe(0);
+    // On its way out.
+    handlers.progress(UNAVAILABLE);
+    expect(trouble.size).toBe(0);
+  });
+
+  it('say nothing once they are closed, and open nothing', async () => {
+    const { watches, last, taken, opened } = open();
+    watches.follow([A]);
+    const { handlers } = last();
+    handlers.listed([meta(A)]);
+    await watches[Symbol.asyncDispose]();
+    taken();
+    handlers.changed(meta(A));
+    handlers.gone(A.id);
+    handlers.listed([]);
+    watches.follow([A, OTHER, SELECTED]);
+    expect([taken(), opened.length]).toEqual([[], 1]);
+  });
+
+  it('of namespaces are there while something selects them', () => {
+    const { watches, namespaces, taken, trouble } = open();
+    watches.follow([A]);
+    expect(namespaces).toEqual([]);
+    watches.follow([A, SELECTED]);
+    namespaces[0]?.handlers.changed();
+    namespaces[0]?.handlers.progress(UNAVAILABLE);
+    expect([taken(), trouble.size]).toEqual([['namespaces'], 1]);
+    watches.follow([A]);
+    namespaces[0]?.handlers.progress(UNAVAILABLE);
+    namespaces[0]?.handlers.changed();
+    expect([taken(), trouble.size, namespaces.map(({ isOpen }) => isOpen)]).toEqual([[], 0, [false]]);
+  });
+
+  it('do not watch what a selector could not be resolved to', () => {
+    const { watches, scopes, namespaces } = open();
+    const unknown = { ...SELECTED, id: { namespace: '*', secret: 'd' }, error: UNAVAILABLE };
+    watches.follow([unknown]);
+    expect([scopes(), namespaces.length]).toEqual([[], 1]);
+  });
+
+  it('stall when nothing was heard for too long', () => {
+    const { watches, clock, loops } = open();
+    watches.follow([A]);
+    clock.time += 150_001;
+    expect(loops.states()).toMatchObject([{ name: 'watch apps', stalled: true }]);
+  });
+
+  it('work on a cluster', async () => {
+    const cluster = createMemoryCluster();
+    const told: string[] = [];
+    await using watches = createWatches({
+      cluster,
+      scope: 'namespace',
+      loops: createLoops(createClock()),
+      onMeta: ({ id }) => void told.push(`meta ${formatTarget(id)}`),
+      onGone: (id) => void told.push(`gone ${formatTarget(id)}`),
+      onListed: ({ namespace }) => void told.push(`listed ${namespace}`),
+      onNamespaces: () => undefined,
+      onTrouble: () => undefined,
+    });
+    cluster.put(A.id, { type: 'Opaque' });
+    watches.follow([A, B]);
+    await settled();
+    cluster.put(B.id, { type: 'Opaque' });
+    cluster.put({ namespace: 'apps', secret: 'foreign' }, { type: 'Opaque' });
+    cluster.forget(A.id);
+    await settled();
+    expect(told).toEqual(['meta apps/a', 'listed apps', 'meta apps/b', 'gone apps/a']);
+  });
+});

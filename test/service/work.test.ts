@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest';
+import { silentLogger } from '../../src/log/logger.ts';
+import type { Job } from '../../src/queue/queue.ts';
+import { createAges } from '../../src/service/ages.ts';
+import { createBoard } from '../../src/service/board.ts';
+import { createGeneration } from '../../src/service/generation.ts';
+import { createLedger } from '../../src/service/ledger.ts';
+import type { ServicePass } from '../../src/service/pass.ts';
+import { createPasses } from '../../src/service/passes.ts';
+import { createWork } from '../../src/service/work.ts';
+import { APPS_DB, openDb } from '../reconcile/world.ts';
+import { asQueue, createFakeNotices, createFakeQueue } from './sample.ts';
+
+async function open() {
+  const world = await openDb();
+  const { app } = await world.start();
+  const { clock } = world;
+  const wanted = app.config.mappings.map((mapping) => ({ mapping, id: APPS_DB }));
+  const generation = createGeneration(app.config.mappings, wanted, () => false);
+  const board = createBoard(createFakeNotices(), clock);
+  const ledger = createLedger(asQueue(createFakeQueue()), { clock, logger: silentLogger });
+  const passes = createPasses<ServicePass>(clock, async () => ({
+    ...(await app.pass()),
+    versions: async (_, keys) => keys.map(() => ({ kind: 'unknown' })),
+  }));
+  const work = createWork({
+    generation: () => generation,
+    board,
+    ledger,
+    passes,
+    audit: app.audit,
+    clock,
+    logger: silentLogger,
+    random: () => 0.5,
+    ages: createAges({ clock, logger: silentLogger }),
+    onProposal: () => undefined,
+    onRestart: () => undefined,
+    onOutcome: () => undefined,
+  });
+  const run = (requestId: string, reason: Job['reason'] = 'event', signal = new AbortController().signal) =>
+    work(APPS_DB, { subject: 'target/apps/db', reason, requestId }, signal);
+  const reads = () => world.store.reads.splice(0);
+  const seen = () => board.known('db', APPS_DB);
+  return { world, clock, board, ledger, passes, run, reads, seen };
+}
+
+describe('the run of a target', () => {
+  it('shares what was read for its request', async () => {
+    const { passes, run, reads, seen } = await open();
+    const pass = await passes.of({ requestId: 'r1', reason: 'event' }, 0);
+    await pass.read([{ store: 'vault', ref: { key: 'db' } }]);
+    await run('r1');
+    expect(reads()).toEqual(['db']);
+    expect(seen()?.kind).toBe('created');
+  });
+
+  it('reads anew when another request has asked for it since', async () => {
+    const { world, clock, ledger, passes, run, seen } = await open();
+    await run('r0');
+    clock.set(clock.now() + 1_000);
+    // A sweep reads, and has the target looked at; then an event tells of a change, and the queue keeps one job.
+    const pass = await passes.of({ requestId: 'r1', reason: 'event' }, 0);
+    await pass.read([{ store: 'vault', ref: { key: 'db' } }]);
+    ledger.trigger(APPS_DB, 'event', 'r1');
+    clock.set(clock.now() + 1_000);
+    world.store.put('db', '{"user":"ann","password":"second"}', '2');
+    ledger.trigger(APPS_DB, 'event', 'r2');
+    clock.set(clock.now() + 1_000);
+    await run('r1');
+    expect(seen()?.kind).toBe('updated');
+    expect(ledger.size).toBe(0);
+  });
+
+  it('reads anew when it follows another one of the same request', async () => {
+    const { clock, run, reads } = await open();
+    await run('r1');
+    clock.set(clock.now() + 1);
+    await run('r1');
+    expect(reads()).toEqual(['db', 'db']);
+  });
+
+  it('is not done when the queue ends before it', async () => {
+    const { ledger, run, seen, clock } = await open();
+    ledger.trigger(APPS_DB, 'event', 'r1');
+    clock.set(clock.now() + 1);
+    expect(await run('r1', 'event', AbortSignal.abort())).toBe(0);
+    expect([seen(), ledger.size]).toEqual([undefined, 1]);
+  });
+});

@@ -1,0 +1,126 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { openSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { type Answer, createRequest, tryRequest } from '../integration/services/http.ts';
+
+/** One life of a process. */
+export interface Life {
+  readonly pid: number;
+  readonly startedAt: number;
+  endedAt?: number;
+  /** From the start until it was ready. */
+  readyMs?: number;
+  /** Milliseconds since 1970, and megabytes. */
+  readonly memory: [at: number, megabytes: number][];
+}
+
+export interface ReplicaOptions {
+  readonly name: string;
+  readonly main: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly port: number;
+  readonly token: string;
+  /** All that it prints, of all its lives. */
+  readonly log: string;
+}
+
+/** A `secretbridge serve` as a process, which may be killed and started again. */
+export interface Replica extends AsyncDisposable {
+  readonly name: string;
+  readonly log: string;
+  readonly lives: readonly Life[];
+  readonly isRunning: boolean;
+  /** Starts it; `ready` is for whoever wants to wait. */
+  start(): void;
+  /** Until it says that it is ready. */
+  ready(signal: AbortSignal): Promise<void>;
+  kill(): Promise<void>;
+  /** In good order; gives the exit code. */
+  stop(): Promise<number | null>;
+  /** `undefined`: nobody answers. */
+  get(path: string): Promise<Answer | undefined>;
+  post(path: string): Promise<Answer | undefined>;
+  /** Notes how much memory it has now. */
+  weigh(): Promise<void>;
+}
+
+export function createReplica(options: ReplicaOptions): Replica {
+  const { name, main, args, cwd, env, port, token, log } = options;
+  const send = createRequest({
+    address: `http://127.0.0.1:${port}`,
+    headers: { authorization: `Bearer ${token}` },
+  });
+  const lives: Life[] = [];
+  let child: ChildProcess | undefined;
+  let life: Life | undefined;
+  let ended: Promise<number | null> = Promise.resolve(0);
+
+  const get = (path: string) => tryRequest(send, 'GET', path);
+  const replica: Replica = {
+    name,
+    log,
+    lives,
+    get isRunning() {
+      return child !== undefined && child.exitCode === null && child.signalCode === null;
+    },
+    start() {
+      const output = openSync(log, 'a');
+      const started = spawn(process.execPath, [main, 'serve', ...args], {
+        cwd,
+        env: { PATH: process.env.PATH, ...env },
+        stdio: ['ignore', output, output],
+      });
+      const born: Life = { pid: started.pid ?? 0, startedAt: Date.now(), memory: [] };
+      lives.push(born);
+      child = started;
+      life = born;
+      ended = once(started, 'exit').then(([code]) => {
+        born.endedAt = Date.now();
+        return code as number | null;
+      });
+    },
+    async ready(signal) {
+      const mine = life;
+      while (!signal.aborted && mine !== undefined && mine.endedAt === undefined) {
+        if ((await get('/readyz'))?.status === 200) {
+          mine.readyMs = Date.now() - mine.startedAt;
+          return;
+        }
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    },
+    async kill() {
+      child?.kill('SIGKILL');
+      await ended;
+    },
+    async stop() {
+      child?.kill('SIGTERM');
+      return ended;
+    },
+    get,
+    post: (path) => tryRequest(send, 'POST', path, {}),
+    async weigh() {
+      if (!replica.isRunning || life === undefined) return;
+      const status = await readStatus(life.pid);
+      const kilobytes = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0);
+      if (kilobytes > 0) life.memory.push([Date.now(), kilobytes / 1_024]);
+    },
+    async [Symbol.asyncDispose]() {
+      if (replica.isRunning) await replica.kill();
+    },
+  };
+  return replica;
+}
+
+/** Empty for a process that has just ended. */
+async function readStatus(pid: number): Promise<string> {
+  try {
+    return await readFile(`/proc/${pid}/status`, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH')) return '';
+    throw error;
+  }
+}

@@ -1,0 +1,275 @@
+import { randomBytes } from 'node:crypto';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseAllDocuments, stringify } from 'yaml';
+import { createDatabase, type Database } from '../integration/audit/database.ts';
+import { startTcpProxy, type TcpProxy } from '../integration/audit/tcp-proxy.ts';
+import { runHere } from '../integration/e2e/program.ts';
+import { freePort } from '../integration/services/free-port.ts';
+import { createRequest, type Request } from '../integration/services/http.ts';
+import { writeKubeconfig } from '../integration/services/kubeconfig.ts';
+import { type Kubernetes, startKubernetes } from '../integration/services/kubernetes.ts';
+import { assertStatus, createKubernetesApi } from '../integration/services/kubernetes-api.ts';
+import { type OpenBao, startOpenBao } from '../integration/services/openbao.ts';
+import { type Postgres, startPostgres } from '../integration/services/postgres.ts';
+import { type RedisServer, startRedis } from '../integration/services/redis.ts';
+import { until } from '../integration/services/service.ts';
+import { createReplica, type Replica } from './replica.ts';
+import { type StoreProxy, startStoreProxy } from './store-proxy.ts';
+import { expectedData, fieldsOf, mappingsText, NAMESPACES, type World } from './world.ts';
+
+const ACCOUNT = { namespace: 'soak-bridge', name: 'secretbridge' };
+const PREFIX = 'soak';
+
+/** The servers, what stands between them and the replicas, and the replicas, which are not started yet. */
+export interface Scene extends AsyncDisposable {
+  readonly folder: string;
+  readonly kubernetes: Kubernetes;
+  /** As the administrator, past the proxy. */
+  readonly cluster: Request;
+  readonly openbao: OpenBao;
+  readonly postgres: Postgres;
+  readonly database: Database;
+  /** Another one after it was restarted. */
+  redis: RedisServer;
+  readonly toCluster: TcpProxy;
+  readonly toStore: StoreProxy;
+  readonly toPostgres: TcpProxy;
+  readonly replicas: readonly Replica[];
+  /** The name under which the replicas write. */
+  readonly user: string;
+  /** Values that must be seen nowhere. */
+  readonly credentials: Readonly<Record<string, string>>;
+  /** Runs a command of the program with the configuration of the first replica. */
+  command(...args: readonly string[]): Promise<{ code: number | null; stdout: string; stderr: string }>;
+  put(key: string, version: number): Promise<void>;
+  /** Writes the mappings as the world has them now; `broken` makes them invalid. */
+  configure(broken?: boolean): Promise<void>;
+}
+
+export interface SceneOptions {
+  readonly world: World;
+  readonly replicas: number;
+  readonly report: (line: string) => void;
+  /** More stores, whose calls go nowhere else than they say, in the form of the configuration. */
+  readonly stores?: readonly object[];
+  readonly redisConfig?: readonly string[];
+}
+
+export async function openScene(options: SceneOptions): Promise<Scene> {
+  const { world, report } = options;
+  await using stack = new AsyncDisposableStack();
+  const [kubernetes, openbao, postgres, firstRedis] = await Promise.all([
+    startKubernetes({ report }),
+    startOpenBao({ report, borrow: false }),
+    startPostgres({ report, borrow: false }),
+    startRedis({ report }),
+  ]);
+  for (const server of [kubernetes, openbao, postgres]) stack.use(server);
+  if (kubernetes.auditLogPath === undefined)
+    throw new Error('the soak needs the audit log of a cluster of its own: unset SECRETBRIDGE_TEST_KUBECONFIG');
+  const folder = await mkdtemp(join(tmpdir(), 'secretbridge-soak-'));
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  const main = await snapshotOfSources(stack);
+  const toCluster = stack.use(await startTcpProxy(kubernetes.address));
+  const toStore = stack.use(await startStoreProxy(openbao.address));
+  const database = await createDatabase(postgres);
+  const toPostgres = stack.use(await startTcpProxy(database.url));
+  const cluster = adminOf(kubernetes);
+  const bao = createRequest({ address: openbao.address, headers: { 'x-vault-token': openbao.rootToken } });
+
+  const credentials = {
+    ROLE_ID: `role-${randomBytes(16).toString('hex')}`,
+    SECRET_ID: `secret-${randomBytes(16).toString('hex')}`,
+    HTTP_TOKEN: randomBytes(24).toString('hex'),
+  };
+  await prepareStore(bao, credentials);
+  const files = join(folder, 'files');
+  await mkdir(files);
+  for (const namespace of [...NAMESPACES, ACCOUNT.namespace])
+    assertStatus(await cluster('POST', '/api/v1/namespaces', { metadata: { name: namespace } }), 201, namespace);
+  const kubeconfig = await kubeconfigThrough(toCluster, kubernetes, folder);
+
+  const put = async (key: string, version: number): Promise<void> => {
+    const fields = fieldsOf(world, key, version);
+    if (key.endsWith('.txt')) await writeFile(join(files, key), fields.user ?? '');
+    else assertStatus(await bao('POST', `/v1/secret/data/${PREFIX}/${key}`, { data: fields }), 200, 'put');
+    world.setVersion(key, version);
+  };
+  const shared = join(folder, 'shared');
+  await mkdir(shared);
+  const configure = async (broken = false): Promise<void> => {
+    const text = mappingsText(world, PREFIX);
+    await writeFile(
+      join(shared, 'mappings.yaml'),
+      broken ? text.replace('mappings:', 'mapings:\n  - nonsense: 1\nmappings:') : text,
+    );
+  };
+  await configure();
+  const key = join(folder, 'fingerprint.key');
+  await writeFile(key, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
+
+  const replicas: Replica[] = [];
+  const paths: string[] = [];
+  const env = { ...credentials, REDIS_URL: firstRedis.address, DATABASE_URL: toPostgres.url };
+  for (let n = 0; n < options.replicas; n += 1) {
+    const name = String.fromCharCode(97 + n);
+    const port = await freePort();
+    const path = join(folder, `replica-${name}.yaml`);
+    paths.push(path);
+    await writeFile(
+      path,
+      stringify({
+        apiVersion: 'secretbridge.dev/v1',
+        instance: 'soak',
+        cluster: { kind: 'kubernetes', scope: 'namespace', kubeconfig, requestsPerSecond: 500 },
+        engine: { kind: 'redis', url: { env: 'REDIS_URL' } },
+        audit: { store: { kind: 'postgres', url: { env: 'DATABASE_URL' } } },
+        keys: { fingerprint: [{ file: key }] },
+        http: {
+          listen: `127.0.0.1:${port}`,
+          tokens: [{ name: 'soak', role: 'operator', token: { env: 'HTTP_TOKEN' } }],
+        },
+        stores: [
+          {
+            name: 'vault',
+            kind: 'vault',
+            address: toStore.address,
+            auth: { method: 'appRole', roleId: { env: 'ROLE_ID' }, secretId: { env: 'SECRET_ID' } },
+          },
+          { name: 'local', kind: 'files', path: files },
+          ...(options.stores ?? []),
+        ],
+      }),
+    );
+    const args = ['--config', path, '--config', shared];
+    const log = join(folder, `replica-${name}.log`);
+    const token = credentials.HTTP_TOKEN;
+    replicas.push(stack.use(createReplica({ name, main, args, cwd: folder, env, port, token, log })));
+  }
+  const command = (...args: readonly string[]) =>
+    runHere([...args, '--config', paths[0] ?? '', '--config', shared], { cwd: folder, env });
+
+  report('Filling the store and the cluster …');
+  for (const { key } of world.items) await put(key, 1);
+  await prepareCluster(cluster, world);
+  await grant(cluster, command);
+
+  const owned = stack.move();
+  const scene: Scene = {
+    folder,
+    kubernetes,
+    cluster,
+    openbao,
+    postgres,
+    database,
+    redis: firstRedis,
+    toCluster,
+    toStore,
+    toPostgres,
+    replicas,
+    user: `system:serviceaccount:${ACCOUNT.namespace}:${ACCOUNT.name}`,
+    credentials,
+    command,
+    put,
+    configure,
+    async [Symbol.asyncDispose]() {
+      await owned.disposeAsync();
+      await scene.redis.stop();
+    },
+  };
+  return scene;
+}
+
+/** Replicas that start in the middle of a run must be the program that the others are. */
+async function snapshotOfSources(stack: AsyncDisposableStack): Promise<string> {
+  const root = resolve(import.meta.dirname, '../..');
+  await mkdir(join(root, 'state'), { recursive: true });
+  // Below the packages' folder, and where no tool of ours looks.
+  const folder = await mkdtemp(join(root, 'state', 'soak-'));
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  await cp(join(root, 'src'), join(folder, 'src'), { recursive: true });
+  await cp(join(root, 'package.json'), join(folder, 'package.json'));
+  return join(folder, 'src', 'main.ts');
+}
+
+function adminOf({ address, caFile, adminToken: token, folder }: Kubernetes): Request {
+  return createKubernetesApi({ address, caFile, token, folder }).request;
+}
+
+async function kubeconfigThrough({ url }: TcpProxy, kubernetes: Kubernetes, folder: string): Promise<string> {
+  const path = join(folder, 'kubeconfig');
+  await writeKubeconfig(path, {
+    address: url,
+    ca: await readFile(kubernetes.caFile, 'utf8'),
+    user: ACCOUNT.name,
+    token: await kubernetes.serviceAccountToken({ ...ACCOUNT, expirationSeconds: 24 * 3_600 }),
+    namespace: ACCOUNT.namespace,
+  });
+  return path;
+}
+
+async function prepareStore(bao: Request, { ROLE_ID, SECRET_ID }: Readonly<Record<string, string>>): Promise<void> {
+  const send = async (method: string, path: string, body: object) => {
+    const { status } = await bao(method, `/v1/${path}`, body);
+    if (status !== 200 && status !== 204) throw new Error(`${method} ${path}: ${status}`);
+  };
+  await send('POST', 'sys/auth/approle', { type: 'approle' });
+  const policy = `path "secret/data/${PREFIX}/*" { capabilities = ["read"] }`;
+  await send('PUT', `sys/policies/acl/${PREFIX}`, { policy });
+  await send('POST', 'auth/approle/role/bridge', { token_policies: PREFIX });
+  await send('POST', 'auth/approle/role/bridge/role-id', { role_id: ROLE_ID });
+  await send('POST', 'auth/approle/role/bridge/custom-secret-id', { secret_id: SECRET_ID });
+}
+
+/** The Secrets of others that we merge into, and the workloads that are restarted. */
+async function prepareCluster(cluster: Request, { items }: World): Promise<void> {
+  for (const { name, kind } of items)
+    for (const namespace of NAMESPACES) {
+      if (kind === 'merge') {
+        const body = { metadata: { name }, data: { THEIRS: Buffer.from('theirs').toString('base64') } };
+        assertStatus(await cluster('POST', `/api/v1/namespaces/${namespace}/secrets`, body), 201, name);
+      }
+      if (kind === 'restart') {
+        const template = { metadata: { labels: { app: name } }, spec: { containers: [{ name: 'x', image: 'x' }] } };
+        const spec = { selector: { matchLabels: { app: name } }, template };
+        const path = `/apis/apps/v1/namespaces/${namespace}/deployments`;
+        assertStatus(await cluster('POST', path, { metadata: { name }, spec }), 201, name);
+      }
+    }
+}
+
+/** Exactly what the program itself says that it needs. */
+async function grant(cluster: Request, command: Scene['command']): Promise<void> {
+  const rbac = await command('rbac', '--service-account', `${ACCOUNT.namespace}/${ACCOUNT.name}`);
+  if (rbac.code !== 0) throw new Error(`rbac: ${rbac.stderr}`);
+  for (const document of parseAllDocuments(rbac.stdout)) {
+    const object = document.toJS() as { kind: string; metadata: { namespace: string; name: string } };
+    const plural = object.kind === 'Role' ? 'roles' : 'rolebindings';
+    const path = `/apis/rbac.authorization.k8s.io/v1/namespaces/${object.metadata.namespace}/${plural}`;
+    assertStatus(await cluster('POST', path, object), 201, object.kind);
+  }
+  await until('The rights of the service account', 20_000, async () => {
+    const review = {
+      spec: {
+        user: `system:serviceaccount:${ACCOUNT.namespace}:${ACCOUNT.name}`,
+        groups: ['system:authenticated'],
+        resourceAttributes: { namespace: NAMESPACES[0], verb: 'create', resource: 'secrets' },
+      },
+    };
+    const path = '/apis/authorization.k8s.io/v1/subjectaccessreviews';
+    const { body } = await cluster<{ status?: { allowed?: boolean } }>('POST', path, review);
+    return body.status?.allowed === true;
+  });
+}
+
+/** How a Secret's data is in the API. */
+export function encoded(world: World, item: World['items'][number], version: number): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(expectedData(world, item, version)).map(([name, value]) => [
+      name,
+      Buffer.from(value).toString('base64'),
+    ]),
+  );
+}

@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { Agent, request } from 'undici';
+import type { Cluster } from '../integration/e2e/witness.ts';
+import { type Item, NAMESPACES, versionIn, type World } from './world.ts';
+
+/** One change of a Secret, as the API server told everybody who watches. Holds no value. */
+export interface Change {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
+  /** `namespace/name` */
+  readonly target: string;
+  readonly resourceVersion: string;
+  /** Milliseconds since 1970, by the clock of this process. */
+  readonly at: number;
+  /** What its data was made from; `undefined`: from nothing that the store ever held. */
+  readonly version: number | undefined;
+  /** The same for two states that differ in nothing that somebody wrote. */
+  readonly content: string;
+}
+
+export interface Witness extends AsyncDisposable {
+  readonly changes: readonly Change[];
+  /** The last change of a target. */
+  last(target: string): Change | undefined;
+  /** Told of each change from now on; the result ends that. */
+  onChange(listener: (change: Change) => void): () => void;
+}
+
+interface RawEvent {
+  readonly type: Change['type'] | 'BOOKMARK' | 'ERROR';
+  readonly object: {
+    readonly metadata: {
+      readonly name: string;
+      readonly namespace: string;
+      readonly resourceVersion: string;
+      readonly labels?: object;
+      readonly annotations?: object;
+    };
+    readonly data?: Readonly<Record<string, string>>;
+  };
+}
+
+/** Watches the Secrets of the soak's namespaces as the administrator, past all the faults. */
+export async function startWitness(cluster: Cluster, world: World): Promise<Witness> {
+  const dispatcher = new Agent({ connect: { ca: readFileSync(cluster.caFile, 'utf8') }, bodyTimeout: 0 });
+  const headers = { authorization: `Bearer ${cluster.token}` };
+  const items = new Map(world.items.map((item) => [item.name, item]));
+  const changes: Change[] = [];
+  const latest = new Map<string, Change>();
+  const listeners = new Set<(change: Change) => void>();
+  const ending = new AbortController();
+  let failure: unknown;
+
+  const take = ({ type, object: { metadata, data = {} } }: RawEvent): void => {
+    if (type === 'BOOKMARK') return;
+    if (type === 'ERROR') throw new Error('the watch of the witness fell behind');
+    const { namespace, name, resourceVersion, labels, annotations } = metadata;
+    const item: Item | undefined = items.get(name);
+    const target = `${namespace}/${name}`;
+    const change: Change = {
+      type,
+      target,
+      resourceVersion,
+      at: Date.now(),
+      version: item === undefined || type === 'DELETED' ? undefined : versionIn(world, item, data),
+      content: createHash('sha256').update(JSON.stringify([data, labels, annotations])).digest('hex').slice(0, 16),
+    };
+    changes.push(change);
+    latest.set(target, change);
+    for (const listener of listeners) listener(change);
+  };
+
+  const follow = async (namespace: string, from: string): Promise<void> => {
+    let resourceVersion = from;
+    while (!ending.signal.aborted) {
+      const path = `/api/v1/namespaces/${namespace}/secrets?watch=true&allowWatchBookmarks=true&resourceVersion=${resourceVersion}`;
+      const watch = await request(new URL(path, cluster.address), {
+        dispatcher,
+        headers,
+        signal: ending.signal,
+      });
+      let rest = '';
+      for await (const chunk of watch.body) {
+        const lines = (rest + String(chunk)).split('\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines) {
+          const event = JSON.parse(line) as RawEvent;
+          take(event);
+          resourceVersion = event.object.metadata.resourceVersion;
+        }
+      }
+    }
+  };
+
+  const running = NAMESPACES.map(async (namespace) => {
+    const list = await request(new URL(`/api/v1/namespaces/${namespace}/secrets`, cluster.address), {
+      dispatcher,
+      headers,
+    });
+    const { metadata } = (await list.body.json()) as { metadata: { resourceVersion: string } };
+    return metadata.resourceVersion;
+  });
+  const starts = await Promise.all(running);
+  const following = NAMESPACES.map((namespace, n) =>
+    follow(namespace, starts[n] ?? '0').catch((error: unknown) => {
+      if (!ending.signal.aborted) failure = error;
+    }),
+  );
+
+  return {
+    get changes() {
+      if (failure !== undefined) throw new Error('the watch of the witness ended', { cause: failure });
+      return changes;
+    },
+    last: (target) => latest.get(target),
+    onChange(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    async [Symbol.asyncDispose]() {
+      ending.abort();
+      await Promise.all(following);
+      await dispatcher.destroy();
+    },
+  };
+}

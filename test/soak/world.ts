@@ -1,0 +1,158 @@
+import { stringify } from 'yaml';
+
+export const NAMESPACES = ['soak-a', 'soak-b', 'soak-c', 'soak-d'] as const;
+
+export const KINDS = ['plain', 'spread', 'template', 'merge', 'restart', 'file'] as const;
+export type Kind = (typeof KINDS)[number];
+
+/** A mapping of the soak, which makes one Secret of its own name in each namespace. */
+export interface Item {
+  readonly name: string;
+  readonly kind: Kind;
+  /** In its store, without the prefix. */
+  readonly key: string;
+  readonly refreshMs: number;
+  /** Comes and goes with changes of the configuration. */
+  readonly swapped: boolean;
+}
+
+/** What the stores hold and the configuration asks for: the truth that every Secret is compared with. */
+export interface World {
+  readonly items: readonly Item[];
+  /** In every value, so that it can be searched for. */
+  readonly marker: string;
+  /** The number of the last value that was put under a key. */
+  version(key: string): number;
+  setVersion(key: string, version: number): void;
+  /** The names of the swapped mappings that the configuration has now. */
+  readonly present: Set<string>;
+  /** A label of some mappings, which a change of the configuration may change. */
+  label: string;
+}
+
+const REFRESHES = [60, 75, 90, 120];
+/** Of a hundred mappings. */
+const MIX: readonly (readonly [Kind, number])[] = [
+  ['plain', 60],
+  ['spread', 10],
+  ['template', 10],
+  ['merge', 8],
+  ['restart', 5],
+  ['file', 7],
+];
+const SWAPPED = 6;
+
+export function createWorld(targets: number, marker: string): World {
+  const count = Math.max(20, Math.floor(targets / NAMESPACES.length) - SWAPPED);
+  const kinds = MIX.flatMap(([kind, share]) => Array.from({ length: share }, () => kind));
+  const items = Array.from({ length: count + SWAPPED }, (_, n): Item => {
+    const swapped = n >= count;
+    // A step without a common divisor, so that few mappings are of every kind too.
+    const kind = swapped ? 'plain' : (kinds[(n * 37) % kinds.length] ?? 'plain');
+    return {
+      name: `${swapped ? 'swap' : kind}-${n}`,
+      kind,
+      key: kind === 'file' ? `file-${n}.txt` : `key-${n}`,
+      refreshMs: (REFRESHES[n % REFRESHES.length] ?? 60) * 1_000,
+      swapped,
+    };
+  });
+  const versions = new Map<string, number>();
+  return {
+    items,
+    marker,
+    version: (key) => versions.get(key) ?? 1,
+    setVersion: (key, version) => void versions.set(key, version),
+    present: new Set(items.filter(({ swapped }, n) => swapped && n % 2 === 0).map(({ name }) => name)),
+    label: 'one',
+  };
+}
+
+export const LONGEST_REFRESH_MS = Math.max(...REFRESHES) * 1_000;
+
+export function isPresent({ present }: World, { swapped, name }: Item): boolean {
+  return !swapped || present.has(name);
+}
+
+/** The fields of a secret in the store; a file is the first of them. */
+export function fieldsOf({ marker }: World, key: string, version: number): Record<string, string> {
+  const value = (field: string) => `${marker}/${key} ${field} ü #${version}`;
+  return { user: value('user'), pass: value('pass') };
+}
+
+/** What a Secret must hold when its source has this version; of others' Secrets, what must be among it. */
+export function expectedData(world: World, item: Item, version: number): Record<string, string> {
+  const { user = '', pass = '' } = fieldsOf(world, item.key, version);
+  switch (item.kind) {
+    case 'spread':
+      return { user, pass };
+    case 'template':
+      return { USER: user, PASS: pass, 'app.conf': `user=${user}\npass=${pass}\n` };
+    case 'file':
+      return { VALUE: user };
+    case 'merge':
+      return { PASS: pass };
+    default:
+      return { USER: user, PASS: pass };
+  }
+}
+
+const VERSION = /#(\d+)\s*$/;
+
+/**
+ * The version that a Secret was made from. `undefined`: its data is not as any version would make it.
+ * @param data As the API server has it, in base64.
+ */
+export function versionIn(
+  world: World,
+  item: Item,
+  data: Readonly<Record<string, string>>,
+): number | undefined {
+  const text = (name: string) => Buffer.from(data[name] ?? '', 'base64').toString('utf8');
+  const [first = ''] = Object.keys(expectedData(world, item, 1));
+  const version = Number(VERSION.exec(text(first))?.[1]);
+  if (!(version > 0)) return undefined;
+  const expected = expectedData(world, item, version);
+  const names = Object.keys(expected);
+  if (item.kind !== 'merge' && Object.keys(data).length !== names.length) return undefined;
+  return names.every((name) => text(name) === expected[name]) ? version : undefined;
+}
+
+/** The mappings as a configuration file. */
+export function mappingsText(world: World, prefix: string): string {
+  const mappings = world.items.filter((item) => isPresent(world, item)).map((item) => mappingOf(world, item, prefix));
+  return stringify({ apiVersion: 'secretbridge.dev/v1', mappings });
+}
+
+function mappingOf({ label }: World, item: Item, prefix: string): object {
+  const key = `${prefix}/${item.key}`;
+  const from = (property: string) => ({ store: 'vault', key, property });
+  const { name, kind, refreshMs } = item;
+  const target = {
+    namespaces: [...NAMESPACES],
+    ...(kind === 'merge' ? { mode: 'merge' } : {}),
+    ...(kind === 'template' ? { labels: { soak: label } } : {}),
+  };
+  const both = { USER: from('user'), PASS: from('pass') };
+  const rest = { refresh: `${refreshMs / 1_000}s`, onMappingRemoved: item.swapped ? 'delete' : 'keep' };
+  switch (kind) {
+    case 'spread':
+      return { name, target, dataFrom: [{ store: 'vault', key }], ...rest };
+    case 'template':
+      return {
+        name,
+        target,
+        data: both,
+        template: { data: { 'app.conf': 'user={{ USER }}\npass={{ PASS }}\n' } },
+        ...rest,
+      };
+    case 'merge':
+      return { name, target, data: { PASS: from('pass') }, ...rest };
+    case 'restart':
+      return { name, target, data: both, restart: [{ kind: 'Deployment', name }], ...rest };
+    case 'file':
+      return { name, target, data: { VALUE: { store: 'local', key: item.key } }, ...rest };
+    default:
+      return { name, target, data: both, ...rest };
+  }
+}
