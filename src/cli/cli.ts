@@ -238,7 +238,7 @@ function addAudit(program: Command, context: Context, run: Run): void {
     .description('Read the record of what was read, changed and refused.')
     .helpCommand(false)
     .addHelpText('after', example(['secretbridge audit list --since 7d --outcome refused']));
-  const store = '--audit <path>';
+  const store = '--audit <path or url>';
   const storeHelp = 'audit store to read; else the one of the configuration';
   command(audit, 'list', 'List records, newest first. Filters combine.', [
     'secretbridge audit list --since 7d --namespace payments',

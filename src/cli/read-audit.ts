@@ -2,11 +2,12 @@ import { resolve } from 'node:path';
 import { credentialsOf } from '../app/app.ts';
 import { openAuditReader } from '../app/audit.ts';
 import type { AuditStore } from '../audit/store.ts';
+import { SecretValue } from '../core/secret-value.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { requireConfig } from './require-config.ts';
 
 export interface AuditOptions extends GlobalOptions {
-  /** The path of an audit store; else the configuration says it. */
+  /** The path of an audit store, or the address of one on PostgreSQL; else the configuration says it. */
   readonly audit?: string;
 }
 
@@ -20,12 +21,13 @@ export async function openAuditForReading(
     // A Secret would need the cluster, which questions to the audit do without.
     async () => undefined,
   );
-  if (options.audit !== undefined)
-    return openAuditReader(
-      { kind: 'sqlite', path: resolve(context.cwd, options.audit) },
-      context.clock,
-      credential,
+  const { audit } = options;
+  if (audit !== undefined && /^postgres(ql)?:\/\//.test(audit))
+    return openAuditReader({ kind: 'postgres', url: { env: '--audit' } }, context.clock, async () =>
+      SecretValue.fromText(audit),
     );
+  if (audit !== undefined)
+    return openAuditReader({ kind: 'sqlite', path: resolve(context.cwd, audit) }, context.clock, credential);
   const config = await requireConfig(context, options);
   return config && openAuditReader(config.audit.store, context.clock, credential);
 }

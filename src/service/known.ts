@@ -72,6 +72,7 @@ export function parseKnown(text: string): Known | undefined {
     ...(told.drifted === true ? { drifted: true } : {}),
     ...(isTime(told.contestedUntil) ? { contestedUntil: told.contestedUntil } : {}),
     ...(told.proposed === true ? { proposed: true } : {}),
+    ...(isTime(told.certificateExpiresAt) ? { certificateExpiresAt: told.certificateExpiresAt } : {}),
     ...(isText(told.heldId) ? { heldId: told.heldId } : {}),
     ...(isText(told.resourceVersion) ? { resourceVersion: told.resourceVersion } : {}),
     keys: keys.map(({ name, action, before, after }: KeyPlan) => ({

@@ -89,6 +89,8 @@ const MINUTE_MS = 60_000;
 /** Starts to watch, to sweep and to work; goes on until it is closed, whatever fails. */
 export async function startEngine(parts: ServiceParts): Promise<Engine> {
   const { clock, logger, queue, cluster, audit, random } = parts;
+  // First: it fails when the audit does, and then nothing was begun.
+  await parts.recover();
   const loops = createLoops(clock);
   const board = createBoard(queue.notices, clock, parts.heldId);
   let generation = createGeneration([], [], parts.stores.tellsVersions);
@@ -163,6 +165,15 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     }
   };
 
+  const recoverQuietly = async (): Promise<void> => {
+    try {
+      const closed = await parts.recover();
+      if (closed > 0) logger.info('changes that a crash left open were resolved', { count: closed });
+    } catch (error) {
+      logger.warn('changes that a crash may have left open could not be looked at', { error });
+    }
+  };
+  await resolveAgain();
   const beat = loops.begin('timetable', 30_000);
   const timers = [
     every(TICK_MS, () => {
@@ -186,16 +197,6 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     }),
   ];
 
-  const recoverQuietly = async (): Promise<void> => {
-    try {
-      const closed = await parts.recover();
-      if (closed > 0) logger.info('changes that a crash left open were resolved', { count: closed });
-    } catch (error) {
-      logger.warn('changes that a crash may have left open could not be looked at', { error });
-    }
-  };
-  await parts.recover();
-  await resolveAgain();
   queue.start(jobs.process);
   jobs.lookForLeft();
   jobs.lookForRestarts();

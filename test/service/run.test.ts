@@ -21,6 +21,7 @@ async function open(mappings = TWO_MAPPINGS) {
     logger: silentLogger,
     random: () => 0.5,
     instance: 'prod',
+    heldId: () => 'held',
     queue,
     cluster,
     audit: app.audit,
