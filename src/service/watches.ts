@@ -25,7 +25,7 @@ export interface Watches extends AsyncDisposable {
 }
 
 /** The watch itself gives up on a silent connection after 90 s; this much later it has failed to. */
-const DEADLINE_MS = 150_000;
+const DEADLINE_MS = 210_000;
 
 const NAMESPACES = 'namespaces';
 
@@ -41,8 +41,8 @@ interface State {
   closed: boolean;
   /** Which of the wanted are there, as far as it was told. */
   readonly seen: Map<string, TargetId>;
-  /** Secrets that were wanted when it began; nobody keeps what it tells of others. */
-  readonly names: ReadonlySet<string>;
+  /** Secrets that were wanted ever since it began; nobody keeps what it tells of others. */
+  names: ReadonlySet<string>;
 }
 
 /** Keeps one watch for each namespace, or each target, that is wanted now. */
@@ -138,10 +138,13 @@ export function createWatches(deps: WatchesDeps): Watches {
         const before = running.get(key);
         const [first] = ids;
         // What a Secret is that nobody wanted until now was told, and not kept: only a new list tells it again.
-        const isAsBefore = before !== undefined && ids.every(({ secret }) => before.state.names.has(secret));
-        if (first === undefined || isAsBefore) continue;
-        if (before !== undefined) close(key, before);
         const names = new Set(ids.map(({ secret }) => secret));
+        if (first === undefined) continue;
+        if (before !== undefined && names.isSubsetOf(before.state.names)) {
+          before.state.names = names;
+          continue;
+        }
+        if (before !== undefined) close(key, before);
         running.set(key, open(key, first, { names, seen: before?.state.seen ?? new Map() }));
       }
     },

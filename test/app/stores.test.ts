@@ -193,7 +193,7 @@ describe('a store that is away', () => {
     expect(ended).toBeGreaterThanOrEqual(84);
     const late = readOf(it.stores, 'a', 'late');
     await it.time.advance(0);
-    expect(await Promise.race([late, 'it waits'])).toEqual(['TIMEOUT']);
+    expect(await Promise.race([late, Promise.resolve('it waits')])).toEqual(['TIMEOUT']);
     const all = await until(it.time, Promise.all(reads));
     expect(all.flat().every((code) => code === 'TIMEOUT')).toBe(true);
     expect(it.calls.length).toBeLessThanOrEqual(24);

@@ -24,12 +24,12 @@ function createWorld(): World {
     async review(token, audience) {
       const text = Buffer.from(token.reveal()).toString();
       world.calls.push(`review ${audience}`);
-      if (world.failure !== undefined) throw world.failure;
+      if (world.failure !== undefined) return Promise.reject(world.failure);
       return world.people.get(text)?.caller;
     },
     async mayUse(caller, role) {
       world.calls.push(`mayUse ${role}`);
-      if (world.failure !== undefined) throw world.failure;
+      if (world.failure !== undefined) return Promise.reject(world.failure);
       return [...world.people.values()].find((one) => one.caller === caller)?.roles.includes(role) ?? false;
     },
   };

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
 import {
   namespacesOf,
   resolveTargets,
@@ -6,7 +7,6 @@ import {
   wantedByAny,
   wantedIndex,
 } from '../../src/reconcile/targets.ts';
-import { AppError } from '../../src/core/errors.ts';
 import { mapping } from '../sync/sample.ts';
 
 const selecting = (name: string, team: string) =>

@@ -123,6 +123,20 @@ describe('watches', () => {
     expect(taken()).toEqual(['gone apps/a', 'meta apps/b', 'listed apps']);
   });
 
+  it('begin anew also where it was wanted once before', () => {
+    const { watches, last, taken, opened } = open();
+    watches.follow([A, B]);
+    last().handlers.listed([meta(A), meta(B)]);
+    watches.follow([A]);
+    taken();
+    last().handlers.changed(meta(B));
+    expect(taken()).toEqual([]);
+    watches.follow([A, B]);
+    expect(opened).toHaveLength(2);
+    last().handlers.listed([meta(A), meta(B)]);
+    expect(taken()).toEqual(['meta apps/a', 'meta apps/b', 'listed apps']);
+  });
+
   it('show trouble and progress, and no more when nobody wants them', () => {
     const { watches, last, trouble, clock, loops } = open();
     watches.follow([A]);
@@ -176,7 +190,7 @@ describe('watches', () => {
   it('stall when nothing was heard for too long', () => {
     const { watches, clock, loops } = open();
     watches.follow([A]);
-    clock.time += 150_001;
+    clock.time += (loops.states()[0]?.deadlineMs ?? 0) + 1;
     expect(loops.states()).toMatchObject([{ name: 'watch apps', stalled: true }]);
   });
 
