@@ -29,14 +29,14 @@ const KEPT_MS = 86_400_000;
 /** An add that takes longer has failed. */
 const ONCE_PENDING_MS = 10_000;
 
-// Of two equally urgent ones the older stays.
+// As `merged` in order.ts.
 const ASK = `
 if ARGV[5] ~= '0' and not redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[5]) then return false end
 local rank, due, request = ARGV[1], ARGV[2], ARGV[3]
 local old = redis.call('GET', KEYS[1])
 if old then
   local oldRank, oldDue, oldRequest = string.match(old, '^(%d+) (%d+) (.*)$')
-  if tonumber(oldRank) <= tonumber(rank) then rank, request = oldRank, oldRequest end
+  if tonumber(oldRank) < tonumber(rank) then rank, request = oldRank, oldRequest end
   if tonumber(oldDue) < tonumber(due) then due = oldDue end
 end
 local wish = rank .. ' ' .. due .. ' ' .. request

@@ -29,6 +29,9 @@ export function createAges({ clock, logger }: { readonly clock: Clock; readonly 
       return times.length === 0 ? undefined : Math.max(...times);
     },
     warn(mappings) {
+      const used = new Set(mappings.flatMap(sourcesOf).map(({ store, key }) => `${store} ${key}`));
+      for (const id of made.keys()) if (!used.has(id)) made.delete(id);
+      for (const [id, at] of warnedAt) if (clock.now() - at > DAY_MS) warnedAt.delete(id);
       for (const mapping of mappings)
         for (const { store, key, at } of mapping.maxAgeMs === undefined ? [] : timesOf(mapping)) {
           const id = `${mapping.name} ${store} ${key}`;

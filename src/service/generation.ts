@@ -63,3 +63,18 @@ export function storesOfMappings(mappings: readonly Mapping[]): readonly string[
   ]);
   return [...new Set(stores)].sort();
 }
+
+/**
+ * While the namespaces of a selector cannot be looked up, its targets are those of before: otherwise each answer
+ * that fails would end them.
+ */
+export function withUnseen(now: readonly Wanted[], before: readonly Wanted[]): readonly Wanted[] {
+  const kept = now.flatMap(({ mapping, error }) =>
+    error === undefined
+      ? []
+      : before
+          .filter((it) => it.error === undefined && it.mapping.name === mapping.name)
+          .map(({ id }) => ({ mapping, id })),
+  );
+  return [...now, ...kept];
+}

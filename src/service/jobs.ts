@@ -10,7 +10,7 @@ import type { Generation } from './generation.ts';
 import { createLanes } from './lanes.ts';
 import type { Ledger } from './ledger.ts';
 import { logOutcome } from './log-outcome.ts';
-import type { Loops } from './loops.ts';
+import type { Loop, Loops } from './loops.ts';
 import type { ServicePass } from './pass.ts';
 import type { Passes } from './passes.ts';
 import type { ServiceParts } from './run.ts';
@@ -44,6 +44,8 @@ export interface Jobs {
 const AUDIT_WAIT_MS = 5_000;
 const BUG_WAIT_MS = 60_000;
 const STUMBLED_MS = 15_000;
+/** So long replicas may differ in their configuration. */
+const STRANGE_MS = 120_000;
 /** What is proposed together is decided together. */
 const COLLECT_MS = 1_000;
 /** A job that holds no connection and no lock should not take longer. */
@@ -77,6 +79,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     onOutcome: deps.onOutcome,
   });
   const counts = { sweeps: 0, keys: 0, due: 0, failed: 0 };
+  const strangers = new Map<string, number>();
   let auditError: AppError | undefined;
 
   const add = async (subject: Subject, options?: AddOptions): Promise<void> => {
@@ -95,11 +98,11 @@ export function createJobs(deps: JobsDeps): Jobs {
   const inLane = (lane: string, job: Job, run: () => Promise<number | undefined>) =>
     lanes.run(lane, job.reason, run) ?? Promise.resolve(500 + random() * 1_500);
 
-  const runSweep = async (name: string, job: Job): Promise<number | undefined> => {
+  const runSweep = async (name: string, job: Job, loop: Loop): Promise<number | undefined> => {
     const slot = generation().slots.get(name);
     if (slot === undefined) return undefined;
     const pass = await passes.of(job, 0);
-    const result = await sweep(slot, name, job, pass);
+    const result = await sweep(slot, name, job, pass, loop.beat);
     deps.onCycle();
     counts.sweeps += 1;
     counts.keys += result.keys;
@@ -150,6 +153,7 @@ export function createJobs(deps: JobsDeps): Jobs {
       ...(before?.retryAt === undefined || error === undefined ? {} : { retryAt: before.retryAt }),
       ...(okAt === undefined ? {} : { okAt }),
       alive,
+      ...(before?.resourceVersion === undefined ? {} : { resourceVersion: before.resourceVersion }),
       keys,
     });
   };
@@ -167,12 +171,30 @@ export function createJobs(deps: JobsDeps): Jobs {
           board.forget(mapping, target);
   };
 
-  const runSubject = (subject: Subject, job: Job, signal: AbortSignal): Promise<number | undefined> => {
+  /**
+   * A target that this process does not know may be one of a configuration that has reached another replica first,
+   * so its job goes back to the queue for a while.
+   */
+  const handBack = async (subject: string): Promise<number | undefined> => {
+    const since = strangers.get(subject) ?? clock.now();
+    for (const [name, at] of strangers) if (clock.now() - at > STRANGE_MS) strangers.delete(name);
+    if (clock.now() - since > STRANGE_MS) return undefined;
+    strangers.set(subject, since);
+    return 1_000 + random() * 1_000;
+  };
+
+  const runSubject = (
+    subject: Subject,
+    job: Job,
+    { signal, loop }: { readonly signal: AbortSignal; readonly loop: Loop },
+  ): Promise<number | undefined> => {
     switch (subject.kind) {
       case 'target':
+        if (generation().at(subject).length === 0) return handBack(job.subject);
+        strangers.delete(job.subject);
         return inLane(generation().storesOf(subject).join(' '), job, () => work(subject, job, signal));
       case 'sweep':
-        return inLane(`sweep ${subject.store}`, job, () => runSweep(job.subject, job));
+        return inLane(`sweep ${subject.store}`, job, () => runSweep(job.subject, job, loop));
       case 'destroy':
         return runDestroy(job);
       default:
@@ -188,7 +210,7 @@ export function createJobs(deps: JobsDeps): Jobs {
       if (signal.aborted) return 0;
       const loop = loops.begin(`job ${job.subject}`, JOB_DEADLINE_MS);
       try {
-        const wait = await runSubject(subject, job, signal);
+        const wait = await runSubject(subject, job, { signal, loop });
         auditError = undefined;
         return wait;
       } catch (thrown) {

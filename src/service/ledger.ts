@@ -21,12 +21,15 @@ export interface Ledger {
   since(target: TargetId, exceptBy?: string): number | undefined;
   /** Asks again for what is older than that, and for what could not be queued. */
   repeat(olderThanMs: number): void;
+  /** Forgets what nobody wants any more. */
+  keep(isWanted: (target: TargetId) => boolean): void;
   readonly size: number;
 }
 
 interface Open {
   /** What is asked for again: the most urgent that was asked for. */
   readonly job: Job;
+  readonly target: TargetId;
   readonly since: number;
   readonly by: string;
   /** When a request other than the last one asked. */
@@ -70,6 +73,7 @@ export function createLedger(queue: Queue, { clock, logger }: { clock: Clock; lo
     const job = { subject: formatSubject({ kind: 'target', ...target }), reason, requestId };
     const entry = {
       job: before !== undefined && rankOf(before.job) < rankOf(job) ? before.job : job,
+      target,
       since: clock.now(),
       by: requestId,
       sinceByOthers: before?.by === requestId ? before.sinceByOthers : before?.since,
@@ -133,6 +137,9 @@ export function createLedger(queue: Queue, { clock, logger }: { clock: Clock; lo
       return entry?.by === exceptBy ? entry?.sinceByOthers : entry?.since;
     },
     repeat: (olderThanMs) => void repeat(olderThanMs),
+    keep(isWanted) {
+      for (const [id, { target }] of open) if (!isWanted(target)) open.delete(id);
+    },
     get size() {
       return open.size;
     },

@@ -11,7 +11,7 @@ import type { Outcome } from '../reconcile/outcome.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import { type Ages, createAges } from './ages.ts';
 import { type Board, createBoard, type Known } from './board.ts';
-import { createGeneration, type Generation } from './generation.ts';
+import { createGeneration, type Generation, withUnseen } from './generation.ts';
 import { createJobs } from './jobs.ts';
 import { createLedger } from './ledger.ts';
 import { createLoops, type Loops } from './loops.ts';
@@ -19,6 +19,7 @@ import { createObserver } from './observe.ts';
 import { ACTOR_OF, type ServicePass } from './pass.ts';
 import { createPasses } from './passes.ts';
 import { createTimetable } from './timetable.ts';
+import { createOneAtATime, createTurns } from './turns.ts';
 import { createWatches } from './watches.ts';
 
 /** What the service is made of; the composition root builds these. */
@@ -91,7 +92,8 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
   const { clock, logger, queue, cluster, audit, random } = parts;
   // First: it fails when the audit does, and then nothing was begun.
   await parts.recover();
-  const loops = createLoops(clock);
+  // A wall clock that jumps is no stall.
+  const loops = createLoops({ now: () => performance.now() });
   const board = createBoard(queue.notices, clock, parts.heldId);
   let generation = createGeneration([], [], parts.stores.tellsVersions);
   const current = () => generation;
@@ -118,14 +120,23 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
   const ages = createAges({ clock, logger });
   const jobs = createJobs({ ...parts, ages, board, ledger, passes, loops, generation: current });
 
-  const resolveAgain = async (): Promise<void> => {
-    generation = createGeneration(parts.mappings(), await parts.resolve(), parts.stores.tellsVersions);
+  const resolveOnce = async (): Promise<void> => {
+    const wanted = withUnseen(await parts.resolve(), generation.wanted);
+    generation = createGeneration(parts.mappings(), wanted, parts.stores.tellsVersions);
+    ledger.keep((target) => generation.at(target).length > 0);
     for (const meta of board.metas()) if (generation.at(meta.id).length === 0) board.dropMeta(meta.id);
     for (const { mapping, target, kind } of board.all())
       if (kind !== 'held' && !generation.at(target).some((it) => it.mapping.name === mapping))
         board.forget(mapping, target);
     watches.follow(generation.wanted);
     observer.all(watches.isListed);
+  };
+  // One after the other: an answer to an older question must not replace a newer one.
+  let resolving: Promise<unknown> = Promise.resolve();
+  const resolveAgain = (): Promise<void> => {
+    const next = resolving.then(resolveOnce);
+    resolving = Promise.allSettled([next]);
+    return next;
   };
   const resolveSoon = createOneAtATime(resolveAgain, (error) =>
     logger.error('the targets could not be resolved', { error }),
@@ -149,7 +160,13 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
   });
 
   /** Outcomes of other replicas end what was asked for here as well. */
-  const stopListening = board.onKnown(({ target, startedAt }) => ledger.done(target, startedAt));
+  const stopListening = board.onKnown(({ target }) => {
+    // Of several mappings that merge into it, each has had its run since.
+    const starts = generation
+      .at(target)
+      .map(({ mapping }) => board.known(mapping.name, target)?.startedAt ?? 0);
+    ledger.done(target, Math.min(...starts));
+  });
   const stopHealth = queue.onHealth(({ state }) => {
     // Whatever was in Redis may be gone.
     if (state === 'up') ledger.repeat(0);
@@ -175,27 +192,26 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
   };
   await resolveAgain();
   const beat = loops.begin('timetable', 30_000);
-  const timers = [
-    every(TICK_MS, () => {
-      timetable.tick();
-      beat.beat();
-    }),
-    every(LEDGER_MS, () => {
-      ledger.repeat(LOST_MS);
-      repeatLate();
-      jobs.lookForRestarts();
-      jobs.lookForProposals();
-      // A selector that could not be resolved has no watch that would tell.
-      if (generation.wanted.some(({ error }) => error !== undefined)) void resolveSoon();
-    }),
-    // A process that was killed is known to have ended only after a while.
-    every(MINUTE_MS, () => void recoverQuietly()),
-    every(HOUR_MS, () => {
-      jobs.lookForLeft();
-      void jobs.recordSweeps();
-      ages.warn(generation.mappings);
-    }),
-  ];
+  const turns = createTurns({ logger, random });
+  turns.every(TICK_MS, () => {
+    timetable.tick();
+    beat.beat();
+  });
+  turns.every(LEDGER_MS, () => {
+    ledger.repeat(LOST_MS);
+    repeatLate();
+    jobs.lookForRestarts();
+    jobs.lookForProposals();
+    // A selector that could not be resolved has no watch that would tell.
+    if (generation.wanted.some(({ error }) => error !== undefined)) void resolveSoon();
+  });
+  // A process that was killed is known to have ended only after a while.
+  turns.every(MINUTE_MS, () => void recoverQuietly());
+  turns.every(HOUR_MS, () => {
+    jobs.lookForLeft();
+    void jobs.recordSweeps();
+    ages.warn(generation.mappings);
+  });
 
   queue.start(jobs.process);
   jobs.lookForLeft();
@@ -236,7 +252,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
       timetable.now(late.map(([name]) => name));
     },
     async close(graceMs) {
-      for (const timer of timers) clearInterval(timer);
+      turns[Symbol.dispose]();
       stopHealth();
       stopListening();
       await watches[Symbol.asyncDispose]();
@@ -246,46 +262,8 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
       board[Symbol.dispose]();
     },
   };
-
-  function every(ms: number, work: () => void): NodeJS.Timeout {
-    return setInterval(
-      () => {
-        try {
-          work();
-        } catch (error) {
-          logger.error('a periodic step failed and goes on', { error });
-        }
-      },
-      // Replicas that start together do not all ask in the same moment.
-      ms * (0.95 + 0.1 * random()),
-    );
-  }
 }
 
 function keyOf(mapping: string, { namespace, secret }: { namespace: string; secret: string }): string {
   return `${mapping} ${namespace}/${secret}`;
-}
-
-/** Runs again once if it was asked for while it ran. */
-function createOneAtATime(work: () => Promise<void>, onError: (error: unknown) => void): () => Promise<void> {
-  let running = false;
-  let again = false;
-  const run = async (): Promise<void> => {
-    if (running) {
-      again = true;
-      return;
-    }
-    running = true;
-    try {
-      do {
-        again = false;
-        await work();
-      } while (again);
-    } catch (error) {
-      onError(error);
-    } finally {
-      running = false;
-    }
-  };
-  return run;
 }

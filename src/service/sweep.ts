@@ -48,7 +48,14 @@ interface Last {
   readonly since: number;
 }
 
-export type SweepSlot = (slot: Slot, name: string, job: Job, pass: ServicePass) => Promise<SweepResult>;
+export type SweepSlot = (
+  slot: Slot,
+  name: string,
+  job: Job,
+  pass: ServicePass,
+  /** Told of progress. */
+  beat?: () => void,
+) => Promise<SweepResult>;
 
 /** A read may give what was there before for as long after a list tells of something new. */
 const READ_LATE_MS = 60_000;
@@ -109,9 +116,9 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
     return isNewVersion(made, finding.version) || !isSettled(known, seen, finding);
   };
 
-  return async ({ sweep: { store }, refs, whole }, name, job, pass) => {
+  return async ({ sweep: { store }, refs, whole }, name, job, pass, beat = () => undefined) => {
     tidy();
-    const findings = await find(store, refs, { pass, ages: deps.ages }, deps.tellsVersions(store));
+    const findings = await find(store, refs, { pass, ages: deps.ages, beat }, deps.tellsVersions(store));
     const outage = outageIn([...findings.values()], deps.isDown(store));
     const due = new Map<string, TargetId>();
     const versions = new Map<Wanted, ReadonlyMap<string, string>>();
@@ -166,10 +173,18 @@ function isAbsence(finding: Finding, { mapping }: Wanted): boolean {
   return finding.kind === 'absent';
 }
 
+interface FindDeps {
+  readonly pass: ServicePass;
+  readonly ages: Pick<Ages, 'note'>;
+  readonly beat: () => void;
+}
+
+const READ_AT_ONCE = 200;
+
 async function find(
   store: string,
   refs: readonly StoreRef[],
-  { pass, ages }: { readonly pass: ServicePass; readonly ages: Pick<Ages, 'note'> },
+  { pass, ages, beat }: FindDeps,
   tellsVersions: boolean,
 ): Promise<ReadonlyMap<string, Finding>> {
   const findings = new Map<string, Finding>();
@@ -185,13 +200,18 @@ async function find(
     }
   }
   const unread = refs.filter((ref) => !findings.has(refId(ref)));
-  const results = await pass.read(unread);
-  for (const ref of unread) {
-    const result = results.get(refId(ref));
-    if (result === undefined) continue;
-    findings.set(refId(ref), findingOf(result));
-    if (result.kind === 'found' && result.createdAt !== undefined)
-      ages.note(store, ref.ref.key, result.createdAt);
+  // In parts, so that a long one is seen to go on.
+  for (let start = 0; start < unread.length; start += READ_AT_ONCE) {
+    const part = unread.slice(start, start + READ_AT_ONCE);
+    const results = await pass.read(part);
+    beat();
+    for (const ref of part) {
+      const result = results.get(refId(ref));
+      if (result === undefined) continue;
+      findings.set(refId(ref), findingOf(result));
+      if (result.kind === 'found' && result.createdAt !== undefined)
+        ages.note(store, ref.ref.key, result.createdAt);
+    }
   }
   return findings;
 }

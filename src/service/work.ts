@@ -73,7 +73,7 @@ export function createWork(deps: WorkDeps): WorkTarget {
       const until = before?.contestedUntil;
       if (until !== undefined && startedAt < until) return until - startedAt;
       if (until === undefined && (await isContested(deps.audit, id, clock)))
-        return contest(it, job, before, startedAt);
+        return contest(it, job, pass, { before, startedAt });
     }
     const drift = job.reason === 'manual' ? 'repair' : mapping.onDrift;
     const outcome = await (it.error === undefined
@@ -96,9 +96,15 @@ export function createWork(deps: WorkDeps): WorkTarget {
   }
 
   /** Somebody changes it as often as we repair it: it is left alone, and looked at once per refresh. */
-  function contest(it: Wanted, job: Job, before: Known | undefined, startedAt: number): number {
+  async function contest(
+    it: Wanted,
+    job: Job,
+    { recorder }: ServicePass,
+    { before, startedAt }: { readonly before: Known | undefined; readonly startedAt: number },
+  ): Promise<number> {
     const { mapping, id } = it;
     const error = new AppError('CONTESTED', { about: formatTarget(id) });
+    await recorder.setback(mapping.name, id, 'refused', error, []);
     deps.logger.error('two controllers fight over a target', { mapping: mapping.name, ...id, error });
     board.note({
       ...(before ?? { okAt: startedAt }),

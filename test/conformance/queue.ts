@@ -48,7 +48,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(subjects()).toEqual(['d', 'f', 'e', 'h', 'c', 'b', 'a', 'g']);
     });
 
-    it('has one job for a subject that waits, of the most urgent reason', async () => {
+    it('has one job for a subject that waits, of the most urgent reason and its last request', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       await queue.add(job('a', 'sweep', 'one'));
@@ -58,7 +58,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       const { seen, process } = notes();
       queue.start(process);
       await queue.idle();
-      expect(seen).toEqual([job('a', 'manual', 'two')]);
+      expect(seen).toEqual([job('a', 'manual', 'three')]);
     });
 
     it('brings a waiting job ahead when it becomes more urgent, and leaves it in its place otherwise', async () => {

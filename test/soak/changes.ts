@@ -112,7 +112,12 @@ export async function playController({ cluster }: Scene, signal: AbortSignal): P
         observedGeneration: generation,
         ...{ replicas: 1, updatedReplicas: 1, readyReplicas: 1, availableReplicas: 1 },
       };
-      await cluster('PATCH', `/apis/apps/v1/namespaces/${namespace}/deployments/${name}/status`, { status: done }, MERGE);
+      await cluster(
+        'PATCH',
+        `/apis/apps/v1/namespaces/${namespace}/deployments/${name}/status`,
+        { status: done },
+        MERGE,
+      );
     }
     await sleep(2_000);
   }

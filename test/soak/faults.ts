@@ -37,7 +37,8 @@ export function startFaults(
 ): Faults {
   const past: Fault[] = [];
   const between = (least: number, most: number): number => least + random() * (most - least);
-  const hold = (least: number, most: number) => sleep(Math.min(between(least, most) * 1_000, Math.max(0, endsAt - Date.now())));
+  const hold = (least: number, most: number) =>
+    sleep(Math.min(between(least, most) * 1_000, Math.max(0, endsAt - Date.now())));
   const isEarly = () => Date.now() < startedAt + (endsAt - startedAt) / 2;
 
   const outside: readonly Kind[] = [
@@ -167,11 +168,7 @@ export function startFaults(
   };
   // In the second half one replica is left alive, so that its memory can be watched for long.
   const kills = () => (isEarly() ? [kill(0), kill(1)] : [kill(1)]);
-  const lines = [
-    line(() => outside, 8, 40),
-    line(kills, 30, 90),
-    line(() => configuration, 20, 50),
-  ];
+  const lines = [line(() => outside, 8, 40), line(kills, 30, 90), line(() => configuration, 20, 50)];
   return {
     past,
     now: () => past.filter(({ endedAt }) => endedAt === undefined).map(({ name }) => name),

@@ -120,7 +120,8 @@ async function readStatus(pid: number): Promise<string> {
   try {
     return await readFile(`/proc/${pid}/status`, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH')) return '';
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH'))
+      return '';
     throw error;
   }
 }

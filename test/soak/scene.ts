@@ -68,7 +68,9 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
   ]);
   for (const server of [kubernetes, openbao, postgres]) stack.use(server);
   if (kubernetes.auditLogPath === undefined)
-    throw new Error('the soak needs the audit log of a cluster of its own: unset SECRETBRIDGE_TEST_KUBECONFIG');
+    throw new Error(
+      'the soak needs the audit log of a cluster of its own: unset SECRETBRIDGE_TEST_KUBECONFIG',
+    );
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-soak-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
   const main = await snapshotOfSources(stack);
@@ -88,7 +90,11 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
   const files = join(folder, 'files');
   await mkdir(files);
   for (const namespace of [...NAMESPACES, ACCOUNT.namespace])
-    assertStatus(await cluster('POST', '/api/v1/namespaces', { metadata: { name: namespace } }), 201, namespace);
+    assertStatus(
+      await cluster('POST', '/api/v1/namespaces', { metadata: { name: namespace } }),
+      201,
+      namespace,
+    );
   const kubeconfig = await kubeconfigThrough(toCluster, kubernetes, folder);
 
   const put = async (key: string, version: number): Promise<void> => {
@@ -210,7 +216,10 @@ async function kubeconfigThrough({ url }: TcpProxy, kubernetes: Kubernetes, fold
   return path;
 }
 
-async function prepareStore(bao: Request, { ROLE_ID, SECRET_ID }: Readonly<Record<string, string>>): Promise<void> {
+async function prepareStore(
+  bao: Request,
+  { ROLE_ID, SECRET_ID }: Readonly<Record<string, string>>,
+): Promise<void> {
   const send = async (method: string, path: string, body: object) => {
     const { status } = await bao(method, `/v1/${path}`, body);
     if (status !== 200 && status !== 204) throw new Error(`${method} ${path}: ${status}`);
@@ -232,7 +241,10 @@ async function prepareCluster(cluster: Request, { items }: World): Promise<void>
         assertStatus(await cluster('POST', `/api/v1/namespaces/${namespace}/secrets`, body), 201, name);
       }
       if (kind === 'restart') {
-        const template = { metadata: { labels: { app: name } }, spec: { containers: [{ name: 'x', image: 'x' }] } };
+        const template = {
+          metadata: { labels: { app: name } },
+          spec: { containers: [{ name: 'x', image: 'x' }] },
+        };
         const spec = { selector: { matchLabels: { app: name } }, template };
         const path = `/apis/apps/v1/namespaces/${namespace}/deployments`;
         assertStatus(await cluster('POST', path, { metadata: { name }, spec }), 201, name);

@@ -53,7 +53,9 @@ export function judgeTriggers(
     return { trigger, ms, afterFaultsMs, faults: names };
   });
   const of = (disturbed: boolean) =>
-    answered.filter(({ ms, afterFaultsMs }) => ms !== undefined && (afterFaultsMs !== undefined) === disturbed);
+    answered.filter(
+      ({ ms, afterFaultsMs }) => ms !== undefined && (afterFaultsMs !== undefined) === disturbed,
+    );
   const late = answered.filter((it) => {
     const bound = boundOf(it.trigger);
     if (it.ms === undefined) return false;

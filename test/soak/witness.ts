@@ -63,7 +63,10 @@ export async function startWitness(cluster: Cluster, world: World): Promise<Witn
       resourceVersion,
       at: Date.now(),
       version: item === undefined || type === 'DELETED' ? undefined : versionIn(world, item, data),
-      content: createHash('sha256').update(JSON.stringify([data, labels, annotations])).digest('hex').slice(0, 16),
+      content: createHash('sha256')
+        .update(JSON.stringify([data, labels, annotations]))
+        .digest('hex')
+        .slice(0, 16),
     };
     changes.push(change);
     latest.set(target, change);

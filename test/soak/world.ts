@@ -120,7 +120,9 @@ export function versionIn(
 
 /** The mappings as a configuration file. */
 export function mappingsText(world: World, prefix: string): string {
-  const mappings = world.items.filter((item) => isPresent(world, item)).map((item) => mappingOf(world, item, prefix));
+  const mappings = world.items
+    .filter((item) => isPresent(world, item))
+    .map((item) => mappingOf(world, item, prefix));
   return stringify({ apiVersion: 'secretbridge.dev/v1', mappings });
 }
 

@@ -33,7 +33,9 @@ const CHANGING = new Set(['create', 'update', 'patch', 'delete', 'deletecollecti
 /** Oldest first. The server starts another file when one is full. */
 export async function readWrites(path: string, user: string): Promise<readonly Write[]> {
   const stem = basename(path, '.log');
-  const names = (await readdir(dirname(path))).filter((name) => name.startsWith(stem) && name.endsWith('.log'));
+  const names = (await readdir(dirname(path))).filter(
+    (name) => name.startsWith(stem) && name.endsWith('.log'),
+  );
   const writes: Write[] = [];
   for (const name of names)
     for await (const line of createInterface({ input: createReadStream(join(dirname(path), name)) })) {
@@ -75,7 +77,9 @@ export interface Verdict {
  */
 export function judgeWrites({ writes, changes, records, others, deletedByOthers }: Evidence): Verdict {
   const findings: string[] = [];
-  const outcomes = records.filter(({ phase, outcome, secret }) => phase === 'outcome' && outcome === 'ok' && secret);
+  const outcomes = records.filter(
+    ({ phase, outcome, secret }) => phase === 'outcome' && outcome === 'ok' && secret,
+  );
   const ofTargets = outcomes.filter(({ action }) => action !== 'restart');
   const key = ({ namespace, secret }: AuditRecord) => `${namespace}/${secret}`;
   const writesBy = Map.groupBy(writes, ({ target }) => target);
@@ -101,13 +105,16 @@ export function judgeWrites({ writes, changes, records, others, deletedByOthers 
       findings.push(`${target}: ${asked.length} writes were asked for and ${said.length} are in the audit`);
     const recorded = new Map<string, number>();
     for (const { resourceVersion } of said)
-      if (resourceVersion !== undefined) recorded.set(resourceVersion, (recorded.get(resourceVersion) ?? 0) + 1);
+      if (resourceVersion !== undefined)
+        recorded.set(resourceVersion, (recorded.get(resourceVersion) ?? 0) + 1);
     for (const [version, count] of recorded)
       if (count > 1) findings.push(`${target}: the audit has ${version} ${count} times`);
     const unnamed = said.filter(({ resourceVersion }) => resourceVersion === undefined).length;
     const unknown = made.filter(({ resourceVersion }) => !recorded.has(resourceVersion));
     if (unknown.length > unnamed)
-      findings.push(`${target}: not in the audit: ${unknown.map(({ resourceVersion }) => resourceVersion).join(' ')}`);
+      findings.push(
+        `${target}: not in the audit: ${unknown.map(({ resourceVersion }) => resourceVersion).join(' ')}`,
+      );
     findings.push(...redundant(target, all, others));
   }
   findings.push(...unpaired(records));
@@ -118,8 +125,11 @@ export function judgeWrites({ writes, changes, records, others, deletedByOthers 
 function redundant(target: string, all: readonly Change[], others: ReadonlySet<string>): readonly string[] {
   return all.flatMap((change, n) => {
     const before = all[n - 1];
-    const same = before?.type !== 'DELETED' && change.type === 'MODIFIED' && before?.content === change.content;
-    return same && !others.has(change.resourceVersion) ? [`${target}: ${change.resourceVersion} changed nothing`] : [];
+    const same =
+      before?.type !== 'DELETED' && change.type === 'MODIFIED' && before?.content === change.content;
+    return same && !others.has(change.resourceVersion)
+      ? [`${target}: ${change.resourceVersion} changed nothing`]
+      : [];
   });
 }
 
@@ -128,7 +138,15 @@ function unpaired(records: readonly AuditRecord[]): readonly string[] {
   const findings: string[] = [];
   const open = new Map<string, number>();
   const key = ({ requestId, namespace, secret, attempt, action, mapping, note }: AuditRecord) =>
-    JSON.stringify([requestId, namespace, secret, attempt, action, mapping, action === 'restart' ? note : '']);
+    JSON.stringify([
+      requestId,
+      namespace,
+      secret,
+      attempt,
+      action,
+      mapping,
+      action === 'restart' ? note : '',
+    ]);
   for (const record of records.filter(({ phase, action }) => phase !== undefined && action !== 'restart')) {
     const count = open.get(key(record)) ?? 0;
     if (record.phase === 'intent') {

@@ -1,0 +1,59 @@
+import type { Logger } from '../log/logger.ts';
+
+/** Steps that come again and again, until they are stopped together. */
+export interface Turns extends Disposable {
+  every(ms: number, work: () => void): void;
+}
+
+export function createTurns({
+  logger,
+  random,
+}: {
+  readonly logger: Logger;
+  readonly random: () => number;
+}): Turns {
+  const timers: NodeJS.Timeout[] = [];
+  return {
+    every(ms, work) {
+      const step = (): void => {
+        try {
+          work();
+        } catch (error) {
+          logger.error('a periodic step failed and goes on', { error });
+        }
+      };
+      // Replicas that start together do not all ask in the same moment.
+      timers.push(setInterval(step, ms * (0.95 + 0.1 * random())));
+    },
+    [Symbol.dispose]() {
+      for (const timer of timers) clearInterval(timer);
+    },
+  };
+}
+
+/** Runs again once if it was asked for while it ran. */
+export function createOneAtATime(
+  work: () => Promise<void>,
+  onError: (error: unknown) => void,
+): () => Promise<void> {
+  let running = false;
+  let again = false;
+  const run = async (): Promise<void> => {
+    if (running) {
+      again = true;
+      return;
+    }
+    running = true;
+    try {
+      do {
+        again = false;
+        await work();
+      } while (again);
+    } catch (error) {
+      onError(error);
+    } finally {
+      running = false;
+    }
+  };
+  return run;
+}

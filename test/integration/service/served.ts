@@ -1,0 +1,126 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { request } from 'undici';
+import { vi } from 'vitest';
+import type { Status, TargetStatus } from '../../../src/service/service.ts';
+import { MAIN, type Run } from '../e2e/program.ts';
+
+/** A running service as a process of its own. */
+export interface Served extends AsyncDisposable {
+  readonly pid: number;
+  readonly address: string;
+  /** What it has logged so far. */
+  log(): string;
+  logged(): readonly Readonly<Record<string, unknown>>[];
+  get(path: string, token?: string): Promise<Answer>;
+  send(method: string, path: string, token?: string): Promise<Answer>;
+  status(): Promise<Status>;
+  target(mapping: string): Promise<TargetStatus | undefined>;
+  /** The value of one series, as it is written in `/metrics`. */
+  metric(series: string): Promise<number | undefined>;
+  kill(signal: NodeJS.Signals): void;
+  readonly ended: Promise<Run>;
+  /** SIGTERM, and its end. */
+  stop(): Promise<Run>;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly text: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+}
+
+/** Starts it and waits until its probes are answered and it says that it is ready. */
+export async function startServe({
+  cwd,
+  env,
+  address,
+  token,
+  args = [],
+  ready = true,
+}: {
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly address: string;
+  readonly token: string;
+  readonly args?: readonly string[];
+  readonly ready?: boolean;
+}): Promise<Served> {
+  const child = spawn(process.execPath, [MAIN, 'serve', ...args], {
+    cwd,
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
+  let over = false;
+  const ended = (async (): Promise<Run> => {
+    const [code] = (await once(child, 'close')) as [number | null];
+    over = true;
+    return { code, stdout, stderr };
+  })();
+  const send = async (method: 'GET' | 'POST', path: string, bearer = token): Promise<Answer> => {
+    const headers = bearer === '' ? {} : { authorization: `Bearer ${bearer}` };
+    const { statusCode, headers: got, body } = await request(new URL(path, address), { method, headers });
+    return { status: statusCode, text: await body.text(), headers: got };
+  };
+  const served: Served = {
+    pid: child.pid ?? 0,
+    address,
+    log: () => stderr,
+    logged: () =>
+      stderr
+        .split('\n')
+        .filter((line) => line.startsWith('{'))
+        .map((line) => JSON.parse(line) as Record<string, unknown>),
+    get: (path, bearer) => send('GET', path, bearer),
+    send: (method, path, bearer) => send(method as 'GET', path, bearer),
+    async status() {
+      const { status, text } = await send('GET', '/api/v1/status');
+      if (status !== 200) throw new Error(`status gave ${status}: ${text}`);
+      return JSON.parse(text) as Status;
+    },
+    async target(mapping) {
+      return (await served.status()).targets.find((it) => it.mapping === mapping);
+    },
+    async metric(series) {
+      const { text } = await send('GET', '/metrics');
+      const line = text.split('\n').find((it) => it.startsWith(`${series} `));
+      return line === undefined ? undefined : Number(line.slice(series.length + 1));
+    },
+    kill: (signal) => void child.kill(signal),
+    ended,
+    async stop() {
+      child.kill('SIGTERM');
+      return await ended;
+    },
+    async [Symbol.asyncDispose]() {
+      if (!over) child.kill('SIGKILL');
+      await ended;
+    },
+  };
+  if (!ready) return served;
+  try {
+    await vi.waitFor(
+      async () => {
+        if (over) return;
+        const { status } = await send('GET', '/readyz');
+        if (status !== 200) throw new Error(`not ready: ${status}`);
+      },
+      { timeout: 30_000, interval: 100 },
+    );
+    if (over) throw new Error(`it ended: ${stderr}`);
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw new Error(`the service did not start: ${stderr}`, { cause: error });
+  }
+  return served;
+}
+
+/** Asks until a check passes; gives how many milliseconds that took. */
+export async function within(deadlineMs: number, check: () => Promise<void> | void): Promise<number> {
+  const began = performance.now();
+  await vi.waitFor(check, { timeout: deadlineMs, interval: 60 });
+  return Math.round(performance.now() - began);
+}

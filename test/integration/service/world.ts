@@ -1,0 +1,254 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { vi } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import type { AuditRecord } from '../../../src/audit/entry.ts';
+import { openSqliteAudit } from '../../../src/audit/sqlite.ts';
+import { type ChainState, verify } from '../../../src/audit/verify.ts';
+import { systemClock } from '../../../src/core/clock.ts';
+import type { Raw } from '../e2e/bench.ts';
+import { type Run, runHere } from '../e2e/program.ts';
+import { openVault, type Vault } from '../e2e/vault.ts';
+import { freePort } from '../services/free-port.ts';
+import { kubernetes } from '../services/inject.ts';
+import { assertStatus, createKubernetesApi } from '../services/kubernetes-api.ts';
+import { type Served, startServe } from './served.ts';
+
+export interface Names {
+  /** Before every key. */
+  readonly prefix: string;
+  /** The namespace of this world by a short name; it is there only if the world has it, or makes it. */
+  ns(short: string): string;
+}
+
+export interface WorldOptions {
+  /** Short names of the namespaces that there are at first. */
+  readonly namespaces?: readonly string[];
+  /** YAML that goes on where the list of stores ends: more stores, other sections, `mappings`. */
+  readonly config: (names: Names) => string;
+  readonly scope?: 'namespace' | 'names';
+  /** Where the store and the API server are said to be; the real servers otherwise. */
+  readonly vaultAddress?: string;
+  readonly apiAddress?: string;
+  /** Of one answer of the store. */
+  readonly timeout?: string;
+  /** The credential of the store in a file, instead of the environment. */
+  readonly secretIdFile?: boolean;
+  /** Whether what `rbac` prints is applied before anything starts. */
+  readonly granted?: boolean;
+  /** More members of `http`, in YAML. */
+  readonly http?: string;
+}
+
+/** The service on real servers: namespaces, a part of the store, an account and an audit of its own. */
+export interface World extends AsyncDisposable, Names {
+  readonly folder: string;
+  readonly vault: Vault;
+  readonly user: string;
+  readonly account: { readonly namespace: string; readonly name: string };
+  readonly tokens: Readonly<Record<'vic' | 'rev' | 'ann', string>>;
+  configure(options: Partial<WorldOptions>): Promise<void>;
+  /** Applies what `rbac` prints for the configuration as it is, and waits until it holds. */
+  grant(): Promise<void>;
+  serve(): Promise<Served>;
+  /** A command in this process, in the name of `ann` where it asks a service. */
+  cli(...args: readonly string[]): Promise<Run>;
+  createNamespace(short: string, labels?: Readonly<Record<string, string>>): Promise<void>;
+  secret(name: string, short?: string): Promise<Raw | undefined>;
+  put(name: string, raw: object, short?: string): Promise<void>;
+  patch(name: string, patch: object, short?: string): Promise<void>;
+  remove(name: string, short?: string): Promise<void>;
+  records(): Promise<readonly AuditRecord[]>;
+  chain(): Promise<ChainState>;
+  /** Changes that the API server carried out for our account since the world began: `<verb> <namespace>/<secret>`. */
+  writes(): Promise<readonly string[]>;
+}
+
+export async function openWorld(options: WorldOptions): Promise<World> {
+  const cluster = kubernetes();
+  const vault = await openVault();
+  const suffix = randomBytes(4).toString('hex');
+  const ns = (short: string) => `${short}-${suffix}`;
+  const account = { namespace: ns('bridge'), name: 'secretbridge' };
+  const user = `system:serviceaccount:${account.namespace}:${account.name}`;
+  const { caFile, token } = cluster;
+  const folder = await mkdtemp(join(tmpdir(), 'secretbridge-service-'));
+  const through = createKubernetesApi(
+    { address: options.apiAddress ?? cluster.address, caFile, token, folder },
+    cluster.request,
+  );
+  const kubeconfig = await through.serviceAccountKubeconfig(account);
+  await mkdir(join(folder, 'state'), { mode: 0o700 });
+  const tokens = { vic: randomHex(), rev: randomHex(), ann: randomHex() };
+  for (const [name, text] of Object.entries(tokens))
+    await writeFile(join(folder, `${name}.token`), text, { mode: 0o600 });
+  await writeFile(join(folder, 'secret-id'), vault.env.SECRET_ID, { mode: 0o600 });
+  const listen = `127.0.0.1:${await freePort()}`;
+  const env = { ...vault.env, SECRETBRIDGE_TOKEN: tokens.ann };
+  let current = options;
+
+  const write = async () => {
+    const path = join(folder, 'secretbridge.yaml');
+    await writeFile(`${path}.new`, text(current, { vault, kubeconfig, listen, ns }));
+    await rename(`${path}.new`, path);
+  };
+  const path = (short: string) => `/api/v1/namespaces/${ns(short)}/secrets`;
+  const world: World = {
+    folder,
+    vault,
+    user,
+    account,
+    tokens,
+    prefix: vault.prefix,
+    ns,
+    async configure(change) {
+      current = { ...current, ...change };
+      await write();
+    },
+    async grant() {
+      const rbac = await world.cli('rbac', '--service-account', `${account.namespace}/${account.name}`);
+      if (rbac.code !== 0) throw new Error(`rbac: ${rbac.stderr}`);
+      for (const document of parseAllDocuments(rbac.stdout)) await apply(document.toJS() as RbacObject);
+      await vi.waitFor(
+        async () => {
+          const { stdout } = await world.cli('doctor', '--output', 'json');
+          if (stdout.includes('CLUSTER_FORBIDDEN')) throw new Error(`still forbidden: ${stdout}`);
+        },
+        { timeout: 20_000, interval: 100 },
+      );
+    },
+    serve: () => startServe({ cwd: folder, env, address: `http://${listen}`, token: tokens.ann }),
+    cli: (...args) => runHere(args, { cwd: folder, env }),
+    async createNamespace(short, labels = {}) {
+      const answer = await cluster.request('POST', '/api/v1/namespaces', {
+        metadata: { name: ns(short), labels },
+      });
+      assertStatus(answer, 201, 'create a namespace');
+    },
+    async secret(name, short = 'apps') {
+      const answer = await cluster.request<Raw>('GET', `${path(short)}/${name}`);
+      return answer.status === 200 ? answer.body : undefined;
+    },
+    async put(name, raw, short = 'apps') {
+      const body = { apiVersion: 'v1', kind: 'Secret', metadata: { name }, ...raw };
+      assertStatus(await cluster.request('POST', path(short), body), 201, 'create');
+    },
+    async patch(name, patch, short = 'apps') {
+      const headers = { 'content-type': 'application/merge-patch+json' };
+      assertStatus(
+        await cluster.request('PATCH', `${path(short)}/${name}`, patch, headers),
+        200,
+        'patch',
+      );
+    },
+    async remove(name, short = 'apps') {
+      assertStatus(await cluster.request('DELETE', `${path(short)}/${name}`), 200, 'delete');
+    },
+    async records() {
+      await using audit = await readAudit(folder);
+      return await Array.fromAsync(audit.scan(1));
+    },
+    async chain() {
+      await using audit = await readAudit(folder);
+      return await verify(audit.stored(1), { until: await audit.head() });
+    },
+    writes: () => writesBy(user),
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+  };
+
+  async function apply(object: RbacObject): Promise<void> {
+    const group = '/apis/rbac.authorization.k8s.io/v1';
+    const plural = `${object.kind.toLowerCase()}s`;
+    const { namespace, name } = object.metadata;
+    const where = namespace === undefined ? plural : `namespaces/${namespace}/${plural}`;
+    // Cluster-wide names are shared by the tests on one server.
+    const unique = namespace === undefined ? rename_(object, suffix) : object;
+    const answer = await cluster.request('POST', `${group}/${where}`, unique);
+    if (answer.status === 409) {
+      const replaced = await cluster.request('PUT', `${group}/${where}/${name}`, unique);
+      assertStatus(replaced, 200, `PUT ${where}`);
+    } else assertStatus(answer, 201, `POST ${where}`);
+  }
+
+  for (const short of options.namespaces ?? ['apps']) await world.createNamespace(short);
+  await write();
+  if (options.granted !== false) await world.grant();
+  return world;
+}
+
+interface RbacObject {
+  readonly kind: 'Role' | 'RoleBinding' | 'ClusterRole' | 'ClusterRoleBinding';
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly roleRef?: { readonly name: string };
+}
+
+function rename_(object: RbacObject, suffix: string): RbacObject {
+  const { metadata, roleRef } = object;
+  return {
+    ...object,
+    metadata: { ...metadata, name: `${metadata.name}-${suffix}` },
+    ...(roleRef === undefined ? {} : { roleRef: { ...roleRef, name: `${roleRef.name}-${suffix}` } }),
+  };
+}
+
+function text(
+  { config, scope = 'names', vaultAddress, timeout = '15s', secretIdFile = false, http = '' }: WorldOptions,
+  {
+    vault,
+    kubeconfig,
+    listen,
+    ns,
+  }: { vault: Vault; kubeconfig: string; listen: string; ns: (short: string) => string },
+): string {
+  const roles = { vic: 'viewer', rev: 'reviewer', ann: 'operator' };
+  const tokens = Object.entries(roles).map(
+    ([name, role]) => `{ name: ${name}, role: ${role}, token: { file: ./${name}.token } }`,
+  );
+  return `apiVersion: secretbridge.dev/v1
+instance: service
+cluster: { kind: kubernetes, scope: ${scope}, kubeconfig: ${kubeconfig}, requestsPerSecond: 2000 }
+audit: { store: { kind: sqlite, path: ./state/audit.db } }
+http: { listen: '${listen}', tokens: [ ${tokens.join(', ')} ]${http} }
+stores:
+  - name: vault
+    kind: vault
+    address: ${vaultAddress ?? vault.address}
+    auth: { method: appRole, mountPath: ${vault.prefix}, roleId: { env: ROLE_ID }, secretId: ${secretIdFile ? '{ file: ./secret-id }' : '{ env: SECRET_ID }'} }
+    limits: { requestsPerSecond: 2000, concurrency: 16, timeout: ${timeout} }
+${config({ prefix: vault.prefix, ns })}`;
+}
+
+const randomHex = () => randomBytes(24).toString('hex');
+
+function readAudit(folder: string) {
+  const path = join(folder, 'state', 'audit.db');
+  return openSqliteAudit({ path, instance: '', replica: '', clock: systemClock, readOnly: true });
+}
+
+interface AuditEvent {
+  readonly verb: string;
+  readonly requestURI: string;
+  readonly user: { readonly username: string };
+  readonly objectRef?: { readonly resource: string; readonly namespace?: string; readonly name?: string };
+  readonly responseStatus?: { readonly code: number };
+}
+
+/** By the API server's own audit log, which writes a moment later what it has done. */
+async function writesBy(user: string): Promise<readonly string[]> {
+  const { auditLogPath } = kubernetes();
+  if (auditLogPath === undefined) throw new Error('the audit log of this cluster is out of reach');
+  const lines = (await readFile(auditLogPath, 'utf8')).split('\n').filter((line) => line.includes(user));
+  return lines
+    .map((line) => JSON.parse(line) as AuditEvent)
+    .filter(({ user: { username } }) => username === user)
+    .filter(({ requestURI }) => !requestURI.includes('dryRun=All'))
+    .filter(({ verb, objectRef }) => !/^(get|list|watch)$/.test(verb) && objectRef?.resource === 'secrets')
+    .filter(({ responseStatus }) => (responseStatus?.code ?? 0) < 300)
+    .map(({ verb, objectRef }) => `${verb} ${objectRef?.namespace}/${objectRef?.name}`);
+}
+
+export const base64 = (value: string) => Buffer.from(value).toString('base64');
+export const fileText = (path: string) => readFileSync(path, 'utf8');

@@ -1,0 +1,254 @@
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { AuditRecord } from '../../src/audit/entry.ts';
+import { openAt } from '../integration/audit/database.ts';
+import type { Changes } from './changes.ts';
+import type { Faults } from './faults.ts';
+import { type LeakScan, lookAtPostgres, lookAtRedis } from './leaks.ts';
+import type { Check, Result, SoakOptions } from './options.ts';
+import type { Polled } from './poll.ts';
+import type { Life, Replica } from './replica.ts';
+import type { Scene } from './scene.ts';
+import { showDistribution, slope } from './stats.ts';
+import { type Answered, judgeTriggers } from './triggers.ts';
+import type { Witness } from './witness.ts';
+import type { World } from './world.ts';
+import { judgeWrites, readWrites } from './writes.ts';
+
+export interface Ended {
+  readonly scene: Scene;
+  readonly world: World;
+  readonly witness: Witness;
+  readonly faults: Faults;
+  readonly changes: Changes;
+  readonly polled: Polled;
+  readonly scan: LeakScan;
+  readonly monitor: string;
+  readonly options: SoakOptions;
+  readonly firstSyncMs: number;
+  readonly startedAt: number;
+  readonly quietFrom: number;
+  readonly calmFrom: number;
+  readonly convergedMs: number | undefined;
+  readonly wrong: readonly string[];
+}
+
+export async function finalChecks(ended: Ended): Promise<Result> {
+  const { scene, witness, faults, changes, polled, scan, options, world } = ended;
+  const records = await readRecords(scene);
+  const writes = await readWrites(scene.kubernetes.auditLogPath ?? '', scene.user);
+  const evidence = { writes, changes: witness.changes, records, others: changes.written };
+  const written = judgeWrites({ ...evidence, deletedByOthers: changes.deleted });
+  const drifts = changes.triggers.filter(({ kind }) => kind !== 'rotation');
+  const rotations = changes.triggers.filter(({ kind }) => kind === 'rotation');
+  const judge = (triggers: typeof drifts) =>
+    judgeTriggers(triggers, witness.changes, changes.written, faults.past);
+  const [drift, rotation] = [judge(drifts), judge(rotations)];
+  const statuses = await Promise.all(scene.replicas.map((replica) => outOfStep(replica)));
+  const chain = await scene.command('audit', 'verify', '--output', 'json');
+  const calm = writes.filter(({ at }) => at > ended.calmFrom).length;
+  const memory = scene.replicas.map((replica) => memoryOf(replica, ended.startedAt, ended.quietFrom));
+
+  await lookAtRedis(scene, scan);
+  const codes: (number | null)[] = [];
+  for (const replica of scene.replicas) codes.push(await replica.stop());
+  for (const { log, name } of scene.replicas) await scan.lookAtFile(`the log of replica ${name}`, log);
+  await scan.lookAtFile('what Redis was told (MONITOR)', ended.monitor);
+  await lookAtPostgres(scene, scan);
+
+  const lateOf = ({ late, lost }: typeof drift) => [...late, ...lost];
+  const checks: Check[] = [
+    figure('first sync of everything', `${Math.round(ended.firstSyncMs / 1_000)} s`),
+    figure('faults', countNames(faults.past.map(({ name }) => name))),
+    figure('changes', `${rotations.length / 4} rotations of a source, ${drifts.length} drifts by hand`),
+    check('all converged', ended.wrong.length === 0, convergedText(ended)),
+    check(
+      'replicas agree',
+      statuses.every((it) => it.length === 0),
+      statuses.flat().slice(0, 8).join('; ') || 'all synced',
+    ),
+    check(
+      'every write once, and audited',
+      written.findings.length === 0,
+      `${written.writes} writes, ${written.records} records${some(written.findings)}`,
+    ),
+    check('no write in the quiet', calm === 0, `${calm} writes in the last interval`),
+    check('the audit chain', chain.code === 0, chainText(chain.stdout)),
+    figure('drift undisturbed', showDistribution(drift.undisturbed)),
+    figure(
+      'drift in faults',
+      `${showDistribution(drift.disturbed)} · after them ${showDistribution(drift.afterFaults)}`,
+    ),
+    check(
+      'no drift late or lost',
+      lateOf(drift).length === 0,
+      `${drift.late.length} late, ${drift.lost.length} lost${some(lateOf(drift).map(sayLate))}`,
+    ),
+    figure('rotations undisturbed', showDistribution(rotation.undisturbed)),
+    figure(
+      'rotations in faults',
+      `${showDistribution(rotation.disturbed)} · after them ${showDistribution(rotation.afterFaults)}`,
+    ),
+    check(
+      'no rotation late or lost',
+      lateOf(rotation).length === 0,
+      `${rotation.late.length} late, ${rotation.lost.length} lost${some(lateOf(rotation).map(sayLate))}`,
+    ),
+    check(
+      'liveness',
+      polled.notLive.size === 0,
+      `${polled.liveProbes} probes${some([...polled.notLive].map(([what, count]) => `${what} × ${count}`))}`,
+    ),
+    ...memory.map(({ name, text, ok }) => check(`memory of replica ${name}`, ok, text)),
+    figure('calls of the store', `${scene.toStore.calls.length}; in its outages ${outageCalls(ended)}`),
+    figure('starts of replicas', scene.replicas.map(({ lives }) => readyText(lives)).join(' · ')),
+    check(
+      'ends in good order',
+      codes.every((code) => code === 0),
+      `exit codes ${codes.join(', ')}`,
+    ),
+    check(
+      'no value anywhere',
+      scan.found.size === 0,
+      `${Math.round(scan.bytes / 1e6)} MB searched${some([...scan.found])}`,
+    ),
+  ];
+  const failed = checks.some(({ ok }) => ok === false);
+  if (options.keep || failed)
+    await keepEvidence(ended, {
+      records,
+      writes,
+      findings: written.findings,
+      late: [...lateOf(drift), ...lateOf(rotation)],
+    });
+  return {
+    title: `Soak: ${options.minutes} minutes, ${world.items.length * 4} targets, seed ${options.seed}`,
+    checks,
+    figures: {
+      ...{ minutes: options.minutes, targets: options.targets, seed: options.seed },
+      ...{ firstSyncMs: ended.firstSyncMs, convergedMs: ended.convergedMs },
+      drift: { undisturbed: drift.undisturbed, disturbed: drift.disturbed, afterFaults: drift.afterFaults },
+      rotation: {
+        undisturbed: rotation.undisturbed,
+        disturbed: rotation.disturbed,
+        afterFaults: rotation.afterFaults,
+      },
+      ...{ writes: written.writes, records: written.records, findings: written.findings.length },
+      memory: memory.map(({ name, text }) => ({ name, text })),
+      faults: faults.past,
+    },
+  };
+}
+
+function check(name: string, ok: boolean, says: string): Check {
+  return { name, ok, says };
+}
+
+function figure(name: string, says: string): Check {
+  return { name, ok: undefined, says };
+}
+
+function some(findings: readonly string[]): string {
+  if (findings.length === 0) return '';
+  const more = findings.length > 5 ? `\n          … and ${findings.length - 5} more` : '';
+  return `${findings
+    .slice(0, 5)
+    .map((it) => `\n          ${it}`)
+    .join('')}${more}`;
+}
+
+async function readRecords(scene: Scene): Promise<readonly AuditRecord[]> {
+  await using audit = await openAt(scene.database.url, { readOnly: true });
+  return Array.fromAsync(audit.scan(1));
+}
+
+async function outOfStep(replica: Replica): Promise<readonly string[]> {
+  const answer = await replica.get('/api/v1/status');
+  if (answer?.status !== 200) return [`${replica.name}: no status`];
+  const { targets } = answer.body as {
+    targets: readonly { namespace: string; secret: string; state: string; code?: string }[];
+  };
+  return targets
+    .filter(({ state }) => state !== 'synced')
+    .map(
+      ({ namespace, secret, state, code = '' }) => `${replica.name}: ${namespace}/${secret} ${state} ${code}`,
+    );
+}
+
+function convergedText({ convergedMs, wrong }: Ended): string {
+  if (convergedMs === undefined) return `${wrong.length} are wrong: ${wrong.slice(0, 5).join(' ')}`;
+  return `${Math.round(convergedMs / 1_000)} s after the last change`;
+}
+
+function chainText(stdout: string): string {
+  return stdout.replace(/\s+/g, ' ').slice(0, 160);
+}
+
+function sayLate({ trigger, ms, afterFaultsMs, faults }: Answered): string {
+  const when = ms === undefined ? 'never' : `after ${ms} ms`;
+  const after = afterFaultsMs === undefined ? '' : `, ${afterFaultsMs} ms after ${faults.join(', ')}`;
+  return `${trigger.kind} of ${trigger.target} (v${trigger.version}) at ${new Date(trigger.at).toISOString()}: ${when}${after}`;
+}
+
+function countNames(names: readonly string[]): string {
+  return [...Map.groupBy(names, (name) => name)].map(([name, all]) => `${name} × ${all.length}`).join(', ');
+}
+
+const FLAT_MB_PER_MINUTE = 1;
+
+/** Of the longest life, its last half: what a process takes up at its start is no leak. */
+function memoryOf(
+  { name, lives }: Replica,
+  startedAt: number,
+  endedAt: number,
+): { name: string; text: string; ok: boolean } {
+  const longest = [...lives].sort((a, b) => b.memory.length - a.memory.length)[0];
+  const all = lives.flatMap(({ memory }) => memory.map(([, megabytes]) => megabytes));
+  const points = (longest?.memory ?? []).filter(([at]) => at >= startedAt && at <= endedAt);
+  const half = points.slice(Math.floor(points.length / 2));
+  const perMinute = half.length < 2 ? 0 : slope(half) * 60_000;
+  const minutes = half.length < 2 ? 0 : ((half.at(-1)?.[0] ?? 0) - (half[0]?.[0] ?? 0)) / 60_000;
+  const text =
+    `${Math.round(Math.min(...all))} to ${Math.round(Math.max(...all))} MB in ${lives.length} lives; ` +
+    `${perMinute.toFixed(2)} MB a minute over the last ${minutes.toFixed(1)} minutes of its longest`;
+  // In a few minutes the collector of garbage alone makes a slope.
+  return { name, text, ok: minutes < 4 || perMinute < FLAT_MB_PER_MINUTE };
+}
+
+function readyText(lives: readonly Life[]): string {
+  const times = lives.flatMap(({ readyMs }) =>
+    readyMs === undefined ? [] : [Math.round(readyMs / 100) / 10],
+  );
+  return `${lives.length}, ready after ${times.join(', ')} s`;
+}
+
+/** Calls that came while the store was away, a minute. */
+function outageCalls({ scene, faults }: Ended): string {
+  const outages = faults.past.filter(({ name }) => name.startsWith('the store is'));
+  return outages
+    .map(({ startedAt, endedAt = Date.now() }) => {
+      const calls = scene.toStore.calls.filter((at) => at >= startedAt && at < endedAt).length;
+      return `${calls} in ${Math.round((endedAt - startedAt) / 1_000)} s`;
+    })
+    .join(', ');
+}
+
+/** What it takes to understand a failed run; holds no value. */
+async function keepEvidence(
+  { scene, options, changes, witness, faults }: Ended,
+  more: object,
+): Promise<void> {
+  const folder = options.out === undefined ? 'state/soak' : `${options.out}.evidence`;
+  await mkdir(folder, { recursive: true });
+  for (const { name, log } of scene.replicas) await copyFile(log, join(folder, `replica-${name}.log`));
+  const { triggers } = changes;
+  const text = JSON.stringify({
+    ...more,
+    triggers,
+    changes: witness.changes,
+    faults: faults.past,
+    others: [...changes.written],
+  });
+  await writeFile(join(folder, 'evidence.json'), text);
+  options.report(`What it takes to understand this run is in ${folder}`);
+}

@@ -1,0 +1,56 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { LeakScan } from './leaks.ts';
+import type { Replica } from './replica.ts';
+
+export interface Polled {
+  /** How often a replica that was up said that it makes no progress, and with which loops. */
+  readonly notLive: ReadonlyMap<string, number>;
+  readonly liveProbes: number;
+  readonly httpAnswers: number;
+  /** How often a breaker was seen open. */
+  readonly breakerSeenOpen: number;
+}
+
+const PATHS = [
+  '/metrics',
+  '/api/v1/status',
+  '/api/v1/mappings',
+  '/api/v1/held',
+  '/api/v1/audit/records?limit=200',
+];
+
+/** Asks as a kubelet, Prometheus and a person would, until it is told to end. */
+export function startPolling(replicas: readonly Replica[], scan: LeakScan, signal: AbortSignal): Polled {
+  const notLive = new Map<string, number>();
+  const polled = { notLive, liveProbes: 0, httpAnswers: 0, breakerSeenOpen: 0 };
+
+  const probe = async (replica: Replica): Promise<void> => {
+    const answer = replica.isRunning ? await replica.get('/livez') : undefined;
+    if (answer === undefined) return;
+    polled.liveProbes += 1;
+    if (answer.status === 200) return;
+    const { stalled = [] } = answer.body as { stalled?: readonly string[] };
+    const what = `${replica.name}: ${answer.status} ${stalled.slice(0, 3).join(', ')}`;
+    notLive.set(what, (notLive.get(what) ?? 0) + 1);
+  };
+  const ask = async (replica: Replica): Promise<void> => {
+    for (const path of replica.isRunning ? PATHS : []) {
+      const answer = await replica.get(path);
+      if (answer === undefined) continue;
+      polled.httpAnswers += 1;
+      const text = typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body);
+      scan.look(`${path} of replica ${replica.name}`, text);
+      if (/^secretbridge_breaker_open\{[^}]*\} 1/m.test(text)) polled.breakerSeenOpen += 1;
+    }
+  };
+  const every = async (ms: number, work: (replica: Replica) => Promise<void>): Promise<void> => {
+    while (!signal.aborted) {
+      await Promise.all(replicas.map(work));
+      await sleep(ms);
+    }
+  };
+  void every(2_000, probe);
+  void every(15_000, ask);
+  void every(5_000, (replica) => replica.weigh());
+  return polled;
+}

@@ -1,0 +1,148 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createRandom } from '../integration/e2e/random.ts';
+import { textMarker } from '../leak-search.ts';
+import { playController, startChanges } from './changes.ts';
+import { finalChecks } from './checks.ts';
+import { type Faults, startFaults } from './faults.ts';
+import { createLeakScan, recordRedis } from './leaks.ts';
+import type { Result, SoakOptions } from './options.ts';
+import { startPolling } from './poll.ts';
+import { openScene, type Scene } from './scene.ts';
+import { startWitness, type Witness } from './witness.ts';
+import { createWorld, isPresent, LONGEST_REFRESH_MS, NAMESPACES, type World } from './world.ts';
+
+/** Two replicas on real servers, everything that may go wrong, and a look at what is left at the end. */
+export async function soak(options: SoakOptions): Promise<Result> {
+  const { minutes, targets, seed, report } = options;
+  const random = createRandom(seed);
+  const marker = textMarker('a value');
+  const world = createWorld(targets, marker.bytes.toString());
+  report('Starting the servers …');
+  await using scene = await openScene({ world, replicas: 2, report });
+  await using witness = await startWitness(accessOf(scene), world);
+  const ending = new AbortController();
+  const markers = [
+    marker,
+    ...Object.entries(scene.credentials).map(([name, value]) => asMarker(name, value)),
+  ];
+  const scan = createLeakScan(markers);
+  const monitor = join(scene.folder, 'monitor.log');
+  await using _recording = recordRedis(scene, monitor);
+
+  const began = Date.now();
+  for (const replica of scene.replicas) replica.start();
+  for (const replica of scene.replicas) await replica.ready(AbortSignal.timeout(60_000));
+  const polled = startPolling(scene.replicas, scan, ending.signal);
+  const controller = playController(scene, ending.signal);
+  const first = await untilConverged(scene, world, witness, 10 * 60_000, report);
+  if (first === undefined)
+    throw new Error(`not converged after ${wrongTargets(world, witness).length} are wrong`);
+  report(`All ${countTargets(world)} targets were made in ${Math.round((Date.now() - began) / 1_000)} s.`);
+  const firstSyncMs = Date.now() - began;
+
+  const startedAt = Date.now();
+  const endsAt = startedAt + minutes * 60_000;
+  const faults = startFaults(scene, world, { random: createRandom(random() * 2 ** 32), startedAt, endsAt });
+  const changes = startChanges(scene, world, witness, { random: createRandom(random() * 2 ** 32), endsAt });
+  const progress = showProgress({ scene, world, witness, faults, endsAt, report, signal: ending.signal });
+  await Promise.all([faults.done, changes.done]);
+  const quietFrom = Date.now();
+  report('Quiet from here on …');
+  const limitMs = LONGEST_REFRESH_MS * 1.06 + 90_000;
+  const convergedMs = await untilConverged(scene, world, witness, limitMs, report);
+  // A whole interval in which nothing happens: nothing may be written in it.
+  const calmFrom = Date.now();
+  await sleep(LONGEST_REFRESH_MS * 1.06);
+  ending.abort();
+  await Promise.all([controller, progress]);
+  return finalChecks({
+    ...{ scene, world, witness, faults, changes, polled, scan, monitor },
+    ...{ options, firstSyncMs, startedAt, quietFrom, calmFrom, convergedMs },
+    wrong: wrongTargets(world, witness),
+  });
+}
+
+export function accessOf({ kubernetes: { address, caFile, adminToken } }: Scene) {
+  return { address, caFile, token: adminToken };
+}
+
+function asMarker(name: string, value: string) {
+  return { name, bytes: Buffer.from(value), core: Buffer.from(value) };
+}
+
+export function countTargets(world: World): number {
+  return world.items.filter((item) => isPresent(world, item)).length * NAMESPACES.length;
+}
+
+/** Targets that are not what store and configuration say. */
+export function wrongTargets(world: World, witness: Witness): readonly string[] {
+  return world.items.flatMap((item) =>
+    NAMESPACES.flatMap((namespace) => {
+      const target = `${namespace}/${item.name}`;
+      const last = witness.last(target);
+      if (!isPresent(world, item)) return last === undefined || last.type === 'DELETED' ? [] : [target];
+      return last?.type !== 'DELETED' && last?.version === world.version(item.key) ? [] : [target];
+    }),
+  );
+}
+
+/** Gives how long it took; `undefined`: it did not come so far. */
+export async function untilConverged(
+  scene: Scene,
+  world: World,
+  witness: Witness,
+  limitMs: number,
+  report: (line: string) => void,
+): Promise<number | undefined> {
+  const began = Date.now();
+  for (let told = began; ; ) {
+    const wrong = wrongTargets(world, witness);
+    if (wrong.length === 0) return Date.now() - began;
+    if (Date.now() - began > limitMs) {
+      report(`Still wrong: ${wrong.slice(0, 10).join(' ')}; logs are in ${scene.folder}`);
+      return undefined;
+    }
+    if (Date.now() - told > 10_000) {
+      told = Date.now();
+      report(`  ${wrong.length} targets to go`);
+    }
+    await sleep(250);
+  }
+}
+
+interface Progress {
+  readonly scene: Scene;
+  readonly world: World;
+  readonly witness: Witness;
+  readonly faults: Faults;
+  readonly endsAt: number;
+  readonly report: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+async function showProgress({
+  scene,
+  world,
+  witness,
+  faults,
+  endsAt,
+  report,
+  signal,
+}: Progress): Promise<void> {
+  while (!signal.aborted) {
+    const left = Math.round((endsAt - Date.now()) / 1_000);
+    const memory = scene.replicas
+      .map(({ lives }) => Math.round(lives.at(-1)?.memory.at(-1)?.[1] ?? 0))
+      .join('+');
+    const now = faults.now().join(', ') || 'nothing';
+    const state = `${wrongTargets(world, witness).length} out of step, ${witness.changes.length} changes, ${memory} MB`;
+    report(`${left > 0 ? `${left} s left` : 'quiet'} · ${state} · broken: ${now}`);
+    await sleep(10_000);
+  }
+}
+
+export function newSeed(): number {
+  return randomBytes(4).readUInt32BE(0);
+}
