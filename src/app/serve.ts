@@ -65,7 +65,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
   const stalls = watchStalls(engine.loops, { logger, clock });
   stack.use(watchEventLoop(engine.loops, { json: config.log.format === 'json' }));
   const owned = stack.move();
-  await configured(app, `${app.config.stores.length} stores, ${app.config.mappings.length} mappings`);
+  await configured(app, `stores: ${app.config.stores.length}, mappings: ${app.config.mappings.length}`);
   logger.info('the service is running', { address: front.url, count: app.targets.length });
 
   return {

@@ -130,7 +130,8 @@ export function createJobs(deps: JobsDeps): Jobs {
   const decided = (outcome: Outcome, requestId: string, startedAt: number): void => {
     const { mapping, target, kind, error, keys, alive, restarts } = outcome;
     if (restarts) restartSoon();
-    logOutcome(logger, outcome, requestId);
+    const before = board.known(mapping, target);
+    logOutcome(logger, outcome, requestId, before?.proposed ? undefined : before?.error?.code);
     const isWanted = generation()
       .at(target)
       .some((it) => it.mapping.name === mapping);
@@ -138,7 +139,6 @@ export function createJobs(deps: JobsDeps): Jobs {
       board.forget(mapping, target);
       return;
     }
-    const before = board.known(mapping, target);
     const okAt = error === undefined ? startedAt : before?.okAt;
     board.note({
       mapping,

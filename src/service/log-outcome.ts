@@ -10,9 +10,11 @@ export function logOutcome(
 ): void {
   const fields = { requestId, mapping, ...target, outcome: kind };
   if (error === undefined) {
-    if (kind === 'unchanged') logger.debug('target is in step', fields);
+    if (before !== undefined) logger.info('target is in step again', fields);
+    else if (kind === 'unchanged') logger.debug('target is in step', fields);
     else logger.info('target changed', fields);
-  } else if (healsItself(error.code))
+  } else if (error.code === before) logger.debug('target is still not in step', { ...fields, error });
+  else if (healsItself(error.code))
     logger.warn('target not in step, will be tried again', { ...fields, error });
   else logger.error('target not in step, a person must act', { ...fields, error });
 }

@@ -81,7 +81,7 @@ export function createWork(deps: WorkDeps): WorkTarget {
       : undecidable(mapping, id, it.error, pass));
     const endedAt = clock.now();
     deps.onOutcome(outcome, (endedAt - startedAt) / 1_000);
-    logOutcome(deps.logger, outcome, job.requestId);
+    logOutcome(deps.logger, outcome, job.requestId, before?.error?.code);
     const known = knownOf(outcome, { job, before, startedAt, endedAt, it });
     const wait = nextRun(
       { kind: outcome.kind, ...(outcome.error === undefined ? {} : errorOf(outcome.error)) },
