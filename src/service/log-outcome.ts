@@ -2,11 +2,15 @@ import { healsItself } from '../core/errors.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 
-/** `error`: a person must act · `warn`: it heals by itself · `info`: something changed · `debug`: the rest. */
+/**
+ * `error`: a person must act · `warn`: it heals by itself · `info`: something changed · `debug`: the rest.
+ * @param before The code with which the run before failed: the same again is no news.
+ */
 export function logOutcome(
   logger: Logger,
   { kind, mapping, target, error }: Outcome,
   requestId: string,
+  before?: string,
 ): void {
   const fields = { requestId, mapping, ...target, outcome: kind };
   if (error === undefined) {
