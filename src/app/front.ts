@@ -104,6 +104,8 @@ export async function openFront(config: Config, deps: ServeDeps): Promise<Front>
         stores: status.stores,
         held: status.held.length,
         queue: await countsIfThere(need('queue')),
+        engineUp: status.engine.state === 'up',
+        clusterUp: status.cluster.state === 'up',
         auditUp: status.audit.state === 'up',
         chainOk: true,
         configValid: status.config.valid,

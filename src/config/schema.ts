@@ -26,7 +26,9 @@ const common = {
   name: Name.meta({ description: 'Unique name of the store.' }),
   limits: z
     .strictObject({
-      requestsPerSecond: rate(10_000).default(200).meta({ description: 'Requests a second.' }),
+      requestsPerSecond: rate(10_000).default(200).meta({
+        description: 'Requests a second; less for a while after the store asked to slow down.',
+      }),
       concurrency: wholeNumber(1, 1_000).default(8).meta({ description: 'Requests at a time.' }),
       timeout: duration().prefault('15s').meta({ description: 'Longest wait for one answer.' }),
     })

@@ -136,7 +136,7 @@ describe('a change of the configuration', () => {
     );
     const status = await world.cli('status', '--server', served.address);
     expect(status.code).toBe(3);
-    expect(status.stdout).toContain('property');
+    expect(status.stdout).toContain('The configuration has 1 problem');
     expect((await served.get('/readyz')).status).toBe(200);
 
     await world.vault.put('app', { a: 'second' });
