@@ -91,9 +91,9 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       const left = () => Math.max(500, graceMs - (clock.now() - started));
       stalls[Symbol.dispose]();
       const http = front.close(Math.min(5_000, left()));
-      await opened.credentials[Symbol.asyncDispose]();
+      const credentials = opened.credentials[Symbol.asyncDispose]();
       await engine.close(left());
-      await http;
+      await Promise.all([http, credentials]);
       await owned.disposeAsync();
     },
   };

@@ -159,7 +159,7 @@ function some(findings: readonly string[]): string {
 
 async function readRecords(scene: Scene): Promise<readonly AuditRecord[]> {
   await using audit = await openAt(scene.database.url, { readOnly: true });
-  return Array.fromAsync(audit.scan(1));
+  return await Array.fromAsync(audit.scan(1));
 }
 
 async function outOfStep(replica: Replica): Promise<readonly string[]> {

@@ -31,6 +31,7 @@ export async function firstSync(options: SoakOptions & { readonly tries: number 
     prefix: 'secretbridge',
     instance: 'soak',
     concurrency: 1,
+    cluster: false,
   });
   for (const replica of scene.replicas) replica.start();
   if ((await untilConverged(scene, world, witness, 600_000, report)) === undefined)
@@ -82,7 +83,9 @@ export async function firstSync(options: SoakOptions & { readonly tries: number 
       await writeFile(join(shared, 'new.yaml'), newMapping(mapping));
       await Promise.race([
         made.promise,
-        sleep(120_000).then(() => made.reject(new Error(`${mapping} was never made`))),
+        sleep(120_000, undefined, { ref: false }).then(() =>
+          made.reject(new Error(`${mapping} was never made`)),
+        ),
       ]);
       await made.promise;
       const ms = performance.now() - startedAt;

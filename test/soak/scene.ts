@@ -120,7 +120,8 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
 
   const replicas: Replica[] = [];
   const paths: string[] = [];
-  const auth = { method: 'appRole', roleId: { env: 'ROLE_ID' }, secretId: { env: 'SECRET_ID' } };
+  // Anew for each, since the same object twice would be an alias in the file.
+  const auth = () => ({ method: 'appRole', roleId: { env: 'ROLE_ID' }, secretId: { env: 'SECRET_ID' } });
   const env = { ...credentials, REDIS_URL: firstRedis.address, DATABASE_URL: toPostgres.url };
   for (let n = 0; n < options.replicas; n += 1) {
     const name = String.fromCharCode(97 + n);
@@ -141,8 +142,8 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
           tokens: [{ name: 'soak', role: 'operator', token: { env: 'HTTP_TOKEN' } }],
         },
         stores: [
-          { name: 'vault', kind: 'vault', address: toStore.address, auth },
-          { name: 'second', kind: 'vault', address: toSecond.address, auth },
+          { name: 'vault', kind: 'vault', address: toStore.address, auth: auth() },
+          { name: 'second', kind: 'vault', address: toSecond.address, auth: auth() },
           { name: 'local', kind: 'files', path: files },
         ],
       }),
