@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { ACTIONS, OUTCOMES } from '../audit/entry.ts';
 import { toAppError } from '../core/errors.ts';
+import { addImport } from './commands/import-options.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { EXIT, exitCode } from './exit.ts';
 import { STORE_KINDS } from './init-template.ts';
@@ -65,6 +66,7 @@ export function buildProgram(context: Context, run: Run): Command {
   addExplain(program, context, run);
   addDoctor(program, context, run);
   addRbac(program, context, run);
+  addImport(program, context, { run, output: outputOption(), example });
   addAudit(program, context, run);
   program.addHelpText(
     'after',

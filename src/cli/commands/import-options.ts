@@ -1,0 +1,41 @@
+import type { Command, Option } from 'commander';
+import type { Context } from '../context.ts';
+
+interface Parts {
+  readonly run: (command: () => Promise<number>) => Promise<void>;
+  /** `--output`, as every command has it. */
+  readonly output: Option;
+  readonly example: (lines: readonly string[]) => string;
+}
+
+/** The command line of `import`; its code is loaded only when it is called. */
+export function addImport(program: Command, context: Context, { run, output, example }: Parts): void {
+  program
+    .command('import')
+    .description('Make a configuration of what another tool uses.')
+    .helpCommand(false)
+    .addHelpText('after', example(['secretbridge import external-secrets --out imported.yaml']))
+    .command('external-secrets')
+    .description(
+      'Make a configuration of ExternalSecrets and SecretStores, and report what could not be carried over, and how to move.',
+    )
+    .argument('[files...]', 'YAML or JSON, `-` for the standard input; none: the current cluster')
+    .option('--out <path>', 'file to write the configuration to; else it is printed')
+    .option('--report <path>', 'file to write the report to, as JSON; else it is printed on stderr')
+    .option('--instance <name>', 'name of the installation', 'default')
+    .option('--namespace <name>', 'namespace of objects that name none', 'default')
+    .option('--own-namespace <name>', 'namespace that the bridge runs in', 'secretbridge')
+    .option('--kubeconfig <path>', 'kubeconfig of the cluster to read')
+    .option('--context <name>', 'context of the kubeconfig')
+    .addOption(output)
+    .addHelpText(
+      'after',
+      example([
+        'secretbridge import external-secrets --out imported.yaml',
+        'kubectl get es,ss,css,ces -A -o yaml | secretbridge import external-secrets - --report report.json',
+      ]),
+    )
+    .action((files: readonly string[], options) =>
+      run(async () => (await import('./import.ts')).importCommand(context, files, options)),
+    );
+}

@@ -1,0 +1,113 @@
+import { createReadStream } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Readable } from 'node:stream';
+import { type Objects, readObjects, type Text } from '../../import/objects.ts';
+import { importVerified } from '../../import/verified.ts';
+import type { Context, GlobalOptions } from '../context.ts';
+import { EXIT } from '../exit.ts';
+import { painter, print } from '../output.ts';
+import { problemsText } from '../problems.ts';
+import { UsageError } from '../usage-error.ts';
+import { readCluster } from './import-cluster.ts';
+import { reportText } from './import-report.ts';
+
+export interface ImportOptions extends Pick<GlobalOptions, 'output'> {
+  readonly out?: string;
+  readonly report?: string;
+  readonly instance: string;
+  /** Of objects that name none. */
+  readonly namespace: string;
+  readonly ownNamespace: string;
+  readonly kubeconfig?: string;
+  readonly context?: string;
+}
+
+/** No file ever holds so much; what does is something else. */
+const MAX_BYTES = 64 * 1024 * 1024;
+
+/** @param files Names of files, `-` for the standard input; none: the current cluster. */
+export async function importCommand(
+  context: Context & { readonly stdin?: Readable },
+  files: readonly string[],
+  options: ImportOptions,
+): Promise<number> {
+  for (const [flag, name] of [
+    ['--instance', options.instance],
+    ['--namespace', options.namespace],
+    ['--own-namespace', options.ownNamespace],
+  ] as const)
+    if (!/^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/.test(name))
+      throw new UsageError(`${flag} must be a name of a-z, 0-9 and \`-\`, at most 63 characters`);
+  const objects =
+    files.length === 0 ? await fromCluster(context, options) : await fromFiles(context, files, options);
+  const { result, problems } = await importVerified(objects, options);
+  const { config, ...report } = result;
+  if (options.report !== undefined)
+    await write(context, options.report, `${JSON.stringify(report, null, 2)}\n`);
+  if (options.out !== undefined) await write(context, options.out, config);
+  if (options.output !== 'human') print(context, options.output, { data: result, human: () => '' });
+  else if (options.out === undefined) context.stdout.write(config);
+  if (options.output === 'human')
+    context.stderr.write(
+      `${reportText(result, painter(context.color), { short: options.report !== undefined })}\n`,
+    );
+  if (problems.length === 0) return result.needsPerson ? EXIT.person : EXIT.ok;
+  context.stderr.write(`\n${problemsText(problems, painter(context.color))}\n`);
+  return EXIT.config;
+}
+
+async function fromFiles(
+  context: Context & { readonly stdin?: Readable },
+  files: readonly string[],
+  { namespace }: ImportOptions,
+): Promise<Objects> {
+  if (files.filter((file) => file === '-').length > 1) throw new UsageError('`-` may be given once');
+  const texts: Text[] = [];
+  for (const name of files)
+    texts.push({ name, text: name === '-' ? await readAll(context) : await readOne(context, name) });
+  return readObjects(texts, namespace);
+}
+
+async function readAll({ stdin }: { readonly stdin?: Readable }): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const stream = stdin ?? createReadStream('', { fd: 0, autoClose: false });
+  for await (const chunk of stream) {
+    const bytes = Buffer.from(chunk as Uint8Array | string);
+    size += bytes.length;
+    if (size > MAX_BYTES) throw new UsageError('the standard input has more than 64 MiB');
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+async function readOne({ cwd }: Context, name: string): Promise<string> {
+  try {
+    const bytes = await readFile(resolve(cwd, name));
+    if (bytes.length > MAX_BYTES) throw new UsageError(`${name} has more than 64 MiB`);
+    return bytes.toString('utf8');
+  } catch (error) {
+    throw asUsage(error, `${name} cannot be read`);
+  }
+}
+
+/** Never over one that is there. */
+async function write({ cwd }: Context, name: string, text: string): Promise<void> {
+  try {
+    await writeFile(resolve(cwd, name), text, { flag: 'wx' });
+  } catch (error) {
+    throw asUsage(error, `${name} cannot be written`);
+  }
+}
+
+function asUsage(error: unknown, what: string): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return code === '' ? error : new UsageError(`${what}: ${code}`);
+}
+
+async function fromCluster(context: Context, options: ImportOptions): Promise<Objects> {
+  const { env, clock, signal } = context;
+  const { kubeconfig, context: named } = options;
+  return readCluster({ env, clock, kubeconfig, context: named }, { namespace: options.namespace, signal });
+}

@@ -1,0 +1,42 @@
+const UNIT_NS: Readonly<Record<string, number>> = {
+  ns: 1,
+  us: 1e3,
+  µs: 1e3,
+  μs: 1e3,
+  ms: 1e6,
+  s: 1e9,
+  m: 60e9,
+  h: 3600e9,
+};
+
+/** A duration of Go (https://pkg.go.dev/time#ParseDuration) in ms; `undefined` if it is none. */
+export function goDurationMs(text: string): number | undefined {
+  if (text === '0' || text === '+0' || text === '-0') return 0;
+  const [, sign, rest = ''] = /^([+-]?)(.+)$/.exec(text) ?? [];
+  if (!/^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/.test(rest)) return undefined;
+  let sum = 0;
+  for (const [, count, unit = ''] of rest.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g))
+    sum += Number(count) * (UNIT_NS[unit] ?? 0);
+  const ms = Math.round(sum / 1e6);
+  return sign === '-' ? -ms : ms;
+}
+
+const OURS: readonly (readonly [number, string])[] = [
+  [86_400_000, 'd'],
+  [3_600_000, 'h'],
+  [60_000, 'm'],
+  [1000, 's'],
+  [1, 'ms'],
+];
+
+/** In our format, in as few parts as it takes: `1h30m`. */
+export function durationText(ms: number): string {
+  const parts: string[] = [];
+  let left = ms;
+  for (const [size, unit] of OURS) {
+    const count = Math.floor(left / size);
+    if (count > 0) parts.push(`${count}${unit}`);
+    left -= count * size;
+  }
+  return parts.join('') || '0s';
+}

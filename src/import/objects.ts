@@ -1,0 +1,155 @@
+import { parseAllDocuments } from 'yaml';
+import { isObject, isText, type Json } from './node.ts';
+
+/** A text with objects in it: YAML of one or several documents, or JSON. */
+export interface Text {
+  /** As the person named it. */
+  readonly name: string;
+  readonly text: string;
+}
+
+export const KINDS = [
+  'ClusterExternalSecret',
+  'ClusterSecretStore',
+  'ExternalSecret',
+  'SecretStore',
+] as const;
+export type Kind = (typeof KINDS)[number];
+
+/** An object of theirs, as it was found. */
+export interface Found {
+  readonly kind: Kind;
+  readonly apiVersion: string;
+  /** None for a kind of the whole cluster. */
+  readonly namespace: string | undefined;
+  readonly name: string;
+  readonly labels: Json;
+  readonly annotations: Json;
+  readonly spec: Json;
+  readonly status: Json;
+  readonly owners: readonly Json[];
+}
+
+/** The annotations of a service account: they name the identity in a cloud that it stands for. */
+export interface Account {
+  readonly namespace: string;
+  readonly name: string;
+  readonly annotations: Json;
+}
+
+export interface Objects {
+  readonly found: readonly Found[];
+  readonly accounts: readonly Account[];
+  /** Other objects of their API, which we have nothing for. */
+  readonly others: readonly { readonly kind: string; readonly namespace?: string; readonly name: string }[];
+  /** Texts or parts of them that are no objects; each a sentence. */
+  readonly unreadable: readonly string[];
+}
+
+const GROUP = /^(?:[a-z]+\.)?external-secrets\.io\//;
+const VERSIONS = ['external-secrets.io/v1', 'external-secrets.io/v1beta1'];
+
+/** @param namespace Of objects that name none, as `kubectl apply --namespace` would have it. */
+export function readObjects(texts: readonly Text[], namespace: string): Objects {
+  const unreadable: string[] = [];
+  const raw = texts.flatMap((text) => documentsOf(text, unreadable));
+  return sortObjects(raw, { namespace, unreadable });
+}
+
+/** The same for objects that are parsed already. */
+export function sortObjects(
+  raw: readonly Json[],
+  { namespace, unreadable = [] }: { readonly namespace: string; readonly unreadable?: string[] },
+): Objects {
+  const found = new Map<string, Found>();
+  const accounts: Account[] = [];
+  const others: Objects['others'][number][] = [];
+  for (const object of raw) {
+    const { apiVersion, kind, metadata } = object;
+    if (!isText(apiVersion) || !isText(kind) || !isObject(metadata) || !isText(metadata.name)) continue;
+    const { name } = metadata;
+    const own = isText(metadata.namespace) && metadata.namespace !== '' ? metadata.namespace : namespace;
+    const annotations = isObject(metadata.annotations) ? metadata.annotations : {};
+    if (kind === 'ServiceAccount' && apiVersion === 'v1')
+      accounts.push({ namespace: own, name, annotations });
+    if (!GROUP.test(apiVersion)) continue;
+    const known = KINDS.find((it) => it === kind);
+    if (known === undefined || !VERSIONS.includes(apiVersion)) {
+      others.push({
+        kind: `${kind} (${apiVersion})`,
+        name,
+        ...(isText(metadata.namespace) ? { namespace: own } : {}),
+      });
+      continue;
+    }
+    const place = known.startsWith('Cluster') ? undefined : own;
+    const id = `${known} ${place ?? ''}/${name}`;
+    if (found.has(id)) {
+      unreadable.push(
+        `${known} ${place === undefined ? '' : `${place}/`}${name} is given twice; the first one counts`,
+      );
+      continue;
+    }
+    found.set(id, {
+      kind: known,
+      apiVersion,
+      namespace: place,
+      name,
+      labels: isObject(metadata.labels) ? metadata.labels : {},
+      annotations,
+      spec: isObject(object.spec) ? object.spec : {},
+      status: isObject(object.status) ? object.status : {},
+      owners: Array.isArray(metadata.ownerReferences) ? metadata.ownerReferences.filter(isObject) : [],
+    });
+  }
+  const byId = [...found].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
+  return { found: byId, accounts, others: others.toSorted(byKindAndName), unreadable };
+}
+
+function byKindAndName(a: Objects['others'][number], b: Objects['others'][number]): number {
+  const text = ({ kind, namespace = '', name }: typeof a) => `${kind} ${namespace}/${name}`;
+  return text(a) < text(b) ? -1 : 1;
+}
+
+/** The parser's messages quote the text, and somebody may have put a Secret into it: only places are told. */
+function documentsOf({ name, text }: Text, unreadable: string[]): readonly Json[] {
+  const documents = parseAllDocuments(text, { prettyErrors: true, logLevel: 'silent', uniqueKeys: true });
+  if (!Array.isArray(documents)) return [];
+  return documents.flatMap((document) => {
+    const [error] = document.errors;
+    if (error !== undefined) {
+      const line = error.linePos?.[0].line;
+      unreadable.push(`${name}${line === undefined ? '' : `:${line}`} is neither YAML nor JSON`);
+      return [];
+    }
+    return flatten(toValue(document, name, unreadable));
+  });
+}
+
+function toValue(
+  document: { toJS(options: { maxAliasCount: number }): unknown },
+  name: string,
+  unreadable: string[],
+): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    // Aliases that multiply: https://eemeli.org/yaml/#document-options
+    if (!(error instanceof ReferenceError)) throw error;
+    unreadable.push(`${name} has more aliases than any such object needs`);
+    return undefined;
+  }
+}
+
+/** `kubectl get -o yaml` gives a List of several. */
+function flatten(value: unknown): readonly Json[] {
+  if (!isObject(value)) return [];
+  if (isText(value.kind) && value.kind.endsWith('List') && Array.isArray(value.items))
+    return value.items.flatMap(flatten);
+  return [value];
+}
+
+/** As people name it: `ExternalSecret payments/db`. */
+export function labelOf({ kind, namespace, name }: Pick<Found, 'kind' | 'namespace' | 'name'>): string {
+  return `${kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`;
+}

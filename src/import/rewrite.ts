@@ -1,0 +1,163 @@
+import type { Json, Node } from './node.ts';
+import { Untranslatable } from './template/lex.ts';
+import { parseTemplate } from './template/parse.ts';
+
+/** How keys come to be, as far as `rename` and the path of a search can say it. */
+export interface Naming {
+  readonly case?: 'upper' | 'lower';
+  readonly prefix: string;
+  readonly replaceInvalid: boolean;
+  /** Whether the path of the search still stands before the name: ours begins behind it. */
+  readonly withPath: boolean;
+}
+
+/**
+ * Their `rewrite` of keys, step by step, on top of what came before.
+ * @param path Of a search, with its final `/`; empty for an object.
+ * @returns `undefined` for a step that we have no words for.
+ */
+export function rewritten(naming: Naming, step: Node, path: string): Naming | undefined {
+  const regexp = step.child('regexp');
+  const transform = step.child('transform');
+  if (regexp !== undefined)
+    return byRegExp(naming, regexp.text('source') ?? '', regexp.text('target') ?? '', path);
+  if (transform !== undefined) return byTemplate(naming, transform.text('template') ?? '', path);
+  if (step.has('merge')) step.ignore('merge');
+  return undefined;
+}
+
+/** Only whole names, beginnings, and characters that are not allowed. */
+function byRegExp(naming: Naming, source: string, target: string, path: string): Naming | undefined {
+  const whole = /^\^?(.*?)\((\.\*|\.\+)\)\$?$/.exec(source);
+  const into = /^((?:[^$]|\$\$)*)\$(?:1|\{1\})$/.exec(target);
+  if (whole !== null && into !== null) {
+    const stripped = withoutStart(naming, whole[1] ?? '', path);
+    return stripped && withPrefix(stripped, unescapeTarget(into[1] ?? ''));
+  }
+  const start = /^\^(.*)$/.exec(source);
+  if (start !== null && !target.includes('$')) {
+    const stripped = withoutStart(naming, start[1] ?? '', path);
+    return stripped && withPrefix(stripped, target);
+  }
+  // Without an anchor, the path may come again in a name; who writes it so means the beginning.
+  if (path !== '' && naming.withPath && target === '' && literalOf(source) === path && naming.prefix === '')
+    return { ...naming, withPath: false };
+  if (target === '_' && INVALID_CLASSES.has(source.replace(/\+$/, '')))
+    return { ...naming, replaceInvalid: true };
+  return undefined;
+}
+
+/** Classes of characters that end up as `_` with `invalid: replace`. */
+const INVALID_CLASSES = new Set([
+  '/',
+  '[^a-zA-Z0-9\\-_.]',
+  '[^a-zA-Z0-9\\-\\._]',
+  '[^a-zA-Z0-9._-]',
+  '[^a-zA-Z0-9_.-]',
+  '[^-._a-zA-Z0-9]',
+  '[^\\w.-]',
+  '[^\\w\\-.]',
+]);
+
+function withoutStart(naming: Naming, pattern: string, path: string): Naming | undefined {
+  const literal = literalOf(pattern);
+  if (literal === '') return naming;
+  if (
+    literal === undefined ||
+    path === '' ||
+    !naming.withPath ||
+    naming.prefix !== '' ||
+    naming.case !== undefined
+  )
+    return undefined;
+  return literal === path ? { ...naming, withPath: false } : undefined;
+}
+
+/** The text that a pattern stands for, if it is no more than that. */
+function literalOf(pattern: string): string | undefined {
+  const plain = pattern.replace(/\\([^A-Za-z0-9])/g, (_, char: string) => `\u0000${char.charCodeAt(0)};`);
+  if (/[\\^$.|?*+()[\]{}]/.test(plain)) return undefined;
+  return plain.replace(/\u0000(\d+);/g, (_, code: string) => String.fromCharCode(Number(code)));
+}
+
+function unescapeTarget(target: string): string {
+  return target.replaceAll('$$', '$');
+}
+
+function withPrefix(naming: Naming, prefix: string): Naming {
+  return prefix === '' ? naming : { ...naming, prefix: prefix + naming.prefix };
+}
+
+/** `{{ .value }}` with case, a beginning, and the path taken away. */
+function byTemplate(naming: Naming, template: string, path: string): Naming | undefined {
+  try {
+    const statements = parseTemplate(template);
+    let result: Naming | undefined;
+    let before = '';
+    for (const statement of statements) {
+      if (statement.kind === 'text' && result === undefined) before += statement.text;
+      else if (
+        statement.kind === 'output' &&
+        result === undefined &&
+        !statement.trimLeft &&
+        !statement.trimRight
+      )
+        result = applied(naming, statement.value, path);
+      else return undefined;
+      if (statement.kind === 'output' && result === undefined) return undefined;
+    }
+    return result && withPrefix(result, before);
+  } catch (error) {
+    if (error instanceof Untranslatable) return undefined;
+    throw error;
+  }
+}
+
+type Expression = Extract<ReturnType<typeof parseTemplate>[number], { kind: 'output' }>['value'];
+
+function applied(naming: Naming, expression: Expression, path: string): Naming | undefined {
+  if (expression.kind === 'dot') return expression.names.join('.') === 'value' ? naming : undefined;
+  if (expression.kind !== 'call') return undefined;
+  const { name, args } = expression;
+  const last = args.at(-1);
+  const inner = last === undefined ? undefined : applied(naming, last, path);
+  if (inner === undefined) return undefined;
+  const [first, second] = args;
+  switch (`${name} ${args.length}`) {
+    case 'upper 1':
+      return { ...inner, case: 'upper', prefix: inner.prefix.toUpperCase() };
+    case 'lower 1':
+      return { ...inner, case: 'lower', prefix: inner.prefix.toLowerCase() };
+    case 'toString 1':
+      return inner;
+    case 'trimPrefix 2':
+      return first?.kind === 'text' && first.value === path && inner.withPath && inner.prefix === ''
+        ? { ...inner, withPath: false }
+        : undefined;
+    case 'replace 3':
+      return first?.kind === 'text' && first.value === '/' && second?.kind === 'text' && second.value === '_'
+        ? { ...inner, replaceInvalid: true }
+        : undefined;
+    case 'printf 2': {
+      const format = first?.kind === 'text' ? /^([^%]*)%[sv]$/.exec(first.value) : null;
+      return format === null ? undefined : withPrefix(inner, format[1] ?? '');
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** As `rename` has it. The path of a search, where it stays, becomes the end of the prefix. */
+export function renameOf(
+  { case: letters, prefix, replaceInvalid, withPath }: Naming,
+  path: string,
+): Json | undefined {
+  const cased = letters === 'upper' ? path.toUpperCase() : letters === 'lower' ? path.toLowerCase() : path;
+  const whole = `${prefix}${withPath ? cased : ''}`;
+  const rename = {
+    ...(letters === undefined ? {} : { case: letters }),
+    ...(whole === '' ? {} : { prefix: whole }),
+    ...(replaceInvalid ? { invalid: 'replace' } : {}),
+  };
+  return Object.keys(rename).length === 0 ? undefined : rename;
+}

@@ -1,0 +1,37 @@
+import { awsStore } from './aws.ts';
+import { azureStore } from './azure.ts';
+import { createNode, type Node } from './node.ts';
+import type { Store, StoreContext } from './store.ts';
+import { vaultStore } from './vault.ts';
+
+export function convertStore(context: StoreContext): Store | undefined {
+  const { found, notes } = context;
+  const spec = createNode(found.spec, 'spec', notes);
+  // How they retry, how often they check the store, which of their controllers does it; `access` reads `conditions`.
+  spec.ignore('retrySettings', 'refreshInterval', 'controller', 'conditions');
+  const provider = spec.child('provider');
+  const store = provider === undefined ? undefined : convertProvider(provider, context);
+  spec.finish();
+  if (provider === undefined)
+    notes.lost('spec.provider', 'is missing', 'Correct the object, and import it again.');
+  return notes.incomplete ? undefined : store;
+}
+
+function convertProvider(provider: Node, context: StoreContext): Store | undefined {
+  const vault = provider.child('vault') ?? provider.child('openBao');
+  if (vault !== undefined) return vaultStore(vault, context);
+  const aws = provider.child('aws');
+  if (aws !== undefined) return awsStore(aws, context);
+  const azure = provider.child('azurekv');
+  if (azure !== undefined) return azureStore(azure, context);
+  const [kind = 'none'] = Object.keys(
+    typeof context.found.spec.provider === 'object' ? (context.found.spec.provider ?? {}) : {},
+  );
+  provider.ignore(kind);
+  context.notes.lost(
+    `spec.provider.${kind}`,
+    'is a kind of store that secretbridge does not read: it reads Vault, OpenBao, AWS Secrets Manager, Azure Key Vault and files',
+    'Leave what uses it with the present controller, or move its values into one of these.',
+  );
+  return undefined;
+}

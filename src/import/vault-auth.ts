@@ -1,0 +1,164 @@
+import type { Json, Node } from './node.ts';
+import { accountOf, type StoreContext, storeFile } from './store.ts';
+
+/** Their `auth` of a Vault store in our words; `undefined` where there is none, and then that is noted. */
+export function vaultAuth(
+  auth: Node | undefined,
+  context: StoreContext,
+  namespace: string | undefined,
+): Json | undefined {
+  const { notes } = context;
+  if (auth === undefined) {
+    notes.lost('spec.provider.vault.auth', 'is missing', 'Write `auth` of the store by hand.');
+    return undefined;
+  }
+  const own = auth.text('namespace')?.replace(/^\/+|\/+$/g, '');
+  if (own !== undefined && own !== namespace)
+    notes.lost(
+      `${auth.path}.namespace`,
+      'is another namespace of Vault than that of the secrets; the bridge logs in where it reads',
+      'Mount a login method in the namespace of the secrets, and write the store by hand.',
+    );
+  const given = [...Object.keys(METHODS), 'iam', 'gcp'].filter((method) => auth.has(method));
+  if (given.length > 1) {
+    auth.ignore(...given);
+    notes.lost(
+      auth.path,
+      `names ${given.join(' and ')}, and may name one login method`,
+      'Take the others out, and import it again.',
+    );
+    return undefined;
+  }
+  for (const [method, convert] of Object.entries(METHODS)) {
+    const node = auth.child(method);
+    if (node !== undefined) return { ...convert(node, context), ...mountPath(node, USUAL[method]) };
+  }
+  for (const method of ['iam', 'gcp'])
+    if (auth.has(method)) {
+      auth.ignore(method);
+      notes.lost(
+        `${auth.path}.${method}`,
+        'is a login method that secretbridge does not have',
+        'Give the bridge a role of the kubernetes, jwt or appRole method, and write `auth` by hand.',
+      );
+      return undefined;
+    }
+  notes.lost(auth.path, 'names no login method', 'Write `auth` of the store by hand.');
+  return undefined;
+}
+
+type Convert = (node: Node, context: StoreContext) => Json;
+
+const METHODS: Readonly<Record<string, Convert>> = {
+  tokenSecretRef: (node, context) => ({ method: 'token', token: refer(node, 'token', context) }),
+  appRole(node, context) {
+    const roleRef = node.child('roleRef');
+    return {
+      method: 'appRole',
+      roleId: roleRef === undefined ? (node.text('roleId') ?? '') : refer(roleRef, undefined, context),
+      secretId: refer(node.child('secretRef'), undefined, context),
+    };
+  },
+  kubernetes(node, context) {
+    const role = node.text('role') ?? '';
+    const secret = node.child('secretRef');
+    const account = node.child('serviceAccountRef');
+    // Another account's token is a Secret; the method that takes any token is `jwt`, at the same mount.
+    if (secret !== undefined && account === undefined)
+      return {
+        method: 'jwt',
+        role,
+        jwt: refer(secret, 'token', context),
+        ...(node.has('mountPath') ? {} : { mountPath: 'kubernetes' }),
+      };
+    // The account comes first there.
+    secret?.ignore('name', 'key', 'namespace');
+    noteAccount(account, role, context);
+    return { method: 'kubernetes', role };
+  },
+  jwt(node, context) {
+    const role = node.text('role') ?? '';
+    const secret = node.child('secretRef');
+    if (secret !== undefined) {
+      node.ignore('kubernetesServiceAccountToken');
+      return { method: 'jwt', role, jwt: refer(secret, undefined, context) };
+    }
+    const token = node.child('kubernetesServiceAccountToken');
+    const audiences = token?.list('audiences') ?? [];
+    token?.ignore('expirationSeconds');
+    const account = token?.child('serviceAccountRef');
+    const audience = account?.list('audiences')[0] ?? audiences[0] ?? 'vault';
+    const file = storeFile(context.name, 'token');
+    noteAccount(
+      account,
+      role,
+      context,
+      ` Project a token for the audience \`${audience}\` into the bridge's pod as ${file}.`,
+    );
+    return { method: 'jwt', role, jwt: { file } };
+  },
+  ldap: (node, context) => ({
+    method: 'ldap',
+    username: node.text('username') ?? '',
+    password: refer(node.child('secretRef'), undefined, context),
+  }),
+  userPass: (node, context) => ({
+    method: 'userpass',
+    username: node.text('username') ?? '',
+    password: refer(node.child('secretRef'), undefined, context),
+  }),
+  cert(node, { name, notes, found }) {
+    const role = node.text('vaultRole');
+    const file = (field: string, usual: string) => {
+      const ref = node.child(field);
+      const path = storeFile(name, usual);
+      const from = `key \`${ref?.text('key') ?? usual}\` of Secret \`${found.namespace ?? ref?.text('namespace') ?? '?'}/${ref?.text('name') ?? '?'}\``;
+      ref?.ignore('namespace');
+      notes.changed(`${node.path}.${field}`, 'is read from a file', `Mount ${from} as ${path}.`);
+      return path;
+    };
+    return {
+      method: 'cert',
+      certFile: file('clientCert', 'login.crt'),
+      keyFile: file('secretRef', 'login.key'),
+      ...(role === undefined ? {} : { role }),
+    };
+  },
+};
+
+/** Our names of where a method is mounted are Vault's own. */
+const USUAL: Readonly<Record<string, string>> = {
+  appRole: 'approle',
+  kubernetes: 'kubernetes',
+  jwt: 'jwt',
+  ldap: 'ldap',
+  userPass: 'userpass',
+  cert: 'cert',
+};
+
+function mountPath(node: Node, usual: string | undefined): Json {
+  const given = (node.text('mountPath') ?? node.text('path'))?.replace(/^auth\/|^\/+|\/+$/g, '');
+  return given === undefined || given === usual ? {} : { mountPath: given };
+}
+
+function refer(ref: Node | undefined, key: string | undefined, context: StoreContext): Json | undefined {
+  const { secrets, found, notes } = context;
+  if (ref === undefined)
+    notes.lost(
+      'spec.provider.vault.auth',
+      'lacks a reference to a credential',
+      'Write `auth` of the store by hand.',
+    );
+  return secrets.refer(ref, key, { namespace: found.namespace, notes }) as Json | undefined;
+}
+
+function noteAccount(ref: Node | undefined, role: string, { found, notes }: StoreContext, more = ''): void {
+  const account = accountOf(ref, found.namespace);
+  ref?.ignore('audiences');
+  const who = account === undefined ? 'the controller' : `\`${account.namespace}/${account.name}\``;
+  notes.changed(
+    ref?.path ?? 'spec.provider.vault.auth',
+    `the bridge logs in as its own service account, not as that of ${who}`,
+    `Let the role \`${role}\` accept the bridge's service account, or name another role.${more}`,
+  );
+}

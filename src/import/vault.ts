@@ -1,0 +1,145 @@
+import type { Json, Node } from './node.ts';
+import { type Store, type StoreContext, storeFile } from './store.ts';
+import { vaultAuth } from './vault-auth.ts';
+
+/**
+ * HashiCorp Vault and OpenBao. Where the store names no mount, their keys begin with it, so that one store of theirs
+ * becomes one of ours for each mount.
+ * https://external-secrets.io/latest/provider/hashicorp-vault/
+ */
+export function vaultStore(vault: Node, context: StoreContext): Store | undefined {
+  const { notes, name } = context;
+  const server = vault.text('server');
+  const mount = vault.text('path')?.replace(/^\/+|\/+$/g, '');
+  const kvVersion = vault.text('version') === 'v1' ? 1 : 2;
+  const namespace = vault.text('namespace')?.replace(/^\/+|\/+$/g, '');
+  const tls = tlsOf(vault, context);
+  const auth = vaultAuth(vault.child('auth'), context, namespace);
+  // Of writing, which the bridge never does.
+  vault.ignore('checkAndSet');
+  for (const field of ['readYourWrites', 'forwardInconsistent'])
+    if (vault.flag(field))
+      notes.changed(
+        `${vault.path}.${field}`,
+        'is not sent: a standby that is behind may answer with an older version',
+      );
+  if (Object.keys(vault.texts('headers')).length > 0)
+    notes.changed(
+      `${vault.path}.headers`,
+      'are not sent',
+      'Put a proxy before the store if it cannot do without them.',
+    );
+  if (server === undefined) {
+    notes.lost(`${vault.path}.server`, 'is missing', 'Correct the object, and import it again.');
+    return undefined;
+  }
+  const plain = /^http:/i.test(server);
+  if (plain)
+    notes.changed(
+      `${vault.path}.server`,
+      'is plain http: tokens and values can be read on the way; `allowHttp: true` lets it be so',
+      'Give the store a certificate, and take `allowHttp` out.',
+    );
+  const common: Json = {
+    kind: 'vault',
+    address: server,
+    ...(namespace === undefined ? {} : { namespace }),
+    kvVersion,
+    ...(auth === undefined ? {} : { auth }),
+    ...(tls === undefined ? {} : { tls }),
+    ...(plain ? { allowHttp: true } : {}),
+  };
+  const mounts = new Map<string, string>();
+  const nameOf = (at: string) => {
+    const known = mounts.get(at);
+    if (known !== undefined) return known;
+    const made = mount === undefined ? context.names.take(`${name}.${at}`, `${name} ${at}`) : name;
+    mounts.set(at, made);
+    return made;
+  };
+  if (mount !== undefined) nameOf(mount);
+  return {
+    kind: 'vault',
+    name,
+    kvVersion,
+    place(key, about, at) {
+      const place = splitKey(key, { mount, kvVersion });
+      if (place === undefined) {
+        about.lost(
+          at,
+          `the key \`${key}\` names no mount, and the store has none`,
+          'Find out its mount, and write the source by hand.',
+        );
+        return undefined;
+      }
+      if (place.guessed)
+        about.changed(
+          at,
+          `the store names no mount, so the first part of \`${key}\` is taken for it`,
+          'Check it, and correct store and key if the mount has more parts.',
+        );
+      return { store: nameOf(place.mount), key: place.key };
+    },
+    searched: mount === undefined ? undefined : nameOf(mount),
+    ours: () => [...mounts].map(([at, named]) => ({ name: named, ...common, mount: at })),
+  };
+}
+
+interface Split {
+  readonly mount: string;
+  readonly key: string;
+  readonly guessed: boolean;
+}
+
+/** As they build the path of a request: the mount may stand in the key again, and `data/` of version 2 after it. */
+function splitKey(
+  given: string,
+  { mount, kvVersion }: { readonly mount: string | undefined; readonly kvVersion: 1 | 2 },
+): Split | undefined {
+  const key = given.replace(/^\/+|\/+$/g, '');
+  if (mount !== undefined) {
+    let rest = key.startsWith(`${mount}/`) ? key.slice(mount.length + 1) : key;
+    if (rest !== key && kvVersion === 2 && rest.startsWith('data/')) rest = rest.slice('data/'.length);
+    return rest === '' ? undefined : { mount, key: rest, guessed: false };
+  }
+  const data = kvVersion === 2 ? key.indexOf('/data/') : -1;
+  if (data > 0) return { mount: key.slice(0, data), key: key.slice(data + '/data/'.length), guessed: false };
+  const slash = key.indexOf('/');
+  if (slash < 1) return undefined;
+  return { mount: key.slice(0, slash), key: key.slice(slash + 1), guessed: kvVersion === 1 };
+}
+
+function tlsOf(vault: Node, { name, notes, found }: StoreContext): Json | undefined {
+  const files: Record<string, string> = {};
+  const bundle = vault.text('caBundle');
+  const provider = vault.child('caProvider');
+  if (bundle !== undefined || provider !== undefined) {
+    files.caFile = storeFile(name, 'ca.crt');
+    const from =
+      provider === undefined
+        ? `the base64 text at \`${vault.path}.caBundle\` of the ${found.kind}, decoded,`
+        : `key \`${provider.text('key') ?? 'ca.crt'}\` of ${provider.text('type') ?? 'Secret'} \`${found.namespace ?? provider.text('namespace') ?? '?'}/${provider.text('name') ?? '?'}\``;
+    provider?.ignore('namespace');
+    notes.changed(
+      `${vault.path}.${provider === undefined ? 'caBundle' : 'caProvider'}`,
+      'the certificate authority is read from a file',
+      `Mount ${from} as ${files.caFile}.`,
+    );
+  }
+  const client = vault.child('tls');
+  for (const [field, file, usual] of [
+    ['certSecretRef', 'certFile', 'tls.crt'],
+    ['keySecretRef', 'keyFile', 'tls.key'],
+  ] as const) {
+    const ref = client?.child(field);
+    if (ref === undefined) continue;
+    files[file] = storeFile(name, usual);
+    notes.changed(
+      ref.path,
+      'is read from a file',
+      `Mount key \`${ref.text('key') ?? usual}\` of Secret \`${found.namespace ?? ref.text('namespace') ?? '?'}/${ref.text('name') ?? '?'}\` as ${files[file]}.`,
+    );
+    ref.ignore('namespace');
+  }
+  return Object.keys(files).length === 0 ? undefined : files;
+}

@@ -1,0 +1,47 @@
+import { parse } from 'yaml';
+import { loadConfig } from '../config/load.ts';
+import type { Problem } from '../config/problem.ts';
+import { type ImportOptions, importExternalSecrets, type Refusal } from './import.ts';
+import { isObject } from './node.ts';
+import type { Objects } from './objects.ts';
+import type { ImportResult } from './result.ts';
+
+export interface Verified {
+  readonly result: ImportResult;
+  /** Of the whole; none but for a fault of ours. */
+  readonly problems: readonly Problem[];
+}
+
+/** What is handed out has passed all that `validate` checks; a mapping that does not pass is listed instead. */
+export async function importVerified(objects: Objects, options: ImportOptions): Promise<Verified> {
+  const result = importExternalSecrets(objects, options);
+  const problems = await problemsOf(result.config);
+  if (problems.length === 0) return { result, problems };
+  const refused = refusedMappings(result.config, problems);
+  const again = importExternalSecrets(objects, { ...options, refused });
+  return { result: again, problems: await problemsOf(again.config) };
+}
+
+async function problemsOf(config: string): Promise<readonly Problem[]> {
+  const bytes = Buffer.from(config);
+  const readFs = {
+    stat: async () => ({ isFile: () => true, isDirectory: () => false, size: bytes.length }),
+    readdir: async () => [],
+    readFile: async () => bytes,
+  };
+  const loaded = await loadConfig({ paths: ['imported.yaml'], env: {}, cwd: '/', readFs });
+  return loaded.problems;
+}
+
+function refusedMappings(config: string, problems: readonly Problem[]): ReadonlyMap<string, Refusal> {
+  const root: unknown = parse(config);
+  const mappings: readonly unknown[] = isObject(root) && Array.isArray(root.mappings) ? root.mappings : [];
+  const refused = new Map<string, Refusal>();
+  for (const { path, message } of problems) {
+    const [, index = '', at = ''] = /^mappings\[(\d+)\]\.?(.*)$/.exec(path) ?? [];
+    const mapping = index === '' ? undefined : mappings[Number(index)];
+    if (isObject(mapping) && !refused.has(String(mapping.name)))
+      refused.set(String(mapping.name), { at, what: `is not what the configuration takes: ${message}` });
+  }
+  return refused;
+}

@@ -1,0 +1,74 @@
+import { Readable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { openBench } from '../cli/harness.ts';
+import { external, VAULT } from './harness.ts';
+
+const one = { data: [{ secretKey: 'K', remoteRef: { key: 'a', property: 'p' } }] };
+const TEXT = [VAULT, external(one)].map((it) => JSON.stringify(it)).join('\n---\n');
+
+describe('import external-secrets', () => {
+  it('prints a configuration that validate takes, and the report beside it', async () => {
+    await using bench = await openBench();
+    await bench.write('in.yaml', TEXT);
+    const { stdout, stderr, code } = await bench.run('import', 'external-secrets', 'in.yaml');
+    // Somebody has to let the role of the store accept the bridge.
+    expect(code).toBe(4);
+    expect(stderr).toContain('carried over        ExternalSecret apps/db  → apps.db');
+    expect(stderr).toMatch(
+      /Stop the present controller.*See that no byte would change.*Take over.*Remove their objects/s,
+    );
+    await bench.write('out.yaml', stdout);
+    expect(await bench.run('validate', '--config', 'out.yaml')).toMatchObject({ code: 0 });
+  });
+
+  it('reads the standard input, and writes files that are not there yet', async () => {
+    await using bench = await openBench();
+    const stdin = () => ({ stdin: Readable.from([TEXT]) }) as object;
+    const args = ['import', 'external-secrets', '-', '--out', 'out.yaml', '--report', 'report.json'];
+    const { stdout, stderr } = await bench.runWith(stdin(), ...args);
+    expect(stdout).toBe('');
+    expect(stderr).toBe('2 objects: 1 changed in meaning, 1 carried over.\n');
+    expect(JSON.parse(await bench.read('report.json'))).toMatchObject({
+      summary: { carried: 1, changed: 1, notCarried: 0 },
+      objects: [{ kind: 'ClusterSecretStore' }, { kind: 'ExternalSecret', becomes: ['apps.db'] }],
+    });
+    expect(await bench.runWith(stdin(), ...args)).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('EEXIST'),
+    });
+  });
+
+  it('has one object on stdout for a machine', async () => {
+    await using bench = await openBench();
+    await bench.write('in.yaml', TEXT);
+    const { json, stderr } = await bench.run('import', 'external-secrets', 'in.yaml', '--output', 'json');
+    expect(json).toMatchObject({ config: expect.stringContaining('apps.db'), steps: expect.any(Array) });
+    expect(stderr).toBe('');
+  });
+
+  it.each([
+    [['nothing.yaml'], 'nothing.yaml cannot be read: ENOENT'],
+    [['-', '-'], '`-` may be given once'],
+    [['--instance', 'A B', '-'], '--instance must be a name'],
+  ])('says what is wrong with %j', async (args, message) => {
+    await using bench = await openBench();
+    const result = await bench.run('import', 'external-secrets', ...args);
+    expect(result.code).toBe(64);
+    expect(result.stderr).toContain(message);
+  });
+
+  it('says so when there is nothing to import', async () => {
+    await using bench = await openBench();
+    await bench.write('in.yaml', 'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\n');
+    const { code, stderr } = await bench.run('import', 'external-secrets', 'in.yaml');
+    expect(code).toBe(0);
+    expect(stderr).toBe('Nothing of external-secrets.io was found.\n');
+  });
+
+  it('without files and cluster says that there is none', async () => {
+    await using bench = await openBench();
+    const { code, stderr } = await bench.run('import', 'external-secrets');
+    expect(code).toBe(3);
+    expect(stderr).toContain('KUBECONFIG');
+  });
+});

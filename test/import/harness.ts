@@ -1,0 +1,75 @@
+import { parse } from 'yaml';
+import { readObjects } from '../../src/import/objects.ts';
+import type { ImportResult, ObjectReport } from '../../src/import/result.ts';
+import { importVerified } from '../../src/import/verified.ts';
+
+export const VAULT = store('vault', {
+  vault: { server: 'https://vault.internal:8200', path: 'secret', auth: { kubernetes: { role: 'reader' } } },
+});
+
+export const AWS = store('aws', { aws: { service: 'SecretsManager', region: 'eu-west-1' } });
+
+export const AZURE = store('azure', {
+  azurekv: { vaultUrl: 'https://contoso.vault.azure.net', authType: 'ManagedIdentity' },
+});
+
+export function store(name: string, provider: object, more: object = {}) {
+  return {
+    apiVersion: 'external-secrets.io/v1',
+    kind: 'ClusterSecretStore',
+    metadata: { name },
+    spec: { provider, ...more },
+  };
+}
+
+/** An ExternalSecret `apps/db` of the store `vault`, unless it says otherwise. */
+export function external(spec: object, metadata: object = {}) {
+  return {
+    apiVersion: 'external-secrets.io/v1',
+    kind: 'ExternalSecret',
+    metadata: { name: 'db', namespace: 'apps', ...metadata },
+    spec: { secretStoreRef: { name: 'vault', kind: 'ClusterSecretStore' }, ...spec },
+  };
+}
+
+export interface Mapping {
+  readonly name: string;
+  readonly target: Readonly<Record<string, unknown>>;
+  readonly data?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly dataFrom?: readonly Readonly<Record<string, unknown>>[];
+  readonly template?: { readonly data: Readonly<Record<string, string>>; readonly only?: boolean };
+  readonly [rule: string]: unknown;
+}
+
+export interface Imported {
+  readonly result: ImportResult;
+  readonly stores: readonly Readonly<Record<string, unknown>>[];
+  readonly mappings: readonly Mapping[];
+  readonly access: unknown;
+  /** The first mapping. */
+  readonly mapping: Mapping | undefined;
+  report(kind: string, name: string): ObjectReport | undefined;
+}
+
+/** Imports objects, and insists that our own checks take what comes out. */
+export async function imported(...objects: readonly object[]): Promise<Imported> {
+  const texts = objects.map((object) => ({ name: 'in.json', text: JSON.stringify(object) }));
+  const options = { instance: 'prod', ownNamespace: 'secretbridge' };
+  const { result, problems } = await importVerified(readObjects(texts, 'default'), options);
+  if (problems.length > 0) throw new Error(JSON.stringify(problems));
+  const config = parse(result.config) as Partial<Record<'stores' | 'mappings' | 'access', never>>;
+  const mappings: readonly Mapping[] = config.mappings ?? [];
+  return {
+    result,
+    stores: config.stores ?? [],
+    mappings,
+    access: config.access,
+    mapping: mappings[0],
+    report: (kind, name) => result.objects.find((it) => it.kind === kind && it.name === name),
+  };
+}
+
+/** The fields that were lost or changed, in their order. */
+export function places(report: ObjectReport | undefined, level: 'changed' | 'lost'): readonly string[] {
+  return report?.findings.filter((finding) => finding.level === level).map(({ at }) => at) ?? [];
+}

@@ -1,0 +1,158 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { importExternalSecrets } from '../../src/import/import.ts';
+import { createNames } from '../../src/import/names.ts';
+import { readObjects } from '../../src/import/objects.ts';
+import { external, imported, places, VAULT } from './harness.ts';
+
+const one = { data: [{ secretKey: 'K', remoteRef: { key: 'a', property: 'p' } }] };
+const OPTIONS = { instance: 'prod', ownNamespace: 'secretbridge' };
+
+function cluster(spec: object, more: object = {}) {
+  return {
+    apiVersion: 'external-secrets.io/v1',
+    kind: 'ClusterExternalSecret',
+    metadata: { name: 'all' },
+    spec,
+    ...more,
+  };
+}
+
+const inner = { secretStoreRef: { name: 'vault', kind: 'ClusterSecretStore' }, ...one };
+
+describe('a ClusterExternalSecret', () => {
+  it.each([
+    [
+      { namespaceSelector: { matchLabels: { team: 'a' } } },
+      { namespaceSelector: { matchLabels: { team: 'a' } } },
+    ],
+    [
+      { namespaceSelectors: [{ matchLabels: { team: 'a' } }] },
+      { namespaceSelector: { matchLabels: { team: 'a' } } },
+    ],
+    [{ namespaces: ['b', 'a'] }, { namespaces: ['a', 'b'] }],
+    [{ namespaceSelectors: [{ matchLabels: { 'kubernetes.io/metadata.name': 'a' } }] }, { namespace: 'a' }],
+  ])('with %j', async (where, target) => {
+    const { mapping } = await imported(
+      VAULT,
+      cluster({ externalSecretSpec: inner, externalSecretName: 'db', ...where }),
+    );
+    expect(mapping).toMatchObject({ name: 'all', target: { ...target, secret: 'db' } });
+  });
+
+  it('whose selectors cannot be said takes the namespaces where it is now, or is listed', async () => {
+    const spec = { externalSecretSpec: inner, namespaceSelectors: [{}, { matchLabels: { a: 'b' } }] };
+    const now = await imported(VAULT, cluster(spec, { status: { provisionedNamespaces: ['x', 'y'] } }));
+    expect(now.mapping?.target).toMatchObject({ namespaces: ['x', 'y'] });
+    const unknown = await imported(VAULT, cluster(spec));
+    expect(places(unknown.report('ClusterExternalSecret', 'all'), 'lost')).toEqual([
+      'spec.namespaceSelectors[0]',
+    ]);
+  });
+
+  it('stands for the ExternalSecrets that it made', async () => {
+    const ownerReferences = [{ kind: 'ClusterExternalSecret', name: 'all' }];
+    const made = external(one, { name: 'all', namespace: 'a', ownerReferences });
+    const { result, mappings } = await imported(
+      VAULT,
+      cluster({ externalSecretSpec: inner, namespaces: ['a'] }),
+      made,
+    );
+    expect(mappings.map(({ name }) => name)).toEqual(['all']);
+    expect(result.summary.skipped).toBe(1);
+  });
+
+  it('with a store of each namespace becomes a mapping for each', async () => {
+    const local = (namespace: string) => ({
+      ...VAULT,
+      kind: 'SecretStore',
+      metadata: { name: 'vault', namespace },
+    });
+    const spec = {
+      externalSecretSpec: { secretStoreRef: { name: 'vault' }, ...one },
+      namespaces: ['a', 'b'],
+    };
+    const { mappings } = await imported(local('a'), local('b'), cluster(spec));
+    expect(mappings.map(({ name, data }) => [name, data?.K?.store])).toEqual([
+      ['a.all', 'a.vault'],
+      ['b.all', 'b.vault'],
+    ]);
+  });
+});
+
+describe('what is read', () => {
+  it('may be YAML of several documents, JSON, and lists in lists', () => {
+    const list = { apiVersion: 'v1', kind: 'List', items: [VAULT, { kind: 'List', items: [external(one)] }] };
+    const texts = [
+      {
+        name: 'a',
+        text: `---\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: x }\n---\n${JSON.stringify(VAULT)}`,
+      },
+      { name: 'b', text: JSON.stringify({ ...list, items: list.items.slice(1) }) },
+    ];
+    const { found, unreadable } = readObjects(texts, 'default');
+    expect(found.map(({ kind }) => kind)).toEqual(['ClusterSecretStore', 'ExternalSecret']);
+    expect(unreadable).toEqual([]);
+  });
+
+  it('that is no YAML is named by its line, and nothing of it is shown', () => {
+    const { unreadable } = readObjects([{ name: 'x.yaml', text: 'a: "hunter2\nb: [' }], 'default');
+    expect(unreadable).toHaveLength(1);
+    expect(unreadable.join()).toMatch(/^x\.yaml:\d+ is neither YAML nor JSON$/);
+  });
+
+  it('lists objects of other kinds and versions of theirs', () => {
+    const text = JSON.stringify({
+      apiVersion: 'external-secrets.io/v1alpha1',
+      kind: 'PushSecret',
+      metadata: { name: 'p', namespace: 'a' },
+    });
+    const { others } = readObjects([{ name: 'x', text }], 'default');
+    expect(others).toEqual([
+      { kind: 'PushSecret (external-secrets.io/v1alpha1)', namespace: 'a', name: 'p' },
+    ]);
+  });
+
+  it('gives the same text in whatever order it comes', () => {
+    const objects = [
+      VAULT,
+      { ...VAULT, kind: 'SecretStore', metadata: { name: 'vault', namespace: 'apps' } },
+      ...['a', 'b', 'c', 'd'].map((name) => external(one, { name, namespace: 'apps' })),
+    ];
+    const run = (order: readonly object[]) =>
+      importExternalSecrets(
+        readObjects(
+          order.map((it) => ({ name: 'x', text: JSON.stringify(it) })),
+          'default',
+        ),
+        OPTIONS,
+      );
+    const expected = run(objects);
+    fc.assert(
+      fc.property(fc.shuffledSubarray(objects, { minLength: objects.length }), (order) => {
+        expect(run(order)).toEqual(expected);
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
+
+describe('names', () => {
+  it('fit ours, are never two, and are the same at every run', () => {
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(fc.string({ minLength: 1, maxLength: 300 }), { maxLength: 20 }),
+        (wanted) => {
+          const make = () => {
+            const names = createNames();
+            return wanted.map((it) => names.take(it, it));
+          };
+          const made = make();
+          for (const name of made) expect(name).toMatch(/^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/);
+          expect(new Set(made).size).toBe(made.length);
+          expect(make()).toEqual(made);
+        },
+      ),
+    );
+  });
+});

@@ -1,0 +1,324 @@
+import { describe, expect, it } from 'vitest';
+import { AWS, AZURE, external, imported, places, store, VAULT } from './harness.ts';
+
+const one = { data: [{ secretKey: 'PASSWORD', remoteRef: { key: 'app/db', property: 'password' } }] };
+
+describe('an ExternalSecret', () => {
+  it('becomes a mapping that takes its Secret over, owner and all', async () => {
+    const { mapping, report } = await imported(VAULT, external({ ...one, refreshInterval: '1h30m0s' }));
+    expect(mapping).toEqual({
+      name: 'apps.db',
+      target: { namespace: 'apps', secret: 'db' },
+      data: { PASSWORD: { store: 'vault', key: 'app/db', property: 'password' } },
+      refresh: '1h30m',
+      onConflict: 'adoptAndDropOwner',
+    });
+    expect(report('ExternalSecret', 'db')).toMatchObject({
+      outcome: 'carried',
+      becomes: ['apps.db'],
+      findings: [],
+    });
+  });
+
+  it.each([
+    [{ creationPolicy: 'Orphan' }, { onConflict: 'adopt' }, []],
+    [{ deletionPolicy: 'Delete' }, { onSourceMissing: 'delete' }, ['spec.target.deletionPolicy']],
+    [{ deletionPolicy: 'Merge' }, { onSourceMissing: 'removeKeys' }, ['spec.target.deletionPolicy']],
+    [{ deletionPolicy: 'Retain' }, {}, []],
+    [
+      { name: 'other', immutable: true },
+      { target: { namespace: 'apps', secret: 'other', immutable: true } },
+      [],
+    ],
+    [{ creationPolicy: 'Merge' }, { target: { namespace: 'apps', secret: 'db', mode: 'merge' } }, []],
+    [
+      { creationPolicy: 'CreateOrMerge' },
+      { target: { namespace: 'apps', secret: 'db', mode: 'merge' } },
+      ['spec.target.creationPolicy'],
+    ],
+    [
+      {
+        template: {
+          type: 'kubernetes.io/basic-auth',
+          metadata: { labels: { team: 'a' }, annotations: { b: 'c' } },
+        },
+      },
+      {
+        target: {
+          namespace: 'apps',
+          secret: 'db',
+          type: 'kubernetes.io/basic-auth',
+          labels: { team: 'a' },
+          annotations: { b: 'c' },
+        },
+      },
+      [],
+    ],
+  ])('with the target %j', async (target, expected, changed) => {
+    const { mapping, report } = await imported(VAULT, external({ ...one, target }));
+    expect(mapping).toMatchObject(expected);
+    expect(places(report('ExternalSecret', 'db'), 'changed')).toEqual(changed);
+    if ('target' in expected && 'mode' in expected.target) expect(mapping).not.toHaveProperty('onConflict');
+  });
+
+  it.each([
+    [{ refreshInterval: '0' }, { refresh: '3650d' }, 'spec.refreshInterval'],
+    [{ refreshInterval: '0s' }, { refresh: '3650d' }, 'spec.refreshInterval'],
+    [
+      { refreshPolicy: 'CreatedOnce', refreshInterval: '1h' },
+      { refresh: '3650d', onDrift: 'report' },
+      'spec.refreshPolicy',
+    ],
+    [{ refreshPolicy: 'OnChange' }, { refresh: '3650d' }, 'spec.refreshPolicy'],
+    [{ refreshPolicy: 'Periodic', refreshInterval: '90s' }, { refresh: '1m30s' }, undefined],
+    [{ refreshInterval: '1.5h' }, { refresh: '1h30m' }, undefined],
+    [{}, { refresh: '1h' }, undefined],
+  ])('refreshed by %j', async (spec, expected, changed) => {
+    const { mapping, report } = await imported(VAULT, external({ ...one, ...spec }));
+    expect(mapping).toMatchObject(expected);
+    expect(places(report('ExternalSecret', 'db'), 'changed')).toEqual(changed === undefined ? [] : [changed]);
+  });
+
+  it.each([
+    [
+      VAULT,
+      { key: 'secret/data/app/db', property: 'a.b', version: '3' },
+      { store: 'vault', key: 'app/db', property: 'a.b', version: '3' },
+    ],
+    [VAULT, { key: 'a', property: 'tls\\.crt' }, { store: 'vault', key: 'a', property: 'tls.crt' }],
+    [
+      VAULT,
+      { key: 'a', property: 'p', decodingStrategy: 'Base64' },
+      { store: 'vault', key: 'a', property: 'p', decode: 'base64' },
+    ],
+    [
+      VAULT,
+      { key: 'a', property: 'p', decodingStrategy: 'Base64URL' },
+      { store: 'vault', key: 'a', property: 'p', decode: 'base64url' },
+    ],
+    [AWS, { key: 'app/db', version: 'AWSCURRENT' }, { store: 'aws', key: 'app/db' }],
+    [AWS, { key: 'app/db', version: 'AWSPREVIOUS' }, { store: 'aws', key: 'app/db', version: 'AWSPREVIOUS' }],
+    [
+      AWS,
+      { key: 'a', version: 'uuid/0b3bd1e4-1f24-4e27-a4a8-35a6d2f0a3c5' },
+      { store: 'aws', key: 'a', version: '0b3bd1e4-1f24-4e27-a4a8-35a6d2f0a3c5' },
+    ],
+    [AZURE, { key: 'name' }, { store: 'azure', key: 'name' }],
+    [AZURE, { key: 'secret/name', property: 'p' }, { store: 'azure', key: 'name', property: 'p' }],
+    [AZURE, { key: 'key/name' }, { store: 'azure', key: 'name', object: 'key' }],
+    [AZURE, { key: 'cert/name' }, { store: 'azure', key: 'name', object: 'certificate' }],
+  ])('reads from %o with %j', async (from, remoteRef, expected) => {
+    const secretStoreRef = { name: from.metadata.name, kind: 'ClusterSecretStore' };
+    const { mapping } = await imported(
+      from,
+      external({ secretStoreRef, data: [{ secretKey: 'K', remoteRef }] }),
+    );
+    expect(mapping?.data).toEqual({ K: expected });
+  });
+
+  it.each([
+    ['property', { key: 'a', property: 'list.#.name' }],
+    ['metadataPolicy', { key: 'a', metadataPolicy: 'Fetch' }],
+  ])('is not carried over where its %s has no counterpart', async (field, remoteRef) => {
+    const { result, mappings, report } = await imported(
+      VAULT,
+      external({ data: [{ secretKey: 'K', remoteRef }] }),
+    );
+    expect(mappings).toEqual([]);
+    expect(report('ExternalSecret', 'db')?.outcome).toBe('notCarried');
+    expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([`spec.data[0].remoteRef.${field}`]);
+    expect(result.needsPerson).toBe(true);
+  });
+
+  it('of which a part is lost is not in force: it would take the keys of that part away', async () => {
+    const { result, mappings } = await imported(
+      VAULT,
+      external({ ...one, dataFrom: [{ sourceRef: { generatorRef: { kind: 'Password', name: 'p' } } }] }),
+    );
+    expect(mappings).toEqual([]);
+    expect(result.config).toMatch(/^# Not whole, and so not in force: ExternalSecret apps\/db/m);
+    expect(result.config).toMatch(/^#.*PASSWORD/m);
+  });
+
+  it('with a field that is not known here is listed with that field', async () => {
+    const { report } = await imported(VAULT, external({ ...one, target: { newField: 1 } }));
+    expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.target.newField']);
+  });
+
+  it('leaves the guess of an encoding to a person', async () => {
+    const remoteRef = { key: 'a', property: 'p', decodingStrategy: 'Auto' };
+    const { mapping, report } = await imported(VAULT, external({ data: [{ secretKey: 'K', remoteRef }] }));
+    expect(mapping?.data).toEqual({ K: { store: 'vault', key: 'a', property: 'p' } });
+    expect(report('ExternalSecret', 'db')?.findings).toMatchObject([
+      { level: 'changed', todo: expect.any(String) },
+    ]);
+  });
+
+  it('hands its labels on, but for those of others', async () => {
+    const metadata = {
+      labels: { team: 'a', 'app.kubernetes.io/managed-by': 'Helm' },
+      annotations: { note: 'x', 'kubectl.kubernetes.io/last-applied-configuration': '{}' },
+    };
+    const { mapping } = await imported(VAULT, external(one, { name: 'db', namespace: 'apps', ...metadata }));
+    expect(mapping?.target).toMatchObject({ labels: { team: 'a' }, annotations: { note: 'x' } });
+  });
+
+  it('that writes the Secret of another is refused', async () => {
+    const { mappings, report } = await imported(
+      VAULT,
+      external(one),
+      external({ ...one, target: { name: 'db' } }, { name: 'second', namespace: 'apps' }),
+    );
+    expect(mappings.map(({ name }) => name)).toEqual(['apps.db']);
+    expect(places(report('ExternalSecret', 'second'), 'lost')).toEqual(['spec.target']);
+  });
+});
+
+describe('dataFrom', () => {
+  const from = (entry: object, of = VAULT) =>
+    imported(
+      of,
+      external({ secretStoreRef: { name: of.metadata.name, kind: 'ClusterSecretStore' }, dataFrom: [entry] }),
+    );
+
+  it.each([
+    [{ extract: { key: 'app' } }, { key: 'app', rename: { invalid: 'replace' } }],
+    [
+      { extract: { key: 'app' }, rewrite: [{ regexp: { source: '(.*)', target: 'APP_$1' } }] },
+      { key: 'app', rename: { prefix: 'APP_' } },
+    ],
+    [
+      { extract: { key: 'app' }, rewrite: [{ transform: { template: 'x_{{ .value | upper }}' } }] },
+      { key: 'app', rename: { case: 'upper', prefix: 'x_' } },
+    ],
+    [
+      {
+        extract: { key: 'app' },
+        rewrite: [{ transform: { template: '{{ printf "x_%s" .value | upper }}' } }],
+      },
+      { key: 'app', rename: { case: 'upper', prefix: 'X_' } },
+    ],
+    [
+      { find: { path: 'dev/app', name: { regexp: '.*' } } },
+      { find: { path: 'dev/app/' }, rename: { prefix: 'dev/app/', invalid: 'replace' } },
+    ],
+    [
+      { find: { path: 'dev/app', name: { regexp: '^dev/app/db-' } } },
+      { find: { path: 'dev/app/', name: '^db-' }, rename: { prefix: 'dev/app/', invalid: 'replace' } },
+    ],
+    [
+      {
+        find: { path: 'dev', name: { regexp: '.*' } },
+        rewrite: [{ regexp: { source: 'dev/(.*)', target: '$1' } }],
+      },
+      { find: { path: 'dev/' } },
+    ],
+    [{ find: { tags: { env: 'dev' } } }, { find: { tags: { env: 'dev' } }, rename: { invalid: 'replace' } }],
+  ])('%j is carried over', async (entry, expected) => {
+    const { mapping, report } = await from(entry);
+    expect(mapping?.dataFrom).toEqual([{ store: 'vault', ...expected }]);
+    expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([]);
+  });
+
+  it.each([
+    [
+      { extract: { key: 'app' }, rewrite: [{ regexp: { source: 'a', target: 'b' } }] },
+      'spec.dataFrom[0].rewrite[0]',
+    ],
+    [
+      { extract: { key: 'app' }, rewrite: [{ transform: { template: '{{ .value }}_x' } }] },
+      'spec.dataFrom[0].rewrite[0]',
+    ],
+    [
+      { find: { name: { regexp: '.*' } }, rewrite: [{ merge: { into: 'x', strategy: 'JSON' } }] },
+      'spec.dataFrom[0].rewrite[0]',
+    ],
+    [{ find: { path: 'a', name: { regexp: '^b/' } } }, 'spec.dataFrom[0].find.name.regexp'],
+    [
+      { sourceRef: { generatorRef: { kind: 'Password', name: 'p' } } },
+      'spec.dataFrom[0].sourceRef.generatorRef',
+    ],
+  ])('%j is listed', async (entry, at) => {
+    const { report, mappings } = await from(entry);
+    expect(mappings).toEqual([]);
+    expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
+  });
+
+  it('in AWS says that the path is cut at a slash, and puts the prefix of the store before a key', async () => {
+    const found = await from({ find: { path: 'dev', name: { regexp: '^dev/x' } } }, AWS);
+    expect(places(found.report('ExternalSecret', 'db'), 'changed')).toEqual(['spec.dataFrom[0].find.path']);
+    const prefixed = store('aws', {
+      aws: { service: 'SecretsManager', region: 'eu-west-1', prefix: 'team/' },
+    });
+    expect((await from({ extract: { key: 'app' } }, prefixed)).mapping?.dataFrom).toMatchObject([
+      { key: 'team/app' },
+    ]);
+  });
+});
+
+describe('a template', () => {
+  const withTemplate = (template: object, sources: object = one) =>
+    imported(VAULT, external({ ...sources, target: { template } }));
+
+  it('that replaces drops its sources, and one that merges keeps them', async () => {
+    const data = { url: 'pg://{{ .PASSWORD }}@h' };
+    expect((await withTemplate({ data })).mapping?.template).toEqual({
+      data: { url: 'pg://{{ PASSWORD }}@h' },
+      only: true,
+    });
+    expect((await withTemplate({ data, mergePolicy: 'Merge' })).mapping?.template).toEqual({
+      data: { url: 'pg://{{ PASSWORD }}@h' },
+    });
+  });
+
+  it('that only hands values on becomes their sources, so that bytes pass unharmed', async () => {
+    const { mapping } = await withTemplate({
+      data: { key: '{{ .PASSWORD | b64dec }}', same: '{{ .PASSWORD }}' },
+    });
+    expect(mapping).not.toHaveProperty('template');
+    expect(mapping?.data).toEqual({
+      key: { store: 'vault', key: 'app/db', property: 'password', decode: 'base64' },
+      same: { store: 'vault', key: 'app/db', property: 'password' },
+    });
+  });
+
+  it('with the name of its own source gets that by another name', async () => {
+    const { mapping } = await withTemplate({ data: { PASSWORD: 'x{{ .PASSWORD }}' } });
+    expect(Object.keys(mapping?.data ?? {})).toEqual(['source_PASSWORD']);
+    expect(mapping?.template?.data).toEqual({ PASSWORD: 'x{{ source_PASSWORD }}' });
+    const merged = await withTemplate({ mergePolicy: 'Merge', data: { PASSWORD: 'x{{ .PASSWORD }}' } });
+    expect(merged.mapping?.template).toEqual({ only: true, data: { PASSWORD: 'x{{ source_PASSWORD }}' } });
+  });
+
+  it('over one object names the members that it uses', async () => {
+    const { mapping } = await withTemplate(
+      { data: { url: '{{ .user }}:{{ index . "pass-word" }}' } },
+      { dataFrom: [{ extract: { key: 'app' } }] },
+    );
+    expect(mapping?.data).toEqual({
+      user: { store: 'vault', key: 'app', property: 'user' },
+      'pass-word': { store: 'vault', key: 'app', property: 'pass-word' },
+    });
+    expect(mapping).not.toHaveProperty('dataFrom');
+  });
+
+  it('over several objects keeps their keys apart from its own', async () => {
+    const dataFrom = [{ extract: { key: 'a' } }, { extract: { key: 'b' } }];
+    const { mapping } = await withTemplate({ data: { user: '{{ .user }}!' } }, { dataFrom });
+    expect(mapping?.dataFrom?.map(({ rename }) => rename)).toEqual([
+      { invalid: 'replace', prefix: 'source_' },
+      { invalid: 'replace', prefix: 'source_' },
+    ]);
+    expect(mapping?.template?.data).toEqual({ user: '{{ source_user }}!' });
+  });
+
+  it.each([
+    [{ data: { a: '{{ now }}' } }, 'spec.target.template.data.a'],
+    [{ data: { a: 'x{{ .nothing }}' } }, 'spec.target.template.data.a'],
+    [{ templateFrom: [{ configMap: { name: 'x', items: [] } }] }, 'spec.target.template.templateFrom'],
+    [{ engineVersion: 'v1', data: { a: '{{ .a }}' } }, 'spec.target.template.engineVersion'],
+  ])('%j is listed', async (template, at) => {
+    const { report } = await withTemplate(template);
+    expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
+  });
+});

@@ -1,0 +1,341 @@
+import { describe, expect, it } from 'vitest';
+import { external, imported, places, store } from './harness.ts';
+
+const one = { data: [{ secretKey: 'K', remoteRef: { key: 'a', property: 'p' } }] };
+const ref = (name: string, key?: string, namespace = 'secretbridge') => ({
+  name,
+  namespace,
+  ...(key === undefined ? {} : { key }),
+});
+const secretRef = (name: string, key: string) => ({ secretRef: { name, key } });
+
+describe('Vault', () => {
+  const vault = (auth: object, more: object = {}) =>
+    store('vault', { vault: { server: 'https://vault.internal:8200', path: 'secret', auth, ...more } });
+
+  it.each([
+    [{ tokenSecretRef: ref('s', 't') }, { method: 'token', token: secretRef('s', 't') }],
+    [
+      { appRole: { path: 'approle', roleId: 'r', secretRef: ref('s', 'id') } },
+      { method: 'appRole', roleId: 'r', secretId: secretRef('s', 'id') },
+    ],
+    [
+      { appRole: { path: 'team', roleRef: ref('s', 'role'), secretRef: ref('s', 'id') } },
+      {
+        method: 'appRole',
+        roleId: secretRef('s', 'role'),
+        secretId: secretRef('s', 'id'),
+        mountPath: 'team',
+      },
+    ],
+    [
+      { kubernetes: { mountPath: 'k8s', role: 'r', serviceAccountRef: { name: 'sa', namespace: 'x' } } },
+      { method: 'kubernetes', role: 'r', mountPath: 'k8s' },
+    ],
+    [
+      { kubernetes: { role: 'r', secretRef: ref('s') } },
+      { method: 'jwt', role: 'r', jwt: secretRef('s', 'token'), mountPath: 'kubernetes' },
+    ],
+    [
+      { jwt: { path: 'jwt', role: 'r', secretRef: ref('s', 'j') } },
+      { method: 'jwt', role: 'r', jwt: secretRef('s', 'j') },
+    ],
+    [
+      {
+        jwt: {
+          role: 'r',
+          kubernetesServiceAccountToken: {
+            serviceAccountRef: { name: 'sa', namespace: 'x' },
+            audiences: ['v'],
+          },
+        },
+      },
+      { method: 'jwt', role: 'r', jwt: { file: '/var/run/secretbridge/stores/vault/token' } },
+    ],
+    [
+      { ldap: { path: 'ldap', username: 'u', secretRef: ref('s', 'p') } },
+      { method: 'ldap', username: 'u', password: secretRef('s', 'p') },
+    ],
+    [
+      { userPass: { path: 'userpass', username: 'u', secretRef: ref('s', 'p') } },
+      { method: 'userpass', username: 'u', password: secretRef('s', 'p') },
+    ],
+    [
+      {
+        cert: {
+          path: 'cert',
+          vaultRole: 'r',
+          clientCert: ref('s', 'tls.crt'),
+          secretRef: ref('s', 'tls.key'),
+        },
+      },
+      {
+        method: 'cert',
+        role: 'r',
+        certFile: '/var/run/secretbridge/stores/vault/login.crt',
+        keyFile: '/var/run/secretbridge/stores/vault/login.key',
+      },
+    ],
+  ])('logs in by %j', async (auth, expected) => {
+    const { stores } = await imported(vault(auth), external(one));
+    expect(stores).toEqual([
+      {
+        name: 'vault',
+        kind: 'vault',
+        address: 'https://vault.internal:8200',
+        kvVersion: 2,
+        mount: 'secret',
+        auth: expected,
+      },
+    ]);
+  });
+
+  it.each([['iam'], ['gcp']])('has no login by %s', async (method) => {
+    const { stores, report } = await imported(vault({ [method]: { role: 'r' } }), external(one));
+    expect(stores).toEqual([]);
+    expect(places(report('ClusterSecretStore', 'vault'), 'lost')).toEqual([
+      `spec.provider.vault.auth.${method}`,
+    ]);
+    expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.secretStoreRef']);
+  });
+
+  it('carries namespace, version and certificates over, and says how to provide the files', async () => {
+    const more = {
+      version: 'v1',
+      namespace: 'admin/team',
+      caProvider: { type: 'ConfigMap', name: 'ca', key: 'ca.pem', namespace: 'x' },
+      tls: { certSecretRef: ref('c'), keySecretRef: ref('c') },
+    };
+    const { stores, report } = await imported(vault({ kubernetes: { role: 'r' } }, more), external(one));
+    const folder = '/var/run/secretbridge/stores/vault';
+    expect(stores).toMatchObject([
+      {
+        namespace: 'admin/team',
+        kvVersion: 1,
+        tls: { caFile: `${folder}/ca.crt`, certFile: `${folder}/tls.crt`, keyFile: `${folder}/tls.key` },
+      },
+    ]);
+    const todo = report('ClusterSecretStore', 'vault')
+      ?.findings.map((finding) => finding.todo ?? '')
+      .join(' ');
+    expect(todo).toContain('ConfigMap `x/ca`');
+    expect(todo).toContain(`${folder}/ca.crt`);
+  });
+
+  it('without a mount becomes one store for each that keys name', async () => {
+    const bare = store('vault', { vault: { server: 'https://v:8200', auth: { kubernetes: { role: 'r' } } } });
+    const data = ['secret/app', 'team/kv/data/app'].map((key, at) => ({
+      secretKey: `K${at}`,
+      remoteRef: { key, property: 'p' },
+    }));
+    const { stores, mapping } = await imported(bare, external({ data }));
+    expect(stores.map(({ name, mount }) => [name, mount])).toEqual([
+      ['vault.secret', 'secret'],
+      ['vault.team-kv', 'team/kv'],
+    ]);
+    expect(mapping?.data).toEqual({
+      K0: { store: 'vault.secret', key: 'app', property: 'p' },
+      K1: { store: 'vault.team-kv', key: 'app', property: 'p' },
+    });
+  });
+
+  it('takes http as it is, and says so', async () => {
+    const { stores, report } = await imported(
+      vault({ kubernetes: { role: 'r' } }, { server: 'http://vault:8200' }),
+      external(one),
+    );
+    expect(stores).toMatchObject([{ address: 'http://vault:8200', allowHttp: true }]);
+    expect(places(report('ClusterSecretStore', 'vault'), 'changed')).toContain('spec.provider.vault.server');
+  });
+});
+
+describe('AWS', () => {
+  const aws = (more: object) =>
+    store('vault', { aws: { service: 'SecretsManager', region: 'eu-west-1', ...more } });
+  const ROLE = 'arn:aws:iam::123456789012:role/reader';
+
+  it.each([
+    [{}, { method: 'default' }],
+    [
+      {
+        auth: {
+          secretRef: {
+            accessKeyIDSecretRef: ref('s', 'id'),
+            secretAccessKeySecretRef: ref('s', 'key'),
+            sessionTokenSecretRef: ref('s', 't'),
+          },
+        },
+      },
+      {
+        method: 'static',
+        accessKeyId: secretRef('s', 'id'),
+        secretAccessKey: secretRef('s', 'key'),
+        sessionToken: secretRef('s', 't'),
+      },
+    ],
+    [{ auth: { jwt: { serviceAccountRef: { name: 'sa', namespace: 'x' } } } }, { method: 'default' }],
+    [
+      { role: ROLE, externalID: 'abc', sessionTags: [{ key: 'a', value: 'b' }] },
+      { method: 'default', assumeRole: [{ roleArn: ROLE, externalId: 'abc', tags: { a: 'b' } }] },
+    ],
+    [
+      { role: ROLE, additionalRoles: [`${ROLE}-1`], externalID: 'abc' },
+      { method: 'default', assumeRole: [{ roleArn: `${ROLE}-1` }, { roleArn: ROLE, externalId: 'abc' }] },
+    ],
+  ])('logs in by %j', async (more, auth) => {
+    const { stores } = await imported(aws(more), external(one));
+    expect(stores).toEqual([{ name: 'vault', kind: 'aws-secrets-manager', region: 'eu-west-1', auth }]);
+  });
+
+  it('takes the role of a service account from its annotation when that is there', async () => {
+    const account = {
+      apiVersion: 'v1',
+      kind: 'ServiceAccount',
+      metadata: { name: 'sa', namespace: 'x', annotations: { 'eks.amazonaws.com/role-arn': ROLE } },
+    };
+    const { stores } = await imported(
+      account,
+      aws({ auth: { jwt: { serviceAccountRef: { name: 'sa', namespace: 'x' } } } }),
+      external(one),
+    );
+    expect(stores).toMatchObject([{ auth: { method: 'webIdentity', roleArn: ROLE } }]);
+  });
+
+  it('is carried over for Secrets Manager only', async () => {
+    const { stores, report } = await imported(aws({ service: 'ParameterStore' }), external(one));
+    expect(stores).toEqual([]);
+    expect(places(report('ClusterSecretStore', 'vault'), 'lost')).toEqual(['spec.provider.aws.service']);
+  });
+});
+
+describe('Azure', () => {
+  const azure = (more: object) =>
+    store('vault', { azurekv: { vaultUrl: 'https://contoso.vault.azure.net/', ...more } });
+
+  it.each([
+    [
+      { authType: 'ManagedIdentity', identityId: 'i' },
+      { method: 'managedIdentity', clientId: 'i' },
+    ],
+    [
+      { authType: 'WorkloadIdentity', tenantId: 't', serviceAccountRef: { name: 'sa', namespace: 'x' } },
+      { method: 'workloadIdentity', tenantId: 't' },
+    ],
+    [
+      { tenantId: 't', authSecretRef: { clientId: ref('s', 'id'), clientSecret: ref('s', 'secret') } },
+      {
+        method: 'clientSecret',
+        tenantId: 't',
+        clientId: 'to-be-filled-in',
+        clientSecret: secretRef('s', 'secret'),
+      },
+    ],
+    [
+      {
+        authType: 'ServicePrincipal',
+        tenantId: 't',
+        authSecretRef: { clientId: ref('s', 'id'), clientCertificate: ref('s', 'pem') },
+      },
+      {
+        method: 'clientCertificate',
+        tenantId: 't',
+        clientId: 'to-be-filled-in',
+        certificate: secretRef('s', 'pem'),
+      },
+    ],
+  ])('logs in by %j', async (more, auth) => {
+    const { stores, result } = await imported(
+      azure(more),
+      external({ data: [{ secretKey: 'K', remoteRef: { key: 'a' } }] }),
+    );
+    expect(stores).toEqual([
+      { name: 'vault', kind: 'azure-key-vault', vaultUrl: 'https://contoso.vault.azure.net', auth },
+    ]);
+    expect(result.needsPerson).toBe(true);
+  });
+});
+
+describe('credentials', () => {
+  it('of other namespaces are to be copied, each once, and the report says how', async () => {
+    const local = (namespace: string) => ({
+      apiVersion: 'external-secrets.io/v1beta1',
+      kind: 'SecretStore',
+      metadata: { name: 'vault', namespace },
+      spec: {
+        provider: {
+          vault: {
+            server: 'https://v:8200',
+            path: 'kv',
+            auth: { tokenSecretRef: { name: 'token', key: 't' } },
+          },
+        },
+      },
+    });
+    const { stores, access, result } = await imported(local('a'), local('b'));
+    expect(stores.map(({ name, auth }) => [name, auth])).toEqual([
+      ['a.vault', { method: 'token', token: secretRef('a.token', 't') }],
+      ['b.vault', { method: 'token', token: secretRef('b.token', 't') }],
+    ]);
+    expect(access).toEqual([
+      { namespaces: ['a'], stores: ['a.vault'], keys: ['**'] },
+      { namespaces: ['b'], stores: ['b.vault'], keys: ['**'] },
+    ]);
+    expect(
+      result.steps
+        .flatMap(({ commands }) => commands)
+        .filter((command) => command.includes('apply -f -'))
+        .join('\n'),
+    ).toMatch(/-n a get secret token .*a\.token.*\n.*-n b get secret token .*b\.token/);
+  });
+
+  it('that differ from namespace to namespace cannot be said', async () => {
+    const vault = store('vault', {
+      vault: { server: 'https://v:8200', path: 'kv', auth: { tokenSecretRef: { name: 'token', key: 't' } } },
+    });
+    const { report } = await imported(vault, external(one));
+    expect(places(report('ClusterSecretStore', 'vault'), 'lost')).toEqual([
+      'spec.provider.vault.auth.tokenSecretRef',
+    ]);
+  });
+});
+
+describe('conditions of a store', () => {
+  const bounded = (conditions: readonly object[]) =>
+    store(
+      'vault',
+      { vault: { server: 'https://v:8200', path: 'kv', auth: { kubernetes: { role: 'r' } } } },
+      { conditions },
+    );
+
+  it.each([
+    [[{ namespaces: ['apps', 'web'] }], ['apps', 'web']],
+    [[{ namespaceRegexes: ['^apps$', '^team-.*'] }], ['apps', 'team-*']],
+    [[{ namespaceSelector: { matchLabels: { a: 'b' } } }], ['apps']],
+  ])('%j become access', async (conditions, namespaces) => {
+    const { access } = await imported(bounded(conditions), external(one));
+    expect(access).toEqual([{ namespaces, stores: ['vault'], keys: ['**'] }]);
+  });
+
+  it('that shut out an ExternalSecret make its mapping one that is not handed out', async () => {
+    const { mappings, report } = await imported(bounded([{ namespaces: ['web'] }]), external(one));
+    expect(mappings).toEqual([]);
+    expect(report('ExternalSecret', 'db')?.outcome).toBe('notCarried');
+  });
+});
+
+describe('names that no API server would take', () => {
+  it('come into no command', async () => {
+    const vault = store('vault', {
+      vault: {
+        server: 'https://v:8200',
+        path: 'kv',
+        auth: { tokenSecretRef: { name: 'x; rm -rf /', key: 't', namespace: 'a' } },
+      },
+    });
+    const { result, report } = await imported(vault);
+    expect(places(report('ClusterSecretStore', 'vault'), 'lost')).toEqual([
+      'spec.provider.vault.auth.tokenSecretRef',
+    ]);
+    expect(JSON.stringify(result.steps)).not.toContain('rm -rf');
+  });
+});

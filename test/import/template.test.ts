@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { translateTemplate } from '../../src/import/template/translate.ts';
+import { compileTemplate } from '../../src/sync/template/compile.ts';
+
+const DATA = {
+  a: 'A b',
+  lines: 'x\ny\n\nz',
+  none: '',
+  json: '{"n":1,"list":["p","q"],"o":{"k":"v"}}',
+  'a-b': 'dash',
+  encoded: 'aGk=',
+  quote: 'say "hi" <b>',
+};
+
+/** What our engine makes of their template. */
+function rendered(template: string, rename?: (name: string) => string): string {
+  const result = translateTemplate(template, rename === undefined ? undefined : { rename });
+  if (result.kind === 'lost') return `lost: ${result.problems.map(({ message }) => message).join('; ')}`;
+  const compiled = compileTemplate(result.value.text);
+  if (compiled.kind === 'invalid') return `invalid: ${compiled.problem.message}: ${result.value.text}`;
+  const data = new Map(
+    Object.entries(DATA).map(([key, text]) => [rename?.(key) ?? key, SecretValue.fromText(text)]),
+  );
+  const out = compiled.template.render(data, []);
+  return out.kind === 'done' ? Buffer.from(out.value.reveal()).toString() : `failed: ${out.problem.message}`;
+}
+
+describe('a template of theirs', () => {
+  // What Go's text/template with sprig gives for each.
+  it.each([
+    ['{{ .a }}', 'A b'],
+    ['{{.a}}', 'A b'],
+    ['x {{- .a -}} y', 'xA by'],
+    ['{{ .a | upper | b64enc }}', 'QSBC'],
+    ['{{ .a | lower | toString | trim }}', 'a b'],
+    ['{{ .encoded | b64dec }}', 'hi'],
+    ['{{ b64dec .encoded }}', 'hi'],
+    ['{{ printf "%s:%s" .a .encoded | b64enc }}', 'QSBiOmFHaz0='],
+    ['{{ printf "%d%%-%v" 5 (.a | lower) }}', '5%-a b'],
+    ['k: |\n{{ .lines | indent 2 }}', 'k: |\n  x\n  y\n  \n  z'],
+    ['k:{{ .lines | nindent 2 }}', 'k:\n  x\n  y\n  \n  z'],
+    ['{{ index . "a-b" }}', 'dash'],
+    ['{{ .none | default "other" }}', 'other'],
+    ['{{ default "other" .a }}', 'A b'],
+    ['{{ .a | replace " " "_" }}', 'A_b'],
+    ['{{ .a | quote }}', '"A b"'],
+    ['{{ .a | squote }}', "'A b'"],
+    ['{{ .quote | toRawJson }}', '"say \\"hi\\" <b>"'],
+    ['{{ if .none }}yes{{ else }}no{{ end }}', 'no'],
+    ['{{ if not .none }}yes{{ end }}', 'yes'],
+    ['{{ if eq .a "A b" }}1{{ else if .a }}2{{ end }}', '1'],
+    ['{{ if eq .a "x" }}1{{ else if .a }}2{{ end }}', '2'],
+    ['{{ if and .a (ne .none "x") }}ok{{ end }}', 'ok'],
+    ['{{ if or .none .a }}ok{{ end }}', 'ok'],
+    ['{{ if contains "b" .a }}ok{{ end }}', 'ok'],
+    ['{{ with .a }}<{{ . }}{{ $.encoded }}>{{ end }}', '<A baGk=>'],
+    ['{{ $x := .a | upper }}{{ $x }}-{{ $x }}', 'A B-A B'],
+    ['{{ $c := fromJson .json }}{{ $c.o.k }}{{ index $c "list" 1 }}', 'vq'],
+    ['{{ (.json | fromJson).n }}', '1'],
+    ['{{- range (fromJson .json).list }}\n- {{ . }}\n{{- end }}', '\n- p\n- q'],
+    ['{{ range $v := (fromJson .json).list }}{{ $v }},{{ end }}', 'p,q,'],
+    ['{{ range $k, $v := (fromJson .json).o }}{{ $k }}={{ $v }}{{ end }}', 'k=v'],
+    ['{{ splitList " " .a | join "+" }}', 'A+b'],
+    ['{{/* nothing */}}z', 'z'],
+    ['a {{- /* nothing */ -}} z', 'az'],
+    ['{% raw %} }} %}', '{% raw %} }} %}'],
+    ['{{ "{{ x }}" }}', '{{ x }}'],
+    ['{{ `a"b` }}', 'a"b'],
+    ['plain text', 'plain text'],
+  ])('%j gives the same text', (template, expected) => {
+    expect(rendered(template)).toBe(expected);
+  });
+
+  it.each([
+    ['{{ now }} {{ randAlphaNum 5 }}', '`now` has no counterpart; `randAlphaNum` has no counterpart'],
+    ['{{ .a | htpasswd "u" }}', '`htpasswd` has no counterpart'],
+    ['{{ range $k, $v := . }}{{ $k }}{{ end }}', 'all keys at once'],
+    ['{{ .a.b }}', 'there is nothing below a text'],
+    ['{{ if and .a (or .none .a) }}x{{ end }}', '`and` and `or` in one condition'],
+    ['{{ template "x" }}', '`template` has no counterpart'],
+    ['{{ if .a }}', '`if` has no `end`'],
+    ['{{ .a', 'an action is not closed'],
+    ['{{ end }}', 'without its beginning'],
+    ['{{ printf "%5s" .a }}', '`printf` with these arguments'],
+    ['{{ constructor .a }}', '`constructor` has no counterpart'],
+  ])('%j is listed, and not guessed', (template, why) => {
+    expect(rendered(template)).toMatch(/^lost: /);
+    expect(rendered(template)).toContain(why);
+  });
+
+  it('names the line of what it lacks', () => {
+    expect(translateTemplate('a\n{{ .a }}\n{{ now }}')).toEqual({
+      kind: 'lost',
+      problems: [{ line: 3, message: '`now` has no counterpart' }],
+    });
+  });
+
+  it('takes its sources by the names that they have here', () => {
+    expect(rendered('{{ .a }}{{ index . "a-b" }}', (name) => `source_${name}`)).toBe('A bdash');
+  });
+});
