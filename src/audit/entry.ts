@@ -39,6 +39,9 @@ export interface EntrySource {
   readonly version: string;
 }
 
+export const REVIEW_STATES = ['unreviewed', 'reviewed', 'flagged'] as const;
+export type ReviewState = (typeof REVIEW_STATES)[number];
+
 export interface KeyChanges {
   readonly added: readonly string[];
   readonly changed: readonly string[];
@@ -69,6 +72,8 @@ export interface Entry {
   readonly after?: string;
   readonly counts?: Readonly<Record<string, number>>;
   readonly note?: string;
+  /** Of a `review`: the record that a person has looked at, and what it is now. */
+  readonly review?: { readonly sequence: number; readonly state: ReviewState };
   readonly durationMs: number;
   /** From 1. */
   readonly attempt: number;

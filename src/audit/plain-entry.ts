@@ -1,6 +1,6 @@
 import { AppError } from '../core/errors.ts';
 import { isFingerprint } from '../core/fingerprint.ts';
-import { ACTIONS, ACTOR_KINDS, type Entry, type EntrySource, OUTCOMES } from './entry.ts';
+import { ACTIONS, ACTOR_KINDS, type Entry, type EntrySource, OUTCOMES, REVIEW_STATES } from './entry.ts';
 
 const PHASES: readonly string[] = ['intent', 'outcome'];
 
@@ -34,6 +34,7 @@ export function plainEntry(entry: Entry): Entry {
     ...optional('after', entry.after, fingerprint),
     ...optional('counts', entry.counts, counts),
     ...optional('note', entry.note, text),
+    ...optional('review', entry.review, review),
     durationMs: integer(entry.durationMs, 'durationMs'),
     attempt: integer(entry.attempt, 'attempt'),
     ...optional('resourceVersion', entry.resourceVersion, text),
@@ -47,6 +48,10 @@ function plainSource(source: EntrySource): EntrySource {
     ...optional('property', source.property, text),
     version: text(source.version, 'sources.version'),
   };
+}
+
+function review({ sequence, state }: NonNullable<Entry['review']>): NonNullable<Entry['review']> {
+  return { sequence: integer(sequence, 'review.sequence'), state: word(state, REVIEW_STATES, 'review.state') };
 }
 
 type Check<T> = (value: T, name: string) => T;
