@@ -21,7 +21,7 @@ export default defineConfig({
         test: {
           name: 'fast',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/integration/**', ...THOROUGH],
+          exclude: ['test/integration/**', 'test/browser/**', ...THOROUGH],
           // Importing a module of ours does nothing, so tests may share them: that halves the time.
           isolate: false,
           testTimeout: 20_000,
@@ -29,6 +29,15 @@ export default defineConfig({
       },
       {
         test: { name: 'thorough', include: THOROUGH, testTimeout: 120_000 },
+      },
+      {
+        // The review page in a real Chromium; left out with a reason where there is none.
+        test: {
+          name: 'browser',
+          include: ['test/browser/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
       },
       {
         test: {

@@ -1,3 +1,4 @@
+import type { ChainWatch } from '../audit/chain-watch.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Identities } from '../cluster/identities.ts';
 import type { Config } from '../config/config.ts';
@@ -34,6 +35,10 @@ interface Parts {
   readonly queue: Queue;
   /** Why the rest is not open yet. */
   readonly waitingFor: AppError;
+  /** What can be told meanwhile. */
+  readonly waiting: Pick<Service, 'status'>;
+  readonly evidence: NonNullable<HttpDeps['evidence']>;
+  readonly chain: ChainWatch;
 }
 
 export async function openFront(config: Config, deps: ServeDeps): Promise<Front> {
@@ -49,7 +54,7 @@ export async function openFront(config: Config, deps: ServeDeps): Promise<Front>
   };
 
   const service: Service = {
-    status: async () => need('service').status(),
+    status: async () => (parts.service ?? parts.waiting ?? need('service')).status(),
     mappings: () => need('service').mappings(),
     mapping: (name) => need('service').mapping(name),
     held: () => need('service').held(),
@@ -63,10 +68,14 @@ export async function openFront(config: Config, deps: ServeDeps): Promise<Front>
     get: async (...args) => need('audit').get(...args),
     stored: (from) => need('audit').stored(from),
     head: async () => need('audit').head(),
+    reviews: async (...args) => need('audit').reviews(...args),
+    append: async (...args) => need('audit').append(...args),
+    base: async () => need('audit').base(),
   };
   const server = await buildServer({
     service,
     audit,
+    evidence: async () => parts.evidence?.(),
     metrics: { render: async () => need('metrics').render() },
     auth: {
       identify(token) {
@@ -98,16 +107,16 @@ export async function openFront(config: Config, deps: ServeDeps): Promise<Front>
     },
     async observe() {
       parts.engine?.tell(need('metrics'));
-      const status = await need('service').status();
+      const status = await service.status();
       return {
         targets: status.targets,
         stores: status.stores,
         held: status.held.length,
-        queue: await countsIfThere(need('queue')),
-        auditUp: status.audit.state === 'up',
-        chainOk: true,
+        queue: parts.queue && (await countsIfThere(parts.queue)),
+        auditUp: status.audit.state !== 'down',
+        chainOk: parts.chain?.problem() === undefined && status.audit.code !== 'AUDIT_TRUNCATED',
         configValid: status.config.valid,
-        loops: need('service').loops(),
+        loops: service.loops(),
       };
     },
     close: (graceMs) => server.close(graceMs),

@@ -1,4 +1,5 @@
 import { NO_KEYS } from '../audit/entry.ts';
+import { recordLine } from '../audit/export.ts';
 import type { Config } from '../config/config.ts';
 import { type Watched, watchCredentials, watchedIn } from '../config/credential-watch.ts';
 import type { ConfigDiff } from '../config/diff.ts';
@@ -12,6 +13,7 @@ import { watchStalls } from '../service/stalls.ts';
 import { watchEventLoop } from '../service/watchdog.ts';
 import { type App, type AppDeps, credentialsOf, openApp } from './app.ts';
 import { openFront } from './front.ts';
+import { untilUndoubted, watchChain } from './proof.ts';
 import { openQueue } from './queue.ts';
 import { startService } from './service.ts';
 
@@ -119,9 +121,17 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     const app = parts.use(
       await openApp(config, {
         ...deps,
+        onAuditLoss() {
+          logger.error('the audit has lost what was signed, so nothing is changed');
+          // As at every start, a person must accept it first.
+          deps.onOutdated();
+        },
         observe: {
           onClusterWrite: (verb) => metrics.clusterWrite(verb),
-          onRecords: (count) => metrics.auditRecords(count),
+          onRecords(records) {
+            metrics.auditRecords(records.length);
+            if (config.audit.stdout) for (const record of records) deps.print(recordLine(record));
+          },
           onCall: ({ store, operation, outcome, ms }) =>
             metrics.providerRequest({ store, operation, outcome, seconds: ms / 1_000 }),
           onState(store, state, error) {
@@ -138,6 +148,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     );
     const credential = credentialsOf(deps, (name, key) => app.cluster.ownSecret(name, key));
     await front.login(credential, app.cluster.identities);
+    await untilUndoubted(app, { ...deps, front, againMs: START_AGAIN_MS });
     const queue = parts.use(await openQueue(config, { credential, clock, logger }));
     const { service, engine } = await startService(app, {
       queue,
@@ -184,6 +195,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
         if (error !== undefined) logger.debug('credentials could not be looked at', { error });
       },
     });
+    parts.use(watchChain(app, front));
     const kept = parts.move();
     stack.defer(() => kept.disposeAsync());
     return { app, queue, service, engine, credentials };

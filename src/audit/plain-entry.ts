@@ -51,7 +51,10 @@ function plainSource(source: EntrySource): EntrySource {
 }
 
 function review({ sequence, state }: NonNullable<Entry['review']>): NonNullable<Entry['review']> {
-  return { sequence: integer(sequence, 'review.sequence'), state: word(state, REVIEW_STATES, 'review.state') };
+  return {
+    sequence: integer(sequence, 'review.sequence'),
+    state: word(state, REVIEW_STATES, 'review.state'),
+  };
 }
 
 type Check<T> = (value: T, name: string) => T;

@@ -41,6 +41,8 @@ export interface Page {
   readonly limit: number;
   /** Records before this sequence; the newest when left out. */
   readonly before?: number;
+  /** Records behind this sequence, the oldest first: to go through all that fits once, while others append. */
+  readonly after?: number;
 }
 
 /** Every failure is AUDIT_UNAVAILABLE. */

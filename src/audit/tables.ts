@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { AuditRecord } from './entry.ts';
+import type { Action, AuditRecord, ReviewState } from './entry.ts';
 
 /** What the stores keep: the record's text, which alone counts, and beside it what is searched by. */
 export interface AuditTables {
@@ -7,6 +7,12 @@ export interface AuditTables {
   record_sources: SourceRow;
   open_intents: IntentRow;
   head: HeadRow;
+  base: BaseRow;
+  facets: FacetRow;
+  spans: SpanRow;
+  targets: TargetRow;
+  kept: KeptRow;
+  kept_sources: SourceRow;
 }
 
 export interface RecordRow {
@@ -57,6 +63,63 @@ export interface HeadRow {
   hash: string;
 }
 
+/** One row: the last record that left, whose successor is the first one that counts. */
+export interface BaseRow extends HeadRow {
+  /** What is being moved into this store. Until that is done, nothing else is written. */
+  moving: string | null;
+}
+
+/**
+ * What most filters ask for, once more and by itself: a fifteenth of the records' size, so that a question whose
+ * answer is far apart, or empty, can look at all of it (`search.ts`).
+ */
+export interface FacetRow {
+  sequence: number;
+  time: string;
+  actor_kind: string;
+  actor_name: string | null;
+  action: string;
+  outcome: string;
+  code: string | null;
+  mapping: string | null;
+  namespace: string | null;
+  secret: string | null;
+  /** The store of its sources, or `SEVERAL`; null: it has none. */
+  store: string | null;
+  /** As its last review says; null for a review itself. */
+  state: ReviewState | null;
+  /** The record of that review. */
+  review: number | null;
+}
+
+/** How many records share a span. */
+export const BLOCK = 4096;
+
+/**
+ * The times of a block of records: by them a question about a time is one about few blocks. The order of records is
+ * that of their sequence; clocks jump and differ between replicas, so no time says where a record is.
+ */
+export interface SpanRow {
+  /** The sequence divided by `BLOCK`. */
+  block: number;
+  since: string;
+  until: string;
+}
+
+/** In the place of a store: look at the sources themselves. */
+export const SEVERAL = '*';
+
+/** Every target that was ever changed, for longer than its records are there. */
+export interface TargetRow {
+  namespace: string;
+  secret: string;
+}
+
+/** Copies of records that left and still decide something (`keepers.ts`). */
+export interface KeptRow extends RecordRow {
+  slot: string;
+}
+
 export function recordRow(record: AuditRecord, text: string): RecordRow {
   return {
     sequence: record.sequence,
@@ -74,6 +137,30 @@ export function recordRow(record: AuditRecord, text: string): RecordRow {
     fingerprint_after: record.after ?? null,
     hash: record.hash,
     record: text,
+  };
+}
+
+/**
+ * SQL of both databases: takes away what stands beside records that are not there, for somebody who cut them off. It
+ * would collide with the records that come, also when a person has accepted the loss.
+ */
+export const LEFTOVERS: readonly string[] = ['record_sources', 'facets', 'open_intents'].map(
+  (table) =>
+    `delete from ${table} where sequence > (select max(sequence) from (
+       select sequence from head union all select coalesce(max(sequence), 0) from records) as ends)`,
+);
+
+/** Of a record that nobody has reviewed yet. */
+export function facetRow(record: AuditRecord): FacetRow {
+  const { sequence, time, actor_kind, actor_name, action, outcome, code, mapping, namespace, secret } =
+    recordRow(record, '');
+  const stores = new Set(sourceRows(record).map(({ store }) => store));
+  const [store = null] = stores;
+  return {
+    ...{ sequence, time, actor_kind, actor_name, action, outcome, code, mapping, namespace, secret },
+    store: stores.size > 1 ? SEVERAL : store,
+    state: action === 'review' ? null : 'unreviewed',
+    review: null,
   };
 }
 
@@ -130,7 +217,7 @@ export function isIndexed(row: RecordRow, sources: readonly SourceRow[], record:
   return sameRow(row, recordRow(record, row.record)) && sameRows(sources, sourceRows(record));
 }
 
-function sameRow(a: object, b: object): boolean {
+export function sameRow(a: object, b: object): boolean {
   const others = new Map<string, unknown>(Object.entries(b));
   return Object.entries(a).every(([name, value]) => others.get(name) === value);
 }
@@ -138,4 +225,17 @@ function sameRow(a: object, b: object): boolean {
 function sameRows(a: readonly SourceRow[], b: readonly SourceRow[]): boolean {
   const text = (rows: readonly SourceRow[]): string => rows.map(sourceText).sort().join();
   return text(a) === text(b);
+}
+
+/** The actions that make a Secret a target. */
+export const TARGET_CHANGES: readonly Action[] = ['create', 'update', 'adopt', 'repair', 'rollback'];
+
+/** The targets that records are about. */
+export function targetRows(records: readonly AuditRecord[]): readonly TargetRow[] {
+  return records
+    .filter(({ action, secret }) => secret !== undefined && TARGET_CHANGES.includes(action))
+    .map(({ namespace, secret }) => ({
+      namespace: searchable(namespace ?? ''),
+      secret: searchable(secret ?? ''),
+    }));
 }

@@ -11,16 +11,17 @@ export interface AuditOptions extends GlobalOptions {
   readonly audit?: string;
 }
 
+/** What opens a store and tells fingerprints. A Secret would need the cluster, which questions do without. */
+export function auditCredentials({ env }: Pick<Context, 'env'>): ReturnType<typeof credentialsOf> {
+  return credentialsOf({ env, onCredential: () => undefined }, async () => undefined);
+}
+
 /** The audit store that `--audit` names, or the configuration's; nothing when that is invalid, with its problems printed. */
 export async function openAuditForReading(
   context: Context,
   options: AuditOptions,
 ): Promise<AuditStore | undefined> {
-  const credential = credentialsOf(
-    { env: context.env, onCredential: () => undefined },
-    // A Secret would need the cluster, which questions to the audit do without.
-    async () => undefined,
-  );
+  const credential = auditCredentials(context);
   const { audit } = options;
   if (audit !== undefined && /^postgres(ql)?:\/\//.test(audit))
     return openAuditReader({ kind: 'postgres', url: { env: '--audit' } }, context.clock, async () =>

@@ -99,7 +99,7 @@ function plainHttp(root: Located): Finding[] {
 }
 
 function requiredKeys({ sections }: Parsed): Finding[] {
-  if (sections.keys === undefined || sections.keys.fingerprint !== undefined) return [];
+  if (sections.keys === undefined) return [];
   const shared =
     sections.engine?.kind === 'redis'
       ? '`engine: redis`'
@@ -108,7 +108,12 @@ function requiredKeys({ sections }: Parsed): Finding[] {
         : undefined;
   if (shared === undefined) return [];
   const message = `is missing; with ${shared} all replicas must share it`;
-  return [invalid(['keys', 'fingerprint'], message)];
+  const { fingerprint, checkpoint } = sections.keys;
+  const signs = (sections.audit?.checkpoints ?? []).length > 0;
+  return [
+    ...(fingerprint === undefined ? [invalid(['keys', 'fingerprint'], message)] : []),
+    ...(signs && checkpoint === undefined ? [invalid(['keys', 'checkpoint'], message)] : []),
+  ];
 }
 
 function invalid(path: Path, message: string): Finding {

@@ -15,7 +15,7 @@ export interface Config {
   readonly engine: File['engine'];
   readonly audit: {
     readonly store: File['audit']['store'];
-    readonly checkpoints: File['audit']['checkpoints'];
+    readonly checkpoints: NonNullable<File['audit']['checkpoints']>;
     readonly retentionMs?: number | undefined;
     readonly stdout: boolean;
   };

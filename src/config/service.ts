@@ -136,12 +136,18 @@ export const Audit = z
           }),
         ]),
       )
-      .default([])
-      .meta({ description: 'Where signed checkpoints go.' }),
+      .optional()
+      .meta({
+        description:
+          'Where signed checkpoints go. Default: `checkpoints.jsonl` beside the SQLite file; none with PostgreSQL.',
+      }),
     retention: duration()
       .optional()
       .meta({ description: 'How long records are kept. Default: for ever.', examples: ['400d'] }),
-    stdout: z.boolean().default(false).meta({ description: 'Also print each record as a line of JSON.' }),
+    stdout: z.boolean().default(false).meta({
+      description:
+        'Also print each record on standard output while serving, as a line of JSON: the one that `audit export --format jsonl` has.',
+    }),
   })
   .meta({ title: 'Audit', description: 'The record of what was read and changed.' });
 
@@ -152,7 +158,8 @@ export const Keys = z
         'Keys of the fingerprints, newest first; older ones are still understood. 32 random bytes as base64 text. Default: `fingerprint.key` beside the SQLite file.',
     }),
     checkpoint: Reference.optional().meta({
-      description: 'Ed25519 private key, PKCS#8 PEM. Default: `checkpoint.key` beside the SQLite file.',
+      description:
+        'Ed25519 private key, PKCS#8 PEM; public keys of earlier ones may follow it. Default: `checkpoint.key` beside the SQLite file.',
     }),
   })
   .meta({

@@ -66,7 +66,8 @@ export async function serveCommand(context: Context, options: Options): Promise<
   while (!context.signal.aborted) {
     changed = Promise.withResolvers<AppError | undefined>();
     const logger = loggerOf(config);
-    const deps = depsOf(context, { logger, scrubber });
+    const print = (line: string) => context.stdout.write(`${line}\n`);
+    const deps = depsOf(context, { logger, scrubber, print });
     try {
       server = await openServer(config, {
         ...deps,
