@@ -102,6 +102,8 @@ export function takeOverPostgres(writer: Writer, records: Iterable<StoredRecord>
       const last = part.at(-1)?.record ?? base;
       await insertBatch(session, batchOfRecords(part), last);
     }
+    // Whoever began them does not write here.
+    await session.query('update open_intents set left_behind = true where sequence > $1', [base.sequence]);
   });
 }
 
@@ -116,8 +118,8 @@ export async function keepAllPostgres(writer: Writer, records: Iterable<KeptReco
   await writer.change(async (session) => {
     await keep(session, keepers);
     await session.query(
-      `insert into open_intents (sequence, request_id, namespace, secret, attempt, replica)
-       select sequence, request_id, namespace, secret, attempt, replica
+      `insert into open_intents (sequence, request_id, namespace, secret, attempt, replica, left_behind)
+       select sequence, request_id, namespace, secret, attempt, replica, true
        from json_populate_recordset(null::open_intents, $1::json) on conflict do nothing`,
       [JSON.stringify(openIntents)],
     );

@@ -1,5 +1,4 @@
-import { describe, expect, it } from 'vitest';
-import { openBench } from '../http/harness.ts';
+import { expect, it } from 'vitest';
 import { axe } from './chromium.ts';
 import { typical } from './scene.ts';
 import { describeInChromium, go } from './visit.ts';
@@ -132,31 +131,5 @@ describeInChromium('the page', (visit) => {
     expect(await page.getByRole('link', { name: 'Overview' }).getAttribute('aria-current')).toBe('page');
     const headings = await page.getByRole('heading', { level: 2 }).allInnerTexts();
     expect(headings).toEqual(['Health', 'Failures', 'Stale targets', 'To review', 'Proof']);
-  });
-});
-
-describe('the files of the page', () => {
-  it('come with a policy that allows their own origin alone', async () => {
-    await using bench = await openBench();
-    for (const url of ['/', '/ui/app.js', '/ui/base.css', '/ui/icon.svg', '/ui/views/record.js']) {
-      const { status, headers } = await bench.call('GET', url);
-      expect(status, url).toBe(200);
-      const policy = String(headers['content-security-policy']);
-      expect(policy).toMatch(/default-src 'none'/);
-      expect(policy).not.toMatch(/unsafe|http|\*|data:|blob:/);
-      expect(headers['x-content-type-options']).toBe('nosniff');
-    }
-  });
-
-  it.each([
-    '/ui/',
-    '/ui/tsconfig.json',
-    '/ui/../server.ts',
-    '/ui/%2e%2e/server.ts',
-    '/ui/..%2fserver.ts',
-    '/ui',
-  ])('are no more than what the page needs: %s', async (url) => {
-    await using bench = await openBench();
-    expect((await bench.call('GET', url)).status).toBe(404);
   });
 });

@@ -45,6 +45,14 @@ function nodes(children) {
 }
 
 /**
+ * Our own sentences, in which names of commands and fields stand between backticks.
+ * @param {string} text
+ */
+export function prose(text) {
+  return h('span', {}, ...text.split('`').map((part, at) => (at % 2 === 0 ? part : h('code', {}, part))));
+}
+
+/**
  * For a screen reader; the text is seen elsewhere.
  * @param {string} text
  */

@@ -1,5 +1,5 @@
 import { ApiError } from '../api.js';
-import { h } from '../dom.js';
+import { h, prose } from '../dom.js';
 import { code } from './badge.js';
 
 /**
@@ -17,7 +17,7 @@ export function problem(error) {
     'div',
     { class: 'notice bad', role: 'alert' },
     h('p', {}, h('strong', {}, sentence(error.message)), ' ', code(error.code)),
-    error.remedy !== '' && h('p', {}, error.remedy),
+    error.remedy !== '' && h('p', {}, prose(error.remedy)),
     error.requestId !== undefined && h('p', { class: 'muted' }, 'Request ', h('code', {}, error.requestId)),
   );
 }

@@ -1,4 +1,4 @@
-import { h } from '../dom.js';
+import { h, prose } from '../dom.js';
 import { duration, time } from '../format.js';
 import { badge, code } from './badge.js';
 import { mappingLink, targetLink } from './subject.js';
@@ -42,6 +42,6 @@ export function trouble({ code: error, message, remedy }) {
     'div',
     { class: 'trouble' },
     h('p', {}, code(error), ' ', message),
-    remedy !== undefined && h('p', { class: 'muted' }, remedy),
+    remedy !== undefined && h('p', { class: 'muted' }, prose(remedy)),
   );
 }
