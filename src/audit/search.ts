@@ -76,7 +76,10 @@ interface Range {
   readonly before: number;
 }
 
-/** Between which records the answer lies: of the page, of the log, and of the blocks that a time can be in. */
+/**
+ * Between which records the answer lies: of the page, of the log, of the blocks that a time can be in, and of the
+ * first and the last that a store was in, which is short for one that is new, retired or not there.
+ */
 async function boundsOf(db: AuditQueries, ask: Ask, filter: RecordFilter, page: Page): Promise<Range> {
   const times = conditions(filter).filter(([column]) => column === 'time');
   const fitting = times.map(([, operator, value]) =>
@@ -84,14 +87,22 @@ async function boundsOf(db: AuditQueries, ask: Ask, filter: RecordFilter, page: 
   );
   const blocks = sql`from spans where ${and(fitting)}`;
   const timed = sql`, (select min(block) ${blocks}) as first, (select max(block) ${blocks}) as last`;
+  const { store } = filter;
+  const stored = sql`from record_sources where store = ${searchable(store ?? '')}`;
+  const ofStore = sql`, (select min(sequence) ${stored}) as oldest, (select max(sequence) ${stored}) as newest`;
   const [row] = await ask(
     sql<Bounds>`select (select sequence from base) as base, (select sequence from head) as head
-      ${times.length === 0 ? sql`` : timed}`.compile(db),
+      ${times.length === 0 ? sql`` : timed} ${store === undefined ? sql`` : ofStore}`.compile(db),
   );
-  const { base, head, first, last } = row ?? {};
-  const ends = [page.before, (head ?? 0) + 1, last === undefined ? undefined : ((last ?? -1) + 1) * BLOCK];
+  const { base, head, first, last, oldest, newest } = row ?? {};
+  const ends = [
+    page.before,
+    (head ?? 0) + 1,
+    last === undefined ? undefined : ((last ?? -1) + 1) * BLOCK,
+    newest === undefined ? undefined : (newest ?? 0) + 1,
+  ];
   return {
-    after: Math.max(page.after ?? 0, base ?? 0, (first ?? 0) * BLOCK - 1),
+    after: Math.max(page.after ?? 0, base ?? 0, (first ?? 0) * BLOCK - 1, (oldest ?? 0) - 1),
     before: Math.min(...ends.filter((end) => end !== undefined)),
   };
 }
@@ -101,6 +112,8 @@ interface Bounds {
   readonly head?: number | null;
   readonly first?: number | null;
   readonly last?: number | null;
+  readonly oldest?: number | null;
+  readonly newest?: number | null;
 }
 
 /** A query for the sequences that fit one condition, by its index. */
@@ -200,8 +213,9 @@ function matches({ filter, actions }: Question): RawBuilder<unknown> {
   );
   if (actions !== undefined)
     parts.push(actions.length === 0 ? sql`1 = 0` : sql`facets.action in (${sql.join(actions)})`);
-  // Not by its index, which would be walked in place of the facets.
-  if (review !== undefined) parts.push(sql`coalesce(facets.state, '') = ${review}`);
+  // What most records are is not asked by its index, which would be walked in place of the facets.
+  if (review === 'unreviewed') parts.push(sql`coalesce(facets.state, '') = ${review}`);
+  else if (review !== undefined) parts.push(sql`facets.state = ${review}`);
   const source = ofSource(filter);
   if (source.length > 0) {
     const isThere = sql`exists (select 1 from record_sources

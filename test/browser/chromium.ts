@@ -1,7 +1,6 @@
 /// <reference lib="dom" />
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import axeCore, { type AxeResults } from 'axe-core';
 import { type Browser, chromium, type Page } from 'playwright-core';
 
 /** Debian's, or the one that `CHROMIUM` names. */
@@ -62,20 +61,10 @@ export async function openTab(browser: Browser, baseURL: string, look: Look = {}
   return { page, complaints, [Symbol.asyncDispose]: () => context.close() };
 }
 
-interface AxeResult {
-  readonly violations: readonly {
-    readonly id: string;
-    readonly impact: string;
-    readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
-  }[];
-}
-
-const axeSource = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
-
 /** What axe finds, each with the element. It is put in through the debugger, which the page's policy does not bind. */
 export async function axe(page: Page): Promise<readonly string[]> {
-  await page.evaluate(await readFile(axeSource, 'utf8'));
-  const { violations } = (await page.evaluate('axe.run()')) as AxeResult;
+  await page.evaluate(axeCore.source);
+  const { violations } = (await page.evaluate('axe.run()')) as AxeResults;
   return violations.flatMap(({ id, impact, nodes }) =>
     nodes.map(({ html, failureSummary }) => `${impact} ${id}: ${html.slice(0, 200)} ${failureSummary}`),
   );

@@ -180,7 +180,7 @@ describe('an error', () => {
   const body = (part: object) => ({ message: expect.any(String), remedy: expect.any(String), ...part });
 
   it.each([
-    ['/', 404, 'NOT_FOUND'],
+    ['/nothing', 404, 'NOT_FOUND'],
     ['/api/v1/nothing', 404, 'NOT_FOUND'],
     [`/api/v1/mappings/${'x'.repeat(101)}`, 414, 'INVALID_REQUEST'],
     ['/api/v1/mappings/%zz', 400, 'INVALID_REQUEST'],
