@@ -87,6 +87,8 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     },
     look: () => opened.credentials.look(),
     async close(graceMs) {
+      // While the queue can still tell the others.
+      opened.presence[Symbol.dispose]();
       const started = clock.now();
       const left = () => Math.max(500, graceMs - (clock.now() - started));
       stalls[Symbol.dispose]();
@@ -186,7 +188,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     });
     const kept = parts.move();
     stack.defer(() => kept.disposeAsync());
-    return { app, queue, service, engine, credentials };
+    return { app, queue, service, engine, credentials, presence };
   }
 }
 

@@ -216,6 +216,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
   const turns = createTurns({ logger, random });
   turns.every(TICK_MS, () => {
     timetable.tick();
+    passes.tidy();
     beat.beat();
   });
   turns.every(LEDGER_MS, () => {
