@@ -33,6 +33,8 @@ export interface Server {
   readonly url: string;
   /** Puts another configuration in force; what `diff.restart` names needs another server. */
   apply(next: Config, diff: ConfigDiff): Promise<void>;
+  /** That the files of the configuration were looked at, well or not. */
+  looked(): void;
   /** That the files hold a configuration which is not taken. */
   refused(problems: readonly Problem[]): Promise<void>;
   /** Looks at once whether credentials have changed (SIGHUP). */
@@ -44,6 +46,8 @@ export interface Server {
 /** Well below the time after which a replica counts as gone. */
 const PRESENCE_MS = 10_000;
 
+/** The files are looked at every few seconds, and a change waits until it is whole. */
+const CONFIGURATION_MS = 60_000;
 /** Tried again so often while the audit or the cluster cannot be reached. */
 const START_AGAIN_MS = 3_000;
 
@@ -62,6 +66,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
   const opened = await openRest();
   const { app, queue, service, engine } = opened;
   front.use({ service, audit: app.audit, queue, engine: { tell: (to) => tellAges(engine, to) } });
+  const files = engine.loops.begin('configuration', CONFIGURATION_MS);
   const stalls = watchStalls(engine.loops, { logger, clock });
   stack.use(watchEventLoop(engine.loops, { json: config.log.format === 'json' }));
   const owned = stack.move();
@@ -78,6 +83,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       await configured(app, describe(diff));
       logger.info('the configuration was changed', { count: app.targets.length });
     },
+    looked: () => files.beat(),
     async refused(problems) {
       logger.error('the configuration is invalid, and the last valid one stays in force', {
         count: problems.length,
