@@ -255,44 +255,6 @@ export const Restarts = z
   })
   .meta({ title: 'Restarts', description: 'How the workloads that mappings name are rolled.' });
 
-const store = Name.meta({ description: 'The store it is about.' });
-const hintName = Name.meta({ description: 'Unique name.' });
-
-export const Events = z
-  .strictObject({
-    sqs: z
-      .array(
-        z.strictObject({ name: hintName, queueUrl: address().meta({ description: 'The queue.' }), store }),
-      )
-      .default([])
-      .meta({ description: 'AWS EventBridge through SQS.' }),
-    eventGrid: z
-      .array(
-        z.strictObject({
-          name: hintName,
-          store,
-          key: Reference.meta({ description: 'Key of the subscription.' }),
-        }),
-      )
-      .default([])
-      .meta({ description: 'Azure Event Grid: POST /events/azure/{name}.' }),
-    vault: z
-      .array(z.strictObject({ name: hintName, store }))
-      .default([])
-      .meta({ description: 'Event stream of Vault Enterprise.' }),
-    webhooks: z
-      .array(
-        z.strictObject({
-          name: hintName,
-          stores: z.array(Name).min(1).meta({ description: 'The stores it may speak about.' }),
-          secret: Reference.meta({ description: 'Key of the signatures.' }),
-        }),
-      )
-      .default([])
-      .meta({ description: 'Signed webhooks: POST /events/webhook/{name}.' }),
-  })
-  .meta({ title: 'Events', description: 'Hints that make changes arrive sooner.' });
-
 export const AccessRule = z
   .strictObject({
     namespaces: Globs.meta({ description: 'Namespaces of targets.', examples: [['payments', 'payments-*']] }),
