@@ -1,6 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { ServiceError } from '../test/integration/services/service.ts';
+import { deadStore } from '../test/soak/dead-store.ts';
+import { firstSync } from '../test/soak/first-sync.ts';
 import { type Result, type SoakOptions, showResult } from '../test/soak/options.ts';
 import { newSeed, soak } from '../test/soak/soak.ts';
 
@@ -26,6 +28,8 @@ type Scenario = (options: SoakOptions & { readonly tries: number }) => Promise<R
 
 const SCENARIOS: Readonly<Record<string, { readonly minutes: number; readonly run: Scenario }>> = {
   soak: { minutes: 20, run: soak },
+  'first-sync': { minutes: 0, run: firstSync },
+  'dead-store': { minutes: 15, run: deadStore },
 };
 
 async function main(): Promise<number> {

@@ -113,6 +113,8 @@ export async function openFront(config: Config, deps: ServeDeps): Promise<Front>
         stores: status.stores,
         held: status.held.length,
         queue: parts.queue && (await countsIfThere(parts.queue)),
+        engineUp: status.engine.state === 'up',
+        clusterUp: status.cluster.state === 'up',
         auditUp: status.audit.state !== 'down',
         chainOk: parts.chain?.problem() === undefined && status.audit.code !== 'AUDIT_TRUNCATED',
         configValid: status.config.valid,

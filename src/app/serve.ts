@@ -35,6 +35,8 @@ export interface Server {
   readonly url: string;
   /** Puts another configuration in force; what `diff.restart` names needs another server. */
   apply(next: Config, diff: ConfigDiff): Promise<void>;
+  /** That the files of the configuration were looked at, well or not. */
+  looked(): void;
   /** That the files hold a configuration which is not taken. */
   refused(problems: readonly Problem[]): Promise<void>;
   /** Looks at once whether credentials have changed (SIGHUP). */
@@ -46,6 +48,8 @@ export interface Server {
 /** Well below the time after which a replica counts as gone. */
 const PRESENCE_MS = 10_000;
 
+/** The files are looked at every few seconds, and a change waits until it is whole. */
+const CONFIGURATION_MS = 60_000;
 /** Tried again so often while the audit or the cluster cannot be reached. */
 const START_AGAIN_MS = 3_000;
 
@@ -64,10 +68,11 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
   const opened = await openRest();
   const { app, queue, service, engine } = opened;
   front.use({ service, audit: app.audit, queue, engine: { tell: (to) => tellAges(engine, to) } });
+  const files = engine.loops.begin('configuration', CONFIGURATION_MS);
   const stalls = watchStalls(engine.loops, { logger, clock });
   stack.use(watchEventLoop(engine.loops, { json: config.log.format === 'json' }));
   const owned = stack.move();
-  await configured(app, `${app.config.stores.length} stores, ${app.config.mappings.length} mappings`);
+  await configured(app, `stores: ${app.config.stores.length}, mappings: ${app.config.mappings.length}`);
   logger.info('the service is running', { address: front.url, count: app.targets.length });
 
   return {
@@ -80,6 +85,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       await configured(app, describe(diff));
       logger.info('the configuration was changed', { count: app.targets.length });
     },
+    looked: () => files.beat(),
     async refused(problems) {
       logger.error('the configuration is invalid, and the last valid one stays in force', {
         count: problems.length,
@@ -89,13 +95,15 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     },
     look: () => opened.credentials.look(),
     async close(graceMs) {
+      // While the queue can still tell the others.
+      opened.presence[Symbol.dispose]();
       const started = clock.now();
       const left = () => Math.max(500, graceMs - (clock.now() - started));
       stalls[Symbol.dispose]();
       const http = front.close(Math.min(5_000, left()));
-      await opened.credentials[Symbol.asyncDispose]();
+      const credentials = opened.credentials[Symbol.asyncDispose]();
       await engine.close(left());
-      await http;
+      await Promise.all([http, credentials]);
       await owned.disposeAsync();
     },
   };
@@ -198,7 +206,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     parts.use(watchChain(app, front));
     const kept = parts.move();
     stack.defer(() => kept.disposeAsync());
-    return { app, queue, service, engine, credentials };
+    return { app, queue, service, engine, credentials, presence };
   }
 }
 

@@ -30,6 +30,9 @@ export interface Loop extends AsyncDisposable {
   between(work: () => Promise<void>): Promise<void>;
 }
 
+/** A look into a file system that hangs is left alone, so that whoever ends the loop can go on. */
+const LEAVE_MS = 2_000;
+
 /** One look at a time, again and again, until it is disposed of. */
 export function startLoop({ look, everyMs, wake, onProgress }: LoopOptions): Loop {
   let ending = false;
@@ -95,8 +98,10 @@ export function startLoop({ look, everyMs, wake, onProgress }: LoopOptions): Loo
       ending = true;
       endNap?.();
       for (const end of waits) end();
-      await running;
-      await turn;
+      const { promise: left, resolve: leave } = Promise.withResolvers<void>();
+      const callOff = wake(leave, LEAVE_MS);
+      await Promise.race([Promise.all([running, turn]), left]);
+      callOff();
     },
   };
 }

@@ -3,6 +3,7 @@ import { AwsConfig } from '../providers/aws-secrets-manager/config.ts';
 import { AzureConfig } from '../providers/azure-key-vault/config.ts';
 import { FilesConfig } from '../providers/files/config.ts';
 import { VaultConfig } from '../providers/vault/config.ts';
+import { Events } from './events.ts';
 import { duration, Name, rate, wholeNumber } from './fields.ts';
 import { Defaults, MappingConfig } from './mapping.ts';
 import {
@@ -12,7 +13,6 @@ import {
   Brake,
   Cluster,
   Engine,
-  Events,
   Http,
   Include,
   Keys,
@@ -26,7 +26,9 @@ const common = {
   name: Name.meta({ description: 'Unique name of the store.' }),
   limits: z
     .strictObject({
-      requestsPerSecond: rate(10_000).default(200).meta({ description: 'Requests a second.' }),
+      requestsPerSecond: rate(10_000).default(200).meta({
+        description: 'Requests a second; less for a while after the store asked to slow down.',
+      }),
       concurrency: wholeNumber(1, 1_000).default(8).meta({ description: 'Requests at a time.' }),
       timeout: duration().prefault('15s').meta({ description: 'Longest wait for one answer.' }),
     })

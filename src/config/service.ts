@@ -42,7 +42,9 @@ export const Cluster = z
           .min(1)
           .optional()
           .meta({ description: 'A context of the kubeconfig. Default: its current one.' }),
-        requestsPerSecond: rate(10_000).default(500).meta({ description: 'Limit of one process.' }),
+        requestsPerSecond: rate(10_000)
+          .default(500)
+          .meta({ description: 'Requests to the API server, of one process.' }),
       })
       .meta({ title: 'Kubernetes' }),
     z
@@ -71,7 +73,10 @@ const tls = z
   .optional()
   .meta({ description: 'How to trust the server.' });
 
-const concurrency = wholeNumber(1, 1_000).default(16).meta({ description: 'Targets worked on at a time.' });
+const concurrency = wholeNumber(1, 1_000).default(16).meta({
+  description:
+    'How many targets of one set of stores each process works on at a time, so that a store that hangs holds up no other.',
+});
 
 export const Engine = z
   .discriminatedUnion('kind', [
@@ -81,13 +86,14 @@ export const Engine = z
         kind: z.literal('redis'),
         concurrency,
         url: Reference.meta({
-          description: 'Address with user and password, such as rediss://user:password@host:6379.',
+          description:
+            'Redis 6.2 or newer, or Valkey: address with user and password, such as rediss://user:password@host:6379/0.',
         }),
         prefix: z
           .string()
           .regex(/^[-\w]{1,64}$/, { error: 'letters, digits, `-` and `_`, at most 64' })
           .default('secretbridge')
-          .meta({ description: 'Start of the names in Redis.' }),
+          .meta({ description: 'All names in Redis begin with `{<prefix>:<instance>}:`.' }),
         tls,
         sentinel: z
           .strictObject({
@@ -101,7 +107,11 @@ export const Engine = z
       })
       .meta({ title: 'Redis' }),
   ])
-  .meta({ title: 'Engine', description: 'What carries the jobs.' });
+  .meta({
+    title: 'Engine',
+    description:
+      'What carries the jobs of the service: the memory of this process, or a Redis that replicas share.',
+  });
 
 export const Audit = z
   .strictObject({
@@ -114,7 +124,8 @@ export const Audit = z
         z.strictObject({
           kind: z.literal('postgres'),
           url: Reference.meta({
-            description: 'Address with user and password, such as postgres://user:password@host/db.',
+            description:
+              'PostgreSQL 13 or newer: address with user and password, such as postgres://user:password@host/db.',
           }),
           tls,
         }),
@@ -164,7 +175,8 @@ export const Keys = z
   })
   .meta({
     title: 'Keys',
-    description: 'Made on first use beside a SQLite store; required with Redis or PostgreSQL.',
+    description:
+      'Made on first use beside a SQLite store; `fingerprint` is required with Redis or PostgreSQL, since all replicas must share it.',
   });
 
 export const Http = z
@@ -176,21 +188,25 @@ export const Http = z
         keyFile: localPath().meta({ description: 'Its private key, PEM.' }),
       })
       .optional()
-      .meta({ description: 'Serve https.' }),
+      .meta({ description: 'Serve https. Both files are read again when they change.' }),
     metricsNeedToken: z.boolean().default(false).meta({ description: 'Whether `/metrics` needs a token.' }),
     tokens: z
       .array(
         z.strictObject({
           name: Name.meta({ description: 'Who it is, for the audit.' }),
-          role: z.enum(['viewer', 'reviewer', 'operator']).meta({ description: 'What the holder may do.' }),
+          role: z
+            .enum(['viewer', 'reviewer', 'operator'])
+            .meta({ description: 'What the holder may do; each may do what those before may.' }),
           token: Reference.meta({ description: 'The bearer token.' }),
         }),
       )
       .default([])
       .meta({ description: 'Static tokens.' }),
-    kubernetes: z.boolean().default(false).meta({ description: 'Accept Kubernetes identities.' }),
+    kubernetes: z.boolean().default(false).meta({
+      description: 'Also take tokens of Kubernetes identities, whose roles RBAC gives.',
+    }),
   })
-  .meta({ title: 'HTTP', description: 'The API, the metrics, the probes and the review page.' });
+  .meta({ title: 'HTTP', description: 'Where the service answers: API, metrics and probes.' });
 
 export const Log = z
   .strictObject({
@@ -237,48 +253,14 @@ export const Absence = z
 
 export const Restarts = z
   .strictObject({
-    window: duration().prefault('5s').meta({ description: 'Changes within this time make one restart.' }),
-    atOnce: wholeNumber(1, 1_000).default(5).meta({ description: 'Workloads that roll together.' }),
+    window: duration()
+      .prefault('5s')
+      .meta({ description: 'Changes within this time of the first one make one restart of a workload.' }),
+    atOnce: wholeNumber(1, 1_000)
+      .default(5)
+      .meta({ description: 'How many workloads may roll together because of us, in all namespaces.' }),
   })
-  .meta({ title: 'Restarts', description: 'How workloads are rolled.' });
-
-const store = Name.meta({ description: 'The store it is about.' });
-const hintName = Name.meta({ description: 'Unique name.' });
-
-export const Events = z
-  .strictObject({
-    sqs: z
-      .array(
-        z.strictObject({ name: hintName, queueUrl: address().meta({ description: 'The queue.' }), store }),
-      )
-      .default([])
-      .meta({ description: 'AWS EventBridge through SQS.' }),
-    eventGrid: z
-      .array(
-        z.strictObject({
-          name: hintName,
-          store,
-          key: Reference.meta({ description: 'Key of the subscription.' }),
-        }),
-      )
-      .default([])
-      .meta({ description: 'Azure Event Grid: POST /events/azure/{name}.' }),
-    vault: z
-      .array(z.strictObject({ name: hintName, store }))
-      .default([])
-      .meta({ description: 'Event stream of Vault Enterprise.' }),
-    webhooks: z
-      .array(
-        z.strictObject({
-          name: hintName,
-          stores: z.array(Name).min(1).meta({ description: 'The stores it may speak about.' }),
-          secret: Reference.meta({ description: 'Key of the signatures.' }),
-        }),
-      )
-      .default([])
-      .meta({ description: 'Signed webhooks: POST /events/webhook/{name}.' }),
-  })
-  .meta({ title: 'Events', description: 'Hints that make changes arrive sooner.' });
+  .meta({ title: 'Restarts', description: 'How the workloads that mappings name are rolled.' });
 
 export const AccessRule = z
   .strictObject({

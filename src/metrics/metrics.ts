@@ -12,6 +12,8 @@ export interface Observed {
   readonly held: number;
   /** Left out while the queue cannot be asked. */
   readonly queue?: JobCounts | undefined;
+  readonly engineUp: boolean;
+  readonly clusterUp: boolean;
   readonly auditUp: boolean;
   readonly chainOk: boolean;
   readonly configValid: boolean;
@@ -80,6 +82,8 @@ export function createMetrics({ version, observe, ofProcess = true }: MetricsOpt
   const records = counter('secretbridge_audit_records_total');
   const auditUp = gauge('secretbridge_audit_up');
   const chainOk = gauge('secretbridge_audit_chain_ok');
+  const engineUp = gauge('secretbridge_engine_up');
+  const clusterUp = gauge('secretbridge_cluster_up');
   const cycle = gauge('secretbridge_last_cycle_timestamp_seconds');
   const configValid = gauge('secretbridge_config_valid');
   const stalled = gauge('secretbridge_stalled');
@@ -115,6 +119,8 @@ export function createMetrics({ version, observe, ofProcess = true }: MetricsOpt
     for (const [state, count] of Object.entries({ waiting, active, delayed }))
       if (count !== undefined) jobs.set({ state }, count);
     held.set(seen.held);
+    engineUp.set(Number(seen.engineUp));
+    clusterUp.set(Number(seen.clusterUp));
     auditUp.set(Number(seen.auditUp));
     chainOk.set(Number(seen.chainOk));
     configValid.set(Number(seen.configValid));

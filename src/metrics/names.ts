@@ -98,6 +98,16 @@ export const METRICS = {
     labels: [],
     help: '0 when the last proof found the chain of the audit broken or cut short',
   },
+  secretbridge_engine_up: {
+    type: 'gauge',
+    labels: [],
+    help: '1 while the queue works as it should, 0 while it is degraded or down',
+  },
+  secretbridge_cluster_up: {
+    type: 'gauge',
+    labels: [],
+    help: '1 while every watch of the cluster works',
+  },
   secretbridge_last_cycle_timestamp_seconds: {
     type: 'gauge',
     labels: [],

@@ -4,6 +4,7 @@ import type { TargetId } from '../core/target.ts';
 import type { AddOptions, Job } from '../queue/queue.ts';
 import { formatSubject, parseSubject, type Subject } from '../queue/subject.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
+import { LABEL } from '../sync/marks.ts';
 import type { Ages } from './ages.ts';
 import type { Board } from './board.ts';
 import type { Generation } from './generation.ts';
@@ -121,7 +122,11 @@ export function createJobs(deps: JobsDeps): Jobs {
         const known = board.known(mapping.name, id);
         return known?.proposed === true || known?.kind === 'held';
       },
-      isThere: ({ id }) => board.meta(id) !== undefined,
+      isThere: ({ mapping, id }) => {
+        const meta = board.meta(id);
+        // What somebody else owns is no target of ours that would be left.
+        return meta !== undefined && (mapping.target.mode === 'merge' || LABEL.instance in meta.labels);
+      },
     });
     for (const outcome of outcomes) decided(outcome, job.requestId, startedAt);
     forgetReleased(outcomes);
@@ -130,7 +135,8 @@ export function createJobs(deps: JobsDeps): Jobs {
   const decided = (outcome: Outcome, requestId: string, startedAt: number): void => {
     const { mapping, target, kind, error, keys, alive, restarts } = outcome;
     if (restarts) restartSoon();
-    logOutcome(logger, outcome, requestId);
+    const before = board.known(mapping, target);
+    logOutcome(logger, outcome, requestId, before?.proposed ? undefined : before?.error?.code);
     const isWanted = generation()
       .at(target)
       .some((it) => it.mapping.name === mapping);
@@ -138,7 +144,6 @@ export function createJobs(deps: JobsDeps): Jobs {
       board.forget(mapping, target);
       return;
     }
-    const before = board.known(mapping, target);
     const okAt = error === undefined ? startedAt : before?.okAt;
     board.note({
       mapping,

@@ -2,17 +2,23 @@ import { healsItself } from '../core/errors.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 
-/** `error`: a person must act · `warn`: it heals by itself · `info`: something changed · `debug`: the rest. */
+/**
+ * `error`: a person must act · `warn`: it heals by itself · `info`: something changed · `debug`: the rest.
+ * @param before The code with which the run before failed: the same again is no news.
+ */
 export function logOutcome(
   logger: Logger,
   { kind, mapping, target, error }: Outcome,
   requestId: string,
+  before?: string,
 ): void {
   const fields = { requestId, mapping, ...target, outcome: kind };
   if (error === undefined) {
-    if (kind === 'unchanged') logger.debug('target is in step', fields);
+    if (before !== undefined) logger.info('target is in step again', fields);
+    else if (kind === 'unchanged') logger.debug('target is in step', fields);
     else logger.info('target changed', fields);
-  } else if (healsItself(error.code))
+  } else if (error.code === before) logger.debug('target is still not in step', { ...fields, error });
+  else if (healsItself(error.code))
     logger.warn('target not in step, will be tried again', { ...fields, error });
   else logger.error('target not in step, a person must act', { ...fields, error });
 }

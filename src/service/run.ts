@@ -3,8 +3,10 @@ import type { Actor } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
+import type { ErrorCode } from '../core/error-codes.ts';
 import type { AppError } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
+import { formatTarget } from '../core/target.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
@@ -20,7 +22,7 @@ import { ACTOR_OF, type ServicePass } from './pass.ts';
 import { createPasses } from './passes.ts';
 import { createTimetable } from './timetable.ts';
 import { createOneAtATime, createTurns } from './turns.ts';
-import { createWatches } from './watches.ts';
+import { createWatches, isSelected } from './watches.ts';
 
 /** What the service is made of; the composition root builds these. */
 export interface ServiceParts {
@@ -87,6 +89,12 @@ const LOST_MS = 60_000;
 const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;
 
+const OF_THE_CLUSTER: readonly string[] = [
+  'CLUSTER_FORBIDDEN',
+  'CLUSTER_UNAVAILABLE',
+  'NAMESPACE_MISSING',
+] satisfies ErrorCode[];
+
 /** Starts to watch, to sweep and to work; goes on until it is closed, whatever fails. */
 export async function startEngine(parts: ServiceParts): Promise<Engine> {
   const { clock, logger, queue, cluster, audit, random } = parts;
@@ -128,7 +136,8 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     for (const { mapping, target, kind } of board.all())
       if (kind !== 'held' && !generation.at(target).some((it) => it.mapping.name === mapping))
         board.forget(mapping, target);
-    watches.follow(generation.wanted);
+    const selects = generation.mappings.some((mapping) => isSelected({ mapping }));
+    watches.follow(generation.wanted, selects);
     observer.all(watches.isListed);
   };
   // One after the other: an answer to an older question must not replace a newer one.
@@ -155,9 +164,21 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
       else trouble.set(name, error);
       if (error !== undefined && before?.code !== error.code)
         logger.warn('a watch has trouble and goes on', { name, error });
-      if (error === undefined && before !== undefined) logger.info('a watch works again', { name });
+      if (error !== undefined || before === undefined) return;
+      logger.info('a watch works again', { name });
+      wakeWhere(name);
     },
   });
+
+  /** What failed for want of the API server, or of rights in it, may be done where a watch works again. */
+  const wakeWhere = (watched: string): void => {
+    const requestId = randomUUID();
+    for (const { mapping, id } of generation.wanted) {
+      const code = board.known(mapping.name, id)?.error?.code;
+      if (code === undefined || !OF_THE_CLUSTER.includes(code)) continue;
+      if (watched === id.namespace || watched === formatTarget(id)) ledger.trigger(id, 'event', requestId);
+    }
+  };
 
   /** Outcomes of other replicas end what was asked for here as well. */
   const stopListening = board.onKnown(({ target }) => {
@@ -195,6 +216,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
   const turns = createTurns({ logger, random });
   turns.every(TICK_MS, () => {
     timetable.tick();
+    passes.tidy();
     beat.beat();
   });
   turns.every(LEDGER_MS, () => {

@@ -71,8 +71,10 @@ function stateOf(
   if (known.proposed || known.kind === 'held') return 'held';
   if (known.kind === 'refused') return 'refused';
   if (known.kind === 'failed') {
-    // Its old content is there still, and a store that fails or a source that is missing keeps it so.
-    const keeps = known.alive && (!known.person || known.error?.code === 'SOURCE_ABSENT');
+    // Its old content is there still, and a store that fails or a source that is missing keeps it so. A run that did
+    // not get to see it knows less than the watch.
+    const isStill = known.alive || (isThere && known.error?.code === 'CLUSTER_UNAVAILABLE');
+    const keeps = isStill && (!known.person || known.error?.code === 'SOURCE_ABSENT');
     return keeps ? 'stale' : 'failed';
   }
   return isLate ? 'stale' : 'synced';

@@ -18,8 +18,11 @@ export interface WatchesDeps {
 }
 
 export interface Watches extends AsyncDisposable {
-  /** Watches where these are, and no longer where none is. */
-  follow(wanted: readonly Wanted[]): void;
+  /**
+   * Watches where these are, and no longer where none is.
+   * @param selects Whether a selector may find more, even if it finds no namespace now.
+   */
+  follow(wanted: readonly Wanted[], selects?: boolean): void;
   /** Whether the state of this target is known from a watch. */
   isListed(target: TargetId): boolean;
 }
@@ -128,9 +131,9 @@ export function createWatches(deps: WatchesDeps): Watches {
   };
 
   return {
-    follow(wanted) {
+    follow(wanted, selects = wanted.some(isSelected)) {
       if (closed) return;
-      followNamespaces(wanted.some(({ mapping }) => mapping.target.namespaceSelector !== undefined));
+      followNamespaces(selects);
       const known = wanted.filter(({ error }) => error === undefined).map(({ id }) => id);
       const now = Map.groupBy(known, keyOf);
       for (const [key, it] of running) if (!now.has(key)) close(key, it);
@@ -156,4 +159,8 @@ export function createWatches(deps: WatchesDeps): Watches {
       await Promise.all(ending);
     },
   };
+}
+
+export function isSelected({ mapping }: Pick<Wanted, 'mapping'>): boolean {
+  return mapping.target.namespaceSelector !== undefined;
 }

@@ -81,12 +81,14 @@ export function createWork(deps: WorkDeps): WorkTarget {
       : undecidable(mapping, id, it.error, pass));
     const endedAt = clock.now();
     deps.onOutcome(outcome, (endedAt - startedAt) / 1_000);
-    logOutcome(deps.logger, outcome, job.requestId);
+    logOutcome(deps.logger, outcome, job.requestId, before?.error?.code);
     const known = knownOf(outcome, { job, before, startedAt, endedAt, it });
-    const wait = nextRun(
+    const next = nextRun(
       { kind: outcome.kind, ...(outcome.error === undefined ? {} : errorOf(outcome.error)) },
       { failures: known.failures, refreshMs: mapping.refreshMs, random: deps.random },
     );
+    // Whether the fight is over, only another look tells.
+    const wait = next ?? (known.contestedUntil === undefined ? undefined : mapping.refreshMs);
     board.note(wait === undefined ? known : { ...known, retryAt: endedAt + wait });
     if (outcome.proposal !== undefined) deps.onProposal();
     if (outcome.restarts) deps.onRestart();

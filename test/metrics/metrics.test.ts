@@ -18,6 +18,8 @@ function open(first: Partial<Observed> = {}) {
       stores: [store()],
       held: 0,
       queue: { waiting: 1, active: 2, delayed: 3 },
+      engineUp: true,
+      clusterUp: true,
       auditUp: true,
       chainOk: true,
       configValid: true,
@@ -61,7 +63,7 @@ function busy() {
 }
 
 describe('the metrics', () => {
-  it('are those of the contract, with its labels and no others', async () => {
+  it('are those of the contract with its labels, and few more', async () => {
     const { text } = await busy().metrics.render();
     const labels = new Map<string, Set<string>>();
     for (const [, name = '', inner = ''] of text.matchAll(
@@ -79,8 +81,10 @@ describe('the metrics', () => {
       'secretbridge_breaker_open{store}',
       'secretbridge_build_info{version}',
       'secretbridge_certificate_expiry_timestamp_seconds{mapping,namespace}',
+      'secretbridge_cluster_up{}',
       'secretbridge_cluster_writes_total{verb}',
       'secretbridge_config_valid{}',
+      'secretbridge_engine_up{}',
       'secretbridge_held{}',
       'secretbridge_last_cycle_timestamp_seconds{}',
       'secretbridge_provider_request_duration_seconds{}',
@@ -125,6 +129,8 @@ describe('the metrics', () => {
       '{state="delayed"} 3',
     ]);
     see({
+      engineUp: false,
+      clusterUp: true,
       auditUp: false,
       chainOk: false,
       configValid: false,
@@ -213,6 +219,8 @@ const EMPTY: Observed = {
   targets: [],
   stores: [],
   held: 0,
+  engineUp: true,
+  clusterUp: true,
   auditUp: true,
   chainOk: true,
   configValid: true,

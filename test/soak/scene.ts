@@ -20,7 +20,7 @@ import { type StoreProxy, startStoreProxy } from './store-proxy.ts';
 import { expectedData, fieldsOf, mappingsText, NAMESPACES, type World } from './world.ts';
 
 const ACCOUNT = { namespace: 'soak-bridge', name: 'secretbridge' };
-const PREFIX = 'soak';
+export const PREFIX = 'soak';
 
 /** The servers, what stands between them and the replicas, and the replicas, which are not started yet. */
 export interface Scene extends AsyncDisposable {
@@ -35,6 +35,8 @@ export interface Scene extends AsyncDisposable {
   redis: RedisServer;
   readonly toCluster: TcpProxy;
   readonly toStore: StoreProxy;
+  /** The same store under the name `second`. */
+  readonly toSecond: StoreProxy;
   readonly toPostgres: TcpProxy;
   readonly replicas: readonly Replica[];
   /** The name under which the replicas write. */
@@ -44,6 +46,8 @@ export interface Scene extends AsyncDisposable {
   /** Runs a command of the program with the configuration of the first replica. */
   command(...args: readonly string[]): Promise<{ code: number | null; stdout: string; stderr: string }>;
   put(key: string, version: number): Promise<void>;
+  /** A folder with configuration that all replicas read. */
+  readonly shared: string;
   /** Writes the mappings as the world has them now; `broken` makes them invalid. */
   configure(broken?: boolean): Promise<void>;
 }
@@ -52,9 +56,6 @@ export interface SceneOptions {
   readonly world: World;
   readonly replicas: number;
   readonly report: (line: string) => void;
-  /** More stores, whose calls go nowhere else than they say, in the form of the configuration. */
-  readonly stores?: readonly object[];
-  readonly redisConfig?: readonly string[];
 }
 
 export async function openScene(options: SceneOptions): Promise<Scene> {
@@ -76,6 +77,7 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
   const main = await snapshotOfSources(stack);
   const toCluster = stack.use(await startTcpProxy(kubernetes.address));
   const toStore = stack.use(await startStoreProxy(openbao.address));
+  const toSecond = stack.use(await startStoreProxy(openbao.address));
   const database = await createDatabase(postgres);
   const toPostgres = stack.use(await startTcpProxy(database.url));
   const cluster = adminOf(kubernetes);
@@ -118,6 +120,8 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
 
   const replicas: Replica[] = [];
   const paths: string[] = [];
+  // Anew for each, since the same object twice would be an alias in the file.
+  const auth = () => ({ method: 'appRole', roleId: { env: 'ROLE_ID' }, secretId: { env: 'SECRET_ID' } });
   const env = { ...credentials, REDIS_URL: firstRedis.address, DATABASE_URL: toPostgres.url };
   for (let n = 0; n < options.replicas; n += 1) {
     const name = String.fromCharCode(97 + n);
@@ -138,14 +142,9 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
           tokens: [{ name: 'soak', role: 'operator', token: { env: 'HTTP_TOKEN' } }],
         },
         stores: [
-          {
-            name: 'vault',
-            kind: 'vault',
-            address: toStore.address,
-            auth: { method: 'appRole', roleId: { env: 'ROLE_ID' }, secretId: { env: 'SECRET_ID' } },
-          },
+          { name: 'vault', kind: 'vault', address: toStore.address, auth: auth() },
+          { name: 'second', kind: 'vault', address: toSecond.address, auth: auth() },
           { name: 'local', kind: 'files', path: files },
-          ...(options.stores ?? []),
         ],
       }),
     );
@@ -173,12 +172,14 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
     redis: firstRedis,
     toCluster,
     toStore,
+    toSecond,
     toPostgres,
     replicas,
     user: `system:serviceaccount:${ACCOUNT.namespace}:${ACCOUNT.name}`,
     credentials,
     command,
     put,
+    shared,
     configure,
     async [Symbol.asyncDispose]() {
       await owned.disposeAsync();

@@ -57,7 +57,7 @@ export async function soak(options: SoakOptions): Promise<Result> {
   await sleep(LONGEST_REFRESH_MS * 1.06);
   ending.abort();
   await Promise.all([controller, progress]);
-  return finalChecks({
+  return await finalChecks({
     ...{ scene, world, witness, faults, changes, polled, scan, monitor },
     ...{ options, firstSyncMs, startedAt, quietFrom, calmFrom, convergedMs },
     wrong: wrongTargets(world, witness),

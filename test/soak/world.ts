@@ -9,6 +9,7 @@ export type Kind = (typeof KINDS)[number];
 export interface Item {
   readonly name: string;
   readonly kind: Kind;
+  readonly store: 'vault' | 'second' | 'local';
   /** In its store, without the prefix. */
   readonly key: string;
   readonly refreshMs: number;
@@ -42,7 +43,8 @@ const MIX: readonly (readonly [Kind, number])[] = [
 ];
 const SWAPPED = 6;
 
-export function createWorld(targets: number, marker: string): World {
+/** @param second Half of the mappings have another store, of the same kind. */
+export function createWorld(targets: number, marker: string, second = false): World {
   const count = Math.max(20, Math.floor(targets / NAMESPACES.length) - SWAPPED);
   const kinds = MIX.flatMap(([kind, share]) => Array.from({ length: share }, () => kind));
   const items = Array.from({ length: count + SWAPPED }, (_, n): Item => {
@@ -52,6 +54,7 @@ export function createWorld(targets: number, marker: string): World {
     return {
       name: `${swapped ? 'swap' : kind}-${n}`,
       kind,
+      store: kind === 'file' ? 'local' : second && n % 2 === 0 ? 'second' : 'vault',
       key: kind === 'file' ? `file-${n}.txt` : `key-${n}`,
       refreshMs: (REFRESHES[n % REFRESHES.length] ?? 60) * 1_000,
       swapped,
@@ -128,8 +131,8 @@ export function mappingsText(world: World, prefix: string): string {
 
 function mappingOf({ label }: World, item: Item, prefix: string): object {
   const key = `${prefix}/${item.key}`;
-  const from = (property: string) => ({ store: 'vault', key, property });
-  const { name, kind, refreshMs } = item;
+  const { name, kind, refreshMs, store } = item;
+  const from = (property: string) => ({ store, key, property });
   const target = {
     namespaces: [...NAMESPACES],
     ...(kind === 'merge' ? { mode: 'merge' } : {}),
@@ -139,7 +142,7 @@ function mappingOf({ label }: World, item: Item, prefix: string): object {
   const rest = { refresh: `${refreshMs / 1_000}s`, onMappingRemoved: item.swapped ? 'delete' : 'keep' };
   switch (kind) {
     case 'spread':
-      return { name, target, dataFrom: [{ store: 'vault', key }], ...rest };
+      return { name, target, dataFrom: [{ store, key }], ...rest };
     case 'template':
       return {
         name,
@@ -153,7 +156,7 @@ function mappingOf({ label }: World, item: Item, prefix: string): object {
     case 'restart':
       return { name, target, data: both, restart: [{ kind: 'Deployment', name }], ...rest };
     case 'file':
-      return { name, target, data: { VALUE: { store: 'local', key: item.key } }, ...rest };
+      return { name, target, data: { VALUE: { store, key: item.key } }, ...rest };
     default:
       return { name, target, data: both, ...rest };
   }

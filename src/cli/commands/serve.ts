@@ -45,6 +45,7 @@ export async function serveCommand(context: Context, options: Options): Promise<
     load: (readFs) => loadConfig({ paths: options.config ?? [], env, cwd, readFs }),
     onChange: take,
     onProgress: (error) => {
+      server?.looked();
       if (error !== undefined && config !== undefined)
         loggerOf(config).error('a change of the configuration could not be taken', { error });
     },

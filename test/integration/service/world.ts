@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -53,10 +52,13 @@ export interface World extends AsyncDisposable, Names {
   configure(options: Partial<WorldOptions>): Promise<void>;
   /** Applies what `rbac` prints for the configuration as it is, and waits until it holds. */
   grant(): Promise<void>;
-  serve(): Promise<Served>;
+  serve(...args: readonly string[]): Promise<Served>;
+  /** The configuration as it is, with absolute paths. */
+  text(): string;
   /** A command in this process, in the name of `ann` where it asks a service. */
   cli(...args: readonly string[]): Promise<Run>;
   createNamespace(short: string, labels?: Readonly<Record<string, string>>): Promise<void>;
+  label(short: string, labels: Readonly<Record<string, string | null>>): Promise<void>;
   secret(name: string, short?: string): Promise<Raw | undefined>;
   put(name: string, raw: object, short?: string): Promise<void>;
   patch(name: string, patch: object, short?: string): Promise<void>;
@@ -90,9 +92,10 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   const env = { ...vault.env, SECRETBRIDGE_TOKEN: tokens.ann };
   let current = options;
 
-  const write = async () => {
+  const write = (wanted: WorldOptions) => configText(wanted, { vault, kubeconfig, listen, ns });
+  const save = async () => {
     const path = join(folder, 'secretbridge.yaml');
-    await writeFile(`${path}.new`, text(current, { vault, kubeconfig, listen, ns }));
+    await writeFile(`${path}.new`, write(current));
     await rename(`${path}.new`, path);
   };
   const path = (short: string) => `/api/v1/namespaces/${ns(short)}/secrets`;
@@ -106,7 +109,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
     ns,
     async configure(change) {
       current = { ...current, ...change };
-      await write();
+      await save();
     },
     async grant() {
       const rbac = await world.cli('rbac', '--service-account', `${account.namespace}/${account.name}`);
@@ -120,13 +123,20 @@ export async function openWorld(options: WorldOptions): Promise<World> {
         { timeout: 20_000, interval: 100 },
       );
     },
-    serve: () => startServe({ cwd: folder, env, address: `http://${listen}`, token: tokens.ann }),
+    serve: (...args) =>
+      startServe({ cwd: folder, env, address: `http://${listen}`, token: tokens.ann, args }),
+    text: () => write(current).replaceAll(' ./', ` ${folder}/`),
     cli: (...args) => runHere(args, { cwd: folder, env }),
     async createNamespace(short, labels = {}) {
       const answer = await cluster.request('POST', '/api/v1/namespaces', {
         metadata: { name: ns(short), labels },
       });
       assertStatus(answer, 201, 'create a namespace');
+    },
+    async label(short, labels) {
+      const headers = { 'content-type': 'application/merge-patch+json' };
+      const at = `/api/v1/namespaces/${ns(short)}`;
+      assertStatus(await cluster.request('PATCH', at, { metadata: { labels } }, headers), 200, 'label');
     },
     async secret(name, short = 'apps') {
       const answer = await cluster.request<Raw>('GET', `${path(short)}/${name}`);
@@ -138,11 +148,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
     },
     async patch(name, patch, short = 'apps') {
       const headers = { 'content-type': 'application/merge-patch+json' };
-      assertStatus(
-        await cluster.request('PATCH', `${path(short)}/${name}`, patch, headers),
-        200,
-        'patch',
-      );
+      assertStatus(await cluster.request('PATCH', `${path(short)}/${name}`, patch, headers), 200, 'patch');
     },
     async remove(name, short = 'apps') {
       assertStatus(await cluster.request('DELETE', `${path(short)}/${name}`), 200, 'delete');
@@ -165,7 +171,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
     const { namespace, name } = object.metadata;
     const where = namespace === undefined ? plural : `namespaces/${namespace}/${plural}`;
     // Cluster-wide names are shared by the tests on one server.
-    const unique = namespace === undefined ? rename_(object, suffix) : object;
+    const unique = namespace === undefined ? withSuffix(object, suffix) : object;
     const answer = await cluster.request('POST', `${group}/${where}`, unique);
     if (answer.status === 409) {
       const replaced = await cluster.request('PUT', `${group}/${where}/${name}`, unique);
@@ -174,7 +180,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   }
 
   for (const short of options.namespaces ?? ['apps']) await world.createNamespace(short);
-  await write();
+  await save();
   if (options.granted !== false) await world.grant();
   return world;
 }
@@ -185,7 +191,7 @@ interface RbacObject {
   readonly roleRef?: { readonly name: string };
 }
 
-function rename_(object: RbacObject, suffix: string): RbacObject {
+function withSuffix(object: RbacObject, suffix: string): RbacObject {
   const { metadata, roleRef } = object;
   return {
     ...object,
@@ -194,7 +200,7 @@ function rename_(object: RbacObject, suffix: string): RbacObject {
   };
 }
 
-function text(
+function configText(
   { config, scope = 'names', vaultAddress, timeout = '15s', secretIdFile = false, http = '' }: WorldOptions,
   {
     vault,
@@ -251,4 +257,3 @@ async function writesBy(user: string): Promise<readonly string[]> {
 }
 
 export const base64 = (value: string) => Buffer.from(value).toString('base64');
-export const fileText = (path: string) => readFileSync(path, 'utf8');

@@ -1,0 +1,79 @@
+import { expect, it } from 'vitest';
+import { openIntents, recordedChanges } from '../e2e/bench.ts';
+import { watchSecrets } from '../e2e/witness.ts';
+import { kubernetes } from '../services/inject.ts';
+import { type Served, within } from './served.ts';
+import { openWorld, type World, type WorldOptions } from './world.ts';
+
+const COUNT = 200;
+const config: WorldOptions['config'] = ({ prefix, ns }) => `mappings:
+${Array.from(
+  { length: COUNT },
+  (_, n) => `  - name: m${n}
+    target: { namespace: ${ns('apps')} }
+    data: { A: { store: vault, key: ${prefix}/app, property: p${n} } }
+`,
+).join('')}`;
+
+async function open(): Promise<World> {
+  const world = await openWorld({ config, scope: 'namespace' });
+  await world.vault.put(
+    'app',
+    Object.fromEntries(Array.from({ length: COUNT }, (_, n) => [`p${n}`, `${n}`])),
+  );
+  return world;
+}
+
+/** Starts it and ends it in this way once so many Secrets are there. */
+async function endAfter(world: World, changes: number, signal: NodeJS.Signals) {
+  await using witness = await watchSecrets(kubernetes(), world.ns('apps'));
+  const reached = Promise.withResolvers<void>();
+  witness.onChange = () => {
+    if (witness.seen.length >= changes) reached.resolve();
+  };
+  await using served = await world.serve();
+  await reached.promise;
+  const began = performance.now();
+  served.kill(signal);
+  const { code, stderr } = await served.ended;
+  return { code, stderr, ms: Math.round(performance.now() - began), changes: await witness.changes() };
+}
+
+const allSynced = async (served: Served): Promise<void> => {
+  const { targets } = await served.status();
+  expect(targets.filter(({ state }) => state === 'synced')).toHaveLength(COUNT);
+};
+
+it('SIGTERM in the middle of 200 writes ends in good order: each write has its outcome', async () => {
+  await using world = await open();
+  const { code, ms, stderr, changes } = await endAfter(world, 20, 'SIGTERM');
+  console.log(`ended ${ms} ms after SIGTERM, with ${changes.length} of ${COUNT} written`);
+  expect(code, stderr).toBe(0);
+  expect(ms).toBeLessThan(25_000);
+  expect(changes.length).toBeLessThan(COUNT);
+  const records = await world.records();
+  expect(openIntents(records)).toEqual([]);
+  expect(recordedChanges(records).toSorted()).toEqual(
+    changes.map(({ secret, resourceVersion }) => `${secret} ${resourceVersion}`).toSorted(),
+  );
+  await using served = await world.serve();
+  await within(30_000, () => allSynced(served));
+  expect(await world.writes()).toHaveLength(COUNT);
+  expect(await world.chain()).toMatchObject({ kind: 'intact' });
+});
+
+it('after kill -9 in the middle of 200 writes the next start finds out what became of each', async () => {
+  await using world = await open();
+  const { code, changes } = await endAfter(world, 20, 'SIGKILL');
+  expect(code).toBeNull();
+  const left = openIntents(await world.records());
+  console.log(`killed with ${changes.length} of ${COUNT} written and ${left.length} intents open`);
+  await using served = await world.serve();
+  await within(30_000, () => allSynced(served));
+  const records = await world.records();
+  expect(openIntents(records)).toEqual([]);
+  expect(new Set(recordedChanges(records)).size).toBe(COUNT);
+  await within(5_000, async () => expect(await world.writes()).toHaveLength(COUNT));
+  expect(await world.chain()).toMatchObject({ kind: 'intact' });
+  expect((await served.stop()).code).toBe(0);
+});

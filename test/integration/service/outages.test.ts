@@ -1,0 +1,176 @@
+import { describe, expect, it } from 'vitest';
+import { type FaultProxy, startFaultProxy } from '../../fakes/fault-proxy.ts';
+import { kubernetes, openbao } from '../services/inject.ts';
+import { type Served, within } from './served.ts';
+import { openTcpGate } from './tcp-gate.ts';
+import { base64, openWorld, type World, type WorldOptions } from './world.ts';
+
+const COUNT = 20;
+const config: WorldOptions['config'] = ({ prefix, ns }) => `defaults: { refresh: 4s }
+mappings:
+${Array.from(
+  { length: COUNT },
+  (_, n) => `  - name: m${n}
+    target: { namespace: ${ns('apps')} }
+    data: { A: { store: vault, key: ${prefix}/m${n}, property: a } }
+`,
+).join('')}`;
+
+const all = Array.from({ length: COUNT }, (_, n) => n);
+const seed = (world: World, value: string) =>
+  Promise.all(all.map((n) => world.vault.put(`m${n}`, { a: `${value} ${n}` })));
+const hold = async (world: World, value: string): Promise<void> => {
+  for (const n of all) expect((await world.secret(`m${n}`))?.data?.A).toBe(base64(`${value} ${n}`));
+};
+const states = async (served: Served): Promise<readonly string[]> => [
+  ...new Set(
+    (await served.status()).targets.map(({ state, code }) =>
+      code === undefined ? state : `${state} ${code}`,
+    ),
+  ),
+];
+const reads = ({ requests }: FaultProxy): number =>
+  requests.filter(({ path }) => path.startsWith('/v1/secret/data/')).length;
+
+/** Asks for `livez` all the time; gives what was answered and the longest wait for it. */
+function watchLiveness(served: Served) {
+  const seen = new Set<number>();
+  let longest = 0;
+  let over = false;
+  const asking = (async () => {
+    while (!over) {
+      const began = performance.now();
+      seen.add((await served.get('/livez', '')).status);
+      longest = Math.max(longest, Math.round(performance.now() - began));
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  })();
+  const end = async () => {
+    over = true;
+    await asking;
+    return { statuses: [...seen], longest };
+  };
+  return { end, [Symbol.asyncDispose]: async () => void (await end()) };
+}
+
+describe('an outage', () => {
+  it('of the store deletes nothing, is shown, costs a few calls, and is over soon after', async () => {
+    await using proxy = await startFaultProxy(openbao().address);
+    await using world = await openWorld({ config, scope: 'namespace', vaultAddress: proxy.address });
+    await seed(world, 'first');
+    await using served = await world.serve();
+    await within(15_000, async () => expect(await states(served)).toEqual(['synced']));
+    const before = (await world.writes()).length;
+    await using livez = watchLiveness(served);
+
+    proxy.set('reset');
+    const { length } = proxy.requests;
+    const began = performance.now();
+    await world.remove('m3');
+    await within(15_000, async () =>
+      expect((await served.status()).stores).toMatchObject([{ state: 'down', code: 'STORE_UNAVAILABLE' }]),
+    );
+    expect(await served.metric('secretbridge_store_up{store="vault"}')).toBe(0);
+    await within(40_000, async () => {
+      expect(await states(served)).toEqual(expect.arrayContaining(['failed STORE_UNAVAILABLE']));
+      expect(performance.now() - began).toBeGreaterThan(25_000);
+    });
+    const cli = await world.cli('status', '--output', 'json');
+    expect(cli.code).toBe(1);
+    const calls = proxy.requests.length - length;
+    const seconds = (performance.now() - began) / 1_000;
+    await seed(world, 'second');
+    proxy.set(undefined);
+    const took = await within(60_000, () => hold(world, 'second'));
+    const green = await within(20_000, async () => expect(await states(served)).toEqual(['synced']));
+    console.log(
+      `store down for ${seconds.toFixed(0)} s: ${calls} calls to it; right ${took} ms after its return, all green ${took + green} ms`,
+    );
+    expect(calls).toBeLessThan(60);
+    expect((await world.writes()).slice(before).filter((write) => write.startsWith('delete'))).toEqual([]);
+    expect(await livez.end()).toMatchObject({ statuses: [200] });
+    expect(await world.chain()).toMatchObject({ kind: 'intact' });
+  }, 180_000);
+
+  it('of the API server deletes nothing, is shown, and is over soon after', async () => {
+    await using gate = await openTcpGate(kubernetes().address);
+    await using world = await openWorld({ config, scope: 'namespace', apiAddress: gate.address });
+    await seed(world, 'first');
+    await using served = await world.serve();
+    await within(15_000, async () => expect(await states(served)).toEqual(['synced']));
+    const before = (await world.writes()).length;
+    await using livez = watchLiveness(served);
+
+    gate.goAway();
+    const began = performance.now();
+    await seed(world, 'second');
+    await world.patch('m3', { data: { A: base64('by hand') } });
+    await within(15_000, async () =>
+      expect((await served.status()).cluster).toMatchObject({
+        state: 'degraded',
+        code: 'CLUSTER_UNAVAILABLE',
+      }),
+    );
+    await within(25_000, async () => {
+      expect(await states(served)).toEqual(['stale CLUSTER_UNAVAILABLE']);
+      expect(performance.now() - began).toBeGreaterThan(20_000);
+    });
+    expect((await world.cli('status')).code).toBe(1);
+    expect((await served.get('/readyz', '')).status).toBe(200);
+    gate.comeBack();
+    const took = await within(60_000, () => hold(world, 'second'));
+    const green = await within(20_000, async () => {
+      expect(await states(served)).toEqual(['synced']);
+      expect((await served.status()).cluster.state).toBe('up');
+    });
+    console.log(`API server away for 20 s: right ${took} ms after its return, all green ${took + green} ms`);
+    expect((await world.writes()).slice(before).filter((write) => !write.startsWith('update'))).toEqual([]);
+    expect(await livez.end()).toMatchObject({ statuses: [200] });
+    expect(await world.chain()).toMatchObject({ kind: 'intact' });
+  }, 180_000);
+
+  it('of the API server at the start only makes it wait', async () => {
+    await using gate = await openTcpGate(kubernetes().address);
+    await using world = await openWorld({ config, scope: 'namespace', apiAddress: gate.address });
+    await seed(world, 'first');
+    gate.goAway();
+    await using served = await world.serve();
+    await within(15_000, async () => expect((await served.status()).cluster.state).toBe('degraded'));
+    expect((await served.get('/livez', '')).status).toBe(200);
+    gate.comeBack();
+    const took = await within(45_000, async () => expect(await states(served)).toEqual(['synced']));
+    console.log(`started without the API server: all green ${took} ms after its return`);
+    await hold(world, 'first');
+  }, 120_000);
+});
+
+it('restarts write nothing, and read no more than the time that they take is worth', async () => {
+  await using proxy = await startFaultProxy(openbao().address);
+  const seldom: WorldOptions['config'] = (names) => config(names).replace('refresh: 4s', 'refresh: 10m');
+  await using world = await openWorld({ config: seldom, scope: 'namespace', vaultAddress: proxy.address });
+  await seed(world, 'first');
+  // `doctor` reads each key as well.
+  const before = reads(proxy);
+  {
+    await using served = await world.serve();
+    await within(15_000, async () => expect(await states(served)).toEqual(['synced']));
+    expect(reads(proxy) - before).toBe(COUNT);
+    expect((await served.stop()).code).toBe(0);
+  }
+  const [writes, records] = [(await world.writes()).length, (await world.records()).length];
+  for (let times = 0; times < 3; times++) {
+    await using served = await world.serve();
+    await within(5_000, async () => expect(await states(served)).toEqual(['synced']));
+    // Several ticks of its timetable.
+    const began = performance.now();
+    await within(5_000, () => expect(performance.now() - began).toBeGreaterThan(2_500));
+    expect((await served.stop()).code).toBe(0);
+  }
+  const more = reads(proxy) - before - COUNT;
+  console.log(`three restarts of ${COUNT} targets: ${more} reads`);
+  // Its only round in ten minutes may fall into this moment, and then reads each key once.
+  expect([0, COUNT]).toContain(more);
+  expect(await world.writes()).toHaveLength(writes);
+  const added = (await world.records()).slice(records);
+  expect(added.filter(({ action }) => action !== 'configure' && action !== 'sweep')).toEqual([]);
+});

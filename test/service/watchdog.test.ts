@@ -1,0 +1,27 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { expect, it } from 'vitest';
+
+async function runBlocked(form: string): Promise<readonly string[]> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'blocked-child.ts'), form]);
+  const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
+  expect(code, stderr).toBe(0);
+  return stderr.split('\n').filter((line) => line !== '');
+}
+
+it('says from outside each time that the event loop is blocked, once, and does not keep the process', async () => {
+  const [json, plain] = await Promise.all([runBlocked('json'), runBlocked('text')]);
+  const said = {
+    level: 'error',
+    time: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+    name: 'event loop',
+    durationMs: expect.any(Number),
+    message: 'the event loop is blocked',
+  };
+  expect(json.map((line) => JSON.parse(line) as object)).toEqual([said, said]);
+  expect(plain).toHaveLength(2);
+  for (const line of plain)
+    expect(line).toMatch(/ ERROR the event loop is blocked name="event loop" durationMs=\d+$/);
+});
