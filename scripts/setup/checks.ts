@@ -8,5 +8,6 @@ export const CHECKS: readonly Step[] = [
     command: ['oxlint', '--type-aware', '--deny-warnings', 'src', 'test', 'scripts'],
   },
   { title: 'types', command: ['tsc', '--project', 'tsconfig.json'] },
+  { title: 'types of the page', command: ['tsc', '--project', 'src/http/ui/tsconfig.json'] },
   { title: 'unused code', command: ['knip', '--no-progress'] },
 ];

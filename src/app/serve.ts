@@ -15,6 +15,7 @@ import { type App, type AppDeps, credentialsOf, openApp } from './app.ts';
 import { openFront } from './front.ts';
 import { untilUndoubted, watchChain } from './proof.ts';
 import { openQueue } from './queue.ts';
+import { watchRetention } from './retention.ts';
 import { startService } from './service.ts';
 
 export interface ServeDeps extends AppDeps {
@@ -204,6 +205,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       },
     });
     parts.use(watchChain(app, front));
+    parts.use(watchRetention(app));
     const kept = parts.move();
     stack.defer(() => kept.disposeAsync());
     return { app, queue, service, engine, credentials, presence };

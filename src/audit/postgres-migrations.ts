@@ -1,4 +1,5 @@
 import { because } from './failures.ts';
+import { isLocked } from './postgres-errors.ts';
 import { lockKey } from './postgres-locks.ts';
 import type { Session } from './postgres-session.ts';
 import { CHANGES_AS_SQL, FACETS_OF_RECORDS, SPANS_OF_RECORDS, tablesOfSchema2 } from './schema-2.ts';
@@ -77,7 +78,9 @@ const MIGRATIONS: readonly string[] = [
      oldest_writer int not null
    );
    insert into compatibility values (1, 0, 1, 1);`,
-  `${tablesOfSchema2({ integer: 'bigint', text: 'text collate "C"', table: '' })}
+  // Replicas of the release before append meanwhile: nothing of theirs may come between the copy and the trigger.
+  `lock table records in share row exclusive mode;
+   ${tablesOfSchema2({ integer: 'bigint', text: 'text collate "C"', table: '' })}
    create function note_records() returns trigger language plpgsql set search_path = ${SCHEMA_NAME}, pg_temp as $$
    begin
      insert into facets select ${FACETS_OF_RECORDS} from added records on conflict do nothing;
@@ -117,7 +120,7 @@ export async function checkStore(session: Session): Promise<number> {
 /** Of replicas that start together one migrates, and the others find it done. Nothing to do needs no right for it. */
 export async function migrate(session: Session): Promise<void> {
   if (await isCurrent(session)) return;
-  await session.script(`begin; select pg_advisory_xact_lock(${lockKey('migrate')})`);
+  await lock(session);
   try {
     if (!(await isCurrent(session))) await session.script(await pending(session), MIGRATION_MS);
     await session.script('commit', MIGRATION_MS);
@@ -127,7 +130,22 @@ export async function migrate(session: Session): Promise<void> {
   }
 }
 
-const MIGRATION_MS = 60_000;
+/** A large store is copied in part: about a minute for five million records. */
+const MIGRATION_MS = 15 * 60_000;
+
+/** Waits for as long as a migration may take, and the server lets a statement wait for a lock for less. */
+async function lock(session: Session): Promise<void> {
+  const deadline = performance.now() + MIGRATION_MS;
+  for (;;) {
+    try {
+      await session.script(`begin; select pg_advisory_xact_lock(${lockKey('migrate')})`);
+      return;
+    } catch (error) {
+      if (!isLocked(error) || performance.now() >= deadline) throw error;
+      await session.script('rollback');
+    }
+  }
+}
 
 async function isCurrent(session: Session): Promise<boolean> {
   const found = await readVersion(session);

@@ -46,13 +46,13 @@ export function keptQuery(
   return query.compile();
 }
 
-export function hasFingerprint(fingerprint: string) {
+function hasFingerprint(fingerprint: string) {
   return (eb: ExpressionBuilder<AuditTables, 'records' | 'kept'>) =>
     eb.or([eb('fingerprint_before', '=', fingerprint), eb('fingerprint_after', '=', fingerprint)]);
 }
 
 /** One source must match all: `--store a --key b` is not "something of a, and b from anywhere". */
-export function sameSource({ store, key, version }: RecordFilter) {
+function sameSource({ store, key, version }: RecordFilter) {
   return (eb: ExpressionBuilder<AuditTables, 'record_sources' | 'kept_sources'>) =>
     eb.and(
       Object.entries({ store, key, version }).flatMap(([column, value]) =>
@@ -61,7 +61,7 @@ export function sameSource({ store, key, version }: RecordFilter) {
     );
 }
 
-export type FilterColumn =
+type FilterColumn =
   | 'time'
   | 'actor_kind'
   | 'actor_name'
@@ -72,7 +72,7 @@ export type FilterColumn =
   | 'outcome'
   | 'code';
 
-export type Condition = readonly [column: FilterColumn, operator: '=' | '>=' | '<=', value: string];
+type Condition = readonly [column: FilterColumn, operator: '=' | '>=' | '<=', value: string];
 
 /** What a filter asks of one column each, whichever of the tables has it. */
 export function conditions(filter: RecordFilter): readonly Condition[] {

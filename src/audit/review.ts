@@ -21,7 +21,7 @@ export interface ReviewWish {
  * Records that a person has looked at a record; the last word counts, and the earlier ones stay. Gives the record
  * of it. A review names the record alone and not its target, whose history it is no part of.
  *
- * @throws AppError RECORD_MISSING; INVALID_REQUEST for a review of a review.
+ * @throws AppError RECORD_MISSING; NOT_REVIEWABLE for a review of a review.
  */
 export async function review(
   audit: Pick<AuditStore, 'get' | 'append'>,
@@ -30,8 +30,7 @@ export async function review(
   const about = `record ${sequence}`;
   const found = await audit.get(sequence);
   if (found === undefined) throw new AppError('RECORD_MISSING', { about });
-  if (found.action === 'review')
-    throw new AppError('INVALID_REQUEST', { about, detail: 'it is itself a review, and needs none' });
+  if (found.action === 'review') throw new AppError('NOT_REVIEWABLE', { about });
   const words = note?.trim() ?? '';
   if (words.length > LONGEST_NOTE)
     throw new AppError('INVALID_REQUEST', { detail: `a note has at most ${LONGEST_NOTE} characters` });

@@ -17,6 +17,7 @@ export interface Config {
     readonly store: File['audit']['store'];
     readonly checkpoints: NonNullable<File['audit']['checkpoints']>;
     readonly retentionMs?: number | undefined;
+    readonly archive?: { readonly path: string } | undefined;
     readonly stdout: boolean;
   };
   readonly keys: {

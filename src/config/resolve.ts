@@ -43,6 +43,7 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveDeps
       store: audit.store,
       checkpoints: audit.checkpoints ?? besideSqlite,
       retentionMs: audit.retention,
+      archive: audit.archive,
       stdout: audit.stdout,
     },
     keys: {

@@ -113,6 +113,9 @@ export const Engine = z
       'What carries the jobs of the service: the memory of this process, or a Redis that replicas share.',
   });
 
+/** Longer than anything looks back: a restart of workloads may be pending for 7 days. */
+const LEAST_RETENTION_MS = 8 * 86_400_000;
+
 export const Audit = z
   .strictObject({
     store: z
@@ -153,8 +156,24 @@ export const Audit = z
           'Where signed checkpoints go. Default: `checkpoints.jsonl` beside the SQLite file; none with PostgreSQL.',
       }),
     retention: duration()
+      .refine((ms) => ms >= LEAST_RETENTION_MS, { error: 'a duration of at least 8d' })
       .optional()
-      .meta({ description: 'How long records are kept. Default: for ever.', examples: ['400d'] }),
+      .meta({
+        description:
+          'How long records are kept, at least `8d`; older ones leave at a checkpoint. Default: for ever.',
+        examples: ['400d'],
+      }),
+    archive: z
+      .strictObject({
+        path: localPath().meta({
+          description: 'The folder, of this store alone.',
+          examples: ['./state/archive'],
+        }),
+      })
+      .optional()
+      .meta({
+        description: 'Where records go before they leave by `retention`. Default: nowhere, they are gone.',
+      }),
     stdout: z.boolean().default(false).meta({
       description:
         'Also print each record on standard output while serving, as a line of JSON: the one that `audit export --format jsonl` has.',

@@ -58,7 +58,7 @@ describe('a review', () => {
       code: 'RECORD_MISSING',
     });
     await expect(review(audit, { sequence: 2, state: 'reviewed', ...BY })).rejects.toMatchObject({
-      code: 'INVALID_REQUEST',
+      code: 'NOT_REVIEWABLE',
     });
     const note = 'x'.repeat(LONGEST_NOTE + 1);
     await expect(review(audit, { sequence: 1, state: 'flagged', note, ...BY })).rejects.toMatchObject({

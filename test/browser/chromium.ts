@@ -5,7 +5,11 @@ import { type Browser, chromium, type Page } from 'playwright-core';
 
 /** Debian's, or the one that `CHROMIUM` names. */
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
-const executablePath = [process.env.CHROMIUM ?? '', ...PLACES].find((path) => existsSync(path));
+const executablePath = findChromium();
+
+export function findChromium(): string | undefined {
+  return [process.env.CHROMIUM ?? '', ...PLACES].find((path) => existsSync(path));
+}
 
 /** Why the tests of the page cannot run here; it stands in the report. */
 export const missing =

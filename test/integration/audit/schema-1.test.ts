@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import { expect, it } from 'vitest';
+import { lockKey } from '../../../src/audit/postgres-locks.ts';
 import type { AuditStore } from '../../../src/audit/store.ts';
 import { verify } from '../../../src/audit/verify.ts';
 import { bare, entry } from '../../audit/sample.ts';
@@ -58,6 +60,34 @@ it('a store of the first schema is read as it is, and then taken along by two re
   await b.append([bare({ action: 'review', review: { sequence: 60, state: 'flagged' } })]);
   expect([...(await a.reviews([60])).keys()]).toEqual([60]);
   expect(await verify(a.stored(1))).toMatchObject({ kind: 'intact', records: 62 });
+});
+
+it('a replica waits for as long as another one takes the store along', async () => {
+  await using database = await oldDatabase();
+  const other = new Client({ connectionString: database.url });
+  await other.connect();
+  await other.query(`select pg_advisory_lock(${lockKey('migrate')})`);
+  const opened = database.open();
+  // Longer than the server lets one statement wait.
+  await other.query('select pg_sleep(4.5)');
+  await other.end();
+  await using store = await opened;
+  expect(await store.append([entry()])).toMatchObject([{ sequence: 62 }]);
+});
+
+it('nothing that an older replica appends meanwhile is left out', async () => {
+  await using database = await oldDatabase();
+  const old = new Client({ connectionString: database.url });
+  await old.connect();
+  await old.query('begin; set search_path = secretbridge; select from head for update');
+  await old.query(`insert into records select 62, time, actor_kind, actor_name, request_id, 'create', outcome, code,
+    mapping, namespace, 'late', fingerprint_before, fingerprint_after, hash, record from records where sequence = 1`);
+  const opened = database.open();
+  await old.query('select pg_sleep(0.5)');
+  await old.query('commit');
+  await old.end();
+  await using store = await opened;
+  expect((await store.targets()).map(({ secret }) => secret)).toContain('late');
 });
 
 it('a program of the first schema that still writes beside ours leaves no gap', async () => {
