@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { freePort, retryOnPortClash } from './free-port.ts';
 import { assertStarting, type Guard, type GuardedProcess, openTemporaryGuard } from './guarded.ts';
 import { type Machine, need, thisMachine } from './requirements.ts';
-import { reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
+import { reportToStderr, type Service, type StartOptions, until } from './service.ts';
 
 /** A Redis in memory, on a free port of loopback, without persistence. */
 export interface RedisServer extends Service {
