@@ -84,11 +84,12 @@ function configProblems({ config }) {
     h(
       'li',
       {},
-      file !== undefined && h('code', {}, `${file}${line === undefined ? '' : `:${line}`}`),
+      file !== undefined &&
+        h('code', {}, line === undefined ? String(file) : `${String(file)}:${String(line)}`),
       ' ',
       path !== undefined && h('code', {}, String(path)),
-      ` ${message ?? ''}`,
-      suggestion !== undefined && ` ${suggestion}`,
+      message !== undefined && ` ${String(message)}`,
+      suggestion !== undefined && ` ${String(suggestion)}`,
     ),
   );
   return [
