@@ -2,7 +2,7 @@
 // some stays a name. The policy of the page (Trusted Types) forbids the rest.
 
 /** @typedef {Node | string | number | false | null | undefined} Child */
-/** @typedef {Record<string, string | number | boolean | null | undefined | ((event: any) => unknown)>} Attributes */
+/** @typedef {Record<string, string | number | boolean | null | undefined | ((event: any) => void)>} Attributes */
 
 /**
  * An element. `on…` is a listener; `true` an attribute without a value; `false` or nothing leaves it out.
