@@ -6,6 +6,10 @@ const THOROUGH = [
   'test/leak.test.ts',
   'test/**/model.prop.test.ts',
   'test/**/races.test.ts',
+  // Processes that are started and killed.
+  'test/audit/sqlite-{processes,trouble,crashes}.test.ts',
+  'test/audit/{schema-1,tampering-run,retention}.test.ts',
+  'test/cli/process.test.ts',
   // The clients of these vendors keep state for the life of a process.
   'test/**/azure-*/**/*.test.ts',
   'test/**/aws-*/**/*.test.ts',

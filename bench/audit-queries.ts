@@ -10,7 +10,7 @@ import { openPostgresAudit } from '../src/audit/postgres.ts';
 import { openSqliteAudit } from '../src/audit/sqlite.ts';
 import type { AuditStore, RecordFilter } from '../src/audit/store.ts';
 import { SecretValue } from '../src/core/secret-value.ts';
-import { benchEntry, CODES, pick, random, STORES } from './audit-records.ts';
+import { benchEntry, CODES, COMMON_VALUES, pick, random, STORES } from './audit-records.ts';
 
 const [place, count = '1000000'] = process.argv.slice(2);
 const total = Number(count);
@@ -64,7 +64,7 @@ for (let n = 0; n < 300; n += 1) {
 }
 show('append, one by one', single);
 
-type Name = Exclude<keyof RecordFilter, 'version'>;
+type Name = Exclude<keyof RecordFilter, 'version' | 'phase' | 'instance'>;
 const NAMES: readonly Name[] = [
   'since',
   'until',
@@ -84,8 +84,20 @@ const NAMES: readonly Name[] = [
 
 /** Of a record that is there, so that something is found. */
 function ofRecord(record: AuditRecord): RecordFilter {
-  const { time, actor, mapping, namespace, secret, action, outcome, code, requestId, after, sources } =
-    record;
+  const {
+    time,
+    actor,
+    mapping,
+    namespace,
+    secret,
+    action,
+    outcome,
+    code,
+    requestId,
+    after,
+    values,
+    sources,
+  } = record;
   const at = (days: number) => new Date(Date.parse(time) + days * 86_400_000).toISOString();
   const all = {
     since: at(-3),
@@ -100,7 +112,7 @@ function ofRecord(record: AuditRecord): RecordFilter {
     outcome,
     code,
     request: requestId,
-    fingerprint: after,
+    fingerprint: draw() < 0.5 ? after : pick(draw, Object.values(values ?? { none: after ?? '' })),
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
@@ -122,7 +134,7 @@ function ofNothing(): RecordFilter {
     outcome: pick(draw, OUTCOMES),
     code: pick(draw, [...CODES, 'INTERNAL']),
     request: `request-${Math.floor(draw() * 333_000)}`,
-    fingerprint: `0badcafe:${'0'.repeat(64)}`,
+    fingerprint: pick(draw, [`0badcafe:${'0'.repeat(64)}`, ...COMMON_VALUES]),
     review: pick(draw, ['unreviewed', 'reviewed', 'flagged'] as const),
   };
 }

@@ -47,6 +47,8 @@ export const CODES = [
   'HELD',
   'TOO_LARGE',
 ];
+/** Fingerprints of a flag, a port and the like, which many Secrets hold. */
+export const COMMON_VALUES = ['1', '2', '3'].map((digit) => `0badcafe:${digit.repeat(64)}`);
 const KINDS = ['schedule', 'schedule', 'schedule', 'schedule', 'event', 'event', 'drift'] as const;
 
 function actionOf(share: number): Action {
@@ -125,7 +127,12 @@ export function benchEntry(next: () => number, sequence: number, total: number):
       }));
       const keys = { added: [], changed: ['DB_PASSWORD', 'API_KEY'], removed: [] };
       const phase = sequence % 2 === 0 ? 'intent' : 'outcome';
-      return { ...base, ...target, phase, sources, keys, after, before: `0badcafe:${hex(next)}` };
+      const values = {
+        API_KEY: `0badcafe:${hex(next)}`,
+        DB_PASSWORD: `0badcafe:${hex(next)}`,
+        FLAG: pick(next, COMMON_VALUES),
+      };
+      return { ...base, ...target, phase, sources, keys, values, after, before: `0badcafe:${hex(next)}` };
     }
   }
 }

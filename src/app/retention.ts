@@ -6,6 +6,7 @@ import type { App } from './app.ts';
 type Needs = Pick<App, 'config' | 'audit' | 'checkpoints' | 'clock' | 'logger'>;
 
 const HOUR_MS = 3_600_000;
+const ENDING_MS = 3_000;
 
 /** Lets old records leave, at once and every hour; nothing where `audit.retention` is not set. */
 export function watchRetention(app: Needs, { everyMs = HOUR_MS } = {}): AsyncDisposable {
@@ -31,17 +32,28 @@ export function watchRetention(app: Needs, { everyMs = HOUR_MS } = {}): AsyncDis
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
       ending.abort(new AppError('INTERRUPTED'));
-      // What it is about to remove is removed before the store is closed: some seconds at most.
-      await running;
+      // What is being removed is removed before the store is closed; but another replica may have its turn for long,
+      // and whatever is cut off the next run goes on with.
+      if (running !== undefined) await withinMs(running, ENDING_MS);
     },
   };
 }
 
-/** At the end of a run: not more than a segment, and what goes wrong concerns nobody's Secrets. */
+/** Of a run that somebody waits for: the next ones do the rest. */
+const SEGMENTS_A_RUN = 5;
+
+/** At the end of a run. What goes wrong concerns nobody's Secrets, so the run is none the worse. */
 export async function retainOnce(app: Needs, signal?: AbortSignal): Promise<void> {
   const retention = retentionOf(app);
   if (retention === undefined || signal?.aborted) return;
-  await reported(app, async () => tell(app, await retention.run({ signal, most: 1 })), signal);
+  await reported(app, async () => tell(app, await retention.run({ signal, most: SEGMENTS_A_RUN })), signal);
+}
+
+async function withinMs(work: Promise<void>, ms: number): Promise<void> {
+  const enough = Promise.withResolvers<void>();
+  const timer = setTimeout(enough.resolve, ms);
+  await Promise.race([work, enough.promise]);
+  clearTimeout(timer);
 }
 
 function retentionOf({ config, audit, checkpoints, clock }: Needs): Retention | undefined {

@@ -41,6 +41,7 @@ const COLUMNS: readonly (readonly [name: string, of: (record: AuditRecord, revie
   ['reviewBy', (_, review) => review?.by],
   ['reviewTime', (_, review) => review?.time],
   ['reviewNote', (_, review) => review?.note],
+  ['values', ({ values }) => (values === undefined ? '' : JSON.stringify(values))],
 ];
 
 export function csvHeader(): string {

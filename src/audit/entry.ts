@@ -67,6 +67,11 @@ export interface Entry {
   readonly code?: string;
   readonly sources: readonly EntrySource[];
   readonly keys: KeyChanges;
+  /**
+   * Of a change: the fingerprint of the value that each key is given, so that a value is found in every target that
+   * held it. At most `MOST_VALUES`; how many more there are says `counts.valuesLeftOut`.
+   */
+  readonly values?: Readonly<Record<string, string>>;
   /** Fingerprints of the target, or of the value for a `read`. */
   readonly before?: string;
   readonly after?: string;
@@ -94,5 +99,8 @@ export interface AuditRecord extends Entry {
   readonly previousHash: string;
   readonly hash: string;
 }
+
+/** A record stays small whatever a target holds. */
+export const MOST_VALUES = 500;
 
 export const NO_KEYS: KeyChanges = { added: [], changed: [], removed: [] };

@@ -64,7 +64,7 @@ const MIGRATIONS: readonly string[] = [
    ) strict;
    create table compatibility (oldest_reader integer not null) strict;
    insert into compatibility values (1);`,
-  `${tablesOfSchema2({ integer: 'integer', text: 'text', table: ' strict' })}
+  `${tablesOfSchema2({ integer: 'integer', text: 'text', table: ' strict', index: ' strict, without rowid' })}
    drop index record_sources_by_key;
    create index record_sources_by_key on record_sources (key, sequence);`,
 ];

@@ -159,7 +159,7 @@ function entityName(record: AuditRecord): string {
 }
 
 function unmapped(record: AuditRecord, review: Review | undefined): object {
-  const { action, phase, outcome, mapping, keys, sources, counts, attempt, previousHash } = record;
+  const { action, phase, outcome, mapping, keys, values, sources, counts, attempt, previousHash } = record;
   const reviewed = action === 'review' ? record.review : { state: 'unreviewed', ...review };
   return {
     actor_kind: record.actor.kind,
@@ -169,6 +169,7 @@ function unmapped(record: AuditRecord, review: Review | undefined): object {
     ...(phase === undefined ? {} : { phase }),
     ...(mapping === undefined ? {} : { mapping }),
     keys,
+    ...(values === undefined ? {} : { values }),
     sources,
     ...(counts === undefined ? {} : { counts }),
     review: reviewed,

@@ -80,7 +80,7 @@ const MIGRATIONS: readonly string[] = [
    insert into compatibility values (1, 0, 1, 1);`,
   // Replicas of the release before append meanwhile: nothing of theirs may come between the copy and the trigger.
   `lock table records in share row exclusive mode;
-   ${tablesOfSchema2({ integer: 'bigint', text: 'text collate "C"', table: '' })}
+   ${tablesOfSchema2({ integer: 'bigint', text: 'text collate "C"', table: '', index: '' })}
    create function note_records() returns trigger language plpgsql set search_path = ${SCHEMA_NAME}, pg_temp as $$
    begin
      insert into facets select ${FACETS_OF_RECORDS} from added records on conflict do nothing;

@@ -6,7 +6,7 @@ import { batchOfRecords, postgresQueries, rows as read } from './postgres-rows.t
 import type { Session } from './postgres-session.ts';
 import { insertBatch, type Writer } from './postgres-writer.ts';
 import { baseQuery, intentsUntilQuery } from './queries.ts';
-import { BLOCK, changeKey, recordRow, sourceRows, targetRows } from './tables.ts';
+import { BLOCK, changeKey, recordRow, sourceRows, targetRows, valueRows } from './tables.ts';
 
 /** How many rows are removed at once: nobody can append meanwhile. */
 const STEP = 1_000;
@@ -52,7 +52,8 @@ export async function prunePostgres(
 
 /** Copies of intents that have their outcome by now. */
 const CLOSED = `select sequence from kept where slot like 'open %' and sequence not in (select sequence from open_intents)`;
-const FORGET = `delete from kept_sources where sequence in (${CLOSED}); delete from kept where sequence in (${CLOSED})`;
+const FORGET = `delete from kept_sources where sequence in (${CLOSED});
+  delete from kept_values where sequence in (${CLOSED}); delete from kept where sequence in (${CLOSED})`;
 
 const KEEP = `
   with it as (select $1::json as it),
@@ -60,8 +61,14 @@ const KEEP = `
   old_sources as (
     delete from kept_sources where sequence in (select kept.sequence from kept join newer using (slot))
   ),
+  old_values as (
+    delete from kept_values where sequence in (select kept.sequence from kept join newer using (slot))
+  ),
   new_sources as (
     insert into kept_sources select s.* from it, json_populate_recordset(null::kept_sources, it->'sources') s
+  ),
+  new_values as (
+    insert into kept_values select v.* from it, json_populate_recordset(null::kept_values, it->'values') v
   )
   insert into kept select * from newer on conflict (slot) do update set sequence = excluded.sequence,
     time = excluded.time, actor_kind = excluded.actor_kind, actor_name = excluded.actor_name,
@@ -73,7 +80,8 @@ const KEEP = `
 async function keep(session: Session, keepers: readonly Keeper[]): Promise<void> {
   const kept = keepers.map(({ slot, record, text }) => ({ slot, ...recordRow(record, text) }));
   const sources = keepers.flatMap(({ record }) => sourceRows(record));
-  await session.query(KEEP, [JSON.stringify({ kept, sources })]);
+  const values = keepers.flatMap(({ record }) => valueRows(record));
+  await session.query(KEEP, [JSON.stringify({ kept, sources, values })]);
 }
 
 async function removeSome(session: Session, until: number): Promise<boolean> {
@@ -82,7 +90,7 @@ async function removeSome(session: Session, until: number): Promise<boolean> {
   )) as readonly { readonly first: number | null }[];
   if (first === null || first > until) return false;
   const last = Math.min(until, first + STEP - 1);
-  for (const table of ['record_sources', 'facets', 'records'])
+  for (const table of ['record_sources', 'record_values', 'facets', 'records'])
     await session.query(`delete from ${table} where sequence <= $1`, [last]);
   await session.query('delete from spans where block < $1', [Math.floor((last + 1) / BLOCK)]);
   return true;

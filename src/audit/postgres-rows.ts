@@ -4,7 +4,7 @@ import { append, type Circumstances, type Head } from './chain.ts';
 import type { AuditRecord, Entry } from './entry.ts';
 import type { Session } from './postgres-session.ts';
 import { type ReviewChange, reviewChange } from './reviews.ts';
-import { type AuditTables, type ChangeKey, changeKey, recordRow, sourceRows } from './tables.ts';
+import { type AuditTables, type ChangeKey, changeKey, recordRow, sourceRows, valueRows } from './tables.ts';
 
 // Builds SQL only: which connection a query runs on, and what becomes of it when that is lost, is decided by us.
 export const postgresQueries = new Kysely<AuditTables>({
@@ -67,7 +67,13 @@ export function batchOfRecords(
   const rowsOf = appended.map(({ record, text }) => recordRow(record, text));
   return {
     records,
-    rows: JSON.stringify({ records: rowsOf, sources: records.flatMap(sourceRows), opened, closed }),
+    rows: JSON.stringify({
+      records: rowsOf,
+      sources: records.flatMap(sourceRows),
+      values: records.flatMap(valueRows),
+      opened,
+      closed,
+    }),
     reviews: reviews.size === 0 ? undefined : JSON.stringify([...reviews.values()]),
   };
 }
@@ -95,6 +101,10 @@ export const INSERT = `
     insert into record_sources (sequence, store, key, version)
     select sequence, store, key, version
     from batch, json_populate_recordset(null::record_sources, it->'sources')
+  ),
+  new_values as (
+    insert into record_values (sequence, fingerprint)
+    select sequence, fingerprint from batch, json_populate_recordset(null::record_values, it->'values')
   ),
   new_intents as (
     insert into open_intents (sequence, request_id, namespace, secret, attempt, replica)
@@ -143,6 +153,12 @@ export const HELD_KEYS = `
     select from pg_locks where locktype = 'advisory' and granted and objsubid = 1
       and database = (select oid from pg_database where datname = current_database())
       and classid = ((key >> 32) & 4294967295)::oid and objid = (key & 4294967295)::oid)`;
+
+/** Of a `review` (`leftovers`). In a JSON text, what a note quotes has a backslash before each quotation mark. */
+export const REVIEW_SQL = {
+  about: `cast(substring(record from '"review":\\{"sequence":([0-9]{1,15}),') as bigint)`,
+  state: `substring(record from '"review":\\{"sequence":[0-9]{1,15},"state":"([a-z]+)"\\}')`,
+};
 
 export const LEAVE_BEHIND = 'update open_intents set left_behind = true where replica = $1';
 

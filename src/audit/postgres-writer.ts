@@ -8,9 +8,9 @@ import { MOVING } from './moving.ts';
 import { isLocked, isPassing } from './postgres-errors.ts';
 import { replicaKey } from './postgres-locks.ts';
 import { type Compatibility, checkVersion, migrate } from './postgres-migrations.ts';
-import { type Batch, batchOf, INSERT, LEAVE_BEHIND, REVIEW } from './postgres-rows.ts';
+import { type Batch, batchOf, INSERT, LEAVE_BEHIND, REVIEW, REVIEW_SQL } from './postgres-rows.ts';
 import { type Connector, openSession, type Session } from './postgres-session.ts';
-import { LEFTOVERS } from './tables.ts';
+import { leftovers } from './tables.ts';
 
 export interface Writer extends AsyncDisposable {
   write(entries: readonly Entry[]): Promise<readonly AuditRecord[]>;
@@ -131,7 +131,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
         throw because(
           'it lacks records that this process wrote: the server lost them, or older data came back',
         );
-      if (known === undefined) for (const leftover of LEFTOVERS) await session.query(leftover);
+      if (known === undefined) for (const leftover of leftovers(REVIEW_SQL)) await session.query(leftover);
       const circumstances = { time: new Date(clock.now()).toISOString(), instance, replica };
       const batch = batchOf(entries, head, circumstances);
       const { sequence, hash } = batch.records.at(-1) ?? head;

@@ -253,7 +253,9 @@ async function readPage(
     const first = found[0]?.sequence ?? from;
     const last = found.at(-1)?.sequence ?? from;
     const sources = await ask(queries.sourcesQuery(db, first, last));
-    if (schema < 2) return provable(found, { sources, facets: undefined, spans: [], named: [] });
+    if (schema < 2)
+      return provable(found, { sources, values: undefined, facets: undefined, spans: [], named: [] });
+    const values = await ask(queries.valuesQuery(db, first, last));
     const about = reviewedIn(found);
     const facets = [
       ...(about.length === 0 ? [] : await ask(queries.facetsQuery(db, about))),
@@ -262,7 +264,7 @@ async function readPage(
     const spans = await ask(queries.spansQuery(db, first, last));
     const names = facets.flatMap(({ review }) => (review === null ? [] : [review]));
     const named = names.length === 0 ? [] : await ask(queries.recordsQuery(db, names));
-    return provable(found, { sources, facets, spans, named });
+    return provable(found, { sources, values, facets, spans, named });
   } finally {
     if (session.open) await session.query('rollback');
   }

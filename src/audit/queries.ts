@@ -1,4 +1,4 @@
-import type { CompiledQuery, ExpressionBuilder, Kysely } from 'kysely';
+import { type CompiledQuery, type ExpressionBuilder, type Kysely, type RawBuilder, sql } from 'kysely';
 import { AppError } from '../core/errors.ts';
 import { ACTOR_KINDS, type Action } from './entry.ts';
 import type { RecordFilter } from './store.ts';
@@ -13,6 +13,7 @@ import {
   type SpanRow,
   searchable,
   type TargetRow,
+  type ValueRow,
 } from './tables.ts';
 
 /** The questions to an audit store, for any database: built and compiled here, run by the store. */
@@ -36,7 +37,19 @@ export function keptQuery(
     query = query.where(`kept.${column}`, operator, value);
   const { request, fingerprint, store, key, version } = filter;
   if (request !== undefined) query = query.where('kept.request_id', '=', searchable(request));
-  if (fingerprint !== undefined) query = query.where(hasFingerprint(fingerprint));
+  for (const isSo of inText(filter, 'kept')) query = query.where(isSo);
+  if (fingerprint !== undefined)
+    query = query.where((eb) =>
+      eb.or([
+        eb('kept.fingerprint_before', '=', fingerprint),
+        eb('kept.fingerprint_after', '=', fingerprint),
+        eb(
+          'kept.sequence',
+          'in',
+          eb.selectFrom('kept_values').select('kept_values.sequence').where('fingerprint', '=', fingerprint),
+        ),
+      ]),
+    );
   if (store !== undefined || key !== undefined || version !== undefined)
     query = query.where(
       'kept.sequence',
@@ -46,9 +59,21 @@ export function keptQuery(
   return query.compile();
 }
 
-function hasFingerprint(fingerprint: string) {
-  return (eb: ExpressionBuilder<AuditTables, 'records' | 'kept'>) =>
-    eb.or([eb('fingerprint_before', '=', fingerprint), eb('fingerprint_after', '=', fingerprint)]);
+/**
+ * What has no column, and is only asked beside a target. The text of a record is canonical: a member stands in it as
+ * here and nowhere else, since within a text each quotation mark has a backslash before it, and a member of `values`
+ * of that name is a fingerprint.
+ */
+export function inText(
+  { phase, instance }: RecordFilter,
+  table: 'records' | 'kept',
+): readonly RawBuilder<boolean>[] {
+  return Object.entries({ phase, instance }).flatMap(([name, value]) => {
+    if (value === undefined) return [];
+    const member = `${JSON.stringify(name)}:${JSON.stringify(value)}`;
+    const text = sql.ref(`${table}.record`);
+    return [sql<boolean>`replace(${text}, ${member}, '') <> ${text}`];
+  });
 }
 
 /** One source must match all: `--store a --key b` is not "something of a, and b from anywhere". */
@@ -122,6 +147,11 @@ export function scanQuery(db: AuditQueries, from: number, limit: number): Compil
 
 export function sourcesQuery(db: AuditQueries, from: number, to: number): CompiledQuery<SourceRow> {
   const query = db.selectFrom('record_sources').selectAll();
+  return query.where('sequence', '>=', from).where('sequence', '<=', to).compile();
+}
+
+export function valuesQuery(db: AuditQueries, from: number, to: number): CompiledQuery<ValueRow> {
+  const query = db.selectFrom('record_values').selectAll();
   return query.where('sequence', '>=', from).where('sequence', '<=', to).compile();
 }
 

@@ -24,9 +24,10 @@ const MOST_VERSIONS = 50;
 const AT_ONCE = 500;
 
 /**
- * Where a value has been. A reading says which version of a source had it; and each change names the versions that
- * it was made of: so the answer is every record that has the fingerprint, and every one that names such a version.
- * A property of a larger value is found by the fingerprint of the whole value alone.
+ * Where a value has been. A reading says which version of a source had it, and a change what each key was given and
+ * the versions that it was made of: so the answer is every record that has the fingerprint, and every one that names
+ * such a version. Records of older releases say nothing of single keys: in them, a property of a larger value is found
+ * by the fingerprint of the whole value alone.
  *
  * @param fingerprints Of the value, one for each key that fingerprints were made with.
  */

@@ -2,7 +2,7 @@ import type { AuditRecord } from './entry.ts';
 import type { AuditStore, RecordFilter, Review } from './store.ts';
 
 /** What a person asks of the records: a filter, where a time may be anything that `parseInstant` takes. */
-export type Question = Omit<RecordFilter, 'version'>;
+export type Question = Omit<RecordFilter, 'version' | 'phase' | 'instance'>;
 
 /** Where in the answer to be, in the words of the contract. */
 export interface Position {
@@ -105,6 +105,7 @@ const ORDER = [
   'note',
   'review',
   'keys',
+  'values',
   'sources',
   'counts',
   'before',

@@ -50,8 +50,8 @@ export interface Retention {
   tidy(): Promise<void>;
 }
 
-/** Some seconds of work, and a file that people can handle. */
-const SEGMENT = 50_000;
+/** A second of work, and a file of some megabytes. */
+const SEGMENT = 10_000;
 
 /** A cut is two records and a file: once a day is enough. */
 const AT_LEAST_MS = 86_400_000;
@@ -132,7 +132,7 @@ export function createRetention(options: RetentionOptions): Retention {
     signal?.throwIfAborted();
     await audit.append([entryOf(segment, name, clock.now() - startedAt)]);
     // That they leave is proved elsewhere before they do.
-    await checkpoints.write();
+    
     const doubt = checkpoints.trouble();
     if (doubt !== undefined) throw doubt;
     const { sequence, hash } = segment.seal;

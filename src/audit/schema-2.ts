@@ -8,8 +8,9 @@ import { BLOCK, SEVERAL, TARGET_CHANGES } from './tables.ts';
 export interface Dialect {
   readonly integer: string;
   readonly text: string;
-  /** After the columns of a table. */
+  /** After the columns of a table, and of one that is nothing but its key. */
   readonly table: string;
+  readonly index: string;
 }
 
 export const CHANGES_AS_SQL = TARGET_CHANGES.map((action) => `'${action}'`).join(', ');
@@ -24,7 +25,7 @@ export const FACETS_OF_RECORDS = `sequence, time, actor_kind, actor_name, action
 
 export const SPANS_OF_RECORDS = `sequence / ${BLOCK}, min(time), max(time)`;
 
-export function tablesOfSchema2({ integer, text, table }: Dialect): string {
+export function tablesOfSchema2({ integer, text, table, index }: Dialect): string {
   return `create table base (
       id int primary key check (id = 1),
       sequence ${integer} not null,
@@ -56,6 +57,13 @@ export function tablesOfSchema2({ integer, text, table }: Dialect): string {
     )${table};
     insert into facets select ${FACETS_OF_RECORDS} from records;
     create index facets_by_state on facets (state, sequence) where state is not null;
+    create index facets_by_review on facets (review) where review is not null;
+    create table record_values (
+      sequence ${integer} not null,
+      fingerprint ${text} not null,
+      primary key (fingerprint, sequence)
+    )${index};
+    create index record_values_by_sequence on record_values (sequence);
     create table spans (
       block ${integer} primary key,
       since ${text} not null,
@@ -89,7 +97,13 @@ export function tablesOfSchema2({ integer, text, table }: Dialect): string {
       version ${text} not null
     )${table};
     create index kept_sources_by_sequence on kept_sources (sequence);
-    create index kept_sources_by_key on kept_sources (key, sequence);`;
+    create index kept_sources_by_key on kept_sources (key, sequence);
+    create table kept_values (
+      sequence ${integer} not null,
+      fingerprint ${text} not null,
+      primary key (fingerprint, sequence)
+    )${index};
+    create index kept_values_by_sequence on kept_values (sequence);`;
 }
 
 /** Before a question to a store of the first schema, which a reader finds: what the second one would hold. */
@@ -100,4 +114,6 @@ export const AS_IF_SCHEMA_2 = `with base (id, sequence, hash, moving) as (select
     review) as (select ${FACETS_OF_RECORDS.replace(/null$/, '0')} from records),
   spans (block, since, until) as (select ${SPANS_OF_RECORDS} from records group by 1),
   kept as (select '' as slot, records.* from records where 1 = 0),
-  kept_sources as (select * from record_sources where 1 = 0) `;
+  kept_sources as (select * from record_sources where 1 = 0),
+  record_values (sequence, fingerprint) as (select 0, '' where 1 = 0),
+  kept_values (sequence, fingerprint) as (select 0, '' where 1 = 0) `;

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type CompiledQuery, type RawBuilder, sql } from 'kysely';
 import type { Action } from './entry.ts';
-import { type AuditQueries, conditions, type Stored } from './queries.ts';
+import { type AuditQueries, conditions, inText, type Stored } from './queries.ts';
 import type { Page, RecordFilter } from './store.ts';
 import { BLOCK, SEVERAL, searchable } from './tables.ts';
 
@@ -149,13 +149,18 @@ function driversOf(filter: RecordFilter): readonly Driver[] {
   );
   if (request !== undefined)
     drivers.push(sql`select sequence from records where request_id = ${searchable(request)}`);
-  if (fingerprint !== undefined)
-    drivers.push(sql`select sequence from records where fingerprint_before = ${fingerprint}
-      union all select sequence from records where fingerprint_after = ${fingerprint}`);
+  if (fingerprint !== undefined) drivers.push(ofFingerprint(fingerprint, sql`1 = 1`));
   const source = ofSource(filter);
   if (source.length > 0) drivers.push(sql`select sequence from record_sources where ${and(source)}`);
   if (review !== undefined) drivers.push(sql`select sequence from facets where state = ${review}`);
   return drivers;
+}
+
+/** By the three indexes. Within a range, since a blank, a port or a flag is a value of very many records. */
+function ofFingerprint(fingerprint: string, within: RawBuilder<unknown>): Driver {
+  return sql`select sequence from records where fingerprint_before = ${fingerprint} and ${within}
+    union all select sequence from records where fingerprint_after = ${fingerprint} and ${within}
+    union all select sequence from record_values where fingerprint = ${fingerprint} and ${within}`;
 }
 
 /** One source must match all: `--store a --key b` is not "something of a, and b from anywhere". */
@@ -187,10 +192,12 @@ function windowQuery(
   { after, before }: Range,
   limit: number,
 ): CompiledQuery<Stored> {
-  const { key } = question.filter;
+  const { key, fingerprint } = question.filter;
   // By its index, which is in the order of the records; nothing in the facets would narrow it.
+  const inRange = sql`sequence > ${after} and sequence < ${before}`;
+  if (fingerprint !== undefined)
+    return fewQuery(db, ofFingerprint(fingerprint, inRange), question, { after, before }, limit);
   if (key !== undefined) {
-    const inRange = sql`sequence > ${after} and sequence < ${before}`;
     const some = sql`select sequence from record_sources where ${inRange} and ${and(ofSource(question.filter))}`;
     return fewQuery(db, some, question, { after, before }, limit);
   }
@@ -229,10 +236,13 @@ function matches({ filter, actions }: Question): RawBuilder<unknown> {
       );
   }
   // Last: they need the record itself.
+  parts.push(...inText(filter, 'records'));
   if (request !== undefined) parts.push(sql`records.request_id = ${searchable(request)}`);
   if (fingerprint !== undefined)
     parts.push(
-      sql`(records.fingerprint_before = ${fingerprint} or records.fingerprint_after = ${fingerprint})`,
+      sql`(records.fingerprint_before = ${fingerprint} or records.fingerprint_after = ${fingerprint}
+        or exists (select 1 from record_values
+          where record_values.sequence = facets.sequence and record_values.fingerprint = ${fingerprint}))`,
     );
   return and(parts);
 }

@@ -6,7 +6,7 @@ import { AT_ONCE, type Keeper, type KeptRecord, keeperOf, keepersOf, NOT_THERE }
 import { intentsUntilQuery } from './queries.ts';
 import type { SqliteFile } from './sqlite-file.ts';
 import { readBase, rows, sqliteQueries } from './sqlite-rows.ts';
-import { BLOCK, changeKey, recordRow, sourceRows, targetRows } from './tables.ts';
+import { BLOCK, changeKey, recordRow, sourceRows, targetRows, valueRows } from './tables.ts';
 
 /** How many rows are removed at once: between two steps others get their turn. */
 const STEP = 250;
@@ -42,13 +42,15 @@ function forgetClosed(sqlite: DatabaseSync): void {
   const closed = `select sequence from kept where slot like 'open %'
     and sequence not in (select sequence from open_intents)`;
   sqlite.exec(`delete from kept_sources where sequence in (${closed});
+    delete from kept_values where sequence in (${closed});
     delete from kept where sequence in (${closed})`);
 }
 
 function keep(sqlite: DatabaseSync, { slot, record, text }: Keeper): void {
-  sqlite
-    .prepare('delete from kept_sources where sequence in (select sequence from kept where slot = ?)')
-    .run(slot);
+  for (const table of ['kept_sources', 'kept_values'])
+    sqlite
+      .prepare(`delete from ${table} where sequence in (select sequence from kept where slot = ?)`)
+      .run(slot);
   sqlite
     .prepare(
       `insert or replace into kept (slot, sequence, time, actor_kind, actor_name, request_id, action, outcome, code,
@@ -59,6 +61,8 @@ function keep(sqlite: DatabaseSync, { slot, record, text }: Keeper): void {
     .run({ slot, ...recordRow(record, text) });
   const insert = sqlite.prepare('insert into kept_sources values (:sequence, :store, :key, :version)');
   for (const source of sourceRows(record)) insert.run({ ...source });
+  const insertValue = sqlite.prepare('insert into kept_values values (:sequence, :fingerprint)');
+  for (const value of valueRows(record)) insertValue.run({ ...value });
 }
 
 async function sweep(file: SqliteFile, until: number): Promise<void> {
@@ -69,7 +73,7 @@ async function sweep(file: SqliteFile, until: number): Promise<void> {
         .all() as unknown as readonly { first: number | null }[];
       if (first === null || first > until) return false;
       const last = Math.min(until, first + STEP - 1);
-      for (const table of ['record_sources', 'facets', 'records'])
+      for (const table of ['record_sources', 'record_values', 'facets', 'records'])
         sqlite.prepare(`delete from ${table} where sequence <= ?`).run(last);
       sqlite.prepare('delete from spans where block < ?').run(Math.floor((last + 1) / BLOCK));
       return true;

@@ -20,10 +20,11 @@ import {
   BLOCK,
   changeKey,
   facetRow,
-  LEFTOVERS,
+  leftovers,
   recordRow,
   sourceRows,
   targetRows,
+  valueRows,
 } from './tables.ts';
 
 // Builds SQL only. node:sqlite is synchronous, so a transaction that stays within one call cannot be interleaved
@@ -72,6 +73,9 @@ export function prepareInsert(sqlite: DatabaseSync): RecordInsert {
   const insertSource = sqlite.prepare(
     'insert into record_sources (sequence, store, key, version) values (:sequence, :store, :key, :version)',
   );
+  const insertValue = sqlite.prepare(
+    'insert into record_values (sequence, fingerprint) values (:sequence, :fingerprint)',
+  );
   const openIntent = sqlite.prepare(
     `insert into open_intents (sequence, request_id, namespace, secret, attempt, replica)
      values (:sequence, :request_id, :namespace, :secret, :attempt, :replica)`,
@@ -98,6 +102,7 @@ export function prepareInsert(sqlite: DatabaseSync): RecordInsert {
   return (record, text) => {
     insertRecord.run({ ...recordRow(record, text) });
     for (const source of sourceRows(record)) insertSource.run({ ...source });
+    for (const value of valueRows(record)) insertValue.run({ ...value });
     insertFacet.run({ ...facetRow(record) });
     widenSpan.run({ block: Math.floor(record.sequence / BLOCK), time: record.time });
     for (const target of targetRows([record])) insertTarget.run({ ...target });
@@ -120,6 +125,11 @@ export function moveHead(sqlite: DatabaseSync, { sequence, hash }: Head): void {
     .run(sequence, hash);
 }
 
+const REVIEW_SQL = {
+  about: "case when json_valid(record) then record ->> '$.review.sequence' end",
+  state: "case when json_valid(record) then record ->> '$.review.state' end",
+};
+
 /** Appends within a transaction; statements are prepared once, since this is where speed counts. */
 export type RecordWriter = (
   entries: readonly Entry[],
@@ -127,7 +137,7 @@ export type RecordWriter = (
 ) => readonly AuditRecord[];
 
 export function prepareWriter(sqlite: DatabaseSync): RecordWriter {
-  for (const leftover of LEFTOVERS) sqlite.exec(leftover);
+  for (const leftover of leftovers(REVIEW_SQL)) sqlite.exec(leftover);
   const insert = prepareInsert(sqlite);
   const moving = sqlite.prepare('select moving from base where moving is not null');
   return (entries, circumstances) => {

@@ -226,7 +226,9 @@ function readPage(sqlite: DatabaseSync, from: number, within: boolean): readonly
     const first = found[0]?.sequence ?? from;
     const last = found.at(-1)?.sequence ?? from;
     const sources = rows(sqlite, queries.sourcesQuery(sqliteQueries, first, last));
-    if (version(sqlite) < 2) return provable(found, { sources, facets: undefined, spans: [], named: [] });
+    if (version(sqlite) < 2)
+      return provable(found, { sources, values: undefined, facets: undefined, spans: [], named: [] });
+    const values = rows(sqlite, queries.valuesQuery(sqliteQueries, first, last));
     const facets = [
       ...rows(sqlite, queries.facetsQuery(sqliteQueries, reviewedIn(found))),
       ...rows(sqlite, queries.facetRunQuery(sqliteQueries, first, last)),
@@ -235,6 +237,7 @@ function readPage(sqlite: DatabaseSync, from: number, within: boolean): readonly
     const names = facets.flatMap(({ review }) => (review === null ? [] : [review]));
     return provable(found, {
       sources,
+      values,
       facets,
       spans,
       named: rows(sqlite, queries.recordsQuery(sqliteQueries, names)),

@@ -17,10 +17,12 @@ export interface RecordFilter {
   readonly key?: string;
   readonly version?: string;
   readonly action?: Action;
+  readonly phase?: Entry['phase'];
+  readonly instance?: string;
   readonly outcome?: EntryOutcome;
   readonly code?: string;
   readonly request?: string;
-  /** Before or after. */
+  /** Before or after, or of one of the values. */
   readonly fingerprint?: string;
   /** As the last review of the record says; one that was never reviewed is `unreviewed`. */
   readonly review?: ReviewState;

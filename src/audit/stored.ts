@@ -2,7 +2,15 @@ import { fromStored, type StoredRecord } from './chain.ts';
 import type { AuditRecord } from './entry.ts';
 import { because } from './failures.ts';
 import { isFacetSo, reviewChange } from './reviews.ts';
-import { BLOCK, type FacetRow, isIndexed, type RecordRow, type SourceRow, type SpanRow } from './tables.ts';
+import {
+  BLOCK,
+  type FacetRow,
+  isIndexed,
+  type RecordRow,
+  type SourceRow,
+  type SpanRow,
+  type ValueRow,
+} from './tables.ts';
 
 export interface StoredRow extends StoredRecord {
   readonly sequence: number;
@@ -11,6 +19,8 @@ export interface StoredRow extends StoredRecord {
 /** What one look at a store finds beside a run of records. */
 export interface Beside {
   readonly sources: readonly SourceRow[];
+  /** Undefined: an older schema. */
+  readonly values: readonly ValueRow[] | undefined;
   /** Of the records themselves, and of those that reviews among them are about; undefined: an older schema. */
   readonly facets: readonly FacetRow[] | undefined;
   readonly spans: readonly SpanRow[];
@@ -21,6 +31,7 @@ export interface Beside {
 /** Rows as they are proved: with whether what they are searched by says the same as their text. */
 export function provable(rows: readonly RecordRow[], beside: Beside): readonly StoredRow[] {
   const sources = Map.groupBy(beside.sources, ({ sequence }) => sequence);
+  const values = beside.values && Map.groupBy(beside.values, ({ sequence }) => sequence);
   const spans = new Map(beside.spans.map((span) => [span.block, span]));
   const facets = beside.facets && new Map(beside.facets.map((row) => [row.sequence, row]));
   const named = new Map(
@@ -29,8 +40,8 @@ export function provable(rows: readonly RecordRow[], beside: Beside): readonly S
   return rows.map((found) => {
     const { sequence, record: text, hash } = found;
     const record = fromStored(text, hash);
-    if (record === undefined || !agrees(found, sources.get(sequence) ?? [], record))
-      return { sequence, text, hash, indexed: false };
+    const own = { sources: sources.get(sequence) ?? [], values: values && (values.get(sequence) ?? []) };
+    if (record === undefined || !agrees(found, own, record)) return { sequence, text, hash, indexed: false };
     if (facets === undefined) return { sequence, text, hash, indexed: true };
     const row = facets.get(sequence);
     const review = named.get(row?.review ?? 0);
@@ -41,9 +52,13 @@ export function provable(rows: readonly RecordRow[], beside: Beside): readonly S
   });
 }
 
-function agrees(row: RecordRow, sources: readonly SourceRow[], record: AuditRecord): boolean {
+function agrees(
+  row: RecordRow,
+  { sources, values }: Pick<Beside, 'sources' | 'values'>,
+  record: AuditRecord,
+): boolean {
   try {
-    return isIndexed(row, sources, record);
+    return isIndexed(row, sources, values, record);
   } catch (error) {
     // A member is of another type than ours, so the text was edited.
     if (error instanceof TypeError) return false;

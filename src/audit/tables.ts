@@ -5,6 +5,7 @@ import type { Action, AuditRecord, ReviewState } from './entry.ts';
 export interface AuditTables {
   records: RecordRow;
   record_sources: SourceRow;
+  record_values: ValueRow;
   open_intents: IntentRow;
   head: HeadRow;
   base: BaseRow;
@@ -13,6 +14,7 @@ export interface AuditTables {
   targets: TargetRow;
   kept: KeptRow;
   kept_sources: SourceRow;
+  kept_values: ValueRow;
 }
 
 export interface RecordRow {
@@ -40,6 +42,12 @@ export interface SourceRow {
   store: string;
   key: string;
   version: string;
+}
+
+/** Each fingerprint among the values of a record. */
+export interface ValueRow {
+  sequence: number;
+  fingerprint: string;
 }
 
 /** Intents whose outcome is not recorded yet, so that a start need not search the whole log for them. */
@@ -140,15 +148,34 @@ export function recordRow(record: AuditRecord, text: string): RecordRow {
   };
 }
 
+/** What a row of `records` that is a review says, as expressions of a database. Of a damaged text they are null. */
+export interface ReviewSql {
+  /** The sequence of the record that it is about. */
+  readonly about: string;
+  readonly state: string;
+}
+
 /**
- * SQL of both databases: takes away what stands beside records that are not there, for somebody who cut them off. It
- * would collide with the records that come, also when a person has accepted the loss.
+ * Takes away what stands beside records that are not there, for somebody who cut them off: it would collide with the
+ * records that come, also when a person has accepted the loss. A record whose last review is among them is again
+ * what the review before it said.
  */
-export const LEFTOVERS: readonly string[] = ['record_sources', 'facets', 'open_intents'].map(
-  (table) =>
-    `delete from ${table} where sequence > (select max(sequence) from (
-       select sequence from head union all select coalesce(max(sequence), 0) from records) as ends)`,
-);
+export function leftovers({ about, state }: ReviewSql): readonly string[] {
+  const end = `(select max(sequence) from (
+    select sequence from head union all select coalesce(max(sequence), 0) from records) as ends)`;
+  const beside = ['record_sources', 'record_values', 'facets', 'open_intents'];
+  return [
+    ...beside.map((table) => `delete from ${table} where sequence > ${end}`),
+    `with lost as materialized (select sequence from facets where review > ${end}),
+      reviews as materialized (select sequence, ${about} as about, ${state} as state from records
+        where action = 'review' and exists (select 1 from lost)),
+      last as materialized (select about, max(sequence) as review from reviews group by about)
+    update facets set review = (select review from last where about = facets.sequence),
+      state = coalesce((select reviews.state from last join reviews on reviews.sequence = last.review
+        where last.about = facets.sequence), 'unreviewed')
+    where sequence in (select sequence from lost)`,
+  ];
+}
 
 /** Of a record that nobody has reviewed yet. */
 export function facetRow(record: AuditRecord): FacetRow {
@@ -185,6 +212,11 @@ function sourceText({ store, key, version }: SourceRow): string {
   return JSON.stringify([store, key, version]);
 }
 
+/** Without doubles: two keys may have the same value. */
+export function valueRows({ sequence, values = {} }: AuditRecord): ValueRow[] {
+  return [...new Set(Object.values(values))].map((fingerprint) => ({ sequence, fingerprint }));
+}
+
 export function changeKey({ requestId, namespace, secret, attempt }: AuditRecord): ChangeKey {
   return {
     request_id: searchable(requestId),
@@ -212,9 +244,25 @@ export function searchable(text: string): string {
   return `${shown.slice(0, LONGEST - 100).toWellFormed()}\u2026${hash}`;
 }
 
-/** Whether the columns and the sources beside a record say the same as its text. */
-export function isIndexed(row: RecordRow, sources: readonly SourceRow[], record: AuditRecord): boolean {
-  return sameRow(row, recordRow(record, row.record)) && sameRows(sources, sourceRows(record));
+/**
+ * Whether the columns, the sources and the values beside a record say the same as its text. The first schema has
+ * nothing of values.
+ */
+export function isIndexed(
+  row: RecordRow,
+  sources: readonly SourceRow[],
+  values: readonly ValueRow[] | undefined,
+  record: AuditRecord,
+): boolean {
+  return (
+    sameRow(row, recordRow(record, row.record)) &&
+    sameTexts(sources.map(sourceText), sourceRows(record).map(sourceText)) &&
+    (values === undefined || sameTexts(values.map(valueText), valueRows(record).map(valueText)))
+  );
+}
+
+function valueText({ fingerprint }: ValueRow): string {
+  return fingerprint;
 }
 
 export function sameRow(a: object, b: object): boolean {
@@ -222,9 +270,8 @@ export function sameRow(a: object, b: object): boolean {
   return Object.entries(a).every(([name, value]) => others.get(name) === value);
 }
 
-function sameRows(a: readonly SourceRow[], b: readonly SourceRow[]): boolean {
-  const text = (rows: readonly SourceRow[]): string => rows.map(sourceText).sort().join();
-  return text(a) === text(b);
+function sameTexts(a: readonly string[], b: readonly string[]): boolean {
+  return a.toSorted().join() === b.toSorted().join();
 }
 
 /** The actions that make a Secret a target. */

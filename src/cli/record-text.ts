@@ -112,7 +112,7 @@ function chainText(
 function memberRows(
   name: string,
   value: unknown,
-  { actor, sources, keys, counts, review, reviewed }: ShownRecord,
+  { actor, sources, keys, values, counts, review, reviewed }: ShownRecord,
 ): [string, string][] {
   switch (name) {
     case 'actor':
@@ -126,6 +126,8 @@ function memberRows(
       return Object.entries(keys).flatMap(([change, names]): [string, string][] =>
         names.length === 0 ? [] : [[change, names.join(', ')]],
       );
+    case 'values':
+      return Object.entries(values ?? {}).map(([key, fingerprint]) => ['value', `${key} ${fingerprint}`]);
     case 'counts':
       return Object.entries(counts ?? {}).map(([what, number]) => [what, String(number)]);
     case 'review':

@@ -49,6 +49,11 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.record(
       changed: fc.array(name, { maxLength: 2 }),
       removed: fc.constant([]),
     }),
+    values: fc
+      .array(fc.tuple(fc.constantFrom('a', 'DB_PASSWORD', 'ca.crt', '__proto__'), someFingerprint), {
+        maxLength: 3,
+      })
+      .map((pairs) => Object.fromEntries(pairs)),
     before: someFingerprint,
     after: someFingerprint,
     counts: fc.dictionary(fc.constantFrom('read', 'unchanged'), fc.nat()),

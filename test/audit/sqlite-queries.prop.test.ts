@@ -27,6 +27,8 @@ const filter = fc.record(
     key: name,
     version: name,
     action: fc.constantFrom(...ACTIONS),
+    phase: fc.constantFrom('intent', 'outcome'),
+    instance: fc.constantFrom(HARNESS_INSTANCE, 'other'),
     outcome: fc.constantFrom(...OUTCOMES),
     code: fc.constantFrom(...CODES),
     request: name,
@@ -49,7 +51,7 @@ it('SQLite answers every question as a list in memory does, and its chain holds'
   const batches = fc.array(fc.array(anyEntry, { maxLength: 8 }), { maxLength: 6 });
   // With few conditions, so that something is found.
   const question = fc
-    .tuple(filter, fc.nat(13), fc.nat(5))
+    .tuple(filter, fc.nat(15), fc.nat(5))
     .map(([all, skip, take]) => Object.fromEntries(Object.entries(all).slice(skip, skip + take)));
   const questions = fc.array(question, { minLength: 20, maxLength: 20 });
   await fc.assert(

@@ -11,6 +11,7 @@ import { fingerprint } from './sample.ts';
 export interface Rows {
   records: Row[];
   record_sources: Row[];
+  record_values: Row[];
   head: Row[];
   base: Row[];
   facets: Row[];
@@ -27,6 +28,8 @@ export interface Tampering {
   /** Shows in the store only: an export holds the texts alone. */
   readonly columnsOnly: boolean;
 }
+
+const BESIDE = ['record_sources', 'record_values'] as const;
 
 export const LENGTH = 30;
 const SIGNED = [10, 20, 28];
@@ -69,6 +72,7 @@ export function entries(): readonly Entry[] {
       secret: `db-${n}`,
       before: fingerprint(n),
       after: fingerprint(n + 1),
+      values: { DB_PASSWORD: fingerprint(1_000 + n), API_KEY: fingerprint(n % 7) },
     };
     return { ...common, ...target, action: 'update', phase: n % 2 === 0 ? 'outcome' : 'intent' };
   });
@@ -160,6 +164,16 @@ const WAYS: Readonly<Record<string, Way>> = {
     if (way === 0) rows.record_sources.splice(rows.record_sources.indexOf(found), 1);
     else if (way === 1) found.key = 'other';
     else rows.record_sources.push({ ...found, store: 'other' });
+    return { rows, columnsOnly: true, expected: { kind: 'edited', sequence: n } };
+  },
+  'edit the values searched by': (rows, pick) => {
+    const found = rows.record_values[pick(rows.record_values.length)];
+    if (found === undefined) throw new Error('no values');
+    const n = Number(found.sequence);
+    const way = pick(3);
+    if (way === 0) rows.record_values.splice(rows.record_values.indexOf(found), 1);
+    else if (way === 1) found.fingerprint = fingerprint(9_999);
+    else rows.record_values.push({ ...found, fingerprint: fingerprint(9_999) });
     return { rows, columnsOnly: true, expected: { kind: 'edited', sequence: n } };
   },
   'edit the facets searched by': (rows, pick) => {
@@ -356,7 +370,7 @@ function rehash(rows: Rows, sequence: number, part: object): void {
 
 function keep(rows: Rows, which: (sequence: number) => boolean): void {
   rows.records = rows.records.filter(({ sequence }) => which(Number(sequence)));
-  rows.record_sources = rows.record_sources.filter(({ sequence }) => which(Number(sequence)));
+  for (const table of BESIDE) rows[table] = rows[table].filter(({ sequence }) => which(Number(sequence)));
 }
 
 /** The row, its sources and, if asked, the number within its text. */
@@ -364,7 +378,7 @@ function move(rows: Rows, from: number, to: number, renumber: boolean): void {
   const moved = row(rows, from);
   moved.sequence = to;
   if (renumber) moved.record = canonical({ ...JSON.parse(String(moved.record)), sequence: to });
-  for (const source of rows.record_sources) if (source.sequence === from) source.sequence = to;
+  for (const table of BESIDE) for (const it of rows[table]) if (it.sequence === from) it.sequence = to;
 }
 
 function shift(rows: Rows, from: number): void {
@@ -373,9 +387,10 @@ function shift(rows: Rows, from: number): void {
 
 function splice(rows: Rows, other: Rows, from: number): void {
   keep(rows, (sequence) => sequence < from);
-  const { records, record_sources } = structuredClone(other);
+  const { records, ...beside } = structuredClone(other);
   rows.records.push(...records.filter(({ sequence }) => Number(sequence) >= from));
-  rows.record_sources.push(...record_sources.filter(({ sequence }) => Number(sequence) >= from));
+  for (const table of BESIDE)
+    rows[table].push(...beside[table].filter(({ sequence }) => Number(sequence) >= from));
 }
 
 /** As somebody does who knows the format: from there on every hash is made anew. */

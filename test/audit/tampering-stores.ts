@@ -7,7 +7,15 @@ import { type Proof, prove } from '../../src/audit/verify.ts';
 import { readExport } from '../../src/audit/verify-export.ts';
 import { entries, type Original, type Row, type Rows, type Tampering } from './tampering-run.ts';
 
-export const TABLES = ['records', 'record_sources', 'head', 'base', 'facets', 'spans'] as const;
+export const TABLES = [
+  'records',
+  'record_sources',
+  'record_values',
+  'head',
+  'base',
+  'facets',
+  'spans',
+] as const;
 
 const TIME = Date.parse('2026-11-25T12:00:00.000Z');
 
@@ -42,6 +50,7 @@ function readRows(path: string): Rows {
   const rows = {
     records: all('records'),
     record_sources: all('record_sources'),
+    record_values: all('record_values'),
     head: all('head'),
     base: all('base'),
     facets: all('facets'),

@@ -8,6 +8,22 @@ const RAW = `mappings:
     data: { TOKEN: { store: local, key: token.txt } }
 `;
 
+const PROPERTY = `mappings:
+  - name: app
+    target: { namespace: apps }
+    data:
+      PASSWORD: { store: local, key: app.json, property: password }
+      USER: { store: local, key: app.json, property: user }
+`;
+
+/** `hunter2` is one of two properties. */
+async function openProperty(): Promise<Bench> {
+  const bench = await openBench(HEAD + PROPERTY);
+  await bench.write('store/app.json', '{"user":"ann","password":"hunter2"}');
+  await bench.run('sync');
+  return bench;
+}
+
 /** `hunter2` with a line end, later another value. */
 async function openStory(): Promise<Bench> {
   const bench = await openBench(HEAD + RAW);
@@ -44,6 +60,18 @@ describe('audit list --value', () => {
     }
     expect((await traced(bench, 'hunter2', '--action', 'read')).records).toHaveLength(1);
     expect(await traced(bench, 'nobody')).toEqual({ records: [], versions: [], more: false });
+  });
+
+  it('finds a property in the Secrets that were given it', async () => {
+    await using bench = await openProperty();
+    const { records, versions } = await traced(bench, 'hunter2');
+    expect(records.map(({ action }) => action)).toEqual(['create', 'create']);
+    expect(versions).toEqual([]);
+    const whole = await traced(bench, '{"user":"ann","password":"hunter2"}');
+    expect(whole.records.map(({ action }) => action)).toEqual(['create', 'create', 'read']);
+    const { stdout } = await bench.run('audit', 'show', String(records[0]?.sequence));
+    expect(stdout).toMatch(/^value +PASSWORD [0-9a-f]{8}:[0-9a-f]{64}$/m);
+    expect(stdout).toMatch(/^value +USER [0-9a-f]{8}:[0-9a-f]{64}$/m);
   });
 
   it('knows fingerprints of an older key, too', async () => {
@@ -97,7 +125,7 @@ describe('audit list --value', () => {
 
 describe('audit list --trace', () => {
   it('follows a fingerprint to what was made of it', async () => {
-    await using bench = await openStory();
+    await using bench = await openProperty();
     const { json } = await bench.run('audit', 'list', '--action', 'read', '--output', 'json');
     const { records } = json as { records: { after: string }[] };
     const fingerprint = String(records.at(-1)?.after);

@@ -104,6 +104,12 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       ['a sentence for a code', { code: 'permission denied' }],
       ['a count that is no number', { counts: { read: Number.NaN } }],
       ['an action that is none', { action: 'peek' as 'read' }],
+      ['a value among the values', { values: { DB_PASSWORD: 'hunter2' } }],
+      ['a sentence for the name of a value', { values: { 'the password': fingerprint(1) } }],
+      [
+        'more values than a record takes',
+        { values: Object.fromEntries(Array.from({ length: 501 }, (_, n) => [`k${n}`, fingerprint(n)])) },
+      ],
     ])('refuses %s without harm to others', async (_, part) => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
@@ -176,12 +182,15 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
         store: 'aws-prod',
         key: 'payments/db',
       }),
-      bare({ store: 'aws-prod', counts: { read: 3 } }),
+      bare({ store: 'aws-prod', counts: { read: 3 }, phase: 'outcome' }),
       entry({
         sources: [
           { store: 'aws-prod', key: 'x', version: '1' },
           { store: 'team-vault', key: 'payments/api', version: '1' },
         ],
+        phase: 'intent',
+        values: { a: fingerprint(20), b: fingerprint(9), c: fingerprint(20), ['__proto__']: fingerprint(21) },
+        note: '"phase":"outcome","instance":"other"',
       }),
     ];
 
@@ -203,6 +212,16 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       [{ request: 'request-2' }, [2]],
       [{ fingerprint: fingerprint(2) }, [7, 3, 2, 1]],
       [{ fingerprint: fingerprint(3) }, [2]],
+      [{ fingerprint: fingerprint(9) }, [7, 4]],
+      [{ fingerprint: fingerprint(12) }, [3, 2, 1]],
+      [{ fingerprint: fingerprint(12), mapping: 'shop' }, [2]],
+      [{ fingerprint: fingerprint(20) }, [7]],
+      [{ fingerprint: fingerprint(20), store: 'aws-prod', key: 'x' }, [7]],
+      [{ fingerprint: fingerprint(20), store: 'aws-prod', key: 'y' }, []],
+      [{ phase: 'outcome' }, [6]],
+      [{ phase: 'intent', mapping: 'payments-db' }, [7]],
+      [{ instance: 'other' }, []],
+      [{ instance: HARNESS_INSTANCE, mapping: 'shop' }, [2]],
       [{ store: 'aws-prod' }, [7, 6, 5]],
       [{ key: 'payments/db' }, [5, 4, 3, 2, 1]],
       [{ store: 'team-vault', key: 'payments/db' }, [4, 3, 2, 1]],
@@ -414,11 +433,12 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
 
     it('still knows the targets, the open intents and the last word on each state', async () => {
       await using harness = await openHarness();
+      const one = { action: 'update', secret: 'one', phase: 'outcome' } as const;
       const gone = await harness.open('gone');
       await gone.append([
-        entry({ action: 'create', secret: 'one', phase: 'outcome' }),
-        entry({ action: 'update', secret: 'one', phase: 'outcome', note: 'older' }),
-        entry({ action: 'update', secret: 'one', phase: 'outcome', note: 'newer' }),
+        entry({ action: 'create', secret: 'one', phase: 'outcome', values: { a: fingerprint(31) } }),
+        entry({ ...one, note: 'older' }),
+        entry({ ...one, note: 'newer', values: { a: fingerprint(33), b: fingerprint(33) } }),
         entry({ action: 'create', secret: 'two', phase: 'outcome' }),
         entry({ action: 'refuse', secret: 'three', outcome: 'refused', code: 'NOT_OWNED' }),
         entry({ action: 'update', secret: 'four', phase: 'intent' }),
@@ -438,6 +458,13 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await last('one', ['create'])).toMatchObject({ sequence: 1 });
       expect(await last('two', ['create', 'update'])).toMatchObject({ sequence: 9 });
       expect(await last('three', ['refuse'])).toMatchObject({ code: 'NOT_OWNED' });
+      const held = (value: number, filter: RecordFilter = {}) =>
+        store.latest({ fingerprint: fingerprint(value), ...filter }, ['create', 'update']);
+      expect(await held(31)).toMatchObject({ sequence: 1 });
+      expect(await held(33)).toMatchObject({ sequence: 3 });
+      expect(await held(33, { phase: 'outcome', instance: HARNESS_INSTANCE })).toMatchObject({ sequence: 3 });
+      expect(await held(33, { phase: 'intent' })).toBeUndefined();
+      expect(await held(33, { instance: 'other' })).toBeUndefined();
       expect(await store.latest({ store: 's', key: 'k' }, ['read'])).toMatchObject({ sequence: 8 });
       expect(await store.latest({ store: 's', key: 'other' }, ['read'])).toBeUndefined();
       expect(sequences(await store.unresolved())).toEqual([6, 7]);

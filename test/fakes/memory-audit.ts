@@ -214,6 +214,8 @@ function change({ requestId, namespace, secret, attempt }: AuditRecord): string 
   return JSON.stringify([requestId, namespace ?? '', secret ?? '', attempt]);
 }
 
+const NAMES = ['mapping', 'namespace', 'secret', 'action', 'phase', 'outcome', 'code', 'instance'] as const;
+
 function matches(record: AuditRecord, filter: RecordFilter): boolean {
   const { since, until, actor, request, fingerprint } = filter;
   const time = Date.parse(record.time);
@@ -221,11 +223,9 @@ function matches(record: AuditRecord, filter: RecordFilter): boolean {
   if (until !== undefined && time > Date.parse(until)) return false;
   if (actor !== undefined && actor !== (isKind(actor) ? record.actor.kind : record.actor.name)) return false;
   if (request !== undefined && request !== record.requestId) return false;
-  if (fingerprint !== undefined && fingerprint !== record.before && fingerprint !== record.after)
-    return false;
-  const same = (['mapping', 'namespace', 'secret', 'action', 'outcome', 'code'] as const).every(
-    (name) => filter[name] === undefined || filter[name] === record[name],
-  );
+  const fingerprints = [record.before, record.after, ...Object.values(record.values ?? {})];
+  if (fingerprint !== undefined && !fingerprints.includes(fingerprint)) return false;
+  const same = NAMES.every((name) => filter[name] === undefined || filter[name] === record[name]);
   return same && matchesSource(record, filter);
 }
 

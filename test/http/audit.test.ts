@@ -55,7 +55,7 @@ describe('a review', () => {
     expect(bench.audit.records).toHaveLength(1);
   });
 
-  it('of nothing is 404, of a review 400, while nothing can be recorded 503', async () => {
+  it('of nothing is 404, of a review 409, while nothing can be recorded 503', async () => {
     await using bench = await openBench();
     await bench.audit.append([entry()]);
     expect(await say(bench, 9, { state: 'reviewed' })).toMatchObject({
@@ -64,7 +64,7 @@ describe('a review', () => {
     });
     expect(await say(bench, 'x', { state: 'reviewed' })).toMatchObject({ status: 400 });
     await say(bench, 1, { state: 'reviewed' });
-    expect(await say(bench, 2, { state: 'reviewed' })).toMatchObject({ status: 400 });
+    expect(await say(bench, 2, { state: 'reviewed' })).toMatchObject({ status: 409 });
     bench.audit.failure = new AppError('AUDIT_UNAVAILABLE');
     expect(await say(bench, 1, { state: 'flagged' })).toMatchObject({
       status: 503,

@@ -56,7 +56,7 @@ export async function auditShowCommand(
 
 function traceText({ versions, more, records, next }: Trace, paint: Paint): string {
   if (versions.length === 0 && records.length === 0)
-    return 'Not on record. A property is found by the whole value that it is a part of.';
+    return 'Not on record. Older releases noted no single values: what they wrote is found by the whole value of a source.';
   const head = ['STORE', 'KEY', 'VERSION', 'FIRST READ'];
   const rows = versions.map(({ store, key, version, firstRead }) => [
     store,

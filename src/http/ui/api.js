@@ -9,7 +9,8 @@
  *   sequence: number, time: string, action: string, phase?: string, outcome: string, code?: string,
  *   mapping?: string, namespace?: string, secret?: string, store?: string, key?: string, actor: Actor,
  *   note?: string, keys: { added: string[], changed: string[], removed: string[] }, sources: Source[],
- *   counts?: Record<string, number>, before?: string, after?: string, resourceVersion?: string,
+ *   values?: Record<string, string>, counts?: Record<string, number>, before?: string, after?: string,
+ *   resourceVersion?: string,
  *   requestId: string, attempt: number, durationMs: number, instance: string, replica: string,
  *   previousHash: string, hash: string, review?: { sequence: number, state: string }, reviewed?: Review,
  * }} AuditRecord

@@ -24,6 +24,7 @@ export const recordView = {
       steps(record),
       h('div', { class: 'halves' }, ...halves(record, record.counterpart)),
       keysCard(record.keys),
+      valuesCard(record.values),
       sourcesCard(record.sources),
       record.action === 'review' ? undefined : review(record, context),
       chainCard(record),
@@ -120,6 +121,19 @@ function keysCard(keys) {
         h('ul', { class: 'names' }, ...names.map((name) => h('li', {}, h('code', {}, name)))),
       ]),
     ),
+  );
+}
+
+/** @param {AuditRecord['values']} values */
+function valuesCard(values = {}) {
+  const pairs = Object.entries(values);
+  if (pairs.length === 0) return undefined;
+  return h(
+    'section',
+    { class: 'card', 'aria-labelledby': 'values' },
+    h('h2', { id: 'values' }, 'Values'),
+    h('p', { class: 'muted' }, 'Keyed fingerprints of what the keys were given: each asks where that value has been.'),
+    facts(pairs.map(([key, text]) => [key, fingerprint(text)])),
   );
 }
 
