@@ -132,7 +132,7 @@ export function createRetention(options: RetentionOptions): Retention {
     signal?.throwIfAborted();
     await audit.append([entryOf(segment, name, clock.now() - startedAt)]);
     // That they leave is proved elsewhere before they do.
-    
+    await checkpoints.write();
     const doubt = checkpoints.trouble();
     if (doubt !== undefined) throw doubt;
     const { sequence, hash } = segment.seal;

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { credentialsOf } from '../app/app.ts';
 import { openAuditReader } from '../app/audit.ts';
+import { addressOf, isPostgres } from '../app/audit-place.ts';
 import type { AuditStore } from '../audit/store.ts';
-import { SecretValue } from '../core/secret-value.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { requireConfig } from './require-config.ts';
 
@@ -23,9 +23,9 @@ export async function openAuditForReading(
 ): Promise<AuditStore | undefined> {
   const credential = auditCredentials(context);
   const { audit } = options;
-  if (audit !== undefined && /^postgres(ql)?:\/\//.test(audit))
+  if (audit !== undefined && isPostgres(audit))
     return openAuditReader({ kind: 'postgres', url: { env: '--audit' } }, context.clock, async () =>
-      SecretValue.fromText(audit),
+      addressOf(audit, context.env),
     );
   if (audit !== undefined)
     return openAuditReader({ kind: 'sqlite', path: resolve(context.cwd, audit) }, context.clock, credential);

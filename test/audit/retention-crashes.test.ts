@@ -25,7 +25,7 @@ describe('a crash', () => {
       expect(await scene.prove()).toMatchObject({ ok: true });
       // Records that became old meanwhile must not make archives overlap.
       await scene.append(16, 1);
-      const retention = scene.retention({ segmentRecords: 4 });
+      const retention = scene.retention();
       await retention.tidy();
       await retention.run();
       await retention.run();

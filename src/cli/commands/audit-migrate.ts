@@ -17,14 +17,14 @@ export interface MigrateOptions extends GlobalOptions {
 
 /** `audit migrate --from PATH-or-URL --to PATH-or-URL` */
 export async function auditMigrateCommand(context: Context, options: MigrateOptions): Promise<number> {
-  const { clock, signal } = context;
+  const { clock, signal, env } = context;
   const place = (text: string) => (text.includes('://') ? text : resolve(context.cwd, text));
   const [from, to] = [place(options.from), place(options.to)];
   if (from === to) throw new UsageError('--from and --to are the same store');
   const replica = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
   // The source first: a target is made where there is none, and only for something to be moved into it.
-  await using source = await openAuditAt(from, { clock, replica, readOnly: true });
-  await using target = await openAuditAt(to, { clock, replica, readOnly: false });
+  await using source = await openAuditAt(from, { clock, replica, readOnly: true, env });
+  await using target = await openAuditAt(to, { clock, replica, readOnly: false, env });
   using copying = createProgress(context, 'Copying');
   using proving = createProgress(context, 'Verifying');
   const moved = await stoppable(signal, () =>
