@@ -16,6 +16,17 @@ describeInChromium('a record', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
+  it('names the fingerprint of each value, which asks where that has been', async () => {
+    await using tab = await visit({ role: 'viewer', at: '/records/15' });
+    const { page } = tab;
+    const values = page.locator('section', { has: page.locator('#values') });
+    expect(await values.locator('dt').allInnerTexts()).toEqual(['STRIPE_WEBHOOK']);
+    await values.getByRole('link').click();
+    await page.getByRole('heading', { name: 'Records' }).waitFor();
+    await expect.poll(() => page.locator('tbody tr').count()).toBe(2);
+    expect(await page.locator('main').innerText()).toMatch(/#15.*#14/s);
+  });
+
   it('shows the local time, and UTC on hover and beside it', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records/15' });
     const time = tab.page.locator('.current time');

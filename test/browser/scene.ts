@@ -93,6 +93,7 @@ const ENTRIES: readonly Entry[] = [
     ...{ mapping: 'billing', namespace: 'billing', secret: 'stripe', action: 'update', outcome: 'failed' },
     ...{ code: 'CLUSTER_FORBIDDEN', actor: { kind: 'schedule' }, sources: [AWS] },
     keys: { added: ['STRIPE_WEBHOOK'], changed: [], removed: [] },
+    values: { STRIPE_WEBHOOK: print('5ca1ab1e00') },
   }),
   entry({
     ...{ action: 'read', outcome: 'failed', code: 'STORE_UNAVAILABLE', store: 'azure-prod', key: 'ca' },

@@ -132,7 +132,7 @@ function valuesCard(values = {}) {
     'section',
     { class: 'card', 'aria-labelledby': 'values' },
     h('h2', { id: 'values' }, 'Values'),
-    h('p', { class: 'muted' }, 'Keyed fingerprints of what the keys were given: each asks where that value has been.'),
+    h('p', { class: 'muted' }, 'Keyed fingerprints: each asks where that value has been.'),
     facts(pairs.map(([key, text]) => [key, fingerprint(text)])),
   );
 }
