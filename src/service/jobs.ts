@@ -43,6 +43,8 @@ export interface Jobs {
 
 /** Without the audit nothing is done, and it is asked again so soon. */
 const AUDIT_WAIT_MS = 5_000;
+/** Jobs that have nothing to record still succeed meanwhile: that does not make it another outage. */
+const AUDIT_QUIET_MS = 60_000;
 const BUG_WAIT_MS = 60_000;
 const STUMBLED_MS = 15_000;
 /** So long replicas may differ in their configuration. */
@@ -82,6 +84,7 @@ export function createJobs(deps: JobsDeps): Jobs {
   const counts = { sweeps: 0, keys: 0, due: 0, failed: 0 };
   const strangers = new Map<string, number>();
   let auditError: AppError | undefined;
+  let auditFailedAt = Number.NEGATIVE_INFINITY;
 
   const add = async (subject: Subject, options?: AddOptions): Promise<void> => {
     try {
@@ -224,8 +227,9 @@ export function createJobs(deps: JobsDeps): Jobs {
           logger.error('a job failed in a way that nobody expected', { requestId: job.requestId, error });
           return BUG_WAIT_MS;
         }
-        if (auditError === undefined)
+        if (Math.abs(clock.now() - auditFailedAt) > AUDIT_QUIET_MS)
           logger.error('the audit cannot be written, so nothing is changed', { error });
+        auditFailedAt = clock.now();
         auditError = error;
         return AUDIT_WAIT_MS * (1 + random());
       } finally {

@@ -34,8 +34,16 @@ export interface Ended {
   readonly wrong: readonly string[];
 }
 
+/** The exit code of a start with an invalid configuration. */
+const INVALID_CONFIG = '3';
+
 export async function finalChecks(ended: Ended): Promise<Result> {
   const { scene, witness, faults, changes, polled, scan, options, world } = ended;
+  const died = scene.replicas.flatMap(({ name, lives }) =>
+    lives.flatMap(({ ended }) =>
+      ended === undefined || ended === INVALID_CONFIG ? [] : [`${name}: ${ended}`],
+    ),
+  );
   const records = await readRecords(scene);
   const writes = await readWrites(scene.kubernetes.auditLogPath ?? '', scene.user);
   const evidence = { writes, changes: witness.changes, records, others: changes.written };
@@ -103,6 +111,7 @@ export async function finalChecks(ended: Ended): Promise<Result> {
     ...memory.map(({ name, text, ok }) => check(`memory of replica ${name}`, ok, text)),
     figure('calls of the store', `${scene.toStore.calls.length}; in its outages ${outageCalls(ended)}`),
     figure('starts of replicas', scene.replicas.map(({ lives }) => readyText(lives)).join(' · ')),
+    check('no replica ends by itself', died.length === 0, died.join(', ') || 'none'),
     check(
       'ends in good order',
       codes.every((code) => code === 0),
@@ -198,7 +207,8 @@ function countNames(names: readonly string[]): string {
   return [...Map.groupBy(names, (name) => name)].map(([name, all]) => `${name} × ${all.length}`).join(', ');
 }
 
-const FLAT_MB_PER_MINUTE = 1;
+const FLAT_MB_PER_MINUTE = 4;
+const LONG_MINUTES = 8;
 
 /** Of the longest life, its last half: what a process takes up at its start is no leak. */
 function memoryOf(
@@ -215,8 +225,8 @@ function memoryOf(
   const text =
     `${Math.round(Math.min(...all))} to ${Math.round(Math.max(...all))} MB in ${lives.length} lives; ` +
     `${perMinute.toFixed(2)} MB a minute over the last ${minutes.toFixed(1)} minutes of its longest`;
-  // In a few minutes the collector of garbage alone makes a slope.
-  return { name, text, ok: minutes < 4 || perMinute < FLAT_MB_PER_MINUTE };
+  // In the minutes after a start the heap grows to its usual size, and the collector of garbage alone makes a slope.
+  return { name, text, ok: minutes < LONG_MINUTES || perMinute < FLAT_MB_PER_MINUTE };
 }
 
 function readyText(lives: readonly Life[]): string {
