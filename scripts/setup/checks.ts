@@ -14,6 +14,7 @@ export const CHECKS: readonly Step[] = [
       'src',
       'test',
       'scripts',
+      'bench',
     ],
   },
   { title: 'types', command: ['tsc', '--project', 'tsconfig.json'] },
