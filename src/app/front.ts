@@ -9,7 +9,7 @@ import type { HttpDeps } from '../http/deps.ts';
 import { buildServer } from '../http/server.ts';
 import type { Metrics, Observed } from '../metrics/metrics.ts';
 import type { Reference } from '../providers/credentials.ts';
-import type { JobCounts, Queue } from '../queue/queue.ts';
+import { type JobCounts, type Queue, saysHealth } from '../queue/queue.ts';
 import type { Service } from '../service/service.ts';
 import type { ServeDeps } from './serve.ts';
 
@@ -130,7 +130,7 @@ async function countsIfThere(queue: Queue): Promise<JobCounts | undefined> {
   try {
     return await queue.counts();
   } catch (error) {
-    if (error instanceof AppError && error.code === 'QUEUE_UNAVAILABLE') return undefined;
+    if (error instanceof AppError && saysHealth(error)) return undefined;
     throw error;
   }
 }

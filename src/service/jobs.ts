@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type AppError, toAppError } from '../core/errors.ts';
 import type { TargetId } from '../core/target.ts';
-import type { AddOptions, Job } from '../queue/queue.ts';
+import { type AddOptions, type Job, saysHealth } from '../queue/queue.ts';
 import { formatSubject, parseSubject, type Subject } from '../queue/subject.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import { LABEL } from '../sync/marks.ts';
@@ -92,7 +92,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     } catch (thrown) {
       const error = toAppError(thrown);
       // It is looked for again soon.
-      if (error.code !== 'QUEUE_UNAVAILABLE') logger.error('a job could not be queued', { error });
+      if (!saysHealth(error)) logger.error('a job could not be queued', { error });
     }
   };
   const restartSoon = (): void => void add({ kind: 'restart' }, { delayMs: deps.restartWindowMs() });

@@ -139,7 +139,8 @@ describe('Redis', () => {
       expect(await engineOf(served)).toEqual({ kind: 'redis', state: 'down', code: 'QUEUE_MISCONFIGURED' }),
     );
     const line = served.logged().find(({ code }) => code === 'QUEUE_MISCONFIGURED');
-    expect(line).toMatchObject({ kind: 'redis', state: 'down' });
+    expect(line).toMatchObject({ level: 'error', kind: 'redis', state: 'down' });
+    expect(await served.metric('secretbridge_engine_up')).toBe(0);
     expect(JSON.stringify(line)).toContain('engine.url');
     const status = await world.cli('status', '--server', served.address);
     // The target still waits for its first run, which may mend itself.
@@ -149,7 +150,7 @@ describe('Redis', () => {
     const { text } = await served.get('/api/v1/status');
     const { stdout, stderr } = await served.stop();
     for (const place of [text, stdout, stderr, status.stdout]) expect(place).not.toContain('a-wrong-one');
-    // Told once, not at each attempt.
+    // Told once, not at each attempt and for each target.
     expect(served.logged().filter(({ code }) => code === 'QUEUE_MISCONFIGURED')).toHaveLength(1);
   });
 });
