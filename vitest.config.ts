@@ -6,6 +6,10 @@ const THOROUGH = [
   'test/leak.test.ts',
   'test/**/model.prop.test.ts',
   'test/**/races.test.ts',
+  // Processes that are started and killed.
+  'test/audit/sqlite-{processes,trouble,crashes}.test.ts',
+  'test/audit/{schema-1,tampering-run,retention}.test.ts',
+  'test/cli/process.test.ts',
   // The clients of these vendors keep state for the life of a process.
   'test/**/azure-*/**/*.test.ts',
   'test/**/aws-*/**/*.test.ts',
@@ -21,7 +25,7 @@ export default defineConfig({
         test: {
           name: 'fast',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/integration/**', ...THOROUGH],
+          exclude: ['test/integration/**', 'test/browser/**', ...THOROUGH],
           // Importing a module of ours does nothing, so tests may share them: that halves the time.
           isolate: false,
           testTimeout: 20_000,
@@ -29,6 +33,16 @@ export default defineConfig({
       },
       {
         test: { name: 'thorough', include: THOROUGH, testTimeout: 120_000 },
+      },
+      {
+        // The review page in a real Chromium; left out with a reason where there is none.
+        test: {
+          name: 'browser',
+          include: ['test/browser/**/*.test.ts'],
+          globalSetup: ['test/browser/global-setup.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
       },
       {
         test: {

@@ -1,7 +1,10 @@
-import { rm } from 'node:fs/promises';
+import { cp, rm } from 'node:fs/promises';
 import { step } from './setup/steps.ts';
 
 // A package on npm must hold JavaScript: Node does not run `.ts` below `node_modules`.
 
 await rm('dist', { recursive: true, force: true });
-process.exit((await step({ title: 'build', command: ['tsc', '--project', 'tsconfig.build.json'] })) ? 0 : 1);
+const ok = await step({ title: 'build', command: ['tsc', '--project', 'tsconfig.build.json'] });
+// The review page is served as it is written.
+await cp('src/http/ui', 'dist/http/ui', { recursive: true, filter: (path) => !path.endsWith('.json') });
+process.exit(ok ? 0 : 1);

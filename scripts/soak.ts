@@ -70,6 +70,9 @@ async function main(): Promise<number> {
   return results.every(({ checks }) => checks.every(({ ok }) => ok !== false)) ? 0 : 1;
 }
 
+// Whatever was started ends with this process.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
+
 try {
   process.exitCode = await main();
 } catch (error) {

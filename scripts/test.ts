@@ -52,6 +52,7 @@ for (const check of CHECKS) results.push(await runCheck(check));
 results.push(await runTests('fast', 'fast tests'));
 results.push(await runTests('thorough', 'every store, failure and policy; random lives; leaks'));
 results.push(await runTests('integration', 'tests against the real servers'));
+results.push(await runTests('browser', 'the review page in a browser'));
 await rm(reports, { recursive: true, force: true });
 
 const total = (part: keyof Counts): number => results.reduce((sum, counts) => sum + counts[part], 0);

@@ -43,6 +43,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   clock: systemClock,
   user: userName(),
   ...(stdin.isTTY && stderr.isTTY ? { ask: { input: stdin, output: stderr } } : {}),
+  stdin,
   signal: stop.signal,
   // Without a listener it ends the process, as it does everywhere.
   onHangup: (listener) => void process.on('SIGHUP', listener),

@@ -46,6 +46,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'queue/order.ts',
     'log/logger.ts',
   ],
+  import: ['core', 'config', 'sync/keys.ts', 'sync/template/compile.ts'],
   metrics: ['core', 'queue/queue.ts', 'service/service.ts'],
   http: [
     'core',
@@ -54,6 +55,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'audit/chain.ts',
     'audit/verify.ts',
     'audit/question.ts',
+    'audit/question-detail.ts',
+    'audit/question-trace.ts',
+    'audit/review.ts',
+    'audit/export.ts',
     'cluster/identities.ts',
     'service/service.ts',
     'metrics/metrics.ts',
@@ -85,6 +90,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'reconcile',
     'queue',
     'service/service.ts',
+    'import',
     'app',
   ],
 };

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { printInternal } from '../src/cli/output.ts';
@@ -32,6 +33,9 @@ const COMMANDS = [
   ['plan'],
   ['doctor'],
   ['audit', 'list'],
+  ['audit', 'report'],
+  ['audit', 'export', '--format', 'csv'],
+  ['audit', 'export', '--format', 'ocsf'],
 ] as const;
 
 describe('the search', () => {
@@ -83,6 +87,12 @@ describe(`${MARKERS.length} markers in ${countForms(MARKERS)} forms are seen now
     server.put('secret', 'app', secretJson().replace('"plain":"', '"plain":"new-'));
     for (const command of COMMANDS) await scene.run(...command);
     await scene.run('audit', 'show', '3');
+    const stdin = Readable.from([VALUES.file.bytes]);
+    const traced = await scene.bench.runWith({ env: ENV, stdin }, 'audit', 'list', '--value');
+    expect(traced.stdout).toMatch(/^local +file\.txt /m);
+    expect(
+      findLeaks([{ name: 'audit list --value', bytes: traced.stdout + traced.stderr }], MARKERS),
+    ).toEqual([]);
     const places = await scene.places();
     expect(
       places.some(({ name, bytes }) => name === 'apps/all.yaml' && String(bytes).includes('sources')),

@@ -82,8 +82,8 @@ Nothing that it prints holds a value: \`plan\` and \`sync\` show \`(sensitive)\`
 ## A running service
 
 \`status\` asks the service that runs: at \`--server\`, else at \`http.listen\` of the configuration. \`sync --server\` lets the
-service do the work, mapping by mapping. \`release\` goes to \`--server\`, else to the service that answers at \`http.listen\`,
-else it acts here.
+service do the work, mapping by mapping. \`release\` and \`audit review\` go to \`--server\`, else to the service that answers at
+\`http.listen\`, else they act here.
 
 - The bearer token is taken from the environment variable \`SECRETBRIDGE_TOKEN\`. It goes to that address only: redirects are
   not followed, and plain http is for loopback only, or with \`--allow-http\`.
@@ -125,8 +125,12 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
 | \`init\` | \`{ path, instance, store, at, key, namespace, secret }\` |
 | \`doctor\` | \`{ ok, checks: [ { name, ok, code?, message?, remedy? } ] }\` |
 | \`rbac\` | a \`List\` of Roles and RoleBindings, as \`kubectl\` takes it |
-| \`audit list\` | \`{ records: [ … ], next? }\`; \`next\` is the \`--cursor\` of the next page |
-| \`audit show\` | one record, see [audit format](audit-format.md) |
+| \`audit list\` | \`{ records: [ … ], next? }\`; \`next\` is the \`--cursor\` of the next page. A record that somebody has reviewed also has \`reviewed: { state, by?, time, note?, sequence }\`, which is no part of what is hashed |
+| \`audit list --value\`, \`--trace\` | the same, and \`versions: [ { store, key, version, fingerprint, firstRead } ], more\` |
+| \`audit show\` | one record, see [audit format](audit-format.md), and \`counterpart?\`: the outcome of an intent or the intent of an outcome, and \`chain: { previous?, next?, head, fits }\` |
+| \`audit review\` | \`{ records: [ … ] }\`: what was reviewed, as \`audit list\` has it |
+| \`audit report\` | \`{ since, until, records, changes: { total, byAction }, changed, refused, failed, held, released, firstRead, notRotated, commands, exports, configurationChanges, review: { unreviewed, reviewed, flagged }, flagged }\`; each list is \`{ total, items }\` with at most 50 items |
+| \`audit export --out\` | \`{ format, records, file }\`; without \`--out\` the export itself, whatever \`--output\` says |
 
 - \`action\` is \`create\`, \`update\`, \`delete\`, \`unchanged\`, \`refuse\`, \`hold\` or \`fail\`; \`changes\` counts the first three.
 - \`outcome\`, and each number of \`summary\`, is \`created\`, \`updated\`, \`deleted\`, \`unchanged\`, \`refused\`, \`held\` or

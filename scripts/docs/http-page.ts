@@ -117,7 +117,14 @@ The probes tell apart what a restart mends and what it does not. \`/livez\` is 5
 still for longer than its deadline, and names it; an outage of a store, of Redis or of the API server is none of that.
 \`/readyz\` is 503 with a code while the configuration is not loaded or the audit cannot be written.
 
-\`/api/v1/audit/verify\` reads every record, in between other work. Those who ask while it runs get the same answer.`;
+\`/api/v1/audit/verify\` reads every record, in between other work. Those who ask while it runs get the same answer.
+
+A review is a JSON body, \`{ "state": "reviewed", "note": "…" }\` or \`"flagged"\`; the note may be left out. The answer is the
+record with \`reviewed\`.
+
+\`/api/v1/audit/export\` needs \`format\`: \`jsonl\`, \`csv\` or \`ocsf\`, and takes the filters below, but no \`limit\` and no
+\`cursor\`. It is a stream and ends at the record that was the newest when it began. What goes wrong on the way can only cut
+the connection, so an answer that ends in order is whole. See [export the audit](../how-to/export-the-audit.md).`;
 
 const REST = `## Errors
 

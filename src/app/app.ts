@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Actor } from '../audit/entry.ts';
+import type { Checkpointer } from '../audit/checkpointer.ts';
+import type { Actor, AuditRecord } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { OnWrite } from '../cluster/on-write.ts';
@@ -18,6 +19,7 @@ import type { DecideDeps } from '../reconcile/decide.ts';
 import { createRecorder, type Recorder } from '../reconcile/recorder.ts';
 import { resolveTargets, unresolvedTargets, type Wanted, wantedIndex } from '../reconcile/targets.ts';
 import { openAudit } from './audit.ts';
+import { openCheckpoints } from './checkpoints.ts';
 import { openCluster } from './cluster.ts';
 import { fingerprintKey } from './keys.ts';
 import { secretRefsOf } from './secret-refs.ts';
@@ -32,6 +34,10 @@ export interface AppDeps {
   readonly onCredential: (value: SecretValue) => void;
   /** Unique to this process. */
   readonly replica: string;
+  /** A line on standard output, or beside it where that holds a result: for checkpoints that go there. */
+  readonly print: (line: string) => void;
+  /** The audit has lost what was signed, while it was in use. */
+  readonly onAuditLoss?: () => void;
   readonly observe?: AppObserver;
 }
 
@@ -39,7 +45,8 @@ export interface AppDeps {
 export interface AppObserver extends StoreObserver {
   /** Of each request that changes the cluster. */
   onClusterWrite: OnWrite;
-  onRecords(count: number): void;
+  /** Of this process, when they are durable. */
+  onRecords(records: readonly AuditRecord[]): void;
 }
 
 /** Everything that a command works with; closed by `await using`. */
@@ -48,7 +55,10 @@ export interface App extends AsyncDisposable {
   readonly config: Config;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** While it is in doubt it refuses what would change the cluster. */
   readonly audit: AuditStore;
+  /** Nothing where `audit.checkpoints` is empty. */
+  readonly checkpoints: Checkpointer | undefined;
   readonly cluster: Cluster;
   readonly stores: Stores;
   /** As the last pass found them. */
@@ -96,9 +106,21 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   const fingerprints = createFingerprinter(
     await fingerprintKey(config.keys.fingerprint, { make, credential }),
   );
-  const audit = stack.use(
+  const store = stack.use(
     counted(await openAudit(config, { clock, replica: deps.replica, credential }), deps.observe),
   );
+  const checkpoints = stack.use(
+    await openCheckpoints(config, {
+      audit: store,
+      cluster,
+      credential,
+      clock,
+      logger,
+      print: deps.print,
+      onLoss: deps.onAuditLoss,
+    }),
+  );
+  const audit = checkpoints?.audit ?? store;
   const stores = stack.use(
     createStores(config.stores, {
       clock,
@@ -133,6 +155,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
     clock,
     logger,
     audit,
+    checkpoints,
     cluster,
     stores,
     get targets() {
@@ -196,7 +219,7 @@ function counted(audit: AuditStore, observe: AppObserver | undefined): AuditStor
     ...audit,
     async append(entries) {
       const records = await audit.append(entries);
-      observe.onRecords(records.length);
+      observe.onRecords(records);
       return records;
     },
   };

@@ -1,3 +1,4 @@
+import type { ChainWatch } from '../audit/chain-watch.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Identities } from '../cluster/identities.ts';
 import type { Config } from '../config/config.ts';
@@ -8,7 +9,7 @@ import type { HttpDeps } from '../http/deps.ts';
 import { buildServer } from '../http/server.ts';
 import type { Metrics, Observed } from '../metrics/metrics.ts';
 import type { Reference } from '../providers/credentials.ts';
-import type { JobCounts, Queue } from '../queue/queue.ts';
+import { type JobCounts, type Queue, saysHealth } from '../queue/queue.ts';
 import type { Service } from '../service/service.ts';
 import type { ServeDeps } from './serve.ts';
 
@@ -34,6 +35,10 @@ interface Parts {
   readonly queue: Queue;
   /** Why the rest is not open yet. */
   readonly waitingFor: AppError;
+  /** What can be told meanwhile. */
+  readonly waiting: Pick<Service, 'status'>;
+  readonly evidence: NonNullable<HttpDeps['evidence']>;
+  readonly chain: ChainWatch;
 }
 
 export async function openFront(config: Config, deps: ServeDeps): Promise<Front> {
@@ -49,7 +54,7 @@ export async function openFront(config: Config, deps: ServeDeps): Promise<Front>
   };
 
   const service: Service = {
-    status: async () => need('service').status(),
+    status: async () => (parts.service ?? parts.waiting ?? need('service')).status(),
     mappings: () => need('service').mappings(),
     mapping: (name) => need('service').mapping(name),
     held: () => need('service').held(),
@@ -63,10 +68,14 @@ export async function openFront(config: Config, deps: ServeDeps): Promise<Front>
     get: async (...args) => need('audit').get(...args),
     stored: (from) => need('audit').stored(from),
     head: async () => need('audit').head(),
+    reviews: async (...args) => need('audit').reviews(...args),
+    append: async (...args) => need('audit').append(...args),
+    base: async () => need('audit').base(),
   };
   const server = await buildServer({
     service,
     audit,
+    evidence: async () => parts.evidence?.(),
     metrics: { render: async () => need('metrics').render() },
     auth: {
       identify(token) {
@@ -98,18 +107,18 @@ export async function openFront(config: Config, deps: ServeDeps): Promise<Front>
     },
     async observe() {
       parts.engine?.tell(need('metrics'));
-      const status = await need('service').status();
+      const status = await service.status();
       return {
         targets: status.targets,
         stores: status.stores,
         held: status.held.length,
-        queue: await countsIfThere(need('queue')),
+        queue: parts.queue && (await countsIfThere(parts.queue)),
         engineUp: status.engine.state === 'up',
         clusterUp: status.cluster.state === 'up',
-        auditUp: status.audit.state === 'up',
-        chainOk: true,
+        auditUp: status.audit.state !== 'down',
+        chainOk: parts.chain?.problem() === undefined && status.audit.code !== 'AUDIT_TRUNCATED',
         configValid: status.config.valid,
-        loops: need('service').loops(),
+        loops: service.loops(),
       };
     },
     close: (graceMs) => server.close(graceMs),
@@ -121,7 +130,7 @@ async function countsIfThere(queue: Queue): Promise<JobCounts | undefined> {
   try {
     return await queue.counts();
   } catch (error) {
-    if (error instanceof AppError && error.code === 'QUEUE_UNAVAILABLE') return undefined;
+    if (error instanceof AppError && saysHealth(error)) return undefined;
     throw error;
   }
 }

@@ -1,6 +1,14 @@
-import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
+import { link, mkdir, open, readFile, rm, stat } from 'node:fs/promises';
+import { dirname, extname } from 'node:path';
+import {
+  createSigner,
+  keysById,
+  type PublicKeys,
+  pemOf,
+  publicKeysIn,
+  type Signer,
+} from '../audit/checkpoint-signing.ts';
 import { AppError } from '../core/errors.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import type { Reference } from '../providers/credentials.ts';
@@ -15,7 +23,21 @@ export interface KeyDeps {
 /** The newest key of the fingerprints: 32 random bytes, kept as base64 text. */
 export async function fingerprintKey([reference]: readonly Reference[], deps: KeyDeps): Promise<SecretValue> {
   if (reference === undefined) throw new AppError('CREDENTIAL_MISSING', { about: 'keys.fingerprint' });
-  if (deps.make && 'file' in reference) await makeFile(reference.file, deps.random ?? randomBytes);
+  const { make, random = randomBytes } = deps;
+  if (make && 'file' in reference)
+    await makeFile(reference.file, 'keys.fingerprint', () => Buffer.from(random(32)).toString('base64'));
+  return readKey(reference, deps);
+}
+
+/** All keys that fingerprints were made with, the newest first. Makes none. */
+export function fingerprintKeys(
+  references: readonly Reference[],
+  deps: Pick<KeyDeps, 'credential'>,
+): Promise<readonly SecretValue[]> {
+  return Promise.all(references.map((reference) => readKey(reference, deps)));
+}
+
+async function readKey(reference: Reference, deps: Pick<KeyDeps, 'credential'>): Promise<SecretValue> {
   const text = Buffer.from((await deps.credential(reference)).reveal())
     .toString('latin1')
     .trim();
@@ -28,15 +50,99 @@ export async function fingerprintKey([reference]: readonly Reference[], deps: Ke
   return SecretValue.fromBytes(bytes);
 }
 
+export interface CheckpointKeys {
+  readonly signer: Signer;
+  /** The signer's, and those that signed before it. */
+  readonly known: PublicKeys;
+}
+
+/**
+ * The key that signs checkpoints, an Ed25519 private key as PKCS#8 PEM. The public keys of those before it are
+ * understood too: PEM blocks that follow it in the same text, or in the file beside its own that ends in `.pub`, to
+ * which the one in use is added.
+ */
+export async function checkpointKeys(reference: Reference, deps: KeyDeps): Promise<CheckpointKeys> {
+  if (deps.make && 'file' in reference)
+    await makeFile(reference.file, CHECKPOINT, () => {
+      const { privateKey } = generateKeyPairSync('ed25519');
+      return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString().trim();
+    });
+  const { text, signer } = await readSigner(reference, deps);
+  const beside = 'file' in reference ? await rememberPublicKey(reference.file, signer) : [];
+  return { signer, known: keysById([...publicKeysIn(text), ...beside, signer.publicKey]) };
+}
+
+/** The key that signs, as it is there. */
+export async function readSigner(
+  reference: Reference,
+  { credential }: Pick<KeyDeps, 'credential'>,
+): Promise<{ readonly text: string; readonly signer: Signer }> {
+  const text = Buffer.from((await credential(reference)).reveal()).toString('latin1');
+  return { text, signer: createSigner(privateKeyIn(text)) };
+}
+
+/** The public keys that checkpoints may be signed with, as far as they are there. Makes and changes nothing. */
+export async function knownCheckpointKeys(
+  reference: Reference,
+  { credential }: Pick<KeyDeps, 'credential'>,
+): Promise<PublicKeys> {
+  const list = 'file' in reference ? publicKeysBeside(reference.file) : undefined;
+  const beside = list !== undefined && (await exists(list)) ? publicKeysIn(await readFile(list, 'utf8')) : [];
+  try {
+    const { text, signer } = await readSigner(reference, { credential });
+    return keysById([...publicKeysIn(text), ...beside, signer.publicKey]);
+  } catch (error) {
+    // Whoever verifies need not be able to sign.
+    if (error instanceof AppError && error.code === 'CREDENTIAL_MISSING') return keysById(beside);
+    throw error;
+  }
+}
+
+const CHECKPOINT = 'keys.checkpoint';
+
+function privateKeyIn(text: string): KeyObject {
+  const detail = 'it is not an Ed25519 private key as PKCS#8 PEM';
+  const [pem] = /-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----/.exec(text) ?? [];
+  if (pem === undefined) throw new AppError('CREDENTIAL_MISSING', { about: CHECKPOINT, detail });
+  try {
+    const key = createPrivateKey(pem);
+    if (key.asymmetricKeyType === 'ed25519') return key;
+  } catch (error) {
+    // OpenSSL's word for what is no key.
+    if (!(error instanceof Error) || !('code' in error) || !/^ERR_/.test(String(error.code))) throw error;
+  }
+  throw new AppError('CREDENTIAL_MISSING', { about: CHECKPOINT, detail });
+}
+
+/** `checkpoint.key` has its list in `checkpoint.pub`. */
+function publicKeysBeside(path: string): string {
+  return `${path.slice(0, path.length - extname(path).length)}.pub`;
+}
+
+/** Where nothing can be written, whoever provides the key provides the list as well. */
+async function rememberPublicKey(path: string, signer: Signer): Promise<readonly KeyObject[]> {
+  const list = publicKeysBeside(path);
+  const keys = (await exists(list)) ? publicKeysIn(await readFile(list, 'utf8')) : [];
+  if (keysById(keys).has(signer.keyId)) return keys;
+  try {
+    await using file = await open(list, 'a', 0o644);
+    await file.appendFile(pemOf(signer.publicKey));
+    await file.sync();
+  } catch (error) {
+    if (!['EACCES', 'EPERM', 'EROFS'].some((code) => isCode(error, code))) throw error;
+  }
+  return keys;
+}
+
 /** All or nothing, and once: of two processes that start together both use the key of the faster one. */
-async function makeFile(path: string, random: (size: number) => Uint8Array): Promise<void> {
+async function makeFile(path: string, about: string, content: () => string): Promise<void> {
   try {
     // First, since a key that was provided may lie in a folder that cannot be written.
     if (await exists(path)) return;
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    const draft = `${path}.${Buffer.from(random(6)).toString('hex')}.tmp`;
+    const draft = `${path}.${randomBytes(6).toString('hex')}.tmp`;
     try {
-      await writeDurably(draft, `${Buffer.from(random(32)).toString('base64')}\n`);
+      await writeDurably(draft, `${content()}\n`);
       await link(draft, path);
     } catch (error) {
       if (!isCode(error, 'EEXIST')) throw error;
@@ -45,7 +151,7 @@ async function makeFile(path: string, random: (size: number) => Uint8Array): Pro
     }
   } catch (cause) {
     const detail = `file ${path} is not there and cannot be made: ${cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown'}`;
-    throw new AppError('CREDENTIAL_MISSING', { about: 'keys.fingerprint', detail, cause });
+    throw new AppError('CREDENTIAL_MISSING', { about, detail, cause });
   }
 }
 

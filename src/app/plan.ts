@@ -6,7 +6,7 @@ import { BRAKED, isAllowed, withReturning } from '../reconcile/destroy.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
 import { proposalOf } from '../reconcile/reconcile.ts';
 import { decideWanted, type Wanted } from '../reconcile/targets.ts';
-import type { KeyPlan } from '../sync/plan.ts';
+import { isOfOthers, type KeyPlan } from '../sync/plan.ts';
 import type { App } from './app.ts';
 import { type Held, toHeld } from './held.ts';
 import { leftProposals, populationOf } from './left.ts';
@@ -76,7 +76,12 @@ function leaving(proposal: Proposal): PlannedTarget {
 
 function planned(mapping: Mapping, target: TargetId, decision: Decision): PlannedTarget {
   const { plan, live } = decision;
-  const base = { mapping: mapping.name, target, keys: plan.keys, alive: live !== undefined };
+  const base = {
+    mapping: mapping.name,
+    target,
+    keys: plan.keys,
+    alive: live !== undefined && !isOfOthers(plan),
+  };
   switch (plan.kind) {
     case 'create':
     case 'unchanged':

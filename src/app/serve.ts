@@ -1,4 +1,5 @@
 import { NO_KEYS } from '../audit/entry.ts';
+import { recordLine } from '../audit/export.ts';
 import type { Config } from '../config/config.ts';
 import { type Watched, watchCredentials, watchedIn } from '../config/credential-watch.ts';
 import type { ConfigDiff } from '../config/diff.ts';
@@ -12,7 +13,9 @@ import { watchStalls } from '../service/stalls.ts';
 import { watchEventLoop } from '../service/watchdog.ts';
 import { type App, type AppDeps, credentialsOf, openApp } from './app.ts';
 import { openFront } from './front.ts';
+import { untilUndoubted, watchChain } from './proof.ts';
 import { openQueue } from './queue.ts';
+import { watchRetention } from './retention.ts';
 import { startService } from './service.ts';
 
 export interface ServeDeps extends AppDeps {
@@ -33,6 +36,8 @@ export interface Server {
   readonly url: string;
   /** Puts another configuration in force; what `diff.restart` names needs another server. */
   apply(next: Config, diff: ConfigDiff): Promise<void>;
+  /** That the files of the configuration were looked at, well or not. */
+  looked(): void;
   /** That the files hold a configuration which is not taken. */
   refused(problems: readonly Problem[]): Promise<void>;
   /** Looks at once whether credentials have changed (SIGHUP). */
@@ -44,6 +49,8 @@ export interface Server {
 /** Well below the time after which a replica counts as gone. */
 const PRESENCE_MS = 10_000;
 
+/** The files are looked at every few seconds, and a change waits until it is whole. */
+const CONFIGURATION_MS = 60_000;
 /** Tried again so often while the audit or the cluster cannot be reached. */
 const START_AGAIN_MS = 3_000;
 
@@ -62,6 +69,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
   const opened = await openRest();
   const { app, queue, service, engine } = opened;
   front.use({ service, audit: app.audit, queue, engine: { tell: (to) => tellAges(engine, to) } });
+  const files = engine.loops.begin('configuration', CONFIGURATION_MS);
   const stalls = watchStalls(engine.loops, { logger, clock });
   stack.use(watchEventLoop(engine.loops, { json: config.log.format === 'json' }));
   const owned = stack.move();
@@ -78,6 +86,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       await configured(app, describe(diff));
       logger.info('the configuration was changed', { count: app.targets.length });
     },
+    looked: () => files.beat(),
     async refused(problems) {
       logger.error('the configuration is invalid, and the last valid one stays in force', {
         count: problems.length,
@@ -87,6 +96,8 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     },
     look: () => opened.credentials.look(),
     async close(graceMs) {
+      // While the queue can still tell the others.
+      opened.presence[Symbol.dispose]();
       const started = clock.now();
       const left = () => Math.max(500, graceMs - (clock.now() - started));
       stalls[Symbol.dispose]();
@@ -119,9 +130,17 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     const app = parts.use(
       await openApp(config, {
         ...deps,
+        onAuditLoss() {
+          logger.error('the audit has lost what was signed, so nothing is changed');
+          // As at every start, a person must accept it first.
+          deps.onOutdated();
+        },
         observe: {
           onClusterWrite: (verb) => metrics.clusterWrite(verb),
-          onRecords: (count) => metrics.auditRecords(count),
+          onRecords(records) {
+            metrics.auditRecords(records.length);
+            if (config.audit.stdout) for (const record of records) deps.print(recordLine(record));
+          },
           onCall: ({ store, operation, outcome, ms }) =>
             metrics.providerRequest({ store, operation, outcome, seconds: ms / 1_000 }),
           onState(store, state, error) {
@@ -138,6 +157,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     );
     const credential = credentialsOf(deps, (name, key) => app.cluster.ownSecret(name, key));
     await front.login(credential, app.cluster.identities);
+    await untilUndoubted(app, { ...deps, front, againMs: START_AGAIN_MS });
     const queue = parts.use(await openQueue(config, { credential, clock, logger }));
     const { service, engine } = await startService(app, {
       queue,
@@ -184,9 +204,11 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
         if (error !== undefined) logger.debug('credentials could not be looked at', { error });
       },
     });
+    parts.use(watchChain(app, front));
+    parts.use(watchRetention(app));
     const kept = parts.move();
     stack.defer(() => kept.disposeAsync());
-    return { app, queue, service, engine, credentials };
+    return { app, queue, service, engine, credentials, presence };
   }
 }
 

@@ -153,7 +153,7 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
     loops: () => engine.loops.states(),
     async notReady() {
       const { state } = await auditStatus(app, engine);
-      return state === 'up'
+      return state !== 'down'
         ? undefined
         : (engine.auditTrouble() ?? new AppError('AUDIT_UNAVAILABLE', { about: audit.address }));
     },
@@ -174,13 +174,17 @@ function clusterState({ clusterTrouble }: Engine): { state: Health; code?: strin
 }
 
 async function auditStatus(
-  { audit, config }: App,
+  { audit, checkpoints, config }: App,
   { auditTrouble }: Engine,
-): Promise<{ kind: string; state: Health; sequence: number }> {
+): Promise<Status['audit']> {
   const { kind } = config.audit.store;
   try {
     const { sequence } = await audit.head();
-    return { kind, state: auditTrouble() === undefined ? 'up' : 'down', sequence };
+    if (auditTrouble() !== undefined) return { kind, state: 'down', sequence };
+    const failing = checkpoints?.failing();
+    return failing === undefined
+      ? { kind, state: 'up', sequence }
+      : { kind, state: 'degraded', sequence, code: failing.code };
   } catch (error) {
     if (error instanceof AppError && error.code === 'AUDIT_UNAVAILABLE')
       return { kind, state: 'down', sequence: 0 };

@@ -12,6 +12,7 @@ import { type Held, toHeld } from './held.ts';
 import { leftProposals, populationOf } from './left.ts';
 import { selectTargets } from './plan.ts';
 import { finishRestarts } from './restarts.ts';
+import { retainOnce } from './retention.ts';
 
 export type Summary = Readonly<Record<OutcomeKind, number>>;
 
@@ -74,7 +75,9 @@ export async function syncTargets(
     : await decideProposals(app, pass, outcomes, only);
   if (targets.some(({ restarts }) => restarts)) await finishRestarts(app, signal);
   for (const outcome of targets) logOutcome(app.logger, outcome, recorder.requestId);
-  return report(app, { targets, unseen, interrupted, recorder });
+  const done = await report(app, { targets, unseen, interrupted, recorder });
+  if (!interrupted) await retainOnce(app, signal);
+  return done;
 }
 
 /** Replaces what was proposed by what became of it. */

@@ -39,6 +39,9 @@ export interface EntrySource {
   readonly version: string;
 }
 
+export const REVIEW_STATES = ['unreviewed', 'reviewed', 'flagged'] as const;
+export type ReviewState = (typeof REVIEW_STATES)[number];
+
 export interface KeyChanges {
   readonly added: readonly string[];
   readonly changed: readonly string[];
@@ -64,11 +67,18 @@ export interface Entry {
   readonly code?: string;
   readonly sources: readonly EntrySource[];
   readonly keys: KeyChanges;
+  /**
+   * Of a change: the fingerprint of the value that each key is given, so that a value is found in every target that
+   * held it. At most `MOST_VALUES`; how many more there are says `counts.valuesLeftOut`.
+   */
+  readonly values?: Readonly<Record<string, string>>;
   /** Fingerprints of the target, or of the value for a `read`. */
   readonly before?: string;
   readonly after?: string;
   readonly counts?: Readonly<Record<string, number>>;
   readonly note?: string;
+  /** Of a `review`: the record that a person has looked at, and what it is now. */
+  readonly review?: { readonly sequence: number; readonly state: ReviewState };
   readonly durationMs: number;
   /** From 1. */
   readonly attempt: number;
@@ -89,5 +99,8 @@ export interface AuditRecord extends Entry {
   readonly previousHash: string;
   readonly hash: string;
 }
+
+/** A record stays small whatever a target holds. */
+export const MOST_VALUES = 500;
 
 export const NO_KEYS: KeyChanges = { added: [], changed: [], removed: [] };

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { AppError } from '../core/errors.ts';
+import { tablesOfSchema2 } from './schema-2.ts';
 
 /** `PRAGMA application_id` of our files: "sbra" in ASCII. */
 const APPLICATION_ID = 0x73627261;
@@ -63,6 +64,9 @@ const MIGRATIONS: readonly string[] = [
    ) strict;
    create table compatibility (oldest_reader integer not null) strict;
    insert into compatibility values (1);`,
+  `${tablesOfSchema2({ integer: 'integer', text: 'text', table: ' strict', index: ' strict, without rowid' })}
+   drop index record_sources_by_key;
+   create index record_sources_by_key on record_sources (key, sequence);`,
 ];
 
 const SCHEMA = MIGRATIONS.length;
@@ -92,7 +96,7 @@ export function migrate(db: DatabaseSync): void {
     db.exec(`pragma application_id = ${APPLICATION_ID}; pragma user_version = ${SCHEMA}`);
 }
 
-function version(db: DatabaseSync): number {
+export function version(db: DatabaseSync): number {
   return number(db, 'pragma user_version');
 }
 

@@ -1,6 +1,14 @@
 import { AppError } from '../core/errors.ts';
 import { isFingerprint } from '../core/fingerprint.ts';
-import { ACTIONS, ACTOR_KINDS, type Entry, type EntrySource, OUTCOMES } from './entry.ts';
+import {
+  ACTIONS,
+  ACTOR_KINDS,
+  type Entry,
+  type EntrySource,
+  MOST_VALUES,
+  OUTCOMES,
+  REVIEW_STATES,
+} from './entry.ts';
 
 const PHASES: readonly string[] = ['intent', 'outcome'];
 
@@ -30,10 +38,12 @@ export function plainEntry(entry: Entry): Entry {
     ...optional('code', entry.code, code),
     sources: entry.sources.map(plainSource),
     keys: { added: texts(keys.added), changed: texts(keys.changed), removed: texts(keys.removed) },
+    ...optional('values', entry.values, values),
     ...optional('before', entry.before, fingerprint),
     ...optional('after', entry.after, fingerprint),
     ...optional('counts', entry.counts, counts),
     ...optional('note', entry.note, text),
+    ...optional('review', entry.review, review),
     durationMs: integer(entry.durationMs, 'durationMs'),
     attempt: integer(entry.attempt, 'attempt'),
     ...optional('resourceVersion', entry.resourceVersion, text),
@@ -46,6 +56,13 @@ function plainSource(source: EntrySource): EntrySource {
     key: text(source.key, 'sources.key'),
     ...optional('property', source.property, text),
     version: text(source.version, 'sources.version'),
+  };
+}
+
+function review({ sequence, state }: NonNullable<Entry['review']>): NonNullable<Entry['review']> {
+  return {
+    sequence: integer(sequence, 'review.sequence'),
+    state: word(state, REVIEW_STATES, 'review.state'),
   };
 }
 
@@ -95,6 +112,18 @@ function counts(values: Readonly<Record<string, number>>): Readonly<Record<strin
     Object.entries(values).map(([name, value]) => {
       if (!/^[a-z][A-Za-z0-9]{0,63}$/.test(name)) throw malformed('counts');
       return [name, integer(value, 'counts')];
+    }),
+  );
+}
+
+/** The names are the keys of a Secret, in ASCII: so their order in the canonical text is the same for any program. */
+function values(given: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const all = Object.entries(given);
+  if (all.length > MOST_VALUES) throw malformed('values');
+  return Object.fromEntries(
+    all.map(([name, value]) => {
+      if (!/^[-._a-zA-Z0-9]{1,253}$/.test(name)) throw malformed('values');
+      return [name, fingerprint(value, 'values')];
     }),
   );
 }

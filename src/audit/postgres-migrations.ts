@@ -1,6 +1,8 @@
 import { because } from './failures.ts';
+import { isLocked } from './postgres-errors.ts';
 import { lockKey } from './postgres-locks.ts';
 import type { Session } from './postgres-session.ts';
+import { CHANGES_AS_SQL, FACETS_OF_RECORDS, SPANS_OF_RECORDS, tablesOfSchema2 } from './schema-2.ts';
 
 /** Of its own, so that our tables are in nobody's way in a shared database. */
 export const SCHEMA_NAME = 'secretbridge';
@@ -76,9 +78,23 @@ const MIGRATIONS: readonly string[] = [
      oldest_writer int not null
    );
    insert into compatibility values (1, 0, 1, 1);`,
+  // Replicas of the release before append meanwhile: nothing of theirs may come between the copy and the trigger.
+  `lock table records in share row exclusive mode;
+   ${tablesOfSchema2({ integer: 'bigint', text: 'text collate "C"', table: '', index: '' })}
+   create function note_records() returns trigger language plpgsql set search_path = ${SCHEMA_NAME}, pg_temp as $$
+   begin
+     insert into facets select ${FACETS_OF_RECORDS} from added records on conflict do nothing;
+     insert into spans select ${SPANS_OF_RECORDS} from added group by 1 on conflict (block) do update
+       set since = least(spans.since, excluded.since), until = greatest(spans.until, excluded.until);
+     insert into targets select distinct coalesce(namespace, ''), secret from added
+       where secret is not null and action in (${CHANGES_AS_SQL}) on conflict do nothing;
+     return null;
+   end $$;
+   create trigger records_noted after insert on records referencing new table as added
+     for each statement execute function note_records()`,
 ];
 
-const SCHEMA_VERSION = MIGRATIONS.length;
+export const SCHEMA_VERSION = MIGRATIONS.length;
 
 export interface Compatibility {
   readonly schema_version: number;
@@ -94,16 +110,17 @@ export function checkVersion(found: Compatibility, use: 'read' | 'write'): void 
 }
 
 /** For readers, whose rights may not go beyond `select`. */
-export async function checkStore(session: Session): Promise<void> {
+export async function checkStore(session: Session): Promise<number> {
   const found = await readVersion(session);
   if (found === undefined) throw because('it holds no audit log yet');
   checkVersion(found, 'read');
+  return found.schema_version;
 }
 
 /** Of replicas that start together one migrates, and the others find it done. Nothing to do needs no right for it. */
 export async function migrate(session: Session): Promise<void> {
   if (await isCurrent(session)) return;
-  await session.script(`begin; select pg_advisory_xact_lock(${lockKey('migrate')})`);
+  await lock(session);
   try {
     if (!(await isCurrent(session))) await session.script(await pending(session), MIGRATION_MS);
     await session.script('commit', MIGRATION_MS);
@@ -113,7 +130,22 @@ export async function migrate(session: Session): Promise<void> {
   }
 }
 
-const MIGRATION_MS = 60_000;
+/** A large store is copied in part: about a minute for five million records. */
+const MIGRATION_MS = 15 * 60_000;
+
+/** Waits for as long as a migration may take, and the server lets a statement wait for a lock for less. */
+async function lock(session: Session): Promise<void> {
+  const deadline = performance.now() + MIGRATION_MS;
+  for (;;) {
+    try {
+      await session.script(`begin; select pg_advisory_xact_lock(${lockKey('migrate')})`);
+      return;
+    } catch (error) {
+      if (!isLocked(error) || performance.now() >= deadline) throw error;
+      await session.script('rollback');
+    }
+  }
+}
 
 async function isCurrent(session: Session): Promise<boolean> {
   const found = await readVersion(session);

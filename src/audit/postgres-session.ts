@@ -184,7 +184,7 @@ async function noAnswer(timeoutMs: number, signal: AbortSignal): Promise<never> 
 
 /**
  * What our statements take for granted. As statements and not in the first message, which a pooler between us
- * would refuse. A durable commit that is weaker than `on` is made stronger, and one that is stronger stays.
+ * would refuse. Compiling a question (`jit`) takes longer than our questions do. A durable commit that is weaker than `on` is made stronger, and one that is stronger stays.
  */
 async function prepare(session: Session, readOnly: boolean): Promise<void> {
   const answers = await session.script(`
@@ -195,6 +195,7 @@ async function prepare(session: Session, readOnly: boolean): Promise<void> {
     set default_transaction_isolation = 'read committed';
     set default_transaction_read_only = ${readOnly ? 'on' : 'off'};
     set statement_timeout = 0;
+    set jit = off;
     set lock_timeout = ${LOCK_MS};
     set idle_in_transaction_session_timeout = 5000;
     set tcp_keepalives_idle = 10;

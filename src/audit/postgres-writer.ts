@@ -4,14 +4,18 @@ import { AppError } from '../core/errors.ts';
 import type { Head } from './chain.ts';
 import type { AuditRecord, Entry } from './entry.ts';
 import { because } from './failures.ts';
+import { MOVING } from './moving.ts';
 import { isLocked, isPassing } from './postgres-errors.ts';
 import { replicaKey } from './postgres-locks.ts';
 import { type Compatibility, checkVersion, migrate } from './postgres-migrations.ts';
-import { batchOf, INSERT, LEAVE_BEHIND } from './postgres-rows.ts';
+import { type Batch, batchOf, INSERT, LEAVE_BEHIND, REVIEW, REVIEW_SQL } from './postgres-rows.ts';
 import { type Connector, openSession, type Session } from './postgres-session.ts';
+import { leftovers } from './tables.ts';
 
 export interface Writer extends AsyncDisposable {
   write(entries: readonly Entry[]): Promise<readonly AuditRecord[]>;
+  /** Another change of the tables, in one transaction that nobody appends beside. Not tried again. */
+  change<T>(work: (session: Session, head: Head) => Promise<T>): Promise<T>;
 }
 
 export interface WriterOptions {
@@ -67,6 +71,16 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     return opening;
   }
 
+  let last: Promise<unknown> = Promise.resolve();
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = last.then(work);
+    last = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    return result;
+  }
+
   async function stayPresent(): Promise<void> {
     for (let pause = 100; !closing.signal.aborted && !current?.open; pause = Math.min(pause * 2, 5_000)) {
       try {
@@ -112,14 +126,16 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
         await session.script('rollback');
         return doubted;
       }
+      if (head.moving !== null) throw because(MOVING);
       if (known !== undefined && known.hash !== head.hash && !(await isStored(session, known)))
         throw because(
           'it lacks records that this process wrote: the server lost them, or older data came back',
         );
+      if (known === undefined) for (const leftover of leftovers(REVIEW_SQL)) await session.query(leftover);
       const circumstances = { time: new Date(clock.now()).toISOString(), instance, replica };
       const batch = batchOf(entries, head, circumstances);
       const { sequence, hash } = batch.records.at(-1) ?? head;
-      await session.query(INSERT, [batch.rows, sequence, hash]);
+      await insertBatch(session, batch, { sequence, hash });
       await commit(session, batch.records);
       return batch.records;
     } catch (error) {
@@ -128,9 +144,23 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     }
   }
 
+  async function change<T>(work: (session: Session, head: Head) => Promise<T>): Promise<T> {
+    const session = await ready();
+    try {
+      const result = await work(session, await lockHead(session));
+      await session.script('commit');
+      return result;
+    } catch (error) {
+      if (session.open) await session.script('rollback');
+      throw error;
+    }
+  }
+
   await ready();
   return {
-    write,
+    // One after the other: what is within a transaction of the connection must not be mixed.
+    write: (entries) => inTurn(() => write(entries)),
+    change: (work) => inTurn(() => change(work)),
     async [Symbol.asyncDispose]() {
       closing.abort();
       try {
@@ -150,22 +180,36 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
  * Whoever holds the row of the head writes; the others wait in line. What the last one did is seen by a statement
  * of its own only: the one that waited still sees the tables as they were before.
  */
-async function lockHead(session: Session): Promise<Head> {
+export async function lockHead(session: Session): Promise<Head & { readonly moving: string | null }> {
   const answers = await session.script(`
     begin isolation level read committed read write;
     select sequence, hash from head where id = 1 for update;
-    select schema_version, oldest_reader, oldest_writer from compatibility`);
-  const [, [head] = [], [version] = []] = answers as unknown as readonly [unknown, Head[], Compatibility[]];
+    select schema_version, oldest_reader, oldest_writer from compatibility;
+    select moving from base`);
+  const [, [head] = [], [version] = [], [base] = []] = answers as unknown as readonly [
+    unknown,
+    Head[],
+    Compatibility[],
+    { moving: string | null }[],
+  ];
   if (version !== undefined) checkVersion(version, 'write');
   if (head === undefined) throw because('its head is missing, so that it was changed from outside');
-  return head;
+  return { ...head, moving: base?.moving ?? null };
 }
 
+/** Within a transaction that holds the head. */
+export async function insertBatch(session: Session, batch: Batch, { sequence, hash }: Head): Promise<void> {
+  await session.query(INSERT, [batch.rows, sequence, hash]);
+  if (batch.reviews !== undefined) await session.query(REVIEW, [batch.reviews]);
+}
+
+/** It may also have left in order since, by `prune`. */
 async function isStored(session: Session, { sequence, hash }: Head): Promise<boolean> {
-  const found = await session.query('select from records where sequence = $1 and hash = $2', [
-    sequence,
-    hash,
-  ]);
+  const found = await session.query(
+    `select where exists (select from records where sequence = $1 and hash = $2)
+       or $1 <= (select sequence from base)`,
+    [sequence, hash],
+  );
   return found.length > 0;
 }
 

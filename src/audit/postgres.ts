@@ -1,21 +1,27 @@
+import type { CompiledQuery } from 'kysely';
 import type { Clock } from '../core/clock.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { GENESIS } from './chain.ts';
 import type { Action } from './entry.ts';
 import { because, named } from './failures.ts';
 import { createGroupCommit } from './group-commit.ts';
+import type { MovableAudit } from './moving.ts';
 import { plainEntry } from './plain-entry.ts';
 import { type PostgresTls, parseAddress, tlsOptions } from './postgres-address.ts';
 import { createExclusive } from './postgres-exclusive.ts';
 import { replicaKey } from './postgres-locks.ts';
-import { checkStore } from './postgres-migrations.ts';
+import { checkStore, SCHEMA_VERSION } from './postgres-migrations.ts';
 import { createReadPool, type ReadPool } from './postgres-pool.ts';
+import { keepAllPostgres, prunePostgres, takeOverPostgres } from './postgres-prune.ts';
 import * as own from './postgres-rows.ts';
 import { type Connector, openSession, type Session } from './postgres-session.ts';
 import { openWriter, type Writer } from './postgres-writer.ts';
 import * as queries from './queries.ts';
-import type { AuditStore, Page, RecordFilter } from './store.ts';
-import { provable, readable, type StoredRow } from './stored.ts';
+import { reviewOf } from './reviews.ts';
+import { AS_IF_SCHEMA_2 } from './schema-2.ts';
+import { search } from './search.ts';
+import type { Page, RecordFilter, Review } from './store.ts';
+import { LEFT_MEANWHILE, provable, readable, reviewedIn, type StoredRow } from './stored.ts';
 
 export interface PostgresAuditOptions {
   /** Asked at each new connection. `postgres://user:password@host:port/database?sslmode=…` */
@@ -45,7 +51,7 @@ const PAGE = 500;
  * @throws AppError AUDIT_UNAVAILABLE, CONFIG_INVALID for a url or a file of `tls` that cannot be used, or what
  * `url` throws.
  */
-export async function openPostgresAudit(options: PostgresAuditOptions): Promise<AuditStore> {
+export async function openPostgresAudit(options: PostgresAuditOptions): Promise<MovableAudit> {
   const { url, tls, replica, readOnly = false } = options;
   const address = parseAddress(await url(), tls);
   await tlsOptions(address, tls);
@@ -53,11 +59,11 @@ export async function openPostgresAudit(options: PostgresAuditOptions): Promise<
   return named(address.shown, async () => {
     const reads = createReadPool(() => openSession(connector));
     try {
-      if (readOnly) await reads.use(checkStore);
+      const schema = readOnly ? await reads.use(checkStore) : SCHEMA_VERSION;
       const writer = readOnly
         ? undefined
         : await openWriter({ ...options, connector: { ...connector, readOnly } });
-      return createStore(options, address.shown, { connector, reads, writer });
+      return createStore(options, address.shown, { connector, reads, writer, schema });
     } catch (error) {
       await reads[Symbol.asyncDispose]();
       throw error;
@@ -69,10 +75,12 @@ interface Parts {
   readonly connector: Connector;
   readonly reads: ReadPool;
   readonly writer: Writer | undefined;
+  /** The schema that was found. */
+  readonly schema: number;
 }
 
-function createStore(options: PostgresAuditOptions, address: string, parts: Parts): AuditStore {
-  const { connector, reads, writer } = parts;
+function createStore(options: PostgresAuditOptions, address: string, parts: Parts): MovableAudit {
+  const { connector, reads, writer, schema } = parts;
   const { writesEndWithinMs = WRITES_END_WITHIN_MS } = options;
   const db = own.postgresQueries;
   const toRecord = readable(address);
@@ -94,15 +102,18 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
 
   const commits = createGroupCommit((entries) => forWriting().write(entries));
 
+  function ask<Row>(query: CompiledQuery<Row>): Promise<readonly Row[]> {
+    return read((session) => own.rows(session, asked(query, schema), READ_MS));
+  }
+
   async function list(filter: RecordFilter, page: Page, actions?: readonly Action[]) {
-    const query = queries.listQuery(db, filter, page, actions);
-    return (await read((session) => own.rows(session, query, READ_MS))).map(toRecord);
+    return (await search(db, ask, filter, page, actions)).map(toRecord);
   }
 
   async function* stored(from: number): AsyncGenerator<StoredRow> {
     for (let next = from; ; ) {
       const start = next;
-      const page = await read((session) => readPage(session, start));
+      const page = await read((session) => readPage(session, start, start > from, schema));
       yield* page;
       const last = page.at(-1);
       if (last === undefined || page.length < PAGE) return;
@@ -124,21 +135,25 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
       }),
     list,
     async get(sequence) {
-      const [found] = await read((session) => own.rows(session, queries.recordQuery(db, sequence), READ_MS));
+      const [found] = await ask(queries.recordQuery(db, sequence));
       return found && toRecord(found);
     },
     async *scan(from) {
       for await (const { text, hash } of stored(from)) yield toRecord({ record: text, hash });
     },
-    latest: async (filter, actions) => (await list(filter, { limit: 1 }, actions))[0],
+    async latest(filter, actions) {
+      const [found] = await list(filter, { limit: 1 }, actions);
+      if (found !== undefined) return found;
+      const [kept] = await ask(queries.keptQuery(db, filter, actions));
+      return kept && toRecord(kept);
+    },
     unresolved: () =>
       use(async () => {
         forWriting();
         return (await reads.use((session) => abandoned(session, writesEndWithinMs))).map(toRecord);
       }),
     async targets() {
-      const found = await read((session) => own.rows(session, queries.targetsQuery(db), READ_MS));
-      return found.map(({ namespace, secret }) => ({ namespace: namespace ?? '', secret: secret ?? '' }));
+      return await ask(queries.targetsQuery(db));
     },
     async exclusively(name, work) {
       await using turn = await use(() => exclusive.acquire(name));
@@ -146,8 +161,51 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
     },
     stored,
     async head() {
-      const [head] = await read((session) => own.rows(session, queries.headQuery(db), READ_MS));
+      const [head] = await ask(queries.headQuery(db));
       return head === undefined ? GENESIS : { sequence: head.sequence, hash: head.hash };
+    },
+    async base() {
+      const [base] = await ask(queries.baseQuery(db));
+      return base === undefined ? GENESIS : { sequence: base.sequence, hash: base.hash };
+    },
+    async reviews(sequences) {
+      const found = new Map<number, Review>();
+      for (let start = 0; start < sequences.length; start += PAGE) {
+        const part = sequences.slice(start, start + PAGE);
+        for (const { reviewed, ...row } of await ask(queries.reviewsQuery(db, part))) {
+          const review = reviewOf(toRecord(row));
+          if (review !== undefined) found.set(reviewed, review);
+        }
+      }
+      return found;
+    },
+    prune: (until) => use(async () => prunePostgres(forWriting(), stored, until)),
+    takeOver: (records, base) => use(async () => takeOverPostgres(forWriting(), records, base)),
+    async *kept() {
+      for (let after = 0; ; ) {
+        const page = await ask(queries.keptPageQuery(db, after, PAGE));
+        yield* page.map(({ record: text, hash, open }) => ({
+          text,
+          hash,
+          indexed: true,
+          open: open !== null,
+        }));
+        const last = page.at(-1);
+        if (last === undefined || page.length < PAGE) return;
+        after = last.sequence;
+      }
+    },
+    keep: (records) => use(async () => keepAllPostgres(forWriting(), records)),
+    moving: async () => (await ask(queries.baseQuery(db)))[0]?.moving ?? undefined,
+    setMoving: (what) =>
+      use(() =>
+        forWriting().change(async (session) => {
+          await session.query('update base set moving = $1', [what ?? null]);
+        }),
+      ),
+    async writers() {
+      const [found] = (await read((session) => session.query(own.WRITERS))) as readonly { count: number }[];
+      return (found?.count ?? 0) - (writer === undefined ? 0 : 1);
     },
     async [Symbol.asyncDispose]() {
       if (closed) return;
@@ -177,9 +235,42 @@ async function abandoned(session: Session, writesEndWithinMs: number): Promise<r
   return old.filter(({ replica, left_behind }) => left_behind || !alive.has(replicaKey(replica)));
 }
 
-async function readPage(session: Session, from: number): Promise<readonly StoredRow[]> {
-  const found = await own.rows(session, queries.scanQuery(own.postgresQueries, from, PAGE), READ_MS);
-  const last = found.at(-1)?.sequence ?? from;
-  const sources = await own.rows(session, queries.sourcesQuery(own.postgresQueries, from, last), READ_MS);
-  return provable(found, sources);
+/** From one look at the store, so that what happens meanwhile is there as a whole or not at all. */
+async function readPage(
+  session: Session,
+  from: number,
+  within: boolean,
+  schema: number,
+): Promise<readonly StoredRow[]> {
+  const db = own.postgresQueries;
+  const ask = <Row>(query: CompiledQuery<Row>): Promise<readonly Row[]> =>
+    own.rows(session, asked(query, schema), READ_MS);
+  await session.query('begin isolation level repeatable read read only');
+  try {
+    const base = (await ask(queries.baseQuery(db)))[0]?.sequence ?? 0;
+    if (within && from <= base) throw because(LEFT_MEANWHILE);
+    const found = await ask(queries.scanQuery(db, Math.max(from, base + 1), PAGE));
+    const first = found[0]?.sequence ?? from;
+    const last = found.at(-1)?.sequence ?? from;
+    const sources = await ask(queries.sourcesQuery(db, first, last));
+    if (schema < 2)
+      return provable(found, { sources, values: undefined, facets: undefined, spans: [], named: [] });
+    const values = await ask(queries.valuesQuery(db, first, last));
+    const about = reviewedIn(found);
+    const facets = [
+      ...(about.length === 0 ? [] : await ask(queries.facetsQuery(db, about))),
+      ...(await ask(queries.facetRunQuery(db, first, last))),
+    ];
+    const spans = await ask(queries.spansQuery(db, first, last));
+    const names = facets.flatMap(({ review }) => (review === null ? [] : [review]));
+    const named = names.length === 0 ? [] : await ask(queries.recordsQuery(db, names));
+    return provable(found, { sources, values, facets, spans, named });
+  } finally {
+    if (session.open) await session.query('rollback');
+  }
+}
+
+/** Only a reader finds an older schema. */
+function asked<Row>(query: CompiledQuery<Row>, schema: number): CompiledQuery<Row> {
+  return schema < 2 ? { ...query, sql: AS_IF_SCHEMA_2 + query.sql } : query;
 }

@@ -1,67 +1,84 @@
-import type { CompiledQuery, ExpressionBuilder, Kysely } from 'kysely';
+import { type CompiledQuery, type ExpressionBuilder, type Kysely, type RawBuilder, sql } from 'kysely';
 import { AppError } from '../core/errors.ts';
 import { ACTOR_KINDS, type Action } from './entry.ts';
-import type { Page, RecordFilter } from './store.ts';
-import { type AuditTables, type IntentRow, type RecordRow, type SourceRow, searchable } from './tables.ts';
+import type { RecordFilter } from './store.ts';
+import {
+  type AuditTables,
+  type BaseRow,
+  BLOCK,
+  type FacetRow,
+  type IntentRow,
+  type RecordRow,
+  type SourceRow,
+  type SpanRow,
+  searchable,
+  type TargetRow,
+  type ValueRow,
+} from './tables.ts';
 
 /** The questions to an audit store, for any database: built and compiled here, run by the store. */
 export type AuditQueries = Kysely<AuditTables>;
 
-type Stored = Pick<RecordRow, 'record' | 'hash'>;
+export type Stored = Pick<RecordRow, 'record' | 'hash'>;
 
-/** Newest first. Keyset paging: the cost of a page does not grow with its number. */
-export function listQuery(
+/** The newest copy of what left. Reviews left with the records that they are about. */
+export function keptQuery(
   db: AuditQueries,
   filter: RecordFilter,
-  page: Page,
-  actions?: readonly Action[],
+  actions: readonly Action[],
 ): CompiledQuery<Stored> {
   let query = db
-    .selectFrom('records')
-    .select(['record', 'hash'])
-    .orderBy('sequence', 'desc')
-    .limit(page.limit);
-  if (page.before !== undefined) query = query.where('sequence', '<', page.before);
-  if (actions !== undefined) query = query.where('action', 'in', actions);
-  if (filter.since !== undefined) query = query.where('time', '>=', instant(filter.since));
-  if (filter.until !== undefined) query = query.where('time', '<=', instant(filter.until));
-  for (const [column, value] of equalities(filter)) query = query.where(column, '=', searchable(value));
-  const { fingerprint, store, key, version } = filter;
-  if (fingerprint !== undefined) {
+    .selectFrom('kept')
+    .select(['kept.record', 'kept.hash'])
+    .where('kept.action', 'in', actions)
+    .orderBy('kept.sequence', 'desc')
+    .limit(1);
+  for (const [column, operator, value] of conditions(filter))
+    query = query.where(`kept.${column}`, operator, value);
+  const { request, fingerprint, store, key, version } = filter;
+  if (request !== undefined) query = query.where('kept.request_id', '=', searchable(request));
+  for (const isSo of inText(filter, 'kept')) query = query.where(isSo);
+  if (fingerprint !== undefined)
     query = query.where((eb) =>
-      eb.or([eb('fingerprint_before', '=', fingerprint), eb('fingerprint_after', '=', fingerprint)]),
+      eb.or([
+        eb('kept.fingerprint_before', '=', fingerprint),
+        eb('kept.fingerprint_after', '=', fingerprint),
+        eb(
+          'kept.sequence',
+          'in',
+          eb.selectFrom('kept_values').select('kept_values.sequence').where('fingerprint', '=', fingerprint),
+        ),
+      ]),
     );
-  }
-  if (key !== undefined) query = query.where('sequence', 'in', sourceSequences(db, filter));
-  else if (store !== undefined || version !== undefined) query = query.where(isSource(filter));
+  if (store !== undefined || key !== undefined || version !== undefined)
+    query = query.where(
+      'kept.sequence',
+      'in',
+      db.selectFrom('kept_sources').select('kept_sources.sequence').where(sameSource(filter)),
+    );
   return query.compile();
 }
 
-/** One source must match all: `--store a --key b` is not "something of a, and b from anywhere". */
-function sourceSequences(db: AuditQueries, filter: RecordFilter) {
-  return db.selectFrom('record_sources').select('sequence').where(sameSource(filter));
-}
-
 /**
- * For a filter without a key, which may fit most of the log: a list of all that fits would cost more than to look
- * at the newest records one by one. The bounds keep that short for a store that is new, retired or not there.
+ * What has no column, and is only asked beside a target. The text of a record is canonical: a member stands in it as
+ * here and nowhere else, since within a text each quotation mark has a backslash before it, and a member of `values`
+ * of that name is a fingerprint.
  */
-function isSource(filter: RecordFilter) {
-  return (eb: ExpressionBuilder<AuditTables, 'records'>) => {
-    const fitting = eb.selectFrom('record_sources').where(sameSource(filter));
-    const first = fitting.select(({ fn }) => fn.min<number>('record_sources.sequence').as('sequence'));
-    const last = fitting.select(({ fn }) => fn.max<number>('record_sources.sequence').as('sequence'));
-    const one = fitting.select('record_sources.sequence');
-    return eb.and([
-      eb('records.sequence', '>=', first),
-      eb('records.sequence', '<=', last),
-      eb.exists(one.whereRef('record_sources.sequence', '=', 'records.sequence')),
-    ]);
-  };
+export function inText(
+  { phase, instance }: RecordFilter,
+  table: 'records' | 'kept',
+): readonly RawBuilder<boolean>[] {
+  return Object.entries({ phase, instance }).flatMap(([name, value]) => {
+    if (value === undefined) return [];
+    const member = `${JSON.stringify(name)}:${JSON.stringify(value)}`;
+    const text = sql.ref(`${table}.record`);
+    return [sql<boolean>`replace(${text}, ${member}, '') <> ${text}`];
+  });
 }
 
+/** One source must match all: `--store a --key b` is not "something of a, and b from anywhere". */
 function sameSource({ store, key, version }: RecordFilter) {
-  return (eb: ExpressionBuilder<AuditTables, 'record_sources'>) =>
+  return (eb: ExpressionBuilder<AuditTables, 'record_sources' | 'kept_sources'>) =>
     eb.and(
       Object.entries({ store, key, version }).flatMap(([column, value]) =>
         value === undefined ? [] : [eb(column as 'store' | 'key' | 'version', '=', searchable(value))],
@@ -69,7 +86,8 @@ function sameSource({ store, key, version }: RecordFilter) {
     );
 }
 
-type EqualColumn =
+type FilterColumn =
+  | 'time'
   | 'actor_kind'
   | 'actor_name'
   | 'mapping'
@@ -77,28 +95,31 @@ type EqualColumn =
   | 'secret'
   | 'action'
   | 'outcome'
-  | 'code'
-  | 'request_id';
+  | 'code';
 
-function equalities(filter: RecordFilter): readonly (readonly [EqualColumn, string])[] {
-  const { actor, mapping, namespace, secret, action, outcome, code, request } = filter;
+type Condition = readonly [column: FilterColumn, operator: '=' | '>=' | '<=', value: string];
+
+/** What a filter asks of one column each, whichever of the tables has it. */
+export function conditions(filter: RecordFilter): readonly Condition[] {
+  const { since, until, actor, mapping, namespace, secret, action, outcome, code } = filter;
   // One column, not either of two, so that its index gives the records in order.
-  const actorColumn = (ACTOR_KINDS as readonly (string | undefined)[]).includes(actor)
-    ? 'actor_kind'
-    : 'actor_name';
+  const isKind = (ACTOR_KINDS as readonly (string | undefined)[]).includes(actor);
   const all = {
-    [actorColumn]: actor,
+    [isKind ? 'actor_kind' : 'actor_name']: actor,
     mapping,
     namespace,
     secret,
     action,
     outcome,
     code,
-    request_id: request,
   };
-  return Object.entries(all).flatMap(([column, value]) =>
-    value === undefined ? [] : [[column as EqualColumn, value] as const],
-  );
+  return [
+    ...(since === undefined ? [] : [['time', '>=', instant(since)] as const]),
+    ...(until === undefined ? [] : [['time', '<=', instant(until)] as const]),
+    ...Object.entries(all).flatMap(([column, value]) =>
+      value === undefined ? [] : [[column as FilterColumn, '=', searchable(value)] as const],
+    ),
+  ];
 }
 
 /** Stored times have one form, so that they compare as text. */
@@ -109,17 +130,13 @@ function instant(time: string): string {
   return parsed.toISOString();
 }
 
-const CHANGES: readonly Action[] = ['create', 'update', 'adopt', 'repair', 'rollback'];
-
-export function targetsQuery(
-  db: AuditQueries,
-): CompiledQuery<{ namespace: string | null; secret: string | null }> {
-  const query = db.selectFrom('records').select(['namespace', 'secret']).distinct();
-  return query.where('secret', 'is not', null).where('action', 'in', CHANGES).compile();
+export function targetsQuery(db: AuditQueries): CompiledQuery<TargetRow> {
+  return db.selectFrom('targets').select(['namespace', 'secret']).compile();
 }
 
 export function recordQuery(db: AuditQueries, sequence: number): CompiledQuery<Stored> {
-  return db.selectFrom('records').select(['record', 'hash']).where('sequence', '=', sequence).compile();
+  const query = db.selectFrom('records').select(['record', 'hash']).where('sequence', '=', sequence);
+  return query.where('sequence', '>', (eb) => eb.selectFrom('base').select('base.sequence')).compile();
 }
 
 /** Oldest first, whole rows: what is proved is compared with what is searched by. */
@@ -133,15 +150,95 @@ export function sourcesQuery(db: AuditQueries, from: number, to: number): Compil
   return query.where('sequence', '>=', from).where('sequence', '<=', to).compile();
 }
 
+export function valuesQuery(db: AuditQueries, from: number, to: number): CompiledQuery<ValueRow> {
+  const query = db.selectFrom('record_values').selectAll();
+  return query.where('sequence', '>=', from).where('sequence', '<=', to).compile();
+}
+
+/** The facets of these records. */
+export function facetsQuery(db: AuditQueries, sequences: readonly number[]): CompiledQuery<FacetRow> {
+  return db.selectFrom('facets').selectAll().where('sequence', 'in', sequences).compile();
+}
+
+/** The facets of a run of records. */
+export function facetRunQuery(db: AuditQueries, from: number, to: number): CompiledQuery<FacetRow> {
+  const query = db.selectFrom('facets').selectAll();
+  return query.where('sequence', '>=', from).where('sequence', '<=', to).compile();
+}
+
+export function spansQuery(db: AuditQueries, from: number, to: number): CompiledQuery<SpanRow> {
+  const query = db
+    .selectFrom('spans')
+    .selectAll()
+    .where('block', '>=', Math.floor(from / BLOCK));
+  return query.where('block', '<=', Math.floor(to / BLOCK)).compile();
+}
+
+export function recordsQuery(
+  db: AuditQueries,
+  sequences: readonly number[],
+): CompiledQuery<Stored & Pick<RecordRow, 'sequence'>> {
+  const query = db.selectFrom('records').select(['sequence', 'record', 'hash']);
+  return query.where('sequence', 'in', sequences).compile();
+}
+
+/** The last reviews of these records, those among them that left aside. */
+export function reviewsQuery(
+  db: AuditQueries,
+  sequences: readonly number[],
+): CompiledQuery<Stored & { reviewed: number }> {
+  return db
+    .selectFrom('facets')
+    .innerJoin('records', 'records.sequence', 'facets.review')
+    .select(['records.record', 'records.hash', 'facets.sequence as reviewed'])
+    .where('facets.sequence', 'in', sequences)
+    .where('facets.sequence', '>', (eb) => eb.selectFrom('base').select('base.sequence'))
+    .compile();
+}
+
 export function openIntentsQuery(db: AuditQueries): CompiledQuery<Stored & Pick<IntentRow, 'replica'>> {
   return db
     .selectFrom('open_intents')
     .innerJoin('records', 'records.sequence', 'open_intents.sequence')
     .select(['records.record', 'records.hash', 'open_intents.replica'])
+    .where('open_intents.sequence', '>', (eb) => eb.selectFrom('base').select('base.sequence'))
     .orderBy('open_intents.sequence')
     .compile();
 }
 
+/** Those whose records left, as copies of them say. */
+export function keptIntentsQuery(db: AuditQueries): CompiledQuery<Stored & Pick<IntentRow, 'replica'>> {
+  return db
+    .selectFrom('open_intents')
+    .innerJoin('kept', 'kept.sequence', 'open_intents.sequence')
+    .select(['kept.record', 'kept.hash', 'open_intents.replica'])
+    .orderBy('open_intents.sequence')
+    .compile();
+}
+
+export function intentsUntilQuery(db: AuditQueries, until: number): CompiledQuery<{ sequence: number }> {
+  return db.selectFrom('open_intents').select('sequence').where('sequence', '<=', until).compile();
+}
+
 export function headQuery(db: AuditQueries): CompiledQuery<{ sequence: number; hash: string }> {
   return db.selectFrom('head').select(['sequence', 'hash']).compile();
+}
+
+export function baseQuery(db: AuditQueries): CompiledQuery<Pick<BaseRow, 'sequence' | 'hash' | 'moving'>> {
+  return db.selectFrom('base').select(['sequence', 'hash', 'moving']).compile();
+}
+
+export function keptPageQuery(
+  db: AuditQueries,
+  after: number,
+  limit: number,
+): CompiledQuery<Stored & { sequence: number; open: number | null }> {
+  return db
+    .selectFrom('kept')
+    .leftJoin('open_intents', 'open_intents.sequence', 'kept.sequence')
+    .select(['kept.sequence', 'kept.record', 'kept.hash', 'open_intents.sequence as open'])
+    .where('kept.sequence', '>', after)
+    .orderBy('kept.sequence')
+    .limit(limit)
+    .compile();
 }

@@ -1,8 +1,8 @@
 import type { AuditRecord } from './entry.ts';
-import type { AuditStore, RecordFilter } from './store.ts';
+import type { AuditStore, RecordFilter, Review } from './store.ts';
 
 /** What a person asks of the records: a filter, where a time may be anything that `parseInstant` takes. */
-export type Question = Omit<RecordFilter, 'version'>;
+export type Question = Omit<RecordFilter, 'version' | 'phase' | 'instance'>;
 
 /** Where in the answer to be, in the words of the contract. */
 export interface Position {
@@ -12,9 +12,14 @@ export interface Position {
   readonly cursor?: string | undefined;
 }
 
+/** A record with what a person said of it last; nobody has: `unreviewed`. That is no part of what is hashed. */
+export interface ShownRecord extends AuditRecord {
+  readonly reviewed?: Review;
+}
+
 export interface Answer {
   /** Newest first, members in the order in which people ask for them. */
-  readonly records: readonly AuditRecord[];
+  readonly records: readonly ShownRecord[];
   /** The cursor of the page after, if there is one. */
   readonly next?: string;
 }
@@ -42,25 +47,44 @@ function toText(time: number): string | undefined {
 /** The question as a filter; `instant` reads a time, and throws what its caller's readers understand. */
 export function toFilter(question: Question, instant: (text: string) => string): RecordFilter {
   const { since, until, actor, mapping, namespace, secret, store, key } = question;
-  const { action, outcome, code, request, fingerprint } = question;
+  const { action, outcome, code, request, fingerprint, review } = question;
   const given = {
     ...(since === undefined ? {} : { since: instant(since) }),
     ...(until === undefined ? {} : { until: instant(until) }),
-    ...{ actor, mapping, namespace, secret, store, key, action, outcome, code, request, fingerprint },
+    ...{ actor, mapping, namespace, secret, store, key, action, outcome, code, request, fingerprint, review },
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
 export async function answer(
-  audit: Pick<AuditStore, 'list'>,
+  audit: Pick<AuditStore, 'list' | 'reviews'>,
   filter: RecordFilter,
   { limit, cursor }: Position,
 ): Promise<Answer> {
   const before = cursor === undefined ? {} : { before: Number(cursor) };
   // One more than asked for tells whether there is a next page.
-  const found = await audit.list(filter, { limit: limit + 1, ...before });
-  const records = found.slice(0, limit).map(ordered);
+  return pageOf(audit, await audit.list(filter, { limit: limit + 1, ...before }), limit);
+}
+
+/** @param found Newest first, at least one more than `limit` if there are more. */
+export async function pageOf(
+  audit: Pick<AuditStore, 'reviews'>,
+  found: readonly AuditRecord[],
+  limit: number,
+): Promise<Answer> {
+  const records = await withReviews(audit, found.slice(0, limit));
   return found.length > limit ? { records, next: String(records.at(-1)?.sequence) } : { records };
+}
+
+export async function withReviews(
+  audit: Pick<AuditStore, 'reviews'>,
+  records: readonly AuditRecord[],
+): Promise<readonly ShownRecord[]> {
+  const reviews = await audit.reviews(records.map(({ sequence }) => sequence));
+  return records.map((record) => {
+    const reviewed = reviews.get(record.sequence);
+    return ordered(reviewed === undefined ? record : { ...record, reviewed });
+  });
 }
 
 /** The members of a record in the order in which people ask for them; what a newer release added comes last. */
@@ -71,6 +95,7 @@ const ORDER = [
   'phase',
   'outcome',
   'code',
+  'reviewed',
   'mapping',
   'namespace',
   'secret',
@@ -78,7 +103,9 @@ const ORDER = [
   'key',
   'actor',
   'note',
+  'review',
   'keys',
+  'values',
   'sources',
   'counts',
   'before',
@@ -93,9 +120,9 @@ const ORDER = [
   'hash',
 ];
 
-export function ordered(record: AuditRecord): AuditRecord {
+export function ordered(record: ShownRecord): ShownRecord {
   const rank = (name: string): number => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
   return Object.fromEntries(
     Object.entries(record).sort(([a], [b]) => rank(a) - rank(b)),
-  ) as unknown as AuditRecord;
+  ) as unknown as ShownRecord;
 }

@@ -16,6 +16,8 @@ export interface Replicas {
   /** The returned function gives the lock back. */
   hold(replica: string): () => void;
   hasEnded(replica: string): boolean;
+  /** How many run, one aside. */
+  running(except: string): number;
   /** Removes what ended processes left. */
   tidy(): void;
 }
@@ -39,6 +41,11 @@ export function createReplicas(auditPath: string): Replicas {
     return lock !== undefined;
   }
 
+  function names(): readonly string[] {
+    const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(SUFFIX)) : [];
+    return files.map((name) => decodeURIComponent(name.slice(0, -SUFFIX.length)));
+  }
+
   return {
     hold(replica) {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -55,12 +62,9 @@ export function createReplicas(auditPath: string): Replicas {
       };
     },
     hasEnded,
+    running: (except) => names().filter((replica) => replica !== except && !hasEnded(replica)).length,
     tidy() {
-      for (const name of existsSync(folder) ? readdirSync(folder) : []) {
-        if (!name.endsWith(SUFFIX)) continue;
-        const replica = decodeURIComponent(name.slice(0, -SUFFIX.length));
-        if (hasEnded(replica)) rmSync(lockPath(replica), { force: true });
-      }
+      for (const replica of names()) if (hasEnded(replica)) rmSync(lockPath(replica), { force: true });
     },
   };
 }

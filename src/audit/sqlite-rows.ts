@@ -7,10 +7,25 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely';
-import { append, type Circumstances, GENESIS, type Head } from './chain.ts';
+import { append, type Circumstances, GENESIS, type Head, type StoredRecord } from './chain.ts';
 import type { AuditRecord, Entry } from './entry.ts';
-import { headQuery } from './queries.ts';
-import { type AuditTables, changeKey, recordRow, sourceRows } from './tables.ts';
+import { because } from './failures.ts';
+import { version } from './migrations.ts';
+import { linked, MOVING, NOT_ITS_HEAD } from './moving.ts';
+import { baseQuery, headQuery } from './queries.ts';
+import { reviewChange } from './reviews.ts';
+import { AS_IF_SCHEMA_2 } from './schema-2.ts';
+import {
+  type AuditTables,
+  BLOCK,
+  changeKey,
+  facetRow,
+  leftovers,
+  recordRow,
+  sourceRows,
+  targetRows,
+  valueRows,
+} from './tables.ts';
 
 // Builds SQL only. node:sqlite is synchronous, so a transaction that stays within one call cannot be interleaved
 // with another query of this process, which a driver of promises could not promise.
@@ -26,7 +41,9 @@ export const sqliteQueries = new Kysely<AuditTables>({
 export function rows<Row>(sqlite: DatabaseSync, query: CompiledQuery<Row>): Row[] {
   // Our parameters are text, numbers and null; our tables are strict, so the rows have the types of `AuditTables`.
   const parameters = query.parameters as readonly SQLInputValue[];
-  return sqlite.prepare(query.sql).all(...parameters) as unknown as Row[];
+  // Only a reader finds an older schema; that of a file may change under its eyes.
+  const sql = version(sqlite) < 2 ? AS_IF_SCHEMA_2 + query.sql : query.sql;
+  return sqlite.prepare(sql).all(...parameters) as unknown as Row[];
 }
 
 export function readHead(sqlite: DatabaseSync): Head {
@@ -34,13 +51,19 @@ export function readHead(sqlite: DatabaseSync): Head {
   return head === undefined ? GENESIS : { sequence: head.sequence, hash: head.hash };
 }
 
-/** Appends within a transaction; statements are prepared once, since this is where speed counts. */
-export type RecordWriter = (
-  entries: readonly Entry[],
-  circumstances: Circumstances,
-) => readonly AuditRecord[];
+export function readBase(sqlite: DatabaseSync): Head {
+  const [base] = rows(sqlite, baseQuery(sqliteQueries));
+  return base === undefined ? GENESIS : { sequence: base.sequence, hash: base.hash };
+}
 
-export function prepareWriter(sqlite: DatabaseSync): RecordWriter {
+export function readMoving(sqlite: DatabaseSync): string | undefined {
+  return rows(sqlite, baseQuery(sqliteQueries))[0]?.moving ?? undefined;
+}
+
+/** Puts a record and what is beside it into the tables. */
+export type RecordInsert = (record: AuditRecord, text: string) => void;
+
+export function prepareInsert(sqlite: DatabaseSync): RecordInsert {
   const insertRecord = sqlite.prepare(
     `insert into records (sequence, time, actor_kind, actor_name, request_id, action, outcome, code, mapping,
        namespace, secret, fingerprint_before, fingerprint_after, hash, record)
@@ -50,6 +73,9 @@ export function prepareWriter(sqlite: DatabaseSync): RecordWriter {
   const insertSource = sqlite.prepare(
     'insert into record_sources (sequence, store, key, version) values (:sequence, :store, :key, :version)',
   );
+  const insertValue = sqlite.prepare(
+    'insert into record_values (sequence, fingerprint) values (:sequence, :fingerprint)',
+  );
   const openIntent = sqlite.prepare(
     `insert into open_intents (sequence, request_id, namespace, secret, attempt, replica)
      values (:sequence, :request_id, :namespace, :secret, :attempt, :replica)`,
@@ -58,26 +84,89 @@ export function prepareWriter(sqlite: DatabaseSync): RecordWriter {
     `delete from open_intents where request_id = :request_id and namespace = :namespace and secret = :secret
        and attempt = :attempt`,
   );
-  const moveHead = sqlite.prepare(
-    `insert into head (id, sequence, hash) values (1, :sequence, :hash)
-     on conflict (id) do update set sequence = excluded.sequence, hash = excluded.hash`,
+  const insertFacet = sqlite.prepare(
+    `insert into facets (sequence, time, actor_kind, actor_name, action, outcome, code, mapping, namespace, secret,
+       store, state, review)
+     values (:sequence, :time, :actor_kind, :actor_name, :action, :outcome, :code, :mapping, :namespace, :secret,
+       :store, :state, :review)`,
+  );
+  const widenSpan = sqlite.prepare(
+    `insert into spans (block, since, until) values (:block, :time, :time)
+     on conflict (block) do update set since = min(since, excluded.since), until = max(until, excluded.until)`,
+  );
+  const insertTarget = sqlite.prepare('insert or ignore into targets values (:namespace, :secret)');
+  const review = sqlite.prepare(
+    'update facets set state = :state, review = :review where sequence = :sequence and state is not null',
   );
 
+  return (record, text) => {
+    insertRecord.run({ ...recordRow(record, text) });
+    for (const source of sourceRows(record)) insertSource.run({ ...source });
+    for (const value of valueRows(record)) insertValue.run({ ...value });
+    insertFacet.run({ ...facetRow(record) });
+    widenSpan.run({ block: Math.floor(record.sequence / BLOCK), time: record.time });
+    for (const target of targetRows([record])) insertTarget.run({ ...target });
+    if (record.phase === 'intent') {
+      openIntent.run({ ...changeKey(record), sequence: record.sequence, replica: record.replica });
+    } else if (record.phase === 'outcome') {
+      closeIntent.run({ ...changeKey(record) });
+    }
+    const reviewed = reviewChange(record);
+    if (reviewed !== undefined) review.run({ ...reviewed });
+  };
+}
+
+export function moveHead(sqlite: DatabaseSync, { sequence, hash }: Head): void {
+  sqlite
+    .prepare(
+      `insert into head (id, sequence, hash) values (1, ?, ?)
+       on conflict (id) do update set sequence = excluded.sequence, hash = excluded.hash`,
+    )
+    .run(sequence, hash);
+}
+
+const REVIEW_SQL = {
+  about: "case when json_valid(record) then record ->> '$.review.sequence' end",
+  state: "case when json_valid(record) then record ->> '$.review.state' end",
+};
+
+/** Appends within a transaction; statements are prepared once, since this is where speed counts. */
+export type RecordWriter = (
+  entries: readonly Entry[],
+  circumstances: Circumstances,
+) => readonly AuditRecord[];
+
+export function prepareWriter(sqlite: DatabaseSync): RecordWriter {
+  for (const leftover of leftovers(REVIEW_SQL)) sqlite.exec(leftover);
+  const insert = prepareInsert(sqlite);
+  const moving = sqlite.prepare('select moving from base where moving is not null');
   return (entries, circumstances) => {
+    if (moving.get() !== undefined) throw because(MOVING);
     let head = readHead(sqlite);
     const records = entries.map((entry) => {
       const { record, stored } = append(head, entry, circumstances);
-      insertRecord.run({ ...recordRow(record, stored.text) });
-      for (const source of sourceRows(record)) insertSource.run({ ...source });
-      if (record.phase === 'intent') {
-        openIntent.run({ ...changeKey(record), sequence: record.sequence, replica: record.replica });
-      } else if (record.phase === 'outcome') {
-        closeIntent.run({ ...changeKey(record) });
-      }
+      insert(record, stored.text);
       head = record;
       return record;
     });
-    moveHead.run({ sequence: head.sequence, hash: head.hash });
+    moveHead(sqlite, head);
     return records;
   };
+}
+
+/** Takes over what follows a head, as it is, within a transaction. An empty store may begin after any. */
+export function takeOver(sqlite: DatabaseSync, records: Iterable<StoredRecord>, base: Head): void {
+  const head = readHead(sqlite);
+  if (head.sequence === 0) {
+    sqlite.prepare('update base set sequence = ?, hash = ?').run(base.sequence, base.hash);
+  } else if (head.hash !== base.hash) {
+    throw because(NOT_ITS_HEAD);
+  }
+  const insert = prepareInsert(sqlite);
+  let last = base;
+  for (const { record, text } of linked(records, base)) {
+    insert(record, text);
+    last = record;
+  }
+  moveHead(sqlite, last);
 }

@@ -4,14 +4,28 @@ import type { Clock } from '../core/clock.ts';
 import type { Action } from './entry.ts';
 import { because, named } from './failures.ts';
 import { createGroupCommit } from './group-commit.ts';
+import { version } from './migrations.ts';
+import type { MovableAudit } from './moving.ts';
 import { plainEntry } from './plain-entry.ts';
 import * as queries from './queries.ts';
 import { createReplicas, type Replicas } from './replicas.ts';
+import { reviewOf } from './reviews.ts';
+import { type Ask, search } from './search.ts';
 import { openReader, openWriter, type SqliteFile } from './sqlite-file.ts';
 import { withLock } from './sqlite-lock.ts';
-import { prepareWriter, type RecordWriter, readHead, rows, sqliteQueries } from './sqlite-rows.ts';
-import type { AuditStore, Page, RecordFilter } from './store.ts';
-import { provable, readable, type StoredRow } from './stored.ts';
+import { keepAll, pruneSqlite } from './sqlite-prune.ts';
+import {
+  prepareWriter,
+  type RecordWriter,
+  readBase,
+  readHead,
+  readMoving,
+  rows,
+  sqliteQueries,
+  takeOver,
+} from './sqlite-rows.ts';
+import type { Page, RecordFilter, Review } from './store.ts';
+import { LEFT_MEANWHILE, provable, readable, reviewedIn, type StoredRow } from './stored.ts';
 
 export interface SqliteAuditOptions {
   readonly path: string;
@@ -32,7 +46,7 @@ const EXCLUSIVE_PATIENCE_MS = 60_000;
 const PAGE = 500;
 
 /** Several processes may use one file: they wait for each other, and the chain stays one. */
-export async function openSqliteAudit(options: SqliteAuditOptions): Promise<AuditStore> {
+export async function openSqliteAudit(options: SqliteAuditOptions): Promise<MovableAudit> {
   const { path, replica, readOnly = false, lockTimeoutMs = 10_000 } = options;
   const absolute = resolve(path);
   return named(path, async () => {
@@ -58,7 +72,7 @@ function createStore(
   options: SqliteAuditOptions,
   file: SqliteFile,
   presence: Presence | undefined,
-): AuditStore {
+): MovableAudit {
   const { path, instance, replica, clock } = options;
   const db = sqliteQueries;
   let writer: RecordWriter | undefined;
@@ -68,6 +82,11 @@ function createStore(
     return named(path, () => (closed ? Promise.reject(because('it is closed')) : work()));
   }
 
+  function forWriting(): Presence {
+    if (presence === undefined) throw because('it was opened for reading only');
+    return presence;
+  }
+
   const commits = createGroupCommit((entries) =>
     file.write((sqlite) => {
       writer ??= prepareWriter(sqlite);
@@ -75,15 +94,16 @@ function createStore(
     }),
   );
 
+  const ask: Ask = (query) => use(() => file.read((sqlite) => rows(sqlite, query)));
+
   async function list(filter: RecordFilter, page: Page, actions?: readonly Action[]) {
-    const query = queries.listQuery(db, filter, page, actions);
-    return (await use(() => file.read((sqlite) => rows(sqlite, query)))).map(readable(path));
+    return (await search(db, ask, filter, page, actions)).map(readable(path));
   }
 
   async function* stored(from: number): AsyncGenerator<StoredRow> {
     for (let next = from; ; ) {
       const start = next;
-      const page = await use(() => file.read((sqlite) => readPage(sqlite, start)));
+      const page = await use(() => file.read((sqlite) => readPage(sqlite, start, start > from)));
       yield* page;
       const last = page.at(-1);
       if (last === undefined || page.length < PAGE) return;
@@ -95,7 +115,7 @@ function createStore(
     address: path,
     append: (entries) =>
       use(async () => {
-        if (presence === undefined) throw because('it was opened for reading only');
+        forWriting();
         // Here, so that a malformed entry fails its own caller alone.
         const plain = entries.map(plainEntry);
         return plain.length === 0 ? [] : await commits.append(plain);
@@ -109,13 +129,18 @@ function createStore(
     async *scan(from) {
       for await (const { text, hash } of stored(from)) yield readable(path)({ record: text, hash });
     },
-    latest: async (filter, actions) => (await list(filter, { limit: 1 }, actions))[0],
+    async latest(filter, actions) {
+      const [found] = await list(filter, { limit: 1 }, actions);
+      if (found !== undefined) return found;
+      const [kept] = await ask(queries.keptQuery(db, filter, actions));
+      return kept && readable(path)(kept);
+    },
     unresolved: () =>
       use(async () => {
-        if (presence === undefined) throw because('it was opened for reading only');
-        const { replicas } = presence;
+        const { replicas } = forWriting();
         return await file.write((sqlite) => {
-          const open = rows(sqlite, queries.openIntentsQuery(db));
+          const kept = rows(sqlite, queries.keptIntentsQuery(db));
+          const open = [...kept, ...rows(sqlite, queries.openIntentsQuery(db))];
           const ended = new Map(open.map((row) => [row.replica, replicas.hasEnded(row.replica)]));
           replicas.tidy();
           return open.filter((row) => ended.get(row.replica)).map(readable(path));
@@ -123,11 +148,61 @@ function createStore(
       }),
     async targets() {
       const found = await use(() => file.read((sqlite) => rows(sqlite, queries.targetsQuery(db))));
-      return found.map(({ namespace, secret }) => ({ namespace: namespace ?? '', secret: secret ?? '' }));
+      return found.map(({ namespace, secret }) => ({ namespace, secret }));
     },
     exclusively: (name, work) => withLock(`${resolve(path)}.${name}.lock`, EXCLUSIVE_PATIENCE_MS, work),
     stored,
     head: () => use(() => file.read(readHead)),
+    base: () => use(() => file.read(readBase)),
+    reviews: (sequences) =>
+      use(async () => {
+        const found = new Map<number, Review>();
+        for (let start = 0; start < sequences.length; start += PAGE) {
+          const query = queries.reviewsQuery(db, sequences.slice(start, start + PAGE));
+          for (const { reviewed, ...row } of await file.read((sqlite) => rows(sqlite, query))) {
+            const review = reviewOf(readable(path)(row));
+            if (review !== undefined) found.set(reviewed, review);
+          }
+        }
+        return found;
+      }),
+    prune: (until) =>
+      use(async () => {
+        forWriting();
+        return await pruneSqlite(file, stored, until);
+      }),
+    takeOver: (records, base) =>
+      use(async () => {
+        forWriting();
+        await file.write((sqlite) => takeOver(sqlite, records, base));
+      }),
+    async *kept() {
+      for (let after = 0; ; ) {
+        const query = queries.keptPageQuery(db, after, PAGE);
+        const page = await use(() => file.read((sqlite) => rows(sqlite, query)));
+        yield* page.map(({ record: text, hash, open }) => ({
+          text,
+          hash,
+          indexed: true,
+          open: open !== null,
+        }));
+        const last = page.at(-1);
+        if (last === undefined || page.length < PAGE) return;
+        after = last.sequence;
+      }
+    },
+    keep: (records) =>
+      use(async () => {
+        forWriting();
+        await file.write((sqlite) => keepAll(sqlite, records));
+      }),
+    moving: () => use(() => file.read(readMoving)),
+    setMoving: (what) =>
+      use(async () => {
+        forWriting();
+        await file.write((sqlite) => sqlite.prepare('update base set moving = ?').run(what ?? null));
+      }),
+    writers: () => use(async () => createReplicas(file.path).running(presence === undefined ? '' : replica)),
     async [Symbol.asyncDispose]() {
       if (closed) return;
       closed = true;
@@ -141,9 +216,33 @@ function createStore(
   };
 }
 
-function readPage(sqlite: DatabaseSync, from: number): readonly StoredRow[] {
-  const found = rows(sqlite, queries.scanQuery(sqliteQueries, from, PAGE));
-  const last = found.at(-1)?.sequence ?? from;
-  const sources = rows(sqlite, queries.sourcesQuery(sqliteQueries, from, last));
-  return provable(found, sources);
+/** From one look at the file, so that what another process does meanwhile is there as a whole or not at all. */
+function readPage(sqlite: DatabaseSync, from: number, within: boolean): readonly StoredRow[] {
+  sqlite.exec('begin');
+  try {
+    const { sequence: base } = readBase(sqlite);
+    if (within && from <= base) throw because(LEFT_MEANWHILE);
+    const found = rows(sqlite, queries.scanQuery(sqliteQueries, Math.max(from, base + 1), PAGE));
+    const first = found[0]?.sequence ?? from;
+    const last = found.at(-1)?.sequence ?? from;
+    const sources = rows(sqlite, queries.sourcesQuery(sqliteQueries, first, last));
+    if (version(sqlite) < 2)
+      return provable(found, { sources, values: undefined, facets: undefined, spans: [], named: [] });
+    const values = rows(sqlite, queries.valuesQuery(sqliteQueries, first, last));
+    const facets = [
+      ...rows(sqlite, queries.facetsQuery(sqliteQueries, reviewedIn(found))),
+      ...rows(sqlite, queries.facetRunQuery(sqliteQueries, first, last)),
+    ];
+    const spans = rows(sqlite, queries.spansQuery(sqliteQueries, first, last));
+    const names = facets.flatMap(({ review }) => (review === null ? [] : [review]));
+    return provable(found, {
+      sources,
+      values,
+      facets,
+      spans,
+      named: rows(sqlite, queries.recordsQuery(sqliteQueries, names)),
+    });
+  } finally {
+    if (sqlite.isTransaction) sqlite.exec('rollback');
+  }
 }

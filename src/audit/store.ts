@@ -1,6 +1,6 @@
 import type { TargetId } from '../core/target.ts';
 import type { Head, StoredRecord } from './chain.ts';
-import type { Action, AuditRecord, Entry, EntryOutcome } from './entry.ts';
+import type { Action, AuditRecord, Entry, EntryOutcome, ReviewState } from './entry.ts';
 
 /** Filters that combine; an absent one allows everything. */
 export interface RecordFilter {
@@ -17,17 +17,34 @@ export interface RecordFilter {
   readonly key?: string;
   readonly version?: string;
   readonly action?: Action;
+  readonly phase?: Entry['phase'];
+  readonly instance?: string;
   readonly outcome?: EntryOutcome;
   readonly code?: string;
   readonly request?: string;
-  /** Before or after. */
+  /** Before or after, or of one of the values. */
   readonly fingerprint?: string;
+  /** As the last review of the record says; one that was never reviewed is `unreviewed`. */
+  readonly review?: ReviewState;
+}
+
+/** What a person said last of a record. */
+export interface Review {
+  readonly state: ReviewState;
+  readonly by?: string;
+  /** RFC 3339. */
+  readonly time: string;
+  readonly note?: string;
+  /** Of the review's own record. */
+  readonly sequence: number;
 }
 
 export interface Page {
   readonly limit: number;
   /** Records before this sequence; the newest when left out. */
   readonly before?: number;
+  /** Records behind this sequence, the oldest first: to go through all that fits once, while others append. */
+  readonly after?: number;
 }
 
 /** Every failure is AUDIT_UNAVAILABLE. */
@@ -56,4 +73,15 @@ export interface AuditStore extends AsyncDisposable {
   stored(from: number): AsyncIterable<StoredRecord>;
   /** For proofs: the last record as noted beside the records. */
   head(): Promise<Head>;
+  /** What follows is the first record that is still there: the genesis, or the last one that left by `prune`. */
+  base(): Promise<Head>;
+  /** The last review of each of these records that has one. */
+  reviews(sequences: readonly number[]): Promise<ReadonlyMap<number, Review>>;
+  /**
+   * Lets all records up to this one leave, in one step; it must be a record of the chain. `targets` and what else
+   * is not looked up in records stays known.
+   */
+  prune(until: Head): Promise<number>;
+  /** For moving a store: takes over records as they are, text and hash, in their order, into a store that follows `base`. */
+  takeOver(records: Iterable<StoredRecord>, base: Head): Promise<void>;
 }

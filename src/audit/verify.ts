@@ -1,5 +1,8 @@
-import { canonical } from './canonical.ts';
-import { canonicalOrNothing, GENESIS, type Head, hashOf, type StoredRecord } from './chain.ts';
+import { GENESIS, type Head, type StoredRecord } from './chain.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import { isAccepted } from './checkpoint-order.ts';
+import { type PublicKeys, signatureOf } from './checkpoint-signing.ts';
+import { diagnose, follows, type Link, linksOf } from './verify-diagnose.ts';
 
 export type ProblemKind = 'edited' | 'deleted' | 'inserted' | 'reordered' | 'truncated';
 
@@ -13,21 +16,9 @@ export interface VerifyOptions {
   readonly after?: Head;
   /** The head as noted elsewhere; the chain must reach it. */
   readonly until?: Head;
+  /** Called for each record that fits, in order. */
+  readonly onRecord?: (record: Head) => void;
 }
-
-/** A record seen as a link: what it claims, and whether its hash agrees. */
-interface Link {
-  readonly sequence: number;
-  readonly previousHash: string;
-  readonly hash: string;
-  readonly instance: unknown;
-  readonly fields: Readonly<Record<string, unknown>>;
-  readonly sound: boolean;
-  readonly indexed: boolean;
-}
-
-/** How far a record may have been renumbered and still be recognised by its hash. */
-const RENUMBERED = 100;
 
 /**
  * Walks the chain once, in the order given, with constant memory. At the first record that does not fit it
@@ -36,130 +27,177 @@ const RENUMBERED = 100;
  */
 export async function verify(
   records: AsyncIterable<StoredRecord> | Iterable<StoredRecord>,
-  { after = GENESIS, until }: VerifyOptions = {},
+  options: VerifyOptions = {},
 ): Promise<ChainState> {
+  const { chain, misleading } = await walk(records, options);
+  return chain.kind === 'intact' && misleading !== undefined
+    ? { kind: 'edited', sequence: misleading }
+    : chain;
+}
+
+interface Walk {
+  readonly chain: ChainState;
+  /**
+   * The first record beside which something else is noted to search by. It comes after the chain itself, since that
+   * also names records that come later, and is wrong where those were touched.
+   */
+  readonly misleading: number | undefined;
+}
+
+async function walk(
+  records: AsyncIterable<StoredRecord> | Iterable<StoredRecord>,
+  { after = GENESIS, until, onRecord }: VerifyOptions,
+): Promise<Walk> {
   const links = linksOf(records);
   let head = after;
   let last: Link | undefined;
   let count = 0;
+  let misleading: number | undefined;
   for await (const link of links) {
-    if (!follows(link, head) || !link.indexed) return await diagnose({ head, last, link, links, until });
+    if (!follows(link, head))
+      return { chain: await diagnose({ head, last, link, links, until }), misleading };
+    if (!link.indexed) misleading ??= link.sequence;
     if (link.sequence === until?.sequence && link.hash !== until.hash) {
-      return { kind: 'edited', sequence: link.sequence };
+      const next = (await links.next()).value;
+      const kind = next !== undefined && follows(next, head) ? 'inserted' : 'edited';
+      return { chain: { kind, sequence: link.sequence }, misleading };
     }
     head = link;
     last = link;
     count += 1;
+    onRecord?.(link);
   }
   if (until !== undefined && head.sequence < until.sequence) {
-    return { kind: 'truncated', sequence: head.sequence + 1 };
+    return { chain: { kind: 'truncated', sequence: head.sequence + 1 }, misleading };
   }
-  return { kind: 'intact', records: count, head: { sequence: head.sequence, hash: head.hash } };
+  const { sequence, hash } = head;
+  return { chain: { kind: 'intact', records: count, head: { sequence, hash } }, misleading };
 }
 
-interface Break {
-  readonly head: Head;
-  /** The record before; undefined when the very first does not fit. */
-  readonly last: Link | undefined;
-  readonly link: Link;
-  readonly links: AsyncGenerator<Link>;
-  readonly until: Head | undefined;
+/** What was noted of the chain outside of its store. */
+export interface Evidence {
+  readonly checkpoints: readonly Checkpoint[];
+  /** None: signatures are not checked, and nothing is proved by them; what contradicts is told nevertheless. */
+  readonly keys: PublicKeys;
 }
 
-async function diagnose({ head, last, link, links, until }: Break): Promise<ChainState> {
-  const expected = head.sequence + 1;
-  const at = (kind: ProblemKind, sequence = expected): ChainState => ({ kind, sequence });
-  if (follows(link, head)) return at('edited'); // only the search columns differ
-  const number = link.sound ? link.sequence : numberWhenHashed(link, expected);
-  if (number !== undefined && number < expected) return at('inserted', number);
+export interface ProofInput {
+  readonly records: AsyncIterable<StoredRecord> | Iterable<StoredRecord>;
+  /** What the first record must follow. */
+  readonly base: Head;
+  /** As noted beside the records. */
+  readonly head?: Head | undefined;
+  /** Records before are somewhere else, and not because they left the store: a part of an export. */
+  readonly part?: boolean;
+  readonly evidence?: Evidence | undefined;
+}
 
-  const rest = await lookThrough(links, head, link);
-  if (number === undefined) {
-    // Its content was changed, or it never was a record.
-    if (rest.next !== undefined && follows(rest.next, head)) return at('inserted');
-    if (!(link.sequence > expected) || rest.next?.sequence === expected + 1) return at('edited');
-    return at(rest.expected ? 'reordered' : 'deleted');
+export interface Problem {
+  readonly kind: ProblemKind | 'checkpoint';
+  /** Of the first bad record; of a checkpoint that contradicts, its own: the first bad record is not after it. */
+  readonly sequence: number;
+  /** The last record that a checkpoint before agrees with: the first bad one is after it. */
+  readonly after?: number;
+}
+
+/** What `audit verify` prints. */
+export interface Proof {
+  readonly ok: boolean;
+  /** Good ones; with a problem, those before it. */
+  readonly records: number;
+  /** Those that are signed by a known key and agree with the chain. */
+  readonly checkpoints: number;
+  readonly problem?: Problem;
+  /** The first record that was there to prove. */
+  readonly from: number;
+  /** The last record that a checkpoint covers: an edit after it that recomputes the chain would not show. */
+  readonly sealed?: { readonly sequence: number; readonly time: string };
+  /** Whether a checkpoint proves the record before `from`, where there is one. */
+  readonly cutProved?: boolean;
+  /** Checkpoints that a person has accepted not to find. */
+  readonly accepted: number;
+  /** Checkpoints without a key to check them by. */
+  readonly unchecked: number;
+}
+
+/** The chain, and what was noted of it elsewhere, against each other. Needs no service. */
+export async function prove({ records, base, head, part, evidence }: ProofInput): Promise<Proof> {
+  const { checkpoints, keys } = evidence ?? { checkpoints: [], keys: new Map() };
+  const wanted = new Set(checkpoints.map(({ sequence }) => sequence));
+  const seen = new Map([[base.sequence, base.hash]]);
+  let end = base.sequence;
+  const { chain, misleading } = await walk(records, {
+    after: base,
+    ...(head === undefined || head.sequence <= base.sequence ? {} : { until: head }),
+    onRecord({ sequence, hash }) {
+      end = sequence;
+      if (wanted.has(sequence)) seen.set(sequence, hash);
+    },
+  });
+
+  const states = new Map(checkpoints.map((it) => [it, keys.size === 0 ? 'unknown' : signatureOf(it, keys)]));
+  const trusted = checkpoints.filter((it) => states.get(it) === 'good');
+  const fits = (it: Checkpoint): boolean => seen.get(it.sequence) === it.hash;
+  const accepting = trusted.filter((it) => fits(it) || it.sequence < base.sequence);
+  const agreeing = trusted.filter(fits);
+  const accepted = trusted.filter((it) => !fits(it) && isAccepted(it, accepting));
+
+  const problems: Problem[] = [];
+  if (chain.kind !== 'intact') problems.push({ kind: chain.kind, sequence: chain.sequence });
+  for (const checkpoint of checkpoints) {
+    const state = states.get(checkpoint);
+    const { sequence } = checkpoint;
+    // Without any key its word is worth little, but not nothing; with keys, one that none of them made is forged.
+    if (state !== 'good' && keys.size > 0) problems.push({ kind: 'checkpoint', sequence });
+    else if (sequence < base.sequence || fits(checkpoint) || accepted.includes(checkpoint)) continue;
+    else if (sequence <= end) problems.push({ kind: 'checkpoint', sequence });
+    else if (chain.kind === 'intact') problems.push({ kind: 'truncated', sequence: end + 1 });
   }
-  if (number > expected) {
-    if (rest.copy) return at('inserted');
-    if (!rest.expected) return at('deleted');
-    return at(rest.neighbour ? 'reordered' : 'inserted');
-  }
-  if (!link.sound) return at('edited'); // its number, and nothing else
+  const cutProved = base.sequence === 0 ? undefined : agreeing.some((it) => it.sequence === base.sequence);
+  // Records leave at a checkpoint only; where older ones are still at hand, so is that one.
+  if (cutProved === false && !part && trusted.some(({ sequence }) => sequence < base.sequence))
+    problems.push({ kind: 'deleted', sequence: 1 });
 
-  // A sound record with the right number that names another predecessor.
-  if (rest.next !== undefined && follows(rest.next, head)) return at('inserted');
-  if (last === undefined) return at('edited');
-  const itself = rest.next === undefined ? until !== undefined && until.hash !== link.hash : !rest.successor;
-  if (itself) return at('edited');
-  // What comes after agrees with it, so the record before was replaced together with its hash; or the records
-  // from here on come from another chain, which shows when that is another instance's.
-  return last.instance === link.instance ? at('edited', last.sequence) : at('inserted');
+  if (problems.length === 0 && misleading !== undefined)
+    problems.push({ kind: 'edited', sequence: misleading });
+  // What lies first; at the same record, what the chain itself says.
+  const problem = problems.toSorted((a, b) => a.sequence - b.sequence)[0];
+  const sealed = agreeing.reduce<Checkpoint | undefined>(
+    (last, it) => (last === undefined || it.sequence > last.sequence ? it : last),
+    undefined,
+  );
+  const common = {
+    from: base.sequence + 1,
+    accepted: accepted.length,
+    unchecked: [...states.values()].filter((state) => state === 'unknown').length,
+    ...(cutProved === undefined ? {} : { cutProved }),
+    ...(sealed === undefined ? {} : { sealed: { sequence: sealed.sequence, time: sealed.time } }),
+  };
+  if (problem === undefined)
+    return { ok: true, records: end - base.sequence, checkpoints: agreeing.length, ...common };
+  const before = agreeing.filter(({ sequence }) => sequence < problem.sequence);
+  const after = Math.max(0, ...before.map(({ sequence }) => sequence));
+  return {
+    ok: false,
+    records: Math.max(0, problem.sequence - 1 - base.sequence),
+    checkpoints: agreeing.length,
+    problem: problem.kind === 'checkpoint' ? { ...problem, after } : problem,
+    ...common,
+  };
 }
 
-interface Rest {
-  readonly next: Link | undefined;
-  /** The record that should have been here comes later. */
-  readonly expected: boolean;
-  /** The same record comes again. */
-  readonly copy: boolean;
-  /** The one directly after names this one as its predecessor. */
-  readonly successor: boolean;
-  /** The record's own predecessor or successor comes later: it belongs to this chain. */
-  readonly neighbour: boolean;
-}
+/** Hashing this many takes a few milliseconds. */
+const AT_ONCE = 200;
 
-async function lookThrough(links: AsyncGenerator<Link>, head: Head, link: Link): Promise<Rest> {
-  let next: Link | undefined;
-  const found = { expected: false, copy: false, neighbour: false };
-  for await (const other of links) {
-    next ??= other;
-    if (other.previousHash === head.hash) found.expected = true;
-    if (other.hash === link.hash) found.copy = true;
-    if (other.hash === link.previousHash || other.previousHash === link.hash) found.neighbour = true;
-  }
-  return { ...found, next, successor: next?.previousHash === link.hash };
-}
-
-function follows(link: Link, head: Head): boolean {
-  return link.sound && link.sequence === head.sequence + 1 && link.previousHash === head.hash;
-}
-
-/** The number with which the record's hash was made, if only its number was changed since. */
-function numberWhenHashed({ fields, hash }: Link, around: number): number | undefined {
-  if (canonicalOrNothing(fields) === '') return undefined;
-  for (let distance = 0; distance <= RENUMBERED; distance += 1) {
-    for (const sequence of [around - distance, around + distance]) {
-      if (hashOf(canonical({ ...fields, sequence })) === hash) return sequence;
-    }
-  }
-  return undefined;
-}
-
-async function* linksOf(
-  records: AsyncIterable<StoredRecord> | Iterable<StoredRecord>,
-): AsyncGenerator<Link, void, undefined> {
-  for await (const { text, hash, indexed } of records) {
-    const fields = fieldsOf(text);
-    const { sequence, previousHash, instance } = fields;
-    yield {
-      sequence: typeof sequence === 'number' ? sequence : Number.NaN,
-      previousHash: typeof previousHash === 'string' ? previousHash : '',
-      hash,
-      instance,
-      fields,
-      sound: hashOf(text) === hash,
-      indexed,
-    };
-  }
-}
-
-function fieldsOf(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? { ...value } : {};
-  } catch (error) {
-    if (error instanceof SyntaxError) return {};
-    throw error;
+/** Lets everything else run in between. */
+export async function* paced(
+  records: AsyncIterable<StoredRecord>,
+  pause: () => Promise<void>,
+): AsyncGenerator<StoredRecord, void, undefined> {
+  let count = 0;
+  for await (const record of records) {
+    yield record;
+    count += 1;
+    if (count % AT_ONCE === 0) await pause();
   }
 }

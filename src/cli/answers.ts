@@ -69,3 +69,5 @@ export const MappingList = z.looseObject({
   mappings: z.array(z.looseObject({ mapping: z.string() })),
   next: z.string().optional(),
 });
+
+export const AuditRecordAnswer = z.looseObject({ sequence: z.number(), action: z.string() });

@@ -1,6 +1,7 @@
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { ACTIONS, OUTCOMES } from '../audit/entry.ts';
+import { Command, CommanderError, Option } from 'commander';
 import { toAppError } from '../core/errors.ts';
+import { addAudit } from './audit-commands.ts';
+import { command, example, outputOption, type Run, withServer } from './command-line.ts';
 import { addImport } from './commands/import-options.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { EXIT, exitCode } from './exit.ts';
@@ -34,8 +35,6 @@ export async function runCli(args: readonly string[], context: Context): Promise
     return error.code === 'CONFIG_INVALID' ? EXIT.config : exitCode([error.code]);
   }
 }
-
-type Run = (command: () => Promise<number>) => Promise<void>;
 
 /** The commands and their options; each action is handed to `run`. */
 export function buildProgram(context: Context, run: Run): Command {
@@ -73,17 +72,6 @@ export function buildProgram(context: Context, run: Run): Command {
     example(['secretbridge validate --config secretbridge.yaml', 'secretbridge plan', 'secretbridge sync']),
   );
   return program;
-}
-
-/** A command with the options that all have; settings of the parent are inherited by commander. */
-function command(parent: Command, name: string, description: string, examples: readonly string[]): Command {
-  return parent
-    .command(name)
-    .description(description)
-    .option('-c, --config <path>', 'configuration file or folder; may be given several times', collect)
-    .addOption(outputOption())
-    .addOption(new Option('--log-level <level>', 'log to stderr').choices(['error', 'warn', 'info', 'debug']))
-    .addHelpText('after', example(examples));
 }
 
 function addInit(program: Command, context: Context, run: Run): void {
@@ -183,13 +171,6 @@ function addRelease(program: Command, context: Context, run: Run): void {
   );
 }
 
-/** For commands that talk to a running service. */
-function withServer(command: Command, help: string): Command {
-  return command
-    .option('--server <url>', `${help}; the token is taken from SECRETBRIDGE_TOKEN`)
-    .option('--allow-http', 'send the token over plain http, not only to this machine');
-}
-
 function addPrune(program: Command, context: Context, run: Run): void {
   command(program, 'prune', 'List the targets that no mapping wants any more; with --yes delete them.', [
     'secretbridge prune',
@@ -232,63 +213,4 @@ function addRbac(program: Command, context: Context, run: Run): void {
     .action((options: GlobalOptions & { serviceAccount: string }) =>
       run(async () => (await import('./commands/rbac.ts')).rbacCommand(context, options)),
     );
-}
-
-function addAudit(program: Command, context: Context, run: Run): void {
-  const audit = program
-    .command('audit')
-    .description('Read the record of what was read, changed and refused.')
-    .helpCommand(false)
-    .addHelpText('after', example(['secretbridge audit list --since 7d --outcome refused']));
-  const store = '--audit <path or url>';
-  const storeHelp = 'audit store to read; else the one of the configuration';
-  command(audit, 'list', 'List records, newest first. Filters combine.', [
-    'secretbridge audit list --since 7d --namespace payments',
-  ])
-    .option(store, storeHelp)
-    .option('--since <time>', 'from then on: 7d, 2026-01-31 or 2026-01-31T08:00:00Z')
-    .option('--until <time>', 'before then')
-    .option('--actor <name>', 'who caused it: a kind or a name')
-    .option('--mapping <name>', 'of this mapping')
-    .option('--namespace <name>', 'of targets in this namespace')
-    .option('--secret <name>', 'of targets of this name')
-    .option('--store <name>', 'of this store')
-    .option('--key <key>', 'of this source key')
-    .addOption(new Option('--action <action>', 'of this kind').choices(ACTIONS))
-    .addOption(new Option('--outcome <outcome>', 'that ended so').choices(OUTCOMES))
-    .option('--code <code>', 'with this error code')
-    .option('--request <id>', 'of one request')
-    .option('--fingerprint <fingerprint>', 'that left or found this fingerprint')
-    .option('--limit <number>', 'records on a page', positive, 50)
-    .option('--cursor <cursor>', 'go on after a page: its `next`', (text) => String(positive(text)))
-    .action((options) =>
-      run(async () => (await import('./commands/audit.ts')).auditListCommand(context, options)),
-    );
-  command(audit, 'show', 'Show one record.', ['secretbridge audit show 42'])
-    .argument('<sequence>', 'its number', positive)
-    .option(store, storeHelp)
-    .action((sequence: number, options) =>
-      run(async () => (await import('./commands/audit.ts')).auditShowCommand(context, sequence, options)),
-    );
-}
-
-function outputOption(): Option {
-  return new Option('-o, --output <format>', 'form of the result')
-    .choices(['human', 'json', 'yaml'])
-    .default('human');
-}
-
-function positive(text: string): number {
-  const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < 1)
-    throw new InvalidArgumentError('It must be a whole number from 1.');
-  return number;
-}
-
-function collect(path: string, before: readonly string[] = []): readonly string[] {
-  return [...before, path];
-}
-
-function example(lines: readonly string[]): string {
-  return `\nExample${lines.length === 1 ? '' : 's'}:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
 }

@@ -17,7 +17,7 @@ export interface Client extends AsyncDisposable {
    * @throws AppError with the code that the service answered with; SERVICE_UNAVAILABLE when it cannot be talked to.
    */
   get<T extends z.ZodType>(path: string, form: T): Promise<z.output<T>>;
-  post<T extends z.ZodType>(path: string, form: T): Promise<z.output<T>>;
+  post<T extends z.ZodType>(path: string, form: T, body?: object): Promise<z.output<T>>;
 }
 
 /** A status of 20,000 targets has about 8 MB. */
@@ -37,10 +37,10 @@ export function createClient(address: ServerAddress, context: Context): Client {
   const token = tokenOf(context);
   const agent = createAgent(address);
 
-  async function send<T extends z.ZodType>(method: 'GET' | 'POST', path: string, form: T) {
+  async function send<T extends z.ZodType>(method: Method, path: string, form: T, body?: object) {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await once(method, path, form);
+        return await once(method, path, form, body);
       } catch (error) {
         const waitMs =
           error instanceof AppError && error.code === 'RATE_LIMITED' ? error.retryAfterMs : undefined;
@@ -50,11 +50,12 @@ export function createClient(address: ServerAddress, context: Context): Client {
     }
   }
 
-  async function once<T extends z.ZodType>(method: 'GET' | 'POST', path: string, form: T) {
+  async function once<T extends z.ZodType>(method: Method, path: string, form: T, sent?: object) {
     const { status, headers, text } = await exchange(address, agent, method, path, {
       headers: { authorization: `Bearer ${token}`, accept: 'application/json' },
       signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
       stopped: signal,
+      ...(sent === undefined ? {} : { body: JSON.stringify(sent) }),
     });
     const body = parse(text);
     if (status >= 200 && status < 300) {
@@ -77,7 +78,7 @@ export function createClient(address: ServerAddress, context: Context): Client {
 
   return {
     get: (path, form) => send('GET', path, form),
-    post: (path, form) => send('POST', path, form),
+    post: (path, form, body) => send('POST', path, form, body),
     [Symbol.asyncDispose]: () => agent.destroy(),
   };
 }
@@ -103,7 +104,11 @@ export async function answersAt(
   }
 }
 
+type Method = 'GET' | 'POST';
+
 interface Exchange {
+  /** JSON. */
+  readonly body?: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
   /** Aborted by the person: then its reason is what is thrown. */
@@ -114,12 +119,14 @@ interface Exchange {
 async function exchange(
   { url }: ServerAddress,
   agent: Agent,
-  method: 'GET' | 'POST',
+  method: Method,
   path: string,
-  { headers, signal, stopped }: Exchange,
+  { headers: given, signal, stopped, body }: Exchange,
 ) {
   try {
-    const answer = await request(`${url}${path}`, { dispatcher: agent, method, headers, signal });
+    const headers = body === undefined ? given : { ...given, 'content-type': 'application/json' };
+    const sent = body === undefined ? {} : { body };
+    const answer = await request(`${url}${path}`, { dispatcher: agent, method, headers, signal, ...sent });
     const bytes = await readBounded(answer.body, { most: MAX_BYTES });
     return { status: answer.statusCode, headers: answer.headers, text: decodeText(bytes) };
   } catch (thrown) {

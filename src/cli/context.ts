@@ -17,6 +17,8 @@ export interface Context {
   readonly user: string;
   /** Where a person can be asked; none when nobody sits there. */
   readonly ask?: { readonly input: Readable; readonly output: Writable };
+  /** What is piped into it; a terminal too. */
+  readonly stdin?: Readable;
   /** Aborted by Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
   /** Calls the listener at each SIGHUP, from now on. */

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { credentialsOf } from '../app/app.ts';
 import { openAuditReader } from '../app/audit.ts';
+import { addressOf, isPostgres } from '../app/audit-place.ts';
 import type { AuditStore } from '../audit/store.ts';
-import { SecretValue } from '../core/secret-value.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { requireConfig } from './require-config.ts';
 
@@ -11,20 +11,21 @@ export interface AuditOptions extends GlobalOptions {
   readonly audit?: string;
 }
 
+/** What opens a store and tells fingerprints. A Secret would need the cluster, which questions do without. */
+export function auditCredentials({ env }: Pick<Context, 'env'>): ReturnType<typeof credentialsOf> {
+  return credentialsOf({ env, onCredential: () => undefined }, async () => undefined);
+}
+
 /** The audit store that `--audit` names, or the configuration's; nothing when that is invalid, with its problems printed. */
 export async function openAuditForReading(
   context: Context,
   options: AuditOptions,
 ): Promise<AuditStore | undefined> {
-  const credential = credentialsOf(
-    { env: context.env, onCredential: () => undefined },
-    // A Secret would need the cluster, which questions to the audit do without.
-    async () => undefined,
-  );
+  const credential = auditCredentials(context);
   const { audit } = options;
-  if (audit !== undefined && /^postgres(ql)?:\/\//.test(audit))
+  if (audit !== undefined && isPostgres(audit))
     return openAuditReader({ kind: 'postgres', url: { env: '--audit' } }, context.clock, async () =>
-      SecretValue.fromText(audit),
+      addressOf(audit, context.env),
     );
   if (audit !== undefined)
     return openAuditReader({ kind: 'sqlite', path: resolve(context.cwd, audit) }, context.clock, credential);

@@ -7,6 +7,7 @@ import { createLogger, type Logger, silentLogger } from '../log/logger.ts';
 import { createScrubber, type Scrubber } from '../log/scrub.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { EXIT } from './exit.ts';
+import { painter } from './output.ts';
 import { requireConfig } from './require-config.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -20,8 +21,22 @@ export async function withApp(
   if (config === undefined) return EXIT.config;
   if (options.mapping !== undefined) checkMapping(config, options.mapping);
   await using app = await openApp(config, appDeps(context, options, config));
+  warnOfDoubt(app, context);
   // Awaited here: what the command works with must outlive it.
   return await command(app);
+}
+
+/** Whoever only looks may go on; what would change the cluster is refused. */
+function warnOfDoubt({ checkpoints }: App, { stderr, color }: Context): void {
+  const paint = painter(color);
+  for (const { place, checkpoint } of checkpoints?.untrusted() ?? [])
+    stderr.write(
+      `${paint('yellow', 'warning')}: ${place}: the checkpoint of record ${checkpoint.sequence} has no signature of ours and is not trusted\n`,
+    );
+  const doubt = checkpoints?.trouble();
+  if (doubt === undefined) return;
+  const what = 'the audit is in doubt, so what would change the cluster is refused';
+  stderr.write(`${paint('yellow', 'warning')} ${doubt.code}: ${what}\n`);
 }
 
 /** A name that is on the command line only is no fault of the configuration. */
@@ -41,18 +56,24 @@ export function appDeps(context: Context, { logLevel }: GlobalOptions, { log }: 
     logLevel === undefined
       ? silentLogger
       : createLogger({ level: logLevel, format: log.format, stream: stderr, scrubber });
-  return depsOf(context, { logger, scrubber });
+  // Standard output holds the result.
+  return depsOf(context, { logger, scrubber, print: (line) => stderr.write(`${line}\n`) });
 }
 
 /** What every app gets, for one run or for a service. */
 export function depsOf(
   { env, clock, user }: Context,
-  { logger, scrubber }: { readonly logger: Logger; readonly scrubber: Scrubber },
+  {
+    logger,
+    scrubber,
+    print,
+  }: { readonly logger: Logger; readonly scrubber: Scrubber; readonly print: (line: string) => void },
 ): AppDeps {
   return {
     env,
     clock,
     logger,
+    print,
     onCredential: (value) => scrubber.register(value),
     actor: { kind: 'cli', name: user },
     replica: `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`,

@@ -2,6 +2,7 @@ import type { AppError } from '../core/errors.ts';
 import type { LiveSecret, SecretChange, SecretManifest } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { TargetId } from '../core/target.ts';
+import type { ConfigMaps } from './config-maps.ts';
 import type { Identities } from './identities.ts';
 import type { Workloads } from './workloads.ts';
 
@@ -109,6 +110,8 @@ export interface Cluster extends AsyncDisposable {
   /** Who its identities are, and its workloads; `undefined`: this cluster has none. */
   readonly identities: Identities | undefined;
   readonly workloads: Workloads | undefined;
+  /** `undefined`: this cluster has none. */
+  readonly configMaps: ConfigMaps | undefined;
   /** Its address or path, for people. */
   readonly address: string;
   /** Whether we run in this cluster, under the identity of our pod. */

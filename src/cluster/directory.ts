@@ -134,6 +134,7 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
     inCluster: false,
     identities: undefined,
     workloads: undefined,
+    configMaps: undefined,
     watch(scope, handlers) {
       const loadMeta = (secret: string) => metaOf({ namespace: scope.namespace, secret });
       return watches.add(watchFiles(root, scope, handlers, loadMeta));

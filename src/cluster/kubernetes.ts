@@ -11,6 +11,7 @@ import {
   type LiveSecret,
   type WriteResult,
 } from './cluster.ts';
+import { createConfigMaps } from './config-maps.ts';
 import { errorOfAnswer, type KubeAnswer, keysHeldByOthers, saysAnotherUid, saysNoSecret } from './errors.ts';
 import { objectIn, parseObject } from './json.ts';
 import { appliedIn, managerName } from './managed-fields.ts';
@@ -100,6 +101,7 @@ function kubernetesCluster(
     inCluster: client.inCluster,
     identities: createIdentities(client),
     workloads: createWorkloads(client, mutate),
+    configMaps: createConfigMaps(client),
     watch: (scope, handlers) => watches.add(watchSecrets(client, scope, handlers, tuning)),
     watchNamespaces: (handlers) => watches.add(watchNamespaces(client, handlers, tuning)),
     read,

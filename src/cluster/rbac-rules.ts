@@ -95,6 +95,15 @@ export const REVIEWS: readonly PolicyRule[] = [
   { apiGroups: ['authorization.k8s.io'], resources: ['subjectaccessreviews'], verbs: ['create'] },
 ];
 
+/** For checkpoints of the audit. A POST cannot be limited by name. */
+export function checkpointRules(names: readonly string[]): readonly PolicyRule[] {
+  const configMaps = { apiGroups: [''], resources: ['configmaps'] };
+  return [
+    { ...configMaps, resourceNames: sorted(names), verbs: ['get', 'update'] },
+    { ...configMaps, verbs: ['create'] },
+  ];
+}
+
 export function secrets(verbs: readonly string[], resourceNames?: readonly string[]): PolicyRule {
   return { apiGroups: [''], resources: ['secrets'], ...(resourceNames ? { resourceNames } : {}), verbs };
 }

@@ -1,6 +1,7 @@
 import { stringify } from 'yaml';
 import type { TargetId } from '../core/target.ts';
 import {
+  checkpointRules,
   NAMESPACES,
   type PolicyRule,
   type RbacSecret,
@@ -21,6 +22,8 @@ export interface RbacInput extends Scope {
   /** Where the bridge runs, and where its `secretRef`s are. */
   readonly ownNamespace: string;
   readonly secretRefs: readonly string[];
+  /** ConfigMaps that checkpoints of the audit go to; without a namespace, in the bridge's own. */
+  readonly checkpoints?: readonly { readonly namespace?: string | undefined; readonly name: string }[];
   /** `http.kubernetes`. */
   readonly reviews?: boolean;
   readonly serviceAccount: string;
@@ -69,6 +72,9 @@ export function rbacObjects(input: RbacInput): readonly RbacObject[] {
   if (refs.length > 0) {
     roles.push(role(input, `${name}-credentials`, input.ownNamespace, [secrets(['get'], refs)]));
   }
+  const maps = Map.groupBy(input.checkpoints ?? [], ({ namespace = input.ownNamespace }) => namespace);
+  for (const [namespace, list] of maps)
+    roles.push(role(input, `${name}-checkpoints`, namespace, checkpointRules(list.map((it) => it.name))));
   // Which namespaces a selector will find is not known beforehand, so a Role in each of them cannot be printed.
   // Two, so that the second can be bound more narrowly.
   if (input.selected !== undefined && input.selected.length > 0) {

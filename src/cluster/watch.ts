@@ -10,6 +10,8 @@ import { eventIn } from './watch-event.ts';
 export interface WatchTuning {
   /** A connection that says nothing for so long is taken for dead: API servers send a bookmark about once a minute. */
   readonly silenceMs?: number;
+  /** The same until the first sign: seen from an API server of which nothing changes after two minutes. */
+  readonly firstSilenceMs?: number;
   /** The first wait after a failure, before jitter; it doubles up to `longestWaitMs`. */
   readonly firstWaitMs?: number;
   readonly longestWaitMs?: number;
@@ -66,7 +68,13 @@ export function follow(
   follower: Follower,
   tuning: WatchTuning = {},
 ): AsyncDisposable {
-  const { silenceMs = 90_000, firstWaitMs = 500, longestWaitMs = 30_000, random = Math.random } = tuning;
+  const {
+    silenceMs = 90_000,
+    firstSilenceMs = tuning.silenceMs ?? 150_000,
+    firstWaitMs = 500,
+    longestWaitMs = 30_000,
+    random = Math.random,
+  } = tuning;
   const { path, fieldSelector, about } = followed;
   const end = new AbortController();
   let place: string | undefined;
@@ -118,12 +126,14 @@ export function follow(
     const stop = () => connection.abort();
     end.signal.addEventListener('abort', stop, { once: true });
     let silent = false;
-    const timer = setTimeout(() => {
+    const cut = () => {
       silent = true;
       connection.abort();
-    }, silenceMs);
+    };
+    let timer = setTimeout(cut, firstSilenceMs);
     const alive = () => {
-      timer.refresh();
+      clearTimeout(timer);
+      timer = setTimeout(cut, told ? silenceMs : firstSilenceMs);
       follower.progress();
     };
     try {
@@ -132,7 +142,7 @@ export function follow(
     } catch (thrown) {
       if (!silent) throw errorOfTransport(thrown, silenceMs);
       place = undefined;
-      throw unavailable(`no sign of life for ${silenceMs / 1000} s`, thrown);
+      throw unavailable(`no sign of life for ${(told ? silenceMs : firstSilenceMs) / 1000} s`, thrown);
     } finally {
       clearTimeout(timer);
       end.signal.removeEventListener('abort', stop);

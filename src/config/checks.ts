@@ -26,6 +26,7 @@ export function crossCheck(
     ...environmentNames(root),
     ...plainHttp(root),
     ...requiredKeys(parsed),
+    ...retentionNeeds(parsed),
     ...checkMappings(root, inBounds),
     ...checkStoreNames(root),
   ];
@@ -99,7 +100,7 @@ function plainHttp(root: Located): Finding[] {
 }
 
 function requiredKeys({ sections }: Parsed): Finding[] {
-  if (sections.keys === undefined || sections.keys.fingerprint !== undefined) return [];
+  if (sections.keys === undefined) return [];
   const shared =
     sections.engine?.kind === 'redis'
       ? '`engine: redis`'
@@ -108,7 +109,39 @@ function requiredKeys({ sections }: Parsed): Finding[] {
         : undefined;
   if (shared === undefined) return [];
   const message = `is missing; with ${shared} all replicas must share it`;
-  return [invalid(['keys', 'fingerprint'], message)];
+  const { fingerprint, checkpoint } = sections.keys;
+  const signs = (sections.audit?.checkpoints ?? []).length > 0;
+  return [
+    ...(fingerprint === undefined ? [invalid(['keys', 'fingerprint'], message)] : []),
+    ...(signs && checkpoint === undefined ? [invalid(['keys', 'checkpoint'], message)] : []),
+  ];
+}
+
+/** What proves that a cut was ours, and what still looks back on records. */
+function retentionNeeds({ sections: { audit, brake, absence } }: Parsed): Finding[] {
+  if (audit === undefined) return [];
+  const { retention, archive, checkpoints, store } = audit;
+  if (retention === undefined)
+    return archive === undefined ? [] : [invalid(['audit', 'archive'], 'needs `audit.retention`')];
+  const places = checkpoints?.length ?? (store.kind === 'sqlite' ? 1 : 0);
+  const path = ['audit', 'retention'];
+  const looksBack = [
+    ['brake.window', brake?.window ?? 0],
+    ['absence.over', absence?.over ?? 0],
+  ] as const;
+  return [
+    ...(places > 0
+      ? []
+      : [
+          invalid(
+            path,
+            'needs a place in `audit.checkpoints`: without signed checkpoints nothing proves what has left',
+          ),
+        ]),
+    ...looksBack
+      .filter(([, ms]) => retention <= ms)
+      .map(([name]) => invalid(path, `expected a longer time than \`${name}\`, which looks back on records`)),
+  ];
 }
 
 function invalid(path: Path, message: string): Finding {

@@ -15,8 +15,9 @@ export interface Config {
   readonly engine: File['engine'];
   readonly audit: {
     readonly store: File['audit']['store'];
-    readonly checkpoints: File['audit']['checkpoints'];
+    readonly checkpoints: NonNullable<File['audit']['checkpoints']>;
     readonly retentionMs?: number | undefined;
+    readonly archive?: { readonly path: string } | undefined;
     readonly stdout: boolean;
   };
   readonly keys: {

@@ -28,6 +28,8 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveDeps
   const audit = localise(file.audit, ['audit']);
   // Key files are made beside the database, so they move with it. Elsewhere `checks.ts` asks for them.
   const state = audit.store.kind === 'sqlite' ? dirname(audit.store.path) : join(folderOf([]), 'state');
+  const besideSqlite =
+    audit.store.kind === 'sqlite' ? [{ kind: 'file' as const, path: join(state, 'checkpoints.jsonl') }] : [];
   const keys = localise(file.keys, ['keys']);
   const [newest = { file: join(state, 'fingerprint.key') }, ...older] = keys.fingerprint ?? [];
   const placesOf = (section: 'stores' | 'mappings') =>
@@ -39,8 +41,9 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveDeps
     engine: localise(file.engine, ['engine']),
     audit: {
       store: audit.store,
-      checkpoints: audit.checkpoints,
+      checkpoints: audit.checkpoints ?? besideSqlite,
       retentionMs: audit.retention,
+      archive: audit.archive,
       stdout: audit.stdout,
     },
     keys: {

@@ -3,6 +3,7 @@ import { AwsConfig } from '../providers/aws-secrets-manager/config.ts';
 import { AzureConfig } from '../providers/azure-key-vault/config.ts';
 import { FilesConfig } from '../providers/files/config.ts';
 import { VaultConfig } from '../providers/vault/config.ts';
+import { Events } from './events.ts';
 import { duration, Name, rate, wholeNumber } from './fields.ts';
 import { Defaults, MappingConfig } from './mapping.ts';
 import {
@@ -12,7 +13,6 @@ import {
   Brake,
   Cluster,
   Engine,
-  Events,
   Http,
   Include,
   Keys,

@@ -113,6 +113,9 @@ export const Engine = z
       'What carries the jobs of the service: the memory of this process, or a Redis that replicas share.',
   });
 
+/** Longer than anything looks back: a restart of workloads may be pending for 7 days. */
+const LEAST_RETENTION_MS = 8 * 86_400_000;
+
 export const Audit = z
   .strictObject({
     store: z
@@ -147,12 +150,34 @@ export const Audit = z
           }),
         ]),
       )
-      .default([])
-      .meta({ description: 'Where signed checkpoints go.' }),
-    retention: duration()
       .optional()
-      .meta({ description: 'How long records are kept. Default: for ever.', examples: ['400d'] }),
-    stdout: z.boolean().default(false).meta({ description: 'Also print each record as a line of JSON.' }),
+      .meta({
+        description:
+          'Where signed checkpoints go. Default: `checkpoints.jsonl` beside the SQLite file; none with PostgreSQL.',
+      }),
+    retention: duration()
+      .refine((ms) => ms >= LEAST_RETENTION_MS, { error: 'a duration of at least 8d' })
+      .optional()
+      .meta({
+        description:
+          'How long records are kept, at least `8d`; older ones leave at a checkpoint. Default: for ever.',
+        examples: ['400d'],
+      }),
+    archive: z
+      .strictObject({
+        path: localPath().meta({
+          description: 'The folder, of this store alone.',
+          examples: ['./state/archive'],
+        }),
+      })
+      .optional()
+      .meta({
+        description: 'Where records go before they leave by `retention`. Default: nowhere, they are gone.',
+      }),
+    stdout: z.boolean().default(false).meta({
+      description:
+        'Also print each record on standard output while serving, as a line of JSON: the one that `audit export --format jsonl` has.',
+    }),
   })
   .meta({ title: 'Audit', description: 'The record of what was read and changed.' });
 
@@ -163,7 +188,8 @@ export const Keys = z
         'Keys of the fingerprints, newest first; older ones are still understood. 32 random bytes as base64 text. Default: `fingerprint.key` beside the SQLite file.',
     }),
     checkpoint: Reference.optional().meta({
-      description: 'Ed25519 private key, PKCS#8 PEM. Default: `checkpoint.key` beside the SQLite file.',
+      description:
+        'Ed25519 private key, PKCS#8 PEM; public keys of earlier ones may follow it. Default: `checkpoint.key` beside the SQLite file.',
     }),
   })
   .meta({
@@ -254,44 +280,6 @@ export const Restarts = z
       .meta({ description: 'How many workloads may roll together because of us, in all namespaces.' }),
   })
   .meta({ title: 'Restarts', description: 'How the workloads that mappings name are rolled.' });
-
-const store = Name.meta({ description: 'The store it is about.' });
-const hintName = Name.meta({ description: 'Unique name.' });
-
-export const Events = z
-  .strictObject({
-    sqs: z
-      .array(
-        z.strictObject({ name: hintName, queueUrl: address().meta({ description: 'The queue.' }), store }),
-      )
-      .default([])
-      .meta({ description: 'AWS EventBridge through SQS.' }),
-    eventGrid: z
-      .array(
-        z.strictObject({
-          name: hintName,
-          store,
-          key: Reference.meta({ description: 'Key of the subscription.' }),
-        }),
-      )
-      .default([])
-      .meta({ description: 'Azure Event Grid: POST /events/azure/{name}.' }),
-    vault: z
-      .array(z.strictObject({ name: hintName, store }))
-      .default([])
-      .meta({ description: 'Event stream of Vault Enterprise.' }),
-    webhooks: z
-      .array(
-        z.strictObject({
-          name: hintName,
-          stores: z.array(Name).min(1).meta({ description: 'The stores it may speak about.' }),
-          secret: Reference.meta({ description: 'Key of the signatures.' }),
-        }),
-      )
-      .default([])
-      .meta({ description: 'Signed webhooks: POST /events/webhook/{name}.' }),
-  })
-  .meta({ title: 'Events', description: 'Hints that make changes arrive sooner.' });
 
 export const AccessRule = z
   .strictObject({

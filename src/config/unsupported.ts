@@ -10,10 +10,6 @@ interface Unsupported {
   readonly when?: (value: unknown) => boolean;
 }
 
-const is =
-  (...values: readonly unknown[]) =>
-  (value: unknown) =>
-    values.includes(value);
 const isNot =
   (...values: readonly unknown[]) =>
   (value: unknown) =>
@@ -21,9 +17,6 @@ const isNot =
 
 /** Shrinks as the parts arrive; nothing else in the code knows about it. */
 const UNSUPPORTED: readonly Unsupported[] = [
-  { at: 'audit.checkpoints', what: '`audit.checkpoints`' },
-  { at: 'audit.retention', what: '`audit.retention`' },
-  { at: 'audit.stdout', when: is(true), what: '`audit.stdout: true`' },
   { at: 'tracing', what: '`tracing`' },
   { at: 'events', what: '`events`' },
 ];

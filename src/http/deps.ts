@@ -1,9 +1,10 @@
 import type { AuditStore } from '../audit/store.ts';
+import type { Evidence } from '../audit/verify.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Requester, Service } from '../service/service.ts';
-import type { Authenticator, Role } from './auth.ts';
+import type { Authenticator, Identity, Role } from './auth.ts';
 import type { CertificateFiles } from './certificate.ts';
 import type { Wake } from './wake.ts';
 
@@ -15,7 +16,9 @@ export interface HttpConfig {
 
 export interface HttpDeps {
   readonly service: Service;
-  readonly audit: Pick<AuditStore, 'list' | 'get' | 'stored' | 'head'>;
+  readonly audit: Pick<AuditStore, 'list' | 'get' | 'stored' | 'head' | 'base' | 'reviews' | 'append'>;
+  /** What was noted of the audit's chain outside of its store. */
+  readonly evidence?: () => Promise<Evidence | undefined>;
   readonly metrics: Pick<Metrics, 'render'>;
   readonly auth: Authenticator;
   readonly config: HttpConfig;
@@ -42,5 +45,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who asks; nobody on a public route. */
     requester: Requester | undefined;
+    /** The same, with what they may do. */
+    identity: Identity | undefined;
   }
 }

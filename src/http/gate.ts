@@ -8,6 +8,7 @@ import { toHttpError } from './errors.ts';
 export function addGate(app: FastifyInstance, { auth, clock, logger }: RouteDeps): void {
   const admission = createAdmission(auth, clock);
   app.decorateRequest('requester', undefined);
+  app.decorateRequest('identity', undefined);
 
   app.addHook('onRoute', ({ config, url }) => {
     // What nobody thought of is not open to everybody.
@@ -21,6 +22,7 @@ export function addGate(app: FastifyInstance, { auth, clock, logger }: RouteDeps
     const identity = await admission.identify(request.headers.authorization, addressKey(request));
     if (!(await identity.may(access)))
       throw new AppError('FORBIDDEN', { detail: `it needs the role ${access}` });
+    request.identity = identity;
     request.requester = { name: identity.name, address: request.ip };
   });
 

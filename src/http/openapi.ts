@@ -21,6 +21,7 @@ export interface Description {
   readonly role?: Role;
   readonly query?: JsonSchema;
   readonly parameters?: Readonly<Record<string, JsonSchema>>;
+  readonly body?: JsonSchema;
   /** What 200 holds, where that is JSON. */
   readonly answer?: SchemaName;
   readonly also?: Readonly<Record<number, SchemaName>>;
@@ -31,7 +32,7 @@ export const NO_QUERY = { type: 'object', additionalProperties: false, propertie
 
 /** What Fastify checks a request against, and what the description of the API says. */
 export function describe(description: Description): FastifySchema {
-  const { id, tag, summary, role, query, parameters, answer, also = {} } = description;
+  const { id, tag, summary, role, query, parameters, body, answer, also = {} } = description;
   const denied = { 401: 'Error', 403: 'Error' } as const;
   const others: Readonly<Record<number, SchemaName>> = {
     ...(query === undefined ? {} : ({ 400: 'Error' } as const)),
@@ -44,6 +45,7 @@ export function describe(description: Description): FastifySchema {
     summary,
     ...(role === undefined ? {} : { description: `Needs the role ${role}.`, security: [{ bearer: [] }] }),
     ...(query === undefined ? {} : { querystring: query }),
+    ...(body === undefined ? {} : { body }),
     ...(parameters === undefined
       ? {}
       : { params: { type: 'object', required: Object.keys(parameters), properties: parameters } }),

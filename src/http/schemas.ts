@@ -1,5 +1,6 @@
-import { ACTIONS, ACTOR_KINDS, OUTCOMES } from '../audit/entry.ts';
+import { ACTIONS, ACTOR_KINDS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
 import { TARGET_STATES } from '../service/service.ts';
+import { ROLES } from './auth.ts';
 
 // The answers of the API, as JSON Schemas: for its description only. Members may be added, never renamed.
 
@@ -19,6 +20,73 @@ function object(properties: Readonly<Record<string, object>>, optional: readonly
 const error = { code: text, message: text, remedy: text } as const;
 const part = { kind: text, state: health } as const;
 const target = { mapping: text, namespace: text, secret: text } as const;
+
+const reviewed = object(
+  {
+    state: { type: 'string', enum: REVIEW_STATES },
+    by: text,
+    time,
+    note: text,
+    sequence: { ...whole, description: 'Of the record of the review.' },
+  },
+  ['by', 'note'],
+);
+
+const record = {
+  sequence: whole,
+  time,
+  action: { type: 'string', enum: ACTIONS },
+  phase: { type: 'string', enum: ['intent', 'outcome'] },
+  outcome: { type: 'string', enum: OUTCOMES },
+  code: text,
+  ...target,
+  store: text,
+  key: text,
+  actor: object({ kind: { type: 'string', enum: ACTOR_KINDS }, name: text, address: text }, [
+    'name',
+    'address',
+  ]),
+  note: text,
+  review: object({ sequence: whole, state: { type: 'string', enum: REVIEW_STATES } }),
+  reviewed: {
+    ...reviewed,
+    description: 'What a person said of it last; left out: nobody has. Not a part of what is hashed.',
+  },
+  keys: object({ added: list(text), changed: list(text), removed: list(text) }),
+  sources: list(object({ store: text, key: text, property: text, version: text }, ['property'])),
+  values: {
+    type: 'object',
+    additionalProperties: text,
+    description: 'Of a change: by key, the keyed fingerprint of the value that it is given.',
+  },
+  counts: { type: 'object', additionalProperties: whole },
+  before: text,
+  after: text,
+  resourceVersion: text,
+  requestId: text,
+  attempt: whole,
+  durationMs: { type: 'number' },
+  instance: text,
+  replica: text,
+  previousHash: text,
+  hash: text,
+} as const;
+
+const recordOptional = [
+  'phase',
+  'code',
+  ...Object.keys(target),
+  'store',
+  'key',
+  'note',
+  'review',
+  'reviewed',
+  'values',
+  'counts',
+  'before',
+  'after',
+  'resourceVersion',
+];
 
 export const SCHEMAS = {
   Error: object({ ...error, requestId: text }),
@@ -54,13 +122,14 @@ export const SCHEMAS = {
     version: text,
     replica: text,
     engine: object({ ...part, code: text }, ['code']),
-    audit: object({ ...part, sequence: whole }),
+    audit: object({ ...part, sequence: whole, code: text }, ['code']),
     cluster: object({ ...part, code: text }, ['code']),
     config: object({ valid: yesNo, problems: list({ type: 'object' }) }),
     stores: list(one('Store')),
     targets: list(one('Target')),
     held: list(one('Held')),
   }),
+  Session: object({ name: text, role: { type: 'string', enum: ROLES } }),
   Mapping: object({
     mapping: text,
     refreshSeconds: { type: 'number' },
@@ -76,50 +145,27 @@ export const SCHEMAS = {
     held: list(one('Held')),
     pending: whole,
   }),
-  Record: object(
+  Record: object(record, recordOptional),
+  RecordDetail: object(
     {
-      sequence: whole,
-      time,
-      action: { type: 'string', enum: ACTIONS },
-      phase: { type: 'string', enum: ['intent', 'outcome'] },
-      outcome: { type: 'string', enum: OUTCOMES },
-      code: text,
-      ...target,
-      store: text,
-      key: text,
-      actor: object({ kind: { type: 'string', enum: ACTOR_KINDS }, name: text, address: text }, [
-        'name',
-        'address',
-      ]),
-      note: text,
-      keys: object({ added: list(text), changed: list(text), removed: list(text) }),
-      sources: list(object({ store: text, key: text, property: text, version: text }, ['property'])),
-      counts: { type: 'object', additionalProperties: whole },
-      before: text,
-      after: text,
-      resourceVersion: text,
-      requestId: text,
-      attempt: whole,
-      durationMs: { type: 'number' },
-      instance: text,
-      replica: text,
-      previousHash: text,
-      hash: text,
+      ...record,
+      counterpart: { ...one('Record'), description: 'Of an intent its outcome, of an outcome its intent.' },
+      chain: object({ previous: whole, next: whole, head: whole, fits: yesNo }, ['previous', 'next']),
     },
-    [
-      'phase',
-      'code',
-      ...Object.keys(target),
-      'store',
-      'key',
-      'note',
-      'counts',
-      'before',
-      'after',
-      'resourceVersion',
-    ],
+    [...recordOptional, 'counterpart'],
   ),
-  RecordList: object({ records: list(one('Record')), next: text }, ['next']),
+  RecordList: object(
+    {
+      records: list(one('Record')),
+      next: text,
+      versions: {
+        ...list(object({ store: text, key: text, version: text, fingerprint: text, firstRead: time })),
+        description: 'With `trace`: what had the fingerprint.',
+      },
+      more: { ...yesNo, description: 'With `trace`: there are more versions than are followed.' },
+    },
+    ['next', 'versions', 'more'],
+  ),
   Verification: object(
     {
       ok: yesNo,
@@ -131,9 +177,15 @@ export const SCHEMAS = {
           enum: ['edited', 'deleted', 'inserted', 'reordered', 'truncated', 'checkpoint'],
         },
         sequence: whole,
+        after: whole,
       }),
+      from: whole,
+      sealed: object({ sequence: whole, time }),
+      cutProved: yesNo,
+      accepted: whole,
+      unchecked: whole,
     },
-    ['problem'],
+    ['problem', 'sealed', 'cutProved'],
   ),
 } as const;
 

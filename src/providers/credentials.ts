@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { AppError } from '../core/errors.ts';
 import { SecretValue } from '../core/secret-value.ts';
@@ -48,8 +48,11 @@ export async function resolveCredential(
 async function fromFile(path: string): Promise<SecretValue> {
   let bytes: Buffer;
   try {
+    // A read of a pipe that nobody writes to never ends, and cannot be called off.
+    if (!(await stat(path)).isFile()) throw missing(`file ${path} cannot be read: it is not a regular file`);
     bytes = await readFile(path);
   } catch (cause) {
+    if (cause instanceof AppError) throw cause;
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unreadable';
     throw missing(`file ${path} cannot be read: ${code}`, cause);
   }

@@ -221,7 +221,8 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
 function log(logger: Logger, { state, error }: QueueHealth): void {
   const fields = { kind: 'redis', state, error };
   if (error === undefined) logger.info('queue is available', fields);
-  else if (state === 'degraded') logger.error('queue needs attention', fields);
+  else if (state === 'degraded' || error.code === 'QUEUE_MISCONFIGURED')
+    logger.error('queue needs attention', fields);
   else logger.warn('queue is not available', fields);
 }
 

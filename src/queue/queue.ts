@@ -4,6 +4,11 @@ import type { AppError } from '../core/errors.ts';
 export const REASONS = ['manual', 'first', 'event', 'drift', 'sweep'] as const;
 export type Reason = (typeof REASONS)[number];
 
+/** Whether it says no more than that the queue cannot be used now, which its health tells of once. */
+export function saysHealth({ code }: AppError): boolean {
+  return code === 'QUEUE_UNAVAILABLE' || code === 'QUEUE_MISCONFIGURED';
+}
+
 /** Names its subject, never a change or a value: the state is read afresh, so a lost or doubled job does no harm. */
 export interface Job {
   /** As `subject.ts` writes it. */
@@ -48,7 +53,7 @@ export interface Notices {
  */
 export interface Queue extends AsyncDisposable {
   readonly kind: 'memory' | 'redis';
-  /** @throws AppError QUEUE_UNAVAILABLE within seconds; what was not added may be added again without harm. */
+  /** @throws AppError QUEUE_UNAVAILABLE or QUEUE_MISCONFIGURED within seconds; what was not added may be added again without harm. */
   add(job: Job, options?: AddOptions): Promise<void>;
   /** Begins to work. What `process` throws is kept for `idle` by the engine in memory, and nowhere by others. */
   start(process: Process): void;

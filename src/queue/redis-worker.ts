@@ -33,8 +33,14 @@ const FAREWELL_MS = 1_000;
 export function startWorker(options: WorkerOptions): RunningWorker {
   const { clients, timers, concurrency, names, onTrouble, signal } = options;
   const running = new Map<string, Promise<void>>();
+  /** Its own end waits for Redis first, and renews the locks until then: that would keep the process for ever. */
+  class OurWorker extends options.Worker {
+    letGo(): Promise<void> {
+      return this.lockManager.close();
+    }
+  }
   let stopping = false;
-  let current: BullWorker | undefined;
+  let current: OurWorker | undefined;
 
   const pause = (ms: number): Promise<unknown> => within(new Promise(() => {}), ms, timers);
 
@@ -73,9 +79,11 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     }
   };
 
-  const work = async ({ data }: BullJob): Promise<void> => {
-    const job = jobFrom(data);
-    if (job === undefined) return;
+  const work = async ({ data, stalledCounter }: BullJob): Promise<void> => {
+    const asked = jobFrom(data);
+    if (asked === undefined) return;
+    // What the process that lost it has left on record under its request must not be taken for this run's.
+    const job = stalledCounter > 0 ? { ...asked, requestId: `${asked.requestId}~${stalledCounter}` } : asked;
     // One whose lock ran out while this process was blocked comes again.
     while (running.has(job.subject)) await running.get(job.subject)?.then(undefined, () => undefined);
     const turn = run(job);
@@ -88,8 +96,8 @@ export function startWorker(options: WorkerOptions): RunningWorker {
   };
 
   const connection = clients.patient();
-  const create = (): BullWorker => {
-    const worker = new options.Worker(options.name, work, {
+  const create = (): OurWorker => {
+    const worker = new OurWorker(options.name, work, {
       ...{ connection, prefix: names, concurrency, autorun: false },
       lockDuration: LOCK_MS,
       stalledInterval: LOCK_MS / 2,
@@ -129,6 +137,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
         await within(closing, FAREWELL_MS, timers);
       };
       await within(ended(), graceMs, timers);
+      await current?.letGo();
     },
   };
 }

@@ -47,7 +47,7 @@ export interface Outcome {
   /** Why it is refused, held or failed. */
   readonly error?: AppError;
   readonly keys: readonly KeyPlan[];
-  /** Whether the target is there afterwards. */
+  /** Whether the target is there afterwards, and ours. */
   readonly alive: boolean;
   /** Somebody changed or deleted it by hand, and the mapping wants that reported only. */
   readonly drifted?: boolean;

@@ -5,7 +5,7 @@ import { AppError, assertNever } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { isLoss } from '../sync/drift.ts';
-import type { Plan } from '../sync/plan.ts';
+import { isOfOthers, type Plan } from '../sync/plan.ts';
 import { type DecideDeps, type Decision, decide } from './decide.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
 import type { Recorder } from './recorder.ts';
@@ -42,7 +42,7 @@ export async function reconcile(
     mapping: mapping.name,
     target: id,
     keys: plan.keys,
-    alive: live !== undefined || kind === 'created',
+    alive: kind === 'created' || (live !== undefined && !isOfOthers(plan)),
     ...(error === undefined ? {} : { error }),
     ...shown(plan, live, desired, error === undefined),
   });

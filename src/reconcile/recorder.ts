@@ -5,6 +5,7 @@ import {
   type Entry,
   type EntrySource,
   type KeyChanges,
+  MOST_VALUES,
   NO_KEYS,
 } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
@@ -24,6 +25,8 @@ export interface Change {
   readonly target: TargetId;
   readonly sources: readonly EntrySource[];
   readonly keys: KeyChanges;
+  /** What `valuesOf` gives. */
+  readonly values?: Pick<Entry, 'values' | 'counts'>;
   readonly before?: string;
   readonly after?: string;
   /** The `resourceVersion` of the object that it replaces. */
@@ -90,8 +93,6 @@ const TARGET_ACTIONS: readonly Action[] = [
 /** The actions that change a target. */
 const CHANGES: readonly Action[] = ['create', 'update', 'delete', 'repair', 'adopt', 'rollback'];
 
-const LOOK_BACK = 100;
-
 export function createRecorder({
   audit,
   actor,
@@ -106,7 +107,7 @@ export function createRecorder({
   const last = ({ namespace, secret }: TargetId, mapping: string) =>
     audit.latest({ mapping, namespace, secret }, TARGET_ACTIONS);
   const changeEntry = (change: Change): Omit<Entry, 'phase' | 'outcome'> => {
-    const { action, mapping, target, sources, keys, before, after, attempt } = change;
+    const { action, mapping, target, sources, keys, values, before, after, attempt } = change;
     return {
       actor,
       requestId,
@@ -115,6 +116,7 @@ export function createRecorder({
       ...target,
       sources,
       keys,
+      ...values,
       ...(before === undefined ? {} : { before }),
       ...(after === undefined ? {} : { after }),
       durationMs: clock.now() - change.startedAt,
@@ -173,12 +175,12 @@ export function createRecorder({
     },
 
     async lastWrite(mapping, { namespace, secret }, instances) {
-      // Among refusals, restarts and readings in between; who finds none among these treats it as new.
-      const latest = await audit.list({ mapping, namespace, secret, outcome: 'ok' }, { limit: LOOK_BACK });
-      const last = latest.find(
-        ({ action, phase, instance }) =>
-          CHANGES.includes(action) && phase === 'outcome' && instances.includes(instance),
-      );
+      let last: AuditRecord | undefined;
+      for (const instance of instances) {
+        const written = { mapping, namespace, secret, outcome: 'ok', phase: 'outcome', instance } as const;
+        const found = await audit.latest(written, CHANGES);
+        if (found !== undefined && found.sequence > (last?.sequence ?? 0)) last = found;
+      }
       return last?.action === 'delete' ? undefined : last;
     },
 
@@ -242,6 +244,22 @@ export function commandEntry(name: string, actor: Actor, requestId: string): Ent
     keys: NO_KEYS,
     durationMs: 0,
     attempt: 1,
+  };
+}
+
+/**
+ * The fingerprint of each value that a change gives a target.
+ * @param whole The target is new or was not ours, so that values which stay as they are come under us as well.
+ */
+export function valuesOf(keys: readonly KeyPlan[], whole: boolean): Pick<Entry, 'values' | 'counts'> {
+  const given = keys.flatMap(({ name, action, after }): [string, string][] =>
+    after === undefined || (action === 'keep' && !whole) ? [] : [[name, after]],
+  );
+  if (given.length === 0) return {};
+  const left = given.length - MOST_VALUES;
+  return {
+    values: Object.fromEntries(given.slice(0, MOST_VALUES)),
+    ...(left > 0 ? { counts: { valuesLeftOut: left } } : {}),
   };
 }
 

@@ -16,10 +16,30 @@ export async function recoverIntents(
   instances: readonly string[],
   restartOf: (mapping: string) => readonly Workload[] = () => [],
 ): Promise<number> {
+  // The restart of a workload is work that waits; whoever takes it up looks at the workload.
+  const left = async () =>
+    (await audit.unresolved()).filter(
+      ({ instance, action }) => instances.includes(instance) && action !== 'restart',
+    );
+  if ((await left()).length === 0) return 0;
+  // One at a time, since two that look together would each record what became of it.
+  return audit.exclusively('recover', async () => closeAll(await left(), { audit, cluster, restartOf }));
+}
+
+async function closeAll(
+  intents: readonly AuditRecord[],
+  {
+    audit,
+    cluster,
+    restartOf,
+  }: {
+    readonly audit: AuditStore;
+    readonly cluster: Pick<Cluster, 'read'>;
+    readonly restartOf: (mapping: string) => readonly Workload[];
+  },
+): Promise<number> {
   let closed = 0;
-  for (const intent of await audit.unresolved()) {
-    // The restart of a workload is work that waits; whoever takes it up looks at the workload.
-    if (!instances.includes(intent.instance) || intent.action === 'restart') continue;
+  for (const intent of intents) {
     const outcome = await outcomeOf(intent, cluster);
     if (outcome === undefined) continue;
     await audit.append([outcome, ...restartIntents(outcome, restartOf(intent.mapping ?? ''))]);

@@ -8,7 +8,7 @@ import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import type { Plan } from '../sync/plan.ts';
 import type { Decision } from './decide.ts';
-import { type Change, changesOf, type Recorder } from './recorder.ts';
+import { type Change, changesOf, type Recorder, valuesOf } from './recorder.ts';
 import { afterFailedWrite, sourceText, type Written } from './sighting.ts';
 
 export interface WriteDeps {
@@ -83,6 +83,7 @@ function describeChange(
     attempt,
     sources: desired.kind === 'ready' ? distinct([...desired.sources.values()]) : [],
     keys: changesOf(plan.keys),
+    values: valuesOf(plan.keys, plan.kind === 'create' || (plan.kind === 'update' && plan.adopts)),
     startedAt: clock.now(),
     ...(previous === undefined ? {} : { before: previous }),
     ...(live === undefined ? {} : { replaces: live.resourceVersion }),

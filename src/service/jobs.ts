@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { type AppError, toAppError } from '../core/errors.ts';
 import type { TargetId } from '../core/target.ts';
-import type { AddOptions, Job } from '../queue/queue.ts';
+import { type AddOptions, type Job, saysHealth } from '../queue/queue.ts';
 import { formatSubject, parseSubject, type Subject } from '../queue/subject.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
+import { LABEL } from '../sync/marks.ts';
 import type { Ages } from './ages.ts';
 import type { Board } from './board.ts';
 import type { Generation } from './generation.ts';
@@ -42,6 +43,8 @@ export interface Jobs {
 
 /** Without the audit nothing is done, and it is asked again so soon. */
 const AUDIT_WAIT_MS = 5_000;
+/** Jobs that have nothing to record still succeed meanwhile: that does not make it another outage. */
+const AUDIT_QUIET_MS = 60_000;
 const BUG_WAIT_MS = 60_000;
 const STUMBLED_MS = 15_000;
 /** So long replicas may differ in their configuration. */
@@ -81,6 +84,7 @@ export function createJobs(deps: JobsDeps): Jobs {
   const counts = { sweeps: 0, keys: 0, due: 0, failed: 0 };
   const strangers = new Map<string, number>();
   let auditError: AppError | undefined;
+  let auditFailedAt = Number.NEGATIVE_INFINITY;
 
   const add = async (subject: Subject, options?: AddOptions): Promise<void> => {
     try {
@@ -88,7 +92,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     } catch (thrown) {
       const error = toAppError(thrown);
       // It is looked for again soon.
-      if (error.code !== 'QUEUE_UNAVAILABLE') logger.error('a job could not be queued', { error });
+      if (!saysHealth(error)) logger.error('a job could not be queued', { error });
     }
   };
   const restartSoon = (): void => void add({ kind: 'restart' }, { delayMs: deps.restartWindowMs() });
@@ -121,7 +125,11 @@ export function createJobs(deps: JobsDeps): Jobs {
         const known = board.known(mapping.name, id);
         return known?.proposed === true || known?.kind === 'held';
       },
-      isThere: ({ id }) => board.meta(id) !== undefined,
+      isThere: ({ mapping, id }) => {
+        const meta = board.meta(id);
+        // What somebody else owns is no target of ours that would be left.
+        return meta !== undefined && (mapping.target.mode === 'merge' || LABEL.instance in meta.labels);
+      },
     });
     for (const outcome of outcomes) decided(outcome, job.requestId, startedAt);
     forgetReleased(outcomes);
@@ -219,8 +227,9 @@ export function createJobs(deps: JobsDeps): Jobs {
           logger.error('a job failed in a way that nobody expected', { requestId: job.requestId, error });
           return BUG_WAIT_MS;
         }
-        if (auditError === undefined)
+        if (Math.abs(clock.now() - auditFailedAt) > AUDIT_QUIET_MS)
           logger.error('the audit cannot be written, so nothing is changed', { error });
+        auditFailedAt = clock.now();
         auditError = error;
         return AUDIT_WAIT_MS * (1 + random());
       } finally {

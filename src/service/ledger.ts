@@ -3,7 +3,7 @@ import { toAppError } from '../core/errors.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Logger } from '../log/logger.ts';
 import { rankOf } from '../queue/order.ts';
-import type { Job, Queue, Reason } from '../queue/queue.ts';
+import { type Job, type Queue, type Reason, saysHealth } from '../queue/queue.ts';
 import { formatSubject } from '../queue/subject.ts';
 
 /**
@@ -63,7 +63,7 @@ export function createLedger(queue: Queue, { clock, logger }: { clock: Clock; lo
     } catch (thrown) {
       const error = toAppError(thrown);
       // The state of the queue is told once, by its health.
-      if (error.code !== 'QUEUE_UNAVAILABLE') logger.error('a job could not be queued', { error });
+      if (!saysHealth(error)) logger.error('a job could not be queued', { error });
       return false;
     }
   };

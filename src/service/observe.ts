@@ -75,7 +75,9 @@ export function createObserver({ generation, board, ledger, clock, ...deps }: Ob
     const known = board.known(wanted.mapping.name, wanted.id);
     // One that could not be made is tried again in its own time.
     if (known === undefined) look(wanted.id, 'first');
-    else if (known.alive && (known.contestedUntil ?? 0) <= clock.now()) look(wanted.id, 'drift');
+    // What is held ends by the destroying step; a repair would run into it. It is looked at once per refresh anyway.
+    else if (known.alive && known.kind !== 'held' && (known.contestedUntil ?? 0) <= clock.now())
+      look(wanted.id, 'drift');
   };
 
   return {

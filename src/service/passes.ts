@@ -4,6 +4,8 @@ import type { Job } from '../queue/queue.ts';
 export interface Passes<Pass> {
   /** The pass of a request; a new one if what it has read is not newer than a moment. */
   of(job: Pick<Job, 'requestId' | 'reason'>, notBefore: number): Promise<Pass>;
+  /** Lets go of those whose time is over, and of the values in them. */
+  tidy(): void;
 }
 
 /** Whoever belongs to one request comes within this time; later, what was read then is old. */
@@ -24,6 +26,7 @@ export function createPasses<Pass>(
       if (open.size > MOST || Math.abs(clock.now() - beganAt) > LIFE_MS) open.delete(id);
   };
   return {
+    tidy,
     of(job, notBefore) {
       tidy();
       const id = `${job.requestId} ${job.reason}`;

@@ -13,7 +13,7 @@ export interface PresenceOptions {
   readonly notices: Notices;
   readonly replica: string;
   readonly clock: Clock;
-  /** Told once when another one is here that was here before. */
+  /** Told once when another one is here that was here before: by a word of it since we came, since it may be gone. */
   readonly onOlder: (replica: string) => void;
 }
 
@@ -24,6 +24,7 @@ const GONE_MS = 45_000;
 export function createPresence({ notices, replica, clock, onOlder }: PresenceOptions): Presence {
   const startedAt = clock.now();
   const heard = new Map<string, number>();
+  const firstWords = new Map<string, string>();
   let told = false;
   const stop = notices.subscribe((field, text) => {
     if (!field.startsWith(FIELD)) return;
@@ -33,11 +34,16 @@ export function createPresence({ notices, replica, clock, onOlder }: PresenceOpt
     // What an ended replica left in Redis is old; what is not a time is nothing of ours.
     if (!(Math.abs(clock.now() - at) < GONE_MS) || name === replica) return;
     heard.set(name, clock.now());
-    if (told || !(since < startedAt)) return;
+    const first = firstWords.get(name) ?? text;
+    firstWords.set(name, first);
+    if (told || first === text || !(since < startedAt)) return;
     told = true;
     onOlder(name);
   });
-  const beat = (): void => notices.post(FIELD + replica, `${startedAt} ${clock.now()}`);
+  let over = false;
+  const beat = (): void => {
+    if (!over) notices.post(FIELD + replica, `${startedAt} ${clock.now()}`);
+  };
   beat();
   return {
     beat() {
@@ -45,11 +51,13 @@ export function createPresence({ notices, replica, clock, onOlder }: PresenceOpt
       for (const [name, at] of heard)
         if (clock.now() - at > GONE_MS) {
           heard.delete(name);
+          firstWords.delete(name);
           notices.post(FIELD + name, undefined);
         }
     },
     replicas: () => [replica, ...heard.keys()].sort(),
     [Symbol.dispose]() {
+      over = true;
       notices.post(FIELD + replica, undefined);
       stop();
     },

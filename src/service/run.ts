@@ -87,7 +87,8 @@ const LEDGER_MS = 20_000;
 const LOST_MS = 60_000;
 /** Targets that left the configuration are looked for so often; a change of it does so at once. */
 const HOUR_MS = 3_600_000;
-const MINUTE_MS = 60_000;
+/** A question of one query; a process that was killed is known to have ended only after a while. */
+const CRASHED_MS = 10_000;
 
 const OF_THE_CLUSTER: readonly string[] = [
   'CLUSTER_FORBIDDEN',
@@ -111,7 +112,9 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
 
   const actorOf = async (requestId: string, kind: Actor['kind']): Promise<Actor> => {
     if (kind !== 'operator') return { kind };
-    const [command] = await audit.list({ request: requestId, action: 'command' }, { limit: 1 });
+    // A run that a crash has cut short comes again under the same id with a mark.
+    const request = requestId.replace(/~.*/, '');
+    const [command] = await audit.list({ request, action: 'command' }, { limit: 1 });
     return command?.actor ?? { kind };
   };
   const passes = createPasses(clock, async ({ requestId, reason }) =>
@@ -203,12 +206,17 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     }
   };
 
+  let recovering = false;
   const recoverQuietly = async (): Promise<void> => {
+    if (recovering) return;
+    recovering = true;
     try {
       const closed = await parts.recover();
       if (closed > 0) logger.info('changes that a crash left open were resolved', { count: closed });
     } catch (error) {
       logger.warn('changes that a crash may have left open could not be looked at', { error });
+    } finally {
+      recovering = false;
     }
   };
   await resolveAgain();
@@ -216,6 +224,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
   const turns = createTurns({ logger, random });
   turns.every(TICK_MS, () => {
     timetable.tick();
+    passes.tidy();
     beat.beat();
   });
   turns.every(LEDGER_MS, () => {
@@ -226,8 +235,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     // A selector that could not be resolved has no watch that would tell.
     if (generation.wanted.some(({ error }) => error !== undefined)) void resolveSoon();
   });
-  // A process that was killed is known to have ended only after a while.
-  turns.every(MINUTE_MS, () => void recoverQuietly());
+  turns.every(CRASHED_MS, () => void recoverQuietly());
   turns.every(HOUR_MS, () => {
     jobs.lookForLeft();
     void jobs.recordSweeps();

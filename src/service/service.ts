@@ -59,7 +59,13 @@ export interface Status {
   readonly version: string;
   readonly replica: string;
   readonly engine: { readonly kind: string; readonly state: Health; readonly code?: string };
-  readonly audit: { readonly kind: string; readonly state: Health; readonly sequence: number };
+  readonly audit: {
+    readonly kind: string;
+    /** `degraded`: a place of its checkpoints does not take them. */
+    readonly state: Health;
+    readonly sequence: number;
+    readonly code?: string;
+  };
   readonly cluster: { readonly kind: string; readonly state: Health; readonly code?: string };
   readonly config: {
     /** Whether the files as they are now are valid; otherwise the last valid ones are in force. */

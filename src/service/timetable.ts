@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
 import { toAppError } from '../core/errors.ts';
 import type { Logger } from '../log/logger.ts';
-import type { Queue } from '../queue/queue.ts';
+import { type Queue, saysHealth } from '../queue/queue.ts';
 import type { Generation } from './generation.ts';
 import { roundAt } from './slots.ts';
 
@@ -42,7 +42,7 @@ export function createTimetable({
     } catch (thrown) {
       const error = toAppError(thrown);
       // The next round comes; how the queue is, its health tells.
-      if (error.code !== 'QUEUE_UNAVAILABLE') logger.error('a sweep could not be queued', { error });
+      if (!saysHealth(error)) logger.error('a sweep could not be queued', { error });
     }
   };
 

@@ -26,7 +26,9 @@ const BEAT_MS = 1_000;
 export function watchEventLoop(loops: Loops, { json, afterMs = 10_000 }: WatchdogOptions): AsyncDisposable {
   const beats = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   const counter = new Int32Array(beats);
-  const data: WatchdogData = { beats, afterMs, everyMs: Math.min(BEAT_MS, afterMs), json };
+  // Several beats within the time, so that one that comes late is no alarm.
+  const everyMs = Math.min(BEAT_MS, afterMs / 4);
+  const data: WatchdogData = { beats, afterMs, everyMs, json };
   const worker = new Worker(new URL(`./watchdog-worker${extname(import.meta.filename)}`, import.meta.url), {
     workerData: data,
   });
@@ -36,7 +38,7 @@ export function watchEventLoop(loops: Loops, { json, afterMs = 10_000 }: Watchdo
     Atomics.add(counter, 0, 1);
     Atomics.notify(counter, 0);
     loop.beat();
-  }, BEAT_MS);
+  }, everyMs);
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(timer);

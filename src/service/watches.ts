@@ -27,8 +27,8 @@ export interface Watches extends AsyncDisposable {
   isListed(target: TargetId): boolean;
 }
 
-/** The watch itself gives up on a silent connection after 90 s; this much later it has failed to. */
-const DEADLINE_MS = 210_000;
+/** The watch itself gives up on a silent connection after 150 s at most; this much later it has failed to. */
+const DEADLINE_MS = 270_000;
 
 const NAMESPACES = 'namespaces';
 

@@ -1,8 +1,10 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { fingerprintKey } from '../../src/app/keys.ts';
+import { checkpointKeys, fingerprintKey, knownCheckpointKeys } from '../../src/app/keys.ts';
+import { keyIdOf, pemOf, signatureOf } from '../../src/audit/checkpoint-signing.ts';
 import { type Reference, resolveCredential } from '../../src/providers/credentials.ts';
 
 let folder: string;
@@ -99,7 +101,67 @@ describe('the key of the fingerprints', () => {
     await mkdir(join(folder, 'dir'));
     await expect(key({ file: join(folder, 'dir') })).rejects.toMatchObject({
       code: 'CREDENTIAL_MISSING',
-      detail: expect.stringContaining('EISDIR'),
+      detail: expect.stringContaining('not a regular file'),
+    });
+  });
+});
+
+describe('the key of the checkpoints', () => {
+  const unsigned = { sequence: 1, hash: 'a', time: '2026-11-25T12:00:00.000Z', instance: 'prod' };
+  const keysAt = (file: string, make = true) => checkpointKeys({ file }, { make, credential });
+  const fresh = () =>
+    generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+
+  it('is made at first use, for its owner alone, and stays; its public half is noted beside it', async () => {
+    const file = join(folder, 'state', 'checkpoint.key');
+    const [one, two] = await Promise.all([keysAt(file), keysAt(file)]);
+    expect(one.signer.keyId).toBe(two.signer.keyId);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    expect(await readFile(join(folder, 'state', 'checkpoint.pub'), 'utf8')).toContain(
+      pemOf(one.signer.publicKey),
+    );
+  });
+
+  it('is followed by another one, and what it signed is still known', async () => {
+    const file = join(folder, 'checkpoint.key');
+    const old = await keysAt(file);
+    const signed = old.signer.sign(unsigned);
+    await writeFile(file, fresh());
+    const now = await keysAt(file);
+    expect(now.signer.keyId).not.toBe(old.signer.keyId);
+    expect(signatureOf(signed, now.known)).toBe('good');
+    expect([...(await knownCheckpointKeys({ file }, { credential })).keys()].sort()).toEqual(
+      [old.signer.keyId, now.signer.keyId].sort(),
+    );
+  });
+
+  it('may bring the public keys of those before it in its own text', async () => {
+    const old = generateKeyPairSync('ed25519').publicKey;
+    const file = join(folder, 'mounted');
+    await writeFile(file, `${fresh()}${pemOf(old)}`);
+    expect((await keysAt(file, false)).known.has(keyIdOf(old))).toBe(true);
+  });
+
+  it('is not made where several replicas could each make one; who verifies does without', async () => {
+    const file = join(folder, 'none.key');
+    await expect(keysAt(file, false)).rejects.toMatchObject({ code: 'CREDENTIAL_MISSING' });
+    expect((await knownCheckpointKeys({ file }, { credential })).size).toBe(0);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it.each([
+    ['no key', 'hello'],
+    ['damaged', '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n'],
+    [
+      'of another kind',
+      generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    ],
+  ])('is refused when it is %s, without a word of it', async (_, text) => {
+    const file = join(folder, 'wrong.key');
+    await writeFile(file, text);
+    await expect(keysAt(file)).rejects.toMatchObject({
+      code: 'CREDENTIAL_MISSING',
+      message: expect.stringContaining('not an Ed25519 private key'),
     });
   });
 });

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { ACTIONS, type Entry, OUTCOMES } from '../../src/audit/entry.ts';
+import { ACTIONS, type Entry, OUTCOMES, REVIEW_STATES } from '../../src/audit/entry.ts';
 import { fingerprint } from './sample.ts';
 
 /** Few enough that filters find something, odd enough to hurt. */
@@ -34,7 +34,8 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.record(
     actor,
     requestId: name,
     phase: fc.constantFrom('intent', 'outcome'),
-    action: fc.constantFrom(...ACTIONS),
+    // Reviews twice as often: they change what is found of others.
+    action: fc.constantFrom(...ACTIONS, 'review'),
     mapping: name,
     namespace: name,
     secret: name,
@@ -48,9 +49,18 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.record(
       changed: fc.array(name, { maxLength: 2 }),
       removed: fc.constant([]),
     }),
+    values: fc
+      .array(fc.tuple(fc.constantFrom('a', 'DB_PASSWORD', 'ca.crt', '__proto__'), someFingerprint), {
+        maxLength: 3,
+      })
+      .map((pairs) => Object.fromEntries(pairs)),
     before: someFingerprint,
     after: someFingerprint,
     counts: fc.dictionary(fc.constantFrom('read', 'unchanged'), fc.nat()),
+    review: fc.record({
+      sequence: fc.integer({ min: 1, max: 9 }),
+      state: fc.constantFrom(...REVIEW_STATES),
+    }),
     note: fc.string({ unit: 'binary', maxLength: 20 }),
     durationMs: fc.nat(),
     attempt: fc.integer({ min: 1, max: 3 }),

@@ -1,10 +1,12 @@
 import { DatabaseSync } from 'node:sqlite';
+import { moveAudit } from '../../src/audit/move.ts';
+import type { MovableAudit } from '../../src/audit/moving.ts';
 import { openPostgresAudit } from '../../src/audit/postgres.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
 import { toAppError } from '../../src/core/errors.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { entry } from './sample.ts';
+import { bare, entry } from './sample.ts';
 
 /** One process of several on an audit store: `node child.ts <job> <path-or-url> <replica> [count]`. */
 const [job, path = '', replica = '', count = '0'] = process.argv.slice(2);
@@ -48,6 +50,32 @@ switch (job) {
       await Promise.all(ids.map((requestId) => store.append([entry({ requestId })])));
       say(ids.join(' '));
     }
+  }
+  case 'churn': {
+    const store = await open();
+    say('begun');
+    // Everything that changes what is stored: records, reviews of them, and old ones that leave.
+    for (let n = 0; ; n += 1) {
+      const many = Array.from({ length: 40 }, (_, i) =>
+        entry({ requestId: `${replica}-${n}`, attempt: i + 1 }),
+      );
+      const [first, ...rest] = await store.append([
+        entry({ action: 'create', secret: `s${n % 5}` }),
+        ...many,
+      ]);
+      const about = rest.at(-1)?.sequence ?? 1;
+      await store.append([bare({ action: 'review', review: { sequence: about, state: 'reviewed' } })]);
+      if (first !== undefined && n > 0) await store.prune(first);
+      say(String(first?.sequence));
+    }
+  }
+  case 'move': {
+    const from = count;
+    const source = await openSqliteAudit({ path: from, instance: '', replica, clock, readOnly: true });
+    const target = await open();
+    say(JSON.stringify(await moveAudit(source, target as MovableAudit, { onProgress: () => say('step') })));
+    process.exit(0);
+    break;
   }
   case 'exclusive': {
     const store = await open();

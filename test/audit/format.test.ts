@@ -31,6 +31,8 @@ it('the documentation lists every field of a record', () => {
     key: '',
     code: '',
     counts: {},
+    values: {},
+    review: { sequence: 1, state: 'reviewed' },
     note: '',
   };
   const listed = page.split('## The canonical bytes')[0]?.matchAll(/`(\w+)`/g) ?? [];

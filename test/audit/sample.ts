@@ -16,6 +16,7 @@ export function entry(part: Partial<Entry> = {}): Entry {
     outcome: 'ok',
     sources: [{ store: 'team-vault', key: 'payments/db', property: 'password', version: '7' }],
     keys: { added: [], changed: ['DB_PASSWORD'], removed: [] },
+    values: { DB_PASSWORD: fingerprint(12) },
     before: fingerprint(1),
     after: fingerprint(2),
     durationMs: 12,

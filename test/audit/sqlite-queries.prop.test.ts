@@ -1,8 +1,11 @@
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { ACTIONS, OUTCOMES } from '../../src/audit/entry.ts';
+import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../src/audit/entry.ts';
+import { type Ask, type Effort, search } from '../../src/audit/search.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import { rows, sqliteQueries } from '../../src/audit/sqlite-rows.ts';
 import { verify } from '../../src/audit/verify.ts';
 import { HARNESS_INSTANCE, tickingClock } from '../conformance/audit-store.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
@@ -24,13 +27,23 @@ const filter = fc.record(
     key: name,
     version: name,
     action: fc.constantFrom(...ACTIONS),
+    phase: fc.constantFrom('intent', 'outcome'),
+    instance: fc.constantFrom(HARNESS_INSTANCE, 'other'),
     outcome: fc.constantFrom(...OUTCOMES),
     code: fc.constantFrom(...CODES),
     request: name,
     fingerprint: someFingerprint,
+    review: fc.constantFrom(...REVIEW_STATES),
   },
   { requiredKeys: [] },
 );
+
+/** Small enough that a short log shows each way of searching. */
+const EFFORTS: readonly Effort[] = [
+  { few: 0, windows: [2] },
+  { few: 3, windows: [1, 3] },
+  { few: 1_000, windows: [2, 1] },
+];
 
 it('SQLite answers every question as a list in memory does, and its chain holds', async () => {
   await using folder = await temporaryFolder();
@@ -38,7 +51,7 @@ it('SQLite answers every question as a list in memory does, and its chain holds'
   const batches = fc.array(fc.array(anyEntry, { maxLength: 8 }), { maxLength: 6 });
   // With few conditions, so that something is found.
   const question = fc
-    .tuple(filter, fc.nat(12), fc.nat(5))
+    .tuple(filter, fc.nat(15), fc.nat(5))
     .map(([all, skip, take]) => Object.fromEntries(Object.entries(all).slice(skip, skip + take)));
   const questions = fc.array(question, { minLength: 20, maxLength: 20 });
   await fc.assert(
@@ -51,13 +64,28 @@ it('SQLite answers every question as a list in memory does, and its chain holds'
       for (const group of groups.filter(({ length }) => length > 0)) {
         expect(await sqlite.append(group)).toEqual(await memory.append(group));
       }
+      const db = new DatabaseSync(path, { readOnly: true });
+      const ask: Ask = async (query) => rows(db, query);
       for (const one of asked) {
         const page = { limit, before: 1 + memory.records.length };
         expect([one, await sqlite.list(one, page)]).toEqual([one, await memory.list(one, page)]);
+        const up = { limit, after: limit - 3 };
+        expect([one, await sqlite.list(one, up)]).toEqual([one, await memory.list(one, up)]);
+        for (const effort of EFFORTS) {
+          const found = await search(sqliteQueries, ask, one, page, undefined, effort);
+          expect(found.map(({ hash }) => hash)).toEqual(
+            (await memory.list(one, page)).map(({ hash }) => hash),
+          );
+          const upwards = await search(sqliteQueries, ask, one, up, undefined, effort);
+          expect(upwards.map(({ hash }) => hash)).toEqual(
+            (await memory.list(one, up)).map(({ hash }) => hash),
+          );
+        }
         expect(await sqlite.latest(one, ['read', 'update'])).toEqual(
           await memory.latest(one, ['read', 'update']),
         );
       }
+      db.close();
       await using other = await openSqliteAudit({ ...options, replica: 'b', path, clock: tickingClock() });
       await sqlite[Symbol.asyncDispose]();
       await memory[Symbol.asyncDispose]();

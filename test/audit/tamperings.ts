@@ -21,6 +21,12 @@ export const TAMPERINGS: readonly (readonly [what: string, sql: string, found: o
     "insert into record_sources values (2, 'a', 'b', '1')",
     { kind: 'edited', sequence: 2 },
   ],
+  ['the values', 'delete from record_values where sequence = 5', { kind: 'edited', sequence: 5 }],
+  [
+    'a value too many',
+    `insert into record_values values (2, '0badcafe:${'f'.repeat(64)}')`,
+    { kind: 'edited', sequence: 2 },
+  ],
   [
     'the hash',
     `update records set hash = '${'a'.repeat(64)}' where sequence = 2`,

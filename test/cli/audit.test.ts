@@ -147,7 +147,7 @@ describe('audit show', () => {
     const [, update] = await list(bench);
     const { code, json } = await bench.run('audit', 'show', '11', '--output', 'json');
     expect(code).toBe(0);
-    expect(json).toEqual(update);
+    expect(json).toMatchObject(update ?? {});
     expect(json).toMatchObject({
       sequence: 11,
       time: '2027-03-02T12:00:00.000Z',
@@ -163,11 +163,16 @@ describe('audit show', () => {
       attempt: 1,
       previousHash: expect.stringMatching(/^[0-9a-f]{64}$/),
       hash: expect.stringMatching(/^[0-9a-f]{64}$/),
+      counterpart: { sequence: 10, phase: 'intent', action: 'update' },
+      chain: { previous: 10, next: 12, head: 12, fits: true },
     });
     const { stdout } = await bench.run('audit', 'show', '11');
     expect(stdout).toMatch(/^sequence +11$/m);
     expect(stdout).toMatch(/^actor +cli ann$/m);
     expect(stdout).toMatch(/^changed +PASSWORD$/m);
+    expect(stdout).toMatch(/^review +unreviewed$/m);
+    expect(stdout).toMatch(/^ +INTENT 10 +OUTCOME 11$/m);
+    expect(stdout).toContain('Record 11 of 12, after 10 and before 12: it fits its neighbours.');
     expect(stdout).toMatch(/^source +local: db.json # password version [0-9a-f]{8}:/m);
   });
 

@@ -18,6 +18,8 @@ export interface FakeService extends AsyncDisposable {
   /** Each request, as `GET /path`, with its headers. */
   readonly requests: { readonly line: string; readonly headers: IncomingMessage['headers'] }[];
   readonly routes: Routes;
+  /** The body of each request that has one. */
+  readonly bodies: readonly string[];
 }
 
 export const LIVE: Routes = { 'GET /livez': { body: { ok: true, stalled: [] } } };
@@ -28,13 +30,22 @@ export async function openService(
   tls?: { readonly cert: string; readonly key: string },
 ): Promise<FakeService> {
   const requests: FakeService['requests'] = [];
+  const bodies: string[] = [];
   const listener: RequestListener = (request, response) => {
+    let body = '';
+    request.on('data', (part: Buffer) => {
+      body += part.toString();
+    });
+    request.on('end', () => {
+      if (body !== '') bodies.push(body);
+    });
     const line = `${request.method} ${request.url}`;
     requests.push({ line, headers: request.headers });
     const route = routes[line] ?? missing;
-    const { status = 200, body, headers } = typeof route === 'function' ? route(request) : route;
+    const answer = typeof route === 'function' ? route(request) : route;
+    const { status = 200, headers } = answer;
     response.writeHead(status, { 'content-type': 'application/json', ...headers });
-    response.end(typeof body === 'string' ? body : JSON.stringify(body));
+    response.end(typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body));
   };
   const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -44,6 +55,7 @@ export async function openService(
     port,
     requests,
     routes,
+    bodies,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

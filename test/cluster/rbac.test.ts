@@ -156,6 +156,23 @@ describe('the rights of a configuration', () => {
     expect(rolesOf().filter(({ kind }) => kind === 'ClusterRole')).toEqual([]);
   });
 
+  it('cover the ConfigMaps that checkpoints go to, by name, where they are', () => {
+    const checkpoints = [
+      { name: 'proof' },
+      { namespace: 'vault', name: 'b' },
+      { namespace: 'vault', name: 'a' },
+    ];
+    const roles = rolesOf({ targets: [], checkpoints });
+    expect(roles.map(({ kind, metadata }) => [kind, metadata.name, metadata.namespace])).toEqual([
+      ['Role', 'secretbridge-prod.eu-checkpoints', 'secretbridge'],
+      ['Role', 'secretbridge-prod.eu-checkpoints', 'vault'],
+    ]);
+    expect(roles[1]?.rules).toEqual([
+      { apiGroups: [''], resources: ['configmaps'], resourceNames: ['a', 'b'], verbs: ['get', 'update'] },
+      { apiGroups: [''], resources: ['configmaps'], verbs: ['create'] },
+    ]);
+  });
+
   it('are bound to the ServiceAccount of the bridge, Role by Role', () => {
     const objects = rbacObjects({ ...input, secretRefs: ['x'] });
     expect(objects.map(({ kind }) => kind)).toEqual([

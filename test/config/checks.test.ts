@@ -166,6 +166,14 @@ describe('other rules', () => {
     );
   });
 
+  it('asks for a key of checkpoints where replicas write them', async () => {
+    const text = `engine: { kind: redis, url: { env: U } }
+audit: { checkpoints: [ { kind: stdout } ] }
+keys: { fingerprint: [ { env: K } ] `;
+    expect((await problems(`${text}}`)).join()).toContain('keys.checkpoint CONFIG_INVALID: is missing; with');
+    expect((await problems(`${text}, checkpoint: { env: C } }`)).join()).not.toContain('keys.checkpoint');
+  });
+
   it.each(['(?=a)b', '(?<!a)b', '(a)\\1', '(?<n>a)\\k<n>', '(?:x(?!y))'])(
     'refuse the name %s of a search',
     async (name) => {

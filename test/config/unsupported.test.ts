@@ -7,9 +7,6 @@ const mapping = (fields: string, target = 'namespace: a') =>
   `${STORE}mappings: [ { name: m, target: { ${target} }, data: { A: { store: v, key: a } }, ${fields} } ]`;
 
 const CASES: readonly [what: string, path: string, text: string][] = [
-  ['`audit.checkpoints`', 'audit.checkpoints', 'audit: { checkpoints: [ { kind: stdout } ] }'],
-  ['`audit.retention`', 'audit.retention', 'audit: { retention: 400d }'],
-  ['`audit.stdout: true`', 'audit.stdout', 'audit: { stdout: true }'],
   ['`tracing`', 'tracing', 'tracing: { otlp: { endpoint: https://x } }'],
   ['`events`', 'events', `${STORE}events: { vault: [ { name: a, store: v } ] }`],
 ];

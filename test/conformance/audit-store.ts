@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import type { AuditRecord, Entry } from '../../src/audit/entry.ts';
+import type { Action, AuditRecord, Entry, ReviewState } from '../../src/audit/entry.ts';
 import type { AuditStore, RecordFilter } from '../../src/audit/store.ts';
 import { verify } from '../../src/audit/verify.ts';
+import { formatTarget } from '../../src/core/target.ts';
 import { bare, entry, fingerprint } from '../audit/sample.ts';
 
 /** One empty log, and processes that use it. The clock of all of them moves one second at each look. */
@@ -103,6 +104,12 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       ['a sentence for a code', { code: 'permission denied' }],
       ['a count that is no number', { counts: { read: Number.NaN } }],
       ['an action that is none', { action: 'peek' as 'read' }],
+      ['a value among the values', { values: { DB_PASSWORD: 'hunter2' } }],
+      ['a sentence for the name of a value', { values: { 'the password': fingerprint(1) } }],
+      [
+        'more values than a record takes',
+        { values: Object.fromEntries(Array.from({ length: 501 }, (_, n) => [`k${n}`, fingerprint(n)])) },
+      ],
     ])('refuses %s without harm to others', async (_, part) => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
@@ -175,12 +182,15 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
         store: 'aws-prod',
         key: 'payments/db',
       }),
-      bare({ store: 'aws-prod', counts: { read: 3 } }),
+      bare({ store: 'aws-prod', counts: { read: 3 }, phase: 'outcome' }),
       entry({
         sources: [
           { store: 'aws-prod', key: 'x', version: '1' },
           { store: 'team-vault', key: 'payments/api', version: '1' },
         ],
+        phase: 'intent',
+        values: { a: fingerprint(20), b: fingerprint(9), c: fingerprint(20), ['__proto__']: fingerprint(21) },
+        note: '"phase":"outcome","instance":"other"',
       }),
     ];
 
@@ -202,6 +212,16 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       [{ request: 'request-2' }, [2]],
       [{ fingerprint: fingerprint(2) }, [7, 3, 2, 1]],
       [{ fingerprint: fingerprint(3) }, [2]],
+      [{ fingerprint: fingerprint(9) }, [7, 4]],
+      [{ fingerprint: fingerprint(12) }, [3, 2, 1]],
+      [{ fingerprint: fingerprint(12), mapping: 'shop' }, [2]],
+      [{ fingerprint: fingerprint(20) }, [7]],
+      [{ fingerprint: fingerprint(20), store: 'aws-prod', key: 'x' }, [7]],
+      [{ fingerprint: fingerprint(20), store: 'aws-prod', key: 'y' }, []],
+      [{ phase: 'outcome' }, [6]],
+      [{ phase: 'intent', mapping: 'payments-db' }, [7]],
+      [{ instance: 'other' }, []],
+      [{ instance: HARNESS_INSTANCE, mapping: 'shop' }, [2]],
       [{ store: 'aws-prod' }, [7, 6, 5]],
       [{ key: 'payments/db' }, [5, 4, 3, 2, 1]],
       [{ store: 'team-vault', key: 'payments/db' }, [4, 3, 2, 1]],
@@ -302,6 +322,233 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       await gone[Symbol.asyncDispose]();
       await using next = await harness.open('b');
       expect(await next.unresolved()).toEqual([]);
+    });
+  });
+
+  describe(`${name}: reviews`, () => {
+    const review = (sequence: number, state: ReviewState, part: Partial<Entry> = {}): Entry =>
+      bare({
+        action: 'review',
+        actor: { kind: 'operator', name: 'eve' },
+        review: { sequence, state },
+        ...part,
+      });
+
+    it('tells the last review of each record, and finds by it', async () => {
+      await using harness = await openHarness();
+      await using store = await harness.open('a');
+      await store.append(Array.from({ length: 5 }, () => entry()));
+      await store.append([review(2, 'flagged', { note: 'why?' })]);
+      await store.append([review(4, 'reviewed'), review(3, 'reviewed'), review(3, 'flagged')]);
+      await store.append([review(2, 'reviewed', { note: 'it was me' })]);
+      await store.append([review(4, 'unreviewed')]);
+      const reviews = await store.reviews([1, 2, 3, 4, 6, 99]);
+      expect([...reviews.keys()].sort()).toEqual([2, 3, 4]);
+      expect(reviews.get(2)).toEqual({
+        state: 'reviewed',
+        by: 'eve',
+        time: '2026-11-25T12:00:03.000Z',
+        note: 'it was me',
+        sequence: 10,
+      });
+      expect(reviews.get(3)).toEqual({
+        state: 'flagged',
+        by: 'eve',
+        time: '2026-11-25T12:00:02.000Z',
+        sequence: 9,
+      });
+      const found = async (filter: RecordFilter) => sequences(await store.list(filter, { limit: 10 }));
+      expect(await found({ review: 'unreviewed' })).toEqual([5, 4, 1]);
+      expect(await found({ review: 'reviewed' })).toEqual([2]);
+      expect(await found({ review: 'flagged', mapping: 'payments-db' })).toEqual([3]);
+      expect(await found({ review: 'flagged', mapping: 'other' })).toEqual([]);
+      expect(await found({ action: 'review' })).toEqual([11, 10, 9, 8, 7, 6]);
+      expect(sequences(await store.list({ review: 'unreviewed' }, { limit: 1, before: 5 }))).toEqual([4]);
+      expect(await verify(store.stored(1))).toMatchObject({ kind: 'intact', records: 11 });
+    });
+
+    it('knows a review of a record of the same batch, and takes none for one of itself or of the future', async () => {
+      await using harness = await openHarness();
+      await using store = await harness.open('a');
+      await store.append([entry(), review(1, 'flagged'), review(2, 'reviewed'), review(5, 'reviewed')]);
+      await store.append([entry()]);
+      expect([...(await store.reviews([1, 2, 3, 4, 5])).keys()]).toEqual([1]);
+      expect(sequences(await store.list({ review: 'unreviewed' }, { limit: 9 }))).toEqual([5]);
+      expect(await verify(store.stored(1))).toMatchObject({ kind: 'intact', records: 5 });
+      expect((await store.reviews([])).size).toBe(0);
+    });
+  });
+
+  describe(`${name}: records that leave`, () => {
+    it('leaves a chain that verifies behind its base', async () => {
+      await using harness = await openHarness();
+      await using store = await harness.open('a');
+      expect(await store.base()).toEqual({ sequence: 0, hash: '0'.repeat(64) });
+      const records = await store.append(Array.from({ length: 700 }, () => entry()));
+      const until = records[599] ?? expect.fail();
+      expect(await store.prune(until)).toBe(600);
+      const base = await store.base();
+      expect(base).toEqual({ sequence: 600, hash: until.hash });
+      expect(await verify(store.stored(1), { after: base, until: await store.head() })).toMatchObject({
+        kind: 'intact',
+        records: 100,
+      });
+      expect(await store.get(600)).toBeUndefined();
+      expect(await store.get(601)).toEqual(records[600]);
+      expect(sequences(await store.list({}, { limit: 1000 }))).toHaveLength(100);
+      expect(sequences(await store.list({ key: 'payments/db' }, { limit: 10, before: 603 }))).toEqual([
+        602, 601,
+      ]);
+      expect(sequences(await collect(store.scan(598)))).toHaveLength(100);
+      expect(await store.prune(until)).toBe(0);
+      const [next] = await store.append([entry()]);
+      expect(next).toMatchObject({ sequence: 701, previousHash: records[699]?.hash });
+    });
+
+    it('goes on when all of them have left', async () => {
+      await using harness = await openHarness();
+      await using store = await harness.open('a');
+      await store.append([entry(), entry()]);
+      await store.prune(await store.head());
+      expect(await store.head()).toEqual(await store.base());
+      expect(await verify(store.stored(1), { after: await store.base() })).toMatchObject({ records: 0 });
+      await store.append([entry()]);
+      const after = await store.base();
+      expect(await verify(store.stored(1), { after })).toMatchObject({ kind: 'intact', records: 1 });
+      expect(await store.prune(await store.head())).toBe(1);
+    });
+
+    it('lets nothing leave up to what is no record of the chain', async () => {
+      await using harness = await openHarness();
+      await using store = await harness.open('a');
+      const [first, second] = await store.append([entry(), entry(), entry()]);
+      const hash = 'a'.repeat(64);
+      for (const sequence of [0, 1, 3, 4])
+        await expect(store.prune({ sequence, hash })).rejects.toMatchObject(UNAVAILABLE);
+      expect(await store.base()).toMatchObject({ sequence: 0 });
+      await store.prune(second ?? expect.fail());
+      await expect(store.prune(first ?? expect.fail())).rejects.toMatchObject(UNAVAILABLE);
+      expect(await store.base()).toMatchObject({ sequence: 2 });
+    });
+
+    it('still knows the targets, the open intents and the last word on each state', async () => {
+      await using harness = await openHarness();
+      const one = { action: 'update', secret: 'one', phase: 'outcome' } as const;
+      const gone = await harness.open('gone');
+      await gone.append([
+        entry({ action: 'create', secret: 'one', phase: 'outcome', values: { a: fingerprint(31) } }),
+        entry({ ...one, note: 'older' }),
+        entry({ ...one, note: 'newer', values: { a: fingerprint(33), b: fingerprint(33) } }),
+        entry({ action: 'create', secret: 'two', phase: 'outcome' }),
+        entry({ action: 'refuse', secret: 'three', outcome: 'refused', code: 'NOT_OWNED' }),
+        entry({ action: 'update', secret: 'four', phase: 'intent' }),
+        entry({ action: 'update', secret: 'four', phase: 'intent', requestId: 'request-2' }),
+        bare({ action: 'read', store: 's', key: 'k', sources: [{ store: 's', key: 'k', version: '7' }] }),
+      ]);
+      await gone[Symbol.asyncDispose]();
+      await using store = await harness.open('a');
+      await store.append([entry({ action: 'update', secret: 'two', phase: 'outcome', note: 'still there' })]);
+      await store.prune(await store.get(8).then((record) => record ?? expect.fail()));
+      const target = (secret: string) => ({ namespace: 'payments', secret });
+      const known = async () => (await store.targets()).map(({ secret }) => secret).sort();
+      expect(await known()).toEqual(['four', 'one', 'two']);
+      const last = (secret: string, actions: readonly Action[]) =>
+        store.latest({ mapping: 'payments-db', ...target(secret) }, actions);
+      expect(await last('one', ['create', 'update'])).toMatchObject({ note: 'newer', sequence: 3 });
+      expect(await last('one', ['create'])).toMatchObject({ sequence: 1 });
+      expect(await last('two', ['create', 'update'])).toMatchObject({ sequence: 9 });
+      expect(await last('three', ['refuse'])).toMatchObject({ code: 'NOT_OWNED' });
+      const held = (value: number, filter: RecordFilter = {}) =>
+        store.latest({ fingerprint: fingerprint(value), ...filter }, ['create', 'update']);
+      expect(await held(31)).toMatchObject({ sequence: 1 });
+      expect(await held(33)).toMatchObject({ sequence: 3 });
+      expect(await held(33, { phase: 'outcome', instance: HARNESS_INSTANCE })).toMatchObject({ sequence: 3 });
+      expect(await held(33, { phase: 'intent' })).toBeUndefined();
+      expect(await held(33, { instance: 'other' })).toBeUndefined();
+      expect(await store.latest({ store: 's', key: 'k' }, ['read'])).toMatchObject({ sequence: 8 });
+      expect(await store.latest({ store: 's', key: 'other' }, ['read'])).toBeUndefined();
+      expect(sequences(await store.unresolved())).toEqual([6, 7]);
+      // A second time, and with one of them resolved.
+      await store.append([entry({ action: 'update', secret: 'four', phase: 'outcome' })]);
+      await store.prune(await store.head());
+      expect(await known()).toEqual(['four', 'one', 'two']);
+      expect(await last('one', ['create', 'update'])).toMatchObject({ note: 'newer' });
+      expect(await last('two', ['create', 'update'])).toMatchObject({ note: 'still there' });
+      expect(sequences(await store.unresolved())).toEqual([7]);
+      expect(sequences(await store.list({}, { limit: 5 }))).toEqual([]);
+    });
+
+    it('forgets the reviews of what left', async () => {
+      await using harness = await openHarness();
+      await using store = await harness.open('a');
+      const [first] = await store.append([entry(), entry(), entry()]);
+      const by = { action: 'review', actor: { kind: 'operator', name: 'eve' } } as const;
+      await store.append([
+        bare({ ...by, review: { sequence: 1, state: 'flagged' } }),
+        bare({ ...by, review: { sequence: 2, state: 'flagged' } }),
+      ]);
+      await store.prune(first ?? expect.fail());
+      expect([...(await store.reviews([1, 2, 3])).keys()]).toEqual([2]);
+      expect(sequences(await store.list({ review: 'flagged' }, { limit: 5 }))).toEqual([2]);
+      const after = await store.base();
+      expect(await verify(store.stored(1), { after })).toMatchObject({ kind: 'intact', records: 4 });
+    });
+  });
+
+  describe(`${name}: taking over`, () => {
+    it('gives another store the same chain, part by part, and goes on with it', async () => {
+      await using from = await openHarness();
+      await using to = await openHarness();
+      await using source = await from.open('a');
+      await source.append([
+        entry({ phase: 'intent' }),
+        entry(),
+        entry({ namespace: 'shop', requestId: 'r' }),
+      ]);
+      await source.append([bare({ action: 'review', review: { sequence: 2, state: 'flagged' } })]);
+      const records = await collect(source.stored(1));
+      await using target = await to.open('b');
+      await target.takeOver(records.slice(0, 2), await source.base());
+      await expect(target.takeOver(records.slice(3), await source.head())).rejects.toMatchObject(UNAVAILABLE);
+      await target.takeOver(records.slice(2), await target.head());
+      expect(await collect(target.stored(1))).toEqual(records);
+      expect(await target.head()).toEqual(await source.head());
+      const named = async (store: AuditStore) => (await store.targets()).map(formatTarget).sort();
+      expect(await named(target)).toEqual(await named(source));
+      expect(sequences(await target.list({ review: 'flagged' }, { limit: 5 }))).toEqual([2]);
+      expect(sequences(await target.unresolved())).toEqual([1]);
+      await target.append([entry()]);
+      expect(await verify(target.stored(1))).toMatchObject({ kind: 'intact', records: 5 });
+    });
+
+    it('begins where the other one does', async () => {
+      await using from = await openHarness();
+      await using to = await openHarness();
+      await using source = await from.open('a');
+      const [, second] = await source.append([entry(), entry(), entry(), entry()]);
+      await source.prune(second ?? expect.fail());
+      await using target = await to.open('b');
+      await target.takeOver(await collect(source.stored(1)), await source.base());
+      const base = await target.base();
+      expect(base).toEqual(await source.base());
+      expect(await verify(target.stored(1), { after: base, until: await source.head() })).toMatchObject({
+        kind: 'intact',
+        records: 2,
+      });
+    });
+
+    it('takes nothing of what is no chain', async () => {
+      await using from = await openHarness();
+      await using to = await openHarness();
+      await using source = await from.open('a');
+      await source.append([entry(), entry(), entry()]);
+      const [a, b, c] = await collect(source.stored(1));
+      if (a === undefined || b === undefined || c === undefined) expect.fail();
+      await using target = await to.open('b');
+      for (const broken of [[b], [a, c], [a, { ...b, hash: c.hash }, c]])
+        await expect(target.takeOver(broken, await source.base())).rejects.toMatchObject(UNAVAILABLE);
+      expect(await target.head()).toMatchObject({ sequence: 0 });
+      expect(await collect(target.stored(1))).toEqual([]);
     });
   });
 }

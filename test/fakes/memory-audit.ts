@@ -1,7 +1,8 @@
 import { append, GENESIS, type Head, type StoredRecord } from '../../src/audit/chain.ts';
-import { ACTOR_KINDS, type Action, type AuditRecord } from '../../src/audit/entry.ts';
+import { ACTOR_KINDS, type Action, type AuditRecord, type ReviewState } from '../../src/audit/entry.ts';
+import { linked } from '../../src/audit/moving.ts';
 import { plainEntry } from '../../src/audit/plain-entry.ts';
-import type { AuditStore, Page, RecordFilter } from '../../src/audit/store.ts';
+import type { AuditStore, Page, RecordFilter, Review } from '../../src/audit/store.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { formatTarget } from '../../src/core/target.ts';
@@ -22,15 +23,26 @@ export interface MemoryAuditOptions {
 }
 
 interface Log {
+  /** Those behind the base. */
   readonly records: AuditRecord[];
   readonly stored: StoredRecord[];
+  base: Head;
+  /** What left and is still known, oldest first. */
+  readonly left: AuditRecord[];
   readonly running: Set<string>;
   readonly turns: Map<string, Promise<void>>;
 }
 
 /** An audit store in memory. Disposing of it is the end of its process. */
 export function createMemoryAudit(options: MemoryAuditOptions = {}): MemoryAudit {
-  return open(options, { records: [], stored: [], running: new Set(), turns: new Map() });
+  return open(options, {
+    records: [],
+    stored: [],
+    base: GENESIS,
+    left: [],
+    running: new Set(),
+    turns: new Map(),
+  });
 }
 
 function open(options: MemoryAuditOptions, log: Log): MemoryAudit {
@@ -41,16 +53,27 @@ function open(options: MemoryAuditOptions, log: Log): MemoryAudit {
   const all = (): readonly AuditRecord[] => log.records;
   const head = (): Head => {
     const last = log.records.at(-1);
-    return last === undefined ? GENESIS : { sequence: last.sequence, hash: last.hash };
+    return last === undefined ? log.base : { sequence: last.sequence, hash: last.hash };
   };
+  const reviewsOf = (): ReadonlyMap<number, AuditRecord> =>
+    new Map(
+      all().flatMap((record): [number, AuditRecord][] =>
+        record.action === 'review' && record.review !== undefined && record.review.sequence < record.sequence
+          ? [[record.review.sequence, record]]
+          : [],
+      ),
+    );
+  const isReviewed = (record: AuditRecord, state: ReviewState | undefined): boolean =>
+    state === undefined ||
+    (record.action !== 'review' &&
+      (reviewsOf().get(record.sequence)?.review?.state ?? 'unreviewed') === state);
   const newest = (filter: RecordFilter, actions?: readonly Action[]): readonly AuditRecord[] =>
     all()
       .filter((record) => actions?.includes(record.action) ?? true)
-      .filter((record) => matches(record, filter))
+      .filter((record) => matches(record, filter) && isReviewed(record, filter.review))
       .reverse();
   async function use<T>(work: () => T): Promise<T> {
-    if (closed)
-      throw new AppError('AUDIT_UNAVAILABLE', { about: 'audit store memory', detail: 'it is closed' });
+    if (closed) throw unavailable('it is closed');
     return work();
   }
 
@@ -72,25 +95,29 @@ function open(options: MemoryAuditOptions, log: Log): MemoryAudit {
           return record;
         });
       }),
-    list: (filter, { limit, before = Number.POSITIVE_INFINITY }: Page) =>
-      use(() =>
-        newest(filter)
-          .filter(({ sequence }) => sequence < before)
-          .slice(0, limit),
-      ),
+    list: (filter, { limit, before = Number.POSITIVE_INFINITY, after }: Page) =>
+      use(() => {
+        const found = newest(filter).filter(({ sequence }) => sequence < before && sequence > (after ?? 0));
+        return (after === undefined ? found : found.toReversed()).slice(0, limit);
+      }),
     get: (sequence) => use(() => all().find((record) => record.sequence === sequence)),
     async *scan(from) {
       yield* await use(() => all().filter(({ sequence }) => sequence >= from));
     },
-    latest: (filter, actions) => use(() => newest(filter, actions)[0]),
+    latest: (filter, actions) =>
+      use(
+        () =>
+          newest(filter, actions)[0] ??
+          log.left.findLast((record) => actions.includes(record.action) && matches(record, filter)),
+      ),
     unresolved: () =>
       use(() => {
         const closedAt = new Map(
-          all().flatMap((record): [string, number][] =>
+          [...log.left, ...all()].flatMap((record): [string, number][] =>
             record.phase === 'outcome' ? [[change(record), record.sequence]] : [],
           ),
         );
-        return all().filter(
+        return [...log.left, ...all()].filter(
           (record) =>
             record.phase === 'intent' &&
             (closedAt.get(change(record)) ?? 0) < record.sequence &&
@@ -99,7 +126,7 @@ function open(options: MemoryAuditOptions, log: Log): MemoryAudit {
       }),
     targets: () =>
       use(() => {
-        const changed = all().filter(({ action }) =>
+        const changed = [...log.left, ...all()].filter(({ action }) =>
           ['create', 'update', 'adopt', 'repair', 'rollback'].includes(action),
         );
         const ids = changed.flatMap(({ namespace, secret }) =>
@@ -119,9 +146,48 @@ function open(options: MemoryAuditOptions, log: Log): MemoryAudit {
       return turn;
     },
     async *stored(from) {
-      yield* await use(() => log.stored.slice(from - 1));
+      yield* await use(() => log.stored.slice(Math.max(0, from - 1 - log.base.sequence)));
     },
     head: () => use(head),
+    base: () => use(() => log.base),
+    reviews: (sequences) =>
+      use(() => {
+        const last = reviewsOf();
+        return new Map(
+          sequences.flatMap((sequence): [number, Review][] => {
+            const review = last.get(sequence);
+            const isThere = all().some(
+              (record) => record.sequence === sequence && record.action !== 'review',
+            );
+            return review?.review === undefined || !isThere ? [] : [[sequence, toReview(review)]];
+          }),
+        );
+      }),
+    prune: (until) =>
+      use(() => {
+        if (until.sequence === log.base.sequence && until.hash === log.base.hash) return 0;
+        const index = all().findIndex(
+          ({ sequence, hash }) => sequence === until.sequence && hash === until.hash,
+        );
+        if (index < 0) throw unavailable('the record up to which others should leave is not in it');
+        // All of them: what the stores keep fewer of is told by their own suite.
+        log.left.push(...log.records.splice(0, index + 1));
+        log.stored.splice(0, index + 1);
+        log.base = { sequence: until.sequence, hash: until.hash };
+        return index + 1;
+      }),
+    takeOver: (records, base) =>
+      use(() => {
+        const from = head();
+        if (from.sequence !== 0 && from.hash !== base.hash)
+          throw unavailable('the records to take over do not follow its last one');
+        const taken = [...linked(records, base)];
+        if (from.sequence === 0) log.base = base;
+        for (const { record, text } of taken) {
+          log.records.push(record);
+          log.stored.push({ text, hash: record.hash, indexed: true });
+        }
+      }),
     async [Symbol.asyncDispose]() {
       closed = true;
       log.running.delete(replica);
@@ -130,9 +196,25 @@ function open(options: MemoryAuditOptions, log: Log): MemoryAudit {
   return store;
 }
 
+function unavailable(detail: string): AppError {
+  return new AppError('AUDIT_UNAVAILABLE', { about: 'audit store memory', detail });
+}
+
+function toReview({ review, actor, time, note, sequence }: AuditRecord): Review {
+  return {
+    state: review?.state ?? 'unreviewed',
+    ...(actor.name === undefined ? {} : { by: actor.name }),
+    time,
+    ...(note === undefined ? {} : { note }),
+    sequence,
+  };
+}
+
 function change({ requestId, namespace, secret, attempt }: AuditRecord): string {
   return JSON.stringify([requestId, namespace ?? '', secret ?? '', attempt]);
 }
+
+const NAMES = ['mapping', 'namespace', 'secret', 'action', 'phase', 'outcome', 'code', 'instance'] as const;
 
 function matches(record: AuditRecord, filter: RecordFilter): boolean {
   const { since, until, actor, request, fingerprint } = filter;
@@ -141,11 +223,9 @@ function matches(record: AuditRecord, filter: RecordFilter): boolean {
   if (until !== undefined && time > Date.parse(until)) return false;
   if (actor !== undefined && actor !== (isKind(actor) ? record.actor.kind : record.actor.name)) return false;
   if (request !== undefined && request !== record.requestId) return false;
-  if (fingerprint !== undefined && fingerprint !== record.before && fingerprint !== record.after)
-    return false;
-  const same = (['mapping', 'namespace', 'secret', 'action', 'outcome', 'code'] as const).every(
-    (name) => filter[name] === undefined || filter[name] === record[name],
-  );
+  const fingerprints = [record.before, record.after, ...Object.values(record.values ?? {})];
+  if (fingerprint !== undefined && !fingerprints.includes(fingerprint)) return false;
+  const same = NAMES.every((name) => filter[name] === undefined || filter[name] === record[name]);
   return same && matchesSource(record, filter);
 }
 

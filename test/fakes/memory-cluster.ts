@@ -7,6 +7,7 @@ import type {
   WatchScope,
   WriteResult,
 } from '../../src/cluster/cluster.ts';
+import type { ConfigMaps } from '../../src/cluster/config-maps.ts';
 import { applyTo, compact, entriesAfterUpdate, withOwnership } from '../../src/cluster/field-owners.ts';
 import type { Identities } from '../../src/cluster/identities.ts';
 import { type JsonObject, objectIn } from '../../src/cluster/json.ts';
@@ -38,6 +39,7 @@ export interface MemoryClusterOptions {
   readonly allows?: (question: AccessQuestion) => boolean;
   readonly identities?: Identities;
   readonly workloads?: Workloads;
+  readonly configMaps?: ConfigMaps;
 }
 
 /** The port in memory, with the API server's semantics of versions, owners of fields and immutable Secrets. */
@@ -178,6 +180,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
     before: (call, action) => push(actions, call, [action]),
     identities: options.identities,
     workloads: options.workloads,
+    configMaps: options.configMaps,
     watch: watches.watch,
     watchNamespaces: watches.watchNamespaces,
     interrupt: watches.interrupt,

@@ -89,7 +89,9 @@ export async function openBench(
       ...(from === undefined ? {} : { remoteAddress: from }),
     });
     const json =
-      /json/.test(String(answer.headers['content-type'])) && answer.body !== '' ? answer.json() : {};
+      /^application\/json/.test(String(answer.headers['content-type'])) && answer.body !== ''
+        ? answer.json()
+        : {};
     return { status: answer.statusCode, headers: answer.headers, text: answer.body, json };
   };
   return {

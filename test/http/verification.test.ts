@@ -1,5 +1,8 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { StoredRecord } from '../../src/audit/chain.ts';
+import type { Checkpoint } from '../../src/audit/checkpoint.ts';
+import { createSigner, keysById } from '../../src/audit/checkpoint-signing.ts';
 import { createVerification } from '../../src/http/verification.ts';
 import { bare } from '../audit/sample.ts';
 import { createMemoryAudit, type MemoryAudit } from '../fakes/memory-audit.ts';
@@ -25,12 +28,12 @@ const never = new AbortController().signal;
 
 describe('a proof of the audit', () => {
   it('of nothing and of a sound chain is ok', async () => {
-    expect(await createVerification(createMemoryAudit(), never).run()).toEqual({
+    expect(await createVerification(createMemoryAudit(), never).run()).toMatchObject({
       ok: true,
       records: 0,
       checkpoints: 0,
     });
-    expect(await createVerification(await filled(5), never).run()).toEqual({
+    expect(await createVerification(await filled(5), never).run()).toMatchObject({
       ok: true,
       records: 5,
       checkpoints: 0,
@@ -44,7 +47,7 @@ describe('a proof of the audit', () => {
         index === 3 ? { ...record, text: record.text.replace('sweep', 'sweat') } : record,
       ),
     );
-    expect(await createVerification(edited, never).run()).toEqual({
+    expect(await createVerification(edited, never).run()).toMatchObject({
       ok: false,
       records: 3,
       checkpoints: 0,
@@ -52,6 +55,33 @@ describe('a proof of the audit', () => {
     });
     const cut = changed(audit, (records) => records.slice(0, 7));
     expect((await createVerification(cut, never).run()).problem).toEqual({ kind: 'truncated', sequence: 8 });
+  });
+
+  it('is measured by what was noted elsewhere', async () => {
+    const audit = await filled(5);
+    const signer = createSigner(generateKeyPairSync('ed25519').privateKey);
+    const note = (sequence: number, hash: string) =>
+      signer.sign({ sequence, hash, time: '2026-11-25T12:00:00.000Z', instance: 'test' });
+    const proof = (checkpoint: Checkpoint) =>
+      createVerification(audit, never, async () => ({
+        checkpoints: [checkpoint],
+        keys: keysById([signer.publicKey]),
+      })).run();
+    expect(await proof(note(3, audit.records[2]?.hash ?? ''))).toMatchObject({
+      ok: true,
+      checkpoints: 1,
+      sealed: { sequence: 3 },
+    });
+    expect(await proof(note(3, 'a'.repeat(64)))).toMatchObject({
+      ok: false,
+      records: 2,
+      problem: { kind: 'checkpoint', sequence: 3 },
+    });
+    expect(await proof(note(9, 'a'.repeat(64)))).toMatchObject({
+      ok: false,
+      records: 5,
+      problem: { kind: 'truncated', sequence: 6 },
+    });
   });
 
   it('runs once for all who ask at a time, and anew for who asks later', async () => {

@@ -106,6 +106,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
       clock,
       logger,
       audit: log,
+      checkpoints: undefined,
       cluster,
       stores: fixedStores(provider, definitions),
       get targets() {

@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import { NO_KEYS } from '../../src/audit/entry.ts';
 import { AppError } from '../../src/core/errors.ts';
-import { APPS_DB, openDb, openWorld, syncOnly } from './world.ts';
+import { createFingerprinter } from '../../src/core/fingerprint.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { createRecorder, valuesOf } from '../../src/reconcile/recorder.ts';
+import { createMemoryAudit } from '../fakes/memory-audit.ts';
+import { APPS_DB, base64, DB_ONLY, openDb, openWorld, syncOnly, type World } from './world.ts';
+
+const prints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7)));
 
 describe('reads', () => {
   it('are made once for each key of a pass, however many mappings share it', async () => {
@@ -131,5 +138,156 @@ describe('the record of a pass', () => {
       ...['command sync ok', 'create intent db ok', 'create outcome db ok', 'sweep ok'],
       ...['command sync ok', 'sweep ok'],
     ]);
+  });
+});
+
+describe('the values of a change', () => {
+  const print = (text: string): string => prints.value(SecretValue.fromText(text));
+  const valuesBy = (world: World, action: string) =>
+    world.records.filter((record) => record.action === action).map(({ values }) => values);
+
+  it('are those of every key of a new target, by key and the same in every target that holds them', async () => {
+    const world = await openWorld();
+    await world.sync();
+    const made = Map.groupBy(
+      world.records.filter(({ action }) => action === 'create'),
+      ({ secret }) => secret,
+    );
+    const valuesOfSecret = (secret: string) => made.get(secret)?.map(({ values }) => values);
+    const db = { PASSWORD: print('first'), USER: print('ann') };
+    const token = { PASSWORD: print('first'), TOKEN: print('tok') };
+    expect([valuesOfSecret('db'), valuesOfSecret('token')]).toEqual([
+      [db, db],
+      [token, token],
+    ]);
+    expect(JSON.stringify(world.records)).not.toContain('first');
+  });
+
+  it('are those of the keys that an update adds or changes, and none of what is removed', async () => {
+    const world = await openDb();
+    await world.sync();
+    world.store.put('db', '{"user":"bob","password":"first","port":5432}', '2');
+    await world.configure(`
+  - name: db
+    target: { namespace: apps }
+    data:
+      USER: { store: vault, key: db, property: user }
+      PORT: { store: vault, key: db, property: port }
+`);
+    await world.sync();
+    const given = { PORT: print('5432'), USER: print('bob') };
+    expect(valuesBy(world, 'update')).toEqual([given, given]);
+  });
+
+  it('are left out when no key changes', async () => {
+    const world = await openDb();
+    await world.sync();
+    world.store.put('db', '{"user":"ann","password":"first"}', '2');
+    await world.sync();
+    expect(valuesBy(world, 'update')).toEqual([undefined, undefined]);
+  });
+
+  it('are those that an edit by hand had replaced', async () => {
+    const world = await openDb();
+    await world.sync();
+    world.cluster.edit(APPS_DB, (raw) => ({
+      ...raw,
+      data: { USER: base64('eve'), PASSWORD: base64('first') },
+    }));
+    await world.sync();
+    expect(valuesBy(world, 'repair')).toEqual([{ USER: print('ann') }, { USER: print('ann') }]);
+  });
+
+  it('are all of them where a target is adopted, also what it holds already', async () => {
+    const world = await openWorld({ mappings: DB_ONLY.replace('apps }', 'apps }\n    onConflict: adopt') });
+    world.cluster.put(APPS_DB, { data: { USER: base64('ann'), PASSWORD: base64('other') } });
+    await world.sync();
+    const all = { PASSWORD: print('first'), USER: print('ann') };
+    expect(valuesBy(world, 'adopt')).toEqual([all, all]);
+  });
+
+  it('are our keys alone in a Secret of somebody else', async () => {
+    const mode = DB_ONLY.replace('apps }', 'apps, mode: merge }');
+    const world = await openWorld({ mappings: mode });
+    world.cluster.put(APPS_DB, { data: { THEIRS: base64('x') } });
+    await world.sync();
+    const ours = { PASSWORD: print('first'), USER: print('ann') };
+    expect(valuesBy(world, 'update')).toEqual([ours, ours]);
+  });
+
+  it('are the first 500 by name and a count of the others', () => {
+    const keys = Array.from({ length: 501 }, (_, n) => ({
+      name: `k${n}`,
+      action: 'add' as const,
+      after: print(String(n)),
+    }));
+    const { values, counts } = valuesOf(keys, true);
+    expect(Object.keys(values ?? {})).toEqual(keys.slice(0, 500).map(({ name }) => name));
+    expect(counts).toEqual({ valuesLeftOut: 1 });
+    expect(valuesOf(keys.slice(1), true)).not.toHaveProperty('counts');
+    expect(valuesOf([{ name: 'k', action: 'remove', before: print('x') }], true)).toEqual({});
+  });
+});
+
+describe('the last write of a target', () => {
+  it('stays known when its record has left the store, and behind any number of other records', async () => {
+    const world = await openDb();
+    await world.sync();
+    {
+      await using process = await world.start();
+      const { audit } = process.app;
+      await audit.append(
+        Array.from({ length: 150 }, (_, n) => ({
+          actor: { kind: 'cli' as const },
+          requestId: `r${n}`,
+          action: 'unpin' as const,
+          mapping: 'db',
+          ...APPS_DB,
+          outcome: 'ok' as const,
+          sources: [],
+          keys: NO_KEYS,
+          durationMs: 0,
+          attempt: 1,
+        })),
+      );
+      await audit.prune(await audit.head());
+    }
+    world.cluster.forget(APPS_DB);
+    await world.sync();
+    expect(world.story().filter((line) => line.startsWith('repair'))).toHaveLength(2);
+  });
+
+  it('is none after its deletion, of another instance, or one that failed', async () => {
+    await using audit = createMemoryAudit({ instance: 'prod' });
+    const change = {
+      actor: { kind: 'cli' as const },
+      requestId: 'r',
+      mapping: 'db',
+      ...APPS_DB,
+      sources: [],
+      keys: NO_KEYS,
+      durationMs: 0,
+      attempt: 1,
+    };
+    const deps = { actor: change.actor, requestId: 'r', fingerprints: prints, stores: new Map() };
+    const last = async (log: typeof audit, instances: readonly string[]) =>
+      (
+        await createRecorder({ ...deps, audit: log, clock: { now: () => 0 } }).lastWrite(
+          'db',
+          APPS_DB,
+          instances,
+        )
+      )?.sequence;
+    await audit.append([
+      { ...change, action: 'create', phase: 'intent', outcome: 'ok' },
+      { ...change, action: 'create', phase: 'outcome', outcome: 'ok' },
+      { ...change, action: 'update', phase: 'intent', outcome: 'ok' },
+      { ...change, action: 'update', phase: 'outcome', outcome: 'failed', code: 'CONFLICT' },
+    ]);
+    expect(await last(audit, ['prod'])).toBe(2);
+    expect(await last(audit, ['other', 'prod'])).toBe(2);
+    expect(await last(audit, ['other'])).toBeUndefined();
+    await audit.append([{ ...change, action: 'delete', phase: 'outcome', outcome: 'ok' }]);
+    expect(await last(audit, ['prod'])).toBeUndefined();
   });
 });

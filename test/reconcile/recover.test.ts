@@ -40,6 +40,14 @@ describe('an intent that a crash left open', () => {
     expect(await recover(world)).toBe(0);
   });
 
+  it('is closed once by two that look for it at the same time', async () => {
+    const world = await openDb();
+    await crash(world, afterTheWrite);
+    const closed = await Promise.all([recover(world), recover(world)]);
+    expect(closed.toSorted()).toEqual([0, 1]);
+    expect(world.records.filter(({ phase }) => phase === 'outcome')).toHaveLength(1);
+  });
+
   it('is closed as INTERRUPTED when it does not', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));

@@ -147,6 +147,7 @@ mappings:${wanted}`);
       clock,
       logger: logger ?? silentLogger,
       audit,
+      checkpoints: undefined,
       cluster: watched,
       stores: fixedStores(opened, definitions),
       get targets() {

@@ -7,9 +7,11 @@ import { SecretValue } from '../../src/core/secret-value.ts';
 import { createRedisQueue } from '../../src/queue/bullmq.ts';
 import type { Queue } from '../../src/queue/queue.ts';
 import { formatSubject } from '../../src/queue/subject.ts';
+import { createRandom } from '../integration/e2e/random.ts';
 import { textMarker } from '../leak-search.ts';
 import type { Result, SoakOptions } from './options.ts';
-import { openScene, PREFIX, type Scene } from './scene.ts';
+import { PREFIX } from './prepare.ts';
+import { openScene, type Scene } from './scene.ts';
 import { accessOf, countTargets, untilConverged } from './soak.ts';
 import { distribution, seconds, showDistribution } from './stats.ts';
 import { startWitness, type Witness } from './witness.ts';
@@ -40,7 +42,8 @@ export async function firstSync(options: SoakOptions & { readonly tries: number 
 
   const alone = await measure(scene, witness, Math.min(20, tries), async () => 0, 'alone');
   report(`Alone: ${showDistribution(distribution(alone.map(({ ms }) => ms)))}`);
-  const fill = () => fillQueue(queue, world);
+  const random = createRandom(options.seed);
+  const fill = () => fillQueue(queue, world, random);
   const busy = await measure(scene, witness, tries, fill, 'busy');
   const times = distribution(busy.map(({ ms }) => ms));
   const waiting = busy.map((it) => it.waiting);
@@ -104,20 +107,31 @@ function newMapping(name: string): string {
   return stringify({ apiVersion: 'secretbridge.dev/v1', mappings: [mapping] });
 }
 
-/** As a sweep that found every source changed would; each with a read of its own. Gives how many wait then. */
-async function fillQueue(queue: Queue, world: World): Promise<number> {
+const FILLED = 0.95;
+const AT_ONCE = 200;
+
+/**
+ * As sweeps that found every source changed would; each with a read of its own. Adds no more than are missing, so
+ * that filling costs the replicas little. Gives how many wait then.
+ */
+async function fillQueue(queue: Queue, world: World, random: () => number): Promise<number> {
   const targets = world.items
     .filter((item) => isPresent(world, item))
     .flatMap(({ name }) => NAMESPACES.map((namespace) => ({ namespace, secret: name })));
-  await Promise.all(
-    targets.map((target) =>
-      queue.add({
-        subject: formatSubject({ kind: 'target', ...target }),
-        reason: 'sweep',
-        requestId: randomUUID(),
-      }),
-    ),
-  );
-  const { waiting, delayed, active } = await queue.counts();
-  return waiting + delayed + active;
+  for (;;) {
+    const { waiting, delayed, active } = await queue.counts();
+    const there = waiting + delayed + active;
+    if (there >= FILLED * targets.length) return there;
+    const from = Math.floor(random() * targets.length);
+    const some = [...targets, ...targets].slice(from, from + AT_ONCE);
+    await Promise.all(
+      some.map((target) =>
+        queue.add({
+          subject: formatSubject({ kind: 'target', ...target }),
+          reason: 'sweep',
+          requestId: randomUUID(),
+        }),
+      ),
+    );
+  }
 }

@@ -21,9 +21,13 @@ export interface LeakScan {
 const OVERLAP = 4_096;
 
 export function createLeakScan(markers: readonly Marker[]): LeakScan {
-  const needles = markers.flatMap(({ name, bytes, core }) =>
-    [...formsOf(bytes), ...formsOf(core)].map(([form, needle]) => ({ what: `${name}, ${form}`, needle })),
+  // A marker may be its own core, and some forms of it are the same: hundreds of megabytes are searched.
+  const forms = markers.flatMap(({ name, bytes, core }) =>
+    [...formsOf(bytes), ...formsOf(core)].map(
+      ([form, needle]) => [needle.toString('hex'), { what: `${name}, ${form}`, needle }] as const,
+    ),
   );
+  const needles = [...new Map(forms).values()];
   const found = new Set<string>();
   let seen = 0;
   const look = (place: string, bytes: Buffer | string): void => {

@@ -11,6 +11,8 @@ export interface Life {
   endedAt?: number;
   /** From the start until it was ready. */
   readyMs?: number;
+  /** That it ended by itself, and how. */
+  ended?: string;
   /** Milliseconds since 1970, and megabytes. */
   readonly memory: [at: number, megabytes: number][];
 }
@@ -27,13 +29,18 @@ export interface ReplicaOptions {
   readonly log: string;
 }
 
+const RESTART_MS = 2_000;
+
 /** A `secretbridge serve` as a process, which may be killed and started again. */
 export interface Replica extends AsyncDisposable {
   readonly name: string;
   readonly log: string;
   readonly lives: readonly Life[];
   readonly isRunning: boolean;
-  /** Starts it; `ready` is for whoever wants to wait. */
+  /**
+   * Starts it, and again whenever it ends by itself, as a kubelet would; `ready` is for whoever wants to wait. A start
+   * with an invalid configuration ends at once.
+   */
   start(): void;
   /** Until it says that it is ready. */
   ready(signal: AbortSignal): Promise<void>;
@@ -58,7 +65,11 @@ export function createReplica(options: ReplicaOptions): Replica {
   let life: Life | undefined;
   let ended: Promise<number | null> = Promise.resolve(0);
 
+  let wanted = false;
+
   const get = (path: string) => tryRequest(send, 'GET', path);
+  // Its servers go with this process, whatever ends it; so must it.
+  process.once('exit', () => child?.kill('SIGKILL'));
   const replica: Replica = {
     name,
     log,
@@ -67,6 +78,7 @@ export function createReplica(options: ReplicaOptions): Replica {
       return child !== undefined && child.exitCode === null && child.signalCode === null;
     },
     start() {
+      wanted = true;
       const output = openSync(log, 'a');
       const started = spawn(process.execPath, [main, 'serve', ...args], {
         cwd,
@@ -77,15 +89,19 @@ export function createReplica(options: ReplicaOptions): Replica {
       lives.push(born);
       child = started;
       life = born;
-      ended = once(started, 'exit').then(([code]) => {
+      ended = once(started, 'exit').then(([code, signal]) => {
         born.endedAt = Date.now();
+        if (wanted && life === born) {
+          born.ended = `${code ?? signal}`;
+          setTimeout(() => wanted && replica.start(), RESTART_MS);
+        }
         return code as number | null;
       });
     },
     async ready(signal) {
-      const mine = life;
-      while (!signal.aborted && mine !== undefined && mine.endedAt === undefined) {
-        if ((await get('/readyz'))?.status === 200) {
+      while (!signal.aborted && wanted) {
+        const mine = life;
+        if (replica.isRunning && mine !== undefined && (await get('/readyz'))?.status === 200) {
           mine.readyMs = Date.now() - mine.startedAt;
           return;
         }
@@ -93,10 +109,12 @@ export function createReplica(options: ReplicaOptions): Replica {
       }
     },
     async kill() {
+      wanted = false;
       child?.kill('SIGKILL');
       await ended;
     },
     async stop() {
+      wanted = false;
       child?.kill('SIGTERM');
       return ended;
     },

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { parseAllDocuments, stringify } from 'yaml';
+import { stringify } from 'yaml';
 import { createDatabase, type Database } from '../integration/audit/database.ts';
 import { startTcpProxy, type TcpProxy } from '../integration/audit/tcp-proxy.ts';
-import { runHere } from '../integration/e2e/program.ts';
+import { type Run, runHere } from '../integration/e2e/program.ts';
 import { freePort } from '../integration/services/free-port.ts';
 import { createRequest, type Request } from '../integration/services/http.ts';
 import { writeKubeconfig } from '../integration/services/kubeconfig.ts';
@@ -14,13 +15,10 @@ import { assertStatus, createKubernetesApi } from '../integration/services/kuber
 import { type OpenBao, startOpenBao } from '../integration/services/openbao.ts';
 import { type Postgres, startPostgres } from '../integration/services/postgres.ts';
 import { type RedisServer, startRedis } from '../integration/services/redis.ts';
-import { until } from '../integration/services/service.ts';
+import { ACCOUNT, grant, PREFIX, prepareCluster, prepareStore } from './prepare.ts';
 import { createReplica, type Replica } from './replica.ts';
 import { type StoreProxy, startStoreProxy } from './store-proxy.ts';
 import { expectedData, fieldsOf, mappingsText, NAMESPACES, type World } from './world.ts';
-
-const ACCOUNT = { namespace: 'soak-bridge', name: 'secretbridge' };
-export const PREFIX = 'soak';
 
 /** The servers, what stands between them and the replicas, and the replicas, which are not started yet. */
 export interface Scene extends AsyncDisposable {
@@ -44,7 +42,7 @@ export interface Scene extends AsyncDisposable {
   /** Values that must be seen nowhere. */
   readonly credentials: Readonly<Record<string, string>>;
   /** Runs a command of the program with the configuration of the first replica. */
-  command(...args: readonly string[]): Promise<{ code: number | null; stdout: string; stderr: string }>;
+  command(...args: readonly string[]): Promise<Run>;
   put(key: string, version: number): Promise<void>;
   /** A folder with configuration that all replicas read. */
   readonly shared: string;
@@ -73,7 +71,7 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
       'the soak needs the audit log of a cluster of its own: unset SECRETBRIDGE_TEST_KUBECONFIG',
     );
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-soak-'));
-  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  removeAtEnd(stack, folder);
   const main = await snapshotOfSources(stack);
   const toCluster = stack.use(await startTcpProxy(kubernetes.address));
   const toStore = stack.use(await startStoreProxy(openbao.address));
@@ -189,13 +187,23 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
   return scene;
 }
 
+/** Also after Ctrl-C: the folder holds what Redis was told, and that is much. */
+function removeAtEnd(stack: AsyncDisposableStack, folder: string): void {
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  process.once('exit', remove);
+  stack.defer(() => {
+    process.off('exit', remove);
+    remove();
+  });
+}
+
 /** Replicas that start in the middle of a run must be the program that the others are. */
 async function snapshotOfSources(stack: AsyncDisposableStack): Promise<string> {
   const root = resolve(import.meta.dirname, '../..');
   await mkdir(join(root, 'state'), { recursive: true });
   // Below the packages' folder, and where no tool of ours looks.
   const folder = await mkdtemp(join(root, 'state', 'soak-'));
-  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  removeAtEnd(stack, folder);
   await cp(join(root, 'src'), join(folder, 'src'), { recursive: true });
   await cp(join(root, 'package.json'), join(folder, 'package.json'));
   return join(folder, 'src', 'main.ts');
@@ -215,66 +223,6 @@ async function kubeconfigThrough({ url }: TcpProxy, kubernetes: Kubernetes, fold
     namespace: ACCOUNT.namespace,
   });
   return path;
-}
-
-async function prepareStore(
-  bao: Request,
-  { ROLE_ID, SECRET_ID }: Readonly<Record<string, string>>,
-): Promise<void> {
-  const send = async (method: string, path: string, body: object) => {
-    const { status } = await bao(method, `/v1/${path}`, body);
-    if (status !== 200 && status !== 204) throw new Error(`${method} ${path}: ${status}`);
-  };
-  await send('POST', 'sys/auth/approle', { type: 'approle' });
-  const policy = `path "secret/data/${PREFIX}/*" { capabilities = ["read"] }`;
-  await send('PUT', `sys/policies/acl/${PREFIX}`, { policy });
-  await send('POST', 'auth/approle/role/bridge', { token_policies: PREFIX });
-  await send('POST', 'auth/approle/role/bridge/role-id', { role_id: ROLE_ID });
-  await send('POST', 'auth/approle/role/bridge/custom-secret-id', { secret_id: SECRET_ID });
-}
-
-/** The Secrets of others that we merge into, and the workloads that are restarted. */
-async function prepareCluster(cluster: Request, { items }: World): Promise<void> {
-  for (const { name, kind } of items)
-    for (const namespace of NAMESPACES) {
-      if (kind === 'merge') {
-        const body = { metadata: { name }, data: { THEIRS: Buffer.from('theirs').toString('base64') } };
-        assertStatus(await cluster('POST', `/api/v1/namespaces/${namespace}/secrets`, body), 201, name);
-      }
-      if (kind === 'restart') {
-        const template = {
-          metadata: { labels: { app: name } },
-          spec: { containers: [{ name: 'x', image: 'x' }] },
-        };
-        const spec = { selector: { matchLabels: { app: name } }, template };
-        const path = `/apis/apps/v1/namespaces/${namespace}/deployments`;
-        assertStatus(await cluster('POST', path, { metadata: { name }, spec }), 201, name);
-      }
-    }
-}
-
-/** Exactly what the program itself says that it needs. */
-async function grant(cluster: Request, command: Scene['command']): Promise<void> {
-  const rbac = await command('rbac', '--service-account', `${ACCOUNT.namespace}/${ACCOUNT.name}`);
-  if (rbac.code !== 0) throw new Error(`rbac: ${rbac.stderr}`);
-  for (const document of parseAllDocuments(rbac.stdout)) {
-    const object = document.toJS() as { kind: string; metadata: { namespace: string; name: string } };
-    const plural = object.kind === 'Role' ? 'roles' : 'rolebindings';
-    const path = `/apis/rbac.authorization.k8s.io/v1/namespaces/${object.metadata.namespace}/${plural}`;
-    assertStatus(await cluster('POST', path, object), 201, object.kind);
-  }
-  await until('The rights of the service account', 20_000, async () => {
-    const review = {
-      spec: {
-        user: `system:serviceaccount:${ACCOUNT.namespace}:${ACCOUNT.name}`,
-        groups: ['system:authenticated'],
-        resourceAttributes: { namespace: NAMESPACES[0], verb: 'create', resource: 'secrets' },
-      },
-    };
-    const path = '/apis/authorization.k8s.io/v1/subjectaccessreviews';
-    const { body } = await cluster<{ status?: { allowed?: boolean } }>('POST', path, review);
-    return body.status?.allowed === true;
-  });
 }
 
 /** How a Secret's data is in the API. */

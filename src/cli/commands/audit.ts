@@ -1,22 +1,39 @@
-import type { AuditRecord } from '../../audit/entry.ts';
-import { answer, ordered, type Question, toFilter } from '../../audit/question.ts';
-import { AppError } from '../../core/errors.ts';
+import { answer, type Question, toFilter } from '../../audit/question.ts';
+import { detail } from '../../audit/question-detail.ts';
+import { type Trace, trace } from '../../audit/question-trace.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { instant } from '../instant.ts';
 import { count, type Paint, print, shortFingerprint, table } from '../output.ts';
 import { type AuditOptions, openAuditForReading } from '../read-audit.ts';
+import { detailText, listText, timeText } from '../record-text.ts';
+import { typedFingerprints } from '../typed-value.ts';
+import { UsageError } from '../usage-error.ts';
 
 export interface ListOptions extends AuditOptions, Question {
   readonly limit: number;
   readonly cursor?: string;
+  /** Follow a value: by its fingerprint, or by itself, which is then asked for. */
+  readonly trace?: boolean;
+  readonly value?: boolean;
 }
 
 export async function auditListCommand(context: Context, options: ListOptions): Promise<number> {
+  const { fingerprint, trace: follow, value } = options;
+  if (follow && fingerprint === undefined) throw new UsageError('--trace follows a --fingerprint');
   const now = context.clock.now();
   const filter = toFilter(options, (text) => instant(text, now));
+  const typed = value ? await typedFingerprints(context, options) : undefined;
+  if (value && typed === undefined) return EXIT.config;
   await using audit = await openAuditForReading(context, options);
   if (audit === undefined) return EXIT.config;
+  const traced = typed ?? (follow ? [fingerprint].filter((it) => it !== undefined) : undefined);
+  if (traced !== undefined) {
+    const { fingerprint: _, ...rest } = filter;
+    const found = await trace(audit, rest, traced, options);
+    print(context, options.output, { data: found, human: (paint) => traceText(found, paint) });
+    return EXIT.ok;
+  }
   const found = await answer(audit, filter, options);
   print(context, options.output, {
     data: found,
@@ -32,85 +49,30 @@ export async function auditShowCommand(
 ): Promise<number> {
   await using audit = await openAuditForReading(context, options);
   if (audit === undefined) return EXIT.config;
-  const record = await audit.get(sequence);
-  if (record === undefined)
-    throw new AppError('RECORD_MISSING', { detail: `there is no record ${sequence} in ${audit.address}` });
-  print(context, options.output, { data: ordered(record), human: (paint) => recordText(record, paint) });
+  const found = await detail(audit, sequence);
+  print(context, options.output, { data: found, human: (paint) => detailText(found, paint) });
   return EXIT.ok;
 }
 
-function listText(records: readonly AuditRecord[], next: string | undefined, paint: Paint): string {
-  if (records.length === 0) return 'No record matches.';
-  const head = ['SEQUENCE', 'TIME', 'ACTION', 'OUTCOME', 'WHAT', 'BY', 'NOTE'];
-  const rows = records.map((record) => [
-    String(record.sequence),
-    record.time.replace('T', ' ').replace(/\.\d+Z$/, ''),
-    record.phase === 'intent' ? `${record.action} (intent)` : record.action,
-    record.outcome,
-    subject(record),
-    record.actor.name ?? record.actor.kind,
-    noteOf(record),
+function traceText({ versions, more, records, next }: Trace, paint: Paint): string {
+  if (versions.length === 0 && records.length === 0)
+    return 'Not on record. Older releases noted no single values: what they wrote is found by the whole value of a source.';
+  const head = ['STORE', 'KEY', 'VERSION', 'FIRST READ'];
+  const rows = versions.map(({ store, key, version, firstRead }) => [
+    store,
+    key,
+    shortFingerprint(version),
+    timeText(firstRead),
   ]);
   const [title, ...lines] = table([head, ...rows]).split('\n');
-  const more = next === undefined ? [] : ['', `More: --cursor ${next}`];
-  return [paint('dim', title ?? ''), ...lines.map((line) => line.trimEnd()), ...more].join('\n');
-}
-
-function subject({ namespace, secret, mapping, store, key }: AuditRecord): string {
-  if (secret !== undefined) return `${namespace}/${secret}`;
-  if (store !== undefined) return key === undefined ? store : `${store}: ${key}`;
-  return mapping ?? '';
-}
-
-function noteOf({ code, note, keys, sources, action, counts }: AuditRecord): string {
-  const changes = [
-    ...keys.added.map((name) => `+${name}`),
-    ...keys.changed.map((name) => `~${name}`),
-    ...keys.removed.map((name) => `-${name}`),
-  ];
-  const version =
-    action === 'read' && sources[0] !== undefined ? [`version ${shortFingerprint(sources[0].version)}`] : [];
-  const { targets, ...rest } = counts ?? {};
-  const totals = Object.entries(rest).filter(([, number]) => number > 0);
-  const total = targets === undefined ? [] : [`${count(targets, 'target')}:`];
-  return [
-    code,
-    note,
-    ...changes,
-    ...version,
-    ...total,
-    ...totals.map(([name, number]) => `${number} ${name}`),
-  ]
-    .filter((part) => part !== undefined)
-    .join(' ');
-}
-
-function recordText(record: AuditRecord, paint: Paint): string {
-  const rows = Object.entries(ordered(record)).flatMap(([name, value]) => memberRows(name, value, record));
-  const width = Math.max(...rows.map(([name]) => name.length));
-  return rows.map(([name, value]) => `${paint('dim', name.padEnd(width))}  ${value}`).join('\n');
-}
-
-function memberRows(
-  name: string,
-  value: unknown,
-  { actor, sources, keys, counts }: AuditRecord,
-): [string, string][] {
-  switch (name) {
-    case 'actor':
-      return [[name, [actor.kind, actor.name, actor.address].filter((part) => part !== undefined).join(' ')]];
-    case 'sources':
-      return sources.map(({ store, key, property, version }) => [
-        'source',
-        `${store}: ${key}${property === undefined ? '' : ` # ${property}`} version ${version}`,
-      ]);
-    case 'keys':
-      return Object.entries(keys).flatMap(([change, names]): [string, string][] =>
-        names.length === 0 ? [] : [[change, names.join(', ')]],
-      );
-    case 'counts':
-      return Object.entries(counts ?? {}).map(([what, number]) => [what, String(number)]);
-    default:
-      return [[name, String(value)]];
-  }
+  const where =
+    versions.length === 0
+      ? []
+      : [
+          `It was read from ${count(versions.length, 'version')} of a source:`,
+          paint('dim', title ?? ''),
+          ...lines,
+        ];
+  const rest = more ? ['… and from more, which are not followed.'] : [];
+  return [...where, ...rest, ...(where.length === 0 ? [] : ['']), listText(records, next, paint)].join('\n');
 }

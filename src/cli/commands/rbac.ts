@@ -43,6 +43,7 @@ export async function rbacCommand(
     ownNamespace: namespace,
     serviceAccount: name,
     secretRefs: secretRefsOf(config),
+    checkpoints: config.audit.checkpoints.filter((place) => place.kind === 'configMap'),
     reviews: config.http?.kubernetes ?? false,
     // For `serve`; a one-shot run needs less.
     watch: true,

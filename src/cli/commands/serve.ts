@@ -45,6 +45,7 @@ export async function serveCommand(context: Context, options: Options): Promise<
     load: (readFs) => loadConfig({ paths: options.config ?? [], env, cwd, readFs }),
     onChange: take,
     onProgress: (error) => {
+      server?.looked();
       if (error !== undefined && config !== undefined)
         loggerOf(config).error('a change of the configuration could not be taken', { error });
     },
@@ -66,7 +67,8 @@ export async function serveCommand(context: Context, options: Options): Promise<
   while (!context.signal.aborted) {
     changed = Promise.withResolvers<AppError | undefined>();
     const logger = loggerOf(config);
-    const deps = depsOf(context, { logger, scrubber });
+    const print = (line: string) => context.stdout.write(`${line}\n`);
+    const deps = depsOf(context, { logger, scrubber, print });
     try {
       server = await openServer(config, {
         ...deps,

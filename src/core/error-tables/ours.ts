@@ -42,7 +42,13 @@ export const OURS = {
     group: 'ours',
     remedy: 'fix-access',
     says: 'the audit log lacks records that a signed checkpoint proves',
-    todo: 'Find out who removed them; then accept the loss explicitly.',
+    todo: 'Find out who removed them; then accept the loss with `secretbridge audit accept`.',
+  },
+  NOT_REVIEWABLE: {
+    group: 'ours',
+    remedy: 'fix-config',
+    says: 'the record is itself a review, and needs none',
+    todo: 'Review the record that it is about.',
   },
   QUEUE_MISCONFIGURED: {
     group: 'ours',

@@ -1,19 +1,22 @@
 import type { FastifyInstance } from 'fastify';
-import { ACTIONS, OUTCOMES } from '../../audit/entry.ts';
-import { answer, ordered, parseInstant, type Question, toFilter } from '../../audit/question.ts';
+import { answer, type Question } from '../../audit/question.ts';
+import { detail } from '../../audit/question-detail.ts';
+import { trace } from '../../audit/question-trace.ts';
 import { AppError } from '../../core/errors.ts';
 import type { RouteDeps } from '../deps.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
 import { listQuery } from '../paging.ts';
 import { createVerification } from '../verification.ts';
+import { FILTERS, filterOf, SEQUENCE } from './audit-query.ts';
 
 interface RecordQuery extends Question {
   readonly limit: number;
   readonly cursor?: string;
+  readonly trace?: boolean;
 }
 
-export function addAuditRoutes(app: FastifyInstance, { audit, clock, closing }: RouteDeps): void {
-  const verification = createVerification(audit, closing);
+export function addAuditRoutes(app: FastifyInstance, { audit, clock, closing, evidence }: RouteDeps): void {
+  const verification = createVerification(audit, closing, evidence);
 
   app.get<{ Querystring: RecordQuery }>(
     '/api/v1/audit/records',
@@ -29,9 +32,11 @@ export function addAuditRoutes(app: FastifyInstance, { audit, clock, closing }: 
       }),
     },
     async ({ query }) => {
-      const now = clock.now();
-      const filter = toFilter(query, (text) => instant(text, now));
-      return answer(audit, filter, query);
+      const filter = filterOf(query, clock.now());
+      if (!query.trace) return answer(audit, filter, query);
+      const { fingerprint, ...rest } = filter;
+      if (fingerprint !== undefined) return trace(audit, rest, [fingerprint], query);
+      throw new AppError('INVALID_REQUEST', { detail: '`trace` follows a `fingerprint`' });
     },
   );
 
@@ -42,19 +47,16 @@ export function addAuditRoutes(app: FastifyInstance, { audit, clock, closing }: 
       schema: describe({
         id: 'getRecord',
         tag: 'audit',
-        summary: 'One record.',
+        summary:
+          'One record, the intent or outcome that belongs to it, its review and its place in the chain.',
         role: 'viewer',
         query: NO_QUERY,
         parameters: { sequence: SEQUENCE },
-        answer: 'Record',
+        answer: 'RecordDetail',
         also: { 404: 'Error' },
       }),
     },
-    async ({ params: { sequence } }) => {
-      const record = await audit.get(sequence);
-      if (record === undefined) throw new AppError('RECORD_MISSING', { about: `record ${sequence}` });
-      return ordered(record);
-    },
+    ({ params: { sequence } }) => detail(audit, sequence),
   );
 
   app.get(
@@ -74,41 +76,12 @@ export function addAuditRoutes(app: FastifyInstance, { audit, clock, closing }: 
   );
 }
 
-function instant(text: string, now: number): string {
-  const time = parseInstant(text, now);
-  if (time !== undefined) return time;
-  const detail = '`since` and `until` must be times: 7d, 2026-01-31 or 2026-01-31T08:00:00Z';
-  throw new AppError('INVALID_REQUEST', { detail });
-}
-
-const SEQUENCE = {
-  type: 'integer',
-  minimum: 1,
-  maximum: Number.MAX_SAFE_INTEGER,
-  description: 'Its number.',
-} as const;
-
-const text = (description: string) =>
-  ({ type: 'string', minLength: 1, maxLength: 512, description }) as const;
-
 const RECORD_QUERY = listQuery(
   {
-    since: text('From then on: `7d`, `2026-01-31` or `2026-01-31T08:00:00Z`.'),
-    until: text('Until then.'),
-    actor: text('Who caused it: a kind or a name.'),
-    mapping: text('Of this mapping.'),
-    namespace: text('Of targets in this namespace.'),
-    secret: text('Of targets of this name.'),
-    store: text('Of this store.'),
-    key: text('Of this source key.'),
-    action: { type: 'string', enum: ACTIONS, description: 'Of this kind.' },
-    outcome: { type: 'string', enum: OUTCOMES, description: 'That ended so.' },
-    code: { type: 'string', pattern: '^[A-Z][A-Z_]{0,63}$', description: 'With this error code.' },
-    request: text('Of one request.'),
-    fingerprint: {
-      type: 'string',
-      pattern: '^[0-9a-f]{8}:[0-9a-f]{64}$',
-      description: 'That left or found this fingerprint.',
+    ...FILTERS,
+    trace: {
+      type: 'boolean',
+      description: 'With `fingerprint`: also what was made of the versions that had it.',
     },
   },
   { limit: 50, cursor: '^[1-9][0-9]{0,14}$' },

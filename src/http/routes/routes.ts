@@ -2,10 +2,13 @@ import type { FastifyInstance } from 'fastify';
 import { AppError } from '../../core/errors.ts';
 import type { RouteDeps } from '../deps.ts';
 import { addAuditRoutes } from './audit.ts';
+import { addExportRoute } from './audit-export.ts';
+import { addReviewRoute } from './audit-review.ts';
 import { addHealthRoutes } from './health.ts';
 import { addHeldRoutes } from './held.ts';
 import { addMappingRoutes } from './mappings.ts';
 import { addMetricsRoute } from './metrics.ts';
+import { addPage } from './page.ts';
 import { addStatusRoutes } from './status.ts';
 
 export function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
@@ -22,13 +25,16 @@ export function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
   addMappingRoutes(app, deps);
   addHeldRoutes(app, deps);
   addAuditRoutes(app, deps);
+  addReviewRoute(app, deps);
+  addExportRoute(app, deps);
+  addPage(app);
   refuseOtherMethods(app, new Map(methods));
   app.setNotFoundHandler({ preHandler: app.rateLimit() }, () => {
     throw new AppError('NOT_FOUND');
   });
 }
 
-/** No request needs a body so far; an empty one is no fault, as some clients always name a type. */
+/** An empty body is no fault where none is needed, as some clients always name a type. */
 function takeJsonOnly(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeAllContentTypeParsers();

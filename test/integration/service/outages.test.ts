@@ -6,7 +6,6 @@ import { openTcpGate } from './tcp-gate.ts';
 import { base64, openWorld, type World, type WorldOptions } from './world.ts';
 
 const COUNT = 20;
-const REFRESH_MS = 4_000;
 const config: WorldOptions['config'] = ({ prefix, ns }) => `defaults: { refresh: 4s }
 mappings:
 ${Array.from(
@@ -145,31 +144,33 @@ describe('an outage', () => {
   }, 120_000);
 });
 
-it('a restart writes nothing, and reads no more than a normal interval does', async () => {
+it('restarts write nothing, and read no more than the time that they take is worth', async () => {
   await using proxy = await startFaultProxy(openbao().address);
-  await using world = await openWorld({ config, scope: 'namespace', vaultAddress: proxy.address });
+  const seldom: WorldOptions['config'] = (names) => config(names).replace('refresh: 4s', 'refresh: 10m');
+  await using world = await openWorld({ config: seldom, scope: 'namespace', vaultAddress: proxy.address });
   await seed(world, 'first');
-  let usual = 0;
+  // `doctor` reads each key as well.
+  const before = reads(proxy);
   {
     await using served = await world.serve();
     await within(15_000, async () => expect(await states(served)).toEqual(['synced']));
-    usual = await readsIn(proxy, REFRESH_MS * 2);
+    expect(reads(proxy) - before).toBe(COUNT);
     expect((await served.stop()).code).toBe(0);
   }
-  const before = (await world.writes()).length;
-  const records = (await world.records()).length;
-  await using served = await world.serve();
-  const after = await readsIn(proxy, REFRESH_MS * 2);
-  expect(await states(served)).toEqual(['synced']);
-  console.log(`reads in two intervals: usually ${usual}, after a restart ${after}`);
-  expect(after).toBeLessThanOrEqual(usual * 1.3);
-  expect(await world.writes()).toHaveLength(before);
+  const [writes, records] = [(await world.writes()).length, (await world.records()).length];
+  for (let times = 0; times < 3; times++) {
+    await using served = await world.serve();
+    await within(5_000, async () => expect(await states(served)).toEqual(['synced']));
+    // Several ticks of its timetable.
+    const began = performance.now();
+    await within(5_000, () => expect(performance.now() - began).toBeGreaterThan(2_500));
+    expect((await served.stop()).code).toBe(0);
+  }
+  const more = reads(proxy) - before - COUNT;
+  console.log(`three restarts of ${COUNT} targets: ${more} reads`);
+  // Its only round in ten minutes may fall into this moment, and then reads each key once.
+  expect([0, COUNT]).toContain(more);
+  expect(await world.writes()).toHaveLength(writes);
   const added = (await world.records()).slice(records);
   expect(added.filter(({ action }) => action !== 'configure' && action !== 'sweep')).toEqual([]);
 });
-
-async function readsIn(proxy: FaultProxy, ms: number): Promise<number> {
-  const [from, began] = [reads(proxy), performance.now()];
-  await within(ms + 2_000, () => expect(performance.now() - began).toBeGreaterThan(ms));
-  return reads(proxy) - from;
-}

@@ -8,11 +8,12 @@ import type { AuditRecord } from '../../../src/audit/entry.ts';
 import { openSqliteAudit } from '../../../src/audit/sqlite.ts';
 import { type ChainState, verify } from '../../../src/audit/verify.ts';
 import { systemClock } from '../../../src/core/clock.ts';
+import { createDatabase, type Database } from '../audit/database.ts';
 import type { Raw } from '../e2e/bench.ts';
 import { type Run, runHere } from '../e2e/program.ts';
 import { openVault, type Vault } from '../e2e/vault.ts';
 import { freePort } from '../services/free-port.ts';
-import { kubernetes } from '../services/inject.ts';
+import { kubernetes, postgres } from '../services/inject.ts';
 import { assertStatus, createKubernetesApi } from '../services/kubernetes-api.ts';
 import { type Served, startServe } from './served.ts';
 
@@ -40,6 +41,10 @@ export interface WorldOptions {
   readonly granted?: boolean;
   /** More members of `http`, in YAML. */
   readonly http?: string;
+  /** The Redis that replicas share; each its own memory otherwise. */
+  readonly redisUrl?: string;
+  /** Whether the audit is in a database of PostgreSQL; in a file otherwise. As it is at first. */
+  readonly postgres?: boolean;
 }
 
 /** The service on real servers: namespaces, a part of the store, an account and an audit of its own. */
@@ -53,6 +58,8 @@ export interface World extends AsyncDisposable, Names {
   /** Applies what `rbac` prints for the configuration as it is, and waits until it holds. */
   grant(): Promise<void>;
   serve(...args: readonly string[]): Promise<Served>;
+  /** One of several, by a name of one letter: each listens at an address of its own. */
+  replica(name: string): Promise<Served>;
   /** The configuration as it is, with absolute paths. */
   text(): string;
   /** A command in this process, in the name of `ann` where it asks a service. */
@@ -65,11 +72,12 @@ export interface World extends AsyncDisposable, Names {
   remove(name: string, short?: string): Promise<void>;
   records(): Promise<readonly AuditRecord[]>;
   chain(): Promise<ChainState>;
-  /** Changes that the API server carried out for our account since the world began: `<verb> <namespace>/<secret>`. */
-  writes(): Promise<readonly string[]>;
+  /** Changes that the API server carried out for our account since the world began: `<verb> <namespace>/<name>`. */
+  writes(resource?: string): Promise<readonly string[]>;
 }
 
 export async function openWorld(options: WorldOptions): Promise<World> {
+  await using stack = new AsyncDisposableStack();
   const cluster = kubernetes();
   const vault = await openVault();
   const suffix = randomBytes(4).toString('hex');
@@ -78,6 +86,8 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   const user = `system:serviceaccount:${account.namespace}:${account.name}`;
   const { caFile, token } = cluster;
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-service-'));
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  const database = options.postgres ? stack.use(await createDatabase(postgres())) : undefined;
   const through = createKubernetesApi(
     { address: options.apiAddress ?? cluster.address, caFile, token, folder },
     cluster.request,
@@ -88,15 +98,25 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   for (const [name, text] of Object.entries(tokens))
     await writeFile(join(folder, `${name}.token`), text, { mode: 0o600 });
   await writeFile(join(folder, 'secret-id'), vault.env.SECRET_ID, { mode: 0o600 });
+  await writeFile(join(folder, 'shared.key'), `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
   const listen = `127.0.0.1:${await freePort()}`;
-  const env = { ...vault.env, SECRETBRIDGE_TOKEN: tokens.ann };
+  const listens = new Map([['secretbridge', listen]]);
   let current = options;
+  const env = () => ({
+    ...vault.env,
+    SECRETBRIDGE_TOKEN: tokens.ann,
+    REDIS_URL: current.redisUrl ?? '',
+    DATABASE_URL: database?.url ?? '',
+  });
 
-  const write = (wanted: WorldOptions) => configText(wanted, { vault, kubeconfig, listen, ns });
-  const save = async () => {
-    const path = join(folder, 'secretbridge.yaml');
-    await writeFile(`${path}.new`, write(current));
+  const write = (at = listen) => configText(current, { vault, kubeconfig, listen: at, ns, suffix });
+  const saveAs = async (name: string, at: string) => {
+    const path = join(folder, `${name}.yaml`);
+    await writeFile(`${path}.new`, write(at));
     await rename(`${path}.new`, path);
+  };
+  const save = async () => {
+    for (const [name, at] of listens) await saveAs(name, at);
   };
   const path = (short: string) => `/api/v1/namespaces/${ns(short)}/secrets`;
   const world: World = {
@@ -124,9 +144,16 @@ export async function openWorld(options: WorldOptions): Promise<World> {
       );
     },
     serve: (...args) =>
-      startServe({ cwd: folder, env, address: `http://${listen}`, token: tokens.ann, args }),
-    text: () => write(current).replaceAll(' ./', ` ${folder}/`),
-    cli: (...args) => runHere(args, { cwd: folder, env }),
+      startServe({ cwd: folder, env: env(), address: `http://${listen}`, token: tokens.ann, args }),
+    async replica(name) {
+      const at = listens.get(name) ?? `127.0.0.1:${await freePort()}`;
+      listens.set(name, at);
+      await saveAs(name, at);
+      const args = ['--config', `${name}.yaml`];
+      return startServe({ cwd: folder, env: env(), address: `http://${at}`, token: tokens.ann, args });
+    },
+    text: () => write().replaceAll(' ./', ` ${folder}/`),
+    cli: (...args) => runHere(args, { cwd: folder, env: env() }),
     async createNamespace(short, labels = {}) {
       const answer = await cluster.request('POST', '/api/v1/namespaces', {
         metadata: { name: ns(short), labels },
@@ -154,27 +181,27 @@ export async function openWorld(options: WorldOptions): Promise<World> {
       assertStatus(await cluster.request('DELETE', `${path(short)}/${name}`), 200, 'delete');
     },
     async records() {
-      await using audit = await readAudit(folder);
+      await using audit = await readAudit(folder, database);
       return await Array.fromAsync(audit.scan(1));
     },
     async chain() {
-      await using audit = await readAudit(folder);
+      await using audit = await readAudit(folder, database);
       return await verify(audit.stored(1), { until: await audit.head() });
     },
-    writes: () => writesBy(user),
-    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+    writes: (resource = 'secrets') => writesBy(user, resource),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 
   async function apply(object: RbacObject): Promise<void> {
     const group = '/apis/rbac.authorization.k8s.io/v1';
     const plural = `${object.kind.toLowerCase()}s`;
-    const { namespace, name } = object.metadata;
+    const { namespace } = object.metadata;
     const where = namespace === undefined ? plural : `namespaces/${namespace}/${plural}`;
     // Cluster-wide names are shared by the tests on one server.
     const unique = namespace === undefined ? withSuffix(object, suffix) : object;
     const answer = await cluster.request('POST', `${group}/${where}`, unique);
     if (answer.status === 409) {
-      const replaced = await cluster.request('PUT', `${group}/${where}/${name}`, unique);
+      const replaced = await cluster.request('PUT', `${group}/${where}/${unique.metadata.name}`, unique);
       assertStatus(replaced, 200, `PUT ${where}`);
     } else assertStatus(answer, 201, `POST ${where}`);
   }
@@ -182,6 +209,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   for (const short of options.namespaces ?? ['apps']) await world.createNamespace(short);
   await save();
   if (options.granted !== false) await world.grant();
+  const owned = stack.move();
   return world;
 }
 
@@ -200,24 +228,33 @@ function withSuffix(object: RbacObject, suffix: string): RbacObject {
   };
 }
 
-function configText(
-  { config, scope = 'names', vaultAddress, timeout = '15s', secretIdFile = false, http = '' }: WorldOptions,
-  {
-    vault,
-    kubeconfig,
-    listen,
-    ns,
-  }: { vault: Vault; kubeconfig: string; listen: string; ns: (short: string) => string },
-): string {
+interface Places {
+  readonly vault: Vault;
+  readonly kubeconfig: string;
+  readonly listen: string;
+  readonly suffix: string;
+  readonly ns: (short: string) => string;
+}
+
+function configText(options: WorldOptions, { vault, kubeconfig, listen, suffix, ns }: Places): string {
+  const { config, scope = 'names', vaultAddress, timeout = '15s', secretIdFile = false, http = '' } = options;
   const roles = { vic: 'viewer', rev: 'reviewer', ann: 'operator' };
   const tokens = Object.entries(roles).map(
     ([name, role]) => `{ name: ${name}, role: ${role}, token: { file: ./${name}.token } }`,
   );
+  const { redisUrl, postgres = false } = options;
+  const engine =
+    redisUrl === undefined ? '' : `engine: { kind: redis, url: { env: REDIS_URL }, prefix: '${suffix}' }\n`;
+  const audit = postgres
+    ? 'kind: postgres, url: { env: DATABASE_URL }'
+    : 'kind: sqlite, path: ./state/audit.db';
+  const keys =
+    redisUrl === undefined && !postgres ? '' : 'keys: { fingerprint: [ { file: ./shared.key } ] }\n';
   return `apiVersion: secretbridge.dev/v1
 instance: service
 cluster: { kind: kubernetes, scope: ${scope}, kubeconfig: ${kubeconfig}, requestsPerSecond: 2000 }
-audit: { store: { kind: sqlite, path: ./state/audit.db } }
-http: { listen: '${listen}', tokens: [ ${tokens.join(', ')} ]${http} }
+${engine}audit: { store: { ${audit} } }
+${keys}http: { listen: '${listen}', tokens: [ ${tokens.join(', ')} ]${http} }
 stores:
   - name: vault
     kind: vault
@@ -229,7 +266,8 @@ ${config({ prefix: vault.prefix, ns })}`;
 
 const randomHex = () => randomBytes(24).toString('hex');
 
-function readAudit(folder: string) {
+function readAudit(folder: string, database: Database | undefined) {
+  if (database !== undefined) return database.open({ instance: '', replica: '', readOnly: true });
   const path = join(folder, 'state', 'audit.db');
   return openSqliteAudit({ path, instance: '', replica: '', clock: systemClock, readOnly: true });
 }
@@ -243,7 +281,7 @@ interface AuditEvent {
 }
 
 /** By the API server's own audit log, which writes a moment later what it has done. */
-async function writesBy(user: string): Promise<readonly string[]> {
+async function writesBy(user: string, resource: string): Promise<readonly string[]> {
   const { auditLogPath } = kubernetes();
   if (auditLogPath === undefined) throw new Error('the audit log of this cluster is out of reach');
   const lines = (await readFile(auditLogPath, 'utf8')).split('\n').filter((line) => line.includes(user));
@@ -251,7 +289,7 @@ async function writesBy(user: string): Promise<readonly string[]> {
     .map((line) => JSON.parse(line) as AuditEvent)
     .filter(({ user: { username } }) => username === user)
     .filter(({ requestURI }) => !requestURI.includes('dryRun=All'))
-    .filter(({ verb, objectRef }) => !/^(get|list|watch)$/.test(verb) && objectRef?.resource === 'secrets')
+    .filter(({ verb, objectRef }) => !/^(get|list|watch)$/.test(verb) && objectRef?.resource === resource)
     .filter(({ responseStatus }) => (responseStatus?.code ?? 0) < 300)
     .map(({ verb, objectRef }) => `${verb} ${objectRef?.namespace}/${objectRef?.name}`);
 }

@@ -13,7 +13,7 @@ import { Client } from 'pg';
 import { createAuthority } from '../../fakes/certificates.ts';
 import { freePort, retryOnPortClash } from './free-port.ts';
 import { assertStarting, type Guard, type GuardedProcess, openTemporaryGuard } from './guarded.ts';
-import { type Machine, thisMachine } from './requirements.ts';
+import { type Machine, need, thisMachine } from './requirements.ts';
 import { reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
 
 /** PostgreSQL with a superuser, durable as in production. */
@@ -70,27 +70,20 @@ export async function borrowPostgres(env: NodeJS.ProcessEnv): Promise<Postgres |
 }
 
 const DEBIAN = '/usr/lib/postgresql';
-const APT = ['-qq', '-o', 'DPkg::Lock::Timeout=300'];
-
 /** The folder of `postgres` and `initdb`; under root on Debian they are installed when they are missing. */
 export async function findPostgres(
   report: (line: string) => void,
   machine: Machine = thisMachine,
 ): Promise<string> {
-  const found = await firstPostgres(machine);
-  if (found !== undefined) return found;
-  const remedy = 'PostgreSQL 13 or newer is missing.';
-  if ((await machine.run('apt-get', ['--version'])).status !== 0)
-    throw new ServiceError(`${remedy} Install it with the package manager of your system.`);
-  if (!machine.isRoot) throw new ServiceError(`${remedy} Run: sudo apt-get install postgresql`);
-  report('Installing the Debian package postgresql (about a minute, once) …');
-  const quiet = { DEBIAN_FRONTEND: 'noninteractive' };
-  await machine.run('apt-get', ['update', ...APT], quiet);
-  await machine.run('apt-get', ['install', '-y', '--no-install-recommends', ...APT, 'postgresql'], quiet);
-  const installed = await firstPostgres(machine);
-  if (installed !== undefined) return installed;
-  throw new ServiceError(
-    `${remedy} Installing it failed; to see why, run: apt-get update && apt-get install postgresql`,
+  return need(
+    {
+      missing: 'PostgreSQL 13 or newer is missing.',
+      package: 'postgresql',
+      takes: 'about a minute',
+      find: firstPostgres,
+    },
+    report,
+    machine,
   );
 }
 

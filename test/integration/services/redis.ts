@@ -4,8 +4,8 @@ import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { freePort, retryOnPortClash } from './free-port.ts';
 import { assertStarting, type Guard, type GuardedProcess, openTemporaryGuard } from './guarded.ts';
-import { type Machine, thisMachine } from './requirements.ts';
-import { reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
+import { type Machine, need, thisMachine } from './requirements.ts';
+import { reportToStderr, type Service, type StartOptions, until } from './service.ts';
 
 /** A Redis in memory, on a free port of loopback, without persistence. */
 export interface RedisServer extends Service {
@@ -41,21 +41,10 @@ export async function findRedis(
   report: (line: string) => void,
   machine: Machine = thisMachine,
 ): Promise<string> {
-  const found = await firstRedis(machine);
-  if (found !== undefined) return found;
-  const missing = 'Redis is missing.';
-  if ((await machine.run('apt-get', ['--version'])).status !== 0)
-    throw new ServiceError(`${missing} Install redis-server with the package manager of your system.`);
-  if (!machine.isRoot) throw new ServiceError(`${missing} Run: sudo apt-get install redis-server`);
-  report('Installing the Debian package redis-server (a few seconds, once) …');
-  const apt = ['-qq', '-o', 'DPkg::Lock::Timeout=300'];
-  const quiet = { DEBIAN_FRONTEND: 'noninteractive' };
-  await machine.run('apt-get', ['update', ...apt], quiet);
-  await machine.run('apt-get', ['install', '-y', '--no-install-recommends', ...apt, 'redis-server'], quiet);
-  const installed = await firstRedis(machine);
-  if (installed !== undefined) return installed;
-  throw new ServiceError(
-    `${missing} Installing it failed; to see why, run: apt-get update && apt-get install redis-server`,
+  return need(
+    { missing: 'Redis is missing.', package: 'redis-server', takes: 'a few seconds', find: firstRedis },
+    report,
+    machine,
   );
 }
 

@@ -32,30 +32,53 @@ export const thisMachine: Machine = {
 const APT = ['-qq', '-o', 'DPkg::Lock::Timeout=300'];
 const PYTHON_CHECK = 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 9))';
 
+export interface Requirement<T> {
+  /** A sentence. */
+  readonly missing: string;
+  /** Of Debian, by its name. */
+  readonly package: string;
+  /** How long that takes, for people. */
+  readonly takes: string;
+  readonly find: (machine: Machine) => Promise<T | undefined>;
+}
+
+/** What is found; under root on Debian, once its package was installed. @throws ServiceError with what to do */
+export async function need<T>(
+  { missing, takes, find, ...wanted }: Requirement<T>,
+  report: (line: string) => void,
+  machine: Machine = thisMachine,
+): Promise<T> {
+  const found = await find(machine);
+  if (found !== undefined) return found;
+  if ((await machine.run('apt-get', ['--version'])).status !== 0)
+    throw new ServiceError(`${missing} Install ${wanted.package} with the package manager of your system.`);
+  if (!machine.isRoot) throw new ServiceError(`${missing} Run: sudo apt-get install ${wanted.package}`);
+  report(`Installing the Debian package ${wanted.package} (${takes}, once) …`);
+  const quiet = { DEBIAN_FRONTEND: 'noninteractive' };
+  await machine.run('apt-get', ['update', ...APT], quiet);
+  await machine.run('apt-get', ['install', '-y', '--no-install-recommends', ...APT, wanted.package], quiet);
+  const installed = await find(machine);
+  if (installed !== undefined) return installed;
+  throw new ServiceError(
+    `${missing} Installing it failed; to see why, run: apt-get update && apt-get install ${wanted.package}`,
+  );
+}
+
 /** The command of a Python 3.9 or newer that can make a virtual environment with pip in it. */
 export async function findPython(
   report: (line: string) => void,
   machine: Machine = thisMachine,
 ): Promise<string> {
-  const found = await firstPython(machine);
-  if (found !== undefined) return found;
-  const remedy = 'Python 3.9 or newer with its venv module is missing.';
-  if ((await machine.run('apt-get', ['--version'])).status !== 0) {
-    throw new ServiceError(`${remedy} Install it with the package manager of your system.`);
-  }
-  if (!machine.isRoot) throw new ServiceError(`${remedy} Run: sudo apt-get install python3-venv`);
-
-  report('Installing the Debian package python3-venv (about a minute, once) …');
-  const quiet = { DEBIAN_FRONTEND: 'noninteractive' };
-  await machine.run('apt-get', ['update', ...APT], quiet);
-  await machine.run('apt-get', ['install', '-y', '--no-install-recommends', ...APT, 'python3-venv'], quiet);
-  const installed = await firstPython(machine);
-  if (installed === undefined) {
-    throw new ServiceError(
-      `${remedy} Installing it failed; to see why, run: apt-get update && apt-get install python3-venv`,
-    );
-  }
-  return installed;
+  return need(
+    {
+      missing: 'Python 3.9 or newer with its venv module is missing.',
+      package: 'python3-venv',
+      takes: 'about a minute',
+      find: firstPython,
+    },
+    report,
+    machine,
+  );
 }
 
 async function firstPython(machine: Machine): Promise<string | undefined> {

@@ -1,0 +1,194 @@
+/**
+ * How long questions to a large audit store take, and how fast it grows: `node bench/audit-queries.ts [PATH-or-URL]
+ * [RECORDS]`. The store is made once, in a cache folder when no place is given, and used again. Shown: records
+ * appended a second in batches of 100, milliseconds of single ones, and milliseconds a question of 50 records.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { ACTIONS, type AuditRecord, OUTCOMES } from '../src/audit/entry.ts';
+import { openPostgresAudit } from '../src/audit/postgres.ts';
+import { openSqliteAudit } from '../src/audit/sqlite.ts';
+import type { AuditStore, RecordFilter } from '../src/audit/store.ts';
+import { SecretValue } from '../src/core/secret-value.ts';
+import { benchEntry, CODES, COMMON_VALUES, pick, random, STORES } from './audit-records.ts';
+
+const [place, count = '1000000'] = process.argv.slice(2);
+const total = Number(count);
+const START = Date.parse('2026-01-01T00:00:00Z');
+let now = START;
+const common = { instance: 'prod-eu', replica: `bench-${process.pid}`, clock: { now: () => now } };
+
+function open(): Promise<AuditStore> {
+  if (place?.startsWith('postgres'))
+    return openPostgresAudit({ ...common, url: async () => SecretValue.fromText(place) });
+  const folder = join(import.meta.dirname, '..', 'node_modules', '.cache', 'secretbridge');
+  mkdirSync(folder, { recursive: true });
+  return openSqliteAudit({ ...common, path: place ?? join(folder, `audit-${total}.db`) });
+}
+
+function show(what: string, times: readonly number[]): void {
+  const sorted = [...times].sort((a, b) => a - b);
+  const at = (share: number) => (sorted[Math.floor((sorted.length - 1) * share)] ?? 0).toFixed(1);
+  const slow = sorted.filter((ms) => ms > 200).length;
+  process.stdout.write(
+    `${what.padEnd(34)} n ${String(times.length).padStart(5)}  p50 ${at(0.5)}  p95 ${at(0.95)}  p99 ${at(0.99)}  max ${at(1)}  over 200 ms: ${slow}\n`,
+  );
+}
+
+await using store = await open();
+const { sequence: have } = await store.head();
+const next = random(have + 1);
+const BATCH = 100;
+const began = performance.now();
+for (let sequence = have + 1; sequence <= total; ) {
+  const batches = Array.from({ length: 10 }, () =>
+    Array.from({ length: BATCH }, () => benchEntry(next, sequence++, total)),
+  );
+  now = START + (sequence / total) * 300 * 86_400_000;
+  for (const batch of batches) await store.append(batch);
+}
+if (have < total) {
+  const rate = (total - have) / ((performance.now() - began) / 1000);
+  process.stdout.write(
+    `appended ${total - have} records, ${Math.round(rate)} a second in batches of ${BATCH}\n`,
+  );
+}
+
+const single: number[] = [];
+const draw = random(7);
+now = START + 300 * 86_400_000;
+for (let n = 0; n < 300; n += 1) {
+  const started = performance.now();
+  await store.append([benchEntry(draw, have + n, total)]);
+  single.push(performance.now() - started);
+}
+show('append, one by one', single);
+
+type Name = Exclude<keyof RecordFilter, 'version' | 'phase' | 'instance'>;
+const NAMES: readonly Name[] = [
+  'since',
+  'until',
+  'actor',
+  'mapping',
+  'namespace',
+  'secret',
+  'store',
+  'key',
+  'action',
+  'outcome',
+  'code',
+  'request',
+  'fingerprint',
+  'review',
+];
+
+/** Of a record that is there, so that something is found. */
+function ofRecord(record: AuditRecord): RecordFilter {
+  const {
+    time,
+    actor,
+    mapping,
+    namespace,
+    secret,
+    action,
+    outcome,
+    code,
+    requestId,
+    after,
+    values,
+    sources,
+  } = record;
+  const at = (days: number) => new Date(Date.parse(time) + days * 86_400_000).toISOString();
+  const all = {
+    since: at(-3),
+    until: at(3),
+    actor: draw() < 0.5 ? actor.kind : (actor.name ?? actor.kind),
+    mapping,
+    namespace,
+    secret,
+    store: sources[0]?.store,
+    key: sources[0]?.key,
+    action,
+    outcome,
+    code,
+    request: requestId,
+    fingerprint: draw() < 0.5 ? after : pick(draw, Object.values(values ?? { none: after ?? '' })),
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
+
+/** Each by itself, so that often nothing is found. */
+function ofNothing(): RecordFilter {
+  const day = (n: number) => new Date(START + n * 86_400_000).toISOString();
+  const from = Math.floor(draw() * 300);
+  return {
+    since: day(from),
+    until: day(from + 1 + Math.floor(draw() * 100)),
+    actor: pick(draw, ['schedule', 'event', 'drift', 'operator', 'cli', 'person-3', 'nobody']),
+    mapping: `mapping-${Math.floor(draw() * 310)}`,
+    namespace: `team-${Math.floor(draw() * 27)}`,
+    secret: `secret-${Math.floor(draw() * 310)}`,
+    store: pick(draw, [...STORES, 'unknown']),
+    key: `apps/${Math.floor(draw() * 310)}/1`,
+    action: pick(draw, ACTIONS),
+    outcome: pick(draw, OUTCOMES),
+    code: pick(draw, [...CODES, 'INTERNAL']),
+    request: `request-${Math.floor(draw() * 333_000)}`,
+    fingerprint: pick(draw, [`0badcafe:${'0'.repeat(64)}`, ...COMMON_VALUES]),
+    review: pick(draw, ['unreviewed', 'reviewed', 'flagged'] as const),
+  };
+}
+
+function only(names: readonly Name[], from: RecordFilter): RecordFilter {
+  return Object.fromEntries(
+    names.map((name) => [name, from[name]]).filter(([, value]) => value !== undefined),
+  );
+}
+
+const asked: { filter: RecordFilter; ms: number }[] = [];
+async function ask(what: string, filters: readonly RecordFilter[]): Promise<void> {
+  const times: number[] = [];
+  for (const filter of filters) {
+    const started = performance.now();
+    const found = await store.list(filter, { limit: 50 });
+    await store.reviews(found.map(({ sequence }) => sequence));
+    times.push(performance.now() - started);
+    asked.push({ filter, ms: times.at(-1) ?? 0 });
+  }
+  show(what, times);
+}
+
+const sample: AuditRecord[] = [];
+for (let n = 0; n < 60; n += 1) {
+  const record = await store.get(1 + Math.floor(draw() * total));
+  if (record !== undefined) sample.push(record);
+}
+const some = () =>
+  draw() < 0.5 ? ofNothing() : { ...ofRecord(pick(draw, sample)), review: ofNothing().review };
+const times = (n: number, make: () => RecordFilter) => Array.from({ length: n }, make);
+await ask(
+  'nothing',
+  times(20, () => ({})),
+);
+for (const name of NAMES)
+  await ask(
+    name,
+    times(12, () => only([name], some() as RecordFilter)),
+  );
+const pairs = NAMES.flatMap((a, index) => NAMES.slice(index + 1).map((b): readonly Name[] => [a, b]));
+for (const names of pairs)
+  await ask(
+    names.join(' + '),
+    times(8, () => only(names, some() as RecordFilter)),
+  );
+for (const size of [3, 4, 5])
+  await ask(
+    `any ${size}`,
+    times(250, () => only([...NAMES].sort(() => draw() - 0.5).slice(0, size), some() as RecordFilter)),
+  );
+show(
+  'all questions',
+  asked.map(({ ms }) => ms),
+);
+for (const { filter, ms } of asked.toSorted((a, b) => b.ms - a.ms).slice(0, 25))
+  process.stdout.write(`${ms.toFixed(0).padStart(6)} ms ${JSON.stringify(filter)}\n`);

@@ -1,0 +1,116 @@
+import type { CheckpointPlace } from '../audit/checkpoint.ts';
+import { type Checkpointer, createCheckpointer } from '../audit/checkpointer.ts';
+import { type Actor, type Entry, NO_KEYS } from '../audit/entry.ts';
+import { configMapPlace } from '../audit/places/config-map.ts';
+import { filePlace } from '../audit/places/file.ts';
+import { stdoutPlace } from '../audit/places/stdout.ts';
+import type { AuditStore } from '../audit/store.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { Config } from '../config/config.ts';
+import type { Clock } from '../core/clock.ts';
+import { AppError } from '../core/errors.ts';
+import type { SecretValue } from '../core/secret-value.ts';
+import type { Logger } from '../log/logger.ts';
+import type { Reference } from '../providers/credentials.ts';
+import { checkpointKeys } from './keys.ts';
+
+export interface CheckpointDeps {
+  readonly audit: AuditStore;
+  readonly cluster: Pick<Cluster, 'configMaps' | 'ownNamespace'>;
+  readonly credential: (reference: Reference) => Promise<SecretValue>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** For the place `stdout`. */
+  readonly print: (line: string) => void;
+  readonly onLoss?: (() => void) | undefined;
+}
+
+const EVERY_MS = 300_000;
+
+/** Measures the store by its checkpoints at once, and writes new ones until it is closed; nothing where none are wanted. */
+export async function openCheckpoints(
+  config: Pick<Config, 'audit' | 'keys' | 'instance' | 'formerInstances'>,
+  deps: CheckpointDeps,
+): Promise<Checkpointer | undefined> {
+  const { checkpoints, store } = config.audit;
+  if (checkpoints.length === 0) return undefined;
+  const { audit, clock, logger, credential } = deps;
+  const places = checkpoints.map((place) => placeOf(place, deps));
+  const keys = await checkpointKeys(config.keys.checkpoint, { make: store.kind === 'sqlite', credential });
+  const checkpointer = createCheckpointer({
+    audit,
+    places,
+    signer: keys.signer,
+    keys: keys.known,
+    instance: config.instance,
+    instances: [config.instance, ...config.formerInstances],
+    clock,
+    onFailure: (address, error) =>
+      logger.warn('a checkpoint of the audit could not be written', { address, error }),
+    ...(deps.onLoss === undefined ? {} : { onLoss: deps.onLoss }),
+  });
+  await checkpointer.check();
+  for (const { place, checkpoint } of checkpointer.untrusted())
+    logger.error('a checkpoint of the audit has no signature of ours and is not trusted', {
+      address: place,
+      sequence: checkpoint.sequence,
+    });
+  const timer = setInterval(() => void checkpointer.write(), EVERY_MS).unref();
+  return {
+    ...checkpointer,
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      await checkpointer[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function placeOf(
+  place: Config['audit']['checkpoints'][number],
+  { cluster, print }: CheckpointDeps,
+): CheckpointPlace {
+  if (place.kind === 'file') return filePlace(place.path);
+  if (place.kind === 'stdout') return stdoutPlace(print);
+  const { configMaps } = cluster;
+  const namespace = place.namespace ?? cluster.ownNamespace();
+  if (configMaps === undefined || namespace === undefined)
+    throw new AppError('CONFIG_INVALID', {
+      about: 'audit.checkpoints',
+      detail:
+        configMaps === undefined
+          ? 'a ConfigMap needs `cluster.kind: kubernetes`'
+          : 'a ConfigMap needs a `namespace`: the context of the kubeconfig has none',
+    });
+  const { name } = place;
+  return configMapPlace(`ConfigMap ${namespace}/${name}`, {
+    read: () => configMaps.read(namespace, name),
+    write: (data, read) => configMaps.write({ namespace, name }, data, read),
+  });
+}
+
+/** What a person accepted, and who: the record that stands where the chain goes on. */
+export function acceptanceEntry(
+  { end, contradicting }: NonNullable<ReturnType<Checkpointer['loss']>>,
+  actor: Actor,
+): Entry {
+  const proofs = contradicting.map(
+    ({ place, checkpoint: { sequence, hash, time } }) =>
+      `record ${sequence} with the hash ${hash}, by a checkpoint of ${time} in ${place}`,
+  );
+  return {
+    actor,
+    requestId: crypto.randomUUID(),
+    action: 'command',
+    outcome: 'ok',
+    code: 'AUDIT_TRUNCATED',
+    sources: [],
+    keys: NO_KEYS,
+    counts: {
+      end: end.sequence,
+      proved: Math.max(...contradicting.map(({ checkpoint }) => checkpoint.sequence)),
+    },
+    note: `audit accept: the store ends at record ${end.sequence}; missing is ${proofs.join('; ')}`,
+    durationMs: 0,
+    attempt: 1,
+  };
+}

@@ -1,0 +1,100 @@
+import { createChainWatch } from '../audit/chain-watch.ts';
+import { AppError, toAppError } from '../core/errors.ts';
+import { systemSleep } from '../providers/timing.ts';
+import type { Status } from '../service/service.ts';
+import type { App } from './app.ts';
+import type { Front } from './front.ts';
+import type { ServeDeps } from './serve.ts';
+
+type WaitDeps = Pick<ServeDeps, 'version' | 'replica' | 'configProblems' | 'signal'> & {
+  readonly front: Pick<Front, 'use'>;
+  readonly againMs: number;
+};
+
+/**
+ * Resolves when the audit holds what its checkpoints prove, or a person has accepted that it does not. Until then
+ * the records can be read, the status says what is the matter, and nothing else is begun.
+ */
+export async function untilUndoubted(app: App, deps: WaitDeps): Promise<void> {
+  const { checkpoints, audit, logger } = app;
+  const { front, signal, againMs } = deps;
+  if (checkpoints === undefined) return;
+  front.use({ evidence: () => checkpoints.evidence() });
+  let said: string | undefined;
+  for (let doubt = checkpoints.trouble(); doubt !== undefined; doubt = await checkpoints.check()) {
+    if (said !== doubt.message)
+      logger.error('the audit is in doubt, so nothing is changed until that is settled', { error: doubt });
+    said = doubt.message;
+    const error = doubt;
+    front.use({ waitingFor: error, audit, waiting: { status: () => waitingStatus(app, error, deps) } });
+    await systemSleep(againMs, signal);
+  }
+  if (said !== undefined) logger.info('the audit is in doubt no longer');
+}
+
+async function waitingStatus(
+  { config, audit }: App,
+  { code }: AppError,
+  { version, replica, configProblems }: WaitDeps,
+): Promise<Status> {
+  const problems = configProblems();
+  const down = { state: 'down', code } as const;
+  return {
+    instance: config.instance,
+    version,
+    replica,
+    engine: { kind: config.engine.kind, ...down },
+    audit: { kind: config.audit.store.kind, ...down, sequence: (await audit.head()).sequence },
+    cluster: { kind: config.cluster.kind, state: 'up' },
+    config: { valid: problems.length === 0, problems },
+    stores: [],
+    targets: [],
+    held: [],
+  };
+}
+
+const HOUR_MS = 3_600_000;
+/** Between a few hundred records: a million take minutes, and nobody notices. */
+const PAUSE_MS = 10;
+
+/** Proves the chain in the background, at once and every hour. */
+export function watchChain(
+  { audit, checkpoints, clock, logger }: App,
+  front: Pick<Front, 'use'>,
+): Disposable {
+  const ending = new AbortController();
+  const watch = createChainWatch({
+    store: audit,
+    evidence: async () => checkpoints?.evidence(),
+    clock,
+    pause: () => systemSleep(PAUSE_MS, ending.signal),
+  });
+  front.use({ chain: watch });
+  let running = false;
+  const look = async (): Promise<void> => {
+    if (running) return;
+    running = true;
+    try {
+      await watch.run();
+      const problem = watch.problem();
+      if (problem !== undefined)
+        logger.error('the chain of the audit does not hold: run `secretbridge audit verify`', {
+          kind: problem.kind,
+          sequence: problem.sequence,
+        });
+    } catch (thrown) {
+      if (ending.signal.aborted) return;
+      logger.warn('the chain of the audit could not be proved', { error: toAppError(thrown) });
+    } finally {
+      running = false;
+    }
+  };
+  void look();
+  const timer = setInterval(() => void look(), HOUR_MS).unref();
+  return {
+    [Symbol.dispose]() {
+      clearInterval(timer);
+      ending.abort(new AppError('INTERRUPTED'));
+    },
+  };
+}

@@ -1,0 +1,55 @@
+import { mkdir, open, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { CheckpointPlace } from '../checkpoint.ts';
+import { checkpointsIn, lineOf } from '../checkpoint-lines.ts';
+import { because, systemCode } from '../failures.ts';
+
+/** Adds a line for each checkpoint, and waits for the disk. Several processes may add to one file. */
+export function filePlace(path: string): CheckpointPlace {
+  const name = `file ${path}`;
+  return {
+    name,
+    write: (checkpoint) => translated(name, () => append(path, `${lineOf(checkpoint)}\n`)),
+    read: () => translated(name, () => read(path)),
+  };
+}
+
+async function append(path: string, line: string): Promise<void> {
+  const folder = dirname(path);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await using file = await open(path, 'a+', 0o600);
+  const { size } = await file.stat();
+  // What a crash tore must not spoil the next one.
+  const torn = size > 0 && !(await endsWithNewline(file, size));
+  // In one call, so that the lines of two processes do not mix.
+  await file.appendFile(torn ? `\n${line}` : line);
+  await file.sync();
+  if (size > 0) return;
+  // A new file is only as durable as its name in the folder.
+  await using parent = await open(folder, 'r');
+  await parent.sync();
+}
+
+async function endsWithNewline(file: Awaited<ReturnType<typeof open>>, size: number): Promise<boolean> {
+  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, size - 1);
+  return buffer[0] === 0x0a;
+}
+
+async function read(path: string) {
+  try {
+    return checkpointsIn(await readFile(path, 'utf8'));
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+async function translated<T>(name: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    throw because(`the checkpoints cannot be read or written: ${code}`, error).concerning(name);
+  }
+}

@@ -1,0 +1,119 @@
+import { BLOCK, SEVERAL, TARGET_CHANGES } from './tables.ts';
+
+/**
+ * The second schema as SQL of both databases. `records` and `record_sources` keep their columns, so that a program
+ * of the first schema still reads and verifies the records, and what is beside them is filled by triggers, so that
+ * one that still writes (PostgreSQL, while replicas are replaced) leaves no gap.
+ */
+export interface Dialect {
+  readonly integer: string;
+  readonly text: string;
+  /** After the columns of a table, and of one that is nothing but its key. */
+  readonly table: string;
+  readonly index: string;
+}
+
+export const CHANGES_AS_SQL = TARGET_CHANGES.map((action) => `'${action}'`).join(', ');
+
+const NOTHING = '0'.repeat(64);
+
+/** The facets of a row of `records` that nobody has reviewed. */
+export const FACETS_OF_RECORDS = `sequence, time, actor_kind, actor_name, action, outcome, code, mapping, namespace,
+  secret, (select case when min(store) < max(store) then '${SEVERAL}' else min(store) end from record_sources
+    where record_sources.sequence = records.sequence),
+  case when action <> 'review' then 'unreviewed' end, null`;
+
+export const SPANS_OF_RECORDS = `sequence / ${BLOCK}, min(time), max(time)`;
+
+export function tablesOfSchema2({ integer, text, table, index }: Dialect): string {
+  return `create table base (
+      id int primary key check (id = 1),
+      sequence ${integer} not null,
+      hash ${text} not null,
+      moving ${text}
+    )${table};
+    insert into base values (1, 0, '${NOTHING}', null);
+    create table targets (
+      namespace ${text} not null,
+      secret ${text} not null,
+      primary key (namespace, secret)
+    )${table};
+    insert into targets select distinct coalesce(namespace, ''), secret from records
+      where secret is not null and action in (${CHANGES_AS_SQL});
+    create table facets (
+      sequence ${integer} primary key,
+      time ${text} not null,
+      actor_kind ${text} not null,
+      actor_name ${text},
+      action ${text} not null,
+      outcome ${text} not null,
+      code ${text},
+      mapping ${text},
+      namespace ${text},
+      secret ${text},
+      store ${text},
+      state ${text},
+      review ${integer}
+    )${table};
+    insert into facets select ${FACETS_OF_RECORDS} from records;
+    create index facets_by_state on facets (state, sequence) where state is not null;
+    create index facets_by_review on facets (review) where review is not null;
+    create table record_values (
+      sequence ${integer} not null,
+      fingerprint ${text} not null,
+      primary key (fingerprint, sequence)
+    )${index};
+    create index record_values_by_sequence on record_values (sequence);
+    create table spans (
+      block ${integer} primary key,
+      since ${text} not null,
+      until ${text} not null
+    )${table};
+    insert into spans select ${SPANS_OF_RECORDS} from records group by 1;
+    create table kept (
+      slot ${text} primary key,
+      sequence ${integer} not null,
+      time ${text} not null,
+      actor_kind ${text} not null,
+      actor_name ${text},
+      request_id ${text} not null,
+      action ${text} not null,
+      outcome ${text} not null,
+      code ${text},
+      mapping ${text},
+      namespace ${text},
+      secret ${text},
+      fingerprint_before ${text},
+      fingerprint_after ${text},
+      hash ${text} not null,
+      record ${text} not null
+    )${table};
+    create unique index kept_by_sequence on kept (sequence);
+    create index kept_by_target on kept (secret, namespace, sequence);
+    create table kept_sources (
+      sequence ${integer} not null,
+      store ${text} not null,
+      key ${text} not null,
+      version ${text} not null
+    )${table};
+    create index kept_sources_by_sequence on kept_sources (sequence);
+    create index kept_sources_by_key on kept_sources (key, sequence);
+    create table kept_values (
+      sequence ${integer} not null,
+      fingerprint ${text} not null,
+      primary key (fingerprint, sequence)
+    )${index};
+    create index kept_values_by_sequence on kept_values (sequence);`;
+}
+
+/** Before a question to a store of the first schema, which a reader finds: what the second one would hold. */
+export const AS_IF_SCHEMA_2 = `with base (id, sequence, hash, moving) as (select 1, 0, '${NOTHING}', cast(null as text)),
+  targets (namespace, secret) as (select distinct coalesce(namespace, ''), secret from records
+    where secret is not null and action in (${CHANGES_AS_SQL})),
+  facets (sequence, time, actor_kind, actor_name, action, outcome, code, mapping, namespace, secret, store, state,
+    review) as (select ${FACETS_OF_RECORDS.replace(/null$/, '0')} from records),
+  spans (block, since, until) as (select ${SPANS_OF_RECORDS} from records group by 1),
+  kept as (select '' as slot, records.* from records where 1 = 0),
+  kept_sources as (select * from record_sources where 1 = 0),
+  record_values (sequence, fingerprint) as (select 0, '' where 1 = 0),
+  kept_values (sequence, fingerprint) as (select 0, '' where 1 = 0) `;

@@ -1,0 +1,60 @@
+import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { fromStored, GENESIS, type Head, type StoredRecord, toStored } from './chain.ts';
+import { because, named, systemCode } from './failures.ts';
+
+/** Records of an export as JSON lines, with what the first of them claims to follow. */
+export interface Exported {
+  readonly base: Head;
+  readonly records: AsyncIterable<StoredRecord>;
+}
+
+/** Whether a file looks like JSON lines; a file that is not there does not. */
+export async function isJsonLines(path: string): Promise<boolean> {
+  try {
+    await using file = await open(path);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(64), 0, 64, 0);
+    return buffer.toString('latin1', 0, bytesRead).trimStart().startsWith('{');
+  } catch (error) {
+    if (['ENOENT', 'EISDIR', 'EACCES'].includes(systemCode(error) ?? '')) return false;
+    throw error;
+  }
+}
+
+/** Reads an export line by line, whatever its size. Its first record says where it begins. @throws AppError AUDIT_UNAVAILABLE */
+export async function readExport(path: string): Promise<Exported> {
+  let base: Head = GENESIS;
+  for await (const { text, hash } of lines(path)) {
+    const { sequence, previousHash } = fromStored(text, hash) ?? {};
+    if (Number.isSafeInteger(sequence) && typeof previousHash === 'string' && Number(sequence) > 1)
+      base = { sequence: Number(sequence) - 1, hash: previousHash };
+    break;
+  }
+  return { base, records: lines(path) };
+}
+
+async function* lines(path: string): AsyncGenerator<StoredRecord, void, undefined> {
+  const input = createReadStream(path, 'utf8');
+  try {
+    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY }))
+      if (line.trim() !== '') yield parse(line);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    await named(`export ${path}`, () => Promise.reject(because(code, error)));
+  } finally {
+    input.destroy();
+  }
+}
+
+/** What is no record has a hash that no text has: it is found as edited. */
+function parse(line: string): StoredRecord {
+  try {
+    const value: unknown = JSON.parse(line);
+    if (typeof value === 'object' && value !== null) return toStored(value);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  return { text: '', hash: '', indexed: true };
+}

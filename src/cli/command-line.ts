@@ -1,0 +1,48 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+/** Hands over what a command does. */
+export type Run = (command: () => Promise<number>) => Promise<void>;
+
+/** A command with the options that all have; settings of the parent are inherited by commander. */
+export function command(
+  parent: Command,
+  name: string,
+  description: string,
+  examples: readonly string[],
+): Command {
+  return parent
+    .command(name)
+    .description(description)
+    .option('-c, --config <path>', 'configuration file or folder; may be given several times', collect)
+    .addOption(outputOption())
+    .addOption(new Option('--log-level <level>', 'log to stderr').choices(['error', 'warn', 'info', 'debug']))
+    .addHelpText('after', example(examples));
+}
+
+/** For commands that talk to a running service. */
+export function withServer(command: Command, help: string): Command {
+  return command
+    .option('--server <url>', `${help}; the token is taken from SECRETBRIDGE_TOKEN`)
+    .option('--allow-http', 'send the token over plain http, not only to this machine');
+}
+
+export function outputOption(): Option {
+  return new Option('-o, --output <format>', 'form of the result')
+    .choices(['human', 'json', 'yaml'])
+    .default('human');
+}
+
+export function positive(text: string): number {
+  const number = Number(text);
+  if (!Number.isSafeInteger(number) || number < 1)
+    throw new InvalidArgumentError('It must be a whole number from 1.');
+  return number;
+}
+
+function collect(path: string, before: readonly string[] = []): readonly string[] {
+  return [...before, path];
+}
+
+export function example(lines: readonly string[]): string {
+  return `\nExample${lines.length === 1 ? '' : 's'}:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
+}

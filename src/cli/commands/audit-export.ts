@@ -1,0 +1,79 @@
+import { open, rename, rm } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { type ExportFormat, exportRecords, type Progress } from '../../audit/export.ts';
+import { type Question, toFilter } from '../../audit/question.ts';
+import type { Context } from '../context.ts';
+import { EXIT } from '../exit.ts';
+import { instant } from '../instant.ts';
+import { count, print } from '../output.ts';
+import { createProgress } from '../progress.ts';
+import { type AuditOptions, openAuditForReading } from '../read-audit.ts';
+import { UsageError } from '../usage-error.ts';
+import { VERSION } from '../version.ts';
+
+export interface ExportOptions extends AuditOptions, Question {
+  readonly format: ExportFormat;
+  readonly out?: string;
+}
+
+/** Reads only, so whoever may read the store may do this; what goes out through the service is on record. */
+export async function auditExportCommand(context: Context, options: ExportOptions): Promise<number> {
+  const { format, out } = options;
+  const now = context.clock.now();
+  const filter = toFilter(options, (text) => instant(text, now));
+  await using audit = await openAuditForReading(context, options);
+  if (audit === undefined) return EXIT.config;
+  using progress = createProgress(context, 'exporting');
+  let records = 0;
+  const chunks = exportRecords(audit, {
+    format,
+    filter,
+    version: VERSION,
+    signal: context.signal,
+    onProgress(at: Progress) {
+      ({ records } = at);
+      progress.step(at.sequence, at.head, count(records, 'record'));
+    },
+  });
+  if (out === undefined) {
+    await toStdout(chunks, context);
+    return EXIT.ok;
+  }
+  await toFile(chunks, resolve(context.cwd, out), out);
+  progress[Symbol.dispose]();
+  print(context, options.output, {
+    data: { format, records, file: out },
+    human: () => `Wrote ${count(records, 'record')} to ${out}.`,
+  });
+  return EXIT.ok;
+}
+
+async function toStdout(chunks: AsyncIterable<string>, { stdout }: Context): Promise<void> {
+  try {
+    await pipeline(Readable.from(chunks), stdout, { end: false });
+  } catch (error) {
+    // A reader that leaves early, such as `head`, has what it wanted.
+    if (!(error instanceof Error && 'code' in error && error.code === 'EPIPE')) throw error;
+  }
+}
+
+/** Whole or not at all: what stands there under its name has its last line. For its owner only. */
+async function toFile(chunks: AsyncIterable<string>, path: string, name: string): Promise<void> {
+  const draft = `${path}.part`;
+  try {
+    await using file = await open(draft, 'w', 0o600);
+    await file.writeFile(chunks);
+    await file.sync();
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw unwritable(error, name);
+  }
+  await rename(draft, path);
+}
+
+function unwritable(error: unknown, name: string): unknown {
+  if (!(error instanceof Error && 'syscall' in error && 'code' in error)) return error;
+  return new UsageError(`${name} cannot be written: ${String(error.code)}`);
+}

@@ -1,0 +1,64 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import { openAuditAt } from '../../app/audit-place.ts';
+import { type Moved, moveAudit } from '../../audit/move.ts';
+import { AppError } from '../../core/errors.ts';
+import type { Context, GlobalOptions } from '../context.ts';
+import { EXIT } from '../exit.ts';
+import { count, print } from '../output.ts';
+import { createProgress } from '../progress.ts';
+import { UsageError } from '../usage-error.ts';
+
+export interface MigrateOptions extends GlobalOptions {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** `audit migrate --from PATH-or-URL --to PATH-or-URL` */
+export async function auditMigrateCommand(context: Context, options: MigrateOptions): Promise<number> {
+  const { clock, signal, env } = context;
+  const place = (text: string) => (text.includes('://') ? text : resolve(context.cwd, text));
+  const [from, to] = [place(options.from), place(options.to)];
+  if (from === to) throw new UsageError('--from and --to are the same store');
+  const replica = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
+  // The source first: a target is made where there is none, and only for something to be moved into it.
+  await using source = await openAuditAt(from, { clock, replica, readOnly: true, env });
+  await using target = await openAuditAt(to, { clock, replica, readOnly: false, env });
+  using copying = createProgress(context, 'Copying');
+  using proving = createProgress(context, 'Verifying');
+  const moved = await stoppable(signal, () =>
+    moveAudit(source, target, {
+      signal,
+      onProgress: (done, total, what) => (what === 'copied' ? copying : proving).step(done, total, 'records'),
+    }),
+  );
+  if (moved.kind === 'refused') context.stderr.write(`Nothing more was moved: ${moved.reason}.\n`);
+  print(context, options.output, { data: toData(moved), human: () => toText(moved, target.address) });
+  return moved.kind === 'moved' ? EXIT.ok : EXIT.person;
+}
+
+async function stoppable<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (!signal.aborted || cause instanceof AppError) throw cause;
+    throw new AppError('INTERRUPTED', { about: 'audit migrate', cause });
+  }
+}
+
+function toData(moved: Moved): object {
+  if (moved.kind === 'refused') return { ok: false, reason: moved.reason };
+  const { records, head, resumed } = moved;
+  return { ok: true, records, head, resumed };
+}
+
+function toText(moved: Moved, address: string): string {
+  if (moved.kind === 'refused') return 'Not moved.';
+  const { records, head } = moved;
+  return [
+    `${count(records, 'record')} moved to ${address}, and verified there.`,
+    `It ends with record ${head.sequence}, hash ${head.hash}, as the other store does.`,
+    'Now name it in `audit.store` of the configuration, then start the service. Keep the other store until then.',
+  ].join('\n');
+}

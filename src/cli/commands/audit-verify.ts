@@ -1,0 +1,102 @@
+import { resolve } from 'node:path';
+import { readSigner } from '../../app/keys.ts';
+import { pemOf } from '../../audit/checkpoint-signing.ts';
+import { type Evidence, type Proof, prove } from '../../audit/verify.ts';
+import { isJsonLines, readExport } from '../../audit/verify-export.ts';
+import type { Context } from '../context.ts';
+import { type EvidenceOptions, evidenceOf } from '../evidence.ts';
+import { EXIT } from '../exit.ts';
+import { count, type Paint, print } from '../output.ts';
+import { type AuditOptions, auditCredentials, openAuditForReading } from '../read-audit.ts';
+import { requireConfig } from '../require-config.ts';
+
+export interface VerifyOptions extends AuditOptions, EvidenceOptions {
+  readonly publicKey?: boolean;
+}
+
+/** Needs no running service; with a file, an export or a database at hand, no network either. */
+export async function auditVerifyCommand(context: Context, options: VerifyOptions): Promise<number> {
+  if (options.publicKey) return printPublicKey(context, options);
+  // Somebody else's log is verified without any configuration.
+  const wanted = options.audit === undefined || options.config !== undefined;
+  const config = wanted ? await requireConfig(context, options) : undefined;
+  if (wanted && config === undefined) return EXIT.config;
+  // Before the records: what is added meanwhile lies behind it.
+  const evidence = await evidenceOf(context, options, config);
+  const proof = await proofOf(context, options, evidence);
+  if (proof === undefined) return EXIT.config;
+  print(context, options.output, { data: proof, human: (paint) => proofText(proof, evidence, paint) });
+  return proof.ok ? EXIT.ok : EXIT.person;
+}
+
+async function proofOf(
+  context: Context,
+  options: VerifyOptions,
+  evidence: Evidence,
+): Promise<Proof | undefined> {
+  const path = options.audit && resolve(context.cwd, options.audit);
+  if (path !== undefined && (await isJsonLines(path)))
+    return prove({ ...(await readExport(path)), part: true, evidence });
+  await using audit = await openAuditForReading(context, options);
+  if (audit === undefined) return undefined;
+  const [base, head] = [await audit.base(), await audit.head()];
+  // Awaited here: the store must outlive it.
+  return await prove({ records: audit.stored(base.sequence + 1), base, head, evidence });
+}
+
+async function printPublicKey(context: Context, options: VerifyOptions): Promise<number> {
+  const config = await requireConfig(context, options);
+  if (config === undefined) return EXIT.config;
+  const credential = auditCredentials(context);
+  const { signer } = await readSigner(config.keys.checkpoint, { credential });
+  const publicKey = pemOf(signer.publicKey);
+  print(context, options.output, { data: { keyId: signer.keyId, publicKey }, human: () => publicKey });
+  return EXIT.ok;
+}
+
+const FOUND: Readonly<Record<NonNullable<Proof['problem']>['kind'], string>> = {
+  edited: 'was edited',
+  deleted: 'was deleted',
+  inserted: 'was inserted',
+  reordered: 'is not where it was written',
+  truncated: 'and all after it were cut off',
+  checkpoint: 'is not what a checkpoint says of it',
+};
+
+export function proofText(proof: Proof, { keys, checkpoints }: Evidence, paint: Paint): string {
+  const { ok, records, from, problem, sealed, accepted, unchecked, cutProved } = proof;
+  const last = from + records - 1;
+  const range = records === 0 ? '' : `, ${from} to ${last}`;
+  const lines = [
+    ok
+      ? `${paint('green', 'The chain holds')}: ${count(records, 'record')}${range}.`
+      : `${paint('red', 'The audit was altered')}: record ${problem?.sequence} ${problem && FOUND[problem.kind]}.`,
+  ];
+  if (problem?.kind === 'checkpoint')
+    lines.push(
+      `The first altered record is one of ${(problem.after ?? 0) + 1} to ${problem.sequence}, or the checkpoint itself was forged.`,
+    );
+  if (!ok) lines.push(`Good: ${count(records, 'record')}${range}.`);
+  lines.push(
+    checkpoints.length === 0
+      ? 'Not proved: no checkpoint was looked at, so neither records cut off the end together with the note of the last one, nor a chain that was recomputed would show.'
+      : `${count(proof.checkpoints, 'signed checkpoint')} of ${checkpoints.length} ${proof.checkpoints === 1 ? 'agrees' : 'agree'}${sealed === undefined ? '' : `; the last covers all records up to ${sealed.sequence} (${sealed.time})`}.`,
+  );
+  if (unchecked > 0)
+    lines.push(
+      keys.size === 0
+        ? `Not proved: ${count(unchecked, 'signature')}, for want of a key (--key).`
+        : `${count(unchecked, 'checkpoint')} of a key that is not known: give it by --key if it is one of yours.`,
+    );
+  if (accepted > 0)
+    lines.push(`${count(accepted, 'checkpoint')} of records that are gone, as a person has accepted.`);
+  if (from > 1)
+    lines.push(
+      `It begins at record ${from}; that record ${from - 1} was the one before is ${cutProved ? 'proved by a checkpoint' : 'not proved'}.`,
+    );
+  if (ok && sealed !== undefined && sealed.sequence < last)
+    lines.push(
+      `Not proved: records ${sealed.sequence + 1} to ${last} came after that checkpoint. An edit of them that recomputes the chain would not show.`,
+    );
+  return lines.join('\n');
+}

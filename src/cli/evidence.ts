@@ -1,0 +1,78 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { knownCheckpointKeys } from '../app/keys.ts';
+import { checkpointsIn } from '../audit/checkpoint-lines.ts';
+import { keysById, type PublicKeys, publicKeysIn } from '../audit/checkpoint-signing.ts';
+import { filePlace } from '../audit/places/file.ts';
+import type { Evidence } from '../audit/verify.ts';
+import type { Config } from '../config/config.ts';
+import type { Context } from './context.ts';
+import { auditCredentials } from './read-audit.ts';
+import { UsageError } from './usage-error.ts';
+
+export interface EvidenceOptions {
+  /** Files of checkpoints, or of a log that holds them. */
+  readonly checkpoints?: readonly string[];
+  /** PEM, base64, or the path of a file that holds them. */
+  readonly key?: readonly string[];
+}
+
+/** What the options name; what they leave out, of the configuration where there is one. */
+export async function evidenceOf(
+  context: Context,
+  { checkpoints, key }: EvidenceOptions,
+  config: Config | undefined,
+): Promise<Evidence> {
+  return {
+    checkpoints:
+      checkpoints === undefined
+        ? await configured(context, config)
+        : (await Promise.all(checkpoints.map((path) => checkpointsAt(context, path)))).flat(),
+    keys: key === undefined ? await configuredKeys(context, config) : await namedKeys(context, key),
+  };
+}
+
+async function checkpointsAt({ cwd, stderr }: Context, path: string) {
+  const found = checkpointsIn(await textOf('--checkpoints', path, cwd));
+  if (found.length === 0) stderr.write(`There is no checkpoint in ${path}.\n`);
+  return found;
+}
+
+/** Without the network: what is in the cluster or on somebody's screen must be handed over. */
+async function configured({ stderr }: Context, config: Config | undefined) {
+  if (config === undefined) return [];
+  const read = config.audit.checkpoints.map(async (place) => {
+    if (place.kind === 'file') return filePlace(place.path).read();
+    const what = place.kind === 'stdout' ? 'standard output' : `the ConfigMap ${place.name}`;
+    stderr.write(`Checkpoints of ${what} are not looked at: save them and give --checkpoints PATH.\n`);
+    return [];
+  });
+  const ours = [config.instance, ...config.formerInstances];
+  return (await Promise.all(read)).flat().filter(({ instance }) => ours.includes(instance));
+}
+
+async function configuredKeys(context: Context, config: Config | undefined): Promise<PublicKeys> {
+  if (config === undefined) return new Map();
+  return knownCheckpointKeys(config.keys.checkpoint, { credential: auditCredentials(context) });
+}
+
+async function namedKeys({ cwd }: Context, named: readonly string[]): Promise<PublicKeys> {
+  const keys = await Promise.all(
+    named.map(async (it) => {
+      const given = publicKeysIn(it);
+      const found = given.length > 0 ? given : publicKeysIn(await textOf('--key', it, cwd));
+      if (found.length === 0) throw new UsageError(`--key ${it}: there is no Ed25519 public key in it`);
+      return found;
+    }),
+  );
+  return keysById(keys.flat());
+}
+
+async function textOf(option: string, path: string, cwd: string): Promise<string> {
+  try {
+    return await readFile(resolve(cwd, path), 'utf8');
+  } catch (error) {
+    if (!(error instanceof Error) || !('code' in error)) throw error;
+    throw new UsageError(`${option} ${path}: the file cannot be read (${String(error.code)})`);
+  }
+}

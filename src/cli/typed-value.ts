@@ -1,0 +1,71 @@
+import { createInterface } from 'node:readline/promises';
+import { type Readable, Writable } from 'node:stream';
+import { fingerprintKeys } from '../app/keys.ts';
+import { AppError } from '../core/errors.ts';
+import { createFingerprinter } from '../core/fingerprint.ts';
+import { SecretValue } from '../core/secret-value.ts';
+import type { Context, GlobalOptions } from './context.ts';
+import { auditCredentials } from './read-audit.ts';
+import { requireConfig } from './require-config.ts';
+import { UsageError } from './usage-error.ts';
+
+/** No Secret holds more. */
+const MAX_BYTES = 1024 * 1024;
+
+/**
+ * Asks for a value and gives its fingerprints, one for each key of the configuration and each form that the value
+ * may have in a store; nothing when the configuration is invalid. The value goes nowhere else: it is no argument,
+ * which others could see in the list of processes, and is not shown while it is typed.
+ */
+export async function typedFingerprints(
+  context: Context,
+  options: GlobalOptions,
+): Promise<readonly string[] | undefined> {
+  const config = await requireConfig(context, options);
+  if (config === undefined) return undefined;
+  const credential = auditCredentials(context);
+  const keys = await fingerprintKeys(config.keys.fingerprint, { credential });
+  const values = await readForms(context);
+  return [...new Set(keys.flatMap((key) => values.map((value) => createFingerprinter(key).value(value))))];
+}
+
+/** Most tools end what they print with a line end that is no part of the value; in a file it often is one. */
+async function readForms(context: Context): Promise<readonly SecretValue[]> {
+  const bytes =
+    context.ask === undefined ? await piped(context.stdin) : await typed(context.ask, context.signal);
+  if (bytes.length === 0) throw new UsageError('there is no value: type it when asked, or pipe it in');
+  const end = bytes.at(-1) !== 0x0a ? 0 : bytes.at(-2) === 0x0d ? 2 : 1;
+  const bare = bytes.subarray(0, bytes.length - end);
+  const forms = [bytes, bare, Buffer.concat([bare, Buffer.from('\n')])];
+  return forms.filter(({ length }) => length > 0).map((form) => SecretValue.fromBytes(form));
+}
+
+async function piped(stdin: Readable | undefined): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of stdin ?? []) {
+    const bytes = Buffer.from(part);
+    size += bytes.length;
+    if (size > MAX_BYTES) throw new UsageError('the value is larger than 1 MiB, which no Secret holds');
+    parts.push(bytes);
+  }
+  return Buffer.concat(parts);
+}
+
+async function typed({ input, output }: NonNullable<Context['ask']>, signal: AbortSignal): Promise<Buffer> {
+  output.write('Value (it is not shown): ');
+  // As a terminal it is told of each key and would show it: it shows it to nobody.
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const reader = createInterface({ input, output: nowhere, terminal: true, historySize: 0 });
+  const stopped = Promise.withResolvers<never>();
+  const stop = (): void => stopped.reject(new AppError('INTERRUPTED'));
+  reader.once('SIGINT', stop);
+  reader.once('close', stop);
+  try {
+    return Buffer.from(await Promise.race([reader.question('', { signal }), stopped.promise]), 'utf8');
+  } finally {
+    reader.off('close', stop);
+    reader.close();
+    output.write('\n');
+  }
+}

@@ -1,0 +1,67 @@
+import { Readable } from 'node:stream';
+import type { FastifyInstance } from 'fastify';
+import { EXPORT_FORMATS, type ExportFormat, MEDIA_TYPES, recordedExport } from '../../audit/export.ts';
+import type { Question } from '../../audit/question.ts';
+import type { RouteDeps } from '../deps.ts';
+import { describe } from '../openapi.ts';
+import { actorOf } from '../requester.ts';
+import { FILTERS, filterOf } from './audit-query.ts';
+
+type ExportQuery = Question & { readonly format: ExportFormat };
+
+export function addExportRoute(app: FastifyInstance, { audit, clock, closing, version }: RouteDeps): void {
+  app.get<{ Querystring: ExportQuery }>(
+    '/api/v1/audit/export',
+    {
+      config: { access: 'viewer' },
+      // It would read everything, and put on record an export that nobody got.
+      exposeHeadRoute: false,
+      schema: describe({
+        id: 'exportRecords',
+        tag: 'audit',
+        summary:
+          'Records, oldest first, as a stream: `jsonl` as they are proved, `csv` as a table, `ocsf` as events. The export is on record itself.',
+        role: 'viewer',
+        query: QUERY,
+        also: { 503: 'Error' },
+      }),
+    },
+    async (request, reply) => {
+      const { format } = request.query;
+      const chunks = recordedExport(
+        audit,
+        { format, filter: filterOf(request.query, clock.now()), version, signal: closing },
+        { actor: actorOf(request), requestId: request.id, now: () => clock.now() },
+      );
+      // What fails at the start is an answer of its own; later only the connection can be cut.
+      const first = await chunks.next();
+      return reply
+        .type(MEDIA_TYPES[format])
+        .header('content-disposition', `attachment; filename="audit.${format === 'csv' ? 'csv' : 'jsonl'}"`)
+        .send(Readable.from(continued(first, chunks)));
+    },
+  );
+}
+
+/** Ends what it goes on with also when nobody takes the first piece. */
+async function* continued(
+  first: IteratorResult<string, void>,
+  rest: AsyncGenerator<string, void, undefined>,
+): AsyncGenerator<string, void, undefined> {
+  try {
+    if (!first.done) yield first.value;
+    yield* rest;
+  } finally {
+    await rest.return();
+  }
+}
+
+const QUERY = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['format'],
+  properties: {
+    format: { type: 'string', enum: EXPORT_FORMATS, description: 'How each record is written.' },
+    ...FILTERS,
+  },
+} as const;

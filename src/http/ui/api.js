@@ -1,0 +1,184 @@
+// The one place that knows the token. It lives in this module's memory alone: not in the address, a cookie or the
+// browser's storage, so a reload asks for it again, and no other site can make the browser send it.
+
+/**
+ * @typedef {{ kind: string, name?: string, address?: string }} Actor
+ * @typedef {{ store: string, key: string, property?: string, version?: string }} Source
+ * @typedef {{ state: string, by?: string, time: string, note?: string, sequence: number }} Review
+ * @typedef {{
+ *   sequence: number, time: string, action: string, phase?: string, outcome: string, code?: string,
+ *   mapping?: string, namespace?: string, secret?: string, store?: string, key?: string, actor: Actor,
+ *   note?: string, keys: { added: string[], changed: string[], removed: string[] }, sources: Source[],
+ *   values?: Record<string, string>, counts?: Record<string, number>, before?: string, after?: string,
+ *   resourceVersion?: string,
+ *   requestId: string, attempt: number, durationMs: number, instance: string, replica: string,
+ *   previousHash: string, hash: string, review?: { sequence: number, state: string }, reviewed?: Review,
+ * }} AuditRecord
+ * @typedef {AuditRecord & {
+ *   counterpart?: AuditRecord, chain: { previous?: number, next?: number, head: number, fits: boolean },
+ * }} RecordDetail
+ * @typedef {Source & { fingerprint: string, firstRead: string }} TracedVersion
+ * @typedef {{ records: AuditRecord[], next?: string, versions?: TracedVersion[], more?: boolean }} RecordPage
+ * @typedef {{
+ *   mapping: string, namespace: string, secret: string, state: string, lastSuccess?: string,
+ *   staleSeconds?: number, code?: string, message?: string, remedy?: string, pinned?: unknown,
+ * }} Target
+ * @typedef {{ name: string, action: string, before?: string, after?: string }} Key
+ * @typedef {{ id: string, mapping: string, namespace: string, secret: string, action: string, keys: Key[] }} Held
+ * @typedef {{ kind: string, state: string, code?: string }} Part
+ * @typedef {{
+ *   instance: string, version: string, replica?: string, engine: Part, audit: Part & { sequence: number },
+ *   cluster?: Part, config?: { valid: boolean, problems: Record<string, unknown>[] },
+ *   stores: (Part & { name: string, lastSuccess?: string, breakerOpen?: boolean })[],
+ *   targets: Target[], held: Held[],
+ * }} Status
+ * @typedef {{ mapping: string, refreshSeconds: number, sources: Source[], targets: Target[] }} Mapping
+ * @typedef {{
+ *   ok: boolean, requestId: string, summary: Record<string, number>, pending: number,
+ *   targets: Record<string, unknown>[], held: Held[],
+ * }} SyncAnswer
+ * @typedef {{
+ *   ok: boolean, records: number, checkpoints: number, problem?: { kind: string, sequence: number },
+ *   from?: number, sealed?: { sequence: number, time: string }, accepted?: number, unchecked?: number,
+ * }} Verification
+ * @typedef {{ name: string, role: string }} Session
+ * @typedef {Readonly<Record<string, string | number | undefined>>} Query
+ */
+
+/** What the service said, or that it said nothing. */
+export class ApiError extends Error {
+  /** @param {{ status: number, code: string, message: string, remedy?: string, requestId?: string }} fields */
+  constructor({ status, code, message, remedy = '', requestId }) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.remedy = remedy;
+    this.requestId = requestId;
+  }
+}
+
+/** @type {string | undefined} */
+let token;
+/** @type {() => void} */
+let onRefused = () => {};
+
+/**
+ * @param {string} candidate
+ * @returns {Promise<Session>} Whose it is. It is kept only when the service knows it.
+ */
+export async function signIn(candidate) {
+  // No header can hold it, so the browser would not even ask.
+  if (/[^\x20-\xff]/.test(candidate))
+    throw new ApiError({ status: 401, code: 'UNAUTHENTICATED', message: 'This is no token.' });
+  const session = await call('GET', 'api/v1/session', { bearer: candidate });
+  token = candidate;
+  return session;
+}
+
+export function signOut() {
+  token = undefined;
+}
+
+/** @param {() => void} listener Called when the token counts no more. */
+export function onSignedOut(listener) {
+  onRefused = listener;
+}
+
+/**
+ * @param {string} path
+ * @param {Query} [query]
+ * @param {AbortSignal} [signal]
+ */
+export function get(path, query = {}, signal) {
+  return call('GET', path + queryText(query), { signal });
+}
+
+/**
+ * @param {string} path
+ * @param {object} [body]
+ */
+export function post(path, body) {
+  return call('POST', path, { body });
+}
+
+/**
+ * For an answer that is read piece by piece.
+ * @param {string} path
+ * @param {Query} query
+ * @param {AbortSignal} signal
+ */
+export function open(path, query, signal) {
+  return send('GET', path + queryText(query), { signal });
+}
+
+/** @param {Query} query */
+function queryText(query) {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== '');
+  const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+  return text === '' ? '' : `?${text}`;
+}
+
+/**
+ * @typedef {{ body?: object | undefined, signal?: AbortSignal | undefined, bearer?: string | undefined }} Options
+ * @param {string} method
+ * @param {string} path
+ * @param {Options} options
+ */
+async function call(method, path, options) {
+  const response = await send(method, path, options);
+  return response.json();
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {Options} options
+ */
+async function send(method, path, { body, signal, bearer = token }) {
+  /** @type {Response} */
+  let response;
+  try {
+    response = await fetch(path, {
+      method,
+      headers: {
+        authorization: `Bearer ${bearer ?? ''}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      body: body === undefined ? null : JSON.stringify(body),
+      signal: signal ?? null,
+      credentials: 'omit',
+      cache: 'no-store',
+      redirect: 'error',
+    });
+  } catch (error) {
+    // `fetch` says TypeError for whatever keeps it from an answer, a header that is none included.
+    if (!(error instanceof TypeError)) throw error;
+    throw new ApiError({
+      status: 0,
+      code: 'UNREACHABLE',
+      message: 'The service does not answer.',
+      remedy: 'Check that it runs and that this page is still connected to it.',
+    });
+  }
+  if (response.ok) return response;
+  const error = await errorOf(response);
+  if (error.status === 401 && bearer === token) onRefused();
+  throw error;
+}
+
+/** @param {Response} response */
+async function errorOf(response) {
+  const { status } = response;
+  const text = await response.text();
+  try {
+    return new ApiError({ status, ...JSON.parse(text) });
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    // Of something in between, a proxy.
+    return new ApiError({
+      status,
+      code: `HTTP_${status}`,
+      message: 'The answer is not one of secretbridge.',
+    });
+  }
+}

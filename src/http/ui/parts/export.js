@@ -1,0 +1,110 @@
+import { ApiError, open } from '../api.js';
+import { h, say } from '../dom.js';
+import { size } from '../format.js';
+import { FORMATS } from '../words.js';
+import { attempt } from './attempt.js';
+
+/** Pieces up to here are handed to the browser, which may keep them on disk. */
+const PIECE_BYTES = 8 * 1_048_576;
+/** @type {Readonly<Record<string, string>>} */
+const ENDINGS = { jsonl: 'jsonl', csv: 'csv', ocsf: 'ocsf.jsonl' };
+
+/** All records that a filter finds, as a file. @param {Record<string, string>} filters */
+export function exportControl(filters) {
+  /** @type {AbortController | undefined} */
+  let running;
+  const options = Object.entries(FORMATS).map(([value, title]) => h('option', { value }, title));
+  const format = h('select', { id: 'export-format' }, ...options);
+  const start = h('button', { type: 'button', onclick: run }, 'Export');
+  const stop = h('button', { type: 'button', hidden: true, onclick: () => running?.abort() }, 'Stop');
+  const state = h('span', { class: 'muted' });
+  const trouble = h('div');
+
+  function run() {
+    return attempt([start], trouble, async () => {
+      running = new AbortController();
+      stop.hidden = false;
+      state.textContent = '';
+      try {
+        const file = await read({ ...filters, format: format.value }, running.signal, (bytes) => {
+          state.textContent = `${size(bytes)} so far`;
+        });
+        save(file, `secretbridge-audit-${stamp()}.${ENDINGS[format.value]}`);
+        state.textContent = `${size(file.size)} exported`;
+        say(state.textContent);
+      } catch (error) {
+        state.textContent = running.signal.aborted ? 'stopped, nothing was saved' : '';
+        if (!running.signal.aborted) throw error;
+      } finally {
+        stop.hidden = true;
+      }
+    });
+  }
+
+  return h(
+    'div',
+    { class: 'export' },
+    h('label', { for: 'export-format' }, 'Export what the filters find as'),
+    format,
+    start,
+    stop,
+    state,
+    trouble,
+  );
+}
+
+/** For the name of a file. */
+function stamp() {
+  return new Date().toISOString().slice(0, 19).replaceAll(':', '');
+}
+
+/**
+ * @param {Record<string, string>} query
+ * @param {AbortSignal} signal
+ * @param {(bytes: number) => void} progress
+ */
+async function read(query, signal, progress) {
+  const response = await open('api/v1/audit/export', query, signal);
+  /** @type {Blob[]} */
+  const pieces = [];
+  /** @type {Uint8Array<ArrayBuffer>[]} */
+  let chunks = [];
+  let pending = 0;
+  let total = 0;
+  try {
+    for await (const chunk of chunksOf(response)) {
+      chunks.push(chunk);
+      pending += chunk.byteLength;
+      total += chunk.byteLength;
+      if (pending < PIECE_BYTES) continue;
+      pieces.push(new Blob(chunks));
+      chunks = [];
+      pending = 0;
+      progress(total);
+    }
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    // Half a file must not look like a whole one.
+    const message = 'The export broke off; nothing was saved.';
+    throw new ApiError({ status: 0, code: 'UNREACHABLE', message, remedy: 'Try again.' });
+  }
+  return new Blob([...pieces, ...chunks], { type: response.headers.get('content-type') ?? '' });
+}
+
+/** Not every browser can iterate over a stream. @param {Response} response */
+async function* chunksOf({ body }) {
+  const reader = body?.getReader();
+  if (reader === undefined) return;
+  for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
+}
+
+/** @param {Blob} file @param {string} name */
+function save(file, name) {
+  const url = URL.createObjectURL(file);
+  const anchor = document.createElement('a');
+  anchor.href = url;
+  anchor.download = name;
+  anchor.click();
+  // The browser has taken hold of the file by the next turn of its loop at the latest.
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}

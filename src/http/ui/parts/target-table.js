@@ -1,0 +1,47 @@
+import { h, prose } from '../dom.js';
+import { duration, time } from '../format.js';
+import { badge, code } from './badge.js';
+import { mappingLink, targetLink } from './subject.js';
+import { table } from './table.js';
+
+/** @typedef {import('../api.js').Target} Target */
+
+/** @type {import('./table.js').Column<Target>[]} */
+const COLUMNS = [
+  { title: 'Target', kind: 'head', cell: ({ namespace, secret }) => targetLink(namespace, secret) },
+  { title: 'Mapping', cell: ({ mapping }) => mappingLink(mapping) },
+  { title: 'State', cell: ({ state }) => badge(state) },
+  { title: 'Last in step', cell: freshness },
+  { title: 'Problem and remedy', kind: 'wide', cell: trouble },
+];
+
+/**
+ * @param {string} caption
+ * @param {readonly Target[]} targets
+ * @param {import('./table.js').Column<Target>} [actions]
+ */
+export function targetTable(caption, targets, actions) {
+  return table(caption, actions === undefined ? COLUMNS : [...COLUMNS, actions], targets);
+}
+
+/** @param {Target} target */
+function freshness({ lastSuccess, staleSeconds }) {
+  if (lastSuccess === undefined) return 'never';
+  return [
+    time(lastSuccess),
+    staleSeconds !== undefined &&
+      staleSeconds >= 60 &&
+      h('span', { class: 'muted' }, ` ${duration(staleSeconds)} ago`),
+  ];
+}
+
+/** @param {Target} target */
+export function trouble({ code: error, message, remedy }) {
+  if (error === undefined && message === undefined) return '';
+  return h(
+    'div',
+    { class: 'trouble' },
+    h('p', {}, code(error), ' ', message),
+    remedy !== undefined && h('p', { class: 'muted' }, prose(remedy)),
+  );
+}

@@ -1,0 +1,50 @@
+import { get } from '../api.js';
+import { h } from '../dom.js';
+import { duration } from '../format.js';
+import { empty } from '../parts/notice.js';
+import { recordTable } from '../parts/record-table.js';
+import { sourceLink } from '../parts/subject.js';
+import { syncButton } from '../parts/sync.js';
+import { targetTable } from '../parts/target-table.js';
+import { link } from '../router.js';
+
+/** @typedef {{ mapping: import('../api.js').Mapping, records: import('../api.js').AuditRecord[] }} Data */
+
+/** @type {import('../frame.js').View} */
+export const mappingView = {
+  title: ({ path }) => `Mapping ${path[1]}`,
+  refresh: 'redraw',
+  async load({ path: [, name = ''] }, signal) {
+    const [mapping, { records }] = await Promise.all([
+      get(`api/v1/mappings/${encodeURIComponent(name)}`, {}, signal),
+      get('api/v1/audit/records', { mapping: name, limit: 20 }, signal),
+    ]);
+    return { mapping, records };
+  },
+  draw(/** @type {Data} */ { mapping, records }, _, context) {
+    const { mapping: name, refreshSeconds, sources, targets } = mapping;
+    return [
+      h(
+        'div',
+        { class: 'lead' },
+        h('span', { class: 'muted' }, `Looked at every ${duration(refreshSeconds)}. `),
+        syncButton(name, context),
+      ),
+      h('h2', {}, 'Targets'),
+      targets.length === 0 ? empty('It has no target now.') : targetTable('Targets', targets),
+      h('h2', {}, 'Sources'),
+      sources.length === 0
+        ? empty('It names no source.')
+        : h(
+            'ul',
+            { class: 'plain-list' },
+            ...sources.map(({ store, key }) => h('li', {}, sourceLink(store, key))),
+          ),
+      h('h2', {}, 'Latest records'),
+      records.length === 0
+        ? empty('There are no records of it yet.')
+        : recordTable('Latest records', records),
+      h('p', {}, h('a', { href: link(['records'], { mapping: name }) }, 'All its records')),
+    ];
+  },
+};

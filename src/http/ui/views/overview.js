@@ -1,0 +1,184 @@
+import { get } from '../api.js';
+import { h } from '../dom.js';
+import { number, time } from '../format.js';
+import { badge, state } from '../parts/badge.js';
+import { empty } from '../parts/notice.js';
+import { proof } from '../parts/proof.js';
+import { recordTable } from '../parts/record-table.js';
+import { table } from '../parts/table.js';
+import { targetTable } from '../parts/target-table.js';
+import { link } from '../router.js';
+import { TARGET_STATES } from '../words.js';
+
+/** @typedef {{ status: import('../api.js').Status, unreviewed: import('../api.js').AuditRecord[] }} Data */
+
+/** More are on the page of the mappings. */
+const MOST = 20;
+const FINE = ['synced', 'waiting', 'pinned', 'stale'];
+
+/** @type {import('../frame.js').View} */
+export const overviewView = {
+  title: () => 'Overview',
+  refresh: 'redraw',
+  async load(_, signal) {
+    const [status, { records }] = await Promise.all([
+      get('api/v1/status', {}, signal),
+      get('api/v1/audit/records', { review: 'unreviewed', limit: 5 }, signal),
+    ]);
+    return { status, unreviewed: records };
+  },
+  draw: (/** @type {Data} */ { status, unreviewed }) => {
+    const bad = status.targets.filter(({ state }) => !FINE.includes(state)).sort(byState);
+    const stale = status.targets.filter(({ state }) => state === 'stale').sort(byAge);
+    return [
+      h(
+        'p',
+        { class: 'lead muted' },
+        `Instance ${status.instance}, version ${status.version}`,
+        status.replica === undefined ? '' : `, answered by ${status.replica}`,
+      ),
+      ...configProblems(status),
+      counts(status),
+      health(status),
+      section(
+        'Failures',
+        bad.length === 0
+          ? empty('No target has failed, is refused or held.')
+          : targetTable('Targets that need somebody', bad.slice(0, MOST)),
+        more(bad.length),
+      ),
+      section(
+        'Stale targets',
+        stale.length === 0
+          ? empty('Every target is as fresh as its mapping asks for.')
+          : targetTable('Stale targets', stale.slice(0, MOST)),
+        more(stale.length),
+      ),
+      section(
+        'To review',
+        unreviewed.length === 0
+          ? empty('Everything has been reviewed.')
+          : recordTable('The newest unreviewed records', unreviewed),
+        h('p', {}, h('a', { href: link(['records'], { review: 'unreviewed' }) }, 'All unreviewed records')),
+      ),
+      section('Proof', proof()),
+    ];
+  },
+};
+
+/** @param {string} title @param {...import('../dom.js').Child} children */
+function section(title, ...children) {
+  const id = `section-${title.toLowerCase().replaceAll(' ', '-')}`;
+  return h('section', { 'aria-labelledby': id }, h('h2', { id }, title), ...children);
+}
+
+/** @param {number} count */
+function more(count) {
+  return count > MOST && h('p', {}, h('a', { href: link(['mappings']) }, `All ${number(count)}`));
+}
+
+/** @param {import('../api.js').Status} status */
+function configProblems({ config }) {
+  if (config === undefined || config.valid) return [];
+  const lines = config.problems.map(({ file, line, path, message, suggestion }) =>
+    h(
+      'li',
+      {},
+      file !== undefined &&
+        h('code', {}, line === undefined ? String(file) : `${String(file)}:${String(line)}`),
+      ' ',
+      path !== undefined && h('code', {}, String(path)),
+      message !== undefined && ` ${String(message)}`,
+      suggestion !== undefined && ` ${String(suggestion)}`,
+    ),
+  );
+  return [
+    h(
+      'div',
+      { class: 'notice bad' },
+      h(
+        'p',
+        {},
+        h('strong', {}, 'The configuration as it stands now is not valid. '),
+        'The last valid one is in force.',
+      ),
+      h('ul', {}, ...lines),
+    ),
+  ];
+}
+
+/** @param {import('../api.js').Status} status */
+function counts({ targets, held }) {
+  const states = TARGET_STATES.map((state) => ({
+    state,
+    count: targets.filter((target) => target.state === state).length,
+  }));
+  const tiles = states
+    .filter(({ state, count }) => count > 0 || ['failed', 'synced', 'stale'].includes(state))
+    .map(({ state, count }) => tile(count, state, link(['mappings'], { state }), count > 0));
+  const word = 'to decide';
+  return h(
+    'ul',
+    { class: 'tiles', 'aria-label': 'Counts' },
+    tile(targets.length, targets.length === 1 ? 'target' : 'targets', link(['mappings']), false),
+    ...tiles.toReversed(),
+    tile(held.length, word, link(['holds']), false, held.length > 0 ? 'warn' : 'plain'),
+  );
+}
+
+/** @param {number} count @param {string} word @param {string} href @param {boolean} isState @param {string} [tone] */
+function tile(count, word, href, isState, tone) {
+  const label = isState
+    ? badge(word)
+    : h('span', { class: tone === undefined ? 'muted' : `badge ${tone}` }, word);
+  return h('li', {}, h('a', { href, class: 'tile' }, h('span', { class: 'count' }, number(count)), label));
+}
+
+/** @param {import('../api.js').Status} status */
+function health({ engine, audit, cluster, config, stores }) {
+  /** @typedef {{ name: string, kind: string, state: string, code?: string, more?: import('../dom.js').Child }} Row */
+  /** @type {Row[]} */
+  const rows = [
+    { name: 'Engine', ...engine },
+    { name: 'Audit', ...audit, more: `${number(audit.sequence)} records` },
+    ...(cluster === undefined ? [] : [{ name: 'Cluster', ...cluster }]),
+    ...(config === undefined
+      ? []
+      : [{ name: 'Configuration', kind: '', state: config.valid ? 'valid' : 'invalid' }]),
+    ...stores.map((store) => ({ ...store, name: `Store ${store.name}`, more: storeNote(store) })),
+  ];
+  return section(
+    'Health',
+    table(
+      'Health',
+      [
+        { title: 'Part', kind: 'head', cell: ({ name }) => name },
+        { title: 'Kind', cell: ({ kind }) => kind },
+        { title: 'State', cell: (row) => state(row.state, row.code) },
+        { title: 'Last known', kind: 'wide', cell: ({ more: note }) => note },
+      ],
+      rows,
+    ),
+  );
+}
+
+/** @param {import('../api.js').Status['stores'][number]} store */
+function storeNote({ lastSuccess, breakerOpen }) {
+  return h(
+    'span',
+    {},
+    breakerOpen === true && 'resting after failures; ',
+    lastSuccess === undefined ? 'not read yet' : 'last read ',
+    lastSuccess !== undefined && time(lastSuccess),
+  );
+}
+
+/** @param {import('../api.js').Target} a @param {import('../api.js').Target} b */
+function byState(a, b) {
+  return TARGET_STATES.indexOf(a.state) - TARGET_STATES.indexOf(b.state);
+}
+
+/** @param {import('../api.js').Target} a @param {import('../api.js').Target} b */
+function byAge(a, b) {
+  return (b.staleSeconds ?? 0) - (a.staleSeconds ?? 0);
+}

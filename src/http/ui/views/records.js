@@ -1,0 +1,103 @@
+import { get } from '../api.js';
+import { h } from '../dom.js';
+import { counted, time } from '../format.js';
+import { exportControl } from '../parts/export.js';
+import { chips, filterForm, filtersOf } from '../parts/filters.js';
+import { empty } from '../parts/notice.js';
+import { recordTable } from '../parts/record-table.js';
+import { sourceLink } from '../parts/subject.js';
+import { table } from '../parts/table.js';
+import { link } from '../router.js';
+
+const SIZES = ['50', '200', '1000'];
+
+/** @type {import('../frame.js').View} */
+export const recordsView = {
+  title: () => 'Records',
+  refresh: 'tell',
+  load: ({ query }, signal) => {
+    const { cursor, limit = SIZES[0], fingerprint } = query;
+    // Also the changes that were made of a version which had it.
+    const trace = fingerprint === undefined ? undefined : 'true';
+    return get('api/v1/audit/records', { ...filtersOf(query), trace, cursor, limit }, signal);
+  },
+  draw(/** @type {import('../api.js').RecordPage} */ data, { query }, { go }) {
+    const { records, next, versions = [] } = data;
+    const filters = filtersOf(query);
+    const page = query.limit === undefined ? {} : { limit: query.limit };
+    const active = chips(filters, page);
+    return [
+      filterForm(query, (chosen) => go(link(['records'], { ...chosen, ...page }))),
+      h(
+        'div',
+        { class: 'toolbar' },
+        active.length > 0 &&
+          h('div', { class: 'chips', role: 'group', 'aria-label': 'Active filters' }, ...active),
+        exportControl(filters),
+      ),
+      versions.length > 0 && traced(versions),
+      records.length === 0
+        ? empty(active.length > 0 ? 'No record matches these filters.' : 'There are no records yet.')
+        : recordTable('Records, newest first', records),
+      h(
+        'div',
+        { class: 'pages' },
+        h(
+          'span',
+          { class: 'muted' },
+          records.length === 0
+            ? ''
+            : `${counted(records.length, 'record')}, #${records.at(-1)?.sequence} to #${records[0]?.sequence}`,
+        ),
+        h(
+          'nav',
+          { 'aria-label': 'Pages' },
+          query.cursor !== undefined &&
+            h('a', { class: 'button', href: link(['records'], { ...filters, ...page }) }, 'Newest'),
+          next !== undefined &&
+            h(
+              'a',
+              {
+                class: 'button',
+                rel: 'next',
+                href: link(['records'], { ...filters, ...page, cursor: next }),
+              },
+              'Older',
+            ),
+        ),
+        sizes(query, (limit) => go(link(['records'], { ...filters, limit }))),
+      ),
+    ];
+  },
+};
+
+/** @param {readonly import('../api.js').TracedVersion[]} versions */
+function traced(versions) {
+  return h(
+    'section',
+    { class: 'traced', 'aria-labelledby': 'traced' },
+    h('h2', { id: 'traced' }, 'Sources that had this value'),
+    table(
+      'Sources that had this value',
+      [
+        { title: 'Source', kind: 'head', cell: ({ store, key }) => sourceLink(store, key) },
+        { title: 'Version', cell: ({ version = '' }) => h('code', { class: 'hash' }, version) },
+        { title: 'First read', cell: ({ firstRead }) => time(firstRead) },
+      ],
+      versions,
+    ),
+    h('h2', {}, 'Records of it, and of what was made of it'),
+  );
+}
+
+/** @param {Record<string, string>} query @param {(limit: string) => void} choose */
+function sizes({ limit = '50' }, choose) {
+  const options = SIZES.map((size) => h('option', { value: size, selected: size === limit }, size));
+  const onchange = (/** @type {{ target: HTMLSelectElement }} */ { target }) => choose(target.value);
+  return h(
+    'div',
+    { class: 'field inline' },
+    h('label', { for: 'page-size' }, 'On a page'),
+    h('select', { id: 'page-size', onchange }, ...options),
+  );
+}

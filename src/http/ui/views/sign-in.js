@@ -1,0 +1,61 @@
+import { ApiError, signIn } from '../api.js';
+import { h } from '../dom.js';
+import { problem } from '../parts/notice.js';
+
+/**
+ * @param {(session: import('../api.js').Session) => void} enter
+ * @param {string} [why] Why somebody who was in is here again.
+ */
+export function signInForm(enter, why) {
+  const token = h('input', {
+    id: 'token',
+    type: 'password',
+    required: true,
+    autocomplete: 'off',
+    'aria-describedby': 'token-help',
+  });
+  const button = h('button', { type: 'submit', class: 'primary' }, 'Sign in');
+  const trouble = h('div', {}, why !== undefined && h('div', { class: 'notice warn', role: 'alert' }, why));
+
+  /** @param {SubmitEvent} event */
+  async function submit(event) {
+    event.preventDefault();
+    trouble.replaceChildren();
+    try {
+      enter(await signIn(token.value.trim()));
+    } catch (error) {
+      trouble.replaceChildren(refused(error));
+      token.select();
+    }
+  }
+
+  return h(
+    'main',
+    { class: 'sign-in' },
+    h('h1', {}, 'secretbridge'),
+    h('p', { class: 'muted' }, 'Who changed which Secret, when, why and from which version.'),
+    h(
+      'form',
+      { method: 'post', onsubmit: submit },
+      h('label', { for: 'token' }, 'Access token'),
+      token,
+      h(
+        'p',
+        { id: 'token-help', class: 'muted' },
+        'It stays in the memory of this page; a reload asks again.',
+      ),
+      trouble,
+      button,
+    ),
+  );
+}
+
+/** @param {unknown} error */
+function refused(error) {
+  if (!(error instanceof ApiError) || error.status !== 401) return problem(error);
+  return h(
+    'div',
+    { class: 'notice bad', role: 'alert' },
+    h('strong', {}, 'The service does not know this token.'),
+  );
+}

@@ -1,0 +1,90 @@
+import { get } from '../api.js';
+import { h } from '../dom.js';
+import { time, who } from '../format.js';
+import { badge, code } from '../parts/badge.js';
+import { empty } from '../parts/notice.js';
+import { recordLink, reviewOf } from '../parts/record-table.js';
+import { changes, sourceLink } from '../parts/subject.js';
+import { link } from '../router.js';
+
+/** @typedef {import('../api.js').AuditRecord} AuditRecord */
+
+const LIMIT = 100;
+
+/** @type {import('../frame.js').View} */
+export const targetView = {
+  title: ({ path }) => `${path[1]}/${path[2]}`,
+  refresh: 'tell',
+  load: ({ path: [, namespace, secret], query: { cursor } }, signal) =>
+    get('api/v1/audit/records', { namespace, secret, cursor, limit: LIMIT }, signal),
+  draw(/** @type {{ records: AuditRecord[], next?: string }} */ { records, next }, { path, query }) {
+    const [, namespace, secret] = path;
+    const events = withoutDoubles(records);
+    return [
+      h(
+        'p',
+        { class: 'lead' },
+        h('span', { class: 'muted' }, 'The history of this target, newest first. '),
+        h('a', { href: link(['records'], { namespace, secret }) }, 'As a list of records'),
+      ),
+      events.length === 0
+        ? empty('No record is about this target.')
+        : h('ol', { class: 'timeline card' }, ...events.map(item)),
+      h(
+        'nav',
+        { class: 'pages', 'aria-label': 'Pages' },
+        query.cursor !== undefined && h('a', { class: 'button', href: link(path) }, 'Newest'),
+        next !== undefined && h('a', { class: 'button', href: link(path, { cursor: next }) }, 'Older'),
+      ),
+    ];
+  },
+};
+
+/** An intent says nothing that its outcome does not. @param {readonly AuditRecord[]} records */
+function withoutDoubles(records) {
+  const key = (/** @type {AuditRecord} */ { requestId, attempt }) => `${requestId} ${attempt}`;
+  const ended = new Set(records.filter(({ phase }) => phase === 'outcome').map(key));
+  return records.filter((record) => record.phase !== 'intent' || !ended.has(key(record)));
+}
+
+/** @param {AuditRecord} record */
+function item(record) {
+  const { action, phase, outcome, actor, keys, sources, note } = record;
+  return h(
+    'li',
+    { class: phase === 'intent' ? 'plain' : outcome },
+    h(
+      'div',
+      { class: 'event' },
+      h('strong', {}, action),
+      ' ',
+      phase === 'intent' ? badge('intent') : badge(outcome),
+      ' ',
+      code(record.code),
+      ' ',
+      recordLink(record.sequence),
+    ),
+    h(
+      'div',
+      { class: 'muted' },
+      time(record.time),
+      ` by ${who(actor)}`,
+      action === 'review' ? '' : `, ${reviewOf(record)}`,
+    ),
+    h('div', { class: 'keys-line' }, ...changes(keys)),
+    sources.length > 0 &&
+      h(
+        'details',
+        {},
+        h('summary', {}, `From ${sources.length} ${sources.length === 1 ? 'source' : 'sources'}`),
+        h('ul', {}, ...sources.map(source)),
+      ),
+    note !== undefined && h('q', { class: 'note' }, note),
+  );
+}
+
+/** @param {import('../api.js').Source} source */
+function source({ store, key, property, version }) {
+  const at = version === undefined ? [] : [' version ', h('code', { class: 'hash' }, version)];
+  return h('li', {}, sourceLink(store, key), property !== undefined && ` ${property}`, ...at);
+}

@@ -1,0 +1,385 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, it } from 'vitest';
+import { createChainWatch } from '../../src/audit/chain-watch.ts';
+import type { Checkpoint, CheckpointPlace } from '../../src/audit/checkpoint.ts';
+import { createSigner, keysById } from '../../src/audit/checkpoint-signing.ts';
+import { type Checkpointer, createCheckpointer } from '../../src/audit/checkpointer.ts';
+import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import type { AuditStore } from '../../src/audit/store.ts';
+import { type Proof, prove } from '../../src/audit/verify.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { cutOff } from './cut.ts';
+import { temporaryFolder } from './folder.ts';
+import { bare, entry } from './sample.ts';
+
+const signer = createSigner(generateKeyPairSync('ed25519').privateKey);
+const keys = keysById([signer.publicKey]);
+const COMMAND = bare({ action: 'command', note: 'sync' });
+
+interface Memory extends CheckpointPlace {
+  readonly lines: Checkpoint[];
+  failure: AppError | undefined;
+}
+
+function place(name = 'a'): Memory {
+  const lines: Checkpoint[] = [];
+  const fail = async () => {
+    if (it.failure !== undefined) throw it.failure;
+  };
+  const it: Memory = {
+    name,
+    lines,
+    failure: undefined,
+    write: async (checkpoint) => {
+      await fail();
+      lines.push(checkpoint);
+    },
+    read: async () => {
+      await fail();
+      return [...lines];
+    },
+  };
+  return it;
+}
+
+interface Scene extends AsyncDisposable {
+  readonly places: readonly Memory[];
+  readonly failures: string[];
+  readonly losses: number[];
+  readonly store: AuditStore;
+  open(): Promise<Checkpointer>;
+  sql(text: string): void;
+  cut(after: number): void;
+  prove(): Promise<Proof>;
+  time: number;
+}
+
+/** A real store, with places in memory. */
+async function openScene(): Promise<Scene> {
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.use(await temporaryFolder());
+  const path = join(folder.path, 'audit.db');
+  const clock = { now: () => scene.time };
+  const store = stack.use(await openSqliteAudit({ path, instance: 'test', replica: 'a', clock }));
+  const places = [place('a'), place('b')];
+  const owned = stack.move();
+  const scene: Scene = {
+    places,
+    failures: [],
+    losses: [],
+    store,
+    time: Date.parse('2026-11-25T12:00:00Z'),
+    async open() {
+      const checkpointer = createCheckpointer({
+        audit: store,
+        places,
+        signer,
+        keys,
+        instance: 'test',
+        instances: ['test'],
+        clock,
+        everyRecords: 10,
+        onFailure: (name, { code }) => scene.failures.push(`${name} ${code}`),
+        onLoss: () => scene.losses.push(1),
+      });
+      await checkpointer.check();
+      return checkpointer;
+    },
+    sql(text) {
+      const db = new DatabaseSync(path);
+      db.exec(text);
+      db.close();
+    },
+    cut: (after) => cutOff(path, after),
+    async prove() {
+      const checkpoints = places.flatMap(({ lines }) => lines);
+      const [base, head] = [await store.base(), await store.head()];
+      return prove({ records: store.stored(base.sequence + 1), base, head, evidence: { checkpoints, keys } });
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+  return scene;
+}
+
+/** No two records are the same. */
+let salt = 0;
+
+async function append(audit: AuditStore, count: number): Promise<void> {
+  salt += 1;
+  await audit.append(Array.from({ length: count }, () => entry({ durationMs: salt })));
+}
+
+const sequences = ({ lines }: Memory) => lines.map(({ sequence }) => sequence);
+
+describe('checkpoints', () => {
+  it('are written when anything is new, to every place, and at the end', async () => {
+    await using scene = await openScene();
+    {
+      await using checkpointer = await scene.open();
+      await checkpointer.write();
+      expect(scene.places.map(sequences)).toEqual([[], []]);
+      await append(checkpointer.audit, 3);
+      await checkpointer.write();
+      await checkpointer.write();
+      expect(scene.places.map(sequences)).toEqual([[3], [3]]);
+      await append(checkpointer.audit, 2);
+    }
+    expect(scene.places.map(sequences)).toEqual([
+      [3, 5],
+      [3, 5],
+    ]);
+    expect(await scene.prove()).toMatchObject({ ok: true, checkpoints: 4, sealed: { sequence: 5 } });
+  });
+
+  it('are written after so many records without waiting for the time', async () => {
+    await using scene = await openScene();
+    await using checkpointer = await scene.open();
+    await append(checkpointer.audit, 10);
+    await checkpointer.write();
+    expect(scene.places.map(sequences)).toEqual([[10], [10]]);
+  });
+
+  it('are not written again by a process that finds them', async () => {
+    await using scene = await openScene();
+    await using one = await scene.open();
+    await append(one.audit, 3);
+    await one.write();
+    await using other = await scene.open();
+    await other.write();
+    expect(scene.places.map(sequences)).toEqual([[3], [3]]);
+  });
+
+  it('come in the order of their time, though the clock goes back', async () => {
+    await using scene = await openScene();
+    {
+      await using checkpointer = await scene.open();
+      await append(checkpointer.audit, 1);
+    }
+    scene.time -= 3_600_000;
+    await using checkpointer = await scene.open();
+    await append(checkpointer.audit, 1);
+    await checkpointer.write();
+    const times = scene.places[0]?.lines.map(({ time }) => time) ?? [];
+    expect(times).toEqual(times.toSorted());
+    expect(new Set(times).size).toBe(2);
+  });
+
+  it('that a place does not take hold nothing up, and follow when it does', async () => {
+    await using scene = await openScene();
+    const [first, second] = scene.places;
+    await using checkpointer = await scene.open();
+    if (first === undefined || second === undefined) throw new Error('no places');
+    first.failure = new AppError('CLUSTER_UNAVAILABLE');
+    await append(checkpointer.audit, 1);
+    await checkpointer.write();
+    await checkpointer.write();
+    expect(scene.failures).toEqual(['a CLUSTER_UNAVAILABLE']);
+    expect(checkpointer.failing()?.code).toBe('CLUSTER_UNAVAILABLE');
+    await append(checkpointer.audit, 1);
+    first.failure = undefined;
+    await checkpointer.write();
+    expect(checkpointer.failing()).toBeUndefined();
+    expect(scene.places.map(sequences)).toEqual([[2], [1, 2]]);
+  });
+
+  it('of several processes agree', async () => {
+    await using scene = await openScene();
+    await using one = await scene.open();
+    await using other = await scene.open();
+    for (const { audit } of [one, other, one, other]) await append(audit, 4);
+    await Promise.all([one.write(), other.write(), one.write()]);
+    expect(await scene.prove()).toMatchObject({ ok: true });
+  });
+});
+
+describe('a store that lacks what was signed', () => {
+  async function truncated(cut = 12): Promise<Scene> {
+    const scene = await openScene();
+    await using checkpointer = await scene.open();
+    for (const count of [10, 10]) {
+      await append(checkpointer.audit, count);
+      await checkpointer.write();
+    }
+    scene.cut(cut);
+    return scene;
+  }
+
+  it('begins no change, and can be read and looked at', async () => {
+    await using scene = await truncated();
+    await using checkpointer = await scene.open();
+    expect(checkpointer.trouble()).toMatchObject({ code: 'AUDIT_TRUNCATED' });
+    expect(checkpointer.trouble()?.message).toContain('it ends at record 12');
+    for (const change of [entry({ phase: 'intent' }), COMMAND, bare({ action: 'release' })])
+      await expect(checkpointer.audit.append([change])).rejects.toMatchObject({ code: 'AUDIT_TRUNCATED' });
+    await checkpointer.audit.append([bare({ action: 'command', note: 'plan' })]);
+    await checkpointer.write();
+    expect(scene.places.map(sequences)).toEqual([
+      [10, 20],
+      [10, 20],
+    ]);
+  });
+
+  it('is in doubt too when it goes on with other records', async () => {
+    await using scene = await truncated();
+    await append(scene.store, 20);
+    await using checkpointer = await scene.open();
+    expect(checkpointer.trouble()?.message).toContain('record 20 is not the one');
+    expect(await scene.prove()).toMatchObject({ problem: { kind: 'checkpoint', sequence: 20, after: 10 } });
+  });
+
+  it('goes on when a person has accepted it, and is proved from there on', async () => {
+    await using scene = await truncated();
+    expect(await scene.prove()).toMatchObject({ ok: false, problem: { kind: 'truncated', sequence: 13 } });
+    await using waiting = await scene.open();
+    {
+      await using checkpointer = await scene.open();
+      const checkpoint = await checkpointer.accept(bare({ action: 'command', note: 'audit accept' }));
+      expect(checkpoint).toMatchObject({ sequence: 13, accepts: 20 });
+      expect(checkpointer.trouble()).toBeUndefined();
+    }
+    expect(await waiting.check()).toBeUndefined();
+    await waiting.audit.append([COMMAND]);
+    await append(waiting.audit, 3);
+    await waiting.write();
+    expect(await scene.prove()).toMatchObject({ ok: true, accepted: 2, sealed: { sequence: 17 } });
+  });
+
+  it('is told from one that lost more after that, though sequences repeat', async () => {
+    await using scene = await truncated();
+    {
+      await using checkpointer = await scene.open();
+      await checkpointer.accept(bare({ action: 'command' }));
+      await append(checkpointer.audit, 4);
+    }
+    scene.cut(15);
+    expect(await scene.prove()).toMatchObject({ ok: false, problem: { kind: 'truncated', sequence: 16 } });
+    {
+      await using checkpointer = await scene.open();
+      expect(checkpointer.trouble()?.code).toBe('AUDIT_TRUNCATED');
+    }
+    // And once more, this time with the acceptance itself among what is lost.
+    scene.cut(11);
+    await using checkpointer = await scene.open();
+    await checkpointer.accept(bare({ action: 'command' }));
+    expect(checkpointer.trouble()).toBeUndefined();
+    expect(await scene.prove()).toMatchObject({ ok: true });
+  });
+
+  it('is not accepted as long as a place does not know of it', async () => {
+    await using scene = await truncated();
+    await using checkpointer = await scene.open();
+    const [first] = scene.places;
+    if (first === undefined) throw new Error('no place');
+    const { write } = first;
+    Object.assign(first, { write: () => Promise.reject(new AppError('CLUSTER_UNAVAILABLE')) });
+    await checkpointer.accept(bare({ action: 'command' }));
+    expect(checkpointer.trouble()?.code).toBe('AUDIT_TRUNCATED');
+    Object.assign(first, { write });
+    await checkpointer.accept(bare({ action: 'command' }));
+    expect(checkpointer.trouble()).toBeUndefined();
+  });
+
+  it('is noticed while it is in use, and nothing is signed over it', async () => {
+    await using scene = await openScene();
+    await using checkpointer = await scene.open();
+    await append(checkpointer.audit, 9);
+    await checkpointer.write();
+    scene.cut(4);
+    await append(checkpointer.audit, 7);
+    await checkpointer.write();
+    expect(scene.losses).toEqual([1]);
+    await expect(checkpointer.audit.append([COMMAND])).rejects.toMatchObject({ code: 'AUDIT_TRUNCATED' });
+    expect(scene.places.map(sequences)).toEqual([[9], [9]]);
+  });
+
+  it('is not what records that left in order leave behind', async () => {
+    await using scene = await openScene();
+    await using checkpointer = await scene.open();
+    await append(checkpointer.audit, 9);
+    await checkpointer.write();
+    const head = await scene.store.head();
+    await append(checkpointer.audit, 3);
+    await scene.store.prune(head);
+    expect(await checkpointer.check()).toBeUndefined();
+    await checkpointer.write();
+    expect(await scene.prove()).toMatchObject({ ok: true, from: 10, records: 3, cutProved: true });
+  });
+});
+
+describe('a place', () => {
+  it('that cannot be read may prove anything: nothing is begun until it can', async () => {
+    await using scene = await openScene();
+    const [first] = scene.places;
+    if (first === undefined) throw new Error('no place');
+    first.failure = new AppError('CLUSTER_UNAVAILABLE');
+    await using checkpointer = await scene.open();
+    await expect(checkpointer.audit.append([COMMAND])).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+    first.failure = undefined;
+    expect(await checkpointer.check()).toBeUndefined();
+    await checkpointer.audit.append([COMMAND]);
+  });
+
+  it('is believed nothing that no key of ours signed', async () => {
+    await using scene = await openScene();
+    const foreign = createSigner(generateKeyPairSync('ed25519').privateKey);
+    const forged = { sequence: 50, hash: 'a', time: '2026-11-25T12:00:00.000Z', instance: 'test' };
+    scene.places[0]?.lines.push(foreign.sign(forged));
+    await append(scene.store, 2);
+    await using checkpointer = await scene.open();
+    expect(checkpointer.trouble()).toBeUndefined();
+    expect(checkpointer.untrusted()).toMatchObject([{ place: 'a', checkpoint: { sequence: 50 } }]);
+    expect(await scene.prove()).toMatchObject({
+      ok: false,
+      problem: { kind: 'checkpoint', sequence: 50 },
+      unchecked: 1,
+    });
+  });
+
+  it('may hold what another instance signed, which is not ours to judge', async () => {
+    await using scene = await openScene();
+    scene.places[0]?.lines.push(
+      signer.sign({ sequence: 50, hash: 'a', time: '2026-11-25T12:00:00.000Z', instance: 'another' }),
+    );
+    await using checkpointer = await scene.open();
+    expect(checkpointer.trouble()).toBeUndefined();
+  });
+});
+
+describe('the watch over the chain', () => {
+  it('proves what is new, notices what was touched, and sees when it is whole again', async () => {
+    await using scene = await openScene();
+    let looked = 0;
+    const watch = createChainWatch({
+      store: {
+        ...scene.store,
+        stored: (from) => {
+          looked = from;
+          return scene.store.stored(from);
+        },
+      },
+      evidence: async () => ({ checkpoints: scene.places[0]?.lines ?? [], keys }),
+      clock: { now: () => scene.time },
+      pause: async () => undefined,
+    });
+    await append(scene.store, 5);
+    await watch.run();
+    expect([looked, watch.problem()]).toEqual([1, undefined]);
+    await append(scene.store, 5);
+    await watch.run();
+    expect([looked, watch.problem()]).toEqual([6, undefined]);
+    scene.sql(`update records set mapping = 'other' where sequence = 2`);
+    await watch.run();
+    expect(watch.problem()).toBeUndefined();
+    scene.time += 86_400_000;
+    await watch.run();
+    expect(watch.problem()).toEqual({ kind: 'edited', sequence: 2 });
+    scene.sql(`update records set mapping = 'payments-db' where sequence = 2`);
+    await watch.run();
+    expect(watch.problem()).toBeUndefined();
+    scene.cut(7);
+    await watch.run();
+    expect(watch.problem()).toEqual({ kind: 'truncated', sequence: 8 });
+  });
+});

@@ -1,0 +1,16 @@
+import { DatabaseSync } from 'node:sqlite';
+
+/** Cuts a SQLite log off after a record, the note of the last one and all that is searched by included. */
+export function cutOff(path: string, after: number): void {
+  const db = new DatabaseSync(path);
+  const tables = db
+    .prepare(
+      "select m.name from sqlite_schema m, pragma_table_info(m.name) c where m.type = 'table' and c.name = 'sequence'",
+    )
+    .all()
+    .map(({ name }) => String(name))
+    .filter((name) => !['head', 'base'].includes(name));
+  for (const table of tables) db.exec(`delete from ${table} where sequence > ${after}`);
+  db.exec(`update head set sequence = ${after}, hash = (select hash from records where sequence = ${after})`);
+  db.close();
+}

@@ -1,0 +1,204 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { canonical } from '../../src/audit/canonical.ts';
+import { hashOf } from '../../src/audit/chain.ts';
+import type { AuditRecord } from '../../src/audit/entry.ts';
+import {
+  EXPORT_FORMATS,
+  type ExportWish,
+  exportRecords,
+  jsonLine,
+  type Progress,
+  recordedExport,
+  recordLine,
+} from '../../src/audit/export.ts';
+import { review } from '../../src/audit/review.ts';
+import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import type { AuditStore } from '../../src/audit/store.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { createMemoryAudit } from '../fakes/memory-audit.ts';
+import { temporaryFolder } from './folder.ts';
+import { bare, entry } from './sample.ts';
+
+type Wish = Partial<ExportWish>;
+const wish = (part: Wish = {}): ExportWish => ({ format: 'jsonl', filter: {}, version: '1.2.3', ...part });
+
+async function textOf(chunks: AsyncIterable<string>): Promise<string> {
+  let text = '';
+  for await (const chunk of chunks) text += chunk;
+  return text;
+}
+
+async function recordsOf(audit: AuditStore, part: Wish = {}): Promise<readonly AuditRecord[]> {
+  const text = await textOf(exportRecords(audit, wish(part)));
+  return text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as AuditRecord);
+}
+
+/** More than two pages of what is read at a time. */
+async function fill(audit: AuditStore): Promise<void> {
+  await audit.append(
+    Array.from({ length: 1_203 }, (_, n) => (n % 3 === 0 ? entry({ mapping: `m${n % 2}` }) : bare())),
+  );
+}
+
+async function openFilled(): Promise<AuditStore & AsyncDisposable> {
+  const folder = await temporaryFolder();
+  const clock = { now: () => Date.UTC(2027, 0, 1) };
+  const audit = await openSqliteAudit({
+    path: join(folder.path, 'a.db'),
+    instance: 'i',
+    replica: 'r',
+    clock,
+  });
+  await fill(audit);
+  return {
+    ...audit,
+    async [Symbol.asyncDispose]() {
+      await audit[Symbol.asyncDispose]();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe('an export as JSON lines', () => {
+  it('is the stored text with its hash, oldest first, without a gap', async () => {
+    await using audit = await openFilled();
+    const text = await textOf(exportRecords(audit, wish()));
+    const lines = text.split('\n').slice(0, -1);
+    expect(lines).toHaveLength(1_203);
+    let at = 0;
+    for await (const stored of audit.stored(1)) {
+      expect(lines[at]).toBe(`${stored.text.slice(0, -1)},"hash":"${stored.hash}"}`);
+      at += 1;
+    }
+    for (const line of lines) {
+      const { hash, ...rest } = JSON.parse(line) as AuditRecord;
+      expect(hashOf(canonical(rest))).toBe(hash);
+    }
+  });
+
+  it('of a filter is every record that fits, oldest first', async () => {
+    await using audit = await openFilled();
+    const found = await recordsOf(audit, { filter: { mapping: 'm1' } });
+    const listed = await audit.list({ mapping: 'm1' }, { limit: 1_000 });
+    expect(found.map(({ sequence }) => sequence)).toEqual(listed.map(({ sequence }) => sequence).reverse());
+    expect(found.length).toBeGreaterThan(150);
+    expect(await recordsOf(audit, { filter: { mapping: 'nobody' } })).toEqual([]);
+  });
+
+  it('ends, however much is recorded meanwhile', async () => {
+    for (const filter of [{}, { action: 'sweep' }] as const) {
+      await using audit = await openFilled();
+      const before = (await audit.list(filter, { limit: 10_000 })).length;
+      let lines = 0;
+      for await (const chunk of exportRecords(audit, wish({ filter }))) {
+        lines += chunk.split('\n').length - 1;
+        await audit.append(Array.from({ length: 500 }, () => bare()));
+      }
+      expect(lines).toBe(before);
+    }
+  });
+
+  it('gives a damaged record as a line that proves nothing', () => {
+    expect(jsonLine({ text: 'nonsense\nmore', hash: 'ab', indexed: false })).toBe(
+      '{"damaged":"nonsense\\nmore","hash":"ab"}\n',
+    );
+    expect(jsonLine({ text: '{}', hash: '', indexed: false })).toBe('{"damaged":"{}","hash":""}\n');
+  });
+
+  it('has the line that standard output gets while serving', async () => {
+    await using audit = createMemoryAudit();
+    const [record] = await audit.append([entry()]);
+    if (record === undefined) throw new Error('nothing was recorded');
+    expect(`${recordLine(record)}\n`).toBe(await textOf(exportRecords(audit, wish())));
+  });
+
+  it('tells how far it is, once a page', async () => {
+    await using audit = await openFilled();
+    const steps: Progress[] = [];
+    await textOf(exportRecords(audit, wish({ onProgress: (step) => void steps.push(step) })));
+    expect(steps).toEqual([
+      { records: 500, sequence: 500, head: 1_203 },
+      { records: 1_000, sequence: 1_000, head: 1_203 },
+      { records: 1_203, sequence: 1_203, head: 1_203 },
+    ]);
+  });
+
+  it('stops when told to', async () => {
+    await using audit = await openFilled();
+    const stop = new AbortController();
+    const chunks = exportRecords(audit, wish({ signal: stop.signal }));
+    await chunks.next();
+    stop.abort(new AppError('INTERRUPTED'));
+    await expect(chunks.next()).rejects.toMatchObject({ code: 'INTERRUPTED' });
+  });
+});
+
+describe('an export as a table or as events', () => {
+  it('has the state of the review beside each record', async () => {
+    await using audit = createMemoryAudit();
+    await audit.append([entry(), bare()]);
+    const by = { actor: { kind: 'operator', name: 'ann' }, requestId: 'r' } as const;
+    await review(audit, { sequence: 1, state: 'flagged', note: 'why?', ...by });
+    const csv = await textOf(exportRecords(audit, wish({ format: 'csv' })));
+    const lines = csv.split('\r\n');
+    expect(lines).toHaveLength(5);
+    expect(lines[1]).toMatch(/,flagged,ann,2027-\S+,why\?,"\{""DB_PASSWORD"":""0badcafe:0+c""\}"$/);
+    expect(lines[2]).toMatch(/,unreviewed,,,,$/);
+    expect(lines[3]).toMatch(/,1,flagged,,,,,$/);
+    const events = await recordsOf(audit, { format: 'ocsf' });
+    expect(events[0]).toMatchObject({ unmapped: { review: { state: 'flagged', by: 'ann' } } });
+  });
+
+  it('of nothing is a header, or nothing', async () => {
+    await using audit = createMemoryAudit();
+    expect(await textOf(exportRecords(audit, wish({ format: 'csv' })))).toMatch(/^sequence,time,.*\r\n$/);
+    expect(await textOf(exportRecords(audit, wish({ format: 'ocsf' })))).toBe('');
+  });
+});
+
+describe('an export that is on record', () => {
+  const by = {
+    actor: { kind: 'operator', name: 'ann', address: '::1' },
+    requestId: 'r1',
+    now: () => 5,
+  } as const;
+
+  it.each(EXPORT_FORMATS)('as %s has its beginning and its end, and neither is in it', async (format) => {
+    await using audit = createMemoryAudit();
+    await audit.append([entry(), bare()]);
+    const text = await textOf(recordedExport(audit, wish({ format, filter: { action: 'update' } }), by));
+    expect(text).not.toContain('begins');
+    expect(audit.records.slice(2)).toMatchObject([
+      { action: 'export', outcome: 'ok', note: `begins: ${format} action=update`, actor: by.actor },
+      { action: 'export', outcome: 'ok', note: `${format} action=update`, counts: { records: 1 } },
+    ]);
+  });
+
+  it('gives nothing out before it is recorded', async () => {
+    await using audit = createMemoryAudit();
+    await audit.append([entry()]);
+    audit.failure = new AppError('AUDIT_UNAVAILABLE');
+    await expect(recordedExport(audit, wish(), by).next()).rejects.toMatchObject({
+      code: 'AUDIT_UNAVAILABLE',
+    });
+  });
+
+  it('says how far it came when the receiver goes away', async () => {
+    await using audit = createMemoryAudit();
+    await fill(audit);
+    const chunks = recordedExport(audit, wish(), by);
+    await chunks.next();
+    await chunks.next();
+    await chunks.return();
+    expect(audit.records.at(-1)).toMatchObject({
+      action: 'export',
+      outcome: 'failed',
+      code: 'INTERRUPTED',
+      counts: { records: 500 },
+    });
+  });
+});

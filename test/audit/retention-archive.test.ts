@@ -1,0 +1,129 @@
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { createArchive } from '../../src/audit/archive.ts';
+import { GENESIS } from '../../src/audit/chain.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { temporaryFolder } from './folder.ts';
+import { days, expectWhole, openScene, proveArchive, signer } from './retention-scene.ts';
+
+describe('the archive', () => {
+  it('holds what left, byte by byte as an export had it, each segment with its proof', async () => {
+    await using scene = await openScene();
+    await days(scene, 0, 20);
+    const before = await scene.whole();
+    await scene.retention().run();
+    const path = scene.archive.path;
+    expect((await readdir(path)).toSorted()).toEqual(['audit-1-20.checkpoint', 'audit-1-20.jsonl']);
+    const text = await readFile(join(path, 'audit-1-20.jsonl'), 'utf8');
+    expect(before.startsWith(text)).toBe(true);
+    expect(text.split('\n')).toHaveLength(21);
+    for (const name of await readdir(path)) expect((await stat(join(path, name))).mode & 0o777).toBe(0o600);
+    expect((await stat(path)).mode & 0o777).toBe(0o700);
+    expect(await proveArchive(path, 'audit-1-20.jsonl')).toMatchObject({
+      ok: true,
+      records: 20,
+      checkpoints: 1,
+    });
+    const said = await scene.store.list({ action: 'export' }, { limit: 1 });
+    expect(said[0]?.note).toMatch(/; they are in audit-1-20\.jsonl$/);
+  });
+
+  it('goes on where the one before ends, and is one chain with the store', async () => {
+    await using scene = await openScene();
+    await days(scene, 0, 15);
+    await scene.retention().run();
+    await days(scene, 16, 25);
+    await scene.retention().run();
+    await expectWhole(scene);
+    const path = scene.archive.path;
+    for (const name of await scene.archived())
+      expect(await proveArchive(path, name)).toMatchObject({ ok: true });
+    expect(await scene.archived()).toHaveLength(2);
+    const base = await scene.store.base();
+    expect((await scene.archived()).at(-1)).toMatch(new RegExp(`-${base.sequence}\\.jsonl$`));
+  });
+
+  it('a segment of it that was edited afterwards is found by the checkpoint beside it', async () => {
+    await using scene = await openScene();
+    await days(scene, 0, 20);
+    await scene.retention().run();
+    const path = join(scene.archive.path, 'audit-1-20.jsonl');
+    const text = await readFile(path, 'utf8');
+    await writeFile(path, text.replace('ann', 'bob'));
+    expect(await proveArchive(scene.archive.path, 'audit-1-20.jsonl')).toMatchObject({
+      ok: false,
+      problem: { kind: 'edited', sequence: 1 },
+    });
+    await writeFile(path, text.split('\n').slice(0, 10).join('\n'));
+    expect(await proveArchive(scene.archive.path, 'audit-1-20.jsonl')).toMatchObject({
+      ok: false,
+      problem: { kind: 'truncated', sequence: 11 },
+    });
+  });
+
+  it('of another store is not written over, and nothing leaves', async () => {
+    await using scene = await openScene();
+    await days(scene, 0, 20);
+    await mkdir(scene.archive.path);
+    const path = join(scene.archive.path, 'audit-1-20.jsonl');
+    await writeFile(path, 'theirs\n');
+    await expect(scene.retention().run()).rejects.toMatchObject({
+      code: 'AUDIT_UNAVAILABLE',
+      message: expect.stringContaining('each store needs a folder of its own'),
+    });
+    expect(await readFile(path, 'utf8')).toBe('theirs\n');
+    expect(await readdir(scene.archive.path)).toEqual(['audit-1-20.jsonl']);
+    expect(await scene.store.base()).toEqual(GENESIS);
+  });
+
+  it('that cannot be written keeps the records where they are', async () => {
+    await using scene = await openScene();
+    await days(scene, 0, 20);
+    await writeFile(scene.archive.path, 'a file');
+    await expect(scene.retention().run()).rejects.toMatchObject({
+      code: 'AUDIT_UNAVAILABLE',
+      message: expect.stringContaining(`archive ${scene.archive.path}`),
+    });
+    expect(await scene.store.base()).toEqual(GENESIS);
+    expect(await scene.store.list({ action: 'export' }, { limit: 1 })).toEqual([]);
+  });
+
+  it('is not written through a link that stands where its draft will', async () => {
+    await using scene = await openScene();
+    await using other = await temporaryFolder();
+    await days(scene, 0, 20);
+    await mkdir(scene.archive.path);
+    const victim = join(other.path, 'victim');
+    await writeFile(victim, 'precious');
+    await symlink(victim, join(scene.archive.path, 'audit-1-20.jsonl.part'));
+    expect(await scene.retention().run()).toMatchObject({ kind: 'left' });
+    expect(await readFile(victim, 'utf8')).toBe('precious');
+  });
+
+  it('leaves no draft behind when it is interrupted', async () => {
+    await using folder = await temporaryFolder();
+    const archive = createArchive(join(folder.path, 'archive'));
+    const seal = signer.sign({ sequence: 9, hash: 'a'.repeat(64), time: '', instance: 'test' });
+    const write = archive.write({ base: GENESIS, seal }, async (add) => {
+      await add({ text: '{"a":1}', hash: 'b', indexed: true });
+      throw new AppError('INTERRUPTED');
+    });
+    await expect(write).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    expect(await readdir(archive.path)).toEqual([]);
+  });
+
+  it('and the service stop together: what was not signed off stays', async () => {
+    await using scene = await openScene();
+    await days(scene, 0, 20);
+    const stop = new AbortController();
+    const watch = ({ call, phase }: { readonly call: string; readonly phase: string }): void => {
+      if (call === 'archive.write' && phase === 'after') stop.abort(new AppError('INTERRUPTED'));
+    };
+    const running = scene.retention({ watch }).run({ signal: stop.signal });
+    await expect(running).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    expect(await scene.store.base()).toEqual(GENESIS);
+    expect(await scene.retention().run()).toMatchObject({ kind: 'left', from: 1 });
+    await expectWhole(scene);
+  });
+});

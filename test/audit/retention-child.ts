@@ -1,0 +1,81 @@
+import { createPrivateKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Archive, createArchive } from '../../src/audit/archive.ts';
+import { createSigner, keysById } from '../../src/audit/checkpoint-signing.ts';
+import { createCheckpointer } from '../../src/audit/checkpointer.ts';
+import { filePlace } from '../../src/audit/places/file.ts';
+import { openPostgresAudit } from '../../src/audit/postgres.ts';
+import { createRetention } from '../../src/audit/retention.ts';
+import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { faulty, type Step } from '../fakes/faulty.ts';
+import { entry } from './sample.ts';
+
+/**
+ * A service whose days are short: `node retention-child.ts <path-or-url> <folder> <replica> <first day>`. Each day has
+ * some hundred records and a checkpoint, and of the old ones a segment leaves. Until killed; it does so itself at a step
+ * of its second cut, where one is named: 0 is while the archive is written.
+ */
+const [place = '', folder = '', replica = '', first = '0', dieAt = 'never'] = process.argv.slice(2);
+const DAY = 86_400_000;
+let day = Number(first);
+const clock = { now: () => Date.parse('2026-01-01T00:00:00Z') + day * DAY };
+const common = { instance: 'test', replica, clock };
+const store = place.startsWith('postgres:')
+  ? await openPostgresAudit({ ...common, url: async () => SecretValue.fromText(place) })
+  : await openSqliteAudit({ ...common, path: place });
+const signer = createSigner(createPrivateKey(readFileSync(join(folder, 'key.pem'))));
+const checkpointer = createCheckpointer({
+  audit: store,
+  places: [filePlace(join(folder, 'checkpoints.jsonl'))],
+  signer,
+  keys: keysById([signer.publicKey]),
+  instance: 'test',
+  instances: ['test'],
+  clock,
+  onFailure: (name, error) => {
+    throw new Error(name, { cause: error });
+  },
+});
+const doubt = await checkpointer.check();
+if (doubt !== undefined) throw doubt;
+let cuts = 0;
+let steps = 0;
+const die = (): void => void process.kill(process.pid, 'SIGKILL');
+const archive = createArchive(join(folder, 'archive'));
+const watch = ({ call, phase }: Step): void => {
+  if (call === 'archive.write' && phase === 'before') cuts += 1;
+  if (cuts < 2) return;
+  steps += 1;
+  if (steps === Number(dieAt)) die();
+};
+const dying: Archive = {
+  ...archive,
+  write: (segment, fill) =>
+    archive.write(segment, (add) => {
+      let records = 0;
+      return fill(async (record) => {
+        await add(record);
+        records += 1;
+        if (dieAt === '0' && cuts === 2 && records === 250) die();
+      });
+    }),
+};
+const retention = createRetention({
+  audit: faulty('audit', checkpointer.audit, watch),
+  checkpoints: { ...faulty('checkpoints', checkpointer, watch), trouble: checkpointer.trouble },
+  retentionMs: 2 * DAY,
+  archive: faulty('archive', dying, watch),
+  clock,
+  segmentRecords: 400,
+});
+await retention.tidy();
+process.stdout.write(`${day}\n`);
+for (; ; day += 1) {
+  const entries = Array.from({ length: 300 }, (_, n) => entry({ attempt: n + 1, requestId: replica }));
+  await checkpointer.audit.append(entries);
+  await checkpointer.write();
+  await retention.run();
+  process.stdout.write(`${day}\n`);
+}

@@ -1,0 +1,178 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { expect } from 'vitest';
+import { type Archive, createArchive } from '../../src/audit/archive.ts';
+import { GENESIS, toStored } from '../../src/audit/chain.ts';
+import type { Checkpoint, CheckpointPlace } from '../../src/audit/checkpoint.ts';
+import { checkpointsIn } from '../../src/audit/checkpoint-lines.ts';
+import { createSigner, keysById } from '../../src/audit/checkpoint-signing.ts';
+import { type Checkpointer, createCheckpointer } from '../../src/audit/checkpointer.ts';
+import { exportRecords } from '../../src/audit/export.ts';
+import { createRetention, type Retention, type RetentionOptions } from '../../src/audit/retention.ts';
+import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import type { AuditStore } from '../../src/audit/store.ts';
+import { type Evidence, type Proof, prove } from '../../src/audit/verify.ts';
+import { readExport } from '../../src/audit/verify-export.ts';
+import type { Clock } from '../../src/core/clock.ts';
+import { faulty, type Watch } from '../fakes/faulty.ts';
+import { createMemoryAudit } from '../fakes/memory-audit.ts';
+import { temporaryFolder } from './folder.ts';
+import { entry } from './sample.ts';
+
+export const DAY = 86_400_000;
+export const KEEP = 10 * DAY;
+const START = Date.parse('2026-01-01T00:00:00Z');
+
+export const signer = createSigner(generateKeyPairSync('ed25519').privateKey);
+const keys = keysById([signer.publicKey]);
+
+export interface Scene extends AsyncDisposable {
+  readonly store: AuditStore;
+  readonly checkpointer: Checkpointer;
+  readonly archive: Archive;
+  readonly clock: Clock;
+  /** In days since the beginning. */
+  day: number;
+  /** Some records of this day, with a checkpoint of the last of them. */
+  append(day: number, count?: number): Promise<number>;
+  retention(options?: Partial<RetentionOptions> & { readonly watch?: Watch }): Retention;
+  evidence(): Promise<Evidence>;
+  /** Adds one that no checkpointer would write. */
+  addCheckpoint(checkpoint: Checkpoint): Promise<void>;
+  prove(): Promise<Proof>;
+  sql(text: string): void;
+  /** Names, sorted by their numbers. */
+  archived(): Promise<readonly string[]>;
+  /** What the archives hold in their order, and then the store: each record once. */
+  whole(): Promise<string>;
+}
+
+/** Over a SQLite store, or, where many are needed, over one in memory. */
+export async function openScene({ inMemory = false } = {}): Promise<Scene> {
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.use(await temporaryFolder());
+  const path = join(folder.path, 'audit.db');
+  const clock = { now: () => START + scene.day * DAY };
+  const store: AuditStore = inMemory
+    ? createMemoryAudit({ clock })
+    : stack.use(await openSqliteAudit({ path, instance: 'test', replica: 'a', clock }));
+  const lines: Checkpoint[] = [];
+  const place: CheckpointPlace = {
+    name: 'memory',
+    write: async (checkpoint) => void lines.push(checkpoint),
+    read: async () => [...lines],
+  };
+  const checkpointer = createCheckpointer({
+    audit: store,
+    places: [place],
+    signer,
+    keys,
+    instance: 'test',
+    instances: ['test'],
+    clock,
+    onFailure: (name, { code }) => expect.fail(`${name} ${code}`),
+  });
+  await checkpointer.check();
+  const archive = createArchive(join(folder.path, 'archive'));
+  const owned = stack.move();
+  const scene: Scene = {
+    store,
+    checkpointer,
+    archive,
+    clock,
+    day: 0,
+    async append(day, count = 3) {
+      scene.day = day;
+      await checkpointer.audit.append(Array.from({ length: count }, (_, n) => entry({ attempt: n + 1 })));
+      await checkpointer.write();
+      return (await store.head()).sequence;
+    },
+    retention({ watch, ...options } = {}) {
+      const audit = checkpointer.audit;
+      const kept = 'archive' in options ? options.archive : archive;
+      return createRetention({
+        audit: watch === undefined ? audit : faulty('audit', audit, watch),
+        checkpoints:
+          watch === undefined
+            ? checkpointer
+            : { ...faulty('checkpoints', checkpointer, watch), trouble: checkpointer.trouble },
+        retentionMs: KEEP,
+        clock,
+        ...options,
+        archive: watch === undefined || kept === undefined ? kept : faulty('archive', kept, watch),
+      });
+    },
+    evidence: async () => ({ checkpoints: await place.read(), keys }),
+    addCheckpoint: (checkpoint) => place.write(checkpoint),
+    async prove() {
+      const [base, head] = [await store.base(), await store.head()];
+      const evidence = await scene.evidence();
+      return prove({ records: store.stored(base.sequence + 1), base, head, evidence });
+    },
+    sql(text) {
+      const db = new DatabaseSync(path);
+      db.exec(text);
+      db.close();
+    },
+    archived: () => archivedIn(archive.path),
+    whole: () => wholeOf(archive.path, store),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+  return scene;
+}
+
+export async function archivedIn(folder: string): Promise<readonly string[]> {
+  const found = (await namesIn(folder)).filter((name) => name.endsWith('.jsonl'));
+  const from = (name: string): number => Number(/\d+/.exec(name)?.[0]);
+  return found.toSorted((a, b) => from(a) - from(b));
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** As the how-to does it. What a crash has left in both is taken from the archive. */
+export async function wholeOf(folder: string, store: AuditStore): Promise<string> {
+  let text = '';
+  for (const name of await archivedIn(folder)) text += await readFile(join(folder, name), 'utf8');
+  const archived = text.split('\n').filter((line) => line !== '').length;
+  let rest = '';
+  for await (const part of exportRecords(store, { format: 'jsonl', filter: {}, version: '1' })) rest += part;
+  const base = (await store.base()).sequence;
+  const both = archived - base;
+  expect(both).toBeGreaterThanOrEqual(0);
+  return text + rest.split('\n').slice(both).join('\n');
+}
+
+/** An archive against the checkpoint beside it. */
+export async function proveArchive(folder: string, name: string, signers = keys): Promise<Proof> {
+  const seal = await readFile(join(folder, name.replace('.jsonl', '.checkpoint')), 'utf8');
+  const evidence = { checkpoints: checkpointsIn(seal), keys: signers };
+  return prove({ ...(await readExport(join(folder, name))), part: true, evidence });
+}
+
+const linesOf = (text: string) =>
+  text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => toStored(JSON.parse(line)));
+
+/** Archive and store are one chain, and hold every record there ever was. */
+export async function expectWhole(scene: Scene): Promise<void> {
+  const { checkpoints, keys } = await scene.evidence();
+  const records = linesOf(await scene.whole());
+  const proof = await prove({ records, base: GENESIS, evidence: { checkpoints, keys } });
+  expect(proof).toMatchObject({ ok: true, records: (await scene.store.head()).sequence });
+}
+
+/** Two records of each day, with its checkpoint. */
+export async function days(scene: Scene, first: number, last: number): Promise<void> {
+  for (let day = first; day <= last; day += 1) await scene.append(day, 2);
+}

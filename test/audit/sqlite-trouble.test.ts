@@ -1,0 +1,95 @@
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, it, vi } from 'vitest';
+import type { MovableAudit } from '../../src/audit/moving.ts';
+import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import { verify } from '../../src/audit/verify.ts';
+import { describeClocks } from '../conformance/audit-clocks.ts';
+import { temporaryFolder } from './folder.ts';
+import { entry } from './sample.ts';
+
+/** A store, and the connection that it writes by, to be put into trouble. */
+async function openWithConnection() {
+  const folder = await temporaryFolder();
+  const path = join(folder.path, 'audit.db');
+  const spy = vi.spyOn(DatabaseSync.prototype, 'exec');
+  const options = { path, instance: 'test', replica: 'a', clock: { now: () => 1_800_000_000_000 } };
+  const store = await openSqliteAudit({ ...options, lockTimeoutMs: 60 });
+  await store.append(
+    Array.from({ length: 40 }, (_, n) => entry({ secret: `s${n}`, note: 'x'.repeat(2_000) })),
+  );
+  const begun = spy.mock.calls.findIndex(([sql]) => sql === 'begin immediate');
+  const connection = spy.mock.contexts[begun] as DatabaseSync;
+  spy.mockRestore();
+  return {
+    path,
+    store,
+    pragma: (name: string, value: number) => connection.exec(`pragma ${name} = ${value}`),
+    pages: () => Number(Object.values(connection.prepare('pragma page_count').get() ?? {})[0]),
+    async [Symbol.asyncDispose]() {
+      await store[Symbol.asyncDispose]();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function expectWorking(store: MovableAudit, records: number): Promise<void> {
+  await store.append([entry()]);
+  const after = await store.base();
+  expect(await verify(store.stored(1), { after, until: await store.head() })).toMatchObject({
+    kind: 'intact',
+    records: records + 1,
+  });
+}
+
+function failing(detail: string) {
+  return { code: 'AUDIT_UNAVAILABLE', message: expect.stringContaining(detail) };
+}
+
+const large = Array.from({ length: 50 }, () => entry({ note: 'x'.repeat(2_000) }));
+
+describe('an audit file in trouble takes nothing, and works again by itself', () => {
+  it('that has no room left, for records and for letting them leave', async () => {
+    await using it = await openWithConnection();
+    it.pragma('max_page_count', it.pages());
+    await expect(it.store.append(large)).rejects.toMatchObject(failing('the disk is full'));
+    const until = (await it.store.get(30)) ?? expect.fail();
+    // The copies of what leaves need room themselves.
+    await expect(it.store.prune(until)).rejects.toMatchObject(failing('the disk is full'));
+    expect(await it.store.base()).toMatchObject({ sequence: 0 });
+    expect(await it.store.head()).toMatchObject({ sequence: 40 });
+    it.pragma('max_page_count', 1_000_000);
+    await it.store.prune(until);
+    await expectWorking(it.store, 10);
+  });
+
+  it('that is read-only', async () => {
+    await using it = await openWithConnection();
+    it.pragma('query_only', 1);
+    await expect(it.store.append([entry()])).rejects.toMatchObject(failing('read-only'));
+    await expect(it.store.prune(await it.store.head())).rejects.toMatchObject(failing('read-only'));
+    it.pragma('query_only', 0);
+    await expectWorking(it.store, 40);
+  });
+
+  it('that another process has locked', async () => {
+    await using it = await openWithConnection();
+    const other = new DatabaseSync(it.path);
+    other.exec('begin immediate');
+    await expect(it.store.append([entry()])).rejects.toMatchObject(failing('another process holds its lock'));
+    await expect(it.store.prune(await it.store.head())).rejects.toMatchObject(failing('holds its lock'));
+    expect(await it.store.list({}, { limit: 1 })).toMatchObject([{ sequence: 40 }]);
+    other.exec('rollback');
+    other.close();
+    await expectWorking(it.store, 40);
+  });
+});
+
+describeClocks('sqlite', async (clock) => {
+  const folder = await temporaryFolder();
+  const path = join(folder.path, 'audit.db');
+  return {
+    store: await openSqliteAudit({ path, instance: 'test', replica: 'a', clock }),
+    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+  };
+});

@@ -1,0 +1,169 @@
+// biome-ignore-all lint/performance/useDomNodeTextContent: it is Playwright's, and what a person sees is meant
+import { readFile } from 'node:fs/promises';
+import { expect, it } from 'vitest';
+import { mappingsOf, STATUS, target, typical } from './scene.ts';
+import { column, describeInChromium } from './visit.ts';
+
+describeInChromium('what an operator does', (visit) => {
+  it('syncs a mapping and sees what came of it', async () => {
+    await using tab = await visit({ role: 'operator', at: '/mappings' });
+    await tab.page.getByRole('button', { name: 'Sync now: billing' }).click();
+    await tab.page.getByText('1 updated, 2 unchanged').first().waitFor();
+    expect(tab.site.asked).toEqual([{ what: 'sync billing', by: 'the-operator' }]);
+    expect(await tab.page.locator('#live').innerText()).toBe('billing: 1 updated, 2 unchanged');
+  });
+
+  it('sees why a sync was refused', async () => {
+    await using tab = await visit({ role: 'operator', at: '/mappings/billing' });
+    await tab.page.route('**/sync', (route) =>
+      route.fulfill({
+        status: 503,
+        json: { code: 'QUEUE_UNAVAILABLE', message: 'redis: down', remedy: 'Wait.' },
+      }),
+    );
+    await tab.page.getByRole('button', { name: 'Sync now: billing' }).click();
+    await expect.poll(() => tab.page.getByRole('alert').innerText()).toMatch(/QUEUE_UNAVAILABLE\s+Wait\./);
+  });
+
+  it('releases a hold after a look at the keys that would be lost', async () => {
+    await using tab = await visit({ role: 'operator', at: '/holds' });
+    const { page, site } = tab;
+    await page.getByRole('button', { name: 'Release: delete batch/legacy-jobs' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Release this delete?' });
+    const text = await dialog.innerText();
+    expect(text).toMatch(/3 keys would be lost with the Secret itself/);
+    for (const key of ['FTP_PASSWORD', 'FTP_USER', 'SMTP_PASSWORD']) expect(text).toContain(key);
+    expect(site.asked).toEqual([]);
+    await dialog.getByRole('button', { name: 'Release and delete' }).click();
+    await page.getByText('Released batch/legacy-jobs: 1 deleted.').first().waitFor();
+    expect(site.asked).toEqual([{ what: 'release 5f2c9a01d3e4', by: 'the-operator' }]);
+    expect(await page.getByRole('dialog').count()).toBe(0);
+    // What asked is gone, so the focus is at the top of the view and not nowhere.
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Holds');
+    expect(await page.locator('.holds li').filter({ hasText: 'legacy-jobs' }).count()).toBe(0);
+  });
+
+  it('thinks better of it, by button or Escape, and is back where it was', async () => {
+    await using tab = await visit({ role: 'operator', at: '/holds' });
+    const { page, site } = tab;
+    const release = page.getByRole('button', { name: 'Release: update shop/mailer' });
+    for (const cancel of [
+      () => page.getByRole('button', { name: 'Cancel' }).click(),
+      () => page.keyboard.press('Escape'),
+    ]) {
+      await release.click();
+      await page.getByRole('dialog').waitFor();
+      // What is harmless has the focus.
+      expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Cancel');
+      await cancel();
+      await expect.poll(() => page.getByRole('dialog').count()).toBe(0);
+      expect(await release.evaluate((button) => button === document.activeElement)).toBe(true);
+    }
+    expect(site.asked).toEqual([]);
+  });
+
+  it('sees why a release was refused, and the question stays', async () => {
+    await using tab = await visit({ role: 'operator', at: '/holds' });
+    await tab.page.route('**/release', (route) =>
+      route.fulfill({ status: 404, json: { code: 'NOT_HELD', message: 'nothing is held', remedy: 'Look.' } }),
+    );
+    await tab.page.getByRole('button', { name: 'Release: update shop/mailer' }).click();
+    await tab.page.getByRole('button', { name: 'Release', exact: true }).click();
+    await expect.poll(() => tab.page.getByRole('dialog').innerText()).toMatch(/NOT_HELD/);
+  });
+
+  it.each([
+    ['jsonl', 'JSON lines', /\.jsonl$/, /"mapping":"payments-db"/],
+    ['csv', 'CSV', /\.csv$/, /payments-db/],
+    ['ocsf', 'OCSF', /\.ocsf\.jsonl$/, /payments-db/],
+  ])('exports what the filters find as %s', async (_, title, name, line) => {
+    await using tab = await visit({ role: 'viewer', at: '/records?mapping=payments-db&action=update' });
+    const { page } = tab;
+    await page.getByLabel('Export what the filters find as').selectOption(title);
+    const [file] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Export' }).click(),
+    ]);
+    expect(file.suggestedFilename()).toMatch(name);
+    const text = await readFile(await file.path(), 'utf8');
+    const lines = text.split('\n').filter((one) => line.test(one));
+    expect(lines).toHaveLength(2);
+    expect(text).not.toMatch(/billing/);
+    await page
+      .getByText(/exported/)
+      .first()
+      .waitFor();
+    // That it was taken is on record, with who took it.
+    expect(tab.site.audit.records.at(-1)).toMatchObject({ action: 'export', actor: { name: 'the-viewer' } });
+    expect(tab.complaints).toEqual([]);
+  });
+
+  it('saves no half of an export', async () => {
+    await using tab = await visit({ role: 'viewer', at: '/records' });
+    const { page } = tab;
+    let saved = 0;
+    page.on('download', () => {
+      saved += 1;
+    });
+    await page.route('**/export?**', (route) =>
+      route.fulfill({
+        status: 503,
+        json: { code: 'AUDIT_UNAVAILABLE', message: 'audit: down', remedy: 'Wait.' },
+      }),
+    );
+    await page.getByRole('button', { name: 'Export' }).click();
+    await expect.poll(() => page.getByRole('alert').innerText()).toMatch(/AUDIT_UNAVAILABLE/);
+    expect(saved).toBe(0);
+    expect(await page.getByRole('button', { name: 'Export' }).getAttribute('aria-disabled')).toBeNull();
+  });
+
+  it('finds targets by state and name, by a link that lasts', async () => {
+    await using tab = await visit({ role: 'operator', at: '/' });
+    const { page } = tab;
+    await page
+      .getByRole('list', { name: 'Counts' })
+      .getByRole('link', { name: /failed/ })
+      .click();
+    await expect.poll(() => column(page, 'Target')).toEqual(['billing/stripe']);
+    const row = await page.locator('tbody tr').innerText();
+    expect(row).toMatch(/CLUSTER_FORBIDDEN/);
+    expect(row).toMatch(/secretbridge rbac/);
+    await page.getByLabel('State').selectOption('any');
+    await page.getByRole('searchbox', { name: 'Name' }).fill('not_owned');
+    await expect.poll(() => column(page, 'Target')).toEqual(['search/elastic-credentials']);
+    expect(page.url()).toMatch(/#\/mappings\?find=not_owned$/);
+  });
+
+  it('goes through thousands of targets in steps', async () => {
+    const targets = Array.from({ length: 1_200 }, (_, n) => target(`m-${n}`, 'many', `s-${n}`));
+    const scene = { ...typical(), status: { ...STATUS, targets }, mappings: mappingsOf(targets) };
+    await using tab = await visit({ role: 'viewer', at: '/mappings', scene });
+    const { page } = tab;
+    await page.getByText('1,200 targets of 1,200').waitFor();
+    expect(await page.locator('tbody tr').count()).toBe(500);
+    await page.getByRole('button', { name: 'Show 500 more' }).click();
+    await page.getByRole('button', { name: 'Show 200 more' }).click();
+    expect(await page.locator('tbody tr').count()).toBe(1_200);
+  });
+
+  it('is shown anew every half minute, without losing the place', async () => {
+    const { STATUS: status } = await import('./scene.ts');
+    let version = '1.2.3';
+    await using tab = await visit({ role: 'operator', at: '/mappings' });
+    const { page } = tab;
+    await page.route('**/api/v1/status', (route) => route.fulfill({ json: { ...status, version } }));
+    await page.clock.install();
+    await page.getByRole('link', { name: 'Overview' }).click();
+    await page.getByText('version 1.2.3').waitFor();
+    const link = page.getByRole('link', { name: 'billing', exact: true }).nth(1);
+    await link.focus();
+    version = '1.2.4';
+    await page.clock.fastForward(31_000);
+    await page.getByText('version 1.2.4').waitFor();
+    expect(await link.evaluate((element) => element === document.activeElement)).toBe(true);
+    await page.getByLabel('every 30 s').uncheck();
+    version = '1.2.5';
+    await page.clock.fastForward(300_000);
+    expect(await page.getByText('version 1.2.4').count()).toBe(1);
+  });
+});

@@ -1,0 +1,135 @@
+import { expect, it } from 'vitest';
+import { axe } from './chromium.ts';
+import { typical } from './scene.ts';
+import { describeInChromium, go } from './visit.ts';
+
+const VIEWS = [
+  '/',
+  '/records',
+  '/records?mapping=payments-db&code=NOT_OWNED',
+  '/records/15',
+  '/records/7',
+  '/targets/payments/payments-db',
+  '/mappings',
+  '/mappings/payments-db',
+  '/holds',
+  '/nowhere',
+];
+
+describeInChromium('the page', (visit) => {
+  it.each([
+    [360, 'light'],
+    [360, 'dark'],
+    [820, 'light'],
+    [1440, 'light'],
+    [1440, 'dark'],
+  ] as const)('has nothing for axe to find, and fits, at %i in %s', async (width, theme) => {
+    await using tab = await visit({ width, theme });
+    const { page } = tab;
+    expect(await axe(page)).toEqual([]);
+    await using inside = await visit({ width, theme, role: 'operator' });
+    for (const view of VIEWS) {
+      await go(inside.page, view);
+      expect(await axe(inside.page), view).toEqual([]);
+      expect(await inside.page.evaluate(() => document.documentElement.scrollWidth - innerWidth), view).toBe(
+        0,
+      );
+    }
+    await go(inside.page, '/holds');
+    await inside.page.getByRole('button', { name: /^Release: delete/ }).click();
+    expect(await axe(inside.page)).toEqual([]);
+    expect(inside.complaints).toEqual([]);
+  });
+
+  it('fits on a phone with names as long as they may be', async () => {
+    const long = 'x'.repeat(253);
+    const { status, mappings, entries } = typical();
+    const stretch = <T extends object>(all: readonly T[]): T[] =>
+      all.map((one) => ({ ...one, ...('secret' in one ? { secret: long, namespace: 'n'.repeat(63) } : {}) }));
+    const scene = {
+      status: { ...status, targets: stretch(status.targets), held: stretch(status.held) },
+      mappings: mappings.map((one) => ({ ...one, targets: stretch(one.targets) })),
+      entries: stretch(entries),
+    };
+    for (const width of [360, 1440]) {
+      await using tab = await visit({ width, role: 'operator', scene });
+      for (const view of [
+        '/',
+        '/records',
+        '/records/15',
+        `/targets/${'n'.repeat(63)}/${long}`,
+        '/mappings',
+        '/holds',
+      ]) {
+        await go(tab.page, view);
+        const over = await tab.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        expect(over, `${width} ${view}`).toBe(0);
+      }
+    }
+  });
+
+  it('is used with the keyboard alone', async () => {
+    await using tab = await visit();
+    const { page } = tab;
+    const focused = () => page.evaluate(() => document.activeElement?.textContent ?? '');
+    /** By Tab, as a person would. */
+    async function tabTo(name: string | RegExp): Promise<void> {
+      for (let presses = 0; presses < 80; presses += 1) {
+        await page.keyboard.press('Tab');
+        if ((await focused()).match(name)) return;
+      }
+      throw new Error(`Tab does not lead to ${name}`);
+    }
+    // The field has the focus from the start.
+    await page.keyboard.type('operator-b1946ac92492d234');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Health' }).waitFor();
+    expect(await focused()).toBe('Overview');
+
+    await page.locator('.brand').focus();
+    await page.keyboard.press('Shift+Tab');
+    expect(await focused()).toBe('Skip to the content');
+    await page.keyboard.press('Enter');
+    expect(await focused()).toBe('Overview');
+
+    await page.locator('.brand').focus();
+    await tabTo(/^Records$/);
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Records', level: 1 }).waitFor();
+    await expect.poll(focused).toBe('Records');
+    await page.getByRole('link', { name: '#8', exact: true }).waitFor();
+    await tabTo(/^#8$/);
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Record 8' }).waitFor();
+    await page.getByRole('button', { name: 'Mark as reviewed' }).waitFor();
+    await tabTo(/^Mark as reviewed$/);
+    await page.keyboard.press('Enter');
+    await page.locator('#review .badge.good').waitFor();
+    expect(tab.site.audit.records.at(-1)?.review).toEqual({ sequence: 8, state: 'reviewed' });
+    // The focus stays where the work is.
+    await expect.poll(focused).toBe('Mark as reviewed');
+
+    await page.locator('.brand').focus();
+    await tabTo(/^Holds$/);
+    await page.keyboard.press('Enter');
+    await page.getByText('would be lost').first().waitFor();
+    await tabTo(/^Release…$/);
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor();
+    await page.keyboard.press('Tab');
+    expect(await focused()).toBe('Release and delete');
+    await page.keyboard.press('Enter');
+    await page.getByText('Released batch/legacy-jobs').first().waitFor();
+    expect(tab.complaints).toEqual([]);
+  });
+
+  it('has landmarks and headings to go by', async () => {
+    await using tab = await visit({ role: 'viewer' });
+    const { page } = tab;
+    for (const role of ['banner', 'main'] as const) expect(await page.getByRole(role).count()).toBe(1);
+    expect(await page.getByRole('navigation', { name: 'Main' }).count()).toBe(1);
+    expect(await page.getByRole('link', { name: 'Overview' }).getAttribute('aria-current')).toBe('page');
+    const headings = await page.getByRole('heading', { level: 2 }).allInnerTexts();
+    expect(headings).toEqual(['Health', 'Failures', 'Stale targets', 'To review', 'Proof']);
+  });
+});

@@ -1,0 +1,151 @@
+// biome-ignore-all lint/performance/useDomNodeTextContent: it is Playwright's, and what a person sees is meant
+import { expect, it } from 'vitest';
+import { describeInChromium, go } from './visit.ts';
+
+describeInChromium('a record', (visit) => {
+  it.each([14, 15])('stands beside the other half of its change: %i', async (sequence) => {
+    await using tab = await visit({ role: 'viewer', at: `/records/${sequence}` });
+    const { page } = tab;
+    const halves = await page.locator('.halves section').allInnerTexts();
+    expect(halves).toHaveLength(2);
+    expect(halves[0]).toMatch(/^Intent/);
+    expect(halves[1]).toMatch(/^Outcome/);
+    expect(halves[1]).toMatch(/failed\s+CLUSTER_FORBIDDEN/);
+    expect(await page.locator('main').innerText()).toMatch(/aws-prod: payments\/api/);
+    expect(await page.locator('main').innerText()).toMatch(/STRIPE_WEBHOOK/);
+    expect(tab.complaints).toEqual([]);
+  });
+
+  it('names the fingerprint of each value, which asks where that has been', async () => {
+    await using tab = await visit({ role: 'viewer', at: '/records/15' });
+    const { page } = tab;
+    const values = page.locator('section', { has: page.locator('#values') });
+    expect(await values.locator('dt').allInnerTexts()).toEqual(['STRIPE_WEBHOOK']);
+    await values.getByRole('link').click();
+    await page.getByRole('heading', { name: 'Records' }).waitFor();
+    await expect.poll(() => page.locator('tbody tr').count()).toBe(2);
+    expect(await page.locator('main').innerText()).toMatch(/#15.*#14/s);
+  });
+
+  it('shows the local time, and UTC on hover and beside it', async () => {
+    await using tab = await visit({ role: 'viewer', at: '/records/15' });
+    const time = tab.page.locator('.current time');
+    expect(await time.getAttribute('title')).toBe('2026-11-25 08:09:15 UTC');
+    expect(await time.innerText()).toMatch(/09:09:15/);
+  });
+
+  it('is marked as reviewed with a note, by name', async () => {
+    await using tab = await visit({ role: 'reviewer', at: '/records/15' });
+    const { page, site } = tab;
+    await page.getByLabel('Note (optional)').fill('  Asked the team.  ');
+    await page.getByRole('button', { name: 'Mark as reviewed' }).click();
+    await page.locator('#review .badge.good').waitFor();
+    const text = await page.locator('section', { has: page.locator('#review') }).innerText();
+    expect(text).toMatch(/reviewed/);
+    expect(text).toMatch(/the-reviewer/);
+    expect(text).toMatch(/Asked the team\./);
+    expect(site.audit.records.at(-1)).toMatchObject({
+      action: 'review',
+      review: { sequence: 15, state: 'reviewed' },
+      note: 'Asked the team.',
+      actor: { kind: 'operator', name: 'the-reviewer' },
+    });
+    expect(await page.locator('#live').innerText()).toMatch(/Record 15 is reviewed/);
+  });
+
+  it('is flagged without a note', async () => {
+    await using tab = await visit({ role: 'operator', at: '/records/8' });
+    await tab.page.getByRole('button', { name: 'Flag' }).click();
+    await tab.page.locator('#review .badge.warn').waitFor();
+    expect(tab.site.audit.records.at(-1)?.review).toEqual({ sequence: 8, state: 'flagged' });
+  });
+
+  it('says why a review was not taken, and keeps the note', async () => {
+    await using tab = await visit({ role: 'reviewer', at: '/records/15' });
+    const { page } = tab;
+    await page.route('**/review', (route) =>
+      route.fulfill({
+        status: 503,
+        json: { code: 'AUDIT_UNAVAILABLE', message: 'audit: down', remedy: 'Wait.' },
+      }),
+    );
+    await page.getByLabel('Note (optional)').fill('long thought about');
+    await page.getByRole('button', { name: 'Flag' }).click();
+    await expect.poll(() => page.getByRole('alert').innerText()).toMatch(/AUDIT_UNAVAILABLE/);
+    expect(await page.getByLabel('Note (optional)').inputValue()).toBe('long thought about');
+    expect(await page.getByRole('button', { name: 'Flag' }).getAttribute('aria-disabled')).toBeNull();
+  });
+
+  it('leads to the next one that nobody has looked at', async () => {
+    await using tab = await visit({ role: 'reviewer', at: '/records/8' });
+    await tab.page.getByRole('button', { name: 'Next unreviewed' }).click();
+    await tab.page.getByRole('heading', { name: 'Record 6' }).waitFor();
+    await go(tab.page, '/records/1');
+    await tab.page.getByRole('button', { name: 'Next unreviewed' }).click();
+    await tab.page.getByText('Nothing older is unreviewed.').first().waitFor();
+  });
+
+  it('is not there', async () => {
+    await using tab = await visit({ role: 'viewer', at: '/records/4000' });
+    expect(await tab.page.getByRole('alert').innerText()).toMatch(/RECORD_MISSING/);
+    await go(tab.page, '/records/x');
+    expect(await tab.page.getByRole('alert').innerText()).toMatch(/INVALID_REQUEST/);
+    for (const address of ['/nothing/like/this/here', '/nothing', '/constructor', '/__proto__']) {
+      await go(tab.page, address);
+      expect(await tab.page.locator('main').innerText()).toMatch(/There is no such view/);
+    }
+  });
+
+  it('is proved together with all the others', async () => {
+    await using tab = await visit({ role: 'viewer', at: '/records/15' });
+    const { page } = tab;
+    expect(await page.locator('#chain').innerText()).toMatch(/intact/);
+    await page.getByRole('button', { name: 'Verify the whole chain' }).click();
+    await page
+      .getByText(/Intact: 20 records/)
+      .first()
+      .waitFor();
+    // Another record knows of it.
+    await page.getByRole('link', { name: 'Record 16' }).click();
+    await page.getByRole('heading', { name: 'Record 16' }).waitFor();
+    await expect.poll(() => page.locator('.proof').innerText()).toMatch(/Intact: 20 records/);
+  });
+
+  it.each([
+    [9, 'lies before it, and is proved'],
+    [12, 'It is this record'],
+    [15, 'lies behind it, and is not proved'],
+  ])('says of record %i what a damaged one means for it', async (sequence, expected) => {
+    await using tab = await visit({ role: 'viewer', at: `/records/${sequence}` });
+    await tab.page.route('**/verify', (route) =>
+      route.fulfill({
+        json: { ok: false, records: 11, checkpoints: 0, problem: { kind: 'edited', sequence: 12 } },
+      }),
+    );
+    await tab.page.getByRole('button', { name: 'Verify the whole chain' }).click();
+    await expect.poll(() => tab.page.locator('.proof').innerText()).toMatch(expected);
+    expect(await tab.page.locator('.proof').innerText()).toMatch(/Damaged \(edited\) at record 12/);
+  });
+
+  it('is found in the history of its target, newest first, each change once', async () => {
+    await using tab = await visit({ role: 'viewer', at: '/targets/payments/payments-db' });
+    const items = await tab.page.locator('.timeline > li').allInnerTexts();
+    expect(items.map((text) => /^\w+/.exec(text)?.[0])).toEqual(['update', 'repair', 'create']);
+    expect(await tab.page.locator('.timeline > li').first().innerText()).toMatch(/ci \(event\)/);
+    await tab.page.getByText('From 2 sources').first().click();
+    expect(await tab.page.locator('.timeline > li').first().innerText()).toMatch(/password version 13/);
+  });
+
+  it('is an intent whose end is not known', async () => {
+    await using tab = await visit({ role: 'viewer' });
+    await tab.site.audit.append([
+      {
+        ...{ actor: { kind: 'schedule' }, requestId: 'r', phase: 'intent', action: 'update', outcome: 'ok' },
+        ...{ mapping: 'm', namespace: 'n', secret: 's', sources: [], durationMs: 0, attempt: 1 },
+        keys: { added: [], changed: [], removed: [] },
+      },
+    ]);
+    await go(tab.page, '/records/21');
+    expect(await tab.page.locator('.halves').innerText()).toMatch(/None yet/);
+  });
+});

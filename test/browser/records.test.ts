@@ -1,0 +1,146 @@
+// biome-ignore-all lint/performance/useDomNodeTextContent: it is Playwright's, and what a person sees is meant
+import { expect, it } from 'vitest';
+import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../src/audit/entry.ts';
+import { TARGET_STATES } from '../../src/service/service.ts';
+import { entry, typical } from './scene.ts';
+import { column, describeInChromium, go } from './visit.ts';
+
+const REQUEST = 'c9c42967-b26d-41d7-aa38-000000000004';
+const FINGERPRINT = `03c66e02:${'a047cb0180'.repeat(7).slice(0, 64)}`;
+
+describeInChromium('the list of records', (visit) => {
+  it.each([
+    ['Mapping', 'payments-db', ['#13', '#12', '#11', '#10', '#5', '#4']],
+    ['Namespace', 'billing', ['#15', '#14']],
+    ['Secret', 'stripe', ['#15', '#14']],
+    ['Action', 'adopt', ['#7', '#6']],
+    ['Outcome', 'refused', ['#8']],
+    ['Review', 'flagged', ['#7']],
+    ['Review', 'reviewed', ['#5']],
+    ['Since', '2026-11-25T08:11:00Z', ['#20', '#19', '#18']],
+    ['Until', '2026-11-25T08:02:00Z', ['#3', '#2', '#1']],
+    ['Actor', 'ann', ['#18', '#7', '#6']],
+    ['Actor', 'drift', ['#11', '#10']],
+    ['Store', 'azure-prod', ['#16']],
+    ['Source key', 'payments/db', ['#13', '#12', '#5', '#4', '#2']],
+    ['Error code', 'NOT_OWNED', ['#8']],
+    ['Request id', REQUEST, ['#11', '#10']],
+    ['Fingerprint', FINGERPRINT, ['#13', '#12', '#11', '#10', '#5', '#4']],
+  ])('is filtered by %s %s', async (label, value, expected) => {
+    await using tab = await visit({ role: 'viewer', at: '/records' });
+    const { page } = tab;
+    await page.getByText('More filters').click();
+    const field = page.getByRole('search').getByLabel(label, { exact: true });
+    if ((await field.evaluate(({ tagName }) => tagName)) === 'SELECT') await field.selectOption(value);
+    else await field.fill(value);
+    await page.getByRole('button', { name: 'Apply filters' }).click();
+    await expect.poll(() => column(page, 'Record')).toEqual(expected);
+    // The same by its link.
+    const address = page.url();
+    await go(page, '/holds');
+    await page.goBack();
+    await expect.poll(() => column(page, 'Record')).toEqual(expected);
+    expect(page.url()).toBe(address);
+    expect(await field.inputValue()).toBe(value);
+    expect(tab.complaints).toEqual([]);
+  });
+
+  it('combines filters, and takes them away one by one', async () => {
+    await using tab = await visit({ role: 'viewer', at: '/records?mapping=payments-db&action=update' });
+    const { page } = tab;
+    expect(await column(page, 'Record')).toEqual(['#13', '#12']);
+    await page.getByRole('link', { name: 'Remove the filter Action update' }).click();
+    await expect.poll(() => column(page, 'Record')).toHaveLength(6);
+    await page.getByRole('button', { name: 'Clear' }).click();
+    await expect.poll(() => column(page, 'Record')).toHaveLength(20);
+  });
+
+  it('says so when nothing matches, and what is wrong with a filter', async () => {
+    await using tab = await visit({ role: 'viewer', at: '/records?mapping=nothing' });
+    expect(await tab.page.getByText('No record matches these filters.').isVisible()).toBe(true);
+    await go(tab.page, '/records?since=yesterday');
+    expect(await tab.page.getByRole('alert').innerText()).toMatch(/INVALID_REQUEST/);
+  });
+
+  it('offers every word that the service knows', async () => {
+    await using tab = await visit({ role: 'viewer', at: '/records' });
+    const words = async (id: string) =>
+      (await tab.page.locator(`#${id} option`).allInnerTexts()).filter((word) => word !== 'any').sort();
+    expect(await words('filter-action')).toEqual([...ACTIONS].sort());
+    expect(await words('filter-outcome')).toEqual([...OUTCOMES].sort());
+    expect(await words('filter-review')).toEqual([...REVIEW_STATES].sort());
+    await go(tab.page, '/mappings');
+    expect(await words('state')).toEqual([...TARGET_STATES].sort());
+  });
+
+  it('goes through pages without a gap or a double, back and forth', async () => {
+    const entries = Array.from({ length: 120 }, (_, n) => entry({ store: 'team-vault', key: `app/${n}` }));
+    await using tab = await visit({ role: 'viewer', at: '/records', scene: { ...typical(), entries } });
+    const { page } = tab;
+    const seen = [...(await column(page, 'Record'))];
+    for (const last of ['#21', '#1']) {
+      await page.getByRole('link', { name: 'Older' }).click();
+      await page.getByRole('link', { name: last, exact: true }).waitFor();
+      seen.push(...(await column(page, 'Record')));
+    }
+    expect(seen).toEqual(entries.map((_, n) => `#${120 - n}`));
+    expect(await page.getByRole('link', { name: 'Older' }).count()).toBe(0);
+    await page.goBack();
+    await page.getByRole('link', { name: '#70', exact: true }).waitFor();
+    await page.getByRole('link', { name: 'Newest' }).click();
+    await page.getByRole('link', { name: '#120', exact: true }).waitFor();
+  });
+
+  it('draws a thousand records quickly', async () => {
+    const entries = Array.from({ length: 1_000 }, (_, n) => entry({ store: 'team-vault', key: `app/${n}` }));
+    await using tab = await visit({ role: 'viewer', at: '/holds', scene: { ...typical(), entries } });
+    const { page } = tab;
+    // From the click to the frame that shows them; the service's part of it is small.
+    const took = await page.evaluate(async () => {
+      const start = performance.now();
+      location.hash = '#/records?limit=1000';
+      while (document.querySelectorAll('tbody tr').length < 1_000)
+        await new Promise((resolve) => requestAnimationFrame(resolve));
+      return performance.now() - start;
+    });
+    // Some 400 ms on a machine with nothing else to do.
+    expect(took).toBeLessThan(4_000);
+  });
+
+  it('tells of newer records and does not move those that are read', async () => {
+    await using tab = await visit({ role: 'viewer', at: '/holds' });
+    const { page, site } = tab;
+    await page.clock.install();
+    await go(page, '/records');
+    await site.audit.append([entry({ store: 'team-vault', key: 'new/one' })]);
+    await page.clock.fastForward(31_000);
+    await page.getByText('There are newer records.').waitFor();
+    expect((await column(page, 'Record'))[0]).toBe('#20');
+    await page.getByRole('button', { name: 'Show them' }).click();
+    await expect.poll(async () => (await column(page, 'Record'))[0]).toBe('#21');
+  });
+
+  it('keeps what it has when the service goes away, and says so', async () => {
+    await using tab = await visit({ role: 'viewer', at: '/records' });
+    const { page } = tab;
+    await page.route('**/api/**', (route) => route.abort());
+    await page.getByRole('button', { name: 'Refresh' }).click();
+    await expect.poll(() => page.getByRole('alert').innerText()).toMatch(/does not answer/);
+    expect(await column(page, 'Record')).toHaveLength(20);
+    await page.unroute('**/api/**');
+    await page.getByRole('button', { name: 'Refresh' }).click();
+    await expect.poll(() => page.getByRole('alert').count()).toBe(0);
+  });
+
+  it('shows which versions of which source had a value', async () => {
+    const value = `03c66e02:${'4b0f79b1a0'.repeat(7).slice(0, 64)}`;
+    await using tab = await visit({
+      role: 'viewer',
+      at: `/records?fingerprint=${encodeURIComponent(value)}`,
+    });
+    const { page } = tab;
+    expect(await page.getByRole('heading', { name: 'Sources that had this value' }).isVisible()).toBe(true);
+    expect(await column(page, 'Version')).toEqual(['12']);
+    expect(await column(page, 'Record')).toEqual(['#5', '#4', '#2']);
+  });
+});

@@ -1,0 +1,102 @@
+// biome-ignore-all lint/performance/useDomNodeTextContent: it is Playwright's, and what a person sees is meant
+import { expect, it } from 'vitest';
+import { TOKENS } from '../http/harness.ts';
+import { describeInChromium, signIn } from './visit.ts';
+
+describeInChromium('signing in', (visit) => {
+  it('shows and asks for nothing before', async () => {
+    await using tab = await visit({ at: '/records' });
+    const asked: string[] = [];
+    tab.page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+    await tab.page.reload();
+    await tab.page.getByLabel('Access token').waitFor();
+    expect(asked.filter((path) => path.startsWith('/api'))).toEqual([]);
+    expect(await tab.page.locator('body').innerText()).not.toMatch(/payments|prod-eu/);
+    expect(tab.complaints).toEqual([]);
+  });
+
+  it('lets in who has a token, and shows the name and role', async () => {
+    await using tab = await visit({ role: 'reviewer' });
+    await expect.poll(() => tab.page.locator('.who').innerText()).toContain('the-reviewer');
+    expect(await tab.page.locator('.who').innerText()).toContain('reviewer');
+    expect(await tab.page.title()).toBe('Overview – secretbridge');
+    expect(tab.complaints).toEqual([]);
+  });
+
+  it.each(['wrong', 'viewer-7d1fca0e56b84d4', 'with a space', 'naïve', '日本'])(
+    'says that the token %s is not known, and stays',
+    async (token) => {
+      await using tab = await visit();
+      await tab.page.getByLabel('Access token').fill(token);
+      await tab.page.getByRole('button', { name: 'Sign in' }).click();
+      const alert = tab.page.getByRole('alert');
+      await alert.waitFor();
+      expect(await alert.innerText()).toMatch(/does not know this token/);
+      expect(await tab.page.locator('nav').count()).toBe(0);
+      expect(tab.complaints).toEqual([]);
+    },
+  );
+
+  it('keeps the token in memory alone, so that a reload asks again', async () => {
+    await using tab = await visit({ role: 'viewer', at: '/records' });
+    const { page } = tab;
+    const kept = await page.evaluate(() =>
+      JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, location.href]),
+    );
+    expect(kept).not.toContain(TOKENS.viewer);
+    expect(await page.content()).not.toContain(TOKENS.viewer);
+    expect(await page.context().cookies()).toEqual([]);
+    await page.reload();
+    await page.getByLabel('Access token').waitFor();
+    expect(await page.getByRole('navigation').count()).toBe(0);
+    // The link still leads where it led.
+    await signIn(page, TOKENS.viewer);
+    expect(await page.getByRole('heading', { level: 1 }).innerText()).toBe('Records');
+  });
+
+  it('leaves nothing on the page when signing out', async () => {
+    await using tab = await visit({ role: 'viewer' });
+    await tab.page.getByRole('button', { name: 'Sign out' }).click();
+    await tab.page.getByLabel('Access token').waitFor();
+    expect(await tab.page.locator('body').innerText()).not.toMatch(/payments|prod-eu/);
+    await tab.page.evaluate(() => {
+      location.hash = '#/records';
+    });
+    expect(await tab.page.getByLabel('Access token').isVisible()).toBe(true);
+  });
+
+  it('signs out when the service no longer knows the token, and says so', async () => {
+    await using tab = await visit({ role: 'viewer' });
+    await tab.page.route('**/api/**', (route) =>
+      route.fulfill({ status: 401, json: { code: 'UNAUTHENTICATED', message: 'no', remedy: '' } }),
+    );
+    await tab.page.getByRole('button', { name: 'Refresh' }).click();
+    await expect.poll(() => tab.page.getByRole('alert').innerText()).toMatch(/no longer accepts/);
+    expect(await tab.page.locator('body').innerText()).not.toMatch(/payments|prod-eu/);
+  });
+
+  it('takes no token in the address', async () => {
+    await using tab = await visit();
+    const answer = await tab.page.goto(`/?token=${TOKENS.viewer}`);
+    expect(answer?.status()).toBe(400);
+  });
+
+  it.each([
+    ['viewer', 0, 0, 0],
+    ['reviewer', 1, 0, 0],
+    ['operator', 1, 8, 2],
+  ] as const)('offers a %s what the role allows', async (role, reviews, syncs, releases) => {
+    await using tab = await visit({ role, at: '/records/15' });
+    const { page } = tab;
+    const buttons = (name: RegExp) => page.getByRole('button', { name }).count();
+    expect(await buttons(/Mark as reviewed/)).toBe(reviews);
+    await page.getByRole('link', { name: 'Mappings' }).click();
+    await page.getByText('8 targets of 8').waitFor();
+    expect(await buttons(/Sync now/)).toBe(syncs);
+    await page.getByRole('link', { name: 'Holds' }).click();
+    await page.getByText('would be lost').first().waitFor();
+    expect(await buttons(/^Release/)).toBe(releases);
+    if (releases === 0) expect(await page.getByText('needs the role operator').count()).toBe(2);
+    expect(tab.complaints).toEqual([]);
+  });
+});

@@ -1,0 +1,71 @@
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe } from 'vitest';
+import type { Role } from '../../src/http/auth.ts';
+import { TOKENS } from '../http/harness.ts';
+import { type Look, launch, missing, openTab, type Tab } from './chromium.ts';
+import { typical } from './scene.ts';
+import { openSite, type Scene, type Site } from './site.ts';
+
+export interface Visit extends AsyncDisposable, Tab {
+  readonly site: Site;
+}
+
+export interface VisitOptions extends Look {
+  readonly scene?: Scene;
+  readonly role?: Role;
+  /** Behind the `#`. */
+  readonly at?: string;
+}
+
+/** Tests in one Chromium, which are left out with the reason in their name where there is none. */
+export function describeInChromium(
+  name: string,
+  tests: (visit: (options?: VisitOptions) => Promise<Visit>) => void,
+): void {
+  describe.skipIf(missing !== undefined)(missing === undefined ? name : `${name} (${missing})`, () => {
+    let browser: Browser | undefined;
+    beforeAll(async () => {
+      browser = await launch();
+    });
+    afterAll(() => browser?.close());
+
+    tests(async ({ scene = typical(), role, at = '/', ...look } = {}) => {
+      if (browser === undefined) throw new Error('no browser');
+      const site = await openSite(scene);
+      const tab = await openTab(browser, site.url, look);
+      await tab.page.goto(`/#${at}`);
+      if (role !== undefined) await signIn(tab.page, TOKENS[role]);
+      return {
+        ...tab,
+        site,
+        async [Symbol.asyncDispose]() {
+          await tab[Symbol.asyncDispose]();
+          await site[Symbol.asyncDispose]();
+        },
+      };
+    });
+  });
+}
+
+/** And waits until the first view is there. */
+export async function signIn(page: Page, token: string): Promise<void> {
+  await page.getByLabel('Access token').fill(token);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.locator('.view:not([aria-busy]) > :not(.loading)').first().waitFor();
+}
+
+/** Goes to another view and waits until it is there. */
+export async function go(page: Page, at: string): Promise<void> {
+  await page.evaluate((hash) => {
+    if (location.hash === `#${hash}`) return undefined;
+    location.hash = hash;
+    // The view goes at once when the address changes, so that it cannot be taken for the new one.
+    return new Promise((resolve) => addEventListener('hashchange', resolve, { once: true }));
+  }, at);
+  await page.locator('.view:not([aria-busy]) > :not(.loading)').first().waitFor();
+}
+
+/** The texts of a column of the only table, from the top. */
+export function column(page: Page, title: string): Promise<string[]> {
+  return page.locator(`main td[data-title="${title}"], main th[data-title="${title}"]`).allInnerTexts();
+}

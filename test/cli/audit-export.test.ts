@@ -1,0 +1,87 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { type Bench, openBench } from './harness.ts';
+
+async function openSynced(): Promise<Bench> {
+  const bench = await openBench();
+  await bench.run('sync');
+  return bench;
+}
+
+describe('audit export', () => {
+  it('prints every record as a line, oldest first, and nothing else on standard output', async () => {
+    await using bench = await openSynced();
+    const { json } = await bench.run('audit', 'list', '--output', 'json');
+    const { records } = json as { records: object[] };
+    const { code, stdout, stderr } = await bench.run('audit', 'export', '--format', 'jsonl');
+    expect(code).toBe(0);
+    const lines = stdout.split('\n').slice(0, -1);
+    expect(lines.map((line) => JSON.parse(line))).toEqual(records.toReversed());
+    expect(stderr).toBe(`exporting ${records.length}/${records.length}\n`);
+  });
+
+  it('reads only: the records are as many as before, and a store without a configuration will do', async () => {
+    await using bench = await openSynced();
+    const before = await bench.run('audit', 'export', '--format', 'jsonl');
+    await bench.write('secretbridge.yaml', 'broken');
+    const after = await bench.run('audit', 'export', '--format', 'jsonl', '--audit', 'state/audit.db');
+    expect(after).toMatchObject({ code: 0, stdout: before.stdout });
+  });
+
+  it('takes the filters of the list', async () => {
+    await using bench = await openSynced();
+    await bench.run('audit', 'review', '2', '--state', 'flagged');
+    const { stdout } = await bench.run('audit', 'export', '--format', 'csv', '--review', 'flagged');
+    expect(stdout.split('\r\n')).toHaveLength(3);
+    expect(stdout).toContain('\r\n2,2027-03-01T12:00:00.000Z,read,');
+    const none = await bench.run('audit', 'export', '--format', 'jsonl', '--since', '2028-01-01');
+    expect(none).toMatchObject({ code: 0, stdout: '' });
+  });
+
+  it('writes a file for its owner, whole or not at all', async () => {
+    await using bench = await openSynced();
+    const { code, stdout } = await bench.run('audit', 'export', '--format', 'ocsf', '--out', 'events.jsonl');
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'Wrote 5 records to events.jsonl.\n' });
+    expect((await stat(join(bench.folder, 'events.jsonl'))).mode & 0o777).toBe(0o600);
+    const lines = (await bench.read('events.jsonl')).split('\n').slice(0, -1);
+    expect(lines.map((line) => JSON.parse(line).class_uid)).toEqual([3004, 3004, 3004, 3004, 3004]);
+    const machine = await bench.run(
+      ...['audit', 'export', '--format', 'csv', '--out', 'a.csv', '--output', 'json'],
+    );
+    expect(machine.json).toEqual({ format: 'csv', records: 5, file: 'a.csv' });
+    expect(await bench.run('audit', 'export', '--format', 'csv', '--out', 'nowhere/a.csv')).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('ENOENT'),
+    });
+  });
+
+  it('waits for a slow reader, and lets one go that has enough', async () => {
+    await using bench = await openSynced();
+    let taken = 0;
+    const slow = new Writable({
+      highWaterMark: 1,
+      write: (chunk, _, done) => {
+        taken += String(chunk).length;
+        setImmediate(done);
+      },
+    });
+    expect(await bench.runWith({ stdout: slow }, 'audit', 'export', '--format', 'jsonl')).toMatchObject({
+      code: 0,
+    });
+    expect(taken).toBeGreaterThan(1_000);
+    const gone = new Writable({
+      write: (_chunk, _encoding, done) => done(Object.assign(new Error('gone'), { code: 'EPIPE' })),
+    });
+    expect(await bench.runWith({ stdout: gone }, 'audit', 'export', '--format', 'jsonl')).toMatchObject({
+      code: 0,
+    });
+  });
+
+  it('without a format, or with another, is wrong usage', async () => {
+    await using bench = await openSynced();
+    expect(await bench.run('audit', 'export')).toMatchObject({ code: 64 });
+    expect(await bench.run('audit', 'export', '--format', 'xml')).toMatchObject({ code: 64 });
+  });
+});

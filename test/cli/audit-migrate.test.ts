@@ -1,0 +1,42 @@
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import { openBench } from './harness.ts';
+
+it('audit migrate moves the log to where the next run goes on with it', async () => {
+  await using bench = await openBench();
+  await bench.run('sync');
+  const moved = await bench.run(
+    ...['audit', 'migrate', '--from', 'state/audit.db', '--to', 'new/audit.db', '--output', 'json'],
+  );
+  expect(moved).toMatchObject({
+    code: 0,
+    json: { ok: true, resumed: false, head: { sequence: expect.any(Number) } },
+  });
+  expect(moved.stderr).toContain('Copying');
+  const list = (path: string) => bench.run('audit', 'list', '--audit', path, '--output', 'json');
+  expect((await list('new/audit.db')).stdout).toBe((await list('state/audit.db')).stdout);
+  const verified = await bench.run('audit', 'verify', '--audit', 'new/audit.db', '--output', 'json');
+  expect(verified).toMatchObject({ code: 0, json: { ok: true } });
+});
+
+it('audit migrate says why it moves nothing, and that a person must act', async () => {
+  await using bench = await openBench();
+  await bench.run('sync');
+  const migrate = (...args: readonly string[]) => bench.run('audit', 'migrate', ...args, '--output', 'json');
+  const from = ['--from', 'state/audit.db', '--to', 'new.db'];
+  {
+    const options = { instance: 'prod', replica: 'running', clock: bench.clock };
+    await using _running = await openSqliteAudit({ path: join(bench.folder, 'state/audit.db'), ...options });
+    const refused = await migrate(...from);
+    expect(refused).toMatchObject({ code: 4, json: { ok: false } });
+    expect(refused.stderr).toContain('a process writes to');
+  }
+  expect((await migrate(...from)).code).toBe(0);
+  const again = await migrate(...from);
+  expect(again.code).toBe(4);
+  expect(again.stderr).toContain('is not empty');
+  expect((await migrate('--from', 'new.db', '--to', './new.db')).code).toBe(64);
+  expect((await migrate('--from', 'missing.db', '--to', 'other.db')).code).toBe(1);
+  expect((await migrate('--from', 'new.db')).code).toBe(64);
+});

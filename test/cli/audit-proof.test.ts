@@ -1,0 +1,265 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, it } from 'vitest';
+import { cutOff } from '../audit/cut.ts';
+import { type Bench, DB, HEAD, openBench } from './harness.ts';
+
+const STORE = 'state/audit.db';
+const CHECKPOINTS = 'state/checkpoints.jsonl';
+
+function sql(bench: Bench, text: string): void {
+  const db = new DatabaseSync(join(bench.folder, STORE));
+  db.exec(text);
+  db.close();
+}
+
+const cut = (bench: Bench, after: number): void => cutOff(join(bench.folder, STORE), after);
+
+/** After a sync whose records are signed, and a change of the source. */
+async function synced(config?: string): Promise<Bench> {
+  const bench = await openBench(config);
+  expect((await bench.run('sync')).code).toBe(0);
+  await bench.write('store/db.json', '{"user":"bob","password":"second"}');
+  return bench;
+}
+
+async function verified(bench: Bench, ...args: readonly string[]) {
+  const { code, json, stderr } = await bench.run('audit', 'verify', '--output', 'json', ...args);
+  return { code, stderr, ...(json as Record<string, unknown>) };
+}
+
+const target = (bench: Bench) => bench.read('cluster/apps/db.yaml');
+
+describe('checkpoints of one-shot runs', () => {
+  it('are written at their end, beside the store by default, for their owner alone', async () => {
+    await using bench = await synced();
+    const [line] = (await bench.read(CHECKPOINTS)).trim().split('\n');
+    expect(JSON.parse(line ?? '')).toMatchObject({ instance: 'prod', sequence: 5 });
+    for (const file of [CHECKPOINTS, 'state/checkpoint.key'])
+      expect((await stat(join(bench.folder, file))).mode & 0o777).toBe(0o600);
+  });
+
+  it('are none where none are wanted', async () => {
+    await using bench = await synced(`${HEAD}audit: { checkpoints: [] }\n${DB}`);
+    await expect(bench.read(CHECKPOINTS)).rejects.toThrow('ENOENT');
+    await expect(bench.read('state/checkpoint.key')).rejects.toThrow('ENOENT');
+    expect((await bench.run('audit', 'verify')).stdout).toContain('Not proved: no checkpoint was looked at');
+  });
+
+  it('go beside the result where standard output is their place', async () => {
+    await using bench = await openBench(`${HEAD}audit: { checkpoints: [ { kind: stdout } ] }\n${DB}`);
+    const { json, stderr } = await bench.run('sync', '--output', 'json');
+    expect(json).toMatchObject({ ok: true });
+    expect(stderr).toMatch(/^\{"checkpoint":\{"hash":/m);
+  });
+
+  it('need a cluster that has ConfigMaps to go to one', async () => {
+    await using bench = await openBench(
+      `${HEAD}audit: { checkpoints: [ { kind: configMap, name: proof } ] }\n${DB}`,
+    );
+    const { code, stderr } = await bench.run('sync');
+    expect(code).toBe(3);
+    expect(stderr).toContain('a ConfigMap needs `cluster.kind: kubernetes`');
+  });
+
+  it('that cannot be written are missed and hold nothing up', async () => {
+    await using bench = await synced(
+      `${HEAD}audit: { checkpoints: [ { kind: file, path: ./outside/checkpoints.jsonl } ] }\n${DB}`,
+    );
+    const file = join(bench.folder, 'outside/checkpoints.jsonl');
+    const before = await readFile(file, 'utf8');
+    await chmod(file, 0o400);
+    const { code, stderr } = await bench.run('sync', '--log-level', 'warn');
+    expect(code).toBe(0);
+    // Root may write to any file.
+    if (process.getuid?.() === 0) return;
+    expect(stderr).toContain('a checkpoint of the audit could not be written');
+    expect(await readFile(file, 'utf8')).toBe(before);
+  });
+});
+
+describe('audit verify', () => {
+  it('proves a store, and says what is proved', async () => {
+    await using bench = await synced();
+    expect(await verified(bench)).toMatchObject({ code: 0, ok: true, records: 5, checkpoints: 1 });
+    const { stdout } = await bench.run('audit', 'verify');
+    expect(stdout).toContain('The chain holds: 5 records, 1 to 5.');
+    expect(stdout).toContain('1 signed checkpoint of 1 agrees; the last covers all records up to 5');
+  });
+
+  it('says what is not proved: records after the last checkpoint', async () => {
+    await using bench = await synced();
+    const kept = await bench.read(CHECKPOINTS);
+    await bench.run('sync');
+    await bench.write(CHECKPOINTS, kept);
+    expect((await bench.run('audit', 'verify')).stdout).toMatch(
+      /Not proved: records 6 to \d+ came after that checkpoint/,
+    );
+  });
+
+  it.each([
+    [
+      'edited',
+      `update records set record = replace(record, '"apps"', '"apple"') where sequence = 3`,
+      { kind: 'edited', sequence: 3 },
+    ],
+    ['deleted', 'delete from records where sequence = 2', { kind: 'deleted', sequence: 2 }],
+    ['cut off', 'delete from records where sequence > 4', { kind: 'truncated', sequence: 5 }],
+  ])('finds what was %s', async (_, text, problem) => {
+    await using bench = await synced();
+    sql(bench, text);
+    expect(await verified(bench)).toMatchObject({ code: 4, ok: false, problem });
+  });
+
+  it('finds that the end was written anew, by the checkpoint alone', async () => {
+    await using bench = await synced();
+    cut(bench, 3);
+    await bench.write('away.jsonl', await bench.read(CHECKPOINTS));
+    await bench.write(CHECKPOINTS, '');
+    await bench.run('sync');
+    expect(await verified(bench)).toMatchObject({ code: 0, ok: true });
+    const found = await verified(bench, '--checkpoints', 'away.jsonl');
+    expect(found).toMatchObject({ code: 4, problem: { kind: 'checkpoint', sequence: 5, after: 0 } });
+  });
+
+  it('works on an export, whole or in part, with a key and checkpoints from elsewhere and without a configuration', async () => {
+    await using bench = await synced();
+    const lines = new DatabaseSync(join(bench.folder, STORE))
+      .prepare('select record, hash from records order by sequence')
+      .all()
+      .map(({ record, hash }) => `${JSON.stringify({ ...JSON.parse(String(record)), hash })}\n`);
+    await bench.write('export.jsonl', lines.join(''));
+    await bench.write('part.jsonl', lines.slice(2).join(''));
+    await bench.write('edited.jsonl', lines.join('').replace('"apps"', '"apple"'));
+    await bench.write('key.pem', (await bench.run('audit', 'verify', '--public-key')).stdout);
+    const proof = ['--checkpoints', CHECKPOINTS, '--key', 'key.pem'];
+    await writeFile(join(bench.folder, 'secretbridge.yaml'), 'not: valid');
+    expect(await verified(bench, '--audit', 'export.jsonl', ...proof)).toMatchObject({
+      code: 0,
+      ok: true,
+      records: 5,
+      checkpoints: 1,
+    });
+    expect(await verified(bench, '--audit', 'part.jsonl', ...proof)).toMatchObject({
+      code: 0,
+      records: 3,
+      from: 3,
+      cutProved: false,
+    });
+    expect((await bench.run('audit', 'verify', '--audit', 'part.jsonl')).stdout).toContain(
+      'It begins at record 3; that record 2 was the one before is not proved.',
+    );
+    expect(await verified(bench, '--audit', 'edited.jsonl', ...proof)).toMatchObject({
+      code: 4,
+      problem: { kind: 'edited' },
+    });
+    await bench.write('short.jsonl', lines.slice(0, 3).join(''));
+    expect(await verified(bench, '--audit', 'short.jsonl', ...proof)).toMatchObject({
+      code: 4,
+      problem: { kind: 'truncated', sequence: 4 },
+    });
+  });
+
+  it('believes no checkpoint that another key signed, and says when it has no key', async () => {
+    await using bench = await synced();
+    const { publicKey } = generateKeyPairSync('ed25519');
+    const other = publicKey.export({ type: 'spki', format: 'pem' }).toString();
+    expect(await verified(bench, '--key', other)).toMatchObject({
+      code: 4,
+      problem: { kind: 'checkpoint', sequence: 5 },
+    });
+    const { stdout } = await bench.run('audit', 'verify', '--audit', STORE, '--checkpoints', CHECKPOINTS);
+    expect(stdout).toContain('0 signed checkpoints of 1 agree.');
+    expect(stdout).toContain('Not proved: 1 signature, for want of a key (--key).');
+  });
+
+  it('still knows the key that was before', async () => {
+    await using bench = await synced();
+    const { privateKey } = generateKeyPairSync('ed25519');
+    await bench.write('state/checkpoint.key', privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
+    expect((await bench.run('sync')).code).toBe(0);
+    const lines = (await bench.read(CHECKPOINTS))
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).keyId);
+    expect(new Set(lines).size).toBe(2);
+    expect(await verified(bench)).toMatchObject({ ok: true, checkpoints: 2, unchecked: 0 });
+  });
+
+  it('prints the public key, for those who verify elsewhere', async () => {
+    await using bench = await synced();
+    const { stdout, json } = await bench.run('audit', 'verify', '--public-key', '--output', 'json');
+    expect(json).toMatchObject({ keyId: expect.stringMatching(/^[0-9a-f]{16}$/) });
+    expect(stdout).not.toContain('PRIVATE');
+  });
+
+  it.each([
+    [['--checkpoints', 'none.jsonl'], 'ENOENT'],
+    [['--key', 'secretbridge.yaml'], 'no Ed25519 public key'],
+    [['--key', 'none.pem'], 'ENOENT'],
+  ])('refuses %j', async (args, message) => {
+    await using bench = await synced();
+    const { code, stderr } = await bench.run('audit', 'verify', ...args);
+    expect(code).toBe(64);
+    expect(stderr).toContain(message);
+  });
+});
+
+describe('an audit that was cut', () => {
+  it('stops what would change the cluster, until a person accepts', async () => {
+    await using bench = await synced();
+    const before = await target(bench);
+    cut(bench, 4);
+    for (const command of [['sync'], ['prune', '--yes'], ['release', '5f2c9a01d3e4']]) {
+      const { code, stderr } = await bench.run(...command);
+      expect({ command, code }).toEqual({ command, code: 4 });
+      expect(stderr).toContain('AUDIT_TRUNCATED');
+    }
+    expect((await bench.run('plan')).code).toBe(2);
+    expect(await target(bench)).toBe(before);
+
+    const { code, stdout, json } = await bench.run('audit', 'accept', '--output', 'json');
+    expect(code).toBe(0);
+    expect(json).toMatchObject({ accepted: true, missing: [{ sequence: 5 }] });
+    expect(stdout).toContain('checkpoints.jsonl');
+    expect((await bench.run('audit', 'list', '--code', 'AUDIT_TRUNCATED')).stdout).toContain('ann');
+
+    expect((await bench.run('sync')).code).toBe(0);
+    expect(await target(bench)).not.toBe(before);
+    expect(await verified(bench)).toMatchObject({ code: 0, ok: true, accepted: 1 });
+    expect((await bench.run('audit', 'accept')).stdout).toContain('There is nothing to accept');
+  });
+
+  it('can be accepted also where what stood beside the records was left', async () => {
+    await using bench = await synced();
+    sql(
+      bench,
+      'delete from records where sequence > 3; update head set sequence = 3, hash = (select hash from records where sequence = 3)',
+    );
+    expect((await bench.run('audit', 'accept')).code).toBe(0);
+    expect((await bench.run('sync')).code).toBe(0);
+    expect(await verified(bench)).toMatchObject({ code: 0, ok: true, accepted: 1 });
+  });
+
+  it('shows what is missing and who accepted it, in words', async () => {
+    await using bench = await synced();
+    cut(bench, 4);
+    const { stdout } = await bench.run('audit', 'accept');
+    expect(stdout).toMatch(
+      /ends at record 4\. Missing, or another by now:\n {2}record 5, by a checkpoint of .* in file/,
+    );
+    expect(stdout).toContain('Accepted by ann, as record 5 says.');
+  });
+
+  it('is in doubt as well when the file of checkpoints cannot be read', async () => {
+    await using bench = await openBench(
+      `${HEAD}audit: { checkpoints: [ { kind: file, path: ./store } ] }\n${DB}`,
+    );
+    const { code, stderr } = await bench.run('sync');
+    expect(code).toBe(1);
+    expect(stderr).toContain('AUDIT_UNAVAILABLE');
+    await expect(target(bench)).rejects.toThrow('ENOENT');
+  });
+});

@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest';
+import { LIVE, openService } from './fake-service.ts';
+import { HEAD, openBench } from './harness.ts';
+
+const RECORD = { sequence: 2, action: 'read', outcome: 'ok', reviewed: { state: 'flagged', by: 'ann' } };
+const ENV = { SECRETBRIDGE_TOKEN: 'token-of-ann' };
+
+describe('audit review', () => {
+  it('here, when no service answers, is a record of who said what', async () => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    const { code, stdout } = await bench.run('audit', 'review', '2', '--state', 'flagged', '--note', 'why?');
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'Record 2 is now flagged.\n' });
+    const { json } = await bench.run('audit', 'list', '--review', 'flagged', '--output', 'json');
+    expect(json).toMatchObject({
+      records: [{ sequence: 2, reviewed: { state: 'flagged', by: 'ann', note: 'why?' } }],
+    });
+    const shown = await bench.run('audit', 'show', '2');
+    expect(shown.stdout).toMatch(/^reviewed +flagged by ann: why\? \(2027-03-01 12:00:00, record \d+\)$/m);
+    const reviews = await bench.run('audit', 'list', '--action', 'review');
+    expect(reviews.stdout).toMatch(/review +ok +record 2 +ann +flagged why\?$/m);
+  });
+
+  it('takes ranges, and leaves out the reviews among them', async () => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    await bench.run('audit', 'review', '1', '--state', 'reviewed');
+    const { json } = await bench.run(
+      ...['audit', 'review', '1-2', '4-6', '--state', 'reviewed', '--output', 'json'],
+    );
+    const { records } = json as { records: { sequence: number; reviewed: { state: string } }[] };
+    expect(records.map(({ sequence }) => sequence)).toEqual([1, 2, 4, 5]);
+    expect(records.every(({ reviewed }) => reviewed.state === 'reviewed')).toBe(true);
+  });
+
+  it('of what is not there is exit code 4; of what is no number, or without a state, 64', async () => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    const say = (...args: string[]) => bench.run('audit', 'review', ...args);
+    expect(await say('99', '--state', 'reviewed')).toMatchObject({
+      code: 4,
+      stderr: expect.stringContaining('RECORD_MISSING'),
+    });
+    expect(await say('1')).toMatchObject({ code: 64 });
+    expect(await say('1', '--state', 'unreviewed')).toMatchObject({ code: 64 });
+    for (const wrong of ['x', '0', '3-2', '1-5000', '1-', '-1'])
+      expect(await say('--state', 'reviewed', '--', wrong)).toMatchObject({ code: 64 });
+    await say('1', '--state', 'reviewed');
+    const last = await bench.run('audit', 'list', '--limit', '1', '--output', 'json');
+    const { sequence } = (last.json as { records: [{ sequence: number }] }).records[0];
+    expect(await say(String(sequence), '--state', 'flagged')).toMatchObject({ code: 4 });
+  });
+
+  it('lets the service do it that answers at `http.listen`', async () => {
+    await using service = await openService({
+      ...LIVE,
+      'POST /api/v1/audit/records/2/review': { body: RECORD },
+    });
+    await using bench = await openBench(`${HEAD}http: { listen: "127.0.0.1:${service.port}" }\n`);
+    const { code, json } = await bench.runWith(
+      { env: ENV },
+      ...['audit', 'review', '2', '--state', 'flagged', '--note', 'why?', '--output', 'json'],
+    );
+    expect(code).toBe(0);
+    expect(json).toEqual({ records: [RECORD] });
+    expect(service.bodies.map((body) => JSON.parse(body))).toEqual([{ state: 'flagged', note: 'why?' }]);
+    const post = service.requests.find(({ line }) => line.startsWith('POST'));
+    expect(post?.headers).toMatchObject({
+      authorization: 'Bearer token-of-ann',
+      'content-type': 'application/json',
+    });
+  });
+
+  it('or the one that is named, and asks it what in a range is a review', async () => {
+    await using service = await openService({
+      'GET /api/v1/audit/records/2': { body: RECORD },
+      'GET /api/v1/audit/records/3': { body: { ...RECORD, sequence: 3, action: 'review' } },
+      'POST /api/v1/audit/records/2/review': { body: RECORD },
+    });
+    await using bench = await openBench();
+    const { code, stdout } = await bench.runWith(
+      { env: ENV },
+      ...['audit', 'review', '2-3', '--state', 'flagged', '--server', service.url],
+    );
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'Record 2 is now flagged.\n' });
+  });
+});

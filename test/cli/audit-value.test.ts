@@ -1,0 +1,142 @@
+import { PassThrough, Readable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { type Bench, Collector, HEAD, openBench } from './harness.ts';
+
+const RAW = `mappings:
+  - name: raw
+    target: { namespace: apps }
+    data: { TOKEN: { store: local, key: token.txt } }
+`;
+
+const PROPERTY = `mappings:
+  - name: app
+    target: { namespace: apps }
+    data:
+      PASSWORD: { store: local, key: app.json, property: password }
+      USER: { store: local, key: app.json, property: user }
+`;
+
+/** `hunter2` is one of two properties. */
+async function openProperty(): Promise<Bench> {
+  const bench = await openBench(HEAD + PROPERTY);
+  await bench.write('store/app.json', '{"user":"ann","password":"hunter2"}');
+  await bench.run('sync');
+  return bench;
+}
+
+/** `hunter2` with a line end, later another value. */
+async function openStory(): Promise<Bench> {
+  const bench = await openBench(HEAD + RAW);
+  await bench.write('store/token.txt', 'hunter2\n');
+  await bench.run('sync');
+  await bench.write('store/token.txt', 'other');
+  await bench.run('sync');
+  return bench;
+}
+
+interface Shown {
+  readonly records: readonly { readonly sequence: number; readonly action: string }[];
+  readonly versions: readonly { readonly store: string; readonly key: string }[];
+}
+
+async function traced(bench: Bench, value: string | Uint8Array, ...args: string[]): Promise<Shown> {
+  const stdin = Readable.from([Buffer.from(value)]);
+  const { code, json, stdout, stderr } = await bench.runWith(
+    { stdin },
+    ...['audit', 'list', '--value', '--output', 'json', ...args],
+  );
+  expect(code).toBe(0);
+  expect(stdout + stderr).not.toContain('hunter2');
+  return json as Shown;
+}
+
+describe('audit list --value', () => {
+  it('follows what is piped in, with or without its line end', async () => {
+    await using bench = await openStory();
+    for (const value of ['hunter2\n', 'hunter2', 'hunter2\r\n']) {
+      const { records, versions } = await traced(bench, value);
+      expect(records.map(({ action }) => action)).toEqual(['create', 'create', 'read']);
+      expect(versions).toMatchObject([{ store: 'local', key: 'token.txt' }]);
+    }
+    expect((await traced(bench, 'hunter2', '--action', 'read')).records).toHaveLength(1);
+    expect(await traced(bench, 'nobody')).toEqual({ records: [], versions: [], more: false });
+  });
+
+  it('finds a property in the Secrets that were given it', async () => {
+    await using bench = await openProperty();
+    const { records, versions } = await traced(bench, 'hunter2');
+    expect(records.map(({ action }) => action)).toEqual(['create', 'create']);
+    expect(versions).toEqual([]);
+    const whole = await traced(bench, '{"user":"ann","password":"hunter2"}');
+    expect(whole.records.map(({ action }) => action)).toEqual(['create', 'create', 'read']);
+    const { stdout } = await bench.run('audit', 'show', String(records[0]?.sequence));
+    expect(stdout).toMatch(/^value +PASSWORD [0-9a-f]{8}:[0-9a-f]{64}$/m);
+    expect(stdout).toMatch(/^value +USER [0-9a-f]{8}:[0-9a-f]{64}$/m);
+  });
+
+  it('knows fingerprints of an older key, too', async () => {
+    await using bench = await openStory();
+    await bench.write('state/new.key', `${Buffer.alloc(32, 7).toString('base64')}\n`);
+    const keys = 'keys: { fingerprint: [ { file: ./state/new.key }, { file: ./state/fingerprint.key } ] }\n';
+    await bench.write('secretbridge.yaml', HEAD + keys + RAW);
+    expect((await traced(bench, 'hunter2')).records).toHaveLength(3);
+  });
+
+  it('asks a person without showing what they type', async () => {
+    await using bench = await openStory();
+    const [input, output] = [new PassThrough(), new Collector()];
+    const running = bench.runWith({ ask: { input, output } }, 'audit', 'list', '--value');
+    input.write('hunterX\u007f2\r');
+    const { code, stdout } = await running;
+    expect(code).toBe(0);
+    expect(output.text).toBe('Value (it is not shown): \n');
+    expect(stdout).toContain('It was read from 1 version of a source:');
+    expect(stdout).toMatch(/^local +token.txt +[0-9a-f]{8}… +2027-03-01 12:00:00$/m);
+  });
+
+  it('ends with Ctrl-C and with the end of what is typed', async () => {
+    await using bench = await openStory();
+    for (const key of ['\u0003', undefined]) {
+      const [input, output] = [new PassThrough(), new Collector()];
+      const running = bench.runWith({ ask: { input, output } }, 'audit', 'list', '--value');
+      if (key === undefined) input.end();
+      else input.write(key);
+      expect(await running).toMatchObject({ code: 1, stderr: expect.stringContaining('INTERRUPTED') });
+    }
+  });
+
+  it('is wrong usage without a value, with one that no Secret holds, and beside a fingerprint', async () => {
+    await using bench = await openStory();
+    const list = ['audit', 'list', '--value'];
+    expect(await bench.runWith({ stdin: Readable.from([]) }, ...list)).toMatchObject({ code: 64 });
+    const large = Readable.from([Buffer.alloc(2 ** 20), Buffer.alloc(1)]);
+    expect(await bench.runWith({ stdin: large }, ...list)).toMatchObject({ code: 64 });
+    expect(await bench.run(...list, '--fingerprint', 'x')).toMatchObject({ code: 64 });
+    expect(await bench.run(...list, 'hunter2')).toMatchObject({ code: 64 });
+  });
+
+  it('says what it could not find a property by', async () => {
+    await using bench = await openStory();
+    const stdin = Readable.from(['nobody']);
+    const { stdout } = await bench.runWith({ stdin }, 'audit', 'list', '--value');
+    expect(stdout).toContain('Not on record.');
+  });
+});
+
+describe('audit list --trace', () => {
+  it('follows a fingerprint to what was made of it', async () => {
+    await using bench = await openProperty();
+    const { json } = await bench.run('audit', 'list', '--action', 'read', '--output', 'json');
+    const { records } = json as { records: { after: string }[] };
+    const fingerprint = String(records.at(-1)?.after);
+    const ask = async (...more: string[]) => {
+      const { json: found } = await bench.run(
+        ...['audit', 'list', '--fingerprint', fingerprint, '--output', 'json', ...more],
+      );
+      return (found as Shown).records.map(({ action }) => action);
+    };
+    expect(await ask()).toEqual(['read']);
+    expect(await ask('--trace')).toEqual(['create', 'create', 'read']);
+    expect(await bench.run('audit', 'list', '--trace')).toMatchObject({ code: 64 });
+  });
+});

@@ -1,0 +1,27 @@
+import { describe, expect, it, vi } from 'vitest';
+import { toStored } from '../../src/audit/chain.ts';
+import { verify } from '../../src/audit/verify.ts';
+import { Collector, DB, HEAD, openBench } from './harness.ts';
+
+describe('audit.stdout', () => {
+  it('prints each record while serving, as an export has it', async () => {
+    await using bench = await openBench(`${HEAD}audit: { stdout: true }
+http: { listen: '127.0.0.1:0' }
+${DB}`);
+    const stop = new AbortController();
+    const stdout = new Collector();
+    const running = bench.runWith({ stdout, signal: stop.signal }, 'serve', '--grace', '1s');
+    await vi.waitFor(() => expect(stdout.text).toContain('"phase":"outcome"'), { timeout: 8_000 });
+    stop.abort();
+    expect((await running).code).toBe(0);
+    const lines = stdout.text.split('\n').slice(0, -1);
+    const records = lines.map((line) => JSON.parse(line)).filter((it) => it.previousHash !== undefined);
+    expect(records.length).toBeGreaterThan(3);
+    expect(await verify(records.map(toStored))).toMatchObject({ kind: 'intact', records: records.length });
+    const exported = await bench.run('audit', 'export', '--format', 'jsonl');
+    expect(exported.stdout.split('\n').slice(0, -1)).toEqual(
+      lines.filter((line) => line.includes('"previousHash"')),
+    );
+    expect(stdout.text).not.toMatch(/"first"|ann"}/);
+  });
+});

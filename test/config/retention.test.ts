@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { HEAD, linesOf, loadText } from './memory-fs.ts';
+
+const problems = async (text: string) =>
+  linesOf(await loadText(`${HEAD}${text}\n`)).map((line) => line.slice(line.indexOf(' ') + 1));
+
+describe('audit.retention', () => {
+  it('is at least 8 days, which is longer than a restart may be pending', async () => {
+    expect(await problems('audit: { retention: 191h }')).toEqual([
+      'audit.retention CONFIG_INVALID: expected a duration of at least 8d',
+    ]);
+    expect(await problems('audit: { retention: 8d }')).toEqual([]);
+    // No more is said than of any other duration.
+    const words = (text: string) => problems(text).then((lines) => lines.map((it) => it.replace(/^\S+/, '')));
+    expect(await words('audit: { retention: soon }')).toEqual(await words('defaults: { refresh: soon }'));
+  });
+
+  it('needs a place of checkpoints: with SQLite there is one by default, with PostgreSQL none', async () => {
+    const missing =
+      'audit.retention CONFIG_INVALID: needs a place in `audit.checkpoints`: without signed checkpoints nothing proves what has left';
+    expect(await problems('audit: { retention: 400d }')).toEqual([]);
+    expect(await problems('audit: { retention: 400d, checkpoints: [] }')).toEqual([missing]);
+    const keys = 'keys: { fingerprint: [ { env: A } ], checkpoint: { env: B } }';
+    const postgres = (more: string) =>
+      problems(`${keys}\naudit: { store: { kind: postgres, url: { env: URL } }, retention: 400d${more} }`);
+    expect(await postgres('')).toEqual([missing]);
+    expect(await postgres(', checkpoints: [ { kind: configMap, name: proof } ]')).toEqual([]);
+  });
+
+  it('is longer than what still looks back on records', async () => {
+    const longer = (than: string) =>
+      `audit.retention CONFIG_INVALID: expected a longer time than \`${than}\`, which looks back on records`;
+    const both = 'brake: { window: 10d }\nabsence: { over: 11d }';
+    const found = await problems(`audit: { retention: 10d }\n${both}`);
+    expect(found.toSorted()).toEqual([longer('absence.over'), longer('brake.window')]);
+    expect(await problems(`audit: { retention: 12d }\n${both}`)).toEqual([]);
+  });
+});
+
+describe('audit.archive', () => {
+  it('is of no use without a retention', async () => {
+    expect(await problems('audit: { archive: { path: ./archive } }')).toEqual([
+      'audit.archive CONFIG_INVALID: needs `audit.retention`',
+    ]);
+  });
+
+  it('is relative to the file that says so', async () => {
+    const loaded = await loadText(`${HEAD}audit: { retention: 1000d, archive: { path: ./archive } }\n`);
+    expect(loaded).toMatchObject({ config: { audit: { archive: { path: '/home/ann/archive' } } } });
+  });
+});

@@ -1,0 +1,86 @@
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import type { MovableAudit } from '../../src/audit/moving.ts';
+import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import { verify } from '../../src/audit/verify.ts';
+import { formatTarget } from '../../src/core/target.ts';
+import { temporaryFolder } from '../audit/folder.ts';
+import { runChild } from '../audit/run-child.ts';
+import { bare, entry } from '../audit/sample.ts';
+
+/** An empty store that several processes can open. */
+export interface CrashHarness extends AsyncDisposable {
+  /** Its path or url. */
+  readonly place: string;
+  open(replica: string): Promise<MovableAudit>;
+}
+
+async function expectIntact(store: MovableAudit): Promise<void> {
+  const after = await store.base();
+  expect(await verify(store.stored(1), { after, until: await store.head() })).toMatchObject({
+    kind: 'intact',
+  });
+}
+
+/** A crash in the middle of whatever a store does: kill -9, at times that spread over its steps. */
+export function describeCrashes(name: string, openHarness: () => Promise<CrashHarness>, kills: number): void {
+  it(`${name}: a crash while records, reviews and old records come and go leaves a chain that verifies`, async () => {
+    await using harness = await openHarness();
+    let promised = 0;
+    for (let n = 0; n < kills; n += 1) {
+      {
+        await using child = runChild(['churn', harness.place, `churn-${n}`]);
+        expect(await child.line()).toBe('begun');
+        for (let round = 0; round < 2; round += 1) promised = Number(await child.line());
+        await new Promise((resolve) => setTimeout(resolve, (n * 7) % 40));
+        await child.kill('SIGKILL');
+      }
+      await using store = await harness.open(`next-${n}`);
+      const head = await store.head();
+      expect(head.sequence).toBeGreaterThanOrEqual(promised);
+      await expectIntact(store);
+      expect((await store.targets()).map(formatTarget).sort()).toEqual(
+        expect.arrayContaining(['payments/payments-db', 'payments/s0', 'payments/s1']),
+      );
+      expect(await store.latest({ secret: 's0' }, ['create'])).toBeDefined();
+      // What the crash left half removed goes with the next call.
+      await store.prune(head);
+      expect(await store.list({}, { limit: 1 })).toEqual([]);
+      await store.append([entry()]);
+      await expectIntact(store);
+    }
+  });
+
+  it(`${name}: a crash while a log is moved into it lets it go on to the same end`, async () => {
+    await using folder = await temporaryFolder();
+    await using harness = await openHarness();
+    const from = join(folder.path, 'from.db');
+    const clock = { now: () => 1_800_000_000_000 };
+    const common = { path: from, instance: 'test', clock };
+    {
+      await using source = await openSqliteAudit({ ...common, replica: 'a' });
+      const [first] = await source.append([entry({ secret: 'old' }), entry({ phase: 'intent' })]);
+      await source.append(Array.from({ length: 2500 }, (_, n) => entry({ attempt: n + 1 })));
+      await source.append([bare({ action: 'review', review: { sequence: 9, state: 'flagged' } })]);
+      await source.prune(first ?? expect.fail());
+    }
+    for (let n = 0; n < kills; n += 1) {
+      await using child = runChild(['move', harness.place, `move-${n}`, from]);
+      if (!(await child.line()).startsWith('step')) break;
+      await new Promise((resolve) => setTimeout(resolve, (n * 5) % 30));
+      await child.kill('SIGKILL');
+    }
+    await using child = runChild(['move', harness.place, 'last', from]);
+    let line = '';
+    while (!line.startsWith('{')) line = await child.line();
+    expect(JSON.parse(line)).toMatchObject({ kind: expect.stringMatching('moved|refused') });
+    await using source = await openSqliteAudit({ ...common, replica: 'b', readOnly: true });
+    await using target = await harness.open('end');
+    expect(await target.moving()).toBeUndefined();
+    expect(await target.head()).toEqual(await source.head());
+    expect(await Array.fromAsync(target.stored(1))).toEqual(await Array.fromAsync(source.stored(1)));
+    expect(await Array.fromAsync(target.kept())).toEqual(await Array.fromAsync(source.kept()));
+    await target.append([entry()]);
+    await expectIntact(target);
+  });
+}

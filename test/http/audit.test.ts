@@ -1,0 +1,199 @@
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import { describe, expect, it, vi } from 'vitest';
+import { toStored } from '../../src/audit/chain.ts';
+import { verify } from '../../src/audit/verify.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { bare, entry, fingerprint } from '../audit/sample.ts';
+import { type Bench, openBench, TOKENS } from './harness.ts';
+
+const RECORDS = '/api/v1/audit/records';
+
+function say(bench: Bench, sequence: number | string, body: unknown, token = TOKENS.reviewer) {
+  return bench.call('POST', `${RECORDS}/${sequence}/review`, {
+    token,
+    headers: { 'content-type': 'application/json' },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  });
+}
+
+describe('a review', () => {
+  it('is on record with who made it, and shows wherever the record does', async () => {
+    await using bench = await openBench();
+    await bench.audit.append([entry(), bare()]);
+    const answer = await say(bench, 1, { state: 'flagged', note: '<b>why?</b>' });
+    const reviewed = { state: 'flagged', by: 'the-reviewer', note: '<b>why?</b>', sequence: 3 };
+    expect(answer).toMatchObject({ status: 200, json: { sequence: 1, action: 'update', reviewed } });
+    expect(bench.audit.records.at(-1)).toMatchObject({
+      action: 'review',
+      actor: { kind: 'operator', name: 'the-reviewer', address: '127.0.0.1' },
+      requestId: answer.headers['x-request-id'],
+      review: { sequence: 1, state: 'flagged' },
+    });
+    expect((await bench.get(`${RECORDS}?review=flagged`)).json).toMatchObject({
+      records: [{ sequence: 1, reviewed }],
+    });
+    expect((await bench.get(`${RECORDS}?review=unreviewed`)).json).toMatchObject({
+      records: [{ sequence: 2 }],
+    });
+    expect((await bench.get(`${RECORDS}/1`)).json).toMatchObject({ reviewed });
+  });
+
+  it.each([
+    ['', 400],
+    ['{', 400],
+    [{}, 400],
+    [{ state: 'unreviewed' }, 400],
+    [{ state: 'reviewed', note: ['x', 'y'] }, 400],
+    [{ state: 'reviewed', note: 'x'.repeat(2_001) }, 400],
+    [{ state: 'reviewed', by: 'bob' }, 400],
+    [['reviewed'], 400],
+  ])('with the body %j is refused', async (body, status) => {
+    await using bench = await openBench();
+    await bench.audit.append([entry()]);
+    expect(await say(bench, 1, body)).toMatchObject({ status, json: { code: 'INVALID_REQUEST' } });
+    expect(bench.audit.records).toHaveLength(1);
+  });
+
+  it('of nothing is 404, of a review 409, while nothing can be recorded 503', async () => {
+    await using bench = await openBench();
+    await bench.audit.append([entry()]);
+    expect(await say(bench, 9, { state: 'reviewed' })).toMatchObject({
+      status: 404,
+      json: { code: 'RECORD_MISSING' },
+    });
+    expect(await say(bench, 'x', { state: 'reviewed' })).toMatchObject({ status: 400 });
+    await say(bench, 1, { state: 'reviewed' });
+    expect(await say(bench, 2, { state: 'reviewed' })).toMatchObject({ status: 409 });
+    bench.audit.failure = new AppError('AUDIT_UNAVAILABLE');
+    expect(await say(bench, 1, { state: 'flagged' })).toMatchObject({
+      status: 503,
+      json: { code: 'AUDIT_UNAVAILABLE' },
+    });
+  });
+
+  it('is not a viewer’s', async () => {
+    await using bench = await openBench();
+    await bench.audit.append([entry()]);
+    expect(await say(bench, 1, { state: 'reviewed' }, TOKENS.viewer)).toMatchObject({ status: 403 });
+    expect(await say(bench, 1, { state: 'reviewed' }, TOKENS.operator)).toMatchObject({ status: 200 });
+  });
+});
+
+describe('a question', () => {
+  it('follows a fingerprint', async () => {
+    await using bench = await openBench();
+    const source = { store: 'vault', key: 'db', version: '3' };
+    await bench.audit.append([
+      bare({ action: 'read', store: 'vault', key: 'db', sources: [source], after: fingerprint(9) }),
+      entry({ sources: [source] }),
+      entry(),
+    ]);
+    const url = `${RECORDS}?fingerprint=${fingerprint(9)}`;
+    expect((await bench.get(url)).json).toMatchObject({ records: [{ sequence: 1 }] });
+    expect((await bench.get(`${url}&trace=true`)).json).toMatchObject({
+      records: [{ sequence: 2 }, { sequence: 1 }],
+      versions: [{ store: 'vault', key: 'db', version: '3' }],
+      more: false,
+    });
+    expect(await bench.get(`${RECORDS}?trace=true`)).toMatchObject({ status: 400 });
+    expect(await bench.get(`${RECORDS}?review=maybe`)).toMatchObject({ status: 400 });
+  });
+
+  it('for one record comes with what belongs to it', async () => {
+    await using bench = await openBench();
+    await bench.audit.append([entry({ phase: 'intent' }), entry({ phase: 'outcome' })]);
+    expect((await bench.get(`${RECORDS}/1`)).json).toMatchObject({
+      sequence: 1,
+      counterpart: { sequence: 2, phase: 'outcome' },
+      chain: { next: 2, head: 2, fits: true },
+    });
+  });
+});
+
+describe('an export', () => {
+  it('is a download that can be proved elsewhere, and is on record', async () => {
+    await using bench = await openBench();
+    await bench.audit.append(Array.from({ length: 1_100 }, () => entry()));
+    const answer = await bench.get('/api/v1/audit/export?format=jsonl');
+    expect(answer).toMatchObject({
+      status: 200,
+      headers: {
+        'content-type': 'application/x-ndjson; charset=utf-8',
+        'content-disposition': 'attachment; filename="audit.jsonl"',
+        'cache-control': 'no-store',
+      },
+    });
+    const lines = answer.text.split('\n').slice(0, -1);
+    expect(lines).toHaveLength(1_100);
+    expect(await verify(lines.map((line) => toStored(JSON.parse(line))))).toMatchObject({
+      kind: 'intact',
+      records: 1_100,
+    });
+    expect(bench.audit.records.slice(1_100)).toMatchObject([
+      { action: 'export', note: 'begins: jsonl', actor: { name: 'the-viewer', address: '127.0.0.1' } },
+      { action: 'export', note: 'jsonl', outcome: 'ok', counts: { records: 1_100 } },
+    ]);
+  });
+
+  it('takes the filters of the list', async () => {
+    await using bench = await openBench();
+    await bench.audit.append([bare(), entry()]);
+    const csv = await bench.get('/api/v1/audit/export?format=csv&action=sweep');
+    expect(csv.headers['content-type']).toBe('text/csv; charset=utf-8; header=present');
+    expect(csv.headers['content-disposition']).toBe('attachment; filename="audit.csv"');
+    expect(csv.text.split('\r\n')).toHaveLength(3);
+    const ocsf = await bench.get('/api/v1/audit/export?format=ocsf&mapping=payments-db');
+    expect(JSON.parse(ocsf.text)).toMatchObject({ class_uid: 3004, metadata: { sequence: 2 } });
+  });
+
+  it.each(['', 'format=xml', 'format=csv&since=x', 'format=csv&limit=5', 'format=csv&token=x'])(
+    'refuses the query %j, and puts nothing on record',
+    async (query) => {
+      await using bench = await openBench();
+      expect(await bench.get(`/api/v1/audit/export?${query}`)).toMatchObject({ status: 400 });
+      expect(bench.audit.records).toEqual([]);
+    },
+  );
+
+  it('is not begun while it cannot be recorded', async () => {
+    await using bench = await openBench();
+    bench.audit.failure = new AppError('AUDIT_UNAVAILABLE');
+    expect(await bench.get('/api/v1/audit/export?format=csv')).toMatchObject({
+      status: 503,
+      json: { code: 'AUDIT_UNAVAILABLE' },
+    });
+  });
+
+  it('is not made for HEAD', async () => {
+    await using bench = await openBench();
+    const token = TOKENS.viewer;
+    expect(await bench.call('HEAD', '/api/v1/audit/export?format=csv', { token })).toMatchObject({
+      status: 405,
+    });
+    expect(bench.audit.records).toEqual([]);
+  });
+
+  it.each([
+    ['whose receiver goes away', (answer: IncomingMessage) => void answer.destroy()],
+    ['while the service ends', (_: IncomingMessage, bench: Bench) => void bench.server.close(1_000)],
+  ])('%s is cut, and says how far it came', async (_, end) => {
+    await using bench = await openBench();
+    // More than the buffers between us and the receiver take.
+    await bench.audit.append(Array.from({ length: 5_000 }, () => entry({ note: 'x'.repeat(5_000) })));
+    const url = await bench.server.listen('127.0.0.1:0');
+    const headers = { authorization: `Bearer ${TOKENS.viewer}` };
+    const asked = request(`${url}/api/v1/audit/export?format=jsonl`, { headers });
+    const got = once(asked, 'response');
+    asked.end();
+    const [answer] = (await got) as [IncomingMessage];
+    // What is cut is an error for whoever reads it: it must not look whole.
+    const cut = once(answer, 'error');
+    answer.once('data', () => end(answer, bench));
+    await vi.waitFor(() =>
+      expect(bench.audit.records.at(-1)).toMatchObject({ outcome: 'failed', code: 'INTERRUPTED' }),
+    );
+    expect(bench.audit.records.at(-1)?.counts?.records).toBeLessThan(5_000);
+    if (!answer.destroyed) await cut;
+  });
+});

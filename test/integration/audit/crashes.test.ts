@@ -1,0 +1,17 @@
+import type { MovableAudit } from '../../../src/audit/moving.ts';
+import { describeCrashes } from '../../conformance/audit-crashes.ts';
+import { postgres } from '../services/inject.ts';
+import { createDatabase } from './database.ts';
+
+describeCrashes(
+  'postgres',
+  async () => {
+    const database = await createDatabase(postgres());
+    return {
+      place: database.url,
+      open: async (replica) => (await database.open({ replica })) as MovableAudit,
+      [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+    };
+  },
+  8,
+);

@@ -1,0 +1,104 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { join } from 'node:path';
+import { expect, it, vi } from 'vitest';
+import { createSigner, keysById } from '../../../src/audit/checkpoint-signing.ts';
+import { createCheckpointer } from '../../../src/audit/checkpointer.ts';
+import { filePlace } from '../../../src/audit/places/file.ts';
+import type { AuditStore } from '../../../src/audit/store.ts';
+import { prove } from '../../../src/audit/verify.ts';
+import { systemClock } from '../../../src/core/clock.ts';
+import { cutOff } from '../../audit/cut.ts';
+import { temporaryFolder } from '../../audit/folder.ts';
+import { entry } from '../../audit/sample.ts';
+import { DB, HEAD, openBench } from '../../cli/harness.ts';
+import { startServe } from '../service/served.ts';
+import { freePort } from '../services/free-port.ts';
+import { postgres } from '../services/inject.ts';
+import { createDatabase } from './database.ts';
+
+const TOKEN = 'a-token-of-ann-that-is-long-enough';
+
+it('a service whose audit was cut stays up, changes nothing, and goes on when a person has accepted it', async () => {
+  const port = await freePort();
+  const address = `http://127.0.0.1:${port}`;
+  const http = `http: { listen: '127.0.0.1:${port}', tokens: [ { name: ann, role: operator, token: { env: TOKEN } } ] }\n`;
+  await using bench = await openBench(HEAD + http + DB);
+  expect((await bench.runWith({ env: { TOKEN } }, 'sync')).code).toBe(0);
+  await bench.write('store/db.json', '{"user":"bob","password":"second"}');
+  const before = await bench.read('cluster/apps/db.yaml');
+  cutOff(join(bench.folder, 'state/audit.db'), 3);
+
+  await using served = await startServe({
+    cwd: bench.folder,
+    env: { TOKEN },
+    address,
+    token: TOKEN,
+    ready: false,
+  });
+  await vi.waitFor(
+    async () => expect((await served.get('/readyz')).text).toContain('AUDIT_TRUNCATED'),
+    20_000,
+  );
+  expect((await served.get('/livez')).status).toBe(200);
+  expect((await served.get('/readyz')).status).toBe(503);
+  const status = await served.status();
+  expect(status.audit).toMatchObject({ state: 'down', sequence: 3, code: 'AUDIT_TRUNCATED' });
+  expect(await served.metric('secretbridge_audit_chain_ok')).toBe(0);
+  expect(await served.metric('secretbridge_audit_up')).toBe(0);
+  const proof = JSON.parse((await served.get('/api/v1/audit/verify', TOKEN)).text);
+  expect(proof).toMatchObject({ ok: false, problem: { kind: 'truncated', sequence: 4 } });
+  expect((await served.get('/api/v1/audit/records', TOKEN)).status).toBe(200);
+  expect((await served.send('POST', '/api/v1/mappings/db/sync', TOKEN)).text).toContain('AUDIT_TRUNCATED');
+  expect(await bench.read('cluster/apps/db.yaml')).toBe(before);
+
+  expect((await bench.runWith({ env: { TOKEN } }, 'audit', 'accept')).code).toBe(0);
+  await vi.waitFor(async () => expect((await served.get('/readyz')).status).toBe(200), 20_000);
+  await vi.waitFor(async () => expect(await bench.read('cluster/apps/db.yaml')).not.toBe(before), 20_000);
+  await vi.waitFor(async () => expect(await served.metric('secretbridge_audit_chain_ok')).toBe(1), 20_000);
+  const after = JSON.parse((await served.get('/api/v1/audit/verify', TOKEN)).text);
+  expect(after).toMatchObject({ ok: true, accepted: 1 });
+  expect((await served.stop()).code).toBe(0);
+}, 90_000);
+
+it('a loss in PostgreSQL can be accepted, though what stood beside the records was left', async () => {
+  await using database = await createDatabase(postgres());
+  const signer = createSigner(generateKeyPairSync('ed25519').privateKey);
+  const keys = keysById([signer.publicKey]);
+  await using folder = await temporaryFolder();
+  const places = [filePlace(join(folder.path, 'checkpoints.jsonl'))];
+  const open = async (audit: AuditStore) => {
+    const common = { instance: 'test', instances: ['test'], clock: systemClock };
+    const checkpointer = createCheckpointer({
+      audit,
+      places,
+      signer,
+      keys,
+      ...common,
+      onFailure: () => undefined,
+    });
+    await checkpointer.check();
+    return checkpointer;
+  };
+  {
+    await using store = await database.open();
+    await using checkpointer = await open(store);
+    await checkpointer.audit.append(Array.from({ length: 6 }, (_, n) => entry({ attempt: n + 1 })));
+  }
+  await database.sql(`set search_path = secretbridge; delete from records where sequence > 4;
+    update head set sequence = 4, hash = (select hash from records where sequence = 4)`);
+  await using store = await database.open({ replica: 'next' });
+  await using checkpointer = await open(store);
+  expect(checkpointer.trouble()).toMatchObject({ code: 'AUDIT_TRUNCATED' });
+  await checkpointer.accept(entry({ action: 'command' }));
+  expect(checkpointer.trouble()).toBeUndefined();
+  await checkpointer.audit.append([entry(), entry()]);
+  await checkpointer.write();
+  const evidence = await checkpointer.evidence();
+  const head = await store.head();
+  expect(await prove({ records: store.stored(1), base: await store.base(), head, evidence })).toMatchObject({
+    ok: true,
+    records: 7,
+    accepted: 1,
+    sealed: { sequence: 7 },
+  });
+});

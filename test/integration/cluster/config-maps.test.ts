@@ -1,0 +1,45 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { expect, it } from 'vitest';
+import { createSigner } from '../../../src/audit/checkpoint-signing.ts';
+import { configMapPlace } from '../../../src/audit/places/config-map.ts';
+import type { Cluster } from '../../../src/cluster/cluster.ts';
+import { createKubernetesCluster } from '../../../src/cluster/kubernetes.ts';
+import { systemClock } from '../../../src/core/clock.ts';
+import { admin, openReal } from './harness.ts';
+
+const signer = createSigner(generateKeyPairSync('ed25519').privateKey);
+const checkpoint = (sequence: number) =>
+  signer.sign({
+    sequence,
+    hash: 'a'.repeat(64),
+    time: new Date(1_800_000_000_000 + sequence).toISOString(),
+    instance: 'prod',
+  });
+
+function place({ configMaps }: Cluster, namespace: string, name: string) {
+  if (configMaps === undefined) throw new Error('no ConfigMaps');
+  return configMapPlace(`ConfigMap ${namespace}/${name}`, {
+    read: () => configMaps.read(namespace, name),
+    write: (data, read) => configMaps.write({ namespace, name }, data, read),
+  });
+}
+
+it('checkpoints of several replicas are all kept in one ConfigMap, with no more rights than rbac prints', async () => {
+  await using harness = await openReal({ checkpoints: [{ name: 'proof' }] });
+  const { kubeconfig, ownNamespace } = harness;
+  const open = () => createKubernetesCluster({ kubeconfig, context: undefined, env: {}, clock: systemClock });
+  await using one = await open();
+  await using other = await open();
+  const places = [one, other, one, other].map((cluster) => place(cluster, ownNamespace, 'proof'));
+  expect(await places[0]?.read()).toEqual([]);
+  await Promise.all(places.map((it, index) => it.write(checkpoint(index + 1))));
+  expect((await places[1]?.read())?.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
+
+  // What others put there stays.
+  const path = `/api/v1/namespaces/${ownNamespace}/configmaps/proof`;
+  const found = await admin()('GET', path);
+  expect(found.status).toBe(200);
+  await expect(place(one, ownNamespace, 'another').read()).rejects.toMatchObject({
+    code: 'CLUSTER_FORBIDDEN',
+  });
+});

@@ -1,0 +1,182 @@
+import { describe, expect, it } from 'vitest';
+import { openIntents, recordedChanges } from '../e2e/bench.ts';
+import { watchSecrets } from '../e2e/witness.ts';
+import { kubernetes, redis } from '../services/inject.ts';
+import { allHold, allSynced, manyMappings, seed, upTo } from './many.ts';
+import { type Served, within } from './served.ts';
+import { base64, openWorld, type World, type WorldOptions } from './world.ts';
+
+interface Scene extends AsyncDisposable {
+  readonly world: World;
+  readonly a: Served;
+  readonly b: Served;
+}
+
+/** Two replicas on Redis and PostgreSQL that start together. */
+async function openTwo(config: WorldOptions['config'], count: number): Promise<Scene> {
+  await using stack = new AsyncDisposableStack();
+  const world = stack.use(
+    await openWorld({ config, scope: 'namespace', redisUrl: redis().url, postgres: true }),
+  );
+  await seed(world, count, 'first');
+  const [a, b] = await Promise.all(['a', 'b'].map(async (name) => stack.use(await world.replica(name))));
+  if (a === undefined || b === undefined) throw new Error('there are two');
+  const owned = stack.move();
+  return { world, a, b, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+const bothSynced = async ({ a, b }: Scene, count: number): Promise<void> => {
+  await allSynced(a, count);
+  await allSynced(b, count);
+};
+const nameOf = async (served: Served): Promise<string> => (await served.status()).replica;
+const creates = (writes: readonly string[]) => writes.filter((write) => write.startsWith('create'));
+
+describe('two replicas', () => {
+  it('share a first sync of 100 targets: each is created once, in one chain', async () => {
+    // They take up the mappings when both are there, so that neither is the first.
+    await using scene = await openTwo(manyMappings(1), 100);
+    const { world, a, b } = scene;
+    await within(20_000, () => bothSynced(scene, 1));
+    await world.configure({ config: manyMappings(100) });
+    const took = await within(40_000, () => bothSynced(scene, 100));
+    await allHold(world, 100, 'first');
+    await within(5_000, async () => expect((await world.writes()).length).toBeGreaterThanOrEqual(100));
+    const writes = await world.writes();
+    expect(creates(writes)).toEqual(writes);
+    expect(new Set(writes).size).toBe(100);
+    expect(writes).toHaveLength(100);
+    const records = await world.records();
+    const shares = Object.fromEntries(
+      [...Map.groupBy(records, ({ replica }) => replica)].map(([replica, its]) => [
+        replica,
+        recordedChanges(its).length,
+      ]),
+    );
+    const [ofA = 0, ofB = 0] = [shares[await nameOf(a)], shares[await nameOf(b)]];
+    console.log(`first sync of 100 targets by two replicas: ${took} ms, ${ofA} and ${ofB}`);
+    expect(ofA + ofB).toBe(100);
+    expect(Math.min(ofA, ofB)).toBeGreaterThan(0);
+    expect(openIntents(records).length).toBe(0);
+    expect(await world.chain()).toMatchObject({ kind: 'intact' });
+  });
+
+  it('write a rotation once, and repair a drift once', async () => {
+    const count = 20;
+    await using scene = await openTwo(manyMappings(count, 'defaults: { refresh: 4s }'), count);
+    const { world } = scene;
+    await within(30_000, () => bothSynced(scene, count));
+    await within(5_000, async () => expect(await world.writes()).toHaveLength(count));
+
+    await seed(world, count, 'second');
+    const rotated = await within(15_000, () => allHold(world, count, 'second'));
+    // A whole refresh later there is nothing more.
+    const began = performance.now();
+    await within(10_000, () => expect(performance.now() - began).toBeGreaterThan(5_000));
+    const updates = (await world.writes()).slice(count);
+    expect(updates.toSorted()).toEqual(
+      upTo(count)
+        .map((n) => `update ${world.ns('apps')}/m${n}`)
+        .toSorted(),
+    );
+
+    await world.patch('m7', { data: { A: base64('by hand') } });
+    const repaired = await within(5_000, () => allHold(world, count, 'second'));
+    const again = performance.now();
+    await within(10_000, () => expect(performance.now() - again).toBeGreaterThan(5_000));
+    console.log(`two replicas: rotation of ${count} targets ${rotated} ms, repair ${repaired} ms`);
+    expect((await world.writes()).slice(2 * count)).toEqual([`update ${world.ns('apps')}/m7`]);
+    const repairs = (await world.records()).filter(
+      ({ action, phase }) => action === 'repair' && phase === 'outcome',
+    );
+    expect(repairs).toMatchObject([{ secret: 'm7', outcome: 'ok', actor: { kind: 'drift' } }]);
+    expect(await world.chain()).toMatchObject({ kind: 'intact' });
+  });
+
+  it('say the same in `status`, and answer a sync whichever of them does the work', async () => {
+    const count = 20;
+    await using scene = await openTwo(manyMappings(count), count);
+    const { world, a, b } = scene;
+    await world.put('other', { data: { THEIRS: base64('x') } });
+    const said = async (served: Served) => {
+      const { targets, held, engine, audit } = await served.status();
+      const known = targets.map(({ staleSeconds: _, ...it }) => it);
+      return { targets: known, held, engine, audit: { kind: audit.kind, state: audit.state } };
+    };
+    await within(30_000, () => allSynced(a, count));
+    const agreed = await within(10_000, async () => expect(await said(b)).toEqual(await said(a)));
+    expect((await said(a)).engine).toEqual({ kind: 'redis', state: 'up' });
+    expect((await said(a)).audit).toEqual({ kind: 'postgres', state: 'up' });
+
+    const workers = new Set<string>();
+    const times: number[] = [];
+    for (let round = 0; workers.size < 2; round++) {
+      expect(round).toBeLessThan(40);
+      await seed(world, count, `round ${round}`);
+      const began = performance.now();
+      const name = `m${round % count}`;
+      const answer = await world.cli('sync', '--server', a.address, '--mapping', name, '--output', 'json');
+      times.push(Math.round(performance.now() - began));
+      const { requestId, summary, ok } = JSON.parse(answer.stdout) as {
+        requestId: string;
+        ok: boolean;
+        summary: object;
+      };
+      expect({ code: answer.code, ok, summary }).toMatchObject({
+        code: 0,
+        ok: true,
+        summary: { updated: 1 },
+      });
+      expect((await world.secret(name))?.data?.A).toBe(base64(`round ${round} ${round % count}`));
+      const done = (await world.records()).find(
+        (it) => it.requestId === requestId && it.phase === 'outcome' && it.action === 'update',
+      );
+      expect(done?.actor).toMatchObject({ kind: 'operator', name: 'ann' });
+      workers.add(done?.replica ?? '');
+    }
+    console.log(
+      `status agreed after ${agreed} ms; syncs asked of one, done by either: ${times.join(', ')} ms`,
+    );
+    expect([...workers].toSorted()).toEqual([await nameOf(a), await nameOf(b)].toSorted());
+    await within(10_000, async () => expect(await said(b)).toEqual(await said(a)));
+  });
+
+  it('finish when one is killed in the middle of 200 writes, and find out what became of the open ones', async () => {
+    const count = 200;
+    // Both are at work from the first target on: the mappings come when both are there.
+    await using scene = await openTwo(manyMappings(1), count);
+    const { world, a, b } = scene;
+    await within(20_000, () => bothSynced(scene, 1));
+    await using witness = await watchSecrets(kubernetes(), world.ns('apps'));
+    const reached = Promise.withResolvers<void>();
+    witness.onChange = () => {
+      if (witness.seen.length >= 40) reached.resolve();
+    };
+    await world.configure({ config: manyMappings(count) });
+    await reached.promise;
+    a.kill('SIGKILL');
+    const began = performance.now();
+    await a.ended;
+    const written = witness.seen.length;
+    const left = openIntents(await world.records()).length;
+    const finished = await within(40_000, () => allHold(world, count, 'first'));
+    const green = await within(40_000, () => allSynced(b, count));
+    const resolved = await within(75_000 - (performance.now() - began), async () =>
+      expect(openIntents(await world.records()).length).toBe(0),
+    );
+    const total = Math.round(performance.now() - began);
+    console.log(
+      `killed with ${written} of ${count} written and ${left} intents open: all there ${finished} ms later, green ${finished + green} ms, intents resolved ${total} ms (${resolved} of waiting)`,
+    );
+    await within(5_000, async () => expect((await world.writes()).length).toBeGreaterThanOrEqual(count));
+    const writes = await world.writes();
+    expect(new Set(creates(writes)).size).toBe(count);
+    expect(writes).toHaveLength(count);
+    const changes = (await witness.changes()).map(
+      ({ secret, resourceVersion }) => `${secret} ${resourceVersion}`,
+    );
+    expect(recordedChanges(await world.records()).toSorted()).toEqual(expect.arrayContaining(changes));
+    expect(await world.chain()).toMatchObject({ kind: 'intact' });
+    expect((await b.stop()).code).toBe(0);
+  }, 240_000);
+});

@@ -1,0 +1,301 @@
+import { describe, expect, it } from 'vitest';
+import type { App } from '../../src/app/app.ts';
+import { startService } from '../../src/app/service.ts';
+import type { AuditRecord } from '../../src/audit/entry.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { formatTarget } from '../../src/core/target.ts';
+import { createMemoryQueue } from '../../src/queue/memory.ts';
+import type { Outcome } from '../../src/reconcile/outcome.ts';
+import { base64, openWorld, TWO_MAPPINGS, type World } from '../reconcile/world.ts';
+
+interface Situation {
+  readonly mappings?: string;
+  /** Whether everything was in step once before. */
+  readonly synced?: boolean;
+  /** What happened since. */
+  readonly since?: (world: World) => Promise<void> | void;
+  /** Of each target, what must come of it: otherwise both could be wrong alike. */
+  readonly ends: Readonly<Record<string, string>>;
+}
+
+const DB = { namespace: 'apps', secret: 'db' };
+const TOKEN = { namespace: 'apps', secret: 'token' };
+const MORE = 'absence: { readings: 2, over: 1s }';
+
+/** One mapping named `token` with these fields. */
+const token = (fields: string): string => `
+  - name: token
+    target: { namespace: apps }
+    ${fields}`;
+const many = (count: number, fields: string): string =>
+  Array.from({ length: count }, (_, n) => token(fields).replaceAll('token', `t${n}`)).join('');
+const DATA = 'data: { TOKEN: { store: vault, key: token } }';
+const foreign = (data: Readonly<Record<string, string>>) => ({ type: 'Opaque', data });
+
+/** Its first reading, so that the next one completes the proof. */
+async function readOnceAbsent(world: World, key: string): Promise<void> {
+  world.store.absent(key);
+  await world.sync();
+  await world.clock.advance(2_000);
+}
+
+const SITUATIONS: Readonly<Record<string, Situation>> = {
+  'nothing is there': { ends: { db: 'created', token: 'created' } },
+  'all is in step': { synced: true, ends: { db: 'unchanged', token: 'unchanged' } },
+  'a source changed': {
+    synced: true,
+    since: ({ store }) => store.put('token', 'other', '2'),
+    ends: { db: 'unchanged', token: 'updated' },
+  },
+  'a source has a new version of the same bytes': {
+    synced: true,
+    since: ({ store }) => store.put('token', 'tok', '2'),
+    ends: { db: 'unchanged', token: 'updated' },
+  },
+  'a Secret of somebody else is in the way': {
+    since: ({ cluster }) => cluster.put(DB, foreign({ A: base64('x') })),
+    ends: { db: 'refused NOT_OWNED', token: 'created' },
+  },
+  'a Secret of somebody else is adopted': {
+    mappings: token(`onConflict: adopt\n    ${DATA}`),
+    since: ({ cluster }) => cluster.put(TOKEN, foreign({ A: base64('x') })),
+    ends: { token: 'updated' },
+  },
+  'a target was edited by hand': {
+    synced: true,
+    since: ({ cluster }) => cluster.edit(TOKEN, (raw) => ({ ...raw, data: { TOKEN: base64('by hand') } })),
+    ends: { db: 'unchanged', token: 'updated' },
+  },
+  'a target was deleted by hand': {
+    synced: true,
+    since: ({ cluster }) => cluster.forget(TOKEN),
+    ends: { db: 'unchanged', token: 'created' },
+  },
+  'a store fails': {
+    synced: true,
+    since: ({ store }) => store.fail('token', new AppError('STORE_UNAVAILABLE')),
+    ends: { db: 'unchanged', token: 'failed STORE_UNAVAILABLE' },
+  },
+  'what failed is well again': {
+    synced: true,
+    async since(world) {
+      world.store.fail('token', new AppError('ACCESS_DENIED'));
+      await world.sync();
+      world.store.put('token', 'tok');
+    },
+    ends: { db: 'unchanged', token: 'unchanged' },
+  },
+  'a property is missing': {
+    since: ({ store }) => store.put('db', '{"user":"ann"}'),
+    ends: { db: 'failed PROPERTY_MISSING', token: 'failed PROPERTY_MISSING' },
+  },
+  'a template fails': {
+    mappings: token(`${DATA}\n    template: { data: { T: '{{ TOKEN | base64_decode }}' } }`),
+    ends: { token: 'failed TEMPLATE_FAILED' },
+  },
+  'a template gives a key': {
+    mappings: token(`${DATA}\n    template: { data: { T: 'x {{ TOKEN }}' } }`),
+    ends: { token: 'created' },
+  },
+  'a source is absent for the first time': {
+    mappings: token(`onSourceMissing: delete\n    ${DATA}`),
+    synced: true,
+    since: ({ store }) => store.absent('token'),
+    ends: { token: 'failed SOURCE_ABSENT' },
+  },
+  'an absent source is proven, of the last target': {
+    mappings: token(`onSourceMissing: delete\n    ${DATA}`),
+    synced: true,
+    since: (world) => readOnceAbsent(world, 'token'),
+    ends: { token: 'held HELD' },
+  },
+  'an absent source is proven, of one target among others': {
+    mappings: many(
+      3,
+      `onSourceMissing: delete\n    data: { TOKEN: { store: vault, key: token } }`,
+    ).replaceAll('key: t', 'key: k'),
+    synced: false,
+    async since(world) {
+      for (const n of [0, 1, 2]) world.store.put(`k${n}`, 'value');
+      await world.sync();
+      await readOnceAbsent(world, 'k1');
+    },
+    ends: { t0: 'unchanged', t1: 'deleted', t2: 'unchanged' },
+  },
+  'an absent source is proven, and only its keys go': {
+    mappings: token(
+      'onSourceMissing: removeKeys\n    data: { TOKEN: { store: vault, key: token }, USER: { store: vault, key: db, property: user } }',
+    ),
+    synced: true,
+    since: (world) => readOnceAbsent(world, 'token'),
+    ends: { token: 'updated' },
+  },
+  'keys are merged into a Secret of others': {
+    mappings: token(DATA).replace('namespace: apps', 'namespace: apps, mode: merge'),
+    since: ({ cluster }) => cluster.put(TOKEN, foreign({ THEIRS: base64('x') })),
+    ends: { token: 'updated' },
+  },
+  'keys that others hold are to be merged': {
+    mappings: token(DATA).replace('namespace: apps', 'namespace: apps, mode: merge'),
+    since: ({ cluster }) => cluster.put(TOKEN, foreign({ TOKEN: base64('x') })),
+    ends: { token: 'refused CONFLICT' },
+  },
+  'there is no Secret yet to merge into': {
+    mappings: token(DATA).replace('namespace: apps', 'namespace: apps, mode: merge'),
+    ends: { token: 'failed SECRET_MISSING' },
+  },
+  'an immutable target has new data': {
+    mappings: token(DATA).replace('namespace: apps', 'namespace: apps, immutable: true'),
+    synced: true,
+    since: ({ store }) => store.put('token', 'other', '2'),
+    ends: { token: 'refused IMMUTABLE' },
+  },
+  'an immutable target among others is made anew': {
+    mappings: token(DATA)
+      .replace('namespace: apps', 'namespace: apps, immutable: true, recreate: true')
+      .concat(
+        '\n  - name: db\n    target: { namespace: apps }\n    data: { USER: { store: vault, key: db, property: user } }',
+      ),
+    synced: true,
+    since: ({ store }) => store.put('token', 'other', '2'),
+    ends: { db: 'unchanged', token: 'updated' },
+  },
+  'a mapping left that wants its target deleted': {
+    mappings: `${TWO_MAPPINGS}${token(DATA).replaceAll('token', 'gone').replace('key: gone', 'key: token')}\n    onMappingRemoved: delete`,
+    synced: true,
+    since: (world) => world.configure(TWO_MAPPINGS),
+    ends: { db: 'unchanged', token: 'unchanged' },
+  },
+  'a mapping left that keeps its target': {
+    mappings: `${token(DATA)}${token(DATA).replaceAll('token', 'gone').replace('key: gone', 'key: token')}`,
+    synced: true,
+    since: (world) => world.configure(token(DATA)),
+    ends: { token: 'unchanged' },
+  },
+  'a key left the mapping': {
+    mappings: TWO_MAPPINGS,
+    synced: true,
+    since: (world) => world.configure(token(DATA)),
+    ends: { token: 'updated' },
+  },
+};
+
+type Ends = ReadonlyMap<string, { readonly ended: string; readonly keys?: unknown }>;
+
+async function bySync(world: World): Promise<Ends> {
+  const { targets } = await world.sync();
+  return new Map(targets.map((outcome) => [outcome.mapping, endOf(outcome)]));
+}
+
+/** The service starts, and a person asks it for each mapping. */
+async function byService(world: World): Promise<Ends> {
+  await using process = await world.start();
+  const { clock, cluster } = world;
+  // What the process' cluster is wrapped in gives promises only, and a watch is none.
+  const app: App = Object.defineProperties(
+    { ...process.app },
+    { ...Object.getOwnPropertyDescriptors(process.app), cluster: { value: cluster, enumerable: true } },
+  );
+  const queue = createMemoryQueue({ concurrency: 8, timers: clock });
+  const outcomes: Outcome[] = [];
+  const { service, engine } = await startService(app, {
+    queue,
+    replica: 'r',
+    version: '1',
+    random: () => 0.5,
+    onOutcome: (outcome) => void outcomes.push(outcome),
+    onCycle: () => undefined,
+    configProblems: () => [],
+  });
+  const decided = new Map<string, string>();
+  engine.board.onKnown(({ mapping, kind, error, proposed }) => {
+    const wasProposed = outcomes.some((it) => it.mapping === mapping && it.proposal !== undefined);
+    if (wasProposed && !proposed && !decided.has(mapping))
+      decided.set(mapping, [kind, error?.code].filter(Boolean).join(' '));
+  });
+  try {
+    let over = false;
+    const asked = Promise.all(
+      app.config.mappings.map(({ name }) => service.sync(name, { name: 'ann' }, crypto.randomUUID())),
+    ).finally(() => {
+      over = true;
+    });
+    // What is proposed is decided a moment later.
+    while (!over) await clock.advance(250);
+    await asked;
+    await clock.advance(1_500);
+  } finally {
+    await engine.close(1_000);
+    await queue[Symbol.asyncDispose]();
+  }
+  const ends = new Map<string, { ended: string; keys?: unknown }>();
+  for (const { id, mapping } of engine.generation().wanted) {
+    const runs = outcomes.filter(
+      (it) => it.mapping === mapping.name && formatTarget(it.target) === formatTarget(id),
+    );
+    // What one run did, the next one finds done.
+    const first = runs.find(({ kind }) => kind !== 'unchanged') ?? runs.at(-1);
+    const ended = decided.get(mapping.name);
+    // What was proposed, the destroying step has decided.
+    if (first?.proposal !== undefined && ended !== undefined) ends.set(mapping.name, { ended });
+    else if (first !== undefined) ends.set(mapping.name, endOf(first));
+  }
+  return ends;
+}
+
+function endOf({ kind, error, keys }: Outcome) {
+  const ended = [kind, error?.code].filter(Boolean).join(' ');
+  return { ended, keys };
+}
+
+const ALONE = ['command', 'configure', 'release'];
+
+/** Each thing that is on record, once, but for who did it when and how long it took. */
+function recordsOf(world: World, after: number): readonly string[] {
+  const said = world.records
+    .slice(after)
+    .filter(({ action, secret }) => !ALONE.includes(action) && (action !== 'sweep' || secret !== undefined))
+    .map((record: AuditRecord) => {
+      const { sequence, time, replica, actor, requestId, durationMs, previousHash, hash, ...rest } = record;
+      return JSON.stringify(rest);
+    });
+  return [...new Set(said)].toSorted();
+}
+
+async function prepare({ mappings = TWO_MAPPINGS, synced = false, since }: Situation) {
+  const world = await openWorld({ mappings, more: MORE });
+  if (synced) expect((await world.sync()).ok).toBe(true);
+  await since?.(world);
+  const [writes, records] = [world.cluster.writes.length, world.records.length];
+  return {
+    world,
+    told: () => ({
+      writes: world.cluster.writes
+        .slice(writes)
+        .map(({ kind, id }) => `${kind} ${formatTarget(id)}`)
+        .toSorted(),
+      records: recordsOf(world, records),
+      live: ['db', 'token', 'gone', 't0', 't1', 't2'].map((secret) => {
+        const raw = world.cluster.raw({ namespace: 'apps', secret });
+        return raw && { type: raw.type, data: raw.data };
+      }),
+    }),
+  };
+}
+
+describe('a one-shot sync and the worker of the service do the same, where', () => {
+  it.each(Object.entries(SITUATIONS))('%s', async (_, situation) => {
+    const [one, other] = [await prepare(situation), await prepare(situation)];
+    const wanted = Object.keys(situation.ends);
+    const ofSync = await bySync(one.world);
+    const ofService = await byService(other.world);
+    const ended = (ends: Ends) => Object.fromEntries(wanted.map((name) => [name, ends.get(name)?.ended]));
+    expect(ended(ofSync)).toEqual(situation.ends);
+    expect(ended(ofService)).toEqual(situation.ends);
+    // Of what the destroying step decided, the audit tells the keys.
+    for (const [name, { keys }] of ofService)
+      if (keys !== undefined) expect(keys).toEqual(ofSync.get(name)?.keys);
+    expect(other.told()).toEqual(one.told());
+    expect(await other.world.chain()).toMatchObject({ kind: 'intact' });
+  });
+});

@@ -1,0 +1,66 @@
+import { expect, it, vi } from 'vitest';
+import { createMetrics } from '../../src/metrics/metrics.ts';
+import { createLoops } from '../../src/service/loops.ts';
+import { watchStalls } from '../../src/service/stalls.ts';
+import { createManualTime } from '../fakes/manual-time.ts';
+import { openBench } from '../http/harness.ts';
+import { recordingLogger } from '../reconcile/world.ts';
+
+it('a loop without beats shows in `livez`, a metric and the log within a minute, and so does its return', async () => {
+  vi.useFakeTimers();
+  const clock = createManualTime();
+  const logger = recordingLogger();
+  const loops = createLoops(clock);
+  const metrics = createMetrics({
+    version: '1',
+    ofProcess: false,
+    observe: async () => ({
+      targets: [],
+      stores: [],
+      held: 0,
+      engineUp: true,
+      clusterUp: true,
+      auditUp: true,
+      chainOk: true,
+      configValid: true,
+      loops: loops.states(),
+    }),
+  });
+  using _ = watchStalls(loops, { logger, clock });
+  await using bench = await openBench({ metrics, service: { loops: () => loops.states() } });
+  const well = loops.begin('timetable', 30_000);
+  const stuck = loops.begin('watch apps', 30_000);
+  const pass = async (ms: number) => {
+    clock.set(clock.now() + ms);
+    well.beat();
+    await vi.advanceTimersByTimeAsync(ms);
+  };
+  const shown = async () => ({
+    livez: (await bench.get('/livez')).json,
+    metric: /secretbridge_stalled\{loop="watch apps"\} (\d)/.exec((await bench.get('/metrics')).text)?.[1],
+    logged: logger.lines.splice(0),
+  });
+  try {
+    await pass(29_000);
+    expect(await shown()).toEqual({ livez: { ok: true, stalled: [] }, metric: '0', logged: [] });
+    await pass(29_000);
+    expect(await shown()).toMatchObject({
+      livez: { ok: false, stalled: ['watch apps'] },
+      metric: '1',
+      logged: [{ level: 'error', fields: { name: 'watch apps' } }],
+    });
+    expect((await bench.get('/livez')).status).toBe(503);
+    // Said once, not at each look.
+    await pass(29_000);
+    expect((await shown()).logged).toEqual([]);
+    stuck.beat();
+    await pass(6_000);
+    expect(await shown()).toMatchObject({
+      livez: { ok: true, stalled: [] },
+      metric: '0',
+      logged: [{ level: 'info', fields: { name: 'watch apps' } }],
+    });
+  } finally {
+    vi.useRealTimers();
+  }
+});

@@ -1,0 +1,160 @@
+import { describe, expect, it } from 'vitest';
+import type { AuditRecord } from '../../src/audit/entry.ts';
+import type { Trigger } from './changes.ts';
+import type { Fault } from './faults.ts';
+import { distribution, slope } from './stats.ts';
+import { judgeTriggers } from './triggers.ts';
+import type { Change } from './witness.ts';
+import { createWorld, expectedData, type Item, versionIn } from './world.ts';
+import { judgeWrites, type Write } from './writes.ts';
+
+const TARGET = 'a/s';
+
+function write(verb: string, replaces?: string): Write {
+  return { verb, target: TARGET, at: 1, replaces };
+}
+
+function change(resourceVersion: string, over: Partial<Change> = {}): Change {
+  return {
+    type: 'MODIFIED',
+    target: TARGET,
+    resourceVersion,
+    at: 1,
+    version: 1,
+    content: `content of ${resourceVersion}`,
+    ...over,
+  };
+}
+
+function pair(resourceVersion: string, requestId: string): readonly AuditRecord[] {
+  const both = {
+    requestId,
+    action: 'update',
+    mapping: 's',
+    namespace: 'a',
+    secret: 's',
+    attempt: 1,
+    outcome: 'ok',
+  };
+  return [
+    { ...both, phase: 'intent' },
+    { ...both, phase: 'outcome', resourceVersion },
+  ] as unknown as readonly AuditRecord[];
+}
+
+const SOUND = {
+  writes: [write('create'), write('update', '1')],
+  changes: [change('1', { type: 'ADDED' }), change('2')],
+  records: [...pair('1', 'x'), ...pair('2', 'y')],
+  others: new Set<string>(),
+  deletedByOthers: new Map<string, number>(),
+};
+
+describe('the judge of writes', () => {
+  it('is content when all three accounts agree', () => {
+    expect(judgeWrites(SOUND).findings).toEqual([]);
+  });
+
+  it('leaves aside what others did', () => {
+    const changes = [...SOUND.changes, change('3'), change('4', { type: 'DELETED' })];
+    const deletedByOthers = new Map([[TARGET, 1]]);
+    expect(judgeWrites({ ...SOUND, changes, others: new Set(['3']), deletedByOthers }).findings).toEqual([]);
+  });
+
+  it.each([
+    [
+      'a write that is not in the audit',
+      { writes: [...SOUND.writes, write('update')], changes: [...SOUND.changes, change('3')] },
+    ],
+    ['a record of a write that was not made', { records: [...SOUND.records, ...pair('3', 'z')] }],
+    ['a write that is in the audit twice', { records: [...SOUND.records, ...pair('2', 'z')] }],
+    ['a write that changed nothing', { writes: [...SOUND.writes, write('update')] }],
+    ['an outcome without an intent', { records: SOUND.records.slice(1) }],
+    ['an intent without an outcome', { records: SOUND.records.slice(0, -1) }],
+    [
+      'a second write of the same content',
+      { changes: [change('1', { type: 'ADDED', content: 'same' }), change('2', { content: 'same' })] },
+    ],
+  ])('sees %s', (_, over) => {
+    expect(judgeWrites({ ...SOUND, ...over }).findings).not.toEqual([]);
+  });
+});
+
+const ITEM: Item = { name: 's', kind: 'plain', store: 'vault', key: 'k', refreshMs: 60_000, swapped: false };
+
+function trigger(kind: Trigger['kind'], over: Partial<Trigger> = {}): Trigger {
+  return { kind, target: TARGET, item: ITEM, at: 1_000_000, version: 2, ...over };
+}
+
+function judge(kind: Trigger['kind'], answeredAfterMs: number, faults: readonly Fault[] = []) {
+  const answer = change('9', { at: 1_000_000 + answeredAfterMs, version: 2 });
+  return judgeTriggers([trigger(kind)], [change('8', { at: 999_000 }), answer], new Set(), faults);
+}
+
+describe('the judge of triggers', () => {
+  it.each([
+    ['rotation', 70_000, 0],
+    ['rotation', 90_000, 1],
+    ['edited', 4_000, 0],
+    ['edited', 6_000, 1],
+  ] as const)('calls a %s that was answered after %i ms late: %i', (kind, ms, late) => {
+    expect(judge(kind, ms).late).toHaveLength(late);
+  });
+
+  it('counts from the end of the faults that touched it', () => {
+    const fault: Fault = { name: 'f', startedAt: 1_000_000, endedAt: 1_100_000 };
+    expect(judge('edited', 130_000, [fault]).late).toEqual([]);
+    expect(judge('edited', 170_000, [fault]).late).toHaveLength(1);
+    expect(judge('edited', 130_000, [fault]).afterFaults.max).toBe(30_000);
+  });
+
+  it('takes neither an older value nor the hand of another for an answer', () => {
+    const old = change('9', { at: 1_000_001, version: 1 });
+    const ours = change('10', { at: 1_000_002, version: 2 });
+    expect(judgeTriggers([trigger('rotation')], [old, ours], new Set(['10']), []).lost).toHaveLength(1);
+  });
+});
+
+describe('the world', () => {
+  const world = createWorld(2_000, 'marker');
+
+  it('has mappings of every kind, each with its own name', () => {
+    const kinds = Map.groupBy(world.items, ({ kind }) => kind);
+    expect([...kinds.keys()].sort()).toEqual(['file', 'merge', 'plain', 'restart', 'spread', 'template']);
+    expect(new Set(world.items.map(({ name }) => name)).size).toBe(world.items.length);
+    expect(world.items).toHaveLength(500);
+  });
+
+  it('knows from its data which version a Secret was made from, and when from none', () => {
+    for (const item of world.items.slice(0, 100)) {
+      const encode = (data: Record<string, string>) =>
+        Object.fromEntries(
+          Object.entries(data).map(([name, text]) => [name, Buffer.from(text).toString('base64')]),
+        );
+      const data = encode(expectedData(world, item, 12));
+      expect(versionIn(world, item, data)).toBe(12);
+      const [first = ''] = Object.keys(data);
+      expect(versionIn(world, item, { ...data, [first]: 'b29wcw==' })).toBeUndefined();
+      if (item.kind !== 'merge') expect(versionIn(world, item, { ...data, MORE: '' })).toBeUndefined();
+    }
+  });
+});
+
+describe('figures', () => {
+  it('are by the nearest rank', () => {
+    const values = Array.from({ length: 100 }, (_, n) => 100 - n);
+    expect(distribution(values)).toEqual({ count: 100, p50: 50, p95: 95, p99: 99, max: 100 });
+    expect(distribution([])).toEqual({ count: 0, p50: 0, p95: 0, p99: 0, max: 0 });
+  });
+
+  it('tell how fast something grows', () => {
+    expect(
+      slope([
+        [0, 5],
+        [10, 25],
+        [20, 45],
+      ]),
+    ).toBeCloseTo(2);
+    expect(slope([[1, 1]])).toBe(0);
+  });
+});
