@@ -1,4 +1,5 @@
 import { configurationPage, configurationSchema } from '../../src/config/reference.ts';
+import { chartSchema } from './chart-schema.ts';
 import { cliPage } from './cli-page.ts';
 import { errorsPage } from './errors-page.ts';
 import { httpPage } from './http-page.ts';
@@ -8,6 +9,7 @@ import { valuesPage } from './values-page.ts';
 /** Every page that is made and not written: its path in the repository, and its text. */
 export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
   return new Map([
+    ['deploy/chart/values.schema.json', chartSchema()],
     ['docs/reference/cli.md', await cliPage()],
     ['docs/reference/configuration.md', configurationPage()],
     ['docs/reference/errors.md', errorsPage()],

@@ -1,0 +1,32 @@
+# docker build --tag secretbridge .
+#
+# What is copied at the end is what `npm run image:files` assembles and the tests run: /app, and a link to its program.
+ARG NODE_IMAGE=node:24.21.0-bookworm-slim
+
+FROM ${NODE_IMAGE} AS build
+WORKDIR /src
+COPY package.json package-lock.json ./
+# No package needs its install script, so none gets to run.
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY . .
+RUN node scripts/image-files.ts /out && mkdir /state
+
+FROM ${NODE_IMAGE}
+LABEL org.opencontainers.image.title="secretbridge" \
+      org.opencontainers.image.description="Keeps Kubernetes Secrets in step with Vault/OpenBao, AWS Secrets Manager and Azure Key Vault" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="0.1.0"
+COPY --from=build /out/ /
+COPY --from=build --chown=10001:10001 /state/ /var/lib/secretbridge/
+ENV NODE_ENV=production
+# A number, so that `runAsNonRoot` can be checked. It writes to /var/lib/secretbridge (the audit, with SQLite) and nowhere
+# else: run it with a read-only root file system and a volume there.
+USER 10001:10001
+WORKDIR /var/lib/secretbridge
+VOLUME /var/lib/secretbridge
+EXPOSE 8080
+# For Docker and Compose; Kubernetes asks by itself. `http.listen` is then on port 8080 without TLS.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
+  CMD ["/usr/local/bin/node", "-e", "fetch('http://127.0.0.1:8080/livez').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["/usr/local/bin/node", "/app/bin/secretbridge.js"]
+CMD ["serve", "--config", "/etc/secretbridge/"]

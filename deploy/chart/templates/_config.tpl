@@ -1,0 +1,68 @@
+{{- /*
+The configuration as the pods get it, as JSON: the values, and what a pod needs that they leave out. JSON is YAML 1.2,
+and unlike Helm's YAML nothing in it reads differently there (`0o17`, `1e3`).
+*/ -}}
+{{- define "secretbridge.config" -}}
+{{- $config := deepCopy .Values.config -}}
+{{- $audit := $config.audit | default dict -}}
+{{- $store := $audit.store | default (dict "kind" "sqlite") -}}
+{{- if eq $store.kind "sqlite" -}}
+{{- $_ := set $store "path" ($store.path | default "/var/lib/secretbridge/audit.db") -}}
+{{- if not (hasPrefix "/var/lib/secretbridge/" $store.path) -}}
+{{- fail "config.audit.store.path must be below /var/lib/secretbridge/, where the volume is" -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set $audit "store" $store -}}
+{{- $_ := set $config "audit" $audit -}}
+{{- $_ := set $config "apiVersion" ($config.apiVersion | default "secretbridge.dev/v1") -}}
+{{- $_ := set $config "instance" ($config.instance | default .Release.Name) -}}
+{{- $_ := set $config "http" (mergeOverwrite (dict "listen" "0.0.0.0:8080") ($config.http | default dict)) -}}
+{{- $_ := set $config "cluster" ($config.cluster | default (dict "kind" "kubernetes")) -}}
+{{- if .Values.redis.bundled.enabled -}}
+{{- $engine := mergeOverwrite (dict "kind" "redis" "url" (dict "env" "REDIS_URL")) ($config.engine | default dict) -}}
+{{- $_ := set $config "engine" $engine -}}
+{{- end -}}
+{{- $bounds := $config.include | default list -}}
+{{- range .Values.tenants -}}
+{{- $path := printf "/etc/secretbridge-tenants/%s.yaml" .name -}}
+{{- $bounds = append $bounds (dict "path" $path "namespaces" .namespaces "stores" .stores "keys" .keys) -}}
+{{- end -}}
+{{- if $bounds }}{{ $_ := set $config "include" $bounds }}{{ end -}}
+{{- include "secretbridge.check" (list . $config) -}}
+{{- toJson $config -}}
+{{- end -}}
+
+{{- /* What would only fail once the pods run. */ -}}
+{{- define "secretbridge.check" -}}
+{{- $root := index . 0 -}}
+{{- $config := index . 1 -}}
+{{- $redis := eq ($config.engine | default dict).kind "redis" -}}
+{{- $sqlite := eq $config.audit.store.kind "sqlite" -}}
+{{- if and (gt (int $root.Values.replicas) 1) (or $sqlite (not $redis)) -}}
+{{- fail "replicas: more than one needs config.engine.kind: redis and config.audit.store.kind: postgres" -}}
+{{- end -}}
+{{- if and (or $redis (not $sqlite)) (not ($config.keys | default dict).fingerprint) -}}
+{{- fail "config.keys.fingerprint is required with Redis or PostgreSQL, such as [ { secretRef: { name: bridge-keys, key: fingerprint } } ]" -}}
+{{- end -}}
+{{- if and $root.Values.redis.bundled.enabled (not $root.Values.redis.bundled.passwordSecret.name) -}}
+{{- fail "redis.bundled.passwordSecret.name is required: a Secret with the password of the bundled Redis" -}}
+{{- end -}}
+{{- if and $root.Values.redis.bundled.enabled (not $redis) -}}
+{{- fail "redis.bundled.enabled contradicts config.engine.kind" -}}
+{{- end -}}
+{{- if regexMatch "^(127\\.|localhost|\\[::1\\])" $config.http.listen -}}
+{{- fail "config.http.listen: the kubelet and the Service ask from outside the pod, such as at 0.0.0.0:8080" -}}
+{{- end -}}
+{{- if ne $config.cluster.kind "kubernetes" -}}
+{{- fail "config.cluster.kind must be kubernetes in a pod of this chart" -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* How many ConfigMaps the mappings are spread over; each may have 1 MiB, and is filled to a third. */ -}}
+{{- define "secretbridge.chunks" -}}
+{{- add 1 (div (len (toJson .mappings)) 350000) -}}
+{{- end -}}
+
+{{- define "secretbridge.port" -}}
+{{- regexFind "[0-9]+$" .http.listen -}}
+{{- end -}}

@@ -1,0 +1,80 @@
+{{- /* (root, config, name, annotations) -> the ConfigMaps of the configuration, whose names begin with `name`. */ -}}
+{{- define "secretbridge.configMaps" }}
+{{- $in := . }}
+{{- include "secretbridge.configMap" (merge (dict "suffix" "config" "file" "secretbridge.yaml" "text" (omit .config "mappings" | toPrettyJson)) $in) }}
+{{- /*
+A mapping stays in its ConfigMap as long as their number does, which is in their names: with a part of them renewed and a
+part not yet, no mapping is missing, which could look like one that left the configuration.
+*/}}
+{{- $chunks := include "secretbridge.chunks" .config | int }}
+{{- $parts := dict }}
+{{- range .config.mappings }}
+{{- $part := mod (adler32sum .name | int64) $chunks | toString }}
+{{- $_ := set $parts $part (append (get $parts $part | default list) .) }}
+{{- end }}
+{{- range $part := until $chunks }}
+{{- $text := dict "apiVersion" $in.config.apiVersion "mappings" (get $parts (toString $part) | default list) | toPrettyJson }}
+{{- if gt (len $text) 1000000 }}
+{{- fail "these mappings do not fit into ConfigMaps of 1 MiB" }}
+{{- end }}
+{{- include "secretbridge.configMap" (merge (dict "suffix" (printf "mappings-%d-%d" $chunks $part) "file" (printf "mappings-%d.yaml" $part) "text" $text) $in) }}
+{{- end }}
+{{- range .root.Values.tenants }}
+{{- $text := dict "apiVersion" $in.config.apiVersion "mappings" .mappings | toPrettyJson }}
+{{- include "secretbridge.configMap" (merge (dict "suffix" (printf "tenant-%s" .name) "file" (printf "%s.yaml" .name) "text" $text) $in) }}
+{{- end }}
+{{- end }}
+
+{{- define "secretbridge.configMap" }}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ .name }}-{{ .suffix }}
+  labels:
+    {{- include "secretbridge.labels" .root | nindent 4 }}
+  {{- with .annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+data:
+  {{ .file }}: |-
+    {{- .text | nindent 4 }}
+{{- end }}
+
+{{- /* (root, config, name) -> the volumes with these ConfigMaps. */ -}}
+{{- define "secretbridge.configVolumes" -}}
+{{- $in := . -}}
+{{- $chunks := include "secretbridge.chunks" .config | int -}}
+- name: config
+  projected:
+    sources:
+      - configMap: { name: {{ .name }}-config }
+      {{- range $part := until $chunks }}
+      - configMap: { name: {{ $in.name }}-mappings-{{ $chunks }}-{{ $part }} }
+      {{- end }}
+{{- with .root.Values.tenants }}
+- name: tenants
+  projected:
+    sources:
+      {{- range . }}
+      - configMap: { name: {{ $in.name }}-tenant-{{ .name }} }
+      {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "secretbridge.configMounts" -}}
+- { name: config, mountPath: /etc/secretbridge, readOnly: true }
+{{- if .Values.tenants }}
+- { name: tenants, mountPath: /etc/secretbridge-tenants, readOnly: true }
+{{- end }}
+{{- end -}}
+
+{{- define "secretbridge.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: { type: RuntimeDefault }
+{{- end -}}

@@ -1,0 +1,143 @@
+{{- /*
+The rules that `secretbridge rbac` prints, made from the values: src/cluster/rbac-rules.ts in the language of Helm. A
+test compares the two.
+*/ -}}
+
+{{- /* (config, mapping) -> what it may do to its Secret, as JSON. */ -}}
+{{- define "secretbridge.rights" -}}
+{{- $defaults := (index . 0).defaults | default dict -}}
+{{- $mapping := index . 1 -}}
+{{- $missing := $mapping.onSourceMissing | default $defaults.onSourceMissing | default "keep" -}}
+{{- $removed := $mapping.onMappingRemoved | default $defaults.onMappingRemoved | default "keep" -}}
+{{- $merges := eq ($mapping.target.mode | default "own") "merge" -}}
+{{- $deletes := or $mapping.target.recreate (ne $missing "keep") (eq $removed "delete") -}}
+{{- dict "secret" ($mapping.target.secret | default $mapping.name) "merges" $merges "deletes" (and $deletes (not $merges) | ternary true false) "restarts" ($mapping.restart | default list) | toJson -}}
+{{- end -}}
+
+{{- /* (rules with `namespaces`, namespace) -> "true" where one allows it. Patterns are anchored; names have no `/`. */ -}}
+{{- define "secretbridge.allows" -}}
+{{- $namespace := index . 1 -}}
+{{- $found := false -}}
+{{- range index . 0 -}}
+{{- range .namespaces -}}
+{{- if regexMatch (printf "^%s$" (regexQuoteMeta . | replace "\\*" ".*")) $namespace }}{{ $found = true }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- if $found }}true{{ end -}}
+{{- end -}}
+
+{{- /* (targets, scope) -> rules, as JSON. */ -}}
+{{- define "secretbridge.rules" -}}
+{{- $scope := index . 1 -}}
+{{- $owned := list -}}
+{{- $merged := list -}}
+{{- $deleted := list -}}
+{{- $restarts := list -}}
+{{- range index . 0 -}}
+{{- if .merges }}{{ $merged = append $merged .secret }}{{ else }}{{ $owned = append $owned .secret }}{{ end -}}
+{{- if .deletes }}{{ $deleted = append $deleted .secret }}{{ end -}}
+{{- $restarts = concat $restarts .restarts -}}
+{{- end -}}
+{{- $owned = $owned | uniq | sortAlpha -}}
+{{- $merged = $merged | uniq | sortAlpha -}}
+{{- $deleted = $deleted | uniq | sortAlpha -}}
+{{- $all := concat $owned $merged | uniq | sortAlpha -}}
+{{- $rights := list (list "get" $all) (list "list" $all) (list "watch" $all) (list "update" $owned) (list "patch" $merged) (list "delete" $deleted) -}}
+{{- $secrets := dict "apiGroups" (list "") "resources" (list "secrets") -}}
+{{- $rules := list -}}
+{{- $groups := dict -}}
+{{- $order := list -}}
+{{- $verbs := list -}}
+{{- range $rights -}}
+{{- $verb := index . 0 -}}
+{{- $names := index . 1 -}}
+{{- if $names -}}
+{{- $verbs = append $verbs $verb -}}
+{{- $id := join " " $names -}}
+{{- if not (hasKey $groups $id) }}{{ $order = append $order $id }}{{ end -}}
+{{- $_ := set $groups $id (append (get $groups $id | default list) $verb) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq $scope "namespace" -}}
+{{- if $owned }}{{ $verbs = append $verbs "create" }}{{ end -}}
+{{- $rules = append $rules (merge (dict "verbs" $verbs) $secrets) -}}
+{{- else -}}
+{{- range $order -}}
+{{- $rules = append $rules (merge (dict "resourceNames" (splitList " " .) "verbs" (get $groups .)) $secrets) -}}
+{{- end -}}
+{{- /* A POST cannot be limited by name: Kubernetes asks before it knows the name. */ -}}
+{{- if $owned }}{{ $rules = append $rules (merge (dict "verbs" (list "create")) $secrets) }}{{ end -}}
+{{- end -}}
+{{- $apis := list (list "Deployment" "apps" "deployments") (list "StatefulSet" "apps" "statefulsets") (list "DaemonSet" "apps" "daemonsets") (list "Rollout" "argoproj.io" "rollouts") -}}
+{{- range $apis -}}
+{{- $kind := index . 0 -}}
+{{- $wanted := 0 -}}
+{{- $names := list -}}
+{{- range $restarts -}}
+{{- if eq .kind $kind -}}
+{{- $wanted = add1 $wanted -}}
+{{- if .name }}{{ $names = append $names .name }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- if $wanted -}}
+{{- $rule := dict "apiGroups" (list (index . 1)) "resources" (list (index . 2)) -}}
+{{- if lt (len $names) (int $wanted) -}}
+{{- /* Rights cannot be limited to labels: a selector takes every workload of its kind. */ -}}
+{{- $rules = append $rules (merge (dict "verbs" (list "get" "list" "patch")) $rule) -}}
+{{- else -}}
+{{- $rules = append $rules (merge (dict "resourceNames" ($names | uniq | sortAlpha) "verbs" (list "get" "patch")) $rule) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $rules -}}
+{{- end -}}
+
+{{- /* Names of the Secrets that `secretRef`s in a value are about, each with a space after it. */ -}}
+{{- define "secretbridge.secretRefs" -}}
+{{- if kindIs "map" . -}}
+{{- if kindIs "map" .secretRef }}{{ if kindIs "string" .secretRef.name }}{{ .secretRef.name }} {{ end }}{{ end -}}
+{{- range . }}{{ include "secretbridge.secretRefs" . }}{{ end -}}
+{{- else if kindIs "slice" . -}}
+{{- range . }}{{ include "secretbridge.secretRefs" . }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* (root, config, kind, name, namespace, rules, bind) -> a Role or ClusterRole, and its binding. */ -}}
+{{- define "secretbridge.role" }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ .kind }}
+metadata:
+  name: {{ .name }}
+  {{- with .namespace }}
+  namespace: {{ . }}
+  {{- end }}
+  labels:
+    {{- include "secretbridge.labels" .root | nindent 4 }}
+rules:
+  {{- toYaml .rules | nindent 2 }}
+{{- if .bind }}
+{{- include "secretbridge.binding" . }}
+{{- end }}
+{{- end }}
+
+{{- define "secretbridge.binding" }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ .bindingKind | default (printf "%sBinding" .kind) }}
+metadata:
+  name: {{ .name }}
+  {{- with .namespace }}
+  namespace: {{ . }}
+  {{- end }}
+  labels:
+    {{- include "secretbridge.labels" .root | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: {{ .kind }}
+  name: {{ .name }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "secretbridge.serviceAccount" .root }}
+    namespace: {{ .root.Release.Namespace }}
+{{- end }}

@@ -1,0 +1,74 @@
+// npm run image:files [-- FOLDER]: assembles the files that the image adds to Node's own, below FOLDER (state/image).
+import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { extname, join, resolve } from 'node:path';
+import { type FileSet, settle } from './image/files.ts';
+import { billOfMaterials, runtimePackages } from './image/packages.ts';
+import { step } from './setup/steps.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+/** Of no use when it runs: TypeScript, which Node does not run below `node_modules`, and maps for debuggers. */
+const LEFT_OUT = /\.[cm]?tsx?$|\.map$|\.tsbuildinfo$/;
+/** A fixed time: the files tell what is in them, and not when they were written. */
+const TIME = new Date(Number(process.env.SOURCE_DATE_EPOCH ?? 1_767_225_600) * 1000);
+
+async function assemble(folder: string): Promise<FileSet | undefined> {
+  await rm(folder, { recursive: true, force: true });
+  const app = join(folder, 'app');
+  await mkdir(app, { recursive: true });
+  const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
+  const project = join(ROOT, 'tsconfig.build.json');
+  const built = await step({
+    title: 'build',
+    command: [process.execPath, tsc, '--project', project, '--outDir', join(app, 'dist')],
+  });
+  if (!built) return undefined;
+  await cp(join(ROOT, 'src/http/ui'), join(app, 'dist/http/ui'), {
+    recursive: true,
+    filter: (path) => extname(path) !== '.json',
+  });
+  for (const name of ['bin', 'LICENSE']) await cp(join(ROOT, name), join(app, name), { recursive: true });
+
+  const manifest = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as Record<string, string>;
+  const { name, version = '', license, type, bin } = manifest;
+  await writeFile(
+    join(app, 'package.json'),
+    `${JSON.stringify({ name, version, license, type, bin }, null, 2)}\n`,
+  );
+  const packages = await runtimePackages(ROOT);
+  const nested = new Set(packages.map(({ path }) => join(ROOT, path)));
+  for (const { path } of packages) {
+    const from = join(ROOT, path);
+    await cp(from, join(app, path), {
+      recursive: true,
+      // Packages within this one come by their own entries; there may be one for development among them.
+      filter: (file) =>
+        !LEFT_OUT.test(file) && (file === from || !nested.has(file)) && !/\/node_modules\/\.bin$/.test(file),
+    });
+  }
+  await writeFile(join(app, 'sbom.cdx.json'), billOfMaterials(version, packages));
+  // For `kubectl exec … -- secretbridge doctor`.
+  await mkdir(join(folder, 'usr/local/bin'), { recursive: true });
+  await symlink('/app/bin/secretbridge.js', join(folder, 'usr/local/bin/secretbridge'));
+  return settle(folder, TIME);
+}
+
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
+
+async function main([given, ...others]: readonly string[]): Promise<number> {
+  if (others.length > 0 || given?.startsWith('-')) {
+    process.stderr.write('Usage: npm run image:files [-- FOLDER]\n');
+    return 64;
+  }
+  const folder = resolve(given ?? join(ROOT, 'state/image'));
+  const set = await assemble(folder);
+  if (set === undefined) return 1;
+  const parts = set.parts.filter(({ bytes }) => bytes > 10_000);
+  process.stdout.write(
+    `${folder}: ${set.files} files, ${megabytes(set.bytes)}\n${parts
+      .map(({ name, bytes }) => `  ${name}  ${megabytes(bytes)}\n`)
+      .join('')}sha256:${set.digest}\n`,
+  );
+  return 0;
+}
+
+process.exitCode = await main(process.argv.slice(2));

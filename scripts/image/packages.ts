@@ -1,0 +1,81 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** A package that the program needs when it runs. */
+export interface RuntimePackage {
+  /** Such as `node_modules/pino`. */
+  readonly path: string;
+  readonly name: string;
+  readonly version: string;
+  readonly license: string | undefined;
+}
+
+interface LockEntry {
+  readonly version?: string;
+  readonly dev?: boolean;
+  readonly devOptional?: boolean;
+  readonly optional?: boolean;
+}
+
+/**
+ * The packages of `package-lock.json` without those for development, as they are installed, sorted by path. Optional ones
+ * that are not for this platform are left out.
+ *
+ * @throws Error when what is installed is not what the lock says.
+ */
+export async function runtimePackages(root: string): Promise<readonly RuntimePackage[]> {
+  const lock = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, LockEntry>;
+  };
+  const found: RuntimePackage[] = [];
+  for (const [path, entry] of Object.entries(lock.packages).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+    if (path === '' || entry.dev || entry.devOptional) continue;
+    const manifest = await manifestOf(join(root, path));
+    if (manifest === undefined) {
+      if (entry.optional) continue;
+      throw new Error(`${path} is not installed: run \`npm ci\``);
+    }
+    if (manifest.version !== entry.version)
+      throw new Error(
+        `${path} is ${manifest.version} and not ${entry.version} as package-lock.json says: run \`npm ci\``,
+      );
+    found.push({ path, ...manifest });
+  }
+  return found;
+}
+
+async function manifestOf(folder: string): Promise<Omit<RuntimePackage, 'path'> | undefined> {
+  try {
+    const text = await readFile(join(folder, 'package.json'), 'utf8');
+    const { name, version, license } = JSON.parse(text) as {
+      name: string;
+      version: string;
+      license?: unknown;
+    };
+    return { name, version, license: typeof license === 'string' ? license : undefined };
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** A bill of materials of these packages, CycloneDX 1.6 as JSON. The same packages give the same text. */
+export function billOfMaterials(version: string, packages: readonly RuntimePackage[]): string {
+  const components = packages.map((one) => ({
+    type: 'library',
+    'bom-ref': one.path,
+    name: one.name,
+    version: one.version,
+    // The scope's `@` is written as the package URL specification asks.
+    purl: `pkg:npm/${one.name.replace(/^@/, '%40')}@${one.version}`,
+    ...(one.license === undefined ? {} : { licenses: [licenseOf(one.license)] }),
+  }));
+  const component = { type: 'application', 'bom-ref': 'secretbridge', name: 'secretbridge', version };
+  const bom = { bomFormat: 'CycloneDX', specVersion: '1.6', version: 1, metadata: { component }, components };
+  return `${JSON.stringify(bom, null, 2)}\n`;
+}
+
+/** An id of SPDX, or an expression of several. */
+function licenseOf(license: string): object {
+  return /[ ()]/.test(license) ? { expression: license } : { license: { id: license } };
+}

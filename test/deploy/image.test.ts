@@ -1,0 +1,104 @@
+import { chmod, mkdir, mkdtemp, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { settle } from '../../scripts/image/files.ts';
+import { billOfMaterials, runtimePackages } from '../../scripts/image/packages.ts';
+
+const TIME = new Date('2026-01-01T00:00:00Z');
+
+async function openFolder() {
+  const folder = await mkdtemp(join(tmpdir(), 'secretbridge-settle-'));
+  const write = async (path: string, text: string) => {
+    await mkdir(join(folder, path, '..'), { recursive: true });
+    await writeFile(join(folder, path), text);
+  };
+  return { folder, write, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
+}
+
+describe('settle', () => {
+  it('gives files and folders the same modes and times, however they were made', async () => {
+    await using one = await openFolder();
+    await using two = await openFolder();
+    for (const { write } of [one, two]) {
+      await write('app/bin/secretbridge.js', '#!');
+      await write('app/dist/a.js', 'a');
+    }
+    await chmod(join(two.folder, 'app/dist/a.js'), 0o600);
+    await utimes(join(two.folder, 'app/dist'), new Date(0), new Date(0));
+    await symlink('/app/bin/secretbridge.js', join(one.folder, 'link'));
+    await symlink('/app/bin/secretbridge.js', join(two.folder, 'link'));
+    const sets = [await settle(one.folder, TIME), await settle(two.folder, TIME)];
+    expect(sets[0]).toEqual(sets[1]);
+    expect(sets[0]).toMatchObject({ files: 2, bytes: 3 });
+    const modeOf = async (path: string) => (await stat(join(two.folder, path))).mode & 0o777;
+    expect([
+      await modeOf('app/bin/secretbridge.js'),
+      await modeOf('app/dist/a.js'),
+      await modeOf('app'),
+    ]).toEqual([0o755, 0o644, 0o755]);
+    expect((await stat(join(two.folder, 'app/dist'))).mtime).toEqual(TIME);
+  });
+
+  it('tells another content, and another name', async () => {
+    const digestOf = async (path: string, text: string) => {
+      await using folder = await openFolder();
+      await folder.write(path, text);
+      return (await settle(folder.folder, TIME)).digest;
+    };
+    const digests = [
+      await digestOf('app/a', 'x'),
+      await digestOf('app/a', 'y'),
+      await digestOf('app/b', 'x'),
+    ];
+    expect(new Set(digests).size).toBe(3);
+  });
+});
+
+describe('runtimePackages', () => {
+  const lock = (packages: object) => JSON.stringify({ packages: { '': {}, ...packages } });
+
+  it('takes what the program needs, and of the optional ones those that are there', async () => {
+    await using root = await openFolder();
+    await root.write('node_modules/a/package.json', '{"name":"a","version":"1.0.0","license":"MIT"}');
+    await root.write('node_modules/tool/package.json', '{"name":"tool","version":"1.0.0"}');
+    await root.write(
+      'package-lock.json',
+      lock({
+        'node_modules/tool': { version: '1.0.0', dev: true },
+        'node_modules/other-platform': { version: '1.0.0', optional: true },
+        'node_modules/a': { version: '1.0.0' },
+      }),
+    );
+    expect(await runtimePackages(root.folder)).toEqual([
+      { path: 'node_modules/a', name: 'a', version: '1.0.0', license: 'MIT' },
+    ]);
+  });
+
+  it('refuses what is not installed, or in another version', async () => {
+    await using root = await openFolder();
+    await root.write('package-lock.json', lock({ 'node_modules/a': { version: '2.0.0' } }));
+    await expect(runtimePackages(root.folder)).rejects.toThrow('node_modules/a is not installed');
+    await root.write('node_modules/a/package.json', '{"name":"a","version":"1.0.0"}');
+    await expect(runtimePackages(root.folder)).rejects.toThrow('node_modules/a is 1.0.0 and not 2.0.0');
+  });
+});
+
+describe('billOfMaterials', () => {
+  it('names each package as its address and its licence', () => {
+    const text = billOfMaterials('1.2.3', [
+      { path: 'node_modules/@s/a', name: '@s/a', version: '1.0.0', license: 'MIT' },
+      { path: 'node_modules/b', name: 'b', version: '2.0.0', license: '(MIT OR Apache-2.0)' },
+      { path: 'node_modules/c', name: 'c', version: '3.0.0', license: undefined },
+    ]);
+    expect(JSON.parse(text)).toMatchObject({
+      bomFormat: 'CycloneDX',
+      metadata: { component: { name: 'secretbridge', version: '1.2.3' } },
+      components: [
+        { purl: 'pkg:npm/%40s/a@1.0.0', licenses: [{ license: { id: 'MIT' } }] },
+        { purl: 'pkg:npm/b@2.0.0', licenses: [{ expression: '(MIT OR Apache-2.0)' }] },
+        { purl: 'pkg:npm/c@3.0.0' },
+      ],
+    });
+  });
+});

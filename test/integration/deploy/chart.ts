@@ -1,0 +1,104 @@
+import { execFile } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
+import { parseAllDocuments } from 'yaml';
+import { installHelm } from './helm-install.ts';
+
+export const CHART = join(import.meta.dirname, '../../../deploy/chart');
+export const NAMESPACE = 'bridge-chart';
+
+export interface Rendered {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
+  readonly [field: string]: unknown;
+}
+
+/** The sets of values that the chart is tried with, by name. */
+export const VALUE_SETS: ReadonlyMap<string, string> = new Map(
+  globSync(join(import.meta.dirname, 'values/*.yaml'))
+    .sort()
+    .map((path) => [basename(path, '.yaml'), path]),
+);
+
+const run = promisify(execFile);
+
+export async function helm(...args: readonly string[]): Promise<string> {
+  const { stdout } = await run(await installHelm(), args, { maxBuffer: 64 * 1024 * 1024 });
+  return stdout;
+}
+
+/** The objects of a release `b`, in a namespace of its own. */
+export async function render(...args: readonly string[]): Promise<readonly Rendered[]> {
+  const text = await helm('template', 'b', CHART, '--namespace', NAMESPACE, ...args);
+  return parseAllDocuments(text).flatMap((document) => {
+    const object = document.toJS() as Rendered | null;
+    return object === null ? [] : [object];
+  });
+}
+
+/** What Helm says against it. */
+export async function refusal(...args: readonly string[]): Promise<string> {
+  try {
+    await render(...args);
+  } catch (error) {
+    if (error instanceof Error && 'stderr' in error) return String(error.stderr);
+    throw error;
+  }
+  return '';
+}
+
+/** Files of the mounted configuration by name: those of the main folder, and those of tenants. */
+export function filesOf(objects: readonly Rendered[]): {
+  readonly main: Readonly<Record<string, string>>;
+  readonly tenants: Readonly<Record<string, string>>;
+} {
+  const maps = objects.filter(({ kind, metadata }) => kind === 'ConfigMap' && !isHook(metadata));
+  const of = (wanted: boolean) =>
+    Object.assign(
+      {},
+      ...maps
+        .filter(({ metadata }) => /-tenant-/.test(metadata.name) === wanted)
+        .map(({ data }) => data as Record<string, string>),
+    ) as Record<string, string>;
+  return { main: of(false), tenants: of(true) };
+}
+
+/** Objects of the check before an installation, which has the configuration as well. */
+export function isHook({ annotations }: Rendered['metadata']): boolean {
+  return annotations?.['helm.sh/hook'] !== undefined;
+}
+
+export function one(objects: readonly Rendered[], kind: string, name?: string): Rendered {
+  const found = objects.filter((it) => it.kind === kind && (name === undefined || it.metadata.name === name));
+  if (found.length !== 1 || found[0] === undefined)
+    throw new Error(`there are ${found.length} of ${kind} ${name ?? ''}`);
+  return found[0];
+}
+
+/** What of a pod template the tests look at. */
+export interface Template {
+  readonly metadata: object;
+  readonly spec: {
+    readonly containers: readonly {
+      readonly args?: readonly string[];
+      readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
+      readonly livenessProbe: { readonly httpGet: { readonly scheme: string } };
+    }[];
+    readonly volumes: readonly {
+      readonly name: string;
+      readonly projected?: { readonly sources: readonly object[] };
+    }[];
+    readonly topologySpreadConstraints?: readonly object[];
+  };
+}
+
+export function templateOf(deployment: Rendered): Template {
+  return (deployment.spec as { template: Template }).template;
+}

