@@ -64,7 +64,7 @@ async function openEngine(app: App, options: ServiceOptions): Promise<Engine> {
       isDown: (store) => stores.state(store).state === 'down',
     },
     beginPass: ({ requestId, actor }) => app.pass({ requestId, actor, asResolved: true }),
-    destroy: (pass, { proposed, isThere }) => destroyProposed(app, pass, { proposed, isThere }),
+    destroy: (pass, see) => destroyProposed(app, pass, see),
     restart: async () => (await restarts?.run(app.config.restarts))?.nextMs,
     recover: () => recoverIntents(audit, cluster, app.instances, app.restartOf),
     heldId: (known) => heldId(app, known),
