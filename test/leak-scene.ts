@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { systemClock } from '../src/core/clock.ts';
 import { type Bench, openBench } from './cli/harness.ts';
 import {
   binaryMarker,
@@ -139,7 +140,10 @@ export async function openScene(text: string): Promise<Scene> {
     async run(...args) {
       for (const format of ['human', 'json', 'yaml']) {
         const words = [...args, '--log-level', 'debug', '--output', format];
-        const { stdout, stderr } = await bench.runWith({ env: ENV, color: format === 'human' }, ...words);
+        const { stdout, stderr } = await bench.runWith(
+          { env: ENV, color: format === 'human', clock: systemClock },
+          ...words,
+        );
         const name = words.join(' ');
         printed.push(
           { name: `stdout of ${name}`, bytes: stdout },
@@ -168,7 +172,7 @@ export async function leaksOfSync({ bench, places }: Scene, name: string): Promi
   const printed: Place[] = [];
   for (const command of ['doctor', 'sync']) {
     const args = [command, '--log-level', 'debug', '--output', 'json'];
-    const { code, stdout, stderr } = await bench.runWith({ env: ENV }, ...args);
+    const { code, stdout, stderr } = await bench.runWith({ env: ENV, clock: systemClock }, ...args);
     if (code === 0) throw new Error(`${name}: ${command} went well`);
     printed.push({ name: 'stdout', bytes: stdout }, { name: 'stderr', bytes: stderr });
   }

@@ -3,8 +3,10 @@ import type { Outcome } from '../reconcile/outcome.ts';
 import { proposalOf } from '../reconcile/reconcile.ts';
 import { decideWanted, type Wanted } from '../reconcile/targets.ts';
 import type { App, Pass } from './app.ts';
-import { leftProposals, populationOf } from './left.ts';
+import { type Leaving, leftProposals, populationOf } from './left.ts';
 import { mapConcurrently } from './map-concurrently.ts';
+
+const NOTHING_LEFT: Leaving = { proposals: [], count: 0, unseen: [] };
 
 /**
  * The destroying step of the running service: decides anew on the targets that have proposed their end, and on
@@ -13,7 +15,16 @@ import { mapConcurrently } from './map-concurrently.ts';
 export async function destroyProposed(
   app: App,
   pass: Pass,
-  { proposed, isThere }: { proposed: (it: Wanted) => boolean; isThere: (it: Wanted) => boolean },
+  {
+    withLeft,
+    proposed,
+    isThere,
+  }: {
+    /** Whether also what left the configuration is looked for. */
+    readonly withLeft: boolean;
+    readonly proposed: (it: Wanted) => boolean;
+    readonly isThere: (it: Wanted) => boolean;
+  },
 ): Promise<readonly Outcome[]> {
   const candidates = app.targets.filter(proposed);
   const decided = await mapConcurrently(candidates, app.config.engine.concurrency, async (it) => {
@@ -22,7 +33,9 @@ export async function destroyProposed(
     const isEnd = plan.kind === 'delete' || plan.kind === 'recreate' || plan.kind === 'hold';
     return isEnd ? [proposalOf(it.mapping, decision, plan)] : [];
   });
-  const left = await leftProposals(app, undefined);
+  const left = withLeft ? await leftProposals(app, undefined) : NOTHING_LEFT;
+  for (const { what, error } of left.unseen)
+    app.logger.warn('what left the configuration could not be looked at', { name: what, error });
   const seen = app.targets.map((it) => ({ alive: isThere(it) }));
   const population = populationOf(app, seen, left.count);
   const proposals = [...decided.flat(), ...left.proposals];

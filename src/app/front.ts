@@ -79,7 +79,8 @@ export async function openFront(config: Config, deps: ServeDeps): Promise<Front>
     metrics: { render: async () => need('metrics').render() },
     auth: {
       identify(token) {
-        if (auth === undefined) throw waiting();
+        // Whoever asks is not known yet, and what it is about may be the path of a file.
+        if (auth === undefined) throw new AppError(waiting().code);
         return auth.identify(token);
       },
     },
@@ -106,6 +107,8 @@ export async function openFront(config: Config, deps: ServeDeps): Promise<Front>
       });
     },
     async observe() {
+      const configValid = deps.configProblems().length === 0;
+      if (parts.service === undefined && parts.waiting === undefined) return { ...NOTHING_YET, configValid };
       parts.engine?.tell(need('metrics'));
       const status = await service.status();
       return {
@@ -124,6 +127,12 @@ export async function openFront(config: Config, deps: ServeDeps): Promise<Front>
     close: (graceMs) => server.close(graceMs),
   };
 }
+
+/** As long as the service cannot start for want of its audit, which is what there is to tell. */
+const NOTHING_YET: Omit<Observed, 'configValid'> = {
+  ...{ targets: [], stores: [], held: 0, loops: [] },
+  ...{ engineUp: false, clusterUp: true, auditUp: false, chainOk: true },
+};
 
 /** While Redis is away its jobs cannot be counted, and all else is told nevertheless. */
 async function countsIfThere(queue: Queue): Promise<JobCounts | undefined> {

@@ -23,8 +23,11 @@ export async function releaseHeld(
   const { recorder } = pass;
   await recorder.command(`release ${id}`);
   const { targets } = await planPass(app, pass, only);
-  // `prune` may have held what a sync leaves alone.
-  const held = [...targets.filter(({ action }) => action === 'hold'), ...(await listLeft(app)).targets];
+  // Of one mapping alone the plan does not show that the brake holds it, together with those of others; whoever
+  // names the mapping knows. `prune` may have held what a sync leaves alone.
+  const isHeld = ({ action, proposal }: (typeof targets)[number]): boolean =>
+    action === 'hold' || (only !== undefined && proposal !== undefined);
+  const held = [...targets.filter(isHeld), ...(await listLeft(app)).targets];
   const found = held.find((it) => toHeld(app.config.instance, it).id === id);
   if (found?.proposal === undefined) throw new AppError('NOT_HELD', { about: id });
   const { proposal, mapping, target, keys } = found;

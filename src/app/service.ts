@@ -64,7 +64,7 @@ async function openEngine(app: App, options: ServiceOptions): Promise<Engine> {
       isDown: (store) => stores.state(store).state === 'down',
     },
     beginPass: ({ requestId, actor }) => app.pass({ requestId, actor, asResolved: true }),
-    destroy: (pass, { proposed, isThere }) => destroyProposed(app, pass, { proposed, isThere }),
+    destroy: (pass, see) => destroyProposed(app, pass, see),
     restart: async () => (await restarts?.run(app.config.restarts))?.nextMs,
     recover: () => recoverIntents(audit, cluster, app.instances, app.restartOf),
     heldId: (known) => heldId(app, known),
@@ -122,12 +122,18 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
     mapping: (name) => mappings().find(({ mapping }) => mapping === name),
     held,
     async sync(name, by, requestId): Promise<SyncAnswer | undefined> {
-      const wanted = engine
-        .generation()
-        .wanted.filter(({ mapping, error }) => mapping.name === name && error === undefined);
       if (!app.config.mappings.some((mapping) => mapping.name === name)) return undefined;
+      const all = engine.generation().wanted.filter(({ mapping }) => mapping.name === name);
+      const wanted = all.filter(({ error }) => error === undefined);
       await audit.append([commandEntry(`sync ${name}`, operator(by), requestId)]);
-      return askFor(engine, wanted, { requestId, clock, held });
+      const answer = await askFor(engine, wanted, { requestId, clock, held });
+      // A selector that cannot be looked up stands for any number of targets.
+      const unknown = all.flatMap(({ id, error }) =>
+        error === undefined ? [] : [{ mapping: name, ...id, outcome: 'failed', ...error.toJSON(), keys: [] }],
+      );
+      if (unknown.length === 0) return answer;
+      const summary = { ...answer.summary, failed: (answer.summary.failed ?? 0) + unknown.length };
+      return { ...answer, ok: false, summary, targets: [...answer.targets, ...unknown] };
     },
     async release(id, by, requestId): Promise<SyncAnswer> {
       const found = held().find((it) => it.id === id);

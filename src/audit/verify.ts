@@ -87,8 +87,6 @@ export interface ProofInput {
   readonly base: Head;
   /** As noted beside the records. */
   readonly head?: Head | undefined;
-  /** Records before are somewhere else, and not because they left the store: a part of an export. */
-  readonly part?: boolean;
   readonly evidence?: Evidence | undefined;
 }
 
@@ -121,7 +119,7 @@ export interface Proof {
 }
 
 /** The chain, and what was noted of it elsewhere, against each other. Needs no service. */
-export async function prove({ records, base, head, part, evidence }: ProofInput): Promise<Proof> {
+export async function prove({ records, base, head, evidence }: ProofInput): Promise<Proof> {
   const { checkpoints, keys } = evidence ?? { checkpoints: [], keys: new Map() };
   const wanted = new Set(checkpoints.map(({ sequence }) => sequence));
   const seen = new Map([[base.sequence, base.hash]]);
@@ -155,7 +153,7 @@ export async function prove({ records, base, head, part, evidence }: ProofInput)
   }
   const cutProved = base.sequence === 0 ? undefined : agreeing.some((it) => it.sequence === base.sequence);
   // Records leave at a checkpoint only; where older ones are still at hand, so is that one.
-  if (cutProved === false && !part && trusted.some(({ sequence }) => sequence < base.sequence))
+  if (cutProved === false && trusted.some(({ sequence }) => sequence < base.sequence))
     problems.push({ kind: 'deleted', sequence: 1 });
 
   if (problems.length === 0 && misleading !== undefined)

@@ -50,7 +50,7 @@ function addList(audit: Command, context: Context, run: Run): void {
 function withFilters(command: Command): Command {
   return command
     .option('--since <time>', 'from then on: 7d, 2026-01-31 or 2026-01-31T08:00:00Z')
-    .option('--until <time>', 'before then')
+    .option('--until <time>', 'until then')
     .option('--actor <name>', 'who caused it: a kind or a name')
     .option('--mapping <name>', 'of this mapping')
     .option('--namespace <name>', 'of targets in this namespace')

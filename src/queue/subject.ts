@@ -11,8 +11,8 @@ export type Subject =
       readonly slot: number;
       readonly slots: number;
     }
-  /** The one destroying step of the instance. */
-  | { readonly kind: 'destroy' }
+  /** The one destroying step of the instance; `left`: also for what left the configuration. */
+  | { readonly kind: 'destroy' | 'left' }
   /** The one step of the instance that rolls workloads. */
   | { readonly kind: 'restart' };
 
@@ -34,6 +34,6 @@ export function parseSubject(text: string): Subject | undefined {
   if (kind === 'target' && b !== '') return { kind, namespace: a, secret: b };
   if (kind === 'sweep' && d !== '')
     return { kind, store: a, refreshMs: Number(b), slot: Number(c), slots: Number(d) };
-  if (kind === 'destroy' || kind === 'restart') return { kind };
+  if (kind === 'destroy' || kind === 'left' || kind === 'restart') return { kind };
   return undefined;
 }

@@ -78,3 +78,8 @@ export function withUnseen(now: readonly Wanted[], before: readonly Wanted[]): r
   );
   return [...now, ...kept];
 }
+
+/** Of a target of a mapping: several mappings may merge into one Secret. */
+export function nameOf(mapping: string, target: TargetId): string {
+  return `${mapping} ${formatTarget(target)}`;
+}

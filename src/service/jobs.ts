@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { type AppError, toAppError } from '../core/errors.ts';
-import type { TargetId } from '../core/target.ts';
 import { type AddOptions, type Job, saysHealth } from '../queue/queue.ts';
 import { formatSubject, parseSubject, type Subject } from '../queue/subject.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import { LABEL } from '../sync/marks.ts';
 import type { Ages } from './ages.ts';
 import type { Board } from './board.ts';
-import type { Generation } from './generation.ts';
+import { type Generation, nameOf } from './generation.ts';
 import { createLanes } from './lanes.ts';
 import type { Ledger } from './ledger.ts';
 import { logOutcome } from './log-outcome.ts';
@@ -53,6 +52,8 @@ const STRANGE_MS = 120_000;
 const COLLECT_MS = 1_000;
 /** A job that holds no connection and no lock should not take longer. */
 const JOB_DEADLINE_MS = 300_000;
+/** It reads each target that ever was, one after the other. */
+const LEFT_DEADLINE_MS = 3_600_000;
 
 /** What the queue's jobs do, by their subject. */
 export function createJobs(deps: JobsDeps): Jobs {
@@ -77,7 +78,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     logger,
     random,
     ages: deps.ages,
-    onProposal: () => lookForLeft(),
+    onProposal: () => destroySoon(),
     onRestart: () => restartSoon(),
     onOutcome: deps.onOutcome,
   });
@@ -96,7 +97,8 @@ export function createJobs(deps: JobsDeps): Jobs {
     }
   };
   const restartSoon = (): void => void add({ kind: 'restart' }, { delayMs: deps.restartWindowMs() });
-  const lookForLeft = (): void => void add({ kind: 'destroy' }, { delayMs: COLLECT_MS });
+  const destroySoon = (): void => void add({ kind: 'destroy' }, { delayMs: COLLECT_MS });
+  const lookForLeft = (): void => void add({ kind: 'left' }, { delayMs: COLLECT_MS });
 
   /** A lane that is full gives the job back to the queue for a while. */
   const inLane = (lane: string, job: Job, run: () => Promise<number | undefined>) =>
@@ -117,10 +119,12 @@ export function createJobs(deps: JobsDeps): Jobs {
     return stumbled ? STUMBLED_MS * (1 + random()) : undefined;
   };
 
-  const runDestroy = async (job: Job): Promise<undefined> => {
+  /** Every target that ever was is looked at for what left, so that is not done for each proposal. */
+  const runDestroy = async (job: Job, withLeft: boolean): Promise<undefined> => {
     const pass = await passes.of(job, clock.now());
     const startedAt = clock.now();
     const outcomes = await deps.destroy(pass, {
+      withLeft,
       proposed({ mapping, id }) {
         const known = board.known(mapping.name, id);
         return known?.proposed === true || known?.kind === 'held';
@@ -132,7 +136,7 @@ export function createJobs(deps: JobsDeps): Jobs {
       },
     });
     for (const outcome of outcomes) decided(outcome, job.requestId, startedAt);
-    forgetReleased(outcomes);
+    if (withLeft) forgetReleased(outcomes);
   };
 
   const decided = (outcome: Outcome, requestId: string, startedAt: number): void => {
@@ -204,7 +208,9 @@ export function createJobs(deps: JobsDeps): Jobs {
       case 'sweep':
         return inLane(`sweep ${subject.store}`, job, () => runSweep(job.subject, job, loop));
       case 'destroy':
-        return runDestroy(job);
+        return runDestroy(job, false);
+      case 'left':
+        return runDestroy(job, true);
       default:
         return deps.restart();
     }
@@ -216,7 +222,8 @@ export function createJobs(deps: JobsDeps): Jobs {
       if (subject === undefined) return undefined;
       // Left to whoever still works.
       if (signal.aborted) return 0;
-      const loop = loops.begin(`job ${job.subject}`, JOB_DEADLINE_MS);
+      const deadlineMs = subject.kind === 'left' ? LEFT_DEADLINE_MS : JOB_DEADLINE_MS;
+      const loop = loops.begin(`job ${job.subject}`, deadlineMs);
       try {
         const wait = await runSubject(subject, job, { signal, loop });
         auditError = undefined;
@@ -239,7 +246,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     decided,
     lookForLeft,
     lookForProposals() {
-      for (const { proposed } of board.all()) if (proposed) return lookForLeft();
+      for (const { proposed } of board.all()) if (proposed) return destroySoon();
     },
     lookForRestarts() {
       if (generation().mappings.some(({ restart }) => restart.length > 0)) void add({ kind: 'restart' });
@@ -258,8 +265,4 @@ export function createJobs(deps: JobsDeps): Jobs {
     },
     auditTrouble: () => auditError,
   };
-}
-
-function nameOf(mapping: string, { namespace, secret }: TargetId): string {
-  return `${mapping} ${namespace}/${secret}`;
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
 import { toAppError } from '../core/errors.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
@@ -40,6 +41,14 @@ interface Open {
 /** So many at a time: the queue may hold them all already. */
 const REPEATED_AT_ONCE = 500;
 const NEVER = Number.NEGATIVE_INFINITY;
+
+/**
+ * The run that was lost may have left an intent on record under its request, which must not be taken for one of the
+ * next run.
+ */
+function again(job: Job, mark: string): Job {
+  return { ...job, requestId: `${job.requestId.replace(/~.*/, '')}~${mark}` };
+}
 
 export function createLedger(queue: Queue, { clock, logger }: { clock: Clock; logger: Logger }): Ledger {
   const open = new Map<string, Open>();
@@ -86,10 +95,11 @@ export function createLedger(queue: Queue, { clock, logger }: { clock: Clock; lo
   const isDue = ({ addedAt }: Open, olderThanMs: number): boolean =>
     addedAt === NEVER || Math.abs(clock.now() - addedAt) >= olderThanMs;
   const repeatAll = async (olderThanMs: number): Promise<void> => {
+    const mark = randomBytes(3).toString('hex');
     const due = [...open].filter(([, entry]) => isDue(entry, olderThanMs));
     for (let first = 0; first < due.length; first += REPEATED_AT_ONCE) {
       const some = due.slice(first, first + REPEATED_AT_ONCE).filter(([id, entry]) => open.get(id) === entry);
-      const taken = await Promise.all(some.map(([, entry]) => addQuietly(entry, entry.job)));
+      const taken = await Promise.all(some.map(([, entry]) => addQuietly(entry, again(entry.job, mark))));
       // The queue is away, and says so when it is back.
       if (some.length > 0 && !taken.includes(true)) return;
     }

@@ -1,8 +1,8 @@
 import type { Clock } from '../core/clock.ts';
-import { formatTarget, type TargetId } from '../core/target.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import type { Known } from './board.ts';
+import { nameOf } from './generation.ts';
 import type { Engine } from './run.ts';
 import type { HeldStatus, SyncAnswer } from './service.ts';
 
@@ -18,9 +18,9 @@ export async function askFor(
   const askedAt = clock.now();
   const ends = new Map<string, Known>();
   const { promise, resolve } = Promise.withResolvers<void>();
-  const asked = new Set(wanted.map(({ mapping, id }) => keyOf(mapping.name, id)));
+  const asked = new Set(wanted.map(({ mapping, id }) => nameOf(mapping.name, id)));
   const hear = (known: Known): void => {
-    const key = keyOf(known.mapping, known.target);
+    const key = nameOf(known.mapping, known.target);
     // The clock of another replica may be behind: what it did for this request began after it.
     const isAfter = known.startedAt >= askedAt || known.requestId === requestId;
     // What it proposes is decided on by another step, soon.
@@ -56,8 +56,4 @@ export async function askFor(
     held: held().filter((it) => wanted.some(({ mapping }) => mapping.name === it.mapping)),
     pending,
   };
-}
-
-function keyOf(mapping: string, target: TargetId): string {
-  return `${mapping} ${formatTarget(target)}`;
 }

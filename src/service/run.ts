@@ -13,13 +13,14 @@ import type { Outcome } from '../reconcile/outcome.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import { type Ages, createAges } from './ages.ts';
 import { type Board, createBoard, type Known } from './board.ts';
-import { createGeneration, type Generation, withUnseen } from './generation.ts';
+import { createGeneration, type Generation, nameOf, withUnseen } from './generation.ts';
 import { createJobs } from './jobs.ts';
 import { createLedger } from './ledger.ts';
 import { createLoops, type Loops } from './loops.ts';
 import { createObserver } from './observe.ts';
 import { ACTOR_OF, type ServicePass } from './pass.ts';
 import { createPasses } from './passes.ts';
+import { createRecovery } from './recovery.ts';
 import { createTimetable } from './timetable.ts';
 import { createOneAtATime, createTurns } from './turns.ts';
 import { createWatches, isSelected } from './watches.ts';
@@ -49,7 +50,11 @@ export interface ServiceParts {
   /** The one destroying step, for what these have proposed and for what left the configuration. */
   readonly destroy: (
     pass: ServicePass,
-    see: { proposed: (it: Wanted) => boolean; isThere: (it: Wanted) => boolean },
+    see: {
+      readonly withLeft: boolean;
+      proposed: (it: Wanted) => boolean;
+      isThere: (it: Wanted) => boolean;
+    },
   ) => Promise<readonly Outcome[]>;
   /** Rolls the workloads that wait for it; gives when to look again. */
   readonly restart: () => Promise<number | undefined>;
@@ -206,19 +211,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     }
   };
 
-  let recovering = false;
-  const recoverQuietly = async (): Promise<void> => {
-    if (recovering) return;
-    recovering = true;
-    try {
-      const closed = await parts.recover();
-      if (closed > 0) logger.info('changes that a crash left open were resolved', { count: closed });
-    } catch (error) {
-      logger.warn('changes that a crash may have left open could not be looked at', { error });
-    } finally {
-      recovering = false;
-    }
-  };
+  const recoverQuietly = createRecovery(parts);
   await resolveAgain();
   const beat = loops.begin('timetable', 30_000);
   const turns = createTurns({ logger, random });
@@ -256,12 +249,12 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     decided: (outcome, requestId) => jobs.decided(outcome, requestId, clock.now()),
     request: ({ id }, requestId) => ledger.request(id, 'manual', requestId),
     async reconfigured({ mappings, all }) {
-      const before = new Set(generation.wanted.map(({ mapping, id }) => keyOf(mapping.name, id)));
+      const before = new Set(generation.wanted.map(({ mapping, id }) => nameOf(mapping.name, id)));
       await resolveAgain();
       const requestId = randomUUID();
       for (const { mapping, id, error } of generation.wanted) {
         if (error !== undefined) continue;
-        const isNew = !before.has(keyOf(mapping.name, id));
+        const isNew = !before.has(nameOf(mapping.name, id));
         if (isNew) ledger.trigger(id, 'first', requestId);
         else if (all || mappings.has(mapping.name)) ledger.trigger(id, 'event', requestId);
       }
@@ -291,8 +284,4 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
       board[Symbol.dispose]();
     },
   };
-}
-
-function keyOf(mapping: string, { namespace, secret }: { namespace: string; secret: string }): string {
-  return `${mapping} ${namespace}/${secret}`;
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../core/clock.ts';
 import { compareTargets } from '../core/target.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import { LABEL } from '../sync/marks.ts';
-import type { Board, Known } from './board.ts';
+import type { Board, Known, Swept } from './board.ts';
 import type { Generation } from './generation.ts';
 import type { HeldStatus, TargetState, TargetStatus } from './service.ts';
 
@@ -31,10 +31,7 @@ export function targetStatus(
 ): TargetStatus {
   const known = board.known(mapping.name, id);
   const slots = generation.slotsOf(mapping).map((slot) => board.swept(slot));
-  const sweptAt = slots.every((slot) => slot?.okAt !== undefined)
-    ? Math.min(...slots.map((slot) => slot?.okAt ?? 0))
-    : undefined;
-  const okAt = lastOk(known, slots.length === 0 ? undefined : sweptAt);
+  const okAt = lastOk(known, sweptAt(slots));
   // What has no sources cannot grow old.
   const isLate = slots.length > 0 && okAt !== undefined && now - okAt > LATE * mapping.refreshMs + GRACE_MS;
   const state = stateOf(known, { isLate, isThere: board.meta(id)?.labels[LABEL.mapping] === mapping.name });
@@ -52,6 +49,12 @@ export function targetStatus(
         }),
     ...(said ?? (state === 'stale' && late !== undefined ? { code: late } : {})),
   };
+}
+
+/** When all the slots of a mapping's sources were last found whole. */
+export function sweptAt(slots: readonly (Swept | undefined)[]): number | undefined {
+  const times = slots.map((slot) => slot?.okAt).filter((at) => at !== undefined);
+  return times.length === 0 || times.length < slots.length ? undefined : Math.min(...times);
 }
 
 /** A sweep that finds all sources as they were shows again that a target is right. */

@@ -15,6 +15,7 @@ import type { Ledger } from './ledger.ts';
 import { logOutcome } from './log-outcome.ts';
 import type { ServicePass } from './pass.ts';
 import type { Passes } from './passes.ts';
+import { lastOk, sweptAt } from './status.ts';
 
 export interface WorkDeps {
   readonly generation: () => Generation;
@@ -82,7 +83,12 @@ export function createWork(deps: WorkDeps): WorkTarget {
     const endedAt = clock.now();
     deps.onOutcome(outcome, (endedAt - startedAt) / 1_000);
     logOutcome(deps.logger, outcome, job.requestId, before?.error?.code);
-    const known = knownOf(outcome, { job, before, startedAt, endedAt, it });
+    // Until it began to fail, the sweeps have shown that it was right.
+    const sweeps = generation()
+      .slotsOf(mapping)
+      .map((slot) => board.swept(slot));
+    const wasOkAt = before && lastOk(before, sweptAt(sweeps));
+    const known = knownOf(outcome, { job, before, wasOkAt, startedAt, endedAt, it });
     const next = nextRun(
       { kind: outcome.kind, ...(outcome.error === undefined ? {} : errorOf(outcome.error)) },
       { failures: known.failures, refreshMs: mapping.refreshMs, random: deps.random },
@@ -131,17 +137,18 @@ export function createWork(deps: WorkDeps): WorkTarget {
 interface Run {
   readonly job: Job;
   readonly before: Known | undefined;
+  readonly wasOkAt: number | undefined;
   readonly startedAt: number;
   readonly endedAt: number;
   readonly it: Wanted;
 }
 
-function knownOf(outcome: Outcome, { job, before, startedAt, endedAt, it }: Run): Known {
+function knownOf(outcome: Outcome, { job, before, wasOkAt, startedAt, endedAt, it }: Run): Known {
   const { kind, error, alive, resourceVersion, drifted, proposal, keys } = outcome;
   const certificateExpiresAt =
     outcome.certificateExpiresAt ?? (isTls(it) ? before?.certificateExpiresAt : undefined);
   const isOk = error === undefined;
-  const okAt = isOk ? startedAt : before?.okAt;
+  const okAt = isOk ? startedAt : wasOkAt;
   // The fight goes on for as long as repairs are needed.
   const contested = before?.contestedUntil !== undefined && kind !== 'unchanged';
   return {

@@ -183,6 +183,18 @@ describe('a held deletion', () => {
     });
   });
 
+  it('that the brake holds is released one by one, also by whoever looks at its mapping alone', async () => {
+    const world = await synced(['one', 'two', 'three'], 'onSourceMissing: delete');
+    for (const name of ['one', 'two']) world.store.absent(name);
+    await almostProve(world);
+    const { held: both } = await world.sync();
+    expect(both.map(({ mapping }) => mapping)).toEqual(['one', 'two']);
+    await using process = await world.start();
+    for (const { id, mapping } of both)
+      expect((await releaseHeld(process.app, id, { only: mapping })).summary.deleted).toBe(1);
+    expect(['one', 'two', 'three'].map((name) => exists(world, name))).toEqual([false, false, true]);
+  });
+
   it('keeps its id while it stays the same, and loses it when it changes', async () => {
     const { world, id } = await held();
     expect((await world.sync()).held[0]?.id).toBe(id);

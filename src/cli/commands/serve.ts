@@ -1,6 +1,6 @@
 import { openServer, type Server } from '../../app/serve.ts';
 import type { Config } from '../../config/config.ts';
-import { diffConfig, isEmptyDiff } from '../../config/diff.ts';
+import { type ConfigDiff, diffConfig, isEmptyDiff } from '../../config/diff.ts';
 import { type Loaded, loadConfig } from '../../config/load.ts';
 import type { Problem } from '../../config/problem.ts';
 import { type ConfigWatch, watchConfig } from '../../config/watch.ts';
@@ -32,13 +32,30 @@ export async function serveCommand(context: Context, options: Options): Promise<
 
   const take = async (loaded: Loaded): Promise<void> => {
     problems = loaded.kind === 'usable' ? [] : loaded.problems;
-    if (loaded.kind === 'invalid') return void (await server?.refused(problems));
+    if (loaded.kind === 'invalid') {
+      if (server !== undefined) await server.refused(problems);
+      else if (config !== undefined)
+        loggerOf(config).error('the configuration is invalid, and the last valid one stays in force', {
+          count: problems.length,
+        });
+      return;
+    }
     if (config === undefined) return;
     const diff = diffConfig(config, loaded.config);
     config = loaded.config;
     if (isEmptyDiff(diff)) return;
     if (diff.restart.length > 0 || server === undefined) changed.resolve(undefined);
-    else await server.apply(loaded.config, diff);
+    else await applyOrReopen(server, loaded.config, diff);
+  };
+
+  /** One that was taken up by half is taken up whole by a service that is opened anew. */
+  const applyOrReopen = async (running: Server, next: Config, diff: ConfigDiff): Promise<void> => {
+    try {
+      await running.apply(next, diff);
+    } catch (error) {
+      changed.resolve(undefined);
+      throw error;
+    }
   };
 
   await using watch: ConfigWatch = await watchConfig({

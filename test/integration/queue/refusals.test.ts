@@ -176,7 +176,7 @@ describe('a Redis behind TLS', () => {
     const queue = await open(url, { tls: { caFile: otherCaFile } });
     queue.start(async () => undefined);
     await eventually(() => shown(queue).startsWith('down: the TLS connection to Redis fails'));
-    await expect(queue.add(job('a'))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+    await expect(queue.add(job('a'))).rejects.toMatchObject({ code: 'QUEUE_MISCONFIGURED' });
   });
 
   it('is not trusted under another name', async () => {
