@@ -119,7 +119,7 @@ describe('an outage', () => {
     expect((await served.get('/readyz', '')).status).toBe(200);
     gate.comeBack();
     const took = await within(60_000, () => hold(world, 'second'));
-    const green = await within(20_000, async () => {
+    const green = await within(45_000, async () => {
       expect(await states(served)).toEqual(['synced']);
       expect((await served.status()).cluster.state).toBe('up');
     });
