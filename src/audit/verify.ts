@@ -88,6 +88,8 @@ export interface ProofInput {
   /** As noted beside the records. */
   readonly head?: Head | undefined;
   readonly evidence?: Evidence | undefined;
+  /** Records before are somewhere else, and not because they left the store: a part of an export. */
+  readonly part?: boolean;
 }
 
 export interface Problem {
@@ -119,7 +121,7 @@ export interface Proof {
 }
 
 /** The chain, and what was noted of it elsewhere, against each other. Needs no service. */
-export async function prove({ records, base, head, evidence }: ProofInput): Promise<Proof> {
+export async function prove({ records, base, head, part, evidence }: ProofInput): Promise<Proof> {
   const { checkpoints, keys } = evidence ?? { checkpoints: [], keys: new Map() };
   const wanted = new Set(checkpoints.map(({ sequence }) => sequence));
   const seen = new Map([[base.sequence, base.hash]]);
@@ -153,7 +155,7 @@ export async function prove({ records, base, head, evidence }: ProofInput): Prom
   }
   const cutProved = base.sequence === 0 ? undefined : agreeing.some((it) => it.sequence === base.sequence);
   // Records leave at a checkpoint only; where older ones are still at hand, so is that one.
-  if (cutProved === false && trusted.some(({ sequence }) => sequence < base.sequence))
+  if (cutProved === false && !part && trusted.some(({ sequence }) => sequence < base.sequence))
     problems.push({ kind: 'deleted', sequence: 1 });
 
   if (problems.length === 0 && misleading !== undefined)

@@ -155,7 +155,7 @@ export async function wholeOf(folder: string, store: AuditStore): Promise<string
 export async function proveArchive(folder: string, name: string, signers = keys): Promise<Proof> {
   const seal = await readFile(join(folder, name.replace('.jsonl', '.checkpoint')), 'utf8');
   const evidence = { checkpoints: checkpointsIn(seal), keys: signers };
-  return prove({ ...(await readExport(join(folder, name))), evidence });
+  return prove({ ...(await readExport(join(folder, name))), part: true, evidence });
 }
 
 const linesOf = (text: string) =>

@@ -96,5 +96,5 @@ export async function writeExport(folder: string, { rows, evidence }: Tampering)
 }
 
 export async function proofOfExport(path: string, { evidence }: Tampering): Promise<Proof> {
-  return prove({ ...(await readExport(path)), evidence });
+  return prove({ ...(await readExport(path)), part: true, evidence });
 }

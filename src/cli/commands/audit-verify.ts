@@ -36,7 +36,7 @@ async function proofOf(
 ): Promise<Proof | undefined> {
   const path = options.audit && resolve(context.cwd, options.audit);
   if (path !== undefined && (await isJsonLines(path)))
-    return prove({ ...(await readExport(path)), evidence });
+    return prove({ ...(await readExport(path)), part: true, evidence });
   await using audit = await openAuditForReading(context, options);
   if (audit === undefined) return undefined;
   const [base, head] = [await audit.base(), await audit.head()];
