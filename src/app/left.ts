@@ -11,16 +11,13 @@ export async function leftTargets(app: App, search = false): Promise<LeftFound> 
   return findLeft({ audit, cluster, instances, isWanted: wantedByAny(app.targets) }, namespaces);
 }
 
-function endedMerges({
-  audit,
-  cluster,
-  instances,
-  fingerprints,
-  targets,
-}: App): Promise<readonly Proposal[]> {
+function endedMerges(
+  { audit, cluster, instances, fingerprints, targets }: App,
+  gone: LeftFound['gone'],
+): Promise<readonly Proposal[]> {
   const merged = targets.filter(({ mapping }) => mapping.target.mode === 'merge').map(({ id }) => id);
   const [isWanted, wants] = [wantedByAny(targets), wantedIndex(targets)];
-  return findEndedMerges({ audit, cluster, instances, fingerprints, isWanted, wants, merged });
+  return findEndedMerges({ audit, cluster, instances, fingerprints, isWanted, wants, merged, gone });
 }
 
 /** What the brake measures shares by: targets that this run did not look at count as being there. */
@@ -45,12 +42,14 @@ export interface Leaving {
 
 /** Of the targets that left, those whose mapping had said `onMappingRemoved: delete`. */
 export async function leftProposals(app: App, only: string | undefined): Promise<Leaving> {
-  const { left, unseen } = await leftTargets(app);
+  const { left, unseen, gone } = await leftTargets(app);
   const going = left.filter(
     ({ onMappingRemoved, mapping }) =>
       onMappingRemoved === 'delete' && (only === undefined || mapping === only),
   );
-  const ended = (await endedMerges(app)).filter(({ mapping }) => only === undefined || mapping === only);
+  const ended = (await endedMerges(app, gone)).filter(
+    ({ mapping }) => only === undefined || mapping === only,
+  );
   const proposals = [...going.map((it) => proposalOf(it, app.fingerprints)), ...ended];
   return { proposals, count: left.length, unseen };
 }

@@ -70,7 +70,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
   const { app, queue, service, engine } = opened;
   front.use({ service, audit: app.audit, queue, engine: { tell: (to) => tellAges(engine, to) } });
   const files = engine.loops.begin('configuration', CONFIGURATION_MS);
-  const stalls = watchStalls(engine.loops, { logger, clock });
+  const stalls = watchStalls(engine.loops, { logger });
   stack.use(watchEventLoop(engine.loops, { json: config.log.format === 'json' }));
   const owned = stack.move();
   await configured(app, `stores: ${app.config.stores.length}, mappings: ${app.config.mappings.length}`);

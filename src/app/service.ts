@@ -78,7 +78,7 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
   const { board } = engine;
   const idOf = (known: Known) => heldId(app, known);
   const held = () => heldOf({ board, idOf });
-  const targets = () => targetStatuses({ generation: engine.generation(), board, clock, idOf });
+  const targets = () => targetStatuses({ generation: engine.generation(), board, clock });
   const operator = ({ name, address }: Requester) =>
     ({ kind: 'operator', name, ...(address === undefined ? {} : { address }) }) as const;
 

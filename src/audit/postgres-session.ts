@@ -5,6 +5,7 @@ import { Client, types } from 'pg';
 import { AppError } from '../core/errors.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { because } from './failures.ts';
+import { createInTurn } from './in-turn.ts';
 import { type PostgresAddress, type PostgresTls, parseAddress, tlsOptions } from './postgres-address.ts';
 import { endsConnection, unavailable } from './postgres-errors.ts';
 import { SCHEMA_NAME } from './postgres-migrations.ts';
@@ -111,7 +112,6 @@ interface Settings {
 function sessionOf(client: Client, socket: Socket): Session {
   const ended = Promise.withResolvers<void>();
   let open = true;
-  let last: Promise<unknown> = Promise.resolve();
   function end(): void {
     open = false;
     socket.destroy();
@@ -131,14 +131,7 @@ function sessionOf(client: Client, socket: Socket): Session {
   }
 
   /** The driver would send them in their order as well, but count the time from the call on. */
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = last.then(work);
-    last = result.then(
-      () => undefined,
-      () => undefined,
-    );
-    return result;
-  }
+  const inTurn = createInTurn();
 
   return {
     query: (sql, parameters = [], timeoutMs = QUERY_MS) =>

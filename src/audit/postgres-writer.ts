@@ -1,9 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
+import { pause } from '../core/pause.ts';
 import type { Head } from './chain.ts';
 import type { AuditRecord, Entry } from './entry.ts';
 import { because } from './failures.ts';
+import { createInTurn } from './in-turn.ts';
 import { MOVING } from './moving.ts';
 import { isLocked, isPassing } from './postgres-errors.ts';
 import { replicaKey } from './postgres-locks.ts';
@@ -71,23 +72,15 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     return opening;
   }
 
-  let last: Promise<unknown> = Promise.resolve();
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = last.then(work);
-    last = result.then(
-      () => undefined,
-      () => undefined,
-    );
-    return result;
-  }
+  const inTurn = createInTurn();
 
   async function stayPresent(): Promise<void> {
-    for (let pause = 100; !closing.signal.aborted && !current?.open; pause = Math.min(pause * 2, 5_000)) {
+    for (let waitMs = 100; !closing.signal.aborted && !current?.open; waitMs = Math.min(waitMs * 2, 5_000)) {
       try {
         await ready();
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
-        await wait(pause, closing.signal);
+        await pause(waitMs, closing.signal);
       }
     }
   }
@@ -95,7 +88,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
   async function write(entries: readonly Entry[]): Promise<readonly AuditRecord[]> {
     const deadline = performance.now() + PATIENCE_MS;
     let doubted: readonly AuditRecord[] | undefined;
-    for (let pause = 50; ; pause = Math.min(pause * 2, 1_000)) {
+    for (let waitMs = 50; ; waitMs = Math.min(waitMs * 2, 1_000)) {
       let session: Session | undefined;
       try {
         session = await ready();
@@ -106,10 +99,10 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
         if (error instanceof Doubt) doubted = error.records;
         // What a server said on a connection that still stands, it would say again.
         const refused = session?.open ? !isLocked(error) : !isPassing(error);
-        if (refused || performance.now() + pause >= deadline)
+        if (refused || performance.now() + waitMs >= deadline)
           throw doubted === undefined ? error : because(IN_DOUBT, error);
       }
-      await wait(pause, closing.signal);
+      await pause(waitMs, closing.signal);
     }
   }
 
@@ -232,14 +225,5 @@ class Doubt extends Error {
   constructor(records: readonly AuditRecord[], cause: AppError) {
     super('the commit was not answered', { cause });
     this.records = records;
-  }
-}
-
-/** Returns early, and without an error, when the signal ends. */
-async function wait(ms: number, signal: AbortSignal): Promise<void> {
-  try {
-    await sleep(ms, undefined, { signal });
-  } catch (error) {
-    if (!signal.aborted) throw error;
   }
 }

@@ -2,6 +2,7 @@ import { watch as watchFolder } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AppError, toAppError } from '../core/errors.ts';
+import { pause } from '../core/pause.ts';
 
 /** Not every file system tells of changes, so that a look is due this often in any case. */
 const POLL_MS = 1_000;
@@ -72,13 +73,4 @@ export function poll<T>({ folder, look, seen, progress }: Polled<T>): AsyncDispo
       await running;
     },
   };
-}
-
-/** Ends without an error when the signal says so. */
-export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  try {
-    await sleep(ms, undefined, { signal });
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
 }

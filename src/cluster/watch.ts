@@ -1,10 +1,10 @@
 import type { AppError } from '../core/errors.ts';
+import { pause } from '../core/pause.ts';
 import type { KubeClient } from './client.ts';
 import { errorOfAnswer, errorOfTransport, saysExpired, unavailable } from './errors.ts';
 import type { JsonObject } from './json.ts';
 import { linesOf } from './lines.ts';
 import { listWhole, unknownForm } from './pages.ts';
-import { pause } from './poll.ts';
 import { eventIn } from './watch-event.ts';
 
 export interface WatchTuning {

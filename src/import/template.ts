@@ -12,7 +12,7 @@ export interface Shape {
   readonly template?: { readonly data: Readonly<Record<string, string>>; readonly only?: true };
 }
 
-const TODO = 'Write the template by hand; what ours can do stands in docs/reference/values.md.';
+const BY_HAND = 'Write the template by hand; what ours can do stands in docs/reference/values.md.';
 
 /**
  * Their templates on top of their sources. A template of ours may not give a key that a source gives, and theirs
@@ -33,7 +33,11 @@ export function withTemplate(sources: Shape, template: Node, notes: Notes): Shap
     );
   }
   if ((template.text('engineVersion') ?? 'v2') !== 'v2') {
-    notes.lost(`${template.path}.engineVersion`, 'templates of the first version have other functions', TODO);
+    notes.lost(
+      `${template.path}.engineVersion`,
+      'templates of the first version have other functions',
+      BY_HAND,
+    );
     return sources;
   }
   if (keys.length === 0) return sources;
@@ -46,7 +50,7 @@ export function withTemplate(sources: Shape, template: Node, notes: Notes): Shap
   for (const [key, result] of first) {
     if (result.kind === 'lost')
       for (const { line, message } of result.problems)
-        notes.lost(where(key), `line ${line}: ${message}`, TODO);
+        notes.lost(where(key), `line ${line}: ${message}`, BY_HAND);
     else for (const note of result.value.notes) notes.changed(where(key), note);
   }
   const plan = arrange(sources, { keys, uses, isMerge });
@@ -80,7 +84,7 @@ export function withTemplate(sources: Shape, template: Node, notes: Notes): Shap
   const known = allKnown ? Object.keys(plan.shape.data) : undefined;
   for (const [key, text] of Object.entries(made)) {
     const problem = text === '' ? undefined : checkTemplate(text, known);
-    if (problem !== undefined) notes.lost(where(key), `line ${problem.line}: ${problem.message}`, TODO);
+    if (problem !== undefined) notes.lost(where(key), `line ${problem.line}: ${problem.message}`, BY_HAND);
   }
   return { ...plan.shape, template: { data: made, ...(plan.only ? { only: true } : {}) } };
 }

@@ -36,6 +36,8 @@ export interface Unseen {
 export interface LeftFound {
   readonly left: readonly Left[];
   readonly unseen: readonly Unseen[];
+  /** By `formatTarget`: those that are not there. */
+  readonly gone: ReadonlySet<string>;
 }
 
 /**
@@ -54,11 +56,14 @@ export async function findLeft(deps: LeftDeps, namespaces: readonly string[] = [
     }
   const candidates = [...known.values()].filter((id) => !isWanted(id)).sort(compareTargets);
   const left: Left[] = [];
+  const gone = new Set<string>();
   for (const id of candidates) {
+    const failed = unseen.length;
     const live = await ifPossible(() => cluster.read(id), formatTarget(id), unseen);
+    if (live === undefined && unseen.length === failed) gone.add(formatTarget(id));
     if (live !== undefined && isOurs(live, instances)) left.push(toLeft(live));
   }
-  return { left, unseen };
+  return { left, unseen, gone };
 }
 
 /** One target that cannot be looked at hides no other. A namespace that is gone took its targets along. */
@@ -98,13 +103,17 @@ export interface MergeDeps extends LeftDeps {
   readonly wants: (mapping: string, id: TargetId) => boolean;
   /** Targets that mappings of the configuration merge into. */
   readonly merged: readonly TargetId[];
+  /** As `findLeft` found them: what is not there holds nothing of ours, and is most of what ever was. */
+  readonly gone: ReadonlySet<string>;
 }
 
 /** The ends of merges whose mapping left the configuration, and had said `onMappingRemoved: delete`. */
 export async function findEndedMerges(deps: MergeDeps): Promise<readonly Proposal[]> {
-  const { audit, cluster, instances, isWanted, wants, merged, fingerprints } = deps;
+  const { audit, cluster, instances, isWanted, wants, merged, gone, fingerprints } = deps;
   const shared = new Set(merged.map(formatTarget));
-  const candidates = (await audit.targets()).filter((id) => !isWanted(id) || shared.has(formatTarget(id)));
+  const candidates = (await audit.targets()).filter(
+    (id) => !gone.has(formatTarget(id)) && (!isWanted(id) || shared.has(formatTarget(id))),
+  );
   const ends: Proposal[] = [];
   for (const id of candidates.toSorted(compareTargets)) {
     const live = await ifPossible(() => cluster.read(id), formatTarget(id), []);

@@ -1,4 +1,3 @@
-import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Loops } from './loops.ts';
 
@@ -7,7 +6,7 @@ const EVERY_MS = 5_000;
 /** Says once when a loop of ours has stopped to make progress, and once when it goes on. */
 export function watchStalls(
   loops: Pick<Loops, 'states'>,
-  { logger }: { readonly logger: Logger; readonly clock: Clock },
+  { logger }: { readonly logger: Logger },
 ): Disposable {
   const stalled = new Set<string>();
   const look = (): void => {

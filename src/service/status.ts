@@ -14,6 +14,10 @@ export interface StatusInput {
   readonly generation: Generation;
   readonly board: Board;
   readonly clock: Clock;
+}
+
+export interface HeldInput {
+  readonly board: Board;
   /** The id under which a person may release what is held. */
   readonly idOf: (held: Known) => string;
 }
@@ -83,7 +87,7 @@ function stateOf(
   return isLate ? 'stale' : 'synced';
 }
 
-export function heldOf({ board, idOf }: Pick<StatusInput, 'board' | 'idOf'>): readonly HeldStatus[] {
+export function heldOf({ board, idOf }: HeldInput): readonly HeldStatus[] {
   return [...board.all()]
     .filter(({ kind, proposed }) => kind === 'held' && !proposed)
     .map((known) => ({

@@ -105,9 +105,13 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       for (let number = 0; number < 20; number += 1) await queue.add(job(`t${number}`));
       let running = 0;
       let most = 0;
+      const full = Promise.withResolvers<void>();
       const { seen, process } = notes(async () => {
         running += 1;
         most = Math.max(most, running);
+        if (running >= 3) full.resolve();
+        // Until as many run as may: a server that is busy hands out jobs slower than these would end.
+        await full.promise;
         await new Promise(setImmediate);
         running -= 1;
         return undefined;

@@ -26,7 +26,7 @@ it('a loop without beats shows in `livez`, a metric and the log within a minute,
       loops: loops.states(),
     }),
   });
-  using _ = watchStalls(loops, { logger, clock });
+  using _ = watchStalls(loops, { logger });
   await using bench = await openBench({ metrics, service: { loops: () => loops.states() } });
   const well = loops.begin('timetable', 30_000);
   const stuck = loops.begin('watch apps', 30_000);

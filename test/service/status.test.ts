@@ -15,7 +15,7 @@ function open(all: readonly Wanted[] = [APP]) {
   const clock = createClock();
   const board = createBoard(createFakeNotices(), clock);
   const generation = createGeneration([], all, () => false);
-  const statuses = () => targetStatuses({ generation, board, clock, idOf });
+  const statuses = () => targetStatuses({ generation, board, clock });
   const swept = (at: number, part: object = {}) => {
     for (const slot of generation.slots.keys()) board.noteSweep(slot, { at, okAt: at, ...part });
   };
