@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CHECKS } from './setup/checks.ts';
+import { CHECKS, FAST_TESTS } from './setup/checks.ts';
 import { type Step, step } from './setup/steps.ts';
 
 // npm test: all that CI runs. It goes on after a failure, so that one run shows everything, and ends with the
@@ -17,12 +17,16 @@ if (process.argv.includes('--long')) process.env.SECRETBRIDGE_TEST_RUNS ??= '100
 
 const reports = await mkdtemp(join(tmpdir(), 'secretbridge-test-'));
 
-async function runTests(project: string, title: string): Promise<Counts> {
+async function runTests(
+  project: string,
+  title: string,
+  command: Step['command'] = ['vitest', 'run', '--project', project],
+): Promise<Counts> {
   const report = join(reports, `${project}.json`);
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
   const ok = await step({
     title,
-    command: ['vitest', 'run', '--project', project, ...reporters],
+    command: [...command, ...reporters],
     loud: true,
   });
   const counts = await readCounts(report);
@@ -49,7 +53,7 @@ async function runCheck(check: Step): Promise<Counts> {
 
 const results: Counts[] = [];
 for (const check of CHECKS) results.push(await runCheck(check));
-results.push(await runTests('fast', 'fast tests'));
+results.push(await runTests('fast', 'fast tests', FAST_TESTS));
 results.push(await runTests('thorough', 'every store, failure and policy; random lives; leaks'));
 results.push(await runTests('integration', 'tests against the real servers'));
 results.push(await runTests('browser', 'the review page in a browser'));

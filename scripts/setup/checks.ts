@@ -1,5 +1,8 @@
 import type { Step } from './steps.ts';
 
+/** The fast tests wait for nothing but the processor, of which Vitest would leave one out. */
+export const FAST_TESTS = ['vitest', 'run', '--project', 'fast', '--maxWorkers=100%'] as const;
+
 /** What needs no test runner: the same in `npm run check` and `npm test`. */
 export const CHECKS: readonly Step[] = [
   { title: 'format and lint', command: ['biome', 'check', '--error-on-warnings', '.'] },
