@@ -16,6 +16,7 @@ import type { VersionResult } from '../providers/provider.ts';
 import { createReader } from '../providers/reader.ts';
 import { isProvenAbsent } from '../reconcile/absence.ts';
 import type { DecideDeps } from '../reconcile/decide.ts';
+import { readPin } from '../reconcile/pins.ts';
 import { createRecorder, type Recorder } from '../reconcile/recorder.ts';
 import { resolveTargets, unresolvedTargets, type Wanted, wantedIndex } from '../reconcile/targets.ts';
 import { openAudit } from './audit.ts';
@@ -197,6 +198,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
         clock,
         recorder,
         wants,
+        pin: (mapping, id) => readPin(audit, mapping, id, [config.instance, ...config.formerInstances]),
         provenAbsent: (source, { softDeletedIsMissing }) => {
           const codes = ['SOURCE_ABSENT', ...(softDeletedIsMissing ? ['SOURCE_DELETED'] : [])];
           const definition = stores.definitions.get(source.store);

@@ -9,7 +9,15 @@ import type { Plan } from '../sync/plan.ts';
 import type { App } from './app.ts';
 import { selectTargets } from './plan.ts';
 
-export type TargetState = 'synced' | 'stale' | 'failed' | 'refused' | 'held' | 'waiting' | 'contested';
+export type TargetState =
+  | 'synced'
+  | 'pinned'
+  | 'stale'
+  | 'failed'
+  | 'refused'
+  | 'held'
+  | 'waiting'
+  | 'contested';
 
 export interface ExplainedSource {
   readonly source: Source;
@@ -22,6 +30,9 @@ export interface ExplainedTarget {
   readonly target: TargetId;
   readonly state: TargetState;
   readonly error?: AppError;
+  /** The record to whose versions it is pinned. */
+  readonly pinned?: number;
+  /** As a run would read them now. */
   readonly sources: readonly ExplainedSource[];
   /** Newest first. */
   readonly lastRecords: readonly AuditRecord[];
@@ -35,8 +46,8 @@ export async function explainMapping(app: App, mapping: string): Promise<readonl
   await pass.recorder.command('explain');
   const explained: ExplainedTarget[] = [];
   for (const target of selectTargets(app, mapping)) {
-    const { mapping: wanted, id } = target;
-    const { plan, live } = await decideWanted(target, pass);
+    const { id } = target;
+    const { plan, live, pinned, mapping: wanted = target.mapping } = await decideWanted(target, pass);
     const error = 'error' in plan ? plan.error : undefined;
     const sources = sourcesOf(wanted).filter(({ store, key }) =>
       pass.allows({ ...id, mapping: wanted.name, store, key }),
@@ -44,8 +55,9 @@ export async function explainMapping(app: App, mapping: string): Promise<readonl
     const readings = await pass.read(sources.map(storeRef));
     explained.push({
       target: id,
-      state: stateOf(plan, live !== undefined),
+      state: stateOf(plan, live !== undefined, pinned !== undefined),
       ...(error === undefined ? {} : { error }),
+      ...(pinned === undefined ? {} : { pinned }),
       sources: sources.map((source) => explainSource(source, readings.get(refId(storeRef(source))))),
       lastRecords: await app.audit.list({ mapping, ...id }, { limit: LAST }),
     });
@@ -59,10 +71,10 @@ function explainSource(source: Source, reading: ReadResult | undefined): Explain
   return { source, state: 'absent' };
 }
 
-function stateOf(plan: Plan, alive: boolean): TargetState {
+function stateOf(plan: Plan, alive: boolean, pinned: boolean): TargetState {
   switch (plan.kind) {
     case 'unchanged':
-      return 'synced';
+      return pinned ? 'pinned' : 'synced';
     case 'refuse':
       return plan.error.code === 'CONFLICT' ? 'contested' : 'refused';
     case 'hold':

@@ -59,6 +59,8 @@ export async function openFront(config: Config, deps: ServeDeps): Promise<Front>
     mapping: (name) => need('service').mapping(name),
     held: () => need('service').held(),
     sync: async (...args) => need('service').sync(...args),
+    rollback: async (...args) => need('service').rollback(...args),
+    unpin: async (...args) => need('service').unpin(...args),
     release: async (...args) => need('service').release(...args),
     loops: () => parts.service?.loops() ?? [],
     notReady: async () => (parts.service === undefined ? waiting() : parts.service.notReady()),

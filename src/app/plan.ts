@@ -24,6 +24,8 @@ export interface PlannedTarget {
   readonly keys: readonly KeyPlan[];
   /** Whether the target is there now. */
   readonly alive: boolean;
+  /** The record to whose versions it is pinned. */
+  readonly pinned?: number;
   readonly proposal?: Proposal;
 }
 
@@ -75,12 +77,13 @@ function leaving(proposal: Proposal): PlannedTarget {
 }
 
 function planned(mapping: Mapping, target: TargetId, decision: Decision): PlannedTarget {
-  const { plan, live } = decision;
+  const { plan, live, pinned } = decision;
   const base = {
     mapping: mapping.name,
     target,
     keys: plan.keys,
     alive: live !== undefined && !isOfOthers(plan),
+    ...(pinned === undefined ? {} : { pinned }),
   };
   switch (plan.kind) {
     case 'create':

@@ -12,10 +12,11 @@ import { type Engine, startEngine } from '../service/run.ts';
 import type { Health, MappingStatus, Requester, Service, Status, SyncAnswer } from '../service/service.ts';
 import { heldOf, targetStatuses } from '../service/status.ts';
 import { sourcesOf } from '../sync/desired.ts';
-import type { App } from './app.ts';
+import type { App, Pass } from './app.ts';
 import { destroyProposed } from './destroy.ts';
 import { toHeld } from './held.ts';
 import { releaseHeld } from './release.ts';
+import { oneTarget, pinTarget, unpinTargets } from './rollback.ts';
 
 export interface ServiceOptions {
   readonly queue: Queue;
@@ -62,6 +63,10 @@ async function openEngine(app: App, options: ServiceOptions): Promise<Engine> {
         return kind !== undefined && (PROVIDERS[kind]?.can.tellVersions ?? false);
       },
       isDown: (store) => stores.state(store).state === 'down',
+      namesOf: (store, key) => {
+        const kind = app.config.stores.find(({ name }) => name === store)?.kind;
+        return (kind !== undefined && PROVIDERS[kind]?.keyNames?.(key)) || [key];
+      },
     },
     beginPass: ({ requestId, actor }) => app.pass({ requestId, actor, asResolved: true }),
     destroy: (pass, see) => destroyProposed(app, pass, see),
@@ -81,6 +86,13 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
   const targets = () => targetStatuses({ generation: engine.generation(), board, clock });
   const operator = ({ name, address }: Requester) =>
     ({ kind: 'operator', name, ...(address === undefined ? {} : { address }) }) as const;
+
+  const isMapping = (name: string): boolean => app.config.mappings.some((it) => it.name === name);
+  const begin = async (command: string, by: Requester, requestId: string): Promise<Pass> => {
+    const pass = await app.pass({ requestId, actor: operator(by), asResolved: true });
+    await pass.recorder.command(command);
+    return pass;
+  };
 
   const mappings = (): readonly MappingStatus[] => {
     const byMapping = Map.groupBy(targets(), ({ mapping }) => mapping);
@@ -122,7 +134,7 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
     mapping: (name) => mappings().find(({ mapping }) => mapping === name),
     held,
     async sync(name, by, requestId): Promise<SyncAnswer | undefined> {
-      if (!app.config.mappings.some((mapping) => mapping.name === name)) return undefined;
+      if (!isMapping(name)) return undefined;
       const all = engine.generation().wanted.filter(({ mapping }) => mapping.name === name);
       const wanted = all.filter(({ error }) => error === undefined);
       await audit.append([commandEntry(`sync ${name}`, operator(by), requestId)]);
@@ -134,6 +146,20 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
       if (unknown.length === 0) return answer;
       const summary = { ...answer.summary, failed: (answer.summary.failed ?? 0) + unknown.length };
       return { ...answer, ok: false, summary, targets: [...answer.targets, ...unknown] };
+    },
+    async rollback(name, { to, namespace }, by, requestId): Promise<SyncAnswer | undefined> {
+      if (!isMapping(name)) return undefined;
+      const target = oneTarget(app, { mapping: name, namespace });
+      if (typeof target === 'string') throw new AppError('INVALID_REQUEST', { detail: target });
+      const pass = await begin(`rollback ${name} --to ${to}`, by, requestId);
+      await pinTarget(app, pass, target, to);
+      return askFor(engine, [target], { requestId, clock, held });
+    },
+    async unpin(name, { namespace }, by, requestId): Promise<SyncAnswer | undefined> {
+      if (!isMapping(name)) return undefined;
+      const pass = await begin(`unpin ${name}`, by, requestId);
+      const targets = await unpinTargets(app, pass, { mapping: name, namespace });
+      return askFor(engine, targets, { requestId, clock, held });
     },
     async release(id, by, requestId): Promise<SyncAnswer> {
       const found = held().find((it) => it.id === id);

@@ -47,6 +47,7 @@ export const StatusAnswer = z.looseObject({
       // A newer service may know more states: they are not in step.
       state: z.union([z.enum(TARGET_STATES), z.string()]),
       staleSeconds: z.number().optional(),
+      pinned: z.number().optional(),
     }),
   ),
   held: z.array(Held),

@@ -7,6 +7,7 @@ import type { Context, GlobalOptions } from './context.ts';
 import { EXIT, exitCode } from './exit.ts';
 import { STORE_KINDS } from './init-template.ts';
 import { printError } from './output.ts';
+import { addPins } from './pin-commands.ts';
 import type { ServerOptions } from './server-address.ts';
 import { UsageError } from './usage-error.ts';
 import { VERSION } from './version.ts';
@@ -62,6 +63,7 @@ export function buildProgram(context: Context, run: Run): Command {
   addStatus(program, context, run);
   addRelease(program, context, run);
   addPrune(program, context, run);
+  addPins(program, context, run);
   addExplain(program, context, run);
   addDoctor(program, context, run);
   addRbac(program, context, run);

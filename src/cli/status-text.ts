@@ -2,7 +2,7 @@ import { compareTargets, formatTarget } from '../core/target.ts';
 import type { StatusAnswer, StatusTarget } from './answers.ts';
 import { count, type Paint, type Style, table } from './output.ts';
 import { plain } from './service-error.ts';
-import { heldText } from './targets.ts';
+import { heldText, pinText } from './targets.ts';
 
 /** Worst first; whatever is not named here comes before all, since this version does not know it. */
 const ORDER: readonly string[] = [
@@ -16,7 +16,9 @@ const ORDER: readonly string[] = [
   'pinned',
   'synced',
 ];
-const IN_STEP: readonly string[] = ['synced', 'pinned'];
+const IN_STEP: readonly string[] = ['synced'];
+/** Nothing is wrong with it, but somebody should know. */
+const SETTLED: readonly string[] = [...IN_STEP, 'pinned'];
 
 const STYLES: Readonly<Record<string, Style>> = {
   up: 'green',
@@ -43,7 +45,12 @@ export interface StatusTextOptions {
   readonly all: boolean;
 }
 
-export function isInStep({ state }: StatusTarget): boolean {
+/** Whether nobody has to do anything about it. */
+export function isSettled({ state }: StatusTarget): boolean {
+  return SETTLED.includes(state);
+}
+
+function isInStep({ state }: StatusTarget): boolean {
   return IN_STEP.includes(state);
 }
 
@@ -128,8 +135,8 @@ function groupText(group: readonly StatusTarget[], all: boolean, paint: Paint): 
   const named = group.slice(0, all ? group.length : NAMED);
   const rows = named.map((target) => [
     `  ${plain(formatTarget(target))}`,
-    `mapping ${plain(target.mapping)}`,
-    target.staleSeconds === undefined || isInStep(target) ? '' : `in step ${ago(target.staleSeconds)}`,
+    `mapping ${plain(target.mapping)}${pinText(target.pinned)}`,
+    target.staleSeconds === undefined || isSettled(target) ? '' : `in step ${ago(target.staleSeconds)}`,
   ]);
   return [
     `${paint(STYLES[state] ?? 'yellow', plain(state))}${why}`,
@@ -147,7 +154,7 @@ function summaryText({ targets }: StatusAnswer, paint: Paint): string {
     ({ state }) => state,
   );
   const parts = [...counts].map(([state, its]) => `${its.length} ${plain(state)}`);
-  const style = targets.every(isInStep) ? 'green' : 'bold';
+  const style = targets.every(isSettled) ? 'green' : 'bold';
   return paint(
     style,
     `${count(targets.length, 'target')}${parts.length === 0 ? '' : `: ${parts.join(', ')}`}.`,

@@ -9,16 +9,22 @@ interface TargetResult {
   readonly target: TargetId;
   readonly error?: AppError;
   readonly keys: readonly KeyPlan[];
+  readonly pinned?: number;
 }
 
 /** A target as the JSON of `plan` and `sync` has it. */
 export function targetData(
-  { mapping, target, error, keys }: TargetResult,
+  { mapping, target, error, keys, pinned }: TargetResult,
   word: 'action' | 'outcome',
   what: string,
 ): object {
   const { namespace, secret } = target;
-  return { mapping, namespace, secret, [word]: what, ...error?.toJSON(), keys };
+  const pin = pinned === undefined ? {} : { pinned };
+  return { mapping, namespace, secret, [word]: what, ...error?.toJSON(), keys, ...pin };
+}
+
+export function pinText(pinned: number | undefined): string {
+  return pinned === undefined ? '' : `, pinned to record ${pinned}`;
 }
 
 /** A change that waits for a person, found here or by a service. */

@@ -35,6 +35,17 @@ export function releaseThrough(client: Client, id: string): Promise<SyncResult> 
   return client.post(`/api/v1/held/${encodeURIComponent(id)}/release`, SyncResult);
 }
 
+export type PinOrder = { readonly kind: 'rollback'; readonly to: number } | { readonly kind: 'unpin' };
+
+export function pinThrough(
+  client: Client,
+  { mapping, namespace }: { readonly mapping: string; readonly namespace?: string },
+  { kind, ...order }: PinOrder,
+): Promise<SyncResult> {
+  const body = { ...order, ...(namespace === undefined ? {} : { namespace }) };
+  return client.post(`/api/v1/mappings/${encodeURIComponent(mapping)}/${kind}`, SyncResult, body);
+}
+
 function syncPath(mapping: string): string {
   return `/api/v1/mappings/${encodeURIComponent(mapping)}/sync`;
 }

@@ -110,8 +110,9 @@ export const SCHEMAS = {
       lastSuccess: time,
       staleSeconds: whole,
       ...error,
+      pinned: { ...whole, description: 'The sequence of the record to whose versions it is pinned.' },
     },
-    ['lastSuccess', 'staleSeconds', ...Object.keys(error)],
+    ['lastSuccess', 'staleSeconds', ...Object.keys(error), 'pinned'],
   ),
   Store: object({ name: text, ...part, lastSuccess: time, code: text, breakerOpen: yesNo }, [
     'lastSuccess',
@@ -154,6 +155,11 @@ export const SCHEMAS = {
     },
     [...recordOptional, 'counterpart'],
   ),
+  Accepted: object({
+    requestId: text,
+    targets: { ...whole, description: 'That are looked at because of it.' },
+  }),
+  Handshake: object({ validationResponse: text }),
   RecordList: object(
     {
       records: list(one('Record')),

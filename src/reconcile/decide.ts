@@ -1,11 +1,12 @@
 import type { Cluster } from '../cluster/cluster.ts';
-import { type AppError, toAppError } from '../core/errors.ts';
+import { AppError, toAppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { Mapping, Source } from '../core/mapping.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import type { Desired } from '../sync/desired.ts';
 import { mergedView, mergeManager } from '../sync/merge.ts';
+import { type Pin, pinned } from '../sync/pin.ts';
 import { type Plan, plan } from '../sync/plan.ts';
 import { type GatherDeps, gather } from './gather.ts';
 
@@ -19,6 +20,8 @@ export interface DecideDeps extends GatherDeps {
   readonly stores: ReadonlyMap<string, string>;
   /** Whether the readings on record prove that a source is gone. */
   readonly provenAbsent: (source: Source, mapping: Mapping) => Promise<boolean>;
+  /** The last word of the audit on whether a target is pinned. */
+  readonly pin: (mapping: string, id: TargetId) => Promise<Pin | undefined>;
   /** Whether a mapping of the configuration wants a target. */
   readonly wants: (mapping: string, id: TargetId) => boolean;
 }
@@ -28,15 +31,26 @@ export interface Decision {
   readonly plan: Plan;
   readonly desired: Desired;
   readonly live: LiveSecret | undefined;
+  /** The record to whose versions it is pinned. */
+  readonly pinned?: number;
+  /** With the versions of the pin. */
+  readonly mapping?: Mapping;
 }
 
 /** Gathers everything and plans; changes nothing. `plan` shows this, `sync` carries it out. */
-export async function decide(mapping: Mapping, id: TargetId, deps: DecideDeps): Promise<Decision> {
+export async function decide(wanted: Mapping, id: TargetId, deps: DecideDeps): Promise<Decision> {
   // Together, so that the reads of several targets meet and can be batched.
   const reading = readLive(id, deps);
+  const pin = await deps.pin(wanted.name, id);
+  const shown = pin === undefined ? {} : { pinned: pin.to };
+  const mapping = pin === undefined ? wanted : withPin(wanted, pin, deps);
+  if (mapping instanceof AppError) {
+    const { live } = await reading;
+    return { plan: failing(mapping), desired: { kind: 'failed', error: mapping }, live, ...shown };
+  }
   const want = await gather(mapping, id, async () => ownPart((await reading).live, mapping, deps), deps);
   const { live, error } = await reading;
-  if (error !== undefined) return { plan: { kind: 'fail', keys: [], error }, desired: want, live };
+  if (error !== undefined) return { plan: failing(error), desired: want, live, mapping, ...shown };
   const { instance, formerInstances, stores, fingerprints } = deps;
   const wantedBy = (other: string): boolean => deps.wants(other, id);
   const proven = await gone(want, mapping, deps);
@@ -52,8 +66,22 @@ export async function decide(mapping: Mapping, id: TargetId, deps: DecideDeps): 
     fingerprints,
     merged: mergedKeys(live, mapping, deps),
     proven: (source: Source) => proven.includes(source),
+    ...(pin === undefined ? {} : { pin: { to: pin.to, mapping: wanted } }),
   };
-  return { plan: plan(input), desired: want, live };
+  return { plan: plan(input), desired: want, live, mapping, ...shown };
+}
+
+function failing(error: AppError): Plan {
+  return { kind: 'fail', keys: [], error };
+}
+
+function withPin(mapping: Mapping, pin: Pin, { stores }: DecideDeps): Mapping | AppError {
+  try {
+    return pinned(mapping, pin, stores);
+  } catch (error) {
+    if (error instanceof AppError) return error;
+    throw error;
+  }
 }
 
 function mergedKeys(

@@ -59,6 +59,8 @@ export interface Outcome {
   readonly certificateExpiresAt?: number;
   /** Workloads wait to be restarted because of it. */
   readonly restarts?: boolean;
+  /** The record to whose versions it is pinned. */
+  readonly pinned?: number;
   /** With `held`: what the destroying step has yet to decide on. */
   readonly proposal?: Proposal;
 }

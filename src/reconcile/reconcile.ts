@@ -37,13 +37,14 @@ export async function reconcile(
   { drift = 'repair' }: ReconcileOptions = {},
 ): Promise<Outcome> {
   const { recorder } = deps;
-  const end = (kind: OutcomeKind, { plan, live, desired }: Decision, error?: AppError): Outcome => ({
+  const end = (kind: OutcomeKind, { plan, live, desired, pinned }: Decision, error?: AppError): Outcome => ({
     kind,
     mapping: mapping.name,
     target: id,
     keys: plan.keys,
     alive: kind === 'created' || (live !== undefined && !isOfOthers(plan)),
     ...(error === undefined ? {} : { error }),
+    ...(pinned === undefined ? {} : { pinned }),
     ...shown(plan, live, desired, error === undefined),
   });
 

@@ -15,7 +15,9 @@ import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { Workload } from '../core/mapping.ts';
 import type { ReadResult, StoreRef } from '../core/reading.ts';
 import type { TargetId } from '../core/target.ts';
+import type { Pin } from '../sync/pin.ts';
 import type { KeyPlan } from '../sync/plan.ts';
+import { pinNote } from './pins.ts';
 import { restartIntents } from './restart-intents.ts';
 
 /** What a change does, for its intent and its outcome alike. */
@@ -65,6 +67,8 @@ export interface Recorder {
   settled(mapping: string, target: TargetId): Promise<void>;
   /** That a person lets a held change happen. */
   release(mapping: string, target: TargetId, keys: readonly KeyPlan[], id: string): Promise<void>;
+  /** That a person pins a target, or lets it go: from then on the last word. With an error: that it was refused. */
+  pin(mapping: string, target: TargetId, pin: Pin | 'unpin', error?: AppError): Promise<void>;
   sweep(counts: Readonly<Record<string, number>>, ok: boolean): Promise<void>;
 }
 
@@ -214,6 +218,16 @@ export function createRecorder({
         outcome: 'ok',
         keys: changesOf(keys),
         note: id,
+      }),
+
+    pin: (mapping, target, pin, error) =>
+      append({
+        ...base,
+        action: pin === 'unpin' ? 'unpin' : 'rollback',
+        mapping,
+        ...target,
+        ...(pin === 'unpin' ? {} : { sources: pin.sources, note: pinNote(pin) }),
+        ...(error === undefined ? { outcome: 'ok' } : { outcome: 'refused', code: error.code }),
       }),
 
     sweep: (counts, ok) =>

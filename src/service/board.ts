@@ -32,6 +32,8 @@ export interface Known {
   readonly proposed?: boolean;
   /** Of a `kubernetes.io/tls` target: when its certificate ends, in milliseconds since 1970. */
   readonly certificateExpiresAt?: number;
+  /** The record to whose versions it is pinned. */
+  readonly pinned?: number;
   /** Of the object that was looked at or written last. */
   readonly resourceVersion?: string;
   /** What was changed, or would be lost; fingerprints only. Of another process' outcome, those that it could tell. */

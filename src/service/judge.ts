@@ -2,20 +2,22 @@ import type { SecretMeta } from '../cluster/cluster.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { refId } from '../core/reading.ts';
 import { sourcesOf, storeRef } from '../sync/desired.ts';
-import { ANNOTATION, configHash, LABEL, parseSources, parseStores } from '../sync/marks.ts';
+import { ANNOTATION, configHash, LABEL, parseSources, parseStores, pinIn } from '../sync/marks.ts';
 
 export interface JudgeInput {
   readonly mapping: Mapping;
   readonly instance: string;
   /** Store name to the hash of its definition. */
   readonly stores: ReadonlyMap<string, string>;
+  /** As the last run found it; left out before the first one. */
+  readonly pin?: { readonly to: number | undefined } | undefined;
 }
 
 /**
  * Whether a target looks as we would leave it, by all that is not content: our marks of this configuration, and
  * nobody else's hand on them or on its content. If not, or if it cannot be told, a full run looks.
  */
-export function looksInStep(meta: SecretMeta, { mapping, instance, stores }: JudgeInput): boolean {
+export function looksInStep(meta: SecretMeta, { mapping, instance, stores, pin }: JudgeInput): boolean {
   const { labels, annotations, ours, foreign, deleting } = meta;
   const { target, onMappingRemoved } = mapping;
   if (target.mode === 'merge' || deleting || ours === undefined || foreign !== false) return false;
@@ -23,6 +25,7 @@ export function looksInStep(meta: SecretMeta, { mapping, instance, stores }: Jud
   if (labels[LABEL.managedBy] !== 'secretbridge') return false;
   if (annotations[ANNOTATION.config] !== hashOf(mapping)) return false;
   if (annotations[ANNOTATION.onMappingRemoved] !== onMappingRemoved) return false;
+  if (pin !== undefined && pinIn(annotations) !== pin.to) return false;
   const written = parseStores(annotations[ANNOTATION.stores]);
   if (written === undefined || ![...written].every(([name, hash]) => stores.get(name) === hash)) return false;
   const isAsWanted = (wanted: Readonly<Record<string, string>>, live: Readonly<Record<string, string>>) =>

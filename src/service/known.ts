@@ -73,6 +73,7 @@ export function parseKnown(text: string): Known | undefined {
     ...(isTime(told.contestedUntil) ? { contestedUntil: told.contestedUntil } : {}),
     ...(told.proposed === true ? { proposed: true } : {}),
     ...(isTime(told.certificateExpiresAt) ? { certificateExpiresAt: told.certificateExpiresAt } : {}),
+    ...(isTime(told.pinned) ? { pinned: told.pinned } : {}),
     ...(isText(told.heldId) ? { heldId: told.heldId } : {}),
     ...(isText(told.resourceVersion) ? { resourceVersion: told.resourceVersion } : {}),
     keys: keys.map(({ name, action, before, after }: KeyPlan) => ({

@@ -42,9 +42,11 @@ export function createObserver({ generation, board, ledger, clock, ...deps }: Ob
     labels[LABEL.instance] !== deps.instance || wanted.some(({ mapping }) => mapping.target.mode === 'merge');
 
   const isInStep = (meta: SecretMeta, wanted: readonly Wanted[]): boolean =>
-    wanted.every(({ mapping }) =>
-      looksInStep(meta, { mapping, instance: deps.instance, stores: deps.stores() }),
-    );
+    wanted.every(({ mapping, id }) => {
+      const known = board.known(mapping.name, id);
+      const pin = known && { to: known.pinned };
+      return looksInStep(meta, { mapping, instance: deps.instance, stores: deps.stores(), pin });
+    });
 
   /** Whether a run has looked at exactly this object, or is not to look at it for now. */
   const isKnown = (meta: SecretMeta, wanted: readonly Wanted[]): boolean =>

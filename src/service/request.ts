@@ -46,12 +46,13 @@ export async function askFor(
     ok: pending === 0 && known.every(({ error }) => error === undefined),
     requestId,
     summary,
-    targets: known.map(({ mapping, target, kind, error, keys }) => ({
+    targets: known.map(({ mapping, target, kind, error, keys, pinned }) => ({
       mapping,
       ...target,
       outcome: kind,
       ...error,
       keys,
+      ...(pinned === undefined ? {} : { pinned }),
     })),
     held: held().filter((it) => wanted.some(({ mapping }) => mapping.name === it.mapping)),
     pending,

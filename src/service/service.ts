@@ -30,6 +30,8 @@ export interface TargetStatus {
   readonly code?: string;
   readonly message?: string;
   readonly remedy?: string;
+  /** The sequence of the record to whose versions it is pinned. */
+  readonly pinned?: number;
 }
 
 export interface StoreStatus {
@@ -91,6 +93,13 @@ export interface Requester {
   readonly address?: string;
 }
 
+export interface RollbackRequest {
+  /** The sequence of a record that names the versions. */
+  readonly to: number;
+  /** Where the mapping has several targets. */
+  readonly namespace?: string | undefined;
+}
+
 /** What `sync` prints, for those targets that were asked for. */
 export interface SyncAnswer {
   readonly ok: boolean;
@@ -119,6 +128,24 @@ export interface Service {
   held(): readonly HeldStatus[];
   /** @throws AppError QUEUE_UNAVAILABLE and the like; `undefined`: there is no such mapping. */
   sync(mapping: string, by: Requester, requestId: string): Promise<SyncAnswer | undefined>;
+  /**
+   * Pins one target to the versions that a record names, and brings it there.
+   * @throws AppError RECORD_MISSING, NOT_A_CHANGE, INVALID_REQUEST when it is not clear which target, VERSION_GONE
+   * and whatever else stands against it. `undefined`: there is no such mapping.
+   */
+  rollback(
+    mapping: string,
+    to: RollbackRequest,
+    by: Requester,
+    requestId: string,
+  ): Promise<SyncAnswer | undefined>;
+  /** Lets the pinned targets of a mapping follow their sources again. @throws AppError NOT_PINNED. */
+  unpin(
+    mapping: string,
+    which: Pick<RollbackRequest, 'namespace'>,
+    by: Requester,
+    requestId: string,
+  ): Promise<SyncAnswer | undefined>;
   /** @throws AppError NOT_HELD. */
   release(id: string, by: Requester, requestId: string): Promise<SyncAnswer>;
   /** Every loop, for `livez`. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import { compareTargets } from '../core/target.ts';
 import type { Wanted } from '../reconcile/targets.ts';
-import { LABEL } from '../sync/marks.ts';
+import { LABEL, pinIn } from '../sync/marks.ts';
 import type { Board, Known, Swept } from './board.ts';
 import type { Generation } from './generation.ts';
 import type { HeldStatus, TargetState, TargetStatus } from './service.ts';
@@ -38,7 +38,14 @@ export function targetStatus(
   const okAt = lastOk(known, sweptAt(slots));
   // What has no sources cannot grow old.
   const isLate = slots.length > 0 && okAt !== undefined && now - okAt > LATE * mapping.refreshMs + GRACE_MS;
-  const state = stateOf(known, { isLate, isThere: board.meta(id)?.labels[LABEL.mapping] === mapping.name });
+  const meta = board.meta(id);
+  // Its own look knows; until the first one of this process the annotation shows it.
+  const pinned = known === undefined ? meta && pinIn(meta.annotations) : known.pinned;
+  const state = stateOf(known, {
+    isLate,
+    isThere: meta?.labels[LABEL.mapping] === mapping.name,
+    isPinned: pinned !== undefined,
+  });
   const late = slots.find((slot) => slot?.code !== undefined)?.code;
   const said = error?.toJSON() ?? known?.error;
   return {
@@ -52,6 +59,7 @@ export function targetStatus(
           staleSeconds: Math.max(0, Math.floor((now - okAt) / 1_000)),
         }),
     ...(said ?? (state === 'stale' && late !== undefined ? { code: late } : {})),
+    ...(pinned === undefined ? {} : { pinned }),
   };
 }
 
@@ -70,9 +78,10 @@ export function lastOk(known: Known | undefined, sweptAt: number | undefined): n
 
 function stateOf(
   known: Known | undefined,
-  { isLate, isThere }: { isLate: boolean; isThere: boolean },
+  { isLate, isThere, isPinned }: { isLate: boolean; isThere: boolean; isPinned: boolean },
 ): TargetState {
-  if (known === undefined) return isThere ? (isLate ? 'stale' : 'synced') : 'waiting';
+  const inStep = isPinned ? 'pinned' : isLate ? 'stale' : 'synced';
+  if (known === undefined) return isThere ? inStep : 'waiting';
   if (known.contestedUntil !== undefined) return 'contested';
   if (known.drifted) return 'drifted';
   if (known.proposed || known.kind === 'held') return 'held';
@@ -84,7 +93,7 @@ function stateOf(
     const keeps = isStill && (!known.person || known.error?.code === 'SOURCE_ABSENT');
     return keeps ? 'stale' : 'failed';
   }
-  return isLate ? 'stale' : 'synced';
+  return inStep;
 }
 
 export function heldOf({ board, idOf }: HeldInput): readonly HeldStatus[] {

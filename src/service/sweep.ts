@@ -108,6 +108,8 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
     if (board.meta(it.id) === undefined) return !isWaiting;
     // Only a look at its content tells when a certificate ends. All of them at once would be a stampede at each start.
     if (known === undefined && it.mapping.target.type === 'kubernetes.io/tls') return true;
+    // It stays at its versions, whatever the current ones are; what is new may be of a source that it follows still.
+    if (known?.pinned !== undefined) return isNews;
     if (finding.kind === 'absent') return made !== 'missing';
     if (finding.kind === 'failed') return true;
     if (made === undefined || made === 'missing') return !isSettled(known, seen, finding);

@@ -98,7 +98,8 @@ export function createWork(deps: WorkDeps): WorkTarget {
     board.note(wait === undefined ? known : { ...known, retryAt: endedAt + wait });
     if (outcome.proposal !== undefined) deps.onProposal();
     if (outcome.restarts) deps.onRestart();
-    for (const { store, key, createdAt } of outcome.sources ?? [])
+    // An old version says nothing of how old the secret is.
+    for (const { store, key, createdAt } of outcome.pinned === undefined ? (outcome.sources ?? []) : [])
       if (createdAt !== undefined) deps.ages.note(store, key, createdAt);
     return wait;
   }
@@ -144,7 +145,7 @@ interface Run {
 }
 
 function knownOf(outcome: Outcome, { job, before, wasOkAt, startedAt, endedAt, it }: Run): Known {
-  const { kind, error, alive, resourceVersion, drifted, proposal, keys } = outcome;
+  const { kind, error, alive, resourceVersion, drifted, proposal, keys, pinned } = outcome;
   const certificateExpiresAt =
     outcome.certificateExpiresAt ?? (isTls(it) ? before?.certificateExpiresAt : undefined);
   const isOk = error === undefined;
@@ -167,6 +168,7 @@ function knownOf(outcome: Outcome, { job, before, wasOkAt, startedAt, endedAt, i
     ...(contested ? { contestedUntil: endedAt + it.mapping.refreshMs } : {}),
     // What is held already stays so until the destroying step has decided anew.
     ...(proposal === undefined || (before?.kind === 'held' && !before.proposed) ? {} : { proposed: true }),
+    ...(pinned === undefined ? {} : { pinned }),
     ...(resourceVersion === undefined ? {} : { resourceVersion }),
     ...(certificateExpiresAt === undefined ? {} : { certificateExpiresAt }),
     // A target may have hundreds of keys. What is held is known by all of them.

@@ -3,7 +3,7 @@ import { isFingerprint, keyIdOf } from '../core/fingerprint.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { TargetId } from '../core/target.ts';
-import { ANNOTATION, isNewVersion, type Marks, sameMark, type TargetSource } from './marks.ts';
+import { ANNOTATION, isNewVersion, type Marks, PIN, sameMark, type TargetSource } from './marks.ts';
 
 // What a target was made of stands in its own annotations. When they say the same as what would be written now, and
 // the target is not as it would be written, then neither sources nor configuration changed: somebody changed it by
@@ -21,6 +21,8 @@ export interface DriftInput {
  */
 export function isDrift({ live, wanted }: DriftInput): boolean {
   const same = (name: string): boolean => isSame(live, wanted, name);
+  // Whoever pins a target, or lets it go, has not touched it yet.
+  if (live.annotations[PIN] !== wanted.annotations[PIN]) return false;
   const written = live.annotations[ANNOTATION.fingerprint];
   if (written !== wanted.annotations[ANNOTATION.fingerprint]) {
     if (isHeld(live, 'annotations', ANNOTATION.fingerprint)) return false;

@@ -33,6 +33,9 @@ export const ANNOTATION = {
   onMappingRemoved: 'secretbridge.dev/on-mapping-removed',
 } as const;
 
+/** The sequence of the record to whose versions a target is pinned. It only shows what the audit says. */
+export const PIN = 'secretbridge.dev/pin';
+
 const MAX_SOURCES_BYTES = 64 * 1024;
 
 export interface MarksInput {
@@ -44,6 +47,13 @@ export interface MarksInput {
   /** Store name to the hash of its definition. */
   readonly stores: ReadonlyMap<string, string>;
   readonly fingerprints: Fingerprinter;
+  readonly pin?: PinMark | undefined;
+}
+
+export interface PinMark {
+  readonly to: number;
+  /** The mapping without the pin, which is what `config` is about. */
+  readonly mapping: Mapping;
 }
 
 export interface Marks {
@@ -67,8 +77,9 @@ export function marks(input: MarksInput): Marks {
       [ANNOTATION.sources]: sourcesText(sources, fingerprints),
       [ANNOTATION.stores]: JSON.stringify(Object.fromEntries(stores)),
       [ANNOTATION.fingerprint]: fingerprints.target(id, data),
-      [ANNOTATION.config]: configHash(mapping),
+      [ANNOTATION.config]: configHash(input.pin?.mapping ?? mapping),
       [ANNOTATION.onMappingRemoved]: mapping.onMappingRemoved,
+      ...(input.pin === undefined ? {} : { [PIN]: String(input.pin.to) }),
     },
   };
 }
@@ -96,6 +107,12 @@ function sortedJson(value: unknown): string {
       ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => compareText(a, b)))
       : part,
   );
+}
+
+/** The record to which an annotation says that a target is pinned. */
+export function pinIn(annotations: Readonly<Record<string, string>>): number | undefined {
+  const text = annotations[PIN];
+  return text !== undefined && /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined;
 }
 
 /** The sources that an annotation names; undefined when it is not there, damaged or only a count. */

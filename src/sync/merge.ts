@@ -7,7 +7,7 @@ import { FORBIDDEN_TYPES, MAX_SECRET_BYTES } from './checks.ts';
 import { compareData, type KeyPlan } from './compare.ts';
 import { sourcesOf } from './desired.ts';
 import { isDrift } from './drift.ts';
-import { ANNOTATION, LABEL, marks, sameMark } from './marks.ts';
+import { ANNOTATION, LABEL, marks, PIN, sameMark } from './marks.ts';
 import type { Plan, PlanInput } from './plan.ts';
 import { withTemplates } from './template.ts';
 
@@ -56,6 +56,8 @@ const FIELDS: Readonly<Record<string, string>> = {
 
 function markText(instance: string, mapping: string, annotations: Written): string {
   const parts = Object.entries(FIELDS).map(([field, name]) => [field, annotations[name] ?? '']);
+  const pin = annotations[PIN];
+  if (pin !== undefined) parts.push(['pin', pin]);
   return JSON.stringify({ instance, mapping, ...Object.fromEntries(parts) });
 }
 
@@ -84,7 +86,7 @@ function parseMark(text: string | undefined): Written | undefined {
     const value = members[field];
     return value === undefined ? [] : [[name, value]];
   });
-  return Object.fromEntries(known);
+  return Object.fromEntries(members.pin === undefined ? known : [...known, [PIN, members.pin]]);
 }
 
 /** The members of a mark that are text; none when it is damaged. */
@@ -158,6 +160,7 @@ export function planMerge(input: PlanInput): Plan {
     keys.every(({ action }) => action === 'keep') &&
     covers(live.labels, manifest.labels) &&
     covers(live.annotations, mapping.target.annotations) &&
+    view.annotations[PIN] === own.annotations[PIN] &&
     Object.values(FIELDS).every((name) =>
       sameMark(name, view.annotations[name], own.annotations[name] ?? ''),
     );

@@ -7,7 +7,7 @@ import { checkTarget } from './checks.ts';
 import { compareData, type KeyPlan } from './compare.ts';
 import { type Desired, sourcesOf } from './desired.ts';
 import { isDrift } from './drift.ts';
-import { type Marks, marks, sameMark } from './marks.ts';
+import { type Marks, marks, PIN, type PinMark, sameMark } from './marks.ts';
 import { type MergePlanManifest, planMerge } from './merge.ts';
 import { type Claim, ownership } from './ownership.ts';
 import { withTemplates } from './template.ts';
@@ -69,6 +69,8 @@ export interface PlanInput extends Claim, Pick<AbsenceInput, 'proven'> {
   readonly fingerprints: Fingerprinter;
   /** With `mode: merge`, the keys that the mapping's field manager holds. */
   readonly merged: readonly string[];
+  /** `mapping` is that of a pin, and so is what it desires. */
+  readonly pin?: PinMark | undefined;
 }
 
 export function plan(input: PlanInput): Plan {
@@ -112,7 +114,7 @@ function change(
   adopts: boolean,
 ): Plan {
   const dropLabels = stale(live.ours?.labels, manifest.labels);
-  const dropAnnotations = stale(live.ours?.annotations, manifest.annotations);
+  const dropAnnotations = [...stale(live.ours?.annotations, manifest.annotations), ...falsePin(live, manifest)];
   const dropOwners = adopts && mapping.onConflict === 'adoptAndDropOwner';
   const sameData = keys.every(({ action }) => action === 'keep');
   const fixed = fixedBy(live, manifest, sameData);
@@ -159,6 +161,12 @@ function sameMarks(live: LiveSecret, { labels, annotations }: Marks): boolean {
     Object.entries(labels).every(([name, value]) => live.labels[name] === value) &&
     Object.entries(annotations).every(([name, value]) => sameMark(name, live.annotations[name], value))
   );
+}
+
+/** The annotation is for people: one that somebody made up would tell them something untrue. */
+function falsePin({ annotations, ours }: LiveSecret, wanted: Marks): readonly string[] {
+  const isForeign = annotations[PIN] !== undefined && !(ours?.annotations.includes(PIN) ?? false);
+  return isForeign && wanted.annotations[PIN] === undefined ? [PIN] : [];
 }
 
 /** What we once set and no longer want; what others set is none of our business. */

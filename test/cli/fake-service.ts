@@ -108,6 +108,7 @@ export const WELL: Status = {
       state: 'pinned',
       lastSuccess: '2027-03-01T11:59:00.000Z',
       staleSeconds: 60,
+      pinned: 41,
     },
   ],
   held: [],

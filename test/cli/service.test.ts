@@ -29,7 +29,7 @@ const failing = (target: Partial<TargetStatus>): Status => ({
 });
 
 describe('status', () => {
-  it('is calm and short when all is in step, and ends with 0', async () => {
+  it('is calm and short when nobody has to do anything, names what is pinned, and ends with 0', async () => {
     const { code, stdout } = await statusOf(WELL);
     expect(code).toBe(0);
     expect(stdout).toBe(`prod-eu  secretbridge 0.2.0
@@ -40,6 +40,9 @@ up        cluster  kubernetes
 
 up        team-vault  vault  last read 12s ago
 up        local       files  not read yet
+
+pinned
+  payments/db  mapping db, pinned to record 41
 
 2 targets: 1 synced, 1 pinned.
 `);
@@ -53,6 +56,7 @@ up        local       files  not read yet
       expect.stringMatching(/^failed {2}STORE_UNAVAILABLE: store aws-prod: /),
       expect.stringMatching(/^refused {2}NOT_OWNED: apps\/theirs: /),
       'waiting',
+      'pinned',
       'held 5f2c9a01d3e4  web/gone  would lose TOKEN',
       '19 targets: 1 synced, 1 pinned, 1 waiting, 1 held, 1 refused, 14 failed.',
     ]);

@@ -20,6 +20,8 @@ const ROUTES = [
   ['GET', '/api/openapi.json', 'viewer'],
   ['POST', '/api/v1/mappings/{name}/sync', 'operator'],
   ['POST', '/api/v1/held/{id}/release', 'operator'],
+  ['POST', '/api/v1/mappings/{name}/rollback', 'operator'],
+  ['POST', '/api/v1/mappings/{name}/unpin', 'operator'],
 ] as const;
 
 const filled = (url: string) =>

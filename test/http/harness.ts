@@ -167,6 +167,16 @@ function fakeService(asked: { what: string; by: Requester; requestId: string }[]
       asked.push({ what: `sync ${mapping}`, by, requestId });
       return done(requestId);
     },
+    async rollback(mapping, { to, namespace }, by, requestId) {
+      if (!mappings.some((one) => one.mapping === mapping)) return undefined;
+      asked.push({ what: `rollback ${mapping} ${to} ${namespace ?? ''}`.trimEnd(), by, requestId });
+      return done(requestId);
+    },
+    async unpin(mapping, { namespace }, by, requestId) {
+      if (!mappings.some((one) => one.mapping === mapping)) return undefined;
+      asked.push({ what: `unpin ${mapping} ${namespace ?? ''}`.trimEnd(), by, requestId });
+      return done(requestId);
+    },
     async release(id, by, requestId) {
       asked.push({ what: `release ${id}`, by, requestId });
       return done(requestId);

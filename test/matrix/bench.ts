@@ -140,7 +140,9 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
           clock,
           recorder,
           wants: wantedIndex(targets),
-          provenAbsent: (source, { softDeletedIsMissing }) =>
+          pin: async () => undefined,
+        pin: async () => undefined,
+        provenAbsent: (source, { softDeletedIsMissing }) =>
             isProvenAbsent(log, source, definitions.get(source.store), {
               codes: ['SOURCE_ABSENT', ...(softDeletedIsMissing ? ['SOURCE_DELETED'] : [])],
               ...config.absence,

@@ -4,7 +4,7 @@ import type { AuditRecord } from '../../src/audit/entry.ts';
 import { verify } from '../../src/audit/verify.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import type { Config } from '../../src/config/config.ts';
-import type { AppError } from '../../src/core/errors.ts';
+import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import type { Mapping } from '../../src/core/mapping.ts';
 import type { ReadResult } from '../../src/core/reading.ts';
@@ -13,6 +13,7 @@ import { type LogFields, type Logger, silentLogger } from '../../src/log/logger.
 import type { SecretProvider } from '../../src/providers/provider.ts';
 import { createReader } from '../../src/providers/reader.ts';
 import { isProvenAbsent } from '../../src/reconcile/absence.ts';
+import { readPin } from '../../src/reconcile/pins.ts';
 import { createRecorder } from '../../src/reconcile/recorder.ts';
 import { resolveTargets, unresolvedTargets, wantedIndex } from '../../src/reconcile/targets.ts';
 import { linesOf, loadText } from '../config/memory-fs.ts';
@@ -53,7 +54,10 @@ export const APPS_TOKEN = { namespace: 'apps', secret: 'token' };
 
 /** One store of our own making, whose keys hold what a test puts there. */
 export interface FakeStore {
+  /** Under another version the one before can still be read. */
   put(key: string, text: string, version?: string): void;
+  /** The store forgets a version. */
+  purge(key: string, version: string): void;
   absent(key: string): void;
   fail(key: string, error: AppError): void;
   /** Tags of a key, for searches. */
@@ -186,6 +190,7 @@ mappings:${wanted}`);
           clock,
           recorder,
           wants: wantedIndex(targets),
+          pin: (mapping, id) => readPin(audit, mapping, id, [config.instance, ...config.formerInstances]),
           provenAbsent: (source) =>
             isProvenAbsent(audit, source, definitions.get(source.store), {
               codes: ['SOURCE_ABSENT'],
@@ -245,6 +250,10 @@ function createFakeStore(): { store: FakeStore; provider: SecretProvider } {
   const searches: string[] = [];
   const tags = new Map<string, Readonly<Record<string, string>>>();
   const unlisted = new Set<string>();
+  /** Key and version to what it was. */
+  const kept = new Map<string, ReadResult>();
+  const versionOf = (key: string, version: string): ReadResult =>
+    kept.get(`${key}@${version}`) ?? { kind: 'failed', error: new AppError('VERSION_GONE') };
   let searchError: AppError | undefined;
   return {
     store: {
@@ -256,15 +265,20 @@ function createFakeStore(): { store: FakeStore; provider: SecretProvider } {
         searchError = error;
       },
       put(key, text, version = '1') {
-        results.set(key, { kind: 'found', value: SecretValue.fromText(text), version });
+        const found = { kind: 'found', value: SecretValue.fromText(text), version } as const;
+        results.set(key, found);
+        kept.set(`${key}@${version}`, found);
       },
+      purge: (key, version) => void kept.delete(`${key}@${version}`),
       absent: (key) => void results.set(key, { kind: 'absent' }),
       fail: (key, error) => void results.set(key, { kind: 'failed', error }),
     },
     provider: {
       async read(refs) {
         reads.push(...refs.map(({ key, version }) => (version === undefined ? key : `${key}@${version}`)));
-        return refs.map(({ key }) => results.get(key) ?? { kind: 'absent' });
+        return refs.map(({ key, version }) =>
+          version === undefined ? (results.get(key) ?? { kind: 'absent' }) : versionOf(key, version),
+        );
       },
       versions: async (keys) => keys.map(() => ({ kind: 'unknown' })),
       async find(query) {

@@ -25,11 +25,12 @@ export async function explainCommand(
   });
 }
 
-function targetData({ target, state, error, sources, lastRecords }: ExplainedTarget): object {
+function targetData({ target, state, error, pinned, sources, lastRecords }: ExplainedTarget): object {
   return {
     ...target,
     state,
     ...error?.toJSON(),
+    ...(pinned === undefined ? {} : { pinned }),
     sources: sources.map(sourceData),
     lastRecords,
   };
@@ -47,8 +48,18 @@ function sourceData({ source, state, version, error }: ExplainedSource): object 
   };
 }
 
-function targetText({ target, state, error, sources, lastRecords }: ExplainedTarget, paint: Paint): string {
+function targetText(
+  { target, state, error, pinned, sources, lastRecords }: ExplainedTarget,
+  paint: Paint,
+): string {
   const style = state === 'synced' ? 'green' : error === undefined ? 'yellow' : 'red';
+  const pin =
+    pinned === undefined
+      ? []
+      : [
+          `  It stays at the versions of record ${pinned}, whatever its sources are now.`,
+          `  ${paint('dim', 'Let it follow them again with `secretbridge unpin`.')}`,
+        ];
   const why =
     error === undefined ? [] : [`  ${error.code}: ${error.message}`, `  ${paint('dim', error.todo)}`];
   const records = lastRecords.map(({ sequence, time, action, phase, outcome, code }) =>
@@ -65,6 +76,7 @@ function targetText({ target, state, error, sources, lastRecords }: ExplainedTar
   return [
     `${paint(style, state)}  ${paint('bold', formatTarget(target))}`,
     ...why,
+    ...pin,
     'Sources',
     ...sources.map((it) => sourceText(it, paint)),
     ...(records.length === 0 ? [] : ['Last records', ...records]),

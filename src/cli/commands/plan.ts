@@ -3,7 +3,7 @@ import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { exitCode } from '../exit.ts';
 import { count, type Paint, print } from '../output.ts';
-import { heldText, keyLines, targetData } from '../targets.ts';
+import { heldText, keyLines, pinText, targetData } from '../targets.ts';
 import { withApp } from '../with-app.ts';
 
 const CHANGES: readonly string[] = ['create', 'update', 'delete'];
@@ -54,9 +54,12 @@ function planText(report: PlanReport, all: boolean, title: string, paint: Paint)
   return [...lines, ...heldText(report.held, paint), summaryText(report.targets, title)].join('\n');
 }
 
-function targetText({ mapping, target, action, how, error, keys }: PlannedTarget, paint: Paint): string {
+function targetText(
+  { mapping, target, action, how, error, keys, pinned }: PlannedTarget,
+  paint: Paint,
+): string {
   const style = error !== undefined ? 'red' : action === 'unchanged' ? 'dim' : 'bold';
-  const title = `${paint(style, (how ?? action).padEnd(9))} ${paint('bold', formatTarget(target))}  ${paint('dim', `mapping ${mapping}`)}`;
+  const title = `${paint(style, (how ?? action).padEnd(9))} ${paint('bold', formatTarget(target))}  ${paint('dim', `mapping ${mapping}${pinText(pinned)}`)}`;
   const why =
     error === undefined ? [] : [`  ${error.code}: ${error.message}`, `  ${paint('dim', error.todo)}`];
   return [title, ...why, ...keyLines(keys, paint)].join('\n');

@@ -10,7 +10,7 @@ import {
   type ServerAddress,
   type ServerOptions,
 } from '../server-address.ts';
-import { isInStep, statusText } from '../status-text.ts';
+import { isSettled, statusText } from '../status-text.ts';
 
 export async function statusCommand(
   context: Context,
@@ -45,7 +45,7 @@ function verdict({ config, engine, audit, cluster, stores, targets, held }: Stat
   const parts = [engine, audit, ...(cluster === undefined ? [] : [cluster]), ...stores];
   const troubled = [
     ...parts.filter(({ state }) => state !== 'up'),
-    ...targets.filter((target) => !isInStep(target) && !person(target.state)),
+    ...targets.filter((target) => !isSettled(target) && !person(target.state)),
   ];
   // What says no code is on its way: a target that waits for its first run, an engine that starts.
   if (troubled.some(({ code }) => code === undefined)) return EXIT.retry;

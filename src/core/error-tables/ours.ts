@@ -74,6 +74,24 @@ export const OURS = {
     says: 'nothing is held under this id',
     todo: 'Look with `secretbridge plan`: the id changes when the change does.',
   },
+  NOT_A_CHANGE: {
+    group: 'ours',
+    remedy: 'fix-config',
+    says: 'the record names no versions of this mapping that one could go back to',
+    todo: 'Choose a change of this mapping: `secretbridge audit list --mapping NAME --action update`.',
+  },
+  NOT_PINNED: {
+    group: 'ours',
+    remedy: 'fix-config',
+    says: 'no target of this mapping is pinned',
+    todo: 'Nothing: it follows its sources. `secretbridge status` shows which targets are pinned.',
+  },
+  ROLLBACK_AMBIGUOUS: {
+    group: 'ours',
+    remedy: 'fix-config',
+    says: 'the record names several versions of one source, and not which key was made of which',
+    todo: 'Name the versions in the mapping itself, with `version`.',
+  },
   CLOCK_SKEWED: {
     group: 'ours',
     remedy: 'fix-config',

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { AppError } from '../../core/errors.ts';
+import type { RollbackRequest } from '../../service/service.ts';
 import type { RouteDeps } from '../deps.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
 import { LIST_QUERY, type ListQuery, pageOf } from '../paging.ts';
@@ -68,7 +69,71 @@ export function addMappingRoutes(app: FastifyInstance, { service }: RouteDeps): 
       return answer ?? missing();
     },
   );
+
+  app.post<Named & { Body: RollbackRequest }>(
+    '/api/v1/mappings/:name/rollback',
+    {
+      config: { access: 'operator' },
+      schema: describe({
+        id: 'rollBackMapping',
+        tag: 'mappings',
+        summary:
+          'Go back to the versions of the sources that a record names, and stay there until `unpin`. When one of them cannot be had any more, nothing is changed.',
+        role: 'operator',
+        query: NO_QUERY,
+        parameters: { name: NAME },
+        body: {
+          type: 'object',
+          properties: {
+            to: { type: 'integer', minimum: 1, description: 'The sequence of a change of the mapping.' },
+            namespace: NAMESPACE,
+          },
+          required: ['to'],
+          additionalProperties: false,
+        },
+        answer: 'SyncAnswer',
+        also: { 404: 'Error', 409: 'Error', 503: 'Error' },
+      }),
+    },
+    async (request) => {
+      const { name } = request.params;
+      const answer = await service.rollback(name, request.body, requesterOf(request), request.id);
+      return answer ?? missing();
+    },
+  );
+
+  app.post<Named & { Body: Pick<RollbackRequest, 'namespace'> | undefined }>(
+    '/api/v1/mappings/:name/unpin',
+    {
+      config: { access: 'operator' },
+      schema: describe({
+        id: 'unpinMapping',
+        tag: 'mappings',
+        summary: 'Let the pinned targets of a mapping follow their sources again.',
+        role: 'operator',
+        query: NO_QUERY,
+        parameters: { name: NAME },
+        body: {
+          type: ['object', 'null'],
+          properties: { namespace: NAMESPACE },
+          additionalProperties: false,
+        },
+        answer: 'SyncAnswer',
+        also: { 404: 'Error', 409: 'Error', 503: 'Error' },
+      }),
+    },
+    async (request) => {
+      const which = request.body ?? {};
+      const answer = await service.unpin(request.params.name, which, requesterOf(request), request.id);
+      return answer ?? missing();
+    },
+  );
 }
+
+const NAMESPACE = {
+  type: 'string',
+  description: 'One namespace of a mapping that has several.',
+} as const;
 
 const NAME = { type: 'string', description: 'The name of the mapping.' } as const;
 

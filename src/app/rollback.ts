@@ -1,0 +1,117 @@
+import type { AuditRecord } from '../audit/entry.ts';
+import { AppError } from '../core/errors.ts';
+import { decide } from '../reconcile/decide.ts';
+import { shortened } from '../reconcile/pins.ts';
+import { reconcile } from '../reconcile/reconcile.ts';
+import { recoverIntents } from '../reconcile/recover.ts';
+import type { Wanted } from '../reconcile/targets.ts';
+import type { Pin } from '../sync/pin.ts';
+import type { App, Pass } from './app.ts';
+import { selectTargets } from './plan.ts';
+import { finishRestarts } from './restarts.ts';
+import { report, type SyncReport } from './sync.ts';
+
+/** Which targets of a mapping a person means. */
+export interface Which {
+  readonly mapping: string;
+  readonly namespace?: string | undefined;
+}
+
+export interface Rollback extends Which {
+  /** The sequence of a record that names the versions. */
+  readonly to: number;
+}
+
+/** What a record may tell of: a state in which a target of the mapping was. */
+const STATES: readonly AuditRecord['action'][] = ['create', 'update', 'repair', 'adopt', 'rollback'];
+
+/** The one target that is meant, or what to ask for instead. */
+export function oneTarget(app: App, { mapping, namespace }: Which): Wanted | string {
+  const all = selectTargets(app, mapping).filter(({ error }) => error === undefined);
+  const chosen = all.filter(({ id }) => namespace === undefined || id.namespace === namespace);
+  const [first] = chosen;
+  if (first !== undefined && chosen.length === 1) return first;
+  if (all.length === 0) return `mapping ${mapping} has no target now`;
+  const names = all.map(({ id }) => id.namespace);
+  const listed =
+    names.length > 5 ? `${names.slice(0, 5).join(', ')} and ${names.length - 5} more` : names.join(', ');
+  return first === undefined
+    ? `mapping ${mapping} has no target in namespace ${namespace}: ${listed}`
+    : `mapping ${mapping} has several targets, so name the namespace: ${listed}`;
+}
+
+/**
+ * Pins a target to the versions that a record names, once all of them were read and give a Secret that may be
+ * written. Otherwise nothing is pinned, and the refusal is on record.
+ * @throws AppError RECORD_MISSING, NOT_A_CHANGE, and whatever stands against it, VERSION_GONE first.
+ */
+export async function pinTarget(app: App, pass: Pass, { mapping, id }: Wanted, to: number): Promise<void> {
+  const record = await app.audit.get(to);
+  if (record === undefined) throw new AppError('RECORD_MISSING', { about: `record ${to}` });
+  if (record.mapping !== mapping.name || !STATES.includes(record.action) || record.sources.length === 0)
+    throw new AppError('NOT_A_CHANGE', { about: `record ${to}` });
+  const pin = pinOf(record, pass);
+  const { plan } = await decide(mapping, id, { ...pass, pin: async () => pin });
+  if (plan.kind === 'fail' || plan.kind === 'refuse') {
+    await pass.recorder.pin(mapping.name, id, pin, plan.error);
+    throw plan.error;
+  }
+  await pass.recorder.pin(mapping.name, id, pin);
+}
+
+function pinOf({ sequence, sources }: AuditRecord, { stores }: Pick<Pass, 'stores'>): Pin {
+  const names = [...new Set(sources.map(({ store }) => store))];
+  const known = names.flatMap((name) => {
+    const definition = stores.get(name);
+    return definition === undefined ? [] : [[name, shortened(definition)] as const];
+  });
+  return { to: sequence, sources, stores: new Map(known) };
+}
+
+/** Lets the pinned ones of these targets go, and gives them. @throws AppError NOT_PINNED */
+export async function unpinTargets(app: App, pass: Pass, which: Which): Promise<readonly Wanted[]> {
+  const wanted = selectTargets(app, which.mapping).filter(
+    ({ id, error }) =>
+      error === undefined && (which.namespace === undefined || id.namespace === which.namespace),
+  );
+  const pins = await Promise.all(wanted.map(({ mapping, id }) => pass.pin(mapping.name, id)));
+  const pinned = wanted.filter((_, index) => pins[index] !== undefined);
+  if (pinned.length === 0) throw new AppError('NOT_PINNED', { about: `mapping ${which.mapping}` });
+  for (const { mapping, id } of pinned) await pass.recorder.pin(mapping.name, id, 'unpin');
+  return pinned;
+}
+
+/** Goes back to the versions of a record and stays there, here and now; or says what to ask for instead. */
+export async function rollBackHere(app: App, { to, ...which }: Rollback): Promise<SyncReport | string> {
+  await app.resolve();
+  const target = oneTarget(app, which);
+  if (typeof target === 'string') return target;
+  const pass = await begin(app, `rollback ${which.mapping} --to ${to}`);
+  await pinTarget(app, pass, target, to);
+  return run(app, pass, [target]);
+}
+
+/** Follows the sources again, here and now. */
+export async function unpinHere(app: App, which: Which): Promise<SyncReport> {
+  await app.resolve();
+  const pass = await begin(app, `unpin ${which.mapping}`);
+  return run(app, pass, await unpinTargets(app, pass, which));
+}
+
+async function begin(app: App, command: string): Promise<Pass> {
+  await recoverIntents(app.audit, app.cluster, app.instances, app.restartOf);
+  const pass = await app.pass({ asResolved: true });
+  await pass.recorder.command(command);
+  return pass;
+}
+
+async function run(app: App, pass: Pass, wanted: readonly Wanted[]): Promise<SyncReport> {
+  const outcomes = [];
+  for (const { mapping, id } of wanted) {
+    // What it would destroy is left to a sync, which decides on everything of that kind together.
+    const { proposal: _, ...outcome } = await reconcile(mapping, id, pass);
+    outcomes.push(outcome);
+  }
+  if (outcomes.some(({ restarts }) => restarts)) await finishRestarts(app);
+  return report(app, { targets: outcomes, recorder: pass.recorder });
+}

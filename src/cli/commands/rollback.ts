@@ -1,0 +1,41 @@
+import { rollBackHere, unpinHere } from '../../app/rollback.ts';
+import { createClient } from '../client.ts';
+import type { Context, GlobalOptions } from '../context.ts';
+import { printReport, printResult } from '../report.ts';
+import { namedAddress, type ServerOptions } from '../server-address.ts';
+import { type PinOrder, pinThrough } from '../through-service.ts';
+import { UsageError } from '../usage-error.ts';
+import { withApp } from '../with-app.ts';
+
+type Options = GlobalOptions & ServerOptions & { readonly mapping: string; readonly namespace?: string };
+
+export async function rollbackCommand(
+  context: Context,
+  options: Options & { readonly to: number },
+): Promise<number> {
+  const { server, to } = options;
+  if (server !== undefined) return letService(context, server, options, { kind: 'rollback', to });
+  return withApp(context, options, async (app) => {
+    const report = await rollBackHere(app, options);
+    if (typeof report === 'string') throw new UsageError(report);
+    return printReport(context, options, report);
+  });
+}
+
+export async function unpinCommand(context: Context, options: Options): Promise<number> {
+  const { server } = options;
+  if (server !== undefined) return letService(context, server, options, { kind: 'unpin' });
+  return withApp(context, options, async (app) =>
+    printReport(context, options, await unpinHere(app, options)),
+  );
+}
+
+async function letService(
+  context: Context,
+  server: string,
+  options: Options,
+  order: PinOrder,
+): Promise<number> {
+  await using client = createClient(namedAddress(server, options.allowHttp), context);
+  return printResult(context, options, await pinThrough(client, options, order));
+}
