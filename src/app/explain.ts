@@ -3,6 +3,7 @@ import type { AppError } from '../core/errors.ts';
 import type { Source } from '../core/mapping.ts';
 import { type ReadResult, refId } from '../core/reading.ts';
 import type { TargetId } from '../core/target.ts';
+import { isContested } from '../reconcile/reconcile.ts';
 import { decideWanted } from '../reconcile/targets.ts';
 import { sourcesOf, storeRef } from '../sync/desired.ts';
 import type { Plan } from '../sync/plan.ts';
@@ -55,7 +56,9 @@ export async function explainMapping(app: App, mapping: string): Promise<readonl
     const readings = await pass.read(sources.map(storeRef));
     explained.push({
       target: id,
-      state: stateOf(plan, live !== undefined, pinned !== undefined),
+      state: (await isContested(app.audit, id, app.clock))
+        ? 'contested'
+        : stateOf(plan, live !== undefined, pinned !== undefined),
       ...(error === undefined ? {} : { error }),
       ...(pinned === undefined ? {} : { pinned }),
       sources: sources.map((source) => explainSource(source, readings.get(refId(storeRef(source))))),
@@ -76,7 +79,7 @@ function stateOf(plan: Plan, alive: boolean, pinned: boolean): TargetState {
     case 'unchanged':
       return pinned ? 'pinned' : 'synced';
     case 'refuse':
-      return plan.error.code === 'CONFLICT' ? 'contested' : 'refused';
+      return 'refused';
     case 'hold':
     case 'delete':
     case 'recreate':

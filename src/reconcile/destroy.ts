@@ -19,6 +19,8 @@ export interface DestroyDeps {
   readonly clock: Clock;
   readonly fingerprints: Fingerprinter;
   readonly brake: { readonly share: number; readonly windowMs: number };
+  /** This one and those that it was before: others that share the audit have a brake of their own. */
+  readonly instances: readonly string[];
 }
 
 export interface Population {
@@ -62,18 +64,23 @@ export function withReturning(population: Population, proposals: readonly Propos
 export async function isAllowed(
   proposed: number,
   { total, alive }: Population,
-  { audit, clock, brake }: Pick<DestroyDeps, 'audit' | 'clock' | 'brake'>,
+  { audit, clock, brake, instances }: Pick<DestroyDeps, 'audit' | 'clock' | 'brake' | 'instances'>,
 ): Promise<boolean> {
   const since = new Date(clock.now() - brake.windowMs).toISOString();
-  const destroyed = await countDestroyed(audit, since);
+  const counts = await Promise.all(instances.map((instance) => countDestroyed(audit, instance, since)));
+  const destroyed = counts.reduce((sum, count) => sum + count, 0);
   return mayDestroy({ proposed, destroyed, total, alive, share: brake.share });
 }
 
-async function countDestroyed(audit: Pick<AuditStore, 'list'>, since: string): Promise<number> {
+async function countDestroyed(
+  audit: Pick<AuditStore, 'list'>,
+  instance: string,
+  since: string,
+): Promise<number> {
   let count = 0;
   for (let before: number | undefined; ; ) {
     const page = await audit.list(
-      { action: 'delete', outcome: 'ok', since },
+      { action: 'delete', outcome: 'ok', since, instance },
       { limit: PAGE, ...(before === undefined ? {} : { before }) },
     );
     count += page.filter(({ phase }) => phase === 'outcome').length;

@@ -82,8 +82,10 @@ export async function reconcile(
         const { error, ...written } = await carryOut(plan, decision, job, deps);
         if (error === undefined)
           return { ...end(plan.kind === 'create' ? 'created' : 'updated', decision), ...written };
-        if (error.code !== 'CONFLICT' || attempt === MAX_ATTEMPTS) return end('failed', decision, error);
-        break;
+        if (error.code !== 'CONFLICT') return end('failed', decision, error);
+        if (attempt < MAX_ATTEMPTS) break;
+        await recorder.giveUp(mapping.name, id, error, attempt);
+        return end('failed', decision, error);
       }
       default:
         assertNever(plan);

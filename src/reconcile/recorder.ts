@@ -63,6 +63,8 @@ export interface Recorder {
     error: AppError,
     keys: readonly KeyPlan[],
   ): Promise<void>;
+  /** That somebody else won each of so many races for a target: it is let be until the next run. */
+  giveUp(mapping: string, target: TargetId, error: AppError, attempts: number): Promise<void>;
   /** A target that is as it should be: recorded only when a setback ends with it. */
   settled(mapping: string, target: TargetId): Promise<void>;
   /** That a person lets a held change happen. */
@@ -91,6 +93,7 @@ const TARGET_ACTIONS: readonly Action[] = [
   'adopt',
   'refuse',
   'hold',
+  'giveUp',
   'sweep',
 ];
 
@@ -202,6 +205,9 @@ export function createRecorder({
         keys: changesOf(keys),
       });
     },
+
+    giveUp: (mapping, target, { code }, attempts) =>
+      append({ ...base, action: 'giveUp', mapping, ...target, outcome: 'failed', code, attempt: attempts }),
 
     async settled(mapping, target) {
       const before = await last(target, mapping);

@@ -141,8 +141,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
           recorder,
           wants: wantedIndex(targets),
           pin: async () => undefined,
-        pin: async () => undefined,
-        provenAbsent: (source, { softDeletedIsMissing }) =>
+          provenAbsent: (source, { softDeletedIsMissing }) =>
             isProvenAbsent(log, source, definitions.get(source.store), {
               codes: ['SOURCE_ABSENT', ...(softDeletedIsMissing ? ['SOURCE_DELETED'] : [])],
               ...config.absence,

@@ -4,7 +4,10 @@ import { listLeft, pruneLeft } from '../../src/app/prune.ts';
 import { releaseHeld } from '../../src/app/release.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
+import { isAllowed } from '../../src/reconcile/destroy.ts';
+import { commandEntry } from '../../src/reconcile/recorder.ts';
 import { Crash } from '../fakes/faulty.ts';
+import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { openWorld, type World } from './world.ts';
 
 const MINUTE = 60_000;
@@ -112,6 +115,17 @@ describe('a source that is gone', () => {
 });
 
 describe('the brake', () => {
+  it('does not count what another instance of the same audit has destroyed', async () => {
+    const clock = { now: () => 1_800_000_000_000 };
+    const audit = createMemoryAudit({ instance: 'other', clock });
+    const gone = { ...commandEntry('', { kind: 'cli' }, 'r'), action: 'delete', phase: 'outcome' } as const;
+    await audit.append([gone]);
+    const deps = { audit, clock, brake: { share: 0.1, windowMs: MINUTE } };
+    const population = { total: 10, alive: 10 };
+    expect(await isAllowed(1, population, { ...deps, instances: ['prod'] })).toBe(true);
+    expect(await isAllowed(1, population, { ...deps, instances: ['prod', 'other'] })).toBe(false);
+  });
+
   it('holds all when more would go than it allows, and destroys none of them', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);

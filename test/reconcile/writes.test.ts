@@ -77,6 +77,7 @@ describe('a write', () => {
       ...['update intent db ok', 'update outcome db failed CONFLICT'],
       ...['update intent db ok', 'update outcome db failed CONFLICT'],
       ...['update intent db ok', 'update outcome db failed CONFLICT'],
+      'giveUp db failed CONFLICT',
       'sweep failed',
     ]);
     expect(world.cluster.calls.replace).toBe(3);
