@@ -19,6 +19,8 @@ export function metricsPage(): string {
 const AFTER = `\`outcome\` of a sync is a word of its summary: \`created\`, \`updated\`, \`deleted\`, \`unchanged\`, \`refused\`, \`held\`, \`failed\`.
 \`outcome\` of a request to a store is \`ok\` or the [code](errors.md) of the error. No label ever holds the name of a key or of
 a property, or a value.
+\`outcome\` of an event is \`taken\`, \`unknown\` (nothing is made from its key), \`ignored\` (it tells of no change, or of another
+store), \`malformed\`, \`dropped\` (a malformed one that came too often) or \`refused\` (not signed, or not allowed).
 
 The metrics of Node and of the process (\`nodejs_…\`, \`process_…\`) are there as well.
 
@@ -26,7 +28,7 @@ The metrics of Node and of the process (\`nodejs_…\`, \`process_…\`) are the
 
 Each replica tells of the whole configuration: \`secretbridge_target_stale_seconds\`, \`secretbridge_target_errors\` and
 \`secretbridge_held\` say nearly the same on all of them, so take the maximum. Counters count what the replica itself did, so
-take the sum. When a target or a store leaves the configuration, all its series end.
+take the sum. When a target, a store or an intake of events leaves the configuration, all its series end.
 
 ## What to be woken for
 
@@ -37,5 +39,6 @@ take the sum. When a target or a store leaves the configuration, all its series 
 | \`min(secretbridge_audit_up) < 1\` | nothing is changed until the audit can be written |
 | \`min(secretbridge_audit_chain_ok) < 1\` | the audit was tampered with or cut short |
 | \`min(secretbridge_config_valid) < 1\` | the files were changed to something invalid; the last valid configuration is in force |
+| \`min(secretbridge_intake_up) < 1\` | events are not fetched, so that changes wait for the next sweep |
 | \`max(secretbridge_held) > 0\` | a change waits for a person |
 | \`min(secretbridge_certificate_expiry_timestamp_seconds) - time() < 604800\` | a certificate in a target expires within a week |`;

@@ -9,7 +9,9 @@ import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
 import { createFingerprinter, type Fingerprinter } from '../core/fingerprint.ts';
 import type { Workload } from '../core/mapping.ts';
+import type { StoreRef } from '../core/reading.ts';
 import type { SecretValue } from '../core/secret-value.ts';
+import type { Tracing } from '../core/tracer.ts';
 import type { Logger } from '../log/logger.ts';
 import { type CredentialSources, type Reference, resolveCredential } from '../providers/credentials.ts';
 import type { VersionResult } from '../providers/provider.ts';
@@ -19,12 +21,14 @@ import type { DecideDeps } from '../reconcile/decide.ts';
 import { readPin } from '../reconcile/pins.ts';
 import { createRecorder, type Recorder } from '../reconcile/recorder.ts';
 import { resolveTargets, unresolvedTargets, type Wanted, wantedIndex } from '../reconcile/targets.ts';
+import { abilitiesOf } from './abilities.ts';
 import { openAudit } from './audit.ts';
 import { openCheckpoints } from './checkpoints.ts';
 import { openCluster } from './cluster.ts';
 import { fingerprintKey } from './keys.ts';
 import { secretRefsOf } from './secret-refs.ts';
 import { createStores, type StoreObserver, type Stores } from './stores.ts';
+import { openTracing, traced } from './tracing.ts';
 
 export interface AppDeps {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -35,6 +39,7 @@ export interface AppDeps {
   readonly onCredential: (value: SecretValue) => void;
   /** Unique to this process. */
   readonly replica: string;
+  readonly version?: string;
   /** A line on standard output, or beside it where that holds a result: for checkpoints that go there. */
   readonly print: (line: string) => void;
   /** The audit has lost what was signed, while it was in use. */
@@ -67,6 +72,7 @@ export interface App extends AsyncDisposable {
   /** This instance and those that it was before. */
   readonly instances: readonly string[];
   readonly fingerprints: Fingerprinter;
+  readonly tracing: Tracing;
   /** What a mapping wants restarted when its content changes. */
   readonly restartOf: (mapping: string) => readonly Workload[];
   /** Looks at the namespaces that selectors choose, so that new ones are served. */
@@ -90,6 +96,8 @@ export interface Pass extends DecideDeps {
   readonly cluster: Cluster;
   readonly recorder: Recorder;
   readonly clock: Clock;
+  /** These will be read, in about this order, where nothing else decides. */
+  expect?(refs: readonly StoreRef[]): void;
   /** A hint that a read is due; in the order of the keys. */
   versions(store: string, keys: readonly string[]): Promise<readonly VersionResult[]>;
 }
@@ -103,6 +111,8 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   );
   const credential = credentialsOf(deps, (name, key) => cluster.ownSecret(name, key));
 
+  // First to open and last to close, so that nothing is left out.
+  const tracing = stack.use(await openTracing(config, { ...deps, credential }));
   const make = config.audit.store.kind === 'sqlite';
   const fingerprints = createFingerprinter(
     await fingerprintKey(config.keys.fingerprint, { make, credential }),
@@ -127,7 +137,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
       clock,
       fingerprints,
       credential,
-      ...(deps.observe === undefined ? {} : { observe: deps.observe }),
+      ...traced(deps.observe, tracing.tracer),
     }),
   );
   let current = config;
@@ -164,6 +174,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
     },
     instances: [config.instance, ...config.formerInstances],
     fingerprints,
+    tracing,
     restartOf(name) {
       const mapping = current.mappings.find((it) => it.name === name);
       return cluster.workloads === undefined ? [] : (mapping?.restart ?? []);
@@ -187,6 +198,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
       const reader = createReader({
         open: (store) => stores.open(store),
         onRead: (source, result) => recorder.read(source, result),
+        perCall: (store) => abilitiesOf(current, store)?.readsPerCall ?? 1,
         signal,
       });
       return {
@@ -196,6 +208,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
         fingerprints,
         stores: stores.definitions,
         clock,
+        tracer: tracing.tracer,
         recorder,
         wants,
         pin: (mapping, id) => readPin(audit, mapping, id, [config.instance, ...config.formerInstances]),
@@ -205,6 +218,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
           return isProvenAbsent(audit, source, definition, { codes, ...current.absence });
         },
         read: (refs) => reader.read(refs),
+        expect: (refs) => reader.expect(refs),
         find: (store, query) => reader.find(store, query),
         versions: (store, keys) => reader.versions(store, keys),
         allows: (use) => use.namespace !== ownNamespace() && access.allows(use),

@@ -4,6 +4,7 @@ import type { Identities } from '../cluster/identities.ts';
 import type { Config } from '../config/config.ts';
 import { AppError } from '../core/errors.ts';
 import type { SecretValue } from '../core/secret-value.ts';
+import type { PostedIntakes } from '../events/posted.ts';
 import { type Authenticator, createAuthenticator } from '../http/auth.ts';
 import type { HttpDeps } from '../http/deps.ts';
 import { buildServer } from '../http/server.ts';
@@ -39,6 +40,7 @@ interface Parts {
   readonly waiting: Pick<Service, 'status'>;
   readonly evidence: NonNullable<HttpDeps['evidence']>;
   readonly chain: ChainWatch;
+  readonly events: PostedIntakes;
 }
 
 export async function openFront(config: Config, deps: ServeDeps): Promise<Front> {
@@ -79,6 +81,11 @@ export async function openFront(config: Config, deps: ServeDeps): Promise<Front>
     audit,
     evidence: async () => parts.evidence?.(),
     metrics: { render: async () => need('metrics').render() },
+    events: {
+      webhook: (name) => need('events').webhook(name),
+      eventGrid: (name) => need('events').eventGrid(name),
+      onRefused: (origin) => parts.events?.onRefused?.(origin),
+    },
     auth: {
       identify(token) {
         // Whoever asks is not known yet, and what it is about may be the path of a file.

@@ -7,11 +7,12 @@ const PATIENCE_MS = 5_000;
 
 /** Rolls the workloads that a one-shot run has left waiting, a few at a time, until none waits. */
 export async function finishRestarts(
-  { audit, cluster, clock, instances, config }: App,
+  { audit, cluster, clock, instances, tracing, config }: App,
   signal?: AbortSignal,
 ): Promise<void> {
   if (cluster.workloads === undefined) return;
-  const restarts = createRestarts({ audit, workloads: cluster.workloads, instances, clock });
+  const { tracer } = tracing;
+  const restarts = createRestarts({ audit, workloads: cluster.workloads, instances, clock, tracer });
   const { atOnce } = config.restarts;
   while (!signal?.aborted) {
     const { nextMs } = await restarts.run({

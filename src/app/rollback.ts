@@ -1,12 +1,17 @@
 import type { AuditRecord } from '../audit/entry.ts';
 import { AppError } from '../core/errors.ts';
 import { decide } from '../reconcile/decide.ts';
-import { shortened } from '../reconcile/pins.ts';
+import { destroy } from '../reconcile/destroy.ts';
+import type { Outcome } from '../reconcile/outcome.ts';
+import { recordedPin, shortened } from '../reconcile/pins.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import type { Wanted } from '../reconcile/targets.ts';
+import { nameOf } from '../service/generation.ts';
+import { logOutcome } from '../service/log-outcome.ts';
 import type { Pin } from '../sync/pin.ts';
 import type { App, Pass } from './app.ts';
+import { leftTargets, populationOf } from './left.ts';
 import { selectTargets } from './plan.ts';
 import { finishRestarts } from './restarts.ts';
 import { report, type SyncReport } from './sync.ts';
@@ -48,11 +53,13 @@ export function oneTarget(app: App, { mapping, namespace }: Which): Wanted | str
 export async function pinTarget(app: App, pass: Pass, { mapping, id }: Wanted, to: number): Promise<void> {
   const record = await app.audit.get(to);
   if (record === undefined) throw new AppError('RECORD_MISSING', { about: `record ${to}` });
-  if (record.mapping !== mapping.name || !STATES.includes(record.action) || record.sources.length === 0)
+  const isOfMapping = record.mapping === mapping.name && app.instances.includes(record.instance);
+  if (!isOfMapping || !STATES.includes(record.action) || record.sources.length === 0)
     throw new AppError('NOT_A_CHANGE', { about: `record ${to}` });
-  const pin = pinOf(record, pass);
+  const pin = recordedPin(app.audit, pinOf(record, pass), app.instances);
   const { plan } = await decide(mapping, id, { ...pass, pin: async () => pin });
-  if (plan.kind === 'fail' || plan.kind === 'refuse') {
+  // Also what would leave no key: whoever goes back wants a Secret that works.
+  if (plan.kind === 'fail' || plan.kind === 'refuse' || plan.kind === 'hold') {
     await pass.recorder.pin(mapping.name, id, pin, plan.error);
     throw plan.error;
   }
@@ -106,12 +113,32 @@ async function begin(app: App, command: string): Promise<Pass> {
 }
 
 async function run(app: App, pass: Pass, wanted: readonly Wanted[]): Promise<SyncReport> {
-  const outcomes = [];
-  for (const { mapping, id } of wanted) {
-    // What it would destroy is left to a sync, which decides on everything of that kind together.
-    const { proposal: _, ...outcome } = await reconcile(mapping, id, pass);
-    outcomes.push(outcome);
-  }
-  if (outcomes.some(({ restarts }) => restarts)) await finishRestarts(app);
-  return report(app, { targets: outcomes, recorder: pass.recorder });
+  const outcomes: Outcome[] = [];
+  for (const { mapping, id } of wanted) outcomes.push(await reconcile(mapping, id, pass));
+  const targets = await decideProposals(app, pass, outcomes);
+  if (targets.some(({ restarts }) => restarts)) await finishRestarts(app);
+  for (const outcome of targets) logOutcome(app.logger, outcome, pass.recorder.requestId);
+  return report(app, { targets, recorder: pass.recorder });
+}
+
+/** An immutable target is created anew, if the brake allows it. Nothing else is looked for that may end. */
+async function decideProposals(
+  app: App,
+  pass: Pass,
+  outcomes: readonly Outcome[],
+): Promise<readonly Outcome[]> {
+  const proposals = outcomes.flatMap(({ proposal }) => proposal ?? []);
+  if (proposals.length === 0) return outcomes;
+  const { left } = await leftTargets(app);
+  const population = populationOf(app, outcomes, left.length);
+  const decided = await destroy(proposals, population, { ...app, ...pass, brake: app.config.brake });
+  const pinned = new Map(outcomes.map((it) => [nameOf(it.mapping, it.target), it.pinned]));
+  return [
+    ...outcomes.filter(({ proposal }) => proposal === undefined),
+    ...decided.map((it) => withPinned(it, pinned.get(nameOf(it.mapping, it.target)))),
+  ];
+}
+
+function withPinned(outcome: Outcome, pinned: number | undefined): Outcome {
+  return pinned === undefined ? outcome : { ...outcome, pinned };
 }

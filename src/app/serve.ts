@@ -12,6 +12,7 @@ import type { Engine } from '../service/run.ts';
 import { watchStalls } from '../service/stalls.ts';
 import { watchEventLoop } from '../service/watchdog.ts';
 import { type App, type AppDeps, credentialsOf, openApp } from './app.ts';
+import { openIntakes } from './events.ts';
 import { openFront } from './front.ts';
 import { untilUndoubted, watchChain } from './proof.ts';
 import { openQueue } from './queue.ts';
@@ -67,8 +68,14 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
   front.use({ metrics });
 
   const opened = await openRest();
-  const { app, queue, service, engine } = opened;
-  front.use({ service, audit: app.audit, queue, engine: { tell: (to) => tellAges(engine, to) } });
+  const { app, queue, service, engine, intakes } = opened;
+  front.use({
+    service,
+    audit: app.audit,
+    queue,
+    engine: { tell: (to) => tellAges(engine, to) },
+    events: intakes.posted,
+  });
   const files = engine.loops.begin('configuration', CONFIGURATION_MS);
   const stalls = watchStalls(engine.loops, { logger });
   stack.use(watchEventLoop(engine.loops, { json: config.log.format === 'json' }));
@@ -83,6 +90,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       const changed = new Set([...diff.mappings.added, ...diff.mappings.changed]);
       await engine.reconfigured({ mappings: changed, all: diff.access });
       for (const store of [...diff.stores.added, ...diff.stores.changed]) engine.wake(store);
+      await intakes.refresh();
       await configured(app, describe(diff));
       logger.info('the configuration was changed', { count: app.targets.length });
     },
@@ -103,8 +111,10 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       stalls[Symbol.dispose]();
       const http = front.close(Math.min(5_000, left()));
       const credentials = opened.credentials[Symbol.asyncDispose]();
+      await intakes[Symbol.asyncDispose]();
       await engine.close(left());
       await Promise.all([http, credentials]);
+      await app.tracing.flush(left());
       await owned.disposeAsync();
     },
   };
@@ -171,6 +181,9 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       onCycle: () => metrics.lastCycle(clock.now()),
     });
     wake = engine.wake;
+    const { take, loops } = engine;
+    const intakes = await openIntakes(app, { take, loops, metrics, credential, random: deps.random });
+    parts.use(intakes);
     const presence = createPresence({
       notices: queue.notices,
       replica: deps.replica,
@@ -190,7 +203,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       references: () => referencesOf(app),
       resolve: credential,
       fingerprint: (value) => app.fingerprints.value(value),
-      onChange(owner) {
+      async onChange(owner) {
         if (owner === ITSELF) {
           logger.info('credentials of the service itself have changed');
           return deps.onOutdated();
@@ -198,6 +211,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
         logger.info('the credentials of a store have changed', { store: owner });
         app.stores.reset(owner);
         engine.wake(owner);
+        await intakes.reset(owner);
       },
       onProgress(error) {
         loop.beat();
@@ -208,7 +222,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     parts.use(watchRetention(app));
     const kept = parts.move();
     stack.defer(() => kept.disposeAsync());
-    return { app, queue, service, engine, credentials, presence };
+    return { app, queue, service, engine, intakes, credentials, presence };
   }
 }
 
@@ -231,10 +245,10 @@ function referencesOf({ config }: App): ReadonlyMap<string, readonly Watched[]> 
   return new Map([[ITSELF, own], ...config.stores.map((store) => [store.name, watchedIn(store)] as const)]);
 }
 
-function describe({ stores, mappings, access }: ConfigDiff): string {
+function describe({ stores, mappings, access, events }: ConfigDiff): string {
   const part = (what: string, { added, removed, changed }: ConfigDiff['stores']): string =>
     `${what}: ${added.length} added, ${changed.length} changed, ${removed.length} removed`;
-  return `${part('stores', stores)}; ${part('mappings', mappings)}${access ? '; access changed' : ''}`;
+  return `${part('stores', stores)}; ${part('mappings', mappings)}${access ? '; access changed' : ''}${events ? '; events changed' : ''}`;
 }
 
 async function configured(app: App, note: string): Promise<void> {

@@ -12,6 +12,7 @@ import { type Engine, startEngine } from '../service/run.ts';
 import type { Health, MappingStatus, Requester, Service, Status, SyncAnswer } from '../service/service.ts';
 import { heldOf, targetStatuses } from '../service/status.ts';
 import { sourcesOf } from '../sync/desired.ts';
+import { abilitiesOf } from './abilities.ts';
 import type { App, Pass } from './app.ts';
 import { destroyProposed } from './destroy.ts';
 import { toHeld } from './held.ts';
@@ -42,10 +43,11 @@ export async function startService(
 async function openEngine(app: App, options: ServiceOptions): Promise<Engine> {
   const { clock, logger, cluster, audit, stores } = app;
   const { workloads } = cluster;
-  const restarts = workloads && createRestarts({ audit, workloads, instances: app.instances, clock });
+  const restarts = workloads && createRestarts({ ...app, ...app.tracing, workloads });
   return startEngine({
     clock,
     logger,
+    tracer: app.tracing.tracer,
     random: options.random,
     instance: app.config.instance,
     queue: options.queue,
@@ -58,10 +60,7 @@ async function openEngine(app: App, options: ServiceOptions): Promise<Engine> {
     resolve: () => app.resolve(),
     stores: {
       definitions: () => stores.definitions,
-      tellsVersions: (store) => {
-        const kind = app.config.stores.find(({ name }) => name === store)?.kind;
-        return kind !== undefined && (PROVIDERS[kind]?.can.tellVersions ?? false);
-      },
+      tellsVersions: (store) => abilitiesOf(app.config, store)?.tellVersions ?? false,
       isDown: (store) => stores.state(store).state === 'down',
       namesOf: (store, key) => {
         const kind = app.config.stores.find(({ name }) => name === store)?.kind;

@@ -141,6 +141,7 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
           (checks) => checks.find(({ error }) => error !== undefined)?.error ?? 'answered',
         ),
       probe: async (call) => guard().use((provider) => provider.probe(call), unclear),
+      subscribe: async (listener, call) => guard().subscribe(listener, call),
       async [Symbol.asyncDispose]() {}, // it is not its holder's to close
     };
   }

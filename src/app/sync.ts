@@ -1,11 +1,13 @@
 import { compareTargets } from '../core/target.ts';
 import { createMemoryQueue } from '../queue/memory.ts';
 import { formatSubject } from '../queue/subject.ts';
+import { expectedReads } from '../reconcile/ahead.ts';
 import { destroy } from '../reconcile/destroy.ts';
 import type { Unseen } from '../reconcile/left.ts';
 import { OUTCOMES, type Outcome, type OutcomeKind } from '../reconcile/outcome.ts';
 import { reconcile, undecidable } from '../reconcile/reconcile.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
+import type { Wanted } from '../reconcile/targets.ts';
 import { logOutcome } from '../service/log-outcome.ts';
 import type { App, Pass } from './app.ts';
 import { type Held, toHeld } from './held.ts';
@@ -13,6 +15,7 @@ import { leftProposals, populationOf } from './left.ts';
 import { selectTargets } from './plan.ts';
 import { finishRestarts } from './restarts.ts';
 import { retainOnce } from './retention.ts';
+import { inStep } from './survey.ts';
 
 export type Summary = Readonly<Record<OutcomeKind, number>>;
 
@@ -55,13 +58,22 @@ export async function syncTargets(
     stopOnFailure: true,
   });
   const { requestId } = recorder;
+  const { tracer } = app.tracing;
+  tracer.trigger(requestId, { reason: 'manual' });
+  const told = await inStep(app, pass, wanted);
+  // In the order in which they are queued.
+  const unclear = [...bySubject.values()].flat().filter((it) => !told.has(it));
+  pass.expect?.(expectedReads(unclear, pass));
   for (const subject of bySubject.keys()) await queue.add({ subject, reason: 'manual', requestId });
   queue.start(async ({ subject }) => {
-    for (const { mapping, id, error } of bySubject.get(subject) ?? []) {
+    for (const it of bySubject.get(subject) ?? []) {
       if (signal?.aborted) break;
-      const outcome = await (error === undefined
-        ? reconcile(mapping, id, pass)
-        : undecidable(mapping, id, error, pass));
+      const outcome = await tracer.span(
+        'job',
+        { mapping: it.mapping.name, ...it.id, reason: 'manual' },
+        () => runOne(it, pass, told.get(it)),
+        { requestId, ends: ({ kind, error: its }) => ({ outcome: kind, ...(its && { code: its.code }) }) },
+      );
       outcomes.push(outcome);
       onOutcome?.(outcome, outcomes.length, wanted.length);
     }
@@ -78,6 +90,19 @@ export async function syncTargets(
   const done = await report(app, { targets, unseen, interrupted, recorder });
   if (!interrupted) await retainOnce(app, signal);
   return done;
+}
+
+async function runOne(
+  { mapping, id, error }: Wanted,
+  pass: Pass,
+  told: Outcome | undefined,
+): Promise<Outcome> {
+  if (error !== undefined) return undecidable(mapping, id, error, pass);
+  // What a pinned target is compared with is not what its store has now.
+  if (told === undefined || (await pass.pin(mapping.name, id)) !== undefined)
+    return reconcile(mapping, id, pass);
+  await pass.recorder.settled(mapping.name, id);
+  return told;
 }
 
 /** Replaces what was proposed by what became of it. */

@@ -34,6 +34,11 @@ export async function search(
   actions?: readonly Action[],
   effort = EFFORT,
 ): Promise<readonly Stored[]> {
+  if (isNewestOfKey(filter, page)) {
+    const { found, isAll } = await newestOfKey(db, ask, filter, actions, effort.few);
+    if (found !== undefined) return [found];
+    if (isAll) return [];
+  }
   const { after, before } = await boundsOf(db, ask, filter, page);
   const question: Question = { filter, actions, upwards: page.after !== undefined };
   const found: Stored[] = [];
@@ -41,6 +46,7 @@ export async function search(
   for (let window = 0; found.length < page.limit && from > after && from < before; window += 1) {
     if (window === (isNarrow(filter) ? 0 : 1)) {
       const driver = await smallest(db, ask, filter, effort.few);
+      if (driver === 'none') return found;
       if (driver !== undefined) {
         const range = question.upwards ? { after: from - 1, before } : { after, before: from + 1 };
         const rest = page.limit - found.length;
@@ -61,6 +67,44 @@ export async function search(
 /** Such a condition seldom fits many; the newest records are not looked at first, then. */
 function isNarrow({ request, fingerprint, key, mapping, secret }: RecordFilter): boolean {
   return [request, fingerprint, key, mapping, secret].some((value) => value !== undefined);
+}
+
+/** What is asked before each value that is read: worth a query of its own, in place of three. */
+function isNewestOfKey({ key, since, until, request, fingerprint }: RecordFilter, page: Page): boolean {
+  const { limit, before, after } = page;
+  const bounds = [since, until, request, fingerprint, before, after];
+  return key !== undefined && limit === 1 && bounds.every((bound) => bound === undefined);
+}
+
+/**
+ * The newest record about a key that fits, among the newest few about it. The index has them in this order.
+ * @returns `isAll`: there are no others about this key.
+ */
+async function newestOfKey(
+  db: AuditQueries,
+  ask: Ask,
+  filter: RecordFilter,
+  actions: readonly Action[] | undefined,
+  few: number,
+): Promise<{ readonly found: Stored | undefined; readonly isAll: boolean }> {
+  const matching = matches({ filter, actions, upwards: false });
+  const [row] = await ask(
+    sql<Partial<Stored> & { readonly fitting: number }>`
+      with few as (
+        select sequence from record_sources where ${and(ofSource(filter))}
+          and sequence > (select coalesce(max(sequence), 0) from base)
+        order by sequence desc limit ${sql.lit(few)}
+      )
+      select counted.fitting, newest.record, newest.hash
+      from (select count(*) as fitting from few) counted left join (
+        select records.record, records.hash from few cross join facets cross join records
+        where facets.sequence = few.sequence and records.sequence = few.sequence and ${matching}
+        order by few.sequence desc limit 1
+      ) newest on 1 = 1`.compile(db),
+  );
+  const { record, hash, fitting = 0 } = row ?? {};
+  const isThere = typeof record === 'string' && typeof hash === 'string';
+  return { found: isThere ? { record, hash } : undefined, isAll: Number(fitting) < few };
 }
 
 interface Question {
@@ -119,13 +163,13 @@ interface Bounds {
 /** A query for the sequences that fit one condition, by its index. */
 type Driver = RawBuilder<unknown>;
 
-/** The driver with the fewest records, if that is few. */
+/** The driver with the fewest records, if that is few; `none`: nothing fits one of the conditions. */
 async function smallest(
   db: AuditQueries,
   ask: Ask,
   filter: RecordFilter,
   few: number,
-): Promise<Driver | undefined> {
+): Promise<Driver | 'none' | undefined> {
   const drivers = driversOf(filter);
   if (drivers.length === 0) return undefined;
   const counts = drivers.map((driver, index) => {
@@ -135,6 +179,7 @@ async function smallest(
   const [row] = await ask(sql<Record<string, number>>`select ${sql.join(counts)}`.compile(db));
   const numbers = drivers.map((_, index) => Number(row?.[`c${index}`]));
   const least = Math.min(...numbers);
+  if (least === 0 && few > 0) return 'none';
   return least < few ? drivers[numbers.indexOf(least)] : undefined;
 }
 

@@ -1,4 +1,4 @@
-import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import {
   type CompiledQuery,
   DummyDriver,
@@ -42,8 +42,36 @@ export function rows<Row>(sqlite: DatabaseSync, query: CompiledQuery<Row>): Row[
   // Our parameters are text, numbers and null; our tables are strict, so the rows have the types of `AuditTables`.
   const parameters = query.parameters as readonly SQLInputValue[];
   // Only a reader finds an older schema; that of a file may change under its eyes.
-  const sql = version(sqlite) < 2 ? AS_IF_SCHEMA_2 + query.sql : query.sql;
-  return sqlite.prepare(sql).all(...parameters) as unknown as Row[];
+  const sql = isOfSchema1(sqlite) ? AS_IF_SCHEMA_2 + query.sql : query.sql;
+  return prepared(sqlite, sql).all(...parameters) as unknown as Row[];
+}
+
+const migrated = new WeakSet<DatabaseSync>();
+
+/** A schema only ever becomes newer. */
+function isOfSchema1(sqlite: DatabaseSync): boolean {
+  if (migrated.has(sqlite)) return false;
+  if (version(sqlite) < 2) return true;
+  migrated.add(sqlite);
+  return false;
+}
+
+/** The text of a query has no values in it, so there are few; those of searches that combine anyhow may be many. */
+const MOST_PREPARED = 64;
+const preparedOf = new WeakMap<DatabaseSync, Map<string, StatementSync>>();
+
+/** Preparing a query takes longer than most of them do. What was not used for longest is given up. */
+function prepared(sqlite: DatabaseSync, sql: string): StatementSync {
+  const all = preparedOf.get(sqlite) ?? new Map<string, StatementSync>();
+  preparedOf.set(sqlite, all);
+  const statement = all.get(sql) ?? sqlite.prepare(sql);
+  all.delete(sql);
+  all.set(sql, statement);
+  for (const oldest of all.keys()) {
+    if (all.size <= MOST_PREPARED) break;
+    all.delete(oldest);
+  }
+  return statement;
 }
 
 export function readHead(sqlite: DatabaseSync): Head {

@@ -10,6 +10,7 @@ import { EXIT } from './exit.ts';
 import { painter } from './output.ts';
 import { requireConfig } from './require-config.ts';
 import { UsageError } from './usage-error.ts';
+import { VERSION } from './version.ts';
 
 /** Runs a command with everything it works with, and closes that whatever happens. */
 export async function withApp(
@@ -73,6 +74,7 @@ export function depsOf(
     env,
     clock,
     logger,
+    version: VERSION,
     print,
     onCredential: (value) => scrubber.register(value),
     actor: { kind: 'cli', name: user },

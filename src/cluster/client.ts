@@ -2,8 +2,8 @@ import { type Dispatcher, request } from 'undici';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { errorOfTransport, type KubeAnswer, unavailable } from './errors.ts';
-import { clusterOf, createIdentity, IDENTITY_MS } from './identity.ts';
-import { type KubeconfigOptions, loadKubeconfig, POD } from './kubeconfig.ts';
+import { createIdentity, IDENTITY_MS } from './identity.ts';
+import { clusterOf, contextOf, type KubeconfigOptions, loadKubeconfig, POD } from './kubeconfig.ts';
 import { createPace } from './pace.ts';
 import { createPool, type Pool } from './pool.ts';
 
@@ -48,28 +48,25 @@ export interface KubeClient extends AsyncDisposable {
 }
 
 /**
- * client-node reads the kubeconfig and logs in (tokens, certificates, plugins, OIDC); the request itself goes
- * through undici: the library's own requests open a connection and leak an agent each, follow redirects with
+ * client-node reads the kubeconfig and logs in (plugins, OIDC); the request itself goes through undici: the
+ * library's own requests open a connection and leak an agent each, follow redirects with
  * the body, and map objects to models, which drops what they do not know. Its watches moreover end for good at
  * the first error that is not a 410, and skip lines that they cannot read.
  */
 export async function createKubeClient(options: KubeClientOptions): Promise<KubeClient> {
   const { timeoutMs = 15_000, clock } = options;
-  // 0.3 s and 86 MiB: only for those who talk to a cluster.
-  const { KubeConfig } = await import('@kubernetes/client-node');
   const requests = createPool();
   // Each watch holds a connection for as long as it lasts: a hundred of them must not starve the requests.
   const streams = createPool(null);
   const pace = createPace(options.requestsPerSecond, { clock });
   const load = () => {
-    const config = new KubeConfig();
-    loadKubeconfig(config, options);
+    const config = loadKubeconfig(options);
     return { config, identity: createIdentity(config, clock) };
   };
   let login = load();
   let loadedAt = clock.now();
   const { config } = login;
-  const { server } = clusterOf(config);
+  const server = clusterOf(config)?.server ?? '';
   const address = withoutLogin(server);
 
   async function start(
@@ -149,7 +146,7 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
   return {
     address,
     inCluster: config.currentContext === POD,
-    namespace: config.getContextObject(config.currentContext)?.namespace,
+    namespace: contextOf(config)?.namespace,
     send: (wanted) => typed(wanted, () => once(wanted)),
     open: (wanted) => typed({ method: 'GET', ...wanted }, () => openOnce({ method: 'GET', ...wanted })),
     async [Symbol.asyncDispose]() {

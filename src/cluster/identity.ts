@@ -1,7 +1,9 @@
+import { readFile } from 'node:fs/promises';
 import type { RequestOptions } from 'node:https';
-import type * as k8s from '@kubernetes/client-node';
+import type { Cluster, User } from '@kubernetes/client-node/dist/config_types.js';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
+import { clusterOf, type Kubeconfig, userOf } from './kubeconfig.ts';
 import type { Connection } from './pool.ts';
 
 /** Where an identity may have been renewed without our knowing, this is how long we go on with the old one. */
@@ -13,51 +15,115 @@ export interface Identity {
   readonly connection: Connection;
 }
 
+/** Adds to a request what a login gives: a header, or a certificate. */
+type LogIn = (user: User, into: RequestOptions) => Promise<void>;
+
 /** Logs in as a kubeconfig says (tokens, certificates, plugins, OIDC), at most once in `IDENTITY_MS`. */
-export function createIdentity(config: k8s.KubeConfig, clock: Clock): () => Promise<Identity> {
+export function createIdentity(config: Kubeconfig, clock: Clock): () => Promise<Identity> {
+  const user = userOf(config);
+  let logIn: Promise<LogIn> | undefined;
   let known: { readonly until: number; readonly value: Promise<Identity> } | undefined;
-  return () => {
-    if (known === undefined || known.until <= clock.now()) {
-      known = { until: clock.now() + IDENTITY_MS, value: identityOf(config) };
+  const identityOf = async (): Promise<Identity> => {
+    const options: RequestOptions = {};
+    const cluster = clusterOf(config);
+    try {
+      await addFiles(options, cluster, user ?? {});
+      if (user !== undefined) {
+        // What a plugin gave is kept in there for as long as it is valid.
+        logIn ??= loginOf(config, user);
+        await (await logIn)(user, options);
+      }
+    } catch (cause) {
+      throw errorOfLogin(user, cause);
     }
+    return { headers: headersOf(options, user), connection: connectionOf(options, cluster) };
+  };
+  return () => {
+    if (known === undefined || known.until <= clock.now())
+      known = { until: clock.now() + IDENTITY_MS, value: identityOf() };
     return known.value;
   };
 }
 
-async function identityOf(config: k8s.KubeConfig): Promise<Identity> {
-  const options: RequestOptions = {};
-  const { proxyUrl } = clusterOf(config);
-  try {
-    await config.applyToHTTPSOptions(options);
-  } catch (cause) {
-    throw errorOfLogin(config, cause);
+/**
+ * The library as a whole takes 54 MiB for its models of the API, so that only those get it who log in as it alone
+ * knows how: OIDC, and what was before plugins. A plugin is one file of it.
+ */
+async function loginOf(config: Kubeconfig, { exec, authProvider }: User): Promise<LogIn> {
+  if (exec !== undefined) {
+    const { ExecAuth } = await import('@kubernetes/client-node/dist/exec_auth.js');
+    const plugin = new ExecAuth();
+    return (user, into) => plugin.applyAuthentication(user, into);
   }
-  const headers = Object.entries(options.headers ?? {}).map(
-    ([name, value]) => [name, String(value).trim()] as const,
+  if (authProvider === undefined) return async () => undefined;
+  const tokenFile: unknown = authProvider.config?.tokenFile;
+  if (typeof tokenFile === 'string') {
+    return async (_, into) => {
+      into.headers = { Authorization: `Bearer ${await readFile(tokenFile, 'utf8')}` };
+    };
+  }
+  const { KubeConfig } = await import('@kubernetes/client-node');
+  const whole = new KubeConfig();
+  // It takes no plain http unless verification is off; whether we do, `loadKubeconfig` has decided.
+  const clusters = config.clusters.map((it) =>
+    it.server.startsWith('http:') ? { ...it, skipTLSVerify: true } : it,
   );
-  const basic = options.auth
-    ? [['Authorization', `Basic ${Buffer.from(options.auth).toString('base64')}`] as const]
-    : [];
-  const { ca, cert, key, servername, rejectUnauthorized } = options as Connection;
-  return {
-    headers: [...headers, ...basic],
-    connection: { ca, cert, key, servername, rejectUnauthorized, proxy: proxyUrl },
+  whole.loadFromOptions({ ...config, clusters });
+  return async (_, into) => {
+    const applied: RequestOptions = {};
+    await whole.applyToHTTPSOptions(applied);
+    Object.assign(into, applied);
   };
 }
 
-function errorOfLogin(config: k8s.KubeConfig, cause: unknown): AppError {
+async function addFiles(
+  options: RequestOptions,
+  cluster: Cluster | undefined,
+  { certFile, certData, keyFile, keyData }: Partial<User>,
+): Promise<void> {
+  const ca = await bytesOf(cluster?.caFile, cluster?.caData);
+  const cert = await bytesOf(certFile, certData);
+  const key = await bytesOf(keyFile, keyData);
+  Object.assign(options, ca && { ca }, cert && { cert }, key && { key });
+}
+
+async function bytesOf(file: string | undefined, base64: string | undefined): Promise<Buffer | undefined> {
+  if (file) return readFile(file);
+  return base64 ? Buffer.from(base64, 'base64') : undefined;
+}
+
+function headersOf({ headers }: RequestOptions, user: User | undefined): Identity['headers'] {
+  const { token, username, password = '', impersonateUser } = user ?? {};
+  const all = {
+    ...(impersonateUser === undefined ? {} : { 'Impersonate-User': impersonateUser }),
+    ...headers,
+    ...(token ? { Authorization: `Bearer ${token}` } : {}),
+    ...(username
+      ? { Authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` }
+      : {}),
+  };
+  return Object.entries(all).map(([name, value]) => [name, String(value).trim()] as const);
+}
+
+function connectionOf(options: RequestOptions, cluster: Cluster | undefined): Connection {
+  const { ca, cert, key } = options as Connection;
+  return {
+    ca,
+    cert,
+    key,
+    servername: cluster?.tlsServerName,
+    rejectUnauthorized: cluster?.skipTLSVerify ? false : undefined,
+    proxy: cluster?.proxyUrl,
+  };
+}
+
+function errorOfLogin(user: User | undefined, cause: unknown): AppError {
   const path =
     cause instanceof Error && 'path' in cause && 'code' in cause
       ? `${String(cause.path)}: ${String(cause.code)}`
       : undefined;
-  const about = `kubeconfig user ${config.getCurrentUser()?.name}`;
+  const about = `kubeconfig user ${user?.name}`;
   return path === undefined
     ? new AppError('CLUSTER_FORBIDDEN', { about, detail: 'its credential plugin or login failed', cause })
     : new AppError('CREDENTIAL_MISSING', { about, detail: path, cause });
-}
-
-export function clusterOf(config: k8s.KubeConfig): k8s.Cluster {
-  const cluster = config.getCurrentCluster();
-  if (cluster === null) throw new AppError('INTERNAL', { detail: 'the kubeconfig has no current cluster' });
-  return cluster;
 }

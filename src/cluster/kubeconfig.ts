@@ -1,6 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
-import type * as k8s from '@kubernetes/client-node';
+// The whole library is 54 MiB in memory, for its models of the API. What reads a kubeconfig stands alone.
+import {
+  type Cluster,
+  type Context,
+  newClusters,
+  newContexts,
+  newUsers,
+  type User,
+} from '@kubernetes/client-node/dist/config_types.js';
 import { parse } from 'yaml';
 import { AppError } from '../core/errors.ts';
 import { isLoopback } from '../core/loopback.ts';
@@ -15,35 +23,62 @@ export interface KubeconfigOptions {
   readonly podIdentity?: string;
 }
 
+/** All files of a kubeconfig as one, with absolute paths; its current context and the cluster of that are there. */
+export interface Kubeconfig {
+  readonly clusters: readonly Cluster[];
+  readonly users: readonly User[];
+  readonly contexts: readonly Context[];
+  readonly currentContext: string;
+}
+
 /** The name of the context that stands for the pod's own identity. */
 export const POD = 'in-cluster';
 
 const POD_IDENTITY = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-/** Fills an empty KubeConfig. Whatever is wrong with a file is CONFIG_INVALID and names the file. */
-export function loadKubeconfig(into: k8s.KubeConfig, options: KubeconfigOptions): void {
+/** Whatever is wrong with a file is CONFIG_INVALID and names the file. */
+export function loadKubeconfig(options: KubeconfigOptions): Kubeconfig {
   const { env, context, podIdentity = POD_IDENTITY } = options;
   // Who names a file or a context means that, also in a pod.
   const named = options.kubeconfig !== undefined || context !== undefined;
-  if (!named && loadPodIdentity(into, env, podIdentity)) return;
+  const pod = named ? undefined : loadPodIdentity(env, podIdentity);
+  if (pod !== undefined) return pod;
   const files = filesOf(options);
-  for (const file of files) addFile(into, file);
-  if (context !== undefined) into.setCurrentContext(context);
-  if (!into.currentContext)
+  const merged = files.map(readKubeconfig).reduce(withMore, NOTHING);
+  const config = { ...merged, currentContext: context ?? merged.currentContext };
+  if (!config.currentContext)
     throw invalid(`${files.join(', ')} names no current context: set \`cluster.context\``);
-  const cluster = into.getCurrentCluster();
-  if (cluster === null)
-    throw invalid(`${files.join(', ')} has no context ${into.currentContext}, or not its cluster`);
+  const cluster = clusterOf(config);
+  if (cluster === undefined)
+    throw invalid(`${files.join(', ')} has no context ${config.currentContext}, or not its cluster`);
   requireTls(cluster.server);
+  return config;
+}
+
+const NOTHING: Kubeconfig = { clusters: [], users: [], contexts: [], currentContext: '' };
+
+export function contextOf({ contexts, currentContext }: Kubeconfig): Context | undefined {
+  return contexts.find(({ name }) => name === currentContext);
+}
+
+/** Of the current context, as `userOf`. */
+export function clusterOf(config: Kubeconfig): Cluster | undefined {
+  const context = contextOf(config);
+  return config.clusters.find(({ name }) => name === context?.cluster);
+}
+
+export function userOf(config: Kubeconfig): User | undefined {
+  const context = contextOf(config);
+  return config.users.find(({ name }) => name === context?.user);
 }
 
 /** https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/ */
-function loadPodIdentity(into: k8s.KubeConfig, env: KubeconfigOptions['env'], folder: string): boolean {
+function loadPodIdentity(env: KubeconfigOptions['env'], folder: string): Kubeconfig | undefined {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = '443' } = env;
   const tokenFile = join(folder, 'token');
-  if (!host || readIfThere(tokenFile) === undefined) return false;
+  if (!host || readIfThere(tokenFile) === undefined) return undefined;
   const namespace = readIfThere(join(folder, 'namespace'))?.trim();
-  into.loadFromOptions({
+  return {
     clusters: [
       {
         name: POD,
@@ -55,8 +90,7 @@ function loadPodIdentity(into: k8s.KubeConfig, env: KubeconfigOptions['env'], fo
     users: [{ name: POD, authProvider: { name: 'tokenFile', config: { tokenFile } } }],
     contexts: [{ name: POD, cluster: POD, user: POD, ...(namespace ? { namespace } : {}) }],
     currentContext: POD,
-  });
-  return true;
+  };
 }
 
 function filesOf({ kubeconfig, env }: KubeconfigOptions): readonly string[] {
@@ -70,31 +104,59 @@ function filesOf({ kubeconfig, env }: KubeconfigOptions): readonly string[] {
   throw invalid('there is no pod identity, no KUBECONFIG and no ~/.kube/config: set `cluster.kubeconfig`');
 }
 
-/** Of two entries with one name the first counts, across files too: kubectl's rule. */
-function addFile(into: k8s.KubeConfig, file: string): void {
+function readKubeconfig(file: string): Kubeconfig {
   const text = readIfThere(file);
   if (text === undefined) throw invalid(`kubeconfig ${file} is not there`);
-  const { clusters, users, contexts, currentContext } = into;
+  const folder = dirname(resolve(file));
   try {
-    into.loadFromString(text);
-    into.makePathsAbsolute(dirname(resolve(file)));
-    into.users = into.users.map((user) => completed(user, userIn(text, user.name), dirname(resolve(file))));
+    const found: unknown = parse(text, { merge: true });
+    if (!isObject(found)) throw new TypeError('not a map');
+    const raw = new Map(
+      listIn(found, 'users')
+        .filter(isObject)
+        .toReversed()
+        .map((it) => [it.name, it]),
+    );
+    return {
+      clusters: newClusters(found.clusters).map((cluster) => located(cluster, folder)),
+      users: newUsers(found.users).map((user) =>
+        completed(user, objectIn(raw.get(user.name) ?? {}, 'user') ?? {}, folder),
+      ),
+      contexts: newContexts(found.contexts),
+      currentContext: textIn(found, 'current-context') ?? '',
+    };
   } catch (cause) {
     // The parser's message quotes the file, and a kubeconfig holds tokens.
     throw invalid(`kubeconfig ${file} is not a valid kubeconfig`, cause);
   }
-  into.clusters = firstOfName(clusters, into.clusters).map(withHttp);
-  into.users = firstOfName(users, into.users);
-  into.contexts = firstOfName(contexts, into.contexts);
-  if (currentContext) into.setCurrentContext(currentContext);
+}
+
+/** Of two entries with one name the first counts, across files too: kubectl's rule. */
+function withMore(first: Kubeconfig, then: Kubeconfig): Kubeconfig {
+  return {
+    clusters: firstOfName(first.clusters, then.clusters),
+    users: firstOfName(first.users, then.users),
+    contexts: firstOfName(first.contexts, then.contexts),
+    currentContext: first.currentContext || then.currentContext,
+  };
 }
 
 function firstOfName<T extends { readonly name: string }>(first: readonly T[], then: readonly T[]): T[] {
-  return [...new Map([...then, ...first].map((entry) => [entry.name, entry])).values()];
+  return [...new Map([...then.toReversed(), ...first].map((entry) => [entry.name, entry])).values()];
+}
+
+function located({ caFile, ...cluster }: Cluster, folder: string): Cluster {
+  return caFile === undefined ? cluster : { ...cluster, caFile: resolve(folder, caFile) };
 }
 
 /** What client-node 2.0 leaves out: `tokenFile`, and the variable that plugins of the v1 protocol insist on. */
-function completed(user: k8s.User, raw: JsonObject, folder: string): k8s.User {
+function completed(parsed: User, raw: JsonObject, folder: string): User {
+  const { certFile, keyFile, ...rest } = parsed;
+  const user: User = {
+    ...rest,
+    ...(certFile === undefined ? {} : { certFile: resolve(folder, certFile) }),
+    ...(keyFile === undefined ? {} : { keyFile: resolve(folder, keyFile) }),
+  };
   const tokenFile = textIn(raw, 'tokenFile');
   if (tokenFile !== undefined) {
     return {
@@ -112,17 +174,6 @@ function completed(user: k8s.User, raw: JsonObject, folder: string): k8s.User {
     ...user,
     exec: { ...exec, env, command: command.includes('/') ? resolve(folder, command) : command },
   };
-}
-
-function userIn(text: string, name: string): JsonObject {
-  const config: unknown = parse(text);
-  const users = isObject(config) ? listIn(config, 'users').filter(isObject) : [];
-  return objectIn(users.find((user) => user.name === name) ?? {}, 'user') ?? {};
-}
-
-/** client-node takes no plain http unless verification is off; whether we do is for `requireTls` to say. */
-function withHttp(cluster: k8s.Cluster): k8s.Cluster {
-  return cluster.server.startsWith('http:') ? { ...cluster, skipTLSVerify: true } : cluster;
 }
 
 /** A token must not travel in clear; `kubectl proxy` listens on loopback without TLS. */

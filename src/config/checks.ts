@@ -1,4 +1,5 @@
 import { isLoopback } from '../core/loopback.ts';
+import { checkEvents } from './event-checks.ts';
 import { checkMappings } from './mapping-checks.ts';
 import { locate } from './merge.ts';
 import { didYouMean } from './nearest.ts';
@@ -29,6 +30,7 @@ export function crossCheck(
     ...retentionNeeds(parsed),
     ...checkMappings(root, inBounds),
     ...checkStoreNames(root),
+    ...checkEvents(root),
   ];
 }
 

@@ -11,12 +11,14 @@ export interface ConfigDiff {
   readonly mappings: NamedChanges;
   /** Whether the `access` rules, or the bounds of an `include`, are others. */
   readonly access: boolean;
+  /** Whether `events` is another. */
+  readonly events: boolean;
   /** Sections that only a service that is opened anew takes up. */
   readonly restart: readonly Section[];
 }
 
 /** What is applied to a running service part by part, or says only where something stands. */
-type Live = 'stores' | 'mappings' | 'access' | 'bounds' | 'places';
+type Live = 'stores' | 'mappings' | 'access' | 'bounds' | 'events' | 'places';
 export type Section = Exclude<keyof Config, Live>;
 
 const SECTIONS = {
@@ -32,7 +34,6 @@ const SECTIONS = {
   brake: true,
   absence: true,
   restarts: true,
-  events: true,
 } as const satisfies Record<Section, true>;
 
 /** What of a configuration is another in the other one: by content, whatever its files and the order in them. */
@@ -42,17 +43,18 @@ export function diffConfig(before: Config, after: Config): ConfigDiff {
     stores: byName(before.stores, after.stores),
     mappings: byName(before.mappings, after.mappings),
     access: rulesOf(before) !== rulesOf(after),
+    events: text(before.events) !== text(after.events),
     restart: sections.filter((name) => sectionText(before, name) !== sectionText(after, name)),
   };
 }
 
-export function isEmptyDiff({ stores, mappings, access, restart }: ConfigDiff): boolean {
+export function isEmptyDiff({ stores, mappings, access, events, restart }: ConfigDiff): boolean {
   const names = [stores, mappings].flatMap(({ added, removed, changed }) => [
     ...added,
     ...removed,
     ...changed,
   ]);
-  return names.length === 0 && !access && restart.length === 0;
+  return names.length === 0 && !access && !events && restart.length === 0;
 }
 
 function byName(before: readonly { name: string }[], after: readonly { name: string }[]): NamedChanges {

@@ -11,7 +11,6 @@ import { type Finding, type Place, type Problem, sortProblems, toProblem } from 
 import { listOf } from './raw.ts';
 import { readDocuments } from './read.ts';
 import { resolveConfig } from './resolve.ts';
-import { findUnsupported } from './unsupported.ts';
 
 export interface LoadOptions {
   /** Files and folders as given by `--config`, in their order. */
@@ -63,7 +62,7 @@ export async function loadConfig({ paths, env, cwd, readFs = realFs }: LoadOptio
 
   const fatal = [
     ...[...merged.findings, ...included.findings].map((finding) => toProblem(finding, finding.place)),
-    ...[...parsed.findings, ...findUnsupported(root.value)].map(place),
+    ...parsed.findings.map(place),
   ];
   const unreadable = [...mainProblems, ...included.problems];
   if (unreadable.length > 0) {

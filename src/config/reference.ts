@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { BEFORE_FIELDS, EXAMPLE } from './reference-text.ts';
 import { ConfigFile } from './schema.ts';
-import { unsupportedParts } from './unsupported.ts';
 
 /** The part of JSON Schema (2020-12) that zod makes of ours. */
 interface Schema {
@@ -38,7 +37,6 @@ export function configurationPage(): string {
   const root: Schema = z.toJSONSchema(ConfigFile, { io: 'input' }) as Schema;
   const inherited = new Set(Object.keys(root.properties?.defaults?.properties ?? {}));
   const writer = createWriter(root.$defs ?? {}, inherited);
-  const missing = unsupportedParts().map((what) => `- ${what}`);
   return [
     '<!-- Made from the schema in src/config by `npm run docs`. Change it there. -->',
     '# Configuration',
@@ -48,9 +46,6 @@ export function configurationPage(): string {
     '## Fields',
     'A field without a default is required, unless it says "optional".',
     ...writer.topLevel(root),
-    '## Not in this version',
-    'These parts of the format are known and checked, and refused until a later version carries them out:',
-    missing.join('\n'),
     '',
   ].join('\n\n');
 }

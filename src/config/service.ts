@@ -245,10 +245,13 @@ export const Tracing = z
     otlp: z
       .strictObject({
         endpoint: address().meta({
-          description: 'Address of the collector.',
+          description: 'Base address of the collector; `/v1/traces` is added to it.',
           examples: ['https://otel.internal:4318'],
         }),
-        headers: z.record(z.string().min(1), Reference).default({}).meta({ description: 'Headers to send.' }),
+        headers: z.record(z.string().min(1), Reference).default({}).meta({
+          description:
+            'Headers to send, read afresh for each request. Plain http lets others read them on the way.',
+        }),
       })
       .meta({ description: 'Send traces by OTLP over HTTP.' }),
   })

@@ -22,16 +22,28 @@ export interface Taken {
   readonly unknown: number;
 }
 
-/** Where hints go. Never throws and never waits: what the queue cannot take now, it takes later. */
-export type TakeHints = (hints: readonly Hint[], origin: Origin) => Taken;
+/**
+ * Where hints go. Never throws and never waits: what the queue cannot take now, it takes later.
+ * @param requestId Of the request that brought them, where one did: what comes of them is on record under it.
+ */
+export type TakeHints = (hints: readonly Hint[], origin: Origin, requestId?: string) => Taken;
 
 /** A loop that fetches hints (a queue, a stream), which shows that it goes on: a failed attempt is progress. */
 export interface Intake extends AsyncDisposable {
   readonly origin: Origin;
 }
 
+/**
+ * What became of a hint, or of a message that gave none, as metrics count it: `taken` · `unknown` nothing is made from
+ * its key · `ignored` it tells of no change, or of another store · `malformed` not in a form that we know · `dropped` a
+ * malformed message that came too often · `refused` not signed, or not allowed.
+ */
+export type EventOutcome = 'taken' | 'unknown' | 'ignored' | 'malformed' | 'dropped' | 'refused';
+
 export interface IntakeDeps {
   readonly take: TakeHints;
+  /** Of messages that give no hint; `take` counts the others. */
+  readonly onOther: (outcome: Exclude<EventOutcome, 'taken' | 'unknown'>) => void;
   /** After each attempt, well or not. */
   readonly onProgress: (error?: AppError) => void;
 }

@@ -2,10 +2,8 @@ import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import { type Authenticator, createDigest, type Identity } from './auth.ts';
+import { bounded, createGuesses } from './guesses.ts';
 
-const REFUSALS = 30;
-const WINDOW_MS = 60_000;
-const MAX_ADDRESSES = 10_000;
 const MAX_KNOWN = 1_000;
 
 export interface Admission {
@@ -23,33 +21,19 @@ export interface Admission {
  */
 export function createAdmission(auth: Authenticator, clock: Clock): Admission {
   const digest = createDigest();
-  const refused = new Map<string, { count: number; readonly until: number }>();
+  const guesses = createGuesses(clock);
   const known = new Set<string>();
-
-  function check(address: string): void {
-    const found = refused.get(address);
-    if (found === undefined) return;
-    const left = found.until - clock.now();
-    if (left <= 0) refused.delete(address);
-    else if (found.count >= REFUSALS) throw new AppError('RATE_LIMITED', { retryAfterMs: left });
-  }
-
-  function refuse(address: string): void {
-    const found = refused.get(address);
-    if (found !== undefined) found.count += 1;
-    else bounded(refused, MAX_ADDRESSES).set(address, { count: 1, until: clock.now() + WINDOW_MS });
-  }
 
   return {
     async identify(authorization, address) {
       const token = bearer(authorization);
       if (token === undefined) throw new AppError('UNAUTHENTICATED');
       const mark = `${address} ${digest(token)}`;
-      if (!known.has(mark)) check(address);
+      if (!known.has(mark)) guesses.check(address);
       const identity = await auth.identify(token);
       if (identity === undefined) {
         known.delete(mark);
-        refuse(address);
+        guesses.note(address);
         throw new AppError('UNAUTHENTICATED');
       }
       if (!known.has(mark)) bounded(known, MAX_KNOWN).add(mark);
@@ -62,11 +46,4 @@ export function createAdmission(auth: Authenticator, clock: Clock): Admission {
 function bearer(authorization: string | undefined): SecretValue | undefined {
   const token = /^bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
   return token === undefined ? undefined : SecretValue.fromBytes(Buffer.from(token, 'latin1'));
-}
-
-/** With room for one more: the oldest goes. */
-function bounded<C extends Map<string, unknown> | Set<string>>(collection: C, max: number): C {
-  const [oldest] = collection.keys();
-  if (collection.size >= max && oldest !== undefined) collection.delete(oldest);
-  return collection;
 }

@@ -1,6 +1,7 @@
 import type { AuditStore } from '../audit/store.ts';
 import type { Evidence } from '../audit/verify.ts';
 import type { Clock } from '../core/clock.ts';
+import type { PostedIntakes } from '../events/posted.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Requester, Service } from '../service/service.ts';
@@ -21,6 +22,8 @@ export interface HttpDeps {
   readonly evidence?: () => Promise<Evidence | undefined>;
   readonly metrics: Pick<Metrics, 'render'>;
   readonly auth: Authenticator;
+  /** Left out: no events are posted. */
+  readonly events?: PostedIntakes;
   readonly config: HttpConfig;
   readonly version: string;
   readonly logger: Logger;
@@ -35,8 +38,8 @@ export type RouteDeps = HttpDeps & {
   readonly closing: AbortSignal;
 };
 
-/** Who may call a route; every route says so. */
-export type Access = 'public' | Role;
+/** Who may call a route; every route says so. `signed`: whoever proves it by the request itself, as the route says. */
+export type Access = 'public' | 'signed' | Role;
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -16,6 +16,7 @@ export interface ErrorBody {
 const STATUS: Partial<Readonly<Record<ErrorCode, number>>> = {
   INVALID_REQUEST: 400,
   UNAUTHENTICATED: 401,
+  EVENT_REFUSED: 401,
   FORBIDDEN: 403,
   NOT_FOUND: 404,
   RECORD_MISSING: 404,
@@ -60,7 +61,7 @@ const FRAMEWORK: Readonly<Record<string, readonly [status: number, detail: strin
   FST_ERR_CTP_INVALID_JSON_BODY: [400, 'the body is not JSON'],
   FST_ERR_CTP_EMPTY_JSON_BODY: [400, 'the body is empty'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: [400, 'the body is not as long as its header says'],
-  FST_ERR_CTP_BODY_TOO_LARGE: [413, 'the body is larger than 64 KiB'],
+  FST_ERR_CTP_BODY_TOO_LARGE: [413, 'the body is larger than this address takes'],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: [415, 'the body must be of the type application/json'],
   FST_ERR_CTP_INVALID_TYPE: [415, 'the body must be of the type application/json'],
 };
@@ -96,7 +97,8 @@ export function sendError(
   const body: ErrorBody = { ...error.toJSON(), requestId: request.id };
   reply.code(status).headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
   // RFC 9110, section 11.6.1: an answer 401 must say how to log in.
-  if (status === 401) reply.header('www-authenticate', 'Bearer');
+  if (status === 401)
+    reply.header('www-authenticate', error.code === 'EVENT_REFUSED' ? 'Signature' : 'Bearer');
   if (error.retryAfterMs !== undefined)
     reply.header('retry-after', String(Math.max(1, Math.ceil(error.retryAfterMs / 1_000))));
   // The rest of a body that nobody waits for must not be taken for the next request, nor be waited for.

@@ -13,6 +13,10 @@ export interface Limits {
   /** Of one address within `windowMs`, probes aside. */
   readonly requests: number;
   readonly windowMs: number;
+  /** Events are counted apart, for each kind: a flood of them must not shut out the rest of an address. */
+  readonly webhookBytes: number;
+  /** Event Grid sends lists of up to this size, and never again what is answered with 413. */
+  readonly eventGridBytes: number;
 }
 
 export const LIMITS: Limits = {
@@ -25,4 +29,6 @@ export const LIMITS: Limits = {
   connections: 1_000,
   requests: 1_000,
   windowMs: 60_000,
+  webhookBytes: 16 * 1024,
+  eventGridBytes: 1024 * 1024,
 };

@@ -15,24 +15,56 @@ type JsonSchema = Readonly<Record<string, unknown>>;
 export interface Description {
   /** `operationId`. */
   readonly id: string;
-  readonly tag: 'probes' | 'service' | 'mappings' | 'held' | 'audit';
+  readonly tag: 'probes' | 'service' | 'mappings' | 'held' | 'audit' | 'events';
   readonly summary: string;
   /** Left out: needs no token. */
   readonly role?: Role;
   readonly query?: JsonSchema;
   readonly parameters?: Readonly<Record<string, JsonSchema>>;
   readonly body?: JsonSchema;
-  /** What 200 holds, where that is JSON. */
+  /** How the request proves itself, where it is not by a token. */
+  readonly proof?: keyof typeof PROOFS;
+  /** Of a success; 200 unless it is said. */
+  readonly status?: 200 | 202;
+  /** What a success holds, where that is JSON. */
   readonly answer?: SchemaName;
   readonly also?: Readonly<Record<number, SchemaName>>;
 }
+
+/** What the events carry in the place of a token. */
+const PROOFS = {
+  webhook: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'X-Secretbridge-Signature',
+    description: '`t=<unix seconds>,v1=<hex HMAC-SHA-256 of "<t>.<body>">`',
+  },
+  eventGrid: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'X-Secretbridge-Key',
+    description: 'The key of the subscription; also as the parameter `key` of the address.',
+  },
+} as const;
 
 /** For a route that takes no parameters: a token in the address must not pass unnoticed, nor a filter be ignored. */
 export const NO_QUERY = { type: 'object', additionalProperties: false, properties: {} } as const;
 
 /** What Fastify checks a request against, and what the description of the API says. */
 export function describe(description: Description): FastifySchema {
-  const { id, tag, summary, role, query, parameters, body, answer, also = {} } = description;
+  const {
+    id,
+    tag,
+    summary,
+    role,
+    query,
+    parameters,
+    body,
+    proof,
+    status = 200,
+    answer,
+    also = {},
+  } = description;
   const denied = { 401: 'Error', 403: 'Error' } as const;
   const others: Readonly<Record<number, SchemaName>> = {
     ...(query === undefined ? {} : ({ 400: 'Error' } as const)),
@@ -44,13 +76,14 @@ export function describe(description: Description): FastifySchema {
     tags: [tag],
     summary,
     ...(role === undefined ? {} : { description: `Needs the role ${role}.`, security: [{ bearer: [] }] }),
+    ...(proof === undefined ? {} : { security: [{ [proof]: [] }] }),
     ...(query === undefined ? {} : { querystring: query }),
     ...(body === undefined ? {} : { body }),
     ...(parameters === undefined
       ? {}
       : { params: { type: 'object', required: Object.keys(parameters), properties: parameters } }),
     response: {
-      200: answer === undefined ? { description: 'Done.', type: 'string' } : reference(answer),
+      [status]: answer === undefined ? { description: 'Done.', type: 'string' } : reference(answer),
       ...Object.fromEntries(Object.entries(others).map(([status, name]) => [status, reference(name)])),
     },
   };
@@ -70,7 +103,7 @@ export async function addOpenApi(app: FastifyInstance, version: string): Promise
         version,
         description: 'The API of a running service. No answer holds a value.',
       },
-      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
+      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' }, ...PROOFS } },
     },
     refResolver: {
       buildLocalReference: ({ $id }, _, __, index) => (typeof $id === 'string' ? $id : `def-${index}`),

@@ -50,7 +50,7 @@ export async function buildServer(given: HttpDeps, limits: Limits = LIMITS): Pro
   });
   await addOpenApi(app, deps.version);
   addGate(app, deps);
-  addRoutes(app, deps);
+  await addRoutes(app, deps, limits);
   await app.ready();
 
   const connections = trackConnections(app.server);

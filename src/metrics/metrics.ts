@@ -40,6 +40,11 @@ export interface ProviderRequest {
 export interface Metrics {
   syncDone(done: SyncDone): void;
   providerRequest(request: ProviderRequest): void;
+  /** @param intake By its name in the configuration. */
+  event(intake: string, outcome: string, count?: number): void;
+  intakeUp(intake: string, isUp: boolean): void;
+  /** It left the configuration: its series end. */
+  intakeGone(intake: string): void;
   clusterWrite(verb: string): void;
   auditRecords(count: number): void;
   lastCycle(ms: number): void;
@@ -77,6 +82,8 @@ export function createMetrics({ version, observe, ofProcess = true }: MetricsOpt
   const expiry = gauge('secretbridge_certificate_expiry_timestamp_seconds');
   const storeUp = gauge('secretbridge_store_up');
   const breakerOpen = gauge('secretbridge_breaker_open');
+  const events = counter('secretbridge_events_total');
+  const intakeUp = gauge('secretbridge_intake_up');
   const held = gauge('secretbridge_held');
   const jobs = gauge('secretbridge_queue_jobs');
   const records = counter('secretbridge_audit_records_total');
@@ -98,6 +105,7 @@ export function createMetrics({ version, observe, ofProcess = true }: MetricsOpt
     expiry: createSeriesByName(expiry),
   };
   const ofStores = createSeriesByName(requests);
+  const ofIntakes = createSeriesByName(events);
 
   /** In one go, so that two who ask at once do not see each other's half. */
   function take(seen: Observed): void {
@@ -139,6 +147,15 @@ export function createMetrics({ version, observe, ofProcess = true }: MetricsOpt
       requests.inc(labels);
       requestSeconds.observe(seconds);
     },
+    event(intake, outcome, count = 1) {
+      ofIntakes.add(intake, { intake, outcome });
+      events.inc({ intake, outcome }, count);
+    },
+    intakeGone(intake) {
+      ofIntakes.end(intake);
+      intakeUp.remove({ intake });
+    },
+    intakeUp: (intake, isUp) => intakeUp.set({ intake }, Number(isUp)),
     clusterWrite: (verb) => writes.inc({ verb }),
     auditRecords: (count) => records.inc(count),
     lastCycle: (ms) => cycle.set(ms / 1_000),

@@ -18,6 +18,7 @@ export type Label =
   | 'code'
   | 'state'
   | 'loop'
+  | 'intake'
   | 'version';
 
 const TARGET = ['mapping', 'namespace'] as const;
@@ -80,6 +81,16 @@ export const METRICS = {
     type: 'gauge',
     labels: ['store'],
     help: '1 while the store is left alone because its last answers were failures',
+  },
+  secretbridge_events_total: {
+    type: 'counter',
+    labels: ['intake', 'outcome'],
+    help: 'Events by the intake that they came by, and by what became of them',
+  },
+  secretbridge_intake_up: {
+    type: 'gauge',
+    labels: ['intake'],
+    help: '1 while events are fetched from a queue or a stream; 0 while the last attempt has failed',
   },
   secretbridge_held: { type: 'gauge', labels: [], help: 'Changes that wait for a person' },
   secretbridge_queue_jobs: {

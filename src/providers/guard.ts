@@ -1,8 +1,7 @@
-import type { AppError } from '../core/errors.ts';
-import { toAppError } from '../core/errors.ts';
+import { AppError, toAppError } from '../core/errors.ts';
 import { createBreaker } from './breaker.ts';
 import { asProbe, type CallReport, createLimiter, type LimiterOptions } from './limits.ts';
-import type { ProviderDeps, SecretProvider } from './provider.ts';
+import type { CallOptions, ChangeListener, ProviderDeps, SecretProvider } from './provider.ts';
 import { withQuarantine } from './quarantine.ts';
 import { withRetry } from './retry.ts';
 import { createThrottle } from './throttle.ts';
@@ -37,6 +36,8 @@ export interface Guard extends AsyncDisposable {
   /** @throws AppError when the provider cannot be set up; the next call tries again. */
   open(): Promise<void>;
   use<T>(work: (provider: SecretProvider) => Promise<T>, judge: (result: T) => Verdict): Promise<T>;
+  /** Beside the calls: a stream says nothing of the store, and ends when this is retired. */
+  subscribe(listener: ChangeListener, options?: CallOptions): Promise<never>;
   state(): StoreState;
   /** Closed once what runs has ended: nothing new is to come. */
   retire(): Promise<void>;
@@ -55,6 +56,7 @@ export function createGuard(deps: GuardDeps): Guard {
   let lockedOut: AppError | undefined;
   let lastSuccess: number | undefined;
   let running = 0;
+  let bare: SecretProvider | undefined;
   const idle = new Set<() => void>();
 
   const throttle = createThrottle({ clock, ...timing });
@@ -85,6 +87,7 @@ export function createGuard(deps: GuardDeps): Guard {
   const create = async (): Promise<SecretProvider> => {
     try {
       const provider = await deps.create({ ...deps, limit: limiter.limit });
+      bare = provider;
       const isAsked = () => breaker.state !== 'open';
       return withRetry(withQuarantine(deps.name, provider), { clock, isAsked, ...timing });
     } catch (thrown) {
@@ -122,6 +125,12 @@ export function createGuard(deps: GuardDeps): Guard {
         running -= 1;
         if (running === 0) for (const done of idle) done();
       }
+    },
+    async subscribe(listener, options) {
+      await open();
+      if (bare?.subscribe === undefined)
+        throw new AppError('CONFIG_INVALID', { detail: 'a store of this kind tells of no changes' });
+      return bare.subscribe(listener, options);
     },
     state() {
       const breakerOpen = breaker.state === 'open';

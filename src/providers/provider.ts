@@ -30,6 +30,16 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Told of what a store says by itself. Names only, which decide nothing: what they name is read afresh. */
+export interface ChangeListener {
+  /** The stream stands. What changed before, or while none stood, is not told. */
+  onOpen(): void;
+  /** From time to time while it stands, however quiet it is. */
+  onAlive(): void;
+  /** One message: the key that it is about; undefined for what tells of none of this store's. */
+  onMessage(key: string | undefined): void;
+}
+
 export interface SecretProvider extends AsyncDisposable {
   /** One result for each reference, in their order. Never throws for what a store may answer. */
   read(refs: readonly SourceRef[], options?: CallOptions): Promise<readonly ReadResult[]>;
@@ -44,6 +54,11 @@ export interface SecretProvider extends AsyncDisposable {
    * see whether it is the store or a key, and when it has come back. @throws AppError
    */
   probe(options?: CallOptions): Promise<void>;
+  /**
+   * Where a store tells of changes by itself: one stream, until it ends. Left out: it does not.
+   * @throws AppError why it ended, or could not begin; the signal's reason once it is aborted.
+   */
+  subscribe?(listener: ChangeListener, options?: CallOptions): Promise<never>;
 }
 
 /**
@@ -89,9 +104,16 @@ export interface ProviderDefinition<Kind extends string = string, Schema extends
     /** Whether `versions` costs less than reading. */
     readonly tellVersions: boolean;
     readonly findByTags: boolean;
+    /** So many values one request can give. Left out: one. */
+    readonly readsPerCall?: number;
   };
   /** The fields that say which store it is (address, namespace, mount …), without credentials. */
   identity(config: z.output<Schema>): Readonly<Record<string, unknown>>;
+  /**
+   * All the names by which an event may speak of a key; two keys that may mean the same have one in common. Left out:
+   * a key has one name, and is told as it is configured.
+   */
+  keyNames?(key: string): readonly string[];
   create(config: z.output<Schema>, deps: ProviderDeps): Promise<SecretProvider>;
 }
 

@@ -1,5 +1,6 @@
 import { toAppError } from '../core/errors.ts';
 import { type ReadResult, refId, type SourceRef, type StoreRef } from '../core/reading.ts';
+import { createExpected } from './expected.ts';
 import type { CallOptions, FindQuery, SecretProvider, VersionResult } from './provider.ts';
 import { orElse } from './settle.ts';
 import { createRoom, createShelf } from './shelf.ts';
@@ -10,6 +11,11 @@ export interface Reader {
   read(refs: readonly StoreRef[]): Promise<ReadonlyMap<string, ReadResult>>;
   /** The full keys that a search finds, sorted. Equal searches are one, and one that fails fails for all. */
   find(store: string, query: FindQuery): Promise<readonly string[]>;
+  /**
+   * These will be wanted in this pass, in about this order: what a request has room for beside what is asked for is
+   * filled with them. Nothing is read for their sake alone.
+   */
+  expect(refs: readonly StoreRef[]): void;
   /** Hints that reads are due, in the order of the keys; `unknown` also where the store failed. */
   versions(store: string, keys: readonly string[]): Promise<readonly VersionResult[]>;
 }
@@ -23,6 +29,8 @@ export interface ReaderDeps {
   readonly signal?: AbortSignal | undefined;
   /** Of values and names that are kept: beyond it the oldest are given up, and read anew when they are wanted. */
   readonly maxBytes?: number;
+  /** How many values one request to a store can give; left out: one. */
+  readonly perCall?: (store: string) => number;
 }
 
 const MAX_BYTES = 32 * 2 ** 20;
@@ -32,22 +40,40 @@ const UNKNOWN: VersionResult = { kind: 'unknown' };
  * One pass over the stores: references that are asked for in the same turn of the event loop go to their store
  * together, so that a store which can batch does. Ends with its pass; it keeps values for that long.
  */
-export function createReader({ open, onRead, signal, maxBytes = MAX_BYTES }: ReaderDeps): Reader {
+export function createReader(deps: ReaderDeps): Reader {
+  const { open, onRead, signal, maxBytes = MAX_BYTES, perCall = () => 1 } = deps;
   const room = createRoom(maxBytes);
   const reads = createShelf<ReadResult>(room);
   const searches = createShelf<readonly string[]>(room);
   const hints = createShelf<VersionResult>(room);
   const options: CallOptions = signal === undefined ? {} : { signal };
+  const expected = createExpected((id) => reads.get(id) !== undefined);
 
+  /** What the last of the requests that these make has room for. */
+  const fillers = (store: string, refs: readonly SourceRef[]) => {
+    const size = perCall(store);
+    const rest = refs.filter(isPlain).length % size;
+    return (rest === 0 ? [] : expected.take(store, size - rest)).map((ref) => {
+      const settle = Promise.withResolvers<ReadResult>();
+      reads.put(refId({ store, ref }), settle.promise, sizeOfResult);
+      return { ref, settle };
+    });
+  };
   const ask = createTurn<SourceRef, ReadResult>(async (store, refs) => {
-    const answers = await readAll(open, store, refs, options);
-    return refs.map(async (ref, index) => {
+    const more = fillers(store, refs);
+    const all = [...refs, ...more.map(({ ref }) => ref)];
+    const answers = await readAll(open, store, all, options);
+    const results = all.map(async (ref, index) => {
       const answer = answers[index];
       signal?.throwIfAborted();
       if (answer === undefined) throw new Error('a provider must answer each reference');
       await onRead({ store, ref }, answer);
       return answer;
     });
+    // Whoever comes for it meets its end, also a bad one.
+    for (const [index, { settle }] of more.entries())
+      results[refs.length + index]?.then(settle.resolve, settle.reject);
+    return results.slice(0, refs.length);
   });
   const askVersion = createTurn<string, VersionResult>(async (store, keys) => {
     const answers = await tellAll(open, store, keys, options);
@@ -62,6 +88,7 @@ export function createReader({ open, onRead, signal, maxBytes = MAX_BYTES }: Rea
   };
 
   return {
+    expect: (refs) => expected.add(refs.filter(({ store, ref }) => perCall(store) > 1 && isPlain(ref))),
     find(store, query) {
       const id = JSON.stringify([store, query.path, Object.entries(query.tags).sort()]);
       return searches.get(id) ?? searches.put(id, search(store, query), sizeOfNames);
@@ -82,6 +109,11 @@ export function createReader({ open, onRead, signal, maxBytes = MAX_BYTES }: Rea
       );
     },
   };
+}
+
+/** What a batch can give: the current version. */
+function isPlain({ version, object }: SourceRef): boolean {
+  return version === undefined && object === undefined;
 }
 
 function sizeOfResult(result: ReadResult): number {

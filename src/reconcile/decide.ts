@@ -4,11 +4,13 @@ import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { Mapping, Source } from '../core/mapping.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
+import { noTracer, type SpanAttributes, type Tracer } from '../core/tracer.ts';
 import type { Desired } from '../sync/desired.ts';
 import { mergedView, mergeManager } from '../sync/merge.ts';
-import { type Pin, pinned } from '../sync/pin.ts';
+import { type Pinned, pinned } from '../sync/pin.ts';
 import { type Plan, plan } from '../sync/plan.ts';
 import { type GatherDeps, gather } from './gather.ts';
+import { type RecordedPin, readAsThen } from './pins.ts';
 
 /** What deciding needs of the world, the same for every target of a pass. */
 export interface DecideDeps extends GatherDeps {
@@ -21,9 +23,10 @@ export interface DecideDeps extends GatherDeps {
   /** Whether the readings on record prove that a source is gone. */
   readonly provenAbsent: (source: Source, mapping: Mapping) => Promise<boolean>;
   /** The last word of the audit on whether a target is pinned. */
-  readonly pin: (mapping: string, id: TargetId) => Promise<Pin | undefined>;
+  readonly pin: (mapping: string, id: TargetId) => Promise<RecordedPin | undefined>;
   /** Whether a mapping of the configuration wants a target. */
   readonly wants: (mapping: string, id: TargetId) => boolean;
+  readonly tracer?: Tracer;
 }
 
 /** What a target was decided on, so that a change can be recorded with it. */
@@ -43,13 +46,19 @@ export async function decide(wanted: Mapping, id: TargetId, deps: DecideDeps): P
   const reading = readLive(id, deps);
   const pin = await deps.pin(wanted.name, id);
   const shown = pin === undefined ? {} : { pinned: pin.to };
-  const mapping = pin === undefined ? wanted : withPin(wanted, pin, deps);
-  if (mapping instanceof AppError) {
+  const then = pin && withPin(wanted, pin, deps);
+  if (then instanceof AppError) {
     const { live } = await reading;
-    return { plan: failing(mapping), desired: { kind: 'failed', error: mapping }, live, ...shown };
+    return { plan: failing(then), desired: { kind: 'failed', error: then }, live, ...shown };
   }
-  const want = await gather(mapping, id, async () => ownPart((await reading).live, mapping, deps), deps);
-  const { live, error } = await reading;
+  const { mapping } = then ?? { mapping: wanted };
+  const reads = pin && then ? { ...deps, read: readAsThen(pin, then, deps) } : deps;
+  const { tracer = noTracer } = deps;
+  const seen = await tracer.span('gather', {}, async () => {
+    const want = await gather(mapping, id, async () => ownPart((await reading).live, mapping, deps), reads);
+    return { want, ...(await reading) };
+  });
+  const { want, live, error } = seen;
   if (error !== undefined) return { plan: failing(error), desired: want, live, mapping, ...shown };
   const { instance, formerInstances, stores, fingerprints } = deps;
   const wantedBy = (other: string): boolean => deps.wants(other, id);
@@ -68,14 +77,19 @@ export async function decide(wanted: Mapping, id: TargetId, deps: DecideDeps): P
     proven: (source: Source) => proven.includes(source),
     ...(pin === undefined ? {} : { pin: { to: pin.to, mapping: wanted } }),
   };
-  return { plan: plan(input), desired: want, live, mapping, ...shown };
+  const planned = await tracer.span('plan', {}, async () => plan(input), { ends: asAttributes });
+  return { plan: planned, desired: want, live, mapping, ...shown };
+}
+
+function asAttributes(it: Plan): SpanAttributes {
+  return { outcome: it.kind, ...('error' in it ? { code: it.error.code } : {}) };
 }
 
 function failing(error: AppError): Plan {
   return { kind: 'fail', keys: [], error };
 }
 
-function withPin(mapping: Mapping, pin: Pin, { stores }: DecideDeps): Mapping | AppError {
+function withPin(mapping: Mapping, pin: RecordedPin, { stores }: DecideDeps): Pinned | AppError {
   try {
     return pinned(mapping, pin, stores);
   } catch (error) {

@@ -6,6 +6,7 @@ import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
+import { noTracer, type Tracer } from '../core/tracer.ts';
 import type { Plan } from '../sync/plan.ts';
 import type { Decision } from './decide.ts';
 import { type Change, changesOf, type Recorder, valuesOf } from './recorder.ts';
@@ -16,6 +17,7 @@ export interface WriteDeps {
   readonly recorder: Recorder;
   readonly clock: Clock;
   readonly fingerprints: Fingerprinter;
+  readonly tracer?: Tracer;
 }
 
 export interface Write {
@@ -38,17 +40,20 @@ export async function carryOut(
   job: Write,
   deps: WriteDeps,
 ): Promise<Written> {
-  const { recorder, cluster } = deps;
+  const { recorder, cluster, tracer = noTracer } = deps;
   const change = describeChange(plan, decision, job, deps);
-  await recorder.intent(change);
+  await tracer.span('intent', {}, () => recorder.intent(change));
   try {
-    const result = await write(plan, job.id, cluster);
+    const result = await tracer.span('write', { operation: plan.kind }, () => write(plan, job.id, cluster), {
+      ends: ({ kind }) => ({ outcome: kind }),
+    });
     if (result.kind === 'written') {
       const { resourceVersion } = result;
-      return { resourceVersion, ...(await recorder.outcome(change, { resourceVersion })) };
+      const noted = tracer.span('outcome', {}, () => recorder.outcome(change, { resourceVersion }));
+      return { resourceVersion, ...(await noted) };
     }
     const error = new AppError(result.kind === 'missing' ? 'SECRET_MISSING' : 'CONFLICT');
-    await recorder.outcome(change, { error });
+    await tracer.span('outcome', { code: error.code }, () => recorder.outcome(change, { error }));
     return { error };
   } catch (thrown) {
     const error = toAppError(thrown);

@@ -3,6 +3,7 @@ import type { AuditStore } from '../audit/store.ts';
 import type { LiveWorkload, WorkloadId, Workloads } from '../cluster/workloads.ts';
 import type { Clock } from '../core/clock.ts';
 import { type AppError, healsItself, toAppError } from '../core/errors.ts';
+import { noTracer, type Tracer } from '../core/tracer.ts';
 import { parseWorkload } from '../sync/restart.ts';
 import { type Group, inOrder, keyOf, lacking, nameOf, since, workloadId } from './groups.ts';
 import type { PendingRestart, RestartRecords, Rolled } from './pending.ts';
@@ -13,6 +14,7 @@ export interface PassDeps {
   readonly audit: Pick<AuditStore, 'append'>;
   readonly workloads: Workloads;
   readonly clock: Clock;
+  readonly tracer?: Tracer;
   /** Rolls that were seen to have ended, so that each is looked at until then only. */
   readonly ended: Set<string>;
 }
@@ -37,7 +39,8 @@ export interface Pass {
 }
 
 /** One look at everything that is pending. */
-export function createPass({ audit, workloads, clock, ended }: PassDeps, options: RestartOptions): Pass {
+export function createPass(deps: PassDeps, options: RestartOptions): Pass {
+  const { audit, workloads, clock, ended, tracer = noTracer } = deps;
   const { windowMs, atOnce, signal } = options;
   const call = signal === undefined ? {} : { signal };
   /** Those that roll because of us. */
@@ -155,6 +158,23 @@ export function createPass({ audit, workloads, clock, ended }: PassDeps, options
     );
   }
 
+  /** It belongs to each of the requests that changed what the workload is made of. */
+  function tell(pending: readonly PendingRestart[], answer: Answer<string>, ms: number): void {
+    const result = 'error' in answer ? { code: answer.error.code } : { outcome: answer.value };
+    for (const { requestId, mapping, namespace, secret } of pending.map(({ intent }) => intent))
+      tracer.ended(
+        'restart',
+        {
+          ...(mapping && { mapping }),
+          ...(namespace && { namespace }),
+          ...(secret && { secret }),
+          ...result,
+        },
+        ms,
+        requestId,
+      );
+  }
+
   /** Gives whether the budget allows to go on. */
   async function roll(it: Group, selected: ReadonlyMap<PendingRestart, unknown>): Promise<boolean> {
     const { id, pending } = it;
@@ -179,7 +199,9 @@ export function createPass({ audit, workloads, clock, ended }: PassDeps, options
       lookAgain(WHILE_ROLLING_MS);
       return false;
     }
+    const begunAt = clock.now();
     const written = await ask(() => workloads.annotatePods(live, annotations, call));
+    tell(pending, written, clock.now() - begunAt);
     if ('error' in written) await failed(pending, written.error);
     else if (written.value === 'missing') await gone(it, selected);
     else await settle(it, 1, selected);

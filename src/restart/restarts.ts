@@ -1,6 +1,7 @@
 import type { AuditStore } from '../audit/store.ts';
 import type { Workloads } from '../cluster/workloads.ts';
 import type { Clock } from '../core/clock.ts';
+import type { Tracer } from '../core/tracer.ts';
 import { createPass } from './pass.ts';
 import { readRestarts } from './pending.ts';
 
@@ -10,6 +11,7 @@ export interface RestartsDeps {
   /** This instance, and those that it was before. */
   readonly instances: readonly string[];
   readonly clock: Clock;
+  readonly tracer?: Tracer;
 }
 
 export interface RestartOptions {
@@ -40,7 +42,7 @@ const ROLL_MS = 10 * 60_000;
  * Restarts of workloads after changes of their Secrets. All that it knows stands in the audit and in the pod
  * templates, so that it may end between any two steps, and run in any replica.
  */
-export function createRestarts({ audit, workloads, instances, clock }: RestartsDeps): Restarts {
+export function createRestarts({ audit, workloads, instances, clock, tracer }: RestartsDeps): Restarts {
   let floor = 0;
   const ended = new Set<string>();
 
@@ -67,7 +69,7 @@ export function createRestarts({ audit, workloads, instances, clock }: RestartsD
       // Two at once would share one budget, each as if it were alone.
       return audit.exclusively('restart', async () => {
         const records = await read();
-        const pass = createPass({ audit, workloads, clock, ended }, options);
+        const pass = createPass({ audit, workloads, clock, ended, ...(tracer && { tracer }) }, options);
         const nextMs = await pass.run(records);
         return nextMs === undefined ? {} : { nextMs };
       });

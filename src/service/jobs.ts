@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type AppError, toAppError } from '../core/errors.ts';
+import { noTracer } from '../core/tracer.ts';
 import { type AddOptions, type Job, saysHealth } from '../queue/queue.ts';
 import { formatSubject, parseSubject, type Subject } from '../queue/subject.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
@@ -13,6 +14,7 @@ import { logOutcome } from './log-outcome.ts';
 import type { Loop, Loops } from './loops.ts';
 import type { ServicePass } from './pass.ts';
 import type { Passes } from './passes.ts';
+import { createPins } from './pins.ts';
 import type { ServiceParts } from './run.ts';
 import { createSweep } from './sweep.ts';
 import { createWork } from './work.ts';
@@ -57,7 +59,7 @@ const LEFT_DEADLINE_MS = 3_600_000;
 
 /** What the queue's jobs do, by their subject. */
 export function createJobs(deps: JobsDeps): Jobs {
-  const { board, ledger, passes, generation, logger, clock, queue, random, loops } = deps;
+  const { board, ledger, passes, generation, logger, clock, queue, random, loops, tracer = noTracer } = deps;
   const lanes = createLanes({ places: deps.concurrency, queue: deps.concurrency * 2 });
   const sweep = createSweep({
     generation,
@@ -65,6 +67,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     ledger,
     clock,
     ages: deps.ages,
+    lookForPins: createPins({ audit: deps.audit, generation, board, ledger, clock }),
     tellsVersions: deps.stores.tellsVersions,
     isDown: deps.stores.isDown,
   });
@@ -76,6 +79,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     audit: deps.audit,
     clock,
     logger,
+    tracer,
     random,
     ages: deps.ages,
     onProposal: () => destroySoon(),
@@ -108,7 +112,13 @@ export function createJobs(deps: JobsDeps): Jobs {
     const slot = generation().slots.get(name);
     if (slot === undefined) return undefined;
     const pass = await passes.of(job, 0);
-    const result = await sweep(slot, name, job, pass, loop.beat);
+    const { requestId } = job;
+    const result = await tracer.span(
+      'sweep',
+      { store: slot.sweep.store, reason: job.reason },
+      () => sweep(slot, name, job, pass, loop.beat),
+      { requestId, first: true, ends: ({ code }) => (code === undefined ? {} : { code }) },
+    );
     deps.onCycle();
     counts.sweeps += 1;
     counts.keys += result.keys;
@@ -123,18 +133,22 @@ export function createJobs(deps: JobsDeps): Jobs {
   const runDestroy = async (job: Job, withLeft: boolean): Promise<undefined> => {
     const pass = await passes.of(job, clock.now());
     const startedAt = clock.now();
-    const outcomes = await deps.destroy(pass, {
-      withLeft,
-      proposed({ mapping, id }) {
-        const known = board.known(mapping.name, id);
-        return known?.proposed === true || known?.kind === 'held';
-      },
-      isThere: ({ mapping, id }) => {
-        const meta = board.meta(id);
-        // What somebody else owns is no target of ours that would be left.
-        return meta !== undefined && (mapping.target.mode === 'merge' || LABEL.instance in meta.labels);
-      },
-    });
+    const destroy = () =>
+      deps.destroy(pass, {
+        withLeft,
+        proposed({ mapping, id }) {
+          const known = board.known(mapping.name, id);
+          return known?.proposed === true || known?.kind === 'held';
+        },
+        isThere: ({ mapping, id }) => {
+          const meta = board.meta(id);
+          // What somebody else owns is no target of ours that would be left.
+          return meta !== undefined && (mapping.target.mode === 'merge' || LABEL.instance in meta.labels);
+        },
+      });
+    const { requestId } = job;
+    const what = { operation: withLeft ? 'left' : 'destroy' };
+    const outcomes = await tracer.span('job', what, destroy, { requestId, first: true });
     for (const outcome of outcomes) decided(outcome, job.requestId, startedAt);
     if (withLeft) forgetReleased(outcomes);
   };
@@ -165,6 +179,7 @@ export function createJobs(deps: JobsDeps): Jobs {
       ...(before?.retryAt === undefined || error === undefined ? {} : { retryAt: before.retryAt }),
       ...(okAt === undefined ? {} : { okAt }),
       alive,
+      ...(before?.pinned === undefined ? {} : { pinned: before.pinned }),
       ...(before?.resourceVersion === undefined ? {} : { resourceVersion: before.resourceVersion }),
       keys,
     });

@@ -2,14 +2,14 @@ import type { SecretMeta } from '../cluster/cluster.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { refId } from '../core/reading.ts';
 import { sourcesOf, storeRef } from '../sync/desired.ts';
-import { ANNOTATION, configHash, LABEL, parseSources, parseStores, pinIn } from '../sync/marks.ts';
+import { ANNOTATION, configHash, LABEL, PIN, parseSources, parseStores } from '../sync/marks.ts';
 
 export interface JudgeInput {
   readonly mapping: Mapping;
   readonly instance: string;
   /** Store name to the hash of its definition. */
   readonly stores: ReadonlyMap<string, string>;
-  /** As the last run found it; left out before the first one. */
+  /** As the last run found it; left out before the first one, and then an annotation is to be looked into. */
   readonly pin?: { readonly to: number | undefined } | undefined;
 }
 
@@ -25,7 +25,7 @@ export function looksInStep(meta: SecretMeta, { mapping, instance, stores, pin }
   if (labels[LABEL.managedBy] !== 'secretbridge') return false;
   if (annotations[ANNOTATION.config] !== hashOf(mapping)) return false;
   if (annotations[ANNOTATION.onMappingRemoved] !== onMappingRemoved) return false;
-  if (pin !== undefined && pinIn(annotations) !== pin.to) return false;
+  if (annotations[PIN] !== (pin?.to === undefined ? undefined : String(pin.to))) return false;
   const written = parseStores(annotations[ANNOTATION.stores]);
   if (written === undefined || ![...written].every(([name, hash]) => stores.get(name) === hash)) return false;
   const isAsWanted = (wanted: Readonly<Record<string, string>>, live: Readonly<Record<string, string>>) =>

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
 import { toAppError } from '../core/errors.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
+import { noTracer, type Tracer } from '../core/tracer.ts';
 import type { Logger } from '../log/logger.ts';
 import { rankOf } from '../queue/order.ts';
 import { type Job, type Queue, type Reason, saysHealth } from '../queue/queue.ts';
@@ -20,6 +21,8 @@ export interface Ledger {
   done(target: TargetId, startedAt: number): void;
   /** When it was last asked for; with a request id, by any other request. What was read before that is too old. */
   since(target: TargetId, exceptBy?: string): number | undefined;
+  /** What is open by this request, in the order in which it was asked for. */
+  of(requestId: string): readonly TargetId[];
   /** Asks again for what is older than that, and for what could not be queued. */
   repeat(olderThanMs: number): void;
   /** Forgets what nobody wants any more. */
@@ -50,7 +53,13 @@ function again(job: Job, mark: string): Job {
   return { ...job, requestId: `${job.requestId.replace(/~.*/, '')}~${mark}` };
 }
 
-export function createLedger(queue: Queue, { clock, logger }: { clock: Clock; logger: Logger }): Ledger {
+export interface LedgerDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly tracer?: Tracer;
+}
+
+export function createLedger(queue: Queue, { clock, logger, tracer = noTracer }: LedgerDeps): Ledger {
   const open = new Map<string, Open>();
   let repeating = false;
   let repeatNext: number | undefined;
@@ -89,6 +98,7 @@ export function createLedger(queue: Queue, { clock, logger }: { clock: Clock; lo
       addedAt: NEVER,
     };
     open.set(id, entry);
+    tracer.trigger(requestId, { reason });
     return { entry, job };
   };
 
@@ -146,6 +156,7 @@ export function createLedger(queue: Queue, { clock, logger }: { clock: Clock; lo
       const entry = open.get(formatTarget(target));
       return entry?.by === exceptBy ? entry?.sinceByOthers : entry?.since;
     },
+    of: (requestId) => [...open.values()].filter(({ by }) => by === requestId).map(({ target }) => target),
     repeat: (olderThanMs) => void repeat(olderThanMs),
     keep(isWanted) {
       for (const [id, { target }] of open) if (!isWanted(target)) open.delete(id);

@@ -7,13 +7,18 @@ import type { ErrorCode } from '../core/error-codes.ts';
 import type { AppError } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { formatTarget } from '../core/target.ts';
+import type { Tracer } from '../core/tracer.ts';
+import type { TakeHints } from '../events/hint.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import type { Wanted } from '../reconcile/targets.ts';
+import { createActors } from './actors.ts';
 import { type Ages, createAges } from './ages.ts';
+import { withAhead } from './ahead.ts';
 import { type Board, createBoard, type Known } from './board.ts';
 import { createGeneration, type Generation, nameOf, withUnseen } from './generation.ts';
+import { createHints } from './hints.ts';
 import { createJobs } from './jobs.ts';
 import { createLedger } from './ledger.ts';
 import { createLoops, type Loops } from './loops.ts';
@@ -29,7 +34,10 @@ import { createWatches, isSelected } from './watches.ts';
 export interface ServiceParts {
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly tracer?: Tracer;
   readonly random: () => number;
+  /** Calls back after the time; returns how to call it off. Left out: by the system's timers. */
+  readonly wake?: (callback: () => void, ms: number) => () => void;
   readonly instance: string;
   readonly queue: Queue;
   readonly cluster: Cluster;
@@ -45,6 +53,8 @@ export interface ServiceParts {
     readonly definitions: () => ReadonlyMap<string, string>;
     readonly tellsVersions: (store: string) => boolean;
     readonly isDown: (store: string) => boolean;
+    /** All the names by which an event may speak of a store's key. Left out: the key alone. */
+    readonly namesOf?: (store: string, key: string) => readonly string[];
   };
   readonly beginPass: (request: { requestId: string; actor: Actor }) => Promise<ServicePass>;
   /** The one destroying step, for what these have proposed and for what left the configuration. */
@@ -75,6 +85,8 @@ export interface Engine {
   /** Why a part of the cluster cannot be watched. */
   readonly clusterTrouble: () => AppError | undefined;
   readonly auditTrouble: () => AppError | undefined;
+  /** Where events go. */
+  readonly take: TakeHints;
   /** Queues a run of one target for somebody who waits. @throws AppError QUEUE_UNAVAILABLE */
   request(it: Wanted, requestId: string): Promise<void>;
   /** What became of a target outside of its own job. */
@@ -111,20 +123,16 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
   const board = createBoard(queue.notices, clock, parts.heldId);
   let generation = createGeneration([], [], parts.stores.tellsVersions);
   const current = () => generation;
-  const ledger = createLedger(queue, { clock, logger });
+  const ledger = createLedger(queue, parts);
   const timetable = createTimetable({ queue, generation: current, clock, logger });
   const trouble = new Map<string, AppError>();
 
-  const actorOf = async (requestId: string, kind: Actor['kind']): Promise<Actor> => {
-    if (kind !== 'operator') return { kind };
-    // A run that a crash has cut short comes again under the same id with a mark.
-    const request = requestId.replace(/~.*/, '');
-    const [command] = await audit.list({ request, action: 'command' }, { limit: 1 });
-    return command?.actor ?? { kind };
-  };
-  const passes = createPasses(clock, async ({ requestId, reason }) =>
-    parts.beginPass({ requestId, actor: await actorOf(requestId, ACTOR_OF[reason]) }),
-  );
+  const hints = createHints({ ...parts, namesOf: parts.stores.namesOf, ledger, generation: current });
+  const actorOf = createActors(audit, hints.intakeOf);
+  const passes = createPasses(clock, async ({ requestId, reason }) => {
+    const pass = await parts.beginPass({ requestId, actor: await actorOf(requestId, ACTOR_OF[reason]) });
+    return withAhead(pass, { ledger, generation: current });
+  });
   const observer = createObserver({
     generation: current,
     board,
@@ -246,6 +254,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     generation: current,
     clusterTrouble: () => [...trouble.values()][0],
     auditTrouble: jobs.auditTrouble,
+    take: hints.take,
     decided: (outcome, requestId) => jobs.decided(outcome, requestId, clock.now()),
     request: ({ id }, requestId) => ledger.request(id, 'manual', requestId),
     async reconfigured({ mappings, all }) {
@@ -274,6 +283,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
       timetable.now(late.map(([name]) => name));
     },
     async close(graceMs) {
+      hints[Symbol.dispose]();
       turns[Symbol.dispose]();
       stopHealth();
       stopListening();

@@ -39,13 +39,11 @@ export function targetStatus(
   // What has no sources cannot grow old.
   const isLate = slots.length > 0 && okAt !== undefined && now - okAt > LATE * mapping.refreshMs + GRACE_MS;
   const meta = board.meta(id);
+  const isThere = meta?.labels[LABEL.mapping] === mapping.name;
   // Its own look knows; until the first one of this process the annotation shows it.
-  const pinned = known === undefined ? meta && pinIn(meta.annotations) : known.pinned;
-  const state = stateOf(known, {
-    isLate,
-    isThere: meta?.labels[LABEL.mapping] === mapping.name,
-    isPinned: pinned !== undefined,
-  });
+  const shown = isThere ? pinIn(meta.annotations) : undefined;
+  const pinned = known === undefined ? shown : known.pinned;
+  const state = stateOf(known, { isLate, isThere, isPinned: pinned !== undefined });
   const late = slots.find((slot) => slot?.code !== undefined)?.code;
   const said = error?.toJSON() ?? known?.error;
   return {

@@ -13,6 +13,7 @@ import type { Generation } from './generation.ts';
 import { versionsOf } from './judge.ts';
 import type { Ledger } from './ledger.ts';
 import type { ServicePass } from './pass.ts';
+import type { LookForPins } from './pins.ts';
 import type { Slot } from './slots.ts';
 
 export interface SweepDeps {
@@ -21,6 +22,7 @@ export interface SweepDeps {
   readonly ledger: Pick<Ledger, 'trigger'>;
   readonly clock: Clock;
   readonly ages: Pick<Ages, 'note'>;
+  readonly lookForPins: LookForPins;
   /** Whether asking a store for versions costs less than reading. */
   readonly tellsVersions: (store: string) => boolean;
   /** Whether the store answers at all. */
@@ -108,8 +110,9 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
     if (board.meta(it.id) === undefined) return !isWaiting;
     // Only a look at its content tells when a certificate ends. All of them at once would be a stampede at each start.
     if (known === undefined && it.mapping.target.type === 'kubernetes.io/tls') return true;
-    // It stays at its versions, whatever the current ones are; what is new may be of a source that it follows still.
-    if (known?.pinned !== undefined) return isNews;
+    // It stays at its versions, whatever the current ones are. But what is new may be of a source that it follows
+    // still, since the record does not name it, and its own annotations do not tell which these are.
+    if (known?.pinned !== undefined) return !isSettled(known, seen, finding);
     if (finding.kind === 'absent') return made !== 'missing';
     if (finding.kind === 'failed') return true;
     if (made === undefined || made === 'missing') return !isSettled(known, seen, finding);
@@ -120,6 +123,7 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
 
   return async ({ sweep: { store }, refs, whole }, name, job, pass, beat = () => undefined) => {
     tidy();
+    await deps.lookForPins(job.requestId);
     const findings = await find(store, refs, { pass, ages: deps.ages, beat }, deps.tellsVersions(store));
     const outage = outageIn([...findings.values()], deps.isDown(store));
     const due = new Map<string, TargetId>();

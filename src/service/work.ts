@@ -2,6 +2,7 @@ import type { AuditStore } from '../audit/store.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, healsItself } from '../core/errors.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
+import { noTracer, type Tracer } from '../core/tracer.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Job } from '../queue/queue.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
@@ -25,6 +26,7 @@ export interface WorkDeps {
   readonly audit: Pick<AuditStore, 'list'>;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly tracer?: Tracer;
   readonly random: () => number;
   readonly ages: Ages;
   /** A target proposes its own end, which another step decides on. */
@@ -38,7 +40,7 @@ export interface WorkDeps {
 export type WorkTarget = (target: TargetId, job: Job, signal: AbortSignal) => Promise<number | undefined>;
 
 export function createWork(deps: WorkDeps): WorkTarget {
-  const { generation, board, ledger, passes, clock } = deps;
+  const { generation, board, ledger, passes, clock, tracer = noTracer } = deps;
 
   return async (target, job, signal) => {
     const wanted = generation().at(target);
@@ -77,9 +79,16 @@ export function createWork(deps: WorkDeps): WorkTarget {
         return contest(it, job, pass, { before, startedAt });
     }
     const drift = job.reason === 'manual' ? 'repair' : mapping.onDrift;
-    const outcome = await (it.error === undefined
-      ? reconcile(mapping, id, pass, { drift })
-      : undecidable(mapping, id, it.error, pass));
+    const { reason, requestId } = job;
+    const outcome = await tracer.span(
+      'job',
+      { mapping: mapping.name, ...id, reason },
+      () =>
+        it.error === undefined
+          ? reconcile(mapping, id, pass, { drift })
+          : undecidable(mapping, id, it.error, pass),
+      { requestId, ends: ({ kind, error }) => ({ outcome: kind, ...(error && { code: error.code }) }) },
+    );
     const endedAt = clock.now();
     deps.onOutcome(outcome, (endedAt - startedAt) / 1_000);
     logOutcome(deps.logger, outcome, job.requestId, before?.error?.code);

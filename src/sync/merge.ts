@@ -167,7 +167,8 @@ export function planMerge(input: PlanInput): Plan {
   if (same) return { kind: 'unchanged', keys };
   // Nobody notes who wrote a part of our annotation; what stands there is believed to be ours.
   const made = { labels: {}, annotations: view.annotations, ours: undefined };
-  const wanted = { labels: {}, annotations: pick(own.annotations, Object.values(FIELDS)) };
+  const pin = PIN in own.annotations ? [PIN] : [];
+  const wanted = { labels: {}, annotations: pick(own.annotations, [...Object.values(FIELDS), ...pin]) };
   return { kind: 'merge', keys, live, manifest, drift: isDrift({ live: made, wanted }) };
 }
 

@@ -1,6 +1,7 @@
 import { AppError } from '../core/errors.ts';
 import type { Mapping, Search, Source, Spread } from '../core/mapping.ts';
-import { isSpread } from './desired.ts';
+import { refId } from '../core/reading.ts';
+import { isSpread, storeRef } from './desired.ts';
 import { describeSearch, foundSource, matching, relativeName } from './find.ts';
 import { targetKey } from './keys.ts';
 import type { TargetSource } from './marks.ts';
@@ -15,12 +16,18 @@ export interface Pin {
   readonly stores: ReadonlyMap<string, string>;
 }
 
+export interface Pinned {
+  readonly mapping: Mapping;
+  /** The references whose version the pin says, by `refId`; any other is read as the mapping says. */
+  readonly refs: ReadonlySet<string>;
+}
+
 /**
  * Today's mapping with the versions of a pin. What a search stands for is what it found then. A source that the
  * record does not name has come to the mapping since, and is read as it is now.
  * @throws AppError ROLLBACK_AMBIGUOUS, VERSION_GONE, KEY_COLLISION, KEY_INVALID
  */
-export function pinned(mapping: Mapping, pin: Pin, stores: ReadonlyMap<string, string>): Mapping {
+export function pinned(mapping: Mapping, pin: Pin, stores: ReadonlyMap<string, string>): Pinned {
   for (const { store } of pin.sources) {
     const then = pin.stores.get(store);
     if (then !== undefined && !(stores.get(store)?.startsWith(then) ?? true))
@@ -29,9 +36,13 @@ export function pinned(mapping: Mapping, pin: Pin, stores: ReadonlyMap<string, s
         detail: 'it was another store when the target was pinned',
       });
   }
+  const refs = new Set<string>();
   const at = <T extends Source | Spread>(source: T): T => {
     const version = versionOf(source, pin);
-    return version === undefined ? source : { ...source, version };
+    if (version === undefined) return source;
+    const then = { ...source, version };
+    refs.add(refId(storeRef(then)));
+    return then;
   };
   const data = Object.entries(mapping.data).map(([name, source]) => [name, at(source)] as const);
   const spreads = mapping.dataFrom.filter(isSpread);
@@ -48,8 +59,10 @@ export function pinned(mapping: Mapping, pin: Pin, stores: ReadonlyMap<string, s
         detail: `${describeSource(other)}; and ${describeSource(source)}`,
       });
     names.set(name, source);
+    refs.add(refId(storeRef(source)));
   }
-  return { ...mapping, data: Object.fromEntries([...data, ...found]), dataFrom: spreads.map(at) };
+  const then = { ...mapping, data: Object.fromEntries([...data, ...found]), dataFrom: spreads.map(at) };
+  return { mapping: then, refs };
 }
 
 /** The version that the record names for a source; nothing when it does not name the source. */

@@ -38,6 +38,8 @@ export function change(n: number, part: Partial<Entry>): readonly Entry[] {
 }
 
 const ANN = { kind: 'operator', name: 'ann', address: '10.20.0.14' } as const;
+const REDIS: EntrySource = { store: 'team-vault', key: 'cache/redis', property: 'password', version: '4' };
+const CACHE = { mapping: 'cache', namespace: 'shop', secret: 'redis-auth' } as const;
 const DB = { mapping: 'payments-db', namespace: 'payments', secret: 'payments-db' } as const;
 
 const ENTRIES: readonly Entry[] = [
@@ -121,6 +123,23 @@ const ENTRIES: readonly Entry[] = [
     },
     ...{ review: { sequence: 7, state: 'flagged' }, note: 'Who removed old.pem? Asked the edge team.' },
   }),
+  ...change(12, {
+    ...{ ...CACHE, action: 'update', sources: [{ ...REDIS, version: '3' }], after: print('1d0c7e4b92') },
+    keys: { added: [], changed: ['password'], removed: [] },
+  }),
+  ...change(13, {
+    ...{ ...CACHE, action: 'update', sources: [{ ...REDIS, version: '4' }], after: print('c03f55aa7e') },
+    keys: { added: [], changed: ['password'], removed: [] },
+  }),
+  entry({
+    ...{ ...CACHE, action: 'rollback', actor: ANN, requestId: request(14) },
+    ...{ sources: [{ ...REDIS, version: '3' }], note: 'to record 22 team-vault@9f4c02ab' },
+  }),
+  ...change(14, {
+    ...{ ...CACHE, action: 'update', actor: ANN, sources: [{ ...REDIS, version: '3' }] },
+    ...{ before: print('c03f55aa7e'), after: print('1d0c7e4b92') },
+    keys: { added: [], changed: ['password'], removed: [] },
+  }),
 ];
 
 const ago = (minutes: number): string =>
@@ -160,7 +179,7 @@ const TARGETS: readonly TargetStatus[] = [
     ...{ state: 'held', code: 'HELD', message: 'batch/legacy-jobs: its deletion waits for a person' },
     remedy: 'Look at it and release it, or put the mapping back.',
   }),
-  target('cache', 'shop', 'redis-auth', { state: 'pinned' }),
+  target('cache', 'shop', 'redis-auth', { state: 'pinned', pinned: 22 }),
   target('mailer', 'shop', 'mailer', { state: 'synced' }),
 ];
 

@@ -1,6 +1,7 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { Role } from '../../src/http/auth.ts';
+import type { Service } from '../../src/service/service.ts';
 import { TOKENS } from '../http/harness.ts';
 import { type Look, launch, missing, openTab, type Tab } from './chromium.ts';
 import { typical } from './scene.ts';
@@ -13,6 +14,8 @@ export interface Visit extends AsyncDisposable, Tab {
 export interface VisitOptions extends Look {
   readonly scene?: Scene;
   readonly role?: Role;
+  /** In place of the parts of the fake one. */
+  readonly service?: Partial<Service>;
   /** Behind the `#`. */
   readonly at?: string;
 }
@@ -29,9 +32,9 @@ export function describeInChromium(
     });
     afterAll(() => browser?.close());
 
-    tests(async ({ scene = typical(), role, at = '/', ...look } = {}) => {
+    tests(async ({ scene = typical(), role, service = {}, at = '/', ...look } = {}) => {
       if (browser === undefined) throw new Error('no browser');
-      const site = await openSite(scene);
+      const site = await openSite(scene, { service });
       const tab = await openTab(browser, site.url, look);
       await tab.page.goto(`/#${at}`);
       if (role !== undefined) await signIn(tab.page, TOKENS[role]);

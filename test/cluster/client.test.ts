@@ -153,6 +153,30 @@ describe('an identity', () => {
     expect(String(thrown)).not.toContain('s3cret');
   });
 
+  it('may be an id token of OIDC, which the library as a whole knows how to renew', async () => {
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const idToken = `${part({ alg: 'none' })}.${part({ exp: 4_000_000_000 })}.s`;
+    await using server = await startApiServer({
+      'auth-provider': { name: 'oidc', config: { 'id-token': idToken } },
+    });
+    await using client = await open(server);
+    server.answer(json(200, {}));
+    await client.send(get);
+    expect(tokensSeen(server)).toEqual([`Bearer ${idToken}`]);
+  });
+
+  it('may act as another user', async () => {
+    await using server = await startApiServer({ token: 't', as: 'bob' });
+    await using client = await open(server);
+    const seen: unknown[] = [];
+    server.answer(({ headers }, response) => {
+      seen.push(headers['impersonate-user']);
+      response.end('{}');
+    });
+    await client.send(get);
+    expect(seen).toEqual(['bob']);
+  });
+
   it('from a plugin that hangs ends with the request', async () => {
     await using server = await startApiServer({ exec: { apiVersion: 'v1', command: 'sleep', args: ['1'] } });
     await using client = await open(server, { timeoutMs: 50 });

@@ -1,9 +1,16 @@
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { KubeConfig } from '@kubernetes/client-node';
 import { describe, expect, it } from 'vitest';
-import { type KubeconfigOptions, loadKubeconfig, POD } from '../../src/cluster/kubeconfig.ts';
+import {
+  clusterOf,
+  contextOf,
+  type Kubeconfig,
+  type KubeconfigOptions,
+  loadKubeconfig,
+  POD,
+  userOf,
+} from '../../src/cluster/kubeconfig.ts';
 import { kubeconfigText } from './api-server.ts';
 
 async function folder() {
@@ -20,14 +27,12 @@ async function folder() {
   };
 }
 
-function load(options: Partial<KubeconfigOptions>): KubeConfig {
-  const config = new KubeConfig();
-  loadKubeconfig(config, { env: {}, podIdentity: '/not/there', ...options });
-  return config;
+function load(options: Partial<KubeconfigOptions>): Kubeconfig {
+  return loadKubeconfig({ env: {}, podIdentity: '/not/there', ...options });
 }
 
 const at = (server: string, context = {}) => kubeconfigText({ server }, { token: 't' }, context);
-const serverOf = (options: Partial<KubeconfigOptions>) => load(options).getCurrentCluster()?.server;
+const serverOf = (options: Partial<KubeconfigOptions>) => clusterOf(load(options))?.server;
 const invalid = (detail: RegExp) =>
   expect.objectContaining({ code: 'CONFIG_INVALID', detail: expect.stringMatching(detail) });
 
@@ -39,13 +44,13 @@ describe('the cluster is found', () => {
     const KUBECONFIG = await f.write('config', at('https://other'));
     const env = { KUBECONFIG, KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '6443' };
     const config = load({ env, podIdentity: join(f.path, 'pod') });
-    expect(config.getCurrentCluster()).toMatchObject({
+    expect(clusterOf(config)).toMatchObject({
       server: 'https://[fd00::1]:6443',
       caFile: join(f.path, 'pod/ca.crt'),
     });
     expect(config.currentContext).toBe(POD);
-    expect(config.getContextObject(POD)?.namespace).toBe('bridge');
-    expect(config.getCurrentUser()?.authProvider.config).toEqual({ tokenFile: join(f.path, 'pod/token') });
+    expect(contextOf(config)?.namespace).toBe('bridge');
+    expect(userOf(config)?.authProvider.config).toEqual({ tokenFile: join(f.path, 'pod/token') });
   });
 
   it('by the file that the configuration names, even in a pod', async () => {
@@ -82,8 +87,8 @@ describe('the cluster is found', () => {
     const KUBECONFIG = [join(f.path, 'missing'), first, second].join(delimiter);
     expect(serverOf({ env: { KUBECONFIG } })).toBe('https://first');
     const config = load({ env: { KUBECONFIG }, context: 'y' });
-    expect(config.getContextObject(config.currentContext)?.namespace).toBe('two');
-    expect(config.getCurrentCluster()?.server).toBe('https://first');
+    expect(contextOf(config)?.namespace).toBe('two');
+    expect(clusterOf(config)?.server).toBe('https://first');
   });
 });
 

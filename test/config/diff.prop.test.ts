@@ -102,12 +102,14 @@ describe('the difference of two configurations', () => {
           stores: expected,
           mappings: expected,
           access: false,
+          events: false,
           restart: [],
         });
         expect(diffConfig(after, before)).toEqual({
           stores: { added: expected.removed, removed: expected.added, changed: expected.changed },
           mappings: { added: expected.removed, removed: expected.added, changed: expected.changed },
           access: false,
+          events: false,
           restart: [],
         });
       }),
@@ -139,6 +141,7 @@ describe('a changed section', () => {
       stores: { added: [], removed: [], changed: [] },
       mappings: { added: [], removed: [], changed: [] },
       access: false,
+      events: false,
       restart: [name],
     });
   });
@@ -175,6 +178,20 @@ describe('a changed section', () => {
       return loaded.config;
     };
     expect(diffConfig(await bounded('*'), await bounded('**'))).toMatchObject({ access: true, restart: [] });
+  });
+
+  it('`events` is taken up by a running service', async () => {
+    const withEvents = (stores: readonly string[]) =>
+      configOf({
+        ...HEAD,
+        stores: [...base, store('a')],
+        events: { webhooks: [{ name: 'ci', stores, secret: { env: 'S' } }] },
+      });
+    const before = await withEvents(['a']);
+    expect(isEmptyDiff(diffConfig(before, await withEvents(['a'])))).toBe(true);
+    const after = await configOf({ ...HEAD, stores: [...base, store('a')] });
+    expect(diffConfig(before, after)).toMatchObject({ events: true, restart: [] });
+    expect(isEmptyDiff(diffConfig(before, after))).toBe(false);
   });
 
   it('`defaults` changes the mappings that take them', async () => {

@@ -1,17 +1,27 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import { openBench, TOKENS } from './harness.ts';
+import { type Answer, type Bench, openBench, TOKENS } from './harness.ts';
 
-const token = TOKENS.operator;
+type Role = keyof typeof TOKENS;
+
+/** @param body Text is sent as it is; nothing sends none. */
+function order(bench: Bench, what: string, body?: unknown, role: Role = 'operator'): Promise<Answer> {
+  return bench.call('POST', `/api/v1/mappings/${what}`, {
+    token: TOKENS[role],
+    ...(body === undefined
+      ? {}
+      : {
+          headers: { 'content-type': 'application/json' },
+          body: typeof body === 'string' ? body : JSON.stringify(body),
+        }),
+  });
+}
 
 describe('rollback and unpin', () => {
   it('are done in the name of whoever asks, under the id of the answer', async () => {
     await using bench = await openBench();
-    const rollback = await bench.call('POST', '/api/v1/mappings/db/rollback', {
-      token,
-      body: { to: 41, namespace: 'apps' },
-    });
-    const unpin = await bench.call('POST', '/api/v1/mappings/db/unpin', { token });
+    const rollback = await order(bench, 'db/rollback', { to: 41, namespace: 'apps' });
+    const unpin = await order(bench, 'db/unpin');
     expect([rollback.status, unpin.status]).toEqual([200, 200]);
     const by = { name: 'the-operator', address: '127.0.0.1' };
     expect(bench.asked).toEqual([
@@ -20,39 +30,73 @@ describe('rollback and unpin', () => {
     ]);
   });
 
+  it.each([undefined, 'null', '{}'])('unpin needs no body: %s', async (body) => {
+    await using bench = await openBench();
+    expect(await order(bench, 'db/unpin', body)).toMatchObject({ status: 200 });
+  });
+
   it.each([
     ['rollback', undefined],
+    ['rollback', 'null'],
+    ['rollback', ''],
+    ['rollback', '{"to":'],
     ['rollback', {}],
     ['rollback', { to: 0 }],
+    ['rollback', { to: -3 }],
     ['rollback', { to: 1.5 }],
     ['rollback', { to: 'first' }],
+    ['rollback', { to: null }],
+    ['rollback', { to: [41] }],
+    ['rollback', '{"to":1e300}'],
+    ['rollback', '{"to":9007199254740993}'],
+    ['rollback', { to: 41, namespace: '' }],
+    ['rollback', { to: 41, namespace: null }],
+    ['rollback', { to: 41, namespace: 'x'.repeat(64) }],
     ['rollback', { to: 41, version: 3 }],
     ['rollback', [41]],
     ['unpin', { to: 41 }],
     ['unpin', { namespace: {} }],
+    ['unpin', []],
+    ['unpin', '"apps"'],
   ])('%s takes no %j', async (what, body) => {
     await using bench = await openBench();
-    const answer = await bench.call('POST', `/api/v1/mappings/db/${what}`, {
-      token,
-      ...(body === undefined ? {} : { body }),
-    });
+    const answer = await order(bench, `db/${what}`, body);
     expect(answer).toMatchObject({ status: 400, json: { code: 'INVALID_REQUEST' } });
+    expect(bench.asked).toEqual([]);
+  });
+
+  it.each(['viewer', 'reviewer'] as const)('are not for a %s', async (role) => {
+    await using bench = await openBench();
+    for (const [what, body] of [
+      ['rollback', { to: 41 }],
+      ['unpin', undefined],
+    ] as const)
+      expect(await order(bench, `db/${what}`, body, role)).toMatchObject({ status: 403 });
     expect(bench.asked).toEqual([]);
   });
 
   it.each([
     ['RECORD_MISSING', 404],
     ['NOT_A_CHANGE', 409],
+    ['NOT_PINNED', 409],
     ['VERSION_GONE', 409],
     ['ROLLBACK_AMBIGUOUS', 409],
+    ['IMMUTABLE', 409],
+    ['HELD', 409],
+    ['NOT_OWNED', 409],
     ['STORE_UNAVAILABLE', 503],
+    ['AUDIT_UNAVAILABLE', 503],
+    ['CLUSTER_UNAVAILABLE', 503],
   ] as const)('%s is %d', async (code, status) => {
     const refuse = async () => {
       throw new AppError(code);
     };
-    await using bench = await openBench({ service: { rollback: refuse } });
-    const answer = await bench.call('POST', '/api/v1/mappings/db/rollback', { token, body: { to: 41 } });
-    expect(answer).toMatchObject({ status, json: { code } });
+    await using bench = await openBench({ service: { rollback: refuse, unpin: refuse } });
+    for (const [what, body] of [
+      ['rollback', { to: 41 }],
+      ['unpin', undefined],
+    ] as const)
+      expect(await order(bench, `db/${what}`, body)).toMatchObject({ status, json: { code } });
   });
 
   it('of a mapping that is not there are 404', async () => {
@@ -61,7 +105,7 @@ describe('rollback and unpin', () => {
       ['rollback', { to: 1 }],
       ['unpin', {}],
     ] as const)
-      expect(await bench.call('POST', `/api/v1/mappings/other/${what}`, { token, body })).toMatchObject({
+      expect(await order(bench, `other/${what}`, body)).toMatchObject({
         status: 404,
         json: { code: 'NOT_FOUND' },
       });

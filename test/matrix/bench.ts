@@ -10,6 +10,7 @@ import type { Config } from '../../src/config/config.ts';
 import type { Problem } from '../../src/config/problem.ts';
 import { createFingerprinter, type Fingerprinter } from '../../src/core/fingerprint.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
+import { noTracing } from '../../src/core/tracer.ts';
 import { createLogger } from '../../src/log/logger.ts';
 import { resolveCredential } from '../../src/providers/credentials.ts';
 import { createLimiter } from '../../src/providers/limits.ts';
@@ -107,6 +108,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
       logger,
       audit: log,
       checkpoints: undefined,
+      tracing: noTracing,
       cluster,
       stores: fixedStores(provider, definitions),
       get targets() {

@@ -54,6 +54,8 @@ function busy() {
   const { metrics } = world;
   metrics.syncDone({ mapping: 'db', namespace: 'shop', outcome: 'updated', seconds: 0.2 });
   metrics.providerRequest({ store: 'vault', operation: 'read', outcome: 'ok', seconds: 0.02 });
+  metrics.event('eu', 'taken', 2);
+  metrics.intakeUp('eu', true);
   metrics.clusterWrite('create');
   metrics.auditRecords(3);
   metrics.lastCycle(1_800_000_000_500);
@@ -85,7 +87,9 @@ describe('the metrics', () => {
       'secretbridge_cluster_writes_total{verb}',
       'secretbridge_config_valid{}',
       'secretbridge_engine_up{}',
+      'secretbridge_events_total{intake,outcome}',
       'secretbridge_held{}',
+      'secretbridge_intake_up{intake}',
       'secretbridge_last_cycle_timestamp_seconds{}',
       'secretbridge_provider_request_duration_seconds{}',
       'secretbridge_provider_requests_total{store,operation,outcome}',
@@ -185,6 +189,22 @@ describe('the metrics', () => {
     ]);
     // Totals without a label only ever grow.
     expect(await lines('secretbridge_sync_duration_seconds_count')).toEqual(['3']);
+  });
+
+  it('forget an intake that left, all its series, and no other', async () => {
+    const { metrics, lines } = open();
+    for (const outcome of ['taken', 'unknown', 'unknown']) metrics.event('eu', outcome);
+    metrics.event('us', 'malformed');
+    metrics.intakeUp('eu', true);
+    metrics.intakeUp('us', false);
+    expect(await lines('secretbridge_events_total')).toEqual([
+      '{intake="eu",outcome="taken"} 1',
+      '{intake="eu",outcome="unknown"} 2',
+      '{intake="us",outcome="malformed"} 1',
+    ]);
+    metrics.intakeGone('eu');
+    expect(await lines('secretbridge_events_total')).toEqual(['{intake="us",outcome="malformed"} 1']);
+    expect(await lines('secretbridge_intake_up')).toEqual(['{intake="us"} 0']);
   });
 
   it('count anew for a target that came back', async () => {

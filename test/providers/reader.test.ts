@@ -6,7 +6,14 @@ import { createReader } from '../../src/providers/reader.ts';
 
 const KIB = 1_024;
 
-function readerWith(options: { maxBytes?: number; signal?: AbortSignal; down?: readonly string[] } = {}) {
+function readerWith(
+  options: {
+    maxBytes?: number;
+    signal?: AbortSignal;
+    down?: readonly string[];
+    perCall?: (store: string) => number;
+  } = {},
+) {
   const reads: string[][] = [];
   const searches: string[] = [];
   const hints: string[][] = [];
@@ -133,6 +140,54 @@ describe('a reader', () => {
     controller.abort(new AppError('INTERRUPTED'));
     release();
     await read;
+  });
+});
+
+describe('what is expected', () => {
+  const perCall = (store: string) => (store === 'single' ? 1 : 4);
+  const expectAll = (reader: ReturnType<typeof readerWith>['reader'], ...keys: readonly string[]) =>
+    reader.expect(keys.map((key) => at('a', key)));
+
+  it('fills the room of a call, in its order, and is read once', async () => {
+    const { reader, read, reads, told } = readerWith({ perCall });
+    expectAll(reader, 'a', 'b', 'c', 'd', 'e', 'f');
+    await read('a', 'b');
+    expect(reads).toEqual([['a', 'b', 'c', 'd']]);
+    await Promise.all([read('c', 'd'), read('e')]);
+    expect(reads).toEqual([
+      ['a', 'b', 'c', 'd'],
+      ['e', 'f'],
+    ]);
+    expect(told).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
+  });
+
+  it('adds no call: nothing is read for its sake', async () => {
+    const { reader, read, reads } = readerWith({ perCall });
+    expectAll(reader, 'x', 'y');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(reads).toEqual([]);
+    await read('a', 'b', 'c', 'd');
+    expect(reads).toEqual([['a', 'b', 'c', 'd']]);
+  });
+
+  it('is not read where each value costs a call, nor where a batch cannot give it', async () => {
+    const { reader, reads } = readerWith({ perCall });
+    reader.expect([at('single', 'b'), { store: 'a', ref: { key: 'c', version: '1' } }]);
+    await Promise.all([reader.read([at('single', 'a')]), reader.read([at('a', 'a')])]);
+    expect(reads).toEqual([['a'], ['a']]);
+  });
+
+  it('fails with its call for whoever comes for it, and for nobody else', async () => {
+    const controller = new AbortController();
+    const { reader, release } = readerWith({ perCall, signal: controller.signal });
+    reader.expect([at('hanging', 'b')]);
+    const first = reader.read([at('hanging', 'a')]);
+    const asked = expect(first).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    await new Promise((resolve) => setImmediate(resolve));
+    const filled = expect(reader.read([at('hanging', 'b')])).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    controller.abort(new AppError('INTERRUPTED'));
+    release();
+    await Promise.all([asked, filled]);
   });
 });
 

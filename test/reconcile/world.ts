@@ -9,6 +9,7 @@ import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import type { Mapping } from '../../src/core/mapping.ts';
 import type { ReadResult } from '../../src/core/reading.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
+import { noTracing } from '../../src/core/tracer.ts';
 import { type LogFields, type Logger, silentLogger } from '../../src/log/logger.ts';
 import type { SecretProvider } from '../../src/providers/provider.ts';
 import { createReader } from '../../src/providers/reader.ts';
@@ -152,6 +153,7 @@ mappings:${wanted}`);
       logger: logger ?? silentLogger,
       audit,
       checkpoints: undefined,
+      tracing: noTracing,
       cluster: watched,
       stores: fixedStores(opened, definitions),
       get targets() {

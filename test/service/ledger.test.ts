@@ -27,6 +27,16 @@ function open() {
 }
 
 describe('a ledger', () => {
+  it('tells what a request has asked for and is not done, in its order', () => {
+    const { ledger, clock } = open();
+    for (const index of [2, 0, 1]) ledger.trigger(target(index), 'first', 'r1');
+    ledger.trigger(target(3), 'first', 'r2');
+    expect(ledger.of('r1')).toEqual([target(2), target(0), target(1)]);
+    ledger.trigger(target(0), 'event', 'r2');
+    ledger.done(target(2), clock.time);
+    expect(ledger.of('r1')).toEqual([target(1)]);
+  });
+
   it('asks for a target once, and no more when it was done', async () => {
     const { ledger, taken, clock } = open();
     ledger.trigger(APP, 'drift', 'r1');

@@ -48,6 +48,7 @@ function open(all: readonly Wanted[], tells = false) {
     ledger: triggers,
     clock,
     ages: createAges({ clock, logger: silentLogger }),
+    lookForPins: async () => undefined,
     tellsVersions: () => tells,
     isDown: () => state.isDown,
   });

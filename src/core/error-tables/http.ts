@@ -20,6 +20,12 @@ export const HTTP = {
     says: 'the holder of this token may not do that',
     todo: 'Give them the role that the message names: in `http.tokens`, or by a Role for `use` of `roles.secretbridge.dev`.',
   },
+  EVENT_REFUSED: {
+    group: 'http',
+    remedy: 'fix-access',
+    says: 'the event carries no proof that we accept',
+    todo: 'Sign or key it with the credential that `events` names, over the body as it is sent, with a clock that is right, and once only.',
+  },
   NOT_FOUND: {
     group: 'http',
     remedy: 'fix-config',

@@ -26,6 +26,12 @@ export const OURS = {
     says: 'a credential that the configuration refers to is not there',
     todo: 'Provide the environment variable, file or Secret that the message names.',
   },
+  TRACES_NOT_SENT: {
+    group: 'ours',
+    remedy: 'retry',
+    says: 'the collector of traces did not take them, and those that do not fit in memory are lost',
+    todo: 'Check `tracing.otlp`, and that the collector is there; nothing else waits for it.',
+  },
   SERVICE_UNAVAILABLE: {
     group: 'ours',
     remedy: 'retry',

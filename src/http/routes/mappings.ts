@@ -85,7 +85,12 @@ export function addMappingRoutes(app: FastifyInstance, { service }: RouteDeps): 
         body: {
           type: 'object',
           properties: {
-            to: { type: 'integer', minimum: 1, description: 'The sequence of a change of the mapping.' },
+            to: {
+              type: 'integer',
+              minimum: 1,
+              maximum: Number.MAX_SAFE_INTEGER,
+              description: 'The sequence of a change of the mapping.',
+            },
             namespace: NAMESPACE,
           },
           required: ['to'],
@@ -132,6 +137,8 @@ export function addMappingRoutes(app: FastifyInstance, { service }: RouteDeps): 
 
 const NAMESPACE = {
   type: 'string',
+  minLength: 1,
+  maxLength: 63,
   description: 'One namespace of a mapping that has several.',
 } as const;
 

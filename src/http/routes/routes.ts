@@ -1,9 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import { AppError } from '../../core/errors.ts';
 import type { RouteDeps } from '../deps.ts';
+import type { Limits } from '../limits.ts';
 import { addAuditRoutes } from './audit.ts';
 import { addExportRoute } from './audit-export.ts';
 import { addReviewRoute } from './audit-review.ts';
+import { addEventRoutes } from './events.ts';
 import { addHealthRoutes } from './health.ts';
 import { addHeldRoutes } from './held.ts';
 import { addMappingRoutes } from './mappings.ts';
@@ -11,7 +13,7 @@ import { addMetricsRoute } from './metrics.ts';
 import { addPage } from './page.ts';
 import { addStatusRoutes } from './status.ts';
 
-export function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
+export async function addRoutes(app: FastifyInstance, deps: RouteDeps, limits: Limits): Promise<void> {
   takeJsonOnly(app);
   const methods = new Map<string, Set<string>>();
   app.addHook('onRoute', ({ url, method }) => {
@@ -27,6 +29,7 @@ export function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
   addAuditRoutes(app, deps);
   addReviewRoute(app, deps);
   addExportRoute(app, deps);
+  await addEventRoutes(app, deps, limits);
   addPage(app);
   refuseOtherMethods(app, new Map(methods));
   app.setNotFoundHandler({ preHandler: app.rateLimit() }, () => {

@@ -21,7 +21,7 @@
  * @typedef {{ records: AuditRecord[], next?: string, versions?: TracedVersion[], more?: boolean }} RecordPage
  * @typedef {{
  *   mapping: string, namespace: string, secret: string, state: string, lastSuccess?: string,
- *   staleSeconds?: number, code?: string, message?: string, remedy?: string, pinned?: unknown,
+ *   staleSeconds?: number, code?: string, message?: string, remedy?: string, pinned?: number,
  * }} Target
  * @typedef {{ name: string, action: string, before?: string, after?: string }} Key
  * @typedef {{ id: string, mapping: string, namespace: string, secret: string, action: string, keys: Key[] }} Held

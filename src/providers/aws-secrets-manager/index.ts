@@ -1,13 +1,15 @@
 import { defineProvider } from '../provider.ts';
 import { AwsConfig } from './config.ts';
+import { namesOf } from './keys.ts';
 
 export const awsSecretsManager = defineProvider({
   kind: 'aws-secrets-manager',
   title: 'AWS Secrets Manager',
   Config: AwsConfig,
-  can: { tellVersions: true, findByTags: true },
+  can: { tellVersions: true, findByTags: true, readsPerCall: 20 },
   // The account of the role belongs to it: in another account every key would look like one that is gone.
   identity: ({ kind, region, endpoint, auth }) => ({ kind, region, endpoint, account: accountOf(auth) }),
+  keyNames: namesOf,
   async create(config, deps) {
     const { openAws } = await import('./open.ts');
     return openAws(config, deps);

@@ -60,6 +60,16 @@ export function mayBeId(stage: string): boolean {
   return stage.length >= 32 && stage.length <= 64;
 }
 
+/**
+ * All the names by which an event may speak of a key: an ARN, whole or without its six added characters, and the name
+ * in it. Two keys that may mean the same secret have one in common; that they mean it is for a read to tell.
+ */
+export function namesOf(key: string): readonly string[] {
+  const name = ARN.exec(key)?.[4];
+  if (name === undefined) return [key];
+  return [key, name, ...(/-[A-Za-z0-9]{6}$/.test(name) ? [name.slice(0, -7)] : [])];
+}
+
 interface Named {
   readonly ARN?: string | undefined;
   readonly Name?: string | undefined;

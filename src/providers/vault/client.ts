@@ -56,9 +56,7 @@ export function createClient(config: VaultConfig, deps: ProviderDeps): VaultClie
     call(command, { token, inNamespace = true, signal, operation }) {
       return deps.limit(
         async (limited) => {
-          const headers: Record<string, string> = { 'X-Vault-Request': 'true' };
-          if (token !== undefined) headers['X-Vault-Token'] = headerText(token);
-          if (inNamespace && config.namespace !== undefined) headers['X-Vault-Namespace'] = config.namespace;
+          const headers = requestHeaders(config, { token, inNamespace });
           return asAnswer(await command(vault, { headers, signal: limited }));
         },
         signal,
@@ -69,6 +67,17 @@ export function createClient(config: VaultConfig, deps: ProviderDeps): VaultClie
     reconnect: () => transport.reconnect(),
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
   };
+}
+
+/** @throws AppError AUTH_FAILED for a token that no header can carry. */
+export function requestHeaders(
+  { namespace }: VaultConfig,
+  { token, inNamespace = true }: { readonly token: SecretValue | undefined; readonly inNamespace?: boolean },
+): Record<string, string> {
+  const headers: Record<string, string> = { 'X-Vault-Request': 'true' };
+  if (token !== undefined) headers['X-Vault-Token'] = headerText(token);
+  if (inNamespace && namespace !== undefined) headers['X-Vault-Namespace'] = namespace;
+  return headers;
 }
 
 /** 404 is an answer of every day: a key, or a mount, that is not there. */

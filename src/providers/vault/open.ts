@@ -1,8 +1,10 @@
+import { AppError } from '../../core/errors.ts';
 import type { ProviderDeps, SecretProvider, VersionResult } from '../provider.ts';
 import { nameSearch, orElse, settleRead } from '../settle.ts';
 import { checkStore, reach } from './check.ts';
 import { createClient } from './client.ts';
 import type { VaultConfig } from './config.ts';
+import { followEvents } from './event-stream.ts';
 import { findKeys } from './find.ts';
 import { createLogin } from './login.ts';
 import { createMountCheck } from './mount.ts';
@@ -17,6 +19,7 @@ export function openVault(config: VaultConfig, deps: ProviderDeps): SecretProvid
     clock: deps.clock,
     onRenewal: deps.onRenewal,
   });
+  const closing = new AbortController();
   const store: Store = { config, deps, session, confirmMount: createMountCheck(config, session) };
   return {
     read: (refs, { signal } = {}) =>
@@ -32,7 +35,14 @@ export function openVault(config: VaultConfig, deps: ProviderDeps): SecretProvid
     check: ({ signal } = {}) => checkStore(store, client, signal),
     // Without a login, which might wait for the answer of this.
     probe: async ({ signal } = {}) => void (await reach(client, signal)),
+    subscribe: (listener, { signal } = {}) =>
+      followEvents(
+        store,
+        listener,
+        AbortSignal.any([closing.signal, ...(signal === undefined ? [] : [signal])]),
+      ),
     async [Symbol.asyncDispose]() {
+      closing.abort(new AppError('INTERRUPTED', { detail: 'the store was closed' }));
       await session[Symbol.asyncDispose]();
       await client[Symbol.asyncDispose]();
     },

@@ -20,6 +20,8 @@ export interface Session extends AsyncDisposable {
   call(operation: Operation, command: Command, signal: AbortSignal | undefined): Promise<Answer>;
   /** Logs in, or has done so. @throws AppError */
   ensure(signal: AbortSignal | undefined): Promise<void>;
+  /** The token in use, for what is no command. @throws AppError */
+  token(signal: AbortSignal | undefined): Promise<SecretValue>;
 }
 
 export interface SessionDeps {
@@ -93,6 +95,10 @@ class VaultSession implements Session {
 
   async ensure(signal: AbortSignal | undefined): Promise<void> {
     await this.#current(signal);
+  }
+
+  async token(signal: AbortSignal | undefined): Promise<SecretValue> {
+    return (await this.#current(signal)).token;
   }
 
   async call(operation: Operation, command: Command, signal: AbortSignal | undefined): Promise<Answer> {

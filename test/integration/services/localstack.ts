@@ -16,6 +16,7 @@ const REQUIREMENTS = [
   'cbor2<5.9',
   'pyopenssl<25',
   'service_identity',
+  'python-crontab', // of EventBridge, which does not ask for it
 ];
 
 /** Secrets Manager, STS, SQS and EventBridge of AWS, in memory. Takes any credentials. */
@@ -62,7 +63,7 @@ export async function borrowLocalStack(env: NodeJS.ProcessEnv): Promise<LocalSta
 
 async function installLocalStack(report: (line: string) => void): Promise<string> {
   const python = await findLocalStackPython(report);
-  const name = `localstack-${LOCALSTACK_VERSION}-python-${python.version}`;
+  const name = `localstack-${LOCALSTACK_VERSION}-with-events-python-${python.version}`;
   const folder = await installed(name, report, async (draft, run) => {
     report(`Fetching LocalStack ${LOCALSTACK_VERSION} (500 MB, about a minute, once) …`);
     const venv = join(draft, 'work', 'venv');

@@ -1,6 +1,7 @@
 import { h, prose } from '../dom.js';
 import { duration, time } from '../format.js';
 import { badge, code } from './badge.js';
+import { pinnedTo } from './pins.js';
 import { mappingLink, targetLink } from './subject.js';
 import { table } from './table.js';
 
@@ -10,7 +11,7 @@ import { table } from './table.js';
 const COLUMNS = [
   { title: 'Target', kind: 'head', cell: ({ namespace, secret }) => targetLink(namespace, secret) },
   { title: 'Mapping', cell: ({ mapping }) => mappingLink(mapping) },
-  { title: 'State', cell: ({ state }) => badge(state) },
+  { title: 'State', cell: (target) => [badge(target.state), pinnedTo(target)] },
   { title: 'Last in step', cell: freshness },
   { title: 'Problem and remedy', kind: 'wide', cell: trouble },
 ];

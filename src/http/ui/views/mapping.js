@@ -2,6 +2,7 @@ import { get } from '../api.js';
 import { h } from '../dom.js';
 import { duration } from '../format.js';
 import { empty } from '../parts/notice.js';
+import { unpinButton } from '../parts/pins.js';
 import { recordTable } from '../parts/record-table.js';
 import { sourceLink } from '../parts/subject.js';
 import { syncButton } from '../parts/sync.js';
@@ -23,6 +24,7 @@ export const mappingView = {
   },
   draw(/** @type {Data} */ { mapping, records }, _, context) {
     const { mapping: name, refreshSeconds, sources, targets } = mapping;
+    const isPinned = targets.some(({ pinned }) => pinned !== undefined) && context.may('operator');
     return [
       h(
         'div',
@@ -31,7 +33,13 @@ export const mappingView = {
         syncButton(name, context),
       ),
       h('h2', {}, 'Targets'),
-      targets.length === 0 ? empty('It has no target now.') : targetTable('Targets', targets),
+      targets.length === 0
+        ? empty('It has no target now.')
+        : targetTable(
+            'Targets',
+            targets,
+            isPinned ? { title: 'Do', cell: (target) => unpinButton(target, context) } : undefined,
+          ),
       h('h2', {}, 'Sources'),
       sources.length === 0
         ? empty('It names no source.')

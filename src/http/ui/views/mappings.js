@@ -2,6 +2,7 @@ import { get } from '../api.js';
 import { h, replace } from '../dom.js';
 import { counted, number } from '../format.js';
 import { empty } from '../parts/notice.js';
+import { unpinButton } from '../parts/pins.js';
 import { syncButton } from '../parts/sync.js';
 import { targetTable } from '../parts/target-table.js';
 import { link } from '../router.js';
@@ -58,7 +59,7 @@ export const mappingsView = {
           ? empty('No target matches.')
           : targetTable('Targets, those that need somebody first', rows, {
               title: 'Do',
-              cell: ({ mapping }) => syncButton(mapping, context),
+              cell: (target) => [syncButton(target.mapping, context), unpinButton(target, context)],
             }),
         rest > 0 &&
           h(

@@ -2,6 +2,7 @@ import { get } from '../api.js';
 import { h } from '../dom.js';
 import { milliseconds, number, time, utc, who } from '../format.js';
 import { badge, state } from '../parts/badge.js';
+import { rollBack } from '../parts/pins.js';
 import { proof } from '../parts/proof.js';
 import { recordLink } from '../parts/record-table.js';
 import { review } from '../parts/review.js';
@@ -26,6 +27,7 @@ export const recordView = {
       keysCard(record.keys),
       valuesCard(record.values),
       sourcesCard(record.sources),
+      rollBack(record, context),
       record.action === 'review' ? undefined : review(record, context),
       chainCard(record),
     ];

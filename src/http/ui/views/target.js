@@ -1,13 +1,17 @@
-import { get } from '../api.js';
+import { ApiError, get } from '../api.js';
 import { h } from '../dom.js';
 import { time, who } from '../format.js';
 import { badge, code } from '../parts/badge.js';
-import { empty } from '../parts/notice.js';
+import { empty, notice } from '../parts/notice.js';
+import { pinnedTo, unpinButton } from '../parts/pins.js';
 import { recordLink, reviewOf } from '../parts/record-table.js';
 import { changes, sourceLink } from '../parts/subject.js';
 import { link } from '../router.js';
 
-/** @typedef {import('../api.js').AuditRecord} AuditRecord */
+/**
+ * @typedef {import('../api.js').AuditRecord} AuditRecord
+ * @typedef {Pick<import('../api.js').Target, 'mapping' | 'namespace' | 'secret' | 'pinned'>} Pinned
+ */
 
 const LIMIT = 100;
 
@@ -15,9 +19,16 @@ const LIMIT = 100;
 export const targetView = {
   title: ({ path }) => `${path[1]}/${path[2]}`,
   refresh: 'tell',
-  load: ({ path: [, namespace, secret], query: { cursor } }, signal) =>
-    get('api/v1/audit/records', { namespace, secret, cursor, limit: LIMIT }, signal),
-  draw(/** @type {{ records: AuditRecord[], next?: string }} */ { records, next }, { path, query }) {
+  async load({ path: [, namespace, secret], query: { cursor } }, signal) {
+    const query = { namespace, secret, cursor, limit: LIMIT };
+    const page = await get('api/v1/audit/records', query, signal);
+    return { ...page, pins: await pinsOf(page.records, { namespace, secret }, signal) };
+  },
+  draw(
+    /** @type {{ records: AuditRecord[], next?: string, pins: Pinned[] }} */ { records, next, pins },
+    { path, query },
+    context,
+  ) {
     const [, namespace, secret] = path;
     const events = withoutDoubles(records);
     return [
@@ -26,6 +37,15 @@ export const targetView = {
         { class: 'lead' },
         h('span', { class: 'muted' }, 'The history of this target, newest first. '),
         h('a', { href: link(['records'], { namespace, secret }) }, 'As a list of records'),
+      ),
+      ...pins.map((pin) =>
+        notice(
+          'plain',
+          'Pinned ',
+          pinnedTo(pin),
+          ': it stays at the versions of its sources that this record names. ',
+          unpinButton(pin, context),
+        ),
       ),
       events.length === 0
         ? empty('No record is about this target.')
@@ -39,6 +59,37 @@ export const targetView = {
     ];
   },
 };
+
+/**
+ * Which of the mappings that made this target have it pinned. The history is worth reading without them as well:
+ * a mapping may be gone.
+ * @param {readonly AuditRecord[]} records
+ * @param {{ namespace: string | undefined, secret: string | undefined }} target
+ * @param {AbortSignal} signal
+ * @returns {Promise<Pinned[]>}
+ */
+async function pinsOf(records, { namespace, secret }, signal) {
+  const names = new Set(records.flatMap(({ mapping }) => mapping ?? []));
+  const found = await Promise.all([...names].map((name) => mappingOf(name, signal)));
+  // Only what changes with a record: whoever reads is told of nothing else.
+  return found
+    .flatMap((mapping) => mapping?.targets ?? [])
+    .filter((it) => it.namespace === namespace && it.secret === secret)
+    .flatMap((it) => {
+      const { mapping, pinned } = it;
+      return pinned === undefined ? [] : [{ mapping, namespace: it.namespace, secret: it.secret, pinned }];
+    });
+}
+
+/** @param {string} name @param {AbortSignal} signal @returns {Promise<import('../api.js').Mapping | undefined>} */
+async function mappingOf(name, signal) {
+  try {
+    return await get(`api/v1/mappings/${encodeURIComponent(name)}`, {}, signal);
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 404 || error.status === 503)) return undefined;
+    throw error;
+  }
+}
 
 /** An intent says nothing that its outcome does not. @param {readonly AuditRecord[]} records */
 function withoutDoubles(records) {

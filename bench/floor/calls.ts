@@ -1,0 +1,67 @@
+import { Agent, request } from 'undici';
+import { type RunningDouble, totalOf } from '../doubles/start.ts';
+
+// The fewest calls of a store that tell as much, made by bare requests and counted by the double.
+
+interface Bare {
+  ask(
+    path: string,
+    body?: object,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Record<string, unknown>>;
+}
+
+async function counted(double: RunningDouble, work: (bare: Bare) => Promise<void>): Promise<number> {
+  const dispatcher = new Agent({ allowH2: false, connections: 8, connect: { ca: double.ca } });
+  const bare: Bare = {
+    async ask(path, body, headers = {}) {
+      const url = path.startsWith('https:') ? path : double.address + path;
+      const method = body === undefined ? 'GET' : 'POST';
+      const sent = body === undefined ? null : JSON.stringify(body);
+      const answer = await request(url, { dispatcher, method, headers, body: sent });
+      return (await answer.body.json()) as Record<string, unknown>;
+    },
+  };
+  try {
+    const { counts } = await double.during(() => work(bare));
+    return totalOf(counts);
+  } finally {
+    await dispatcher.close();
+  }
+}
+
+const target = (operation: string) => ({ 'x-amz-target': `secretsmanager.${operation}` });
+
+/** The pages of a whole list, by 100. */
+export function awsListPages(double: RunningDouble): Promise<number> {
+  return counted(double, async ({ ask }) => {
+    for (let token: unknown, first = true; first || token !== undefined; first = false) {
+      const page = { MaxResults: 100, ...(token === undefined ? {} : { NextToken: token }) };
+      token = (await ask('/', page, target('ListSecrets'))).NextToken;
+    }
+  });
+}
+
+/** All of these keys in batches of 20. */
+export function awsBatches(double: RunningDouble, keys: readonly string[]): Promise<number> {
+  return counted(double, async ({ ask }) => {
+    for (let start = 0; start < keys.length; start += 20)
+      await ask('/', { SecretIdList: keys.slice(start, start + 20) }, target('BatchGetSecretValue'));
+  });
+}
+
+/** The pages of a whole list, by 25, without the login. */
+export async function azureListPages(double: RunningDouble, token: string): Promise<number> {
+  return counted(double, async ({ ask }) => {
+    let next: unknown = '/secrets?api-version=7.4&maxresults=25';
+    while (typeof next === 'string')
+      next = (await ask(next, undefined, { authorization: `Bearer ${token}` })).nextLink;
+  });
+}
+
+/** Each of these keys by itself, without the login. */
+export function vaultReads(double: RunningDouble, keys: readonly string[]): Promise<number> {
+  return counted(double, async ({ ask }) => {
+    for (const key of keys) await ask(`/v1/secret/data/${key}`);
+  });
+}

@@ -1,0 +1,34 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { assertStatus } from '../../test/integration/services/kubernetes-api.ts';
+import type { Lab } from '../world/lab.ts';
+import { type Place, startScript, type Usage } from '../world/program.ts';
+
+interface RawSecret {
+  readonly metadata: { readonly name: string; readonly labels: object; readonly annotations: object };
+  readonly type: string;
+  readonly data: object;
+}
+
+/** Makes the Secrets of one namespace again in another one, by a bare loop of server-side applies. */
+export async function applyAgain(
+  lab: Lab,
+  place: Place,
+  { from, to, concurrency }: { readonly from: string; readonly to: string; readonly concurrency: number },
+): Promise<Usage & { readonly ms: number }> {
+  const answer = await lab.request<{ items: readonly RawSecret[] }>(
+    'GET',
+    `/api/v1/namespaces/${from}/secrets`,
+  );
+  assertStatus(answer, 200, 'the Secrets');
+  const secrets = answer.body.items.map(({ metadata: { name, labels, annotations }, type, data }) => {
+    const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name, labels, annotations }, type, data };
+    return { name, body: JSON.stringify(secret) };
+  });
+  const { address, caFile, adminToken: token } = lab.kubernetes;
+  const path = join(place.folder, 'floor.json');
+  await writeFile(path, JSON.stringify({ address, caFile, token, namespace: to, concurrency, secrets }));
+  await using run = startScript(join(import.meta.dirname, 'apply.ts'), [path], place);
+  const { stdout, cpuMs, rssMb, maxRssMb } = await run.ended;
+  return { cpuMs, rssMb, maxRssMb, ms: (JSON.parse(stdout) as { ms: number }).ms };
+}

@@ -1,0 +1,157 @@
+import type { Result } from './result.ts';
+import type { Row } from './row.ts';
+
+// Plots as SVG by hand: a few bars need no library. Colours are set by classes, so that one file serves a light and
+// a dark page.
+
+export interface Bar {
+  readonly label: string;
+  readonly value: number;
+  readonly unit: string;
+  /** The least that is possible, drawn as a mark. */
+  readonly floor?: number;
+  /** The most that is wanted, drawn as a line. */
+  readonly goal?: number;
+}
+
+export interface Chart {
+  readonly title: string;
+  readonly note: string;
+  readonly bars: readonly Bar[];
+}
+
+const WIDTH = 760;
+const LABEL = 300;
+const VALUE = 110;
+const ROW = 30;
+const TOP = 64;
+
+const STYLE = `
+  text { font: 13px system-ui, sans-serif; fill: #1f2328; }
+  .title { font-size: 16px; font-weight: 600; }
+  .note { fill: #59636e; }
+  .ours { fill: #2f6f9f; }
+  .over { fill: #b3541e; }
+  .floor { stroke: #1f2328; stroke-width: 2; }
+  .goal { stroke: #59636e; stroke-width: 1.5; stroke-dasharray: 3 3; }
+  .page { fill: #ffffff; }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #e6edf3; }
+    .note { fill: #9198a1; }
+    .ours { fill: #6fb1de; }
+    .over { fill: #e8935b; }
+    .floor { stroke: #e6edf3; }
+    .goal { stroke: #9198a1; }
+    .page { fill: #0d1117; }
+  }`;
+
+/** Horizontal bars on one scale from nothing on. Those beyond their goal have another colour and say so. */
+export function barChart({ title, note, bars }: Chart): string {
+  const most = Math.max(
+    ...bars.flatMap(({ value, floor = 0, goal = 0 }) => [value, floor, goal]),
+    Number.EPSILON,
+  );
+  const x = (value: number) => LABEL + (value / most) * (WIDTH - LABEL - VALUE);
+  const height = TOP + bars.length * ROW + 34;
+  const drawn = bars.map((bar, index) => drawBar(bar, TOP + index * ROW, x));
+  const legend = 'line: the floor, measured in the same run; dashes: the goal';
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-labelledby="t">
+<style>${STYLE}
+</style>
+<title id="t">${escaped(title)}</title>
+<rect class="page" width="${WIDTH}" height="${height}" rx="6"/>
+<text class="title" x="16" y="28">${escaped(title)}</text>
+<text class="note" x="16" y="48">${escaped(note)}</text>
+${drawn.join('\n')}
+<text class="note" x="16" y="${height - 12}">${legend}</text>
+</svg>
+`;
+}
+
+function drawBar({ label, value, unit, floor, goal }: Bar, y: number, x: (value: number) => number): string {
+  const isOver = goal !== undefined && value > goal;
+  const line = (name: string, at: number) => {
+    const where = x(at).toFixed(1);
+    return `<line class="${name}" x1="${where}" x2="${where}" y1="${y}" y2="${y + ROW - 6}"/>`;
+  };
+  const end = Math.max(x(value), x(goal ?? 0), x(floor ?? 0)) + 8;
+  return [
+    `<text x="${LABEL - 10}" y="${y + 17}" text-anchor="end">${escaped(label)}</text>`,
+    `<rect class="${isOver ? 'over' : 'ours'}" x="${LABEL}" y="${y + 4}" width="${Math.max(1, x(value) - LABEL).toFixed(1)}" height="${ROW - 14}" rx="2"/>`,
+    floor === undefined ? '' : line('floor', floor),
+    goal === undefined ? '' : line('goal', goal),
+    `<text x="${end.toFixed(1)}" y="${y + 17}">${escaped(`${shown(value)} ${unit}${isOver ? ' (over)' : ''}`)}</text>`,
+  ].join('');
+}
+
+/** The plots of a result, by the name of their file; those of which it has no rows are left out. */
+export function chartsOf(result: Result): Readonly<Record<string, string>> {
+  const rows = result.groups.flatMap((group) => group.rows);
+  const passes = rows.filter(({ id }) => /^(aws|azure|vault|shared)\/(unchanged|changed)\//.test(id));
+  const times = rows.filter(({ id }) => id.startsWith('first/time/'));
+  const cpu = rows.filter(({ id }) => id.startsWith('first/cpu/'));
+  const memory = rows.filter(({ id }) => id.startsWith('first/memory/'));
+  const charts: Readonly<Record<string, Chart>> = {
+    'bench-calls.svg': {
+      title: 'Calls of a store in one pass',
+      note: 'As a share of what any program would need: 1 is the floor.',
+      bars: passes.filter(({ ratio }) => ratio !== undefined).map(barOfRatio),
+    },
+    'bench-latency.svg': {
+      title: 'First sync, from the start of the process',
+      note: '1,000 mappings of 5 AWS keys into the real API server, 10 ms a store call.',
+      bars: times.map(barOf),
+    },
+    'bench-cpu.svg': { title: 'First sync, CPU', note: 'Of our process alone.', bars: cpu.map(barOf) },
+    'bench-memory.svg': {
+      title: 'First sync, resident set at its end',
+      note: 'Of our process alone.',
+      bars: memory.map(barOf),
+    },
+  };
+  const filled = Object.entries(charts).filter(([, { bars }]) => bars.length > 0);
+  return Object.fromEntries(filled.map(([name, chart]) => [name, barChart(chart)]));
+}
+
+function barOf({ id, value, unit, floor, goal }: Row): Bar {
+  return {
+    label: WAYS[id.split('/').at(-1) ?? ''] ?? id,
+    value,
+    unit,
+    ...(floor === undefined ? {} : { floor }),
+    ...(goal?.value === undefined ? {} : { goal: goal.value }),
+  };
+}
+
+function barOfRatio({ id, ratio = 0, floor = 1, goal }: Row): Bar {
+  const [store = '', what = '', way = ''] = id.split('/');
+  const subject = `${STORES[store] ?? store}, ${what === 'changed' ? '10 keys changed' : 'no change'}`;
+  return {
+    label: `${subject}: ${SHORT[way] ?? way}`,
+    value: ratio,
+    unit: '×',
+    floor: 1,
+    ...(goal?.value === undefined ? {} : { goal: goal.value / floor }),
+  };
+}
+
+const WAYS: Readonly<Record<string, string>> = {
+  memory: 'service, memory engine',
+  redis: 'service, Redis engine',
+  sync: 'one sync',
+};
+const SHORT: Readonly<Record<string, string>> = { memory: 'memory', redis: 'Redis', sync: 'one sync' };
+const STORES: Readonly<Record<string, string>> = {
+  aws: 'AWS',
+  azure: 'Azure',
+  vault: 'Vault',
+  shared: 'One key, 200 targets',
+};
+
+function shown(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}

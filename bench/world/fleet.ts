@@ -1,0 +1,128 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { freePort } from '../../test/integration/services/free-port.ts';
+import type { RunningDouble } from '../doubles/start.ts';
+import type { Lab } from './lab.ts';
+import type { Place } from './program.ts';
+import { FIELDS, keyName, valuesOf } from './scenes.ts';
+
+/** A whole installation: mappings of five keys, every other one of AWS and of Vault, each in some namespaces. */
+export interface Fleet {
+  readonly mappings: number;
+  readonly namespaces: readonly string[];
+  readonly refresh: string;
+  readonly engine?: 'memory' | 'redis';
+  /** Size of each value; a short one when left out. */
+  readonly valueBytes?: number;
+  readonly fields?: readonly string[];
+}
+
+export interface FleetPlace extends Place {
+  readonly port: number;
+  readonly targets: number;
+  /** Different keys of both stores. */
+  readonly keys: number;
+  readonly stores: { readonly aws: RunningDouble; readonly vault: RunningDouble };
+}
+
+/** Puts the values into both stores, and writes the configuration into a folder of its own. */
+export async function openFleet(lab: Lab, fleet: Fleet, place?: FleetPlace): Promise<FleetPlace> {
+  const stores = { aws: await lab.double('aws'), vault: await lab.double('vault') };
+  const folder = place?.folder ?? (await mkdtemp(join(tmpdir(), 'secretbridge-fleet-')));
+  if (place === undefined) {
+    await mkdir(join(folder, 'state'), { mode: 0o700 });
+    await writeFile(join(folder, 'shared.key'), `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
+    for (const kind of KINDS) {
+      const keys = keysOf(fleet, kind);
+      const values = fleet.valueBytes === undefined ? valuesOf(keys) : bigValues(keys, fleet.valueBytes);
+      await stores[kind].put(values);
+      await writeFile(join(folder, `${kind}.pem`), stores[kind].ca);
+    }
+  }
+  const port = place?.port ?? (await freePort());
+  await writeFile(join(folder, 'secretbridge.yaml'), stringify(configOf(fleet, stores, lab, port)));
+  return {
+    folder,
+    port,
+    stores,
+    targets: fleet.mappings * fleet.namespaces.length,
+    keys: fleet.mappings * (fleet.fields ?? FIELDS).length,
+    env: { ...stores.aws.env, ...stores.vault.env },
+  };
+}
+
+const KINDS = ['aws', 'vault'] as const;
+
+function keysOf({ mappings, fields = FIELDS }: Fleet, kind: (typeof KINDS)[number]): readonly string[] {
+  const own = Array.from({ length: mappings }, (_, n) => n).filter((n) => storeOf(n) === kind);
+  return own.flatMap((n) => fields.map((field) => keyName(n, field)));
+}
+
+export function storeOf(mapping: number): (typeof KINDS)[number] {
+  return mapping % 2 === 0 ? 'aws' : 'vault';
+}
+
+/** Text that nothing compresses, so that nobody is helped by it. */
+function bigValues(keys: readonly string[], bytes: number): Readonly<Record<string, string>> {
+  return Object.fromEntries(keys.map((key) => [key, randomBytes(Math.ceil(bytes / 2)).toString('hex')]));
+}
+
+function configOf(
+  { mappings, namespaces, refresh, engine = 'memory', fields = FIELDS }: Fleet,
+  stores: FleetPlace['stores'],
+  lab: Lab,
+  port: number,
+): object {
+  return {
+    apiVersion: 'secretbridge.dev/v1',
+    instance: 'bench',
+    cluster: { kind: 'kubernetes', scope: 'namespace', kubeconfig: lab.kubernetes.kubeconfig },
+    engine: {
+      kind: engine,
+      ...(engine === 'redis' ? { url: { env: 'REDIS_URL' }, prefix: `b${port}` } : {}),
+    },
+    audit: { store: { kind: 'sqlite', path: './state/audit.db' } },
+    keys: { fingerprint: [{ file: './shared.key' }] },
+    http: { listen: `127.0.0.1:${port}` },
+    defaults: { refresh },
+    stores: [
+      {
+        name: 'aws',
+        kind: 'aws-secrets-manager',
+        region: 'eu-west-1',
+        endpoint: stores.aws.address,
+        auth: {
+          method: 'static',
+          accessKeyId: { env: 'BENCH_KEY_ID' },
+          secretAccessKey: { env: 'BENCH_SECRET_KEY' },
+        },
+        tls: { caFile: './aws.pem' },
+      },
+      {
+        name: 'vault',
+        kind: 'vault',
+        address: stores.vault.address,
+        mount: 'secret',
+        kvVersion: 2,
+        auth: { method: 'appRole', roleId: { env: 'BENCH_ROLE_ID' }, secretId: { env: 'BENCH_SECRET_ID' } },
+        // What the double can take: it is our memory and our CPU that is measured, and not its patience.
+        limits: { requestsPerSecond: 2_000, concurrency: 16 },
+        tls: { caFile: './vault.pem' },
+      },
+    ],
+    mappings: Array.from({ length: mappings }, (_, n) => mappingOf(n, namespaces, fields)),
+  };
+}
+
+export function mappingOf(n: number, namespaces: readonly string[], fields: readonly string[]): object {
+  const store = storeOf(n);
+  const property = store === 'vault' ? { property: 'value' } : {};
+  return {
+    name: `app-${n}`,
+    target: { namespaces: [...namespaces] },
+    data: Object.fromEntries(fields.map((field) => [field, { store, key: keyName(n, field), ...property }])),
+  };
+}

@@ -1,0 +1,213 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { freePort } from '../../test/integration/services/free-port.ts';
+import type { Answer, Request } from '../../test/integration/services/http.ts';
+import { createRequest } from '../../test/integration/services/http.ts';
+import { type Kubernetes, startKubernetes } from '../../test/integration/services/kubernetes.ts';
+import {
+  assertStatus,
+  countsBetween,
+  type RequestCounts,
+} from '../../test/integration/services/kubernetes-api.ts';
+import { type RedisServer, startRedis } from '../../test/integration/services/redis.ts';
+import { AZURE } from '../doubles/azure.ts';
+import { type RunningDouble, startDouble } from '../doubles/start.ts';
+import type { BenchOptions } from '../harness/row.ts';
+import type { Place } from './program.ts';
+
+export type Engine = 'memory' | 'redis';
+
+export interface Setting {
+  readonly engine: Engine;
+  /** How stale a target may become, as the configuration writes it. */
+  readonly refresh: string;
+  /** Targets that are worked on at a time. */
+  readonly concurrency: number;
+  readonly store: 'aws' | 'azure' | 'vault';
+  readonly double: RunningDouble;
+  readonly mappings: readonly MappingOf[];
+}
+
+export interface MappingOf {
+  readonly name: string;
+  readonly namespaces: readonly string[];
+  /** Target key to the store's key. */
+  readonly data: Readonly<Record<string, string>>;
+}
+
+/** The servers of one run: a real API server, and a Redis when it is first wanted. */
+export interface Lab extends AsyncDisposable {
+  readonly kubernetes: Kubernetes;
+  readonly request: Request;
+  readonly caFile: string;
+  double(kind: 'aws' | 'azure' | 'vault'): Promise<RunningDouble>;
+  namespaces(count: number): Promise<readonly string[]>;
+  /** A folder with this configuration, and a state of its own. */
+  place(setting: Setting): Promise<Place>;
+  /** The same place under another configuration. */
+  configure(place: Place, setting: Setting): Promise<Place>;
+  /** How many Secrets there are in a namespace. */
+  secrets(namespace: string): Promise<number>;
+  /** What the API server was asked meanwhile, by verb, of Secrets alone. */
+  requestsOfSecrets<T>(
+    work: () => Promise<T>,
+  ): Promise<{ readonly result: T; readonly requests: RequestCounts }>;
+}
+
+export async function openLab({ onServer }: Pick<BenchOptions, 'onServer'>): Promise<Lab> {
+  await using stack = new AsyncDisposableStack();
+  const kubernetes = stack.use(await startKubernetes());
+  const folder = await mkdtemp(join(tmpdir(), 'secretbridge-bench-'));
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  const doubles = new Map<string, RunningDouble>();
+  const caFile = join(folder, 'ca.pem');
+  const ca = await readFile(kubernetes.caFile, 'utf8');
+  const request = createRequest({
+    address: kubernetes.address,
+    ca,
+    headers: { authorization: `Bearer ${kubernetes.adminToken}` },
+  });
+  const version = await request<{ gitVersion: string }>('GET', '/version');
+  assertStatus(version, 200, 'the version');
+  onServer('kubeApiserver', version.body.gitVersion);
+  let redis: RedisServer | undefined;
+  let named = 0;
+  const owned = stack.move();
+  const lab: Lab = {
+    kubernetes,
+    request,
+    caFile,
+    async double(kind) {
+      const known = doubles.get(kind);
+      if (known !== undefined) return known;
+      const started = owned.use(await startDouble(kind));
+      doubles.set(kind, started);
+      return started;
+    },
+    async namespaces(count) {
+      const names = Array.from({ length: count }, () => `bench-${randomBytes(3).toString('hex')}-${named++}`);
+      for (const name of names) {
+        const answer = await request('POST', '/api/v1/namespaces', { metadata: { name } });
+        assertStatus(answer, 201, 'a namespace');
+      }
+      return names;
+    },
+    async place(setting) {
+      const own = await mkdtemp(join(folder, 'run-'));
+      await mkdir(join(own, 'state'), { mode: 0o700 });
+      await writeFile(join(own, 'shared.key'), `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
+      return lab.configure({ folder: own, env: {} }, setting);
+    },
+    async configure({ folder: own }, setting) {
+      if (setting.engine === 'redis' && redis === undefined) {
+        redis = owned.use(await startRedis());
+        onServer(
+          'redis',
+          /redis_version:(\S+)/.exec(await redis.command('INFO', 'server'))?.[1] ?? 'unknown',
+        );
+      }
+      const port = await freePort();
+      const config = configOf(setting, {
+        kubeconfig: kubernetes.kubeconfig,
+        caFile: join(own, 'ca.pem'),
+        port,
+      });
+      await writeFile(join(own, 'ca.pem'), setting.double.ca);
+      await writeFile(join(own, 'secretbridge.yaml'), stringify(config));
+      const env = {
+        ...setting.double.env,
+        NODE_EXTRA_CA_CERTS: join(own, 'ca.pem'),
+        REDIS_URL: redis?.address ?? '',
+      };
+      return { folder: own, env };
+    },
+    async secrets(namespace) {
+      const path = `/api/v1/namespaces/${namespace}/secrets?limit=1`;
+      const answer: Answer<SecretPage> = await request('GET', path);
+      assertStatus(answer, 200, 'the Secrets');
+      return answer.body.items.length + (answer.body.metadata.remainingItemCount ?? 0);
+    },
+    async requestsOfSecrets(work) {
+      const before = await kubernetes.requestCounts();
+      const result = await work();
+      const added = Object.entries(countsBetween(before, await kubernetes.requestCounts()));
+      const ofSecrets = added.filter(([name]) => name.endsWith(' secrets'));
+      return {
+        result,
+        requests: Object.fromEntries(ofSecrets.map(([name, n]) => [name.replace(/ secrets$/, ''), n])),
+      };
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+  return lab;
+}
+
+interface SecretPage {
+  readonly items: readonly unknown[];
+  readonly metadata: { readonly remainingItemCount?: number };
+}
+
+function configOf(
+  { engine, refresh, concurrency, store, double, mappings }: Setting,
+  {
+    kubeconfig,
+    caFile,
+    port,
+  }: { readonly kubeconfig: string; readonly caFile: string; readonly port: number },
+): object {
+  const stores = {
+    aws: {
+      kind: 'aws-secrets-manager',
+      region: 'eu-west-1',
+      endpoint: double.address,
+      auth: {
+        method: 'static',
+        accessKeyId: { env: 'BENCH_KEY_ID' },
+        secretAccessKey: { env: 'BENCH_SECRET_KEY' },
+      },
+    },
+    azure: {
+      kind: 'azure-key-vault',
+      vaultUrl: double.address,
+      auth: {
+        method: 'clientSecret',
+        tenantId: AZURE.tenant,
+        clientId: AZURE.client,
+        clientSecret: { env: 'BENCH_CLIENT_SECRET' },
+      },
+    },
+    vault: {
+      kind: 'vault',
+      address: double.address,
+      mount: 'secret',
+      kvVersion: 2,
+      auth: { method: 'appRole', roleId: { env: 'BENCH_ROLE_ID' }, secretId: { env: 'BENCH_SECRET_ID' } },
+    },
+  };
+  const property = store === 'vault' ? { property: 'value' } : {};
+  return {
+    apiVersion: 'secretbridge.dev/v1',
+    instance: 'bench',
+    cluster: { kind: 'kubernetes', scope: 'namespace', kubeconfig },
+    engine: {
+      kind: engine,
+      concurrency,
+      ...(engine === 'redis' ? { url: { env: 'REDIS_URL' }, prefix: `b${port}` } : {}),
+    },
+    audit: { store: { kind: 'sqlite', path: './state/audit.db' } },
+    keys: { fingerprint: [{ file: './shared.key' }] },
+    http: { listen: `127.0.0.1:${port}` },
+    defaults: { refresh },
+    stores: [{ name: 'store', ...stores[store], tls: { caFile } }],
+    mappings: mappings.map(({ name, namespaces, data }) => ({
+      name,
+      target: { namespaces: [...namespaces] },
+      data: Object.fromEntries(
+        Object.entries(data).map(([key, from]) => [key, { store: 'store', key: from, ...property }]),
+      ),
+    })),
+  };
+}

@@ -1,0 +1,57 @@
+import type { Config } from '../config/config.ts';
+import type { Clock } from '../core/clock.ts';
+import type { SecretValue } from '../core/secret-value.ts';
+import { noTracer, noTracing, type Tracer, type Tracing } from '../core/tracer.ts';
+import type { Logger } from '../log/logger.ts';
+import type { Reference } from '../providers/credentials.ts';
+import type { StoreObserver } from './stores.ts';
+
+export interface TracingDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly replica: string;
+  readonly version?: string;
+  readonly credential: (reference: Reference) => Promise<SecretValue>;
+}
+
+/** Without `tracing` in the configuration not even the packages are loaded. */
+export async function openTracing(
+  { tracing, instance }: Pick<Config, 'tracing' | 'instance'>,
+  { logger, credential, clock, replica, version }: TracingDeps,
+): Promise<Tracing> {
+  if (tracing === undefined) return noTracing;
+  const { endpoint, headers } = tracing.otlp;
+  const { openOtlp } = await import('../tracing/otlp.ts');
+  return openOtlp({
+    endpoint,
+    headers: Object.fromEntries(
+      Object.entries(headers).map(([name, reference]) => [name, () => credential(reference)]),
+    ),
+    service: { instance, replica, ...(version === undefined ? {} : { version }) },
+    clock,
+    onState(error) {
+      if (error === undefined) logger.info('traces arrive again');
+      else logger.warn('traces cannot be sent, and everything else goes on', { error });
+    },
+  });
+}
+
+/** The same observer, and a step of the trace for each request to a store. */
+export function traced(
+  observe: StoreObserver | undefined,
+  tracer: Tracer,
+): { readonly observe?: StoreObserver } {
+  if (tracer === noTracer) return observe === undefined ? {} : { observe };
+  return {
+    observe: {
+      onState: () => undefined,
+      ...observe,
+      onCall(call) {
+        observe?.onCall(call);
+        const { store, operation, outcome, ms } = call;
+        const result = outcome === 'ok' ? { outcome } : { outcome: 'failed', code: outcome };
+        tracer.ended('store', { store, operation, ...result }, ms);
+      },
+    },
+  };
+}

@@ -1,0 +1,100 @@
+import { isLoopback } from '../core/loopback.ts';
+import { locate } from './merge.ts';
+import { didYouMean } from './nearest.ts';
+import { type Finding, formatPlace, type Path, quoted } from './problem.ts';
+import { entriesOf, listOf, memberOf, textOf } from './raw.ts';
+import type { Located } from './yaml.ts';
+
+/** Of which kind the store of an intake must be; any where nothing is said. */
+const STORE_OF: Readonly<Record<string, string | undefined>> = {
+  sqs: 'aws-secrets-manager',
+  eventGrid: 'azure-key-vault',
+  vault: 'vault',
+  webhooks: undefined,
+};
+
+interface Entry {
+  readonly kind: string;
+  readonly value: unknown;
+  readonly path: Path;
+}
+
+/** Names of intakes, the stores that they speak of, and where queues are. */
+export function checkEvents(root: Located): readonly Finding[] {
+  const events = memberOf(root.value, 'events');
+  const entries = Object.keys(STORE_OF).flatMap((kind) =>
+    entriesOf(memberOf(events, kind)).map(
+      ([index, value]): Entry => ({ kind, value, path: ['events', kind, index] }),
+    ),
+  );
+  return [
+    ...duplicateNames(root, entries),
+    ...entries.flatMap((entry) =>
+      storesIn(entry).flatMap(([name, path]) => checkStore(root, entry, name, path)),
+    ),
+    ...entries.flatMap((entry) => checkQueue(root, entry)),
+  ];
+}
+
+/** Metrics, the audit and addresses know an intake by its name alone. */
+function duplicateNames(root: Located, entries: readonly Entry[]): readonly Finding[] {
+  const first = new Map<string, Path>();
+  return entries.flatMap(({ value, path: entry }): Finding[] => {
+    const name = textOf(value, 'name');
+    if (name === undefined) return [];
+    const path = [...entry, 'name'];
+    const earlier = first.get(name);
+    first.set(name, earlier ?? path);
+    if (earlier === undefined) return [];
+    const place = formatPlace(locate(root, earlier));
+    return [invalid(path, `the name ${quoted(name)} is given twice, first at ${place}`)];
+  });
+}
+
+function storesIn({ value, path }: Entry): readonly (readonly [string, Path])[] {
+  const one = textOf(value, 'store');
+  const several = entriesOf(memberOf(value, 'stores')).flatMap(([at, name]): [string, Path][] =>
+    typeof name === 'string' ? [[name, [...path, 'stores', at]]] : [],
+  );
+  return [...(one === undefined ? [] : [[one, [...path, 'store']] as const]), ...several];
+}
+
+function checkStore(root: Located, { kind }: Entry, name: string, path: Path): readonly Finding[] {
+  if (name === '') return []; // said by the schema
+  const stores = listOf(root, 'stores');
+  const store = stores.find((it) => textOf(it, 'name') === name);
+  if (store === undefined) {
+    const names = stores.flatMap((it) => textOf(it, 'name') ?? []);
+    return [{ ...invalid(path, `there is no store ${quoted(name)}`), ...didYouMean(name, names) }];
+  }
+  const wanted = STORE_OF[kind];
+  const is = textOf(store, 'kind');
+  if (wanted === undefined || is === undefined || is === wanted) return [];
+  return [invalid(path, `expected a store of kind ${quoted(wanted)}; ${quoted(name)} is of another kind`)];
+}
+
+/** The session token of the store's login travels there. */
+function checkQueue(root: Located, { kind, value, path: entry }: Entry): readonly Finding[] {
+  const queueUrl = textOf(value, 'queueUrl');
+  if (kind !== 'sqs' || queueUrl === undefined) return [];
+  const path = [...entry, 'queueUrl'];
+  const url = URL.parse(queueUrl);
+  if (url === null) return []; // said by the schema
+  const store = listOf(root, 'stores').find((it) => textOf(it, 'name') === textOf(value, 'store'));
+  if (url.protocol === 'http:' && !isLoopback(queueUrl) && memberOf(store, 'allowHttp') !== true)
+    return [
+      invalid(path, 'expected https; http is for loopback only, or with `allowHttp: true` of its store'),
+    ];
+  if (!/^\/[^/]+\/[^/]+$/.test(url.pathname) || url.search !== '' || url.hash !== '')
+    return [
+      invalid(
+        path,
+        'expected the URL of a queue, such as https://sqs.eu-west-1.amazonaws.com/123456789012/name',
+      ),
+    ];
+  return [];
+}
+
+function invalid(path: Path, message: string): Finding {
+  return { path, code: 'CONFIG_INVALID', message };
+}

@@ -1,0 +1,179 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { AppError } from '../../core/errors.ts';
+import { SecretValue } from '../../core/secret-value.ts';
+import type { EventGridIntake, PostHead, WebhookIntake } from '../../events/posted.ts';
+import type { RouteDeps } from '../deps.ts';
+import { toHttpError } from '../errors.ts';
+import { addressKey } from '../gate.ts';
+import { createGuesses } from '../guesses.ts';
+import type { Limits } from '../limits.ts';
+import { describe } from '../openapi.ts';
+import { createRefusalLog } from '../refusal-log.ts';
+import { systemWake } from '../wake.ts';
+
+interface Named {
+  Params: { readonly name: string };
+}
+
+const WEBHOOK = '/events/webhook/:name';
+const EVENT_GRID = '/events/azure/:name';
+
+/** Their bodies are signed as bytes, and come in types of their own: so they have parsers of their own. */
+export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limits: Limits): Promise<void> {
+  const { events, clock, logger, wake = systemWake } = deps;
+  const guesses = createGuesses(clock);
+  const logRefusal = createRefusalLog(logger, wake);
+  const rateLimit = { max: limits.requests, timeWindow: limits.windowMs };
+  const common = { config: { access: 'signed', rateLimit }, validatorCompiler: () => () => true } as const;
+
+  const webhook = ({ params }: FastifyRequest<Named>): WebhookIntake =>
+    events?.webhook(params.name) ?? missing();
+  const eventGrid = ({ params }: FastifyRequest<Named>): EventGridIntake =>
+    events?.eventGrid(params.name) ?? missing();
+
+  /** A right one is taken from any address: whoever forges them behind a proxy must not shut out the others. */
+  async function counted<T>(request: FastifyRequest<Named>, work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'EVENT_REFUSED') {
+        const address = addressKey(request);
+        guesses.check(address);
+        guesses.note(address);
+      }
+      throw error;
+    }
+  }
+
+  await app.register(async (scope) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_, body, done) => done(null, body));
+    scope.addHook<Named>('onError', async (request, _, thrown) => {
+      const { status, error } = toHttpError(thrown);
+      const { name } = request.params;
+      const known = request.routeOptions.url === WEBHOOK ? events?.webhook(name) : events?.eventGrid(name);
+      if (known === undefined || error.code === 'INTERNAL') return;
+      events?.onRefused?.(known.origin);
+      logRefusal({ origin: known.origin, status, code: error.code, address: request.ip });
+    });
+
+    scope.post<Named>(
+      WEBHOOK,
+      {
+        ...common,
+        bodyLimit: limits.webhookBytes,
+        schema: describe({
+          id: 'postWebhook',
+          tag: 'events',
+          summary: 'Something may have changed in a store. Signed.',
+          parameters: { name: { type: 'string', description: 'The name in `events.webhooks`.' } },
+          proof: 'webhook',
+          body: WEBHOOK_BODY,
+          status: 202,
+          answer: 'Accepted',
+          also: FAILURES,
+        }),
+      },
+      async (request, reply) => {
+        const post = { ...headOf(request), body: bodyOf(request), requestId: request.id };
+        const { targets } = await counted(request, webhook(request).accept(post));
+        return reply.code(202).send({ requestId: request.id, targets });
+      },
+    );
+
+    const parameters = { name: { type: 'string', description: 'The name in `events.eventGrid`.' } };
+    const admit = async (request: FastifyRequest<Named>): Promise<void> =>
+      counted(request, eventGrid(request).admit(headOf(request)));
+
+    scope.post<Named>(
+      EVENT_GRID,
+      {
+        ...common,
+        bodyLimit: limits.eventGridBytes,
+        preParsing: admit,
+        schema: describe({
+          id: 'postEventGrid',
+          tag: 'events',
+          summary: 'Events of Azure Key Vault, in the Event Grid schema or as CloudEvents 1.0.',
+          parameters,
+          proof: 'eventGrid',
+          body: EVENT_GRID_BODY,
+          status: 202,
+          answer: 'Accepted',
+          also: { 200: 'Handshake', ...FAILURES },
+        }),
+      },
+      async (request, reply) => {
+        const taken = eventGrid(request).accept(bodyOf(request), request.id);
+        if ('validationCode' in taken) return { validationResponse: taken.validationCode };
+        return reply.code(202).send({ requestId: request.id, targets: taken.targets });
+      },
+    );
+
+    // https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/http-webhook.md#4-abuse-protection
+    scope.options<Named>(
+      EVENT_GRID,
+      {
+        ...common,
+        preParsing: admit,
+        schema: describe({
+          id: 'validateEventGrid',
+          tag: 'events',
+          summary: 'Whether events are wanted, as CloudEvents asks it.',
+          parameters,
+          proof: 'eventGrid',
+          also: FAILURES,
+        }),
+      },
+      async (request, reply) => {
+        const origin = headOf(request).header('webhook-request-origin') ?? '';
+        // It is sent back as it came, so it must look like one.
+        if (!/^[\w.-]{1,253}$/.test(origin))
+          throw new AppError('INVALID_REQUEST', { detail: 'there is no valid WebHook-Request-Origin' });
+        return reply
+          .headers({ 'webhook-allowed-origin': origin, 'webhook-allowed-rate': String(limits.requests) })
+          .send();
+      },
+    );
+  });
+}
+
+const FAILURES = {
+  400: 'Error',
+  401: 'Error',
+  404: 'Error',
+  413: 'Error',
+  429: 'Error',
+  503: 'Error',
+} as const;
+
+const WEBHOOK_BODY = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['store', 'key'],
+  properties: {
+    store: { type: 'string', description: 'One of the stores that the webhook may speak about.' },
+    key: { type: 'string', description: 'The key in it, as mappings have it.' },
+  },
+} as const;
+
+const EVENT_GRID_BODY = { description: 'One event or a list.', type: ['object', 'array'] } as const;
+
+function headOf({ headers, query }: FastifyRequest): PostHead {
+  const given: unknown = (query as Readonly<Record<string, unknown>>).key;
+  return {
+    header(name) {
+      const value = headers[name];
+      return Array.isArray(value) ? value.join(',') : value;
+    },
+    key: typeof given === 'string' ? SecretValue.fromText(given) : undefined,
+  };
+}
+
+function bodyOf({ body }: FastifyRequest): Buffer {
+  return Buffer.isBuffer(body) ? body : Buffer.alloc(0);
+}
+
+function missing(): never {
+  throw new AppError('NOT_FOUND', { about: 'event intake' });
+}

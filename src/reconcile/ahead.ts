@@ -1,0 +1,17 @@
+import type { Mapping } from '../core/mapping.ts';
+import type { StoreRef } from '../core/reading.ts';
+import type { TargetId } from '../core/target.ts';
+import { sourcesOf, storeRef } from '../sync/desired.ts';
+import type { GatherDeps } from './gather.ts';
+
+/** What a run of these targets will read; nothing of a mapping that may not read all of it. */
+export function expectedReads(
+  wanted: readonly { readonly mapping: Mapping; readonly id: TargetId; readonly error?: unknown }[],
+  { allows }: Pick<GatherDeps, 'allows'>,
+): readonly StoreRef[] {
+  return wanted.flatMap(({ mapping, id: { namespace }, error }) => {
+    const sources = error === undefined ? sourcesOf(mapping) : [];
+    const may = sources.every(({ store, key }) => allows({ mapping: mapping.name, namespace, store, key }));
+    return may ? sources.map(storeRef) : [];
+  });
+}

@@ -1,0 +1,23 @@
+import { createHash } from 'node:crypto';
+
+export interface TraceIds {
+  /** 32 hexadecimal digits. */
+  readonly traceId: string;
+  /** 16 hexadecimal digits: the span of what began the request. */
+  readonly spanId: string;
+}
+
+/**
+ * The trace of a request, and the span that began it, from its id alone: a job carries nothing else, and each process
+ * that works for it must come to the same. W3C Trace Context, https://www.w3.org/TR/trace-context/#trace-id: none of
+ * them may be all zeros, which a hash is not in practice.
+ */
+export function traceIdsOf(requestId: string): TraceIds {
+  const hash = createHash('sha256').update(withoutMark(requestId)).digest('hex');
+  return { traceId: hash.slice(0, 32), spanId: hash.slice(32, 48) };
+}
+
+/** A job that was lost and is asked for again has a mark at its id, and still belongs to its request. */
+export function withoutMark(requestId: string): string {
+  return requestId.replace(/~.*/, '');
+}

@@ -1,0 +1,343 @@
+import { describe, expect, it } from 'vitest';
+import { explainMapping } from '../../src/app/explain.ts';
+import { planTargets } from '../../src/app/plan.ts';
+import { releaseHeld } from '../../src/app/release.ts';
+import { rollBackHere, unpinHere } from '../../src/app/rollback.ts';
+import type { SyncReport } from '../../src/app/sync.ts';
+import { objectIn } from '../../src/cluster/json.ts';
+import { crashAt } from '../fakes/faulty.ts';
+import { APPS_DB, base64, DB_ONLY, openWorld, type World, type WorldOptions } from '../reconcile/world.ts';
+
+/** Syncs once for each text of `db`, and gives the record of each change. */
+async function history(texts: readonly string[], options: WorldOptions = {}) {
+  const world = await openWorld({ mappings: DB_ONLY, ...options });
+  for (const [index, text] of texts.entries()) {
+    world.store.put('db', text, String(index + 1));
+    await world.sync();
+  }
+  return { world, changes: changesOf(world) };
+}
+
+const changesOf = (world: World): readonly number[] =>
+  world.records
+    .filter(({ phase, action }) => phase === 'outcome' && (action === 'create' || action === 'update'))
+    .map(({ sequence }) => sequence);
+
+const db = (password: string) => JSON.stringify({ user: 'ann', password });
+const THREE = ['first', 'second', 'third'].map(db);
+
+async function back(world: World, to: number, namespace?: string): Promise<SyncReport> {
+  await using process = await world.start();
+  const report = await rollBackHere(process.app, { mapping: 'db', to, namespace });
+  if (typeof report === 'string') throw new Error(report);
+  return report;
+}
+
+async function unpin(world: World): Promise<SyncReport> {
+  await using process = await world.start();
+  return await unpinHere(process.app, { mapping: 'db' });
+}
+
+const metadata = (world: World) => objectIn(world.cluster.raw(APPS_DB) ?? {}, 'metadata') ?? {};
+const annotations = (world: World) => objectIn(metadata(world), 'annotations') ?? {};
+const data = (world: World) => objectIn(world.cluster.raw(APPS_DB) ?? {}, 'data') ?? {};
+
+describe('a version that is not what it was', () => {
+  it('is gone: the key was made anew, and counts from 1 again', async () => {
+    const { world, changes } = await history(THREE);
+    world.store.put('db', db('of somebody else'), '1');
+    await expect(back(world, changes[0] ?? 0)).rejects.toMatchObject({ code: 'VERSION_GONE' });
+    expect(data(world).PASSWORD).toBe(base64('third'));
+    expect(await world.sync()).toMatchObject({ targets: [{ kind: 'updated' }] });
+    expect(annotations(world)).not.toHaveProperty('secretbridge.dev/pin');
+  });
+
+  it('does not reach a target that is pinned already', async () => {
+    const { world, changes } = await history(THREE);
+    await back(world, changes[0] ?? 0);
+    world.store.put('db', db('of somebody else'), '1');
+    expect(await world.sync()).toMatchObject({
+      targets: [{ kind: 'failed', error: { code: 'VERSION_GONE' }, pinned: changes[0] }],
+    });
+    expect(data(world).PASSWORD).toBe(base64('first'));
+  });
+
+  it('may be gone back to again once it was written from there', async () => {
+    const { world } = await history(THREE);
+    world.store.put('db', db('anew'), '1');
+    await world.sync();
+    const anew = changesOf(world).at(-1) ?? 0;
+    world.store.put('db', db('and on'), '2');
+    await world.sync();
+    expect(await back(world, anew)).toMatchObject({ ok: true });
+    expect(data(world).PASSWORD).toBe(base64('anew'));
+  });
+});
+
+describe('a pin takes nothing away', () => {
+  it.each(['removeKeys', 'delete'])(
+    'when its source goes altogether, with onSourceMissing: %s',
+    async (what) => {
+      const { world, changes } = await history(THREE, {
+        mappings: DB_ONLY.replace('target:', `onSourceMissing: ${what}\n    target:`),
+        more: 'absence: { readings: 1, over: 1ms }',
+      });
+      await back(world, changes[0] ?? 0);
+      world.store.absent('db');
+      for (const version of ['1', '2', '3']) world.store.purge('db', version);
+      const { length } = world.changes;
+      expect(await world.sync()).toMatchObject({
+        targets: [{ kind: 'failed', error: { code: 'VERSION_GONE' } }],
+      });
+      expect(await world.sync()).toMatchObject({ held: [] });
+      expect(world.changes).toHaveLength(length);
+      expect(data(world).PASSWORD).toBe(base64('first'));
+    },
+  );
+
+  it('and what it would empty is refused, and pins nothing', async () => {
+    const { world, changes } = await history(THREE);
+    await world.configure(DB_ONLY.replaceAll('key: db', 'key: token, optional: true'));
+    world.store.put('token', '{}');
+    await expect(back(world, changes[0] ?? 0)).rejects.toMatchObject({ code: 'HELD' });
+    expect(world.records.at(-1)).toMatchObject({ action: 'rollback', outcome: 'refused', code: 'HELD' });
+  });
+});
+
+describe('which record', () => {
+  it('is one of this installation: another one on the same audit has other stores', async () => {
+    const { world } = await history(THREE);
+    await using process = await world.start();
+    const record = {
+      ...(world.records.findLast(({ phase }) => phase === 'outcome') ?? {}),
+      instance: 'other',
+    };
+    const get = async () => record as (typeof world.records)[number];
+    const app = { ...process.app, audit: { ...process.app.audit, get }, resolve: process.app.resolve };
+    Object.defineProperty(app, 'targets', { get: () => process.app.targets });
+    await expect(rollBackHere(app, { mapping: 'db', to: record.sequence ?? 0 })).rejects.toMatchObject({
+      code: 'NOT_A_CHANGE',
+    });
+  });
+
+  it('may be the intent of a change, or an earlier rollback', async () => {
+    const { world } = await history(THREE);
+    const intent = world.records.find(({ phase }) => phase === 'intent')?.sequence ?? 0;
+    await back(world, intent);
+    expect(data(world).PASSWORD).toBe(base64('first'));
+    const pin = world.records.find(({ action }) => action === 'rollback')?.sequence ?? 0;
+    await unpin(world);
+    await back(world, pin);
+    expect(data(world).PASSWORD).toBe(base64('first'));
+    expect(annotations(world)).toMatchObject({ 'secretbridge.dev/pin': String(pin) });
+  });
+
+  it('may be one that has left the audit by now: a pin knows its versions itself', async () => {
+    const { world, changes } = await history(THREE);
+    await back(world, changes[0] ?? 0);
+    await using process = await world.start();
+    await process.app.audit.prune(await process.app.audit.head());
+    await world.sync();
+    world.store.put('db', db('fourth'), '4');
+    expect(await world.sync()).toMatchObject({ targets: [{ kind: 'unchanged', pinned: changes[0] }] });
+    await expect(back(world, changes[1] ?? 0)).rejects.toMatchObject({ code: 'RECORD_MISSING' });
+    await unpin(world);
+    expect(data(world).PASSWORD).toBe(base64('fourth'));
+  });
+});
+
+describe('a pinned target', () => {
+  it('that was deleted by hand is made again as it was, and that is a repair', async () => {
+    const { world, changes } = await history(THREE);
+    await back(world, changes[0] ?? 0);
+    world.cluster.forget(APPS_DB);
+    const { length } = world.records;
+    await world.sync();
+    expect(data(world).PASSWORD).toBe(base64('first'));
+    expect(annotations(world)).toMatchObject({ 'secretbridge.dev/pin': String(changes[0]) });
+    expect(world.story(length)).toContain('repair outcome db ok');
+  });
+
+  it('has the fingerprint of its configuration as if it were not pinned', async () => {
+    const { world, changes } = await history(THREE);
+    const before = annotations(world)['secretbridge.dev/config'];
+    await back(world, changes[0] ?? 0);
+    expect(annotations(world)['secretbridge.dev/config']).toBe(before);
+  });
+
+  it('follows its mapping in all but the versions', async () => {
+    const { world, changes } = await history(THREE);
+    await back(world, changes[0] ?? 0);
+    await world.configure(`${DB_ONLY}
+    template: { only: true, data: { url: '{{ USER }}:{{ PASSWORD }}' } }
+`);
+    expect(await world.sync()).toMatchObject({ targets: [{ kind: 'updated', pinned: changes[0] }] });
+    expect(data(world)).toEqual({ url: base64('ann:first') });
+    world.store.put('db', db('fourth'), '4');
+    expect(await world.sync()).toMatchObject({ summary: { unchanged: 1 } });
+  });
+
+  it('follows a source that came to the mapping since', async () => {
+    const { world, changes } = await history(THREE);
+    await back(world, changes[0] ?? 0);
+    await world.configure(`${DB_ONLY}      TOKEN: { store: vault, key: token }\n`);
+    world.store.put('token', 'one', '1');
+    await world.sync();
+    expect(data(world)).toMatchObject({ PASSWORD: base64('first'), TOKEN: base64('one') });
+    world.store.put('token', 'two', '2');
+    await world.sync();
+    expect(data(world)).toMatchObject({ PASSWORD: base64('first'), TOKEN: base64('two') });
+  });
+
+  it('is pinned still when its mapping comes back', async () => {
+    const { world, changes } = await history(THREE);
+    await back(world, changes[0] ?? 0);
+    await world.configure(DB_ONLY.replace('name: db', 'name: other').replace('apps }', 'web }'));
+    await world.sync();
+    await world.configure(DB_ONLY);
+    world.store.put('db', db('fourth'), '4');
+    expect(await world.sync()).toMatchObject({ targets: [{ pinned: changes[0] }] });
+    expect(data(world).PASSWORD).toBe(base64('first'));
+  });
+
+  it('does not pin the other targets of its mapping, nor those that come to it', async () => {
+    const two = DB_ONLY.replace('namespace: apps', 'namespaces: [apps, web]');
+    const { world, changes } = await history(THREE, { mappings: two });
+    await back(world, changes[0] ?? 0, 'apps');
+    await world.configure(two.replace('web]', 'web, late]'));
+    world.store.put('db', db('fourth'), '4');
+    expect(await world.sync()).toMatchObject({ summary: { created: 1, updated: 1, unchanged: 1 } });
+    const passwords = ['apps', 'late', 'web'].map(
+      (namespace) => objectIn(world.cluster.raw({ namespace, secret: 'db' }) ?? {}, 'data')?.PASSWORD,
+    );
+    expect(passwords).toEqual([base64('first'), base64('fourth'), base64('fourth')]);
+  });
+
+  it('says so in `plan` and `explain`, with the sources as they are read for it', async () => {
+    const { world, changes } = await history(THREE);
+    await back(world, changes[0] ?? 0);
+    await using process = await world.start();
+    expect(await planTargets(process.app)).toMatchObject({
+      targets: [{ action: 'unchanged', pinned: changes[0] }],
+    });
+    expect(await explainMapping(process.app, 'db')).toMatchObject([
+      { state: 'pinned', pinned: changes[0], sources: [{ version: '1' }, { version: '1' }] },
+    ]);
+  });
+});
+
+describe('an immutable target', () => {
+  const immutable = (recreate: boolean) =>
+    DB_ONLY.replace('namespace: apps', `namespace: apps, immutable: true, recreate: ${recreate}`);
+
+  it('is refused, and pinned to nothing', async () => {
+    const { world, changes } = await history(THREE);
+    await world.configure(immutable(false));
+    await world.sync();
+    await expect(back(world, changes[0] ?? 0)).rejects.toMatchObject({ code: 'IMMUTABLE' });
+    expect(await world.sync()).toMatchObject({ summary: { unchanged: 1 } });
+    expect(annotations(world)).not.toHaveProperty('secretbridge.dev/pin');
+  });
+
+  it('may be pinned to what it holds, and is refused what comes after it when it is let go', async () => {
+    const { world, changes } = await history(THREE.slice(0, 1), { mappings: immutable(false) });
+    expect(await back(world, changes[0] ?? 0)).toMatchObject({ ok: true });
+    world.store.put('db', db('second'), '2');
+    expect(await world.sync()).toMatchObject({ summary: { unchanged: 1 } });
+    expect(await unpin(world)).toMatchObject({
+      targets: [{ kind: 'refused', error: { code: 'IMMUTABLE' } }],
+    });
+  });
+
+  it('is made anew where the mapping allows that', async () => {
+    // The last target never goes by itself.
+    const more = immutable(true).replace('namespace: apps', 'namespaces: [apps, web]');
+    const { world } = await history(THREE.slice(0, 1), { mappings: more, more: 'brake: { share: 1 }' });
+    const first = changesOf(world)[0] ?? 0;
+    world.store.put('db', db('second'), '2');
+    await world.sync();
+    expect(data(world).PASSWORD).toBe(base64('second'));
+    world.clock.advance(25 * 3_600_000);
+    expect(await back(world, first, 'apps')).toMatchObject({
+      ok: true,
+      targets: [{ kind: 'updated', pinned: first }],
+    });
+    expect(data(world).PASSWORD).toBe(base64('first'));
+    expect(await world.sync()).toMatchObject({ summary: { unchanged: 2 } });
+  });
+
+  it('is held where the brake says so, and goes back once it is released', async () => {
+    const more = immutable(true).replace('namespace: apps', 'namespaces: [apps, web]');
+    const { world } = await history(THREE.slice(0, 1), { mappings: more, more: 'brake: { share: 1 }' });
+    const first = changesOf(world)[0] ?? 0;
+    world.store.put('db', db('second'), '2');
+    await world.sync();
+    // Two of two went within the window.
+    const report = await back(world, first, 'apps');
+    expect(report).toMatchObject({ summary: { held: 1 }, held: [{ action: 'delete' }] });
+    await using process = await world.start();
+    await process.app.resolve();
+    expect(await releaseHeld(process.app, report.held[0]?.id ?? '')).toMatchObject({ ok: true });
+    expect(data(world).PASSWORD).toBe(base64('first'));
+  });
+});
+
+describe('a merge into the Secret of others', () => {
+  const MERGE = DB_ONLY.replace('namespace: apps', 'namespace: apps, mode: merge');
+
+  it('is pinned in its part alone, and a change by hand there is a repair', async () => {
+    const world = await openWorld({ mappings: MERGE });
+    world.cluster.put(APPS_DB, { type: 'Opaque', data: { THEIRS: base64('theirs') } });
+    for (const [index, text] of THREE.entries()) {
+      world.store.put('db', text, String(index + 1));
+      await world.sync();
+    }
+    const [first = 0] = changesOf(world);
+    await back(world, first);
+    expect(data(world)).toMatchObject({ THEIRS: base64('theirs'), PASSWORD: base64('first') });
+    expect(annotations(world)).not.toHaveProperty('secretbridge.dev/pin');
+    expect(JSON.stringify(annotations(world))).toContain(`\\"pin\\":\\"${first}\\"`);
+    const { length } = world.changes;
+    expect(await world.sync()).toMatchObject({ targets: [{ kind: 'unchanged', pinned: first }] });
+    expect(world.changes).toHaveLength(length);
+    await unpin(world);
+    expect(data(world)).toMatchObject({ THEIRS: base64('theirs'), PASSWORD: base64('third') });
+  });
+});
+
+describe('processes that end in between', () => {
+  it('wherever that is, the next run goes where the last word says', async () => {
+    let steps = 1;
+    let pinned = 0;
+    for (let at = 1; at <= steps; at += 1) {
+      const { world, changes } = await history(THREE);
+      const { watch, steps: seen } = crashAt(at);
+      await using process = await world.start(watch);
+      const end = await Promise.allSettled([
+        rollBackHere(process.app, { mapping: 'db', to: changes[0] ?? 0 }),
+      ]);
+      steps = Math.max(steps, seen.length + (end[0].status === 'rejected' ? 1 : 0));
+      const isPinned = world.records.some(({ action, outcome }) => action === 'rollback' && outcome === 'ok');
+      if (isPinned) pinned += 1;
+      await world.sync();
+      expect(data(world).PASSWORD).toBe(base64(isPinned ? 'first' : 'third'));
+      expect(annotations(world)['secretbridge.dev/pin']).toBe(isPinned ? String(changes[0]) : undefined);
+      expect(await world.sync()).toMatchObject({ summary: { unchanged: 1 } });
+      expect(await world.chain()).toMatchObject({ kind: 'intact' });
+    }
+    expect([steps > 10, pinned > 4, pinned < steps - 4]).toEqual([true, true, true]);
+  });
+
+  it('a run that has decided before the pin loses the race, and decides anew', async () => {
+    const { world, changes } = await history(THREE);
+    world.store.put('db', db('fourth'), '4');
+    let done = false;
+    await world.sync(async ({ call, phase }) => {
+      if (done || !call.includes('replace') || phase !== 'before') return;
+      done = true;
+      await back(world, changes[0] ?? 0);
+    });
+    expect(done).toBe(true);
+    expect(data(world).PASSWORD).toBe(base64('first'));
+  });
+});

@@ -1,0 +1,102 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type Bench, DB, HEAD, openBench } from '../cli/harness.ts';
+import { textMarker } from '../leak-search.ts';
+import { openReceiver, type ReceivedSpan, type Receiver } from '../tracing/receiver.ts';
+
+const PASSWORD = textMarker('a password').bytes.toString('utf8');
+const HEADER = textMarker('a header').bytes.toString('utf8');
+
+const config = ({ endpoint }: Pick<Receiver, 'endpoint'>) =>
+  `${HEAD}tracing: { otlp: { endpoint: '${endpoint}', headers: { authorization: { env: OTLP_TOKEN } } } }\n${DB}`;
+
+const sync = (bench: Bench) => bench.runWith({ env: { OTLP_TOKEN: HEADER } }, 'sync', '--output', 'json');
+
+function namesBelow(spans: readonly ReceivedSpan[], parent: string): readonly string[] {
+  return spans.filter(({ parentSpanId }) => parentSpanId === parent).map(({ name }) => name);
+}
+
+describe('a sync that is traced', () => {
+  it('is one trace from what asked for it to the outcome', async () => {
+    await using receiver = await openReceiver();
+    await using bench = await openBench(config(receiver));
+    const { code, json } = await sync(bench);
+    expect(code).toBe(0);
+    const { spans } = receiver;
+    expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1);
+    const [trigger] = spans.filter(({ parentSpanId }) => !parentSpanId);
+    expect(trigger).toMatchObject({ name: 'trigger', attributes: { reason: 'manual' } });
+    const job = spans.find(({ name }) => name === 'job');
+    expect(job).toMatchObject({
+      parentSpanId: trigger?.spanId,
+      attributes: { mapping: 'db', namespace: 'apps', secret: 'db', reason: 'manual', outcome: 'created' },
+    });
+    expect(namesBelow(spans, job?.spanId ?? '')).toEqual(['gather', 'plan', 'intent', 'write', 'outcome']);
+    const gather = spans.find(({ name }) => name === 'gather');
+    expect(namesBelow(spans, gather?.spanId ?? '')).toContain('store');
+    expect(spans.find(({ name }) => name === 'store')?.attributes).toEqual({
+      store: 'local',
+      operation: 'read',
+      outcome: 'ok',
+    });
+    expect(spans.find(({ name }) => name === 'write')?.attributes).toEqual({
+      operation: 'create',
+      outcome: 'written',
+    });
+    expect(json).toMatchObject({ ok: true });
+  });
+
+  it('says of what fails its code', async () => {
+    await using receiver = await openReceiver();
+    await using bench = await openBench(config(receiver).replace('property: user', 'property: gone'));
+    await sync(bench);
+    const job = receiver.spans.find(({ name }) => name === 'job');
+    expect(job).toMatchObject({
+      attributes: { outcome: 'failed', code: 'PROPERTY_MISSING' },
+      status: { code: 2 },
+    });
+    expect(job?.status.message).toBeUndefined();
+    expect(job?.events ?? []).toEqual([]);
+  });
+
+  it('shows neither values, keys nor the headers', async () => {
+    await using receiver = await openReceiver();
+    await using bench = await openBench(config(receiver));
+    await bench.write('store/db.json', JSON.stringify({ user: 'ann', password: PASSWORD }));
+    await sync(bench);
+    await bench.write('store/db.json', `{"user":"${PASSWORD}","password":`);
+    await sync(bench);
+    expect(receiver.requests[0]?.headers.authorization).toBe(HEADER);
+    const sent = receiver.bodies.join();
+    expect(sent).toContain('NOT_AN_OBJECT');
+    for (const hidden of [PASSWORD, HEADER, Buffer.from(PASSWORD).toString('base64'), 'db.json', 'PASSWORD'])
+      expect(sent).not.toContain(hidden);
+  });
+
+  it('works as it does otherwise while nobody takes the traces', async () => {
+    await using receiver = await openReceiver();
+    receiver.answer((response) => void response.writeHead(401).end());
+    await using bench = await openBench(config(receiver));
+    const { code, json } = await sync(bench);
+    expect({ code, json }).toMatchObject({ code: 0, json: { ok: true, summary: { created: 1 } } });
+  });
+});
+
+describe('without `tracing`', () => {
+  it('nothing of it is loaded: one file imports it, when it is asked for', () => {
+    const src = join(import.meta.dirname, '../../src');
+    const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((path) =>
+      path.endsWith('.ts'),
+    );
+    const importing = files
+      .filter((path) => !path.startsWith('tracing/'))
+      .filter((path) =>
+        /@opentelemetry\/|^import (?!type).*\/tracing\/|from '\.\/otlp/m.test(
+          readFileSync(join(src, path), 'utf8'),
+        ),
+      );
+    expect(importing).toEqual([]);
+    expect(readFileSync(join(src, 'app/tracing.ts'), 'utf8')).toContain("await import('../tracing/otlp.ts')");
+  });
+});

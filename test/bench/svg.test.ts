@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import type { Result } from '../../bench/harness/result.ts';
+import { type Row, row } from '../../bench/harness/row.ts';
+import { barChart, chartsOf } from '../../bench/harness/svg.ts';
+
+const bars = (svg: string): readonly number[] =>
+  [...svg.matchAll(/<rect class="(?:ours|over)"[^>]* width="([\d.]+)"/g)].map(([, width]) => Number(width));
+
+describe('a plot', () => {
+  it('draws values on one scale from nothing on', () => {
+    const [one = 0, three = 0] = bars(
+      barChart({
+        title: 't',
+        note: 'n',
+        bars: [
+          { label: 'a', value: 1, unit: 's' },
+          { label: 'b', value: 3, unit: 's' },
+        ],
+      }),
+    );
+    expect(three / one).toBeCloseTo(3, 1);
+  });
+
+  it('marks the floor and the goal, and what is beyond the goal', () => {
+    const within = barChart({
+      title: 't',
+      note: 'n',
+      bars: [{ label: 'a', value: 5, unit: 's', floor: 4, goal: 6 }],
+    });
+    expect(within).toMatch(/class="floor"/);
+    expect(within).toMatch(/class="goal"/);
+    expect(within).not.toContain('(over)');
+    const beyond = barChart({ title: 't', note: 'n', bars: [{ label: 'a', value: 7, unit: 's', goal: 6 }] });
+    expect(beyond).toMatch(/class="over"/);
+    expect(beyond).toContain('7.00 s (over)');
+  });
+
+  it('has text for those who do not see it, and colours for a light and a dark page', () => {
+    const svg = barChart({ title: 'a < b & "c"', note: 'n', bars: [] });
+    expect(svg).toContain('<title id="t">a &lt; b &amp; "c"</title>');
+    expect(svg).toContain('prefers-color-scheme: dark');
+  });
+
+  it('stays within its frame', () => {
+    const svg = barChart({ title: 't', note: 'n', bars: [{ label: 'a', value: 0, unit: 's' }] });
+    expect(svg).not.toMatch(/NaN|Infinity/);
+  });
+});
+
+describe('the plots of a result', () => {
+  const resultOf = (rows: readonly Row[]): Result => ({
+    format: 1,
+    at: '',
+    quick: false,
+    versions: {},
+    machine: { system: '', cpu: '', cores: 1, memoryGb: 1 },
+    groups: [{ name: 'g', title: 'g', rows }],
+  });
+
+  it('are those of which it has rows', () => {
+    const time = row({ id: 'first/time/sync', title: '', unit: 's', value: 3, floor: 1, goal: { value: 6 } });
+    const pass = row({ id: 'aws/unchanged/memory', title: '', unit: 'calls', value: 50, floor: 50 });
+    expect(Object.keys(chartsOf(resultOf([])))).toEqual([]);
+    expect(Object.keys(chartsOf(resultOf([time, pass])))).toEqual(['bench-calls.svg', 'bench-latency.svg']);
+  });
+});

@@ -1,0 +1,148 @@
+// biome-ignore-all lint/performance/useDomNodeTextContent: it is Playwright's, and what a person sees is meant
+import { expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import type { Service, SyncAnswer, TargetStatus } from '../../src/service/service.ts';
+import { axe } from './chromium.ts';
+import { mappingsOf, STATUS, typical } from './scene.ts';
+import { column, describeInChromium, go } from './visit.ts';
+
+/** A service that pins and lets go. */
+function pinning() {
+  const asked: string[] = [];
+  let targets: readonly TargetStatus[] = STATUS.targets;
+  const pin = (mapping: string, namespace: string | undefined, pinned?: number): void => {
+    targets = targets.map((it) => {
+      if (it.mapping !== mapping || (namespace !== undefined && it.namespace !== namespace)) return it;
+      const { pinned: _, ...rest } = it;
+      return pinned === undefined ? { ...rest, state: 'synced' } : { ...rest, state: 'pinned', pinned };
+    });
+  };
+  const answer = (requestId: string): SyncAnswer => ({
+    ...{ ok: true, requestId, summary: { updated: 1 }, targets: [], held: [], pending: 0 },
+  });
+  const service: Partial<Service> = {
+    mappings: () => mappingsOf(targets),
+    mapping: (name) => mappingsOf(targets).find(({ mapping }) => mapping === name),
+    async rollback(name, { to, namespace }, by, requestId) {
+      asked.push(`rollback ${name} ${to} ${namespace} by ${by.name}`);
+      pin(name, namespace, to);
+      return answer(requestId);
+    },
+    async unpin(name, { namespace }, by, requestId) {
+      asked.push(`unpin ${name} ${namespace} by ${by.name}`);
+      pin(name, namespace);
+      return answer(requestId);
+    },
+  };
+  return { asked, service };
+}
+
+describeInChromium('going back', (visit) => {
+  it('goes back to a change once it has said what that will do', async () => {
+    const { asked, service } = pinning();
+    await using tab = await visit({ role: 'operator', at: '/records/13', service });
+    const { page } = tab;
+    await page.getByRole('button', { name: 'Roll back to this…' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Roll back to record 13?' });
+    const text = await dialog.innerText();
+    expect(text).toMatch(/payments\/payments-db is made anew/);
+    expect(text).toMatch(/team-vault: payments\/db 13/);
+    expect(text).toMatch(/stays there.* until somebody unpins it/);
+    expect(text).toMatch(/nothing is changed/);
+    // What is harmless has the focus.
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Cancel');
+    expect(await axe(page)).toEqual([]);
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await page.getByText('Pinned payments/payments-db to record 13: 1 updated.').first().waitFor();
+    expect(asked).toEqual(['rollback payments-db 13 payments by the-operator']);
+    expect(await page.locator('#live').innerText()).toMatch(/^Pinned/);
+    await go(page, '/targets/payments/payments-db');
+    expect(await page.locator('.notice').innerText()).toMatch(/^Pinned to #13: it stays/);
+    expect(tab.complaints).toEqual([]);
+  });
+
+  it.each([
+    ['/records/12', 'an intent'],
+    ['/records/8', 'a refusal'],
+    ['/records/15', 'a change that failed'],
+    ['/records/7', 'a change that names no source'],
+    ['/records/2', 'a read'],
+  ])('is not offered for %s, which is %s', async (at) => {
+    await using tab = await visit({ role: 'operator', at });
+    await tab.page.getByRole('heading', { name: 'Place in the chain' }).waitFor();
+    expect(await tab.page.getByRole('button', { name: /Roll back/ }).count()).toBe(0);
+  });
+
+  it('needs the role operator', async () => {
+    await using tab = await visit({ role: 'reviewer', at: '/records/13' });
+    await tab.page.getByText('Going back needs the role operator.').waitFor();
+    expect(await tab.page.getByRole('button', { name: /Roll back/ }).count()).toBe(0);
+    for (const view of ['/mappings/cache', '/targets/shop/redis-auth', '/mappings']) {
+      await go(tab.page, view);
+      await tab.page.getByRole('link', { name: '#22' }).first().waitFor();
+      expect(await tab.page.getByRole('button', { name: /Unpin/ }).count()).toBe(0);
+    }
+  });
+
+  it('says why it was refused, and the question stays', async () => {
+    const rollback = async () => {
+      throw new AppError('VERSION_GONE', { about: 'store team-vault, key payments/db' });
+    };
+    await using tab = await visit({ role: 'operator', at: '/records/13', service: { rollback } });
+    const { page } = tab;
+    await page.getByRole('button', { name: 'Roll back to this…' }).click();
+    await page.getByRole('button', { name: 'Roll back', exact: true }).click();
+    await expect.poll(() => page.getByRole('dialog').innerText()).toMatch(/VERSION_GONE/);
+    await page.keyboard.press('Escape');
+    await expect.poll(() => page.getByRole('dialog').count()).toBe(0);
+    const button = page.getByRole('button', { name: 'Roll back to this…' });
+    expect(await button.evaluate((one) => one === document.activeElement)).toBe(true);
+  });
+
+  it('says so when the target is pinned and could not be brought there', async () => {
+    const rollback: Service['rollback'] = async (_, __, ___, requestId) => ({
+      ...{ ok: false, requestId, summary: { failed: 1 }, held: [], pending: 0 },
+      targets: [{ mapping: 'payments-db', outcome: 'failed', code: 'CLUSTER_UNAVAILABLE' }],
+    });
+    await using tab = await visit({ role: 'operator', at: '/records/13', service: { rollback } });
+    const { page } = tab;
+    await page.getByRole('button', { name: 'Roll back to this…' }).click();
+    await page.getByRole('button', { name: 'Roll back', exact: true }).click();
+    await page.locator('.notice.warn', { hasText: '1 failed (CLUSTER_UNAVAILABLE)' }).waitFor();
+  });
+
+  it.each(['/mappings/cache', '/targets/shop/redis-auth', '/mappings?state=pinned'])(
+    'lets a pinned target go, from %s',
+    async (at) => {
+      const { asked, service } = pinning();
+      await using tab = await visit({ role: 'operator', at, service });
+      const { page } = tab;
+      const main = page.getByRole('main');
+      expect(await main.getByRole('link', { name: '#22' }).first().getAttribute('href')).toBe('#/records/22');
+      await page.getByRole('button', { name: 'Unpin: shop/redis-auth' }).click();
+      const text = await page.getByRole('dialog', { name: 'Unpin this target?' }).innerText();
+      expect(text).toMatch(/at the versions of record 22/);
+      expect(text).toMatch(/current values at once/);
+      expect(await axe(page)).toEqual([]);
+      await page.getByRole('button', { name: 'Unpin', exact: true }).click();
+      await page.getByText('Unpinned shop/redis-auth: 1 updated.').first().waitFor();
+      expect(asked).toEqual(['unpin cache shop by the-operator']);
+      expect(await page.getByRole('button', { name: /^Unpin/ }).count()).toBe(0);
+      expect(tab.complaints).toEqual([]);
+    },
+  );
+
+  it('shows in the list of targets which are pinned, and to what', async () => {
+    await using tab = await visit({ role: 'viewer', at: '/mappings?state=pinned' });
+    expect(await column(tab.page, 'Target')).toEqual(['shop/redis-auth']);
+    expect(await column(tab.page, 'State')).toEqual([expect.stringMatching(/^pinned\s*to #22$/)]);
+  });
+
+  it('shows the history of a target whose mapping is gone', async () => {
+    const scene = { ...typical(), mappings: [] };
+    await using tab = await visit({ role: 'viewer', at: '/targets/shop/redis-auth', scene });
+    expect(await tab.page.locator('.timeline > li').count()).toBe(4);
+    expect(await tab.page.locator('.notice').count()).toBe(0);
+  });
+});

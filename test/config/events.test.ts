@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest';
+import { HEAD, linesOf, loadText } from './memory-fs.ts';
+
+const STORES = `stores:
+  - { name: aws, kind: aws-secrets-manager, region: eu-west-1 }
+  - { name: azure, kind: azure-key-vault, vaultUrl: 'https://contoso.vault.azure.net' }
+  - { name: team, kind: vault, address: 'https://vault.internal:8200', auth: { method: kubernetes, role: a } }
+  - { name: local, kind: files, path: x }
+  - { name: open, kind: aws-secrets-manager, region: eu-west-1, allowHttp: true }
+`;
+const QUEUE = 'https://sqs.eu-west-1.amazonaws.com/123456789012/rotations';
+
+async function problems(events: string): Promise<readonly string[]> {
+  const lines = linesOf(await loadText(`${HEAD}${STORES}events: { ${events} }\n`));
+  return lines.map((line) => line.replace(/^\S+ /, ''));
+}
+
+describe('events', () => {
+  it('of every kind are taken', async () => {
+    const all = `sqs: [ { name: eu, queueUrl: '${QUEUE}', store: aws } ],
+  eventGrid: [ { name: contoso, store: azure, key: { env: GRID_KEY } } ],
+  vault: [ { name: vault, store: team } ],
+  webhooks: [ { name: ci, stores: [ team, local, aws ], secret: { env: HOOK_SECRET } } ]`;
+    expect(await problems(all)).toEqual([]);
+  });
+
+  it('have names of their own, over all kinds', async () => {
+    const found = await problems(
+      `sqs: [ { name: eu, queueUrl: '${QUEUE}', store: aws } ], vault: [ { name: eu, store: team } ]`,
+    );
+    expect(found).toEqual([
+      'events.vault[0].name CONFIG_INVALID: the name `eu` is given twice, first at secretbridge.yaml:9:26',
+    ]);
+  });
+
+  it.each([
+    [
+      `sqs: [ { name: a, queueUrl: '${QUEUE}', store: team } ]`,
+      'events.sqs[0].store',
+      '`aws-secrets-manager`; `team`',
+    ],
+    [
+      'eventGrid: [ { name: a, store: aws, key: { env: K } } ]',
+      'events.eventGrid[0].store',
+      '`azure-key-vault`; `aws`',
+    ],
+    ['vault: [ { name: a, store: azure } ]', 'events.vault[0].store', '`vault`; `azure`'],
+  ])('are of a store of their kind: %s', async (events, path, kinds) => {
+    expect(await problems(events)).toEqual([
+      `${path} CONFIG_INVALID: expected a store of kind ${kinds} is of another kind`,
+    ]);
+  });
+
+  it('of a store that is not there are met with the one that was meant', async () => {
+    expect(await problems('webhooks: [ { name: a, stores: [ team, locl ], secret: { env: S } } ]')).toEqual([
+      'events.webhooks[0].stores[1] CONFIG_INVALID: there is no store `locl` — did you mean `local`?',
+    ]);
+    expect(await problems('vault: [ { name: a, store: teem } ]')).toEqual([
+      'events.vault[0].store CONFIG_INVALID: there is no store `teem` — did you mean `team`?',
+    ]);
+  });
+
+  it.each([
+    ['http://sqs.eu-west-1.amazonaws.com/123456789012/rotations', 'expected https'],
+    ['https://sqs.eu-west-1.amazonaws.com', 'expected the URL of a queue'],
+    ['https://sqs.eu-west-1.amazonaws.com/rotations', 'expected the URL of a queue'],
+    [`${QUEUE}?Action=ReceiveMessage`, 'expected the URL of a queue'],
+    ['arn:aws:sqs:eu-west-1:123456789012:rotations', 'expected an address'],
+    ['https://user:pass@sqs.eu-west-1.amazonaws.com/123456789012/rotations', 'expected an address'],
+  ])('do not come from %s', async (queueUrl, message) => {
+    const [first = ''] = await problems(`sqs: [ { name: a, queueUrl: '${queueUrl}', store: aws } ]`);
+    expect(first).toContain(`events.sqs[0].queueUrl CONFIG_INVALID: ${message}`);
+  });
+
+  it.each([
+    ['http://127.0.0.1:4566/000000000000/rotations', 'aws'],
+    ['http://elasticmq.internal:9324/000000000000/rotations', 'open'],
+    ['https://vpce-1-a.sqs.eu-west-1.vpce.amazonaws.com/123456789012/rotations', 'aws'],
+  ])('may come from %s', async (queueUrl, store) => {
+    expect(await problems(`sqs: [ { name: a, queueUrl: '${queueUrl}', store: ${store} } ]`)).toEqual([]);
+  });
+
+  it('hold references to credentials, never credentials', async () => {
+    const found = await problems('webhooks: [ { name: a, stores: [ team ], secret: hunter2 } ]');
+    expect(found).toHaveLength(1);
+    expect(found[0]).toContain('events.webhooks[0].secret CONFIG_INVALID');
+    expect(found[0]).not.toContain('hunter2');
+  });
+});

@@ -1,0 +1,62 @@
+export const REGION = 'eu-west-1';
+export const ACCOUNT = '123456789012';
+
+export function arnOf(name: string, region = REGION): string {
+  return `arn:aws:secretsmanager:${region}:${ACCOUNT}:secret:${name}-AbC123`;
+}
+
+/** What EventBridge puts around every event. */
+function envelope(type: string, detail: object, part: object = {}): object {
+  return {
+    version: '0',
+    id: '6a7e8feb-b491-4cf7-a9f1-bf3703467718',
+    'detail-type': type,
+    source: 'aws.secretsmanager',
+    account: ACCOUNT,
+    time: '2026-02-06T16:43:48Z',
+    region: REGION,
+    resources: [],
+    detail,
+    ...part,
+  };
+}
+
+/** Secrets Manager's own event. */
+export function labelUpdated(name: string, part: object = {}): object {
+  const detail = { name, labelUpdated: 'AWSCURRENT', versionId: 'a1b2c3d4-5678-90ab-cdef-EXAMPLE11111' };
+  return envelope('Secret Label Updated', detail, { resources: [arnOf(name)], ...part });
+}
+
+/** A call, as CloudTrail records it. */
+export function apiCall(eventName: string, record: object, part: object = {}): object {
+  const detail = {
+    eventVersion: '1.08',
+    eventSource: 'secretsmanager.amazonaws.com',
+    eventName,
+    awsRegion: REGION,
+    readOnly: false,
+    eventType: 'AwsApiCall',
+    ...record,
+  };
+  return envelope('AWS API Call via CloudTrail', detail, part);
+}
+
+/** What a service does by itself, as CloudTrail records it. */
+export function serviceEvent(eventName: string, record: object): object {
+  const detail = {
+    eventVersion: '1.08',
+    eventSource: 'secretsmanager.amazonaws.com',
+    eventName,
+    awsRegion: REGION,
+    requestParameters: null,
+    responseElements: null,
+    eventType: 'AwsServiceEvent',
+    ...record,
+  };
+  return envelope('AWS Service Event via CloudTrail', detail);
+}
+
+/** As SNS puts it into a queue unless it is told to deliver it raw. */
+export function viaSns(event: object): object {
+  return { Type: 'Notification', MessageId: 'm', TopicArn: 'arn:aws:sns:x', Message: JSON.stringify(event) };
+}

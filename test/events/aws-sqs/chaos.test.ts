@@ -1,0 +1,46 @@
+import { describe, expect, vi } from 'vitest';
+import { startSqs } from '../../../src/events/sqs.ts';
+import { silentLogger } from '../../../src/log/logger.ts';
+import { openMessageQueue } from '../../../src/providers/aws-secrets-manager/queue.ts';
+import { testDeps } from '../../conformance/provider-deps.ts';
+import { startSqsServer } from '../../fakes/sqs-server.ts';
+import { parse } from '../../providers/aws-secrets-manager/harness.ts';
+import { labelUpdated, REGION, viaSns } from '../aws-events.ts';
+import { describeChaos, STORE } from '../chaos.ts';
+
+const ENV = { KEY_ID: 'AKIATEST', SECRET_KEY: 'secret', AWS_EC2_METADATA_DISABLED: 'true' };
+
+describe('events of a queue in chaos', () => {
+  describeChaos(
+    'SQS with two that fetch',
+    async (take) => {
+      const server = await startSqsServer();
+      // What could not be taken out comes again within the test.
+      server.hiddenMs = 2_000;
+      const open = () => openMessageQueue(parse({}), server.queueUrl, testDeps({ env: ENV }));
+      const start = (name: string) =>
+        startSqs(
+          { name, store: STORE, region: REGION, open, logger: silentLogger, random: Math.random },
+          { take, onOther: () => undefined, onProgress: () => undefined },
+        );
+      const intakes = [start('one'), start('two')];
+      let sent = 0;
+      return {
+        deliver(key) {
+          sent += 1;
+          const event = labelUpdated(key);
+          server.send(JSON.stringify(sent % 3 === 0 ? viaSns(event) : event));
+          if (sent % 50 === 0) server.send('no event');
+          // Now and then an answer is lost on the way.
+          if (sent % 100 === 0) server.faults.push('reset');
+        },
+        drained: () => vi.waitFor(() => expect(server.size).toBe(Math.floor(sent / 50)), { timeout: 20_000 }),
+        async [Symbol.asyncDispose]() {
+          await Promise.all(intakes.map((it) => it[Symbol.asyncDispose]()));
+          await server[Symbol.asyncDispose]();
+        },
+      };
+    },
+    [3, 4],
+  );
+});

@@ -1,0 +1,14 @@
+import { describe } from 'vitest';
+import { describeChaos, STORE } from './chaos.ts';
+
+describe('events in chaos', () => {
+  describeChaos(
+    'hints',
+    async (take, origin) => ({
+      deliver: (key) => void take([{ store: STORE, keys: [key] }], origin),
+      drained: async () => undefined,
+      [Symbol.asyncDispose]: async () => undefined,
+    }),
+    [1],
+  );
+});

@@ -1,0 +1,271 @@
+import { describe, expect, it, vi } from 'vitest';
+import type { AppError } from '../../src/core/errors.ts';
+import type { Hint } from '../../src/events/hint.ts';
+import { startVault } from '../../src/events/vault.ts';
+import { VaultConfig } from '../../src/providers/vault/config.ts';
+import { vault } from '../../src/providers/vault/index.ts';
+import { testDeps } from '../conformance/provider-deps.ts';
+import { eventText, hugeFrame, startVaultEvents } from '../fakes/vault-events.ts';
+import { startVaultServer } from '../fakes/vault-server.ts';
+
+interface World extends AsyncDisposable {
+  readonly server: Awaited<ReturnType<typeof startVaultServer>>;
+  readonly events: Awaited<ReturnType<typeof startVaultEvents>>;
+  readonly keys: readonly string[];
+  readonly other: readonly string[];
+  readonly progress: readonly (AppError | undefined)[];
+  /** How long was waited after each failure. */
+  readonly waits: readonly number[];
+  readonly env: Record<string, string>;
+  stands(times?: number): Promise<void>;
+}
+
+/** Waits are not waited for; at most so many are made. */
+async function open(config: Readonly<Record<string, unknown>> = {}, mostWaits = 1_000): Promise<World> {
+  const server = await startVaultServer();
+  const events = await startVaultEvents(server);
+  const env: Record<string, string> = {
+    TOKEN: server.rootToken,
+    ROLE_ID: server.appRole.roleId,
+    SECRET_ID: server.appRole.secretId,
+  };
+  const parsed = VaultConfig.parse({
+    kind: 'vault',
+    address: events.address,
+    auth: { method: 'token', token: { env: 'TOKEN' } },
+    ...config,
+  });
+  const provider = await vault.create(parsed, testDeps({ env }));
+  const keys: string[] = [];
+  const other: string[] = [];
+  const progress: (AppError | undefined)[] = [];
+  const waits: number[] = [];
+  const intake = startVault(
+    {
+      name: 'vault',
+      store: 'team-vault',
+      open: async () => provider,
+      random: () => 1,
+      async pause(ms, signal) {
+        waits.push(ms);
+        if (waits.length < mostWaits) return;
+        await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+      },
+    },
+    {
+      take(hints: readonly Hint[]) {
+        for (const hint of hints) keys.push(...hint.keys);
+        expect(hints.every(({ store }) => store === 'team-vault')).toBe(true);
+        return { targets: 1, unknown: 0 };
+      },
+      onOther: (outcome) => void other.push(outcome),
+      onProgress: (error) => void progress.push(error),
+    },
+  );
+  return {
+    server,
+    events,
+    keys,
+    other,
+    progress,
+    waits,
+    env,
+    stands: (times = 1) =>
+      vi.waitFor(() => {
+        expect(events.streams).toBe(1);
+        expect(progress.filter((error) => error === undefined)).toHaveLength(times);
+      }),
+    async [Symbol.asyncDispose]() {
+      await intake[Symbol.asyncDispose]();
+      await provider[Symbol.asyncDispose]();
+      await events[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const APP_ROLE = {
+  auth: { method: 'appRole', roleId: { env: 'ROLE_ID' }, secretId: { env: 'SECRET_ID' } },
+};
+
+describe('the event stream of Vault', () => {
+  it('is asked for as the store’s own login, in its namespace', async () => {
+    await using world = await open({ namespace: 'admin/team', ...APP_ROLE });
+    await world.stands();
+    expect(world.events.handshakes).toEqual([
+      {
+        url: '/v1/sys/events/subscribe/kv*?json=true',
+        token: [...world.server.tokens].at(-1),
+        namespace: 'admin/team',
+      },
+    ]);
+    expect(world.server.logins).toBe(1);
+  });
+
+  it('tells of keys, whatever happened to them', async () => {
+    await using world = await open();
+    await world.stands();
+    const { events } = world;
+    events.send('kv-v2/data-write', 'secret/data/payments/db');
+    events.send('kv-v2/data-patch', 'secret/data/ümlaut/🔑');
+    events.send('kv-v2/data-delete', 'secret/data/deleted');
+    events.send('kv-v2/delete', 'secret/delete/versions');
+    events.send('kv-v2/undelete', 'secret/undelete/back');
+    events.send('kv-v2/destroy', 'secret/destroy/gone');
+    events.send('kv-v2/metadata-delete', 'secret/metadata/data/data');
+    await vi.waitFor(() => expect(world.keys).toHaveLength(7));
+    expect(world.keys).toEqual([
+      'payments/db',
+      'ümlaut/🔑',
+      'deleted',
+      'versions',
+      'back',
+      'gone',
+      'data/data',
+    ]);
+  });
+
+  it('tells of keys of version 1 too', async () => {
+    await using world = await open({ mount: 'kv1', kvVersion: 1 });
+    await world.stands();
+    world.events.send('kv-v1/write', 'kv1/data/x');
+    world.events.send('kv-v1/delete', 'kv1/y');
+    await vi.waitFor(() => expect(world.keys).toEqual(['data/x', 'y']));
+  });
+
+  it('understands the forms that servers have had', async () => {
+    await using world = await open({ namespace: 'ns1' });
+    await world.stands();
+    const metadata = (of: object) => ({ event: { metadata: of } });
+    const { events } = world;
+    events.send('kv-v2/data-delete', 'secret/data/a', metadata({ path: 'secret/data/a' }));
+    events.send(
+      'kv-v2/undelete',
+      'secret/x',
+      metadata({ path: 'secret/undelete/b', data_path: 'secret/data/b' }),
+    );
+    events.send('kv-v2/data-write', 'secret/x', { event: {}, metadata: { path: 'secret/data/c' } });
+    events.send('kv-v2/data-write', 'secret/x', metadata({ data_path: 'ns1/secret/data/d' }));
+    await vi.waitFor(() => expect(world.keys).toEqual(['a', 'b', 'c', 'd']));
+  });
+
+  it('may say anything: what is not of this engine tells of nothing, and the stream goes on', async () => {
+    await using world = await open();
+    await world.stands();
+    const { events } = world;
+    events.send('kv-v2/data-write', 'other/data/x');
+    events.send('kv-v2/config-write', 'secret/config');
+    events.send('kv-v1/write', 'secret/data/x');
+    events.send('database/rotate', 'secret/data/x');
+    events.send('kv-v2/data-write', 'secret/data/');
+    for (const text of ['', 'no JSON', '[]', 'null', '{"data":7}', '{"data":{"event_type":["kv-v2/"]}}'])
+      events.sendText(text);
+    events.send('kv-v2/data-write', 'secret/data/after');
+    await vi.waitFor(() => expect(world.keys).toEqual(['after']));
+    expect(world.other).toEqual(Array(11).fill('ignored'));
+    expect(world.waits).toEqual([]);
+  });
+
+  it.each([
+    ['cut', (world: World) => world.events.drop()],
+    ['ended', (world: World) => world.events.end(1001)],
+    ['no longer WebSocket', (world: World) => world.events.sendBytes(Buffer.from('HTTP/1.1 500\r\n\r\n'))],
+    ['one frame that is too large', (world: World) => world.events.sendBytes(hugeFrame(2 ** 31))],
+    ['masked', (world: World) => world.events.sendBytes(Buffer.from([0x81, 0x81, 0, 0, 0, 0, 97]))],
+  ])('begins again when it is %s', async (_, spoil) => {
+    await using world = await open();
+    await world.stands();
+    spoil(world);
+    await world.stands(2);
+    world.events.send('kv-v2/data-write', 'secret/data/again');
+    await vi.waitFor(() => expect(world.keys).toEqual(['again']));
+    expect(world.progress.map((error) => error?.code)).toEqual([undefined, 'STORE_UNAVAILABLE', undefined]);
+  });
+
+  it('is tried at ever longer distances while it is cut at once', async () => {
+    await using world = await open({}, 9);
+    for (let times = 1; times < 10; times += 1) {
+      await world.stands(times);
+      world.events.drop();
+      await vi.waitFor(() => expect(world.waits).toHaveLength(times));
+    }
+    expect(world.waits).toEqual([1, 2, 4, 8, 16, 32, 60, 60, 60].map((s) => s * 1_000));
+  });
+
+  it.each([
+    [403, 'ACCESS_DENIED'],
+    [404, 'CONFIG_INVALID'],
+    [405, 'CONFIG_INVALID'],
+  ])('that is answered with %i is tried slowly', async (status, code) => {
+    await using world = await open({}, 3);
+    await vi.waitFor(() => expect(world.progress).not.toEqual([]));
+    world.events.refuse = { status };
+    world.events.drop();
+    await vi.waitFor(() => expect(world.waits).toHaveLength(3));
+    expect(world.waits.slice(1)).toEqual([120_000, 120_000]);
+    const [, , error] = world.progress;
+    expect(error?.code).toBe(code);
+    expect(error?.message).toMatch(/Vault Enterprise/);
+    expect(`${error?.message}${error?.cause}`).not.toContain('mArKeR');
+  });
+
+  it('waits as an outage does when the server is there and not well', async () => {
+    await using world = await open({}, 3);
+    world.events.refuse = { status: 503 };
+    world.events.drop();
+    await vi.waitFor(() => expect(world.waits).toHaveLength(3));
+    expect(world.progress.at(-1)).toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  });
+
+  it('logs in again when the token has ended', async () => {
+    await using world = await open(APP_ROLE);
+    await world.stands();
+    world.server.revokeAll();
+    world.events.drop();
+    await world.stands(2);
+    expect(world.server.logins).toBe(2);
+    expect(world.events.handshakes).toHaveLength(3);
+  });
+
+  it('follows a standby to the active node, with the token', async () => {
+    await using world = await open({ namespace: 'ns1' });
+    await using active = await startVaultEvents(world.server);
+    await world.stands();
+    world.events.refuse = {
+      status: 307,
+      location: `${active.address}/v1/sys/events/subscribe/kv*?json=true`,
+    };
+    world.events.drop();
+    await vi.waitFor(() => expect(active.streams).toBe(1));
+    active.send('kv-v2/data-write', 'secret/data/there');
+    await vi.waitFor(() => expect(world.keys).toEqual(['there']));
+    expect(active.handshakes).toMatchObject([{ token: world.server.rootToken, namespace: 'ns1' }]);
+  });
+
+  it.each([
+    ['another path', '/login'],
+    ['another protocol', 'https://127.0.0.1:1/v1/sys/events/subscribe/kv*?json=true'],
+    ['nowhere', 'http://'],
+    ['itself', '/v1/sys/events/subscribe/kv*?json=true'],
+  ])('takes the token to no redirect to %s', async (_, location) => {
+    await using world = await open({}, 2);
+    await world.stands();
+    world.events.refuse = { status: 307, location };
+    world.events.drop();
+    await vi.waitFor(() => expect(world.waits).toHaveLength(2));
+    expect(world.progress.at(-1)).toMatchObject({ code: 'BAD_ANSWER' });
+    expect(world.events.handshakes.length).toBeLessThanOrEqual(5);
+  });
+
+  it('ends at once when it is no longer wanted', async () => {
+    const world = await open();
+    await world.stands();
+    await world[Symbol.asyncDispose]();
+    expect(world.progress).toEqual([undefined]);
+    expect(world.waits).toEqual([]);
+  });
+});
+
+it('an event has the form that the tests say', () => {
+  expect(JSON.parse(eventText('kv-v2/data-write', 'secret/data/a'))).toMatchObject({ specversion: '1.0' });
+});

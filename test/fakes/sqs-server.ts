@@ -1,0 +1,159 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { AwsError } from './aws-operations.ts';
+
+/** What an operation does instead of answering. */
+export type SqsFault = AwsError | 'reset' | { readonly status: number; readonly retryAfter: number };
+
+interface Stored {
+  readonly id: string;
+  readonly body: string;
+  received: number;
+  visibleAt: number;
+  receipt: string;
+}
+
+/**
+ * Answers as SQS does, over HTTP with its JSON protocol, for the operations that we use. Receipts are good until the
+ * message is handed out again. https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/
+ */
+export interface SqsServer extends AsyncDisposable {
+  readonly queueUrl: string;
+  /** Puts a message into the queue. */
+  send(body: string): void;
+  /** How many messages there are, hidden ones included. */
+  readonly size: number;
+  readonly requests: {
+    readonly operation: string;
+    readonly input: Readonly<Record<string, unknown>>;
+    /** The region that it was signed for, and the access key. */
+    readonly region: string | undefined;
+    readonly accessKeyId: string | undefined;
+  }[];
+  /** The next requests get these, one after the other. */
+  readonly faults: SqsFault[];
+  /** How long a message is hidden when it was handed out. */
+  hiddenMs: number;
+  /** What waits in a long poll. */
+  readonly polls: number;
+}
+
+export async function startSqsServer({
+  now = Date.now,
+}: {
+  readonly now?: () => number;
+} = {}): Promise<SqsServer> {
+  const messages = new Map<string, Stored>();
+  const waiting = new Set<() => void>();
+
+  const visible = (most: number): Stored[] => {
+    const found = [...messages.values()].filter(({ visibleAt }) => visibleAt <= now()).slice(0, most);
+    for (const message of found) {
+      message.received += 1;
+      message.visibleAt = now() + sqs.hiddenMs;
+      message.receipt = randomUUID();
+    }
+    return found;
+  };
+  const receive = async (input: Record<string, unknown>, gone: Promise<unknown>): Promise<object> => {
+    const most = Number(input.MaxNumberOfMessages ?? 1);
+    let found = visible(most);
+    if (found.length === 0 && Number(input.WaitTimeSeconds ?? 0) > 0) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      waiting.add(resolve);
+      const timer = setTimeout(resolve, Number(input.WaitTimeSeconds) * 1_000);
+      await Promise.race([promise, gone]);
+      clearTimeout(timer);
+      waiting.delete(resolve);
+      found = visible(most);
+    }
+    if (found.length === 0) return {};
+    return {
+      Messages: found.map(({ id, body, received, receipt }) => ({
+        MessageId: id,
+        Body: body,
+        ReceiptHandle: receipt,
+        Attributes: { ApproximateReceiveCount: `${received}` },
+      })),
+    };
+  };
+  const remove = ({ Entries: entries }: Record<string, unknown>): object => {
+    if (!Array.isArray(entries) || entries.length === 0 || entries.length > 10)
+      throw new AwsError('com.amazonaws.sqs#TooManyEntriesInBatchRequest');
+    const Successful: object[] = [];
+    const Failed: object[] = [];
+    for (const { Id, ReceiptHandle } of entries as readonly { Id: string; ReceiptHandle: string }[]) {
+      const message = [...messages.values()].find(({ receipt }) => receipt === ReceiptHandle);
+      if (message === undefined) Failed.push({ Id, SenderFault: true, Code: 'ReceiptHandleIsInvalid' });
+      else {
+        messages.delete(message.id);
+        Successful.push({ Id });
+      }
+    }
+    return { Successful, Failed };
+  };
+
+  const listener = async (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    const input = JSON.parse(Buffer.concat(await Array.fromAsync<Buffer>(incoming)).toString('utf8'));
+    const operation = String(incoming.headers['x-amz-target']).replace('AmazonSQS.', '');
+    const signed = /Credential=([^/]+)\/\d+\/([^/]+)\/sqs\//.exec(incoming.headers.authorization ?? '');
+    sqs.requests.push({ operation, input, region: signed?.[2], accessKeyId: signed?.[1] });
+    const fault = sqs.faults.shift();
+    if (fault === 'reset') return incoming.socket.resetAndDestroy();
+    if (fault !== undefined && !(fault instanceof AwsError)) {
+      outgoing.writeHead(fault.status, {
+        'content-type': 'text/plain',
+        'retry-after': `${fault.retryAfter}`,
+      });
+      return outgoing.end();
+    }
+    try {
+      if (fault !== undefined) throw fault;
+      if (signed === null) throw new AwsError('MissingAuthenticationToken', 403);
+      if (input.QueueUrl !== sqs.queueUrl) throw new AwsError('com.amazonaws.sqs#QueueDoesNotExist');
+      if (operation === 'ReceiveMessage')
+        return answer(outgoing, 200, await receive(input, once(outgoing, 'close')));
+      if (operation === 'DeleteMessageBatch') return answer(outgoing, 200, remove(input));
+      throw new AwsError('InvalidAction');
+    } catch (error) {
+      if (!(error instanceof AwsError)) throw error;
+      answer(outgoing, error.status, { __type: error.type, message: error.message });
+    }
+  };
+  const server = createServer(listener);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+
+  const sqs: SqsServer = {
+    queueUrl: `http://127.0.0.1:${port}/123456789012/events`,
+    send(body) {
+      const id = randomUUID();
+      messages.set(id, { id, body, received: 0, visibleAt: now(), receipt: '' });
+      for (const wake of waiting) wake();
+    },
+    get size() {
+      return messages.size;
+    },
+    requests: [],
+    faults: [],
+    hiddenMs: 30_000,
+    get polls() {
+      return waiting.size;
+    },
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+  return sqs;
+}
+
+function answer(outgoing: ServerResponse, status: number, body: object): void {
+  if (outgoing.destroyed) return;
+  outgoing.writeHead(status, { 'content-type': 'application/x-amz-json-1.0' });
+  outgoing.end(JSON.stringify(body));
+}

@@ -1,0 +1,236 @@
+import { describe, expect, it } from 'vitest';
+import { GRID_KEY, openEventBench } from './events-bench.ts';
+
+const DATA = {
+  Id: 'https://contoso.vault.azure.net/secrets/payments-db/ee059b2bb5bc48398a53b168c6cdcb10',
+  VaultName: 'contoso',
+  ObjectType: 'Secret',
+  ObjectName: 'payments-db',
+  Version: 'ee059b2bb5bc48398a53b168c6cdcb10',
+  NBF: null,
+  EXP: null,
+};
+
+/** https://learn.microsoft.com/en-us/azure/event-grid/event-schema-key-vault */
+function event(data: object = DATA, eventType = 'Microsoft.KeyVault.SecretNewVersionCreated') {
+  return {
+    id: '00eccf70-95a7-4e7c-8299-2eb17ee9ad64',
+    topic: '/subscriptions/s/resourceGroups/g/providers/Microsoft.KeyVault/vaults/contoso',
+    subject: 'payments-db',
+    eventType,
+    eventTime: '2026-09-25T01:08:33.1036736Z',
+    data,
+    dataVersion: '1',
+    metadataVersion: '1',
+  };
+}
+
+function cloudEvent(data: object = DATA, type = 'Microsoft.KeyVault.SecretNewVersionCreated') {
+  return {
+    id: '00eccf70-95a7-4e7c-8299-2eb17ee9ad64',
+    source: '/subscriptions/s/resourceGroups/g/providers/Microsoft.KeyVault/vaults/contoso',
+    specversion: '1.0',
+    type,
+    subject: 'payments-db',
+    time: '2026-09-25T01:08:33.1036736Z',
+    data,
+  };
+}
+
+const VALIDATION = 'Microsoft.EventGrid.SubscriptionValidationEvent';
+
+describe('events of Key Vault', () => {
+  it.each([
+    ['a list in the Event Grid schema', [event()], 'application/json; charset=utf-8'],
+    ['a CloudEvent', cloudEvent(), 'application/cloudevents+json'],
+    ['a batch of CloudEvents', [cloudEvent()], 'application/cloudevents-batch+json; charset=utf-8'],
+  ])('are taken as %s', async (_, body, type) => {
+    await using events = await openEventBench();
+    const answer = await events.grid(body, {
+      headers: { 'content-type': type, 'x-secretbridge-key': GRID_KEY, 'aeg-event-type': 'Notification' },
+    });
+    expect(answer).toMatchObject({
+      status: 202,
+      json: { requestId: answer.headers['x-request-id'], targets: 1 },
+    });
+    expect(events.took).toEqual([
+      {
+        hints: [{ store: 'azure-prod', keys: ['payments-db'] }],
+        origin: { kind: 'eventGrid', name: 'contoso' },
+        requestId: answer.json.requestId,
+      },
+    ]);
+  });
+
+  it.each(
+    ['Secret', 'Certificate', 'Key'].flatMap((kind) =>
+      ['NewVersionCreated', 'NearExpiry', 'Expired'].map((what) => kind + what),
+    ),
+  )('are hints when they say %s', async (what) => {
+    await using events = await openEventBench();
+    await events.grid([event(DATA, `Microsoft.KeyVault.${what}`)]);
+    expect(events.took[0]?.hints).toHaveLength(1);
+  });
+
+  it('come many in one, and one key is one hint, under each name that it may have', async () => {
+    await using events = await openEventBench();
+    const named = (ObjectName: string) => event({ ...DATA, ObjectName });
+    const { json } = await events.grid([named('a'), named('Cert-B'), named('a')]);
+    expect(json.targets).toBe(2);
+    expect(events.took[0]?.hints).toEqual([
+      { store: 'azure-prod', keys: ['a'] },
+      { store: 'azure-prod', keys: ['Cert-B', 'cert-b'] },
+    ]);
+  });
+
+  it('may have their names in the case of the documentation, or no address', async () => {
+    await using events = await openEventBench();
+    await events.grid([
+      event({ Id: DATA.Id, vaultName: 'contoso', 'objectName ': 'payments-db', version: ' 1' }),
+      event({ vaultName: 'Contoso', objectName: 'other' }),
+    ]);
+    expect(events.took[0]?.hints.flatMap(({ keys }) => keys)).toEqual(['payments-db', 'other']);
+  });
+
+  it.each([
+    ['of another vault', event({ ...DATA, Id: 'https://other.vault.azure.net/secrets/payments-db/1' })],
+    [
+      'of a vault of this name elsewhere',
+      event({ ...DATA, Id: 'https://contoso.vault.azure.cn/secrets/a/1' }),
+    ],
+    ['of another vault by its name', event({ VaultName: 'contoso2', ObjectName: 'a' })],
+    ['of no vault', event({ ObjectName: 'a' })],
+    ['about no object', event({ ...DATA, ObjectName: undefined })],
+    ['with a name that no object has', event({ ...DATA, ObjectName: '../a' })],
+    ['of another type', event(DATA, 'Microsoft.KeyVault.VaultAccessPolicyChanged')],
+    ['of another service', event(DATA, 'Microsoft.Storage.BlobCreated')],
+    ['of no type', { ...event(), eventType: 7 }],
+    ['of another version of CloudEvents', { ...cloudEvent(), specversion: '0.3' }],
+    ['no event', 'text'],
+  ])('are taken and come to nothing when they are %s', async (_, body) => {
+    await using events = await openEventBench();
+    const answer = await events.grid([body]);
+    expect(answer).toMatchObject({ status: 202, json: { targets: 0 } });
+    expect(events.took).toMatchObject([{ hints: [] }]);
+  });
+
+  it.each([
+    ['no JSON', '[{'],
+    ['empty', ''],
+    ['a number', '7'],
+  ])('are refused when the body is %s', async (_, body) => {
+    await using events = await openEventBench();
+    expect(await events.grid(body)).toMatchObject({ status: 400, json: { code: 'INVALID_REQUEST' } });
+  });
+
+  it('may be a megabyte, and no more', async () => {
+    await using events = await openEventBench();
+    const list = Array.from({ length: 1_500 }, (_, index) => event({ ...DATA, ObjectName: `key-${index}` }));
+    expect(JSON.stringify(list).length).toBeGreaterThan(750_000);
+    expect(await events.grid(list)).toMatchObject({ status: 202, json: { targets: 1_500 } });
+    expect((await events.grid([...list, ...list])).status).toBe(413);
+  });
+});
+
+describe('the handshake of a subscription', () => {
+  it('is answered with its code', async () => {
+    await using events = await openEventBench();
+    const validationCode = '512d38b6-c7b8-40c8-89fe-f46f9e9622b6';
+    const url = 'https://rp-eastus2.eventgrid.azure.net:553/eventsubscriptions/x/validate?id=1';
+    const answer = await events.grid([event({ validationCode, validationUrl: url }, VALIDATION)]);
+    expect([answer.status, answer.json]).toEqual([200, { validationResponse: validationCode }]);
+    expect(events.took).toEqual([]);
+  });
+
+  it('sends back nothing that is no code', async () => {
+    await using events = await openEventBench();
+    for (const validationCode of ['<script>', 'a b', '', 7, 'x'.repeat(129), undefined])
+      expect((await events.grid([event({ validationCode }, VALIDATION)])).status).toBe(400);
+  });
+
+  it('of CloudEvents is answered to whoever has the key', async () => {
+    await using events = await openEventBench();
+    const ask = (query: string, origin = 'eventgrid.azure.net') =>
+      events.bench.call('OPTIONS', `/events/azure/contoso${query}`, {
+        headers: { 'webhook-request-origin': origin },
+      });
+    const { status, headers } = await ask(`?key=${GRID_KEY}`);
+    expect([status, headers['webhook-allowed-origin'], headers['webhook-allowed-rate']]).toEqual([
+      200,
+      'eventgrid.azure.net',
+      '1000',
+    ]);
+    expect((await ask('')).status).toBe(401);
+    expect((await ask('?key=x')).status).toBe(401);
+    expect((await ask(`?key=${GRID_KEY}`, 'a b')).status).toBe(400);
+  });
+
+  it('needs the key too', async () => {
+    await using events = await openEventBench();
+    expect((await events.grid([event({ validationCode: 'a' }, VALIDATION)], { headers: {} })).status).toBe(
+      401,
+    );
+  });
+});
+
+describe('the key of a subscription', () => {
+  it.each([
+    ['our header', { headers: { 'x-secretbridge-key': GRID_KEY } }],
+    ['the header of Event Grid', { headers: { 'aeg-sas-key': GRID_KEY } }],
+    ['the address', { headers: {}, query: `?key=${GRID_KEY}` }],
+    ['the address, beside other parameters', { headers: {}, query: `?code=1&key=${GRID_KEY}&x[]=2` }],
+  ])('may come in %s', async (_, options) => {
+    await using events = await openEventBench();
+    expect((await events.grid([event()], options)).status).toBe(202);
+  });
+
+  it.each([
+    ['missing', {}],
+    ['wrong', { 'x-secretbridge-key': `${GRID_KEY}x` }],
+    ['empty', { 'x-secretbridge-key': '' }],
+    ['twice', { 'x-secretbridge-key': `${GRID_KEY},${GRID_KEY}` }],
+    ['where a token is', { authorization: `Bearer ${GRID_KEY}` }],
+  ])('that is %s lets nothing in', async (_, headers) => {
+    await using events = await openEventBench();
+    const answer = await events.grid([event()], { headers });
+    expect([answer.status, answer.json.code]).toEqual([401, 'EVENT_REFUSED']);
+    expect(events.took).toEqual([]);
+  });
+
+  it('is asked for before the body is read', async () => {
+    await using events = await openEventBench();
+    const body = 'x'.repeat(2_000_000);
+    expect((await events.grid(body, { headers: {} })).status).toBe(401);
+    expect((await events.grid(body)).status).toBe(413);
+  });
+
+  it('may be rotated, and is no matter of the sender when it cannot be read', async () => {
+    await using events = await openEventBench();
+    expect((await events.grid([])).status).toBe(202);
+    events.credentials.set('GRID', 'next');
+    events.now += 1_000;
+    expect((await events.grid([], { headers: { 'aeg-sas-key': 'next' } })).status).toBe(202);
+    events.credentials.delete('GRID');
+    events.now += 10_000;
+    expect(await events.grid([])).toMatchObject({ status: 503, json: { code: 'CREDENTIAL_MISSING' } });
+    const lines = events.bench.log.filter(({ level }) => level === 'warn');
+    expect(lines).toMatchObject([{ message: 'events cannot be taken', fields: { name: 'contoso' } }]);
+  });
+
+  it('stands in no line of the log, not even where it came in the address', async () => {
+    await using events = await openEventBench();
+    await events.grid([event()], { headers: {}, query: `?key=${GRID_KEY}` });
+    await events.grid([event()], { headers: {}, query: '?key=wRoNg-key' });
+    const log = JSON.stringify(events.bench.log);
+    expect(log).toContain('/events/azure/:name');
+    expect(log).not.toContain(GRID_KEY);
+    expect(log).not.toContain('wRoNg');
+  });
+});
+
+it('a subscription that is not configured is not there', async () => {
+  await using events = await openEventBench();
+  expect((await events.grid([event()], { name: 'ci' })).status).toBe(404);
+  const { status, headers } = await events.bench.call('GET', '/events/azure/contoso');
+  expect([status, headers.allow]).toEqual([405, 'OPTIONS, POST']);
+});

@@ -1,0 +1,146 @@
+import { createHmac } from 'node:crypto';
+import { AppError } from '../../src/core/errors.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { createEventGridIntake } from '../../src/events/event-grid.ts';
+import type { Hint, Origin } from '../../src/events/hint.ts';
+import { createWebhookIntake } from '../../src/events/webhook.ts';
+import type { Limits } from '../../src/http/limits.ts';
+import type { Reference } from '../../src/providers/credentials.ts';
+import { type Answer, type Bench, openBench } from './harness.ts';
+
+export const SECRET = 'hook-8c2f6f5d7c5b4f8e';
+export const GRID_KEY = 'grid-3b1de1c0a9f44b6f';
+/** Milliseconds since 1970, and no whole second. */
+export const NOW = 1_790_000_000_500;
+
+export interface Took {
+  readonly hints: readonly Hint[];
+  readonly origin: Origin;
+  readonly requestId: string | undefined;
+}
+
+export interface EventBench extends AsyncDisposable {
+  readonly bench: Bench;
+  readonly took: readonly Took[];
+  readonly refused: readonly Origin[];
+  /** Milliseconds since 1970. */
+  now: number;
+  /** By the name of the environment variable; undefined: it cannot be read. */
+  readonly credentials: Map<string, string>;
+  readonly reads: readonly string[];
+  /** Runs what waits for a time. */
+  runTimers(): void;
+  webhook(body: string, options?: WebhookOptions): Promise<Answer>;
+  grid(body: unknown, options?: GridOptions): Promise<Answer>;
+}
+
+export interface WebhookOptions {
+  readonly name?: string;
+  readonly signature?: string | undefined;
+  readonly from?: string;
+}
+
+export interface GridOptions {
+  readonly name?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly query?: string;
+  readonly from?: string;
+}
+
+/** Seconds since 1970. */
+export const seconds = (ms: number): number => Math.floor(ms / 1_000);
+
+/** Not the code under test. */
+export function sign(body: string, at = NOW, secret = SECRET): string {
+  const time = seconds(at);
+  return `t=${time},v1=${createHmac('sha256', secret).update(`${time}.${body}`).digest('hex')}`;
+}
+
+export async function openEventBench(limits: Partial<Limits> = {}): Promise<EventBench> {
+  const took: Took[] = [];
+  const refused: Origin[] = [];
+  const reads: string[] = [];
+  const credentials = new Map([
+    ['HOOK', SECRET],
+    ['GRID', GRID_KEY],
+  ]);
+  const state = { now: NOW };
+  const timers = new Set<() => unknown>();
+  const clock = { now: () => state.now };
+  const credential = async (reference: Reference): Promise<SecretValue> => {
+    const name = 'env' in reference ? reference.env : '';
+    reads.push(name);
+    const value = credentials.get(name);
+    if (value === undefined) throw new AppError('CREDENTIAL_MISSING');
+    return SecretValue.fromText(value);
+  };
+  const take = (hints: readonly Hint[], origin: Origin, requestId?: string) => {
+    took.push({ hints, origin, requestId });
+    return { targets: hints.length, unknown: 0 };
+  };
+  const webhook = createWebhookIntake({
+    config: { name: 'ci', stores: ['team-vault', 'other'], secret: { env: 'HOOK' } },
+    credential,
+    clock,
+    take,
+  });
+  const eventGrid = createEventGridIntake({
+    config: { name: 'contoso', store: 'azure-prod', key: { env: 'GRID' } },
+    vaultUrl: 'https://contoso.vault.azure.net',
+    credential,
+    clock,
+    take,
+  });
+  const bench = await openBench(
+    {
+      clock,
+      wake(callback) {
+        timers.add(callback);
+        return () => timers.delete(callback);
+      },
+      events: {
+        webhook: (name) => (name === 'ci' ? webhook : undefined),
+        eventGrid: (name) => (name === 'contoso' ? eventGrid : undefined),
+        onRefused: (origin) => void refused.push(origin),
+      },
+    },
+    limits,
+  );
+  return {
+    bench,
+    took,
+    refused,
+    reads,
+    credentials,
+    get now() {
+      return state.now;
+    },
+    set now(value) {
+      state.now = value;
+    },
+    runTimers() {
+      const due = [...timers];
+      timers.clear();
+      for (const callback of due) callback();
+    },
+    webhook(body, options = {}) {
+      const signature = 'signature' in options ? options.signature : sign(body, state.now);
+      return bench.call('POST', `/events/webhook/${options.name ?? 'ci'}`, {
+        body,
+        headers: {
+          'content-type': 'application/json',
+          ...(signature === undefined ? {} : { 'x-secretbridge-signature': signature }),
+        },
+        ...(options.from === undefined ? {} : { from: options.from }),
+      });
+    },
+    grid(body, { name = 'contoso', query = '', from, headers = { 'x-secretbridge-key': GRID_KEY } } = {}) {
+      return bench.call('POST', `/events/azure/${name}${query}`, {
+        body: typeof body === 'string' ? body : JSON.stringify(body),
+        headers: { 'content-type': 'application/json', ...headers },
+        ...(from === undefined ? {} : { from }),
+      });
+    },
+    [Symbol.asyncDispose]: () => bench[Symbol.asyncDispose](),
+  };
+}

@@ -1,0 +1,26 @@
+import { expect, it } from 'vitest';
+import { openbao } from '../services/inject.ts';
+import { call, openProvider } from './vault-harness.ts';
+
+const listener = { onOpen: () => undefined, onAlive: () => undefined, onMessage: () => undefined };
+
+it('OpenBao, which has no event stream, is told apart from a server that is down', async () => {
+  const bao = openbao();
+  await using provider = await openProvider({ address: bao.address }, { TOKEN: bao.token });
+  await expect(provider.subscribe?.(listener)).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    detail: expect.stringMatching(/only Vault Enterprise/),
+  });
+});
+
+it('and so for a token that may not do everything', async () => {
+  const bao = openbao();
+  const { client_token: token } = await call<{ client_token: string }>(bao, 'POST', 'auth/token/create', {
+    policies: ['default'],
+  });
+  await using provider = await openProvider({ address: bao.address }, { TOKEN: token });
+  await expect(provider.subscribe?.(listener)).rejects.toMatchObject({
+    code: 'ACCESS_DENIED',
+    detail: expect.stringMatching(/Vault Enterprise/),
+  });
+});

@@ -1,0 +1,128 @@
+import { describe, expect, it, vi } from 'vitest';
+import { AppError } from '../../../src/core/errors.ts';
+import { openMessageQueue } from '../../../src/providers/aws-secrets-manager/queue.ts';
+import { testDeps } from '../../conformance/provider-deps.ts';
+import { AwsError } from '../../fakes/aws-operations.ts';
+import { startAwsServer } from '../../fakes/aws-server.ts';
+import { startSqsServer } from '../../fakes/sqs-server.ts';
+import { parse, REGION, roleArn } from './harness.ts';
+
+const NEVER = new AbortController().signal;
+const ENV = { KEY_ID: 'AKIATEST', SECRET_KEY: 'secret', AWS_EC2_METADATA_DISABLED: 'true' };
+
+async function open(config: Readonly<Record<string, unknown>> = {}) {
+  const sqs = await startSqsServer();
+  const queue = await openMessageQueue(parse(config), sqs.queueUrl, testDeps({ env: ENV }));
+  return {
+    sqs,
+    queue,
+    async [Symbol.asyncDispose]() {
+      await queue[Symbol.asyncDispose]();
+      await sqs[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function codeOf(work: Promise<unknown>): Promise<unknown> {
+  const [settled] = await Promise.allSettled([work]);
+  return settled.status === 'rejected' && settled.reason instanceof AppError ? settled.reason.code : settled;
+}
+
+describe('a queue of SQS', () => {
+  it('hands out ten messages at a time, and how often it has', async () => {
+    await using it = await open();
+    for (let n = 0; n < 12; n += 1) it.sqs.send(`m${n}`);
+    const first = await it.queue.receive(NEVER);
+    const second = await it.queue.receive(NEVER);
+    expect([...first, ...second].map(({ body }) => body).sort()).toEqual(
+      Array.from({ length: 12 }, (_, n) => `m${n}`).sort(),
+    );
+    expect([first.length, second.length]).toEqual([10, 2]);
+    expect(new Set([...first, ...second].map(({ received }) => received))).toEqual(new Set([1]));
+  });
+
+  it('lets go of what is taken out, and of nothing else', async () => {
+    await using it = await open();
+    for (const body of ['a', 'b', 'c']) it.sqs.send(body);
+    it.sqs.hiddenMs = 0;
+    const [a, , c] = await it.queue.receive(NEVER);
+    await it.queue.remove([a?.receipt ?? '', c?.receipt ?? '', 'of nothing'], NEVER);
+    const left = await it.queue.receive(NEVER);
+    expect(left.map(({ body, received }) => [body, received])).toEqual([['b', 2]]);
+  });
+
+  it('waits for a message, and is asked for the longest time that there is', async () => {
+    await using it = await open();
+    const waits = it.queue.receive(NEVER);
+    await vi.waitFor(() => expect(it.sqs.polls).toBe(1));
+    it.sqs.send('late');
+    expect((await waits).map(({ body }) => body)).toEqual(['late']);
+    expect(it.sqs.requests[0]?.input).toMatchObject({ WaitTimeSeconds: 20, MaxNumberOfMessages: 10 });
+  });
+
+  it('ends a wait at once when it is told to', async () => {
+    await using it = await open();
+    const ending = new AbortController();
+    const waits = it.queue.receive(ending.signal);
+    await vi.waitFor(() => expect(it.sqs.polls).toBe(1));
+    const reason = new AppError('INTERRUPTED');
+    ending.abort(reason);
+    await expect(waits).rejects.toBe(reason);
+  });
+
+  it('is asked with the credentials of the store, in its region', async () => {
+    await using it = await open();
+    it.sqs.send('a');
+    await it.queue.receive(NEVER);
+    expect(it.sqs.requests[0]).toMatchObject({ accessKeyId: 'AKIATEST', region: REGION });
+  });
+
+  it('is asked as the role of the store', async () => {
+    await using aws = await startAwsServer({ region: REGION });
+    aws.addGrant({ accessKeyId: 'AKIATEST', secretAccessKey: 'secret' });
+    await using it = await open({
+      endpoint: aws.address,
+      auth: {
+        method: 'static',
+        accessKeyId: { env: 'KEY_ID' },
+        secretAccessKey: { env: 'SECRET_KEY' },
+        assumeRole: [{ roleArn: roleArn('reader') }],
+      },
+    });
+    it.sqs.send('a');
+    await it.queue.receive(NEVER);
+    expect(aws.requests.map(({ operation }) => operation)).toEqual(['AssumeRole']);
+    expect(it.sqs.requests[0]?.accessKeyId).toMatch(/^ASIA/);
+  });
+
+  it.each([
+    [new AwsError('com.amazonaws.sqs#QueueDoesNotExist'), 'CONFIG_INVALID'],
+    [new AwsError('AWS.SimpleQueueService.NonExistentQueue'), 'CONFIG_INVALID'],
+    [new AwsError('com.amazonaws.sqs#AccessDeniedException', 403), 'ACCESS_DENIED'],
+    [new AwsError('KmsAccessDenied'), 'ACCESS_DENIED'],
+    [new AwsError('RequestThrottled'), 'THROTTLED'],
+    [new AwsError('OverLimit', 403), 'THROTTLED'],
+    [new AwsError('ExpiredToken', 403), 'AUTH_FAILED'],
+    [new AwsError('InternalError', 500), 'STORE_UNAVAILABLE'],
+    ['reset' as const, 'STORE_UNAVAILABLE'],
+    [{ status: 503, retryAfter: 7 }, 'STORE_UNAVAILABLE'],
+  ])('tells what keeps it from answering: %o', async (fault, code) => {
+    await using it = await open();
+    // A login that is refused is tried once more.
+    it.sqs.faults.push(fault, fault);
+    expect(await codeOf(it.queue.receive(NEVER))).toBe(code);
+  });
+
+  it('says nothing of what AWS said', async () => {
+    await using it = await open();
+    it.sqs.faults.push(new AwsError('SomethingNew'));
+    const [settled] = await Promise.allSettled([it.queue.receive(NEVER)]);
+    expect(settled.status === 'rejected' && String(settled.reason)).not.toContain('must never be shown');
+  });
+
+  it('passes on when to come again', async () => {
+    await using it = await open();
+    it.sqs.faults.push({ status: 503, retryAfter: 7 });
+    await expect(it.queue.receive(NEVER)).rejects.toMatchObject({ retryAfterMs: 7_000 });
+  });
+});

@@ -1,0 +1,128 @@
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, vi } from 'vitest';
+import { AppError } from '../../../src/core/errors.ts';
+import { SecretValue } from '../../../src/core/secret-value.ts';
+import { VaultConfig } from '../../../src/providers/vault/config.ts';
+import { followEvents } from '../../../src/providers/vault/event-stream.ts';
+import { vault } from '../../../src/providers/vault/index.ts';
+import { testDeps } from '../../conformance/provider-deps.ts';
+import { createAuthority } from '../../fakes/certificates.ts';
+import { createManualTime } from '../../fakes/manual-time.ts';
+import { startVaultEvents } from '../../fakes/vault-events.ts';
+import { startVaultServer } from '../../fakes/vault-server.ts';
+
+async function openWorld() {
+  const server = await startVaultServer();
+  const events = await startVaultEvents(server);
+  const config = VaultConfig.parse({
+    kind: 'vault',
+    address: events.address,
+    auth: { method: 'token', token: { env: 'TOKEN' } },
+  });
+  const deps = testDeps({ env: { TOKEN: server.rootToken } });
+  return {
+    server,
+    events,
+    config,
+    deps,
+    async [Symbol.asyncDispose]() {
+      await events[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const listener = () => ({ onOpen: vi.fn(), onAlive: vi.fn(), onMessage: vi.fn() });
+
+it('a stream that went silent is given up, and one that is merely quiet is not', async () => {
+  await using world = await openWorld();
+  const { config, deps, events } = world;
+  const time = createManualTime();
+  const heard = listener();
+  const session = {
+    token: async () => SecretValue.fromText(world.server.rootToken),
+    ensure: async () => undefined,
+    call: async () => {
+      throw new AppError('INTERNAL');
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+  const ended = Promise.allSettled([
+    followEvents({ config, deps, session, wake: time.wake }, heard, new AbortController().signal),
+  ]);
+  await vi.waitFor(() => expect(heard.onOpen).toHaveBeenCalledOnce());
+  // Quiet: an answer to each ping.
+  for (let alive = 1; alive <= 5; alive += 1)
+    await vi.waitFor(async () => {
+      if (heard.onAlive.mock.calls.length < alive) await time.advance(20_000);
+      expect(heard.onAlive).toHaveBeenCalledTimes(alive);
+    });
+  events.silent = true;
+  await time.advance(100_000);
+  expect(await ended).toMatchObject([{ status: 'rejected', reason: { code: 'TIMEOUT' } }]);
+  await vi.waitFor(() => expect(events.streams).toBe(0));
+  expect(time.waiting).toEqual([]);
+});
+
+it('a stream ends with its store, and with its signal', async () => {
+  await using world = await openWorld();
+  const provider = await vault.create(world.config, world.deps);
+  const first = listener();
+  const ended = Promise.allSettled([provider.subscribe?.(first)]);
+  await vi.waitFor(() => expect(first.onOpen).toHaveBeenCalledOnce());
+  const second = listener();
+  const ending = new AbortController();
+  const aborted = Promise.allSettled([provider.subscribe?.(second, { signal: ending.signal })]);
+  await vi.waitFor(() => expect(second.onOpen).toHaveBeenCalledOnce());
+  ending.abort(new AppError('INTERRUPTED'));
+  expect(await aborted).toMatchObject([{ reason: { code: 'INTERRUPTED' } }]);
+  await vi.waitFor(() => expect(world.events.streams).toBe(1));
+  await provider[Symbol.asyncDispose]();
+  expect(await ended).toMatchObject([{ reason: { code: 'INTERRUPTED' } }]);
+  await vi.waitFor(() => expect(world.events.streams).toBe(0));
+});
+
+it('a stream that nobody answers to is no stream', async () => {
+  await using world = await openWorld();
+  const { config, deps, events } = world;
+  await events[Symbol.asyncDispose]();
+  const provider = await vault.create(config, deps);
+  await expect(provider.subscribe?.(listener())).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  await provider[Symbol.asyncDispose]();
+});
+
+it('a stream is as protected as the store’s other calls, by the same authority', async () => {
+  const authority = createAuthority();
+  const folder = await mkdtemp(join(tmpdir(), 'secretbridge-events-'));
+  const caFile = join(folder, 'ca.pem');
+  const otherFile = join(folder, 'other.pem');
+  await writeFile(caFile, authority.ca);
+  await writeFile(otherFile, createAuthority().ca);
+  await using server = await startVaultServer();
+  await using events = await startVaultEvents(server, authority.issue({ names: ['127.0.0.1'] }));
+  const open = (file: string) =>
+    vault.create(
+      VaultConfig.parse({
+        kind: 'vault',
+        address: events.address,
+        auth: { method: 'token', token: { env: 'TOKEN' } },
+        tls: { caFile: file },
+      }),
+      testDeps({ env: { TOKEN: server.rootToken } }),
+    );
+  await using provider = await open(caFile);
+  const heard = listener();
+  const ending = new AbortController();
+  const ended = Promise.allSettled([provider.subscribe?.(heard, { signal: ending.signal })]);
+  await vi.waitFor(() => expect(heard.onOpen).toHaveBeenCalledOnce());
+  // The file is read again for each connection: now it holds another authority.
+  await copyFile(otherFile, caFile);
+  await expect(provider.subscribe?.(listener())).rejects.toMatchObject({ code: 'TLS_FAILED' });
+  events.send('kv-v2/data-write', 'secret/data/a');
+  await vi.waitFor(() => expect(heard.onMessage).toHaveBeenCalledWith('a'));
+  ending.abort(new AppError('INTERRUPTED'));
+  await ended;
+  await rm(folder, { recursive: true });
+});

@@ -1,0 +1,77 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import type { Origin } from '../../src/events/hint.ts';
+import { silentLogger } from '../../src/log/logger.ts';
+import { createGeneration } from '../../src/service/generation.ts';
+import { createHints, QUIET_MS } from '../../src/service/hints.ts';
+import { createManualTime } from '../fakes/manual-time.ts';
+import { START, wanted } from './sample.ts';
+
+const EU: Origin = { kind: 'sqs', name: 'eu' };
+const KEYS = ['a', 'b', 'c/x', 'c/y'];
+const TARGETS = [
+  wanted({
+    name: 'ab',
+    data: {
+      A: { store: 'vault', key: 'a', optional: false },
+      B: { store: 'vault', key: 'b', optional: false },
+    },
+  }),
+  wanted({ name: 'b', data: { B: { store: 'vault', key: 'b', optional: false } } }),
+  wanted({ name: 'c', data: {}, dataFrom: [{ store: 'vault', find: { path: 'c', tags: {} } }] }),
+];
+const MADE_FROM: Readonly<Record<string, readonly string[]>> = {
+  ab: ['a', 'b'],
+  b: ['b'],
+  c: ['c/x', 'c/y'],
+};
+
+const step = fc.oneof(
+  fc.record({ kind: fc.constant('hint' as const), keys: fc.subarray(KEYS, { minLength: 1 }) }),
+  fc.record({ kind: fc.constant('wait' as const), ms: fc.nat(1_500) }),
+);
+
+it('a look follows every hint within half a second, and no key is looked at more often than that', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+      const time = createManualTime(START);
+      const looks: { readonly target: string; readonly at: number }[] = [];
+      const generation = createGeneration([], TARGETS, () => false);
+      using hints = createHints({
+        generation: () => generation,
+        ledger: { trigger: ({ secret }) => void looks.push({ target: secret, at: time.now() }) },
+        namesOf: (_, key) => [key],
+        clock: time,
+        wake: time.wake,
+        logger: silentLogger,
+      });
+      const hinted: { readonly key: string; readonly at: number }[] = [];
+      for (const it of steps) {
+        if (it.kind === 'wait') await time.advance(it.ms);
+        else {
+          for (const key of it.keys) hinted.push({ key, at: time.now() });
+          hints.take(
+            it.keys.map((key) => ({ store: 'vault', keys: [key] })),
+            EU,
+          );
+        }
+      }
+      await time.advance(5_000);
+      for (const { key, at } of hinted)
+        for (const [target, keys] of Object.entries(MADE_FROM))
+          if (keys.includes(key))
+            expect(
+              looks.some((look) => look.target === target && look.at >= at && look.at <= at + QUIET_MS),
+            ).toBe(true);
+      // One key gives at most one look in each such time; the first target has two.
+      const [from = 0, to = 0] = [hinted[0]?.at, (hinted.at(-1)?.at ?? 0) + QUIET_MS];
+      const most = Math.floor((to - from) / QUIET_MS) + 1;
+      for (const [target, keys] of Object.entries(MADE_FROM)) {
+        const interests = target === 'ab' ? keys.length : 1;
+        expect(looks.filter((look) => look.target === target).length).toBeLessThanOrEqual(most * interests);
+      }
+      expect(time.waiting).toEqual([]);
+    }),
+    { numRuns: 100 },
+  );
+});

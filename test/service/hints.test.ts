@@ -1,0 +1,179 @@
+import { describe, expect, it } from 'vitest';
+import type { Hint, Origin } from '../../src/events/hint.ts';
+import { type Logger, silentLogger } from '../../src/log/logger.ts';
+import { namesOf } from '../../src/providers/aws-secrets-manager/keys.ts';
+import type { Wanted } from '../../src/reconcile/targets.ts';
+import { createGeneration } from '../../src/service/generation.ts';
+import { createHints, QUIET_MS } from '../../src/service/hints.ts';
+import { createManualTime } from '../fakes/manual-time.ts';
+import { createTriggers, START, wanted } from './sample.ts';
+
+const EU: Origin = { kind: 'sqs', name: 'eu' };
+const CI: Origin = { kind: 'webhook', name: 'ci' };
+const hint = (key: string, ...more: readonly string[]): Hint => ({ store: 'vault', keys: [key, ...more] });
+const source = (key: string) => ({ store: 'vault', key, optional: false });
+const ARN = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:db/main-AbC123';
+
+function open(targets: readonly Wanted[], { names = namesOf, logger = silentLogger } = {}) {
+  const time = createManualTime(START);
+  const triggers = createTriggers();
+  const state = { generation: createGeneration([], targets, () => false) };
+  const hints = createHints({
+    generation: () => state.generation,
+    ledger: triggers,
+    namesOf: (_, key) => names(key),
+    clock: time,
+    wake: time.wake,
+    logger,
+  });
+  return { ...hints, time, triggers, state, [Symbol.dispose]: hints[Symbol.dispose] };
+}
+
+describe('a hint', () => {
+  it('has every target looked at that is made from the key, under one request', () => {
+    const its = [
+      wanted({ name: 'a', data: { X: source('k') } }),
+      wanted({ name: 'b', data: { X: { ...source('k'), property: 'p', version: '3' } } }),
+      wanted({ name: 'c', data: {}, dataFrom: [source('k')] }),
+      wanted({ name: 'd', data: { X: source('other') } }),
+      wanted({ name: 'e', data: { X: { ...source('k'), store: 'elsewhere' } } }),
+    ];
+    using hints = open(its);
+    expect(hints.take([hint('k')], EU)).toEqual({ targets: 3, unknown: 0 });
+    expect(hints.triggers.list.map(({ target }) => target)).toEqual(['apps/a', 'apps/b', 'apps/c']);
+    const requests = new Set(hints.triggers.list.map(({ requestId }) => requestId));
+    expect(requests.size).toBe(1);
+    expect([...requests].map(hints.intakeOf)).toEqual(['eu']);
+    expect(new Set(hints.triggers.list.map(({ reason }) => reason))).toEqual(new Set(['event']));
+  });
+
+  it('of several keys looks at each target once', () => {
+    using hints = open([wanted({ data: { X: source('k'), Y: source('l') } })]);
+    expect(hints.take([hint('k'), hint('l')], EU)).toEqual({ targets: 1, unknown: 0 });
+  });
+
+  it.each([
+    [ARN, 'db/main'],
+    [ARN, ARN],
+    [ARN, ARN.slice(0, -7)],
+    ['db/main', ARN],
+    [ARN.slice(0, -7), 'db/main'],
+  ])('about %s reaches a mapping that has it as %s', (told, key) => {
+    using hints = open([wanted({ data: { X: source(key) } })]);
+    expect(hints.take([hint(told)], EU).targets).toBe(1);
+  });
+
+  it('reaches the searches that may find the key, and no others', () => {
+    const search = (name: string, find: { path: string; name?: string }) =>
+      wanted({ name, data: {}, dataFrom: [{ store: 'vault', find: { tags: {}, ...find } }] });
+    using hints = open([
+      search('below', { path: 'features/' }),
+      search('named', { path: 'features', name: '^flag-' }),
+      search('all', { path: '' }),
+      search('begins', { path: 'feat' }),
+      search('else', { path: 'features/deep' }),
+      search('not', { path: 'features', name: '^x' }),
+    ]);
+    hints.take([hint('features/flag-a')], EU);
+    expect([...hints.triggers.taken()].sort()).toEqual([
+      'event apps/all',
+      'event apps/begins',
+      'event apps/below',
+      'event apps/named',
+    ]);
+  });
+
+  it('about a key that nothing is made from costs nothing, and is told once a minute', () => {
+    const lines: unknown[] = [];
+    const logger: Logger = { ...silentLogger, debug: (_, fields) => void lines.push(fields) };
+    using hints = open([wanted({ data: { X: source('k') } })], { logger });
+    for (let n = 0; n < 1_000; n += 1)
+      expect(hints.take([hint(`no-${n}`)], EU)).toEqual({ targets: 0, unknown: 1 });
+    expect(hints.triggers.list).toEqual([]);
+    expect(hints.time.waiting).toEqual([]);
+    expect(lines).toEqual([{ name: 'eu', count: 1 }]);
+    hints.time.set(START + 60_000);
+    hints.take([hint('no')], EU);
+    expect(lines).toEqual([
+      { name: 'eu', count: 1 },
+      { name: 'eu', count: 1_000 },
+    ]);
+  });
+
+  it.each(['', 'x'.repeat(5_000), '\u0000', '__proto__', '../k'])('with the name %j harms nothing', (key) => {
+    using hints = open([wanted({ data: { X: source('k') } })]);
+    expect(hints.take([hint(key)], EU)).toEqual({ targets: 0, unknown: 1 });
+  });
+
+  it('is on record under the request that brought it', () => {
+    using hints = open([wanted({ data: { X: source('k') } })]);
+    hints.take([hint('k')], CI, 'r-1');
+    expect(hints.triggers.list.map(({ requestId }) => requestId)).toEqual(['r-1']);
+    expect([hints.intakeOf('r-1'), hints.intakeOf('r-2')]).toEqual(['ci', undefined]);
+  });
+
+  it('is about what the configuration has by then', () => {
+    using hints = open([wanted({ data: { X: source('k') } })]);
+    hints.state.generation = createGeneration([], [wanted({ data: { X: source('l') } })], () => false);
+    expect([hints.take([hint('k')], EU), hints.take([hint('l')], EU)].map(({ targets }) => targets)).toEqual([
+      0, 1,
+    ]);
+  });
+});
+
+describe('a flood of hints about one key', () => {
+  it('is a look at once, and few after it', async () => {
+    using hints = open([wanted({ data: { X: source('k') } })]);
+    for (let ms = 0; ms < 5_000; ms += 1) {
+      hints.take([hint('k')], EU);
+      if (ms % 50 === 49) await hints.time.advance(50);
+    }
+    await hints.time.advance(10_000);
+    expect(hints.triggers.taken()).toHaveLength(1 + 5_000 / QUIET_MS);
+    expect(hints.time.waiting).toEqual([]);
+  });
+
+  it('does not hold up the hints about another', () => {
+    using hints = open([
+      wanted({ name: 'a', data: { X: source('k') } }),
+      wanted({ name: 'b', data: { X: source('l') } }),
+    ]);
+    hints.take([hint('k')], EU);
+    hints.take([hint('k')], EU);
+    hints.take([hint('l')], EU);
+    expect(hints.triggers.taken()).toEqual(['event apps/a', 'event apps/b']);
+  });
+
+  it('takes up what came meanwhile together, under one request for each intake', async () => {
+    const its = ['k', 'l', 'm'].map((key) => wanted({ name: key, data: { X: source(key) } }));
+    using hints = open(its);
+    const all = ['k', 'l', 'm'].map((key) => hint(key));
+    hints.take(all, EU);
+    hints.take(all.slice(0, 2), EU);
+    hints.take(all.slice(2), CI);
+    expect(hints.triggers.taken()).toHaveLength(3);
+    await hints.time.advance(QUIET_MS);
+    const requests = hints.triggers.list.map(({ requestId }) => hints.intakeOf(requestId));
+    expect(requests).toEqual(['eu', 'eu', 'ci']);
+    expect(new Set(hints.triggers.list.map(({ requestId }) => requestId)).size).toBe(2);
+  });
+
+  it('is not silenced by a clock that is set back', () => {
+    using hints = open([wanted({ data: { X: source('k') } })]);
+    hints.take([hint('k')], EU);
+    hints.time.set(START - 3_600_000);
+    hints.take([hint('k')], EU);
+    expect(hints.triggers.taken()).toHaveLength(2);
+  });
+
+  it('ends with the service', async () => {
+    const hints = open([wanted({ data: { X: source('k') } })]);
+    hints.take([hint('k')], EU);
+    hints.take([hint('k')], EU);
+    hints[Symbol.dispose]();
+    hints.take([hint('k')], EU);
+    await hints.time.advance(5_000);
+    expect(hints.time.waiting).toEqual([]);
+    expect(hints.triggers.taken()).toHaveLength(1);
+  });
+});

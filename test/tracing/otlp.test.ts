@@ -1,0 +1,143 @@
+import { describe, expect, it, vi } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import type { Tracing } from '../../src/core/tracer.ts';
+import { openOtlp } from '../../src/tracing/otlp.ts';
+import { createManualTime } from '../fakes/manual-time.ts';
+import { openReceiver, type Receiver, taking } from './receiver.ts';
+
+const TOKEN = 'Bearer t0p-s3cr3t';
+
+async function open({ endpoint }: Pick<Receiver, 'endpoint'>, header = async () => TOKEN) {
+  const states: string[] = [];
+  const errors: AppError[] = [];
+  const tracing: Tracing = openOtlp({
+    endpoint,
+    headers: { authorization: async () => SecretValue.fromText(await header()) },
+    service: { version: '1.2.3', instance: 'prod', replica: 'pod-1' },
+    clock: createManualTime(),
+    lastMs: 200,
+    onState(error) {
+      states.push(error?.code ?? 'well');
+      if (error !== undefined) errors.push(error);
+    },
+  });
+  return { ...tracing, states, errors, [Symbol.asyncDispose]: () => tracing[Symbol.asyncDispose]() };
+}
+
+const one = ({ tracer }: Tracing, requestId = 'r') => tracer.trigger(requestId, { reason: 'event' });
+
+describe('OTLP', () => {
+  it('goes to the path of the signal as JSON, with the headers and who sends it', async () => {
+    await using receiver = await openReceiver();
+    await using tracing = await open({ endpoint: `${receiver.endpoint}/` });
+    one(tracing);
+    await tracing.flush(5_000);
+    const [request] = receiver.requests;
+    expect(request?.path).toBe('/v1/traces');
+    expect(request?.headers).toMatchObject({ authorization: TOKEN, 'content-type': 'application/json' });
+    expect(receiver.spans).toMatchObject([
+      {
+        name: 'trigger',
+        attributes: { reason: 'event' },
+        resource: {
+          'service.name': 'secretbridge',
+          'service.namespace': 'prod',
+          'service.version': '1.2.3',
+          'service.instance.id': 'pod-1',
+        },
+      },
+    ]);
+    expect(receiver.bodies.join()).not.toContain('t0p-s3cr3t');
+    expect(tracing.states).toEqual([]);
+  });
+
+  it('takes a header that has changed without being opened anew', async () => {
+    await using receiver = await openReceiver();
+    let header = 'old';
+    await using tracing = await open(receiver, async () => header);
+    one(tracing, 'a');
+    await tracing.flush(5_000);
+    header = 'new';
+    one(tracing, 'b');
+    await tracing.flush(5_000);
+    expect(receiver.requests.map(({ headers }) => headers.authorization)).toEqual(['old', 'new']);
+  });
+
+  it('is tried again when asked to wait', async () => {
+    await using receiver = await openReceiver();
+    await using tracing = await open(receiver);
+    receiver.answer((response) => {
+      receiver.answer(taking);
+      response.writeHead(429, { 'retry-after': '1' }).end();
+    });
+    one(tracing);
+    await tracing.flush(5_000);
+    expect(receiver.requests).toHaveLength(2);
+    expect(receiver.spans).toHaveLength(1);
+    expect(tracing.states).toEqual([]);
+  });
+
+  it.each([
+    ['refuses it', 401, 'a s3cr3t answer'],
+    ['asks to wait for too long', 429, ''],
+  ])('of a collector that %s is told once, and once when it is well again', async (_, status, body) => {
+    await using receiver = await openReceiver();
+    await using tracing = await open(receiver);
+    receiver.answer((response) => void response.writeHead(status, { 'retry-after': '60' }).end(body));
+    for (const id of ['a', 'b', 'c']) {
+      one(tracing, id);
+      await tracing.flush(5_000);
+    }
+    expect(tracing.states).toEqual(['TRACES_NOT_SENT']);
+    expect(JSON.stringify(tracing.errors)).not.toContain('s3cr3t');
+    receiver.answer(taking);
+    one(tracing, 'd');
+    await tracing.flush(5_000);
+    expect(tracing.states).toEqual(['TRACES_NOT_SENT', 'well']);
+    expect(receiver.spans).toHaveLength(1);
+  });
+
+  it('says which credential is missing', async () => {
+    await using receiver = await openReceiver();
+    await using tracing = await open(receiver, () => Promise.reject(new AppError('CREDENTIAL_MISSING')));
+    one(tracing);
+    await tracing.flush(5_000);
+    expect(tracing.states).toEqual(['CREDENTIAL_MISSING']);
+    expect(receiver.requests).toEqual([]);
+  });
+
+  it('of a collector that never answers holds up neither a flush nor the end', async () => {
+    await using receiver = await openReceiver();
+    receiver.answer(() => undefined);
+    const began = performance.now();
+    {
+      await using tracing = await open(receiver);
+      one(tracing);
+      await tracing.flush(50);
+      expect(performance.now() - began).toBeLessThan(1_000);
+    }
+    expect(performance.now() - began).toBeLessThan(2_000);
+  });
+
+  it('sends what is left at the end', async () => {
+    await using receiver = await openReceiver();
+    {
+      await using tracing = await open(receiver);
+      one(tracing);
+    }
+    expect(receiver.spans).toHaveLength(1);
+  });
+
+  it('loses what does not fit while nobody is there, and keeps no more', async () => {
+    await using receiver = await openReceiver();
+    receiver.answer(() => undefined);
+    {
+      await using tracing = await open(receiver);
+      for (let index = 0; index < 20_000; index += 1) one(tracing, `r${index}`);
+      await vi.waitFor(() => expect(receiver.requests.length).toBeGreaterThan(0));
+      receiver.answer(taking);
+    }
+    expect(receiver.spans.length).toBeLessThanOrEqual(8_192);
+  });
+});

@@ -1,0 +1,100 @@
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface ReceivedSpan {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId?: string;
+  readonly name: string;
+  readonly startTimeUnixNano: string;
+  readonly endTimeUnixNano: string;
+  /** 2: an error. */
+  readonly status: { readonly code?: number; readonly message?: string };
+  readonly events?: readonly unknown[];
+  /** Without their prefix. */
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly resource: Readonly<Record<string, string>>;
+}
+
+/** A collector: OTLP over HTTP as JSON, https://opentelemetry.io/docs/specs/otlp/#otlphttp. */
+export interface Receiver extends AsyncDisposable {
+  readonly endpoint: string;
+  readonly spans: readonly ReceivedSpan[];
+  readonly requests: readonly { readonly path: string; readonly headers: IncomingHttpHeaders }[];
+  /** All that came, as it came. */
+  readonly bodies: readonly string[];
+  /** How it answers from now on; the default takes everything. */
+  answer(how: (response: ServerResponse) => void): void;
+}
+
+interface Otlp {
+  readonly resourceSpans: readonly {
+    readonly resource: { readonly attributes: readonly Attribute[] };
+    readonly scopeSpans: readonly {
+      readonly spans: readonly (Omit<ReceivedSpan, 'attributes' | 'resource'> & {
+        readonly attributes: readonly Attribute[];
+      })[];
+    }[];
+  }[];
+}
+
+interface Attribute {
+  readonly key: string;
+  readonly value: { readonly stringValue?: string };
+}
+
+export const taking = (response: ServerResponse): void => {
+  response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+};
+
+export async function openReceiver(): Promise<Receiver> {
+  const spans: ReceivedSpan[] = [];
+  const requests: { path: string; headers: IncomingHttpHeaders }[] = [];
+  const bodies: string[] = [];
+  let how = taking;
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const body = Buffer.concat(chunks).toString('utf8');
+    requests.push({ path: request.url ?? '', headers: request.headers });
+    bodies.push(body);
+    how(response);
+    if (response.statusCode === 200 && response.writableEnded) spans.push(...spansIn(JSON.parse(body)));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    endpoint: `http://127.0.0.1:${port}`,
+    spans,
+    requests,
+    bodies,
+    answer(next) {
+      how = next;
+    },
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+function spansIn({ resourceSpans }: Otlp): readonly ReceivedSpan[] {
+  return resourceSpans.flatMap(({ resource, scopeSpans }) =>
+    scopeSpans.flatMap(({ spans }) =>
+      spans.map((span) => ({
+        ...span,
+        attributes: textsOf(span.attributes),
+        resource: textsOf(resource.attributes),
+      })),
+    ),
+  );
+}
+
+function textsOf(attributes: readonly Attribute[]): Record<string, string> {
+  return Object.fromEntries(
+    attributes.map(({ key, value }) => [key.replace(/^secretbridge\./, ''), value.stringValue ?? '?']),
+  );
+}
