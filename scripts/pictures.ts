@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { launch, openTab } from '../test/browser/chromium.ts';
-import { typical } from '../test/browser/scene.ts';
+import { wentBack } from '../test/browser/scene-pins.ts';
 import { openSite } from '../test/browser/site.ts';
 import { go, signIn } from '../test/browser/visit.ts';
 import { TOKENS } from '../test/http/harness.ts';
@@ -17,12 +17,13 @@ const PICTURES = [
   { name: 'records', at: '/records', looks: [WIDE, PHONE] },
   { name: 'record', at: '/records/15', looks: [WIDE, { ...TABLET, ...DARK }] },
   { name: 'target', at: '/targets/payments/payments-db', looks: [TABLET] },
+  { name: 'pinned', at: '/targets/shop/redis-auth', looks: [TABLET] },
   { name: 'mappings', at: '/mappings', looks: [WIDE, { ...PHONE, ...DARK }] },
   { name: 'holds', at: '/holds', looks: [TABLET] },
 ] as const;
 
 await mkdir('docs/images', { recursive: true });
-await using site = await openSite(typical());
+await using site = await openSite(wentBack());
 const browser = await launch();
 try {
   for (const { name, at, looks } of PICTURES)

@@ -143,6 +143,7 @@ const VENDOR_HOME: Readonly<Record<string, string>> = {
   pg: 'audit',
   bullmq: 'queue',
   ioredis: 'queue',
+  jose: 'events',
   fastify: 'http',
   '@fastify/helmet': 'http',
   '@fastify/rate-limit': 'http',

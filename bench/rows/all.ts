@@ -2,8 +2,20 @@ import type { Benchmark } from '../harness/row.ts';
 import { awsCalls } from './aws-calls.ts';
 import { azureCalls } from './azure-calls.ts';
 import { firstSyncTime } from './first-sync.ts';
+import { newMapping } from './new-mapping.ts';
+import { rotationByEvent } from './rotation-by-event.ts';
+import { rotationBySweep } from './rotation-by-sweep.ts';
 import { sharedKey } from './shared-key.ts';
 import { vaultCalls } from './vault-calls.ts';
 
 /** In the order in which they run. */
-export const BENCHMARKS: readonly Benchmark[] = [awsCalls, sharedKey, azureCalls, vaultCalls, firstSyncTime];
+export const BENCHMARKS: readonly Benchmark[] = [
+  awsCalls,
+  sharedKey,
+  azureCalls,
+  vaultCalls,
+  firstSyncTime,
+  rotationByEvent,
+  rotationBySweep,
+  newMapping,
+];

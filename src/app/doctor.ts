@@ -13,12 +13,14 @@ import { compareText, formatTarget, type TargetId } from '../core/target.ts';
 import type { SecretProvider } from '../providers/provider.ts';
 import { createReader, type ReaderDeps } from '../providers/reader.ts';
 import { commandEntry } from '../reconcile/recorder.ts';
-import { resolveTargets, rightsOf } from '../reconcile/targets.ts';
+import { resolveTargets, rightsOf, unresolvedTargets } from '../reconcile/targets.ts';
 import { sourcesOf, storeRef } from '../sync/desired.ts';
 import { describeSource } from '../sync/value.ts';
 import { type AppDeps, credentialsOf, guardedNamespace } from './app.ts';
 import { type AuditDeps, openAudit } from './audit.ts';
+import { expectedCalls } from './calls.ts';
 import { openCluster } from './cluster.ts';
+import { checkEvents } from './doctor-events.ts';
 import { fingerprintKey } from './keys.ts';
 import { createStores } from './stores.ts';
 
@@ -67,13 +69,14 @@ export async function examine(
     fingerprintKey(config.keys.fingerprint, { make, credential }),
   );
   if (key === undefined) return findings;
-  const stores = stack.use(
-    createStores(config.stores, { clock, fingerprints: createFingerprinter(key), credential }),
-  );
+  const fingerprints = createFingerprinter(key);
+  const stores = stack.use(createStores(config.stores, { clock, fingerprints, credential }));
   for (const { name } of config.stores)
-    findings.push(...(await checkStore(name, () => stores.open(name), signal)));
+    findings.push(...(await checkStore(config, name, () => stores.open(name), signal)));
   const broken = new Set(config.stores.map(({ name }) => name).filter((name) => hasFailed(findings, name)));
   findings.push(...(await checkSources(config, broken, { open: (store) => stores.open(store), signal })));
+  const open = (store: string) => stores.open(store);
+  await checkEvents(config, { clock, fingerprints, credential, open, broken, attempt, signal });
   return findings;
 }
 
@@ -137,16 +140,35 @@ async function askRights(cluster: Cluster, { namespace, secret }: TargetId, mapp
 }
 
 async function checkStore(
+  config: Config,
   name: string,
   open: () => Promise<SecretProvider>,
   signal: AbortSignal | undefined,
 ): Promise<readonly Finding[]> {
   try {
     const checks = await (await open()).check(signal === undefined ? {} : { signal });
-    return checks.map((check) => ({ ...check, name: `store ${name}: ${check.name}` }));
+    const lacks = new Set(checks.flatMap(({ saves }) => saves ?? []));
+    return checks.map(({ saves, error, name: what }) => ({
+      name: `store ${name}: ${what}${saves === undefined ? '' : savedCalls(config, name, lacks, saves)}`,
+      ...(error === undefined ? {} : { error }),
+    }));
   } catch (thrown) {
     return [{ name: `store ${name}: open`, error: toAppError(thrown) }];
   }
+}
+
+/** What one of the permissions that are missing would save, everything else being as it is. */
+function savedCalls(
+  config: Config,
+  store: string,
+  lacks: ReadonlySet<'list' | 'batch'>,
+  saves: 'list' | 'batch',
+): string {
+  const wanted = unresolvedTargets(config.mappings);
+  const perHour = (lacking: ReadonlySet<'list' | 'batch'>) =>
+    expectedCalls(config, wanted, { lacks: lacking }).find((it) => it.store === store)?.perHour ?? 0;
+  const saved = perHour(lacks) - perHour(lacks.difference(new Set([saves])));
+  return saved > 0 ? `; it would save up to ${saved} of ${perHour(lacks)} calls an hour here` : '';
 }
 
 function hasFailed(findings: readonly Finding[], store: string): boolean {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../config/config.ts';
-import type { AppError } from '../core/errors.ts';
+import { type AppError, toAppError } from '../core/errors.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { createEventGridIntake } from '../events/event-grid.ts';
 import type { Intake, IntakeDeps, Origin, TakeHints } from '../events/hint.ts';
@@ -13,7 +13,9 @@ import type { Reference } from '../providers/credentials.ts';
 import { createLimiter } from '../providers/limits.ts';
 import type { ProviderDeps } from '../providers/provider.ts';
 import type { Loop, Loops } from '../service/loops.ts';
+import type { IntakeStatus } from '../service/service.ts';
 import type { App } from './app.ts';
+import { createIntakeHealth } from './intake-health.ts';
 
 export interface IntakesDeps {
   /** Of the running service. */
@@ -32,6 +34,8 @@ export interface Intakes extends AsyncDisposable {
   refresh(): Promise<void>;
   /** Begins anew with a store's credentials. */
   reset(store: string): Promise<void>;
+  /** How each of them is, for `status`. */
+  states(): readonly IntakeStatus[];
 }
 
 type StoreConfig = Config['stores'][number];
@@ -69,7 +73,9 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
   let grids: ReadonlyMap<string, Posted<EventGridIntake>> = new Map();
   let names: ReadonlySet<string> = new Set();
 
+  const health = createIntakeHealth(clock);
   const take: TakeHints = (hints, origin, requestId) => {
+    health.came(origin);
     const taken = deps.take(hints, origin, requestId);
     const known = hints.length - taken.unknown;
     if (known > 0) metrics.event(origin.name, 'taken', known);
@@ -92,6 +98,7 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
     const onProgress = (failure?: AppError): void => {
       loop.beat();
       metrics.intakeUp(name, failure === undefined);
+      health.went(it.origin, failure);
       const error = failure?.concerning(`events ${name}`);
       if (error !== undefined && error.code !== before)
         logger.warn('events cannot be fetched, and are tried again', { name, kind, error });
@@ -99,7 +106,11 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
         logger.info('events are fetched again', { name, kind });
       before = error?.code;
     };
-    const intake = it.start({ take, onProgress, onOther: (outcome) => metrics.event(name, outcome) });
+    const onOther: IntakeDeps['onOther'] = (outcome) => {
+      if (outcome === 'ignored') health.came(it.origin);
+      metrics.event(name, outcome);
+    };
+    const intake = it.start({ take, onProgress, onOther });
     running.set(name, { ...it, intake, loop });
   };
   const stop = async (name: string): Promise<void> => {
@@ -108,6 +119,36 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
     it?.loop.end();
     await it?.intake[Symbol.asyncDispose]();
   };
+
+  /** Reads the key of an intake; once at once, so that `status` knows before the first event comes. */
+  const keyOf = (origin: Origin, own: Reference | undefined): IntakesDeps['credential'] => {
+    const read: IntakesDeps['credential'] = async (reference) => {
+      try {
+        const value = await credential(reference);
+        health.went(origin);
+        return value;
+      } catch (thrown) {
+        health.went(origin, toAppError(thrown));
+        throw thrown;
+      }
+    };
+    if (own !== undefined) void Promise.allSettled([read(own)]);
+    return read;
+  };
+  /** That keys of others cannot be fetched is known from the requests alone. */
+  const watched = (intake: EventGridIntake): EventGridIntake => ({
+    ...intake,
+    async admit(head) {
+      try {
+        await intake.admit(head);
+        health.went(intake.origin);
+      } catch (thrown) {
+        const error = toAppError(thrown);
+        if (error.code !== 'EVENT_REFUSED') health.went(intake.origin, error);
+        throw thrown;
+      }
+    },
+  });
 
   const queueOf = (entry: Entry<'sqs'>, store: StoreConfig): Fetching | undefined => {
     if (store.kind !== 'aws-secrets-manager') return undefined;
@@ -149,19 +190,23 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
       if (!isSame) await stop(name);
     }
     for (const [name, it] of wanted) if (!running.has(name)) start(it);
-    webhooks = renewed(webhooks, events?.webhooks ?? [], (config) =>
-      createWebhookIntake({ config, credential, clock, take }),
-    );
+    webhooks = renewed(webhooks, events?.webhooks ?? [], (config) => {
+      const read = keyOf({ kind: 'webhook', name: config.name }, config.secret);
+      return createWebhookIntake({ config, credential: read, clock, take });
+    });
     const withUrl = (events?.eventGrid ?? []).flatMap((config) => {
       const store = stores.find((it) => it.name === config.store);
       return store?.kind === 'azure-key-vault' ? [{ ...config, vaultUrl: store.vaultUrl }] : [];
     });
-    grids = renewed(grids, withUrl, ({ vaultUrl, ...config }) =>
-      createEventGridIntake({ config, vaultUrl, credential, clock, take }),
-    );
+    grids = renewed(grids, withUrl, ({ vaultUrl, ...config }) => {
+      const read = keyOf({ kind: 'eventGrid', name: config.name }, config.key);
+      return watched(createEventGridIntake({ config, vaultUrl, credential: read, clock, take }));
+    });
     const now = new Set([...wanted.keys(), ...webhooks.keys(), ...grids.keys()]);
     for (const name of names) if (!now.has(name)) metrics.intakeGone(name);
     names = now;
+    const all = [...running.values(), ...[...webhooks.values(), ...grids.values()].map((it) => it.intake)];
+    health.keep(all.map(({ origin }) => origin));
   };
   // One after the other: two at once would start an intake twice.
   let turn: Promise<unknown> = Promise.resolve();
@@ -178,6 +223,7 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
       eventGrid: (name) => grids.get(name)?.intake,
       onRefused: ({ name }) => metrics.event(name, 'refused'),
     },
+    states: health.states,
     refresh: () => inTurn(refresh),
     reset: (store) =>
       inTurn(async () => {

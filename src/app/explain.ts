@@ -8,6 +8,7 @@ import { decideWanted } from '../reconcile/targets.ts';
 import { sourcesOf, storeRef } from '../sync/desired.ts';
 import type { Plan } from '../sync/plan.ts';
 import type { App } from './app.ts';
+import { expectedCalls, oneByOne, type StoreCalls } from './calls.ts';
 import { selectTargets } from './plan.ts';
 
 export type TargetState =
@@ -37,6 +38,29 @@ export interface ExplainedTarget {
   readonly sources: readonly ExplainedSource[];
   /** Newest first. */
   readonly lastRecords: readonly AuditRecord[];
+}
+
+/** What looking for changes of a store takes, and the part of a mapping in that. */
+export interface ExplainedCalls extends StoreCalls {
+  /** Requests an hour that there would be less without the mapping. */
+  readonly added: number;
+  /** Requests an hour of a tool that reads each key of each of its targets at each refresh. */
+  readonly oneByOne: number;
+}
+
+/** By arithmetic, for each store that the mapping uses; asks nobody. */
+export function callsOf({ config, targets }: App, mapping: string): readonly ExplainedCalls[] {
+  const its = targets.filter((it) => it.mapping.name === mapping);
+  const others = targets.filter((it) => it.mapping.name !== mapping);
+  const without = new Map(expectedCalls(config, others).map(({ store, perHour }) => [store, perHour]));
+  const used = new Set(expectedCalls(config, its).map(({ store }) => store));
+  return expectedCalls(config, targets)
+    .filter(({ store }) => used.has(store))
+    .map((it) => ({
+      ...it,
+      added: it.perHour - (without.get(it.store) ?? 0),
+      oneByOne: oneByOne(its, it.store),
+    }));
 }
 
 const LAST = 5;

@@ -48,6 +48,7 @@ async function waitingStatus(
     cluster: { kind: config.cluster.kind, state: 'up' },
     config: { valid: problems.length === 0, problems },
     stores: [],
+    events: [],
     targets: [],
     held: [],
   };

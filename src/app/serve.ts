@@ -12,7 +12,7 @@ import type { Engine } from '../service/run.ts';
 import { watchStalls } from '../service/stalls.ts';
 import { watchEventLoop } from '../service/watchdog.ts';
 import { type App, type AppDeps, credentialsOf, openApp } from './app.ts';
-import { openIntakes } from './events.ts';
+import { type Intakes, openIntakes } from './events.ts';
 import { openFront } from './front.ts';
 import { untilUndoubted, watchChain } from './proof.ts';
 import { openQueue } from './queue.ts';
@@ -169,12 +169,14 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     await front.login(credential, app.cluster.identities);
     await untilUndoubted(app, { ...deps, front, againMs: START_AGAIN_MS });
     const queue = parts.use(await openQueue(config, { credential, clock, logger }));
+    let told: Pick<Intakes, 'states'> | undefined;
     const { service, engine } = await startService(app, {
       queue,
       replica: deps.replica,
       version: deps.version,
       random: deps.random,
       configProblems: deps.configProblems,
+      intakes: () => told?.states() ?? [],
       onOutcome({ mapping, target: { namespace }, kind }, seconds) {
         metrics.syncDone({ mapping, namespace, outcome: kind, seconds });
       },
@@ -184,6 +186,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     const { take, loops } = engine;
     const intakes = await openIntakes(app, { take, loops, metrics, credential, random: deps.random });
     parts.use(intakes);
+    told = intakes;
     const presence = createPresence({
       notices: queue.notices,
       replica: deps.replica,

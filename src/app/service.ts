@@ -9,11 +9,20 @@ import { createRestarts } from '../restart/restarts.ts';
 import type { Known } from '../service/board.ts';
 import { askFor } from '../service/request.ts';
 import { type Engine, startEngine } from '../service/run.ts';
-import type { Health, MappingStatus, Requester, Service, Status, SyncAnswer } from '../service/service.ts';
+import type {
+  Health,
+  MappingStatus,
+  Requester,
+  Service,
+  Status,
+  StoreStatus,
+  SyncAnswer,
+} from '../service/service.ts';
 import { heldOf, targetStatuses } from '../service/status.ts';
 import { sourcesOf } from '../sync/desired.ts';
 import { abilitiesOf } from './abilities.ts';
 import type { App, Pass } from './app.ts';
+import { expectedCalls, type StoreCalls } from './calls.ts';
 import { destroyProposed } from './destroy.ts';
 import { toHeld } from './held.ts';
 import { releaseHeld } from './release.ts';
@@ -29,6 +38,7 @@ export interface ServiceOptions {
   readonly onCycle: () => void;
   /** What is wrong with the files as they are now; nothing: they are in force. */
   readonly configProblems: () => readonly Problem[];
+  readonly intakes: () => Status['events'];
 }
 
 /** The running service of an app: its engine, and the questions and orders that it takes. */
@@ -86,6 +96,13 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
   const operator = ({ name, address }: Requester) =>
     ({ kind: 'operator', name, ...(address === undefined ? {} : { address }) }) as const;
 
+  const callsOf = (): ((store: string) => Partial<StoreStatus>) => {
+    const taken = (store: string) => app.stores.usage?.(store)?.ways ?? [];
+    const all = expectedCalls(app.config, engine.generation().wanted, { taken });
+    const byStore = new Map(all.map((it) => [it.store, it]));
+    return (name) => callsStatus(byStore.get(name), app.stores.usage?.(name)?.lastHour);
+  };
+
   const isMapping = (name: string): boolean => app.config.mappings.some((it) => it.name === name);
   const begin = async (command: string, by: Requester, requestId: string): Promise<Pass> => {
     const pass = await app.pass({ requestId, actor: operator(by), asResolved: true });
@@ -106,6 +123,7 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
   return {
     async status(): Promise<Status> {
       const problems = options.configProblems();
+      const calls = callsOf();
       return {
         instance: config.instance,
         version: options.version,
@@ -123,8 +141,10 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
             ...(lastSuccess === undefined ? {} : { lastSuccess: new Date(lastSuccess).toISOString() }),
             ...(error === undefined ? {} : { code: error.code }),
             breakerOpen,
+            ...calls(name),
           };
         }),
+        events: options.intakes(),
         targets: targets(),
         held: held(),
       };
@@ -188,6 +208,14 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
         ? undefined
         : (engine.auditTrouble() ?? new AppError('AUDIT_UNAVAILABLE', { about: audit.address }));
     },
+  };
+}
+
+function callsStatus(expected: StoreCalls | undefined, lastHour: number | undefined): Partial<StoreStatus> {
+  return {
+    ...(expected?.way === undefined ? {} : { way: expected.way }),
+    ...(lastHour === undefined ? {} : { callsPerHour: lastHour }),
+    ...(expected === undefined ? {} : { expectedCallsPerHour: expected.perHour }),
   };
 }
 

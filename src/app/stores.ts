@@ -12,9 +12,11 @@ import {
   type StoreState,
   type Verdict,
 } from '../providers/guard.ts';
+import { createHourly, type Hourly } from '../providers/hourly.ts';
 import type { CallReport } from '../providers/limits.ts';
 import type { ProviderDeps, ReadResult, SecretProvider, VersionResult } from '../providers/provider.ts';
 import { createProvider, identityOf } from '../providers/registry.ts';
+import type { WayTaken } from '../providers/ways.ts';
 import { shortHash } from '../sync/marks.ts';
 
 export interface Stores extends AsyncDisposable {
@@ -31,6 +33,15 @@ export interface Stores extends AsyncDisposable {
   reconfigure(configs: Config['stores']): void;
   /** As this process has it; `up` as long as nothing was asked. */
   state(name: string): StoreState;
+  /** What this process has asked of it; undefined as long as that was nothing. */
+  usage?(name: string): StoreUsage | undefined;
+}
+
+export interface StoreUsage {
+  /** Requests within the last hour. */
+  readonly lastHour: number;
+  /** How its keys were last looked at for changes, one for each number of keys. */
+  readonly ways: readonly WayTaken[];
 }
 
 export interface StoreObserver {
@@ -60,6 +71,13 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
   const guards = new Map<string, Guard>();
   const retiring = new Map<Guard, Promise<unknown>>();
   const told = new Map<string, StoreState>();
+  const calls = new Map<string, Hourly>();
+  const ways = new Map<string, Map<number, WayTaken>>();
+  const countOf = (name: string): Hourly => {
+    const count = calls.get(name) ?? createHourly(deps.clock);
+    calls.set(name, count);
+    return count;
+  };
 
   const tell = (name: string) => {
     const guard = guards.get(name);
@@ -82,7 +100,11 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
       name,
       limits: config.limits,
       create: (providerDeps) => create(config, providerDeps),
-      onCall: (report) => observe?.onCall({ store: name, ...report }),
+      onCall(report) {
+        countOf(name).add();
+        observe?.onCall({ store: name, ...report });
+      },
+      onWay: (taken) => ways.set(name, newest(ways.get(name), taken)),
       onRenewal: (error) =>
         error === undefined ? observe?.onProgress?.(name) : observe?.onProgress?.(name, error),
       onChange: () => {
@@ -117,11 +139,16 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
       for (const [name, config] of before) {
         if (isDeepStrictEqual(byName.get(name), config)) continue;
         retire(name);
-        if (!byName.has(name)) told.delete(name);
+        ways.delete(name);
+        if (!byName.has(name)) for (const its of [told, calls]) its.delete(name);
       }
     },
     state(name) {
       return guards.get(name)?.state() ?? { state: 'up', breakerOpen: false };
+    },
+    usage(name) {
+      const count = calls.get(name);
+      return count && { lastHour: count.count, ways: [...(ways.get(name)?.values() ?? [])] };
     },
     async [Symbol.asyncDispose]() {
       const all = [...guards.values(), ...retiring.keys()];
@@ -145,6 +172,14 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
       async [Symbol.asyncDispose]() {}, // it is not its holder's to close
     };
   }
+}
+
+/** A store has one group of keys for each interval; a few more stand for those that it had. */
+const MOST_WAYS = 16;
+
+function newest(before: ReadonlyMap<number, WayTaken> | undefined, taken: WayTaken): Map<number, WayTaken> {
+  const others = [...(before ?? [])].filter(([keys]) => keys !== taken.keys);
+  return new Map([...others.slice(1 - MOST_WAYS), [taken.keys, taken]]);
 }
 
 /** One key that was answered shows that the store can be read. */

@@ -88,16 +88,15 @@ async function newestOfKey(
   few: number,
 ): Promise<{ readonly found: Stored | undefined; readonly isAll: boolean }> {
   const matching = matches({ filter, actions, upwards: false });
+  // Twice, since a question to a store of the first schema may not begin with `with`.
+  const newest = sql`(select sequence from record_sources where ${and(ofSource(filter))}
+    and sequence > (select coalesce(max(sequence), 0) from base)
+    order by sequence desc limit ${sql.lit(few)}) few`;
   const [row] = await ask(
     sql<Partial<Stored> & { readonly fitting: number }>`
-      with few as (
-        select sequence from record_sources where ${and(ofSource(filter))}
-          and sequence > (select coalesce(max(sequence), 0) from base)
-        order by sequence desc limit ${sql.lit(few)}
-      )
       select counted.fitting, newest.record, newest.hash
-      from (select count(*) as fitting from few) counted left join (
-        select records.record, records.hash from few cross join facets cross join records
+      from (select count(*) as fitting from ${newest}) counted left join (
+        select records.record, records.hash from ${newest} cross join facets cross join records
         where facets.sequence = few.sequence and records.sequence = few.sequence and ${matching}
         order by few.sequence desc limit 1
       ) newest on 1 = 1`.compile(db),

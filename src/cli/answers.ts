@@ -40,8 +40,13 @@ export const StatusAnswer = z.looseObject({
       name: z.string(),
       lastSuccess: z.string().optional(),
       breakerOpen: z.boolean().optional(),
+      way: z.string().optional(),
+      callsPerHour: z.number().optional(),
+      expectedCallsPerHour: z.number().optional(),
     }),
   ),
+  // Left out by a service that is older.
+  events: z.array(part.extend({ name: z.string(), lastEvent: z.string().optional() })).optional(),
   targets: z.array(
     Target.extend({
       // A newer service may know more states: they are not in step.

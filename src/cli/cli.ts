@@ -189,7 +189,8 @@ function addExplain(program: Command, context: Context, run: Run): void {
     'secretbridge explain payments-db',
   ])
     .argument('<mapping>', 'its name')
-    .action((mapping: string, options: GlobalOptions) =>
+    .option('--calls', 'also show how many requests an hour its stores are asked')
+    .action((mapping: string, options: GlobalOptions & { calls?: boolean }) =>
       run(async () =>
         (await import('./commands/explain.ts')).explainCommand(context, { ...options, mapping }),
       ),

@@ -7,7 +7,7 @@ import type { Context, GlobalOptions } from './context.ts';
 import { EXIT, type ExitCode, exitCode } from './exit.ts';
 import { count, type Paint, print } from './output.ts';
 import { plain } from './service-error.ts';
-import { type HeldChange, heldText, targetData } from './targets.ts';
+import { type HeldChange, heldText, pinText, targetData } from './targets.ts';
 
 /** What a person reads about a run, whoever ran it. */
 interface Run {
@@ -24,6 +24,7 @@ interface RunTarget {
   readonly kind: string;
   readonly error?: { readonly code: string; readonly message: string; readonly todo: string } | undefined;
   readonly keys: readonly { readonly name: string; readonly action: string }[];
+  readonly pinned?: number | undefined;
 }
 
 /** Prints what a run did to the cluster, and gives its exit code. */
@@ -68,12 +69,14 @@ function runTarget({
   message,
   remedy,
   keys,
+  pinned,
 }: SyncedTarget): RunTarget {
   return {
     mapping: plain(mapping),
     target: { namespace: plain(namespace), secret: plain(secret) },
     kind: plain(outcome),
     keys: keys.map(({ name, action }) => ({ name: plain(name), action })),
+    pinned: typeof pinned === 'number' ? pinned : undefined,
     ...(code === undefined
       ? {}
       : { error: { code: plain(code), message: plain(message ?? ''), todo: plain(remedy ?? '') } }),
@@ -108,11 +111,11 @@ function runText({ targets, held, summary, unfinished }: Run, paint: Paint): str
   ].join('\n');
 }
 
-function targetText({ target, mapping, kind, error, keys }: RunTarget, paint: Paint): string {
+function targetText({ target, mapping, kind, error, keys, pinned }: RunTarget, paint: Paint): string {
   const changed = keys.filter(({ action }) => action !== 'keep').map(({ name }) => name);
   const style = error === undefined ? 'green' : 'red';
   const what = error === undefined ? changed.join(', ') || 'labels and annotations only' : '';
-  const line = `${paint(style, kind.padEnd(9))} ${paint('bold', formatTarget(target))}  ${what || paint('dim', `mapping ${mapping}`)}`;
+  const line = `${paint(style, kind.padEnd(9))} ${paint('bold', formatTarget(target))}  ${what || paint('dim', `mapping ${mapping}`)}${pinText(pinned)}`;
   return error === undefined
     ? line
     : `${line}\n  ${error.code}: ${error.message}\n  ${paint('dim', error.todo)}`;

@@ -61,6 +61,7 @@ export function statusText(status: StatusAnswer, options: StatusTextOptions, pai
     partsText(status, paint),
     configText(status, paint),
     storesText(status, options, paint),
+    eventsText(status, options, paint),
     ...targetsText(status, options, paint),
     held.length === 0 ? [] : [...heldText(held, paint).slice(0, -1), `  ${paint('dim', RELEASE)}`],
     [summaryText(status, paint)],
@@ -90,14 +91,41 @@ function configText({ config }: StatusAnswer, paint: Paint): readonly string[] {
 }
 
 function storesText({ stores }: StatusAnswer, { now }: StatusTextOptions, paint: Paint): readonly string[] {
-  const rows = stores.map(({ name, kind, state, code, lastSuccess, breakerOpen }) => {
+  const rows = stores.map(({ name, kind, state, code, lastSuccess, breakerOpen, ...calls }) => {
     const last = lastSuccess === undefined ? Number.NaN : Date.parse(lastSuccess);
     const notes = [
       ...(code === undefined ? [] : [plain(code)]),
       ...(breakerOpen ? ['calls are held back'] : []),
       Number.isNaN(last) ? 'not read yet' : `last read ${ago((now - last) / 1000)}`,
+      ...callsText(calls),
     ];
     return [state, plain(name), plain(kind), notes.join(', ')];
+  });
+  return lines(rows, paint);
+}
+
+type Calls = Pick<StatusAnswer['stores'][number], 'way' | 'callsPerHour' | 'expectedCallsPerHour'>;
+
+function callsText({ way, callsPerHour, expectedCallsPerHour }: Calls): readonly string[] {
+  const expected =
+    expectedCallsPerHour === undefined
+      ? ''
+      : ` (about ${expectedCallsPerHour} expected${way === undefined ? '' : ` by ${plain(way)}`})`;
+  return callsPerHour === undefined ? [] : [`${count(callsPerHour, 'call')} in the last hour${expected}`];
+}
+
+function eventsText(
+  { events = [] }: StatusAnswer,
+  { now }: StatusTextOptions,
+  paint: Paint,
+): readonly string[] {
+  const rows = events.map(({ name, kind, state, code, lastEvent }) => {
+    const last = lastEvent === undefined ? Number.NaN : Date.parse(lastEvent);
+    const notes = [
+      ...(code === undefined ? [] : [plain(code)]),
+      Number.isNaN(last) ? 'no event yet' : `last event ${ago((now - last) / 1000)}`,
+    ];
+    return [state, `events ${plain(name)}`, plain(kind), notes.join(', ')];
   });
   return lines(rows, paint);
 }

@@ -33,6 +33,7 @@ export function checkEvents(root: Located): readonly Finding[] {
       storesIn(entry).flatMap(([name, path]) => checkStore(root, entry, name, path)),
     ),
     ...entries.flatMap((entry) => checkQueue(root, entry)),
+    ...entries.flatMap(checkProof),
   ];
 }
 
@@ -93,6 +94,13 @@ function checkQueue(root: Located, { kind, value, path: entry }: Entry): readonl
       ),
     ];
   return [];
+}
+
+/** Without either of them anybody could send events, and with both it is not clear which one counts. */
+function checkProof({ kind, value, path }: Entry): readonly Finding[] {
+  if (kind !== 'eventGrid' || typeof value !== 'object' || value === null) return [];
+  const given = ['key', 'entra'].filter((name) => memberOf(value, name) !== undefined);
+  return given.length === 1 ? [] : [invalid(path, 'expected either `key` or `entra`')];
 }
 
 function invalid(path: Path, message: string): Finding {

@@ -18,7 +18,25 @@ export const Events = z
         z.strictObject({
           name: hintName,
           store,
-          key: Reference.meta({ description: 'Key of the subscription.' }),
+          key: Reference.optional().meta({ description: 'Key of the subscription. Or `entra`.' }),
+          entra: z
+            .strictObject({
+              tenantId: z
+                .string()
+                .regex(/^[0-9a-fA-F-]{36}$/, {
+                  error: 'the id of a tenant, as 00000000-0000-0000-0000-000000000000',
+                })
+                .meta({ description: 'The tenant (directory) id.' }),
+              audience: z
+                .string()
+                .min(1)
+                .meta({
+                  description: 'Application id, or its URI, that the subscription gets tokens for.',
+                  examples: ['api://secretbridge'],
+                }),
+            })
+            .optional()
+            .meta({ description: 'Tokens of Microsoft Entra instead of a key.' }),
         }),
       )
       .default([])

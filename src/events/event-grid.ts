@@ -3,6 +3,7 @@ import { type JsonNode, textOf } from '../core/json.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import type { Reference } from '../providers/credentials.ts';
 import { type CloudEvent, parseCloudEvents } from './cloud-event.ts';
+import { createEntraProof, type EntraConfig } from './entra.ts';
 import type { Hint, Origin, TakeHints } from './hint.ts';
 import type { EventGridIntake, PostHead } from './posted.ts';
 import { createHeldKey, type HeldKeyDeps } from './webhook-key.ts';
@@ -19,28 +20,26 @@ const OBJECT_NAME = /^[0-9A-Za-z-]{1,127}$/;
 export interface EventGridConfig {
   readonly name: string;
   readonly store: string;
-  readonly key: Reference;
+  /** One of the two, as the configuration is checked for. */
+  readonly key?: Reference | undefined;
+  readonly entra?: EntraConfig | undefined;
 }
 
 export interface EventGridDeps extends HeldKeyDeps {
   readonly config: EventGridConfig;
   /** Of the store: what other vaults say is not for us. */
   readonly vaultUrl: string;
+  /** Where the keys of Microsoft Entra are, for tests. */
+  readonly authority?: string | undefined;
   readonly take: TakeHints;
 }
 
 export function createEventGridIntake(deps: EventGridDeps): EventGridIntake {
-  const { config, vaultUrl, credential, clock, take } = deps;
+  const { config, vaultUrl, take } = deps;
   const origin: Origin = { kind: 'eventGrid', name: config.name };
-  const key = createHeldKey(config.key, { credential, clock });
   return {
     origin,
-    async admit(head) {
-      const given = keysOf(head);
-      const isKnown =
-        given.length > 0 && (await key.check((known) => given.some((one) => known.equals(one))));
-      if (!isKnown) throw new AppError('EVENT_REFUSED', { detail: 'there is no key, or not the right one' });
-    },
+    admit: admission(deps),
     accept(body, requestId) {
       const events = parseCloudEvents(body);
       if (events === undefined) throw invalid('the body is no event and no list of events');
@@ -55,6 +54,24 @@ export function createEventGridIntake(deps: EventGridDeps): EventGridIntake {
       }
       return take([...hints.values()], origin, requestId);
     },
+  };
+}
+
+function admission({ config, ...deps }: EventGridDeps): EventGridIntake['admit'] {
+  const { key, entra } = config;
+  if (entra !== undefined) {
+    const proof = createEntraProof(entra, deps);
+    return async ({ header }) => {
+      if (!(await proof.holds(header('authorization'))))
+        throw refused('there is no token of Microsoft Entra, or not the right one');
+    };
+  }
+  if (key === undefined) throw new AppError('INTERNAL', { detail: 'a subscription without a key' });
+  const held = createHeldKey(key, deps);
+  return async (head) => {
+    const given = keysOf(head);
+    const isKnown = given.length > 0 && (await held.check((known) => given.some((one) => known.equals(one))));
+    if (!isKnown) throw refused('there is no key, or not the right one');
   };
 }
 
@@ -91,6 +108,10 @@ function isOf(data: JsonNode | undefined, vault: URL): boolean {
 function memberOf(data: JsonNode | undefined, name: string): JsonNode | undefined {
   if (data?.kind !== 'object') return undefined;
   return data.members.find(([one]) => one.trim().toLowerCase() === name.toLowerCase())?.[1];
+}
+
+function refused(detail: string): AppError {
+  return new AppError('EVENT_REFUSED', { detail });
 }
 
 function invalid(detail: string): AppError {

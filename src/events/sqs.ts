@@ -27,8 +27,8 @@ const BACKOFF_MS = 1_000;
 const MOST_BACKOFF_MS = 60_000;
 /** A queue may say when to come again, but not that we should stand still. */
 const MOST_WAIT_MS = 120_000;
-/** A queue that hides nothing hands the same messages out again at once. */
-const AFTER_MALFORMED_MS = 1_000;
+/** After messages of which none was taken out: a queue that hides nothing hands them out again at once. */
+const AFTER_NOTHING_MS = 1_000;
 
 /** Fetches events until it is disposed of. Several processes may share a queue: each message goes to one of them. */
 export function startSqs(options: SqsOptions, deps: IntakeDeps): Intake {
@@ -66,9 +66,9 @@ export function startSqs(options: SqsOptions, deps: IntakeDeps): Intake {
     const messages = await queue.receive(signal);
     const done = takeUp(messages);
     // Only then: what is lost on the way comes again, and a hint too many does no harm.
-    if (done.length > 0) await queue.remove(done, signal);
+    const left = done.length === 0 ? 0 : await queue.remove(done, signal);
     deps.onProgress();
-    if (messages.length > 0 && done.length === 0) await rest(AFTER_MALFORMED_MS, signal);
+    if (messages.length > 0 && done.length === left) await rest(AFTER_NOTHING_MS, signal);
   };
 
   const run = async (): Promise<void> => {

@@ -1,3 +1,4 @@
+import type { AppError } from '../core/errors.ts';
 import type { Origin } from '../events/hint.ts';
 import type { LogFields, Logger } from '../log/logger.ts';
 import type { Wake } from './wake.ts';
@@ -7,7 +8,7 @@ const WINDOW_MS = 60_000;
 export interface Refusal {
   readonly origin: Origin;
   readonly status: number;
-  readonly code: string;
+  readonly error: AppError;
   readonly address: string;
 }
 
@@ -18,10 +19,10 @@ export interface Refusal {
 export function createRefusalLog(logger: Logger, wake: Wake): (refusal: Refusal) => void {
   const open = new Map<string, { count: number; last: Refusal }>();
 
-  const say = ({ origin, status, code, address }: Refusal, count: number): void => {
-    const fields: LogFields = { kind: origin.kind, name: origin.name, code, address, count };
-    if (status >= 500) logger.warn('events cannot be taken', fields);
-    else logger.info('events refused', fields);
+  const say = ({ origin, status, error, address }: Refusal, count: number): void => {
+    const fields: LogFields = { kind: origin.kind, name: origin.name, address, count };
+    if (status >= 500) logger.warn('events cannot be taken', { ...fields, error });
+    else logger.info('events refused', { ...fields, code: error.code });
   };
   const close = (id: string): void => {
     const found = open.get(id);
@@ -37,7 +38,7 @@ export function createRefusalLog(logger: Logger, wake: Wake): (refusal: Refusal)
   };
 
   return (refusal) => {
-    const id = `${refusal.origin.kind} ${refusal.origin.name} ${refusal.code}`;
+    const id = `${refusal.origin.kind} ${refusal.origin.name} ${refusal.error.code}`;
     const found = open.get(id);
     if (found !== undefined) {
       found.count += 1;

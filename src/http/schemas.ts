@@ -114,10 +114,32 @@ export const SCHEMAS = {
     },
     ['lastSuccess', 'staleSeconds', ...Object.keys(error), 'pinned'],
   ),
-  Store: object({ name: text, ...part, lastSuccess: time, code: text, breakerOpen: yesNo }, [
-    'lastSuccess',
-    'code',
-  ]),
+  Store: object(
+    {
+      name: text,
+      ...part,
+      lastSuccess: time,
+      code: text,
+      breakerOpen: yesNo,
+      way: { ...text, description: 'How its keys are looked at for changes: list, describe, batch or read.' },
+      callsPerHour: { ...whole, description: 'Requests of this replica within the last hour.' },
+      expectedCallsPerHour: {
+        ...whole,
+        description: 'Requests an hour, of all replicas, while nothing changes.',
+      },
+    },
+    ['lastSuccess', 'code', 'way', 'callsPerHour', 'expectedCallsPerHour'],
+  ),
+  Intake: object(
+    {
+      kind: { type: 'string', enum: ['sqs', 'eventGrid', 'vault', 'webhook'] },
+      name: text,
+      state: health,
+      lastEvent: time,
+      code: text,
+    },
+    ['lastEvent', 'code'],
+  ),
   Status: object({
     instance: text,
     version: text,
@@ -127,6 +149,7 @@ export const SCHEMAS = {
     cluster: object({ ...part, code: text }, ['code']),
     config: object({ valid: yesNo, problems: list({ type: 'object' }) }),
     stores: list(one('Store')),
+    events: list(one('Intake')),
     targets: list(one('Target')),
     held: list(one('Held')),
   }),

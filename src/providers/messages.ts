@@ -14,6 +14,11 @@ export interface MessageQueue extends AsyncDisposable {
    * @throws AppError; the signal's reason once it is aborted.
    */
   receive(signal: AbortSignal): Promise<readonly QueueMessage[]>;
-  /** Those that cannot be taken out come again. @throws AppError when none can. */
-  remove(receipts: readonly string[], signal: AbortSignal): Promise<void>;
+  /** Gives how many could not be taken out: they come again. @throws AppError when it cannot be asked for. */
+  remove(receipts: readonly string[], signal: AbortSignal): Promise<number>;
+  /**
+   * Whether messages may be fetched and taken out. Takes none out, and hides none.
+   * @throws AppError which of the two may not be done, or why it cannot be said.
+   */
+  check(signal: AbortSignal | undefined): Promise<void>;
 }

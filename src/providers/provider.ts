@@ -5,6 +5,7 @@ import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { ReadResult, SourceRef } from '../core/reading.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { Reference } from './credentials.ts';
+import type { WayTaken } from './ways.ts';
 
 export type { ReadResult, SourceRef };
 
@@ -24,6 +25,8 @@ export interface FindQuery {
 export interface Check {
   readonly name: string;
   readonly error?: AppError;
+  /** A permission that is missing and would only save requests: for lists of versions, or for batches of values. */
+  readonly saves?: 'list' | 'batch';
 }
 
 export interface CallOptions {
@@ -80,6 +83,8 @@ export interface ProviderDeps {
   readonly fingerprints: Fingerprinter;
   /** Told of each renewal of a login that a timer makes, so that one that stops can be seen. */
   readonly onRenewal?: (error?: AppError) => void;
+  /** Told of the way that `versions` has chosen. */
+  readonly onWay?: (taken: WayTaken) => void;
   /** The bytes behind a reference to a credential, read afresh at each call; CREDENTIAL_MISSING if there are none. */
   credential(reference: Reference): Promise<SecretValue>;
   /**
@@ -109,6 +114,8 @@ export interface ProviderDefinition<Kind extends string = string, Schema extends
   };
   /** The fields that say which store it is (address, namespace, mount …), without credentials. */
   identity(config: z.output<Schema>): Readonly<Record<string, unknown>>;
+  /** So many versions one page of a list tells, as it is configured. Left out or undefined: none. */
+  versionsPerPage?(config: z.output<Schema>): number | undefined;
   /**
    * All the names by which an event may speak of a key; two keys that may mean the same have one in common. Left out:
    * a key has one name, and is told as it is configured.

@@ -28,6 +28,11 @@ export function identityOf(config: AnyConfig): Readonly<Record<string, unknown>>
   return definitionOf(config).identity(config);
 }
 
+/** So many versions one page of its list tells; undefined: none. */
+export function versionsPerPageOf(config: AnyConfig): number | undefined {
+  return definitionOf(config).versionsPerPage?.(config);
+}
+
 export function definitionOf({ kind }: AnyConfig): ProviderDefinition {
   const definition = Object.hasOwn(PROVIDERS, kind) ? PROVIDERS[kind] : undefined;
   if (definition === undefined) {

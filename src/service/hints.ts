@@ -28,12 +28,19 @@ export interface HintsDeps {
  * to four of them, and the last may be the one after which the new value is there: so not much longer.
  */
 export const QUIET_MS = 500;
+/**
+ * A key that very many targets are made from is looked at more seldom: a flood about one with ten thousand must not
+ * fill the queue faster than it can be emptied. The first hint is taken up at once in any case.
+ */
+export const TARGETS_PER_MS = 2;
 const LOG_EVERY_MS = 60_000;
 /** Requests that brought hints, whose intake is remembered. */
 const MOST_REQUESTS = 1_000;
 
 interface Recent {
   readonly at: number;
+  /** How long it is not looked at again. */
+  readonly quietMs: number;
   /** A hint came since, by this intake. */
   again?: Origin;
 }
@@ -47,7 +54,7 @@ interface Recent {
  */
 export function createHints(deps: HintsDeps): Hints {
   const { generation, ledger, namesOf = (_, key) => [key], clock, logger, wake = unrefTimer } = deps;
-  /** By interest, the oldest first. */
+  /** By interest. */
   const recent = new Map<string, Recent>();
   const requests = new Map<string, string>();
   let index: { readonly of: Generation; readonly interests: Interests } | undefined;
@@ -62,7 +69,7 @@ export function createHints(deps: HintsDeps): Hints {
     return index.interests;
   };
   // By distance: a clock that was set back must not silence a key for hours.
-  const isQuiet = ({ at }: Recent): boolean => Math.abs(clock.now() - at) < QUIET_MS;
+  const isQuiet = ({ at, quietMs }: Recent): boolean => Math.abs(clock.now() - at) < quietMs;
   const remember = (requestId: string, { name }: Origin): string => {
     requests.set(requestId, name);
     for (const id of requests.keys()) if (requests.size > MOST_REQUESTS) requests.delete(id);
@@ -72,24 +79,23 @@ export function createHints(deps: HintsDeps): Hints {
   const look = (ids: readonly string[], requestId: string): number => {
     const now = clock.now();
     for (const id of ids) {
-      recent.delete(id);
-      recent.set(id, { at: now });
+      const targets = interests().at(id)?.targets.length ?? 0;
+      recent.set(id, { at: now, quietMs: Math.max(QUIET_MS, targets / TARGETS_PER_MS) });
     }
     const targets = targetsOf(ids.flatMap((id) => interests().at(id) ?? []));
     for (const target of targets.values()) ledger.trigger(target, 'event', requestId);
     return targets.size;
   };
   const schedule = (): void => {
-    if (callOff !== undefined || closed) return;
-    for (const { at } of recent.values()) {
-      const ms = Math.min(QUIET_MS, Math.max(0, at + QUIET_MS - clock.now()));
-      callOff = wake(() => {
-        callOff = undefined;
-        takeUp();
-        schedule();
-      }, ms);
-      return;
-    }
+    if (callOff !== undefined || closed || recent.size === 0) return;
+    // Never longer than the shortest silence: what comes meanwhile may be due before all that is known now.
+    let ms = QUIET_MS;
+    for (const { at, quietMs } of recent.values()) ms = Math.min(ms, Math.max(0, at + quietMs - clock.now()));
+    callOff = wake(() => {
+      callOff = undefined;
+      takeUp();
+      schedule();
+    }, ms);
   };
   const takeUp = (): void => {
     const due: { readonly id: string; readonly origin: Origin }[] = [];

@@ -1,4 +1,5 @@
 import type { AppError } from '../core/errors.ts';
+import type { Origin } from '../events/hint.ts';
 import type { KeyPlan } from '../sync/compare.ts';
 
 export type Health = 'up' | 'degraded' | 'down';
@@ -43,6 +44,23 @@ export interface StoreStatus {
   readonly code?: string;
   /** Whether calls are refused for now because the last ones failed. */
   readonly breakerOpen: boolean;
+  /** How most of its keys are looked at for changes: `list`, `describe`, `batch` or `read`. */
+  readonly way?: string;
+  /** Requests of this replica within the last hour. */
+  readonly callsPerHour?: number;
+  /** Requests an hour that looking for changes takes while there are none, of all replicas together. */
+  readonly expectedCallsPerHour?: number;
+}
+
+/** A way in which events come, as the replica that answers has it. */
+export interface IntakeStatus {
+  readonly kind: Origin['kind'];
+  readonly name: string;
+  /** `degraded`: it failed of late and is tried again · `down`: for longer, or until a person mends it. */
+  readonly state: Health;
+  /** RFC 3339: when an event last came that was really one, whatever it was about. */
+  readonly lastEvent?: string;
+  readonly code?: string;
 }
 
 /** A change that waits for a person. */
@@ -75,6 +93,7 @@ export interface Status {
     readonly problems: readonly object[];
   };
   readonly stores: readonly StoreStatus[];
+  readonly events: readonly IntakeStatus[];
   readonly targets: readonly TargetStatus[];
   readonly held: readonly HeldStatus[];
 }

@@ -9,12 +9,9 @@ const VIEWS = [
   '/records?mapping=payments-db&code=NOT_OWNED',
   '/records/15',
   '/records/7',
-  '/records/13',
   '/targets/payments/payments-db',
-  '/targets/shop/redis-auth',
   '/mappings',
   '/mappings/payments-db',
-  '/mappings/cache',
   '/holds',
   '/nowhere',
 ];

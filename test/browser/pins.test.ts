@@ -3,7 +3,8 @@ import { expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { Service, SyncAnswer, TargetStatus } from '../../src/service/service.ts';
 import { axe } from './chromium.ts';
-import { mappingsOf, STATUS, typical } from './scene.ts';
+import { mappingsOf, STATUS } from './scene.ts';
+import { wentBack } from './scene-pins.ts';
 import { column, describeInChromium, go } from './visit.ts';
 
 /** A service that pins and lets go. */
@@ -46,7 +47,7 @@ describeInChromium('going back', (visit) => {
     const dialog = page.getByRole('dialog', { name: 'Roll back to record 13?' });
     const text = await dialog.innerText();
     expect(text).toMatch(/payments\/payments-db is made anew/);
-    expect(text).toMatch(/team-vault: payments\/db 13/);
+    expect(text).toMatch(/team-vault: payments\/db, version 13/);
     expect(text).toMatch(/stays there.* until somebody unpins it/);
     expect(text).toMatch(/nothing is changed/);
     // What is harmless has the focus.
@@ -75,7 +76,7 @@ describeInChromium('going back', (visit) => {
   });
 
   it('needs the role operator', async () => {
-    await using tab = await visit({ role: 'reviewer', at: '/records/13' });
+    await using tab = await visit({ role: 'reviewer', at: '/records/13', scene: wentBack() });
     await tab.page.getByText('Going back needs the role operator.').waitFor();
     expect(await tab.page.getByRole('button', { name: /Roll back/ }).count()).toBe(0);
     for (const view of ['/mappings/cache', '/targets/shop/redis-auth', '/mappings']) {
@@ -116,7 +117,7 @@ describeInChromium('going back', (visit) => {
     'lets a pinned target go, from %s',
     async (at) => {
       const { asked, service } = pinning();
-      await using tab = await visit({ role: 'operator', at, service });
+      await using tab = await visit({ role: 'operator', at, service, scene: wentBack() });
       const { page } = tab;
       const main = page.getByRole('main');
       expect(await main.getByRole('link', { name: '#22' }).first().getAttribute('href')).toBe('#/records/22');
@@ -139,8 +140,24 @@ describeInChromium('going back', (visit) => {
     expect(await column(tab.page, 'State')).toEqual([expect.stringMatching(/^pinned\s*to #22$/)]);
   });
 
+  it.each([
+    [360, 'dark'],
+    [820, 'light'],
+    [1440, 'light'],
+  ] as const)('leaves nothing for axe to find, and fits, at %i in %s', async (width, theme) => {
+    await using tab = await visit({ width, theme, role: 'operator', scene: wentBack() });
+    const { page } = tab;
+    const over = () => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    for (const view of ['/records/22', '/records/25', '/targets/shop/redis-auth', '/mappings/cache']) {
+      await go(page, view);
+      expect([await axe(page), await over()], view).toEqual([[], 0]);
+    }
+    await page.getByRole('button', { name: 'Unpin: shop/redis-auth' }).click();
+    expect([await axe(page), await over()]).toEqual([[], 0]);
+  });
+
   it('shows the history of a target whose mapping is gone', async () => {
-    const scene = { ...typical(), mappings: [] };
+    const scene = { ...wentBack(), mappings: [] };
     await using tab = await visit({ role: 'viewer', at: '/targets/shop/redis-auth', scene });
     expect(await tab.page.locator('.timeline > li').count()).toBe(4);
     expect(await tab.page.locator('.notice').count()).toBe(0);

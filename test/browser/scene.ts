@@ -2,7 +2,7 @@ import { type Entry, type EntrySource, NO_KEYS } from '../../src/audit/entry.ts'
 import type { HeldStatus, MappingStatus, Status, TargetStatus } from '../../src/service/service.ts';
 import type { Scene } from './site.ts';
 
-const print = (seed: string): string => `03c66e02:${seed.repeat(64).slice(0, 64)}`;
+export const print = (seed: string): string => `03c66e02:${seed.repeat(64).slice(0, 64)}`;
 
 const VAULT: EntrySource = { store: 'team-vault', key: 'payments/db', property: 'password', version: '12' };
 const AWS: EntrySource = {
@@ -25,7 +25,7 @@ export function entry(part: Partial<Entry>): Entry {
   };
 }
 
-const request = (n: number): string => `c9c42967-b26d-41d7-aa38-${String(n).padStart(12, '0')}`;
+export const request = (n: number): string => `c9c42967-b26d-41d7-aa38-${String(n).padStart(12, '0')}`;
 
 /** An intent and its outcome. */
 export function change(n: number, part: Partial<Entry>): readonly Entry[] {
@@ -37,9 +37,7 @@ export function change(n: number, part: Partial<Entry>): readonly Entry[] {
   ];
 }
 
-const ANN = { kind: 'operator', name: 'ann', address: '10.20.0.14' } as const;
-const REDIS: EntrySource = { store: 'team-vault', key: 'cache/redis', property: 'password', version: '4' };
-const CACHE = { mapping: 'cache', namespace: 'shop', secret: 'redis-auth' } as const;
+export const ANN = { kind: 'operator', name: 'ann', address: '10.20.0.14' } as const;
 const DB = { mapping: 'payments-db', namespace: 'payments', secret: 'payments-db' } as const;
 
 const ENTRIES: readonly Entry[] = [
@@ -123,23 +121,6 @@ const ENTRIES: readonly Entry[] = [
     },
     ...{ review: { sequence: 7, state: 'flagged' }, note: 'Who removed old.pem? Asked the edge team.' },
   }),
-  ...change(12, {
-    ...{ ...CACHE, action: 'update', sources: [{ ...REDIS, version: '3' }], after: print('1d0c7e4b92') },
-    keys: { added: [], changed: ['password'], removed: [] },
-  }),
-  ...change(13, {
-    ...{ ...CACHE, action: 'update', sources: [{ ...REDIS, version: '4' }], after: print('c03f55aa7e') },
-    keys: { added: [], changed: ['password'], removed: [] },
-  }),
-  entry({
-    ...{ ...CACHE, action: 'rollback', actor: ANN, requestId: request(14) },
-    ...{ sources: [{ ...REDIS, version: '3' }], note: 'to record 22 team-vault@9f4c02ab' },
-  }),
-  ...change(14, {
-    ...{ ...CACHE, action: 'update', actor: ANN, sources: [{ ...REDIS, version: '3' }] },
-    ...{ before: print('c03f55aa7e'), after: print('1d0c7e4b92') },
-    keys: { added: [], changed: ['password'], removed: [] },
-  }),
 ];
 
 const ago = (minutes: number): string =>
@@ -218,6 +199,10 @@ export const STATUS: Status = {
       ...{ code: 'STORE_UNAVAILABLE', breakerOpen: true },
     },
     { name: 'team-vault', kind: 'vault', state: 'up', lastSuccess: ago(1), breakerOpen: false },
+  ],
+  events: [
+    { kind: 'sqs', name: 'eu', state: 'up', lastEvent: ago(3) },
+    { kind: 'webhook', name: 'ci', state: 'up' },
   ],
   targets: TARGETS,
   held: HELD,

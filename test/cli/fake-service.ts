@@ -92,6 +92,7 @@ export const WELL: Status = {
     },
     { name: 'local', kind: 'files', state: 'up', breakerOpen: false },
   ],
+  events: [{ kind: 'sqs', name: 'eu', state: 'up', lastEvent: '2027-03-01T11:58:00.000Z' }],
   targets: [
     {
       mapping: 'api',
@@ -117,6 +118,7 @@ export const WELL: Status = {
 /** The same on a bad day. */
 export const UNWELL: Status = {
   ...WELL,
+  events: [...WELL.events, { kind: 'webhook', name: 'ci', state: 'down', code: 'CREDENTIAL_MISSING' }],
   config: { valid: true, problems: [] },
   engine: { kind: 'redis', state: 'degraded', code: 'QUEUE_UNAVAILABLE' },
   stores: [

@@ -41,6 +41,8 @@ up        cluster  kubernetes
 up        team-vault  vault  last read 12s ago
 up        local       files  not read yet
 
+up        events eu  sqs  last event 2m ago
+
 pinned
   payments/db  mapping db, pinned to record 41
 
@@ -52,7 +54,9 @@ pinned
     const { code, stdout } = await statusOf(UNWELL);
     expect(code).toBe(1);
     const blocks = stdout.split('\n\n').map((block) => block.split('\n')[0]);
-    expect(blocks.slice(3)).toEqual([
+    expect(blocks[3]).toMatch(/^up +events eu +sqs +last event 2m ago$/);
+    expect(stdout).toMatch(/^down +events ci +webhook +CREDENTIAL_MISSING, no event yet$/m);
+    expect(blocks.slice(4)).toEqual([
       expect.stringMatching(/^failed {2}STORE_UNAVAILABLE: store aws-prod: /),
       expect.stringMatching(/^refused {2}NOT_OWNED: apps\/theirs: /),
       'waiting',

@@ -10,7 +10,7 @@ import { arnOf, labelUpdated, REGION } from './aws-events.ts';
 type Answer = readonly QueueMessage[] | AppError;
 
 /** A queue whose answers a test gives, and an intake that asks it. */
-function open(answers: readonly Answer[], { failOpen = 0, failRemove = 0 } = {}) {
+function open(answers: readonly Answer[], { failOpen = 0, failRemove = 0, failEach = 0 } = {}) {
   const time = createManualTime();
   const left = [...answers];
   const seen = {
@@ -38,8 +38,10 @@ function open(answers: readonly Answer[], { failOpen = 0, failRemove = 0 } = {})
         failRemove -= 1;
         throw new AppError('STORE_UNAVAILABLE');
       }
-      seen.removed.push(...receipts);
+      seen.removed.push(...receipts.slice(failEach));
+      return Math.min(failEach, receipts.length);
     },
+    check: async () => undefined,
     async [Symbol.asyncDispose]() {
       seen.closed += 1;
     },
@@ -122,6 +124,13 @@ describe('the intake of a queue', () => {
     expect(it.seen.asked).toBe(1);
     await it.seen.time.advance(1_000);
     await vi.waitFor(() => expect(it.seen.asked).toBe(2));
+  });
+
+  it('does not turn in circles either where nothing can be taken out', async () => {
+    const answers = Array.from({ length: 5 }, () => [message(labelUpdated('a'), 'r')]);
+    await using it = open(answers, { failEach: 1 });
+    await vi.waitFor(() => expect(it.seen.time.waiting).toEqual([1_000]));
+    expect([it.seen.asked, it.seen.takes, it.seen.progress]).toEqual([1, 1, [undefined]]);
   });
 
   it('goes on after failures, later and later, and obeys a queue that says when', async () => {

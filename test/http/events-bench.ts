@@ -28,6 +28,8 @@ export interface EventBench extends AsyncDisposable {
   /** By the name of the environment variable; undefined: it cannot be read. */
   readonly credentials: Map<string, string>;
   readonly reads: readonly string[];
+  /** Thrown instead of any credential. */
+  failure: Error | undefined;
   /** Runs what waits for a time. */
   runTimers(): void;
   webhook(body: string, options?: WebhookOptions): Promise<Answer>;
@@ -64,12 +66,13 @@ export async function openEventBench(limits: Partial<Limits> = {}): Promise<Even
     ['HOOK', SECRET],
     ['GRID', GRID_KEY],
   ]);
-  const state = { now: NOW };
+  const state: { now: number; failure?: Error | undefined } = { now: NOW };
   const timers = new Set<() => unknown>();
   const clock = { now: () => state.now };
   const credential = async (reference: Reference): Promise<SecretValue> => {
     const name = 'env' in reference ? reference.env : '';
     reads.push(name);
+    if (state.failure !== undefined) throw state.failure;
     const value = credentials.get(name);
     if (value === undefined) throw new AppError('CREDENTIAL_MISSING');
     return SecretValue.fromText(value);
@@ -117,6 +120,12 @@ export async function openEventBench(limits: Partial<Limits> = {}): Promise<Even
     },
     set now(value) {
       state.now = value;
+    },
+    get failure() {
+      return state.failure;
+    },
+    set failure(error) {
+      state.failure = error;
     },
     runTimers() {
       const due = [...timers];

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
 import { openEventBench, SECRET, seconds, sign } from './events-bench.ts';
-import { TOKENS } from './harness.ts';
+import { openBench, TOKENS } from './harness.ts';
 
 const BODY = '{"store":"team-vault","key":"payments/db"}';
 
@@ -148,6 +149,19 @@ describe('the key of a webhook', () => {
     expect((await events.webhook(BODY, { signature: sign(BODY, events.now, SECRET) })).status).toBe(401);
   });
 
+  it('lets no event in a second time though it had a signature of both', async () => {
+    await using events = await openEventBench();
+    const mine = sign(BODY, events.now);
+    const next = sign(BODY, events.now, 'the next one').split(',')[1];
+    const signature = `${mine},${next}`;
+    expect((await events.webhook(BODY, { signature })).status).toBe(202);
+    events.credentials.set('HOOK', 'the next one');
+    events.now += 10_000;
+    const { status, json } = await events.webhook(BODY, { signature });
+    expect([status, json.message]).toEqual([401, expect.stringContaining('came before')]);
+    expect(events.took).toHaveLength(1);
+  });
+
   it('stops being accepted soon after it was replaced, though nobody uses the next one', async () => {
     await using events = await openEventBench();
     expect((await events.webhook(BODY)).status).toBe(202);
@@ -175,6 +189,52 @@ describe('the key of a webhook', () => {
     for (let count = 0; count < 50; count += 1)
       await events.webhook(BODY, { signature: sign(BODY, events.now, 'x') });
     expect(events.reads).toEqual(['HOOK', 'HOOK']);
+  });
+});
+
+describe('what is told to somebody who has shown nothing', () => {
+  it('is the code alone where it is about a key of ours', async () => {
+    await using events = await openEventBench();
+    events.failure = new AppError('CREDENTIAL_MISSING', {
+      detail: 'file /etc/hook.key cannot be read: EACCES',
+    });
+    for (const answer of [await events.webhook(BODY), await events.grid([])]) {
+      expect([answer.status, answer.json.code]).toEqual([503, 'CREDENTIAL_MISSING']);
+      expect(answer.text).not.toContain('hook.key');
+    }
+    // Whoever runs it finds the place in the log.
+    const [line] = events.bench.log.filter(({ message }) => message === 'events cannot be taken');
+    expect(line?.fields.error).toMatchObject({ message: expect.stringContaining('/etc/hook.key') });
+  });
+
+  it('is 503 where the key is in a Secret that we may not read, and not a fault of the sender', async () => {
+    await using events = await openEventBench();
+    events.failure = new AppError('NAMESPACE_MISSING', { about: 'bridge' });
+    expect((await events.webhook(BODY)).status).toBe(503);
+    events.failure = new TypeError('oops');
+    events.now += 1_000;
+    expect(await events.webhook(BODY)).toMatchObject({ status: 500, json: { code: 'INTERNAL' } });
+  });
+
+  it('is no list of names: those who guess at them are stopped, and right events go on', async () => {
+    await using events = await openEventBench();
+    const guess = (name: string) => events.webhook(BODY, { name, from: '192.0.2.7' });
+    for (let count = 0; count < 30; count += 1) expect((await guess(`name-${count}`)).status).toBe(404);
+    expect((await guess('name-31')).status).toBe(429);
+    expect((await events.grid([], { name: 'other', from: '192.0.2.7' })).status).toBe(429);
+    expect((await events.webhook(BODY, { from: '192.0.2.7' })).status).toBe(202);
+  });
+
+  it('is that the service starts, for as long as it does', async () => {
+    const starting = (): never => {
+      throw new AppError('STORE_UNAVAILABLE', { about: 'store of /etc/secrets' });
+    };
+    await using bench = await openBench({ events: { webhook: starting, eventGrid: starting } });
+    for (const url of ['/events/webhook/ci', '/events/azure/contoso']) {
+      const answer = await bench.call('POST', url, { body: BODY });
+      expect([answer.status, answer.json.code]).toEqual([503, 'STORE_UNAVAILABLE']);
+      expect(answer.text).not.toContain('/etc');
+    }
   });
 });
 
@@ -209,6 +269,26 @@ describe('a flood', () => {
     events.runTimers();
     events.runTimers();
     expect(lines()).toHaveLength(2);
+  });
+
+  it('of one webhook does not shut out another behind the same proxy', async () => {
+    await using events = await openEventBench({ requests: 5 });
+    for (let count = 0; count < 5; count += 1) await events.webhook(BODY, { name: 'other', signature: 'x' });
+    expect((await events.webhook(BODY, { name: 'other' })).status).toBe(429);
+    expect((await events.webhook(BODY)).status).toBe(202);
+  });
+
+  it('does not count an address that the sender makes up', async () => {
+    await using events = await openEventBench({ requests: 5 });
+    const statuses: number[] = [];
+    for (let count = 0; count < 6; count += 1) {
+      const { status } = await events.bench.call('POST', '/events/webhook/ci', {
+        body: BODY,
+        headers: { 'x-forwarded-for': `198.51.100.${count}`, 'x-real-ip': `198.51.100.${count}` },
+      });
+      statuses.push(status);
+    }
+    expect(statuses).toEqual([401, 401, 401, 401, 401, 429]);
   });
 
   it('is counted apart from the requests of people', async () => {

@@ -138,6 +138,7 @@ const STATUS: Status = {
   cluster: { kind: 'directory', state: 'up' },
   config: { valid: true, problems: [] },
   stores: [{ name: 'local', kind: 'files', state: 'up', breakerOpen: false }],
+  events: [],
   targets: [target()],
   held: [],
 };

@@ -158,6 +158,25 @@ describe('a flood of hints about one key', () => {
     expect(new Set(hints.triggers.list.map(({ requestId }) => requestId)).size).toBe(2);
   });
 
+  it('of very many targets fills the queue no faster than it can be emptied', async () => {
+    const many = Array.from({ length: 10_000 }, (_, n) =>
+      wanted({ name: `m${n}`, data: { X: source('k') }, namespace: `n${n % 100}` }),
+    );
+    using hints = open([...many, wanted({ name: 'single', data: { X: source('l') } })]);
+    expect(hints.take([hint('k')], EU).targets).toBe(10_000);
+    for (let ms = 0; ms < 20_000; ms += 100) {
+      hints.take([hint('k')], EU);
+      // Another key is not held up by it.
+      hints.take([hint('l')], EU);
+      await hints.time.advance(100);
+    }
+    const looks = Map.groupBy(hints.triggers.list, ({ target }) => target);
+    expect(looks.get('n0/m0')?.length).toBe(5);
+    expect(looks.get('apps/single')?.length).toBeGreaterThanOrEqual(20_000 / QUIET_MS);
+    await hints.time.advance(10_000);
+    expect(hints.time.waiting).toEqual([]);
+  });
+
   it('is not silenced by a clock that is set back', () => {
     using hints = open([wanted({ data: { X: source('k') } })]);
     hints.take([hint('k')], EU);

@@ -206,6 +206,7 @@ async function byService(world: World): Promise<Ends> {
     onOutcome: (outcome) => void outcomes.push(outcome),
     onCycle: () => undefined,
     configProblems: () => [],
+    intakes: () => [],
   });
   const decided = new Map<string, string>();
   engine.board.onKnown(({ mapping, kind, error, proposed }) => {

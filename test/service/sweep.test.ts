@@ -41,6 +41,7 @@ function open(all: readonly Wanted[], tells = false) {
   const board = createBoard(createFakeNotices(), clock);
   const triggers = createTriggers();
   const shelf: Shelf = { keys: new Map(), listed: new Map(), reads: [], lists: 0 };
+  const asked: string[] = [];
   const state = { generation: createGeneration([], all, () => tells), isDown: false };
   const sweep = createSweep({
     generation: () => state.generation,
@@ -48,7 +49,7 @@ function open(all: readonly Wanted[], tells = false) {
     ledger: triggers,
     clock,
     ages: createAges({ clock, logger: silentLogger }),
-    lookForPins: async () => undefined,
+    lookForPins: async (requestId) => void asked.push(requestId),
     tellsVersions: () => tells,
     isDown: () => state.isDown,
   });
@@ -94,7 +95,7 @@ function open(all: readonly Wanted[], tells = false) {
         ...part,
       }),
     );
-  return { clock, board, shelf, state, round, note };
+  return { clock, board, shelf, state, round, note, asked };
 }
 
 describe('a sweep', () => {
@@ -341,5 +342,50 @@ describe('a sweep', () => {
     await round(5);
     const [name = ''] = state.generation.slots.keys();
     expect(board.swept(name)).toEqual({ at: START + 5, okAt: START + 5 });
+  });
+
+  it.each([
+    ['reads', false, 1],
+    // A read may give what was there before for a minute after a list tells of something new.
+    ['asks for versions', true, 2],
+  ])(
+    'that %s leaves a pinned target where it is: a new version costs a look, and no round does',
+    async (_, tells, looks) => {
+      const { board, shelf, round, note } = open([A], tells);
+      shelf.keys.set('a', '2');
+      board.setMeta(meta(A, { A: ['a', '1'] }));
+      note(A, { pinned: 7 });
+      const rounds = async (): Promise<number> => {
+        let due = 0;
+        for (let times = 0; times < 5; times += 1) {
+          const found = (await round()).length;
+          due += found;
+          if (found > 0) note(A, { pinned: 7 });
+        }
+        return due;
+      };
+      expect(await rounds()).toBe(looks);
+      expect(await rounds()).toBe(0);
+      shelf.keys.set('a', '3');
+      expect(await rounds()).toBe(looks);
+      expect(await rounds()).toBe(0);
+    },
+  );
+
+  it('sees a change of what a pinned target follows still, also one from before its first round', async () => {
+    const { board, shelf, round, note } = open([BOTH]);
+    shelf.keys.set('a', '9').set('b', '2');
+    // `b` came to the mapping later: the record does not name it.
+    board.setMeta(meta(BOTH, { A: ['a', '1'], B: ['b', '1'] }));
+    note(BOTH, { pinned: 7 });
+    expect(await round()).toEqual(['both']);
+    note(BOTH, { pinned: 7 });
+    expect(await round()).toEqual([]);
+  });
+
+  it('looks for pins that were said elsewhere', async () => {
+    const { round, asked } = open([A]);
+    await round();
+    expect(asked).toHaveLength(1);
   });
 });

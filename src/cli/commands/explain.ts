@@ -1,19 +1,31 @@
-import { type ExplainedSource, type ExplainedTarget, explainMapping } from '../../app/explain.ts';
+import {
+  callsOf,
+  type ExplainedCalls,
+  type ExplainedSource,
+  type ExplainedTarget,
+  explainMapping,
+} from '../../app/explain.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { exitCode } from '../exit.ts';
-import { type Paint, print, shortFingerprint } from '../output.ts';
+import { count, type Paint, print, shortFingerprint } from '../output.ts';
 import { withApp } from '../with-app.ts';
 
 export async function explainCommand(
   context: Context,
-  options: GlobalOptions & { mapping: string },
+  options: GlobalOptions & { mapping: string; calls?: boolean },
 ): Promise<number> {
   return withApp(context, options, async (app) => {
     const targets = await explainMapping(app, options.mapping);
+    const calls = options.calls === true ? callsOf(app, options.mapping) : undefined;
     print(context, options.output, {
-      data: { mapping: options.mapping, targets: targets.map(targetData) },
-      human: (paint) => targets.map((target) => targetText(target, paint)).join('\n\n'),
+      data: {
+        mapping: options.mapping,
+        targets: targets.map(targetData),
+        ...(calls === undefined ? {} : { calls: calls.map(callsData) }),
+      },
+      human: (paint) =>
+        [...targets.map((target) => targetText(target, paint)), ...(calls ?? []).map(callsText)].join('\n\n'),
     });
     const isHeldUp = ({ state }: ExplainedTarget): boolean =>
       state === 'refused' || state === 'held' || state === 'contested';
@@ -23,6 +35,19 @@ export async function explainCommand(
       { person: targets.some(isHeldUp) },
     );
   });
+}
+
+function callsData({ perHour, added, oneByOne, ...calls }: ExplainedCalls): object {
+  return { ...calls, callsPerHour: perHour, addedCallsPerHour: added, oneByOneCallsPerHour: oneByOne };
+}
+
+function callsText({ store, way, keys, perHour, added, oneByOne }: ExplainedCalls): string {
+  return [
+    `Calls to ${store} while nothing changes`,
+    `  ${count(perHour, 'call')} an hour for the ${count(keys, 'key')} of all mappings${way === undefined ? '' : `, by ${way}`}`,
+    `  ${added} of them because of this mapping`,
+    `  ${oneByOne} an hour if each key of each target were read by itself`,
+  ].join('\n');
 }
 
 function targetData({ target, state, error, pinned, sources, lastRecords }: ExplainedTarget): object {

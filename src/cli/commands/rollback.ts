@@ -1,4 +1,5 @@
 import { rollBackHere, unpinHere } from '../../app/rollback.ts';
+import { AppError } from '../../core/errors.ts';
 import { createClient } from '../client.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { printReport, printResult } from '../report.ts';
@@ -37,5 +38,12 @@ async function letService(
   order: PinOrder,
 ): Promise<number> {
   await using client = createClient(namedAddress(server, options.allowHttp), context);
-  return printResult(context, options, await pinThrough(client, options, order));
+  try {
+    return printResult(context, options, await pinThrough(client, options, order));
+  } catch (error) {
+    // Which of its targets is meant, it asks in the same words.
+    if (error instanceof AppError && error.code === 'INVALID_REQUEST')
+      throw new UsageError(error.detail ?? error.message);
+    throw error;
+  }
 }

@@ -1,9 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { AppError } from '../../core/errors.ts';
+import type { ErrorCode } from '../../core/error-codes.ts';
+import { AppError, toAppError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import type { EventGridIntake, PostHead, WebhookIntake } from '../../events/posted.ts';
 import type { RouteDeps } from '../deps.ts';
-import { toHttpError } from '../errors.ts';
+import { sendError, toHttpError } from '../errors.ts';
 import { addressKey } from '../gate.ts';
 import { createGuesses } from '../guesses.ts';
 import type { Limits } from '../limits.ts';
@@ -23,25 +24,43 @@ export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limi
   const { events, clock, logger, wake = systemWake } = deps;
   const guesses = createGuesses(clock);
   const logRefusal = createRefusalLog(logger, wake);
-  const rateLimit = { max: limits.requests, timeWindow: limits.windowMs };
+  // For each intake by itself: behind an ingress all senders have one address.
+  const keyGenerator = (request: FastifyRequest): string => {
+    const known = knownIntake(request as FastifyRequest<Named>);
+    return `${addressKey(request)} ${known?.origin.name ?? ''}`;
+  };
+  const rateLimit = { max: limits.requests, timeWindow: limits.windowMs, keyGenerator };
   const common = { config: { access: 'signed', rateLimit }, validatorCompiler: () => () => true } as const;
 
+  const knownIntake = ({ params, routeOptions }: FastifyRequest<Named>) => {
+    try {
+      return routeOptions.url === WEBHOOK ? events?.webhook(params.name) : events?.eventGrid(params.name);
+    } catch (error) {
+      // As long as the service starts, none is known.
+      if (error instanceof AppError) return undefined;
+      throw error;
+    }
+  };
   const webhook = ({ params }: FastifyRequest<Named>): WebhookIntake =>
     events?.webhook(params.name) ?? missing();
   const eventGrid = ({ params }: FastifyRequest<Named>): EventGridIntake =>
     events?.eventGrid(params.name) ?? missing();
 
-  /** A right one is taken from any address: whoever forges them behind a proxy must not shut out the others. */
-  async function counted<T>(request: FastifyRequest<Named>, work: Promise<T>): Promise<T> {
+  /**
+   * Names and keys may be guessed at so often from one address. A right one is taken from any: whoever forges them
+   * behind a proxy must not shut out the others.
+   */
+  async function counted<T>(request: FastifyRequest<Named>, work: () => T | Promise<T>): Promise<T> {
     try {
-      return await work;
-    } catch (error) {
-      if (error instanceof AppError && error.code === 'EVENT_REFUSED') {
+      return await work();
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      if (error.code === 'EVENT_REFUSED' || error.code === 'NOT_FOUND') {
         const address = addressKey(request);
         guesses.check(address);
         guesses.note(address);
       }
-      throw error;
+      throw thrown;
     }
   }
 
@@ -50,11 +69,16 @@ export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limi
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_, body, done) => done(null, body));
     scope.addHook<Named>('onError', async (request, _, thrown) => {
       const { status, error } = toHttpError(thrown);
-      const { name } = request.params;
-      const known = request.routeOptions.url === WEBHOOK ? events?.webhook(name) : events?.eventGrid(name);
+      const known = knownIntake(request);
       if (known === undefined || error.code === 'INTERNAL') return;
       events?.onRefused?.(known.origin);
-      logRefusal({ origin: known.origin, status, code: error.code, address: request.ip });
+      logRefusal({ origin: known.origin, status, error, address: request.ip });
+    });
+    scope.setErrorHandler((thrown, request, reply) => {
+      const { status, error } = toHttpError(thrown);
+      if (OF_THE_REQUEST.includes(error.code)) sendError(request, reply, thrown);
+      // Who asks is not known, and what it is about may be the path of a key.
+      else sendError(request, reply, bare(error), status === 500 ? 500 : 503);
     });
 
     scope.post<Named>(
@@ -76,14 +100,14 @@ export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limi
       },
       async (request, reply) => {
         const post = { ...headOf(request), body: bodyOf(request), requestId: request.id };
-        const { targets } = await counted(request, webhook(request).accept(post));
+        const { targets } = await counted(request, () => webhook(request).accept(post));
         return reply.code(202).send({ requestId: request.id, targets });
       },
     );
 
     const parameters = { name: { type: 'string', description: 'The name in `events.eventGrid`.' } };
     const admit = async (request: FastifyRequest<Named>): Promise<void> =>
-      counted(request, eventGrid(request).admit(headOf(request)));
+      counted(request, () => eventGrid(request).admit(headOf(request)));
 
     scope.post<Named>(
       EVENT_GRID,
@@ -136,6 +160,18 @@ export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limi
       },
     );
   });
+}
+
+/** What may be told of in full; all else is a matter between us and others. */
+const OF_THE_REQUEST: readonly ErrorCode[] = [
+  'EVENT_REFUSED',
+  'INVALID_REQUEST',
+  'NOT_FOUND',
+  'RATE_LIMITED',
+];
+
+function bare({ code, retryAfterMs, cause }: AppError): AppError {
+  return new AppError(code, { cause, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
 }
 
 const FAILURES = {

@@ -30,7 +30,7 @@
  *   instance: string, version: string, replica?: string, engine: Part, audit: Part & { sequence: number },
  *   cluster?: Part, config?: { valid: boolean, problems: Record<string, unknown>[] },
  *   stores: (Part & { name: string, lastSuccess?: string, breakerOpen?: boolean })[],
- *   targets: Target[], held: Held[],
+ *   events?: (Part & { name: string, lastEvent?: string })[], targets: Target[], held: Held[],
  * }} Status
  * @typedef {{ mapping: string, refreshSeconds: number, sources: Source[], targets: Target[] }} Mapping
  * @typedef {{

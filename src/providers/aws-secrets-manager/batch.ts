@@ -1,4 +1,5 @@
 import { BatchGetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
+import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import { badAnswer } from '../answer.ts';
 import type { ReadResult } from '../provider.ts';
@@ -11,9 +12,24 @@ import { type SecretEntry, toResult } from './value.ts';
 /** The most that one call takes; LocalStack and moto take more. */
 export const BATCH_SIZE = 20;
 
-/** Whether BatchGetSecretValue can be used, learned once in a provider's life. */
+/** Whether BatchGetSecretValue can be used, as far as is known. */
 export interface BatchState {
   isUsable: boolean;
+}
+
+/** A permission that was given is noticed after this time. */
+const REFUSED_MS = 3_600_000;
+
+export function createBatchState(clock: Clock): BatchState {
+  let refusedAt = Number.NEGATIVE_INFINITY;
+  return {
+    get isUsable() {
+      return Math.abs(clock.now() - refusedAt) >= REFUSED_MS;
+    },
+    set isUsable(usable) {
+      refusedAt = usable ? Number.NEGATIVE_INFINITY : clock.now();
+    },
+  };
 }
 
 /** AWS did not let us use the operation at all, or does not have it. */

@@ -36,11 +36,12 @@ export async function checkStore(store: Store, signal: AbortSignal | undefined):
     return [...checks, { name: 'reach' }, { name: 'login', error: mayBatch }];
   }
   batch.isUsable = mayBatch;
-  checks.push({ name: 'reach' }, { name: 'login' }, { name: mayBatch ? 'read in batches' : NO_BATCH });
+  checks.push({ name: 'reach' }, { name: 'login' });
+  checks.push(mayBatch ? { name: 'read in batches' } : { name: NO_BATCH, saves: 'batch' });
 
   const mayList = await allowed(listPages(session, [NOBODY], signal).next());
   if (mayList instanceof AppError) return [...checks, { name: 'list', error: mayList }];
-  return [...checks, { name: mayList ? 'list' : NO_LIST }];
+  return [...checks, mayList ? { name: 'list' } : { name: NO_LIST, saves: 'list' }];
 }
 
 /** Any answer to a signed call shows a service in working order, a refusal too. @throws AppError */

@@ -9,6 +9,7 @@ export const awsSecretsManager = defineProvider({
   can: { tellVersions: true, findByTags: true, readsPerCall: 20 },
   // The account of the role belongs to it: in another account every key would look like one that is gone.
   identity: ({ kind, region, endpoint, auth }) => ({ kind, region, endpoint, account: accountOf(auth) }),
+  versionsPerPage: ({ freshness }) => (freshness === 'strict' ? undefined : 100),
   keyNames: namesOf,
   async create(config, deps) {
     const { openAws } = await import('./open.ts');

@@ -1,5 +1,7 @@
 import type { ProviderDeps, SecretProvider } from '../provider.ts';
 import { nameSearch } from '../settle.ts';
+import { createLists } from '../ways.ts';
+import { createBatchState } from './batch.ts';
 import { checkStore, probeStore } from './check.ts';
 import type { AwsConfig } from './config.ts';
 import { findKeys } from './find.ts';
@@ -9,7 +11,13 @@ import { tellVersions } from './versions.ts';
 
 export async function openAws(config: AwsConfig, deps: ProviderDeps): Promise<SecretProvider> {
   const session = await createSession(config, deps);
-  const store: Store = { config, deps, session, batch: { isUsable: true } };
+  const store: Store = {
+    config,
+    deps,
+    session,
+    batch: createBatchState(deps.clock),
+    lists: createLists(deps.clock),
+  };
   return {
     read: (refs, options = {}) => readAll(store, refs, options),
     versions: (keys, { signal } = {}) => tellVersions(store, keys, signal),

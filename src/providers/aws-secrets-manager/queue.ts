@@ -1,4 +1,10 @@
-import { DeleteMessageBatchCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
+import {
+  DeleteMessageBatchCommand,
+  type MessageSystemAttributeName,
+  ReceiveMessageCommand,
+  type ReceiveMessageCommandInput,
+  SQSClient,
+} from '@aws-sdk/client-sqs';
 import { AppError } from '../../core/errors.ts';
 import { badAnswer } from '../answer.ts';
 import type { MessageQueue } from '../messages.ts';
@@ -10,6 +16,9 @@ import { asStoreError, type ClientParts, openSession } from './session.ts';
 /** The most that SQS gives at a time, and the longest that it waits for something to give. */
 const MOST = 10;
 const WAIT_SECONDS = 20;
+const COUNT: MessageSystemAttributeName[] = ['ApproximateReceiveCount'];
+/** Of no message. */
+const NO_RECEIPT = 'none';
 
 /**
  * A queue of SQS, with the login of a store and a session of its own: a poll that waits must not take the place of a
@@ -23,39 +32,45 @@ export async function openMessageQueue(
   deps: ProviderDeps,
 ): Promise<MessageQueue> {
   const session = await openSession(config, deps, (parts) => createClient(parts, queueUrl));
+  const receive = (how: Partial<ReceiveMessageCommandInput>, signal: AbortSignal | undefined) => {
+    const command = { ...how, QueueUrl: queueUrl, MessageSystemAttributeNames: COUNT };
+    return ofQueue(
+      session.call(
+        'other',
+        (client, options) => client.send(new ReceiveMessageCommand(command), options),
+        signal,
+      ),
+    );
+  };
+  const remove = async (receipts: readonly string[], signal: AbortSignal | undefined): Promise<number> => {
+    const Entries = receipts.map((ReceiptHandle, index) => ({ Id: `${index}`, ReceiptHandle }));
+    const command = { QueueUrl: queueUrl, Entries };
+    const { Failed = [] } = await ofQueue(
+      session.call(
+        'other',
+        (client, options) => client.send(new DeleteMessageBatchCommand(command), options),
+        signal,
+      ),
+    );
+    return Failed.length;
+  };
   return {
     async receive(signal) {
-      const { Messages = [] } = await ofQueue(
-        session.call(
-          'other',
-          (client, options) =>
-            client.send(
-              new ReceiveMessageCommand({
-                QueueUrl: queueUrl,
-                MaxNumberOfMessages: MOST,
-                WaitTimeSeconds: WAIT_SECONDS,
-                MessageSystemAttributeNames: ['ApproximateReceiveCount'],
-              }),
-              options,
-            ),
-          signal,
-        ),
+      const { Messages = [] } = await receive(
+        { MaxNumberOfMessages: MOST, WaitTimeSeconds: WAIT_SECONDS },
+        signal,
       );
       return Messages.map(({ ReceiptHandle: receipt, Body: body = '', Attributes = {} }) => {
         if (receipt === undefined) throw badAnswer('a message without its receipt');
         return { receipt, body, received: Number(Attributes.ApproximateReceiveCount ?? 1) };
       });
     },
-    async remove(receipts, signal) {
-      const Entries = receipts.map((ReceiptHandle, index) => ({ Id: `${index}`, ReceiptHandle }));
-      await ofQueue(
-        session.call(
-          'other',
-          (client, options) =>
-            client.send(new DeleteMessageBatchCommand({ QueueUrl: queueUrl, Entries }), options),
-          signal,
-        ),
-      );
+    remove,
+    // With the two rights that it needs anyway: `GetQueueAttributes` would be a third one.
+    async check(signal) {
+      const empty = { MaxNumberOfMessages: 1, WaitTimeSeconds: 0, VisibilityTimeout: 0 };
+      await naming('sqs:ReceiveMessage', receive(empty, signal));
+      await naming('sqs:DeleteMessage', remove([NO_RECEIPT], signal));
     },
     [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
   };
@@ -75,6 +90,17 @@ function createClient(parts: ClientParts, queueUrl: string): SQSClient {
 /** Of `sqs.<region>.amazonaws.com` and its kin; a request must be signed for the region that it goes to. */
 function regionIn(hostname: string): string | undefined {
   return /(?:^|\.)sqs(?:-fips)?\.([a-z]{2,}(?:-[a-z]+)+-\d+)\./.exec(hostname)?.[1];
+}
+
+/** An identity that may not do it is told what it lacks. */
+async function naming<T>(action: string, call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (thrown) {
+    if (!(thrown instanceof AppError) || thrown.code !== 'ACCESS_DENIED' || thrown.detail !== undefined)
+      throw thrown;
+    throw new AppError('ACCESS_DENIED', { detail: `not allowed: ${action}`, cause: thrown });
+  }
 }
 
 const NO_QUEUE = ['QueueDoesNotExist', 'AWS.SimpleQueueService.NonExistentQueue', 'InvalidAddress'];

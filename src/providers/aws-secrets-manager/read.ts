@@ -1,6 +1,7 @@
 import { AppError } from '../../core/errors.ts';
 import type { CallOptions, ProviderDeps, ReadResult, SourceRef } from '../provider.ts';
 import { settleRead } from '../settle.ts';
+import type { Lists } from '../ways.ts';
 import { BATCH_SIZE, type BatchState, readBatch } from './batch.ts';
 import type { AwsConfig } from './config.ts';
 import { checkKey, checkVersion } from './keys.ts';
@@ -12,6 +13,7 @@ export interface Store {
   readonly deps: ProviderDeps;
   readonly session: Session;
   readonly batch: BatchState;
+  readonly lists: Lists;
 }
 
 /** Current versions in batches, named versions one by one; each secret and version once. */

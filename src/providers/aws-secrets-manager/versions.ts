@@ -16,19 +16,16 @@ const MAX_PREFIXES = 10;
 const UNKNOWN: VersionResult = { kind: 'unknown' };
 
 /**
- * The current version ids without the values. Costs no more calls than reading in batches would: a list that is
- * longer than that is left, and what it has not told is unknown.
+ * The current version ids without the values, where telling them takes no more requests than reading would: a list
+ * that is longer than that is left, what it has not told is unknown, and the next pass does not begin it.
  */
 export async function tellVersions(
   store: Store,
   keys: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<readonly VersionResult[]> {
-  // The list may be five minutes late, which `strict` does not accept.
-  if (store.config.freshness === 'strict') return keys.map(() => UNKNOWN);
   const wanted = [...new Set(keys)].filter((key) => isKey(key, store.config.region));
-  const known =
-    wanted.length <= FEW ? await describeEach(store, wanted, signal) : await listed(store, wanted, signal);
+  const known = await tell(store, wanted, signal);
   return keys.map((key) => {
     const version = known.get(key);
     return version === undefined ? UNKNOWN : { kind: 'known', version };
@@ -37,42 +34,95 @@ export async function tellVersions(
 
 type Known = ReadonlyMap<string, string | undefined>;
 
+const NOTHING: Known = new Map();
+
+async function tell(store: Store, keys: readonly string[], signal: AbortSignal | undefined): Promise<Known> {
+  const { lists, config } = store;
+  const prefixes = prefixesOf(keys);
+  const isFew = keys.length <= FEW;
+  const name = JSON.stringify(isFew ? [keys] : [keys.length, prefixes]);
+  const reads = callsToRead(store, keys.length);
+  // A description shows no value and needs no decryption, so two of them are worth one batch.
+  const most = isFew ? keys.length : reads;
+  // The list may be five minutes late, which `strict` does not accept.
+  if (config.freshness !== 'strict' && keys.length > 0 && lists.areWorth(name, most))
+    return isFew
+      ? describeEach(store, keys, { name, signal })
+      : listed(store, keys, { name, prefixes, most, signal });
+  const way = store.batch.isUsable ? 'batch' : 'read';
+  if (keys.length > 0) store.deps.onWay?.({ way, keys: keys.length, calls: reads });
+  return NOTHING;
+}
+
+function callsToRead({ batch }: Store, keys: number): number {
+  return batch.isUsable ? Math.ceil(keys / BATCH_SIZE) : keys;
+}
+
 async function describeEach(
-  { session }: Store,
+  store: Store,
   keys: readonly string[],
-  signal: AbortSignal | undefined,
+  { name, signal }: Pick<ListOptions, 'name' | 'signal'>,
 ): Promise<Known> {
   const pairs = keys.map(async (key) => {
-    const description = await orUndefined(describe(session, key, signal));
+    const description = await orUndefined(describe(store.session, key, signal));
     return [key, description?.isDeleted === false ? description.current : undefined] as const;
   });
-  return new Map(await Promise.all(pairs));
+  const known = new Map(await Promise.all(pairs));
+  // One that is not to be had, or says nothing, would cost its call and a read each time.
+  const unknown = [...known.values()].filter((version) => version === undefined).length;
+  const calls = keys.length + callsToRead(store, unknown);
+  store.lists.note(name, calls);
+  store.deps.onWay?.({ way: 'describe', keys: keys.length, calls });
+  return known;
+}
+
+interface ListOptions {
+  /** By which what it costs is remembered. */
+  readonly name: string;
+  readonly prefixes: readonly string[];
+  /** Requests that reading all would take. */
+  readonly most: number;
+  readonly signal: AbortSignal | undefined;
 }
 
 async function listed(
-  { session }: Store,
+  store: Store,
   keys: readonly string[],
-  signal: AbortSignal | undefined,
+  { name, prefixes, most, signal }: ListOptions,
 ): Promise<Known> {
   const entries: SecretListEntry[] = [];
-  const pages = Math.ceil(keys.length / BATCH_SIZE);
-  const collect = async () => {
-    let page = 0;
-    for await (const list of listPages(session, prefixesOf(keys), signal)) {
+  const missing = new Set(keys);
+  let page = 0;
+  const collect = async (): Promise<'whole' | 'left'> => {
+    for await (const list of listPages(store.session, prefixes, signal)) {
       entries.push(...list);
       page += 1;
-      if (page >= pages) return;
+      // An ARN without its six characters may yet find a better match.
+      for (const { Name: found = '', ARN: arn = '' } of list) {
+        missing.delete(found);
+        missing.delete(arn);
+      }
+      if (missing.size === 0) return 'whole';
+      if (page >= most) return 'left';
     }
+    return 'whole';
   };
-  await orUndefined(collect());
-  const byName = Map.groupBy(entries, ({ Name: name = '' }) => name);
+  const how = await orUndefined(collect(), () => store.lists.deny());
+  const byName = Map.groupBy(entries, ({ Name = '' }) => Name);
   const byArn = new Map(entries.map((entry) => [entry.ARN, entry]));
-  return new Map(
+  const known = new Map(
     keys.map((key) => {
       const entry = byArn.get(key) ?? pick(key, byName.get(key.replace(/^arn:.*?:secret:/, '')) ?? []);
       return [key, currentOf(entry?.SecretVersionsToStages)];
     }),
   );
+  if (how === undefined) return known;
+  const unknown = [...known.values()].filter((version) => version === undefined).length;
+  // Where the list went on, nobody knows for how long: at the least for another page.
+  const calls = page + callsToRead(store, unknown) + (how === 'left' && unknown > 0 ? 1 : 0);
+  store.lists.note(name, calls);
+  store.deps.onWay?.({ way: 'list', keys: keys.length, calls });
+  return known;
 }
 
 /** As few secrets of others as one filter allows: whole names, else what comes before the first `/`, else all. */
@@ -85,12 +135,13 @@ function prefixesOf(keys: readonly string[]): readonly string[] {
 }
 
 /** A hint that cannot be had is none; an interrupted call is no answer. */
-async function orUndefined<T>(work: Promise<T>): Promise<T | undefined> {
+async function orUndefined<T>(work: Promise<T>, onDenied?: () => void): Promise<T | undefined> {
   try {
     return await asStoreError(work);
   } catch (error) {
-    if (error instanceof AppError) return undefined;
-    throw error;
+    if (!(error instanceof AppError)) throw error;
+    if (error.code === 'ACCESS_DENIED') onDenied?.();
+    return undefined;
   }
 }
 

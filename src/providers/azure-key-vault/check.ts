@@ -3,10 +3,15 @@ import { clockSkewed } from '../../core/skew.ts';
 import type { Check } from '../provider.ts';
 import { abortedBy, UNUSED_NAME } from './clients.ts';
 import { fromRefusal, isNotFound, Refusal } from './errors.ts';
+import { listSecrets } from './list.ts';
 import type { Login } from './login.ts';
 import type { Store } from './read.ts';
 
-/** Reach, clock, login, read: in this order, ending with the first that fails (the clock ends nothing). */
+const NO_LIST =
+  'list: not allowed, so `find` fails and a check for new versions reads every secret; ' +
+  'the permission to list secrets of the whole vault allows both';
+
+/** Reach, clock, login, read, list: in this order, ending with the first that fails (the clock ends nothing). */
 export async function checkStore(
   { vault, deps }: Store,
   login: Login,
@@ -27,7 +32,18 @@ export async function checkStore(
   const atLogin = failed?.code === 'AUTH_FAILED' || login.endedWith(failed);
   checks.push(named('login', atLogin ? failed : undefined));
   if (!atLogin) checks.push(named('read', failed));
-  return checks;
+  return failed === undefined ? [...checks, await checkList(vault, signal)] : checks;
+}
+
+/** A permission that only saves calls is told in the name of its check. */
+async function checkList(vault: Store['vault'], signal: AbortSignal | undefined): Promise<Check> {
+  try {
+    await listSecrets(vault, signal, () => false);
+    return { name: 'list' };
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return error.code === 'ACCESS_DENIED' ? { name: NO_LIST, saves: 'list' } : { name: 'list', error };
+  }
 }
 
 /** One request for what nobody has: any answer will do, a refusal too. @throws AppError */

@@ -8,6 +8,7 @@ export const azureKeyVault = defineProvider({
   // A list costs one request for 25 secrets. It holds no versions: see `versions.ts`.
   can: { tellVersions: true, findByTags: true },
   identity: ({ kind, vaultUrl }) => ({ kind, vaultUrl: new URL(vaultUrl).origin }),
+  versionsPerPage: () => 25,
   // Names differ in more than their letters' case; events have them as they were first written.
   keyNames: (key) => [key.toLowerCase()],
   async create(config, deps) {

@@ -17,7 +17,7 @@ export async function openKeyVault(config: AzureConfig, deps: ProviderDeps): Pro
   const login = createLogin({ config, deps, transport, identity, closing: closing.signal });
   const vault = createKeyVault({ config, deps, transport, login });
   const store: Store = { deps, vault, seen: createSeen(deps.clock) };
-  const versions = createVersions(vault, store.seen);
+  const versions = createVersions(vault, { ...deps, seen: store.seen });
   return {
     read: (refs, { signal } = {}) =>
       Promise.all(refs.map((ref) => settleRead(deps.name, ref.key, readOne(store, ref, signal)))),

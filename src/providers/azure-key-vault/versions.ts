@@ -1,5 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
-import type { VersionResult } from '../provider.ts';
+import { AppError } from '../../core/errors.ts';
+import type { ProviderDeps, VersionResult } from '../provider.ts';
+import { createLists } from '../ways.ts';
 import type { KeyVault } from './clients.ts';
 import { listSecrets } from './list.ts';
 
@@ -35,29 +37,53 @@ export type TellVersions = (
   signal: AbortSignal | undefined,
 ) => Promise<readonly VersionResult[]>;
 
-/** Lists no further than reading the keys would cost. */
-export function createVersions(vault: KeyVault, seen: Seen): TellVersions {
-  /** What the last list showed: the whole of the vault has at least so many pages. */
-  let pagesKnown = 0;
+/** Lists no further than reading the keys would cost, and not again what was found to be longer. */
+export function createVersions(
+  vault: KeyVault,
+  { seen, clock, onWay }: { seen: Seen; clock: Clock; onWay?: ProviderDeps['onWay'] },
+): TellVersions {
+  const lists = createLists(clock);
   return async (keys, signal) => {
     const wanted = new Set(keys.filter((key) => seen.get(key) !== undefined).map((key) => key.toLowerCase()));
-    const unknown = keys.map((): VersionResult => ({ kind: 'unknown' }));
-    if (wanted.size < 2 || pagesKnown >= wanted.size) return unknown;
-
+    const all = new Set(keys.map((key) => key.toLowerCase())).size;
+    // Those of a group of keys are asked for together, always the same ones.
+    const name = String(all);
+    if (wanted.size < 2 || !lists.areWorth(name, all - 1)) {
+      if (all > 0) onWay?.({ way: 'read', keys: all, calls: all });
+      return keys.map((): VersionResult => ({ kind: 'unknown' }));
+    }
     const found = new Map<string, number>();
-    const { pages, complete } = await listSecrets(vault, signal, (items, count) => {
-      for (const { name, enabled, updatedOn } of items.slice(-25)) {
-        const id = name.toLowerCase();
-        if (wanted.has(id) && enabled !== false && updatedOn !== undefined)
-          found.set(id, updatedOn.getTime());
-      }
-      return found.size < wanted.size && count + 1 < wanted.size;
-    });
-    pagesKnown = complete || found.size === wanted.size ? pages : pages + 1;
-    return keys.map((key, index): VersionResult => {
+    const { pages, complete } = await list(found, wanted, signal);
+    const results = keys.map((key): VersionResult => {
       const read = seen.get(key);
       const isSame = read !== undefined && found.get(key.toLowerCase()) === read.updatedOn;
-      return isSame ? { kind: 'known', version: read.version } : (unknown[index] ?? { kind: 'unknown' });
+      return isSame ? { kind: 'known', version: read.version } : { kind: 'unknown' };
     });
+    // What was changed is read once, what the list does not show each time.
+    const unseen = wanted.size - found.size;
+    const calls = pages + unseen + (complete || unseen === 0 ? 0 : 1);
+    lists.note(name, calls);
+    onWay?.({ way: 'list', keys: all, calls });
+    return results;
   };
+
+  async function list(
+    found: Map<string, number>,
+    wanted: ReadonlySet<string>,
+    signal: AbortSignal | undefined,
+  ) {
+    try {
+      return await listSecrets(vault, signal, (items, count) => {
+        for (const { name, enabled, updatedOn } of items.slice(-25)) {
+          const id = name.toLowerCase();
+          if (wanted.has(id) && enabled !== false && updatedOn !== undefined)
+            found.set(id, updatedOn.getTime());
+        }
+        return found.size < wanted.size && count + 1 < wanted.size;
+      });
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'ACCESS_DENIED') lists.deny();
+      throw error;
+    }
+  }
 }

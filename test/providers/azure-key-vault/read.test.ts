@@ -197,7 +197,7 @@ describe('the checks', () => {
 
   it('end with the first that fails', async () => {
     await using store = await openAzure();
-    expect(await names(store)).toEqual(['reach', 'login', 'read']);
+    expect(await names(store)).toEqual(['reach', 'login', 'read', 'list']);
     store.server.deny(/secrets/, 'ForbiddenByPolicy');
     expect(await names(store)).toEqual(['reach', 'login', 'read: ACCESS_DENIED']);
     store.server.fail('reset');
@@ -214,8 +214,12 @@ describe('the checks', () => {
 
   it('pass where a role is for single secrets only', async () => {
     await using store = await openAzure();
-    store.server.deny(/secretbridge-check/);
-    expect(await names(store)).toEqual(['reach', 'login', 'read']);
+    store.server.deny(/secretbridge-check|GET \/secrets$/);
+    const checks = await store.provider.check();
+    expect(checks.map(({ name }) => name.replace(/:.*/, ''))).toEqual(['reach', 'login', 'read', 'list']);
+    // A permission that only saves requests is no failure.
+    expect(checks.filter(({ error }) => error !== undefined)).toEqual([]);
+    expect(checks.at(-1)).toMatchObject({ name: expect.stringContaining('not allowed'), saves: 'list' });
   });
 
   it('see that the clocks differ', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { VersionResult } from '../../../src/providers/provider.ts';
+import type { WayTaken } from '../../../src/providers/ways.ts';
 import { createManualTime } from '../../fakes/manual-time.ts';
 import { openAzure } from './harness.ts';
 
@@ -10,7 +11,9 @@ const HOUR_MS = 3_600_000;
 async function openRead(count: number, readAfterMs = HOUR_MS) {
   const keys = Array.from({ length: count }, (_, index) => `n${String(index).padStart(3, '0')}`);
   const time = createManualTime();
-  const store = await openAzure({ server: { now: time.now } });
+  const ways: WayTaken[] = [];
+  const deps = { clock: time, onWay: (taken: WayTaken) => ways.push(taken) };
+  const store = await openAzure({ server: { now: time.now }, deps });
   for (const key of keys) store.server.secrets.put(key, 'x');
   time.set(time.now() + readAfterMs);
   const results = await store.provider.read(keys.map((key) => ({ key })));
@@ -19,7 +22,7 @@ async function openRead(count: number, readAfterMs = HOUR_MS) {
     (result): VersionResult =>
       result.kind === 'found' ? { kind: 'known', version: result.version } : { kind: 'unknown' },
   );
-  return { store, time, keys, read, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
+  return { store, time, keys, read, ways, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
 }
 
 describe('versions in Key Vault', () => {
@@ -82,5 +85,33 @@ describe('versions in Key Vault', () => {
     await using test = await openRead(60);
     test.store.server.deny(/GET \/secrets$/);
     expect(await test.store.provider.versions(test.keys)).toEqual(test.keys.map(() => UNKNOWN));
+  });
+
+  it('are not listed again for an hour where that is not allowed', async () => {
+    await using test = await openRead(60);
+    const { provider, server, sent } = test.store;
+    server.deny(/GET \/secrets$/);
+    await provider.versions(test.keys);
+    expect(sent()).toHaveLength(1);
+    server.deny(undefined);
+    await provider.versions(test.keys);
+    expect(sent()).toEqual([]);
+    test.time.set(test.time.now() + HOUR_MS);
+    expect(await provider.versions(test.keys)).toEqual(test.read);
+  });
+
+  it('are listed again after a day where the list was too long: the vault may have become smaller', async () => {
+    await using test = await openRead(100);
+    const { provider, server, sent } = test.store;
+    const few = test.keys.slice(90, 93);
+    await provider.versions(few);
+    for (const key of test.keys.slice(0, 90)) server.secrets.remove(key);
+    sent();
+    await provider.versions(few);
+    expect(sent()).toEqual([]);
+    test.time.set(test.time.now() + 24 * HOUR_MS);
+    expect(await provider.versions(few)).toEqual(test.read.slice(90, 93));
+    expect(sent()).toContain('vault GET /secrets'); // and a login, which has ended long ago
+    expect(test.ways.map(({ way }) => way)).toEqual(['list', 'read', 'list']);
   });
 });

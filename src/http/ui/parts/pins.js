@@ -65,7 +65,7 @@ function confirmRollback({ mapping, namespace, secret, sequence, sources }, { re
         'ul',
         { class: 'versions' },
         ...[...keys.values()].map(({ store, key, version = '' }) =>
-          h('li', {}, `${store}: ${key} `, h('code', { class: 'hash' }, version)),
+          h('li', {}, `${store}: ${key}, version `, h('code', { class: 'hash' }, version)),
         ),
       ),
       h(

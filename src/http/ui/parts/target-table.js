@@ -11,7 +11,7 @@ import { table } from './table.js';
 const COLUMNS = [
   { title: 'Target', kind: 'head', cell: ({ namespace, secret }) => targetLink(namespace, secret) },
   { title: 'Mapping', cell: ({ mapping }) => mappingLink(mapping) },
-  { title: 'State', cell: (target) => [badge(target.state), pinnedTo(target)] },
+  { title: 'State', cell: (target) => h('span', { class: 'state' }, badge(target.state), pinnedTo(target)) },
   { title: 'Last in step', cell: freshness },
   { title: 'Problem and remedy', kind: 'wide', cell: trouble },
 ];

@@ -135,7 +135,7 @@ function tile(count, word, href, isState, tone) {
 }
 
 /** @param {import('../api.js').Status} status */
-function health({ engine, audit, cluster, config, stores }) {
+function health({ engine, audit, cluster, config, stores, events = [] }) {
   /** @typedef {{ name: string, kind: string, state: string, code?: string, more?: import('../dom.js').Child }} Row */
   /** @type {Row[]} */
   const rows = [
@@ -146,6 +146,7 @@ function health({ engine, audit, cluster, config, stores }) {
       ? []
       : [{ name: 'Configuration', kind: '', state: config.valid ? 'valid' : 'invalid' }]),
     ...stores.map((store) => ({ ...store, name: `Store ${store.name}`, more: storeNote(store) })),
+    ...events.map((intake) => ({ ...intake, name: `Events ${intake.name}`, more: eventNote(intake) })),
   ];
   return section(
     'Health',
@@ -171,6 +172,11 @@ function storeNote({ lastSuccess, breakerOpen }) {
     lastSuccess === undefined ? 'not read yet' : 'last read ',
     lastSuccess !== undefined && time(lastSuccess),
   );
+}
+
+/** @param {{ lastEvent?: string }} intake */
+function eventNote({ lastEvent }) {
+  return lastEvent === undefined ? 'no event yet' : h('span', {}, 'last event ', time(lastEvent));
 }
 
 /** @param {import('../api.js').Target} a @param {import('../api.js').Target} b */

@@ -1,0 +1,145 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { freePort } from '../../test/integration/services/free-port.ts';
+import { createRequest } from '../../test/integration/services/http.ts';
+import { startRedis } from '../../test/integration/services/redis.ts';
+import { createBareWriter } from '../floor/read-write.ts';
+import { BenchError } from '../harness/error.ts';
+import { LATENCY_MS } from './four-stores.ts';
+import type { Engine, Lab } from './lab.ts';
+import { startProgram } from './program.ts';
+import { headOf, until } from './rotations.ts';
+import { FIELD, watchSecrets } from './witness.ts';
+
+/** A running service whose targets can be made to be due all at once. */
+export interface Busy extends AsyncDisposable {
+  /**
+   * Gives every key a new value, and waits until the sweep has found that and the first of the targets is written.
+   * All the others wait then.
+   */
+  begin(): Promise<Rush>;
+  /** Writes one more mapping into the configuration: how many milliseconds later its Secret is there. */
+  add(): Promise<number>;
+  /** A bare read of the store, and a bare write of a Secret. */
+  bare(): Promise<number>;
+}
+
+export interface Rush {
+  /** Targets that are not yet written. */
+  left(): number;
+  readonly over: Promise<void>;
+}
+
+const STORE = 'store';
+const SETTLE_REFRESH = '5s';
+
+export async function openBusy(
+  lab: Lab,
+  { engine, mappings: count }: { readonly engine: Engine; readonly mappings: number },
+): Promise<Busy> {
+  await using stack = new AsyncDisposableStack();
+  const aws = await lab.double('aws');
+  await aws.delay(LATENCY_MS);
+  const port = await freePort();
+  const [namespace = '', fresh = '', other = ''] = await lab.namespaces(3);
+  const redis = engine === 'redis' ? stack.use(await startRedis()) : undefined;
+  const folder = await mkdtemp(join(tmpdir(), 'secretbridge-busy-'));
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  await mkdir(join(folder, 'state'), { mode: 0o700 });
+  await writeFile(join(folder, 'shared.key'), `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
+  await writeFile(join(folder, 'store.pem'), aws.ca);
+  const names = Array.from({ length: count }, (_, n) => `busy-${n}`);
+  const put = (round: number) => aws.put(Object.fromEntries(names.map((name) => [name, `${name}#${round}`])));
+  await put(0);
+  await aws.put({ first: 'first#0' });
+  const mappingOf = (name: string, where: string, refresh: string) => ({
+    name,
+    target: { namespace: where },
+    data: { [FIELD]: { store: STORE, key: name } },
+    refresh,
+  });
+  const write = (file: string, content: object) =>
+    writeFile(join(folder, file), stringify(content, { aliasDuplicateObjects: false }));
+  const config = join(folder, 'config');
+  await mkdir(config);
+  await write('config/secretbridge.yaml', {
+    ...headOf({ lab, port, engine, refresh: SETTLE_REFRESH }),
+    audit: { store: { kind: 'sqlite', path: join(folder, 'state', 'audit.db') } },
+    keys: { fingerprint: [{ file: join(folder, 'shared.key') }] },
+    stores: [
+      {
+        name: STORE,
+        kind: 'aws-secrets-manager',
+        region: 'eu-west-1',
+        endpoint: aws.address,
+        auth: {
+          method: 'static',
+          accessKeyId: { env: 'BENCH_KEY_ID' },
+          secretAccessKey: { env: 'BENCH_SECRET_KEY' },
+        },
+        tls: { caFile: join(folder, 'store.pem') },
+      },
+    ],
+    // The namespace of the new ones is watched already, as it would be.
+    mappings: [
+      ...names.map((name) => mappingOf(name, namespace, SETTLE_REFRESH)),
+      mappingOf('first', fresh, '1h'),
+    ],
+  });
+  const busy = stack.use(await watchSecrets(lab, namespace));
+  const witness = stack.use(await watchSecrets(lab, fresh));
+  const writeBare = await createBareWriter(lab, other);
+  const toAws = createRequest({ address: aws.address, ca: aws.ca });
+  const run = stack.use(
+    startProgram(['serve', '--config', config], {
+      folder,
+      env: { ...aws.env, ...(redis === undefined ? {} : { REDIS_URL: redis.address }) },
+    }),
+  );
+  await until(run, async () => (await lab.secrets(namespace)) >= count);
+  const added: object[] = [];
+  let round = 0;
+  const owned = stack.move();
+  return {
+    async begin() {
+      const left = new Set(names);
+      const begun = Promise.withResolvers<void>();
+      const over = Promise.withResolvers<void>();
+      const stop = busy.onChange((name) => {
+        left.delete(name);
+        begun.resolve();
+        if (left.size > 0) return;
+        stop();
+        over.resolve();
+      });
+      round += 1;
+      await put(round);
+      await begun.promise;
+      return { left: () => left.size, over: over.promise };
+    },
+    async add() {
+      const name = `new-${added.length}`;
+      await aws.put({ [name]: name });
+      added.push(mappingOf(name, fresh, '1h'));
+      const seen = witness.sees(name, name);
+      const startedAt = performance.now();
+      await write('config/new.yaml', { apiVersion: 'secretbridge.dev/v1', mappings: added });
+      return (await seen) - startedAt;
+    },
+    async bare() {
+      const startedAt = performance.now();
+      const headers = { 'x-amz-target': 'secretsmanager.GetSecretValue' };
+      const answer = await toAws('POST', '/', JSON.stringify({ SecretId: 'first' }), headers);
+      if (answer.status !== 200) throw new BenchError(`the store answered with ${answer.status}`);
+      await writeBare(`bare-${performance.now()}`, 'value');
+      return performance.now() - startedAt;
+    },
+    async [Symbol.asyncDispose]() {
+      await run.stop();
+      await owned.disposeAsync();
+    },
+  };
+}

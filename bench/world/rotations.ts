@@ -1,0 +1,157 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { stringify } from 'yaml';
+import { freePort } from '../../test/integration/services/free-port.ts';
+import { startRedis } from '../../test/integration/services/redis.ts';
+import { createBareWriter } from '../floor/read-write.ts';
+import { BenchError } from '../harness/error.ts';
+import type { BenchOptions } from '../harness/row.ts';
+import { createPost, openFourStores, type RotatedStore } from './four-stores.ts';
+import type { Engine, Lab } from './lab.ts';
+import { type Running, startProgram } from './program.ts';
+import { FIELD, type Witness, watchSecrets } from './witness.ts';
+
+/** A running service with four stores, and somebody who watches its Secrets. */
+export interface Rotations extends AsyncDisposable {
+  readonly stores: readonly RotatedStore[];
+  readonly witness: Witness;
+  readonly run: Running;
+  keys(store: RotatedStore): readonly string[];
+  /**
+   * Gives a key a new value, and tells of it where that is wanted: how many milliseconds after it was in the store it
+   * was in the Secret as well.
+   */
+  rotate(store: RotatedStore, key: string, event: boolean): Promise<number>;
+  /** The same by hand, without any event: a bare read, and a bare write of a Secret of another namespace. */
+  bare(store: RotatedStore, key: string): Promise<number>;
+}
+
+export interface RotationsOptions {
+  readonly engine: Engine;
+  readonly refresh: string;
+  readonly keysOfEach: number;
+  readonly events: boolean;
+}
+
+const START_MS = 120_000;
+
+export async function openRotations(
+  lab: Lab,
+  options: RotationsOptions,
+  told: Pick<BenchOptions, 'onServer'>,
+): Promise<Rotations> {
+  await using stack = new AsyncDisposableStack();
+  const port = await freePort();
+  const four = stack.use(await openFourStores(lab, createPost(port), told));
+  const [namespace = '', other = ''] = await lab.namespaces(2);
+  const redis = options.engine === 'redis' ? stack.use(await startRedis()) : undefined;
+  const folder = await mkdtemp(join(tmpdir(), 'secretbridge-rotations-'));
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  await mkdir(join(folder, 'state'), { mode: 0o700 });
+  await writeFile(join(folder, 'shared.key'), `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
+  for (const { name, ca } of four.all) if (ca !== undefined) await writeFile(join(folder, `${name}.pem`), ca);
+  const keys = (store: RotatedStore) =>
+    Array.from({ length: options.keysOfEach }, (_, n) => `${store.name}-${n}`);
+  for (const store of four.all)
+    await store.put(Object.fromEntries(keys(store).map((key) => [key, `${key}#0`])));
+  const mappings = four.all.flatMap((store) =>
+    keys(store).map((key) => ({ name: key, ...mappingOf(store, key, namespace) })),
+  );
+  const config = {
+    ...headOf({ lab, port, engine: options.engine, refresh: options.refresh }),
+    ...(options.events ? { events: Object.assign({}, ...four.all.map(({ events }) => events)) } : {}),
+    stores: four.all.map(storeOf),
+    mappings,
+  };
+  await writeFile(join(folder, 'secretbridge.yaml'), stringify(config, { aliasDuplicateObjects: false }));
+  const witness = stack.use(await watchSecrets(lab, namespace));
+  const write = await createBareWriter(lab, other);
+  const run = stack.use(
+    startProgram(['serve'], {
+      folder,
+      env: {
+        ...Object.assign({}, ...four.all.map(({ env }) => env)),
+        ...(redis === undefined ? {} : { REDIS_URL: redis.address }),
+      },
+    }),
+  );
+  await until(run, async () => (await lab.secrets(namespace)) >= mappings.length);
+  if (options.events) await until(run, async () => four.all.every((store) => store.isHeard()));
+  const rounds = new Map<string, number>();
+  const next = (key: string): string => {
+    const round = (rounds.get(key) ?? 0) + 1;
+    rounds.set(key, round);
+    return `${key}#${round}`;
+  };
+  const owned = stack.move();
+  return {
+    stores: four.all,
+    witness,
+    run,
+    keys,
+    async rotate(store, key, event) {
+      const value = next(key);
+      const seen = witness.sees(key, value);
+      await store.put({ [key]: value });
+      const at = performance.now();
+      if (event) await store.tell(key);
+      // An event may have been taken up before whoever sent it was answered.
+      return Math.max(0, (await seen) - at);
+    },
+    async bare(store, key) {
+      const startedAt = performance.now();
+      await store.read(key);
+      await write(key, next(`bare-${key}`));
+      return performance.now() - startedAt;
+    },
+    async [Symbol.asyncDispose]() {
+      await run.stop();
+      await owned.disposeAsync();
+    },
+  };
+}
+
+export interface Head {
+  readonly lab: Lab;
+  readonly port: number;
+  readonly engine: Engine;
+  readonly refresh: string;
+}
+
+/** All but the stores and the mappings. */
+export function headOf({ lab, port, engine, refresh }: Head): object {
+  return {
+    apiVersion: 'secretbridge.dev/v1',
+    instance: 'bench',
+    cluster: { kind: 'kubernetes', scope: 'namespace', kubeconfig: lab.kubernetes.kubeconfig },
+    engine: {
+      kind: engine,
+      ...(engine === 'redis' ? { url: { env: 'REDIS_URL' }, prefix: `b${port}` } : {}),
+    },
+    audit: { store: { kind: 'sqlite', path: './state/audit.db' } },
+    keys: { fingerprint: [{ file: './shared.key' }] },
+    http: { listen: `127.0.0.1:${port}` },
+    defaults: { refresh },
+  };
+}
+
+export function storeOf({ name, config, ca }: RotatedStore): object {
+  return { name, ...config, ...(ca === undefined ? {} : { tls: { caFile: `./${name}.pem` } }) };
+}
+
+export function mappingOf({ name, property }: RotatedStore, key: string, namespace: string): object {
+  const source = { store: name, key, ...(property === undefined ? {} : { property }) };
+  return { target: { namespace }, data: { [FIELD]: source } };
+}
+
+/** Asks again until it is so, for as long as the process runs. */
+export async function until(run: Running, isSo: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + START_MS;
+  while (!(await isSo())) {
+    if (performance.now() > deadline) throw new BenchError('the service was not ready within two minutes');
+    await Promise.race([sleep(50), run.ended]);
+  }
+}

@@ -1,0 +1,55 @@
+import { expect, it } from 'vitest';
+import { createIntakeHealth } from '../../src/app/intake-health.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { createManualTime } from '../fakes/manual-time.ts';
+
+const EU = { kind: 'sqs', name: 'eu' } as const;
+const CI = { kind: 'webhook', name: 'ci' } as const;
+const START = Date.parse('2026-11-25T12:00:00Z');
+
+function open() {
+  const time = createManualTime(START);
+  const health = createIntakeHealth(time);
+  health.keep([CI, EU]);
+  return { ...health, time };
+}
+
+it('an intake of which nothing is known is well', () => {
+  expect(open().states()).toEqual([
+    { kind: 'sqs', name: 'eu', state: 'up' },
+    { kind: 'webhook', name: 'ci', state: 'up' },
+  ]);
+});
+
+it('what heals by itself is degraded for a minute, then down, and up again at once', () => {
+  const { went, states, time } = open();
+  const stateOf = () => states()[0];
+  went(EU, new AppError('STORE_UNAVAILABLE'));
+  expect(stateOf()).toEqual({ kind: 'sqs', name: 'eu', state: 'degraded', code: 'STORE_UNAVAILABLE' });
+  time.set(START + 59_999);
+  went(EU, new AppError('TIMEOUT'));
+  expect(stateOf()).toMatchObject({ state: 'degraded', code: 'TIMEOUT' });
+  time.set(START + 60_000);
+  expect(stateOf()).toMatchObject({ state: 'down' });
+  went(EU);
+  expect(stateOf()).toEqual({ kind: 'sqs', name: 'eu', state: 'up' });
+});
+
+it('what a person must mend is down at once', () => {
+  const { went, states } = open();
+  went(CI, new AppError('CREDENTIAL_MISSING', { detail: 'file /x' }));
+  expect(states()[1]).toEqual({ kind: 'webhook', name: 'ci', state: 'down', code: 'CREDENTIAL_MISSING' });
+});
+
+it('the last event stays known while the intake is configured', () => {
+  const { came, keep, states, time } = open();
+  came(CI);
+  time.set(START + 5_000);
+  keep([CI]);
+  expect(states()).toEqual([
+    { kind: 'webhook', name: 'ci', state: 'up', lastEvent: '2026-11-25T12:00:00.000Z' },
+  ]);
+  keep([]);
+  keep([CI]);
+  expect(states()).toEqual([{ kind: 'webhook', name: 'ci', state: 'up' }]);
+});

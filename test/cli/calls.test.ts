@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { DB, HEAD, openBench } from './harness.ts';
+
+const TWO = `${HEAD}${DB}  - name: copy
+    target: { namespaces: [a, b] }
+    refresh: 10m
+    data:
+      USER: { store: local, key: db.json, property: user }
+      OTHER: { store: local, key: other.json, optional: true }
+`;
+
+describe('explain --calls', () => {
+  it('says how many requests an hour the stores of a mapping are asked, and its part in that', async () => {
+    await using bench = await openBench(TWO);
+    const { json } = await bench.run('explain', 'copy', '--calls', '--output', 'json');
+    expect(json).toMatchObject({
+      mapping: 'copy',
+      calls: [
+        {
+          store: 'local',
+          way: 'read',
+          keys: 2,
+          callsPerHour: 12 + 6,
+          addedCallsPerHour: 6,
+          oneByOneCallsPerHour: 2 * 2 * 6,
+        },
+      ],
+    });
+  });
+
+  it('says it in words', async () => {
+    await using bench = await openBench(TWO);
+    expect((await bench.run('explain', 'copy', '--calls')).stdout).toContain(`Calls to local while nothing changes
+  18 calls an hour for the 2 keys of all mappings, by read
+  6 of them because of this mapping
+  24 an hour if each key of each target were read by itself`);
+    expect((await bench.run('explain', 'copy')).stdout).not.toContain('Calls to');
+  });
+});

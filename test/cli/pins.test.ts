@@ -1,0 +1,299 @@
+import { describe, expect, it } from 'vitest';
+import type { AuditRecord } from '../../src/audit/entry.ts';
+import { openService } from './fake-service.ts';
+import { type Bench, DB, HEAD, openBench, type Result } from './harness.ts';
+
+const put = (bench: Bench, password: string): Promise<void> =>
+  bench.write('store/db.json', JSON.stringify({ user: 'ann', password }));
+
+async function records(bench: Bench, ...args: readonly string[]): Promise<readonly AuditRecord[]> {
+  const { json } = await bench.run('audit', 'list', ...args, '--output', 'json');
+  return (json as { records: readonly AuditRecord[] }).records;
+}
+
+/** The record of the last change of a target. */
+async function lastChange(bench: Bench): Promise<number> {
+  const all = await records(bench, '--mapping', 'db');
+  return all.find(({ phase }) => phase === 'outcome')?.sequence ?? 0;
+}
+
+/** Two values, one after the other, and the record of each. */
+async function openRotated(config = HEAD + DB) {
+  const bench = await openBench(config);
+  await bench.run('sync');
+  const first = await lastChange(bench);
+  await put(bench, 'second');
+  await bench.run('sync');
+  return { bench, first, second: await lastChange(bench) };
+}
+
+const back = (bench: Bench, to: number, ...args: readonly string[]): Promise<Result> =>
+  bench.run('rollback', 'db', '--to', String(to), ...args);
+
+describe('rollback, here', () => {
+  it('goes back to a record whose values the store still has, and stays there', async () => {
+    const { bench, first } = await openRotated();
+    await using _ = bench;
+    await put(bench, 'first');
+    const { code, stdout } = await back(bench, first);
+    expect([code, stdout]).toEqual([0, expect.stringContaining(`pinned to record ${first}`)]);
+    expect(await bench.read('cluster/apps/db.yaml')).toContain(`secretbridge.dev/pin: "${first}"`);
+    expect(await bench.read('cluster/apps/db.yaml')).toContain(Buffer.from('first').toString('base64'));
+
+    await put(bench, 'third');
+    expect(await bench.run('plan')).toMatchObject({
+      code: 4,
+      stdout: expect.stringContaining('VERSION_GONE'),
+    });
+    expect(await bench.run('sync')).toMatchObject({ code: 4 });
+    expect(await bench.read('cluster/apps/db.yaml')).toContain(Buffer.from('first').toString('base64'));
+    expect((await bench.run('unpin', 'db')).code).toBe(0);
+    expect(await bench.read('cluster/apps/db.yaml')).toContain(Buffer.from('third').toString('base64'));
+    expect(await bench.read('cluster/apps/db.yaml')).not.toContain('secretbridge.dev/pin');
+  });
+
+  it('prints what `sync` prints, and to which record each target is pinned', async () => {
+    const { bench, second } = await openRotated();
+    await using _ = bench;
+    const rollback = await back(bench, second, '--output', 'json');
+    expect(rollback.json).toMatchObject({
+      ok: true,
+      requestId: expect.any(String),
+      summary: { created: 0, updated: 1, deleted: 0, unchanged: 0, refused: 0, held: 0, failed: 0 },
+      targets: [{ mapping: 'db', namespace: 'apps', secret: 'db', outcome: 'updated', pinned: second }],
+    });
+    expect((await bench.run('plan', '--output', 'json')).json).toMatchObject({
+      changes: 0,
+      targets: [{ action: 'unchanged', pinned: second }],
+    });
+    expect((await bench.run('explain', 'db', '--output', 'json')).json).toMatchObject({
+      targets: [{ state: 'pinned', pinned: second }],
+    });
+    const unpin = await bench.run('unpin', 'db', '--output', 'json');
+    expect(unpin.json).toMatchObject({ ok: true, targets: [{ outcome: 'updated' }] });
+    expect(unpin.stdout).not.toContain('pinned');
+    expect((await records(bench, '--action', 'rollback')).map(({ actor }) => actor)).toEqual([
+      { kind: 'cli', name: 'ann' },
+    ]);
+    expect((await bench.run('audit', 'verify')).code).toBe(0);
+  });
+
+  it('says that a version is gone, before it has changed anything', async () => {
+    const { bench, first } = await openRotated();
+    await using _ = bench;
+    const before = await bench.read('cluster/apps/db.yaml');
+    const { code, stdout, stderr } = await back(bench, first);
+    expect([code, stdout]).toEqual([4, '']);
+    expect(stderr).toContain('VERSION_GONE');
+    expect(await bench.read('cluster/apps/db.yaml')).toBe(before);
+    const [record] = await records(bench, '--action', 'rollback');
+    expect(record).toMatchObject({ outcome: 'refused', code: 'VERSION_GONE', mapping: 'db' });
+    expect((await bench.run('sync')).code).toBe(0);
+  });
+
+  it.each([
+    ['a record that is not there', '9999', 4, 'RECORD_MISSING'],
+    ['a record of something else', '1', 4, 'NOT_A_CHANGE'],
+  ])('%s', async (_, to, code, said) => {
+    const { bench } = await openRotated();
+    await using __ = bench;
+    expect(await back(bench, Number(to))).toMatchObject({ code, stderr: expect.stringContaining(said) });
+    const json = await back(bench, Number(to), '--output', 'json');
+    expect(`${json.stdout}${json.stderr}`).toContain(said);
+  });
+
+  it('is wrong usage without what it needs, and with what it does not know', async () => {
+    const { bench } = await openRotated();
+    await using _ = bench;
+    for (const line of [
+      'rollback db',
+      'rollback --to 4',
+      'rollback db --to 0',
+      'rollback db --to -1',
+      'rollback db --to 1.5',
+      'rollback db --to 1e300',
+      'rollback db --to first',
+      'rollback db other --to 4',
+      'rollback other --to 4',
+      'rollback db --to 4 --namespace other',
+      'unpin',
+      'unpin db --to 4',
+      'unpin other',
+    ])
+      expect(await bench.run(...line.split(' ')), line).toMatchObject({ code: 64, stdout: '' });
+    expect(await records(bench, '--action', 'rollback')).toEqual([]);
+  });
+
+  it('asks which of several namespaces is meant', async () => {
+    const { bench, second } = await openRotated(
+      HEAD + DB.replace('namespace: apps', 'namespaces: [apps, web]'),
+    );
+    await using _ = bench;
+    expect(await back(bench, second)).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('apps, web'),
+    });
+    expect((await back(bench, second, '--namespace', 'web')).code).toBe(0);
+    const { json } = await bench.run('plan', '--output', 'json');
+    expect(json).toMatchObject({ targets: [{ namespace: 'apps' }, { namespace: 'web', pinned: second }] });
+    expect((await bench.run('unpin', 'db', '--namespace', 'apps')).code).toBe(4);
+    expect((await bench.run('unpin', 'db')).code).toBe(0);
+  });
+
+  it('is refused, before any read, what a tenant may not have', async () => {
+    const { bench, second } = await openRotated();
+    await using _ = bench;
+    await bench.write(
+      'secretbridge.yaml',
+      `${HEAD}access: [ { namespaces: [apps], stores: [local], keys: ['other/**'] } ]\n${DB}`,
+    );
+    const { length } = await records(bench, '--action', 'read');
+    expect(await back(bench, second)).toMatchObject({
+      code: 4,
+      stderr: expect.stringContaining('NOT_ALLOWED'),
+    });
+    expect(await records(bench, '--action', 'read')).toHaveLength(length);
+  });
+
+  it('is not what a folder of another store under the same name is for', async () => {
+    const { bench, second } = await openRotated();
+    await using _ = bench;
+    expect((await back(bench, second)).code).toBe(0);
+    await bench.write('other/db.json', '{"user":"ann","password":"second"}');
+    await bench.write('secretbridge.yaml', (HEAD + DB).replace('./store', './other'));
+    expect(await bench.run('sync')).toMatchObject({
+      code: 4,
+      stdout: expect.stringContaining('VERSION_GONE'),
+    });
+  });
+});
+
+describe('unpin, here', () => {
+  it('says when nothing is pinned', async () => {
+    const { bench } = await openRotated();
+    await using _ = bench;
+    expect(await bench.run('unpin', 'db')).toMatchObject({
+      code: 4,
+      stderr: expect.stringContaining('NOT_PINNED'),
+    });
+  });
+});
+
+describe('the last word on a pin', () => {
+  it('stays known when its record has left the audit', async () => {
+    const { bench, second } = await openRotated(
+      `${HEAD}audit: { store: { kind: sqlite, path: ./state/audit.db }, checkpoints: [ { kind: file, path: ./state/checkpoints.jsonl } ], retention: 31d }\n${DB}`,
+    );
+    await using _ = bench;
+    expect((await back(bench, second)).code).toBe(0);
+    await bench.clock.advance(40 * 86_400_000);
+    for (let days = 0; days < 3; days += 1) {
+      expect((await bench.run('sync')).code).toBe(0);
+      await bench.clock.advance(86_400_000);
+    }
+    const rollbacks = await records(bench, '--action', 'rollback');
+    expect(rollbacks).toEqual([]);
+    expect((await bench.run('plan', '--output', 'json')).json).toMatchObject({
+      targets: [{ pinned: second }],
+    });
+  });
+
+  it('moves with the audit', async () => {
+    const { bench, second } = await openRotated();
+    await using _ = bench;
+    expect((await back(bench, second)).code).toBe(0);
+    expect(
+      (await bench.run('audit', 'migrate', '--from', 'state/audit.db', '--to', 'state/moved.db')).code,
+    ).toBe(0);
+    await bench.write(
+      'secretbridge.yaml',
+      `${HEAD}audit: { store: { kind: sqlite, path: ./state/moved.db } }\n${DB}`,
+    );
+    expect((await bench.run('plan', '--output', 'json')).json).toMatchObject({
+      targets: [{ pinned: second }],
+    });
+  });
+
+  it('is that of a former name of the installation too', async () => {
+    const { bench, second } = await openRotated();
+    await using _ = bench;
+    expect((await back(bench, second)).code).toBe(0);
+    const renamed = HEAD.replace('instance: prod', 'instance: new\nformerInstances: [prod]');
+    await bench.write('secretbridge.yaml', renamed + DB);
+    expect((await bench.run('sync', '--output', 'json')).json).toMatchObject({
+      ok: true,
+      targets: [{ outcome: 'updated', pinned: second }],
+    });
+    expect((await bench.run('unpin', 'db')).code).toBe(0);
+    expect((await bench.run('plan')).code).toBe(0);
+  });
+});
+
+describe('with --server', () => {
+  const ANSWER = {
+    ok: true,
+    requestId: 'r1',
+    summary: { created: 0, updated: 1, deleted: 0, unchanged: 0, refused: 0, held: 0, failed: 0 },
+    targets: [
+      { mapping: 'db', namespace: 'apps', secret: 'db', outcome: 'updated', keys: [], pinned: 41, later: 1 },
+    ],
+    held: [],
+    pending: 0,
+  };
+  const ask = (bench: Bench, ...args: readonly string[]) =>
+    bench.runWith({ env: { SECRETBRIDGE_TOKEN: 'a-token-of-ann' } }, ...args);
+
+  it('goes to the service, with what was asked for and no more', async () => {
+    await using bench = await openBench();
+    await using service = await openService({
+      'POST /api/v1/mappings/db/rollback': { body: ANSWER },
+      'POST /api/v1/mappings/db/unpin': { body: ANSWER },
+    });
+    const rollback = ['rollback', 'db', '--to', '41', '--server', service.url];
+    const human = await ask(bench, ...rollback);
+    expect(human).toMatchObject({ code: 0, stdout: expect.stringContaining('pinned to record 41') });
+    const json = await ask(bench, ...rollback, '--namespace', 'apps', '--output', 'json');
+    expect(json.json).toMatchObject({ targets: [{ pinned: 41, outcome: 'updated' }] });
+    expect((await ask(bench, 'unpin', 'db', '--server', service.url)).code).toBe(0);
+    expect((await ask(bench, 'unpin', 'db', '--namespace', 'apps', '--server', service.url)).code).toBe(0);
+    const orders = service.requests.filter(({ line }) => line.startsWith('POST'));
+    expect(orders.map(({ line }) => line.split('/').at(-1))).toEqual([
+      'rollback',
+      'rollback',
+      'unpin',
+      'unpin',
+    ]);
+    expect(service.bodies.map((body) => JSON.parse(body) as object)).toEqual([
+      { to: 41 },
+      { to: 41, namespace: 'apps' },
+      {},
+      { namespace: 'apps' },
+    ]);
+  });
+
+  it.each([
+    ['VERSION_GONE', 409, 4],
+    ['NOT_A_CHANGE', 409, 4],
+    ['NOT_PINNED', 409, 4],
+    ['ROLLBACK_AMBIGUOUS', 409, 4],
+    ['RECORD_MISSING', 404, 4],
+    ['STORE_UNAVAILABLE', 503, 1],
+    ['AUDIT_UNAVAILABLE', 503, 1],
+    ['INVALID_REQUEST', 400, 64],
+  ])('%s of the service ends it with its exit code', async (said, status, code) => {
+    await using bench = await openBench();
+    const body = { code: said, message: 'as the service says', remedy: 'do this', requestId: 'r1' };
+    await using service = await openService({
+      'POST /api/v1/mappings/db/rollback': { status, body },
+      'POST /api/v1/mappings/db/unpin': { status, body },
+    });
+    for (const args of [
+      ['rollback', 'db', '--to', '41'],
+      ['unpin', 'db'],
+    ]) {
+      const result = await ask(bench, ...args, '--server', service.url);
+      expect([said, result.code]).toEqual([said, code]);
+      expect(result.stderr).toContain('as the service says');
+    }
+  });
+});

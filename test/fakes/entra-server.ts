@@ -1,0 +1,85 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+
+export const TENANT = '72f988bf-86f1-41af-91ab-2d7cd011db47';
+export const AUDIENCE = 'api://secretbridge';
+
+/** Claims beside those of a right token; `undefined` leaves one out. */
+export type Claims = Readonly<Record<string, unknown>>;
+
+/** Publishes keys as Microsoft Entra does, and gives out tokens as Event Grid gets them. */
+export interface EntraServer extends AsyncDisposable {
+  readonly authority: string;
+  /** How often the keys were fetched. */
+  readonly fetches: number;
+  /** Answered instead of the keys. */
+  broken: boolean;
+  /** A new key signs from now on, and is published; the old one no longer is. */
+  rotate(): Promise<void>;
+  /** @param now Milliseconds since 1970. */
+  token(now: number, claims?: Claims, options?: { readonly alg?: 'RS256' | 'PS256' }): Promise<string>;
+}
+
+export async function startEntraServer(): Promise<EntraServer> {
+  const state = { fetches: 0, broken: false, kid: 0 };
+  let pair = await generateKeyPair('RS256', { extractable: true });
+  const server = createServer((request, response) => {
+    void (async () => {
+      state.fetches += 1;
+      if (state.broken || request.url !== `/${TENANT}/discovery/v2.0/keys`)
+        return response.writeHead(state.broken ? 503 : 404).end('mArKeR');
+      const key = { ...(await exportJWK(pair.publicKey)), kid: `k${state.kid}`, use: 'sig' };
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys: [key] }));
+    })();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    authority: `http://127.0.0.1:${port}`,
+    get fetches() {
+      return state.fetches;
+    },
+    get broken() {
+      return state.broken;
+    },
+    set broken(value) {
+      state.broken = value;
+    },
+    async rotate() {
+      pair = await generateKeyPair('RS256', { extractable: true });
+      state.kid += 1;
+    },
+    async token(now, claims = {}, { alg = 'RS256' } = {}) {
+      const seconds = Math.floor(now / 1_000);
+      const all = {
+        aud: AUDIENCE,
+        iss: `https://sts.windows.net/${TENANT}/`,
+        iat: seconds,
+        nbf: seconds,
+        exp: seconds + 3_600,
+        appid: '4962773b-9cdb-44cf-a8bf-237846a00ab7',
+        roles: ['AzureEventGridSecureWebhookSubscriber'],
+        ...claims,
+      };
+      const key =
+        alg === 'RS256'
+          ? pair.privateKey
+          : await crypto.subtle.importKey(
+              'pkcs8',
+              await crypto.subtle.exportKey('pkcs8', pair.privateKey),
+              { name: 'RSA-PSS', hash: 'SHA-256' },
+              false,
+              ['sign'],
+            );
+      return new SignJWT(all).setProtectedHeader({ alg, kid: `k${state.kid}`, typ: 'JWT' }).sign(key);
+    },
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}

@@ -1,0 +1,194 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createBatchState } from '../../../src/providers/aws-secrets-manager/batch.ts';
+import { AwsFailure } from '../../../src/providers/aws-secrets-manager/errors.ts';
+import { readAll, type Store } from '../../../src/providers/aws-secrets-manager/read.ts';
+import type { Session } from '../../../src/providers/aws-secrets-manager/session.ts';
+import { tellVersions } from '../../../src/providers/aws-secrets-manager/versions.ts';
+import { createLists, type WayTaken } from '../../../src/providers/ways.ts';
+import { testDeps } from '../../conformance/provider-deps.ts';
+import { createManualTime } from '../../fakes/manual-time.ts';
+import { parse } from './harness.ts';
+
+const HOUR_MS = 3_600_000;
+
+/** An account in memory behind the SDK's commands, which counts what it is asked. */
+function openAccount({ mayList = true, mayBatch = true } = {}) {
+  const versions = new Map<string, number>();
+  const clock = createManualTime();
+  const ways: WayTaken[] = [];
+  const allowed = { list: mayList, batch: mayBatch };
+  let calls = 0;
+  const idOf = (name: string) => `${String(versions.get(name)).padStart(8, '0')}-0000-0000-0000-000000000000`;
+  const stages = (name: string) => ({ [idOf(name)]: ['AWSCURRENT'] });
+  const arnOf = (name: string) => `arn:aws:secretsmanager:eu-west-1:123456789012:secret:${name}-AbCdEf`;
+  const secretOf = (name: string) => ({
+    ARN: arnOf(name),
+    Name: name,
+    VersionId: idOf(name),
+    VersionStages: ['AWSCURRENT'],
+    SecretString: 'x',
+  });
+  const refuse = () => {
+    throw new AwsFailure(400, 'AccessDeniedException');
+  };
+  const operations: Record<string, (input: Record<string, unknown>) => unknown> = {
+    ListSecretsCommand(input) {
+      if (!allowed.list) refuse();
+      const [filter] = (input.Filters ?? []) as { Values: string[] }[];
+      const its = [...versions.keys()].filter(
+        (name) => filter === undefined || filter.Values.some((prefix) => name.startsWith(prefix)),
+      );
+      const from = Number(input.NextToken ?? 0);
+      const list = its.slice(from, from + 100);
+      return {
+        SecretList: list.map((Name) => ({ Name, ARN: arnOf(Name), SecretVersionsToStages: stages(Name) })),
+        ...(from + 100 < its.length ? { NextToken: String(from + 100) } : {}),
+      };
+    },
+    BatchGetSecretValueCommand(input) {
+      if (!allowed.batch) refuse();
+      return { SecretValues: (input.SecretIdList as string[]).map(secretOf), Errors: [] };
+    },
+    GetSecretValueCommand: (input) => secretOf(String(input.SecretId)),
+    DescribeSecretCommand(input) {
+      const name = String(input.SecretId);
+      return { Name: name, ARN: arnOf(name), VersionIdsToStages: stages(name) };
+    },
+  };
+  const client = {
+    async send(command: { readonly constructor: { readonly name: string }; readonly input: object }) {
+      calls += 1;
+      return operations[command.constructor.name]?.({ ...command.input });
+    },
+  };
+  const session = {
+    call: (_: string, ask: (it: object, options: object) => Promise<unknown>) => ask(client, {}),
+    ensure: async () => undefined,
+    skewMs: undefined,
+    async [Symbol.asyncDispose]() {},
+  } as unknown as Session;
+  const deps = testDeps({ clock, onWay: (taken) => ways.push(taken) });
+  const store: Store = {
+    config: parse({}),
+    deps,
+    session,
+    batch: createBatchState(clock),
+    lists: createLists(clock),
+  };
+  const known = new Map<string, string>();
+  return {
+    clock,
+    ways,
+    allowed,
+    put: (name: string) => void versions.set(name, (versions.get(name) ?? 0) + 1),
+    /** As a sweep does it: what is unknown, or another one than before, is read. Gives how many calls it took. */
+    async pass(keys: readonly string[]): Promise<number> {
+      calls = 0;
+      const told = await tellVersions(store, keys, undefined);
+      const due = keys.filter((key, index) => {
+        const version = told[index];
+        return version?.kind !== 'known' || version.version !== known.get(key);
+      });
+      const results = await readAll(
+        store,
+        due.map((key) => ({ key })),
+        {},
+      );
+      for (const [index, result] of results.entries())
+        if (result.kind === 'found') known.set(due[index] ?? '', result.version);
+      return calls;
+    },
+  };
+}
+
+const scene = fc.record({
+  /** Secrets of others in the account. */
+  others: fc.integer({ min: 0, max: 2_500 }),
+  /** Their names come before, between or after ours. */
+  prefix: fc.constantFrom('a', 'm/', 'z'),
+  ours: fc.integer({ min: 1, max: 600 }),
+  folders: fc.integer({ min: 1, max: 30 }),
+  changed: fc.array(fc.nat(599), { maxLength: 60 }),
+});
+
+function fill(
+  account: ReturnType<typeof openAccount>,
+  { others, prefix, ours, folders }: Omit<Scene, 'changed'>,
+) {
+  const keys = Array.from({ length: ours }, (_, index) => `m${index % folders}/k${index}`);
+  const names = [...keys, ...Array.from({ length: others }, (_, index) => `${prefix}${index}`)];
+  for (const name of names.sort()) account.put(name);
+  return keys;
+}
+
+type Scene = { others: number; prefix: string; ours: number; folders: number; changed: number[] };
+
+describe('a pass over keys in AWS', () => {
+  it('costs no more than the cheaper of list and batches, whatever the size of the account', async () => {
+    await fc.assert(
+      fc.asyncProperty(scene, async ({ changed, ...world }) => {
+        const account = openAccount();
+        const keys = fill(account, world);
+        const batches = Math.ceil(keys.length / 20);
+        const pages = Math.ceil((world.others + world.ours) / 100);
+        await account.pass(keys);
+        await account.pass(keys);
+        const most = Math.min(pages, batches) + 1;
+        for (let pass = 0; pass < 3; pass += 1) expect(await account.pass(keys)).toBeLessThanOrEqual(most);
+        const news = new Set(changed.filter((index) => index < keys.length));
+        for (const index of news) account.put(keys[index] ?? '');
+        expect(await account.pass(keys)).toBeLessThanOrEqual(most + Math.ceil(news.size / 20));
+        expect(await account.pass(keys)).toBeLessThanOrEqual(most);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('costs no more than reading where a permission is missing, and finds it when it is given', async () => {
+    await fc.assert(
+      fc.asyncProperty(scene, fc.boolean(), async (world, mayBatch) => {
+        const account = openAccount({ mayList: false, mayBatch });
+        const keys = fill(account, world);
+        const reads = mayBatch ? Math.ceil(keys.length / 20) : keys.length;
+        await account.pass(keys);
+        expect(await account.pass(keys)).toBeLessThanOrEqual(reads + 1);
+        account.allowed.list = true;
+        account.allowed.batch = true;
+        account.clock.set(account.clock.now() + HOUR_MS);
+        await account.pass(keys);
+        await account.pass(keys);
+        const pages = Math.ceil((world.others + world.ours) / 100);
+        expect(await account.pass(keys)).toBeLessThanOrEqual(
+          Math.min(pages, Math.ceil(keys.length / 20)) + 1,
+        );
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('reads a few keys of a huge account, and lists again after a day', async () => {
+    const account = openAccount();
+    const keys = fill(account, { others: 5_000, prefix: 'a', ours: 40, folders: 40 });
+    const passes: number[] = [];
+    for (let pass = 0; pass < 3; pass += 1) passes.push(await account.pass(keys));
+    expect(passes).toEqual([4, 2, 2]);
+    expect(account.ways.map(({ way }) => way)).toEqual(['list', 'batch', 'batch']);
+    account.clock.set(account.clock.now() + 24 * HOUR_MS);
+    expect(await account.pass(keys)).toBe(4);
+    expect(await account.pass(keys)).toBe(2);
+  });
+
+  it('says which way it took and what that costs while nothing changes', async () => {
+    const account = openAccount();
+    const keys = fill(account, { others: 0, prefix: 'a', ours: 500, folders: 20 });
+    await account.pass(keys);
+    await account.pass(keys);
+    await account.pass(keys.slice(0, 1));
+    expect(account.ways).toEqual([
+      { way: 'list', keys: 500, calls: 5 },
+      { way: 'list', keys: 500, calls: 5 },
+      { way: 'describe', keys: 1, calls: 1 },
+    ]);
+  });
+});
