@@ -47,6 +47,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'events/hint.ts',
     'log/logger.ts',
   ],
+  tracing: ['core'],
   events: [
     'core',
     'providers/provider.ts',
@@ -87,6 +88,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'restart',
     'service',
     'events',
+    'tracing',
     'metrics',
     'http',
   ],
@@ -123,6 +125,7 @@ const MAY_REVEAL: Readonly<Record<string, string>> = {
   'sync/checks.ts': 'certificates and JSON are checked before they are written',
   'sync/template/compile.ts': 'values are put into templates',
   'sync/value.ts': 'properties are taken out of values',
+  'tracing/otlp.ts': 'the headers go to the collector',
 };
 
 /** A vendor's package is imported in one folder only. */
@@ -135,6 +138,10 @@ const VENDOR_HOME: Readonly<Record<string, string>> = {
   '@azure/keyvault-certificates': 'providers/azure-key-vault',
   '@azure/keyvault-keys': 'providers/azure-key-vault',
   '@azure/keyvault-secrets': 'providers/azure-key-vault',
+  '@opentelemetry/api': 'tracing',
+  '@opentelemetry/exporter-trace-otlp-http': 'tracing',
+  '@opentelemetry/resources': 'tracing',
+  '@opentelemetry/sdk-trace': 'tracing',
   commander: 'cli',
   liquidjs: 'sync/template',
   re2js: 'sync',

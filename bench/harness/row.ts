@@ -1,3 +1,5 @@
+import { BenchError } from './error.ts';
+
 /** One figure of ours, beside the least that any program would need, measured in the same run. */
 export interface Row {
   /** Stays the same from run to run. */
@@ -23,6 +25,8 @@ export interface Goal {
 }
 
 export function row({ goal, floor, ...rest }: Omit<Row, 'ratio' | 'ok'>): Row {
+  // What was computed from counts that do not belong together must not pass for a good figure.
+  if (!(rest.value >= 0)) throw new BenchError(`${rest.id} was measured as ${rest.value}`);
   const value = rounded(rest.value);
   const ratio = floor === undefined || floor === 0 ? undefined : rounded(value / floor);
   return {

@@ -22,7 +22,7 @@ export interface Chart {
 
 const WIDTH = 760;
 const LABEL = 300;
-const VALUE = 110;
+const VALUE = 140;
 const ROW = 30;
 const TOP = 64;
 

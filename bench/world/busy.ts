@@ -34,7 +34,7 @@ export interface Rush {
 }
 
 const STORE = 'store';
-const SETTLE_REFRESH = '5s';
+const REFRESH = '5s';
 
 export async function openBusy(
   lab: Lab,
@@ -44,7 +44,7 @@ export async function openBusy(
   const aws = await lab.double('aws');
   await aws.delay(LATENCY_MS);
   const port = await freePort();
-  const [namespace = '', fresh = '', other = ''] = await lab.namespaces(3);
+  const [namespace = '', other = ''] = await lab.namespaces(2);
   const redis = engine === 'redis' ? stack.use(await startRedis()) : undefined;
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-busy-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
@@ -54,10 +54,9 @@ export async function openBusy(
   const names = Array.from({ length: count }, (_, n) => `busy-${n}`);
   const put = (round: number) => aws.put(Object.fromEntries(names.map((name) => [name, `${name}#${round}`])));
   await put(0);
-  await aws.put({ first: 'first#0' });
-  const mappingOf = (name: string, where: string, refresh: string) => ({
+  const mappingOf = (name: string, refresh: string) => ({
     name,
-    target: { namespace: where },
+    target: { namespace },
     data: { [FIELD]: { store: STORE, key: name } },
     refresh,
   });
@@ -66,7 +65,7 @@ export async function openBusy(
   const config = join(folder, 'config');
   await mkdir(config);
   await write('config/secretbridge.yaml', {
-    ...headOf({ lab, port, engine, refresh: SETTLE_REFRESH }),
+    ...headOf({ lab, port, engine, refresh: REFRESH }),
     audit: { store: { kind: 'sqlite', path: join(folder, 'state', 'audit.db') } },
     keys: { fingerprint: [{ file: join(folder, 'shared.key') }] },
     stores: [
@@ -83,14 +82,9 @@ export async function openBusy(
         tls: { caFile: join(folder, 'store.pem') },
       },
     ],
-    // The namespace of the new ones is watched already, as it would be.
-    mappings: [
-      ...names.map((name) => mappingOf(name, namespace, SETTLE_REFRESH)),
-      mappingOf('first', fresh, '1h'),
-    ],
+    mappings: names.map((name) => mappingOf(name, REFRESH)),
   });
-  const busy = stack.use(await watchSecrets(lab, namespace));
-  const witness = stack.use(await watchSecrets(lab, fresh));
+  const witness = stack.use(await watchSecrets(lab, namespace));
   const writeBare = await createBareWriter(lab, other);
   const toAws = createRequest({ address: aws.address, ca: aws.ca });
   const run = stack.use(
@@ -108,7 +102,7 @@ export async function openBusy(
       const left = new Set(names);
       const begun = Promise.withResolvers<void>();
       const over = Promise.withResolvers<void>();
-      const stop = busy.onChange((name) => {
+      const stop = witness.onChange((name) => {
         left.delete(name);
         begun.resolve();
         if (left.size > 0) return;
@@ -123,7 +117,7 @@ export async function openBusy(
     async add() {
       const name = `new-${added.length}`;
       await aws.put({ [name]: name });
-      added.push(mappingOf(name, fresh, '1h'));
+      added.push(mappingOf(name, '1h'));
       const seen = witness.sees(name, name);
       const startedAt = performance.now();
       await write('config/new.yaml', { apiVersion: 'secretbridge.dev/v1', mappings: added });
@@ -132,7 +126,7 @@ export async function openBusy(
     async bare() {
       const startedAt = performance.now();
       const headers = { 'x-amz-target': 'secretsmanager.GetSecretValue' };
-      const answer = await toAws('POST', '/', JSON.stringify({ SecretId: 'first' }), headers);
+      const answer = await toAws('POST', '/', JSON.stringify({ SecretId: names[0] }), headers);
       if (answer.status !== 200) throw new BenchError(`the store answered with ${answer.status}`);
       await writeBare(`bare-${performance.now()}`, 'value');
       return performance.now() - startedAt;

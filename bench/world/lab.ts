@@ -122,7 +122,7 @@ export async function openLab({ onServer }: Pick<BenchOptions, 'onServer'>): Pro
         NODE_EXTRA_CA_CERTS: join(own, 'ca.pem'),
         REDIS_URL: redis?.address ?? '',
       };
-      return { folder: own, env };
+      return { folder: own, env, address: `http://127.0.0.1:${port}` };
     },
     async secrets(namespace) {
       const path = `/api/v1/namespaces/${namespace}/secrets?limit=1`;

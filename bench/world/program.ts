@@ -32,6 +32,8 @@ export interface Running extends AsyncDisposable {
 export interface Place {
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Where a service of this configuration listens. */
+  readonly address?: string;
   /** More options of Node, such as `--cpu-prof`. */
   readonly node?: readonly string[];
 }

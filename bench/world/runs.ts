@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { request } from 'undici';
+import type { AuditRecord } from '../../src/audit/entry.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import type { RequestCounts } from '../../test/integration/services/kubernetes-api.ts';
@@ -41,12 +43,20 @@ export interface Served {
   readonly passes: number;
 }
 
-/** `serve` for so long, with what its sweeps have done by the audit's own count. */
+/** `serve` for so long once it is ready, with what its sweeps have done by the audit's own count. */
 export async function serveFor(place: Place, seconds: number, keys: number): Promise<Served> {
+  const before = await lastSweep(place);
   await using run = startProgram(['serve'], place);
+  await untilReady(place, run.ended);
   await Promise.race([sleep(seconds * 1_000), run.ended]);
   const ended = await run.stop();
-  return { ended, passes: (await sweptKeys(place)) / keys };
+  const last = await lastSweep(place);
+  const swept = last?.counts?.keys;
+  if (swept === undefined || last?.sequence === before?.sequence)
+    throw new BenchError(
+      `the service made no sweep within ${seconds} s: the machine is too busy to measure this`,
+    );
+  return { ended, passes: swept / keys };
 }
 
 /** `serve` until there are so many Secrets; gives how long that took from its start, and what was used by then. */
@@ -67,8 +77,24 @@ export async function serveUntil(
   return { ...usage, ms };
 }
 
-/** Of the last record of sweeps, which is written at the end of each process. */
-async function sweptKeys({ folder }: Place): Promise<number> {
+async function untilReady({ address }: Place, ended: Promise<unknown>): Promise<void> {
+  const deadline = performance.now() + 120_000;
+  for (;;) {
+    try {
+      const { statusCode, body } = await request(`${address}/readyz`);
+      await body.dump();
+      if (statusCode === 200) return;
+    } catch (error) {
+      // It does not listen yet.
+      if (!(error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED')) throw error;
+    }
+    if (performance.now() > deadline) throw new BenchError('the service was not ready within two minutes');
+    await Promise.race([sleep(50), ended]);
+  }
+}
+
+/** The last record of sweeps: a service leaves one at its end, `sync` one for each run, with other counts. */
+async function lastSweep({ folder }: Place): Promise<AuditRecord | undefined> {
   const path = join(folder, 'state', 'audit.db');
   await using audit = await openSqliteAudit({
     path,
@@ -78,9 +104,7 @@ async function sweptKeys({ folder }: Place): Promise<number> {
     readOnly: true,
   });
   const [last] = await audit.list({ action: 'sweep' }, { limit: 1 });
-  const keys = last?.counts?.keys;
-  if (keys === undefined) throw new BenchError('the service has left no record of its sweeps');
-  return keys;
+  return last;
 }
 
 const WRITES = ['POST', 'PUT', 'PATCH', 'APPLY', 'DELETE', 'DELETECOLLECTION'];

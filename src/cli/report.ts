@@ -99,7 +99,7 @@ export function unseenText({ what, error }: Unseen): string {
 
 function runText({ targets, held, summary, unfinished }: Run, paint: Paint): string {
   const lines = targets
-    .filter(({ kind }) => kind !== 'unchanged')
+    .filter(({ kind, pinned }) => kind !== 'unchanged' || pinned !== undefined)
     .map((outcome) => targetText(outcome, paint));
   const parts = OUTCOMES.filter((kind) => (summary[kind] ?? 0) > 0).map((kind) => `${summary[kind]} ${kind}`);
   const total = `${count(targets.length, 'target')}: ${parts.join(', ') || (unfinished === undefined ? 'nothing to do' : 'none looked at')}.`;
@@ -114,7 +114,8 @@ function runText({ targets, held, summary, unfinished }: Run, paint: Paint): str
 function targetText({ target, mapping, kind, error, keys, pinned }: RunTarget, paint: Paint): string {
   const changed = keys.filter(({ action }) => action !== 'keep').map(({ name }) => name);
   const style = error === undefined ? 'green' : 'red';
-  const what = error === undefined ? changed.join(', ') || 'labels and annotations only' : '';
+  const isWritten = error === undefined && kind !== 'unchanged';
+  const what = isWritten ? changed.join(', ') || 'labels and annotations only' : '';
   const line = `${paint(style, kind.padEnd(9))} ${paint('bold', formatTarget(target))}  ${what || paint('dim', `mapping ${mapping}`)}${pinText(pinned)}`;
   return error === undefined
     ? line

@@ -32,8 +32,11 @@ export interface RecordingFs {
   snapshot(): Snapshot;
 }
 
-/** A file system that remembers what it was asked. */
-export function recordingFs(fs: ConfigFs): RecordingFs {
+/**
+ * A file system that remembers what it was asked.
+ * @param onAnswer Told when something was read.
+ */
+export function recordingFs(fs: ConfigFs, onAnswer: () => void = () => undefined): RecordingFs {
   const answers = new Map<string, { readonly verb: Verb; readonly path: string; readonly digest: string }>();
   const note = (verb: Verb, path: string, digest: string): void => {
     const id = `${verb} ${path}`;
@@ -49,6 +52,8 @@ export function recordingFs(fs: ConfigFs): RecordingFs {
     } catch (error) {
       note(verb, path, failure(error));
       throw error;
+    } finally {
+      onAnswer();
     }
     note(verb, path, await DIGESTS[verb](path, given(answer)));
     return answer;

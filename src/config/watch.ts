@@ -27,6 +27,8 @@ export interface WatchOptions {
   readonly everyMs?: number;
   /** For how long the content must stay the same before it is believed to be whole. */
   readonly settleMs?: number;
+  /** Milliseconds, of a clock that nobody sets. */
+  readonly now?: () => number;
 }
 
 export interface ConfigWatch extends AsyncDisposable {
@@ -42,7 +44,12 @@ export interface ConfigWatch extends AsyncDisposable {
 interface Taken {
   readonly loaded: Loaded;
   readonly snapshot: Snapshot;
+  /** When the last of the files was read. */
+  readonly readAt: number;
 }
+
+/** Whoever writes a file empties it first: what is read right then would only be read again. */
+const GATHER_MS = 50;
 
 /** Content that is another one at each look, this often, is taken as it is. */
 const MAX_ROUNDS = 50;
@@ -60,15 +67,19 @@ export async function watchConfig(options: WatchOptions): Promise<ConfigWatch> {
     wake = systemWake,
     everyMs = 5_000,
     settleMs = 300,
+    now = () => performance.now(),
   } = options;
   const watchers = new Map<string, Disposable>();
   let current = await take();
   const { loaded: initial } = current;
 
   async function take(): Promise<Taken> {
-    const recording = recordingFs(readFs);
+    let readAt = now();
+    const recording = recordingFs(readFs, () => {
+      readAt = now();
+    });
     const loaded = await options.load(recording.fs);
-    return { loaded, snapshot: recording.snapshot() };
+    return { loaded, snapshot: recording.snapshot(), readAt };
   }
 
   async function look(rounds: Rounds, roused: boolean): Promise<void> {
@@ -76,11 +87,12 @@ export async function watchConfig(options: WatchOptions): Promise<ConfigWatch> {
     if (roused) arm();
     else if (await current.snapshot.isCurrent(readFs)) return;
     for (let round = 1; ; round++) {
-      await rounds.pause(settleMs);
+      await rounds.pause(Math.min(GATHER_MS, settleMs));
       if (rounds.ending || (await current.snapshot.isCurrent(readFs))) return;
       const next = await take();
       if (next.snapshot.digest === current.snapshot.digest) return;
-      await rounds.pause(settleMs);
+      // A thousand mappings take a while to be understood, and that is part of it.
+      await rounds.pause(settleMs - (now() - next.readAt));
       if (rounds.ending) return;
       if (round >= MAX_ROUNDS || (await next.snapshot.isCurrent(readFs))) return accept(next);
       onProgress();

@@ -60,7 +60,12 @@ const LEFT_DEADLINE_MS = 3_600_000;
 /** What the queue's jobs do, by their subject. */
 export function createJobs(deps: JobsDeps): Jobs {
   const { board, ledger, passes, generation, logger, clock, queue, random, loops, tracer = noTracer } = deps;
-  const lanes = createLanes({ places: deps.concurrency, queue: deps.concurrency * 2 });
+  const lanes = createLanes({
+    places: deps.concurrency,
+    queue: deps.concurrency * 2,
+    // A wall clock that jumps would make jobs wait.
+    now: () => performance.now(),
+  });
   const sweep = createSweep({
     generation,
     board,
@@ -106,7 +111,7 @@ export function createJobs(deps: JobsDeps): Jobs {
 
   /** A lane that is full gives the job back to the queue for a while. */
   const inLane = (lane: string, job: Job, run: () => Promise<number | undefined>) =>
-    lanes.run(lane, job.reason, run) ?? Promise.resolve(500 + random() * 1_500);
+    lanes.run(lane, job.reason, run) ?? Promise.resolve(lanes.comeBack(lane, job.reason));
 
   const runSweep = async (name: string, job: Job, loop: Loop): Promise<number | undefined> => {
     const slot = generation().slots.get(name);

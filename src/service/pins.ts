@@ -18,7 +18,7 @@ export interface PinsDeps {
 /** Has those targets looked at of which somebody said `rollback` or `unpin` and that do not show it. */
 export type LookForPins = (requestId: string) => Promise<void>;
 
-const EVERY_MS = 30_000;
+const EVERY_MS = 10_000;
 const PAGE = 200;
 
 /**

@@ -3,6 +3,7 @@ import type { App } from '../../src/app/app.ts';
 import { openIntakes } from '../../src/app/events.ts';
 import type { Config } from '../../src/config/config.ts';
 import { systemClock } from '../../src/core/clock.ts';
+import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import type { Hint } from '../../src/events/hint.ts';
@@ -55,7 +56,10 @@ async function open(events: string) {
       intakeUp: (intake, isUp) => void state.counts.push(`${intake} ${isUp ? 'up' : 'down'}`),
       intakeGone: (intake) => void state.counts.push(`${intake} gone`),
     },
-    credential: async (reference) => SecretValue.fromText('env' in reference ? reference.env : 'x'),
+    async credential(reference) {
+      if (!('env' in reference)) throw new AppError('CREDENTIAL_MISSING');
+      return SecretValue.fromText(reference.env);
+    },
     random: () => 0,
   });
   return {
@@ -149,6 +153,31 @@ describe('the intakes of a configuration', () => {
     expect(posted.webhook('ci')).not.toBe(hook);
     expect(posted.eventGrid('grid')).toBeUndefined();
     expect(it.state.counts).toEqual(['grid gone']);
+  });
+
+  it('say how they are: the last event, and what keeps others from coming', async () => {
+    await using server = await startSqsServer();
+    const hook = (name: string, secret: string) =>
+      `{ name: ${name}, stores: [ aws ], secret: { ${secret} } }`;
+    await using it = await open(
+      `sqs: [ ${sqs('eu', server)} ], webhooks: [ ${hook('ci', 'env: S')}, ${hook('cd', 'file: ./none')} ]`,
+    );
+    await vi.waitFor(() =>
+      expect(it.intakes.states()).toEqual([
+        { kind: 'sqs', name: 'eu', state: 'up' },
+        { kind: 'webhook', name: 'cd', state: 'down', code: 'CREDENTIAL_MISSING' },
+        { kind: 'webhook', name: 'ci', state: 'up' },
+      ]),
+    );
+    server.send(JSON.stringify(labelUpdated('db')));
+    await vi.waitFor(() => expect(it.intakes.states()[0]?.lastEvent).toMatch(/^\d{4}-.*Z$/));
+    server.faults.push(...Array.from({ length: 50 }, () => new AwsError('AccessDenied', 403)));
+    server.send(JSON.stringify(labelUpdated('db')));
+    await vi.waitFor(() =>
+      expect(it.intakes.states()[0]).toMatchObject({ state: 'down', code: 'ACCESS_DENIED' }),
+    );
+    await it.configure('');
+    expect(it.intakes.states()).toEqual([]);
   });
 
   it('end at once, and leave nothing open', async () => {

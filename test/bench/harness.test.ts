@@ -38,6 +38,10 @@ describe('a row', () => {
     expect(row({ id: 'r', title: 'r', unit: 's', value: 1, floor: 0, goal: { ratio: 2 } }).ok).toBe(false);
   });
 
+  it('is not made of a figure that cannot be', () => {
+    for (const value of [-1, Number.NaN]) expect(() => calls(value, 1)).toThrow('was measured as');
+  });
+
   it('says nothing of a goal that it does not have', () => {
     expect(calls(60, 50)).not.toHaveProperty('ok');
   });

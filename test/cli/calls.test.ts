@@ -30,7 +30,9 @@ describe('explain --calls', () => {
 
   it('says it in words', async () => {
     await using bench = await openBench(TWO);
-    expect((await bench.run('explain', 'copy', '--calls')).stdout).toContain(`Calls to local while nothing changes
+    expect(
+      (await bench.run('explain', 'copy', '--calls')).stdout,
+    ).toContain(`Calls to local while nothing changes
   18 calls an hour for the 2 keys of all mappings, by read
   6 of them because of this mapping
   24 an hour if each key of each target were read by itself`);

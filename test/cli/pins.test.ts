@@ -66,6 +66,12 @@ describe('rollback, here', () => {
       changes: 0,
       targets: [{ action: 'unchanged', pinned: second }],
     });
+    expect((await bench.run('plan')).stdout).toContain(
+      `unchanged apps/db  mapping db, pinned to record ${second}`,
+    );
+    expect((await bench.run('sync')).stdout).toBe(
+      `unchanged apps/db  mapping db, pinned to record ${second}\n\n1 target: 1 unchanged.\n`,
+    );
     expect((await bench.run('explain', 'db', '--output', 'json')).json).toMatchObject({
       targets: [{ state: 'pinned', pinned: second }],
     });

@@ -18,7 +18,9 @@ async function problems(events: string): Promise<readonly string[]> {
 describe('events', () => {
   it('of every kind are taken', async () => {
     const all = `sqs: [ { name: eu, queueUrl: '${QUEUE}', store: aws } ],
-  eventGrid: [ { name: contoso, store: azure, key: { env: GRID_KEY } } ],
+  eventGrid: [
+    { name: contoso, store: azure, key: { env: GRID_KEY } },
+    { name: tokens, store: azure, entra: { tenantId: 72f988bf-86f1-41af-91ab-2d7cd011db47, audience: 'api://a' } } ],
   vault: [ { name: vault, store: team } ],
   webhooks: [ { name: ci, stores: [ team, local, aws ], secret: { env: HOOK_SECRET } } ]`;
     expect(await problems(all)).toEqual([]);
@@ -78,6 +80,22 @@ describe('events', () => {
     ['https://vpce-1-a.sqs.eu-west-1.vpce.amazonaws.com/123456789012/rotations', 'aws'],
   ])('may come from %s', async (queueUrl, store) => {
     expect(await problems(`sqs: [ { name: a, queueUrl: '${queueUrl}', store: ${store} } ]`)).toEqual([]);
+  });
+
+  it.each([
+    ['neither', ''],
+    ['both', ", key: { env: K }, entra: { tenantId: 72f988bf-86f1-41af-91ab-2d7cd011db47, audience: 'a' }"],
+  ])('of Event Grid have a key or tokens, not %s', async (_, proof) => {
+    expect(await problems(`eventGrid: [ { name: a, store: azure${proof} } ]`)).toEqual([
+      'events.eventGrid[0] CONFIG_INVALID: expected either `key` or `entra`',
+    ]);
+  });
+
+  it('of Event Grid are of one tenant, by its id', async () => {
+    const [first] = await problems(
+      "eventGrid: [ { name: a, store: azure, entra: { tenantId: contoso.com, audience: 'a' } } ]",
+    );
+    expect(first).toMatch(/^events.eventGrid\[0\].entra.tenantId CONFIG_INVALID: .*the id of a tenant/);
   });
 
   it('hold references to credentials, never credentials', async () => {

@@ -32,6 +32,7 @@ async function overMemory(files: Record<string, string>, options: Partial<WatchO
     readFs: memoryFs(files),
     watchFolder,
     wake: time.wake,
+    now: time.now,
     ...options,
   });
   return {
@@ -60,15 +61,55 @@ describe('a watched configuration', () => {
     expect(it.changes).toEqual(['two']);
   });
 
-  it('is seen within a second where the system tells of it', async () => {
+  it('is seen within half a second where the system tells of it', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using it = await overMemory(files);
     await it.time.advance(1);
     files[MAIN] = withInstance('two');
     it.tell('/home/ann', 'secretbridge.yaml');
     it.tell('/home/ann', 'secretbridge.yaml');
-    await it.time.advance(900);
+    await it.time.advance(340);
+    expect(it.changes).toEqual([]);
+    await it.time.advance(20);
     expect(it.changes).toEqual(['two']);
+  });
+
+  it('that takes long to be understood is not waited for once more', async () => {
+    const files = { [MAIN]: withInstance('one') };
+    let understand = 0;
+    await using it = await overMemory(files, {
+      load: async (readFs) => {
+        const loaded = await loadConfig({ paths: [], env: {}, cwd: '/home/ann', readFs });
+        if (understand > 0) await it.time.sleep(understand, undefined);
+        return loaded;
+      },
+    });
+    await it.time.advance(1);
+    understand = 290;
+    files[MAIN] = withInstance('two');
+    it.tell('/home/ann', 'secretbridge.yaml');
+    await it.time.advance(360);
+    expect(it.changes).toEqual(['two']);
+  });
+
+  it('that is changed while it is understood is read again', async () => {
+    const files = { [MAIN]: withInstance('one') };
+    let understand = 0;
+    await using it = await overMemory(files, {
+      load: async (readFs) => {
+        const loaded = await loadConfig({ paths: [], env: {}, cwd: '/home/ann', readFs });
+        if (understand > 0) await it.time.sleep(understand, undefined);
+        return loaded;
+      },
+    });
+    await it.time.advance(1);
+    understand = 2_000;
+    files[MAIN] = withInstance('two');
+    it.tell('/home/ann', 'secretbridge.yaml');
+    await it.time.advance(1_000);
+    files[MAIN] = withInstance('three');
+    await it.time.advance(5_000);
+    expect(it.changes).toEqual(['three']);
   });
 
   it('is not looked at for other files in its folder', async () => {

@@ -63,7 +63,7 @@ describe('a token of Microsoft Entra', () => {
 
   it('signed by somebody else, by another algorithm or by nobody is none', async () => {
     await using it = await open();
-    await using other = await startEntraServer();
+    await using other = await startEntraServer('somebody else');
     const now = it.clock.now();
     expect(await it.holds({}, other)).toBe(false);
     expect(await it.proof.holds(`Bearer ${await it.server.token(now, {}, { alg: 'PS256' })}`)).toBe(false);

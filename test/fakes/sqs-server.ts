@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { AwsError } from './aws-operations.ts';
 
 /** What an operation does instead of answering. */
-export type SqsFault = AwsError | 'reset' | { readonly status: number; readonly retryAfter: number };
+export type SqsFault = AwsError | 'none' | 'reset' | { readonly status: number; readonly retryAfter: number };
 
 interface Stored {
   readonly id: string;
@@ -48,18 +48,20 @@ export async function startSqsServer({
   const messages = new Map<string, Stored>();
   const waiting = new Set<() => void>();
 
-  const visible = (most: number): Stored[] => {
+  const visible = (most: number, hiddenMs: number): Stored[] => {
     const found = [...messages.values()].filter(({ visibleAt }) => visibleAt <= now()).slice(0, most);
     for (const message of found) {
       message.received += 1;
-      message.visibleAt = now() + sqs.hiddenMs;
+      message.visibleAt = now() + hiddenMs;
       message.receipt = randomUUID();
     }
     return found;
   };
   const receive = async (input: Record<string, unknown>, gone: Promise<unknown>): Promise<object> => {
     const most = Number(input.MaxNumberOfMessages ?? 1);
-    let found = visible(most);
+    const { VisibilityTimeout } = input;
+    const hiddenMs = VisibilityTimeout === undefined ? sqs.hiddenMs : Number(VisibilityTimeout) * 1_000;
+    let found = visible(most, hiddenMs);
     if (found.length === 0 && Number(input.WaitTimeSeconds ?? 0) > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
       waiting.add(resolve);
@@ -67,7 +69,7 @@ export async function startSqsServer({
       await Promise.race([promise, gone]);
       clearTimeout(timer);
       waiting.delete(resolve);
-      found = visible(most);
+      found = visible(most, hiddenMs);
     }
     if (found.length === 0) return {};
     return {
@@ -102,7 +104,7 @@ export async function startSqsServer({
     sqs.requests.push({ operation, input, region: signed?.[2], accessKeyId: signed?.[1] });
     const fault = sqs.faults.shift();
     if (fault === 'reset') return incoming.socket.resetAndDestroy();
-    if (fault !== undefined && !(fault instanceof AwsError)) {
+    if (typeof fault === 'object' && !(fault instanceof AwsError)) {
       outgoing.writeHead(fault.status, {
         'content-type': 'text/plain',
         'retry-after': `${fault.retryAfter}`,
@@ -110,7 +112,7 @@ export async function startSqsServer({
       return outgoing.end();
     }
     try {
-      if (fault !== undefined) throw fault;
+      if (fault instanceof AwsError) throw fault;
       if (signed === null) throw new AwsError('MissingAuthenticationToken', 403);
       if (input.QueueUrl !== sqs.queueUrl) throw new AwsError('com.amazonaws.sqs#QueueDoesNotExist');
       if (operation === 'ReceiveMessage')

@@ -47,6 +47,8 @@ describe('whatever a request holds', () => {
     const url = fc.oneof(
       part.map((name) => `/api/v1/mappings/${name}`),
       part.map((name) => `/api/v1/mappings/${name}/sync`),
+      part.map((name) => `/api/v1/mappings/${name}/rollback`),
+      fc.constantFrom('/api/v1/mappings/db/rollback', '/api/v1/mappings/db/unpin'),
       part.map((name) => `/api/v1/audit/records/${name}`),
       part.map((name) => `/${name}`),
       raw.map((text) => `/api/v1/mappings/${text}${MARKER}`),

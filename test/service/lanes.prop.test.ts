@@ -18,7 +18,7 @@ const piece: fc.Arbitrary<Piece> = fc.record({
 
 /** Work that goes on until the test ends it. */
 function createWorkers(places: number, queue: number) {
-  const lanes = createLanes({ places, queue });
+  const lanes = createLanes({ places, queue, now: () => 0 });
   const running = new Map<number, { readonly lane: string; readonly end: () => void }>();
   const began: number[] = [];
   const ended: Promise<unknown>[] = [];
@@ -120,5 +120,47 @@ describe('lanes', () => {
       }),
     );
     expect(all.filter((it) => it !== undefined).length).toBeLessThanOrEqual(2 + 4 * 4);
+  });
+
+  it('have those come back that they turned away about as fast as they work', async () => {
+    const places = 4;
+    const workMs = 40;
+    const jobs = 2_000;
+    let now = 1;
+    const lanes = createLanes({ places, queue: 8, now: () => now });
+    const ends: { at: number; readonly end: () => void }[] = [];
+    const back = Array.from({ length: jobs }, (_, id) => ({ id, at: 0 }));
+    let done = 0;
+    let tries = 0;
+    let idle = 0;
+    while (done < jobs) {
+      for (const job of back.splice(0).toSorted((a, b) => a.at - b.at)) {
+        if (job.at > now) {
+          back.push(job);
+          continue;
+        }
+        tries += 1;
+        const taken = lanes.run('a', 'first', () => {
+          const { promise, resolve } = Promise.withResolvers<void>();
+          ends.push({ at: now + workMs, end: resolve });
+          return promise.then(() => {
+            done += 1;
+          });
+        });
+        if (taken === undefined) back.push({ id: job.id, at: now + lanes.comeBack('a', 'first') });
+      }
+      await settled();
+      if (ends.length < places && back.length > 100) idle += 1;
+      now += 10;
+      for (const it of ends.splice(0)) {
+        if (it.at <= now) it.end();
+        else ends.push(it);
+      }
+      await settled();
+    }
+    // 2,000 at 100 a second are 20 s. A return each second or so would be 20,000 tries.
+    expect(now).toBeLessThan(28_000);
+    expect(tries).toBeLessThan(4 * jobs);
+    expect(idle * 10).toBeLessThan(2_000);
   });
 });

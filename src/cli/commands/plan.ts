@@ -49,7 +49,10 @@ export function printPlan(
 }
 
 function planText(report: PlanReport, all: boolean, title: string, paint: Paint): string {
-  const shown = report.targets.filter(({ action }) => all || action !== 'unchanged');
+  // A pinned one is as it should be, and yet not what its sources say.
+  const isShown = ({ action, pinned }: PlannedTarget) =>
+    all || action !== 'unchanged' || pinned !== undefined;
+  const shown = report.targets.filter(isShown);
   const lines = shown.flatMap((target) => [targetText(target, paint), '']);
   return [...lines, ...heldText(report.held, paint), summaryText(report.targets, title)].join('\n');
 }

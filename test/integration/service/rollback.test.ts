@@ -27,21 +27,20 @@ const isPinned = async (served: Served, to: number): Promise<void> =>
 /** Several refreshes pass. */
 async function quiet(): Promise<void> {
   const began = performance.now();
-  await within(15_000, () => expect(performance.now() - began).toBeGreaterThan(5_000));
+  await within(15_000, () => expect(performance.now() - began).toBeGreaterThan(4_000));
 }
 
-/** Values one after the other, and the record of the change to each. */
-async function rotate(world: World, ...passwords: readonly string[]): Promise<readonly number[]> {
-  for (const password of passwords) {
-    await put(world, password);
-    await within(15_000, () => holds(world, password));
-  }
+/** Rotates what is `first` to `second`, and gives the record of the change to each. */
+async function rotate(world: World): Promise<readonly number[]> {
+  await within(15_000, () => holds(world, 'first'));
+  await put(world, 'second');
+  await within(15_000, () => holds(world, 'second'));
   const seen = new Map<string, number>();
   await within(10_000, async () => {
     for (const { phase, action, sequence, sources } of await world.records())
       if (phase === 'outcome' && (action === 'create' || action === 'update'))
         seen.set(sources[0]?.version ?? '', sequence);
-    expect(seen.size).toBe(passwords.length);
+    expect([...seen.keys()]).toEqual(['1', '2']);
   });
   return [...seen.values()];
 }
@@ -54,7 +53,7 @@ describe('going back, with the running service', () => {
     let [first, second] = [0, 0];
     {
       await using served = await world.serve();
-      [first = 0, second = 0] = await rotate(world, 'first', 'second');
+      [first = 0, second = 0] = await rotate(world);
       await within(10_000, async () => expect(await one.rolls()).toBe(1));
       await one.finish();
       const server = ['--server', served.address];
@@ -73,12 +72,10 @@ describe('going back, with the running service', () => {
       await one.finish();
 
       const writes = (await world.writes()).length;
-      const reads = await served.metric('secretbridge_audit_records_total');
       await put(world, 'third');
       await quiet();
       await holds(world, 'first');
       expect((await world.writes()).length).toBe(writes);
-      expect(reads).toBeGreaterThan(0);
       expect(await one.rolls()).toBe(2);
 
       // The annotation only shows it.
@@ -146,7 +143,7 @@ describe('going back, with the running service', () => {
     await using world = await openWorld({ config });
     await put(world, 'first');
     await using served = await world.serve();
-    const [first = 0] = await rotate(world, 'first', 'second');
+    const [first = 0] = await rotate(world);
     const back = await world.cli('rollback', 'db', '--to', `${first}`);
     expect(back.code, back.stderr).toBe(0);
     await within(10_000, () => isPinned(served, first));
@@ -162,7 +159,7 @@ describe('going back, with the running service', () => {
     await using world = await openWorld({ config });
     await put(world, 'first');
     await using served = await world.serve();
-    const [first = 0] = await rotate(world, 'first', 'second');
+    const [first = 0] = await rotate(world);
     const record = (await world.records()).find(({ sequence }) => sequence === first);
     {
       const options = { instance: record?.instance ?? '', replica: 'killed', clock: systemClock };
@@ -192,7 +189,7 @@ describe('going back, with two replicas', () => {
     await put(world, 'first');
     await using a = await world.replica('a');
     await using b = await world.replica('b');
-    const [first = 0, second = 0] = await rotate(world, 'first', 'second');
+    const [first = 0, second = 0] = await rotate(world);
     const back = await world.cli('rollback', 'db', '--to', `${first}`, '--server', a.address);
     expect(back.code, back.stderr).toBe(0);
     await holds(world, 'first');

@@ -46,9 +46,34 @@ describe('a queue of SQS', () => {
     for (const body of ['a', 'b', 'c']) it.sqs.send(body);
     it.sqs.hiddenMs = 0;
     const [a, , c] = await it.queue.receive(NEVER);
-    await it.queue.remove([a?.receipt ?? '', c?.receipt ?? '', 'of nothing'], NEVER);
+    const receipts = [a?.receipt ?? '', c?.receipt ?? '', 'of nothing'];
+    expect(await it.queue.remove(receipts, NEVER)).toBe(1);
     const left = await it.queue.receive(NEVER);
     expect(left.map(({ body, received }) => [body, received])).toEqual([['b', 2]]);
+  });
+
+  it('can be asked whether it may be used, without anything being taken or hidden', async () => {
+    await using it = await open();
+    it.sqs.send('a');
+    await it.queue.check(NEVER);
+    expect(it.sqs.requests.map(({ operation }) => operation)).toEqual([
+      'ReceiveMessage',
+      'DeleteMessageBatch',
+    ]);
+    expect((await it.queue.receive(NEVER)).map(({ body }) => body)).toEqual(['a']);
+  });
+
+  it.each([
+    ['sqs:ReceiveMessage', 0],
+    ['sqs:DeleteMessage', 1],
+  ])('says that %s is what is missing', async (action, before) => {
+    await using it = await open();
+    const denied = new AwsError('AccessDenied', 403);
+    it.sqs.faults.push(...Array.from({ length: before }, () => 'none' as const), denied);
+    await expect(it.queue.check(undefined)).rejects.toMatchObject({
+      code: 'ACCESS_DENIED',
+      detail: `not allowed: ${action}`,
+    });
   });
 
   it('waits for a message, and is asked for the longest time that there is', async () => {

@@ -201,7 +201,10 @@ describe('a batch', () => {
     await aws.provider.read(refs);
     expect(new Set(aws.sent())).toEqual(new Set(['GetSecretValue']));
     const check = (await aws.provider.check()).find(({ name }) => name.startsWith('read in batches'));
-    expect(check).toEqual({ name: expect.stringContaining('secretsmanager:BatchGetSecretValue') });
+    expect(check).toEqual({
+      name: expect.stringContaining('secretsmanager:BatchGetSecretValue'),
+      saves: 'batch',
+    });
   });
 
   it('that one bad key fails whole is read one by one', async () => {

@@ -1,0 +1,62 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { markedBlock, openPageShell } from '../../docs/page-shell.ts';
+import { openVault } from '../e2e/vault.ts';
+
+const PAGE = 'docs/how-to/roll-back.md';
+
+describe('the page on going back', () => {
+  it('finds the record, goes back to it, shows that, and lets go', async () => {
+    const vault = await openVault();
+    await using shell = await openPageShell();
+    await shell.write(
+      'secretbridge.yaml',
+      `apiVersion: secretbridge.dev/v1
+instance: prod-eu
+cluster: { kind: directory, path: ./cluster }
+stores:
+  - name: team-vault
+    kind: vault
+    address: ${vault.address}
+    mount: secret
+    auth: { method: appRole, roleId: { env: ROLE_ID }, secretId: { env: SECRET_ID }, mountPath: ${vault.prefix} }
+mappings:
+  - name: payments-db
+    target: { namespace: payments }
+    data: { DB_PASSWORD: { store: team-vault, key: ${vault.prefix}/db, property: password } }
+`,
+    );
+    const run = (script: string) => shell.run(script, vault.env);
+    const password = async () => {
+      const text = await readFile(join(shell.folder, 'cluster/payments/payments-db.yaml'), 'utf8');
+      const [, value = ''] = /DB_PASSWORD: (\S+)/.exec(text) ?? [];
+      return Buffer.from(value, 'base64').toString();
+    };
+    for (const text of ['first', 'second', 'bad']) {
+      await vault.put('db', { password: text });
+      expect(await run('secretbridge sync')).toMatchObject({ code: 0 });
+    }
+    const found = await run(await markedBlock(PAGE, 'find'));
+    expect(found).toMatchObject({ code: 0, stderr: '' });
+    const { stdout: json } = await run('secretbridge audit list --action update --output json');
+    const { records } = JSON.parse(json) as { records: { phase?: string; sequence: number }[] };
+    const outcomes = records.filter(({ phase }) => phase === 'outcome').map(({ sequence }) => sequence);
+    const [, second] = outcomes;
+    expect(found.stdout).toContain(String(second));
+
+    // The number on the page is that of its own example.
+    const back = (await markedBlock(PAGE, 'back')).replace(/--to \d+/, `--to ${second}`);
+    expect(await run(back)).toMatchObject({ code: 0 });
+    expect(await password()).toBe('second');
+    const shown = await run(await markedBlock(PAGE, 'pinned'));
+    expect(shown).toMatchObject({ code: 0, stdout: expect.stringContaining(`pinned to record ${second}`) });
+    expect(shown.stdout).toContain('rollback');
+
+    await vault.put('db', { password: 'mended' });
+    expect(await run('secretbridge sync')).toMatchObject({ code: 0 });
+    expect(await password()).toBe('second');
+    expect(await run(await markedBlock(PAGE, 'let-go'))).toMatchObject({ code: 0 });
+    expect(await password()).toBe('mended');
+  });
+});
