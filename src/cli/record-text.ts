@@ -56,7 +56,7 @@ function noteOf({ code, note, keys, sources, action, counts, review, reviewed }:
     ...changes,
     ...version,
     ...total,
-    ...totals.map(([name, number]) => `${number} ${name}`),
+    totals.length === 0 ? undefined : totals.map(([name, number]) => `${number} ${name}`).join(', '),
     reviewed === undefined ? undefined : `[${reviewText(reviewed)}]`,
   ]
     .filter((part) => part !== undefined)
