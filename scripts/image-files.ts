@@ -1,13 +1,12 @@
 // npm run image:files [-- FOLDER]: assembles the files that the image adds to Node's own, below FOLDER (state/image).
 import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { extname, join, resolve } from 'node:path';
+import { extname, join, relative, resolve } from 'node:path';
 import { type FileSet, settle } from './image/files.ts';
+import { isLeftOut, isPackageLeftOut } from './image/left-out.ts';
 import { billOfMaterials, runtimePackages } from './image/packages.ts';
 import { step } from './setup/steps.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-/** Of no use when it runs: TypeScript, which Node does not run below `node_modules`, and maps for debuggers. */
-const LEFT_OUT = /\.[cm]?tsx?$|\.map$|\.tsbuildinfo$/;
 /** A fixed time: the files tell what is in them, and not when they were written. */
 const TIME = new Date(Number(process.env.SOURCE_DATE_EPOCH ?? 1_767_225_600) * 1000);
 
@@ -34,15 +33,15 @@ async function assemble(folder: string): Promise<FileSet | undefined> {
     join(app, 'package.json'),
     `${JSON.stringify({ name, version, license, type, bin }, null, 2)}\n`,
   );
-  const packages = await runtimePackages(ROOT);
-  const nested = new Set(packages.map(({ path }) => join(ROOT, path)));
+  const installed = await runtimePackages(ROOT);
+  const packages = installed.filter(({ path }) => !isPackageLeftOut(path));
+  const nested = new Set(installed.map(({ path }) => join(ROOT, path)));
   for (const { path } of packages) {
     const from = join(ROOT, path);
     await cp(from, join(app, path), {
       recursive: true,
       // Packages within this one come by their own entries; there may be one for development among them.
-      filter: (file) =>
-        !LEFT_OUT.test(file) && (file === from || !nested.has(file)) && !/\/node_modules\/\.bin$/.test(file),
+      filter: (file) => file === from || !(nested.has(file) || isLeftOut(relative(from, file))),
     });
   }
   await writeFile(join(app, 'sbom.cdx.json'), billOfMaterials(version, packages));

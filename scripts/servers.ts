@@ -12,6 +12,7 @@ Starts the servers that the integration tests run against, and keeps them until 
   LocalStack ${LOCALSTACK_VERSION} (Secrets Manager and STS of AWS), in memory
   a Kubernetes API server ${kubernetesVersions().kubernetes} with etcd, without controllers and nodes
   Redis, in memory
+  PostgreSQL
 
 The first start on a machine installs them below the cache folder (about 7 minutes). Nothing is kept when they
 stop. Servers that already run are used instead when these variables name them:
@@ -19,9 +20,12 @@ stop. Servers that already run are used instead when these variables name them:
   SECRETBRIDGE_TEST_VAULT_ADDR     the address of OpenBao or Vault (tried by itself: http://127.0.0.1:8200)
   SECRETBRIDGE_TEST_VAULT_TOKEN    a root token for it (tried by itself: root)
   SECRETBRIDGE_TEST_AWS_ENDPOINT   the address of LocalStack (tried by itself: http://127.0.0.1:4566)
+  SECRETBRIDGE_TEST_REDIS_URL      redis://:PASSWORD@HOST:PORT
+  SECRETBRIDGE_TEST_POSTGRES_URL   postgres://USER:PASSWORD@HOST:PORT/DATABASE of a user that may create databases
+What \`docker compose up\` started is found without them.
 `;
 
-function describe({ kubernetes, openbao, localstack, redis }: Servers): string {
+function describe({ kubernetes, openbao, localstack, redis, postgres }: Servers): string {
   const whose = (borrowed: boolean) => (borrowed ? ' — was already running, and will not be stopped' : '');
   const audit = kubernetes.auditLogPath === undefined ? '' : `\n  audit log    ${kubernetes.auditLogPath}`;
   return `
@@ -39,8 +43,11 @@ Kubernetes API server${whose(kubernetes.borrowed)}
   kubeconfig   ${kubernetes.kubeconfig}
   admin token  ${kubernetes.adminToken}${audit}
 
-Redis
+Redis${whose(redis.borrowed)}
   address      ${redis.address}
+
+PostgreSQL${whose(postgres.borrowed)}
+  address      ${postgres.url}
 
 To use them in another shell, also for the tests:
 export KUBECONFIG=${kubernetes.kubeconfig}
@@ -50,6 +57,8 @@ export SECRETBRIDGE_TEST_KUBECONFIG=$KUBECONFIG
 export SECRETBRIDGE_TEST_VAULT_ADDR=$VAULT_ADDR
 export SECRETBRIDGE_TEST_VAULT_TOKEN=$VAULT_TOKEN
 export SECRETBRIDGE_TEST_AWS_ENDPOINT=${localstack.address}
+export SECRETBRIDGE_TEST_REDIS_URL=${redis.address}
+export SECRETBRIDGE_TEST_POSTGRES_URL=${postgres.url}
 
 They run until you press Ctrl-C.
 `;

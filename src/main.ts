@@ -38,7 +38,8 @@ process.exitCode = await runCli(process.argv.slice(2), {
   stderr,
   interactive: stderr.isTTY === true && env.TERM !== 'dumb',
   // A terminal that does not know its size says 0.
-  width: stdout.columns || stderr.columns || 100,
+  width: stdout.columns || stderr.columns || 80,
+  ...(stdout.isTTY && stdout.columns > 0 ? { columns: stdout.columns } : {}),
   color: stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb',
   clock: systemClock,
   user: userName(),

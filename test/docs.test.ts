@@ -1,7 +1,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { generatedPages } from '../scripts/docs/pages.ts';
 import { ERRORS } from '../src/core/error-codes.ts';
 import { AppError } from '../src/core/errors.ts';
@@ -11,7 +11,17 @@ import { targetKey } from '../src/sync/keys.ts';
 import { pickValue } from '../src/sync/value.ts';
 import { linesOf, load } from './config/memory-fs.ts';
 import { commandLinesOf, inlineCallsOf, usageProblem } from './docs/commands.ts';
-import { allPages, anchorsOf, blocksOf, linksOf, type Page, ROOT, tableOf } from './docs/markdown.ts';
+import { type JsonSchema, unknownPaths } from './docs/json-schema.ts';
+import {
+  allPages,
+  anchorsOf,
+  blocksOf,
+  linksOf,
+  type Page,
+  proseOf,
+  ROOT,
+  tableOf,
+} from './docs/markdown.ts';
 import { kubernetesVersions } from './integration/services/kubernetes-install.ts';
 import { LOCALSTACK_VERSION } from './integration/services/localstack.ts';
 import { OPENBAO_VERSION } from './integration/services/openbao.ts';
@@ -74,23 +84,46 @@ describe('examples', () => {
   it.each(yaml.map((block) => [block.place, block.text] as const))(
     'of YAML at %s are parts of a configuration, or objects of Kubernetes',
     async (place, text) => {
-      const part = (parse(text) ?? {}) as Readonly<Record<string, unknown>>;
-      if (part.apiVersion !== undefined && part.apiVersion !== 'secretbridge.dev/v1') {
-        expect(part, place).toMatchObject({
-          kind: expect.any(String),
-          metadata: { name: expect.any(String) },
-        });
-        return;
+      const documents = parseAllDocuments(text);
+      for (const document of documents) {
+        expect(document.errors, place).toEqual([]);
+        const part = (document.toJS() ?? {}) as Readonly<Record<string, unknown>>;
+        if (part.apiVersion === undefined || part.apiVersion === 'secretbridge.dev/v1') {
+          // What stands alone is loaded as it stands, for its places.
+          const whole = documents.length === 1 && part.apiVersion !== undefined ? text : wholeOf(part);
+          const tenants = foldersIncludedBy(part).map((path) => [
+            `/home/ann/${path}/a.yaml`,
+            'mappings: []\n',
+          ]);
+          const files = { ...Object.fromEntries(tenants), '/home/ann/secretbridge.yaml': whole };
+          expect(linesOf(await load(files)), place).toEqual([]);
+        } else if (part.kind === 'List' || isConfigurationOfKubernetes(part.apiVersion)) {
+          expect(part, place).toMatchObject({ kind: expect.any(String) });
+        } else {
+          expect(part, place).toMatchObject({
+            kind: expect.any(String),
+            metadata: { name: expect.any(String) },
+          });
+        }
       }
-      // A part is checked within a whole that has what it refers to.
-      const store = { name: 'team-vault', kind: 'files', path: './secrets' };
-      const whole = { apiVersion: 'secretbridge.dev/v1', instance: 'a', stores: [store], ...part };
-      const config = part.apiVersion === undefined ? JSON.stringify(whole) : text;
-      const tenants = foldersIncludedBy(part).map((path) => [`/home/ann/${path}/a.yaml`, 'mappings: []\n']);
-      const files = { ...Object.fromEntries(tenants), '/home/ann/secretbridge.yaml': config };
-      expect(linesOf(await load(files)), place).toEqual([]);
     },
   );
+
+  it('of values of the chart (`yml`) have only what the chart takes', async () => {
+    const schema = JSON.parse(
+      readFileSync(join(ROOT, 'deploy/chart/values.schema.json'), 'utf8'),
+    ) as JsonSchema;
+    const values = blocks.filter(({ language }) => language === 'yml');
+    expect(values.length).toBeGreaterThan(3);
+    for (const { place, text } of values)
+      for (const document of parseAllDocuments(text)) {
+        expect(document.errors, place).toEqual([]);
+        const { config, ...others } = document.toJS() as Readonly<Record<string, unknown>>;
+        expect(unknownPaths(schema, others), place).toEqual([]);
+        const whole = wholeOf((config ?? {}) as Readonly<Record<string, unknown>>);
+        expect(linesOf(await load({ '/home/ann/secretbridge.yaml': whole })), place).toEqual([]);
+      }
+  });
 
   it('of JSON parse', () => {
     for (const { language, text, place } of blocks)
@@ -111,9 +144,9 @@ describe('examples', () => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>;
     };
-    const asked = blocks
-      .filter(({ language }) => language === 'sh')
-      .flatMap(({ text }) => [...text.matchAll(/\bnpm (?:run (?:--silent )?(\S+)|(test)\b)/g)])
+    const shown = blocks.filter(({ language }) => language === 'sh' || language === 'console');
+    const asked = [...shown.map(({ text }) => text), ...pages.map(proseOf)]
+      .flatMap((text) => [...text.matchAll(/\bnpm (?:run (?:--silent )?([\w:-]+)|(test)\b)/g)])
       .map(([, script, test]) => script ?? test ?? '');
     expect(asked).toEqual(expect.arrayContaining(['quickstart', 'test']));
     expect(asked.filter((script) => scripts[script] === undefined)).toEqual([]);
@@ -148,6 +181,22 @@ describe('the page on values', () => {
     },
   );
 });
+
+/**
+ * A part of a configuration is checked within a whole that has what parts refer to: `apiVersion`, `instance: a`, and a
+ * store `team-vault` where the part has no stores of its own. So a part needs no more than it shows.
+ */
+function wholeOf(part: Readonly<Record<string, unknown>>): string {
+  const store = { name: 'team-vault', kind: 'files', path: './secrets' };
+  return JSON.stringify({ apiVersion: 'secretbridge.dev/v1', instance: 'a', stores: [store], ...part });
+}
+
+/** Files that programs of Kubernetes read, and that are no objects of the cluster: they have no name. */
+function isConfigurationOfKubernetes(apiVersion: unknown): boolean {
+  return /^(apiserver\.config\.k8s\.io|kubelet\.config\.k8s\.io|kind\.x-k8s\.io|audit\.k8s\.io)\//.test(
+    `${apiVersion}`,
+  );
+}
 
 function foldersIncludedBy({ include }: Readonly<Record<string, unknown>>): readonly string[] {
   return Array.isArray(include) ? include.map(({ path }: { path: string }) => path) : [];
@@ -205,9 +254,10 @@ describe('dependencies', () => {
     const compose = parse(readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8')) as {
       services: Record<string, { image: string; healthcheck: object }>;
     };
-    expect(compose.services.openbao?.image).toBe(`openbao/openbao:${OPENBAO_VERSION}`);
-    expect(compose.services.localstack?.image).toBe(`localstack/localstack:${LOCALSTACK_VERSION}`);
-    expect(compose.services.kubernetes?.image).toBe(`rancher/k3s:v${kubernetesVersions().kubernetes}-k3s1`);
+    const image = (service: string) => compose.services[service]?.image.split('@')[0];
+    expect(image('openbao')).toBe(`openbao/openbao:${OPENBAO_VERSION}`);
+    expect(image('localstack')).toBe(`localstack/localstack:${LOCALSTACK_VERSION}`);
+    expect(image('kubernetes')).toBe(`rancher/k3s:v${kubernetesVersions().kubernetes}-k3s1`);
     for (const [name, { healthcheck }] of Object.entries(compose.services))
       expect(healthcheck, name).toBeDefined();
   });

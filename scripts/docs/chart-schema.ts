@@ -12,6 +12,7 @@ const port: Schema = { type: 'integer', minimum: 1, maximum: 65535 };
 /** Kubernetes takes a number or a share for some. */
 const countOrShare: Schema = { type: ['integer', 'string'] };
 const secretKey = exactly({ name: text, key: text });
+const peers = exactly({ cidrs: words, port });
 
 function exactly(properties: Schema): Schema {
   return { type: 'object', properties, additionalProperties: false };
@@ -51,7 +52,8 @@ export function chartSchema(): string {
         type: 'array',
         items: { ...tenant, required: ['name', 'namespaces', 'stores', 'keys', 'mappings'] },
       },
-      check: exactly({ enabled: flag }),
+      // YAML 1.1, which Helm reads, takes a bare `off` for false.
+      check: exactly({ enabled: flag, doctor: { enum: ['warn', 'fail', 'off', false] } }),
       persistence: exactly({
         size: text,
         storageClassName: text,
@@ -62,9 +64,22 @@ export function chartSchema(): string {
         bundled: exactly({ enabled: flag, image: text, passwordSecret: secretKey, resources: free }),
       }),
       serviceAccount: exactly({ create: flag, name: text, annotations: texts }),
-      identity: exactly({ awsRoleArn: text, azureClientId: text }),
+      identity: exactly({
+        awsRoleArn: text,
+        azureClientId: text,
+        azureTenantId: text,
+        vaultAudience: text,
+      }),
       rbac: exactly({ create: flag, selectedNamespaces: words }),
       service: exactly({ type: text, port, annotations: texts }),
+      ingress: exactly({
+        enabled: flag,
+        className: text,
+        host: text,
+        path: text,
+        tlsSecret: text,
+        annotations: texts,
+      }),
       env: objects,
       envFrom: objects,
       volumes: objects,
@@ -81,9 +96,12 @@ export function chartSchema(): string {
       topologySpread: exactly({ enabled: flag, topologyKeys: words }),
       networkPolicy: exactly({
         enabled: flag,
+        hosts: { type: 'object', additionalProperties: words },
         ingressFrom: objects,
         dns: exactly({ namespace: text, podLabels: texts }),
-        apiServer: exactly({ cidrs: words, port }),
+        apiServer: peers,
+        postgres: peers,
+        redis: peers,
         egress: objects,
       }),
       metrics: exactly({
@@ -94,7 +112,13 @@ export function chartSchema(): string {
           tlsConfig: free,
           tokenSecret: secretKey,
         }),
-        prometheusRule: exactly({ enabled: flag, labels: texts }),
+        prometheusRule: exactly({
+          enabled: flag,
+          labels: texts,
+          staleSeconds: { type: 'integer', minimum: 1 },
+          runbook: text,
+        }),
+        dashboard: exactly({ enabled: flag, labels: texts, annotations: texts }),
       }),
     }),
     $defs,

@@ -75,9 +75,43 @@ Nothing that it prints holds a value: \`plan\` and \`sync\` show \`(sensitive)\`
   at the first target, every five seconds, and at the last.
 - \`--log-level debug|info|warn|error\` switches the log on; without it there is none. \`log.format\` in the configuration
   says whether a line is JSON or text.
+- On a terminal, lines that are wider than it are broken at spaces; elsewhere, and in what other programs read, they
+  are left as they are.
 - Colours are used on a terminal only, and not if \`NO_COLOR\` is set or \`TERM\` is \`dumb\`.
 - Ctrl-C or SIGTERM during \`sync\`: no further target is begun, what is being written is finished and recorded, the
   exit code is 1. A second one ends the process at once.
+
+## Help
+
+\`secretbridge --help\` lists the commands by what they are for. \`secretbridge help audit list\` and
+\`secretbridge audit list --help\` are the same: what the command does, its own options, those that all commands have,
+examples, and what its exit codes say. \`secretbridge version\` says what it runs on.
+
+## Completion
+
+A shell completes commands, options, the values of options that have a list of them, and files where a path belongs.
+The script comes from the program; make it again after an update.
+
+| shell | once |
+| --- | --- |
+| bash | \`source <(secretbridge completion bash)\` in \`~/.bashrc\` |
+| zsh | \`secretbridge completion zsh > ~/.zfunc/_secretbridge\`, with \`~/.zfunc\` in \`fpath\` before \`compinit\` |
+| fish | \`secretbridge completion fish > ~/.config/fish/completions/secretbridge.fish\` |
+
+## Editors
+
+\`secretbridge init\` writes the JSON Schema of the format as \`secretbridge.schema.json\` beside the configuration, and
+the first line of the configuration names it:
+
+\`\`\`text
+# yaml-language-server: $schema=./secretbridge.schema.json
+\`\`\`
+
+An editor with the YAML language server (for VS Code the extension of Red Hat; for Neovim, Helix and Emacs their language
+clients) then completes fields, shows what each means, and marks what is unknown. For a configuration that is there already,
+\`secretbridge config-schema --out secretbridge.schema.json\` writes it, also over that of an older version, and the line is
+added by hand. No section is required in it, since several files make one configuration: \`secretbridge validate\` checks the
+whole, and what no schema can say.
 
 ## A running service
 
@@ -122,7 +156,8 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
 | \`release\`, \`prune --yes\` | as \`sync\`, with the targets that it was about |
 | \`prune\` | as \`plan\`: what \`--yes\` would delete |
 | \`explain\` | \`{ mapping, targets: [ { namespace, secret, state, code?, message?, remedy?, sources: [ { store, key, property?, version?, state, code? } ], lastRecords } ] }\` |
-| \`init\` | \`{ path, instance, store, at, key, namespace, secret }\` |
+| \`init\` | \`{ path, schema?, instance, cluster, store, at, mount?, login?, key, namespace, secret }\` |
+| \`version\` | \`{ version, node, platform, arch }\` |
 | \`doctor\` | \`{ ok, checks: [ { name, ok, code?, message?, remedy? } ] }\` |
 | \`rbac\` | a \`List\` of Roles and RoleBindings, as \`kubectl\` takes it |
 | \`audit list\` | \`{ records: [ … ], next? }\`; \`next\` is the \`--cursor\` of the next page. A record that somebody has reviewed also has \`reviewed: { state, by?, time, note?, sequence }\`, which is no part of what is hashed |
@@ -142,6 +177,7 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
   \`recreate\` deletes and makes it anew, \`merge\` puts keys into one of others.
 - \`state\` of a target is \`synced\`, \`stale\`, \`failed\`, \`refused\`, \`held\`, \`waiting\` or \`contested\`; of a source \`found\`,
   \`absent\` or \`failed\`. \`lastRecords\` are the newest five of the audit.
+- \`config-schema\` prints the JSON Schema, and \`completion\` the script, whatever comes: they know no \`--output\`.
 - \`code\`, \`message\` and \`remedy\` are there when a target is refused, held or failed: the [error](errors.md), the sentence
   about it, and what to do.
 - A command that cannot do its work at all prints \`{ error: { code, message, remedy } }\`, or

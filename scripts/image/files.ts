@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmod, lstat, lutimes, readdir, readFile, utimes } from 'node:fs/promises';
+import { chmod, lstat, lutimes, readdir, readFile, rmdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 
 export interface FileSet {
@@ -11,7 +11,10 @@ export interface FileSet {
   readonly parts: readonly { readonly name: string; readonly bytes: number }[];
 }
 
-/** Everything below a folder gets the same modes and times on every machine, and is counted. */
+/**
+ * Everything below a folder gets the same modes and times on every machine, and is counted. Folders without a file go: which
+ * there are depends on how the others were made.
+ */
 export async function settle(root: string, time: Date): Promise<FileSet> {
   const hash = createHash('sha256');
   const parts = new Map<string, number>();
@@ -39,7 +42,9 @@ export async function settle(root: string, time: Date): Promise<FileSet> {
   // Last and from within, since each file that was made changed the time of its folder.
   for (const path of (await readdir(root, { recursive: true })).toSorted().toReversed()) {
     const full = join(root, path);
-    if ((await lstat(full)).isDirectory()) await utimes(full, time, time);
+    if (!(await lstat(full)).isDirectory()) continue;
+    if ((await readdir(full)).length === 0) await rmdir(full);
+    else await utimes(full, time, time);
   }
   await chmod(root, 0o755);
   await utimes(root, time, time);

@@ -115,19 +115,24 @@ async function checkCluster(config: Config, cluster: Cluster, clock: Clock, atte
       error === undefined && access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace }),
   );
   const creating = known.filter(({ mapping }) => mapping.target.mode === 'own');
-  for (const [namespace, [first]] of Map.groupBy(creating, ({ id }) => id.namespace))
-    if (first !== undefined)
-      await attempt(`namespace: create in ${namespace}`, () => rehearse(cluster, first.id));
-  for (const { id, mapping } of known)
+  const closed = new Set<string>();
+  for (const [namespace, [first]] of Map.groupBy(creating, ({ id }) => id.namespace)) {
+    if (first === undefined) continue;
+    const opened = await attempt(`namespace: create in ${namespace}`, () => rehearse(cluster, first.id));
+    if (opened === undefined) closed.add(namespace);
+  }
+  // Rights in a namespace that takes nothing would be said to be well.
+  for (const { id, mapping } of known.filter((it) => !closed.has(it.id.namespace)))
     await attempt(`target: write ${formatTarget(id)} (mapping ${mapping.name})`, () =>
       askRights(cluster, id, mapping),
     );
 }
 
 /** Only the cluster itself knows of namespaces, quotas and admission; a Secret that is there already is no obstacle. */
-async function rehearse(cluster: Cluster, id: TargetId): Promise<void> {
+async function rehearse(cluster: Cluster, id: TargetId): Promise<true> {
   const empty = { type: 'Opaque', immutable: false, labels: {}, annotations: {}, data: new Map() };
   await cluster.create(id, empty, { dryRun: true });
+  return true;
 }
 
 async function askRights(cluster: Cluster, { namespace, secret }: TargetId, mapping: Mapping): Promise<void> {

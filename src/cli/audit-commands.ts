@@ -2,8 +2,9 @@ import { type Command, Option } from 'commander';
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
 import { EXPORT_FORMATS } from '../audit/export.ts';
 import { REVIEWS } from '../audit/review.ts';
-import { command, example, positive, type Run, withServer } from './command-line.ts';
+import { command, positive, type Run, withServer } from './command-line.ts';
 import type { Context } from './context.ts';
+import { example } from './help.ts';
 import { addProof } from './proof-commands.ts';
 
 /** `secretbridge audit …` */

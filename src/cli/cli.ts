@@ -1,13 +1,15 @@
 import { Command, CommanderError, Option } from 'commander';
 import { toAppError } from '../core/errors.ts';
 import { addAudit } from './audit-commands.ts';
-import { command, example, outputOption, type Run, withServer } from './command-line.ts';
+import { command, outputOption, type Run, withServer } from './command-line.ts';
 import { addImport } from './commands/import-options.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { EXIT, exitCode } from './exit.ts';
-import { STORE_KINDS } from './init-template.ts';
-import { printError } from './output.ts';
+import { COMMON, dressHelp, example, helpFormat, helpWidth } from './help.ts';
+import { CLUSTER_KINDS, LOGINS, STORE_KINDS } from './init-template.ts';
+import { printError, tell } from './output.ts';
 import { addPins } from './pin-commands.ts';
+import { addProgram } from './program-commands.ts';
 import type { ServerOptions } from './server-address.ts';
 import { UsageError } from './usage-error.ts';
 import { VERSION } from './version.ts';
@@ -28,7 +30,7 @@ export async function runCli(args: readonly string[], context: Context): Promise
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage;
     if (thrown instanceof UsageError) {
-      context.stderr.write(`error: ${thrown.message}\n`);
+      tell(context, `error: ${thrown.message}`);
       return EXIT.usage;
     }
     const error = toAppError(thrown);
@@ -44,14 +46,17 @@ export function buildProgram(context: Context, run: Run): Command {
       'Keeps Kubernetes Secrets in step with HashiCorp Vault/OpenBao, AWS Secrets Manager and Azure Key Vault, and records every read, write and refusal.',
     )
     .version(VERSION, '-V, --version', 'print the version')
-    .helpOption('-h, --help', 'show help')
+    .addHelpOption(new Option('-h, --help', 'show this help').helpGroup(COMMON))
     .helpCommand(false)
+    .configureHelp(helpFormat())
     .showHelpAfterError('(see --help)')
     .configureOutput({
       writeOut: (text) => context.stdout.write(text),
       writeErr: (text) => context.stderr.write(text),
-      getOutHelpWidth: () => context.width,
-      getErrHelpWidth: () => context.width,
+      getOutHelpWidth: () => helpWidth(context.width),
+      getErrHelpWidth: () => helpWidth(context.width),
+      getOutHasColors: () => context.color,
+      getErrHasColors: () => context.color && context.interactive,
     })
     .exitOverride();
 
@@ -67,12 +72,14 @@ export function buildProgram(context: Context, run: Run): Command {
   addExplain(program, context, run);
   addDoctor(program, context, run);
   addRbac(program, context, run);
-  addImport(program, context, { run, output: outputOption(), example });
+  addImport(program, context, { run, output: outputOption() });
   addAudit(program, context, run);
+  addProgram(program, context, run);
   program.addHelpText(
     'after',
     example(['secretbridge validate --config secretbridge.yaml', 'secretbridge plan', 'secretbridge sync']),
   );
+  dressHelp(program);
   return program;
 }
 
@@ -81,16 +88,23 @@ function addInit(program: Command, context: Context, run: Run): void {
     .command('init')
     .description('Write a first, commented configuration from a few answers.')
     .option('--instance <name>', 'name of this installation')
+    .addOption(new Option('--cluster <kind>', 'where Secrets are written').choices(CLUSTER_KINDS))
     .addOption(new Option('--store <kind>', 'kind of store').choices(STORE_KINDS))
     .option('--at <place>', 'address, folder, region or URL of the store')
+    .option('--mount <name>', 'of Vault: where its key/value engine is mounted')
+    .addOption(new Option('--login <method>', 'of Vault: how to log in').choices(LOGINS))
     .option('--key <key>', 'key of a first secret')
     .option('--namespace <name>', 'namespace of its Secret')
     .option('--secret <name>', 'name of its Secret')
     .option('--out <path>', 'file to write', 'secretbridge.yaml')
+    .option('--no-schema', 'write no JSON Schema beside it')
     .addOption(outputOption())
     .addHelpText(
       'after',
-      example(['secretbridge init', 'secretbridge init --store files --at ./secrets --key app.txt']),
+      example([
+        'secretbridge init',
+        'secretbridge init --store files --at ./secrets --key app.txt --cluster directory',
+      ]),
     )
     .action((options) => run(async () => (await import('./commands/init.ts')).initCommand(context, options)));
 }
@@ -106,10 +120,12 @@ function addValidate(program: Command, context: Context, run: Run): void {
 function addPlan(program: Command, context: Context, run: Run): void {
   command(program, 'plan', 'Show what sync would change, key by key, and change nothing.', [
     'secretbridge plan --mapping payments-db',
+    'secretbridge plan --adopt',
   ])
     .option('-m, --mapping <name>', 'only this mapping')
     .option('-a, --all', 'show targets that are in step, too')
-    .action((options: GlobalOptions & { mapping?: string; all?: boolean }) =>
+    .option('--adopt', 'as if each mapping might take over what is there: `onConflict: adoptAndDropOwner`')
+    .action((options: GlobalOptions & { mapping?: string; all?: boolean; adopt?: boolean }) =>
       run(async () => (await import('./commands/plan.ts')).planCommand(context, options)),
     );
 }

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { COMMON, example } from './help.ts';
 
 /** Hands over what a command does. */
 export type Run = (command: () => Promise<number>) => Promise<void>;
@@ -13,9 +14,17 @@ export function command(
   return parent
     .command(name)
     .description(description)
-    .option('-c, --config <path>', 'configuration file or folder; may be given several times', collect)
+    .addOption(
+      new Option('-c, --config <path>', 'configuration file or folder; may be given several times')
+        .argParser(collect)
+        .helpGroup(COMMON),
+    )
     .addOption(outputOption())
-    .addOption(new Option('--log-level <level>', 'log to stderr').choices(['error', 'warn', 'info', 'debug']))
+    .addOption(
+      new Option('--log-level <level>', 'log to stderr')
+        .choices(['error', 'warn', 'info', 'debug'])
+        .helpGroup(COMMON),
+    )
     .addHelpText('after', example(examples));
 }
 
@@ -29,7 +38,8 @@ export function withServer(command: Command, help: string): Command {
 export function outputOption(): Option {
   return new Option('-o, --output <format>', 'form of the result')
     .choices(['human', 'json', 'yaml'])
-    .default('human');
+    .default('human')
+    .helpGroup(COMMON);
 }
 
 export function positive(text: string): number {
@@ -41,8 +51,4 @@ export function positive(text: string): number {
 
 function collect(path: string, before: readonly string[] = []): readonly string[] {
   return [...before, path];
-}
-
-export function example(lines: readonly string[]): string {
-  return `\nExample${lines.length === 1 ? '' : 's'}:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
 }

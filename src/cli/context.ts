@@ -9,8 +9,10 @@ export interface Context {
   readonly stderr: Writable;
   /** Whether `stderr` is a terminal that a person looks at. */
   readonly interactive: boolean;
-  /** Columns of that terminal. */
+  /** Columns of that terminal, or of a usual one. */
   readonly width: number;
+  /** Columns of `stdout`, if that is a terminal. */
+  readonly columns?: number;
   readonly color: boolean;
   readonly clock: Clock;
   /** The operating system's name for who runs this. */

@@ -4,25 +4,38 @@ import { stringify } from 'yaml';
 import { type AppError, toAppError } from '../core/errors.ts';
 import { createLogger } from '../log/logger.ts';
 import type { Context, GlobalOptions } from './context.ts';
+import { wrapLines } from './wrap.ts';
 
 /** A result for a machine, and the same for a person. */
 export interface Answer {
   readonly data: object;
   readonly human: (paint: Paint) => string;
+  /** Other programs read it too: a terminal that is too narrow changes nothing in it. */
+  readonly verbatim?: true;
 }
 
 export type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red' | 'cyan';
 export type Paint = (style: Style, text: string) => string;
 
 /** Prints the one result on stdout. */
-export function print({ stdout, color }: Context, output: GlobalOptions['output'], answer: Answer): void {
-  stdout.write(`${format(output, color, answer).replace(/\n+$/, '')}\n`);
+export function print(context: Context, output: GlobalOptions['output'], answer: Answer): void {
+  context.stdout.write(`${format(context, output, answer).replace(/\n+$/, '')}\n`);
 }
 
-function format(output: GlobalOptions['output'], color: boolean, { data, human }: Answer): string {
+function format(
+  { color, columns }: Context,
+  output: GlobalOptions['output'],
+  { data, human, verbatim }: Answer,
+): string {
   if (output === 'json') return JSON.stringify(data, null, 2);
   if (output === 'yaml') return stringify(data, { aliasDuplicateObjects: false });
-  return human(painter(color));
+  const text = human(painter(color));
+  return columns === undefined || verbatim ? text : wrapLines(text, columns);
+}
+
+/** What a person reads beside the result. */
+export function tell({ stderr, interactive, width }: Context, text: string): void {
+  stderr.write(`${interactive ? wrapLines(text, width) : text}\n`);
 }
 
 export function painter(color: boolean): Paint {
@@ -38,7 +51,7 @@ export function printError(
   const { code, message, todo } = error;
   if (output !== 'human') print(context, output, { data: { error: error.toJSON() }, human: () => '' });
   const paint = painter(context.color);
-  context.stderr.write(`${paint('red', 'error')} ${code}: ${message}\n  ${todo}\n`);
+  tell(context, `${paint('red', 'error')} ${code}: ${message}\n  ${todo}`);
   if (code === 'INTERNAL') printPlaces(context.stderr, error);
 }
 

@@ -19,7 +19,7 @@ export function addProof(audit: Command, context: Context, run: Run): void {
       'store, or export as JSON lines; without --config then also without the checkpoints and keys of a configuration',
     )
     .option('--checkpoints <path>', 'file or log with checkpoints; may be given several times', collect)
-    .option('--key <key>', 'public key: PEM, base64 or a file; may be given several times', collect)
+    .option('--key <key or path>', 'public key: PEM, base64 or a file; may be given several times', collect)
     .option('--public-key', 'print the public key of the configuration, and verify nothing')
     .action((options) =>
       run(async () => (await import('./commands/audit-verify.ts')).auditVerifyCommand(context, options)),

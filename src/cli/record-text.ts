@@ -38,6 +38,9 @@ function subject({ namespace, secret, mapping, store, key, review }: AuditRecord
   return review === undefined ? (mapping ?? '') : `record ${review.sequence}`;
 }
 
+/** What ties a reading to the definition of its store is for programs. */
+const FOR_PROGRAMS = /^definition /;
+
 function noteOf({ code, note, keys, sources, action, counts, review, reviewed }: ShownRecord): string {
   const changes = [
     ...keys.added.map((name) => `+${name}`),
@@ -52,11 +55,11 @@ function noteOf({ code, note, keys, sources, action, counts, review, reviewed }:
   return [
     code,
     review?.state,
-    note,
+    note === undefined || FOR_PROGRAMS.test(note) ? undefined : note,
     ...changes,
     ...version,
     ...total,
-    ...totals.map(([name, number]) => `${number} ${name}`),
+    totals.length === 0 ? undefined : totals.map(([name, number]) => `${number} ${name}`).join(', '),
     reviewed === undefined ? undefined : `[${reviewText(reviewed)}]`,
   ]
     .filter((part) => part !== undefined)

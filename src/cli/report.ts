@@ -5,7 +5,7 @@ import { OUTCOMES } from '../reconcile/outcome.ts';
 import type { SyncedTarget, SyncResult } from './answers.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { EXIT, type ExitCode, exitCode } from './exit.ts';
-import { count, type Paint, print } from './output.ts';
+import { count, type Paint, print, tell } from './output.ts';
 import { plain } from './service-error.ts';
 import { type HeldChange, heldText, pinText, targetData } from './targets.ts';
 
@@ -30,7 +30,7 @@ interface RunTarget {
 /** Prints what a run did to the cluster, and gives its exit code. */
 export function printReport(context: Context, { output }: GlobalOptions, report: SyncReport): ExitCode {
   const { ok, requestId, summary, targets, held, unseen, interrupted } = report;
-  for (const it of unseen) context.stderr.write(`${unseenText(it)}\n`);
+  for (const it of unseen) tell(context, unseenText(it));
   const unfinished = interrupted ? 'Stopped before all were looked at; run it again to go on.' : undefined;
   print(context, output, {
     data: {

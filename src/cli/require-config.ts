@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Context, GlobalOptions } from './context.ts';
-import { painter, print } from './output.ts';
+import { painter, print, tell } from './output.ts';
 import { problemsText } from './problems.ts';
 
 /** The configuration; or nothing, with its problems printed. */
@@ -10,7 +10,7 @@ export async function requireConfig(context: Context, options: GlobalOptions): P
   const loaded = await loadConfig({ paths: options.config ?? [], env, cwd });
   if (loaded.kind === 'usable') return loaded.config;
   const { problems } = loaded;
-  context.stderr.write(`${problemsText(problems, painter(context.color))}\n`);
+  tell(context, problemsText(problems, painter(context.color)));
   if (options.output !== 'human')
     print(context, options.output, {
       data: { error: { code: 'CONFIG_INVALID', message: 'the configuration is invalid', problems } },

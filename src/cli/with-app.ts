@@ -7,19 +7,24 @@ import { createLogger, type Logger, silentLogger } from '../log/logger.ts';
 import { createScrubber, type Scrubber } from '../log/scrub.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { EXIT } from './exit.ts';
-import { painter } from './output.ts';
+import { painter, tell } from './output.ts';
 import { requireConfig } from './require-config.ts';
 import { UsageError } from './usage-error.ts';
 import { VERSION } from './version.ts';
 
-/** Runs a command with everything it works with, and closes that whatever happens. */
+/**
+ * Runs a command with everything it works with, and closes that whatever happens.
+ * @param adapt What the command takes for the configuration.
+ */
 export async function withApp(
   context: Context,
   options: GlobalOptions & { readonly mapping?: string },
   command: (app: App) => Promise<number>,
+  adapt: (config: Config) => Config = (config) => config,
 ): Promise<number> {
-  const config = await requireConfig(context, options);
-  if (config === undefined) return EXIT.config;
+  const loaded = await requireConfig(context, options);
+  if (loaded === undefined) return EXIT.config;
+  const config = adapt(loaded);
   if (options.mapping !== undefined) checkMapping(config, options.mapping);
   await using app = await openApp(config, appDeps(context, options, config));
   warnOfDoubt(app, context);
@@ -28,16 +33,17 @@ export async function withApp(
 }
 
 /** Whoever only looks may go on; what would change the cluster is refused. */
-function warnOfDoubt({ checkpoints }: App, { stderr, color }: Context): void {
-  const paint = painter(color);
+function warnOfDoubt({ checkpoints }: App, context: Context): void {
+  const paint = painter(context.color);
   for (const { place, checkpoint } of checkpoints?.untrusted() ?? [])
-    stderr.write(
-      `${paint('yellow', 'warning')}: ${place}: the checkpoint of record ${checkpoint.sequence} has no signature of ours and is not trusted\n`,
+    tell(
+      context,
+      `${paint('yellow', 'warning')}: ${place}: the checkpoint of record ${checkpoint.sequence} has no signature of ours and is not trusted`,
     );
   const doubt = checkpoints?.trouble();
   if (doubt === undefined) return;
   const what = 'the audit is in doubt, so what would change the cluster is refused';
-  stderr.write(`${paint('yellow', 'warning')} ${doubt.code}: ${what}\n`);
+  tell(context, `${paint('yellow', 'warning')} ${doubt.code}: ${what}`);
 }
 
 /** A name that is on the command line only is no fault of the configuration. */

@@ -46,7 +46,7 @@ export async function findSources(options: FindOptions): Promise<Sources> {
   if (named.length > 0) return expand(named.map(sourceOf), fs);
   for (const path of [LOCAL_FILE, SYSTEM_FOLDER])
     if (await exists(resolve(cwd, path), fs)) return expand([sourceOf(path)], fs);
-  const message = `there is no configuration: neither ${LOCAL_FILE} here nor ${SYSTEM_FOLDER}; name one with --config`;
+  const message = `there is no configuration: neither ${LOCAL_FILE} here nor ${SYSTEM_FOLDER}; name one with --config, or write a first one with \`secretbridge init\``;
   return { files: [], problems: [problem(LOCAL_FILE, message)] };
 }
 

@@ -238,7 +238,7 @@ export const Log = z
       .default('json')
       .meta({ description: 'One JSON object a line, or text for people.' }),
   })
-  .meta({ title: 'Log' });
+  .meta({ title: 'Log', description: 'What the service logs, on standard output.' });
 
 export const Tracing = z
   .strictObject({
@@ -255,7 +255,7 @@ export const Tracing = z
       })
       .meta({ description: 'Send traces by OTLP over HTTP.' }),
   })
-  .meta({ title: 'Tracing' });
+  .meta({ title: 'Tracing', description: 'Where traces go.' });
 
 export const Brake = z
   .strictObject({

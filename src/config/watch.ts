@@ -92,7 +92,7 @@ export async function watchConfig(options: WatchOptions): Promise<ConfigWatch> {
       const next = await take();
       if (next.snapshot.digest === current.snapshot.digest) return;
       // A thousand mappings take a while to be understood, and that is part of it.
-      await rounds.pause(settleMs - (now() - next.readAt));
+      await rounds.pause(Math.max(0, settleMs - (now() - next.readAt)));
       if (rounds.ending) return;
       if (round >= MAX_ROUNDS || (await next.snapshot.isCurrent(readFs))) return accept(next);
       onProgress();

@@ -83,7 +83,8 @@ const SYNTAX: Readonly<Partial<Record<string, string>>> = {
   BLOCK_AS_IMPLICIT_KEY: 'a second `: ` on this line; put the text in quotes if the colon belongs to it',
   BLOCK_IN_FLOW: 'a block inside of brackets; write it in brackets too, or end the brackets before it',
   KEY_OVER_1024_CHARS: 'a name of more than 1024 characters',
-  MISSING_CHAR: 'something is missing here or before: a closing quote or bracket, a comma, `: ` or a space',
+  MISSING_CHAR:
+    'something is missing here or before: a closing quote or bracket, a comma, `: ` or a space; or a line is indented too far or not far enough',
   MULTILINE_IMPLICIT_KEY: 'a name goes over several lines; is a `:` missing, or a closing quote?',
   MULTIPLE_DOCS: 'several documents where one is expected; separate them with a line `---`',
   RESOURCE_EXHAUSTION: 'nested too deeply',

@@ -77,8 +77,13 @@ function authOf(azure: Node, context: StoreContext): Json {
       const known = account(ref)?.annotations ?? {};
       const who = accountOf(ref, found.namespace);
       ref?.ignore('audiences');
-      const clientId = known['azure.workload.identity/client-id'];
-      const tenant = tenantId ?? known['azure.workload.identity/tenant-id'];
+      const clientId =
+        known['azure.workload.identity/client-id'] ?? secrets.refer(keys?.child('clientId'), undefined, of);
+      const tenant =
+        tenantId ??
+        known['azure.workload.identity/tenant-id'] ??
+        secrets.refer(keys?.child('tenantId'), undefined, of);
+      // What is said twice there.
       for (const field of ['clientId', 'tenantId']) keys?.ignore(field);
       const federate = "Add a federated credential for the bridge's service account to the application";
       notes.changed(
@@ -86,12 +91,14 @@ function authOf(azure: Node, context: StoreContext): Json {
         `the bridge logs in as its own service account${who === undefined ? '' : `, not as \`${who.namespace}/${who.name}\``}`,
         typeof clientId === 'string'
           ? `${federate} ${clientId}.`
-          : `${federate}, and name it by \`clientId\` or by the annotation of that account.`,
+          : clientId === undefined
+            ? `${federate}, and name it by \`clientId\` or by the annotation of that account.`
+            : `${federate}.`,
       );
       return {
         method: 'workloadIdentity',
-        ...(typeof tenant === 'string' ? { tenantId: tenant } : {}),
-        ...(typeof clientId === 'string' ? { clientId } : {}),
+        ...(tenant === undefined ? {} : { tenantId: tenant }),
+        ...(clientId === undefined ? {} : { clientId }),
       };
     }
     default: {
@@ -106,6 +113,7 @@ function authOf(azure: Node, context: StoreContext): Json {
         return { method: 'default' };
       }
       const credential = secrets.refer(secret ?? certificate, undefined, of);
+      if (tenantId !== undefined) keys.ignore('tenantId');
       return {
         method: secret === undefined ? 'clientCertificate' : 'clientSecret',
         tenantId: tenantId ?? identifier(keys, 'tenantId', context),
@@ -116,18 +124,10 @@ function authOf(azure: Node, context: StoreContext): Json {
   }
 }
 
-/** Ours stand in the configuration, for they are no credentials; theirs stand in a Secret. */
-function identifier(keys: Node, field: string, { notes, found }: StoreContext): string {
+/** Theirs stand in a Secret, beside the credential. */
+function identifier(keys: Node, field: string, { notes, secrets, found }: StoreContext): unknown {
   const ref = keys.child(field);
-  const place = `${found.namespace ?? ref?.text('namespace') ?? '?'}/${ref?.text('name') ?? '?'}`;
-  const key = ref?.text('key') ?? field;
-  ref?.ignore('namespace');
-  notes.changed(
-    `${keys.path}.${field}`,
-    'stands in the configuration as it is, since it is no credential',
-    `Put what key \`${key}\` of Secret \`${place}\` holds in place of \`${FILL_IN}\`.`,
-  );
-  return FILL_IN;
+  if (ref === undefined)
+    notes.lost(`${keys.path}.${field}`, 'is missing', 'Write `auth` of the store by hand.');
+  return secrets.refer(ref, undefined, { namespace: found.namespace, notes });
 }
-
-export const FILL_IN = 'to-be-filled-in';

@@ -1,24 +1,67 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { STORE_KINDS } from '../../src/cli/init-template.ts';
+import { CLUSTER_KINDS, LOGINS, STORE_KINDS } from '../../src/cli/init-template.ts';
+import { configurationSchema } from '../../src/config/reference.ts';
+import type { Bench } from './harness.ts';
 import { Collector, openBench } from './harness.ts';
 
+const OUT = ['--out', 'new.yaml'];
+
+async function validated(bench: Bench): Promise<unknown> {
+  return (await bench.run('validate', '--config', 'new.yaml', '--output', 'json')).json;
+}
+
+const VALID = { valid: true, problems: [] };
+
 describe('init', () => {
-  it.each(STORE_KINDS)('writes a configuration with a store of kind %s that is valid', async (kind) => {
+  it.each(STORE_KINDS.flatMap((store) => CLUSTER_KINDS.map((cluster) => [store, cluster] as const)))(
+    'writes a configuration with a store of kind %s and a cluster of kind %s that is valid',
+    async (store, cluster) => {
+      await using bench = await openBench();
+      const place = ['--store', store, '--cluster', cluster, '--namespace', 'apps', '--secret', 'db'];
+      const written = await bench.run('init', ...place, ...OUT);
+      expect(written).toMatchObject({ code: 0, stdout: expect.stringContaining('Wrote new.yaml') });
+      expect(written.stdout).toContain('secretbridge plan --config new.yaml');
+      expect(await bench.read('new.yaml')).toContain('target: { namespace: apps }');
+      expect(await validated(bench)).toEqual(VALID);
+    },
+  );
+
+  it.each(
+    LOGINS.flatMap((login) =>
+      ['https://v:8200', 'http://v:8200', 'http://127.0.0.1:8200'].map((at) => [login, at] as const),
+    ),
+  )('writes a Vault that is logged in to by %s at %s', async (login, at) => {
     await using bench = await openBench();
-    const out = ['--out', 'new.yaml'];
-    const written = await bench.run('init', '--store', kind, '--namespace', 'apps', '--secret', 'db', ...out);
-    expect(written).toMatchObject({ code: 0, stdout: expect.stringContaining('Wrote new.yaml') });
-    expect(await bench.read('new.yaml')).toContain('target: { namespace: apps }');
-    const checked = await bench.run('validate', '--config', 'new.yaml', '--output', 'json');
-    expect(checked.json).toEqual({ valid: true, problems: [] });
+    await bench.run('init', '--store', 'vault', '--login', login, '--at', at, '--mount', 'team/kv', ...OUT);
+    expect(await validated(bench)).toEqual(VALID);
+    const text = await bench.read('new.yaml');
+    expect(text).toContain(`method: ${login}`);
+    expect(text.includes('allowHttp')).toBe(at === 'http://v:8200');
+  });
+
+  it('of a folder and a folder can be planned and synced at once', async () => {
+    await using bench = await openBench();
+    await bench.run(
+      'init',
+      '--store',
+      'files',
+      '--at',
+      './store',
+      '--key',
+      'db.json',
+      '--cluster',
+      'directory',
+      ...OUT,
+    );
+    expect(await bench.run('plan', '--config', 'new.yaml')).toMatchObject({ code: 2, stderr: '' });
+    expect(await bench.run('sync', '--config', 'new.yaml')).toMatchObject({ code: 0 });
   });
 
   it('quotes what YAML would take for something else', async () => {
     await using bench = await openBench();
-    await bench.run('init', '--store', 'files', '--key', 'yes: #no', '--out', 'new.yaml');
-    const { json } = await bench.run('validate', '--config', 'new.yaml', '--output', 'json');
-    expect(json).toMatchObject({ valid: true });
+    await bench.run('init', '--store', 'files', '--key', 'yes: #no', ...OUT);
+    expect(await validated(bench)).toEqual(VALID);
   });
 
   it('never writes over a file that is there', async () => {
@@ -30,20 +73,85 @@ describe('init', () => {
     expect(await bench.read('secretbridge.yaml')).toBe(before);
   });
 
-  it('asks a person who sits there, and takes an empty answer for what it offers', async () => {
+  it.each([
+    ['--instance', 'A b'],
+    ['--namespace', 'Apps'],
+    ['--secret', 'a_b'],
+    ['--store', 'paper'],
+    ['--cluster', 'paper'],
+    ['--at', 'vault'],
+    ['--mount', '/secret/'],
+  ])('refuses %s %s and writes nothing', async (...option) => {
     await using bench = await openBench();
-    const input = Readable.from(['prod-eu\n', 'files\n', '\n', 'db.json\n', 'apps\n', 'db\n']);
-    const output = new Collector();
-    const { code } = await bench.runWith({ ask: { input, output } }, 'init', '--out', 'new.yaml');
-    expect(code).toBe(0);
-    expect(output.text).toContain('Kind of store (vault, files');
+    const { code, stderr } = await bench.run('init', ...option, ...OUT);
+    expect({ code, stderr }).toMatchObject({ code: 64, stderr: expect.stringContaining(option[0] ?? '') });
+    await expect(bench.read('new.yaml')).rejects.toThrow('ENOENT');
+  });
+});
+
+describe('the schema for editors', () => {
+  it('is written beside the configuration, whose first line names it', async () => {
+    await using bench = await openBench();
+    await bench.write('conf/readme', '');
+    const { json } = await bench.run('init', '--out', 'conf/new.yaml', '--output', 'json');
+    expect(json).toMatchObject({ schema: expect.stringMatching(/conf\/secretbridge\.schema\.json$/) });
+    const [first] = (await bench.read('conf/new.yaml')).split('\n');
+    expect(first).toBe('# yaml-language-server: $schema=./secretbridge.schema.json');
+    expect(await bench.read('conf/secretbridge.schema.json')).toBe(configurationSchema());
+    // A folder of the configuration may hold it.
+    expect(await bench.run('validate', '--config', 'conf')).toMatchObject({ code: 0 });
+  });
+
+  it('is left out when asked', async () => {
+    await using bench = await openBench();
+    expect(await bench.run('init', '--no-schema', ...OUT)).toMatchObject({ code: 0 });
+    expect(await bench.read('new.yaml')).not.toContain('schema');
+    await expect(bench.read('secretbridge.schema.json')).rejects.toThrow('ENOENT');
+  });
+
+  it('that is not ours stops it before anything is written', async () => {
+    await using bench = await openBench();
+    await bench.write('secretbridge.schema.json', '{}');
+    expect(await bench.run('init', ...OUT)).toMatchObject({ code: 64 });
+    await expect(bench.read('new.yaml')).rejects.toThrow('ENOENT');
+  });
+});
+
+describe('a person who sits there', () => {
+  const sitting = (...lines: readonly string[]) => ({
+    ask: { input: Readable.from(lines.map((line) => `${line}\n`)), output: new Collector() },
+  });
+
+  it('is asked, and an empty answer takes what is offered', async () => {
+    await using bench = await openBench();
+    const person = sitting('prod-eu', 'directory', 'files', '', 'db.json', 'apps', 'db');
+    expect(await bench.runWith(person, 'init', ...OUT)).toMatchObject({ code: 0 });
+    expect(person.ask.output.text).toContain('Kind of store (vault, files');
     const text = await bench.read('new.yaml');
     expect(text).toContain('instance: prod-eu');
+    expect(text).toContain('kind: directory');
     expect(text).toContain('path: ./secrets');
   });
 
-  it('refuses a kind of store that there is not', async () => {
+  it('is asked again after an answer that will not do', async () => {
     await using bench = await openBench();
-    expect((await bench.run('init', '--store', 'paper')).code).toBe(64);
+    const person = sitting('My Name', 'mine', '', 'valt', 'vault', 'nowhere', '', '', '', '', 'No', '', '');
+    expect(await bench.runWith(person, 'init', ...OUT)).toMatchObject({ code: 0 });
+    expect(person.ask.output.text.match(/^.* {2}It takes .*$/gm)).toHaveLength(4);
+    expect(await validated(bench)).toEqual(VALID);
+  });
+
+  it('is offered what the tools of the store are told', async () => {
+    await using bench = await openBench();
+    const person = sitting('', '', '', '', '', '', '', '', '');
+    await bench.runWith({ ...person, env: { VAULT_ADDR: 'https://vault.here:8200' } }, 'init', ...OUT);
+    expect(await bench.read('new.yaml')).toContain('address: https://vault.here:8200');
+  });
+
+  it('who leaves half-way leaves nothing behind', async () => {
+    await using bench = await openBench();
+    expect(await bench.runWith(sitting('prod'), 'init', ...OUT)).toMatchObject({ code: 1 });
+    await expect(bench.read('new.yaml')).rejects.toThrow('ENOENT');
+    await expect(bench.read('secretbridge.schema.json')).rejects.toThrow('ENOENT');
   });
 });

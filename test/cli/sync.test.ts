@@ -34,6 +34,28 @@ Plan for 1 target: 1 to create.
     expect(await readdir(bench.folder)).not.toContain('cluster');
   });
 
+  it('with --adopt shows what it would be to take over what is not ours, and changes nothing', async () => {
+    await using bench = await openBench(`${HEAD}mappings:\n${THEIRS}`);
+    await bench.write('cluster/apps/theirs.yaml', FOREIGN);
+    expect(await bench.run('plan')).toMatchObject({ code: 4, stdout: expect.stringContaining('NOT_OWNED') });
+    const { code, stdout } = await bench.run('plan', '--adopt');
+    expect(code).toBe(2);
+    expect(stdout).toMatch(/^adopt {5}apps\/theirs {2}mapping theirs\n {2}~ KEY {2}\(sensitive\)/);
+    expect(await bench.read('cluster/apps/theirs.yaml')).toBe(FOREIGN);
+    expect(await bench.run('sync')).toMatchObject({ code: 4 });
+  });
+
+  it('says to a person what may come next, and to nobody else', async () => {
+    await using bench = await openBench(`${HEAD}${DB}${THEIRS}`);
+    const interactive = { interactive: true };
+    expect((await bench.runWith(interactive, 'plan')).stderr).toContain('`secretbridge sync` carries it out');
+    await bench.write('cluster/apps/theirs.yaml', FOREIGN);
+    expect((await bench.runWith(interactive, 'plan')).stderr).toContain('`secretbridge plan --adopt`');
+    for (const context of [{}, interactive])
+      expect((await bench.runWith(context, 'plan', '--output', 'json')).stderr).toBe('');
+    expect((await bench.run('plan')).stderr).toBe('');
+  });
+
   it('gives the object of the contract', async () => {
     await using bench = await openBench();
     await bench.run('sync');

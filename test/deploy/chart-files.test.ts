@@ -13,27 +13,52 @@ describe('the files of the chart', () => {
     expect(read('Dockerfile')).toContain(`org.opencontainers.image.version="${version}"`);
   });
 
-  it('have the alerts of the page about watching', () => {
-    const page = read('docs/how-to/watch-the-bridge.md');
-    const [, block = ''] = /```yaml\n(apiVersion: monitoring[\s\S]*?)```/.exec(page) ?? [];
-    const { spec } = parse(block) as { spec: object };
-    expect(parse(read('deploy/chart/files/alerts.yaml'))).toEqual(spec);
-  });
-
-  it('ask about metrics that exist', () => {
-    const asked = read('deploy/chart/files/alerts.yaml').match(/secretbridge_[a-z_]+/g) ?? [];
-    const known = read('docs/reference/metrics.md');
-    expect(asked.length).toBeGreaterThan(10);
-    for (const metric of asked) expect(known).toContain(`\`${metric}\``);
+  it('have the alerts of the page about watching, each with a link to its paragraph', () => {
+    const path = 'docs/how-to/watch-the-bridge.md';
+    const headings = [...read(path).matchAll(/^### (Secretbridge\w+)\n\n\S/gm)].map(([, name]) => name);
+    const { groups } = parse(read('deploy/chart/files/alerts.yaml')) as {
+      groups: { rules: { alert: string; labels: object; annotations: object }[] }[];
+    };
+    const rules = groups.flatMap((group) => group.rules);
+    expect(rules.map(({ alert }) => alert)).toEqual(headings);
+    for (const { alert, labels, annotations } of rules) {
+      expect(labels).toEqual({ severity: expect.stringMatching(/^(critical|warning)$/) });
+      expect(annotations).toEqual({
+        summary: expect.stringMatching(/^[A-Z]/),
+        description: expect.stringMatching(/\.$/),
+        runbook_url: `${path}#${alert.toLowerCase()}`,
+      });
+    }
   });
 
   it('describe every value, and no other', () => {
-    const values = parse(read('deploy/chart/values.yaml')) as object;
-    const schema = JSON.parse(read('deploy/chart/values.schema.json')) as { properties: object };
-    const described = Object.keys(schema.properties).filter((name) => name !== 'global');
-    expect(described.toSorted()).toEqual(Object.keys(values).toSorted());
+    const schema = JSON.parse(read('deploy/chart/values.schema.json')) as Described;
+    const { global: _, config: __, ...properties } = schema.properties ?? {};
+    const { config: ___, ...values } = parse(read('deploy/chart/values.yaml')) as Record<string, unknown>;
+    expect(namesIn(values, { properties }).toSorted()).toEqual(namesOf({ properties }).toSorted());
   });
 });
+
+interface Described {
+  readonly properties?: Readonly<Record<string, Described>>;
+}
+
+/** Paths of the values that the schema names one by one. */
+function namesOf({ properties = {} }: Described, path = ''): readonly string[] {
+  return Object.entries(properties).flatMap(([name, one]) => [
+    `${path}${name}`,
+    ...namesOf(one, `${path}${name}.`),
+  ]);
+}
+
+/** Paths of what is given, as deep as the schema names it. */
+function namesIn(values: unknown, { properties }: Described, path = ''): readonly string[] {
+  if (properties === undefined || typeof values !== 'object' || values === null) return [];
+  return Object.entries(values).flatMap(([name, one]) => [
+    `${path}${name}`,
+    ...namesIn(one, properties[name] ?? {}, `${path}${name}.`),
+  ]);
+}
 
 describe('the Dockerfile', () => {
   it('starts from the Node that the tests run with', () => {

@@ -1,8 +1,9 @@
-import { chmod, mkdir, mkdtemp, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { settle } from '../../scripts/image/files.ts';
+import { isLeftOut, isPackageLeftOut } from '../../scripts/image/left-out.ts';
 import { billOfMaterials, runtimePackages } from '../../scripts/image/packages.ts';
 
 const TIME = new Date('2026-01-01T00:00:00Z');
@@ -38,6 +39,15 @@ describe('settle', () => {
       await modeOf('app'),
     ]).toEqual([0o755, 0o644, 0o755]);
     expect((await stat(join(two.folder, 'app/dist'))).mtime).toEqual(TIME);
+  });
+
+  it('removes folders without a file, however deep', async () => {
+    await using one = await openFolder();
+    await one.write('app/a.js', 'a');
+    await mkdir(join(one.folder, 'app/types/deep/er'), { recursive: true });
+    await settle(one.folder, TIME);
+    expect(await readdir(one.folder, { recursive: true })).toEqual(['app', 'app/a.js']);
+    expect((await stat(join(one.folder, 'app'))).mtime).toEqual(TIME);
   });
 
   it('tells another content, and another name', async () => {
@@ -81,6 +91,42 @@ describe('runtimePackages', () => {
     await expect(runtimePackages(root.folder)).rejects.toThrow('node_modules/a is not installed');
     await root.write('node_modules/a/package.json', '{"name":"a","version":"1.0.0"}');
     await expect(runtimePackages(root.folder)).rejects.toThrow('node_modules/a is 1.0.0 and not 2.0.0');
+  });
+});
+
+describe('what is left out of packages', () => {
+  it.each([
+    'index.d.ts',
+    'dist/index.js.map',
+    'README.md',
+    'test/a.js',
+    'lib/__tests__/a.js',
+    'dist/parser.test.js',
+    'dist/log_test.js',
+    'dist/browser/index.js',
+    'dist-es/index.js',
+    'prebuilds/linux-x64/bare-fs.bare',
+    '.github/workflows/ci.yml',
+    'build/luxon.min.js',
+  ])('is %s', (path) => expect(isLeftOut(path)).toBe(true));
+
+  it.each([
+    'package.json',
+    'LICENSE',
+    'LICENSE.md',
+    'dist/NOTICE.md',
+    'dist/index.js',
+    'dist/commands/script.lua',
+    'lib/platform/browser/index.js',
+    'lib/latest.js',
+    'prebuilds/linux-x64/node.napi.node',
+  ])('is never %s', (path) => expect(isLeftOut(path)).toBe(false));
+
+  it('are packages of types, also within others', () => {
+    expect(isPackageLeftOut('node_modules/@types/node')).toBe(true);
+    expect(isPackageLeftOut('node_modules/@kubernetes/client-node/node_modules/@types/node')).toBe(true);
+    expect(isPackageLeftOut('node_modules/@azure/msal-node')).toBe(false);
+    expect(isPackageLeftOut('node_modules/undici')).toBe(false);
   });
 });
 

@@ -29,7 +29,8 @@ export function inlineCallsOf(page: Page): readonly CommandLine[] {
 }
 
 function callIn(line: string, place: string, mention: boolean): readonly CommandLine[] {
-  if (/^\s*(#|alias |vault |kubectl |aws |az )/.test(line)) return [];
+  // There our name is that of a role, an image, a namespace.
+  if (/^\s*(?:\w+=\$\()?(#|alias |aws |az |bao |helm |kind |kubectl |openssl |vault )/.test(line)) return [];
   const found = PROGRAM.exec(line);
   if (found === null) return [];
   const args = words(line.slice(found.index + found[0].length));
@@ -44,13 +45,21 @@ function words(text: string): readonly string[] {
   );
 }
 
+/** Commands that pages may describe before the program has them; once it does, they are tried like all others. */
+const COMING = ['rollback', 'unpin'];
+
 /** What the real program says about a command line; nothing when it would run it. */
-export async function usageProblem({ args, mention }: CommandLine): Promise<string | undefined> {
+export async function usageProblem(
+  { args, mention }: CommandLine,
+  coming: readonly string[] = COMING,
+): Promise<string | undefined> {
   const written: string[] = [];
   let runs = false;
   const program = buildProgram(helpContext(written), async () => {
     runs = true;
   });
+  const [command = ''] = args;
+  if (coming.includes(command) && !program.commands.some((one) => one.name() === command)) return undefined;
   try {
     await program.parseAsync([...args], { from: 'user' });
   } catch (error) {

@@ -18,7 +18,9 @@ export interface Block {
 
 /** Every page of the repository that people read. */
 export function allPages(): readonly Page[] {
-  const paths = globSync(['*.md', 'deploy/**/*.md', 'docs/**/*.md'], { cwd: ROOT }).sort();
+  const paths = globSync(['*.md', 'deploy/**/*.md', 'docs/**/*.md', 'examples/**/*.md'], {
+    cwd: ROOT,
+  }).sort();
   return paths.map((path) => ({ path, text: readFileSync(join(ROOT, path), 'utf8') }));
 }
 

@@ -36,7 +36,8 @@ exec '${process.execPath}' -e '
 ' "$@"
 `;
 
-export async function openPageShell(): Promise<PageShell> {
+/** @param programs More commands of the reader: where each program is, by its name. */
+export async function openPageShell(programs: Readonly<Record<string, string>> = {}): Promise<PageShell> {
   const root = await mkdtemp(join(tmpdir(), 'secretbridge-page-'));
   const folder = join(root, 'here');
   await mkdir(folder);
@@ -44,6 +45,8 @@ export async function openPageShell(): Promise<PageShell> {
     join(root, 'first/secretbridge'),
     `#!/bin/sh\nexec '${process.execPath}' '${ROOT}/src/main.ts' "$@"\n`,
   );
+  for (const [name, path] of Object.entries(programs))
+    await program(join(root, 'first', name), `#!/bin/sh\nexec '${path}' "$@"\n`);
   await program(join(root, 'last/sqlite3'), SQLITE3);
   const path = [join(root, 'first'), process.env.PATH ?? '', join(root, 'last')].join(delimiter);
   return {

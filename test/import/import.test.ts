@@ -101,6 +101,29 @@ describe('what is read', () => {
     expect(unreadable.join()).toMatch(/^x\.yaml:\d+ is neither YAML nor JSON$/);
   });
 
+  it('means the same in both versions of their API', async () => {
+    const objects = [
+      VAULT,
+      { ...VAULT, kind: 'SecretStore', metadata: { name: 'own', namespace: 'apps' } },
+      external({
+        ...one,
+        target: { creationPolicy: 'Orphan', template: { data: { u: '{{ .K | upper }}' } } },
+      }),
+      external(
+        { secretStoreRef: { name: 'own' }, dataFrom: [{ extract: { key: 'a' } }] },
+        { name: 'second' },
+      ),
+      cluster({ externalSecretSpec: inner, namespaces: ['a', 'b'] }),
+    ];
+    const now = await imported(...objects);
+    const before = await imported(
+      ...objects.map((it) => ({ ...it, apiVersion: 'external-secrets.io/v1beta1' })),
+    );
+    expect(before.result).toEqual(now.result);
+    expect(now.mappings).toHaveLength(3);
+    expect(now.stores).toHaveLength(2);
+  });
+
   it('lists objects of other kinds and versions of theirs', () => {
     const text = JSON.stringify({
       apiVersion: 'external-secrets.io/v1alpha1',

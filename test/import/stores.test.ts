@@ -213,22 +213,42 @@ describe('Azure', () => {
     store('vault', { azurekv: { vaultUrl: 'https://contoso.vault.azure.net/', ...more } });
 
   it.each([
-    [
-      { authType: 'ManagedIdentity', identityId: 'i' },
-      { method: 'managedIdentity', clientId: 'i' },
-    ],
+    [{ authType: 'ManagedIdentity', identityId: 'i' }, { method: 'managedIdentity', clientId: 'i' }, true],
     [
       { authType: 'WorkloadIdentity', tenantId: 't', serviceAccountRef: { name: 'sa', namespace: 'x' } },
       { method: 'workloadIdentity', tenantId: 't' },
+      true,
+    ],
+    [
+      { authType: 'WorkloadIdentity', authSecretRef: { clientId: ref('s', 'id'), tenantId: ref('s', 't') } },
+      { method: 'workloadIdentity', tenantId: secretRef('s', 't'), clientId: secretRef('s', 'id') },
+      true,
     ],
     [
       { tenantId: 't', authSecretRef: { clientId: ref('s', 'id'), clientSecret: ref('s', 'secret') } },
       {
         method: 'clientSecret',
         tenantId: 't',
-        clientId: 'to-be-filled-in',
+        clientId: secretRef('s', 'id'),
         clientSecret: secretRef('s', 'secret'),
       },
+      false,
+    ],
+    [
+      {
+        authSecretRef: {
+          tenantId: ref('s', 't'),
+          clientId: ref('s', 'id'),
+          clientSecret: ref('s', 'secret'),
+        },
+      },
+      {
+        method: 'clientSecret',
+        tenantId: secretRef('s', 't'),
+        clientId: secretRef('s', 'id'),
+        clientSecret: secretRef('s', 'secret'),
+      },
+      false,
     ],
     [
       {
@@ -239,11 +259,12 @@ describe('Azure', () => {
       {
         method: 'clientCertificate',
         tenantId: 't',
-        clientId: 'to-be-filled-in',
+        clientId: secretRef('s', 'id'),
         certificate: secretRef('s', 'pem'),
       },
+      false,
     ],
-  ])('logs in by %j', async (more, auth) => {
+  ])('logs in by %j', async (more, auth, needsPerson) => {
     const { stores, result } = await imported(
       azure(more),
       external({ data: [{ secretKey: 'K', remoteRef: { key: 'a' } }] }),
@@ -251,7 +272,37 @@ describe('Azure', () => {
     expect(stores).toEqual([
       { name: 'vault', kind: 'azure-key-vault', vaultUrl: 'https://contoso.vault.azure.net', auth },
     ]);
-    expect(result.needsPerson).toBe(true);
+    expect(result.needsPerson).toBe(needsPerson);
+  });
+});
+
+describe('Azure with a tenant said twice', () => {
+  it.each(['WorkloadIdentity', 'ServicePrincipal'])('takes the plain one (%s)', async (authType) => {
+    const keys = { clientId: ref('s', 'id'), tenantId: ref('s', 't') };
+    const azure = {
+      vaultUrl: 'https://c.vault.azure.net',
+      authType,
+      tenantId: 'plain',
+      authSecretRef: authType === 'WorkloadIdentity' ? keys : { ...keys, clientSecret: ref('s', 'x') },
+    };
+    const { report, stores } = await imported(store('vault', { azurekv: azure }));
+    expect(stores).toMatchObject([{ auth: { tenantId: 'plain', clientId: secretRef('s', 'id') } }]);
+    expect(places(report('ClusterSecretStore', 'vault'), 'lost')).toEqual([]);
+  });
+});
+
+describe('Azure without an id', () => {
+  it('is not carried over', async () => {
+    const azure = {
+      vaultUrl: 'https://c.vault.azure.net',
+      tenantId: 't',
+      authSecretRef: { clientSecret: ref('s', 'x') },
+    };
+    const { report, stores } = await imported(store('vault', { azurekv: azure }));
+    expect(stores).toEqual([]);
+    expect(places(report('ClusterSecretStore', 'vault'), 'lost')).toEqual([
+      'spec.provider.azurekv.authSecretRef.clientId',
+    ]);
   });
 });
 

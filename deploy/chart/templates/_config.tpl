@@ -1,8 +1,14 @@
-{{- /*
-The configuration as the pods get it, as JSON: the values, and what a pod needs that they leave out. JSON is YAML 1.2,
-and unlike Helm's YAML nothing in it reads differently there (`0o17`, `1e3`).
-*/ -}}
+{{- /* The configuration as the pods get it, as JSON. It is made once: it can be large, and most templates ask for it. */ -}}
 {{- define "secretbridge.config" -}}
+{{- if not (hasKey .Values "madeConfig") }}{{ $_ := set .Values "madeConfig" (include "secretbridge.makeConfig" .) }}{{ end -}}
+{{- .Values.madeConfig -}}
+{{- end -}}
+
+{{- /*
+The values, and what a pod needs that they leave out. JSON is YAML 1.2, and unlike Helm's YAML nothing in it reads
+differently there (`0o17`, `1e3`).
+*/ -}}
+{{- define "secretbridge.makeConfig" -}}
 {{- $config := deepCopy .Values.config -}}
 {{- $audit := $config.audit | default dict -}}
 {{- $store := $audit.store | default (dict "kind" "sqlite") -}}
@@ -21,6 +27,13 @@ and unlike Helm's YAML nothing in it reads differently there (`0o17`, `1e3`).
 {{- if .Values.redis.bundled.enabled -}}
 {{- $engine := mergeOverwrite (dict "kind" "redis" "url" (dict "env" "REDIS_URL")) ($config.engine | default dict) -}}
 {{- $_ := set $config "engine" $engine -}}
+{{- end -}}
+{{- with .Values.identity.vaultAudience -}}
+{{- range $config.stores -}}
+{{- if and (eq .kind "vault") (eq .auth.method "kubernetes") (not .auth.tokenFile) -}}
+{{- $_ := set .auth "tokenFile" (printf "%s/token" (include "secretbridge.vaultTokenFolder" $)) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- $bounds := $config.include | default list -}}
 {{- range .Values.tenants -}}
@@ -49,6 +62,18 @@ and unlike Helm's YAML nothing in it reads differently there (`0o17`, `1e3`).
 {{- end -}}
 {{- if and $root.Values.redis.bundled.enabled (not $redis) -}}
 {{- fail "redis.bundled.enabled contradicts config.engine.kind" -}}
+{{- end -}}
+{{- $files := list -}}
+{{- range $config.audit.checkpoints }}{{ if eq .kind "file" }}{{ $files = append $files .path }}{{ end }}{{ end -}}
+{{- with $config.audit.archive }}{{ $files = append $files .path }}{{ end -}}
+{{- with $config.keys -}}
+{{- range .fingerprint }}{{ $files = append $files .file }}{{ end -}}
+{{- with .checkpoint }}{{ $files = append $files .file }}{{ end -}}
+{{- end -}}
+{{- range compact $files -}}
+{{- if not (hasPrefix "/" .) -}}
+{{- fail (printf "config: %s is a path beside the mounted configuration, which is read-only; say where it is from / on, such as below /var/lib/secretbridge/" .) -}}
+{{- end -}}
 {{- end -}}
 {{- if regexMatch "^(127\\.|localhost|\\[::1\\])" $config.http.listen -}}
 {{- fail "config.http.listen: the kubelet and the Service ask from outside the pod, such as at 0.0.0.0:8080" -}}

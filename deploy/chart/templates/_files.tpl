@@ -21,6 +21,9 @@ part not yet, no mapping is missing, which could look like one that left the con
 {{- end }}
 {{- range .root.Values.tenants }}
 {{- $text := dict "apiVersion" $in.config.apiVersion "mappings" .mappings | toPrettyJson }}
+{{- if gt (len $text) 1000000 }}
+{{- fail (printf "tenants: the mappings of %s do not fit into a ConfigMap of 1 MiB; give it two entries" .name) }}
+{{- end }}
 {{- include "secretbridge.configMap" (merge (dict "suffix" (printf "tenant-%s" .name) "file" (printf "%s.yaml" .name) "text" $text) $in) }}
 {{- end }}
 {{- end }}
@@ -68,13 +71,4 @@ data:
 {{- if .Values.tenants }}
 - { name: tenants, mountPath: /etc/secretbridge-tenants, readOnly: true }
 {{- end }}
-{{- end -}}
-
-{{- define "secretbridge.podSecurity" -}}
-runAsNonRoot: true
-runAsUser: 10001
-runAsGroup: 10001
-fsGroup: 10001
-fsGroupChangePolicy: OnRootMismatch
-seccompProfile: { type: RuntimeDefault }
 {{- end -}}

@@ -16,15 +16,11 @@
 {{- end -}}
 
 {{- define "secretbridge.selector" -}}
-app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
-app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/component: bridge
+{{- include "secretbridge.podLabels" (dict "root" . "component" "bridge") -}}
 {{- end -}}
 
 {{- define "secretbridge.redisSelector" -}}
-app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
-app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/component: redis
+{{- include "secretbridge.podLabels" (dict "root" . "component" "redis") -}}
 {{- end -}}
 
 {{- define "secretbridge.labels" -}}
@@ -39,13 +35,4 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- with .Values.image -}}
 {{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ default $.Chart.AppVersion .tag }}{{ end -}}
 {{- end -}}
-{{- end -}}
-
-{{- /* What Pod Security `restricted` asks of a container, and a root file system that nobody writes to. */ -}}
-{{- define "secretbridge.containerSecurity" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-runAsNonRoot: true
-capabilities: { drop: [ALL] }
-seccompProfile: { type: RuntimeDefault }
 {{- end -}}

@@ -29,19 +29,20 @@ test compares the two.
 {{- /* (targets, scope) -> rules, as JSON. */ -}}
 {{- define "secretbridge.rules" -}}
 {{- $scope := index . 1 -}}
-{{- $owned := list -}}
-{{- $merged := list -}}
-{{- $deleted := list -}}
+{{- /* Names are kept as keys: `uniq` and `append` take a time that grows with the square of their number. */ -}}
+{{- $owned := dict -}}
+{{- $merged := dict -}}
+{{- $deleted := dict -}}
 {{- $restarts := list -}}
 {{- range index . 0 -}}
-{{- if .merges }}{{ $merged = append $merged .secret }}{{ else }}{{ $owned = append $owned .secret }}{{ end -}}
-{{- if .deletes }}{{ $deleted = append $deleted .secret }}{{ end -}}
-{{- $restarts = concat $restarts .restarts -}}
+{{- $_ := set (ternary $merged $owned .merges) .secret true -}}
+{{- if .deletes }}{{ $_ := set $deleted .secret true }}{{ end -}}
+{{- if .restarts }}{{ $restarts = concat $restarts .restarts }}{{ end -}}
 {{- end -}}
-{{- $owned = $owned | uniq | sortAlpha -}}
-{{- $merged = $merged | uniq | sortAlpha -}}
-{{- $deleted = $deleted | uniq | sortAlpha -}}
-{{- $all := concat $owned $merged | uniq | sortAlpha -}}
+{{- $all := merge (dict) $owned $merged | keys | sortAlpha -}}
+{{- $owned = keys $owned | sortAlpha -}}
+{{- $merged = keys $merged | sortAlpha -}}
+{{- $deleted = keys $deleted | sortAlpha -}}
 {{- $rights := list (list "get" $all) (list "list" $all) (list "watch" $all) (list "update" $owned) (list "patch" $merged) (list "delete" $deleted) -}}
 {{- $secrets := dict "apiGroups" (list "") "resources" (list "secrets") -}}
 {{- $rules := list -}}
@@ -101,43 +102,3 @@ test compares the two.
 {{- range . }}{{ include "secretbridge.secretRefs" . }}{{ end -}}
 {{- end -}}
 {{- end -}}
-
-{{- /* (root, config, kind, name, namespace, rules, bind) -> a Role or ClusterRole, and its binding. */ -}}
-{{- define "secretbridge.role" }}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: {{ .kind }}
-metadata:
-  name: {{ .name }}
-  {{- with .namespace }}
-  namespace: {{ . }}
-  {{- end }}
-  labels:
-    {{- include "secretbridge.labels" .root | nindent 4 }}
-rules:
-  {{- toYaml .rules | nindent 2 }}
-{{- if .bind }}
-{{- include "secretbridge.binding" . }}
-{{- end }}
-{{- end }}
-
-{{- define "secretbridge.binding" }}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: {{ .bindingKind | default (printf "%sBinding" .kind) }}
-metadata:
-  name: {{ .name }}
-  {{- with .namespace }}
-  namespace: {{ . }}
-  {{- end }}
-  labels:
-    {{- include "secretbridge.labels" .root | nindent 4 }}
-roleRef:
-  apiGroup: rbac.authorization.k8s.io
-  kind: {{ .kind }}
-  name: {{ .name }}
-subjects:
-  - kind: ServiceAccount
-    name: {{ include "secretbridge.serviceAccount" .root }}
-    namespace: {{ .root.Release.Namespace }}
-{{- end }}

@@ -50,7 +50,11 @@ async function printPublicKey(context: Context, options: VerifyOptions): Promise
   const credential = auditCredentials(context);
   const { signer } = await readSigner(config.keys.checkpoint, { credential });
   const publicKey = pemOf(signer.publicKey);
-  print(context, options.output, { data: { keyId: signer.keyId, publicKey }, human: () => publicKey });
+  print(context, options.output, {
+    data: { keyId: signer.keyId, publicKey },
+    human: () => publicKey,
+    verbatim: true,
+  });
   return EXIT.ok;
 }
 
@@ -96,7 +100,7 @@ export function proofText(proof: Proof, { keys, checkpoints }: Evidence, paint: 
     );
   if (ok && sealed !== undefined && sealed.sequence < last)
     lines.push(
-      `Not proved: records ${sealed.sequence + 1} to ${last} came after that checkpoint. An edit of them that recomputes the chain would not show.`,
+      `Not proved: ${last === sealed.sequence + 1 ? `record ${last}` : `records ${sealed.sequence + 1} to ${last}`} came after that checkpoint. An edit of ${last === sealed.sequence + 1 ? 'it' : 'them'} that recomputes the chain would not show.`,
     );
   return lines.join('\n');
 }

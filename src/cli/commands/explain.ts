@@ -8,7 +8,8 @@ import {
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { exitCode } from '../exit.ts';
-import { count, type Paint, print, shortFingerprint } from '../output.ts';
+import { count, type Paint, print, shortFingerprint, table } from '../output.ts';
+import { timeText } from '../record-text.ts';
 import { withApp } from '../with-app.ts';
 
 export async function explainCommand(
@@ -87,24 +88,24 @@ function targetText(
         ];
   const why =
     error === undefined ? [] : [`  ${error.code}: ${error.message}`, `  ${paint('dim', error.todo)}`];
-  const records = lastRecords.map(({ sequence, time, action, phase, outcome, code }) =>
-    [
-      `  ${sequence}`,
-      time.slice(0, 19).replace('T', ' '),
+  const records = table(
+    lastRecords.map(({ sequence, time, action, phase, outcome, code }) => [
+      `  ${String(sequence).padStart(String(lastRecords[0]?.sequence).length)}`,
+      timeText(time),
       action,
       phase === 'intent' ? '(intent)' : outcome,
       code ?? '',
-    ]
-      .join('  ')
-      .trimEnd(),
-  );
+    ]),
+  )
+    .split('\n')
+    .map((line) => line.trimEnd());
   return [
     `${paint(style, state)}  ${paint('bold', formatTarget(target))}`,
     ...why,
     ...pin,
-    'Sources',
+    paint('bold', 'Sources'),
     ...sources.map((it) => sourceText(it, paint)),
-    ...(records.length === 0 ? [] : ['Last records', ...records]),
+    ...(lastRecords.length === 0 ? [] : [paint('bold', 'Last records'), ...records]),
   ].join('\n');
 }
 

@@ -1,15 +1,15 @@
 import type { Command, Option } from 'commander';
 import type { Context } from '../context.ts';
+import { example } from '../help.ts';
 
 interface Parts {
   readonly run: (command: () => Promise<number>) => Promise<void>;
   /** `--output`, as every command has it. */
   readonly output: Option;
-  readonly example: (lines: readonly string[]) => string;
 }
 
 /** The command line of `import`; its code is loaded only when it is called. */
-export function addImport(program: Command, context: Context, { run, output, example }: Parts): void {
+export function addImport(program: Command, context: Context, { run, output }: Parts): void {
   program
     .command('import')
     .description('Make a configuration of what another tool uses.')

@@ -6,7 +6,8 @@ import { type Objects, readObjects, type Text } from '../../import/objects.ts';
 import { importVerified } from '../../import/verified.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { painter, print } from '../output.ts';
+import { fileError } from '../file-error.ts';
+import { painter, print, tell } from '../output.ts';
 import { problemsText } from '../problems.ts';
 import { UsageError } from '../usage-error.ts';
 import { readCluster } from './import-cluster.ts';
@@ -49,11 +50,9 @@ export async function importCommand(
   if (options.output !== 'human') print(context, options.output, { data: result, human: () => '' });
   else if (options.out === undefined) context.stdout.write(config);
   if (options.output === 'human')
-    context.stderr.write(
-      `${reportText(result, painter(context.color), { short: options.report !== undefined })}\n`,
-    );
+    tell(context, reportText(result, painter(context.color), { short: options.report !== undefined }));
   if (problems.length === 0) return result.needsPerson ? EXIT.person : EXIT.ok;
-  context.stderr.write(`\n${problemsText(problems, painter(context.color))}\n`);
+  tell(context, `\n${problemsText(problems, painter(context.color))}`);
   return EXIT.config;
 }
 
@@ -88,7 +87,7 @@ async function readOne({ cwd }: Context, name: string): Promise<string> {
     if (bytes.length > MAX_BYTES) throw new UsageError(`${name} has more than 64 MiB`);
     return bytes.toString('utf8');
   } catch (error) {
-    throw asUsage(error, `${name} cannot be read`);
+    throw fileError(error, `${name} cannot be read`);
   }
 }
 
@@ -97,13 +96,8 @@ async function write({ cwd }: Context, name: string, text: string): Promise<void
   try {
     await writeFile(resolve(cwd, name), text, { flag: 'wx' });
   } catch (error) {
-    throw asUsage(error, `${name} cannot be written`);
+    throw fileError(error, `${name} cannot be written`);
   }
-}
-
-function asUsage(error: unknown, what: string): unknown {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  return code === '' ? error : new UsageError(`${what}: ${code}`);
 }
 
 async function fromCluster(context: Context, options: ImportOptions): Promise<Objects> {

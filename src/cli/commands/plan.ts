@@ -1,8 +1,10 @@
+import type { App } from '../../app/app.ts';
 import { type PlannedTarget, type PlanReport, planTargets } from '../../app/plan.ts';
+import type { Config } from '../../config/config.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { exitCode } from '../exit.ts';
-import { count, type Paint, print } from '../output.ts';
+import { count, type Paint, print, tell } from '../output.ts';
 import { heldText, keyLines, pinText, targetData } from '../targets.ts';
 import { withApp } from '../with-app.ts';
 
@@ -10,11 +12,12 @@ const CHANGES: readonly string[] = ['create', 'update', 'delete'];
 
 export async function planCommand(
   context: Context,
-  options: GlobalOptions & { mapping?: string; all?: boolean },
+  options: GlobalOptions & { mapping?: string; all?: boolean; adopt?: boolean },
 ): Promise<number> {
-  return withApp(context, options, async (app) => {
+  const plan = async (app: App) => {
     const report = await planTargets(app, options.mapping, context.signal);
-    const changing = printPlan(context, options, report, 'Plan');
+    const changing = printPlan(context, options, report, { title: 'Plan' });
+    if (context.interactive && options.output === 'human') tellNext(context, report, options);
     const failing = report.targets.filter(({ action }) => action === 'fail');
     return exitCode(
       failing.flatMap(({ error }) => error?.code ?? []),
@@ -23,7 +26,30 @@ export async function planCommand(
         changes: changing > 0,
       },
     );
-  });
+  };
+  return withApp(context, options, plan, options.adopt ? adopting : undefined);
+}
+
+/** So that a person sees what `onConflict` would do before it stands in the configuration. */
+function adopting(config: Config): Config {
+  return {
+    ...config,
+    mappings: config.mappings.map((mapping) => ({ ...mapping, onConflict: 'adoptAndDropOwner' })),
+  };
+}
+
+function tellNext(context: Context, { targets }: PlanReport, { adopt }: { adopt?: boolean }): void {
+  const foreign = targets.some(({ error }) => error?.code === 'NOT_OWNED');
+  if (foreign)
+    tell(context, '`secretbridge plan --adopt` shows what it would be to take over what is not ours.');
+  else if (!adopt && targets.some(({ action }) => CHANGES.includes(action)))
+    tell(context, '`secretbridge sync` carries it out.');
+}
+
+interface Words {
+  readonly title: string;
+  /** Instead of a sum of nothing. */
+  readonly none?: string;
 }
 
 /** Prints what would change, and gives how many targets would. */
@@ -31,7 +57,7 @@ export function printPlan(
   context: Context,
   { output, all = false }: GlobalOptions & { all?: boolean },
   report: PlanReport,
-  title: string,
+  words: Words,
 ): number {
   const changes = report.targets.filter(({ action }) => CHANGES.includes(action)).length;
   print(context, output, {
@@ -43,18 +69,18 @@ export function printPlan(
       })),
       held: report.held,
     },
-    human: (paint) => planText(report, all, title, paint),
+    human: (paint) => planText(report, all, words, paint),
   });
   return changes;
 }
 
-function planText(report: PlanReport, all: boolean, title: string, paint: Paint): string {
+function planText(report: PlanReport, all: boolean, words: Words, paint: Paint): string {
   // A pinned one is as it should be, and yet not what its sources say.
   const isShown = ({ action, pinned }: PlannedTarget) =>
     all || action !== 'unchanged' || pinned !== undefined;
   const shown = report.targets.filter(isShown);
   const lines = shown.flatMap((target) => [targetText(target, paint), '']);
-  return [...lines, ...heldText(report.held, paint), summaryText(report.targets, title)].join('\n');
+  return [...lines, ...heldText(report.held, paint), summaryText(report.targets, words)].join('\n');
 }
 
 function targetText(
@@ -68,9 +94,10 @@ function targetText(
   return [title, ...why, ...keyLines(keys, paint)].join('\n');
 }
 
-function summaryText(targets: readonly PlannedTarget[], title: string): string {
-  const words = ['create', 'update', 'delete', 'unchanged', 'refuse', 'hold', 'fail'] as const;
-  const parts = words
+function summaryText(targets: readonly PlannedTarget[], { title, none }: Words): string {
+  if (targets.length === 0 && none !== undefined) return none;
+  const kinds = ['create', 'update', 'delete', 'unchanged', 'refuse', 'hold', 'fail'] as const;
+  const parts = kinds
     .map((word) => ({ word, number: targets.filter(({ action }) => action === word).length }))
     .filter(({ number }) => number > 0)
     .map(({ word, number }) => `${number} ${word === 'unchanged' ? word : `to ${word}`}`)

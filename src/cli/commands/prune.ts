@@ -1,9 +1,12 @@
 import { listLeft, pruneLeft } from '../../app/prune.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
+import { tell } from '../output.ts';
 import { printReport, unseenText } from '../report.ts';
 import { withApp } from '../with-app.ts';
 import { printPlan } from './plan.ts';
+
+const NONE = 'Nothing to prune: every target of this instance is in the configuration.';
 
 export async function pruneCommand(
   context: Context,
@@ -12,10 +15,9 @@ export async function pruneCommand(
   return withApp(context, options, async (app) => {
     if (options.yes) return printReport(context, options, await pruneLeft(app));
     const { targets, unseen } = await listLeft(app);
-    for (const it of unseen) context.stderr.write(`${unseenText(it)}\n`);
-    printPlan(context, options, { targets, held: [] }, 'To prune');
-    if (targets.length > 0)
-      context.stderr.write('Nothing was deleted. `secretbridge prune --yes` deletes them.\n');
+    for (const it of unseen) tell(context, unseenText(it));
+    printPlan(context, options, { targets, held: [] }, { title: 'To prune', none: NONE });
+    if (targets.length > 0) tell(context, 'Nothing was deleted. `secretbridge prune --yes` deletes them.');
     return targets.length > 0 ? EXIT.changes : EXIT.ok;
   });
 }

@@ -51,6 +51,7 @@ export async function rbacCommand(
   print(context, options.output, {
     data: listOf(objects),
     human: () => printRbac(objects),
+    verbatim: true,
   });
   return EXIT.ok;
 }

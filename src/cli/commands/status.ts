@@ -1,5 +1,5 @@
 import { StatusAnswer } from '../answers.ts';
-import { createClient } from '../client.ts';
+import { answersAt, createClient } from '../client.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, type ExitCode, exitCode } from '../exit.ts';
 import { print } from '../output.ts';
@@ -10,6 +10,7 @@ import {
   type ServerAddress,
   type ServerOptions,
 } from '../server-address.ts';
+import { unreachable } from '../service-error.ts';
 import { isSettled, statusText } from '../status-text.ts';
 
 export async function statusCommand(
@@ -18,6 +19,10 @@ export async function statusCommand(
 ): Promise<number> {
   const address = await addressOf(context, options);
   if (address === undefined) return EXIT.config;
+  // Without a service, that is what to say, and not that the token for it is missing.
+  const isMissing = options.server === undefined && !context.env.SECRETBRIDGE_TOKEN;
+  if (isMissing && !(await answersAt(address, context)))
+    throw unreachable(address.url, 'none of ours answers there');
   await using client = createClient(address, context);
   const status = await client.get('/api/v1/status', StatusAnswer);
   print(context, options.output, {

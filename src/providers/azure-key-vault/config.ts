@@ -2,8 +2,10 @@ import { z } from 'zod';
 import { Reference } from '../credentials.ts';
 import { Tls } from '../tls.ts';
 
-const tenantId = z.string().min(1).meta({ description: 'The tenant (directory) id.' });
-const clientId = z.string().min(1).meta({ description: 'The client (application) id.' });
+// They are no credentials, so they may stand in the file as they are; often they stand in the Secret beside one.
+const Identifier = z.union([z.string().min(1), Reference]);
+const tenantId = Identifier.meta({ description: 'The tenant (directory) id, or where it is found.' });
+const clientId = Identifier.meta({ description: 'The client (application) id, or where it is found.' });
 
 const AzureAuth = z.discriminatedUnion('method', [
   z.strictObject({ method: z.literal('default') }),

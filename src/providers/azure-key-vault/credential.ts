@@ -35,16 +35,17 @@ interface Application {
  */
 export async function makeCredential(source: Source): Promise<TokenCredential> {
   const { auth } = source.config;
+  const { deps } = source;
   const { managed, secret, certificate, federated } = await makers(source);
   switch (auth.method) {
     case 'clientSecret':
-      return secret(auth, auth.clientSecret);
+      return secret(await application(auth, deps), auth.clientSecret);
     case 'clientCertificate':
-      return certificate(auth, auth.certificate);
+      return certificate(await application(auth, deps), auth.certificate);
     case 'workloadIdentity':
       return federated(await workload(auth, source), await tokenFile(auth, source));
     case 'managedIdentity':
-      return managed(auth.clientId);
+      return managed(auth.clientId && (await identifier(auth.clientId, deps)));
     case 'default':
       return fromEnvironment(source, { managed, secret, certificate, federated });
   }
@@ -109,10 +110,20 @@ async function fromEnvironment(
 }
 
 async function workload(auth: Auth<'workloadIdentity'>, { deps }: Source): Promise<Application> {
-  return {
-    tenantId: auth.tenantId ?? text(await deps.credential({ env: 'AZURE_TENANT_ID' })),
-    clientId: auth.clientId ?? text(await deps.credential({ env: 'AZURE_CLIENT_ID' })),
-  };
+  const { tenantId = { env: 'AZURE_TENANT_ID' }, clientId = { env: 'AZURE_CLIENT_ID' } } = auth;
+  return application({ tenantId, clientId }, deps);
+}
+
+async function application(
+  { tenantId, clientId }: { readonly tenantId: string | Reference; readonly clientId: string | Reference },
+  deps: ProviderDeps,
+): Promise<Application> {
+  return { tenantId: await identifier(tenantId, deps), clientId: await identifier(clientId, deps) };
+}
+
+async function identifier(value: string | Reference, deps: ProviderDeps): Promise<string> {
+  // White space around it, as a line end in a Secret, is no part of an id.
+  return typeof value === 'string' ? value : text(await deps.credential(value)).trim();
 }
 
 async function tokenFile(auth: Auth<'workloadIdentity'>, { deps }: Source): Promise<string> {

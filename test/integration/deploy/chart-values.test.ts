@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { openBench } from '../../cli/harness.ts';
-import { isHook, one, refusal, render, templateOf } from './chart.ts';
+import { CHART, helm, isHook, one, refusal, render, templateOf } from './chart.ts';
 import { helmRuns } from './helm-install.ts';
 
 describe.skipIf(!helmRuns)('the values of the chart', () => {
@@ -31,8 +31,49 @@ describe.skipIf(!helmRuns)('the values of the chart', () => {
       'config.http.listen',
     ],
     ['an unknown value', ['--set', 'replica=1'], "'replica' not allowed"],
+    [
+      'replicas on Redis without PostgreSQL',
+      ['--set', 'replicas=2,config.engine.kind=redis,config.engine.url.env=A'],
+      'replicas: more than one needs config.engine.kind: redis and config.audit.store.kind: postgres',
+    ],
+    [
+      'replicas on PostgreSQL without Redis',
+      [
+        ...['--set', 'replicas=2,config.audit.store.kind=postgres,config.audit.store.url.env=A'],
+        ...['--set', 'config.keys.fingerprint[0].env=A'],
+      ],
+      'replicas: more than one needs',
+    ],
+    [
+      'a file beside the configuration',
+      ['--set', 'config.audit.archive.path=./archive'],
+      './archive is a path beside the mounted configuration',
+    ],
+    [
+      'a key beside the configuration',
+      ['--set', 'config.keys.checkpoint.file=state/checkpoint.key'],
+      'state/checkpoint.key is a path beside the mounted configuration',
+    ],
+    ['an Ingress for every host', ['--set', 'ingress.enabled=true'], 'ingress.host is required'],
+    ['a word that `check.doctor` does not know', ['--set', 'check.doctor=maybe'], 'check/doctor'],
+    [
+      'a NetworkPolicy with a host that has no list',
+      ['--set', 'networkPolicy.hosts.vault=10.0.0.0/8'],
+      'networkPolicy/hosts/vault',
+    ],
   ] as const)('refuses %s', async (_, args, message) => {
     expect(await refusal(...args)).toContain(message);
+  });
+
+  it.each([
+    ['config.defaults.refersh=5m', "'refersh'"],
+    ['config.stores[0].kind=valut', 'config/stores/0'],
+    ['config.mappings[0].target.namspace=a', "'namspace'"],
+    ['config.defaults.onDrift=fix', 'config/defaults/onDrift'],
+  ])('refuses in `helm lint` the mistake %s', async (mistake, message) => {
+    await expect(helm('lint', CHART, '--set', mistake)).rejects.toMatchObject({
+      stdout: expect.stringContaining(message),
+    });
   });
 
   it('spreads a large configuration over ConfigMaps, and a mapping stays in its own', async () => {

@@ -3,6 +3,7 @@ import { globSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { parseAllDocuments } from 'yaml';
+import { openBench } from '../../cli/harness.ts';
 import { installHelm } from './helm-install.ts';
 
 export const CHART = join(import.meta.dirname, '../../../deploy/chart');
@@ -43,6 +44,17 @@ export async function render(...args: readonly string[]): Promise<readonly Rende
   });
 }
 
+/** The same with one of the sets of values, as for an upgrade, which has every object that an installation has. */
+export function renderSet(name: string): Promise<readonly Rendered[]> {
+  const path = VALUE_SETS.get(name);
+  if (path === undefined) throw new Error(`there are no values ${name}`);
+  const made = sets.get(name) ?? render('--is-upgrade', '--values', path);
+  sets.set(name, made);
+  return made;
+}
+
+const sets = new Map<string, Promise<readonly Rendered[]>>();
+
 /** What Helm says against it. */
 export async function refusal(...args: readonly string[]): Promise<string> {
   try {
@@ -59,7 +71,10 @@ export function filesOf(objects: readonly Rendered[]): {
   readonly main: Readonly<Record<string, string>>;
   readonly tenants: Readonly<Record<string, string>>;
 } {
-  const maps = objects.filter(({ kind, metadata }) => kind === 'ConfigMap' && !isHook(metadata));
+  const maps = objects.filter(
+    ({ kind, metadata }) =>
+      kind === 'ConfigMap' && !isHook(metadata) && !metadata.name.endsWith('-dashboard'),
+  );
   const of = (wanted: boolean) =>
     Object.assign(
       {},
@@ -84,10 +99,12 @@ export function one(objects: readonly Rendered[], kind: string, name?: string): 
 
 /** What of a pod template the tests look at. */
 export interface Template {
-  readonly metadata: object;
+  readonly metadata: { readonly labels: Readonly<Record<string, string>> };
   readonly spec: {
+    readonly serviceAccountName?: string;
     readonly containers: readonly {
       readonly args?: readonly string[];
+      readonly env?: readonly object[];
       readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
       readonly livenessProbe: { readonly httpGet: { readonly scheme: string } };
     }[];
@@ -99,6 +116,46 @@ export interface Template {
   };
 }
 
-export function templateOf(deployment: Rendered): Template {
-  return (deployment.spec as { template: Template }).template;
+/** Of a workload, or a pod itself. */
+export function templateOf(workload: Rendered): Template {
+  if (workload.kind === 'Pod') return workload as unknown as Template;
+  return (workload.spec as { template: Template }).template;
+}
+
+/** The bridge, and not the bundled Redis. */
+export function bridgeOf(objects: readonly Rendered[]): Rendered {
+  return one(
+    objects.filter(({ metadata }) => metadata.labels?.['app.kubernetes.io/component'] === 'bridge'),
+    'Deployment',
+  );
+}
+
+const POD_KINDS = new Set(['Deployment', 'Job', 'Pod']);
+
+export const podsOf = (objects: readonly Rendered[]): readonly Rendered[] =>
+  objects.filter(({ kind }) => POD_KINDS.has(kind));
+
+export const RBAC_KINDS = new Set(['Role', 'RoleBinding', 'ClusterRole', 'ClusterRoleBinding']);
+export const CLUSTER_WIDE = new Set(['ClusterRole', 'ClusterRoleBinding']);
+
+/** The rendered configuration in a folder, as the pod has it, and the command line on it. */
+export async function openRendered(objects: readonly Rendered[]) {
+  const bench = await openBench();
+  const { main, tenants } = filesOf(objects);
+  const folder = join(bench.folder, 'etc/secretbridge');
+  for (const [name, text] of Object.entries(main))
+    await bench.write(
+      `etc/secretbridge/${name}`,
+      text.replaceAll('/etc/secretbridge-tenants', `${bench.folder}/tenants`),
+    );
+  for (const [name, text] of Object.entries(tenants)) await bench.write(`tenants/${name}`, text);
+  return {
+    ...bench,
+    command: (...args: readonly string[]) => bench.run(...args, '--config', folder, '--output', 'json'),
+  };
+}
+
+/** What it grants, and to whom: without labels. */
+export function grantOf({ kind, metadata, rules, roleRef, subjects }: Rendered) {
+  return { kind, name: metadata.name, namespace: metadata.namespace, rules, roleRef, subjects };
 }

@@ -5,13 +5,13 @@ import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { openBench } from '../../cli/harness.ts';
 import { blocksOf, ROOT } from '../../docs/markdown.ts';
+import { kubernetes } from '../services/inject.ts';
 import { CHART, helm, one, render } from './chart.ts';
 import { helmRuns } from './helm-install.ts';
 
 const path = 'docs/how-to/install-with-helm.md';
-const blocks = blocksOf({ path, text: readFileSync(join(ROOT, path), 'utf8') }).filter(
-  ({ language }) => language === 'yml',
-);
+const page = blocksOf({ path, text: readFileSync(join(ROOT, path), 'utf8') });
+const blocks = page.filter(({ language }) => language === 'yml');
 
 describe.skipIf(!helmRuns)('the page about Helm', () => {
   it.each(blocks.map(({ place, text }) => [place, text] as const))('has values at %s', async (_, text) => {
@@ -21,13 +21,39 @@ describe.skipIf(!helmRuns)('the page about Helm', () => {
     expect((await render('--values', values)).length).toBeGreaterThan(4);
   });
 
+  it('has commands of Helm that Helm takes', async () => {
+    const lines = page.filter(({ language }) => language === 'sh').flatMap(({ text }) => text.split('\n'));
+    const commands = lines.filter((line) => line.startsWith('helm ')).map((line) => line.split(' ').slice(1));
+    expect(commands.map(([verb]) => verb)).toEqual(['upgrade', 'test', 'uninstall']);
+    await using bench = await openBench();
+    const values = join(bench.folder, 'values.yaml');
+    await writeFile(values, stringify(parse(blocks[0]?.text ?? '')));
+    for (const [verb = '', ...args] of commands) {
+      const help = await helm(verb, '--help');
+      for (const flag of args.filter((arg) => arg.startsWith('--')))
+        expect(help, `${verb} ${flag}`).toContain(` ${flag} `);
+    }
+    const [upgrade = []] = commands;
+    const filled = upgrade.map((arg) =>
+      arg === 'values.yaml' ? values : arg === 'deploy/chart' ? CHART : arg,
+    );
+    const { kubeconfig } = kubernetes();
+    expect(await helm(...filled, '--dry-run=client', '--kubeconfig', kubeconfig)).toContain('STATUS:');
+  });
+
   it('names the objects of the release `bridge` as they are', async () => {
     const text = readFileSync(join(ROOT, path), 'utf8');
-    const manifest = await helm('template', 'bridge', CHART, '--namespace', 'secretbridge');
-    for (const name of ['bridge-secretbridge', 'bridge-secretbridge-state']) {
-      expect(text).toContain(name);
-      expect(manifest).toContain(`name: ${name}\n`);
-    }
+    const manifest = await helm(
+      ...['template', 'bridge', CHART, '--namespace', 'secretbridge', '--is-upgrade'],
+    );
+    const named = new Set(text.match(/bridge-secretbridge[a-z-]*/g));
+    expect([...named].toSorted()).toEqual([
+      'bridge-secretbridge',
+      'bridge-secretbridge-check',
+      'bridge-secretbridge-doctor',
+      'bridge-secretbridge-state',
+    ]);
+    for (const name of named) expect(manifest).toContain(`name: ${name}\n`);
     expect(one(await render(), 'Deployment').metadata.name).toBe('b-secretbridge');
   });
 });

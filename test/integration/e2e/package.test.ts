@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, globSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -76,6 +76,25 @@ mappings:
   }, 300_000);
 
   afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  it('is what npm would publish: the program, its reference and three texts', async () => {
+    // Built above; once more would print beside the list.
+    const said = await npm(REPOSITORY, 'pack', '--dry-run', '--json', '--ignore-scripts');
+    const [packed] = JSON.parse(said) as { files: { path: string; mode: number }[] }[];
+    const here = (pattern: string) => globSync(pattern, { cwd: REPOSITORY });
+    const expected = [
+      ...['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', 'bin/secretbridge.js'],
+      ...here('src/**/*.ts').map((path) => path.replace(/^src\/(.*)\.ts$/, 'dist/$1.js')),
+      ...here('src/http/ui/**/*.*')
+        .filter((path) => !path.endsWith('.json'))
+        .map((path) => path.replace(/^src/, 'dist')),
+      ...here('docs/reference/*'),
+    ];
+    expect(packed?.files.map(({ path }) => path).toSorted()).toEqual(expected.toSorted());
+    expect(packed?.files.filter(({ mode }) => (mode & 0o111) !== 0).map(({ path }) => path)).toEqual([
+      'bin/secretbridge.js',
+    ]);
+  });
 
   it('holds JavaScript and no sources, tests or state', async () => {
     const files = await readdir(join(folder, 'node_modules', 'secretbridge'), { recursive: true });

@@ -47,7 +47,7 @@ mappings:
   });
   await writeFile(join(world.folder, 'hook.key'), SECRET.bytes, { mode: 0o600 });
   await writeFile(join(world.folder, 'grid.key'), GRID_KEY.bytes, { mode: 0o600 });
-  await world.vault.put(`${world.prefix}/db`, { a: 'first' });
+  await world.vault.put('db', { a: 'first' });
   await world.grant();
   await using served = await world.replica('a');
   await within(30_000, async () => expect((await world.secret('one'))?.data?.A).toBe(base64('first')));
@@ -62,7 +62,7 @@ mappings:
     JSON.stringify([{ specversion: '1.0', id: VALUE, type, data }]);
   const grid = (body: string, given = GRID_KEY.bytes.toString()) =>
     post('/events/azure/grid', body, { 'aeg-sas-key': given });
-  await world.vault.put(key, { a: 'second' });
+  await world.vault.put('db', { a: 'second' });
   expect(await hook(JSON.stringify({ store: 'vault', key }))).toBe(202);
   expect(await hook(JSON.stringify({ store: 'vault', key, value: VALUE }))).toBe(400);
   expect(await hook(JSON.stringify({ store: 'vault', key: KEY }))).toBe(202);

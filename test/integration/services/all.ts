@@ -2,15 +2,16 @@ import { type Kubernetes, startKubernetes } from './kubernetes.ts';
 import { type LocalStack, startLocalStack } from './localstack.ts';
 import { type OpenBao, startOpenBao } from './openbao.ts';
 import { type Postgres, startPostgres } from './postgres.ts';
-import { type RedisServer, startRedis } from './redis.ts';
-import type { StartOptions } from './service.ts';
+import { borrowRedis, startRedis } from './redis.ts';
+import type { Service, StartOptions } from './service.ts';
 
 export interface Servers extends AsyncDisposable {
   kubernetes: Kubernetes;
   openbao: OpenBao;
   localstack: LocalStack;
   postgres: Postgres;
-  redis: RedisServer;
+  /** Its address has its password, if it has one. */
+  redis: Service;
 }
 
 /** Starts all servers side by side. If one does not start, the others are stopped again. */
@@ -20,7 +21,7 @@ export async function startServers(options: StartOptions = {}): Promise<Servers>
     startOpenBao(options),
     startLocalStack(options),
     startPostgres(options),
-    startRedis(options),
+    borrowOrStartRedis(options),
   ] as const;
   try {
     const [kubernetes, openbao, localstack, postgres, redis] = await Promise.all(starts);
@@ -47,4 +48,8 @@ export async function startServers(options: StartOptions = {}): Promise<Servers>
     );
     throw error;
   }
+}
+
+async function borrowOrStartRedis(options: StartOptions): Promise<Service> {
+  return (await borrowRedis(process.env)) ?? startRedis(options);
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,11 +11,22 @@ import { ServiceError } from './service.ts';
 const ADMIN = { namespace: 'kube-system', name: 'secretbridge-test-admin' };
 const BINDING = '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings';
 
+/** The same with a file that may be left from a cluster that is gone. */
+export async function borrowKubernetesIfThere(path: string): Promise<Kubernetes | undefined> {
+  if (!existsSync(path) || !(await answers(await readKubeconfig(path)))) return undefined;
+  return borrowKubernetes(path);
+}
+
+async function answers(connection: Connection): Promise<boolean> {
+  const answer = await tryRequest(createRequest(connection), 'GET', '/api/v1/namespaces');
+  return answer?.status === 200;
+}
+
 /** Uses a cluster that somebody has, through the current context of its kubeconfig. */
 export async function borrowKubernetes(path: string): Promise<Kubernetes> {
   const connection = await readKubeconfig(path);
   const { address, ca } = connection;
-  if ((await tryRequest(createRequest(connection), 'GET', '/api/v1/namespaces'))?.status !== 200) {
+  if (!(await answers(connection))) {
     throw new ServiceError(
       `The cluster of ${path} does not answer to its credentials. Check SECRETBRIDGE_TEST_KUBECONFIG, or unset ` +
         'it to have a server started.',

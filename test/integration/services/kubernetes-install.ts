@@ -45,7 +45,8 @@ export async function installKubernetes(report: (line: string) => void): Promise
   return { apiServer: join(folder, 'kube-apiserver'), etcd: join(folder, 'etcd') };
 }
 
-async function prepareGo(work: string, report: (line: string) => void, run: RunTool) {
+/** A Go that is new enough, and the environment in which its result is the same everywhere. */
+export async function prepareGo(work: string, report: (line: string) => void, run: RunTool) {
   // Next to the result and not in the system's folder for temporary files, which is in memory on some machines.
   const temporary = join(work, 'tmp');
   await mkdir(temporary, { recursive: true });
@@ -77,7 +78,8 @@ async function prepareGo(work: string, report: (line: string) => void, run: RunT
   };
 }
 
-function versionIn(text: string, module: string): string {
+/** The version of a module in the text of a go.mod, without its `v`. */
+export function versionIn(text: string, module: string): string {
   const line = text.split('\n').find((candidate) => candidate.trim().startsWith(`${module} v`));
   const version = line?.trim().split(' ')[1]?.slice(1);
   if (version === undefined) throw new ServiceError(`go.mod names no version of ${module}.`);

@@ -1,12 +1,13 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { composeServers } from './compose.ts';
 import { freePort, retryOnPortClash } from './free-port.ts';
 import { assertStarting, type Guard, isCertificateThere, openTemporaryGuard } from './guarded.ts';
 import { createRequest, tryRequest } from './http.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 import { createKubernetesApi, type KubernetesApi } from './kubernetes-api.ts';
-import { borrowKubernetes } from './kubernetes-borrowed.ts';
+import { borrowKubernetes, borrowKubernetesIfThere } from './kubernetes-borrowed.ts';
 import { installKubernetes, type Programs } from './kubernetes-install.ts';
 import { reportToStderr, type Service, type StartOptions, until } from './service.ts';
 
@@ -29,6 +30,8 @@ export interface Kubernetes extends Service, Omit<KubernetesApi, 'request'> {
 export async function startKubernetes(options: StartOptions = {}): Promise<Kubernetes> {
   const borrowed = process.env.SECRETBRIDGE_TEST_KUBECONFIG;
   if (borrowed) return borrowKubernetes(borrowed);
+  const there = await borrowKubernetesIfThere(composeServers().kubeconfig);
+  if (there !== undefined) return there;
   const programs = await installKubernetes(options.report ?? reportToStderr);
   return retryOnPortClash(() => launch(programs));
 }

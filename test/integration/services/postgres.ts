@@ -11,6 +11,7 @@ import {
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { createAuthority } from '../../fakes/certificates.ts';
+import { type ComposeServers, composeServers } from './compose.ts';
 import { freePort, retryOnPortClash } from './free-port.ts';
 import { assertStarting, type Guard, type GuardedProcess, openTemporaryGuard } from './guarded.ts';
 import { type Machine, need, thisMachine } from './requirements.ts';
@@ -45,9 +46,12 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
 }
 
 /** What already answers: at the configured address, or where `docker compose up` puts it. */
-export async function borrowPostgres(env: NodeJS.ProcessEnv): Promise<Postgres | undefined> {
+export async function borrowPostgres(
+  env: NodeJS.ProcessEnv,
+  compose: Pick<ComposeServers, 'postgres'> = composeServers(),
+): Promise<Postgres | undefined> {
   const configured = env.SECRETBRIDGE_TEST_POSTGRES_URL;
-  const url = configured ?? 'postgres://postgres:postgres@127.0.0.1:5432/postgres';
+  const url = configured ?? compose.postgres;
   if (await isSuperuser(url)) {
     const notOurs = () => Promise.reject(new ServiceError('The PostgreSQL of this run is borrowed.'));
     return {

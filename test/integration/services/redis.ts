@@ -2,10 +2,11 @@ import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
+import { type ComposeServers, composeServers } from './compose.ts';
 import { freePort, retryOnPortClash } from './free-port.ts';
 import { assertStarting, type Guard, type GuardedProcess, openTemporaryGuard } from './guarded.ts';
 import { type Machine, need, thisMachine } from './requirements.ts';
-import { reportToStderr, type Service, type StartOptions, until } from './service.ts';
+import { reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
 
 /** A Redis in memory, on a free port of loopback, without persistence. */
 export interface RedisServer extends Service {
@@ -34,6 +35,42 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   const program = await findRedis(options.report ?? reportToStderr);
   if (options.port !== undefined) return launch(program, options.port, options);
   return retryOnPortClash(async () => launch(program, await freePort(), options));
+}
+
+/** What already answers: at the configured address, or where `docker compose up` puts it. */
+export async function borrowRedis(
+  env: NodeJS.ProcessEnv,
+  compose: Pick<ComposeServers, 'redis'> = composeServers(),
+): Promise<Service | undefined> {
+  const configured = env.SECRETBRIDGE_TEST_REDIS_URL;
+  const address = configured ?? compose.redis;
+  if (await isOpenTo(new URL(address))) {
+    return {
+      name: 'Redis',
+      address,
+      borrowed: true,
+      lost: new Promise(() => {}),
+      stop: async () => {},
+      [Symbol.asyncDispose]: async () => {},
+    };
+  }
+  if (configured === undefined) return undefined;
+  throw new ServiceError(
+    'The Redis of SECRETBRIDGE_TEST_REDIS_URL does not let us in (redis://:PASSWORD@HOST:PORT). Check it, or unset it ' +
+      'to have a server started.',
+  );
+}
+
+/**
+ * With a password in the address, only a server that asks for that one is it. A Redis without any refuses `AUTH` with one
+ * word, and would take every password after a user's name.
+ */
+async function isOpenTo({ protocol, hostname, port, username, password }: URL): Promise<boolean> {
+  if (protocol !== 'redis:') return false;
+  const login = [username, password].filter((word) => word !== '').map(decodeURIComponent);
+  const commands = [...(login.length === 0 ? [] : [['AUTH', ...login]]), ['PING']];
+  const answer = await askAll({ host: hostname, port: Number(port || 6379) }, commands).catch(codeOf);
+  return answer === `${'+OK\r\n'.repeat(commands.length - 1)}+PONG\r\n`;
 }
 
 /** The command of an installed Redis or Valkey; under root on Debian a missing one is installed. */
@@ -110,21 +147,36 @@ async function spawn(
 }
 
 async function answersPing({ command }: Pick<RedisServer, 'command'>): Promise<boolean> {
-  const answer = await command('PING').catch((error: NodeJS.ErrnoException) => error.code ?? 'unknown');
+  const answer = await command('PING').catch(codeOf);
   return answer.startsWith('+PONG') || answer.startsWith('-NOAUTH');
 }
 
+/** Of a connection that does not come about. */
+function codeOf(error: NodeJS.ErrnoException): string {
+  return error.code ?? 'unknown';
+}
+
 function ask(port: number, words: readonly string[]): Promise<string> {
+  return askAll({ host: '127.0.0.1', port }, [words]);
+}
+
+function askAll(
+  server: { readonly host: string; readonly port: number },
+  commands: readonly (readonly string[])[],
+): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = createConnection({ port, host: '127.0.0.1' });
+    const socket = createConnection(server);
     socket.setTimeout(5_000, () => socket.destroy(new Error('Redis does not answer')));
     let text = '';
     socket.setEncoding('utf8');
     socket.on('connect', () => {
-      const bulk = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('');
+      const lines = commands.map(
+        (words) =>
+          `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`,
+      );
       // Redis answers what came before our end, and then ends too: so the whole answer is there (a sentinel knows
       // no QUIT).
-      socket.end(`*${words.length}\r\n${bulk}`);
+      socket.end(lines.join(''));
     });
     socket.on('data', (data: string) => {
       text += data;

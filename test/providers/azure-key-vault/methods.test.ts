@@ -69,6 +69,22 @@ describe('the methods', () => {
     expect(await log(store)).toBe('found');
   });
 
+  it('client secret: tenant and client id may stand in the Secret beside it', async () => {
+    const auth = {
+      method: 'clientSecret',
+      tenantId: { env: 'T' },
+      clientId: { env: 'C' },
+      clientSecret: { env: 'S' },
+    };
+    const time = createManualTime(Date.now());
+    const env = { C: `${CLIENT}\n`, S: CLIENT_SECRET };
+    await using store = await openAzure({ config: { auth }, deps: { env, clock: time } });
+    expect(await log(store)).toBe('CREDENTIAL_MISSING');
+    store.env.T = TENANT;
+    await time.advance(10_000);
+    expect(await log(store)).toBe('found');
+  });
+
   it('workload identity: ids and file of the configuration come first', async () => {
     await using outer = await openAzure();
     const file = join(outer.folder, 'token');

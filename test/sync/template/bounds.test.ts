@@ -67,7 +67,7 @@ describe('a template that would never end', () => {
       W: `[${'0,'.repeat(20_000)}0]`,
     };
     expect(run(text, values)).toMatchObject({ message: expect.stringMatching(message) });
-    expect(performance.now() - start).toBeLessThan(2000);
+    expect(performance.now() - start).toBeLessThan(5000);
   });
 });
 

@@ -1,0 +1,107 @@
+{{- /*
+config -> where the stores of the configuration are, as a JSON list of { host, port, what }. What logs in elsewhere (AWS STS,
+Microsoft Entra) is among them, and so are the addresses from which a node gives its identity.
+*/ -}}
+{{- define "secretbridge.destinations" -}}
+{{- $found := list -}}
+{{- range .stores -}}
+{{- $what := printf "store %s" .name -}}
+{{- $method := (.auth | default (dict "method" "default")).method -}}
+{{- if eq .kind "vault" -}}
+{{- $found = append $found (include "secretbridge.destination" (list .address $what) | fromJson) -}}
+{{- else if eq .kind "azure-key-vault" -}}
+{{- $found = append $found (include "secretbridge.destination" (list .vaultUrl $what) | fromJson) -}}
+{{- if ne $method "managedIdentity" -}}
+{{- $found = append $found (dict "host" "login.microsoftonline.com" "port" 443 "what" $what) -}}
+{{- end -}}
+{{- if has $method (list "managedIdentity" "default") -}}
+{{- $found = append $found (dict "host" "169.254.169.254" "port" 80 "what" $what) -}}
+{{- end -}}
+{{- else if eq .kind "aws-secrets-manager" -}}
+{{- $domain := ternary "amazonaws.com.cn" "amazonaws.com" (hasPrefix "cn-" .region) -}}
+{{- $service := printf "https://secretsmanager%s.%s.%s" (ternary "-fips" "" (.fips | default false)) .region $domain -}}
+{{- $found = append $found (include "secretbridge.destination" (list (.endpoint | default $service) $what) | fromJson) -}}
+{{- if or (ne $method "static") .auth.assumeRole -}}
+{{- $found = append $found (dict "host" (printf "sts%s.%s.%s" (ternary "-fips" "" (.fips | default false)) .region $domain) "port" 443 "what" $what) -}}
+{{- end -}}
+{{- if eq $method "default" -}}
+{{- $found = concat $found (list (dict "host" "169.254.169.254" "port" 80 "what" $what) (dict "host" "169.254.170.23" "port" 80 "what" $what)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range ((.engine | default dict).sentinel | default dict).addresses -}}
+{{- $found = append $found (include "secretbridge.destination" (list (printf "redis://%s" .) "Redis Sentinel") | fromJson) -}}
+{{- end -}}
+{{- toJson $found -}}
+{{- end -}}
+
+{{- /* (address, what) -> one of them. */ -}}
+{{- define "secretbridge.destination" -}}
+{{- $url := urlParse (index . 0) -}}
+{{- $usual := dict "https" 443 "http" 80 "redis" 26379 -}}
+{{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) -}}
+{{- dict "host" $url.hostname "port" (int ($port | default (get $usual $url.scheme))) "what" (index . 1) | toJson -}}
+{{- end -}}
+
+{{- /*
+(root, config) -> { rules, open } as JSON: the rules of egress that follow from the configuration, and the destinations
+among them that are open to every address, since a policy knows no host names.
+*/ -}}
+{{- define "secretbridge.egress" -}}
+{{- $policy := .root.Values.networkPolicy -}}
+{{- $rules := list -}}
+{{- $open := list -}}
+{{- $seen := dict -}}
+{{- range include "secretbridge.destinations" .config | fromJsonArray -}}
+{{- $port := int .port -}}
+{{- $id := printf "%s %d" .host $port -}}
+{{- if not (or (hasKey $seen $id) (regexMatch "^(127\\.|localhost$|::1$)" .host)) -}}
+{{- $_ := set $seen $id true -}}
+{{- $ports := list (dict "port" $port "protocol" "TCP") -}}
+{{- $service := regexFind "^[^.]+\\.[^.]+\\.svc(\\.|$)" .host -}}
+{{- $blocks := list -}}
+{{- if hasKey $policy.hosts .host -}}
+{{- $blocks = get $policy.hosts .host -}}
+{{- else if regexMatch "^[0-9]+(\\.[0-9]+){3}$" .host -}}
+{{- $blocks = list (printf "%s/32" .host) -}}
+{{- else if contains ":" .host -}}
+{{- $blocks = list (printf "%s/128" .host) -}}
+{{- end -}}
+{{- if $blocks -}}
+{{- $to := list -}}
+{{- range $blocks }}{{ $to = append $to (dict "ipBlock" (dict "cidr" .)) }}{{ end -}}
+{{- $rules = append $rules (dict "to" $to "ports" $ports) -}}
+{{- else if $service -}}
+{{- /* A policy is about the ports of pods, which may be others than the Service's. */ -}}
+{{- $namespace := dict "kubernetes.io/metadata.name" (index (splitList "." .host) 1) -}}
+{{- $rules = append $rules (dict "to" (list (dict "namespaceSelector" (dict "matchLabels" $namespace)))) -}}
+{{- else -}}
+{{- $open = append $open . -}}
+{{- $rules = append $rules (dict "ports" $ports) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- /* Their addresses are credentials, which are not in the configuration. */ -}}
+{{- $ours := .root.Values.redis.bundled.enabled -}}
+{{- if and (eq (.config.engine | default dict).kind "redis") (not $ours) -}}
+{{- $rules = append $rules (include "secretbridge.served" $policy.redis | fromJson) -}}
+{{- if not $policy.redis.cidrs }}{{ $open = append $open (dict "host" "networkPolicy.redis.cidrs" "port" $policy.redis.port "what" "Redis") }}{{ end -}}
+{{- end -}}
+{{- if eq .config.audit.store.kind "postgres" -}}
+{{- $rules = append $rules (include "secretbridge.served" $policy.postgres | fromJson) -}}
+{{- if not $policy.postgres.cidrs }}{{ $open = append $open (dict "host" "networkPolicy.postgres.cidrs" "port" $policy.postgres.port "what" "PostgreSQL") }}{{ end -}}
+{{- end -}}
+{{- $rules = append $rules (include "secretbridge.served" $policy.apiServer | fromJson) -}}
+{{- dict "rules" (uniq $rules) "open" $open | toJson -}}
+{{- end -}}
+
+{{- /* { cidrs, port } -> a rule; without cidrs, that port anywhere. */ -}}
+{{- define "secretbridge.served" -}}
+{{- $rule := dict "ports" (list (dict "port" (int .port) "protocol" "TCP")) -}}
+{{- if .cidrs -}}
+{{- $to := list -}}
+{{- range .cidrs }}{{ $to = append $to (dict "ipBlock" (dict "cidr" .)) }}{{ end -}}
+{{- $_ := set $rule "to" $to -}}
+{{- end -}}
+{{- toJson $rule -}}
+{{- end -}}

@@ -1,0 +1,123 @@
+{{- /* (root, kind, name, namespace, annotations, rules, bind) -> a Role or ClusterRole, and its binding. */ -}}
+{{- define "secretbridge.role" }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ .kind }}
+metadata:
+  name: {{ .name }}
+  {{- with .namespace }}
+  namespace: {{ . }}
+  {{- end }}
+  labels:
+    {{- include "secretbridge.labels" .root | nindent 4 }}
+  {{- with .annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+rules:
+  {{- toYaml .rules | nindent 2 }}
+{{- if .bind }}
+{{- include "secretbridge.binding" . }}
+{{- end }}
+{{- end }}
+
+{{- define "secretbridge.binding" }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ .bindingKind | default (printf "%sBinding" .kind) }}
+metadata:
+  name: {{ .name }}
+  {{- with .namespace }}
+  namespace: {{ . }}
+  {{- end }}
+  labels:
+    {{- include "secretbridge.labels" .root | nindent 4 }}
+  {{- with .annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: {{ .kind }}
+  name: {{ .name }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "secretbridge.serviceAccount" .root }}
+    namespace: {{ .root.Release.Namespace }}
+{{- end }}
+
+{{- /*
+(root, config, suffix, annotations) -> all Roles and bindings of the configuration. The suffix ends each name.
+*/ -}}
+{{- define "secretbridge.rbac" }}
+{{- $root := .root }}
+{{- $config := .config }}
+{{- $in := pick . "root" "annotations" }}
+{{- $suffix := .suffix }}
+{{- $scope := $config.cluster.scope | default "namespace" }}
+{{- $name := printf "secretbridge-%s" $config.instance }}
+{{- $entries := list }}
+{{- range $config.mappings }}
+{{- $entries = append $entries (dict "mapping" . "bounds" list) }}
+{{- end }}
+{{- range $root.Values.tenants }}
+{{- $tenant := . }}
+{{- range .mappings }}
+{{- $entries = append $entries (dict "mapping" . "bounds" (list $tenant)) }}
+{{- end }}
+{{- end }}
+{{- $targets := dict }}
+{{- $selected := list }}
+{{- range $entries }}
+{{- $bounds := .bounds }}
+{{- $target := .mapping.target }}
+{{- $rights := include "secretbridge.rights" (list $config .mapping) | fromJson }}
+{{- if $target.namespaceSelector }}
+{{- $selected = append $selected $rights }}
+{{- end }}
+{{- range $target.namespaces | default (list $target.namespace | compact) }}
+{{- $allowed := or (not (hasKey $config "access")) (include "secretbridge.allows" (list $config.access .)) }}
+{{- $bounded := or (not $bounds) (include "secretbridge.allows" (list $bounds .)) }}
+{{- if and $allowed $bounded }}
+{{- $_ := set $targets . (append (get $targets . | default list) $rights) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $namespace, $list := $targets }}
+{{- $rules := include "secretbridge.rules" (list $list $scope) | fromJsonArray }}
+{{- include "secretbridge.role" (merge (dict "kind" "Role" "name" (printf "%s%s" $name $suffix) "namespace" $namespace "rules" $rules "bind" true) $in) }}
+{{- end }}
+{{- $refs := include "secretbridge.secretRefs" (omit $config "mappings" "access") | trim | splitList " " | compact | uniq | sortAlpha }}
+{{- if $refs }}
+{{- $rules := list (dict "apiGroups" (list "") "resources" (list "secrets") "resourceNames" $refs "verbs" (list "get")) }}
+{{- include "secretbridge.role" (merge (dict "kind" "Role" "name" (printf "%s-credentials%s" $name $suffix) "namespace" $root.Release.Namespace "rules" $rules "bind" true) $in) }}
+{{- end }}
+{{- $maps := dict }}
+{{- range $config.audit.checkpoints }}
+{{- if eq .kind "configMap" }}
+{{- $namespace := .namespace | default $root.Release.Namespace }}
+{{- $_ := set $maps $namespace (append (get $maps $namespace | default list) .name) }}
+{{- end }}
+{{- end }}
+{{- range $namespace, $names := $maps }}
+{{- $configMaps := dict "apiGroups" (list "") "resources" (list "configmaps") }}
+{{- $rules := list (merge (dict "resourceNames" ($names | uniq | sortAlpha) "verbs" (list "get" "update")) $configMaps) (merge (dict "verbs" (list "create")) $configMaps) }}
+{{- include "secretbridge.role" (merge (dict "kind" "Role" "name" (printf "%s-checkpoints%s" $name $suffix) "namespace" $namespace "rules" $rules "bind" true) $in) }}
+{{- end }}
+{{- if $selected }}
+{{- $rules := list (dict "apiGroups" (list "") "resources" (list "namespaces") "verbs" (list "get" "list" "watch")) }}
+{{- include "secretbridge.role" (merge (dict "kind" "ClusterRole" "name" (printf "%s-namespaces%s" $name $suffix) "rules" $rules "bind" true) $in) }}
+{{- /* Kubernetes cannot limit rights to namespaces with a label: bound by ClusterRoleBinding, they hold in every one. */}}
+{{- $rules := include "secretbridge.rules" (list $selected $scope) | fromJsonArray }}
+{{- $role := merge (dict "kind" "ClusterRole" "name" (printf "%s-selected%s" $name $suffix) "rules" $rules) $in }}
+{{- $narrow := $root.Values.rbac.selectedNamespaces }}
+{{- include "secretbridge.role" (merge (dict "bind" (not $narrow)) $role) }}
+{{- range $narrow }}
+{{- include "secretbridge.binding" (merge (dict "bindingKind" "RoleBinding" "namespace" .) $role) }}
+{{- end }}
+{{- end }}
+{{- if $config.http.kubernetes }}
+{{- $rules := list (dict "apiGroups" (list "authentication.k8s.io") "resources" (list "tokenreviews") "verbs" (list "create")) (dict "apiGroups" (list "authorization.k8s.io") "resources" (list "subjectaccessreviews") "verbs" (list "create")) }}
+{{- include "secretbridge.role" (merge (dict "kind" "ClusterRole" "name" (printf "%s-reviews%s" $name $suffix) "rules" $rules "bind" true) $in) }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,83 @@
+import { type CommandShape, place, type Value } from './shape.ts';
+
+/** For bash 3.2, which macOS has, and newer: no associative arrays, no `mapfile`. */
+export function bashScript(shapes: readonly CommandShape[]): string {
+  return `# Completion of secretbridge for bash. Made by \`secretbridge completion bash\`.
+
+_secretbridge_words() {
+  local word
+  while IFS= read -r word; do
+    [[ -n $word ]] && COMPREPLY+=("$word")
+  done < <(compgen -W "$1" -- "$cur")
+}
+
+_secretbridge_files() {
+  local file
+  while IFS= read -r file; do
+    COMPREPLY+=("$file")
+  done < <(compgen -f -- "$cur")
+  # It quotes what needs quotes, and puts a slash behind folders. Bash 3.2 has none.
+  type compopt >/dev/null 2>&1 && compopt -o filenames 2>/dev/null
+}
+
+_secretbridge() {
+  local cur=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} at= i
+  COMPREPLY=()
+  # Bash makes three words of --option=value.
+  if [[ $cur == = ]]; then
+    cur=
+  elif [[ $before == = ]]; then
+    before=\${COMP_WORDS[COMP_CWORD-2]}
+  fi
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case "$at/\${COMP_WORDS[i]}" in
+      ${shapes
+        .map(place)
+        .filter((it) => it !== '')
+        .join(' | ')})
+        at+="/\${COMP_WORDS[i]}" ;;
+    esac
+  done
+  case "$at $before" in
+${indent(4, shapes.flatMap(valuesOf))}
+  esac
+  case "$at" in
+${indent(4, shapes.map(wordsOf))}
+  esac
+}
+
+complete -F _secretbridge secretbridge
+`;
+}
+
+function valuesOf({ path, options }: CommandShape): readonly string[] {
+  return options.flatMap(({ flags, value }) => {
+    if (value === undefined) return [];
+    const places = flags.map((flag) => `'${place({ path })} ${flag}'`).join(' | ');
+    return [`${places}) ${proposal(value)}return ;;`];
+  });
+}
+
+function wordsOf({ path, commands, options, words }: CommandShape): string {
+  const names = commands.map(({ name }) => name);
+  const others = names.length > 0 ? `_secretbridge_words '${names.join(' ')}'` : words && proposal(words);
+  const flags = options.flatMap((option) => option.flags).join(' ');
+  const otherwise = others === undefined || others === '' ? '' : `; else ${others.replace(/; $/, '')}`;
+  const body = `if [[ $cur == -* ]]; then _secretbridge_words '${flags}'${otherwise}; fi`;
+  return `'${place({ path })}') ${body} ;;`;
+}
+
+function proposal(value: Value): string {
+  switch (value.kind) {
+    case 'choices':
+      return `_secretbridge_words '${value.choices.join(' ')}'; `;
+    case 'files':
+      return '_secretbridge_files; ';
+    case 'free':
+      return '';
+  }
+}
+
+function indent(width: number, lines: readonly string[]): string {
+  return lines.map((line) => ' '.repeat(width) + line).join('\n');
+}

@@ -1,0 +1,83 @@
+import { type CommandShape, type OptionShape, place, type Value } from './shape.ts';
+
+/** https://zsh.sourceforge.io/Doc/Release/Completion-System.html: `_describe` for commands, `_arguments` for options. */
+export function zshScript(shapes: readonly CommandShape[]): string {
+  const places = shapes.map(place).filter((it) => it !== '');
+  return `#compdef secretbridge
+# Completion of secretbridge for zsh. Made by \`secretbridge completion zsh\`.
+
+_secretbridge() {
+  local at=
+  local -a commands
+  while (( CURRENT > 2 )); do
+    case "$at/$words[2]" in
+      (${places.join('|')})
+        at+="/$words[2]"
+        shift words
+        (( CURRENT-- ))
+        ;;
+      (*)
+        break
+        ;;
+    esac
+  done
+  case "$at" in
+${shapes.map(caseOf).join('\n')}
+  esac
+}
+
+# Autoloaded from a folder of $fpath, or sourced.
+if [[ $funcstack[1] == _secretbridge ]]; then
+  _secretbridge "$@"
+else
+  compdef _secretbridge secretbridge
+fi
+`;
+}
+
+function caseOf({ path, commands, options, words }: CommandShape): string {
+  const specs = [...options.map(optionSpec), ...(words === undefined ? [] : [quoted(`*${actionOf(words)}`)])];
+  const argumentsLine = `_arguments -s -S ${specs.join(' ')}`;
+  const lines =
+    commands.length === 0
+      ? [argumentsLine]
+      : [
+          `commands=(${commands.map(({ name, about }) => quoted(`${colons(name)}:${colons(about)}`)).join(' ')})`,
+          ...(options.length === 0
+            ? ["_describe -t commands 'command' commands"]
+            : [
+                `if [[ $words[CURRENT] == -* ]]; then ${argumentsLine}`,
+                "else _describe -t commands 'command' commands",
+                'fi',
+              ]),
+        ];
+  const body = specs.length === 0 && commands.length === 0 ? ['true'] : lines;
+  return [`    ('${place({ path })}')`, ...body.map((line) => `      ${line}`), '      ;;'].join('\n');
+}
+
+/** `'*'{-o,--output=}'[form of the result]:format:(human json yaml)'`: it may come again, since some may. */
+function optionSpec({ flags, about, value }: OptionShape): string {
+  const shown = flags.map((flag) => (value !== undefined && flag.startsWith('--') ? `${flag}=` : flag));
+  const names = shown.length === 1 ? `${shown[0]}` : `{${shown.join(',')}}`;
+  const text = `[${about.replace(/[[\]\\]/g, '\\$&')}]${value === undefined ? '' : actionOf(value)}`;
+  return `'*'${names}${quoted(text)}`;
+}
+
+function actionOf(value: Value): string {
+  switch (value.kind) {
+    case 'choices':
+      return `:value:(${value.choices.map(colons).join(' ')})`;
+    case 'files':
+      return ':file:_files';
+    case 'free':
+      return `:${colons(value.name)}: `;
+  }
+}
+
+function colons(text: string): string {
+  return text.replace(/[\\:]/g, '\\$&');
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}

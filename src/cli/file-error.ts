@@ -1,0 +1,12 @@
+import { UsageError } from './usage-error.ts';
+
+/** The error of a file that the command line names, as one of usage; any other error as it is. */
+export function fileError(error: unknown, what: string): unknown {
+  const code = codeOf(error);
+  return code === undefined ? error : new UsageError(`${what}: ${code}`);
+}
+
+/** Node's, such as ENOENT. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
+}

@@ -1,0 +1,31 @@
+import { stripVTControlCharacters } from 'node:util';
+
+/**
+ * Breaks lines that are wider than the terminal at spaces; what goes on stands a little to the right of where its line
+ * begins. A word that is longer than the terminal is left to it.
+ */
+export function wrapLines(text: string, columns: number): string {
+  return text
+    .split('\n')
+    .map((line) => (widthOf(line) <= columns ? line : wrapped(line, columns)))
+    .join('\n');
+}
+
+function wrapped(line: string, columns: number): string {
+  const indent = Math.min((/^ */.exec(line)?.[0].length ?? 0) + 2, Math.floor(columns / 3));
+  const made: string[] = [];
+  let current = '';
+  for (const [part] of line.matchAll(/ *[^ ]+/g)) {
+    if (current === '' || widthOf(current) + widthOf(part) <= columns) current += part;
+    else {
+      made.push(current);
+      current = ' '.repeat(indent) + part.trimStart();
+    }
+  }
+  return [...made, current].join('\n');
+}
+
+/** Colours take no room. */
+function widthOf(text: string): number {
+  return stripVTControlCharacters(text).length;
+}

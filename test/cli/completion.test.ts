@@ -1,0 +1,91 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { type Bench, openBench } from './harness.ts';
+
+const BASH = ['/bin/bash', '/usr/bin/bash'].find((path) => existsSync(path));
+
+/** What bash proposes for the last of the words, which may be empty. */
+async function proposed(bench: Bench, ...words: readonly string[]): Promise<readonly string[]> {
+  const { stdout } = await bench.run('completion', 'bash');
+  const script = `set -euo pipefail
+${stdout}
+COMP_WORDS=("$@")
+COMP_CWORD=$(($# - 1))
+_secretbridge || true
+[[ \${#COMPREPLY[@]} == 0 ]] || printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const run = spawnSync(BASH ?? 'bash', ['-c', script, 'bash', 'secretbridge', ...words], {
+    cwd: bench.folder,
+    encoding: 'utf8',
+  });
+  expect(run.stderr).toBe('');
+  return run.stdout.split('\n').filter((line) => line !== '');
+}
+
+describe.skipIf(BASH === undefined)('completion in bash (skipped where there is no bash)', () => {
+  it.each([
+    [['pl'], ['plan']],
+    [['audit', 've'], ['verify']],
+    [['plan', '--out'], ['--output']],
+    [
+      ['plan', '--output', ''],
+      ['human', 'json', 'yaml'],
+    ],
+    [['plan', '-o', 'j'], ['json']],
+    // As bash splits --output=j.
+    [['plan', '--output', '=', 'j'], ['json']],
+    [
+      ['plan', '--output', '='],
+      ['human', 'json', 'yaml'],
+    ],
+    [['audit', 'list', '--review', 'un'], ['unreviewed']],
+    [['audit', 'export', '--format', 'o'], ['ocsf']],
+    [
+      ['completion', ''],
+      ['bash', 'zsh', 'fish'],
+    ],
+    [['help', 'audit', 'sh'], ['show']],
+    [['import', ''], ['external-secrets']],
+    // The name of a mapping is none that a shell knows.
+    [['plan', '--mapping', ''], []],
+    [['explain', ''], []],
+    // A value that reads like a command is a value.
+    [['plan', '--mapping', 'audit', '--al'], ['--all']],
+    [['nope', ''], expect.arrayContaining(['plan'])],
+  ])('of %j', async (words, expected) => {
+    await using bench = await openBench();
+    expect(await proposed(bench, ...words)).toEqual(expected);
+  });
+
+  it('proposes every command, and every option of a command', async () => {
+    await using bench = await openBench();
+    expect(await proposed(bench, '')).toEqual(
+      expect.arrayContaining(['init', 'plan', 'sync', 'serve', 'audit', 'version', 'help']),
+    );
+    const help = (await bench.run('plan', '--help')).stdout;
+    const options = [...help.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map(([, name]) => name);
+    const flags = await proposed(bench, 'plan', '-');
+    expect(flags.filter((flag) => flag.startsWith('--')).toSorted()).toEqual(options.toSorted());
+  });
+
+  it('proposes files where a path belongs, with the spaces in their names', async () => {
+    await using bench = await openBench();
+    await bench.write('my config.yaml', '');
+    for (const words of [
+      ['plan', '--config', 'my'],
+      ['import', 'external-secrets', 'my'],
+      ['audit', 'verify', '--audit', 'my'],
+      ['audit', 'verify', '--key', 'my'],
+    ])
+      expect(await proposed(bench, ...words)).toEqual(['my config.yaml']);
+  });
+});
+
+describe('completion', () => {
+  it('is for the shells that it knows', async () => {
+    await using bench = await openBench();
+    expect((await bench.run('completion', 'tcsh')).code).toBe(64);
+    for (const shell of ['bash', 'zsh', 'fish'])
+      expect((await bench.run('completion', shell)).stdout).toContain(`secretbridge completion ${shell}`);
+  });
+});

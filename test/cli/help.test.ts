@@ -1,0 +1,121 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { commandPaths, helpContext } from '../../scripts/docs/cli-page.ts';
+import { buildProgram } from '../../src/cli/cli.ts';
+import { COMMON, GROUPS } from '../../src/cli/help.ts';
+import { NOTES } from '../../src/cli/help-notes.ts';
+import { VERSION } from '../../src/cli/version.ts';
+import { openBench } from './harness.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const ESCAPE = String.fromCharCode(27);
+
+const PROGRAM = buildProgram(helpContext([]), async () => undefined);
+const PATHS = [[], ['audit'], ['import'], ...commandPaths()].map((words) => words.join(' '));
+
+describe('the help of the program', () => {
+  it('has each command in the group where a person looks for it', async () => {
+    await using bench = await openBench();
+    const { stdout } = await bench.run('--help');
+    const grouped = GROUPS.flatMap(([, names]) => names);
+    expect(
+      PROGRAM.commands.map((command) => command.name()).filter((name) => !grouped.includes(name)),
+    ).toEqual([]);
+    const headings = stdout.split('\n').filter((line) => /^[A-Z].*:$/.test(line));
+    expect(headings).toEqual(['Options:', ...GROUPS.map(([heading]) => heading), 'Examples:', 'See also:']);
+  });
+});
+
+describe('the help of a command', () => {
+  it.each(PATHS)('`%s` fits 80 and 120 columns, but for words that are longer', async (path) => {
+    await using bench = await openBench();
+    for (const width of [80, 120]) {
+      const { stdout } = await bench.runWith({ width }, ...path.split(' ').filter(Boolean), '--help');
+      const long = stdout.split('\n').filter((line) => line.length > width);
+      expect(long).toEqual([]);
+    }
+  });
+
+  it.each(PATHS)('`%s` has an example, and leads on to what is there', async (path) => {
+    await using bench = await openBench();
+    const { stdout } = await bench.run(...path.split(' ').filter(Boolean), '--help');
+    expect(stdout).toMatch(/^Examples?:\n {2}\S/m);
+    const { see = [] } = NOTES[path] ?? {};
+    for (const name of see)
+      if (name.includes('/')) expect(existsSync(join(ROOT, name)), name).toBe(true);
+      else expect(PATHS).toContain(name);
+  });
+
+  it('has its own options before those that all have, and what its exit codes say', async () => {
+    await using bench = await openBench();
+    const { stdout } = await bench.run('plan', '--help');
+    const order = [
+      'Usage:',
+      'Options:',
+      '--mapping',
+      COMMON,
+      '--config',
+      '--help',
+      'Example',
+      'Exit codes:',
+      'See also:',
+    ];
+    const places = order.map((word) => stdout.indexOf(word));
+    expect(places).not.toContain(-1);
+    expect(places).toEqual(places.toSorted((a, b) => a - b));
+    expect(stdout).toMatch(/^ {2}0 .*\n {2}1 .*\n {2}2 .*\n {2}3 .*\n {2}4 /m);
+  });
+
+  it('breaks a long example where a shell reads on', async () => {
+    await using bench = await openBench();
+    const { stdout } = await bench.runWith({ width: 80 }, 'audit', 'verify', '--help');
+    expect(stdout).toContain('--audit export.jsonl \\\n      --checkpoints checkpoints.jsonl');
+  });
+
+  it('is painted on a terminal that has colours, and nowhere else, with the same words', async () => {
+    await using bench = await openBench();
+    for (const path of PATHS) {
+      const words = [...path.split(' ').filter(Boolean), '--help'];
+      const plain = await bench.run(...words);
+      const painted = await bench.runWith({ color: true, interactive: true }, ...words);
+      expect(plain.stdout).not.toContain(ESCAPE);
+      expect(painted.stdout).toContain(`${ESCAPE}[1mUsage:`);
+      expect(painted.stdout.replaceAll(new RegExp(`${ESCAPE}\\[\\d+m`, 'g'), '')).toBe(plain.stdout);
+    }
+  });
+});
+
+describe('secretbridge help', () => {
+  it.each(PATHS)('`%s` is the help of that command', async (path) => {
+    await using bench = await openBench();
+    const words = path.split(' ').filter(Boolean);
+    expect(await bench.run('help', ...words)).toMatchObject({
+      code: 0,
+      stderr: '',
+      stdout: (await bench.run(...words, '--help')).stdout,
+    });
+  });
+
+  it('of what is no command suggests one', async () => {
+    await using bench = await openBench();
+    expect(await bench.run('help', 'audit', 'lst')).toMatchObject({
+      code: 64,
+      stderr: 'error: there is no command "lst"; did you mean "list"?\n',
+    });
+  });
+});
+
+describe('version', () => {
+  it('says what it runs on, to people and to machines', async () => {
+    await using bench = await openBench();
+    const { stdout } = await bench.run('version');
+    expect(stdout).toMatch(/^secretbridge \d+\.\d+\.\d+\nNode \d+\.\d+\.\d+ on \w+ \(\w+\)\n$/);
+    expect((await bench.run('version', '--output', 'json')).json).toEqual({
+      version: VERSION,
+      node: process.versions.node,
+      platform: process.platform,
+      arch: process.arch,
+    });
+  });
+});

@@ -1,0 +1,124 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { describe, expect, it } from 'vitest';
+import { METRICS } from '../../src/metrics/names.ts';
+import { ROOT } from '../docs/markdown.ts';
+import { expressionsOf, readDashboard } from './dashboard.ts';
+
+const dashboard = readDashboard();
+const panels = dashboard.panels.filter(({ type }) => type !== 'row');
+const alerts = readFileSync(join(ROOT, 'deploy/chart/files/alerts.yaml'), 'utf8');
+const alertExpressions = [...alerts.matchAll(/^ +expr: (.+)$/gm)].map(([, text = '']) => text);
+
+/** Every series that there is, with the labels it may have: a scrape adds two. */
+async function knownSeries(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+  const known = new Map<string, ReadonlySet<string>>();
+  const add = (name: string, ...labels: readonly string[]) =>
+    known.set(name, new Set([...labels, 'job', 'instance']));
+  for (const [name, { type, labels }] of Object.entries(METRICS)) {
+    if (type !== 'histogram') add(name, ...labels);
+    else {
+      add(`${name}_bucket`, ...labels, 'le');
+      add(`${name}_sum`, ...labels);
+      add(`${name}_count`, ...labels);
+    }
+  }
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  for (const { name } of await registry.getMetricsAsJSON()) add(name);
+  registry.clear();
+  return known;
+}
+
+/** What is asked for: each name with the labels that choose, and the labels that are grouped by. */
+function asked(expression: string) {
+  const selectors = [...expression.matchAll(/\b((?:secretbridge|process|nodejs)_[a-z0-9_]+)(\{[^}]*\})?/g)];
+  return {
+    series: selectors.map(([, name = '', matchers = '']) => ({
+      name,
+      labels: [...matchers.matchAll(/(\w+)\s*(?:=~|!=|!~|=)/g)].map(([, label = '']) => label),
+    })),
+    groups: [...expression.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, list = '']) => list.split(/,\s*/)),
+  };
+}
+
+describe('the dashboard and the alerts', () => {
+  it('ask for metrics and labels that exist', async () => {
+    const known = await knownSeries();
+    for (const expression of [...expressionsOf(dashboard), ...alertExpressions]) {
+      const { series, groups } = asked(expression);
+      expect(series.length, expression).toBeGreaterThan(0);
+      const labels = new Set<string>();
+      for (const one of series) {
+        const has = known.get(one.name);
+        if (has === undefined) expect.fail(`${expression}: there is no ${one.name}`);
+        expect([...has], expression).toEqual(expect.arrayContaining(one.labels));
+        for (const label of has) labels.add(label);
+      }
+      expect([...labels], expression).toEqual(expect.arrayContaining(groups));
+    }
+  });
+
+  it('look at every metric of the contract', () => {
+    const all = [...expressionsOf(dashboard), ...alertExpressions].join('\n');
+    for (const name of Object.keys(METRICS)) expect(all).toContain(name);
+  });
+
+  it('name in their legends only labels that the answers have', () => {
+    for (const { targets = [], title } of panels)
+      for (const { expr, legendFormat } of targets) {
+        const grouped = asked(expr).groups;
+        const given = grouped.length > 0 ? grouped : ['instance', 'job'];
+        const shown = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label = '']) => label);
+        expect(given, title).toEqual(expect.arrayContaining(shown));
+      }
+  });
+});
+
+describe('the dashboard', () => {
+  it('has a title, a unit and a question in every panel', () => {
+    expect(panels.length).toBeGreaterThan(20);
+    for (const { title, fieldConfig, targets } of panels) {
+      expect(title).not.toBe('');
+      expect(fieldConfig?.defaults.unit, title).toBeTruthy();
+      expect(targets?.length, title).toBeGreaterThan(0);
+      const ids = targets?.map(({ refId }) => refId) ?? [];
+      expect(new Set(ids).size, title).toBe(ids.length);
+    }
+    expect(new Set(panels.map(({ title }) => title)).size).toBe(panels.length);
+  });
+
+  it('has panels with ids of their own, which do not overlap', () => {
+    const all = dashboard.panels;
+    expect(new Set(all.map(({ id }) => id)).size).toBe(all.length);
+    const cells = new Set<string>();
+    for (const { gridPos, title } of all) {
+      expect(gridPos.x + gridPos.w, title).toBeLessThanOrEqual(24);
+      for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++)
+        for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
+          expect(cells.has(`${x} ${y}`), title).toBe(false);
+          cells.add(`${x} ${y}`);
+        }
+    }
+  });
+
+  it('is of any Prometheus, installation, process, namespace and store', () => {
+    const { list } = dashboard.templating;
+    expect(list.map(({ name, type }) => `${name} ${type}`)).toEqual([
+      'datasource datasource',
+      'job query',
+      'instance query',
+      'namespace query',
+      'store query',
+    ]);
+    const sources = JSON.stringify(dashboard.panels).match(/"uid":"[^"]*"/g) ?? [];
+    expect(new Set(sources)).toEqual(new Set([`"uid":"$\{datasource}"`]));
+    const used = new Set(
+      expressionsOf(dashboard).flatMap((text) => [...text.matchAll(/\$(\w+)/g)].map(([, name]) => name)),
+    );
+    used.delete('__rate_interval');
+    expect([...used].toSorted()).toEqual(['instance', 'job', 'namespace', 'store']);
+    for (const text of expressionsOf(dashboard)) expect(text).toContain('job=~"$job"');
+  });
+});

@@ -1,0 +1,214 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseEnv } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { linesOf, load } from '../config/memory-fs.ts';
+import { composeServers } from '../integration/services/compose.ts';
+import { kubernetesVersions } from '../integration/services/kubernetes-install.ts';
+import {
+  LOCALSTACK_ADDRESS,
+  LOCALSTACK_SERVICES,
+  LOCALSTACK_VERSION,
+} from '../integration/services/localstack.ts';
+import { OPENBAO_ADDRESS, OPENBAO_VERSION } from '../integration/services/openbao.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
+
+interface Service {
+  readonly image: string;
+  readonly build?: string;
+  readonly command?: readonly string[];
+  readonly env_file?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly ports?: readonly string[];
+  readonly volumes?: readonly string[];
+  readonly healthcheck?: { readonly test?: readonly string[]; readonly disable?: boolean };
+  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
+}
+
+const compose = parse(read('docker-compose.yml')) as { services: Record<string, Service>; volumes: object };
+const services = Object.entries(compose.services);
+const service = (name: string): Service => {
+  const found = compose.services[name];
+  if (found === undefined) throw new Error(`there is no service ${name}`);
+  return found;
+};
+const env = parseEnv(read('deploy/compose/dev.env'));
+const configText = read('deploy/compose/config/secretbridge.yaml');
+const publishedBy = (name: string) =>
+  service(name).ports?.map((port) => `127.0.0.1:${port.split(':').at(-2)}`);
+const hostOf = (address: string) => new URL(address).host;
+
+describe('docker-compose.yml', () => {
+  it('has the servers that the tests start by themselves, in the same versions', () => {
+    const imageOf = (name: string) => service(name).image.split('@')[0];
+    expect(imageOf('openbao')).toBe(`openbao/openbao:${OPENBAO_VERSION}`);
+    expect(imageOf('localstack')).toBe(`localstack/localstack:${LOCALSTACK_VERSION}`);
+    expect(imageOf('kubernetes')).toBe(`rancher/k3s:v${kubernetesVersions().kubernetes}-k3s1`);
+    // Those come from Debian, so the README names them.
+    const [, redis = '?', postgres = '?'] =
+      /Redis (\d+\.\d+) and PostgreSQL (\d+)/.exec(read('README.md')) ?? [];
+    expect(imageOf('redis')).toMatch(new RegExp(`^redis:${redis}\\.\\d+-bookworm$`));
+    expect(imageOf('postgres')).toMatch(new RegExp(`^postgres:${postgres}\\.\\d+-bookworm$`));
+    expect(service('localstack').environment?.SERVICES).toBe(LOCALSTACK_SERVICES);
+  });
+
+  it('has them where the tests look for them, and nothing that is open to a network', () => {
+    const { redis, postgres } = composeServers();
+    expect(publishedBy('openbao')).toEqual([hostOf(OPENBAO_ADDRESS)]);
+    expect(publishedBy('localstack')).toEqual([hostOf(LOCALSTACK_ADDRESS)]);
+    expect(publishedBy('redis')).toEqual([hostOf(redis)]);
+    expect(publishedBy('postgres')).toEqual([hostOf(postgres)]);
+    const ports = services.flatMap(([, { ports: list = [] }]) => list);
+    expect(ports.filter((port) => !/^127\.0\.0\.1:\d+:\d+$/.test(port))).toEqual([]);
+    expect(new Set(ports.map((port) => port.split(':')[1])).size).toBe(ports.length);
+  });
+
+  it('writes the kubeconfig where the tests look for it', () => {
+    const { environment, volumes, healthcheck } = service('kubernetes');
+    const [folder, mounted] = volumes?.[0]?.split(':') ?? [];
+    const written = environment?.K3S_KUBECONFIG_OUTPUT ?? '';
+    expect(written.replace(`${mounted}/`, `${resolve(ROOT, folder ?? '')}/`)).toBe(
+      composeServers().kubeconfig,
+    );
+    expect(healthcheck?.test).toContain(written);
+    expect(service('seed').environment?.KUBECONFIG).toBe(written);
+    expect(service('seed').volumes).toContain(`${folder}:${mounted}:ro`);
+  });
+
+  it('pins every image by its full version, and those that the Dockerfile begins with by digest too', () => {
+    const dockerfile = read('Dockerfile');
+    const bases = new Map(
+      [...dockerfile.matchAll(/^ARG (\w+_IMAGE)=(.*)$/gm)].map(([, name, image]) => [name, image]),
+    );
+    const begun = [...dockerfile.matchAll(/^FROM \$\{(\w+)\}/gm)].map(([, name]) => bases.get(name));
+    expect(begun).toHaveLength([...dockerfile.matchAll(/^FROM /gm)].length);
+    for (const image of begun)
+      expect(image).toMatch(/^(node:\d+\.\d+\.\d+|debian)(-|:)bookworm-.*@sha256:[0-9a-f]{64}$/);
+    for (const [name, { build, image }] of services)
+      if (build === undefined)
+        expect(image, name).toMatch(/:v?\d+\.\d+\.?\d*(-[\w.]+)?(@sha256:[0-9a-f]{64})?$/);
+  });
+
+  it('waits for every service: until it is well, or has done its one task', () => {
+    for (const [name, { healthcheck }] of services) {
+      const awaited = services.some(
+        ([, { depends_on: needs }]) => needs?.[name]?.condition === 'service_completed_successfully',
+      );
+      expect(healthcheck?.test?.[0], name).toBe(awaited ? undefined : 'CMD');
+      expect(healthcheck?.disable ?? false, name).toBe(awaited);
+    }
+    for (const [name, { depends_on: needs = {} }] of services)
+      for (const [needed, { condition }] of Object.entries(needs)) {
+        const disabled = service(needed).healthcheck?.disable ?? false;
+        expect(condition, `${name}: ${needed}`).toBe(
+          disabled ? 'service_completed_successfully' : 'service_healthy',
+        );
+      }
+  });
+
+  it('mounts only what is there', () => {
+    const mounts = services.flatMap(([, { volumes = [] }]) =>
+      volumes.map((volume) => volume.split(':')[0] ?? ''),
+    );
+    expect(mounts.length).toBeGreaterThan(5);
+    for (const path of mounts.filter((one) => one !== './state/compose'))
+      expect(path.startsWith('./') ? existsSync(join(ROOT, path)) : path in compose.volumes, path).toBe(true);
+    for (const [, { env_file: file }] of services) if (file) expect(file).toBe('deploy/compose/dev.env');
+  });
+
+  it('runs the bridge read-only and without any capability, and asks whether it is ready', () => {
+    expect(service('bridge')).toMatchObject({
+      read_only: true,
+      cap_drop: ['ALL'],
+      security_opt: ['no-new-privileges:true'],
+      ports: ['127.0.0.1:8080:8080'],
+    });
+    expect(service('bridge').healthcheck?.test?.join(' ')).toContain('http://127.0.0.1:8080/readyz');
+    expect(configText).toContain('listen: 0.0.0.0:8080');
+  });
+});
+
+describe('the credentials of Compose', () => {
+  it('agree with each other', () => {
+    const database = new URL(env.DATABASE_URL ?? '');
+    expect([database.username, database.password, database.pathname]).toEqual([
+      env.POSTGRES_USER,
+      env.POSTGRES_PASSWORD,
+      `/${env.POSTGRES_DB}`,
+    ]);
+    expect(service('postgres').healthcheck?.test).toEqual(
+      expect.arrayContaining([`--username=${env.POSTGRES_USER}`, `--dbname=${env.POSTGRES_DB}`]),
+    );
+    const redis = new URL(env.REDIS_URL ?? '');
+    expect(redis.password).toBe(env.REDISCLI_AUTH);
+    expect(read('deploy/compose/redis.conf')).toContain(`\nrequirepass ${redis.password}\n`);
+    expect(env.VAULT_TOKEN).toBe(service('openbao').environment?.BAO_DEV_ROOT_TOKEN_ID);
+  });
+
+  it('keep the tests out of the database of the bridge', () => {
+    expect(new URL(composeServers().postgres).pathname).not.toBe(`/${env.POSTGRES_DB}`);
+  });
+});
+
+describe('the configuration of the bridge in Compose', () => {
+  it('is valid', async () => {
+    const checked = await load({ '/home/ann/secretbridge.yaml': configText });
+    expect(linesOf(checked)).toEqual([]);
+  });
+
+  it('names no variable that is not there', () => {
+    const named = [...configText.matchAll(/\{ env: (\w+) \}/g)].map(([, name]) => name ?? '');
+    expect(named.length).toBeGreaterThan(3);
+    expect(named.filter((name) => env[name] === undefined)).toEqual([]);
+  });
+
+  it('asks the services by their names and ports', () => {
+    const ofServices = services.flatMap(([name, { ports = [] }]) =>
+      ports.map((port) => `${name}:${port.split(':').at(-1)}`),
+    );
+    const { environment = {} } = service('seed');
+    const addresses = [configText, read('deploy/compose/dev.env'), JSON.stringify(environment)]
+      .join('\n')
+      .matchAll(/\w+:\/\/(?:[^\s@'"]*@)?([a-z]+:\d+)/g);
+    const asked = [...addresses].map(([, address]) => address ?? '');
+    expect(new Set(asked)).toEqual(
+      new Set(['openbao:8200', 'localstack:4566', 'kubernetes:6443', 'redis:6379', 'postgres:5432']),
+    );
+    expect(ofServices).toEqual(expect.arrayContaining(asked));
+    expect(service('kubernetes').command).toContain(`--tls-san=${hostOf('https://kubernetes')}`);
+  });
+});
+
+describe('the page on Compose', () => {
+  const page = read('docs/how-to/try-with-compose.md');
+  const commands = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block = '']) =>
+    block
+      .replace(/\\\n\s*/g, '')
+      .trim()
+      .split('\n'),
+  );
+
+  it('names services, keys and Secrets that are there', () => {
+    const asked = commands.flatMap(
+      (line) => /\b(?:exec|run)(?: --rm| --env \S+)* (\S+)/.exec(line)?.[1] ?? [],
+    );
+    expect(asked.length).toBeGreaterThan(6);
+    expect(asked.filter((name) => compose.services[name] === undefined)).toEqual([]);
+    const config = parse(configText) as { mappings: { name: string; target: { namespace: string } }[] };
+    const [, namespace = ''] = /--namespace (\S+)/.exec(page) ?? [];
+    expect(config.mappings).toContainEqual(
+      expect.objectContaining({ name: 'orders-db', target: { namespace } }),
+    );
+    const seed = read('deploy/compose/seed.ts');
+    for (const text of ['orders/db', 'orders/api'])
+      expect([page, configText, seed].filter((one) => !one.includes(text))).toEqual([]);
+    expect(seed).toContain(`'${namespace}'`);
+    expect(page).toContain(`AWS_ACCESS_KEY_ID=${env.AWS_ACCESS_KEY_ID}`);
+    expect(page).toContain(`BAO_TOKEN=${env.VAULT_TOKEN}`);
+    expect(page).toContain('`refresh` of the configuration, 30 seconds');
+    expect(configText).toContain('refresh: 30s');
+  });
+});

@@ -1,0 +1,113 @@
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { allPages, blocksOf, proseOf, ROOT, tableOf } from './markdown.ts';
+import { expressionProblems } from './promql.ts';
+
+const pages = allPages();
+const blocks = pages.flatMap(blocksOf);
+const SCRIPT_TEXT = globSync(['scripts/**/*.{ts,js}', 'bench/**/*.ts', 'test/soak/*.ts'], { cwd: ROOT })
+  .map((path) => readFileSync(join(ROOT, path), 'utf8'))
+  .join('\n');
+
+/** What a block may be, and who checks it. Another word would be a block that nobody looks at. */
+const LANGUAGES: Readonly<Record<string, string>> = {
+  sh: 'commands: their calls of the program are parsed',
+  console: 'a session: the same of its lines after `$ `',
+  yaml: 'a configuration, or objects of Kubernetes: loaded, or looked at',
+  yml: 'values of the chart: held against its schema',
+  json: 'parsed',
+  mermaid: 'a diagram',
+  text: 'what a program prints, or a file of another program',
+  sql: 'of PostgreSQL',
+  ini: 'of systemd',
+  hcl: 'a policy of Vault',
+  python: 'a program',
+};
+
+describe('a block', () => {
+  it('says what it is, in a word that has a check', () => {
+    const others = blocks.filter(({ language }) => LANGUAGES[language] === undefined);
+    expect(others.map(({ place, language }) => `${place} ${language}`)).toEqual([]);
+  });
+
+  it('of text shows no command line that would be parsed elsewhere', () => {
+    const hidden = blocks
+      .filter(({ language }) => language === 'text')
+      .filter(({ text }) => /^(\$ )?(secretbridge|npm run|node) /m.test(text));
+    expect(hidden.map(({ place }) => place)).toEqual([]);
+  });
+
+  it('calls programs of this repository that are there', () => {
+    const texts = [...blocks.map(({ text }) => text), ...pages.map(proseOf)];
+    const calls = texts
+      .flatMap((text) => [...text.matchAll(/\bnode ((?:scripts|src|bench|bin)\/\S+?\.[jt]s)\b/g)])
+      .map(([, path = '']) => path);
+    expect(calls.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+  });
+
+  it('gives scripts of npm options that they know', () => {
+    const unknown = blocks
+      .filter(({ language }) => language === 'sh' || language === 'console')
+      .flatMap(({ text, place }) =>
+        [...text.matchAll(/\bnpm run (?!(?:--silent )?secretbridge\b)\S+ -- ([^\n#|]*)/g)].flatMap(
+          ([, options = '']) =>
+            [...options.matchAll(/--([a-z-]+)/g)].map(([, option = '']) => ({ option, place })),
+        ),
+      )
+      .filter(({ option }) => !new RegExp(`['"\`]?(--)?\\b${option}\\b`).test(SCRIPT_TEXT));
+    expect(unknown).toEqual([]);
+  });
+});
+
+interface Rule {
+  readonly alert?: string;
+  readonly expr: string;
+}
+
+interface PrometheusRule {
+  readonly kind?: string;
+  readonly spec: { readonly groups: readonly { readonly rules: readonly Rule[] }[] };
+}
+
+describe('alerts', () => {
+  const rules = blocks
+    .filter(({ language, text }) => language === 'yaml' && text.includes('PrometheusRule'))
+    .flatMap(({ text, place }) =>
+      [...parseAllDocuments(text)]
+        .map((document) => document.toJS() as PrometheusRule)
+        .filter(({ kind }) => kind === 'PrometheusRule')
+        .flatMap(({ spec }) =>
+          spec.groups.flatMap((group) => group.rules.map((rule) => ({ ...rule, place }))),
+        ),
+    );
+
+  it('ask for metrics and labels that there are', () => {
+    for (const { alert, expr, place } of rules)
+      expect(expressionProblems(expr), `${place} ${alert}`).toEqual([]);
+  });
+
+  it('are told by the table of metrics too', () => {
+    const page = pages.find(({ path }) => path === 'docs/reference/metrics.md');
+    if (page === undefined) throw new Error('there is no page on metrics');
+    const shown = tableOf(page, 'when', 'what it means').map(([expr = '']) => expr);
+    expect(shown.length).toBeGreaterThan(3);
+    for (const expr of shown) expect(expressionProblems(expr)).toEqual([]);
+  });
+});
+
+describe('log lines', () => {
+  it('of the page are those of the program', () => {
+    const page = pages.find(({ path }) => path === 'docs/how-to/watch-the-bridge.md');
+    if (page === undefined) throw new Error('there is no page on watching');
+    const source = globSync('src/**/*.ts', { cwd: ROOT })
+      .map((path) => readFileSync(join(ROOT, path), 'utf8'))
+      .join('\n');
+    const messages = tableOf(page, 'message', 'level')
+      .flatMap(([cell = '']) => cell.replace(/^` ?(.*?) ?`$/, '$1').split('`, `'))
+      .map((message) => message.trim());
+    expect(messages.length).toBeGreaterThan(10);
+    expect(messages.filter((message) => !source.includes(message))).toEqual([]);
+  });
+});

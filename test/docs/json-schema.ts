@@ -1,0 +1,83 @@
+/** As much of JSON Schema as the generated schemas use. */
+export interface JsonSchema {
+  readonly $ref?: string;
+  readonly type?: string | readonly string[];
+  readonly $defs?: Readonly<Record<string, JsonSchema>>;
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly additionalProperties?: boolean | JsonSchema;
+  readonly items?: JsonSchema;
+  readonly oneOf?: readonly JsonSchema[];
+  readonly anyOf?: readonly JsonSchema[];
+  readonly allOf?: readonly JsonSchema[];
+}
+
+/** A schema with its choices, references and lists opened: all that may stand at one place or in a list there. */
+function alternatives(root: JsonSchema, schema: JsonSchema): readonly JsonSchema[] {
+  const name = schema.$ref?.replace('#/$defs/', '');
+  const target = name === undefined ? undefined : root.$defs?.[name];
+  const nested = [
+    ...(target === undefined ? [] : [target]),
+    ...(schema.oneOf ?? []),
+    ...(schema.anyOf ?? []),
+    ...(schema.allOf ?? []),
+    ...(schema.items === undefined ? [] : [schema.items]),
+  ];
+  return [schema, ...nested.flatMap((one) => alternatives(root, one))];
+}
+
+/** What may stand under `name`. */
+function members(root: JsonSchema, schema: JsonSchema, name: string): readonly JsonSchema[] {
+  return alternatives(root, schema).flatMap(({ properties, additionalProperties }) => {
+    const own = properties?.[name];
+    if (own !== undefined) return [own];
+    return typeof additionalProperties === 'object' ? [additionalProperties] : [];
+  });
+}
+
+/** Whether it lets everything pass: it says nothing of members, or allows all others. */
+function isOpen({
+  type,
+  properties,
+  additionalProperties,
+  items,
+  $ref,
+  oneOf,
+  anyOf,
+  allOf,
+}: JsonSchema): boolean {
+  if (additionalProperties !== undefined) return additionalProperties === true;
+  const says = [properties, items, $ref, oneOf, anyOf, allOf].some((part) => part !== undefined);
+  return !says && (type === undefined || type === 'object' || type === 'array');
+}
+
+/** Whether a value may have something at this path; the names of a map and the indexes of a list are anything. */
+export function hasPath(root: JsonSchema, [first, ...rest]: readonly string[], at = root): boolean {
+  if (first === undefined) return true;
+  if (alternatives(root, at).some(isOpen)) return true;
+  return members(root, at, first).some((member) => hasPath(root, rest, member));
+}
+
+/** Every name that a property has anywhere. */
+export function propertyNames(schema: JsonSchema): ReadonlySet<string> {
+  const names = new Set<string>();
+  const walk = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
+    const { properties } = value as JsonSchema;
+    if (properties !== undefined) for (const name of Object.keys(properties)) names.add(name);
+    for (const member of Object.values(value)) walk(member);
+  };
+  walk(schema);
+  return names;
+}
+
+/** The paths of a value that a schema does not know. A list stands for each of its members. */
+export function unknownPaths(
+  root: JsonSchema,
+  value: unknown,
+  path: readonly string[] = [],
+): readonly string[] {
+  if (Array.isArray(value)) return value.flatMap((item) => unknownPaths(root, item, path));
+  if (!hasPath(root, path)) return [path.join('.')];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, member]) => unknownPaths(root, member, [...path, name]));
+}

@@ -1,0 +1,172 @@
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { parse, YAMLParseError } from 'yaml';
+import { helpContext } from '../../scripts/docs/cli-page.ts';
+import { buildProgram } from '../../src/cli/cli.ts';
+import { ERRORS } from '../../src/core/error-codes.ts';
+import { OF_OTHERS } from './exceptions.ts';
+import { hasPath, type JsonSchema, propertyNames } from './json-schema.ts';
+import { type Block, type Page, proseOf, ROOT } from './markdown.ts';
+import { expressionProblems, isMetric } from './promql.ts';
+
+/** A code span of the text, and where it stands. */
+export interface Span {
+  readonly text: string;
+  readonly page: Page;
+}
+
+export function spansOf(page: Page): readonly Span[] {
+  // A span that begins with two backticks may hold one.
+  const found = proseOf(page).matchAll(/(?<!`)(`{1,2})(?!`)(.+?)(?<!`)\1(?!`)/g);
+  return [...found].map(([, , text = '']) => ({ text: text.trim(), page }));
+}
+
+const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
+const textOf = (...patterns: readonly string[]): string =>
+  globSync(patterns, { cwd: ROOT }).map(read).join('\n');
+
+const schemaAt = (path: string): JsonSchema => JSON.parse(read(path)) as JsonSchema;
+
+/** What the program and its chart know by name. */
+export interface Known {
+  /** Words of the sources, for names that have no list of their own. */
+  readonly words: ReadonlySet<string>;
+  readonly options: ReadonlySet<string>;
+  readonly config: JsonSchema;
+  readonly chart: JsonSchema;
+  readonly configNames: ReadonlySet<string>;
+  readonly http: string;
+  /** Entries of the lists of exceptions that were needed. */
+  readonly used: Set<string>;
+}
+
+export function whatIsKnown(): Known {
+  const config = schemaAt('docs/reference/secretbridge.schema.json');
+  const chart = schemaAt('deploy/chart/values.schema.json');
+  const sources = textOf('src/**/*.{ts,sql,js,html}', 'scripts/**/*.ts', 'test/integration/services/*.ts');
+  return {
+    words: new Set(sources.match(/[A-Za-z_][A-Za-z0-9_]*/g)),
+    options: new Set(optionsOf(buildProgram(helpContext([]), async () => undefined))),
+    config,
+    chart,
+    configNames: propertyNames(config),
+    http: read('docs/reference/http.md'),
+    used: new Set(),
+  };
+}
+
+function optionsOf(command: Command): readonly string[] {
+  return [
+    ...command.options.flatMap(({ long, short }) => [long, short]),
+    '--help',
+    ...command.commands.flatMap(optionsOf),
+  ].filter((option) => option !== undefined && option !== null);
+}
+
+/** What is wrong with the name in a span; nothing when it is right, or no name of ours. */
+export function nameProblem(
+  { text, page }: Span,
+  blocks: readonly Block[],
+  known: Known,
+): string | undefined {
+  const listed = (path: string, name: string): boolean =>
+    OF_OTHERS[path]?.[name] !== undefined && Boolean(known.used.add(`${path} ${name}`));
+  const isOfOthers = (name: string): boolean =>
+    blocks.some((block) => hasWord(block.text, name)) || listed(page.path, name) || listed('*', name);
+
+  if (text.includes('secretbridge_') && !/^\w*[…*]?$/.test(text)) return expressionProblems(text)[0];
+  if (/^(secretbridge|nodejs|process)_\w*[…*]?$/.test(text))
+    return isMetric(text) || known.words.has(text) ? undefined : 'there is no such metric';
+
+  if (/^[A-Z][A-Z0-9]{3,}$|^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$/.test(text)) {
+    if (text in ERRORS || known.words.has(text) || isOfOthers(text)) return undefined;
+    return 'it is neither an error code nor a variable';
+  }
+
+  const option = /^(--[a-z][a-z-]*)/.exec(text)?.[1];
+  if (option !== undefined)
+    return known.options.has(option) || isOfOthers(option) ? undefined : 'no command has this option';
+
+  if (/^((GET|POST|PUT|DELETE) )?\/(api|events|livez|readyz|metrics|revision)\b/.test(text)) {
+    const request = text.replace(/\?.*$/, '');
+    return known.http.includes(request) || known.words.has(request.replace(/^\w+ \//, ''))
+      ? undefined
+      : 'there is no such request';
+  }
+
+  const mark = /^([a-z]+\.)?secretbridge\.dev\/([\w-]+)/.exec(text)?.[2];
+  if (mark !== undefined && mark !== 'v1' && !known.words.has(mark.split('-')[0] ?? ''))
+    return 'there is no such label or annotation';
+
+  if (/^(src|test|docs|scripts|deploy|bench|examples)\/\S+$/.test(text))
+    return globSync(text.replaceAll(/<\w+>/g, '*'), { cwd: ROOT }).length > 0
+      ? undefined
+      : 'there is no such file';
+
+  return configProblem(text, known, isOfOthers);
+}
+
+/** Extensions of files, which look like a path of the configuration. */
+const FILE = /\.(ts|js|md|json|jsonl|ya?ml|db|key|pub|crt|pem|token|txt|dev|py|tpl)$/;
+
+function configProblem(
+  text: string,
+  known: Known,
+  isOfOthers: (name: string) => boolean,
+): string | undefined {
+  const { configNames, words } = known;
+  if (/^[a-z]\w*(\.[a-z]\w*)+$/i.test(text) && !FILE.test(text)) {
+    const [first = '', ...rest] = text.split('.');
+    if (!configNames.has(first) || isOfOthers(text)) return undefined;
+    const places = [known.config, ...withMember(known.config, first), known.chart];
+    return places.some((place) => hasPath(known.config, [first, ...rest], place)) ||
+      hasPath(known.chart, [first, ...rest])
+      ? undefined
+      : 'the configuration has no such place';
+  }
+  if (/^[a-z]+[A-Z]\w*$/.test(text))
+    return configNames.has(text) || words.has(text) || isOfOthers(text) ? undefined : 'nothing has this name';
+  if (
+    /^[a-zA-Z]\w*: \S/.test(text) &&
+    !text.includes('?') &&
+    !/: .*[a-z]: /.test(text.replaceAll(/[{[].*/g, ''))
+  ) {
+    const names = namesIn(text);
+    const unknown = names.filter((name) => !configNames.has(name) && !words.has(name) && !isOfOthers(name));
+    return unknown.length === 0 ? undefined : `the configuration has no \`${unknown.join('`, `')}\``;
+  }
+  return undefined;
+}
+
+function namesIn(text: string): readonly string[] {
+  const names: string[] = [];
+  const walk = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
+    if (!Array.isArray(value)) names.push(...Object.keys(value));
+    for (const member of Object.values(value)) walk(member);
+  };
+  try {
+    walk(parse(text));
+  } catch (error) {
+    if (error instanceof YAMLParseError) return [];
+    throw error;
+  }
+  return names;
+}
+
+/** Every object of a schema that has a member of this name. */
+function withMember(schema: JsonSchema, name: string): readonly JsonSchema[] {
+  const found: JsonSchema[] = [];
+  const walk = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
+    if ((value as JsonSchema).properties?.[name] !== undefined) found.push(value as JsonSchema);
+    for (const member of Object.values(value)) walk(member);
+  };
+  walk(schema);
+  return found;
+}
+
+function hasWord(text: string, word: string): boolean {
+  return text.split(/[^A-Za-z0-9_.-]+/).some((part) => part === word || part.replace(/\.$/, '') === word);
+}

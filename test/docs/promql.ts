@@ -1,0 +1,43 @@
+import { METRICS, type MetricDefinition } from '../../src/metrics/names.ts';
+
+const PROM_CLIENT = /^(nodejs|process)_/;
+/** Labels that Prometheus puts on what it collects. */
+const OF_PROMETHEUS = new Set(['job', 'instance', 'pod', 'namespace', 'container', 'service', 'le']);
+const SUFFIX = /_(bucket|sum|count)$/;
+
+function definitionOf(name: string): MetricDefinition | undefined {
+  const metrics: Readonly<Record<string, MetricDefinition>> = METRICS;
+  const whole = metrics[name];
+  if (whole !== undefined) return whole;
+  const base = metrics[name.replace(SUFFIX, '')];
+  return base?.type === 'histogram' ? base : undefined;
+}
+
+/** Whether a metric of this name is published; for a prefix that ends in `…` or `*`, whether one begins so. */
+export function isMetric(name: string): boolean {
+  if (/(…|\*|_)$/.test(name)) {
+    const prefix = name.replace(/[…*]+$/, '');
+    return PROM_CLIENT.test(prefix) || Object.keys(METRICS).some((metric) => metric.startsWith(prefix));
+  }
+  return PROM_CLIENT.test(name) || definitionOf(name) !== undefined;
+}
+
+/** What an expression asks of metrics that are not there, or of labels that they do not have. */
+export function expressionProblems(expression: string): readonly string[] {
+  const asked = [...expression.matchAll(/\b((?:secretbridge|nodejs|process)_\w+)(?:\{([^}]*)\})?/g)];
+  if (asked.length === 0) return [`it names no metric of ours: ${expression}`];
+  const unknown = asked.filter(([, name = '']) => !isMetric(name)).map(([, name]) => `there is no ${name}`);
+  const labelsOf = (name: string): readonly string[] => definitionOf(name)?.labels ?? [];
+  const inBraces = asked.flatMap(([, name = '', selector = '']) =>
+    [...selector.matchAll(/(\w+)\s*(?:=~|!~|!=|=)/g)]
+      .map(([, label = '']) => label)
+      .filter((label) => !labelsOf(name).includes(label) && !OF_PROMETHEUS.has(label))
+      .map((label) => `${name} has no label ${label}`),
+  );
+  const all = new Set(asked.flatMap(([, name = '']) => labelsOf(name)));
+  const grouped = [...expression.matchAll(/\b(?:by|without|on|ignoring)\s*\(([^)]*)\)/g)]
+    .flatMap(([, list = '']) => list.split(',').map((label) => label.trim()))
+    .filter((label) => label !== '' && !all.has(label) && !OF_PROMETHEUS.has(label))
+    .map((label) => `no metric of ${expression} has the label ${label}`);
+  return [...unknown, ...inBraces, ...grouped];
+}

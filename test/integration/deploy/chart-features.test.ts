@@ -1,0 +1,250 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { openBench } from '../../cli/harness.ts';
+import { ROOT } from '../../docs/markdown.ts';
+import {
+  bridgeOf,
+  CHART,
+  helm,
+  NAMESPACE,
+  one,
+  type Rendered,
+  render,
+  renderSet,
+  templateOf,
+  VALUE_SETS,
+} from './chart.ts';
+import { helmRuns } from './helm-install.ts';
+
+const jobsOf = (objects: readonly Rendered[]) =>
+  objects.filter(({ kind }) => kind === 'Job').map(({ metadata }) => metadata.name);
+
+describe.skipIf(!helmRuns)('the chart', () => {
+  it('binds the rights of a selector in the namespaces that the values name, and nowhere else', async () => {
+    const bindings = (await renderSet('selector-narrow')).filter(
+      ({ kind, metadata }) => kind.endsWith('Binding') && metadata.name.endsWith('-selected'),
+    );
+    expect(bindings.map(({ kind, metadata }) => [kind, metadata.namespace])).toEqual([
+      ['RoleBinding', 'chart-b'],
+      ['RoleBinding', 'chart-c'],
+    ]);
+  });
+
+  it('keeps a SQLite audit on a claim that outlives the release, with one pod at a time', async () => {
+    const objects = await render();
+    const deployment = one(objects, 'Deployment');
+    expect(deployment.spec).toMatchObject({ replicas: 1, strategy: { type: 'Recreate' } });
+    expect(one(objects, 'PersistentVolumeClaim').metadata.annotations).toEqual({
+      'helm.sh/resource-policy': 'keep',
+    });
+    const mounts = templateOf(deployment).spec.containers[0]?.volumeMounts;
+    expect(mounts).toContainEqual({ name: 'state', mountPath: '/var/lib/secretbridge' });
+  });
+
+  it('spreads several replicas, and keeps all but one', async () => {
+    const objects = await renderSet('replicas');
+    const deployment = bridgeOf(objects);
+    expect(deployment.spec).toMatchObject({ replicas: 3, strategy: { type: 'RollingUpdate' } });
+    expect(one(objects, 'PodDisruptionBudget').spec).toMatchObject({ maxUnavailable: 1 });
+    const { spec } = templateOf(deployment);
+    expect(spec.topologySpreadConstraints).toHaveLength(2);
+    expect(spec.containers[0]?.livenessProbe.httpGet.scheme).toBe('HTTPS');
+    expect(objects.filter(({ kind }) => kind === 'PersistentVolumeClaim')).toEqual([]);
+  });
+
+  it('tells AWS and Azure who it is, in every pod that asks them', async () => {
+    const objects = await renderSet('redis-of-yours');
+    expect(one(objects, 'ServiceAccount').metadata.annotations).toEqual({
+      note: 'mine',
+      'eks.amazonaws.com/role-arn': 'arn:aws:iam::123456789012:role/bridge',
+      'azure.workload.identity/client-id': '00000000-0000-0000-0000-000000000000',
+    });
+    const asking = [
+      bridgeOf(objects),
+      one(objects, 'Job', 'b-secretbridge-doctor'),
+      one(objects, 'Pod', 'b-secretbridge-test-doctor'),
+    ].map(templateOf);
+    for (const { metadata, spec } of asking) {
+      expect(metadata.labels).toMatchObject({ 'azure.workload.identity/use': 'true', team: 'platform' });
+      expect(spec.serviceAccountName).toBe('b-secretbridge');
+    }
+    expect(templateOf(one(objects, 'Pod', 'b-secretbridge-test')).metadata.labels).not.toHaveProperty([
+      'azure.workload.identity/use',
+    ]);
+    expect(one(await renderSet('azure-identity'), 'ServiceAccount').metadata.annotations).toEqual({
+      'azure.workload.identity/client-id': '11111111-1111-1111-1111-111111111111',
+      'azure.workload.identity/tenant-id': '22222222-2222-2222-2222-222222222222',
+    });
+  });
+
+  it('brings a token for Vault with an audience of its own, which stores take that name none', async () => {
+    const objects = await renderSet('vault-audience');
+    const [config = ''] = Object.values(one(objects, 'ConfigMap', 'b-secretbridge-config').data as object);
+    const { stores } = JSON.parse(config) as { stores: { name: string; auth: { tokenFile?: string } }[] };
+    const path = '/var/run/secrets/secretbridge-vault/token';
+    expect(stores.map(({ name, auth }) => [name, auth.tokenFile])).toEqual([
+      ['kube', path],
+      ['mine', '/var/run/mine'],
+      ['jwt', undefined],
+    ]);
+    for (const workload of [bridgeOf(objects), one(objects, 'Job', 'b-secretbridge-doctor')]) {
+      const { containers, volumes } = templateOf(workload).spec;
+      expect(volumes.find(({ name }) => name === 'vault-token')?.projected?.sources).toEqual([
+        { serviceAccountToken: { path: 'token', audience: 'vault', expirationSeconds: 3600 } },
+      ]);
+      const mount = containers[0]?.volumeMounts.find(({ name }) => name === 'vault-token');
+      expect(`${mount?.mountPath}/token`).toBe(path);
+    }
+  });
+
+  it('asks `doctor` before an upgrade only, and never where the values say off', async () => {
+    expect(jobsOf(await render())).toEqual(['b-secretbridge-check']);
+    expect(jobsOf(await renderSet('default'))).toEqual(['b-secretbridge-check', 'b-secretbridge-doctor']);
+    expect(jobsOf(await renderSet('doctor-off'))).toEqual(['b-secretbridge-check']);
+    expect(jobsOf(await render('--is-upgrade', '--set-string', 'check.doctor=off'))).toHaveLength(1);
+    expect(jobsOf(await renderSet('no-check'))).toEqual([]);
+  });
+
+  it('lets `doctor` fail the upgrade only by choice', async () => {
+    const strict = templateOf(one(await renderSet('doctor-fail'), 'Job', 'b-bridge-doctor')).spec;
+    expect(strict.containers[0]).toMatchObject({ args: ['doctor', '--config', '/etc/secretbridge/'] });
+    expect(strict.containers[0]).not.toHaveProperty('command');
+    const lenient = templateOf(one(await renderSet('default'), 'Job', 'b-secretbridge-doctor')).spec;
+    const [script = '', program, ...args] = lenient.containers[0]?.args ?? [];
+    expect([program, ...args]).toEqual([
+      '/app/bin/secretbridge.js',
+      'doctor',
+      '--config',
+      '/etc/secretbridge/',
+    ]);
+    await using bench = await openBench();
+    await bench.write('store/db.json', 'no JSON');
+    await bench.write('broken.yaml', 'apiVersion: secretbridge.dev/v1\ninstance: a\nstores: 1\n');
+    const run = async (path: string) => {
+      const command = [join(ROOT, 'src/main.ts'), 'doctor', '--config', join(bench.folder, path)];
+      const child = spawn(process.execPath, ['-e', script, ...command], { cwd: bench.folder });
+      const said: string[] = [];
+      for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => said.push(String(data)));
+      const [code] = (await once(child, 'close')) as [number];
+      return { code, said: said.join('') };
+    };
+    const broken = await run('broken.yaml');
+    expect(broken.code).toBe(0);
+    expect(broken.said).toContain('stores');
+    expect(broken.said).toContain('doctor ended with 3; check.doctor is warn, so this goes on');
+    const well = await run('secretbridge.yaml');
+    expect(well.said).toContain('ok');
+    expect(well.said).not.toContain('goes on');
+  });
+
+  it('leaves the volume with the audit to the running pod', async () => {
+    const objects = await renderSet('default');
+    for (const [kind, name] of [
+      ['Job', 'b-secretbridge-doctor'],
+      ['Pod', 'b-secretbridge-test-doctor'],
+    ] as const) {
+      const { volumes } = templateOf(one(objects, kind, name)).spec;
+      expect(JSON.stringify(volumes)).not.toContain('persistentVolumeClaim');
+      expect(volumes).toContainEqual({ name: 'scratch', emptyDir: { sizeLimit: '64Mi' } });
+    }
+  });
+
+  it('has a test that tells a service that is ready from one that is not', async () => {
+    let status = 503;
+    const server = createServer((request, response) => {
+      response.statusCode = request.url === '/readyz' ? status : 404;
+      response.end('{}');
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const { port } = server.address() as AddressInfo;
+    const pod = one(await render(), 'Pod', 'b-secretbridge-test');
+    const [script = '', address] = templateOf(pod).spec.containers[0]?.args ?? [];
+    expect(address).toBe('http://b-secretbridge:8080/readyz');
+    const ask = async () => {
+      const child = spawn(process.execPath, ['-e', script, `http://127.0.0.1:${port}/readyz`], {
+        stdio: 'ignore',
+      });
+      return ((await once(child, 'close')) as [number])[0];
+    };
+    try {
+      expect(await ask()).toBe(1);
+      status = 200;
+      expect(await ask()).toBe(0);
+    } finally {
+      server.close();
+    }
+  });
+
+  it('has an Ingress with the certificate of its host', async () => {
+    expect(one(await renderSet('ingress'), 'Ingress').spec).toEqual({
+      ingressClassName: 'nginx',
+      tls: [{ hosts: ['secretbridge.internal'], secretName: 'secretbridge-tls' }],
+      rules: [
+        {
+          host: 'secretbridge.internal',
+          http: {
+            paths: [
+              {
+                path: '/',
+                pathType: 'Prefix',
+                backend: { service: { name: 'b-secretbridge', port: { name: 'http' } } },
+              },
+            ],
+          },
+        },
+      ],
+    });
+  });
+
+  it('sets what the values say of the alerts, and watches this installation', async () => {
+    const { spec, metadata } = one(await renderSet('monitoring'), 'PrometheusRule');
+    expect(metadata.labels).toMatchObject({ release: 'prometheus' });
+    const { groups } = spec as {
+      groups: { rules: { alert: string; expr: string; annotations: { runbook_url: string } }[] }[];
+    };
+    const rules = new Map(groups.flatMap(({ rules }) => rules).map((rule) => [rule.alert, rule]));
+    expect(rules.get('SecretbridgeDown')?.expr).toBe(
+      `absent(secretbridge_build_info{namespace="${NAMESPACE}", job="b-secretbridge"})`,
+    );
+    for (const alert of ['SecretbridgeTargetStale', 'SecretbridgeNoCycle'])
+      expect(rules.get(alert)?.expr).toMatch(/ > 7200$/);
+    expect(rules.get('SecretbridgeHeld')?.annotations.runbook_url).toBe(
+      'https://docs.internal/watch#secretbridgeheld',
+    );
+  });
+
+  it('has the dashboard in a ConfigMap that the sidecar finds', async () => {
+    const map = one(await renderSet('monitoring'), 'ConfigMap', 'b-secretbridge-dashboard');
+    expect(map.metadata).toMatchObject({
+      labels: { grafana_dashboard: '1' },
+      annotations: { grafana_folder: 'Secrets' },
+    });
+    const [text = ''] = Object.values(map.data as Record<string, string>);
+    expect(JSON.parse(text)).toMatchObject({ title: 'secretbridge' });
+    expect((await renderSet('default')).filter(({ metadata }) => /dashboard/.test(metadata.name))).toEqual(
+      [],
+    );
+  });
+
+  it.each([
+    ['default', ['It has nothing to do yet', 'Nobody may ask it yet', 'the claim b-secretbridge-state']],
+    ['selector', ['HAZARD: the mapping everywhere has a namespaceSelector', 'kube-system included']],
+    ['selector-narrow', ['Its rights are bound in: chart-b, chart-c.']],
+    ['no-rbac', ['`secretbridge rbac` prints those that it needs']],
+    ['network-literals', ['vault.example.com, port 8443 (store unknown)']],
+    ['replicas', ['--server https://127.0.0.1:8080', 'networkPolicy.postgres.cidrs, port 5432']],
+  ] as const)('says after an installation with %s what to know and to do', async (name, sentences) => {
+    const path = VALUE_SETS.get(name) ?? '';
+    const said = await helm(
+      ...['install', 'b', CHART, '--namespace', NAMESPACE, '--dry-run=client', '--values', path],
+    );
+    const notes = said.slice(said.indexOf('\nNOTES:'));
+    expect(notes).toContain(`helm test b --namespace ${NAMESPACE}`);
+    for (const sentence of sentences) expect(notes).toContain(sentence);
+    if (name === 'network-literals') expect(notes).not.toContain('vault.internal');
+  });
+});

@@ -1,0 +1,222 @@
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import { openBench } from '../../cli/harness.ts';
+import { kubernetes } from '../services/inject.ts';
+import { assertStatus } from '../services/kubernetes-api.ts';
+import { CHART, helm, VALUE_SETS } from './chart.ts';
+import { helmRuns, installHelm } from './helm-install.ts';
+import { type Play, withJobs } from './job-controller.ts';
+
+const STORE = {
+  name: 'team',
+  kind: 'vault',
+  address: 'https://v',
+  auth: { method: 'kubernetes', role: 'b' },
+};
+const mappingTo = (name: string, namespace: string) => ({
+  name,
+  target: { namespace },
+  data: { KEY: { store: 'team', key: name } },
+});
+
+/** A release `r` in a namespace of its own under Pod Security `restricted`, and the Helm that acts on it. */
+async function openRelease(namespace: string) {
+  const bench = await openBench();
+  const api = kubernetes();
+  const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+  assertStatus(
+    await api.request('POST', '/api/v1/namespaces', { metadata: { name: namespace, labels } }),
+    201,
+    'namespace',
+  );
+  const where = ['--namespace', namespace, '--kubeconfig', api.kubeconfig];
+  const values = join(bench.folder, 'values.yaml');
+  return {
+    ...bench,
+    async get<Body = { items: { metadata: { name: string } }[] }>(path: string, group = '/api/v1') {
+      return api.request<Body>('GET', `${group}/namespaces/${namespace}/${path}`);
+    },
+    /** Nothing is there that would make the pods ready, so it is not waited for. */
+    async helm(verb: 'install' | 'upgrade', given: object, play: Play): Promise<string> {
+      await writeFile(values, stringify(given));
+      return withJobs(api, namespace, play, () =>
+        helm(verb, 'r', CHART, ...where, '--values', values, '--timeout', '60s'),
+      );
+    },
+    /** Without its checks. Gives all that is said, warnings of the API server too. */
+    async apply(path: string): Promise<string> {
+      const args = ['install', 'r', CHART, ...where, '--values', path, '--no-hooks'];
+      const { stdout, stderr } = await promisify(execFile)(await installHelm(), args);
+      return stdout + stderr;
+    },
+    uninstall: () => helm('uninstall', 'r', ...where),
+  };
+}
+
+const PATHS = {
+  roles: '/apis/rbac.authorization.k8s.io/v1',
+  deployments: '/apis/apps/v1',
+};
+
+describe.skipIf(!helmRuns)('a release', () => {
+  it('is checked before anything is there, and with the rights to come before it is changed', async () => {
+    const namespace = 'release-a';
+    const { request } = kubernetes();
+    for (const name of ['release-a-one', 'release-a-two'])
+      await request('POST', '/api/v1/namespaces', { metadata: { name } });
+    await using release = await openRelease(namespace);
+    const names = async (path: string, group?: string) =>
+      (await release.get(path, group)).body.items.map(({ metadata }) => metadata.name).toSorted();
+    const rolesIn = async (where: string) => {
+      const answer = await request<{ items: { metadata: { name: string } }[] }>(
+        'GET',
+        `${PATHS.roles}/namespaces/${where}/roles`,
+      );
+      return answer.body.items.map(({ metadata }) => metadata.name);
+    };
+    const mayRead = async (where: string) => {
+      const answer = await request<{ status: { allowed: boolean } }>(
+        'POST',
+        '/apis/authorization.k8s.io/v1/subjectaccessreviews',
+        {
+          spec: {
+            user: `system:serviceaccount:${namespace}:r-secretbridge`,
+            resourceAttributes: { namespace: where, verb: 'get', resource: 'secrets', name: 'two' },
+          },
+        },
+      );
+      return answer.body.status.allowed;
+    };
+    const account = async () =>
+      (await release.get<{ metadata: { uid: string } }>('serviceaccounts/r-secretbridge')).body.metadata.uid;
+
+    const asked: string[] = [];
+    const one = { config: { stores: [STORE], mappings: [mappingTo('one', 'release-a-one')] } };
+    await release.helm('install', one, async (job) => {
+      asked.push(job);
+      expect(await names('deployments', PATHS.deployments)).toEqual([]);
+      expect(await names('configmaps')).toContain('r-secretbridge-check-config');
+      return 'succeeds';
+    });
+    expect(asked).toEqual(['r-secretbridge-check']);
+    expect(await names('deployments', PATHS.deployments)).toEqual(['r-secretbridge']);
+    expect((await names('configmaps')).filter((name) => name.includes('-check-'))).toEqual([]);
+    const before = await account();
+
+    const two = {
+      config: {
+        stores: [STORE],
+        mappings: [mappingTo('one', 'release-a-one'), mappingTo('two', 'release-a-two')],
+      },
+    };
+    await release.helm('upgrade', two, async (job) => {
+      asked.push(job);
+      expect(await rolesIn('release-a-two')).toEqual(['secretbridge-r-check']);
+      expect(await mayRead('release-a-two')).toBe(true);
+      return 'succeeds';
+    });
+    expect(asked.slice(1)).toEqual(['r-secretbridge-check', 'r-secretbridge-doctor']);
+    expect(await rolesIn('release-a-two')).toEqual(['secretbridge-r']);
+    expect(await rolesIn('release-a-one')).toEqual(['secretbridge-r']);
+    // Its tokens, which running pods hold, end with it.
+    expect(await account()).toBe(before);
+
+    await expect(release.helm('upgrade', one, async () => 'fails')).rejects.toThrow();
+    expect(await rolesIn('release-a-two')).toEqual(['secretbridge-r']);
+    await release.helm('upgrade', one, async () => 'succeeds');
+    expect(await rolesIn('release-a-two')).toEqual([]);
+
+    await release.uninstall();
+    expect(await names('deployments', PATHS.deployments)).toEqual([]);
+    expect(await names('persistentvolumeclaims')).toEqual(['r-secretbridge-state']);
+  });
+
+  it('ends an upgrade where `check.doctor: fail` finds something', async () => {
+    await using release = await openRelease('release-b');
+    const deployment = async () =>
+      (await release.get<{ spec: { replicas: number } }>('deployments/r-secretbridge', PATHS.deployments))
+        .body.spec.replicas;
+    await release.helm('install', {}, async () => 'succeeds');
+    const play: Play = async (job) => (job.endsWith('-doctor') ? 'fails' : 'succeeds');
+    await expect(release.helm('upgrade', { replicas: 0, check: { doctor: 'fail' } }, play)).rejects.toThrow(
+      /doctor/,
+    );
+    expect(await deployment()).toBe(1);
+    const jobs = await release.get('jobs', '/apis/batch/v1');
+    // For its log.
+    expect(jobs.body.items.map(({ metadata }) => metadata.name)).toContain('r-secretbridge-doctor');
+  });
+
+  it.each(['replicas', 'selector-narrow', 'vault-audience', 'network-literals', 'ingress', 'placement'])(
+    'is applied whole and without a warning, with the values %s',
+    async (name) => {
+      for (const namespace of ['chart-a', 'chart-b', 'chart-c'])
+        await kubernetes().request('POST', '/api/v1/namespaces', { metadata: { name: namespace } });
+      await using release = await openRelease(`release-${name}`);
+      const said = await release.apply(VALUE_SETS.get(name) ?? '');
+      expect(said).toContain('STATUS: deployed');
+      // So Pod Security speaks of pods that it will not admit.
+      expect(said).not.toMatch(/warning|would violate/i);
+      await release.uninstall();
+    },
+  );
+
+  it('holds a configuration of 3 MiB, which is mounted as it was given', async () => {
+    await using release = await openRelease('release-c');
+    const mappings = Array.from({ length: 9000 }, (_, index) => ({
+      name: `team-${index % 97}-service-${index}`,
+      target: {
+        namespace: `release-c-${index % 12}`,
+        annotations: { note: `service ${index} ${'x'.repeat(180)}` },
+      },
+      data: {
+        PASSWORD: { store: 'team', key: `services/${index}/db`, property: 'password' },
+        USER: { store: 'team', key: `services/${index}/db`, property: 'user' },
+      },
+    }));
+    expect(JSON.stringify(mappings).length).toBeGreaterThan(3 * 1024 * 1024);
+    for (let index = 0; index < 12; index++)
+      await kubernetes().request('POST', '/api/v1/namespaces', { metadata: { name: `release-c-${index}` } });
+    const config = { cluster: { kind: 'kubernetes', scope: 'names' }, stores: [STORE], mappings };
+    await release.helm('install', { check: { enabled: false }, config }, async () => 'succeeds');
+
+    const { body } = await release.get<{
+      spec: {
+        template: { spec: { volumes: { projected?: { sources: { configMap: { name: string } }[] } }[] } };
+      };
+    }>('deployments/r-secretbridge', PATHS.deployments);
+    const sources = body.spec.template.spec.volumes.flatMap(({ projected }) => projected?.sources ?? []);
+    expect(sources.length).toBeGreaterThan(4);
+    const mounted: object[] = [];
+    for (const { configMap } of sources) {
+      const { data } = (await release.get<{ data: Record<string, string> }>(`configmaps/${configMap.name}`))
+        .body;
+      for (const [file, text] of Object.entries(data)) {
+        await release.write(`mounted/${file}`, text);
+        mounted.push(...((JSON.parse(text) as { mappings?: object[] }).mappings ?? []));
+      }
+    }
+    const byName = (list: readonly object[]) =>
+      list.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+    expect(mounted).toHaveLength(mappings.length);
+    const sorted = (list: readonly object[]) => byName(JSON.parse(JSON.stringify(list, keysInOrder)));
+    expect(sorted(mounted)).toEqual(sorted(mappings));
+    const { json } = await release.run(
+      'validate',
+      '--config',
+      join(release.folder, 'mounted'),
+      '--output',
+      'json',
+    );
+    expect(json).toEqual({ valid: true, problems: [] });
+  });
+});
+
+function keysInOrder(_: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}

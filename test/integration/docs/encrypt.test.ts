@@ -1,0 +1,66 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { markedBlock, openPageShell } from '../../docs/page-shell.ts';
+import { startEtcd } from './encrypted-kubernetes.ts';
+import { installKubectl, kubectlRuns } from './kubectl.ts';
+import { marksOf, shellProblems } from './page-blocks.ts';
+
+const PAGE = 'docs/how-to/encrypt-secrets-at-rest.md';
+
+const CONFIG = `apiVersion: secretbridge.dev/v1
+instance: prod-eu
+cluster: { kind: kubernetes }
+stores: [ { name: local, kind: files, path: ./secrets } ]
+mappings: [ { name: payments-db, target: { namespace: payments }, data: { DB_PASSWORD: { store: local, key: password } } } ]
+`;
+
+describe('the page on encryption at rest', () => {
+  it('has commands that a shell can read; `etcdctl` alone is not run, the test asks etcd itself', async () => {
+    expect(await shellProblems(PAGE)).toEqual([]);
+    expect(await marksOf(PAGE)).toEqual(['look', 'etcdctl', 'key', 'rewrite']);
+  });
+
+  it.skipIf(!kubectlRuns)(
+    'turns it on for what is there: plain in etcd before, noise after, and the bridge writes nothing (kubectl: x86-64 Linux)',
+    async () => {
+      await using etcd = await startEtcd();
+      await using shell = await openPageShell({ kubectl: await installKubectl() });
+      await shell.write('secretbridge.yaml', CONFIG);
+      await shell.write('secrets/password', 'this-is-of-the-bridge');
+      const plain = { KUBECONFIG: await etcd.startApiServer([]) };
+      const step = async (mark: string, env: { KUBECONFIG: string }) =>
+        expect(await shell.run(await markedBlock(PAGE, mark), env), mark).toMatchObject({ code: 0 });
+
+      await step('look', plain);
+      const synced = await shell.run('kubectl create namespace payments\nsecretbridge sync', plain);
+      expect(synced).toMatchObject({ code: 0, stdout: expect.stringContaining('1 created') });
+      const marker = () => etcd.stored('at-rest-check', 'marker');
+      const ours = () => etcd.stored('payments', 'payments-db');
+      expect(String(await marker())).toContain('this-is-in-plain-sight');
+      expect(String(await ours())).toContain('this-is-of-the-bridge');
+
+      await step('key', plain);
+      const flag = `--encryption-provider-config=${join(shell.folder, 'encryption.yaml')}`;
+      const encrypting = { KUBECONFIG: await etcd.startApiServer([flag]) };
+      // What is there stays readable, and stays as it is.
+      expect(String(await marker())).toContain('this-is-in-plain-sight');
+      await step('rewrite', encrypting);
+      for (const bytes of [await marker(), await ours()]) {
+        expect(bytes.subarray(0, 26).toString()).toBe('k8s:enc:secretbox:v1:key1:');
+        expect(bytes.toString('latin1')).not.toMatch(/this-is/);
+      }
+      const before = await ours();
+      expect(await shell.run('secretbridge sync', encrypting)).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining('1 unchanged'),
+      });
+      expect((await ours()).equals(before)).toBe(true);
+      // An API server without the key says that it cannot read it, rather than hand out noise.
+      expect(await shell.run('kubectl get secret marker --namespace at-rest-check', plain)).not.toMatchObject(
+        {
+          code: 0,
+        },
+      );
+    },
+  );
+});

@@ -1,0 +1,156 @@
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parse, parseAllDocuments, stringify } from 'yaml';
+import { openBench } from '../../cli/harness.ts';
+import { markedBlock, openPageShell } from '../../docs/page-shell.ts';
+import { type Rendered, render } from '../deploy/chart.ts';
+import { helmRuns } from '../deploy/helm-install.ts';
+import { kubernetes } from '../services/inject.ts';
+import { installOpenBao, startOpenBao } from '../services/openbao.ts';
+import { reportToStderr } from '../services/service.ts';
+import { installKubectl, kubectlRuns } from './kubectl.ts';
+import { marksOf, replaced, shellProblems, yamlWith } from './page-blocks.ts';
+
+const ANYWHERE = 'docs/how-to/identity-anywhere.md';
+const KIND = 'docs/how-to/kind-and-minikube.md';
+
+/** What no test can run, by page: it needs a cloud, Docker, or a pod. What is run is in `RUN`. */
+const NOT_RUN: Readonly<Record<string, readonly string[]>> = {
+  'docs/how-to/identity-on-eks.md': ['policy', 'pod-identity', 'issuer', 'irsa', 'doctor'],
+  'docs/how-to/identity-on-aks.md': ['cluster', 'identity', 'role', 'doctor'],
+  [ANYWHERE]: ['user', 'application', 'doctor'],
+  [KIND]: ['build', 'store', 'bao', 'install', 'clean'],
+};
+const RUN: Readonly<Record<string, readonly string[]>> = {
+  [ANYWHERE]: ['policy', 'reviewer', 'kubernetes', 'discovery', 'jwt'],
+  [KIND]: ['setup', 'namespaces'],
+};
+
+describe.each(Object.entries(NOT_RUN))('the page %s', (path, notRun) => {
+  it('has commands that a shell can read, each of them run below or named as one that cannot be', async () => {
+    expect(await shellProblems(path)).toEqual([]);
+    expect([...(await marksOf(path))].sort()).toEqual([...notRun, ...(RUN[path] ?? [])].sort());
+  });
+});
+
+describe('values of the chart on the pages about identities', () => {
+  const rendered = async (path: string, part: string): Promise<readonly Rendered[]> => {
+    await using bench = await openBench();
+    const values = join(bench.folder, 'values.yaml');
+    await writeFile(values, stringify(parse(await yamlWith(path, part))));
+    return await render('--values', values);
+  };
+  const text = (objects: readonly Rendered[], kind: string) =>
+    JSON.stringify(objects.filter((object) => object.kind === kind));
+
+  it.skipIf(!helmRuns)('give what the pages say (Helm: x86-64 Linux)', async () => {
+    const eks = await rendered('docs/how-to/identity-on-eks.md', 'awsRoleArn');
+    expect(text(eks, 'ServiceAccount')).toContain('"eks.amazonaws.com/role-arn":"arn:aws:iam::1234');
+    const aks = await rendered('docs/how-to/identity-on-aks.md', 'azureClientId');
+    expect(text(aks, 'ServiceAccount')).toContain('"azure.workload.identity/client-id":"22222222-');
+    expect(text(aks, 'Deployment')).toContain('"azure.workload.identity/use":"true"');
+    const vault = await rendered(ANYWHERE, 'vaultAudience');
+    expect(text(vault, 'Deployment')).toContain('"audience":"vault"');
+    const mounted = await rendered(ANYWHERE, 'sts.amazonaws.com');
+    expect(text(mounted, 'Deployment')).toContain('"audience":"sts.amazonaws.com"');
+    const kind = await rendered(KIND, 'instance: local');
+    expect(text(kind, 'Deployment')).toContain('"image":"secretbridge:0.1.0"');
+  });
+});
+
+describe('logins to Vault by a token of the cluster', () => {
+  it.skipIf(!kubectlRuns)(
+    'work as the page sets them up, for this service account and this audience alone (kubectl: x86-64 Linux)',
+    async () => {
+      const cluster = kubernetes();
+      const suffix = randomBytes(4).toString('hex');
+      await using server = await startOpenBao({ borrow: false });
+      const programs = { kubectl: await installKubectl(), vault: await installOpenBao(reportToStderr) };
+      await using shell = await openPageShell(programs);
+      const env = {
+        KUBECONFIG: cluster.kubeconfig,
+        VAULT_ADDR: server.address,
+        VAULT_TOKEN: server.rootToken,
+      };
+      // Names in the shared cluster are this test's own.
+      const own = (script: string) =>
+        script
+          .replaceAll(/\bnamespace secretbridge\b/g, `namespace secretbridge-${suffix}`)
+          .replaceAll(
+            /(namespaces=|serviceaccount[: ]|system:serviceaccount:)secretbridge\b/g,
+            `$1secretbridge-${suffix}`,
+          )
+          .replaceAll(/\bclusterrolebinding (\S+)/g, `clusterrolebinding $1-${suffix}`)
+          .replaceAll('https://kubernetes.internal:6443', cluster.address);
+      const run = async (script: string): Promise<string> => {
+        const ran = await shell.run(own(script), env);
+        expect(ran, script).toMatchObject({ code: 0 });
+        return ran.stdout;
+      };
+      for (const mark of RUN[ANYWHERE] ?? []) await run(await markedBlock(ANYWHERE, mark));
+      await run('vault kv put secret/payments/db password=first');
+
+      const token = (name: string, audience: string) =>
+        run(`kubectl create token ${name} --namespace secretbridge --audience ${audience} > token`);
+      const doctor = async (part: string): Promise<string> => {
+        const config = replaced(await yamlWith(ANYWHERE, part), {
+          'https://vault.internal:8200': server.address,
+          '{ kind: kubernetes, scope: names }': '{ kind: directory, path: ./cluster }',
+          '/var/run/secrets/vault/token': './token',
+        });
+        await shell.write('secretbridge.yaml', config);
+        const { stdout } = await shell.run('secretbridge doctor', {});
+        return stdout;
+      };
+      for (const part of ['tokenFile: /var/run/secrets/vault/token', 'mountPath: prod-cluster']) {
+        await token('bridge-secretbridge', 'vault');
+        // The API server lets others ask and read a moment after it was told to.
+        await expect.poll(() => doctor(part), { timeout: 15_000 }).toContain('Everything works.');
+        for (const [name, audience] of [
+          ['bridge-secretbridge', 'elsewhere'],
+          ['vault-auth', 'vault'],
+        ] as const) {
+          await token(name, audience);
+          expect(await doctor(part), `${part} ${name} ${audience}`).toMatch(/login\n +AUTH_FAILED/);
+        }
+      }
+    },
+  );
+});
+
+describe('the page on kind and minikube', () => {
+  it.skipIf(!kubectlRuns)(
+    'has a store that the API server takes, and sets up a real one (kubectl: x86-64 Linux)',
+    async () => {
+      const cluster = kubernetes();
+      const suffix = randomBytes(4).toString('hex');
+      await using server = await startOpenBao({ borrow: false });
+      const programs = { kubectl: await installKubectl(), bao: await installOpenBao(reportToStderr) };
+      await using shell = await openPageShell(programs);
+      const env = { KUBECONFIG: cluster.kubeconfig, BAO_ADDR: server.address, BAO_TOKEN: server.rootToken };
+      const manifest = (await yamlWith(KIND, 'kind: ClusterRoleBinding'))
+        .replaceAll('namespace: store', `namespace: store-${suffix}`)
+        .replaceAll('name: store', `name: store-${suffix}`)
+        .replaceAll('openbao-token-review', `openbao-token-review-${suffix}`);
+      expect(parseAllDocuments(manifest)).toHaveLength(5);
+      await shell.write('store.yaml', manifest);
+      const namespaces = (await markedBlock(KIND, 'namespaces')).replaceAll(
+        /\bnamespace (shop|secretbridge)\b/g,
+        `namespace $1-${suffix}`,
+      );
+      // Outside of a pod it has no service account to take the authority from.
+      const inPod = 'kubernetes_host=https://kubernetes.default.svc';
+      const setup = replaced(await markedBlock(KIND, 'setup'), {
+        [inPod]: `${inPod} disable_local_ca_jwt=true kubernetes_ca_cert=@${cluster.caFile}`,
+      });
+      for (const script of ['kubectl apply --filename store.yaml', namespaces, setup])
+        expect(await shell.run(script, env), script).toMatchObject({ code: 0 });
+      const { stdout } = await shell.run('bao read -format=json auth/kubernetes/role/secretbridge', env);
+      expect(JSON.parse(stdout)).toMatchObject({
+        data: { bound_service_account_names: ['bridge-secretbridge'], token_policies: ['secretbridge'] },
+      });
+    },
+  );
+});

@@ -1,0 +1,60 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { createRequest } from '../services/http.ts';
+import { type OpenBao, startOpenBao } from '../services/openbao.ts';
+
+/** An OpenBao in its development mode as `docker stop` and `docker start` treat it: it comes back empty. */
+export interface DevStore extends AsyncDisposable {
+  /** The same for all of its lives. */
+  readonly address: string;
+  stop(): Promise<void>;
+  start(): Promise<void>;
+}
+
+/** @param token What its root token is called; the one that it makes by itself is not known to a page. */
+export async function openDevStore(token: string): Promise<DevStore> {
+  let server: OpenBao | undefined;
+  const sockets = new Set<Socket>();
+  const listener = createServer((client) => {
+    client.on('error', () => undefined);
+    if (server === undefined) return void client.resetAndDestroy();
+    const { hostname: host, port } = new URL(server.address);
+    const upstream = connect({ host, port: Number(port) });
+    sockets.add(client);
+    client.pipe(upstream).pipe(client);
+    upstream.on('error', () => client.destroy());
+    client.on('close', () => {
+      sockets.delete(client);
+      upstream.destroy();
+    });
+    upstream.on('close', () => client.destroy());
+  });
+  listener.listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const stop = async () => {
+    const ending = server;
+    server = undefined;
+    for (const socket of sockets) socket.resetAndDestroy();
+    await ending?.stop();
+  };
+  const store: DevStore = {
+    address: `http://127.0.0.1:${(listener.address() as AddressInfo).port}`,
+    stop,
+    async start() {
+      const started = await startOpenBao({ borrow: false });
+      const headers = { 'x-vault-token': started.rootToken };
+      const body = { id: token, policies: ['root'], no_parent: true };
+      const request = createRequest({ address: started.address, headers });
+      const answer = await request('POST', '/v1/auth/token/create', body);
+      if (answer.status !== 200) throw new Error(`the token was not made: ${answer.status}`);
+      server = started;
+    },
+    async [Symbol.asyncDispose]() {
+      await stop();
+      listener.close();
+      await once(listener, 'close');
+    },
+  };
+  await store.start();
+  return store;
+}

@@ -1,0 +1,138 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { markedBlock, openPageShell, type PageShell } from '../../docs/page-shell.ts';
+import { startServe, within } from '../service/served.ts';
+import { freePort } from '../services/free-port.ts';
+import { kubernetes } from '../services/inject.ts';
+import { installOpenBao } from '../services/openbao.ts';
+import { reportToStderr } from '../services/service.ts';
+import { installKubectl, kubectlRuns } from './kubectl.ts';
+import { marksOf, replaced, shellProblems, yamlWith } from './page-blocks.ts';
+import { openDevStore } from './store-door.ts';
+
+const PAGE = 'docs/tutorials/rotation-and-restart.md';
+
+/** What no test can run: the one place that says so. What stands for it here is beside it. */
+const NOT_RUN: Readonly<Record<string, string>> = {
+  kind: 'needs Docker; the API server of the tests is the cluster',
+  store: 'needs Docker; an OpenBao of the same version is started',
+  bao: 'the program itself is a command of the shell',
+  alias: 'the program itself is a command of the shell',
+  serve: 'does not end; it is started beside the shell, with the same configuration',
+  started: 'needs a node that runs pods',
+  restarted: 'needs a node that runs pods; the test looks at the pod template',
+  outage: 'needs Docker; the store is stopped',
+  return: 'needs Docker; the store is started anew, empty',
+  clean: 'needs Docker',
+};
+
+describe('the tutorial on rotation and restart', () => {
+  it('has commands that a shell can read, each of them run below or named as one that cannot be', async () => {
+    expect(await shellProblems(PAGE)).toEqual([]);
+    const source = await readFile(import.meta.filename, 'utf8');
+    const marks = await marksOf(PAGE);
+    expect(marks).toEqual(expect.arrayContaining(Object.keys(NOT_RUN)));
+    for (const mark of marks)
+      expect(mark in NOT_RUN || source.includes(`step('${mark}'`), `sh ${mark}`).toBe(true);
+  });
+
+  it.skipIf(!kubectlRuns)(
+    'leads from nothing to a rotated Secret, a restart, a repair and a store that was lost (kubectl: x86-64 Linux)',
+    async () => {
+      const cluster = kubernetes();
+      const namespace = `tutorial-${randomBytes(4).toString('hex')}`;
+      const listen = `127.0.0.1:${await freePort()}`;
+      const programs = {
+        kubectl: await installKubectl(),
+        bao: await installOpenBao(reportToStderr),
+      };
+      await using store = await openDevStore('root');
+      await using shell = await openPageShell(programs);
+      const addresses = { '127.0.0.1:8080': listen, 'http://127.0.0.1:8200': store.address };
+      const config = await yamlWith(PAGE, 'instance: tutorial');
+      const target = { 'namespace: tutorial': `namespace: ${namespace}` };
+      await shell.write('secretbridge.yaml', replaced(config, { ...addresses, ...target }));
+      await shell.write('shop.yaml', replaced(await yamlWith(PAGE, 'busybox'), target));
+      const env: Record<string, string> = {
+        KUBECONFIG: cluster.kubeconfig,
+        BAO_ADDR: store.address,
+        BAO_TOKEN: 'root',
+        VAULT_TOKEN: 'root',
+      };
+      const step = async (mark: string, code = 0): Promise<string> => {
+        const block = (await markedBlock(PAGE, mark))
+          .replaceAll(/\bnamespace tutorial\b/g, `namespace ${namespace}`)
+          .replaceAll('127.0.0.1:8080', listen);
+        const ran = await shell.run(block, env);
+        expect(ran, mark).toMatchObject({ code });
+        return ran.stdout;
+      };
+
+      await step('put');
+      expect(await step('check')).toMatch(/Everything works\.\n$/);
+      expect(await step('plan', 2)).toContain(`create    ${namespace}/shop-db  mapping shop-db`);
+      expect(await step('apply')).toContain('deployment.apps/shop created');
+      await step('waiting');
+
+      const token = (await readFile(join(shell.folder, 'me.token'), 'utf8')).trim();
+      await using served = await startServe({
+        cwd: shell.folder,
+        env: { ...env, HOME: shell.folder },
+        address: `http://${listen}`,
+        token,
+      });
+      await within(20_000, async () => expect((await served.target('shop-db'))?.state).toBe('synced'));
+      env.SECRETBRIDGE_TOKEN = token;
+      const first = await step('first');
+      expect(first).toContain('1 target: 1 synced.');
+      expect(first).toContain('secretbridge.dev/instance: tutorial');
+      const template = () => deployment(shell, env, namespace);
+      expect(await template()).toMatchObject({ generation: 1 });
+
+      await step('rotate');
+      await within(30_000, async () => expect(await template()).toMatchObject({ generation: 2 }));
+      expect(await step('rolled')).toMatch(/^second-password\{"restart\.secretbridge\.dev\/[0-9a-f]{16}":/);
+      const audit = await step('audit');
+      expect(audit).toMatch(/ update +ok .*~DB_PASSWORD/);
+      expect(audit).toMatch(/ restart +ok /);
+      expect(await step('verify')).toMatch(/^The chain holds: /);
+
+      await step('edit');
+      await within(20_000, async () =>
+        expect(await step('repaired')).toMatch(/ repair [\s\S]*second-password$/),
+      );
+      expect(await template()).toMatchObject({ generation: 2 });
+
+      await store.stop();
+      await within(60_000, async () => expect((await served.target('shop-db'))?.code).toBeDefined());
+      const down = await step('status');
+      expect(down).toMatch(/^down +dev-store +vault +STORE_UNAVAILABLE/m);
+      expect(down).toContain('exit code 1');
+      await store.start();
+      await within(90_000, async () => expect((await served.target('shop-db'))?.code).toBe('SOURCE_ABSENT'));
+      const empty = await step('empty');
+      expect(empty).toMatch(/^stale +SOURCE_ABSENT: [\s\S]*exit code 4\nNAME[\s\S]*shop-db +Opaque +2 /m);
+      expect(await template()).toMatchObject({ generation: 2 });
+
+      await step('again');
+      await within(60_000, async () => expect(await template()).toMatchObject({ generation: 3 }));
+      expect(await step('rolled')).toMatch(/^third-password/);
+      expect((await served.stop()).code).toBe(0);
+    },
+    240_000,
+  );
+});
+
+async function deployment(shell: PageShell, env: Readonly<Record<string, string>>, namespace: string) {
+  const { stdout } = await shell.run(
+    `kubectl get deployment shop --namespace ${namespace} --output json`,
+    env,
+  );
+  const { metadata, spec } = JSON.parse(stdout) as {
+    metadata: { generation: number };
+    spec: { template: { metadata: { annotations?: Record<string, string> } } };
+  };
+  return { generation: metadata.generation, annotations: spec.template.metadata.annotations ?? {} };
+}

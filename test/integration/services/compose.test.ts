@@ -1,0 +1,83 @@
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { describe, expect, it } from 'vitest';
+import { composeServers } from './compose.ts';
+import { kubernetes } from './inject.ts';
+import { borrowKubernetesIfThere } from './kubernetes-borrowed.ts';
+import { borrowPostgres, startPostgres } from './postgres.ts';
+import { borrowRedis, startRedis } from './redis.ts';
+
+const servers = composeServers();
+const CONF = join(import.meta.dirname, '../../../deploy/compose/redis.conf');
+const confLines = () =>
+  readFileSync(CONF, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'));
+/** The same address on another port: on its own port, runs beside this one would take the server of a test. */
+const at = (address: string, port: string | number) => {
+  const url = new URL(address);
+  url.port = String(port);
+  return url.href;
+};
+
+describe('the Redis of Compose', () => {
+  it('is taken with the configuration that Compose gives it, and left running', async () => {
+    await using server = await startRedis({ config: confLines() });
+    const compose = { redis: at(servers.redis, server.port) };
+    const borrowed = await borrowRedis({}, compose);
+    expect(borrowed).toMatchObject({ address: compose.redis, borrowed: true });
+    await borrowed?.stop();
+    expect(await server.command('PING')).toMatch(/^-NOAUTH/);
+  });
+
+  it.each([
+    ['asks for no password', []],
+    ['has another password', ['requirepass of-somebody-else']],
+  ])('is not the one of somebody that %s', async (_, config) => {
+    await using server = await startRedis({ config });
+    expect(await borrowRedis({}, { redis: at(servers.redis, server.port) })).toBeUndefined();
+  });
+
+  it('is not looked for when another one is named', async () => {
+    await using server = await startRedis();
+    const env = { SECRETBRIDGE_TEST_REDIS_URL: server.address };
+    expect(await borrowRedis(env)).toMatchObject({ address: server.address });
+    await expect(borrowRedis({ SECRETBRIDGE_TEST_REDIS_URL: 'redis://127.0.0.1:1' })).rejects.toThrow(
+      'does not let us in',
+    );
+  });
+});
+
+describe('the PostgreSQL of Compose', () => {
+  it('is taken by the user that Compose makes, and nobody else is', async () => {
+    await using server = await startPostgres({ borrow: false });
+    const compose = { postgres: at(servers.postgres, new URL(server.url).port) };
+    expect(await borrowPostgres({}, compose)).toBeUndefined();
+    const { username, password } = new URL(compose.postgres);
+    const client = new Client({ connectionString: server.url });
+    await client.connect();
+    await client.query(`create role ${username} superuser login password '${password}'`);
+    await client.end();
+    expect(await borrowPostgres({}, compose)).toMatchObject({ url: compose.postgres, borrowed: true });
+  });
+});
+
+describe('the API server of Compose', () => {
+  it('is taken when it answers to the file that it has written, and not when that file is left over', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'secretbridge-compose-'));
+    try {
+      const path = join(folder, 'kubeconfig.yaml');
+      expect(await borrowKubernetesIfThere(path)).toBeUndefined();
+      copyFileSync(kubernetes().kubeconfig, path);
+      await using borrowed = await borrowKubernetesIfThere(path);
+      expect(borrowed).toMatchObject({ borrowed: true, address: kubernetes().address });
+      const gone = readFileSync(path, 'utf8').replace(/https:\/\/127\.0\.0\.1:\d+/, 'https://127.0.0.1:1');
+      writeFileSync(path, gone);
+      expect(await borrowKubernetesIfThere(path)).toBeUndefined();
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
