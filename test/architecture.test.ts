@@ -68,6 +68,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'audit/question-trace.ts',
     'audit/review.ts',
     'audit/export.ts',
+    'audit/export-formats.ts',
     'cluster/identities.ts',
     'service/service.ts',
     'events/hint.ts',

@@ -4,13 +4,10 @@ import { canonical } from './canonical.ts';
 import { canonicalOrNothing, fromStored, type Head, type StoredRecord } from './chain.ts';
 import { csvHeader, csvLine } from './csv.ts';
 import { type Actor, type AuditRecord, type Entry, NO_KEYS } from './entry.ts';
+import type { ExportFormat } from './export-formats.ts';
 import { because } from './failures.ts';
 import { toOcsf } from './ocsf.ts';
 import type { AuditStore, RecordFilter, Review } from './store.ts';
-
-/** `jsonl` is the proof itself, to be verified elsewhere; the others are for spreadsheets and for other systems. */
-export const EXPORT_FORMATS = ['jsonl', 'csv', 'ocsf'] as const;
-export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 
 export const MEDIA_TYPES: Readonly<Record<ExportFormat, string>> = {
   jsonl: 'application/x-ndjson; charset=utf-8',

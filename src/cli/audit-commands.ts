@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
-import { EXPORT_FORMATS } from '../audit/export.ts';
+import { EXPORT_FORMATS } from '../audit/export-formats.ts';
 import { REVIEWS } from '../audit/review.ts';
 import { command, positive, type Run, withServer } from './command-line.ts';
 import type { Context } from './context.ts';

@@ -6,7 +6,7 @@ import { addImport } from './commands/import-options.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { EXIT, exitCode } from './exit.ts';
 import { COMMON, dressHelp, example, helpFormat, helpWidth } from './help.ts';
-import { CLUSTER_KINDS, LOGINS, STORE_KINDS } from './init-template.ts';
+import { CLUSTER_KINDS, LOGINS, STORE_KINDS } from './init-choices.ts';
 import { printError, tell } from './output.ts';
 import { addPins } from './pin-commands.ts';
 import { addProgram } from './program-commands.ts';

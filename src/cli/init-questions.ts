@@ -2,7 +2,8 @@ import { createInterface } from 'node:readline/promises';
 import { Name, Namespace } from '../config/fields.ts';
 import { AppError } from '../core/errors.ts';
 import type { Context } from './context.ts';
-import { type Answers, CLUSTER_KINDS, LOGINS, STORE_KINDS, type StoreKind } from './init-template.ts';
+import { CLUSTER_KINDS, LOGINS, STORE_KINDS, type StoreKind } from './init-choices.ts';
+import type { Answers } from './init-template.ts';
 import { UsageError } from './usage-error.ts';
 
 /** What the options say: of these nothing is asked. */

@@ -1,14 +1,6 @@
 import { stringify } from 'yaml';
 import { isLoopback } from '../core/loopback.ts';
-
-export const STORE_KINDS = ['vault', 'files', 'aws-secrets-manager', 'azure-key-vault'] as const;
-export type StoreKind = (typeof STORE_KINDS)[number];
-
-export const CLUSTER_KINDS = ['kubernetes', 'directory'] as const;
-type ClusterKind = (typeof CLUSTER_KINDS)[number];
-
-export const LOGINS = ['token', 'appRole', 'kubernetes'] as const;
-type Login = (typeof LOGINS)[number];
+import type { ClusterKind, Login, StoreKind } from './init-choices.ts';
 
 /** What `init` asks for; the names are those of its options. */
 export interface Answers {

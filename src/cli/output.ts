@@ -1,10 +1,14 @@
+import { createRequire } from 'node:module';
 import type { Writable } from 'node:stream';
 import { styleText } from 'node:util';
-import { stringify } from 'yaml';
+import type * as Yaml from 'yaml';
 import { type AppError, toAppError } from '../core/errors.ts';
 import { createLogger } from '../log/logger.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { wrapLines } from './wrap.ts';
+
+// Half of the time that `--help` would take. Without a promise, since a result is printed at once.
+const load = createRequire(import.meta.url);
 
 /** A result for a machine, and the same for a person. */
 export interface Answer {
@@ -28,7 +32,10 @@ function format(
   { data, human, verbatim }: Answer,
 ): string {
   if (output === 'json') return JSON.stringify(data, null, 2);
-  if (output === 'yaml') return stringify(data, { aliasDuplicateObjects: false });
+  if (output === 'yaml') {
+    const { stringify } = load('yaml') as typeof Yaml;
+    return stringify(data, { aliasDuplicateObjects: false });
+  }
   const text = human(painter(color));
   return columns === undefined || verbatim ? text : wrapLines(text, columns);
 }

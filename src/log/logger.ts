@@ -1,8 +1,12 @@
-import { pino } from 'pino';
+import { createRequire } from 'node:module';
+import type * as Pino from 'pino';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { allowedFields, type LogFields } from './fields.ts';
 import { lineFrom } from './line.ts';
 import { createScrubber, type Scrubber } from './scrub.ts';
+
+// Whoever only prints help logs nothing. Without a promise: what ends the process with a last line cannot wait.
+const load = createRequire(import.meta.url);
 
 export type { LogFields } from './fields.ts';
 
@@ -36,6 +40,7 @@ export interface LoggerOptions {
 
 export function createLogger(options: LoggerOptions): Logger {
   const { level, format, stream, scrubber = createScrubber(), clock = systemClock } = options;
+  const { pino } = load('pino') as typeof Pino;
   const logger = pino(
     {
       level,

@@ -4,7 +4,6 @@ import { canonical } from '../../src/audit/canonical.ts';
 import { hashOf } from '../../src/audit/chain.ts';
 import type { AuditRecord } from '../../src/audit/entry.ts';
 import {
-  EXPORT_FORMATS,
   type ExportWish,
   exportRecords,
   jsonLine,
@@ -12,6 +11,7 @@ import {
   recordedExport,
   recordLine,
 } from '../../src/audit/export.ts';
+import { EXPORT_FORMATS } from '../../src/audit/export-formats.ts';
 import { review } from '../../src/audit/review.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';

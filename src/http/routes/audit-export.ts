@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
-import { EXPORT_FORMATS, type ExportFormat, MEDIA_TYPES, recordedExport } from '../../audit/export.ts';
+import { MEDIA_TYPES, recordedExport } from '../../audit/export.ts';
+import { EXPORT_FORMATS, type ExportFormat } from '../../audit/export-formats.ts';
 import type { Question } from '../../audit/question.ts';
 import type { RouteDeps } from '../deps.ts';
 import { describe } from '../openapi.ts';

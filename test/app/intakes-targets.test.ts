@@ -1,0 +1,83 @@
+import { describe, expect, it, vi } from 'vitest';
+import type { App } from '../../src/app/app.ts';
+import { rollBackHere } from '../../src/app/rollback.ts';
+import { startService } from '../../src/app/service.ts';
+import { objectIn } from '../../src/cluster/json.ts';
+import { AppError } from '../../src/core/errors.ts';
+import type { Origin } from '../../src/events/hint.ts';
+import { createMemoryQueue } from '../../src/queue/memory.ts';
+import type { Outcome } from '../../src/reconcile/outcome.ts';
+import { APPS_DB, base64, DB_ONLY, openWorld, type World } from '../reconcile/world.ts';
+
+const CI: Origin = { kind: 'webhook', name: 'ci' };
+const HINT = { store: 'vault', keys: ['db'] };
+const db = (password: string) => JSON.stringify({ user: 'ann', password });
+
+/** The service on a world in memory. Its clock stands still, so that nothing but an event brings a look. */
+async function serve(world: World) {
+  const process = await world.start();
+  const { clock, cluster } = world;
+  // What the process' cluster is wrapped in gives promises only, and a watch is none.
+  const app: App = Object.defineProperties(
+    { ...process.app },
+    { ...Object.getOwnPropertyDescriptors(process.app), cluster: { value: cluster, enumerable: true } },
+  );
+  const queue = createMemoryQueue({ concurrency: 8, timers: clock });
+  const outcomes: Outcome[] = [];
+  const { service, engine } = await startService(app, {
+    queue,
+    replica: 'r',
+    version: '1',
+    random: () => 1,
+    onOutcome: (outcome) => void outcomes.push(outcome),
+    onCycle: () => undefined,
+    configProblems: () => [],
+    intakes: () => [],
+  });
+  const password = () => objectIn(cluster.raw(APPS_DB) ?? {}, 'data')?.PASSWORD;
+  return {
+    engine,
+    outcomes,
+    password,
+    state: async () => (await service.status()).targets[0],
+    async [Symbol.asyncDispose]() {
+      await engine.close(1_000);
+      await queue[Symbol.asyncDispose]();
+      await process[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe('an event', () => {
+  it.each([
+    ['heals by itself', 'STORE_UNAVAILABLE'],
+    ['a person must mend', 'ACCESS_DENIED'],
+  ] as const)('brings a target forward that waits after what %s', async (_, code) => {
+    const world = await openWorld({ mappings: DB_ONLY });
+    world.store.fail('db', new AppError(code));
+    await using it = await serve(world);
+    await vi.waitFor(() => expect(it.outcomes.map(({ kind }) => kind)).toEqual(['failed']));
+    world.store.put('db', db('second'), '2');
+    it.engine.take([HINT], CI);
+    await vi.waitFor(() => expect(it.outcomes.at(-1)?.kind).toBe('created'));
+    expect(it.password()).toBe(base64('second'));
+  });
+
+  it('does not move a target that is pinned', async () => {
+    const world = await openWorld({ mappings: DB_ONLY });
+    await world.sync();
+    const [created] = world.records.filter(({ action, phase }) => action === 'create' && phase === 'outcome');
+    world.store.put('db', db('second'), '2');
+    await world.sync();
+    await using process = await world.start();
+    await rollBackHere(process.app, { mapping: 'db', to: created?.sequence ?? 0, namespace: undefined });
+    await process[Symbol.asyncDispose]();
+    await using it = await serve(world);
+    const before = world.cluster.writes.length;
+    world.store.put('db', db('third'), '3');
+    expect(it.engine.take([HINT], CI).targets).toBe(1);
+    await vi.waitFor(() => expect(it.outcomes.length).toBeGreaterThan(0));
+    expect([it.password(), world.cluster.writes.length]).toEqual([base64('first'), before]);
+    expect(await it.state()).toMatchObject({ state: 'pinned', pinned: expect.any(Number) });
+  });
+});
