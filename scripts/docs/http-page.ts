@@ -8,6 +8,8 @@ interface Operation {
   readonly tags: readonly string[];
   readonly summary: string;
   readonly description?: string;
+  /** Names of what the request proves itself with, any of them. */
+  readonly security?: readonly Readonly<Record<string, unknown>>[];
   readonly parameters?: readonly {
     readonly name: string;
     readonly in: string;
@@ -31,8 +33,8 @@ export async function httpPage(): Promise<string> {
     })),
   );
   const rows = operations.map(
-    ({ method, path, description, summary }) =>
-      `| \`${method} ${path}\` | ${/role (\w+)/.exec(description ?? '')?.[1] ?? ''} | ${summary} |`,
+    ({ method, path, summary, ...operation }) =>
+      `| \`${method} ${path}\` | ${neededBy(operation)} | ${summary} |`,
   );
   const records = operations.find(({ path }) => path === '/api/v1/audit/records');
   const filters = (records?.parameters ?? []).map(({ name, description = '', schema }) => {
@@ -45,7 +47,7 @@ export async function httpPage(): Promise<string> {
     '# HTTP',
     BEFORE,
     '## Requests',
-    ['| request | role | what it does |', '| --- | --- | --- |', ...rows].join('\n'),
+    ['| request | role or proof | what it does |', '| --- | --- | --- |', ...rows].join('\n'),
     AFTER_REQUESTS,
     '## Records of the audit',
     'The filters of `GET /api/v1/audit/records` are those of `secretbridge audit list`. They combine.',
@@ -53,6 +55,17 @@ export async function httpPage(): Promise<string> {
     REST,
     '',
   ].join('\n\n');
+}
+
+const PROOFS: Readonly<Record<string, string>> = {
+  webhook: 'a signature',
+  eventGrid: 'its key',
+  entra: 'a token of Entra',
+};
+
+function neededBy({ description = '', security = [] }: Pick<Operation, 'description' | 'security'>): string {
+  const role = /role (\w+)/.exec(description)?.[1];
+  return role ?? security.flatMap((one) => Object.keys(one).map((name) => PROOFS[name] ?? name)).join(' or ');
 }
 
 async function openApi(): Promise<OpenApi> {
@@ -78,7 +91,9 @@ certificate. The certificate is read again when its files change. \`GET /api/ope
 ## Tokens and roles
 
 Every request but the probes needs a token in the header \`Authorization: Bearer …\`, \`/metrics\` only with
-\`http.metricsNeedToken: true\`. A token counts nowhere else, not in the address and not in a cookie.
+\`http.metricsNeedToken: true\`. A token counts nowhere else, not in the address and not in a cookie. What is posted under
+\`/events\` needs no token: it is [signed](../how-to/webhooks.md#what-is-signed), or carries [the key or the token of its
+subscription](../how-to/events-from-azure.md#the-key), and a token of a person counts for nothing there.
 
 A role is \`viewer\`, \`reviewer\` or \`operator\`; each may do what those before it may. Static tokens are references:
 
@@ -144,7 +159,7 @@ Whatever is no success has one form:
 | status | when |
 | --- | --- |
 | 400 | a parameter, the body or the address is wrong |
-| 401 | there is no valid token |
+| 401 | there is no valid token, or an event carries no proof |
 | 403 | its holder lacks the role that the message names |
 | 404 | there is nothing of this name |
 | 405 | the address takes another method, which the header \`Allow\` names |
@@ -164,9 +179,12 @@ Whatever is no success has one form:
 | --- | --- |
 | requests of one address, probes aside | ${LIMITS.requests} in ${seconds(LIMITS.windowMs)} s |
 | refused tokens of one address | 30 in 60 s; then no token is looked at, except those that were accepted from there before |
-| body | ${kib(LIMITS.bodyBytes)} KiB |
+| events for one webhook or subscription from one address | ${LIMITS.requests} in ${seconds(LIMITS.windowMs)} s, counted apart from its other requests |
+| refused events, and events for names that are not configured, of one address | 30 in 60 s; then such are answered with 429, and right ones are still taken |
+| body | ${kib(LIMITS.bodyBytes)} KiB; of a webhook ${kib(LIMITS.webhookBytes)} KiB; of Event Grid ${kib(LIMITS.eventGridBytes / 1_024)} MiB, read only once the key is right |
 | headers | ${kib(LIMITS.headerBytes)} KiB, within ${seconds(LIMITS.headersMs)} s |
 | a whole request | ${seconds(LIMITS.requestMs)} s to arrive |
 | connections | ${LIMITS.connections} |
 
-An address is an IPv4 address or an IPv6 network of 64 bits. Behind a proxy all its clients have one.`;
+An address is an IPv4 address or an IPv6 network of 64 bits. Behind a proxy all its clients have one: headers such as
+\`X-Forwarded-For\` are not believed, since anybody can send them. Where strangers can reach the proxy, limit them there.`;

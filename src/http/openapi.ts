@@ -22,8 +22,8 @@ export interface Description {
   readonly query?: JsonSchema;
   readonly parameters?: Readonly<Record<string, JsonSchema>>;
   readonly body?: JsonSchema;
-  /** How the request proves itself, where it is not by a token. */
-  readonly proof?: keyof typeof PROOFS;
+  /** How the request proves itself, where it is not by a token of ours: by one of these. */
+  readonly proofs?: readonly (keyof typeof PROOFS)[];
   /** Of a success; 200 unless it is said. */
   readonly status?: 200 | 202;
   /** What a success holds, where that is JSON. */
@@ -45,6 +45,12 @@ const PROOFS = {
     name: 'X-Secretbridge-Key',
     description: 'The key of the subscription; also as the parameter `key` of the address.',
   },
+  entra: {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'JWT',
+    description: 'A token of Microsoft Entra, where the subscription is configured with `entra`.',
+  },
 } as const;
 
 /** For a route that takes no parameters: a token in the address must not pass unnoticed, nor a filter be ignored. */
@@ -60,7 +66,7 @@ export function describe(description: Description): FastifySchema {
     query,
     parameters,
     body,
-    proof,
+    proofs,
     status = 200,
     answer,
     also = {},
@@ -76,7 +82,7 @@ export function describe(description: Description): FastifySchema {
     tags: [tag],
     summary,
     ...(role === undefined ? {} : { description: `Needs the role ${role}.`, security: [{ bearer: [] }] }),
-    ...(proof === undefined ? {} : { security: [{ [proof]: [] }] }),
+    ...(proofs === undefined ? {} : { security: proofs.map((proof) => ({ [proof]: [] })) }),
     ...(query === undefined ? {} : { querystring: query }),
     ...(body === undefined ? {} : { body }),
     ...(parameters === undefined

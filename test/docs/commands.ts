@@ -45,21 +45,13 @@ function words(text: string): readonly string[] {
   );
 }
 
-/** Commands that pages may describe before the program has them; once it does, they are tried like all others. */
-const COMING = ['rollback', 'unpin'];
-
 /** What the real program says about a command line; nothing when it would run it. */
-export async function usageProblem(
-  { args, mention }: CommandLine,
-  coming: readonly string[] = COMING,
-): Promise<string | undefined> {
+export async function usageProblem({ args, mention }: CommandLine): Promise<string | undefined> {
   const written: string[] = [];
   let runs = false;
   const program = buildProgram(helpContext(written), async () => {
     runs = true;
   });
-  const [command = ''] = args;
-  if (coming.includes(command) && !program.commands.some((one) => one.name() === command)) return undefined;
   try {
     await program.parseAsync([...args], { from: 'user' });
   } catch (error) {
