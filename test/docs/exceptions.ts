@@ -23,6 +23,10 @@ export const OF_OTHERS: Readonly<Record<string, Readonly<Record<string, string>>
     '--ignore-scripts': 'npm',
   },
   'docs/how-to/back-up-the-audit.md': { 'audit.db.replicas': 'a file' },
+  'docs/how-to/events-from-azure.md': {
+    '--azure-active-directory-tenant-id': 'the Azure CLI',
+    '--azure-active-directory-application-id-or-uri': 'the Azure CLI',
+  },
   'docs/how-to/encrypt-secrets-at-rest.md': {
     '--encryption-provider-config': 'kube-apiserver',
     '--secrets-encryption': 'k3s',
@@ -40,7 +44,12 @@ export const OF_OTHERS: Readonly<Record<string, Readonly<Record<string, string>>
   },
   'docs/how-to/rotate-without-downtime.md': { maxLifetime: 'pools of connections' },
   'docs/how-to/several-replicas.md': { topologySpreadConstraints: 'Kubernetes' },
+  'docs/how-to/traces.md': {
+    OTEL_EXPORTER_OTLP_CERTIFICATE: 'OpenTelemetry',
+    OTEL_EXPORTER_OTLP_COMPRESSION: 'OpenTelemetry',
+  },
   'docs/how-to/vault-approle.md': { VAULT_SKIP_VERIFY: 'of the Vault CLI, and not obeyed' },
   'docs/how-to/watch-the-bridge.md': { honor_labels: 'Prometheus' },
+  'docs/benchmarks.md': { '--quick': '`npm run bench`' },
   'docs/reference/values.md': { aGVsbG8: 'an example of base64url', STRASSE: 'an example of `upcase`' },
 };
