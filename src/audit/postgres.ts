@@ -2,9 +2,9 @@ import type { CompiledQuery } from 'kysely';
 import type { Clock } from '../core/clock.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { GENESIS } from './chain.ts';
-import type { Action } from './entry.ts';
 import { because, named } from './failures.ts';
 import { createGroupCommit } from './group-commit.ts';
+import { latest } from './latest.ts';
 import type { MovableAudit } from './moving.ts';
 import { plainEntry } from './plain-entry.ts';
 import { type PostgresTls, parseAddress, tlsOptions } from './postgres-address.ts';
@@ -106,8 +106,8 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
     return read((session) => own.rows(session, asked(query, schema), READ_MS));
   }
 
-  async function list(filter: RecordFilter, page: Page, actions?: readonly Action[]) {
-    return (await search(db, ask, filter, page, actions)).map(toRecord);
+  async function list(filter: RecordFilter, page: Page) {
+    return (await search(db, ask, filter, page)).map(toRecord);
   }
 
   async function* stored(from: number): AsyncGenerator<StoredRow> {
@@ -142,10 +142,8 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
       for await (const { text, hash } of stored(from)) yield toRecord({ record: text, hash });
     },
     async latest(filter, actions) {
-      const [found] = await list(filter, { limit: 1 }, actions);
-      if (found !== undefined) return found;
-      const [kept] = await ask(queries.keptQuery(db, filter, actions));
-      return kept && toRecord(kept);
+      const found = await latest(db, ask, filter, actions);
+      return found && toRecord(found);
     },
     unresolved: () =>
       use(async () => {

@@ -1,4 +1,11 @@
-import { type CompiledQuery, type ExpressionBuilder, type Kysely, type RawBuilder, sql } from 'kysely';
+import {
+  type CompiledQuery,
+  type ExpressionBuilder,
+  type Kysely,
+  type RawBuilder,
+  type SelectQueryBuilder,
+  sql,
+} from 'kysely';
 import { AppError } from '../core/errors.ts';
 import { ACTOR_KINDS, type Action } from './entry.ts';
 import type { RecordFilter } from './store.ts';
@@ -27,6 +34,14 @@ export function keptQuery(
   filter: RecordFilter,
   actions: readonly Action[],
 ): CompiledQuery<Stored> {
+  return keptSelection(db, filter, actions).compile();
+}
+
+export function keptSelection(
+  db: AuditQueries,
+  filter: RecordFilter,
+  actions: readonly Action[],
+): SelectQueryBuilder<AuditTables, 'kept', Stored> {
   let query = db
     .selectFrom('kept')
     .select(['kept.record', 'kept.hash'])
@@ -56,7 +71,7 @@ export function keptQuery(
       'in',
       db.selectFrom('kept_sources').select('kept_sources.sequence').where(sameSource(filter)),
     );
-  return query.compile();
+  return query;
 }
 
 /**

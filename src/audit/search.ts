@@ -34,11 +34,6 @@ export async function search(
   actions?: readonly Action[],
   effort = EFFORT,
 ): Promise<readonly Stored[]> {
-  if (isNewestOfKey(filter, page)) {
-    const { found, isAll } = await newestOfKey(db, ask, filter, actions, effort.few);
-    if (found !== undefined) return [found];
-    if (isAll) return [];
-  }
   const { after, before } = await boundsOf(db, ask, filter, page);
   const question: Question = { filter, actions, upwards: page.after !== undefined };
   const found: Stored[] = [];
@@ -69,44 +64,7 @@ function isNarrow({ request, fingerprint, key, mapping, secret }: RecordFilter):
   return [request, fingerprint, key, mapping, secret].some((value) => value !== undefined);
 }
 
-/** What is asked before each value that is read: worth a query of its own, in place of three. */
-function isNewestOfKey({ key, since, until, request, fingerprint }: RecordFilter, page: Page): boolean {
-  const { limit, before, after } = page;
-  const bounds = [since, until, request, fingerprint, before, after];
-  return key !== undefined && limit === 1 && bounds.every((bound) => bound === undefined);
-}
-
-/**
- * The newest record about a key that fits, among the newest few about it. The index has them in this order.
- * @returns `isAll`: there are no others about this key.
- */
-async function newestOfKey(
-  db: AuditQueries,
-  ask: Ask,
-  filter: RecordFilter,
-  actions: readonly Action[] | undefined,
-  few: number,
-): Promise<{ readonly found: Stored | undefined; readonly isAll: boolean }> {
-  const matching = matches({ filter, actions, upwards: false });
-  // Twice, since a question to a store of the first schema may not begin with `with`.
-  const newest = sql`(select sequence from record_sources where ${and(ofSource(filter))}
-    and sequence > (select coalesce(max(sequence), 0) from base)
-    order by sequence desc limit ${sql.lit(few)}) few`;
-  const [row] = await ask(
-    sql<Partial<Stored> & { readonly fitting: number }>`
-      select counted.fitting, newest.record, newest.hash
-      from (select count(*) as fitting from ${newest}) counted left join (
-        select records.record, records.hash from ${newest} cross join facets cross join records
-        where facets.sequence = few.sequence and records.sequence = few.sequence and ${matching}
-        order by few.sequence desc limit 1
-      ) newest on 1 = 1`.compile(db),
-  );
-  const { record, hash, fitting = 0 } = row ?? {};
-  const isThere = typeof record === 'string' && typeof hash === 'string';
-  return { found: isThere ? { record, hash } : undefined, isAll: Number(fitting) < few };
-}
-
-interface Question {
+export interface Question {
   readonly filter: RecordFilter;
   readonly actions: readonly Action[] | undefined;
   /** The oldest first. */
@@ -208,7 +166,7 @@ function ofFingerprint(fingerprint: string, within: RawBuilder<unknown>): Driver
 }
 
 /** One source must match all: `--store a --key b` is not "something of a, and b from anywhere". */
-function ofSource({ store, key, version }: RecordFilter): readonly RawBuilder<unknown>[] {
+export function ofSource({ store, key, version }: RecordFilter): readonly RawBuilder<unknown>[] {
   return Object.entries({ store, key, version }).flatMap(([column, value]) =>
     value === undefined ? [] : [sql`${sql.ref(`record_sources.${column}`)} = ${searchable(value)}`],
   );
@@ -257,7 +215,7 @@ function order({ upwards }: Question): RawBuilder<unknown> {
 }
 
 /** All of the question, of a row of the facets and one of the records. */
-function matches({ filter, actions }: Question): RawBuilder<unknown> {
+export function matches({ filter, actions }: Question): RawBuilder<unknown> {
   const { request, fingerprint, review, store } = filter;
   const parts = conditions(filter).map(
     ([column, operator, value]) => sql`${sql.ref(`facets.${column}`)} ${sql.raw(operator)} ${value}`,
@@ -291,6 +249,6 @@ function matches({ filter, actions }: Question): RawBuilder<unknown> {
   return and(parts);
 }
 
-function and(parts: readonly RawBuilder<unknown>[]): RawBuilder<unknown> {
+export function and(parts: readonly RawBuilder<unknown>[]): RawBuilder<unknown> {
   return parts.length === 0 ? sql`1 = 1` : sql.join([...parts], sql` and `);
 }

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../core/clock.ts';
-import type { Action } from './entry.ts';
 import { because, named } from './failures.ts';
 import { createGroupCommit } from './group-commit.ts';
+import { latest } from './latest.ts';
 import { version } from './migrations.ts';
 import type { MovableAudit } from './moving.ts';
 import { plainEntry } from './plain-entry.ts';
@@ -96,8 +96,8 @@ function createStore(
 
   const ask: Ask = (query) => use(() => file.read((sqlite) => rows(sqlite, query)));
 
-  async function list(filter: RecordFilter, page: Page, actions?: readonly Action[]) {
-    return (await search(db, ask, filter, page, actions)).map(readable(path));
+  async function list(filter: RecordFilter, page: Page) {
+    return (await search(db, ask, filter, page)).map(readable(path));
   }
 
   async function* stored(from: number): AsyncGenerator<StoredRow> {
@@ -130,10 +130,8 @@ function createStore(
       for await (const { text, hash } of stored(from)) yield readable(path)({ record: text, hash });
     },
     async latest(filter, actions) {
-      const [found] = await list(filter, { limit: 1 }, actions);
-      if (found !== undefined) return found;
-      const [kept] = await ask(queries.keptQuery(db, filter, actions));
-      return kept && readable(path)(kept);
+      const found = await latest(db, ask, filter, actions, { targets: true });
+      return found && readable(path)(found);
     },
     unresolved: () =>
       use(async () => {

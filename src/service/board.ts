@@ -87,7 +87,9 @@ export function createBoard(
   const isLater = (standing: number, told: number): boolean =>
     standing > told && standing <= clock.now() + FUTURE_MS;
   const keep = (field: string, known: Known): void => {
-    outcomes.set(field, known);
+    // Who waits is told which keys; of a target that is well nobody asks again, and there may be hundreds of each.
+    const isOpen = known.kind === 'held' || known.proposed === true;
+    outcomes.set(field, isOpen ? known : { ...known, keys: [] });
     for (const listener of listeners) listener(known);
   };
   const hearKnown = (field: string, told: Known | undefined): void => {

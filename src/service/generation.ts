@@ -3,7 +3,7 @@ import { refId, type StoreRef } from '../core/reading.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { formatSubject } from '../queue/subject.ts';
 import type { Wanted } from '../reconcile/targets.ts';
-import { sourcesOf, storeRef } from '../sync/desired.ts';
+import { refsOf } from './refs.ts';
 import { type Slot, slotsOf } from './slots.ts';
 
 /** What a configuration asks for in the namespaces that there are now: replaced as a whole, never changed. */
@@ -31,16 +31,19 @@ export function createGeneration(
   const known = wanted.filter(({ error }) => error === undefined);
   const byTarget = Map.groupBy(known, ({ id }) => formatTarget(id));
   const byNamespace = Map.groupBy(known, ({ id }) => id.namespace);
-  const uses = known.flatMap((it) =>
-    [...new Set(sourcesOf(it.mapping).map((source) => refId(storeRef(source))))].map((id) => ({ id, it })),
-  );
-  const byRef = Map.groupBy(uses, ({ id }) => id);
+  const byRef = new Map<string, Wanted[]>();
+  for (const it of known)
+    for (const id of refsOf(it.mapping).keys()) {
+      const users = byRef.get(id);
+      if (users === undefined) byRef.set(id, [it]);
+      else users.push(it);
+    }
   const slots = new Map(slotsOf(known, tellsVersions).map((slot) => [formatSubject(slot.sweep), slot]));
   const slotsByMapping = new Map<string, Set<string>>();
   const enter = (mapping: string, slot: string) =>
     slotsByMapping.set(mapping, (slotsByMapping.get(mapping) ?? new Set()).add(slot));
   for (const [name, { refs, whole }] of slots) {
-    for (const ref of refs) for (const { it } of byRef.get(refId(ref)) ?? []) enter(it.mapping.name, name);
+    for (const ref of refs) for (const { mapping } of byRef.get(refId(ref)) ?? []) enter(mapping.name, name);
     for (const { mapping } of whole) enter(mapping.name, name);
   }
   return {
@@ -48,7 +51,7 @@ export function createGeneration(
     wanted,
     at: (target) => byTarget.get(formatTarget(target)) ?? [],
     in: (namespace) => byNamespace.get(namespace) ?? [],
-    users: (ref) => (byRef.get(refId(ref)) ?? []).map(({ it }) => it),
+    users: (ref) => byRef.get(refId(ref)) ?? [],
     slots,
     slotsOf: ({ name }) => [...(slotsByMapping.get(name) ?? [])],
     storesOf: (target) =>

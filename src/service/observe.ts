@@ -8,6 +8,7 @@ import { LABEL } from '../sync/marks.ts';
 import type { Board } from './board.ts';
 import type { Generation } from './generation.ts';
 import { looksInStep } from './judge.ts';
+import { createKept } from './kept.ts';
 import type { Ledger } from './ledger.ts';
 
 export interface ObserveDeps {
@@ -32,6 +33,7 @@ export interface Observer {
 export function createObserver({ generation, board, ledger, clock, ...deps }: ObserveDeps): Observer {
   const burst = createBursts(clock);
   const mayLook = createAllowance(clock);
+  const kept = createKept();
 
   const look = (target: TargetId, reason: Reason): void => ledger.trigger(target, reason, burst());
   /** Whoever owns a Secret may change it all the time. We look again anyway, at its retry or its sweep. */
@@ -87,7 +89,7 @@ export function createObserver({ generation, board, ledger, clock, ...deps }: Ob
       const wanted = generation().at(meta.id);
       // Secrets of others are none of our business, and would fill the memory.
       if (wanted.length === 0) return;
-      board.setMeta(meta);
+      board.setMeta(kept(meta, wanted));
       judge(meta, wanted);
     },
     gone(target) {

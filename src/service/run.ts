@@ -10,7 +10,7 @@ import { formatTarget } from '../core/target.ts';
 import type { Tracer } from '../core/tracer.ts';
 import type { TakeHints } from '../events/hint.ts';
 import type { Logger } from '../log/logger.ts';
-import type { Queue } from '../queue/queue.ts';
+import type { Notices, Queue } from '../queue/queue.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import { createActors } from './actors.ts';
@@ -107,6 +107,8 @@ const HOUR_MS = 3_600_000;
 /** A question of one query; a process that was killed is known to have ended only after a while. */
 const CRASHED_MS = 10_000;
 
+const UNHEARD: Notices = { post: () => undefined, subscribe: () => () => undefined };
+
 const OF_THE_CLUSTER: readonly string[] = [
   'CLUSTER_FORBIDDEN',
   'CLUSTER_UNAVAILABLE',
@@ -120,7 +122,8 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
   await parts.recover();
   // A wall clock that jumps is no stall.
   const loops = createLoops({ now: () => performance.now() });
-  const board = createBoard(queue.notices, clock, parts.heldId);
+  // Of one process nobody else has to hear, and a copy of each outcome as text takes room.
+  const board = createBoard(queue.kind === 'memory' ? UNHEARD : queue.notices, clock, parts.heldId);
   let generation = createGeneration([], [], parts.stores.tellsVersions);
   const current = () => generation;
   const ledger = createLedger(queue, parts);

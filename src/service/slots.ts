@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { Mapping } from '../core/mapping.ts';
-import { refId, type StoreRef } from '../core/reading.ts';
+import type { StoreRef } from '../core/reading.ts';
 import { formatTarget } from '../core/target.ts';
 import type { Subject } from '../queue/subject.ts';
 import type { Wanted } from '../reconcile/targets.ts';
-import { isSpread, sourcesOf, storeRef } from '../sync/desired.ts';
+import { isSpread, sourcesOf } from '../sync/desired.ts';
+import { refsOf } from './refs.ts';
 
 export type Sweep = Extract<Subject, { kind: 'sweep' }>;
 
@@ -42,13 +43,12 @@ export function slotsOf(
     const { mapping } = it;
     const whole = wholeStore(mapping);
     if (whole !== undefined) groupOf(whole, mapping.refreshMs).whole.push(it);
+  }
+  for (const mapping of new Set(wanted.map((it) => it.mapping))) {
     if (mapping.target.mode === 'merge') continue;
-    for (const source of sourcesOf(mapping)) {
-      const ref = storeRef(source);
-      const id = refId(ref);
-      // What two mappings share is read at the shorter interval, once for both.
+    // What two mappings share is read at the shorter interval, once for both.
+    for (const [id, ref] of refsOf(mapping))
       groupOf(ref.store, soonest.get(id) ?? mapping.refreshMs).refs.set(id, ref);
-    }
   }
   return [...groups.values()].flatMap(({ store, refreshMs, refs, whole }) => {
     // One list tells all of a store's versions; reads are spread.
@@ -71,10 +71,8 @@ export function slotsOf(
 function soonestRefresh(wanted: readonly Wanted[]): ReadonlyMap<string, number> {
   const soonest = new Map<string, number>();
   for (const mapping of new Set(wanted.map((it) => it.mapping)))
-    for (const source of sourcesOf(mapping)) {
-      const id = refId(storeRef(source));
+    for (const id of refsOf(mapping).keys())
       soonest.set(id, Math.min(mapping.refreshMs, soonest.get(id) ?? Number.POSITIVE_INFINITY));
-    }
   return soonest;
 }
 

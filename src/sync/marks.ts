@@ -36,6 +36,11 @@ export const ANNOTATION = {
 /** The sequence of the record to whose versions a target is pinned. It only shows what the audit says. */
 export const PIN = 'secretbridge.dev/pin';
 
+/** Whether a label or an annotation is one of ours. */
+export function isMark(name: string): boolean {
+  return name.startsWith('secretbridge.dev/') || name === LABEL.managedBy;
+}
+
 const MAX_SOURCES_BYTES = 64 * 1024;
 
 export interface MarksInput {

@@ -189,9 +189,26 @@ describe('a notice', () => {
 
   it('is taken over with its known members only', () => {
     const { one, notices } = open();
-    notices.raw(field, text({ password: 'x', keys: [{ name: 'A', action: 'add', value: 'x' }], okAt: 'x' }));
-    const { okAt: _, ...rest } = known({ keys: [{ name: 'A', action: 'add' }] });
+    const kind = 'held';
+    notices.raw(
+      field,
+      text({ kind, password: 'x', keys: [{ name: 'A', action: 'add', value: 'x' }], okAt: 'x' }),
+    );
+    const { okAt: _, ...rest } = known({ kind, keys: [{ name: 'A', action: 'add' }] });
     expect(seen(one)).toEqual(rest);
+  });
+
+  it('tells the keys to whoever listens, and keeps those of what is open only', () => {
+    const { one, two } = open();
+    const told: unknown[] = [];
+    two.onKnown(({ keys }) => told.push(keys));
+    const keys = [{ name: 'A', action: 'add' as const }];
+    one.note(known({ kind: 'created', keys }));
+    one.note(known({ kind: 'held', keys, endedAt: START + 1 }));
+    expect(told).toEqual([keys, keys]);
+    expect(seen(two)?.keys).toEqual(keys);
+    one.note(known({ kind: 'deleted', keys, endedAt: START + 2 }));
+    expect(seen(one)?.keys).toEqual([]);
   });
 
   it('never breaks a board, whatever it is', () => {

@@ -51,7 +51,7 @@ describe('a Secret that a watch shows', () => {
     observer.meta(IN_STEP);
     observer.listed({ namespace: 'apps' });
     expect(taken()).toEqual([]);
-    expect(board.meta(APP.id)).toBe(IN_STEP);
+    expect(board.meta(APP.id)).toEqual(IN_STEP);
   });
 
   it('is the first work when no run has looked at it yet', () => {

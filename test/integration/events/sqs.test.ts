@@ -69,6 +69,22 @@ describe('a queue of LocalStack', () => {
     expect(await queue.size()).toBe(0);
   });
 
+  it('can be asked whether it may be used, with a message in it and without', async ({ skip }) => {
+    if (!localstack().isWhole) skip(NO_SQS);
+    using account = openAccount();
+    using queue = await createQueue(account.account);
+    await using it = await open(account.account, queue.url);
+    await it.check(NEVER);
+    await queue.send('m');
+    await it.check(NEVER);
+    const [left] = await it.receive(NEVER);
+    expect([left?.body, left?.received]).toEqual(['m', 2]);
+    expect(await it.remove([left?.receipt ?? '', 'none'], NEVER)).toBe(1);
+    await expect((await open(account.account, `${queue.url}-x`)).check(NEVER)).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+    });
+  });
+
   it('can be left in the middle of a wait', async ({ skip }) => {
     if (!localstack().isWhole) skip(NO_SQS);
     using account = openAccount();

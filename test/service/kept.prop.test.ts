@@ -1,0 +1,44 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { SecretMeta } from '../../src/cluster/cluster.ts';
+import { looksInStep, versionsOf } from '../../src/service/judge.ts';
+import { createKept } from '../../src/service/kept.ts';
+import { LABEL } from '../../src/sync/marks.ts';
+import { source } from '../sync/sample.ts';
+import { meta, STORES, wanted } from './sample.ts';
+
+const APP = wanted({ data: { A: source({ key: 'a' }) }, target: { labels: { team: 'a' } } });
+const IN_STEP: SecretMeta = meta(APP, { A: ['a', '1'] });
+const others = fc.dictionary(fc.stringMatching(/^others\.dev\/[a-z]{1,6}$/), fc.string(), { maxKeys: 4 });
+
+describe('what is kept of the metadata of a target', () => {
+  it('is judged like the whole', () => {
+    const kept = createKept();
+    const names = fc.constantFrom(...Object.values(LABEL), 'team');
+    fc.assert(
+      fc.property(others, others, fc.option(names), fc.boolean(), (labels, annotations, gone, foreign) => {
+        const whole: SecretMeta = {
+          ...IN_STEP,
+          labels: { ...labels, ...IN_STEP.labels },
+          annotations: { ...annotations, ...IN_STEP.annotations },
+          foreign,
+        };
+        if (gone !== null) delete (whole.labels as Record<string, string>)[gone];
+        const input = { mapping: APP.mapping, instance: 'prod', stores: STORES };
+        const part = kept(whole, [APP]);
+        expect(looksInStep(part, input)).toBe(looksInStep(whole, input));
+        expect(versionsOf(part, APP.mapping)).toEqual(versionsOf(whole, APP.mapping));
+        for (const name of [...Object.keys(part.labels), ...Object.keys(part.annotations)])
+          expect(name).not.toMatch(/^others/);
+      }),
+    );
+  });
+
+  it('shares what the targets of one mapping have in common', () => {
+    const kept = createKept();
+    const copy = (): SecretMeta => JSON.parse(JSON.stringify(IN_STEP)) as SecretMeta;
+    const [one, two] = [kept(copy(), [APP]), kept(copy(), [APP])];
+    expect(one).toEqual(two);
+    expect(one.ours?.data).toBe(two.ours?.data);
+  });
+});
