@@ -53,12 +53,14 @@ const MORE: Partial<Readonly<Record<ErrorCode, string>>> = {
     'Each write names the object that was read; if that changed meanwhile, nothing is written and the target is decided again, three times in all. With `mode: merge` it means that somebody else holds one of our keys with another value; nothing is written then.',
   IMMUTABLE:
     'Kubernetes changes neither the type of a Secret nor the data of an immutable one. With `recreate: true` it is deleted and created at once, under the brake.',
-  HELD: 'More was to go than `brake` allows, or no key would be left, which is always held. [How to go about it](../how-to/remove-secrets.md#when-it-is-held).',
+  HELD: 'More was to go than `brake` allows, or the last target; or no key would be left, which is always held. [How to go about it](../how-to/respond-to-a-hold.md).',
   NOT_HELD: 'Usually somebody has released it, or the Secret has changed since.',
   SECRET_MISSING: 'Only mappings with `mode: merge` wait like that.',
   NOT_ALLOWED: 'Nothing is read for a mapping that may not read all of its sources; other mappings go on.',
   AUDIT_UNAVAILABLE:
-    'A change without its record must not happen, so this ends the run. What was written before is on record.',
+    'A change without its record must not happen, so this ends the run. What was written before is on record. What is no audit of ours (a file of another program, of a newer release, damaged) does not mend itself: a person must act then, and the exit code is 4.',
+  CONFIG_INVALID:
+    'About `cluster` it means the kubeconfig, which `validate` does not look at; the remedy then says so.',
   INTERRUPTED:
     'Written when a run finds what another left open: the change was announced, the process ended, and the cluster shows that it was not made.',
   INVALID_REQUEST:

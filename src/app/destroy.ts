@@ -6,7 +6,7 @@ import type { App, Pass } from './app.ts';
 import { type Leaving, leftProposals, populationOf } from './left.ts';
 import { mapConcurrently } from './map-concurrently.ts';
 
-const NOTHING_LEFT: Leaving = { proposals: [], count: 0, unseen: [] };
+const NOTHING_LEFT: Leaving = { proposals: [], count: 0, ended: 0, unseen: [] };
 
 /**
  * The destroying step of the running service: decides anew on the targets that have proposed their end, and on

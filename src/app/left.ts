@@ -37,6 +37,8 @@ export interface Leaving {
   readonly proposals: readonly Proposal[];
   /** How many left in all. */
   readonly count: number;
+  /** How many of them are to be deleted. */
+  readonly ended: number;
   readonly unseen: readonly Unseen[];
 }
 
@@ -51,5 +53,5 @@ export async function leftProposals(app: App, only: string | undefined): Promise
     ({ mapping }) => only === undefined || mapping === only,
   );
   const proposals = [...going.map((it) => proposalOf(it, app.fingerprints)), ...ended];
-  return { proposals, count: left.length, unseen };
+  return { proposals, count: left.length, ended: going.length, unseen };
 }

@@ -2,7 +2,7 @@ import { AppError, assertNever } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { TargetId } from '../core/target.ts';
 import type { DecideDeps, Decision } from '../reconcile/decide.ts';
-import { BRAKED, isAllowed, withReturning } from '../reconcile/destroy.ts';
+import { isAllowed, whyBraked, withReturning } from '../reconcile/destroy.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
 import { proposalOf } from '../reconcile/reconcile.ts';
 import { decideWanted, type Wanted } from '../reconcile/targets.ts';
@@ -32,6 +32,8 @@ export interface PlannedTarget {
 export interface PlanReport {
   readonly targets: readonly PlannedTarget[];
   readonly held: readonly Held[];
+  /** How many targets left the configuration and stay, since their mapping said `onMappingRemoved: keep`. */
+  readonly kept?: number;
 }
 
 /** What `sync` would do now. Reads the stores and the cluster, and changes neither. */
@@ -54,9 +56,12 @@ export async function planPass(app: App, pass: DecideDeps, only?: string): Promi
   const population = withReturning(populationOf(app, looked, left.count), free);
   const { brake } = app.config;
   const allowed = free.length === 0 || (await isAllowed(free.length, population, { ...app, brake }));
-  const shown = allowed ? targets : targets.map(heldBack);
+  const braked = whyBraked(free.length, population);
+  const shown = allowed ? targets : targets.map((it) => heldBack(it, braked));
   const held = shown.filter(({ action }) => action === 'hold').map((it) => toHeld(app.config.instance, it));
-  return { targets: shown, held };
+  // Of one mapping it would be a count of the others.
+  const kept = only === undefined ? left.count - left.ended : 0;
+  return { targets: shown, held, ...(kept === 0 ? {} : { kept }) };
 }
 
 /** The targets of all mappings, or of the one that is named. */
@@ -65,9 +70,9 @@ export function selectTargets(app: App, only: string | undefined): readonly Want
   return app.targets.filter(({ mapping }) => mapping.name === only);
 }
 
-function heldBack(it: PlannedTarget): PlannedTarget {
+function heldBack(it: PlannedTarget, detail: string): PlannedTarget {
   if (it.proposal === undefined || it.action === 'hold') return it;
-  return { ...it, action: 'hold', error: new AppError('HELD', { detail: BRAKED }) };
+  return { ...it, action: 'hold', error: new AppError('HELD', { detail }) };
 }
 
 function leaving(proposal: Proposal): PlannedTarget {

@@ -4,7 +4,7 @@ import type { Config } from '../config/config.ts';
 import { type Watched, watchCredentials, watchedIn } from '../config/credential-watch.ts';
 import type { ConfigDiff } from '../config/diff.ts';
 import type { Problem } from '../config/problem.ts';
-import { AppError, healsItself, toAppError } from '../core/errors.ts';
+import { AppError, toAppError } from '../core/errors.ts';
 import { createMetrics, type Metrics } from '../metrics/metrics.ts';
 import { systemSleep } from '../providers/timing.ts';
 import { createPresence } from '../service/presence.ts';
@@ -125,7 +125,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
         return await openOnce();
       } catch (thrown) {
         const error = toAppError(thrown);
-        if (!healsItself(error.code) || error.code === 'INTERNAL') throw error;
+        if (!error.heals || error.code === 'INTERNAL') throw error;
         front.use({ waitingFor: error });
         logger.warn('the service cannot start yet and tries again', { error });
         await systemSleep(START_AGAIN_MS, deps.signal);

@@ -4,6 +4,19 @@ export function because(detail: string, cause?: unknown): AppError {
   return new AppError('AUDIT_UNAVAILABLE', { detail, cause });
 }
 
+const ANOTHER = 'Name the right place in `audit.store` or `--audit`, or put a backup back.';
+
+/** Of what is no audit of ours, or none any more: waiting does not mend it. */
+export function unusable(detail: string, { todo = ANOTHER, cause }: { todo?: string; cause?: unknown } = {}) {
+  return new AppError('AUDIT_UNAVAILABLE', { detail, todo, person: true, cause });
+}
+
+export function fromNewer(schema: number, known: number): AppError {
+  return unusable(`it was written by a newer release: schema ${schema}, this one knows ${known}`, {
+    todo: 'Use the release that wrote it, or a newer one.',
+  });
+}
+
 /** Every failure of the store names it. */
 export async function named<T>(address: string, work: () => Promise<T>): Promise<T> {
   try {

@@ -99,18 +99,21 @@ function newestQuery(
   actions: readonly Action[],
   { few, targets }: Required<LatestOptions>,
 ): CompiledQuery<Row> {
-  // Written twice, since a question to a store of the first schema may not begin with `with`.
-  const newest = sql`(select sequence from ${aboutIt(filter, targets)}
+  const some = sql`(select sequence from ${aboutIt(filter, targets)}
     and sequence > (select coalesce(max(sequence), 0) from base)
     order by sequence desc limit ${sql.lit(few)}) few`;
   const matching = matches({ filter, actions, upwards: false });
+  const kept = keptSelection(db, filter, actions).clearSelect().select('kept.sequence');
+  // Single values, since SQLite would make a table of each part that is joined.
   return sql<Row>`
-    select counted.fitting, newest.record, newest.hash, gone.record as kept_record, gone.hash as kept_hash
-    from (select count(*) as fitting from ${newest}) counted left join (
-      select records.record, records.hash from ${newest} cross join facets cross join records
-      where facets.sequence = few.sequence and records.sequence = few.sequence and ${matching}
-      order by few.sequence desc limit 1
-    ) newest on 1 = 1 left join ${keptSelection(db, filter, actions).as('gone')} on 1 = 1`.compile(db);
+    select found.fitting, records.record, records.hash, kept.record as kept_record, kept.hash as kept_hash
+    from (select (select count(*) from ${some}) as fitting, (
+        select few.sequence from ${some} cross join facets cross join records
+        where facets.sequence = few.sequence and records.sequence = few.sequence and ${matching}
+        order by few.sequence desc limit 1
+      ) as newest, ${kept} as gone) found
+    left join records on records.sequence = found.newest
+    left join kept on kept.sequence = found.gone`.compile(db);
 }
 
 /** The records about the key or the target, by an index that has them in their order. */

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { AppError } from '../core/errors.ts';
+import { fromNewer, unusable } from './failures.ts';
 import { tablesOfSchema2 } from './schema-2.ts';
 
 /** `PRAGMA application_id` of our files: "sbra" in ASCII. */
@@ -83,7 +83,7 @@ export function checkFile(db: DatabaseSync, use: 'read' | 'write'): FileState {
     version(db) > SCHEMA &&
     (use === 'write' || number(db, 'select oldest_reader from compatibility') > SCHEMA)
   ) {
-    throw unusable(`it was written by a newer release: schema ${version(db)}, this one knows ${SCHEMA}`);
+    throw fromNewer(version(db), SCHEMA);
   }
   return 'ours';
 }
@@ -103,8 +103,4 @@ export function version(db: DatabaseSync): number {
 function number(db: DatabaseSync, sql: string): number {
   const [value] = Object.values(db.prepare(sql).get() ?? {});
   return Number(value);
-}
-
-function unusable(detail: string): AppError {
-  return new AppError('AUDIT_UNAVAILABLE', { detail });
 }

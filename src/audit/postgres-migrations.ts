@@ -1,4 +1,4 @@
-import { because } from './failures.ts';
+import { because, fromNewer, unusable } from './failures.ts';
 import { isLocked } from './postgres-errors.ts';
 import { lockKey } from './postgres-locks.ts';
 import type { Session } from './postgres-session.ts';
@@ -105,8 +105,7 @@ export interface Compatibility {
 /** Refuses a store of a release that we cannot read or, for a writer, follow. */
 export function checkVersion(found: Compatibility, use: 'read' | 'write'): void {
   const { schema_version: version, oldest_reader: reader, oldest_writer: writer } = found;
-  if ((use === 'read' ? reader : writer) > SCHEMA_VERSION)
-    throw because(`it was written by a newer release: schema ${version}, this one knows ${SCHEMA_VERSION}`);
+  if ((use === 'read' ? reader : writer) > SCHEMA_VERSION) throw fromNewer(version, SCHEMA_VERSION);
 }
 
 /** For readers, whose rights may not go beyond `select`. */
@@ -165,7 +164,7 @@ async function pending(session: Session): Promise<string> {
        (select count(*) from pg_class where relnamespace = (select oid from pg_namespace where nspname = $1)) as things`,
     [SCHEMA_NAME],
   )) as readonly { readonly schemas: number; readonly things: number }[];
-  if ((state?.things ?? 0) > 0) throw because(`its schema ${SCHEMA_NAME} belongs to another program`);
+  if ((state?.things ?? 0) > 0) throw unusable(`its schema ${SCHEMA_NAME} belongs to another program`);
   const schema = state?.schemas === 0 ? [`create schema ${SCHEMA_NAME}`] : [];
   return [...schema, ...steps, current].join(';');
 }

@@ -182,7 +182,9 @@ function createTally() {
       if (phase === 'intent') return;
       if (CHANGES.includes(action) && outcome === 'ok') change(record);
       if (action === 'hold') happenings.held.push(happening());
-      else if (outcome === 'refused' || outcome === 'failed') trouble(outcome, record);
+      // A run that failed sums up what has records of its own.
+      else if (action !== 'sweep' && (outcome === 'refused' || outcome === 'failed'))
+        trouble(outcome, record);
       if (action === 'release') happenings.released.push(happening());
       if (action === 'command' || action === 'rollback' || action === 'unpin')
         happenings.commands.push(happening());

@@ -1,5 +1,5 @@
 import { AppError } from '../core/errors.ts';
-import { because, systemCode } from './failures.ts';
+import { because, systemCode, unusable } from './failures.ts';
 
 /** Primary result codes of SQLite (https://sqlite.org/rescode.html), as a person would say them. */
 const SQLITE: Readonly<Record<number, string>> = {
@@ -7,10 +7,13 @@ const SQLITE: Readonly<Record<number, string>> = {
   6: 'another process holds its lock',
   8: 'the file or its folder is read-only',
   10: 'the disk refuses to read or write',
-  11: 'the file is damaged',
   13: 'the disk is full',
   14: 'the file cannot be opened',
   19: 'its last record does not fit its head, so that it was changed from outside',
+};
+
+const NEVER: Readonly<Record<number, string>> = {
+  11: 'the file is damaged',
   26: 'the file is not a SQLite database',
 };
 
@@ -38,6 +41,8 @@ export function isSqlite(error: unknown): boolean {
 export function unavailable(error: unknown): unknown {
   if (error instanceof AppError) return error;
   const code = primaryCode(error);
+  const never = NEVER[code ?? -1];
+  if (never !== undefined) return unusable(never, { cause: error });
   if (code !== undefined) return because(SQLITE[code] ?? `SQLite error ${code}`, error);
   const name = systemCode(error);
   if (name !== undefined) return because(SYSTEM[name] ?? name, error);

@@ -4,7 +4,7 @@ import { addAudit } from './audit-commands.ts';
 import { command, outputOption, type Run, withServer } from './command-line.ts';
 import { addImport } from './commands/import-options.ts';
 import type { Context, GlobalOptions } from './context.ts';
-import { EXIT, exitCode } from './exit.ts';
+import { EXIT, exitCodeOf } from './exit.ts';
 import { COMMON, dressHelp, example, helpFormat, helpWidth } from './help.ts';
 import { CLUSTER_KINDS, LOGINS, STORE_KINDS } from './init-choices.ts';
 import { printError, tell } from './output.ts';
@@ -28,14 +28,17 @@ export async function runCli(args: readonly string[], context: Context): Promise
     await program.parseAsync([...args], { from: 'user' });
     return code;
   } catch (thrown) {
-    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (thrown instanceof CommanderError) {
+      if (args.includes('--dry-run')) tell(context, '`secretbridge plan` shows what `sync` would change.');
+      return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    }
     if (thrown instanceof UsageError) {
       tell(context, `error: ${thrown.message}`);
       return EXIT.usage;
     }
     const error = toAppError(thrown);
     printError(context, output, error);
-    return error.code === 'CONFIG_INVALID' ? EXIT.config : exitCode([error.code]);
+    return exitCodeOf(error);
   }
 }
 

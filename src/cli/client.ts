@@ -191,5 +191,6 @@ function tokenOf({ env }: Context): string {
 }
 
 function missing(detail: string): AppError {
-  return new AppError('CREDENTIAL_MISSING', { detail });
+  const todo = 'Set it to a token that the service takes: one of its `http.tokens`, or of Kubernetes.';
+  return new AppError('CREDENTIAL_MISSING', { detail, todo });
 }

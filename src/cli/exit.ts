@@ -1,4 +1,4 @@
-import { healsItself } from '../core/errors.ts';
+import { type AppError, healsItself } from '../core/errors.ts';
 import { isErrorCode } from './service-error.ts';
 
 /** The contract of the exit code: the first that holds, in this order. */
@@ -10,6 +10,12 @@ export interface Verdict {
   readonly person?: boolean;
   /** Changes are pending. */
   readonly changes?: boolean;
+}
+
+/** What a command comes to that an error has ended. */
+export function exitCodeOf({ code, heals }: AppError): ExitCode {
+  if (code === 'CONFIG_INVALID') return EXIT.config;
+  return heals ? EXIT.retry : EXIT.person;
 }
 
 /**

@@ -53,7 +53,7 @@ export const NOTES: Readonly<Record<string, Notes>> = {
     exits: [[0, 'it is in step'], INVALID, RETRY, PERSON],
     see: ['status', 'audit list', 'docs/reference/errors.md'],
   },
-  release: { see: ['status', 'plan', 'docs/how-to/remove-secrets.md'] },
+  release: { see: ['status', 'plan', 'docs/how-to/respond-to-a-hold.md'] },
   prune: {
     exits: [
       [0, 'there is nothing to prune, or all of it is pruned'],

@@ -101,7 +101,7 @@ function filesOf({ kubeconfig, env }: KubeconfigOptions): readonly string[] {
   if (there.length > 0) return there;
   const home = env.HOME ? join(env.HOME, '.kube', 'config') : undefined;
   if (listed.length === 0 && home !== undefined && readIfThere(home) !== undefined) return [home];
-  throw invalid('there is no pod identity, no KUBECONFIG and no ~/.kube/config: set `cluster.kubeconfig`');
+  throw invalid('there is no pod identity, no KUBECONFIG and no ~/.kube/config');
 }
 
 function readKubeconfig(file: string): Kubeconfig {
@@ -194,5 +194,8 @@ function readIfThere(file: string): string | undefined {
 }
 
 function invalid(detail: string, cause?: unknown): AppError {
-  return new AppError('CONFIG_INVALID', { about: 'cluster', detail, cause });
+  // `validate` knows nothing of it: it never looks at a cluster.
+  const todo =
+    'Name a kubeconfig that is right in `KUBECONFIG` or `cluster.kubeconfig`, and a context of it in `cluster.context`.';
+  return new AppError('CONFIG_INVALID', { about: 'cluster', detail, todo, cause });
 }

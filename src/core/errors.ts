@@ -7,6 +7,10 @@ export interface AppErrorOptions {
   readonly detail?: string;
   /** How long the other side asked us to wait. */
   readonly retryAfterMs?: number;
+  /** What to do in this case, where what the code says in general does not help. */
+  readonly todo?: string;
+  /** Whether a person must act in this case, although what has the code mends itself as a rule. */
+  readonly person?: boolean;
   /** Kept for a debugger; never printed, serialised or stored, since a vendor's error can hold credentials. */
   readonly cause?: unknown;
 }
@@ -20,6 +24,10 @@ export class AppError extends Error {
   readonly about: string | undefined;
   readonly detail: string | undefined;
   readonly retryAfterMs: number | undefined;
+  /** As one sentence. */
+  readonly todo: string;
+  /** Whether it may mend itself: `healsItself` of its code, but for the cases that are known not to. */
+  readonly heals: boolean;
 
   constructor(code: ErrorCode, options: AppErrorOptions = {}) {
     super(sentence(ERRORS[code], options));
@@ -28,15 +36,13 @@ export class AppError extends Error {
     this.about = options.about;
     this.detail = options.detail;
     this.retryAfterMs = options.retryAfterMs;
+    this.todo = options.todo ?? ERRORS[code].todo;
+    this.heals = healsItself(code) && options.person !== true;
     Object.defineProperty(this, 'cause', { value: options.cause, enumerable: false });
   }
 
   get remedy(): Remedy {
     return ERRORS[this.code].remedy;
-  }
-
-  get todo(): string {
-    return ERRORS[this.code].todo;
   }
 
   /** The same error about a named object, for whoever knows the name. */
@@ -45,6 +51,8 @@ export class AppError extends Error {
       about,
       ...(this.detail === undefined ? {} : { detail: this.detail }),
       ...(this.retryAfterMs === undefined ? {} : { retryAfterMs: this.retryAfterMs }),
+      todo: this.todo,
+      person: !this.heals,
       cause: this.cause,
     });
   }

@@ -32,7 +32,7 @@ async function read(path: string, name: string): Promise<Buffer> {
   try {
     return await readFile(path);
   } catch (error) {
-    const detail = 'the file cannot be read';
+    const detail = `${path} cannot be read`;
     throw new AppError('CREDENTIAL_MISSING', { about: `http.tls.${name}`, detail, cause: error });
   }
 }

@@ -5,7 +5,7 @@ import { AppError, toAppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { LiveSecret, SecretManifest } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
-import { mayDestroy } from '../sync/brake.ts';
+import { leavesNone, mayDestroy } from '../sync/brake.ts';
 import type { MergePlanManifest } from '../sync/merge.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
 import { type Change, changesOf, type Recorder } from './recorder.ts';
@@ -32,7 +32,12 @@ export interface Population {
 
 const PAGE = 500;
 
-export const BRAKED = 'more would be destroyed at once than `brake` allows';
+/** Why the brake holds what it does not allow. */
+export function whyBraked(proposed: number, { alive }: Population): string {
+  return leavesNone({ proposed, alive })
+    ? 'no target would be left, and the last one never goes by itself'
+    : 'more would be destroyed at once than `brake` allows';
+}
 
 /**
  * The one destroying step: by one process at a time, it sums what is proposed and what was destroyed within the
@@ -46,10 +51,14 @@ export async function destroy(
   if (proposals.length === 0) return [];
   return deps.audit.exclusively('destroy', async () => {
     const free = proposals.filter(({ held }) => !held);
-    const allowed = await isAllowed(free.length, withReturning(population, free), deps);
+    const counted = withReturning(population, free);
+    const allowed = await isAllowed(free.length, counted, deps);
+    const braked = whyBraked(free.length, counted);
     const outcomes: Outcome[] = [];
     for (const proposal of proposals)
-      outcomes.push(allowed && !proposal.held ? await remove(proposal, deps) : await hold(proposal, deps));
+      outcomes.push(
+        allowed && !proposal.held ? await remove(proposal, deps) : await hold(proposal, braked, deps),
+      );
     return outcomes;
   });
 }
@@ -190,8 +199,12 @@ async function recorded(
   }
 }
 
-async function hold({ mapping, live, keys, held }: Proposal, { recorder }: DestroyDeps): Promise<Outcome> {
-  const detail = held ? 'no key would be left' : BRAKED;
+async function hold(
+  { mapping, live, keys, held }: Proposal,
+  braked: string,
+  { recorder }: DestroyDeps,
+): Promise<Outcome> {
+  const detail = held ? 'no key would be left' : braked;
   const error = new AppError('HELD', { detail });
   await recorder.setback(mapping, live.id, 'held', error, keys);
   return { kind: 'held', mapping, target: live.id, keys, error, alive: true };

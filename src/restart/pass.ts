@@ -46,6 +46,8 @@ export function createPass(deps: PassDeps, options: RestartOptions): Pass {
   /** Those that roll because of us. */
   const rolling = new Set<string>();
   const seen = new Map<string, LiveWorkload | undefined>();
+  /** Workloads with the contents that they were rolled for, as records say. */
+  const recorded = new Set<string>();
   /** Workloads with nothing left to do. */
   const done = new Set<string>();
   /** What is on record of what failed in this pass; a selector fails once for all of its workloads. */
@@ -85,7 +87,8 @@ export function createPass(deps: PassDeps, options: RestartOptions): Pass {
   }
 
   async function countRolling(rolls: readonly Rolled[]): Promise<void> {
-    for (const { namespace, workload, at } of rolls) {
+    for (const { namespace, workload, at, after } of rolls) {
+      recorded.add(JSON.stringify([namespace, workload, after]));
       const { kind = '', name = '' } = parseWorkload(workload) ?? {};
       const id = workloadId(namespace, kind, name);
       const roll = JSON.stringify([namespace, workload, at]);
@@ -191,8 +194,11 @@ export function createPass(deps: PassDeps, options: RestartOptions): Pass {
     }
     const annotations = lacking(live, pending);
     if (Object.keys(annotations).length === 0) {
-      // It was rolled before a crash, or by somebody who was faster.
-      await settle(it, live.rolling ? 1 : 0, selected);
+      // It was rolled before a crash, or by somebody who was faster. One that is on record is no second one.
+      const isNew = pending.some(
+        ({ intent }) => !recorded.has(JSON.stringify([id.namespace, nameOf(id), intent.after])),
+      );
+      await settle(it, live.rolling && isNew ? 1 : 0, selected);
       return true;
     }
     if (!rolling.has(keyOf(id)) && rolling.size >= atOnce) {

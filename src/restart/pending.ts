@@ -21,6 +21,8 @@ export interface Rolled {
   readonly workload: string;
   readonly namespace: string;
   readonly at: number;
+  /** The fingerprint of the content that it was rolled for. */
+  readonly after?: string | undefined;
 }
 
 export interface RestartRecords {
@@ -54,7 +56,7 @@ export async function readRestarts(
   const open = new Map<string, { intent: AuditRecord; at: number; rolled: Set<string>; code?: string }>();
   const rolls = new Map<string, Rolled & { sequence: number }>();
   for (const record of ours) {
-    const { phase, outcome, note = '', code, namespace = '', sequence } = record;
+    const { phase, outcome, note = '', code, namespace = '', after, sequence } = record;
     const key = keyOf(record);
     const at = Date.parse(record.time);
     if (phase === 'intent') {
@@ -63,7 +65,7 @@ export async function readRestarts(
     }
     const subject = open.get(key);
     if (outcome === 'ok' && (record.counts?.rolled ?? 0) > 0 && at >= rollsSince && !note.includes(' '))
-      rolls.set(JSON.stringify([namespace, note]), { workload: note, namespace, at, sequence });
+      rolls.set(JSON.stringify([namespace, note]), { workload: note, namespace, at, after, sequence });
     if (phase === 'outcome') open.delete(key);
     else if (outcome === 'ok') subject?.rolled.add(note);
     else if (subject !== undefined && code !== undefined) subject.code = code;

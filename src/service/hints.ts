@@ -32,7 +32,7 @@ export const QUIET_MS = 500;
  * A key that very many targets are made from is looked at more seldom: a flood about one with ten thousand must not
  * fill the queue faster than it can be emptied. The first hint is taken up at once in any case.
  */
-export const TARGETS_PER_MS = 2;
+const TARGETS_PER_MS = 2;
 const LOG_EVERY_MS = 60_000;
 /** Requests that brought hints, whose intake is remembered. */
 const MOST_REQUESTS = 1_000;

@@ -162,7 +162,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     const { mapping, target, kind, error, keys, alive, restarts } = outcome;
     if (restarts) restartSoon();
     const before = board.known(mapping, target);
-    logOutcome(logger, outcome, requestId, before?.proposed ? undefined : before?.error?.code);
+    logOutcome(logger, outcome, requestId, { before: before?.proposed ? undefined : before?.error?.code });
     const isWanted = generation()
       .at(target)
       .some((it) => it.mapping.name === mapping);

@@ -5,14 +5,15 @@ import type { Outcome } from '../reconcile/outcome.ts';
 /**
  * `error`: a person must act · `warn`: it heals by itself · `info`: something changed · `debug`: the rest.
  * @param before The code with which the run before failed: the same again is no news.
+ * @param reason Why there was a run, where that is known: an edit by hand that was repaired is told from a rotation.
  */
 export function logOutcome(
   logger: Logger,
   { kind, mapping, target, error }: Outcome,
   requestId: string,
-  before?: string,
+  { before, reason }: { readonly before?: string | undefined; readonly reason?: string } = {},
 ): void {
-  const fields = { requestId, mapping, ...target, outcome: kind };
+  const fields = { requestId, mapping, ...target, outcome: kind, reason };
   if (error === undefined) {
     if (before !== undefined) logger.info('target is in step again', fields);
     else if (kind === 'unchanged') logger.debug('target is in step', fields);

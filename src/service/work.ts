@@ -91,7 +91,7 @@ export function createWork(deps: WorkDeps): WorkTarget {
     );
     const endedAt = clock.now();
     deps.onOutcome(outcome, (endedAt - startedAt) / 1_000);
-    logOutcome(deps.logger, outcome, job.requestId, before?.error?.code);
+    logOutcome(deps.logger, outcome, job.requestId, { before: before?.error?.code, reason: job.reason });
     // Until it began to fail, the sweeps have shown that it was right.
     const sweeps = generation()
       .slotsOf(mapping)

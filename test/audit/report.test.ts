@@ -94,6 +94,16 @@ describe('a report', () => {
     });
   });
 
+  it('of a run that failed names what failed, and not the run', async () => {
+    await using audit = createMemoryAudit({ clock: createManualTime(START) });
+    await audit.append([
+      entry({ action: 'refuse', outcome: 'refused', code: 'NOT_OWNED', secret: 'theirs' }),
+      bare({ action: 'sweep', outcome: 'failed', counts: { targets: 1, refused: 1 } }),
+    ]);
+    const { refused, failed } = await report(audit, { since: at(0), until: at(1), ages: [] });
+    expect([refused.total, failed.total]).toEqual([1, 0]);
+  });
+
   it('names sources whose version is older than it may be, since it was first read', async () => {
     const { audit } = await openStory();
     await using _ = audit;

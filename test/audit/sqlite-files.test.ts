@@ -97,9 +97,10 @@ describe('an audit file that cannot be used', () => {
     const path = join(folder.path, 'audit.db');
     await writeFile(path, 'a letter to my aunt, long enough to have been taken for the header of a database');
     const before = await stat(path);
-    await expect(openSqliteAudit({ ...common, path })).rejects.toMatchObject(
-      unavailable('not a SQLite database', path),
-    );
+    await expect(openSqliteAudit({ ...common, path })).rejects.toMatchObject({
+      ...unavailable('not a SQLite database', path),
+      heals: false,
+    });
     expect(await stat(path)).toMatchObject({ size: before.size, mtimeMs: before.mtimeMs });
     expect(await readdir(folder.path)).toEqual(['audit.db']);
   });

@@ -45,6 +45,21 @@ Plan for 1 target: 1 to create.
     expect(await bench.run('sync')).toMatchObject({ code: 4 });
   });
 
+  it('names `prune` when targets are left over that no mapping wants', async () => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    await bench.write('secretbridge.yaml', HEAD);
+    const { code, stdout } = await bench.run('plan');
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: `Plan for 0 targets: nothing to do.
+No mapping wants 1 target any more; kept, and listed by \`secretbridge prune\`.
+`,
+    });
+    expect(await bench.run('plan', '--output', 'json')).toMatchObject({ json: { targets: [], kept: 1 } });
+    expect((await bench.run('prune')).stdout).toContain('apps/db');
+  });
+
   it('says to a person what may come next, and to nobody else', async () => {
     await using bench = await openBench(`${HEAD}${DB}${THEIRS}`);
     const interactive = { interactive: true };
@@ -265,8 +280,11 @@ refused   apps/theirs  mapping theirs
     await using bench = await openBench();
     await bench.write('state/audit.db', 'this is no database');
     const { code, stdout, stderr } = await bench.run('sync', '--output', 'json');
-    expect(code).toBe(1);
-    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'AUDIT_UNAVAILABLE' } });
+    // No database becomes one by waiting.
+    expect(code).toBe(4);
+    expect(JSON.parse(stdout)).toMatchObject({
+      error: { code: 'AUDIT_UNAVAILABLE', remedy: expect.stringContaining('`audit.store`') },
+    });
     expect(stderr).toContain(join(bench.folder, 'state', 'audit.db'));
     expect(await readdir(bench.folder)).not.toContain('cluster');
   });

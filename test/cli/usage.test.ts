@@ -87,6 +87,7 @@ describe('wrong usage', () => {
 
   it('suggests what was meant', async () => {
     await using bench = await openBench();
+    expect((await bench.run('sync', '--dry-run')).stderr).toContain('`secretbridge plan` shows what');
     expect((await bench.run('valdate')).stderr).toContain('validate');
     expect((await bench.run('plan', '--mapping', 'bd')).stderr).toBe('error: there is no mapping "bd"\n');
     await bench.write(

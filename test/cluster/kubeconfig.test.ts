@@ -129,6 +129,12 @@ describe('what is wrong is CONFIG_INVALID and says where', () => {
     expect(() => load({ kubeconfig: none })).toThrow(invalid(/names no current context/));
   });
 
+  it('with what to do about it, which is not `validate`: that looks at no cluster', () => {
+    expect(() => load({ env: { HOME: '/not/there' } })).toThrow(
+      expect.objectContaining({ todo: expect.stringContaining('`KUBECONFIG` or `cluster.kubeconfig`') }),
+    );
+  });
+
   it('a file that may not be read', async (context) => {
     context.skip(process.getuid?.() === 0, 'root may read and write everything');
     await using f = await folder();

@@ -152,7 +152,12 @@ describe('the brake', () => {
     const world = await synced(['one'], 'onSourceMissing: delete', 'brake: { share: 1 }');
     world.store.absent('one');
     await almostProve(world);
-    expect((await world.sync()).summary).toMatchObject({ held: 1, deleted: 0 });
+    await using process = await world.start();
+    const why = 'the last one never goes by itself';
+    expect((await planTargets(process.app)).targets[0]?.error?.message).toContain(why);
+    const { summary, targets } = await process.sync();
+    expect(summary).toMatchObject({ held: 1, deleted: 0 });
+    expect(targets[0]?.error?.message).toContain(why);
   });
 
   it('shows in the plan what the next run will do', async () => {
@@ -242,7 +247,9 @@ describe('a target that left the configuration', () => {
     ] as const) {
       const world = await synced(NAMES, `onMappingRemoved: ${word}`);
       await world.configure(mappingsOf(['two', 'three'], ''));
-      await world.sync();
+      await using process = await world.start();
+      expect((await planTargets(process.app)).kept).toBe(there ? 1 : undefined);
+      await process.sync();
       expect(exists(world, 'one')).toBe(there);
       expect(exists(world, 'two')).toBe(true);
     }

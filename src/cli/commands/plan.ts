@@ -46,6 +46,11 @@ function tellNext(context: Context, { targets }: PlanReport, { adopt }: { adopt?
     tell(context, '`secretbridge sync` carries it out.');
 }
 
+function keptText(kept = 0): readonly string[] {
+  if (kept === 0) return [];
+  return [`No mapping wants ${count(kept, 'target')} any more; kept, and listed by \`secretbridge prune\`.`];
+}
+
 interface Words {
   readonly title: string;
   /** Instead of a sum of nothing. */
@@ -68,6 +73,7 @@ export function printPlan(
         ...(it.how === undefined ? {} : { how: it.how }),
       })),
       held: report.held,
+      ...(report.kept === undefined ? {} : { kept: report.kept }),
     },
     human: (paint) => planText(report, all, words, paint),
   });
@@ -80,7 +86,8 @@ function planText(report: PlanReport, all: boolean, words: Words, paint: Paint):
     all || action !== 'unchanged' || pinned !== undefined;
   const shown = report.targets.filter(isShown);
   const lines = shown.flatMap((target) => [targetText(target, paint), '']);
-  return [...lines, ...heldText(report.held, paint), summaryText(report.targets, words)].join('\n');
+  const summary = summaryText(report.targets, words);
+  return [...lines, ...heldText(report.held, paint), summary, ...keptText(report.kept)].join('\n');
 }
 
 function targetText(

@@ -23,7 +23,7 @@ export const OURS = {
   CREDENTIAL_MISSING: {
     group: 'ours',
     remedy: 'fix-access',
-    says: 'a credential that the configuration refers to is not there',
+    says: 'a credential or certificate that the configuration refers to is not there',
     todo: 'Provide the environment variable, file or Secret that the message names.',
   },
   TRACES_NOT_SENT: {

@@ -80,9 +80,8 @@ describe('a queue of LocalStack', () => {
     const [left] = await it.receive(NEVER);
     expect([left?.body, left?.received]).toEqual(['m', 2]);
     expect(await it.remove([left?.receipt ?? '', 'none'], NEVER)).toBe(1);
-    await expect((await open(account.account, `${queue.url}-x`)).check(NEVER)).rejects.toMatchObject({
-      code: 'CONFIG_INVALID',
-    });
+    await using none = await open(account.account, `${queue.url}-x`);
+    await expect(none.check(NEVER)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });
 
   it('can be left in the middle of a wait', async ({ skip }) => {
