@@ -23,10 +23,6 @@ export const OF_OTHERS: Readonly<Record<string, Readonly<Record<string, string>>
     '--ignore-scripts': 'npm',
   },
   'docs/how-to/back-up-the-audit.md': { 'audit.db.replicas': 'a file' },
-  'docs/how-to/events-from-azure.md': {
-    '--azure-active-directory-tenant-id': 'the Azure CLI',
-    '--azure-active-directory-application-id-or-uri': 'the Azure CLI',
-  },
   'docs/how-to/encrypt-secrets-at-rest.md': {
     '--encryption-provider-config': 'kube-apiserver',
     '--secrets-encryption': 'k3s',
