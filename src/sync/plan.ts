@@ -114,7 +114,10 @@ function change(
   adopts: boolean,
 ): Plan {
   const dropLabels = stale(live.ours?.labels, manifest.labels);
-  const dropAnnotations = [...stale(live.ours?.annotations, manifest.annotations), ...falsePin(live, manifest)];
+  const dropAnnotations = [
+    ...stale(live.ours?.annotations, manifest.annotations),
+    ...falsePin(live, manifest),
+  ];
   const dropOwners = adopts && mapping.onConflict === 'adoptAndDropOwner';
   const sameData = keys.every(({ action }) => action === 'keep');
   const fixed = fixedBy(live, manifest, sameData);
