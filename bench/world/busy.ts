@@ -23,7 +23,6 @@ export interface Busy extends AsyncDisposable {
   begin(): Promise<Rush>;
   /** Writes one more mapping into the configuration: how many milliseconds later its Secret is there. */
   add(): Promise<number>;
-  readonly folder: string;
   /** A bare read of the store, and a bare write of a Secret. */
   bare(): Promise<number>;
 }
@@ -39,7 +38,7 @@ const REFRESH = '5s';
 
 export async function openBusy(
   lab: Lab,
-  { engine, mappings: count, node = [] }: { readonly engine: Engine; readonly mappings: number; readonly node?: readonly string[] },
+  { engine, mappings: count }: { readonly engine: Engine; readonly mappings: number },
 ): Promise<Busy> {
   await using stack = new AsyncDisposableStack();
   const aws = await lab.double('aws');
@@ -91,7 +90,6 @@ export async function openBusy(
   const run = stack.use(
     startProgram(['serve', '--config', config], {
       folder,
-      node,
       env: { ...aws.env, ...(redis === undefined ? {} : { REDIS_URL: redis.address }) },
     }),
   );
@@ -100,7 +98,6 @@ export async function openBusy(
   let round = 0;
   const owned = stack.move();
   return {
-    folder,
     async begin() {
       const left = new Set(names);
       const begun = Promise.withResolvers<void>();

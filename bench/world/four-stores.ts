@@ -14,6 +14,8 @@ import type { Lab } from './lab.ts';
 export interface RotatedStore {
   readonly name: string;
   readonly shown: string;
+  /** How it tells of changes. */
+  readonly told: string;
   /** As the configuration has it. */
   readonly config: object;
   readonly events: object;
@@ -87,7 +89,8 @@ export async function openFourStores(
   const all: readonly RotatedStore[] = [
     {
       name: 'vault',
-      shown: 'Vault, event stream',
+      shown: 'Vault',
+      told: 'event stream',
       config: {
         kind: 'vault',
         address: stream.address,
@@ -106,7 +109,8 @@ export async function openFourStores(
     },
     {
       name: 'aws',
-      shown: 'AWS, SQS',
+      shown: 'AWS',
+      told: 'SQS',
       config: {
         kind: 'aws-secrets-manager',
         region: 'eu-west-1',
@@ -130,7 +134,8 @@ export async function openFourStores(
     },
     {
       name: 'azure',
-      shown: 'Azure, Event Grid',
+      shown: 'Azure',
+      told: 'Event Grid',
       config: {
         kind: 'azure-key-vault',
         vaultUrl: azure.address,
@@ -152,7 +157,8 @@ export async function openFourStores(
     },
     {
       name: 'openbao',
-      shown: 'OpenBao, signed webhook',
+      shown: 'OpenBao',
+      told: 'signed webhook',
       config: {
         kind: 'vault',
         address: bao.address,

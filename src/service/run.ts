@@ -98,7 +98,8 @@ export interface Engine {
   close(graceMs: number): Promise<void>;
 }
 
-const TICK_MS = 1_000;
+/** What it adds to an interval, beside the work: little of one that is short. */
+const TICK_MS = 250;
 const LEDGER_MS = 20_000;
 /** A job may wait behind many others; only then is it taken for lost. */
 const LOST_MS = 60_000;

@@ -89,17 +89,28 @@ function wholeStore(mapping: Mapping): string | undefined {
 /** At most this share of the interval is added to a due time, another one in each round. */
 const JITTER = 0.05;
 
+/** A round of a slot: from one due time to the next, in milliseconds since 1970. */
+export interface Round {
+  readonly round: number;
+  readonly from: number;
+  readonly until: number;
+}
+
 /**
  * Which round of a slot a moment belongs to. Due times are spread over the interval by the slot's name, and are the
  * same before and after a restart and in every replica.
  */
-export function roundAt(sweep: Sweep, now: number): number {
+export function roundAt(sweep: Sweep, now: number): Round {
   const { refreshMs } = sweep;
   const name = `${sweep.store}/${refreshMs}/${sweep.slot}/${sweep.slots}`;
   const phase = hashOf(name) % refreshMs;
-  const round = Math.floor((now - phase) / refreshMs);
-  const jitter = (hashOf(`${name}/${round}`) % 1_000) * (JITTER / 1_000) * refreshMs;
-  return now - phase - round * refreshMs >= jitter ? round : round - 1;
+  const dueAt = (round: number): number => {
+    const jitter = (hashOf(`${name}/${round}`) % 1_000) * (JITTER / 1_000) * refreshMs;
+    return phase + round * refreshMs + jitter;
+  };
+  const begun = Math.floor((now - phase) / refreshMs);
+  const round = now >= dueAt(begun) ? begun : begun - 1;
+  return { round, from: dueAt(round), until: dueAt(round + 1) };
 }
 
 function hashOf(text: string): number {

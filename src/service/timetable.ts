@@ -4,7 +4,7 @@ import { toAppError } from '../core/errors.ts';
 import type { Logger } from '../log/logger.ts';
 import { type Queue, saysHealth } from '../queue/queue.ts';
 import type { Generation } from './generation.ts';
-import { roundAt } from './slots.ts';
+import { type Round, roundAt } from './slots.ts';
 
 /** Of what is due more often than this, a late tick may miss a round. */
 const JUMP_MS = 30_000;
@@ -31,7 +31,7 @@ export function createTimetable({
   readonly clock: Clock;
   readonly logger: Logger;
 }): Timetable {
-  const rounds = new Map<string, number>();
+  const rounds = new Map<string, Round>();
 
   const add = async (subject: string, once?: { id: string; ttlMs: number }): Promise<void> => {
     try {
@@ -51,9 +51,12 @@ export function createTimetable({
       const { slots } = generation();
       for (const name of rounds.keys()) if (!slots.has(name)) rounds.delete(name);
       for (const [name, { sweep }] of slots) {
-        const round = roundAt(sweep, clock.now());
-        const before = rounds.get(name);
-        rounds.set(name, round);
+        const now = clock.now();
+        const known = rounds.get(name);
+        if (known !== undefined && now >= known.from && now < known.until) continue;
+        const next = roundAt(sweep, now);
+        rounds.set(name, next);
+        const [before, round] = [known?.round, next.round];
         // A clock that is set back gives rounds that were there already. One that jumps on gives rounds of all slots at
         // once, as a process does that was asleep: they are spread again over the next interval.
         const isJump = before !== undefined && round > before + 1 && sweep.refreshMs > JUMP_MS;

@@ -117,13 +117,13 @@ describe('the rounds of a slot', () => {
     fc.assert(
       fc.property(someSweep, steps, (sweep, parts) => {
         let now = START;
-        let round = roundAt(sweep, now);
+        let { round } = roundAt(sweep, now);
         let began: number | undefined;
         for (const part of parts) {
           // A tick is never further away than a fifth of the interval.
           const step = Math.max(1, Math.floor((part / 2_000) * sweep.refreshMs));
           now += step;
-          const next = roundAt(sweep, now);
+          const { round: next } = roundAt(sweep, now);
           expect(next - round === 0 || next - round === 1).toBe(true);
           if (next > round) {
             if (began !== undefined) {
@@ -138,10 +138,21 @@ describe('the rounds of a slot', () => {
     );
   });
 
+  it('last from one due time to the next, without a gap', () => {
+    fc.assert(
+      fc.property(someSweep, fc.nat(10 ** 9), (sweep, ms) => {
+        const here = roundAt(sweep, START + ms);
+        expect(here.from).toBeLessThanOrEqual(START + ms);
+        expect(here.until).toBeGreaterThan(START + ms);
+        expect(roundAt(sweep, here.until)).toMatchObject({ round: here.round + 1, from: here.until });
+      }),
+    );
+  });
+
   it('are a matter of the name and the time alone', () => {
     fc.assert(
       fc.property(someSweep, fc.nat(10 ** 9), (sweep, ms) => {
-        expect(roundAt({ ...sweep }, START + ms)).toBe(roundAt(sweep, START + ms));
+        expect(roundAt({ ...sweep }, START + ms)).toEqual(roundAt(sweep, START + ms));
       }),
     );
   });
@@ -153,13 +164,13 @@ it('spreads the reads of 10,000 references over the interval', () => {
     wanted({ name: `m${index}`, refreshMs, data: { A: source({ key: `k${index}` }) } }),
   );
   const slots = slotsOf(many, () => false);
-  const before = new Map(slots.map(({ sweep }) => [sweep.slot, roundAt(sweep, START)]));
+  const before = new Map(slots.map(({ sweep }) => [sweep.slot, roundAt(sweep, START).round]));
   const perSecond: number[] = [];
   let total = 0;
   for (let second = 1; second <= 300; second += 1) {
     let reads = 0;
     for (const { sweep, refs } of slots) {
-      const round = roundAt(sweep, START + second * 1_000);
+      const { round } = roundAt(sweep, START + second * 1_000);
       if (round > (before.get(sweep.slot) ?? 0)) reads += refs.length;
       before.set(sweep.slot, round);
     }
