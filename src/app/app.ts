@@ -90,6 +90,8 @@ export interface PassOptions {
   readonly actor?: Actor;
   /** Without a new look at the namespaces: the targets are those of the last one. */
   readonly asResolved?: boolean;
+  /** What was read longer ago is read anew. Left out: the pass is over before anything is old. */
+  readonly oldAfterMs?: number;
 }
 
 export interface Pass extends DecideDeps {
@@ -185,7 +187,13 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
       current = next;
       access = createAccess(next);
     },
-    async pass({ signal, requestId = randomUUID(), actor = deps.actor, asResolved = false } = {}) {
+    async pass({
+      signal,
+      requestId = randomUUID(),
+      actor = deps.actor,
+      asResolved = false,
+      oldAfterMs,
+    } = {}) {
       if (!asResolved) await resolve();
       const recorder = createRecorder({
         audit,
@@ -195,11 +203,14 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
         stores: stores.definitions,
         clock,
       });
+      const begun = current;
       const reader = createReader({
         open: (store) => stores.open(store),
         onRead: (source, result) => recorder.read(source, result),
-        perCall: (store) => abilitiesOf(current, store)?.readsPerCall ?? 1,
+        // Nothing is read ahead by rules that are in force no more.
+        perCall: (store) => (current === begun ? (abilitiesOf(begun, store)?.readsPerCall ?? 1) : 1),
         signal,
+        age: oldAfterMs === undefined ? undefined : { now: () => clock.now(), mostMs: oldAfterMs },
       });
       return {
         instance: config.instance,
@@ -218,6 +229,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
           return isProvenAbsent(audit, source, definition, { codes, ...current.absence });
         },
         read: (refs) => reader.read(refs),
+        recorded: (refs) => reader.recorded(refs),
         expect: (refs) => reader.expect(refs),
         find: (store, query) => reader.find(store, query),
         versions: (store, keys) => reader.versions(store, keys),

@@ -7,6 +7,7 @@ import { commandEntry } from '../reconcile/recorder.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import { createRestarts } from '../restart/restarts.ts';
 import type { Known } from '../service/board.ts';
+import { PASS_MS } from '../service/passes.ts';
 import { askFor } from '../service/request.ts';
 import { type Engine, startEngine } from '../service/run.ts';
 import type {
@@ -77,7 +78,7 @@ async function openEngine(app: App, options: ServiceOptions): Promise<Engine> {
         return (kind !== undefined && PROVIDERS[kind]?.keyNames?.(key)) || [key];
       },
     },
-    beginPass: ({ requestId, actor }) => app.pass({ requestId, actor, asResolved: true }),
+    beginPass: (request) => app.pass({ ...request, asResolved: true, oldAfterMs: PASS_MS }),
     destroy: (pass, see) => destroyProposed(app, pass, see),
     restart: async () => (await restarts?.run(app.config.restarts))?.nextMs,
     recover: () => recoverIntents(audit, cluster, app.instances, app.restartOf),

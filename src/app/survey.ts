@@ -19,22 +19,26 @@ type SurveyPass = Pick<Pass, 'instance' | 'stores' | 'versions' | 'allows'>;
 /** Fewer targets than this are looked at one by one: a list would not be worth its request. */
 const FEW = 20;
 
+export interface Survey {
+  /** The targets that need no run. */
+  readonly inStep: ReadonlyMap<Wanted, Outcome>;
+  /** Whether a target was in no list that should have it. */
+  isMissing(id: TargetId): boolean;
+}
+
 /**
- * The targets that need no run, by what sweeps of the service go by: the metadata of the Secrets, one list for each
- * namespace, and the versions that the stores tell of without a value. Whatever is not plain from these is not among
- * them. Changes nothing, and decides nothing that a store or the cluster did not say.
+ * What a run may be spared, by what sweeps of the service go by: the metadata of the Secrets, one list for each
+ * namespace, and the versions that the stores tell of without a value. Whatever is not plain from these is not in
+ * step. Changes nothing, and decides nothing that a store or the cluster did not say.
  */
-export async function inStep(
-  app: SurveyApp,
-  pass: SurveyPass,
-  wanted: readonly Wanted[],
-): Promise<ReadonlyMap<Wanted, Outcome>> {
+export async function survey(app: SurveyApp, pass: SurveyPass, wanted: readonly Wanted[]): Promise<Survey> {
   const candidates = wanted.filter((it) => mayBeTold(app, pass, it));
-  if (candidates.length < FEW) return new Map();
-  const metas = await metadataOf(
+  if (candidates.length < FEW) return { inStep: new Map(), isMissing: () => false };
+  const listed = await listsOf(
     app,
     candidates.map(({ id }) => id),
   );
+  const metas = new Map([...listed.values()].flat().map((meta) => [formatTarget(meta.id), meta]));
   const { instance, stores } = pass;
   const looked = candidates.flatMap((it) => {
     const meta = metas.get(formatTarget(it.id));
@@ -52,7 +56,8 @@ export async function inStep(
     const isCurrent = (id: string) => made.get(id) !== undefined && made.get(id) === current.get(id);
     if (expectedReads([it], pass).map(refId).every(isCurrent)) told.set(it, unchanged(it, meta));
   }
-  return told;
+  const isMissing = (id: TargetId) => listed.has(id.namespace) && !metas.has(formatTarget(id));
+  return { inStep: told, isMissing };
 }
 
 /** Whether a list can tell at all: of the current versions of keys in stores that have such lists. */
@@ -73,25 +78,30 @@ function isPlain({ ref }: StoreRef): boolean {
   return ref.version === undefined && ref.object === undefined;
 }
 
-/** By target. A namespace that cannot be listed has none. */
-async function metadataOf(
+/** By namespace, of those that can be listed. */
+async function listsOf(
   { cluster }: SurveyApp,
   ids: readonly TargetId[],
-): Promise<ReadonlyMap<string, SecretMeta>> {
+): Promise<ReadonlyMap<string, readonly SecretMeta[]>> {
   const namespaces = [...new Set(ids.map(({ namespace }) => namespace))];
-  const found = await Promise.all(namespaces.map((namespace) => listOnce(cluster, namespace)));
-  return new Map(found.flat().map((meta) => [formatTarget(meta.id), meta]));
+  const found = await Promise.all(
+    namespaces.map(async (namespace) => [namespace, await listOnce(cluster, namespace)] as const),
+  );
+  return new Map(found.flatMap(([namespace, metas]) => (metas === undefined ? [] : [[namespace, metas]])));
 }
 
-async function listOnce({ watch }: SurveyApp['cluster'], namespace: string): Promise<readonly SecretMeta[]> {
-  const listed = Promise.withResolvers<readonly SecretMeta[]>();
+async function listOnce(
+  { watch }: SurveyApp['cluster'],
+  namespace: string,
+): Promise<readonly SecretMeta[] | undefined> {
+  const listed = Promise.withResolvers<readonly SecretMeta[] | undefined>();
   await using _ = watch(
     { namespace },
     {
       listed: listed.resolve,
       changed: () => undefined,
       gone: () => undefined,
-      progress: (error) => error && listed.resolve([]),
+      progress: (error) => error && listed.resolve(undefined),
     },
   );
   return await listed.promise;

@@ -5,7 +5,7 @@ import { expectedReads } from '../reconcile/ahead.ts';
 import { destroy } from '../reconcile/destroy.ts';
 import type { Unseen } from '../reconcile/left.ts';
 import { OUTCOMES, type Outcome, type OutcomeKind } from '../reconcile/outcome.ts';
-import { reconcile, undecidable } from '../reconcile/reconcile.ts';
+import { type ReconcileDeps, reconcile, undecidable } from '../reconcile/reconcile.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import { logOutcome } from '../service/log-outcome.ts';
@@ -15,7 +15,7 @@ import { leftProposals, populationOf } from './left.ts';
 import { selectTargets } from './plan.ts';
 import { finishRestarts } from './restarts.ts';
 import { retainOnce } from './retention.ts';
-import { inStep } from './survey.ts';
+import { survey } from './survey.ts';
 
 export type Summary = Readonly<Record<OutcomeKind, number>>;
 
@@ -60,7 +60,9 @@ export async function syncTargets(
   const { requestId } = recorder;
   const { tracer } = app.tracing;
   tracer.trigger(requestId, { reason: 'manual' });
-  const told = await inStep(app, pass, wanted);
+  // Who names a mapping has just changed something, which a list may not show for minutes.
+  const { inStep: told, isMissing } = await survey(app, pass, only === undefined ? wanted : []);
+  const looked = { ...pass, isMissing };
   // In the order in which they are queued.
   const unclear = [...bySubject.values()].flat().filter((it) => !told.has(it));
   pass.expect?.(expectedReads(unclear, pass));
@@ -71,7 +73,7 @@ export async function syncTargets(
       const outcome = await tracer.span(
         'job',
         { mapping: it.mapping.name, ...it.id, reason: 'manual' },
-        () => runOne(it, pass, told.get(it)),
+        () => runOne(it, looked, told.get(it)),
         { requestId, ends: ({ kind, error: its }) => ({ outcome: kind, ...(its && { code: its.code }) }) },
       );
       outcomes.push(outcome);
@@ -94,7 +96,7 @@ export async function syncTargets(
 
 async function runOne(
   { mapping, id, error }: Wanted,
-  pass: Pass,
+  pass: Pass & Pick<ReconcileDeps, 'isMissing'>,
   told: Outcome | undefined,
 ): Promise<Outcome> {
   if (error !== undefined) return undecidable(mapping, id, error, pass);

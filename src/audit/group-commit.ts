@@ -16,22 +16,33 @@ interface Waiting {
   readonly reject: (reason: unknown) => void;
 }
 
+/** Each takes microseconds when there is little to do. */
+const MOST_TURNS = 4;
+
 /**
- * Whatever arrives in one turn of the event loop, or while a batch is being written, shares a transaction and so
- * one wait for the disk. A batch fails as a whole.
+ * Whatever arrives in one turn of the event loop, in the few after it while each brings more, or while a batch is
+ * being written, shares a transaction and so one wait for the disk. A batch fails as a whole.
  */
 export function createGroupCommit(write: Write): GroupCommit {
   let waiting: Waiting[] = [];
   let draining: Promise<void> | undefined;
 
   async function drain(): Promise<void> {
-    await nextTurn();
+    await whileMoreComes();
     while (waiting.length > 0) {
       const batch = waiting;
       waiting = [];
       await writeAll(batch);
     }
     draining = undefined;
+  }
+
+  async function whileMoreComes(): Promise<void> {
+    let before = 0;
+    for (let turn = 0; turn < MOST_TURNS && waiting.length > before; turn += 1) {
+      before = waiting.length;
+      await nextTurn();
+    }
   }
 
   async function writeAll(batch: readonly Waiting[]): Promise<void> {

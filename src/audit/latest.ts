@@ -10,8 +10,6 @@ const FEW = 3_000;
 
 export interface LatestOptions {
   readonly few?: number;
-  /** There is an index of targets. Left out: one of the names of Secrets, in whatever namespace. */
-  readonly targets?: boolean;
 }
 
 /**
@@ -27,7 +25,7 @@ export async function latest(
 ): Promise<Stored | undefined> {
   if (isOfOne(filter)) {
     const { few = FEW } = options;
-    const [row = {}] = await ask(asked(db, filter, actions, { few, targets: options.targets ?? false }));
+    const [row = {}] = await ask(asked(db, filter, actions, few));
     const { record, hash, kept_record, kept_hash, fitting = 0 } = row;
     if (typeof record === 'string' && typeof hash === 'string') return { record, hash };
     // Nothing among the newest of very many says nothing of the others.
@@ -77,14 +75,14 @@ function asked(
   db: AuditQueries,
   filter: RecordFilter,
   actions: readonly Action[],
-  options: Required<LatestOptions>,
+  few: number,
 ): CompiledQuery<Row> {
   const all = built.get(db) ?? new Map<string, CompiledQuery<Row>>();
   built.set(db, all);
   const given = VARYING.filter((name) => filter[name] !== undefined);
   const shape: RecordFilter = { ...filter, ...Object.fromEntries(given.map((it) => [it, placeholder(it)])) };
-  const id = JSON.stringify([shape, actions, options]);
-  const query = all.get(id) ?? newestQuery(db, shape, actions, options);
+  const id = JSON.stringify([shape, actions, few]);
+  const query = all.get(id) ?? newestQuery(db, shape, actions, few);
   all.set(id, query);
   const parameters = query.parameters.map((it) => {
     const name = PLACES.get(it);
@@ -97,9 +95,9 @@ function newestQuery(
   db: AuditQueries,
   filter: RecordFilter,
   actions: readonly Action[],
-  { few, targets }: Required<LatestOptions>,
+  few: number,
 ): CompiledQuery<Row> {
-  const some = sql`(select sequence from ${aboutIt(filter, targets)}
+  const some = sql`(select sequence from ${aboutIt(filter)}
     and sequence > (select coalesce(max(sequence), 0) from base)
     order by sequence desc limit ${sql.lit(few)}) few`;
   const matching = matches({ filter, actions, upwards: false });
@@ -117,9 +115,8 @@ function newestQuery(
 }
 
 /** The records about the key or the target, by an index that has them in their order. */
-function aboutIt(filter: RecordFilter, targets: boolean): RawBuilder<unknown> {
+function aboutIt(filter: RecordFilter): RawBuilder<unknown> {
   const { key, secret = '', namespace = '' } = filter;
   if (key !== undefined) return sql`record_sources where ${and(ofSource(filter))}`;
-  const named = sql`records where secret = ${searchable(secret)}`;
-  return targets ? sql`${named} and namespace = ${searchable(namespace)}` : named;
+  return sql`records where secret = ${searchable(secret)} and namespace = ${searchable(namespace)}`;
 }

@@ -130,7 +130,7 @@ function createStore(
       for await (const { text, hash } of stored(from)) yield readable(path)({ record: text, hash });
     },
     async latest(filter, actions) {
-      const found = await latest(db, ask, filter, actions, { targets: true });
+      const found = await latest(db, ask, filter, actions);
       return found && readable(path)(found);
     },
     unresolved: () =>

@@ -38,3 +38,8 @@ export interface StoreRef {
 export function refId({ store, ref }: StoreRef): string {
   return JSON.stringify([store, ref.key, ref.version, ref.object]);
 }
+
+/** A record on its way to the disk, behind those before it and ahead of those after it. */
+export interface Recording {
+  readonly durable: Promise<unknown>;
+}

@@ -1,14 +1,16 @@
 import { toAppError } from '../core/errors.ts';
-import { type ReadResult, refId, type SourceRef, type StoreRef } from '../core/reading.ts';
+import { type ReadResult, type Recording, refId, type SourceRef, type StoreRef } from '../core/reading.ts';
 import { createExpected } from './expected.ts';
 import type { CallOptions, FindQuery, SecretProvider, VersionResult } from './provider.ts';
 import { orElse } from './settle.ts';
-import { createRoom, createShelf } from './shelf.ts';
+import { type Age, createRoom, createShelf } from './shelf.ts';
 import { createTurn } from './turn.ts';
 
 export interface Reader {
   /** By `refId`. Each reference is read once as long as its value is kept, however many ask for it. */
   read(refs: readonly StoreRef[]): Promise<ReadonlyMap<string, ReadResult>>;
+  /** Resolves when what was read last under these references is durable on record: before, nobody may act on it. */
+  recorded(refs: readonly StoreRef[]): Promise<void>;
   /** The full keys that a search finds, sorted. Equal searches are one, and one that fails fails for all. */
   find(store: string, query: FindQuery): Promise<readonly string[]>;
   /**
@@ -23,12 +25,14 @@ export interface Reader {
 export interface ReaderDeps {
   /** The provider of a store; throws when it cannot be set up, for example without its credential. */
   readonly open: (store: string) => Promise<Pick<SecretProvider, 'read' | 'find' | 'versions'>>;
-  /** Told once of each read, before anybody may act on it. */
-  readonly onRead: (source: StoreRef, result: ReadResult) => Promise<void>;
+  /** Told once of each read, before anybody hears of it. May leave a record that is durable only later. */
+  readonly onRead: (source: StoreRef, result: ReadResult) => Promise<Recording | undefined>;
   /** Ends the reads under way: each of them is then rejected. */
   readonly signal?: AbortSignal | undefined;
   /** Of values and names that are kept: beyond it the oldest are given up, and read anew when they are wanted. */
   readonly maxBytes?: number;
+  /** What is older is read anew. Left out: it lives as long as its pass. */
+  readonly age?: Age | undefined;
   /** How many values one request to a store can give; left out: one. */
   readonly perCall?: (store: string) => number;
 }
@@ -41,12 +45,13 @@ const UNKNOWN: VersionResult = { kind: 'unknown' };
  * together, so that a store which can batch does. Ends with its pass; it keeps values for that long.
  */
 export function createReader(deps: ReaderDeps): Reader {
-  const { open, onRead, signal, maxBytes = MAX_BYTES, perCall = () => 1 } = deps;
+  const { open, onRead, signal, maxBytes = MAX_BYTES, perCall = () => 1, age } = deps;
   const room = createRoom(maxBytes);
-  const reads = createShelf<ReadResult>(room);
-  const searches = createShelf<readonly string[]>(room);
-  const hints = createShelf<VersionResult>(room);
+  const reads = createShelf<ReadResult>(room, age);
+  const searches = createShelf<readonly string[]>(room, age);
+  const hints = createShelf<VersionResult>(room, age);
   const options: CallOptions = signal === undefined ? {} : { signal };
+  const recordings = createRecordings();
   const expected = createExpected((id) => reads.get(id) !== undefined);
 
   /** What the last of the requests that these make has room for. */
@@ -67,7 +72,8 @@ export function createReader(deps: ReaderDeps): Reader {
       const answer = answers[index];
       signal?.throwIfAborted();
       if (answer === undefined) throw new Error('a provider must answer each reference');
-      await onRead({ store, ref }, answer);
+      const recording = await onRead({ store, ref }, answer);
+      if (recording !== undefined) recordings.add(refId({ store, ref }), recording);
       return answer;
     });
     // Whoever comes for it meets its end, also a bad one.
@@ -100,6 +106,7 @@ export function createReader(deps: ReaderDeps): Reader {
       });
       return new Map(await Promise.all(pairs.map(async ([id, result]) => [id, await result] as const)));
     },
+    recorded: (refs) => recordings.of(refs.map(refId)),
     async versions(store, keys) {
       return Promise.all(
         keys.map((key) => {
@@ -107,6 +114,28 @@ export function createReader(deps: ReaderDeps): Reader {
           return hints.get(id) ?? hints.put(id, askVersion(store, key), () => 0);
         }),
       );
+    },
+  };
+}
+
+interface Recordings {
+  add(id: string, recording: Recording): void;
+  of(ids: readonly string[]): Promise<void>;
+}
+
+/** Those under way, and those that failed: what they say was read stays off the record. */
+function createRecordings(): Recordings {
+  const open = new Map<string, Promise<unknown>>();
+  return {
+    add(id, { durable }) {
+      open.set(id, durable);
+      // Of one that failed, whoever acts on it is told.
+      void Promise.allSettled([durable]).then(([{ status }]) => {
+        if (status === 'fulfilled' && open.get(id) === durable) open.delete(id);
+      });
+    },
+    async of(ids) {
+      await Promise.all(ids.map((id) => open.get(id)));
     },
   };
 }

@@ -1,4 +1,4 @@
-/** What was asked for, by its id: each once, as long as its answer is kept. */
+/** What was asked for, by its id: each once, as long as its answer is kept and not too old. */
 export interface Shelf<T> {
   get(id: string): Promise<T> | undefined;
   /** Keeps it while it is under way, and from then on while there is room. */
@@ -32,14 +32,36 @@ export function createRoom(maxBytes: number): Room {
   };
 }
 
-export function createShelf<T>(room: Room): Shelf<T> {
-  const answers = new Map<string, Promise<T>>();
+/** From when it was asked for. */
+export interface Age {
+  readonly now: () => number;
+  readonly mostMs: number;
+}
+
+interface Kept<T> {
+  readonly answer: Promise<T>;
+  readonly askedAt: number;
+  isUnderWay: boolean;
+}
+
+/** @param age How old an answer may become. What is under way is never too old. */
+export function createShelf<T>(room: Room, age: Age = { now: () => 0, mostMs: 0 }): Shelf<T> {
+  const answers = new Map<string, Kept<T>>();
   return {
-    get: (id) => answers.get(id),
+    get(id) {
+      const kept = answers.get(id);
+      // A clock that was set back says nothing of an age.
+      const isOld = kept !== undefined && Math.abs(age.now() - kept.askedAt) > age.mostMs;
+      return isOld && !kept.isUnderWay ? undefined : kept?.answer;
+    },
     put(id, answer, sizeOf) {
-      answers.set(id, answer);
+      const kept = { answer, askedAt: age.now(), isUnderWay: true };
+      answers.set(id, kept);
       // A failure takes little room; it is its asker's business.
-      const settled = (bytes: number) => room.take(bytes + id.length + OVERHEAD, () => answers.delete(id));
+      const settled = (bytes: number) => {
+        kept.isUnderWay = false;
+        room.take(bytes + id.length + OVERHEAD, () => answers.get(id) === kept && answers.delete(id));
+      };
       answer.then(
         (value) => settled(sizeOf(value)),
         () => settled(0),

@@ -2,6 +2,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { Mapping, Source } from '../core/mapping.ts';
+import type { StoreRef } from '../core/reading.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { noTracer, type SpanAttributes, type Tracer } from '../core/tracer.ts';
@@ -26,6 +27,8 @@ export interface DecideDeps extends GatherDeps {
   readonly pin: (mapping: string, id: TargetId) => Promise<RecordedPin | undefined>;
   /** Whether a mapping of the configuration wants a target. */
   readonly wants: (mapping: string, id: TargetId) => boolean;
+  /** Resolves when what was read under these references is durable on record. */
+  readonly recorded: (refs: readonly StoreRef[]) => Promise<void>;
   readonly tracer?: Tracer;
 }
 
@@ -40,8 +43,39 @@ export interface Decision {
   readonly mapping?: Mapping;
 }
 
+export interface Unrecorded extends Decision {
+  /** Resolves when everything that was read for it is durable on record. */
+  readonly recorded: () => Promise<void>;
+}
+
 /** Gathers everything and plans; changes nothing. `plan` shows this, `sync` carries it out. */
 export async function decide(wanted: Mapping, id: TargetId, deps: DecideDeps): Promise<Decision> {
+  const { recorded, ...decision } = await decideUnrecorded(wanted, id, deps);
+  await recorded();
+  return decision;
+}
+
+/** The same while the records of its reads are on their way: before they are there, nobody may act on it. */
+export async function decideUnrecorded(wanted: Mapping, id: TargetId, deps: DecideDeps): Promise<Unrecorded> {
+  const records: Promise<void>[] = [];
+  const read: DecideDeps['read'] = async (refs) => {
+    const results = await deps.read(refs);
+    // At once, since these are the records of what was read now. Whoever asks is told of those that failed.
+    const all = deps.recorded(refs);
+    records.push(all);
+    void Promise.allSettled([all]);
+    return results;
+  };
+  const decision = await decideBy(wanted, id, { ...deps, read });
+  return {
+    ...decision,
+    async recorded() {
+      await Promise.all(records);
+    },
+  };
+}
+
+async function decideBy(wanted: Mapping, id: TargetId, deps: DecideDeps): Promise<Decision> {
   // Together, so that the reads of several targets meet and can be batched.
   const reading = readLive(id, deps);
   const pin = await deps.pin(wanted.name, id);

@@ -5,7 +5,7 @@ import { type Fingerprinter, keyIdOf } from '../core/fingerprint.ts';
 import { type ReadResult, refId, type StoreRef } from '../core/reading.ts';
 import type { TargetId } from '../core/target.ts';
 import type { TargetSource } from '../sync/marks.ts';
-import type { Pin, Pinned } from '../sync/pin.ts';
+import { OTHERWISE, type Pin, type Pinned } from '../sync/pin.ts';
 import type { GatherDeps } from './gather.ts';
 
 // `rollback` and `unpin` are records, and the last one of a target decides. Nothing else holds a pin.
@@ -68,12 +68,13 @@ export function readAsThen(
     return comparable.length > 0 && !comparable.includes(now);
   };
   const asThen = async (ref: StoreRef, result: ReadResult): Promise<ReadResult> => {
-    const isDeleted = result.kind === 'failed' && result.error.code === 'SOURCE_DELETED';
-    if (result.kind === 'absent' || (isDeleted && softDeletedIsMissing))
-      return { kind: 'failed', error: new AppError('VERSION_GONE') };
-    if (!(await isOther(ref, result))) return result;
-    const detail = 'another value is stored under this version now';
-    return { kind: 'failed', error: new AppError('VERSION_GONE', { detail }) };
+    if (result.kind === 'absent') return gone();
+    if (result.kind === 'failed') {
+      const { code, detail } = result.error;
+      const isGone = code === 'VERSION_GONE' || (code === 'SOURCE_DELETED' && softDeletedIsMissing);
+      return isGone ? gone(code === 'VERSION_GONE' ? detail : undefined) : result;
+    }
+    return (await isOther(ref, result)) ? gone('another value is stored under this version now') : result;
   };
   return async (refs) => {
     const results = new Map(await read(refs));
@@ -83,6 +84,15 @@ export function readAsThen(
     }
     return results;
   };
+}
+
+/** The source that it is about is named by whoever asked. */
+function gone(detail?: string): ReadResult {
+  const error = new AppError('VERSION_GONE', {
+    ...(detail === undefined ? {} : { detail }),
+    todo: OTHERWISE,
+  });
+  return { kind: 'failed', error };
 }
 
 /** What the note of a rollback says beside its sources: the record that it goes back to, and which stores these were. */

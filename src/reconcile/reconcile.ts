@@ -6,7 +6,7 @@ import type { Mapping } from '../core/mapping.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { isLoss } from '../sync/drift.ts';
 import { isOfOthers, type Plan } from '../sync/plan.ts';
-import { type DecideDeps, type Decision, decide } from './decide.ts';
+import { type DecideDeps, type Decision, decideUnrecorded, type Unrecorded } from './decide.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
 import type { Recorder } from './recorder.ts';
 import { shown } from './shown.ts';
@@ -16,6 +16,8 @@ export interface ReconcileDeps extends DecideDeps {
   readonly cluster: Cluster;
   readonly recorder: Recorder;
   readonly clock: Clock;
+  /** Whether a list of a moment ago says that a target is not there. Left out: nobody made one. */
+  readonly isMissing?: ((id: TargetId) => boolean) | undefined;
 }
 
 export interface ReconcileOptions {
@@ -49,11 +51,13 @@ export async function reconcile(
   });
 
   for (let attempt = 1; ; attempt += 1) {
-    const decision = await decide(mapping, id, deps);
+    const { decision, found } =
+      (attempt === 1 && (await unseen(mapping, id, deps))) || (await look(mapping, id, deps));
     const { plan } = decision;
-    const found = await compareWithLast(decision, mapping, id, deps);
+    if (plan.kind !== 'create' && plan.kind !== 'update' && plan.kind !== 'merge') await decision.recorded();
     if (found.byHand && drift === 'report') {
       const error = new AppError('DRIFTED', { about: formatTarget(id) });
+      await decision.recorded();
       await recorder.setback(mapping.name, id, 'refused', error, plan.keys);
       return { ...end('refused', decision, error), drifted: true };
     }
@@ -93,6 +97,35 @@ export async function reconcile(
   }
 }
 
+interface Looked {
+  readonly decision: Unrecorded;
+  readonly found: Compared;
+}
+
+async function look(mapping: Mapping, id: TargetId, deps: ReconcileDeps): Promise<Looked> {
+  const decision = await decideUnrecorded(mapping, id, deps);
+  return { decision, found: await compareWithLast(decision, mapping, id, deps) };
+}
+
+/**
+ * A list that says that a target is not there is enough to create one that was never written: whoever was faster
+ * makes the POST fail, and then it is looked at. For anything else it must be looked at first.
+ */
+async function unseen(mapping: Mapping, id: TargetId, deps: ReconcileDeps): Promise<Looked | undefined> {
+  if (mapping.target.mode !== 'own' || deps.isMissing?.(id) !== true) return undefined;
+  const cluster = { ...deps.cluster, read: async () => undefined };
+  const looked = await look(mapping, id, { ...deps, cluster });
+  return looked.decision.plan.kind === 'create' && !looked.found.isWritten ? looked : undefined;
+}
+
+interface Compared {
+  readonly byHand: boolean;
+  /** The audit knows of a write of ours. */
+  readonly isWritten?: boolean;
+  /** The fingerprint of what the target held, where it is gone by now. */
+  readonly held?: string;
+}
+
 /**
  * Whether what would be written only undoes what somebody did by hand. Of a target that is there, its annotations
  * tell; of one that is gone, the audit does, which also knows what it held.
@@ -102,7 +135,7 @@ async function compareWithLast(
   { name }: Mapping,
   id: TargetId,
   { recorder, instance, formerInstances, fingerprints }: ReconcileDeps,
-): Promise<{ readonly byHand: boolean; readonly held?: string }> {
+): Promise<Compared> {
   if (plan.kind === 'update' || plan.kind === 'merge' || plan.kind === 'recreate')
     return { byHand: plan.drift };
   if (plan.kind !== 'create' || desired.kind !== 'ready') return { byHand: false };
@@ -110,6 +143,7 @@ async function compareWithLast(
   if (last === undefined) return { byHand: false };
   const wanted = { data: plan.manifest.data, sources: desired.sources };
   return {
+    isWritten: true,
     byHand: isLoss(last, id, wanted, fingerprints),
     ...(last.after === undefined ? {} : { held: last.after }),
   };

@@ -13,7 +13,7 @@ import type { Clock } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { Workload } from '../core/mapping.ts';
-import type { ReadResult, StoreRef } from '../core/reading.ts';
+import type { ReadResult, Recording, StoreRef } from '../core/reading.ts';
 import type { TargetId } from '../core/target.ts';
 import type { Pin } from '../sync/pin.ts';
 import type { KeyPlan } from '../sync/plan.ts';
@@ -42,7 +42,8 @@ export interface Change {
 export interface Recorder {
   readonly requestId: string;
   command(name: string): Promise<void>;
-  read(source: StoreRef, result: ReadResult): Promise<void>;
+  /** Of a value that is new, the record need not be durable when this resolves: only in its place in the line. */
+  read(source: StoreRef, result: ReadResult): Promise<Recording | undefined>;
   intent(change: Change): Promise<void>;
   /** With what is to be restarted after it, all of it or nothing: a crash loses neither. */
   outcome(
@@ -143,20 +144,24 @@ export function createRecorder({
         const before = await audit.latest({ store, key: ref.key }, ['read']);
         // A failure that has ended is news, although the value may not be. Mostly the last read is this one.
         if (before?.outcome === 'ok') {
-          if (before.after === after && before.sources[0]?.version === version) return;
+          if (before.after === after && before.sources[0]?.version === version) return undefined;
           const seen = { store, key: ref.key, version, fingerprint: after };
-          if ((await audit.latest(seen, ['read'])) !== undefined) return;
+          if ((await audit.latest(seen, ['read'])) !== undefined) return undefined;
         }
-        return append({ ...entry, outcome: 'ok', sources: [{ store, key: ref.key, version }], after });
+        const sources = [{ store, key: ref.key, version }];
+        return { durable: audit.append([{ ...entry, outcome: 'ok', sources, after }]) };
       }
       // Every reading of an absence counts towards its proof, under the definition of its store alone.
       const code = result.kind === 'absent' ? 'SOURCE_ABSENT' : result.error.code;
-      if (code === 'SOURCE_ABSENT' || code === 'SOURCE_DELETED')
-        return append({ ...entry, outcome: 'failed', code, note: absenceNote(stores.get(store)) });
+      if (code === 'SOURCE_ABSENT' || code === 'SOURCE_DELETED') {
+        await append({ ...entry, outcome: 'failed', code, note: absenceNote(stores.get(store)) });
+        return undefined;
+      }
       // Any other failure is news only when it begins or changes.
       const before = await audit.latest({ store, key: ref.key }, ['read']);
-      if (before?.outcome === 'failed' && before.code === code) return;
-      return append({ ...entry, outcome: 'failed', code });
+      if (before?.outcome === 'failed' && before.code === code) return undefined;
+      await append({ ...entry, outcome: 'failed', code });
+      return undefined;
     },
 
     intent: (change) =>

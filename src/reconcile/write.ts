@@ -8,7 +8,7 @@ import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { noTracer, type Tracer } from '../core/tracer.ts';
 import type { Plan } from '../sync/plan.ts';
-import type { Decision } from './decide.ts';
+import type { Decision, Unrecorded } from './decide.ts';
 import { type Change, changesOf, type Recorder, valuesOf } from './recorder.ts';
 import { afterFailedWrite, sourceText, type Written } from './sighting.ts';
 
@@ -30,19 +30,22 @@ export interface Write {
   readonly held?: string;
 }
 
+/** Left out: its reads are on record. */
+type Readily = Decision & Partial<Pick<Unrecorded, 'recorded'>>;
+
 export type Data = LiveSecret['data'];
 export type Writing = Extract<Plan, { kind: 'create' | 'update' | 'merge' }>;
 
 /** One write between its two records. */
 export async function carryOut(
   plan: Writing,
-  decision: Decision,
+  decision: Readily,
   job: Write,
   deps: WriteDeps,
 ): Promise<Written> {
-  const { recorder, cluster, tracer = noTracer } = deps;
+  const { cluster, recorder, tracer = noTracer } = deps;
   const change = describeChange(plan, decision, job, deps);
-  await tracer.span('intent', {}, () => recorder.intent(change));
+  await tracer.span('intent', {}, () => begin(change, decision, recorder));
   try {
     const result = await tracer.span('write', { operation: plan.kind }, () => write(plan, job.id, cluster), {
       ends: ({ kind }) => ({ outcome: kind }),
@@ -60,6 +63,15 @@ export async function carryOut(
     if (error.code === 'AUDIT_UNAVAILABLE') throw error;
     return afterFailedWrite(error, change, deps);
   }
+}
+
+/** The intent stands behind the records of what was read for it, so that one wait for the disk is enough for both. */
+async function begin(change: Change, { recorded }: Readily, recorder: Recorder): Promise<void> {
+  const [intent, reads] = await Promise.allSettled([recorder.intent(change), recorded?.()]);
+  if (intent.status === 'rejected') throw intent.reason;
+  if (reads.status === 'fulfilled') return;
+  await recorder.outcome(change, { error: toAppError(reads.reason) });
+  throw reads.reason;
 }
 
 function write(plan: Writing, id: TargetId, cluster: Cluster): Promise<MergeResult> {

@@ -1,8 +1,8 @@
 import type { SecretMeta } from '../cluster/cluster.ts';
 import type { Mapping } from '../core/mapping.ts';
-import { refId } from '../core/reading.ts';
-import { sourcesOf, storeRef } from '../sync/desired.ts';
+import type { StoreRef } from '../core/reading.ts';
 import { ANNOTATION, configHash, LABEL, PIN, parseSources, parseStores } from '../sync/marks.ts';
+import { refsOf } from './refs.ts';
 
 export interface JudgeInput {
   readonly mapping: Mapping;
@@ -73,17 +73,34 @@ export function versionsOf(
   { annotations }: Pick<SecretMeta, 'annotations'>,
   mapping: Mapping,
 ): ReadonlyMap<string, string | 'missing'> {
-  const written = parseSources(annotations[ANNOTATION.sources]);
+  const text = annotations[ANNOTATION.sources];
+  const before = lastVersions.get(mapping);
+  if (before !== undefined && before.text === text) return before.versions;
+  const versions = versionsIn(text, mapping);
+  lastVersions.set(mapping, { text, versions });
+  return versions;
+}
+
+type Versions = ReadonlyMap<string, string | 'missing'>;
+
+/** The targets of a mapping in many namespaces say the same, and each is asked for all of its sources. */
+const lastVersions = new WeakMap<
+  Mapping,
+  { readonly text: string | undefined; readonly versions: Versions }
+>();
+
+function versionsIn(text: string | undefined, mapping: Mapping): Versions {
+  const written = parseSources(text);
   if (written === undefined) return new Map();
-  const nameOf = ({ store, key }: { readonly store: string; readonly key: string }) => `${store} ${key}`;
-  const made = Map.groupBy(written.values(), nameOf);
-  const refs = new Map(sourcesOf(mapping).map((source) => [refId(storeRef(source)), source]));
+  const made = Map.groupBy(written.values(), ({ store, key }) => `${store} ${key}`);
+  const nameOf = ({ store, ref: { key } }: StoreRef) => `${store} ${key}`;
+  const refs = refsOf(mapping);
   const sharing = Map.groupBy(refs.values(), nameOf);
   const versions = new Map<string, string | 'missing'>();
-  for (const [id, source] of refs) {
-    const found = new Set((made.get(nameOf(source)) ?? []).map(({ version }) => version));
+  for (const [id, ref] of refs) {
+    const found = new Set((made.get(nameOf(ref)) ?? []).map(({ version }) => version));
     // Two versions of one key in one target: which reference gave which, the annotation does not tell.
-    if (found.size > 1 || (sharing.get(nameOf(source))?.length ?? 0) > 1) continue;
+    if (found.size > 1 || (sharing.get(nameOf(ref))?.length ?? 0) > 1) continue;
     const [version = 'missing'] = found;
     versions.set(id, version);
   }

@@ -7,6 +7,7 @@ import type { Logger } from '../log/logger.ts';
 import { rankOf } from '../queue/order.ts';
 import { type Job, type Queue, type Reason, saysHealth } from '../queue/queue.ts';
 import { formatSubject } from '../queue/subject.ts';
+import { PASS_MS } from './passes.ts';
 
 /**
  * What this process has asked for and has not yet seen done. The queue may lose a job with Redis; what stands here
@@ -17,8 +18,11 @@ export interface Ledger {
   trigger(target: TargetId, reason: Reason, requestId: string): void;
   /** The same for somebody who waits. @throws AppError QUEUE_UNAVAILABLE */
   request(target: TargetId, reason: Reason, requestId: string): Promise<void>;
-  /** A run that began then has ended. */
-  done(target: TargetId, startedAt: number): void;
+  /**
+   * A run that began then has ended. With the request that another process did it for: what that went by may have
+   * been read before another request asked.
+   */
+  done(target: TargetId, startedAt: number, by?: string): void;
   /** When it was last asked for; with a request id, by any other request. What was read before that is too old. */
   since(target: TargetId, exceptBy?: string): number | undefined;
   /** What is open by this request, in the order in which it was asked for. */
@@ -147,10 +151,11 @@ export function createLedger(queue: Queue, { clock, logger, tracer = noTracer }:
         throw error;
       }
     },
-    done(target, startedAt) {
+    done(target, startedAt, by) {
       const id = formatTarget(target);
       const entry = open.get(id);
-      if (entry !== undefined && entry.since <= startedAt) open.delete(id);
+      const readAt = by === undefined || by === entry?.by ? startedAt : startedAt - PASS_MS;
+      if (entry !== undefined && entry.since <= readAt) open.delete(id);
     },
     since(target, exceptBy) {
       const entry = open.get(formatTarget(target));

@@ -8,22 +8,22 @@ export interface Passes<Pass> {
   tidy(): void;
 }
 
-/** Whoever belongs to one request comes within this time; later, what was read then is old. */
-const LIFE_MS = 15_000;
+/** What was read longer ago is old: a pass reads it anew. A pass that nobody asks for is over after as long. */
+export const PASS_MS = 15_000;
 const MOST = 32;
 
 /**
- * Jobs of one request share what was read for it: a key that two hundred targets hold is read once. A pass keeps
- * values for as long as it lives, so it does not live long.
+ * Jobs of one request share what was read for it: a key that two hundred targets hold is read once. A request may
+ * have so many targets that it takes minutes; what was read ahead for the last of them is not lost in between.
  */
 export function createPasses<Pass>(
   clock: Clock,
   begin: (job: Pick<Job, 'requestId' | 'reason'>) => Promise<Pass>,
 ): Passes<Pass> {
-  const open = new Map<string, { readonly beganAt: number; readonly pass: Promise<Pass> }>();
+  const open = new Map<string, { readonly beganAt: number; usedAt: number; readonly pass: Promise<Pass> }>();
   const tidy = (): void => {
-    for (const [id, { beganAt }] of open)
-      if (open.size > MOST || Math.abs(clock.now() - beganAt) > LIFE_MS) open.delete(id);
+    for (const [id, { usedAt }] of open)
+      if (open.size > MOST || Math.abs(clock.now() - usedAt) > PASS_MS) open.delete(id);
   };
   return {
     tidy,
@@ -31,8 +31,16 @@ export function createPasses<Pass>(
       tidy();
       const id = `${job.requestId} ${job.reason}`;
       const known = open.get(id);
-      if (known !== undefined && known.beganAt > notBefore) return known.pass;
-      const entry = { beganAt: clock.now(), pass: begin(job) };
+      const now = clock.now();
+      // Nothing in it is older than the one or the other.
+      if (known !== undefined && Math.max(known.beganAt, now - PASS_MS) > notBefore) {
+        known.usedAt = now;
+        // The one that was used last is let go of last.
+        open.delete(id);
+        open.set(id, known);
+        return known.pass;
+      }
+      const entry = { beganAt: now, usedAt: now, pass: begin(job) };
       open.set(id, entry);
       // What could not begin is begun anew by the next one who asks.
       const leave = (): void => void (open.get(id) === entry && open.delete(id));

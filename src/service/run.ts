@@ -135,7 +135,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
   const actorOf = createActors(audit, hints.intakeOf);
   const passes = createPasses(clock, async ({ requestId, reason }) => {
     const pass = await parts.beginPass({ requestId, actor: await actorOf(requestId, ACTOR_OF[reason]) });
-    return withAhead(pass, { ledger, generation: current });
+    return withAhead(pass, { ledger, generation: current, board, isListed: (id) => watches.isListed(id) });
   });
   const observer = createObserver({
     generation: current,
@@ -201,12 +201,12 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
   };
 
   /** Outcomes of other replicas end what was asked for here as well. */
-  const stopListening = board.onKnown(({ target }) => {
+  const stopListening = board.onKnown(({ target, requestId }) => {
     // Of several mappings that merge into it, each has had its run since.
     const starts = generation
       .at(target)
       .map(({ mapping }) => board.known(mapping.name, target)?.startedAt ?? 0);
-    ledger.done(target, Math.min(...starts));
+    ledger.done(target, Math.min(...starts), requestId);
   });
   const stopHealth = queue.onHealth(({ state }) => {
     // Whatever was in Redis may be gone.

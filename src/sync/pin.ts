@@ -16,6 +16,10 @@ export interface Pin {
   readonly stores: ReadonlyMap<string, string>;
 }
 
+/** What to do when the versions of a pin cannot be had: no version of the mapping would help. */
+export const OTHERWISE =
+  'Go back to another record; a target that is pinned already is let go by `secretbridge unpin`.';
+
 export interface Pinned {
   readonly mapping: Mapping;
   /** The references whose version the pin says, by `refId`; any other is read as the mapping says. */
@@ -34,6 +38,7 @@ export function pinned(mapping: Mapping, pin: Pin, stores: ReadonlyMap<string, s
       throw new AppError('VERSION_GONE', {
         about: `store ${store}`,
         detail: 'it was another store when the target was pinned',
+        todo: OTHERWISE,
       });
   }
   const refs = new Set<string>();

@@ -33,6 +33,7 @@ const LAST_MS = 2_000;
 export function openOtlp(deps: OtlpDeps): Tracing {
   const { endpoint, headers, service, clock, onState, lastMs = LAST_MS } = deps;
   let closed = false;
+  let failing = false;
   const exporter = watched(
     new OTLPTraceExporter({
       url: `${endpoint.replace(/\/+$/, '')}/v1/traces`,
@@ -45,7 +46,9 @@ export function openOtlp(deps: OtlpDeps): Tracing {
       },
     }),
     (error) => {
-      if (!closed) onState(error);
+      if (closed) return;
+      failing = error !== undefined;
+      onState(error);
     },
   );
   const processor = new BatchSpanProcessor({
@@ -66,21 +69,26 @@ export function openOtlp(deps: OtlpDeps): Tracing {
   return {
     tracer,
     // The provider's own would leave a timer of half a minute behind.
-    flush: (ms) => within(ms, processor.forceFlush()),
+    async flush(ms) {
+      await within(ms, processor.forceFlush());
+    },
     async [Symbol.asyncDispose]() {
       const ending = provider.shutdown();
-      await within(lastMs, ending);
+      const isSent = await within(lastMs, ending);
       closed = true;
+      // A short run ends before the first request has failed.
+      if (!isSent && !failing) onState(new AppError('TRACES_NOT_SENT'));
     },
   };
 }
 
-/** Waits for it for so long; that it failed has been told by then. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  await Promise.race([Promise.allSettled([work]), promise]);
+/** Waits for it for so long, and gives whether it ended; that it failed has been told by then. */
+async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<false>();
+  const timer = setTimeout(() => resolve(false), ms);
+  const isDone = await Promise.race([Promise.allSettled([work]).then(() => true), promise]);
   clearTimeout(timer);
+  return isDone;
 }
 
 /** The same exporter; each change between well and failing is told, with nothing of what the collector said. */

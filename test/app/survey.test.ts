@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { inStep } from '../../src/app/survey.ts';
+import { survey } from '../../src/app/survey.ts';
 import type { SecretMeta, WatchHandlers, WatchScope } from '../../src/cluster/cluster.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { VersionResult } from '../../src/providers/provider.ts';
@@ -21,7 +21,7 @@ interface Scene {
   readonly listFails?: boolean;
 }
 
-async function survey(scene: Scene = {}) {
+async function surveyed(scene: Scene = {}) {
   const { count = COUNT, scope = 'namespace', kind = 'aws-secrets-manager' } = scene;
   const all = Array.from(
     { length: count },
@@ -47,8 +47,8 @@ async function survey(scene: Scene = {}) {
   const config = {
     cluster: { kind: 'kubernetes', scope },
     stores: [{ name: 'vault', kind }],
-  } as unknown as Parameters<typeof inStep>[0]['config'];
-  const told = await inStep(
+  } as unknown as Parameters<typeof survey>[0]['config'];
+  const { inStep: told, isMissing } = await survey(
     { config, cluster: { watch } },
     {
       instance: 'prod',
@@ -62,12 +62,13 @@ async function survey(scene: Scene = {}) {
     all,
   );
   const left = all.filter((it) => !told.has(it)).map(({ mapping }) => mapping.name);
-  return { told, left, asked, open };
+  const missing = all.filter(({ id }) => isMissing(id)).map(({ mapping }) => mapping.name);
+  return { told, left, missing, asked, open };
 }
 
 describe('a survey', () => {
   it('tells of what is in step by one list and one question of versions', async () => {
-    const { told, left, asked, open } = await survey();
+    const { told, left, asked, open } = await surveyed();
     expect(left).toEqual([]);
     expect(asked.map(({ length }) => length)).toEqual([COUNT]);
     expect([...told.values()][0]).toMatchObject({
@@ -81,7 +82,7 @@ describe('a survey', () => {
 
   it('leaves what has another version, and what the store does not tell of', async () => {
     const versions = { k3: { kind: 'known', version: '2' }, k7: { kind: 'unknown' } } as const;
-    expect((await survey({ versions })).left).toEqual(['app-3', 'app-7']);
+    expect((await surveyed({ versions })).left).toEqual(['app-3', 'app-7']);
   });
 
   it('leaves what is not there, and what somebody else wrote', async () => {
@@ -89,7 +90,9 @@ describe('a survey', () => {
       2: () => undefined,
       4: (it: Wanted) => meta(it, { KEY: ['k4', '1'] }, { foreign: true }),
     };
-    expect((await survey({ metas })).left).toEqual(['app-2', 'app-4']);
+    const { left, missing } = await surveyed({ metas });
+    expect(left).toEqual(['app-2', 'app-4']);
+    expect(missing).toEqual(['app-2']);
   });
 
   it('leaves what was not allowed, what names a version and what merges', async () => {
@@ -97,13 +100,13 @@ describe('a survey', () => {
       1: wanted({ name: 'app-1', data: { KEY: source({ key: 'k1', version: '1' }) } }),
       5: wanted({ name: 'app-5', target: { mode: 'merge' }, data: { KEY: source({ key: 'k5' }) } }),
     };
-    expect((await survey({ targets, denied: 'k9' })).left).toEqual(['app-1', 'app-5', 'app-9']);
+    expect((await surveyed({ targets, denied: 'k9' })).left).toEqual(['app-1', 'app-5', 'app-9']);
   });
 
   it('tells nothing where it may not list, where lists tell no versions, where names limit the rights, and of a few', async () => {
     for (const scene of [{ listFails: true }, { kind: 'vault' }, { scope: 'names' as const }, { count: 5 }]) {
-      const { told, asked, open } = await survey(scene);
-      expect([told.size, asked.flat().length, open]).toEqual([0, 0, 0]);
+      const { told, missing, asked, open } = await surveyed(scene);
+      expect([told.size, missing.length, asked.flat().length, open]).toEqual([0, 0, 0, 0]);
     }
   });
 });

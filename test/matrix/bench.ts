@@ -149,6 +149,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
               ...config.absence,
             }),
           read: (refs) => reader.read(refs),
+          recorded: (refs) => reader.recorded(refs),
           find: (store, query) => reader.find(store, query),
           allows: access.allows,
           allowsSearch: access.allowsSearch,

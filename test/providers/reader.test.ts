@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import { type ReadResult, refId, type StoreRef } from '../../src/core/reading.ts';
+import { type ReadResult, type Recording, refId, type StoreRef } from '../../src/core/reading.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { createReader } from '../../src/providers/reader.ts';
+import type { Age } from '../../src/providers/shelf.ts';
 
 const KIB = 1_024;
 
@@ -12,6 +13,9 @@ function readerWith(
     signal?: AbortSignal;
     down?: readonly string[];
     perCall?: (store: string) => number;
+    age?: Age;
+    /** Of the first reads, in their order. */
+    recordings?: readonly Recording[];
   } = {},
 ) {
   const reads: string[][] = [];
@@ -47,6 +51,7 @@ function readerWith(
     },
     onRead: async ({ ref }) => {
       told.push(ref.key);
+      return options.recordings?.[told.length - 1];
     },
   });
   const read = async (...keys: readonly string[]) => reader.read(keys.map((key) => at('a', key)));
@@ -75,6 +80,42 @@ describe('a reader', () => {
     await read('a');
     expect(reads).toEqual([['a']]);
     expect(told.filter((key) => key === 'a')).toHaveLength(2);
+  });
+
+  it('reads anew what is too old, and asks no second time for what is under way', async () => {
+    let now = 0;
+    const { reader, read, reads, release } = readerWith({ age: { now: () => now, mostMs: 10 } });
+    await read('a');
+    const first = reader.read([at('hanging', 'h')]);
+    now = 10;
+    await read('a', 'b');
+    now = 11;
+    const second = reader.read([at('hanging', 'h')]);
+    await read('a', 'b');
+    release();
+    await Promise.all([first, second]);
+    expect(reads.toSorted()).toEqual([['a'], ['a'], ['b'], ['h']]);
+  });
+
+  it('tells when the records of what it gave are durable, and of those that failed', async () => {
+    const durable = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const recordings = durable.map(({ promise }) => ({ durable: promise }));
+    const { reader, read } = readerWith({ recordings });
+    await read('a', 'b', 'c');
+    const ended: string[] = [];
+    const wait = async (...keys: readonly string[]) => {
+      const all = reader.recorded(keys.map((key) => at('a', key)));
+      const [{ status }] = await Promise.allSettled([all]);
+      ended.push(`${keys.join('')} ${status}`);
+    };
+    const waits = [wait('a'), wait('a', 'b'), wait('c')];
+    durable[0]?.resolve();
+    await waits[0];
+    expect(ended).toEqual(['c fulfilled', 'a fulfilled']);
+    durable[1]?.reject(new AppError('AUDIT_UNAVAILABLE'));
+    await Promise.all(waits);
+    await wait('b');
+    expect(ended.slice(2)).toEqual(['ab rejected', 'b rejected']);
   });
 
   it('gives everybody his value, however little it may keep', async () => {

@@ -199,6 +199,7 @@ mappings:${wanted}`);
               ...config.absence,
             }),
           read: (refs) => reader.read(refs),
+          recorded: (refs) => reader.recorded(refs),
           find: (store, query) => reader.find(store, query),
           allows: () => true,
           allowsSearch: () => true,

@@ -48,6 +48,21 @@ describe('a ledger', () => {
     expect(ledger.size).toBe(0);
   });
 
+  it('does not take the run of another request elsewhere for its own, as long as that may go by older reads', () => {
+    const { ledger, clock } = open();
+    const run = (by: string) => ledger.done(APP, clock.time, by);
+    ledger.trigger(APP, 'event', 'r2');
+    clock.time += 10_000;
+    run('r1');
+    expect(ledger.size).toBe(1);
+    run('r2');
+    expect(ledger.size).toBe(0);
+    ledger.trigger(APP, 'event', 'r3');
+    clock.time += 15_000;
+    run('r1');
+    expect(ledger.size).toBe(0);
+  });
+
   it('asks again for what a run that began before it cannot have seen', async () => {
     const { ledger, taken, clock } = open();
     clock.time += 100;

@@ -1,9 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createPasses } from '../../src/service/passes.ts';
+import { createPasses, PASS_MS } from '../../src/service/passes.ts';
 import { createClock, START, settled } from './sample.ts';
-
-const LIFE_MS = 15_000;
 
 describe('passes', () => {
   it('are shared within a request for a while, and never with what was read too early', async () => {
@@ -18,15 +16,18 @@ describe('passes', () => {
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
         const clock = createClock();
         const passes = createPasses(clock, async (job) => ({ ...job, beganAt: clock.time }));
+        const usedAt = new Map<unknown, number>();
         let last: { readonly key: string; readonly pass: unknown; readonly at: number } | undefined;
         for (const { ms, requestId, reason, ago } of steps) {
           clock.time += ms;
           const notBefore = ago === undefined ? 0 : clock.time - ago;
           const pass = await passes.of({ requestId, reason }, notBefore);
           expect(pass).toMatchObject({ requestId, reason });
-          expect(clock.time - pass.beganAt).toBeLessThanOrEqual(LIFE_MS);
+          expect(clock.time - (usedAt.get(pass) ?? clock.time)).toBeLessThanOrEqual(PASS_MS);
+          usedAt.set(pass, clock.time);
+          // What it has read may be as old as it is, and no older than the age at which it reads anew.
           if (ago !== undefined && pass.beganAt !== clock.time)
-            expect(pass.beganAt).toBeGreaterThan(notBefore);
+            expect(Math.max(pass.beganAt, clock.time - PASS_MS)).toBeGreaterThan(notBefore);
           const key = `${requestId} ${reason}`;
           // The same moment, the same pass.
           if (last?.key === key && last.at === clock.time && ago === undefined) expect(pass).toBe(last.pass);
@@ -34,6 +35,23 @@ describe('passes', () => {
         }
       }),
     );
+  });
+
+  it('live for as long as they are used, before those that are not', async () => {
+    const clock = createClock();
+    let begun = 0;
+    const passes = createPasses(clock, async () => {
+      begun += 1;
+      return begun;
+    });
+    const job = { requestId: 'long', reason: 'first' } as const;
+    for (let n = 0; n < 100; n += 1) {
+      expect(await passes.of(job, 0)).toBe(1);
+      await passes.of({ requestId: `short-${n}`, reason: 'event' }, 0);
+      clock.time += PASS_MS / 2;
+    }
+    clock.time += PASS_MS;
+    expect(await passes.of(job, 0)).toBe(102);
   });
 
   it('begin anew for a run that asks for what is read from now on', async () => {

@@ -107,17 +107,21 @@ describe('OTLP', () => {
     expect(receiver.requests).toEqual([]);
   });
 
-  it('of a collector that never answers holds up neither a flush nor the end', async () => {
+  it('of a collector that never answers holds up neither a flush nor the end, which tells of it', async () => {
     await using receiver = await openReceiver();
     receiver.answer(() => undefined);
     const began = performance.now();
+    const states: (readonly string[])[] = [];
     {
       await using tracing = await open(receiver);
+      states.push(tracing.states);
       one(tracing);
       await tracing.flush(50);
       expect(performance.now() - began).toBeLessThan(1_000);
+      expect(tracing.states).toEqual([]);
     }
     expect(performance.now() - began).toBeLessThan(2_000);
+    expect(states).toEqual([['TRACES_NOT_SENT']]);
   });
 
   it('sends what is left at the end', async () => {

@@ -107,7 +107,7 @@ describe('a database', () => {
       await store.append([entry()]);
     }
     await database.sql('update secretbridge.compatibility set oldest_writer = 9');
-    const refused = failing('written by a newer release: schema 9, this one knows 2');
+    const refused = failing('written by a newer release: schema 9, this one knows 3');
     await expect(database.open({ replica: 'b' })).rejects.toMatchObject(refused);
     await expect(running.append([entry()])).rejects.toMatchObject(refused);
     {

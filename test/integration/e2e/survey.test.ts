@@ -1,0 +1,285 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { AuditRecord } from '../../../src/audit/entry.ts';
+import { type AwsServer, startAwsServer } from '../../fakes/aws-server.ts';
+import { kubernetes } from '../services/inject.ts';
+import { assertStatus } from '../services/kubernetes-api.ts';
+import { type Run, runHere, type SyncReport, syncReport } from './program.ts';
+
+// A one-shot `sync` of many targets takes some of them as in step by metadata and lists alone. Whatever `plan`, which
+// reads everything, says of a target, such a run must not say less.
+
+/** A survey begins at twenty; these are changed in one way each, and there must be enough left. */
+const COUNT = 64;
+const names = Array.from({ length: COUNT }, (_, n) => `m${n}`);
+
+type Mapping = Record<string, unknown> & { readonly name: string };
+type Configuration = Record<string, unknown> & { readonly mappings: readonly Mapping[] };
+
+interface Scene extends AsyncDisposable {
+  readonly aws: AwsServer;
+  readonly namespace: string;
+  readonly configuration: Configuration;
+  configure(configuration: Record<string, unknown>): Promise<void>;
+  run(...args: readonly string[]): Promise<Run>;
+  sync(...args: readonly string[]): Promise<SyncReport>;
+  /** By mapping: what reading everything says would become of it. */
+  planned(): Promise<ReadonlyMap<string, string>>;
+  /** As somebody else. */
+  patch(name: string, patch: object, type?: 'merge' | 'json'): Promise<void>;
+  remove(name: string): Promise<void>;
+  holds(name: string): Promise<string | undefined>;
+  records(...filter: readonly string[]): Promise<readonly AuditRecord[]>;
+}
+
+async function openScene(): Promise<Scene> {
+  const cluster = kubernetes();
+  const namespace = `apps-${randomBytes(4).toString('hex')}`;
+  assertStatus(
+    await cluster.request('POST', '/api/v1/namespaces', { metadata: { name: namespace } }),
+    201,
+    '',
+  );
+  await using stack = new AsyncDisposableStack();
+  const aws = stack.use(await startAwsServer());
+  for (const name of names) aws.store.put(name, `value of ${name}`);
+  const folder = await mkdtemp(join(tmpdir(), 'secretbridge-survey-'));
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  const configuration: Configuration = {
+    apiVersion: 'secretbridge.dev/v1',
+    instance: namespace,
+    cluster: { kind: 'kubernetes', kubeconfig: cluster.kubeconfig, scope: 'namespace' },
+    absence: { readings: 3, over: '1ms' },
+    brake: { share: 1, window: '24h' },
+    stores: [
+      {
+        name: 'aws',
+        kind: 'aws-secrets-manager',
+        region: 'eu-west-1',
+        endpoint: aws.address,
+        auth: {
+          method: 'static',
+          accessKeyId: { env: 'AWS_ACCESS_KEY_ID' },
+          secretAccessKey: { env: 'AWS_SECRET_ACCESS_KEY' },
+        },
+      },
+    ],
+    mappings: names.map((name) => ({
+      name,
+      target: { namespace, labels: { team: 'blue' } },
+      data: { VALUE: { store: 'aws', key: name } },
+    })),
+  };
+  const configure: Scene['configure'] = (change) =>
+    writeFile(join(folder, 'secretbridge.yaml'), JSON.stringify({ ...configuration, ...change }));
+  await configure({});
+  const { accessKeyId, secretAccessKey } = aws.root;
+  const env = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
+  const run: Scene['run'] = (...args) => runHere(args, { cwd: folder, env });
+  const path = (name: string) => `/api/v1/namespaces/${namespace}/secrets/${name}`;
+  const owned = stack.move();
+  return {
+    aws,
+    namespace,
+    configuration,
+    configure,
+    run,
+    sync: async (...args) => syncReport(await run('sync', '--output', 'json', ...args)),
+    async planned() {
+      const { stdout } = await run('plan', '--output', 'json');
+      const { targets } = JSON.parse(stdout) as {
+        targets: { mapping: string; action: string; code?: string }[];
+      };
+      return new Map(targets.map(({ mapping, action, code }) => [mapping, code ?? action]));
+    },
+    async patch(name, patch, type = 'merge') {
+      const headers = { 'content-type': `application/${type}-patch+json` };
+      assertStatus(await cluster.request('PATCH', path(name), patch, headers), 200, `patch of ${name}`);
+    },
+    async remove(name) {
+      assertStatus(await cluster.request('DELETE', path(name)), 200, 'delete');
+    },
+    async holds(name) {
+      const answer = await cluster.request<{ data?: { VALUE?: string } }>('GET', path(name));
+      const value = answer.status === 200 ? answer.body.data?.VALUE : undefined;
+      return value === undefined ? undefined : Buffer.from(value, 'base64').toString();
+    },
+    async records(...filter) {
+      const { stdout } = await run('audit', 'list', '--limit', '1000', '--output', 'json', ...filter);
+      return (JSON.parse(stdout) as { records: readonly AuditRecord[] }).records;
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** What each mapping ended as; `unchanged` only for those that were. */
+function outcomes({ targets }: SyncReport): ReadonlyMap<string, string> {
+  return new Map(targets.map(({ mapping, outcome, code }) => [mapping, code ?? outcome]));
+}
+
+const DONE: Readonly<Record<string, string>> = { create: 'created', update: 'updated' };
+
+/** Runs both, and compares them target by target. */
+async function agrees(scene: Scene): Promise<ReadonlyMap<string, string>> {
+  const planned = await scene.planned();
+  const done = outcomes(await scene.sync());
+  expect(Object.fromEntries(done)).toEqual(
+    Object.fromEntries([...planned].map(([name, action]) => [name, DONE[action] ?? action])),
+  );
+  return done;
+}
+
+const base64 = (text: string) => Buffer.from(text).toString('base64');
+
+describe('a one-shot sync that surveys', () => {
+  it('asks lists alone where all is in step, and hides nothing that a person or a store did', async () => {
+    await using scene = await openScene();
+    const { aws, patch } = scene;
+    expect((await scene.sync()).summary).toMatchObject({ created: COUNT });
+    const reads = () => aws.count('GetSecretValue') + aws.count('BatchGetSecretValue');
+    const before = reads();
+    expect((await scene.sync()).summary).toMatchObject({ unchanged: COUNT });
+    expect(reads()).toBe(before);
+
+    await patch('m0', { data: { VALUE: base64('edited') } });
+    await patch('m1', { data: { VALUE: null } });
+    await patch('m2', { data: { EXTRA: base64('more') } });
+    await scene.remove('m3');
+    aws.store.put('m4', 'second');
+    await patch('m5', { metadata: { labels: { 'secretbridge.dev/instance': null } } });
+    await patch('m6', { metadata: { labels: { 'secretbridge.dev/instance': 'other' } } });
+    await patch('m7', { metadata: { labels: { 'secretbridge.dev/mapping': 'm8' } } });
+    await patch('m8', { metadata: { labels: { team: 'red' } } });
+    await patch('m9', { metadata: { annotations: { 'secretbridge.dev/sources': '{}' } } });
+    await patch('m10', { metadata: { annotations: { 'secretbridge.dev/fingerprint': 'x:00' } } });
+    await patch('m11', { metadata: { annotations: { 'secretbridge.dev/pin': '3' } } });
+    await patch('m12', { immutable: true });
+    await patch('m13', [{ op: 'replace', path: '/metadata/managedFields', value: [{}] }], 'json');
+    await patch('m14', { metadata: { labels: { 'app.kubernetes.io/managed-by': 'helm' } } });
+    // An edit that was taken back by the same hand leaves nothing to do.
+    await patch('m15', { data: { VALUE: base64('edited') } });
+    await patch('m15', { data: { VALUE: base64('value of m15') } });
+    await patch('m16', { data: { VALUE: null } });
+    await patch('m16', { data: { VALUE: base64('put back wrongly') } });
+    aws.store.put('m17', 'staged', { stages: ['AWSPENDING'] });
+    await patch('m18', { metadata: { annotations: { 'secretbridge.dev/config': 'x' } } });
+
+    const done = await agrees(scene);
+    expect(
+      Object.fromEntries([...done].slice(0, COUNT).filter(([, it]) => it !== 'unchanged')),
+    ).toMatchObject({
+      m0: 'updated',
+      m1: 'updated',
+      m2: 'updated',
+      m3: 'created',
+      m4: 'updated',
+      m5: 'NOT_OWNED',
+      m6: expect.stringMatching(/NOT_OWNED|TARGET_CLAIMED/),
+      m8: 'updated',
+      m16: 'updated',
+    });
+    expect(await scene.holds('m0')).toBe('value of m0');
+    expect(await scene.holds('m4')).toBe('second');
+    await agrees(scene);
+  });
+
+  it('takes every reading of an absence, and removes what is proved to be gone', async () => {
+    await using scene = await openScene();
+    const { aws } = scene;
+    await scene.configure({
+      mappings: scene.configuration.mappings.map((it) =>
+        it.name === 'm1' ? { ...it, onSourceMissing: 'delete' } : it,
+      ),
+    });
+    await scene.sync();
+    aws.store.remove('m0', 'force');
+    aws.store.remove('m1', 'force');
+    aws.store.remove('m2', 'schedule');
+    for (const reading of [1, 2]) {
+      const done = outcomes(await scene.sync());
+      expect([done.get('m0'), done.get('m1'), done.get('m2')]).toEqual([
+        'SOURCE_ABSENT',
+        'SOURCE_ABSENT',
+        'SOURCE_DELETED',
+      ]);
+      expect(await scene.records('--code', 'SOURCE_ABSENT', '--action', 'read', '--key', 'm1')).toHaveLength(
+        reading,
+      );
+    }
+    const done = outcomes(await scene.sync());
+    expect([done.get('m0'), done.get('m1')]).toEqual(['SOURCE_ABSENT', 'deleted']);
+    expect(await scene.holds('m1')).toBeUndefined();
+    expect(await scene.holds('m0')).toBe('value of m0');
+  });
+
+  it('hides no change of the configuration, of the stores, of rules, of keys and of the name', async () => {
+    await using scene = await openScene();
+    const { aws, configuration, namespace } = scene;
+    await scene.sync();
+    const changed = new Map<string, Record<string, unknown>>([
+      ['m0', { target: { namespace, labels: { team: 'green' } } }],
+      ['m1', { data: { OTHER: { store: 'aws', key: 'm1' } } }],
+      ['m2', { data: { VALUE: { store: 'aws', key: 'm1' } } }],
+      ['m3', { onMappingRemoved: 'delete' }],
+      ['m4', { refresh: '1h' }],
+      ['m5', { template: { data: { T: '{{ VALUE }}' } } }],
+      ['m6', { data: { VALUE: { store: 'aws', key: 'm6', version: 'AWSCURRENT' } } }],
+    ]);
+    const mappings = configuration.mappings.map((it) => ({ ...it, ...changed.get(it.name) }));
+    const rules = [{ namespaces: [namespace], stores: ['aws'], keys: names.filter((it) => it !== 'm7') }];
+    await scene.configure({ mappings, access: rules });
+    const before = aws.requests.length;
+    const done = await agrees(scene);
+    expect(done.get('m7')).toBe('NOT_ALLOWED');
+    expect([0, 1, 2, 3, 5].map((n) => done.get(`m${n}`))).toEqual(Array(5).fill('updated'));
+    expect(JSON.stringify(aws.requests.slice(before))).not.toContain('"m7"');
+
+    const instance = `${namespace}-2`;
+    await scene.configure({ mappings, instance, formerInstances: [namespace] });
+    expect([...new Set((await agrees(scene)).values())]).toEqual(['updated']);
+
+    const stores = [{ ...(configuration.stores as object[])[0], region: 'eu-west-2' }];
+    await scene.configure({ mappings, instance, formerInstances: [namespace], stores });
+    await agrees(scene);
+  });
+
+  it('leaves a pinned target where it is, and follows it again after that', async () => {
+    await using scene = await openScene();
+    const { aws } = scene;
+    await scene.sync();
+    const [first] = await scene.records('--mapping', 'm0', '--action', 'create', '--outcome', 'ok');
+    aws.store.put('m0', 'second');
+    await scene.sync();
+    const back = await scene.run('rollback', 'm0', '--to', String(first?.sequence));
+    expect(back, back.stderr).toMatchObject({ code: 0 });
+    expect(await scene.holds('m0')).toBe('value of m0');
+    expect((await agrees(scene)).get('m0')).toBe('unchanged');
+    // The store has the version of the pin again, and something else after it.
+    aws.store.put('m0', 'third');
+    expect((await agrees(scene)).get('m0')).toBe('unchanged');
+    expect(await scene.run('unpin', 'm0')).toMatchObject({ code: 0 });
+    expect(await scene.holds('m0')).toBe('third');
+  });
+
+  it('goes by a list that is late, unless the mapping is named or the store is strict', async () => {
+    await using scene = await openScene();
+    const { aws, configuration } = scene;
+    await scene.sync();
+    const late = structuredClone(aws.store.all());
+    aws.store.all = () => late;
+    aws.store.put('m0', 'second');
+    aws.store.put('m1', 'second');
+    expect((await scene.sync()).summary).toMatchObject({ unchanged: COUNT });
+    expect((await scene.sync('--mapping', 'm0')).summary).toMatchObject({ updated: 1 });
+    // What it wrote is newer than what the list shows.
+    expect((await scene.sync()).summary).toMatchObject({ unchanged: COUNT });
+    expect([await scene.holds('m0'), await scene.holds('m1')]).toEqual(['second', 'value of m1']);
+    const stores = [{ ...(configuration.stores as object[])[0], freshness: 'strict' }];
+    await scene.configure({ stores });
+    expect((await scene.sync()).summary).toMatchObject({ updated: 1 });
+    expect(await scene.holds('m1')).toBe('second');
+  });
+});
