@@ -15,7 +15,7 @@ const HELP = `Usage: npm run bench [-- NAME…] [options]
 Measures the program on real servers (an API server, Redis) and on doubles of the stores that count their calls,
 each figure beside the least that any program would need, measured in the same run.
 
-${BENCHMARKS.map(({ name, title }) => `  ${name.padEnd(14)} ${title}`).join('\n')}
+${BENCHMARKS.map(({ name, title }) => `  ${name.padEnd(17)} ${title}`).join('\n')}
 
   --quick          a tenth of the size, once: to see that it works
   --out FILE       also write the results as JSON

@@ -13,9 +13,13 @@ export function canonical(value: unknown, depth = 0): string {
   if (typeof value === 'number' && Number.isFinite(value)) return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map((item) => canonical(item, depth + 1)).join(',')}]`;
   if (typeof value !== 'object') throw new TypeError(`JSON has no ${typeof value}`);
-  const members = Object.entries(value)
-    .filter(([, member]) => member !== undefined)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, member]) => `${JSON.stringify(name)}:${canonical(member, depth + 1)}`);
-  return `{${members.join(',')}}`;
+  let members = '';
+  // Without a comparison of its own `sort` goes by UTF-16 code units.
+  for (const name of Object.keys(value).sort()) {
+    const member = (value as Readonly<Record<string, unknown>>)[name];
+    if (member === undefined) continue;
+    const separator = members === '' ? '' : ',';
+    members += `${separator}${JSON.stringify(name)}:${canonical(member, depth + 1)}`;
+  }
+  return `{${members}}`;
 }

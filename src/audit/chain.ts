@@ -36,9 +36,14 @@ export interface Appended {
 
 /** The entry as the record that follows `head`. */
 export function append(head: Head, entry: Entry, circumstances: Circumstances): Appended {
+  return appendPlain(head, plainEntry(entry), circumstances);
+}
+
+/** The same of what `plainEntry` gave: to make it once more costs as much as to hash it. */
+export function appendPlain(head: Head, plain: Entry, circumstances: Circumstances): Appended {
   const { time, instance, replica } = circumstances;
   const unhashed = {
-    ...plainEntry(entry),
+    ...plain,
     sequence: head.sequence + 1,
     time,
     instance,

@@ -1,6 +1,6 @@
 import type { CompiledQuery } from 'kysely';
 import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely';
-import { append, type Circumstances, type Head } from './chain.ts';
+import { appendPlain, type Circumstances, type Head } from './chain.ts';
 import type { AuditRecord, Entry } from './entry.ts';
 import type { Session } from './postgres-session.ts';
 import { type ReviewChange, reviewChange } from './reviews.ts';
@@ -37,7 +37,7 @@ export interface Batch {
 export function batchOf(entries: readonly Entry[], from: Head, circumstances: Circumstances): Batch {
   let head = from;
   const appended = entries.map((entry) => {
-    const { record, stored } = append(head, entry, circumstances);
+    const { record, stored } = appendPlain(head, entry, circumstances);
     head = record;
     return { record, text: stored.text };
   });

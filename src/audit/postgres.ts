@@ -46,6 +46,9 @@ const READ_MS = 11_000;
 /** How many records are read at once. */
 const PAGE = 500;
 
+/** Whoever wants to know of one record alone goes no further than the first page. */
+const FIRST_PAGE = 4;
+
 /**
  * Several processes append to one chain, one batch after another (`postgres-writer.ts`).
  * @throws AppError AUDIT_UNAVAILABLE, CONFIG_INVALID for a url or a file of `tls` that cannot be used, or what
@@ -113,10 +116,12 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
   async function* stored(from: number): AsyncGenerator<StoredRow> {
     for (let next = from; ; ) {
       const start = next;
-      const page = await read((session) => readPage(session, start, start > from, schema));
+      const limit = start === from ? FIRST_PAGE : PAGE;
+      const part = { from: start, within: start > from, limit };
+      const page = await read((session) => readPage(session, part, schema));
       yield* page;
       const last = page.at(-1);
-      if (last === undefined || page.length < PAGE) return;
+      if (last === undefined || page.length < limit) return;
       next = last.sequence + 1;
     }
   }
@@ -236,8 +241,7 @@ async function abandoned(session: Session, writesEndWithinMs: number): Promise<r
 /** From one look at the store, so that what happens meanwhile is there as a whole or not at all. */
 async function readPage(
   session: Session,
-  from: number,
-  within: boolean,
+  { from, within, limit }: { readonly from: number; readonly within: boolean; readonly limit: number },
   schema: number,
 ): Promise<readonly StoredRow[]> {
   const db = own.postgresQueries;
@@ -247,7 +251,7 @@ async function readPage(
   try {
     const base = (await ask(queries.baseQuery(db)))[0]?.sequence ?? 0;
     if (within && from <= base) throw because(LEFT_MEANWHILE);
-    const found = await ask(queries.scanQuery(db, Math.max(from, base + 1), PAGE));
+    const found = await ask(queries.scanQuery(db, Math.max(from, base + 1), limit));
     const first = found[0]?.sequence ?? from;
     const last = found.at(-1)?.sequence ?? from;
     const sources = await ask(queries.sourcesQuery(db, first, last));

@@ -7,7 +7,7 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely';
-import { append, type Circumstances, GENESIS, type Head, type StoredRecord } from './chain.ts';
+import { appendPlain, type Circumstances, GENESIS, type Head, type StoredRecord } from './chain.ts';
 import type { AuditRecord, Entry } from './entry.ts';
 import { because } from './failures.ts';
 import { version } from './migrations.ts';
@@ -19,7 +19,7 @@ import {
   type AuditTables,
   BLOCK,
   changeKey,
-  facetRow,
+  facetOf,
   leftovers,
   recordRow,
   sourceRows,
@@ -74,8 +74,10 @@ function prepared(sqlite: DatabaseSync, sql: string): StatementSync {
   return statement;
 }
 
+const HEAD = headQuery(sqliteQueries);
+
 export function readHead(sqlite: DatabaseSync): Head {
-  const [head] = rows(sqlite, headQuery(sqliteQueries));
+  const [head] = rows(sqlite, HEAD);
   return head === undefined ? GENESIS : { sequence: head.sequence, hash: head.hash };
 }
 
@@ -88,8 +90,11 @@ export function readMoving(sqlite: DatabaseSync): string | undefined {
   return rows(sqlite, baseQuery(sqliteQueries))[0]?.moving ?? undefined;
 }
 
-/** Puts a record and what is beside it into the tables. */
-export type RecordInsert = (record: AuditRecord, text: string) => void;
+/**
+ * Puts a record and what is beside it into the tables.
+ * @param before The record before it, if it was put there in the same transaction.
+ */
+export type RecordInsert = (record: AuditRecord, text: string, before?: AuditRecord) => void;
 
 export function prepareInsert(sqlite: DatabaseSync): RecordInsert {
   const insertRecord = sqlite.prepare(
@@ -99,11 +104,9 @@ export function prepareInsert(sqlite: DatabaseSync): RecordInsert {
        :namespace, :secret, :fingerprint_before, :fingerprint_after, :hash, :record)`,
   );
   const insertSource = sqlite.prepare(
-    'insert into record_sources (sequence, store, key, version) values (:sequence, :store, :key, :version)',
+    'insert into record_sources (sequence, store, key, version) values (?, ?, ?, ?)',
   );
-  const insertValue = sqlite.prepare(
-    'insert into record_values (sequence, fingerprint) values (:sequence, :fingerprint)',
-  );
+  const insertValue = sqlite.prepare('insert into record_values (sequence, fingerprint) values (?, ?)');
   const openIntent = sqlite.prepare(
     `insert into open_intents (sequence, request_id, namespace, secret, attempt, replica)
      values (:sequence, :request_id, :namespace, :secret, :attempt, :replica)`,
@@ -127,12 +130,18 @@ export function prepareInsert(sqlite: DatabaseSync): RecordInsert {
     'update facets set state = :state, review = :review where sequence = :sequence and state is not null',
   );
 
-  return (record, text) => {
-    insertRecord.run({ ...recordRow(record, text) });
-    for (const source of sourceRows(record)) insertSource.run({ ...source });
-    for (const value of valueRows(record)) insertValue.run({ ...value });
-    insertFacet.run({ ...facetRow(record) });
-    widenSpan.run({ block: Math.floor(record.sequence / BLOCK), time: record.time });
+  const isInSpan = ({ sequence, time }: AuditRecord, before: AuditRecord | undefined): boolean =>
+    before?.time === time && Math.floor(before.sequence / BLOCK) === Math.floor(sequence / BLOCK);
+
+  return (record, text, before) => {
+    const row = recordRow(record, text);
+    insertRecord.run({ ...row });
+    const sources = sourceRows(record);
+    for (const { sequence, store, key, version } of sources) insertSource.run(sequence, store, key, version);
+    for (const { sequence, fingerprint } of valueRows(record)) insertValue.run(sequence, fingerprint);
+    insertFacet.run({ ...facetOf(row, sources) });
+    if (!isInSpan(record, before))
+      widenSpan.run({ block: Math.floor(record.sequence / BLOCK), time: record.time });
     for (const target of targetRows([record])) insertTarget.run({ ...target });
     if (record.phase === 'intent') {
       openIntent.run({ ...changeKey(record), sequence: record.sequence, replica: record.replica });
@@ -145,12 +154,11 @@ export function prepareInsert(sqlite: DatabaseSync): RecordInsert {
 }
 
 export function moveHead(sqlite: DatabaseSync, { sequence, hash }: Head): void {
-  sqlite
-    .prepare(
-      `insert into head (id, sequence, hash) values (1, ?, ?)
-       on conflict (id) do update set sequence = excluded.sequence, hash = excluded.hash`,
-    )
-    .run(sequence, hash);
+  prepared(
+    sqlite,
+    `insert into head (id, sequence, hash) values (1, ?, ?)
+     on conflict (id) do update set sequence = excluded.sequence, hash = excluded.hash`,
+  ).run(sequence, hash);
 }
 
 const REVIEW_SQL = {
@@ -158,7 +166,7 @@ const REVIEW_SQL = {
   state: "case when json_valid(record) then record ->> '$.review.state' end",
 };
 
-/** Appends within a transaction; statements are prepared once, since this is where speed counts. */
+/** Appends what `plainEntry` gave, within a transaction; statements are prepared once, since this is where speed counts. */
 export type RecordWriter = (
   entries: readonly Entry[],
   circumstances: Circumstances,
@@ -170,14 +178,15 @@ export function prepareWriter(sqlite: DatabaseSync): RecordWriter {
   const moving = sqlite.prepare('select moving from base where moving is not null');
   return (entries, circumstances) => {
     if (moving.get() !== undefined) throw because(MOVING);
-    let head = readHead(sqlite);
-    const records = entries.map((entry) => {
-      const { record, stored } = append(head, entry, circumstances);
-      insert(record, stored.text);
-      head = record;
-      return record;
-    });
-    moveHead(sqlite, head);
+    const head = readHead(sqlite);
+    const records: AuditRecord[] = [];
+    for (const entry of entries) {
+      const before = records.at(-1);
+      const { record, stored } = appendPlain(before ?? head, entry, circumstances);
+      insert(record, stored.text, before);
+      records.push(record);
+    }
+    moveHead(sqlite, records.at(-1) ?? head);
     return records;
   };
 }

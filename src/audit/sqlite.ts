@@ -45,6 +45,9 @@ const EXCLUSIVE_PATIENCE_MS = 60_000;
 /** How many records are read at once: between two pages others get their turn. */
 const PAGE = 500;
 
+/** Whoever wants to know of one record alone goes no further than the first page. */
+const FIRST_PAGE = 4;
+
 /** Several processes may use one file: they wait for each other, and the chain stays one. */
 export async function openSqliteAudit(options: SqliteAuditOptions): Promise<MovableAudit> {
   const { path, replica, readOnly = false, lockTimeoutMs = 10_000 } = options;
@@ -103,10 +106,13 @@ function createStore(
   async function* stored(from: number): AsyncGenerator<StoredRow> {
     for (let next = from; ; ) {
       const start = next;
-      const page = await use(() => file.read((sqlite) => readPage(sqlite, start, start > from)));
+      const limit = start === from ? FIRST_PAGE : PAGE;
+      const page = await use(() =>
+        file.read((sqlite) => readPage(sqlite, { from: start, within: start > from, limit })),
+      );
       yield* page;
       const last = page.at(-1);
-      if (last === undefined || page.length < PAGE) return;
+      if (last === undefined || page.length < limit) return;
       next = last.sequence + 1;
     }
   }
@@ -215,12 +221,15 @@ function createStore(
 }
 
 /** From one look at the file, so that what another process does meanwhile is there as a whole or not at all. */
-function readPage(sqlite: DatabaseSync, from: number, within: boolean): readonly StoredRow[] {
+function readPage(
+  sqlite: DatabaseSync,
+  { from, within, limit }: { readonly from: number; readonly within: boolean; readonly limit: number },
+): readonly StoredRow[] {
   sqlite.exec('begin');
   try {
     const { sequence: base } = readBase(sqlite);
     if (within && from <= base) throw because(LEFT_MEANWHILE);
-    const found = rows(sqlite, queries.scanQuery(sqliteQueries, Math.max(from, base + 1), PAGE));
+    const found = rows(sqlite, queries.scanQuery(sqliteQueries, Math.max(from, base + 1), limit));
     const first = found[0]?.sequence ?? from;
     const last = found.at(-1)?.sequence ?? from;
     const sources = rows(sqlite, queries.sourcesQuery(sqliteQueries, first, last));

@@ -179,9 +179,12 @@ export function leftovers({ about, state }: ReviewSql): readonly string[] {
 
 /** Of a record that nobody has reviewed yet. */
 export function facetRow(record: AuditRecord): FacetRow {
-  const { sequence, time, actor_kind, actor_name, action, outcome, code, mapping, namespace, secret } =
-    recordRow(record, '');
-  const stores = new Set(sourceRows(record).map(({ store }) => store));
+  return facetOf(recordRow(record, ''), sourceRows(record));
+}
+
+export function facetOf(row: RecordRow, sources: readonly SourceRow[]): FacetRow {
+  const { sequence, time, actor_kind, actor_name, action, outcome, code, mapping, namespace, secret } = row;
+  const stores = new Set(sources.map(({ store }) => store));
   const [store = null] = stores;
   return {
     ...{ sequence, time, actor_kind, actor_name, action, outcome, code, mapping, namespace, secret },

@@ -5,6 +5,7 @@ import { command, outputOption, type Run, withServer } from './command-line.ts';
 import { addImport } from './commands/import-options.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { EXIT, exitCodeOf } from './exit.ts';
+import { keepHeapSmall } from './heap.ts';
 import { COMMON, dressHelp, example, helpFormat, helpWidth } from './help.ts';
 import { CLUSTER_KINDS, LOGINS, STORE_KINDS } from './init-choices.ts';
 import { printError, tell } from './output.ts';
@@ -162,6 +163,7 @@ function addServe(program: Command, context: Context, run: Run): void {
       run(async () => {
         const { durationOption } = await import('./duration-option.ts');
         const graceMs = durationOption('--grace', options.grace);
+        keepHeapSmall();
         return (await import('./commands/serve.ts')).serveCommand(context, { ...options, graceMs });
       }),
     );

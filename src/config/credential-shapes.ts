@@ -38,8 +38,9 @@ export interface Where {
 export function suspectsIn(text: string, { isName = false, isFree = false }: Where = {}): readonly Suspect[] {
   if (text.length < 8) return [];
   const found: Suspect[] = [];
+  // `matchAll` would make each expression anew, for each text.
   for (const { what, pattern } of SHAPES)
-    for (const [fragment] of text.matchAll(pattern)) if (!isMasked(fragment)) found.push({ what, fragment });
+    for (const fragment of text.match(pattern) ?? []) if (!isMasked(fragment)) found.push({ what, fragment });
   const literal = text.includes('{') || text.includes('$') ? text.replace(PLACEHOLDERS, HOLE) : text;
   if (literal.includes('@'))
     for (const [, fragment = ''] of literal.matchAll(USERINFO))

@@ -45,8 +45,9 @@ export function findCredentials(root: Located, texts: ReadonlyMap<string, string
     if (typeof node.value === 'string') judge(node.value, field, path, node.place);
     for (const [index, item] of (node.items ?? []).entries()) visit(item, [...path, index], field);
     for (const [name, { keyPlace, node: member }] of node.members ?? []) {
-      judge(name, undefined, [...path, name], keyPlace, 'key');
-      visit(member, [...path, name], name);
+      const inner = [...path, name];
+      judge(name, undefined, inner, keyPlace, 'key');
+      visit(member, inner, name);
     }
   };
   visit(root, [], undefined);

@@ -13,18 +13,23 @@ export interface SeriesByName {
 }
 
 export function createSeriesByName(metric: Labelled): SeriesByName {
-  const byName = new Map<string, Map<string, Labels>>();
+  // A name has a handful of series, and there may be ten thousand names: lists, since a map of each takes ten times as much.
+  const byName = new Map<string, Labels[]>();
   return {
     add(name, labels) {
-      const series = byName.get(name) ?? new Map<string, Labels>();
-      series.set(Object.values(labels).join('\n'), labels);
-      byName.set(name, series);
+      const series = byName.get(name);
+      if (series === undefined) byName.set(name, [labels]);
+      else if (!series.some((it) => isSame(it, labels))) series.push(labels);
     },
     end(name) {
-      for (const labels of byName.get(name)?.values() ?? []) metric.remove(labels);
+      for (const labels of byName.get(name) ?? []) metric.remove(labels);
       byName.delete(name);
     },
     // A copy, so that names may be ended on the way.
     names: () => [...byName.keys()],
   };
+}
+
+function isSame(one: Labels, other: Labels): boolean {
+  return Object.entries(one).every(([name, value]) => other[name] === value);
 }

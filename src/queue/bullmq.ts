@@ -5,7 +5,15 @@ import { AppError } from '../core/errors.ts';
 import type { Logger } from '../log/logger.ts';
 import { createGate } from './gate.ts';
 import { rankOf, type Wish } from './order.ts';
-import type { AddOptions, Job, JobCounts, Process, Queue, QueueHealth } from './queue.ts';
+import {
+  type AddOptions,
+  type Job,
+  type JobCounts,
+  type Process,
+  type Queue,
+  type QueueHealth,
+  REASONS,
+} from './queue.ts';
 import { COMMAND_MS, openClients, type RedisAddress } from './redis-clients.ts';
 import { troubleOf, unavailable } from './redis-errors.ts';
 import { watchHealth } from './redis-health.ts';
@@ -94,10 +102,11 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
     void old?.then((queue) => queue.close(), onTrouble);
   });
 
-  const gate = createGate(MOST_AT_ONCE);
+  // What a person waits for must not stand behind a thousand sweeps on its way to Redis either.
+  const gate = createGate(MOST_AT_ONCE, REASONS.length);
 
   /** Within seconds, and with an error of ours. */
-  const promptly = <T>(work: () => Promise<T>): Promise<T> => gate(() => attempt(work));
+  const promptly = <T>(work: () => Promise<T>, rank?: number): Promise<T> => gate(() => attempt(work), rank);
 
   const attempt = async <T>(work: () => Promise<T>): Promise<T> => {
     if (closed) throw unavailable('it is closed');
@@ -168,7 +177,7 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
 
   const add: Queue['add'] = (job, { delayMs = 0, once } = {}) => {
     const due = timers.now() + delayMs;
-    return promptly(() => addNow(job, due, once));
+    return promptly(() => addNow(job, due, once), rankOf(job));
   };
 
   const counts = (): Promise<JobCounts> =>

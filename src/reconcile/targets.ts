@@ -84,10 +84,30 @@ export function rightsOf({ target, onSourceMissing, onMappingRemoved }: Mapping)
 
 /** Whether a mapping wants a target. One whose selector is unknown may want its Secret in any namespace. */
 export function wantedIndex(targets: readonly Wanted[]): (mapping: string, id: TargetId) => boolean {
-  const index = new Set(targets.map(({ mapping, id }) => `${mapping.name} ${formatTarget(id)}`));
-  return (mapping, id) =>
-    index.has(`${mapping} ${formatTarget(id)}`) ||
-    index.has(`${mapping} ${formatTarget({ ...id, namespace: UNKNOWN })}`);
+  const index = mappingsByTarget(targets);
+  const wants = (mapping: string, namespace: string, secret: string): boolean =>
+    index.get(namespace)?.get(secret)?.includes(mapping) ?? false;
+  return (mapping, { namespace, secret }) =>
+    wants(mapping, namespace, secret) || wants(mapping, UNKNOWN, secret);
+}
+
+/** By namespace, then by Secret: a text for each of ten thousand targets would take more than all else in it. */
+function mappingsByTarget(
+  targets: readonly Wanted[],
+): ReadonlyMap<string, ReadonlyMap<string, readonly string[]>> {
+  const index = new Map<string, Map<string, readonly string[]>>();
+  // Targets of one mapping share its list.
+  const alone = new Map<string, readonly string[]>();
+  for (const { mapping, id } of targets) {
+    const { name } = mapping;
+    const secrets = index.get(id.namespace) ?? new Map<string, readonly string[]>();
+    index.set(id.namespace, secrets);
+    const own = alone.get(name) ?? [name];
+    alone.set(name, own);
+    const others = secrets.get(id.secret);
+    secrets.set(id.secret, others === undefined ? own : [...others, name]);
+  }
+  return index;
 }
 
 /** Whether any mapping wants a target. */

@@ -25,7 +25,7 @@ export interface Ledger {
   done(target: TargetId, startedAt: number, by?: string): void;
   /** When it was last asked for; with a request id, by any other request. What was read before that is too old. */
   since(target: TargetId, exceptBy?: string): number | undefined;
-  /** What is open by this request, in the order in which it was asked for. */
+  /** What is open by this request or the one that it repeats, in the order in which it was asked for. */
   of(requestId: string): readonly TargetId[];
   /** Asks again for what is older than that, and for what could not be queued. */
   repeat(olderThanMs: number): void;
@@ -54,7 +54,12 @@ const NEVER = Number.NEGATIVE_INFINITY;
  * next run.
  */
 function again(job: Job, mark: string): Job {
-  return { ...job, requestId: `${job.requestId.replace(/~.*/, '')}~${mark}` };
+  return { ...job, requestId: `${firstOf(job.requestId)}~${mark}` };
+}
+
+/** The request that this one repeats. */
+function firstOf(requestId: string): string {
+  return requestId.replace(/~.*/, '');
 }
 
 export interface LedgerDeps {
@@ -161,7 +166,10 @@ export function createLedger(queue: Queue, { clock, logger, tracer = noTracer }:
       const entry = open.get(formatTarget(target));
       return entry?.by === exceptBy ? entry?.sinceByOthers : entry?.since;
     },
-    of: (requestId) => [...open.values()].filter(({ by }) => by === requestId).map(({ target }) => target),
+    of(requestId) {
+      const first = firstOf(requestId);
+      return [...open.values()].filter(({ by }) => firstOf(by) === first).map(({ target }) => target);
+    },
     repeat: (olderThanMs) => void repeat(olderThanMs),
     keep(isWanted) {
       for (const [id, { target }] of open) if (!isWanted(target)) open.delete(id);

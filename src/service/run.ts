@@ -208,10 +208,8 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
       .map(({ mapping }) => board.known(mapping.name, target)?.startedAt ?? 0);
     ledger.done(target, Math.min(...starts), requestId);
   });
-  const stopHealth = queue.onHealth(({ state }) => {
-    // Whatever was in Redis may be gone.
-    if (state === 'up') ledger.repeat(0);
-  });
+  // Whatever was in Redis may be gone.
+  const stopHealth = queue.onHealth(({ state }) => void (state === 'up' && ledger.repeat(0)));
 
   /** A retry that was lost with Redis. */
   const repeatLate = (): void => {

@@ -1,15 +1,20 @@
-import { writeSync } from 'node:fs';
-import { isMainThread, workerData } from 'node:worker_threads';
+import type { writeSync as WriteSync } from 'node:fs';
 import type { WatchdogData } from './watchdog.ts';
 
-// Runs beside the main thread, whose event loop cannot say itself that it is blocked.
-
-const STDERR = 2;
-
-if (!isMainThread) watch(workerData as WatchdogData);
-
-function watch({ beats, afterMs, everyMs, json }: WatchdogData): void {
+/**
+ * Runs beside the main thread, whose event loop cannot say itself that it is blocked. It is given to that thread as
+ * text, so it may use nothing from around it: as a module it would be compiled with all that this takes, in memory too.
+ */
+export function watch({ beats, afterMs, everyMs, json }: WatchdogData, writeSync: typeof WriteSync): void {
   const counter = new Int32Array(beats);
+  const tell = (durationMs: number): void => {
+    const time = new Date().toISOString();
+    const message = 'the event loop is blocked';
+    const line = json
+      ? JSON.stringify({ level: 'error', time, name: 'event loop', durationMs, message })
+      : `${time} ERROR ${message} name="event loop" durationMs=${durationMs}`;
+    writeSync(2, `${line}\n`);
+  };
   let seen = Atomics.load(counter, 0);
   let seenAt = performance.now();
   let told = false;
@@ -24,15 +29,7 @@ function watch({ beats, afterMs, everyMs, json }: WatchdogData): void {
       told = false;
     } else if (!told && performance.now() - seenAt > afterMs) {
       told = true;
-      writeSync(STDERR, line(json, Math.round(performance.now() - seenAt)));
+      tell(Math.round(performance.now() - seenAt));
     }
   }
-}
-
-function line(json: boolean, durationMs: number): string {
-  const time = new Date().toISOString();
-  const message = 'the event loop is blocked';
-  return json
-    ? `${JSON.stringify({ level: 'error', time, name: 'event loop', durationMs, message })}\n`
-    : `${time} ERROR ${message} name="event loop" durationMs=${durationMs}\n`;
 }

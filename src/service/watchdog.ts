@@ -1,6 +1,6 @@
-import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Loops } from './loops.ts';
+import { watch } from './watchdog-worker.ts';
 
 /** Shared with the thread: a count of beats, negative when it is over. */
 export interface WatchdogData {
@@ -29,9 +29,8 @@ export function watchEventLoop(loops: Loops, { json, afterMs = 10_000 }: Watchdo
   // Several beats within the time, so that one that comes late is no alarm.
   const everyMs = Math.min(BEAT_MS, afterMs / 4);
   const data: WatchdogData = { beats, afterMs, everyMs, json };
-  const worker = new Worker(new URL(`./watchdog-worker${extname(import.meta.filename)}`, import.meta.url), {
-    workerData: data,
-  });
+  const code = `(${watch})(require('node:worker_threads').workerData, require('node:fs').writeSync)`;
+  const worker = new Worker(code, { eval: true, workerData: data });
   worker.unref();
   const loop = loops.begin('event loop', afterMs);
   const timer = setInterval(() => {

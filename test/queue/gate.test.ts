@@ -22,4 +22,21 @@ describe('a gate', () => {
     await Promise.allSettled(all);
     expect(begun).toEqual([0, 1, 2, 3]);
   });
+
+  it('lets the more urgent pass those that wait', async () => {
+    const gate = createGate(1, 5);
+    const begun: string[] = [];
+    const work = (name: string) => async () => void begun.push(name);
+    const running = Promise.withResolvers<void>();
+    const all = [
+      gate(() => running.promise, 4),
+      gate(work('a sweep'), 4),
+      gate(work('another sweep'), 4),
+      gate(work('a first sync'), 1),
+      gate(work('of no rank')),
+    ];
+    running.resolve();
+    await Promise.all(all);
+    expect(begun).toEqual(['of no rank', 'a first sync', 'a sweep', 'another sweep']);
+  });
 });
