@@ -50,9 +50,9 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       const { process, subjects } = notes();
       queue.start(process);
       await queue.add(job('a'), { delayMs: LATER_MS });
-      await queue.add(job('a'), { delayMs: 100 });
+      await queue.add(job('a'), { delayMs: 500 });
       await queue.add(job('a'), { delayMs: 2 * LATER_MS });
-      await queue.add(job('b', 'event'), { delayMs: 120 });
+      await queue.add(job('b', 'event'), { delayMs: 600 });
       await queue.add(job('b', 'event'), { delayMs: LATER_MS });
       expect(await queue.counts()).toMatchObject({ delayed: 2 });
       await eventually(() => subjects().length === 2);

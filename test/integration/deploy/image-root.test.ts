@@ -97,7 +97,9 @@ mappings:
         await until('The healthcheck', 30_000, async () => (await check()) === 0);
         await until('The readiness', 30_000, async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok);
         const target = join(root.state, 'cluster/apps/db.yaml');
-        await until('The Secret', 30_000, async () => (await readdir(root.state)).includes('cluster'));
+        const isThere = async () =>
+          (await readdir(root.state, { recursive: true })).includes('cluster/apps/db.yaml');
+        await until('The Secret', 30_000, isThere);
         await until('Its value', 30_000, async () => (await readFile(target, 'utf8')).includes('YW5u'));
         expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toContain('<html');
       } finally {
