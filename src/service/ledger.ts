@@ -159,7 +159,8 @@ export function createLedger(queue: Queue, { clock, logger, tracer = noTracer }:
     done(target, startedAt, by) {
       const id = formatTarget(target);
       const entry = open.get(id);
-      const readAt = by === undefined || by === entry?.by ? startedAt : startedAt - PASS_MS;
+      const isIts = by === undefined || firstOf(by) === entry?.by;
+      const readAt = isIts ? startedAt : startedAt - PASS_MS;
       if (entry !== undefined && entry.since <= readAt) open.delete(id);
     },
     since(target, exceptBy) {

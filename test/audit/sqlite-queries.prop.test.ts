@@ -3,6 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../src/audit/entry.ts';
+import { latest } from '../../src/audit/latest.ts';
 import { type Ask, type Effort, search } from '../../src/audit/search.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite.ts';
 import { rows, sqliteQueries } from '../../src/audit/sqlite-rows.ts';
@@ -81,9 +82,12 @@ it('SQLite answers every question as a list in memory does, and its chain holds'
             (await memory.list(one, up)).map(({ hash }) => hash),
           );
         }
-        expect(await sqlite.latest(one, ['read', 'update'])).toEqual(
-          await memory.latest(one, ['read', 'update']),
-        );
+        const newest = await memory.latest(one, ['read', 'update']);
+        expect(await sqlite.latest(one, ['read', 'update'])).toEqual(newest);
+        for (const few of [0, 1, 2, 100]) {
+          const found = await latest(sqliteQueries, ask, one, ['read', 'update'], { few });
+          expect([one, few, found?.hash]).toEqual([one, few, newest?.hash]);
+        }
       }
       db.close();
       await using other = await openSqliteAudit({ ...options, replica: 'b', path, clock: tickingClock() });

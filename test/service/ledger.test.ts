@@ -37,6 +37,15 @@ describe('a ledger', () => {
     expect(ledger.of('r1')).toEqual([target(1)]);
   });
 
+  it('tells the same to a run that repeats the request', () => {
+    const { ledger } = open();
+    ledger.trigger(APP, 'first', 'r1');
+    ledger.trigger(target(1), 'first', 'r2');
+    ledger.repeat(0);
+    expect(ledger.of('r1~a1b2c3')).toEqual([APP]);
+    expect(ledger.of('r1~1')).toEqual([APP]);
+  });
+
   it('asks for a target once, and no more when it was done', async () => {
     const { ledger, taken, clock } = open();
     ledger.trigger(APP, 'drift', 'r1');
@@ -55,7 +64,7 @@ describe('a ledger', () => {
     clock.time += 10_000;
     run('r1');
     expect(ledger.size).toBe(1);
-    run('r2');
+    run('r2~a1b2c3');
     expect(ledger.size).toBe(0);
     ledger.trigger(APP, 'event', 'r3');
     clock.time += 15_000;

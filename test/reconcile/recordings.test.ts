@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest';
+import type { Entry } from '../../src/audit/entry.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { decide } from '../../src/reconcile/decide.ts';
+import { reconcile } from '../../src/reconcile/reconcile.ts';
+import type { Step, Watch } from '../fakes/faulty.ts';
+import { APPS_DB, openDb, type World } from './world.ts';
+
+const isRead = ({ call, args }: Step): boolean =>
+  call === 'audit.append' && (args[0] as readonly Entry[])[0]?.action === 'read';
+
+async function withPass<T>(world: World, watch: Watch, work: (pass: Pass) => Promise<T>): Promise<T> {
+  await using process = await world.start(watch);
+  return await work(await process.app.pass());
+}
+type Pass = Awaited<ReturnType<Awaited<ReturnType<World['start']>>['app']['pass']>>;
+
+const mapping = async (world: World) => {
+  await using process = await world.start();
+  return (await process.app.resolve())[0]?.mapping ?? expect.fail();
+};
+
+describe('the record of a value that was read', () => {
+  it('stands before the intent that it leads to, and both are durable before the write', async () => {
+    const world = await openDb();
+    const wanted = await mapping(world);
+    const held = Promise.withResolvers<void>();
+    const reached = Promise.withResolvers<void>();
+    const steps: string[] = [];
+    const watch = async (step: Step): Promise<void> => {
+      if (step.call === 'cluster.create') steps.push(step.phase);
+      if (step.phase !== 'after' || step.call !== 'audit.append') return;
+      const [{ phase = '' } = {}] = step.args[0] as readonly Partial<Entry>[];
+      if (phase === 'intent') reached.resolve();
+      // Stored, and nobody knows yet.
+      if (isRead(step)) await held.promise;
+    };
+    await withPass(world, watch, async (pass) => {
+      const running = reconcile(wanted, APPS_DB, pass);
+      await reached.promise;
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(steps).toEqual([]);
+      held.resolve();
+      expect(await running).toMatchObject({ kind: 'created' });
+    });
+    expect(steps).toEqual(['before', 'after']);
+    expect(world.story().slice(0, 2)).toEqual(['read vault:db ok', 'create intent db ok']);
+  });
+
+  it('that could not be stored keeps everything from being written, and the intent has its outcome', async () => {
+    const world = await openDb();
+    const wanted = await mapping(world);
+    const watch = (step: Step): void => {
+      if (step.phase === 'before' && isRead(step)) throw new AppError('AUDIT_UNAVAILABLE');
+    };
+    await withPass(world, watch, async (pass) => {
+      await expect(reconcile(wanted, APPS_DB, pass)).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
+      // Of this pass, whoever else uses the value is told too.
+      await expect(decide(wanted, APPS_DB, pass)).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
+    });
+    expect(world.cluster.writes).toEqual([]);
+    expect(world.story()).toEqual(['create intent db ok', 'create outcome db failed AUDIT_UNAVAILABLE']);
+    expect(await world.sync()).toMatchObject({ summary: { created: 1 } });
+  });
+
+  it('is durable before a target is said to be in step', async () => {
+    const world = await openDb();
+    const wanted = await mapping(world);
+    await world.sync();
+    world.store.put('db', '{"user":"ann","password":"first"}', '2');
+    await world.sync();
+    world.store.put('db', '{"user":"ann","password":"first"} ', '2');
+    const watch = (step: Step): void => {
+      if (step.phase === 'before' && isRead(step)) throw new AppError('AUDIT_UNAVAILABLE');
+    };
+    await withPass(world, watch, async (pass) => {
+      await expect(reconcile(wanted, APPS_DB, pass)).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
+    });
+  });
+});
