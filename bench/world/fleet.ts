@@ -18,6 +18,8 @@ export interface Fleet {
   /** Size of each value; a short one when left out. */
   readonly valueBytes?: number;
   readonly fields?: readonly string[];
+  /** Left out: both, mapping by mapping in turn. */
+  readonly stores?: readonly StoreKind[];
 }
 
 export interface FleetPlace extends Place {
@@ -55,14 +57,15 @@ export async function openFleet(lab: Lab, fleet: Fleet, place?: FleetPlace): Pro
 }
 
 const KINDS = ['aws', 'vault'] as const;
+type StoreKind = (typeof KINDS)[number];
 
-function keysOf({ mappings, fields = FIELDS }: Fleet, kind: (typeof KINDS)[number]): readonly string[] {
-  const own = Array.from({ length: mappings }, (_, n) => n).filter((n) => storeOf(n) === kind);
+function keysOf({ mappings, fields = FIELDS, stores }: Fleet, kind: StoreKind): readonly string[] {
+  const own = Array.from({ length: mappings }, (_, n) => n).filter((n) => storeOf(n, stores) === kind);
   return own.flatMap((n) => fields.map((field) => keyName(n, field)));
 }
 
-export function storeOf(mapping: number): (typeof KINDS)[number] {
-  return mapping % 2 === 0 ? 'aws' : 'vault';
+function storeOf(mapping: number, stores: readonly StoreKind[] = KINDS): StoreKind {
+  return stores[mapping % stores.length] ?? 'vault';
 }
 
 /** Text that nothing compresses, so that nobody is helped by it. */
@@ -71,7 +74,7 @@ function bigValues(keys: readonly string[], bytes: number): Readonly<Record<stri
 }
 
 function configOf(
-  { mappings, namespaces, refresh, engine = 'memory', fields = FIELDS }: Fleet,
+  { mappings, namespaces, refresh, engine = 'memory', fields = FIELDS, stores: used }: Fleet,
   stores: FleetPlace['stores'],
   lab: Lab,
   port: number,
@@ -113,12 +116,17 @@ function configOf(
         tls: { caFile: './vault.pem' },
       },
     ],
-    mappings: Array.from({ length: mappings }, (_, n) => mappingOf(n, namespaces, fields)),
+    mappings: Array.from({ length: mappings }, (_, n) => mappingOf(n, namespaces, fields, used)),
   };
 }
 
-export function mappingOf(n: number, namespaces: readonly string[], fields: readonly string[]): object {
-  const store = storeOf(n);
+export function mappingOf(
+  n: number,
+  namespaces: readonly string[],
+  fields: readonly string[],
+  stores?: readonly StoreKind[],
+): object {
+  const store = storeOf(n, stores);
   const property = store === 'vault' ? { property: 'value' } : {};
   return {
     name: `app-${n}`,

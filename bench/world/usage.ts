@@ -18,5 +18,7 @@ process.on('exit', () => {
 });
 if (process.send !== undefined) {
   process.on('message', () => process.send?.(usage()));
+  // Whoever started it was killed: nobody else would end a service.
+  process.on('disconnect', () => process.exit(1));
   process.channel?.unref();
 }

@@ -47,14 +47,18 @@ export interface LeftFound {
 export async function findLeft(deps: LeftDeps, namespaces: readonly string[] = []): Promise<LeftFound> {
   const { audit, cluster, instances, isWanted } = deps;
   const unseen: Unseen[] = [];
-  const known = new Map((await audit.targets()).map((id) => [formatTarget(id), id]));
+  const unwanted = new Map<string, TargetId>();
+  const consider = (id: TargetId): void => {
+    if (!isWanted(id)) unwanted.set(formatTarget(id), id);
+  };
+  for (const id of await audit.targets()) consider(id);
   for (const namespace of namespaces)
     for (const value of instances) {
       const label = { name: LABEL.instance, value };
       const listed = await ifPossible(() => cluster.list(namespace, label), `namespace ${namespace}`, unseen);
-      for (const { id } of listed ?? []) known.set(formatTarget(id), id);
+      for (const { id } of listed ?? []) consider(id);
     }
-  const candidates = [...known.values()].filter((id) => !isWanted(id)).sort(compareTargets);
+  const candidates = [...unwanted.values()].sort(compareTargets);
   const left: Left[] = [];
   const gone = new Set<string>();
   for (const id of candidates) {

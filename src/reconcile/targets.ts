@@ -1,7 +1,7 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import { AppError } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
-import { compareTargets, compareText, formatTarget, type TargetId } from '../core/target.ts';
+import { compareTargets, compareText, type TargetId } from '../core/target.ts';
 import { type DecideDeps, type Decision, decide } from './decide.ts';
 
 /** One target and the mapping that wants it. */
@@ -112,8 +112,9 @@ function mappingsByTarget(
 
 /** Whether any mapping wants a target. */
 export function wantedByAny(targets: readonly Wanted[]): (id: TargetId) => boolean {
-  const index = new Set(targets.map(({ id }) => formatTarget(id)));
-  return (id) => index.has(formatTarget(id)) || index.has(formatTarget({ ...id, namespace: UNKNOWN }));
+  const index = mappingsByTarget(targets);
+  const isWanted = (namespace: string, secret: string): boolean => index.get(namespace)?.has(secret) ?? false;
+  return ({ namespace, secret }) => isWanted(namespace, secret) || isWanted(UNKNOWN, secret);
 }
 
 /** The namespaces with targets, without the unknown ones. */

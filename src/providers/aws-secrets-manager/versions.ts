@@ -1,4 +1,3 @@
-import type { SecretListEntry } from '@aws-sdk/client-secrets-manager';
 import { AppError } from '../../core/errors.ts';
 import type { VersionResult } from '../provider.ts';
 import { BATCH_SIZE } from './batch.ts';
@@ -85,17 +84,34 @@ interface ListOptions {
   readonly signal: AbortSignal | undefined;
 }
 
+/** What is kept of an entry of a list. */
+interface ListedSecret {
+  readonly Name: string;
+  readonly ARN: string;
+  readonly current: string | undefined;
+}
+
+/** Of an ARN, what follows `secret:`; the name, where the six characters at its end were left out. */
+function nameIn(key: string): string {
+  return key.replace(/^arn:.*?:secret:/, '');
+}
+
 async function listed(
   store: Store,
   keys: readonly string[],
   { name, prefixes, most, signal }: ListOptions,
 ): Promise<Known> {
-  const entries: SecretListEntry[] = [];
+  const entries: ListedSecret[] = [];
+  const wanted = new Set(keys);
+  const names = new Set(keys.map(nameIn));
   const missing = new Set(keys);
   let page = 0;
   const collect = async (): Promise<'whole' | 'left'> => {
     for await (const list of listPages(store.session, prefixes, signal)) {
-      entries.push(...list);
+      // A large account has more than fits into memory, and its entries say much that nobody asks for.
+      for (const { Name = '', ARN = '', SecretVersionsToStages } of list)
+        if (names.has(Name) || wanted.has(ARN))
+          entries.push({ Name, ARN, current: currentOf(SecretVersionsToStages) });
       page += 1;
       // An ARN without its six characters may yet find a better match.
       for (const { Name: found = '', ARN: arn = '' } of list) {
@@ -108,12 +124,12 @@ async function listed(
     return 'whole';
   };
   const how = await orUndefined(collect(), () => store.lists.deny());
-  const byName = Map.groupBy(entries, ({ Name = '' }) => Name);
+  const byName = Map.groupBy(entries, ({ Name }) => Name);
   const byArn = new Map(entries.map((entry) => [entry.ARN, entry]));
   const known = new Map(
     keys.map((key) => {
-      const entry = byArn.get(key) ?? pick(key, byName.get(key.replace(/^arn:.*?:secret:/, '')) ?? []);
-      return [key, currentOf(entry?.SecretVersionsToStages)];
+      const entry = byArn.get(key) ?? pick(key, byName.get(nameIn(key)) ?? []);
+      return [key, entry?.current];
     }),
   );
   if (how === undefined) return known;

@@ -1,0 +1,222 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import { countsBetween, totalOf } from '../doubles/start.ts';
+import { BenchError } from '../harness/error.ts';
+import { type Benchmark, type BenchOptions, type Row, row } from '../harness/row.ts';
+import { builtProgram } from '../world/built.ts';
+import { type FleetPlace, openFleet } from '../world/fleet.ts';
+import { type Lab, openLab } from '../world/lab.ts';
+import { isReady, type Process, startProcess, waitUntil } from '../world/process.ts';
+
+const SIZES = [100, 1_000, 10_000] as const;
+const NAMESPACES = 5;
+const REFRESH_S = 60;
+const PASSES = 10;
+/** Sweeps of the first minutes find targets that are still made, and values that were just put. */
+const SETTLE_PASSES = 1;
+
+interface Measured {
+  readonly targets: number;
+  readonly keys: number;
+  readonly firstSync: number;
+  readonly firstCpu: number;
+  readonly firstCalls: number;
+  readonly passCpu: number;
+  readonly passCalls: number;
+  readonly writes: number;
+  readonly ready: number;
+  /** After the first sync and after each pass. */
+  readonly resident: readonly number[];
+}
+
+export const scale: Benchmark = {
+  name: 'scale',
+  title: 'Growth from 100 to 10,000 targets: mappings of 5 keys, of AWS and Vault, each in 5 namespaces',
+  goal: 'nothing grows faster than the number of targets; at 10,000: RSS < 256 MiB and flat, a pass < 3 s CPU, ready < 10 s',
+  async run(options): Promise<readonly Row[]> {
+    const sizes = options.quick ? SIZES.slice(0, 2) : SIZES;
+    const idle = await idleNode();
+    const all: Measured[] = [];
+    for (const targets of sizes) all.push(await measure(targets, options));
+    return [...all.flatMap((it, n) => growthRows(it, all[n - 1])), ...largestRows(all.at(-1), idle, options)];
+  },
+};
+
+/** The least that a program in Node takes: one that does nothing. */
+async function idleNode(): Promise<number> {
+  await using run = startProcess(['--eval', 'setInterval(() => undefined, 1_000)'], { folder: '/', env: {} });
+  await sleep(500);
+  return (await run.seen()).rssMb;
+}
+
+async function measure(targets: number, options: BenchOptions): Promise<Measured> {
+  await using lab = await openLab(options);
+  const program = await builtProgram();
+  const namespaces = await lab.namespaces(NAMESPACES);
+  const fleet = { mappings: targets / NAMESPACES, namespaces, refresh: `${REFRESH_S}s` };
+  const place = await openFleet(lab, fleet);
+  const report = (line: string) => options.report(`${targets} targets: ${line}`);
+  const calls = async () => {
+    const [aws, vault] = [await place.stores.aws.counts(), await place.stores.vault.counts()];
+    return (before?: Awaited<ReturnType<typeof both>>) =>
+      before === undefined
+        ? totalOf(aws) + totalOf(vault)
+        : totalOf(countsBetween(before.aws, aws)) + totalOf(countsBetween(before.vault, vault));
+  };
+  const both = async () => ({
+    aws: await place.stores.aws.counts(),
+    vault: await place.stores.vault.counts(),
+  });
+
+  report('first sync');
+  await using run = startProcess([program, 'serve'], place);
+  await waitUntil('the start', run, () => isReady(place.port));
+  await waitUntil('the first sync', run, async () => (await made(lab, namespaces)) >= targets, {
+    everyMs: 100,
+  });
+  const firstSync = (performance.now() - run.startedAt) / 1_000;
+  const first = await run.seen();
+  const firstCalls = (await calls())();
+  const resident = [first.rssMb];
+  await sleep(SETTLE_PASSES * REFRESH_S * 1_000);
+
+  const passes = options.quick ? 2 : PASSES;
+  const before = await both();
+  const began = { ...(await run.seen()), at: performance.now() };
+  const { requests } = await lab.requestsOfSecrets(async () => {
+    for (let pass = 1; pass <= passes; pass += 1) {
+      await Promise.race([sleep(REFRESH_S * 1_000), run.lost]);
+      const { rssMb } = await run.seen();
+      resident.push(rssMb);
+      report(`pass ${pass}: ${Math.round(rssMb)} MB`);
+    }
+  });
+  const ended = await run.seen();
+  const done = (performance.now() - began.at) / 1_000 / REFRESH_S;
+  const passCalls = (await calls())(before) / done;
+  await run.stop();
+  await assertSwept(place);
+
+  report('start with everything in place');
+  const ready = await restart(program, place);
+  return {
+    targets,
+    keys: place.keys,
+    firstSync,
+    firstCpu: first.cpuS,
+    firstCalls,
+    passCpu: (ended.cpuS - began.cpuS) / done,
+    passCalls,
+    writes: ['POST', 'PUT', 'PATCH', 'APPLY', 'DELETE'].reduce((sum, verb) => sum + (requests[verb] ?? 0), 0),
+    ready,
+    resident,
+  };
+}
+
+async function made(lab: Lab, namespaces: readonly string[]): Promise<number> {
+  const counts = await Promise.all(namespaces.map((namespace) => lab.secrets(namespace)));
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+async function restart(program: string, place: FleetPlace): Promise<number> {
+  await using run: Process = startProcess([program, 'serve'], place);
+  await waitUntil('the start', run, () => isReady(place.port), { everyMs: 10 });
+  const ready = (performance.now() - run.startedAt) / 1_000;
+  await run.stop();
+  return ready;
+}
+
+/** By the service's own record, so that passes which did not happen are not taken for cheap ones. */
+async function assertSwept({ folder, keys }: FleetPlace): Promise<void> {
+  const path = join(folder, 'state', 'audit.db');
+  await using audit = await openSqliteAudit({
+    path,
+    instance: '',
+    replica: '',
+    clock: systemClock,
+    readOnly: true,
+  });
+  const [last] = await audit.list({ action: 'sweep' }, { limit: 1 });
+  if ((last?.counts?.keys ?? 0) < keys) throw new BenchError('the sweeps have not looked at every key');
+}
+
+/** The floor of a size is what the size before it took, times as much as it is larger: growth by the number alone. */
+function growthRows(it: Measured, before: Measured | undefined): readonly Row[] {
+  const factor = before === undefined ? undefined : it.targets / before.targets;
+  const grown = (id: string, title: string, unit: Row['unit'], of: (one: Measured) => number): Row =>
+    row({
+      id: `scale/${id}/${it.targets}`,
+      title: `${title}, ${it.targets.toLocaleString('en-GB')} targets`,
+      unit,
+      value: of(it),
+      ...(before === undefined || factor === undefined
+        ? {}
+        : { floor: of(before) * factor, goal: { ratio: 1.25 } }),
+      detail: { targets: it.targets, keys: it.keys },
+    });
+  return [
+    grown('first', 'first sync', 's', ({ firstSync }) => firstSync),
+    grown('first-cpu', 'CPU of the first sync', 's CPU', ({ firstCpu }) => firstCpu),
+    grown('first-calls', 'calls of both stores, first sync', 'calls', ({ firstCalls }) => firstCalls),
+    grown('pass-cpu', 'CPU of a pass with no change', 's CPU', ({ passCpu }) => passCpu),
+    grown('pass-calls', 'calls of both stores, a pass with no change', 'calls', ({ passCalls }) => passCalls),
+    grown(
+      'memory',
+      'resident set after the last pass',
+      'MB',
+      ({ resident }) => resident.at(-1) ?? Number.NaN,
+    ),
+    grown('ready', 'from start to ready, everything in place', 's', ({ ready }) => ready),
+  ];
+}
+
+function largestRows(it: Measured | undefined, idle: number, { quick }: BenchOptions): readonly Row[] {
+  if (it === undefined) return [];
+  const { resident, passCpu, ready, writes } = it;
+  const last = resident.at(-1) ?? Number.NaN;
+  const half = resident[Math.ceil(resident.length / 2)] ?? Number.NaN;
+  const size = `${it.targets.toLocaleString('en-GB')} targets`;
+  return [
+    row({
+      id: 'memory/steady',
+      title: `the most after a first sync and ${resident.length - 1} passes, ${size}; floor: Node with nothing to do`,
+      unit: 'MB',
+      value: Math.max(...resident),
+      floor: idle,
+      goal: { value: 256 },
+      detail: Object.fromEntries(resident.map((mb, pass) => [`pass${pass}`, Math.round(mb)])),
+    }),
+    row({
+      id: 'memory/growth',
+      title: `growth over the last half of the passes, ${size}`,
+      unit: 'MB',
+      value: Math.max(0, last - half),
+      floor: 0,
+      goal: { value: 8 },
+    }),
+    row({
+      id: 'cpu/pass',
+      title: `a pass with no change, ${size}`,
+      unit: 's CPU',
+      value: passCpu,
+      ...(quick ? {} : { goal: { value: 3 } }),
+    }),
+    row({
+      id: 'cpu/writes',
+      title: `writes of Secrets meanwhile, ${size}`,
+      unit: 'requests',
+      value: writes,
+      floor: 0,
+      goal: { value: 0 },
+    }),
+    row({
+      id: 'start/ready',
+      title: `\`serve\` from start to ready, ${size} in place`,
+      unit: 's',
+      value: ready,
+      goal: { value: 10 },
+    }),
+  ];
+}

@@ -1,0 +1,106 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { BenchError } from '../harness/error.ts';
+import { type Benchmark, type Row, row } from '../harness/row.ts';
+import { median } from '../harness/statistics.ts';
+import { builtProgram } from '../world/built.ts';
+import { mappingOf } from '../world/fleet.ts';
+import { FIELDS } from '../world/scenes.ts';
+
+const ROUNDS = 15;
+
+export const start: Benchmark = {
+  name: 'start',
+  title: 'From the start of the process to its end',
+  goal: '`--help` < 2 × the start of Node, `validate` of 1,000 mappings < 1 s',
+  async run({ quick, report }): Promise<readonly Row[]> {
+    const program = await builtProgram();
+    const folder = await mkdtemp(join(tmpdir(), 'secretbridge-start-'));
+    try {
+      const mappings = quick ? 100 : 1_000;
+      await writeFile(join(folder, 'secretbridge.yaml'), stringify(configOf(mappings)));
+      await writeFile(join(folder, 'nothing.mjs'), '');
+      const commands = {
+        nothing: [join(folder, 'nothing.mjs')],
+        help: [program, '--help'],
+        version: [program, '--version'],
+        validate: [program, 'validate'],
+      };
+      const times = Object.fromEntries(Object.keys(commands).map((name) => [name, [] as number[]]));
+      // In turn, so that a busier moment of the machine is everybody's.
+      for (let round = 0; round <= (quick ? 3 : ROUNDS); round += 1) {
+        for (const [name, args] of Object.entries(commands)) {
+          const s = timeOf(args, folder);
+          if (round > 0) times[name]?.push(s);
+        }
+        report(`round ${round}`);
+      }
+      const of = (name: keyof typeof commands) => median(times[name] ?? []);
+      return [
+        row({
+          id: 'start/help',
+          title: '`--help`; floor: Node with an empty module',
+          unit: 's',
+          value: of('help'),
+          floor: of('nothing'),
+          goal: { ratio: 2 },
+        }),
+        row({
+          id: 'start/version',
+          title: '`--version`',
+          unit: 's',
+          value: of('version'),
+          floor: of('nothing'),
+          goal: { ratio: 2 },
+        }),
+        row({
+          id: 'start/validate',
+          title: `\`validate\` of ${mappings.toLocaleString('en-GB')} mappings of 5 keys`,
+          unit: 's',
+          value: of('validate'),
+          floor: of('nothing'),
+          goal: { value: 1 },
+        }),
+      ];
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  },
+};
+
+function timeOf(args: readonly string[], cwd: string): number {
+  const startedAt = performance.now();
+  const { status, stderr } = spawnSync(process.execPath, args, {
+    cwd,
+    env: { PATH: process.env.PATH, A: 'a', B: 'b' },
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new BenchError(`${args.join(' ')} ended with ${status}:\n${stderr.slice(-1_000)}`);
+  return (performance.now() - startedAt) / 1_000;
+}
+
+function configOf(mappings: number): object {
+  const auth = { method: 'static', accessKeyId: { env: 'A' }, secretAccessKey: { env: 'B' } };
+  return {
+    apiVersion: 'secretbridge.dev/v1',
+    instance: 'bench',
+    cluster: { kind: 'directory', path: './cluster' },
+    stores: [
+      { name: 'aws', kind: 'aws-secrets-manager', region: 'eu-west-1', auth },
+      {
+        name: 'vault',
+        kind: 'vault',
+        address: 'https://vault.internal',
+        mount: 'secret',
+        kvVersion: 2,
+        auth: TOKEN,
+      },
+    ],
+    mappings: Array.from({ length: mappings }, (_, n) => mappingOf(n, ['apps'], FIELDS)),
+  };
+}
+
+const TOKEN = { method: 'token', token: { env: 'A' } };
