@@ -2,10 +2,13 @@ import type { Benchmark } from '../harness/row.ts';
 import { awsCalls } from './aws-calls.ts';
 import { azureCalls } from './azure-calls.ts';
 import { firstSyncTime } from './first-sync.ts';
+import { largeValues } from './large-values.ts';
 import { newMapping } from './new-mapping.ts';
 import { rotationByEvent } from './rotation-by-event.ts';
 import { rotationBySweep } from './rotation-by-sweep.ts';
+import { scale } from './scale.ts';
 import { sharedKey } from './shared-key.ts';
+import { start } from './start.ts';
 import { vaultCalls } from './vault-calls.ts';
 
 /** In the order in which they run. */
@@ -18,4 +21,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   rotationByEvent,
   rotationBySweep,
   newMapping,
+  start,
+  largeValues,
+  scale,
 ];

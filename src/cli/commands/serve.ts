@@ -9,10 +9,14 @@ import { createLogger } from '../../log/logger.ts';
 import { createScrubber } from '../../log/scrub.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
+import { createSpareMemory } from '../heap.ts';
 import { painter } from '../output.ts';
 import { problemsText } from '../problems.ts';
 import { VERSION } from '../version.ts';
 import { depsOf } from '../with-app.ts';
+
+/** A first sync of ten thousand targets takes about a minute. */
+const MEMORY_MS = 60_000;
 
 type Options = GlobalOptions & { readonly graceMs: number };
 
@@ -72,6 +76,12 @@ export async function serveCommand(context: Context, options: Options): Promise<
     return EXIT.config;
   }
   config = watch.initial.config;
+  const memory = createSpareMemory();
+  memory.look();
+  const looks = setInterval(() => memory.look(), MEMORY_MS);
+  looks.unref();
+  using closing = new DisposableStack();
+  closing.defer(() => clearInterval(looks));
   context.onHangup?.(() => {
     void watch.reload();
     void server?.look();

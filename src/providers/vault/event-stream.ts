@@ -109,7 +109,7 @@ async function handshake(
       'other',
     );
     if (!('status' in answer) || answer.status !== 307 || hops === MOST_REDIRECTS) return answer;
-    const next = URL.parse(answer.location, url);
+    const next = URL.parse(answer.location, url.href);
     // The token goes along, so only to where such a request belongs, and never with less protection.
     if (next === null || next.protocol !== url.protocol || next.pathname !== url.pathname) return answer;
     url = new URL(next.pathname + url.search, next.origin);

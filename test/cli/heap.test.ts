@@ -1,0 +1,49 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { createSpareMemory } from '../../src/cli/heap.ts';
+
+const MIB = 2 ** 20;
+
+function open(first: { readonly rss: number; readonly heapUsed: number }) {
+  const state = { ...first, collections: 0 };
+  const memory = createSpareMemory({
+    usage: () => ({ rss: state.rss * MIB, heapUsed: state.heapUsed * MIB }),
+    collect: () => {
+      state.collections += 1;
+      state.rss = 100;
+    },
+  });
+  return { memory, state };
+}
+
+describe('memory that is not used', () => {
+  it('is given back when much was taken, and not again before much was taken again', () => {
+    const { memory, state } = open({ rss: 200, heapUsed: 60 });
+    memory.look();
+    memory.look();
+    expect(state.collections).toBe(1);
+    state.rss = 123;
+    memory.look();
+    expect(state.collections).toBe(1);
+    state.rss = 124;
+    memory.look();
+    expect(state.collections).toBe(2);
+  });
+
+  it('is left where collecting would hold up the work for long', () => {
+    const { memory, state } = open({ rss: 900, heapUsed: 257 });
+    memory.look();
+    expect(state.collections).toBe(0);
+  });
+
+  it('is really given back by V8, whose flag nobody sees afterwards', () => {
+    const { stdout, stderr } = spawnSync(process.execPath, [join(import.meta.dirname, 'heap-child.ts')], {
+      encoding: 'utf8',
+    });
+    expect(stderr).toBe('');
+    const { freed, seen } = JSON.parse(stdout) as { freed: number; seen: boolean };
+    expect(freed).toBeGreaterThan(16);
+    expect(seen).toBe(false);
+  });
+});
