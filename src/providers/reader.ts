@@ -60,7 +60,7 @@ export function createReader(deps: ReaderDeps): Reader {
     const rest = refs.filter(isPlain).length % size;
     return (rest === 0 ? [] : expected.take(store, size - rest)).map((ref) => {
       const settle = Promise.withResolvers<ReadResult>();
-      reads.put(refId({ store, ref }), settle.promise, sizeOfResult);
+      void reads.put(refId({ store, ref }), settle.promise, sizeOfResult);
       return { ref, settle };
     });
   };
@@ -135,7 +135,7 @@ function createRecordings(): Recordings {
       });
     },
     async of(ids) {
-      await Promise.all(ids.map((id) => open.get(id)));
+      await Promise.all(ids.map(async (id) => open.get(id)));
     },
   };
 }

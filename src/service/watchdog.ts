@@ -29,7 +29,7 @@ export function watchEventLoop(loops: Loops, { json, afterMs = 10_000 }: Watchdo
   // Several beats within the time, so that one that comes late is no alarm.
   const everyMs = Math.min(BEAT_MS, afterMs / 4);
   const data: WatchdogData = { beats, afterMs, everyMs, json };
-  const code = `(${watch})(require('node:worker_threads').workerData, require('node:fs').writeSync)`;
+  const code = `(${watch.toString()})(require('node:worker_threads').workerData, require('node:fs').writeSync)`;
   const worker = new Worker(code, { eval: true, workerData: data });
   worker.unref();
   const loop = loops.begin('event loop', afterMs);

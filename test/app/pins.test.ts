@@ -257,7 +257,7 @@ describe('an immutable target', () => {
     world.store.put('db', db('second'), '2');
     await world.sync();
     expect(data(world).PASSWORD).toBe(base64('second'));
-    world.clock.advance(25 * 3_600_000);
+    await world.clock.advance(25 * 3_600_000);
     expect(await back(world, first, 'apps')).toMatchObject({
       ok: true,
       targets: [{ kind: 'updated', pinned: first }],
