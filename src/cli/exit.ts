@@ -12,10 +12,10 @@ export interface Verdict {
   readonly changes?: boolean;
 }
 
-/** What a command comes to that an error has ended. */
-export function exitCodeOf({ code, heals }: AppError): ExitCode {
+/** What a command comes to that an error has ended. It follows from the code alone, so that scripts can rely on it. */
+export function exitCodeOf({ code }: AppError): ExitCode {
   if (code === 'CONFIG_INVALID') return EXIT.config;
-  return heals ? EXIT.retry : EXIT.person;
+  return healsItself(code) ? EXIT.retry : EXIT.person;
 }
 
 /**

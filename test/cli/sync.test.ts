@@ -280,8 +280,7 @@ refused   apps/theirs  mapping theirs
     await using bench = await openBench();
     await bench.write('state/audit.db', 'this is no database');
     const { code, stdout, stderr } = await bench.run('sync', '--output', 'json');
-    // No database becomes one by waiting.
-    expect(code).toBe(4);
+    expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({
       error: { code: 'AUDIT_UNAVAILABLE', remedy: expect.stringContaining('`audit.store`') },
     });
