@@ -147,7 +147,8 @@ mappings:
     expect(digest(said)).toMatch(/^sha256:/);
     expect(digest(again)).toBe(digest(said));
     const megabytes = Number(/files, ([\d.]+) MB/.exec(said)?.[1]);
-    const [, stated] = /about (\d+) MB/.exec(await readFile(join(ROOT, 'deploy/README.md'), 'utf8')) ?? [];
+    const [, stated] =
+      /assembles, about (\d+) MB/.exec(await readFile(join(ROOT, 'deploy/README.md'), 'utf8')) ?? [];
     expect(Math.abs(megabytes / Number(stated) - 1)).toBeLessThan(0.1);
     const { stdout } = await run(
       'sh',

@@ -55,7 +55,8 @@ export function urlOf(mount: string, version: 1 | 2, key: string, kind = 'data')
 /** An AppRole login that may read what the policy says. */
 export async function createAppRole(bao: Bao, policy: string, role: Readonly<Record<string, unknown>> = {}) {
   const name = `role-${randomUUID()}`;
-  const mountPath = `approle/${name}`;
+  // Below `approle` it would keep others from a mount of that very name.
+  const mountPath = `${name}/approle`;
   await call(bao, 'POST', `sys/auth/${mountPath}`, { type: 'approle' });
   await call(bao, 'PUT', `sys/policies/acl/${name}`, { policy });
   await call(bao, 'POST', `auth/${mountPath}/role/${name}`, { token_policies: name, ...role });
