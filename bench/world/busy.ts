@@ -88,7 +88,7 @@ export async function openBusy(
   const writeBare = await createBareWriter(lab, other);
   const toAws = createRequest({ address: aws.address, ca: aws.ca });
   const run = stack.use(
-    startProgram(['serve', '--config', config], {
+    await startProgram(['serve', '--config', config], {
       folder,
       env: { ...aws.env, ...(redis === undefined ? {} : { REDIS_URL: redis.address }) },
     }),

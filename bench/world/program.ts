@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { pathToFileURL } from 'node:url';
 import { BenchError } from '../harness/error.ts';
+import { builtProgram } from './built.ts';
 
 /** What a process has used: CPU of all its threads since its start, and its resident set. */
 export interface Usage {
@@ -38,12 +39,11 @@ export interface Place {
   readonly node?: readonly string[];
 }
 
-const USAGE = pathToFileURL(join(import.meta.dirname, 'usage.ts')).href;
-const MAIN = join(import.meta.dirname, '../../src/main.ts');
+const USAGE = pathToFileURL(join(import.meta.dirname, 'usage.js')).href;
 
 /** The program as people start it, in a folder that holds its configuration. */
-export function startProgram(args: readonly string[], place: Place): Running {
-  return startScript(MAIN, args, place);
+export async function startProgram(args: readonly string[], place: Place): Promise<Running> {
+  return startScript(await builtProgram(), args, place);
 }
 
 export function startScript(

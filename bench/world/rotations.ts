@@ -70,7 +70,7 @@ export async function openRotations(
   const witness = stack.use(await watchSecrets(lab, namespace));
   const write = await createBareWriter(lab, other);
   const run = stack.use(
-    startProgram(['serve'], {
+    await startProgram(['serve'], {
       folder,
       env: {
         ...Object.assign({}, ...four.all.map(({ env }) => env)),

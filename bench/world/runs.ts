@@ -30,7 +30,7 @@ export async function costOf<T>(
 export async function syncOnce(
   place: Place,
 ): Promise<Ended & { readonly summary: Readonly<Record<string, number>> }> {
-  await using run = startProgram(['sync', '--output', 'json'], place);
+  await using run = await startProgram(['sync', '--output', 'json'], place);
   const ended = await run.ended;
   const { ok, summary } = JSON.parse(ended.stdout) as { ok: boolean; summary: Record<string, number> };
   if (!ok) throw new BenchError(`sync: ${JSON.stringify(summary)}`);
@@ -46,7 +46,7 @@ export interface Served {
 /** `serve` for so long once it is ready, with what its sweeps have done by the audit's own count. */
 export async function serveFor(place: Place, seconds: number, keys: number): Promise<Served> {
   const before = await lastSweep(place);
-  await using run = startProgram(['serve'], place);
+  await using run = await startProgram(['serve'], place);
   await untilReady(place, run.ended);
   await Promise.race([sleep(seconds * 1_000), run.ended]);
   const ended = await run.stop();
@@ -65,7 +65,7 @@ export async function serveUntil(
   lab: Lab,
   { namespace, secrets }: { readonly namespace: string; readonly secrets: number },
 ): Promise<Usage & { readonly ms: number }> {
-  await using run = startProgram(['serve'], place);
+  await using run = await startProgram(['serve'], place);
   const deadline = performance.now() + 300_000;
   while ((await lab.secrets(namespace)) < secrets) {
     if (performance.now() > deadline) throw new BenchError('the first sync did not end within five minutes');

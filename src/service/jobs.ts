@@ -109,10 +109,6 @@ export function createJobs(deps: JobsDeps): Jobs {
   const destroySoon = (): void => void add({ kind: 'destroy' }, { delayMs: COLLECT_MS });
   const lookForLeft = (): void => void add({ kind: 'left' }, { delayMs: COLLECT_MS });
 
-  /** A lane that is full gives the job back to the queue for a while. */
-  const inLane = (lane: string, job: Job, run: () => Promise<number | undefined>) =>
-    lanes.run(lane, job.reason, run) ?? Promise.resolve(lanes.comeBack(lane, job.reason));
-
   const runSweep = async (name: string, job: Job, loop: Loop): Promise<number | undefined> => {
     const slot = generation().slots.get(name);
     if (slot === undefined) return undefined;
@@ -224,9 +220,11 @@ export function createJobs(deps: JobsDeps): Jobs {
       case 'target':
         if (generation().at(subject).length === 0) return handBack(job.subject);
         strangers.delete(job.subject);
-        return inLane(generation().storesOf(subject).join(' '), job, () => work(subject, job, signal));
+        return lanes.run(generation().storesOf(subject).join(' '), job.reason, () =>
+          work(subject, job, signal),
+        );
       case 'sweep':
-        return inLane(`sweep ${subject.store}`, job, () => runSweep(job.subject, job, loop));
+        return lanes.run(`sweep ${subject.store}`, job.reason, () => runSweep(job.subject, job, loop));
       case 'destroy':
         return runDestroy(job, false);
       case 'left':

@@ -16,16 +16,23 @@ const piece: fc.Arbitrary<Piece> = fc.record({
   fails: fc.boolean(),
 });
 
-/** Work that goes on until the test ends it. */
+/** Work that goes on until the test ends it, and a clock that goes on when the test says so. */
 function createWorkers(places: number, queue: number) {
-  const lanes = createLanes({ places, queue, now: () => 0 });
+  let now = 0;
+  const waking = new Map<object, { readonly at: number; readonly callback: () => void }>();
+  const wake = (callback: () => void, ms: number) => {
+    const id = {};
+    waking.set(id, { at: now + ms, callback });
+    return () => void waking.delete(id);
+  };
+  const lanes = createLanes({ places, queue, now: () => now, wake });
   const running = new Map<number, { readonly lane: string; readonly end: () => void }>();
   const began: number[] = [];
-  const ended: Promise<unknown>[] = [];
-  let count = 0;
-  const begin = ({ lane, reason, fails }: Piece): number | undefined => {
-    const number = count;
-    count += 1;
+  /** By number: when to come back. */
+  const away = new Map<number, number>();
+  const all: Promise<unknown>[] = [];
+  const begin = ({ lane, reason, fails }: Piece): number => {
+    const number = all.length;
     const result = lanes.run(lane, reason, async () => {
       began.push(number);
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -33,18 +40,29 @@ function createWorkers(places: number, queue: number) {
       await promise;
       running.delete(number);
       if (fails) throw new Error(`piece ${number}`);
-      return number;
+      return undefined;
     });
-    if (result === undefined) return undefined;
-    ended.push(
+    all.push(
       result.then(
-        (it) => expect([it, fails]).toEqual([number, false]),
+        (again) => {
+          if (again !== undefined) away.set(number, again);
+          else expect(fails).toBe(false);
+        },
         (error: unknown) => expect([(error as Error).message, fails]).toEqual([`piece ${number}`, true]),
       ),
     );
     return number;
   };
-  return { begin, began, running, ended };
+  const pass = async (ms: number): Promise<void> => {
+    now += ms;
+    for (const [id, { at, callback }] of waking)
+      if (at <= now) {
+        waking.delete(id);
+        callback();
+      }
+    await settled();
+  };
+  return { begin, began, running, away, all, pass };
 }
 
 describe('lanes', () => {
@@ -56,16 +74,14 @@ describe('lanes', () => {
         ends,
         fc.integer({ min: 1, max: 3 }),
         async (all, order, places) => {
-          const { begin, began, running, ended } = createWorkers(places, 4);
+          const { begin, began, running, away, all: ended } = createWorkers(places, 4);
           const taken = new Map<number, Piece>();
           const inLane = (name: string) => [...running.values()].filter(({ lane }) => lane === name).length;
           const check = () => {
             for (const name of ['a', 'b']) expect(inLane(name)).toBeLessThanOrEqual(places);
           };
           for (const it of all) {
-            const number = begin(it);
-            if (number === undefined) expect(it.reason).not.toBe('manual');
-            else taken.set(number, it);
+            taken.set(begin(it), it);
             await settled();
             check();
           }
@@ -86,6 +102,8 @@ describe('lanes', () => {
             expect(began.slice(before)).toEqual(next === undefined ? [] : [next[0]]);
           }
           await Promise.all(ended);
+          // Nobody waited for long.
+          expect(away.size).toBe(0);
           expect([...began].sort()).toEqual([...taken.keys()].sort());
         },
       ),
@@ -103,23 +121,62 @@ describe('lanes', () => {
   });
 
   it('turn nobody away for what is less urgent', async () => {
-    const { begin } = createWorkers(1, 4);
+    const { begin, away, pass } = createWorkers(1, 4);
     const sweeps = Array.from({ length: 20 }, () => begin({ lane: 'a', reason: 'sweep', fails: false }));
-    expect(sweeps.filter((it) => it !== undefined)).toHaveLength(5);
-    expect(begin({ lane: 'a', reason: 'event', fails: false })).toBeDefined();
-    expect(begin({ lane: 'a', reason: 'drift', fails: false })).toBeDefined();
+    await pass(1_000);
+    expect(sweeps.filter((it) => !away.has(it))).toHaveLength(5);
+    const urgent = (['event', 'drift'] as const).map((reason) => begin({ lane: 'a', reason, fails: false }));
+    await pass(10_000);
+    expect(urgent.filter((it) => away.has(it))).toEqual([]);
   });
 
-  it('hold a bounded number of whatever nobody waits for', () => {
-    const { begin } = createWorkers(2, 4);
-    const all = Array.from({ length: 1_000 }, (_, index) =>
-      begin({
-        lane: 'a',
-        reason: (['first', 'event', 'drift', 'sweep'] as const)[index % 4] ?? 'first',
-        fails: false,
-      }),
-    );
-    expect(all.filter((it) => it !== undefined).length).toBeLessThanOrEqual(2 + 4 * 4);
+  it('of one that is stuck hold a bounded number of whatever nobody waits for, after a second', async () => {
+    const { begin, away, pass, all } = createWorkers(2, 4);
+    const reasons = ['first', 'event', 'drift', 'sweep', 'manual'] as const;
+    const pieces = Array.from({ length: 1_000 }, (_, index) => reasons[index % 5] ?? 'first');
+    for (const reason of pieces) begin({ lane: 'a', reason, fails: false });
+    await pass(999);
+    expect(away.size).toBe(0);
+    await pass(1);
+    const manual = pieces.filter((it) => it === 'manual').length;
+    expect(all.length - away.size).toBeLessThanOrEqual(2 + 4 * 4 + manual);
+    expect([...away.keys()].filter((number) => pieces[number] === 'manual')).toEqual([]);
+    // Whoever comes now is told at once.
+    const late = begin({ lane: 'a', reason: 'first', fails: false });
+    await settled();
+    expect(away.get(late)).toBeGreaterThanOrEqual(500);
+  });
+
+  it('of one that moves keep in line whoever has a turn soon', async () => {
+    const { begin, away, pass, running } = createWorkers(2, 4);
+    const count = 60;
+    for (let index = 0; index < count; index += 1) begin({ lane: 'a', reason: 'first', fails: false });
+    await settled();
+    for (let done = 0; done < count; done += 1) {
+      const [first] = running.values();
+      first?.end();
+      await pass(10);
+    }
+    expect(away.size).toBe(0);
+    expect(running.size).toBe(0);
+  });
+
+  it('of one that is slow turn away whoever would wait for long', async () => {
+    const { begin, away, pass, running } = createWorkers(1, 2);
+    for (let index = 0; index < 3; index += 1) begin({ lane: 'a', reason: 'first', fails: false });
+    await settled();
+    for (let done = 0; done < 2; done += 1) {
+      await pass(600);
+      running.values().next().value?.end();
+      begin({ lane: 'a', reason: 'first', fails: false });
+      await settled();
+    }
+    expect(away.size).toBe(0);
+    await pass(600);
+    // Two wait, at 600 ms each.
+    const late = begin({ lane: 'a', reason: 'first', fails: false });
+    await settled();
+    expect(away.has(late)).toBe(true);
   });
 
   it('have those come back that they turned away about as fast as they work', async () => {
@@ -127,7 +184,13 @@ describe('lanes', () => {
     const workMs = 40;
     const jobs = 2_000;
     let now = 1;
-    const lanes = createLanes({ places, queue: 8, now: () => now });
+    const waking: { readonly at: number; readonly callback: () => void }[] = [];
+    const wake = (callback: () => void, ms: number) => {
+      const it = { at: now + ms, callback };
+      waking.push(it);
+      return () => void (waking.includes(it) && waking.splice(waking.indexOf(it), 1));
+    };
+    const lanes = createLanes({ places, queue: 8, now: () => now, wake });
     const ends: { at: number; readonly end: () => void }[] = [];
     const back = Array.from({ length: jobs }, (_, id) => ({ id, at: 0 }));
     let done = 0;
@@ -140,18 +203,20 @@ describe('lanes', () => {
           continue;
         }
         tries += 1;
-        const taken = lanes.run('a', 'first', () => {
-          const { promise, resolve } = Promise.withResolvers<void>();
-          ends.push({ at: now + workMs, end: resolve });
-          return promise.then(() => {
+        void lanes
+          .run('a', 'first', async () => {
+            const { promise, resolve } = Promise.withResolvers<void>();
+            ends.push({ at: now + workMs, end: resolve });
+            await promise;
             done += 1;
-          });
-        });
-        if (taken === undefined) back.push({ id: job.id, at: now + lanes.comeBack('a', 'first') });
+            return undefined;
+          })
+          .then((again) => void (again !== undefined && back.push({ id: job.id, at: now + again })));
       }
       await settled();
       if (ends.length < places && back.length > 100) idle += 1;
       now += 10;
+      for (const { callback } of waking.filter(({ at }) => at <= now)) callback();
       for (const it of ends.splice(0)) {
         if (it.at <= now) it.end();
         else ends.push(it);
