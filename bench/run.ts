@@ -2,11 +2,11 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ServiceError } from '../test/integration/services/service.ts';
+import { chartsOf } from './harness/charts.ts';
 import { areComparable, worseRows } from './harness/compare.ts';
 import { BenchError } from './harness/error.ts';
 import { machine, type Result, versions } from './harness/result.ts';
 import type { Benchmark } from './harness/row.ts';
-import { chartsOf } from './harness/svg.ts';
 import { tableOf } from './harness/table.ts';
 import { BENCHMARKS } from './rows/all.ts';
 

@@ -1,6 +1,3 @@
-import type { Result } from './result.ts';
-import type { Row } from './row.ts';
-
 // Plots as SVG by hand: a few bars need no library. Colours are set by classes, so that one file serves a light and
 // a dark page.
 
@@ -84,72 +81,9 @@ function drawBar({ label, value, unit, floor, goal }: Bar, y: number, x: (value:
   ].join('');
 }
 
-/** The plots of a result, by the name of their file; those of which it has no rows are left out. */
-export function chartsOf(result: Result): Readonly<Record<string, string>> {
-  const rows = result.groups.flatMap((group) => group.rows);
-  const passes = rows.filter(({ id }) => /^(aws|azure|vault|shared)\/(unchanged|changed)\//.test(id));
-  const times = rows.filter(({ id }) => id.startsWith('first/time/'));
-  const cpu = rows.filter(({ id }) => id.startsWith('first/cpu/'));
-  const memory = rows.filter(({ id }) => id.startsWith('first/memory/'));
-  const charts: Readonly<Record<string, Chart>> = {
-    'bench-calls.svg': {
-      title: 'Calls of a store in one pass',
-      note: 'As a share of what any program would need: 1 is the floor.',
-      bars: passes.filter(({ ratio }) => ratio !== undefined).map(barOfRatio),
-    },
-    'bench-latency.svg': {
-      title: 'First sync, from the start of the process',
-      note: '1,000 mappings of 5 AWS keys into the real API server, 10 ms a store call.',
-      bars: times.map(barOf),
-    },
-    'bench-cpu.svg': { title: 'First sync, CPU', note: 'Of our process alone.', bars: cpu.map(barOf) },
-    'bench-memory.svg': {
-      title: 'First sync, resident set at its end',
-      note: 'Of our process alone.',
-      bars: memory.map(barOf),
-    },
-  };
-  const filled = Object.entries(charts).filter(([, { bars }]) => bars.length > 0);
-  return Object.fromEntries(filled.map(([name, chart]) => [name, barChart(chart)]));
-}
-
-function barOf({ id, value, unit, floor, goal }: Row): Bar {
-  return {
-    label: WAYS[id.split('/').at(-1) ?? ''] ?? id,
-    value,
-    unit,
-    ...(floor === undefined ? {} : { floor }),
-    ...(goal?.value === undefined ? {} : { goal: goal.value }),
-  };
-}
-
-function barOfRatio({ id, ratio = 0, floor = 1, goal }: Row): Bar {
-  const [store = '', what = '', way = ''] = id.split('/');
-  const subject = `${STORES[store] ?? store}, ${what === 'changed' ? '10 keys changed' : 'no change'}`;
-  return {
-    label: `${subject}: ${SHORT[way] ?? way}`,
-    value: ratio,
-    unit: '×',
-    floor: 1,
-    ...(goal?.value === undefined ? {} : { goal: goal.value / floor }),
-  };
-}
-
-const WAYS: Readonly<Record<string, string>> = {
-  memory: 'service, memory engine',
-  redis: 'service, Redis engine',
-  sync: 'one sync',
-};
-const SHORT: Readonly<Record<string, string>> = { memory: 'memory', redis: 'Redis', sync: 'one sync' };
-const STORES: Readonly<Record<string, string>> = {
-  aws: 'AWS',
-  azure: 'Azure',
-  vault: 'Vault',
-  shared: 'One key, 200 targets',
-};
-
 function shown(value: number): string {
-  return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+  const digits = value >= 100 ? 0 : value >= 10 ? 1 : value >= 0.1 || value === 0 ? 2 : 3;
+  return value.toFixed(digits);
 }
 
 function escaped(text: string): string {

@@ -96,9 +96,11 @@ export function oneByOne(wanted: readonly Wanted[], store: string): number {
 
 function abilitiesOf(config: Config['stores'][number], lacks: ReadonlySet<'list' | 'batch'>): Abilities {
   const { can } = definitionOf(config);
+  const namesPerCall = can.tellVersions ? versionsPerPageOf(config) : undefined;
   return {
     readsPerCall: lacks.has('batch') ? 1 : (can.readsPerCall ?? 1),
-    namesPerCall: lacks.has('list') || !can.tellVersions ? undefined : versionsPerPageOf(config),
+    namesPerCall: lacks.has('list') ? undefined : namesPerCall,
+    describesUpTo: namesPerCall === undefined ? 0 : (can.describesUpTo ?? 0),
   };
 }
 

@@ -1,7 +1,8 @@
+import { parseObject } from '../core/json.ts';
 import type { KubeClient } from './client.ts';
 import type { AccessQuestion } from './cluster.ts';
 import { errorOfAnswer } from './errors.ts';
-import { objectIn, parseObject } from './json.ts';
+import { objectIn } from './json.ts';
 import { unknownForm } from './pages.ts';
 
 /** https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/self-subject-access-review-v1/ */

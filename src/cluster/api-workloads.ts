@@ -1,8 +1,9 @@
 import { AppError } from '../core/errors.ts';
+import { isObject, type JsonObject, parseObject } from '../core/json.ts';
 import type { KubeClient, KubeRequest } from './client.ts';
 import { FIELD_MANAGER } from './cluster.ts';
 import { errorOfAnswer, type KubeAnswer, saysAnotherUid, saysNone } from './errors.ts';
-import { isObject, type JsonObject, listIn, objectIn, parseObject, textIn } from './json.ts';
+import { listIn, objectIn, textIn } from './json.ts';
 import { textsIn } from './manifest.ts';
 import { checkNamespace, checkTarget, selectorOf } from './names.ts';
 import { listAll, nameOf, unknownForm } from './pages.ts';

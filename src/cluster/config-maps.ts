@@ -1,7 +1,8 @@
+import { type JsonObject, parseObject } from '../core/json.ts';
 import type { KubeClient } from './client.ts';
 import type { CallOptions } from './cluster.ts';
 import { errorOfAnswer, saysNone } from './errors.ts';
-import { type JsonObject, objectIn, parseObject, textIn } from './json.ts';
+import { objectIn, textIn } from './json.ts';
 import { checkNamespace } from './names.ts';
 import { unknownForm } from './pages.ts';
 

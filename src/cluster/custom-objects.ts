@@ -1,6 +1,6 @@
 import { AppError } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
 import type { KubeClient } from './client.ts';
-import type { JsonObject } from './json.ts';
 import { listAll, nameOf } from './pages.ts';
 
 export interface CustomKind {

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { parse, stringify, YAMLError } from 'yaml';
 import type { Fingerprinter } from '../core/fingerprint.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
 import type { TargetId } from '../core/target.ts';
 import { readState, writeState } from './directory-state.ts';
-import { isObject, type JsonObject, objectIn, textIn } from './json.ts';
+import { objectIn, textIn } from './json.ts';
 import type { RawSecret } from './manifest.ts';
 
 /**

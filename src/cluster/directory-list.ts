@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { AppError } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
 import { compareText } from '../core/target.ts';
 import { isFolder, namesIn, readWithTime } from './directory-disk.ts';
 import { parseYaml } from './directory-file.ts';
-import { type JsonObject, objectIn } from './json.ts';
+import { objectIn } from './json.ts';
 import { textsIn } from './manifest.ts';
 import { isNamespaceName, isSecretName } from './names.ts';
 

@@ -1,9 +1,10 @@
 import { type Fingerprinter, keyIdOf } from '../core/fingerprint.ts';
+import { isObject, type JsonObject, parseObject } from '../core/json.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { FIELD_MANAGER } from './cluster.ts';
 import { compact, partOf } from './field-owners.ts';
-import { isObject, type JsonObject, listIn, objectIn, parseObject, textIn } from './json.ts';
+import { listIn, objectIn, textIn } from './json.ts';
 import {
   entriesIn,
   entryOf,

@@ -1,6 +1,7 @@
 import { AppError } from '../core/errors.ts';
+import { isObject, type JsonObject, parseObject } from '../core/json.ts';
 import { compareText } from '../core/target.ts';
-import { isObject, type JsonObject, listIn, objectIn, parseObject, textIn } from './json.ts';
+import { listIn, objectIn, textIn } from './json.ts';
 
 /** An answer of the API server, its body not yet looked at. */
 export interface KubeAnswer {

@@ -1,6 +1,7 @@
+import type { JsonObject } from '../core/json.ts';
 import { compareText } from '../core/target.ts';
 import { FIELD_MANAGER } from './cluster.ts';
-import { type JsonObject, objectIn } from './json.ts';
+import { objectIn } from './json.ts';
 import {
   entriesIn,
   entryOf,

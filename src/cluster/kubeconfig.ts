@@ -11,8 +11,9 @@ import {
 } from '@kubernetes/client-node/dist/config_types.js';
 import { parse } from 'yaml';
 import { AppError } from '../core/errors.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
 import { isLoopback } from '../core/loopback.ts';
-import { isObject, type JsonObject, listIn, objectIn, textIn } from './json.ts';
+import { listIn, objectIn, textIn } from './json.ts';
 
 export interface KubeconfigOptions {
   /** A file; otherwise the pod's own identity, else `KUBECONFIG`, else `~/.kube/config`. */

@@ -1,4 +1,5 @@
 import { AppError } from '../core/errors.ts';
+import { parseObject } from '../core/json.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { compareText, formatTarget, type TargetId } from '../core/target.ts';
 import { mayWe } from './access-review.ts';
@@ -13,7 +14,7 @@ import {
 } from './cluster.ts';
 import { createConfigMaps } from './config-maps.ts';
 import { errorOfAnswer, type KubeAnswer, keysHeldByOthers, saysAnotherUid, saysNoSecret } from './errors.ts';
-import { objectIn, parseObject } from './json.ts';
+import { objectIn } from './json.ts';
 import { appliedIn, managerName } from './managed-fields.ts';
 import { appliedSecret, changedSecret, newSecret, type RawSecret, toLive } from './manifest.ts';
 import { checkNamespace, checkTarget, selectorOf } from './names.ts';

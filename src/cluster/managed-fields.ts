@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import { isObject, type JsonObject } from '../core/json.ts';
 import { compareText } from '../core/target.ts';
-import { isObject, type JsonObject, listIn, objectIn, textIn } from './json.ts';
+import { listIn, objectIn, textIn } from './json.ts';
 
 /** The labels and annotations that one field manager wrote last. */
 export interface Ownership {

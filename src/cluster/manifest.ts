@@ -1,3 +1,4 @@
+import { isObject, type JsonObject } from '../core/json.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import { compareText, type TargetId } from '../core/target.ts';
 import {
@@ -7,7 +8,7 @@ import {
   type SecretChange,
   type SecretManifest,
 } from './cluster.ts';
-import { isObject, type JsonObject, listIn, objectIn, textIn } from './json.ts';
+import { listIn, objectIn, textIn } from './json.ts';
 import { ownershipIn } from './managed-fields.ts';
 
 /**

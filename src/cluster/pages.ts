@@ -1,7 +1,8 @@
 import type { AppError } from '../core/errors.ts';
+import { isObject, type JsonObject, parseObject } from '../core/json.ts';
 import type { KubeClient } from './client.ts';
 import { errorOfAnswer, saysExpired, unavailable } from './errors.ts';
-import { isObject, type JsonObject, objectIn, parseObject, textIn } from './json.ts';
+import { objectIn, textIn } from './json.ts';
 
 /**
  * A Secret takes up to 1.4 MiB of an answer, so that 500 of them, the usual number, could be more text than

@@ -1,4 +1,5 @@
-import { isObject, type JsonObject, listIn, objectIn, textIn } from './json.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
+import { listIn, objectIn, textIn } from './json.ts';
 import type { WorkloadKind } from './workloads.ts';
 
 /**

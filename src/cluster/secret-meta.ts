@@ -1,6 +1,7 @@
+import { isObject, type JsonObject } from '../core/json.ts';
 import type { TargetId } from '../core/target.ts';
 import { FIELD_MANAGER, type SecretMeta } from './cluster.ts';
-import { isObject, type JsonObject, listIn, objectIn, textIn } from './json.ts';
+import { listIn, objectIn, textIn } from './json.ts';
 import { entriesIn, together } from './managed-fields.ts';
 import { textsIn } from './manifest.ts';
 

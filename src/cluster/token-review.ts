@@ -1,8 +1,9 @@
+import { type JsonObject, parseObject } from '../core/json.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { KubeClient } from './client.ts';
 import { errorOfAnswer } from './errors.ts';
 import type { Caller, Identities } from './identities.ts';
-import { type JsonObject, listIn, objectIn, parseObject, textIn } from './json.ts';
+import { listIn, objectIn, textIn } from './json.ts';
 import { unknownForm } from './pages.ts';
 
 /** Who asks us, by what the API server says of the token; the answers are not kept. */

@@ -1,5 +1,6 @@
+import { type JsonObject, parseObject } from '../core/json.ts';
 import { errorOfAnswer, saysExpired } from './errors.ts';
-import { type JsonObject, objectIn, parseObject, textIn } from './json.ts';
+import { objectIn, textIn } from './json.ts';
 import { unknownForm } from './pages.ts';
 
 /** `place` is the version up to which everything is told with this event. */

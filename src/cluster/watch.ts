@@ -1,8 +1,8 @@
 import type { AppError } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
 import { pause } from '../core/pause.ts';
 import type { KubeClient } from './client.ts';
 import { errorOfAnswer, errorOfTransport, saysExpired, unavailable } from './errors.ts';
-import type { JsonObject } from './json.ts';
 import { linesOf } from './lines.ts';
 import { listWhole, unknownForm } from './pages.ts';
 import { eventIn } from './watch-event.ts';

@@ -1,6 +1,7 @@
+import { isObject, type JsonObject } from '../core/json.ts';
 import type { KubeClient } from './client.ts';
 import type { NamespaceHandlers, SecretMeta, WatchHandlers, WatchScope } from './cluster.ts';
-import { isObject, type JsonObject, objectIn } from './json.ts';
+import { objectIn } from './json.ts';
 import { checkScope, formatScope } from './names.ts';
 import { nameOf, unknownForm } from './pages.ts';
 import { toMeta } from './secret-meta.ts';

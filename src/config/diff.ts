@@ -1,3 +1,4 @@
+import { isObject } from '../core/json.ts';
 import type { Config } from './config.ts';
 
 export interface NamedChanges {
@@ -84,8 +85,6 @@ function sortedTexts(items: readonly unknown[]): readonly string[] {
 /** The same for the same content: members in the order of their names, without those that are undefined. */
 function text(value: unknown): string {
   return JSON.stringify(value, (_, part: unknown) =>
-    typeof part === 'object' && part !== null && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
+    isObject(part) ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1))) : part,
   );
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isObject } from '../core/json.ts';
 import { FORBIDDEN_TYPES } from '../sync/checks.ts';
 import {
   duration,
@@ -14,7 +15,7 @@ import { linearRegExp } from './linear-regexp.ts';
 
 /** Rules about several fields run also where a field by itself is wrong, so that all shows at once. */
 function evenIfInvalid({ value }: z.core.ParsePayload): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isObject(value);
 }
 
 /** What `defaults` gives to every mapping, and a mapping may say for itself. */

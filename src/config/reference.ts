@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isObject } from '../core/json.ts';
 import { BEFORE_FIELDS, EXAMPLE } from './reference-text.ts';
 import { ConfigFile } from './schema.ts';
 
@@ -185,9 +186,7 @@ function standardOf(property: Schema, needed: boolean, inherits: boolean): strin
 }
 
 function isEmptyObject(value: unknown): boolean {
-  return (
-    typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0
-  );
+  return isObject(value) && Object.keys(value).length === 0;
 }
 
 function described(outer: Schema, inner: Schema): { description?: string; default?: unknown } {

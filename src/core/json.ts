@@ -9,6 +9,25 @@ export type JsonNode =
   | { readonly kind: 'number'; readonly text: string }
   | { readonly kind: 'true' | 'false' | 'null' };
 
+/** As `JSON.parse` makes it, its members not known: where numbers and order do not matter. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The object in a JSON text, or nothing if it is not one. */
+export function parseObject(text: unknown): JsonObject | undefined {
+  if (typeof text !== 'string') return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
 /** Says nothing about the text, which may be a secret. */
 export class JsonError extends Error {
   constructor() {

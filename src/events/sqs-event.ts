@@ -1,3 +1,5 @@
+import { isObject, type JsonObject, parseObject } from '../core/json.ts';
+
 // What arrives in a queue that EventBridge fills, directly or through SNS, as the names of keys. Nothing else of a
 // message is kept: it is written by others.
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/event-detail-secret-label-updated-secretsmanager.html
@@ -12,8 +14,6 @@ export type SqsEvent =
   /** It tells of no change in the store. */
   | { readonly kind: 'other' }
   | { readonly kind: 'malformed' };
-
-type Fields = Readonly<Record<string, unknown>>;
 
 const OTHER: SqsEvent = { kind: 'other' };
 const MALFORMED: SqsEvent = { kind: 'malformed' };
@@ -38,13 +38,13 @@ export function parseSqsEvent(body: string, region: string): SqsEvent {
  * Our own reads are logged too, and must not make us read again. A call that failed has changed nothing, and a
  * rotation that begins or fails has not yet.
  */
-function tellsOfChange({ eventName, readOnly, errorCode }: Fields): boolean {
+function tellsOfChange({ eventName, readOnly, errorCode }: JsonObject): boolean {
   if (typeof eventName !== 'string' || readOnly === true || isText(errorCode)) return false;
   return !/^(BatchGet|Get|List|Describe|Validate|RotationStarted$|RotationFailed$)/.test(eventName);
 }
 
 /** Calls have it in their parameters and answers, services' own events beside them. */
-function namesLogged(record: Fields): readonly unknown[] {
+function namesLogged(record: JsonObject): readonly unknown[] {
   const parts = [record.requestParameters, record.responseElements, record.additionalEventData];
   return [
     ...parts
@@ -68,21 +68,6 @@ function isKey(key: unknown, region: string): key is string {
   return key.startsWith('arn:') ? ARN.exec(key)?.[1] === region : NAME.test(key);
 }
 
-function parseObject(text: unknown): Fields | undefined {
-  if (typeof text !== 'string') return undefined;
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-}
-
 function isText(value: unknown): boolean {
   return typeof value === 'string' && value !== '';
-}
-
-function isObject(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

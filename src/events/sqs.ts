@@ -2,6 +2,7 @@ import { toAppError } from '../core/errors.ts';
 import { pause } from '../core/pause.ts';
 import type { Logger } from '../log/logger.ts';
 import type { MessageQueue, QueueMessage } from '../providers/messages.ts';
+import { createBackoff } from './backoff.ts';
 import type { Hint, Intake, IntakeDeps } from './hint.ts';
 import { parseSqsEvent } from './sqs-event.ts';
 
@@ -23,10 +24,6 @@ export interface SqsOptions {
  * has been handed out so often has no such policy, and would come for ever.
  */
 const MOST_RECEIVED = 50;
-const BACKOFF_MS = 1_000;
-const MOST_BACKOFF_MS = 60_000;
-/** A queue may say when to come again, but not that we should stand still. */
-const MOST_WAIT_MS = 120_000;
 /** After messages of which none was taken out: a queue that hides nothing hands them out again at once. */
 const AFTER_NOTHING_MS = 1_000;
 
@@ -36,6 +33,7 @@ export function startSqs(options: SqsOptions, deps: IntakeDeps): Intake {
   const origin = { kind: 'sqs', name } as const;
   const ending = new AbortController();
   const { signal } = ending;
+  const backoff = createBackoff({ random, pause: rest, signal });
   let queue: MessageQueue | undefined;
 
   /** What can be taken out of the queue. */
@@ -72,17 +70,15 @@ export function startSqs(options: SqsOptions, deps: IntakeDeps): Intake {
   };
 
   const run = async (): Promise<void> => {
-    for (let failures = 0; !signal.aborted; ) {
+    while (!signal.aborted) {
       try {
         await fetchOnce();
-        failures = 0;
+        backoff.reset();
       } catch (thrown) {
         if (signal.aborted) return;
         const error = toAppError(thrown);
         deps.onProgress(error);
-        const backoff = random() * Math.min(MOST_BACKOFF_MS, BACKOFF_MS * 2 ** failures);
-        failures = Math.min(failures + 1, 10);
-        await rest(Math.min(MOST_WAIT_MS, Math.max(backoff, error.retryAfterMs ?? 0)), signal);
+        await backoff.wait(error);
       }
     }
   };

@@ -1,6 +1,7 @@
 import { AppError, healsItself, toAppError } from '../core/errors.ts';
 import { pause } from '../core/pause.ts';
 import type { SecretProvider } from '../providers/provider.ts';
+import { createBackoff } from './backoff.ts';
 import type { Intake, IntakeDeps } from './hint.ts';
 
 export interface VaultOptions {
@@ -14,12 +15,8 @@ export interface VaultOptions {
   readonly pause?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-const BACKOFF_MS = 1_000;
-const MOST_BACKOFF_MS = 60_000;
 /** What a person must mend first is not tried at the pace of an outage. */
 const SLOW_MS = 120_000;
-/** A server may say when to come again, but not that we should stand still. */
-const MOST_WAIT_MS = 120_000;
 
 /**
  * Follows the events of a store until it is disposed of, and begins again whenever the stream ends. What changes while
@@ -30,13 +27,14 @@ export function startVault(options: VaultOptions, deps: IntakeDeps): Intake {
   const origin = { kind: 'vault', name } as const;
   const ending = new AbortController();
   const { signal } = ending;
-  let failures = 0;
+  // Never at once: a server that takes connections and drops them would be called without end.
+  const backoff = createBackoff({ random, least: 0.5, pause: rest, signal });
 
   const listener = {
     onOpen: () => deps.onProgress(),
     // Not when it opens: one that is cut at once each time must not be called at the shortest wait for ever.
     onAlive() {
-      failures = 0;
+      backoff.reset();
       deps.onProgress();
     },
     onMessage(key: string | undefined) {
@@ -57,13 +55,7 @@ export function startVault(options: VaultOptions, deps: IntakeDeps): Intake {
         const error = toAppError(thrown);
         // It was closed to be opened with other credentials, which is no failure.
         deps.onProgress(error.code === 'INTERRUPTED' ? undefined : error);
-        const most = healsItself(error.code)
-          ? Math.min(MOST_BACKOFF_MS, BACKOFF_MS * 2 ** failures)
-          : SLOW_MS;
-        failures = Math.min(failures + 1, 10);
-        // Never at once: a server that takes connections and drops them would be called without end.
-        const backoff = most / 2 + (random() * most) / 2;
-        await rest(Math.min(MOST_WAIT_MS, Math.max(backoff, error.retryAfterMs ?? 0)), signal);
+        await backoff.wait(error, healsItself(error.code) ? undefined : SLOW_MS);
       }
     }
   };

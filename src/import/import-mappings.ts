@@ -1,8 +1,9 @@
+import { isObject } from '../core/json.ts';
 import type { ImportedStores } from './import-stores.ts';
 import { mappingOf } from './mapping.ts';
 import type { Names } from './names.ts';
 import { whereOf } from './namespaces.ts';
-import { createNode, isObject, type Json, type Node } from './node.ts';
+import { createNode, type Json, type Node } from './node.ts';
 import type { Notes } from './notes.ts';
 import { type Found, labelOf } from './objects.ts';
 

@@ -1,6 +1,7 @@
+import { isObject, type JsonObject } from '../core/json.ts';
 import type { Notes } from './notes.ts';
 
-export type Json = Readonly<Record<string, unknown>>;
+export type Json = JsonObject;
 
 /**
  * One object of theirs, read field by field. What is never asked for is listed by `finish`, so that nothing is
@@ -84,10 +85,6 @@ export function createNode(value: Json, path: string, notes: Notes): Node {
       }
     },
   };
-}
-
-export function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 export function isText(value: unknown): value is string {

@@ -1,5 +1,6 @@
 import { parseAllDocuments } from 'yaml';
-import { isObject, isText, type Json } from './node.ts';
+import { isObject } from '../core/json.ts';
+import { isText, type Json } from './node.ts';
 
 /** A text with objects in it: YAML of one or several documents, or JSON. */
 export interface Text {

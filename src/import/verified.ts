@@ -1,8 +1,8 @@
 import { parse } from 'yaml';
 import { loadConfig } from '../config/load.ts';
 import type { Problem } from '../config/problem.ts';
+import { isObject } from '../core/json.ts';
 import { type ImportOptions, importExternalSecrets, type Refusal } from './import.ts';
-import { isObject } from './node.ts';
 import type { Objects } from './objects.ts';
 import type { ImportResult } from './result.ts';
 

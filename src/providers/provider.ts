@@ -111,6 +111,8 @@ export interface ProviderDefinition<Kind extends string = string, Schema extends
     readonly findByTags: boolean;
     /** So many values one request can give. Left out: one. */
     readonly readsPerCall?: number;
+    /** So many keys are described one by one, where the store tells versions at all. Left out: none. */
+    readonly describesUpTo?: number;
   };
   /** The fields that say which store it is (address, namespace, mount …), without credentials. */
   identity(config: z.output<Schema>): Readonly<Record<string, unknown>>;

@@ -61,15 +61,22 @@ export interface Abilities {
   readonly readsPerCall: number;
   /** Names that one page of a list tells; undefined: lists tell nothing of versions, or are not allowed. */
   readonly namesPerCall: number | undefined;
+  /** So many keys together are described one by one, rather than listed or read. */
+  readonly describesUpTo: number;
 }
 
 /**
  * The cheapest pass over so many keys of a store that holds nothing else: what a pass costs at the least, before one
  * was made.
  */
-export function cheapestWay(keys: number, { readsPerCall, namesPerCall }: Abilities): WayTaken {
+export function cheapestWay(
+  keys: number,
+  { readsPerCall, namesPerCall, describesUpTo }: Abilities,
+): WayTaken {
+  if (keys > 0 && keys <= describesUpTo) return { way: 'describe', keys, calls: keys };
   const reads = Math.ceil(keys / readsPerCall);
   const pages = namesPerCall === undefined ? Number.POSITIVE_INFINITY : Math.ceil(keys / namesPerCall);
-  if (pages < reads) return { way: 'list', keys, calls: pages };
+  // A page shows no value and needs no decryption. But one key is never looked for in a list.
+  if (keys > 1 && pages <= reads) return { way: 'list', keys, calls: pages };
   return { way: readsPerCall > 1 ? 'batch' : 'read', keys, calls: reads };
 }

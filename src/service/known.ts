@@ -1,4 +1,5 @@
 import { ERRORS } from '../core/error-codes.ts';
+import { isObject, parseObject } from '../core/json.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
 import type { KeyPlan } from '../sync/compare.ts';
 import type { Known, Swept } from './board.ts';
@@ -45,7 +46,7 @@ export function knownText(known: Known, heldId: (held: Known) => string | undefi
 
 /** `undefined`: another release has written it, or somebody else has. */
 export function parseKnown(text: string): Known | undefined {
-  const told = parse(text);
+  const told = parseObject(text);
   const target = told?.target;
   if (told === undefined || !isObject(target)) return undefined;
   const { mapping, requestId, startedAt, endedAt, failures, keys, alive } = told;
@@ -86,23 +87,13 @@ export function parseKnown(text: string): Known | undefined {
 }
 
 export function parseSwept(text: string): Swept | undefined {
-  const told = parse(text);
+  const told = parseObject(text);
   if (!isTime(told?.at)) return undefined;
   return {
     at: told.at,
     ...(isTime(told.okAt) ? { okAt: told.okAt } : {}),
     ...(isCode(told.code) ? { code: told.code } : {}),
   };
-}
-
-function parse(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const told: unknown = JSON.parse(text);
-    return isObject(told) ? told : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }
 
 function errorIn(told: unknown): Known['error'] | 'wrong' {
@@ -132,8 +123,4 @@ function isCode(told: unknown): told is string {
 
 function isTime(told: unknown): told is number {
   return typeof told === 'number' && told >= 0 && told <= LAST_MS;
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

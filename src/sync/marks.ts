@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import { isFingerprint, keyIdOf } from '../core/fingerprint.ts';
+import { isObject, parseObject } from '../core/json.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import type { TargetId } from '../core/target.ts';
@@ -108,9 +109,7 @@ export function shortHash(value: unknown): string {
 
 function sortedJson(value: unknown): string {
   return JSON.stringify(value, (_, part: unknown) =>
-    typeof part === 'object' && part !== null && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => compareText(a, b)))
-      : part,
+    isObject(part) ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => compareText(a, b))) : part,
   );
 }
 
@@ -143,17 +142,6 @@ function isTargetSource(value: unknown): value is TargetSource {
   const { store, key, property, version } = value as Partial<Record<keyof TargetSource, unknown>>;
   const texts = [store, key, version, property ?? ''];
   return texts.every((part) => typeof part === 'string');
-}
-
-function parseObject(text: string | undefined): object | undefined {
-  if (text === undefined) return undefined;
-  try {
-    const parsed: unknown = JSON.parse(text);
-    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed) ? parsed : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }
 
 /**

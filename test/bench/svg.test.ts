@@ -1,7 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Result } from '../../bench/harness/result.ts';
-import { type Row, row } from '../../bench/harness/row.ts';
-import { barChart, chartsOf } from '../../bench/harness/svg.ts';
+import { barChart } from '../../bench/harness/svg.ts';
 
 const bars = (svg: string): readonly number[] =>
   [...svg.matchAll(/<rect class="(?:ours|over)"[^>]* width="([\d.]+)"/g)].map(([, width]) => Number(width));
@@ -44,23 +42,5 @@ describe('a plot', () => {
   it('stays within its frame', () => {
     const svg = barChart({ title: 't', note: 'n', bars: [{ label: 'a', value: 0, unit: 's' }] });
     expect(svg).not.toMatch(/NaN|Infinity/);
-  });
-});
-
-describe('the plots of a result', () => {
-  const resultOf = (rows: readonly Row[]): Result => ({
-    format: 1,
-    at: '',
-    quick: false,
-    versions: {},
-    machine: { system: '', cpu: '', cores: 1, memoryGb: 1 },
-    groups: [{ name: 'g', title: 'g', rows }],
-  });
-
-  it('are those of which it has rows', () => {
-    const time = row({ id: 'first/time/sync', title: '', unit: 's', value: 3, floor: 1, goal: { value: 6 } });
-    const pass = row({ id: 'aws/unchanged/memory', title: '', unit: 'calls', value: 50, floor: 50 });
-    expect(Object.keys(chartsOf(resultOf([])))).toEqual([]);
-    expect(Object.keys(chartsOf(resultOf([time, pass])))).toEqual(['bench-calls.svg', 'bench-latency.svg']);
   });
 });

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { describe } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { createDirectoryCluster } from '../../src/cluster/directory.ts';
-import { isObject } from '../../src/cluster/json.ts';
+import { isObject } from '../../src/core/json.ts';
 import { describeCluster } from '../conformance/cluster.ts';
 import type { ClusterHarness } from '../conformance/cluster-harness.ts';
 import { describeLists } from '../conformance/cluster-lists.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { isObject, type JsonObject } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
+import { isObject, type JsonObject } from '../../src/core/json.ts';
 import { describeCluster } from '../conformance/cluster.ts';
 import { type ClusterHarness, change, manifest, readNow } from '../conformance/cluster-harness.ts';
 import { describeLists } from '../conformance/cluster-lists.ts';

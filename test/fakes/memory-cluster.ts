@@ -10,7 +10,7 @@ import type {
 import type { ConfigMaps } from '../../src/cluster/config-maps.ts';
 import { applyTo, compact, entriesAfterUpdate, withOwnership } from '../../src/cluster/field-owners.ts';
 import type { Identities } from '../../src/cluster/identities.ts';
-import { type JsonObject, objectIn } from '../../src/cluster/json.ts';
+import { objectIn } from '../../src/cluster/json.ts';
 import { appliedIn } from '../../src/cluster/managed-fields.ts';
 import {
   appliedSecret,
@@ -24,6 +24,7 @@ import { checkNamespace, checkTarget, selectorOf } from '../../src/cluster/names
 import { toMeta } from '../../src/cluster/secret-meta.ts';
 import type { Workloads } from '../../src/cluster/workloads.ts';
 import { AppError } from '../../src/core/errors.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { compareText, formatTarget, type TargetId } from '../../src/core/target.ts';
 import { type Namespaces, namespacesOf, selectedIn } from './memory-namespaces.ts';
 import { createMemoryWatches, createMemoryWriters } from './memory-watches.ts';

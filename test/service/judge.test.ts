@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { SecretMeta } from '../../src/cluster/cluster.ts';
-import { type JsonObject, objectIn } from '../../src/cluster/json.ts';
+import { objectIn } from '../../src/cluster/json.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import type { Mapping } from '../../src/core/mapping.ts';
 import { refId } from '../../src/core/reading.ts';
 import { looksInStep, versionsOf } from '../../src/service/judge.ts';

@@ -1,6 +1,7 @@
 import { createKubeClient, type KubeClient, type KubeClientOptions } from '../../cluster/client.ts';
 import { listCustomObjects, readObject } from '../../cluster/custom-objects.ts';
-import { isObject, type Json } from '../../import/node.ts';
+import { isObject } from '../../core/json.ts';
+import type { Json } from '../../import/node.ts';
 import { type Objects, readObjects, sortObjects } from '../../import/objects.ts';
 
 const KINDS = [

@@ -1,12 +1,12 @@
 import { defineProvider } from '../provider.ts';
 import { AwsConfig } from './config.ts';
-import { namesOf } from './keys.ts';
+import { MOST_DESCRIBED, namesOf } from './keys.ts';
 
 export const awsSecretsManager = defineProvider({
   kind: 'aws-secrets-manager',
   title: 'AWS Secrets Manager',
   Config: AwsConfig,
-  can: { tellVersions: true, findByTags: true, readsPerCall: 20 },
+  can: { tellVersions: true, findByTags: true, readsPerCall: 20, describesUpTo: MOST_DESCRIBED },
   // The account of the role belongs to it: in another account every key would look like one that is gone.
   identity: ({ kind, region, endpoint, auth }) => ({ kind, region, endpoint, account: accountOf(auth) }),
   versionsPerPage: ({ freshness }) => (freshness === 'strict' ? undefined : 100),

@@ -1,5 +1,8 @@
 import { AppError } from '../../core/errors.ts';
 
+/** For so few keys their descriptions cost no more than a page of the list. */
+export const MOST_DESCRIBED = 2;
+
 /** `!` is in the names of secrets that other services of AWS own, such as `rds!cluster-…`. */
 const NAME = /^[\w/+=.@!-]{1,512}$/;
 const ARN = /^arn:(aws[\w-]*):secretsmanager:([a-z0-9-]+):(\d{12}):secret:(.+)$/;

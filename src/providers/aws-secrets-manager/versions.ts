@@ -1,14 +1,12 @@
 import { AppError } from '../../core/errors.ts';
 import type { VersionResult } from '../provider.ts';
 import { BATCH_SIZE } from './batch.ts';
-import { checkKey, pick } from './keys.ts';
+import { checkKey, MOST_DESCRIBED, pick } from './keys.ts';
 import { listPages } from './list.ts';
 import type { Store } from './read.ts';
 import { asStoreError } from './session.ts';
 import { currentOf, describe } from './single.ts';
 
-/** For so few keys their descriptions cost no more than a page of the list. */
-const FEW = 2;
 /** The most values that one filter takes. */
 const MAX_PREFIXES = 10;
 
@@ -38,7 +36,7 @@ const NOTHING: Known = new Map();
 async function tell(store: Store, keys: readonly string[], signal: AbortSignal | undefined): Promise<Known> {
   const { lists, config } = store;
   const prefixes = prefixesOf(keys);
-  const isFew = keys.length <= FEW;
+  const isFew = keys.length <= MOST_DESCRIBED;
   const name = JSON.stringify(isFew ? [keys] : [keys.length, prefixes]);
   const reads = callsToRead(store, keys.length);
   // A description shows no value and needs no decryption, so two of them are worth one batch.

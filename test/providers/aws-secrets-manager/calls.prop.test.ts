@@ -2,10 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createBatchState } from '../../../src/providers/aws-secrets-manager/batch.ts';
 import { AwsFailure } from '../../../src/providers/aws-secrets-manager/errors.ts';
+import { awsSecretsManager } from '../../../src/providers/aws-secrets-manager/index.ts';
 import { readAll, type Store } from '../../../src/providers/aws-secrets-manager/read.ts';
 import type { Session } from '../../../src/providers/aws-secrets-manager/session.ts';
 import { tellVersions } from '../../../src/providers/aws-secrets-manager/versions.ts';
-import { createLists, type WayTaken } from '../../../src/providers/ways.ts';
+import { cheapestWay, createLists, type WayTaken } from '../../../src/providers/ways.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
 import { createManualTime } from '../../fakes/manual-time.ts';
 import { parse } from './harness.ts';
@@ -190,5 +191,18 @@ describe('a pass over keys in AWS', () => {
       { way: 'list', keys: 500, calls: 5 },
       { way: 'describe', keys: 1, calls: 1 },
     ]);
+  });
+
+  it('is what is expected of it before it is made, where the account holds nothing else', async () => {
+    for (const ours of [1, 2, 3, 20, 21, 100, 101, 250])
+      for (const mayBatch of [true, false]) {
+        const account = openAccount({ mayBatch });
+        const keys = fill(account, { others: 0, prefix: 'a', ours, folders: 20 });
+        for (let pass = 0; pass < 3; pass += 1) await account.pass(keys);
+        const { readsPerCall = 1, describesUpTo = 0 } = awsSecretsManager.can;
+        const namesPerCall = awsSecretsManager.versionsPerPage?.(parse({}));
+        const abilities = { readsPerCall: mayBatch ? readsPerCall : 1, namesPerCall, describesUpTo };
+        expect(account.ways.at(-1)).toEqual(cheapestWay(ours, abilities));
+      }
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { azureKeyVault } from '../../../src/providers/azure-key-vault/index.ts';
 import type { VersionResult } from '../../../src/providers/provider.ts';
-import type { WayTaken } from '../../../src/providers/ways.ts';
+import { cheapestWay, type WayTaken } from '../../../src/providers/ways.ts';
 import { createManualTime } from '../../fakes/manual-time.ts';
 import { openAzure } from './harness.ts';
 
@@ -80,6 +81,23 @@ describe('versions in Key Vault', () => {
     expect(await test.store.provider.versions(test.keys)).toEqual(test.read);
     expect(await test.store.provider.versions(['n000'])).toEqual([UNKNOWN]);
   });
+
+  it.each([1, 2, 25, 26, 60])(
+    'of %i keys cost what is expected, where nothing else is there',
+    async (count) => {
+      await using test = await openRead(count);
+      await test.store.provider.versions(test.keys);
+      const { Config, can, versionsPerPage } = azureKeyVault;
+      const config = Config.parse({
+        kind: 'azure-key-vault',
+        vaultUrl: 'https://contoso.vault.azure.net',
+        auth: { method: 'default' },
+      });
+      const abilities = { readsPerCall: can.readsPerCall ?? 1, describesUpTo: can.describesUpTo ?? 0 };
+      const namesPerCall = versionsPerPage?.(config);
+      expect(test.ways).toEqual([cheapestWay(count, { ...abilities, namesPerCall })]);
+    },
+  );
 
   it('are a hint: no fault of the list is an error', async () => {
     await using test = await openRead(60);

@@ -1,0 +1,147 @@
+import type { Result } from './result.ts';
+import type { Row } from './row.ts';
+import { type Bar, barChart, type Chart } from './svg.ts';
+
+/** The plots of a result, by the name of their file; those of which it has no rows are left out. */
+export function chartsOf(result: Result): Readonly<Record<string, string>> {
+  const rows = result.groups.flatMap((group) => group.rows);
+  const passes = rows.filter(({ id }) => /^(aws|azure|vault|shared)\/(unchanged|changed)\//.test(id));
+  const times = rows.filter(({ id }) => id.startsWith('first/time/'));
+  const cpu = rows.filter(({ id }) => id.startsWith('first/cpu/'));
+  const memory = rows.filter(({ id }) => id.startsWith('first/memory/'));
+  const steady = rows.find(({ id }) => id === 'memory/steady');
+  const charts: Readonly<Record<string, Chart>> = {
+    'bench-calls.svg': {
+      title: 'Calls of a store in one pass',
+      note: 'As a share of what any program would need: 1 is the floor.',
+      bars: passes.filter(({ ratio }) => ratio !== undefined).map(barOfRatio),
+    },
+    'bench-latency.svg': {
+      title: 'First sync, from the start of the process',
+      note: '1,000 mappings of 5 AWS keys into the real API server, 10 ms a store call.',
+      bars: times.map(barOf),
+    },
+    'bench-cpu.svg': { title: 'First sync, CPU', note: 'Of our process alone.', bars: cpu.map(barOf) },
+    'bench-memory.svg': {
+      title: 'First sync, resident set at its end',
+      note: 'Of our process alone.',
+      bars: memory.map(barOf),
+    },
+    'bench-rotation.svg': {
+      title: 'From a new value or a new mapping to its Secret',
+      note: 'New values by event, in four stores; new mappings while 1,000 changed targets wait.',
+      bars: [...latencyBars(rows, 'event/all', 'p95'), ...latencyBars(rows, 'new/p99', 'p99')],
+    },
+    'bench-growth.svg': {
+      title: 'Growth, as a share of the growth of the number of targets',
+      note: 'Line: ten times as much for ten times as many targets. Less: what every process needs once.',
+      bars: growthBars(rows),
+    },
+    'bench-passes.svg': {
+      title: 'Resident set after each pass',
+      note: `Of our process: ${steady?.title ?? ''}.`,
+      bars: steady === undefined ? [] : passBars(steady),
+    },
+  };
+  const filled = Object.entries(charts).filter(([, { bars }]) => bars.length > 0);
+  return Object.fromEntries(filled.map(([name, chart]) => [name, barChart(chart)]));
+}
+
+const SHARES = ['p50', 'p95', 'p99'] as const;
+
+/** One bar for each percentile. @param own The one that the row is about; the others are in its detail. */
+function latencyBars(rows: readonly Row[], id: string, own: (typeof SHARES)[number]): readonly Bar[] {
+  const found = rows.filter((it) => it.id.startsWith(`${id}/`));
+  return found.flatMap(({ id: full, value, unit, goal, detail = {} }) =>
+    SHARES.flatMap((share) => {
+      const seen = share === own ? value : detail[share];
+      if (seen === undefined) return [];
+      const floor = detail[`bare${share.toUpperCase()}`];
+      const bar: Bar = {
+        label: `${LATENCIES[id] ?? id}, ${SHORT[full.split('/').at(-1) ?? ''] ?? full}: ${share}`,
+        value: seen,
+        unit,
+        ...(floor === undefined ? {} : { floor }),
+        ...(share === own && goal?.value !== undefined ? { goal: goal.value } : {}),
+      };
+      return [bar];
+    }),
+  );
+}
+
+/** Both steps of one figure beside each other. */
+function growthBars(rows: readonly Row[]): readonly Bar[] {
+  const figures = Map.groupBy(
+    rows.filter(({ id }) => id.startsWith('scale/')),
+    ({ id }) => id.split('/')[1] ?? '',
+  );
+  const size = (it: Row | undefined) => (it?.detail?.targets ?? 0).toLocaleString('en-GB');
+  return [...figures].flatMap(([figure, its]) =>
+    its.flatMap((it, index) => {
+      if (it.ratio === undefined) return [];
+      const goal = it.goal?.ratio;
+      const label = `${FIGURES[figure] ?? figure}: ${size(its[index - 1])} to ${size(it)}`;
+      return [{ label, value: it.ratio, unit: '×', floor: 1, ...(goal === undefined ? {} : { goal }) }];
+    }),
+  );
+}
+
+function passBars({ unit, floor, goal, detail = {} }: Row): readonly Bar[] {
+  return Object.entries(detail).flatMap(([name, value]) => {
+    const pass = /^pass(\d+)$/.exec(name)?.[1];
+    if (pass === undefined) return [];
+    return [
+      {
+        label: pass === '0' ? 'after the first sync' : `after pass ${pass}`,
+        ...{ value, unit },
+        ...(floor === undefined ? {} : { floor }),
+        ...(goal?.value === undefined ? {} : { goal: goal.value }),
+      },
+    ];
+  });
+}
+
+function barOf({ id, value, unit, floor, goal }: Row): Bar {
+  return {
+    label: WAYS[id.split('/').at(-1) ?? ''] ?? id,
+    value,
+    unit,
+    ...(floor === undefined ? {} : { floor }),
+    ...(goal?.value === undefined ? {} : { goal: goal.value }),
+  };
+}
+
+function barOfRatio({ id, ratio = 0, floor = 1, goal }: Row): Bar {
+  const [store = '', what = '', way = ''] = id.split('/');
+  const subject = `${STORES[store] ?? store}, ${what === 'changed' ? '10 keys changed' : 'no change'}`;
+  return {
+    label: `${subject}: ${SHORT[way] ?? way}`,
+    value: ratio,
+    unit: '×',
+    floor: 1,
+    ...(goal?.value === undefined ? {} : { goal: goal.value / floor }),
+  };
+}
+
+const WAYS: Readonly<Record<string, string>> = {
+  memory: 'service, memory engine',
+  redis: 'service, Redis engine',
+  sync: 'one sync',
+};
+const SHORT: Readonly<Record<string, string>> = { memory: 'memory', redis: 'Redis', sync: 'one sync' };
+const STORES: Readonly<Record<string, string>> = {
+  aws: 'AWS',
+  azure: 'Azure',
+  vault: 'Vault',
+  shared: 'One key, 200 targets',
+};
+const LATENCIES: Readonly<Record<string, string>> = { 'event/all': 'event', 'new/p99': 'new mapping' };
+const FIGURES: Readonly<Record<string, string>> = {
+  first: 'first sync',
+  'first-cpu': 'its CPU',
+  'first-calls': 'its calls',
+  'pass-cpu': 'CPU of a pass',
+  'pass-calls': 'calls of a pass',
+  memory: 'resident set',
+  ready: 'start to ready',
+};

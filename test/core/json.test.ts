@@ -1,0 +1,15 @@
+import { describe, expect, it } from 'vitest';
+import { isObject, parseObject } from '../../src/core/json.ts';
+
+describe('an object of JSON', () => {
+  it('is neither null nor a list', () => {
+    expect([{}, { a: 1 }].every(isObject)).toBe(true);
+    expect([null, [], 'a', 1, undefined].some(isObject)).toBe(false);
+  });
+
+  it('is what a text holds, and nothing where the text holds another thing or is none', () => {
+    expect(parseObject('{"a":[1]}')).toEqual({ a: [1] });
+    for (const text of ['[1]', 'null', '"a"', '{', '', undefined, { a: 1 }])
+      expect(parseObject(text)).toBeUndefined();
+  });
+});
