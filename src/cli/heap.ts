@@ -1,5 +1,10 @@
-import { setFlagsFromString } from 'node:v8';
+import { PerformanceObserver } from 'node:perf_hooks';
+import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+
+const MIB = 2 ** 20;
+/** Each collection of a smaller one costs as much as the work between two of them. */
+const YOUNG = 4 * MIB;
 
 /**
  * V8 sizes its heap by the machine: with some gigabytes at hand the youngest objects get 128 MiB, and old ones are
@@ -8,8 +13,23 @@ import { runInNewContext } from 'node:vm';
  * docs/adr/0050-a-heap-of-its-own-size.md
  */
 export function keepHeapSmall(): void {
-  setFlagsFromString('--semi-space-growth-factor=1');
   setFlagsFromString('--heap-growing-percent=20');
+  setFlagsFromString('--semi-space-growth-factor=1');
+  let mayGrow = false;
+  // The space for young objects begins with 1 MiB, and goes back to that when all garbage is collected.
+  const observer = new PerformanceObserver(() => {
+    const isSmall = youngSize() < YOUNG;
+    if (isSmall === mayGrow) return;
+    mayGrow = isSmall;
+    setFlagsFromString(`--semi-space-growth-factor=${mayGrow ? 2 : 1}`);
+  });
+  observer.observe({ entryTypes: ['gc'] });
+}
+
+function youngSize(): number {
+  const young = getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space');
+  // Unknown to another release of V8: then it stays as it is.
+  return young?.space_size ?? YOUNG;
 }
 
 export interface SpareMemoryDeps {
@@ -23,7 +43,6 @@ export interface SpareMemory {
   look(): void;
 }
 
-const MIB = 2 ** 20;
 /** Node and our command line, before the parts are loaded. */
 const AT_FIRST = 64 * MIB;
 /** Less is taken again with the next bit of work. */

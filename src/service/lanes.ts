@@ -1,5 +1,5 @@
-import { systemTimers } from '../queue/timers.ts';
 import { REASONS, type Reason } from '../queue/queue.ts';
+import { systemTimers } from '../queue/timers.ts';
 
 /** When a job is to run again, in milliseconds; undefined: only when it is asked for. */
 type Again = number | undefined;
@@ -67,7 +67,8 @@ export function createLanes({ places, queue, now, wake = systemTimers.wake }: La
   const measure = (lane: Lane): void => {
     const took = now() - lane.movedAt;
     lane.movedAt += took;
-    if (lane.isMeasured) lane.paceMs = lane.paceMs === undefined ? took : lane.paceMs + (took - lane.paceMs) * NEWEST;
+    if (lane.isMeasured)
+      lane.paceMs = lane.paceMs === undefined ? took : lane.paceMs + (took - lane.paceMs) * NEWEST;
     lane.isMeasured = true;
   };
   const leave = (name: string, lane: Lane): void => {
