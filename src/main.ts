@@ -1,20 +1,9 @@
 import { userInfo } from 'node:os';
-import { runCli } from './cli/cli.ts';
-import { printInternal } from './cli/output.ts';
-import { systemClock } from './core/clock.ts';
-import { AppError } from './core/errors.ts';
+import { quickAnswer } from './cli/overview.ts';
 
 // The only file with argv, signals and exit codes.
 
-const stop = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.on(signal, () => {
-    // The first asks to end in good order, the second means now.
-    if (stop.signal.aborted) process.exit(130);
-    stop.abort(new AppError('INTERRUPTED'));
-  });
-
-const { env, stdin, stdout, stderr } = process;
+const { env, stdout, stderr } = process;
 
 // A reader that leaves early, such as `head`, is no error, and what is being written goes on without it. A result
 // that could not be printed is one.
@@ -25,30 +14,55 @@ for (const stream of [stdout, stderr])
     process.exitCode ||= 1;
   });
 
-// Node would print what was thrown with all its fields, and a vendor's error may hold a token.
-process.on('uncaughtException', (thrown) => {
-  printInternal(stderr, thrown);
-  process.exit(1);
-});
-
-process.exitCode = await runCli(process.argv.slice(2), {
-  env,
-  cwd: process.cwd(),
-  stdout,
-  stderr,
-  interactive: stderr.isTTY === true && env.TERM !== 'dumb',
+const args = process.argv.slice(2);
+const terminal = {
   // A terminal that does not know its size says 0.
   width: stdout.columns || stderr.columns || 80,
-  ...(stdout.isTTY && stdout.columns > 0 ? { columns: stdout.columns } : {}),
   color: stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb',
-  clock: systemClock,
-  user: userName(),
-  ...(stdin.isTTY && stderr.isTTY ? { ask: { input: stdin, output: stderr } } : {}),
-  stdin,
-  signal: stop.signal,
-  // Without a listener it ends the process, as it does everywhere.
-  onHangup: (listener) => void process.on('SIGHUP', listener),
-});
+};
+const answer = quickAnswer(args, terminal);
+if (answer === undefined) await run();
+else stdout.write(answer);
+
+async function run(): Promise<void> {
+  const [{ runCli }, { printInternal }, { systemClock }, { AppError }] = await Promise.all([
+    import('./cli/cli.ts'),
+    import('./cli/output.ts'),
+    import('./core/clock.ts'),
+    import('./core/errors.ts'),
+  ]);
+  const { stdin } = process;
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => {
+      // The first asks to end in good order, the second means now.
+      if (stop.signal.aborted) process.exit(130);
+      stop.abort(new AppError('INTERRUPTED'));
+    });
+
+  // Node would print what was thrown with all its fields, and a vendor's error may hold a token.
+  process.on('uncaughtException', (thrown) => {
+    printInternal(stderr, thrown);
+    process.exit(1);
+  });
+
+  process.exitCode = await runCli(args, {
+    ...terminal,
+    env,
+    cwd: process.cwd(),
+    stdout,
+    stderr,
+    interactive: stderr.isTTY === true && env.TERM !== 'dumb',
+    ...(stdout.isTTY && stdout.columns > 0 ? { columns: stdout.columns } : {}),
+    clock: systemClock,
+    user: userName(),
+    ...(stdin.isTTY && stderr.isTTY ? { ask: { input: stdin, output: stderr } } : {}),
+    stdin,
+    signal: stop.signal,
+    // Without a listener it ends the process, as it does everywhere.
+    onHangup: (listener) => void process.on('SIGHUP', listener),
+  });
+}
 
 function userName(): string {
   try {

@@ -4,6 +4,7 @@ import { cliPage } from './cli-page.ts';
 import { errorsPage } from './errors-page.ts';
 import { httpPage } from './http-page.ts';
 import { metricsPage } from './metrics-page.ts';
+import { overview } from './overview.ts';
 import { valuesPage } from './values-page.ts';
 
 /** Every page that is made and not written: its path in the repository, and its text. */
@@ -17,5 +18,6 @@ export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
     ['docs/reference/metrics.md', metricsPage()],
     ['docs/reference/secretbridge.schema.json', configurationSchema()],
     ['docs/reference/values.md', await valuesPage()],
+    ['src/cli/overview.json', overview()],
   ]);
 }

@@ -7,6 +7,7 @@ import type { Context, GlobalOptions } from './context.ts';
 import { EXIT, exitCodeOf } from './exit.ts';
 import { keepHeapSmall } from './heap.ts';
 import { COMMON, dressHelp, example, helpFormat, helpWidth } from './help.ts';
+import { EXAMPLES } from './help-notes.ts';
 import { CLUSTER_KINDS, LOGINS, STORE_KINDS } from './init-choices.ts';
 import { printError, tell } from './output.ts';
 import { addPins } from './pin-commands.ts';
@@ -79,10 +80,7 @@ export function buildProgram(context: Context, run: Run): Command {
   addImport(program, context, { run, output: outputOption() });
   addAudit(program, context, run);
   addProgram(program, context, run);
-  program.addHelpText(
-    'after',
-    example(['secretbridge validate --config secretbridge.yaml', 'secretbridge plan', 'secretbridge sync']),
-  );
+  program.addHelpText('after', example(EXAMPLES));
   dressHelp(program);
   return program;
 }

@@ -12,6 +12,13 @@ const INVALID = [3, 'the configuration is invalid'] as const;
 const RETRY = [1, 'something failed that may mend itself: run it again'] as const;
 const PERSON = [4, 'a person must act: something was refused, is held, or cannot mend itself'] as const;
 
+/** Of the program itself. */
+export const EXAMPLES: readonly string[] = [
+  'secretbridge validate --config secretbridge.yaml',
+  'secretbridge plan',
+  'secretbridge sync',
+];
+
 /** By the path of the command; the program itself has none. */
 export const NOTES: Readonly<Record<string, Notes>> = {
   '': {

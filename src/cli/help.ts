@@ -19,6 +19,8 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly str
 const WIDEST_TERM = 26;
 /** Lines that are longer are hard to read, however wide the terminal is. */
 const WIDEST = 120;
+/** Nothing is broken into shorter lines. */
+export const NARROWEST = 20;
 
 export function helpWidth(terminal: number): number {
   return Math.min(terminal, WIDEST);
@@ -27,7 +29,7 @@ export function helpWidth(terminal: number): number {
 /** What commander's help looks like here. It is painted always: commander takes colours out where there are none. */
 export function helpFormat(): HelpConfiguration {
   return {
-    minWidthToWrap: 20,
+    minWidthToWrap: NARROWEST,
     styleTitle: heading,
     styleOptionTerm: term,
     styleArgumentTerm: term,
@@ -39,17 +41,12 @@ export function helpFormat(): HelpConfiguration {
     optionDescription,
     argumentDescription: ({ description, argChoices = [] }) =>
       explained(description, argChoices.length === 0 ? [] : [argChoices.join(', ')]),
-    padWidth: (command, helper) =>
-      Math.max(...termsOf(command, helper).map((one) => (one.length > WIDEST_TERM ? 0 : one.length)), 0),
-    formatItem(item, width, description, helper) {
-      const indent = width + 4;
-      const room = Math.max((helper.helpWidth ?? 80) - indent, 20);
-      const lines = helper.boxWrap(description, room).split('\n');
-      const shown = helper.displayWidth(item);
-      const [first = '', ...rest] = shown > width ? ['', ...lines] : lines;
-      const head = `  ${item}${' '.repeat(Math.max(width - shown, 0))}  ${first}`.trimEnd();
-      return [head, ...rest.map((line) => `${' '.repeat(indent)}${line}`)].join('\n');
-    },
+    padWidth: (command, helper) => columnOf(termsOf(command, helper)),
+    formatItem: (item, width, description, helper) =>
+      formatItem(
+        { item, shown: helper.displayWidth(item), width, helpWidth: helper.helpWidth ?? 80 },
+        (room) => helper.boxWrap(description, room),
+      ),
     groupItems: (all, visible, groupOf) => {
       // `--help` alone needs no heading of its own.
       const isFew = visible.filter((item) => groupOf(item) === COMMON).length < 2;
@@ -66,6 +63,30 @@ export function helpFormat(): HelpConfiguration {
   };
 }
 
+interface Item {
+  /** As it is printed, painted. */
+  readonly item: string;
+  /** Its width without its paint. */
+  readonly shown: number;
+  /** Of the column of items. */
+  readonly width: number;
+  readonly helpWidth: number;
+}
+
+/** How wide the column of these terms is. */
+export function columnOf(terms: readonly string[]): number {
+  return Math.max(...terms.map(({ length }) => (length > WIDEST_TERM ? 0 : length)), 0);
+}
+
+/** @param wrap The description, in lines of at most that width. */
+export function formatItem({ item, shown, width, helpWidth }: Item, wrap: (room: number) => string): string {
+  const indent = width + 4;
+  const lines = wrap(Math.max(helpWidth - indent, NARROWEST)).split('\n');
+  const [first = '', ...rest] = shown > width ? ['', ...lines] : lines;
+  const head = `  ${item}${' '.repeat(Math.max(width - shown, 0))}  ${first}`.trimEnd();
+  return [head, ...rest.map((line) => `${' '.repeat(indent)}${line}`)].join('\n');
+}
+
 /** Puts commands into their groups, and says below each help what it ends with and where to read on. */
 export function dressHelp(program: Command): void {
   for (const parent of [program, ...program.commands])
@@ -77,10 +98,12 @@ export function dressHelp(program: Command): void {
 
 /** A block below a help: commands that can be typed as they are. */
 export function example(lines: readonly string[]): (context: AddHelpTextContext) => string {
-  return ({ command }) => {
-    const title = heading(`Example${lines.length === 1 ? '' : 's'}:`);
-    return ['', title, ...lines.map((line) => continued(line, widthOf(command)))].join('\n');
-  };
+  return ({ command }) => `\n${exampleText(lines, widthOf(command))}`;
+}
+
+export function exampleText(lines: readonly string[], width: number): string {
+  const title = heading(`Example${lines.length === 1 ? '' : 's'}:`);
+  return [title, ...lines.map((line) => continued(line, width))].join('\n');
 }
 
 /** A long one goes on in the next line, as a shell takes it. */
@@ -124,14 +147,16 @@ function notesText(command: Command): string {
             .toSorted(([a], [b]) => a - b)
             .map(([code, what]) => helper.formatItem(term(String(code)), 1, what, helper)),
         ],
-    see.length === 0
-      ? []
-      : [heading('See also:'), helper.boxWrap(see.join(', '), width - 2).replace(/^/gm, '  ')],
+    see.length === 0 ? [] : [seeText(see, (text) => helper.boxWrap(text, width - 2))],
   ];
   return blocks
     .filter((lines) => lines.length > 0)
     .map((lines) => `\n${lines.join('\n')}`)
     .join('\n');
+}
+
+export function seeText(see: readonly string[], wrap: (text: string) => string): string {
+  return `${heading('See also:')}\n${wrap(see.join(', ')).replace(/^/gm, '  ')}`;
 }
 
 function optionDescription({ description, argChoices, defaultValue, required, optional }: Option): string {
@@ -164,10 +189,10 @@ function rank(group: string): number {
   return group === COMMON ? GROUPS.length + 1 : GROUPS.length;
 }
 
-function heading(text: string): string {
+export function heading(text: string): string {
   return styleText('bold', text, { validateStream: false });
 }
 
-function term(text: string): string {
+export function term(text: string): string {
   return styleText('cyan', text, { validateStream: false });
 }

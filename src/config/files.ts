@@ -75,12 +75,11 @@ export async function expand(named: readonly SourceFile[], fs: ConfigFs): Promis
  */
 async function filesIn(folder: SourceFile, fs: ConfigFs): Promise<readonly SourceFile[]> {
   const names = (await fs.readdir(folder.absolute)).filter(isConfigName);
-  const files: SourceFile[] = [];
-  for (const name of [...names].sort(compareText)) {
-    const file = { shown: join(folder.shown, name), absolute: join(folder.absolute, name) };
-    if (!(await isFolder(file.absolute, fs))) files.push(file);
-  }
-  return files;
+  const entries = [...names]
+    .sort(compareText)
+    .map((name) => ({ shown: join(folder.shown, name), absolute: join(folder.absolute, name) }));
+  const areFolders = await Promise.all(entries.map(({ absolute }) => isFolder(absolute, fs)));
+  return entries.filter((_, index) => areFolders[index] === false);
 }
 
 /** Whether a file of a folder belongs to the configuration, by its name. */

@@ -2,6 +2,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import type { Rule } from './access.ts';
 import { type ConfigFs, expand, type SourceFile } from './files.ts';
 import { locate, type PlacedFinding } from './merge.ts';
+import type { Parse } from './parsed-files.ts';
 import type { Place, Problem } from './problem.ts';
 import { formatPlace, quoted } from './problem.ts';
 import { listOf, textOf } from './raw.ts';
@@ -24,6 +25,7 @@ export interface Included extends Omit<ReadDocuments, 'documents'> {
 
 export interface IncludeDeps {
   readonly fs: ConfigFs;
+  readonly parse: Parse;
   readonly home: string | undefined;
   /** The files that are read already: there no bounds hold. */
   readonly main: readonly SourceFile[];
@@ -53,7 +55,7 @@ export async function readIncludes(root: Located, deps: IncludeDeps): Promise<In
     });
     const rule = Include.safeParse(entry).data;
     const bound = rule === undefined ? undefined : { rule, place: locate(root, ['include', index]) };
-    const read = await readDocuments(files, deps.fs);
+    const read = await readDocuments(files, deps);
     problems.push(...read.problems);
     for (const [name, text] of read.texts) texts.set(name, text);
     for (const document of read.documents) {

@@ -7,10 +7,12 @@ import { type Bound, readIncludes } from './include.ts';
 import { locate, mergeDocuments, withEntries } from './merge.ts';
 import { findNotAllowed } from './not-allowed.ts';
 import { parseSections } from './parse.ts';
+import type { ParsedFiles } from './parsed-files.ts';
 import { type Finding, type Place, type Problem, sortProblems, toProblem } from './problem.ts';
 import { listOf } from './raw.ts';
 import { readDocuments } from './read.ts';
 import { resolveConfig } from './resolve.ts';
+import { parseYaml } from './yaml.ts';
 
 export interface LoadOptions {
   /** Files and folders as given by `--config`, in their order. */
@@ -18,6 +20,8 @@ export interface LoadOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly readFs?: ConfigFs;
+  /** Spares parsing again what did not change since the last load. Left out: everything is parsed. */
+  readonly parsed?: ParsedFiles;
 }
 
 /**
@@ -29,9 +33,11 @@ export type Loaded =
   | { readonly kind: 'invalid'; readonly problems: readonly Problem[] };
 
 /** Reads, merges and checks the configuration. Whatever is wrong with it comes back, all of it at once. */
-export async function loadConfig({ paths, env, cwd, readFs = realFs }: LoadOptions): Promise<Loaded> {
+export async function loadConfig(options: LoadOptions): Promise<Loaded> {
+  const { paths, env, cwd, readFs = realFs, parsed: known } = options;
+  const reading = { fs: readFs, parse: known?.begin() ?? parseYaml };
   const sources = await findSources({ paths, env, cwd, fs: readFs });
-  const main = await readDocuments(sources.files, readFs);
+  const main = await readDocuments(sources.files, reading);
   const start: Place = { file: sources.files[0]?.shown ?? '', line: 1, column: 1 };
   const mainProblems = [...sources.problems, ...main.problems];
   if (main.documents.length === 0) {
@@ -43,7 +49,11 @@ export async function loadConfig({ paths, env, cwd, readFs = realFs }: LoadOptio
   }
 
   const merged = mergeDocuments(main.documents, start);
-  const included = await readIncludes(merged.root, { fs: readFs, home: env.HOME, main: sources.files });
+  const included = await readIncludes(merged.root, {
+    ...reading,
+    home: env.HOME,
+    main: sources.files,
+  });
   const root = withEntries(
     merged.root,
     'mappings',

@@ -1,6 +1,7 @@
 import { type ConfigFs, readSource, type SourceFile } from './files.ts';
+import type { Parse } from './parsed-files.ts';
 import { type Problem, toProblem } from './problem.ts';
-import { type Located, parseYaml } from './yaml.ts';
+import type { Located } from './yaml.ts';
 
 export interface ReadDocuments {
   readonly documents: readonly Located[];
@@ -10,17 +11,23 @@ export interface ReadDocuments {
   readonly texts: ReadonlyMap<string, string>;
 }
 
-export async function readDocuments(files: readonly SourceFile[], fs: ConfigFs): Promise<ReadDocuments> {
+export async function readDocuments(
+  files: readonly SourceFile[],
+  { fs, parse }: { readonly fs: ConfigFs; readonly parse: Parse },
+): Promise<ReadDocuments> {
   const documents: Located[] = [];
   const problems: Problem[] = [];
   const texts = new Map<string, string>();
-  for (const source of files) {
-    const read = await readSource(source, fs);
+  // At once: where the service is busy, each wait for the disk is one for whatever else it does.
+  const reads = await Promise.all(files.map((source) => readSource(source, fs)));
+  for (const [index, source] of files.entries()) {
+    const read = reads[index];
+    if (read === undefined) continue;
     if (read.kind === 'problem') {
       problems.push(read.problem);
       continue;
     }
-    const parsed = parseYaml(read.text, source.shown);
+    const parsed = parse(read.text, source.shown);
     texts.set(source.shown, read.text);
     documents.push(...parsed.documents);
     for (const { place, message } of parsed.problems)

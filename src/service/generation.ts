@@ -82,6 +82,25 @@ export function withUnseen(now: readonly Wanted[], before: readonly Wanted[]): r
   return [...now, ...kept];
 }
 
+/** A configuration that was changed: mappings that are others, by name, or that all may be. */
+export interface Change {
+  readonly mappings: ReadonlySet<string>;
+  readonly all: boolean;
+}
+
+/** The targets that are to be looked at after a change. */
+export function newsIn(
+  before: Generation,
+  now: Generation,
+  { mappings, all }: Change,
+): readonly { readonly id: TargetId; readonly isNew: boolean }[] {
+  const known = new Set(before.wanted.map(({ mapping, id }) => nameOf(mapping.name, id)));
+  return now.wanted.flatMap(({ mapping, id, error }) => {
+    const isNew = !known.has(nameOf(mapping.name, id));
+    return error === undefined && (isNew || all || mappings.has(mapping.name)) ? [{ id, isNew }] : [];
+  });
+}
+
 /** Of a target of a mapping: several mappings may merge into one Secret. */
 export function nameOf(mapping: string, target: TargetId): string {
   return `${mapping} ${formatTarget(target)}`;

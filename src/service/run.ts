@@ -17,7 +17,7 @@ import { createActors } from './actors.ts';
 import { type Ages, createAges } from './ages.ts';
 import { withAhead } from './ahead.ts';
 import { type Board, createBoard, type Known } from './board.ts';
-import { createGeneration, type Generation, nameOf, withUnseen } from './generation.ts';
+import { type Change, createGeneration, type Generation, newsIn, withUnseen } from './generation.ts';
 import { createHints } from './hints.ts';
 import { createJobs } from './jobs.ts';
 import { createLedger } from './ledger.ts';
@@ -92,7 +92,7 @@ export interface Engine {
   /** What became of a target outside of its own job. */
   decided(outcome: Outcome, requestId: string): void;
   /** The configuration has changed: mappings to look at again, by name. */
-  reconfigured(change: { readonly mappings: ReadonlySet<string>; readonly all: boolean }): Promise<void>;
+  reconfigured(change: Change): Promise<void>;
   /** A store answers again, or its credentials or definition changed: what waited for it is woken. */
   wake(store: string): void;
   close(graceMs: number): Promise<void>;
@@ -148,7 +148,8 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
   const ages = createAges({ clock, logger });
   const jobs = createJobs({ ...parts, ages, board, ledger, passes, loops, generation: current });
 
-  const resolveOnce = async (): Promise<void> => {
+  /** @param ask Has targets looked at, and says which: before all others are judged, which takes a while. */
+  const resolveOnce = async (ask?: () => ReadonlySet<string>): Promise<void> => {
     const wanted = withUnseen(await parts.resolve(), generation.wanted);
     generation = createGeneration(parts.mappings(), wanted, parts.stores.tellsVersions);
     ledger.keep((target) => generation.at(target).length > 0);
@@ -158,12 +159,13 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
         board.forget(mapping, target);
     const selects = generation.mappings.some((mapping) => isSelected({ mapping }));
     watches.follow(generation.wanted, selects);
-    observer.all(watches.isListed);
+    const asked = ask?.();
+    observer.all((id) => watches.isListed(id) && !asked?.has(formatTarget(id)));
   };
   // One after the other: an answer to an older question must not replace a newer one.
   let resolving: Promise<unknown> = Promise.resolve();
-  const resolveAgain = (): Promise<void> => {
-    const next = resolving.then(resolveOnce);
+  const resolveAgain = (ask?: () => ReadonlySet<string>): Promise<void> => {
+    const next = resolving.then(() => resolveOnce(ask));
     resolving = Promise.allSettled([next]);
     return next;
   };
@@ -259,16 +261,14 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     take: hints.take,
     decided: (outcome, requestId) => jobs.decided(outcome, requestId, clock.now()),
     request: ({ id }, requestId) => ledger.request(id, 'manual', requestId),
-    async reconfigured({ mappings, all }) {
-      const before = new Set(generation.wanted.map(({ mapping, id }) => nameOf(mapping.name, id)));
-      await resolveAgain();
+    async reconfigured(change) {
+      const before = generation;
       const requestId = randomUUID();
-      for (const { mapping, id, error } of generation.wanted) {
-        if (error !== undefined) continue;
-        const isNew = !before.has(nameOf(mapping.name, id));
-        if (isNew) ledger.trigger(id, 'first', requestId);
-        else if (all || mappings.has(mapping.name)) ledger.trigger(id, 'event', requestId);
-      }
+      await resolveAgain(() => {
+        const news = newsIn(before, generation, change);
+        for (const { id, isNew } of news) ledger.trigger(id, isNew ? 'first' : 'event', requestId);
+        return new Set(news.map(({ id }) => formatTarget(id)));
+      });
       jobs.lookForLeft();
     },
     wake(store) {

@@ -44,8 +44,9 @@ interface State {
   closed: boolean;
   /** Which of the wanted are there, as far as it was told. */
   readonly seen: Map<string, TargetId>;
-  /** Secrets that were wanted ever since it began; nobody keeps what it tells of others. */
+  /** Secrets that are wanted. What it tells of others nobody keeps, but for their names. */
   names: ReadonlySet<string>;
+  readonly others: Set<string>;
 }
 
 /** Keeps one watch for each namespace, or each target, that is wanted now. */
@@ -71,6 +72,7 @@ export function createWatches(deps: WatchesDeps): Watches {
     const handlers: WatchHandlers = {
       listed(found) {
         if (own.closed) return;
+        own.others.clear();
         const now = new Set(found.map(({ id }) => formatTarget(id)));
         for (const [name, id] of seen) if (!now.has(name)) handlers.gone(id);
         for (const meta of found) handlers.changed(meta);
@@ -78,12 +80,18 @@ export function createWatches(deps: WatchesDeps): Watches {
         deps.onListed(where);
       },
       changed(meta) {
-        if (own.closed || !own.names.has(meta.id.secret)) return;
+        if (own.closed) return;
+        if (!own.names.has(meta.id.secret)) {
+          own.others.add(meta.id.secret);
+          return;
+        }
         seen.set(formatTarget(meta.id), meta.id);
         deps.onMeta(meta);
       },
       gone(id) {
-        if (!own.closed && seen.delete(formatTarget(id))) deps.onGone(id);
+        if (own.closed) return;
+        own.others.delete(id.secret);
+        if (seen.delete(formatTarget(id))) deps.onGone(id);
       },
       progress(error) {
         if (own.closed) return;
@@ -140,15 +148,19 @@ export function createWatches(deps: WatchesDeps): Watches {
       for (const [key, ids] of now) {
         const before = running.get(key);
         const [first] = ids;
-        // What a Secret is that nobody wanted until now was told, and not kept: only a new list tells it again.
         const names = new Set(ids.map(({ secret }) => secret));
         if (first === undefined) continue;
-        if (before !== undefined && names.isSubsetOf(before.state.names)) {
+        // What a Secret is that nobody wanted until now was told, and not kept: only a new list tells it again. That
+        // there is none is known.
+        if (before !== undefined && names.isDisjointFrom(before.state.others)) {
+          for (const { secret } of before.state.seen.values())
+            if (!names.has(secret)) before.state.others.add(secret);
           before.state.names = names;
           continue;
         }
         if (before !== undefined) close(key, before);
-        running.set(key, open(key, first, { names, seen: before?.state.seen ?? new Map() }));
+        const seen = before?.state.seen ?? new Map<string, TargetId>();
+        running.set(key, open(key, first, { names, others: new Set(), seen }));
       }
     },
     isListed: (target) => running.get(keyOf(target))?.state.listed ?? false,

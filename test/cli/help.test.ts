@@ -5,6 +5,7 @@ import { commandPaths, helpContext } from '../../scripts/docs/cli-page.ts';
 import { buildProgram } from '../../src/cli/cli.ts';
 import { COMMON, GROUPS } from '../../src/cli/help.ts';
 import { NOTES } from '../../src/cli/help-notes.ts';
+import { quickAnswer } from '../../src/cli/overview.ts';
 import { VERSION } from '../../src/cli/version.ts';
 import { openBench } from './harness.ts';
 
@@ -25,6 +26,27 @@ describe('the help of the program', () => {
     const headings = stdout.split('\n').filter((line) => /^[A-Z].*:$/.test(line));
     expect(headings).toEqual(['Options:', ...GROUPS.map(([heading]) => heading), 'Examples:', 'See also:']);
   });
+});
+
+describe('what is answered without the rest of the program', () => {
+  it.each(['--help', '-h', '--version', '-V'])(
+    '`%s` is to the byte what the program says, in every width and with colours',
+    async (option) => {
+      await using bench = await openBench();
+      for (const width of [1, 19, 20, 30, 41, 60, 79, 80, 100, 119, 120, 200])
+        for (const color of [false, true]) {
+          const { stdout } = await bench.runWith({ width, color }, option);
+          expect(quickAnswer([option], { width, color })).toBe(stdout);
+        }
+    },
+  );
+
+  it.each([[[]], [['help']], [['plan', '--help']], [['--help', 'plan']], [['--version', '--help']]])(
+    'is not %j',
+    (args) => {
+      expect(quickAnswer(args, { width: 80, color: false })).toBeUndefined();
+    },
+  );
 });
 
 describe('the help of a command', () => {

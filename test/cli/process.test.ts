@@ -22,6 +22,16 @@ async function exitOf(child: ChildProcess): Promise<number | null> {
 }
 
 describe('the process', () => {
+  it.each(['--help', '--version'])('answers %s at once, as the program does', async (option) => {
+    await using bench = await openBench();
+    const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, option], { encoding: 'utf8' });
+    expect({ status, stdout, stderr }).toEqual({
+      status: 0,
+      stdout: (await bench.runWith({ width: 80 }, option)).stdout,
+      stderr: '',
+    });
+  });
+
   it('works on to its end, and keeps its exit code, when nobody reads its output any more', async () => {
     await using bench = await openBench();
     const child = start(bench, 'sync');

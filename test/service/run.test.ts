@@ -15,7 +15,7 @@ async function open(mappings = TWO_MAPPINGS) {
   const { app } = await world.start();
   const { clock, cluster } = world;
   const queue = createMemoryQueue({ concurrency: 64, timers: clock });
-  const state = { mappings: app.config.mappings, isDown: false, woken: 0 };
+  const state = { mappings: app.config.mappings, isDown: false, woken: 0, runs: [] as string[] };
   const engine = await startEngine({
     clock,
     logger: silentLogger,
@@ -42,7 +42,7 @@ async function open(mappings = TWO_MAPPINGS) {
     destroy: async () => [],
     restart: async () => undefined,
     recover: async () => 0,
-    onOutcome: () => undefined,
+    onOutcome: ({ mapping }) => void state.runs.push(mapping),
     onCycle: () => undefined,
   });
   const isKnown = (id: TargetId, kind: string) => () =>
@@ -107,6 +107,24 @@ describe('the engine', () => {
     await it.engine.reconfigured({ mappings: new Set(['token']), all: false });
     await it.is(APPS_TOKEN, 'updated');
     expect(it.engine.board.known('db', APPS_DB)).toBe(before);
+  });
+
+  it('makes what a new mapping wants in one run, without a look at what the watch says is missing', async () => {
+    await using it = await open();
+    await it.is(APPS_DB, 'created');
+    await it.is(APPS_TOKEN, 'created');
+    const [token] = it.state.mappings.filter(({ name }) => name === 'token');
+    if (token === undefined) throw new Error('there is no such mapping');
+    const added = { ...token, name: 'late', target: { ...token.target, secret: 'late' } };
+    it.state.mappings = [...it.state.mappings, added];
+    const { read, create } = it.cluster.calls;
+    await it.engine.reconfigured({ mappings: new Set(['late']), all: false });
+    const late = { ...APPS_TOKEN, secret: 'late' };
+    await it.is(late, 'created');
+    await settled();
+    expect(it.state.runs.filter((name) => name === 'late')).toEqual(['late']);
+    expect([it.cluster.calls.read, it.cluster.calls.create]).toEqual([read, (create ?? 0) + 1]);
+    expect(it.valueOf(late, 'TOKEN')).toBe(base64('tok'));
   });
 
   it('forgets what nobody wants any more', async () => {

@@ -123,6 +123,43 @@ describe('watches', () => {
     expect(taken()).toEqual(['gone apps/a', 'meta apps/b', 'listed apps']);
   });
 
+  it('go on where a Secret is wanted that is not there, and tell of it from then on', () => {
+    const { watches, last, taken, opened } = open();
+    watches.follow([A]);
+    last().handlers.listed([meta(A)]);
+    taken();
+    watches.follow([A, B]);
+    expect(opened).toHaveLength(1);
+    expect(watches.isListed(B.id)).toBe(true);
+    last().handlers.changed(meta(B));
+    last().handlers.gone(B.id);
+    expect(taken()).toEqual(['meta apps/b', 'gone apps/b']);
+  });
+
+  it('go on where a Secret was there that nobody wanted, and is gone', () => {
+    const { watches, last, opened } = open();
+    watches.follow([A]);
+    last().handlers.listed([meta(A), meta(B)]);
+    last().handlers.gone(B.id);
+    watches.follow([A, B]);
+    expect(opened).toHaveLength(1);
+    // A list says it too.
+    watches.follow([A]);
+    last().handlers.changed(meta(B));
+    last().handlers.listed([meta(A)]);
+    watches.follow([A, B]);
+    expect(opened).toHaveLength(1);
+  });
+
+  it('go on before their first list, which tells of what is wanted by then', () => {
+    const { watches, last, taken, opened } = open();
+    watches.follow([A]);
+    watches.follow([A, B]);
+    expect([opened.length, watches.isListed(B.id)]).toEqual([1, false]);
+    last().handlers.listed([meta(A), meta(B)]);
+    expect(taken()).toEqual(['meta apps/a', 'meta apps/b', 'listed apps']);
+  });
+
   it('begin anew also where it was wanted once before', () => {
     const { watches, last, taken, opened } = open();
     watches.follow([A, B]);

@@ -2,6 +2,7 @@ import { openServer, type Server } from '../../app/serve.ts';
 import type { Config } from '../../config/config.ts';
 import { type ConfigDiff, diffConfig, isEmptyDiff } from '../../config/diff.ts';
 import { type Loaded, loadConfig } from '../../config/load.ts';
+import { createParsedFiles } from '../../config/parsed-files.ts';
 import type { Problem } from '../../config/problem.ts';
 import { type ConfigWatch, watchConfig } from '../../config/watch.ts';
 import type { AppError } from '../../core/errors.ts';
@@ -62,8 +63,9 @@ export async function serveCommand(context: Context, options: Options): Promise<
     }
   };
 
+  const parsed = createParsedFiles();
   await using watch: ConfigWatch = await watchConfig({
-    load: (readFs) => loadConfig({ paths: options.config ?? [], env, cwd, readFs }),
+    load: (readFs) => loadConfig({ paths: options.config ?? [], env, cwd, readFs, parsed }),
     onChange: take,
     onProgress: (error) => {
       server?.looked();

@@ -1,0 +1,41 @@
+import type { Command, Help } from 'commander';
+import { buildProgram } from '../../src/cli/cli.ts';
+import { helpContext } from './cli-page.ts';
+
+/** `src/cli/overview.json`: what the help of the program lists, so that it can be printed without building the program. */
+export function overview(): string {
+  const program = buildProgram(helpContext([]), async () => undefined);
+  const helper = program.createHelp();
+  const made = {
+    usage: helper.commandUsage(program),
+    about: helper.commandDescription(program),
+    groups: [...optionGroups(program, helper), ...commandGroups(program, helper)],
+  };
+  return `${JSON.stringify(made, null, 2)}\n`;
+}
+
+interface Group {
+  readonly heading: string;
+  readonly items: readonly { readonly term: string; readonly about: string }[];
+}
+
+function optionGroups(program: Command, helper: Help): readonly Group[] {
+  const visible = helper.visibleOptions(program);
+  const groups = helper.groupItems([...program.options], visible, (it) => it.helpGroupHeading ?? 'Options:');
+  return [...groups].map(([heading, options]) => ({
+    heading,
+    items: options.map((it) => ({ term: helper.optionTerm(it), about: helper.optionDescription(it) })),
+  }));
+}
+
+function commandGroups(program: Command, helper: Help): readonly Group[] {
+  const visible = helper.visibleCommands(program);
+  const groups = helper.groupItems([...program.commands], visible, (it) => it.helpGroup());
+  return [...groups].map(([heading, commands]) => ({
+    heading,
+    items: commands.map((it) => ({
+      term: helper.subcommandTerm(it),
+      about: helper.subcommandDescription(it),
+    })),
+  }));
+}

@@ -1,0 +1,67 @@
+import { columnOf, exampleText, formatItem, heading, helpWidth, NARROWEST, seeText, term } from './help.ts';
+import { EXAMPLES, NOTES } from './help-notes.ts';
+import overview from './overview.json' with { type: 'json' };
+import { VERSION } from './version.ts';
+
+/** Where an answer is printed. */
+interface Terminal {
+  readonly width: number;
+  readonly color: boolean;
+}
+
+/**
+ * What `--version` and `--help` print, without the rest of the program: commander alone takes half as long to load as
+ * Node takes to start. `undefined`: another command line.
+ */
+export function quickAnswer(args: readonly string[], terminal: Terminal): string | undefined {
+  const [only = '', ...more] = args;
+  if (more.length > 0) return undefined;
+  if (['--version', '-V'].includes(only)) return `${VERSION}\n`;
+  return ['--help', '-h'].includes(only) ? overviewText(terminal) : undefined;
+}
+
+/** The help of the program, as commander would lay it out: `overview.json` is made of the same commands. */
+function overviewText(terminal: Terminal): string {
+  const { usage, about, groups } = overview;
+  const width = helpWidth(terminal.width);
+  const column = columnOf(groups.flatMap(({ items }) => items.map((item) => item.term)));
+  const text = [
+    `${heading('Usage:')} ${usage}`,
+    wrap(about, width),
+    ...groups.map((group) =>
+      [
+        heading(group.heading),
+        ...group.items.map((item) =>
+          formatItem(
+            { item: term(item.term), shown: item.term.length, width: column, helpWidth: width },
+            (room) => wrap(item.about, room),
+          ),
+        ),
+      ].join('\n'),
+    ),
+    exampleText(EXAMPLES, width),
+    seeText(NOTES['']?.see ?? [], (see) => wrap(see, width - 2)),
+  ].join('\n\n');
+  return `${terminal.color ? text : text.replace(PAINT, '')}\n`;
+}
+
+const PAINT = /\u001b\[\d+m/g;
+
+/** Breaks lines at spaces. */
+function wrap(text: string, width: number): string {
+  if (width < NARROWEST) return text;
+  return text
+    .split('\n')
+    .flatMap((line) => {
+      const lines: string[] = [];
+      let current = '';
+      for (const [part] of line.matchAll(/\s*\S+/g))
+        if (current === '' || current.length + part.length <= width) current += part;
+        else {
+          lines.push(current);
+          current = part.trimStart();
+        }
+      return [...lines, current];
+    })
+    .join('\n');
+}

@@ -1,0 +1,103 @@
+import { isDeepStrictEqual } from 'node:util';
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import { loadConfig } from '../../src/config/load.ts';
+import { createParsedFiles, type ParsedFiles } from '../../src/config/parsed-files.ts';
+import { parseYaml } from '../../src/config/yaml.ts';
+import { HEAD, memoryFs } from './memory-fs.ts';
+
+/** Whatever JSON has, and names and numbers that are easy to get wrong. */
+const value = fc.letrec((tie) => ({
+  any: fc.oneof(
+    { depthSize: 'small' },
+    fc.string({ unit: 'binary' }),
+    fc.double(),
+    fc.constantFrom(0, -0, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 60, true, false, null, '\ud800', '1e3'),
+    fc.array(tie('any'), { maxLength: 4 }),
+    fc.dictionary(fc.oneof(fc.string(), fc.constantFrom('10', '2', 'constructor', 'toString')), tie('any'), {
+      maxKeys: 4,
+    }),
+  ),
+})).any;
+
+const document = fc.oneof(
+  value.map((it) => stringify(it, { aliasDuplicateObjects: false })),
+  // As people write it, right and wrong.
+  fc.constantFrom(
+    '',
+    '# nothing\n',
+    'a: [',
+    'a: &x 1\n',
+    'a:\nb:\n  - \n  -\n',
+    'a: 1\na: 2\n',
+    '{"a": {}}',
+    '[]',
+  ),
+);
+
+const text = fc.array(document, { minLength: 1, maxLength: 3 }).map((parts) => parts.join('\n---\n'));
+
+/** `toStrictEqual` takes a member named `constructor` for the class of its object. */
+const same = (one: unknown, other: unknown) => expect(isDeepStrictEqual(one, other)).toBe(true);
+
+describe('a file that was parsed before', () => {
+  it('is what parsing it anew gives, to the last place', () => {
+    fc.assert(
+      fc.property(fc.array(text, { minLength: 1, maxLength: 3 }), (texts) => {
+        const files = createParsedFiles();
+        for (let load = 0; load < 3; load += 1) {
+          const parse = files.begin();
+          for (const [index, it] of texts.entries())
+            same(parse(it, `${index}.yaml`), parseYaml(it, `${index}.yaml`));
+        }
+      }),
+    );
+  });
+
+  it('is parsed anew when its content is another', () => {
+    fc.assert(
+      fc.property(fc.array(text, { minLength: 2, maxLength: 6 }), (texts) => {
+        const files = createParsedFiles();
+        for (const it of texts) same(files.begin()(it, 'a.yaml'), parseYaml(it, 'a.yaml'));
+      }),
+    );
+  });
+
+  it('makes the same configuration, or the same problems, after any edits', async () => {
+    const file = fc.constantFrom('a.yaml', 'b.yaml', 'teams/c.yaml');
+    const content = fc.constantFrom(
+      undefined,
+      '',
+      'mappings: [',
+      'mappings: []\n',
+      'mappings:\n  - { name: m, target: { namespace: a }, data: { K: { store: s, key: k } } }\n',
+      'mappings:\n\n  - { name: m, target: { namespace: b }, data: { K: { store: t, key: k } } }\n',
+      'mappings:\n  - { name: n, target: { namespace: a }, data: { K: { store: s, key: "10" } } }\n',
+      'stores: [ { name: t, kind: files, path: y } ]\n',
+    );
+    const main = `${HEAD}stores: [ { name: s, kind: files, path: x } ]
+include: [ { path: ../teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(file, content), { maxLength: 8 }), async (edits) => {
+        const files: Record<string, string> = { '/home/ann/conf/0.yaml': main };
+        const parsed = createParsedFiles();
+        const loaded = (known?: ParsedFiles) =>
+          loadConfig({
+            paths: ['conf'],
+            env: {},
+            cwd: '/home/ann',
+            readFs: memoryFs(files),
+            ...(known === undefined ? {} : { parsed: known }),
+          });
+        expect(await loaded(parsed)).toStrictEqual(await loaded());
+        for (const [name, it] of edits) {
+          const path = name.startsWith('teams') ? `/home/ann/${name}` : `/home/ann/conf/${name}`;
+          if (it === undefined) delete files[path];
+          else files[path] = it;
+          expect(await loaded(parsed)).toStrictEqual(await loaded());
+        }
+      }),
+    );
+  });
+});
