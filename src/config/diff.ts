@@ -72,22 +72,13 @@ function byName(before: readonly { name: string }[], after: readonly { name: str
 
 /** What `text` says of both, in a tenth of the time: the service stands still while ten thousand are compared. */
 function isSame(one: unknown, other: unknown): boolean {
+  if (Array.isArray(one) && Array.isArray(other))
+    return one.length === other.length && one.every((item, index) => isSame(item, other[index]));
   if (!isObject(one) || !isObject(other)) return one === other;
-  if (Array.isArray(one) || Array.isArray(other))
-    return (
-      Array.isArray(one) &&
-      Array.isArray(other) &&
-      one.length === other.length &&
-      one.every((item, index) => isSame(item, other[index]))
-    );
   return (
     Object.keys(one).every((name) => isSame(one[name], other[name])) &&
     Object.keys(other).every((name) => Object.hasOwn(one, name) || other[name] === undefined)
   );
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null;
 }
 
 /** Any rule that allows is enough, so their order says nothing; no rules at all is not the same as an empty list. */
