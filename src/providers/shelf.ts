@@ -5,7 +5,7 @@ export interface Shelf<T> {
   put(id: string, answer: Promise<T>, sizeOf: (value: T) => number): Promise<T>;
 }
 
-/** The room that all shelves of one reader share, in bytes. */
+/** The room that shelves share, in bytes: those of one reader, or of all readers of a process. */
 export interface Room {
   /** Makes room for so much, and is told how to get it back. */
   take(bytes: number, leave: () => void): void;
@@ -14,8 +14,11 @@ export interface Room {
 /** Of each entry, beside its value: its id, promises and maps. */
 const OVERHEAD = 256;
 
+/** A service has as many readers as requests under way, and each would keep as much. */
+const MAX_BYTES = 8 * 2 ** 20;
+
 /** Whatever was settled first goes first. */
-export function createRoom(maxBytes: number): Room {
+export function createRoom(maxBytes = MAX_BYTES): Room {
   const taken = new Set<{ readonly bytes: number; readonly leave: () => void }>();
   let total = 0;
   return {
@@ -44,6 +47,17 @@ interface Kept<T> {
   isUnderWay: boolean;
 }
 
+/** Of a shelf that nobody has any more the room must hold nothing, so this is no closure of it. */
+function leaving<T>(answers: Map<string, Kept<T>>, id: string, kept: Kept<T>): () => void {
+  const shelf = new WeakRef(answers);
+  const place = new WeakRef(kept);
+  return () => {
+    const all = shelf.deref();
+    const known = all?.get(id);
+    if (known !== undefined && known === place.deref()) all?.delete(id);
+  };
+}
+
 /** @param age How old an answer may become. What is under way is never too old. */
 export function createShelf<T>(room: Room, age: Age = { now: () => 0, mostMs: 0 }): Shelf<T> {
   const answers = new Map<string, Kept<T>>();
@@ -60,7 +74,7 @@ export function createShelf<T>(room: Room, age: Age = { now: () => 0, mostMs: 0 
       // A failure takes little room; it is its asker's business.
       const settled = (bytes: number) => {
         kept.isUnderWay = false;
-        room.take(bytes + id.length + OVERHEAD, () => answers.get(id) === kept && answers.delete(id));
+        room.take(bytes + id.length + OVERHEAD, leaving(answers, id, kept));
       };
       answer.then(
         (value) => settled(sizeOf(value)),
