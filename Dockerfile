@@ -23,6 +23,9 @@ COPY --from=build /usr/local/bin/node /usr/local/bin/node
 COPY --from=build /out/ /
 COPY --from=build --chown=10001:10001 /state/ /var/lib/secretbridge/
 ENV NODE_ENV=production
+# What is freed of values and answers goes back to the system (docs/adr/0050-a-heap-of-its-own-size.md).
+ENV MALLOC_ARENA_MAX=2
+ENV MALLOC_MMAP_THRESHOLD_=131072
 # A number, so that `runAsNonRoot` can be checked. It writes to /var/lib/secretbridge (the audit, with SQLite) and nowhere
 # else: run it with a read-only root file system and a volume there.
 USER 10001:10001

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Benchmark, type Row, row } from '../harness/row.ts';
-import { builtProgram } from '../world/built.ts';
+import { startBuilt } from '../world/built.ts';
 import { openFleet } from '../world/fleet.ts';
 import { openLab } from '../world/lab.ts';
-import { isReady, startProcess, waitUntil } from '../world/process.ts';
+import { isReady, waitUntil } from '../world/process.ts';
 
 const TARGETS = 90;
 /** Base64 and metadata of the Secret stay below what etcd takes, 1.5 MiB. */
@@ -17,7 +17,6 @@ export const largeValues: Benchmark = {
   goal: 'RSS < 256 MiB after a first sync and ten passes',
   async run(options): Promise<readonly Row[]> {
     await using lab = await openLab(options);
-    const program = await builtProgram();
     const [namespace = ''] = await lab.namespaces(1);
     const targets = options.quick ? TARGETS / 10 : TARGETS;
     const place = await openFleet(lab, {
@@ -28,7 +27,7 @@ export const largeValues: Benchmark = {
       fields: ['BLOB'],
       stores: ['vault'],
     });
-    await using run = startProcess([program, 'serve'], place);
+    await using run = await startBuilt(['serve'], place);
     await waitUntil('the start', run, () => isReady(place.port));
     await waitUntil('the first sync', run, async () => (await lab.secrets(namespace)) >= targets);
     const first = await run.seen();

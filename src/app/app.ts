@@ -16,6 +16,7 @@ import type { Logger } from '../log/logger.ts';
 import { type CredentialSources, type Reference, resolveCredential } from '../providers/credentials.ts';
 import type { VersionResult } from '../providers/provider.ts';
 import { createReader } from '../providers/reader.ts';
+import { createRoom } from '../providers/shelf.ts';
 import { isProvenAbsent } from '../reconcile/absence.ts';
 import type { DecideDeps } from '../reconcile/decide.ts';
 import { readPin } from '../reconcile/pins.ts';
@@ -160,6 +161,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
     return targets;
   };
   const owned = stack.move();
+  const room = createRoom();
 
   return {
     get config() {
@@ -210,6 +212,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
         // Nothing is read ahead by rules that are in force no more.
         perCall: (store) => (current === begun ? (abilitiesOf(begun, store)?.readsPerCall ?? 1) : 1),
         signal,
+        room,
         age: oldAfterMs === undefined ? undefined : { now: () => clock.now(), mostMs: oldAfterMs },
       });
       return {

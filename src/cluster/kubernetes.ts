@@ -21,6 +21,7 @@ import { checkNamespace, checkTarget, selectorOf } from './names.ts';
 import type { OnWrite } from './on-write.ts';
 import { createOpenWatches } from './open-watches.ts';
 import { isEnding, listAll, nameOf, unknownForm } from './pages.ts';
+import { toMeta } from './secret-meta.ts';
 import { createIdentities } from './token-review.ts';
 import type { WatchTuning } from './watch.ts';
 import { watchNamespaces, watchSecrets } from './watches.ts';
@@ -50,9 +51,9 @@ function kubernetesCluster(
   }
 
   async function write(request: KubeRequest, id: TargetId): Promise<WriteResult> {
-    const answer = await mutate(request);
+    const answer = await mutate({ ...request, accept: METADATA });
     if (answer.status === 200 || answer.status === 201) {
-      return { kind: 'written', resourceVersion: keep(answer, id).resourceVersion };
+      return { kind: 'written', resourceVersion: versionIn(answer, id) };
     }
     // 404 in answer to a PUT: it was deleted since we read it.
     if (saysNoSecret(answer)) return { kind: 'conflict' };
@@ -137,11 +138,10 @@ function kubernetesCluster(
         path: `${pathOf(id)}?fieldManager=${encodeURIComponent(managerName(manifest.manager))}&force=false`,
         contentType: 'application/apply-patch+yaml',
         body: appliedSecret(live, manifest),
+        accept: METADATA,
         signal,
       });
-      if (answer.status === 200) {
-        return { kind: 'written', resourceVersion: keep(answer, id).resourceVersion };
-      }
+      if (answer.status === 200) return { kind: 'written', resourceVersion: versionIn(answer, id) };
       const keys = keysHeldByOthers(answer);
       if (keys !== undefined) return { kind: 'conflict', keys };
       if (saysAnotherUid(answer)) return { kind: 'conflict' };
@@ -201,6 +201,9 @@ function kubernetesCluster(
 
 const VERBS = { POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' } as const;
 
+/** Of what was written we want the version, and not the values back. Whoever does not know this form gives the whole. */
+const METADATA = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json';
+
 const NAMESPACES = '/api/v1/namespaces';
 
 function collectionOf({ namespace }: Pick<TargetId, 'namespace'>): string {
@@ -209,6 +212,15 @@ function collectionOf({ namespace }: Pick<TargetId, 'namespace'>): string {
 
 function pathOf(id: TargetId): string {
   return `${collectionOf(id)}/${id.secret}`;
+}
+
+/** The version of what was written; a login page has none. */
+function versionIn(answer: KubeAnswer, id: TargetId): string {
+  const item = parseObject(answer.text) ?? {};
+  const meta = toMeta(item, id.namespace);
+  const isOne = item.kind === 'PartialObjectMetadata' || item.kind === 'Secret';
+  if (!isOne || meta?.id.secret !== id.secret) throw unknownForm(formatTarget(id));
+  return meta.resourceVersion;
 }
 
 /** A Status of success, or the object itself while finalizers hold it; a login page is neither. */

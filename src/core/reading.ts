@@ -43,3 +43,8 @@ export function refId({ store, ref }: StoreRef): string {
 export interface Recording {
   readonly durable: Promise<unknown>;
 }
+
+/** Of its values, in bytes. */
+export function sizeOf(result: ReadResult): number {
+  return result.kind === 'found' ? result.value.size + (result.object?.size ?? 0) : 0;
+}

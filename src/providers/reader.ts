@@ -1,9 +1,16 @@
 import { toAppError } from '../core/errors.ts';
-import { type ReadResult, type Recording, refId, type SourceRef, type StoreRef } from '../core/reading.ts';
+import {
+  type ReadResult,
+  type Recording,
+  refId,
+  type SourceRef,
+  type StoreRef,
+  sizeOf,
+} from '../core/reading.ts';
 import { createExpected } from './expected.ts';
 import type { CallOptions, FindQuery, SecretProvider, VersionResult } from './provider.ts';
 import { orElse } from './settle.ts';
-import { type Age, createRoom, createShelf } from './shelf.ts';
+import { type Age, createRoom, createShelf, type Room } from './shelf.ts';
 import { createTurn } from './turn.ts';
 
 export interface Reader {
@@ -29,15 +36,14 @@ export interface ReaderDeps {
   readonly onRead: (source: StoreRef, result: ReadResult) => Promise<Recording | undefined>;
   /** Ends the reads under way: each of them is then rejected. */
   readonly signal?: AbortSignal | undefined;
-  /** Of values and names that are kept: beyond it the oldest are given up, and read anew when they are wanted. */
-  readonly maxBytes?: number;
+  /** For values and names that are kept: beyond it the oldest are given up, and read anew when they are wanted. */
+  readonly room?: Room;
   /** What is older is read anew. Left out: it lives as long as its pass. */
   readonly age?: Age | undefined;
   /** How many values one request to a store can give; left out: one. */
   readonly perCall?: (store: string) => number;
 }
 
-const MAX_BYTES = 32 * 2 ** 20;
 const UNKNOWN: VersionResult = { kind: 'unknown' };
 
 /**
@@ -45,8 +51,7 @@ const UNKNOWN: VersionResult = { kind: 'unknown' };
  * together, so that a store which can batch does. Ends with its pass; it keeps values for that long.
  */
 export function createReader(deps: ReaderDeps): Reader {
-  const { open, onRead, signal, maxBytes = MAX_BYTES, perCall = () => 1, age } = deps;
-  const room = createRoom(maxBytes);
+  const { open, onRead, signal, room = createRoom(), perCall = () => 1, age } = deps;
   const reads = createShelf<ReadResult>(room, age);
   const searches = createShelf<readonly string[]>(room, age);
   const hints = createShelf<VersionResult>(room, age);
@@ -60,7 +65,7 @@ export function createReader(deps: ReaderDeps): Reader {
     const rest = refs.filter(isPlain).length % size;
     return (rest === 0 ? [] : expected.take(store, size - rest)).map((ref) => {
       const settle = Promise.withResolvers<ReadResult>();
-      void reads.put(refId({ store, ref }), settle.promise, sizeOfResult);
+      void reads.put(refId({ store, ref }), settle.promise, sizeOf);
       return { ref, settle };
     });
   };
@@ -102,7 +107,7 @@ export function createReader(deps: ReaderDeps): Reader {
     async read(refs) {
       const pairs = refs.map((source): [string, Promise<ReadResult>] => {
         const id = refId(source);
-        return [id, reads.get(id) ?? reads.put(id, ask(source.store, source.ref), sizeOfResult)];
+        return [id, reads.get(id) ?? reads.put(id, ask(source.store, source.ref), sizeOf)];
       });
       return new Map(await Promise.all(pairs.map(async ([id, result]) => [id, await result] as const)));
     },
@@ -143,10 +148,6 @@ function createRecordings(): Recordings {
 /** What a batch can give: the current version. */
 function isPlain({ version, object }: SourceRef): boolean {
   return version === undefined && object === undefined;
-}
-
-function sizeOfResult(result: ReadResult): number {
-  return result.kind === 'found' ? result.value.size + (result.object?.size ?? 0) : 0;
 }
 
 function sizeOfNames(names: readonly string[]): number {

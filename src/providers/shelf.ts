@@ -5,29 +5,60 @@ export interface Shelf<T> {
   put(id: string, answer: Promise<T>, sizeOf: (value: T) => number): Promise<T>;
 }
 
-/** The room that all shelves of one reader share, in bytes. */
+/** The room that shelves share, in bytes: those of one reader, or of all readers of a process. */
 export interface Room {
-  /** Makes room for so much, and is told how to get it back. */
-  take(bytes: number, leave: () => void): void;
+  /** For one shelf, which is not held by it. What is to go is told with the shelf, by a function that holds none either. */
+  lodge<Shelf extends object>(shelf: Shelf, leave: (shelf: Shelf, place: Place) => void): Lodging;
+}
+
+export interface Lodging {
+  /** Makes room for it. */
+  take(place: Place): void;
+}
+
+export interface Place {
+  readonly id: string;
+  readonly bytes: number;
 }
 
 /** Of each entry, beside its value: its id, promises and maps. */
 const OVERHEAD = 256;
+/** A service has as many readers as requests under way, and each would keep as much. */
+const MAX_BYTES = 8 * 2 ** 20;
 
 /** Whatever was settled first goes first. */
-export function createRoom(maxBytes: number): Room {
-  const taken = new Set<{ readonly bytes: number; readonly leave: () => void }>();
+export function createRoom(maxBytes = MAX_BYTES): Room {
+  const taken = new Map<Place, (place: Place) => void>();
   let total = 0;
+  const free = (place: Place): void => {
+    if (taken.delete(place)) total -= place.bytes;
+  };
+  // A shelf ends with its pass, which nobody says.
+  const ended = new FinalizationRegistry<Set<Place>>((places) => {
+    for (const place of places) free(place);
+  });
   return {
-    take(bytes, leave) {
-      taken.add({ bytes, leave });
-      total += bytes;
-      for (const oldest of taken) {
-        if (total <= maxBytes) return;
-        taken.delete(oldest);
-        total -= oldest.bytes;
-        oldest.leave();
-      }
+    lodge(shelf, leave) {
+      const places = new Set<Place>();
+      const known = new WeakRef(shelf);
+      ended.register(shelf, places);
+      const giveUp = (place: Place): void => {
+        free(place);
+        places.delete(place);
+        const still = known.deref();
+        if (still !== undefined) leave(still, place);
+      };
+      return {
+        take(place) {
+          places.add(place);
+          taken.set(place, giveUp);
+          total += place.bytes;
+          for (const [oldest, leaving] of taken) {
+            if (total <= maxBytes) return;
+            leaving(oldest);
+          }
+        },
+      };
     },
   };
 }
@@ -41,26 +72,32 @@ export interface Age {
 interface Kept<T> {
   readonly answer: Promise<T>;
   readonly askedAt: number;
-  isUnderWay: boolean;
+  /** None while it is under way. */
+  place?: Place;
+}
+
+function leave<T>(answers: Map<string, Kept<T>>, place: Place): void {
+  if (answers.get(place.id)?.place === place) answers.delete(place.id);
 }
 
 /** @param age How old an answer may become. What is under way is never too old. */
 export function createShelf<T>(room: Room, age: Age = { now: () => 0, mostMs: 0 }): Shelf<T> {
   const answers = new Map<string, Kept<T>>();
+  const lodging = room.lodge(answers, leave);
   return {
     get(id) {
       const kept = answers.get(id);
       // A clock that was set back says nothing of an age.
       const isOld = kept !== undefined && Math.abs(age.now() - kept.askedAt) > age.mostMs;
-      return isOld && !kept.isUnderWay ? undefined : kept?.answer;
+      return isOld && kept.place !== undefined ? undefined : kept?.answer;
     },
     put(id, answer, sizeOf) {
-      const kept = { answer, askedAt: age.now(), isUnderWay: true };
+      const kept: Kept<T> = { answer, askedAt: age.now() };
       answers.set(id, kept);
       // A failure takes little room; it is its asker's business.
       const settled = (bytes: number) => {
-        kept.isUnderWay = false;
-        room.take(bytes + id.length + OVERHEAD, () => answers.get(id) === kept && answers.delete(id));
+        kept.place = { id, bytes: bytes + id.length + OVERHEAD };
+        lodging.take(kept.place);
       };
       answer.then(
         (value) => settled(sizeOf(value)),

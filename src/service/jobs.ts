@@ -120,6 +120,8 @@ export function createJobs(deps: JobsDeps): Jobs {
       () => sweep(slot, name, job, pass, loop.beat),
       { requestId, first: true, ends: ({ code }) => (code === undefined ? {} : { code }) },
     );
+    // No target's job is to follow that would want what was read for it.
+    if (result.due === 0) passes.end(job);
     deps.onCycle();
     counts.sweeps += 1;
     counts.keys += result.keys;

@@ -4,6 +4,8 @@ import type { Job } from '../queue/queue.ts';
 export interface Passes<Pass> {
   /** The pass of a request; a new one if what it has read is not newer than a moment. */
   of(job: Pick<Job, 'requestId' | 'reason'>, notBefore: number): Promise<Pass>;
+  /** Nobody else will ask for the pass of this request: lets go of the values in it. */
+  end(job: Pick<Job, 'requestId' | 'reason'>): void;
   /** Lets go of those whose time is over, and of the values in them. */
   tidy(): void;
 }
@@ -27,9 +29,10 @@ export function createPasses<Pass>(
   };
   return {
     tidy,
+    end: (job) => void open.delete(idOf(job)),
     of(job, notBefore) {
       tidy();
-      const id = `${job.requestId} ${job.reason}`;
+      const id = idOf(job);
       const known = open.get(id);
       const now = clock.now();
       // Nothing in it is older than the one or the other.
@@ -48,4 +51,8 @@ export function createPasses<Pass>(
       return entry.pass;
     },
   };
+}
+
+function idOf({ requestId, reason }: Pick<Job, 'requestId' | 'reason'>): string {
+  return `${requestId} ${reason}`;
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { healsItself } from '../core/errors.ts';
-import { type ReadResult, refId, type StoreRef } from '../core/reading.ts';
+import { type ReadResult, refId, type StoreRef, sizeOf } from '../core/reading.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Job } from '../queue/queue.ts';
 import { parseSubject } from '../queue/subject.ts';
@@ -186,6 +186,16 @@ interface FindDeps {
 }
 
 const READ_AT_ONCE = 200;
+/** Before it is known how large they are. */
+const READ_AT_FIRST = 5;
+/** Of values that are only looked at for their versions. */
+const BYTES_AT_ONCE = 4 * 2 ** 20;
+
+/** How many to read at once after some that were so large. */
+function partAfter(results: ReadonlyMap<string, ReadResult>): number {
+  const bytes = [...results.values()].reduce((sum, result) => sum + sizeOf(result), 0);
+  return Math.max(1, Math.min(READ_AT_ONCE, Math.floor((BYTES_AT_ONCE * results.size) / Math.max(1, bytes))));
+}
 
 async function find(
   store: string,
@@ -207,10 +217,12 @@ async function find(
   }
   const unread = refs.filter((ref) => !findings.has(refId(ref)));
   // In parts, so that a long one is seen to go on.
-  for (let start = 0; start < unread.length; start += READ_AT_ONCE) {
-    const part = unread.slice(start, start + READ_AT_ONCE);
+  for (let start = 0, size = READ_AT_FIRST; start < unread.length; ) {
+    const part = unread.slice(start, start + size);
     const results = await pass.read(part);
     beat();
+    start += part.length;
+    size = partAfter(results);
     for (const ref of part) {
       const result = results.get(refId(ref));
       if (result === undefined) continue;

@@ -17,6 +17,7 @@ import { logOutcome } from './log-outcome.ts';
 import type { ServicePass } from './pass.ts';
 import type { Passes } from './passes.ts';
 import { lastOk, sweptAt } from './status.ts';
+import { createWeights, withWeight } from './weight.ts';
 
 export interface WorkDeps {
   readonly generation: () => Generation;
@@ -41,6 +42,7 @@ export type WorkTarget = (target: TargetId, job: Job, signal: AbortSignal) => Pr
 
 export function createWork(deps: WorkDeps): WorkTarget {
   const { generation, board, ledger, passes, clock, tracer = noTracer } = deps;
+  const weights = createWeights();
 
   return async (target, job, signal) => {
     const wanted = generation().at(target);
@@ -80,12 +82,13 @@ export function createWork(deps: WorkDeps): WorkTarget {
     }
     const drift = job.reason === 'manual' ? 'repair' : mapping.onDrift;
     const { reason, requestId } = job;
+    using weight = weights.open();
     const outcome = await tracer.span(
       'job',
       { mapping: mapping.name, ...id, reason },
       () =>
         it.error === undefined
-          ? reconcile(mapping, id, pass, { drift })
+          ? reconcile(mapping, id, withWeight(pass, weight), { drift })
           : undecidable(mapping, id, it.error, pass),
       { requestId, ends: ({ kind, error }) => ({ outcome: kind, ...(error && { code: error.code }) }) },
     );

@@ -100,6 +100,35 @@ describe('an answer to a write', () => {
     expect(await cluster.create(id, manifest())).toEqual({ kind: 'conflict' });
   });
 
+  it('need not hold the values, and may', async () => {
+    await using server = await startApiServer();
+    await using cluster = await open(server);
+    const metadata = { name: 'app', namespace: 'team', uid: 'u1', resourceVersion: '8' };
+    const bare = { apiVersion: 'meta.k8s.io/v1', kind: 'PartialObjectMetadata', metadata };
+    server.answer(json(201, bare));
+    expect(await cluster.create(id, manifest())).toEqual({ kind: 'written', resourceVersion: '8' });
+    expect(server.seen.at(-1)?.headers.accept).toMatch(
+      /^application\/json;as=PartialObjectMetadata;.*,application\/json$/,
+    );
+    server.answer(json(201, secret()));
+    expect(await cluster.create(id, manifest())).toEqual({ kind: 'written', resourceVersion: '7' });
+  });
+
+  it.each([
+    ['of another name', { name: 'other' }],
+    ['of another namespace', { namespace: 'other' }],
+    ['without a version', { resourceVersion: '' }],
+  ])('%s is none', async (_, part) => {
+    await using server = await startApiServer();
+    await using cluster = await open(server);
+    const metadata = { name: 'app', namespace: 'team', uid: 'u1', resourceVersion: '8', ...part };
+    server.answer(json(201, { apiVersion: 'meta.k8s.io/v1', kind: 'PartialObjectMetadata', metadata }));
+    await expect(cluster.create(id, manifest())).rejects.toMatchObject({
+      code: 'CLUSTER_UNAVAILABLE',
+      about: 'team/app',
+    });
+  });
+
   it('says how long the server asked us to wait', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);

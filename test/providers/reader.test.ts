@@ -1,15 +1,26 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import { type ReadResult, type Recording, refId, type StoreRef } from '../../src/core/reading.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { createReader } from '../../src/providers/reader.ts';
-import type { Age } from '../../src/providers/shelf.ts';
+import { type Age, createRoom, type Room } from '../../src/providers/shelf.ts';
 
 const KIB = 1_024;
 
+async function collectGarbage(): Promise<void> {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  setFlagsFromString('--no-expose-gc');
+  // What a WeakRef was made of or asked for lives until the end of this turn.
+  await new Promise((resolve) => setImmediate(resolve));
+  collect();
+}
+
 function readerWith(
   options: {
-    maxBytes?: number;
+    room?: Room;
     signal?: AbortSignal;
     down?: readonly string[];
     perCall?: (store: string) => number;
@@ -23,11 +34,11 @@ function readerWith(
   const hints: string[][] = [];
   const told: string[] = [];
   const hold = Promise.withResolvers<void>();
-  const found: ReadResult = {
+  const found = (): ReadResult => ({
     kind: 'found',
     value: SecretValue.fromBytes(Buffer.alloc(KIB)),
     version: '1',
-  };
+  });
   const reader = createReader({
     ...options,
     open: async (store) => {
@@ -36,7 +47,7 @@ function readerWith(
         async read(refs) {
           reads.push(refs.map(({ key }) => key));
           if (store === 'hanging') await hold.promise;
-          return refs.map(() => found);
+          return refs.map(found);
         },
         async find({ path }) {
           searches.push(path);
@@ -72,7 +83,7 @@ describe('a reader', () => {
   });
 
   it('keeps no more than it may, and reads anew what it had given up', async () => {
-    const { read, reads, told } = readerWith({ maxBytes: 4 * KIB });
+    const { read, reads, told } = readerWith({ room: createRoom(4 * KIB) });
     for (const key of ['a', 'b', 'c', 'd']) await read(key);
     reads.length = 0;
     await read('d');
@@ -80,6 +91,32 @@ describe('a reader', () => {
     await read('a');
     expect(reads).toEqual([['a']]);
     expect(told.filter((key) => key === 'a')).toHaveLength(2);
+  });
+
+  it('keeps no more together with others of the same room', async () => {
+    const room = createRoom(4 * KIB);
+    const [one, other] = [readerWith({ room }), readerWith({ room })];
+    for (const key of ['a', 'b']) await one.read(key);
+    for (const key of ['a', 'b', 'c']) await other.read(key);
+    one.reads.length = 0;
+    await one.read('a');
+    expect(one.reads).toEqual([['a']]);
+    other.reads.length = 0;
+    await other.read('c');
+    expect(other.reads).toEqual([]);
+  });
+
+  it('leaves nothing behind in the room when nobody has it any more', async () => {
+    const room = createRoom();
+    const values = await (async () => {
+      const { reader } = readerWith({ room });
+      const results = await reader.read([at('a', 'k')]);
+      return [...results.values()].map((result) => new WeakRef(result));
+    })();
+    expect(values).toHaveLength(1);
+    await collectGarbage();
+    expect(values.map((value) => value.deref())).toEqual([undefined]);
+    expect(room).toBeDefined();
   });
 
   it('reads anew what is too old, and asks no second time for what is under way', async () => {
@@ -119,14 +156,14 @@ describe('a reader', () => {
   });
 
   it('gives everybody his value, however little it may keep', async () => {
-    const { read } = readerWith({ maxBytes: 0 });
+    const { read } = readerWith({ room: createRoom(0) });
     const keys = Array.from({ length: 50 }, (_, index) => `k${index}`);
     const results = await read(...keys);
     for (const key of keys) expect(results.get(refId(at('a', key)))).toMatchObject({ kind: 'found' });
   });
 
   it('gives nothing up that is under way', async () => {
-    const { reader, read, reads, release } = readerWith({ maxBytes: 0 });
+    const { reader, read, reads, release } = readerWith({ room: createRoom(0) });
     const first = reader.read([at('hanging', 'h')]);
     await read('a', 'b', 'c');
     const second = reader.read([at('hanging', 'h')]);
@@ -136,7 +173,7 @@ describe('a reader', () => {
   });
 
   it('counts searches too', async () => {
-    const { reader, searches } = readerWith({ maxBytes: 4 * KIB });
+    const { reader, searches } = readerWith({ room: createRoom(4 * KIB) });
     const query = (path: string) => ({ path, tags: {} });
     await Promise.all([reader.find('a', query('p')), reader.find('a', query('p'))]);
     expect(searches).toEqual(['p']);

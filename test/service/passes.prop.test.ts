@@ -69,6 +69,23 @@ describe('passes', () => {
     expect(await passes.of(job, 0)).toBe(3);
   });
 
+  it('are let go of when nobody will ask for them, and leave those of others alone', async () => {
+    let begun = 0;
+    const passes = createPasses(createClock(), async () => {
+      begun += 1;
+      return begun;
+    });
+    const job = { requestId: 'r1', reason: 'sweep' } as const;
+    const others = [
+      { requestId: 'r1', reason: 'event' },
+      { requestId: 'r2', reason: 'sweep' },
+    ] as const;
+    for (const one of [job, ...others]) await passes.of(one, 0);
+    passes.end(job);
+    expect(await Promise.all(others.map((one) => passes.of(one, 0)))).toEqual([2, 3]);
+    expect(await passes.of(job, 0)).toBe(4);
+  });
+
   it('that could not begin are begun anew by the next one', async () => {
     let isWell = false;
     const passes = createPasses(createClock(), async () => {

@@ -33,14 +33,18 @@ interface Shelf {
   /** What the list says, where it says another thing. */
   readonly listed: Map<string, string | undefined>;
   readonly reads: string[];
+  /** How many were read at once. */
+  readonly parts: number[];
   lists: number;
+  /** Of each value. */
+  bytes: number;
 }
 
 function open(all: readonly Wanted[], tells = false) {
   const clock = createClock();
   const board = createBoard(createFakeNotices(), clock);
   const triggers = createTriggers();
-  const shelf: Shelf = { keys: new Map(), listed: new Map(), reads: [], lists: 0 };
+  const shelf: Shelf = { keys: new Map(), listed: new Map(), reads: [], parts: [], lists: 0, bytes: 1 };
   const asked: string[] = [];
   const state = { generation: createGeneration([], all, () => tells), isDown: false };
   const sweep = createSweep({
@@ -58,10 +62,17 @@ function open(all: readonly Wanted[], tells = false) {
     const it = shelf.keys.get(ref.key) ?? 'absent';
     if (it === 'absent') return { kind: 'absent' };
     if (typeof it === 'object') return { kind: 'failed', error: new AppError(it.code) };
-    return { kind: 'found', value: SecretValue.fromText('x'), version: ref.version ?? it };
+    return {
+      kind: 'found',
+      value: SecretValue.fromBytes(Buffer.alloc(shelf.bytes)),
+      version: ref.version ?? it,
+    };
   };
   const pass: Pick<ServicePass, 'read' | 'versions'> = {
-    read: async (refs) => new Map(refs.map((ref) => [refId(ref), read(ref)])),
+    async read(refs) {
+      shelf.parts.push(refs.length);
+      return new Map(refs.map((ref) => [refId(ref), read(ref)]));
+    },
     async versions(_, keys) {
       shelf.lists += 1;
       return keys.map((key) => {
@@ -99,6 +110,24 @@ function open(all: readonly Wanted[], tells = false) {
 }
 
 describe('a sweep', () => {
+  it.each([
+    ['small', 10],
+    ['large', 2 ** 20],
+    ['of all the room', 2 ** 23],
+  ])('reads every key once, and at once no more than there is room for: %s', async (_, bytes) => {
+    const names = Array.from({ length: 400 }, (_, n) => `k${n}`);
+    const data = Object.fromEntries(names.map((name) => [name, source({ key: name })]));
+    const { shelf, round } = open([wanted({ name: 'a', data })]);
+    for (const name of names) shelf.keys.set(name, '1');
+    shelf.bytes = bytes;
+    await round();
+    expect(shelf.reads.toSorted()).toEqual(names.toSorted());
+    // Of what it has not seen it reads a few, in each slot.
+    const later = shelf.parts.filter((size) => size !== 5);
+    expect(Math.max(...later) * bytes).toBeLessThanOrEqual(Math.max(2 ** 22, bytes));
+    if (bytes === 10) expect(shelf.parts.length).toBeLessThan(40);
+  });
+
   it.each([
     ['reads', false],
     ['asks for versions', true],
