@@ -5,6 +5,7 @@ import type { Logger } from '../log/logger.ts';
 import type { Generation } from './generation.ts';
 import { createInterests, type Interests, targetsOf } from './interests.ts';
 import type { Ledger } from './ledger.ts';
+import { wakeLater } from './timer.ts';
 
 export interface Hints extends Disposable {
   readonly take: TakeHints;
@@ -53,7 +54,7 @@ interface Recent {
  * sweep. Looking twice after each hint would double the reads for the sake of a case that is rare.
  */
 export function createHints(deps: HintsDeps): Hints {
-  const { generation, ledger, namesOf = (_, key) => [key], clock, logger, wake = unrefTimer } = deps;
+  const { generation, ledger, namesOf = (_, key) => [key], clock, logger, wake = wakeLater } = deps;
   /** By interest. */
   const recent = new Map<string, Recent>();
   const requests = new Map<string, string>();
@@ -149,11 +150,6 @@ export function createHints(deps: HintsDeps): Hints {
       callOff?.();
     },
   };
-}
-
-function unrefTimer(callback: () => void, ms: number): () => void {
-  const timer = setTimeout(callback, ms).unref();
-  return () => clearTimeout(timer);
 }
 
 /** The name of the intake goes along, so that whichever process does the work can record it. */

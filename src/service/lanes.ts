@@ -1,5 +1,5 @@
 import { REASONS, type Reason } from '../queue/queue.ts';
-import { systemTimers } from '../queue/timers.ts';
+import { wakeLater } from './timer.ts';
 
 /** When a job is to run again, in milliseconds; undefined: only when it is asked for. */
 type Again = number | undefined;
@@ -49,7 +49,7 @@ const FASTER = 2;
 /** The weight of the last interval in the average. */
 const NEWEST = 0.1;
 
-export function createLanes({ places, queue, now, wake = systemTimers.wake }: LanesOptions): Lanes {
+export function createLanes({ places, queue, now, wake = wakeLater }: LanesOptions): Lanes {
   const lanes = new Map<string, Lane>();
   const open = (name: string): Lane => {
     const lane: Lane = {

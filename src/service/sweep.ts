@@ -19,7 +19,7 @@ import type { Slot } from './slots.ts';
 export interface SweepDeps {
   readonly generation: () => Generation;
   readonly board: Board;
-  readonly ledger: Pick<Ledger, 'trigger'>;
+  readonly ledger: Pick<Ledger, 'trigger' | 'since'>;
   readonly clock: Clock;
   readonly ages: Pick<Ages, 'note'>;
   readonly lookForPins: LookForPins;
@@ -107,7 +107,11 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
     if (isWaiting && !isNews && !isAbsence(finding, it)) return false;
     // A source that can be read again, with the version that it had, may be what it failed for.
     if (isNews && known?.error !== undefined) return true;
-    if (board.meta(it.id) === undefined) return !isWaiting;
+    if (board.meta(it.id) === undefined) {
+      // One that is still to be made stands in the queue: to ask for it again would have its pass begin anew.
+      const isQueued = known === undefined && ledger.since(it.id) !== undefined;
+      return !isWaiting && (isNews || !isQueued);
+    }
     // Only a look at its content tells when a certificate ends. All of them at once would be a stampede at each start.
     if (known === undefined && it.mapping.target.type === 'kubernetes.io/tls') return true;
     // It stays at its versions, whatever the current ones are. But what is new may be of a source that it follows

@@ -40,17 +40,19 @@ interface Shelf {
   bytes: number;
 }
 
-function open(all: readonly Wanted[], tells = false) {
+function openSweep(all: readonly Wanted[], tells = false) {
   const clock = createClock();
   const board = createBoard(createFakeNotices(), clock);
   const triggers = createTriggers();
+  /** Since when a target waits for its run, by its name. */
+  const open = new Map<string, number>();
   const shelf: Shelf = { keys: new Map(), listed: new Map(), reads: [], parts: [], lists: 0, bytes: 1 };
   const asked: string[] = [];
   const state = { generation: createGeneration([], all, () => tells), isDown: false };
   const sweep = createSweep({
     generation: () => state.generation,
     board,
-    ledger: triggers,
+    ledger: { ...triggers, since: ({ secret }) => open.get(secret) },
     clock,
     ages: createAges({ clock, logger: silentLogger }),
     lookForPins: async (requestId) => void asked.push(requestId),
@@ -106,7 +108,7 @@ function open(all: readonly Wanted[], tells = false) {
         ...part,
       }),
     );
-  return { clock, board, shelf, state, round, note, asked };
+  return { clock, board, shelf, state, round, note, asked, open };
 }
 
 describe('a sweep', () => {
@@ -117,7 +119,7 @@ describe('a sweep', () => {
   ])('reads every key once, and at once no more than there is room for: %s', async (_, bytes) => {
     const names = Array.from({ length: 400 }, (_, n) => `k${n}`);
     const data = Object.fromEntries(names.map((name) => [name, source({ key: name })]));
-    const { shelf, round } = open([wanted({ name: 'a', data })]);
+    const { shelf, round } = openSweep([wanted({ name: 'a', data })]);
     for (const name of names) shelf.keys.set(name, '1');
     shelf.bytes = bytes;
     await round();
@@ -132,7 +134,7 @@ describe('a sweep', () => {
     ['reads', false],
     ['asks for versions', true],
   ])('that %s looks at exactly the targets whose sources have changed', async (_, tells) => {
-    const { board, shelf, round } = open([A, B, BOTH], tells);
+    const { board, shelf, round } = openSweep([A, B, BOTH], tells);
     shelf.keys.set('a', '1').set('b', '1');
     board.setMeta(meta(A, { A: ['a', '1'] }));
     board.setMeta(meta(B, { B: ['b', '1'] }));
@@ -147,16 +149,33 @@ describe('a sweep', () => {
     expect(await round()).toEqual([]);
   });
 
+  it('does not ask again for what is still to be made and waits for that, unless there is news', async () => {
+    const { shelf, round, open, note } = openSweep([A, B]);
+    shelf.keys.set('a', '1').set('b', '1');
+    open.set('a', START);
+    expect(await round()).toEqual(['b']);
+    expect(await round()).toEqual(['b']);
+    shelf.keys.set('a', '2');
+    expect(await round()).toEqual(['a', 'b']);
+    // Nobody waits any more: it ran, and is not there.
+    open.delete('a');
+    note(A);
+    expect(await round()).toEqual(['a', 'b']);
+    // It ran before, so what waits may be an older wish.
+    open.set('a', START);
+    expect(await round()).toEqual(['a', 'b']);
+  });
+
   it('reads each reference once for all, and none whose version a list tells', async () => {
     const many = Array.from({ length: 50 }, (_, index) => ({
       ...A,
       id: { namespace: `n${index}`, secret: 'a' },
     }));
-    const plain = open(many);
+    const plain = openSweep(many);
     plain.shelf.keys.set('a', '1');
     await plain.round();
     expect(plain.shelf.reads).toEqual(['a']);
-    const told = open([...many, B], true);
+    const told = openSweep([...many, B], true);
     told.shelf.keys.set('a', '1').set('b', '1');
     await told.round();
     expect([told.shelf.reads, told.shelf.lists]).toEqual([[], 1]);
@@ -164,14 +183,14 @@ describe('a sweep', () => {
 
   it('reads what a list cannot tell', async () => {
     const old = wanted({ name: 'old', data: { OLD: source({ key: 'a', version: '1' }) } });
-    const { shelf, round } = open([A, B, old], true);
+    const { shelf, round } = openSweep([A, B, old], true);
     shelf.keys.set('a', '2').set('b', 'absent');
     await round();
     expect(shelf.reads.sort()).toEqual(['a@1', 'b']);
   });
 
   it('has each reading of an absence lead to a look, although the target waits for its retry', async () => {
-    const { board, shelf, round, note, clock } = open([A]);
+    const { board, shelf, round, note, clock } = openSweep([A]);
     shelf.keys.set('a', 'absent');
     board.setMeta(meta(A, { A: ['a', '1'] }));
     for (let times = 0; times < 3; times += 1) {
@@ -182,7 +201,7 @@ describe('a sweep', () => {
 
   it('counts what is deleted and recoverable as absent only where the mapping does', async () => {
     const soft = wanted({ name: 'soft', data: { A: source({ key: 'a' }) }, softDeletedIsMissing: true });
-    const { board, shelf, round, note, clock } = open([A, soft]);
+    const { board, shelf, round, note, clock } = openSweep([A, soft]);
     shelf.keys.set('a', { code: 'SOURCE_DELETED' });
     for (const it of [A, soft]) {
       board.setMeta(meta(it, { A: ['a', '1'] }));
@@ -197,7 +216,7 @@ describe('a sweep', () => {
       name: 'o',
       data: { A: source({ key: 'a', optional: true }), B: source({ key: 'b' }) },
     });
-    const { board, shelf, round } = open([optional]);
+    const { board, shelf, round } = openSweep([optional]);
     shelf.keys.set('b', '1');
     board.setMeta(meta(optional, { B: ['b', '1'] }));
     expect(await round()).toEqual([]);
@@ -210,7 +229,7 @@ describe('a sweep', () => {
       name: 's',
       data: { A: source({ key: 'a' }), OLD: source({ key: 'a', version: '1' }) },
     });
-    const { board, shelf, round, note, clock } = open([shared]);
+    const { board, shelf, round, note, clock } = openSweep([shared]);
     shelf.keys.set('a', '2');
     board.setMeta(meta(shared, { A: ['a', '2'], OLD: ['a', '1'] }));
     expect(await round()).toEqual(['s']);
@@ -223,7 +242,7 @@ describe('a sweep', () => {
 
   it('goes on looking while a list tells of what a read may not have seen yet', async () => {
     const optional = wanted({ name: 'o', data: { A: source({ key: 'a', optional: true }) } });
-    const { board, shelf, round, note, clock } = open([optional], true);
+    const { board, shelf, round, note, clock } = openSweep([optional], true);
     board.setMeta(meta(optional));
     shelf.listed.set('a', '1');
     expect(await round()).toEqual(['o']);
@@ -237,7 +256,7 @@ describe('a sweep', () => {
 
   it('has what was made under another fingerprint key compared by data, and then sees changes again', async () => {
     const print = (key: string, value: string) => `${key.repeat(8)}:${value.repeat(64)}`;
-    const { board, shelf, round, note, clock } = open([A]);
+    const { board, shelf, round, note, clock } = openSweep([A]);
     board.setMeta(meta(A, { A: ['a', print('1', 'a')] }));
     shelf.keys.set('a', print('2', 'a'));
     expect(await round()).toEqual(['a']);
@@ -250,7 +269,7 @@ describe('a sweep', () => {
   });
 
   it('does not hammer a target that fails, until something changes', async () => {
-    const { board, shelf, round, note, clock } = open([A, B]);
+    const { board, shelf, round, note, clock } = openSweep([A, B]);
     shelf.keys.set('a', { code: 'ACCESS_DENIED' }).set('b', '1');
     board.setMeta(meta(A, { A: ['a', '1'] }));
     board.setMeta(meta(B, { B: ['b', '1'] }));
@@ -265,7 +284,7 @@ describe('a sweep', () => {
     ['when the store is known to be down', true],
     ['when nothing in the slot could be asked for', false],
   ])('looks at nobody in an outage, %s, and says so', async (_, isDown) => {
-    const { board, shelf, round, state } = open([A, B]);
+    const { board, shelf, round, state } = openSweep([A, B]);
     shelf.keys.set('a', '1').set('b', '1');
     board.setMeta(meta(A, { A: ['a', '1'] }));
     board.setMeta(meta(B, { B: ['b', '1'] }));
@@ -283,7 +302,7 @@ describe('a sweep', () => {
   });
 
   it('looks at the targets of one key that fails while the others do not', async () => {
-    const { board, shelf, round } = open([A, B]);
+    const { board, shelf, round } = openSweep([A, B]);
     shelf.keys.set('a', { code: AWAY }).set('b', '1');
     board.setMeta(meta(A, { A: ['a', '1'] }));
     board.setMeta(meta(B, { B: ['b', '1'] }));
@@ -293,7 +312,7 @@ describe('a sweep', () => {
   it('runs searches and merges whole, unless they wait for their retry', async () => {
     const search = wanted({ name: 's', dataFrom: [{ store: 'vault', find: { path: 'x', tags: {} } }] });
     const merge = wanted({ name: 'm', data: { A: source({ key: 'a' }) }, target: { mode: 'merge' } });
-    const { round, note, clock, shelf } = open([search, merge]);
+    const { round, note, clock, shelf } = openSweep([search, merge]);
     expect(await round()).toEqual(['m', 's']);
     note(search, { ...failed('ACCESS_DENIED'), retryAt: clock.time + 600_000 });
     expect(await round()).toEqual(['m']);
@@ -302,7 +321,7 @@ describe('a sweep', () => {
   });
 
   it('looks at what is not there, unless it waits for its retry', async () => {
-    const { shelf, round, note, clock } = open([A]);
+    const { shelf, round, note, clock } = openSweep([A]);
     shelf.keys.set('a', '1');
     expect(await round()).toEqual(['a']);
     note(A, { ...failed('NAMESPACE_MISSING'), alive: false, retryAt: clock.time + 3_600_000 });
@@ -315,7 +334,7 @@ describe('a sweep', () => {
       data: { A: source({ key: 'a' }) },
       target: { type: 'kubernetes.io/tls' },
     });
-    const { board, shelf, round, note } = open([tls]);
+    const { board, shelf, round, note } = openSweep([tls]);
     shelf.keys.set('a', '1');
     board.setMeta(meta(tls, { A: ['a', '1'] }));
     expect(await round()).toEqual(['t']);
@@ -324,7 +343,7 @@ describe('a sweep', () => {
   });
 
   it('forgets, after a change of the configuration, the slots that are long gone and keeps those of others', async () => {
-    const { board, shelf, round, state, clock } = open([A]);
+    const { board, shelf, round, state, clock } = openSweep([A]);
     shelf.keys.set('a', '1');
     await round();
     const [gone = ''] = state.generation.slots.keys();
@@ -353,7 +372,7 @@ describe('a sweep', () => {
       name: 'wide',
       data: Object.fromEntries(names.map((key) => [key, source({ key })])),
     });
-    const { board, shelf, round } = open([...many, wide]);
+    const { board, shelf, round } = openSweep([...many, wide]);
     shelf.keys.set('a', '1');
     for (const it of many) board.setMeta(meta(it, { A: ['a', '1'] }));
     for (const key of names) shelf.keys.set(key, '1');
@@ -365,7 +384,7 @@ describe('a sweep', () => {
   });
 
   it('tells the board when it found all in order', async () => {
-    const { board, shelf, round, state, clock } = open([A]);
+    const { board, shelf, round, state, clock } = openSweep([A]);
     shelf.keys.set('a', '1');
     clock.time = START;
     await round(5);
@@ -380,7 +399,7 @@ describe('a sweep', () => {
   ])(
     'that %s leaves a pinned target where it is: a new version costs a look, and no round does',
     async (_, tells, looks) => {
-      const { board, shelf, round, note } = open([A], tells);
+      const { board, shelf, round, note } = openSweep([A], tells);
       shelf.keys.set('a', '2');
       board.setMeta(meta(A, { A: ['a', '1'] }));
       note(A, { pinned: 7 });
@@ -402,7 +421,7 @@ describe('a sweep', () => {
   );
 
   it('sees a change of what a pinned target follows still, also one from before its first round', async () => {
-    const { board, shelf, round, note } = open([BOTH]);
+    const { board, shelf, round, note } = openSweep([BOTH]);
     shelf.keys.set('a', '9').set('b', '2');
     // `b` came to the mapping later: the record does not name it.
     board.setMeta(meta(BOTH, { A: ['a', '1'], B: ['b', '1'] }));
@@ -413,7 +432,7 @@ describe('a sweep', () => {
   });
 
   it('looks for pins that were said elsewhere', async () => {
-    const { round, asked } = open([A]);
+    const { round, asked } = openSweep([A]);
     await round();
     expect(asked).toHaveLength(1);
   });
