@@ -6,7 +6,6 @@ import { pathToFileURL } from 'node:url';
 import { because, systemCode } from './failures.ts';
 import { checkFile, migrate } from './migrations.ts';
 import { isBusy, isSqlite, unavailable } from './sqlite-errors.ts';
-import { openWalSync, type WalSync } from './sqlite-wal.ts';
 
 /** One SQLite file with the rules of its use: who waits, what is a transaction, when to give up. */
 export interface SqliteFile {
@@ -22,17 +21,12 @@ export interface SqliteFile {
 /** How long SQLite itself waits for a lock. Short, since it blocks the whole process; the rest is slept. */
 const BLOCKING_WAIT_MS = 20;
 
-export async function openWriter(
-  name: string,
-  lockTimeoutMs: number,
-  openWal = openWalSync,
-): Promise<SqliteFile> {
+export async function openWriter(name: string, lockTimeoutMs: number): Promise<SqliteFile> {
   const { db, path } = await patiently(lockTimeoutMs, () => {
     createFile(name);
     const real = realpathSync(name);
     return { db: open(real, false), path: real };
   });
-  let wal: WalSync | undefined;
   try {
     await patiently(lockTimeoutMs, () => {
       // Before anything that writes: it may be the file of another program.
@@ -46,26 +40,17 @@ export async function openWriter(
     const file: SqliteFile = {
       path,
       read: (work) => patiently(lockTimeoutMs, () => work(db)),
-      async write(work) {
-        const result = await patiently(lockTimeoutMs, () => {
+      write: (work) =>
+        patiently(lockTimeoutMs, () => {
           // SQLite would go on writing into a file that nobody can find any more.
           if (identity(name) !== opened) throw because('the file was removed or replaced while in use');
-          wal?.makeGood();
           return transaction(db, () => work(db));
-        });
-        await wal?.sync();
-        return result;
-      },
-      close() {
-        wal?.close();
-        close(db);
-      },
+        }),
+      close: () => close(db),
     };
     await file.write(migrate);
-    wal = await openWal(db, path);
     return file;
   } catch (error) {
-    wal?.close();
     db.close();
     throw error;
   }
