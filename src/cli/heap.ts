@@ -8,13 +8,15 @@ const YOUNG = 4 * MIB;
 
 /**
  * V8 sizes its heap by the machine: with some gigabytes at hand the youngest objects get 128 MiB, and old ones are
- * collected when three quarters of them are garbage. A service that mostly waits gains nothing by it. Both flags are
+ * collected when three quarters of them are garbage. A service that mostly waits gains nothing by it. The flags are
  * read at each collection; what the heap has grown to by then stays, so this comes before the parts are loaded.
  * docs/adr/0050-a-heap-of-its-own-size.md
  */
 export function keepHeapSmall(): void {
   setFlagsFromString('--heap-growing-percent=20');
   setFlagsFromString('--semi-space-growth-factor=1');
+  // For so little, waking other threads takes longer than what they help.
+  setFlagsFromString('--no-parallel-scavenge');
   let mayGrow = false;
   // The space for young objects begins with 1 MiB, and goes back to that when all garbage is collected.
   const observer = new PerformanceObserver(() => {
