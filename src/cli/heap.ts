@@ -47,8 +47,8 @@ export interface SpareMemory {
 
 /** Node and our command line, before the parts are loaded. */
 const AT_FIRST = 64 * MIB;
-/** Less is taken again with the next bit of work. */
-const WORTH_IT = 24 * MIB;
+/** Less is taken again with the next bit of work; a large installation's passes come and go by some 30. */
+const WORTH_IT = 40 * MIB;
 /** It takes about a third of a second for a hundred, in which nothing else runs. */
 const MOST = 256 * MIB;
 

@@ -23,10 +23,10 @@ describe('memory that is not used', () => {
     memory.look();
     memory.look();
     expect(state.collections).toBe(1);
-    state.rss = 123;
+    state.rss = 139;
     memory.look();
     expect(state.collections).toBe(1);
-    state.rss = 124;
+    state.rss = 140;
     memory.look();
     expect(state.collections).toBe(2);
   });

@@ -16,8 +16,8 @@ import { problemsText } from '../problems.ts';
 import { VERSION } from '../version.ts';
 import { depsOf } from '../with-app.ts';
 
-/** A first sync of ten thousand targets takes about a minute. */
-const MEMORY_MS = 60_000;
+/** A first sync of ten thousand targets takes half a minute. */
+const MEMORY_MS = 20_000;
 
 type Options = GlobalOptions & { readonly graceMs: number };
 
