@@ -185,9 +185,10 @@ describe('a service', () => {
     // From now on once per refresh, however often it is undone.
     const took = await within(30_000, async () => {
       await world.patch('app', { data: { PASSWORD: base64(`theirs ${++rounds}`) } });
-      expect(await repairs()).toBeGreaterThanOrEqual(before + 2);
+      // The first may have been under way when they were counted.
+      expect(await repairs()).toBeGreaterThanOrEqual(before + 3);
     });
-    console.log(`contested after ${before} repairs in ${rounds} rounds; two more took ${took} ms`);
+    console.log(`contested after ${before} repairs in ${rounds} rounds; three more took ${took} ms`);
     expect(took).toBeGreaterThan(REFRESH_MS * 1.5);
 
     // Once the other one is gone, it is left in peace and in step.
