@@ -38,7 +38,7 @@ export function chartsOf(result: Result): Readonly<Record<string, string>> {
       bars: growthBars(rows),
     },
     'bench-passes.svg': {
-      title: 'Resident set after each pass',
+      title: 'Resident set, the most of each pass',
       note: `Of our process: ${steady?.title ?? ''}.`,
       bars: steady === undefined ? [] : passBars(steady),
     },
@@ -92,10 +92,10 @@ function passBars({ unit, floor, goal, detail = {} }: Row): readonly Bar[] {
     if (pass === undefined) return [];
     return [
       {
-        label: pass === '0' ? 'after the first sync' : `after pass ${pass}`,
+        label: pass === '0' ? 'in the first sync' : `in pass ${pass}`,
         ...{ value, unit },
         ...(floor === undefined ? {} : { floor }),
-        ...(goal?.value === undefined ? {} : { goal: goal.value }),
+        ...(pass === '0' || goal?.value === undefined ? {} : { goal: goal.value }),
       },
     ];
   });

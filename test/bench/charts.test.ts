@@ -80,7 +80,7 @@ describe('the plots of a result', () => {
       detail: { pass0: 200, pass1: 240, pass2: 238 },
     });
     expect(textsOf('bench-passes.svg', [steady])).toEqual([
-      ...['after the first sync', '200 MB', 'after pass 1', '240 MB', 'after pass 2', '238 MB'],
+      ...['in the first sync', '200 MB', 'in pass 1', '240 MB', 'in pass 2', '238 MB'],
     ]);
   });
 });
