@@ -6,7 +6,11 @@ const THOROUGH = [
   'test/leak.test.ts',
   'test/**/model.prop.test.ts',
   'test/**/races.test.ts',
-  // Processes that are started and killed.
+  'test/**/{chaos,crash.prop}.test.ts',
+  // All routes with all roles.
+  'test/http/access.test.ts',
+  // Processes that are started and killed, or stand still.
+  'test/service/watchdog.test.ts',
   'test/audit/sqlite-{processes,trouble,crashes}.test.ts',
   'test/audit/{schema-1,tampering-run,retention}.test.ts',
   'test/cli/process.test.ts',
