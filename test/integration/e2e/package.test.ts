@@ -85,6 +85,7 @@ mappings:
     const expected = [
       ...['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', 'bin/secretbridge.js'],
       ...here('src/**/*.ts').map((path) => path.replace(/^src\/(.*)\.ts$/, 'dist/$1.js')),
+      ...here('src/cli/*.json').map((path) => path.replace(/^src/, 'dist')),
       ...here('src/http/ui/**/*.*')
         .filter((path) => !path.endsWith('.json'))
         .map((path) => path.replace(/^src/, 'dist')),
