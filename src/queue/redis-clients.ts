@@ -73,7 +73,10 @@ export async function openClients(
           replyMapping: 'legacy' as const,
         });
     client.on('error', onTrouble);
-    if (address.cluster) client.on('node error', onTrouble);
+    if (address.cluster) {
+      client.on('node error', onTrouble);
+      client.on('+node', hearAllErrors);
+    } else hearAllErrors(client as Redis);
     opened.push(client);
     return client;
   };
@@ -91,6 +94,24 @@ export async function openClients(
       for (const client of opened) client.disconnect();
     },
   };
+}
+
+/**
+ * ioredis listens for one error of a connection. One with TLS may have two, our refusal of a certificate and what the
+ * server says to that, and Node ends the process for an error that nobody hears.
+ */
+function hearAllErrors(client: Redis): void {
+  const hear = (): void => {
+    const { stream } = client;
+    if (stream !== undefined && !stream.listeners('error').includes(ignore)) stream.on('error', ignore);
+  };
+  // By then the connection is begun, and nothing can have come of it. Behind sentinels it begins later.
+  client.on('connecting', () => void setImmediate(hear));
+  client.on('error', hear);
+}
+
+function ignore(): void {
+  // The first one was told.
 }
 
 interface Connection {
