@@ -108,6 +108,13 @@ function hearAllErrors(client: Redis): void {
   // By then the connection is begun, and nothing can have come of it. Behind sentinels it begins later.
   client.on('connecting', () => void setImmediate(hear));
   client.on('error', hear);
+  // BullMQ makes copies for what blocks.
+  const duplicate = client.duplicate.bind(client);
+  client.duplicate = (override) => {
+    const copy = duplicate(override);
+    hearAllErrors(copy);
+    return copy;
+  };
 }
 
 function ignore(): void {

@@ -33,4 +33,20 @@ describe('a connection to Redis', () => {
     expect(told).not.toContain(errors[1]);
     clients.close();
   });
+
+  it('has no unheard error as a copy either', async () => {
+    await using server = await listen();
+    const clients = await openClients({ url: server.url, cluster: false }, () => undefined);
+    const copy = (clients.patient() as Redis).duplicate();
+    await once(copy, 'connect');
+    const again = copy.duplicate();
+    await once(again, 'connect');
+    for (const { stream } of [copy, again]) {
+      stream.emit('error', new Error('the certificate is not trusted'));
+      stream.emit('error', new Error('alert decode error'));
+    }
+    copy.disconnect();
+    again.disconnect();
+    clients.close();
+  });
 });
