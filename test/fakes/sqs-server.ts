@@ -61,15 +61,23 @@ export async function startSqsServer({
     const most = Number(input.MaxNumberOfMessages ?? 1);
     const { VisibilityTimeout } = input;
     const hiddenMs = VisibilityTimeout === undefined ? sqs.hiddenMs : Number(VisibilityTimeout) * 1_000;
+    const until = now() + Number(input.WaitTimeSeconds ?? 0) * 1_000;
+    let left = false;
+    void gone.then(() => {
+      left = true;
+    });
     let found = visible(most, hiddenMs);
-    if (found.length === 0 && Number(input.WaitTimeSeconds ?? 0) > 0) {
+    while (found.length === 0 && !left && now() < until) {
       const { promise, resolve } = Promise.withResolvers<void>();
       waiting.add(resolve);
-      const timer = setTimeout(resolve, Number(input.WaitTimeSeconds) * 1_000);
+      // What was hidden comes back by itself.
+      const next = Math.min(until, ...[...messages.values()].map(({ visibleAt }) => visibleAt));
+      const timer = setTimeout(resolve, Math.max(1, next - now()));
       await Promise.race([promise, gone]);
       clearTimeout(timer);
       waiting.delete(resolve);
-      found = visible(most, hiddenMs);
+      // Whoever has left takes nothing along.
+      if (!left) found = visible(most, hiddenMs);
     }
     if (found.length === 0) return {};
     return {

@@ -36,7 +36,7 @@ describe('events of a queue in chaos', () => {
           // Now and then an answer is lost on the way. Many in a row are an outage, which is waited for.
           if (sent % 100 === 0 && server.faults.length === 0) server.faults.push('reset');
         },
-        drained: () => vi.waitFor(() => expect(server.size).toBe(Math.floor(sent / 50)), { timeout: 60_000 }),
+        drained: () => vi.waitFor(() => expect(server.size).toBe(Math.floor(sent / 50)), { timeout: 20_000 }),
         async [Symbol.asyncDispose]() {
           await Promise.all(intakes.map((it) => it[Symbol.asyncDispose]()));
           await server[Symbol.asyncDispose]();
