@@ -1,10 +1,10 @@
+import { mapConcurrently } from '../core/map-concurrently.ts';
 import { destroy } from '../reconcile/destroy.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import { proposalOf } from '../reconcile/reconcile.ts';
 import { decideWanted, type Wanted } from '../reconcile/targets.ts';
 import type { App, Pass } from './app.ts';
 import { type Leaving, leftProposals, populationOf } from './left.ts';
-import { mapConcurrently } from './map-concurrently.ts';
 
 const NOTHING_LEFT: Leaving = { proposals: [], count: 0, ended: 0, unseen: [] };
 

@@ -1,4 +1,5 @@
 import { AppError, assertNever } from '../core/errors.ts';
+import { mapConcurrently } from '../core/map-concurrently.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { TargetId } from '../core/target.ts';
 import type { DecideDeps, Decision } from '../reconcile/decide.ts';
@@ -10,7 +11,6 @@ import { isOfOthers, type KeyPlan } from '../sync/plan.ts';
 import type { App } from './app.ts';
 import { type Held, toHeld } from './held.ts';
 import { leftProposals, populationOf } from './left.ts';
-import { mapConcurrently } from './map-concurrently.ts';
 
 export type PlanAction = 'create' | 'update' | 'delete' | 'unchanged' | 'refuse' | 'hold' | 'fail';
 

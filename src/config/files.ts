@@ -1,5 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { mapConcurrently } from '../core/map-concurrently.ts';
 import { compareText } from '../core/target.ts';
 import { type Problem, toProblem } from './problem.ts';
 
@@ -70,6 +71,12 @@ export async function expand(named: readonly SourceFile[], fs: ConfigFs): Promis
 }
 
 /**
+ * Where the service is busy, each wait for the disk is one for whatever else it does, so files are not read one after
+ * the other; and a process may have only so many open.
+ */
+export const FILES_AT_ONCE = 64;
+
+/**
  * Sorted, not recursive. A mounted ConfigMap has its files as links through a hidden folder (`..data`):
  * the links are followed and hidden entries are not looked into, so each file is read once.
  */
@@ -78,7 +85,7 @@ async function filesIn(folder: SourceFile, fs: ConfigFs): Promise<readonly Sourc
   const entries = [...names]
     .sort(compareText)
     .map((name) => ({ shown: join(folder.shown, name), absolute: join(folder.absolute, name) }));
-  const areFolders = await Promise.all(entries.map(({ absolute }) => isFolder(absolute, fs)));
+  const areFolders = await mapConcurrently(entries, FILES_AT_ONCE, ({ absolute }) => isFolder(absolute, fs));
   return entries.filter((_, index) => areFolders[index] === false);
 }
 

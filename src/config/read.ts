@@ -1,4 +1,5 @@
-import { type ConfigFs, readSource, type SourceFile } from './files.ts';
+import { mapConcurrently } from '../core/map-concurrently.ts';
+import { type ConfigFs, FILES_AT_ONCE, readSource, type SourceFile } from './files.ts';
 import type { Parse } from './parsed-files.ts';
 import { type Problem, toProblem } from './problem.ts';
 import type { Located } from './yaml.ts';
@@ -18,8 +19,7 @@ export async function readDocuments(
   const documents: Located[] = [];
   const problems: Problem[] = [];
   const texts = new Map<string, string>();
-  // At once: where the service is busy, each wait for the disk is one for whatever else it does.
-  const reads = await Promise.all(files.map((source) => readSource(source, fs)));
+  const reads = await mapConcurrently(files, FILES_AT_ONCE, (source) => readSource(source, fs));
   for (const [index, source] of files.entries()) {
     const read = reads[index];
     if (read === undefined) continue;

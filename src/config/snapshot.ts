@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname } from 'node:path';
-import { type ConfigFs, isConfigName } from './files.ts';
+import { mapConcurrently } from '../core/map-concurrently.ts';
+import { type ConfigFs, FILES_AT_ONCE, isConfigName } from './files.ts';
 
 /** What was asked of the file system, and a digest of each answer: the same answers make the same configuration. */
 export interface Snapshot {
@@ -94,8 +95,9 @@ export function recordingFs(fs: ConfigFs, onAnswer: () => void = () => undefined
         folders: foldersOf(asked),
         async isCurrent(now) {
           if (asked.some(({ digest }) => digest === UNSTEADY)) return false;
-          // At once: where the service is busy, each wait for the disk is one for whatever else it does.
-          const digests = await Promise.all(asked.map(({ verb, path }) => digestNow(verb, path, now)));
+          const digests = await mapConcurrently(asked, FILES_AT_ONCE, ({ verb, path }) =>
+            digestNow(verb, path, now),
+          );
           return asked.every(({ digest }, index) => digest === digests[index]);
         },
       };
