@@ -44,6 +44,11 @@ export interface Recording {
   readonly durable: Promise<unknown>;
 }
 
+/** Of all their values, in bytes. */
+export function sizeOfAll(results: ReadonlyMap<string, ReadResult>): number {
+  return [...results.values()].reduce((sum, result) => sum + sizeOf(result), 0);
+}
+
 /** Of its values, in bytes. */
 export function sizeOf(result: ReadResult): number {
   return result.kind === 'found' ? result.value.size + (result.object?.size ?? 0) : 0;

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { healsItself } from '../core/errors.ts';
-import { type ReadResult, refId, type StoreRef, sizeOf } from '../core/reading.ts';
+import { type ReadResult, refId, type StoreRef, sizeOfAll } from '../core/reading.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Job } from '../queue/queue.ts';
 import { parseSubject } from '../queue/subject.ts';
@@ -197,8 +197,8 @@ const BYTES_AT_ONCE = 4 * 2 ** 20;
 
 /** How many to read at once after some that were so large. */
 function partAfter(results: ReadonlyMap<string, ReadResult>): number {
-  const bytes = [...results.values()].reduce((sum, result) => sum + sizeOf(result), 0);
-  return Math.max(1, Math.min(READ_AT_ONCE, Math.floor((BYTES_AT_ONCE * results.size) / Math.max(1, bytes))));
+  const bytes = Math.max(1, sizeOfAll(results));
+  return Math.max(1, Math.min(READ_AT_ONCE, Math.floor((BYTES_AT_ONCE * results.size) / bytes)));
 }
 
 async function find(

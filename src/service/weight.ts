@@ -1,4 +1,4 @@
-import { sizeOf } from '../core/reading.ts';
+import { sizeOfAll } from '../core/reading.ts';
 import type { ServicePass } from './pass.ts';
 
 /** The room that the runs of targets have together for the values that they hold. */
@@ -70,7 +70,7 @@ export function withWeight(pass: ServicePass, weight: Weight): ServicePass {
       const record = pass.recorded(refs);
       records.push(record);
       void Promise.allSettled([record]);
-      await weight.take([...results.values()].reduce((sum, result) => sum + sizeOf(result), 0));
+      await weight.take(sizeOfAll(results));
       return results;
     },
     async recorded() {
