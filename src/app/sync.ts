@@ -7,7 +7,7 @@ import type { Unseen } from '../reconcile/left.ts';
 import { OUTCOMES, type Outcome, type OutcomeKind } from '../reconcile/outcome.ts';
 import { type ReconcileDeps, reconcile, undecidable } from '../reconcile/reconcile.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
-import type { Wanted } from '../reconcile/targets.ts';
+import { byMapping, type Wanted } from '../reconcile/targets.ts';
 import { logOutcome } from '../service/log-outcome.ts';
 import type { App, Pass } from './app.ts';
 import { type Held, toHeld } from './held.ts';
@@ -51,7 +51,7 @@ export async function syncTargets(
   await recorder.command('sync');
 
   // Several mappings may merge into one Secret: they take turns.
-  const bySubject = Map.groupBy(wanted, ({ id }) => formatSubject({ kind: 'target', ...id }));
+  const bySubject = Map.groupBy(byMapping(wanted), ({ id }) => formatSubject({ kind: 'target', ...id }));
   const outcomes: Outcome[] = [];
   await using queue = createMemoryQueue({
     concurrency: app.config.engine.concurrency,

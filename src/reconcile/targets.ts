@@ -72,6 +72,13 @@ function sorted(targets: readonly Wanted[]): readonly Wanted[] {
   );
 }
 
+/** In the order of work: the targets of one mapping after one another, since they are made of the same values. */
+export function byMapping(targets: readonly Wanted[]): readonly Wanted[] {
+  return targets.toSorted(
+    (a, b) => compareText(a.mapping.name, b.mapping.name) || compareTargets(a.id, b.id),
+  );
+}
+
 /** What a mapping may ever do to its targets beyond creating and changing them. */
 export function rightsOf({ target, onSourceMissing, onMappingRemoved }: Mapping): {
   readonly deletes: boolean;

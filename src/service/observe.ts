@@ -3,13 +3,14 @@ import type { SecretMeta } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Reason } from '../queue/queue.ts';
-import type { Wanted } from '../reconcile/targets.ts';
+import { byMapping, type Wanted } from '../reconcile/targets.ts';
 import { LABEL } from '../sync/marks.ts';
 import type { Board } from './board.ts';
 import type { Generation } from './generation.ts';
 import { looksInStep } from './judge.ts';
 import { createKept } from './kept.ts';
 import type { Ledger } from './ledger.ts';
+import type { Scope } from './watches.ts';
 
 export interface ObserveDeps {
   readonly generation: () => Generation;
@@ -25,7 +26,7 @@ export interface ObserveDeps {
 export interface Observer {
   meta(meta: SecretMeta): void;
   gone(target: TargetId): void;
-  listed(scope: { readonly namespace: string; readonly secret?: string }): void;
+  listed(scopes: readonly Scope[]): void;
   /** Looks at everything again: the configuration, or what it selects, has changed. */
   all(isListed: (target: TargetId) => boolean): void;
 }
@@ -96,10 +97,12 @@ export function createObserver({ generation, board, ledger, clock, ...deps }: Ob
       board.dropMeta(target);
       for (const it of generation().at(target)) missing(it);
     },
-    listed({ namespace, secret }) {
+    listed(scopes) {
       const here = generation();
-      const wanted = secret === undefined ? here.in(namespace) : here.at({ namespace, secret });
-      for (const it of wanted) if (board.meta(it.id) === undefined) missing(it);
+      const wanted = scopes.flatMap(({ namespace, secret }) =>
+        secret === undefined ? here.in(namespace) : here.at({ namespace, secret }),
+      );
+      for (const it of byMapping(wanted)) if (board.meta(it.id) === undefined) missing(it);
     },
     all(isListed) {
       for (const it of generation().wanted) {

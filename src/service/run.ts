@@ -179,6 +179,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     onMeta: observer.meta,
     onGone: observer.gone,
     onListed: observer.listed,
+    wake: parts.wake,
     onNamespaces: () => void resolveSoon(),
     onTrouble(name, error) {
       const before = trouble.get(name);

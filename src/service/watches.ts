@@ -3,6 +3,8 @@ import type { AppError } from '../core/errors.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import type { Loop, Loops } from './loops.ts';
+import { wakeLater } from './timer.ts';
+import { createTogether, type TogetherOptions } from './together.ts';
 
 export interface WatchesDeps {
   readonly cluster: Pick<Cluster, 'watch' | 'watchNamespaces'>;
@@ -11,10 +13,18 @@ export interface WatchesDeps {
   readonly loops: Loops;
   readonly onMeta: (meta: SecretMeta) => void;
   readonly onGone: (target: TargetId) => void;
-  /** A list is whole: what is wanted in this scope and was not in it is not there. */
-  readonly onListed: (scope: { readonly namespace: string; readonly secret?: string }) => void;
+  /** Lists are whole: what is wanted in these scopes and was in none of them is not there. */
+  readonly onListed: (scopes: readonly Scope[]) => void;
   readonly onNamespaces: () => void;
   readonly onTrouble: (name: string, error: AppError | undefined) => void;
+  /** Left out: by the system's timers. */
+  readonly wake?: TogetherOptions<Scope>['wake'] | undefined;
+}
+
+/** What one watch is about: a namespace, or one Secret in it. */
+export interface Scope {
+  readonly namespace: string;
+  readonly secret?: string;
 }
 
 export interface Watches extends AsyncDisposable {
@@ -30,12 +40,20 @@ export interface Watches extends AsyncDisposable {
 /** The watch itself gives up on a silent connection after 150 s at most; this much later it has failed to. */
 const DEADLINE_MS = 270_000;
 
+/**
+ * The first lists are judged together, so that a mapping's targets are made one after the other, out of values that are
+ * still at hand.
+ */
+const TOGETHER_MS = 500;
+
 const NAMESPACES = 'namespaces';
 
 interface Running {
   readonly watch: AsyncDisposable;
   readonly loop: Loop;
   readonly state: State;
+  /** Its first list came, or will not. */
+  readonly told: () => void;
 }
 
 interface State {
@@ -51,8 +69,9 @@ interface State {
 
 /** Keeps one watch for each namespace, or each target, that is wanted now. */
 export function createWatches(deps: WatchesDeps): Watches {
-  const { cluster, loops, scope } = deps;
+  const { cluster, loops, scope, wake = wakeLater } = deps;
   const running = new Map<string, Running>();
+  const lists = createTogether({ patienceMs: TOGETHER_MS, wake, deliver: deps.onListed });
   const ending = new Set<Promise<void>>();
   let closed = false;
   let namespaces: { readonly watch: AsyncDisposable; readonly loop: Loop } | undefined;
@@ -69,6 +88,7 @@ export function createWatches(deps: WatchesDeps): Watches {
     const own: State = { ...state, listed: false, closed: false };
     const { seen } = own;
     const where = scope === 'names' ? { namespace, secret } : { namespace };
+    const told = lists.expect();
     const handlers: WatchHandlers = {
       listed(found) {
         if (own.closed) return;
@@ -77,7 +97,8 @@ export function createWatches(deps: WatchesDeps): Watches {
         for (const [name, id] of seen) if (!now.has(name)) handlers.gone(id);
         for (const meta of found) handlers.changed(meta);
         own.listed = true;
-        deps.onListed(where);
+        lists.add(where);
+        told();
       },
       changed(meta) {
         if (own.closed) return;
@@ -97,13 +118,15 @@ export function createWatches(deps: WatchesDeps): Watches {
         if (own.closed) return;
         loop.beat();
         deps.onTrouble(key, error);
+        if (error !== undefined) told();
       },
     };
-    return { loop, state: own, watch: cluster.watch(where, handlers) };
+    return { loop, state: own, told, watch: cluster.watch(where, handlers) };
   };
 
   const close = (key: string, it: Running): void => {
     it.state.closed = true;
+    it.told();
     running.delete(key);
     end(it);
     deps.onTrouble(key, undefined);
@@ -166,6 +189,7 @@ export function createWatches(deps: WatchesDeps): Watches {
     isListed: (target) => running.get(keyOf(target))?.state.listed ?? false,
     async [Symbol.asyncDispose]() {
       closed = true;
+      lists[Symbol.dispose]();
       for (const [key, it] of running) close(key, it);
       followNamespaces(false);
       await Promise.all(ending);

@@ -49,7 +49,7 @@ describe('a Secret that a watch shows', () => {
   it('is no work when it is as we would leave it', () => {
     const { observer, taken, board } = open();
     observer.meta(IN_STEP);
-    observer.listed({ namespace: 'apps' });
+    observer.listed([{ namespace: 'apps' }]);
     expect(taken()).toEqual([]);
     expect(board.meta(APP.id)).toEqual(IN_STEP);
   });
@@ -154,12 +154,12 @@ describe('a Secret that a watch shows', () => {
 describe('a target that is not there', () => {
   it('is the first work once the list is whole', () => {
     const { observer, taken } = open();
-    observer.listed({ namespace: 'other' });
-    observer.listed({ namespace: 'apps', secret: 'other' });
+    observer.listed([{ namespace: 'other' }]);
+    observer.listed([{ namespace: 'apps', secret: 'other' }]);
     expect(taken()).toEqual([]);
-    observer.listed({ namespace: 'apps' });
+    observer.listed([{ namespace: 'apps' }]);
     expect(taken()).toEqual(['first apps/app']);
-    observer.listed({ namespace: 'apps', secret: 'app' });
+    observer.listed([{ namespace: 'apps', secret: 'app' }]);
     expect(taken()).toEqual(['first apps/app']);
   });
 
@@ -175,7 +175,7 @@ describe('a target that is not there', () => {
   it('is tried again in its own time when it could not be made', () => {
     const { observer, taken, board } = open();
     board.note(known({ ...failed('SOURCE_ABSENT'), alive: false }));
-    observer.listed({ namespace: 'apps' });
+    observer.listed([{ namespace: 'apps' }]);
     observer.all(() => true);
     expect(taken()).toEqual([]);
   });
@@ -204,11 +204,18 @@ describe('after a change of the configuration', () => {
   });
 });
 
+it('has the targets of a mapping made one after the other, whichever namespace was listed first', () => {
+  const all = ['z', 'a'].flatMap((namespace) => ['y', 'b'].map((name) => wanted({ name, namespace })));
+  const { observer, taken } = open(all);
+  observer.listed([{ namespace: 'z' }, { namespace: 'a' }]);
+  expect(taken()).toEqual(['first a/b', 'first z/b', 'first a/y', 'first z/y']);
+});
+
 it('gives one request to what is seen together, and another to what comes later', () => {
   const { observer, clock, triggers } = open([APP, wanted({ name: 'b' }), wanted({ name: 'c' })]);
-  observer.listed({ namespace: 'apps' });
+  observer.listed([{ namespace: 'apps' }]);
   clock.time += 501;
-  observer.listed({ namespace: 'apps' });
+  observer.listed([{ namespace: 'apps' }]);
   const ids = triggers.list.map(({ requestId }) => requestId);
   expect(new Set(ids.slice(0, 3)).size).toBe(1);
   expect(new Set(ids).size).toBe(2);
@@ -220,8 +227,8 @@ it.each(['namespace', 'names'])('lists 10,000 targets in no time, scope %s', (sc
   );
   const { observer, triggers } = open(all);
   const began = performance.now();
-  if (scope === 'names') for (const { id } of all) observer.listed(id);
-  else for (let index = 0; index < 100; index += 1) observer.listed({ namespace: `n${index}` });
+  if (scope === 'names') for (const { id } of all) observer.listed([id]);
+  else for (let index = 0; index < 100; index += 1) observer.listed([{ namespace: `n${index}` }]);
   expect(triggers.list).toHaveLength(10_000);
   expect(performance.now() - began).toBeLessThan(1_000);
 });

@@ -3,14 +3,17 @@ import type { Cluster, NamespaceHandlers, WatchHandlers, WatchScope } from '../.
 import { AppError } from '../../src/core/errors.ts';
 import { formatTarget } from '../../src/core/target.ts';
 import { createLoops } from '../../src/service/loops.ts';
-import { createWatches } from '../../src/service/watches.ts';
+import { createWatches, type Scope } from '../../src/service/watches.ts';
 import { createMemoryCluster } from '../fakes/memory-cluster.ts';
 import { createClock, meta, settled, wanted } from './sample.ts';
 
 const A = wanted({ name: 'a' });
 const B = wanted({ name: 'b' });
 const OTHER = wanted({ name: 'c', namespace: 'other' });
+const THIRD = wanted({ name: 'e', namespace: 'third' });
 const SELECTED = wanted({ name: 'd', target: { namespaceSelector: { matchLabels: { x: 'y' } } } });
+const nameOf = ({ namespace, secret }: Scope) =>
+  secret === undefined ? namespace : `${namespace}/${secret}`;
 const UNAVAILABLE = new AppError('CLUSTER_UNAVAILABLE');
 
 interface Opened {
@@ -52,6 +55,7 @@ function open(scope: 'namespace' | 'names' = 'namespace') {
   const clock = createClock();
   const loops = createLoops(clock);
   const told: string[] = [];
+  const timers = new Set<() => void>();
   const trouble = new Map<string, string>();
   const watches = createWatches({
     cluster: fake.cluster,
@@ -59,7 +63,11 @@ function open(scope: 'namespace' | 'names' = 'namespace') {
     loops,
     onMeta: ({ id }) => void told.push(`meta ${formatTarget(id)}`),
     onGone: (id) => void told.push(`gone ${formatTarget(id)}`),
-    onListed: ({ namespace, secret }) => void told.push(`listed ${namespace}${secret ? `/${secret}` : ''}`),
+    onListed: (all) => void told.push(`listed ${all.map(nameOf).join(' ')}`),
+    wake: (callback) => {
+      timers.add(callback);
+      return () => timers.delete(callback);
+    },
     onNamespaces: () => void told.push('namespaces'),
     onTrouble: (name, error) =>
       void (error === undefined ? trouble.delete(name) : trouble.set(name, error.code)),
@@ -69,7 +77,13 @@ function open(scope: 'namespace' | 'names' = 'namespace') {
     if (it === undefined) throw new Error('nothing is watched');
     return it;
   };
-  return { ...fake, clock, loops, told, trouble, watches, last, taken: () => told.splice(0) };
+  const pass = () => {
+    for (const callback of timers) {
+      timers.delete(callback);
+      callback();
+    }
+  };
+  return { ...fake, clock, loops, told, trouble, watches, last, timers, pass, taken: () => told.splice(0) };
 }
 
 describe('watches', () => {
@@ -108,6 +122,45 @@ describe('watches', () => {
     last().handlers.gone(A.id);
     last().handlers.listed([]);
     expect(taken()).toEqual(['gone apps/a', 'gone apps/b', 'listed apps']);
+  });
+
+  it('tell of their first lists together, so that work begins with all that is missing', () => {
+    const { watches, opened, taken, timers } = open();
+    watches.follow([A, OTHER]);
+    opened[1]?.handlers.listed([]);
+    expect([taken(), watches.isListed(OTHER.id)]).toEqual([[], true]);
+    opened[0]?.handlers.listed([]);
+    expect([taken(), timers.size]).toEqual([['listed other apps'], 0]);
+    opened[1]?.handlers.listed([]);
+    expect(taken()).toEqual(['listed other']);
+  });
+
+  it('wait a moment for a list that does not come, and not at all for one that cannot, or is not wanted', () => {
+    const { watches, opened, taken, timers, pass } = open();
+    watches.follow([A, OTHER]);
+    opened[0]?.handlers.listed([]);
+    expect([taken(), timers.size]).toEqual([[], 1]);
+    pass();
+    expect(taken()).toEqual(['listed apps']);
+    opened[0]?.handlers.listed([]);
+    opened[1]?.handlers.progress(UNAVAILABLE);
+    expect([taken(), timers.size]).toEqual([['listed apps'], 0]);
+    opened[1]?.handlers.listed([]);
+    expect(taken()).toEqual(['listed other']);
+
+    watches.follow([A, OTHER, THIRD]);
+    opened[0]?.handlers.listed([]);
+    expect(taken()).toEqual([]);
+    watches.follow([A, OTHER]);
+    expect(taken()).toEqual(['listed apps']);
+  });
+
+  it('tell of no list once they are closed', async () => {
+    const { watches, opened, taken, timers } = open();
+    watches.follow([A, OTHER]);
+    opened[0]?.handlers.listed([]);
+    await watches[Symbol.asyncDispose]();
+    expect([taken(), timers.size]).toEqual([[], 0]);
   });
 
   it('begin anew where a Secret is wanted that was told and not kept', () => {
@@ -240,7 +293,7 @@ describe('watches', () => {
       loops: createLoops(createClock()),
       onMeta: ({ id }) => void told.push(`meta ${formatTarget(id)}`),
       onGone: (id) => void told.push(`gone ${formatTarget(id)}`),
-      onListed: ({ namespace }) => void told.push(`listed ${namespace}`),
+      onListed: (all) => void told.push(`listed ${all.map(nameOf).join(' ')}`),
       onNamespaces: () => undefined,
       onTrouble: () => undefined,
     });
