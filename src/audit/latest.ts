@@ -1,7 +1,7 @@
 import { type CompiledQuery, type RawBuilder, sql } from 'kysely';
 import type { Action } from './entry.ts';
 import { type AuditQueries, keptQuery, keptSelection, type Stored } from './queries.ts';
-import { type Ask, and, matches, ofSource, search } from './search.ts';
+import { and, matches, ofSource, type Searched, search } from './search.ts';
 import type { RecordFilter } from './store.ts';
 import { searchable } from './tables.ts';
 
@@ -17,12 +17,12 @@ export interface LatestOptions {
  * value that is read and each target that is written: of a key or a target it is one query, whose text is built once.
  */
 export async function latest(
-  db: AuditQueries,
-  ask: Ask,
+  searched: Searched,
   filter: RecordFilter,
   actions: readonly Action[],
   options: LatestOptions = {},
 ): Promise<Stored | undefined> {
+  const { db, ask } = searched;
   if (isOfOne(filter)) {
     const { few = FEW } = options;
     const [row = {}] = await ask(asked(db, filter, actions, few));
@@ -34,7 +34,7 @@ export async function latest(
         ? { record: kept_record, hash: kept_hash }
         : undefined;
   }
-  const [found] = await search(db, ask, filter, { limit: 1 }, actions);
+  const [found] = await search(searched, filter, { limit: 1 }, actions);
   return found ?? (await ask(keptQuery(db, filter, actions)))[0];
 }
 

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { fromNewer, unusable } from './failures.ts';
 import { tablesOfSchema2 } from './schema-2.ts';
+import { FINGERPRINTS_IN_RUNS } from './sqlite-fingerprints.ts';
 
 /** `PRAGMA application_id` of our files: "sbra" in ASCII. */
 const APPLICATION_ID = 0x73627261;
@@ -67,6 +68,7 @@ const MIGRATIONS: readonly string[] = [
   `${tablesOfSchema2({ integer: 'integer', text: 'text', table: ' strict', index: ' strict, without rowid' })}
    drop index record_sources_by_key;
    create index record_sources_by_key on record_sources (key, sequence);`,
+  FINGERPRINTS_IN_RUNS,
 ];
 
 const SCHEMA = MIGRATIONS.length;

@@ -19,7 +19,7 @@ import { openWriter, type Writer } from './postgres-writer.ts';
 import * as queries from './queries.ts';
 import { reviewOf } from './reviews.ts';
 import { AS_IF_SCHEMA_2 } from './schema-2.ts';
-import { search } from './search.ts';
+import { ofFingerprintAnywhere, search } from './search.ts';
 import type { Page, RecordFilter, Review } from './store.ts';
 import { LEFT_MEANWHILE, provable, readable, reviewedIn, type StoredRow } from './stored.ts';
 
@@ -109,8 +109,10 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
     return read((session) => own.rows(session, asked(query, schema), READ_MS));
   }
 
+  const searched = { db, ask, ofFingerprint: ofFingerprintAnywhere };
+
   async function list(filter: RecordFilter, page: Page) {
-    return (await search(db, ask, filter, page)).map(toRecord);
+    return (await search(searched, filter, page)).map(toRecord);
   }
 
   async function* stored(from: number): AsyncGenerator<StoredRow> {
@@ -147,7 +149,7 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
       for await (const { text, hash } of stored(from)) yield toRecord({ record: text, hash });
     },
     async latest(filter, actions) {
-      const found = await latest(db, ask, filter, actions);
+      const found = await latest(searched, filter, actions);
       return found && toRecord(found);
     },
     unresolved: () =>

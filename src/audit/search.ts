@@ -8,6 +8,16 @@ import { BLOCK, SEVERAL, searchable } from './tables.ts';
 /** Runs one query of ours. */
 export type Ask = <Row>(query: CompiledQuery<Row>) => Promise<readonly Row[]>;
 
+/** A database to search in. */
+export interface Searched {
+  readonly db: AuditQueries;
+  readonly ask: Ask;
+  readonly ofFingerprint: OfFingerprint;
+}
+
+/** A query for the records that name a fingerprint, by its indexes. */
+export type OfFingerprint = (fingerprint: string, within?: Range) => Driver;
+
 export interface Effort {
   /** Fewer records than this are a few: they are all looked at. */
   readonly few: number;
@@ -27,32 +37,32 @@ const EFFORT: Effort = { few: 3_000, windows: [4_000, 40_000, 150_000] };
  * cost of one walk over a small table for what is not there.
  */
 export async function search(
-  db: AuditQueries,
-  ask: Ask,
+  searched: Searched,
   filter: RecordFilter,
   page: Page,
   actions?: readonly Action[],
   effort = EFFORT,
 ): Promise<readonly Stored[]> {
-  const { after, before } = await boundsOf(db, ask, filter, page);
+  const { ask } = searched;
+  const { after, before } = await boundsOf(searched, filter, page);
   const question: Question = { filter, actions, upwards: page.after !== undefined };
   const found: Stored[] = [];
   let from = question.upwards ? after + 1 : before - 1;
   for (let window = 0; found.length < page.limit && from > after && from < before; window += 1) {
     if (window === (isNarrow(filter) ? 0 : 1)) {
-      const driver = await smallest(db, ask, filter, effort.few);
+      const driver = await smallest(searched, filter, effort.few);
       if (driver === 'none') return found;
       if (driver !== undefined) {
         const range = question.upwards ? { after: from - 1, before } : { after, before: from + 1 };
         const rest = page.limit - found.length;
-        return [...found, ...(await ask(fewQuery(db, driver, question, range, rest)))];
+        return [...found, ...(await ask(fewQuery(searched.db, driver, question, range, rest)))];
       }
     }
     const size = effort.windows[window] ?? effort.windows.at(-1) ?? 1;
     const range = question.upwards
       ? { after: from - 1, before: Math.min(before, from + size) }
       : { after: Math.max(after, from - size), before: from + 1 };
-    found.push(...(await ask(windowQuery(db, question, range, page.limit - found.length))));
+    found.push(...(await ask(windowQuery(searched, question, range, page.limit - found.length))));
     from = question.upwards ? range.before : range.after;
     await nextTurn();
   }
@@ -72,7 +82,7 @@ export interface Question {
 }
 
 /** Both ends excluded. */
-interface Range {
+export interface Range {
   readonly after: number;
   readonly before: number;
 }
@@ -81,7 +91,7 @@ interface Range {
  * Between which records the answer lies: of the page, of the log, of the blocks that a time can be in, and of the
  * first and the last that a store was in, which is short for one that is new, retired or not there.
  */
-async function boundsOf(db: AuditQueries, ask: Ask, filter: RecordFilter, page: Page): Promise<Range> {
+async function boundsOf({ db, ask }: Searched, filter: RecordFilter, page: Page): Promise<Range> {
   const times = conditions(filter).filter(([column]) => column === 'time');
   const fitting = times.map(([, operator, value]) =>
     operator === '<=' ? sql`since <= ${value}` : sql`until >= ${value}`,
@@ -118,16 +128,15 @@ interface Bounds {
 }
 
 /** A query for the sequences that fit one condition, by its index. */
-type Driver = RawBuilder<unknown>;
+export type Driver = RawBuilder<unknown>;
 
 /** The driver with the fewest records, if that is few; `none`: nothing fits one of the conditions. */
 async function smallest(
-  db: AuditQueries,
-  ask: Ask,
+  { db, ask, ofFingerprint }: Searched,
   filter: RecordFilter,
   few: number,
 ): Promise<Driver | 'none' | undefined> {
-  const drivers = driversOf(filter);
+  const drivers = driversOf(filter, ofFingerprint);
   if (drivers.length === 0) return undefined;
   const counts = drivers.map((driver, index) => {
     const name = sql.ref(`c${index}`);
@@ -140,7 +149,7 @@ async function smallest(
   return least < few ? drivers[numbers.indexOf(least)] : undefined;
 }
 
-function driversOf(filter: RecordFilter): readonly Driver[] {
+function driversOf(filter: RecordFilter, ofFingerprint: OfFingerprint): readonly Driver[] {
   const { request, fingerprint, review } = filter;
   const all = conditions(filter);
   const each = all.filter(([column]) => column !== 'time').map((condition) => [condition]);
@@ -151,18 +160,23 @@ function driversOf(filter: RecordFilter): readonly Driver[] {
   );
   if (request !== undefined)
     drivers.push(sql`select sequence from records where request_id = ${searchable(request)}`);
-  if (fingerprint !== undefined) drivers.push(ofFingerprint(fingerprint, sql`1 = 1`));
+  if (fingerprint !== undefined) drivers.push(ofFingerprint(fingerprint));
   const source = ofSource(filter);
   if (source.length > 0) drivers.push(sql`select sequence from record_sources where ${and(source)}`);
   if (review !== undefined) drivers.push(sql`select sequence from facets where state = ${review}`);
   return drivers;
 }
 
-/** By the three indexes. Within a range, since a blank, a port or a flag is a value of very many records. */
-function ofFingerprint(fingerprint: string, within: RawBuilder<unknown>): Driver {
+/** By one index of each column. Within a range, since a blank, a port or a flag is a value of very many records. */
+export function ofFingerprintAnywhere(fingerprint: string, range?: Range): Driver {
+  const within = range === undefined ? sql`1 = 1` : inRange(range);
   return sql`select sequence from records where fingerprint_before = ${fingerprint} and ${within}
     union all select sequence from records where fingerprint_after = ${fingerprint} and ${within}
     union all select sequence from record_values where fingerprint = ${fingerprint} and ${within}`;
+}
+
+function inRange({ after, before }: Range): RawBuilder<unknown> {
+  return sql`sequence > ${after} and sequence < ${before}`;
 }
 
 /** One source must match all: `--store a --key b` is not "something of a, and b from anywhere". */
@@ -189,23 +203,22 @@ function fewQuery(
 }
 
 function windowQuery(
-  db: AuditQueries,
+  { db, ofFingerprint }: Searched,
   question: Question,
-  { after, before }: Range,
+  range: Range,
   limit: number,
 ): CompiledQuery<Stored> {
   const { key, fingerprint } = question.filter;
   // By its index, which is in the order of the records; nothing in the facets would narrow it.
-  const inRange = sql`sequence > ${after} and sequence < ${before}`;
   if (fingerprint !== undefined)
-    return fewQuery(db, ofFingerprint(fingerprint, inRange), question, { after, before }, limit);
+    return fewQuery(db, ofFingerprint(fingerprint, range), question, range, limit);
   if (key !== undefined) {
-    const some = sql`select sequence from record_sources where ${inRange} and ${and(ofSource(question.filter))}`;
-    return fewQuery(db, some, question, { after, before }, limit);
+    const some = sql`select sequence from record_sources where ${inRange(range)} and ${and(ofSource(question.filter))}`;
+    return fewQuery(db, some, question, range, limit);
   }
   return sql<Stored>`
     select records.record, records.hash from facets cross join records
-    where facets.sequence > ${after} and facets.sequence < ${before}
+    where facets.sequence > ${range.after} and facets.sequence < ${range.before}
       and records.sequence = facets.sequence and ${matches(question)}
     order by facets.sequence ${order(question)} limit ${limit}`.compile(db);
 }

@@ -12,6 +12,7 @@ import { createReplicas, type Replicas } from './replicas.ts';
 import { reviewOf } from './reviews.ts';
 import { type Ask, search } from './search.ts';
 import { openReader, openWriter, type SqliteFile } from './sqlite-file.ts';
+import { ofFingerprint } from './sqlite-fingerprints.ts';
 import { withLock } from './sqlite-lock.ts';
 import { keepAll, pruneSqlite } from './sqlite-prune.ts';
 import {
@@ -98,9 +99,10 @@ function createStore(
   );
 
   const ask: Ask = (query) => use(() => file.read((sqlite) => rows(sqlite, query)));
+  const searched = { db, ask, ofFingerprint };
 
   async function list(filter: RecordFilter, page: Page) {
-    return (await search(db, ask, filter, page)).map(readable(path));
+    return (await search(searched, filter, page)).map(readable(path));
   }
 
   async function* stored(from: number): AsyncGenerator<StoredRow> {
@@ -136,7 +138,7 @@ function createStore(
       for await (const { text, hash } of stored(from)) yield readable(path)({ record: text, hash });
     },
     async latest(filter, actions) {
-      const found = await latest(db, ask, filter, actions);
+      const found = await latest(searched, filter, actions);
       return found && readable(path)(found);
     },
     unresolved: () =>

@@ -6,6 +6,7 @@ import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../src/audit/entry.ts';
 import { latest } from '../../src/audit/latest.ts';
 import { type Ask, type Effort, search } from '../../src/audit/search.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import { ofFingerprint } from '../../src/audit/sqlite-fingerprints.ts';
 import { rows, sqliteQueries } from '../../src/audit/sqlite-rows.ts';
 import { verify } from '../../src/audit/verify.ts';
 import { HARNESS_INSTANCE, tickingClock } from '../conformance/audit-store.ts';
@@ -66,18 +67,18 @@ it('SQLite answers every question as a list in memory does, and its chain holds'
         expect(await sqlite.append(group)).toEqual(await memory.append(group));
       }
       const db = new DatabaseSync(path, { readOnly: true });
-      const ask: Ask = async (query) => rows(db, query);
+      const searched = { db: sqliteQueries, ask: (async (query) => rows(db, query)) as Ask, ofFingerprint };
       for (const one of asked) {
         const page = { limit, before: 1 + memory.records.length };
         expect([one, await sqlite.list(one, page)]).toEqual([one, await memory.list(one, page)]);
         const up = { limit, after: limit - 3 };
         expect([one, await sqlite.list(one, up)]).toEqual([one, await memory.list(one, up)]);
         for (const effort of EFFORTS) {
-          const found = await search(sqliteQueries, ask, one, page, undefined, effort);
+          const found = await search(searched, one, page, undefined, effort);
           expect(found.map(({ hash }) => hash)).toEqual(
             (await memory.list(one, page)).map(({ hash }) => hash),
           );
-          const upwards = await search(sqliteQueries, ask, one, up, undefined, effort);
+          const upwards = await search(searched, one, up, undefined, effort);
           expect(upwards.map(({ hash }) => hash)).toEqual(
             (await memory.list(one, up)).map(({ hash }) => hash),
           );
@@ -85,7 +86,7 @@ it('SQLite answers every question as a list in memory does, and its chain holds'
         const newest = await memory.latest(one, ['read', 'update']);
         expect(await sqlite.latest(one, ['read', 'update'])).toEqual(newest);
         for (const few of [0, 1, 2, 100]) {
-          const found = await latest(sqliteQueries, ask, one, ['read', 'update'], { few });
+          const found = await latest(searched, one, ['read', 'update'], { few });
           expect([one, few, found?.hash]).toEqual([one, few, newest?.hash]);
         }
       }
