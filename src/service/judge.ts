@@ -23,7 +23,7 @@ export function looksInStep(meta: SecretMeta, { mapping, instance, stores, pin }
   if (target.mode === 'merge' || deleting || ours === undefined || foreign !== false) return false;
   if (labels[LABEL.instance] !== instance || labels[LABEL.mapping] !== mapping.name) return false;
   if (labels[LABEL.managedBy] !== 'secretbridge') return false;
-  if (annotations[ANNOTATION.config] !== hashOf(mapping)) return false;
+  if (annotations[ANNOTATION.config] !== configHash(mapping)) return false;
   if (annotations[ANNOTATION.onMappingRemoved] !== onMappingRemoved) return false;
   if (annotations[PIN] !== (pin?.to === undefined ? undefined : String(pin.to))) return false;
   const written = parseStores(annotations[ANNOTATION.stores]);
@@ -54,15 +54,6 @@ function holdsItsKeys(
 function countIn(text: string | undefined): number | undefined {
   const count = /^\{"count":(\d{1,6}),/.exec(text ?? '')?.[1];
   return count === undefined ? undefined : Number(count);
-}
-
-const hashes = new WeakMap<Mapping, string>();
-
-/** A mapping is never changed, and asked for at each event of each of its targets. */
-function hashOf(mapping: Mapping): string {
-  const hash = hashes.get(mapping) ?? configHash(mapping);
-  hashes.set(mapping, hash);
-  return hash;
 }
 
 /**

@@ -96,10 +96,20 @@ function sourcesText(sources: ReadonlyMap<string, TargetSource>, fingerprints: F
   return JSON.stringify({ count: sources.size, fingerprint: fingerprints.value(SecretValue.fromText(text)) });
 }
 
-/** What is left out (refresh, policies) may change without a write. */
-export function configHash({ name, target, data, dataFrom, template }: Mapping): string {
+const configHashes = new WeakMap<Mapping, string>();
+
+/**
+ * What is left out (refresh, policies) may change without a write. A mapping is never changed, and asked for at each
+ * event of each of its targets.
+ */
+export function configHash(mapping: Mapping): string {
+  const { name, target, data, dataFrom, template } = mapping;
   const { secret, type, labels, annotations, immutable, mode } = target;
-  return shortHash({ name, secret, type, labels, annotations, immutable, mode, data, dataFrom, template });
+  const hash =
+    configHashes.get(mapping) ??
+    shortHash({ name, secret, type, labels, annotations, immutable, mode, data, dataFrom, template });
+  configHashes.set(mapping, hash);
+  return hash;
 }
 
 /** For configuration only, which holds no values: anybody may test a guess against it. */
