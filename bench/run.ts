@@ -105,7 +105,7 @@ function compare(before: Result, after: Result): number {
 }
 
 // Whatever was started ends with this process.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
 
 try {
   process.exitCode = await main();

@@ -2,7 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assertStatus } from '../../test/integration/services/kubernetes-api.ts';
 import type { Lab } from '../world/lab.ts';
-import { type Place, startScript, type Usage } from '../world/program.ts';
+import { type Place, runNode } from '../world/program.ts';
+import type { Usage } from '../world/usage.ts';
 
 interface RawSecret {
   readonly metadata: { readonly name: string; readonly labels: object; readonly annotations: object };
@@ -28,7 +29,6 @@ export async function applyAgain(
   const { address, caFile, adminToken: token } = lab.kubernetes;
   const path = join(place.folder, 'floor.json');
   await writeFile(path, JSON.stringify({ address, caFile, token, namespace: to, concurrency, secrets }));
-  await using run = startScript(join(import.meta.dirname, 'apply.ts'), [path], place);
-  const { stdout, cpuMs, rssMb, maxRssMb } = await run.ended;
-  return { cpuMs, rssMb, maxRssMb, ms: (JSON.parse(stdout) as { ms: number }).ms };
+  const { stdout, ...used } = await runNode([join(import.meta.dirname, 'apply.ts'), path], place);
+  return { ...used, ms: (JSON.parse(stdout) as { ms: number }).ms };
 }

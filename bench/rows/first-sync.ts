@@ -3,9 +3,9 @@ import { applyAgain } from '../floor/writes.ts';
 import { type Benchmark, type Row, row } from '../harness/row.ts';
 import { median } from '../harness/statistics.ts';
 import { type Lab, openLab, type Setting } from '../world/lab.ts';
-import type { Usage } from '../world/program.ts';
 import { costOf, serveUntil, syncOnce } from '../world/runs.ts';
 import { distinctKeys } from '../world/scenes.ts';
+import type { Usage } from '../world/usage.ts';
 import { SHOWN, size, WAYS, type Way } from './passes.ts';
 
 const ROUNDS = 3;

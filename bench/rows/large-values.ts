@@ -1,9 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Benchmark, type Row, row } from '../harness/row.ts';
-import { startBuilt } from '../world/built.ts';
 import { openFleet } from '../world/fleet.ts';
 import { openLab } from '../world/lab.ts';
-import { isReady, waitUntil } from '../world/process.ts';
+import { startProgram } from '../world/program.ts';
+import { isReady, waitFor, waitUntil } from '../world/wait.ts';
 
 const TARGETS = 90;
 /** Base64 and metadata of the Secret stay below what etcd takes, 1.5 MiB. */
@@ -27,24 +26,24 @@ export const largeValues: Benchmark = {
       fields: ['BLOB'],
       stores: ['vault'],
     });
-    await using run = await startBuilt(['serve'], place);
-    await waitUntil('the start', run, () => isReady(place.port));
+    await using run = await startProgram(['serve'], place);
+    await waitUntil('the start', run, () => isReady(place));
     await waitUntil('the first sync', run, async () => (await lab.secrets(namespace)) >= targets);
-    const first = await run.seen();
+    const first = await run.usage();
     options.report(`first sync: ${Math.round(first.rssMb)} MB`);
     const passes = options.quick ? 1 : 10;
     for (let pass = 1; pass <= passes; pass += 1) {
-      await Promise.race([sleep(REFRESH_S * 1_000), run.lost]);
-      options.report(`pass ${pass}: ${Math.round((await run.seen()).rssMb)} MB`);
+      await waitFor(REFRESH_S * 1_000, run);
+      options.report(`pass ${pass}: ${Math.round((await run.usage()).rssMb)} MB`);
     }
-    const { rssMb, mostMb } = await run.seen();
+    const { rssMb, maxRssMb } = await run.usage();
     await run.stop();
     return [
       row({
         id: 'memory/large',
         title: `the most, ${targets} targets of nearly 1 MiB, first sync and ${passes} passes`,
         unit: 'MB',
-        value: mostMb,
+        value: maxRssMb,
         goal: { value: 256 },
         detail: { afterFirstSync: Math.round(first.rssMb), atTheEnd: Math.round(rssMb) },
       }),

@@ -40,8 +40,12 @@ export async function passCost(
     return { calls: totalOf(store), store, cluster, passes: 1 };
   }
   const configured = await lab.configure(place, { ...setting, engine: way });
-  const { store, cluster, result } = await costOf(lab, double, () => serveFor(configured, seconds, keys));
-  return { calls: totalOf(store) / result.passes, store, cluster, passes: result.passes };
+  const {
+    store,
+    cluster,
+    result: passes,
+  } = await costOf(lab, double, () => serveFor(configured, seconds, keys));
+  return { calls: totalOf(store) / passes, store, cluster, passes };
 }
 
 /** The rows about the API server, which every store has in common. */

@@ -1,14 +1,13 @@
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { openSqliteAudit } from '../../src/audit/sqlite.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { countsBetween, totalOf } from '../doubles/start.ts';
 import { BenchError } from '../harness/error.ts';
 import { type Benchmark, type BenchOptions, type Row, row } from '../harness/row.ts';
-import { startBuilt } from '../world/built.ts';
 import { type FleetPlace, openFleet } from '../world/fleet.ts';
 import { type Lab, openLab } from '../world/lab.ts';
-import { isReady, type Process, startProcess, waitUntil } from '../world/process.ts';
+import { type Running, startNode, startProgram } from '../world/program.ts';
+import { isReady, waitFor, waitUntil } from '../world/wait.ts';
 
 const LARGEST = 10_000;
 const SIZES = [100, 1_000, LARGEST] as const;
@@ -48,9 +47,12 @@ export const scale: Benchmark = {
 
 /** The least that a program in Node takes: one that does nothing. */
 async function idleNode(): Promise<number> {
-  await using run = startProcess(['--eval', 'setInterval(() => undefined, 1_000)'], { folder: '/', env: {} });
-  await sleep(500);
-  return (await run.seen()).rssMb;
+  await using run = await startNode(['--eval', 'setInterval(() => undefined, 1_000)'], {
+    folder: '/',
+    env: {},
+  });
+  await waitFor(500, run);
+  return (await run.usage()).rssMb;
 }
 
 async function measure(targets: number, options: BenchOptions): Promise<Measured> {
@@ -72,20 +74,20 @@ async function measure(targets: number, options: BenchOptions): Promise<Measured
   });
 
   report('first sync');
-  await using run = await startBuilt(['serve'], place);
-  await waitUntil('the start', run, () => isReady(place.port));
+  await using run = await startProgram(['serve'], place);
+  await waitUntil('the start', run, () => isReady(place));
   await waitUntil('the first sync', run, async () => (await made(lab, namespaces)) >= targets, {
     everyMs: 100,
   });
   const firstSync = (performance.now() - run.startedAt) / 1_000;
-  const first = await run.seen();
+  const first = await run.usage();
   const firstCalls = (await calls())();
-  const resident = [first.mostMb];
-  await sleep(SETTLE_PASSES * REFRESH_S * 1_000);
+  const resident = [first.maxRssMb];
+  await waitFor(SETTLE_PASSES * REFRESH_S * 1_000, run);
 
   const passes = options.quick ? 2 : targets < LARGEST ? PASSES.some : PASSES.most;
   const before = await both();
-  const began = { ...(await run.seen()), at: performance.now() };
+  const began = { ...(await run.usage()), at: performance.now() };
   const { requests } = await lab.requestsOfSecrets(async () => {
     for (let pass = 1; pass <= passes; pass += 1) {
       const mostMb = await mostWithin(REFRESH_S * 1_000, run);
@@ -93,7 +95,7 @@ async function measure(targets: number, options: BenchOptions): Promise<Measured
       report(`pass ${pass}: ${Math.round(mostMb)} MB`);
     }
   });
-  const ended = await run.seen();
+  const ended = await run.usage();
   const done = (performance.now() - began.at) / 1_000 / REFRESH_S;
   const passCalls = (await calls())(before) / done;
   await run.stop();
@@ -105,9 +107,9 @@ async function measure(targets: number, options: BenchOptions): Promise<Measured
     targets,
     keys: place.keys,
     firstSync,
-    firstCpu: first.cpuS,
+    firstCpu: first.cpuMs / 1_000,
     firstCalls,
-    passCpu: (ended.cpuS - began.cpuS) / done,
+    passCpu: (ended.cpuMs - began.cpuMs) / 1_000 / done,
     passCalls,
     writes: ['POST', 'PUT', 'PATCH', 'APPLY', 'DELETE'].reduce((sum, verb) => sum + (requests[verb] ?? 0), 0),
     ready,
@@ -116,12 +118,12 @@ async function measure(targets: number, options: BenchOptions): Promise<Measured
 }
 
 /** What is collected only now and then makes a moment say little. */
-async function mostWithin(ms: number, run: Process): Promise<number> {
+async function mostWithin(ms: number, run: Running): Promise<number> {
   const until = performance.now() + ms;
   let most = 0;
   while (performance.now() < until) {
-    await Promise.race([sleep(Math.min(1_000, until - performance.now())), run.lost]);
-    most = Math.max(most, (await run.seen()).rssMb);
+    await waitFor(Math.min(1_000, until - performance.now()), run);
+    most = Math.max(most, (await run.usage()).rssMb);
   }
   return most;
 }
@@ -132,8 +134,8 @@ async function made(lab: Lab, namespaces: readonly string[]): Promise<number> {
 }
 
 async function restart(place: FleetPlace): Promise<number> {
-  await using run = await startBuilt(['serve'], place);
-  await waitUntil('the start', run, () => isReady(place.port), { everyMs: 10 });
+  await using run = await startProgram(['serve'], place);
+  await waitUntil('the start', run, () => isReady(place), { everyMs: 10 });
   const ready = (performance.now() - run.startedAt) / 1_000;
   await run.stop();
   return ready;

@@ -1,13 +1,12 @@
-import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { BenchError } from '../harness/error.ts';
 import { type Benchmark, type Row, row } from '../harness/row.ts';
 import { median } from '../harness/statistics.ts';
 import { builtProgram } from '../world/built.ts';
 import { mappingOf } from '../world/fleet.ts';
+import { startNode } from '../world/program.ts';
 import { FIELDS } from '../world/scenes.ts';
 
 const ROUNDS = 15;
@@ -33,7 +32,7 @@ export const start: Benchmark = {
       // In turn, so that a busier moment of the machine is everybody's.
       for (let round = 0; round <= (quick ? 3 : ROUNDS); round += 1) {
         for (const [name, args] of Object.entries(commands)) {
-          const s = timeOf(args, folder);
+          const s = await timeOf(args, folder);
           if (round > 0) times[name]?.push(s);
         }
         report(`round ${round}`);
@@ -71,15 +70,9 @@ export const start: Benchmark = {
   },
 };
 
-function timeOf(args: readonly string[], cwd: string): number {
-  const startedAt = performance.now();
-  const { status, stderr } = spawnSync(process.execPath, args, {
-    cwd,
-    env: { PATH: process.env.PATH, A: 'a', B: 'b' },
-    encoding: 'utf8',
-  });
-  if (status !== 0) throw new BenchError(`${args.join(' ')} ended with ${status}:\n${stderr.slice(-1_000)}`);
-  return (performance.now() - startedAt) / 1_000;
+async function timeOf(args: readonly string[], folder: string): Promise<number> {
+  await using run = await startNode(args, { folder, env: { A: 'a', B: 'b' } });
+  return (await run.ended).ms / 1_000;
 }
 
 function configOf(mappings: number): object {

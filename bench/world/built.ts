@@ -1,10 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { cp, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readDockerfile } from '../../test/integration/deploy/image-root.ts';
 import { BenchError } from '../harness/error.ts';
-import { type Process, startProcess } from './process.ts';
-import type { Place } from './program.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 /** Below the packages, so that it finds them as an installed program does. */
@@ -19,12 +16,6 @@ let made: Promise<string> | undefined;
 export function builtProgram(): Promise<string> {
   made ??= build();
   return made;
-}
-
-/** The program in the environment that the image gives it, which is said there and nowhere else. */
-export async function startBuilt(args: readonly string[], place: Place): Promise<Process> {
-  const { env } = await readDockerfile();
-  return startProcess([await builtProgram(), ...args], { ...place, env: { ...env, ...place.env } });
 }
 
 async function build(): Promise<string> {

@@ -11,7 +11,8 @@ import { BenchError } from '../harness/error.ts';
 import { LATENCY_MS } from './four-stores.ts';
 import type { Engine, Lab } from './lab.ts';
 import { startProgram } from './program.ts';
-import { headOf, until } from './rotations.ts';
+import { headOf } from './rotations.ts';
+import { waitUntil } from './wait.ts';
 import { FIELD, watchSecrets } from './witness.ts';
 
 /** A running service whose targets can be made to be due all at once. */
@@ -93,7 +94,7 @@ export async function openBusy(
       env: { ...aws.env, ...(redis === undefined ? {} : { REDIS_URL: redis.address }) },
     }),
   );
-  await until(run, async () => (await lab.secrets(namespace)) >= count);
+  await waitUntil('the first sync', run, async () => (await lab.secrets(namespace)) >= count);
   const added: object[] = [];
   let round = 0;
   const owned = stack.move();

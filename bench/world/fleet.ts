@@ -23,6 +23,7 @@ export interface Fleet {
 }
 
 export interface FleetPlace extends Place {
+  readonly address: string;
   readonly port: number;
   readonly targets: number;
   /** Different keys of both stores. */
@@ -48,6 +49,7 @@ export async function openFleet(lab: Lab, fleet: Fleet, place?: FleetPlace): Pro
   await writeFile(join(folder, 'secretbridge.yaml'), stringify(configOf(fleet, stores, lab, port)));
   return {
     folder,
+    address: `http://127.0.0.1:${port}`,
     port,
     stores,
     targets: fleet.mappings * fleet.namespaces.length,

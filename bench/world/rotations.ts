@@ -2,23 +2,21 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { freePort } from '../../test/integration/services/free-port.ts';
 import { startRedis } from '../../test/integration/services/redis.ts';
 import { createBareWriter } from '../floor/read-write.ts';
-import { BenchError } from '../harness/error.ts';
 import type { BenchOptions } from '../harness/row.ts';
 import { createPost, openFourStores, type RotatedStore } from './four-stores.ts';
 import type { Engine, Lab } from './lab.ts';
-import { type Running, startProgram } from './program.ts';
+import { startProgram } from './program.ts';
+import { waitUntil } from './wait.ts';
 import { FIELD, type Witness, watchSecrets } from './witness.ts';
 
 /** A running service with four stores, and somebody who watches its Secrets. */
 export interface Rotations extends AsyncDisposable {
   readonly stores: readonly RotatedStore[];
   readonly witness: Witness;
-  readonly run: Running;
   keys(store: RotatedStore): readonly string[];
   /**
    * Gives a key a new value, and tells of it where that is wanted: how many milliseconds after it was in the store it
@@ -35,8 +33,6 @@ export interface RotationsOptions {
   readonly keysOfEach: number;
   readonly events: boolean;
 }
-
-const START_MS = 120_000;
 
 export async function openRotations(
   lab: Lab,
@@ -78,8 +74,9 @@ export async function openRotations(
       },
     }),
   );
-  await until(run, async () => (await lab.secrets(namespace)) >= mappings.length);
-  if (options.events) await until(run, async () => four.all.every((store) => store.isHeard()));
+  await waitUntil('the first sync', run, async () => (await lab.secrets(namespace)) >= mappings.length);
+  if (options.events)
+    await waitUntil('the way to events', run, async () => four.all.every((store) => store.isHeard()));
   const rounds = new Map<string, number>();
   const next = (key: string): string => {
     const round = (rounds.get(key) ?? 0) + 1;
@@ -90,7 +87,6 @@ export async function openRotations(
   return {
     stores: four.all,
     witness,
-    run,
     keys,
     async rotate(store, key, event) {
       const value = next(key);
@@ -145,13 +141,4 @@ export function storeOf({ name, config, ca }: RotatedStore): object {
 export function mappingOf({ name, property }: RotatedStore, key: string, namespace: string): object {
   const source = { store: name, key, ...(property === undefined ? {} : { property }) };
   return { target: { namespace }, data: { [FIELD]: source } };
-}
-
-/** Asks again until it is so, for as long as the process runs. */
-export async function until(run: Running, isSo: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + START_MS;
-  while (!(await isSo())) {
-    if (performance.now() > deadline) throw new BenchError('the service was not ready within two minutes');
-    await Promise.race([sleep(50), run.ended]);
-  }
 }

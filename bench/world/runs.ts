@@ -1,6 +1,4 @@
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { request } from 'undici';
 import type { AuditRecord } from '../../src/audit/entry.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite.ts';
 import { systemClock } from '../../src/core/clock.ts';
@@ -9,7 +7,9 @@ import type { Counts } from '../doubles/double.ts';
 import type { RunningDouble } from '../doubles/start.ts';
 import { BenchError } from '../harness/error.ts';
 import type { Lab } from './lab.ts';
-import { type Ended, type Place, startProgram, type Usage } from './program.ts';
+import { type Ended, type Place, runProgram, startProgram } from './program.ts';
+import type { Usage } from './usage.ts';
+import { isReady, waitFor, waitUntil } from './wait.ts';
 
 /** What a run cost: at the store, and at the API server for Secrets. */
 export interface Cost {
@@ -29,34 +29,27 @@ export async function costOf<T>(
 /** `sync`, once, to its end. */
 export async function syncOnce(
   place: Place,
-): Promise<Ended & { readonly summary: Readonly<Record<string, number>> }> {
-  await using run = await startProgram(['sync', '--output', 'json'], place);
-  const ended = await run.ended;
+): Promise<Ended & Usage & { readonly summary: Readonly<Record<string, number>> }> {
+  const ended = await runProgram(['sync', '--output', 'json'], place);
   const { ok, summary } = JSON.parse(ended.stdout) as { ok: boolean; summary: Record<string, number> };
   if (!ok) throw new BenchError(`sync: ${JSON.stringify(summary)}`);
   return { ...ended, summary };
 }
 
-export interface Served {
-  readonly ended: Ended;
-  /** How often each key was looked at by the sweeps of this run. */
-  readonly passes: number;
-}
-
-/** `serve` for so long once it is ready, with what its sweeps have done by the audit's own count. */
-export async function serveFor(place: Place, seconds: number, keys: number): Promise<Served> {
+/** `serve` for so long once it is ready; gives how often its sweeps looked at each key, by the audit's own count. */
+export async function serveFor(place: Place, seconds: number, keys: number): Promise<number> {
   const before = await lastSweep(place);
   await using run = await startProgram(['serve'], place);
-  await untilReady(place, run.ended);
-  await Promise.race([sleep(seconds * 1_000), run.ended]);
-  const ended = await run.stop();
+  await waitUntil('the start', run, () => isReady(place));
+  await waitFor(seconds * 1_000, run);
+  await run.stop();
   const last = await lastSweep(place);
   const swept = last?.counts?.keys;
   if (swept === undefined || last?.sequence === before?.sequence)
     throw new BenchError(
       `the service made no sweep within ${seconds} s: the machine is too busy to measure this`,
     );
-  return { ended, passes: swept / keys };
+  return swept / keys;
 }
 
 /** `serve` until there are so many Secrets; gives how long that took from its start, and what was used by then. */
@@ -66,31 +59,13 @@ export async function serveUntil(
   { namespace, secrets }: { readonly namespace: string; readonly secrets: number },
 ): Promise<Usage & { readonly ms: number }> {
   await using run = await startProgram(['serve'], place);
-  const deadline = performance.now() + 300_000;
-  while ((await lab.secrets(namespace)) < secrets) {
-    if (performance.now() > deadline) throw new BenchError('the first sync did not end within five minutes');
-    await Promise.race([sleep(20), run.ended]);
-  }
+  await waitUntil('the first sync', run, async () => (await lab.secrets(namespace)) >= secrets, {
+    everyMs: 20,
+  });
   const ms = performance.now() - run.startedAt;
   const usage = await run.usage();
   await run.stop();
   return { ...usage, ms };
-}
-
-async function untilReady({ address }: Place, ended: Promise<unknown>): Promise<void> {
-  const deadline = performance.now() + 120_000;
-  for (;;) {
-    try {
-      const { statusCode, body } = await request(`${address}/readyz`);
-      await body.dump();
-      if (statusCode === 200) return;
-    } catch (error) {
-      // It does not listen yet.
-      if (!(error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED')) throw error;
-    }
-    if (performance.now() > deadline) throw new BenchError('the service was not ready within two minutes');
-    await Promise.race([sleep(50), ended]);
-  }
 }
 
 /** The last record of sweeps: a service leaves one at its end, `sync` one for each run, with other counts. */
