@@ -7,13 +7,21 @@ const THOROUGH = [
   'test/**/model.prop.test.ts',
   'test/**/races.test.ts',
   'test/**/{chaos,crash.prop}.test.ts',
-  // All routes with all roles.
-  'test/http/access.test.ts',
+  // Hundreds of chains, configurations and stores, each made anew.
+  'test/app/rollback.prop.test.ts',
+  'test/audit/{verify,sqlite-queries}.prop.test.ts',
+  'test/config/{load,parsed-files}.prop.test.ts',
+  // All routes with all roles; a server for each of many events.
+  'test/http/{access,events-azure}.test.ts',
   // Processes that are started and killed, or stand still.
   'test/service/watchdog.test.ts',
-  'test/audit/sqlite-{processes,trouble,crashes}.test.ts',
-  'test/audit/{schema-1,tampering-run,retention}.test.ts',
+  'test/audit/sqlite-{processes,permissions,trouble,crashes}.test.ts',
+  'test/audit/{schema-1,tampering-run,retention,retention-crashes}.test.ts',
   'test/cli/process.test.ts',
+  'test/cluster/directory-killed.test.ts',
+  'test/examples/**/*.test.ts',
+  // A second or more of nothing but waiting, in the real time of clients and servers.
+  'test/**/*-waits.test.ts',
   // The clients of these vendors keep state for the life of a process.
   'test/**/azure-*/**/*.test.ts',
   'test/**/aws-*/**/*.test.ts',

@@ -8,10 +8,17 @@ export interface Step {
   readonly loud?: boolean;
 }
 
-/** Runs a command, says how it ended and how long it took, and gives whether it succeeded. */
-export async function step({ title, command, loud = false }: Step): Promise<boolean> {
+/**
+ * Runs a command, says how it ended and how long it took, and gives whether it succeeded. One that is called off has
+ * not, and nothing is said of it.
+ */
+export async function step(
+  { title, command, loud = false }: Step,
+  signal = new AbortController().signal,
+): Promise<boolean> {
   const started = performance.now();
-  const { code, output } = await run(command, loud);
+  const { code, output } = await run(command, loud, signal);
+  if (signal.aborted) return false;
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   console.log(`${code === 0 ? 'ok    ' : 'failed'}  ${title} (${seconds} s)`);
   if (code !== 0 && output !== '') console.log(output);
@@ -21,12 +28,16 @@ export async function step({ title, command, loud = false }: Step): Promise<bool
 async function run(
   [name, ...args]: Step['command'],
   loud: boolean,
+  signal: AbortSignal,
 ): Promise<{ code: number; output: string }> {
   const child = spawn(name, args, {
     stdio: loud ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
+    signal,
   });
   const ended = new Promise<number>((resolve, reject) => {
-    child.on('error', reject);
+    child.on('error', (error) => {
+      if (!signal.aborted) reject(error);
+    });
     child.on('close', (code) => resolve(code ?? 1));
   });
   const outputs = [child.stdout, child.stderr].map((stream) =>

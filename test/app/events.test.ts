@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { App } from '../../src/app/app.ts';
 import { openIntakes } from '../../src/app/events.ts';
 import type { Config } from '../../src/config/config.ts';
@@ -13,6 +13,7 @@ import { HEAD, loadText } from '../config/memory-fs.ts';
 import { labelUpdated } from '../events/aws-events.ts';
 import { AwsError } from '../fakes/aws-operations.ts';
 import { type SqsServer, startSqsServer } from '../fakes/sqs-server.ts';
+import { soon } from '../soon.ts';
 
 const STORES = `stores:
   - { name: aws, kind: aws-secrets-manager, region: eu-west-1, auth: { method: static, accessKeyId: { env: ID }, secretAccessKey: { env: KEY } } }
@@ -74,7 +75,7 @@ async function open(events: string) {
   };
 }
 
-const polled = (server: SqsServer) => vi.waitFor(() => expect(server.polls).toBe(1));
+const polled = (server: SqsServer) => soon(() => expect(server.polls).toBe(1));
 
 describe('the intakes of a configuration', () => {
   it('fetch, count and show that they go on', async () => {
@@ -83,8 +84,8 @@ describe('the intakes of a configuration', () => {
     expect(it.loops()).toEqual(['events eu']);
     server.send(JSON.stringify(labelUpdated('db')));
     server.send(JSON.stringify(labelUpdated('unknown')));
-    await vi.waitFor(() => expect(it.state.hints).toHaveLength(2));
-    await vi.waitFor(() => expect(it.state.counts.toSorted().at(-1)).toBe('eu up'));
+    await soon(() => expect(it.state.hints).toHaveLength(2));
+    await soon(() => expect(it.state.counts.toSorted().at(-1)).toBe('eu up'));
     expect(it.state.counts.filter((text) => /taken|unknown/.test(text)).length).toBeGreaterThan(1);
   });
 
@@ -94,7 +95,7 @@ describe('the intakes of a configuration', () => {
     await using it = await open(`sqs: [ ${sqs('eu', server)} ]`);
     await polled(server);
     server.send(JSON.stringify(labelUpdated('db')));
-    await vi.waitFor(() => expect(it.state.lines).toHaveLength(2));
+    await soon(() => expect(it.state.lines).toHaveLength(2));
     expect(it.state.lines).toEqual([
       'events cannot be fetched, and are tried again',
       'events are fetched again',
@@ -111,7 +112,7 @@ describe('the intakes of a configuration', () => {
     await polled(two);
     expect(it.loops()).toEqual(['events one', 'events two']);
     await it.configure(`sqs: [ ${sqs('one', one)} ]`);
-    await vi.waitFor(() => expect(two.polls).toBe(0));
+    await soon(() => expect(two.polls).toBe(0));
     expect(one.requests).toHaveLength(1);
     expect(it.loops()).toEqual(['events one']);
     expect(it.state.counts.filter((text) => text.includes('gone'))).toEqual(['two gone']);
@@ -122,12 +123,10 @@ describe('the intakes of a configuration', () => {
     await using it = await open(`sqs: [ ${sqs('eu', server)} ]`);
     await polled(server);
     await it.configure(`sqs: [ ${sqs('eu', server)} ]`, STORES.replace('env: ID', 'env: OTHER'));
-    await vi.waitFor(() =>
-      expect(server.requests.map(({ accessKeyId }) => accessKeyId)).toEqual(['ID', 'OTHER']),
-    );
+    await soon(() => expect(server.requests.map(({ accessKeyId }) => accessKeyId)).toEqual(['ID', 'OTHER']));
     await it.intakes.reset('azure');
     await it.intakes.reset('aws');
-    await vi.waitFor(() => expect(server.requests).toHaveLength(3));
+    await soon(() => expect(server.requests).toHaveLength(3));
     expect(it.loops()).toEqual(['events eu']);
   });
 
@@ -162,7 +161,7 @@ describe('the intakes of a configuration', () => {
     await using it = await open(
       `sqs: [ ${sqs('eu', server)} ], webhooks: [ ${hook('ci', 'env: S')}, ${hook('cd', 'file: ./none')} ]`,
     );
-    await vi.waitFor(() =>
+    await soon(() =>
       expect(it.intakes.states()).toEqual([
         { kind: 'sqs', name: 'eu', state: 'up' },
         { kind: 'webhook', name: 'cd', state: 'down', code: 'CREDENTIAL_MISSING' },
@@ -170,12 +169,10 @@ describe('the intakes of a configuration', () => {
       ]),
     );
     server.send(JSON.stringify(labelUpdated('db')));
-    await vi.waitFor(() => expect(it.intakes.states()[0]?.lastEvent).toMatch(/^\d{4}-.*Z$/));
+    await soon(() => expect(it.intakes.states()[0]?.lastEvent).toMatch(/^\d{4}-.*Z$/));
     server.faults.push(...Array.from({ length: 50 }, () => new AwsError('AccessDenied', 403)));
     server.send(JSON.stringify(labelUpdated('db')));
-    await vi.waitFor(() =>
-      expect(it.intakes.states()[0]).toMatchObject({ state: 'down', code: 'ACCESS_DENIED' }),
-    );
+    await soon(() => expect(it.intakes.states()[0]).toMatchObject({ state: 'down', code: 'ACCESS_DENIED' }));
     await it.configure('');
     expect(it.intakes.states()).toEqual([]);
   });
@@ -185,7 +182,7 @@ describe('the intakes of a configuration', () => {
     const it = await open(`sqs: [ ${sqs('eu', server)} ]`);
     await polled(server);
     await it.intakes[Symbol.asyncDispose]();
-    await vi.waitFor(() => expect(server.polls).toBe(0));
+    await soon(() => expect(server.polls).toBe(0));
     expect(it.loops()).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { App } from '../../src/app/app.ts';
 import { rollBackHere } from '../../src/app/rollback.ts';
 import { startService } from '../../src/app/service.ts';
@@ -8,6 +8,7 @@ import type { Origin } from '../../src/events/hint.ts';
 import { createMemoryQueue } from '../../src/queue/memory.ts';
 import type { Outcome } from '../../src/reconcile/outcome.ts';
 import { APPS_DB, base64, DB_ONLY, openWorld, type World } from '../reconcile/world.ts';
+import { soon } from '../soon.ts';
 
 const CI: Origin = { kind: 'webhook', name: 'ci' };
 const HINT = { store: 'vault', keys: ['db'] };
@@ -56,10 +57,10 @@ describe('an event', () => {
     const world = await openWorld({ mappings: DB_ONLY });
     world.store.fail('db', new AppError(code));
     await using it = await serve(world);
-    await vi.waitFor(() => expect(it.outcomes.map(({ kind }) => kind)).toEqual(['failed']));
+    await soon(() => expect(it.outcomes.map(({ kind }) => kind)).toEqual(['failed']));
     world.store.put('db', db('second'), '2');
     it.engine.take([HINT], CI);
-    await vi.waitFor(() => expect(it.outcomes.at(-1)?.kind).toBe('created'));
+    await soon(() => expect(it.outcomes.at(-1)?.kind).toBe('created'));
     expect(it.password()).toBe(base64('second'));
   });
 
@@ -76,7 +77,7 @@ describe('an event', () => {
     const before = world.cluster.writes.length;
     world.store.put('db', db('third'), '3');
     expect(it.engine.take([HINT], CI).targets).toBe(1);
-    await vi.waitFor(() => expect(it.outcomes.length).toBeGreaterThan(0));
+    await soon(() => expect(it.outcomes.length).toBeGreaterThan(0));
     expect([it.password(), world.cluster.writes.length]).toEqual([base64('first'), before]);
     expect(await it.state()).toMatchObject({ state: 'pinned', pinned: expect.any(Number) });
   });

@@ -8,6 +8,7 @@ import { SecretValue } from '../../src/core/secret-value.ts';
 import { resolveCredential } from '../../src/providers/credentials.ts';
 import { startVaultEvents } from '../fakes/vault-events.ts';
 import { startVaultServer } from '../fakes/vault-server.ts';
+import { soon } from '../soon.ts';
 
 async function open() {
   const server = await startVaultServer();
@@ -62,23 +63,23 @@ async function open() {
 it('a stream takes no place of the reads, and tells of keys', async () => {
   await using it = await open();
   const { listener } = it.follow();
-  await vi.waitFor(() => expect(listener.onOpen).toHaveBeenCalledOnce());
+  await soon(() => expect(listener.onOpen).toHaveBeenCalledOnce());
   const [read] = await (await it.stores.open('team')).read([{ key: 'k' }]);
   expect(read?.kind).toBe('found');
   it.events.send('kv-v2/data-write', 'secret/data/k');
-  await vi.waitFor(() => expect(listener.onMessage).toHaveBeenCalledWith('k'));
+  await soon(() => expect(listener.onMessage).toHaveBeenCalledWith('k'));
 });
 
 it('a stream ends when the store gets other credentials, and the next one has them', async () => {
   await using it = await open();
   const first = it.follow();
-  await vi.waitFor(() => expect(first.listener.onOpen).toHaveBeenCalledOnce());
+  await soon(() => expect(first.listener.onOpen).toHaveBeenCalledOnce());
   it.env.TOKEN = 'another';
   it.server.addToken('another');
   it.stores.reset('team');
   expect(await first.ended).toBe('INTERRUPTED');
   const second = it.follow();
-  await vi.waitFor(() => expect(second.listener.onOpen).toHaveBeenCalledOnce());
+  await soon(() => expect(second.listener.onOpen).toHaveBeenCalledOnce());
   expect(it.events.handshakes.map(({ token }) => token)).toEqual([it.server.rootToken, 'another']);
 });
 
@@ -90,7 +91,7 @@ it('a stream that is not offered, or cut, says nothing of the store', async () =
   }
   it.events.refuse = undefined;
   const { listener, ended } = it.follow();
-  await vi.waitFor(() => expect(listener.onOpen).toHaveBeenCalledOnce());
+  await soon(() => expect(listener.onOpen).toHaveBeenCalledOnce());
   it.events.drop();
   expect(await ended).toBe('STORE_UNAVAILABLE');
   expect([it.states, it.stores.state('team').state]).toEqual([[], 'up']);
@@ -101,11 +102,11 @@ it('a stream ends with its signal and with all stores, and one of a store that h
   const ending = new AbortController();
   const one = it.follow('team', ending.signal);
   const two = it.follow();
-  await vi.waitFor(() => expect(it.events.streams).toBe(2));
+  await soon(() => expect(it.events.streams).toBe(2));
   ending.abort(new AppError('INTERRUPTED'));
   expect(await one.ended).toBe('INTERRUPTED');
   expect(await it.follow('local').ended).toBe('CONFIG_INVALID');
   await it.stores[Symbol.asyncDispose]();
   expect(await two.ended).toBe('INTERRUPTED');
-  await vi.waitFor(() => expect(it.events.streams).toBe(0));
+  await soon(() => expect(it.events.streams).toBe(0));
 });

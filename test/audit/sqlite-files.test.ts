@@ -1,11 +1,10 @@
-import { chmod, copyFile, mkdir, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { openSqliteAudit } from '../../src/audit/sqlite.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { temporaryFolder } from './folder.ts';
-import { runChild } from './run-child.ts';
 import { entry } from './sample.ts';
 
 const common = { instance: 'test', replica: 'a', clock: systemClock };
@@ -135,20 +134,6 @@ describe('an audit file that cannot be used', () => {
     );
   });
 
-  it('is read-only', async () => {
-    await using folder = await temporaryFolder();
-    const path = join(folder.path, 'audit.db');
-    await filled(path);
-    await chmod(path, 0o444);
-    await chmod(folder.path, 0o555);
-    await using child = runChild(['open', path, 'b']);
-    expect(JSON.parse(await child.line())).toMatchObject({
-      code: 'AUDIT_UNAVAILABLE',
-      message: expect.stringMatching(/read-only|denied/),
-    });
-    await chmod(folder.path, 0o755);
-  });
-
   it('was removed or replaced while in use: nothing is written to a file that nobody can find', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
@@ -231,26 +216,6 @@ describe('an audit file opened for reading only', () => {
       expect(await reader.list({}, { limit: 5 })).toHaveLength(3);
     }
     expect(await reader.list({}, { limit: 5 })).toHaveLength(3);
-  });
-
-  it('may lie where nothing can be written, and under another name', async () => {
-    await using folder = await temporaryFolder();
-    const path = join(folder.path, 'audit.db');
-    await filled(path);
-    const archive = join(folder.path, 'archive');
-    await mkdir(archive);
-    await copyFile(path, join(archive, 'old.db'));
-    await symlink(join(archive, 'old.db'), join(archive, 'link.db'));
-    await Promise.all([
-      chmod(folder.path, 0o755),
-      chmod(join(archive, 'old.db'), 0o444),
-      chmod(archive, 0o555),
-    ]);
-    for (const name of ['old.db', 'link.db']) {
-      await using child = runChild(['open', join(archive, name), 'x', 'readOnly']);
-      expect(JSON.parse(await child.line())).toEqual({ records: 2 });
-    }
-    await chmod(archive, 0o755);
   });
 });
 

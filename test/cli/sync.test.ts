@@ -11,11 +11,6 @@ const GONE = `  - name: gone
     target: { namespace: apps }
     data: { KEY: { store: local, key: gone.json } }
 `;
-const ELSEWHERE = `  - name: elsewhere
-    target: { namespace: apps }
-    data: { KEY: { store: down, key: x } }
-`;
-const DOWN = HEAD.replace(' ]\n', ', { name: down, kind: files, path: ./not-there } ]\n');
 
 const rotate = (bench: Bench) => bench.write('store/db.json', '{"user":"ann","password":"second"}');
 const FINGERPRINT = expect.stringMatching(/^[0-9a-f]{8}:[0-9a-f]{64}$/);
@@ -217,17 +212,6 @@ refused   apps/theirs  mapping theirs
       targets: [{ secret: 'db' }, { secret: 'theirs', outcome: 'refused', code: 'NOT_OWNED', keys: [] }],
     });
     expect((await bench.run('plan', '--output', 'json')).code).toBe(4);
-  });
-
-  it('ends with 1 when a store is down, also beside what needs a person', async () => {
-    await using bench = await openBench(`${DOWN}mappings:\n${ELSEWHERE}`);
-    const { code, stdout } = await bench.run('sync');
-    expect(code).toBe(1);
-    expect(stdout).toContain('STORE_UNAVAILABLE: store down, key x: ');
-    await bench.write('secretbridge.yaml', `${DOWN}${DB}${ELSEWHERE}${GONE}`);
-    const both = await bench.run('sync', '--output', 'json');
-    expect(both).toMatchObject({ code: 1, json: { summary: { created: 1, failed: 2 } } });
-    expect((await bench.run('plan')).code).toBe(1);
   });
 
   it('ends with 4 when only a person can help, also beside changes that a plan has', async () => {

@@ -1,10 +1,6 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { createDirectoryCluster } from '../../src/cluster/directory.ts';
@@ -171,36 +167,6 @@ describe('what is left of a crash', () => {
     );
     expect(await readFile(outside, 'utf8')).toBe('theirs');
     expect(await readdir(join(d.path, 'team'))).toEqual(['app.yaml']);
-  });
-
-  it('a process that is killed at any moment leaves the old or the new, and no lock', async () => {
-    await using d = await open();
-    await d.cluster.create(id, manifest({ data: new Map([['n', SecretValue.fromText('0')]]) }));
-    for (const writes of [1, 2, 3, 5, 8, 13]) {
-      const child = spawn(
-        process.execPath,
-        [fileURLToPath(new URL('./directory-writer.ts', import.meta.url)), d.path],
-        {
-          stdio: ['ignore', 'pipe', 'inherit'],
-        },
-      );
-      const exited = once(child, 'exit');
-      let last = '';
-      let count = 0;
-      for await (const line of createInterface(child.stdout)) {
-        last = line;
-        count += 1;
-        if (count === writes) child.kill('SIGKILL');
-      }
-      await exited;
-      const live = await readNow(d.cluster, id);
-      const n = Number(shown(live.data).n);
-      // What it said it had written is there; at most the one after that is there too.
-      expect([Number(last), Number(last) + 1]).toContain(n);
-      expect(
-        (await d.cluster.replace(live, change({ data: live.data, labels: { writes: `${writes}` } }))).kind,
-      ).toBe('written');
-    }
   });
 });
 

@@ -73,3 +73,8 @@ export function item(name: string, resourceVersion: string, metadata: object = {
 export function list(items: readonly object[], metadata: object = { resourceVersion: '10' }): object {
   return { apiVersion: 'meta.k8s.io/v1', kind: 'PartialObjectMetadataList', metadata, items };
 }
+
+export const event = (type: string, object: object) => ({ type, object });
+
+export const bookmark = (version: string) =>
+  event('BOOKMARK', { metadata: { resourceVersion: version, creationTimestamp: null } });

@@ -1,13 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { createLog, watching } from '../conformance/cluster-watch-log.ts';
 import { type Answer, json, status } from './api-server.ts';
-import { connectTo, item, list, SWIFT, startWatchServer, type WatchServer } from './watch-server.ts';
+import {
+  bookmark,
+  connectTo,
+  event,
+  item,
+  list,
+  SWIFT,
+  startWatchServer,
+  type WatchServer,
+} from './watch-server.ts';
 
 const TEAM = { namespace: 'team' };
-const event = (type: string, object: object) => ({ type, object });
 const changed = (version: string, name = 'app') => event('MODIFIED', item(name, version));
-const bookmark = (version: string) =>
-  event('BOOKMARK', { metadata: { resourceVersion: version, creationTimestamp: null } });
 const queryOf = (url = '') => Object.fromEntries(new URL(url, 'http://x').searchParams);
 const lastWatch = (server: WatchServer) => queryOf(server.watches.at(-1)?.url);
 
@@ -204,30 +210,6 @@ describe('a watch', () => {
       detail: 'no sign of life for 0.06 s',
       about: 'Secrets of namespace team',
     });
-  });
-
-  it('is not taken for dead while bookmarks come, and a drip of bytes is none', async () => {
-    await using server = await startWatchServer();
-    await using cluster = await connectTo(server, { ...SWIFT, silenceMs: 300 });
-    await using log = watching(cluster, TEAM);
-    await log.until(({ lists }) => lists() === 1);
-    await expect.poll(() => server.watches.length, { interval: 2 }).toBe(1);
-    const before = log.progressed();
-    const bookmarks = setInterval(() => server.send(bookmark('20')), 20);
-    await log.until(({ progressed }) => progressed() > before + 30);
-    clearInterval(bookmarks);
-    expect(log.lists()).toBe(1);
-    const drip = setInterval(() => server.sendText(' '), 20);
-    await log.until(({ lists }) => lists() === 2);
-    clearInterval(drip);
-  });
-
-  it('waits as long as it is asked to', async () => {
-    await using server = await startWatchServer();
-    server.next('list', json(429, status(429, 'TooManyRequests'), { 'retry-after': '1' }));
-    const started = performance.now();
-    await using _ = await follow(server);
-    expect(performance.now() - started).toBeGreaterThanOrEqual(1_000);
   });
 
   it('waits longer from failure to failure, with jitter, and not for ever', async () => {

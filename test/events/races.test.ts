@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { describe, expect, vi } from 'vitest';
+import { describe, expect } from 'vitest';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { createEventGridIntake } from '../../src/events/event-grid.ts';
 import type { TakeHints } from '../../src/events/hint.ts';
@@ -16,6 +16,7 @@ import { testDeps } from '../conformance/provider-deps.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { startVaultEvents } from '../fakes/vault-events.ts';
 import { startVaultServer } from '../fakes/vault-server.ts';
+import { soon } from '../soon.ts';
 import { describeChaos, type OpenChannel, STORE } from './chaos.ts';
 
 // The same suite as for hints by themselves and for SQS, by each of the other ways from end to end.
@@ -154,7 +155,7 @@ const stream: OpenChannel = async (take) => {
       onProgress: () => undefined,
     },
   );
-  await vi.waitFor(() => expect(events.streams).toBe(1));
+  await soon(() => expect(events.streams).toBe(1));
   return {
     deliver(key) {
       sent += 1;
@@ -165,7 +166,7 @@ const stream: OpenChannel = async (take) => {
       if (sent % 100 === 0) events.end(1001);
     },
     drained: () =>
-      vi.waitFor(() => {
+      soon(() => {
         expect(took).toBeGreaterThan(expected / 2);
         expect(events.streams).toBe(1);
       }),

@@ -1,10 +1,11 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { Hint } from '../../src/events/hint.ts';
 import { startSqs } from '../../src/events/sqs.ts';
 import { type Logger, silentLogger } from '../../src/log/logger.ts';
 import type { MessageQueue, QueueMessage } from '../../src/providers/messages.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
+import { soon } from '../soon.ts';
 import { arnOf, labelUpdated, REGION } from './aws-events.ts';
 
 type Answer = readonly QueueMessage[] | AppError;
@@ -91,7 +92,7 @@ const message = (body: unknown, receipt: string, received = 1): QueueMessage => 
 describe('the intake of a queue', () => {
   it('takes a batch in one go, and then takes it out of the queue', async () => {
     await using it = open([[message(labelUpdated('a'), 'r1'), message(labelUpdated('b'), 'r2')], []]);
-    await vi.waitFor(() => expect(it.seen.asked).toBe(3));
+    await soon(() => expect(it.seen.asked).toBe(3));
     expect(it.seen.hints).toEqual([
       { store: 'aws', keys: [arnOf('a'), 'a'] },
       { store: 'aws', keys: [arnOf('b'), 'b'] },
@@ -103,7 +104,7 @@ describe('the intake of a queue', () => {
 
   it('leaves what is no event to the redrive policy of the queue', async () => {
     await using it = open([[message('hello', 'bad'), message(labelUpdated('a'), 'good')]]);
-    await vi.waitFor(() => expect(it.seen.asked).toBe(2));
+    await soon(() => expect(it.seen.asked).toBe(2));
     expect(it.seen.removed).toEqual(['good']);
     expect(it.seen.outcomes).toEqual(['malformed']);
     expect(it.seen.lines).toEqual([]);
@@ -111,7 +112,7 @@ describe('the intake of a queue', () => {
 
   it('takes out what has come too often, and says so', async () => {
     await using it = open([[message('hello', 'bad', 50)]]);
-    await vi.waitFor(() => expect(it.seen.asked).toBe(2));
+    await soon(() => expect(it.seen.asked).toBe(2));
     expect([it.seen.removed, it.seen.outcomes]).toEqual([['bad'], ['dropped']]);
     expect(it.seen.lines).toEqual([
       'a message that is no event has come too often and is taken out of the queue',
@@ -120,16 +121,16 @@ describe('the intake of a queue', () => {
 
   it('does not turn in circles where a queue hides nothing', async () => {
     await using it = open(Array.from({ length: 5 }, () => [message('hello', 'bad')]));
-    await vi.waitFor(() => expect(it.seen.time.waiting).toEqual([1_000]));
+    await soon(() => expect(it.seen.time.waiting).toEqual([1_000]));
     expect(it.seen.asked).toBe(1);
     await it.seen.time.advance(1_000);
-    await vi.waitFor(() => expect(it.seen.asked).toBe(2));
+    await soon(() => expect(it.seen.asked).toBe(2));
   });
 
   it('does not turn in circles either where nothing can be taken out', async () => {
     const answers = Array.from({ length: 5 }, () => [message(labelUpdated('a'), 'r')]);
     await using it = open(answers, { failEach: 1 });
-    await vi.waitFor(() => expect(it.seen.time.waiting).toEqual([1_000]));
+    await soon(() => expect(it.seen.time.waiting).toEqual([1_000]));
     expect([it.seen.asked, it.seen.takes, it.seen.progress]).toEqual([1, 1, [undefined]]);
   });
 
@@ -139,12 +140,12 @@ describe('the intake of a queue', () => {
     await using it = open([away, away, away, slow, [message(labelUpdated('a'), 'r')]]);
     const waits: number[] = [];
     for (let n = 0; n < 4; n += 1) {
-      await vi.waitFor(() => expect(it.seen.time.waiting).toHaveLength(1));
+      await soon(() => expect(it.seen.time.waiting).toHaveLength(1));
       const [wait = 0] = it.seen.time.waiting;
       waits.push(Math.round(wait));
       await it.seen.time.advance(wait);
     }
-    await vi.waitFor(() => expect(it.seen.removed).toEqual(['r']));
+    await soon(() => expect(it.seen.removed).toEqual(['r']));
     expect(waits).toEqual([999, 1_998, 3_996, 30_000]);
     expect(it.seen.progress).toEqual([
       'STORE_UNAVAILABLE',
@@ -157,15 +158,15 @@ describe('the intake of a queue', () => {
 
   it('tries again what it could not open', async () => {
     await using it = open([[message(labelUpdated('a'), 'r')]], { failOpen: 1 });
-    await vi.waitFor(() => expect(it.seen.time.waiting).toHaveLength(1));
+    await soon(() => expect(it.seen.time.waiting).toHaveLength(1));
     await it.seen.time.advance(60_000);
-    await vi.waitFor(() => expect(it.seen.removed).toEqual(['r']));
+    await soon(() => expect(it.seen.removed).toEqual(['r']));
     expect(it.seen.progress[0]).toBe('CREDENTIAL_MISSING');
   });
 
   it('has taken a message even if it cannot be taken out', async () => {
     await using it = open([[message(labelUpdated('a'), 'r')]], { failRemove: 1 });
-    await vi.waitFor(() => expect(it.seen.progress).toEqual(['STORE_UNAVAILABLE']));
+    await soon(() => expect(it.seen.progress).toEqual(['STORE_UNAVAILABLE']));
     expect(it.seen.hints).toHaveLength(1);
   });
 
@@ -174,7 +175,7 @@ describe('the intake of a queue', () => {
     ['waits after a failure', [new AppError('STORE_UNAVAILABLE')]],
   ])('ends at once while it %s', async (_, answers: readonly Answer[]) => {
     const it = open(answers);
-    await vi.waitFor(() => expect(it.seen.asked).toBe(1));
+    await soon(() => expect(it.seen.asked).toBe(1));
     await it.intake[Symbol.asyncDispose]();
     expect([it.seen.closed, it.seen.asked]).toEqual([1, 1]);
     expect(it.seen.time.waiting).toEqual([]);

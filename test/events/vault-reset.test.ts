@@ -5,6 +5,7 @@ import { vault } from '../../src/providers/vault/index.ts';
 import { testDeps } from '../conformance/provider-deps.ts';
 import { startVaultEvents } from '../fakes/vault-events.ts';
 import { startVaultServer } from '../fakes/vault-server.ts';
+import { soon } from '../soon.ts';
 
 it('a store that is opened anew has its stream opened anew, which is no failure', async () => {
   await using server = await startVaultServer();
@@ -29,9 +30,9 @@ it('a store that is opened anew has its stream opened anew, which is no failure'
     },
     { take: () => ({ targets: 0, unknown: 0 }), onOther: () => undefined, onProgress },
   );
-  await vi.waitFor(() => expect(onProgress).toHaveBeenCalledOnce());
+  await soon(() => expect(onProgress).toHaveBeenCalledOnce());
   await before[Symbol.asyncDispose]();
-  await vi.waitFor(() => expect(events.handshakes).toHaveLength(2));
-  await vi.waitFor(() => expect(events.streams).toBe(1));
+  await soon(() => expect(events.handshakes).toHaveLength(2));
+  await soon(() => expect(events.streams).toBe(1));
   expect(onProgress.mock.calls.flat().filter((error) => error !== undefined)).toEqual([]);
 });

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { AppError } from '../../src/core/errors.ts';
 import type { Hint } from '../../src/events/hint.ts';
 import { startVault } from '../../src/events/vault.ts';
@@ -7,6 +7,7 @@ import { vault } from '../../src/providers/vault/index.ts';
 import { testDeps } from '../conformance/provider-deps.ts';
 import { eventText, hugeFrame, startVaultEvents } from '../fakes/vault-events.ts';
 import { startVaultServer } from '../fakes/vault-server.ts';
+import { soon } from '../soon.ts';
 
 interface World extends AsyncDisposable {
   readonly server: Awaited<ReturnType<typeof startVaultServer>>;
@@ -71,7 +72,7 @@ async function open(config: Readonly<Record<string, unknown>> = {}, mostWaits = 
     waits,
     env,
     stands: (times = 1) =>
-      vi.waitFor(() => {
+      soon(() => {
         expect(events.streams).toBe(1);
         expect(progress.filter((error) => error === undefined)).toHaveLength(times);
       }),
@@ -113,7 +114,7 @@ describe('the event stream of Vault', () => {
     events.send('kv-v2/undelete', 'secret/undelete/back');
     events.send('kv-v2/destroy', 'secret/destroy/gone');
     events.send('kv-v2/metadata-delete', 'secret/metadata/data/data');
-    await vi.waitFor(() => expect(world.keys).toHaveLength(7));
+    await soon(() => expect(world.keys).toHaveLength(7));
     expect(world.keys).toEqual([
       'payments/db',
       'ümlaut/🔑',
@@ -130,7 +131,7 @@ describe('the event stream of Vault', () => {
     await world.stands();
     world.events.send('kv-v1/write', 'kv1/data/x');
     world.events.send('kv-v1/delete', 'kv1/y');
-    await vi.waitFor(() => expect(world.keys).toEqual(['data/x', 'y']));
+    await soon(() => expect(world.keys).toEqual(['data/x', 'y']));
   });
 
   it('understands the forms that servers have had', async () => {
@@ -146,7 +147,7 @@ describe('the event stream of Vault', () => {
     );
     events.send('kv-v2/data-write', 'secret/x', { event: {}, metadata: { path: 'secret/data/c' } });
     events.send('kv-v2/data-write', 'secret/x', metadata({ data_path: 'ns1/secret/data/d' }));
-    await vi.waitFor(() => expect(world.keys).toEqual(['a', 'b', 'c', 'd']));
+    await soon(() => expect(world.keys).toEqual(['a', 'b', 'c', 'd']));
   });
 
   it('may say anything: what is not of this engine tells of nothing, and the stream goes on', async () => {
@@ -161,7 +162,7 @@ describe('the event stream of Vault', () => {
     for (const text of ['', 'no JSON', '[]', 'null', '{"data":7}', '{"data":{"event_type":["kv-v2/"]}}'])
       events.sendText(text);
     events.send('kv-v2/data-write', 'secret/data/after');
-    await vi.waitFor(() => expect(world.keys).toEqual(['after']));
+    await soon(() => expect(world.keys).toEqual(['after']));
     expect(world.other).toEqual(Array(11).fill('ignored'));
     expect(world.waits).toEqual([]);
   });
@@ -178,7 +179,7 @@ describe('the event stream of Vault', () => {
     spoil(world);
     await world.stands(2);
     world.events.send('kv-v2/data-write', 'secret/data/again');
-    await vi.waitFor(() => expect(world.keys).toEqual(['again']));
+    await soon(() => expect(world.keys).toEqual(['again']));
     expect(world.progress.map((error) => error?.code)).toEqual([undefined, 'STORE_UNAVAILABLE', undefined]);
   });
 
@@ -187,7 +188,7 @@ describe('the event stream of Vault', () => {
     for (let times = 1; times < 10; times += 1) {
       await world.stands(times);
       world.events.drop();
-      await vi.waitFor(() => expect(world.waits).toHaveLength(times));
+      await soon(() => expect(world.waits).toHaveLength(times));
     }
     expect(world.waits).toEqual([1, 2, 4, 8, 16, 32, 60, 60, 60].map((s) => s * 1_000));
   });
@@ -198,10 +199,10 @@ describe('the event stream of Vault', () => {
     [405, 'CONFIG_INVALID'],
   ])('that is answered with %i is tried slowly', async (status, code) => {
     await using world = await open({}, 3);
-    await vi.waitFor(() => expect(world.progress).not.toEqual([]));
+    await soon(() => expect(world.progress).not.toEqual([]));
     world.events.refuse = { status };
     world.events.drop();
-    await vi.waitFor(() => expect(world.waits).toHaveLength(3));
+    await soon(() => expect(world.waits).toHaveLength(3));
     expect(world.waits.slice(1)).toEqual([120_000, 120_000]);
     const [, , error] = world.progress;
     expect(error?.code).toBe(code);
@@ -213,7 +214,7 @@ describe('the event stream of Vault', () => {
     await using world = await open({}, 3);
     world.events.refuse = { status: 503 };
     world.events.drop();
-    await vi.waitFor(() => expect(world.waits).toHaveLength(3));
+    await soon(() => expect(world.waits).toHaveLength(3));
     expect(world.progress.at(-1)).toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 
@@ -236,9 +237,9 @@ describe('the event stream of Vault', () => {
       location: `${active.address}/v1/sys/events/subscribe/kv*?json=true`,
     };
     world.events.drop();
-    await vi.waitFor(() => expect(active.streams).toBe(1));
+    await soon(() => expect(active.streams).toBe(1));
     active.send('kv-v2/data-write', 'secret/data/there');
-    await vi.waitFor(() => expect(world.keys).toEqual(['there']));
+    await soon(() => expect(world.keys).toEqual(['there']));
     expect(active.handshakes).toMatchObject([{ token: world.server.rootToken, namespace: 'ns1' }]);
   });
 
@@ -252,7 +253,7 @@ describe('the event stream of Vault', () => {
     await world.stands();
     world.events.refuse = { status: 307, location };
     world.events.drop();
-    await vi.waitFor(() => expect(world.waits).toHaveLength(2));
+    await soon(() => expect(world.waits).toHaveLength(2));
     expect(world.progress.at(-1)).toMatchObject({ code: 'BAD_ANSWER' });
     expect(world.events.handshakes.length).toBeLessThanOrEqual(5);
   });

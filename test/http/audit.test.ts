@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { toStored } from '../../src/audit/chain.ts';
 import { verify } from '../../src/audit/verify.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { bare, entry, fingerprint } from '../audit/sample.ts';
+import { soon } from '../soon.ts';
 import { type Bench, openBench, TOKENS } from './harness.ts';
 
 const RECORDS = '/api/v1/audit/records';
@@ -190,7 +191,7 @@ describe('an export', () => {
     // What is cut is an error for whoever reads it: it must not look whole.
     const cut = once(answer, 'error');
     answer.once('data', () => end(answer, bench));
-    await vi.waitFor(() =>
+    await soon(() =>
       expect(bench.audit.records.at(-1)).toMatchObject({ outcome: 'failed', code: 'INTERRUPTED' }),
     );
     expect(bench.audit.records.at(-1)?.counts?.records).toBeLessThan(5_000);

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { TargetId } from '../../src/core/target.ts';
@@ -7,6 +7,7 @@ import { createMemoryQueue } from '../../src/queue/memory.ts';
 import { resolveTargets } from '../../src/reconcile/targets.ts';
 import { startEngine } from '../../src/service/run.ts';
 import { APPS_DB, APPS_TOKEN, base64, openWorld, TWO_MAPPINGS } from '../reconcile/world.ts';
+import { soon } from '../soon.ts';
 import { settled } from './sample.ts';
 
 /** An engine on a world in memory, with a clock that the test moves. */
@@ -54,7 +55,7 @@ async function open(mappings = TWO_MAPPINGS) {
     queue,
     state,
     writes,
-    is: (id: TargetId, kind: string) => vi.waitFor(isKnown(id, kind)),
+    is: (id: TargetId, kind: string) => soon(isKnown(id, kind)),
     valueOf: (id: TargetId, key: string) => objectIn(cluster.raw(id) ?? {}, 'data')?.[key],
     [Symbol.asyncDispose]: () => engine.close(1_000),
   };
@@ -74,9 +75,9 @@ describe('the engine', () => {
     await using it = await open();
     await it.is(APPS_TOKEN, 'created');
     it.cluster.edit(APPS_TOKEN, (raw) => ({ ...raw, data: { TOKEN: base64('evil') } }));
-    await vi.waitFor(() => expect(it.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok')));
+    await soon(() => expect(it.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok')));
     it.cluster.forget(APPS_TOKEN);
-    await vi.waitFor(() => expect(it.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok')));
+    await soon(() => expect(it.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok')));
     const writes = it.writes();
     await settled();
     expect(it.writes()).toBe(writes);

@@ -45,11 +45,14 @@ const reading: fc.Arbitrary<ReadResult> = fc.oneof(
       .map((code): ReadResult => ({ kind: 'failed', error: new AppError(code as 'TIMEOUT') })),
   },
 );
-const stores = fc.dictionary(
-  fc.constantFrom('vault one', 'vault two', 'vault three', 'files one', 'files two', 'files three'),
-  reading,
-  { minKeys: 6, maxKeys: 6 },
-);
+const stores = fc.record({
+  'vault one': reading,
+  'vault two': reading,
+  'vault three': reading,
+  'files one': reading,
+  'files two': reading,
+  'files three': reading,
+});
 const someLive: fc.Arbitrary<LiveSecret | undefined> = fc.option(
   fc
     .record({

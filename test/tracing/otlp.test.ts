@@ -1,31 +1,8 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import { SecretValue } from '../../src/core/secret-value.ts';
-import type { Tracing } from '../../src/core/tracer.ts';
-import { openOtlp } from '../../src/tracing/otlp.ts';
-import { createManualTime } from '../fakes/manual-time.ts';
-import { openReceiver, type Receiver, taking } from './receiver.ts';
-
-const TOKEN = 'Bearer t0p-s3cr3t';
-
-async function open({ endpoint }: Pick<Receiver, 'endpoint'>, header = async () => TOKEN) {
-  const states: string[] = [];
-  const errors: AppError[] = [];
-  const tracing: Tracing = openOtlp({
-    endpoint,
-    headers: { authorization: async () => SecretValue.fromText(await header()) },
-    service: { version: '1.2.3', instance: 'prod', replica: 'pod-1' },
-    clock: createManualTime(),
-    lastMs: 200,
-    onState(error) {
-      states.push(error?.code ?? 'well');
-      if (error !== undefined) errors.push(error);
-    },
-  });
-  return { ...tracing, states, errors, [Symbol.asyncDispose]: () => tracing[Symbol.asyncDispose]() };
-}
-
-const one = ({ tracer }: Tracing, requestId = 'r') => tracer.trigger(requestId, { reason: 'event' });
+import { soon } from '../soon.ts';
+import { one, open, TOKEN } from './otlp-open.ts';
+import { openReceiver, taking } from './receiver.ts';
 
 describe('OTLP', () => {
   it('goes to the path of the signal as JSON, with the headers and who sends it', async () => {
@@ -62,20 +39,6 @@ describe('OTLP', () => {
     one(tracing, 'b');
     await tracing.flush(5_000);
     expect(receiver.requests.map(({ headers }) => headers.authorization)).toEqual(['old', 'new']);
-  });
-
-  it('is tried again when asked to wait', async () => {
-    await using receiver = await openReceiver();
-    await using tracing = await open(receiver);
-    receiver.answer((response) => {
-      receiver.answer(taking);
-      response.writeHead(429, { 'retry-after': '1' }).end();
-    });
-    one(tracing);
-    await tracing.flush(5_000);
-    expect(receiver.requests).toHaveLength(2);
-    expect(receiver.spans).toHaveLength(1);
-    expect(tracing.states).toEqual([]);
   });
 
   it.each([
@@ -139,7 +102,7 @@ describe('OTLP', () => {
     {
       await using tracing = await open(receiver);
       for (let index = 0; index < 20_000; index += 1) one(tracing, `r${index}`);
-      await vi.waitFor(() => expect(receiver.requests.length).toBeGreaterThan(0));
+      await soon(() => expect(receiver.requests.length).toBeGreaterThan(0));
       receiver.answer(taking);
     }
     expect(receiver.spans.length).toBeLessThanOrEqual(8_192);

@@ -1,10 +1,11 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { AppError } from '../../../src/core/errors.ts';
 import { openMessageQueue } from '../../../src/providers/aws-secrets-manager/queue.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
 import { AwsError } from '../../fakes/aws-operations.ts';
 import { startAwsServer } from '../../fakes/aws-server.ts';
 import { startSqsServer } from '../../fakes/sqs-server.ts';
+import { soon } from '../../soon.ts';
 import { parse, REGION, roleArn } from './harness.ts';
 
 const NEVER = new AbortController().signal;
@@ -79,7 +80,7 @@ describe('a queue of SQS', () => {
   it('waits for a message, and is asked for the longest time that there is', async () => {
     await using it = await open();
     const waits = it.queue.receive(NEVER);
-    await vi.waitFor(() => expect(it.sqs.polls).toBe(1));
+    await soon(() => expect(it.sqs.polls).toBe(1));
     it.sqs.send('late');
     expect((await waits).map(({ body }) => body)).toEqual(['late']);
     expect(it.sqs.requests[0]?.input).toMatchObject({ WaitTimeSeconds: 20, MaxNumberOfMessages: 10 });
@@ -89,7 +90,7 @@ describe('a queue of SQS', () => {
     await using it = await open();
     const ending = new AbortController();
     const waits = it.queue.receive(ending.signal);
-    await vi.waitFor(() => expect(it.sqs.polls).toBe(1));
+    await soon(() => expect(it.sqs.polls).toBe(1));
     const reason = new AppError('INTERRUPTED');
     ending.abort(reason);
     await expect(waits).rejects.toBe(reason);

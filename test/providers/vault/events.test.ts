@@ -12,6 +12,7 @@ import { createAuthority } from '../../fakes/certificates.ts';
 import { createManualTime } from '../../fakes/manual-time.ts';
 import { startVaultEvents } from '../../fakes/vault-events.ts';
 import { startVaultServer } from '../../fakes/vault-server.ts';
+import { soon } from '../../soon.ts';
 
 async function openWorld() {
   const server = await startVaultServer();
@@ -52,17 +53,17 @@ it('a stream that went silent is given up, and one that is merely quiet is not',
   const ended = Promise.allSettled([
     followEvents({ config, deps, session, wake: time.wake }, heard, new AbortController().signal),
   ]);
-  await vi.waitFor(() => expect(heard.onOpen).toHaveBeenCalledOnce());
+  await soon(() => expect(heard.onOpen).toHaveBeenCalledOnce());
   // Quiet: an answer to each ping.
   for (let alive = 1; alive <= 5; alive += 1)
-    await vi.waitFor(async () => {
+    await soon(async () => {
       if (heard.onAlive.mock.calls.length < alive) await time.advance(20_000);
       expect(heard.onAlive).toHaveBeenCalledTimes(alive);
     });
   events.silent = true;
   await time.advance(100_000);
   expect(await ended).toMatchObject([{ status: 'rejected', reason: { code: 'TIMEOUT' } }]);
-  await vi.waitFor(() => expect(events.streams).toBe(0));
+  await soon(() => expect(events.streams).toBe(0));
   expect(time.waiting).toEqual([]);
 });
 
@@ -71,17 +72,17 @@ it('a stream ends with its store, and with its signal', async () => {
   const provider = await vault.create(world.config, world.deps);
   const first = listener();
   const ended = Promise.allSettled([provider.subscribe?.(first)]);
-  await vi.waitFor(() => expect(first.onOpen).toHaveBeenCalledOnce());
+  await soon(() => expect(first.onOpen).toHaveBeenCalledOnce());
   const second = listener();
   const ending = new AbortController();
   const aborted = Promise.allSettled([provider.subscribe?.(second, { signal: ending.signal })]);
-  await vi.waitFor(() => expect(second.onOpen).toHaveBeenCalledOnce());
+  await soon(() => expect(second.onOpen).toHaveBeenCalledOnce());
   ending.abort(new AppError('INTERRUPTED'));
   expect(await aborted).toMatchObject([{ reason: { code: 'INTERRUPTED' } }]);
-  await vi.waitFor(() => expect(world.events.streams).toBe(1));
+  await soon(() => expect(world.events.streams).toBe(1));
   await provider[Symbol.asyncDispose]();
   expect(await ended).toMatchObject([{ reason: { code: 'INTERRUPTED' } }]);
-  await vi.waitFor(() => expect(world.events.streams).toBe(0));
+  await soon(() => expect(world.events.streams).toBe(0));
 });
 
 it('a stream that nobody answers to is no stream', async () => {
@@ -116,12 +117,12 @@ it('a stream is as protected as the store’s other calls, by the same authority
   const heard = listener();
   const ending = new AbortController();
   const ended = Promise.allSettled([provider.subscribe?.(heard, { signal: ending.signal })]);
-  await vi.waitFor(() => expect(heard.onOpen).toHaveBeenCalledOnce());
+  await soon(() => expect(heard.onOpen).toHaveBeenCalledOnce());
   // The file is read again for each connection: now it holds another authority.
   await copyFile(otherFile, caFile);
   await expect(provider.subscribe?.(listener())).rejects.toMatchObject({ code: 'TLS_FAILED' });
   events.send('kv-v2/data-write', 'secret/data/a');
-  await vi.waitFor(() => expect(heard.onMessage).toHaveBeenCalledWith('a'));
+  await soon(() => expect(heard.onMessage).toHaveBeenCalledWith('a'));
   ending.abort(new AppError('INTERRUPTED'));
   await ended;
   await rm(folder, { recursive: true });

@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest';
+import { watching } from '../conformance/cluster-watch-log.ts';
+import { json, status } from './api-server.ts';
+import { bookmark, connectTo, SWIFT, startWatchServer } from './watch-server.ts';
+
+const TEAM = { namespace: 'team' };
+
+describe('a watch', () => {
+  it('is not taken for dead while bookmarks come, and a drip of bytes is none', async () => {
+    await using server = await startWatchServer();
+    await using cluster = await connectTo(server, { ...SWIFT, silenceMs: 300 });
+    await using log = watching(cluster, TEAM);
+    await log.until(({ lists }) => lists() === 1);
+    await expect.poll(() => server.watches.length, { interval: 2 }).toBe(1);
+    const before = log.progressed();
+    const bookmarks = setInterval(() => server.send(bookmark('20')), 20);
+    await log.until(({ progressed }) => progressed() > before + 30);
+    clearInterval(bookmarks);
+    expect(log.lists()).toBe(1);
+    const drip = setInterval(() => server.sendText(' '), 20);
+    await log.until(({ lists }) => lists() === 2);
+    clearInterval(drip);
+  });
+
+  it('waits as long as it is asked to', async () => {
+    await using server = await startWatchServer();
+    server.next('list', json(429, status(429, 'TooManyRequests'), { 'retry-after': '1' }));
+    await using cluster = await connectTo(server);
+    const started = performance.now();
+    await using log = watching(cluster, TEAM);
+    await log.until(({ lists }) => lists() > 0);
+    expect(performance.now() - started).toBeGreaterThanOrEqual(1_000);
+  });
+});
