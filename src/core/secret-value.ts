@@ -2,6 +2,9 @@ import { timingSafeEqual } from 'node:crypto';
 import { inspect } from 'node:util';
 
 const SHOWN = '[secret]';
+const UTF8 = new TextEncoder();
+/** Up to half of its pool, Node cuts a buffer out of 8 KiB that it shares with others. */
+const MAY_BE_SHARED = Buffer.poolSize / 2;
 
 /**
  * Bytes that must not be seen. Printing, joining or serialising one gives `[secret]`; `reveal()` gives the
@@ -10,16 +13,19 @@ const SHOWN = '[secret]';
 export class SecretValue {
   readonly #bytes: Uint8Array;
 
+  /** @param bytes Not a piece of something larger, which would be held, and seen by whoever has another piece of it. */
   private constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
   }
 
   static fromBytes(bytes: Uint8Array): SecretValue {
-    return new SecretValue(bytes);
+    return new SecretValue(bytes.byteLength < MAY_BE_SHARED ? new Uint8Array(bytes) : bytes);
   }
 
   static fromText(text: string): SecretValue {
-    return new SecretValue(Buffer.from(text, 'utf8'));
+    const bytes = new Uint8Array(Buffer.byteLength(text));
+    UTF8.encodeInto(text, bytes);
+    return new SecretValue(bytes);
   }
 
   /** In bytes. */

@@ -41,7 +41,10 @@ export function openOtlp(deps: OtlpDeps): Tracing {
       async headers() {
         // Asked for before each attempt: the only place where those that are still to come can be called off.
         if (closed) throw new AppError('INTERRUPTED');
-        const named = Object.entries(headers).map(async ([name, value]) => [name, (await value()).reveal()]);
+        const named = Object.entries(headers).map(async ([name, value]) => {
+          const text = Buffer.from((await value()).reveal()).toString('utf8');
+          return [name, text] as const;
+        });
         return Object.fromEntries(await Promise.all(named));
       },
     }),

@@ -1,0 +1,27 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { SecretValue } from '../../src/core/secret-value.ts';
+
+it('of a text has its UTF-8, also of what is no text', () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: fc.constantFrom('\ud800', 'a', 'é') })),
+      (text) => {
+        expect(Buffer.from(SecretValue.fromText(text).reveal())).toEqual(Buffer.from(text, 'utf8'));
+      },
+    ),
+  );
+});
+
+it('is no piece of the memory that Node shares between buffers, which it would hold', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 64 }), fc.nat(8_192), (some, more) => {
+      const bytes = Buffer.concat([some, Buffer.alloc(more, 7)]);
+      for (const value of [SecretValue.fromBytes(bytes), SecretValue.fromText(bytes.toString('latin1'))]) {
+        const own = value.reveal();
+        expect(own.buffer.byteLength).toBe(own.byteLength);
+      }
+      expect(Buffer.from(SecretValue.fromBytes(bytes).reveal())).toEqual(bytes);
+    }),
+  );
+});
