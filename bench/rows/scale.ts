@@ -7,6 +7,7 @@ import { type Benchmark, type BenchOptions, type Row, row } from '../harness/row
 import { type FleetPlace, openFleet } from '../world/fleet.ts';
 import { type Lab, openLab } from '../world/lab.ts';
 import { type Running, startNode, startProgram } from '../world/program.ts';
+import { writesIn } from '../world/runs.ts';
 import { isReady, waitFor, waitUntil } from '../world/wait.ts';
 
 const LARGEST = 10_000;
@@ -111,7 +112,7 @@ async function measure(targets: number, options: BenchOptions): Promise<Measured
     firstCalls,
     passCpu: (ended.cpuMs - began.cpuMs) / 1_000 / done,
     passCalls,
-    writes: ['POST', 'PUT', 'PATCH', 'APPLY', 'DELETE'].reduce((sum, verb) => sum + (requests[verb] ?? 0), 0),
+    writes: writesIn(requests),
     ready,
     resident,
   };

@@ -175,7 +175,7 @@ export function ofFingerprintAnywhere(fingerprint: string, range?: Range): Drive
     union all select sequence from record_values where fingerprint = ${fingerprint} and ${within}`;
 }
 
-function inRange({ after, before }: Range): RawBuilder<unknown> {
+export function inRange({ after, before }: Range): RawBuilder<unknown> {
   return sql`sequence > ${after} and sequence < ${before}`;
 }
 

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { OfFingerprint } from './search.ts';
+import { inRange, type OfFingerprint } from './search.ts';
 import { BLOCK } from './tables.ts';
 
 /** How many records share a part of the index. Never changes: the index of each file is made with it. */
@@ -42,8 +42,7 @@ export const ofFingerprint: OfFingerprint = (fingerprint, range) => {
     ['records', 'fingerprint_after'],
     ['record_values', 'fingerprint'],
   ] as const;
-  const within =
-    range === undefined ? sql`` : sql`and sequence > ${range.after} and sequence < ${range.before}`;
+  const within = range === undefined ? sql`` : sql`and ${inRange(range)}`;
   // `cross join` is what SQLite does in the order written. An older file, which only a reader leaves as it is, has
   // another index, which the whole fingerprint is there for.
   const found = places.map(

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { SecretMeta } from '../cluster/cluster.ts';
+import type { SecretMeta, WatchScope } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Reason } from '../queue/queue.ts';
@@ -10,7 +10,6 @@ import type { Generation } from './generation.ts';
 import { looksInStep } from './judge.ts';
 import { createKept } from './kept.ts';
 import type { Ledger } from './ledger.ts';
-import type { Scope } from './watches.ts';
 
 export interface ObserveDeps {
   readonly generation: () => Generation;
@@ -26,7 +25,7 @@ export interface ObserveDeps {
 export interface Observer {
   meta(meta: SecretMeta): void;
   gone(target: TargetId): void;
-  listed(scopes: readonly Scope[]): void;
+  listed(scopes: readonly WatchScope[]): void;
   /** Looks at everything again: the configuration, or what it selects, has changed. */
   all(isListed: (target: TargetId) => boolean): void;
 }

@@ -1,4 +1,4 @@
-import type { Cluster, SecretMeta, WatchHandlers } from '../cluster/cluster.ts';
+import type { Cluster, SecretMeta, WatchHandlers, WatchScope } from '../cluster/cluster.ts';
 import type { AppError } from '../core/errors.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Wanted } from '../reconcile/targets.ts';
@@ -14,17 +14,11 @@ export interface WatchesDeps {
   readonly onMeta: (meta: SecretMeta) => void;
   readonly onGone: (target: TargetId) => void;
   /** Lists are whole: what is wanted in these scopes and was in none of them is not there. */
-  readonly onListed: (scopes: readonly Scope[]) => void;
+  readonly onListed: (scopes: readonly WatchScope[]) => void;
   readonly onNamespaces: () => void;
   readonly onTrouble: (name: string, error: AppError | undefined) => void;
   /** Left out: by the system's timers. */
-  readonly wake?: TogetherOptions<Scope>['wake'] | undefined;
-}
-
-/** What one watch is about: a namespace, or one Secret in it. */
-export interface Scope {
-  readonly namespace: string;
-  readonly secret?: string;
+  readonly wake?: TogetherOptions<WatchScope>['wake'] | undefined;
 }
 
 export interface Watches extends AsyncDisposable {

@@ -3,7 +3,7 @@ import type { Cluster, NamespaceHandlers, WatchHandlers, WatchScope } from '../.
 import { AppError } from '../../src/core/errors.ts';
 import { formatTarget } from '../../src/core/target.ts';
 import { createLoops } from '../../src/service/loops.ts';
-import { createWatches, type Scope } from '../../src/service/watches.ts';
+import { createWatches } from '../../src/service/watches.ts';
 import { createMemoryCluster } from '../fakes/memory-cluster.ts';
 import { createClock, meta, settled, wanted } from './sample.ts';
 
@@ -12,7 +12,7 @@ const B = wanted({ name: 'b' });
 const OTHER = wanted({ name: 'c', namespace: 'other' });
 const THIRD = wanted({ name: 'e', namespace: 'third' });
 const SELECTED = wanted({ name: 'd', target: { namespaceSelector: { matchLabels: { x: 'y' } } } });
-const nameOf = ({ namespace, secret }: Scope) =>
+const nameOf = ({ namespace, secret }: WatchScope) =>
   secret === undefined ? namespace : `${namespace}/${secret}`;
 const UNAVAILABLE = new AppError('CLUSTER_UNAVAILABLE');
 
