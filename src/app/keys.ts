@@ -38,9 +38,7 @@ export function fingerprintKeys(
 }
 
 async function readKey(reference: Reference, deps: Pick<KeyDeps, 'credential'>): Promise<SecretValue> {
-  const text = Buffer.from((await deps.credential(reference)).reveal())
-    .toString('latin1')
-    .trim();
+  const text = (await deps.credential(reference)).revealText('latin1').trim();
   const bytes = Buffer.from(text, 'base64');
   if (bytes.length !== 32 || bytes.toString('base64') !== text)
     throw new AppError('CREDENTIAL_MISSING', {
@@ -77,7 +75,7 @@ export async function readSigner(
   reference: Reference,
   { credential }: Pick<KeyDeps, 'credential'>,
 ): Promise<{ readonly text: string; readonly signer: Signer }> {
-  const text = Buffer.from((await credential(reference)).reveal()).toString('latin1');
+  const text = (await credential(reference)).revealText('latin1');
   return { text, signer: createSigner(privateKeyIn(text)) };
 }
 

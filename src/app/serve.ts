@@ -28,6 +28,8 @@ export interface ServeDeps extends AppDeps {
   readonly signal: AbortSignal;
   /** Something that is taken up at the start only is another now: this server should make room for a new one. */
   readonly onOutdated: () => void;
+  /** So many bytes of large values were taken from a store for a target. */
+  readonly onLarge: (bytes: number) => void;
   /** It must not go on. */
   readonly onFatal: (error: AppError) => void;
 }
@@ -175,6 +177,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       replica: deps.replica,
       version: deps.version,
       random: deps.random,
+      onLarge: deps.onLarge,
       configProblems: deps.configProblems,
       intakes: () => told?.states() ?? [],
       onOutcome({ mapping, target: { namespace }, kind }, seconds) {

@@ -35,6 +35,8 @@ export interface ServiceOptions {
   readonly version: string;
   readonly random: () => number;
   readonly onOutcome: (outcome: Outcome, seconds: number) => void;
+  /** So many bytes of large values were taken from a store for a target. */
+  readonly onLarge?: ((bytes: number) => void) | undefined;
   /** A sweep has ended. */
   readonly onCycle: () => void;
   /** What is wrong with the files as they are now; nothing: they are in force. */
@@ -84,6 +86,7 @@ async function openEngine(app: App, options: ServiceOptions): Promise<Engine> {
     recover: () => recoverIntents(audit, cluster, app.instances, app.restartOf),
     heldId: (known) => heldId(app, known),
     onOutcome: options.onOutcome,
+    onLarge: options.onLarge,
     onCycle: options.onCycle,
   });
 }

@@ -49,7 +49,7 @@ const IGNORED: readonly string[] = ['application_name', 'channel_binding', 'conn
  * @throws AppError CONFIG_INVALID; nothing of the URL is in it.
  */
 export function parseAddress(url: SecretValue, tls: PostgresTls | undefined): PostgresAddress {
-  const text = Buffer.from(url.reveal()).toString('utf8').trim();
+  const text = url.revealText().trim();
   const parsed = URL.parse(text);
   if (
     parsed === null ||

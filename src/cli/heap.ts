@@ -43,12 +43,19 @@ export interface SpareMemoryDeps {
 export interface SpareMemory {
   /** Gives back what was taken since the last time, if that is worth it. */
   look(): void;
+  /** So many bytes of large values were taken up. */
+  spent(bytes: number): void;
 }
 
 /** Node and our command line, before the parts are loaded. */
 const AT_FIRST = 64 * MIB;
 /** Less is taken again with the next bit of work; a large installation's passes come and go by some 30. */
 const WORTH_IT = 40 * MIB;
+/**
+ * Of large values. V8 lets 30 MiB of strings and as much of buffers become garbage before it collects them, and each
+ * mebibyte of a value leaves a dozen behind on its way into a Secret.
+ */
+const SPENT = 4 * MIB;
 /** It takes about a third of a second for a hundred, in which nothing else runs. */
 const MOST = 256 * MIB;
 
@@ -61,12 +68,19 @@ export function createSpareMemory({
   collect = createCollector(),
 }: SpareMemoryDeps = {}): SpareMemory {
   let low = AT_FIRST;
+  let spent = 0;
+  const mayCollect = () => usage().heapUsed <= MOST;
   return {
     look() {
-      const { rss, heapUsed } = usage();
-      if (rss - low < WORTH_IT || heapUsed > MOST) return;
+      if (usage().rss - low < WORTH_IT || !mayCollect()) return;
       collect();
       low = usage().rss;
+    },
+    spent(bytes) {
+      spent += bytes;
+      if (spent < SPENT) return;
+      spent = 0;
+      if (mayCollect()) collect();
     },
   };
 }

@@ -1,6 +1,7 @@
 import { type Dispatcher, request } from 'undici';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
+import { toJson } from '../core/json.ts';
 import { errorOfTransport, type KubeAnswer, unavailable } from './errors.ts';
 import { createIdentity, IDENTITY_MS } from './identity.ts';
 import { clusterOf, contextOf, type KubeconfigOptions, loadKubeconfig, POD } from './kubeconfig.ts';
@@ -84,7 +85,7 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
         'User-Agent': 'secretbridge',
         ...(body === undefined ? {} : { 'Content-Type': contentType }),
       },
-      body: body === undefined ? null : JSON.stringify(body),
+      body: body === undefined ? null : toJson(body),
       signal,
       dispatcher: pool.dispatcher(connection),
       // How long a stream may be silent is for its reader to say.

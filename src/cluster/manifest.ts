@@ -142,7 +142,5 @@ function decode(base64: string): SecretValue {
 /** `Object.fromEntries` and not assignment: `__proto__` is a key that Kubernetes allows. */
 function encodeAll(data: ReadonlyMap<string, SecretValue>): JsonObject {
   const entries = [...data].sort(([a], [b]) => compareText(a, b));
-  return Object.fromEntries(
-    entries.map(([key, value]) => [key, Buffer.from(value.reveal()).toString('base64')]),
-  );
+  return Object.fromEntries(entries.map(([key, value]) => [key, value.revealText('base64')]));
 }

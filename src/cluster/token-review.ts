@@ -62,7 +62,7 @@ function callerOf(user: JsonObject): Caller | undefined {
 
 /** `undefined`: no token has such bytes, and the server need not be asked. */
 function textOf(token: SecretValue): string | undefined {
-  const text = Buffer.from(token.reveal()).toString('latin1');
+  const text = token.revealText('latin1');
   // RFC 6750, 2.1.
   return /^[-A-Za-z0-9._~+/]+=*$/.test(text) ? text : undefined;
 }

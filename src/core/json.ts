@@ -46,19 +46,71 @@ export function parseJson(text: string): JsonNode {
 
 /** Compact, nothing escaped that needs no escaping. */
 export function printJson(node: JsonNode): string {
-  switch (node.kind) {
-    case 'object':
-      return `{${node.members.map(([name, value]) => `${JSON.stringify(name)}:${printJson(value)}`).join(',')}}`;
-    case 'array':
-      return `[${node.items.map(printJson).join(',')}]`;
-    case 'string':
-      return JSON.stringify(node.value);
-    case 'number':
-      return node.text;
-    default:
-      return node.kind;
-  }
+  return joined((parts) => printNode(node, parts));
 }
+
+/** What `JSON.stringify` makes of plain data, with fewer copies of long texts. */
+export function toJson(value: unknown): string {
+  return joined((parts) => printPlain(value, parts));
+}
+
+function printNode(node: JsonNode, parts: string[]): void {
+  if (node.kind === 'object') printMembers(node.members, parts, printNode);
+  else if (node.kind === 'array') printList(node.items, parts, printNode);
+  else if (node.kind === 'string') printText(node.value, parts);
+  else parts.push(node.kind === 'number' ? node.text : node.kind);
+}
+
+function printPlain(value: unknown, parts: string[]): void {
+  if (typeof value === 'string') printText(value, parts);
+  else if (Array.isArray(value)) printList(value, parts, printPlain);
+  else if (isObject(value)) {
+    const members = Object.entries(value).filter(([, item]) => item !== undefined);
+    printMembers(members, parts, printPlain);
+  } else parts.push(JSON.stringify(value ?? null));
+}
+
+/** Joined once: a value may be a mebibyte, and each level would copy it. */
+function joined(print: (parts: string[]) => void): string {
+  const parts: string[] = [];
+  print(parts);
+  return parts.join('');
+}
+
+type Print<T> = (item: T, parts: string[]) => void;
+
+function printMembers<T>(
+  members: readonly (readonly [name: string, value: T])[],
+  parts: string[],
+  print: Print<T>,
+): void {
+  parts.push('{');
+  for (const [n, [name, value]] of members.entries()) {
+    if (n > 0) parts.push(',');
+    printText(name, parts);
+    parts.push(':');
+    print(value, parts);
+  }
+  parts.push('}');
+}
+
+function printList<T>(items: readonly T[], parts: string[], print: Print<T>): void {
+  parts.push('[');
+  for (const [n, item] of items.entries()) {
+    if (n > 0) parts.push(',');
+    print(item, parts);
+  }
+  parts.push(']');
+}
+
+/** `JSON.stringify` puts a text together out of small pieces; most texts need quotes and nothing else. */
+function printText(text: string, parts: string[]): void {
+  if (NEEDS_ESCAPE.test(text) || !text.isWellFormed()) parts.push(JSON.stringify(text));
+  else parts.push('"', text, '"');
+}
+
+/** What JSON escapes (RFC 8259, 7). */
+const NEEDS_ESCAPE = /["\\\u0000-\u001f]/;
 
 /** A member somewhere below, by its path; the first of that name. */
 export function member(node: JsonNode | undefined, ...path: readonly string[]): JsonNode | undefined {
@@ -107,7 +159,7 @@ function build(text: string): JsonNode {
     const char = text.charAt(at);
     if (char === '"') {
       const end = endOfString(text, at);
-      put({ kind: 'string', value: JSON.parse(text.slice(at, end)) as string });
+      put({ kind: 'string', value: stringAt(text, at, end) });
       at = end;
     } else if (char === '{' || char === '[') {
       if (stack.length === MAX_DEPTH) throw new JsonError();
@@ -136,6 +188,16 @@ function build(text: string): JsonNode {
   }
   return result;
 }
+
+/** A long text without escapes is no copy, but a piece of the whole, of which it is most. */
+function stringAt(text: string, start: number, end: number): string {
+  const inner = text.slice(start + 1, end - 1);
+  return inner.length > LONG && !inner.includes('\\')
+    ? inner
+    : (JSON.parse(text.slice(start, end)) as string);
+}
+
+const LONG = 64 * 1024;
 
 function wordAt(text: string, at: number): string {
   const word = /[-+.0-9a-zE]*/y;

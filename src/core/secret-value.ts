@@ -7,8 +7,8 @@ const UTF8 = new TextEncoder();
 const MAY_BE_SHARED = Buffer.poolSize / 2;
 
 /**
- * Bytes that must not be seen. Printing, joining or serialising one gives `[secret]`; `reveal()` gives the
- * bytes, and `test/architecture.test.ts` lists the few files that may call it.
+ * Bytes that must not be seen. Printing, joining or serialising one gives `[secret]`; `reveal()` and
+ * `revealText()` show the bytes, and `test/architecture.test.ts` lists the few files that may call them.
  */
 export class SecretValue {
   readonly #bytes: Uint8Array;
@@ -39,6 +39,12 @@ export class SecretValue {
 
   reveal(): Uint8Array {
     return this.#bytes;
+  }
+
+  /** The bytes as text, without a copy of them in between. */
+  revealText(encoding: 'utf8' | 'latin1' | 'base64' = 'utf8'): string {
+    const { buffer, byteOffset, byteLength } = this.#bytes;
+    return Buffer.from(buffer, byteOffset, byteLength).toString(encoding);
   }
 
   toString(): string {

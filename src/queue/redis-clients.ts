@@ -129,7 +129,7 @@ interface Connection {
 }
 
 function connection(address: RedisAddress): Connection {
-  const text = Buffer.from(address.url.reveal()).toString('utf8');
+  const text = address.url.revealText();
   if (!URL.canParse(text)) throw badUrl('it is not a URL');
   const url = new URL(text);
   if (url.protocol !== 'redis:' && url.protocol !== 'rediss:')
@@ -213,7 +213,7 @@ function sentinelOptions(
     }),
     sentinelCommandTimeout: COMMAND_MS,
     failoverDetector: true,
-    ...(password === undefined ? {} : { sentinelPassword: Buffer.from(password.reveal()).toString('utf8') }),
+    ...(password === undefined ? {} : { sentinelPassword: password.revealText() }),
     ...(tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: tls }),
   };
 }

@@ -90,6 +90,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     onProposal: () => destroySoon(),
     onRestart: () => restartSoon(),
     onOutcome: deps.onOutcome,
+    onLarge: deps.onLarge,
   });
   const counts = { sweeps: 0, keys: 0, due: 0, failed: 0 };
   const strangers = new Map<string, number>();

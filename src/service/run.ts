@@ -73,6 +73,8 @@ export interface ServiceParts {
   /** Stays the same while what is held does. */
   readonly heldId: (held: Known) => string;
   readonly onOutcome: (outcome: Outcome, seconds: number) => void;
+  /** So many bytes of large values were taken from a store for a target. */
+  readonly onLarge?: ((bytes: number) => void) | undefined;
   readonly onCycle: () => void;
 }
 
@@ -137,14 +139,8 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     const pass = await parts.beginPass({ requestId, actor: await actorOf(requestId, ACTOR_OF[reason]) });
     return withAhead(pass, { ledger, generation: current, board, isListed: (id) => watches.isListed(id) });
   });
-  const observer = createObserver({
-    generation: current,
-    board,
-    ledger,
-    clock,
-    instance: parts.instance,
-    stores: parts.stores.definitions,
-  });
+  const { definitions } = parts.stores;
+  const observer = createObserver({ ...parts, generation: current, board, ledger, stores: definitions });
   const ages = createAges({ clock, logger });
   const jobs = createJobs({ ...parts, ages, board, ledger, passes, loops, generation: current });
 

@@ -20,8 +20,17 @@ const MOST = 4 * 2 ** 20;
 /** Those that hold no more neither wait nor count: hardly any target does. */
 const LIGHT = 64 * 2 ** 10;
 
+export interface WeightsDeps {
+  /** Bytes; all runs together. */
+  readonly most?: number;
+  /** Bytes; one run. */
+  readonly light?: number;
+  /** A run has taken so many bytes of large values. */
+  readonly onTaken?: ((bytes: number) => void) | undefined;
+}
+
 /** In the order in which they asked. One that needs more than there is has all of it for itself. */
-export function createWeights(most = MOST, light = LIGHT): Weights {
+export function createWeights({ most = MOST, light = LIGHT, onTaken }: WeightsDeps = {}): Weights {
   const waiting: { readonly bytes: number; readonly begin: () => void }[] = [];
   let total = 0;
   const fits = (bytes: number): boolean => total === 0 || total + bytes <= most;
@@ -48,6 +57,7 @@ export function createWeights(most = MOST, light = LIGHT): Weights {
             await promise;
           }
           counted += more;
+          onTaken?.(more);
         },
         [Symbol.dispose]() {
           total -= counted;

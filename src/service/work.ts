@@ -35,6 +35,8 @@ export interface WorkDeps {
   /** Content was written whose mapping names workloads to restart. */
   readonly onRestart: () => void;
   readonly onOutcome: (outcome: Outcome, seconds: number) => void;
+  /** So many bytes of large values were taken from a store for a target. */
+  readonly onLarge?: ((bytes: number) => void) | undefined;
 }
 
 /** Works off the job of one target: every mapping that wants it, in turn. Gives when to look again. */
@@ -42,7 +44,7 @@ export type WorkTarget = (target: TargetId, job: Job, signal: AbortSignal) => Pr
 
 export function createWork(deps: WorkDeps): WorkTarget {
   const { generation, board, ledger, passes, clock, tracer = noTracer } = deps;
-  const weights = createWeights();
+  const weights = createWeights({ onTaken: deps.onLarge });
 
   return async (target, job, signal) => {
     const wanted = generation().at(target);

@@ -46,7 +46,7 @@ export function checkTarget(type: string, data: Data): AppError | undefined {
 export function certificateExpiry(type: string, data: Data): number | undefined {
   const chain = data.get('tls.crt');
   if (type !== 'kubernetes.io/tls' || chain === undefined) return undefined;
-  const [leaf] = ifPem(() => certificatesIn(Buffer.from(chain.reveal()).toString('latin1')));
+  const [leaf] = ifPem(() => certificatesIn(chain.revealText('latin1')));
   return leaf === undefined ? undefined : leaf.validToDate.getTime();
 }
 
@@ -75,7 +75,7 @@ function checkRegistries(
 ): AppError | undefined {
   const value = data.get(key);
   if (value === undefined) return keysMissing([key]);
-  const config = parseIfJson(Buffer.from(value.reveal()).toString('utf8'));
+  const config = parseIfJson(value.revealText());
   if (config?.kind !== 'object') return malformed(`${key} is not a JSON object`);
   const registries = registriesOf(config);
   if (registries?.kind !== 'object') return malformed(`${key} has no object \`auths\``);
@@ -95,7 +95,7 @@ function parseIfJson(text: string): JsonNode | undefined {
 
 /** Servers take the first certificate as their own and send the others along, so each must parse. */
 function checkPair(data: Data): AppError | undefined {
-  const textOf = (key: string) => Buffer.from(data.get(key)?.reveal() ?? []).toString('latin1');
+  const textOf = (key: string) => data.get(key)?.revealText('latin1') ?? '';
   const chain = parsed('tls.crt', textOf('tls.crt'), certificatesIn);
   if (chain instanceof AppError) return chain;
   const pem = parsed('tls.key', textOf('tls.key'), privateKeyIn);

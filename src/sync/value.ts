@@ -101,7 +101,7 @@ function nodeValue(node: JsonNode, source: Source): SecretValue {
 /** RFC 4648: `base64` with its padding, `base64url` with or without; nothing else in between, empty stays empty. */
 function decode(value: SecretValue, source: Source): SecretValue {
   if (source.decode === undefined) return value;
-  const text = Buffer.from(value.reveal()).toString('latin1');
+  const text = value.revealText('latin1');
   const digits = source.decode === 'base64url' && text.length % 4 === 0 ? text.replace(/={1,2}$/, '') : text;
   const bytes = Buffer.from(digits, source.decode);
   // Node skips what it does not know, so only a round trip shows that every character was meant.

@@ -42,7 +42,7 @@ export function openOtlp(deps: OtlpDeps): Tracing {
         // Asked for before each attempt: the only place where those that are still to come can be called off.
         if (closed) throw new AppError('INTERRUPTED');
         const named = Object.entries(headers).map(async ([name, value]) => {
-          const text = Buffer.from((await value()).reveal()).toString('utf8');
+          const text = (await value()).revealText();
           return [name, text] as const;
         });
         return Object.fromEntries(await Promise.all(named));

@@ -31,9 +31,18 @@ describe('memory that is not used', () => {
     expect(state.collections).toBe(2);
   });
 
+  it('is given back after each 4 MiB of large values, whatever was taken', () => {
+    const { memory, state } = open({ rss: 65, heapUsed: 60 });
+    for (let n = 0; n < 7; n += 1) memory.spent(MIB);
+    expect(state.collections).toBe(1);
+    memory.spent(MIB);
+    expect(state.collections).toBe(2);
+  });
+
   it('is left where collecting would hold up the work for long', () => {
     const { memory, state } = open({ rss: 900, heapUsed: 257 });
     memory.look();
+    memory.spent(4 * MIB);
     expect(state.collections).toBe(0);
   });
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { JsonError, type JsonNode, parseJson, printJson } from '../../src/core/json.ts';
+import { JsonError, type JsonNode, parseJson, printJson, toJson } from '../../src/core/json.ts';
 
 function toPlain(node: JsonNode): unknown {
   switch (node.kind) {
@@ -31,6 +31,37 @@ describe('lossless JSON', () => {
       fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
         const compact = JSON.stringify(value);
         expect(printJson(parseJson(JSON.stringify(value, null, 3)))).toBe(compact);
+      }),
+    );
+  });
+
+  it('prints plain data as the platform does, members that are undefined left out', () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.string({ unit: fc.constantFrom('\ud800', '"', 'é') }),
+    );
+    const { value } = fc.letrec((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 4 },
+        fc.oneof(text, fc.double(), fc.boolean(), fc.constantFrom(null, undefined)),
+        fc.array(tie('value')),
+        fc.dictionary(text, tie('value')),
+      ),
+    }));
+    fc.assert(
+      fc.property(value, (it) => {
+        expect(toJson(it)).toBe(JSON.stringify(it ?? null));
+      }),
+    );
+  });
+
+  it('reads a long text as the platform does, with and without escapes', () => {
+    fc.assert(
+      fc.property(fc.nat(3), fc.string({ unit: 'binary', maxLength: 5 }), (more, some) => {
+        const value = { name: `${'x'.repeat(64 * 1_024 - 2 + more)}${some}`, after: some };
+        const text = JSON.stringify(value);
+        expect(toPlain(parseJson(text))).toEqual(value);
+        expect(printJson(parseJson(text))).toBe(text);
       }),
     );
   });

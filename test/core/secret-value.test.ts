@@ -25,3 +25,15 @@ it('is no piece of the memory that Node shares between buffers, which it would h
     }),
   );
 });
+
+it('shows as text the same bytes', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 64 }), fc.nat(8_192), (some, more) => {
+      const bytes = Buffer.concat([some, Buffer.alloc(more, 7)]);
+      const value = SecretValue.fromBytes(bytes);
+      expect(value.revealText()).toBe(bytes.toString('utf8'));
+      for (const encoding of ['latin1', 'base64'] as const)
+        expect(value.revealText(encoding)).toBe(bytes.toString(encoding));
+    }),
+  );
+});

@@ -18,7 +18,7 @@ describe('the weight of what runs hold', () => {
         fc.array(run, { maxLength: 20 }),
         fc.array(fc.nat(20), { maxLength: 60 }),
         async (runs, order) => {
-          const weights = createWeights(MOST, LIGHT);
+          const weights = createWeights({ most: MOST, light: LIGHT });
           const holding = new Map<number, { bytes: number; parts: number; readonly goOn: () => void }>();
           const began: number[] = [];
           const all = runs.map(async ([first = 0, ...rest], number) => {
@@ -58,7 +58,7 @@ describe('the weight of what runs hold', () => {
   });
 
   it('makes none wait that is light', async () => {
-    const weights = createWeights(MOST, LIGHT);
+    const weights = createWeights({ most: MOST, light: LIGHT });
     const held = Array.from({ length: 3 }, () => weights.open());
     const turns = held.map((weight) => weight.take(2 * MOST));
     await turns[0];
@@ -70,8 +70,21 @@ describe('the weight of what runs hold', () => {
     await turns[2];
   });
 
+  it('tells what is taken beside the light ones, whole and once', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(2 * LIGHT), { maxLength: 8 }), async (parts) => {
+        const told: number[] = [];
+        const weights = createWeights({ most: MOST, light: LIGHT, onTaken: (bytes) => told.push(bytes) });
+        using weight = weights.open();
+        for (const part of parts) await weight.take(part);
+        const sum = parts.reduce((all, part) => all + part, 0);
+        expect(told.reduce((all, bytes) => all + bytes, 0)).toBe(sum > LIGHT ? sum : 0);
+      }),
+    );
+  });
+
   it('lets a run wait only after it has asked for the record of what it has read', async () => {
-    const weights = createWeights(MOST, LIGHT);
+    const weights = createWeights({ most: MOST, light: LIGHT });
     const other = weights.open();
     await other.take(MOST);
     const refs: readonly StoreRef[] = [{ store: 'vault', ref: { key: 'db' } }];

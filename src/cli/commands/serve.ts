@@ -107,6 +107,7 @@ export async function serveCommand(context: Context, options: Options): Promise<
         signal: context.signal,
         onOutdated: () => changed.resolve(undefined),
         onFatal: (error) => changed.resolve(error),
+        onLarge: (bytes) => memory.spent(bytes),
       });
     } catch (error) {
       // Told to end while it waited for what it needs.

@@ -105,5 +105,5 @@ async function optional(reference: Reference, deps: ProviderDeps): Promise<strin
 
 async function text(reference: Reference, deps: ProviderDeps): Promise<string> {
   const value = await deps.credential(reference);
-  return Buffer.from(value.reveal()).toString('utf8');
+  return value.revealText();
 }

@@ -158,5 +158,5 @@ function checkKey(pem: string, password: string | undefined): void {
 }
 
 function text(value: SecretValue): string {
-  return Buffer.from(value.reveal()).toString('utf8');
+  return value.revealText();
 }

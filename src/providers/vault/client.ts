@@ -91,7 +91,7 @@ function failureOf(operation: Operation, ended: Ended<Answer>): AppError | undef
 
 /** @throws AppError AUTH_FAILED for a token that no header can carry, such as one with a newline inside. */
 function headerText(token: SecretValue): string {
-  const text = Buffer.from(token.reveal()).toString('latin1');
+  const text = token.revealText('latin1');
   if (!/^[\x21-\x7e]+$/.test(text)) {
     throw new AppError('AUTH_FAILED', { detail: 'the token has characters that no token has' });
   }

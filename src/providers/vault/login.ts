@@ -192,5 +192,5 @@ async function identifier(value: string | Reference, credential: Credential): Pr
 }
 
 function text(value: SecretValue): string {
-  return Buffer.from(value.reveal()).toString('utf8');
+  return value.revealText();
 }
