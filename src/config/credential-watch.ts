@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { AppError } from '../core/errors.ts';
 import { SecretValue } from '../core/secret-value.ts';
+import { systemWake, type Wake } from '../core/wake.ts';
 import { Reference } from '../providers/credentials.ts';
-import { type Rounds, startLoop, systemWake, type Wake } from './loop.ts';
+import { type Rounds, startLoop } from './loop.ts';
 
 /** A credential by reference, or a file that a client reads by its path: a token, a certificate, a key. */
 export type Watched = Exclude<Reference, { env: string }> | { readonly path: string };

@@ -1,10 +1,4 @@
-/** Calls back after the time; returns how to call it off. */
-export type Wake = (callback: () => void, ms: number) => () => void;
-
-export const systemWake: Wake = (callback, ms) => {
-  const timer = setTimeout(callback, ms);
-  return () => clearTimeout(timer);
-};
+import type { Wake } from '../core/wake.ts';
 
 /** What a look has of its loop. */
 export interface Rounds {

@@ -1,7 +1,8 @@
 import { watch } from 'node:fs';
+import { systemWake, type Wake } from '../core/wake.ts';
 import { type ConfigFs, realFs } from './files.ts';
 import type { Loaded } from './load.ts';
-import { type Rounds, startLoop, systemWake, type Wake } from './loop.ts';
+import { type Rounds, startLoop } from './loop.ts';
 import { recordingFs, type Snapshot } from './snapshot.ts';
 
 /**

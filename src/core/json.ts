@@ -64,7 +64,7 @@ function printNode(node: JsonNode, parts: string[]): void {
 function printPlain(value: unknown, parts: string[]): void {
   if (typeof value === 'string') printText(value, parts);
   else if (Array.isArray(value)) printList(value, parts, printPlain);
-  else if (isObject(value)) {
+  else if (isObject(value) && !('toJSON' in value)) {
     const members = Object.entries(value).filter(([, item]) => item !== undefined);
     printMembers(members, parts, printPlain);
   } else parts.push(JSON.stringify(value ?? null));

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { AppError } from '../core/errors.ts';
+import type { Wake } from '../core/wake.ts';
 import type { Logger } from '../log/logger.ts';
-import type { Wake } from './wake.ts';
 
 export interface CertificateFiles {
   readonly certFile: string;

@@ -1,13 +1,13 @@
 import type { AuditStore } from '../audit/store.ts';
 import type { Evidence } from '../audit/verify.ts';
 import type { Clock } from '../core/clock.ts';
+import type { Wake } from '../core/wake.ts';
 import type { PostedIntakes } from '../events/posted.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Requester, Service } from '../service/service.ts';
 import type { Authenticator, Identity, Role } from './auth.ts';
 import type { CertificateFiles } from './certificate.ts';
-import type { Wake } from './wake.ts';
 
 /** The part of `http` in the configuration that the server itself needs. */
 export interface HttpConfig {

@@ -1,7 +1,7 @@
 import type { AppError } from '../core/errors.ts';
+import type { Wake } from '../core/wake.ts';
 import type { Origin } from '../events/hint.ts';
 import type { LogFields, Logger } from '../log/logger.ts';
-import type { Wake } from './wake.ts';
 
 const WINDOW_MS = 60_000;
 

@@ -5,6 +5,7 @@ import rateLimit from '@fastify/rate-limit';
 import { type FastifyInstance, type FastifyServerOptions, fastify } from 'fastify';
 import { systemClock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
+import { wakeLater } from '../core/wake.ts';
 import { listenError, parseListen } from './address.ts';
 import { type Certificate, readCertificate, renewCertificate } from './certificate.ts';
 import { trackConnections } from './connections.ts';
@@ -14,7 +15,6 @@ import { addGate } from './gate.ts';
 import { LIMITS, type Limits } from './limits.ts';
 import { addOpenApi } from './openapi.ts';
 import { addRoutes } from './routes/routes.ts';
-import { systemWake } from './wake.ts';
 
 export interface HttpServer extends AsyncDisposable {
   /** For tests: `app.inject`. */
@@ -27,7 +27,7 @@ export interface HttpServer extends AsyncDisposable {
 
 /** A server with all its routes that does not listen yet. @throws AppError when the certificate cannot be used. */
 export async function buildServer(given: HttpDeps, limits: Limits = LIMITS): Promise<HttpServer> {
-  const { config, logger, clock = systemClock, wake = systemWake } = given;
+  const { config, logger, clock = systemClock, wake = wakeLater } = given;
   const certificate = config.tls && (await readCertificate(config.tls));
   const closing = new AbortController();
   const deps = { ...given, clock, closing: closing.signal };

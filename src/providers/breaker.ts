@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
+import { type Wake, wakeLater } from '../core/wake.ts';
 import { unlessAborted } from './abort.ts';
-import { unrefTimeout, type Wake } from './timing.ts';
 
 /** How a call ended: its error, `undefined` for success, `interrupted` by its caller, which says nothing. */
 export type Ending = AppError | undefined | 'interrupted';
@@ -58,7 +58,7 @@ export const NOT_MADE = 'the last calls failed, so this one was not made';
  * after 2 s, doubling up to 20 s), and its return is seen without anybody asking for it.
  */
 export function createBreaker(options: BreakerOptions): Breaker {
-  const { probe, onChange = () => undefined, wake = unrefTimeout, random = Math.random } = options;
+  const { probe, onChange = () => undefined, wake = wakeLater, random = Math.random } = options;
   let state: Breaker['state'] = 'closed';
   let error: AppError | undefined;
   let inARow = 0;

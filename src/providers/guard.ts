@@ -1,11 +1,12 @@
 import { AppError, toAppError } from '../core/errors.ts';
+import type { Wake } from '../core/wake.ts';
 import { createBreaker } from './breaker.ts';
 import { asProbe, type CallReport, createLimiter, type LimiterOptions } from './limits.ts';
 import type { CallOptions, ChangeListener, ProviderDeps, SecretProvider } from './provider.ts';
 import { withQuarantine } from './quarantine.ts';
 import { withRetry } from './retry.ts';
 import { createThrottle } from './throttle.ts';
-import type { MakeDeadline, Sleep, Wake } from './timing.ts';
+import type { MakeDeadline, Sleep } from './timing.ts';
 
 export interface StoreState {
   /**

@@ -4,9 +4,6 @@ import { AppError } from '../core/errors.ts';
 /** Resolves after the time, or rejects with the signal's reason. */
 export type Sleep = (ms: number, signal: AbortSignal | undefined) => Promise<void>;
 
-/** Runs the callback later without keeping the process alive; returns how to call it off. */
-export type Wake = (callback: () => void, ms: number) => () => void;
-
 /** Aborts after the time with an AppError TIMEOUT; `stop` when the call has ended. */
 export type MakeDeadline = (ms: number) => Deadline;
 
@@ -22,11 +19,6 @@ export async function systemSleep(ms: number, signal: AbortSignal | undefined): 
     signal?.throwIfAborted(); // Node rejects with an error of its own, not with the signal's reason
     throw error;
   }
-}
-
-export function unrefTimeout(callback: () => void, ms: number): () => void {
-  const timer = setTimeout(callback, ms).unref();
-  return () => clearTimeout(timer);
 }
 
 export function systemDeadline(ms: number): Deadline {

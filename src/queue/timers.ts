@@ -1,8 +1,8 @@
 import { type Clock, systemClock } from '../core/clock.ts';
+import { systemWake, type Wake } from '../core/wake.ts';
 
 export interface Timers extends Clock {
-  /** Calls back after the time; returns how to call it off. */
-  wake(callback: () => void, ms: number): () => void;
+  readonly wake: Wake;
 }
 
 /** Beyond this, `setTimeout` calls back at once. */
@@ -10,10 +10,7 @@ export const LONGEST_WAIT_MS = 2 ** 31 - 1;
 
 export const systemTimers: Timers = {
   now: () => systemClock.now(),
-  wake(callback, ms) {
-    const timer = setTimeout(callback, ms);
-    return () => clearTimeout(timer);
-  },
+  wake: systemWake,
 };
 
 /** Resolves with the promise, or after the time: `undefined` then. It is not called off. */

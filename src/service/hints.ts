@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
+import { type Wake, wakeLater } from '../core/wake.ts';
 import type { Origin, TakeHints } from '../events/hint.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Generation } from './generation.ts';
 import { createInterests, type Interests, targetsOf } from './interests.ts';
 import type { Ledger } from './ledger.ts';
-import { wakeLater } from './timer.ts';
 
 export interface Hints extends Disposable {
   readonly take: TakeHints;
@@ -20,8 +20,7 @@ export interface HintsDeps {
   readonly namesOf?: ((store: string, key: string) => readonly string[]) | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Calls back after the time; returns how to call it off. */
-  readonly wake?: (callback: () => void, ms: number) => () => void;
+  readonly wake?: Wake;
 }
 
 /**

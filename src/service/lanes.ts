@@ -1,5 +1,5 @@
+import { type Wake, wakeLater } from '../core/wake.ts';
 import { REASONS, type Reason } from '../queue/queue.ts';
-import { wakeLater } from './timer.ts';
 
 /** When a job is to run again, in milliseconds; undefined: only when it is asked for. */
 type Again = number | undefined;
@@ -20,8 +20,7 @@ export interface LanesOptions {
   readonly queue: number;
   /** Milliseconds that never go back. */
   readonly now: () => number;
-  /** Calls back after the time; returns how to call it off. */
-  readonly wake?: (callback: () => void, ms: number) => () => void;
+  readonly wake?: Wake;
 }
 
 interface Lane {

@@ -8,6 +8,7 @@ import type { AppError } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { formatTarget } from '../core/target.ts';
 import type { Tracer } from '../core/tracer.ts';
+import type { Wake } from '../core/wake.ts';
 import type { TakeHints } from '../events/hint.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Notices, Queue } from '../queue/queue.ts';
@@ -37,7 +38,7 @@ export interface ServiceParts {
   readonly tracer?: Tracer;
   readonly random: () => number;
   /** Calls back after the time; returns how to call it off. Left out: by the system's timers. */
-  readonly wake?: (callback: () => void, ms: number) => () => void;
+  readonly wake?: Wake;
   readonly instance: string;
   readonly queue: Queue;
   readonly cluster: Cluster;

@@ -1,3 +1,5 @@
+import type { Wake } from '../core/wake.ts';
+
 /** Things that are judged together if they come soon after one another. */
 export interface Together<T> extends Disposable {
   /** One more is to come. What it gives is to be called when it came, or will not. */
@@ -8,8 +10,7 @@ export interface Together<T> extends Disposable {
 export interface TogetherOptions<T> {
   /** No one waits longer than this for the others, in milliseconds. */
   readonly patienceMs: number;
-  /** Calls back after the time; returns how to call it off. */
-  readonly wake: (callback: () => void, ms: number) => () => void;
+  readonly wake: Wake;
   readonly deliver: (all: readonly T[]) => void;
 }
 

@@ -1,9 +1,9 @@
 import type { Cluster, SecretMeta, WatchHandlers, WatchScope } from '../cluster/cluster.ts';
 import type { AppError } from '../core/errors.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
+import { wakeLater } from '../core/wake.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import type { Loop, Loops } from './loops.ts';
-import { wakeLater } from './timer.ts';
 import { createTogether, type TogetherOptions } from './together.ts';
 
 export interface WatchesDeps {

@@ -7,10 +7,10 @@ import {
   watchCredentials,
   watchedIn,
 } from '../../src/config/credential-watch.ts';
-import { systemWake } from '../../src/config/loop.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
+import { systemWake } from '../../src/core/wake.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 
 const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32)));

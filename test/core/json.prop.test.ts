@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { JsonError, type JsonNode, parseJson, printJson, toJson } from '../../src/core/json.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
 
 function toPlain(node: JsonNode): unknown {
   switch (node.kind) {
@@ -53,6 +54,12 @@ describe('lossless JSON', () => {
         expect(toJson(it)).toBe(JSON.stringify(it ?? null));
       }),
     );
+  });
+
+  it('asks what says itself how it is printed', () => {
+    const value = { at: new Date(0), secret: SecretValue.fromText('hidden'), list: [new Date(1)] };
+    expect(toJson(value)).toBe(JSON.stringify(value));
+    expect(toJson(value)).not.toContain('hidden');
   });
 
   it('reads a long text as the platform does, with and without escapes', () => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { describe, expect, it } from 'vitest';
-import type { Wake } from '../../src/http/wake.ts';
+import type { Wake } from '../../src/core/wake.ts';
 import { createAuthority, type Issued } from '../fakes/certificates.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { openBench, TOKENS } from './harness.ts';

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 
 export interface ReceivedSpan {
   readonly traceId: string;
@@ -54,9 +55,8 @@ export async function openReceiver(): Promise<Receiver> {
   const bodies: string[] = [];
   let how = taking;
   const server = createServer(async (request, response) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    const body = Buffer.concat(chunks).toString('utf8');
+    const body = await bodyOf(request);
+    if (body === undefined) return;
     requests.push({ path: request.url ?? '', headers: request.headers });
     bodies.push(body);
     how(response);
@@ -79,6 +79,16 @@ export async function openReceiver(): Promise<Receiver> {
       await once(server, 'close');
     },
   };
+}
+
+/** Undefined: whoever sent it went away before its end. */
+async function bodyOf(request: IncomingMessage): Promise<string | undefined> {
+  try {
+    return await text(request);
+  } catch (error) {
+    if (request.destroyed) return undefined;
+    throw error;
+  }
 }
 
 function spansIn({ resourceSpans }: Otlp): readonly ReceivedSpan[] {

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ErrorCode } from '../../core/error-codes.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret-value.ts';
+import { wakeLater } from '../../core/wake.ts';
 import type { EventGridIntake, PostHead, WebhookIntake } from '../../events/posted.ts';
 import type { RouteDeps } from '../deps.ts';
 import { sendError, toHttpError } from '../errors.ts';
@@ -10,7 +11,6 @@ import { createGuesses } from '../guesses.ts';
 import type { Limits } from '../limits.ts';
 import { describe } from '../openapi.ts';
 import { createRefusalLog } from '../refusal-log.ts';
-import { systemWake } from '../wake.ts';
 
 interface Named {
   Params: { readonly name: string };
@@ -21,7 +21,7 @@ const EVENT_GRID = '/events/azure/:name';
 
 /** Their bodies are signed as bytes, and come in types of their own: so they have parsers of their own. */
 export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limits: Limits): Promise<void> {
-  const { events, clock, logger, wake = systemWake } = deps;
+  const { events, clock, logger, wake = wakeLater } = deps;
   const guesses = createGuesses(clock);
   const logRefusal = createRefusalLog(logger, wake);
   // For each intake by itself: behind an ingress all senders have one address.

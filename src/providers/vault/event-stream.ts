@@ -1,6 +1,6 @@
 import { AppError } from '../../core/errors.ts';
+import { type Wake, wakeLater } from '../../core/wake.ts';
 import type { ChangeListener } from '../provider.ts';
-import { unrefTimeout, type Wake } from '../timing.ts';
 import { requestHeaders } from './client.ts';
 import { createConnector } from './connect.ts';
 import { fromStatus } from './errors.ts';
@@ -34,7 +34,7 @@ export async function followEvents(
   listener.onOpen();
   const ended = Promise.withResolvers<never>();
   const onAbort = (): void => ended.reject(signal.reason);
-  const stop = watchLife(socket, listener, stream.wake ?? unrefTimeout, ended.reject);
+  const stop = watchLife(socket, listener, stream.wake ?? wakeLater, ended.reject);
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) onAbort();
   void socket.closed.then(() =>

@@ -1,11 +1,11 @@
 import type { Clock } from '../../core/clock.ts';
 import { AppError, healsItself } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
+import { type Wake, wakeLater } from '../../core/wake.ts';
 import { unlessAborted } from '../abort.ts';
 import type { Answer } from '../answer.ts';
 import type { Operation } from '../provider.ts';
 import { patienceAfter } from '../refusals.ts';
-import { unrefTimeout, type Wake } from '../timing.ts';
 import type { Command, VaultClient } from './client.ts';
 import { fromStatus } from './errors.ts';
 import { type Grant, grantOf, lookUp } from './grant.ts';
@@ -85,7 +85,7 @@ class VaultSession implements Session {
   #refused: Refusal | undefined;
   #callOff: () => void = () => undefined;
 
-  constructor({ client, login, clock, wake = unrefTimeout, onRenewal = () => undefined }: SessionDeps) {
+  constructor({ client, login, clock, wake = wakeLater, onRenewal = () => undefined }: SessionDeps) {
     this.#client = client;
     this.#login = login;
     this.#clock = clock;

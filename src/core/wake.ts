@@ -1,0 +1,13 @@
+/** Calls back after the time; returns how to call it off. */
+export type Wake = (callback: () => void, ms: number) => () => void;
+
+export const systemWake: Wake = (callback, ms) => {
+  const timer = setTimeout(callback, ms);
+  return () => clearTimeout(timer);
+};
+
+/** The same, and keeps no process alive for that. */
+export const wakeLater: Wake = (callback, ms) => {
+  const timer = setTimeout(callback, ms).unref();
+  return () => clearTimeout(timer);
+};
