@@ -37,7 +37,7 @@ export interface ServiceParts {
   readonly logger: Logger;
   readonly tracer?: Tracer;
   readonly random: () => number;
-  /** Calls back after the time; returns how to call it off. Left out: by the system's timers. */
+  /** Left out: by the system's timers. */
   readonly wake?: Wake;
   readonly instance: string;
   readonly queue: Queue;

@@ -1,10 +1,10 @@
 import type { Cluster, SecretMeta, WatchHandlers, WatchScope } from '../cluster/cluster.ts';
 import type { AppError } from '../core/errors.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
-import { wakeLater } from '../core/wake.ts';
+import { type Wake, wakeLater } from '../core/wake.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import type { Loop, Loops } from './loops.ts';
-import { createTogether, type TogetherOptions } from './together.ts';
+import { createTogether } from './together.ts';
 
 export interface WatchesDeps {
   readonly cluster: Pick<Cluster, 'watch' | 'watchNamespaces'>;
@@ -18,7 +18,7 @@ export interface WatchesDeps {
   readonly onNamespaces: () => void;
   readonly onTrouble: (name: string, error: AppError | undefined) => void;
   /** Left out: by the system's timers. */
-  readonly wake?: TogetherOptions<WatchScope>['wake'] | undefined;
+  readonly wake?: Wake | undefined;
 }
 
 export interface Watches extends AsyncDisposable {
