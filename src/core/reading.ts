@@ -25,9 +25,18 @@ export type ReadResult =
       readonly version: string;
       /** When this version was made, if the store tells: milliseconds since 1970. */
       readonly createdAt?: number;
+      /** What lists of the store show as long as this version is the current one, where they show no version. */
+      readonly stamp?: string;
     }
   | { readonly kind: 'absent' }
   | { readonly kind: 'failed'; readonly error: AppError };
+
+/** The current version of a key, as it was read. */
+export interface Sighting {
+  readonly version: string;
+  /** As in `ReadResult`. */
+  readonly stamp: string;
+}
 
 export interface StoreRef {
   readonly store: string;

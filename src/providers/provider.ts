@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Clock } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
-import type { ReadResult, SourceRef } from '../core/reading.ts';
+import type { ReadResult, Sighting, SourceRef } from '../core/reading.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { Reference } from './credentials.ts';
 import type { WayTaken } from './ways.ts';
@@ -33,6 +33,11 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface VersionOptions extends CallOptions {
+  /** What is on record of a key that this process has not read, for stores whose lists show a stamp and no version. */
+  readonly recall?: ((key: string) => Promise<Sighting | undefined>) | undefined;
+}
+
 /** Told of what a store says by itself. Names only, which decide nothing: what they name is read afresh. */
 export interface ChangeListener {
   /** The stream stands. What changed before, or while none stood, is not told. */
@@ -47,7 +52,7 @@ export interface SecretProvider extends AsyncDisposable {
   /** One result for each reference, in their order. Never throws for what a store may answer. */
   read(refs: readonly SourceRef[], options?: CallOptions): Promise<readonly ReadResult[]>;
   /** A hint that a read is due; decides nothing. In the order of the keys. */
-  versions(keys: readonly string[], options?: CallOptions): Promise<readonly VersionResult[]>;
+  versions(keys: readonly string[], options?: VersionOptions): Promise<readonly VersionResult[]>;
   /** The full keys below `path`, sorted. Fails whole when any part of the search fails. */
   find(query: FindQuery, options?: CallOptions): Promise<readonly string[]>;
   /** Reach, log in, look around: for `doctor`. Later checks are left out when an earlier one fails. */

@@ -3,12 +3,13 @@ import {
   type ReadResult,
   type Recording,
   refId,
+  type Sighting,
   type SourceRef,
   type StoreRef,
   sizeOf,
 } from '../core/reading.ts';
 import { createExpected } from './expected.ts';
-import type { CallOptions, FindQuery, SecretProvider, VersionResult } from './provider.ts';
+import type { CallOptions, FindQuery, SecretProvider, VersionOptions, VersionResult } from './provider.ts';
 import { orElse } from './settle.ts';
 import { type Age, createRoom, createShelf, type Room } from './shelf.ts';
 import { createTurn } from './turn.ts';
@@ -34,6 +35,8 @@ export interface ReaderDeps {
   readonly open: (store: string) => Promise<Pick<SecretProvider, 'read' | 'find' | 'versions'>>;
   /** Told once of each read, before anybody hears of it. May leave a record that is durable only later. */
   readonly onRead: (source: StoreRef, result: ReadResult) => Promise<Recording | undefined>;
+  /** What is on record of a key that this process has not read. */
+  readonly recall?: (store: string, key: string) => Promise<Sighting | undefined>;
   /** Ends the reads under way: each of them is then rejected. */
   readonly signal?: AbortSignal | undefined;
   /** For values and names that are kept: beyond it the oldest are given up, and read anew when they are wanted. */
@@ -51,7 +54,7 @@ const UNKNOWN: VersionResult = { kind: 'unknown' };
  * together, so that a store which can batch does. Ends with its pass; it keeps values for that long.
  */
 export function createReader(deps: ReaderDeps): Reader {
-  const { open, onRead, signal, room = createRoom(), perCall = () => 1, age } = deps;
+  const { open, onRead, recall, signal, room = createRoom(), perCall = () => 1, age } = deps;
   const reads = createShelf<ReadResult>(room, age);
   const searches = createShelf<readonly string[]>(room, age);
   const hints = createShelf<VersionResult>(room, age);
@@ -87,7 +90,10 @@ export function createReader(deps: ReaderDeps): Reader {
     return results.slice(0, refs.length);
   });
   const askVersion = createTurn<string, VersionResult>(async (store, keys) => {
-    const answers = await tellAll(open, store, keys, options);
+    const answers = await tellAll(open, store, keys, {
+      ...options,
+      recall: recall && ((key) => recall(store, key)),
+    });
     return keys.map(async (_, index) => {
       signal?.throwIfAborted();
       return answers[index] ?? UNKNOWN;
@@ -174,7 +180,7 @@ async function tellAll(
   open: ReaderDeps['open'],
   store: string,
   keys: readonly string[],
-  options: CallOptions,
+  options: VersionOptions,
 ): Promise<readonly VersionResult[]> {
   const tell = async () => (await open(store)).versions(keys, options);
   return orElse<readonly VersionResult[]>(tell(), () => keys.map(() => UNKNOWN));

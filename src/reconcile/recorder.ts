@@ -19,6 +19,7 @@ import type { Pin } from '../sync/pin.ts';
 import type { KeyPlan } from '../sync/plan.ts';
 import { pinNote } from './pins.ts';
 import { restartIntents } from './restart-intents.ts';
+import { sightingNote } from './sightings.ts';
 
 /** What a change does, for its intent and its outcome alike. */
 export interface Change {
@@ -149,7 +150,9 @@ export function createRecorder({
           if ((await audit.latest(seen, ['read'])) !== undefined) return undefined;
         }
         const sources = [{ store, key: ref.key, version }];
-        return { durable: audit.append([{ ...entry, outcome: 'ok', sources, after }]) };
+        const note =
+          result.stamp === undefined ? {} : { note: sightingNote(stores.get(store), result.stamp) };
+        return { durable: audit.append([{ ...entry, outcome: 'ok', sources, after, ...note }]) };
       }
       // Every reading of an absence counts towards its proof, under the definition of its store alone.
       const code = result.kind === 'absent' ? 'SOURCE_ABSENT' : result.error.code;

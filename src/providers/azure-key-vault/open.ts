@@ -21,8 +21,8 @@ export async function openKeyVault(config: AzureConfig, deps: ProviderDeps): Pro
   return {
     read: (refs, { signal } = {}) =>
       Promise.all(refs.map((ref) => settleRead(deps.name, ref.key, readOne(store, ref, signal)))),
-    versions: (keys, { signal } = {}) =>
-      orElse(versions(keys, signal), () => keys.map(() => ({ kind: 'unknown' }))),
+    versions: (keys, options = {}) =>
+      orElse(versions(keys, options), () => keys.map(() => ({ kind: 'unknown' }))),
     find: (query, { signal } = {}) => nameSearch(deps.name, query, findNames(vault, query, signal)),
     check: ({ signal } = {}) => checkStore(store, login, signal),
     probe: ({ signal } = {}) => probeStore(store, signal),

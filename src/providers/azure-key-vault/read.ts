@@ -49,16 +49,18 @@ interface Secret {
   readonly text: string;
   readonly contentType: string | undefined;
   readonly version: string;
-  readonly createdAt: { readonly createdAt?: number };
+  readonly times: Pick<Found, 'createdAt' | 'stamp'>;
 }
+
+type Found = Extract<ReadResult, { readonly kind: 'found' }>;
 
 async function readSecret(
   store: Store,
   ref: SourceRef,
   signal: AbortSignal | undefined,
 ): Promise<ReadResult> {
-  const { text, version, createdAt } = await getSecret(store, ref, signal);
-  return { kind: 'found', value: SecretValue.fromText(text), version, ...createdAt };
+  const { text, version, times } = await getSecret(store, ref, signal);
+  return { kind: 'found', value: SecretValue.fromText(text), version, ...times };
 }
 
 /** The chain stands in the secret behind the certificate, together with the key that is left out. */
@@ -67,13 +69,13 @@ async function readCertificate(
   ref: SourceRef,
   signal: AbortSignal | undefined,
 ): Promise<ReadResult> {
-  const { text, contentType, version, createdAt } = await getSecret(store, ref, signal);
+  const { text, contentType, version, times } = await getSecret(store, ref, signal);
   const { chainOf } = await import('./certificate.ts');
   return {
     kind: 'found',
     value: SecretValue.fromText(await chainOf(text, contentType)),
     version,
-    ...createdAt,
+    ...times,
   };
 }
 
@@ -96,10 +98,12 @@ async function getSecret(store: Store, ref: SourceRef, signal: AbortSignal | und
   if (enabled === false) throw new AppError('SOURCE_DISABLED');
   if (typeof value !== 'string') throw badAnswer('a secret without its value');
   const checked = checkAnswered(ref, version);
-  if (ref.version === undefined && updatedOn !== undefined) {
-    store.seen.note(ref.key, { version: checked, updatedOn: updatedOn.getTime(), date });
-  }
-  return { text: value, contentType, version: checked, createdAt: createdAt(properties) };
+  const stamp =
+    ref.version === undefined && updatedOn !== undefined
+      ? store.seen.note(ref.key, { version: checked, updatedOn: updatedOn.getTime(), date })
+      : undefined;
+  const times = { ...createdAt(properties), ...(stamp === undefined ? {} : { stamp }) };
+  return { text: value, contentType, version: checked, times };
 }
 
 /**

@@ -1,142 +1,32 @@
-import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { AuditRecord } from '../../../src/audit/entry.ts';
 import { type AwsServer, startAwsServer } from '../../fakes/aws-server.ts';
-import { kubernetes } from '../services/inject.ts';
-import { assertStatus } from '../services/kubernetes-api.ts';
-import { type Run, runHere, type SyncReport, syncReport } from './program.ts';
+import { agrees, COUNT, names, openScene, outcomes, type Scene } from './survey-scene.ts';
 
 // A one-shot `sync` of many targets takes some of them as in step by metadata and lists alone. Whatever `plan`, which
 // reads everything, says of a target, such a run must not say less.
 
-/** A survey begins at twenty; these are changed in one way each, and there must be enough left. */
-const COUNT = 64;
-const names = Array.from({ length: COUNT }, (_, n) => `m${n}`);
-
-type Mapping = Record<string, unknown> & { readonly name: string };
-type Configuration = Record<string, unknown> & { readonly mappings: readonly Mapping[] };
-
-interface Scene extends AsyncDisposable {
-  readonly aws: AwsServer;
-  readonly namespace: string;
-  readonly configuration: Configuration;
-  configure(configuration: Record<string, unknown>): Promise<void>;
-  run(...args: readonly string[]): Promise<Run>;
-  sync(...args: readonly string[]): Promise<SyncReport>;
-  /** By mapping: what reading everything says would become of it. */
-  planned(): Promise<ReadonlyMap<string, string>>;
-  /** As somebody else. */
-  patch(name: string, patch: object, type?: 'merge' | 'json'): Promise<void>;
-  remove(name: string): Promise<void>;
-  holds(name: string): Promise<string | undefined>;
-  records(...filter: readonly string[]): Promise<readonly AuditRecord[]>;
-}
-
-async function openScene(): Promise<Scene> {
-  const cluster = kubernetes();
-  const namespace = `apps-${randomBytes(4).toString('hex')}`;
-  assertStatus(
-    await cluster.request('POST', '/api/v1/namespaces', { metadata: { name: namespace } }),
-    201,
-    '',
-  );
+async function openAws(): Promise<Scene & { readonly aws: AwsServer }> {
   await using stack = new AsyncDisposableStack();
   const aws = stack.use(await startAwsServer());
   for (const name of names) aws.store.put(name, `value of ${name}`);
-  const folder = await mkdtemp(join(tmpdir(), 'secretbridge-survey-'));
-  stack.defer(() => rm(folder, { recursive: true, force: true }));
-  const configuration: Configuration = {
-    apiVersion: 'secretbridge.dev/v1',
-    instance: namespace,
-    cluster: { kind: 'kubernetes', kubeconfig: cluster.kubeconfig, scope: 'namespace' },
-    absence: { readings: 3, over: '1ms' },
-    brake: { share: 1, window: '24h' },
-    stores: [
-      {
-        name: 'aws',
-        kind: 'aws-secrets-manager',
-        region: 'eu-west-1',
-        endpoint: aws.address,
-        auth: {
-          method: 'static',
-          accessKeyId: { env: 'AWS_ACCESS_KEY_ID' },
-          secretAccessKey: { env: 'AWS_SECRET_ACCESS_KEY' },
-        },
-      },
-    ],
-    mappings: names.map((name) => ({
-      name,
-      target: { namespace, labels: { team: 'blue' } },
-      data: { VALUE: { store: 'aws', key: name } },
-    })),
-  };
-  const configure: Scene['configure'] = (change) =>
-    writeFile(join(folder, 'secretbridge.yaml'), JSON.stringify({ ...configuration, ...change }));
-  await configure({});
   const { accessKeyId, secretAccessKey } = aws.root;
-  const env = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
-  const run: Scene['run'] = (...args) => runHere(args, { cwd: folder, env });
-  const path = (name: string) => `/api/v1/namespaces/${namespace}/secrets/${name}`;
-  const owned = stack.move();
-  return {
-    aws,
-    namespace,
-    configuration,
-    configure,
-    run,
-    sync: async (...args) => syncReport(await run('sync', '--output', 'json', ...args)),
-    async planned() {
-      const { stdout } = await run('plan', '--output', 'json');
-      const { targets } = JSON.parse(stdout) as {
-        targets: { mapping: string; action: string; code?: string }[];
-      };
-      return new Map(targets.map(({ mapping, action, code }) => [mapping, code ?? action]));
-    },
-    async patch(name, patch, type = 'merge') {
-      const headers = { 'content-type': `application/${type}-patch+json` };
-      assertStatus(await cluster.request('PATCH', path(name), patch, headers), 200, `patch of ${name}`);
-    },
-    async remove(name) {
-      assertStatus(await cluster.request('DELETE', path(name)), 200, 'delete');
-    },
-    async holds(name) {
-      const answer = await cluster.request<{ data?: { VALUE?: string } }>('GET', path(name));
-      const value = answer.status === 200 ? answer.body.data?.VALUE : undefined;
-      return value === undefined ? undefined : Buffer.from(value, 'base64').toString();
-    },
-    async records(...filter) {
-      const { stdout } = await run('audit', 'list', '--limit', '1000', '--output', 'json', ...filter);
-      return (JSON.parse(stdout) as { records: readonly AuditRecord[] }).records;
-    },
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  const auth = {
+    method: 'static',
+    accessKeyId: { env: 'AWS_ACCESS_KEY_ID' },
+    secretAccessKey: { env: 'AWS_SECRET_ACCESS_KEY' },
   };
-}
-
-/** What each mapping ended as; `unchanged` only for those that were. */
-function outcomes({ targets }: SyncReport): ReadonlyMap<string, string> {
-  return new Map(targets.map(({ mapping, outcome, code }) => [mapping, code ?? outcome]));
-}
-
-const DONE: Readonly<Record<string, string>> = { create: 'created', update: 'updated' };
-
-/** Runs both, and compares them target by target. */
-async function agrees(scene: Scene): Promise<ReadonlyMap<string, string>> {
-  const planned = await scene.planned();
-  const done = outcomes(await scene.sync());
-  expect(Object.fromEntries(done)).toEqual(
-    Object.fromEntries([...planned].map(([name, action]) => [name, DONE[action] ?? action])),
-  );
-  return done;
+  const store = { kind: 'aws-secrets-manager', region: 'eu-west-1', endpoint: aws.address, auth };
+  const env = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
+  const scene = stack.use(await openScene(store, env));
+  const owned = stack.move();
+  return { ...scene, aws, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 
 describe('a one-shot sync that surveys', () => {
   it('asks lists alone where all is in step, and hides nothing that a person or a store did', async () => {
-    await using scene = await openScene();
+    await using scene = await openAws();
     const { aws, patch } = scene;
     expect((await scene.sync()).summary).toMatchObject({ created: COUNT });
     const reads = () => aws.count('GetSecretValue') + aws.count('BatchGetSecretValue');
@@ -187,7 +77,7 @@ describe('a one-shot sync that surveys', () => {
   });
 
   it('takes every reading of an absence, and removes what is proved to be gone', async () => {
-    await using scene = await openScene();
+    await using scene = await openAws();
     const { aws } = scene;
     await scene.configure({
       mappings: scene.configuration.mappings.map((it) =>
@@ -216,20 +106,20 @@ describe('a one-shot sync that surveys', () => {
   });
 
   it('hides no change of the configuration, of the stores, of rules, of keys and of the name', async () => {
-    await using scene = await openScene();
+    await using scene = await openAws();
     const { aws, configuration, namespace } = scene;
     await scene.sync();
     const changed = new Map<string, Record<string, unknown>>([
       ['m0', { target: { namespace, labels: { team: 'green' } } }],
-      ['m1', { data: { OTHER: { store: 'aws', key: 'm1' } } }],
-      ['m2', { data: { VALUE: { store: 'aws', key: 'm1' } } }],
+      ['m1', { data: { OTHER: { store: 'store', key: 'm1' } } }],
+      ['m2', { data: { VALUE: { store: 'store', key: 'm1' } } }],
       ['m3', { onMappingRemoved: 'delete' }],
       ['m4', { refresh: '1h' }],
       ['m5', { template: { data: { T: '{{ VALUE }}' } } }],
-      ['m6', { data: { VALUE: { store: 'aws', key: 'm6', version: 'AWSCURRENT' } } }],
+      ['m6', { data: { VALUE: { store: 'store', key: 'm6', version: 'AWSCURRENT' } } }],
     ]);
     const mappings = configuration.mappings.map((it) => ({ ...it, ...changed.get(it.name) }));
-    const rules = [{ namespaces: [namespace], stores: ['aws'], keys: names.filter((it) => it !== 'm7') }];
+    const rules = [{ namespaces: [namespace], stores: ['store'], keys: names.filter((it) => it !== 'm7') }];
     await scene.configure({ mappings, access: rules });
     const before = aws.requests.length;
     const done = await agrees(scene);
@@ -241,13 +131,13 @@ describe('a one-shot sync that surveys', () => {
     await scene.configure({ mappings, instance, formerInstances: [namespace] });
     expect([...new Set((await agrees(scene)).values())]).toEqual(['updated']);
 
-    const stores = [{ ...(configuration.stores as object[])[0], region: 'eu-west-2' }];
+    const stores = [{ ...configuration.stores[0], region: 'eu-west-2' }];
     await scene.configure({ mappings, instance, formerInstances: [namespace], stores });
     await agrees(scene);
   });
 
   it('leaves a pinned target where it is, and follows it again after that', async () => {
-    await using scene = await openScene();
+    await using scene = await openAws();
     const { aws } = scene;
     await scene.sync();
     const [first] = await scene.records('--mapping', 'm0', '--action', 'create', '--outcome', 'ok');
@@ -265,7 +155,7 @@ describe('a one-shot sync that surveys', () => {
   });
 
   it('goes by a list that is late, unless the mapping is named or the store is strict', async () => {
-    await using scene = await openScene();
+    await using scene = await openAws();
     const { aws, configuration } = scene;
     await scene.sync();
     const late = structuredClone(aws.store.all());
@@ -277,7 +167,7 @@ describe('a one-shot sync that surveys', () => {
     // What it wrote is newer than what the list shows.
     expect((await scene.sync()).summary).toMatchObject({ unchanged: COUNT });
     expect([await scene.holds('m0'), await scene.holds('m1')]).toEqual(['second', 'value of m1']);
-    const stores = [{ ...(configuration.stores as object[])[0], freshness: 'strict' }];
+    const stores = [{ ...configuration.stores[0], freshness: 'strict' }];
     await scene.configure({ stores });
     expect((await scene.sync()).summary).toMatchObject({ updated: 1 });
     expect(await scene.holds('m1')).toBe('second');

@@ -42,13 +42,16 @@ function about(record) {
   return [subject(record), named];
 }
 
+/** What ties a reading to the definition of its store is for programs. */
+const FOR_PROGRAMS = /^definition /;
+
 /** @param {AuditRecord} record */
 function what({ keys, note, counts = {} }) {
   const words = Object.entries(counts).map(([name, count]) => `${number(count)} ${name}`);
   return [
     ...changes(keys),
     words.length === 0 ? '' : h('span', { class: 'muted' }, words.join(', ')),
-    note === undefined ? '' : h('q', { class: 'note' }, note),
+    note === undefined || FOR_PROGRAMS.test(note) ? '' : h('q', { class: 'note' }, note),
   ];
 }
 

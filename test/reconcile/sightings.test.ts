@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import { createFingerprinter } from '../../src/core/fingerprint.ts';
+import type { ReadResult } from '../../src/core/reading.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { createRecorder } from '../../src/reconcile/recorder.ts';
+import { recallSighting } from '../../src/reconcile/sightings.ts';
+import { createManualTime } from '../fakes/manual-time.ts';
+import { createMemoryAudit } from '../fakes/memory-audit.ts';
+
+const SOURCE = { store: 'azure', key: 'db' };
+const STAMP = '2026-11-25T12:00:00.000Z';
+
+function found(version: string, stamp?: string): ReadResult {
+  const value = SecretValue.fromText(`value of ${version}`);
+  return { kind: 'found', value, version, ...(stamp === undefined ? {} : { stamp }) };
+}
+
+/** One process after the other on the same record. */
+function openRecord() {
+  const clock = createManualTime();
+  const audit = createMemoryAudit({ clock });
+  return {
+    audit,
+    async read(result: ReadResult, definition = 'd1') {
+      const recorder = createRecorder({
+        audit,
+        actor: { kind: 'cli' },
+        requestId: 'r',
+        fingerprints: createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7))),
+        stores: new Map([['azure', definition]]),
+        clock,
+      });
+      const recording = await recorder.read({ store: 'azure', ref: { key: 'db' } }, result);
+      await recording?.durable;
+    },
+    recall: (definition: string | undefined = 'd1') => recallSighting(audit, SOURCE, definition),
+  };
+}
+
+describe('what the record says was read', () => {
+  it('is the last version with its stamp', async () => {
+    const { read, recall, audit } = openRecord();
+    expect(await recall()).toBeUndefined();
+    await read(found('v1', STAMP));
+    expect(await recall()).toEqual({ version: 'v1', stamp: STAMP });
+    await read(found('v2', '2026-11-25T13:00:00.000Z'));
+    expect(await recall()).toEqual({ version: 'v2', stamp: '2026-11-25T13:00:00.000Z' });
+    expect((await audit.list({}, { limit: 9 })).map(({ note }) => note)).toEqual([
+      'definition d1 stamp 2026-11-25T13:00:00.000Z',
+      `definition d1 stamp ${STAMP}`,
+    ]);
+  });
+
+  it('is nothing of a reading without a stamp, of a failure, and of another store of that name', async () => {
+    const { read, recall } = openRecord();
+    await read(found('v1', STAMP));
+    expect(await recall('d2')).toBeUndefined();
+    await read({ kind: 'failed', error: new AppError('STORE_UNAVAILABLE') });
+    expect(await recall()).toBeUndefined();
+    await read({ kind: 'absent' });
+    expect(await recall()).toBeUndefined();
+    await read(found('v1', STAMP));
+    expect(await recall()).toEqual({ version: 'v1', stamp: STAMP });
+    await read(found('v2'));
+    expect(await recall()).toBeUndefined();
+  });
+
+  it('is no second record of a version, also when its stamp is another one', async () => {
+    const { read, recall, audit } = openRecord();
+    await read(found('v1', STAMP));
+    await read(found('v1', '2026-11-25T13:00:00.000Z'));
+    expect(await audit.list({}, { limit: 9 })).toHaveLength(1);
+    expect(await recall()).toEqual({ version: 'v1', stamp: STAMP });
+  });
+
+  it('is nothing where it is not known which store that was', async () => {
+    const { read, audit } = openRecord();
+    await read(found('v1', STAMP));
+    expect(await recallSighting(audit, SOURCE, undefined)).toBeUndefined();
+  });
+});
