@@ -20,8 +20,8 @@ import { createRoom } from '../providers/shelf.ts';
 import { isProvenAbsent } from '../reconcile/absence.ts';
 import type { DecideDeps } from '../reconcile/decide.ts';
 import { readPin } from '../reconcile/pins.ts';
+import { recallVersion } from '../reconcile/recall.ts';
 import { createRecorder, type Recorder } from '../reconcile/recorder.ts';
-import { recallSighting } from '../reconcile/sightings.ts';
 import { resolveTargets, unresolvedTargets, type Wanted, wantedIndex } from '../reconcile/targets.ts';
 import { abilitiesOf } from './abilities.ts';
 import { openAudit } from './audit.ts';
@@ -210,7 +210,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
       const reader = createReader({
         open: (store) => stores.open(store),
         onRead: (source, result) => recorder.read(source, result),
-        recall: (store, key) => recallSighting(audit, { store, key }, stores.definitions.get(store)),
+        recall: (store, key) => recallVersion(audit, { store, key }, stores.definitions.get(store)),
         // Nothing is read ahead by rules that are in force no more.
         perCall: (store) => (current === begun ? (abilitiesOf(begun, store)?.readsPerCall ?? 1) : 1),
         signal,

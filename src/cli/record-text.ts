@@ -38,9 +38,6 @@ function subject({ namespace, secret, mapping, store, key, review }: AuditRecord
   return review === undefined ? (mapping ?? '') : `record ${review.sequence}`;
 }
 
-/** What ties a reading to the definition of its store is for programs. */
-const FOR_PROGRAMS = /^definition /;
-
 function noteOf({ code, note, keys, sources, action, counts, review, reviewed }: ShownRecord): string {
   const changes = [
     ...keys.added.map((name) => `+${name}`),
@@ -55,7 +52,8 @@ function noteOf({ code, note, keys, sources, action, counts, review, reviewed }:
   return [
     code,
     review?.state,
-    note === undefined || FOR_PROGRAMS.test(note) ? undefined : note,
+    // That of a reading is for programs.
+    action === 'read' ? undefined : note,
     ...changes,
     ...version,
     ...total,

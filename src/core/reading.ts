@@ -31,8 +31,8 @@ export type ReadResult =
   | { readonly kind: 'absent' }
   | { readonly kind: 'failed'; readonly error: AppError };
 
-/** The current version of a key, as it was read. */
-export interface Sighting {
+/** A version with what lists of its store show as long as it is the current one. */
+export interface StampedVersion {
   readonly version: string;
   /** As in `ReadResult`. */
   readonly stamp: string;

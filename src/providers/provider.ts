@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Clock } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
-import type { ReadResult, Sighting, SourceRef } from '../core/reading.ts';
+import type { ReadResult, SourceRef, StampedVersion } from '../core/reading.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { Reference } from './credentials.ts';
 import type { WayTaken } from './ways.ts';
@@ -11,7 +11,12 @@ export type { ReadResult, SourceRef };
 
 /** The current version of a key without its value. `unknown`: the store did not tell, so a read must. */
 export type VersionResult =
-  | { readonly kind: 'known'; readonly version: string }
+  | {
+      readonly kind: 'known';
+      readonly version: string;
+      /** As in `ReadResult`. */
+      readonly createdAt?: number;
+    }
   | { readonly kind: 'unknown' };
 
 export interface FindQuery {
@@ -35,7 +40,7 @@ export interface CallOptions {
 
 export interface VersionOptions extends CallOptions {
   /** What is on record of a key that this process has not read, for stores whose lists show a stamp and no version. */
-  readonly recall?: ((key: string) => Promise<Sighting | undefined>) | undefined;
+  readonly recall?: ((key: string) => Promise<StampedVersion | undefined>) | undefined;
 }
 
 /** Told of what a store says by itself. Names only, which decide nothing: what they name is read afresh. */

@@ -3,8 +3,8 @@ import {
   type ReadResult,
   type Recording,
   refId,
-  type Sighting,
   type SourceRef,
+  type StampedVersion,
   type StoreRef,
   sizeOf,
 } from '../core/reading.ts';
@@ -36,7 +36,7 @@ export interface ReaderDeps {
   /** Told once of each read, before anybody hears of it. May leave a record that is durable only later. */
   readonly onRead: (source: StoreRef, result: ReadResult) => Promise<Recording | undefined>;
   /** What is on record of a key that this process has not read. */
-  readonly recall?: (store: string, key: string) => Promise<Sighting | undefined>;
+  readonly recall?: (store: string, key: string) => Promise<StampedVersion | undefined>;
   /** Ends the reads under way: each of them is then rejected. */
   readonly signal?: AbortSignal | undefined;
   /** For values and names that are kept: beyond it the oldest are given up, and read anew when they are wanted. */

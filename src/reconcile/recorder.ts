@@ -18,8 +18,8 @@ import type { TargetId } from '../core/target.ts';
 import type { Pin } from '../sync/pin.ts';
 import type { KeyPlan } from '../sync/plan.ts';
 import { pinNote } from './pins.ts';
+import { stampNote } from './recall.ts';
 import { restartIntents } from './restart-intents.ts';
-import { sightingNote } from './sightings.ts';
 
 /** What a change does, for its intent and its outcome alike. */
 export interface Change {
@@ -150,8 +150,10 @@ export function createRecorder({
           if ((await audit.latest(seen, ['read'])) !== undefined) return undefined;
         }
         const sources = [{ store, key: ref.key, version }];
+        const definition = stores.get(store);
+        const { stamp } = result;
         const note =
-          result.stamp === undefined ? {} : { note: sightingNote(stores.get(store), result.stamp) };
+          stamp === undefined || definition === undefined ? {} : { note: stampNote(definition, stamp) };
         return { durable: audit.append([{ ...entry, outcome: 'ok', sources, after, ...note }]) };
       }
       // Every reading of an absence counts towards its proof, under the definition of its store alone.

@@ -57,8 +57,9 @@ export function slotsOf(
     );
     // By powers of two, so that a mapping more seldom changes the names and so the due times of all.
     const slots = Math.min(MOST_SLOTS, 2 ** Math.ceil(Math.log2(Math.max(1, parts))));
-    const inSlot = Map.groupBy([...refs], ([id]) => hashOf(id) % slots);
-    const wholeInSlot = Map.groupBy(whole, ({ id }) => hashOf(formatTarget(id)) % slots);
+    const slotOf = (id: string) => (slots === 1 ? 0 : hashOf(id) % slots);
+    const inSlot = Map.groupBy([...refs], ([id]) => slotOf(id));
+    const wholeInSlot = Map.groupBy(whole, ({ id }) => slotOf(formatTarget(id)));
     return Array.from({ length: slots }, (_, slot) => ({
       sweep: { kind: 'sweep' as const, store, refreshMs, slot, slots },
       refs: (inSlot.get(slot) ?? []).map(([, ref]) => ref),

@@ -214,9 +214,10 @@ async function find(
     const keys = plain.map(({ ref }) => ref.key);
     const versions = await pass.versions(store, keys);
     for (const [index, ref] of plain.entries()) {
-      const version = versions[index];
-      if (version?.kind === 'known')
-        findings.set(refId(ref), { kind: 'version', version: version.version, by: 'list' });
+      const told = versions[index];
+      if (told?.kind !== 'known') continue;
+      findings.set(refId(ref), { kind: 'version', version: told.version, by: 'list' });
+      if (told.createdAt !== undefined) ages.note(store, ref.ref.key, told.createdAt);
     }
   }
   const unread = refs.filter((ref) => !findings.has(refId(ref)));

@@ -281,6 +281,24 @@ describe('hints of versions', () => {
     expect(hints).toEqual([['x', 'y', 'z']]);
   });
 
+  it('let the store ask for what is on record of its keys', async () => {
+    const recalled: (string | undefined)[] = [];
+    const reader = createReader({
+      open: async () => ({
+        read: async () => [],
+        find: async () => [],
+        async versions(keys, { recall } = {}) {
+          for (const key of keys) recalled.push((await recall?.(key))?.version);
+          return keys.map(() => ({ kind: 'unknown' }));
+        },
+      }),
+      onRead: async () => undefined,
+      recall: async (store, key) => ({ version: `${store} ${key}`, stamp: '' }),
+    });
+    await Promise.all([reader.versions('a', ['x']), reader.versions('b', ['x'])]);
+    expect(recalled).toEqual(['a x', 'b x']);
+  });
+
   it('are unknown where the store cannot be opened', async () => {
     const { reader } = readerWith({ down: ['a'] });
     expect(await reader.versions('a', ['x'])).toEqual([{ kind: 'unknown' }]);

@@ -36,6 +36,8 @@ interface Shelf {
   /** How many were read at once. */
   readonly parts: number[];
   lists: number;
+  /** When each version was made, where the list tells. */
+  madeAt?: number;
   /** Of each value. */
   bytes: number;
 }
@@ -48,13 +50,14 @@ function openSweep(all: readonly Wanted[], tells = false) {
   const open = new Map<string, number>();
   const shelf: Shelf = { keys: new Map(), listed: new Map(), reads: [], parts: [], lists: 0, bytes: 1 };
   const asked: string[] = [];
+  const ages = createAges({ clock, logger: silentLogger });
   const state = { generation: createGeneration([], all, () => tells), isDown: false };
   const sweep = createSweep({
     generation: () => state.generation,
     board,
     ledger: { ...triggers, since: ({ secret }) => open.get(secret) },
     clock,
-    ages: createAges({ clock, logger: silentLogger }),
+    ages,
     lookForPins: async (requestId) => void asked.push(requestId),
     tellsVersions: () => tells,
     isDown: () => state.isDown,
@@ -79,8 +82,9 @@ function openSweep(all: readonly Wanted[], tells = false) {
       shelf.lists += 1;
       return keys.map((key) => {
         const version = shelf.listed.has(key) ? shelf.listed.get(key) : shelf.keys.get(key);
+        const times = shelf.madeAt === undefined ? {} : { createdAt: shelf.madeAt };
         return typeof version === 'string' && version !== 'absent'
-          ? { kind: 'known', version }
+          ? { kind: 'known', version, ...times }
           : { kind: 'unknown' };
       });
     },
@@ -108,10 +112,22 @@ function openSweep(all: readonly Wanted[], tells = false) {
         ...part,
       }),
     );
-  return { clock, board, shelf, state, round, note, asked, open };
+  return { clock, board, shelf, state, round, note, asked, open, ages };
 }
 
 describe('a sweep', () => {
+  it('knows how old a value is that it has not read, where a list tells', async () => {
+    const { board, shelf, round, ages } = openSweep([A], true);
+    board.setMeta(meta(A, { A: ['a', '1'] }));
+    shelf.keys.set('a', '1');
+    await round();
+    expect(ages.changedAt(A.mapping)).toBeUndefined();
+    shelf.madeAt = START - 5;
+    await round();
+    expect(ages.changedAt(A.mapping)).toBe(START - 5);
+    expect(shelf.reads).toEqual([]);
+  });
+
   it.each([
     ['small', 10],
     ['large', 2 ** 20],

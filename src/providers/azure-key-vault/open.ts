@@ -16,7 +16,7 @@ export async function openKeyVault(config: AzureConfig, deps: ProviderDeps): Pro
   const closing = new AbortController();
   const login = createLogin({ config, deps, transport, identity, closing: closing.signal });
   const vault = createKeyVault({ config, deps, transport, login });
-  const store: Store = { deps, vault, seen: createSeen(deps.clock) };
+  const store: Store = { deps, vault, seen: createSeen() };
   const versions = createVersions(vault, { ...deps, seen: store.seen });
   return {
     read: (refs, { signal } = {}) =>

@@ -7,6 +7,7 @@ import { jsonOf } from './answer.ts';
 import { abortedBy, type KeyVault } from './clients.ts';
 import { fromRefusal, isNotFound, Refusal } from './errors.ts';
 import { checkName, checkVersion } from './paths.ts';
+import { createdAt } from './times.ts';
 import type { Seen } from './versions.ts';
 
 export interface Store {
@@ -141,10 +142,6 @@ function checkAnswered(ref: SourceRef, version: string | undefined): string {
 
 function versionOf({ version }: SourceRef): { version?: string } {
   return version === undefined ? {} : { version };
-}
-
-function createdAt({ createdOn }: { readonly createdOn?: Date }): { createdAt?: number } {
-  return createdOn === undefined ? {} : { createdAt: createdOn.getTime() };
 }
 
 type Ask = (vault: KeyVault, name: string, signal: AbortSignal | undefined) => Promise<unknown>;

@@ -1,10 +1,12 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
-import type { Sighting } from '../../core/reading.ts';
+import type { StampedVersion } from '../../core/reading.ts';
 import type { ProviderDeps, VersionOptions, VersionResult } from '../provider.ts';
 import { createLists } from '../ways.ts';
 import type { KeyVault } from './clients.ts';
 import { listSecrets } from './list.ts';
+import { createdAt } from './times.ts';
 
 /**
  * A list tells when a secret was last changed, in whole seconds, and never its version. So what was read is
@@ -19,33 +21,45 @@ export interface Seen {
     name: string,
     read: { version: string; updatedOn: number; date: string | undefined },
   ): string | undefined;
-  get(name: string): Sighting | undefined;
-  /** Takes what others have read of keys that this has no reading of, asked for once. */
-  recall(names: readonly string[], recall: NonNullable<VersionOptions['recall']>): Promise<void>;
+  get(name: string): StampedVersion | undefined;
+  /** Takes what is on record of keys that were not read here. Asked for once, unless that fails. */
+  recall(
+    names: readonly string[],
+    recall: NonNullable<VersionOptions['recall']>,
+    signal: AbortSignal | undefined,
+  ): Promise<void>;
 }
 
 /** A second change in the same second would look like the first one, so a reading must be later than that. */
 const SETTLED_MS = 2_000;
 
-export function createSeen(clock: Clock): Seen {
+/** So many keys are recalled at a time: the record has others to answer. */
+const RECALLED_AT_ONCE = 25;
+
+export function createSeen(): Seen {
   // Names are the same in any case of their letters.
-  const byName = new Map<string, Sighting | undefined>();
+  const byName = new Map<string, StampedVersion | undefined>();
   return {
     note(name, { version, updatedOn, date }) {
-      const readAt = Date.parse(date ?? '');
-      const age = (Number.isNaN(readAt) ? clock.now() : readAt) - updatedOn;
-      const stamp = age < SETTLED_MS ? undefined : stampOf(updatedOn);
+      // By the server's clock alone: ours may be ahead of it.
+      const age = Date.parse(date ?? '') - updatedOn;
+      const stamp = age >= SETTLED_MS ? stampOf(updatedOn) : undefined;
       byName.set(name.toLowerCase(), stamp === undefined ? undefined : { version, stamp });
       return stamp;
     },
     get: (name) => byName.get(name.toLowerCase()),
-    async recall(names, recall) {
+    async recall(names, recall, signal) {
       const unread = names.filter((name) => !byName.has(name.toLowerCase()));
-      const recalled = await Promise.all(
-        unread.map(async (name) => [name.toLowerCase(), await recall(name)] as const),
-      );
-      // What was read meanwhile is newer.
-      for (const [id, sighting] of recalled) if (!byName.has(id)) byName.set(id, sighting);
+      for (let start = 0; start < unread.length; start += RECALLED_AT_ONCE) {
+        await nextTurn();
+        signal?.throwIfAborted();
+        const part = unread.slice(start, start + RECALLED_AT_ONCE);
+        const recalled = await Promise.all(
+          part.map(async (name) => [name.toLowerCase(), await recall(name)] as const),
+        );
+        // What was read meanwhile is newer.
+        for (const [id, version] of recalled) if (!byName.has(id)) byName.set(id, version);
+      }
     },
   };
 }
@@ -53,6 +67,12 @@ export function createSeen(clock: Clock): Seen {
 /** @param updatedOn Milliseconds since 1970. */
 function stampOf(updatedOn: number): string {
   return new Date(updatedOn).toISOString();
+}
+
+/** What a list shows of a secret. */
+interface Found {
+  readonly stamp: string;
+  readonly times: { readonly createdAt?: number };
 }
 
 export type TellVersions = (
@@ -67,21 +87,23 @@ export function createVersions(
 ): TellVersions {
   const lists = createLists(clock);
   return async (keys, { signal, recall }) => {
-    if (recall !== undefined) await seen.recall(keys, recall);
-    const wanted = new Set(keys.filter((key) => seen.get(key) !== undefined).map((key) => key.toLowerCase()));
     const all = new Set(keys.map((key) => key.toLowerCase())).size;
     // Those of a group of keys are asked for together, always the same ones.
     const name = String(all);
-    if (wanted.size < 2 || !lists.areWorth(name, all - 1)) {
+    const mayList = all > 1 && lists.areWorth(name, all - 1);
+    if (mayList && recall !== undefined) await seen.recall(keys, recall, signal);
+    const wanted = new Set(keys.filter((key) => seen.get(key) !== undefined).map((key) => key.toLowerCase()));
+    if (!mayList || wanted.size < 2) {
       if (all > 0) onWay?.({ way: 'read', keys: all, calls: all });
       return keys.map((): VersionResult => ({ kind: 'unknown' }));
     }
-    const found = new Map<string, string>();
+    const found = new Map<string, Found>();
     const { pages, complete } = await list(found, wanted, signal);
     const results = keys.map((key): VersionResult => {
       const read = seen.get(key);
-      const isSame = read !== undefined && found.get(key.toLowerCase()) === read.stamp;
-      return isSame ? { kind: 'known', version: read.version } : { kind: 'unknown' };
+      const listed = found.get(key.toLowerCase());
+      if (read === undefined || listed?.stamp !== read.stamp) return { kind: 'unknown' };
+      return { kind: 'known', version: read.version, ...listed.times };
     });
     // What was changed is read once, what the list does not show each time.
     const unseen = wanted.size - found.size;
@@ -92,16 +114,17 @@ export function createVersions(
   };
 
   async function list(
-    found: Map<string, string>,
+    found: Map<string, Found>,
     wanted: ReadonlySet<string>,
     signal: AbortSignal | undefined,
   ) {
     try {
       return await listSecrets(vault, signal, (items, count) => {
-        for (const { name, enabled, updatedOn } of items.slice(-25)) {
-          const id = name.toLowerCase();
+        for (const item of items.slice(-25)) {
+          const id = item.name.toLowerCase();
+          const { enabled, updatedOn } = item;
           if (wanted.has(id) && enabled !== false && updatedOn !== undefined)
-            found.set(id, stampOf(updatedOn.getTime()));
+            found.set(id, { stamp: stampOf(updatedOn.getTime()), times: createdAt(item) });
         }
         return found.size < wanted.size && count + 1 < wanted.size;
       });

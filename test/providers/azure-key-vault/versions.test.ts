@@ -1,13 +1,21 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { AuditStore } from '../../../src/audit/store.ts';
+import type { Clock } from '../../../src/core/clock.ts';
 import { AppError } from '../../../src/core/errors.ts';
-import type { Sighting } from '../../../src/core/reading.ts';
+import { createFingerprinter } from '../../../src/core/fingerprint.ts';
+import type { StampedVersion } from '../../../src/core/reading.ts';
+import { SecretValue } from '../../../src/core/secret-value.ts';
 import { azureKeyVault } from '../../../src/providers/azure-key-vault/index.ts';
-import type { VersionResult } from '../../../src/providers/provider.ts';
+import { createSeen } from '../../../src/providers/azure-key-vault/versions.ts';
+import type { ReadResult, SourceRef, VersionResult } from '../../../src/providers/provider.ts';
 import { cheapestWay, type WayTaken } from '../../../src/providers/ways.ts';
+import { recallVersion } from '../../../src/reconcile/recall.ts';
+import { createRecorder, type Recorder } from '../../../src/reconcile/recorder.ts';
 import type { Objects } from '../../fakes/azure-server/objects.ts';
 import { startAzureServer } from '../../fakes/azure-server/server.ts';
 import { createManualTime } from '../../fakes/manual-time.ts';
+import { createMemoryAudit } from '../../fakes/memory-audit.ts';
 import { CLIENT, CLIENT_SECRET, openAzure, openOn } from './harness.ts';
 
 const UNKNOWN = { kind: 'unknown' };
@@ -24,10 +32,11 @@ async function openRead(count: number, readAfterMs = HOUR_MS) {
   time.set(time.now() + readAfterMs);
   const results = await store.provider.read(keys.map((key) => ({ key })));
   store.sent();
-  const read = results.map(
-    (result): VersionResult =>
-      result.kind === 'found' ? { kind: 'known', version: result.version } : { kind: 'unknown' },
-  );
+  const read = results.map((result): VersionResult => {
+    if (result.kind !== 'found') return { kind: 'unknown' };
+    const { version, createdAt } = result;
+    return { kind: 'known', version, ...(createdAt === undefined ? {} : { createdAt }) };
+  });
   return { store, time, keys, read, ways, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
 }
 
@@ -139,19 +148,9 @@ describe('versions in Key Vault', () => {
   });
 });
 
-/** What a process reads of one key, as the next one may be told of it. */
-async function readings(
-  { provider }: Pick<Awaited<ReturnType<typeof openAzure>>, 'provider'>,
-  keys: readonly string[],
-): Promise<Map<string, Sighting | undefined>> {
-  const results = await provider.read(keys.map((key) => ({ key })));
-  return new Map(
-    results.map((result, index) => {
-      const { stamp, version } = result.kind === 'found' ? result : {};
-      const sighting = version === undefined || stamp === undefined ? undefined : { version, stamp };
-      return [keys[index] ?? '', sighting];
-    }),
-  );
+function stampedOf(result: ReadResult): StampedVersion | undefined {
+  if (result.kind !== 'found' || result.stamp === undefined) return undefined;
+  return { version: result.version, stamp: result.stamp };
 }
 
 describe('versions in Key Vault that another process read', () => {
@@ -159,7 +158,8 @@ describe('versions in Key Vault that another process read', () => {
 
   it('are told by the stamp of its readings, without a reading of our own', async () => {
     await using test = await openRead(60);
-    const read = await readings(test.store, test.keys);
+    const results = await test.store.provider.read(test.keys.map((key) => ({ key })));
+    const read = new Map(results.map((result, index) => [test.keys[index], stampedOf(result)]));
     await using later = await openOn(test.store.server, { deps: { clock: test.time } });
     test.store.sent();
     test.store.server.secrets.put('n001', 'y');
@@ -189,11 +189,59 @@ describe('versions in Key Vault that another process read', () => {
     expect(await store.read('a')).toHaveProperty('stamp');
   });
 
-  it('are unknown where the record cannot be asked', async () => {
-    await using test = await openRead(3);
+  it('are unknown where the record cannot be asked, which is tried again each time, and not for each key', async () => {
+    await using test = await openRead(100);
     await using later = await openOn(test.store.server, { deps: { clock: test.time } });
-    const recall = () => Promise.reject(new AppError('AUDIT_UNAVAILABLE'));
-    expect(await later.provider.versions(test.keys, { recall })).toEqual(test.keys.map(() => UNKNOWN));
+    let asked = 0;
+    const recall = () => {
+      asked += 1;
+      return Promise.reject(new AppError('AUDIT_UNAVAILABLE'));
+    };
+    for (const times of [1, 2]) {
+      expect(await later.provider.versions(test.keys, { recall })).toEqual(test.keys.map(() => UNKNOWN));
+      expect(asked).toBe(times * 25);
+    }
+  });
+
+  it('are not asked for where a list is not allowed', async () => {
+    await using test = await openRead(60);
+    await using later = await openOn(test.store.server, { deps: { clock: test.time } });
+    test.store.server.deny(/GET \/secrets$/);
+    let asked = 0;
+    const recall = async () => {
+      asked += 1;
+      return { version: 'v', stamp: 's' };
+    };
+    for (const _ of [1, 2]) await later.provider.versions(test.keys, { recall });
+    expect(asked).toBe(60);
+    test.time.set(test.time.now() + HOUR_MS - 1);
+    await using third = await openOn(test.store.server, { deps: { clock: test.time } });
+    await third.provider.versions(['n000'], { recall });
+    expect(asked).toBe(60);
+  });
+
+  it('have no stamp without the date of the server, and are older than what is read meanwhile', async () => {
+    const seen = createSeen();
+    expect(seen.note('a', { version: 'v1', updatedOn: 0, date: undefined })).toBeUndefined();
+    const recalled = Promise.withResolvers<StampedVersion>();
+    const recalling = seen.recall(['b'], () => recalled.promise, undefined);
+    const stamp = seen.note('B', { version: 'v2', updatedOn: 0, date: new Date(HOUR_MS).toUTCString() });
+    recalled.resolve({ version: 'v1', stamp: 'older' });
+    await recalling;
+    expect(seen.get('b')).toEqual({ version: 'v2', stamp });
+  });
+
+  it('are asked for no longer when the pass is over', async () => {
+    const over = new AbortController();
+    let asked = 0;
+    const recall = async () => {
+      asked += 1;
+      over.abort();
+      return undefined;
+    };
+    const keys = Array.from({ length: 60 }, (_, index) => `n${index}`);
+    await expect(createSeen().recall(keys, recall, over.signal)).rejects.toThrow('abort');
+    expect(asked).toBe(25);
   });
 
   it('are never told wrongly, whatever became of the keys and of the processes', async () => {
@@ -202,7 +250,7 @@ describe('versions in Key Vault that another process read', () => {
       { weight: 4, arbitrary: fc.record({ kind: fc.constant('put'), key }) },
       {
         weight: 2,
-        arbitrary: fc.record({ kind: fc.constantFrom('tag', 'toggle', 'remove', 'purge'), key }),
+        arbitrary: fc.record({ kind: fc.constantFrom('tag', 'toggle', 'remove', 'purge', 'pinned'), key }),
       },
       { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait'), ms: fc.constantFrom(300, 2_000) }) },
       { weight: 4, arbitrary: fc.record({ kind: fc.constant('read') }) },
@@ -214,18 +262,28 @@ describe('versions in Key Vault that another process read', () => {
         await using server = await startAzureServer({ now: time.now });
         server.login.applications.set(CLIENT, { secret: CLIENT_SECRET });
         const { secrets } = server;
-        const record = new Map<string, Sighting | undefined>();
+        const audit = createMemoryAudit({ clock: time });
+        const recall = (name: string) => recallVersion(audit, { store: 'azure', key: name }, 'd1');
+        const read = async (refs: readonly SourceRef[]) => {
+          const recorder = recorderOn(audit, time);
+          for (const [index, result] of (await process.provider.read(refs)).entries()) {
+            const recording = await recorder.read({ store: 'azure', ref: refs[index] ?? NONE }, result);
+            await recording?.durable;
+          }
+        };
         let process = await openOn(server, { deps: { clock: time } });
         for (const it of steps) {
-          if ('key' in it) change(secrets, it);
+          if (it.kind === 'pinned') {
+            const version = secrets.get(it.key)?.id;
+            if (version !== undefined) await read([{ key: it.key, version }]);
+          } else if ('key' in it) change(secrets, it);
           else if ('ms' in it) time.set(time.now() + it.ms);
-          else if (it.kind === 'read')
-            for (const [name, sighting] of await readings(process, KEYS)) record.set(name, sighting);
+          else if (it.kind === 'read') await read(KEYS.map((name) => ({ key: name })));
           else {
             await process[Symbol.asyncDispose]();
             process = await openOn(server, { deps: { clock: time } });
           }
-          const told = await process.provider.versions(KEYS, { recall: async (name) => record.get(name) });
+          const told = await process.provider.versions(KEYS, { recall });
           for (const [index, result] of told.entries())
             if (result.kind === 'known') expect(result.version).toBe(secrets.get(KEYS[index] ?? '')?.id);
         }
@@ -235,6 +293,19 @@ describe('versions in Key Vault that another process read', () => {
     );
   });
 });
+
+const NONE: SourceRef = { key: '' };
+
+function recorderOn(audit: AuditStore, clock: Clock): Recorder {
+  return createRecorder({
+    audit,
+    actor: { kind: 'cli' },
+    requestId: 'r',
+    fingerprints: createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7))),
+    stores: new Map([['azure', 'd1']]),
+    clock,
+  });
+}
 
 function change(
   secrets: Objects<string>,

@@ -42,16 +42,14 @@ function about(record) {
   return [subject(record), named];
 }
 
-/** What ties a reading to the definition of its store is for programs. */
-const FOR_PROGRAMS = /^definition /;
-
 /** @param {AuditRecord} record */
-function what({ keys, note, counts = {} }) {
-  const words = Object.entries(counts).map(([name, count]) => `${number(count)} ${name}`);
+function what({ action: name, keys, note, counts = {} }) {
+  const words = Object.entries(counts).map(([of, count]) => `${number(count)} ${of}`);
   return [
     ...changes(keys),
     words.length === 0 ? '' : h('span', { class: 'muted' }, words.join(', ')),
-    note === undefined || FOR_PROGRAMS.test(note) ? '' : h('q', { class: 'note' }, note),
+    // That of a reading is for programs.
+    note === undefined || name === 'read' ? '' : h('q', { class: 'note' }, note),
   ];
 }
 

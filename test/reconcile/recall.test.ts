@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
-import type { ReadResult } from '../../src/core/reading.ts';
+import type { ReadResult, SourceRef } from '../../src/core/reading.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
+import { recallVersion } from '../../src/reconcile/recall.ts';
 import { createRecorder } from '../../src/reconcile/recorder.ts';
-import { recallSighting } from '../../src/reconcile/sightings.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 
@@ -22,7 +22,7 @@ function openRecord() {
   const audit = createMemoryAudit({ clock });
   return {
     audit,
-    async read(result: ReadResult, definition = 'd1') {
+    async read(result: ReadResult, definition = 'd1', ref: SourceRef = { key: 'db' }) {
       const recorder = createRecorder({
         audit,
         actor: { kind: 'cli' },
@@ -31,10 +31,10 @@ function openRecord() {
         stores: new Map([['azure', definition]]),
         clock,
       });
-      const recording = await recorder.read({ store: 'azure', ref: { key: 'db' } }, result);
+      const recording = await recorder.read({ store: 'azure', ref }, result);
       await recording?.durable;
     },
-    recall: (definition: string | undefined = 'd1') => recallSighting(audit, SOURCE, definition),
+    recall: (definition: string | undefined = 'd1') => recallVersion(audit, SOURCE, definition),
   };
 }
 
@@ -62,8 +62,6 @@ describe('what the record says was read', () => {
     expect(await recall()).toBeUndefined();
     await read(found('v1', STAMP));
     expect(await recall()).toEqual({ version: 'v1', stamp: STAMP });
-    await read(found('v2'));
-    expect(await recall()).toBeUndefined();
   });
 
   it('is no second record of a version, also when its stamp is another one', async () => {
@@ -74,9 +72,21 @@ describe('what the record says was read', () => {
     expect(await recall()).toEqual({ version: 'v1', stamp: STAMP });
   });
 
-  it('is nothing where it is not known which store that was', async () => {
-    const { read, audit } = openRecord();
+  it('passes over readings of named versions, of other stores of that name, and too early ones', async () => {
+    const { read, recall } = openRecord();
     await read(found('v1', STAMP));
-    expect(await recallSighting(audit, SOURCE, undefined)).toBeUndefined();
+    await read(found('v0'), 'd1', { key: 'db', version: 'v0' });
+    await read(found('w1', '2026-11-25T14:00:00.000Z'), 'd2');
+    // Of the next one it is not known what lists show: they show no longer what they did of the first one.
+    await read(found('v2'));
+    expect(await recall()).toEqual({ version: 'v1', stamp: STAMP });
+    expect(await recall('d2')).toEqual({ version: 'w1', stamp: '2026-11-25T14:00:00.000Z' });
+  });
+
+  it('is nothing where it is not known which store that is', async () => {
+    const { read, recall, audit } = openRecord();
+    await read(found('v1', STAMP), '');
+    expect(await recallVersion(audit, SOURCE, undefined)).toBeUndefined();
+    expect(await recall()).toBeUndefined();
   });
 });
