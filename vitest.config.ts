@@ -28,6 +28,9 @@ const THOROUGH = [
   'test/fakes/aws-*.test.ts',
 ];
 
+/** Waiting for what will be so is no measurement, and the machine may be busy. */
+const PATIENT = { poll: { timeout: 30_000 } };
+
 // `fast` and `thorough` need nothing but Node; `integration` runs against the real servers that its global set-up
 // starts.
 export default defineConfig({
@@ -41,10 +44,11 @@ export default defineConfig({
           // Importing a module of ours does nothing, so tests may share them: that halves the time.
           isolate: false,
           testTimeout: 20_000,
+          expect: PATIENT,
         },
       },
       {
-        test: { name: 'thorough', include: THOROUGH, testTimeout: 120_000 },
+        test: { name: 'thorough', include: THOROUGH, testTimeout: 120_000, expect: PATIENT },
       },
       {
         // The review page in a real Chromium; left out with a reason where there is none.
@@ -54,6 +58,7 @@ export default defineConfig({
           globalSetup: ['test/browser/global-setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          expect: PATIENT,
         },
       },
       {
@@ -61,8 +66,9 @@ export default defineConfig({
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
           globalSetup: ['test/integration/global-setup.ts'],
-          testTimeout: 120_000,
+          testTimeout: 300_000,
           hookTimeout: 120_000,
+          expect: PATIENT,
         },
       },
     ],

@@ -177,7 +177,8 @@ function knownOf(outcome: Outcome, { job, before, wasOkAt, startedAt, endedAt, i
     person: !isOk && !healsItself(error.code),
     failures: isOk ? 0 : (before?.failures ?? 0) + 1,
     ...(okAt === undefined ? {} : { okAt }),
-    alive,
+    // Where nobody could look, it is what it was.
+    alive: alive || (error?.code === 'CLUSTER_UNAVAILABLE' && before?.alive === true),
     ...(drifted ? { drifted } : {}),
     ...(contested ? { contestedUntil: endedAt + it.mapping.refreshMs } : {}),
     // What is held already stays so until the destroying step has decided anew.

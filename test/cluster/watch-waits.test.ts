@@ -8,13 +8,13 @@ const TEAM = { namespace: 'team' };
 describe('a watch', () => {
   it('is not taken for dead while bookmarks come, and a drip of bytes is none', async () => {
     await using server = await startWatchServer();
-    await using cluster = await connectTo(server, { ...SWIFT, silenceMs: 300 });
+    await using cluster = await connectTo(server, { ...SWIFT, silenceMs: 1_500 });
     await using log = watching(cluster, TEAM);
     await log.until(({ lists }) => lists() === 1);
     await expect.poll(() => server.watches.length, { interval: 2 }).toBe(1);
     const before = log.progressed();
-    const bookmarks = setInterval(() => server.send(bookmark('20')), 20);
-    await log.until(({ progressed }) => progressed() > before + 30);
+    const bookmarks = setInterval(() => server.send(bookmark('20')), 50);
+    await log.until(({ progressed }) => progressed() > before + 40);
     clearInterval(bookmarks);
     expect(log.lists()).toBe(1);
     const drip = setInterval(() => server.sendText(' '), 20);

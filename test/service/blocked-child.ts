@@ -6,8 +6,8 @@ import { watchEventLoop } from '../../src/service/watchdog.ts';
 
 const loops = createLoops({ now: () => Date.now() });
 const nobody = new Int32Array(new SharedArrayBuffer(4));
-await using _ = watchEventLoop(loops, { json: process.argv[2] === 'json', afterMs: 300 });
+await using _ = watchEventLoop(loops, { json: process.argv[2] === 'json', afterMs: 1_000 });
 for (let times = 0; times < 2; times++) {
-  await sleep(300);
-  Atomics.wait(nobody, 0, 0, 700);
+  await sleep(1_000);
+  Atomics.wait(nobody, 0, 0, 3_000);
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
 import { silentLogger } from '../../src/log/logger.ts';
 import type { Job } from '../../src/queue/queue.ts';
 import { createAges } from '../../src/service/ages.ts';
@@ -45,6 +46,25 @@ async function open() {
 }
 
 describe('the run of a target', () => {
+  it('that cannot look takes it for there if it was, and for missing once it has seen that it is', async () => {
+    const { world, run, seen } = await open();
+    const away = new AppError('CLUSTER_UNAVAILABLE');
+    world.cluster.fail('read', away);
+    await run('r0');
+    expect(seen()).toMatchObject({ kind: 'failed', alive: false });
+    await run('r1');
+    expect(seen()).toMatchObject({ kind: 'created', alive: true });
+    world.cluster.fail('read', away, away);
+    for (const id of ['r2', 'r3']) {
+      await run(id);
+      expect(seen()).toMatchObject({ kind: 'failed', error: { code: 'CLUSTER_UNAVAILABLE' }, alive: true });
+    }
+    world.store.fail('db', new AppError('STORE_UNAVAILABLE'));
+    world.cluster.forget(APPS_DB);
+    await run('r4');
+    expect(seen()).toMatchObject({ kind: 'failed', alive: false });
+  });
+
   it('shares what was read for its request', async () => {
     const { passes, run, reads, seen } = await open();
     const pass = await passes.of({ requestId: 'r1', reason: 'event' }, 0);

@@ -59,7 +59,7 @@ const MAPPINGS: BenchOptions['mappings'] = ({ prefix, namespace }) => `  - name:
 `;
 
 async function openSynced(options: Partial<BenchOptions>): Promise<Bench> {
-  const bench = await openBench({ mappings: MAPPINGS, timeout: '400ms', here: true, ...options });
+  const bench = await openBench({ mappings: MAPPINGS, timeout: '1500ms', here: true, ...options });
   await bench.vault.put('one', { a: 'a-value' });
   await bench.vault.put('two', { b: 'b-value' });
   expect(await bench.sync()).toMatchObject({ code: 0, summary: { created: 2 } });

@@ -108,7 +108,7 @@ describe('a queue of LocalStack', () => {
     using account = openAccount();
     using aside = await createQueue(account.account);
     using queue = await createQueue(account.account, {
-      VisibilityTimeout: '1',
+      VisibilityTimeout: '3',
       RedrivePolicy: JSON.stringify({ deadLetterTargetArn: aside.arn, maxReceiveCount: 2 }),
     });
     await queue.send('hello');

@@ -115,7 +115,7 @@ describe('restarts of workloads', () => {
         (it) => [it, it],
       ),
     );
-    expect(await world.writes('deployments')).toHaveLength(6);
+    await within(5_000, async () => expect(await world.writes('deployments')).toHaveLength(6));
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   }, 180_000);
 
