@@ -14,7 +14,7 @@ export type VersionResult =
   | {
       readonly kind: 'known';
       readonly version: string;
-      /** As in `ReadResult`. */
+      /** As in `ReadResult`, or somewhat later. */
       readonly createdAt?: number;
     }
   | { readonly kind: 'unknown' };

@@ -3,9 +3,14 @@ import type { Mapping } from '../core/mapping.ts';
 import type { Logger } from '../log/logger.ts';
 import { sourcesOf } from '../sync/desired.ts';
 
-/** When the values in the stores were made, as far as reading them has told. */
+/** When the values in the stores were made, as far as they have told. */
 export interface Ages {
-  note(store: string, key: string, createdAt: number): void;
+  /** Nothing, where the store does not tell. Of one version the earliest counts: a list may say when its tags were changed. */
+  note(
+    store: string,
+    key: string,
+    made: { readonly version: string; readonly createdAt?: number | undefined },
+  ): void;
   /** When the source of a mapping that changed last was changed: milliseconds since 1970. */
   changedAt(mapping: Mapping): number | undefined;
   /** Warns, once a day each, of sources that were not rotated for longer than their mapping wants. */
@@ -15,15 +20,21 @@ export interface Ages {
 const DAY_MS = 86_400_000;
 
 export function createAges({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }): Ages {
-  const made = new Map<string, number>();
+  const made = new Map<string, { readonly version: string; readonly at: number }>();
   const warnedAt = new Map<string, number>();
   const timesOf = (mapping: Mapping) =>
     sourcesOf(mapping).flatMap(({ store, key }) => {
-      const at = made.get(`${store} ${key}`);
-      return at === undefined ? [] : [{ store, key, at }];
+      const it = made.get(`${store} ${key}`);
+      return it === undefined ? [] : [{ store, key, at: it.at }];
     });
   return {
-    note: (store, key, createdAt) => void made.set(`${store} ${key}`, createdAt),
+    note(store, key, { version, createdAt }) {
+      if (createdAt === undefined) return;
+      const id = `${store} ${key}`;
+      const before = made.get(id);
+      const at = before?.version === version ? Math.min(before.at, createdAt) : createdAt;
+      made.set(id, { version, at });
+    },
     changedAt(mapping) {
       const times = timesOf(mapping).map(({ at }) => at);
       return times.length === 0 ? undefined : Math.max(...times);

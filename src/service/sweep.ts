@@ -217,7 +217,7 @@ async function find(
       const told = versions[index];
       if (told?.kind !== 'known') continue;
       findings.set(refId(ref), { kind: 'version', version: told.version, by: 'list' });
-      if (told.createdAt !== undefined) ages.note(store, ref.ref.key, told.createdAt);
+      ages.note(store, ref.ref.key, told);
     }
   }
   const unread = refs.filter((ref) => !findings.has(refId(ref)));
@@ -232,8 +232,7 @@ async function find(
       const result = results.get(refId(ref));
       if (result === undefined) continue;
       findings.set(refId(ref), findingOf(result));
-      if (result.kind === 'found' && result.createdAt !== undefined)
-        ages.note(store, ref.ref.key, result.createdAt);
+      if (result.kind === 'found') ages.note(store, ref.ref.key, result);
     }
   }
   return findings;

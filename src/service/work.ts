@@ -113,8 +113,8 @@ export function createWork(deps: WorkDeps): WorkTarget {
     if (outcome.proposal !== undefined) deps.onProposal();
     if (outcome.restarts) deps.onRestart();
     // An old version says nothing of how old the secret is.
-    for (const { store, key, createdAt } of outcome.pinned === undefined ? (outcome.sources ?? []) : [])
-      if (createdAt !== undefined) deps.ages.note(store, key, createdAt);
+    for (const it of outcome.pinned === undefined ? (outcome.sources ?? []) : [])
+      deps.ages.note(it.store, it.key, it);
     return wait;
   }
 

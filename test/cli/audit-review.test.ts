@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { LIVE, openService } from './fake-service.ts';
 import { HEAD, openBench } from './harness.ts';
@@ -19,6 +21,23 @@ describe('audit review', () => {
     expect(shown.stdout).toMatch(/^reviewed +flagged by ann: why\? \(2027-03-01 12:00:00, record \d+\)$/m);
     const reviews = await bench.run('audit', 'list', '--action', 'review');
     expect(reviews.stdout).toMatch(/review +ok +record 2 +ann +flagged why\?$/m);
+  });
+
+  it('is shown by its note, whatever that begins with, and a reading without what is for programs', async () => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    await rm(join(bench.folder, 'store', 'db.json'));
+    await bench.run('sync');
+    const note = 'definition of the store was changed on purpose';
+    await bench.run('audit', 'review', '2', '--state', 'flagged', '--note', note);
+    const reviews = await bench.run('audit', 'list', '--action', 'review');
+    expect(reviews.stdout).toContain(note);
+    const filter = ['--action', 'read', '--code', 'SOURCE_ABSENT'];
+    const { json } = await bench.run('audit', 'list', ...filter, '--output', 'json');
+    expect(json).toMatchObject({ records: [{ note: expect.stringMatching(/^definition [0-9a-f]+$/) }] });
+    const { stdout } = await bench.run('audit', 'list', ...filter);
+    expect(stdout).toContain('SOURCE_ABSENT');
+    expect(stdout).not.toContain('definition');
   });
 
   it('takes ranges, and leaves out the reviews among them', async () => {

@@ -113,11 +113,12 @@ function find(store: AwsStore, id: string): StoredSecret {
   return secret;
 }
 
-function describe({ arn, name, tags, deletedAt }: StoredSecret): object {
+function describe({ arn, name, tags, versions, deletedAt }: StoredSecret): object {
   return {
     ARN: arn,
     Name: name,
     Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })),
+    LastChangedDate: Math.max(0, ...versions.map(({ createdAt }) => createdAt)),
     ...(deletedAt === undefined ? {} : { DeletedDate: deletedAt }),
   };
 }

@@ -127,8 +127,15 @@ function isNotFound(thrown: unknown): boolean {
 
 export interface Description {
   readonly isDeleted: boolean;
-  /** The version id with the label AWSCURRENT. */
-  readonly current: string | undefined;
+  /** The version with the label AWSCURRENT. */
+  readonly current: Current | undefined;
+}
+
+/** As a list or a description tells it. */
+export interface Current {
+  readonly version: string;
+  /** Not before it: when anything of the secret was changed last. Of the version itself only its value tells. */
+  readonly createdAt?: number;
 }
 
 /** @throws AwsFailure, AppError */
@@ -143,12 +150,19 @@ export async function describe(
     signal,
   );
   if (!isAbout(key, answer)) throw badAnswer('another secret than the one asked for');
-  return { isDeleted: answer.DeletedDate !== undefined, current: currentOf(answer.VersionIdsToStages) };
+  return {
+    isDeleted: answer.DeletedDate !== undefined,
+    current: currentOf(answer.VersionIdsToStages, answer),
+  };
 }
 
 export function currentOf(
   stages: Readonly<Record<string, readonly string[]>> | undefined,
-): string | undefined {
+  { LastChangedDate: changed }: { readonly LastChangedDate?: Date | undefined },
+): Current | undefined {
   const current = Object.entries(stages ?? {}).filter(([, labels]) => labels.includes('AWSCURRENT'));
-  return current.length === 1 ? current[0]?.[0] : undefined;
+  const [version] = current[0] ?? [];
+  if (version === undefined || current.length > 1) return undefined;
+  const createdAt = changed?.getTime() ?? Number.NaN;
+  return { version, ...(Number.isNaN(createdAt) ? {} : { createdAt }) };
 }

@@ -5,7 +5,7 @@ import { checkKey, MOST_DESCRIBED, pick } from './keys.ts';
 import { listPages } from './list.ts';
 import type { Store } from './read.ts';
 import { asStoreError } from './session.ts';
-import { currentOf, describe } from './single.ts';
+import { type Current, currentOf, describe } from './single.ts';
 
 /** The most values that one filter takes. */
 const MAX_PREFIXES = 10;
@@ -24,12 +24,12 @@ export async function tellVersions(
   const wanted = [...new Set(keys)].filter((key) => isKey(key, store.config.region));
   const known = await tell(store, wanted, signal);
   return keys.map((key) => {
-    const version = known.get(key);
-    return version === undefined ? UNKNOWN : { kind: 'known', version };
+    const current = known.get(key);
+    return current === undefined ? UNKNOWN : { kind: 'known', ...current };
   });
 }
 
-type Known = ReadonlyMap<string, string | undefined>;
+type Known = ReadonlyMap<string, Current | undefined>;
 
 const NOTHING: Known = new Map();
 
@@ -86,7 +86,7 @@ interface ListOptions {
 interface ListedSecret {
   readonly Name: string;
   readonly ARN: string;
-  readonly current: string | undefined;
+  readonly current: Current | undefined;
 }
 
 /** Of an ARN, what follows `secret:`; the name, where the six characters at its end were left out. */
@@ -107,9 +107,11 @@ async function listed(
   const collect = async (): Promise<'whole' | 'left'> => {
     for await (const list of listPages(store.session, prefixes, signal)) {
       // A large account has more than fits into memory, and its entries say much that nobody asks for.
-      for (const { Name = '', ARN = '', SecretVersionsToStages } of list)
+      for (const entry of list) {
+        const { Name = '', ARN = '' } = entry;
         if (names.has(Name) || wanted.has(ARN))
-          entries.push({ Name, ARN, current: currentOf(SecretVersionsToStages) });
+          entries.push({ Name, ARN, current: currentOf(entry.SecretVersionsToStages, entry) });
+      }
       page += 1;
       // An ARN without its six characters may yet find a better match.
       for (const { Name: found = '', ARN: arn = '' } of list) {

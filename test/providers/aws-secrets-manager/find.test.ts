@@ -74,8 +74,8 @@ describe('versions in AWS', () => {
     store.put('a', '2');
     const [known, none] = await aws.provider.versions(['a', 'none']);
     expect(aws.sent()).toEqual(['DescribeSecret', 'DescribeSecret']);
-    expect(known).toMatchObject({ kind: 'known' });
-    expect(await aws.read('a')).toMatchObject({ version: known?.kind === 'known' ? known.version : '' });
+    expect(known).toEqual({ kind: 'known', version: expect.any(String), createdAt: expect.any(Number) });
+    expect(await aws.read('a')).toMatchObject({ ...known, kind: 'found' });
     expect(none).toEqual({ kind: 'unknown' });
   });
 
@@ -91,8 +91,12 @@ describe('versions in AWS', () => {
     expect(aws.sent()).toEqual(['ListSecrets']); // the others are filtered out
     expect(results.map(({ kind }) => kind)).toEqual([...Array(62).fill('known'), 'unknown', 'unknown']);
     const read = await aws.provider.read(names.map((key) => ({ key })));
-    expect(results.slice(0, 60).map((result) => (result.kind === 'known' ? result.version : ''))).toEqual(
-      read.map((result) => (result.kind === 'found' ? result.version : undefined)),
+    expect(results.slice(0, 60)).toEqual(
+      read.map((result) => {
+        if (result.kind !== 'found') return result;
+        const { version, createdAt } = result;
+        return { kind: 'known', version, createdAt };
+      }),
     );
   });
 

@@ -1,0 +1,42 @@
+import { expect, it } from 'vitest';
+import { silentLogger } from '../../src/log/logger.ts';
+import { createAges } from '../../src/service/ages.ts';
+import { source } from '../sync/sample.ts';
+import { createClock, wanted } from './sample.ts';
+
+const { mapping } = wanted({ name: 'a', data: { A: source({ key: 'a' }), B: source({ key: 'b' }) } });
+const { store } = source({});
+const DAY_MS = 86_400_000;
+
+it('the age of a value is the earliest that is told of its version, and another version has its own', () => {
+  const ages = createAges({ clock: createClock(), logger: silentLogger });
+  const changedAt = (version: string, createdAt?: number) => {
+    ages.note(store, 'a', { version, createdAt });
+    return ages.changedAt(mapping);
+  };
+  expect(changedAt('1')).toBeUndefined();
+  // By a list, after the tags were changed; then by the value itself, and by a list once more.
+  expect(changedAt('1', 500)).toBe(500);
+  expect(changedAt('1', 100)).toBe(100);
+  expect(changedAt('1', 700)).toBe(100);
+  expect(changedAt('1')).toBe(100);
+  expect(changedAt('2', 900)).toBe(900);
+  // Of a mapping the source counts that was changed last.
+  ages.note(store, 'b', { version: '1', createdAt: 950 });
+  expect(ages.changedAt(mapping)).toBe(950);
+});
+
+it('warns once a day of each source that is older than `maxAge`', () => {
+  const clock = createClock();
+  const warned: unknown[] = [];
+  const logger = { ...silentLogger, warn: (_: string, fields?: object) => void warned.push(fields) };
+  const ages = createAges({ clock, logger });
+  const old = { ...mapping, maxAgeMs: DAY_MS };
+  ages.note(store, 'a', { version: '1', createdAt: clock.time - DAY_MS - 1 });
+  ages.note(store, 'b', { version: '1', createdAt: clock.time - DAY_MS });
+  for (const _ of [1, 2]) ages.warn([old, { ...mapping, name: 'other' }]);
+  expect(warned).toEqual([{ mapping: 'a', store, key: 'a', durationMs: DAY_MS + 1 }]);
+  clock.time += DAY_MS;
+  ages.warn([old]);
+  expect(warned).toHaveLength(3);
+});
