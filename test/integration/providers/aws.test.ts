@@ -100,7 +100,10 @@ describe('many secrets in LocalStack', () => {
     expect(operations().GetSecretValue).toBeUndefined();
     const versions = await provider.versions(names);
     expect(versions).toEqual(
-      results.map((result) => ({ kind: 'known', version: result.kind === 'found' ? result.version : '' })),
+      results.map((result) => {
+        const version = result.kind === 'found' ? result.version : '';
+        return { kind: 'known', version, createdAt: expect.any(Number) };
+      }),
     );
     await proxy[Symbol.asyncDispose]();
   });
