@@ -1,6 +1,7 @@
 import { DescribeSecretCommand, GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { AppError } from '../../core/errors.ts';
 import { badAnswer } from '../answer.ts';
+import { createdAt } from '../created-at.ts';
 import type { ReadResult } from '../provider.ts';
 import { isType } from './errors.ts';
 import { isAbout, mayBeId, type Version } from './keys.ts';
@@ -163,6 +164,5 @@ export function currentOf(
   const current = Object.entries(stages ?? {}).filter(([, labels]) => labels.includes('AWSCURRENT'));
   const [version] = current[0] ?? [];
   if (version === undefined || current.length > 1) return undefined;
-  const createdAt = changed?.getTime() ?? Number.NaN;
-  return { version, ...(Number.isNaN(createdAt) ? {} : { createdAt }) };
+  return { version, ...createdAt(changed) };
 }

@@ -1,5 +1,6 @@
 import { SecretValue } from '../../core/secret-value.ts';
 import { badAnswer } from '../answer.ts';
+import { createdAt } from '../created-at.ts';
 import type { ReadResult } from '../provider.ts';
 
 /** What GetSecretValue answers, and BatchGetSecretValue for each secret. */
@@ -15,12 +16,11 @@ export interface SecretEntry {
 /** @throws AppError BAD_ANSWER */
 export function toResult({ VersionId: version, CreatedDate: created, ...entry }: SecretEntry): ReadResult {
   if (typeof version !== 'string' || version === '') throw badAnswer('a secret without its version');
-  const createdAt = created?.getTime() ?? Number.NaN;
   return {
     kind: 'found',
     value: payload(entry),
     version,
-    ...(Number.isNaN(createdAt) ? {} : { createdAt }),
+    ...createdAt(created),
   };
 }
 

@@ -2,12 +2,12 @@ import { AppError } from '../../core/errors.ts';
 import { member, printJson } from '../../core/json.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { badAnswer } from '../answer.ts';
+import { createdAt } from '../created-at.ts';
 import type { ProviderDeps, ReadResult, SourceRef } from '../provider.ts';
 import { jsonOf } from './answer.ts';
 import { abortedBy, type KeyVault } from './clients.ts';
 import { fromRefusal, isNotFound, Refusal } from './errors.ts';
 import { checkName, checkVersion } from './paths.ts';
-import { createdAt } from './times.ts';
 import type { Seen } from './versions.ts';
 
 export interface Store {
@@ -101,9 +101,9 @@ async function getSecret(store: Store, ref: SourceRef, signal: AbortSignal | und
   const checked = checkAnswered(ref, version);
   const stamp =
     ref.version === undefined && updatedOn !== undefined
-      ? store.seen.note(ref.key, { version: checked, updatedOn: updatedOn.getTime(), date })
+      ? store.seen.note(ref.key, { version: checked, updatedOn, date })
       : undefined;
-  const times = { ...createdAt(properties), ...(stamp === undefined ? {} : { stamp }) };
+  const times = { ...createdAt(properties.createdOn), ...(stamp === undefined ? {} : { stamp }) };
   return { text: value, contentType, version: checked, times };
 }
 
@@ -129,7 +129,12 @@ async function readKey(store: Store, ref: SourceRef, signal: AbortSignal | undef
   const key = member(jsonOf({ isJson: true, text: body ?? '' }), 'key');
   if (key?.kind !== 'object') throw badAnswer('a key without its JWK');
   const version = checkAnswered(ref, properties.version);
-  return { kind: 'found', value: SecretValue.fromText(printJson(key)), version, ...createdAt(properties) };
+  return {
+    kind: 'found',
+    value: SecretValue.fromText(printJson(key)),
+    version,
+    ...createdAt(properties.createdOn),
+  };
 }
 
 function checkAnswered(ref: SourceRef, version: string | undefined): string {

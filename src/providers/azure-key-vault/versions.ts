@@ -2,11 +2,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import type { StampedVersion } from '../../core/reading.ts';
+import { createdAt } from '../created-at.ts';
 import type { ProviderDeps, VersionOptions, VersionResult } from '../provider.ts';
 import { createLists } from '../ways.ts';
 import type { KeyVault } from './clients.ts';
 import { listSecrets } from './list.ts';
-import { createdAt } from './times.ts';
 
 /**
  * A list tells when a secret was last changed, in whole seconds, and never its version. So what was read is
@@ -14,12 +14,12 @@ import { createdAt } from './times.ts';
  */
 export interface Seen {
   /**
-   * @param read `updatedOn` in milliseconds, `date` the server's clock at the reading, as its header has it.
+   * @param read `date`: the server's clock at the reading, as its header has it.
    * @returns What a list shows while this is current; undefined where that cannot be told apart from a later change.
    */
   note(
     name: string,
-    read: { version: string; updatedOn: number; date: string | undefined },
+    read: { version: string; updatedOn: Date; date: string | undefined },
   ): string | undefined;
   get(name: string): StampedVersion | undefined;
   /** Takes what is on record of keys that were not read here. Asked for once, unless that fails. */
@@ -42,7 +42,7 @@ export function createSeen(): Seen {
   return {
     note(name, { version, updatedOn, date }) {
       // By the server's clock alone: ours may be ahead of it.
-      const age = Date.parse(date ?? '') - updatedOn;
+      const age = Date.parse(date ?? '') - updatedOn.getTime();
       const stamp = age >= SETTLED_MS ? stampOf(updatedOn) : undefined;
       byName.set(name.toLowerCase(), stamp === undefined ? undefined : { version, stamp });
       return stamp;
@@ -64,9 +64,9 @@ export function createSeen(): Seen {
   };
 }
 
-/** @param updatedOn Milliseconds since 1970. */
-function stampOf(updatedOn: number): string {
-  return new Date(updatedOn).toISOString();
+/** Undefined for what is no time. */
+function stampOf(updatedOn: Date | undefined): string | undefined {
+  return updatedOn === undefined || Number.isNaN(updatedOn.getTime()) ? undefined : updatedOn.toISOString();
 }
 
 /** What a list shows of a secret. */
@@ -122,9 +122,9 @@ export function createVersions(
       return await listSecrets(vault, signal, (items, count) => {
         for (const item of items.slice(-25)) {
           const id = item.name.toLowerCase();
-          const { enabled, updatedOn } = item;
-          if (wanted.has(id) && enabled !== false && updatedOn !== undefined)
-            found.set(id, { stamp: stampOf(updatedOn.getTime()), times: createdAt(item) });
+          const stamp = stampOf(item.updatedOn);
+          if (wanted.has(id) && item.enabled !== false && stamp !== undefined)
+            found.set(id, { stamp, times: createdAt(item.createdOn) });
         }
         return found.size < wanted.size && count + 1 < wanted.size;
       });

@@ -2,6 +2,7 @@ import { AppError } from '../../core/errors.ts';
 import { member, printJson, textOf } from '../../core/json.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { type Answer, badAnswer, tryParse } from '../answer.ts';
+import { createdAt } from '../created-at.ts';
 import type { ProviderDeps, ReadResult, SourceRef, VersionResult } from '../provider.ts';
 import { isNothing, numberOf, parseAnswer } from './answer.ts';
 import type { VaultConfig } from './config.ts';
@@ -58,12 +59,12 @@ async function readVersion2(
   }
   if (version !== undefined && version !== String(given))
     throw badAnswer('another version than the one asked for');
-  const createdAt = Date.parse(textOf(member(data, 'metadata', 'created_time')) ?? '');
+  const made = new Date(textOf(member(data, 'metadata', 'created_time')) ?? '');
   return {
     kind: 'found',
     value: SecretValue.fromText(printJson(value)),
     version: String(given),
-    ...(Number.isNaN(createdAt) ? {} : { createdAt }),
+    ...createdAt(made),
   };
 }
 

@@ -3,18 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { TENANT } from '../../fakes/azure-server/login.ts';
-import { startAzureServer } from '../../fakes/azure-server/server.ts';
 import { filesBelow, findLeaks, textMarker } from '../../leak-search.ts';
 import { openAccount, REGION } from '../providers/aws-harness.ts';
 import { createMount, urlOf } from '../providers/vault-harness.ts';
 import { localstack, openbao } from '../services/inject.ts';
+import { CLIENT_SECRET, openAzureStore } from './azure-store.ts';
 import { type Run, runHere } from './program.ts';
 
 // Going back on each kind of store: OpenBao's two engines and AWS' own client on real servers, Azure's SDK on a double.
-
-const CLIENT = '22222222-2222-4222-8222-222222222222';
-const CLIENT_SECRET = 'cL13nt~s3cr3t';
 
 /** Values that are nowhere else, so that a search for them finds each place that has one. */
 const [FIRST, SECOND, THIRD] = ['first', 'second', 'third'].map((name) => textMarker(name)) as [
@@ -231,20 +227,8 @@ describe('AWS Secrets Manager', () => {
 
 describe('Azure Key Vault', () => {
   it('goes back to any version, and says when it is disabled or purged', async () => {
-    await using server = await startAzureServer();
-    server.login.applications.set(CLIENT, { secret: CLIENT_SECRET });
-    const folder = await mkdtemp(join(tmpdir(), 'secretbridge-ca-'));
-    await using _ = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
-    const caFile = join(folder, 'ca.pem');
-    await writeFile(caFile, server.ca);
-    const auth = {
-      method: 'clientSecret',
-      tenantId: TENANT,
-      clientId: CLIENT,
-      clientSecret: { env: 'CLIENT_SECRET' },
-    };
-    const store = { kind: 'azure-key-vault', vaultUrl: server.address, tls: { caFile }, auth };
-    const env = { CLIENT_SECRET, AZURE_AUTHORITY_HOST: server.authorityHost };
+    await using azure = await openAzureStore();
+    const { server, store, env } = azure;
     await using bench = await openBench(store, 'db', async (value) => server.secrets.put('db', value), env);
     const [first] = await rotate(bench, text(FIRST), text(SECOND), text(THIRD));
     await goesBack(bench, first, text(FIRST), text(THIRD));

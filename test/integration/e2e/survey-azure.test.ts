@@ -1,15 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { TENANT } from '../../fakes/azure-server/login.ts';
-import { type AzureServer, startAzureServer } from '../../fakes/azure-server/server.ts';
+import type { AzureServer } from '../../fakes/azure-server/server.ts';
+import { openAzureStore } from './azure-store.ts';
 import { agrees, COUNT, names, openScene, outcomes, type Scene } from './survey-scene.ts';
 
 // Lists of Key Vault show no versions, so a process that begins goes by what the audit says was read.
 
-const CLIENT = '22222222-2222-4222-8222-222222222222';
-const CLIENT_SECRET = 'cL13nt~s3cr3t';
 const HOUR_MS = 3_600_000;
 
 interface AzureScene extends Scene {
@@ -23,23 +18,9 @@ interface AzureScene extends Scene {
 async function openAzure(): Promise<AzureScene> {
   await using stack = new AsyncDisposableStack();
   let ahead = 0;
-  const server = stack.use(await startAzureServer({ now: () => Date.now() + ahead }));
-  server.login.applications.set(CLIENT, { secret: CLIENT_SECRET });
+  const { server, store, env } = stack.use(await openAzureStore({ now: () => Date.now() + ahead }));
   for (const name of names) server.secrets.put(name, `value of ${name}`);
-  const folder = await mkdtemp(join(tmpdir(), 'secretbridge-ca-'));
-  stack.defer(() => rm(folder, { recursive: true, force: true }));
-  const caFile = join(folder, 'ca.pem');
-  await writeFile(caFile, server.ca);
-  const auth = {
-    method: 'clientSecret',
-    tenantId: TENANT,
-    clientId: CLIENT,
-    clientSecret: { env: 'CLIENT_SECRET' },
-  };
-  const store = { kind: 'azure-key-vault', vaultUrl: server.address, tls: { caFile }, auth };
-  const scene = stack.use(
-    await openScene(store, { CLIENT_SECRET, AZURE_AUTHORITY_HOST: server.authorityHost }),
-  );
+  const scene = stack.use(await openScene(store, env));
   const owned = stack.move();
   return {
     ...scene,

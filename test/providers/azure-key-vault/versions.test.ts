@@ -222,10 +222,12 @@ describe('versions in Key Vault that another process read', () => {
 
   it('have no stamp without the date of the server, and are older than what is read meanwhile', async () => {
     const seen = createSeen();
-    expect(seen.note('a', { version: 'v1', updatedOn: 0, date: undefined })).toBeUndefined();
+    expect(seen.note('a', { version: 'v1', updatedOn: new Date(0), date: undefined })).toBeUndefined();
     const recalled = Promise.withResolvers<StampedVersion>();
     const recalling = seen.recall(['b'], () => recalled.promise, undefined);
-    const stamp = seen.note('B', { version: 'v2', updatedOn: 0, date: new Date(HOUR_MS).toUTCString() });
+    const date = new Date(HOUR_MS).toUTCString();
+    expect(seen.note('a', { version: 'v1', updatedOn: new Date(Number.NaN), date })).toBeUndefined();
+    const stamp = seen.note('B', { version: 'v2', updatedOn: new Date(0), date });
     recalled.resolve({ version: 'v1', stamp: 'older' });
     await recalling;
     expect(seen.get('b')).toEqual({ version: 'v2', stamp });
