@@ -8,13 +8,9 @@ it('appends 2,000 records and more a second in batches', async () => {
   await using store = await database.open();
   const batch = Array.from({ length: 100 }, () => entry());
   await store.append(batch);
-  let batched = 0;
-  for (let round = 0; round < 3; round += 1) {
-    const start = performance.now();
-    for (let n = 0; n < 50; n += 1) await store.append(batch);
-    // The best of them: the machine has other work to do.
-    batched = Math.max(batched, 5_000 / ((performance.now() - start) / 1_000));
-  }
+  const start = performance.now();
+  for (let n = 0; n < 100; n += 1) await store.append(batch);
+  const batched = 10_000 / ((performance.now() - start) / 1000);
 
   const times: number[] = [];
   for (let n = 0; n < 300; n += 1) {

@@ -114,7 +114,7 @@ describe('an outage', () => {
         code: 'CLUSTER_UNAVAILABLE',
       }),
     );
-    await within(30_000, async () => {
+    await within(25_000, async () => {
       expect(await states(served)).toEqual(['stale CLUSTER_UNAVAILABLE']);
       expect(performance.now() - began).toBeGreaterThan(20_000);
     });
