@@ -2,6 +2,7 @@ import { type Benchmark, type Row, row } from '../harness/row.ts';
 import { openFleet } from '../world/fleet.ts';
 import { openLab } from '../world/lab.ts';
 import { startProgram } from '../world/program.ts';
+import { TARGET_CHANGED } from '../world/runs.ts';
 import { isReady, waitFor, waitUntil } from '../world/wait.ts';
 
 const TARGETS = 90;
@@ -28,7 +29,7 @@ export const largeValues: Benchmark = {
     });
     await using run = await startProgram(['serve'], place);
     await waitUntil('the start', run, () => isReady(place));
-    await waitUntil('the first sync', run, async () => (await lab.secrets(namespace)) >= targets);
+    await run.logged(TARGET_CHANGED, targets);
     const first = await run.usage();
     options.report(`first sync: ${Math.round(first.rssMb)} MB`);
     const passes = options.quick ? 1 : 10;

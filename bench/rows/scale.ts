@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { openSqliteAudit } from '../../src/audit/sqlite.ts';
 import { systemClock } from '../../src/core/clock.ts';
-import { countsBetween, totalOf } from '../doubles/start.ts';
+import { totalOf } from '../doubles/start.ts';
 import { BenchError } from '../harness/error.ts';
 import { type Benchmark, type BenchOptions, type Row, row } from '../harness/row.ts';
 import { type FleetPlace, openFleet } from '../world/fleet.ts';
-import { type Lab, openLab } from '../world/lab.ts';
+import { openLab } from '../world/lab.ts';
 import { type Running, startNode, startProgram } from '../world/program.ts';
-import { writesIn } from '../world/runs.ts';
+import { TARGET_CHANGED, writesIn } from '../world/runs.ts';
 import { isReady, waitFor, waitUntil } from '../world/wait.ts';
 
 const LARGEST = 10_000;
@@ -19,14 +19,20 @@ const PASSES = { some: 2, most: 10 };
 /** Sweeps of the first minutes find targets that are still made, and values that were just put. */
 const SETTLE_PASSES = 1;
 
+/** Requests of both stores, and lists of AWS among them, which only passes ask for. */
+interface Calls {
+  readonly all: number;
+  readonly lists: number;
+}
+
 interface Measured {
   readonly targets: number;
   readonly keys: number;
   readonly firstSync: number;
   readonly firstCpu: number;
-  readonly firstCalls: number;
+  readonly firstCalls: Calls;
   readonly passCpu: number;
-  readonly passCalls: number;
+  readonly passCalls: Calls;
   readonly writes: number;
   readonly ready: number;
   /** The most: up to the end of the first sync, and within each pass. */
@@ -62,32 +68,23 @@ async function measure(targets: number, options: BenchOptions): Promise<Measured
   const fleet = { mappings: targets / NAMESPACES, namespaces, refresh: `${REFRESH_S}s` };
   const place = await openFleet(lab, fleet);
   const report = (line: string) => options.report(`${targets} targets: ${line}`);
-  const calls = async () => {
+  const counts = async (): Promise<Calls> => {
     const [aws, vault] = [await place.stores.aws.counts(), await place.stores.vault.counts()];
-    return (before?: Awaited<ReturnType<typeof both>>) =>
-      before === undefined
-        ? totalOf(aws) + totalOf(vault)
-        : totalOf(countsBetween(before.aws, aws)) + totalOf(countsBetween(before.vault, vault));
+    return { all: totalOf(aws) + totalOf(vault), lists: aws.calls.ListSecrets ?? 0 };
   };
-  const both = async () => ({
-    aws: await place.stores.aws.counts(),
-    vault: await place.stores.vault.counts(),
-  });
 
   report('first sync');
   await using run = await startProgram(['serve'], place);
   await waitUntil('the start', run, () => isReady(place));
-  await waitUntil('the first sync', run, async () => (await made(lab, namespaces)) >= targets, {
-    everyMs: 100,
-  });
+  await run.logged(TARGET_CHANGED, targets);
   const firstSync = (performance.now() - run.startedAt) / 1_000;
   const first = await run.usage();
-  const firstCalls = (await calls())();
+  const firstCalls = await counts();
   const resident = [first.maxRssMb];
   await waitFor(SETTLE_PASSES * REFRESH_S * 1_000, run);
 
   const passes = options.quick ? 2 : targets < LARGEST ? PASSES.some : PASSES.most;
-  const before = await both();
+  const before = await counts();
   const began = { ...(await run.usage()), at: performance.now() };
   const { requests } = await lab.requestsOfSecrets(async () => {
     for (let pass = 1; pass <= passes; pass += 1) {
@@ -98,7 +95,8 @@ async function measure(targets: number, options: BenchOptions): Promise<Measured
   });
   const ended = await run.usage();
   const done = (performance.now() - began.at) / 1_000 / REFRESH_S;
-  const passCalls = (await calls())(before) / done;
+  const after = await counts();
+  const passCalls = { all: (after.all - before.all) / done, lists: (after.lists - before.lists) / done };
   await run.stop();
   await assertSwept(place, passes);
 
@@ -129,11 +127,6 @@ async function mostWithin(ms: number, run: Running): Promise<number> {
   return most;
 }
 
-async function made(lab: Lab, namespaces: readonly string[]): Promise<number> {
-  const counts = await Promise.all(namespaces.map((namespace) => lab.secrets(namespace)));
-  return counts.reduce((sum, count) => sum + count, 0);
-}
-
 async function restart(place: FleetPlace): Promise<number> {
   await using run = await startProgram(['serve'], place);
   await waitUntil('the start', run, () => isReady(place), { everyMs: 10 });
@@ -158,8 +151,8 @@ async function assertSwept({ folder, keys }: FleetPlace, passes: number): Promis
 }
 
 /** A first sync that takes longer than `refresh` has passes in it, which are no part of what it needs itself. */
-function ownCalls({ firstCalls, firstSync, passCalls }: Measured): number {
-  return firstCalls - (firstSync / REFRESH_S) * passCalls;
+function ownCalls({ firstCalls, passCalls }: Measured): number {
+  return firstCalls.all - (firstCalls.lists / passCalls.lists) * passCalls.all;
 }
 
 /** The floor of a size is what the size before it took, times as much as it is larger: growth by the number alone. */
@@ -181,7 +174,12 @@ function growthRows(it: Measured, before: Measured | undefined): readonly Row[] 
     grown('first-cpu', 'CPU of the first sync', 's CPU', ({ firstCpu }) => firstCpu),
     grown('first-calls', 'calls of both stores, first sync, but the passes due meanwhile', 'calls', ownCalls),
     grown('pass-cpu', 'CPU of a pass with no change', 's CPU', ({ passCpu }) => passCpu),
-    grown('pass-calls', 'calls of both stores, a pass with no change', 'calls', ({ passCalls }) => passCalls),
+    grown(
+      'pass-calls',
+      'calls of both stores, a pass with no change',
+      'calls',
+      ({ passCalls }) => passCalls.all,
+    ),
     grown(
       'memory',
       'resident set, the most in the last pass',

@@ -12,7 +12,7 @@ import { LATENCY_MS } from './four-stores.ts';
 import type { Engine, Lab } from './lab.ts';
 import { startProgram } from './program.ts';
 import { headOf } from './rotations.ts';
-import { waitUntil } from './wait.ts';
+import { TARGET_CHANGED } from './runs.ts';
 import { FIELD, watchSecrets } from './witness.ts';
 
 /** A running service whose targets can be made to be due all at once. */
@@ -94,7 +94,7 @@ export async function openBusy(
       env: { ...aws.env, ...(redis === undefined ? {} : { REDIS_URL: redis.address }) },
     }),
   );
-  await waitUntil('the first sync', run, async () => (await lab.secrets(namespace)) >= count);
+  await run.logged(TARGET_CHANGED, count);
   const added: object[] = [];
   let round = 0;
   const owned = stack.move();

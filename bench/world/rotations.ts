@@ -10,6 +10,7 @@ import type { BenchOptions } from '../harness/row.ts';
 import { createPost, openFourStores, type RotatedStore } from './four-stores.ts';
 import type { Engine, Lab } from './lab.ts';
 import { startProgram } from './program.ts';
+import { TARGET_CHANGED } from './runs.ts';
 import { waitUntil } from './wait.ts';
 import { FIELD, type Witness, watchSecrets } from './witness.ts';
 
@@ -74,7 +75,7 @@ export async function openRotations(
       },
     }),
   );
-  await waitUntil('the first sync', run, async () => (await lab.secrets(namespace)) >= mappings.length);
+  await run.logged(TARGET_CHANGED, mappings.length);
   if (options.events)
     await waitUntil('the way to events', run, async () => four.all.every((store) => store.isHeard()));
   const rounds = new Map<string, number>();

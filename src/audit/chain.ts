@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash as hashed } from 'node:crypto';
 import { canonical } from './canonical.ts';
 import type { AuditRecord, Entry } from './entry.ts';
 import { plainEntry } from './plain-entry.ts';
@@ -57,7 +57,7 @@ export function appendPlain(head: Head, plain: Entry, circumstances: Circumstanc
 
 /** SHA-256 of the text's UTF-8 bytes, in hex. */
 export function hashOf(text: string): string {
-  return createHash('sha256').update(text, 'utf8').digest('hex');
+  return hashed('sha256', text, 'hex');
 }
 
 /** A record out of a store; undefined when its text is damaged. */

@@ -96,36 +96,65 @@ export function readMoving(sqlite: DatabaseSync): string | undefined {
  */
 export type RecordInsert = (record: AuditRecord, text: string, before?: AuditRecord) => void;
 
+/** By position: SQLite looks for each of fifteen names among all of them, which takes longer than to put the row in. */
+function prepareRow<Table extends keyof AuditTables>(
+  sqlite: DatabaseSync,
+  into: `${'insert' | 'insert or ignore'} into ${Table}`,
+  columns: readonly (keyof AuditTables[Table] & string)[],
+): (row: AuditTables[Table]) => void {
+  const places = columns.map(() => '?');
+  const statement = sqlite.prepare(`${into} (${columns.join(', ')}) values (${places.join(', ')})`);
+  // Rows hold text, numbers and null.
+  return (row) => void statement.run(...columns.map((column) => row[column] as SQLInputValue));
+}
+
+/** What `records` and `facets` have in common. */
+const FACETS = [
+  'sequence',
+  'time',
+  'actor_kind',
+  'actor_name',
+  'action',
+  'outcome',
+  'code',
+  'mapping',
+  'namespace',
+  'secret',
+] as const;
+
 export function prepareInsert(sqlite: DatabaseSync): RecordInsert {
-  const insertRecord = sqlite.prepare(
-    `insert into records (sequence, time, actor_kind, actor_name, request_id, action, outcome, code, mapping,
-       namespace, secret, fingerprint_before, fingerprint_after, hash, record)
-     values (:sequence, :time, :actor_kind, :actor_name, :request_id, :action, :outcome, :code, :mapping,
-       :namespace, :secret, :fingerprint_before, :fingerprint_after, :hash, :record)`,
-  );
-  const insertSource = sqlite.prepare(
-    'insert into record_sources (sequence, store, key, version) values (?, ?, ?, ?)',
-  );
-  const insertValue = sqlite.prepare('insert into record_values (sequence, fingerprint) values (?, ?)');
-  const openIntent = sqlite.prepare(
-    `insert into open_intents (sequence, request_id, namespace, secret, attempt, replica)
-     values (:sequence, :request_id, :namespace, :secret, :attempt, :replica)`,
-  );
+  const insertRecord = prepareRow(sqlite, 'insert into records', [
+    ...FACETS,
+    'request_id',
+    'fingerprint_before',
+    'fingerprint_after',
+    'hash',
+    'record',
+  ]);
+  const insertSource = prepareRow(sqlite, 'insert into record_sources', [
+    'sequence',
+    'store',
+    'key',
+    'version',
+  ]);
+  const insertValue = prepareRow(sqlite, 'insert into record_values', ['sequence', 'fingerprint']);
+  const openIntent = prepareRow(sqlite, 'insert into open_intents', [
+    'sequence',
+    'request_id',
+    'namespace',
+    'secret',
+    'attempt',
+    'replica',
+  ]);
   const closeIntent = sqlite.prepare(
-    `delete from open_intents where request_id = :request_id and namespace = :namespace and secret = :secret
-       and attempt = :attempt`,
+    'delete from open_intents where request_id = ? and namespace = ? and secret = ? and attempt = ?',
   );
-  const insertFacet = sqlite.prepare(
-    `insert into facets (sequence, time, actor_kind, actor_name, action, outcome, code, mapping, namespace, secret,
-       store, state, review)
-     values (:sequence, :time, :actor_kind, :actor_name, :action, :outcome, :code, :mapping, :namespace, :secret,
-       :store, :state, :review)`,
-  );
+  const insertFacet = prepareRow(sqlite, 'insert into facets', [...FACETS, 'store', 'state', 'review']);
   const widenSpan = sqlite.prepare(
     `insert into spans (block, since, until) values (:block, :time, :time)
      on conflict (block) do update set since = min(since, excluded.since), until = max(until, excluded.until)`,
   );
-  const insertTarget = sqlite.prepare('insert or ignore into targets values (:namespace, :secret)');
+  const insertTarget = prepareRow(sqlite, 'insert or ignore into targets', ['namespace', 'secret']);
   const review = sqlite.prepare(
     'update facets set state = :state, review = :review where sequence = :sequence and state is not null',
   );
@@ -135,18 +164,19 @@ export function prepareInsert(sqlite: DatabaseSync): RecordInsert {
 
   return (record, text, before) => {
     const row = recordRow(record, text);
-    insertRecord.run({ ...row });
+    insertRecord(row);
     const sources = sourceRows(record);
-    for (const { sequence, store, key, version } of sources) insertSource.run(sequence, store, key, version);
-    for (const { sequence, fingerprint } of valueRows(record)) insertValue.run(sequence, fingerprint);
-    insertFacet.run({ ...facetOf(row, sources) });
+    for (const source of sources) insertSource(source);
+    for (const value of valueRows(record)) insertValue(value);
+    insertFacet(facetOf(row, sources));
     if (!isInSpan(record, before))
       widenSpan.run({ block: Math.floor(record.sequence / BLOCK), time: record.time });
-    for (const target of targetRows([record])) insertTarget.run({ ...target });
+    for (const target of targetRows([record])) insertTarget(target);
     if (record.phase === 'intent') {
-      openIntent.run({ ...changeKey(record), sequence: record.sequence, replica: record.replica });
+      openIntent({ ...changeKey(record), sequence: record.sequence, replica: record.replica });
     } else if (record.phase === 'outcome') {
-      closeIntent.run({ ...changeKey(record) });
+      const { request_id: request, namespace, secret, attempt } = changeKey(record);
+      closeIntent.run(request, namespace, secret, attempt);
     }
     const reviewed = reviewChange(record);
     if (reviewed !== undefined) review.run({ ...reviewed });

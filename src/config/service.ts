@@ -238,7 +238,7 @@ export const Log = z
       .default('json')
       .meta({ description: 'One JSON object a line, or text for people.' }),
   })
-  .meta({ title: 'Log', description: 'What the service logs, on standard output.' });
+  .meta({ title: 'Log', description: 'What the service logs, on standard error.' });
 
 export const Tracing = z
   .strictObject({

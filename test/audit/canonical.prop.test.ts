@@ -56,6 +56,12 @@ describe('canonical JSON', () => {
     );
   });
 
+  it('puts names that look like an index where the code units have them', () => {
+    const given: unknown = JSON.parse('{"b":{"10":1,"2":2,"-":3},"__proto__":[{"9":0,"10":0}],"a":0}');
+    expect(canonical(given)).toBe('{"__proto__":[{"10":0,"9":0}],"a":0,"b":{"-":3,"10":1,"2":2}}');
+    expect(() => canonical({ 1: 0, b: Number.NaN })).toThrow(TypeError);
+  });
+
   it.each([[Number.NaN], [Number.POSITIVE_INFINITY], [1n], [Symbol('x')], [() => 1]])(
     'refuses %s',
     (value) => {
