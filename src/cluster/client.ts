@@ -95,18 +95,26 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
 
   async function once(wanted: KubeRequest): Promise<KubeAnswer> {
     await pace(wanted.signal);
-    const timeout = AbortSignal.timeout(timeoutMs);
-    const deadline = wanted.signal ? AbortSignal.any([wanted.signal, timeout]) : timeout;
-    return answerOf(await start(wanted, requests, deadline));
+    return inTime(wanted.signal, async (signal) => answerOf(await start(wanted, requests, signal)));
   }
 
   async function openOnce(wanted: KubeRequest & { signal: AbortSignal }): Promise<KubeAnswer | KubeStream> {
     await pace(wanted.signal);
+    return inTime(wanted.signal, async (signal) => {
+      const answer = await start(wanted, streams, signal);
+      return answer.statusCode === 200 ? { status: 200, chunks: answer.body } : await answerOf(answer);
+    });
+  }
+
+  /** `AbortSignal.timeout` would leave a timer behind for each of thousands of requests. */
+  async function inTime<T>(
+    given: AbortSignal | undefined,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(new DOMException('late', 'TimeoutError')), timeoutMs);
     try {
-      const answer = await start(wanted, streams, AbortSignal.any([wanted.signal, late.signal]));
-      return answer.statusCode === 200 ? { status: 200, chunks: answer.body } : await answerOf(answer);
+      return await work(given === undefined ? late.signal : AbortSignal.any([given, late.signal]));
     } finally {
       clearTimeout(timer);
     }

@@ -15,18 +15,25 @@ const MIN_LENGTH = 4;
 
 export function createScrubber(): Scrubber {
   const registered: SecretValue[] = [];
+  let forms: readonly string[] | undefined;
+  /** Made anew in each turn of the event loop, so that no second copy of a credential lives as long as the process. */
+  const ofThisTurn = (): readonly string[] => {
+    if (forms !== undefined) return forms;
+    const all = new Set(registered.flatMap((value) => formsOf(value.reveal())));
+    // The longest first: a short form may be a part of a long one and would leave the rest of it standing.
+    forms = [...all].sort((a, b) => b.length - a.length);
+    setImmediate(() => {
+      forms = undefined;
+    }).unref();
+    return forms;
+  };
   return {
     register(value) {
-      if (value.size >= MIN_LENGTH && !registered.some((known) => known.equals(value)))
-        registered.push(value);
+      if (value.size < MIN_LENGTH || registered.some((known) => known.equals(value))) return;
+      registered.push(value);
+      forms = undefined;
     },
-    scrub(text) {
-      // Made anew each time, so that no second copy of a credential lives as long as the process.
-      const forms = new Set(registered.flatMap((value) => formsOf(value.reveal())));
-      // The longest first: a short form may be a part of a long one and would leave the rest of it standing.
-      const ordered = [...forms].sort((a, b) => b.length - a.length);
-      return hideShapes(ordered.reduce((result, form) => result.replaceAll(form, SHOWN), text));
-    },
+    scrub: (text) => hideShapes(ofThisTurn().reduce((result, form) => result.replaceAll(form, SHOWN), text)),
   };
 }
 

@@ -44,6 +44,16 @@ describe('a registered credential', () => {
     );
   });
 
+  it('is not shown in the line after it was registered, also in the same turn', async () => {
+    const scrubber = createScrubber();
+    scrubber.register(SecretValue.fromText('password-one'));
+    expect(scrubber.scrub('password-one password-two')).toBe('[secret] password-two');
+    scrubber.register(SecretValue.fromText('password-two'));
+    expect(scrubber.scrub('password-one password-two')).toBe('[secret] [secret]');
+    await new Promise(setImmediate);
+    expect(scrubber.scrub('password-one password-two')).toBe('[secret] [secret]');
+  });
+
   it('leaves ordinary text alone, also when it is too short to be told from it', () => {
     expect(scrub('an ordinary line', 'an', 'ine')).toBe('an ordinary line');
   });
