@@ -241,7 +241,6 @@ const LONGEST = 800;
  * and what is too long for an index stands there by its beginning and a hash.
  */
 export function searchable(text: string): string {
-  if (text.length <= LONGEST && text.isWellFormed() && !text.includes('\0')) return text;
   const shown = text.toWellFormed().replaceAll('\0', '\u2400');
   if (shown.length <= LONGEST) return shown;
   const hash = createHash('sha256').update(shown, 'utf8').digest('hex');
