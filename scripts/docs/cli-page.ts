@@ -116,8 +116,8 @@ whole, and what no schema can say.
 ## A running service
 
 \`status\` asks the service that runs: at \`--server\`, else at \`http.listen\` of the configuration. \`sync --server\` lets the
-service do the work, mapping by mapping. \`release\` and \`audit review\` go to \`--server\`, else to the service that answers at
-\`http.listen\`, else they act here.
+service do the work, mapping by mapping; \`rollback\`, \`unpin\` and \`prune\` go to \`--server\` as well, else they act here.
+\`release\` and \`audit review\` go to \`--server\`, else to the service that answers at \`http.listen\`, else they act here.
 
 - The bearer token is taken from the environment variable \`SECRETBRIDGE_TOKEN\`. It goes to that address only: redirects are
   not followed, and plain http is for loopback only, or with \`--allow-http\`.
@@ -152,9 +152,10 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
 | \`plan\` | \`{ changes, targets: [ { mapping, namespace, secret, action, code?, message?, remedy?, keys } ], held }\` |
 | \`sync\` | \`{ ok, requestId, summary, targets: [ { mapping, namespace, secret, outcome, code?, message?, remedy?, keys } ], held }\` |
 | \`sync --server\` | the same, and \`pending\`: how many targets the service still works on; of several mappings, \`requestId\` is that of the last |
-| \`status\` | \`{ instance, version, replica, engine: { kind, state, code? }, audit: { kind, state, sequence }, cluster: { kind, state, code? }, config: { valid, problems }, stores: [ { name, kind, state, lastSuccess?, code?, breakerOpen } ], targets: [ { mapping, namespace, secret, state, lastSuccess?, staleSeconds?, code?, message?, remedy? } ], held }\` |
+| \`status\` | \`{ instance, version, replica, engine: { kind, state, code? }, audit: { kind, state, sequence }, cluster: { kind, state, code? }, config: { valid, problems }, stores: [ { name, kind, state, lastSuccess, code?, breakerOpen } ], targets: [ { mapping, namespace, secret, state, lastSuccess, staleSeconds, code?, message?, remedy?, pinned? } ], held }\` |
 | \`release\`, \`prune --yes\` | as \`sync\`, with the targets that it was about |
 | \`prune\` | as \`plan\`: what \`--yes\` would delete |
+| \`prune --yes --server\` | as \`sync --server\`, and \`waiting?\` and \`unseen?\`: what stays for now, and what could not be looked at |
 | \`explain\` | \`{ mapping, targets: [ { namespace, secret, state, code?, message?, remedy?, sources: [ { store, key, property?, version?, state, code? } ], lastRecords } ] }\` |
 | \`init\` | \`{ path, schema?, instance, cluster, store, at, mount?, login?, key, namespace, secret }\` |
 | \`version\` | \`{ version, node, platform, arch }\` |
@@ -175,8 +176,9 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
 - \`held\` is \`[ { id, mapping, namespace, secret, action, keys } ]\`: changes that wait for \`release\` with this \`id\`.
 - \`how\` is there where an \`update\` of \`plan\` is more than that: \`adopt\` takes over a Secret that is not ours,
   \`recreate\` deletes and makes it anew, \`merge\` puts keys into one of others.
-- \`state\` of a target is \`synced\`, \`stale\`, \`failed\`, \`refused\`, \`held\`, \`waiting\` or \`contested\`; of a source \`found\`,
-  \`absent\` or \`failed\`. \`lastRecords\` are the newest five of the audit.
+- \`state\` of a target is \`synced\`, \`stale\`, \`failed\`, \`refused\`, \`held\`, \`pinned\`, \`waiting\`, \`contested\` or \`drifted\`; of a
+  source \`found\`, \`absent\` or \`failed\`. \`lastRecords\` are the newest five of the audit.
+- \`lastSuccess\` of a store or a target, and \`staleSeconds\`, are \`null\` where there was none yet.
 - \`config-schema\` prints the JSON Schema, and \`completion\` the script, whatever comes: they know no \`--output\`.
 - \`code\`, \`message\` and \`remedy\` are there when a target is refused, held or failed: the [error](errors.md), the sentence
   about it, and what to do.

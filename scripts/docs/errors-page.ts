@@ -1,7 +1,8 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { exitCode } from '../../src/cli/exit.ts';
+import { exitCode, exitCodeOf } from '../../src/cli/exit.ts';
 import { ERRORS, type ErrorCode, type ErrorKind, type Remedy } from '../../src/core/error-codes.ts';
+import { AppError } from '../../src/core/errors.ts';
 
 const GROUPS: Readonly<Record<ErrorKind['group'], readonly [title: string, text: string]>> = {
   store: ['From a store', 'What a store answered, or why it did not.'],
@@ -58,7 +59,7 @@ const MORE: Partial<Readonly<Record<ErrorCode, string>>> = {
   SECRET_MISSING: 'Only mappings with `mode: merge` wait like that.',
   NOT_ALLOWED: 'Nothing is read for a mapping that may not read all of its sources; other mappings go on.',
   AUDIT_UNAVAILABLE:
-    'A change without its record must not happen, so this ends the run. What was written before is on record. What is no audit of ours (a file of another program, of a newer release, damaged) does not mend itself: a person must act then, and the exit code is 4.',
+    'A change without its record must not happen, so this ends the run. What was written before is on record. What is no audit of ours (a file of another program, of a newer release, damaged) does not mend itself: a person must act then, as the remedy says, and the exit code is 1 nevertheless: it follows from the code alone.',
   CONFIG_INVALID:
     'About `cluster` it means the kubeconfig, which `validate` does not look at; the remedy then says so.',
   INTERRUPTED:
@@ -94,9 +95,13 @@ export function errorsPage(): string {
 function paragraph(code: ErrorCode, { says, todo, remedy }: ErrorKind, given: ReadonlySet<string>): string {
   const later = given.has(code) ? undefined : 'No part of this version gives this code yet.';
   const sentences = [`${says.charAt(0).toUpperCase()}${says.slice(1)}.`, todo, MORE[code], HEALER[remedy]];
-  return [...sentences, `Exit code ${exitCode([code])}.`, later]
-    .filter((text) => text !== undefined)
-    .join(' ');
+  return [...sentences, exitText(code), later].filter((text) => text !== undefined).join(' ');
+}
+
+/** What ends a command as a whole may be something else than a part of a run at fault. */
+function exitText(code: ErrorCode): string {
+  const [whole, part] = [exitCodeOf(new AppError(code)), exitCode([code])];
+  return whole === part ? `Exit code ${whole}.` : `Exit code ${whole}. Of one target of a run: ${part}.`;
 }
 
 /** The codes that some part really gives: the table holds those of later versions too. */

@@ -126,7 +126,10 @@ account. What the API server says holds for a minute, a refusal for ten seconds.
 
 const AFTER_REQUESTS = `Lists take \`limit\` and \`cursor\`; where there is more, \`next\` is the cursor of the page after. A parameter that is not known is
 refused. Every request has an id, made by the service, in the header \`x-request-id\` of its answer, in the log, and in the records
-of what it caused. A sync or a release is on record with the name of the token's holder and the address it came from.
+of what it caused. What somebody orders is on record with the name of the token's holder and the address it came from.
+
+A body is a JSON object of the members that \`/api/openapi.json\` describes, in their own types: \`"8"\` is no number. A member that
+is not known, or there twice, is refused before anything is done. Where nothing has to be said, no body is as good as \`{}\`.
 
 The probes tell apart what a restart mends and what it does not. \`/livez\` is 503 when one of the service's own loops has stood
 still for longer than its deadline, and names it; an outage of a store, of Redis or of the API server is none of that.
@@ -154,7 +157,7 @@ Whatever is no success has one form:
 }
 \`\`\`
 
-[Errors](errors.md) has every code. No answer repeats what the request held.
+[Errors](errors.md) has every code. No error repeats a text of the request, but for names that the service itself has.
 
 | status | when |
 | --- | --- |

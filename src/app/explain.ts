@@ -1,25 +1,17 @@
-import type { AuditRecord } from '../audit/entry.ts';
-import type { AppError } from '../core/errors.ts';
+import type { Action, AuditRecord } from '../audit/entry.ts';
+import { AppError, healsItself } from '../core/errors.ts';
 import type { Source } from '../core/mapping.ts';
 import { type ReadResult, refId } from '../core/reading.ts';
-import type { TargetId } from '../core/target.ts';
+import { formatTarget, type TargetId } from '../core/target.ts';
+import type { Decision } from '../reconcile/decide.ts';
 import { isContested } from '../reconcile/reconcile.ts';
-import { decideWanted } from '../reconcile/targets.ts';
+import { decideWanted, type Wanted } from '../reconcile/targets.ts';
+import type { TargetState } from '../service/service.ts';
 import { sourcesOf, storeRef } from '../sync/desired.ts';
 import type { Plan } from '../sync/plan.ts';
 import type { App } from './app.ts';
 import { expectedCalls, oneByOne, type StoreCalls } from './calls.ts';
 import { selectTargets } from './plan.ts';
-
-export type TargetState =
-  | 'synced'
-  | 'pinned'
-  | 'stale'
-  | 'failed'
-  | 'refused'
-  | 'held'
-  | 'waiting'
-  | 'contested';
 
 export interface ExplainedSource {
   readonly source: Source;
@@ -28,10 +20,13 @@ export interface ExplainedSource {
   readonly error?: AppError;
 }
 
-export interface ExplainedTarget {
-  readonly target: TargetId;
+interface Verdict {
   readonly state: TargetState;
   readonly error?: AppError;
+}
+
+export interface ExplainedTarget extends Verdict {
+  readonly target: TargetId;
   /** The record to whose versions it is pinned. */
   readonly pinned?: number;
   /** As a run would read them now. */
@@ -72,21 +67,19 @@ export async function explainMapping(app: App, mapping: string): Promise<readonl
   const explained: ExplainedTarget[] = [];
   for (const target of selectTargets(app, mapping)) {
     const { id } = target;
-    const { plan, live, pinned, mapping: wanted = target.mapping } = await decideWanted(target, pass);
-    const error = 'error' in plan ? plan.error : undefined;
+    const decision = await decideWanted(target, pass);
+    const { pinned, mapping: wanted = target.mapping } = decision;
     const sources = sourcesOf(wanted).filter(({ store, key }) =>
       pass.allows({ ...id, mapping: wanted.name, store, key }),
     );
     const readings = await pass.read(sources.map(storeRef));
+    const lastRecords = await app.audit.list({ mapping, ...id }, { limit: LAST });
     explained.push({
       target: id,
-      state: (await isContested(app.audit, id, app.clock))
-        ? 'contested'
-        : stateOf(plan, live !== undefined, pinned !== undefined),
-      ...(error === undefined ? {} : { error }),
+      ...(await verdictOf(app, target, decision, lastRecords)),
       ...(pinned === undefined ? {} : { pinned }),
       sources: sources.map((source) => explainSource(source, readings.get(refId(storeRef(source))))),
-      lastRecords: await app.audit.list({ mapping, ...id }, { limit: LAST }),
+      lastRecords,
     });
   }
   return explained;
@@ -96,6 +89,33 @@ function explainSource(source: Source, reading: ReadResult | undefined): Explain
   if (reading?.kind === 'found') return { source, state: 'found', version: reading.version };
   if (reading?.kind === 'failed') return { source, state: 'failed', error: reading.error };
   return { source, state: 'absent' };
+}
+
+/** As the service would find it now. */
+async function verdictOf(
+  { audit, clock }: App,
+  { mapping, id }: Wanted,
+  { plan, live, pinned }: Decision,
+  records: readonly AuditRecord[],
+): Promise<Verdict> {
+  const about = formatTarget(id);
+  if (await isContested(audit, id, clock))
+    return { state: 'contested', error: new AppError('CONTESTED', { about }) };
+  if (mapping.onDrift === 'report' && isDrifted(plan, records))
+    return { state: 'drifted', error: new AppError('DRIFTED', { about }) };
+  const state = stateOf(plan, live !== undefined, pinned !== undefined);
+  if ('error' in plan) return { state, error: plan.error };
+  return state === 'held' ? { state, error: new AppError('HELD', { about }) } : { state };
+}
+
+/** What is said of a target without telling in what state it is. */
+const BESIDE: readonly Action[] = ['restart', 'release', 'rollback', 'unpin'];
+
+/** Of one that is gone, only what was recorded tells that a person took it away. */
+function isDrifted(plan: Plan, records: readonly AuditRecord[]): boolean {
+  if (!['create', 'update', 'merge', 'recreate'].includes(plan.kind)) return false;
+  const last = records.find(({ action }) => !BESIDE.includes(action));
+  return ('drift' in plan && plan.drift) || last?.code === 'DRIFTED';
 }
 
 function stateOf(plan: Plan, alive: boolean, pinned: boolean): TargetState {
@@ -110,8 +130,10 @@ function stateOf(plan: Plan, alive: boolean, pinned: boolean): TargetState {
       return 'held';
     case 'fail':
       if (plan.error.code === 'SECRET_MISSING') return 'waiting';
-      // What is kept although its source is gone goes on working, with what it had.
-      return plan.error.code === 'SOURCE_ABSENT' && alive ? 'stale' : 'failed';
+      // What is kept although its store fails, or its source is gone, goes on working with what it had.
+      return alive && (healsItself(plan.error.code) || plan.error.code === 'SOURCE_ABSENT')
+        ? 'stale'
+        : 'failed';
     default:
       return alive ? 'stale' : 'waiting';
   }

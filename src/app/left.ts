@@ -1,7 +1,13 @@
+import type { AppError } from '../core/errors.ts';
+import { mapConcurrently } from '../core/map-concurrently.ts';
+import type { TargetId } from '../core/target.ts';
 import type { Population } from '../reconcile/destroy.ts';
 import { findEndedMerges, findLeft, type LeftFound, proposalOf, type Unseen } from '../reconcile/left.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
-import { namespacesOf, wantedByAny, wantedIndex } from '../reconcile/targets.ts';
+import { TARGET_ACTIONS } from '../reconcile/recorder.ts';
+import { isThere, putOff, type Sight, type Waiting } from '../reconcile/standing.ts';
+import { namespacesOf, type Wanted, wantedByAny, wantedIndex } from '../reconcile/targets.ts';
+import { nameOf } from '../service/generation.ts';
 import type { App } from './app.ts';
 
 /** The targets of this instance that no mapping wants; with `search`, also those that the audit does not know. */
@@ -20,38 +26,102 @@ function endedMerges(
   return findEndedMerges({ audit, cluster, instances, fingerprints, isWanted, wants, merged, gone });
 }
 
-/** What the brake measures shares by: targets that this run did not look at count as being there. */
-export function populationOf(
+/** How a target was found, by a run or a plan. */
+export interface Looked {
+  readonly mapping: string;
+  readonly target: TargetId;
+  readonly alive: boolean;
+  readonly error?: AppError;
+  readonly proposal?: Proposal;
+}
+
+/** What a run or a plan has seen of the targets that are wanted. */
+export function sightOf(looked: readonly Looked[]): Sight {
+  const found = new Map(looked.map((it) => [nameOf(it.mapping, it.target), it]));
+  const find = ({ mapping, id }: Wanted): Looked | undefined => found.get(nameOf(mapping.name, id));
+  return { isThere: (it) => find(it)?.alive, isMade: (it) => isMade(find(it)) };
+}
+
+function isMade(looked: Looked | undefined): boolean | undefined {
+  if (looked === undefined) return undefined;
+  const { alive, error, proposal } = looked;
+  if (error === undefined && proposal === undefined) return true;
+  // What is to be made anew may not come back.
+  if (!alive || proposal?.replacement !== undefined) return false;
+  // It is there, but which mapping made it was not told.
+  return undefined;
+}
+
+/** What a run has not decided on: what is proposed of it counts, and stays as it is. */
+export interface Others {
+  readonly targets: readonly Wanted[];
+  /** How many that left the configuration are to be deleted beside those of the run. */
+  readonly leaving: number;
+}
+
+const NO_OTHERS: Others = { targets: [], leaving: 0 };
+
+interface Looks {
+  readonly sight: Sight;
+  /** How many targets left the configuration. */
+  readonly left: number;
+  readonly proposals: readonly Proposal[];
+  readonly others?: Others;
+}
+
+/**
+ * What the brake measures by. `alive` is exact only where it decides: other targets are looked at only while those
+ * that were seen would all go, since what was never made is not what is left.
+ */
+export async function populationOf(
   app: App,
-  seen: readonly { readonly alive: boolean }[],
-  left: number,
-): Population {
-  const unseen = Math.max(0, app.targets.length - seen.length);
-  return {
-    total: app.targets.length + left,
-    alive: seen.filter(({ alive }) => alive).length + unseen + left,
-  };
+  { sight, left, proposals, others = NO_OTHERS }: Looks,
+): Promise<Population> {
+  const { targets } = app;
+  const total = targets.length + left;
+  const free = proposals.filter(({ held }) => !held);
+  if (free.length === 0) return { total, alive: total };
+  const elsewhere = others.leaving + (await heldAmong(app, others.targets));
+  const going = elsewhere + free.filter(({ replacement }) => replacement === undefined).length;
+  let alive = left + targets.filter((it) => sight.isThere(it)).length;
+  for (const it of targets) {
+    if (alive > going) break;
+    if (sight.isThere(it) === undefined && (await isThere(it, app))) alive += 1;
+  }
+  return { total, alive, elsewhere };
+}
+
+/** Those whose last word on record is that something of them is held. */
+async function heldAmong({ audit, config }: App, targets: readonly Wanted[]): Promise<number> {
+  const last = await mapConcurrently(targets, config.engine.concurrency, ({ mapping, id }) =>
+    audit.latest({ mapping: mapping.name, ...id }, TARGET_ACTIONS),
+  );
+  return last.filter((record) => record?.outcome === 'held').length;
 }
 
 export interface Leaving {
   readonly proposals: readonly Proposal[];
+  /** Those whose mapping has yet to make what it wants now. */
+  readonly waiting: readonly Waiting[];
   /** How many left in all. */
   readonly count: number;
-  /** How many of them are to be deleted. */
+  /** How many of them are to be deleted, now or later. */
   readonly ended: number;
+  /** The same of other mappings than the one that was asked for. */
+  readonly endedOfOthers: number;
   readonly unseen: readonly Unseen[];
 }
 
 /** Of the targets that left, those whose mapping had said `onMappingRemoved: delete`. */
-export async function leftProposals(app: App, only: string | undefined): Promise<Leaving> {
+export async function leftProposals(app: App, only: string | undefined, sight: Sight): Promise<Leaving> {
   const { left, unseen, gone } = await leftTargets(app);
-  const going = left.filter(
-    ({ onMappingRemoved, mapping }) =>
-      onMappingRemoved === 'delete' && (only === undefined || mapping === only),
-  );
+  const ending = left.filter(({ onMappingRemoved }) => onMappingRemoved === 'delete');
+  const going = ending.filter(({ mapping }) => only === undefined || mapping === only);
   const ended = (await endedMerges(app, gone)).filter(
     ({ mapping }) => only === undefined || mapping === only,
   );
-  const proposals = [...going.map((it) => proposalOf(it, app.fingerprints)), ...ended];
-  return { proposals, count: left.length, ended: going.length, unseen };
+  const all = [...going.map((it) => proposalOf(it, app.fingerprints)), ...ended];
+  const { proposals, waiting } = await putOff(all, app.targets, sight, app);
+  const endedOfOthers = ending.length - going.length;
+  return { proposals, waiting, count: left.length, ended: going.length, endedOfOthers, unseen };
 }

@@ -1,16 +1,17 @@
 import { AppError, assertNever } from '../core/errors.ts';
 import { mapConcurrently } from '../core/map-concurrently.ts';
 import type { Mapping } from '../core/mapping.ts';
-import type { TargetId } from '../core/target.ts';
+import { compareTargets, type TargetId } from '../core/target.ts';
 import type { DecideDeps, Decision } from '../reconcile/decide.ts';
 import { isAllowed, whyBraked, withReturning } from '../reconcile/destroy.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
 import { proposalOf } from '../reconcile/reconcile.ts';
+import type { Waiting } from '../reconcile/standing.ts';
 import { decideWanted, type Wanted } from '../reconcile/targets.ts';
 import { isOfOthers, type KeyPlan } from '../sync/plan.ts';
 import type { App } from './app.ts';
 import { type Held, toHeld } from './held.ts';
-import { leftProposals, populationOf } from './left.ts';
+import { leftProposals, populationOf, sightOf } from './left.ts';
 
 export type PlanAction = 'create' | 'update' | 'delete' | 'unchanged' | 'refuse' | 'hold' | 'fail';
 
@@ -32,6 +33,8 @@ export interface PlannedTarget {
 export interface PlanReport {
   readonly targets: readonly PlannedTarget[];
   readonly held: readonly Held[];
+  /** Targets that left the configuration, and stay until their mapping has made the new one. */
+  readonly waiting?: readonly Waiting[];
   /** How many targets left the configuration and stay, since their mapping said `onMappingRemoved: keep`. */
   readonly kept?: number;
 }
@@ -50,10 +53,15 @@ export async function planPass(app: App, pass: DecideDeps, only?: string): Promi
     const decision = await decideWanted(it, pass);
     return planned(it.mapping, it.id, decision);
   });
-  const left = await leftProposals(app, only);
-  const targets = [...looked, ...left.proposals.map(leaving)];
+  const sight = sightOf(looked);
+  const left = await leftProposals(app, only, sight);
+  const targets = [...looked, ...left.proposals.map(leaving)].toSorted((a, b) =>
+    compareTargets(a.target, b.target),
+  );
   const free = targets.flatMap(({ proposal }) => (proposal?.held === false ? [proposal] : []));
-  const population = withReturning(populationOf(app, looked, left.count), free);
+  const others = { targets: othersThan(app, only), leaving: left.endedOfOthers };
+  const seen = await populationOf(app, { sight, left: left.count, proposals: free, others });
+  const population = withReturning(seen, free);
   const { brake } = app.config;
   const allowed = free.length === 0 || (await isAllowed(free.length, population, { ...app, brake }));
   const braked = whyBraked(free.length, population);
@@ -61,13 +69,18 @@ export async function planPass(app: App, pass: DecideDeps, only?: string): Promi
   const held = shown.filter(({ action }) => action === 'hold').map((it) => toHeld(app.config.instance, it));
   // Of one mapping it would be a count of the others.
   const kept = only === undefined ? left.count - left.ended : 0;
-  return { targets: shown, held, ...(kept === 0 ? {} : { kept }) };
+  return { targets: shown, held, waiting: left.waiting, ...(kept === 0 ? {} : { kept }) };
 }
 
 /** The targets of all mappings, or of the one that is named. */
 export function selectTargets(app: App, only: string | undefined): readonly Wanted[] {
   if (only === undefined) return app.targets;
   return app.targets.filter(({ mapping }) => mapping.name === only);
+}
+
+/** What a run of one mapping does not decide on. */
+export function othersThan(app: App, only: string | undefined): readonly Wanted[] {
+  return only === undefined ? [] : app.targets.filter(({ mapping }) => mapping.name !== only);
 }
 
 function heldBack(it: PlannedTarget, detail: string): PlannedTarget {

@@ -1,36 +1,61 @@
 import { destroy } from '../reconcile/destroy.ts';
 import { proposalOf, type Unseen } from '../reconcile/left.ts';
+import type { Proposal } from '../reconcile/outcome.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
-import type { App } from './app.ts';
-import { leftTargets } from './left.ts';
+import { putOff, UNSEEN, type Waiting } from '../reconcile/standing.ts';
+import type { App, PassOptions } from './app.ts';
+import { type Held, toHeld } from './held.ts';
+import { leftTargets, populationOf } from './left.ts';
 import type { PlannedTarget } from './plan.ts';
 import { report, type SyncReport } from './sync.ts';
 
-/** The targets of this instance that no mapping wants, as `prune` would delete them. */
-export async function listLeft(
-  app: App,
-): Promise<{ readonly targets: readonly PlannedTarget[]; readonly unseen: readonly Unseen[] }> {
-  // Selectors first: a target in a namespace that one chooses has not left.
-  await app.pass();
+/** What left the configuration, whatever its mapping had said. */
+interface Left {
+  readonly proposals: readonly Proposal[];
+  readonly waiting: readonly Waiting[];
+  readonly unseen: readonly Unseen[];
+  /** How many there are in all. */
+  readonly count: number;
+}
+
+async function leftOf(app: App): Promise<Left> {
   const { left, unseen } = await leftTargets(app, true);
-  const targets = left.map((it): PlannedTarget => {
-    const proposal = proposalOf(it, app.fingerprints);
+  const all = left.map((it) => proposalOf(it, app.fingerprints));
+  return { ...(await putOff(all, app.targets, UNSEEN, app)), unseen, count: left.length };
+}
+
+/** What `prune` would delete, and what it passes over. */
+export interface LeftList extends Pick<Left, 'waiting' | 'unseen'> {
+  readonly targets: readonly PlannedTarget[];
+}
+
+/** The targets of this instance that no mapping wants, as `prune` would delete them. */
+export async function listLeft(app: App, asked: PassOptions = {}): Promise<LeftList> {
+  // Selectors first: a target in a namespace that one chooses has not left.
+  await app.pass(asked);
+  const { proposals, waiting, unseen } = await leftOf(app);
+  const targets = proposals.map((proposal): PlannedTarget => {
     const { mapping, live, keys } = proposal;
     return { mapping, target: live.id, action: 'delete', keys, alive: true, proposal };
   });
-  return { targets, unseen };
+  return { targets, waiting, unseen };
+}
+
+/** One of them by the id under which `prune` holds it, as long as it stays the same. */
+export async function findHeldLeft(app: App, id: string, asked: PassOptions): Promise<Held | undefined> {
+  const { targets } = await listLeft(app, asked);
+  return targets.map((it) => toHeld(app.config.instance, it)).find((it) => it.id === id);
 }
 
 /** Deletes them, under the brake like every deletion. */
-export async function pruneLeft(app: App): Promise<SyncReport> {
+export async function pruneLeft(app: App, asked: PassOptions = {}): Promise<SyncReport> {
   await recoverIntents(app.audit, app.cluster, app.instances, app.restartOf);
-  const pass = await app.pass();
+  const pass = await app.pass(asked);
   const { recorder } = pass;
   await recorder.command('prune');
-  const { left, unseen } = await leftTargets(app, true);
-  const proposals = left.map((it) => proposalOf(it, app.fingerprints));
-  // The targets that mappings want are not looked at here; that they are there is what the last sync made sure of.
-  const population = { total: app.targets.length + left.length, alive: app.targets.length + left.length };
+  const { proposals, waiting, unseen, count } = await leftOf(app);
+  const others = { targets: app.targets, leaving: 0 };
+  const population = await populationOf(app, { sight: UNSEEN, left: count, proposals, others });
   const targets = await destroy(proposals, population, { ...app, ...pass, brake: app.config.brake });
-  return report(app, { targets, unseen, recorder });
+  return report(app, { targets, unseen, waiting, recorder });
 }

@@ -27,7 +27,7 @@ export async function releaseHeld(
   // names the mapping knows. `prune` may have held what a sync leaves alone.
   const isHeld = ({ action, proposal }: (typeof targets)[number]): boolean =>
     action === 'hold' || (only !== undefined && proposal !== undefined);
-  const held = [...targets.filter(isHeld), ...(await listLeft(app)).targets];
+  const held = [...targets.filter(isHeld), ...(await listLeft(app, asked)).targets];
   const found = held.find((it) => toHeld(app.config.instance, it).id === id);
   if (found?.proposal === undefined) throw new AppError('NOT_HELD', { about: id });
   const { proposal, mapping, target, keys } = found;

@@ -11,7 +11,7 @@ import { nameOf } from '../service/generation.ts';
 import { logOutcome } from '../service/log-outcome.ts';
 import type { Pin } from '../sync/pin.ts';
 import type { App, Pass } from './app.ts';
-import { leftTargets, populationOf } from './left.ts';
+import { leftTargets, populationOf, sightOf } from './left.ts';
 import { selectTargets } from './plan.ts';
 import { finishRestarts } from './restarts.ts';
 import { report, type SyncReport } from './sync.ts';
@@ -41,7 +41,7 @@ export function oneTarget(app: App, { mapping, namespace }: Which): Wanted | str
   const listed =
     names.length > 5 ? `${names.slice(0, 5).join(', ')} and ${names.length - 5} more` : names.join(', ');
   return first === undefined
-    ? `mapping ${mapping} has no target in namespace ${namespace}: ${listed}`
+    ? `mapping ${mapping} has no target in that namespace: ${listed}`
     : `mapping ${mapping} has several targets, so name the namespace: ${listed}`;
 }
 
@@ -130,7 +130,12 @@ async function decideProposals(
   const proposals = outcomes.flatMap(({ proposal }) => proposal ?? []);
   if (proposals.length === 0) return outcomes;
   const { left } = await leftTargets(app);
-  const population = populationOf(app, outcomes, left.length);
+  const sight = sightOf(outcomes);
+  const others = {
+    targets: app.targets.filter((it) => sight.isThere(it) === undefined),
+    leaving: left.filter(({ onMappingRemoved }) => onMappingRemoved === 'delete').length,
+  };
+  const population = await populationOf(app, { sight, left: left.length, proposals, others });
   const decided = await destroy(proposals, population, { ...app, ...pass, brake: app.config.brake });
   const pinned = new Map(outcomes.map((it) => [nameOf(it.mapping, it.target), it.pinned]));
   return [

@@ -43,6 +43,8 @@ export interface Server {
   looked(): void;
   /** That the files hold a configuration which is not taken. */
   refused(problems: readonly Problem[]): Promise<void>;
+  /** That the files hold the configuration again which is in force, after one that was not taken. */
+  validAgain(): Promise<void>;
   /** Looks at once whether credentials have changed (SIGHUP). */
   look(): Promise<void>;
   /** Takes no more work, ends what is being written, flushes the audit. Never hangs. */
@@ -66,7 +68,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
   const { logger, clock } = deps;
   const front = await openFront(config, deps);
   stack.defer(() => front.close(0));
-  const metrics = createMetrics({ version: deps.version, observe: front.observe });
+  const metrics = createMetrics({ version: deps.version, clock, observe: front.observe });
   front.use({ metrics });
 
   const opened = await openRest();
@@ -103,6 +105,10 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
         error: new AppError('CONFIG_INVALID'),
       });
       await record(app, { outcome: 'failed', code: 'CONFIG_INVALID', counts: { problems: problems.length } });
+    },
+    async validAgain() {
+      logger.info('the configuration is valid again');
+      await configured(app, 'valid again');
     },
     look: () => opened.credentials.look(),
     async close(graceMs) {

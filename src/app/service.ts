@@ -1,5 +1,6 @@
 import type { Problem } from '../config/problem.ts';
 import { AppError } from '../core/errors.ts';
+import { compareText } from '../core/target.ts';
 import { PROVIDERS } from '../providers/registry.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
@@ -13,6 +14,7 @@ import { type Engine, startEngine } from '../service/run.ts';
 import type {
   Health,
   MappingStatus,
+  PruneAnswer,
   Requester,
   Service,
   Status,
@@ -26,8 +28,10 @@ import type { App, Pass } from './app.ts';
 import { expectedCalls, type StoreCalls } from './calls.ts';
 import { destroyProposed } from './destroy.ts';
 import { toHeld } from './held.ts';
+import { findHeldLeft, listLeft, pruneLeft } from './prune.ts';
 import { releaseHeld } from './release.ts';
 import { oneTarget, pinTarget, unpinTargets } from './rollback.ts';
+import { leftAnswer, pruneAnswer, runAnswer } from './run-answer.ts';
 
 export interface ServiceOptions {
   readonly queue: Queue;
@@ -136,18 +140,20 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
         audit: await auditStatus(app, engine),
         cluster: { kind: app.config.cluster.kind, ...clusterState(engine) },
         config: { valid: problems.length === 0, problems },
-        stores: app.config.stores.map(({ name, kind }) => {
-          const { state, lastSuccess, error, breakerOpen } = app.stores.state(name);
-          return {
-            name,
-            kind,
-            state,
-            ...(lastSuccess === undefined ? {} : { lastSuccess: new Date(lastSuccess).toISOString() }),
-            ...(error === undefined ? {} : { code: error.code }),
-            breakerOpen,
-            ...calls(name),
-          };
-        }),
+        stores: app.config.stores
+          .toSorted((a, b) => compareText(a.name, b.name))
+          .map(({ name, kind }) => {
+            const { state, lastSuccess, error, breakerOpen } = app.stores.state(name);
+            return {
+              name,
+              kind,
+              state,
+              lastSuccess: lastSuccess === undefined ? null : new Date(lastSuccess).toISOString(),
+              ...(error === undefined ? {} : { code: error.code }),
+              breakerOpen,
+              ...calls(name),
+            };
+          }),
         events: options.intakes(),
         targets: targets(),
         held: held(),
@@ -185,8 +191,10 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
       return askFor(engine, targets, { requestId, clock, held });
     },
     async release(id, by, requestId): Promise<SyncAnswer> {
-      const found = held().find((it) => it.id === id);
-      if (found === undefined) throw new AppError('NOT_HELD', { about: id });
+      // What a prune held is looked for each time, since no job of ours proposes it again.
+      const found = held().find((it) => it.id === id) ?? (await findHeldLeft(app, id, { asResolved: true }));
+      // Without the id: it may be any text.
+      if (found === undefined) throw new AppError('NOT_HELD');
       const { mapping } = found;
       const only = app.config.mappings.some(({ name }) => name === mapping) ? { only: mapping } : {};
       const report = await releaseHeld(app, id, {
@@ -196,14 +204,14 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
         asResolved: true,
       });
       for (const outcome of report.targets) engine.decided(outcome, requestId);
-      const said = report.targets.map(({ mapping: name, target, kind, error, keys }) => ({
-        mapping: name,
-        ...target,
-        outcome: kind,
-        ...error?.toJSON(),
-        keys,
-      }));
-      return { ok: report.ok, requestId, summary: report.summary, targets: said, held: held(), pending: 0 };
+      return runAnswer(report, held());
+    },
+    // By the namespaces as the watch has them: a look of their own could put an older answer over a newer one.
+    left: async () => leftAnswer(await listLeft(app, { asResolved: true })),
+    async prune(by, requestId): Promise<PruneAnswer> {
+      const report = await pruneLeft(app, { requestId, actor: operator(by), asResolved: true });
+      for (const outcome of report.targets) engine.decided(outcome, requestId);
+      return pruneAnswer(report);
     },
     loops: () => engine.loops.states(),
     async notReady() {

@@ -7,12 +7,13 @@ import type { Unseen } from '../reconcile/left.ts';
 import { OUTCOMES, type Outcome, type OutcomeKind } from '../reconcile/outcome.ts';
 import { type ReconcileDeps, reconcile, undecidable } from '../reconcile/reconcile.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
+import type { Waiting } from '../reconcile/standing.ts';
 import { byMapping, type Wanted } from '../reconcile/targets.ts';
 import { logOutcome } from '../service/log-outcome.ts';
 import type { App, Pass } from './app.ts';
 import { type Held, toHeld } from './held.ts';
-import { leftProposals, populationOf } from './left.ts';
-import { selectTargets } from './plan.ts';
+import { leftProposals, populationOf, sightOf } from './left.ts';
+import { othersThan, selectTargets } from './plan.ts';
 import { finishRestarts } from './restarts.ts';
 import { retainOnce } from './retention.ts';
 import { survey } from './survey.ts';
@@ -27,6 +28,8 @@ export interface SyncReport {
   readonly held: readonly Held[];
   /** Targets that left the configuration and could not be looked at. */
   readonly unseen: readonly Unseen[];
+  /** Targets that left it, and stay until their mapping has made the new one. */
+  readonly waiting: readonly Waiting[];
   /** Ended by its signal: some targets were not looked at. */
   readonly interrupted: boolean;
 }
@@ -84,12 +87,12 @@ export async function syncTargets(
   await queue.idle();
 
   const interrupted = outcomes.length < wanted.length;
-  const { targets, unseen } = interrupted
-    ? { targets: outcomes.map(undecided), unseen: [] }
+  const { targets, ...passedOver } = interrupted
+    ? { targets: outcomes.map(undecided) }
     : await decideProposals(app, pass, outcomes, only);
   if (targets.some(({ restarts }) => restarts)) await finishRestarts(app, signal);
   for (const outcome of targets) logOutcome(app.logger, outcome, recorder.requestId);
-  const done = await report(app, { targets, unseen, interrupted, recorder });
+  const done = await report(app, { targets, ...passedOver, interrupted, recorder });
   if (!interrupted) await retainOnce(app, signal);
   return done;
 }
@@ -113,13 +116,15 @@ async function decideProposals(
   pass: Pass,
   outcomes: readonly Outcome[],
   only: string | undefined,
-): Promise<{ readonly targets: readonly Outcome[]; readonly unseen: readonly Unseen[] }> {
-  const left = await leftProposals(app, only);
+): Promise<Pick<SyncReport, 'targets' | 'unseen' | 'waiting'>> {
+  const sight = sightOf(outcomes);
+  const left = await leftProposals(app, only, sight);
   const proposals = [...outcomes.flatMap(({ proposal }) => proposal ?? []), ...left.proposals];
-  const population = populationOf(app, outcomes, left.count);
+  const others = { targets: othersThan(app, only), leaving: left.endedOfOthers };
+  const population = await populationOf(app, { sight, left: left.count, proposals, others });
   const decided = await destroy(proposals, population, { ...app, ...pass, brake: app.config.brake });
   const targets = [...outcomes.filter(({ proposal }) => proposal === undefined), ...decided];
-  return { targets, unseen: left.unseen };
+  return { targets, unseen: left.unseen, waiting: left.waiting };
 }
 
 /** A run that was stopped destroys nothing. */
@@ -133,15 +138,18 @@ export async function report(
   {
     targets,
     unseen = [],
+    waiting = [],
     interrupted = false,
     recorder,
   }: {
     targets: readonly Outcome[];
     unseen?: readonly Unseen[];
+    waiting?: readonly Waiting[];
     interrupted?: boolean;
     recorder: Pass['recorder'];
   },
 ): Promise<SyncReport> {
+  const ordered = targets.toSorted((a, b) => compareTargets(a.target, b.target));
   const summary = summarise(targets);
   const ok = !interrupted && summary.refused + summary.held + summary.failed === 0;
   await recorder.sweep({ targets: targets.length, ...summary }, ok);
@@ -149,9 +157,10 @@ export async function report(
     ok,
     requestId: recorder.requestId,
     summary,
-    targets: targets.toSorted((a, b) => compareTargets(a.target, b.target)),
-    held: targets.filter(({ kind }) => kind === 'held').map((outcome) => toHeld(instance, outcome)),
+    targets: ordered,
+    held: ordered.filter(({ kind }) => kind === 'held').map((outcome) => toHeld(instance, outcome)),
     unseen,
+    waiting,
     interrupted,
   };
 }

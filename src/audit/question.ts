@@ -35,7 +35,12 @@ export function parseInstant(text: string, now: number): string | undefined {
   const unit = UNITS[ago?.[2] ?? ''];
   if (ago !== null && unit !== undefined) return toText(now - Number(ago[1]) * unit);
   const isTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[-+]\d\d:\d\d))?$/.test(text);
-  return isTime ? toText(Date.parse(text)) : undefined;
+  return isTime && isDay(text.slice(0, 10)) ? toText(Date.parse(text)) : undefined;
+}
+
+/** `Date.parse` makes 2 March of 30 February. */
+function isDay(day: string): boolean {
+  return toText(Date.parse(day))?.startsWith(day) ?? false;
 }
 
 /** A date holds no more than 8.64e15 ms to either side of 1970 (ECMA-262, time values). */

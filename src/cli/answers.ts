@@ -38,7 +38,8 @@ export const StatusAnswer = z.looseObject({
   stores: z.array(
     part.extend({
       name: z.string(),
-      lastSuccess: z.string().optional(),
+      // Left out by a service that is older, where there is none.
+      lastSuccess: z.string().nullish(),
       breakerOpen: z.boolean().optional(),
       way: z.string().optional(),
       callsPerHour: z.number().optional(),
@@ -51,7 +52,7 @@ export const StatusAnswer = z.looseObject({
     Target.extend({
       // A newer service may know more states: they are not in step.
       state: z.union([z.enum(TARGET_STATES), z.string()]),
-      staleSeconds: z.number().optional(),
+      staleSeconds: z.number().nullish(),
       pinned: z.number().optional(),
     }),
   ),
@@ -70,6 +71,32 @@ export const SyncResult = z.looseObject({
 });
 export type SyncResult = z.output<typeof SyncResult>;
 export type SyncedTarget = SyncResult['targets'][number];
+
+/** What is told beside what left the configuration. */
+const PassedOver = z.object({
+  waiting: z
+    .array(
+      z.looseObject({
+        mapping: z.string(),
+        namespace: z.string(),
+        secret: z.string(),
+        until: z.looseObject({ namespace: z.string(), secret: z.string() }),
+      }),
+    )
+    .optional(),
+  unseen: z.array(z.looseObject({ what: z.string(), code: z.string() })).optional(),
+});
+export type PassedOver = z.output<typeof PassedOver>;
+
+const PlannedKey = KeyChange.extend({ before: z.string().optional(), after: z.string().optional() });
+
+export const LeftResult = PassedOver.extend({
+  targets: z.array(Target.extend({ keys: z.array(PlannedKey) })),
+});
+export type LeftResult = z.output<typeof LeftResult>;
+
+export const PruneResult = SyncResult.extend(PassedOver.shape);
+export type PruneResult = z.output<typeof PruneResult>;
 
 export const MappingList = z.looseObject({
   mappings: z.array(z.looseObject({ mapping: z.string() })),

@@ -193,14 +193,16 @@ function addRelease(program: Command, context: Context, run: Run): void {
 }
 
 function addPrune(program: Command, context: Context, run: Run): void {
-  command(program, 'prune', 'List the targets that no mapping wants any more; with --yes delete them.', [
-    'secretbridge prune',
-    'secretbridge prune --yes',
-  ])
-    .option('-y, --yes', 'delete them')
-    .action((options: GlobalOptions & { yes?: boolean }) =>
+  const prune = command(
+    program,
+    'prune',
+    'List the targets that no mapping wants any more; with --yes delete them.',
+    ['secretbridge prune', 'secretbridge prune --yes'],
+  ).option('-y, --yes', 'delete them');
+  withServer(prune, 'let the service at this address do it').action(
+    (options: GlobalOptions & ServerOptions & { yes?: boolean }) =>
       run(async () => (await import('./commands/prune.ts')).pruneCommand(context, options)),
-    );
+  );
 }
 
 function addExplain(program: Command, context: Context, run: Run): void {

@@ -49,6 +49,8 @@ export function positive(text: string): number {
   return number;
 }
 
+/** An empty one, of a variable that is not set, would mean the working folder. */
 function collect(path: string, before: readonly string[] = []): readonly string[] {
+  if (path === '') throw new InvalidArgumentError('It must not be empty.');
   return [...before, path];
 }

@@ -1,7 +1,7 @@
 import type { SyncReport } from '../app/sync.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
-import type { Unseen } from '../reconcile/left.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
+import type { Waiting } from '../reconcile/standing.ts';
 import type { SyncedTarget, SyncResult } from './answers.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { EXIT, type ExitCode, exitCode } from './exit.ts';
@@ -29,8 +29,9 @@ interface RunTarget {
 
 /** Prints what a run did to the cluster, and gives its exit code. */
 export function printReport(context: Context, { output }: GlobalOptions, report: SyncReport): ExitCode {
-  const { ok, requestId, summary, targets, held, unseen, interrupted } = report;
+  const { ok, requestId, summary, targets, held, unseen, waiting, interrupted } = report;
   for (const it of unseen) tell(context, unseenText(it));
+  for (const it of waiting) tell(context, waitingText(it));
   const unfinished = interrupted ? 'Stopped before all were looked at; run it again to go on.' : undefined;
   print(context, output, {
     data: {
@@ -92,9 +93,20 @@ function verdict(summary: Run['summary'], targets: readonly RunTarget[]): ExitCo
   );
 }
 
+/** What could not be looked at, here or by a service. */
+export interface Missed {
+  readonly what: string;
+  readonly error: { readonly code: string };
+}
+
 /** That something was passed over, so that nobody takes silence for an answer. */
-export function unseenText({ what, error }: Unseen): string {
+export function unseenText({ what, error }: Missed): string {
   return `not looked at, though it may have left the configuration: ${what}: ${error.code}`;
+}
+
+/** A rename creates the new before it removes the old, and the new one may be long in coming. */
+export function waitingText({ mapping, target, until }: Waiting): string {
+  return `stays until ${formatTarget(until)} is there: ${formatTarget(target)} of mapping ${mapping}, which no longer wants it`;
 }
 
 function runText({ targets, held, summary, unfinished }: Run, paint: Paint): string {

@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
+import type { Problem } from '../config/problem.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { painter, print, tell } from './output.ts';
 import { problemsText } from './problems.ts';
@@ -9,12 +10,16 @@ export async function requireConfig(context: Context, options: GlobalOptions): P
   const { env, cwd } = context;
   const loaded = await loadConfig({ paths: options.config ?? [], env, cwd });
   if (loaded.kind === 'usable') return loaded.config;
-  const { problems } = loaded;
+  tellProblems(context, options, loaded.problems);
+  return undefined;
+}
+
+/** Prints why there is no configuration. */
+export function tellProblems(context: Context, options: GlobalOptions, problems: readonly Problem[]): void {
   tell(context, problemsText(problems, painter(context.color)));
   if (options.output !== 'human')
     print(context, options.output, {
       data: { error: { code: 'CONFIG_INVALID', message: 'the configuration is invalid', problems } },
       human: () => '',
     });
-  return undefined;
 }

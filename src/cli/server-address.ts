@@ -40,7 +40,7 @@ export function namedAddress(
 
 /** Where the service with this configuration listens, seen from the same machine. */
 export async function configuredAddress(
-  { http }: Config,
+  { http }: Pick<Config, 'http'>,
   allowHttp: boolean | undefined,
 ): Promise<ServerAddress> {
   const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(http.listen) ?? [];

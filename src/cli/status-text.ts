@@ -92,7 +92,7 @@ function configText({ config }: StatusAnswer, paint: Paint): readonly string[] {
 
 function storesText({ stores }: StatusAnswer, { now }: StatusTextOptions, paint: Paint): readonly string[] {
   const rows = stores.map(({ name, kind, state, code, lastSuccess, breakerOpen, ...calls }) => {
-    const last = lastSuccess === undefined ? Number.NaN : Date.parse(lastSuccess);
+    const last = Date.parse(lastSuccess ?? '');
     const notes = [
       ...(code === undefined ? [] : [plain(code)]),
       ...(breakerOpen ? ['calls are held back'] : []),
@@ -164,7 +164,7 @@ function groupText(group: readonly StatusTarget[], all: boolean, paint: Paint): 
   const rows = named.map((target) => [
     `  ${plain(formatTarget(target))}`,
     `mapping ${plain(target.mapping)}${pinText(target.pinned)}`,
-    target.staleSeconds === undefined || isSettled(target) ? '' : `in step ${ago(target.staleSeconds)}`,
+    typeof target.staleSeconds !== 'number' || isSettled(target) ? '' : `in step ${ago(target.staleSeconds)}`,
   ]);
   return [
     `${paint(STYLES[state] ?? 'yellow', plain(state))}${why}`,

@@ -1,7 +1,7 @@
 import { AppError } from '../core/errors.ts';
 import { compareTargets } from '../core/target.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
-import { MappingList, SyncResult } from './answers.ts';
+import { LeftResult, MappingList, PruneResult, SyncResult } from './answers.ts';
 import type { Client } from './client.ts';
 import type { Progress } from './progress.ts';
 
@@ -33,6 +33,14 @@ export async function syncThrough(
 
 export function releaseThrough(client: Client, id: string): Promise<SyncResult> {
   return client.post(`/api/v1/held/${encodeURIComponent(id)}/release`, SyncResult);
+}
+
+export function leftThrough(client: Client): Promise<LeftResult> {
+  return client.get('/api/v1/prune', LeftResult);
+}
+
+export function pruneThrough(client: Client): Promise<PruneResult> {
+  return client.post('/api/v1/prune', PruneResult);
 }
 
 export type PinOrder = { readonly kind: 'rollback'; readonly to: number } | { readonly kind: 'unpin' };

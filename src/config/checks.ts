@@ -1,57 +1,42 @@
 import { isLoopback } from '../core/loopback.ts';
-import { checkEvents } from './event-checks.ts';
+import { checkEventStores, checkEvents } from './event-checks.ts';
 import { checkMappings } from './mapping-checks.ts';
-import { locate } from './merge.ts';
+import { namedIn, namedTwice } from './named-twice.ts';
 import { didYouMean } from './nearest.ts';
 import type { Parsed } from './parse.ts';
-import { type Finding, formatPlace, type Path, quoted } from './problem.ts';
+import { type Finding, type Path, quoted } from './problem.ts';
 import { entriesOf, listOf, memberOf, sourcesIn, textOf } from './raw.ts';
+import { StoreConfig } from './schema.ts';
 import { checkStoreNames } from './store-names.ts';
 import type { Located } from './yaml.ts';
 
 // What no single field can tell: names that refer to each other, and parts that need one another.
 
-/**
- * @param root As it stands in the files: what is checked there shows even where an entry has other mistakes.
- * @param inBounds Whether the mapping at an index may have targets in a namespace at all.
- */
+export interface CheckOptions {
+  /** Whether the mapping at an index may have targets in a namespace at all. */
+  readonly inBounds: (index: number, namespace: string) => boolean;
+  /** Otherwise names and sections may be missing only because their file could not be read. */
+  readonly isWhole: boolean;
+}
+
+/** @param root As it stands in the files: what is checked there shows even where an entry has other mistakes. */
 export function crossCheck(
   root: Located,
   parsed: Parsed,
-  inBounds: (index: number, namespace: string) => boolean,
+  { inBounds, isWhole }: CheckOptions,
 ): readonly Finding[] {
   return [
-    ...duplicateNames(root, 'stores'),
-    ...duplicateNames(root, 'mappings'),
-    ...unknownStores(root),
+    ...namedTwice(root, namedIn(memberOf(root.value, 'stores'), ['stores'])),
+    ...namedTwice(root, namedIn(memberOf(root.value, 'mappings'), ['mappings'])),
+    ...namedTwice(root, namedIn(memberOf(memberOf(root.value, 'http'), 'tokens'), ['http', 'tokens'])),
     ...environmentNames(root),
     ...plainHttp(root),
-    ...requiredKeys(parsed),
     ...retentionNeeds(parsed),
     ...checkMappings(root, inBounds),
     ...checkStoreNames(root),
     ...checkEvents(root),
+    ...(isWhole ? [...unknownStores(root), ...requiredKeys(parsed), ...checkEventStores(root)] : []),
   ];
-}
-
-function duplicateNames(root: Located, section: 'stores' | 'mappings'): Finding[] {
-  const first = new Map<string, Path>();
-  const findings: Finding[] = [];
-  for (const [index, entry] of listOf(root, section).entries()) {
-    const name = textOf(entry, 'name');
-    if (name === undefined) continue;
-    const path = [section, index, 'name'];
-    const earlier = first.get(name);
-    if (earlier === undefined) first.set(name, path);
-    else
-      findings.push(
-        invalid(
-          path,
-          `the name ${quoted(name)} is given twice, first at ${formatPlace(locate(root, earlier))}`,
-        ),
-      );
-  }
-  return findings;
 }
 
 function unknownStores(root: Located): Finding[] {
@@ -89,7 +74,7 @@ function environmentNames(root: Located): Finding[] {
 /** Tokens and values travel there. A provider may say the same by itself; what is the same twice is said once. */
 function plainHttp(root: Located): Finding[] {
   return listOf(root, 'stores').flatMap((store, index) =>
-    entriesOf(store)
+    (MAY_ALLOW_HTTP.has(textOf(store, 'kind')) ? entriesOf(store) : [])
       .filter(([, value]) => typeof value === 'string' && /^http:/i.test(value) && !isLoopback(value))
       .filter(() => memberOf(store, 'allowHttp') !== true)
       .map(([field]) =>
@@ -100,6 +85,11 @@ function plainHttp(root: Located): Finding[] {
       ),
   );
 }
+
+/** Kinds of stores; the others refuse plain http by themselves, whatever else is said. */
+const MAY_ALLOW_HTTP: ReadonlySet<string | undefined> = new Set(
+  StoreConfig.options.filter(({ shape }) => 'allowHttp' in shape).map(({ shape }) => shape.kind.value),
+);
 
 function requiredKeys({ sections }: Parsed): Finding[] {
   if (sections.keys === undefined) return [];

@@ -1,7 +1,7 @@
 import { isLoopback } from '../core/loopback.ts';
-import { locate } from './merge.ts';
+import { namedTwice } from './named-twice.ts';
 import { didYouMean } from './nearest.ts';
-import { type Finding, formatPlace, type Path, quoted } from './problem.ts';
+import { type Finding, type Path, quoted } from './problem.ts';
 import { entriesOf, listOf, memberOf, textOf } from './raw.ts';
 import type { Located } from './yaml.ts';
 
@@ -19,37 +19,27 @@ interface Entry {
   readonly path: Path;
 }
 
-/** Names of intakes, the stores that they speak of, and where queues are. */
+/** Names of intakes, and what proves an event. */
 export function checkEvents(root: Located): readonly Finding[] {
+  const entries = entriesIn(root);
+  return [...namedTwice(root, entries), ...entries.flatMap(checkProof)];
+}
+
+/** The stores that intakes speak of, and where queues are. */
+export function checkEventStores(root: Located): readonly Finding[] {
+  return entriesIn(root).flatMap((entry) => [
+    ...storesIn(entry).flatMap(([name, path]) => checkStore(root, entry, name, path)),
+    ...checkQueue(root, entry),
+  ]);
+}
+
+function entriesIn(root: Located): readonly Entry[] {
   const events = memberOf(root.value, 'events');
-  const entries = Object.keys(STORE_OF).flatMap((kind) =>
+  return Object.keys(STORE_OF).flatMap((kind) =>
     entriesOf(memberOf(events, kind)).map(
       ([index, value]): Entry => ({ kind, value, path: ['events', kind, index] }),
     ),
   );
-  return [
-    ...duplicateNames(root, entries),
-    ...entries.flatMap((entry) =>
-      storesIn(entry).flatMap(([name, path]) => checkStore(root, entry, name, path)),
-    ),
-    ...entries.flatMap((entry) => checkQueue(root, entry)),
-    ...entries.flatMap(checkProof),
-  ];
-}
-
-/** Metrics, the audit and addresses know an intake by its name alone. */
-function duplicateNames(root: Located, entries: readonly Entry[]): readonly Finding[] {
-  const first = new Map<string, Path>();
-  return entries.flatMap(({ value, path: entry }): Finding[] => {
-    const name = textOf(value, 'name');
-    if (name === undefined) return [];
-    const path = [...entry, 'name'];
-    const earlier = first.get(name);
-    first.set(name, earlier ?? path);
-    if (earlier === undefined) return [];
-    const place = formatPlace(locate(root, earlier));
-    return [invalid(path, `the name ${quoted(name)} is given twice, first at ${place}`)];
-  });
 }
 
 function storesIn({ value, path }: Entry): readonly (readonly [string, Path])[] {

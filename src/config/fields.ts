@@ -13,7 +13,7 @@ export function duration() {
   const error = 'a duration such as 30s, 5m, 1h30m or 90d';
   return z
     .string({ error })
-    .regex(DURATION, { error })
+    .regex(DURATION, { error, abort: true })
     .refine((text) => durationMs(text) > 0 && durationMs(text) <= MAX_DURATION_MS, {
       error: 'a duration of more than nothing and at most 3650d',
     })
@@ -27,8 +27,7 @@ function durationMs(text: string): number {
   return sum;
 }
 
-export function wholeNumber(min: number, max: number) {
-  const error = `a whole number from ${min} to ${max}`;
+export function wholeNumber(min: number, max: number, error = `a whole number from ${min} to ${max}`) {
   return z.int({ error }).min(min, { error }).max(max, { error });
 }
 

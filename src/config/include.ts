@@ -18,7 +18,7 @@ export interface Bound {
   readonly place: Place;
 }
 
-export interface Included extends Omit<ReadDocuments, 'documents'> {
+export interface Included extends Omit<ReadDocuments, 'documents' | 'isWhole'> {
   readonly mappings: readonly { readonly node: Located; readonly bound: Bound | undefined }[];
   readonly findings: readonly PlacedFinding[];
 }
@@ -42,14 +42,12 @@ export async function readIncludes(root: Located, deps: IncludeDeps): Promise<In
     const path = textOf(entry, 'path');
     if (path === undefined || path === '') continue;
     const place = locate(root, ['include', index, 'path']);
+    const refuse = (message: string) => findings.push(refusal(place, ['include', index, 'path'], message));
     const sources = await expand([sourceOf(path, place, deps)], deps.fs);
-    problems.push(...sources.problems);
+    for (const { file, message } of sources.problems) refuse(`${quoted(file)}: ${message}`);
     const files = sources.files.filter(({ shown, absolute }) => {
       const earlier = taken.get(absolute);
-      if (earlier !== undefined)
-        findings.push(
-          refusal(place, ['include', index, 'path'], `${quoted(shown)} is read twice: ${earlier} as well`),
-        );
+      if (earlier !== undefined) refuse(`${quoted(shown)} is read twice: ${earlier} as well`);
       taken.set(absolute, `by the \`include\` at ${formatPlace(place)}`);
       return earlier === undefined;
     });
@@ -76,14 +74,15 @@ function sourceOf(path: string, place: Place, { home, main }: IncludeDeps): Sour
 }
 
 function mappingsOf(document: Located): { items: readonly Located[]; refused: readonly PlacedFinding[] } {
+  if (document.isUnclear) return { items: [], refused: [] };
   if (document.members === undefined)
     return { items: [], refused: [refusal(document.place, [], 'expected an object with `mappings`')] };
   const refused: PlacedFinding[] = [];
   let items: readonly Located[] = [];
   for (const [name, { keyPlace, node }] of document.members) {
     if (name === 'mappings') {
-      if (node.items === undefined) refused.push(refusal(node.place, [name], 'expected a list'));
-      else items = node.items;
+      if (node.items !== undefined) items = node.items;
+      else if (node.isUnclear !== true) refused.push(refusal(node.place, [name], 'expected a list'));
     } else if (name !== 'apiVersion') {
       const message = `an included file holds \`mappings\` only, and not ${quoted(name)}`;
       refused.push(refusal(keyPlace, [name], message));

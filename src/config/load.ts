@@ -4,15 +4,15 @@ import type { Config } from './config.ts';
 import { findCredentials, hideFragments } from './credentials-found.ts';
 import { type ConfigFs, findSources, realFs } from './files.ts';
 import { type Bound, readIncludes } from './include.ts';
-import { locate, mergeDocuments, withEntries } from './merge.ts';
+import { isUnclear, locate, mergeDocuments, type PlacedFinding, withEntries } from './merge.ts';
 import { findNotAllowed } from './not-allowed.ts';
-import { parseSections } from './parse.ts';
+import { type Parsed, parseSections } from './parse.ts';
 import type { ParsedFiles } from './parsed-files.ts';
-import { type Finding, type Place, type Problem, sortProblems, toProblem } from './problem.ts';
-import { listOf } from './raw.ts';
+import { type Finding, type Path, type Place, type Problem, sortProblems, toProblem } from './problem.ts';
+import { listOf, memberOf } from './raw.ts';
 import { readDocuments } from './read.ts';
-import { resolveConfig } from './resolve.ts';
-import { parseYaml } from './yaml.ts';
+import { resolveConfig, resolveHttp } from './resolve.ts';
+import { type Located, parseYaml } from './yaml.ts';
 
 export interface LoadOptions {
   /** Files and folders as given by `--config`, in their order. */
@@ -30,7 +30,12 @@ export interface LoadOptions {
  */
 export type Loaded =
   | { readonly kind: 'usable'; readonly config: Config; readonly problems: readonly Problem[] }
-  | { readonly kind: 'invalid'; readonly problems: readonly Problem[] };
+  | {
+      readonly kind: 'invalid';
+      readonly problems: readonly Problem[];
+      /** Where that is clear in spite of them: there a service may run that took what was valid before. */
+      readonly http?: Config['http'];
+    };
 
 /** Reads, merges and checks the configuration. Whatever is wrong with it comes back, all of it at once. */
 export async function loadConfig(options: LoadOptions): Promise<Loaded> {
@@ -61,39 +66,67 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
   );
   const own = listOf(root, 'mappings').length - included.mappings.length;
   const boundOf = (index: number): Bound | undefined => included.mappings[index - own]?.bound;
+  const parsed = parseSections(root.value as Readonly<Record<string, unknown>>);
+  const isWhole = sources.problems.length === 0 && main.isWhole;
+  const { problems, isUsable } = judge({
+    root,
+    parsed,
+    boundOf,
+    isWhole,
+    unreadable: [...mainProblems, ...included.problems],
+    placed: [...merged.findings, ...included.findings],
+    texts: new Map([...main.texts, ...included.texts]),
+  });
+  const absolute = new Map(sources.files.map((source) => [source.shown, source.absolute]));
+  const deps = { absolute: (file: string) => absolute.get(file) ?? file, home: env.HOME };
+  if (isUsable && parsed.whole !== undefined) {
+    const bounds = { boundOf: (index: number) => boundOf(index)?.rule };
+    return { kind: 'usable', config: resolveConfig(parsed.whole, root, { ...deps, ...bounds }), problems };
+  }
+  const { http } = parsed.sections;
+  const isKnown = http !== undefined && (isWhole || !isMissing(root, ['http']));
+  return { kind: 'invalid', problems, ...(isKnown ? { http: resolveHttp(http, root, deps) } : {}) };
+}
+
+interface Judged {
+  readonly root: Located;
+  readonly parsed: Parsed;
+  readonly boundOf: (index: number) => Bound | undefined;
+  /** Whether all files that may hold more than mappings could be read. */
+  readonly isWhole: boolean;
+  readonly unreadable: readonly Problem[];
+  readonly placed: readonly PlacedFinding[];
+  readonly texts: ReadonlyMap<string, string>;
+}
+
+function judge({ root, parsed, boundOf, isWhole, unreadable, placed, texts }: Judged) {
   const inBounds = (index: number, namespace: string): boolean =>
     boundOf(index)?.rule.namespaces.some((glob) => matches(glob, namespace)) ?? true;
-
-  const parsed = parseSections(root.value as Readonly<Record<string, unknown>>);
+  // What is read in part only would give problems that are none.
+  const isTrue = ({ path }: Finding) => !isUnclear(root, path) && (isWhole || !isMissing(root, path));
   const place = (finding: Finding) => toProblem(finding, locate(root, finding.path, finding.at));
-  const suspects = findCredentials(root, new Map([...main.texts, ...included.texts]));
-  const report = (problems: readonly Problem[]) =>
-    sortProblems(problems.map((problem) => hideFragments(problem, suspects.fragments)));
-
-  const fatal = [
-    ...[...merged.findings, ...included.findings].map((finding) => toProblem(finding, finding.place)),
-    ...parsed.findings.map(place),
+  const found = [...parsed.findings, ...crossCheck(root, parsed, { inBounds, isWhole })];
+  const faults = [
+    ...placed.map((finding) => toProblem(finding, finding.place)),
+    ...found.filter(isTrue).map(place),
   ];
-  const unreadable = [...mainProblems, ...included.problems];
-  if (unreadable.length > 0) {
-    // Names and sections may be missing only because their file could not be read: say what holds without it.
-    const within = fatal.filter(({ path }) => /[.[]/.test(path));
-    return { kind: 'invalid', problems: report([...unreadable, ...within]) };
-  }
-  fatal.push(...crossCheck(root, parsed, inBounds).map(place));
-  const places = new Set(fatal.map(({ file, line, column }) => `${file}:${line}:${column}`));
-  const problems = report([
-    ...fatal,
-    ...findNotAllowed(parsed, boundOf).map(place),
+  const suspects = findCredentials(root, texts);
+  const places = new Set(faults.map(({ file, line, column }) => `${file}:${line}:${column}`));
+  const problems = [
+    ...unreadable,
+    ...faults,
+    ...(isWhole ? findNotAllowed(parsed, boundOf).map(place) : []),
     // Where a literal stands in place of a reference, that is said already.
     ...suspects.problems.filter(({ file, line, column }) => !places.has(`${file}:${line}:${column}`)),
-  ]);
-  if (fatal.length > 0 || parsed.whole === undefined) return { kind: 'invalid', problems };
-  const absolute = new Map(sources.files.map((source) => [source.shown, source.absolute]));
-  const config = resolveConfig(parsed.whole, root, {
-    absolute: (file) => absolute.get(file) ?? file,
-    home: env.HOME,
-    boundOf: (index) => boundOf(index)?.rule,
-  });
-  return { kind: 'usable', config, problems };
+  ];
+  return {
+    problems: sortProblems(problems.map((problem) => hideFragments(problem, suspects.fragments))),
+    isUsable: unreadable.length + faults.length === 0,
+  };
+}
+
+/** Whether a whole section is not there. */
+function isMissing({ value }: Located, path: Path): boolean {
+  const [section] = path;
+  return path.length === 1 && memberOf(value, String(section)) === undefined;
 }

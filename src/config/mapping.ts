@@ -10,6 +10,7 @@ import {
   Namespace,
   SecretName,
   TargetKey,
+  wholeNumber,
 } from './fields.ts';
 import { linearRegExp } from './linear-regexp.ts';
 
@@ -61,10 +62,9 @@ const decode = z.enum(['base64', 'base64url']).optional().meta({
 });
 
 // A version of digits only is easily written without quotes. Past 15 digits a number is no longer exact.
+const VERSION = 'a version as text (in quotes when it is a long number)';
 const version = z
-  .union([z.string().min(1), z.int().min(0).max(999_999_999_999_999)], {
-    error: 'a version as text (in quotes when it is a long number)',
-  })
+  .union([z.string().min(1), wholeNumber(0, 999_999_999_999_999, VERSION)], { error: VERSION })
   .transform(String)
   .meta({
     description: "The store's own version. The current one when left out.",

@@ -1,6 +1,6 @@
 import { type Finding, formatPlace, type Path, type Place, quoted } from './problem.ts';
 import { LIST_SECTIONS } from './schema.ts';
-import type { Located, Member } from './yaml.ts';
+import { joined, type Located, type Member } from './yaml.ts';
 
 /** A finding whose place is known already. */
 export interface PlacedFinding extends Finding {
@@ -21,6 +21,7 @@ export function mergeDocuments(documents: readonly Located[], start: Place): Mer
     findings.push({ place, path, code: 'CONFIG_INVALID', message });
   for (const document of documents) {
     if (document.members === undefined) {
+      if (document.isUnclear) continue;
       refuse(document.place, [], 'expected an object with sections such as `stores` and `mappings`');
       continue;
     }
@@ -29,7 +30,12 @@ export function mergeDocuments(documents: readonly Located[], start: Place): Mer
       if (first === undefined) members.set(name, member);
       else if (isListSection(name) && first.node.items !== undefined && member.node.items !== undefined)
         members.set(name, joined(first, member.node.items));
-      else if (isListSection(name)) refuse(member.node.place, [name], 'expected a list');
+      else if (isListSection(name)) {
+        // What is kept and is no list either is found by the schema.
+        const [kept, other] = first.node.items === undefined ? [member, first] : [first, member];
+        members.set(name, kept);
+        if (other.node.isUnclear !== true) refuse(other.node.place, [name], 'expected a list');
+      }
       // Each file may say which format it is written in, as each has to.
       else if (name !== 'apiVersion' || first.node.value !== member.node.value)
         refuse(
@@ -57,13 +63,19 @@ export function locate(root: Located, path: Path, at: 'value' | 'key' = 'value')
   return place;
 }
 
-function isListSection(name: string): boolean {
-  return LIST_SECTIONS.some((section) => section === name);
+/** Whether something on the way there is unclear, so that what is found there may be no problem. */
+export function isUnclear(root: Located, path: Path): boolean {
+  let node: Located | undefined = root;
+  for (const part of path) {
+    node = typeof part === 'number' ? node.items?.[part] : node.members?.get(part)?.node;
+    if (node === undefined) return false;
+    if (node.isUnclear) return true;
+  }
+  return false;
 }
 
-function joined(first: Member, more: readonly Located[]): Member {
-  const items = [...(first.node.items ?? []), ...more];
-  return { keyPlace: first.keyPlace, node: { ...first.node, items, value: items.map((item) => item.value) } };
+function isListSection(name: string): boolean {
+  return LIST_SECTIONS.some((section) => section === name);
 }
 
 /** The root with more entries at the end of a list section; as it was when that is no list. */

@@ -30,10 +30,10 @@ export function createParsedFiles(): ParsedFiles {
         const known = before.get(file);
         if (known?.digest === digest) {
           now.set(file, known);
-          return { documents: unpack(known.packed, file), problems: [] };
+          return { documents: unpack(known.packed, file), problems: [], isWhole: true };
         }
         const parsed = parseYaml(text, file);
-        const packed = parsed.problems.length === 0 ? pack(parsed.documents) : undefined;
+        const packed = parsed.isWhole && parsed.problems.length === 0 ? pack(parsed.documents) : undefined;
         if (packed !== undefined) now.set(file, { digest, packed });
         return parsed;
       };

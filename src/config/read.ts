@@ -8,6 +8,8 @@ export interface ReadDocuments {
   readonly documents: readonly Located[];
   /** Of files that could not be read or parsed. */
   readonly problems: readonly Problem[];
+  /** Whether the documents hold all that stands in the files. */
+  readonly isWhole: boolean;
   /** The text of each file, by the name that places have. */
   readonly texts: ReadonlyMap<string, string>;
 }
@@ -19,19 +21,22 @@ export async function readDocuments(
   const documents: Located[] = [];
   const problems: Problem[] = [];
   const texts = new Map<string, string>();
+  let isWhole = true;
   const reads = await mapConcurrently(files, FILES_AT_ONCE, (source) => readSource(source, fs));
   for (const [index, source] of files.entries()) {
     const read = reads[index];
     if (read === undefined) continue;
     if (read.kind === 'problem') {
       problems.push(read.problem);
+      isWhole = false;
       continue;
     }
     const parsed = parse(read.text, source.shown);
     texts.set(source.shown, read.text);
     documents.push(...parsed.documents);
+    isWhole &&= parsed.isWhole;
     for (const { place, message } of parsed.problems)
       problems.push(toProblem({ path: [], code: 'CONFIG_INVALID', message }, place));
   }
-  return { documents, problems, texts };
+  return { documents, problems, texts, isWhole };
 }

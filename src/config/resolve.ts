@@ -1,7 +1,7 @@
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { z } from 'zod';
 import type { Mapping, Search, Spread } from '../core/mapping.ts';
-import type { Rule } from './access.ts';
+import { isFlat, type Rule } from './access.ts';
 import type { Config } from './config.ts';
 import type { MappingConfig } from './mapping.ts';
 import { locate } from './merge.ts';
@@ -16,13 +16,16 @@ export interface ResolveDeps {
   absolute(file: string): string;
   /** For paths that begin with `~/`. */
   readonly home: string | undefined;
+}
+
+export interface ResolveOptions extends ResolveDeps {
   /** Of the mapping at this index, where it is a tenant's. */
   boundOf(index: number): Rule | undefined;
 }
 
 /** Fills in what depends on other parts: defaults in mappings, paths, key files. */
-export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveDeps): Config {
-  const folderOf = (path: Path) => dirname(deps.absolute(locate(root, path).file));
+export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOptions): Config {
+  const folderOf = folderIn(root, deps);
   const localise = <T>(section: T, path: Path): T => withAbsolutePaths(section, folderOf(path), deps.home);
 
   const audit = localise(file.audit, ['audit']);
@@ -32,6 +35,7 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveDeps
     audit.store.kind === 'sqlite' ? [{ kind: 'file' as const, path: join(state, 'checkpoints.jsonl') }] : [];
   const keys = localise(file.keys, ['keys']);
   const [newest = { file: join(state, 'fingerprint.key') }, ...older] = keys.fingerprint ?? [];
+  const flat = new Set(file.stores.filter(isFlat).map(({ name }) => name));
   const placesOf = (section: 'stores' | 'mappings') =>
     new Map(file[section].map(({ name }, index) => [name, locate(root, [section, index])]));
   return {
@@ -50,7 +54,7 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveDeps
       fingerprint: [newest, ...older],
       checkpoint: keys.checkpoint ?? { file: join(state, 'checkpoint.key') },
     },
-    http: localise(file.http, ['http']),
+    http: resolveHttp(file.http, root, deps),
     log: file.log,
     tracing: localise(file.tracing, ['tracing']),
     brake: { share: file.brake.share, windowMs: file.brake.window },
@@ -58,14 +62,23 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveDeps
     restarts: { windowMs: file.restarts.window, atOnce: file.restarts.atOnce },
     events: localise(file.events, ['events']),
     stores: file.stores.map((store, index) => localise(store, ['stores', index])),
-    mappings: file.mappings.map((mapping) => resolveMapping(mapping, file.defaults)),
+    mappings: file.mappings.map((mapping) => resolveMapping(mapping, file.defaults, flat)),
     access: file.access,
     bounds: boundsOf(file, deps),
     places: { stores: placesOf('stores'), mappings: placesOf('mappings') },
   };
 }
 
-function boundsOf({ mappings }: ParsedFile, { boundOf }: ResolveDeps): ReadonlyMap<string, Rule> {
+/** By itself, since a service may be asked where it answers while other sections are invalid. */
+export function resolveHttp(http: ParsedFile['http'], root: Located, deps: ResolveDeps): Config['http'] {
+  return withAbsolutePaths(http, folderIn(root, deps)(['http']), deps.home);
+}
+
+function folderIn(root: Located, { absolute }: ResolveDeps): (path: Path) => string {
+  return (path) => dirname(absolute(locate(root, path).file));
+}
+
+function boundsOf({ mappings }: ParsedFile, { boundOf }: ResolveOptions): ReadonlyMap<string, Rule> {
   return new Map(
     mappings.flatMap(({ name }, index): [string, Rule][] => {
       const bound = boundOf(index);
@@ -74,7 +87,11 @@ function boundsOf({ mappings }: ParsedFile, { boundOf }: ResolveDeps): ReadonlyM
   );
 }
 
-function resolveMapping(mapping: MappingConfig, defaults: ParsedFile['defaults']): Mapping {
+function resolveMapping(
+  mapping: MappingConfig,
+  defaults: ParsedFile['defaults'],
+  flat: ReadonlySet<string>,
+): Mapping {
   const { namespace, namespaces = [], ...target } = mapping.target;
   return {
     name: mapping.name,
@@ -84,7 +101,7 @@ function resolveMapping(mapping: MappingConfig, defaults: ParsedFile['defaults']
       secret: target.secret ?? mapping.name,
     },
     data: mapping.data,
-    dataFrom: mapping.dataFrom.map(resolveSourceList),
+    dataFrom: mapping.dataFrom.map((entry) => resolveSourceList(entry, flat)),
     template: mapping.template,
     restart: mapping.restart,
     refreshMs: mapping.refresh ?? defaults.refresh,
@@ -97,9 +114,13 @@ function resolveMapping(mapping: MappingConfig, defaults: ParsedFile['defaults']
   };
 }
 
-function resolveSourceList(entry: MappingConfig['dataFrom'][number]): Spread | Search {
-  const { key, find, ...rest } = entry;
-  if (find !== undefined) return { store: rest.store, find, decode: rest.decode, rename: rest.rename };
+function resolveSourceList(
+  { key, find, ...rest }: MappingConfig['dataFrom'][number],
+  flat: ReadonlySet<string>,
+): Spread | Search {
+  const { store, decode, rename } = rest;
+  if (find !== undefined)
+    return { store, find, decode, rename, ...(flat.has(store) ? { isFlat: true } : {}) };
   // The schema has made sure that one of the two is there.
   return { ...rest, key: key ?? '' };
 }

@@ -68,12 +68,17 @@ const RULES: Readonly<Record<string, (store: StoreFields) => Rules>> = {
   }),
 };
 
+/** None for a kind that is wrong, which the schema says; `toString` is no kind either. */
+function rulesOf(kind: string): ((store: StoreFields) => Rules) | undefined {
+  return Object.hasOwn(RULES, kind) ? RULES[kind] : undefined;
+}
+
 /** @param root As it stands in the files. */
 export function checkStoreNames(root: Located): readonly Finding[] {
   const rules = new Map(
     listOf(root, 'stores').flatMap((store): [string, Rules][] => {
       const name = textOf(store, 'name');
-      const make = RULES[textOf(store, 'kind') ?? ''];
+      const make = rulesOf(textOf(store, 'kind') ?? '');
       return name === undefined || make === undefined ? [] : [[name, make(store as StoreFields)]];
     }),
   );

@@ -5,6 +5,7 @@ import {
   isScalar,
   isSeq,
   LineCounter,
+  type Pair,
   type ParsedNode,
   parseAllDocuments,
 } from 'yaml';
@@ -18,6 +19,8 @@ export interface Located {
   readonly members?: ReadonlyMap<string, Member>;
   /** Of a list. */
   readonly items?: readonly Located[];
+  /** Something else is meant than what was read, so that nothing more can be said of it: an alias, a tag, a lost name. */
+  readonly isUnclear?: true;
 }
 
 export interface Member {
@@ -31,13 +34,18 @@ export interface SyntaxProblem {
 }
 
 export interface ParsedYaml {
-  /** Documents that hold something and have no problem. */
+  /** Documents that hold something and are YAML; what we do not support in them is a problem all the same. */
   readonly documents: readonly Located[];
   readonly problems: readonly SyntaxProblem[];
+  /** Whether all that stands in the file is in the documents. */
+  readonly isWhole: boolean;
 }
 
 /** More of them are consequences of the first ones. */
 const MAX_SYNTAX_PROBLEMS = 10;
+
+/** None is a consequence of another; but whoever writes a file of aliases alone shall not fill our memory. */
+const MAX_UNSUPPORTED = 1_000;
 
 /** Plenty for the format, and little enough for recursion. */
 const MAX_DEPTH = 40;
@@ -56,21 +64,22 @@ export function parseYaml(text: string, file: string): ParsedYaml {
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
   };
   const reader = createReader(at);
+  const broken: SyntaxProblem[] = [];
   const documents: Located[] = [];
   for (const document of Array.isArray(parsed) ? parsed : []) {
-    const [first, ...more] = document.errors;
-    for (const error of first === undefined ? [] : [first, ...more])
-      reader.report(error.pos[0], SYNTAX[error.code] ?? `this is not valid YAML (${error.code})`);
+    for (const { code, pos } of document.errors)
+      broken.push({ place: at(pos[0]), message: SYNTAX[code] ?? `this is not valid YAML (${code})` });
     const version = document.directives.yaml;
     if (version.explicit === true && version.version !== '1.2')
       reader.report(0, 'a `%YAML` directive of another version than 1.2: remove it');
-    if (first !== undefined || !isNode(document.contents) || isEmpty(document.contents)) continue;
-    const before = reader.problems.length;
-    const read = reader.read(document.contents);
-    // What lacks a part would only give problems that are none.
-    if (reader.problems.length === before) documents.push(read);
+    if (document.errors.length > 0 || !isNode(document.contents) || isEmpty(document.contents)) continue;
+    documents.push(reader.read(document.contents));
   }
-  return { documents, problems: oncePerLine(reader.problems).slice(0, MAX_SYNTAX_PROBLEMS) };
+  return {
+    documents,
+    problems: [...oncePerLine(broken).slice(0, MAX_SYNTAX_PROBLEMS), ...reader.problems],
+    isWhole: broken.length === 0 && !reader.hasUnclear(),
+  };
 }
 
 /** Our own sentences, since the library's may quote the file. */
@@ -95,44 +104,72 @@ const SYNTAX: Readonly<Partial<Record<string, string>>> = {
 
 function createReader(at: (offset: number) => Place) {
   const problems: SyntaxProblem[] = [];
-  const report = (offset: number, message: string) => problems.push({ place: at(offset), message });
+  let unclear = false;
+  const reportAt = (place: Place, message: string) => {
+    if (problems.length < MAX_UNSUPPORTED) problems.push({ place, message });
+  };
+  const report = (offset: number, message: string) => reportAt(at(offset), message);
+  const asUnclear = (node: Located): Located => {
+    unclear = true;
+    return { ...node, isUnclear: true };
+  };
 
   function read(node: ParsedNode, depth = 0): Located {
     const [start] = node.range;
     const place = at(start);
     if (depth > MAX_DEPTH) {
       report(start, 'nested too deeply');
-      return { value: null, place };
+      return asUnclear({ value: null, place });
     }
     if (isAlias(node)) {
       report(start, 'an alias (`*name`) is not supported: write the value out, or use quotes if it is text');
-      return { value: null, place };
+      return asUnclear({ value: null, place });
     }
     if (node.anchor !== undefined) report(start, 'an anchor (`&name`) is not supported: remove it');
-    if (node.tag !== undefined)
-      report(start, 'a tag (`!name`) is not supported: remove it, or use quotes if it is text');
+    if (node.tag === undefined) return readContent(node, place, depth);
+    report(start, 'a tag (`!name`) is not supported: remove it, or use quotes if it is text');
+    return asUnclear(readContent(node, place, depth));
+  }
+
+  function readContent(node: ParsedNode, place: Place, depth: number): Located {
     if (isScalar(node)) return { value: scalarValue(node.value), place };
     if (isSeq(node)) {
       const items = node.items.map((item) => read(item as ParsedNode, depth + 1));
       return { value: items.map((item) => item.value), place, items };
     }
-    if (!isMap(node)) return { value: null, place };
-    const members = new Map<string, Member>();
-    const value: Record<string, unknown> = {};
-    for (const pair of node.items) {
-      const key = readKey(pair.key as ParsedNode, members);
-      if (key === undefined) continue;
-      const keyPlace = at((pair.key as ParsedNode).range[0]);
-      const child = pair.value === null ? undefined : read(pair.value as ParsedNode, depth + 1);
-      // An empty value has no text of its own to point to.
-      const member = child === undefined || child.value === null ? { value: null, place: keyPlace } : child;
-      members.set(key, { keyPlace, node: member });
-      value[key] = member.value;
-    }
-    return { value, place, members };
+    return isMap(node) ? readMap(node.items, place, depth) : { value: null, place };
   }
 
-  function readKey(key: ParsedNode, members: ReadonlyMap<string, Member>): string | undefined {
+  function readMap(pairs: readonly Pair<unknown, unknown>[], place: Place, depth: number): Located {
+    const members = new Map<string, Member>();
+    const again: [string, Located][] = [];
+    let isComplete = true;
+    for (const pair of pairs) {
+      const key = pair.key as ParsedNode;
+      const name = readKey(key);
+      const keyPlace = at(key.range[0]);
+      // Of `<<: *name` enough is said with the name.
+      const isSaid = name === undefined && isAlias(pair.value);
+      const child = pair.value === null || isSaid ? undefined : read(pair.value as ParsedNode, depth + 1);
+      // An empty value has no text of its own to point to.
+      const isEmptyValue = child === undefined || (child.value === null && child.isUnclear !== true);
+      const node = isEmptyValue ? { value: null, place: keyPlace } : child;
+      const earlier = name === undefined ? undefined : members.get(name);
+      if (name === undefined) isComplete = false;
+      else if (earlier === undefined) members.set(name, { keyPlace, node });
+      else {
+        reportAt(keyPlace, `${quoted(name)} is given twice, first at ${formatPlace(earlier.keyPlace)}`);
+        again.push([name, node]);
+      }
+    }
+    if (depth === 0) joinSections(members, again);
+    const value = Object.fromEntries([...members].map(([name, { node }]) => [name, node.value]));
+    const map = { value, place, members };
+    return isComplete ? map : asUnclear(map);
+  }
+
+  /** Nothing: what is meant is not known. */
+  function readKey(key: ParsedNode): string | undefined {
     const offset = key.range[0];
     if (!isScalar(key)) {
       report(offset, isAlias(key) ? 'an alias (`*name`) is not supported' : 'a name must be text');
@@ -144,15 +181,26 @@ function createReader(at: (offset: number) => Place) {
     const name = typeof key.value === 'string' ? key.value : (key.source ?? '');
     if (name === '<<') report(offset, 'a merge key (`<<`) is not supported: write the values out');
     else if (name === '__proto__') report(offset, 'the name `__proto__` is not supported');
-    else {
-      const earlier = members.get(name);
-      if (earlier === undefined) return name;
-      report(offset, `${quoted(name)} is given twice, first at ${formatPlace(earlier.keyPlace)}`);
-    }
+    else return name;
     return undefined;
   }
 
-  return { read, report, problems };
+  return { read, report, problems, hasUnclear: () => unclear };
+}
+
+/** What is given again does not count; but names in the entries of a section would be missed elsewhere. */
+function joinSections(members: Map<string, Member>, again: readonly [string, Located][]): void {
+  for (const [name, more] of Map.groupBy(again, ([section]) => section)) {
+    const first = members.get(name);
+    const entries = more.flatMap(([, node]) => node.items ?? []);
+    if (first?.node.items !== undefined) members.set(name, joined(first, entries));
+  }
+}
+
+/** The list of the first with more entries at its end. */
+export function joined(first: Member, more: readonly Located[]): Member {
+  const items = [...(first.node.items ?? []), ...more];
+  return { keyPlace: first.keyPlace, node: { ...first.node, items, value: items.map((item) => item.value) } };
 }
 
 /** The core schema gives big integers and dates no special class; anything but these is text to us. */

@@ -33,6 +33,8 @@ export interface Search {
   };
   readonly decode?: 'base64' | 'base64url' | undefined;
   readonly rename?: Rename | undefined;
+  /** Names of this store have no `/`, so that the path is the beginning of a name and no folder. */
+  readonly isFlat?: true;
 }
 
 export interface TargetSpec {

@@ -10,6 +10,13 @@ export interface SourceRef {
   readonly object?: 'secret' | 'certificate' | 'key';
 }
 
+export type SourceObject = NonNullable<SourceRef['object']>;
+
+/** Several objects of a store may share one name: each of them is there, or is not, by itself. */
+export function objectOf({ object }: { readonly object?: SourceObject | undefined }): SourceObject {
+  return object ?? 'secret';
+}
+
 /**
  * What came of one reference. `absent` only where the store itself said so, by the proof of its kind: nothing
  * else may ever lead to a deletion. Whatever else goes wrong is `failed`, for this reference alone.

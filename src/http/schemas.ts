@@ -8,6 +8,8 @@ const text = { type: 'string' } as const;
 const whole = { type: 'integer' } as const;
 const yesNo = { type: 'boolean' } as const;
 const time = { type: 'string', format: 'date-time' } as const;
+const orNull = <Type extends string>(schema: { readonly type: Type }) =>
+  ({ ...schema, type: [schema.type, 'null'] }) as const;
 const health = { type: 'string', enum: ['up', 'degraded', 'down'] } as const;
 const list = (items: object) => ({ type: 'array', items }) as const;
 const one = (name: string) => ({ $ref: `${name}#` }) as const;
@@ -20,6 +22,26 @@ function object(properties: Readonly<Record<string, object>>, optional: readonly
 const error = { code: text, message: text, remedy: text } as const;
 const part = { kind: text, state: health } as const;
 const target = { mapping: text, namespace: text, secret: text } as const;
+
+const run = {
+  ok: yesNo,
+  requestId: text,
+  summary: { type: 'object', additionalProperties: whole },
+  targets: list({ type: 'object' }),
+  held: list(one('Held')),
+  pending: whole,
+} as const;
+
+const passedOver = {
+  waiting: {
+    ...list(object({ ...target, until: object({ namespace: text, secret: text }) })),
+    description: 'What stays until its mapping has made the target that it wants instead.',
+  },
+  unseen: {
+    ...list(object({ what: text, code: text })),
+    description: 'What could not be looked at, though it may have left.',
+  },
+} as const;
 
 const reviewed = object(
   {
@@ -107,18 +129,18 @@ export const SCHEMAS = {
     {
       ...target,
       state: { type: 'string', enum: TARGET_STATES },
-      lastSuccess: time,
-      staleSeconds: whole,
+      lastSuccess: orNull(time),
+      staleSeconds: orNull(whole),
       ...error,
       pinned: { ...whole, description: 'The sequence of the record to whose versions it is pinned.' },
     },
-    ['lastSuccess', 'staleSeconds', ...Object.keys(error), 'pinned'],
+    [...Object.keys(error), 'pinned'],
   ),
   Store: object(
     {
       name: text,
       ...part,
-      lastSuccess: time,
+      lastSuccess: orNull(time),
       code: text,
       breakerOpen: yesNo,
       way: { ...text, description: 'How its keys are looked at for changes: list, describe, batch or read.' },
@@ -128,7 +150,7 @@ export const SCHEMAS = {
         description: 'Requests an hour, of all replicas, while nothing changes.',
       },
     },
-    ['lastSuccess', 'code', 'way', 'callsPerHour', 'expectedCallsPerHour'],
+    ['code', 'way', 'callsPerHour', 'expectedCallsPerHour'],
   ),
   Intake: object(
     {
@@ -161,14 +183,19 @@ export const SCHEMAS = {
     targets: list(one('Target')),
   }),
   MappingList: object({ mappings: list(one('Mapping')), next: text }, ['next']),
-  SyncAnswer: object({
-    ok: yesNo,
-    requestId: text,
-    summary: { type: 'object', additionalProperties: whole },
-    targets: list({ type: 'object' }),
-    held: list(one('Held')),
-    pending: whole,
-  }),
+  SyncAnswer: object(run),
+  PruneAnswer: object({ ...run, ...passedOver }, Object.keys(passedOver)),
+  LeftAnswer: object(
+    {
+      changes: whole,
+      targets: list(
+        object({ ...target, action: { type: 'string', enum: ['delete'] }, keys: list(one('Key')) }),
+      ),
+      held: { ...list(one('Held')), description: 'Empty: only what is to be deleted can be held.' },
+      ...passedOver,
+    },
+    Object.keys(passedOver),
+  ),
   Record: object(record, recordOptional),
   RecordDetail: object(
     {

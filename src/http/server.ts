@@ -109,7 +109,7 @@ function createApp(certificate: Certificate | undefined, limits: Limits): Fastif
     genReqId: () => randomUUID(),
     // What is still under way at the end is answered as ever, and its connection closed.
     return503OnClosing: false,
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: true } },
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
     frameworkErrors: (error, request, reply) => {
       sendError(request, reply, error);
     },

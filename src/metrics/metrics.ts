@@ -1,6 +1,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Clock } from '../core/clock.ts';
 import type { JobCounts } from '../queue/queue.ts';
 import type { LoopState, StoreStatus, TargetStatus } from '../service/service.ts';
+import { createAges } from './ages.ts';
 import { type HistogramName, METRICS, type MetricName } from './names.ts';
 import { createSeriesByName, type SeriesByName } from './series.ts';
 
@@ -57,12 +59,13 @@ export interface Metrics {
 
 export interface MetricsOptions {
   readonly version: string;
+  readonly clock: Pick<Clock, 'now'>;
   observe(): Promise<Observed>;
   /** Those of Node and of the process as well. They hook into the garbage collector for as long as it runs. */
   readonly ofProcess?: boolean;
 }
 
-export function createMetrics({ version, observe, ofProcess = true }: MetricsOptions): Metrics {
+export function createMetrics({ version, clock, observe, ofProcess = true }: MetricsOptions): Metrics {
   const registry = new Registry();
   const registers = [registry];
   const counter = (name: MetricName) => new Counter({ ...textOf(name), registers });
@@ -106,6 +109,7 @@ export function createMetrics({ version, observe, ofProcess = true }: MetricsOpt
   };
   const ofStores = createSeriesByName(requests);
   const ofIntakes = createSeriesByName(events);
+  const agesOf = createAges(clock);
 
   /** In one go, so that two who ask at once do not see each other's half. */
   function take(seen: Observed): void {
@@ -114,8 +118,10 @@ export function createMetrics({ version, observe, ofProcess = true }: MetricsOpt
     for (const series of Object.values(ofTargets)) endOthers(series, targets);
     endOthers(ofStores, stores);
     for (const metric of [stale, errors, storeUp, breakerOpen, jobs, stalled]) metric.reset();
-    for (const { mapping, namespace, staleSeconds, code } of seen.targets) {
-      if (staleSeconds !== undefined) stale.set({ mapping, namespace }, staleSeconds);
+    const ageOf = agesOf(seen.targets);
+    for (const target of seen.targets) {
+      const { mapping, namespace, code } = target;
+      stale.set({ mapping, namespace }, ageOf(target));
       if (code !== undefined) errors.set({ mapping, namespace, code }, 1);
     }
     for (const store of seen.stores) {

@@ -55,7 +55,7 @@ export const METRICS = {
   secretbridge_target_stale_seconds: {
     type: 'gauge',
     labels: TARGET,
-    help: 'How long ago a target was last known to be what its sources say',
+    help: 'How long ago a target was last known to be what its sources say; if it never was, since when this process knows it',
   },
   secretbridge_target_errors: {
     type: 'gauge',

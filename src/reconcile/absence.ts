@@ -1,6 +1,7 @@
+import type { AuditRecord } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
-import type { Source } from '../core/mapping.ts';
-import { absenceNote } from './recorder.ts';
+import { objectOf } from '../core/reading.ts';
+import { definitionNote, isReadingOf, type ReadSource } from './recall.ts';
 
 export interface AbsencePolicy {
   /** The answers that count: with `softDeletedIsMissing` also that it is deleted but recoverable. */
@@ -13,31 +14,44 @@ export interface AbsencePolicy {
 
 const PAGE = 50;
 
+/** Readings of other objects of that name that are passed over. Beyond that nothing is proved. */
+const MOST_OTHERS = 2_000;
+
 /**
  * Whether the readings on record prove that a source is gone: the latest ones, without another answer in between,
  * are enough and far enough apart. They are records, so that restarts and one-shot runs count.
  */
 export async function isProvenAbsent(
   audit: Pick<AuditStore, 'list'>,
-  { store, key }: Pick<Source, 'store' | 'key'>,
+  source: ReadSource,
   definition: string | undefined,
   { codes, readings, overMs }: AbsencePolicy,
 ): Promise<boolean> {
   let count = 0;
   let latest: number | undefined;
-  for (let before: number | undefined; ; ) {
+  for await (const { code, note, time } of readingsOf(audit, source)) {
+    if (!codes.includes(code ?? '') || note !== definitionNote(definition, objectOf(source))) return false;
+    const at = Date.parse(time);
+    latest ??= at;
+    count += 1;
+    if (count >= readings && latest - at >= overMs) return true;
+  }
+  return false;
+}
+
+/** Newest first. */
+async function* readingsOf(audit: Pick<AuditStore, 'list'>, source: ReadSource): AsyncGenerator<AuditRecord> {
+  const { store, key } = source;
+  let others = 0;
+  for (let before: number | undefined; others <= MOST_OTHERS; ) {
     const page = await audit.list(
       { store, key, action: 'read' },
       { limit: PAGE, ...(before === undefined ? {} : { before }) },
     );
-    for (const { code, note, time } of page) {
-      if (!codes.includes(code ?? '') || note !== absenceNote(definition)) return false;
-      const at = Date.parse(time);
-      latest ??= at;
-      count += 1;
-      if (count >= readings && latest - at >= overMs) return true;
-    }
+    const own = page.filter((record) => isReadingOf(record, source));
+    yield* own;
+    others += page.length - own.length;
     before = page.at(-1)?.sequence;
-    if (before === undefined || page.length < PAGE) return false;
+    if (before === undefined || page.length < PAGE) return;
   }
 }

@@ -9,7 +9,7 @@ import { noTracer, type SpanAttributes, type Tracer } from '../core/tracer.ts';
 import type { Desired } from '../sync/desired.ts';
 import { mergedView, mergeManager } from '../sync/merge.ts';
 import { type Pinned, pinned } from '../sync/pin.ts';
-import { type Plan, plan } from '../sync/plan.ts';
+import { type Plan, type PlanInput, plan } from '../sync/plan.ts';
 import { type GatherDeps, gather } from './gather.ts';
 import { type RecordedPin, readAsThen } from './pins.ts';
 
@@ -107,7 +107,7 @@ async function decideBy(wanted: Mapping, id: TargetId, deps: DecideDeps): Promis
     wantedBy,
     stores,
     fingerprints,
-    merged: mergedKeys(live, mapping, deps),
+    ...mergedBy(live, mapping, deps),
     proven: (source: Source) => proven.includes(source),
     ...(pin === undefined ? {} : { pin: { to: pin.to, mapping: wanted } }),
   };
@@ -132,20 +132,26 @@ function withPin(mapping: Mapping, pin: RecordedPin, { stores }: DecideDeps): Pi
   }
 }
 
-function mergedKeys(
+/** The keys that the mapping's field managers hold: that of now, and those of former names of the instance. */
+function mergedBy(
   live: LiveSecret | undefined,
   { name, target }: Mapping,
-  { cluster, instance }: DecideDeps,
-): readonly string[] {
-  if (live === undefined || target.mode !== 'merge') return [];
-  return cluster.mergedKeys(live, mergeManager(instance, name));
+  { cluster, instance, formerInstances }: DecideDeps,
+): Pick<PlanInput, 'merged' | 'former'> {
+  if (live === undefined || target.mode !== 'merge') return { merged: [] };
+  const heldBy = (its: string) => cluster.mergedKeys(live, mergeManager(its, name));
+  const former = formerInstances
+    .filter((its) => its !== instance)
+    .map((its) => ({ instance: its, keys: heldBy(its) }))
+    .filter(({ keys }) => keys.length > 0);
+  return { merged: heldBy(instance), former };
 }
 
 /** What of the target this mapping made. */
 function ownPart(live: LiveSecret | undefined, mapping: Mapping, deps: DecideDeps): LiveSecret | undefined {
   if (live === undefined || mapping.target.mode !== 'merge') return live;
   const { instance } = deps;
-  return mergedView(live, { instance, mapping: mapping.name, merged: mergedKeys(live, mapping, deps) });
+  return mergedView(live, { instance, mapping: mapping.name, ...mergedBy(live, mapping, deps) });
 }
 
 /** The absent sources whose absence is proved. */

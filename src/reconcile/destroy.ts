@@ -28,13 +28,15 @@ export interface Population {
   readonly total: number;
   /** Those of them that are there. */
   readonly alive: number;
+  /** What others propose and nobody has released: it counts, and stays as it is. */
+  readonly elsewhere?: number;
 }
 
 const PAGE = 500;
 
 /** Why the brake holds what it does not allow. */
-export function whyBraked(proposed: number, { alive }: Population): string {
-  return leavesNone({ proposed, alive })
+export function whyBraked(proposed: number, { alive, elsewhere = 0 }: Population): string {
+  return leavesNone({ proposed: proposed + elsewhere, alive })
     ? 'no target would be left, and the last one never goes by itself'
     : 'more would be destroyed at once than `brake` allows';
 }
@@ -72,13 +74,13 @@ export function withReturning(population: Population, proposals: readonly Propos
 /** Whether the brake would let this many go now. */
 export async function isAllowed(
   proposed: number,
-  { total, alive }: Population,
+  { total, alive, elsewhere = 0 }: Population,
   { audit, clock, brake, instances }: Pick<DestroyDeps, 'audit' | 'clock' | 'brake' | 'instances'>,
 ): Promise<boolean> {
   const since = new Date(clock.now() - brake.windowMs).toISOString();
   const counts = await Promise.all(instances.map((instance) => countDestroyed(audit, instance, since)));
   const destroyed = counts.reduce((sum, count) => sum + count, 0);
-  return mayDestroy({ proposed, destroyed, total, alive, share: brake.share });
+  return mayDestroy({ proposed: proposed + elsewhere, destroyed, total, alive, share: brake.share });
 }
 
 async function countDestroyed(

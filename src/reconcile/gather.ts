@@ -13,6 +13,7 @@ import {
   matching,
   withoutNeverThere,
 } from '../sync/find.ts';
+import { ANNOTATION, countOfSources } from '../sync/marks.ts';
 import { describeSource } from '../sync/value.ts';
 
 export interface GatherDeps {
@@ -56,8 +57,10 @@ export async function gather(mapping: Mapping, id: TargetId, live: Live, deps: G
   const shaped = desired(mapping, readings, finds);
   if (shaped.kind === 'failed') return shaped;
 
-  const extra = [...(now?.data.keys() ?? [])].filter((key) => !shaped.data.has(key));
-  const left = await settled(async () => finds.map((it) => ({ ...it, keys: leftKeys(it, now, extra) })));
+  const left = await settled(async () => {
+    const extra = keysLeft(mapping, shaped.data, now);
+    return finds.map((it) => ({ ...it, keys: leftKeys(it, now, extra) }));
+  });
   if (left instanceof AppError) return { kind: 'failed', error: left };
   const gone = left.flatMap(asSources);
   if (gone.length === 0) return shaped;
@@ -68,6 +71,25 @@ export async function gather(mapping: Mapping, id: TargetId, live: Live, deps: G
   if (back instanceof AppError) return { kind: 'failed', error: back };
   const whole = finds.map((it, index) => ({ ...it, keys: [...it.keys, ...(back[index]?.keys ?? [])] }));
   return desired(mapping, all, whole);
+}
+
+/**
+ * The keys of the live target that nothing of the mapping gives any more.
+ * @throws AppError SOURCE_ABSENT where templates alone are in it, fewer sources are found than it was made of, and
+ * its annotation has no room to name them.
+ */
+function keysLeft(
+  { template }: Mapping,
+  data: ReadonlyMap<string, unknown>,
+  live: LiveSecret | undefined,
+): readonly string[] {
+  const made = template?.data ?? {};
+  const before = countOfSources(live?.annotations[ANNOTATION.sources]);
+  if (template?.only && before !== undefined && before > data.size)
+    throw new AppError('SOURCE_ABSENT', {
+      detail: `the target was made of ${before} sources, ${data.size} are found, and nothing tells which are missing`,
+    });
+  return [...(live?.data.keys() ?? [])].filter((key) => !data.has(key) && !Object.hasOwn(made, key));
 }
 
 /** What a store or the cluster may answer ends here; what is thrown beside that is nothing of this target's. */

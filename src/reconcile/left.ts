@@ -82,7 +82,7 @@ async function ifPossible<T>(look: () => Promise<T>, what: string, unseen: Unsee
 }
 
 /** By both labels; a Secret that somebody copied has them too, but not our field manager. */
-function isOurs({ labels, ours, deleting }: LiveSecret, instances: readonly string[]): boolean {
+export function isOurs({ labels, ours, deleting }: LiveSecret, instances: readonly string[]): boolean {
   return (
     instances.includes(labels[LABEL.instance] ?? '') &&
     labels[LABEL.mapping] !== undefined &&

@@ -5,6 +5,7 @@ import { AppError, assertNever } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { isLoss } from '../sync/drift.ts';
+import { mergesIn } from '../sync/merge.ts';
 import { isOfOthers, type Plan } from '../sync/plan.ts';
 import { type DecideDeps, type Decision, decideUnrecorded, type Unrecorded } from './decide.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
@@ -122,13 +123,13 @@ interface Compared {
   readonly byHand: boolean;
   /** The audit knows of a write of ours. */
   readonly isWritten?: boolean;
-  /** The fingerprint of what the target held, where it is gone by now. */
+  /** The fingerprint of what we held of the target, where that is gone by now. */
   readonly held?: string;
 }
 
 /**
  * Whether what would be written only undoes what somebody did by hand. Of a target that is there, its annotations
- * tell; of one that is gone, the audit does, which also knows what it held.
+ * tell; of one that is gone, or of which all that we merged is, the audit does, which also knows what it held.
  */
 async function compareWithLast(
   { plan, desired }: Decision,
@@ -136,9 +137,10 @@ async function compareWithLast(
   id: TargetId,
   { recorder, instance, formerInstances, fingerprints }: ReconcileDeps,
 ): Promise<Compared> {
-  if (plan.kind === 'update' || plan.kind === 'merge' || plan.kind === 'recreate')
-    return { byHand: plan.drift };
-  if (plan.kind !== 'create' || desired.kind !== 'ready') return { byHand: false };
+  const isGone =
+    plan.kind === 'create' || (plan.kind === 'merge' && isWiped(plan, { instance, mapping: name }));
+  if (!isGone) return { byHand: 'drift' in plan && plan.drift };
+  if (desired.kind !== 'ready') return { byHand: false };
   const last = await recorder.lastWrite(name, id, [instance, ...formerInstances]);
   if (last === undefined) return { byHand: false };
   const wanted = { data: plan.manifest.data, sources: desired.sources };
@@ -149,12 +151,22 @@ async function compareWithLast(
   };
 }
 
+/** Whether nothing of a merge is there: it was never made, or the owner replaced the whole Secret. */
+function isWiped(
+  { keys, live }: Extract<Plan, { kind: 'merge' }>,
+  { instance, mapping }: { readonly instance: string; readonly mapping: string },
+): boolean {
+  const isMarked = mergesIn(live).some((it) => it.instance === instance && it.mapping === mapping);
+  return !isMarked && keys.every(({ name }) => !live.data.has(name));
+}
+
 type Destroying = Extract<Plan, { kind: 'delete' | 'recreate' | 'hold' }>;
 
 /** What a target's own job may not do itself. */
 export function proposalOf(mapping: Mapping, { desired }: Decision, plan: Destroying): Proposal {
   const { live, keys } = plan;
   const proposal = { mapping: mapping.name, live, keys, held: plan.kind === 'hold' };
+  if (plan.kind === 'hold' && plan.ending !== undefined) return { ...proposal, ending: plan.ending };
   if (plan.kind !== 'recreate') return proposal;
   return {
     ...proposal,

@@ -13,12 +13,12 @@ import type { Clock } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { Workload } from '../core/mapping.ts';
-import type { ReadResult, Recording, StoreRef } from '../core/reading.ts';
+import { objectOf, type ReadResult, type Recording, type StoreRef } from '../core/reading.ts';
 import type { TargetId } from '../core/target.ts';
 import type { Pin } from '../sync/pin.ts';
 import type { KeyPlan } from '../sync/plan.ts';
 import { pinNote } from './pins.ts';
-import { stampNote } from './recall.ts';
+import { definitionNote, isReadingOf, lastReading, readingNote } from './recall.ts';
 import { restartIntents } from './restart-intents.ts';
 
 /** What a change does, for its intent and its outcome alike. */
@@ -87,7 +87,7 @@ export interface RecorderDeps {
 }
 
 /** The actions that tell in what state a target is. */
-const TARGET_ACTIONS: readonly Action[] = [
+export const TARGET_ACTIONS: readonly Action[] = [
   'create',
   'update',
   'delete',
@@ -138,34 +138,39 @@ export function createRecorder({
     command: (name) => append(commandEntry(name, actor, requestId)),
 
     async read({ store, ref }, result) {
-      const entry = { ...base, action: 'read', store, key: ref.key } as const;
+      const { key, version: named } = ref;
+      const object = objectOf(ref);
+      const definition = stores.get(store);
+      const entry = { ...base, action: 'read', store, key, ...readingNote(definition, object) } as const;
       if (result.kind === 'found') {
         const after = fingerprints.value(result.value);
         const { version } = result;
-        const before = await audit.latest({ store, key: ref.key }, ['read']);
-        // A failure that has ended is news, although the value may not be. Mostly the last read is this one.
-        if (before?.outcome === 'ok') {
-          if (before.after === after && before.sources[0]?.version === version) return undefined;
-          const seen = { store, key: ref.key, version, fingerprint: after };
-          if ((await audit.latest(seen, ['read'])) !== undefined) return undefined;
+        const before = await lastReading(audit, { store, key, object, version: named });
+        const isFailure = before?.outcome === 'failed';
+        // Mostly the last read is this one.
+        if (!isFailure && before?.after === after && before.sources[0]?.version === version) return undefined;
+        if (before !== undefined || named !== undefined) {
+          const seen = await audit.latest({ store, key, version, fingerprint: after }, ['read']);
+          // A failure that has ended is news, although the value may not be.
+          const since = isFailure ? before.sequence : 0;
+          if (seen !== undefined && isReadingOf(seen, { object }) && seen.sequence > since) return undefined;
         }
-        const sources = [{ store, key: ref.key, version }];
-        const definition = stores.get(store);
-        const { stamp } = result;
-        const note =
-          stamp === undefined || definition === undefined ? {} : { note: stampNote(definition, stamp) };
+        const sources = [{ store, key, version }];
+        const note = readingNote(definition, object, result.stamp);
         return { durable: audit.append([{ ...entry, outcome: 'ok', sources, after, ...note }]) };
       }
+      const sources = named === undefined ? [] : [{ store, key, version: named }];
       // Every reading of an absence counts towards its proof, under the definition of its store alone.
       const code = result.kind === 'absent' ? 'SOURCE_ABSENT' : result.error.code;
       if (code === 'SOURCE_ABSENT' || code === 'SOURCE_DELETED') {
-        await append({ ...entry, outcome: 'failed', code, note: absenceNote(stores.get(store)) });
+        const note = definitionNote(definition, object);
+        await append({ ...entry, outcome: 'failed', code, sources, note });
         return undefined;
       }
       // Any other failure is news only when it begins or changes.
-      const before = await audit.latest({ store, key: ref.key }, ['read']);
+      const before = await lastReading(audit, { store, key, object, version: named });
       if (before?.outcome === 'failed' && before.code === code) return undefined;
-      await append({ ...entry, outcome: 'failed', code });
+      await append({ ...entry, outcome: 'failed', code, sources });
       return undefined;
     },
 
@@ -255,11 +260,6 @@ export function createRecorder({
         durationMs: clock.now() - startedAt,
       }),
   };
-}
-
-/** Ties a reading of an absence to the store as it was defined then. */
-export function absenceNote(definition: string | undefined): string {
-  return `definition ${definition ?? 'unknown'}`;
 }
 
 /** That a person gave a command. */

@@ -26,7 +26,7 @@ export interface Write {
   readonly attempt: number;
   /** It undoes a change by hand. */
   readonly repairs: boolean;
-  /** The fingerprint of what the target held, where it is gone by now. */
+  /** The fingerprint of what we held of the target, where that is gone by now. */
   readonly held?: string;
 }
 
@@ -81,8 +81,19 @@ function write(plan: Writing, id: TargetId, cluster: Cluster): Promise<MergeResu
     case 'update':
       return cluster.replace(plan.live, plan.change);
     default:
-      return cluster.merge(plan.live, plan.manifest);
+      return merge(plan, cluster);
   }
+}
+
+async function merge(
+  { live, first, manifest }: Extract<Plan, { kind: 'merge' }>,
+  cluster: Cluster,
+): Promise<MergeResult> {
+  for (const step of first) {
+    const result = await cluster.merge(live, step);
+    if (result.kind !== 'written') return result;
+  }
+  return cluster.merge(live, manifest);
 }
 
 function describeChange(
@@ -92,7 +103,7 @@ function describeChange(
   { fingerprints, clock, cluster }: WriteDeps,
 ): Change {
   const [before, after] = dataOf(plan);
-  const previous = live === undefined ? held : fingerprints.target(id, before);
+  const previous = held ?? (live === undefined ? undefined : fingerprints.target(id, before));
   return {
     action: repairs ? 'repair' : actionOf(plan),
     mapping: mapping.name,

@@ -4,7 +4,6 @@ import { noTracer } from '../core/tracer.ts';
 import { type AddOptions, type Job, saysHealth } from '../queue/queue.ts';
 import { formatSubject, parseSubject, type Subject } from '../queue/subject.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
-import { LABEL } from '../sync/marks.ts';
 import type { Ages } from './ages.ts';
 import type { Board } from './board.ts';
 import { type Generation, nameOf } from './generation.ts';
@@ -15,6 +14,7 @@ import type { Loop, Loops } from './loops.ts';
 import type { ServicePass } from './pass.ts';
 import type { Passes } from './passes.ts';
 import { createPins } from './pins.ts';
+import { createPutOff } from './put-off.ts';
 import type { ServiceParts } from './run.ts';
 import { createSweep } from './sweep.ts';
 import { createWork } from './work.ts';
@@ -52,10 +52,12 @@ const STUMBLED_MS = 15_000;
 const STRANGE_MS = 120_000;
 /** What is proposed together is decided together. */
 const COLLECT_MS = 1_000;
+/** What waits for a target that has not come is looked at when it comes, and so soon if nobody was told. */
+const PUT_OFF_MS = 300_000;
 /** A job that holds no connection and no lock should not take longer. */
 const JOB_DEADLINE_MS = 300_000;
 /** It reads each target that ever was, one after the other. */
-const LEFT_DEADLINE_MS = 3_600_000;
+const DESTROY_DEADLINE_MS = 3_600_000;
 
 /** What the queue's jobs do, by their subject. */
 export function createJobs(deps: JobsDeps): Jobs {
@@ -109,6 +111,7 @@ export function createJobs(deps: JobsDeps): Jobs {
   const restartSoon = (): void => void add({ kind: 'restart' }, { delayMs: deps.restartWindowMs() });
   const destroySoon = (): void => void add({ kind: 'destroy' }, { delayMs: COLLECT_MS });
   const lookForLeft = (): void => void add({ kind: 'left' }, { delayMs: COLLECT_MS });
+  const putOff = createPutOff({ board, logger, onCome: lookForLeft });
 
   const runSweep = async (name: string, job: Job, loop: Loop): Promise<number | undefined> => {
     const slot = generation().slots.get(name);
@@ -133,28 +136,27 @@ export function createJobs(deps: JobsDeps): Jobs {
     return stumbled ? STUMBLED_MS * (1 + random()) : undefined;
   };
 
-  /** Every target that ever was is looked at for what left, so that is not done for each proposal. */
-  const runDestroy = async (job: Job, withLeft: boolean): Promise<undefined> => {
+  /** Always with what left the configuration: the brake sums all that is proposed, and what it holds stays proposed. */
+  const runDestroy = async (job: Job): Promise<number | undefined> => {
     const pass = await passes.of(job, clock.now());
     const startedAt = clock.now();
+    let waits = false;
     const destroy = () =>
       deps.destroy(pass, {
-        withLeft,
         proposed({ mapping, id }) {
           const known = board.known(mapping.name, id);
           return known?.proposed === true || known?.kind === 'held';
         },
-        isThere: ({ mapping, id }) => {
-          const meta = board.meta(id);
-          // What somebody else owns is no target of ours that would be left.
-          return meta !== undefined && (mapping.target.mode === 'merge' || LABEL.instance in meta.labels);
+        meta: (id) => board.meta(id),
+        onWaiting(waiting) {
+          waits = putOff.note(waiting, startedAt);
         },
       });
     const { requestId } = job;
-    const what = { operation: withLeft ? 'left' : 'destroy' };
-    const outcomes = await tracer.span('job', what, destroy, { requestId, first: true });
+    const outcomes = await tracer.span('job', { operation: 'destroy' }, destroy, { requestId, first: true });
     for (const outcome of outcomes) decided(outcome, job.requestId, startedAt);
-    if (withLeft) forgetReleased(outcomes);
+    forgetReleased(outcomes);
+    return waits ? PUT_OFF_MS : undefined;
   };
 
   const decided = (outcome: Outcome, requestId: string, startedAt: number): void => {
@@ -229,9 +231,8 @@ export function createJobs(deps: JobsDeps): Jobs {
       case 'sweep':
         return lanes.run(`sweep ${subject.store}`, job.reason, () => runSweep(job.subject, job, loop));
       case 'destroy':
-        return runDestroy(job, false);
       case 'left':
-        return runDestroy(job, true);
+        return runDestroy(job);
       default:
         return deps.restart();
     }
@@ -243,7 +244,8 @@ export function createJobs(deps: JobsDeps): Jobs {
       if (subject === undefined) return undefined;
       // Left to whoever still works.
       if (signal.aborted) return 0;
-      const deadlineMs = subject.kind === 'left' ? LEFT_DEADLINE_MS : JOB_DEADLINE_MS;
+      const isDestroying = subject.kind === 'left' || subject.kind === 'destroy';
+      const deadlineMs = isDestroying ? DESTROY_DEADLINE_MS : JOB_DEADLINE_MS;
       const loop = loops.begin(`job ${job.subject}`, deadlineMs);
       try {
         const wait = await runSubject(subject, job, { signal, loop });

@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts';
+import { compareTargets } from '../core/target.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import type { Known } from './board.ts';
@@ -37,7 +38,7 @@ export async function askFor(
     clearTimeout(timer);
     stop();
   }
-  const known = [...ends.values()];
+  const known = [...ends.values()].toSorted((a, b) => compareTargets(a.target, b.target));
   const summary = Object.fromEntries(
     OUTCOMES.map((kind) => [kind, known.filter((it) => it.kind === kind).length]),
   );

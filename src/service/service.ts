@@ -1,4 +1,5 @@
 import type { AppError } from '../core/errors.ts';
+import type { TargetId } from '../core/target.ts';
 import type { Origin } from '../events/hint.ts';
 import type { KeyPlan } from '../sync/compare.ts';
 
@@ -24,10 +25,10 @@ export interface TargetStatus {
   readonly namespace: string;
   readonly secret: string;
   readonly state: TargetState;
-  /** RFC 3339: when it was last known to be what its sources say. */
-  readonly lastSuccess?: string;
+  /** RFC 3339: when it was last known to be what its sources say; `null`: it never was. */
+  readonly lastSuccess: string | null;
   /** Whole seconds since then. */
-  readonly staleSeconds?: number;
+  readonly staleSeconds: number | null;
   readonly code?: string;
   readonly message?: string;
   readonly remedy?: string;
@@ -39,8 +40,8 @@ export interface StoreStatus {
   readonly name: string;
   readonly kind: string;
   readonly state: Health;
-  /** RFC 3339. */
-  readonly lastSuccess?: string;
+  /** RFC 3339; `null`: there was none yet. */
+  readonly lastSuccess: string | null;
   readonly code?: string;
   /** Whether calls are refused for now because the last ones failed. */
   readonly breakerOpen: boolean;
@@ -130,6 +131,28 @@ export interface SyncAnswer {
   readonly pending: number;
 }
 
+/** What is told beside what left the configuration. */
+export interface PassedOver {
+  /** What stays until its mapping has made the target that it wants instead. */
+  readonly waiting?: readonly (TargetId & { readonly mapping: string; readonly until: TargetId })[];
+  /** What could not be looked at: a target, or all of a namespace. */
+  readonly unseen?: readonly { readonly what: string; readonly code: string }[];
+}
+
+/** What `prune` prints: what it would delete. */
+export interface LeftAnswer extends PassedOver {
+  readonly changes: number;
+  readonly targets: readonly (TargetId & {
+    readonly mapping: string;
+    readonly action: string;
+    readonly keys: readonly KeyPlan[];
+  })[];
+  readonly held: readonly HeldStatus[];
+}
+
+/** What `prune --yes` prints. */
+export type PruneAnswer = SyncAnswer & PassedOver;
+
 /** A loop of ours, and when it was last seen to make progress. */
 export interface LoopState {
   readonly name: string;
@@ -167,6 +190,10 @@ export interface Service {
   ): Promise<SyncAnswer | undefined>;
   /** @throws AppError NOT_HELD. */
   release(id: string, by: Requester, requestId: string): Promise<SyncAnswer>;
+  /** The targets that no mapping wants any more. */
+  left(): Promise<LeftAnswer>;
+  /** Deletes them, under the brake like every deletion. */
+  prune(by: Requester, requestId: string): Promise<PruneAnswer>;
   /** Every loop, for `livez`. */
   loops(): readonly LoopState[];
   /** Why it is not ready: no configuration loaded, audit not writable. */

@@ -50,12 +50,8 @@ export function targetStatus(
     mapping: mapping.name,
     ...id,
     state: error === undefined ? state : 'waiting',
-    ...(okAt === undefined
-      ? {}
-      : {
-          lastSuccess: new Date(okAt).toISOString(),
-          staleSeconds: Math.max(0, Math.floor((now - okAt) / 1_000)),
-        }),
+    lastSuccess: okAt === undefined ? null : new Date(okAt).toISOString(),
+    staleSeconds: okAt === undefined ? null : Math.max(0, Math.floor((now - okAt) / 1_000)),
     ...(said ?? (state === 'stale' && late !== undefined ? { code: late } : {})),
     ...(pinned === undefined ? {} : { pinned }),
   };

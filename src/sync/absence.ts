@@ -1,8 +1,9 @@
 import { AppError } from '../core/errors.ts';
 import type { Mapping, Source } from '../core/mapping.ts';
+import { objectOf } from '../core/reading.ts';
 import type { LiveSecret } from '../core/secret.ts';
-import type { Desired } from './desired.ts';
-import { ANNOTATION, LABEL, parseSources, parseStores } from './marks.ts';
+import { type Desired, isSpread } from './desired.ts';
+import { ANNOTATION, configHash, LABEL, parseSources, parseStores } from './marks.ts';
 import { describeSource } from './value.ts';
 
 /** What is known of the absence of a source beyond this pass. */
@@ -34,7 +35,7 @@ export function judgeAbsence(
   input: AbsenceInput,
 ): AbsenceVerdict {
   const { mapping, live } = input;
-  const writtenFrom = absent.filter((source) => wasWritten(live, source));
+  const writtenFrom = absent.filter((source) => wasWritten(source, input));
   const never = absent.find((source) => !source.optional && !writtenFrom.includes(source));
   if (never !== undefined) return stop(never, live, undefined);
   for (const source of writtenFrom) {
@@ -53,7 +54,7 @@ export function judgeAbsence(
 }
 
 function isSame(a: Source, b: Source): boolean {
-  return a.store === b.store && a.key === b.key && a.version === b.version;
+  return a.store === b.store && a.key === b.key && a.version === b.version && objectOf(a) === objectOf(b);
 }
 
 /** Why an absence is not proved, or nothing. */
@@ -65,11 +66,28 @@ function doubtOf(source: Source, { live, stores, proven }: AbsenceInput): string
 }
 
 /** Whether the live target was made from this source; where that cannot be told, it was. */
-function wasWritten(live: LiveSecret | undefined, source: Source): boolean {
+function wasWritten(source: Source, { live, mapping }: Pick<AbsenceInput, 'live' | 'mapping'>): boolean {
   if (live?.labels[LABEL.mapping] === undefined) return false;
   const written = parseSources(live.annotations[ANNOTATION.sources]);
   if (written === undefined) return true;
-  return [...written.values()].some(({ store, key }) => store === source.store && key === source.key);
+  const isByThisMapping = live.annotations[ANNOTATION.config] === configHash(mapping);
+  return [...written].some(
+    ([name, { store, key }]) =>
+      store === source.store && key === source.key && !(isByThisMapping && isOfOther(name, source, mapping)),
+  );
+}
+
+/**
+ * Whether a key of the target was made of another object of the same name as this source. The annotation does not
+ * tell objects apart; the mapping by which it was written does, unless it may have given that key in several ways.
+ */
+function isOfOther(name: string, source: Source, { data, dataFrom }: Mapping): boolean {
+  const named = Object.entries(data).flatMap(([its, giver]) => (its === name ? [giver] : []));
+  const givers = [...named, ...dataFrom].filter(
+    (it) => it.store === source.store && (!isSpread(it) || it.key === source.key),
+  );
+  const objects = givers.map((it) => objectOf(isSpread(it) ? it : {}));
+  return objects.length > 0 && !objects.includes(objectOf(source));
 }
 
 function stop(source: Source, live: LiveSecret | undefined, doubt: string | undefined): AbsenceVerdict {

@@ -3,7 +3,15 @@ import { isFingerprint, keyIdOf } from '../core/fingerprint.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { TargetId } from '../core/target.ts';
-import { ANNOTATION, isNewVersion, type Marks, PIN, sameMark, type TargetSource } from './marks.ts';
+import {
+  ANNOTATION,
+  isNewVersion,
+  isUnderOtherKey,
+  type Marks,
+  PIN,
+  sameMark,
+  type TargetSource,
+} from './marks.ts';
 
 // What a target was made of stands in its own annotations. When they say the same as what would be written now, and
 // the target is not as it would be written, then neither sources nor configuration changed: somebody changed it by
@@ -17,16 +25,19 @@ export interface DriftInput {
 
 /**
  * Whether a target of ours that differs from what is wanted was only changed by hand: what is wanted is what we
- * wrote last. A fingerprint under another key cannot tell, and so is none.
+ * wrote last. Where the fingerprint is under another key, the versions tell, unless they are fingerprints too.
  */
 export function isDrift({ live, wanted }: DriftInput): boolean {
   const same = (name: string): boolean => isSame(live, wanted, name);
   // Whoever pins a target, or lets it go, has not touched it yet.
   if (live.annotations[PIN] !== wanted.annotations[PIN]) return false;
   const written = live.annotations[ANNOTATION.fingerprint];
-  if (written !== wanted.annotations[ANNOTATION.fingerprint]) {
-    if (isHeld(live, 'annotations', ANNOTATION.fingerprint)) return false;
-    // It is gone or changed by hand itself: then all the others must say so.
+  const now = wanted.annotations[ANNOTATION.fingerprint] ?? '';
+  if (written !== now) {
+    if (written !== undefined && isUnderOtherKey(written, now)) {
+      if (live.annotations[ANNOTATION.sources] !== wanted.annotations[ANNOTATION.sources]) return false;
+    } else if (isHeld(live, 'annotations', ANNOTATION.fingerprint)) return false;
+    // It cannot be compared, is gone or changed by hand itself: then all the others must say so.
     if (![ANNOTATION.sources, ANNOTATION.stores, ANNOTATION.config].every(same)) return false;
   }
   return changed(live, wanted).every(({ part, name }) => !isHeld(live, part, name));

@@ -13,11 +13,16 @@ export interface Found {
 }
 
 /** The name that a search matches and makes a target key of; undefined for a key that is not below its path. */
-export function relativeName({ find: { path } }: Search, key: string): string | undefined {
-  const folder = path.replace(/\/+$/, '');
-  // Where names have no `/`, the path is the beginning of a name.
-  const prefix = folder === '' ? '' : key.startsWith(`${folder}/`) ? `${folder}/` : path;
+export function relativeName(search: Search, key: string): string | undefined {
+  const prefix = prefixOf(search);
   return key.startsWith(prefix) && key.length > prefix.length ? key.slice(prefix.length) : undefined;
+}
+
+/** What stands before the relative name in each key below the path. */
+function prefixOf({ find: { path }, isFlat }: Search): string {
+  if (isFlat) return path;
+  const folder = path.replace(/\/+$/, '');
+  return folder === '' ? '' : `${folder}/`;
 }
 
 /** Of the keys that a store found, those whose name matches. */
@@ -95,8 +100,7 @@ function keyOf(search: Search, name: string): string | undefined {
       about: describeSearch(search),
       detail: `key ${name} of the target may be of it, and nothing tells of which source it was made`,
     });
-  const folder = search.find.path.replace(/\/+$/, '');
-  return `${folder === '' ? '' : `${folder}/`}${name.slice(prefix.length)}`;
+  return `${prefixOf(search)}${name.slice(prefix.length)}`;
 }
 
 /**

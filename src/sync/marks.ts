@@ -105,9 +105,11 @@ const configHashes = new WeakMap<Mapping, string>();
 export function configHash(mapping: Mapping): string {
   const { name, target, data, dataFrom, template } = mapping;
   const { secret, type, labels, annotations, immutable, mode } = target;
+  // What follows from the kind of its store is nothing that the mapping says.
+  const said = dataFrom.map((entry) => ({ ...entry, isFlat: undefined }));
   const hash =
     configHashes.get(mapping) ??
-    shortHash({ name, secret, type, labels, annotations, immutable, mode, data, dataFrom, template });
+    shortHash({ name, secret, type, labels, annotations, immutable, mode, data, dataFrom: said, template });
   configHashes.set(mapping, hash);
   return hash;
 }
@@ -139,6 +141,12 @@ export function parseSources(text: string | undefined): ReadonlyMap<string, Targ
     : undefined;
 }
 
+/** How many sources there were, where an annotation has no room to name them. */
+export function countOfSources(text: string | undefined): number | undefined {
+  const { count, fingerprint } = parseObject(text) ?? {};
+  return typeof count === 'number' && typeof fingerprint === 'string' ? count : undefined;
+}
+
 /** Store name to the hash of its definition when the target was written. */
 export function parseStores(text: string | undefined): ReadonlyMap<string, string> | undefined {
   const entries = Object.entries(parseObject(text) ?? {});
@@ -161,10 +169,11 @@ function isTargetSource(value: unknown): value is TargetSource {
 export function sameMark(name: string, live: string | undefined, wanted: string): boolean {
   if (live === wanted) return true;
   if (live === undefined) return false;
-  if (name === ANNOTATION.fingerprint) return otherKey(live, wanted);
+  if (name === ANNOTATION.fingerprint) return isUnderOtherKey(live, wanted);
   if (name !== ANNOTATION.sources) return false;
   const [a, b] = [parseSources(live), parseSources(wanted)];
-  if (a === undefined || b === undefined || a.size !== b.size) return false;
+  if (a === undefined || b === undefined) return sameCount(live, wanted);
+  if (a.size !== b.size) return false;
   return [...b].every(([key, source]) => {
     const other = a.get(key);
     return (
@@ -172,16 +181,24 @@ export function sameMark(name: string, live: string | undefined, wanted: string)
       other.store === source.store &&
       other.key === source.key &&
       other.property === source.property &&
-      (other.version === source.version || otherKey(other.version, source.version))
+      (other.version === source.version || isUnderOtherKey(other.version, source.version))
     );
   });
 }
 
-function otherKey(a: string, b: string): boolean {
+/** Of two annotations without room for the sources themselves. */
+function sameCount(live: string, wanted: string): boolean {
+  const [a, b] = [live, wanted].map((text) => parseObject(text));
+  const isKnown = countOfSources(live) !== undefined && countOfSources(live) === countOfSources(wanted);
+  return isKnown && isUnderOtherKey(String(a?.fingerprint), String(b?.fingerprint));
+}
+
+/** Whether both are fingerprints, and cannot be compared. */
+export function isUnderOtherKey(a: string, b: string): boolean {
   return isFingerprint(a) && isFingerprint(b) && keyIdOf(a) !== keyIdOf(b);
 }
 
 /** Whether a version that a store tells is another than the one that was written. */
 export function isNewVersion(written: string, told: string): boolean {
-  return written !== told && !otherKey(written, told);
+  return written !== told && !isUnderOtherKey(written, told);
 }

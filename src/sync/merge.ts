@@ -3,11 +3,11 @@ import { AppError } from '../core/errors.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { judgeAbsence } from './absence.ts';
-import { FORBIDDEN_TYPES, MAX_SECRET_BYTES } from './checks.ts';
 import { compareData, type KeyPlan } from './compare.ts';
 import { sourcesOf } from './desired.ts';
 import { isDrift } from './drift.ts';
 import { ANNOTATION, LABEL, marks, PIN, sameMark } from './marks.ts';
+import { claimedBy, refusal } from './merge-checks.ts';
 import type { Plan, PlanInput } from './plan.ts';
 import { withTemplates } from './template.ts';
 
@@ -112,22 +112,40 @@ export function writtenInto(live: LiveSecret): readonly Written[] {
   return [live.annotations, ...merged];
 }
 
+/** The keys that a mapping merged under a former name of the instance, which its field manager of then still holds. */
+export interface FormerMerge {
+  readonly instance: string;
+  readonly keys: readonly string[];
+}
+
+interface ViewInput {
+  readonly instance: string;
+  readonly mapping: string;
+  readonly merged: readonly string[];
+  readonly former?: readonly FormerMerge[] | undefined;
+}
+
 /** A Secret as a mapping sees it that merges into it: its own keys, and what it made them of, as if they were all. */
 export function mergedView(
   live: LiveSecret,
-  { instance, mapping, merged }: { instance: string; mapping: string; merged: readonly string[] },
+  { instance, mapping, merged, former = [] }: ViewInput,
 ): LiveSecret {
-  const written = parseMark(live.annotations[mergeMark(instance, mapping)]);
+  const written = [instance, ...former.map((it) => it.instance)]
+    .map((name) => parseMark(live.annotations[mergeMark(name, mapping)]))
+    .find((it) => it !== undefined);
+  const keys = new Set([...merged, ...former.flatMap((it) => it.keys)]);
+  // The annotation may be gone. A key that our manager holds was written all the same, nobody knows from what.
+  const isOurs = written !== undefined || keys.size > 0;
   return {
     ...live,
-    labels: written === undefined ? {} : { [LABEL.instance]: instance, [LABEL.mapping]: mapping },
+    labels: isOurs ? { [LABEL.instance]: instance, [LABEL.mapping]: mapping } : {},
     annotations: written ?? {},
-    data: new Map([...live.data].filter(([key]) => merged.includes(key))),
+    data: new Map([...live.data].filter(([key]) => keys.has(key))),
   };
 }
 
 export function planMerge(input: PlanInput): Plan {
-  const { desired, live, mapping, instance, fingerprints, merged } = input;
+  const { desired, live, mapping, instance, fingerprints, merged, former = [] } = input;
   if (desired.kind === 'failed') return fail(desired.error);
   if (live === undefined) return fail(new AppError('SECRET_MISSING'));
   if (live.deleting) return fail(new AppError('CONFLICT', { detail: 'it is being deleted' }));
@@ -135,15 +153,15 @@ export function planMerge(input: PlanInput): Plan {
   if (claimed !== undefined)
     return { kind: 'refuse', keys: [], error: new AppError('TARGET_CLAIMED', { detail: claimed }) };
 
-  const view = mergedView(live, { instance, mapping: mapping.name, merged });
+  const view = mergedView(live, { instance, mapping: mapping.name, merged, former });
   const absence = judgeAbsence(desired, sourcesOf(mapping), { ...input, live: view });
   if (absence.kind === 'stop') return fail(absence.error);
-  const data =
-    absence.kind === 'delete' ? new Map<string, SecretValue>() : withTemplates(mapping, desired.data);
+  const data = absence.kind === 'delete' ? new Map<string, SecretValue>() : withTemplates(mapping, desired);
   // A key that others hold with our value is one to add: from then on both hold it.
   const keys = compareData(data, view.data, fingerprints);
   const wrong = refusal(live, data, keys, view);
   if (wrong !== undefined) return { kind: 'refuse', keys, error: wrong };
+  if (data.size === 0 && view.data.size > 0) return holding(live, keys, input);
 
   const own = marks({ ...input, data, sources: desired.sources });
   const mark = mergeMark(instance, mapping.name);
@@ -157,6 +175,7 @@ export function planMerge(input: PlanInput): Plan {
     data,
   };
   const same =
+    former.length === 0 &&
     keys.every(({ action }) => action === 'keep') &&
     covers(live.labels, manifest.labels) &&
     covers(live.annotations, mapping.target.annotations) &&
@@ -169,7 +188,57 @@ export function planMerge(input: PlanInput): Plan {
   const made = { labels: {}, annotations: view.annotations, ours: undefined };
   const pin = PIN in own.annotations ? [PIN] : [];
   const wanted = { labels: {}, annotations: pick(own.annotations, [...Object.values(FIELDS), ...pin]) };
-  return { kind: 'merge', keys, live, manifest, drift: isDrift({ live: made, wanted }) };
+  return {
+    kind: 'merge',
+    keys,
+    live,
+    manifest,
+    first: takeOver(view, live, manifest, input),
+    drift: former.length === 0 && isDrift({ live: made, wanted }),
+  };
+}
+
+/** None of our keys would be left. Whoever holds them has to let go: after a renaming that is the former instance. */
+function holding(
+  live: LiveSecret,
+  keys: readonly KeyPlan[],
+  { instance, mapping, former = [] }: PlanInput,
+): Plan {
+  const error = new AppError('HELD', { detail: 'no key of ours would be left' });
+  const holder = former[0]?.instance ?? instance;
+  return { kind: 'hold', keys, live, error, ending: mergeEnd({ instance: holder, mapping: mapping.name }) };
+}
+
+/**
+ * What a former instance merged becomes ours as it stands, and only then does its manager let go: so nothing leaves
+ * the Secret, and no force is needed, which would take from others what they hold as well. The mark tells of these
+ * bytes still, so that a crash in between leaves nothing untrue.
+ */
+function takeOver(
+  view: LiveSecret,
+  live: LiveSecret,
+  { manager, labels, annotations }: MergePlanManifest,
+  { instance, mapping, former = [] }: PlanInput,
+): readonly MergePlanManifest[] {
+  if (former.length === 0) return [];
+  const mark = markText(instance, mapping.name, view.annotations);
+  return [
+    {
+      manager,
+      labels: standing(labels, live.labels),
+      annotations: {
+        ...standing(annotations, live.annotations),
+        [mergeMark(instance, mapping.name)]: mark,
+      },
+      data: view.data,
+    },
+    ...former.map((it) => mergeEnd({ instance: it.instance, mapping: mapping.name })),
+  ];
+}
+
+/** Those that are there already: any other value may be held by the manager that is still to let go. */
+function standing(wanted: Written, live: Written): Written {
+  return Object.fromEntries(Object.entries(wanted).filter(([name, value]) => live[name] === value));
 }
 
 function pick(from: Written, names: readonly string[]): Written {
@@ -180,52 +249,11 @@ function fail(error: AppError): Plan {
   return { kind: 'fail', keys: [], error };
 }
 
-/** A Secret that a bridge owns has exactly the keys of its owner: the two would undo each other's work for ever. */
-function claimedBy({ labels }: LiveSecret, { instance, mapping }: PlanInput): string | undefined {
-  const [owner, by] = [labels[LABEL.instance], labels[LABEL.mapping]];
-  if (owner === undefined || by === undefined || (owner === instance && by === mapping.name))
-    return undefined;
-  return `owned by instance ${owner}, mapping ${by}`;
-}
-
-function refusal(
-  live: LiveSecret,
-  data: ReadonlyMap<string, SecretValue>,
-  keys: readonly KeyPlan[],
-  view: LiveSecret,
-): AppError | undefined {
-  if (FORBIDDEN_TYPES.includes(live.type))
-    return new AppError('TYPE_FORBIDDEN', { detail: `type ${live.type}` });
-  const theirs = [...data]
-    .filter(([key, value]) => isHeldByOthers(key, value, live, view))
-    .map(([key]) => key);
-  if (theirs.length > 0)
-    return new AppError('CONFLICT', { detail: `others hold ${theirs.join(', ')} with another value` });
-  if (data.size === 0 && view.data.size > 0)
-    return new AppError('HELD', { detail: 'no key of ours would be left' });
-  if (live.immutable && keys.some(({ name, action }) => action !== 'keep' && !sameIn(live, data, name)))
-    return new AppError('IMMUTABLE', { detail: 'it is immutable and its data would change' });
-  const size = [...new Map([...live.data, ...data]).values()].reduce((sum, value) => sum + value.size, 0);
-  if (size > MAX_SECRET_BYTES)
-    return new AppError('TOO_LARGE', { detail: `${size} bytes, ${MAX_SECRET_BYTES} are allowed` });
-  return undefined;
-}
-
-function isHeldByOthers(key: string, value: SecretValue, live: LiveSecret, view: LiveSecret): boolean {
-  const now = live.data.get(key);
-  return now !== undefined && !view.data.has(key) && !now.equals(value);
-}
-
-function sameIn(live: LiveSecret, data: ReadonlyMap<string, SecretValue>, key: string): boolean {
-  const [now, wanted] = [live.data.get(key), data.get(key)];
-  return now !== undefined && wanted !== undefined && now.equals(wanted);
-}
-
 function covers(live: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean {
   return Object.entries(wanted).every(([name, value]) => live[name] === value);
 }
 
 /** The end of a merge: an empty set, so that our keys go and nothing else does. */
-export function mergeEnd({ instance, mapping }: Merge): MergePlanManifest {
+export function mergeEnd({ instance, mapping }: Pick<Merge, 'instance' | 'mapping'>): MergePlanManifest {
   return { manager: mergeManager(instance, mapping), labels: {}, annotations: {}, data: new Map() };
 }

@@ -8,7 +8,7 @@ import { compareData, type KeyPlan } from './compare.ts';
 import { type Desired, sourcesOf } from './desired.ts';
 import { isDrift } from './drift.ts';
 import { type Marks, marks, PIN, type PinMark, sameMark } from './marks.ts';
-import { type MergePlanManifest, planMerge } from './merge.ts';
+import { type FormerMerge, type MergePlanManifest, planMerge } from './merge.ts';
 import { type Claim, ownership } from './ownership.ts';
 import { withTemplates } from './template.ts';
 
@@ -36,6 +36,8 @@ export type Plan =
       readonly keys: readonly KeyPlan[];
       readonly live: LiveSecret;
       readonly manifest: MergePlanManifest;
+      /** To be applied before it, in this order: what a former instance merged becomes ours. */
+      readonly first: readonly MergePlanManifest[];
       readonly drift: boolean;
     }
   | { readonly kind: 'unchanged'; readonly keys: readonly KeyPlan[] }
@@ -53,6 +55,8 @@ export type Plan =
       readonly keys: readonly KeyPlan[];
       readonly live: LiveSecret;
       readonly error: AppError;
+      /** Only our keys in a Secret of somebody else would end, and the Secret stays. */
+      readonly ending?: MergePlanManifest;
     }
   | { readonly kind: 'refuse' | 'fail'; readonly keys: readonly KeyPlan[]; readonly error: AppError };
 
@@ -69,6 +73,8 @@ export interface PlanInput extends Claim, Pick<AbsenceInput, 'proven'> {
   readonly fingerprints: Fingerprinter;
   /** With `mode: merge`, the keys that the mapping's field manager holds. */
   readonly merged: readonly string[];
+  /** With `mode: merge`, what it holds under former names of the instance; none where there is nothing. */
+  readonly former?: readonly FormerMerge[];
   /** `mapping` is that of a pin, and so is what it desires. */
   readonly pin?: PinMark | undefined;
 }
@@ -95,7 +101,7 @@ function planOwn(input: PlanInput): Plan {
   if (absence.kind === 'stop') return { kind: 'fail', keys: [], error: absence.error };
   if (absence.kind === 'delete' && live !== undefined) return removal(live, input.fingerprints);
 
-  const data = withTemplates(mapping, desired.data);
+  const data = withTemplates(mapping, desired);
   const wrong = checkTarget(mapping.target.type, data);
   if (wrong !== undefined) return { kind: 'refuse', keys: [], error: wrong };
   const keys = compareData(data, live?.data ?? new Map(), input.fingerprints);

@@ -1,7 +1,10 @@
 import { AppError } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { SecretValue } from '../core/secret-value.ts';
+import type { Desired } from './desired.ts';
+import type { TargetSource } from './marks.ts';
 import { type Compiled, compileTemplate, type TemplateProblem } from './template/compile.ts';
+import { describeSource } from './value.ts';
 
 type Spec = NonNullable<Mapping['template']>;
 
@@ -22,22 +25,27 @@ function compiled(spec: Spec): ReadonlyMap<string, Compiled> {
  * @throws AppError TEMPLATE_INVALID or TEMPLATE_FAILED, with line and column; KEY_COLLISION.
  */
 export function withTemplates(
-  { data: sources, template }: Pick<Mapping, 'data' | 'template'>,
-  data: ReadonlyMap<string, SecretValue>,
+  { data: named, template }: Pick<Mapping, 'data' | 'template'>,
+  { data, sources }: Pick<Extract<Desired, { kind: 'ready' }>, 'data' | 'sources'>,
 ): ReadonlyMap<string, SecretValue> {
   if (template === undefined) return data;
   // What an optional source does not give can be asked for; any other unknown name is a mistake.
-  const absent = Object.keys(sources).filter((key) => sources[key]?.optional === true && !data.has(key));
+  const absent = Object.keys(named).filter((key) => named[key]?.optional === true && !data.has(key));
   const made = new Map<string, SecretValue>();
   for (const [key, it] of compiled(template)) {
-    if (data.has(key))
-      throw new AppError('KEY_COLLISION', { about: `key ${key}`, detail: 'a source and a template give it' });
+    if (data.has(key)) throw collision(key, sources.get(key));
     if (it.kind === 'invalid') throw failure('TEMPLATE_INVALID', key, it.problem);
     const rendered = it.template.render(data, absent);
     if (rendered.kind === 'failed') throw failure('TEMPLATE_FAILED', key, rendered.problem, rendered.cause);
     made.set(key, rendered.value);
   }
   return template.only ? made : new Map([...data, ...made]);
+}
+
+function collision(key: string, source: TargetSource | undefined): AppError {
+  // Not its version, which a mapping may not name.
+  const other = source === undefined ? 'a source' : describeSource({ ...source, version: undefined });
+  return new AppError('KEY_COLLISION', { about: `key ${key}`, detail: `${other}; and template ${key}` });
 }
 
 function failure(

@@ -35,7 +35,12 @@ export function membersOf(source: Source, found: Found): readonly (readonly [str
 }
 
 /** A source by its names, for messages. */
-export function describeSource({ store, key, property, version }: Source): string {
+export function describeSource({
+  store,
+  key,
+  property,
+  version,
+}: Pick<Source, 'store' | 'key' | 'property' | 'version'>): string {
   const parts = [`store ${store}`, `key ${key}`];
   if (property !== undefined) parts.push(`property ${property}`);
   if (version !== undefined) parts.push(`version ${version}`);

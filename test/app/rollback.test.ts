@@ -143,7 +143,7 @@ describe('rollback', () => {
       'mapping db has several targets, so name the namespace: apps, web',
     );
     expect(await rollBackHere(process.app, { mapping: 'db', to: 1, namespace: 'other' })).toMatch(
-      /no target in namespace other: apps, web$/,
+      /no target in that namespace: apps, web$/,
     );
     await rollback(world, changes[0] ?? 0, { namespace: 'web' });
     expect(password(world, { namespace: 'web', secret: 'db' })).toBe(base64('first'));

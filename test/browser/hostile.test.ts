@@ -48,7 +48,9 @@ function scene(attack: string): Scene {
       ...STATUS,
       ...{ instance: attack, version: attack, replica: attack, targets },
       engine: { kind: attack, state: 'down', code: attack },
-      stores: [{ name: attack, kind: attack, state: 'down', code: attack, breakerOpen: true }],
+      stores: [
+        { name: attack, kind: attack, state: 'down', lastSuccess: null, code: attack, breakerOpen: true },
+      ],
       config: {
         valid: false,
         problems: [{ file: attack, line: 3, column: 1, path: attack, message: attack, suggestion: attack }],

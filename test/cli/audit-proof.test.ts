@@ -162,6 +162,26 @@ describe('audit verify', () => {
     });
   });
 
+  it.each([
+    ['in front', (line: string) => line.replace('{', '{"outcome":"failed",')],
+    ['at the end', (line: string) => line.replace(/\}$/, ',"hash":"0"}')],
+    ['within', (line: string) => line.replace('"keys":{', '"keys":{"added":["X"],')],
+    ['under another spelling', (line: string) => line.replace('{', '{"\\u006futcome":"failed",')],
+  ])('finds a line of an export that has a member twice, %s', async (_, edit) => {
+    await using bench = await synced();
+    const lines = (await bench.run('audit', 'export', '--format', 'jsonl')).stdout.trim().split('\n');
+    const edited = lines.map((line, index) => (index === 2 ? edit(line) : line));
+    expect(edited[2]).not.toBe(lines[2]);
+    await bench.write('edited.jsonl', edited.join('\n'));
+    await bench.write('part.jsonl', edited.slice(2).join('\n'));
+    for (const file of ['edited.jsonl', 'part.jsonl'])
+      expect(await verified(bench, '--audit', file)).toMatchObject({
+        code: 4,
+        ok: false,
+        problem: { kind: 'edited', sequence: 3 },
+      });
+  });
+
   it('believes no checkpoint that another key signed, and says when it has no key', async () => {
     await using bench = await synced();
     const { publicKey } = generateKeyPairSync('ed25519');

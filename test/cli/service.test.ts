@@ -23,9 +23,11 @@ async function statusOf(status: object, ...args: readonly string[]): Promise<Res
   return await withToken(bench, 'status', '--server', service.url, ...args);
 }
 
+const NEVER = { lastSuccess: null, staleSeconds: null };
+
 const failing = (target: Partial<TargetStatus>): Status => ({
   ...WELL,
-  targets: [{ mapping: 'm', namespace: 'a', secret: 's', state: 'failed', ...target }],
+  targets: [{ mapping: 'm', namespace: 'a', secret: 's', state: 'failed', ...NEVER, ...target }],
 });
 
 describe('status', () => {
@@ -111,11 +113,50 @@ pinned
     }
   });
 
-  it('needs no configuration with --server, and a valid one without', async () => {
+  it('says that there never was a success, also of an older service, which leaves it out', async () => {
+    const status = failing({ code: 'NOT_OWNED' });
+    const { json } = await statusOf(status, '--output', 'json');
+    expect(json).toMatchObject({ stores: [{}, { lastSuccess: null }], targets: [NEVER] });
+    const without = (it: object) =>
+      Object.fromEntries(Object.entries(it).filter(([, value]) => value !== null));
+    const older = { ...status, stores: status.stores.map(without), targets: status.targets.map(without) };
+    const { code, stdout } = await statusOf(older);
+    expect({ code, stdout }).toEqual({ code: 4, stdout: (await statusOf(status)).stdout });
+    expect(stdout).toMatch(/local +files +not read yet/);
+    expect(stdout).toMatch(/^ +a\/s +mapping m$/m);
+  });
+
+  it('needs no configuration with --server', async () => {
     await using service = await openService({ 'GET /api/v1/status': { body: WELL } });
     await using bench = await openBench('instance: [');
     expect((await withToken(bench, 'status', '--server', service.url)).code).toBe(0);
     expect((await withToken(bench, 'status')).code).toBe(3);
+  });
+
+  it('asks the service whose files have become invalid, as far as they say where it is', async () => {
+    const invalid = { ...WELL, config: { valid: false, problems: [{}] } };
+    await using service = await openService({ ...LIVE, 'GET /api/v1/status': { body: invalid } });
+    const http = `http: { listen: '127.0.0.1:${service.port}' }\n`;
+    for (const wrong of ['defaults: { refresh: soon }\n', 'log: { level: info }\nlog: { level: info }\n']) {
+      await using bench = await openBench(`${HEAD}${DB}${http}${wrong}`);
+      const { code, stdout, stderr } = await withToken(bench, 'status');
+      expect({ code, stderr }).toEqual({ code: 3, stderr: '' });
+      expect(stdout).toContain('prod-eu');
+    }
+  });
+
+  it('says what is wrong with the files when no service answers where they say, or they do not say where', async () => {
+    for (const http of ["listen: '127.0.0.1:1'", 'listen: here']) {
+      await using bench = await openBench(`${HEAD}${DB}http: { ${http} }\ndefaults: { refresh: soon }\n`);
+      const { code, stderr } = await withToken(bench, 'status');
+      expect(code).toBe(3);
+      expect(stderr).toContain('defaults.refresh');
+    }
+    await using bench = await openBench(`${HEAD}${DB}`);
+    await bench.write('broken.yaml', 'a: [');
+    const { code, stderr } = await withToken(bench, 'status', '--config', '.');
+    expect(code).toBe(3);
+    expect(stderr).toContain('broken.yaml');
   });
 
   it('prints nothing of the service that paints on the terminal', async () => {

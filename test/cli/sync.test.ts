@@ -55,6 +55,27 @@ No mapping wants 1 target any more; kept, and listed by \`secretbridge prune\`.
     expect((await bench.run('prune')).stdout).toContain('apps/db');
   });
 
+  it('names what stays until its mapping has made the new target, as `sync` and `prune` do', async () => {
+    const named = (secret: string) =>
+      `${HEAD}mappings:\n${THEIRS.replace('namespace: apps', `namespace: apps, secret: ${secret}`)}    onMappingRemoved: delete\n`;
+    await using bench = await openBench(named('old'));
+    await bench.run('sync');
+    await bench.write('secretbridge.yaml', named('new'));
+    await bench.write('cluster/apps/new.yaml', FOREIGN.replace('name: theirs', 'name: new'));
+    const says = {
+      stderr: expect.stringContaining('stays until apps/new is there: apps/old of mapping theirs'),
+    };
+    expect(await bench.run('plan')).toMatchObject({ code: 4, ...says });
+    expect(await bench.run('sync')).toMatchObject({ code: 4, ...says });
+    const pruned = await bench.run('prune');
+    expect(pruned).toMatchObject({ code: 0, ...says });
+    expect(pruned.stdout).toBe(
+      'Nothing to prune now: what is left waits for the target that its mapping wants instead.\n',
+    );
+    expect(await bench.run('prune', '--yes')).toMatchObject({ code: 0, ...says });
+    expect(await readdir(join(bench.folder, 'cluster/apps'))).toContain('old.yaml');
+  });
+
   it('says to a person what may come next, and to nobody else', async () => {
     await using bench = await openBench(`${HEAD}${DB}${THEIRS}`);
     const interactive = { interactive: true };

@@ -59,6 +59,7 @@ describe('wrong usage', () => {
     ['plan', 'extra'],
     ['plan', '--output', 'xml'],
     ['plan', '--config'],
+    ['plan', '--config', ''],
     ['plan', '--log-level', 'loud'],
     ['plan', '--mapping', 'typo'],
     ['sync', '--mapping', 'typo', '--output', 'json'],
@@ -74,6 +75,7 @@ describe('wrong usage', () => {
     ['audit', 'list', '--cursor', 'x'],
     ['audit', 'list', '--since', 'yesterday'],
     ['audit', 'list', '--since', '2026-13-01'],
+    ['audit', 'list', '--since', '2026-02-30'],
     ['audit', 'list', '--until', '7w'],
     ['audit', 'list', '--action', 'drop'],
     ['audit', 'list', '--outcome', 'fine'],
@@ -83,6 +85,24 @@ describe('wrong usage', () => {
     expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
     expect(stderr).toMatch(/^(error: |Usage: )/);
     expect(stderr).not.toMatch(/^\s+at /m);
+  });
+
+  it.each([
+    ['audit', 'verify', '--audit', 'postgres://bob:hunter2@'],
+    ['audit', 'verify', '--public-key', '--audit', 'postgres://bob:hunter2@'],
+    ['audit', 'list', '--audit', 'postgres://bob:hunter2@db/x?sslmode=prefer'],
+    ['audit', 'show', '1', '--audit', 'postgres://:hunter2@db/x'],
+    ['audit', 'report', '--audit', 'postgres://bob:hunter2@one,two/x'],
+    ['audit', 'export', '--format', 'csv', '--audit', 'postgresql://bob:hunter2%@db/x'],
+    ['audit', 'migrate', '--from', 'postgres://bob:hunter2@', '--to', 'a.db'],
+    ['audit', 'migrate', '--from', 'a.db', '--to', 'postgres://bob:hunter2@'],
+    ['audit', 'review', '1', '--state', 'flagged', '--note', 'x'.repeat(2_001)],
+  ])('comes before all else that is wrong, and says nothing of what was given: %s %s', async (...words) => {
+    await using bench = await openBench('broken');
+    const { code, stdout, stderr } = await bench.run(...words);
+    expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
+    expect(stderr).toMatch(/^error: --(audit|from|to|note)\b/);
+    expect(stderr).not.toMatch(/hunter2|bob|xxx|audit\.store/);
   });
 
   it('suggests what was meant', async () => {

@@ -24,6 +24,14 @@ describe('names', () => {
     ]);
   });
 
+  it('of two tokens differ, since the audit knows who it was by the name', async () => {
+    const token = (name: string) => `{ name: ${name}, role: viewer, token: { env: T } }`;
+    expect(await problems(`http: { tokens: [ ${token('ann')}, ${token('bob')} ] }`)).toEqual([]);
+    expect(await problems(`http: { tokens: [ ${token('ann')}, ${token('ann')} ] }`)).toEqual([
+      '4:75 http.tokens[1].name CONFIG_INVALID: the name `ann` is given twice, first at secretbridge.yaml:4:27',
+    ]);
+  });
+
   it.each(['a', 'a1', 'a-b.c', 'x'.repeat(63)])('may be %s', async (name) => {
     expect(await problems(mappings(`name: ${name}, target: { namespace: a, secret: s }, ${DATA}`))).toEqual(
       [],

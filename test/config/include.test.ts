@@ -92,7 +92,28 @@ describe('an included file', () => {
   it('that is not there makes the configuration invalid', async () => {
     const loaded = await load({ [MAIN]: main(INCLUDE) });
     expect(loaded.kind).toBe('invalid');
-    expect(loaded.problems).toMatchObject([{ file: 'teams/a', message: 'there is no such file or folder' }]);
+    expect(loaded.problems.map(({ file }) => file)).toEqual(['secretbridge.yaml']);
+    expect(linesOf(loaded)).toEqual([
+      '15:13 include[0].path CONFIG_INVALID: `teams/a`: there is no such file or folder',
+    ]);
+  });
+
+  it('that is not there, or cannot be read, hides nothing else', async () => {
+    const other = INCLUDE.replace('teams/a', 'teams/b');
+    const wrong = main(INCLUDE, other).replace('{ store: team-vault, key', '{ store: team-valt, key');
+    const loaded = await load({ [MAIN]: wrong, '/home/ann/teams/b/one.yaml': 'mappings: [' });
+    expect(loaded.problems.map(({ file, path }) => [file, path])).toEqual([
+      ['secretbridge.yaml', 'mappings[0].data.DB_PASSWORD.store'],
+      ['secretbridge.yaml', 'include[0].path'],
+      ['teams/b/one.yaml', ''],
+    ]);
+  });
+
+  it('that is partly unclear gives no problems that are none', async () => {
+    const lines = async (text: string) => linesOf(await withTenant(text));
+    expect(await lines('mappings: *all\n')).toHaveLength(1);
+    expect(await lines('*all\n')).toHaveLength(1);
+    expect(await lines(`<<: *all\n${mapping('one')}`)).toHaveLength(1);
   });
 
   it('that is also a file of --config is refused, since no bounds would hold there', async () => {

@@ -131,6 +131,16 @@ describe('several files', () => {
     ]);
   });
 
+  it('are told where a section is no list, whichever of them it is in', async () => {
+    const files = { '/home/ann/a.yaml': `${HEAD}stores: none\n`, '/home/ann/b.yaml': MORE };
+    const one = await load(files, 'a.yaml', 'b.yaml');
+    const other = await load(files, 'b.yaml', 'a.yaml');
+    for (const loaded of [one, other])
+      expect(loaded.problems.filter(({ path }) => path === 'stores')).toMatchObject([
+        { file: 'a.yaml', line: 3, message: 'expected a list' },
+      ]);
+  });
+
   it('may give a section only once, but each its apiVersion', async () => {
     const loaded = await load({ '/home/ann/a.yaml': MAIN, '/home/ann/b.yaml': HEAD }, 'a.yaml', 'b.yaml');
     expect(loaded.problems).toMatchObject([
@@ -152,6 +162,88 @@ describe('several files', () => {
     expect(loaded.problems.map(({ file, path }) => [file, path])).toEqual([
       ['a.yaml', 'log.levl'],
       ['b.yaml', ''],
+    ]);
+  });
+});
+
+describe('what is not supported in YAML', () => {
+  const wrong = 'mappings: [ { name: m, target: { namespace: a }, data: { A: { store: s1, kye: k } } } ]\n';
+  const stores = 'stores: [ { name: s, kind: files, path: x } ]\n';
+
+  it.each([
+    ['a duplicate key', 'log: { level: info, level: debug }\n', '5:21 '],
+    ['an anchor', 'log: &log { level: info }\n', '5:11 '],
+  ])('hides nothing else: %s', async (_, text, place) => {
+    const lines = linesOf(await loadText(HEAD + stores + wrong + text));
+    expect(lines.map((line) => line.split(' CONFIG')[0])).toEqual([
+      '4:61 mappings[0].data.A.key',
+      '4:70 mappings[0].data.A.store',
+      '4:74 mappings[0].data.A.kye',
+      place,
+    ]);
+  });
+
+  it.each([
+    ['an alias', 'log: { level: *level }\n', '5:15 '],
+    ['an alias of a section', 'log: *log\n', '5:6 '],
+    ['a tag', 'log: { level: !env LEVEL }\n', '5:20 '],
+    ['a merge key', 'log: { <<: { level: info }, levle: info }\n', '5:8 '],
+    ['a name that is a list', 'brake: { ? [a] : b, window: 0 }\n', '5:12 '],
+  ])('gives no problems that are none: %s', async (_, text, place) => {
+    const lines = linesOf(await loadText(HEAD + stores + wrong + text));
+    // Stores might stand where it cannot be read, so that nothing is said of an unknown one.
+    expect(lines.map((line) => line.split(' CONFIG')[0])).toEqual([
+      '4:61 mappings[0].data.A.key',
+      '4:74 mappings[0].data.A.kye',
+      place,
+    ]);
+  });
+
+  it('leaves the names of a section that is given twice', async () => {
+    const more = 'stores: [ { name: s1, kind: files, path: x } ]\n';
+    expect(linesOf(await loadText(HEAD + stores + wrong.replace('kye', 'key') + more))).toEqual([
+      '5:1  CONFIG_INVALID: `stores` is given twice, first at secretbridge.yaml:3:1',
+    ]);
+  });
+
+  it('is told each time, on one line too; of broken YAML only what may be no consequence', async () => {
+    const twelve = Array.from({ length: 12 }, (_, index) => `a${index}: &x 1, a${index}: 2`).join(', ');
+    const lines = linesOf(await loadText(`${HEAD}defaults: { ${twelve} }\n`));
+    expect(lines.filter((line) => line.includes('an anchor'))).toHaveLength(12);
+    expect(lines.filter((line) => line.includes('is given twice'))).toHaveLength(12);
+    expect(linesOf(await loadText('a: "\\q"\n'.repeat(30)))).toHaveLength(10);
+  });
+});
+
+describe('a file that cannot be read', () => {
+  it('hides only what might stand in it', async () => {
+    const text = `${HEAD}storess: []
+engine: { kind: redis, url: { env: U } }
+events: { vault: [ { name: e, store: s }, { name: e, store: s } ] }
+mappings:
+  - { name: m, target: { namespace: a }, data: { A: { store: s, key: k } } }
+  - { name: m, target: { namespace: a }, data: { A: { store: s, key: k } }, template: { data: { t: '{{ a | zz }}' } } }
+access: [ { namespaces: [b], stores: [s], keys: [k] } ]
+`;
+    const loaded = await load({ '/home/ann/a.yaml': text, '/home/ann/b.yaml': 'a: [' }, 'a.yaml', 'b.yaml');
+    expect(loaded.problems.map(({ file, path }) => [file, path])).toEqual([
+      ['a.yaml', 'storess'],
+      ['a.yaml', 'events.vault[1].name'],
+      ['a.yaml', 'mappings[1].name'],
+      ['a.yaml', 'mappings[1].target'],
+      ['a.yaml', 'mappings[1].template.data.t'],
+      ['b.yaml', ''],
+    ]);
+  });
+
+  it('leaves what looks like a credential elsewhere to be told', async () => {
+    const fields =
+      'kind: vault, address: https://v, namespace: hvs.CAESIJlWCpkzyGkqIcwUTaALyXbJ5BXs7eSDEYHeCRuPqCbn';
+    const text = `${HEAD}stores: [ { name: v, ${fields}, auth: { method: token, token: { env: T } } } ]\n`;
+    const loaded = await load({ '/home/ann/a.yaml': text }, 'a.yaml', 'missing.yaml');
+    expect(loaded.problems.map(({ file, path }) => [file, path])).toEqual([
+      ['a.yaml', 'stores[0].namespace'],
+      ['missing.yaml', ''],
     ]);
   });
 });

@@ -71,6 +71,10 @@ describe('a message', () => {
       'brake: { window: -5m }',
       'brake.window CONFIG_INVALID: expected a duration such as 30s, 5m, 1h30m or 90d, got other text',
     ],
+    ...['1w', '5M', '5 m', 'PT5M'].map((window) => [
+      `brake: { window: ${window} }`,
+      'brake.window CONFIG_INVALID: expected a duration such as 30s, 5m, 1h30m or 90d, got other text',
+    ]),
     [
       'brake: { window: 0s }',
       'brake.window CONFIG_INVALID: expected a duration of more than nothing and at most 3650d',
@@ -142,6 +146,10 @@ describe('a source', () => {
     ['store: w, key: k', '.store CONFIG_INVALID: there is no store `w`'],
     [
       'store: v, key: k, version: 1.5',
+      '.version CONFIG_INVALID: expected a version as text (in quotes when it is a long number), got a number',
+    ],
+    [
+      'store: v, key: k, version: 12345678901234567890',
       '.version CONFIG_INVALID: expected a version as text (in quotes when it is a long number), got a number',
     ],
     [

@@ -120,13 +120,28 @@ describe('all of it shows at once', () => {
   it.each([
     ['vault, address: http://vault.internal', 'address'],
     ['aws-secrets-manager, endpoint: http://aws.internal', 'endpoint'],
-    ['azure-key-vault, vaultUrl: http://azure.internal', 'vaultUrl'],
   ])('of a store: plain http of kind %s beside an unknown key', async (fields, field) => {
     const lines = linesOf(await loadText(`${HEAD}stores: [ { name: s, kind: ${fields}, x: 1 } ]\n`));
     const told = lines.filter((line) => line.includes('http is for loopback only'));
     expect(told).toHaveLength(1);
     expect(told[0]).toContain(` stores[0].${field} `);
     expect(lines.join()).toContain('unknown key `x`');
+  });
+
+  it('of a store that has no `allowHttp`: plain http without a word of that', async () => {
+    const fields = 'kind: azure-key-vault, vaultUrl: http://azure.internal';
+    const lines = linesOf(await loadText(`${HEAD}stores: [ { name: s, ${fields} } ]\n`));
+    expect(lines).toEqual([
+      '3:55 stores[0].vaultUrl CONFIG_INVALID: expected the https address of the vault alone, as https://contoso.vault.azure.net',
+    ]);
+  });
+
+  it.each(['constructor', 'toString', '__proto__'])('of a store whose kind is %s', async (kind) => {
+    const text = `${HEAD}stores: [ { name: s, kind: ${kind} } ]
+mappings: [ { name: m, target: { namespace: a }, data: { A: { store: s, key: k } } } ]\n`;
+    expect(linesOf(await loadText(text))).toEqual([
+      '3:28 stores[0].kind CONFIG_INVALID: expected `aws-secrets-manager`, `azure-key-vault`, `files` or `vault`, got other text',
+    ]);
   });
 
   it('of a mapping: what excludes each other beside an unknown key', async () => {

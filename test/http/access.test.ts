@@ -22,6 +22,8 @@ const ROUTES = [
   ['POST', '/api/v1/held/{id}/release', 'operator'],
   ['POST', '/api/v1/mappings/{name}/rollback', 'operator'],
   ['POST', '/api/v1/mappings/{name}/unpin', 'operator'],
+  ['GET', '/api/v1/prune', 'viewer'],
+  ['POST', '/api/v1/prune', 'operator'],
 ] as const;
 
 /** Those that take no token: the request proves itself. */
@@ -105,7 +107,8 @@ describe.each(GUARDED)('%s %s', (method, url, least) => {
     await using bench = await openBench();
     const { status } = await bench.call('HEAD' satisfies Method, filled(url));
     // An export is on record: a HEAD would put one there that nobody got.
-    const takesHead = method === 'GET' && url !== '/api/v1/audit/export';
+    const isRead = ROUTES.some(([verb, path]) => verb === 'GET' && path === url);
+    const takesHead = isRead && url !== '/api/v1/audit/export';
     expect(status).toBe(takesHead ? 401 : 405);
   });
 });

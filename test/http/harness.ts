@@ -6,6 +6,7 @@ import { buildServer, type HttpServer } from '../../src/http/server.ts';
 import type { LogFields, Logger } from '../../src/log/logger.ts';
 import type {
   HeldStatus,
+  LeftAnswer,
   Requester,
   Service,
   Status,
@@ -114,7 +115,8 @@ function recorder(log: LogLine[]): Logger {
 }
 
 export function target(part: Partial<TargetStatus> = {}): TargetStatus {
-  return { mapping: 'db', namespace: 'shop', secret: 'db', state: 'synced', ...part };
+  const never = { lastSuccess: null, staleSeconds: null };
+  return { mapping: 'db', namespace: 'shop', secret: 'db', state: 'synced', ...never, ...part };
 }
 
 export function held(part: Partial<HeldStatus> = {}): HeldStatus {
@@ -137,9 +139,15 @@ const STATUS: Status = {
   audit: { kind: 'sqlite', state: 'up', sequence: 7 },
   cluster: { kind: 'directory', state: 'up' },
   config: { valid: true, problems: [] },
-  stores: [{ name: 'local', kind: 'files', state: 'up', breakerOpen: false }],
+  stores: [{ name: 'local', kind: 'files', state: 'up', lastSuccess: null, breakerOpen: false }],
   events: [],
   targets: [target()],
+  held: [],
+};
+
+export const LEFT: LeftAnswer = {
+  changes: 1,
+  targets: [{ mapping: 'old', namespace: 'shop', secret: 'old', action: 'delete', keys: [] }],
   held: [],
 };
 
@@ -180,6 +188,11 @@ function fakeService(asked: { what: string; by: Requester; requestId: string }[]
     },
     async release(id, by, requestId) {
       asked.push({ what: `release ${id}`, by, requestId });
+      return done(requestId);
+    },
+    left: async () => LEFT,
+    async prune(by, requestId) {
+      asked.push({ what: 'prune', by, requestId });
       return done(requestId);
     },
     loops: () => [{ name: 'queue', ageMs: 1, deadlineMs: 60_000, stalled: false }],

@@ -2,13 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { createMetrics, type Observed } from '../../src/metrics/metrics.ts';
 import { METRICS } from '../../src/metrics/names.ts';
 import type { StoreStatus, TargetStatus } from '../../src/service/service.ts';
+import { createManualTime } from '../fakes/manual-time.ts';
 
 function target(part: Partial<TargetStatus> = {}): TargetStatus {
-  return { mapping: 'db', namespace: 'shop', secret: 'db', state: 'synced', ...part };
+  const never = { lastSuccess: null, staleSeconds: null };
+  return { mapping: 'db', namespace: 'shop', secret: 'db', state: 'synced', ...never, ...part };
 }
 
 function store(part: Partial<StoreStatus> = {}): StoreStatus {
-  return { name: 'vault', kind: 'vault', state: 'up', breakerOpen: false, ...part };
+  return { name: 'vault', kind: 'vault', state: 'up', lastSuccess: null, breakerOpen: false, ...part };
 }
 
 function open(first: Partial<Observed> = {}) {
@@ -27,7 +29,9 @@ function open(first: Partial<Observed> = {}) {
       ...first,
     },
   };
-  const metrics = createMetrics({ version: '1.2.3', observe: async () => world.seen, ofProcess: false });
+  const clock = createManualTime();
+  const observe = async () => world.seen;
+  const metrics = createMetrics({ version: '1.2.3', clock, observe, ofProcess: false });
   /** The lines of one metric, without its name. */
   const lines = async (name: string) =>
     (await metrics.render()).text
@@ -35,6 +39,7 @@ function open(first: Partial<Observed> = {}) {
       .filter((line) => line.startsWith(name) && /^[{ ]/.test(line.slice(name.length)))
       .map((line) => line.slice(name.length).trim());
   return {
+    clock,
     metrics,
     lines,
     see: (part: Partial<Observed>) => {
@@ -168,7 +173,20 @@ describe('the metrics', () => {
     const { lines } = open({ queue: undefined });
     expect(await lines('secretbridge_last_cycle_timestamp_seconds')).toEqual([]);
     expect(await lines('secretbridge_queue_jobs')).toEqual([]);
-    expect(await lines('secretbridge_target_stale_seconds')).toEqual([]);
+  });
+
+  it('have the age of a target that never came into step from when it was first known', async () => {
+    const { clock, lines, see } = open();
+    const ages = () => lines('secretbridge_target_stale_seconds');
+    const [name, other] = ['{mapping="db",namespace="shop"}', '{mapping="api",namespace="shop"}'];
+    expect(await ages()).toEqual([`${name} 0`]);
+    clock.set(clock.now() + 3_700_000);
+    see({ targets: [target({ state: 'failed', code: 'NOT_OWNED' }), target({ mapping: 'api' })] });
+    expect(await ages()).toEqual([`${name} 3700`, `${other} 0`]);
+    see({ targets: [target({ staleSeconds: 2 })] });
+    expect(await ages()).toEqual([`${name} 2`]);
+    see({ targets: [target()] });
+    expect(await ages()).toEqual([`${name} 0`]);
   });
 
   it('forget a certificate that the target no longer holds', async () => {
@@ -225,7 +243,11 @@ describe('the metrics', () => {
   });
 
   it('of two installations in one process are apart, and those of the process are there', async () => {
-    const metrics = createMetrics({ version: '1', observe: async () => ({ ...EMPTY }) });
+    const metrics = createMetrics({
+      version: '1',
+      clock: createManualTime(),
+      observe: async () => ({ ...EMPTY }),
+    });
     busy();
     const { text, contentType } = await metrics.render();
     expect(contentType).toMatch(/^text\/plain; version=0\.0\.4/);

@@ -325,6 +325,165 @@ describe('a target that left the configuration', () => {
   });
 });
 
+describe('a target under another name', () => {
+  const UNO = { namespace: 'apps', secret: 'uno' };
+  const waiting = [{ mapping: 'one', target: { namespace: 'apps', secret: 'one' }, until: UNO }];
+
+  async function renamed(policies = 'onMappingRemoved: delete'): Promise<World> {
+    const world = await synced(NAMES, policies);
+    const mappings = mappingsOf(NAMES, policies);
+    await world.configure(
+      mappings.replace('target: { namespace: apps }', 'target: { namespace: apps, secret: uno }'),
+    );
+    return world;
+  }
+
+  it.each([
+    [
+      'its store fails',
+      (world: World) => world.store.fail('one', new AppError('STORE_UNAVAILABLE')),
+      (world: World) => world.store.put('one', 'value of one'),
+    ],
+    [
+      'a Secret of somebody else has that name',
+      (world: World) => void world.cluster.put(UNO, { type: 'Opaque', data: {} }),
+      (world: World) => void world.cluster.forget(UNO),
+    ],
+    [
+      'a target of another mapping that left has that name, and its store fails',
+      (world: World) => {
+        world.cluster.put(UNO, world.cluster.raw({ namespace: 'apps', secret: 'two' }) ?? {});
+        world.store.fail('one', new AppError('STORE_UNAVAILABLE'));
+      },
+      (world: World) => world.store.put('one', 'value of one'),
+    ],
+  ])('keeps the old one while %s', async (_, happens, ends) => {
+    const world = await renamed();
+    happens(world);
+    await using process = await world.start();
+    const plan = await planTargets(process.app);
+    expect(plan.targets.filter(({ action }) => action === 'delete' || action === 'hold')).toEqual([]);
+    expect(plan.waiting).toEqual(waiting);
+    for (const only of ['one', undefined])
+      expect(await process.sync(only === undefined ? {} : { only })).toMatchObject({
+        ok: false,
+        summary: { deleted: 0, held: 0 },
+        unseen: [],
+        waiting,
+      });
+    expect(exists(world, 'one')).toBe(true);
+    ends(world);
+    expect(await process.sync()).toMatchObject({ ok: true, summary: { deleted: 1 }, waiting: [] });
+    expect([exists(world, 'uno'), exists(world, 'one')]).toEqual([true, false]);
+  });
+
+  it('keeps it by prune too, which says so', async () => {
+    const world = await renamed('onMappingRemoved: keep');
+    await using process = await world.start();
+    expect(await listLeft(process.app)).toMatchObject({ targets: [], waiting });
+    expect(await pruneLeft(process.app)).toMatchObject({ ok: true, targets: [], waiting });
+    expect(exists(world, 'one')).toBe(true);
+    await process.sync();
+    expect(await pruneLeft(process.app)).toMatchObject({ summary: { deleted: 1 }, waiting: [] });
+  });
+
+  it('is shown by the plan as the run does it', async () => {
+    const world = await renamed();
+    await using process = await world.start();
+    const { targets, waiting: none } = await planTargets(process.app);
+    expect(targets.map(({ action, target }) => `${action} ${target.secret}`)).toEqual([
+      'delete one',
+      'unchanged three',
+      'unchanged two',
+      'create uno',
+    ]);
+    expect(none).toEqual([]);
+  });
+
+  it('is not waited for by what another mapping left', async () => {
+    const world = await synced([...NAMES, 'four'], 'onMappingRemoved: delete');
+    await world.configure(mappingsOf(NAMES, 'onMappingRemoved: delete'));
+    world.store.fail('one', new AppError('STORE_UNAVAILABLE'));
+    expect((await world.sync()).summary).toMatchObject({ deleted: 1, failed: 1 });
+    expect(exists(world, 'four')).toBe(false);
+  });
+});
+
+describe('what is held', () => {
+  const MANY = ['one', 'two', 'three', 'four', 'five'];
+
+  it('is not let go one by one by runs of one mapping each, nor by those that name none of it', async () => {
+    const world = await synced(MANY, 'onSourceMissing: delete');
+    for (const name of ['one', 'two']) world.store.absent(name);
+    await almostProve(world);
+    expect((await world.sync()).summary).toMatchObject({ held: 2, deleted: 0 });
+    for (const only of ['one', 'two', 'three']) {
+      await using process = await world.start();
+      expect((await planTargets(process.app, only)).targets.some(({ action }) => action === 'delete')).toBe(
+        false,
+      );
+      expect((await process.sync({ only })).summary).toMatchObject({ deleted: 0 });
+    }
+    expect(exists(world, 'one') && exists(world, 'two')).toBe(true);
+  });
+
+  it('counts beside what left the configuration, for a run of one mapping as well', async () => {
+    const world = await synced(MANY, 'onSourceMissing: delete, onMappingRemoved: delete');
+    await world.configure(mappingsOf(['three', 'four', 'five'], 'onSourceMissing: delete'));
+    world.store.absent('three');
+    await almostProve(world);
+    expect((await world.sync()).summary).toMatchObject({ held: 3, deleted: 0 });
+    await using process = await world.start();
+    for (const only of ['one', 'three'])
+      expect((await process.sync({ only })).summary).toMatchObject({ deleted: 0 });
+    expect((await pruneLeft(process.app)).summary).toMatchObject({ deleted: 0, held: 2 });
+    expect(MANY.every((name) => exists(world, name))).toBe(true);
+  });
+});
+
+describe('the last target', () => {
+  /** Of these only the first was ever made. */
+  async function alone(policies: string, more = ''): Promise<World> {
+    const world = await openWorld({ mappings: mappingsOf(NAMES, policies), more });
+    world.store.put('one', 'value of one');
+    await world.sync();
+    expect(NAMES.map((name) => exists(world, name))).toEqual([true, false, false]);
+    return world;
+  }
+
+  it('is the last one too for a run of its mapping, which does not look at what was never made', async () => {
+    const world = await alone('onSourceMissing: delete');
+    world.store.absent('one');
+    await almostProve(world);
+    await using process = await world.start();
+    expect((await planTargets(process.app, 'one')).held).toHaveLength(1);
+    expect((await process.sync({ only: 'one' })).summary).toMatchObject({ held: 1, deleted: 0 });
+    world.store.put('three', 'value of three');
+    await process.sync({ only: 'three' });
+    expect((await process.sync({ only: 'one' })).summary).toMatchObject({ held: 0, deleted: 1 });
+  });
+
+  it('is the last one too for prune', async () => {
+    const world = await alone('onMappingRemoved: keep');
+    await world.configure(mappingsOf(['two', 'three'], ''));
+    await using process = await world.start();
+    const { summary, targets } = await pruneLeft(process.app);
+    expect(summary).toMatchObject({ held: 1, deleted: 0 });
+    expect(targets[0]?.error?.message).toContain('the last one never goes by itself');
+    expect(exists(world, 'one')).toBe(true);
+  });
+
+  it('is not one while another of them is there, which one look shows', async () => {
+    const world = await synced(NAMES, 'onSourceMissing: delete');
+    world.store.absent('one');
+    await almostProve(world);
+    const reads: string[] = [];
+    await world.sync(({ call, phase }) => void (phase === 'before' && reads.push(call)), { only: 'one' });
+    expect(exists(world, 'one')).toBe(false);
+    expect(reads.filter((call) => call === 'cluster.read')).toHaveLength(2);
+  });
+});
+
 describe('a crash around a deletion', () => {
   it.each([
     ['before', true],

@@ -128,6 +128,72 @@ describe('an edit by hand', () => {
   });
 });
 
+describe('an owner that replaces a Secret with keys of ours', () => {
+  const MERGE = `
+  - name: db
+    target: { namespace: apps, mode: merge }
+    data: { USER: { store: vault, key: db, property: user } }
+    restart: [ { kind: Deployment, name: app } ]
+`;
+  const theirs = { data: { THEIRS: base64('1') } };
+  const replace = (world: World): void => world.cluster.put(APPS_DB, theirs);
+
+  async function openMerged(): Promise<{ world: World; news: () => readonly string[] }> {
+    const world = await openWorld({ mappings: MERGE });
+    replace(world);
+    await run(world);
+    const { length } = world.records;
+    replace(world);
+    return { world, news: () => world.story(length) };
+  }
+
+  it('has them repaired, as a repair that changes nothing for pods', async () => {
+    const { world, news } = await openMerged();
+    expect(await run(world)).toMatchObject({ kind: 'updated' });
+    expect(dataOf(world)).toEqual({ THEIRS: base64('1'), USER: base64('ann') });
+    expect(news()).toEqual(['repair intent db ok', 'repair outcome db ok']);
+    const repair = world.records.at(-1);
+    expect(repair).toMatchObject({ keys: { added: ['USER'] } });
+    expect(repair?.before).toBe(repair?.after);
+  });
+
+  it('has its way with `report`, until the source changes', async () => {
+    const { world, news } = await openMerged();
+    for (const _ of [1, 2])
+      expect(await run(world, report)).toMatchObject({ kind: 'refused', drifted: true, alive: true });
+    expect(dataOf(world)).toEqual(theirs.data);
+    expect(news()).toEqual(['refuse db refused DRIFTED']);
+    world.store.put('db', '{"user":"eve","password":"first"}', '2');
+    expect(await run(world, report)).toMatchObject({ kind: 'updated' });
+    expect(news().slice(-2)).toEqual(['update intent db ok', 'update outcome db ok']);
+  });
+
+  it('again and again is contested', async () => {
+    const { world } = await openMerged();
+    for (let repair = 1; repair <= 6; repair += 1) {
+      replace(world);
+      await run(world);
+    }
+    await using process = await world.start();
+    expect(await isContested(process.app.audit, APPS_DB, world.clock)).toBe(true);
+  });
+
+  it('did nothing by hand where we only begin to merge', async () => {
+    const world = await openWorld({ mappings: MERGE });
+    replace(world);
+    expect(await run(world, report)).toMatchObject({ kind: 'updated' });
+    expect(world.story()).toContain('update outcome db ok');
+  });
+
+  it('did nothing by hand where a target of ours is from now on merged into', async () => {
+    const world = await openWorld({ mappings: MERGE.replace(', mode: merge', '') });
+    await run(world);
+    await world.configure(MERGE);
+    expect(await run(world, report)).toMatchObject({ kind: 'updated' });
+    expect(world.story().at(-1)).toBe('update outcome db ok');
+  });
+});
+
 describe('a deletion by hand', () => {
   it('is repaired, and recorded as a repair', async () => {
     const { world, news } = await openInStep();

@@ -167,6 +167,31 @@ describe('a key that a search does not find any more', () => {
     expect(keysOf(world)).toEqual(AB);
   });
 
+  it('is not what only begins like the path, and left the text of the mapping', async () => {
+    const feature = { store: 'vault', key: 'flags-x', optional: false };
+    const world = await flags([searching({ path: 'flags' }, { data: { X: feature } })]);
+    world.store.put('flags-x', 'x');
+    await world.sync();
+    expect(keysOf(world)).toEqual({ ...AB, X: base64('x') });
+    await world.configure([searching({ path: 'flags' })]);
+    expect((await syncOnly(world))?.kind).toBe('updated');
+    expect(keysOf(world)).toEqual(AB);
+  });
+
+  it.each([false, true])(
+    'is no key that a template makes (only: %s), where there are too many to name',
+    async (only) => {
+      const names = Array.from({ length: 1_200 }, (_, n) => `flags/many-${n}`);
+      const template = { only, data: { 'app.conf': 'made of flags' } };
+      const world = await flags([searching({}, { template })]);
+      for (const name of names) world.store.put(name, 'v');
+      expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
+      expect(await syncOnly(world)).toMatchObject({ kind: 'unchanged' });
+      world.store.absent('flags/many-1');
+      expect(await syncOnly(world)).toMatchObject({ kind: 'failed', error: { code: 'SOURCE_ABSENT' } });
+    },
+  );
+
   it('goes at once when the search itself changed', async () => {
     const world = await flags();
     await world.sync();

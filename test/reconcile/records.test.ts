@@ -5,6 +5,7 @@ import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { createRecorder, valuesOf } from '../../src/reconcile/recorder.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
+import { mapping, source } from '../sync/sample.ts';
 import { APPS_DB, base64, DB_ONLY, openDb, openWorld, syncOnly, type World } from './world.ts';
 
 const prints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7)));
@@ -67,6 +68,34 @@ describe('reads', () => {
       ...['sweep failed', 'command sync ok', 'sweep failed'],
       ...['command sync ok', 'read vault:db ok', 'sweep db ok', 'sweep ok', 'command sync ok', 'sweep ok'],
     ]);
+  });
+
+  it('of a version that a mapping names and of the current one are news each by itself', async () => {
+    const of = (secret: string, version?: string) =>
+      mapping({
+        name: secret,
+        target: { secret },
+        data: { A: source({ key: 'k', ...(version && { version }) }) },
+      });
+    const world = await openWorld({ mappings: [of('now'), of('then', '1')] });
+    world.store.put('k', 'one', '1');
+    world.store.put('k', 'two', '2');
+    const reads = () => world.story().filter((line) => line.startsWith('read '));
+    await world.sync();
+    expect(reads()).toEqual(['read vault:k ok', 'read vault:k ok']);
+    world.store.purge('k', '1');
+    for (const _ of [1, 2, 3]) await world.sync();
+    expect(reads().slice(2)).toEqual(['read vault:k failed VERSION_GONE']);
+    expect(world.records.findLast(({ action }) => action === 'read')?.sources).toEqual([
+      { store: 'vault', key: 'k', version: '1' },
+    ]);
+    world.store.fail('k', new AppError('ACCESS_DENIED'));
+    for (const _ of [1, 2]) await world.sync();
+    expect(reads().slice(3)).toEqual(['read vault:k failed ACCESS_DENIED']);
+    world.store.put('k', 'one', '1');
+    world.store.put('k', 'two', '2');
+    for (const _ of [1, 2]) await world.sync();
+    expect(reads().slice(4)).toEqual(['read vault:k ok', 'read vault:k ok']);
   });
 
   it('of an absence are all recorded, since they count towards its proof', async () => {

@@ -138,6 +138,23 @@ describe('the end of a merge', () => {
     expect(dataOf(world)).toEqual({ THEIRS: base64('t') });
   });
 
+  it('waits until its mapping has merged into the other Secret that it names now', async () => {
+    const OTHER = { namespace: 'apps', secret: 'other' };
+    const world = await merged([one('a', 'A', merge, going)]);
+    await world.configure([one('a', 'A', { secret: 'other', mode: 'merge' }, going), ...more]);
+    expect(await world.sync()).toMatchObject({
+      summary: { updated: 0, failed: 1 },
+      waiting: [{ mapping: 'a', target: SHARED, until: OTHER }],
+    });
+    // What others hold there under our key is not ours.
+    world.cluster.put(OTHER, { data: { A: base64('x') } });
+    expect(await world.sync()).toMatchObject({ summary: { updated: 0, refused: 1 } });
+    expect(dataOf(world)).toEqual({ THEIRS: base64('t'), A: base64('tok') });
+    world.cluster.put(OTHER, { data: {} });
+    expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 2 }, waiting: [] });
+    expect([dataOf(world), dataOf(world, OTHER)]).toEqual([{ THEIRS: base64('t') }, { A: base64('tok') }]);
+  });
+
   it('is not made up by an annotation that somebody copied', async () => {
     const world = await merged([one('a', 'A', merge, going)]);
     const { annotations } = metadataOf(world) ?? {};

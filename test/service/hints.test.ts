@@ -64,13 +64,14 @@ describe('a hint', () => {
   });
 
   it('reaches the searches that may find the key, and no others', () => {
-    const search = (name: string, find: { path: string; name?: string }) =>
-      wanted({ name, data: {}, dataFrom: [{ store: 'vault', find: { tags: {}, ...find } }] });
+    const search = (name: string, find: { path: string; name?: string }, more: { isFlat?: true } = {}) =>
+      wanted({ name, data: {}, dataFrom: [{ store: 'vault', find: { tags: {}, ...find }, ...more }] });
     using hints = open([
       search('below', { path: 'features/' }),
       search('named', { path: 'features', name: '^flag-' }),
       search('all', { path: '' }),
-      search('begins', { path: 'feat' }),
+      search('begins', { path: 'features/f' }, { isFlat: true }),
+      search('folder', { path: 'feat' }),
       search('else', { path: 'features/deep' }),
       search('not', { path: 'features', name: '^x' }),
     ]);

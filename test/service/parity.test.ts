@@ -30,6 +30,16 @@ const token = (fields: string): string => `
 const many = (count: number, fields: string): string =>
   Array.from({ length: count }, (_, n) => token(fields).replaceAll('token', `t${n}`)).join('');
 const DATA = 'data: { TOKEN: { store: vault, key: token } }';
+/** As `token`, whose target had the name `gone` once. */
+const RENAMED = `
+  - name: db
+    target: { namespace: apps }
+    data: { USER: { store: vault, key: db, property: user } }${token(`${DATA}\n    onMappingRemoved: delete`).replace('namespace: apps', 'namespace: apps, secret: gone')}`;
+/** Any of which goes when its source or its mapping does. */
+const FIVE = many(
+  5,
+  'onSourceMissing: delete\n    onMappingRemoved: delete\n    data: { TOKEN: { store: vault, key: token } }',
+).replaceAll('key: t', 'key: k');
 const foreign = (data: Readonly<Record<string, string>>) => ({ type: 'Opaque', data });
 
 /** Its first reading, so that the next one completes the proof. */
@@ -165,6 +175,40 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     synced: true,
     since: (world) => world.configure(TWO_MAPPINGS),
     ends: { db: 'unchanged', token: 'unchanged' },
+  },
+  'a target has another name': {
+    mappings: RENAMED,
+    synced: true,
+    since: (world) => world.configure(RENAMED.replace('secret: gone', 'secret: token')),
+    ends: { db: 'unchanged', token: 'created' },
+  },
+  'a target has another name, and its store fails': {
+    mappings: RENAMED,
+    synced: true,
+    async since(world) {
+      await world.configure(RENAMED.replace('secret: gone', 'secret: token'));
+      world.store.fail('token', new AppError('STORE_UNAVAILABLE'));
+    },
+    ends: { db: 'unchanged', token: 'failed STORE_UNAVAILABLE' },
+  },
+  'a target has another name, and somebody else has that': {
+    mappings: RENAMED,
+    synced: true,
+    async since(world) {
+      await world.configure(RENAMED.replace('secret: gone', 'secret: token'));
+      world.cluster.put(TOKEN, foreign({ A: base64('x') }));
+    },
+    ends: { db: 'unchanged', token: 'refused NOT_OWNED' },
+  },
+  'a source is gone beside mappings that left, and together they are too many': {
+    mappings: FIVE,
+    async since(world) {
+      for (const n of [0, 1, 2, 3, 4]) world.store.put(`k${n}`, 'value');
+      await world.sync();
+      await readOnceAbsent(world, 'k2');
+      await world.configure(FIVE.slice(FIVE.indexOf('\n  - name: t2')));
+    },
+    ends: { t2: 'held HELD', t3: 'unchanged', t4: 'unchanged' },
   },
   'a mapping left that keeps its target': {
     mappings: `${token(DATA)}${token(DATA).replaceAll('token', 'gone').replace('key: gone', 'key: token')}`,

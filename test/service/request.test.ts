@@ -43,8 +43,8 @@ describe('who asks for a sync', () => {
     const answer = ask([A, B]);
     expect(asked).toEqual(['a mine', 'b mine']);
     clock.time += 10;
-    end(A, { kind: 'updated', keys: [{ name: 'X', action: 'change' }] });
     end(B, failed('TIMEOUT'), board);
+    end(A, { kind: 'updated', keys: [{ name: 'X', action: 'change' }] });
     const { summary, targets, ...rest } = await answer;
     expect(rest).toMatchObject({ ok: false, requestId: 'mine', pending: 0, held: [{ id: 'h' }] });
     expect(summary).toMatchObject({ updated: 1, failed: 1, unchanged: 0 });

@@ -13,6 +13,7 @@ it('a loop without beats shows in `livez`, a metric and the log within a minute,
   const loops = createLoops(clock);
   const metrics = createMetrics({
     version: '1',
+    clock,
     ofProcess: false,
     observe: async () => ({
       targets: [],

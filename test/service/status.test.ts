@@ -9,6 +9,7 @@ import { createClock, createFakeNotices, failed, known, meta, START, wanted } fr
 
 const APP = wanted({ data: { A: source({ key: 'a' }) } });
 const REFRESH_MS = 300_000;
+const NEVER = { lastSuccess: null, staleSeconds: null };
 const idOf = ({ keys }: Known) => `id of ${keys.length} keys`;
 
 function open(all: readonly Wanted[] = [APP]) {
@@ -50,7 +51,8 @@ describe('the state of a target', () => {
 
   it('is waiting until it is there, and then what it says of itself', () => {
     const it = open();
-    expect(it.statuses()).toEqual([{ mapping: 'app', namespace: 'apps', secret: 'app', state: 'waiting' }]);
+    const app = { mapping: 'app', namespace: 'apps', secret: 'app' };
+    expect(it.statuses()).toEqual([{ ...app, state: 'waiting', ...NEVER }]);
     it.board.setMeta(meta(APP, {}, { labels: {} }));
     expect(it.state()).toBe('waiting');
     it.board.setMeta(meta(APP, { A: ['a', '1'] }));
@@ -61,7 +63,7 @@ describe('the state of a target', () => {
     const error = new AppError('CLUSTER_UNAVAILABLE');
     const it = open([{ ...APP, id: { namespace: '*', secret: 'app' }, error }]);
     expect(it.statuses()).toEqual([
-      { mapping: 'app', namespace: '*', secret: 'app', state: 'waiting', ...error.toJSON() },
+      { mapping: 'app', namespace: '*', secret: 'app', state: 'waiting', ...NEVER, ...error.toJSON() },
     ]);
   });
 
@@ -93,7 +95,7 @@ describe('the state of a target', () => {
     const it = open([two]);
     it.board.setMeta(meta(two));
     it.board.noteSweep(`sweep/vault/${REFRESH_MS}/0/1`, { at: START + 5, okAt: START + 5 });
-    expect(it.statuses()[0]).not.toHaveProperty('lastSuccess');
+    expect(it.statuses()[0]).toMatchObject(NEVER);
     it.board.noteSweep(`sweep/other/${REFRESH_MS}/0/1`, { at: START, okAt: START });
     expect(it.statuses()[0]).toMatchObject({ lastSuccess: new Date(START).toISOString() });
   });

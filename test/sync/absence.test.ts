@@ -123,6 +123,72 @@ describe('a target that was made from the absent source', () => {
   });
 });
 
+describe('several objects of one name', () => {
+  const KEY = source({ key: 'ca', object: 'key', optional: true });
+  const SECRET = source({ key: 'ca' });
+  const V = { store: 'vault', key: 'ca', version: '1' };
+
+  /** A target of which only this key is there, and which was made when it was. */
+  function standing(its: Mapping, name: string, absent: readonly Source[], live?: LiveSecret): PlanInput {
+    const desired: Desired = {
+      kind: 'ready',
+      data: data({ [name]: 'value' }),
+      sources: new Map([[name, V]]),
+      absent,
+    };
+    const input = planInput({ mapping: its, desired });
+    if (live !== undefined) return { ...input, live };
+    const first = plan({ ...input, desired: { ...desired, absent: [] } });
+    if (first.kind !== 'create') throw new Error(`expected a create, got ${first.kind}`);
+    return { ...input, live: applied(first.manifest) };
+  }
+
+  it('are optional each by itself: one that was never there takes nothing away, and needs no proof', () => {
+    expect(plan(standing(mapping({ data: { V: SECRET, J: KEY } }), 'V', [KEY])).kind).toBe('unchanged');
+    const optional = { ...SECRET, optional: true };
+    const other = mapping({ data: { V: optional, J: { ...KEY, optional: false } } });
+    expect(plan(standing(other, 'J', [optional])).kind).toBe('unchanged');
+    const explicit: Source = { ...KEY, object: 'secret' };
+    const same = mapping({ data: { V: SECRET, J: explicit } });
+    expect(plan(standing(same, 'V', [explicit])).kind).toBe('fail');
+  });
+
+  it('are not taken for one another where one is required and was never there', () => {
+    const required = { ...KEY, optional: false };
+    const its = mapping({ data: { V: SECRET, J: required }, onSourceMissing: 'removeKeys' });
+    const result = plan({ ...standing(its, 'V', [required]), proven: () => true });
+    expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
+  });
+
+  it('count as written where another mapping wrote the target, whose objects nobody knows', () => {
+    const before = mapping({ data: { V: { ...KEY, optional: false } } });
+    const { live } = standing(before, 'V', []);
+    const now = mapping({ data: { V: SECRET, J: KEY } });
+    const doubtful = standing(now, 'V', [KEY], live);
+    expect(plan(doubtful)).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
+    expect(plan({ ...doubtful, proven: () => true }).kind).toBe('update');
+  });
+
+  it.each<[string, Mapping]>([
+    ['all of an object', mapping({ data: { kty: KEY }, dataFrom: [SECRET] })],
+    [
+      'a search',
+      mapping({ data: { kty: KEY }, dataFrom: [{ store: 'vault', find: { path: '', tags: {} } }] }),
+    ],
+  ])('count as written where %s may have given the key as well', (_, its) => {
+    for (const absent of [KEY, { ...SECRET, optional: true }])
+      expect(plan(standing(its, 'kty', [absent])).kind).toBe('fail');
+  });
+
+  it('are absent each by itself before a target is deleted', () => {
+    const required = { ...KEY, optional: false };
+    const its = mapping({ data: { V: SECRET, J: required }, onSourceMissing: 'delete' });
+    const input = standing(its, 'V', []);
+    const desired: Desired = { kind: 'ready', data: new Map(), sources: new Map(), absent: [SECRET] };
+    expect(plan({ ...input, desired, proven: () => true }).kind).toBe('fail');
+  });
+});
+
 describe('the brake', () => {
   const some = fc.nat({ max: 50 });
   const input = fc.record({

@@ -46,6 +46,28 @@ function judged(live: LiveSecret, other: Partial<PlanInput> = {}): string {
 }
 
 describe('a change by hand is drift', () => {
+  it('also where the fingerprint was made under another key: the versions tell', () => {
+    const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(9)));
+    expect(judged(target, { fingerprints })).toBe('unchanged -');
+    expect(judged({ ...target, data: data({ a: 'theirs' }) }, { fingerprints })).toBe('update drift');
+    const rotated = { fingerprints, desired: ready('2', '2') };
+    expect(judged({ ...target, data: data({ a: 'theirs' }) }, rotated)).toBe('update -');
+  });
+
+  it('and another key alone is none, also where there are too many sources to name', () => {
+    const names = Array.from({ length: 1_200 }, (_, n) => `a-source-with-a-long-name-${n}`);
+    const many = (count: number): Desired => ({
+      kind: 'ready',
+      data: data(Object.fromEntries(names.slice(0, count).map((name) => [name, '1']))),
+      sources: new Map(names.slice(0, count).map((key) => [key, { store: 'vault', key, version: '1' }])),
+      absent: [],
+    });
+    const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(9)));
+    const before = made({ ...input, desired: many(1_200) });
+    expect(judged(before, { fingerprints, desired: many(1_200) })).toBe('unchanged -');
+    expect(judged(before, { fingerprints, desired: many(1_199) })).toBe('update -');
+  });
+
   it.each([
     ['of a value', { ...target, data: data({ a: 'theirs' }) }],
     ['of the keys', { ...target, data: data({ a: '1', b: 'theirs' }) }],
@@ -93,10 +115,13 @@ describe('a difference is no drift', () => {
     expect(judged({ ...target, data: data({ a: 'theirs' }) }, other)).toBe('update -');
   });
 
-  it('when the fingerprint was made under another key, which cannot tell', () => {
+  it('when the fingerprint was made under another key, and so was what its store gives for a version', () => {
     const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(9)));
-    expect(judged(target, { fingerprints })).toBe('unchanged -');
-    expect(judged({ ...target, data: data({ a: 'theirs' }) }, { fingerprints })).toBe('update -');
+    const versionBy = (by: typeof fingerprints) => by.value(SecretValue.fromText('1'));
+    const before = made({ ...input, desired: ready('1', versionBy(input.fingerprints)) });
+    const now = { fingerprints, desired: ready('1', versionBy(fingerprints)) };
+    expect(judged(before, now)).toBe('unchanged -');
+    expect(judged({ ...before, data: data({ a: 'theirs' }) }, now)).toBe('update -');
   });
 
   it('when too little is left that could tell', () => {

@@ -27,12 +27,17 @@ describe('the name of a key that a search found', () => {
     ['features/', 'features/a/b', 'a/b'],
     ['', 'a/b', 'a/b'],
     ['/prod', '/prod/db', 'db'],
-    // Names of Azure Key Vault have no slash: the path is the beginning of one.
-    ['flag-', 'flag-a', 'a'],
+    ['feat', 'feature-x', undefined],
     ['features/', 'other/flag', undefined],
     ['features/', 'features/', undefined],
   ])('below %j, %j is %j', (path, key, name) => {
     expect(relativeName(search({ path }), key)).toBe(name);
+  });
+
+  it('begins with the path itself where names have no slash', () => {
+    const flat = search({ path: 'flag-' }, { isFlat: true });
+    expect(relativeName(flat, 'flag-a')).toBe('a');
+    expect(relativeName(flat, 'other')).toBeUndefined();
   });
 });
 
@@ -171,5 +176,7 @@ describe('the keys that left a search', () => {
       expect.objectContaining({ code: 'SOURCE_ABSENT' }),
     );
     expect(leftKeys({ search: { ...it_, rename }, keys: [] }, at, [])).toEqual([]);
+    const flat = search({ path: 'flag-' }, { isFlat: true });
+    expect(leftKeys({ search: flat, keys: ['flag-a'] }, at, ['b'])).toEqual(['flag-b']);
   });
 });

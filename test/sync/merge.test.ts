@@ -126,10 +126,49 @@ describe('merging into a Secret', () => {
     expect(plan(merging({ live: live({ labels: own }) })).kind).toBe('merge');
   });
 
-  it('never leaves no key of ours by itself', () => {
+  it('never leaves no key of ours by itself: a person may let them go, and the Secret stays', () => {
     const done = carriedOut(merging());
-    expect(plan(merging(done, {}))).toMatchObject({ kind: 'refuse', error: { code: 'HELD' } });
+    expect(plan(merging(done, {}))).toMatchObject({
+      kind: 'hold',
+      keys: [{ name: 'KEY', action: 'remove' }],
+      error: { code: 'HELD' },
+      ending: { manager: 'secretbridge.prod.app', labels: {}, annotations: {}, data: new Map() },
+    });
     expect(plan(merging({}, {})).kind).toBe('merge');
+  });
+
+  it('is held as well when all sources are proved gone, but for an immutable Secret', () => {
+    const gone = {
+      ...carriedOut(merging()),
+      mapping: mapping({ target: { mode: 'merge' }, data: { KEY: source() }, onSourceMissing: 'delete' }),
+      desired: { kind: 'ready', data: new Map(), sources: new Map(), absent: [source()] },
+    } as const;
+    expect(plan(merging(gone))).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
+    const proved = { ...gone, proven: () => true };
+    expect(plan(merging(proved))).toMatchObject({ kind: 'hold' });
+    const fixed = live({ ...gone.live, immutable: true });
+    expect(plan(merging({ ...proved, live: fixed }))).toMatchObject({
+      kind: 'refuse',
+      error: { code: 'IMMUTABLE' },
+    });
+  });
+
+  it('keeps a key whose optional source is gone although somebody took our annotation away', () => {
+    const optional = source({ optional: true });
+    const done = carriedOut(merging({}, { KEY: '1', OTHER: '2' }));
+    const gone = {
+      ...done,
+      live: live({ ...done.live, annotations: {} }),
+      mapping: mapping({ target: { mode: 'merge' }, data: { KEY: optional } }),
+      desired: { kind: 'ready', data: data({ OTHER: '2' }), sources: new Map(), absent: [optional] },
+    } as const;
+    for (const proven of [() => false, () => true])
+      expect(plan(merging({ ...gone, proven }))).toMatchObject({
+        kind: 'fail',
+        error: { code: 'SOURCE_ABSENT' },
+      });
+    // What was never ours is not waited for.
+    expect(plan(merging({ ...gone, merged: [] }))).toMatchObject({ kind: 'merge' });
   });
 
   it('keeps our keys when their source is gone, until that is proved and the mapping says so', () => {
@@ -195,6 +234,69 @@ describe('merging into a Secret', () => {
     const renewed = JSON.stringify({ ...mark, fingerprint: `${other}${mark.fingerprint?.slice(8)}` });
     const elsewhere = live({ ...done.live, annotations: { [MARK]: renewed } });
     expect(plan(merging({ ...done, live: elsewhere })).kind).toBe('unchanged');
+  });
+});
+
+describe('what a former instance merged', () => {
+  /** As a renamed instance finds it. */
+  function renamed(values: Readonly<Record<string, string>>, part: Partial<PlanInput> = {}): PlanInput {
+    const { merged = [], live: before } = carriedOut(merging({ ...part, instance: 'old' }));
+    const former = [{ instance: 'old', keys: merged }];
+    return merging({ ...part, live: before, former, formerInstances: ['old'] }, values);
+  }
+
+  it.each([
+    ['change', 'new'],
+    ['keep', '1'],
+  ])('is ours, is taken over as it stands and then let go: %s', (action, value) => {
+    const planned = plan(renamed({ KEY: value }));
+    expect(planned).toMatchObject({
+      kind: 'merge',
+      keys: [{ name: 'KEY', action }],
+      drift: false,
+      first: [
+        { manager: 'secretbridge.prod.app', data: data({ KEY: '1' }) },
+        { manager: 'secretbridge.old.app', labels: {}, annotations: {}, data: new Map() },
+      ],
+      manifest: { manager: 'secretbridge.prod.app', data: data({ KEY: value }) },
+    });
+  });
+
+  it('is taken over with what its annotation said of it, under our name', () => {
+    const input = renamed({ KEY: 'new' });
+    const planned = plan(input);
+    if (planned.kind !== 'merge') throw new Error(`it is ${planned.kind}`);
+    const markIn = (text: string | undefined) => JSON.parse(text ?? '') as Record<string, string>;
+    const before = markIn(input.live?.annotations[mergeMark('old', 'app')]);
+    expect(markIn(planned.first[0]?.annotations[MARK])).toEqual({ ...before, instance: 'prod' });
+    expect(markIn(planned.manifest.annotations[MARK]).fingerprint).not.toBe(before.fingerprint);
+  });
+
+  it('keeps only those labels and annotations at first that stand there already', () => {
+    const target = (team: string) =>
+      mapping({ target: { mode: 'merge', labels: { team, app: 'x' }, annotations: { note: team } } });
+    const planned = plan({ ...renamed({ KEY: '1' }, { mapping: target('a') }), mapping: target('b') });
+    if (planned.kind !== 'merge') throw new Error(`it is ${planned.kind}`);
+    expect(planned.first[0]).toMatchObject({ labels: { app: 'x' } });
+    expect(Object.keys(planned.first[0]?.annotations ?? {})).toEqual([MARK]);
+    expect(planned.manifest).toMatchObject({ labels: { team: 'b', app: 'x' }, annotations: { note: 'b' } });
+  });
+
+  it('goes only with proof, and never all of it by itself', () => {
+    const gone = {
+      ...renamed({}),
+      desired: { kind: 'ready', data: new Map(), sources: new Map(), absent: [source()] },
+    } as const;
+    expect(plan(gone)).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
+    expect(plan(renamed({}))).toMatchObject({
+      kind: 'hold',
+      ending: { manager: 'secretbridge.old.app', data: new Map() },
+    });
+  });
+
+  it('is somebody else´s where its name is none of ours', () => {
+    const { former: _, ...input } = renamed({ KEY: 'new' });
+    expect(plan(input)).toMatchObject({ kind: 'refuse', error: { code: 'CONFLICT' } });
   });
 });
 

@@ -1,7 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
+import type { SecretValue } from '../../src/core/secret-value.ts';
+import type { TargetSource } from '../../src/sync/marks.ts';
 import { withTemplates } from '../../src/sync/template.ts';
 import { data, source, texts } from './sample.ts';
+
+const rendered = (
+  of: Parameters<typeof withTemplates>[0],
+  given: ReadonlyMap<string, SecretValue>,
+  sources: ReadonlyMap<string, TargetSource> = new Map(),
+) => withTemplates(of, { data: given, sources });
 
 const spec = (templates: Readonly<Record<string, string>>, only = false) => ({ data: templates, only });
 
@@ -20,7 +28,7 @@ describe('the templates of a mapping', () => {
 
   it('add their keys to those of the sources', () => {
     const template = spec({ url: 'db://{{ USER }}:{{ PASSWORD | url_encode }}@host' });
-    expect(texts(withTemplates({ data: {}, template }, values))).toEqual({
+    expect(texts(rendered({ data: {}, template }, values))).toEqual({
       USER: 'ann',
       PASSWORD: 'p',
       url: 'db://ann:p@host',
@@ -29,44 +37,44 @@ describe('the templates of a mapping', () => {
 
   it('take their place with `only`', () => {
     const template = spec({ url: '{{ USER }}' }, true);
-    expect(texts(withTemplates({ data: {}, template }, values))).toEqual({ url: 'ann' });
+    expect(texts(rendered({ data: {}, template }, values))).toEqual({ url: 'ann' });
   });
 
   it('see what the sources give, not each other', () => {
     const template = spec({ a: 'A', b: '{{ a }}' });
-    expect(errorOf(() => withTemplates({ data: {}, template }, values)).code).toBe('TEMPLATE_FAILED');
+    expect(errorOf(() => rendered({ data: {}, template }, values)).code).toBe('TEMPLATE_FAILED');
   });
 
   it('leave the data as it is when there are none', () => {
-    expect(withTemplates({ data: {} }, values)).toBe(values);
+    expect(rendered({ data: {} }, values)).toBe(values);
   });
 
   it.each([false, true])('may not give a key that a source gives, with only: %s', (only) => {
     const template = spec({ USER: 'x' }, only);
-    expect(errorOf(() => withTemplates({ data: {}, template }, values))).toMatchObject({
+    const sources = new Map([['USER', { store: 'vault', key: 'db', property: 'user', version: '7' }]]);
+    expect(errorOf(() => rendered({ data: {}, template }, values, sources))).toMatchObject({
       code: 'KEY_COLLISION',
       about: 'key USER',
+      detail: 'store vault, key db, property user; and template USER',
     });
   });
 
   it('know which names optional sources would have given', () => {
     const template = spec({ t: '{% if TOKEN %}{{ TOKEN }}{% else %}none{% endif %}' });
     const sources = { TOKEN: source({ optional: true }), OTHER: source() };
-    expect(texts(withTemplates({ data: sources, template }, data({}))).t).toBe('none');
-    expect(texts(withTemplates({ data: sources, template }, data({ TOKEN: 't' }))).t).toBe('t');
+    expect(texts(rendered({ data: sources, template }, data({}))).t).toBe('none');
+    expect(texts(rendered({ data: sources, template }, data({ TOKEN: 't' }))).t).toBe('t');
     const typo = spec({ t: '{% if TOKENS %}{% endif %}' });
-    expect(errorOf(() => withTemplates({ data: sources, template: typo }, data({}))).code).toBe(
-      'TEMPLATE_FAILED',
-    );
+    expect(errorOf(() => rendered({ data: sources, template: typo }, data({}))).code).toBe('TEMPLATE_FAILED');
     const required = spec({ t: '{% if OTHER %}{% endif %}' });
-    expect(errorOf(() => withTemplates({ data: sources, template: required }, data({}))).code).toBe(
+    expect(errorOf(() => rendered({ data: sources, template: required }, data({}))).code).toBe(
       'TEMPLATE_FAILED',
     );
   });
 
   it('say where they fail, and nothing of the values', () => {
     const template = spec({ 'app.yaml': 'a: 1\nb: {{ PASSWORT }}' });
-    const error = errorOf(() => withTemplates({ data: {}, template }, data({ PASSWORD: 'hunter2' })));
+    const error = errorOf(() => rendered({ data: {}, template }, data({ PASSWORD: 'hunter2' })));
     expect(error.message).toBe(
       'template app.yaml: the template could not be rendered (line 2, column 7: there is no `PASSWORT`)',
     );
@@ -75,7 +83,7 @@ describe('the templates of a mapping', () => {
 
   it('that cannot be parsed are TEMPLATE_INVALID', () => {
     const template = spec({ x: '{{ USER | nope }}' });
-    const error = errorOf(() => withTemplates({ data: {}, template }, values));
+    const error = errorOf(() => rendered({ data: {}, template }, values));
     expect(error.code).toBe('TEMPLATE_INVALID');
     expect(error.message).toContain('line 1, column 1: there is no filter `nope`');
   });

@@ -8,6 +8,7 @@ import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { count, print } from '../output.ts';
 import { createProgress } from '../progress.ts';
+import { checkPlace } from '../read-audit.ts';
 import { UsageError } from '../usage-error.ts';
 
 export interface MigrateOptions extends GlobalOptions {
@@ -18,6 +19,8 @@ export interface MigrateOptions extends GlobalOptions {
 /** `audit migrate --from PATH-or-URL --to PATH-or-URL` */
 export async function auditMigrateCommand(context: Context, options: MigrateOptions): Promise<number> {
   const { clock, signal, env } = context;
+  checkPlace('--from', options.from);
+  checkPlace('--to', options.to);
   const place = (text: string) => (text.includes('://') ? text : resolve(context.cwd, text));
   const [from, to] = [place(options.from), place(options.to)];
   if (from === to) throw new UsageError('--from and --to are the same store');

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { openAudit } from '../../app/audit.ts';
 import { type ShownRecord, withReviews } from '../../audit/question.ts';
-import { type ReviewWord, review } from '../../audit/review.ts';
+import { LONGEST_NOTE, type ReviewWord, review } from '../../audit/review.ts';
 import type { Config } from '../../config/config.ts';
 import { AppError } from '../../core/errors.ts';
 import { AuditRecordAnswer } from '../answers.ts';
@@ -38,6 +38,8 @@ export async function auditReviewCommand(
   options: ReviewOptions,
 ): Promise<number> {
   const ranges = wanted.map(rangeOf);
+  if ((options.note?.length ?? 0) > LONGEST_NOTE)
+    throw new UsageError(`--note has at most ${LONGEST_NOTE} characters`);
   const desk = await openDesk(context, options);
   if (desk === undefined) return EXIT.config;
   await using open = desk;

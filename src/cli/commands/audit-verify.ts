@@ -7,7 +7,7 @@ import type { Context } from '../context.ts';
 import { type EvidenceOptions, evidenceOf } from '../evidence.ts';
 import { EXIT } from '../exit.ts';
 import { count, type Paint, print } from '../output.ts';
-import { type AuditOptions, auditCredentials, openAuditForReading } from '../read-audit.ts';
+import { type AuditOptions, auditCredentials, checkPlace, openAuditForReading } from '../read-audit.ts';
 import { requireConfig } from '../require-config.ts';
 
 export interface VerifyOptions extends AuditOptions, EvidenceOptions {
@@ -16,6 +16,7 @@ export interface VerifyOptions extends AuditOptions, EvidenceOptions {
 
 /** Needs no running service; with a file, an export or a database at hand, no network either. */
 export async function auditVerifyCommand(context: Context, options: VerifyOptions): Promise<number> {
+  checkPlace('--audit', options.audit);
   if (options.publicKey) return printPublicKey(context, options);
   // Somebody else's log is verified without any configuration.
   const wanted = options.audit === undefined || options.config !== undefined;

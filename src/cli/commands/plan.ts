@@ -5,6 +5,7 @@ import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { exitCode } from '../exit.ts';
 import { count, type Paint, print, tell } from '../output.ts';
+import { waitingText } from '../report.ts';
 import { heldText, keyLines, pinText, targetData } from '../targets.ts';
 import { withApp } from '../with-app.ts';
 
@@ -16,6 +17,7 @@ export async function planCommand(
 ): Promise<number> {
   const plan = async (app: App) => {
     const report = await planTargets(app, options.mapping, context.signal);
+    for (const it of report.waiting ?? []) tell(context, waitingText(it));
     const changing = printPlan(context, options, report, { title: 'Plan' });
     if (context.interactive && options.output === 'human') tellNext(context, report, options);
     const failing = report.targets.filter(({ action }) => action === 'fail');

@@ -36,6 +36,7 @@ export async function serveCommand(context: Context, options: Options): Promise<
     createLogger({ ...log, level: options.logLevel ?? log.level, stream: context.stderr, scrubber });
 
   const take = async (loaded: Loaded): Promise<void> => {
+    const wasInvalid = problems.length > 0;
     problems = loaded.kind === 'usable' ? [] : loaded.problems;
     if (loaded.kind === 'invalid') {
       if (server !== undefined) await server.refused(problems);
@@ -48,9 +49,14 @@ export async function serveCommand(context: Context, options: Options): Promise<
     if (config === undefined) return;
     const diff = diffConfig(config, loaded.config);
     config = loaded.config;
-    if (isEmptyDiff(diff)) return;
+    if (isEmptyDiff(diff)) return wasInvalid ? sayValidAgain(config) : undefined;
     if (diff.restart.length > 0 || server === undefined) changed.resolve(undefined);
     else await applyOrReopen(server, loaded.config, diff);
+  };
+
+  const sayValidAgain = async (now: Config): Promise<void> => {
+    if (server !== undefined) await server.validAgain();
+    else loggerOf(now).info('the configuration is valid again');
   };
 
   /** One that was taken up by half is taken up whole by a service that is opened anew. */

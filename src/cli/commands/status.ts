@@ -1,9 +1,10 @@
+import { loadConfig } from '../../config/load.ts';
 import { StatusAnswer } from '../answers.ts';
 import { answersAt, createClient } from '../client.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, type ExitCode, exitCode } from '../exit.ts';
 import { print } from '../output.ts';
-import { requireConfig } from '../require-config.ts';
+import { tellProblems } from '../require-config.ts';
 import {
   configuredAddress,
   namedAddress,
@@ -37,8 +38,15 @@ async function addressOf(
   options: GlobalOptions & ServerOptions,
 ): Promise<ServerAddress | undefined> {
   if (options.server !== undefined) return namedAddress(options.server, options.allowHttp);
-  const config = await requireConfig(context, options);
-  return config && configuredAddress(config, options.allowHttp);
+  const { env, cwd } = context;
+  const loaded = await loadConfig({ paths: options.config ?? [], env, cwd });
+  if (loaded.kind === 'usable') return configuredAddress(loaded.config, options.allowHttp);
+  // The service goes on with what was valid before, and says so itself.
+  const { http, problems } = loaded;
+  const address = http && (await configuredAddress({ http }, options.allowHttp));
+  if (address !== undefined && (await answersAt(address, context))) return address;
+  tellProblems(context, options, problems);
+  return undefined;
 }
 
 /** Whatever state needs a person, even where its code would heal. */

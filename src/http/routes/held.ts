@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import { NO_BODY } from '../body.ts';
 import type { RouteDeps } from '../deps.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
 import { LIST_QUERY, type ListQuery, pageOf } from '../paging.ts';
@@ -39,6 +40,7 @@ export function addHeldRoutes(app: FastifyInstance, { service }: RouteDeps): voi
         role: 'operator',
         query: NO_QUERY,
         parameters: { id: { type: 'string', description: 'As the list of what is held shows it.' } },
+        body: NO_BODY,
         answer: 'SyncAnswer',
         also: { 404: 'Error', 503: 'Error' },
       }),

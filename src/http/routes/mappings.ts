@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { AppError } from '../../core/errors.ts';
 import type { RollbackRequest } from '../../service/service.ts';
+import { NO_BODY } from '../body.ts';
 import type { RouteDeps } from '../deps.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
 import { LIST_QUERY, type ListQuery, pageOf } from '../paging.ts';
@@ -60,6 +61,7 @@ export function addMappingRoutes(app: FastifyInstance, { service }: RouteDeps): 
         role: 'operator',
         query: NO_QUERY,
         parameters: { name: NAME },
+        body: NO_BODY,
         answer: 'SyncAnswer',
         also: { 404: 'Error', 503: 'Error' },
       }),
@@ -118,11 +120,7 @@ export function addMappingRoutes(app: FastifyInstance, { service }: RouteDeps): 
         role: 'operator',
         query: NO_QUERY,
         parameters: { name: NAME },
-        body: {
-          type: ['object', 'null'],
-          properties: { namespace: NAMESPACE },
-          additionalProperties: false,
-        },
+        body: { ...NO_BODY, properties: { namespace: NAMESPACE } },
         answer: 'SyncAnswer',
         also: { 404: 'Error', 409: 'Error', 503: 'Error' },
       }),

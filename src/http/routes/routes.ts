@@ -1,7 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import { AppError } from '../../core/errors.ts';
+import { takeJsonOnly } from '../body.ts';
 import type { RouteDeps } from '../deps.ts';
 import type { Limits } from '../limits.ts';
+import { readParameters } from '../parameters.ts';
 import { addAuditRoutes } from './audit.ts';
 import { addExportRoute } from './audit-export.ts';
 import { addReviewRoute } from './audit-review.ts';
@@ -11,10 +13,12 @@ import { addHeldRoutes } from './held.ts';
 import { addMappingRoutes } from './mappings.ts';
 import { addMetricsRoute } from './metrics.ts';
 import { addPage } from './page.ts';
+import { addPruneRoutes } from './prune.ts';
 import { addStatusRoutes } from './status.ts';
 
 export async function addRoutes(app: FastifyInstance, deps: RouteDeps, limits: Limits): Promise<void> {
   takeJsonOnly(app);
+  readParameters(app);
   const methods = new Map<string, Set<string>>();
   app.addHook('onRoute', ({ url, method }) => {
     const known = methods.get(url) ?? new Set();
@@ -26,6 +30,7 @@ export async function addRoutes(app: FastifyInstance, deps: RouteDeps, limits: L
   addStatusRoutes(app, deps);
   addMappingRoutes(app, deps);
   addHeldRoutes(app, deps);
+  addPruneRoutes(app, deps);
   addAuditRoutes(app, deps);
   addReviewRoute(app, deps);
   addExportRoute(app, deps);
@@ -34,16 +39,6 @@ export async function addRoutes(app: FastifyInstance, deps: RouteDeps, limits: L
   refuseOtherMethods(app, new Map(methods));
   app.setNotFoundHandler({ preHandler: app.rateLimit() }, () => {
     throw new AppError('NOT_FOUND');
-  });
-}
-
-/** An empty body is no fault where none is needed, as some clients always name a type. */
-function takeJsonOnly(app: FastifyInstance): void {
-  const parse = app.getDefaultJsonParser('error', 'error');
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body.length === 0) done(null, undefined);
-    else void parse(request, body as string, done);
   });
 }
 

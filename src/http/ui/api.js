@@ -20,8 +20,8 @@
  * @typedef {Source & { fingerprint: string, firstRead: string }} TracedVersion
  * @typedef {{ records: AuditRecord[], next?: string, versions?: TracedVersion[], more?: boolean }} RecordPage
  * @typedef {{
- *   mapping: string, namespace: string, secret: string, state: string, lastSuccess?: string,
- *   staleSeconds?: number, code?: string, message?: string, remedy?: string, pinned?: number,
+ *   mapping: string, namespace: string, secret: string, state: string, lastSuccess: string | null,
+ *   staleSeconds: number | null, code?: string, message?: string, remedy?: string, pinned?: number,
  * }} Target
  * @typedef {{ name: string, action: string, before?: string, after?: string }} Key
  * @typedef {{ id: string, mapping: string, namespace: string, secret: string, action: string, keys: Key[] }} Held
@@ -29,7 +29,7 @@
  * @typedef {{
  *   instance: string, version: string, replica?: string, engine: Part, audit: Part & { sequence: number },
  *   cluster?: Part, config?: { valid: boolean, problems: Record<string, unknown>[] },
- *   stores: (Part & { name: string, lastSuccess?: string, breakerOpen?: boolean })[],
+ *   stores: (Part & { name: string, lastSuccess: string | null, breakerOpen?: boolean })[],
  *   events?: (Part & { name: string, lastEvent?: string })[], targets: Target[], held: Held[],
  * }} Status
  * @typedef {{ mapping: string, refreshSeconds: number, sources: Source[], targets: Target[] }} Mapping

@@ -54,6 +54,7 @@ export const AwsConfig = z
       .meta({ description: 'The region.', examples: ['eu-west-1'] }),
     endpoint: z
       .url({ protocol: /^https?$/, error: 'an address such as https://host:port' })
+      .refine(isPlain, { error: 'an address without user, password, query and fragment' })
       .optional()
       .meta({
         description:
@@ -76,3 +77,9 @@ export const AwsConfig = z
   })
   .meta({ title: 'AWS Secrets Manager' });
 export type AwsConfig = z.output<typeof AwsConfig>;
+
+function isPlain(address: string): boolean {
+  const url = URL.parse(address);
+  if (url === null) return true; // refused as no address at all
+  return url.username === '' && url.password === '' && !/[?#]/.test(address);
+}

@@ -91,17 +91,21 @@ async function readOne(path: string, ref: SourceRef, { fingerprints }: ProviderD
   };
 }
 
+const BYTE_ORDER_MARK = Buffer.from('\uFEFF');
+
 /**
- * Only YAML needs another form; a JSON file is its own. Where there is none, properties are taken from the bytes
- * themselves, which are no JSON: NOT_AN_OBJECT, while the whole file can still be read.
+ * YAML needs another form; a JSON file is its own, but for a byte order mark. Where there is none, properties are taken
+ * from the bytes themselves, which are no JSON: NOT_AN_OBJECT, while the whole file can still be read.
  */
 function jsonOf(key: string, bytes: Buffer): string | undefined {
   const extension = extname(key).toLowerCase();
+  if (extension === '.json' && bytes.subarray(0, 3).equals(BYTE_ORDER_MARK)) return utf8(bytes);
   if (extension !== '.yaml' && extension !== '.yml') return undefined;
   const text = utf8(bytes);
   return text === undefined ? undefined : yamlToJson(text);
 }
 
+/** Without a byte order mark. */
 function utf8(bytes: Buffer): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);

@@ -9,8 +9,9 @@ const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/;
 
 /**
  * A YAML document as JSON text, in its order; undefined where it has no exact JSON form: several documents,
- * anchors, aliases, tags, duplicate keys, keys that are no text, or no YAML at all. Numbers keep their source text;
- * one that JSON cannot write so (`007`, `0x1F`, `.5`, `.inf`) becomes text, which loses nothing.
+ * anchors, aliases, tags, duplicate keys, keys that are lists or objects, or no YAML at all. Numbers keep their source
+ * text; one that JSON cannot write so (`007`, `0x1F`, `.5`, `.inf`) becomes text, which loses nothing. So does a key,
+ * as it is written: `8080`, `true`.
  */
 export function yamlToJson(text: string): string | undefined {
   if (text.length > MAX_LENGTH) return undefined;
@@ -61,9 +62,10 @@ function toMember(
   { key, value }: Pair<Node, Node | null>,
   depth: number,
 ): readonly [string, JsonNode] | undefined {
-  if (!isScalar(key) || typeof key.value !== 'string' || isMarked(key)) return undefined;
+  if (!isScalar(key) || isMarked(key)) return undefined;
+  const name = typeof key.value === 'string' ? key.value : (key.source ?? '');
   const json = toJson(value, depth);
-  return json === undefined ? undefined : [key.value, json];
+  return json === undefined ? undefined : [name, json];
 }
 
 /** An anchor is for an alias; a tag may say that the text means something else. */

@@ -128,7 +128,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
       [of('secretbridge_target_stale_seconds', target)]: '3600 3660 3720 3780 3840 3900',
       [of('secretbridge_target_stale_seconds', 'mapping="well", namespace="pay"')]: '0+60x6',
     },
-    expected: [{ labels: inTarget, description: 'db in pay was last in step 1h 5m 0s ago.' }],
+    expected: [{ labels: inTarget, description: 'db in pay has not been in step for 1h 5m 0s.' }],
     quiet: [{ [of('secretbridge_target_stale_seconds', target)]: '3600x6' }],
   },
   {

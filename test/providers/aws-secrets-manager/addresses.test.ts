@@ -1,6 +1,7 @@
 import { ListSecretsCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { clientOptions } from '../../../src/providers/aws-secrets-manager/client-options.ts';
+import { AwsConfig } from '../../../src/providers/aws-secrets-manager/config.ts';
 import { createHandler } from '../../../src/providers/aws-secrets-manager/handler.ts';
 import { createSts } from '../../../src/providers/aws-secrets-manager/sts.ts';
 import type { OutgoingRequest, Transport } from '../../../src/providers/aws-secrets-manager/transport.ts';
@@ -45,6 +46,17 @@ async function addressesOf(more: Readonly<Record<string, unknown>>) {
 }
 
 afterEach(() => vi.unstubAllEnvs());
+
+describe('the address of an endpoint', () => {
+  const isTaken = (endpoint: string) =>
+    AwsConfig.safeParse({ kind: 'aws-secrets-manager', region: 'eu-west-1', endpoint }).success;
+
+  it('holds no credential', () => {
+    expect(isTaken('https://vpce-1.secretsmanager.eu-west-1.vpce.amazonaws.com/')).toBe(true);
+    for (const end of ['user:password@host', 'token@host', 'host?token=x', 'host/#x'])
+      expect([end, isTaken(`https://${end}`)]).toEqual([end, false]);
+  });
+});
 
 describe('the addresses of AWS', () => {
   it.each([

@@ -153,6 +153,7 @@ describe('properties', () => {
 
   it('of JSON come from the file itself', async () => {
     expect(await objectOf('a.json', '{"a":1}')).toBeUndefined();
+    expect(await objectOf('a.json', '\ufeff{"a": 1.10}')).toBe('{"a": 1.10}');
   });
 
   it('of YAML that has no JSON form are not there, and the raw file still is', async () => {

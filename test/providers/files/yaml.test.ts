@@ -23,7 +23,12 @@ describe('yamlToJson', () => {
       "a: 'x''y'\nb: \"x\\ny\"\nc: |\n  x\n  y\nd: >-\n  x\n  y",
       '{"a":"x\'y","b":"x\\ny","c":"x\\ny\\n","d":"x y"}',
     ],
-    ['the order of members', 'z: 1\na: {c: 1, b: 2}\n10: x', undefined],
+    ['the order of members', 'z: 1\na: {c: 1, b: 2}\n10: x', '{"z":1,"a":{"c":1,"b":2},"10":"x"}'],
+    [
+      'keys as they are written',
+      '8080: web\ntrue: x\n0x1F: y\n1.10: z\n~: n',
+      '{"8080":"web","true":"x","0x1F":"y","1.10":"z","~":"n"}',
+    ],
     ['quoted keys', '"10": x\n"__proto__": y', '{"10":"x","__proto__":"y"}'],
     ['lists', '- a\n- - 1\n- {}', '["a",[1],{}]'],
     ['JSON', '{"b": 1.10, "a": [null]}', '{"b":1.10,"a":[null]}'],
@@ -34,7 +39,8 @@ describe('yamlToJson', () => {
 
   it.each([
     ['duplicate keys', 'a: 1\na: 2'],
-    ['keys that are no text', '1: a'],
+    ['keys that become one', '1: a\n"1": b'],
+    ['keys that are marked', '!!str 1: a'],
     ['keys that are lists', '? [a]\n: b'],
     ['anchors', 'a: &x 1'],
     ['aliases', 'a: &x 1\nb: *x'],

@@ -27,10 +27,10 @@ export function targetTable(caption, targets, actions) {
 
 /** @param {Target} target */
 function freshness({ lastSuccess, staleSeconds }) {
-  if (lastSuccess === undefined) return 'never';
+  if (!lastSuccess) return 'never';
   return [
     time(lastSuccess),
-    staleSeconds !== undefined &&
+    staleSeconds !== null &&
       staleSeconds >= 60 &&
       h('span', { class: 'muted' }, ` ${duration(staleSeconds)} ago`),
   ];

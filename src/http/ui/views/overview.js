@@ -169,8 +169,8 @@ function storeNote({ lastSuccess, breakerOpen }) {
     'span',
     {},
     breakerOpen === true && 'resting after failures; ',
-    lastSuccess === undefined ? 'not read yet' : 'last read ',
-    lastSuccess !== undefined && time(lastSuccess),
+    lastSuccess ? 'last read ' : 'not read yet',
+    lastSuccess && time(lastSuccess),
   );
 }
 

@@ -1,0 +1,42 @@
+import type { FastifyInstance } from 'fastify';
+import { NO_BODY } from '../body.ts';
+import type { RouteDeps } from '../deps.ts';
+import { describe, NO_QUERY } from '../openapi.ts';
+import { requesterOf } from '../requester.ts';
+
+export function addPruneRoutes(app: FastifyInstance, { service }: RouteDeps): void {
+  app.get(
+    '/api/v1/prune',
+    {
+      config: { access: 'viewer' },
+      schema: describe({
+        id: 'listLeft',
+        tag: 'service',
+        summary: 'The targets that no mapping wants any more, as `secretbridge prune` lists them.',
+        role: 'viewer',
+        query: NO_QUERY,
+        answer: 'LeftAnswer',
+        also: { 503: 'Error' },
+      }),
+    },
+    () => service.left(),
+  );
+
+  app.post(
+    '/api/v1/prune',
+    {
+      config: { access: 'operator' },
+      schema: describe({
+        id: 'prune',
+        tag: 'service',
+        summary: 'Delete them, under the brake like every deletion. It is on record who did.',
+        role: 'operator',
+        query: NO_QUERY,
+        body: NO_BODY,
+        answer: 'PruneAnswer',
+        also: { 503: 'Error' },
+      }),
+    },
+    (request) => service.prune(requesterOf(request), request.id),
+  );
+}

@@ -1,0 +1,95 @@
+import type { Cluster } from '../cluster/cluster.ts';
+import { AppError } from '../core/errors.ts';
+import type { LiveSecret } from '../core/secret.ts';
+import type { TargetId } from '../core/target.ts';
+import { LABEL } from '../sync/marks.ts';
+import { mergeManager, mergesIn } from '../sync/merge.ts';
+import { isOurs } from './left.ts';
+import type { Proposal } from './outcome.ts';
+import type { Wanted } from './targets.ts';
+
+export interface StandingDeps {
+  readonly cluster: Pick<Cluster, 'read' | 'mergedKeys'>;
+  /** This one and those that it was before. */
+  readonly instances: readonly string[];
+}
+
+/** What is known of the wanted targets already. `undefined`: only a look at the cluster tells. */
+export interface Sight {
+  /** There, and of this instance. */
+  readonly isThere: (it: Wanted) => boolean | undefined;
+  /** There, and made by the mapping that wants it. */
+  readonly isMade: (it: Wanted) => boolean | undefined;
+}
+
+export const UNSEEN: Sight = { isThere: () => undefined, isMade: () => undefined };
+
+/** A target that nobody wants any more, and stays until its mapping has made the one that it wants now. */
+export interface Waiting {
+  readonly mapping: string;
+  readonly target: TargetId;
+  /** What is waited for. */
+  readonly until: TargetId;
+}
+
+/** Whether a target is there and of this instance, whichever mapping made it. */
+export async function isThere(it: Wanted, deps: StandingDeps): Promise<boolean> {
+  const live = await look(it, deps);
+  if (live === undefined) return false;
+  return it.mapping.target.mode === 'merge' ? holdsMerge(it, live, deps) : isOurs(live, deps.instances);
+}
+
+async function isMade(it: Wanted, deps: StandingDeps): Promise<boolean> {
+  const live = await look(it, deps);
+  if (live === undefined) return false;
+  const { name, target } = it.mapping;
+  if (target.mode === 'merge') return holdsMerge(it, live, deps);
+  return isOurs(live, deps.instances) && live.labels[LABEL.mapping] === name;
+}
+
+/** What cannot be looked at is not known to be there, and nothing is destroyed on account of it. */
+async function look({ id, error }: Wanted, { cluster }: StandingDeps): Promise<LiveSecret | undefined> {
+  if (error !== undefined) return undefined;
+  try {
+    return await cluster.read(id);
+  } catch (thrown) {
+    if (thrown instanceof AppError) return undefined;
+    throw thrown;
+  }
+}
+
+/** A mark can be copied; what the API server holds for our manager cannot. */
+function holdsMerge({ mapping }: Wanted, live: LiveSecret, { cluster, instances }: StandingDeps): boolean {
+  return mergesIn(live).some(
+    (merge) =>
+      merge.mapping === mapping.name &&
+      instances.includes(merge.instance) &&
+      cluster.mergedKeys(live, mergeManager(merge.instance, merge.mapping)).length > 0,
+  );
+}
+
+/**
+ * A rename creates the new before it removes the old: what left is put off for as long as its mapping wants a target
+ * that it has not made yet, for whatever reason.
+ */
+export async function putOff(
+  proposals: readonly Proposal[],
+  wanted: readonly Wanted[],
+  sight: Sight,
+  deps: StandingDeps,
+): Promise<{ readonly proposals: readonly Proposal[]; readonly waiting: readonly Waiting[] }> {
+  const names = new Set(proposals.map(({ mapping }) => mapping));
+  const missing = new Map<string, TargetId>();
+  for (const it of wanted) {
+    const { name } = it.mapping;
+    if (!names.has(name) || missing.has(name)) continue;
+    if (!(sight.isMade(it) ?? (await isMade(it, deps)))) missing.set(name, it.id);
+  }
+  return {
+    proposals: proposals.filter(({ mapping }) => !missing.has(mapping)),
+    waiting: proposals.flatMap(({ mapping, live }) => {
+      const until = missing.get(mapping);
+      return until === undefined ? [] : [{ mapping, target: live.id, until }];
+    }),
+  };
+}

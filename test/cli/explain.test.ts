@@ -1,0 +1,87 @@
+import { rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import { entry } from '../audit/sample.ts';
+import { soon } from '../soon.ts';
+import { type Bench, Collector, DB, HEAD, openBench } from './harness.ts';
+
+const REPORT = DB.replace('  - name: db\n', '  - name: db\n    onDrift: report\n');
+const TARGET = 'cluster/apps/db.yaml';
+
+/** After a sync of the target. */
+async function synced(config?: string): Promise<Bench> {
+  const bench = await openBench(config);
+  expect((await bench.run('sync')).code).toBe(0);
+  return bench;
+}
+
+async function explained(bench: Bench) {
+  const { code: exit, json } = await bench.run('explain', 'db', '--output', 'json');
+  const { targets } = json as { readonly targets: readonly object[] };
+  return { exit, ...targets[0] };
+}
+
+async function editByHand(bench: Bench): Promise<void> {
+  const text = await bench.read(TARGET);
+  await bench.write(TARGET, text.replace(/USER: .*/, 'USER: ZXZl'));
+}
+
+it('an edit by hand that is only reported is drifted', async () => {
+  await using bench = await synced(HEAD + REPORT);
+  expect(await explained(bench)).toMatchObject({ exit: 0, state: 'synced' });
+  await editByHand(bench);
+  expect(await explained(bench)).toMatchObject({
+    exit: 4,
+    state: 'drifted',
+    code: 'DRIFTED',
+    message: expect.stringContaining('apps/db'),
+    remedy: expect.stringContaining('Undo the change'),
+  });
+});
+
+it('one that is repaired is stale until then', async () => {
+  await using bench = await synced();
+  await editByHand(bench);
+  const target = await explained(bench);
+  expect(target).toMatchObject({ exit: 0, state: 'stale' });
+  expect(target).not.toHaveProperty('code');
+});
+
+it('a target that was taken away is drifted once the service has said so', async () => {
+  await using bench = await synced(`${HEAD}http: { listen: '127.0.0.1:0' }\n${REPORT}`);
+  await rm(join(bench.folder, TARGET));
+  const stop = new AbortController();
+  const stderr = new Collector();
+  const running = bench.runWith({ stderr, signal: stop.signal }, 'serve', '--grace', '1s');
+  await soon(() => expect(stderr.text).toContain('DRIFTED'));
+  stop.abort();
+  expect((await running).code).toBe(0);
+  expect(await explained(bench)).toMatchObject({ exit: 4, state: 'drifted', code: 'DRIFTED' });
+});
+
+it('a target whose store is down is stale, and failed where it never was', async () => {
+  await using bench = await synced();
+  await rename(join(bench.folder, 'store'), join(bench.folder, 'away'));
+  expect(await explained(bench)).toMatchObject({ exit: 1, state: 'stale', code: 'STORE_UNAVAILABLE' });
+  await rm(join(bench.folder, TARGET));
+  expect(await explained(bench)).toMatchObject({ exit: 1, state: 'failed', code: 'STORE_UNAVAILABLE' });
+});
+
+it('a target that somebody fights over is contested, and says what to do', async () => {
+  await using bench = await synced();
+  {
+    const path = join(bench.folder, 'state/audit.db');
+    await using audit = await openSqliteAudit({ path, instance: 'prod', replica: 'a', clock: bench.clock });
+    const target = { namespace: 'apps', secret: 'db', mapping: 'db' };
+    const repair = entry({ ...target, action: 'repair', phase: 'outcome' });
+    await audit.append(Array.from({ length: 6 }, () => repair));
+  }
+  expect(await explained(bench)).toMatchObject({
+    exit: 4,
+    state: 'contested',
+    code: 'CONTESTED',
+    message: expect.stringContaining('apps/db'),
+    remedy: expect.stringContaining('let one of the two go'),
+  });
+});

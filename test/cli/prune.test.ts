@@ -1,0 +1,225 @@
+import { describe, expect, it } from 'vitest';
+import type { AuditRecord } from '../../src/audit/entry.ts';
+import { soon } from '../soon.ts';
+import { openService, type Routes } from './fake-service.ts';
+import { type Bench, Collector, HEAD, openBench, type Result } from './harness.ts';
+
+const TOKEN = 'a-token-of-ann';
+const PRUNE = '/api/v1/prune';
+
+const ask = (bench: Bench, server: string, ...args: readonly string[]): Promise<Result> =>
+  bench.runWith({ env: { SECRETBRIDGE_TOKEN: TOKEN } }, ...args, '--server', server);
+
+const HTTP = `http:
+  listen: 127.0.0.1:0
+  tokens: [ { name: ann-of-the-service, role: operator, token: { env: ANN_TOKEN } } ]
+`;
+
+/** Mappings of these names, each with one target. */
+function configOf(names: readonly string[]): string {
+  const mappings = names.map(
+    (name) =>
+      `  - { name: ${name}, target: { namespace: apps }, data: { USER: { store: local, key: db.json, property: user } } }\n`,
+  );
+  return `${HEAD}${HTTP}mappings:\n${mappings.join('')}`;
+}
+
+/** Four targets were made, and a service runs whose configuration has these mappings. */
+async function serving(names: readonly string[]) {
+  const bench = await openBench(configOf(['one', 'two', 'three', 'four']));
+  expect((await bench.run('sync')).code).toBe(0);
+  await bench.write('secretbridge.yaml', configOf(names));
+  const stop = new AbortController();
+  const stderr = new Collector();
+  const env = { ANN_TOKEN: TOKEN };
+  const running = bench.runWith({ stderr, env, signal: stop.signal }, 'serve', '--grace', '1s');
+  await soon(() => expect(stderr.text).toContain('the service is running'));
+  const url = /"address":"(http:[^"]+)"/.exec(stderr.text)?.[1] ?? '';
+  return {
+    bench,
+    url,
+    post: (path: string, body?: object) =>
+      fetch(`${url}${path}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      }),
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await running;
+      await bench[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function records(bench: Bench, requestId: unknown): Promise<readonly AuditRecord[]> {
+  const { json } = await bench.run('audit', 'list', '--request', String(requestId), '--output', 'json');
+  return (json as { readonly records: readonly AuditRecord[] }).records;
+}
+
+const isThere = async (bench: Bench, secret: string): Promise<boolean> =>
+  (await bench.run('plan', '--all')).stdout.includes(`apps/${secret}`) ||
+  (await bench.run('prune')).stdout.includes(`apps/${secret}`);
+
+describe('prune --server, with a service', () => {
+  it('lists what prune lists here, and deletes nothing', async () => {
+    await using served = await serving(['two', 'three', 'four']);
+    const { bench, url } = served;
+    const here = await bench.run('prune', '--output', 'json');
+    const there = await ask(bench, url, 'prune', '--output', 'json');
+    expect(there.json).toEqual(here.json);
+    expect([there.code, here.code]).toEqual([2, 2]);
+    expect(there.json).toMatchObject({ changes: 1, targets: [{ secret: 'one', action: 'delete' }] });
+    const human = await ask(bench, url, 'prune');
+    expect(human.stdout).toBe((await bench.run('prune')).stdout);
+    expect(human.stderr).toBe('Nothing was deleted. With `--yes` the service deletes them.\n');
+    expect(await isThere(bench, 'one')).toBe(true);
+  });
+
+  it('deletes it with --yes, on record as whoever holds the token', async () => {
+    await using served = await serving(['two', 'three', 'four']);
+    const { bench, url } = served;
+    const result = await ask(bench, url, 'prune', '--yes', '--output', 'json');
+    expect(result.code).toBe(0);
+    expect(result.json).toMatchObject({
+      ok: true,
+      summary: { deleted: 1, held: 0, failed: 0 },
+      targets: [{ mapping: 'one', namespace: 'apps', secret: 'one', outcome: 'deleted' }],
+      held: [],
+    });
+    expect(result.json).not.toHaveProperty('waiting');
+    expect(await isThere(bench, 'one')).toBe(false);
+    const made = await records(bench, (result.json as { requestId: string }).requestId);
+    expect(made.map(({ action, phase, secret, note }) => [action, phase, secret ?? note])).toEqual(
+      expect.arrayContaining([
+        ['command', undefined, 'prune'],
+        ['delete', 'intent', 'one'],
+        ['delete', 'outcome', 'one'],
+      ]),
+    );
+    for (const { actor } of made)
+      expect(actor).toEqual({ kind: 'operator', name: 'ann-of-the-service', address: '127.0.0.1' });
+    expect((await ask(bench, url, 'prune')).stdout).toContain('Nothing to prune');
+  });
+
+  it('holds what the brake does not allow, until the service releases it by its id', async () => {
+    await using served = await serving(['three', 'four']);
+    const { bench, url } = served;
+    const result = await ask(bench, url, 'prune', '--yes', '--output', 'json');
+    expect(result.code).toBe(4);
+    expect(result.json).toMatchObject({ ok: false, summary: { deleted: 0, held: 2 } });
+    const { held } = result.json as { readonly held: readonly { id: string; secret: string }[] };
+    expect(held.map(({ secret }) => secret)).toEqual(['one', 'two']);
+    expect((await ask(bench, url, 'status', '--output', 'json')).json).toMatchObject({ held });
+    expect((await ask(bench, url, 'release', held[0]?.id ?? '')).code).toBe(0);
+    expect([await isThere(bench, 'one'), await isThere(bench, 'two')]).toEqual([false, true]);
+  });
+
+  it('releases by the service what was held here', async () => {
+    await using served = await serving(['three', 'four']);
+    const { bench, url } = served;
+    const { held } = (await bench.run('prune', '--yes', '--output', 'json')).json as {
+      readonly held: readonly { readonly id: string }[];
+    };
+    expect((await ask(bench, url, 'release', held[1]?.id ?? '')).code).toBe(0);
+    expect([await isThere(bench, 'one'), await isThere(bench, 'two')]).toEqual([true, false]);
+  });
+
+  it('is answered, as all else, without what only the request held', async () => {
+    await using served = await serving(['one', 'two', 'three', 'four']);
+    const { post } = served;
+    for (const [path, status, body] of [
+      [`/api/v1/held/${encodeURIComponent('😀hunter2')}/release`, 404],
+      ['/api/v1/mappings/one/rollback', 400, { to: 1, namespace: 'hunter2' }],
+      ['/api/v1/mappings/one/unpin', 409, { namespace: 'hunter2' }],
+      ['/api/v1/mappings/hunter2/sync', 404],
+      [PRUNE, 400, { hunter2: true }],
+    ] as const) {
+      const answer = await post(path, body);
+      expect([path, answer.status]).toEqual([path, status]);
+      expect(await answer.text()).not.toContain('hunter2');
+    }
+  });
+});
+
+const LEFT = {
+  changes: 1,
+  targets: [
+    {
+      mapping: 'old',
+      namespace: 'apps',
+      secret: 'old',
+      action: 'delete',
+      keys: [{ name: 'A', action: 'remove', before: '00000000:ff' }],
+    },
+  ],
+  held: [],
+};
+const NOTHING = { changes: 0, targets: [], held: [] };
+const PRUNED = {
+  ok: true,
+  requestId: 'r1',
+  summary: { created: 0, updated: 0, deleted: 1, unchanged: 0, refused: 0, held: 0, failed: 0 },
+  targets: [{ mapping: 'old', namespace: 'apps', secret: 'old', outcome: 'deleted', keys: [] }],
+  held: [],
+  pending: 0,
+};
+const REST = {
+  waiting: [
+    {
+      mapping: 'db',
+      namespace: 'apps',
+      secret: 'before',
+      until: { namespace: 'apps', secret: 'after' },
+    },
+  ],
+  unseen: [{ what: 'namespace web', code: 'CLUSTER_FORBIDDEN' }],
+};
+
+describe('prune --server', () => {
+  it('asks, and orders only with --yes; it needs no configuration', async () => {
+    await using bench = await openBench('instance: [');
+    await using service = await openService({
+      [`GET ${PRUNE}`]: { body: LEFT },
+      [`POST ${PRUNE}`]: { body: PRUNED },
+    });
+    expect((await ask(bench, service.url, 'prune')).code).toBe(2);
+    expect((await ask(bench, service.url, 'prune', '--yes')).code).toBe(0);
+    expect(service.requests.map(({ line }) => line)).toEqual([`GET ${PRUNE}`, `POST ${PRUNE}`]);
+    expect(service.bodies).toEqual([]);
+  });
+
+  it('tells what stays for now, and what could not be looked at', async () => {
+    const said = `not looked at, though it may have left the configuration: namespace web: CLUSTER_FORBIDDEN
+stays until apps/after is there: apps/before of mapping db, which no longer wants it
+`;
+    await using bench = await openBench();
+    await using service = await openService({
+      [`GET ${PRUNE}`]: { body: { ...NOTHING, ...REST } },
+      [`POST ${PRUNE}`]: { body: { ...PRUNED, ...REST } },
+    });
+    const list = await ask(bench, service.url, 'prune');
+    expect([list.code, list.stderr]).toEqual([0, said]);
+    expect(list.stdout).toContain('Nothing to prune now');
+    expect((await ask(bench, service.url, 'prune', '--output', 'json')).json).toEqual(NOTHING);
+    expect((await ask(bench, service.url, 'prune', '--yes')).stderr).toBe(said);
+  });
+
+  it.each([
+    ['AUDIT_UNAVAILABLE', 503, 1],
+    ['CLUSTER_UNAVAILABLE', 503, 1],
+    ['AUDIT_TRUNCATED', 503, 4],
+    ['FORBIDDEN', 403, 4],
+    ['NOT_FOUND', 404, 4],
+  ])('%s of the service ends it with its exit code', async (said, status, code) => {
+    await using bench = await openBench();
+    const body = { code: said, message: 'as the service says', remedy: 'do this', requestId: 'r1' };
+    const routes: Routes = { [`GET ${PRUNE}`]: { status, body }, [`POST ${PRUNE}`]: { status, body } };
+    await using service = await openService(routes);
+    for (const args of [['prune'], ['prune', '--yes']]) {
+      const result = await ask(bench, service.url, ...args);
+      expect([result.code, result.stdout]).toEqual([code, '']);
+      expect(result.stderr).toContain('as the service says');
+    }
+  });
+});

@@ -1,0 +1,94 @@
+import { describe, expect, it } from 'vitest';
+import { planTargets } from '../../src/app/plan.ts';
+import { releaseHeld } from '../../src/app/release.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { base64, openWorld, type World } from './world.ts';
+
+const ID = { namespace: 'apps', secret: 'shared' };
+const THEIRS = { THEIRS: base64('t') };
+const BOTH = { ...THEIRS, KEY: base64('tok') };
+
+const merging = (policy: string, source = '') => `
+  - name: m
+    target: { namespace: apps, secret: shared, mode: merge }
+    onSourceMissing: ${policy}
+    data: { KEY: { store: vault, key: token${source} } }
+`;
+const dataOf = (world: World) => world.cluster.raw(ID)?.data;
+
+/** A merge whose only source is proved gone with the next reading. */
+async function openGone(mappings: string): Promise<World> {
+  const world = await openWorld({ mappings, more: 'absence: { readings: 3, over: 10m }' });
+  world.cluster.put(ID, { data: THEIRS });
+  await world.sync();
+  world.store.absent('token');
+  for (const _ of [1, 2]) {
+    expect(await world.sync()).toMatchObject({ summary: { failed: 1 }, held: [] });
+    await world.clock.advance(6 * 60_000);
+  }
+  return world;
+}
+
+async function release(world: World): Promise<Awaited<ReturnType<typeof releaseHeld>>> {
+  const [held] = (await world.sync()).held;
+  await using process = await world.start();
+  return await releaseHeld(process.app, held?.id ?? 'nothing is held');
+}
+
+describe('a merge of which no key would be left', () => {
+  it.each([
+    ['delete', ''],
+    ['removeKeys', ''],
+    ['keep', ', optional: true'],
+  ])('is held until a person releases it: onSourceMissing %s%s', async (policy, source) => {
+    const world = await openGone(merging(policy, source));
+    const { summary, held } = await world.sync();
+    expect(summary).toMatchObject({ held: 1, refused: 0 });
+    expect(held).toMatchObject([{ mapping: 'm', ...ID, action: 'delete', keys: [{ action: 'remove' }] }]);
+    expect(world.story()).toContain('hold shared held HELD');
+    expect(dataOf(world)).toEqual(BOTH);
+    await using process = await world.start();
+    expect((await planTargets(process.app)).held).toEqual(held);
+
+    expect(await releaseHeld(process.app, held[0]?.id ?? '')).toMatchObject({
+      ok: true,
+      targets: [{ mapping: 'm', kind: 'updated', alive: true }],
+    });
+    expect(dataOf(world)).toEqual(THEIRS);
+    expect(world.cluster.writes.map(({ kind }) => kind)).not.toContain('remove');
+    expect(world.records.find(({ action }) => action === 'release')).toMatchObject({
+      actor: { name: 'ann' },
+      note: held[0]?.id,
+    });
+  });
+
+  it.each(['', ', optional: true'])(
+    'is not held again, and begins anew when its source is back%s',
+    async (source) => {
+      const world = await openGone(merging('removeKeys', source));
+      await release(world);
+      for (const _ of [1, 2]) expect((await world.sync()).held).toEqual([]);
+      expect(dataOf(world)).toEqual(THEIRS);
+      world.store.put('token', 'tok');
+      expect((await world.sync()).summary).toMatchObject({ updated: 1 });
+      expect(dataOf(world)).toEqual(BOTH);
+      expect(await world.chain()).toMatchObject({ kind: 'intact' });
+    },
+  );
+
+  it('is seen in the cluster when the answer to its release is lost', async () => {
+    const world = await openGone(merging('delete'));
+    world.cluster.loseAnswer('merge', new AppError('CLUSTER_UNAVAILABLE'));
+    expect((await release(world)).summary).toMatchObject({ updated: 1, failed: 0 });
+    expect(dataOf(world)).toEqual(THEIRS);
+  });
+
+  it('is held no more when its source is back before', async () => {
+    const world = await openGone(merging('delete'));
+    const [held] = (await world.sync()).held;
+    world.store.put('token', 'tok');
+    await using process = await world.start();
+    await expect(releaseHeld(process.app, held?.id ?? '')).rejects.toMatchObject({ code: 'NOT_HELD' });
+    expect(dataOf(world)).toEqual(BOTH);
+  });
+});

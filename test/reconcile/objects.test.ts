@@ -1,0 +1,193 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { AuditRecord } from '../../src/audit/entry.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { createFingerprinter } from '../../src/core/fingerprint.ts';
+import type { ReadResult, SourceObject } from '../../src/core/reading.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { isProvenAbsent } from '../../src/reconcile/absence.ts';
+import { isReadingOf, recallVersion } from '../../src/reconcile/recall.ts';
+import { createRecorder } from '../../src/reconcile/recorder.ts';
+import { createManualTime } from '../fakes/manual-time.ts';
+import { createMemoryAudit } from '../fakes/memory-audit.ts';
+
+// A secret, a certificate and a key of Azure Key Vault may share one name.
+
+const MINUTE = 60_000;
+const STAMP = '2026-11-25T12:00:00.000Z';
+const POLICY = { codes: ['SOURCE_ABSENT'], readings: 3, overMs: 10 * MINUTE };
+const ABSENT: ReadResult = { kind: 'absent' };
+const DOWN: ReadResult = { kind: 'failed', error: new AppError('STORE_UNAVAILABLE') };
+
+function found(version = '1', stamp?: string): ReadResult {
+  const value = SecretValue.fromText(`value of ${version}`);
+  return { kind: 'found', value, version, ...(stamp === undefined ? {} : { stamp }) };
+}
+
+function openRecord() {
+  const clock = createManualTime();
+  const audit = createMemoryAudit({ clock });
+  const recorder = createRecorder({
+    audit,
+    actor: { kind: 'cli' },
+    requestId: 'r',
+    fingerprints: createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7))),
+    stores: new Map([['azure', 'd1']]),
+    clock,
+  });
+  const reading = (object: SourceObject) => (object === 'secret' ? {} : { object });
+  return {
+    audit,
+    /** Of one object, or all. */
+    records: (object?: SourceObject) =>
+      audit.records.filter((record) => object === undefined || isReadingOf(record, { object })).map(textOf),
+    pass: () => clock.advance(6 * MINUTE),
+    async read(object: SourceObject, result: ReadResult, times = 1, named: { version?: string } = {}) {
+      for (let left = times; left > 0; left -= 1) {
+        await clock.advance(6 * MINUTE);
+        const source = { store: 'azure', ref: { key: 'ca', ...reading(object), ...named } };
+        await (await recorder.read(source, result))?.durable;
+      }
+    },
+    isProven: (object: SourceObject, named: { version?: string } = {}) =>
+      isProvenAbsent(audit, { store: 'azure', key: 'ca', ...reading(object), ...named }, 'd1', POLICY),
+  };
+}
+
+function textOf({ outcome, code, note, sources }: AuditRecord): string {
+  const version = sources[0]?.version;
+  return [outcome, code, version, note].filter((part) => part !== undefined).join(' ');
+}
+
+describe('readings of several objects of one name', () => {
+  it('prove the absence of their own object and of no other', async () => {
+    const { read, isProven } = openRecord();
+    await read('secret', found());
+    await read('key', ABSENT, 3);
+    expect(await isProven('secret')).toBe(false);
+    expect(await isProven('certificate')).toBe(false);
+    expect(await isProven('key')).toBe(true);
+    await read('secret', ABSENT);
+    expect(await isProven('secret')).toBe(false);
+    await read('secret', ABSENT, 2);
+    expect(await isProven('secret')).toBe(true);
+  });
+
+  it('of a version that a mapping names prove nothing of the current one, and the reverse', async () => {
+    const { read, isProven } = openRecord();
+    const named = { version: '3' };
+    await read('secret', ABSENT, 3, named);
+    expect(await isProven('secret')).toBe(false);
+    expect(await isProven('secret', { version: '4' })).toBe(false);
+    expect(await isProven('secret', named)).toBe(true);
+    await read('secret', ABSENT, 3);
+    expect(await isProven('secret')).toBe(true);
+    await read('secret', found('5'));
+    expect([await isProven('secret'), await isProven('secret', named)]).toEqual([false, false]);
+  });
+
+  it('that are found or fail leave the proof of another object as it is', async () => {
+    const { read, isProven } = openRecord();
+    for (const result of [found('1', STAMP), found('2'), DOWN]) {
+      await read('secret', ABSENT);
+      await read('certificate', result);
+    }
+    expect(await isProven('secret')).toBe(true);
+    expect(await isProven('certificate')).toBe(false);
+  });
+
+  it('of an older release, which do not tell the object, prove nothing of a certificate or a key', async () => {
+    const { read, isProven } = openRecord();
+    // That is how it recorded an absent key.
+    await read('secret', ABSENT, 5);
+    await read('key', ABSENT, 2);
+    expect(await isProven('key')).toBe(false);
+    await read('key', ABSENT);
+    expect(await isProven('key')).toBe(true);
+  });
+
+  it('tell which object it was, where it is no plain secret', async () => {
+    const { read, records } = openRecord();
+    await read('secret', found('1', STAMP));
+    await read('secret', ABSENT);
+    await read('secret', DOWN);
+    await read('secret', found('2'));
+    await read('certificate', found('1', STAMP));
+    await read('certificate', DOWN);
+    await read('key', found('3'));
+    await read('key', ABSENT);
+    expect(records()).toEqual([
+      `ok 1 definition d1 stamp ${STAMP}`,
+      'failed SOURCE_ABSENT definition d1',
+      'failed STORE_UNAVAILABLE',
+      'ok 2',
+      `ok 1 definition d1 object certificate stamp ${STAMP}`,
+      'failed STORE_UNAVAILABLE definition d1 object certificate',
+      'ok 3 definition d1 object key',
+      'failed SOURCE_ABSENT definition d1 object key',
+    ]);
+  });
+
+  it('are no news in turns', async () => {
+    const { read, records } = openRecord();
+    for (let turn = 0; turn < 5; turn += 1) {
+      await read('secret', found('1'));
+      await read('certificate', found('1'));
+      await read('key', DOWN);
+    }
+    expect(records()).toHaveLength(3);
+    await read('secret', DOWN);
+    await read('secret', found('1'));
+    expect(records()).toHaveLength(5);
+  });
+
+  it('are news again where too many of another object came between: the end of a failure may be among them', async () => {
+    const { read, records } = openRecord();
+    await read('secret', found());
+    await read('key', ABSENT, 250);
+    await read('secret', found());
+    expect(records().filter((text) => text === 'ok 1')).toHaveLength(2);
+  });
+
+  it('prove nothing behind thousands of another object', async () => {
+    const { read, isProven } = openRecord();
+    await read('secret', ABSENT, 3);
+    await read('key', ABSENT, 1_900);
+    expect(await isProven('secret')).toBe(true);
+    await read('key', ABSENT, 200);
+    expect(await isProven('secret')).toBe(false);
+  });
+
+  it('are recalled by the secret alone', async () => {
+    const { audit, read } = openRecord();
+    const recall = () => recallVersion(audit, { store: 'azure', key: 'ca' }, 'd1');
+    await read('certificate', found('c1', STAMP));
+    expect(await recall()).toBeUndefined();
+    await read('secret', found('1', STAMP));
+    await read('certificate', found('c2', STAMP));
+    await read('key', ABSENT);
+    expect(await recall()).toEqual({ version: '1', stamp: STAMP });
+    await read('secret', DOWN);
+    await read('key', found('k1'));
+    expect(await recall()).toBeUndefined();
+  });
+
+  it('change nothing for one another, in whatever order they come', async () => {
+    const objects = fc.constantFrom<SourceObject>('secret', 'certificate', 'key');
+    const results = fc.constantFrom('absent', 'absent', 'absent', 'down', 'found 1', 'found 2');
+    const resultOf = (text: string): ReadResult =>
+      text === 'absent' ? ABSENT : text === 'down' ? DOWN : found(text);
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(objects, results), { maxLength: 12 }), objects, async (all, one) => {
+        const [mixed, alone] = [openRecord(), openRecord()];
+        for (const [object, text] of all) {
+          await mixed.read(object, resultOf(text));
+          if (object === one) await alone.read(object, resultOf(text));
+          else await alone.pass();
+        }
+        expect(await mixed.isProven(one)).toBe(await alone.isProven(one));
+        expect(mixed.records(one)).toEqual(alone.records(one));
+      }),
+    );
+  });
+});

@@ -1,0 +1,154 @@
+import { describe, expect, it } from 'vitest';
+import type { App } from '../../src/app/app.ts';
+import { startService } from '../../src/app/service.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { createMemoryQueue } from '../../src/queue/memory.ts';
+import type { Waiting } from '../../src/reconcile/standing.ts';
+import { createBoard } from '../../src/service/board.ts';
+import { createPutOff } from '../../src/service/put-off.ts';
+import { openWorld, recordingLogger } from '../reconcile/world.ts';
+import { soon } from '../soon.ts';
+import { failed, known, START } from './sample.ts';
+
+const OLD = { namespace: 'apps', secret: 'old' };
+const NEW = { namespace: 'apps', secret: 'new' };
+
+describe('what left the configuration and waits', () => {
+  const waiting: readonly Waiting[] = [{ mapping: 'app', target: OLD, until: NEW }];
+
+  function open() {
+    const board = createBoard({ post: () => {}, subscribe: () => () => {} }, { now: () => START });
+    const logger = recordingLogger();
+    const come: number[] = [];
+    const putOff = createPutOff({ board, logger, onCome: () => void come.push(1) });
+    return { board, logger, come, putOff };
+  }
+
+  it('is told once, and again when it waits anew', () => {
+    const { logger, putOff } = open();
+    expect(putOff.note(waiting, START)).toBe(true);
+    putOff.note(waiting, START);
+    const line = { level: 'warn', fields: { mapping: 'app', ...OLD, name: 'apps/new' } };
+    expect(logger.lines).toEqual([line]);
+    expect(putOff.note([], START)).toBe(false);
+    putOff.note(waiting, START);
+    expect(logger.lines).toEqual([line, line]);
+  });
+
+  it('is looked at again when what it waits for has come, and for nothing else', () => {
+    const { board, come, putOff } = open();
+    putOff.note(waiting, START);
+    board.note(known({ target: NEW, ...failed('STORE_UNAVAILABLE'), alive: false }));
+    board.note(known({ target: { ...NEW, secret: 'another' } }));
+    board.note(known({ target: NEW, mapping: 'another' }));
+    expect(come).toHaveLength(0);
+    board.note(known({ target: NEW, kind: 'created' }));
+    expect(come).toHaveLength(1);
+    putOff.note([], START);
+    board.note(known({ target: NEW, kind: 'updated' }));
+    expect(come).toHaveLength(1);
+  });
+
+  it('is looked at again when that came while the job ran, and not for what was before', () => {
+    const { board, come, putOff } = open();
+    board.note(known({ target: NEW, kind: 'created', endedAt: START }));
+    putOff.note(waiting, START + 1);
+    expect(come).toHaveLength(0);
+    putOff.note(waiting, START);
+    expect(come).toHaveLength(1);
+  });
+});
+
+/** A service on a mapping whose target was renamed from `old` to `new`, beside others. */
+async function renamed(mode: 'own' | 'merge' = 'own') {
+  const logger = recordingLogger();
+  const mappings = ['a', 'b', 'c'].map(
+    (name) => `
+  - { name: ${name}, target: { namespace: apps, secret: ${name === 'a' ? `old, mode: ${mode}` : name} }, onMappingRemoved: delete, data: { K: { store: vault, key: ${name} } } }`,
+  );
+  const before = mappings.join('');
+  const world = await openWorld({ mappings: before, logger });
+  const { cluster, clock, store } = world;
+  for (const name of ['a', 'b', 'c']) store.put(name, name);
+  if (mode === 'merge') cluster.put(OLD, { data: {} });
+  expect((await world.sync()).ok).toBe(true);
+  await world.configure(before.replace('secret: old', 'secret: new'));
+  const exists = (id: typeof OLD): boolean => cluster.raw(id) !== undefined;
+  return { world, cluster, clock, store, logger, exists, serve };
+
+  async function serve() {
+    const process = await world.start();
+    // What the process' cluster is wrapped in gives promises only, and a watch is none.
+    const app: App = Object.defineProperties(
+      { ...process.app },
+      { ...Object.getOwnPropertyDescriptors(process.app), cluster: { value: cluster, enumerable: true } },
+    );
+    const queue = createMemoryQueue({ concurrency: 8, timers: clock });
+    const { engine, service } = await startService(app, {
+      queue,
+      replica: 'r',
+      version: '1',
+      random: () => 0.5,
+      onOutcome: () => undefined,
+      onCycle: () => undefined,
+      configProblems: () => [],
+      intakes: () => [],
+    });
+    return {
+      ask: () => service.sync('a', { name: 'ann' }, 'asked'),
+      known: () => engine.board.known('a', NEW),
+      async [Symbol.asyncDispose]() {
+        await engine.close(1_000);
+        await queue[Symbol.asyncDispose]();
+        await process[Symbol.asyncDispose]();
+      },
+    };
+  }
+}
+
+describe('a rename in the service', () => {
+  const saysOf = ({ lines }: ReturnType<typeof recordingLogger>) =>
+    lines.filter(({ fields }) => fields.name === 'apps/new');
+
+  it('keeps the old target while somebody else has the new name, and not longer', async () => {
+    const { cluster, clock, logger, exists, serve } = await renamed();
+    cluster.put(NEW, { type: 'Opaque', data: {} });
+    await using service = await serve();
+    for (let second = 0; second < 5; second += 1) await clock.advance(1_000);
+    await soon(() => expect(service.known()?.error?.code).toBe('NOT_OWNED'));
+    expect(exists(OLD)).toBe(true);
+    expect(saysOf(logger)).toHaveLength(1);
+    cluster.forget(NEW);
+    const asked = service.ask();
+    for (let second = 0; second < 5; second += 1) await clock.advance(1_000);
+    await asked;
+    await soon(() => expect([exists(NEW), exists(OLD)]).toEqual([true, false]));
+    expect(cluster.writes.slice(-2).map(({ kind, id }) => `${kind} ${id.secret}`)).toEqual([
+      'create new',
+      'remove old',
+    ]);
+  });
+
+  it('keeps the old target while the store fails, and not longer', async () => {
+    const { store, clock, exists, serve } = await renamed();
+    store.fail('a', new AppError('STORE_UNAVAILABLE'));
+    await using service = await serve();
+    for (let second = 0; second < 5; second += 1) await clock.advance(1_000);
+    await soon(() => expect(service.known()?.error?.code).toBe('STORE_UNAVAILABLE'));
+    expect(exists(OLD)).toBe(true);
+    store.put('a', 'a');
+    for (let second = 0; second < 30; second += 1) await clock.advance(1_000);
+    await soon(() => expect([exists(NEW), exists(OLD)]).toEqual([true, false]));
+  });
+
+  it('keeps our keys where they were merged while there is no Secret to merge into, and not longer', async () => {
+    const { cluster, clock, serve } = await renamed('merge');
+    await using service = await serve();
+    for (let second = 0; second < 5; second += 1) await clock.advance(1_000);
+    await soon(() => expect(service.known()?.error?.code).toBe('SECRET_MISSING'));
+    expect(cluster.raw(OLD)?.data).toEqual({ K: 'YQ==' });
+    cluster.put(NEW, { data: {} });
+    for (let second = 0; second < 30; second += 1) await clock.advance(1_000);
+    await soon(() => expect([cluster.raw(NEW)?.data, cluster.raw(OLD)?.data]).toEqual([{ K: 'YQ==' }, {}]));
+  });
+});
