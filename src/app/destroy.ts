@@ -4,11 +4,21 @@ import type { TargetId } from '../core/target.ts';
 import { destroy } from '../reconcile/destroy.ts';
 import type { Outcome, Proposal } from '../reconcile/outcome.ts';
 import { proposalOf } from '../reconcile/reconcile.ts';
-import type { Sight, Waiting } from '../reconcile/standing.ts';
+import type { Sight } from '../reconcile/standing.ts';
 import { decideWanted, type Wanted } from '../reconcile/targets.ts';
+import type { Destroying } from '../service/destroying.ts';
 import { LABEL } from '../sync/marks.ts';
 import type { App, Pass } from './app.ts';
-import { leftProposals, populationOf } from './left.ts';
+import { type Leaving, leftProposals, populationOf, scanLeft } from './left.ts';
+
+const NOTHING_LEFT: Leaving = {
+  proposals: [],
+  waiting: [],
+  count: 0,
+  ended: 0,
+  endedOfOthers: 0,
+  unseen: [],
+};
 
 /**
  * The destroying step of the running service: decides anew on the targets that have proposed their end, and on
@@ -17,18 +27,10 @@ import { leftProposals, populationOf } from './left.ts';
 export async function destroyProposed(
   app: App,
   pass: Pass,
-  {
-    proposed,
-    meta,
-    onWaiting,
-  }: {
-    readonly proposed: (it: Wanted) => boolean;
-    /** As the watch has it. */
-    readonly meta: (id: TargetId) => SecretMeta | undefined;
-    /** Told which of what left stays for now. */
-    readonly onWaiting: (waiting: readonly Waiting[]) => void;
-  },
+  { withLeft, heldLeft, proposed, meta, onWaiting }: Destroying,
 ): Promise<readonly Outcome[]> {
+  // Before the decisions: it takes a while, in which what was proposed may be as it should be again.
+  const scanned = withLeft ? await scanLeft(app) : undefined;
   const candidates = app.targets.filter(proposed);
   const decided = await mapConcurrently(candidates, app.config.engine.concurrency, async (it) => {
     const decision = await decideWanted(it, pass);
@@ -38,12 +40,13 @@ export async function destroyProposed(
   });
   const ends = decided.flat();
   const sight = sightOf(app, meta, ends);
-  const left = await leftProposals(app, undefined, sight);
-  onWaiting(left.waiting);
+  const left = scanned === undefined ? NOTHING_LEFT : await leftProposals(app, undefined, sight, scanned);
+  if (withLeft) onWaiting(left.waiting);
   for (const { what, error } of left.unseen)
     app.logger.warn('what left the configuration could not be looked at', { name: what, error });
   const proposals = [...ends, ...left.proposals];
-  const population = await populationOf(app, { sight, left: left.count, proposals });
+  const others = { targets: [], leaving: withLeft ? 0 : heldLeft };
+  const population = await populationOf(app, { sight, left: left.count + others.leaving, proposals, others });
   return destroy(proposals, population, { ...app, ...pass, brake: app.config.brake });
 }
 

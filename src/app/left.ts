@@ -78,12 +78,14 @@ export async function populationOf(
   { sight, left, proposals, others = NO_OTHERS }: Looks,
 ): Promise<Population> {
   const { targets } = app;
-  const total = targets.length + left;
   const free = proposals.filter(({ held }) => !held);
+  // The Secret of a merge that ends is there, and stays.
+  const merges = free.filter(({ ending }) => ending !== undefined).length;
+  const total = targets.length + left + merges;
   if (free.length === 0) return { total, alive: total };
   const elsewhere = others.leaving + (await heldAmong(app, others.targets));
   const going = elsewhere + free.filter(({ replacement }) => replacement === undefined).length;
-  let alive = left + targets.filter((it) => sight.isThere(it)).length;
+  let alive = left + merges + targets.filter((it) => sight.isThere(it)).length;
   for (const it of targets) {
     if (alive > going) break;
     if (sight.isThere(it) === undefined && (await isThere(it, app))) alive += 1;
@@ -92,11 +94,14 @@ export async function populationOf(
 }
 
 /** Those whose last word on record is that something of them is held. */
-async function heldAmong({ audit, config }: App, targets: readonly Wanted[]): Promise<number> {
-  const last = await mapConcurrently(targets, config.engine.concurrency, ({ mapping, id }) =>
-    audit.latest({ mapping: mapping.name, ...id }, TARGET_ACTIONS),
-  );
-  return last.filter((record) => record?.outcome === 'held').length;
+async function heldAmong({ audit, config, instances }: App, targets: readonly Wanted[]): Promise<number> {
+  const isHeld = await mapConcurrently(targets, config.engine.concurrency, async ({ mapping, id }) => {
+    const about = { mapping: mapping.name, ...id };
+    const words = instances.map((instance) => audit.latest({ ...about, instance }, TARGET_ACTIONS));
+    const said = (await Promise.all(words)).filter((it) => it !== undefined);
+    return said.toSorted((a, b) => b.sequence - a.sequence)[0]?.outcome === 'held';
+  });
+  return isHeld.filter(Boolean).length;
 }
 
 export interface Leaving {
@@ -112,16 +117,30 @@ export interface Leaving {
   readonly unseen: readonly Unseen[];
 }
 
+/** What left the configuration: targets, and merges into targets. */
+export interface LeftScan extends LeftFound {
+  readonly merges: readonly Proposal[];
+}
+
+/** Looks at every target that ever was and that nobody wants. */
+export async function scanLeft(app: App): Promise<LeftScan> {
+  const found = await leftTargets(app);
+  return { ...found, merges: await endedMerges(app, found.gone) };
+}
+
 /** Of the targets that left, those whose mapping had said `onMappingRemoved: delete`. */
-export async function leftProposals(app: App, only: string | undefined, sight: Sight): Promise<Leaving> {
-  const { left, unseen, gone } = await leftTargets(app);
+export async function leftProposals(
+  app: App,
+  only: string | undefined,
+  sight: Sight,
+  scanned?: LeftScan,
+): Promise<Leaving> {
+  const { left, unseen, merges } = scanned ?? (await scanLeft(app));
   const ending = left.filter(({ onMappingRemoved }) => onMappingRemoved === 'delete');
   const going = ending.filter(({ mapping }) => only === undefined || mapping === only);
-  const ended = (await endedMerges(app, gone)).filter(
-    ({ mapping }) => only === undefined || mapping === only,
-  );
+  const ended = merges.filter(({ mapping }) => only === undefined || mapping === only);
   const all = [...going.map((it) => proposalOf(it, app.fingerprints)), ...ended];
   const { proposals, waiting } = await putOff(all, app.targets, sight, app);
-  const endedOfOthers = ending.length - going.length;
+  const endedOfOthers = ending.length + merges.length - going.length - ended.length;
   return { proposals, waiting, count: left.length, ended: going.length, endedOfOthers, unseen };
 }

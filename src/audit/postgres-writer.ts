@@ -1,10 +1,10 @@
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
+import { createInTurn } from '../core/in-turn.ts';
 import { pause } from '../core/pause.ts';
 import type { Head } from './chain.ts';
 import type { AuditRecord, Entry } from './entry.ts';
 import { because } from './failures.ts';
-import { createInTurn } from './in-turn.ts';
 import { MOVING } from './moving.ts';
 import { isLocked, isPassing } from './postgres-errors.ts';
 import { replicaKey } from './postgres-locks.ts';

@@ -1,6 +1,5 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import { JsonError, type JsonNode, parseJson } from '../core/json.ts';
 import { fromStored, GENESIS, type Head, type StoredRecord, toStored } from './chain.ts';
 import { because, named, systemCode } from './failures.ts';
@@ -38,8 +37,14 @@ export async function readExport(path: string): Promise<Exported> {
 async function* lines(path: string): AsyncGenerator<StoredRecord, void, undefined> {
   const input = createReadStream(path, 'utf8');
   try {
-    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY }))
-      if (line.trim() !== '') yield parse(line);
+    let rest = '';
+    // Not by `readline`, for which U+2028 in a note ends a line as well.
+    for await (const chunk of input as AsyncIterable<string>) {
+      const parts = `${rest}${chunk}`.split('\n');
+      rest = parts.pop() ?? '';
+      for (const line of parts) yield* parsed(line);
+    }
+    yield* parsed(rest);
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;
@@ -47,6 +52,11 @@ async function* lines(path: string): AsyncGenerator<StoredRecord, void, undefine
   } finally {
     input.destroy();
   }
+}
+
+function* parsed(line: string): Generator<StoredRecord> {
+  const text = line.replace(/\r$/, '');
+  if (text.trim() !== '') yield parse(text);
 }
 
 /** What is no record has a hash that no text has: it is found as edited. */

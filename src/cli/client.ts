@@ -88,8 +88,9 @@ export async function answersAt(
   address: ServerAddress,
   { signal }: Pick<Context, 'signal'>,
 ): Promise<boolean> {
-  const agent = createAgent(address);
+  let agent: ReturnType<typeof createAgent> | undefined;
   try {
+    agent = createAgent(address);
     const { status, text } = await exchange(address, agent, 'GET', '/livez', {
       headers: { accept: 'application/json' },
       signal: AbortSignal.any([signal, AbortSignal.timeout(CONNECT_MS)]),
@@ -100,7 +101,7 @@ export async function answersAt(
     if (error instanceof AppError && error.code === 'SERVICE_UNAVAILABLE') return false;
     throw error;
   } finally {
-    await agent.destroy();
+    await agent?.destroy();
   }
 }
 

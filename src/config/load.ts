@@ -4,7 +4,7 @@ import type { Config } from './config.ts';
 import { findCredentials, hideFragments } from './credentials-found.ts';
 import { type ConfigFs, findSources, realFs } from './files.ts';
 import { type Bound, readIncludes } from './include.ts';
-import { isUnclear, locate, mergeDocuments, type PlacedFinding, withEntries } from './merge.ts';
+import { holdsUnclear, isUnclear, locate, mergeDocuments, type PlacedFinding, withEntries } from './merge.ts';
 import { findNotAllowed } from './not-allowed.ts';
 import { type Parsed, parseSections } from './parse.ts';
 import type { ParsedFiles } from './parsed-files.ts';
@@ -84,7 +84,10 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
     return { kind: 'usable', config: resolveConfig(parsed.whole, root, { ...deps, ...bounds }), problems };
   }
   const { http } = parsed.sections;
-  const isKnown = http !== undefined && (isWhole || !isMissing(root, ['http']));
+  // Nobody is to be asked, perhaps with a token, at an address that was not meant.
+  const isTwice = merged.findings.some(({ path }) => path[0] === 'http');
+  const isMeant = !isTwice && !holdsUnclear(root, ['http']);
+  const isKnown = http !== undefined && isMeant && (isWhole || !isMissing(root, ['http']));
   return { kind: 'invalid', problems, ...(isKnown ? { http: resolveHttp(http, root, deps) } : {}) };
 }
 
@@ -105,7 +108,12 @@ function judge({ root, parsed, boundOf, isWhole, unreadable, placed, texts }: Ju
   // What is read in part only would give problems that are none.
   const isTrue = ({ path }: Finding) => !isUnclear(root, path) && (isWhole || !isMissing(root, path));
   const place = (finding: Finding) => toProblem(finding, locate(root, finding.path, finding.at));
-  const found = [...parsed.findings, ...crossCheck(root, parsed, { inBounds, isWhole })];
+  const isAllClear = !holdsUnclear(root, []);
+  // These look at several places: at all of an entry, or at those of two entries.
+  const isSure = ({ path, code }: Finding) =>
+    isAllClear || (code !== 'TARGET_CLAIMED' && !holdsUnclear(root, path.slice(0, 2)));
+  const crossed = crossCheck(root, parsed, { inBounds, isWhole }).filter(isSure);
+  const found = [...parsed.findings, ...crossed];
   const faults = [
     ...placed.map((finding) => toProblem(finding, finding.place)),
     ...found.filter(isTrue).map(place),

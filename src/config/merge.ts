@@ -74,6 +74,20 @@ export function isUnclear(root: Located, path: Path): boolean {
   return false;
 }
 
+/** Whether anything of what stands there is unclear, so that a check of several places in it may find what is none. */
+export function holdsUnclear(root: Located, path: Path): boolean {
+  let node: Located | undefined = root;
+  for (const part of path)
+    node = typeof part === 'number' ? node?.items?.[part] : node?.members?.get(part)?.node;
+  return node !== undefined && anyUnclear(node);
+}
+
+function anyUnclear({ isUnclear: unclear, items = [], members = new Map() }: Located): boolean {
+  return (
+    unclear === true || items.some(anyUnclear) || [...members.values()].some(({ node }) => anyUnclear(node))
+  );
+}
+
 function isListSection(name: string): boolean {
   return LIST_SECTIONS.some((section) => section === name);
 }

@@ -44,7 +44,7 @@ export interface ParsedYaml {
 /** More of them are consequences of the first ones. */
 const MAX_SYNTAX_PROBLEMS = 10;
 
-/** None is a consequence of another; but whoever writes a file of aliases alone shall not fill our memory. */
+/** None is a consequence of another; but of a file of aliases alone nothing more is looked at, nor kept. */
 const MAX_UNSUPPORTED = 1_000;
 
 /** Plenty for the format, and little enough for recursion. */
@@ -75,10 +75,11 @@ export function parseYaml(text: string, file: string): ParsedYaml {
     if (document.errors.length > 0 || !isNode(document.contents) || isEmpty(document.contents)) continue;
     documents.push(reader.read(document.contents));
   }
+  const isTooMuch = reader.problems.length >= MAX_UNSUPPORTED;
   return {
-    documents,
+    documents: isTooMuch ? [] : documents,
     problems: [...oncePerLine(broken).slice(0, MAX_SYNTAX_PROBLEMS), ...reader.problems],
-    isWhole: broken.length === 0 && !reader.hasUnclear(),
+    isWhole: broken.length === 0 && !isTooMuch && !reader.hasUnclear(),
   };
 }
 

@@ -13,7 +13,7 @@ import {
   matching,
   withoutNeverThere,
 } from '../sync/find.ts';
-import { ANNOTATION, countOfSources } from '../sync/marks.ts';
+import { ANNOTATION, configHash, countOfSources } from '../sync/marks.ts';
 import { describeSource } from '../sync/value.ts';
 
 export interface GatherDeps {
@@ -79,12 +79,16 @@ export async function gather(mapping: Mapping, id: TargetId, live: Live, deps: G
  * its annotation has no room to name them.
  */
 function keysLeft(
-  { template }: Mapping,
+  mapping: Mapping,
   data: ReadonlyMap<string, unknown>,
   live: LiveSecret | undefined,
 ): readonly string[] {
+  const { template } = mapping;
   const made = template?.data ?? {};
-  const before = countOfSources(live?.annotations[ANNOTATION.sources]);
+  const annotations = live?.annotations ?? {};
+  // Of another text of the mapping the number tells nothing.
+  const isOfIt = annotations[ANNOTATION.config] === configHash(mapping);
+  const before = isOfIt ? countOfSources(annotations[ANNOTATION.sources]) : undefined;
   if (template?.only && before !== undefined && before > data.size)
     throw new AppError('SOURCE_ABSENT', {
       detail: `the target was made of ${before} sources, ${data.size} are found, and nothing tells which are missing`,

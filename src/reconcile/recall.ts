@@ -63,7 +63,10 @@ export async function lastReading(
   const object = objectOf(source);
   if (version !== undefined) {
     const named = await audit.latest({ store, key, version }, ['read']);
-    return named !== undefined && tells(named, object) ? named : undefined;
+    if (named?.outcome !== 'failed') return named !== undefined && tells(named, object) ? named : undefined;
+    // Its end is on record under the version that such a name stands for.
+    const read = await audit.latest({ store, key, outcome: 'ok' }, ['read']);
+    return read !== undefined && read.sequence > named.sequence && tells(read, object) ? read : named;
   }
   const last = await audit.latest({ store, key }, ['read']);
   if (last === undefined || isReadingOf(last, source)) return last;

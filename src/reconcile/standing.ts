@@ -1,5 +1,6 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import { AppError } from '../core/errors.ts';
+import type { TargetSpec } from '../core/mapping.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { LABEL } from '../sync/marks.ts';
@@ -78,7 +79,9 @@ export async function putOff(
   sight: Sight,
   deps: StandingDeps,
 ): Promise<{ readonly proposals: readonly Proposal[]; readonly waiting: readonly Waiting[] }> {
-  const names = new Set(proposals.map(({ mapping }) => mapping));
+  const targets = new Map(wanted.map(({ mapping }) => [mapping.name, mapping.target]));
+  const moved = new Set(proposals.filter((it) => isMoved(it, targets.get(it.mapping))));
+  const names = new Set([...moved].map(({ mapping }) => mapping));
   const missing = new Map<string, TargetId>();
   for (const it of wanted) {
     const { name } = it.mapping;
@@ -86,10 +89,15 @@ export async function putOff(
     if (!(sight.isMade(it) ?? (await isMade(it, deps)))) missing.set(name, it.id);
   }
   return {
-    proposals: proposals.filter(({ mapping }) => !missing.has(mapping)),
-    waiting: proposals.flatMap(({ mapping, live }) => {
+    proposals: proposals.filter((it) => !moved.has(it) || !missing.has(it.mapping)),
+    waiting: [...moved].flatMap(({ mapping, live }) => {
       const until = missing.get(mapping);
       return until === undefined ? [] : [{ mapping, target: live.id, until }];
     }),
   };
+}
+
+/** Not so where a namespace lost its label: nothing takes the place of what is taken back from there. */
+function isMoved({ live }: Proposal, target: TargetSpec | undefined): boolean {
+  return target !== undefined && (target.namespaceSelector === undefined || target.secret !== live.id.secret);
 }

@@ -5,8 +5,9 @@ import { type AddOptions, type Job, saysHealth } from '../queue/queue.ts';
 import { formatSubject, parseSubject, type Subject } from '../queue/subject.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import type { Ages } from './ages.ts';
-import type { Board } from './board.ts';
-import { type Generation, nameOf } from './generation.ts';
+import type { Board, Known } from './board.ts';
+import { createDestroying } from './destroying.ts';
+import type { Generation } from './generation.ts';
 import { createLanes } from './lanes.ts';
 import type { Ledger } from './ledger.ts';
 import { logOutcome } from './log-outcome.ts';
@@ -14,7 +15,6 @@ import type { Loop, Loops } from './loops.ts';
 import type { ServicePass } from './pass.ts';
 import type { Passes } from './passes.ts';
 import { createPins } from './pins.ts';
-import { createPutOff } from './put-off.ts';
 import type { ServiceParts } from './run.ts';
 import { createSweep } from './sweep.ts';
 import { createWork } from './work.ts';
@@ -52,8 +52,6 @@ const STUMBLED_MS = 15_000;
 const STRANGE_MS = 120_000;
 /** What is proposed together is decided together. */
 const COLLECT_MS = 1_000;
-/** What waits for a target that has not come is looked at when it comes, and so soon if nobody was told. */
-const PUT_OFF_MS = 300_000;
 /** A job that holds no connection and no lock should not take longer. */
 const JOB_DEADLINE_MS = 300_000;
 /** It reads each target that ever was, one after the other. */
@@ -110,8 +108,12 @@ export function createJobs(deps: JobsDeps): Jobs {
   };
   const restartSoon = (): void => void add({ kind: 'restart' }, { delayMs: deps.restartWindowMs() });
   const destroySoon = (): void => void add({ kind: 'destroy' }, { delayMs: COLLECT_MS });
-  const lookForLeft = (): void => void add({ kind: 'left' }, { delayMs: COLLECT_MS });
-  const putOff = createPutOff({ board, logger, onCome: lookForLeft });
+  const destroying = createDestroying({
+    ...{ board, clock, logger, passes, tracer, isWanted: (known) => isWanted(known) },
+    destroy: deps.destroy,
+    onOutcome: (outcome, requestId, startedAt) => decided(outcome, requestId, startedAt),
+    addLeft: () => void add({ kind: 'left' }, { delayMs: COLLECT_MS }),
+  });
 
   const runSweep = async (name: string, job: Job, loop: Loop): Promise<number | undefined> => {
     const slot = generation().slots.get(name);
@@ -136,38 +138,12 @@ export function createJobs(deps: JobsDeps): Jobs {
     return stumbled ? STUMBLED_MS * (1 + random()) : undefined;
   };
 
-  /** Always with what left the configuration: the brake sums all that is proposed, and what it holds stays proposed. */
-  const runDestroy = async (job: Job): Promise<number | undefined> => {
-    const pass = await passes.of(job, clock.now());
-    const startedAt = clock.now();
-    let waits = false;
-    const destroy = () =>
-      deps.destroy(pass, {
-        proposed({ mapping, id }) {
-          const known = board.known(mapping.name, id);
-          return known?.proposed === true || known?.kind === 'held';
-        },
-        meta: (id) => board.meta(id),
-        onWaiting(waiting) {
-          waits = putOff.note(waiting, startedAt);
-        },
-      });
-    const { requestId } = job;
-    const outcomes = await tracer.span('job', { operation: 'destroy' }, destroy, { requestId, first: true });
-    for (const outcome of outcomes) decided(outcome, job.requestId, startedAt);
-    forgetReleased(outcomes);
-    return waits ? PUT_OFF_MS : undefined;
-  };
-
   const decided = (outcome: Outcome, requestId: string, startedAt: number): void => {
     const { mapping, target, kind, error, keys, alive, restarts } = outcome;
     if (restarts) restartSoon();
     const before = board.known(mapping, target);
     logOutcome(logger, outcome, requestId, { before: before?.proposed ? undefined : before?.error?.code });
-    const isWanted = generation()
-      .at(target)
-      .some((it) => it.mapping.name === mapping);
-    if (kind === 'deleted' && !isWanted) {
+    if (kind === 'deleted' && !isWanted(outcome)) {
       board.forget(mapping, target);
       return;
     }
@@ -191,19 +167,10 @@ export function createJobs(deps: JobsDeps): Jobs {
     });
   };
 
-  /** What is held no longer, although nobody wants its target. */
-  const forgetReleased = (outcomes: readonly Outcome[]): void => {
-    const held = new Set(outcomes.map(({ mapping, target }) => nameOf(mapping, target)));
-    for (const { kind, mapping, target } of board.all())
-      if (kind === 'held' && !held.has(nameOf(mapping, target)))
-        if (
-          !generation()
-            .at(target)
-            .some((it) => it.mapping.name === mapping)
-        )
-          board.forget(mapping, target);
-  };
-
+  const isWanted = ({ mapping, target }: Pick<Known, 'mapping' | 'target'>): boolean =>
+    generation()
+      .at(target)
+      .some((it) => it.mapping.name === mapping);
   /**
    * A target that this process does not know may be one of a configuration that has reached another replica first,
    * so its job goes back to the queue for a while.
@@ -232,7 +199,7 @@ export function createJobs(deps: JobsDeps): Jobs {
         return lanes.run(`sweep ${subject.store}`, job.reason, () => runSweep(job.subject, job, loop));
       case 'destroy':
       case 'left':
-        return runDestroy(job);
+        return destroying.run(job, subject.kind);
       default:
         return deps.restart();
     }
@@ -267,7 +234,7 @@ export function createJobs(deps: JobsDeps): Jobs {
       }
     },
     decided,
-    lookForLeft,
+    lookForLeft: destroying.lookForLeft,
     lookForProposals() {
       for (const { proposed } of board.all()) if (proposed) return destroySoon();
     },

@@ -1,24 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import type { Actor } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
-import type { Cluster, SecretMeta } from '../cluster/cluster.ts';
+import type { Cluster } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import type { AppError } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
-import { formatTarget, type TargetId } from '../core/target.ts';
+import { formatTarget } from '../core/target.ts';
 import type { Tracer } from '../core/tracer.ts';
 import type { Wake } from '../core/wake.ts';
 import type { TakeHints } from '../events/hint.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Notices, Queue } from '../queue/queue.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
-import type { Waiting } from '../reconcile/standing.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import { createActors } from './actors.ts';
 import { type Ages, createAges } from './ages.ts';
 import { withAhead } from './ahead.ts';
 import { type Board, createBoard, type Known } from './board.ts';
+import type { Destroying } from './destroying.ts';
 import { type Change, createGeneration, type Generation, newsIn, withUnseen } from './generation.ts';
 import { createHints } from './hints.ts';
 import { createJobs } from './jobs.ts';
@@ -60,15 +60,7 @@ export interface ServiceParts {
   };
   readonly beginPass: (request: { requestId: string; actor: Actor }) => Promise<ServicePass>;
   /** The one destroying step, for what these have proposed and for what left the configuration. */
-  readonly destroy: (
-    pass: ServicePass,
-    see: {
-      proposed: (it: Wanted) => boolean;
-      meta: (id: TargetId) => SecretMeta | undefined;
-      /** Told which of what left stays for now. */
-      onWaiting: (waiting: readonly Waiting[]) => void;
-    },
-  ) => Promise<readonly Outcome[]>;
+  readonly destroy: (pass: ServicePass, see: Destroying) => Promise<readonly Outcome[]>;
   /** Rolls the workloads that wait for it; gives when to look again. */
   readonly restart: () => Promise<number | undefined>;
   /** Intents that a crash left open. */

@@ -69,12 +69,23 @@ function doubtOf(source: Source, { live, stores, proven }: AbsenceInput): string
 function wasWritten(source: Source, { live, mapping }: Pick<AbsenceInput, 'live' | 'mapping'>): boolean {
   if (live?.labels[LABEL.mapping] === undefined) return false;
   const written = parseSources(live.annotations[ANNOTATION.sources]);
-  if (written === undefined) return true;
+  if (written === undefined) return !isWithout(source, live, mapping);
   const isByThisMapping = live.annotations[ANNOTATION.config] === configHash(mapping);
   return [...written].some(
     ([name, { store, key }]) =>
       store === source.store && key === source.key && !(isByThisMapping && isOfOther(name, source, mapping)),
   );
+}
+
+/** Whether a target of unknown sources lacks the keys that a source would have given it, so that nothing is lost. */
+function isWithout(
+  source: Source,
+  { data: held }: LiveSecret,
+  { data, dataFrom, template }: Mapping,
+): boolean {
+  if (template?.only || dataFrom.some(({ store }) => store === source.store)) return false;
+  const names = Object.entries(data).flatMap(([name, it]) => (isSame(it, source) ? [name] : []));
+  return names.every((name) => !held.has(name));
 }
 
 /**

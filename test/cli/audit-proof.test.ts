@@ -162,6 +162,17 @@ describe('audit verify', () => {
     });
   });
 
+  it('takes nothing in a record for the end of its line, with either end of lines', async () => {
+    await using bench = await synced();
+    await bench.run('audit', 'review', '1', '--state', 'reviewed', '--note', 'from\u2028a\u2029document');
+    const text = (await bench.run('audit', 'export', '--format', 'jsonl')).stdout;
+    expect(text).toContain('\u2028');
+    await bench.write('export.jsonl', text);
+    await bench.write('windows.jsonl', text.replaceAll('\n', '\r\n'));
+    for (const file of ['export.jsonl', 'windows.jsonl'])
+      expect(await verified(bench, '--audit', file)).toMatchObject({ code: 0, ok: true });
+  });
+
   it.each([
     ['in front', (line: string) => line.replace('{', '{"outcome":"failed",')],
     ['at the end', (line: string) => line.replace(/\}$/, ',"hash":"0"}')],

@@ -146,7 +146,7 @@ pinned
   });
 
   it('says what is wrong with the files when no service answers where they say, or they do not say where', async () => {
-    for (const http of ["listen: '127.0.0.1:1'", 'listen: here']) {
+    for (const http of ["listen: '127.0.0.1:1'", 'listen: here', "listen: '192.0.2.1:8080'"]) {
       await using bench = await openBench(`${HEAD}${DB}http: { ${http} }\ndefaults: { refresh: soon }\n`);
       const { code, stderr } = await withToken(bench, 'status');
       expect(code).toBe(3);

@@ -80,7 +80,7 @@ describe('a file that is no configuration', () => {
     const found = await messages(lines.join('\n'));
     const told = (what: string) => found.filter((line) => line.includes(`${what} is not supported`)).length;
     expect([told('an anchor (`&name`)'), told('an alias (`*name`)')]).toEqual([20, 19 * 9]);
-    expect(await messages(`a: [${'*x, '.repeat(100_000)}]\n`)).toHaveLength(1_001);
+    expect(await messages(`a: [${'*x, '.repeat(100_000)}]\n`)).toHaveLength(1_000);
   });
 
   it.each([

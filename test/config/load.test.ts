@@ -199,6 +199,26 @@ describe('what is not supported in YAML', () => {
     ]);
   });
 
+  it.each([
+    ['sources', 'data: *d'],
+    ['names for its templates', "data: { <<: *d }, template: { data: { t: '{{ A }}' } }"],
+    ['the name of another target', 'target: { namespace: a, secret: *s }, data: { A: { store: s, key: k } }'],
+  ])('gives no problems that need two places, where one may be %s', async (_, fields) => {
+    const target = fields.startsWith('target') ? '' : 'target: { namespace: a }, ';
+    const other = '{ name: x, target: { namespace: a, secret: m }, data: { A: { store: s, key: k } } }';
+    const text = `mappings: [ { name: m, ${target}${fields} }, ${other.replace('secret: m', 'secret: other')} ]\n`;
+    const found = linesOf(
+      await loadText(HEAD + stores + (target === '' ? text.replace('other', 'm') : text)),
+    );
+    expect(found.map((line) => line.replace(/^\S+ +CONFIG_INVALID: /, ''))).toEqual([
+      expect.stringMatching(/^(an alias|a merge key)/),
+    ]);
+  });
+
+  it.each(['{ <<: *h }', '*h', '{ listen: !env X }'])('takes no address from %s', async (http) => {
+    expect(await loadText(`${HEAD}http: ${http}\n`)).not.toHaveProperty('http');
+  });
+
   it('leaves the names of a section that is given twice', async () => {
     const more = 'stores: [ { name: s1, kind: files, path: x } ]\n';
     expect(linesOf(await loadText(HEAD + stores + wrong.replace('kye', 'key') + more))).toEqual([

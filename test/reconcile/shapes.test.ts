@@ -303,6 +303,22 @@ describe('a target in the namespaces of a selector', () => {
     expect(dataOf(world, { namespace: 'x', secret: 's' })).toEqual({ K: base64('tok') });
   });
 
+  it('goes where the label went, whatever becomes of the others', async () => {
+    const namespaces: Record<string, Record<string, string>> = {
+      x: { team: 'a' },
+      y: { team: 'a' },
+      apps: {},
+    };
+    const removing = (it: Mapping): Mapping => ({ ...it, onMappingRemoved: 'delete' });
+    const all = [removing(selecting('s')), removing(one('fixed', 'K', {}))];
+    const world = await open(all, { cluster: { namespaces } });
+    world.cluster.put({ namespace: 'y', secret: 's' }, { type: 'Opaque', data: {} });
+    expect(await outcomes(world)).toEqual(['fixed created', 's created', 's refused NOT_OWNED']);
+    world.cluster.namespace('x', {});
+    await world.sync();
+    expect(dataOf(world, { namespace: 'x', secret: 's' })).toBeUndefined();
+  });
+
   it('of two mappings is the first one´s, and the second is told', async () => {
     const world = await open([selecting('z', { secret: 'same' }), selecting('b', { secret: 'same' })], {
       cluster: { namespaces: { x: { team: 'a' } } },

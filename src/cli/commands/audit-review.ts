@@ -38,7 +38,7 @@ export async function auditReviewCommand(
   options: ReviewOptions,
 ): Promise<number> {
   const ranges = wanted.map(rangeOf);
-  if ((options.note?.length ?? 0) > LONGEST_NOTE)
+  if ((options.note?.trim().length ?? 0) > LONGEST_NOTE)
     throw new UsageError(`--note has at most ${LONGEST_NOTE} characters`);
   const desk = await openDesk(context, options);
   if (desk === undefined) return EXIT.config;

@@ -13,6 +13,7 @@ import {
 } from '../server-address.ts';
 import { unreachable } from '../service-error.ts';
 import { isSettled, statusText } from '../status-text.ts';
+import { UsageError } from '../usage-error.ts';
 
 export async function statusCommand(
   context: Context,
@@ -43,10 +44,20 @@ async function addressOf(
   if (loaded.kind === 'usable') return configuredAddress(loaded.config, options.allowHttp);
   // The service goes on with what was valid before, and says so itself.
   const { http, problems } = loaded;
-  const address = http && (await configuredAddress({ http }, options.allowHttp));
+  const address = http && (await usable(() => configuredAddress({ http }, options.allowHttp)));
   if (address !== undefined && (await answersAt(address, context))) return address;
   tellProblems(context, options, problems);
   return undefined;
+}
+
+/** Not where the token may not be sent: the files are to be mended first. */
+async function usable<T>(find: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await find();
+  } catch (error) {
+    if (error instanceof UsageError) return undefined;
+    throw error;
+  }
 }
 
 /** Whatever state needs a person, even where its code would heal. */

@@ -1,0 +1,112 @@
+import type { SecretMeta } from '../cluster/cluster.ts';
+import type { Clock } from '../core/clock.ts';
+import { createInTurn } from '../core/in-turn.ts';
+import type { TargetId } from '../core/target.ts';
+import type { Tracer } from '../core/tracer.ts';
+import type { Logger } from '../log/logger.ts';
+import type { Job } from '../queue/queue.ts';
+import type { Outcome } from '../reconcile/outcome.ts';
+import type { Waiting } from '../reconcile/standing.ts';
+import type { Wanted } from '../reconcile/targets.ts';
+import type { Board, Known } from './board.ts';
+import { nameOf } from './generation.ts';
+import type { ServicePass } from './pass.ts';
+import type { Passes } from './passes.ts';
+import { createPutOff } from './put-off.ts';
+
+/** What the service knows for its destroying step. */
+export interface Destroying {
+  /** Whether also what left the configuration is looked for, which reads each target that ever was. */
+  readonly withLeft: boolean;
+  /** Otherwise: how many of what left are held, and count. */
+  readonly heldLeft: number;
+  readonly proposed: (it: Wanted) => boolean;
+  /** As the watch has it. */
+  readonly meta: (id: TargetId) => SecretMeta | undefined;
+  /** Told which of what left stays for now. */
+  readonly onWaiting: (waiting: readonly Waiting[]) => void;
+}
+
+export interface DestroyingDeps {
+  readonly destroy: (pass: ServicePass, see: Destroying) => Promise<readonly Outcome[]>;
+  readonly passes: Passes<ServicePass>;
+  readonly board: Board;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly tracer: Tracer;
+  readonly isWanted: (known: Pick<Known, 'mapping' | 'target'>) => boolean;
+  /** Told what became of each. */
+  readonly onOutcome: (outcome: Outcome, requestId: string, startedAt: number) => void;
+  /** Adds the job that looks for what left, once for what comes together. */
+  readonly addLeft: () => void;
+}
+
+export interface DestroyingJobs {
+  lookForLeft(): void;
+  /** Works off one of both jobs; gives when it is to run again. */
+  run(job: Job, kind: 'destroy' | 'left'): Promise<number | undefined>;
+}
+
+/** What waits for a target that has not come is looked at when it comes, and so soon if nobody was told. */
+const PUT_OFF_MS = 300_000;
+
+/**
+ * The jobs that destroy: for what was proposed, and for what left the configuration. Every target that ever was is
+ * looked at for the latter, so that is not done for each proposal; but the brake sums all of it, so what left must have
+ * been looked for once, and what is held of it counts.
+ */
+export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
+  const { board, clock, passes, tracer, isWanted } = deps;
+  /** How often what left was to be looked for, and which of these times has been. */
+  const lefts = { asked: 1, seen: 0 };
+  const lookForLeft = (): void => {
+    lefts.asked += 1;
+    deps.addLeft();
+  };
+  const putOff = createPutOff({ board, logger: deps.logger, onCome: lookForLeft });
+  // Both decide on the same, and what one has destroyed is nothing for the other to hold.
+  const inTurn = createInTurn();
+
+  const leftAndHeld = (): readonly Known[] =>
+    [...board.all()].filter((known) => known.kind === 'held' && !isWanted(known));
+
+  /** What is held no longer, although nobody wants its target. */
+  const forgetReleased = (outcomes: readonly Outcome[]): void => {
+    const held = new Set(outcomes.map(({ mapping, target }) => nameOf(mapping, target)));
+    for (const { mapping, target } of leftAndHeld())
+      if (!held.has(nameOf(mapping, target))) board.forget(mapping, target);
+  };
+
+  const run = async (job: Job, withLeft: boolean): Promise<number | undefined> => {
+    const { asked } = lefts;
+    const pass = await passes.of(job, clock.now());
+    const startedAt = clock.now();
+    let waits = false;
+    const destroy = () =>
+      deps.destroy(pass, {
+        withLeft,
+        heldLeft: leftAndHeld().length,
+        proposed({ mapping, id }) {
+          const known = board.known(mapping.name, id);
+          return known?.proposed === true || known?.kind === 'held';
+        },
+        meta: (id) => board.meta(id),
+        onWaiting(waiting) {
+          waits = putOff.note(waiting, startedAt);
+        },
+      });
+    const { requestId } = job;
+    const what = { operation: withLeft ? 'left' : 'destroy' };
+    const outcomes = await tracer.span('job', what, destroy, { requestId, first: true });
+    for (const outcome of outcomes) deps.onOutcome(outcome, requestId, startedAt);
+    if (!withLeft) return undefined;
+    lefts.seen = asked;
+    forgetReleased(outcomes);
+    return waits ? PUT_OFF_MS : undefined;
+  };
+
+  return {
+    lookForLeft,
+    run: (job, kind) => inTurn(() => run(job, kind === 'left' || lefts.seen < lefts.asked)),
+  };
+}
