@@ -77,7 +77,8 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
       if (!held.has(nameOf(mapping, target))) board.forget(mapping, target);
   };
 
-  const run = async (job: Job, withLeft: boolean): Promise<number | undefined> => {
+  /** Gives whether something that left waits for its successor. */
+  const run = async (job: Job, withLeft: boolean): Promise<boolean> => {
     const { asked } = lefts;
     const pass = await passes.of(job, clock.now());
     const startedAt = clock.now();
@@ -99,14 +100,17 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
     const what = { operation: withLeft ? 'left' : 'destroy' };
     const outcomes = await tracer.span('job', what, destroy, { requestId, first: true });
     for (const outcome of outcomes) deps.onOutcome(outcome, requestId, startedAt);
-    if (!withLeft) return undefined;
+    if (!withLeft) return false;
     lefts.seen = asked;
     forgetReleased(outcomes);
-    return waits ? PUT_OFF_MS : undefined;
+    return waits;
   };
 
   return {
     lookForLeft,
-    run: (job, kind) => inTurn(() => run(job, kind === 'left' || lefts.seen < lefts.asked)),
+    async run(job, kind) {
+      const waits = await inTurn(() => run(job, kind === 'left' || lefts.seen < lefts.asked));
+      return waits && kind === 'left' ? PUT_OFF_MS : undefined;
+    },
   };
 }
