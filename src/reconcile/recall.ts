@@ -1,5 +1,5 @@
 import type { AuditRecord } from '../audit/entry.ts';
-import type { AuditStore } from '../audit/store.ts';
+import type { AuditStore, RecordFilter } from '../audit/store.ts';
 import { objectOf, type SourceObject, type StampedVersion } from '../core/reading.ts';
 
 /** What a reading was of; without `object` the secret itself. */
@@ -68,10 +68,19 @@ export async function lastReading(
     const read = await audit.latest({ store, key, outcome: 'ok' }, ['read']);
     return read !== undefined && read.sequence > named.sequence && tells(read, object) ? read : named;
   }
-  const last = await audit.latest({ store, key }, ['read']);
+  return lastAbout(audit, { store, key }, source);
+}
+
+/** The same of those that a filter leaves. */
+export async function lastAbout(
+  audit: Pick<AuditStore, 'latest' | 'list'>,
+  about: RecordFilter,
+  source: Omit<ReadSource, 'store' | 'key'>,
+): Promise<AuditRecord | undefined> {
+  const last = await audit.latest(about, ['read']);
   if (last === undefined || isReadingOf(last, source)) return last;
   const page = { limit: OTHERS, before: last.sequence };
-  const before = await audit.list({ store, key, action: 'read' }, page);
+  const before = await audit.list({ ...about, action: 'read' }, page);
   return before.find((record) => isReadingOf(record, source));
 }
 

@@ -18,7 +18,7 @@ import type { TargetId } from '../core/target.ts';
 import type { Pin } from '../sync/pin.ts';
 import type { KeyPlan } from '../sync/plan.ts';
 import { pinNote } from './pins.ts';
-import { definitionNote, isReadingOf, lastReading, readingNote } from './recall.ts';
+import { definitionNote, lastAbout, lastReading, readingNote } from './recall.ts';
 import { restartIntents } from './restart-intents.ts';
 
 /** What a change does, for its intent and its outcome alike. */
@@ -150,10 +150,10 @@ export function createRecorder({
         // Mostly the last read is this one.
         if (!isFailure && before?.after === after && before.sources[0]?.version === version) return undefined;
         if (before !== undefined || named !== undefined) {
-          const seen = await audit.latest({ store, key, version, fingerprint: after }, ['read']);
+          const seen = await lastAbout(audit, { store, key, version, fingerprint: after }, { object });
           // A failure that has ended is news, although the value may not be.
           const since = isFailure ? before.sequence : 0;
-          if (seen !== undefined && isReadingOf(seen, { object }) && seen.sequence > since) return undefined;
+          if (seen !== undefined && seen.sequence > since) return undefined;
         }
         const sources = [{ store, key, version }];
         const note = readingNote(definition, object, result.stamp);
