@@ -103,15 +103,16 @@ const configHashes = new WeakMap<Mapping, string>();
  * event of each of its targets.
  */
 export function configHash(mapping: Mapping): string {
-  const { name, target, data, dataFrom, template } = mapping;
+  const hash = configHashes.get(mapping) ?? shortHash(whatItSays(mapping));
+  configHashes.set(mapping, hash);
+  return hash;
+}
+
+function whatItSays({ name, target, data, dataFrom, template }: Mapping): object {
   const { secret, type, labels, annotations, immutable, mode } = target;
   // What follows from the kind of its store is nothing that the mapping says.
   const said = dataFrom.map((entry) => ({ ...entry, isFlat: undefined }));
-  const hash =
-    configHashes.get(mapping) ??
-    shortHash({ name, secret, type, labels, annotations, immutable, mode, data, dataFrom: said, template });
-  configHashes.set(mapping, hash);
-  return hash;
+  return { name, secret, type, labels, annotations, immutable, mode, data, dataFrom: said, template };
 }
 
 /** For configuration only, which holds no values: anybody may test a guess against it. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Reference } from '../credentials.ts';
+import { isPlainAddress, NOT_PLAIN } from '../plain-address.ts';
 import { AllowHttp, Tls } from '../tls.ts';
 
 const roleArn = z.string().regex(/^arn:[^:]+:iam::\d{12}:role\/.+$/, {
@@ -54,7 +55,7 @@ export const AwsConfig = z
       .meta({ description: 'The region.', examples: ['eu-west-1'] }),
     endpoint: z
       .url({ protocol: /^https?$/, error: 'an address such as https://host:port' })
-      .refine(isPlain, { error: 'an address without user, password, query and fragment' })
+      .refine(isPlainAddress, { error: NOT_PLAIN })
       .optional()
       .meta({
         description:
@@ -77,9 +78,3 @@ export const AwsConfig = z
   })
   .meta({ title: 'AWS Secrets Manager' });
 export type AwsConfig = z.output<typeof AwsConfig>;
-
-function isPlain(address: string): boolean {
-  const url = URL.parse(address);
-  if (url === null) return true; // refused as no address at all
-  return url.username === '' && url.password === '' && !/[?#]/.test(address);
-}

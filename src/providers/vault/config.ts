@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isLoopback } from '../../core/loopback.ts';
 import { Reference } from '../credentials.ts';
+import { isPlainAddress, NOT_PLAIN } from '../plain-address.ts';
 import { AllowHttp } from '../tls.ts';
 
 // An identifier such as a role id or a user name is no credential, so it may stand in the file as it is.
@@ -73,7 +74,7 @@ export const VaultConfig = z
     kind: z.literal('vault'),
     address: z
       .url({ protocol: /^https?$/ })
-      .refine(isPlain, { error: 'an address without user, password, query and fragment' })
+      .refine(isPlainAddress, { error: NOT_PLAIN })
       .meta({
         description:
           'Base address of the server. Plain http for loopback only, or with `allowHttp: true`: the token travels in a header.',
@@ -127,11 +128,6 @@ export const VaultConfig = z
   })
   .meta({ title: 'HashiCorp Vault and OpenBao' });
 export type VaultConfig = z.output<typeof VaultConfig>;
-
-function isPlain(address: string): boolean {
-  const url = URL.parse(address); // null: already reported as no URL
-  return url === null || (url.username === '' && url.password === '' && !/[?#]/.test(address));
-}
 
 /** One or more segments joined by `/`. Dot segments would climb out of the path that they are put into. */
 function pathOf(description: string) {
