@@ -18,6 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'core',
     'providers/*/config.ts',
     'providers/credentials.ts',
+    'providers/path.ts',
     'sync/keys.ts',
     'sync/checks.ts',
     'sync/find.ts',

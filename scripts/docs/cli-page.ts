@@ -151,7 +151,7 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
 | \`validate\` | \`{ valid, problems: [ { file, line, column, path, code, message, suggestion? } ] }\` |
 | \`plan\` | \`{ changes, targets: [ { mapping, namespace, secret, action, code?, message?, remedy?, keys } ], held }\` |
 | \`sync\` | \`{ ok, requestId, summary, targets: [ { mapping, namespace, secret, outcome, code?, message?, remedy?, keys } ], held }\` |
-| \`sync --server\` | the same, and \`pending\`: how many targets the service still works on; of several mappings, \`requestId\` is that of the last |
+| \`sync --server\` | the same, with all that the service holds (of \`--mapping\`, what it holds of that one), and \`pending\`: how many targets the service still works on; of several mappings, \`requestId\` is that of the last |
 | \`status\` | \`{ instance, version, replica, engine: { kind, state, code? }, audit: { kind, state, sequence }, cluster: { kind, state, code? }, config: { valid, problems }, stores: [ { name, kind, state, lastSuccess, code?, breakerOpen } ], targets: [ { mapping, namespace, secret, state, lastSuccess, staleSeconds, code?, message?, remedy?, pinned? } ], held }\` |
 | \`release\`, \`prune --yes\` | as \`sync\`, with the targets that it was about |
 | \`prune\` | as \`plan\`: what \`--yes\` would delete |
@@ -177,7 +177,8 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
 - \`how\` is there where an \`update\` of \`plan\` is more than that: \`adopt\` takes over a Secret that is not ours,
   \`recreate\` deletes and makes it anew, \`merge\` puts keys into one of others.
 - \`state\` of a target is \`synced\`, \`stale\`, \`failed\`, \`refused\`, \`held\`, \`pinned\`, \`waiting\`, \`contested\` or \`drifted\`; of a
-  source \`found\`, \`absent\` or \`failed\`. \`lastRecords\` are the newest five of the audit.
+  source \`found\`, \`absent\` or \`failed\`. Of a \`find\`, the sources are what it finds; one that failed has its \`path\` as the key.
+  \`lastRecords\` are the newest five of the audit.
 - \`lastSuccess\` of a store or a target, and \`staleSeconds\`, are \`null\` where there was none yet.
 - \`config-schema\` prints the JSON Schema, and \`completion\` the script, whatever comes: they know no \`--output\`.
 - \`code\`, \`message\` and \`remedy\` are there when a target is refused, held or failed: the [error](errors.md), the sentence

@@ -146,8 +146,8 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   );
   let current = config;
   let targets = unresolvedTargets(config.mappings);
-  let access = createAccess(config);
   const ownNamespace = (): string | undefined => guardedNamespace(current, cluster);
+  let access = createAccess(config, ownNamespace);
   // What a mapping may not have, it does not claim from others.
   const claims = () =>
     wantedIndex(
@@ -163,6 +163,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   };
   const owned = stack.move();
   const room = createRoom();
+  const instances = [config.instance, ...config.formerInstances];
 
   return {
     get config() {
@@ -177,7 +178,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
     get targets() {
       return targets;
     },
-    instances: [config.instance, ...config.formerInstances],
+    instances,
     fingerprints,
     tracing,
     restartOf(name) {
@@ -188,7 +189,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
     async reconfigure(next) {
       stores.reconfigure(next.stores);
       current = next;
-      access = createAccess(next);
+      access = createAccess(next, ownNamespace);
     },
     async pass({
       signal,
@@ -204,6 +205,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
         requestId,
         fingerprints,
         stores: stores.definitions,
+        instances,
         clock,
       });
       const begun = current;
@@ -227,7 +229,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
         tracer: tracing.tracer,
         recorder,
         wants,
-        pin: (mapping, id) => readPin(audit, mapping, id, [config.instance, ...config.formerInstances]),
+        pin: (mapping, id) => readPin(audit, mapping, id, instances),
         provenAbsent: (source, { softDeletedIsMissing }) => {
           const codes = ['SOURCE_ABSENT', ...(softDeletedIsMissing ? ['SOURCE_DELETED'] : [])];
           const definition = stores.definitions.get(source.store);
@@ -238,8 +240,9 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
         expect: (refs) => reader.expect(refs),
         find: (store, query) => reader.find(store, query),
         versions: (store, keys) => reader.versions(store, keys),
-        allows: (use) => use.namespace !== ownNamespace() && access.allows(use),
-        allowsSearch: (use) => use.namespace !== ownNamespace() && access.allowsSearch(use),
+        barred: ({ namespace }) => access.barred(namespace),
+        allows: (use) => access.allows(use),
+        allowsSearch: (use) => access.allowsSearch(use),
       };
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

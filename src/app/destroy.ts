@@ -1,7 +1,9 @@
 import type { SecretMeta } from '../cluster/cluster.ts';
+import { AppError } from '../core/errors.ts';
 import { mapConcurrently } from '../core/map-concurrently.ts';
 import type { TargetId } from '../core/target.ts';
 import { destroy } from '../reconcile/destroy.ts';
+import { proposalOf as endOf, type Left } from '../reconcile/left.ts';
 import type { Outcome, Proposal } from '../reconcile/outcome.ts';
 import { proposalOf } from '../reconcile/reconcile.ts';
 import type { Sight } from '../reconcile/standing.ts';
@@ -9,7 +11,7 @@ import { decideWanted, type Wanted } from '../reconcile/targets.ts';
 import type { Destroying } from '../service/destroying.ts';
 import { LABEL } from '../sync/marks.ts';
 import type { App, Pass } from './app.ts';
-import { type Leaving, leftProposals, populationOf, scanLeft } from './left.ts';
+import { aboutWanted, heldAmong, type Leaving, leftProposals, populationOf, scanLeft } from './left.ts';
 
 const NOTHING_LEFT: Leaving = {
   proposals: [],
@@ -27,18 +29,14 @@ const NOTHING_LEFT: Leaving = {
 export async function destroyProposed(
   app: App,
   pass: Pass,
-  { withLeft, heldLeft, proposed, meta, onWaiting }: Destroying,
+  { withLeft, heldLeft, proposed, unknown, meta, onWaiting }: Destroying,
 ): Promise<readonly Outcome[]> {
   // Before the decisions: it takes a while, in which what was proposed may be as it should be again.
   const scanned = withLeft ? await scanLeft(app) : undefined;
-  const candidates = app.targets.filter(proposed);
-  const decided = await mapConcurrently(candidates, app.config.engine.concurrency, async (it) => {
-    const decision = await decideWanted(it, pass);
-    const { plan } = decision;
-    const isEnd = plan.kind === 'delete' || plan.kind === 'recreate' || plan.kind === 'hold';
-    return isEnd ? [proposalOf(it.mapping, decision, plan)] : [];
-  });
-  const ends = decided.flat();
+  const ends = [...(await endsAmong(app.targets.filter(proposed), app, pass))];
+  // Before a restart it was held, maybe with what is to go now: without it, that would be few enough.
+  if (ends.length > 0 || withLeft)
+    ends.push(...(await endsAmong(await heldBefore(app, app.targets.filter(unknown)), app, pass)));
   const sight = sightOf(app, meta, ends);
   const left = scanned === undefined ? NOTHING_LEFT : await leftProposals(app, undefined, sight, scanned);
   if (withLeft) onWaiting(left.waiting);
@@ -47,7 +45,41 @@ export async function destroyProposed(
   const proposals = [...ends, ...left.proposals];
   const others = { targets: [], leaving: withLeft ? 0 : heldLeft };
   const population = await populationOf(app, { sight, left: left.count + others.leaving, proposals, others });
-  return destroy(proposals, population, { ...app, ...pass, brake: app.config.brake });
+  const decided = await destroy(proposals, population, { ...app, ...pass, brake: app.config.brake });
+  return [...decided, ...(await heldByPrune(app, scanned?.left ?? []))];
+}
+
+async function endsAmong(
+  targets: readonly Wanted[],
+  { config }: App,
+  pass: Pass,
+): Promise<readonly Proposal[]> {
+  const decided = await mapConcurrently(targets, config.engine.concurrency, async (it) => {
+    const decision = await decideWanted(it, pass);
+    const { plan } = decision;
+    const isEnd = plan.kind === 'delete' || plan.kind === 'recreate' || plan.kind === 'hold';
+    return isEnd ? [proposalOf(it.mapping, decision, plan)] : [];
+  });
+  return decided.flat();
+}
+
+/** Of most, their mapping says already that they never are. */
+function heldBefore(app: App, targets: readonly Wanted[]): Promise<readonly Wanted[]> {
+  const may = targets.filter(
+    ({ mapping: { onSourceMissing, target }, error }) =>
+      error === undefined && (onSourceMissing !== 'keep' || target.recreate),
+  );
+  return heldAmong(app, may, aboutWanted);
+}
+
+/** What a `prune` has held: no mapping asks for its end, and it waits for a person all the same. */
+async function heldByPrune(app: App, left: readonly Left[]): Promise<readonly Outcome[]> {
+  const kept = left.filter(({ onMappingRemoved }) => onMappingRemoved === 'keep');
+  const held = await heldAmong(app, kept, ({ mapping, live }) => ({ mapping, ...live.id }));
+  return held.map((it) => {
+    const { mapping, live, keys } = endOf(it, app.fingerprints);
+    return { kind: 'held', mapping, target: live.id, keys, error: new AppError('HELD'), alive: true };
+  });
 }
 
 /** By what the watch has: it may be late to tell of what was just made, so only a yes of it is believed. */

@@ -1,26 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
-import { createAccess } from '../config/access.ts';
+import { type Access, createAccess } from '../config/access.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import { createFingerprinter } from '../core/fingerprint.ts';
-import type { Mapping, Source } from '../core/mapping.ts';
-import { type ReadResult, refId } from '../core/reading.ts';
+import type { Mapping } from '../core/mapping.ts';
 import { clockSkewed } from '../core/skew.ts';
-import { compareText, formatTarget, type TargetId } from '../core/target.ts';
+import { formatTarget, type TargetId } from '../core/target.ts';
 import type { SecretProvider } from '../providers/provider.ts';
-import { createReader, type ReaderDeps } from '../providers/reader.ts';
 import { commandEntry } from '../reconcile/recorder.ts';
-import { resolveTargets, rightsOf, unresolvedTargets } from '../reconcile/targets.ts';
-import { sourcesOf, storeRef } from '../sync/desired.ts';
-import { describeSource } from '../sync/value.ts';
+import { resolveTargets, rightsOf, unresolvedTargets, type Wanted } from '../reconcile/targets.ts';
 import { type AppDeps, credentialsOf, guardedNamespace } from './app.ts';
 import { type AuditDeps, openAudit } from './audit.ts';
 import { expectedCalls } from './calls.ts';
 import { openCluster } from './cluster.ts';
 import { checkEvents } from './doctor-events.ts';
+import { checkSources } from './doctor-sources.ts';
 import { fingerprintKey } from './keys.ts';
 import { createStores } from './stores.ts';
 
@@ -53,16 +50,21 @@ export async function examine(
   };
 
   await using stack = new AsyncDisposableStack();
-  let cluster: Cluster | undefined;
+  // Before its turn, since any credential may be in it.
+  const [opened] = await Promise.allSettled([openCluster(config.cluster, deps)]);
+  const cluster = opened.status === 'fulfilled' ? stack.use(opened.value) : undefined;
   const credential = credentialsOf(deps, async (name, key) => cluster?.ownSecret(name, key));
   const audit = await attempt(`audit: write ${auditAddress(config)}`, () =>
     checkAudit(config, deps, credential),
   );
   if (audit !== undefined) stack.use(audit);
-  cluster = await attempt('cluster: configuration', async () =>
-    stack.use(await openCluster(config.cluster, deps)),
-  );
-  if (cluster !== undefined) await checkCluster(config, cluster, clock, attempt);
+  await attempt('cluster: configuration', async () => {
+    if (opened.status === 'rejected') throw opened.reason;
+  });
+  const access = createAccess(config, () => cluster && guardedNamespace(config, cluster));
+  const targets =
+    (cluster && (await checkCluster(config, cluster, { clock, access, attempt }))) ??
+    unresolvedTargets(config.mappings);
 
   const make = config.audit.store.kind === 'sqlite';
   const key = await attempt('keys: fingerprint', () =>
@@ -74,8 +76,8 @@ export async function examine(
   for (const { name } of config.stores)
     findings.push(...(await checkStore(config, name, () => stores.open(name), signal)));
   const broken = new Set(config.stores.map(({ name }) => name).filter((name) => hasFailed(findings, name)));
-  findings.push(...(await checkSources(config, broken, { open: (store) => stores.open(store), signal })));
   const open = (store: string) => stores.open(store);
+  findings.push(...(await checkSources(config.mappings, { targets, access, broken, open, signal })));
   await checkEvents(config, { clock, fingerprints, credential, open, broken, attempt, signal });
   return findings;
 }
@@ -97,23 +99,30 @@ async function checkAudit(
   return audit;
 }
 
-async function checkCluster(config: Config, cluster: Cluster, clock: Clock, attempt: Attempt): Promise<void> {
+/** Gives the targets, where the cluster tells them. */
+async function checkCluster(
+  config: Config,
+  cluster: Cluster,
+  { clock, access, attempt }: { readonly clock: Clock; readonly access: Access; readonly attempt: Attempt },
+): Promise<readonly Wanted[] | undefined> {
   const reached = await attempt(`cluster: reach ${cluster.address}`, async () => {
     const { time } = await cluster.ping();
     const skewed = time === undefined ? undefined : clockSkewed(clock.now() - time, "the cluster's");
     if (skewed !== undefined) throw skewed;
     return true;
   });
-  if (reached === undefined) return;
+  if (reached === undefined) return undefined;
   const targets = await resolveTargets(config.mappings, cluster, guardedNamespace(config, cluster));
   for (const { mapping, error } of targets)
     if (error !== undefined)
       await attempt(`namespaces: select (mapping ${mapping.name})`, () => Promise.reject(error));
-  const access = createAccess(config);
-  const known = targets.filter(
-    ({ error, mapping, id }) =>
-      error === undefined && access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace }),
-  );
+  const known: Wanted[] = [];
+  for (const it of targets.filter(({ error }) => error === undefined)) {
+    const { mapping, id } = it;
+    const barred = access.barred(id.namespace);
+    if (barred !== undefined) await attempt(writeName(it), () => Promise.reject(barred));
+    else if (access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace })) known.push(it);
+  }
   const creating = known.filter(({ mapping }) => mapping.target.mode === 'own');
   const closed = new Set<string>();
   for (const [namespace, [first]] of Map.groupBy(creating, ({ id }) => id.namespace)) {
@@ -122,10 +131,13 @@ async function checkCluster(config: Config, cluster: Cluster, clock: Clock, atte
     if (opened === undefined) closed.add(namespace);
   }
   // Rights in a namespace that takes nothing would be said to be well.
-  for (const { id, mapping } of known.filter((it) => !closed.has(it.id.namespace)))
-    await attempt(`target: write ${formatTarget(id)} (mapping ${mapping.name})`, () =>
-      askRights(cluster, id, mapping),
-    );
+  for (const it of known.filter(({ id }) => !closed.has(id.namespace)))
+    await attempt(writeName(it), () => askRights(cluster, it.id, it.mapping));
+  return targets;
+}
+
+function writeName({ id, mapping }: Wanted): string {
+  return `target: write ${formatTarget(id)} (mapping ${mapping.name})`;
 }
 
 /** Only the cluster itself knows of namespaces, quotas and admission; a Secret that is there already is no obstacle. */
@@ -182,42 +194,4 @@ function hasFailed(findings: readonly Finding[], store: string): boolean {
     ({ name, error }) =>
       error !== undefined && error.code !== 'CLOCK_SKEWED' && name.startsWith(`store ${store}: `),
   );
-}
-
-/**
- * Each source is read, by its own name, so that a missing permission shows with the key that needs it. What a
- * mapping may not use is not read for it.
- */
-async function checkSources(
-  config: Config,
-  broken: ReadonlySet<string>,
-  deps: Pick<ReaderDeps, 'open' | 'signal'>,
-): Promise<readonly Finding[]> {
-  const access = createAccess(config);
-  const uses = config.mappings.flatMap((mapping) => {
-    const { namespaces } = mapping.target;
-    const isAllowed = ({ store, key }: Source): boolean =>
-      namespaces.every((namespace) => access.allows({ mapping: mapping.name, namespace, store, key }));
-    return sourcesOf(mapping).map((source) => ({ source, allowed: isAllowed(source) }));
-  });
-  const reader = createReader({ ...deps, onRead: async () => undefined });
-  const readable = uses.filter(({ source, allowed }) => allowed && !broken.has(source.store));
-  const results = await reader.read(readable.map(({ source }) => storeRef(source)));
-  const findings = uses
-    .filter(({ source }) => !broken.has(source.store))
-    .map(({ source, allowed }): Finding => {
-      const result = results.get(refId(storeRef(source)));
-      const error = allowed ? sourceError(source, result) : new AppError('NOT_ALLOWED');
-      const { property: _, ...whole } = source;
-      return { name: `read ${describeSource(whole)}`, ...(error === undefined ? {} : { error }) };
-    });
-  // One line for each: an error, if any mapping meets one.
-  return [...Map.groupBy(findings, ({ name }) => name).values()]
-    .flatMap((same) => same.find(({ error }) => error !== undefined) ?? same.slice(0, 1))
-    .sort((a, b) => compareText(a.name, b.name));
-}
-
-function sourceError(source: Source, result: ReadResult | undefined): AppError | undefined {
-  if (result?.kind === 'failed') return result.error;
-  return result?.kind === 'absent' && !source.optional ? new AppError('SOURCE_ABSENT') : undefined;
 }

@@ -1,24 +1,16 @@
 import type { Action, AuditRecord } from '../audit/entry.ts';
 import { AppError, healsItself } from '../core/errors.ts';
-import type { Source } from '../core/mapping.ts';
-import { type ReadResult, refId } from '../core/reading.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Decision } from '../reconcile/decide.ts';
 import { isContested } from '../reconcile/reconcile.ts';
+import { isStanding } from '../reconcile/standing.ts';
 import { decideWanted, type Wanted } from '../reconcile/targets.ts';
 import type { TargetState } from '../service/service.ts';
-import { sourcesOf, storeRef } from '../sync/desired.ts';
 import type { Plan } from '../sync/plan.ts';
 import type { App } from './app.ts';
 import { expectedCalls, oneByOne, type StoreCalls } from './calls.ts';
+import { type ExplainedSource, explainSources } from './explain-sources.ts';
 import { selectTargets } from './plan.ts';
-
-export interface ExplainedSource {
-  readonly source: Source;
-  readonly state: 'found' | 'absent' | 'failed';
-  readonly version?: string;
-  readonly error?: AppError;
-}
 
 interface Verdict {
   readonly state: TargetState;
@@ -29,7 +21,7 @@ export interface ExplainedTarget extends Verdict {
   readonly target: TargetId;
   /** The record to whose versions it is pinned. */
   readonly pinned?: number;
-  /** As a run would read them now. */
+  /** As a run would read them now. What `access` does not allow is not read. */
   readonly sources: readonly ExplainedSource[];
   /** Newest first. */
   readonly lastRecords: readonly AuditRecord[];
@@ -69,41 +61,32 @@ export async function explainMapping(app: App, mapping: string): Promise<readonl
     const { id } = target;
     const decision = await decideWanted(target, pass);
     const { pinned, mapping: wanted = target.mapping } = decision;
-    const sources = sourcesOf(wanted).filter(({ store, key }) =>
-      pass.allows({ ...id, mapping: wanted.name, store, key }),
-    );
-    const readings = await pass.read(sources.map(storeRef));
     const lastRecords = await app.audit.list({ mapping, ...id }, { limit: LAST });
     explained.push({
       target: id,
       ...(await verdictOf(app, target, decision, lastRecords)),
       ...(pinned === undefined ? {} : { pinned }),
-      sources: sources.map((source) => explainSource(source, readings.get(refId(storeRef(source))))),
+      sources: await explainSources({ ...decision, mapping: wanted, id }, pass),
       lastRecords,
     });
   }
   return explained;
 }
 
-function explainSource(source: Source, reading: ReadResult | undefined): ExplainedSource {
-  if (reading?.kind === 'found') return { source, state: 'found', version: reading.version };
-  if (reading?.kind === 'failed') return { source, state: 'failed', error: reading.error };
-  return { source, state: 'absent' };
-}
-
 /** As the service would find it now. */
 async function verdictOf(
-  { audit, clock }: App,
+  app: App,
   { mapping, id }: Wanted,
   { plan, live, pinned }: Decision,
   records: readonly AuditRecord[],
 ): Promise<Verdict> {
   const about = formatTarget(id);
-  if (await isContested(audit, id, clock))
+  if (await isContested(app.audit, id, app.clock, app.instances))
     return { state: 'contested', error: new AppError('CONTESTED', { about }) };
   if (mapping.onDrift === 'report' && isDrifted(plan, records))
     return { state: 'drifted', error: new AppError('DRIFTED', { about }) };
-  const state = stateOf(plan, live !== undefined, pinned !== undefined);
+  const isOurs = live !== undefined && isStanding(mapping, live, app);
+  const state = stateOf(plan, { isThere: live !== undefined, isOurs, isPinned: pinned !== undefined });
   if ('error' in plan) return { state, error: plan.error };
   return state === 'held' ? { state, error: new AppError('HELD', { about }) } : { state };
 }
@@ -118,10 +101,16 @@ function isDrifted(plan: Plan, records: readonly AuditRecord[]): boolean {
   return ('drift' in plan && plan.drift) || last?.code === 'DRIFTED';
 }
 
-function stateOf(plan: Plan, alive: boolean, pinned: boolean): TargetState {
+interface Standing {
+  readonly isThere: boolean;
+  readonly isOurs: boolean;
+  readonly isPinned: boolean;
+}
+
+function stateOf(plan: Plan, { isThere, isOurs, isPinned }: Standing): TargetState {
   switch (plan.kind) {
     case 'unchanged':
-      return pinned ? 'pinned' : 'synced';
+      return isPinned ? 'pinned' : 'synced';
     case 'refuse':
       return 'refused';
     case 'hold':
@@ -131,10 +120,10 @@ function stateOf(plan: Plan, alive: boolean, pinned: boolean): TargetState {
     case 'fail':
       if (plan.error.code === 'SECRET_MISSING') return 'waiting';
       // What is kept although its store fails, or its source is gone, goes on working with what it had.
-      return alive && (healsItself(plan.error.code) || plan.error.code === 'SOURCE_ABSENT')
+      return isOurs && (healsItself(plan.error.code) || plan.error.code === 'SOURCE_ABSENT')
         ? 'stale'
         : 'failed';
     default:
-      return alive ? 'stale' : 'waiting';
+      return isThere ? 'stale' : 'waiting';
   }
 }

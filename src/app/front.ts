@@ -64,7 +64,7 @@ export async function openFront(config: Config, deps: ServeDeps): Promise<Front>
     rollback: async (...args) => need('service').rollback(...args),
     unpin: async (...args) => need('service').unpin(...args),
     release: async (...args) => need('service').release(...args),
-    left: async () => need('service').left(),
+    left: async (...args) => need('service').left(...args),
     prune: async (...args) => need('service').prune(...args),
     loops: () => parts.service?.loops() ?? [],
     notReady: async () => (parts.service === undefined ? waiting() : parts.service.notReady()),

@@ -10,6 +10,10 @@ export interface Held extends TargetId {
   readonly keys: readonly KeyPlan[];
 }
 
+export function isHeldId(text: string): boolean {
+  return /^[0-9a-f]{12}$/.test(text);
+}
+
 export function toHeld(
   instance: string,
   { mapping, target, keys }: { mapping: string; target: TargetId; keys: readonly KeyPlan[] },

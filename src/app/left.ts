@@ -2,6 +2,7 @@ import type { AppError } from '../core/errors.ts';
 import { mapConcurrently } from '../core/map-concurrently.ts';
 import type { TargetId } from '../core/target.ts';
 import type { Population } from '../reconcile/destroy.ts';
+import { lastWord } from '../reconcile/last-word.ts';
 import { findEndedMerges, findLeft, type LeftFound, proposalOf, type Unseen } from '../reconcile/left.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
 import { TARGET_ACTIONS } from '../reconcile/recorder.ts';
@@ -83,7 +84,7 @@ export async function populationOf(
   const merges = free.filter(({ ending }) => ending !== undefined).length;
   const total = targets.length + left + merges;
   if (free.length === 0) return { total, alive: total };
-  const elsewhere = others.leaving + (await heldAmong(app, others.targets));
+  const elsewhere = others.leaving + (await heldAmong(app, others.targets, aboutWanted)).length;
   const going = elsewhere + free.filter(({ replacement }) => replacement === undefined).length;
   let alive = left + merges + targets.filter((it) => sight.isThere(it)).length;
   for (const it of targets) {
@@ -94,14 +95,20 @@ export async function populationOf(
 }
 
 /** Those whose last word on record is that something of them is held. */
-async function heldAmong({ audit, config, instances }: App, targets: readonly Wanted[]): Promise<number> {
-  const isHeld = await mapConcurrently(targets, config.engine.concurrency, async ({ mapping, id }) => {
-    const about = { mapping: mapping.name, ...id };
-    const words = instances.map((instance) => audit.latest({ ...about, instance }, TARGET_ACTIONS));
-    const said = (await Promise.all(words)).filter((it) => it !== undefined);
-    return said.toSorted((a, b) => b.sequence - a.sequence)[0]?.outcome === 'held';
+export async function heldAmong<T>(
+  { audit, config, instances }: App,
+  targets: readonly T[],
+  aboutOf: (it: T) => TargetId & { readonly mapping: string },
+): Promise<readonly T[]> {
+  const isHeld = await mapConcurrently(targets, config.engine.concurrency, async (it) => {
+    const said = await lastWord(audit, aboutOf(it), TARGET_ACTIONS, instances);
+    return said?.outcome === 'held';
   });
-  return isHeld.filter(Boolean).length;
+  return targets.filter((_, index) => isHeld[index]);
+}
+
+export function aboutWanted({ mapping, id }: Wanted): TargetId & { readonly mapping: string } {
+  return { mapping: mapping.name, ...id };
 }
 
 export interface Leaving {

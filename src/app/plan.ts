@@ -1,14 +1,14 @@
 import { AppError, assertNever } from '../core/errors.ts';
 import { mapConcurrently } from '../core/map-concurrently.ts';
 import type { Mapping } from '../core/mapping.ts';
-import { compareTargets, type TargetId } from '../core/target.ts';
+import { compareTargets, formatTarget, type TargetId } from '../core/target.ts';
 import type { DecideDeps, Decision } from '../reconcile/decide.ts';
 import { isAllowed, whyBraked, withReturning } from '../reconcile/destroy.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
 import { proposalOf } from '../reconcile/reconcile.ts';
-import type { Waiting } from '../reconcile/standing.ts';
+import { isStanding, UNSEEN, type Waiting } from '../reconcile/standing.ts';
 import { decideWanted, type Wanted } from '../reconcile/targets.ts';
-import { isOfOthers, type KeyPlan } from '../sync/plan.ts';
+import type { KeyPlan } from '../sync/plan.ts';
 import type { App } from './app.ts';
 import { type Held, toHeld } from './held.ts';
 import { leftProposals, populationOf, sightOf } from './left.ts';
@@ -23,7 +23,7 @@ export interface PlannedTarget {
   readonly how?: 'adopt' | 'recreate' | 'merge';
   readonly error?: AppError;
   readonly keys: readonly KeyPlan[];
-  /** Whether the target is there now. */
+  /** Whether the target is there by the time something is destroyed, which comes last. */
   readonly alive: boolean;
   /** The record to whose versions it is pinned. */
   readonly pinned?: number;
@@ -46,14 +46,23 @@ export async function planTargets(app: App, only?: string, signal?: AbortSignal)
   return planPass(app, pass, only);
 }
 
-/** The same within a pass that another command has begun. */
-export async function planPass(app: App, pass: DecideDeps, only?: string): Promise<PlanReport> {
+/**
+ * The same within a pass that another command has begun. With `asItStands`, what `sync` would make first does not
+ * count as made.
+ */
+export async function planPass(
+  app: App,
+  pass: DecideDeps,
+  only?: string,
+  { asItStands = false }: { readonly asItStands?: boolean } = {},
+): Promise<PlanReport> {
   const wanted = selectTargets(app, only);
-  const looked = await mapConcurrently(wanted, app.config.engine.concurrency, async (it) => {
+  const decided = await mapConcurrently(wanted, app.config.engine.concurrency, async (it) => {
     const decision = await decideWanted(it, pass);
-    return planned(it.mapping, it.id, decision);
+    return planned(it.mapping, it.id, decision, app);
   });
-  const sight = sightOf(looked);
+  const looked = oneOwner(decided);
+  const sight = asItStands ? UNSEEN : sightOf(looked);
   const left = await leftProposals(app, only, sight);
   const targets = [...looked, ...left.proposals.map(leaving)].toSorted((a, b) =>
     compareTargets(a.target, b.target),
@@ -94,13 +103,31 @@ function leaving(proposal: Proposal): PlannedTarget {
   return { mapping, target: live.id, action, keys, alive: true, proposal };
 }
 
-function planned(mapping: Mapping, target: TargetId, decision: Decision): PlannedTarget {
+/** What these say is there and ours when they were carried out. */
+const MADE: readonly Decision['plan']['kind'][] = ['create', 'update', 'merge', 'unchanged'];
+
+/** Of several that would make one target, the first will have it by the time the others are looked at. */
+function oneOwner(targets: readonly PlannedTarget[]): readonly PlannedTarget[] {
+  const owners = new Map<string, string>();
+  return targets.map((it) => {
+    if (it.action !== 'create' && it.how !== 'adopt') return it;
+    const { mapping, target } = it;
+    const name = formatTarget(target);
+    const owner = owners.get(name);
+    owners.set(name, owner ?? mapping);
+    if (owner === undefined) return it;
+    const error = new AppError('TARGET_CLAIMED', { detail: `owned by mapping ${owner}` });
+    return { mapping, target, action: 'refuse', error, keys: [], alive: false };
+  });
+}
+
+function planned(mapping: Mapping, target: TargetId, decision: Decision, app: App): PlannedTarget {
   const { plan, live, pinned } = decision;
   const base = {
     mapping: mapping.name,
     target,
     keys: plan.keys,
-    alive: live !== undefined && !isOfOthers(plan),
+    alive: MADE.includes(plan.kind) || (live !== undefined && isStanding(mapping, live, app)),
     ...(pinned === undefined ? {} : { pinned }),
   };
   switch (plan.kind) {

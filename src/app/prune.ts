@@ -41,6 +41,13 @@ export async function listLeft(app: App, asked: PassOptions = {}): Promise<LeftL
   return { targets, waiting, unseen };
 }
 
+/** The same for whoever asks, on record like every command. */
+export async function showLeft(app: App, asked: PassOptions = {}): Promise<LeftList> {
+  const { recorder } = await app.pass(asked);
+  await recorder.command('prune');
+  return listLeft(app, { ...asked, asResolved: true });
+}
+
 /** One of them by the id under which `prune` holds it, as long as it stays the same. */
 export async function findHeldLeft(app: App, id: string, asked: PassOptions): Promise<Held | undefined> {
   const { targets } = await listLeft(app, asked);

@@ -5,7 +5,10 @@ import type { App } from './app.ts';
 /** A longer wait means that it cannot be done now; what is left is on record, for the service or the next run. */
 const PATIENCE_MS = 5_000;
 
-/** Rolls the workloads that a one-shot run has left waiting, a few at a time, until none waits. */
+/**
+ * Rolls the workloads that wait after a one-shot run, those that an earlier one left too, a few at a time, until none
+ * waits.
+ */
 export async function finishRestarts(
   { audit, cluster, clock, instances, tracing, config }: App,
   signal?: AbortSignal,

@@ -116,7 +116,7 @@ async function run(app: App, pass: Pass, wanted: readonly Wanted[]): Promise<Syn
   const outcomes: Outcome[] = [];
   for (const { mapping, id } of wanted) outcomes.push(await reconcile(mapping, id, pass));
   const targets = await decideProposals(app, pass, outcomes);
-  if (targets.some(({ restarts }) => restarts)) await finishRestarts(app);
+  await finishRestarts(app);
   for (const outcome of targets) logOutcome(app.logger, outcome, pass.recorder.requestId);
   return report(app, { targets, recorder: pass.recorder });
 }

@@ -239,9 +239,11 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
 }
 
 function tellAges({ generation, ages, board }: Engine, metrics: Metrics): void {
+  // Once for all targets of a mapping, which may be thousands.
+  const changed = new Map(generation().mappings.map((it) => [it.name, ages.changedAt(it)]));
   for (const { mapping, id, error } of generation().wanted) {
     if (error !== undefined) continue;
-    const changedAt = ages.changedAt(mapping);
+    const changedAt = changed.get(mapping.name);
     if (changedAt !== undefined) metrics.sourceChanged(mapping.name, id.namespace, changedAt);
     const known = board.known(mapping.name, id);
     metrics.certificateExpiry(mapping.name, id.namespace, known?.certificateExpiresAt);

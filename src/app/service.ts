@@ -27,8 +27,8 @@ import { abilitiesOf } from './abilities.ts';
 import type { App, Pass } from './app.ts';
 import { expectedCalls, type StoreCalls } from './calls.ts';
 import { destroyProposed } from './destroy.ts';
-import { toHeld } from './held.ts';
-import { findHeldLeft, listLeft, pruneLeft } from './prune.ts';
+import { isHeldId, toHeld } from './held.ts';
+import { findHeldLeft, pruneLeft, showLeft } from './prune.ts';
 import { releaseHeld } from './release.ts';
 import { oneTarget, pinTarget, unpinTargets } from './rollback.ts';
 import { leftAnswer, pruneAnswer, runAnswer } from './run-answer.ts';
@@ -79,6 +79,7 @@ async function openEngine(app: App, options: ServiceOptions): Promise<Engine> {
       definitions: () => stores.definitions,
       tellsVersions: (store) => abilitiesOf(app.config, store)?.tellVersions ?? false,
       isDown: (store) => stores.state(store).state === 'down',
+      onAnswer: (listener) => stores.onAnswer?.(listener),
       namesOf: (store, key) => {
         const kind = app.config.stores.find(({ name }) => name === store)?.kind;
         return (kind !== undefined && PROVIDERS[kind]?.keyNames?.(key)) || [key];
@@ -167,7 +168,7 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
       const all = engine.generation().wanted.filter(({ mapping }) => mapping.name === name);
       const wanted = all.filter(({ error }) => error === undefined);
       await audit.append([commandEntry(`sync ${name}`, operator(by), requestId)]);
-      const answer = await askFor(engine, wanted, { requestId, clock, held });
+      const answer = await askFor(engine, wanted, { requestId, clock, held, mapping: name });
       // A selector that cannot be looked up stands for any number of targets.
       const unknown = all.flatMap(({ id, error }) =>
         error === undefined ? [] : [{ mapping: name, ...id, outcome: 'failed', ...error.toJSON(), keys: [] }],
@@ -191,6 +192,9 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
       return askFor(engine, targets, { requestId, clock, held });
     },
     async release(id, by, requestId): Promise<SyncAnswer> {
+      // What is no id of ours may be any text.
+      const command = isHeldId(id) ? `release ${id}` : 'release';
+      await audit.append([commandEntry(command, operator(by), requestId)]);
       // What a prune held is looked for each time, since no job of ours proposes it again.
       const found = held().find((it) => it.id === id) ?? (await findHeldLeft(app, id, { asResolved: true }));
       // Without the id: it may be any text.
@@ -199,6 +203,8 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
       const only = app.config.mappings.some(({ name }) => name === mapping) ? { only: mapping } : {};
       const report = await releaseHeld(app, id, {
         ...only,
+        leavesRestarts: true,
+        isRecorded: true,
         requestId,
         actor: operator(by),
         asResolved: true,
@@ -207,7 +213,8 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
       return runAnswer(report, held());
     },
     // By the namespaces as the watch has them: a look of their own could put an older answer over a newer one.
-    left: async () => leftAnswer(await listLeft(app, { asResolved: true })),
+    left: async (by, requestId) =>
+      leftAnswer(await showLeft(app, { requestId, actor: operator(by), asResolved: true })),
     async prune(by, requestId): Promise<PruneAnswer> {
       const report = await pruneLeft(app, { requestId, actor: operator(by), asResolved: true });
       for (const outcome of report.targets) engine.decided(outcome, requestId);

@@ -35,6 +35,8 @@ export interface Stores extends AsyncDisposable {
   state(name: string): StoreState;
   /** What this process has asked of it; undefined as long as that was nothing. */
   usage?(name: string): StoreUsage | undefined;
+  /** Told, from now on, of each request that has ended, by its store. */
+  onAnswer?(listener: (name: string) => void): void;
 }
 
 export interface StoreUsage {
@@ -73,6 +75,7 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
   const told = new Map<string, StoreState>();
   const calls = new Map<string, Hourly>();
   const ways = new Map<string, Map<number, WayTaken>>();
+  const listeners: ((name: string) => void)[] = [];
   const countOf = (name: string): Hourly => {
     const count = calls.get(name) ?? createHourly(deps.clock);
     calls.set(name, count);
@@ -103,6 +106,7 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
       onCall(report) {
         countOf(name).add();
         observe?.onCall({ store: name, ...report });
+        for (const listener of listeners) listener(name);
       },
       onWay: (taken) => ways.set(name, newest(ways.get(name), taken)),
       onRenewal: (error) =>
@@ -150,10 +154,12 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
       const count = calls.get(name);
       return count && { lastHour: count.count, ways: [...(ways.get(name)?.values() ?? [])] };
     },
+    onAnswer: (listener) => void listeners.push(listener),
     async [Symbol.asyncDispose]() {
       const all = [...guards.values(), ...retiring.keys()];
       guards.clear();
-      for (const guard of all) await guard[Symbol.asyncDispose]();
+      // Each may wait for its store, which is to cost the end of the process no more than one of them does.
+      await Promise.all(all.map((guard) => guard[Symbol.asyncDispose]()));
     },
   };
 

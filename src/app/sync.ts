@@ -90,7 +90,7 @@ export async function syncTargets(
   const { targets, ...passedOver } = interrupted
     ? { targets: outcomes.map(undecided) }
     : await decideProposals(app, pass, outcomes, only);
-  if (targets.some(({ restarts }) => restarts)) await finishRestarts(app, signal);
+  await finishRestarts(app, signal);
   for (const outcome of targets) logOutcome(app.logger, outcome, recorder.requestId);
   const done = await report(app, { targets, ...passedOver, interrupted, recorder });
   if (!interrupted) await retainOnce(app, signal);

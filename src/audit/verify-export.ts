@@ -1,37 +1,80 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { JsonError, type JsonNode, parseJson } from '../core/json.ts';
-import { fromStored, GENESIS, type Head, type StoredRecord, toStored } from './chain.ts';
+import { GENESIS, type Head, type StoredRecord, toStored } from './chain.ts';
 import { because, named, systemCode } from './failures.ts';
+import { type Link, linksOf } from './verify-diagnose.ts';
 
-/** Records of an export as JSON lines, with what the first of them claims to follow. */
+/** Records of an export as JSON lines, with what the first of them follows. */
 export interface Exported {
   readonly base: Head;
   readonly records: AsyncIterable<StoredRecord>;
 }
 
-/** Whether a file looks like JSON lines; a file that is not there does not. */
+/** Whether a file holds JSON lines. One with nothing in it holds none of them; one that is not there is no such file. */
 export async function isJsonLines(path: string): Promise<boolean> {
   try {
     await using file = await open(path);
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(64), 0, 64, 0);
-    return buffer.toString('latin1', 0, bytesRead).trimStart().startsWith('{');
+    const input = file.createReadStream({ encoding: 'latin1', start: 0, autoClose: false });
+    for await (const chunk of input as AsyncIterable<string>) {
+      const start = chunk.trimStart();
+      if (start !== '') return start.startsWith('{');
+    }
+    return (await file.stat()).isFile();
   } catch (error) {
     if (['ENOENT', 'EISDIR', 'EACCES'].includes(systemCode(error) ?? '')) return false;
     throw error;
   }
 }
 
-/** Reads an export line by line, whatever its size. Its first record says where it begins. @throws AppError AUDIT_UNAVAILABLE */
+/** Reads an export line by line, whatever its size. @throws AppError AUDIT_UNAVAILABLE */
 export async function readExport(path: string): Promise<Exported> {
-  let base: Head = GENESIS;
-  for await (const { text, hash } of lines(path)) {
-    const { sequence, previousHash } = fromStored(text, hash) ?? {};
-    if (Number.isSafeInteger(sequence) && typeof previousHash === 'string' && Number(sequence) > 1)
-      base = { sequence: Number(sequence) - 1, hash: previousHash };
-    break;
+  return { base: await baseOf(linksOf(lines(path))), records: lines(path) };
+}
+
+/**
+ * What the first record of an export follows. The first line alone does not say that: it may have been edited, or
+ * another one moved in front of it. A sound record with a smaller number is before it, if another one names it as its
+ * predecessor: none does that of one from elsewhere that was put in between.
+ */
+async function baseOf(links: AsyncIterable<Link>): Promise<Head> {
+  /** The first line. */
+  let opening: Link | undefined;
+  let first: Link | undefined;
+  /** With a smaller number, and nothing names it yet. */
+  let apart: Link | undefined;
+  for await (const link of links) {
+    opening ??= link;
+    if (apart !== undefined && link.previousHash === apart.hash) [first, apart] = [apart, undefined];
+    if (isRecord(link)) {
+      const low = apart ?? first;
+      if (low === undefined || low.previousHash === link.hash) [first, apart] = [link, undefined];
+      else if (link.sequence < low.sequence) apart = link;
+    }
+    // There is none before it.
+    if (first?.sequence === 1) return GENESIS;
   }
-  return { base, records: lines(path) };
+  const damaged =
+    opening === undefined || isRecord(opening)
+      ? undefined
+      : { ...opening, sequence: numberOf(opening, first) };
+  const [lowest] = [first, damaged]
+    .filter((it) => it !== undefined)
+    .toSorted((a, b) => a.sequence - b.sequence);
+  // A damaged one may claim anything, or nothing.
+  return lowest === undefined || !(lowest.sequence > 1)
+    ? GENESIS
+    : { sequence: lowest.sequence - 1, hash: lowest.previousHash };
+}
+
+/** Of a damaged line in front: by the record that names it, else as it claims, if it still claims anything. */
+function numberOf({ sequence, hash }: Link, next: Link | undefined): number {
+  const isNamed = next?.previousHash === hash || !Number.isSafeInteger(sequence);
+  return next !== undefined && isNamed ? next.sequence - 1 : sequence;
+}
+
+function isRecord({ sound, sequence }: Link): boolean {
+  return sound && Number.isSafeInteger(sequence);
 }
 
 async function* lines(path: string): AsyncGenerator<StoredRecord, void, undefined> {

@@ -103,4 +103,6 @@ export const MappingList = z.looseObject({
   next: z.string().optional(),
 });
 
+export const HeldList = z.looseObject({ held: z.array(Held), next: z.string().optional() });
+
 export const AuditRecordAnswer = z.looseObject({ sequence: z.number(), action: z.string() });

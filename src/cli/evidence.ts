@@ -53,7 +53,8 @@ async function configured({ stderr }: Context, config: Config | undefined) {
 
 async function configuredKeys(context: Context, config: Config | undefined): Promise<PublicKeys> {
   if (config === undefined) return new Map();
-  return knownCheckpointKeys(config.keys.checkpoint, { credential: auditCredentials(context) });
+  // Without the network here as well: the public key of one that is in the cluster must be given by `--key`.
+  return knownCheckpointKeys(config.keys.checkpoint, { credential: auditCredentials(context, undefined) });
 }
 
 async function namedKeys({ cwd }: Context, named: readonly string[]): Promise<PublicKeys> {

@@ -103,7 +103,7 @@ function needsAllowHttp(address: string): boolean {
   return address.startsWith('http:') && !isLoopback(address);
 }
 
-/** Quoted where YAML would take it for something else. */
+/** Quoted where YAML would take it for something else, also within braces. */
 function scalar(text: string): string {
-  return stringify(text, { lineWidth: 0 }).trimEnd();
+  return /[,[\]{}\n]/.test(text) ? JSON.stringify(text) : stringify(text, { lineWidth: 0 }).trimEnd();
 }

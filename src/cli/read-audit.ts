@@ -2,8 +2,10 @@ import { resolve } from 'node:path';
 import { credentialsOf } from '../app/app.ts';
 import { openAuditReader } from '../app/audit.ts';
 import { addressOf, isPostgres } from '../app/audit-place.ts';
+import { openCluster } from '../app/cluster.ts';
 import { parseAddress } from '../audit/postgres-address.ts';
 import type { AuditStore } from '../audit/store.ts';
+import type { Config } from '../config/config.ts';
 import { AppError } from '../core/errors.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import type { Context, GlobalOptions } from './context.ts';
@@ -15,9 +17,19 @@ export interface AuditOptions extends GlobalOptions {
   readonly audit?: string;
 }
 
-/** What opens a store and tells fingerprints. A Secret would need the cluster, which questions do without. */
-export function auditCredentials({ env }: Pick<Context, 'env'>): ReturnType<typeof credentialsOf> {
-  return credentialsOf({ env, onCredential: () => undefined }, async () => undefined);
+/**
+ * What opens a store and tells fingerprints. The cluster is opened for a Secret alone: questions do without it as long
+ * as nothing is kept there. Without a configuration, a Secret is not there.
+ */
+export function auditCredentials(
+  { env, clock }: Pick<Context, 'env' | 'clock'>,
+  config: Pick<Config, 'cluster'> | undefined,
+): ReturnType<typeof credentialsOf> {
+  return credentialsOf({ env, onCredential: () => undefined }, async (name, key) => {
+    if (config === undefined) return undefined;
+    await using cluster = await openCluster(config.cluster, { env, clock });
+    return await cluster.ownSecret(name, key);
+  });
 }
 
 /** Nothing of the address is in the error. @throws UsageError for an address on PostgreSQL that is none. */
@@ -36,15 +48,16 @@ export async function openAuditForReading(
   context: Context,
   options: AuditOptions,
 ): Promise<AuditStore | undefined> {
-  const credential = auditCredentials(context);
   const { audit } = options;
   checkPlace('--audit', audit);
-  if (audit !== undefined && isPostgres(audit))
-    return openAuditReader({ kind: 'postgres', url: { env: '--audit' } }, context.clock, async () =>
-      addressOf(audit, context.env),
-    );
   if (audit !== undefined)
-    return openAuditReader({ kind: 'sqlite', path: resolve(context.cwd, audit) }, context.clock, credential);
+    return openAuditReader(
+      isPostgres(audit)
+        ? { kind: 'postgres', url: { env: '--audit' } }
+        : { kind: 'sqlite', path: resolve(context.cwd, audit) },
+      context.clock,
+      async () => addressOf(audit, context.env),
+    );
   const config = await requireConfig(context, options);
-  return config && openAuditReader(config.audit.store, context.clock, credential);
+  return config && openAuditReader(config.audit.store, context.clock, auditCredentials(context, config));
 }

@@ -43,12 +43,12 @@ export function printReport(context: Context, { output }: GlobalOptions, report:
     },
     human: (paint) => runText({ summary, targets, held, unfinished }, paint),
   });
-  return interrupted ? EXIT.retry : verdict(summary, targets);
+  return interrupted ? EXIT.retry : verdict(ok, targets);
 }
 
 /** The same for what a running service did. */
 export function printResult(context: Context, { output }: GlobalOptions, result: SyncResult): ExitCode {
-  const { summary, held, pending } = result;
+  const { ok, summary, held, pending } = result;
   const targets = result.targets.map(runTarget);
   const unfinished =
     pending > 0
@@ -58,7 +58,7 @@ export function printResult(context: Context, { output }: GlobalOptions, result:
     data: result,
     human: (paint) => runText({ summary, targets, held, unfinished }, paint),
   });
-  return pending > 0 ? EXIT.retry : verdict(summary, targets);
+  return pending > 0 ? EXIT.retry : verdict(ok, targets);
 }
 
 function runTarget({
@@ -84,12 +84,12 @@ function runTarget({
   };
 }
 
-function verdict(summary: Run['summary'], targets: readonly RunTarget[]): ExitCode {
-  const { refused = 0, held = 0 } = summary;
+/** What is not well and no failure was refused or is held. */
+function verdict(ok: boolean, targets: readonly RunTarget[]): ExitCode {
   const failures = targets.filter(({ kind }) => kind === 'failed');
   return exitCode(
     failures.flatMap(({ error }) => error?.code ?? []),
-    { person: refused + held > 0 },
+    { person: !ok },
   );
 }
 

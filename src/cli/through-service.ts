@@ -1,20 +1,30 @@
 import { AppError } from '../core/errors.ts';
-import { compareTargets } from '../core/target.ts';
+import { compareTargets, formatTarget, type TargetId } from '../core/target.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
-import { LeftResult, MappingList, PruneResult, SyncResult } from './answers.ts';
+import { type Held, HeldList, LeftResult, MappingList, PruneResult, SyncResult } from './answers.ts';
 import type { Client } from './client.ts';
 import type { Progress } from './progress.ts';
+import { UsageError } from './usage-error.ts';
 
 /** Mappings that are asked for at a time. */
 const AT_ONCE = 8;
 
-/** Lets the service bring one mapping into step, or each that it has, one after the other. */
+/** Lets the service bring one mapping into step, or each that it has. */
 export async function syncThrough(
   client: Client,
   only: string | undefined,
   progress: Progress,
 ): Promise<SyncResult> {
-  if (only !== undefined) return client.post(syncPath(only), SyncResult);
+  const result =
+    only === undefined
+      ? withHeld(await syncEach(client, progress), await heldNow(client))
+      : await ofMapping(only, client.post(syncPath(only), SyncResult));
+  // Whatever a service that is older says: what waits for a person is not well.
+  return { ...result, ok: result.ok && result.held.length === 0 };
+}
+
+/** One after the other. */
+async function syncEach(client: Client, progress: Progress): Promise<SyncResult> {
   const names = await mappingNames(client);
   const results: SyncResult[] = [];
   const left = names.values();
@@ -51,7 +61,18 @@ export function pinThrough(
   { kind, ...order }: PinOrder,
 ): Promise<SyncResult> {
   const body = { ...order, ...(namespace === undefined ? {} : { namespace }) };
-  return client.post(`/api/v1/mappings/${encodeURIComponent(mapping)}/${kind}`, SyncResult, body);
+  const path = `/api/v1/mappings/${encodeURIComponent(mapping)}/${kind}`;
+  return ofMapping(mapping, client.post(path, SyncResult, body));
+}
+
+/** A name that is on the command line only is no fault of the service. @throws UsageError */
+async function ofMapping(name: string, answer: Promise<SyncResult>): Promise<SyncResult> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'NOT_FOUND') throw error;
+    throw new UsageError(`there is no mapping ${JSON.stringify(name)} in the service`);
+  }
 }
 
 function syncPath(mapping: string): string {
@@ -92,5 +113,35 @@ function together(results: readonly SyncResult[]): SyncResult {
     targets: results.flatMap(({ targets }) => targets).toSorted(compareTargets),
     held: results.flatMap(({ held }) => held).toSorted(compareTargets),
     pending: results.reduce((total, { pending }) => total + pending, 0),
+  };
+}
+
+async function heldNow(client: Client): Promise<readonly Held[]> {
+  const found = new Map<string, Held>();
+  let query = '';
+  for (;;) {
+    const { held, next } = await client.get(`/api/v1/held${query}`, HeldList);
+    const before = found.size;
+    for (const it of held) found.set(it.id, it);
+    if (next === undefined || found.size === before) return [...found.values()].toSorted(compareTargets);
+    query = `?cursor=${encodeURIComponent(next)}`;
+  }
+}
+
+/** With all that is held: what left the configuration together with its mapping is held of none that was asked for. */
+function withHeld(result: SyncResult, held: readonly Held[]): SyncResult {
+  const nameOf = ({ mapping, ...id }: TargetId & { mapping: string }) => `${mapping} ${formatTarget(id)}`;
+  const told = new Set(result.targets.map(nameOf));
+  const left = held
+    .filter((it) => !told.has(nameOf(it)))
+    .map(({ mapping, namespace, secret, keys }) => {
+      const error = new AppError('HELD').toJSON();
+      return { mapping, namespace, secret, outcome: 'held', ...error, keys };
+    });
+  return {
+    ...result,
+    summary: { ...result.summary, held: (result.summary.held ?? 0) + left.length },
+    targets: [...result.targets, ...left].toSorted(compareTargets),
+    held: [...held],
   };
 }

@@ -23,7 +23,7 @@ export async function typedFingerprints(
 ): Promise<readonly string[] | undefined> {
   const config = await requireConfig(context, options);
   if (config === undefined) return undefined;
-  const credential = auditCredentials(context);
+  const credential = auditCredentials(context, config);
   const keys = await fingerprintKeys(config.keys.fingerprint, { credential });
   const values = await readForms(context);
   return [...new Set(keys.flatMap((key) => values.map((value) => createFingerprinter(key).value(value))))];

@@ -43,7 +43,7 @@ export function fromFile(
 }
 
 /** @param version The file's counter from now on. */
-export function toFile(raw: RawSecret, uid: string, version: number, fingerprints?: Fingerprinter): string {
+export function toFile(raw: RawSecret, uid: string, version: number, fingerprints: Fingerprinter): string {
   const {
     uid: _,
     resourceVersion: __,

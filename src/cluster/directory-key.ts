@@ -5,7 +5,7 @@ import { createFingerprinter, type Fingerprinter } from '../core/fingerprint.ts'
 import { SecretValue } from '../core/secret-value.ts';
 import { makeFolder, putFile, readWithTime } from './directory-disk.ts';
 
-/** The key of the fingerprints of what is merged: 32 random bytes as base64 text, mode 0600. */
+/** The key of the fingerprints of what is written: 32 random bytes as base64 text, mode 0600. */
 const FILE = '.merge.key';
 
 export async function readKey(root: string): Promise<Fingerprinter | undefined> {

@@ -16,9 +16,9 @@ import {
 import type { RawSecret } from './manifest.ts';
 
 /**
- * What a file notes about itself. `labels` and `annotations` are the names that we own; `held` is what was merged,
- * each name with the keyed fingerprint of its value: in a folder nobody notes who changed what, but a value of
- * another fingerprint is no longer the one that was merged.
+ * What a file notes about itself. `labels` and `annotations` are those that we own and `held` is what was merged, each
+ * name with the keyed fingerprint of its value: in a folder nobody notes who changed what, but a value of another
+ * fingerprint is no longer the one that was written.
  */
 export interface FileState {
   /** `undefined`: nothing is noted. */
@@ -36,7 +36,6 @@ export function readState(
   const state = (typeof text === 'string' ? parseObject(text) : undefined) ?? {};
   // A copy of one of our files under another name is not ours.
   if (state.place !== formatTarget(id)) return { uid: undefined, version: 0, managedFields: undefined };
-  const [labels, annotations] = [namesIn(state, 'labels'), namesIn(state, 'annotations')];
   const unchanged = (part: Part, name: string, noted: unknown) => {
     const texts = partOf(raw, part);
     if (!Object.hasOwn(texts, name)) return false;
@@ -45,16 +44,19 @@ export function readState(
       return true;
     return noted === fingerprintOf(fingerprints, id, part, name, texts[name]);
   };
+  const namesIn = (noted: JsonObject, part: Part): readonly string[] =>
+    Object.entries(objectIn(noted, part) ?? {})
+      .filter(([name, its]) => unchanged(part, name, its))
+      .map(([name]) => name);
+  const owned = (part: 'labels' | 'annotations') =>
+    isObject(state[part]) ? namesIn(state, part) : listedIn(state, part);
+  const [labels, annotations] = [owned('labels'), owned('annotations')];
   const held: FieldsEntry[] = listIn(state, 'held')
     .filter(isObject)
     .map((entry) => ({
       manager: textIn(entry, 'manager') ?? '',
       operation: entry.operation === 'Apply' ? 'Apply' : 'Update',
-      holds: holdingsOf((part) =>
-        Object.entries(objectIn(entry, part) ?? {})
-          .filter(([name, noted]) => unchanged(part, name, noted))
-          .map(([name]) => name),
-      ),
+      holds: holdingsOf((part) => namesIn(entry, part)),
     }));
   const ours =
     labels && annotations
@@ -74,42 +76,37 @@ export function readState(
   };
 }
 
-/** @param fingerprints Needed where something is merged. */
 export function writeState(
   raw: RawSecret,
   { uid, version }: { readonly uid: string; readonly version: number },
-  fingerprints: Fingerprinter | undefined,
+  fingerprints: Fingerprinter,
 ): string {
   const metadata = objectIn(raw, 'metadata') ?? {};
   const id = { namespace: textIn(metadata, 'namespace') ?? '', secret: textIn(metadata, 'name') ?? '' };
-  const held = mergedEntries(raw).map(({ manager, operation, holds }) => {
-    const noted = (part: Part) =>
-      Object.fromEntries(
-        holds[part].map((name) => [
-          name,
-          fingerprints ? fingerprintOf(fingerprints, id, part, name, partOf(raw, part)[name]) : '',
-        ]),
-      );
-    return {
-      manager,
-      operation,
-      labels: noted('labels'),
-      annotations: noted('annotations'),
-      data: noted('data'),
-    };
-  });
+  const noted = (part: Part, names: readonly string[]) =>
+    Object.fromEntries(
+      names.map((name) => [name, fingerprintOf(fingerprints, id, part, name, partOf(raw, part)[name])]),
+    );
+  const ours = ownershipIn(metadata, FIELD_MANAGER);
+  // Beside what the bridge owns itself.
+  const merged = entriesIn(metadata).filter(({ manager }) => manager !== FIELD_MANAGER);
+  const held = merged.map(({ manager, operation, holds }) => ({
+    manager,
+    operation,
+    labels: noted('labels', holds.labels),
+    annotations: noted('annotations', holds.annotations),
+    data: noted('data', holds.data),
+  }));
   return JSON.stringify({
     uid,
     version,
     place: formatTarget(id),
-    ...ownershipIn(metadata, FIELD_MANAGER),
+    ...(ours && {
+      labels: noted('labels', ours.labels),
+      annotations: noted('annotations', ours.annotations),
+    }),
     ...(held.length > 0 ? { held } : {}),
   });
-}
-
-/** What is held by merges, beside what the bridge owns itself. */
-export function mergedEntries(raw: RawSecret): readonly FieldsEntry[] {
-  return entriesIn(objectIn(raw, 'metadata') ?? {}).filter(({ manager }) => manager !== FIELD_MANAGER);
 }
 
 function fingerprintOf(
@@ -123,7 +120,8 @@ function fingerprintOf(
   return fingerprints.target(id, new Map([[`${part}/${name}`, SecretValue.fromBytes(bytes)]]));
 }
 
-function namesIn(state: JsonObject, part: Part): readonly string[] | undefined {
+/** Names alone, as they were noted once: they say nothing of the values. */
+function listedIn(state: JsonObject, part: Part): readonly string[] | undefined {
   const list = state[part];
   return Array.isArray(list) ? list.filter((name): name is string => typeof name === 'string') : undefined;
 }

@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { compareText } from '../core/target.ts';
+import { AppError } from '../core/errors.ts';
+import { compareText, formatTarget } from '../core/target.ts';
 import type { NamespaceHandlers, SecretMeta, WatchHandlers, WatchScope } from './cluster.ts';
 import { isFolder, namesIn, readWithTime, typed } from './directory-disk.ts';
 import { parseYaml } from './directory-file.ts';
@@ -13,7 +14,10 @@ const YAML = '.yaml';
 /** By name. */
 type Seen = ReadonlyMap<string, { readonly stamp: string; readonly meta: SecretMeta | undefined }>;
 
-/** @param load What stands in the file of a Secret, without its content. */
+/**
+ * A file that cannot be loaded hides no other: it is taken for what it was, and `progress` says so.
+ * @param load What stands in the file of a Secret, without its content.
+ */
 export function watchFiles(
   root: string,
   scope: WatchScope,
@@ -24,6 +28,8 @@ export function watchFiles(
   checkScope(scope);
   const folder = join(root, namespace);
   let known: Seen = new Map();
+  /** What could not be loaded at the last look. */
+  let broken: ReadonlyMap<string, AppError> = new Map();
 
   async function lookAt(name: string): Promise<[name: string, seen: NonNullable<ReturnType<Seen['get']>>][]> {
     const path = join(folder, name + YAML);
@@ -42,13 +48,30 @@ export function watchFiles(
     async look() {
       return typed(formatScope(scope), async () => {
         const names = secret === undefined ? await secretNamesIn(folder) : [secret];
-        const found = await Promise.all(names.map(lookAt));
+        const failed = new Map<string, AppError>();
+        const found = await Promise.all(
+          names.map(async (name) => {
+            const about = formatTarget({ namespace, secret: name });
+            try {
+              return await typed(about, () => lookAt(name));
+            } catch (error) {
+              if (!(error instanceof AppError)) throw error;
+              failed.set(name, error);
+              const before = known.get(name);
+              return before === undefined ? [] : [[name, before] as const];
+            }
+          }),
+        );
+        const news = [...failed].find(([name]) => !broken.has(name));
+        broken = failed;
+        // Somebody may be in the middle of a write: the next look comes at once, and then it counts.
+        if (news !== undefined) throw news[1];
         known = new Map(found.flat());
         return new Map([...known].flatMap(([name, { meta }]) => (meta === undefined ? [] : [[name, meta]])));
       });
     },
     seen: (now, before) => tell(handlers, now, before),
-    progress: handlers.progress,
+    progress: (error) => handlers.progress(error ?? [...broken.values()][0]),
   });
 }
 

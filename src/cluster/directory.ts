@@ -19,7 +19,6 @@ import { fromFile, toFile, versionOf } from './directory-file.ts';
 import { readKey, readOrMakeKey } from './directory-key.ts';
 import { namespacesIn, secretsIn } from './directory-list.ts';
 import { withFolderLock } from './directory-lock.ts';
-import { mergedEntries } from './directory-state.ts';
 import { watchFiles, watchFolders } from './directory-watch.ts';
 import { applyTo, withOwnership } from './field-owners.ts';
 import { objectIn } from './json.ts';
@@ -89,8 +88,7 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
   }
 
   async function textOf(raw: RawSecret, uid: string, version: number): Promise<string> {
-    const merged = mergedEntries(raw).length > 0;
-    return toFile(raw, uid, version, merged ? await readOrMakeKey(root) : undefined);
+    return toFile(raw, uid, version, await readOrMakeKey(root));
   }
 
   /** What changes nothing moves no version, as an API server does it. */

@@ -1,3 +1,5 @@
+import { AppError } from '../core/errors.ts';
+
 /** Targets in these namespaces may use these keys of these stores. Each entry is an anchored glob. */
 export interface Rule {
   readonly namespaces: readonly string[];
@@ -6,13 +8,15 @@ export interface Rule {
 }
 
 export interface AccessQuestion {
-  readonly namespace: string;
+  /** Nothing: whether any namespace may have it, for a target that is nowhere yet. */
+  readonly namespace: string | undefined;
   readonly store: string;
   readonly key: string;
 }
 
 export interface SearchQuestion {
-  readonly namespace: string;
+  /** As above. */
+  readonly namespace: string | undefined;
   readonly store: string;
   /** As `find` has it. */
   readonly path: string;
@@ -25,6 +29,8 @@ export interface Access {
   allowsSearch(use: SearchQuestion & { readonly mapping: string }): boolean;
   /** Whether a mapping may have a target in a namespace at all: where not, nothing is to be asked or claimed there. */
   allowsNamespace(use: { readonly mapping: string; readonly namespace: string }): boolean;
+  /** Why no mapping may have a target in a namespace, whatever the rules say. */
+  barred(namespace: string | undefined): AppError | undefined;
 }
 
 export interface AccessConfig {
@@ -35,20 +41,36 @@ export interface AccessConfig {
   readonly stores: readonly { readonly name: string; readonly kind: string }[];
 }
 
-export function createAccess({ access, bounds, stores }: AccessConfig): Access {
+/** @param guarded The bridge's own namespace, where its credentials are: no mapping may target it. */
+export function createAccess(
+  { access, bounds, stores }: AccessConfig,
+  guarded: () => string | undefined = () => undefined,
+): Access {
   const flat = new Set(stores.filter(isFlat).map(({ name }) => name));
-  const every = (mapping: string, test: (rules: readonly Rule[]) => boolean): boolean => {
+  const isGuarded = (namespace: string | undefined) => namespace !== undefined && namespace === guarded();
+  const every = (
+    { mapping, namespace }: { readonly mapping: string; readonly namespace: string | undefined },
+    test: (rules: readonly Rule[]) => boolean,
+  ): boolean => {
     const bound = bounds.get(mapping);
-    return (access === undefined || test(access)) && (bound === undefined || test([bound]));
+    return (
+      !isGuarded(namespace) &&
+      (access === undefined || test(access)) &&
+      (bound === undefined || test([bound]))
+    );
   };
   return {
-    allows: ({ mapping, ...use }) => every(mapping, (rules) => allows(rules, use)),
-    allowsSearch: ({ mapping, ...use }) =>
-      every(mapping, (rules) => allowsSearch(rules, { ...use, flat: flat.has(use.store) })),
-    allowsNamespace: ({ mapping, namespace }) =>
-      every(mapping, (rules) =>
-        rules.some(({ namespaces }) => namespaces.some((glob) => matches(glob, namespace))),
-      ),
+    allows: (use) => every(use, (rules) => allows(rules, use)),
+    allowsSearch: (use) => every(use, (rules) => allowsSearch(rules, { ...use, flat: flat.has(use.store) })),
+    allowsNamespace: (use) => every(use, (rules) => rules.some((rule) => speaksFor(rule, use.namespace))),
+    barred: (namespace) =>
+      isGuarded(namespace)
+        ? new AppError('NOT_ALLOWED', {
+            about: `namespace ${namespace}`,
+            detail: "no mapping may target the bridge's own namespace",
+            todo: 'Name another namespace in the target of the mapping.',
+          })
+        : undefined,
   };
 }
 
@@ -62,7 +84,7 @@ export function allows(rules: readonly Rule[], { namespace, store, key }: Access
   if (!isPlainKey(key)) return false;
   return rules.some(
     (rule) =>
-      rule.namespaces.some((glob) => matches(glob, namespace)) &&
+      speaksFor(rule, namespace) &&
       rule.stores.some((glob) => matches(glob, store)) &&
       rule.keys.some((glob) => speaksOf(glob, key) && matches(glob, key)),
   );
@@ -78,10 +100,14 @@ export function allowsSearch(
   const prefix = flat || start === '' ? start : `${start}/`;
   return rules.some(
     (rule) =>
-      rule.namespaces.some((glob) => matches(glob, namespace)) &&
+      speaksFor(rule, namespace) &&
       rule.stores.some((glob) => matches(glob, store)) &&
       rule.keys.some((glob) => speaksOf(glob, prefix) && covers(glob, prefix, flat)),
   );
+}
+
+function speaksFor({ namespaces }: Rule, namespace: string | undefined): boolean {
+  return namespace === undefined || namespaces.some((glob) => matches(glob, namespace));
 }
 
 /**

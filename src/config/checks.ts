@@ -5,7 +5,7 @@ import { namedIn, namedTwice } from './named-twice.ts';
 import { didYouMean } from './nearest.ts';
 import type { Parsed } from './parse.ts';
 import { type Finding, type Path, quoted } from './problem.ts';
-import { entriesOf, listOf, memberOf, sourcesIn, textOf } from './raw.ts';
+import { entriesOf, isFreeForm, listOf, memberOf, sourcesIn, textOf } from './raw.ts';
 import { StoreConfig } from './schema.ts';
 import { checkStoreNames } from './store-names.ts';
 import type { Located } from './yaml.ts';
@@ -65,7 +65,7 @@ function environmentNames(root: Located): Finding[] {
       findings.push(
         invalid([...path, 'env'], 'expected the name of an environment variable: letters, digits and `_`'),
       );
-    for (const [key, member] of entriesOf(value)) visit(member, [...path, key]);
+    for (const [key, member] of entriesOf(value)) if (!isFreeForm(key)) visit(member, [...path, key]);
   };
   for (const [section, value] of entriesOf(root.value)) if (section !== 'mappings') visit(value, [section]);
   return findings;

@@ -4,6 +4,7 @@ import { SecretValue } from '../core/secret-value.ts';
 import { systemWake, type Wake } from '../core/wake.ts';
 import { Reference } from '../providers/credentials.ts';
 import { type Rounds, startLoop } from './loop.ts';
+import { isFreeForm } from './raw.ts';
 
 /** A credential by reference, or a file that a client reads by its path: a token, a certificate, a key. */
 export type Watched = Exclude<Reference, { env: string }> | { readonly path: string };
@@ -24,7 +25,7 @@ export function watchedIn(section: object): readonly Watched[] {
     for (const [name, member] of Object.entries(node)) {
       if (typeof member === 'string' && /^[a-z]+File$/.test(name))
         found.set(JSON.stringify({ path: member }), { path: member });
-      else visit(member);
+      else if (!isFreeForm(name)) visit(member);
     }
   };
   visit(section);

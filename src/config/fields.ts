@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isPath, NOT_A_PATH } from '../providers/path.ts';
 import { isTargetKey } from '../sync/keys.ts';
 import { quoted } from './problem.ts';
 
@@ -129,7 +130,7 @@ export const Globs = z.array(z.string().min(1)).min(1);
 
 /** A path on this machine, relative to the file that says it. */
 export function localPath() {
-  return z.string().min(1);
+  return z.string().min(1).refine(isPath, { error: NOT_A_PATH });
 }
 
 /** http or https, without credentials in it. */

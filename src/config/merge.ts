@@ -63,15 +63,20 @@ export function locate(root: Located, path: Path, at: 'value' | 'key' = 'value')
   return place;
 }
 
-/** Whether something on the way there is unclear, so that what is found there may be no problem. */
+/**
+ * Whether something on the way there is unclear, so that what is found there may be no problem. Of an object that lacks
+ * a name, what stands there is clear, and what is missing is not.
+ */
 export function isUnclear(root: Located, path: Path): boolean {
-  let node: Located | undefined = root;
+  let node: Located = root;
   for (const part of path) {
-    node = typeof part === 'number' ? node.items?.[part] : node.members?.get(part)?.node;
-    if (node === undefined) return false;
-    if (node.isUnclear) return true;
+    const next: Located | undefined =
+      typeof part === 'number' ? node.items?.[part] : node.members?.get(part)?.node;
+    if (next === undefined) return node.isPartial === true;
+    if (next.isUnclear) return true;
+    node = next;
   }
-  return false;
+  return node.isPartial === true;
 }
 
 /** Whether anything of what stands there is unclear, so that a check of several places in it may find what is none. */
@@ -82,9 +87,12 @@ export function holdsUnclear(root: Located, path: Path): boolean {
   return node !== undefined && anyUnclear(node);
 }
 
-function anyUnclear({ isUnclear: unclear, items = [], members = new Map() }: Located): boolean {
+function anyUnclear({ isUnclear: unclear, isPartial, items = [], members = new Map() }: Located): boolean {
   return (
-    unclear === true || items.some(anyUnclear) || [...members.values()].some(({ node }) => anyUnclear(node))
+    unclear === true ||
+    isPartial === true ||
+    items.some(anyUnclear) ||
+    [...members.values()].some(({ node }) => anyUnclear(node))
   );
 }
 

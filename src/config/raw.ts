@@ -23,6 +23,11 @@ export function entriesOf(value: unknown): readonly [string | number, unknown][]
   return typeof value === 'object' && value !== null ? Object.entries(value) : [];
 }
 
+/** Whether names within this member are the user's own, such as those of session tags, and mean nothing to us. */
+export function isFreeForm(name: string | number): boolean {
+  return name === 'tags';
+}
+
 /** Each source of a mapping with its path, under `data` and `dataFrom`. */
 export function sourcesIn(mapping: unknown, path: Path): readonly [Path, unknown][] {
   return ['data', 'dataFrom'].flatMap((part) =>

@@ -6,6 +6,7 @@ import type { Config } from './config.ts';
 import type { MappingConfig } from './mapping.ts';
 import { locate } from './merge.ts';
 import type { Path } from './problem.ts';
+import { isFreeForm } from './raw.ts';
 import type { ConfigFile } from './schema.ts';
 import type { Located } from './yaml.ts';
 
@@ -138,7 +139,8 @@ function withAbsolutePaths<T>(value: T, folder: string, home: string | undefined
     return Object.fromEntries(
       Object.entries(node).map(([name, member]) => {
         const local = LOCAL_PATH.test(name) && typeof member === 'string';
-        return [name, local ? absolutePath(member, folder, home) : walk(member)];
+        if (local) return [name, absolutePath(member, folder, home)];
+        return [name, isFreeForm(name) ? member : walk(member)];
       }),
     );
   }

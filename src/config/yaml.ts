@@ -19,8 +19,10 @@ export interface Located {
   readonly members?: ReadonlyMap<string, Member>;
   /** Of a list. */
   readonly items?: readonly Located[];
-  /** Something else is meant than what was read, so that nothing more can be said of it: an alias, a tag, a lost name. */
+  /** Something else is meant than what was read, so that nothing more can be said of it: an alias, a tag. */
   readonly isUnclear?: true;
+  /** An object with a name that could not be read, such as a merge key: what is missing may stand behind that. */
+  readonly isPartial?: true;
 }
 
 export interface Member {
@@ -166,7 +168,9 @@ function createReader(at: (offset: number) => Place) {
     if (depth === 0) joinSections(members, again);
     const value = Object.fromEntries([...members].map(([name, { node }]) => [name, node.value]));
     const map = { value, place, members };
-    return isComplete ? map : asUnclear(map);
+    if (isComplete) return map;
+    unclear = true;
+    return { ...map, isPartial: true };
   }
 
   /** Nothing: what is meant is not known. */

@@ -227,14 +227,17 @@ export const SCHEMAS = {
       ok: yesNo,
       records: whole,
       checkpoints: whole,
-      problem: object({
-        kind: {
-          type: 'string',
-          enum: ['edited', 'deleted', 'inserted', 'reordered', 'truncated', 'checkpoint'],
+      problem: object(
+        {
+          kind: {
+            type: 'string',
+            enum: ['edited', 'deleted', 'inserted', 'reordered', 'truncated', 'checkpoint'],
+          },
+          sequence: whole,
+          after: { ...whole, description: 'Of a checkpoint: the first bad record comes after this one.' },
         },
-        sequence: whole,
-        after: whole,
-      }),
+        ['after'],
+      ),
       from: whole,
       sealed: object({ sequence: whole, time }),
       cutProved: yesNo,

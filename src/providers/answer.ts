@@ -36,13 +36,18 @@ export async function readBounded(
   return Buffer.concat(chunks);
 }
 
-/** @throws AppError BAD_ANSWER for what is not UTF-8. */
-export function decodeText(bytes: Uint8Array): string {
+/**
+ * @param isSuccess Of every other answer the status decides, and its text is for details: what is not UTF-8 there, as
+ * the page of a proxy, or was left unread inside a character, says nothing.
+ * @throws AppError BAD_ANSWER for a success that is not UTF-8.
+ */
+export function decodeText(bytes: Uint8Array, isSuccess = true): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (error) {
-    if (error instanceof TypeError) throw badAnswer('it is not UTF-8');
-    throw error;
+    if (!(error instanceof TypeError)) throw error;
+    if (isSuccess) throw badAnswer('it is not UTF-8');
+    return '';
   }
 }
 

@@ -81,11 +81,11 @@ export function createBreaker(options: BreakerOptions): Breaker {
     onChange();
   };
   const probeLater = () => {
+    callOff();
     const longest = isDistrusted ? LONGEST_DISTRUST_MS : LONGEST_WAIT_MS;
-    const asked = Math.min(error?.retryAfterMs ?? 0, LONGEST_DISTRUST_MS);
-    const wait = Math.max(Math.min(FIRST_WAIT_MS * 2 ** opened, longest), asked);
+    const wait = Math.min(FIRST_WAIT_MS * 2 ** opened, longest) * (0.9 + random() / 5);
     opened += 1;
-    callOff = wake(() => void tryProbe(), wait * (0.9 + random() / 5));
+    callOff = wake(() => void tryProbe(), Math.max(wait, askedOf(error)));
   };
   const tryProbe = async () => {
     const before = epoch;
@@ -102,15 +102,27 @@ export function createBreaker(options: BreakerOptions): Breaker {
     become('open', why);
     probeLater();
   };
-  const doubt = async () => {
+  const doubt = async (why: AppError) => {
     if (isDoubting) return;
     isDoubting = true;
     const before = epoch;
-    const failure = await probe();
-    isDoubting = false;
     // Whatever was answered meanwhile proves the store.
-    if (isClosed || epoch !== before || inARow < DOUBT) return;
-    if (failure !== undefined && AWAY.has(failure.code)) open(failure);
+    const isProved = () => isClosed || epoch !== before || inARow < DOUBT;
+    await pause(askedOf(why));
+    const failure = isProved() ? undefined : await probe();
+    isDoubting = false;
+    if (failure !== undefined && !isProved() && AWAY.has(failure.code)) open(failure);
+  };
+  /** Until the time is over, or something was answered. */
+  const pause = (ms: number): Promise<void> | undefined => {
+    if (ms === 0) return undefined;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const stop = wake(resolve, ms);
+    callOff = () => {
+      stop();
+      resolve();
+    };
+    return promise;
   };
   const succeed = () => {
     const wasDoubtful = error !== undefined;
@@ -131,7 +143,7 @@ export function createBreaker(options: BreakerOptions): Breaker {
       else if (inARow % DOUBT === 0) {
         error = ending;
         onChange();
-        void doubt();
+        void doubt(ending);
       }
     }
   };
@@ -173,4 +185,9 @@ export function createBreaker(options: BreakerOptions): Breaker {
       callOff();
     },
   };
+}
+
+/** So long the store wants to be left alone, also by probes; one that asks for an hour is asked after a minute. */
+function askedOf(error: AppError | undefined): number {
+  return Math.min(error?.retryAfterMs ?? 0, LONGEST_DISTRUST_MS);
 }

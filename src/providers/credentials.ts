@@ -2,13 +2,18 @@ import { readFile, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { AppError } from '../core/errors.ts';
 import { SecretValue } from '../core/secret-value.ts';
+import { isPath, NOT_A_PATH } from './path.ts';
 
 /** Where a credential is found; never the credential itself. */
 export const Reference = z
   .union([
     z.strictObject({ env: z.string().min(1).meta({ description: 'Name of an environment variable.' }) }),
     z.strictObject({
-      file: z.string().min(1).meta({ description: 'Path of a file; one final newline is dropped.' }),
+      file: z
+        .string()
+        .min(1)
+        .refine(isPath, { error: NOT_A_PATH })
+        .meta({ description: 'Path of a file; one final newline is dropped.' }),
     }),
     z.strictObject({
       secretRef: z
@@ -40,8 +45,8 @@ export async function resolveCredential(
   if ('file' in reference) return fromFile(reference.file);
   const { name, key } = reference.secretRef;
   const value = await sources.secret?.(name, key);
-  if (value === undefined)
-    throw missing(`key ${key} of Secret ${name} in the bridge's own namespace is not there`);
+  if (value === undefined || value.size === 0)
+    throw missing(`key ${key} of Secret ${name} in the bridge's own namespace is not there or empty`);
   return value;
 }
 

@@ -44,11 +44,19 @@ export interface Guard extends AsyncDisposable {
   retire(): Promise<void>;
 }
 
-/** What a result says of the login: that it works, how it failed, or nothing. */
+/** What a result says of the login: that it works, its error, or nothing. */
 export type Verdict = AppError | 'answered' | 'unclear';
 
 /** With these nothing can be read, whatever it is. */
 const LOCKED_OUT: readonly string[] = ['AUTH_FAILED', 'CREDENTIAL_MISSING'];
+/** Said only to whom the store knows: a login that is not accepted is AUTH_FAILED, whatever it asks for. */
+const LET_IN: readonly string[] = [
+  'ACCESS_DENIED',
+  'SOURCE_DELETED',
+  'SOURCE_DISABLED',
+  'VERSION_GONE',
+  'MOUNT_NOT_FOUND',
+];
 
 export function createGuard(deps: GuardDeps): Guard {
   const { clock, onChange } = deps;
@@ -104,8 +112,10 @@ export function createGuard(deps: GuardDeps): Guard {
     return opening;
   };
   const note = (verdict: Verdict) => {
-    if (verdict === 'answered') lockedOut = undefined;
-    else if (verdict !== 'unclear' && LOCKED_OUT.includes(verdict.code)) lockedOut = verdict;
+    const code = typeof verdict === 'string' ? verdict : verdict.code;
+    // Why it could not be set up says nothing of the login.
+    if (code === 'answered' || (bare !== undefined && LET_IN.includes(code))) lockedOut = undefined;
+    else if (typeof verdict !== 'string' && LOCKED_OUT.includes(code)) lockedOut = verdict;
     onChange();
   };
 

@@ -32,6 +32,7 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
   const board = createBoard();
   let work: Process | undefined;
   let closed = false;
+  let closing: Promise<void> | undefined;
   let failure: { readonly thrown: unknown } | undefined;
 
   const takeStanding = (subject: string): Wish | undefined => {
@@ -136,7 +137,7 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
       settle();
     });
 
-  const close = async (graceMs: number): Promise<void> => {
+  const shut = async (graceMs: number): Promise<void> => {
     closed = true;
     for (const jobs of waiting) jobs.clear();
     for (const { callOff } of delayed.values()) callOff();
@@ -148,6 +149,8 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
     await within(idle(), graceMs, timers);
     ending.abort();
   };
+  // What did not end in the time of the first one is not waited for again.
+  const close = (graceMs: number): Promise<void> => (closing ??= shut(graceMs));
 
   return {
     kind: 'memory',

@@ -158,11 +158,12 @@ async function endMerge(
 }
 
 function changeOf(
-  { mapping, live, keys }: Proposal,
+  { mapping, live, keys, replacement }: Proposal,
   action: 'delete' | 'update',
   before: LiveSecret['data'],
   { clock, fingerprints }: DestroyDeps,
 ): Change {
+  const next = replacement?.plan.manifest.data;
   return {
     action,
     mapping,
@@ -170,6 +171,8 @@ function changeOf(
     sources: [],
     keys: changesOf(keys),
     before: fingerprints.target(live.id, before),
+    // Whoever has to make it later, because that failed or was cut off, knows by this that it was not to stay away.
+    ...(next === undefined ? {} : { after: fingerprints.target(live.id, next) }),
     replaces: live.resourceVersion,
     attempt: 1,
     startedAt: clock.now(),

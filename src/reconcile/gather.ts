@@ -28,6 +28,8 @@ export interface GatherDeps {
     store: string;
     path: string;
   }) => boolean;
+  /** Why no mapping may have this target, whatever the rules say. */
+  readonly barred?: (id: TargetId) => AppError | undefined;
 }
 
 /** The target as it is now: what it was made of tells which keys a search has lost. */
@@ -40,11 +42,14 @@ type Live = () => Promise<LiveSecret | undefined>;
 export async function gather(mapping: Mapping, id: TargetId, live: Live, deps: GatherDeps): Promise<Desired> {
   const sources = sourcesOf(mapping);
   const searches = mapping.dataFrom.filter((entry): entry is Search => !isSpread(entry));
-  const denied = deniedSource(mapping, id, sources, deps) ?? deniedSearch(mapping, id, searches, deps);
+  const denied =
+    deps.barred?.(id) ??
+    deniedSource(mapping, id, sources, deps) ??
+    deniedSearch(mapping, id, searches, deps);
   if (denied !== undefined) return { kind: 'failed', error: denied };
   if (searches.length === 0) return desired(mapping, await deps.read(sources.map(storeRef)));
 
-  const found = await settled(() => Promise.all(searches.map((search) => run(search, deps))));
+  const found = await settled(() => Promise.all(searches.map((search) => runSearch(search, deps))));
   if (found instanceof AppError) return { kind: 'failed', error: found };
   const now = await live();
   const known = found.flatMap(asSources);
@@ -52,14 +57,14 @@ export async function gather(mapping: Mapping, id: TargetId, live: Live, deps: G
   if (hidden !== undefined) return { kind: 'failed', error: hidden };
   const readings = await deps.read([...sources, ...known].map(storeRef));
   const finds = found.map((it) =>
-    withoutNeverThere(it, now, (source) => readings.get(refId(storeRef(source)))),
+    withoutNeverThere(it, now, (source) => readings.get(refId(storeRef(source))), mapping),
   );
   const shaped = desired(mapping, readings, finds);
   if (shaped.kind === 'failed') return shaped;
 
   const left = await settled(async () => {
     const extra = keysLeft(mapping, shaped.data, now);
-    return finds.map((it) => ({ ...it, keys: leftKeys(it, now, extra) }));
+    return finds.map((it) => ({ ...it, keys: leftKeys(it, now, extra, mapping) }));
   });
   if (left instanceof AppError) return { kind: 'failed', error: left };
   const gone = left.flatMap(asSources);
@@ -110,7 +115,8 @@ function asSources({ search, keys }: Found): readonly Source[] {
   return keys.map((key) => foundSource(search, key));
 }
 
-async function run(search: Search, { find }: Pick<GatherDeps, 'find'>): Promise<Found> {
+/** The keys that a search finds now. @throws AppError about the search, when any part of it fails */
+export async function runSearch(search: Search, { find }: Pick<GatherDeps, 'find'>): Promise<Found> {
   const { path, tags } = search.find;
   try {
     return { search, keys: matching(search, await find(search.store, { path, tags })) };
@@ -132,7 +138,7 @@ async function withoutUntagged(
   const { search, keys } = left;
   const isThere = (key: string) => readings.get(refId(storeRef(foundSource(search, key))))?.kind === 'found';
   if (Object.keys(search.find.tags).length === 0 || !keys.some(isThere)) return left;
-  const untagged = await run({ ...search, find: { ...search.find, tags: {} } }, deps);
+  const untagged = await runSearch({ ...search, find: { ...search.find, tags: {} } }, deps);
   return { search, keys: keys.filter((key) => !isThere(key) || !untagged.keys.includes(key)) };
 }
 

@@ -7,7 +7,6 @@ import { compareTargets, formatTarget, type TargetId } from '../core/target.ts';
 import { compareData } from '../sync/compare.ts';
 import { ANNOTATION, LABEL } from '../sync/marks.ts';
 import { mergeEnd, mergesIn } from '../sync/merge.ts';
-import { removal } from '../sync/plan.ts';
 import type { Proposal } from './outcome.ts';
 
 export interface LeftDeps {
@@ -138,5 +137,5 @@ export async function findEndedMerges(deps: MergeDeps): Promise<readonly Proposa
 
 /** The end of a target that left. */
 export function proposalOf({ live, mapping }: Left, fingerprints: Fingerprinter): Proposal {
-  return { mapping, live, keys: removal(live, fingerprints).keys, held: false };
+  return { mapping, live, keys: compareData(new Map(), live.data, fingerprints), held: false };
 }

@@ -1,4 +1,4 @@
-import type { AuditRecord, Entry } from '../audit/entry.ts';
+import type { Entry } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import { AppError } from '../core/errors.ts';
 import { type Fingerprinter, keyIdOf } from '../core/fingerprint.ts';
@@ -7,6 +7,7 @@ import type { TargetId } from '../core/target.ts';
 import type { TargetSource } from '../sync/marks.ts';
 import { OTHERWISE, type Pin, type Pinned } from '../sync/pin.ts';
 import type { GatherDeps } from './gather.ts';
+import { lastWord } from './last-word.ts';
 
 // `rollback` and `unpin` are records, and the last one of a target decides. Nothing else holds a pin.
 
@@ -22,12 +23,8 @@ export async function readPin(
   { namespace, secret }: TargetId,
   instances: readonly string[],
 ): Promise<RecordedPin | undefined> {
-  let last: AuditRecord | undefined;
-  for (const instance of instances) {
-    const about = { mapping, namespace, secret, outcome: 'ok', instance } as const;
-    const found = await audit.latest(about, ['rollback', 'unpin']);
-    if (found !== undefined && found.sequence > (last?.sequence ?? 0)) last = found;
-  }
+  const about = { mapping, namespace, secret, outcome: 'ok' } as const;
+  const last = await lastWord(audit, about, ['rollback', 'unpin'], instances);
   const pin = last && pinOf(last);
   return pin && recordedPin(audit, pin, instances);
 }

@@ -6,11 +6,12 @@ import type { Mapping } from '../core/mapping.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { isLoss } from '../sync/drift.ts';
 import { mergesIn } from '../sync/merge.ts';
-import { isOfOthers, type Plan } from '../sync/plan.ts';
+import type { Plan } from '../sync/plan.ts';
 import { type DecideDeps, type Decision, decideUnrecorded, type Unrecorded } from './decide.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
 import type { Recorder } from './recorder.ts';
 import { shown } from './shown.ts';
+import { isStanding } from './standing.ts';
 import { carryOut, type Write } from './write.ts';
 
 export interface ReconcileDeps extends DecideDeps {
@@ -26,6 +27,9 @@ export interface ReconcileOptions {
   readonly drift?: 'repair' | 'report';
 }
 
+/** What these leave is there and ours. */
+const IN_STEP: readonly OutcomeKind[] = ['created', 'updated', 'unchanged'];
+
 /** Somebody else may win a race this often before we let it be; the next run decides again. */
 const MAX_ATTEMPTS = 3;
 
@@ -40,12 +44,13 @@ export async function reconcile(
   { drift = 'repair' }: ReconcileOptions = {},
 ): Promise<Outcome> {
   const { recorder } = deps;
+  const standing = { ...deps, instances: [deps.instance, ...deps.formerInstances] };
   const end = (kind: OutcomeKind, { plan, live, desired, pinned }: Decision, error?: AppError): Outcome => ({
     kind,
     mapping: mapping.name,
     target: id,
     keys: plan.keys,
-    alive: kind === 'created' || (live !== undefined && !isOfOthers(plan)),
+    alive: IN_STEP.includes(kind) || (live !== undefined && isStanding(mapping, live, standing)),
     ...(error === undefined ? {} : { error }),
     ...(pinned === undefined ? {} : { pinned }),
     ...shown(plan, live, desired, error === undefined),
@@ -135,13 +140,13 @@ async function compareWithLast(
   { plan, desired }: Decision,
   { name }: Mapping,
   id: TargetId,
-  { recorder, instance, formerInstances, fingerprints }: ReconcileDeps,
+  { recorder, instance, fingerprints }: ReconcileDeps,
 ): Promise<Compared> {
   const isGone =
     plan.kind === 'create' || (plan.kind === 'merge' && isWiped(plan, { instance, mapping: name }));
   if (!isGone) return { byHand: 'drift' in plan && plan.drift };
   if (desired.kind !== 'ready') return { byHand: false };
-  const last = await recorder.lastWrite(name, id, [instance, ...formerInstances]);
+  const last = await recorder.lastWrite(name, id);
   if (last === undefined) return { byHand: false };
   const wanted = { data: plan.manifest.data, sources: desired.sources };
   return {
@@ -195,12 +200,13 @@ export async function isContested(
   audit: Pick<AuditStore, 'list'>,
   { namespace, secret }: TargetId,
   clock: Clock,
+  instances: readonly string[],
 ): Promise<boolean> {
   const since = new Date(clock.now() - REPAIRS.withinMs).toISOString();
+  const repair = { namespace, secret, action: 'repair', outcome: 'ok', since } as const;
   // Each has two records; failed ones may stand between them.
-  const repairs = await audit.list(
-    { namespace, secret, action: 'repair', outcome: 'ok', since },
-    { limit: 4 * REPAIRS.most },
-  );
+  const page = { limit: 4 * REPAIRS.most };
+  const found = await Promise.all(instances.map((instance) => audit.list({ ...repair, instance }, page)));
+  const repairs = found.flat();
   return repairs.filter(({ phase }) => phase === 'outcome').length > REPAIRS.most;
 }

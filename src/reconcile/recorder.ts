@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
   type Action,
   type Actor,
@@ -17,6 +18,7 @@ import { objectOf, type ReadResult, type Recording, type StoreRef } from '../cor
 import type { TargetId } from '../core/target.ts';
 import type { Pin } from '../sync/pin.ts';
 import type { KeyPlan } from '../sync/plan.ts';
+import { lastWord } from './last-word.ts';
 import { pinNote } from './pins.ts';
 import { definitionNote, lastAbout, lastReading, readingNote } from './recall.ts';
 import { restartIntents } from './restart-intents.ts';
@@ -51,12 +53,8 @@ export interface Recorder {
     change: Change,
     result: { error?: AppError; resourceVersion?: string; note?: string },
   ): Promise<{ readonly restarts: boolean }>;
-  /** The last write of a target that these instances made for a mapping, if it was not its deletion. */
-  lastWrite(
-    mapping: string,
-    target: TargetId,
-    instances: readonly string[],
-  ): Promise<AuditRecord | undefined>;
+  /** The last write of a target for a mapping, with what it left there; nothing after a deletion that was meant. */
+  lastWrite(mapping: string, target: TargetId): Promise<AuditRecord | undefined>;
   /** A target that cannot be decided or must not be changed: recorded when that begins or changes. */
   setback(
     mapping: string,
@@ -83,6 +81,8 @@ export interface RecorderDeps {
   readonly fingerprints: Fingerprinter;
   /** Store name to the hash of its definition. */
   readonly stores: ReadonlyMap<string, string>;
+  /** This one and those that it was before: others that share the audit have targets of the same names. */
+  readonly instances: readonly string[];
   readonly clock: Clock;
 }
 
@@ -108,13 +108,14 @@ export function createRecorder({
   requestId,
   fingerprints,
   stores,
+  instances,
   clock,
 }: RecorderDeps): Recorder {
   const startedAt = clock.now();
   const base = { actor, requestId, sources: [], keys: NO_KEYS, durationMs: 0, attempt: 1 };
   const append = async (entry: Entry): Promise<void> => void (await audit.append([entry]));
-  const last = ({ namespace, secret }: TargetId, mapping: string) =>
-    audit.latest({ mapping, namespace, secret }, TARGET_ACTIONS);
+  const last = (id: TargetId, mapping: string) =>
+    lastWord(audit, { mapping, ...id }, TARGET_ACTIONS, instances);
   const changeEntry = (change: Change): Omit<Entry, 'phase' | 'outcome'> => {
     const { action, mapping, target, sources, keys, values, before, after, attempt } = change;
     return {
@@ -174,13 +175,11 @@ export function createRecorder({
       return undefined;
     },
 
-    intent: (change) =>
-      append({
-        ...changeEntry(change),
-        phase: 'intent',
-        outcome: 'ok',
-        ...(change.replaces === undefined ? {} : { resourceVersion: change.replaces }),
-      }),
+    intent(change) {
+      const { replaces } = change;
+      const replaced = replaces === undefined ? {} : { resourceVersion: replaces };
+      return append({ ...changeEntry(change), phase: 'intent', outcome: 'ok', ...replaced });
+    },
 
     async outcome(change, { error, resourceVersion, note }) {
       const entry: Entry = {
@@ -196,29 +195,24 @@ export function createRecorder({
       return { restarts: restarts.length > 0 };
     },
 
-    async lastWrite(mapping, { namespace, secret }, instances) {
-      let last: AuditRecord | undefined;
-      for (const instance of instances) {
-        const written = { mapping, namespace, secret, outcome: 'ok', phase: 'outcome', instance } as const;
-        const found = await audit.latest(written, CHANGES);
-        if (found !== undefined && found.sequence > (last?.sequence ?? 0)) last = found;
-      }
-      return last?.action === 'delete' ? undefined : last;
+    async lastWrite(mapping, target) {
+      const written = { mapping, ...target, outcome: 'ok', phase: 'outcome' } as const;
+      const last = await lastWord(audit, written, CHANGES, instances);
+      if (last?.action !== 'delete') return last;
+      // It was to be made anew at once: what pods have read is what it held before.
+      const { after: next, before: after, ...deleted } = last;
+      return next === undefined || after === undefined ? undefined : { ...deleted, after };
     },
 
     async setback(mapping, target, kind, error, keys) {
       const before = await last(target, mapping);
-      if (before?.outcome === kind && before.code === error.code) return;
+      const changes = changesOf(keys);
+      // What is held is released by what it is, so that another change is another hold.
+      const isSame = kind !== 'held' || isDeepStrictEqual(before?.keys, changes);
+      if (before?.outcome === kind && before.code === error.code && isSame) return;
       const action = kind === 'held' ? 'hold' : 'refuse';
-      return append({
-        ...base,
-        action,
-        mapping,
-        ...target,
-        outcome: kind,
-        code: error.code,
-        keys: changesOf(keys),
-      });
+      const { code } = error;
+      return append({ ...base, action, mapping, ...target, outcome: kind, code, keys: changes });
     },
 
     giveUp: (mapping, target, { code }, attempts) =>

@@ -42,7 +42,9 @@ async function closeAll(
   for (const intent of intents) {
     const outcome = await outcomeOf(intent, cluster);
     if (outcome === undefined) continue;
-    await audit.append([outcome, ...restartIntents(outcome, restartOf(intent.mapping ?? ''))]);
+    // A deletion between two versions of a target is no content that pods could read.
+    const restart = intent.action === 'delete' ? [] : restartOf(intent.mapping ?? '');
+    await audit.append([outcome, ...restartIntents(outcome, restart)]);
     closed += 1;
   }
   return closed;

@@ -1,15 +1,22 @@
 import type { Clock } from '../core/clock.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { Logger } from '../log/logger.ts';
-import { sourcesOf } from '../sync/desired.ts';
+import { isSpread, sourcesOf } from '../sync/desired.ts';
+
+/** A version of a value in a store, and when it was made; nothing, where the store does not tell. */
+interface Told {
+  readonly version: string;
+  readonly createdAt?: number | undefined;
+}
 
 /** When the values in the stores were made, as far as they have told. */
 export interface Ages {
-  /** Nothing, where the store does not tell. Of one version the earliest counts: a list may say when its tags were changed. */
-  note(
-    store: string,
-    key: string,
-    made: { readonly version: string; readonly createdAt?: number | undefined },
+  /** Of one version the earliest counts: a list may say when its tags were changed. */
+  note(store: string, key: string, told: Told): void;
+  /** Of all that a target of a mapping was just decided on: what its searches stand for, nothing else tells. */
+  decided(
+    mapping: Mapping,
+    sources: readonly (Told & { readonly store: string; readonly key: string })[],
   ): void;
   /** When the source of a mapping that changed last was changed: milliseconds since 1970. */
   changedAt(mapping: Mapping): number | undefined;
@@ -17,34 +24,53 @@ export interface Ages {
   warn(mappings: readonly Mapping[]): void;
 }
 
+interface Made {
+  readonly store: string;
+  readonly key: string;
+  version: string;
+  at: number;
+}
+
 const DAY_MS = 86_400_000;
 
 export function createAges({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }): Ages {
-  const made = new Map<string, { readonly version: string; readonly at: number }>();
+  const made = new Map<string, Made>();
+  /** By mapping, and not by target: the searches of one find the same for all of them, but for what is on its way out. */
+  const found = new Map<string, readonly Made[]>();
   const warnedAt = new Map<string, number>();
-  const timesOf = (mapping: Mapping) =>
-    sourcesOf(mapping).flatMap(({ store, key }) => {
-      const it = made.get(`${store} ${key}`);
-      return it === undefined ? [] : [{ store, key, at: it.at }];
-    });
+  const known = (sources: readonly { readonly store: string; readonly key: string }[]): readonly Made[] =>
+    sources.flatMap(({ store, key }) => made.get(`${store} ${key}`) ?? []);
+  const madeOf = (mapping: Mapping): ReadonlySet<Made> =>
+    new Set([...known(sourcesOf(mapping)), ...(searches(mapping) ? (found.get(mapping.name) ?? []) : [])]);
+
+  const note: Ages['note'] = (store, key, { version, createdAt }) => {
+    if (createdAt === undefined) return;
+    const id = `${store} ${key}`;
+    const before = made.get(id);
+    if (before === undefined) made.set(id, { store, key, version, at: createdAt });
+    else {
+      before.at = before.version === version ? Math.min(before.at, createdAt) : createdAt;
+      before.version = version;
+    }
+  };
   return {
-    note(store, key, { version, createdAt }) {
-      if (createdAt === undefined) return;
-      const id = `${store} ${key}`;
-      const before = made.get(id);
-      const at = before?.version === version ? Math.min(before.at, createdAt) : createdAt;
-      made.set(id, { version, at });
+    note,
+    decided(mapping, sources) {
+      for (const it of sources) note(it.store, it.key, it);
+      if (searches(mapping)) found.set(mapping.name, known(sources));
     },
     changedAt(mapping) {
-      const times = timesOf(mapping).map(({ at }) => at);
+      const times = [...madeOf(mapping)].map(({ at }) => at);
       return times.length === 0 ? undefined : Math.max(...times);
     },
     warn(mappings) {
-      const used = new Set(mappings.flatMap(sourcesOf).map(({ store, key }) => `${store} ${key}`));
-      for (const id of made.keys()) if (!used.has(id)) made.delete(id);
+      const searching = new Set(mappings.filter(searches).map(({ name }) => name));
+      for (const name of found.keys()) if (!searching.has(name)) found.delete(name);
+      const used = new Set(mappings.flatMap((mapping) => [...madeOf(mapping)]));
+      for (const [id, it] of made) if (!used.has(it)) made.delete(id);
       for (const [id, at] of warnedAt) if (clock.now() - at > DAY_MS) warnedAt.delete(id);
       for (const mapping of mappings)
-        for (const { store, key, at } of mapping.maxAgeMs === undefined ? [] : timesOf(mapping)) {
+        for (const { store, key, at } of mapping.maxAgeMs === undefined ? [] : madeOf(mapping)) {
           const id = `${mapping.name} ${store} ${key}`;
           const isOld = clock.now() - at > (mapping.maxAgeMs ?? Number.POSITIVE_INFINITY);
           if (!isOld || clock.now() - (warnedAt.get(id) ?? 0) < DAY_MS) continue;
@@ -58,4 +84,8 @@ export function createAges({ clock, logger }: { readonly clock: Clock; readonly 
         }
     },
   };
+}
+
+function searches({ dataFrom }: Mapping): boolean {
+  return !dataFrom.every(isSpread);
 }

@@ -36,7 +36,10 @@ export interface Known {
   readonly pinned?: number;
   /** Of the object that was looked at or written last. */
   readonly resourceVersion?: string;
-  /** What was changed, or would be lost; fingerprints only. Of another process' outcome, those that it could tell. */
+  /**
+   * What was changed, or would be lost, and where a person asked what stayed; fingerprints only. Of another process'
+   * outcome, those that it could tell.
+   */
   readonly keys: readonly KeyPlan[];
   /** The id of what is held, where `keys` are not all of them. */
   readonly heldId?: string;

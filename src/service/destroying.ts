@@ -21,6 +21,8 @@ export interface Destroying {
   /** Otherwise: how many of what left are held, and count. */
   readonly heldLeft: number;
   readonly proposed: (it: Wanted) => boolean;
+  /** No run has looked at it since this process began. */
+  readonly unknown: (it: Wanted) => boolean;
   /** As the watch has it. */
   readonly meta: (id: TargetId) => SecretMeta | undefined;
   /** Told which of what left stays for now. */
@@ -91,6 +93,7 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
           const known = board.known(mapping.name, id);
           return known?.proposed === true || known?.kind === 'held';
         },
+        unknown: ({ mapping, id }) => board.known(mapping.name, id) === undefined,
         meta: (id) => board.meta(id),
         onWaiting(waiting) {
           waits = putOff.note(waiting, startedAt);

@@ -101,6 +101,15 @@ export function newsIn(
   });
 }
 
+/** Whether a target left whose mapping wants it gone then. */
+export function losesTargets(before: Generation, now: Generation): boolean {
+  const kept = new Set(now.wanted.map(({ mapping, id }) => nameOf(mapping.name, id)));
+  return before.wanted.some(
+    ({ mapping, id, error }) =>
+      error === undefined && mapping.onMappingRemoved === 'delete' && !kept.has(nameOf(mapping.name, id)),
+  );
+}
+
 /** Of a target of a mapping: several mappings may merge into one Secret. */
 export function nameOf(mapping: string, target: TargetId): string {
   return `${mapping} ${formatTarget(target)}`;

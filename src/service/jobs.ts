@@ -5,6 +5,7 @@ import { type AddOptions, type Job, saysHealth } from '../queue/queue.ts';
 import { formatSubject, parseSubject, type Subject } from '../queue/subject.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import type { Ages } from './ages.ts';
+import { createAnswers, withAnswers } from './answers.ts';
 import type { Board, Known } from './board.ts';
 import { createDestroying } from './destroying.ts';
 import type { Generation } from './generation.ts';
@@ -46,13 +47,15 @@ export interface Jobs {
 const AUDIT_WAIT_MS = 5_000;
 /** Jobs that have nothing to record still succeed meanwhile: that does not make it another outage. */
 const AUDIT_QUIET_MS = 60_000;
+/** What failed is tried again well within this, unless another replica does so or nobody wants it any more. */
+const AUDIT_DOUBT_MS = 60_000;
 const BUG_WAIT_MS = 60_000;
 const STUMBLED_MS = 15_000;
 /** So long replicas may differ in their configuration. */
 const STRANGE_MS = 120_000;
 /** What is proposed together is decided together. */
 const COLLECT_MS = 1_000;
-/** A job that holds no connection and no lock should not take longer. */
+/** A job that holds no connection and no lock should not take longer, beside its waits for stores that answer. */
 const JOB_DEADLINE_MS = 300_000;
 /** It reads each target that ever was, one after the other. */
 const DESTROY_DEADLINE_MS = 3_600_000;
@@ -66,6 +69,33 @@ export function createJobs(deps: JobsDeps): Jobs {
     // A wall clock that jumps would make jobs wait.
     now: () => performance.now(),
   });
+  const answers = createAnswers(() => performance.now());
+  deps.stores.onAnswer?.(answers.tell);
+  /** How a job begins to wait for its stores. */
+  const waits = new WeakMap<object, () => () => void>();
+  const waitingPasses: Passes<ServicePass> = {
+    ...passes,
+    async of(job, notBefore) {
+      const pass = await passes.of(job, notBefore);
+      const wait = waits.get(job);
+      return wait === undefined ? pass : withAnswers(pass, wait);
+    },
+  };
+  /** Whoever waits for a place waits for the stores as well. */
+  const inLane = (
+    lane: string,
+    job: Job,
+    wait: () => () => void,
+    work: () => Promise<number | undefined>,
+  ): Promise<number | undefined> => {
+    waits.set(job, wait);
+    const end = wait();
+    const begun = () => {
+      end();
+      return work();
+    };
+    return lanes.run(lane, job.reason, begun).finally(end);
+  };
   const sweep = createSweep({
     generation,
     board,
@@ -80,7 +110,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     generation,
     board,
     ledger,
-    passes,
+    passes: waitingPasses,
     audit: deps.audit,
     clock,
     logger,
@@ -94,7 +124,8 @@ export function createJobs(deps: JobsDeps): Jobs {
   });
   const counts = { sweeps: 0, keys: 0, due: 0, failed: 0 };
   const strangers = new Map<string, number>();
-  let auditError: AppError | undefined;
+  /** What could not be recorded last. That others succeed shows nothing: they may have had nothing to record. */
+  let unrecorded: { readonly of: string; readonly error: AppError; readonly at: number } | undefined;
   let auditFailedAt = Number.NEGATIVE_INFINITY;
 
   const add = async (subject: Subject, options?: AddOptions): Promise<void> => {
@@ -118,7 +149,7 @@ export function createJobs(deps: JobsDeps): Jobs {
   const runSweep = async (name: string, job: Job, loop: Loop): Promise<number | undefined> => {
     const slot = generation().slots.get(name);
     if (slot === undefined) return undefined;
-    const pass = await passes.of(job, 0);
+    const pass = await waitingPasses.of(job, 0);
     const { requestId } = job;
     const result = await tracer.span(
       'sweep',
@@ -189,14 +220,17 @@ export function createJobs(deps: JobsDeps): Jobs {
     { signal, loop }: { readonly signal: AbortSignal; readonly loop: Loop },
   ): Promise<number | undefined> => {
     switch (subject.kind) {
-      case 'target':
+      case 'target': {
         if (generation().at(subject).length === 0) return handBack(job.subject);
         strangers.delete(job.subject);
-        return lanes.run(generation().storesOf(subject).join(' '), job.reason, () =>
-          work(subject, job, signal),
-        );
-      case 'sweep':
-        return lanes.run(`sweep ${subject.store}`, job.reason, () => runSweep(job.subject, job, loop));
+        const stores = generation().storesOf(subject);
+        const wait = () => answers.awaitedBy(loop, stores);
+        return inLane(stores.join(' '), job, wait, () => work(subject, job, signal));
+      }
+      case 'sweep': {
+        const wait = () => answers.awaitedBy(loop, [subject.store]);
+        return inLane(`sweep ${subject.store}`, job, wait, () => runSweep(job.subject, job, loop));
+      }
       case 'destroy':
       case 'left':
         return destroying.run(job, subject.kind);
@@ -216,7 +250,7 @@ export function createJobs(deps: JobsDeps): Jobs {
       const loop = loops.begin(`job ${job.subject}`, deadlineMs);
       try {
         const wait = await runSubject(subject, job, { signal, loop });
-        auditError = undefined;
+        if (unrecorded?.of === job.subject) unrecorded = undefined;
         return wait;
       } catch (thrown) {
         const error = toAppError(thrown);
@@ -227,7 +261,7 @@ export function createJobs(deps: JobsDeps): Jobs {
         if (Math.abs(clock.now() - auditFailedAt) > AUDIT_QUIET_MS)
           logger.error('the audit cannot be written, so nothing is changed', { error });
         auditFailedAt = clock.now();
-        auditError = error;
+        unrecorded = { of: job.subject, error, at: auditFailedAt };
         return AUDIT_WAIT_MS * (1 + random());
       } finally {
         loop.end();
@@ -248,11 +282,16 @@ export function createJobs(deps: JobsDeps): Jobs {
       try {
         const pass = await deps.beginPass({ requestId: randomUUID(), actor: { kind: 'schedule' } });
         await pass.recorder.sweep(done, done.failed === 0);
+        unrecorded = undefined;
       } catch (thrown) {
-        auditError = toAppError(thrown);
-        logger.error('the audit cannot be written, so nothing is changed', { error: auditError });
+        const error = toAppError(thrown);
+        unrecorded = { of: 'sweeps', error, at: clock.now() };
+        logger.error('the audit cannot be written, so nothing is changed', { error });
       }
     },
-    auditTrouble: () => auditError,
+    auditTrouble: () =>
+      unrecorded !== undefined && Math.abs(clock.now() - unrecorded.at) < AUDIT_DOUBT_MS
+        ? unrecorded.error
+        : undefined,
   };
 }

@@ -35,13 +35,18 @@ export function knownText(known: Known, heldId: (held: Known) => string | undefi
   const sizeOf = (value: unknown): number => JSON.stringify(value).length;
   const most = MESSAGE_LENGTHS.find((length) => sizeOf(bare(length)) <= LONGEST) ?? 0;
   let room = LONGEST - sizeOf(bare(most));
-  const keys: KeyPlan[] = [];
-  for (const key of known.keys) {
+  const told = new Set<KeyPlan>();
+  // First what the run was about.
+  for (const key of [...known.keys.filter(isChanged), ...known.keys.filter((it) => !isChanged(it))]) {
     room -= sizeOf(key) + 1;
     if (room < 0) break;
-    keys.push(key);
+    told.add(key);
   }
-  return JSON.stringify({ ...bare(most), keys });
+  return JSON.stringify({ ...bare(most), keys: known.keys.filter((it) => told.has(it)) });
+}
+
+export function isChanged({ action }: KeyPlan): boolean {
+  return action !== 'keep';
 }
 
 /** `undefined`: another release has written it, or somebody else has. */

@@ -10,11 +10,19 @@ import type { HeldStatus, SyncAnswer } from './service.ts';
 /** How long somebody who asked for a sync is kept waiting for its end. */
 const ANSWER_MS = 25_000;
 
+interface Asked {
+  readonly requestId: string;
+  readonly clock: Clock;
+  readonly held: () => readonly HeldStatus[];
+  /** All of this mapping is meant, also what left it and is held. */
+  readonly mapping?: string;
+}
+
 /** Has targets looked at and waits for the end of it, wherever it is worked on. */
 export async function askFor(
   engine: Engine,
   wanted: readonly Wanted[],
-  { requestId, clock, held }: { requestId: string; clock: Clock; held: () => readonly HeldStatus[] },
+  { requestId, clock, held, mapping: whole }: Asked,
 ): Promise<SyncAnswer> {
   const askedAt = clock.now();
   const ends = new Map<string, Known>();
@@ -38,13 +46,18 @@ export async function askFor(
     clearTimeout(timer);
     stop();
   }
-  const known = [...ends.values()].toSorted((a, b) => compareTargets(a.target, b.target));
+  const isAsked = (it: HeldStatus): boolean => asked.has(nameOf(it.mapping, it));
+  const waiting = held().filter((it) => isAsked(it) || it.mapping === whole);
+  const left = waiting
+    .filter((it) => !isAsked(it))
+    .flatMap((it) => engine.board.known(it.mapping, { namespace: it.namespace, secret: it.secret }) ?? []);
+  const known = [...ends.values(), ...left].toSorted((a, b) => compareTargets(a.target, b.target));
   const summary = Object.fromEntries(
     OUTCOMES.map((kind) => [kind, known.filter((it) => it.kind === kind).length]),
   );
-  const pending = asked.size - known.length;
+  const pending = asked.size - ends.size;
   return {
-    ok: pending === 0 && known.every(({ error }) => error === undefined),
+    ok: pending === 0 && waiting.length === 0 && known.every(({ error }) => error === undefined),
     requestId,
     summary,
     targets: known.map(({ mapping, target, kind, error, keys, pinned }) => ({
@@ -55,7 +68,7 @@ export async function askFor(
       keys,
       ...(pinned === undefined ? {} : { pinned }),
     })),
-    held: held().filter((it) => wanted.some(({ mapping }) => mapping.name === it.mapping)),
+    held: waiting,
     pending,
   };
 }

@@ -19,7 +19,14 @@ import { type Ages, createAges } from './ages.ts';
 import { withAhead } from './ahead.ts';
 import { type Board, createBoard, type Known } from './board.ts';
 import type { Destroying } from './destroying.ts';
-import { type Change, createGeneration, type Generation, newsIn, withUnseen } from './generation.ts';
+import {
+  type Change,
+  createGeneration,
+  type Generation,
+  losesTargets,
+  newsIn,
+  withUnseen,
+} from './generation.ts';
 import { createHints } from './hints.ts';
 import { createJobs } from './jobs.ts';
 import { createLedger } from './ledger.ts';
@@ -28,6 +35,7 @@ import { createObserver } from './observe.ts';
 import { ACTOR_OF, type ServicePass } from './pass.ts';
 import { createPasses } from './passes.ts';
 import { createRecovery } from './recovery.ts';
+import type { StoreParts } from './store-parts.ts';
 import { createTimetable } from './timetable.ts';
 import { createOneAtATime, createTurns } from './turns.ts';
 import { createWatches, isSelected } from './watches.ts';
@@ -51,13 +59,7 @@ export interface ServiceParts {
   readonly mappings: () => readonly Mapping[];
   /** The targets in the namespaces that there are now. */
   readonly resolve: () => Promise<readonly Wanted[]>;
-  readonly stores: {
-    readonly definitions: () => ReadonlyMap<string, string>;
-    readonly tellsVersions: (store: string) => boolean;
-    readonly isDown: (store: string) => boolean;
-    /** All the names by which an event may speak of a store's key. Left out: the key alone. */
-    readonly namesOf?: (store: string, key: string) => readonly string[];
-  };
+  readonly stores: StoreParts;
   readonly beginPass: (request: { requestId: string; actor: Actor }) => Promise<ServicePass>;
   /** The one destroying step, for what these have proposed and for what left the configuration. */
   readonly destroy: (pass: ServicePass, see: Destroying) => Promise<readonly Outcome[]>;
@@ -141,7 +143,8 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
 
   /** @param ask Has targets looked at, and says which: before all others are judged, which takes a while. */
   const resolveOnce = async (ask?: () => ReadonlySet<string>): Promise<void> => {
-    const wanted = withUnseen(await parts.resolve(), generation.wanted);
+    const before = generation;
+    const wanted = withUnseen(await parts.resolve(), before.wanted);
     generation = createGeneration(parts.mappings(), wanted, parts.stores.tellsVersions);
     ledger.keep((target) => generation.at(target).length > 0);
     for (const meta of board.metas()) if (generation.at(meta.id).length === 0) board.dropMeta(meta.id);
@@ -150,6 +153,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
         board.forget(mapping, target);
     const selects = generation.mappings.some((mapping) => isSelected({ mapping }));
     watches.follow(generation.wanted, selects);
+    if (losesTargets(before, generation)) jobs.lookForLeft();
     const asked = ask?.();
     observer.all((id) => watches.isListed(id) && !asked?.has(formatTarget(id)));
   };

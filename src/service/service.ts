@@ -191,7 +191,7 @@ export interface Service {
   /** @throws AppError NOT_HELD. */
   release(id: string, by: Requester, requestId: string): Promise<SyncAnswer>;
   /** The targets that no mapping wants any more. */
-  left(): Promise<LeftAnswer>;
+  left(by: Requester, requestId: string): Promise<LeftAnswer>;
   /** Deletes them, under the brake like every deletion. */
   prune(by: Requester, requestId: string): Promise<PruneAnswer>;
   /** Every loop, for `livez`. */

@@ -81,6 +81,7 @@ function stateOf(
   if (known.proposed || known.kind === 'held') return 'held';
   if (known.kind === 'refused') return 'refused';
   if (known.kind === 'failed') {
+    if (known.error?.code === 'SECRET_MISSING') return 'waiting';
     // Its old content is there still, and a store that fails or a source that is missing keeps it so. A run that did
     // not get to see it knows less than the watch.
     const isStill = known.alive || (isThere && known.error?.code === 'CLUSTER_UNAVAILABLE');

@@ -12,6 +12,7 @@ import { nextRun } from '../sync/schedule.ts';
 import type { Ages } from './ages.ts';
 import type { Board, Known } from './board.ts';
 import type { Generation } from './generation.ts';
+import { isChanged } from './known.ts';
 import type { Ledger } from './ledger.ts';
 import { logOutcome } from './log-outcome.ts';
 import type { ServicePass } from './pass.ts';
@@ -79,7 +80,10 @@ export function createWork(deps: WorkDeps): WorkTarget {
     if (job.reason === 'drift' && mapping.onDrift === 'repair') {
       const until = before?.contestedUntil;
       if (until !== undefined && startedAt < until) return until - startedAt;
-      if (until === undefined && (await isContested(deps.audit, id, clock)))
+      if (
+        until === undefined &&
+        (await isContested(deps.audit, id, clock, [pass.instance, ...pass.formerInstances]))
+      )
         return contest(it, job, pass, { before, startedAt });
     }
     const drift = job.reason === 'manual' ? 'repair' : mapping.onDrift;
@@ -113,8 +117,8 @@ export function createWork(deps: WorkDeps): WorkTarget {
     if (outcome.proposal !== undefined) deps.onProposal();
     if (outcome.restarts) deps.onRestart();
     // An old version says nothing of how old the secret is.
-    for (const it of outcome.pinned === undefined ? (outcome.sources ?? []) : [])
-      deps.ages.note(it.store, it.key, it);
+    if (outcome.pinned === undefined && outcome.sources !== undefined)
+      deps.ages.decided(mapping, outcome.sources);
     return wait;
   }
 
@@ -186,8 +190,8 @@ function knownOf(outcome: Outcome, { job, before, wasOkAt, startedAt, endedAt, i
     ...(pinned === undefined ? {} : { pinned }),
     ...(resourceVersion === undefined ? {} : { resourceVersion }),
     ...(certificateExpiresAt === undefined ? {} : { certificateExpiresAt }),
-    // A target may have hundreds of keys. What is held is known by all of them.
-    keys: kind === 'held' ? keys : keys.filter(({ action }) => action !== 'keep'),
+    // A target may have hundreds of keys. What is held is known by all of them, and whoever asks is told all.
+    keys: kind === 'held' || job.reason === 'manual' ? keys : keys.filter(isChanged),
   };
 }
 

@@ -12,25 +12,48 @@ export const FORBIDDEN_TYPES = ['kubernetes.io/service-account-token', 'bootstra
 
 type Data = ReadonlyMap<string, SecretValue>;
 
+interface TypeRule {
+  readonly keys: readonly string[];
+  readonly check: (data: Data) => AppError | undefined;
+}
+
 /** The rules for each type: https://kubernetes.io/docs/concepts/configuration/secret/#secret-types */
-const RULES = new Map<string, (data: Data) => AppError | undefined>([
-  ['kubernetes.io/tls', (data) => requireAll(data, ['tls.crt', 'tls.key']) ?? checkPair(data)],
+const RULES = new Map<string, TypeRule>([
+  [
+    'kubernetes.io/tls',
+    {
+      keys: ['tls.crt', 'tls.key'],
+      check: (data) => requireAll(data, ['tls.crt', 'tls.key']) ?? checkPair(data),
+    },
+  ],
   [
     'kubernetes.io/basic-auth',
-    (data) =>
-      data.has('username') || data.has('password') ? undefined : keysMissing(['username or password']),
+    {
+      keys: ['username', 'password'],
+      check: (data) =>
+        data.has('username') || data.has('password') ? undefined : keysMissing(['username or password']),
+    },
   ],
   [
     'kubernetes.io/ssh-auth',
-    (data) =>
-      requireAll(data, ['ssh-privatekey']) ??
-      (data.get('ssh-privatekey')?.size === 0 ? malformed('ssh-privatekey is empty') : undefined),
+    {
+      keys: ['ssh-privatekey'],
+      check: (data) =>
+        requireAll(data, ['ssh-privatekey']) ??
+        (data.get('ssh-privatekey')?.size === 0 ? malformed('ssh-privatekey is empty') : undefined),
+    },
   ],
   [
     'kubernetes.io/dockerconfigjson',
-    (data) => checkRegistries(data, '.dockerconfigjson', (config) => member(config, 'auths')),
+    {
+      keys: ['.dockerconfigjson'],
+      check: (data) => checkRegistries(data, '.dockerconfigjson', (config) => member(config, 'auths')),
+    },
   ],
-  ['kubernetes.io/dockercfg', (data) => checkRegistries(data, '.dockercfg', (config) => config)],
+  [
+    'kubernetes.io/dockercfg',
+    { keys: ['.dockercfg'], check: (data) => checkRegistries(data, '.dockercfg', (config) => config) },
+  ],
 ]);
 
 /** What would make the API server or a workload reject the target; found before anything is written. */
@@ -39,7 +62,13 @@ export function checkTarget(type: string, data: Data): AppError | undefined {
   const size = [...data.values()].reduce((sum, value) => sum + value.size, 0);
   if (size > MAX_SECRET_BYTES)
     return new AppError('TOO_LARGE', { detail: `${size} bytes, ${MAX_SECRET_BYTES} are allowed` });
-  return RULES.get(type)?.(data);
+  return RULES.get(type)?.check(data);
+}
+
+/** The same of a Secret to which only these keys are given, where its type is about one of them. */
+export function checkPart(type: string, data: Data, given: readonly string[]): AppError | undefined {
+  const rule = RULES.get(type);
+  return rule?.keys.some((key) => given.includes(key)) ? rule.check(data) : undefined;
 }
 
 /** When the first certificate of a `kubernetes.io/tls` target ends, in milliseconds since 1970. */

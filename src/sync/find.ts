@@ -1,10 +1,10 @@
 import { RE2JS, RE2JSSyntaxException } from 're2js';
 import { AppError } from '../core/errors.ts';
-import type { Search, Source } from '../core/mapping.ts';
+import type { Mapping, Search, Source } from '../core/mapping.ts';
 import type { ReadResult } from '../core/reading.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import { compareText } from '../core/target.ts';
-import { ANNOTATION, LABEL, parseSources } from './marks.ts';
+import { ANNOTATION, LABEL, parseSources, type TargetSource } from './marks.ts';
 
 /** One search and the full keys that it stands for, sorted. */
 export interface Found {
@@ -71,6 +71,24 @@ export function foundSource({ store, decode }: Search, key: string): Source {
 }
 
 /**
+ * What of the live target searches may have made: whole values, under names that `data` does not give. Undefined where
+ * its annotation does not name its sources.
+ */
+function madeBySearches(
+  live: LiveSecret | undefined,
+  { data }: Pick<Mapping, 'data'>,
+): readonly TargetSource[] | undefined {
+  if (live?.labels[LABEL.mapping] === undefined) return [];
+  const written = parseSources(live.annotations[ANNOTATION.sources]);
+  return (
+    written &&
+    [...written].flatMap(([name, source]) =>
+      source.property === undefined && !Object.hasOwn(data, name) ? [source] : [],
+    )
+  );
+}
+
+/**
  * The keys from which the live target was made by this search, and which it does not find any more. Each has to be
  * read by itself before anything follows from that: a list decides nothing.
  * @param extra The keys of the live target that the mapping does not give any more.
@@ -79,15 +97,12 @@ export function leftKeys(
   { search, keys }: Found,
   live: LiveSecret | undefined,
   extra: readonly string[],
+  mapping: Pick<Mapping, 'data'>,
 ): readonly string[] {
-  if (live?.labels[LABEL.mapping] === undefined) return [];
-  const written = parseSources(live.annotations[ANNOTATION.sources]);
   const candidates =
-    written === undefined
-      ? extra.flatMap((name) => keyOf(search, name) ?? [])
-      : [...written.values()]
-          .filter(({ store, property }) => store === search.store && property === undefined)
-          .map(({ key }) => key);
+    madeBySearches(live, mapping)
+      ?.filter(({ store }) => store === search.store)
+      .map(({ key }) => key) ?? extra.flatMap((name) => keyOf(search, name) ?? []);
   return matching(search, candidates).filter((key) => !keys.includes(key));
 }
 
@@ -111,16 +126,12 @@ export function withoutNeverThere(
   found: Found,
   live: LiveSecret | undefined,
   reading: (source: Source) => ReadResult | undefined,
+  mapping: Pick<Mapping, 'data'>,
 ): Found {
-  const written =
-    live?.labels[LABEL.mapping] === undefined
-      ? new Map()
-      : parseSources(live.annotations[ANNOTATION.sources]);
+  const written = madeBySearches(live, mapping);
   const keys = found.keys.filter((key) => {
     const source = foundSource(found.search, key);
-    const wasWritten =
-      written === undefined ||
-      [...written.values()].some((it) => it.store === source.store && it.key === key);
+    const wasWritten = written?.some((it) => it.store === source.store && it.key === key) ?? true;
     return wasWritten || !isGone(reading(source));
   });
   return { ...found, keys };

@@ -1,18 +1,8 @@
 import { AppError } from '../core/errors.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
-import { FORBIDDEN_TYPES, MAX_SECRET_BYTES } from './checks.ts';
+import { checkPart, FORBIDDEN_TYPES, MAX_SECRET_BYTES } from './checks.ts';
 import type { KeyPlan } from './compare.ts';
-import { LABEL } from './marks.ts';
-import type { PlanInput } from './plan.ts';
-
-/** A Secret that a bridge owns has exactly the keys of its owner: the two would undo each other's work for ever. */
-export function claimedBy({ labels }: LiveSecret, { instance, mapping }: PlanInput): string | undefined {
-  const [owner, by] = [labels[LABEL.instance], labels[LABEL.mapping]];
-  if (owner === undefined || by === undefined || (owner === instance && by === mapping.name))
-    return undefined;
-  return `owned by instance ${owner}, mapping ${by}`;
-}
 
 /** Why nothing may be merged into a Secret, or nothing. `view`: our part of it. */
 export function refusal(
@@ -30,10 +20,17 @@ export function refusal(
     return new AppError('CONFLICT', { detail: `others hold ${theirs.join(', ')} with another value` });
   if (live.immutable && keys.some(({ name, action }) => action !== 'keep' && !sameIn(live, data, name)))
     return new AppError('IMMUTABLE', { detail: 'it is immutable and its data would change' });
-  const size = [...new Map([...live.data, ...data]).values()].reduce((sum, value) => sum + value.size, 0);
+  const whole = new Map([...live.data, ...data]);
+  const size = [...whole.values()].reduce((sum, value) => sum + value.size, 0);
   if (size > MAX_SECRET_BYTES)
     return new AppError('TOO_LARGE', { detail: `${size} bytes, ${MAX_SECRET_BYTES} are allowed` });
-  return undefined;
+  // What others put there is theirs to answer for.
+  const given = keys.filter(({ name, action }) => action !== 'keep' && data.has(name));
+  return checkPart(
+    live.type,
+    whole,
+    given.map(({ name }) => name),
+  );
 }
 
 function isHeldByOthers(key: string, value: SecretValue, live: LiveSecret, view: LiveSecret): boolean {

@@ -7,7 +7,7 @@ import { compareData, type KeyPlan } from './compare.ts';
 import { sourcesOf } from './desired.ts';
 import { isDrift } from './drift.ts';
 import { ANNOTATION, LABEL, marks, PIN, sameMark } from './marks.ts';
-import { claimedBy, refusal } from './merge-checks.ts';
+import { refusal } from './merge-checks.ts';
 import type { Plan, PlanInput } from './plan.ts';
 import { withTemplates } from './template.ts';
 
@@ -69,7 +69,7 @@ export interface Merge {
 }
 
 /** By the marks that they left. Only what stands under its own name is believed: anybody may write an annotation. */
-export function mergesIn({ annotations }: LiveSecret): readonly Merge[] {
+export function mergesIn({ annotations }: Pick<LiveSecret, 'annotations'>): readonly Merge[] {
   return Object.entries(annotations).flatMap(([name, text]): readonly Merge[] => {
     const { instance, mapping, ...written } = name.startsWith(MARK_PREFIX) ? membersOf(text) : {};
     if (instance === undefined || mapping === undefined || name !== mergeMark(instance, mapping)) return [];
@@ -196,6 +196,27 @@ export function planMerge(input: PlanInput): Plan {
     first: takeOver(view, live, manifest, input),
     drift: former.length === 0 && isDrift({ live: made, wanted }),
   };
+}
+
+/**
+ * A Secret that a bridge owns has exactly the keys of its owner: the two would undo each other's work for ever. So
+ * would two that merge under one field manager, as instance `a` with mapping `b.c` and instance `a.b` with `c`.
+ */
+function claimedBy({ labels, ...live }: LiveSecret, { instance, mapping }: PlanInput): string | undefined {
+  const [owner, by] = [labels[LABEL.instance], labels[LABEL.mapping]];
+  if (owner !== undefined && by !== undefined)
+    return owner === instance && by === mapping.name
+      ? 'this mapping owns all of it since its time without `mode: merge`'
+      : `owned by instance ${owner}, mapping ${by}`;
+  const manager = mergeManager(instance, mapping.name);
+  const other = mergesIn(live).find(
+    (it) =>
+      !(it.instance === instance && it.mapping === mapping.name) &&
+      mergeManager(it.instance, it.mapping) === manager,
+  );
+  return (
+    other && `merged into as the same field manager by instance ${other.instance}, mapping ${other.mapping}`
+  );
 }
 
 /** None of our keys would be left. Whoever holds them has to let go: after a renaming that is the former instance. */

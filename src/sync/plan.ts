@@ -7,7 +7,7 @@ import { checkTarget } from './checks.ts';
 import { compareData, type KeyPlan } from './compare.ts';
 import { type Desired, sourcesOf } from './desired.ts';
 import { isDrift } from './drift.ts';
-import { type Marks, marks, PIN, type PinMark, sameMark } from './marks.ts';
+import { LABEL, type Marks, marks, PIN, type PinMark, sameMark } from './marks.ts';
 import { type FormerMerge, type MergePlanManifest, planMerge } from './merge.ts';
 import { type Claim, ownership } from './ownership.ts';
 import { withTemplates } from './template.ts';
@@ -60,11 +60,6 @@ export type Plan =
     }
   | { readonly kind: 'refuse' | 'fail'; readonly keys: readonly KeyPlan[]; readonly error: AppError };
 
-/** Whether what is there is somebody else's, so that it is no target of ours. */
-export function isOfOthers(plan: Plan): boolean {
-  return plan.kind === 'refuse' && (plan.error.code === 'NOT_OWNED' || plan.error.code === 'TARGET_CLAIMED');
-}
-
 export interface PlanInput extends Claim, Pick<AbsenceInput, 'proven'> {
   readonly id: TargetId;
   readonly desired: Desired;
@@ -97,17 +92,19 @@ function planOwn(input: PlanInput): Plan {
   if (live?.deleting)
     return { kind: 'fail', keys: [], error: new AppError('CONFLICT', { detail: 'it is being deleted' }) };
 
-  const absence = judgeAbsence(desired, sourcesOf(mapping), input);
+  // What is not ours was never made from anything, whatever its annotations say.
+  const own = owner?.kind === 'ours' ? live : undefined;
+  const absence = judgeAbsence(desired, sourcesOf(mapping), { ...input, live: own });
   if (absence.kind === 'stop') return { kind: 'fail', keys: [], error: absence.error };
-  if (absence.kind === 'delete' && live !== undefined) return removal(live, input.fingerprints);
+  if (absence.kind === 'delete' && own !== undefined) return removal(own, input);
 
   const data = withTemplates(mapping, desired);
   const wrong = checkTarget(mapping.target.type, data);
   if (wrong !== undefined) return { kind: 'refuse', keys: [], error: wrong };
   const keys = compareData(data, live?.data ?? new Map(), input.fingerprints);
-  const own = marks({ ...input, data, sources: desired.sources });
+  const made = marks({ ...input, data, sources: desired.sources });
   const { type, immutable } = mapping.target;
-  const manifest: SecretManifest = { type, immutable, ...own, data };
+  const manifest: SecretManifest = { type, immutable, ...made, data };
   if (live === undefined) return { kind: 'create', keys, manifest };
   return change(input, live, keys, manifest, owner?.kind === 'adoptable');
 }
@@ -150,8 +147,18 @@ function change(
 }
 
 /** The end of a target. Labels can be copied with a Secret, so its field manager must say too that we wrote it. */
-export function removal(live: LiveSecret, fingerprints: Fingerprinter): Plan {
+export function removal(
+  live: LiveSecret,
+  {
+    instance,
+    formerInstances,
+    fingerprints,
+  }: Pick<PlanInput, 'instance' | 'formerInstances' | 'fingerprints'>,
+): Plan {
   const keys = compareData(new Map(), live.data, fingerprints);
+  const owner = live.labels[LABEL.mapping] === undefined ? undefined : live.labels[LABEL.instance];
+  if (owner !== instance && !formerInstances.includes(owner ?? ''))
+    return { kind: 'refuse', keys: [], error: new AppError('NOT_OWNED') };
   if (live.ours !== undefined) return { kind: 'delete', keys, live };
   const detail = 'its labels say that it is ours, but we never wrote it';
   return { kind: 'refuse', keys: [], error: new AppError('NOT_OWNED', { detail }) };

@@ -11,7 +11,7 @@ import { createManualTime } from '../fakes/manual-time.ts';
 import { startVaultServer } from '../fakes/vault-server.ts';
 
 /** Two stores on servers of their own, the first behind a proxy that breaks things. */
-async function openTwo() {
+async function openTwo(more: object = {}) {
   const [server, other] = await Promise.all([startVaultServer(), startVaultServer()]);
   const proxy = await startFaultProxy(server.address);
   const time = createManualTime(Date.now());
@@ -33,17 +33,16 @@ async function openTwo() {
     },
   };
   const auth = { method: 'appRole', roleId: 'role', secretId: { env: 'SECRET_ID' } };
-  const first = { kind: 'vault', name: 'first', address: proxy.address, auth };
+  const first = { kind: 'vault', name: 'first', address: proxy.address, auth: { ...auth, ...more } };
   const second = {
     kind: 'vault',
     name: 'second',
     address: other.address,
     auth: { method: 'token', token: { env: 'OTHER' } },
   };
-  const stores = createStores(
-    [first, second].map((store) => StoreConfig.parse(store)),
-    deps,
-  );
+  const configs = (limits: object = {}) =>
+    [{ ...first, limits }, second].map((store) => StoreConfig.parse(store));
+  const stores = createStores(configs(), deps);
   server.put('secret', 'k', '{"a":1}');
   other.put('secret', 'k', '{"a":1}');
   return {
@@ -51,6 +50,8 @@ async function openTwo() {
     proxy,
     time,
     env,
+    deps,
+    configs,
     stores,
     states,
     outcomes,
@@ -162,4 +163,55 @@ it('does not hammer a server that refuses the login, and uses other credentials 
   it.stores.reset('first');
   expect(await it.read('first')).toEqual(['found']);
   expect(it.states).toEqual(['first down AUTH_FAILED', 'first up']);
+});
+
+it('logs in by a wrapped secret id as long as the process lives, whatever changes of the store', async () => {
+  await using it = await openTwo({ secretIdWrapped: true });
+  it.env.SECRET_ID = it.server.wrap(it.server.appRole.secretId);
+  expect(await it.read('first')).toEqual(['found']);
+  it.stores.reconfigure(it.configs({ requestsPerSecond: 40 }));
+  expect(await it.read('first')).toEqual(['found']);
+  it.stores.reset('first');
+  expect(await it.read('first')).toEqual(['found']);
+  it.env.SECRET_ID = ''; // taken away after its use
+  it.stores.reset('first');
+  expect(await it.read('first')).toEqual(['found']);
+  await using anew = createStores(it.configs(), it.deps);
+  const provider = await anew.open('first');
+  expect((await provider.read([{ key: 'k' }])).map(codeOf)).toEqual(['found']);
+  expect(it.proxy.requests.filter(({ path }) => path.endsWith('/unwrap'))).toHaveLength(1);
+});
+
+it('opens a wrapped secret id once for two who log in together, and another one in its place', async () => {
+  await using it = await openTwo({ secretIdWrapped: true });
+  it.env.SECRET_ID = it.server.wrap(it.server.appRole.secretId);
+  await using other = createStores(it.configs(), it.deps);
+  const read = async (): Promise<unknown> => {
+    const provider = await other.open('first');
+    return (await provider.read([{ key: 'k' }])).map(codeOf);
+  };
+  expect(await Promise.all([it.read('first'), read()])).toEqual([['found'], ['found']]);
+  it.server.appRole.secretId = 'renewed';
+  it.env.SECRET_ID = it.server.wrap('renewed');
+  it.stores.reset('first');
+  expect(await it.read('first')).toEqual(['found']);
+  expect(it.proxy.requests.filter(({ path }) => path.endsWith('/unwrap'))).toHaveLength(2);
+});
+
+it('is well again when the login works, also where none of its keys can be read', async () => {
+  await using it = await openTwo();
+  const right = it.env.SECRET_ID;
+  it.env.SECRET_ID = 'wrong';
+  expect(await it.read('first')).toEqual(['AUTH_FAILED']);
+  it.env.SECRET_ID = right;
+  it.server.deny(/secret\/data/);
+  await it.time.advance(60_000);
+  expect(await it.read('first')).toEqual(['ACCESS_DENIED']);
+  expect(it.states).toEqual(['first down AUTH_FAILED', 'first up']);
+  // The same answer to a token that is accepted no more is none to a login.
+  it.server.revokeAll();
+  it.env.SECRET_ID = 'wrong';
+  await it.time.advance(60_000);
+  expect(await it.read('first')).toEqual(['AUTH_FAILED']);
+  expect(it.states.at(-1)).toBe('first down AUTH_FAILED');
 });

@@ -31,6 +31,7 @@ function world(...names: readonly string[]) {
   const probes: string[] = [];
   const opened: string[] = [];
   const closed: string[] = [];
+  const farewells = new Map<string, Promise<void>>();
   const states: string[] = [];
   const outcomes: string[] = [];
   let creation: AppError | undefined;
@@ -69,6 +70,7 @@ function world(...names: readonly string[]) {
       check: async () => [],
       probe: () => call('probe', probes),
       async [Symbol.asyncDispose]() {
+        await farewells.get(name);
         closed.push(name);
       },
     };
@@ -98,6 +100,7 @@ function world(...names: readonly string[]) {
     probes,
     opened,
     closed,
+    farewells,
     states,
     outcomes,
     set: (what: string, behaviour: Behaviour) => behaviours.set(what, behaviour),
@@ -263,6 +266,39 @@ describe('a login that is refused', () => {
     expect(it.states).toEqual(['a down AUTH_FAILED', 'a up']);
   });
 
+  it.each(['ACCESS_DENIED', 'SOURCE_DELETED', 'SOURCE_DISABLED', 'VERSION_GONE', 'MOUNT_NOT_FOUND'] as const)(
+    'makes it up again by what is said only to whom the store knows (%s)',
+    async (code) => {
+      await using it = world('a');
+      it.set('a', 'AUTH_FAILED');
+      await it.read('a', 'k');
+      it.set('a', code);
+      expect(await it.read('a', 'k')).toEqual([code]);
+      expect(it.states).toEqual(['a down AUTH_FAILED', 'a up']);
+    },
+  );
+
+  it.each(['BAD_ANSWER', 'CONFIG_INVALID'] as const)('stays what it was after %s', async (code) => {
+    await using it = world('a');
+    it.set('a', 'AUTH_FAILED');
+    await it.read('a', 'k');
+    it.set('a', code);
+    expect(await it.read('a', 'k')).toEqual([code]);
+    expect(it.states).toEqual(['a down AUTH_FAILED']);
+  });
+
+  it('that cannot be set up is down for whatever reason', async () => {
+    await using it = world('a');
+    it.failCreation(new AppError('ACCESS_DENIED'));
+    await expect(it.stores.open('a')).rejects.toMatchObject({ code: 'ACCESS_DENIED' });
+    it.failCreation(undefined);
+    const provider = await it.stores.open('a');
+    it.stores.reset('a');
+    it.failCreation(new AppError('ACCESS_DENIED'));
+    await expect(provider.read([{ key: 'k' }])).rejects.toMatchObject({ code: 'ACCESS_DENIED' });
+    expect(it.stores.state('a')).toMatchObject({ state: 'down', error: { code: 'ACCESS_DENIED' } });
+  });
+
   it('for want of its credential is tried again by the next call', async () => {
     await using it = world('a');
     it.failCreation(new AppError('CREDENTIAL_MISSING'));
@@ -297,6 +333,10 @@ describe('stores', () => {
     it.set('a/bad', 'ACCESS_DENIED');
     await it.read('a', 'k', 'bad');
     expect(it.outcomes).toEqual(['a read ok', 'a read ACCESS_DENIED']);
+    const answered: string[] = [];
+    it.stores.onAnswer?.((name) => answered.push(name));
+    await it.read('a', 'k', 'bad');
+    expect(answered).toEqual(['a', 'a']);
   });
 
   it('open one provider each, when it is first needed, and close it at the end', async () => {
@@ -306,6 +346,19 @@ describe('stores', () => {
     await it[Symbol.asyncDispose]();
     expect(it.closed).toEqual(['a']);
     expect(it.time.waiting).toEqual([]);
+  });
+
+  it('are closed together, so that several that take their time for it take it once', async () => {
+    const it = world('slow', 'quick');
+    for (const name of ['slow', 'quick']) await it.read(name, 'k');
+    const farewell = Promise.withResolvers<void>();
+    it.farewells.set('slow', farewell.promise);
+    const closing = it[Symbol.asyncDispose]();
+    await it.time.advance(0);
+    expect(it.closed).toEqual(['quick']);
+    farewell.resolve();
+    await closing;
+    expect(it.closed).toEqual(['quick', 'slow']);
   });
 
   it('are opened anew after a reset, while a call under way ends with the old provider', async () => {

@@ -162,6 +162,20 @@ describe('audit verify', () => {
     });
   });
 
+  it('finds that an export was cut down to nothing, which without a checkpoint is an empty one', async () => {
+    await using bench = await synced();
+    await bench.write('key.pem', (await bench.run('audit', 'verify', '--public-key')).stdout);
+    for (const text of ['', '\n']) {
+      await bench.write('empty.jsonl', text);
+      const empty = ['--audit', 'empty.jsonl'];
+      expect(await verified(bench, ...empty, '--checkpoints', CHECKPOINTS, '--key', 'key.pem')).toMatchObject(
+        { code: 4, ok: false, records: 0, problem: { kind: 'truncated', sequence: 1 } },
+      );
+      expect(await verified(bench, ...empty)).toMatchObject({ code: 0, ok: true, records: 0 });
+    }
+    expect((await bench.run('audit', 'list', '--audit', 'empty.jsonl')).code).not.toBe(0);
+  });
+
   it('takes nothing in a record for the end of its line, with either end of lines', async () => {
     await using bench = await synced();
     await bench.run('audit', 'review', '1', '--state', 'reviewed', '--note', 'from\u2028a\u2029document');

@@ -29,6 +29,21 @@ ${DB}  - name: theirs
     expect(stdout).toMatch(/^Commands: 2$/m);
   });
 
+  it('names what a search found and nobody has rotated', async () => {
+    await using bench = await openBench(`${HEAD}defaults: { maxAge: 5d }
+mappings:
+  - name: flags
+    target: { namespace: apps }
+    dataFrom: [ { store: local, find: { path: flags, name: '^a' } } ]
+`);
+    await bench.write('store/flags/a', '1');
+    await bench.write('store/flags/b', '1');
+    await bench.run('sync');
+    bench.clock.set(bench.clock.now() + 6 * DAY);
+    const { json } = await bench.run('audit', 'report', '--output', 'json');
+    expect(json).toMatchObject({ notRotated: { total: 1, items: [{ store: 'local', key: 'flags/a' }] } });
+  });
+
   it('has the same for a machine, and does without a configuration', async () => {
     await using bench = await openBench();
     await bench.run('sync');

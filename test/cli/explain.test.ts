@@ -85,3 +85,43 @@ it('a target that somebody fights over is contested, and says what to do', async
     remedy: expect.stringContaining('let one of the two go'),
   });
 });
+
+it('names the sources that the access rules do not allow, and does not read them', async () => {
+  const access = 'access: [ { namespaces: [apps], stores: [local], keys: [other.json] } ]\n';
+  const other = '      OTHER: { store: local, key: other.json }\n';
+  await using bench = await openBench(HEAD + access + DB + other);
+  await bench.write('store/other.json', '{}');
+  const refused = { store: 'local', key: 'db.json', state: 'failed', code: 'NOT_ALLOWED' };
+  expect(await explained(bench)).toMatchObject({
+    exit: 4,
+    state: 'failed',
+    code: 'NOT_ALLOWED',
+    sources: [
+      { ...refused, property: 'user' },
+      { ...refused, property: 'password' },
+      { store: 'local', key: 'other.json', state: 'unread' },
+    ],
+  });
+  const { stdout } = await bench.run('explain', 'db');
+  expect(stdout).toContain('failed  local: db.json # user  NOT_ALLOWED');
+  expect((await bench.run('audit', 'list', '--key', 'db.json')).stdout).toBe('No record matches.\n');
+  expect((await bench.run('audit', 'list', '--key', 'other.json')).stdout).toBe('No record matches.\n');
+});
+
+it('says which source is at fault, and of a key that is absent what that is called', async () => {
+  const more =
+    '      X: { store: local, key: db.json, property: x }\n      Y: { store: local, key: gone.json }\n';
+  await using bench = await openBench(HEAD + DB + more);
+  expect(await explained(bench)).toMatchObject({
+    exit: 4,
+    code: 'PROPERTY_MISSING',
+    sources: [
+      { property: 'user', state: 'found' },
+      { property: 'password', state: 'found' },
+      { property: 'x', state: 'failed', code: 'PROPERTY_MISSING' },
+      { key: 'gone.json', state: 'absent', code: 'SOURCE_ABSENT' },
+    ],
+  });
+  const { stdout } = await bench.run('explain', 'db');
+  expect(stdout).toContain('failed  local: db.json # x  PROPERTY_MISSING');
+});

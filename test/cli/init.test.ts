@@ -58,11 +58,14 @@ describe('init', () => {
     expect(await bench.run('sync', '--config', 'new.yaml')).toMatchObject({ code: 0 });
   });
 
-  it('quotes what YAML would take for something else', async () => {
-    await using bench = await openBench();
-    await bench.run('init', '--store', 'files', '--key', 'yes: #no', ...OUT);
-    expect(await validated(bench)).toEqual(VALID);
-  });
+  it.each(['yes: #no', 'a, b', '{a}', '[a'])(
+    'quotes what YAML would take for something else: %s',
+    async (key) => {
+      await using bench = await openBench();
+      expect(await bench.run('init', '--store', 'files', '--key', key, ...OUT)).toMatchObject({ code: 0 });
+      expect(await validated(bench)).toEqual(VALID);
+    },
+  );
 
   it('never writes over a file that is there', async () => {
     await using bench = await openBench();
@@ -71,6 +74,28 @@ describe('init', () => {
     expect(code).toBe(64);
     expect(stderr).toContain('is there already');
     expect(await bench.read('secretbridge.yaml')).toBe(before);
+  });
+
+  // What `validate` would refuse, by its own rules.
+  it.each([
+    ['--key', '', 'files'],
+    ['--key', '../x', 'files'],
+    ['--at', '', 'files'],
+    ['--at', 'eu-west1', 'aws-secrets-manager'],
+    ['--key', 'a_b', 'azure-key-vault'],
+    ['--at', 'http://example.vault.azure.net', 'azure-key-vault'],
+    ['--key', 'a//b', 'vault'],
+    ['--mount', 'a b', 'vault'],
+    ['--at', 'https://u:hunter2@host', 'vault'],
+    ['--key', 'hvs.CAESIJabcdefghijklmnopqrstuv', 'vault'],
+    ['--secret', 'a..b', 'vault'],
+  ])('refuses %s %s for a store of kind %s and writes nothing', async (option, text, store) => {
+    await using bench = await openBench();
+    const { code, stderr } = await bench.run('init', '--store', store, option, text, ...OUT);
+    expect({ code, stderr }).toMatchObject({ code: 64, stderr: expect.stringContaining(`${option} `) });
+    expect(stderr).not.toMatch(/hunter2|hvs\./);
+    for (const file of ['new.yaml', 'secretbridge.schema.json'])
+      await expect(bench.read(file)).rejects.toThrow('ENOENT');
   });
 
   it.each([
@@ -139,6 +164,26 @@ describe('a person who sits there', () => {
     expect(await bench.runWith(person, 'init', ...OUT)).toMatchObject({ code: 0 });
     expect(person.ask.output.text.match(/^.* {2}It takes .*$/gm)).toHaveLength(4);
     expect(await validated(bench)).toEqual(VALID);
+  });
+
+  it('is asked again for what `validate` would refuse', async () => {
+    await using bench = await openBench();
+    const person = sitting('', '', 'files', '', '../x', 'db.json', '', 'a..b', 'db');
+    expect(await bench.runWith(person, 'init', ...OUT)).toMatchObject({ code: 0 });
+    expect(person.ask.output.text.match(/^.* {2}It .*$/gm)).toEqual([
+      expect.stringContaining('It takes a path relative to the folder'),
+      expect.stringContaining('It will not do: the Secret gets this name'),
+    ]);
+    expect(await validated(bench)).toEqual(VALID);
+  });
+
+  it('is not offered an address that would bring a password into the file', async () => {
+    await using bench = await openBench();
+    const person = sitting('', '', '', '', '', '', '', '', '');
+    const env = { VAULT_ADDR: 'https://ann:hunter2@vault', BAO_ADDR: 'https://bao:8200' };
+    await bench.runWith({ ...person, env }, 'init', ...OUT);
+    expect(person.ask.output.text).not.toContain('hunter2');
+    expect(await bench.read('new.yaml')).toContain('address: https://bao:8200');
   });
 
   it('is offered what the tools of the store are told', async () => {

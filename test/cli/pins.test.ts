@@ -286,6 +286,7 @@ describe('with --server', () => {
     ['STORE_UNAVAILABLE', 503, 1],
     ['AUDIT_UNAVAILABLE', 503, 1],
     ['INVALID_REQUEST', 400, 64],
+    ['NOT_FOUND', 404, 64],
   ])('%s of the service ends it with its exit code', async (said, status, code) => {
     await using bench = await openBench();
     const body = { code: said, message: 'as the service says', remedy: 'do this', requestId: 'r1' };
@@ -299,7 +300,9 @@ describe('with --server', () => {
     ]) {
       const result = await ask(bench, ...args, '--server', service.url);
       expect([said, result.code]).toEqual([said, code]);
-      expect(result.stderr).toContain('as the service says');
+      expect(result.stderr).toContain(
+        said === 'NOT_FOUND' ? 'there is no mapping "db" in the service' : 'as the service says',
+      );
     }
   });
 });

@@ -125,6 +125,33 @@ describe('prune --server, with a service', () => {
     expect([await isThere(bench, 'one'), await isThere(bench, 'two')]).toEqual([true, false]);
   });
 
+  it('and release are on record once each, also where they only list or are refused', async () => {
+    await using served = await serving(['three', 'four']);
+    const { bench, url } = served;
+    await bench.run('prune');
+    expect((await ask(bench, url, 'prune')).code).toBe(2);
+    for (const id of ['hunter2', '0123456789ab'])
+      expect((await ask(bench, url, 'release', id)).stderr).toContain('NOT_HELD');
+    const { held } = (await ask(bench, url, 'prune', '--yes', '--output', 'json')).json as {
+      readonly held: readonly { readonly id: string }[];
+    };
+    const [id = ''] = held.map((it) => it.id);
+    expect((await ask(bench, url, 'release', id)).code).toBe(0);
+    const { json } = await bench.run('audit', 'list', '--action', 'command', '--output', 'json');
+    const said = (json as { readonly records: readonly AuditRecord[] }).records
+      .filter(({ note }) => note !== 'sync')
+      .map(({ actor, note }) => [actor.kind, note]);
+    expect(said.toReversed()).toEqual([
+      ['cli', 'prune'],
+      ['operator', 'prune'],
+      // What is no id of ours is not repeated.
+      ['operator', 'release'],
+      ['operator', 'release 0123456789ab'],
+      ['operator', 'prune'],
+      ['operator', `release ${id}`],
+    ]);
+  });
+
   it('is answered, as all else, without what only the request held', async () => {
     await using served = await serving(['one', 'two', 'three', 'four']);
     const { post } = served;

@@ -401,6 +401,7 @@ describe('sync --server', () => {
     await using service = await openService({
       'GET /api/v1/mappings': page(names.slice(0, 20), 'a b'),
       'GET /api/v1/mappings?cursor=a%20b': page([...names.slice(20), 'gone']),
+      'GET /api/v1/held': { body: { held: [] } },
       ...Object.fromEntries(
         names.map((name) => [`POST /api/v1/mappings/${name}/sync`, { body: answer(name) }]),
       ),
@@ -475,13 +476,50 @@ describe('sync --server', () => {
     expect(stdout).toContain('The service still works on 2 targets');
   });
 
-  it('a mapping that the service does not have is NOT_FOUND', async () => {
+  it('of a mapping that the service does not have is wrong usage, as here', async () => {
     await using service = await openService({});
     await using bench = await openBench();
     const { code, stderr } = await withToken(bench, 'sync', '--mapping', 'no/pe', '--server', service.url);
-    expect(code).toBe(4);
-    expect(stderr).toContain('NOT_FOUND');
+    expect(code).toBe(64);
+    expect(stderr).toContain('there is no mapping "no/pe" in the service');
     expect(service.requests.map(({ line }) => line)).toEqual(['POST /api/v1/mappings/no%2Fpe/sync']);
+  });
+
+  it('ends with 4 while something is held, also of a mapping that is gone', async () => {
+    const hold = (mapping: string, secret: string) => ({
+      id: `id-${secret}`,
+      mapping,
+      namespace: 'apps',
+      secret,
+      action: 'delete',
+      keys: [{ name: 'A', action: 'remove' }],
+    });
+    const first = hold('db', 'before');
+    await using service = await openService({
+      'GET /api/v1/mappings': { body: { mappings: [{ mapping: 'db' }] } },
+      // As an older one answers.
+      'POST /api/v1/mappings/db/sync': { body: answer('db', { held: [first] }) },
+      'GET /api/v1/held': { body: { held: [first], next: 'apps!before!id' } },
+      'GET /api/v1/held?cursor=apps!before!id': { body: { held: [hold('gone', 'away')] } },
+    });
+    await using bench = await openBench();
+    const ask = (...args: readonly string[]) => withToken(bench, 'sync', '--server', service.url, ...args);
+    const all = await ask('--output', 'json');
+    expect(all.code).toBe(4);
+    expect(all.json).toMatchObject({
+      ok: false,
+      summary: { updated: 1, held: 2 },
+      targets: [
+        { mapping: 'gone', secret: 'away', outcome: 'held', code: 'HELD' },
+        { mapping: 'db', secret: 'before', outcome: 'held', code: 'HELD' },
+        { mapping: 'db', secret: 'db', outcome: 'updated' },
+      ],
+      held: [{ id: 'id-away' }, { id: 'id-before' }],
+    });
+    const { code, stdout } = await ask('--mapping', 'db');
+    expect(code).toBe(4);
+    expect(stdout).toContain('held id-before  apps/before  would lose A');
+    expect(stdout).not.toContain('id-away');
   });
 });
 

@@ -76,6 +76,26 @@ No mapping wants 1 target any more; kept, and listed by \`secretbridge prune\`.
     expect(await readdir(join(bench.folder, 'cluster/apps'))).toContain('old.yaml');
   });
 
+  it('shows the rename of the only target as `sync` carries it out', async () => {
+    const named = (secret: string) =>
+      `${HEAD}${DB.replace('namespace: apps', `namespace: apps, secret: ${secret}`)}    onMappingRemoved: delete\n`;
+    await using bench = await openBench(named('old'));
+    await bench.run('sync');
+    await bench.write('secretbridge.yaml', named('new'));
+    expect(await bench.run('plan', '--output', 'json')).toMatchObject({
+      code: 2,
+      json: {
+        targets: [
+          { secret: 'new', action: 'create' },
+          { secret: 'old', action: 'delete' },
+        ],
+        held: [],
+      },
+    });
+    expect(await bench.run('sync')).toMatchObject({ code: 0 });
+    expect(await readdir(join(bench.folder, 'cluster/apps'))).toEqual(['new.yaml']);
+  });
+
   it('says to a person what may come next, and to nobody else', async () => {
     await using bench = await openBench(`${HEAD}${DB}${THEIRS}`);
     const interactive = { interactive: true };
@@ -265,6 +285,34 @@ refused   apps/theirs  mapping theirs
     expect(id(first.json)).toMatch(/^[0-9a-f]{12}$/);
     expect(id(again.json)).toBe(id(first.json));
     expect((await bench.run('plan')).stdout).toContain(`held ${id(first.json)}  apps/all  would lose`);
+    const holds = async () => {
+      const { json } = await bench.run('audit', 'list', '--action', 'hold', '--output', 'json');
+      return (json as { records: { keys: { removed: string[] } }[] }).records.map(({ keys }) => keys.removed);
+    };
+    const recorded = ['password', 'user'];
+    expect(await holds()).toEqual([recorded]);
+    // Another key would be lost: that is another change, which has a record of its own.
+    const target = 'cluster/apps/all.yaml';
+    await bench.write(target, (await bench.read(target)).replace(/^data:\n/m, 'data:\n  Z: eA==\n'));
+    expect(id((await bench.run('sync', '--output', 'json')).json)).not.toBe(id(first.json));
+    await bench.run('sync');
+    expect(await holds()).toEqual([['Z', ...recorded], recorded]);
+  });
+
+  it('is on record for each of two instances that share the audit and name their targets alike', async () => {
+    const named = (instance: string) =>
+      `${HEAD.replace('instance: prod', `instance: ${instance}`).replace('./cluster', `./${instance}`)}audit: { store: { kind: sqlite, path: ./audit.db } }\n${DB}`;
+    await using bench = await openBench();
+    for (const instance of ['one', 'two']) {
+      await bench.write(`${instance}.yaml`, named(instance));
+      await bench.write(`${instance}/apps/db.yaml`, FOREIGN.replace('theirs', 'db'));
+    }
+    for (const _ of [1, 2])
+      for (const instance of ['one', 'two'])
+        expect(await bench.run('sync', '--config', `${instance}.yaml`)).toMatchObject({ code: 4 });
+    const list = await bench.run('audit', 'list', '--config', 'one.yaml', '--action', 'refuse', '-o', 'json');
+    expect(list.json).toMatchObject({ records: [{ instance: 'two' }, { instance: 'one' }] });
+    expect((list.json as { records: unknown[] }).records).toHaveLength(2);
   });
 
   it('leaves a mapping alone that the access rules do not allow, and does the rest', async () => {

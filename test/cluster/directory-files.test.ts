@@ -28,6 +28,8 @@ async function open() {
   };
 }
 
+const FINGERPRINT = expect.stringMatching(/^[0-9a-f]{8}:[0-9a-f]{64}$/);
+
 const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
 
 describe('the files', () => {
@@ -66,19 +68,19 @@ describe('the files', () => {
       uid: 'a-uid',
       version: 1,
       place: 'team/app',
-      labels: ['secretbridge.dev/instance', 'team'],
-      annotations: ['secretbridge.dev/sources'],
+      labels: { 'secretbridge.dev/instance': FINGERPRINT, team: FINGERPRINT },
+      annotations: { 'secretbridge.dev/sources': FINGERPRINT },
     });
     expect((await readNow(d.cluster, id)).annotations).toEqual(manifest().annotations);
   });
 
-  it('leave nothing beside them but the lock', async () => {
+  it('leave nothing beside them but the lock and the key of their fingerprints', async () => {
     await using d = await open();
     await d.cluster.create(id, manifest());
     await d.cluster.create(id, manifest());
     await d.cluster.replace(await readNow(d.cluster, id), change({ labels: { a: '1' } }));
     expect(await readdir(join(d.path, 'team'))).toEqual(['app.yaml']);
-    expect((await readdir(d.path)).sort()).toEqual(['.lock', 'team']);
+    expect((await readdir(d.path)).sort()).toEqual(['.lock', '.merge.key', 'team']);
     expect((await stat(join(d.path, '.lock'))).size).toBe(0);
   });
 

@@ -2,10 +2,12 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { fromFile, toFile } from '../../src/cluster/directory-file.ts';
 import { changedSecret, newSecret, toLive } from '../../src/cluster/manifest.ts';
+import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { change, manifest, shown } from '../conformance/cluster-harness.ts';
 
 const id = { namespace: 'team', secret: 'app' };
+const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32)));
 const key = fc.stringMatching(/^[-_a-zA-Z0-9][-._a-zA-Z0-9]{0,20}$/);
 const data = fc
   .dictionary(key, fc.uint8Array({ maxLength: 100 }), { maxKeys: 6 })
@@ -61,7 +63,7 @@ it('a manifest survives its file', () => {
   fc.assert(
     fc.property(data, marks, marks, unknown, (values, labels, annotations, top) => {
       const raw = { ...top, ...newSecret(id, manifest({ data: values, labels, annotations })) };
-      const back = fromFile(Buffer.from(toFile(raw, 'uid', 3)), id, 5n);
+      const back = fromFile(Buffer.from(toFile(raw, 'uid', 3, fingerprints)), id, 5n);
       expect(back).toEqual({
         ...raw,
         metadata: { ...(raw.metadata as object), uid: 'uid', resourceVersion: '3-5' },

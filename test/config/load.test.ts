@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { watchedIn } from '../../src/config/credential-watch.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { HEAD, linesOf, load, loadText, memoryFs, VALID } from './memory-fs.ts';
 
@@ -40,6 +41,28 @@ describe('a valid configuration', () => {
         },
       ],
     });
+  });
+
+  it('takes session tags as they stand, whatever they are named', async () => {
+    const tags = "{ env: prod-eu, path: ./foo, file: bar, caFile: 'x' }";
+    const store = `{ name: aws, kind: aws-secrets-manager, region: eu-west-1, auth: { method: default, assumeRole: [ { roleArn: 'arn:aws:iam::123456789012:role/a', tags: ${tags} } ] } }`;
+    const { stores } = await usable(`${HEAD}stores: [ ${store} ]\n`);
+    expect(stores).toMatchObject([
+      { auth: { assumeRole: [{ tags: { env: 'prod-eu', path: './foo', file: 'bar', caFile: 'x' } }] } },
+    ]);
+    expect(stores.map(watchedIn)).toEqual([[]]);
+  });
+
+  it.each([
+    ['cluster', 'cluster: { kind: directory, path: "a\\0b" }'],
+    ['audit.store', 'audit: { store: { kind: sqlite, path: "a\\0b" } }'],
+    ['stores[0]', 'stores: [ { name: s, kind: files, path: "a\\0b" } ]'],
+    ['keys.checkpoint', 'keys: { checkpoint: { file: "a\\0b" } }'],
+  ])('has no zero byte in a path: %s', async (place, text) => {
+    const [line, ...others] = linesOf(await loadText(`${HEAD}${text}\n`));
+    expect(others).toEqual([]);
+    expect(line).toContain(`${place}.`);
+    expect(line).toContain('expected a path without zero bytes');
   });
 
   it('lets a mapping override the defaults, which override ours', async () => {
@@ -187,8 +210,8 @@ describe('what is not supported in YAML', () => {
     ['an alias', 'log: { level: *level }\n', '5:15 '],
     ['an alias of a section', 'log: *log\n', '5:6 '],
     ['a tag', 'log: { level: !env LEVEL }\n', '5:20 '],
-    ['a merge key', 'log: { <<: { level: info }, levle: info }\n', '5:8 '],
-    ['a name that is a list', 'brake: { ? [a] : b, window: 0 }\n', '5:12 '],
+    ['a merge key, behind which is what is missing', 'cluster: { <<: *c, scope: names }\n', '5:12 '],
+    ['a name that is a list', 'http: { tokens: [ { ? [a] : b, role: viewer } ] }\n', '5:23 '],
   ])('gives no problems that are none: %s', async (_, text, place) => {
     const lines = linesOf(await loadText(HEAD + stores + wrong + text));
     // Stores might stand where it cannot be read, so that nothing is said of an unknown one.
@@ -196,6 +219,18 @@ describe('what is not supported in YAML', () => {
       '4:61 mappings[0].data.A.key',
       '4:74 mappings[0].data.A.kye',
       place,
+    ]);
+  });
+
+  it.each([
+    ['a merge key', '<<: { refresh: 5m }', '4:24 '],
+    ['a name that is a list', '? [a] : b', '4:26 '],
+  ])('hides nothing that stands beside it: %s', async (_, unread, place) => {
+    const fields = `${unread}, refreshh: 5m, onDrift: foo, data: { A: { stor: s, key: a } }`;
+    const lines = linesOf(await loadText(`${HEAD}${stores}mappings: [ { name: m, ${fields} } ]\n`));
+    expect(lines.map((line) => line.split(' CONFIG')[0]?.replace(/^\S+ (?=m)/, ''))).toEqual([
+      place,
+      ...['refreshh', 'onDrift', 'data.A.store', 'data.A.stor'].map((path) => `mappings[0].${path}`),
     ]);
   });
 

@@ -38,6 +38,16 @@ export function describeOthers(open: () => Promise<ClusterHarness>): void {
     expect((await readNow(h.cluster, foreign(h))).ours?.labels).toEqual(['added', 'other']);
   });
 
+  it('counts a label or an annotation as ours no longer when somebody else gave it another value', async () => {
+    await using h = await open();
+    const marks = { labels: { a: '1', b: '2' }, annotations: { c: '3', d: '4' } };
+    await h.cluster.create(app(h), manifest(marks));
+    await h.edit(app(h), { metadata: { labels: { b: 'theirs' }, annotations: { c: 'theirs' } } });
+    expect((await readNow(h.cluster, app(h))).ours).toEqual({ labels: ['a'], annotations: ['d'] });
+    await h.cluster.replace(await readNow(h.cluster, app(h)), change(marks));
+    expect((await readNow(h.cluster, app(h))).ours).toEqual({ labels: ['a', 'b'], annotations: ['c', 'd'] });
+  });
+
   it('drops the labels and annotations that it is told to drop, and no others', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest({ labels: { a: '1', b: '2' }, annotations: { c: '3', d: '4' } }));

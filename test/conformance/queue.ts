@@ -258,6 +258,9 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       await queue.close(50);
       expect(performance.now() - began).toBeLessThan(3_000);
       expect(signal?.aborted).toBe(true);
+      // Whoever owns it disposes of it, too: what was left is not waited for again.
+      await queue[Symbol.asyncDispose]();
+      expect(performance.now() - began).toBeLessThan(3_000);
       release.resolve(undefined);
     });
   });

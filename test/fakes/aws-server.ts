@@ -24,9 +24,10 @@ export interface Grant {
   readonly role?: string;
 }
 
-/** What an operation does instead of answering: an error of AWS, or one of these. */
+/** What an operation does instead of answering: an error of AWS, another answer, or one of these. */
 export type AwsFault =
   | AwsError
+  | { readonly answer: object }
   | 'hang'
   | 'reset'
   | 'cut'
@@ -181,6 +182,7 @@ export async function startAwsServer(options: AwsServerOptions = {}): Promise<Aw
     const fault = faultOf(operation);
     if (fault === 'hang') return aws.onHang();
     if (fault === 'reset') return incoming.socket.resetAndDestroy();
+    if (typeof fault === 'object' && 'answer' in fault) return send(outgoing, json(200, fault.answer), false);
     const reply =
       operation === 'container'
         ? container(incoming)

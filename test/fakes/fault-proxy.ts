@@ -16,11 +16,15 @@ export const FAULTS = [
   'throttled, for 2 seconds',
   'throttled, until a date',
   'throttled, for an hour',
+  'throttled, in Latin-1',
   'standby',
   'server error',
   'bad gateway, in HTML',
   'unavailable',
+  'unavailable, for 2 seconds',
+  'unavailable, endless',
   'sealed',
+  'sealed, as its health says',
   'hang',
   'hang in the body',
   'reset',
@@ -84,11 +88,18 @@ const CANNED: Partial<Record<Fault, () => Canned>> = {
   'throttled, for 2 seconds': () => throttled('2'),
   'throttled, until a date': () => throttled(new Date(Date.now() + 2_000).toUTCString()),
   'throttled, for an hour': () => throttled('3600'),
+  'throttled, in Latin-1': () => ({
+    ...throttled('2'),
+    body: Buffer.from('<p>Trop de requêtes', 'latin1'),
+    type: 'text/html; charset=iso-8859-1',
+  }),
   standby: () => ({ status: 473, body: errors('standby') }),
   'server error': () => ({ status: 500, body: errors('1 error occurred:\n\t* internal error\n\n') }),
   'bad gateway, in HTML': () => html(502),
   unavailable: () => ({ status: 503, body: '' }),
+  'unavailable, for 2 seconds': () => ({ ...html(503), headers: { 'retry-after': '2' } }),
   sealed: () => ({ status: 503, body: errors('Vault is sealed') }),
+  'sealed, as its health says': () => ({ status: 503, body: '{"initialized":true,"sealed":true}' }),
   redirect: () => ({ status: 307, body: '', headers: { location: 'http://127.0.0.1:9/v1/elsewhere' } }),
   html: () => html(200),
   'wrong content type': () => ({
@@ -174,7 +185,8 @@ function misbehave(
       incoming.socket.end('220 mail.example.org ESMTP\r\n');
       return;
     case 'endless':
-      endless(outgoing);
+    case 'unavailable, endless':
+      endless(outgoing, fault === 'endless' ? 200 : 503);
       return;
     default:
       forward(upstream, incoming, outgoing, (answer) => void cutShort(fault, answer, outgoing, onHang));
@@ -206,8 +218,8 @@ async function cutShort(
   });
 }
 
-function endless(outgoing: ServerResponse): void {
-  outgoing.writeHead(200, { 'content-type': 'application/json' });
+function endless(outgoing: ServerResponse, status: number): void {
+  outgoing.writeHead(status, { 'content-type': 'application/json' });
   const chunk = Buffer.alloc(1024 * 1024, 0x20);
   const more = () => {
     while (!outgoing.destroyed && outgoing.write(chunk));

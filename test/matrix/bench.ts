@@ -127,7 +127,16 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
         const actor = { kind: 'cli', name: 'ann' } as const;
         const requestId = randomUUID();
         const stores = definitions;
-        const recorder = createRecorder({ audit: log, actor, requestId, fingerprints, stores, clock });
+        const { instances } = this;
+        const recorder = createRecorder({
+          audit: log,
+          actor,
+          requestId,
+          fingerprints,
+          stores,
+          instances,
+          clock,
+        });
         const reader = createReader({
           open: async () => provider,
           onRead: (source, result) => recorder.read(source, result),

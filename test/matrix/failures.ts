@@ -66,9 +66,9 @@ export function defineKind<Store extends MatrixStore>(kind: MatrixKind<Store>): 
 const HTML = 'HTML or wrong content type';
 const OTHER = 'another answer';
 
-type Canned = Exclude<ProxyFault | AzureFault, 'endless'>;
+type Canned = Exclude<ProxyFault | AzureFault, 'endless' | 'unavailable, endless'>;
 
-/** Which failure each canned fault is. `endless` takes long, and the conformance suite has it. */
+/** Which failure each canned fault is. The endless ones take long, and the conformance suite has them. */
 export const CANNED: Readonly<Record<Canned, Failure>> = {
   'bad request': OTHER,
   unauthorized: '401',
@@ -85,11 +85,14 @@ export const CANNED: Readonly<Record<Canned, Failure>> = {
   'throttled, for 2 seconds': '429 with Retry-After',
   'throttled, until a date': '429 with Retry-After',
   'throttled, for an hour': '429 with Retry-After',
+  'throttled, in Latin-1': '429 with Retry-After',
   standby: OTHER,
   'server error': '500',
   'bad gateway, in HTML': HTML,
   unavailable: '503',
+  'unavailable, for 2 seconds': '503',
   sealed: '503',
+  'sealed, as its health says': '503',
   hang: 'timeout',
   'hang in the body': 'timeout',
   reset: 'reset',

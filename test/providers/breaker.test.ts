@@ -67,6 +67,27 @@ describe('a breaker', () => {
     await expect(breaker.enter(undefined)).rejects.toMatchObject(refusal);
   });
 
+  it('asks at first only when the store wants to be asked again', async () => {
+    const { breaker, call, time, probes } = breakerWith(AWAY, 0);
+    const busy = new AppError('STORE_UNAVAILABLE', { retryAfterMs: 8_000 });
+    await call(busy, busy, busy, busy, busy, busy);
+    await time.advance(7_999);
+    expect([breaker.state, probes.length]).toEqual(['closed', 0]);
+    await time.advance(1);
+    expect([breaker.state, probes.length]).toEqual(['open', 1]);
+  });
+
+  it('does not ask at all when any call is answered until then, and asks when it is in doubt again', async () => {
+    const { breaker, call, time, probes } = breakerWith(AWAY);
+    const busy = new AppError('STORE_UNAVAILABLE', { retryAfterMs: 8_000 });
+    await call(busy, busy, busy, undefined);
+    expect(time.waiting).toEqual([]);
+    await time.advance(60_000);
+    expect(probes).toEqual([]);
+    await call(AWAY, AWAY, AWAY);
+    expect([breaker.state, probes.length]).toEqual(['open', 1]);
+  });
+
   it('stays closed for a key that hangs while the store answers its probe', async () => {
     const { breaker, call, probes } = breakerWith(undefined);
     await call(...Array.from({ length: 12 }, () => HUNG));
@@ -229,17 +250,29 @@ describe('an open breaker', () => {
   });
 
   it('waits for as long as the store asked', async () => {
-    const { time, probes } = await opened(new AppError('STORE_UNAVAILABLE', { retryAfterMs: 30_000 }));
-    await time.advance(26_000);
+    const { call, time, probes } = breakerWith(
+      new AppError('STORE_UNAVAILABLE', { retryAfterMs: 30_000 }),
+      0,
+    );
+    await call(AWAY, AWAY, AWAY);
+    await time.advance(29_999);
     expect(probes).toHaveLength(1);
-    await time.advance(10_000);
+    await time.advance(1);
     expect(probes).toHaveLength(2);
   });
 
-  it('leaves no timer behind', async () => {
+  it('leaves no timer behind, open or in doubt', async () => {
     const { breaker, time } = await opened();
     breaker[Symbol.dispose]();
     expect(time.waiting).toEqual([]);
+    const doubtful = breakerWith(AWAY);
+    const busy = new AppError('STORE_UNAVAILABLE', { retryAfterMs: 8_000 });
+    await doubtful.call(busy, busy, busy);
+    expect(doubtful.time.waiting).toEqual([8_000]);
+    doubtful.breaker[Symbol.dispose]();
+    expect(doubtful.time.waiting).toEqual([]);
+    await doubtful.time.advance(60_000);
+    expect(doubtful.probes).toEqual([]);
   });
 });
 

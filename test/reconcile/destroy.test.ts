@@ -400,6 +400,25 @@ describe('a target under another name', () => {
     expect(none).toEqual([]);
   });
 
+  it('is not released before the new one is made, although a plan shows it held', async () => {
+    const names = ['one', 'two'];
+    const world = await synced(names, 'onMappingRemoved: delete');
+    const renamed = mappingsOf(names, 'onMappingRemoved: delete').replaceAll(
+      /name: (\w+), target: \{ namespace: apps \}/g,
+      'name: $1, target: { namespace: apps, secret: new-$1 }',
+    );
+    await world.configure(renamed);
+    await using process = await world.start();
+    const [held] = (await planTargets(process.app)).held;
+    await expect(releaseHeld(process.app, held?.id ?? '')).rejects.toMatchObject({
+      code: 'NOT_HELD',
+      message: expect.stringContaining('stays until apps/new-'),
+    });
+    expect(exists(world, 'one') && exists(world, 'two')).toBe(true);
+    expect(await process.sync()).toMatchObject({ summary: { created: 2, held: 2 } });
+    expect(await releaseHeld(process.app, held?.id ?? '')).toMatchObject({ summary: { deleted: 1 } });
+  });
+
   it('is not waited for by what another mapping left', async () => {
     const world = await synced([...NAMES, 'four'], 'onMappingRemoved: delete');
     await world.configure(mappingsOf(NAMES, 'onMappingRemoved: delete'));

@@ -160,7 +160,7 @@ describe('an owner that replaces a Secret with keys of ours', () => {
   it('has its way with `report`, until the source changes', async () => {
     const { world, news } = await openMerged();
     for (const _ of [1, 2])
-      expect(await run(world, report)).toMatchObject({ kind: 'refused', drifted: true, alive: true });
+      expect(await run(world, report)).toMatchObject({ kind: 'refused', drifted: true, alive: false });
     expect(dataOf(world)).toEqual(theirs.data);
     expect(news()).toEqual(['refuse db refused DRIFTED']);
     world.store.put('db', '{"user":"eve","password":"first"}', '2');
@@ -175,7 +175,7 @@ describe('an owner that replaces a Secret with keys of ours', () => {
       await run(world);
     }
     await using process = await world.start();
-    expect(await isContested(process.app.audit, APPS_DB, world.clock)).toBe(true);
+    expect(await isContested(process.app.audit, APPS_DB, world.clock, process.app.instances)).toBe(true);
   });
 
   it('did nothing by hand where we only begin to merge', async () => {
@@ -185,12 +185,13 @@ describe('an owner that replaces a Secret with keys of ours', () => {
     expect(world.story()).toContain('update outcome db ok');
   });
 
-  it('did nothing by hand where a target of ours is from now on merged into', async () => {
+  it('did nothing by hand where a target of ours is to be merged into, which is refused', async () => {
     const world = await openWorld({ mappings: MERGE.replace(', mode: merge', '') });
     await run(world);
+    const before = world.cluster.raw(APPS_DB);
     await world.configure(MERGE);
-    expect(await run(world, report)).toMatchObject({ kind: 'updated' });
-    expect(world.story().at(-1)).toBe('update outcome db ok');
+    expect(await run(world, report)).toMatchObject({ kind: 'refused', error: { code: 'TARGET_CLAIMED' } });
+    expect(world.cluster.raw(APPS_DB)).toEqual(before);
   });
 });
 
@@ -237,7 +238,7 @@ describe('two that fight over a target', () => {
     const { world } = await openInStep();
     const contested = async () => {
       await using process = await world.start();
-      return await isContested(process.app.audit, APPS_DB, world.clock);
+      return await isContested(process.app.audit, APPS_DB, world.clock, process.app.instances);
     };
     for (let repair = 1; repair <= 5; repair += 1) {
       edit(world);

@@ -33,6 +33,7 @@ function openRecord() {
     requestId: 'r',
     fingerprints: createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7))),
     stores: new Map([['azure', 'd1']]),
+    instances: ['test'],
     clock,
   });
   const reading = (object: SourceObject) => (object === 'secret' ? {} : { object });

@@ -29,6 +29,7 @@ function openRecord() {
         requestId: 'r',
         fingerprints: createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7))),
         stores: new Map([['azure', definition]]),
+        instances: ['test'],
         clock,
       });
       const recording = await recorder.read({ store: 'azure', ref }, result);

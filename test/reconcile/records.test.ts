@@ -301,10 +301,9 @@ describe('the last write of a target', () => {
     const deps = { actor: change.actor, requestId: 'r', fingerprints: prints, stores: new Map() };
     const last = async (log: typeof audit, instances: readonly string[]) =>
       (
-        await createRecorder({ ...deps, audit: log, clock: { now: () => 0 } }).lastWrite(
+        await createRecorder({ ...deps, instances, audit: log, clock: { now: () => 0 } }).lastWrite(
           'db',
           APPS_DB,
-          instances,
         )
       )?.sequence;
     await audit.append([

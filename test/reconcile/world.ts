@@ -176,6 +176,7 @@ mappings:${wanted}`);
           requestId,
           fingerprints,
           stores: definitions,
+          instances: [config.instance, ...config.formerInstances],
           clock,
         });
         const reader = createReader({

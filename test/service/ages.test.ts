@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../src/log/logger.ts';
 import { createAges } from '../../src/service/ages.ts';
 import { source } from '../sync/sample.ts';
@@ -39,4 +39,38 @@ it('warns once a day of each source that is older than `maxAge`', () => {
   clock.time += DAY_MS;
   ages.warn([old]);
   expect(warned).toHaveLength(3);
+});
+
+describe('the age of what a search finds', () => {
+  const { mapping: searching } = wanted({
+    name: 's',
+    data: { A: source({ key: 'a' }) },
+    dataFrom: [{ store, find: { path: 'x', tags: {} } }],
+  });
+  const told = (key: string, createdAt?: number) => ({ store, key, version: '1', createdAt });
+
+  it('counts as that of what the mapping names, as long as it is found', () => {
+    const ages = createAges({ clock: createClock(), logger: silentLogger });
+    expect(ages.changedAt(searching)).toBeUndefined();
+    ages.decided(searching, [told('a', 100), told('x/1', 200), told('x/2')]);
+    expect(ages.changedAt(searching)).toBe(200);
+    // What is noted of a key later, by a list or a read, is known at once.
+    ages.note(store, 'x/1', { version: '2', createdAt: 300 });
+    expect(ages.changedAt(searching)).toBe(300);
+    ages.decided(searching, [told('a', 100)]);
+    expect(ages.changedAt(searching)).toBe(100);
+  });
+
+  it('is warned of, and forgotten with its mapping', () => {
+    const clock = createClock();
+    const warned: unknown[] = [];
+    const logger = { ...silentLogger, warn: (_: string, fields?: object) => void warned.push(fields) };
+    const ages = createAges({ clock, logger });
+    const old = { ...searching, maxAgeMs: DAY_MS };
+    ages.decided(old, [told('x/1', clock.time - DAY_MS - 1)]);
+    ages.warn([old]);
+    expect(warned).toEqual([{ mapping: 's', store, key: 'x/1', durationMs: DAY_MS + 1 }]);
+    ages.warn([]);
+    expect(ages.changedAt(old)).toBeUndefined();
+  });
 });

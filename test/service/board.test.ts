@@ -211,6 +211,17 @@ describe('a notice', () => {
     expect(seen(one)?.keys).toEqual([]);
   });
 
+  it('without room for all of the keys tells what changed first', () => {
+    const { one, two } = open();
+    const told: string[][] = [];
+    two.onKnown(({ keys }) => told.push(keys.map(({ name }) => name)));
+    const keys = MANY.map(({ name, before }) => ({ name, action: 'keep' as const, before, after: before }));
+    const changed = { name: 'z', action: 'change' as const };
+    one.note(known({ kind: 'updated', keys: [...keys, changed] }));
+    expect(told).toEqual([['key-0', 'key-1', 'key-2', 'z']]);
+    expect(seen(two)?.keys).toEqual([]);
+  });
+
   it('never breaks a board, whatever it is', () => {
     fc.assert(
       fc.property(

@@ -1,14 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { App } from '../../src/app/app.ts';
-import { startService } from '../../src/app/service.ts';
 import { AppError } from '../../src/core/errors.ts';
-import { createMemoryQueue } from '../../src/queue/memory.ts';
 import type { Waiting } from '../../src/reconcile/standing.ts';
 import { createBoard } from '../../src/service/board.ts';
 import { createPutOff } from '../../src/service/put-off.ts';
 import { openWorld, recordingLogger } from '../reconcile/world.ts';
 import { soon } from '../soon.ts';
 import { failed, known, START } from './sample.ts';
+import { serve } from './serving.ts';
 
 const OLD = { namespace: 'apps', secret: 'old' };
 const NEW = { namespace: 'apps', secret: 'new' };
@@ -74,36 +72,17 @@ async function renamed(mode: 'own' | 'merge' = 'own') {
   expect((await world.sync()).ok).toBe(true);
   await world.configure(before.replace('secret: old', 'secret: new'));
   const exists = (id: typeof OLD): boolean => cluster.raw(id) !== undefined;
-  return { world, cluster, clock, store, logger, exists, serve };
-
-  async function serve() {
-    const process = await world.start();
-    // What the process' cluster is wrapped in gives promises only, and a watch is none.
-    const app: App = Object.defineProperties(
-      { ...process.app },
-      { ...Object.getOwnPropertyDescriptors(process.app), cluster: { value: cluster, enumerable: true } },
-    );
-    const queue = createMemoryQueue({ concurrency: 8, timers: clock });
-    const { engine, service } = await startService(app, {
-      queue,
-      replica: 'r',
-      version: '1',
-      random: () => 0.5,
-      onOutcome: () => undefined,
-      onCycle: () => undefined,
-      configProblems: () => [],
-      intakes: () => [],
-    });
-    return {
-      ask: () => service.sync('a', { name: 'ann' }, 'asked'),
-      known: () => engine.board.known('a', NEW),
-      async [Symbol.asyncDispose]() {
-        await engine.close(1_000);
-        await queue[Symbol.asyncDispose]();
-        await process[Symbol.asyncDispose]();
-      },
-    };
-  }
+  return {
+    ...{ cluster, clock, store, logger, exists },
+    async serve() {
+      const { engine, service, ...serving } = await serve(world);
+      return {
+        ...serving,
+        ask: () => service.sync('a', { name: 'ann' }, 'asked'),
+        known: () => engine.board.known('a', NEW),
+      };
+    },
+  };
 }
 
 describe('a rename in the service', () => {

@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
 import type { Wanted } from '../../src/reconcile/targets.ts';
 import { createBoard, type Known } from '../../src/service/board.ts';
 import { askFor } from '../../src/service/request.ts';
 import type { Engine } from '../../src/service/run.ts';
+import { heldOf } from '../../src/service/status.ts';
 import { createClock, createFakeNotices, failed, known, queueAway, START, wanted } from './sample.ts';
 
 const A = wanted({ name: 'a' });
@@ -22,8 +24,9 @@ function open() {
       asked.push(`${mapping.name} ${requestId}`);
     },
   } as Pick<Engine, 'board' | 'request'> as Engine;
-  const held = () => [{ id: 'h', mapping: 'a', namespace: 'apps', secret: 'a', action: 'delete', keys: [] }];
-  const ask = (all: readonly Wanted[]) => askFor(engine, all, { requestId: 'mine', clock, held });
+  const held = () => heldOf({ board, idOf: ({ target }) => `held-${target.secret}` });
+  const ask = (all: readonly Wanted[], mapping?: string) =>
+    askFor(engine, all, { requestId: 'mine', clock, held, ...(mapping === undefined ? {} : { mapping }) });
   const end = ({ mapping, id }: Wanted, part: Partial<Known> = {}, at = elsewhere) =>
     at.note(
       known({ mapping: mapping.name, target: id, startedAt: clock.time, endedAt: clock.time, ...part }),
@@ -46,7 +49,7 @@ describe('who asks for a sync', () => {
     end(B, failed('TIMEOUT'), board);
     end(A, { kind: 'updated', keys: [{ name: 'X', action: 'change' }] });
     const { summary, targets, ...rest } = await answer;
-    expect(rest).toMatchObject({ ok: false, requestId: 'mine', pending: 0, held: [{ id: 'h' }] });
+    expect(rest).toMatchObject({ ok: false, requestId: 'mine', pending: 0, held: [] });
     expect(summary).toMatchObject({ updated: 1, failed: 1, unchanged: 0 });
     expect(targets).toMatchObject([
       { mapping: 'a', namespace: 'apps', secret: 'a', outcome: 'updated', keys: [{ name: 'X' }] },
@@ -64,6 +67,36 @@ describe('who asks for a sync', () => {
     clock.time += 1;
     end(A, { kind: 'deleted', alive: false });
     expect(await answer).toMatchObject({ ok: true, summary: { deleted: 1, held: 0 } });
+  });
+
+  it('is told what is held of it, also what left the mapping, and of nothing else', async () => {
+    const { ask, end, clock } = open();
+    const held = { kind: 'held', error: new AppError('HELD').toJSON(), requestId: 'before' } as const;
+    const left = wanted({ name: 'a', target: { secret: 'left' } });
+    end(left, held);
+    end(wanted({ name: 'other' }), held);
+    const whole = ask([A], 'a');
+    end(A);
+    expect(await whole).toMatchObject({
+      ok: false,
+      summary: { unchanged: 1, held: 1 },
+      targets: [
+        { secret: 'a', outcome: 'unchanged' },
+        { mapping: 'a', secret: 'left', outcome: 'held', code: 'HELD' },
+      ],
+      held: [{ id: 'held-left', mapping: 'a' }],
+      pending: 0,
+    });
+    const one = ask([A]);
+    clock.time += 1;
+    end(A);
+    expect(await one).toMatchObject({ ok: true, summary: { held: 0 }, held: [] });
+    const itself = ask([A]);
+    clock.time += 1;
+    end(A, held);
+    expect(await itself).toMatchObject({ ok: false, summary: { held: 1 }, held: [{ id: 'held-a' }] });
+    // Nothing of the mapping is wanted any more.
+    expect(await ask([], 'other')).toMatchObject({ ok: false, targets: [{ secret: 'other' }], pending: 0 });
   });
 
   it('takes a run that was made for it, although the clock of its replica is behind', async () => {

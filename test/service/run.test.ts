@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { TargetId } from '../../src/core/target.ts';
@@ -6,17 +6,24 @@ import { silentLogger } from '../../src/log/logger.ts';
 import { createMemoryQueue } from '../../src/queue/memory.ts';
 import { resolveTargets } from '../../src/reconcile/targets.ts';
 import { startEngine } from '../../src/service/run.ts';
+import { gate, type Watch } from '../fakes/faulty.ts';
 import { APPS_DB, APPS_TOKEN, base64, openWorld, TWO_MAPPINGS } from '../reconcile/world.ts';
 import { soon } from '../soon.ts';
 import { settled } from './sample.ts';
 
 /** An engine on a world in memory, with a clock that the test moves. */
-async function open(mappings = TWO_MAPPINGS) {
+async function open(mappings = TWO_MAPPINGS, watch?: Watch, concurrency = 16) {
   const world = await openWorld({ mappings });
-  const { app } = await world.start();
+  const { app } = await world.start(watch);
   const { clock, cluster } = world;
   const queue = createMemoryQueue({ concurrency: 64, timers: clock });
-  const state = { mappings: app.config.mappings, isDown: false, woken: 0, runs: [] as string[] };
+  const state = {
+    mappings: app.config.mappings,
+    isDown: false,
+    woken: 0,
+    runs: [] as string[],
+    answered: (_: string) => {},
+  };
   const engine = await startEngine({
     clock,
     logger: silentLogger,
@@ -27,7 +34,7 @@ async function open(mappings = TWO_MAPPINGS) {
     cluster,
     audit: app.audit,
     scope: 'namespace',
-    concurrency: 16,
+    concurrency,
     restartWindowMs: () => 1_000,
     mappings: () => state.mappings,
     resolve: () => resolveTargets(state.mappings, cluster, undefined),
@@ -35,6 +42,9 @@ async function open(mappings = TWO_MAPPINGS) {
       definitions: () => app.stores.definitions,
       tellsVersions: () => false,
       isDown: () => state.isDown,
+      onAnswer: (listener) => {
+        state.answered = listener;
+      },
     },
     beginPass: async () => ({
       ...(await app.pass()),
@@ -156,6 +166,53 @@ describe('the engine', () => {
     it.store.put('token', 'new');
     await it.clock.advance(20_000);
     await it.is(APPS_TOKEN, 'created');
+  });
+
+  it('has trouble with its audit from what cannot be recorded until that can, whatever succeeds meanwhile', async () => {
+    const away = new AppError('AUDIT_UNAVAILABLE');
+    let isAway = false;
+    await using it = await open(TWO_MAPPINGS, ({ call, phase }) => {
+      if (isAway && call === 'audit.append' && phase === 'before') throw away;
+    });
+    await it.is(APPS_DB, 'created');
+    await it.is(APPS_TOKEN, 'created');
+    expect(it.engine.auditTrouble()).toBeUndefined();
+    isAway = true;
+    it.cluster.forget(APPS_TOKEN);
+    await soon(() => expect(it.engine.auditTrouble()).toBe(away));
+    const db = it.state.mappings.find(({ name }) => name === 'db');
+    if (db === undefined) throw new Error('there is no such mapping');
+    it.clock.set(it.clock.now() + 1_000);
+    await it.engine.request({ mapping: db, id: APPS_DB }, 'r');
+    await it.is(APPS_DB, 'unchanged');
+    expect(it.engine.auditTrouble()).toBe(away);
+    isAway = false;
+    await it.clock.advance(10_000);
+    await soon(() => expect(it.engine.auditTrouble()).toBeUndefined());
+    expect(it.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok'));
+  });
+
+  it('takes what a store answers for progress of the jobs that wait for it, in line or for their values', async () => {
+    const store = gate('store.read');
+    let now = 0;
+    using _ = vi.spyOn(performance, 'now').mockImplementation(() => now);
+    await using it = await open(TWO_MAPPINGS, store.watch, 1);
+    await store.arrived;
+    const stalled = () =>
+      it.engine.loops.states().filter(({ name, stalled: is }) => is && name.startsWith('job '));
+    expect(it.engine.loops.states().filter(({ name }) => name.startsWith('job '))).toHaveLength(2);
+    for (let minute = 0; minute < 60; minute += 1) {
+      now += 60_000;
+      it.state.answered('vault');
+      expect(stalled()).toEqual([]);
+    }
+    now += 301_000;
+    it.state.answered('another');
+    expect(stalled()).toHaveLength(2);
+    store.open();
+    await it.is(APPS_TOKEN, 'created');
+    await it.is(APPS_DB, 'created');
+    expect(stalled()).toEqual([]);
   });
 
   it('leaves nothing open when it ends', async () => {

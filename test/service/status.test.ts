@@ -31,6 +31,7 @@ describe('the state of a target', () => {
     ['of a store that fails and never was', 'failed', { ...failed('STORE_UNAVAILABLE'), alive: false }],
     ['whose source is missing', 'stale', { ...failed('SOURCE_ABSENT'), person: true }],
     ['that a person must mend', 'failed', { ...failed('ACCESS_DENIED'), person: true }],
+    ['to merge into that is not there', 'waiting', { ...failed('SECRET_MISSING'), alive: false }],
     ['of somebody else', 'refused', { ...failed('NOT_OWNED'), kind: 'refused', person: true }],
     ['that was changed by hand', 'drifted', { ...failed('DRIFTED'), kind: 'refused', drifted: true }],
     [

@@ -24,6 +24,7 @@ async function open() {
     ...(await app.pass()),
     versions: async (_, keys) => keys.map(() => ({ kind: 'unknown' })),
   }));
+  const decided: unknown[] = [];
   const work = createWork({
     generation: () => generation,
     board,
@@ -33,7 +34,10 @@ async function open() {
     clock,
     logger: silentLogger,
     random: () => 0.5,
-    ages: createAges({ clock, logger: silentLogger }),
+    ages: {
+      ...createAges({ clock, logger: silentLogger }),
+      decided: ({ name }, sources) => void decided.push([name, ...sources.map(({ key }) => key)]),
+    },
     onProposal: () => undefined,
     onRestart: () => undefined,
     onOutcome: () => undefined,
@@ -42,7 +46,7 @@ async function open() {
     work(APPS_DB, { subject: 'target/apps/db', reason, requestId }, signal);
   const reads = () => world.store.reads.splice(0);
   const seen = () => board.known('db', APPS_DB);
-  return { world, clock, board, ledger, passes, run, reads, seen };
+  return { world, clock, board, ledger, passes, run, reads, seen, decided };
 }
 
 describe('the run of a target', () => {
@@ -97,6 +101,39 @@ describe('the run of a target', () => {
     clock.set(clock.now() + 1);
     await run('r1');
     expect(reads()).toEqual(['db', 'db']);
+  });
+
+  it('tells of what the target is made now, whether that is new or not', async () => {
+    const { run, decided } = await open();
+    await run('r1');
+    await run('r2');
+    expect(decided).toEqual([
+      ['db', 'db'],
+      ['db', 'db'],
+    ]);
+  });
+
+  it('tells whoever asked of each key, and keeps none of them', async () => {
+    const { world, clock, board, run, seen } = await open();
+    const told: unknown[] = [];
+    board.onKnown(({ kind, keys }) =>
+      told.push([kind, ...keys.map(({ name, action }) => `${action} ${name}`)]),
+    );
+    await run('r0');
+    for (const [version, reason] of [
+      ['2', 'manual'],
+      ['3', 'event'],
+    ] as const) {
+      clock.set(clock.now() + 1_000);
+      world.store.put('db', '{"user":"ann","password":"first"}', version);
+      await run(version, reason);
+    }
+    expect(told).toEqual([
+      ['created', 'add PASSWORD', 'add USER'],
+      ['updated', 'keep PASSWORD', 'keep USER'],
+      ['updated'],
+    ]);
+    expect(seen()?.keys).toEqual([]);
   });
 
   it('is not done when the queue ends before it', async () => {

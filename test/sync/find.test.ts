@@ -139,7 +139,8 @@ describe('the keys that left a search', () => {
     keys: readonly string[],
     at: ReturnType<typeof live> | undefined,
     extra: readonly string[] = [],
-  ) => leftKeys({ search: it_, keys } satisfies Found, at, extra);
+    more: Parameters<typeof mapping>[0] = {},
+  ) => leftKeys({ search: it_, keys } satisfies Found, at, extra, mapping(more));
 
   it('are those that the target was made of and that are not found', () => {
     const written = { 'F_flag-a': entry('f/flag-a'), 'F_flag-b': entry('f/flag-b') };
@@ -157,6 +158,12 @@ describe('the keys that left a search', () => {
     expect(left([], owned(written))).toEqual([]);
   });
 
+  it('are not those that `data` gives, which has rules of its own for what is missing', () => {
+    const given = { data: { CFG: source({ key: 'f/flag-a', optional: true }) } };
+    const written = { CFG: entry('f/flag-a'), 'F_flag-b': entry('f/flag-b') };
+    expect(left([], owned(written), [], given)).toEqual(['f/flag-b']);
+  });
+
   it('are found also when the prefix has changed since', () => {
     expect(left([], owned({ 'OLD_flag-a': entry('f/flag-a') }))).toEqual(['f/flag-a']);
   });
@@ -172,11 +179,11 @@ describe('the keys that left a search', () => {
     const at = owned({ count: 9000, fingerprint: 'x' }, { 'F_flag-a': '1', OTHER: '2' });
     expect(left([], at, ['F_flag-a'])).toEqual(['f/flag-a']);
     const rename = { case: 'upper' } as const;
-    expect(() => leftKeys({ search: { ...it_, rename }, keys: [] }, at, ['F_FLAG-A'])).toThrow(
+    expect(() => leftKeys({ search: { ...it_, rename }, keys: [] }, at, ['F_FLAG-A'], mapping({}))).toThrow(
       expect.objectContaining({ code: 'SOURCE_ABSENT' }),
     );
-    expect(leftKeys({ search: { ...it_, rename }, keys: [] }, at, [])).toEqual([]);
+    expect(leftKeys({ search: { ...it_, rename }, keys: [] }, at, [], mapping({}))).toEqual([]);
     const flat = search({ path: 'flag-' }, { isFlat: true });
-    expect(leftKeys({ search: flat, keys: ['flag-a'] }, at, ['b'])).toEqual(['flag-b']);
+    expect(leftKeys({ search: flat, keys: ['flag-a'] }, at, ['b'], mapping({}))).toEqual(['flag-b']);
   });
 });

@@ -122,8 +122,37 @@ describe('merging into a Secret', () => {
       kind: 'refuse',
       error: { code: 'TARGET_CLAIMED' },
     });
+    // What this mapping owned before would be deleted as a whole when it ends.
     const own = { [LABEL.instance]: 'prod', [LABEL.mapping]: 'app' };
-    expect(plan(merging({ live: live({ labels: own }) })).kind).toBe('merge');
+    expect(plan(merging({ live: live({ labels: own }) }))).toMatchObject({
+      kind: 'refuse',
+      error: { code: 'TARGET_CLAIMED', detail: expect.stringContaining('owns all of it') },
+    });
+  });
+
+  it('is refused beside a merge of the same field manager, whose keys the API server could not tell from ours', () => {
+    const named = (instance: string, name: string): PlanInput =>
+      merging({ instance, mapping: mapping({ name, target: { mode: 'merge' }, data: { KEY: source() } }) });
+    const first = named('a', 'b.c');
+    const { live: after } = carriedOut(first);
+    expect(plan({ ...named('a.b', 'c'), live: after, merged: ['KEY'] })).toMatchObject({
+      kind: 'refuse',
+      error: { code: 'TARGET_CLAIMED', detail: expect.stringContaining('instance a, mapping b.c') },
+    });
+    expect(plan({ ...named('a', 'b.d'), live: after }).kind).toBe('merge');
+    expect(plan({ ...first, ...carriedOut(first) }).kind).toBe('unchanged');
+  });
+
+  it('is refused for keys that the type of the Secret does not allow, and not for those of others', () => {
+    const [crt, key] = [{ 'tls.crt': 'no certificate' }, { 'tls.key': 'no key' }];
+    const tls = (held: Record<string, string>) =>
+      live({ type: 'kubernetes.io/tls', data: data({ ...held }) });
+    const given = (values: Record<string, string>, held: Record<string, string>) =>
+      plan(merging({ live: tls(held) }, values));
+    expect(given({ ...crt, ...key }, {})).toMatchObject({ kind: 'refuse', error: { code: 'TLS_MISMATCH' } });
+    expect(given(crt, key)).toMatchObject({ kind: 'refuse', error: { code: 'TLS_MISMATCH' } });
+    expect(given(crt, {})).toMatchObject({ kind: 'refuse', error: { code: 'TYPE_KEYS_MISSING' } });
+    expect(given({ 'ca.crt': 'x' }, { ...crt, ...key }).kind).toBe('merge');
   });
 
   it('never leaves no key of ours by itself: a person may let them go, and the Secret stays', () => {

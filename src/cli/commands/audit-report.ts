@@ -1,8 +1,12 @@
 import { openAuditReader } from '../../app/audit.ts';
+import type { Action, EntrySource } from '../../audit/entry.ts';
 import { report } from '../../audit/report.ts';
 import type { SourceAge } from '../../audit/report-ages.ts';
+import type { AuditStore } from '../../audit/store.ts';
 import type { Config } from '../../config/config.ts';
-import { sourcesOf } from '../../sync/desired.ts';
+import type { Mapping, Search } from '../../core/mapping.ts';
+import { isSpread, sourcesOf } from '../../sync/desired.ts';
+import { matching } from '../../sync/find.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { instant } from '../instant.ts';
@@ -26,18 +30,39 @@ export async function auditReportCommand(context: Context, options: ReportOption
   await using audit =
     config === undefined
       ? await openAuditForReading(context, options)
-      : await openAuditReader(config.audit.store, context.clock, auditCredentials(context));
+      : await openAuditReader(config.audit.store, context.clock, auditCredentials(context, config));
   if (audit === undefined) return EXIT.config;
-  const found = await report(audit, { since, until, ages: config === undefined ? [] : agesOf(config) });
+  const ages = config === undefined ? [] : await agesOf(config, audit);
+  const found = await report(audit, { since, until, ages });
   print(context, options.output, { data: found, human: (paint) => reportText(found, paint) });
   return EXIT.ok;
 }
 
-function agesOf({ mappings }: Config): readonly SourceAge[] {
-  return mappings.flatMap((mapping) => {
+async function agesOf(
+  { mappings }: Config,
+  audit: Pick<AuditStore, 'latest'>,
+): Promise<readonly SourceAge[]> {
+  const ages: SourceAge[] = [];
+  for (const mapping of mappings) {
     const { maxAgeMs } = mapping;
-    return maxAgeMs === undefined
-      ? []
-      : sourcesOf(mapping).map(({ store, key }) => ({ store, key, maxAgeMs }));
-  });
+    if (maxAgeMs === undefined) continue;
+    const sources = [...sourcesOf(mapping), ...(await foundSources(mapping, audit))];
+    ages.push(...sources.map(({ store, key }) => ({ store, key, maxAgeMs })));
+  }
+  return ages;
+}
+
+const WRITES: readonly Action[] = ['create', 'update', 'repair', 'adopt'];
+
+/** What the searches of a mapping had found when one of its targets was last written: no store is asked here. */
+async function foundSources(
+  { name, dataFrom }: Mapping,
+  audit: Pick<AuditStore, 'latest'>,
+): Promise<readonly EntrySource[]> {
+  const searches = dataFrom.filter((entry): entry is Search => !isSpread(entry));
+  if (searches.length === 0) return [];
+  const written = await audit.latest({ mapping: name, outcome: 'ok', phase: 'outcome' }, WRITES);
+  const isFound = ({ store, key, property }: EntrySource): boolean =>
+    property === undefined && searches.some((it) => it.store === store && matching(it, [key]).length > 0);
+  return written?.sources.filter(isFound) ?? [];
 }

@@ -101,7 +101,7 @@ function atService(address: ServerAddress, context: Context, { state, note }: Re
 
 async function here(config: Config, context: Context, options: ReviewOptions): Promise<Desk> {
   const { replica, actor, clock } = appDeps(context, options, config);
-  const audit = await openAudit(config, { clock, replica, credential: auditCredentials(context) });
+  const audit = await openAudit(config, { clock, replica, credential: auditCredentials(context, config) });
   const { state, note } = options;
   const requestId = randomUUID();
   const find = async (sequence: number) => {

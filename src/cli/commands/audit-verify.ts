@@ -48,7 +48,7 @@ async function proofOf(
 async function printPublicKey(context: Context, options: VerifyOptions): Promise<number> {
   const config = await requireConfig(context, options);
   if (config === undefined) return EXIT.config;
-  const credential = auditCredentials(context);
+  const credential = auditCredentials(context, config);
   const { signer } = await readSigner(config.keys.checkpoint, { credential });
   const publicKey = pemOf(signer.publicKey);
   print(context, options.output, {

@@ -1,10 +1,5 @@
-import {
-  callsOf,
-  type ExplainedCalls,
-  type ExplainedSource,
-  type ExplainedTarget,
-  explainMapping,
-} from '../../app/explain.ts';
+import { callsOf, type ExplainedCalls, type ExplainedTarget, explainMapping } from '../../app/explain.ts';
+import type { ExplainedSource } from '../../app/explain-sources.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { exitCode } from '../exit.ts';
@@ -111,6 +106,7 @@ function targetText(
 
 function sourceText({ source, state, version, error }: ExplainedSource, paint: Paint): string {
   const name = `${source.store}: ${source.key}${source.property === undefined ? '' : ` # ${source.property}`}`;
-  const detail = version === undefined ? (error?.code ?? '') : `version ${shortFingerprint(version)}`;
+  const shown = version === undefined ? '' : `version ${shortFingerprint(version)}`;
+  const detail = error?.code ?? shown;
   return `  ${paint(state === 'found' ? 'green' : 'red', state.padEnd(6))}  ${name}  ${paint('dim', detail)}`.trimEnd();
 }

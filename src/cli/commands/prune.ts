@@ -1,5 +1,5 @@
 import type { PlannedTarget } from '../../app/plan.ts';
-import { listLeft, pruneLeft } from '../../app/prune.ts';
+import { pruneLeft, showLeft } from '../../app/prune.ts';
 import type { TargetId } from '../../core/target.ts';
 import type { Waiting } from '../../reconcile/standing.ts';
 import type { LeftResult, PassedOver } from '../answers.ts';
@@ -30,7 +30,7 @@ export async function pruneCommand(context: Context, options: Options): Promise<
   if (server !== undefined) return letService(server, context, options);
   return withApp(context, options, async (app) => {
     if (yes) return printReport(context, options, await pruneLeft(app));
-    const left = await listLeft(app);
+    const left = await showLeft(app);
     return printLeft(context, options, left, '`secretbridge prune --yes` deletes them.');
   });
 }

@@ -26,7 +26,7 @@ export function addReviewRoute(app: FastifyInstance, { audit }: RouteDeps): void
         parameters: { sequence: SEQUENCE },
         body: BODY,
         answer: 'Record',
-        also: { 404: 'Error', 503: 'Error' },
+        also: { 404: 'Error', 409: 'Error', 503: 'Error' },
       }),
     },
     async (request) => {

@@ -42,7 +42,7 @@ export function addHeldRoutes(app: FastifyInstance, { service }: RouteDeps): voi
         parameters: { id: { type: 'string', description: 'As the list of what is held shows it.' } },
         body: NO_BODY,
         answer: 'SyncAnswer',
-        also: { 404: 'Error', 503: 'Error' },
+        also: { 404: 'Error', 409: 'Error', 503: 'Error' },
       }),
     },
     (request) => service.release(request.params.id, requesterOf(request), request.id),

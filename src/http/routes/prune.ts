@@ -19,7 +19,7 @@ export function addPruneRoutes(app: FastifyInstance, { service }: RouteDeps): vo
         also: { 503: 'Error' },
       }),
     },
-    () => service.left(),
+    (request) => service.left(requesterOf(request), request.id),
   );
 
   app.post(

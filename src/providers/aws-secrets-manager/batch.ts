@@ -4,6 +4,7 @@ import { AppError } from '../../core/errors.ts';
 import { badAnswer } from '../answer.ts';
 import type { ReadResult } from '../provider.ts';
 import { fromItemError, isType } from './errors.ts';
+import { objectsIn } from './form.ts';
 import { pick } from './keys.ts';
 import { asStoreError, type Session } from './session.ts';
 import { BAD_STATE, badState, proveAbsence, readSingle } from './single.ts';
@@ -104,8 +105,8 @@ export async function askForAll(
     );
     if (answer.SecretValues === undefined && answer.Errors === undefined)
       throw badAnswer('a batch without values and errors');
-    values.push(...(answer.SecretValues ?? []));
-    for (const { SecretId: key, ErrorCode: code } of answer.Errors ?? [])
+    values.push(...objectsIn(answer.SecretValues, 'the secrets of a batch'));
+    for (const { SecretId: key, ErrorCode: code } of objectsIn(answer.Errors, 'the errors of a batch'))
       if (key !== undefined && code !== undefined) errors.set(key, code);
     token = answer.NextToken;
     if (token === undefined) break;

@@ -3,6 +3,7 @@ import { AppError } from '../../core/errors.ts';
 import { compareText } from '../../core/target.ts';
 import { badAnswer } from '../answer.ts';
 import type { FindQuery } from '../provider.ts';
+import { objectsIn } from './form.ts';
 import { checkPath } from './keys.ts';
 import { listPages } from './list.ts';
 import type { Store } from './read.ts';
@@ -37,7 +38,8 @@ async function search(store: Store, query: FindQuery, signal: AbortSignal | unde
 }
 
 function hasTags(entry: SecretListEntry, wanted: readonly (readonly [string, string])[]): boolean {
+  const tags = objectsIn(entry.Tags, 'the tags of a secret');
   return wanted.every(([name, value]) =>
-    entry.Tags?.some(({ Key: key, Value: has = '' }) => key === name && has === value),
+    tags.some(({ Key: key, Value: has = '' }) => key === name && has === value),
   );
 }

@@ -79,8 +79,10 @@ interface Named {
 }
 
 /** Whether an answer is about this key. An ARN is the name with a hyphen and six characters after it. */
-export function isAbout(key: string, { ARN: arn = '', Name: name = '' }: Named): boolean {
+export function isAbout(key: string, { ARN: arn, Name: name }: Named): boolean {
   if (!key.startsWith('arn:')) return name === key;
+  // An answer of another form may hold anything there.
+  if (typeof arn !== 'string') return false;
   return arn === key || (arn.startsWith(`${key}-`) && arn.length === key.length + 7);
 }
 

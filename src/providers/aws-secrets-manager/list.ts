@@ -1,5 +1,6 @@
 import { type Filter, ListSecretsCommand, type SecretListEntry } from '@aws-sdk/client-secrets-manager';
 import { badAnswer } from '../answer.ts';
+import { objectsIn } from './form.ts';
 import type { Session } from './session.ts';
 
 /** The most that AWS gives at a time. */
@@ -32,7 +33,7 @@ export async function* listPages(
       signal,
     );
     if (answer.SecretList === undefined) throw badAnswer('a list without its secrets');
-    yield answer.SecretList;
+    yield objectsIn(answer.SecretList, 'a list of secrets');
     token = answer.NextToken;
     if (token !== undefined && seen.has(token)) throw badAnswer('a list that begins again');
     if (token !== undefined) seen.add(token);

@@ -157,11 +157,15 @@ export async function describe(
   };
 }
 
+/** @throws AppError BAD_ANSWER */
 export function currentOf(
   stages: Readonly<Record<string, readonly string[]>> | undefined,
   { LastChangedDate: changed }: { readonly LastChangedDate?: Date | undefined },
 ): Current | undefined {
-  const current = Object.entries(stages ?? {}).filter(([, labels]) => labels.includes('AWSCURRENT'));
+  const versions = Object.entries(stages ?? {});
+  if (!versions.every(([, labels]) => Array.isArray(labels)))
+    throw badAnswer('versions without their stages');
+  const current = versions.filter(([, labels]) => labels.includes('AWSCURRENT'));
   const [version] = current[0] ?? [];
   if (version === undefined || current.length > 1) return undefined;
   return { version, ...createdAt(changed) };

@@ -16,6 +16,8 @@ export type HttpResponse = Awaited<ReturnType<HttpClient['sendRequest']>>;
 
 /** The largest answer that is read: a page of a list is far smaller, a value has at most 25 KB. */
 const MAX_BYTES = 4 * 1024 * 1024;
+/** Of an answer that is no success only its codes matter. */
+const MAX_ERROR_BYTES = 64 * 1024;
 const IDLE_MS = 10_000;
 
 export interface Transport extends Disposable {
@@ -77,12 +79,15 @@ function exchange(
 }
 
 async function received(answer: IncomingMessage, clock: Clock): Promise<Answer> {
-  const bytes = await readBounded(answer, { most: MAX_BYTES });
+  const status = answer.statusCode ?? 0;
+  const isSuccess = status >= 200 && status < 300;
+  const enough = isSuccess ? MAX_BYTES : MAX_ERROR_BYTES;
+  const bytes = await readBounded(answer, { most: MAX_BYTES, enough });
   const headers = new Map<string, string>();
   for (const [name, values] of Object.entries(answer.headersDistinct)) headers.set(name, values?.[0] ?? '');
   return {
-    status: answer.statusCode ?? 0,
-    text: decodeText(bytes),
+    status,
+    text: decodeText(bytes, isSuccess),
     isJson: isJsonType(headers.get('content-type') ?? ''),
     headers,
     retryAfterMs: waitOf(headers, clock),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isPath, NOT_A_PATH } from '../path.ts';
 
 export const FilesConfig = z
   .strictObject({
@@ -6,6 +7,7 @@ export const FilesConfig = z
     path: z
       .string()
       .min(1)
+      .refine(isPath, { error: NOT_A_PATH })
       .meta({
         description:
           'The folder. Keys are paths relative to it, with extension; nothing outside it is ever read.',

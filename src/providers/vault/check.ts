@@ -41,7 +41,6 @@ export async function reach(client: VaultClient, signal: AbortSignal | undefined
     throw badAnswer('it is not Vault or OpenBao');
   }
   if (answer.status === 501) throw new AppError('STORE_UNAVAILABLE', { detail: 'it is not initialised' });
-  if (answer.status === 503) throw new AppError('STORE_UNAVAILABLE', { detail: 'it is sealed' });
   // Others, such as a proxy that hides this path, are told apart by the login.
   if (answer.status >= 300 && answer.status < 400) throw fromStatus(answer);
   if (answer.status >= 472) throw fromStatus(answer);

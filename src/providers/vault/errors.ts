@@ -1,4 +1,5 @@
 import { AppError } from '../../core/errors.ts';
+import { member } from '../../core/json.ts';
 import { type Answer, badAnswer, tryParse } from '../answer.ts';
 import { fromNetwork as fromAnyNetwork } from '../network.ts';
 import { errorTexts } from './answer.ts';
@@ -28,7 +29,9 @@ export function fromStatus(answer: Answer): AppError {
   if (status === 412) return unavailable(answer, 'it is not up to date yet');
   if (status === 472 || status === 473)
     return unavailable(answer, 'a standby answered that cannot serve reads');
-  if (status === 503 && says('sealed')) return unavailable(answer, 'it is sealed');
+  // `sys/health` says it by a member.
+  const isSealed = says('sealed') || member(body, 'sealed')?.kind === 'true';
+  if (status === 503 && isSealed) return unavailable(answer, 'it is sealed');
   if (status >= 500) return unavailable(answer, `status ${status}`);
   if (status === 400 && body === undefined)
     return badAnswer('status 400 without JSON; is its address `https`?');

@@ -6,6 +6,7 @@ import type { Command, VaultClient } from './client.ts';
 import type { VaultAuth, VaultConfig } from './config.ts';
 import { type Grant, grantOf, grantOfGiven, unwrap } from './grant.ts';
 import { encodePath } from './paths.ts';
+import { lastOpenedAt, unwrapOnce } from './unwrapped.ts';
 
 /** Where Kubernetes mounts the token of a pod's service account, and rotates it. */
 const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
@@ -32,15 +33,16 @@ export function createLogin(config: VaultConfig, client: VaultClient, deps: Prov
   const { auth } = config;
   const { credential, hasChanged } = remembering(deps.credential);
   return {
-    attempt: attemptOf(auth, client, credential),
+    attempt: attemptOf(config, client, credential),
     hasNewCredentials: hasChanged,
     mayLock: auth.method === 'userpass' || auth.method === 'ldap',
   };
 }
 
-function attemptOf(auth: VaultAuth, client: VaultClient, credential: Credential): Login['attempt'] {
+function attemptOf(config: VaultConfig, client: VaultClient, credential: Credential): Login['attempt'] {
+  const { auth } = config;
   if (auth.method === 'token') return tokenLogin(auth, client, credential);
-  const prepare = prepareLogin(auth, client, credential);
+  const prepare = prepareLogin(auth, { ...config, client, credential });
   return async (signal) =>
     grantOf(await client.call(await prepare(signal), { signal, operation: 'login' }), mountOf(auth));
 }
@@ -74,14 +76,16 @@ async function unlessMissing(credential: Promise<SecretValue>): Promise<SecretVa
   }
 }
 
-function prepareLogin(
-  auth: Exclude<VaultAuth, Auth<'token'>>,
-  client: VaultClient,
-  credential: Credential,
-): Prepare {
+interface Ways extends Pick<VaultConfig, 'address' | 'namespace'> {
+  readonly client: VaultClient;
+  readonly credential: Credential;
+}
+
+function prepareLogin(auth: Exclude<VaultAuth, Auth<'token'>>, ways: Ways): Prepare {
+  const { client, credential } = ways;
   switch (auth.method) {
     case 'appRole':
-      return appRole(auth, client, credential);
+      return appRole(auth, ways);
     case 'userpass':
     case 'ldap':
       return password(auth, credential);
@@ -106,10 +110,9 @@ function tokenLogin(auth: Auth<'token'>, client: VaultClient, credential: Creden
 }
 
 /** https://developer.hashicorp.com/vault/api-docs/auth/approle#login-with-approle */
-function appRole(auth: Auth<'appRole'>, client: VaultClient, credential: Credential): Prepare {
-  const secretId = auth.secretIdWrapped
-    ? unwrappedOnce(auth.secretId, client, credential)
-    : () => credential(auth.secretId);
+function appRole(auth: Auth<'appRole'>, ways: Ways): Prepare {
+  const { credential } = ways;
+  const secretId = auth.secretIdWrapped ? unwrappedOnce(auth, ways) : () => credential(auth.secretId);
   return async (signal) => {
     const body = {
       role_id: await identifier(auth.roleId, credential),
@@ -124,15 +127,14 @@ function appRole(auth: Auth<'appRole'>, client: VaultClient, credential: Credent
  * A wrapping token works once, and logins are needed again: what was in it stays in memory, also when the token is
  * removed, as it may be after its use. Another token in its place is opened in its turn.
  */
-function unwrappedOnce(reference: Reference, client: VaultClient, credential: Credential) {
-  let held: { readonly wrapping: SecretValue; readonly secretId: SecretValue } | undefined;
+function unwrappedOnce(auth: Auth<'appRole'>, { address, namespace, client, credential }: Ways) {
+  // Without the token only the same server is given what was in it.
+  const place = JSON.stringify([address, namespace, mountOf(auth), auth.secretId]);
   return async (signal: AbortSignal): Promise<SecretValue> => {
-    const known = held?.wrapping;
-    const reading = credential(reference);
+    const known = lastOpenedAt(place);
+    const reading = credential(auth.secretId);
     const wrapping = known === undefined ? await reading : ((await unlessMissing(reading)) ?? known);
-    if (held?.wrapping.equals(wrapping) !== true)
-      held = { wrapping, secretId: await unwrap(client, wrapping, signal) };
-    return held.secretId;
+    return unwrapOnce(place, wrapping, () => unwrap(client, wrapping, signal));
   };
 }
 

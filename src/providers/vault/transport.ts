@@ -74,7 +74,7 @@ async function send(agent: Agent, clock: Clock, options: TransportOptions): Prom
     const bytes = await readBounded(answer.body, { most: MAX_BYTES, enough });
     return {
       status,
-      text: decodeText(bytes),
+      text: decodeText(bytes, isSuccess),
       isJson: isJsonType(firstOf(answer.headers['content-type'])),
       retryAfterMs: parseRetryAfter(firstOf(answer.headers['retry-after']), clock),
       date: parseDate(firstOf(answer.headers.date)),

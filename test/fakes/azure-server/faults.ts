@@ -14,9 +14,11 @@ export const FAULTS = [
   'throttled',
   'throttled, for 2 seconds',
   'throttled, until a date',
+  'throttled, in Latin-1',
   'server error',
   'bad gateway, in HTML',
   'unavailable',
+  'unavailable, endless',
   'hang',
   'hang in the body',
   'reset',
@@ -61,6 +63,11 @@ const CANNED: Partial<Record<Fault, () => Canned>> = {
   throttled: () => throttled(),
   'throttled, for 2 seconds': () => throttled('2'),
   'throttled, until a date': () => throttled(new Date(Date.now() + 2_000).toUTCString()),
+  'throttled, in Latin-1': () => ({
+    ...throttled('2'),
+    body: Buffer.from('<p>Trop de requêtes', 'latin1'),
+    type: 'text/html; charset=iso-8859-1',
+  }),
   'server error': () => failure(500, 'InternalServerError'),
   'bad gateway, in HTML': () => html(502),
   unavailable: () => ({ status: 503, body: '' }),
@@ -98,7 +105,8 @@ export function deliver(
   if (fault === 'hang') onHang();
   else if (fault === 'reset') incoming.socket.destroy();
   else if (fault === 'not HTTP') incoming.socket.end('220 mail.example.org ESMTP\r\n');
-  else if (fault === 'endless') endless(outgoing);
+  else if (fault === 'endless') endless(outgoing, 200);
+  else if (fault === 'unavailable, endless') endless(outgoing, 503);
   else cutShort(reply, fault, outgoing, onHang);
 }
 
@@ -126,8 +134,8 @@ function cutShort(
   });
 }
 
-function endless(outgoing: ServerResponse): void {
-  outgoing.writeHead(200, { 'content-type': 'application/json' });
+function endless(outgoing: ServerResponse, status: number): void {
+  outgoing.writeHead(status, { 'content-type': 'application/json' });
   const chunk = Buffer.alloc(1024 * 1024, 0x20);
   const more = () => {
     while (!outgoing.destroyed && outgoing.write(chunk));

@@ -33,6 +33,66 @@ describe('an answer', () => {
   });
 });
 
+describe('an answer in another form', () => {
+  const secret = (more: object) => ({ ARN: 'arn:of-a', Name: 'a', ...more });
+  const codeOfCall = async (call: Promise<unknown>) => {
+    const [ended] = await Promise.allSettled([call]);
+    return ended.status === 'rejected' ? ended.reason.code : 'fulfilled';
+  };
+
+  it.each([
+    { SecretValues: {} },
+    { SecretValues: [null] },
+    { SecretValues: ['a'] },
+    { SecretValues: [], Errors: [null] },
+    { SecretValues: [], Errors: {} },
+  ])('of a batch fails each of its keys and nothing else: %j', async (answer) => {
+    await using aws = await openAws();
+    aws.server.store.put('c', 'x');
+    aws.server.fail({ answer }, /Batch/);
+    const refs = [{ key: 'a' }, { key: 'b' }, { key: 'c', version: 'AWSCURRENT' }];
+    expect((await aws.provider.read(refs)).map(codeOf)).toEqual(['BAD_ANSWER', 'BAD_ANSWER', 'found']);
+  });
+
+  it('of a batch may name a secret by no text', async () => {
+    await using aws = await openAws();
+    const keys = ['a', 'b'].map((name) => aws.server.store.put(name, 'x').arn.slice(0, -7));
+    aws.server.fail({ answer: { SecretValues: [{ ARN: null }, { ARN: 5, Name: 'a' }] } }, /Batch/);
+    const results = await aws.provider.read(keys.map((key) => ({ key })));
+    expect(results.map(codeOf)).toEqual(['found', 'found']); // each by itself
+  });
+
+  it.each([
+    { SecretList: {} },
+    { SecretList: [null] },
+    { SecretList: [{ Name: 'p/a', Tags: {} }] },
+    { SecretList: [{ Name: 'p/a', Tags: [null] }] },
+  ])('of a list fails the search: %j', async (answer) => {
+    await using aws = await openAws();
+    aws.server.fail({ answer }, /List/);
+    const search = aws.provider.find({ path: 'p', tags: { live: 'true' } });
+    expect(await codeOfCall(search)).toBe('BAD_ANSWER');
+  });
+
+  it.each([
+    { SecretList: {} },
+    { SecretList: [null] },
+    { SecretList: [secret({ SecretVersionsToStages: { v1: null } })] },
+    { SecretList: [secret({ SecretVersionsToStages: { v1: 'AWSCURRENT' } })] },
+  ])('of a list tells no version: %j', async (answer) => {
+    await using aws = await openAws();
+    aws.server.fail({ answer }, /List/);
+    expect(await aws.provider.versions(['a', 'b', 'c'])).toEqual(Array(3).fill({ kind: 'unknown' }));
+  });
+
+  it('of a description proves nothing', async () => {
+    await using aws = await openAws();
+    aws.server.fail({ answer: secret({ VersionIdsToStages: { v1: null } }) }, /Describe/);
+    expect(codeOf(await aws.read('a'))).toBe('BAD_ANSWER');
+    expect(await aws.provider.versions(['a'])).toEqual([{ kind: 'unknown' }]);
+  });
+});
+
 describe('nothing of a thrown object is kept', () => {
   it.each([
     ['of the SDK', Object.assign(new SyntaxError(MARKER), { $response: { body: MARKER } })],

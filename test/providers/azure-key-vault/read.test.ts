@@ -106,6 +106,7 @@ describe('a secret in Key Vault', () => {
   it.each([
     ['throttled, for 2 seconds', 2_000, 2_000],
     ['throttled, until a date', 1, 2_000],
+    ['throttled, in Latin-1', 2_000, 2_000],
   ] as const)('says how long to wait when "%s"', async (fault, least, most) => {
     await using store = await openAzure();
     store.server.fail(fault);

@@ -305,6 +305,7 @@ function recorderOn(audit: AuditStore, clock: Clock): Recorder {
     requestId: 'r',
     fingerprints: createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7))),
     stores: new Map([['azure', 'd1']]),
+    instances: ['test'],
     clock,
   });
 }

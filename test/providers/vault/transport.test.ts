@@ -43,6 +43,7 @@ describe('the connection', () => {
     for (const fault of [
       'throttled',
       'throttled, for 2 seconds',
+      'throttled, in Latin-1',
       'throttled, for an hour',
       'throttled, until a date',
     ] as const) {
@@ -50,9 +51,9 @@ describe('the connection', () => {
       const [result] = await store.provider.read([{ key: 'a' }]);
       waits.push(result?.kind === 'failed' ? result.error.retryAfterMs : -1);
     }
-    expect(waits.slice(0, 3)).toEqual([undefined, 2_000, 3_600_000]);
-    expect(waits[3]).toBeGreaterThanOrEqual(0);
-    expect(waits[3]).toBeLessThanOrEqual(2_000);
+    expect(waits.slice(0, 4)).toEqual([undefined, 2_000, 2_000, 3_600_000]);
+    expect(waits[4]).toBeGreaterThanOrEqual(0);
+    expect(waits[4]).toBeLessThanOrEqual(2_000);
   });
 });
 
@@ -70,6 +71,19 @@ describe('the checks of doctor', () => {
 
     await using wrong = await openVault({ config: { mount: 'nowhere' } });
     expect(await names(wrong)).toEqual(['reach ok', 'login ok', 'mount ACCESS_DENIED']);
+  });
+
+  it.each([
+    ['unavailable', 'status 503', undefined],
+    ['unavailable, for 2 seconds', 'status 503', 2_000],
+    ['sealed', 'it is sealed', undefined],
+    ['sealed, as its health says', 'it is sealed', undefined],
+  ] as const)('say of "%s" that %s', async (fault, detail, retryAfterMs) => {
+    await using store = await openVault();
+    store.proxy.set(fault, /sys\/health/);
+    const [reach] = await store.provider.check();
+    expect(reach).toMatchObject({ name: 'reach', error: { code: 'STORE_UNAVAILABLE', detail } });
+    expect(reach?.error?.retryAfterMs).toBe(retryAfterMs);
   });
 
   it('see clocks that differ, in both directions, and go on', async () => {

@@ -1,0 +1,55 @@
+import { rm } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { startApiServer } from '../cluster/api-server.ts';
+import { openBridgeBench } from './bridge-bench.ts';
+
+const inBase64 = (text: string): string => Buffer.from(text).toString('base64');
+
+describe('questions to the audit whose credentials are in the cluster', () => {
+  it('find its address there', async () => {
+    await using api = await startApiServer();
+    await using bench = await openBridgeBench(
+      api,
+      `audit: { store: { kind: postgres, url: { secretRef: { name: db, key: url } } } }
+keys: { fingerprint: [ { file: ./f.key } ], checkpoint: { file: ./c.key } }
+mappings: []
+`,
+      { db: { url: inBase64('postgres://ann@127.0.0.1:1/audit') } },
+    );
+    // Nothing listens there, which only who has the address can tell.
+    for (const command of [['list'], ['report'], ['verify']])
+      expect(await bench.run('audit', ...command)).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('AUDIT_UNAVAILABLE'),
+      });
+  });
+
+  it('find the key of fingerprints there', async () => {
+    await using api = await startApiServer();
+    await using bench = await openBridgeBench(
+      api,
+      'keys: { fingerprint: [ { secretRef: { name: keys, key: fingerprint } } ] }\nmappings: []\n',
+      { keys: { fingerprint: inBase64(Buffer.alloc(32, 7).toString('base64')) } },
+    );
+    expect(await bench.run('sync')).toMatchObject({ code: 0 });
+    const stdin = Readable.from(['hunter2']);
+    expect(await bench.runWith({ stdin }, 'audit', 'list', '--value')).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('Not on record.'),
+    });
+  });
+
+  it('ask no cluster where nothing is kept there, and verify without the key that is', async () => {
+    await using api = await startApiServer();
+    await using bench = await openBridgeBench(api, 'mappings: []\n');
+    expect(await bench.run('sync')).toMatchObject({ code: 0 });
+    await rm(api.kubeconfig);
+    for (const command of [['list'], ['report'], ['verify']])
+      expect(await bench.run('audit', ...command)).toMatchObject({ code: 0 });
+    const config = await bench.read('secretbridge.yaml');
+    const key = 'keys: { checkpoint: { secretRef: { name: keys, key: checkpoint } } }\n';
+    await bench.write('secretbridge.yaml', config + key);
+    expect((await bench.run('audit', 'verify')).code).toBe(0);
+  });
+});

@@ -1,0 +1,57 @@
+import { expect, it } from 'vitest';
+import type { StoredRecord } from '../../src/audit/chain.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { bare, entry } from '../audit/sample.ts';
+import { createMemoryAudit } from '../fakes/memory-audit.ts';
+import { type Bench, openBench, TOKENS } from './harness.ts';
+
+interface Schema {
+  readonly required?: readonly string[];
+  readonly properties?: Readonly<Record<string, Schema>>;
+}
+
+interface Document {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, { readonly responses: object }>>>>;
+  readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
+}
+
+async function described(bench: Bench): Promise<Document> {
+  return (await bench.get('/api/openapi.json')).json as unknown as Document;
+}
+
+it('has the answer to an order that a person must mend first', async () => {
+  const release = async () => {
+    throw new AppError('NOT_OWNED');
+  };
+  await using bench = await openBench({ service: { release } });
+  await bench.audit.append([entry(), bare({ action: 'review', review: { sequence: 1, state: 'reviewed' } })]);
+  const headers = { 'content-type': 'application/json' };
+  const orders = [
+    ['/api/v1/audit/records/{sequence}/review', { headers, body: '{"state":"reviewed"}' }],
+    ['/api/v1/held/{id}/release', {}],
+  ] as const;
+  const { paths } = await described(bench);
+  for (const [path, options] of orders) {
+    const url = path.replace('{sequence}', '2').replace('{id}', '5f2c');
+    const { status } = await bench.call('POST', url, { ...options, token: TOKENS.operator });
+    expect(status).toBe(409);
+    expect(Object.keys(paths[path]?.post?.responses ?? {})).toContain('409');
+  }
+});
+
+it('asks of a proof no more than it has', async () => {
+  const audit = createMemoryAudit();
+  await audit.append([bare(), bare(), bare()]);
+  const cut = Object.assign(Object.create(audit), {
+    async *stored(from: number): AsyncGenerator<StoredRecord> {
+      for await (const record of audit.stored(from + 1)) yield record;
+    },
+  });
+  await using bench = await openBench({ audit: cut });
+  const { json } = await bench.get('/api/v1/audit/verify');
+  expect(json).toMatchObject({ ok: false, problem: { kind: 'deleted', sequence: 1 } });
+  const schema = (await described(bench)).components.schemas.Verification;
+  const { required = [] } = schema?.properties?.problem ?? {};
+  expect(Object.keys(json.problem as object)).toEqual(expect.arrayContaining([...required]));
+  expect(Object.keys(json)).toEqual(expect.arrayContaining([...(schema?.required ?? [])]));
+});

@@ -1,0 +1,21 @@
+import { expect, it } from 'vitest';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { resolveCredential } from '../../src/providers/credentials.ts';
+
+// An empty credential is none: who has none must not get in with it.
+
+it.each([
+  ['an environment variable', { env: 'EMPTY' }, 'environment variable EMPTY is not set or empty'],
+  ['a file', { file: '/dev/null' }, 'file /dev/null cannot be read: it is not a regular file'],
+  [
+    'a key of a Secret',
+    { secretRef: { name: 's', key: 'k' } },
+    "key k of Secret s in the bridge's own namespace is not there or empty",
+  ],
+])('what is empty is missing: %s', async (_, reference, detail) => {
+  const secret = async () => SecretValue.fromBytes(new Uint8Array());
+  await expect(resolveCredential(reference, { env: { EMPTY: '' }, secret })).rejects.toMatchObject({
+    code: 'CREDENTIAL_MISSING',
+    detail,
+  });
+});

@@ -1,0 +1,181 @@
+import { describe, expect, it } from 'vitest';
+import { pruneLeft } from '../../src/app/prune.ts';
+import type { Service } from '../../src/service/service.ts';
+import { createMemoryWorkloads } from '../fakes/memory-workloads.ts';
+import { openWorld, type World } from '../reconcile/world.ts';
+import { soon } from '../soon.ts';
+import { type Serving, serve } from './serving.ts';
+
+const ANN = { name: 'ann' };
+const NAMES = ['t0', 't1', 't2', 't3', 't4'];
+
+/** Targets that go with their source and with their mapping. */
+const targets = (names: readonly string[]): string =>
+  names
+    .map(
+      (name) => `
+  - name: ${name}
+    target: { namespace: apps }
+    onSourceMissing: delete
+    onMappingRemoved: delete
+    data: { T: { store: vault, key: ${name} } }`,
+    )
+    .join('');
+
+const isThere = ({ cluster }: World, secret: string, namespace = 'apps'): boolean =>
+  cluster.raw({ namespace, secret }) !== undefined;
+
+async function heldIn(service: Service): Promise<readonly string[]> {
+  const { held } = await service.status();
+  return held.map(({ secret }) => secret);
+}
+
+async function seconds({ clock }: World, count: number): Promise<void> {
+  for (let second = 0; second < count; second += 1) await clock.advance(1_000);
+}
+
+describe('what is held', () => {
+  /** Of five targets one may go. The sources of these are absent, and one of them may have left the configuration. */
+  async function openHeld(absent: readonly string[], left?: string): Promise<World> {
+    const world = await openWorld({ mappings: targets(NAMES), more: 'absence: { readings: 2, over: 1s }' });
+    for (const name of NAMES) world.store.put(name, name);
+    await world.sync();
+    for (const name of absent) world.store.absent(name);
+    await world.sync();
+    await world.clock.advance(2_000);
+    await world.configure(targets(NAMES.filter((name) => name !== left)));
+    expect((await world.sync()).held).toHaveLength(2);
+    return world;
+  }
+
+  it('stays so when the service starts, although nothing but the audit tells', async () => {
+    const world = await openHeld(['t0'], 't4');
+    const { length } = world.records;
+    await using serving = await serve(world);
+    await seconds(world, 5);
+    await soon(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't4']));
+    expect([isThere(world, 't0'), isThere(world, 't4')]).toEqual([true, true]);
+    const { targets: shown } = await serving.service.status();
+    expect(shown.map(({ secret, state }) => `${secret} ${state}`)).toEqual([
+      't0 held',
+      't1 synced',
+      't2 synced',
+      't3 synced',
+    ]);
+    // What is on record already is not told again.
+    expect(world.story(length).filter((line) => line.startsWith('hold'))).toEqual([]);
+  });
+
+  it('is shown when the service starts although nothing else is to go, and can be released', async () => {
+    const world = await openHeld(['t0', 't1']);
+    await using serving = await serve(world);
+    await seconds(world, 5);
+    await soon(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't1']));
+    const [t0] = serving.service.held();
+    await serving.service.release(t0?.id ?? '', ANN, 'asked');
+    expect([isThere(world, 't0'), isThere(world, 't1')]).toEqual([false, true]);
+  });
+
+  it('is known after a start also where a prune has held it, which nothing proposes again', async () => {
+    const kept = targets(NAMES).replaceAll('onMappingRemoved: delete', 'onMappingRemoved: keep');
+    const world = await openWorld({ mappings: kept });
+    for (const name of NAMES) world.store.put(name, name);
+    await world.sync();
+    await world.configure(kept.slice(0, kept.indexOf('  - name: t3')));
+    await using process = await world.start();
+    expect(await pruneLeft(process.app)).toMatchObject({ summary: { held: 2 } });
+    await using serving = await serve(world);
+    await seconds(world, 5);
+    await soon(async () => expect(await heldIn(serving.service)).toEqual(['t3', 't4']));
+    // Also after the look of each hour for what left.
+    await world.clock.advance(2 * 3_600_000);
+    await soon(async () => expect(await heldIn(serving.service)).toEqual(['t3', 't4']));
+    const [t3] = serving.service.held();
+    await serving.service.release(t3?.id ?? '', ANN, 'asked');
+    expect([isThere(world, 't3'), isThere(world, 't4')]).toEqual([false, true]);
+  });
+
+  it('is so no longer when its source came back meanwhile, and what is left is few enough', async () => {
+    const world = await openHeld(['t0'], 't4');
+    world.store.put('t0', 't0');
+    await using serving = await serve(world);
+    await seconds(world, 5);
+    await soon(() => expect(isThere(world, 't4')).toBe(false));
+    expect([await heldIn(serving.service), isThere(world, 't0')]).toEqual([[], true]);
+  });
+});
+
+describe('a namespace that lost its label', () => {
+  const selected = (onMappingRemoved: string): string => `
+  - name: t
+    target: { namespaceSelector: { matchLabels: { bridge: 'yes' } } }
+    onMappingRemoved: ${onMappingRemoved}
+    data: { T: { store: vault, key: token } }`;
+
+  async function openSelected(onMappingRemoved: string): Promise<{ world: World; serving: Serving }> {
+    const yes = { bridge: 'yes' };
+    const world = await openWorld({
+      mappings: selected(onMappingRemoved),
+      cluster: { namespaces: { one: yes, two: yes, three: yes } },
+    });
+    await world.sync();
+    const serving = await serve(world);
+    await seconds(world, 5);
+    world.cluster.namespace('two', {});
+    await seconds(world, 5);
+    return { world, serving };
+  }
+
+  it('loses its target within seconds when its mapping says so', async () => {
+    const { world, serving } = await openSelected('delete');
+    await using _ = serving;
+    await soon(() => expect(isThere(world, 't', 'two')).toBe(false));
+    expect([isThere(world, 't', 'one'), isThere(world, 't', 'three')]).toEqual([true, true]);
+  });
+
+  it('keeps its target otherwise, and nobody looks for it', async () => {
+    const { world, serving } = await openSelected('keep');
+    await using _ = serving;
+    expect(serving.engine.generation().wanted.map(({ id }) => id.namespace)).toEqual(['one', 'three']);
+    expect(isThere(world, 't', 'two')).toBe(true);
+    const { read } = world.cluster.calls;
+    await seconds(world, 60);
+    expect(world.cluster.calls.read).toBe(read);
+  });
+});
+
+describe('a release by the service', () => {
+  const recreated = (type: string): string => `
+  - name: a
+    target: { namespace: apps, type: ${type}, recreate: true }
+    data: { T: { store: vault, key: token } }
+    restart: [ { kind: Deployment, name: web } ]
+  - name: b
+    target: { namespace: apps, type: ${type}, recreate: true }
+    data: { T: { store: vault, key: token } }`;
+
+  it('leaves what it restarts to the window', async () => {
+    const workloads = createMemoryWorkloads();
+    workloads.put({ kind: 'Deployment', namespace: 'apps', name: 'web' });
+    const world = await openWorld({
+      mappings: recreated('example.com/old'),
+      cluster: { workloads },
+      more: 'restarts: { window: 60s, atOnce: 5 }',
+    });
+    await world.sync();
+    await world.configure(recreated('example.com/new'));
+    world.store.put('token', 'second', '2');
+    await using serving = await serve(world);
+    await seconds(world, 10);
+    const held = await soon(async () => {
+      const { held } = await serving.service.status();
+      expect(held.map(({ secret }) => secret)).toEqual(['a', 'b']);
+      return held;
+    });
+    const { ok } = await serving.service.release(held[0]?.id ?? '', ANN, 'asked');
+    await seconds(world, 50);
+    expect([ok, workloads.annotated.length]).toEqual([true, 0]);
+    await seconds(world, 20);
+    await soon(() => expect(workloads.annotated).toHaveLength(1));
+  });
+});

@@ -1,0 +1,44 @@
+import type { App } from '../../src/app/app.ts';
+import { startService } from '../../src/app/service.ts';
+import { createMemoryQueue } from '../../src/queue/memory.ts';
+import type { Engine } from '../../src/service/run.ts';
+import type { Service } from '../../src/service/service.ts';
+import type { World } from '../reconcile/world.ts';
+
+export interface Serving extends AsyncDisposable {
+  readonly engine: Engine;
+  readonly service: Service;
+}
+
+/** The service on a world in memory, as a process of it. */
+export async function serve(world: World): Promise<Serving> {
+  const process = await world.start();
+  // What the process' cluster is wrapped in gives promises only, and a watch is none.
+  const app: App = Object.defineProperties(
+    { ...process.app },
+    {
+      ...Object.getOwnPropertyDescriptors(process.app),
+      cluster: { value: world.cluster, enumerable: true },
+    },
+  );
+  const queue = createMemoryQueue({ concurrency: 8, timers: world.clock });
+  const { engine, service } = await startService(app, {
+    queue,
+    replica: 'r',
+    version: '1',
+    random: () => 0.5,
+    onOutcome: () => undefined,
+    onCycle: () => undefined,
+    configProblems: () => [],
+    intakes: () => [],
+  });
+  return {
+    engine,
+    service,
+    async [Symbol.asyncDispose]() {
+      await engine.close(1_000);
+      await queue[Symbol.asyncDispose]();
+      await process[Symbol.asyncDispose]();
+    },
+  };
+}
