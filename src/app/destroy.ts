@@ -12,6 +12,7 @@ import type { Destroying } from '../service/destroying.ts';
 import { LABEL } from '../sync/marks.ts';
 import type { App, Pass } from './app.ts';
 import { aboutWanted, heldAmong, type Leaving, leftProposals, populationOf, scanLeft } from './left.ts';
+import { BY_PRUNE } from './prune.ts';
 
 const NOTHING_LEFT: Leaving = {
   proposals: [],
@@ -35,18 +36,22 @@ export async function destroyProposed(
   const scanned = withLeft ? await scanLeft(app) : undefined;
   const ends = [...(await endsAmong(app.targets.filter(proposed), app, pass))];
   // Before a restart it was held, maybe with what is to go now: without it, that would be few enough.
-  if (ends.length > 0 || withLeft)
-    ends.push(...(await endsAmong(await heldBefore(app, app.targets.filter(unknown)), app, pass)));
+  if (ends.length > 0 || withLeft) {
+    const unseen = app.targets.filter((it) => it.error === undefined && unknown(it));
+    ends.push(...(await endsAmong(await heldAmong(app, unseen, aboutWanted), app, pass)));
+  }
   const sight = sightOf(app, meta, ends);
   const left = scanned === undefined ? NOTHING_LEFT : await leftProposals(app, undefined, sight, scanned);
   if (withLeft) onWaiting(left.waiting);
   for (const { what, error } of left.unseen)
     app.logger.warn('what left the configuration could not be looked at', { name: what, error });
   const proposals = [...ends, ...left.proposals];
-  const others = { targets: [], leaving: withLeft ? 0 : heldLeft };
-  const population = await populationOf(app, { sight, left: left.count + others.leaving, proposals, others });
+  const pruned = await heldByPrune(app, scanned?.left ?? []);
+  const others = { targets: [], leaving: withLeft ? pruned.length : heldLeft };
+  const count = withLeft ? left.count : heldLeft;
+  const population = await populationOf(app, { sight, left: count, proposals, others });
   const decided = await destroy(proposals, population, { ...app, ...pass, brake: app.config.brake });
-  return [...decided, ...(await heldByPrune(app, scanned?.left ?? []))];
+  return [...decided, ...pruned];
 }
 
 async function endsAmong(
@@ -63,19 +68,10 @@ async function endsAmong(
   return decided.flat();
 }
 
-/** Of most, their mapping says already that they never are. */
-function heldBefore(app: App, targets: readonly Wanted[]): Promise<readonly Wanted[]> {
-  const may = targets.filter(
-    ({ mapping: { onSourceMissing, target }, error }) =>
-      error === undefined && (onSourceMissing !== 'keep' || target.recreate),
-  );
-  return heldAmong(app, may, aboutWanted);
-}
-
 /** What a `prune` has held: no mapping asks for its end, and it waits for a person all the same. */
 async function heldByPrune(app: App, left: readonly Left[]): Promise<readonly Outcome[]> {
   const kept = left.filter(({ onMappingRemoved }) => onMappingRemoved === 'keep');
-  const held = await heldAmong(app, kept, ({ mapping, live }) => ({ mapping, ...live.id }));
+  const held = await heldAmong(app, kept, ({ mapping, live }) => ({ mapping, ...live.id }), BY_PRUNE);
   return held.map((it) => {
     const { mapping, live, keys } = endOf(it, app.fingerprints);
     return { kind: 'held', mapping, target: live.id, keys, error: new AppError('HELD'), alive: true };

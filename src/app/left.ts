@@ -1,6 +1,6 @@
 import type { AppError } from '../core/errors.ts';
 import { mapConcurrently } from '../core/map-concurrently.ts';
-import type { TargetId } from '../core/target.ts';
+import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Population } from '../reconcile/destroy.ts';
 import { lastWord } from '../reconcile/last-word.ts';
 import { findEndedMerges, findLeft, type LeftFound, proposalOf, type Unseen } from '../reconcile/left.ts';
@@ -82,27 +82,40 @@ export async function populationOf(
   const free = proposals.filter(({ held }) => !held);
   // The Secret of a merge that ends is there, and stays.
   const merges = free.filter(({ ending }) => ending !== undefined).length;
-  const total = targets.length + left + merges;
+  // Of several mappings that claim one Secret, all see it there.
+  const secrets = [...Map.groupBy(targets, secretOf).values()];
+  const total = secrets.length + left + merges;
   if (free.length === 0) return { total, alive: total };
   const elsewhere = others.leaving + (await heldAmong(app, others.targets, aboutWanted)).length;
   const going = elsewhere + free.filter(({ replacement }) => replacement === undefined).length;
-  let alive = left + merges + targets.filter((it) => sight.isThere(it)).length;
-  for (const it of targets) {
+  const isSeen = (its: readonly Wanted[]): boolean => its.some((it) => sight.isThere(it));
+  let alive = left + merges + secrets.filter(isSeen).length;
+  for (const its of secrets) {
     if (alive > going) break;
-    if (sight.isThere(it) === undefined && (await isThere(it, app))) alive += 1;
+    if (!isSeen(its) && (await isAnyThere(its, sight, app))) alive += 1;
   }
   return { total, alive, elsewhere };
 }
 
-/** Those whose last word on record is that something of them is held. */
+function secretOf({ mapping, id }: Wanted): string {
+  return mapping.target.mode === 'merge' ? nameOf(mapping.name, id) : formatTarget(id);
+}
+
+async function isAnyThere(claimants: readonly Wanted[], sight: Sight, app: App): Promise<boolean> {
+  for (const it of claimants) if (sight.isThere(it) === undefined && (await isThere(it, app))) return true;
+  return false;
+}
+
+/** Those whose last word on record is that something of them is held, with that note if one is asked for. */
 export async function heldAmong<T>(
   { audit, config, instances }: App,
   targets: readonly T[],
   aboutOf: (it: T) => TargetId & { readonly mapping: string },
+  note?: string,
 ): Promise<readonly T[]> {
   const isHeld = await mapConcurrently(targets, config.engine.concurrency, async (it) => {
     const said = await lastWord(audit, aboutOf(it), TARGET_ACTIONS, instances);
-    return said?.outcome === 'held';
+    return said?.outcome === 'held' && (note === undefined || said.note === note);
   });
   return targets.filter((_, index) => isHeld[index]);
 }

@@ -9,6 +9,9 @@ import { leftTargets, populationOf } from './left.ts';
 import type { PlannedTarget } from './plan.ts';
 import { report, type SyncReport } from './sync.ts';
 
+/** On the record of what a prune has held: its mapping, while there was one, may have been held for another reason. */
+export const BY_PRUNE = 'by prune';
+
 /** What left the configuration, whatever its mapping had said. */
 interface Left {
   readonly proposals: readonly Proposal[];
@@ -63,6 +66,7 @@ export async function pruneLeft(app: App, asked: PassOptions = {}): Promise<Sync
   const { proposals, waiting, unseen, count } = await leftOf(app);
   const others = { targets: app.targets, leaving: 0 };
   const population = await populationOf(app, { sight: UNSEEN, left: count, proposals, others });
-  const targets = await destroy(proposals, population, { ...app, ...pass, brake: app.config.brake });
+  const deps = { ...app, ...pass, brake: app.config.brake };
+  const targets = await destroy(proposals, population, deps, BY_PRUNE);
   return report(app, { targets, unseen, waiting, recorder });
 }

@@ -11,8 +11,11 @@ export interface Exported {
   readonly records: AsyncIterable<StoredRecord>;
 }
 
-/** Whether a file holds JSON lines. One with nothing in it holds none of them; one that is not there is no such file. */
-export async function isJsonLines(path: string): Promise<boolean> {
+/**
+ * Whether a file holds JSON lines; one that is not there is no such file.
+ * @param mayBeEmpty One with nothing in it counts: something else can tell what it lacks.
+ */
+export async function isJsonLines(path: string, mayBeEmpty = false): Promise<boolean> {
   try {
     await using file = await open(path);
     const input = file.createReadStream({ encoding: 'latin1', start: 0, autoClose: false });
@@ -20,7 +23,7 @@ export async function isJsonLines(path: string): Promise<boolean> {
       const start = chunk.trimStart();
       if (start !== '') return start.startsWith('{');
     }
-    return (await file.stat()).isFile();
+    return mayBeEmpty && (await file.stat()).isFile();
   } catch (error) {
     if (['ENOENT', 'EISDIR', 'EACCES'].includes(systemCode(error) ?? '')) return false;
     throw error;

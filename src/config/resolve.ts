@@ -41,7 +41,8 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOpti
     new Map(file[section].map(({ name }, index) => [name, locate(root, [section, index])]));
   return {
     instance: file.instance,
-    formerInstances: file.formerInstances,
+    // Each once: what is asked for each is summed.
+    formerInstances: [...new Set(file.formerInstances)].filter((name) => name !== file.instance),
     cluster: localise(file.cluster, ['cluster']),
     engine: localise(file.engine, ['engine']),
     audit: {

@@ -65,6 +65,7 @@ export function createGuard(deps: GuardDeps): Guard {
   let lockedOut: AppError | undefined;
   let lastSuccess: number | undefined;
   let running = 0;
+  let isGone = false;
   let bare: SecretProvider | undefined;
   const idle = new Set<() => void>();
 
@@ -97,7 +98,7 @@ export function createGuard(deps: GuardDeps): Guard {
     try {
       const provider = await deps.create({ ...deps, limit: limiter.limit });
       bare = provider;
-      const isAsked = () => breaker.state !== 'open';
+      const isAsked = () => !isGone && breaker.state !== 'open';
       return withRetry(withQuarantine(deps.name, provider), { clock, isAsked, ...timing });
     } catch (thrown) {
       // What could not be opened may be there the next time: a file that was missing, a credential.
@@ -162,8 +163,11 @@ export function createGuard(deps: GuardDeps): Guard {
     },
     async [Symbol.asyncDispose]() {
       breaker[Symbol.dispose]();
+      // What runs still is left behind: it must not wait for its turn, or to be tried again, and keep the process.
+      isGone = true;
       await close(opening);
       opening = undefined;
+      limiter.clear(new AppError('INTERRUPTED', { detail: 'the store was closed' }));
     },
   };
 }

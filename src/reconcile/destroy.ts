@@ -44,11 +44,13 @@ export function whyBraked(proposed: number, { alive, elsewhere = 0 }: Population
 /**
  * The one destroying step: by one process at a time, it sums what is proposed and what was destroyed within the
  * window, and then destroys all of it or holds all of it.
+ * @param note Of the records of what is held.
  */
 export async function destroy(
   proposals: readonly Proposal[],
   population: Population,
   deps: DestroyDeps,
+  note?: string,
 ): Promise<readonly Outcome[]> {
   if (proposals.length === 0) return [];
   return deps.audit.exclusively('destroy', async () => {
@@ -59,7 +61,7 @@ export async function destroy(
     const outcomes: Outcome[] = [];
     for (const proposal of proposals)
       outcomes.push(
-        allowed && !proposal.held ? await remove(proposal, deps) : await hold(proposal, braked, deps),
+        allowed && !proposal.held ? await remove(proposal, deps) : await hold(proposal, braked, deps, note),
       );
     return outcomes;
   });
@@ -208,9 +210,10 @@ async function hold(
   { mapping, live, keys, held }: Proposal,
   braked: string,
   { recorder }: DestroyDeps,
+  note: string | undefined,
 ): Promise<Outcome> {
   const detail = held ? 'no key would be left' : braked;
   const error = new AppError('HELD', { detail });
-  await recorder.setback(mapping, live.id, 'held', error, keys);
+  await recorder.setback(mapping, live.id, 'held', error, keys, note);
   return { kind: 'held', mapping, target: live.id, keys, error, alive: true };
 }

@@ -62,6 +62,7 @@ export interface Recorder {
     kind: 'refused' | 'held' | 'failed',
     error: AppError,
     keys: readonly KeyPlan[],
+    note?: string,
   ): Promise<void>;
   /** That somebody else won each of so many races for a target: it is let be until the next run. */
   giveUp(mapping: string, target: TargetId, error: AppError, attempts: number): Promise<void>;
@@ -204,15 +205,16 @@ export function createRecorder({
       return next === undefined || after === undefined ? undefined : { ...deleted, after };
     },
 
-    async setback(mapping, target, kind, error, keys) {
+    async setback(mapping, target, kind, error, keys, note) {
       const before = await last(target, mapping);
       const changes = changesOf(keys);
       // What is held is released by what it is, so that another change is another hold.
-      const isSame = kind !== 'held' || isDeepStrictEqual(before?.keys, changes);
+      const isSame = kind !== 'held' || (before?.note === note && isDeepStrictEqual(before?.keys, changes));
       if (before?.outcome === kind && before.code === error.code && isSame) return;
       const action = kind === 'held' ? 'hold' : 'refuse';
       const { code } = error;
-      return append({ ...base, action, mapping, ...target, outcome: kind, code, keys: changes });
+      const noted = note === undefined ? {} : { note };
+      return append({ ...base, action, mapping, ...target, outcome: kind, code, keys: changes, ...noted });
     },
 
     giveUp: (mapping, target, { code }, attempts) =>

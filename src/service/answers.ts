@@ -1,5 +1,6 @@
 import type { Loop } from './loops.ts';
 import type { ServicePass } from './pass.ts';
+import type { Passes } from './passes.ts';
 
 /**
  * What stores answer, as progress of those who wait for it: a target may have more keys than its store gives within
@@ -51,5 +52,20 @@ export function withAnswers(pass: ServicePass, begin: () => () => void): Service
     read: (refs) => during(() => pass.read(refs)),
     find: (store, query) => during(() => pass.find(store, query)),
     versions: (store, keys) => during(() => pass.versions(store, keys)),
+  };
+}
+
+/** @param beginsOf How a job begins to wait for its stores, if it does. */
+export function passesWithAnswers(
+  passes: Passes<ServicePass>,
+  beginsOf: (job: object) => (() => () => void) | undefined,
+): Passes<ServicePass> {
+  return {
+    ...passes,
+    async of(job, notBefore) {
+      const pass = await passes.of(job, notBefore);
+      const begin = beginsOf(job);
+      return begin === undefined ? pass : withAnswers(pass, begin);
+    },
   };
 }

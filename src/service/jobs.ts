@@ -4,8 +4,9 @@ import { noTracer } from '../core/tracer.ts';
 import { type AddOptions, type Job, saysHealth } from '../queue/queue.ts';
 import { formatSubject, parseSubject, type Subject } from '../queue/subject.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
+import type { Wanted } from '../reconcile/targets.ts';
 import type { Ages } from './ages.ts';
-import { createAnswers, withAnswers } from './answers.ts';
+import { createAnswers, passesWithAnswers } from './answers.ts';
 import type { Board, Known } from './board.ts';
 import { createDestroying } from './destroying.ts';
 import type { Generation } from './generation.ts';
@@ -73,14 +74,7 @@ export function createJobs(deps: JobsDeps): Jobs {
   deps.stores.onAnswer?.(answers.tell);
   /** How a job begins to wait for its stores. */
   const waits = new WeakMap<object, () => () => void>();
-  const waitingPasses: Passes<ServicePass> = {
-    ...passes,
-    async of(job, notBefore) {
-      const pass = await passes.of(job, notBefore);
-      const wait = waits.get(job);
-      return wait === undefined ? pass : withAnswers(pass, wait);
-    },
-  };
+  const waitingPasses = passesWithAnswers(passes, (job) => waits.get(job));
   /** Whoever waits for a place waits for the stores as well. */
   const inLane = (
     lane: string,
@@ -140,7 +134,7 @@ export function createJobs(deps: JobsDeps): Jobs {
   const restartSoon = (): void => void add({ kind: 'restart' }, { delayMs: deps.restartWindowMs() });
   const destroySoon = (): void => void add({ kind: 'destroy' }, { delayMs: COLLECT_MS });
   const destroying = createDestroying({
-    ...{ board, clock, logger, passes, tracer, isWanted: (known) => isWanted(known) },
+    ...{ board, clock, logger, passes, tracer, isWanted: (known) => wantedOf(known) !== undefined },
     destroy: deps.destroy,
     onOutcome: (outcome, requestId, startedAt) => decided(outcome, requestId, startedAt),
     addLeft: () => void add({ kind: 'left' }, { delayMs: COLLECT_MS }),
@@ -174,11 +168,15 @@ export function createJobs(deps: JobsDeps): Jobs {
     if (restarts) restartSoon();
     const before = board.known(mapping, target);
     logOutcome(logger, outcome, requestId, { before: before?.proposed ? undefined : before?.error?.code });
-    if (kind === 'deleted' && !isWanted(outcome)) {
+    const wanted = wantedOf(outcome);
+    if (kind === 'deleted' && wanted === undefined) {
       board.forget(mapping, target);
       return;
     }
     const okAt = error === undefined ? startedAt : before?.okAt;
+    // What was held before this process began has no job that would see its end.
+    const nextLook = before === undefined && wanted ? clock.now() + wanted.mapping.refreshMs : undefined;
+    const retryAt = error === undefined ? undefined : (before?.retryAt ?? nextLook);
     board.note({
       mapping,
       target,
@@ -189,7 +187,7 @@ export function createJobs(deps: JobsDeps): Jobs {
       ...(error === undefined ? {} : { error: error.toJSON() }),
       person: error !== undefined,
       failures: before?.failures ?? 0,
-      ...(before?.retryAt === undefined || error === undefined ? {} : { retryAt: before.retryAt }),
+      ...(retryAt === undefined ? {} : { retryAt }),
       ...(okAt === undefined ? {} : { okAt }),
       alive,
       ...(before?.pinned === undefined ? {} : { pinned: before.pinned }),
@@ -198,10 +196,10 @@ export function createJobs(deps: JobsDeps): Jobs {
     });
   };
 
-  const isWanted = ({ mapping, target }: Pick<Known, 'mapping' | 'target'>): boolean =>
+  const wantedOf = ({ mapping, target }: Pick<Known, 'mapping' | 'target'>): Wanted | undefined =>
     generation()
       .at(target)
-      .some((it) => it.mapping.name === mapping);
+      .find((it) => it.mapping.name === mapping);
   /**
    * A target that this process does not know may be one of a configuration that has reached another replica first,
    * so its job goes back to the queue for a while.
@@ -253,6 +251,8 @@ export function createJobs(deps: JobsDeps): Jobs {
         if (unrecorded?.of === job.subject) unrecorded = undefined;
         return wait;
       } catch (thrown) {
+        // Left behind at the end, when the audit was closed: as if it had not begun.
+        if (signal.aborted) return 0;
         const error = toAppError(thrown);
         if (error.code !== 'AUDIT_UNAVAILABLE') {
           logger.error('a job failed in a way that nobody expected', { requestId: job.requestId, error });

@@ -361,6 +361,22 @@ describe('stores', () => {
     expect(it.closed).toEqual(['quick', 'slow']);
   });
 
+  it('leave behind at the end what still runs: nothing begins its turn, and nothing is tried again', async () => {
+    const it = world('a');
+    it.set('a', 'hang');
+    const read = readOf(it.stores, 'a', ...Array.from({ length: 100 }, (_, index) => `k${index}`));
+    await it.time.advance(0);
+    const begun = it.calls.length;
+    await it[Symbol.asyncDispose]();
+    await it.time.advance(10_000);
+    const codes = Object.entries(Object.groupBy(await read, (code) => code));
+    expect(codes.map(([code, all]) => [code, all?.length])).toEqual([
+      ['TIMEOUT', begun],
+      ['INTERRUPTED', 100 - begun],
+    ]);
+    expect([it.calls.length, it.time.waiting]).toEqual([begun, []]);
+  });
+
   it('are opened anew after a reset, while a call under way ends with the old provider', async () => {
     await using it = world('a');
     it.set('a/slow', 'hang');

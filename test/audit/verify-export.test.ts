@@ -27,7 +27,8 @@ async function problemOf(text: string) {
   await using folder = await temporaryFolder();
   const path = join(folder.path, 'export.jsonl');
   await writeFile(path, text);
-  expect(await isJsonLines(path)).toBe(true);
+  expect(await isJsonLines(path)).toBe(text.trim() !== '');
+  expect(await isJsonLines(path, true)).toBe(true);
   const { problem, from } = await prove({ ...(await readExport(path)), part: true });
   return problem === undefined ? { from } : problem;
 }

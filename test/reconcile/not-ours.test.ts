@@ -113,3 +113,31 @@ it('a target that is made anew is known by what it held, although making it fail
   expect(of('create')?.after).toBe(of('delete')?.after);
   expect(world.story().filter((line) => line.startsWith('repair'))).toEqual([]);
 });
+
+it('one Secret that two mappings claim is one target, and the last one does not go by itself', async () => {
+  const claims = (name: string, policy = '') => `
+  - name: ${name}
+    target: { namespaceSelector: { matchLabels: { ${name}: 'yes' } }, secret: x }
+    ${policy}
+    data: { T: { store: vault, key: ${name} } }`;
+  const world = await openWorld({
+    mappings: claims('a', 'onSourceMissing: delete') + claims('b'),
+    more: 'absence: { readings: 2, over: 1s }',
+    cluster: { namespaces: { apps: { a: 'yes', b: 'yes' } } },
+  });
+  for (const key of ['a', 'b']) world.store.put(key, key);
+  expect(await world.sync()).toMatchObject({ summary: { created: 1, refused: 1 } });
+  world.store.absent('a');
+  await world.sync();
+  await world.clock.advance(2_000);
+  await using process = await world.start();
+  expect((await planTargets(process.app)).held).toMatchObject([{ mapping: 'a' }]);
+  expect(await process.sync()).toMatchObject({ summary: { deleted: 0, held: 1, refused: 1 } });
+  expect(isThere(world, 'x')).toBe(true);
+});
+
+it('an instance that is named among its former ones is asked once', async () => {
+  const world = await openWorld({ mappings: OLD, more: 'formerInstances: [ old, prod, old ]' });
+  await using process = await world.start();
+  expect(process.app.instances).toEqual(['prod', 'old']);
+});

@@ -95,6 +95,60 @@ describe('what is held', () => {
     expect([isThere(world, 't3'), isThere(world, 't4')]).toEqual([false, true]);
   });
 
+  it('by a prune counts as long as it is, also where what left is looked for anew', async () => {
+    const kept = (names: readonly string[]) =>
+      targets(names).replaceAll('onMappingRemoved: delete', 'onMappingRemoved: keep');
+    const world = await openWorld({ mappings: kept(NAMES), more: 'absence: { readings: 2, over: 1s }' });
+    for (const name of NAMES) world.store.put(name, name);
+    await world.sync();
+    await world.configure(kept(NAMES.slice(0, 3)));
+    await using process = await world.start();
+    await pruneLeft(process.app);
+    world.store.absent('t0');
+    await process.sync();
+    await world.clock.advance(2_000);
+    await using serving = await serve(world);
+    await seconds(world, 5);
+    for (const _ of ['asked', 'and again after a look for what left']) {
+      const answer = serving.service.sync('t0', ANN, 'asked');
+      await seconds(world, 5);
+      await answer;
+      await soon(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't3', 't4']));
+      await serving.engine.reconfigured({ mappings: new Set(), all: false });
+      await seconds(world, 5);
+    }
+    expect(isThere(world, 't0')).toBe(true);
+  });
+
+  it('is none of a target that was held while it was wanted, and then left with `keep`', async () => {
+    const world = await openHeld(['t0', 't1']);
+    await world.configure(targets(NAMES.slice(2)));
+    for (const name of ['t0', 't1'])
+      world.cluster.edit({ namespace: 'apps', secret: name }, (raw) => {
+        const metadata = raw.metadata as { annotations: Record<string, string> };
+        const annotations = { ...metadata.annotations, 'secretbridge.dev/on-mapping-removed': 'keep' };
+        return { ...raw, metadata: { ...metadata, annotations } };
+      });
+    await using serving = await serve(world);
+    await seconds(world, 5);
+    expect(await heldIn(serving.service)).toEqual([]);
+  });
+
+  it('is known after a start also where no key would be left', async () => {
+    const world = await openWorld({
+      mappings: `
+  - { name: a, target: { namespace: apps }, dataFrom: [ { store: vault, key: all } ] }
+  - { name: b, target: { namespace: apps }, data: { T: { store: vault, key: token } } }`,
+    });
+    world.store.put('all', '{"a":"1"}', '1');
+    await world.sync();
+    world.store.put('all', '{}', '2');
+    const [held] = (await world.sync()).held;
+    await using serving = await serve(world);
+    await seconds(world, 5);
+    await soon(() => expect(serving.service.held()).toMatchObject([{ id: held?.id, secret: 'a' }]));
+  });
+
   it('is so no longer when its source came back meanwhile, and what is left is few enough', async () => {
     const world = await openHeld(['t0'], 't4');
     world.store.put('t0', 't0');

@@ -7,12 +7,16 @@ import { createMemoryQueue } from '../../src/queue/memory.ts';
 import { resolveTargets } from '../../src/reconcile/targets.ts';
 import { startEngine } from '../../src/service/run.ts';
 import { gate, type Watch } from '../fakes/faulty.ts';
-import { APPS_DB, APPS_TOKEN, base64, openWorld, TWO_MAPPINGS } from '../reconcile/world.ts';
+import { APPS_DB, APPS_TOKEN, base64, openWorld, recordingLogger, TWO_MAPPINGS } from '../reconcile/world.ts';
 import { soon } from '../soon.ts';
 import { settled } from './sample.ts';
 
 /** An engine on a world in memory, with a clock that the test moves. */
-async function open(mappings = TWO_MAPPINGS, watch?: Watch, concurrency = 16) {
+async function open(
+  mappings = TWO_MAPPINGS,
+  watch?: Watch,
+  { concurrency = 16, logger = silentLogger } = {},
+) {
   const world = await openWorld({ mappings });
   const { app } = await world.start(watch);
   const { clock, cluster } = world;
@@ -26,7 +30,7 @@ async function open(mappings = TWO_MAPPINGS, watch?: Watch, concurrency = 16) {
   };
   const engine = await startEngine({
     clock,
-    logger: silentLogger,
+    logger,
     random: () => 0.5,
     instance: 'prod',
     heldId: () => 'held',
@@ -196,7 +200,7 @@ describe('the engine', () => {
     const store = gate('store.read');
     let now = 0;
     using _ = vi.spyOn(performance, 'now').mockImplementation(() => now);
-    await using it = await open(TWO_MAPPINGS, store.watch, 1);
+    await using it = await open(TWO_MAPPINGS, store.watch, { concurrency: 1 });
     await store.arrived;
     const stalled = () =>
       it.engine.loops.states().filter(({ name, stalled: is }) => is && name.startsWith('job '));
@@ -213,6 +217,27 @@ describe('the engine', () => {
     await it.is(APPS_TOKEN, 'created');
     await it.is(APPS_DB, 'created');
     expect(stalled()).toEqual([]);
+  });
+
+  it('says nothing of what it leaves behind when it ends', async () => {
+    const store = gate('store.read');
+    const logger = recordingLogger();
+    let isClosed = false;
+    const watch: Watch = async (step) => {
+      await store.watch(step);
+      if (isClosed && step.call === 'audit.append') throw new AppError('AUDIT_UNAVAILABLE');
+    };
+    const it = await open(TWO_MAPPINGS, watch, { logger });
+    await store.arrived;
+    const closing = it.engine.close(0);
+    await it.clock.advance(0);
+    await closing;
+    isClosed = true;
+    store.open();
+    await soon(() =>
+      expect(it.engine.loops.states().filter(({ name }) => name.startsWith('job'))).toEqual([]),
+    );
+    expect(logger.lines.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
   it('leaves nothing open when it ends', async () => {

@@ -36,7 +36,7 @@ async function proofOf(
   evidence: Evidence,
 ): Promise<Proof | undefined> {
   const path = options.audit && resolve(context.cwd, options.audit);
-  if (path !== undefined && (await isJsonLines(path)))
+  if (path !== undefined && (await isJsonLines(path, evidence.checkpoints.length > 0)))
     return prove({ ...(await readExport(path)), part: true, evidence });
   await using audit = await openAuditForReading(context, options);
   if (audit === undefined) return undefined;
