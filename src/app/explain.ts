@@ -3,7 +3,6 @@ import { AppError, healsItself } from '../core/errors.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Decision } from '../reconcile/decide.ts';
 import { isContested } from '../reconcile/reconcile.ts';
-import { isStanding } from '../reconcile/standing.ts';
 import { decideWanted, type Wanted } from '../reconcile/targets.ts';
 import type { TargetState } from '../service/service.ts';
 import type { Plan } from '../sync/plan.ts';
@@ -85,8 +84,7 @@ async function verdictOf(
     return { state: 'contested', error: new AppError('CONTESTED', { about }) };
   if (mapping.onDrift === 'report' && isDrifted(plan, records))
     return { state: 'drifted', error: new AppError('DRIFTED', { about }) };
-  const isOurs = live !== undefined && isStanding(mapping, live, app);
-  const state = stateOf(plan, { isThere: live !== undefined, isOurs, isPinned: pinned !== undefined });
+  const state = stateOf(plan, live !== undefined, pinned !== undefined);
   if ('error' in plan) return { state, error: plan.error };
   return state === 'held' ? { state, error: new AppError('HELD', { about }) } : { state };
 }
@@ -101,13 +99,7 @@ function isDrifted(plan: Plan, records: readonly AuditRecord[]): boolean {
   return ('drift' in plan && plan.drift) || last?.code === 'DRIFTED';
 }
 
-interface Standing {
-  readonly isThere: boolean;
-  readonly isOurs: boolean;
-  readonly isPinned: boolean;
-}
-
-function stateOf(plan: Plan, { isThere, isOurs, isPinned }: Standing): TargetState {
+function stateOf(plan: Plan, isThere: boolean, isPinned: boolean): TargetState {
   switch (plan.kind) {
     case 'unchanged':
       return isPinned ? 'pinned' : 'synced';
@@ -120,7 +112,7 @@ function stateOf(plan: Plan, { isThere, isOurs, isPinned }: Standing): TargetSta
     case 'fail':
       if (plan.error.code === 'SECRET_MISSING') return 'waiting';
       // What is kept although its store fails, or its source is gone, goes on working with what it had.
-      return isOurs && (healsItself(plan.error.code) || plan.error.code === 'SOURCE_ABSENT')
+      return isThere && (healsItself(plan.error.code) || plan.error.code === 'SOURCE_ABSENT')
         ? 'stale'
         : 'failed';
     default:

@@ -40,7 +40,13 @@ export interface Looked {
 export function sightOf(looked: readonly Looked[]): Sight {
   const found = new Map(looked.map((it) => [nameOf(it.mapping, it.target), it]));
   const find = ({ mapping, id }: Wanted): Looked | undefined => found.get(nameOf(mapping.name, id));
-  return { isThere: (it) => find(it)?.alive, isMade: (it) => isMade(find(it)) };
+  return { isThere: (it) => isThereBy(find(it)), isMade: (it) => isMade(find(it)) };
+}
+
+function isThereBy(looked: Looked | undefined): boolean | undefined {
+  if (looked?.alive !== true) return looked?.alive;
+  // What could not be brought into step may be somebody else's that we would adopt, or merge into.
+  return looked.error === undefined || looked.proposal !== undefined ? true : undefined;
 }
 
 function isMade(looked: Looked | undefined): boolean | undefined {

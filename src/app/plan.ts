@@ -6,9 +6,9 @@ import type { DecideDeps, Decision } from '../reconcile/decide.ts';
 import { isAllowed, whyBraked, withReturning } from '../reconcile/destroy.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
 import { proposalOf } from '../reconcile/reconcile.ts';
-import { isStanding, UNSEEN, type Waiting } from '../reconcile/standing.ts';
+import { UNSEEN, type Waiting } from '../reconcile/standing.ts';
 import { decideWanted, type Wanted } from '../reconcile/targets.ts';
-import type { KeyPlan } from '../sync/plan.ts';
+import { isOfOthers, type KeyPlan } from '../sync/plan.ts';
 import type { App } from './app.ts';
 import { type Held, toHeld } from './held.ts';
 import { leftProposals, populationOf, sightOf } from './left.ts';
@@ -59,7 +59,7 @@ export async function planPass(
   const wanted = selectTargets(app, only);
   const decided = await mapConcurrently(wanted, app.config.engine.concurrency, async (it) => {
     const decision = await decideWanted(it, pass);
-    return planned(it.mapping, it.id, decision, app);
+    return planned(it.mapping, it.id, decision);
   });
   const looked = oneOwner(decided);
   const sight = asItStands ? UNSEEN : sightOf(looked);
@@ -103,9 +103,6 @@ function leaving(proposal: Proposal): PlannedTarget {
   return { mapping, target: live.id, action, keys, alive: true, proposal };
 }
 
-/** What these say is there and ours when they were carried out. */
-const MADE: readonly Decision['plan']['kind'][] = ['create', 'update', 'merge', 'unchanged'];
-
 /** Of several that would make one target, the first will have it by the time the others are looked at. */
 function oneOwner(targets: readonly PlannedTarget[]): readonly PlannedTarget[] {
   const owners = new Map<string, string>();
@@ -121,13 +118,13 @@ function oneOwner(targets: readonly PlannedTarget[]): readonly PlannedTarget[] {
   });
 }
 
-function planned(mapping: Mapping, target: TargetId, decision: Decision, app: App): PlannedTarget {
+function planned(mapping: Mapping, target: TargetId, decision: Decision): PlannedTarget {
   const { plan, live, pinned } = decision;
   const base = {
     mapping: mapping.name,
     target,
     keys: plan.keys,
-    alive: MADE.includes(plan.kind) || (live !== undefined && isStanding(mapping, live, app)),
+    alive: plan.kind === 'create' || (live !== undefined && !isOfOthers(plan)),
     ...(pinned === undefined ? {} : { pinned }),
   };
   switch (plan.kind) {

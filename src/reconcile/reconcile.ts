@@ -6,12 +6,11 @@ import type { Mapping } from '../core/mapping.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { isLoss } from '../sync/drift.ts';
 import { mergesIn } from '../sync/merge.ts';
-import type { Plan } from '../sync/plan.ts';
+import { isOfOthers, type Plan } from '../sync/plan.ts';
 import { type DecideDeps, type Decision, decideUnrecorded, type Unrecorded } from './decide.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
 import type { Recorder } from './recorder.ts';
 import { shown } from './shown.ts';
-import { isStanding } from './standing.ts';
 import { carryOut, type Write } from './write.ts';
 
 export interface ReconcileDeps extends DecideDeps {
@@ -27,9 +26,6 @@ export interface ReconcileOptions {
   readonly drift?: 'repair' | 'report';
 }
 
-/** What these leave is there and ours. */
-const IN_STEP: readonly OutcomeKind[] = ['created', 'updated', 'unchanged'];
-
 /** Somebody else may win a race this often before we let it be; the next run decides again. */
 const MAX_ATTEMPTS = 3;
 
@@ -44,13 +40,12 @@ export async function reconcile(
   { drift = 'repair' }: ReconcileOptions = {},
 ): Promise<Outcome> {
   const { recorder } = deps;
-  const standing = { ...deps, instances: [deps.instance, ...deps.formerInstances] };
   const end = (kind: OutcomeKind, { plan, live, desired, pinned }: Decision, error?: AppError): Outcome => ({
     kind,
     mapping: mapping.name,
     target: id,
     keys: plan.keys,
-    alive: IN_STEP.includes(kind) || (live !== undefined && isStanding(mapping, live, standing)),
+    alive: kind === 'created' || (live !== undefined && !isOfOthers(plan)),
     ...(error === undefined ? {} : { error }),
     ...(pinned === undefined ? {} : { pinned }),
     ...shown(plan, live, desired, error === undefined),

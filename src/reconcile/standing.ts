@@ -1,6 +1,6 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import { AppError } from '../core/errors.ts';
-import type { Mapping, TargetSpec } from '../core/mapping.ts';
+import type { TargetSpec } from '../core/mapping.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { LABEL } from '../sync/marks.ts';
@@ -9,14 +9,10 @@ import { isOurs } from './left.ts';
 import type { Proposal } from './outcome.ts';
 import type { Wanted } from './targets.ts';
 
-interface Standing {
-  readonly cluster: Pick<Cluster, 'mergedKeys'>;
+export interface StandingDeps {
+  readonly cluster: Pick<Cluster, 'read' | 'mergedKeys'>;
   /** This one and those that it was before. */
   readonly instances: readonly string[];
-}
-
-export interface StandingDeps extends Standing {
-  readonly cluster: Pick<Cluster, 'read' | 'mergedKeys'>;
 }
 
 /** What is known of the wanted targets already. `undefined`: only a look at the cluster tells. */
@@ -40,19 +36,15 @@ export interface Waiting {
 /** Whether a target is there and of this instance, whichever mapping made it. */
 export async function isThere(it: Wanted, deps: StandingDeps): Promise<boolean> {
   const live = await look(it, deps);
-  return live !== undefined && isStanding(it.mapping, live, deps);
-}
-
-/** The same of one that was read. A Secret of somebody else that we might adopt, or merge into, is none. */
-export function isStanding(mapping: Mapping, live: LiveSecret, deps: Standing): boolean {
-  return mapping.target.mode === 'merge' ? holdsMerge(mapping, live, deps) : isOurs(live, deps.instances);
+  if (live === undefined) return false;
+  return it.mapping.target.mode === 'merge' ? holdsMerge(it, live, deps) : isOurs(live, deps.instances);
 }
 
 async function isMade(it: Wanted, deps: StandingDeps): Promise<boolean> {
   const live = await look(it, deps);
   if (live === undefined) return false;
   const { name, target } = it.mapping;
-  if (target.mode === 'merge') return holdsMerge(it.mapping, live, deps);
+  if (target.mode === 'merge') return holdsMerge(it, live, deps);
   return isOurs(live, deps.instances) && live.labels[LABEL.mapping] === name;
 }
 
@@ -68,7 +60,7 @@ async function look({ id, error }: Wanted, { cluster }: StandingDeps): Promise<L
 }
 
 /** A mark can be copied; what the API server holds for our manager cannot. */
-function holdsMerge(mapping: Mapping, live: LiveSecret, { cluster, instances }: Standing): boolean {
+function holdsMerge({ mapping }: Wanted, live: LiveSecret, { cluster, instances }: StandingDeps): boolean {
   return mergesIn(live).some(
     (merge) =>
       merge.mapping === mapping.name &&

@@ -80,12 +80,7 @@ export function createObserver({ generation, board, ledger, clock, ...deps }: Ob
     // One that could not be made is tried again in its own time.
     if (known === undefined) look(wanted.id, 'first');
     // What is held ends by the destroying step; a repair would run into it. It is looked at once per refresh anyway.
-    // One that was on its way out is gone now.
-    else if (
-      (known.alive || known.error?.code === 'CONFLICT') &&
-      known.kind !== 'held' &&
-      (known.contestedUntil ?? 0) <= clock.now()
-    )
+    else if (known.alive && known.kind !== 'held' && (known.contestedUntil ?? 0) <= clock.now())
       look(wanted.id, 'drift');
   };
 

@@ -60,6 +60,11 @@ export type Plan =
     }
   | { readonly kind: 'refuse' | 'fail'; readonly keys: readonly KeyPlan[]; readonly error: AppError };
 
+/** Whether what is there is somebody else's, so that it is no target of ours. */
+export function isOfOthers(plan: Plan): boolean {
+  return plan.kind === 'refuse' && (plan.error.code === 'NOT_OWNED' || plan.error.code === 'TARGET_CLAIMED');
+}
+
 export interface PlanInput extends Claim, Pick<AbsenceInput, 'proven'> {
   readonly id: TargetId;
   readonly desired: Desired;

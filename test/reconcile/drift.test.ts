@@ -160,7 +160,7 @@ describe('an owner that replaces a Secret with keys of ours', () => {
   it('has its way with `report`, until the source changes', async () => {
     const { world, news } = await openMerged();
     for (const _ of [1, 2])
-      expect(await run(world, report)).toMatchObject({ kind: 'refused', drifted: true, alive: false });
+      expect(await run(world, report)).toMatchObject({ kind: 'refused', drifted: true, alive: true });
     expect(dataOf(world)).toEqual(theirs.data);
     expect(news()).toEqual(['refuse db refused DRIFTED']);
     world.store.put('db', '{"user":"eve","password":"first"}', '2');

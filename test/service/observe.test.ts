@@ -172,14 +172,6 @@ describe('a target that is not there', () => {
     expect(board.meta(APP.id)).toBeUndefined();
   });
 
-  it('is looked at as soon as its end is over that a run had to wait for', () => {
-    const { observer, taken, board } = open();
-    observer.meta(IN_STEP);
-    board.note(known({ ...failed('CONFLICT'), alive: false, retryAt: START + 30_000 }));
-    observer.gone(APP.id);
-    expect(taken()).toEqual(['drift apps/app']);
-  });
-
   it('is tried again in its own time when it could not be made', () => {
     const { observer, taken, board } = open();
     board.note(known({ ...failed('SOURCE_ABSENT'), alive: false }));
