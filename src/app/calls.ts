@@ -4,7 +4,7 @@ import { definitionOf, versionsPerPageOf } from '../providers/registry.ts';
 import { type Abilities, cheapestWay, type Way, type WayTaken } from '../providers/ways.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import { slotsOf } from '../service/slots.ts';
-import { isSpread, sourcesOf, storeRef } from '../sync/desired.ts';
+import { searchesOf, sourcesOf, storeRef } from '../sync/desired.ts';
 
 /** Requests to a store that looking for changes takes, while there are none. Logins are not among them. */
 export interface StoreCalls {
@@ -112,7 +112,7 @@ function passOf(keys: number, abilities: Abilities, taken: readonly WayTaken[]):
 /** Of what a full run checks: each search costs a page at the least, and its mapping's other sources are read. */
 function wholeCalls(whole: readonly Wanted[], { readsPerCall }: Abilities): number {
   const mappings = [...new Set(whole.map(({ mapping }) => mapping))];
-  const searches = mappings.flatMap(({ dataFrom }) => dataFrom.filter((entry) => !isSpread(entry)));
+  const searches = mappings.flatMap(searchesOf);
   const distinct = new Set(searches.map((entry) => JSON.stringify(entry)));
   const merged = mappings.filter(({ target }) => target.mode === 'merge').flatMap(sourcesOf);
   return (

@@ -6,7 +6,7 @@ import { compareText } from '../core/target.ts';
 import { createReader, type ReaderDeps } from '../providers/reader.ts';
 import { runSearch } from '../reconcile/gather.ts';
 import type { Wanted } from '../reconcile/targets.ts';
-import { isSpread, sourcesOf, storeRef } from '../sync/desired.ts';
+import { searchesOf, sourcesOf, storeRef } from '../sync/desired.ts';
 import { describeSearch, type Found, foundSource, withoutNeverThere } from '../sync/find.ts';
 import { describeSource } from '../sync/value.ts';
 import type { Finding } from './doctor.ts';
@@ -65,8 +65,8 @@ export async function checkSources(
   };
 
   const searches = places.flatMap((place) =>
-    place.mapping.dataFrom
-      .filter((entry): entry is Search => !isSpread(entry) && !broken.has(entry.store))
+    searchesOf(place.mapping)
+      .filter(({ store }) => !broken.has(store))
       .map((it) => search(place, it)),
   );
   const searched = await Promise.all(searches);

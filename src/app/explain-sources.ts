@@ -4,7 +4,7 @@ import { type ReadResult, refId } from '../core/reading.ts';
 import type { TargetId } from '../core/target.ts';
 import type { Decision } from '../reconcile/decide.ts';
 import { runSearch } from '../reconcile/gather.ts';
-import { isSpread, sourcesOf, storeRef } from '../sync/desired.ts';
+import { isSpread, searchesOf, sourcesOf, storeRef } from '../sync/desired.ts';
 import { describeSearch, foundSource, matching, withoutNeverThere } from '../sync/find.ts';
 import { describeSource, membersOf, pickValue } from '../sync/value.ts';
 import type { Pass } from './app.ts';
@@ -32,7 +32,7 @@ interface Decided extends Pick<Decision, 'desired' | 'live'> {
  */
 export async function explainSources(it: Decided, pass: Deps): Promise<readonly ExplainedSource[]> {
   const named = sourcesOf(it.mapping);
-  const searches = it.mapping.dataFrom.filter((entry): entry is Search => !isSpread(entry));
+  const searches = searchesOf(it.mapping);
   if (it.desired.kind === 'failed' && it.desired.error.code === 'NOT_ALLOWED')
     return unreadSources(it, named, searches, pass);
   const reading = await readAllowed(it, named, pass);

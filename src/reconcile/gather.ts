@@ -4,7 +4,7 @@ import { type ReadResult, refId, type StoreRef } from '../core/reading.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import type { FindQuery } from '../providers/provider.ts';
-import { type Desired, desired, isSpread, sourcesOf, storeRef } from '../sync/desired.ts';
+import { type Desired, desired, searchesOf, sourcesOf, storeRef } from '../sync/desired.ts';
 import {
   describeSearch,
   type Found,
@@ -41,7 +41,7 @@ type Live = () => Promise<LiveSecret | undefined>;
  */
 export async function gather(mapping: Mapping, id: TargetId, live: Live, deps: GatherDeps): Promise<Desired> {
   const sources = sourcesOf(mapping);
-  const searches = mapping.dataFrom.filter((entry): entry is Search => !isSpread(entry));
+  const searches = searchesOf(mapping);
   const denied =
     deps.barred?.(id) ??
     deniedSource(mapping, id, sources, deps) ??

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { Logger } from '../log/logger.ts';
-import { isSpread, sourcesOf } from '../sync/desired.ts';
+import { searchesOf, sourcesOf } from '../sync/desired.ts';
 
 /** A version of a value in a store, and when it was made; nothing, where the store does not tell. */
 interface Told {
@@ -86,6 +86,6 @@ export function createAges({ clock, logger }: { readonly clock: Clock; readonly 
   };
 }
 
-function searches({ dataFrom }: Mapping): boolean {
-  return !dataFrom.every(isSpread);
+function searches(mapping: Mapping): boolean {
+  return searchesOf(mapping).length > 0;
 }

@@ -31,6 +31,10 @@ export function sourcesOf(mapping: Mapping): readonly Source[] {
   return [...Object.values(mapping.data), ...mapping.dataFrom.filter(isSpread)];
 }
 
+export function searchesOf(mapping: Mapping): readonly Search[] {
+  return mapping.dataFrom.filter((entry): entry is Search => !isSpread(entry));
+}
+
 export function isSpread(entry: Spread | Search): entry is Spread {
   return 'key' in entry;
 }

@@ -1,7 +1,7 @@
 import { AppError } from '../core/errors.ts';
 import type { Mapping, Search, Source, Spread } from '../core/mapping.ts';
 import { refId } from '../core/reading.ts';
-import { isSpread, storeRef } from './desired.ts';
+import { isSpread, searchesOf, storeRef } from './desired.ts';
 import { describeSearch, foundSource, matching, relativeName } from './find.ts';
 import { targetKey } from './keys.ts';
 import type { TargetSource } from './marks.ts';
@@ -51,7 +51,7 @@ export function pinned(mapping: Mapping, pin: Pin, stores: ReadonlyMap<string, s
   };
   const data = Object.entries(mapping.data).map(([name, source]) => [name, at(source)] as const);
   const spreads = mapping.dataFrom.filter(isSpread);
-  const searches = mapping.dataFrom.filter((entry): entry is Search => !isSpread(entry));
+  const searches = searchesOf(mapping);
   const found = searches.flatMap((search) =>
     foundThen(search, pin, [...Object.values(mapping.data), ...spreads]),
   );

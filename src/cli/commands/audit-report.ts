@@ -4,8 +4,8 @@ import { report } from '../../audit/report.ts';
 import type { SourceAge } from '../../audit/report-ages.ts';
 import type { AuditStore } from '../../audit/store.ts';
 import type { Config } from '../../config/config.ts';
-import type { Mapping, Search } from '../../core/mapping.ts';
-import { isSpread, sourcesOf } from '../../sync/desired.ts';
+import type { Mapping } from '../../core/mapping.ts';
+import { searchesOf, sourcesOf } from '../../sync/desired.ts';
 import { matching } from '../../sync/find.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
@@ -56,12 +56,12 @@ const WRITES: readonly Action[] = ['create', 'update', 'repair', 'adopt'];
 
 /** What the searches of a mapping had found when one of its targets was last written: no store is asked here. */
 async function foundSources(
-  { name, dataFrom }: Mapping,
+  mapping: Mapping,
   audit: Pick<AuditStore, 'latest'>,
 ): Promise<readonly EntrySource[]> {
-  const searches = dataFrom.filter((entry): entry is Search => !isSpread(entry));
+  const searches = searchesOf(mapping);
   if (searches.length === 0) return [];
-  const written = await audit.latest({ mapping: name, outcome: 'ok', phase: 'outcome' }, WRITES);
+  const written = await audit.latest({ mapping: mapping.name, outcome: 'ok', phase: 'outcome' }, WRITES);
   const isFound = ({ store, key, property }: EntrySource): boolean =>
     property === undefined && searches.some((it) => it.store === store && matching(it, [key]).length > 0);
   return written?.sources.filter(isFound) ?? [];
