@@ -19,6 +19,7 @@ import { createReader } from '../providers/reader.ts';
 import { createRoom } from '../providers/shelf.ts';
 import { isProvenAbsent } from '../reconcile/absence.ts';
 import type { DecideDeps } from '../reconcile/decide.ts';
+import { isRemoved } from '../reconcile/last-word.ts';
 import { readPin } from '../reconcile/pins.ts';
 import { recallVersion } from '../reconcile/recall.ts';
 import { createRecorder, type Recorder } from '../reconcile/recorder.ts';
@@ -230,6 +231,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
         recorder,
         wants,
         pin: (mapping, id) => readPin(audit, mapping, id, instances),
+        isRemoved: (mapping, id) => isRemoved(audit, mapping, id, instances),
         provenAbsent: (source, { softDeletedIsMissing }) => {
           const codes = ['SOURCE_ABSENT', ...(softDeletedIsMissing ? ['SOURCE_DELETED'] : [])];
           const definition = stores.definitions.get(source.store);

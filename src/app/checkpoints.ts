@@ -27,31 +27,18 @@ export interface CheckpointDeps {
 
 const EVERY_MS = 300_000;
 
+type CheckpointConfig = Pick<Config, 'audit' | 'keys' | 'instance' | 'formerInstances'>;
+
 /** Measures the store by its checkpoints at once, and writes new ones until it is closed; nothing where none are wanted. */
 export async function openCheckpoints(
-  config: Pick<Config, 'audit' | 'keys' | 'instance' | 'formerInstances'>,
+  config: CheckpointConfig,
   deps: CheckpointDeps,
 ): Promise<Checkpointer | undefined> {
-  const { checkpoints, store } = config.audit;
-  if (checkpoints.length === 0) return undefined;
-  const { audit, clock, logger, credential } = deps;
-  const places = checkpoints.map((place) => placeOf(place, deps));
-  const keys = await checkpointKeys(config.keys.checkpoint, { make: store.kind === 'sqlite', credential });
-  const checkpointer = createCheckpointer({
-    audit,
-    places,
-    signer: keys.signer,
-    keys: keys.known,
-    instance: config.instance,
-    instances: [config.instance, ...config.formerInstances],
-    clock,
-    onFailure: (address, error) =>
-      logger.warn('a checkpoint of the audit could not be written', { address, error }),
-    ...(deps.onLoss === undefined ? {} : { onLoss: deps.onLoss }),
-  });
+  if (config.audit.checkpoints.length === 0) return undefined;
+  const checkpointer = await prepare(config, deps);
   await checkpointer.check();
   for (const { place, checkpoint } of checkpointer.untrusted())
-    logger.error('a checkpoint of the audit has no signature of ours and is not trusted', {
+    deps.logger.error('a checkpoint of the audit has no signature of ours and is not trusted', {
       address: place,
       sequence: checkpoint.sequence,
     });
@@ -63,6 +50,31 @@ export async function openCheckpoints(
       await checkpointer[Symbol.asyncDispose]();
     },
   };
+}
+
+/** The same, and writes none. @throws AppError why the store is in doubt. */
+export async function measureAudit(config: CheckpointConfig, deps: CheckpointDeps): Promise<void> {
+  const doubt = await (await prepare(config, deps)).check();
+  if (doubt !== undefined) throw doubt;
+}
+
+async function prepare(config: CheckpointConfig, deps: CheckpointDeps): Promise<Checkpointer> {
+  const { checkpoints, store } = config.audit;
+  const { audit, clock, logger, credential } = deps;
+  const places = checkpoints.map((place) => placeOf(place, deps));
+  const keys = await checkpointKeys(config.keys.checkpoint, { make: store.kind === 'sqlite', credential });
+  return createCheckpointer({
+    audit,
+    places,
+    signer: keys.signer,
+    keys: keys.known,
+    instance: config.instance,
+    instances: [config.instance, ...config.formerInstances],
+    clock,
+    onFailure: (address, error) =>
+      logger.warn('a checkpoint of the audit could not be written', { address, error }),
+    ...(deps.onLoss === undefined ? {} : { onLoss: deps.onLoss }),
+  });
 }
 
 function placeOf(

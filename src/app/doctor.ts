@@ -15,6 +15,7 @@ import { resolveTargets, rightsOf, unresolvedTargets, type Wanted } from '../rec
 import { type AppDeps, credentialsOf, guardedNamespace } from './app.ts';
 import { type AuditDeps, openAudit } from './audit.ts';
 import { expectedCalls } from './calls.ts';
+import { measureAudit } from './checkpoints.ts';
 import { openCluster } from './cluster.ts';
 import { checkEvents } from './doctor-events.ts';
 import { checkSources } from './doctor-sources.ts';
@@ -54,13 +55,18 @@ export async function examine(
   const [opened] = await Promise.allSettled([openCluster(config.cluster, deps)]);
   const cluster = opened.status === 'fulfilled' ? stack.use(opened.value) : undefined;
   const credential = credentialsOf(deps, async (name, key) => cluster?.ownSecret(name, key));
-  const audit = await attempt(`audit: write ${auditAddress(config)}`, () =>
+  const written = await attempt(`audit: write ${auditAddress(config)}`, () =>
     checkAudit(config, deps, credential),
   );
-  if (audit !== undefined) stack.use(audit);
+  if (written !== undefined) stack.use(written.audit);
   await attempt('cluster: configuration', async () => {
     if (opened.status === 'rejected') throw opened.reason;
   });
+  // One with no record but ours may be of this check alone, and the checkpoints are those of the real one.
+  if (written?.hasOthers && cluster !== undefined && config.audit.checkpoints.length > 0) {
+    const { audit } = written;
+    await attempt('audit: checkpoints', () => measureAudit(config, { ...deps, audit, cluster, credential }));
+  }
   const access = createAccess(config, () => cluster && guardedNamespace(config, cluster));
   const targets =
     (cluster && (await checkCluster(config, cluster, { clock, access, attempt }))) ??
@@ -93,10 +99,10 @@ async function checkAudit(
   config: Config,
   { clock, replica, actor }: AppDeps,
   credential: AuditDeps['credential'],
-): Promise<AuditStore> {
+): Promise<{ readonly audit: AuditStore; readonly hasOthers: boolean }> {
   const audit = await openAudit(config, { clock, replica, credential });
-  await audit.append([commandEntry('doctor', actor, randomUUID())]);
-  return audit;
+  const [record] = await audit.append([commandEntry('doctor', actor, randomUUID())]);
+  return { audit, hasOthers: (record?.sequence ?? 1) > 1 };
 }
 
 /** Gives the targets, where the cluster tells them. */

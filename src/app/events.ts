@@ -71,7 +71,7 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
   const running = new Map<string, Running>();
   let webhooks: ReadonlyMap<string, Posted<WebhookIntake>> = new Map();
   let grids: ReadonlyMap<string, Posted<EventGridIntake>> = new Map();
-  let names: ReadonlySet<string> = new Set();
+  let kinds: ReadonlyMap<string, Origin['kind']> = new Map();
 
   const health = createIntakeHealth(clock);
   const take: TakeHints = (hints, origin, requestId) => {
@@ -202,11 +202,12 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
       const read = keyOf({ kind: 'eventGrid', name: config.name }, config.key);
       return watched(createEventGridIntake({ config, vaultUrl, credential: read, clock, take }));
     });
-    const now = new Set([...wanted.keys(), ...webhooks.keys(), ...grids.keys()]);
-    for (const name of names) if (!now.has(name)) metrics.intakeGone(name);
-    names = now;
     const all = [...running.values(), ...[...webhooks.values(), ...grids.values()].map((it) => it.intake)];
-    health.keep(all.map(({ origin }) => origin));
+    const origins = all.map(({ origin }) => origin);
+    const now = new Map(origins.map(({ name, kind }) => [name, kind]));
+    for (const [name, kind] of kinds) if (now.get(name) !== kind) metrics.intakeGone(name);
+    kinds = now;
+    health.keep(origins);
   };
   // One after the other: two at once would start an intake twice.
   let turn: Promise<unknown> = Promise.resolve();

@@ -1,15 +1,16 @@
 import type { Action, AuditRecord } from '../audit/entry.ts';
 import { AppError, healsItself } from '../core/errors.ts';
+import { mapConcurrently } from '../core/map-concurrently.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Decision } from '../reconcile/decide.ts';
 import { isContested } from '../reconcile/reconcile.ts';
 import { decideWanted, type Wanted } from '../reconcile/targets.ts';
 import type { TargetState } from '../service/service.ts';
 import type { Plan } from '../sync/plan.ts';
-import type { App } from './app.ts';
+import type { App, Pass } from './app.ts';
 import { expectedCalls, oneByOne, type StoreCalls } from './calls.ts';
 import { type ExplainedSource, explainSources } from './explain-sources.ts';
-import { selectTargets } from './plan.ts';
+import { planPass, selectTargets } from './plan.ts';
 
 interface Verdict {
   readonly state: TargetState;
@@ -56,27 +57,47 @@ export async function explainMapping(app: App, mapping: string): Promise<readonl
   const pass = await app.pass();
   await pass.recorder.command('explain');
   const explained: ExplainedTarget[] = [];
-  for (const target of selectTargets(app, mapping)) {
+  const wanted = selectTargets(app, mapping);
+  const decisions = await mapConcurrently(wanted, app.config.engine.concurrency, async (target) => ({
+    target,
+    decision: await decideWanted(target, pass),
+  }));
+  const held = await waitingForAPerson(app, pass, mapping, decisions);
+  for (const { target, decision } of decisions) {
     const { id } = target;
-    const decision = await decideWanted(target, pass);
-    const { pinned, mapping: wanted = target.mapping } = decision;
+    const { pinned, mapping: decided = target.mapping } = decision;
     const lastRecords = await app.audit.list({ mapping, ...id }, { limit: LAST });
     explained.push({
       target: id,
-      ...(await verdictOf(app, target, decision, lastRecords)),
+      ...(await verdictOf(app, target, { ...decision, isHeld: held.has(formatTarget(id)) }, lastRecords)),
       ...(pinned === undefined ? {} : { pinned }),
-      sources: await explainSources({ ...decision, mapping: wanted, id }, pass),
+      sources: await explainSources({ ...decision, mapping: decided, id }, pass),
       lastRecords,
     });
   }
   return explained;
 }
 
+/** By `formatTarget`, those whose end waits for a person: of what the brake lets go by itself nobody need release anything. */
+async function waitingForAPerson(
+  app: App,
+  pass: Pass,
+  mapping: string,
+  decisions: readonly { readonly decision: Decision }[],
+): Promise<ReadonlySet<string>> {
+  const ends = decisions.filter(({ decision: { plan } }) => ENDS.includes(plan.kind));
+  if (ends.length === 0) return new Set();
+  const { targets } = await planPass(app, pass, mapping);
+  return new Set(targets.flatMap(({ action, target }) => (action === 'hold' ? [formatTarget(target)] : [])));
+}
+
+const ENDS: readonly Plan['kind'][] = ['hold', 'delete', 'recreate'];
+
 /** As the service would find it now. */
 async function verdictOf(
   app: App,
   { mapping, id }: Wanted,
-  { plan, live, pinned }: Decision,
+  { plan, live, pinned, isHeld }: Decision & { readonly isHeld: boolean },
   records: readonly AuditRecord[],
 ): Promise<Verdict> {
   const about = formatTarget(id);
@@ -84,9 +105,11 @@ async function verdictOf(
     return { state: 'contested', error: new AppError('CONTESTED', { about }) };
   if (mapping.onDrift === 'report' && isDrifted(plan, records))
     return { state: 'drifted', error: new AppError('DRIFTED', { about }) };
-  const state = stateOf(plan, live !== undefined, pinned !== undefined);
-  if ('error' in plan) return { state, error: plan.error };
-  return state === 'held' ? { state, error: new AppError('HELD', { about }) } : { state };
+  if ('error' in plan) return { state: stateOf(plan, live !== undefined), error: plan.error };
+  if (isHeld) return { state: 'held', error: new AppError('HELD', { about }) };
+  return {
+    state: plan.kind === 'unchanged' && pinned !== undefined ? 'pinned' : stateOf(plan, live !== undefined),
+  };
 }
 
 /** What is said of a target without telling in what state it is. */
@@ -99,15 +122,13 @@ function isDrifted(plan: Plan, records: readonly AuditRecord[]): boolean {
   return ('drift' in plan && plan.drift) || last?.code === 'DRIFTED';
 }
 
-function stateOf(plan: Plan, isThere: boolean, isPinned: boolean): TargetState {
+function stateOf(plan: Plan, isThere: boolean): TargetState {
   switch (plan.kind) {
     case 'unchanged':
-      return isPinned ? 'pinned' : 'synced';
+      return 'synced';
     case 'refuse':
       return 'refused';
     case 'hold':
-    case 'delete':
-    case 'recreate':
       return 'held';
     case 'fail':
       if (plan.error.code === 'SECRET_MISSING') return 'waiting';

@@ -119,7 +119,8 @@ export async function openFront(config: Config, deps: ServeDeps): Promise<Front>
     },
     async observe() {
       const configValid = deps.configProblems().length === 0;
-      if (parts.service === undefined && parts.waiting === undefined) return { ...NOTHING_YET, configValid };
+      if (parts.service === undefined && parts.waiting === undefined)
+        return { ...nothingYet(parts.waitingFor), configValid };
       parts.engine?.tell(need('metrics'));
       const status = await service.status();
       return {
@@ -139,11 +140,15 @@ export async function openFront(config: Config, deps: ServeDeps): Promise<Front>
   };
 }
 
-/** As long as the service cannot start for want of its audit, which is what there is to tell. */
-const NOTHING_YET: Omit<Observed, 'configValid'> = {
-  ...{ targets: [], stores: [], held: 0, loops: [] },
-  ...{ engineUp: false, clusterUp: true, auditUp: false, chainOk: true },
-};
+/** As long as the service cannot start, for want of its audit if of nothing else that is known. */
+function nothingYet(waitingFor: AppError | undefined): Omit<Observed, 'configValid'> {
+  const code = waitingFor?.code ?? 'AUDIT_UNAVAILABLE';
+  return {
+    ...{ targets: [], stores: [], held: 0, loops: [], engineUp: false, chainOk: true },
+    clusterUp: !code.startsWith('CLUSTER_'),
+    auditUp: !code.startsWith('AUDIT_'),
+  };
+}
 
 /** While Redis is away its jobs cannot be counted, and all else is told nevertheless. */
 async function countsIfThere(queue: Queue): Promise<JobCounts | undefined> {

@@ -4,6 +4,7 @@ import type { Mapping } from '../core/mapping.ts';
 import { compareTargets, formatTarget, type TargetId } from '../core/target.ts';
 import type { DecideDeps, Decision } from '../reconcile/decide.ts';
 import { isAllowed, whyBraked, withReturning } from '../reconcile/destroy.ts';
+import type { Unseen } from '../reconcile/left.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
 import { proposalOf } from '../reconcile/reconcile.ts';
 import { UNSEEN, type Waiting } from '../reconcile/standing.ts';
@@ -35,6 +36,8 @@ export interface PlanReport {
   readonly held: readonly Held[];
   /** Targets that left the configuration, and stay until their mapping has made the new one. */
   readonly waiting?: readonly Waiting[];
+  /** Targets that left the configuration and could not be looked at. */
+  readonly unseen?: readonly Unseen[];
   /** How many targets left the configuration and stay, since their mapping said `onMappingRemoved: keep`. */
   readonly kept?: number;
 }
@@ -78,7 +81,8 @@ export async function planPass(
   const held = shown.filter(({ action }) => action === 'hold').map((it) => toHeld(app.config.instance, it));
   // Of one mapping it would be a count of the others.
   const kept = only === undefined ? left.count - left.ended : 0;
-  return { targets: shown, held, waiting: left.waiting, ...(kept === 0 ? {} : { kept }) };
+  const { waiting, unseen } = left;
+  return { targets: shown, held, waiting, unseen, ...(kept === 0 ? {} : { kept }) };
 }
 
 /** The targets of all mappings, or of the one that is named. */

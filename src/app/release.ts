@@ -49,8 +49,8 @@ export async function releaseHeld(
   const outcome = await app.audit.exclusively('destroy', () =>
     remove(proposal, { ...app, ...pass, brake: app.config.brake }, 'released'),
   );
-  if (!leavesRestarts) await finishRestarts(app);
-  return report(app, { targets: [outcome], recorder });
+  const unrestarted = leavesRestarts ? [] : await finishRestarts(app, asked.signal);
+  return report(app, { targets: [outcome], unrestarted, recorder });
 }
 
 function notHeld(id: string, [first]: readonly Waiting[]): AppError {

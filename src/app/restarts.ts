@@ -1,29 +1,34 @@
-import { systemSleep } from '../providers/timing.ts';
-import { createRestarts } from '../restart/restarts.ts';
+import { pause } from '../core/pause.ts';
+import { createRestarts, type FailedRestart } from '../restart/restarts.ts';
 import type { App } from './app.ts';
+
+const NEVER = new AbortController().signal;
 
 /** A longer wait means that it cannot be done now; what is left is on record, for the service or the next run. */
 const PATIENCE_MS = 5_000;
 
 /**
  * Rolls the workloads that wait after a one-shot run, those that an earlier one left too, a few at a time, until none
- * waits.
+ * waits. Whoever ends it leaves the rest on record. Gives those that could not be made.
  */
 export async function finishRestarts(
   { audit, cluster, clock, instances, tracing, config }: App,
-  signal?: AbortSignal,
-): Promise<void> {
-  if (cluster.workloads === undefined) return;
+  signal: AbortSignal = NEVER,
+): Promise<readonly FailedRestart[]> {
+  const { workloads } = cluster;
+  if (workloads === undefined) return [];
   const { tracer } = tracing;
-  const restarts = createRestarts({ audit, workloads: cluster.workloads, instances, clock, tracer });
+  const failures = new Map<string, FailedRestart>();
+  const onFailure = (it: FailedRestart): void => {
+    const { namespace, workload, mapping, secret } = it;
+    failures.set(JSON.stringify([namespace, workload, mapping, secret]), it);
+  };
+  const restarts = createRestarts({ audit, workloads, instances, clock, tracer, onFailure });
   const { atOnce } = config.restarts;
-  while (!signal?.aborted) {
-    const { nextMs } = await restarts.run({
-      windowMs: 0,
-      atOnce,
-      ...(signal === undefined ? {} : { signal }),
-    });
-    if (nextMs === undefined || nextMs > PATIENCE_MS) return;
-    await systemSleep(nextMs, signal);
+  while (!signal.aborted) {
+    const { nextMs } = await restarts.run({ windowMs: 0, atOnce, signal });
+    if (nextMs === undefined || nextMs > PATIENCE_MS) break;
+    await pause(nextMs, signal);
   }
+  return [...failures.values()];
 }

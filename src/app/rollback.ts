@@ -30,9 +30,16 @@ export interface Rollback extends Which {
 /** What a record may tell of: a state in which a target of the mapping was. */
 const STATES: readonly AuditRecord['action'][] = ['create', 'update', 'repair', 'adopt', 'rollback'];
 
+/** @throws what kept the namespaces of its selector from being looked up. */
+function knownTargets(app: App, mapping: string): readonly Wanted[] {
+  const all = selectTargets(app, mapping);
+  for (const { error } of all) if (error !== undefined) throw error;
+  return all;
+}
+
 /** The one target that is meant, or what to ask for instead. */
 export function oneTarget(app: App, { mapping, namespace }: Which): Wanted | string {
-  const all = selectTargets(app, mapping).filter(({ error }) => error === undefined);
+  const all = knownTargets(app, mapping);
   const chosen = all.filter(({ id }) => namespace === undefined || id.namespace === namespace);
   const [first] = chosen;
   if (first !== undefined && chosen.length === 1) return first;
@@ -77,9 +84,8 @@ function pinOf({ sequence, sources }: AuditRecord, { stores }: Pick<Pass, 'store
 
 /** Lets the pinned ones of these targets go, and gives them. @throws AppError NOT_PINNED */
 export async function unpinTargets(app: App, pass: Pass, which: Which): Promise<readonly Wanted[]> {
-  const wanted = selectTargets(app, which.mapping).filter(
-    ({ id, error }) =>
-      error === undefined && (which.namespace === undefined || id.namespace === which.namespace),
+  const wanted = knownTargets(app, which.mapping).filter(
+    ({ id }) => which.namespace === undefined || id.namespace === which.namespace,
   );
   const pins = await Promise.all(wanted.map(({ mapping, id }) => pass.pin(mapping.name, id)));
   const pinned = wanted.filter((_, index) => pins[index] !== undefined);
@@ -89,20 +95,24 @@ export async function unpinTargets(app: App, pass: Pass, which: Which): Promise<
 }
 
 /** Goes back to the versions of a record and stays there, here and now; or says what to ask for instead. */
-export async function rollBackHere(app: App, { to, ...which }: Rollback): Promise<SyncReport | string> {
+export async function rollBackHere(
+  app: App,
+  { to, ...which }: Rollback,
+  signal?: AbortSignal,
+): Promise<SyncReport | string> {
   await app.resolve();
   const target = oneTarget(app, which);
   if (typeof target === 'string') return target;
   const pass = await begin(app, `rollback ${which.mapping} --to ${to}`);
   await pinTarget(app, pass, target, to);
-  return run(app, pass, [target]);
+  return run(app, pass, [target], signal);
 }
 
 /** Follows the sources again, here and now. */
-export async function unpinHere(app: App, which: Which): Promise<SyncReport> {
+export async function unpinHere(app: App, which: Which, signal?: AbortSignal): Promise<SyncReport> {
   await app.resolve();
   const pass = await begin(app, `unpin ${which.mapping}`);
-  return run(app, pass, await unpinTargets(app, pass, which));
+  return run(app, pass, await unpinTargets(app, pass, which), signal);
 }
 
 async function begin(app: App, command: string): Promise<Pass> {
@@ -112,13 +122,18 @@ async function begin(app: App, command: string): Promise<Pass> {
   return pass;
 }
 
-async function run(app: App, pass: Pass, wanted: readonly Wanted[]): Promise<SyncReport> {
+async function run(
+  app: App,
+  pass: Pass,
+  wanted: readonly Wanted[],
+  signal: AbortSignal | undefined,
+): Promise<SyncReport> {
   const outcomes: Outcome[] = [];
   for (const { mapping, id } of wanted) outcomes.push(await reconcile(mapping, id, pass));
   const targets = await decideProposals(app, pass, outcomes);
-  await finishRestarts(app);
+  const unrestarted = await finishRestarts(app, signal);
   for (const outcome of targets) logOutcome(app.logger, outcome, pass.recorder.requestId);
-  return report(app, { targets, recorder: pass.recorder });
+  return report(app, { targets, unrestarted, recorder: pass.recorder });
 }
 
 /** An immutable target is created anew, if the brake allows it. Nothing else is looked for that may end. */

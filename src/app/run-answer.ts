@@ -1,3 +1,4 @@
+import type { Waiting } from '../reconcile/standing.ts';
 import type { HeldStatus, LeftAnswer, PassedOver, PruneAnswer, SyncAnswer } from '../service/service.ts';
 import type { LeftList } from './prune.ts';
 import type { SyncReport } from './sync.ts';
@@ -28,7 +29,16 @@ export function leftAnswer({ targets, ...rest }: LeftList): LeftAnswer {
   return { changes: said.length, targets: said, held: [], ...passedOver(rest) };
 }
 
-function passedOver({ waiting, unseen }: Pick<LeftList, 'waiting' | 'unseen'>): PassedOver {
+/** What is told beside what left the configuration, if there is any. */
+export function passedOver({
+  waiting = [],
+  unseen = [],
+}: {
+  readonly waiting?: readonly Waiting[] | undefined;
+  readonly unseen?:
+    | readonly { readonly what: string; readonly error: { readonly code: string } }[]
+    | undefined;
+}): PassedOver {
   const stays = waiting.map(({ mapping, target, until }) => ({ mapping, ...target, until }));
   const missed = unseen.map(({ what, error: { code } }) => ({ what, code }));
   return {

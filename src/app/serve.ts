@@ -1,4 +1,3 @@
-import { NO_KEYS } from '../audit/entry.ts';
 import { recordLine } from '../audit/export.ts';
 import type { Config } from '../config/config.ts';
 import { type Watched, watchCredentials, watchedIn } from '../config/credential-watch.ts';
@@ -12,6 +11,7 @@ import type { Engine } from '../service/run.ts';
 import { watchStalls } from '../service/stalls.ts';
 import { watchEventLoop } from '../service/watchdog.ts';
 import { type App, type AppDeps, credentialsOf, openApp } from './app.ts';
+import { describeDiff, recordConfiguration, recordConfigured } from './configured.ts';
 import { type Intakes, openIntakes } from './events.ts';
 import { openFront } from './front.ts';
 import { untilUndoubted, watchChain } from './proof.ts';
@@ -84,7 +84,10 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
   const stalls = watchStalls(engine.loops, { logger });
   stack.use(watchEventLoop(engine.loops, { json: config.log.format === 'json' }));
   const owned = stack.move();
-  await configured(app, `stores: ${app.config.stores.length}, mappings: ${app.config.mappings.length}`);
+  await recordConfigured(
+    opened,
+    `stores: ${app.config.stores.length}, mappings: ${app.config.mappings.length}`,
+  );
   logger.info('the service is running', { address: front.url, count: app.targets.length });
 
   return {
@@ -95,7 +98,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       await engine.reconfigured({ mappings: changed, all: diff.access });
       for (const store of [...diff.stores.added, ...diff.stores.changed]) engine.wake(store);
       await intakes.refresh();
-      await configured(app, describe(diff));
+      await recordConfigured(opened, describeDiff(diff));
       logger.info('the configuration was changed', { count: app.targets.length });
     },
     looked: () => files.beat(),
@@ -104,11 +107,15 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
         count: problems.length,
         error: new AppError('CONFIG_INVALID'),
       });
-      await record(app, { outcome: 'failed', code: 'CONFIG_INVALID', counts: { problems: problems.length } });
+      await recordConfiguration(opened, {
+        outcome: 'failed',
+        code: 'CONFIG_INVALID',
+        counts: { problems: problems.length },
+      });
     },
     async validAgain() {
       logger.info('the configuration is valid again');
-      await configured(app, 'valid again');
+      await recordConfigured(opened, 'valid again');
     },
     look: () => opened.credentials.look(),
     async close(graceMs) {
@@ -243,8 +250,7 @@ function tellAges({ generation, ages, board }: Engine, metrics: Metrics): void {
   const changed = new Map(generation().mappings.map((it) => [it.name, ages.changedAt(it)]));
   for (const { mapping, id, error } of generation().wanted) {
     if (error !== undefined) continue;
-    const changedAt = changed.get(mapping.name);
-    if (changedAt !== undefined) metrics.sourceChanged(mapping.name, id.namespace, changedAt);
+    metrics.sourceChanged(mapping.name, id.namespace, changed.get(mapping.name));
     const known = board.known(mapping.name, id);
     metrics.certificateExpiry(mapping.name, id.namespace, known?.certificateExpiresAt);
   }
@@ -257,41 +263,4 @@ const ITSELF = '';
 function referencesOf({ config }: App): ReadonlyMap<string, readonly Watched[]> {
   const own = [config.engine, config.http.tokens].flatMap(watchedIn);
   return new Map([[ITSELF, own], ...config.stores.map((store) => [store.name, watchedIn(store)] as const)]);
-}
-
-function describe({ stores, mappings, access, events }: ConfigDiff): string {
-  const part = (what: string, { added, removed, changed }: ConfigDiff['stores']): string =>
-    `${what}: ${added.length} added, ${changed.length} changed, ${removed.length} removed`;
-  return `${part('stores', stores)}; ${part('mappings', mappings)}${access ? '; access changed' : ''}${events ? '; events changed' : ''}`;
-}
-
-async function configured(app: App, note: string): Promise<void> {
-  await record(app, { outcome: 'ok', note });
-}
-
-/** The change itself stands whether it could be recorded or not; that it could not, the next change will find. */
-async function record(
-  { audit, logger }: App,
-  what:
-    | { outcome: 'ok'; note: string }
-    | { outcome: 'failed'; code: string; counts: Readonly<Record<string, number>> },
-): Promise<void> {
-  try {
-    await audit.append([
-      {
-        actor: { kind: 'startup' },
-        requestId: crypto.randomUUID(),
-        action: 'configure',
-        ...what,
-        sources: [],
-        keys: NO_KEYS,
-        durationMs: 0,
-        attempt: 1,
-      },
-    ]);
-  } catch (thrown) {
-    const error = toAppError(thrown);
-    if (error.code !== 'AUDIT_UNAVAILABLE') throw error;
-    logger.error('the audit cannot be written, so nothing is changed', { error });
-  }
 }

@@ -6,7 +6,7 @@ import type { Queue } from '../queue/queue.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import { commandEntry } from '../reconcile/recorder.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
-import { createRestarts } from '../restart/restarts.ts';
+import { createRestarts, type OnRestartFailure } from '../restart/restarts.ts';
 import type { Known } from '../service/board.ts';
 import { PASS_MS } from '../service/passes.ts';
 import { askFor } from '../service/request.ts';
@@ -60,7 +60,10 @@ export async function startService(
 async function openEngine(app: App, options: ServiceOptions): Promise<Engine> {
   const { clock, logger, cluster, audit, stores } = app;
   const { workloads } = cluster;
-  const restarts = workloads && createRestarts({ ...app, ...app.tracing, workloads });
+  const onFailure: OnRestartFailure = ({ workload: name, ...about }, isNew) => {
+    if (isNew) logger.warn('a workload could not be restarted', { name, ...about });
+  };
+  const restarts = workloads && createRestarts({ ...app, ...app.tracing, workloads, onFailure });
   return startEngine({
     clock,
     logger,
@@ -225,7 +228,7 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
       const { state } = await auditStatus(app, engine);
       return state !== 'down'
         ? undefined
-        : (engine.auditTrouble() ?? new AppError('AUDIT_UNAVAILABLE', { about: audit.address }));
+        : (engine.auditDoubt.trouble() ?? new AppError('AUDIT_UNAVAILABLE', { about: audit.address }));
     },
   };
 }
@@ -253,12 +256,12 @@ function clusterState({ clusterTrouble }: Engine): { state: Health; code?: strin
 
 async function auditStatus(
   { audit, checkpoints, config }: App,
-  { auditTrouble }: Engine,
+  { auditDoubt }: Engine,
 ): Promise<Status['audit']> {
   const { kind } = config.audit.store;
   try {
     const { sequence } = await audit.head();
-    if (auditTrouble() !== undefined) return { kind, state: 'down', sequence };
+    if (auditDoubt.trouble() !== undefined) return { kind, state: 'down', sequence };
     const failing = checkpoints?.failing();
     return failing === undefined
       ? { kind, state: 'up', sequence }

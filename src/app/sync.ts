@@ -9,6 +9,7 @@ import { type ReconcileDeps, reconcile, undecidable } from '../reconcile/reconci
 import { recoverIntents } from '../reconcile/recover.ts';
 import type { Waiting } from '../reconcile/standing.ts';
 import { byMapping, type Wanted } from '../reconcile/targets.ts';
+import type { FailedRestart } from '../restart/restarts.ts';
 import { logOutcome } from '../service/log-outcome.ts';
 import type { App, Pass } from './app.ts';
 import { type Held, toHeld } from './held.ts';
@@ -30,6 +31,8 @@ export interface SyncReport {
   readonly unseen: readonly Unseen[];
   /** Targets that left it, and stay until their mapping has made the new one. */
   readonly waiting: readonly Waiting[];
+  /** Workloads that the changes wanted restarted, and could not be. */
+  readonly unrestarted: readonly FailedRestart[];
   /** Ended by its signal: some targets were not looked at. */
   readonly interrupted: boolean;
 }
@@ -87,12 +90,13 @@ export async function syncTargets(
   await queue.idle();
 
   const interrupted = outcomes.length < wanted.length;
+  // A run that was stopped destroys nothing, and what it would have proposed is not decided.
   const { targets, ...passedOver } = interrupted
-    ? { targets: outcomes.map(undecided) }
+    ? { targets: outcomes.filter(({ proposal }) => proposal === undefined) }
     : await decideProposals(app, pass, outcomes, only);
-  await finishRestarts(app, signal);
+  const unrestarted = await finishRestarts(app, signal);
   for (const outcome of targets) logOutcome(app.logger, outcome, recorder.requestId);
-  const done = await report(app, { targets, ...passedOver, interrupted, recorder });
+  const done = await report(app, { targets, ...passedOver, unrestarted, interrupted, recorder });
   if (!interrupted) await retainOnce(app, signal);
   return done;
 }
@@ -127,11 +131,6 @@ async function decideProposals(
   return { targets, unseen: left.unseen, waiting: left.waiting };
 }
 
-/** A run that was stopped destroys nothing. */
-function undecided({ proposal: _, ...outcome }: Outcome): Outcome {
-  return outcome;
-}
-
 /** The end of a run: its one record, and what people and programs read. */
 export async function report(
   { config: { instance } }: App,
@@ -139,12 +138,14 @@ export async function report(
     targets,
     unseen = [],
     waiting = [],
+    unrestarted = [],
     interrupted = false,
     recorder,
   }: {
     targets: readonly Outcome[];
     unseen?: readonly Unseen[];
     waiting?: readonly Waiting[];
+    unrestarted?: readonly FailedRestart[];
     interrupted?: boolean;
     recorder: Pass['recorder'];
   },
@@ -161,6 +162,7 @@ export async function report(
     held: ordered.filter(({ kind }) => kind === 'held').map((outcome) => toHeld(instance, outcome)),
     unseen,
     waiting,
+    unrestarted,
     interrupted,
   };
 }

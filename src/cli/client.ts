@@ -3,11 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { PeerCertificate } from 'node:tls';
 import { Agent, request } from 'undici';
 import { z } from 'zod';
+import type { Config } from '../config/config.ts';
 import { AppError } from '../core/errors.ts';
+import { parseAny } from '../core/json.ts';
 import { decodeText, firstOf, parseRetryAfter, readBounded } from '../providers/answer.ts';
 import { fromNetwork } from '../providers/network.ts';
 import type { Context } from './context.ts';
-import type { ServerAddress } from './server-address.ts';
+import { configuredAddress, type ServerAddress } from './server-address.ts';
 import { errorOf, isErrorCode, plain, unreachable } from './service-error.ts';
 
 /** The API of a running service, with the token of `SECRETBRIDGE_TOKEN`. */
@@ -57,7 +59,7 @@ export function createClient(address: ServerAddress, context: Context): Client {
       stopped: signal,
       ...(sent === undefined ? {} : { body: JSON.stringify(sent) }),
     });
-    const body = parse(text);
+    const body = parseAny(text);
     if (status >= 200 && status < 300) {
       const answer = form.safeParse(body);
       if (answer.success) return answer.data;
@@ -96,13 +98,26 @@ export async function answersAt(
       signal: AbortSignal.any([signal, AbortSignal.timeout(CONNECT_MS)]),
       stopped: signal,
     });
-    return (status === 200 || status === 503) && Liveness.safeParse(parse(text)).success;
+    return (status === 200 || status === 503) && Liveness.safeParse(parseAny(text)).success;
   } catch (error) {
     if (error instanceof AppError && error.code === 'SERVICE_UNAVAILABLE') return false;
     throw error;
   } finally {
     await agent?.destroy();
   }
+}
+
+/**
+ * Where the service with this configuration answers, if one does. Whether it answers is asked without the token, and so
+ * over plain http too.
+ */
+export async function answeringAddress(
+  config: Pick<Config, 'http'>,
+  allowHttp: boolean | undefined,
+  context: Pick<Context, 'signal'>,
+): Promise<ServerAddress | undefined> {
+  const asked = await configuredAddress(config, true);
+  return (await answersAt(asked, context)) ? configuredAddress(config, allowHttp) : undefined;
 }
 
 type Method = 'GET' | 'POST';
@@ -170,15 +185,6 @@ function certificateOf(pem: string, url: string): X509Certificate {
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error;
     throw unreachable(url, 'the file of `http.tls.certFile` is no certificate');
-  }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
   }
 }
 

@@ -1,3 +1,4 @@
+import { passedOver } from '../app/run-answer.ts';
 import type { SyncReport } from '../app/sync.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
@@ -29,9 +30,10 @@ interface RunTarget {
 
 /** Prints what a run did to the cluster, and gives its exit code. */
 export function printReport(context: Context, { output }: GlobalOptions, report: SyncReport): ExitCode {
-  const { ok, requestId, summary, targets, held, unseen, waiting, interrupted } = report;
+  const { ok, requestId, summary, targets, held, unseen, waiting, unrestarted, interrupted } = report;
   for (const it of unseen) tell(context, unseenText(it));
   for (const it of waiting) tell(context, waitingText(it));
+  for (const it of unrestarted) tell(context, unrestartedText(it));
   const unfinished = interrupted ? 'Stopped before all were looked at; run it again to go on.' : undefined;
   print(context, output, {
     data: {
@@ -40,10 +42,23 @@ export function printReport(context: Context, { output }: GlobalOptions, report:
       summary,
       targets: targets.map((it) => targetData(it, 'outcome', it.kind)),
       held,
+      ...passedOver(report),
+      ...(unrestarted.length === 0 ? {} : { unrestarted: unrestarted.map(restartData) }),
     },
     human: (paint) => runText({ summary, targets, held, unfinished }, paint),
   });
-  return interrupted ? EXIT.retry : verdict(ok, targets);
+  return interrupted ? EXIT.retry : verdict(ok, targets, unrestarted);
+}
+
+type Unrestarted = SyncReport['unrestarted'][number];
+
+function restartData({ error: { code }, ...it }: Unrestarted): object {
+  return { ...it, code };
+}
+
+/** The target has its content, and the pods go on with what they have read before. */
+function unrestartedText({ workload, namespace, secret, error }: Unrestarted): string {
+  return `not restarted after the change of ${namespace}/${secret}: ${workload}: ${error.code}: ${error.message}`;
 }
 
 /** The same for what a running service did. */
@@ -85,8 +100,12 @@ function runTarget({
 }
 
 /** What is not well and no failure was refused or is held. */
-function verdict(ok: boolean, targets: readonly RunTarget[]): ExitCode {
-  const failures = targets.filter(({ kind }) => kind === 'failed');
+function verdict(
+  ok: boolean,
+  targets: readonly RunTarget[],
+  unrestarted: readonly Unrestarted[] = [],
+): ExitCode {
+  const failures = [...targets.filter(({ kind }) => kind === 'failed'), ...unrestarted];
   return exitCode(
     failures.flatMap(({ error }) => error?.code ?? []),
     { person: !ok },

@@ -86,7 +86,7 @@ function secretRules(targets: readonly RbacSecret[], { scope, watch }: Scope): r
 export const NAMESPACES: PolicyRule = {
   apiGroups: [''],
   resources: ['namespaces'],
-  verbs: ['get', 'list', 'watch'],
+  verbs: ['list', 'watch'],
 };
 
 /** For `http.kubernetes`: who holds a token, and what they may do. Reviews belong to no namespace. */

@@ -18,10 +18,14 @@ export function isObject(value: unknown): value is JsonObject {
 
 /** The object in a JSON text, or nothing if it is not one. */
 export function parseObject(text: unknown): JsonObject | undefined {
-  if (typeof text !== 'string') return undefined;
+  const value = typeof text === 'string' ? parseAny(text) : undefined;
+  return isObject(value) ? value : undefined;
+}
+
+/** What a text is as JSON, or nothing if it is not JSON. */
+export function parseAny(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
+    return JSON.parse(text);
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;

@@ -1,7 +1,7 @@
 import type { Json, Node } from './node.ts';
 import type { Notes } from './notes.ts';
 import { type Naming, renameOf, rewritten } from './rewrite.ts';
-import { decodeOf, nullBytes, type SourceContext, sourceOf } from './sources.ts';
+import { decodeOf, nullBytes, type SourceContext, sourceOf, wholeSecret } from './sources.ts';
 
 /** An entry of their `dataFrom` as one of ours; `undefined` where there is none, and then that is noted. */
 export function sourceListOf(entry: Node, context: SourceContext): Json | undefined {
@@ -17,6 +17,12 @@ export function sourceListOf(entry: Node, context: SourceContext): Json | undefi
         `${extract.path}.key`,
         'only a secret has members',
         'Correct the object, and import it again.',
+      );
+    if (source?.property !== undefined)
+      context.notes.changed(
+        `${extract.path}.property`,
+        'what it names must be an object here; theirs also takes a text that holds JSON',
+        'Look at the value, and store an object in its place if it is such a text.',
       );
     const rename = naming && renameOf(naming, '');
     return source && { ...source, ...(rename === undefined ? {} : { rename }) };
@@ -71,6 +77,9 @@ function searchOf(find: Node, steps: readonly Node[], { notes, store }: SourceCo
   const tags = find.texts('tags');
   // Names in Azure are flat, and theirs ignores the path there.
   const path = store.kind === 'azure-key-vault' || given === undefined ? '' : `${given.replace(/\/+$/, '')}/`;
+  // Their names keep the path as it is written, wherever that leads.
+  const place = store.searchPath?.(path) ?? path;
+  wholeSecret(find, { notes, store });
   if (store.prefix !== undefined)
     notes.lost(
       find.path,
@@ -117,7 +126,7 @@ function searchOf(find: Node, steps: readonly Node[], { notes, store }: SourceCo
   return {
     store: store.searched,
     find: {
-      ...(path === '' ? {} : { path }),
+      ...(place === '' ? {} : { path: place }),
       ...(pattern?.text === undefined ? {} : { name: pattern.text }),
       ...(Object.keys(byTags).length === 0 ? {} : { tags: byTags }),
     },

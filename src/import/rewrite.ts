@@ -42,8 +42,8 @@ function byRegExp(naming: Naming, source: string, target: string, path: string):
   // Without an anchor, the path may come again in a name; who writes it so means the beginning.
   if (path !== '' && naming.withPath && target === '' && literalOf(source) === path && naming.prefix === '')
     return { ...naming, withPath: false };
-  if (target === '_' && INVALID_CLASSES.has(source.replace(/\+$/, '')))
-    return { ...naming, replaceInvalid: true };
+  // Not with `+`: theirs then puts one `_` for all that stand in a row.
+  if (target === '_' && INVALID_CLASSES.has(source)) return { ...naming, replaceInvalid: true };
   return undefined;
 }
 

@@ -28,11 +28,7 @@ export function sourceOf(ref: Node, { notes, store }: SourceContext): Json | und
   const place = store.place(key, notes, `${ref.path}.key`);
   if (place === undefined) return undefined;
   const isCertificate = place.object === 'certificate';
-  if (store.kind === 'vault' && property === undefined && ref.path.endsWith('remoteRef'))
-    notes.changed(
-      ref.path,
-      'the whole secret is the JSON of its map with nothing escaped; theirs writes `<`, `>` and `&` as `\\u003c` and so on',
-    );
+  if (property === undefined && ref.path.endsWith('remoteRef')) wholeSecret(ref, { notes, store });
   return {
     ...place,
     // Theirs ignores it there.
@@ -83,6 +79,15 @@ export function decodeOf(ref: Node, notes: Notes): string | undefined {
     'Look at the value, and say `decode: base64` or `base64url` if it is encoded.',
   );
   return undefined;
+}
+
+/** Whole secrets of Vault are printed as JSON, each in its own way. */
+export function wholeSecret(ref: Node, { notes, store }: SourceContext): void {
+  if (store.kind === 'vault')
+    notes.changed(
+      ref.path,
+      'the whole secret is the JSON of its map with nothing escaped; theirs writes `<`, `>` and `&` as `\\u003c` and so on',
+    );
 }
 
 export function nullBytes(ref: Node, notes: Notes): void {

@@ -22,6 +22,8 @@ export interface Store {
   place(key: string, notes: Notes, at: string): Place | undefined;
   /** The name of our store that a search begins in; `undefined` if it has none. */
   readonly searched: string | undefined;
+  /** Where the path of a search of theirs leads in that store; to itself, where this is left out. */
+  readonly searchPath?: (path: string) => string;
   /** What it becomes: one store, or one for each mount that is used. */
   readonly ours: () => readonly Json[];
 }

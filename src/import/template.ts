@@ -51,7 +51,7 @@ export function withTemplate(sources: Shape, template: Node, notes: Notes): Shap
     if (result.kind === 'lost')
       for (const { line, message } of result.problems)
         notes.lost(where(key), `line ${line}: ${message}`, BY_HAND);
-    else for (const note of result.value.notes) notes.changed(where(key), note);
+    else for (const { what, todo } of result.value.notes) notes.changed(where(key), what, todo);
   }
   const plan = arrange(sources, { keys, uses, isMerge });
   if (plan === undefined) {
@@ -170,6 +170,8 @@ function membersOf(shape: Shape, names: readonly string[]): Readonly<Record<stri
   const { rename, ...source } = only as { readonly rename?: Json };
   // Only where a name cannot have been changed on its way.
   if (rename !== undefined && (rename.case !== undefined || rename.prefix !== undefined)) return undefined;
+  // A `_` may stand for what was not allowed, and then no member has the name.
+  if (rename?.invalid !== undefined && names.some((name) => name.includes('_'))) return undefined;
   return Object.fromEntries(names.map((name) => [name, { ...source, property: name }]));
 }
 

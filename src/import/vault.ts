@@ -81,6 +81,9 @@ export function vaultStore(vault: Node, context: StoreContext): Store | undefine
       return { store: nameOf(place.mount), key: place.key };
     },
     searched: mount === undefined ? undefined : nameOf(mount),
+    // As any key below it leads.
+    searchPath: (path) =>
+      mount === undefined ? path : (splitKey(`${path}x`, { mount, kvVersion })?.key.slice(0, -1) ?? path),
     ours: () => [...mounts].map(([at, named]) => ({ name: named, ...common, mount: at })),
   };
 }

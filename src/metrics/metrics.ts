@@ -50,7 +50,8 @@ export interface Metrics {
   clusterWrite(verb: string): void;
   auditRecords(count: number): void;
   lastCycle(ms: number): void;
-  sourceChanged(mapping: string, namespace: string, ms: number): void;
+  /** `undefined`: nothing tells when its sources were changed. */
+  sourceChanged(mapping: string, namespace: string, ms: number | undefined): void;
   /** `undefined`: the target no longer holds a certificate. */
   certificateExpiry(mapping: string, namespace: string, ms: number | undefined): void;
   /** @throws what `observe` throws. */
@@ -128,7 +129,10 @@ export function createMetrics({ version, clock, observe, ofProcess = true }: Met
       storeUp.set({ store: store.name }, Number(store.state !== 'down'));
       breakerOpen.set({ store: store.name }, Number(store.breakerOpen));
     }
-    for (const loop of seen.loops) stalled.set({ loop: loop.name }, Number(loop.stalled));
+    // A job is one for as long as it runs, and there are as many as targets.
+    for (const loop of seen.loops)
+      if (loop.stalled || !loop.name.startsWith('job '))
+        stalled.set({ loop: loop.name }, Number(loop.stalled));
     const { waiting, active, delayed } = seen.queue ?? {};
     for (const [state, count] of Object.entries({ waiting, active, delayed }))
       if (count !== undefined) jobs.set({ state }, count);
@@ -166,7 +170,9 @@ export function createMetrics({ version, clock, observe, ofProcess = true }: Met
     auditRecords: (count) => records.inc(count),
     lastCycle: (ms) => cycle.set(ms / 1_000),
     sourceChanged(mapping, namespace, ms) {
-      ofTargets.changed.add(targetName(mapping, namespace), { mapping, namespace });
+      const name = targetName(mapping, namespace);
+      if (ms === undefined) return ofTargets.changed.end(name);
+      ofTargets.changed.add(name, { mapping, namespace });
       changed.set({ mapping, namespace }, ms / 1_000);
     },
     certificateExpiry(mapping, namespace, ms) {

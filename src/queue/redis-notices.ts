@@ -1,3 +1,4 @@
+import { parseAny } from '../core/json.ts';
 import { createBoard, isSmall, MOST_FIELDS } from './board.ts';
 import type { Notices } from './queue.ts';
 import type { RedisClients } from './redis-clients.ts';
@@ -57,10 +58,12 @@ export function createRedisNotices(
     }
   };
 
+  /** Whoever has the password of Redis may write anything: what is no notice is passed over. */
   const hear = (field: string, message: string): void => {
-    const text: unknown = JSON.parse(message);
+    const text = parseAny(message);
+    if (typeof text !== 'string' && text !== null) return;
     // Ours, still to be sent, is newer.
-    if (!unsent.has(field)) board.tell(field, typeof text === 'string' ? text : undefined);
+    if (!unsent.has(field)) board.tell(field, text ?? undefined);
   };
 
   const readAll = async (): Promise<void> => {
@@ -83,7 +86,9 @@ export function createRedisNotices(
   };
 
   subscriber.on('message', (_, data) => {
-    const [field, message] = JSON.parse(data) as [string, string];
+    const told = parseAny(data);
+    const [field, message] = Array.isArray(told) ? (told as readonly unknown[]) : [];
+    if (typeof field !== 'string' || typeof message !== 'string') return;
     fresher?.add(field);
     hear(field, message);
   });

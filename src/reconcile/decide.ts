@@ -25,6 +25,8 @@ export interface DecideDeps extends GatherDeps {
   readonly provenAbsent: (source: Source, mapping: Mapping) => Promise<boolean>;
   /** The last word of the audit on whether a target is pinned. */
   readonly pin: (mapping: string, id: TargetId) => Promise<RecordedPin | undefined>;
+  /** Whether the last write of a target on record has deleted it, as it was meant. */
+  readonly isRemoved: (mapping: string, id: TargetId) => Promise<boolean>;
   /** Whether a mapping of the configuration wants a target. */
   readonly wants: (mapping: string, id: TargetId) => boolean;
   /** Resolves when what was read under these references is durable on record. */
@@ -112,8 +114,16 @@ async function decideBy(wanted: Mapping, id: TargetId, deps: DecideDeps): Promis
     ...(pin === undefined ? {} : { pin: { to: pin.to, mapping: wanted } }),
   };
   const planned = await tracer.span('plan', {}, async () => plan(input), { ends: asAttributes });
-  return { plan: planned, desired: want, live, mapping, ...shown };
+  const isEnded = isWithoutKeys(planned) && (await deps.isRemoved(wanted.name, id));
+  return { plan: isEnded ? NOTHING : planned, desired: want, live, mapping, ...shown };
 }
+
+/** A plan that leaves no key is a deletion: once that was released, it would not do to make an empty one. */
+function isWithoutKeys(it: Plan): boolean {
+  return it.kind === 'create' && it.manifest.data.size === 0;
+}
+
+const NOTHING: Plan = { kind: 'unchanged', keys: [] };
 
 function asAttributes(it: Plan): SpanAttributes {
   return { outcome: it.kind, ...('error' in it ? { code: it.error.code } : {}) };

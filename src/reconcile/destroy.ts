@@ -3,6 +3,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
+import { mapConcurrently } from '../core/map-concurrently.ts';
 import type { LiveSecret, SecretManifest } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { leavesNone, mayDestroy } from '../sync/brake.ts';
@@ -54,18 +55,41 @@ export async function destroy(
 ): Promise<readonly Outcome[]> {
   if (proposals.length === 0) return [];
   return deps.audit.exclusively('destroy', async () => {
-    const free = proposals.filter(({ held }) => !held);
+    const gone = await goneAmong(proposals, deps);
+    const free = proposals.filter((it) => !it.held && !gone.has(it));
     const counted = withReturning(population, free);
     const allowed = await isAllowed(free.length, counted, deps);
     const braked = whyBraked(free.length, counted);
     const outcomes: Outcome[] = [];
-    for (const proposal of proposals)
-      outcomes.push(
-        allowed && !proposal.held ? await remove(proposal, deps) : await hold(proposal, braked, deps, note),
-      );
+    for (const proposal of proposals) {
+      if (gone.has(proposal)) outcomes.push({ ...ended(proposal, 'unchanged'), keys: [], alive: false });
+      else if (allowed && !proposal.held) outcomes.push(await remove(proposal, deps));
+      else outcomes.push(await hold(proposal, braked, deps, note));
+    }
     return outcomes;
   });
 }
+
+/** What another run has deleted since it was proposed here: it counts already, and is on record. */
+async function goneAmong(
+  proposals: readonly Proposal[],
+  { cluster }: Pick<DestroyDeps, 'cluster'>,
+): Promise<ReadonlySet<Proposal>> {
+  const isGone = await mapConcurrently(proposals, READS, async ({ live: { id } }) => {
+    try {
+      const live = await cluster.read(id);
+      return live === undefined || live.deleting;
+    } catch (thrown) {
+      // Whoever destroys it will see.
+      if (thrown instanceof AppError) return false;
+      throw thrown;
+    }
+  });
+  return new Set(proposals.filter((_, index) => isGone[index]));
+}
+
+/** Secrets that are read at a time. */
+const READS = 16;
 
 /** What is created anew at once counts as destroyed, and still never leaves the last one gone. */
 export function withReturning(population: Population, proposals: readonly Proposal[]): Population {
@@ -110,7 +134,10 @@ export async function remove(proposal: Proposal, deps: DestroyDeps, note?: strin
   const { mapping, plan, desired } = replacement;
   const { id } = live;
   const refused = await rehearse(deps.cluster, id, plan.manifest);
-  if (refused !== undefined) return ended(proposal, 'failed', refused);
+  if (refused !== undefined) {
+    await deps.recorder.setback(proposal.mapping, id, 'failed', refused, proposal.keys);
+    return ended(proposal, 'failed', refused);
+  }
   const removed = await removeOnly(proposal, deps, note);
   if (removed.kind !== 'deleted') return removed;
   // What pods have read is what it held before, although it is created.

@@ -1,5 +1,6 @@
 import type { Action, AuditRecord } from '../audit/entry.ts';
 import type { AuditStore, RecordFilter } from '../audit/store.ts';
+import type { TargetId } from '../core/target.ts';
 
 /** The newest record of these instances that fits: others that share the audit may have targets of the same name. */
 export async function lastWord(
@@ -13,4 +14,28 @@ export async function lastWord(
     (last, word) => (word !== undefined && word.sequence > (last?.sequence ?? 0) ? word : last),
     undefined,
   );
+}
+
+/** The actions that change a target. */
+export const CHANGES: readonly Action[] = ['create', 'update', 'delete', 'repair', 'adopt', 'rollback'];
+
+/** The last write of a target for a mapping. */
+export function lastChange(
+  audit: Pick<AuditStore, 'latest'>,
+  mapping: string,
+  target: TargetId,
+  instances: readonly string[],
+): Promise<AuditRecord | undefined> {
+  return lastWord(audit, { mapping, ...target, outcome: 'ok', phase: 'outcome' }, CHANGES, instances);
+}
+
+/** Whether we deleted a target last, and not to make it anew at once. */
+export async function isRemoved(
+  audit: Pick<AuditStore, 'latest'>,
+  mapping: string,
+  target: TargetId,
+  instances: readonly string[],
+): Promise<boolean> {
+  const last = await lastChange(audit, mapping, target, instances);
+  return last?.action === 'delete' && last.after === undefined;
 }

@@ -7,10 +7,11 @@ import { compareTargets, formatTarget, type TargetId } from '../core/target.ts';
 import { compareData } from '../sync/compare.ts';
 import { ANNOTATION, LABEL } from '../sync/marks.ts';
 import { mergeEnd, mergesIn } from '../sync/merge.ts';
+import { CHANGES, lastWord } from './last-word.ts';
 import type { Proposal } from './outcome.ts';
 
 export interface LeftDeps {
-  readonly audit: Pick<AuditStore, 'targets'>;
+  readonly audit: Pick<AuditStore, 'targets' | 'latest'>;
   readonly cluster: Pick<Cluster, 'read' | 'list'>;
   /** Ours, and those that were. */
   readonly instances: readonly string[];
@@ -64,6 +65,8 @@ export async function findLeft(deps: LeftDeps, namespaces: readonly string[] = [
     const failed = unseen.length;
     const live = await ifPossible(() => cluster.read(id), formatTarget(id), unseen);
     if (live === undefined && unseen.length === failed) gone.add(formatTarget(id));
+    // Others that share the audit have targets too, which we may well not see.
+    if (unseen.length > failed && (await lastWord(audit, id, CHANGES, instances)) === undefined) unseen.pop();
     if (live !== undefined && isOurs(live, instances)) left.push(toLeft(live));
   }
   return { left, unseen, gone };

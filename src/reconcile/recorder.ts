@@ -18,7 +18,7 @@ import { objectOf, type ReadResult, type Recording, type StoreRef } from '../cor
 import type { TargetId } from '../core/target.ts';
 import type { Pin } from '../sync/pin.ts';
 import type { KeyPlan } from '../sync/plan.ts';
-import { lastWord } from './last-word.ts';
+import { lastChange, lastWord } from './last-word.ts';
 import { pinNote } from './pins.ts';
 import { definitionNote, lastAbout, lastReading, readingNote } from './recall.ts';
 import { restartIntents } from './restart-intents.ts';
@@ -99,9 +99,6 @@ export const TARGET_ACTIONS: readonly Action[] = [
   'giveUp',
   'sweep',
 ];
-
-/** The actions that change a target. */
-const CHANGES: readonly Action[] = ['create', 'update', 'delete', 'repair', 'adopt', 'rollback'];
 
 export function createRecorder({
   audit,
@@ -197,8 +194,7 @@ export function createRecorder({
     },
 
     async lastWrite(mapping, target) {
-      const written = { mapping, ...target, outcome: 'ok', phase: 'outcome' } as const;
-      const last = await lastWord(audit, written, CHANGES, instances);
+      const last = await lastChange(audit, mapping, target, instances);
       if (last?.action !== 'delete') return last;
       // It was to be made anew at once: what pods have read is what it held before.
       const { after: next, before: after, ...deleted } = last;

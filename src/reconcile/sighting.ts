@@ -61,7 +61,9 @@ export async function lookFor(
     if (thrown instanceof AppError) return { kind: 'unknown' };
     throw thrown;
   }
-  if (action === 'delete') return live === undefined ? { kind: 'applied' } : { kind: 'absent' };
+  // Finalizers hold it, and whoever set them lets it go.
+  if (action === 'delete')
+    return live === undefined || live.deleting ? { kind: 'applied' } : { kind: 'absent' };
   if (live === undefined || live.resourceVersion === replaces) return { kind: 'absent' };
   // Only the end of a merge leaves nothing of ours.
   if (after === undefined) {

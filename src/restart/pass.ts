@@ -2,13 +2,13 @@ import type { Entry } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { LiveWorkload, WorkloadId, Workloads } from '../cluster/workloads.ts';
 import type { Clock } from '../core/clock.ts';
-import { type AppError, healsItself, toAppError } from '../core/errors.ts';
+import { AppError, healsItself, toAppError } from '../core/errors.ts';
 import { noTracer, type Tracer } from '../core/tracer.ts';
 import { parseWorkload } from '../sync/restart.ts';
 import { type Group, inOrder, keyOf, lacking, nameOf, since, workloadId } from './groups.ts';
 import type { PendingRestart, RestartRecords, Rolled } from './pending.ts';
 import { closed, delayed, rolledOne } from './records.ts';
-import type { RestartOptions } from './restarts.ts';
+import type { OnRestartFailure, RestartOptions } from './restarts.ts';
 
 export interface PassDeps {
   readonly audit: Pick<AuditStore, 'append'>;
@@ -17,6 +17,7 @@ export interface PassDeps {
   readonly tracer?: Tracer;
   /** Rolls that were seen to have ended, so that each is looked at until then only. */
   readonly ended: Set<string>;
+  readonly onFailure?: OnRestartFailure | undefined;
 }
 
 /** How soon to look whether one of those that roll has ended. */
@@ -71,8 +72,22 @@ export function createPass(deps: PassDeps, options: RestartOptions): Pass {
     }
   }
 
+  function say(
+    pending: readonly PendingRestart[],
+    error: AppError,
+    isNew: (it: PendingRestart) => boolean = () => true,
+  ): void {
+    // What was broken off did not fail.
+    if (signal?.aborted) return;
+    for (const it of pending) {
+      const { mapping = '', namespace = '', secret = '', note: workload = '' } = it.intent;
+      deps.onFailure?.({ mapping, namespace, secret, workload, error }, isNew(it));
+    }
+  }
+
   /** Recorded when it begins or changes, and tried again; in the end given up. */
-  async function failed(pending: readonly PendingRestart[], { code, retryAfterMs }: AppError): Promise<void> {
+  async function failed(pending: readonly PendingRestart[], error: AppError): Promise<void> {
+    const { code, retryAfterMs } = error;
     const now = clock.now();
     // The next call would wait for the same cluster.
     if (code === 'CLUSTER_UNAVAILABLE') isCutOff = true;
@@ -81,6 +96,7 @@ export function createPass(deps: PassDeps, options: RestartOptions): Pass {
       isOld(it, now) ? !noted.has(it) : (noted.get(it) ?? it.code) !== code,
     );
     for (const it of pending) noted.set(it, code);
+    say(pending, error, (it) => news.includes(it));
     await record(news.map((it) => (isOld(it, now) ? closed(it, now, { code }) : delayed(it, now, code))));
     if (pending.some((it) => !isOld(it, now)))
       lookAgain(Math.max(retryAfterMs ?? 0, healsItself(code) ? AFTER_FAILURE_MS : UNTIL_MENDED_MS));
@@ -135,8 +151,11 @@ export function createPass(deps: PassDeps, options: RestartOptions): Pass {
     return { groups: inOrder(groups.values()), selected };
   }
 
-  const missing = (pending: readonly PendingRestart[]): Promise<void> =>
-    record(pending.map((it) => closed(it, clock.now(), { code: 'WORKLOAD_MISSING' })));
+  async function missing(pending: readonly PendingRestart[]): Promise<void> {
+    const error = new AppError('WORKLOAD_MISSING');
+    await record(pending.map((it) => closed(it, clock.now(), { code: error.code })));
+    say(pending, error);
+  }
 
   /** Of a workload that is gone, those who named it fail; a selector no longer means it. */
   async function gone({ id, pending }: Group, selected: ReadonlyMap<PendingRestart, unknown>): Promise<void> {

@@ -1,6 +1,7 @@
 import type { AuditStore } from '../audit/store.ts';
 import type { Workloads } from '../cluster/workloads.ts';
 import type { Clock } from '../core/clock.ts';
+import type { AppError } from '../core/errors.ts';
 import type { Tracer } from '../core/tracer.ts';
 import { createPass } from './pass.ts';
 import { readRestarts } from './pending.ts';
@@ -12,7 +13,22 @@ export interface RestartsDeps {
   readonly instances: readonly string[];
   readonly clock: Clock;
   readonly tracer?: Tracer;
+  readonly onFailure?: OnRestartFailure | undefined;
 }
+
+/** A restart that could not be made. */
+export interface FailedRestart {
+  readonly mapping: string;
+  readonly namespace: string;
+  /** Whose change asks for it. */
+  readonly secret: string;
+  /** As records name it: `Deployment/web`, or `Deployment` with a selector. */
+  readonly workload: string;
+  readonly error: AppError;
+}
+
+/** @param isNew It has just begun to fail, or to fail in another way. */
+export type OnRestartFailure = (it: FailedRestart, isNew: boolean) => void;
 
 export interface RestartOptions {
   /** Changes within this time make one restart; 0: all that is pending is due. */
@@ -42,7 +58,14 @@ const ROLL_MS = 10 * 60_000;
  * Restarts of workloads after changes of their Secrets. All that it knows stands in the audit and in the pod
  * templates, so that it may end between any two steps, and run in any replica.
  */
-export function createRestarts({ audit, workloads, instances, clock, tracer }: RestartsDeps): Restarts {
+export function createRestarts({
+  audit,
+  workloads,
+  instances,
+  clock,
+  tracer,
+  onFailure,
+}: RestartsDeps): Restarts {
   let floor = 0;
   const ended = new Set<string>();
 
@@ -69,7 +92,8 @@ export function createRestarts({ audit, workloads, instances, clock, tracer }: R
       // Two at once would share one budget, each as if it were alone.
       return audit.exclusively('restart', async () => {
         const records = await read();
-        const pass = createPass({ audit, workloads, clock, ended, ...(tracer && { tracer }) }, options);
+        const parts = { audit, workloads, clock, ended, onFailure, ...(tracer && { tracer }) };
+        const pass = createPass(parts, options);
         const nextMs = await pass.run(records);
         return nextMs === undefined ? {} : { nextMs };
       });

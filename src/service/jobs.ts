@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type AppError, toAppError } from '../core/errors.ts';
+import { toAppError } from '../core/errors.ts';
 import { noTracer } from '../core/tracer.ts';
 import { type AddOptions, type Job, saysHealth } from '../queue/queue.ts';
 import { formatSubject, parseSubject, type Subject } from '../queue/subject.ts';
@@ -7,6 +7,7 @@ import type { Outcome } from '../reconcile/outcome.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import type { Ages } from './ages.ts';
 import { createAnswers, passesWithAnswers } from './answers.ts';
+import { type AuditDoubt, createAuditDoubt } from './audit-doubt.ts';
 import type { Board, Known } from './board.ts';
 import { createDestroying } from './destroying.ts';
 import type { Generation } from './generation.ts';
@@ -40,16 +41,11 @@ export interface Jobs {
   lookForRestarts(): void;
   /** One record for all the sweeps that found nothing new. */
   recordSweeps(): Promise<void>;
-  /** Why the audit could not be written the last time. */
-  auditTrouble(): AppError | undefined;
+  readonly doubt: AuditDoubt;
 }
 
 /** Without the audit nothing is done, and it is asked again so soon. */
 const AUDIT_WAIT_MS = 5_000;
-/** Jobs that have nothing to record still succeed meanwhile: that does not make it another outage. */
-const AUDIT_QUIET_MS = 60_000;
-/** What failed is tried again well within this, unless another replica does so or nobody wants it any more. */
-const AUDIT_DOUBT_MS = 60_000;
 const BUG_WAIT_MS = 60_000;
 const STUMBLED_MS = 15_000;
 /** So long replicas may differ in their configuration. */
@@ -117,10 +113,9 @@ export function createJobs(deps: JobsDeps): Jobs {
     onLarge: deps.onLarge,
   });
   const counts = { sweeps: 0, keys: 0, due: 0, failed: 0 };
+  const NONE = { ...counts };
   const strangers = new Map<string, number>();
-  /** What could not be recorded last. That others succeed shows nothing: they may have had nothing to record. */
-  let unrecorded: { readonly of: string; readonly error: AppError; readonly at: number } | undefined;
-  let auditFailedAt = Number.NEGATIVE_INFINITY;
+  const doubt = createAuditDoubt({ clock, logger });
 
   const add = async (subject: Subject, options?: AddOptions): Promise<void> => {
     try {
@@ -169,7 +164,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     const before = board.known(mapping, target);
     logOutcome(logger, outcome, requestId, { before: before?.proposed ? undefined : before?.error?.code });
     const wanted = wantedOf(outcome);
-    if (kind === 'deleted' && wanted === undefined) {
+    if ((kind === 'deleted' || !alive) && wanted === undefined) {
       board.forget(mapping, target);
       return;
     }
@@ -248,7 +243,7 @@ export function createJobs(deps: JobsDeps): Jobs {
       const loop = loops.begin(`job ${job.subject}`, deadlineMs);
       try {
         const wait = await runSubject(subject, job, { signal, loop });
-        if (unrecorded?.of === job.subject) unrecorded = undefined;
+        doubt.recorded(job.subject);
         return wait;
       } catch (thrown) {
         // Left behind at the end, when the audit was closed: as if it had not begun.
@@ -258,10 +253,7 @@ export function createJobs(deps: JobsDeps): Jobs {
           logger.error('a job failed in a way that nobody expected', { requestId: job.requestId, error });
           return BUG_WAIT_MS;
         }
-        if (Math.abs(clock.now() - auditFailedAt) > AUDIT_QUIET_MS)
-          logger.error('the audit cannot be written, so nothing is changed', { error });
-        auditFailedAt = clock.now();
-        unrecorded = { of: job.subject, error, at: auditFailedAt };
+        doubt.failed(error, job.subject);
         return AUDIT_WAIT_MS * (1 + random());
       } finally {
         loop.end();
@@ -278,20 +270,16 @@ export function createJobs(deps: JobsDeps): Jobs {
     async recordSweeps() {
       if (counts.sweeps === 0) return;
       const done = { ...counts };
-      Object.assign(counts, { sweeps: 0, keys: 0, due: 0, failed: 0 });
+      Object.assign(counts, NONE);
       try {
         const pass = await deps.beginPass({ requestId: randomUUID(), actor: { kind: 'schedule' } });
         await pass.recorder.sweep(done, done.failed === 0);
-        unrecorded = undefined;
+        doubt.recorded();
       } catch (thrown) {
-        const error = toAppError(thrown);
-        unrecorded = { of: 'sweeps', error, at: clock.now() };
-        logger.error('the audit cannot be written, so nothing is changed', { error });
+        for (const name of Object.keys(done) as (keyof typeof done)[]) counts[name] += done[name];
+        doubt.failed(toAppError(thrown));
       }
     },
-    auditTrouble: () =>
-      unrecorded !== undefined && Math.abs(clock.now() - unrecorded.at) < AUDIT_DOUBT_MS
-        ? unrecorded.error
-        : undefined,
+    doubt,
   };
 }

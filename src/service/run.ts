@@ -17,6 +17,7 @@ import type { Wanted } from '../reconcile/targets.ts';
 import { createActors } from './actors.ts';
 import { type Ages, createAges } from './ages.ts';
 import { withAhead } from './ahead.ts';
+import type { AuditDoubt } from './audit-doubt.ts';
 import { type Board, createBoard, type Known } from './board.ts';
 import type { Destroying } from './destroying.ts';
 import {
@@ -83,7 +84,7 @@ export interface Engine {
   readonly generation: () => Generation;
   /** Why a part of the cluster cannot be watched. */
   readonly clusterTrouble: () => AppError | undefined;
-  readonly auditTrouble: () => AppError | undefined;
+  readonly auditDoubt: AuditDoubt;
   /** Where events go. */
   readonly take: TakeHints;
   /** Queues a run of one target for somebody who waits. @throws AppError QUEUE_UNAVAILABLE */
@@ -233,6 +234,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     repeatLate();
     jobs.lookForRestarts();
     jobs.lookForProposals();
+    if (jobs.doubt.trouble() !== undefined) void jobs.recordSweeps();
     // A selector that could not be resolved has no watch that would tell.
     if (generation.wanted.some(({ error }) => error !== undefined)) void resolveSoon();
   });
@@ -253,7 +255,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     ages,
     generation: current,
     clusterTrouble: () => [...trouble.values()][0],
-    auditTrouble: jobs.auditTrouble,
+    auditDoubt: jobs.doubt,
     take: hints.take,
     decided: (outcome, requestId) => jobs.decided(outcome, requestId, clock.now()),
     request: ({ id }, requestId) => ledger.request(id, 'manual', requestId),

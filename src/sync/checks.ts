@@ -142,8 +142,8 @@ function checkPair(data: Data): AppError | undefined {
 }
 
 function parsed<T>(key: string, text: string, parse: (text: string) => T): T | AppError {
-  // OpenSSL and Go find no block that does not begin its line.
-  if (/^[ \t]+-----BEGIN /m.test(text)) return mismatch(`${key} is indented`);
+  // OpenSSL and Go find no beginning and no end of a block that does not begin its line.
+  if (/^[ \t]+-----(?:BEGIN|END) /m.test(text)) return mismatch(`${key} is indented`);
   try {
     return parse(text);
   } catch (error) {

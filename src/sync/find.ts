@@ -119,8 +119,8 @@ function keyOf(search: Search, name: string): string | undefined {
 }
 
 /**
- * Without the keys that are gone, or deleted in the store, and of which the target was never made: they take
- * nothing away. Some stores list what is deleted, others do not; so it is the same for all.
+ * Without the keys that are gone, deleted in the store or without a current version, and of which the target was never
+ * made: they take nothing away. Some stores list what is deleted, others do not; so it is the same for all.
  */
 export function withoutNeverThere(
   found: Found,
@@ -137,8 +137,10 @@ export function withoutNeverThere(
   return { ...found, keys };
 }
 
+/** What is found names no version, so one that is gone is the current one: the store lists a key without a value. */
 function isGone(result: ReadResult | undefined): boolean {
-  return result?.kind === 'absent' || (result?.kind === 'failed' && result.error.code === 'SOURCE_DELETED');
+  if (result?.kind !== 'failed') return result?.kind === 'absent';
+  return result.error.code === 'SOURCE_DELETED' || result.error.code === 'VERSION_GONE';
 }
 
 /** A search by its names, for messages. */

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ERRORS, type ErrorCode } from '../../src/core/error-codes.ts';
@@ -215,6 +215,32 @@ describe('doctor', () => {
     await using scene = await openScene();
     await scene.bench.write('state/fingerprint.key', 'short');
     expect(await scene.failures()).toEqual(['keys: fingerprint: CREDENTIAL_MISSING']);
+  });
+
+  it('names what was signed and is no longer there', async () => {
+    await using scene = await openScene();
+    const plan = () => scene.bench.runWith({ env: scene.env }, 'plan');
+    expect((await plan()).code).toBe(2);
+    expect(await scene.failures()).toEqual([]);
+    for (const end of ['', '-wal', '-shm'])
+      await rm(join(scene.bench.folder, `state/audit.db${end}`), { force: true });
+    expect((await plan()).stderr).toContain('AUDIT_TRUNCATED');
+    expect(await scene.failures()).toEqual(['audit: checkpoints: AUDIT_TRUNCATED']);
+  });
+
+  it('signs nothing, and measures no store that holds nothing yet', async () => {
+    await using scene = await openScene();
+    const names = (await scene.checks()).map(({ name }) => name);
+    expect(names).not.toContain('audit: checkpoints');
+    expect((await scene.checks()).map(({ name }) => name)).toContain('audit: checkpoints');
+    await expect(scene.bench.read('state/checkpoints.jsonl')).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('names a key of checkpoints that is none', async () => {
+    await using scene = await openScene();
+    await scene.checks();
+    await scene.bench.write('state/checkpoint.key', 'no key');
+    expect(await scene.failures()).toEqual(['audit: checkpoints: CREDENTIAL_MISSING']);
   });
 
   it('leaves no record but that it was run', async () => {

@@ -118,6 +118,14 @@ describe('the intakes of a configuration', () => {
     expect(it.state.counts.filter((text) => text.includes('gone'))).toEqual(['two gone']);
   });
 
+  it('leave nothing of one whose name another kind has taken', async () => {
+    await using server = await startSqsServer();
+    await using it = await open(`sqs: [ ${sqs('eu', server)} ]`);
+    await polled(server);
+    await it.configure('webhooks: [ { name: eu, stores: [ aws ], secret: { env: S } } ]');
+    expect(it.state.counts.filter((text) => text.includes('gone'))).toEqual(['eu gone']);
+  });
+
   it('begin anew where their store is another, or has other credentials', async () => {
     await using server = await startSqsServer();
     await using it = await open(`sqs: [ ${sqs('eu', server)} ]`);

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type Rollback, rollBackHere, unpinHere } from '../../src/app/rollback.ts';
 import type { SyncReport } from '../../src/app/sync.ts';
 import { objectIn } from '../../src/cluster/json.ts';
+import { AppError } from '../../src/core/errors.ts';
 import { APPS_DB, base64, DB_ONLY, openWorld, type World } from '../reconcile/world.ts';
 
 const PASSWORDS = ['first', 'second', 'third'];
@@ -185,6 +186,28 @@ describe('unpin', () => {
     expect(annotations(world)).not.toHaveProperty('secretbridge.dev/pin');
     expect(world.story(length)).toContain('unpin db ok');
     expect(await world.sync()).toMatchObject({ summary: { unchanged: 1 } });
+  });
+
+  it('says what kept the namespaces from being looked up, and does not take that for nothing', async () => {
+    const world = await openWorld({
+      mappings: `
+  - name: db
+    target: { namespaceSelector: { matchLabels: { team: a } } }
+    data: { TOKEN: { store: vault, key: token } }`,
+      cluster: { namespaces: { apps: { team: 'a' } } },
+    });
+    await world.sync();
+    const away = () =>
+      world.cluster.fail('namespaces', ...Array(3).fill(new AppError('CLUSTER_UNAVAILABLE')));
+    await using process = await world.start();
+    away();
+    await expect(unpinHere(process.app, { mapping: 'db' })).rejects.toMatchObject({
+      code: 'CLUSTER_UNAVAILABLE',
+    });
+    away();
+    await expect(rollBackHere(process.app, { mapping: 'db', to: 1 })).rejects.toMatchObject({
+      code: 'CLUSTER_UNAVAILABLE',
+    });
   });
 
   it('says so when nothing is pinned', async () => {

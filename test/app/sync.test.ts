@@ -37,6 +37,25 @@ describe('a sync that is told to stop', () => {
     });
     expect(report).toMatchObject({ ok: true, interrupted: false, summary: { created: 6 } });
   });
+
+  it('reports nothing as held, since nothing was decided', async () => {
+    const world = await openWorld({
+      mappings: `
+  - name: a
+    target: { namespace: apps, immutable: true, recreate: true }
+    data: { TOKEN: { store: vault, key: token } }
+  - name: b
+    target: { namespace: apps }
+    data: { TOKEN: { store: vault, key: token } }`,
+      more: 'engine: { kind: memory, concurrency: 1 }',
+    });
+    await world.sync();
+    world.store.put('token', 'second', '2');
+    const stop = new AbortController();
+    const report = await world.sync(undefined, { signal: stop.signal, onOutcome: () => stop.abort() });
+    expect(report).toMatchObject({ interrupted: true, targets: [], held: [], summary: { held: 0 } });
+    expect(world.story().filter((line) => line.startsWith('hold'))).toEqual([]);
+  });
 });
 
 describe('the log of a sync', () => {

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { mappingsOf, STATUS, target, typical } from './scene.ts';
-import { column, describeInChromium } from './visit.ts';
+import { column, describeInChromium, go } from './visit.ts';
 
 describeInChromium('what an operator does', (visit) => {
   it('syncs a mapping and sees what came of it', async () => {
@@ -144,6 +144,66 @@ describeInChromium('what an operator does', (visit) => {
     await page.getByRole('button', { name: 'Show 500 more' }).click();
     await page.getByRole('button', { name: 'Show 200 more' }).click();
     expect(await page.locator('tbody tr').count()).toBe(1_200);
+  });
+
+  it('keeps the rows that were asked for, and the place of who uses the keyboard', async () => {
+    let targets = Array.from({ length: 1_200 }, (_, n) => target(`m-${n}`, 'many', `s-${n}`));
+    const service = { mappings: () => mappingsOf(targets) };
+    await using tab = await visit({ role: 'viewer', at: '/holds', service });
+    const { page } = tab;
+    const rows = page.locator('tbody tr');
+    await page.clock.install();
+    await go(page, '/mappings');
+    await page.getByRole('button', { name: 'Show 500 more' }).press('Enter');
+    expect(await rows.count()).toBe(1_000);
+    const link = rows.nth(500).getByRole('link').first();
+    expect(await link.evaluate((element) => element === document.activeElement)).toBe(true);
+    targets = [target('a', 'a', 'a'), ...targets];
+    await page.clock.fastForward(31_000);
+    await page.getByText('1,201 targets of 1,201').waitFor();
+    expect(await rows.count()).toBe(1_000);
+    // Another list begins anew.
+    await page.getByLabel('State').selectOption('synced');
+    expect(await rows.count()).toBe(500);
+    await page.getByRole('button', { name: 'Show 500 more' }).click();
+    await go(page, '/holds');
+    await go(page, '/mappings');
+    expect(await rows.count()).toBe(500);
+  });
+
+  it('is not drawn anew while a sync runs, nor before what came of it could be read', async () => {
+    const gate = Promise.withResolvers<void>();
+    let targets = STATUS.targets;
+    let asked = 0;
+    await using tab = await visit({
+      ...{ role: 'operator', at: '/holds' },
+      service: {
+        mappings: () => mappingsOf(targets),
+        async sync(_, __, requestId) {
+          asked += 1;
+          await gate.promise;
+          return { ok: true, requestId, summary: { updated: 1 }, targets: [], held: [], pending: 0 };
+        },
+      },
+    });
+    const { page } = tab;
+    await page.clock.install();
+    await go(page, '/mappings');
+    const button = page.getByRole('button', { name: 'Sync now: billing' });
+    await button.click();
+    await page.getByText('running…').waitFor();
+    targets = [target('a', 'a', 'a'), ...targets];
+    await page.clock.fastForward(31_000);
+    // Playwright itself does not press what is `aria-disabled`.
+    await button.evaluate((element: HTMLElement) => element.click());
+    gate.resolve();
+    const said = page.locator('main').getByText('1 updated');
+    await said.waitFor();
+    await page.clock.fastForward(20_000);
+    expect(await said.count()).toBe(1);
+    await page.clock.fastForward(11_000);
+    await page.getByText('9 targets of 9').waitFor();
+    expect(asked).toBe(1);
   });
 
   it('is shown anew every half minute, without losing the place', async () => {

@@ -1,12 +1,13 @@
 import { expect, it } from 'vitest';
 import { axe } from './chromium.ts';
-import { typical } from './scene.ts';
+import { print, typical } from './scene.ts';
 import { describeInChromium, go } from './visit.ts';
 
 const VIEWS = [
   '/',
   '/records',
   '/records?mapping=payments-db&code=NOT_OWNED',
+  `/records?fingerprint=${encodeURIComponent(print('4b0f79b1a0'))}`,
   '/records/15',
   '/records/7',
   '/targets/payments/payments-db',

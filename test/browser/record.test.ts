@@ -1,6 +1,7 @@
 // biome-ignore-all lint/performance/useDomNodeTextContent: it is Playwright's, and what a person sees is meant
 import { expect, it } from 'vitest';
-import { describeInChromium, go } from './visit.ts';
+import { change, entry, STATUS, typical } from './scene.ts';
+import { describeInChromium, go, holdUp } from './visit.ts';
 
 describeInChromium('a record', (visit) => {
   it.each([14, 15])('stands beside the other half of its change: %i', async (sequence) => {
@@ -113,18 +114,79 @@ describeInChromium('a record', (visit) => {
 
   it.each([
     [9, 'lies before it, and is proved'],
+    [10, 'lies before it and fits the chain, but no signed checkpoint proves it'],
     [12, 'It is this record'],
     [15, 'lies behind it, and is not proved'],
   ])('says of record %i what a damaged one means for it', async (sequence, expected) => {
     await using tab = await visit({ role: 'viewer', at: `/records/${sequence}` });
+    const sealed = { sequence: 9, time: '2026-11-25T08:06:00.000Z' };
     await tab.page.route('**/verify', (route) =>
       route.fulfill({
-        json: { ok: false, records: 11, checkpoints: 0, problem: { kind: 'edited', sequence: 12 } },
+        json: { ok: false, records: 11, checkpoints: 1, problem: { kind: 'edited', sequence: 12 }, sealed },
       }),
     );
     await tab.page.getByRole('button', { name: 'Verify the whole chain' }).click();
     await expect.poll(() => tab.page.locator('.proof').innerText()).toMatch(expected);
     expect(await tab.page.locator('.proof').innerText()).toMatch(/Damaged \(edited\) at record 12/);
+  });
+
+  it.each([
+    [10, 'lies before it, and is proved'],
+    [11, 'is among them, and is not proved'],
+    [13, 'is among them, and is not proved'],
+    [14, 'is among them, and is not proved'],
+    [15, 'lies behind it, and is not proved'],
+  ])('says of record %i what a checkpoint that contradicts means for it', async (sequence, expected) => {
+    await using tab = await visit({ role: 'viewer', at: `/records/${sequence}` });
+    const { page } = tab;
+    const problem = { kind: 'checkpoint', sequence: 14, after: 10 };
+    await page.route('**/verify', (route) =>
+      route.fulfill({ json: { ok: false, records: 9, checkpoints: 1, problem, from: 5, cutProved: true } }),
+    );
+    await page.getByRole('button', { name: 'Verify the whole chain' }).click();
+    await expect.poll(() => page.locator('.proof').innerText()).toMatch(expected);
+    const text = await page.locator('.proof').innerText();
+    expect(text).toMatch(/Damaged \(checkpoint\) at one of the records 11 to 14, checked/);
+    expect(text).toMatch(/The first altered record is there, or the checkpoint itself was forged\./);
+    expect(text).toMatch(/It begins at record 5; that record 4 was the one before is proved by a checkpoint/);
+    await page.getByRole('link', { name: '11 to 14' }).click();
+    await page.getByRole('link', { name: '#14', exact: true }).waitFor();
+    expect(await page.getByRole('link', { name: '#15', exact: true }).count()).toBe(0);
+  });
+
+  it('says that nothing proves what a chain begins with', async () => {
+    await using tab = await visit({ role: 'viewer' });
+    await tab.page.route('**/verify', (route) =>
+      route.fulfill({ json: { ok: true, records: 16, checkpoints: 0, from: 5, cutProved: false } }),
+    );
+    await tab.page.getByRole('button', { name: 'Verify the whole chain' }).click();
+    await expect
+      .poll(() => tab.page.locator('.proof').innerText())
+      .toMatch(/Intact: 16 records.*begins at record 5; that record 4 was the one before is not proved\./);
+  });
+
+  it('is proved to the end, though the view is drawn anew and left meanwhile', async () => {
+    let version = '1.2.3';
+    await using tab = await visit({ role: 'viewer', at: '/mappings' });
+    const { page } = tab;
+    const verify = await holdUp(page, '**/verify');
+    await page.route('**/api/v1/status', (route) => route.fulfill({ json: { ...STATUS, version } }));
+    await page.clock.install();
+    await page.getByRole('link', { name: 'Overview' }).click();
+    await page.getByText('version 1.2.3').waitFor();
+    const button = page.getByRole('button', { name: 'Verify the whole chain' });
+    await button.click();
+    version = '1.2.4';
+    await page.clock.fastForward(31_000);
+    await page.getByText('version 1.2.4').waitFor();
+    await go(page, '/records/9');
+    expect(await button.getAttribute('aria-disabled')).toBe('true');
+    expect(await page.locator('.proof').innerText()).toMatch(/Reading every record…/);
+    verify.release();
+    await expect.poll(() => page.locator('.proof').innerText()).toMatch(/Intact: 20 records/);
+    expect(await button.getAttribute('aria-disabled')).toBeNull();
+    expect(verify.asked()).toBe(1);
+    expect(tab.complaints).toEqual([]);
   });
 
   it('is found in the history of its target, newest first, each change once', async () => {
@@ -134,6 +196,29 @@ describeInChromium('a record', (visit) => {
     expect(await tab.page.locator('.timeline > li').first().innerText()).toMatch(/ci \(event\)/);
     await tab.page.getByText('From 2 sources').first().click();
     expect(await tab.page.locator('.timeline > li').first().innerText()).toMatch(/password version 13/);
+  });
+
+  it('is no open intent in the history when its outcome is on the page before', async () => {
+    const target = { mapping: 'payments-db', namespace: 'payments', secret: 'payments-db' };
+    const open = entry({ ...target, requestId: 'open', phase: 'intent', action: 'update' });
+    const changes = Array.from({ length: 51 }, (_, n) => change(n, { ...target, action: 'update' }));
+    const entries = [open, ...changes.flat(), entry({ ...target, action: 'refuse', outcome: 'refused' })];
+    await using tab = await visit({
+      ...{ role: 'viewer', at: '/targets/payments/payments-db' },
+      scene: { ...typical(), entries },
+    });
+    const { page } = tab;
+    const items = page.locator('.timeline > li');
+    // Records 5 to 104: record 4 is the intent of record 5.
+    expect(await items.count()).toBe(51);
+    await page.getByRole('link', { name: 'Older' }).click();
+    await page.getByRole('link', { name: 'Newest' }).waitFor();
+    expect(
+      (await items.allInnerTexts()).map((text) => /^update\s+(\w+)\s+(#\d+)/.exec(text)?.slice(1)),
+    ).toEqual([
+      ['ok', '#3'],
+      ['intent', '#1'],
+    ]);
   });
 
   it('is an intent whose end is not known', async () => {

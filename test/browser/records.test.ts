@@ -1,12 +1,16 @@
 // biome-ignore-all lint/performance/useDomNodeTextContent: it is Playwright's, and what a person sees is meant
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { expect, it } from 'vitest';
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../src/audit/entry.ts';
 import { TARGET_STATES } from '../../src/service/service.ts';
-import { entry, typical } from './scene.ts';
+import { entry, print, target, typical } from './scene.ts';
 import { column, describeInChromium, go } from './visit.ts';
 
 const REQUEST = 'c9c42967-b26d-41d7-aa38-000000000004';
-const FINGERPRINT = `03c66e02:${'a047cb0180'.repeat(7).slice(0, 64)}`;
+const FINGERPRINT = print('a047cb0180');
+const VALUE = print('4b0f79b1a0');
+const SOURCE = { store: 'team-vault', key: 'app/db' } as const;
 
 describeInChromium('the list of records', (visit) => {
   it.each([
@@ -132,11 +136,85 @@ describeInChromium('the list of records', (visit) => {
     await expect.poll(() => page.getByRole('alert').count()).toBe(0);
   });
 
-  it('shows which versions of which source had a value', async () => {
-    const value = `03c66e02:${'4b0f79b1a0'.repeat(7).slice(0, 64)}`;
+  it.each([
+    ['is cut', '{"held":[', 1_000, /answer of the service broke off\. UNREACHABLE\s+Check that it runs/],
+    [
+      'is none of ours',
+      '<p>Welcome</p>',
+      14,
+      /not one of secretbridge\. HTTP_200\s+Look at what stands between/,
+    ],
+    ['is empty', '', 0, /not one of secretbridge\. HTTP_200\s+Look at what stands between/],
+  ])('says so when an answer %s', async (_, text, length, expected) => {
+    const server = createServer((__, response) => {
+      response.writeHead(200, { 'content-type': 'application/json', 'content-length': length });
+      if (text.length === length) response.end(text);
+      else response.write(text, () => response.destroy());
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      await using tab = await visit({ role: 'viewer' });
+      const { page } = tab;
+      const { port } = server.address() as AddressInfo;
+      await page.route('**/held?**', (route) => route.continue({ url: `http://127.0.0.1:${port}/` }));
+      await go(page, '/holds');
+      expect(await page.getByRole('alert').innerText()).toMatch(expected);
+      await page.unroute('**/held?**');
+      await page.getByRole('button', { name: 'Refresh' }).click();
+      await page.getByText('would be lost').first().waitFor();
+      expect(tab.complaints).toEqual([]);
+    } finally {
+      server.close();
+    }
+  });
+
+  it('does not take the number of the last record for how many there are, nor 60 minutes for a part of an hour', async () => {
+    const { status, ...scene } = typical();
+    const targets = [
+      target('a', 'a', 'a', { state: 'stale', staleSeconds: 7_199 }),
+      target('b', 'b', 'b', { state: 'stale', staleSeconds: 3_599 }),
+    ];
+    await using tab = await visit({ role: 'viewer', scene: { ...scene, status: { ...status, targets } } });
+    expect(await column(tab.page, 'Last known')).toContain('last record #48213');
+    expect(await column(tab.page, 'Last in step')).toEqual([
+      expect.stringMatching(/ 2 h 0 min ago$/),
+      expect.stringMatching(/ 1 h 0 min ago$/),
+    ]);
+  });
+
+  it('follows so many versions of a value, and says so when there are more', async () => {
+    const versions = Array.from({ length: 51 }, (_, n) => ({ ...SOURCE, version: String(n) }));
+    const entries = versions.map((source) => entry({ ...SOURCE, sources: [source], after: VALUE }));
+    const at = `/records?fingerprint=${encodeURIComponent(VALUE)}`;
+    for (const [count, said] of [
+      [50, 0],
+      [51, 1],
+    ] as const) {
+      const scene = { ...typical(), entries: entries.slice(0, count) };
+      await using tab = await visit({ role: 'viewer', at, scene });
+      expect(await column(tab.page, 'Version')).toHaveLength(50);
+      expect(await tab.page.getByText('More versions had this value than these 50.').count()).toBe(said);
+    }
+  });
+
+  it('says that the export of a search for a value holds less than the page', async () => {
+    const note = 'The export holds the records that name the fingerprint itself';
     await using tab = await visit({
       role: 'viewer',
-      at: `/records?fingerprint=${encodeURIComponent(value)}`,
+      at: `/records?fingerprint=${encodeURIComponent(VALUE)}`,
+    });
+    const { page } = tab;
+    expect(await page.getByText(note).isVisible()).toBe(true);
+    // That of a target leads no further than it says.
+    await go(page, `/records?fingerprint=${encodeURIComponent(FINGERPRINT)}`);
+    expect(await column(page, 'Record')).toHaveLength(6);
+    expect(await page.getByText(note).count()).toBe(0);
+  });
+
+  it('shows which versions of which source had a value', async () => {
+    await using tab = await visit({
+      role: 'viewer',
+      at: `/records?fingerprint=${encodeURIComponent(VALUE)}`,
     });
     const { page } = tab;
     expect(await page.getByRole('heading', { name: 'Sources that had this value' }).isVisible()).toBe(true);

@@ -1,7 +1,7 @@
 // biome-ignore-all lint/performance/useDomNodeTextContent: it is Playwright's, and what a person sees is meant
 import { expect, it } from 'vitest';
 import { TOKENS } from '../http/harness.ts';
-import { describeInChromium, signIn } from './visit.ts';
+import { describeInChromium, go, holdUp, signIn } from './visit.ts';
 
 describeInChromium('signing in', (visit) => {
   it('shows and asks for nothing before', async () => {
@@ -73,6 +73,60 @@ describeInChromium('signing in', (visit) => {
     await tab.page.getByRole('button', { name: 'Refresh' }).click();
     await expect.poll(() => tab.page.getByRole('alert').innerText()).toMatch(/no longer accepts/);
     expect(await tab.page.locator('body').innerText()).not.toMatch(/payments|prod-eu/);
+  });
+
+  it('asks once, however often the form is sent', async () => {
+    await using tab = await visit();
+    const { page } = tab;
+    const session = await holdUp(page, '**/api/v1/session');
+    const field = page.getByLabel('Access token');
+    await field.fill(TOKENS.viewer);
+    for (let presses = 0; presses < 3; presses += 1) await field.press('Enter');
+    await expect.poll(session.asked).toBe(1);
+    session.release();
+    await page.getByRole('heading', { name: 'Health' }).waitFor();
+    expect(session.asked()).toBe(1);
+  });
+
+  it('ends what was shown before to who comes in by a form that was put away', async () => {
+    await using tab = await visit();
+    const { page } = tab;
+    const asked: string[] = [];
+    let answered = 0;
+    page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+    page.on('requestfinished', (request) => {
+      if (request.url().endsWith('/session')) answered += 1;
+    });
+    const session = await holdUp(page, '**/api/v1/session');
+    for (const forms of [1, 2]) {
+      await page.getByLabel('Access token').fill(TOKENS.viewer);
+      await page.getByLabel('Access token').press('Enter');
+      await expect.poll(session.asked).toBe(forms);
+      // As if the browser had kept the page aside.
+      if (forms === 1)
+        await page.evaluate(() => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })));
+    }
+    session.release();
+    await expect.poll(() => answered).toBe(2);
+    await page.getByRole('heading', { name: 'Health' }).waitFor();
+    await go(page, '/holds');
+    expect(asked.filter((path) => path === '/api/v1/held')).toHaveLength(1);
+    expect(tab.complaints).toEqual([]);
+  });
+
+  it('forgets a proof that the one before had begun', async () => {
+    await using tab = await visit({ role: 'viewer' });
+    const { page } = tab;
+    const verify = await holdUp(page, '**/verify');
+    await page.getByRole('button', { name: 'Verify the whole chain' }).click();
+    await expect.poll(verify.asked).toBe(1);
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await signIn(page, TOKENS.reviewer);
+    const answer = page.waitForResponse('**/verify');
+    verify.release();
+    await (await answer).finished();
+    await go(page, '/records/15');
+    expect(await page.locator('.proof').innerText()).toBe('Verify the whole chain');
   });
 
   it('takes no token in the address', async () => {

@@ -50,6 +50,18 @@ export function describeInChromium(
   });
 }
 
+/** Keeps the page waiting for these answers until they are released. */
+export async function holdUp(page: Page, url: string) {
+  const gate = Promise.withResolvers<void>();
+  let asked = 0;
+  await page.route(url, async (route) => {
+    asked += 1;
+    await gate.promise;
+    await route.continue();
+  });
+  return { asked: () => asked, release: () => gate.resolve() };
+}
+
 /** And waits until the first view is there. */
 export async function signIn(page: Page, token: string): Promise<void> {
   await page.getByLabel('Access token').fill(token);

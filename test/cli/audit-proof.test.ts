@@ -122,6 +122,9 @@ describe('audit verify', () => {
     expect(await verified(bench)).toMatchObject({ code: 0, ok: true });
     const found = await verified(bench, '--checkpoints', 'away.jsonl');
     expect(found).toMatchObject({ code: 4, problem: { kind: 'checkpoint', sequence: 5, after: 0 } });
+    const { stdout } = await bench.run('audit', 'verify', '--checkpoints', 'away.jsonl');
+    expect(stdout).toContain('The first altered record is one of 1 to 5');
+    expect(stdout).toContain('Good: 0 records.');
   });
 
   it('works on an export, whole or in part, with a key and checkpoints from elsewhere and without a configuration', async () => {

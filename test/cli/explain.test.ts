@@ -125,3 +125,21 @@ it('says which source is at fault, and of a key that is absent what that is call
   const { stdout } = await bench.run('explain', 'db');
   expect(stdout).toContain('failed  local: db.json # x  PROPERTY_MISSING');
 });
+
+it('what goes without a release is not called held, as the plan does not', async () => {
+  const mapping = (name: string, more: string) => `
+  - name: ${name}
+    target: { namespace: apps${more} }
+    data: { USER: { store: local, key: db.json, property: user } }`;
+  await using bench = await synced(
+    `${HEAD}mappings:${mapping('db', ', immutable: true, recreate: true')}${mapping('other', '')}\n`,
+  );
+  await bench.write('store/db.json', '{"user":"eve"}');
+  expect(await bench.run('plan', '--mapping', 'db', '--output', 'json')).toMatchObject({
+    code: 2,
+    json: { targets: [{ action: 'update' }], held: [] },
+  });
+  const target = await explained(bench);
+  expect(target).toMatchObject({ exit: 0, state: 'stale' });
+  expect(target).not.toHaveProperty('code');
+});

@@ -228,8 +228,19 @@ stays until apps/after is there: apps/before of mapping db, which no longer want
     const list = await ask(bench, service.url, 'prune');
     expect([list.code, list.stderr]).toEqual([0, said]);
     expect(list.stdout).toContain('Nothing to prune now');
-    expect((await ask(bench, service.url, 'prune', '--output', 'json')).json).toEqual(NOTHING);
+    expect((await ask(bench, service.url, 'prune', '--output', 'json')).json).toEqual({
+      ...NOTHING,
+      ...REST,
+    });
     expect((await ask(bench, service.url, 'prune', '--yes')).stderr).toBe(said);
+  });
+
+  it('does not say that all is in the configuration when not all could be looked at', async () => {
+    await using bench = await openBench();
+    const { unseen } = REST;
+    await using service = await openService({ [`GET ${PRUNE}`]: { body: { ...NOTHING, unseen } } });
+    const { stdout } = await ask(bench, service.url, 'prune');
+    expect(stdout).toBe('Nothing to prune among what could be looked at.\n');
   });
 
   it.each([

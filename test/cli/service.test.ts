@@ -553,6 +553,25 @@ describe('release', () => {
     });
   });
 
+  // It leads to this machine, and does not look so.
+  const MAPPED = '[::ffff:127.0.0.1]';
+
+  it('acts here too when nobody answers at an address to which no token goes in clear', async () => {
+    await using bench = await openBench(`${HEAD}${DB}http: { listen: '${MAPPED}:1' }\n`);
+    const { code, stderr } = await bench.run('release', 'abc');
+    expect([code, stderr]).toEqual([4, expect.stringContaining('NOT_HELD')]);
+  });
+
+  it('sends no token there when a service does', async () => {
+    await using service = await openService({ ...LIVE, ...released });
+    await using bench = await openBench(`${HEAD}${DB}http: { listen: '${MAPPED}:${service.port}' }\n`);
+    const { code, stderr } = await withToken(bench, 'release', 'abc');
+    expect([code, stderr]).toEqual([64, expect.stringContaining('`http.listen`')]);
+    expect(service.requests.map(({ line, headers }) => [line, headers.authorization])).toEqual([
+      ['GET /livez', undefined],
+    ]);
+  });
+
   it('needs a token when a service answers: nobody goes round it', async () => {
     await using service = await openService({ ...LIVE, ...released });
     await using bench = await openBench(`${HEAD}${DB}http: { listen: '127.0.0.1:${service.port}' }\n`);

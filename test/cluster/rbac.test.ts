@@ -206,7 +206,7 @@ describe('the rights of a configuration', () => {
     ]);
     const [namespaces, secrets] = rolesOf({ targets: [], selected });
     expect(namespaces?.rules).toEqual([
-      { apiGroups: [''], resources: ['namespaces'], verbs: ['get', 'list', 'watch'] },
+      { apiGroups: [''], resources: ['namespaces'], verbs: ['list', 'watch'] },
     ]);
     expect(
       secrets?.rules.map(({ verbs, resourceNames }) => [verbs.join(' '), resourceNames?.join(' ')]),

@@ -214,6 +214,26 @@ describe('dataFrom', () => {
       { find: { path: 'dev/' } },
     ],
     [{ find: { tags: { env: 'dev' } } }, { find: { tags: { env: 'dev' } }, rename: { invalid: 'replace' } }],
+    // The mount may stand in the path again, and stays in the names.
+    [
+      { find: { path: 'secret/data/dev', name: { regexp: '^secret/data/dev/db-' } } },
+      { find: { path: 'dev/', name: '^db-' }, rename: { prefix: 'secret/data/dev/', invalid: 'replace' } },
+    ],
+    [
+      { find: { path: 'secret', name: { regexp: '^secret/db-' } } },
+      { find: { name: '^db-' }, rename: { prefix: 'secret/', invalid: 'replace' } },
+    ],
+    [
+      {
+        find: { path: 'secret/dev', name: { regexp: '.*' } },
+        rewrite: [{ regexp: { source: '^secret/dev/', target: '' } }],
+      },
+      { find: { path: 'dev/' } },
+    ],
+    [
+      { extract: { key: 'app' }, rewrite: [{ regexp: { source: '[^a-zA-Z0-9._-]', target: '_' } }] },
+      { key: 'app', rename: { invalid: 'replace' } },
+    ],
   ])('%j is carried over', async (entry, expected) => {
     const { mapping, report } = await from(entry);
     expect(mapping?.dataFrom).toEqual([{ store: 'vault', ...expected }]);
@@ -223,6 +243,10 @@ describe('dataFrom', () => {
   it.each([
     [
       { extract: { key: 'app' }, rewrite: [{ regexp: { source: 'a', target: 'b' } }] },
+      'spec.dataFrom[0].rewrite[0]',
+    ],
+    [
+      { extract: { key: 'app' }, rewrite: [{ regexp: { source: '[^a-zA-Z0-9._-]+', target: '_' } }] },
       'spec.dataFrom[0].rewrite[0]',
     ],
     [
@@ -242,6 +266,23 @@ describe('dataFrom', () => {
     const { report, mappings } = await from(entry);
     expect(mappings).toEqual([]);
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
+  });
+
+  it('of a property says that this must be an object, not a text of JSON', async () => {
+    const { mapping, report } = await from({ extract: { key: 'app', property: 'nested' } });
+    expect(mapping?.dataFrom).toMatchObject([{ key: 'app', property: 'nested' }]);
+    expect(report('ExternalSecret', 'db')?.findings).toMatchObject([
+      { level: 'changed', at: 'spec.dataFrom[0].extract.property', todo: expect.any(String) },
+    ]);
+  });
+
+  it('that searches Vault says how whole secrets are printed, as for one that is named', async () => {
+    const searched = await from({ find: { path: 'dev', name: { regexp: '.*' } } });
+    const named = await imported(VAULT, external({ data: [{ secretKey: 'K', remoteRef: { key: 'a' } }] }));
+    const [finding, ...more] = searched.report('ExternalSecret', 'db')?.findings ?? [];
+    expect(finding).toMatchObject({ level: 'changed', at: 'spec.dataFrom[0].find' });
+    expect(more).toEqual([]);
+    expect(named.report('ExternalSecret', 'db')?.findings).toMatchObject([{ what: finding?.what }]);
   });
 
   it('in AWS says that the path is cut at a slash, and puts the prefix of the store before a key', async () => {
@@ -300,6 +341,39 @@ describe('a template', () => {
       'pass-word': { store: 'vault', key: 'app', property: 'pass-word' },
     });
     expect(mapping).not.toHaveProperty('dataFrom');
+  });
+
+  it('over one object uses its keys where a name may have been another before', async () => {
+    const dataFrom = [{ extract: { key: 'app' } }];
+    const { mapping } = await withTemplate(
+      { data: { url: '{{ .db_user }}@h', same: '{{ .db_user }}' } },
+      { dataFrom },
+    );
+    expect(mapping).not.toHaveProperty('data');
+    expect(mapping?.dataFrom).toEqual([
+      { store: 'vault', key: 'app', rename: { invalid: 'replace', prefix: 'source_' } },
+    ]);
+    expect(mapping?.template).toEqual({
+      data: { url: '{{ source_db_user }}@h', same: '{{ source_db_user }}' },
+      only: true,
+    });
+    const renamed = await withTemplate(
+      { data: { same: '{{ .db_user }}' } },
+      { dataFrom: [{ extract: { key: 'app', conversionStrategy: 'Unicode' } }] },
+    );
+    expect(renamed.mapping?.data).toEqual({ same: { store: 'vault', key: 'app', property: 'db_user' } });
+  });
+
+  it('that loops with two variables asks a person to look, since a list would give other bytes', async () => {
+    const loop = '{{ range $k, $v := fromJson .PASSWORD }}{{ $k }}={{ $v }}{{ end }}';
+    const { mapping, report } = await withTemplate({ data: { all: loop } });
+    expect(mapping?.template?.data.all).toContain('{% for ');
+    expect(report('ExternalSecret', 'db')?.findings).toContainEqual({
+      level: 'changed',
+      at: 'spec.target.template.data.all',
+      what: expect.stringMatching(/^`range` with two variables/),
+      todo: expect.any(String),
+    });
   });
 
   it('over several objects keeps their keys apart from its own', async () => {

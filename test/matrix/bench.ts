@@ -20,6 +20,7 @@ import { createProvider } from '../../src/providers/registry.ts';
 import { withRetry } from '../../src/providers/retry.ts';
 import type { Deadline } from '../../src/providers/timing.ts';
 import { isProvenAbsent } from '../../src/reconcile/absence.ts';
+import { isRemoved } from '../../src/reconcile/last-word.ts';
 import { createRecorder } from '../../src/reconcile/recorder.ts';
 import { resolveTargets, unresolvedTargets, wantedIndex } from '../../src/reconcile/targets.ts';
 import { Collector } from '../cli/harness.ts';
@@ -152,6 +153,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
           recorder,
           wants: wantedIndex(targets),
           pin: async () => undefined,
+          isRemoved: (mapping, id) => isRemoved(log, mapping, id, [config.instance]),
           provenAbsent: (source, { softDeletedIsMissing }) =>
             isProvenAbsent(log, source, definitions.get(source.store), {
               codes: ['SOURCE_ABSENT', ...(softDeletedIsMissing ? ['SOURCE_DELETED'] : [])],

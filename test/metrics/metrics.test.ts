@@ -195,6 +195,24 @@ describe('the metrics', () => {
     expect(await lines('secretbridge_certificate_expiry_timestamp_seconds')).toEqual([]);
   });
 
+  it('forget when a source was changed that no longer tells', async () => {
+    const { metrics, lines } = busy();
+    metrics.sourceChanged('db', 'shop', undefined);
+    expect(await lines('secretbridge_source_changed_timestamp_seconds')).toEqual([]);
+  });
+
+  it('name a job only when it stands still: there are as many as targets', async () => {
+    const { lines, see } = open();
+    const job = (name: string, stalled: boolean) => ({
+      name: `job ${name}`,
+      ageMs: 1,
+      deadlineMs: 2,
+      stalled,
+    });
+    see({ loops: [job('target/apps/a', false), job('target/apps/b', true)] });
+    expect(await lines('secretbridge_stalled')).toEqual(['{loop="job target/apps/b"} 1']);
+  });
+
   it('forget targets, stores and loops that left, all their series, and no others', async () => {
     const { metrics, lines, see } = busy();
     metrics.syncDone({ mapping: 'db', namespace: 'shop', outcome: 'failed', seconds: 1 });

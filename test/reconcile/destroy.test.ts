@@ -5,6 +5,7 @@ import { releaseHeld } from '../../src/app/release.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { isAllowed } from '../../src/reconcile/destroy.ts';
+import { findLeft } from '../../src/reconcile/left.ts';
 import { commandEntry } from '../../src/reconcile/recorder.ts';
 import { Crash } from '../fakes/faulty.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
@@ -160,6 +161,19 @@ describe('the brake', () => {
     expect(targets[0]?.error?.message).toContain(why);
   });
 
+  it('does not count, record or hold what another run has deleted meanwhile', async () => {
+    const world = await synced(NAMES, 'onSourceMissing: delete');
+    world.store.absent('one');
+    await almostProve(world);
+    const { length } = world.records;
+    const report = await world.sync(async ({ call, phase }) => {
+      if (phase === 'before' && call === 'audit.exclusively' && exists(world, 'one')) await world.sync();
+    });
+    expect(report.summary).toMatchObject({ deleted: 0, held: 0, unchanged: 3 });
+    const told = world.story(length).filter((line) => /^(delete|hold)/.test(line));
+    expect(told).toEqual(['delete intent one ok', 'delete outcome one ok']);
+  });
+
   it('shows in the plan what the next run will do', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);
@@ -253,6 +267,22 @@ describe('a target that left the configuration', () => {
       expect(exists(world, 'one')).toBe(there);
       expect(exists(world, 'two')).toBe(true);
     }
+  });
+
+  it('is looked for among its own: what others of the audit made may well be out of sight', async () => {
+    const world = await synced(NAMES, 'onMappingRemoved: keep');
+    const ours = world.records.find(({ action, phase }) => action === 'create' && phase === 'outcome');
+    if (ours === undefined) throw new Error('nothing was made');
+    await using audit = createMemoryAudit({ instance: 'other', clock: world.clock });
+    await audit.append([{ ...ours, secret: 'theirs', mapping: 'theirs' }]);
+    const cluster = {
+      read: () => Promise.reject(new AppError('CLUSTER_FORBIDDEN')),
+      list: async () => [],
+    };
+    const look = (instances: readonly string[]) =>
+      findLeft({ audit, cluster, instances, isWanted: () => false });
+    expect((await look(['prod'])).unseen).toEqual([]);
+    expect((await look(['other'])).unseen).toMatchObject([{ what: 'apps/theirs' }]);
   });
 
   it('is held when a whole file of mappings is gone', async () => {
@@ -499,7 +529,8 @@ describe('the last target', () => {
     const reads: string[] = [];
     await world.sync(({ call, phase }) => void (phase === 'before' && reads.push(call)), { only: 'one' });
     expect(exists(world, 'one')).toBe(false);
-    expect(reads.filter((call) => call === 'cluster.read')).toHaveLength(2);
+    // Beside it, its own: to decide, and once nobody else destroys.
+    expect(reads.filter((call) => call === 'cluster.read')).toHaveLength(3);
   });
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { releaseHeld } from '../../src/app/release.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Mapping, Search } from '../../src/core/mapping.ts';
 import { mapping } from '../sync/sample.ts';
@@ -56,6 +57,20 @@ describe('a search', () => {
     await world.sync();
     expect(world.store.searches).toHaveLength(1);
     expect(world.store.reads).toEqual(['flags/a', 'flags/b']);
+  });
+
+  it('that finds nothing any more is not made anew without keys, once its end was released', async () => {
+    const world = await flags();
+    await world.sync();
+    await world.configure([searching({ path: 'nowhere/' })]);
+    const { held } = await world.sync();
+    await using process = await world.start();
+    await releaseHeld(process.app, held[0]?.id ?? '');
+    expect(keysOf(world)).toBeUndefined();
+    expect(await world.sync()).toMatchObject({ ok: true, summary: { created: 0, unchanged: 1 } });
+    expect(world.cluster.raw(FLAGS)).toBeUndefined();
+    await world.configure([searching()]);
+    expect(await world.sync()).toMatchObject({ ok: true, summary: { created: 1 } });
   });
 
   it('that finds nothing makes a Secret without keys', async () => {

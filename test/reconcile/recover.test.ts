@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import { recoverIntents } from '../../src/reconcile/recover.ts';
+import { lookFor } from '../../src/reconcile/sighting.ts';
 import { failing, type Step } from '../fakes/faulty.ts';
 import { APPS_DB, base64, openDb, syncOnly, type World } from './world.ts';
 
@@ -54,6 +55,17 @@ describe('an intent that a crash left open', () => {
     expect(await recover(world)).toBe(1);
     expect(world.records.at(-1)).toMatchObject({ phase: 'outcome', outcome: 'failed', code: 'INTERRUPTED' });
     expect(world.records.at(-1)).not.toHaveProperty('resourceVersion');
+  });
+
+  it('is closed as done when finalizers still hold what it has deleted', async () => {
+    const world = await openDb();
+    await world.sync();
+    const live = await world.cluster.read(APPS_DB);
+    if (live === undefined) throw new Error('it was not made');
+    const change = { action: 'delete', mapping: 'db', target: APPS_DB, sources: [] } as const;
+    const seen = (deleting: boolean) => lookFor(change, { read: async () => ({ ...live, deleting }) });
+    expect(await seen(true)).toEqual({ kind: 'applied' });
+    expect(await seen(false)).toEqual({ kind: 'absent' });
   });
 
   it('of a change of annotations only is told from one that was not made', async () => {

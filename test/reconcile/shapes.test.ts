@@ -225,6 +225,11 @@ describe('a target that may be created anew', () => {
     expect(await outcomes(world)).toEqual(['r failed CLUSTER_REFUSED']);
     expect(dataOf(world, ID)).toEqual({ K: base64('tok') });
     expect(world.cluster.writes.map(({ kind }) => kind)).not.toContain('remove');
+    const told = (line: string) => line.startsWith('refuse');
+    expect(world.story().filter(told)).toEqual(['refuse r failed CLUSTER_REFUSED']);
+    world.cluster.fail('create', new AppError('CLUSTER_REFUSED'));
+    await world.sync();
+    expect(world.story().filter(told)).toHaveLength(1);
   });
 
   it('keeps what it has when somebody changed it meanwhile', async () => {

@@ -14,6 +14,7 @@ import { type LogFields, type Logger, silentLogger } from '../../src/log/logger.
 import type { SecretProvider } from '../../src/providers/provider.ts';
 import { createReader } from '../../src/providers/reader.ts';
 import { isProvenAbsent } from '../../src/reconcile/absence.ts';
+import { isRemoved } from '../../src/reconcile/last-word.ts';
 import { readPin } from '../../src/reconcile/pins.ts';
 import { createRecorder } from '../../src/reconcile/recorder.ts';
 import { resolveTargets, unresolvedTargets, wantedIndex } from '../../src/reconcile/targets.ts';
@@ -194,6 +195,8 @@ mappings:${wanted}`);
           recorder,
           wants: wantedIndex(targets),
           pin: (mapping, id) => readPin(audit, mapping, id, [config.instance, ...config.formerInstances]),
+          isRemoved: (mapping, id) =>
+            isRemoved(audit, mapping, id, [config.instance, ...config.formerInstances]),
           provenAbsent: (source) =>
             isProvenAbsent(audit, source, definitions.get(source.store), {
               codes: ['SOURCE_ABSENT'],

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { rollBackHere } from '../../src/app/rollback.ts';
 import { AppError } from '../../src/core/errors.ts';
+import type { Watch } from '../fakes/faulty.ts';
 import { createMemoryWorkloads, type MemoryWorkloads } from '../fakes/memory-workloads.ts';
 import { openWorld, type World } from '../reconcile/world.ts';
 
@@ -42,6 +43,46 @@ describe('a restart that one run has left', () => {
     expect(await world.sync()).toMatchObject({ ok: true, summary: { unchanged: 1 } });
     expect(restarts(world, length)).toEqual([]);
     expect(restarts(world)).toEqual(['restart intent app ok', 'restart app failed CLUSTER_UNAVAILABLE']);
+  });
+
+  it('is told by each run that cannot make it', async () => {
+    const { world, workloads } = await openLeft();
+    workloads.fail('annotatePods', new AppError('CLUSTER_UNAVAILABLE'));
+    const left = { namespace: 'apps', secret: 'app', mapping: 'app', workload: 'Deployment/web' };
+    const report = await world.sync();
+    expect(report.unrestarted).toMatchObject([{ ...left, error: { code: 'CLUSTER_UNAVAILABLE' } }]);
+    expect((await world.sync()).unrestarted).toEqual([]);
+  });
+
+  it('is told once where there is no such workload', async () => {
+    const world = await openWorld({ mappings: MAPPING, cluster: { workloads: createMemoryWorkloads() } });
+    await world.sync();
+    world.store.put('token', 'second', '2');
+    expect((await world.sync()).unrestarted).toMatchObject([
+      { workload: 'Deployment/web', error: { code: 'WORKLOAD_MISSING' } },
+    ]);
+    expect((await world.sync()).unrestarted).toEqual([]);
+  });
+
+  it('is left on record by a run that is told to stop while others roll, and all else is reported', async () => {
+    const workloads = createMemoryWorkloads();
+    for (const name of ['web', 'api']) workloads.put({ kind: 'Deployment', namespace: 'apps', name });
+    const mappings = MAPPING.replace('name: web }', 'name: web }, { kind: Deployment, name: api }');
+    const world = await openWorld({
+      mappings,
+      cluster: { workloads },
+      more: 'restarts: { window: 1s, atOnce: 1 }',
+    });
+    await world.sync();
+    world.store.put('token', 'second', '2');
+    const stop = new AbortController();
+    const watch: Watch = ({ call, phase }) => {
+      if (phase === 'after' && call === 'audit.append' && workloads.annotated.length > 0) stop.abort();
+    };
+    const report = await world.sync(watch, { signal: stop.signal });
+    expect(report).toMatchObject({ ok: true, interrupted: false, summary: { updated: 1 } });
+    expect(world.story().at(-1)).toBe('sweep ok');
+    expect(workloads.annotated).toHaveLength(1);
   });
 
   it('is made by a rollback to what is there', async () => {

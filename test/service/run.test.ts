@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import type { Entry } from '../../src/audit/entry.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { TargetId } from '../../src/core/target.ts';
@@ -26,6 +27,7 @@ async function open(
     isDown: false,
     woken: 0,
     runs: [] as string[],
+    cycles: 0,
     answered: (_: string) => {},
   };
   const engine = await startEngine({
@@ -58,7 +60,9 @@ async function open(
     restart: async () => undefined,
     recover: async () => 0,
     onOutcome: ({ mapping }) => void state.runs.push(mapping),
-    onCycle: () => undefined,
+    onCycle: () => {
+      state.cycles += 1;
+    },
   });
   const isKnown = (id: TargetId, kind: string) => () =>
     expect([...engine.board.all()].find(({ target }) => target.secret === id.secret)?.kind).toBe(kind);
@@ -180,20 +184,49 @@ describe('the engine', () => {
     });
     await it.is(APPS_DB, 'created');
     await it.is(APPS_TOKEN, 'created');
-    expect(it.engine.auditTrouble()).toBeUndefined();
+    expect(it.engine.auditDoubt.trouble()).toBeUndefined();
     isAway = true;
     it.cluster.forget(APPS_TOKEN);
-    await soon(() => expect(it.engine.auditTrouble()).toBe(away));
+    await soon(() => expect(it.engine.auditDoubt.trouble()).toBe(away));
     const db = it.state.mappings.find(({ name }) => name === 'db');
     if (db === undefined) throw new Error('there is no such mapping');
     it.clock.set(it.clock.now() + 1_000);
     await it.engine.request({ mapping: db, id: APPS_DB }, 'r');
     await it.is(APPS_DB, 'unchanged');
-    expect(it.engine.auditTrouble()).toBe(away);
+    expect(it.engine.auditDoubt.trouble()).toBe(away);
     isAway = false;
     await it.clock.advance(10_000);
-    await soon(() => expect(it.engine.auditTrouble()).toBeUndefined());
+    await soon(() => expect(it.engine.auditDoubt.trouble()).toBeUndefined());
     expect(it.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok'));
+  });
+
+  it('has trouble with its audit until its sweeps are recorded, and loses none of them', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    using _ = { [Symbol.dispose]: () => void vi.useRealTimers() };
+    let isAway = false;
+    let swept = 0;
+    await using it = await open(TWO_MAPPINGS, ({ call, phase, args }) => {
+      const [entry] = call === 'audit.append' ? (args[0] as readonly Entry[]) : [];
+      if (entry?.action !== 'sweep' || phase !== 'before') return;
+      if (isAway) throw new AppError('AUDIT_UNAVAILABLE');
+      swept = entry.counts?.sweeps ?? 0;
+    });
+    await it.is(APPS_DB, 'created');
+    await it.is(APPS_TOKEN, 'created');
+    for (let round = 0; round < 3; round += 1) {
+      vi.advanceTimersByTime(250);
+      it.clock.set(it.clock.now() + 300_000);
+    }
+    await soon(() => expect(it.state.cycles).toBeGreaterThan(0));
+    isAway = true;
+    vi.advanceTimersByTime(3_600_000);
+    await soon(() => expect(it.engine.auditDoubt.trouble()?.code).toBe('AUDIT_UNAVAILABLE'));
+    it.clock.set(it.clock.now() + 120_000);
+    expect(it.engine.auditDoubt.trouble()?.code).toBe('AUDIT_UNAVAILABLE');
+    isAway = false;
+    vi.advanceTimersByTime(20_000);
+    await soon(() => expect(it.engine.auditDoubt.trouble()).toBeUndefined());
+    expect(swept).toBe(it.state.cycles);
   });
 
   it('takes what a store answers for progress of the jobs that wait for it, in line or for their values', async () => {

@@ -68,6 +68,8 @@ describe('a TLS target', () => {
     ['an encrypted key', cert, encrypted.toString(), 'tls.key is encrypted'],
     ['a damaged key', cert, key.replace('MIG', 'AAA'), 'tls.key does not parse'],
     ['an indented certificate', cert.replace(/^/gm, '  '), key, 'tls.crt is indented'],
+    ['an indented end of a certificate', cert.replace('-----END', ' -----END'), key, 'tls.crt is indented'],
+    ['an indented end of a key', cert, key.replace('-----END', '\t-----END'), 'tls.key is indented'],
     ['a cut certificate', cert.slice(0, -30), key, 'tls.crt: a PEM block has no end'],
   ])('is refused with %s', (_, crt, pem, detail) => {
     expect(check(crt, pem)).toMatchObject({ code: 'TLS_MISMATCH', detail });

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import type { ErrorCode } from '../../src/core/error-codes.ts';
+import { AppError } from '../../src/core/errors.ts';
 import type { Search } from '../../src/core/mapping.ts';
-import { refId } from '../../src/core/reading.ts';
+import { type ReadResult, refId } from '../../src/core/reading.ts';
 import { desired, storeRef } from '../../src/sync/desired.ts';
 import {
   type Found,
@@ -9,6 +11,7 @@ import {
   leftKeys,
   matching,
   relativeName,
+  withoutNeverThere,
 } from '../../src/sync/find.ts';
 import { ANNOTATION, LABEL } from '../../src/sync/marks.ts';
 import { data, found, live, mapping, source, texts } from './sample.ts';
@@ -185,5 +188,33 @@ describe('the keys that left a search', () => {
     expect(leftKeys({ search: { ...it_, rename }, keys: [] }, at, [], mapping({}))).toEqual([]);
     const flat = search({ path: 'flag-' }, { isFlat: true });
     expect(leftKeys({ search: flat, keys: ['flag-a'] }, at, ['b'], mapping({}))).toEqual(['flag-b']);
+  });
+});
+
+describe('a key that is listed and cannot be had', () => {
+  const kept = (result: ReadResult, at?: ReturnType<typeof live>) => {
+    const all: Found = { search: search({ path: 'f/' }), keys: ['f/a', 'f/b'] };
+    const reading = ({ key }: { key: string }) => (key === 'f/b' ? result : found('1'));
+    return withoutNeverThere(all, at, reading, mapping({})).keys;
+  };
+  const failed = (code: ErrorCode): ReadResult => ({ kind: 'failed', error: new AppError(code) });
+  const written = live({
+    labels: { [LABEL.mapping]: 'app' },
+    annotations: {
+      [ANNOTATION.sources]: JSON.stringify({ b: { store: 'vault', key: 'f/b', version: '1' } }),
+    },
+  });
+
+  it.each([
+    ['does not exist', { kind: 'absent' } as const],
+    ['is deleted', failed('SOURCE_DELETED')],
+    ['has no current version', failed('VERSION_GONE')],
+  ])('because it %s is passed over, unless the target was made of it', (_, result) => {
+    expect(kept(result)).toEqual(['f/a']);
+    expect(kept(result, written)).toEqual(['f/a', 'f/b']);
+  });
+
+  it.each(['ACCESS_DENIED', 'SOURCE_DISABLED', 'STORE_UNAVAILABLE'] as const)('for %s stays', (code) => {
+    expect(kept(failed(code))).toEqual(['f/a', 'f/b']);
   });
 });

@@ -105,7 +105,7 @@ subjects:
 {{- include "secretbridge.role" (merge (dict "kind" "Role" "name" (printf "%s-checkpoints%s" $name $suffix) "namespace" $namespace "rules" $rules "bind" true) $in) }}
 {{- end }}
 {{- if $selected }}
-{{- $rules := list (dict "apiGroups" (list "") "resources" (list "namespaces") "verbs" (list "get" "list" "watch")) }}
+{{- $rules := list (dict "apiGroups" (list "") "resources" (list "namespaces") "verbs" (list "list" "watch")) }}
 {{- include "secretbridge.role" (merge (dict "kind" "ClusterRole" "name" (printf "%s-namespaces%s" $name $suffix) "rules" $rules "bind" true) $in) }}
 {{- /* Kubernetes cannot limit rights to namespaces with a label: bound by ClusterRoleBinding, they hold in every one. */}}
 {{- $rules := include "secretbridge.rules" (list $selected $scope) | fromJsonArray }}

@@ -5,18 +5,13 @@ import { LONGEST_NOTE, type ReviewWord, review } from '../../audit/review.ts';
 import type { Config } from '../../config/config.ts';
 import { AppError } from '../../core/errors.ts';
 import { AuditRecordAnswer } from '../answers.ts';
-import { answersAt, createClient } from '../client.ts';
+import { answeringAddress, createClient } from '../client.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { print } from '../output.ts';
 import { auditCredentials } from '../read-audit.ts';
 import { requireConfig } from '../require-config.ts';
-import {
-  configuredAddress,
-  namedAddress,
-  type ServerAddress,
-  type ServerOptions,
-} from '../server-address.ts';
+import { namedAddress, type ServerAddress, type ServerOptions } from '../server-address.ts';
 import { UsageError } from '../usage-error.ts';
 import { appDeps } from '../with-app.ts';
 
@@ -75,10 +70,8 @@ async function openDesk(context: Context, options: ReviewOptions): Promise<Desk 
     return atService(namedAddress(options.server, options.allowHttp), context, options);
   const config = await requireConfig(context, options);
   if (config === undefined) return undefined;
-  const address = await configuredAddress(config, options.allowHttp);
-  return (await answersAt(address, context))
-    ? atService(address, context, options)
-    : here(config, context, options);
+  const address = await answeringAddress(config, options.allowHttp, context);
+  return address === undefined ? here(config, context, options) : atService(address, context, options);
 }
 
 function atService(address: ServerAddress, context: Context, { state, note }: ReviewOptions): Desk {

@@ -69,7 +69,10 @@ const FOUND: Readonly<Record<NonNullable<Proof['problem']>['kind'], string>> = {
 };
 
 export function proofText(proof: Proof, { keys, checkpoints }: Evidence, paint: Paint): string {
-  const { ok, records, from, problem, sealed, accepted, unchecked, cutProved } = proof;
+  const { ok, from, problem, sealed, accepted, unchecked, cutProved } = proof;
+  // Between the last checkpoint that agrees and the one that does not, any record may be the bad one.
+  const records =
+    problem?.kind === 'checkpoint' ? Math.max(0, (problem.after ?? 0) - from + 1) : proof.records;
   const last = from + records - 1;
   const range = records === 0 ? '' : `, ${from} to ${last}`;
   const lines = [

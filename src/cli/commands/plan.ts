@@ -1,11 +1,12 @@
 import type { App } from '../../app/app.ts';
 import { type PlannedTarget, type PlanReport, planTargets } from '../../app/plan.ts';
+import { passedOver } from '../../app/run-answer.ts';
 import type { Config } from '../../config/config.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { exitCode } from '../exit.ts';
 import { count, type Paint, print, tell } from '../output.ts';
-import { waitingText } from '../report.ts';
+import { type Missed, unseenText, waitingText } from '../report.ts';
 import { heldText, keyLines, pinText, targetData } from '../targets.ts';
 import { withApp } from '../with-app.ts';
 
@@ -17,6 +18,7 @@ export async function planCommand(
 ): Promise<number> {
   const plan = async (app: App) => {
     const report = await planTargets(app, options.mapping, context.signal);
+    for (const it of report.unseen ?? []) tell(context, unseenText(it));
     for (const it of report.waiting ?? []) tell(context, waitingText(it));
     const changing = printPlan(context, options, report, { title: 'Plan' });
     if (context.interactive && options.output === 'human') tellNext(context, report, options);
@@ -59,11 +61,14 @@ interface Words {
   readonly none?: string;
 }
 
+/** A plan of ours or, as far as it is printed, of a service. */
+type Printed = Omit<PlanReport, 'unseen'> & { readonly unseen?: readonly Missed[] };
+
 /** Prints what would change, and gives how many targets would. */
 export function printPlan(
   context: Context,
   { output, all = false }: GlobalOptions & { all?: boolean },
-  report: PlanReport,
+  report: Printed,
   words: Words,
 ): number {
   const changes = report.targets.filter(({ action }) => CHANGES.includes(action)).length;
@@ -75,6 +80,7 @@ export function printPlan(
         ...(it.how === undefined ? {} : { how: it.how }),
       })),
       held: report.held,
+      ...passedOver(report),
       ...(report.kept === undefined ? {} : { kept: report.kept }),
     },
     human: (paint) => planText(report, all, words, paint),
@@ -82,7 +88,7 @@ export function printPlan(
   return changes;
 }
 
-function planText(report: PlanReport, all: boolean, words: Words, paint: Paint): string {
+function planText(report: Printed, all: boolean, words: Words, paint: Paint): string {
   // A pinned one is as it should be, and yet not what its sources say.
   const isShown = ({ action, pinned }: PlannedTarget) =>
     all || action !== 'unchanged' || pinned !== undefined;

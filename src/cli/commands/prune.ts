@@ -15,6 +15,7 @@ import { withApp } from '../with-app.ts';
 import { printPlan } from './plan.ts';
 
 const NONE = 'Nothing to prune: every target of this instance is in the configuration.';
+const UNSEEN = 'Nothing to prune among what could be looked at.';
 const WAITING = 'Nothing to prune now: what is left waits for the target that its mapping wants instead.';
 
 type Options = GlobalOptions & ServerOptions & { readonly yes?: boolean };
@@ -54,8 +55,8 @@ function printLeft(
   how: string,
 ): ExitCode {
   tellRest(context, rest);
-  const none = rest.waiting.length > 0 ? WAITING : NONE;
-  printPlan(context, options, { targets, held: [] }, { title: 'To prune', none });
+  const none = rest.waiting.length > 0 ? WAITING : rest.unseen.length > 0 ? UNSEEN : NONE;
+  printPlan(context, options, { targets, held: [], ...rest }, { title: 'To prune', none });
   if (targets.length > 0) tell(context, `Nothing was deleted. ${how}`);
   return targets.length > 0 ? EXIT.changes : EXIT.ok;
 }

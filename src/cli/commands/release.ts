@@ -1,15 +1,10 @@
 import { releaseHeld } from '../../app/release.ts';
-import { answersAt, createClient } from '../client.ts';
+import { answeringAddress, createClient } from '../client.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { printReport, printResult } from '../report.ts';
 import { requireConfig } from '../require-config.ts';
-import {
-  configuredAddress,
-  namedAddress,
-  type ServerAddress,
-  type ServerOptions,
-} from '../server-address.ts';
+import { namedAddress, type ServerAddress, type ServerOptions } from '../server-address.ts';
 import { releaseThrough } from '../through-service.ts';
 import { withApp } from '../with-app.ts';
 
@@ -23,9 +18,12 @@ export async function releaseCommand(
   const config = await requireConfig(context, options);
   if (config === undefined) return EXIT.config;
   // One that answers has the queue, and is the one whose audit names who released.
-  const address = await configuredAddress(config, options.allowHttp);
-  if (await answersAt(address, context)) return letService(address, context, id, options);
-  return withApp(context, options, async (app) => printReport(context, options, await releaseHeld(app, id)));
+  const address = await answeringAddress(config, options.allowHttp, context);
+  if (address !== undefined) return letService(address, context, id, options);
+  const { signal } = context;
+  return withApp(context, options, async (app) =>
+    printReport(context, options, await releaseHeld(app, id, { signal })),
+  );
 }
 
 async function letService(

@@ -17,7 +17,7 @@ export async function rollbackCommand(
   const { server, to } = options;
   if (server !== undefined) return letService(context, server, options, { kind: 'rollback', to });
   return withApp(context, options, async (app) => {
-    const report = await rollBackHere(app, options);
+    const report = await rollBackHere(app, options, context.signal);
     if (typeof report === 'string') throw new UsageError(report);
     return printReport(context, options, report);
   });
@@ -27,7 +27,7 @@ export async function unpinCommand(context: Context, options: Options): Promise<
   const { server } = options;
   if (server !== undefined) return letService(context, server, options, { kind: 'unpin' });
   return withApp(context, options, async (app) =>
-    printReport(context, options, await unpinHere(app, options)),
+    printReport(context, options, await unpinHere(app, options, context.signal)),
   );
 }
 

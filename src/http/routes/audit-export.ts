@@ -36,25 +36,23 @@ export function addExportRoute(app: FastifyInstance, { audit, clock, closing, ve
       );
       // What fails at the start is an answer of its own; later only the connection can be cut.
       const first = await chunks.next();
+      const stream = Readable.from(continued(first, chunks));
+      // Also when nobody took the first piece: how the export ended is on record.
+      stream.once('close', () => void Promise.allSettled([chunks.return()]));
       return reply
         .type(MEDIA_TYPES[format])
         .header('content-disposition', `attachment; filename="audit.${format === 'csv' ? 'csv' : 'jsonl'}"`)
-        .send(Readable.from(continued(first, chunks)));
+        .send(stream);
     },
   );
 }
 
-/** Ends what it goes on with also when nobody takes the first piece. */
 async function* continued(
   first: IteratorResult<string, void>,
   rest: AsyncGenerator<string, void, undefined>,
 ): AsyncGenerator<string, void, undefined> {
-  try {
-    if (!first.done) yield first.value;
-    yield* rest;
-  } finally {
-    await rest.return();
-  }
+  if (!first.done) yield first.value;
+  yield* rest;
 }
 
 const QUERY = {

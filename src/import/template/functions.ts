@@ -5,8 +5,8 @@ import { literal, piped, quoted, type Value } from './value.ts';
 export interface Help {
   /** A value as an argument of a filter, which takes no filters itself. */
   plain(value: Value): string;
-  /** Says that the meaning is not quite the same. */
-  note(what: string): void;
+  /** Says that the meaning is not quite the same, and what a person has to look at, if anything. */
+  note(what: string, todo?: string): void;
 }
 
 export type Translate = (args: readonly Value[], help: Help) => Value;
@@ -133,6 +133,8 @@ function printf([format, ...args]: readonly Value[], help: Help): Value {
 }
 
 function pkcs12(it: Value, name: string, help: Help): Value {
-  help.note('the parts of a PKCS#12 file are given as PEM, the key as PKCS#8, the certificates leaf first');
+  help.note(
+    'the parts of a PKCS#12 file are given as PEM, the key as PKCS#8, the certificates leaf first, with what is not of their chain behind them; theirs leaves their order as it is where they are not one chain',
+  );
   return piped(it, name);
 }

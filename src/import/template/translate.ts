@@ -8,8 +8,14 @@ export interface Translation {
   readonly text: string;
   /** The keys of the sources that it uses. */
   readonly uses: readonly string[];
-  /** Where the meaning is not quite the same; each a sentence. */
-  readonly notes: readonly string[];
+  /** Where the meaning is not quite the same. */
+  readonly notes: readonly Note[];
+}
+
+export interface Note {
+  readonly what: string;
+  /** What a person has to look at. */
+  readonly todo?: string | undefined;
 }
 
 export interface Problem {
@@ -30,7 +36,7 @@ export function translateTemplate(
   | { readonly kind: 'done'; readonly value: Translation }
   | { readonly kind: 'lost'; readonly problems: readonly Problem[] } {
   const uses = new Set<string>();
-  const notes = new Set<string>();
+  const notes = new Map<string, Note>();
   const problems: Problem[] = [];
   let count = 0;
   /** What stands before the statement that is being written. */
@@ -41,7 +47,7 @@ export function translateTemplate(
     return `go_${name === '' ? 'value' : name}_${count}`;
   };
   const help = {
-    note: (what: string) => void notes.add(what),
+    note: (what: string, todo?: string) => void notes.set(what, { what, todo }),
     plain(value: Value): string {
       if (value.filters.length === 0) return value.head;
       const name = fresh('');
@@ -232,11 +238,13 @@ export function translateTemplate(
       if (!over.json) throw new Untranslatable('`range` over a text has no counterpart', line);
       const list = help.plain(over);
       setItem(inner, variables, item);
-      help.note(
-        variables.length > 1
-          ? '`range` with two variables is taken to go over an object, in the order of its members; theirs goes by name'
-          : '`range` with one variable or none is taken to go over a list',
-      );
+      // A list would give other bytes, and no error: `item[0]` of a text is its first letter.
+      if (variables.length > 1)
+        help.note(
+          '`range` with two variables is taken to go over an object, in the order of its members; theirs goes by name, and takes a list too',
+          'See what it goes over, and write the loop by hand if that is a list.',
+        );
+      else help.note('`range` with one variable or none is taken to go over a list');
       return tags([...before, `% for ${item} in ${list} %`], branch);
     });
     const rest =
@@ -247,7 +255,7 @@ export function translateTemplate(
   try {
     const text = writeAll(parseTemplate(template), { dot: undefined, variables: new Map() });
     if (problems.length > 0) return { kind: 'lost', problems };
-    return { kind: 'done', value: { text, uses: [...uses], notes: [...notes] } };
+    return { kind: 'done', value: { text, uses: [...uses], notes: [...notes.values()] } };
   } catch (error) {
     if (!(error instanceof Untranslatable)) throw error;
     return { kind: 'lost', problems: [...problems, { line: error.line ?? 1, message: error.message }] };

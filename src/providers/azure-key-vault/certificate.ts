@@ -1,11 +1,12 @@
 import { X509Certificate } from 'node:crypto';
+import { sortCertificates } from '../../core/certificate-chain.ts';
 import { AppError } from '../../core/errors.ts';
 
 const BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /**
  * The certificates in the secret behind a certificate, as PEM, each with its final newline: the certificate itself
- * first, then each one's issuer.
+ * first, then each one's issuer, then what has no place among them.
  * @param contentType `application/x-pem-file` or `application/x-pkcs12`, the latter in base64.
  * @throws AppError DECODE_FAILED
  */
@@ -14,9 +15,9 @@ export async function chainOf(text: string, contentType: string | undefined): Pr
     ? parse(text.match(BLOCK) ?? [])
     : parse(await fromPkcs12(text, contentType));
   if (found.length === 0) throw undecodable();
-  return inOrder(found)
-    .map((certificate) => certificate.toString())
-    .join('');
+  // The order of a PKCS#12 file means nothing.
+  const { chain, others } = sortCertificates(found);
+  return [...chain, ...others].map((certificate) => certificate.toString()).join('');
 }
 
 async function fromPkcs12(text: string, contentType: string | undefined): Promise<readonly Uint8Array[]> {
@@ -36,21 +37,6 @@ function parse(certificates: readonly (string | Uint8Array)[]): readonly X509Cer
       throw undecodable();
     }
   });
-}
-
-/** The order of a PKCS#12 file means nothing. What has no place in the chain goes to its end. */
-function inOrder(certificates: readonly X509Certificate[]): readonly X509Certificate[] {
-  const rest = [...certificates];
-  const issued = (by: X509Certificate) => rest.some((other) => other !== by && other.checkIssued(by));
-  const chain: X509Certificate[] = [];
-  let next = rest.find((certificate) => !issued(certificate)) ?? rest[0];
-  while (next !== undefined) {
-    const current = next;
-    chain.push(current);
-    rest.splice(rest.indexOf(current), 1);
-    next = rest.find((other) => current.checkIssued(other)) ?? rest[0];
-  }
-  return chain;
 }
 
 function undecodable(): AppError {

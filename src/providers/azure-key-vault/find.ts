@@ -1,3 +1,4 @@
+import type { SecretProperties } from '@azure/keyvault-secrets';
 import { AppError } from '../../core/errors.ts';
 import { compareText } from '../../core/target.ts';
 import type { FindQuery } from '../provider.ts';
@@ -5,9 +6,13 @@ import type { KeyVault } from './clients.ts';
 import { listSecrets } from './list.ts';
 import { checkPrefix } from './paths.ts';
 
-/** A Secret holds 1 MiB, so a search over more than this is a mistake, and would use up the vault's quota. */
+/** A Secret holds 1 MiB, so a search that finds more than this is a mistake. */
 const MAX_KEYS = 10_000;
-const MAX_PAGES = 4_000;
+/**
+ * The vault cannot search, so all of it is listed and kept until the end, 25 secrets a page: 50,000 of them. It answers
+ * 4,000 requests in ten seconds, to everybody together.
+ */
+const MAX_PAGES = 2_000;
 
 /**
  * The names that begin with `path`. Disabled secrets are left out: nobody can read them, and one that had been
@@ -20,19 +25,25 @@ export async function findNames(
   signal: AbortSignal | undefined,
 ): Promise<string[]> {
   const prefix = checkPrefix(query.path);
-  const { items } = await listSecrets(vault, signal, (listed, pages) => {
-    if (listed.length > MAX_KEYS || pages > MAX_PAGES) {
-      throw new AppError('TOO_LARGE', { detail: `the search looks at more than ${MAX_KEYS} keys` });
-    }
+  const tags = Object.entries(query.tags);
+  const matches = ({ name, enabled, tags: has = {} }: SecretProperties) =>
+    enabled !== false &&
+    name.startsWith(prefix) &&
+    tags.every(([tag, value]) => Object.hasOwn(has, tag) && has[tag] === value);
+  let found: string[] = [];
+  let looked = 0;
+  await listSecrets(vault, signal, (listed, pages) => {
+    // A token that is refused half-way begins the list anew.
+    if (pages === 1) [found, looked] = [[], 0];
+    for (const item of listed.slice(looked)) if (matches(item)) found.push(item.name);
+    looked = listed.length;
+    if (found.length > MAX_KEYS) throw tooLarge(`the search finds more than ${MAX_KEYS} keys`);
+    if (pages > MAX_PAGES) throw tooLarge(`the vault lists its secrets on more than ${MAX_PAGES} pages`);
     return true;
   });
-  const tags = Object.entries(query.tags);
-  return items
-    .filter(({ enabled }) => enabled !== false)
-    .filter(({ name }) => name.startsWith(prefix))
-    .filter((item) =>
-      tags.every(([name, value]) => Object.hasOwn(item.tags ?? {}, name) && item.tags?.[name] === value),
-    )
-    .map(({ name }) => name)
-    .sort(compareText);
+  return found.sort(compareText);
+}
+
+function tooLarge(detail: string): AppError {
+  return new AppError('TOO_LARGE', { detail });
 }

@@ -1,4 +1,5 @@
-import type { X509Certificate } from 'node:crypto';
+import { createPrivateKey, type X509Certificate } from 'node:crypto';
+import { sortCertificates } from '../../core/certificate-chain.ts';
 import { JsonError, parseJson } from '../../core/json.ts';
 import { type Budget, TemplateError } from './budget.ts';
 import { TEXT_FILTERS } from './filters-text.ts';
@@ -46,15 +47,7 @@ export const FILTERS: Filters = {
   },
   pem_key: { args: [0, 0], run: (b, it) => pem(() => privateKeyIn(textOf(it, b))) },
   /** The certificates, leaf first. The password is empty when left out. */
-  pkcs12_cert: {
-    args: [0, 1],
-    run: (b, it, password) =>
-      pem(() =>
-        chainOrder(pkcs12(b, it, password).certificates)
-          .map(String)
-          .join(''),
-      ),
-  },
+  pkcs12_cert: { args: [0, 1], run: (b, it, password) => leafFirst(b, pkcs12(b, it, password)) },
   pkcs12_key: { args: [0, 1], run: (b, it, password) => onlyKey(pkcs12(b, it, password).keys) },
 };
 
@@ -65,6 +58,17 @@ function pkcs12(b: Budget, input: unknown, password: unknown = ''): Pkcs12 {
   const bytes = Binary.bytesOf(value);
   b.spend(bytes.byteLength * 100);
   return readPkcs12(bytes, textOf(password, b), b);
+}
+
+/** Such a file may hold certificates beside the chain, in any order; they go to the end. */
+function leafFirst(b: Budget, { certificates, keys }: Pkcs12): string {
+  if (certificates.length === 0) throw new TemplateError('there is no certificate in this PKCS#12');
+  spendOnOrder(b, certificates.length);
+  const own = keys.map((key) => createPrivateKey(key));
+  const { chain, others } = sortCertificates(certificates, (it) =>
+    own.some((key) => it.checkPrivateKey(key)),
+  );
+  return [...chain, ...others].map(String).join('');
 }
 
 function onlyKey(keys: readonly string[]): string {
@@ -122,8 +126,12 @@ function parsedCertificates(b: Budget, input: unknown): readonly X509Certificate
 }
 
 function ordered(b: Budget, found: readonly X509Certificate[]): readonly X509Certificate[] {
-  b.spend((found.length ** 2 * CERTIFICATE_WORK) / 2);
+  spendOnOrder(b, found.length);
   return chainOrder(found);
+}
+
+function spendOnOrder(b: Budget, certificates: number): void {
+  b.spend((certificates ** 2 * CERTIFICATE_WORK) / 2);
 }
 
 function pem<T>(work: () => T): T {

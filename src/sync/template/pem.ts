@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { isIssuer, sortCertificates } from '../../core/certificate-chain.ts';
 
 /** One block of RFC 7468, with LF at the end of each line. */
 export interface PemBlock {
@@ -68,24 +69,14 @@ export function privateKeyIn(text: string): string {
  * none of the others; what does not lead up from it is an error, since nobody could say where it belongs.
  */
 export function chainOrder(certificates: readonly X509Certificate[]): readonly X509Certificate[] {
-  const all = [...new Map(certificates.map((it) => [it.fingerprint256, it])).values()];
-  const issuersOf = (it: X509Certificate) => all.filter((other) => other !== it && issued(other, it));
-  const issuers = new Map(all.map((it) => [it, issuersOf(it)]));
-  const issuing = new Set([...issuers.values()].flat());
-  const [leaf, ...others] = all.filter((it) => !issuing.has(it));
-  if (leaf === undefined || others.length > 0) throw new PemError('the certificates are not one chain');
-  const chain = new Set([leaf]);
-  // A set is iterated in the order of insertion, what is added on the way included.
-  for (const it of chain) for (const issuer of issuers.get(it) ?? []) chain.add(issuer);
-  if (chain.size < all.length) throw new PemError('the certificates are not one chain');
-  return [...chain];
-}
-
-function issued(issuer: X509Certificate, it: X509Certificate): boolean {
-  return it.checkIssued(issuer) && it.verify(issuer.publicKey);
+  const { chain, others } = sortCertificates(certificates);
+  const [leaf, ...issuers] = chain;
+  const isChain = leaf !== undefined && others.length === 0 && !issuers.some((it) => isIssuer(leaf, it));
+  if (!isChain) throw new PemError('the certificates are not one chain');
+  return chain;
 }
 
 /** A certificate that nobody else vouches for. */
 export function isSelfSigned(it: X509Certificate): boolean {
-  return issued(it, it);
+  return isIssuer(it, it);
 }

@@ -20,6 +20,7 @@ const OID = {
   keyBag: '1.2.840.113549.1.12.10.1.1',
   shroudedKeyBag: '1.2.840.113549.1.12.10.1.2',
   certBag: '1.2.840.113549.1.12.10.1.3',
+  pbes2: '1.2.840.113549.1.5.13',
 } as const;
 
 /** In one file. Writers use 2,048 to 20,000 for each part; without a bound a file could stop the process. */
@@ -36,24 +37,28 @@ function forge(): typeof Forge {
 
 /** @throws TemplateError when it is none, or the password is another; which of the two cannot be told. */
 export function readPkcs12(bytes: Uint8Array, password: string, budget: Budget): Pkcs12 {
-  try {
-    return new Reading(password, budget).file(bytes);
-  } catch (error) {
-    if (error instanceof TemplateError) throw error;
-    // Those of the library and of OpenSSL are of many kinds; each means that this part is not what it should be.
-    if (!(error instanceof Error)) throw error;
-    throw new TemplateError('this is no PKCS#12 that can be read with this password', { cause: error });
+  let cause: Error | undefined;
+  // Where there is no password, writers differ in whether that is an empty one or none; their keys are others.
+  for (const tried of password === '' ? ['', undefined] : [password]) {
+    try {
+      return new Reading(tried, budget).file(bytes);
+    } catch (error) {
+      // Those of the library and of OpenSSL are of many kinds; each means that this part is not what it should be.
+      if (error instanceof TemplateError || !(error instanceof Error)) throw error;
+      cause = error;
+    }
   }
+  throw new TemplateError('this is no PKCS#12 that can be read with this password', { cause });
 }
 
 class Reading {
-  readonly #password: string;
+  readonly #password: string | undefined;
   readonly #budget: Budget;
   #iterations = 0;
   readonly #certificates: X509Certificate[] = [];
   readonly #keys: string[] = [];
 
-  constructor(password: string, budget: Budget) {
+  constructor(password: string | undefined, budget: Budget) {
     this.#password = password;
     this.#budget = budget;
   }
@@ -116,9 +121,16 @@ class Reading {
     const { Class, Type } = asn1;
     const octets = asn1.create(Class.UNIVERSAL, Type.OCTETSTRING, false, encrypted);
     const info = asn1.create(Class.UNIVERSAL, Type.SEQUENCE, true, [algorithm, octets]);
-    const decrypted: Asn1 | null = pki.decryptPrivateKeyInfo(info, this.#password);
+    // Its types know of no missing password, but the library does.
+    const decrypted: Asn1 | null = pki.decryptPrivateKeyInfo(info, this.#passwordFor(algorithm) as string);
     if (decrypted === null) throw new Error('another password');
     return decrypted;
+  }
+
+  /** PBES2 takes the UTF-8 of the password, the library a character for each byte; older ways take its UTF-16. */
+  #passwordFor(algorithm: Asn1): string | undefined {
+    const isPbes2 = oidOf(membersOf(algorithm)[0]) === OID.pbes2;
+    return isPbes2 ? Buffer.from(this.#password ?? '', 'utf8').toString('latin1') : this.#password;
   }
 }
 

@@ -80,6 +80,21 @@ describe('a Redis that refuses', () => {
     await eventually(() => queue.health().state === 'up');
   });
 
+  it('may hold notices that are none: they are passed over, and the next is heard', async () => {
+    const server = await start();
+    const key = '{secretbridge:test}:notices';
+    await server.command('HSET', key, 'a', '{bad', 'b', '"kept"', 'c', '1');
+    const queue = await open(server.address);
+    const told: string[] = [];
+    queue.notices.subscribe((field, text) => void told.push(`${field} ${text}`));
+    await eventually(() => told.length === 1);
+    for (const wrong of ['x', 'null', '[1,"\\"x\\""]', '["d","{bad"]', '{}', '["e"]'])
+      await server.command('PUBLISH', key, wrong);
+    await server.command('PUBLISH', key, '["f","\\"heard\\""]');
+    await eventually(() => told.length === 2);
+    expect(told).toEqual(['b kept', 'f heard']);
+  });
+
   it('is degraded when its memory is full, and works again by itself', async () => {
     const server = await start();
     const queue = await open(server.address);

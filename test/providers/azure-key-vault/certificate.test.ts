@@ -16,6 +16,7 @@ describe('the chain of a certificate', () => {
     ['with its key before it', KEY + CHAIN],
     ['with its key after it', CHAIN + KEY],
     ['in another order', ROOT + LEAF + KEY + ISSUER],
+    ['with one of them twice', ISSUER + CHAIN],
     ['with other line ends and texts between', `subject=x\r\n${CHAIN.replaceAll('\n', '\r\n')}`],
   ])('is taken from PEM %s, the certificate first, without the key', async (_, pem) => {
     expect(await chainOf(pem, PEM_TYPE)).toBe(CHAIN);

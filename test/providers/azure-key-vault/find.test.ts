@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { KeyVault } from '../../../src/providers/azure-key-vault/clients.ts';
+import { findNames } from '../../../src/providers/azure-key-vault/find.ts';
 import { openAzure } from './harness.ts';
 
 async function openMany(count: number) {
@@ -86,5 +88,50 @@ describe('a search in Key Vault', () => {
     };
     const search = store.provider.find({ path: '', tags: {} }, { signal: controller.signal });
     await expect(search).rejects.toBe(reason);
+  });
+});
+
+describe('a search in a large vault', () => {
+  /** Of `n000000` and so on, without a server. @param refusedAt The page at which the first list ends for its token. */
+  function vaultOf(count: number, refusedAt?: number): KeyVault {
+    const client = (refused: number | undefined) => ({
+      listPropertiesOfSecrets: () => ({
+        async *byPage({ maxPageSize }: { maxPageSize: number }) {
+          for (let start = 0; start < count; start += maxPageSize) {
+            if (start === refused) throw new Error('refused');
+            const page = { length: Math.min(maxPageSize, count - start) };
+            yield Array.from(page, (_, index) => ({ name: `n${String(start + index).padStart(6, '0')}` }));
+          }
+        },
+      }),
+    });
+    const ask = (_: string, use: (secrets: unknown) => Promise<unknown>) =>
+      refusedAt === undefined
+        ? use(client(undefined))
+        : use(client(refusedAt * 25)).catch(() => use(client(undefined)));
+    return { ask } as unknown as KeyVault;
+  }
+  const find = (path: string, vault: KeyVault) => findNames(vault, { path, tags: {} }, undefined);
+
+  it('counts what it finds, not what it looks at', async () => {
+    const ten = Array.from({ length: 10 }, (_, index) => `n00001${index}`);
+    expect(await find('n00001', vaultOf(20_000))).toEqual(ten);
+    expect(await find('n00', vaultOf(20_000))).toHaveLength(10_000);
+    await expect(find('n0', vaultOf(10_001))).rejects.toMatchObject({
+      code: 'TOO_LARGE',
+      detail: 'the search finds more than 10000 keys',
+    });
+  });
+
+  it('ends at a number of pages, whatever it finds', async () => {
+    expect(await find('n049999', vaultOf(50_000))).toEqual(['n049999']);
+    await expect(find('n00001', vaultOf(50_001))).rejects.toMatchObject({
+      code: 'TOO_LARGE',
+      detail: 'the vault lists its secrets on more than 2000 pages',
+    });
+  });
+
+  it('counts nothing twice when its token is refused half-way and the list begins anew', async () => {
+    expect(await find('', vaultOf(9_000, 300))).toHaveLength(9_000);
   });
 });

@@ -1,5 +1,5 @@
 // Written by OpenSSL 3.0: a key and its certificate on P-256, most with the certificate of their authority.
-// The password is `secret`, or none.
+// The password is `secret`, or none, but for the last two.
 
 /** AES-256-CBC, PBKDF2 with 2,048 rounds: what OpenSSL 3 writes. */
 export const AES =
@@ -80,3 +80,40 @@ export const NOKEY =
   'hkjOPQIBBggqhkjOPQMBBwNCAAQd6H6zK5Vtp3/2RogB3jFqPQwju3XgaoV+wrY6e0wSFE5eccpNxBSFVAvLY2iOH3BdeJ5P' +
   'L5Kd3cnPWYO06xGRMAoGCCqGSM49BAMCA0gAMEUCIQD9YHeSQ+bFqhexi+aosxxyh8hnMOlJgOoYwbQ1eBx7LwIgegkTh2IF' +
   '1fv4IdQEv1c+kx5IUZfmddI553AGkDt9cVw=';
+
+/** Of the two files below, a key and its certificate. */
+export const UNICODE_PASSWORD = 'pässwörd€𝄞';
+
+/** As `AES`. */
+export const AES_UNICODE =
+  'MIID/AIBAzCCA7IGCSqGSIb3DQEHAaCCA6MEggOfMIIDmzCCAlIGCSqGSIb3DQEHBqCCAkMwggI/AgEAMIICOAYJKoZIhvcN' +
+  'AQcBMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAiRQPVmPwHyrQICCAAwDAYIKoZIhvcNAgkFADAdBglghkgBZQME' +
+  'ASoEEC8HJZPkAesCN1+OBWw31naAggHQaas5klBisXiTUewQA9iatifJIn2kO75uJgTORYxcMfwqPUJjaXsgPctfd5aSt+JZ' +
+  '2GJSIJx1xn++gS8+oUS+N870Io1PA1CzUxav4wtJQIxld3wag3080EuEQUxxYtlF83nAh8OLQEbmTuMdXwNMkEDCbTEPLOus' +
+  'D+f0StKN8xAt5eZa1YIjy/56GuW56WXrkQS7eD44+wznFelZYSBvFESl8gYJQH4OQjgoVNBlOYmWW5eAOOSmpenEmQ3QFQVV' +
+  'riJYdpEz/pWsni2Fr9LSion41boiP1u4zAQmHg/CdHE0Dnu4FSizqWH/cz/SPrZ0C0VZSbEPFoWRCMMf4ceeH/smICGAEGbJ' +
+  'qKVLHRmxpIbHfc88VjvWfBjhhcxxMIeXv5eRhybizoVhVfzQ42ZdtesOdLIE56V7Rbadell7+fMB7/WmHL7XM3v3VZXC1Iu2' +
+  'iAski9Z+d3/bgUU4dVLQPsBIcE7hd7aKTq754mBbhefQuFUxZWqU3nIYcLzFS5z/tKiufjag349lrs4cOVlmYeiygfWsa/Cj' +
+  'e/JI3TooYJpxekLiVMrNErSLK6ihmg28isSYbFFsWlnTFtBVHb7JIGcEtkvwiCq9fZEDq1OHM0YwggFBBgkqhkiG9w0BBwGg' +
+  'ggEyBIIBLjCCASowggEmBgsqhkiG9w0BDAoBAqCB7zCB7DBXBgkqhkiG9w0BBQ0wSjApBgkqhkiG9w0BBQwwHAQIiD/SCcH2' +
+  'xjoCAggAMAwGCCqGSIb3DQIJBQAwHQYJYIZIAWUDBAEqBBDHH+HqZ1oTjMYZmNIZU+SfBIGQLTSD2wKAimSUpL/lE3gIsHSY' +
+  'f3V8cUIHOtoIdOR1R7q2X6/zsW3/VYXJxcxpgYb59E1kpAMNZnwlB44r2/3rLW2d09BFuI2VNQ9RSM/mQHExZOCTPzgGtBUa' +
+  'LFfFBVLooGoe8sW2kAJAJXloIp3S5XUzdOhaHy2EccaqvK6JFA1FlrFOobtJZlBbuDMhF5v8MSUwIwYJKoZIhvcNAQkVMRYE' +
+  'FB7z8n4t7t2QqBWfBXqZYv96MKrUMEEwMTANBglghkgBZQMEAgEFAAQgSJiF0Lp8MgOW5XruL9vwZhkqcR8g6m1b+PxPiFES' +
+  'svMECIFWqZV3r8QYAgIIAA==';
+
+/** As `LEGACY`. */
+export const LEGACY_UNICODE =
+  'MIIDcgIBAzCCAzgGCSqGSIb3DQEHAaCCAykEggMlMIIDITCCAhcGCSqGSIb3DQEHBqCCAggwggIEAgEAMIIB/QYJKoZIhvcN' +
+  'AQcBMBwGCiqGSIb3DQEMAQYwDgQIRDS1qa3zSwACAggAgIIB0H/iQhGFdCujUdbhwMgtOhs5PJRN5Z52IzSoyluw9bsvBxC4' +
+  'eCQz9J2oD3CqD1CDDlxCUwIeAeT68Q229lc8s68STtsv4AkcpVDSN/t/FjCEj8I3WjC57praKHRRb32N9iyaDhy9F5bUPS87' +
+  'PuekjMqsGqYyq6BkT7OhyEhnDlkbLFTCBUlH4qYKKmjMJvdgmLFH5yNwTwL18svfvqaAA0Z1+ckvKyNXEj8HWwLArRyMXjzl' +
+  'atLWaEpEbKNFZP0/bqqrXAGRmg7gYWxr+6ROqNnfU4yXLVQKsLOJN4kWt2AbVdTW7dApzolM8tuWm2+/PcJfFE9mrDmSCNXH' +
+  'D6nFvJO711qNv03B05Vjg/+rgRlNZXxoIVtonWuGrcuwLZqcCAvMBuLltXNbUE5JvfB44QmaaJkSEdNxHTI0f0bZcJoTNr9A' +
+  'sSnaxofhHuFe6RCNCzkYyW0E0KnE49i++I0Mm/uUmvud6Yy/w+Wbh6g5Duvwym5ur317edBPmWA4WrHKBAOUl5nZ3+66mWR6' +
+  'RbM0Wxco6R1nXnNKHsriFYFYwQn+MNT3tYK+8wxhrxOF6hI+v4l4/NoienuV5aZzcpzwNSe/p/obeh5Fvfu/XX6HeBHaMIIB' +
+  'AgYJKoZIhvcNAQcBoIH0BIHxMIHuMIHrBgsqhkiG9w0BDAoBAqCBtDCBsTAcBgoqhkiG9w0BDAEDMA4ECCQbQEujj7H3AgII' +
+  'AASBkFNysdM1ksFBnixnJE6rLLcAc6Tn2asgv4oUz2XFqKwp8o/dtkR9AxsCMEO6kZMuqsTf3e8pl41Q2Y2JUF664RHsC8G5' +
+  'NZxmquT1BCZhLV+AQUW34nd5rEwLNuSV63kEN6vxYMJ6ijP5N61INLt3oSRN/alUm7YGMSrKGdOcWlnY0e+OSX88JDAdDYE9' +
+  '37UnqjElMCMGCSqGSIb3DQEJFTEWBBQe8/J+Le7dkKgVnwV6mWL/ejCq1DAxMCEwCQYFKw4DAhoFAAQUpLep5oCndW9YJ/ek' +
+  'DZng5BRk4xEECBebWTpm2zv4AgIIAA==';

@@ -1,5 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { createAuthority } from '../../fakes/certificates.ts';
+import { pkcs12Of } from './pkcs12-build.ts';
 import * as files from './pkcs12-files.ts';
 import { run, type Values } from './run.ts';
 
@@ -29,6 +31,49 @@ describe('PKCS#12', () => {
   it('needs no password when nothing is encrypted', () => {
     expect(text('{{ P | pkcs12_key }}', { P: bytes(files.PLAIN) })).toContain('BEGIN PRIVATE KEY');
     expect(text('{{ P | pkcs12_cert }}', { P: bytes(files.NOKEY) })).toContain('BEGIN CERTIFICATE');
+  });
+
+  it.each([
+    ['an empty one', ''],
+    ['none, as Windows writes it', undefined],
+  ])('without a password is read, whether that is %s', (_, password) => {
+    const { cert, key } = createAuthority().issue();
+    const P = pkcs12Of({ certificates: [cert], key: { pem: key, password } });
+    expect(text('{{ P | pkcs12_key }}', { P })).toBe(key);
+    expect(text('{{ P | pkcs12_key: "" }}{{ P | pkcs12_cert }}', { P })).toBe(key + cert);
+  });
+
+  it('gives certificates beside the chain behind it, the one that has the key first', () => {
+    const root = createAuthority('Root');
+    const middle = root.intermediate('Middle');
+    const { cert, key } = middle.issue();
+    const strangers = [createAuthority('Root').ca, createAuthority().issue().cert];
+    const expected = [cert, middle.ca, root.ca, ...strangers].join('');
+    const pem = { pem: key, password: '' };
+    for (const certificates of [
+      [...strangers, root.ca, cert, middle.ca],
+      [cert, ...strangers, middle.ca, root.ca, cert],
+    ])
+      expect(text('{{ P | pkcs12_cert }}', { P: pkcs12Of({ certificates, key: pem }) })).toBe(expected);
+    const alone = pkcs12Of({ certificates: [cert, ...strangers] });
+    expect(text('{{ P | pkcs12_cert }}', { P: alone })).toBe([cert, ...strangers].join(''));
+  });
+
+  it('is refused without a certificate', () => {
+    expect(run('{{ P | pkcs12_cert }}', { P: pkcs12Of({ certificates: [] }) })).toMatchObject({
+      message: 'there is no certificate in this PKCS#12',
+    });
+  });
+
+  it.each([
+    ['of today', files.AES_UNICODE],
+    ['of old programs', files.LEGACY_UNICODE],
+  ])('%s may have a password beyond ASCII', (_, file) => {
+    const values = { P: bytes(file), PASSWORD: files.UNICODE_PASSWORD };
+    const key = createPrivateKey(text('{{ P | pkcs12_key: PASSWORD }}', values));
+    expect(new X509Certificate(text('{{ P | pkcs12_cert: PASSWORD }}', values)).checkPrivateKey(key)).toBe(
+      true,
+    );
   });
 
   it('may come as base64 text that is decoded first', () => {

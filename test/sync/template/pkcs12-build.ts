@@ -1,0 +1,63 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import forge from 'node-forge';
+
+const { asn1, pki } = forge;
+const { Class, Type } = asn1;
+type Asn1 = forge.asn1.Asn1;
+
+const OID = {
+  data: '1.2.840.113549.1.7.1',
+  shroudedKeyBag: '1.2.840.113549.1.12.10.1.2',
+  certBag: '1.2.840.113549.1.12.10.1.3',
+  x509: '1.2.840.113549.1.9.22.1',
+} as const;
+
+export interface Contents {
+  /** PEM, in the order of the file. */
+  readonly certificates: readonly string[];
+  /** PEM, under 3DES with the password; `undefined` is none, as Windows has it, and not an empty one. */
+  readonly key?: { readonly pem: string; readonly password: string | undefined };
+}
+
+/** A PKCS#12 file with these in it, the certificates not encrypted. */
+export function pkcs12Of({ certificates, key }: Contents): Buffer {
+  const bags = certificates.map((pem) =>
+    sequence(
+      oid(OID.certBag),
+      tagged(sequence(oid(OID.x509), tagged(octets(new X509Certificate(pem).raw.toString('binary'))))),
+    ),
+  );
+  if (key !== undefined) bags.push(sequence(oid(OID.shroudedKeyBag), tagged(encrypted(key))));
+  const version = asn1.create(Class.UNIVERSAL, Type.INTEGER, false, '\u0003');
+  const file = sequence(version, contentOf(sequence(contentOf(sequence(...bags)))));
+  return Buffer.from(der(file), 'binary');
+}
+
+function encrypted({ pem, password }: NonNullable<Contents['key']>): Asn1 {
+  const pkcs8 = createPrivateKey(pem).export({ format: 'der', type: 'pkcs8' }).toString('binary');
+  return pki.encryptPrivateKeyInfo(asn1.fromDer(pkcs8), password as string, { algorithm: '3des' });
+}
+
+function contentOf(node: Asn1): Asn1 {
+  return sequence(oid(OID.data), tagged(octets(der(node))));
+}
+
+function sequence(...members: Asn1[]): Asn1 {
+  return asn1.create(Class.UNIVERSAL, Type.SEQUENCE, true, members);
+}
+
+function tagged(member: Asn1): Asn1 {
+  return asn1.create(Class.CONTEXT_SPECIFIC, 0, true, [member]);
+}
+
+function octets(bytes: string): Asn1 {
+  return asn1.create(Class.UNIVERSAL, Type.OCTETSTRING, false, bytes);
+}
+
+function oid(text: string): Asn1 {
+  return asn1.create(Class.UNIVERSAL, Type.OID, false, asn1.oidToDer(text).getBytes());
+}
+
+function der(node: Asn1): string {
+  return asn1.toDer(node).getBytes();
+}
