@@ -149,13 +149,13 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
 | command | object |
 | --- | --- |
 | \`validate\` | \`{ valid, problems: [ { file, line, column, path, code, message, suggestion? } ] }\` |
-| \`plan\` | \`{ changes, targets: [ { mapping, namespace, secret, action, code?, message?, remedy?, keys } ], held }\` |
-| \`sync\` | \`{ ok, requestId, summary, targets: [ { mapping, namespace, secret, outcome, code?, message?, remedy?, keys } ], held }\` |
+| \`plan\` | \`{ changes, targets: [ { mapping, namespace, secret, action, code?, message?, remedy?, keys } ], held, waiting?, unseen? }\` |
+| \`sync\` | \`{ ok, requestId, summary, targets: [ { mapping, namespace, secret, outcome, code?, message?, remedy?, keys } ], held, waiting?, unseen?, unrestarted? }\` |
 | \`sync --server\` | the same, with all that the service holds (of \`--mapping\`, what it holds of that one), and \`pending\`: how many targets the service still works on; of several mappings, \`requestId\` is that of the last |
 | \`status\` | \`{ instance, version, replica, engine: { kind, state, code? }, audit: { kind, state, sequence }, cluster: { kind, state, code? }, config: { valid, problems }, stores: [ { name, kind, state, lastSuccess, code?, breakerOpen } ], targets: [ { mapping, namespace, secret, state, lastSuccess, staleSeconds, code?, message?, remedy?, pinned? } ], held }\` |
 | \`release\`, \`prune --yes\` | as \`sync\`, with the targets that it was about |
 | \`prune\` | as \`plan\`: what \`--yes\` would delete |
-| \`prune --yes --server\` | as \`sync --server\`, and \`waiting?\` and \`unseen?\`: what stays for now, and what could not be looked at |
+| \`prune --yes --server\` | as \`sync --server\`, and \`waiting?\` and \`unseen?\` |
 | \`explain\` | \`{ mapping, targets: [ { namespace, secret, state, code?, message?, remedy?, sources: [ { store, key, property?, version?, state, code? } ], lastRecords } ] }\` |
 | \`init\` | \`{ path, schema?, instance, cluster, store, at, mount?, login?, key, namespace, secret }\` |
 | \`version\` | \`{ version, node, platform, arch }\` |
@@ -174,6 +174,10 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
 - \`keys\` is \`[ { name, action, before?, after? } ]\` with the action \`add\`, \`change\`, \`remove\` or \`keep\`; \`before\` and
   \`after\` are fingerprints.
 - \`held\` is \`[ { id, mapping, namespace, secret, action, keys } ]\`: changes that wait for \`release\` with this \`id\`.
+- \`waiting\` is \`[ { mapping, namespace, secret, until } ]\`: targets that left the configuration, and stay until their mapping has
+  made another one. \`unseen\` is \`[ { what, code } ]\`: what may have left it, and could not be looked at. \`unrestarted\` is
+  \`[ { mapping, namespace, secret, workload, code } ]\`: workloads that were to be restarted because that Secret changed, and could
+  not be. The targets are as they should be, so the exit code does not go by them. Each is left out where there is none.
 - \`how\` is there where an \`update\` of \`plan\` is more than that: \`adopt\` takes over a Secret that is not ours,
   \`recreate\` deletes and makes it anew, \`merge\` puts keys into one of others.
 - \`state\` of a target is \`synced\`, \`stale\`, \`failed\`, \`refused\`, \`held\`, \`pinned\`, \`waiting\`, \`contested\` or \`drifted\`; of a

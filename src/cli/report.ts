@@ -47,7 +47,7 @@ export function printReport(context: Context, { output }: GlobalOptions, report:
     },
     human: (paint) => runText({ summary, targets, held, unfinished }, paint),
   });
-  return interrupted ? EXIT.retry : verdict(ok, targets, unrestarted);
+  return interrupted ? EXIT.retry : verdict(ok, targets);
 }
 
 type Unrestarted = SyncReport['unrestarted'][number];
@@ -100,12 +100,8 @@ function runTarget({
 }
 
 /** What is not well and no failure was refused or is held. */
-function verdict(
-  ok: boolean,
-  targets: readonly RunTarget[],
-  unrestarted: readonly Unrestarted[] = [],
-): ExitCode {
-  const failures = [...targets.filter(({ kind }) => kind === 'failed'), ...unrestarted];
+function verdict(ok: boolean, targets: readonly RunTarget[]): ExitCode {
+  const failures = targets.filter(({ kind }) => kind === 'failed');
   return exitCode(
     failures.flatMap(({ error }) => error?.code ?? []),
     { person: !ok },
