@@ -193,14 +193,18 @@ describeInChromium('what an operator does', (visit) => {
     await button.click();
     await page.getByText('running…').waitFor();
     targets = [target('a', 'a', 'a'), ...targets];
+    const looks: string[] = [];
+    page.on('request', (request) => request.url().includes('/mappings?') && looks.push(request.url()));
     await page.clock.fastForward(31_000);
     // Playwright itself does not press what is `aria-disabled`.
     await button.evaluate((element: HTMLElement) => element.click());
+    await page.clock.fastForward(20_000);
     gate.resolve();
     const said = page.locator('main').getByText('1 updated');
     await said.waitFor();
     await page.clock.fastForward(20_000);
     expect(await said.count()).toBe(1);
+    expect(looks).toEqual([]);
     await page.clock.fastForward(11_000);
     await page.getByText('9 targets of 9').waitFor();
     expect(asked).toBe(1);

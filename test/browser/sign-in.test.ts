@@ -114,6 +114,36 @@ describeInChromium('signing in', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
+  it('is over for what was still at work', async () => {
+    const gate = Promise.withResolvers<void>();
+    await using tab = await visit({
+      ...{ role: 'operator', at: '/holds' },
+      service: {
+        async sync(_, __, requestId) {
+          await gate.promise;
+          return { ok: true, requestId, summary: { updated: 1 }, targets: [], held: [], pending: 0 };
+        },
+      },
+    });
+    const { page } = tab;
+    await page.clock.install();
+    await go(page, '/mappings');
+    await page.getByRole('button', { name: 'Sync now: billing' }).click();
+    await page.getByText('running…').waitFor();
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    const answer = page.waitForResponse('**/sync');
+    gate.resolve();
+    await (await answer).finished();
+    await page.getByLabel('Access token').fill('halfway');
+    const asked: string[] = [];
+    page.on('request', (request) => asked.push(request.url()));
+    await page.clock.fastForward(31_000);
+    // Whoever asks without a token is put out, and what was written is gone.
+    await page.evaluate(() => fetch('livez'));
+    expect(asked.filter((url) => url.includes('/api/'))).toEqual([]);
+    expect(await page.getByLabel('Access token').inputValue()).toBe('halfway');
+  });
+
   it('forgets a proof that the one before had begun', async () => {
     await using tab = await visit({ role: 'viewer' });
     const { page } = tab;

@@ -82,7 +82,7 @@ export function proofText(proof: Proof, { keys, checkpoints }: Evidence, paint: 
   ];
   if (problem?.kind === 'checkpoint')
     lines.push(
-      `The first altered record is one of ${(problem.after ?? 0) + 1} to ${problem.sequence}, or the checkpoint itself was forged.`,
+      `The first altered record is one of ${Math.max(from, (problem.after ?? 0) + 1)} to ${problem.sequence}, or the checkpoint itself was forged.`,
     );
   if (!ok) lines.push(`Good: ${count(records, 'record')}${range}.`);
   lines.push(

@@ -37,9 +37,10 @@
  *   ok: boolean, requestId: string, summary: Record<string, number>, pending: number,
  *   targets: Record<string, unknown>[], held: Held[],
  * }} SyncAnswer
+ * @typedef {{ kind: string, sequence: number, after?: number }} Problem
  * @typedef {{
- *   ok: boolean, records: number, checkpoints: number, problem?: { kind: string, sequence: number },
- *   from?: number, sealed?: { sequence: number, time: string }, accepted?: number, unchecked?: number,
+ *   ok: boolean, records: number, checkpoints: number, problem?: Problem, from?: number, cutProved?: boolean,
+ *   sealed?: { sequence: number, time: string }, accepted?: number, unchecked?: number,
  * }} Verification
  * @typedef {{ name: string, role: string }} Session
  * @typedef {Readonly<Record<string, string | number | undefined>>} Query
@@ -126,7 +127,30 @@ function queryText(query) {
  */
 async function call(method, path, options) {
   const response = await send(method, path, options);
-  return response.json();
+  const text = await arrived(response.text(), 'The answer of the service broke off.');
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw foreign(response.status);
+  }
+}
+
+/**
+ * `fetch` says TypeError for whatever keeps it from an answer, or from the rest of one, a header that is none included.
+ * @template T
+ * @param {Promise<T>} answer
+ * @param {string} message
+ * @returns {Promise<T>}
+ */
+async function arrived(answer, message) {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    const remedy = 'Check that it runs and that this page is still connected to it.';
+    throw new ApiError({ status: 0, code: 'UNREACHABLE', message, remedy });
+  }
 }
 
 /**
@@ -135,31 +159,19 @@ async function call(method, path, options) {
  * @param {Options} options
  */
 async function send(method, path, { body, signal, bearer = token }) {
-  /** @type {Response} */
-  let response;
-  try {
-    response = await fetch(path, {
-      method,
-      headers: {
-        authorization: `Bearer ${bearer ?? ''}`,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      body: body === undefined ? null : JSON.stringify(body),
-      signal: signal ?? null,
-      credentials: 'omit',
-      cache: 'no-store',
-      redirect: 'error',
-    });
-  } catch (error) {
-    // `fetch` says TypeError for whatever keeps it from an answer, a header that is none included.
-    if (!(error instanceof TypeError)) throw error;
-    throw new ApiError({
-      status: 0,
-      code: 'UNREACHABLE',
-      message: 'The service does not answer.',
-      remedy: 'Check that it runs and that this page is still connected to it.',
-    });
-  }
+  const answer = fetch(path, {
+    method,
+    headers: {
+      authorization: `Bearer ${bearer ?? ''}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    body: body === undefined ? null : JSON.stringify(body),
+    signal: signal ?? null,
+    credentials: 'omit',
+    cache: 'no-store',
+    redirect: 'error',
+  });
+  const response = await arrived(answer, 'The service does not answer.');
   if (response.ok) return response;
   const error = await errorOf(response);
   if (error.status === 401 && bearer === token) onRefused();
@@ -169,16 +181,21 @@ async function send(method, path, { body, signal, bearer = token }) {
 /** @param {Response} response */
 async function errorOf(response) {
   const { status } = response;
-  const text = await response.text();
+  const text = await arrived(response.text(), 'The answer of the service broke off.');
   try {
     return new ApiError({ status, ...JSON.parse(text) });
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    // Of something in between, a proxy.
-    return new ApiError({
-      status,
-      code: `HTTP_${status}`,
-      message: 'The answer is not one of secretbridge.',
-    });
+    return foreign(status);
   }
+}
+
+/** Of something in between, a proxy. @param {number} status */
+function foreign(status) {
+  return new ApiError({
+    status,
+    code: `HTTP_${status}`,
+    message: 'The answer is not one of secretbridge.',
+    remedy: 'Look at what stands between this page and the service, such as a proxy.',
+  });
 }

@@ -36,6 +36,8 @@ function leave(why) {
 
 /** @param {import('./api.js').Session} session */
 function enter(session) {
+  // Somebody may come in by a form that was put away while the service thought about it.
+  endFrame?.();
   const rank = ROLES.indexOf(session.role);
   say(`Signed in as ${session.name}, ${session.role}.`);
   endFrame = showFrame(root, session, {

@@ -57,11 +57,12 @@ export function showFrame(root, session, { may, leave }) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   let shown = '';
+  let over = false;
   const nav = h('nav', { 'aria-label': 'Main' });
   const heading = h('h1', { tabindex: -1 });
   const updated = h('span', { class: 'muted' });
   const news = h('div', { role: 'status' });
-  const body = h('div', { class: 'view' });
+  const body = h('div', { class: 'view', onattempted: schedule });
   const paused = h('input', { type: 'checkbox', id: 'auto', checked: true, onchange: schedule });
 
   replace(
@@ -127,6 +128,7 @@ export function showFrame(root, session, { may, leave }) {
 
   /** @param {'draw' | 'check'} mode `check`: nobody asked for it. */
   async function load(mode) {
+    if (over) return;
     clearTimeout(timer);
     ending.abort();
     ending = new AbortController();
@@ -159,6 +161,7 @@ export function showFrame(root, session, { may, leave }) {
 
   /** @param {View} view @param {Place} place @param {any} data @param {'draw' | 'check'} mode */
   function take(view, place, data, mode) {
+    if (mode === 'check' && working()) return;
     const text = JSON.stringify(data);
     updated.textContent = `Updated ${clock(Date.now())}`;
     if (text === shown && mode === 'check') return replace(news);
@@ -192,14 +195,19 @@ export function showFrame(root, session, { may, leave }) {
     );
   }
 
+  /** Something runs that a new view would know nothing of, unlike a proof, and might be begun twice. */
+  function working() {
+    return body.querySelector('[aria-disabled="true"]:not(.proof *)') !== null;
+  }
+
   function schedule() {
     clearTimeout(timer);
     const view = viewOf(parse(location.hash));
-    if (!paused.checked || view === undefined || view.refresh === 'never') return;
-    timer = setTimeout(
-      () => (document.hidden || document.querySelector('dialog') ? schedule() : load('check')),
-      REFRESH_MS,
-    );
+    if (over || !paused.checked || view === undefined || view.refresh === 'never') return;
+    timer = setTimeout(() => {
+      const wait = document.hidden || document.querySelector('dialog') !== null || working();
+      return wait ? schedule() : load('check');
+    }, REFRESH_MS);
   }
 
   /** @param {Place} place */
@@ -224,6 +232,7 @@ export function showFrame(root, session, { may, leave }) {
   addEventListener('hashchange', show);
   void show();
   return () => {
+    over = true;
     removeEventListener('hashchange', show);
     clearTimeout(timer);
     ending.abort();

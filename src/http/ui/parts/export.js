@@ -6,16 +6,26 @@ import { attempt } from './attempt.js';
 
 /** Pieces up to here are handed to the browser, which may keep them on disk. */
 const PIECE_BYTES = 8 * 1_048_576;
+const NOTE =
+  'The export holds the records that name the fingerprint itself, not those of what was made of a source that had the value.';
 /** @type {Readonly<Record<string, string>>} */
 const ENDINGS = { jsonl: 'jsonl', csv: 'csv', ocsf: 'ocsf.jsonl' };
 
-/** All records that a filter finds, as a file. @param {Record<string, string>} filters */
-export function exportControl(filters) {
+/**
+ * All records that a filter finds, as a file.
+ * @param {Record<string, string>} filters
+ * @param {boolean} traced The page shows more than that: also what was made of a value.
+ */
+export function exportControl(filters, traced) {
   /** @type {AbortController | undefined} */
   let running;
   const options = Object.entries(FORMATS).map(([value, title]) => h('option', { value }, title));
   const format = h('select', { id: 'export-format' }, ...options);
-  const start = h('button', { type: 'button', onclick: run }, 'Export');
+  const start = h(
+    'button',
+    { type: 'button', onclick: run, 'aria-describedby': traced && 'export-note' },
+    'Export',
+  );
   const stop = h('button', { type: 'button', hidden: true, onclick: () => running?.abort() }, 'Stop');
   const state = h('span', { class: 'muted' });
   const trouble = h('div');
@@ -44,6 +54,7 @@ export function exportControl(filters) {
   return h(
     'div',
     { class: 'export' },
+    traced && h('p', { id: 'export-note', class: 'muted' }, NOTE),
     h('label', { for: 'export-format' }, 'Export what the filters find as'),
     format,
     start,

@@ -105,15 +105,18 @@ export function chips(filters, rest) {
   return Object.entries(filters).map(([name, value]) => {
     const { [name]: _, ...others } = filters;
     const title = FIELDS.find((field) => field.name === name)?.title ?? name;
+    const short = value.length > 40 ? `${value.slice(0, 37)}…` : value;
     return h(
       'a',
       {
         class: 'chip',
         href: link(['records'], { ...others, ...rest }),
-        'aria-label': `Remove the filter ${title} ${value}`,
+        // What is seen, so that it can be said to be pressed.
+        'aria-label': `Remove the filter ${title} ${short}`,
+        title: short === value ? undefined : value,
       },
       h('span', { class: 'muted' }, `${title} `),
-      value.length > 40 ? `${value.slice(0, 37)}…` : value,
+      short,
       h('span', { 'aria-hidden': 'true' }, ' ×'),
     );
   });

@@ -5,13 +5,34 @@ import { link } from '../router.js';
 import { attempt } from './attempt.js';
 import { notice } from './notice.js';
 
-/** @typedef {{ at: number, answer: import('../api.js').Verification }} Proof */
+/**
+ * @typedef {{ at: number, answer: import('../api.js').Verification }} Proof
+ * @typedef {import('../api.js').Problem} Problem
+ */
 
 /** The last one made from this page: it reads every record, so it is made on demand only. @type {Proof | undefined} */
 let last;
+/** The one that is being made, which outlives the button that began it. @type {Promise<Proof> | undefined} */
+let running;
 
 export function forgetProof() {
   last = undefined;
+  running = undefined;
+}
+
+function make() {
+  /** @type {Promise<Proof>} */
+  const mine = get('api/v1/audit/verify')
+    .then((answer) => {
+      const made = { at: Date.now(), answer };
+      // Whoever signs in next makes their own.
+      if (running === mine) last = made;
+      return made;
+    })
+    .finally(() => {
+      if (running === mine) running = undefined;
+    });
+  return mine;
 }
 
 /**
@@ -25,15 +46,16 @@ export function proof(sequence) {
   function run() {
     return attempt([button], result, async () => {
       result.replaceChildren(h('p', { class: 'muted' }, 'Reading every record…'));
-      const answer = await get('api/v1/audit/verify');
-      // Whoever signs in next makes their own.
+      running ??= make();
+      const made = await running;
       if (!button.isConnected) return;
-      last = { at: Date.now(), answer };
-      result.replaceChildren(shown(last, sequence));
+      result.replaceChildren(shown(made, sequence));
       say(result.textContent ?? '');
     });
   }
 
+  // The view was drawn anew meanwhile, or it is another one.
+  if (running !== undefined) void run();
   return h('div', { class: 'proof' }, button, result);
 }
 
@@ -41,8 +63,11 @@ export function proof(sequence) {
 function shown({ at, answer }, sequence) {
   const { ok, records, problem: damage } = answer;
   if (!ok && damage !== undefined) {
-    const where = h('a', { href: link(['records', damage.sequence]) }, `record ${damage.sequence}`);
-    const here = sequence === undefined ? '' : ` ${concerning(sequence, damage.sequence)}`;
+    const forged =
+      damage.kind === 'checkpoint'
+        ? ' The first altered record is there, or the checkpoint itself was forged.'
+        : '';
+    const here = sequence === undefined ? '' : ` ${concerning(sequence, damage, answer)}`;
     return notice(
       'bad',
       h(
@@ -50,8 +75,8 @@ function shown({ at, answer }, sequence) {
         {},
         h('strong', {}, `Damaged (${damage.kind})`),
         ' at ',
-        where,
-        `, checked ${clock(at)}.${here}`,
+        ...place(damage),
+        `, checked ${clock(at)}.${forged}${here}${beginning(answer)}`,
       ),
     );
   }
@@ -63,8 +88,30 @@ function shown({ at, answer }, sequence) {
       h('strong', {}, 'Intact'),
       `: ${counted(records, 'record')}, checked ${clock(at)}. `,
       ...sealing(answer),
+      beginning(answer),
     ),
   );
+}
+
+/** A checkpoint tells only that the first bad record comes after the last one that was proved. @param {Problem} damage */
+function firstOf({ kind, sequence, after = 0 }) {
+  return kind === 'checkpoint' ? after + 1 : sequence;
+}
+
+/** @param {Problem} damage */
+function place(damage) {
+  const { sequence } = damage;
+  const first = firstOf(damage);
+  if (first === sequence) return [h('a', { href: link(['records', sequence]) }, `record ${sequence}`)];
+  const list = link(['records'], { cursor: sequence + 1 });
+  return ['one of the records ', h('a', { href: list }, `${first} to ${sequence}`)];
+}
+
+/** Of a chain whose oldest records have left. @param {import('../api.js').Verification} answer */
+function beginning({ from = 1, cutProved = false }) {
+  if (from === 1) return '';
+  const before = cutProved ? 'proved by a checkpoint' : 'not proved';
+  return ` It begins at record ${from}; that record ${from - 1} was the one before is ${before}.`;
 }
 
 /** @param {import('../api.js').Verification} answer */
@@ -81,8 +128,19 @@ function sealing({ checkpoints, sealed, unchecked = 0 }) {
   ];
 }
 
-/** @param {number} sequence @param {number} damaged */
-function concerning(sequence, damaged) {
-  if (sequence < damaged) return 'This record lies before it, and is proved.';
-  return sequence === damaged ? 'It is this record.' : 'This record lies behind it, and is not proved.';
+/**
+ * Whoever recomputes every hash from some record on leaves records that fit: only a checkpoint proves them.
+ * @param {number} sequence
+ * @param {Problem} damage
+ * @param {import('../api.js').Verification} answer
+ */
+function concerning(sequence, damage, { sealed }) {
+  const first = firstOf(damage);
+  if (sequence > damage.sequence) return 'This record lies behind it, and is not proved.';
+  if (sequence === first && first === damage.sequence) return 'It is this record.';
+  if (sequence >= first) return 'This record is among them, and is not proved.';
+  const proved = damage.kind === 'checkpoint' ? first - 1 : (sealed?.sequence ?? 0);
+  return sequence <= proved
+    ? 'This record lies before it, and is proved.'
+    : 'This record lies before it and fits the chain, but no signed checkpoint proves it.';
 }

@@ -13,7 +13,7 @@ import { TARGET_STATES } from '../words.js';
  * @typedef {import('../api.js').Target} Target
  */
 
-/** Rows that are drawn at once. */
+/** Rows that are drawn at once. How many it is by now stands in the state of the address: a refresh draws as many. */
 const STEP = 500;
 
 /** @type {import('../frame.js').View} */
@@ -48,6 +48,14 @@ export const mappingsView = {
     }
 
     /** @param {number} most */
+    function showMore(most) {
+      history.replaceState({ most: most + STEP }, '');
+      show(most + STEP);
+      // The button is gone or another one, and with it the place of who uses the keyboard.
+      list.querySelectorAll('tbody tr')[most]?.querySelector('a')?.focus();
+    }
+
+    /** @param {number} most */
     function show(most) {
       const found = targets.filter((target) => matches(target, state.value, text.value.trim().toLowerCase()));
       const rows = found.slice(0, most);
@@ -64,13 +72,13 @@ export const mappingsView = {
         rest > 0 &&
           h(
             'button',
-            { type: 'button', onclick: () => show(most + STEP) },
+            { type: 'button', onclick: () => showMore(most) },
             `Show ${number(Math.min(rest, STEP))} more`,
           ),
       );
     }
 
-    show(STEP);
+    show(history.state?.most ?? STEP);
     return [
       h(
         'form',

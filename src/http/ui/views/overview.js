@@ -4,7 +4,7 @@ import { number, time } from '../format.js';
 import { badge, state } from '../parts/badge.js';
 import { empty } from '../parts/notice.js';
 import { proof } from '../parts/proof.js';
-import { recordTable } from '../parts/record-table.js';
+import { recordLink, recordTable } from '../parts/record-table.js';
 import { table } from '../parts/table.js';
 import { targetTable } from '../parts/target-table.js';
 import { link } from '../router.js';
@@ -140,7 +140,7 @@ function health({ engine, audit, cluster, config, stores, events = [] }) {
   /** @type {Row[]} */
   const rows = [
     { name: 'Engine', ...engine },
-    { name: 'Audit', ...audit, more: `${number(audit.sequence)} records` },
+    { name: 'Audit', ...audit, more: auditNote(audit) },
     ...(cluster === undefined ? [] : [{ name: 'Cluster', ...cluster }]),
     ...(config === undefined
       ? []
@@ -161,6 +161,11 @@ function health({ engine, audit, cluster, config, stores, events = [] }) {
       rows,
     ),
   );
+}
+
+/** Its number is not how many there are: the oldest may have left. @param {{ sequence: number }} audit */
+function auditNote({ sequence }) {
+  return sequence === 0 ? 'no record yet' : h('span', {}, 'last record ', recordLink(sequence));
 }
 
 /** @param {import('../api.js').Status['stores'][number]} store */

@@ -22,7 +22,7 @@ export const recordsView = {
     return get('api/v1/audit/records', { ...filtersOf(query), trace, cursor, limit }, signal);
   },
   draw(/** @type {import('../api.js').RecordPage} */ data, { query }, { go }) {
-    const { records, next, versions = [] } = data;
+    const { records, next, versions = [], more = false } = data;
     const filters = filtersOf(query);
     const page = query.limit === undefined ? {} : { limit: query.limit };
     const active = chips(filters, page);
@@ -33,9 +33,9 @@ export const recordsView = {
         { class: 'toolbar' },
         active.length > 0 &&
           h('div', { class: 'chips', role: 'group', 'aria-label': 'Active filters' }, ...active),
-        exportControl(filters),
+        exportControl(filters, versions.length > 0),
       ),
-      versions.length > 0 && traced(versions),
+      versions.length > 0 && traced(versions, more),
       records.length === 0
         ? empty(active.length > 0 ? 'No record matches these filters.' : 'There are no records yet.')
         : recordTable('Records, newest first', records),
@@ -71,8 +71,8 @@ export const recordsView = {
   },
 };
 
-/** @param {readonly import('../api.js').TracedVersion[]} versions */
-function traced(versions) {
+/** @param {readonly import('../api.js').TracedVersion[]} versions @param {boolean} more There are others, which were not followed. */
+function traced(versions, more) {
   return h(
     'section',
     { class: 'traced', 'aria-labelledby': 'traced' },
@@ -86,6 +86,12 @@ function traced(versions) {
       ],
       versions,
     ),
+    more &&
+      h(
+        'p',
+        {},
+        `More versions had this value than these ${versions.length}. What was made of the others is not shown: filter by store or source key to see it.`,
+      ),
     h('h2', {}, 'Records of it, and of what was made of it'),
   );
 }

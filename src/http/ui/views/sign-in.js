@@ -1,6 +1,6 @@
 import { ApiError, signIn } from '../api.js';
 import { h } from '../dom.js';
-import { problem } from '../parts/notice.js';
+import { attempt } from '../parts/attempt.js';
 
 /**
  * @param {(session: import('../api.js').Session) => void} enter
@@ -18,15 +18,17 @@ export function signInForm(enter, why) {
   const trouble = h('div', {}, why !== undefined && h('div', { class: 'notice warn', role: 'alert' }, why));
 
   /** @param {SubmitEvent} event */
-  async function submit(event) {
+  function submit(event) {
     event.preventDefault();
-    trouble.replaceChildren();
-    try {
-      enter(await signIn(token.value.trim()));
-    } catch (error) {
-      trouble.replaceChildren(refused(error));
-      token.select();
-    }
+    return attempt([button], trouble, async () => {
+      try {
+        enter(await signIn(token.value.trim()));
+      } catch (error) {
+        token.select();
+        if (!(error instanceof ApiError) || error.status !== 401) throw error;
+        trouble.replaceChildren(refused());
+      }
+    });
   }
 
   return h(
@@ -50,9 +52,7 @@ export function signInForm(enter, why) {
   );
 }
 
-/** @param {unknown} error */
-function refused(error) {
-  if (!(error instanceof ApiError) || error.status !== 401) return problem(error);
+function refused() {
   return h(
     'div',
     { class: 'notice bad', role: 'alert' },

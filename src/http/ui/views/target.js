@@ -22,15 +22,20 @@ export const targetView = {
   async load({ path: [, namespace, secret], query: { cursor } }, signal) {
     const query = { namespace, secret, cursor, limit: LIMIT };
     const page = await get('api/v1/audit/records', query, signal);
-    return { ...page, pins: await pinsOf(page.records, { namespace, secret }, signal) };
+    const [pins, ended] = await Promise.all([
+      pinsOf(page.records, { namespace, secret }, signal),
+      cursor === undefined ? [] : endedLater(page.records, signal),
+    ]);
+    return { ...page, pins, ended };
   },
   draw(
-    /** @type {{ records: AuditRecord[], next?: string, pins: Pinned[] }} */ { records, next, pins },
+    /** @type {{ records: AuditRecord[], next?: string, pins: Pinned[], ended: number[] }} */ data,
     { path, query },
     context,
   ) {
     const [, namespace, secret] = path;
-    const events = withoutDoubles(records);
+    const { records, next, pins, ended } = data;
+    const events = withoutDoubles(records).filter(({ sequence }) => !ended.includes(sequence));
     return [
       h(
         'p',
@@ -89,6 +94,20 @@ async function mappingOf(name, signal) {
     if (error instanceof ApiError && (error.status === 404 || error.status === 503)) return undefined;
     throw error;
   }
+}
+
+/**
+ * The intents whose outcome is not among the records and yet there: on the page before.
+ * @param {readonly AuditRecord[]} records
+ * @param {AbortSignal} signal
+ * @returns {Promise<number[]>}
+ */
+async function endedLater(records, signal) {
+  const open = withoutDoubles(records).filter(({ phase }) => phase === 'intent');
+  const details = await Promise.all(
+    open.map(({ sequence }) => get(`api/v1/audit/records/${sequence}`, {}, signal)),
+  );
+  return details.filter(({ counterpart }) => counterpart !== undefined).map(({ sequence }) => sequence);
 }
 
 /** An intent says nothing that its outcome does not. @param {readonly AuditRecord[]} records */
