@@ -1,4 +1,5 @@
 import { hash as hashed } from 'node:crypto';
+import { parseAny } from '../core/json.ts';
 import { canonical } from './canonical.ts';
 import type { AuditRecord, Entry } from './entry.ts';
 import { plainEntry } from './plain-entry.ts';
@@ -62,14 +63,9 @@ export function hashOf(text: string): string {
 
 /** A record out of a store; undefined when its text is damaged. */
 export function fromStored(text: string, hash: string): AuditRecord | undefined {
-  try {
-    // What this release did not write itself, an older or newer one did: fields are added, never changed.
-    const record: unknown = JSON.parse(text);
-    return typeof record === 'object' && record !== null ? ({ ...record, hash } as AuditRecord) : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+  // What this release did not write itself, an older or newer one did: fields are added, never changed.
+  const record = parseAny(text);
+  return typeof record === 'object' && record !== null ? ({ ...record, hash } as AuditRecord) : undefined;
 }
 
 /** A record as it came from somewhere else, unknown fields included, in the form in which it is proved. */

@@ -1,3 +1,4 @@
+import { parseAny } from '../core/json.ts';
 import { canonical } from './canonical.ts';
 import type { Checkpoint } from './checkpoint.ts';
 
@@ -18,15 +19,10 @@ function parse(line: string): Checkpoint | undefined {
   // Lines of a log may begin with a time or a name.
   const start = line.indexOf('{');
   if (start === -1 || !line.includes('"signature"')) return undefined;
-  try {
-    const value: unknown = JSON.parse(line.slice(start));
-    if (isCheckpoint(value)) return value;
-    const inner = typeof value === 'object' && value !== null && 'checkpoint' in value && value.checkpoint;
-    return isCheckpoint(inner) ? inner : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+  const value = parseAny(line.slice(start));
+  if (isCheckpoint(value)) return value;
+  const inner = typeof value === 'object' && value !== null && 'checkpoint' in value && value.checkpoint;
+  return isCheckpoint(inner) ? inner : undefined;
 }
 
 function isCheckpoint(value: unknown): value is Checkpoint {

@@ -1,3 +1,4 @@
+import { parseAny } from '../core/json.ts';
 import { canonical } from './canonical.ts';
 import { canonicalOrNothing, type Head, hashOf, type StoredRecord } from './chain.ts';
 import type { ChainState, ProblemKind } from './verify.ts';
@@ -115,11 +116,6 @@ export async function* linksOf(
 }
 
 function fieldsOf(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? { ...value } : {};
-  } catch (error) {
-    if (error instanceof SyntaxError) return {};
-    throw error;
-  }
+  const value = parseAny(text);
+  return typeof value === 'object' && value !== null ? { ...value } : {};
 }

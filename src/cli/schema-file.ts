@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { configurationSchema } from '../config/reference.ts';
+import { parseAny } from '../core/json.ts';
 import { codeOf, fileError } from './file-error.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -33,11 +34,6 @@ async function existing(path: string, shown: string): Promise<string | undefined
 
 /** Of a JSON Schema; undefined for what is none. */
 function titleOf(text: string): unknown {
-  try {
-    const parsed: unknown = JSON.parse(text);
-    return typeof parsed === 'object' && parsed !== null && 'title' in parsed ? parsed.title : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+  const parsed = parseAny(text);
+  return typeof parsed === 'object' && parsed !== null && 'title' in parsed ? parsed.title : undefined;
 }

@@ -164,7 +164,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     const before = board.known(mapping, target);
     logOutcome(logger, outcome, requestId, { before: before?.proposed ? undefined : before?.error?.code });
     const wanted = wantedOf(outcome);
-    if ((kind === 'deleted' || !alive) && wanted === undefined) {
+    if (!alive && wanted === undefined) {
       board.forget(mapping, target);
       return;
     }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { AppError } from '../core/errors.ts';
+import { parseAny } from '../core/json.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { judgeAbsence } from './absence.ts';
@@ -91,13 +92,7 @@ function parseMark(text: string | undefined): Written | undefined {
 
 /** The members of a mark that are text; none when it is damaged. */
 function membersOf(text: string): Readonly<Record<string, string | undefined>> {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return {};
-    throw error;
-  }
+  const parsed = parseAny(text);
   const members = typeof parsed === 'object' && parsed !== null ? Object.entries(parsed) : [];
   return Object.fromEntries(
     members.filter((member): member is [string, string] => typeof member[1] === 'string'),
