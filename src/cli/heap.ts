@@ -3,8 +3,12 @@ import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 const MIB = 2 ** 20;
-/** Each collection of a smaller one costs as much as the work between two of them. */
+/** Of the space for young objects: each collection of a smaller one costs as much as the work between two of them. */
 const YOUNG = 4 * MIB;
+/** The same for as long as the process is a small one. */
+const YOUNG_OF_SMALL = 16 * MIB;
+/** Resident, of the 256 MiB that are promised. A thousand targets have 180 to 200. */
+const SMALL = 208 * MIB;
 
 /**
  * V8 sizes its heap by the machine: with some gigabytes at hand the youngest objects get 128 MiB, and old ones are
@@ -17,10 +21,18 @@ export function keepHeapSmall(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
   // For so little, waking other threads takes longer than what they help.
   setFlagsFromString('--no-parallel-scavenge');
+  const collect = createCollector();
   let mayGrow = false;
+  let most = YOUNG_OF_SMALL;
   // The space for young objects begins with 1 MiB, and goes back to that when all garbage is collected.
   const observer = new PerformanceObserver(() => {
-    const isSmall = youngSize() < YOUNG;
+    const young = youngSize();
+    if (most !== YOUNG && process.memoryUsage.rss() > SMALL) {
+      // For good: around the limit it would come and go, and each time costs a tenth of a second.
+      most = YOUNG;
+      if (young > YOUNG) collect();
+    }
+    const isSmall = young < most;
     if (isSmall === mayGrow) return;
     mayGrow = isSmall;
     setFlagsFromString(`--semi-space-growth-factor=${mayGrow ? 2 : 1}`);
@@ -31,7 +43,7 @@ export function keepHeapSmall(): void {
 function youngSize(): number {
   const young = getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space');
   // Unknown to another release of V8: then it stays as it is.
-  return young?.space_size ?? YOUNG;
+  return young?.space_size ?? YOUNG_OF_SMALL;
 }
 
 export interface SpareMemoryDeps {

@@ -2,7 +2,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import type { Rule } from './access.ts';
 import { type ConfigFs, expand, type SourceFile } from './files.ts';
 import { locate, type PlacedFinding } from './merge.ts';
-import type { Parse } from './parsed-files.ts';
+import type { Parse } from './parsing.ts';
 import type { Place, Problem } from './problem.ts';
 import { formatPlace, quoted } from './problem.ts';
 import { listOf, textOf } from './raw.ts';

@@ -1,6 +1,6 @@
 import { mapConcurrently } from '../core/map-concurrently.ts';
 import { type ConfigFs, FILES_AT_ONCE, readSource, type SourceFile } from './files.ts';
-import type { Parse } from './parsed-files.ts';
+import type { Parse } from './parsing.ts';
 import { type Problem, toProblem } from './problem.ts';
 import type { Located } from './yaml.ts';
 
@@ -18,25 +18,20 @@ export async function readDocuments(
   files: readonly SourceFile[],
   { fs, parse }: { readonly fs: ConfigFs; readonly parse: Parse },
 ): Promise<ReadDocuments> {
-  const documents: Located[] = [];
-  const problems: Problem[] = [];
-  const texts = new Map<string, string>();
-  let isWhole = true;
   const reads = await mapConcurrently(files, FILES_AT_ONCE, (source) => readSource(source, fs));
-  for (const [index, source] of files.entries()) {
+  const readable = files.flatMap(({ shown }, index) => {
     const read = reads[index];
-    if (read === undefined) continue;
-    if (read.kind === 'problem') {
-      problems.push(read.problem);
-      isWhole = false;
-      continue;
-    }
-    const parsed = parse(read.text, source.shown);
-    texts.set(source.shown, read.text);
-    documents.push(...parsed.documents);
-    isWhole &&= parsed.isWhole;
-    for (const { place, message } of parsed.problems)
-      problems.push(toProblem({ path: [], code: 'CONFIG_INVALID', message }, place));
-  }
-  return { documents, problems, texts, isWhole };
+    return read?.kind === 'text' ? [{ file: shown, text: read.text }] : [];
+  });
+  const unreadable = reads.flatMap((read) => (read.kind === 'problem' ? [read.problem] : []));
+  const parsed = await parse(readable);
+  const problems = parsed.flatMap((it) =>
+    it.problems.map(({ place, message }) => toProblem({ path: [], code: 'CONFIG_INVALID', message }, place)),
+  );
+  return {
+    documents: parsed.flatMap(({ documents }) => documents),
+    problems: [...unreadable, ...problems],
+    isWhole: unreadable.length === 0 && parsed.every(({ isWhole }) => isWhole),
+    texts: new Map(readable.map(({ file, text }) => [file, text])),
+  };
 }

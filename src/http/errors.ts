@@ -1,4 +1,3 @@
-import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ERRORS, type ErrorCode } from '../core/error-codes.ts';
@@ -110,9 +109,10 @@ function isUnread({ raw: { complete, headers } }: FastifyRequest): boolean {
   return !complete && (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined);
 }
 
-const BROKEN: Readonly<Record<string, readonly [status: number, detail: string]>> = {
-  HPE_HEADER_OVERFLOW: [431, 'the headers are larger than 16 KiB'],
-  ERR_HTTP_REQUEST_TIMEOUT: [408, 'it did not arrive in time'],
+/** With the texts of RFC 9110 and 6585: to import them from `node:http` loads all of Node's `fetch`. */
+const BROKEN: Readonly<Record<string, readonly [status: string, detail: string]>> = {
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'the headers are larger than 16 KiB'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'it did not arrive in time'],
 };
 
 /** Answers what never became a request: there is no reply yet, only the connection. */
@@ -121,10 +121,10 @@ export function answerBroken(error: { readonly code?: string }, socket: Socket, 
     socket.destroy();
     return;
   }
-  const [status, detail] = BROKEN[error.code ?? ''] ?? [400, 'it is no HTTP'];
+  const [status, detail] = BROKEN[error.code ?? ''] ?? ['400 Bad Request', 'it is no HTTP'];
   const body = JSON.stringify({ ...new AppError('INVALID_REQUEST', { detail }).toJSON(), requestId });
   const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    `HTTP/1.1 ${status}`,
     'content-type: application/json; charset=utf-8',
     `content-length: ${Buffer.byteLength(body)}`,
     'cache-control: no-store',

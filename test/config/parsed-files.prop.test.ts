@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { loadConfig } from '../../src/config/load.ts';
 import { createParsedFiles, type ParsedFiles } from '../../src/config/parsed-files.ts';
+import { parseTexts, type YamlText } from '../../src/config/parsing.ts';
 import { parseYaml } from '../../src/config/yaml.ts';
 import { HEAD, memoryFs } from './memory-fs.ts';
 
@@ -41,25 +42,68 @@ const text = fc.array(document, { minLength: 1, maxLength: 3 }).map((parts) => p
 /** `toStrictEqual` takes a member named `constructor` for the class of its object. */
 const same = (one: unknown, other: unknown) => expect(isDeepStrictEqual(one, other)).toBe(true);
 
+const parsedHere = ({ text: it, file }: YamlText) => parseYaml(it, file);
+
+describe('texts that are parsed on another thread', () => {
+  /** Long enough for one, whatever they are. */
+  const long = 0;
+
+  it('are what parsing them here gives, to the last place', async () => {
+    const all = fc.sample(text, 300).map((it, index) => ({ text: it, file: `${index}.yaml` }));
+    const parsings = await parseTexts(all, { long });
+    same(
+      parsings.map(({ parsed }) => parsed),
+      all.map(parsedHere),
+    );
+    expect(parsings.some(({ packed }) => packed !== undefined)).toBe(true);
+    expect(parsings.some(({ packed }) => packed === undefined)).toBe(true);
+  });
+
+  it('leave this one to what there is to do meanwhile, whose failure is one', async () => {
+    const done: string[] = [];
+    const all = [{ text: 'a: 1', file: 'a.yaml' }];
+    const parsing = parseTexts(all, { long, meanwhile: async () => done.push('meanwhile') });
+    void parsing.then(() => done.push('parsed'));
+    await parsing;
+    expect(done).toEqual(['meanwhile', 'parsed']);
+    const meanwhile = () => Promise.reject(new Error('it cannot be loaded'));
+    await expect(parseTexts(all, { long, meanwhile })).rejects.toThrow('it cannot be loaded');
+    // Of short ones nobody waits for a thread, so there is no meanwhile.
+    expect(await parseTexts(all, { meanwhile })).toHaveLength(1);
+  });
+
+  it('are parsed here where there is no thread', async () => {
+    const all = fc.sample(text, 20).map((it, index) => ({ text: it, file: `${index}.yaml` }));
+    const parsings = await parseTexts(all, { long, askThread: async () => undefined });
+    same(
+      parsings.map(({ parsed }) => parsed),
+      all.map(parsedHere),
+    );
+  });
+});
+
 describe('a file that was parsed before', () => {
-  it('is what parsing it anew gives, to the last place', () => {
-    fc.assert(
-      fc.property(fc.array(text, { minLength: 1, maxLength: 3 }), (texts) => {
+  it('is what parsing it anew gives, to the last place', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(text, { minLength: 1, maxLength: 3 }), async (texts) => {
         const files = createParsedFiles();
-        for (let load = 0; load < 3; load += 1) {
-          const parse = files.begin();
-          for (const [index, it] of texts.entries())
-            same(parse(it, `${index}.yaml`), parseYaml(it, `${index}.yaml`));
-        }
+        const all = texts.map((it, index) => ({ text: it, file: `${index}.yaml` }));
+        for (let load = 0; load < 3; load += 1) same(await files.begin()(all), all.map(parsedHere));
       }),
     );
   });
 
-  it('is parsed anew when its content is another', () => {
-    fc.assert(
-      fc.property(fc.array(text, { minLength: 2, maxLength: 6 }), (texts) => {
+  it('is parsed anew when its content is another, whatever else was parsed with it', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(text, text), { minLength: 2, maxLength: 6 }), async (edits) => {
         const files = createParsedFiles();
-        for (const it of texts) same(files.begin()(it, 'a.yaml'), parseYaml(it, 'a.yaml'));
+        for (const [a, b] of edits) {
+          const all = [
+            { text: a, file: 'a.yaml' },
+            { text: b, file: 'b.yaml' },
+          ];
+          same(await files.begin()(all), all.map(parsedHere));
+        }
       }),
     );
   });

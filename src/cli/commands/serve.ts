@@ -1,4 +1,4 @@
-import { openServer, type Server } from '../../app/serve.ts';
+import type { Server } from '../../app/serve.ts';
 import type { Config } from '../../config/config.ts';
 import { type ConfigDiff, diffConfig, isEmptyDiff } from '../../config/diff.ts';
 import { type Loaded, loadConfig } from '../../config/load.ts';
@@ -14,7 +14,15 @@ import { createSpareMemory } from '../heap.ts';
 import { painter } from '../output.ts';
 import { problemsText } from '../problems.ts';
 import { VERSION } from '../version.ts';
-import { depsOf } from '../with-app.ts';
+
+/** What a service is made of: more than half of what a start loads, and nothing that reading a configuration needs. */
+const loadParts = () =>
+  Promise.all([
+    import('../../app/serve.ts'),
+    import('../with-app.ts'),
+    // Not every service has such a cluster, but nearly every one whose configuration is long.
+    import('../../cluster/kubernetes.ts'),
+  ]);
 
 /** A first sync of ten thousand targets takes half a minute. */
 const MEMORY_MS = 20_000;
@@ -69,7 +77,7 @@ export async function serveCommand(context: Context, options: Options): Promise<
     }
   };
 
-  const parsed = createParsedFiles();
+  const parsed = createParsedFiles({ meanwhile: loadParts });
   await using watch: ConfigWatch = await watchConfig({
     load: (readFs) => loadConfig({ paths: options.config ?? [], env, cwd, readFs, parsed }),
     onChange: take,
@@ -99,6 +107,7 @@ export async function serveCommand(context: Context, options: Options): Promise<
     context.signal.addEventListener('abort', () => resolve(undefined), { once: true });
   });
 
+  const [{ openServer }, { depsOf }] = await loadParts();
   while (!context.signal.aborted) {
     changed = Promise.withResolvers<AppError | undefined>();
     const logger = loggerOf(config);
