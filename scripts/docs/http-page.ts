@@ -187,7 +187,7 @@ Whatever is no success has one form:
 | body | ${kib(LIMITS.bodyBytes)} KiB; of a webhook ${kib(LIMITS.webhookBytes)} KiB; of Event Grid ${kib(LIMITS.eventGridBytes / 1_024)} MiB, read only once the key is right |
 | headers | ${kib(LIMITS.headerBytes)} KiB, within ${seconds(LIMITS.headersMs)} s |
 | a whole request | ${seconds(LIMITS.requestMs)} s to arrive |
-| connections | ${LIMITS.connections} |
+| connections | ${LIMITS.connections}; of one address ${LIMITS.connectionsOfOne}, those beyond are cut at once |
 
 An address is an IPv4 address or an IPv6 network of 64 bits. Behind a proxy all its clients have one: headers such as
 \`X-Forwarded-For\` are not believed, since anybody can send them. Where strangers can reach the proxy, limit them there.`;

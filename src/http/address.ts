@@ -29,3 +29,10 @@ export function listenError(thrown: unknown, address: string): unknown {
   if (detail === undefined) return thrown;
   return new AppError('LISTEN_FAILED', { about: address, detail, cause: thrown });
 }
+
+/** What limits count by: the address, or the first 64 bits of an IPv6 one, since whoever has one has 2^64 of them. */
+export function networkOf(ip: string): string {
+  return ip.includes(':') && !ip.includes('.')
+    ? (ip.split('::')[0]?.split(':').slice(0, 4).join(':') ?? ip)
+    : ip;
+}

@@ -1,5 +1,6 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { AppError } from '../core/errors.ts';
+import { networkOf } from './address.ts';
 import { createAdmission } from './admission.ts';
 import type { RouteDeps } from './deps.ts';
 import { toHttpError } from './errors.ts';
@@ -19,7 +20,7 @@ export function addGate(app: FastifyInstance, { auth, clock, logger }: RouteDeps
   app.addHook('preParsing', async (request) => {
     const { access } = request.routeOptions.config;
     if (access === undefined || access === 'public' || access === 'signed') return;
-    const identity = await admission.identify(request.headers.authorization, addressKey(request));
+    const identity = await admission.identify(request.headers.authorization, networkOf(request.ip));
     if (!(await identity.may(access)))
       throw new AppError('FORBIDDEN', { detail: `it needs the role ${access}` });
     request.identity = identity;
@@ -49,11 +50,4 @@ export function addGate(app: FastifyInstance, { auth, clock, logger }: RouteDeps
       name: request.requester?.name,
     });
   });
-}
-
-/** Whoever has one IPv6 address has 2^64 of them. */
-export function addressKey({ ip }: FastifyRequest): string {
-  return ip.includes(':') && !ip.includes('.')
-    ? (ip.split('::')[0]?.split(':').slice(0, 4).join(':') ?? ip)
-    : ip;
 }

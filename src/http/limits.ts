@@ -10,6 +10,8 @@ export interface Limits {
   readonly silenceMs: number;
   readonly keepAliveMs: number;
   readonly connections: number;
+  /** Of one address, so that none keeps the probes of the cluster out. */
+  readonly connectionsOfOne: number;
   /** Of one address within `windowMs`, probes aside. */
   readonly requests: number;
   readonly windowMs: number;
@@ -27,6 +29,7 @@ export const LIMITS: Limits = {
   silenceMs: 120_000,
   keepAliveMs: 60_000,
   connections: 1_000,
+  connectionsOfOne: 500,
   requests: 1_000,
   windowMs: 60_000,
   webhookBytes: 16 * 1024,

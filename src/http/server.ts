@@ -53,7 +53,7 @@ export async function buildServer(given: HttpDeps, limits: Limits = LIMITS): Pro
   await addRoutes(app, deps, limits);
   await app.ready();
 
-  const connections = trackConnections(app.server);
+  const connections = trackConnections(app.server, limits.connectionsOfOne);
   const stopRenewal =
     config.tls && certificate
       ? renewCertificate({

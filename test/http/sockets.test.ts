@@ -14,9 +14,13 @@ const ANY = '127.0.0.1:0';
 const JSON_TYPE = 'content-type: application/json\r\n';
 const HEADERS = `host: x\r\nauthorization: Bearer ${TOKENS.operator}\r\n`;
 
-async function open(url: string): Promise<Socket> {
-  const { hostname, port } = new URL(url);
-  const socket = connect(Number(port), hostname);
+async function open(url: string, localAddress?: string): Promise<Socket> {
+  const { hostname: host, port } = new URL(url);
+  const socket = connect({
+    host,
+    port: Number(port),
+    ...(localAddress === undefined ? {} : { localAddress }),
+  });
   await once(socket, 'connect');
   return socket;
 }
@@ -85,6 +89,22 @@ describe('a connection', () => {
     await using bench = await openBench({}, { headersMs: 50, requestMs: 50 });
     const socket = await open(await bench.server.listen(ANY));
     await rest(socket);
+  });
+});
+
+describe('many connections of one address', () => {
+  it('are cut beyond a number, until others of it have ended; another address is not shut out', async () => {
+    await using bench = await openBench({}, { connections: 5, connectionsOfOne: 3 });
+    const url = await bench.server.listen(ANY);
+    const held = [await open(url), await open(url), await open(url)];
+    for (let more = 0; more < 4; more += 1) expect(await rest(await open(url))).toBe('');
+    const probe = async (socket: Socket) => {
+      socket.write('GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
+      return rest(socket);
+    };
+    expect(await probe(await open(url, '127.0.0.2'))).toMatch(/^HTTP\/1.1 200 /);
+    for (const socket of held) expect(await probe(socket)).toMatch(/^HTTP\/1.1 200 /);
+    expect(await probe(await open(url))).toMatch(/^HTTP\/1.1 200 /);
   });
 });
 

@@ -4,9 +4,9 @@ import { AppError, toAppError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { wakeLater } from '../../core/wake.ts';
 import type { EventGridIntake, PostHead, WebhookIntake } from '../../events/posted.ts';
+import { networkOf } from '../address.ts';
 import type { RouteDeps } from '../deps.ts';
 import { sendError, toHttpError } from '../errors.ts';
-import { addressKey } from '../gate.ts';
 import { createGuesses } from '../guesses.ts';
 import type { Limits } from '../limits.ts';
 import { describe } from '../openapi.ts';
@@ -27,7 +27,7 @@ export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limi
   // For each intake by itself: behind an ingress all senders have one address.
   const keyGenerator = (request: FastifyRequest): string => {
     const known = knownIntake(request as FastifyRequest<Named>);
-    return `${addressKey(request)} ${known?.origin.name ?? ''}`;
+    return `${networkOf(request.ip)} ${known?.origin.name ?? ''}`;
   };
   const rateLimit = { max: limits.requests, timeWindow: limits.windowMs, keyGenerator };
   const common = { config: { access: 'signed', rateLimit }, validatorCompiler: () => () => true } as const;
@@ -56,7 +56,7 @@ export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limi
     } catch (thrown) {
       const error = toAppError(thrown);
       if (error.code === 'EVENT_REFUSED' || error.code === 'NOT_FOUND') {
-        const address = addressKey(request);
+        const address = networkOf(request.ip);
         guesses.check(address);
         guesses.note(address);
       }
