@@ -20,6 +20,7 @@ import { createRoom } from '../providers/shelf.ts';
 import { isProvenAbsent } from '../reconcile/absence.ts';
 import type { DecideDeps } from '../reconcile/decide.ts';
 import { isRemoved } from '../reconcile/last-word.ts';
+import { createLeftOpen, type LeftOpen } from '../reconcile/left-open.ts';
 import { readPin } from '../reconcile/pins.ts';
 import { recallVersion } from '../reconcile/recall.ts';
 import { createRecorder, type Recorder } from '../reconcile/recorder.ts';
@@ -78,6 +79,8 @@ export interface App extends AsyncDisposable {
   readonly tracing: Tracing;
   /** What a mapping wants restarted when its content changes. */
   readonly restartOf: (mapping: string) => readonly Workload[];
+  /** What this process changed without an outcome on record. */
+  readonly leftOpen: LeftOpen;
   /** Looks at the namespaces that selectors choose, so that new ones are served. */
   resolve(): Promise<readonly Wanted[]>;
   /** What one pass over targets needs: shared reads, one request id, one recorder. */
@@ -164,6 +167,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   };
   const owned = stack.move();
   const room = createRoom();
+  const leftOpen = createLeftOpen();
   const instances = [config.instance, ...config.formerInstances];
 
   return {
@@ -182,6 +186,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
     instances,
     fingerprints,
     tracing,
+    leftOpen,
     restartOf(name) {
       const mapping = current.mappings.find((it) => it.name === name);
       return cluster.workloads === undefined ? [] : (mapping?.restart ?? []);
@@ -208,6 +213,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
         stores: stores.definitions,
         instances,
         clock,
+        leftOpen,
       });
       const begun = current;
       const reader = createReader({

@@ -1,13 +1,9 @@
-import { NO_KEYS } from '../audit/entry.ts';
+import { randomUUID } from 'node:crypto';
+import { type Entry, NO_KEYS } from '../audit/entry.ts';
 import type { ConfigDiff } from '../config/diff.ts';
 import { toAppError } from '../core/errors.ts';
 import type { Engine } from '../service/run.ts';
 import type { App } from './app.ts';
-
-interface Recording {
-  readonly app: Pick<App, 'audit'>;
-  readonly engine: Pick<Engine, 'auditDoubt'>;
-}
 
 /** In one line, for a record. */
 export function describeDiff({ stores, mappings, access, events }: ConfigDiff): string {
@@ -16,34 +12,60 @@ export function describeDiff({ stores, mappings, access, events }: ConfigDiff): 
   return `${part('stores', stores)}; ${part('mappings', mappings)}${access ? '; access changed' : ''}${events ? '; events changed' : ''}`;
 }
 
-/** That a configuration is in force. */
-export async function recordConfigured(opened: Recording, note: string): Promise<void> {
-  await recordConfiguration(opened, { outcome: 'ok', note });
+/** A change of the configuration stands whether it can be recorded or not, so its record waits until it can. */
+export interface ConfigurationRecords {
+  /** That a configuration is in force. */
+  configured(note: string): Promise<void>;
+  /** That one was not taken, since it has so many problems. */
+  refused(problems: number): Promise<void>;
+  /** Tries again what could not be recorded. */
+  flush(): Promise<void>;
 }
 
-/** The change itself stands whether it could be recorded or not; that it could not, the next change will find. */
-export async function recordConfiguration(
-  { app: { audit }, engine }: Recording,
-  what:
-    | { outcome: 'ok'; note: string }
-    | { outcome: 'failed'; code: string; counts: Readonly<Record<string, number>> },
-): Promise<void> {
-  try {
-    await audit.append([
-      {
-        actor: { kind: 'startup' },
-        requestId: crypto.randomUUID(),
-        action: 'configure',
-        ...what,
-        sources: [],
-        keys: NO_KEYS,
-        durationMs: 0,
-        attempt: 1,
-      },
-    ]);
-  } catch (thrown) {
-    const error = toAppError(thrown);
-    if (error.code !== 'AUDIT_UNAVAILABLE') throw error;
-    engine.auditDoubt.failed(error);
+/** A file that changes at each look is recorded so often in an outage of an hour; what comes then is left out. */
+const MOST = 1_000;
+const SUBJECT = 'configuration';
+
+export function createConfigurationRecords({
+  app: { audit },
+  engine,
+}: {
+  readonly app: Pick<App, 'audit'>;
+  readonly engine: Pick<Engine, 'auditDoubt'>;
+}): ConfigurationRecords {
+  const waiting: Entry[] = [];
+  let line = Promise.resolve();
+
+  async function append(): Promise<void> {
+    const entries = [...waiting];
+    if (entries.length === 0) return;
+    try {
+      await audit.append(entries);
+      waiting.splice(0, entries.length);
+      engine.auditDoubt.recorded(SUBJECT);
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      if (error.code !== 'AUDIT_UNAVAILABLE') throw error;
+      engine.auditDoubt.failed(error, SUBJECT);
+    }
   }
+
+  /** One after the other, whatever became of the one before, which is its caller's to know. */
+  function flush(): Promise<void> {
+    line = line.then(append, append);
+    return line;
+  }
+
+  function record(what: Pick<Entry, 'outcome' | 'note' | 'code' | 'counts'>): Promise<void> {
+    const requestId = randomUUID();
+    const base = { actor: { kind: 'startup' }, action: 'configure', sources: [], keys: NO_KEYS } as const;
+    if (waiting.length < MOST) waiting.push({ ...base, ...what, requestId, durationMs: 0, attempt: 1 });
+    return flush();
+  }
+
+  return {
+    configured: (note) => record({ outcome: 'ok', note }),
+    refused: (problems) => record({ outcome: 'failed', code: 'CONFIG_INVALID', counts: { problems } }),
+    flush,
+  };
 }

@@ -59,7 +59,7 @@ export async function findHeldLeft(app: App, id: string, asked: PassOptions): Pr
 
 /** Deletes them, under the brake like every deletion. */
 export async function pruneLeft(app: App, asked: PassOptions = {}): Promise<SyncReport> {
-  await recoverIntents(app.audit, app.cluster, app.instances, app.restartOf);
+  await recoverIntents(app);
   const pass = await app.pass(asked);
   const { recorder } = pass;
   await recorder.command('prune');

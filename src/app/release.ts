@@ -29,7 +29,7 @@ export async function releaseHeld(
   id: string,
   { only, leavesRestarts = false, isRecorded = false, ...asked }: ReleaseOptions = {},
 ): Promise<SyncReport> {
-  await recoverIntents(app.audit, app.cluster, app.instances, app.restartOf);
+  await recoverIntents(app);
   const pass = await app.pass(asked);
   const { recorder } = pass;
   if (!isRecorded) await recorder.command(`release ${id}`);

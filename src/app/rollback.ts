@@ -116,7 +116,7 @@ export async function unpinHere(app: App, which: Which, signal?: AbortSignal): P
 }
 
 async function begin(app: App, command: string): Promise<Pass> {
-  await recoverIntents(app.audit, app.cluster, app.instances, app.restartOf);
+  await recoverIntents(app);
   const pass = await app.pass({ asResolved: true });
   await pass.recorder.command(command);
   return pass;

@@ -11,7 +11,7 @@ import type { Engine } from '../service/run.ts';
 import { watchStalls } from '../service/stalls.ts';
 import { watchEventLoop } from '../service/watchdog.ts';
 import { type App, type AppDeps, credentialsOf, openApp } from './app.ts';
-import { describeDiff, recordConfiguration, recordConfigured } from './configured.ts';
+import { createConfigurationRecords, describeDiff } from './configured.ts';
 import { type Intakes, openIntakes } from './events.ts';
 import { openFront } from './front.ts';
 import { untilUndoubted, watchChain } from './proof.ts';
@@ -84,10 +84,8 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
   const stalls = watchStalls(engine.loops, { logger });
   stack.use(watchEventLoop(engine.loops, { json: config.log.format === 'json' }));
   const owned = stack.move();
-  await recordConfigured(
-    opened,
-    `stores: ${app.config.stores.length}, mappings: ${app.config.mappings.length}`,
-  );
+  const records = createConfigurationRecords(opened);
+  await records.configured(`stores: ${app.config.stores.length}, mappings: ${app.config.mappings.length}`);
   logger.info('the service is running', { address: front.url, count: app.targets.length });
 
   return {
@@ -98,24 +96,25 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       await engine.reconfigured({ mappings: changed, all: diff.access });
       for (const store of [...diff.stores.added, ...diff.stores.changed]) engine.wake(store);
       await intakes.refresh();
-      await recordConfigured(opened, describeDiff(diff));
+      await records.configured(describeDiff(diff));
       logger.info('the configuration was changed', { count: app.targets.length });
     },
-    looked: () => files.beat(),
+    looked() {
+      files.beat();
+      void records
+        .flush()
+        .catch((error: unknown) => logger.error('a change could not be recorded', { error }));
+    },
     async refused(problems) {
       logger.error('the configuration is invalid, and the last valid one stays in force', {
         count: problems.length,
         error: new AppError('CONFIG_INVALID'),
       });
-      await recordConfiguration(opened, {
-        outcome: 'failed',
-        code: 'CONFIG_INVALID',
-        counts: { problems: problems.length },
-      });
+      await records.refused(problems.length);
     },
     async validAgain() {
       logger.info('the configuration is valid again');
-      await recordConfigured(opened, 'valid again');
+      await records.configured('valid again');
     },
     look: () => opened.credentials.look(),
     async close(graceMs) {

@@ -91,7 +91,7 @@ async function openEngine(app: App, options: ServiceOptions): Promise<Engine> {
     beginPass: (request) => app.pass({ ...request, asResolved: true, oldAfterMs: PASS_MS }),
     destroy: (pass, see) => destroyProposed(app, pass, see),
     restart: async () => (await restarts?.run(app.config.restarts))?.nextMs,
-    recover: () => recoverIntents(audit, cluster, app.instances, app.restartOf),
+    recover: () => recoverIntents(app),
     heldId: (known) => heldId(app, known),
     onOutcome: options.onOutcome,
     onLarge: options.onLarge,

@@ -50,7 +50,7 @@ export async function syncTargets(
   app: App,
   { only, onOutcome, signal }: SyncOptions = {},
 ): Promise<SyncReport> {
-  await recoverIntents(app.audit, app.cluster, app.instances, app.restartOf);
+  await recoverIntents(app);
   const pass = await app.pass();
   const wanted = selectTargets(app, only);
   const { recorder } = pass;

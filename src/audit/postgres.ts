@@ -152,10 +152,13 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
       const found = await latest(searched, filter, actions);
       return found && toRecord(found);
     },
-    unresolved: () =>
+    unresolved: (isOver = () => false) =>
       use(async () => {
         forWriting();
-        return (await reads.use((session) => abandoned(session, writesEndWithinMs))).map(toRecord);
+        return (await reads.use((session) => openIntents(session, writesEndWithinMs))).flatMap((row) => {
+          const intent = toRecord(row);
+          return row.abandoned || isOver(intent) ? [intent] : [];
+        });
       }),
     async targets() {
       return await ask(queries.targetsQuery(db));
@@ -227,7 +230,10 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
  * what a replica that cannot reach us for longer has begun is over by then, so that looking at the cluster tells
  * the truth. A process that ends in order says so, and its intents count at once.
  */
-async function abandoned(session: Session, writesEndWithinMs: number): Promise<readonly own.OpenIntent[]> {
+async function openIntents(
+  session: Session,
+  writesEndWithinMs: number,
+): Promise<readonly (own.OpenIntent & { readonly abandoned: boolean })[]> {
   const open = (await session.query(
     own.OPEN_INTENTS,
     [writesEndWithinMs],
@@ -237,7 +243,10 @@ async function abandoned(session: Session, writesEndWithinMs: number): Promise<r
   const keys = [...new Set(old.map(({ replica }) => replicaKey(replica)))];
   const held = (await session.query(own.HELD_KEYS, [keys])) as readonly { readonly key: string }[];
   const alive = new Set(held.map(({ key }) => key));
-  return old.filter(({ replica, left_behind }) => left_behind || !alive.has(replicaKey(replica)));
+  return open.map((intent) => {
+    const { old: isOld, left_behind: isLeft, replica } = intent;
+    return { ...intent, abandoned: isOld && (isLeft || !alive.has(replicaKey(replica))) };
+  });
 }
 
 /** From one look at the store, so that what happens meanwhile is there as a whole or not at all. */

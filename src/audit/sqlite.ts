@@ -141,7 +141,7 @@ function createStore(
       const found = await latest(searched, filter, actions);
       return found && readable(path)(found);
     },
-    unresolved: () =>
+    unresolved: (isOver = () => false) =>
       use(async () => {
         const { replicas } = forWriting();
         return await file.write((sqlite) => {
@@ -149,7 +149,10 @@ function createStore(
           const open = [...kept, ...rows(sqlite, queries.openIntentsQuery(db))];
           const ended = new Map(open.map((row) => [row.replica, replicas.hasEnded(row.replica)]));
           replicas.tidy();
-          return open.filter((row) => ended.get(row.replica)).map(readable(path));
+          return open.flatMap((row) => {
+            const intent = readable(path)(row);
+            return ended.get(row.replica) || isOver(intent) ? [intent] : [];
+          });
         });
       }),
     async targets() {

@@ -63,8 +63,9 @@ export interface AuditStore extends AsyncDisposable {
   /**
    * Intents without an outcome whose process has ended: a crash between the two. An outcome belongs to the intent
    * of the same request, namespace, secret and attempt. Oldest first, of every instance that writes here.
+   * @param isOver Whether the change of an intent is over although its process runs.
    */
-  unresolved(): Promise<readonly AuditRecord[]>;
+  unresolved(isOver?: (intent: AuditRecord) => boolean): Promise<readonly AuditRecord[]>;
   /** Each target that was ever created, changed or adopted, once. */
   targets(): Promise<readonly TargetId[]>;
   /** Runs work while no other process does so under this name: waits for its turn, and gives it back after a crash. */

@@ -54,7 +54,8 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
       const callOff = timers.wake(
         () => {
           delayed.delete(subject);
-          place(subject, { job, due });
+          // By the timer, since the clock may have been set back.
+          place(subject, { job, due: wait > LONGEST_WAIT_MS ? due : Number.NEGATIVE_INFINITY });
           pump();
         },
         Math.min(wait, LONGEST_WAIT_MS),

@@ -16,6 +16,19 @@ export async function lastWord(
   );
 }
 
+/** The actions that tell in what state a target is. */
+export const TARGET_ACTIONS: readonly Action[] = [
+  'create',
+  'update',
+  'delete',
+  'repair',
+  'adopt',
+  'refuse',
+  'hold',
+  'giveUp',
+  'sweep',
+];
+
 /** The actions that change a target. */
 export const CHANGES: readonly Action[] = ['create', 'update', 'delete', 'repair', 'adopt', 'rollback'];
 

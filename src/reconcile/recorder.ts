@@ -18,7 +18,8 @@ import { objectOf, type ReadResult, type Recording, type StoreRef } from '../cor
 import type { TargetId } from '../core/target.ts';
 import type { Pin } from '../sync/pin.ts';
 import type { KeyPlan } from '../sync/plan.ts';
-import { lastChange, lastWord } from './last-word.ts';
+import { lastChange, lastWord, TARGET_ACTIONS } from './last-word.ts';
+import { createLeftOpen, type LeftOpen } from './left-open.ts';
 import { pinNote } from './pins.ts';
 import { definitionNote, lastAbout, lastReading, readingNote } from './recall.ts';
 import { restartIntents } from './restart-intents.ts';
@@ -53,6 +54,8 @@ export interface Recorder {
     change: Change,
     result: { error?: AppError; resourceVersion?: string; note?: string },
   ): Promise<{ readonly restarts: boolean }>;
+  /** A change that is over, of which nobody can tell now what became: its outcome is looked for later. */
+  leaveOpen(change: Change): void;
   /** The last write of a target for a mapping, with what it left there; nothing after a deletion that was meant. */
   lastWrite(mapping: string, target: TargetId): Promise<AuditRecord | undefined>;
   /** A target that cannot be decided or must not be changed: recorded when that begins or changes. */
@@ -85,20 +88,8 @@ export interface RecorderDeps {
   /** This one and those that it was before: others that share the audit have targets of the same names. */
   readonly instances: readonly string[];
   readonly clock: Clock;
+  readonly leftOpen?: LeftOpen;
 }
-
-/** The actions that tell in what state a target is. */
-export const TARGET_ACTIONS: readonly Action[] = [
-  'create',
-  'update',
-  'delete',
-  'repair',
-  'adopt',
-  'refuse',
-  'hold',
-  'giveUp',
-  'sweep',
-];
 
 export function createRecorder({
   audit,
@@ -108,6 +99,7 @@ export function createRecorder({
   stores,
   instances,
   clock,
+  leftOpen = createLeftOpen(),
 }: RecorderDeps): Recorder {
   const startedAt = clock.now();
   const base = { actor, requestId, sources: [], keys: NO_KEYS, durationMs: 0, attempt: 1 };
@@ -132,8 +124,11 @@ export function createRecorder({
     };
   };
 
+  const leaveOpen = (change: Change): void => leftOpen.add({ ...change, requestId });
+
   return {
     requestId,
+    leaveOpen,
     command: (name) => append(commandEntry(name, actor, requestId)),
 
     async read({ store, ref }, result) {
@@ -189,7 +184,12 @@ export function createRecorder({
         ...(note === undefined ? {} : { note }),
       };
       const restarts = restartIntents(entry, change.restart ?? []);
-      await audit.append([entry, ...restarts]);
+      try {
+        await audit.append([entry, ...restarts]);
+      } catch (error) {
+        leaveOpen(change);
+        throw error;
+      }
       return { restarts: restarts.length > 0 };
     },
 

@@ -14,25 +14,34 @@ export interface Written {
   readonly restarts?: boolean;
 }
 
+/** The note of an outcome that nobody answered, and that was found by a look. */
+export const SEEN_IN_CLUSTER = 'seen in the cluster';
+
 /** A write without an answer may still have happened: only a look at the cluster tells. */
 export async function afterFailedWrite(
   error: AppError,
   change: Change,
-  deps: { readonly recorder: Pick<Recorder, 'outcome'>; readonly cluster: Pick<Cluster, 'read'> },
+  deps: {
+    readonly recorder: Pick<Recorder, 'outcome' | 'leaveOpen'>;
+    readonly cluster: Pick<Cluster, 'read'>;
+  },
 ): Promise<Written> {
   if (error.code !== 'CLUSTER_UNAVAILABLE' && error.code !== 'INTERNAL') {
     await deps.recorder.outcome(change, { error });
     return { error };
   }
   const found = await lookFor(change, deps.cluster);
-  // Unknown still: the intent stays open, and the next start looks again.
-  if (found.kind === 'unknown') return { error };
+  // Unknown still: whoever looks for what was left open looks again.
+  if (found.kind === 'unknown') {
+    deps.recorder.leaveOpen(change);
+    return { error };
+  }
   if (found.kind === 'absent') {
     await deps.recorder.outcome(change, { error });
     return { error };
   }
   const written = found.resourceVersion === undefined ? {} : { resourceVersion: found.resourceVersion };
-  const recorded = await deps.recorder.outcome(change, { ...written, note: 'seen in the cluster' });
+  const recorded = await deps.recorder.outcome(change, { ...written, note: SEEN_IN_CLUSTER });
   return { ...written, ...recorded };
 }
 

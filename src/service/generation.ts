@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Mapping } from '../core/mapping.ts';
 import { refId, type StoreRef } from '../core/reading.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
@@ -76,10 +77,17 @@ export function withUnseen(now: readonly Wanted[], before: readonly Wanted[]): r
     error === undefined
       ? []
       : before
-          .filter((it) => it.error === undefined && it.mapping.name === mapping.name)
+          .filter(
+            (it) =>
+              it.error === undefined && it.mapping.name === mapping.name && asksAlike(it.mapping, mapping),
+          )
           .map(({ id }) => ({ mapping, id })),
   );
   return [...now, ...kept];
+}
+
+function asksAlike({ target: before }: Mapping, { target: now }: Mapping): boolean {
+  return before.secret === now.secret && isDeepStrictEqual(before.namespaceSelector, now.namespaceSelector);
 }
 
 /** A configuration that was changed: mappings that are others, by name, or that all may be. */

@@ -93,14 +93,14 @@ export function createHints(deps: HintsDeps): Hints {
     for (const { at, quietMs } of recent.values()) ms = Math.min(ms, Math.max(0, at + quietMs - clock.now()));
     callOff = wake(() => {
       callOff = undefined;
-      takeUp();
+      takeUp((it) => !isQuiet(it));
       schedule();
     }, ms);
   };
-  const takeUp = (): void => {
+  const takeUp = (isDue: (it: Recent) => boolean): void => {
     const due: { readonly id: string; readonly origin: Origin }[] = [];
     for (const [id, it] of recent) {
-      if (isQuiet(it)) continue;
+      if (!isDue(it)) continue;
       recent.delete(id);
       if (it.again !== undefined) due.push({ id, origin: it.again });
     }
@@ -146,6 +146,8 @@ export function createHints(deps: HintsDeps): Hints {
     intakeOf: (requestId) => requests.get(requestId) ?? /@([-a-z0-9.]+)$/.exec(requestId)?.[1],
     [Symbol.dispose]() {
       closed = true;
+      // What was acknowledged goes into the queue that other replicas share, before its time.
+      takeUp(() => true);
       callOff?.();
     },
   };

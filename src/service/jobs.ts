@@ -171,7 +171,9 @@ export function createJobs(deps: JobsDeps): Jobs {
     const okAt = error === undefined ? startedAt : before?.okAt;
     // What was held before this process began has no job that would see its end.
     const nextLook = before === undefined && wanted ? clock.now() + wanted.mapping.refreshMs : undefined;
-    const retryAt = error === undefined ? undefined : (before?.retryAt ?? nextLook);
+    // What could not be done is tried again as any other failure is; what is held is looked at in its own time.
+    const failedAgain = wanted !== undefined && kind === 'failed' && !alive;
+    const retryAt = error === undefined || failedAgain ? undefined : (before?.retryAt ?? nextLook);
     board.note({
       mapping,
       target,
@@ -189,6 +191,7 @@ export function createJobs(deps: JobsDeps): Jobs {
       ...(before?.resourceVersion === undefined ? {} : { resourceVersion: before.resourceVersion }),
       keys,
     });
+    if (failedAgain) ledger.trigger(target, 'event', `${requestId}~`);
   };
 
   const wantedOf = ({ mapping, target }: Pick<Known, 'mapping' | 'target'>): Wanted | undefined =>

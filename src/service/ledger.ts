@@ -161,7 +161,8 @@ export function createLedger(queue: Queue, { clock, logger, tracer = noTracer }:
       const entry = open.get(id);
       const isIts = by === undefined || firstOf(by) === entry?.by;
       const readAt = isIts ? startedAt : startedAt - PASS_MS;
-      if (entry !== undefined && entry.since <= readAt) open.delete(id);
+      // One that is yet to come is of a clock that was set back since.
+      if (entry !== undefined && (entry.since <= readAt || entry.since > clock.now())) open.delete(id);
     },
     since(target, exceptBy) {
       const entry = open.get(formatTarget(target));

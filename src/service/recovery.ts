@@ -1,11 +1,14 @@
 import type { Logger } from '../log/logger.ts';
 
-/** Resolves what crashes of other replicas left open; one look at a time, and that it cannot look is said once. */
+/** Resolves what crashes, and this process, left open; one look at a time, and that it cannot look is said once. */
 export function createRecovery({
   recover,
+  onClosed,
   logger,
 }: {
   readonly recover: () => Promise<number>;
+  /** What was found to be made may want restarts. */
+  readonly onClosed: () => void;
   readonly logger: Logger;
 }): () => Promise<void> {
   let running = false;
@@ -16,9 +19,11 @@ export function createRecovery({
     try {
       const closed = await recover();
       failing = false;
-      if (closed > 0) logger.info('changes that a crash left open were resolved', { count: closed });
+      if (closed === 0) return;
+      logger.info('changes that were left open were resolved', { count: closed });
+      onClosed();
     } catch (error) {
-      if (!failing) logger.warn('changes that a crash may have left open could not be looked at', { error });
+      if (!failing) logger.warn('changes that may have been left open could not be looked at', { error });
       failing = true;
     } finally {
       running = false;

@@ -220,7 +220,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     }
   };
 
-  const recoverQuietly = createRecovery(parts);
+  const recoverQuietly = createRecovery({ ...parts, onClosed: () => jobs.lookForRestarts() });
   await resolveAgain();
   const beat = loops.begin('timetable', 30_000);
   const turns = createTurns({ logger, random });

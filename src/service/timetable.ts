@@ -33,16 +33,18 @@ export function createTimetable({
 }): Timetable {
   const rounds = new Map<string, Round>();
 
-  const add = async (subject: string, once?: { id: string; ttlMs: number }): Promise<void> => {
+  const add = async (subject: string, once?: { id: string; ttlMs: number }): Promise<boolean> => {
     try {
       await queue.add(
         { subject, reason: 'sweep', requestId: randomUUID() },
         once === undefined ? {} : { once },
       );
+      return true;
     } catch (thrown) {
       const error = toAppError(thrown);
       // The next round comes; how the queue is, its health tells.
       if (!saysHealth(error)) logger.error('a sweep could not be queued', { error });
+      return false;
     }
   };
 
@@ -61,7 +63,10 @@ export function createTimetable({
         // once, as a process does that was asleep: they are spread again over the next interval.
         const isJump = before !== undefined && round > before + 1 && sweep.refreshMs > JUMP_MS;
         if (before !== undefined && round > before && !isJump)
-          void add(name, { id: String(round), ttlMs: sweep.refreshMs });
+          void add(name, { id: String(round), ttlMs: sweep.refreshMs }).then((taken) => {
+            // Tried again at the next tick; whichever replica is first, the queue takes it once.
+            if (!taken && known !== undefined && rounds.get(name) === next) rounds.set(name, known);
+          });
       }
     },
     now(slots) {

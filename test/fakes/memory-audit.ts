@@ -110,7 +110,7 @@ function open(options: MemoryAuditOptions, log: Log): MemoryAudit {
           newest(filter, actions)[0] ??
           log.left.findLast((record) => actions.includes(record.action) && matches(record, filter)),
       ),
-    unresolved: () =>
+    unresolved: (isOver = () => false) =>
       use(() => {
         const closedAt = new Map(
           [...log.left, ...all()].flatMap((record): [string, number][] =>
@@ -121,7 +121,7 @@ function open(options: MemoryAuditOptions, log: Log): MemoryAudit {
           (record) =>
             record.phase === 'intent' &&
             (closedAt.get(change(record)) ?? 0) < record.sequence &&
-            !log.running.has(record.replica),
+            (!log.running.has(record.replica) || isOver(record)),
         );
       }),
     targets: () =>

@@ -21,6 +21,7 @@ import { withRetry } from '../../src/providers/retry.ts';
 import type { Deadline } from '../../src/providers/timing.ts';
 import { isProvenAbsent } from '../../src/reconcile/absence.ts';
 import { isRemoved } from '../../src/reconcile/last-word.ts';
+import { createLeftOpen } from '../../src/reconcile/left-open.ts';
 import { createRecorder } from '../../src/reconcile/recorder.ts';
 import { resolveTargets, unresolvedTargets, wantedIndex } from '../../src/reconcile/targets.ts';
 import { Collector } from '../cli/harness.ts';
@@ -101,6 +102,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
   }
 
   function appOf(): App {
+    const leftOpen = createLeftOpen();
     let targets = unresolvedTargets(config.mappings);
     const access = createAccess(config);
     return {
@@ -118,6 +120,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
       instances: [config.instance],
       fingerprints,
       restartOf: () => [],
+      leftOpen,
       async resolve() {
         targets = await resolveTargets(config.mappings, cluster, undefined);
         return targets;
@@ -137,6 +140,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
           stores,
           instances,
           clock,
+          leftOpen,
         });
         const reader = createReader({
           open: async () => provider,

@@ -71,4 +71,19 @@ describe('the queue in memory', () => {
     await queue.idle();
     expect(seen).toHaveLength(2);
   });
+
+  it('a retry of 5 s does not take an hour when the clock is set back by an hour', async () => {
+    const timers = createManualTime();
+    // The system's timers do not follow the clock that people set.
+    let offset = 0;
+    const own = { now: () => timers.now() + offset, wake: timers.wake };
+    await using queue = createMemoryQueue({ concurrency: 1, timers: own });
+    const seen: string[] = [];
+    queue.start(async ({ subject }) => void seen.push(subject));
+    await queue.add({ subject: 'a', reason: 'sweep', requestId: 'r' }, { delayMs: 5_000 });
+    await timers.advance(1_000);
+    offset = -3_600_000;
+    await timers.advance(60_000);
+    expect(seen).toEqual(['a']);
+  });
 });

@@ -20,7 +20,7 @@ async function crash(world: World, watch: (step: Step) => void | Promise<void>):
 /** What the next start does before anything else. */
 async function recover(world: World, watch?: (step: Step) => void | Promise<void>): Promise<number> {
   await using process = await world.start(watch);
-  return await recoverIntents(process.app.audit, process.app.cluster, [process.app.config.instance]);
+  return await recoverIntents(process.app);
 }
 
 describe('an intent that a crash left open', () => {

@@ -15,6 +15,7 @@ import type { SecretProvider } from '../../src/providers/provider.ts';
 import { createReader } from '../../src/providers/reader.ts';
 import { isProvenAbsent } from '../../src/reconcile/absence.ts';
 import { isRemoved } from '../../src/reconcile/last-word.ts';
+import { createLeftOpen } from '../../src/reconcile/left-open.ts';
 import { readPin } from '../../src/reconcile/pins.ts';
 import { createRecorder } from '../../src/reconcile/recorder.ts';
 import { resolveTargets, unresolvedTargets, wantedIndex } from '../../src/reconcile/targets.ts';
@@ -142,6 +143,7 @@ mappings:${wanted}`);
   async function start(watch: Watch = () => undefined): Promise<Process> {
     processes += 1;
     const current = config;
+    const leftOpen = createLeftOpen();
     let targets = unresolvedTargets(current.mappings);
     const requestId = `request-${processes}`;
     const own = log.another(`process-${processes}`);
@@ -163,6 +165,7 @@ mappings:${wanted}`);
       instances: [config.instance, ...config.formerInstances],
       fingerprints,
       restartOf: () => [],
+      leftOpen,
       async resolve() {
         targets = await resolveTargets(current.mappings, watched, undefined);
         return targets;
@@ -179,6 +182,7 @@ mappings:${wanted}`);
           stores: definitions,
           instances: [config.instance, ...config.formerInstances],
           clock,
+          leftOpen,
         });
         const reader = createReader({
           open: async () => opened,

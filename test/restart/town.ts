@@ -74,13 +74,11 @@ export async function openTown({
     },
     async recover() {
       await using process = await world.start();
-      const { audit, cluster, config, instances } = process.app;
-      await recoverIntents(
-        audit,
-        cluster,
-        instances,
-        (name) => config.mappings.find((mapping) => mapping.name === name)?.restart ?? [],
-      );
+      const { config } = process.app;
+      await recoverIntents({
+        ...process.app,
+        restartOf: (name) => config.mappings.find((mapping) => mapping.name === name)?.restart ?? [],
+      });
     },
     async startRestarts(watch = () => undefined) {
       const process = await world.start(watch);

@@ -47,6 +47,15 @@ describe('a hint', () => {
     expect(new Set(hints.triggers.list.map(({ reason }) => reason))).toEqual(new Set(['event']));
   });
 
+  it('that waits for its time goes into the queue when the process ends, since others share it', () => {
+    const { triggers, ...hints } = open([wanted({ data: { X: source('k') } })]);
+    hints.take([hint('k')], CI);
+    expect(hints.take([hint('k')], EU)).toEqual({ targets: 1, unknown: 0 });
+    expect(triggers.list).toHaveLength(1);
+    hints[Symbol.dispose]();
+    expect(triggers.list.map(({ target }) => target)).toEqual(['apps/app', 'apps/app']);
+  });
+
   it('of several keys looks at each target once', () => {
     using hints = open([wanted({ data: { X: source('k'), Y: source('l') } })]);
     expect(hints.take([hint('k'), hint('l')], EU)).toEqual({ targets: 1, unknown: 0 });
@@ -191,9 +200,11 @@ describe('a flood of hints about one key', () => {
     hints.take([hint('k')], EU);
     hints.take([hint('k')], EU);
     hints[Symbol.dispose]();
+    // The one that waited, at once; and none that comes afterwards.
+    expect(hints.triggers.list).toHaveLength(2);
     hints.take([hint('k')], EU);
     await hints.time.advance(5_000);
     expect(hints.time.waiting).toEqual([]);
-    expect(hints.triggers.taken()).toHaveLength(1);
+    expect(hints.triggers.list).toHaveLength(2);
   });
 });

@@ -182,4 +182,23 @@ describe('a ledger', () => {
     ledger.trigger(APP, 'event', 'r2');
     expect([ledger.since(APP, 'r1'), ledger.since(APP, 'r2')]).toEqual([START + 30, START + 10]);
   });
+
+  it('what was open when the clock was set back is done by its run', async () => {
+    const clock = createClock();
+    const queue = createFakeQueue();
+    const ledger = createLedger(asQueue(queue), { clock, logger: recordingLogger() });
+    const target = { namespace: 'apps', secret: 'app' };
+    ledger.trigger(target, 'event', 'r1');
+    await settled();
+    clock.time -= 3_600_000;
+    let runs = 0;
+    for (let minute = 0; minute < 30; minute++) {
+      runs += queue.jobs.splice(0).length;
+      ledger.done(target, clock.time); // each run ends well
+      clock.time += 61_000;
+      ledger.repeat(60_000);
+      await settled();
+    }
+    expect(runs).toBeLessThan(3);
+  });
 });

@@ -149,4 +149,40 @@ describe('a timetable', () => {
       names.map((name) => [name, 'sweep', {}]),
     );
   });
+
+  it('a sweep that was due while Redis was away for 5 s is made up for when it is back', async () => {
+    const DAY = 86_400_000;
+    const clock = createClock();
+    const queue = createFakeQueue();
+    const generation = createGeneration(
+      [],
+      [wanted({ refreshMs: DAY, data: { A: source({ key: 'k' }) } })],
+      () => false,
+    );
+    const timetable = createTimetable({
+      queue: asQueue(queue),
+      generation: () => generation,
+      clock,
+      logger: recordingLogger(),
+    });
+    timetable.tick();
+    queue.failure = queueAway();
+    // Redis is away until the slot was due once, and 5 s more.
+    for (let s = 0; queue.attempts === 0 && s < 2 * 86_400; s++) {
+      clock.time += 1_000;
+      timetable.tick();
+    }
+    expect(queue.attempts).toBe(1);
+    clock.time += 5_000;
+    timetable.tick();
+    await settled();
+    queue.failure = undefined;
+    const backAt = clock.time;
+    for (let s = 0; queue.jobs.length === 0 && s < 2 * 86_400; s++) {
+      clock.time += 1_000;
+      timetable.tick();
+      await (s % 600 === 0 ? settled() : undefined);
+    }
+    expect((clock.time - backAt) / 1000).toBeLessThan(60);
+  });
 });
