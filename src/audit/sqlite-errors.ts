@@ -1,4 +1,5 @@
 import { AppError } from '../core/errors.ts';
+import { FILE_FAILURES } from '../core/file-failures.ts';
 import { because, systemCode, unusable } from './failures.ts';
 
 /** Primary result codes of SQLite (https://sqlite.org/rescode.html), as a person would say them. */
@@ -15,16 +16,6 @@ const SQLITE: Readonly<Record<number, string>> = {
 const NEVER: Readonly<Record<number, string>> = {
   11: 'the file is damaged',
   26: 'the file is not a SQLite database',
-};
-
-const SYSTEM: Readonly<Record<string, string>> = {
-  EACCES: 'permission denied',
-  EISDIR: 'it is a folder',
-  ENOENT: 'there is no such file or folder',
-  ENOSPC: 'the disk is full',
-  ENOTDIR: 'a part of its path is not a folder',
-  EPERM: 'permission denied',
-  EROFS: 'the file system is read-only',
 };
 
 /** Whether another connection holds a lock just now. */
@@ -45,7 +36,7 @@ export function unavailable(error: unknown): unknown {
   if (never !== undefined) return unusable(never, { cause: error });
   if (code !== undefined) return because(SQLITE[code] ?? `SQLite error ${code}`, error);
   const name = systemCode(error);
-  if (name !== undefined) return because(SYSTEM[name] ?? name, error);
+  if (name !== undefined) return because(FILE_FAILURES[name] ?? name, error);
   return error;
 }
 

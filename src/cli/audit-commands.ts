@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
 import { EXPORT_FORMATS } from '../audit/export-formats.ts';
 import { REVIEWS } from '../audit/review.ts';
-import { command, positive, type Run, withServer } from './command-line.ts';
+import { command, fingerprint, positive, type Run, withServer } from './command-line.ts';
 import type { Context } from './context.ts';
 import { example } from './help.ts';
 import { addProof } from './proof-commands.ts';
@@ -62,7 +62,7 @@ function withFilters(command: Command): Command {
     .addOption(new Option('--outcome <outcome>', 'that ended so').choices(OUTCOMES))
     .option('--code <code>', 'with this error code')
     .option('--request <id>', 'of one request')
-    .option('--fingerprint <fingerprint>', 'that left or found this fingerprint')
+    .option('--fingerprint <fingerprint>', 'that left or found this fingerprint', fingerprint)
     .addOption(new Option('--review <state>', 'as a person said of it last').choices(REVIEW_STATES));
 }
 

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { isFingerprint } from '../core/fingerprint.ts';
 import { COMMON, example } from './help.ts';
 
 /** Hands over what a command does. */
@@ -47,6 +48,15 @@ export function positive(text: string): number {
   if (!Number.isSafeInteger(number) || number < 1)
     throw new InvalidArgumentError('It must be a whole number from 1.');
   return number;
+}
+
+/** One that is none would be on no record, which is an answer that people go by. */
+export function fingerprint(text: string): string {
+  if (!isFingerprint(text))
+    throw new InvalidArgumentError(
+      'It must be the whole of it, as a record has it: 8 hexadecimal digits, a colon and 64 more.',
+    );
+  return text;
 }
 
 /** An empty one, of a variable that is not set, would mean the working folder. */

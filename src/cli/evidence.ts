@@ -7,6 +7,7 @@ import { filePlace } from '../audit/places/file.ts';
 import type { Evidence } from '../audit/verify.ts';
 import type { Config } from '../config/config.ts';
 import type { Context } from './context.ts';
+import { fileError } from './file-error.ts';
 import { auditCredentials } from './read-audit.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -73,7 +74,6 @@ async function textOf(option: string, path: string, cwd: string): Promise<string
   try {
     return await readFile(resolve(cwd, path), 'utf8');
   } catch (error) {
-    if (!(error instanceof Error) || !('code' in error)) throw error;
-    throw new UsageError(`${option} ${path}: the file cannot be read (${String(error.code)})`);
+    throw fileError(error, `${option} ${path} cannot be read`);
   }
 }

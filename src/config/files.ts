@@ -1,5 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { FILE_FAILURES } from '../core/file-failures.ts';
 import { mapConcurrently } from '../core/map-concurrently.ts';
 import { compareText } from '../core/target.ts';
 import { type Problem, toProblem } from './problem.ts';
@@ -146,20 +147,10 @@ async function isFolder(path: string, fs: ConfigFs): Promise<boolean> {
   }
 }
 
-const FAILURES: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file or folder',
-  ENOTDIR: 'a part of the path is not a folder',
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-  ELOOP: 'its symbolic links go in a circle',
-  ENAMETOOLONG: 'the path is too long',
-  EISDIR: 'it is a folder',
-};
-
 function whatFailed(error: unknown): string {
   const code = codeOf(error);
   if (code === undefined) throw error;
-  return FAILURES[code] ?? `it cannot be read (${code})`;
+  return FILE_FAILURES[code] ?? `it cannot be read (${code})`;
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -53,8 +53,31 @@ describe('audit export', () => {
     expect(machine.json).toEqual({ format: 'csv', records: 5, file: 'a.csv' });
     expect(await bench.run('audit', 'export', '--format', 'csv', '--out', 'nowhere/a.csv')).toMatchObject({
       code: 64,
-      stderr: expect.stringContaining('ENOENT'),
+      stderr: 'error: nowhere/a.csv cannot be written: there is no such file or folder (ENOENT)\n',
     });
+  });
+
+  it('replaces an earlier export, and no other file: its name may be given by mistake', async () => {
+    await using bench = await openSynced();
+    const run = (format: string, out: string) =>
+      bench.run('audit', 'export', '--format', format, '--out', out);
+    for (const format of ['jsonl', 'csv', 'ocsf', 'jsonl'])
+      expect(await run(format, 'export')).toMatchObject({ code: 0 });
+    await bench.write('empty', '');
+    expect(await run('csv', 'empty')).toMatchObject({ code: 0 });
+    const before = await bench.read('secretbridge.yaml');
+    for (const name of ['secretbridge.yaml', 'state/audit.db'])
+      expect(await run('csv', name)).toMatchObject({
+        code: 64,
+        stderr: `error: ${name} is there already, and is no export: name another file with --out\n`,
+      });
+    expect(await bench.read('secretbridge.yaml')).toBe(before);
+    for (const name of ['state', '/dev/null'])
+      expect(await run('csv', name)).toMatchObject({
+        code: 64,
+        stderr: expect.stringContaining('is no file'),
+      });
+    expect(await bench.run('audit', 'verify')).toMatchObject({ code: 0 });
   });
 
   it('waits for a slow reader, and lets one go that has enough', async () => {

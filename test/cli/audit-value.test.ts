@@ -112,6 +112,13 @@ describe('audit list --value', () => {
     const large = Readable.from([Buffer.alloc(2 ** 20), Buffer.alloc(1)]);
     expect(await bench.runWith({ stdin: large }, ...list)).toMatchObject({ code: 64 });
     expect(await bench.run(...list, '--fingerprint', 'x')).toMatchObject({ code: 64 });
+    // As `plan` shows it in short, and without the name of its key.
+    for (const part of ['03c66e02', '4b0f79b1'.repeat(8), ''])
+      for (const more of [[], ['--trace']])
+        expect(await bench.run('audit', 'list', '--fingerprint', part, ...more)).toMatchObject({
+          code: 64,
+          stderr: expect.stringContaining('as a record has it'),
+        });
     expect(await bench.run(...list, 'hunter2')).toMatchObject({ code: 64 });
   });
 

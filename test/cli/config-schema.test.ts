@@ -158,7 +158,7 @@ describe('config-schema', () => {
     }
     expect(await bench.run('config-schema', '--out', 'no/such/folder')).toMatchObject({
       code: 64,
-      stderr: 'error: no/such/folder cannot be written: ENOENT\n',
+      stderr: 'error: no/such/folder cannot be written: there is no such file or folder (ENOENT)\n',
     });
   });
 });

@@ -47,7 +47,7 @@ describe('import external-secrets', () => {
   });
 
   it.each([
-    [['nothing.yaml'], 'nothing.yaml cannot be read: ENOENT'],
+    [['nothing.yaml'], 'nothing.yaml cannot be read: there is no such file or folder (ENOENT)'],
     [['-', '-'], '`-` may be given once'],
     [['--instance', 'A B', '-'], '--instance must be a name'],
   ])('says what is wrong with %j', async (args, message) => {

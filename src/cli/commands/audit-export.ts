@@ -1,4 +1,4 @@
-import { open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -7,6 +7,7 @@ import type { ExportFormat } from '../../audit/export-formats.ts';
 import { type Question, toFilter } from '../../audit/question.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
+import { codeOf, fileError } from '../file-error.ts';
 import { instant } from '../instant.ts';
 import { count, print } from '../output.ts';
 import { createProgress } from '../progress.ts';
@@ -24,6 +25,7 @@ export async function auditExportCommand(context: Context, options: ExportOption
   const { format, out } = options;
   const now = context.clock.now();
   const filter = toFilter(options, (text) => instant(text, now));
+  if (out !== undefined) await refuseOthers(resolve(context.cwd, out), out);
   await using audit = await openAuditForReading(context, options);
   if (audit === undefined) return EXIT.config;
   using progress = createProgress(context, 'exporting');
@@ -74,7 +76,27 @@ async function toFile(chunks: AsyncIterable<string>, path: string, name: string)
   await rename(draft, path);
 }
 
+/** Only the file's: the audit has errors with codes, too. */
 function unwritable(error: unknown, name: string): unknown {
-  if (!(error instanceof Error && 'syscall' in error && 'code' in error)) return error;
-  return new UsageError(`${name} cannot be written: ${String(error.code)}`);
+  return error instanceof Error && 'syscall' in error ? fileError(error, `${name} cannot be written`) : error;
+}
+
+/** What exports begin with, by their formats; one without a record is empty. */
+const BEGINNINGS = ['{"action":"', 'sequence,time,', '{"category_uid":'];
+const LONGEST = Math.max(...BEGINNINGS.map((it) => it.length));
+
+/** An earlier export is replaced, and nothing else: a name given by mistake may be that of the audit itself. */
+async function refuseOthers(path: string, name: string): Promise<void> {
+  try {
+    if (!(await stat(path)).isFile())
+      throw new UsageError(`${name} is no file: without --out it goes to standard output`);
+    await using file = await open(path);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(LONGEST), 0, LONGEST, 0);
+    const found = buffer.toString('latin1', 0, bytesRead);
+    if (found === '' || BEGINNINGS.some((it) => found.startsWith(it))) return;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return;
+    throw unwritable(error, name);
+  }
+  throw new UsageError(`${name} is there already, and is no export: name another file with --out`);
 }

@@ -1,0 +1,13 @@
+/** What the file system says, in words; by the code of Node's errors. */
+export const FILE_FAILURES: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EEXIST: 'it is there already',
+  EISDIR: 'it is a folder',
+  ELOOP: 'its symbolic links go in a circle',
+  ENAMETOOLONG: 'the path is too long',
+  ENOENT: 'there is no such file or folder',
+  ENOSPC: 'the disk is full',
+  ENOTDIR: 'a part of the path is not a folder',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+};
