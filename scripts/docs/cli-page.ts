@@ -165,6 +165,10 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
 | \`audit list --value\`, \`--trace\` | the same, and \`versions: [ { store, key, version, fingerprint, firstRead } ], more\` |
 | \`audit show\` | one record, see [audit format](audit-format.md), and \`counterpart?\`: the outcome of an intent or the intent of an outcome, and \`chain: { previous?, next?, head, fits }\` |
 | \`audit review\` | \`{ records: [ … ] }\`: what was reviewed, as \`audit list\` has it |
+| \`audit verify\` | \`{ ok, records, checkpoints, problem?: { kind, sequence, after? }, from, sealed?: { sequence, time }, cutProved?, accepted, unchecked }\`: \`records\` and \`checkpoints\` that were found good, \`from\` the first record that is there, \`sealed\` the last one that a checkpoint covers, \`accepted\` checkpoints that a person does without, \`unchecked\` those without a key to check them by |
+| \`audit verify --public-key\` | \`{ keyId, publicKey }\` |
+| \`audit accept\` | \`{ accepted: true, audit, end, missing: [ { place, sequence, hash, time } ], record, time }\`; \`{ accepted: false }\` when there is nothing to accept |
+| \`audit migrate\` | \`{ ok: true, records, head, resumed }\`, \`resumed\` when an earlier move was gone on with; \`{ ok: false, reason }\` |
 | \`audit report\` | \`{ since, until, records, changes: { total, byAction }, changed, refused, failed, held, released, firstRead, notRotated, commands, exports, configurationChanges, review: { unreviewed, reviewed, flagged }, flagged }\`; each list is \`{ total, items }\` with at most 50 items |
 | \`audit export --out\` | \`{ format, records, file }\`; without \`--out\` the export itself, whatever \`--output\` says |
 
@@ -188,4 +192,4 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
 - \`code\`, \`message\` and \`remedy\` are there when a target is refused, held or failed: the [error](errors.md), the sentence
   about it, and what to do.
 - A command that cannot do its work at all prints \`{ error: { code, message, remedy } }\`, or
-  \`{ error: { code, message, problems } }\` when its configuration is invalid.`;
+  \`{ error: { code, message, problems } }\` when its configuration is invalid. With exit code 64 there is nothing on standard output.`;

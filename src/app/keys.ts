@@ -11,7 +11,7 @@ import {
 } from '../audit/checkpoint-signing.ts';
 import { AppError } from '../core/errors.ts';
 import { SecretValue } from '../core/secret-value.ts';
-import type { Reference } from '../providers/credentials.ts';
+import { describeReference, type Reference } from '../providers/credentials.ts';
 
 export interface KeyDeps {
   /** Whether a key file that is not there is made: beside a SQLite store, where no second replica could make another. */
@@ -43,7 +43,7 @@ async function readKey(reference: Reference, deps: Pick<KeyDeps, 'credential'>):
   if (bytes.length !== 32 || bytes.toString('base64') !== text)
     throw new AppError('CREDENTIAL_MISSING', {
       about: 'keys.fingerprint',
-      detail: 'it is not 32 bytes as base64 text',
+      detail: `${describeReference(reference)} does not hold 32 bytes as base64 text`,
     });
   return SecretValue.fromBytes(bytes);
 }

@@ -94,6 +94,7 @@ export const NOTES: Readonly<Record<string, Notes>> = {
   'audit verify': {
     exits: [
       [0, 'no record was altered'],
+      RETRY,
       [4, 'a record was altered, or what proves it cannot be read'],
     ],
     see: ['audit accept', 'docs/how-to/checkpoints.md', 'docs/how-to/audit-truncated.md'],

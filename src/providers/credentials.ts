@@ -27,6 +27,14 @@ export const Reference = z
   });
 export type Reference = z.output<typeof Reference>;
 
+/** In words. */
+export function describeReference(reference: Reference): string {
+  if ('env' in reference) return `environment variable ${reference.env}`;
+  if ('file' in reference) return `file ${reference.file}`;
+  const { name, key } = reference.secretRef;
+  return `key ${key} of Secret ${name} in the bridge's own namespace`;
+}
+
 export interface CredentialSources {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** A key of a Secret in the bridge's own namespace; undefined when there is none. */
@@ -39,14 +47,14 @@ export async function resolveCredential(
 ): Promise<SecretValue> {
   if ('env' in reference) {
     const value = sources.env[reference.env];
-    if (!value) throw missing(`environment variable ${reference.env} is not set or empty`);
+    if (!value) throw missing(`${describeReference(reference)} is not set or empty`);
     return SecretValue.fromText(value);
   }
   if ('file' in reference) return fromFile(reference.file);
   const { name, key } = reference.secretRef;
   const value = await sources.secret?.(name, key);
   if (value === undefined || value.size === 0)
-    throw missing(`key ${key} of Secret ${name} in the bridge's own namespace is not there or empty`);
+    throw missing(`${describeReference(reference)} is not there or empty`);
   return value;
 }
 

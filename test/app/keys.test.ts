@@ -65,7 +65,7 @@ describe('the key of the fingerprints', () => {
     const file = join(folder, 'fingerprint.key');
     await writeFile(file, content);
     const error = await key({ file }).catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ code: 'CREDENTIAL_MISSING' });
+    expect(error).toMatchObject({ code: 'CREDENTIAL_MISSING', message: expect.stringContaining(file) });
     if (content.length > 0) expect(String(error)).not.toContain(String(content));
     expect(await readFile(file)).toEqual(Buffer.from(content));
   });

@@ -60,7 +60,7 @@ async function content(file: FileHandle): Promise<Omit<FileContent, 'place'>> {
 }
 
 function notAFile(): AppError {
-  return new AppError('CONFIG_INVALID', { detail: 'it is a folder or a special file' });
+  return new AppError('CONFIG_INVALID', { detail: 'it is a folder or a special file: `key` names a file' });
 }
 
 function tooLarge(): AppError {
