@@ -45,8 +45,10 @@ export function createConfigurationRecords({
       engine.auditDoubt.recorded(SUBJECT);
     } catch (thrown) {
       const error = toAppError(thrown);
-      if (error.code !== 'AUDIT_UNAVAILABLE') throw error;
-      engine.auditDoubt.failed(error, SUBJECT);
+      if (error.code === 'AUDIT_UNAVAILABLE') return engine.auditDoubt.failed(error, SUBJECT);
+      // A fault of ours would be one each time.
+      waiting.splice(0, entries.length);
+      throw error;
     }
   }
 
