@@ -84,7 +84,7 @@ interface Parts {
 
 function createStore(options: PostgresAuditOptions, address: string, parts: Parts): MovableAudit {
   const { connector, reads, writer, schema } = parts;
-  const { writesEndWithinMs = WRITES_END_WITHIN_MS } = options;
+  const { replica, writesEndWithinMs = WRITES_END_WITHIN_MS } = options;
   const db = own.postgresQueries;
   const toRecord = readable(address);
   const exclusive = createExclusive(() => openSession(connector));
@@ -155,10 +155,9 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
     unresolved: (isOver = () => false) =>
       use(async () => {
         forWriting();
-        return (await reads.use((session) => openIntents(session, writesEndWithinMs))).flatMap((row) => {
-          const intent = toRecord(row);
-          return row.abandoned || isOver(intent) ? [intent] : [];
-        });
+        const open = await reads.use((session) => openIntents(session, writesEndWithinMs));
+        const isOurs = (row: (typeof open)[number]) => row.replica === replica && isOver(toRecord(row));
+        return open.filter((row) => row.abandoned || isOurs(row)).map(toRecord);
       }),
     async targets() {
       return await ask(queries.targetsQuery(db));

@@ -149,10 +149,9 @@ function createStore(
           const open = [...kept, ...rows(sqlite, queries.openIntentsQuery(db))];
           const ended = new Map(open.map((row) => [row.replica, replicas.hasEnded(row.replica)]));
           replicas.tidy();
-          return open.flatMap((row) => {
-            const intent = readable(path)(row);
-            return ended.get(row.replica) || isOver(intent) ? [intent] : [];
-          });
+          const isOurs = (row: (typeof open)[number]) =>
+            row.replica === replica && isOver(readable(path)(row));
+          return open.filter((row) => ended.get(row.replica) || isOurs(row)).map(readable(path));
         });
       }),
     async targets() {

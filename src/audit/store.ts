@@ -63,7 +63,7 @@ export interface AuditStore extends AsyncDisposable {
   /**
    * Intents without an outcome whose process has ended: a crash between the two. An outcome belongs to the intent
    * of the same request, namespace, secret and attempt. Oldest first, of every instance that writes here.
-   * @param isOver Whether the change of an intent is over although its process runs.
+   * @param isOver Whether the change of an intent of this process is over.
    */
   unresolved(isOver?: (intent: AuditRecord) => boolean): Promise<readonly AuditRecord[]>;
   /** Each target that was ever created, changed or adopted, once. */

@@ -121,7 +121,7 @@ function open(options: MemoryAuditOptions, log: Log): MemoryAudit {
           (record) =>
             record.phase === 'intent' &&
             (closedAt.get(change(record)) ?? 0) < record.sequence &&
-            (!log.running.has(record.replica) || isOver(record)),
+            (!log.running.has(record.replica) || (record.replica === replica && isOver(record))),
         );
       }),
     targets: () =>
