@@ -3,12 +3,21 @@ import type { Entry } from '../../src/audit/entry.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { TargetId } from '../../src/core/target.ts';
-import { silentLogger } from '../../src/log/logger.ts';
+import { type Logger, silentLogger } from '../../src/log/logger.ts';
 import { createMemoryQueue } from '../../src/queue/memory.ts';
 import { resolveTargets } from '../../src/reconcile/targets.ts';
 import { startEngine } from '../../src/service/run.ts';
 import { gate, type Watch } from '../fakes/faulty.ts';
-import { APPS_DB, APPS_TOKEN, base64, openWorld, recordingLogger, TWO_MAPPINGS } from '../reconcile/world.ts';
+import type { MemoryClusterOptions } from '../fakes/memory-cluster.ts';
+import {
+  APPS_DB,
+  APPS_TOKEN,
+  base64,
+  DB_ONLY,
+  openWorld,
+  recordingLogger,
+  TWO_MAPPINGS,
+} from '../reconcile/world.ts';
 import { soon } from '../soon.ts';
 import { settled } from './sample.ts';
 
@@ -16,9 +25,13 @@ import { settled } from './sample.ts';
 async function open(
   mappings = TWO_MAPPINGS,
   watch?: Watch,
-  { concurrency = 16, logger = silentLogger } = {},
+  {
+    concurrency = 16,
+    logger = silentLogger,
+    cluster: options = {},
+  }: { concurrency?: number; logger?: Logger; cluster?: MemoryClusterOptions } = {},
 ) {
-  const world = await openWorld({ mappings });
+  const world = await openWorld({ mappings, cluster: options });
   const { app } = await world.start(watch);
   const { clock, cluster } = world;
   const queue = createMemoryQueue({ concurrency: 64, timers: clock });
@@ -99,6 +112,35 @@ describe('the engine', () => {
     const writes = it.writes();
     await settled();
     expect(it.writes()).toBe(writes);
+  });
+
+  it('writes into no namespace of the selector that a mapping had before, when its new one cannot be looked up', async () => {
+    const chosen = '{ namespaceSelector: { matchLabels: { env: prod } } }';
+    await using it = await open(DB_ONLY.replace('{ namespace: apps }', chosen), undefined, {
+      cluster: { namespaces: { prod: { env: 'prod' }, dev: { env: 'dev' } } },
+    });
+    const { state, store, cluster, clock } = it;
+    const userOf = () => it.valueOf({ namespace: 'prod', secret: 'db' }, 'USER');
+    await soon(() => expect(userOf()).toBe(base64('ann')));
+    store.put('dev-db', '{"user":"dev","password":"dev"}');
+    state.mappings = state.mappings.map((mapping) => ({
+      ...mapping,
+      target: { ...mapping.target, namespaceSelector: { matchLabels: { env: 'dev' } } },
+      data: Object.fromEntries(
+        Object.entries(mapping.data).map(([key, it]) => [key, { ...it, key: 'dev-db' }]),
+      ),
+    }));
+    clock.set(clock.now() + 20_000);
+    cluster.fail('namespaces', new AppError('CLUSTER_UNAVAILABLE'));
+    await it.engine.reconfigured({ mappings: new Set(['db']), all: false });
+    for (let n = 0; n < 20; n += 1) {
+      await clock.advance(500);
+      await settled();
+    }
+    expect(userOf()).toBe(base64('ann'));
+    // Once it can, they are those of the new one.
+    await it.engine.reconfigured({ mappings: new Set(['db']), all: false });
+    await soon(() => expect(it.valueOf({ namespace: 'dev', secret: 'db' }, 'USER')).toBe(base64('dev')));
   });
 
   it('reads nothing when it starts on targets that are as they should be', async () => {

@@ -3,16 +3,18 @@ import { startService } from '../../src/app/service.ts';
 import { createMemoryQueue } from '../../src/queue/memory.ts';
 import type { Engine } from '../../src/service/run.ts';
 import type { Service } from '../../src/service/service.ts';
+import type { Watch } from '../fakes/faulty.ts';
 import type { World } from '../reconcile/world.ts';
 
 export interface Serving extends AsyncDisposable {
+  readonly app: App;
   readonly engine: Engine;
   readonly service: Service;
 }
 
 /** The service on a world in memory, as a process of it. */
-export async function serve(world: World): Promise<Serving> {
-  const process = await world.start();
+export async function serve(world: World, watch?: Watch): Promise<Serving> {
+  const process = await world.start(watch);
   // What the process' cluster is wrapped in gives promises only, and a watch is none.
   const app: App = Object.defineProperties(
     { ...process.app },
@@ -33,6 +35,7 @@ export async function serve(world: World): Promise<Serving> {
     intakes: () => [],
   });
   return {
+    app,
     engine,
     service,
     async [Symbol.asyncDispose]() {
