@@ -46,6 +46,9 @@ metadata: { name: theirs, namespace: apps }
 stringData: { KEY: theirs }
 `;
 
+/** Where no service answers: at the default address there may be one that somebody runs on this machine. */
+const NOBODY_THERE = "\nhttp: { listen: '127.0.0.1:1' }\n";
+
 export async function openBench(config: string = HEAD + DB): Promise<Bench> {
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-cli-'));
   const clock = createManualTime(Date.parse('2027-03-01T12:00:00Z'));
@@ -53,7 +56,7 @@ export async function openBench(config: string = HEAD + DB): Promise<Bench> {
     await mkdir(dirname(join(folder, path)), { recursive: true });
     await writeFile(join(folder, path), content, { mode: 0o600 });
   };
-  await write('secretbridge.yaml', config);
+  await write('secretbridge.yaml', /^http:/m.test(config) ? config : config + NOBODY_THERE);
   await write('store/db.json', '{"user":"ann","password":"first"}');
   const runWith: Bench['runWith'] = async (context, ...args) => {
     const [stdout, stderr] = [new Collector(), new Collector()];
