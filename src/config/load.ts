@@ -7,7 +7,8 @@ import { type Bound, readIncludes } from './include.ts';
 import { holdsUnclear, isUnclear, locate, mergeDocuments, type PlacedFinding, withEntries } from './merge.ts';
 import { findNotAllowed } from './not-allowed.ts';
 import { type Parsed, parseSections } from './parse.ts';
-import { createParsedFiles, type ParsedFiles } from './parsed-files.ts';
+import type { ParsedFiles } from './parsed-files.ts';
+import { parseOnce } from './parsing.ts';
 import { type Finding, type Path, type Place, type Problem, sortProblems, toProblem } from './problem.ts';
 import { listOf, memberOf } from './raw.ts';
 import { readDocuments } from './read.ts';
@@ -39,8 +40,8 @@ export type Loaded =
 
 /** Reads, merges and checks the configuration. Whatever is wrong with it comes back, all of it at once. */
 export async function loadConfig(options: LoadOptions): Promise<Loaded> {
-  const { paths, env, cwd, readFs = realFs, parsed: known = createParsedFiles() } = options;
-  const reading = { fs: readFs, parse: known.begin() };
+  const { paths, env, cwd, readFs = realFs, parsed: known } = options;
+  const reading = { fs: readFs, parse: known?.begin() ?? parseOnce };
   const sources = await findSources({ paths, env, cwd, fs: readFs });
   const main = await readDocuments(sources.files, reading);
   const start: Place = { file: sources.files[0]?.shown ?? '', line: 1, column: 1 };

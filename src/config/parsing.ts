@@ -56,6 +56,9 @@ export async function parseTexts(
   });
 }
 
+/** For whoever loads once: nothing is kept of it. */
+export const parseOnce: Parse = async (texts) => (await parseTexts(texts)).map(({ parsed }) => parsed);
+
 function parseHere({ text, file }: YamlText): Parsing {
   return { parsed: parseYaml(text, file) };
 }

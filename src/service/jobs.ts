@@ -171,9 +171,9 @@ export function createJobs(deps: JobsDeps): Jobs {
     const okAt = error === undefined ? startedAt : before?.okAt;
     // What was held before this process began has no job that would see its end.
     const nextLook = before === undefined && wanted ? clock.now() + wanted.mapping.refreshMs : undefined;
-    // What could not be done is tried again as any other failure is; what is held is looked at in its own time.
-    const failedAgain = wanted !== undefined && kind === 'failed' && !alive;
-    const retryAt = error === undefined || failedAgain ? undefined : (before?.retryAt ?? nextLook);
+    // Deleted, and not made anew: tried again as any other failure is. What is held is looked at in its own time.
+    const isLost = wanted !== undefined && kind === 'failed' && !alive;
+    const retryAt = error === undefined || isLost ? undefined : (before?.retryAt ?? nextLook);
     board.note({
       mapping,
       target,
@@ -191,7 +191,7 @@ export function createJobs(deps: JobsDeps): Jobs {
       ...(before?.resourceVersion === undefined ? {} : { resourceVersion: before.resourceVersion }),
       keys,
     });
-    if (failedAgain) ledger.trigger(target, 'event', `${requestId}~`);
+    if (isLost) ledger.trigger(target, 'event', `${requestId}~`);
   };
 
   const wantedOf = ({ mapping, target }: Pick<Known, 'mapping' | 'target'>): Wanted | undefined =>
