@@ -152,7 +152,7 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
 | \`plan\` | \`{ changes, targets: [ { mapping, namespace, secret, action, code?, message?, remedy?, keys } ], held, waiting?, unseen? }\` |
 | \`sync\` | \`{ ok, requestId, summary, targets: [ { mapping, namespace, secret, outcome, code?, message?, remedy?, keys } ], held, waiting?, unseen?, unrestarted? }\` |
 | \`sync --server\` | the same, with all that the service holds (of \`--mapping\`, what it holds of that one), and \`pending\`: how many targets the service still works on; of several mappings, \`requestId\` is that of the last |
-| \`status\` | \`{ instance, version, replica, engine: { kind, state, code? }, audit: { kind, state, sequence }, cluster: { kind, state, code? }, config: { valid, problems }, stores: [ { name, kind, state, lastSuccess, code?, breakerOpen } ], targets: [ { mapping, namespace, secret, state, lastSuccess, staleSeconds, code?, message?, remedy?, pinned? } ], held }\` |
+| \`status\` | \`{ instance, version, replica, engine: { kind, state, code? }, audit: { kind, state, sequence }, cluster: { kind, state, code? }, config: { valid, problems }, stores: [ { name, kind, state, lastSuccess, code?, breakerOpen, way?, callsPerHour?, expectedCallsPerHour? } ], events: [ { name, kind, state, lastEvent?, code? } ], targets: [ { mapping, namespace, secret, state, lastSuccess, staleSeconds, code?, message?, remedy?, pinned? } ], held }\` |
 | \`release\`, \`prune --yes\` | as \`sync\`, with the targets that it was about |
 | \`prune\` | as \`plan\`: what \`--yes\` would delete |
 | \`prune --yes --server\` | as \`sync --server\`, and \`waiting?\` and \`unseen?\` |

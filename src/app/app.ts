@@ -8,6 +8,7 @@ import { createAccess } from '../config/access.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
 import { createFingerprinter, type Fingerprinter } from '../core/fingerprint.ts';
+import { instancesOf } from '../core/instances.ts';
 import type { Workload } from '../core/mapping.ts';
 import type { StoreRef } from '../core/reading.ts';
 import type { SecretValue } from '../core/secret-value.ts';
@@ -168,7 +169,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   const owned = stack.move();
   const room = createRoom();
   const leftOpen = createLeftOpen();
-  const instances = [config.instance, ...config.formerInstances];
+  const instances = instancesOf(config);
 
   return {
     get config() {

@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
-import { refId } from '../core/reading.ts';
+import type { Mapping } from '../core/mapping.ts';
+import { refId, type StoreRef } from '../core/reading.ts';
 import { definitionOf, versionsPerPageOf } from '../providers/registry.ts';
 import { type Abilities, cheapestWay, type Way, type WayTaken } from '../providers/ways.ts';
 import type { Wanted } from '../reconcile/targets.ts';
@@ -31,7 +32,20 @@ interface Group {
   readonly keys: number;
   /** Those of them whose current version a list or a batch may tell. */
   readonly plain: number;
-  readonly whole: readonly Wanted[];
+  /** Named versions and other objects, of which each is asked for. */
+  readonly single: number;
+  /** Those that are read for merges. */
+  readonly merged: number;
+  /** Different ones, which cost a page each at the least. */
+  readonly searches: number;
+}
+
+interface Part {
+  readonly store: string;
+  readonly refreshMs: number;
+  readonly refs?: readonly StoreRef[];
+  readonly merged?: readonly string[];
+  readonly search?: readonly string[];
 }
 
 const grouped = new WeakMap<readonly Wanted[], ReadonlyMap<string, readonly Group[]>>();
@@ -48,9 +62,9 @@ export function expectedCalls(
   return stores.flatMap((config) => {
     const groups = byStore.get(config.name) ?? [];
     const abilities = abilitiesOf(config, lacks);
-    const passes = groups.map(({ refreshMs, keys, plain, whole }) => {
+    const passes = groups.map(({ refreshMs, keys, plain, single, merged, searches }) => {
       const pass = passOf(plain, abilities, taken(config.name));
-      const calls = pass.calls + (keys - plain) + wholeCalls(whole, abilities);
+      const calls = pass.calls + single + searches + Math.ceil(merged / abilities.readsPerCall);
       return { way: pass.way, plain, keys, perHour: (calls * HOUR_MS) / refreshMs };
     });
     const [most] = passes.toSorted((one, other) => other.plain - one.plain);
@@ -67,17 +81,47 @@ export function expectedCalls(
 }
 
 function groupsOf(wanted: readonly Wanted[]): ReadonlyMap<string, readonly Group[]> {
-  const slots = slotsOf(wanted, () => true);
-  const byGroup = Map.groupBy(slots, ({ sweep: { store, refreshMs } }) => JSON.stringify([store, refreshMs]));
+  const parts: readonly Part[] = [
+    ...slotsOf(wanted, () => true).map(({ sweep: { store, refreshMs }, refs }) => ({
+      store,
+      refreshMs,
+      refs,
+    })),
+    ...[...new Set(wanted.map(({ mapping }) => mapping))].flatMap(wholePartsOf),
+  ];
+  const byGroup = Map.groupBy(parts, ({ store, refreshMs }) => JSON.stringify([store, refreshMs]));
   const groups = [...byGroup.values()].flatMap((its) => {
     const [first] = its;
     if (first === undefined) return [];
-    const refs = its.flatMap((slot) => slot.refs);
+    const refs = its.flatMap((part) => part.refs ?? []);
     const plain = refs.filter(({ ref }) => ref.version === undefined && ref.object === undefined).length;
-    const { store, refreshMs } = first.sweep;
-    return { store, refreshMs, keys: refs.length, plain, whole: its.flatMap(({ whole }) => whole) };
+    const merged = new Set(its.flatMap((part) => part.merged ?? []));
+    const all = new Set([...refs.map(refId), ...merged]);
+    return {
+      store: first.store,
+      refreshMs: first.refreshMs,
+      keys: all.size,
+      plain,
+      single: refs.length - plain,
+      merged: merged.size,
+      searches: new Set(its.flatMap((part) => part.search ?? [])).size,
+    };
   });
   return Map.groupBy(groups, ({ store }) => store);
+}
+
+/** What only full runs of its targets check: what it searches, and what it merges. */
+function wholePartsOf(mapping: Mapping): readonly Part[] {
+  const { refreshMs, target } = mapping;
+  const merged = target.mode === 'merge' ? sourcesOf(mapping).map(storeRef) : [];
+  return [
+    ...searchesOf(mapping).map((entry) => ({
+      store: entry.store,
+      refreshMs,
+      search: [JSON.stringify(entry)],
+    })),
+    ...merged.map((ref) => ({ store: ref.store, refreshMs, merged: [refId(ref)] })),
+  ];
 }
 
 /** The least requests an hour of a tool that reads each key of each target at each refresh. */
@@ -107,15 +151,4 @@ function abilitiesOf(config: Config['stores'][number], lacks: ReadonlySet<'list'
 /** A pass over as many keys as one that was made costs what that did. */
 function passOf(keys: number, abilities: Abilities, taken: readonly WayTaken[]): WayTaken {
   return taken.find((it) => it.keys === keys) ?? cheapestWay(keys, abilities);
-}
-
-/** Of what a full run checks: each search costs a page at the least, and its mapping's other sources are read. */
-function wholeCalls(whole: readonly Wanted[], { readsPerCall }: Abilities): number {
-  const mappings = [...new Set(whole.map(({ mapping }) => mapping))];
-  const searches = mappings.flatMap(searchesOf);
-  const distinct = new Set(searches.map((entry) => JSON.stringify(entry)));
-  const merged = mappings.filter(({ target }) => target.mode === 'merge').flatMap(sourcesOf);
-  return (
-    distinct.size + Math.ceil(new Set(merged.map((source) => refId(storeRef(source)))).size / readsPerCall)
-  );
 }

@@ -9,6 +9,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
+import { instancesOf } from '../core/instances.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Reference } from '../providers/credentials.ts';
@@ -69,7 +70,7 @@ async function prepare(config: CheckpointConfig, deps: CheckpointDeps): Promise<
     signer: keys.signer,
     keys: keys.known,
     instance: config.instance,
-    instances: [config.instance, ...config.formerInstances],
+    instances: instancesOf(config),
     clock,
     onFailure: (address, error) =>
       logger.warn('a checkpoint of the audit could not be written', { address, error }),

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
 import { EXPORT_FORMATS } from '../audit/export-formats.ts';
 import { REVIEWS } from '../audit/review.ts';
-import { command, fingerprint, positive, type Run, withServer } from './command-line.ts';
+import { command, errorCode, fingerprint, positive, type Run, withServer } from './command-line.ts';
 import type { Context } from './context.ts';
 import { example } from './help.ts';
 import { addProof } from './proof-commands.ts';
@@ -60,7 +60,7 @@ function withFilters(command: Command): Command {
     .option('--key <key>', 'of this source key')
     .addOption(new Option('--action <action>', 'of this kind').choices(ACTIONS))
     .addOption(new Option('--outcome <outcome>', 'that ended so').choices(OUTCOMES))
-    .option('--code <code>', 'with this error code')
+    .option('--code <code>', 'with this error code', errorCode)
     .option('--request <id>', 'of one request')
     .option('--fingerprint <fingerprint>', 'that left or found this fingerprint', fingerprint)
     .addOption(new Option('--review <state>', 'as a person said of it last').choices(REVIEW_STATES));

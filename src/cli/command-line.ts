@@ -1,4 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { nearest } from '../config/nearest.ts';
+import { ERRORS } from '../core/error-codes.ts';
 import { isFingerprint } from '../core/fingerprint.ts';
 import { COMMON, example } from './help.ts';
 
@@ -57,6 +59,15 @@ export function fingerprint(text: string): string {
       'It must be the whole of it, as a record has it: 8 hexadecimal digits, a colon and 64 more.',
     );
   return text;
+}
+
+/** A wrong one would be on no record either. Those of a newer version are named in its own reference. */
+export function errorCode(text: string): string {
+  if (Object.hasOwn(ERRORS, text)) return text;
+  const near = nearest(text, Object.keys(ERRORS));
+  throw new InvalidArgumentError(
+    `There is no such error code${near === undefined ? '.' : `: did you mean ${near}?`}`,
+  );
 }
 
 /** An empty one, of a variable that is not set, would mean the working folder. */

@@ -6,6 +6,7 @@ import { keysById, type PublicKeys, publicKeysIn } from '../audit/checkpoint-sig
 import { filePlace } from '../audit/places/file.ts';
 import type { Evidence } from '../audit/verify.ts';
 import type { Config } from '../config/config.ts';
+import { instancesOf } from '../core/instances.ts';
 import type { Context } from './context.ts';
 import { fileError } from './file-error.ts';
 import { auditCredentials } from './read-audit.ts';
@@ -48,7 +49,7 @@ async function configured({ stderr }: Context, config: Config | undefined) {
     stderr.write(`Checkpoints of ${what} are not looked at: save them and give --checkpoints PATH.\n`);
     return [];
   });
-  const ours = [config.instance, ...config.formerInstances];
+  const ours = instancesOf(config);
   return (await Promise.all(read)).flat().filter(({ instance }) => ours.includes(instance));
 }
 

@@ -1,6 +1,7 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
+import type { Instances } from '../core/instances.ts';
 import type { Mapping, Source } from '../core/mapping.ts';
 import type { StoreRef } from '../core/reading.ts';
 import type { LiveSecret } from '../core/secret.ts';
@@ -14,9 +15,7 @@ import { type GatherDeps, gather } from './gather.ts';
 import { type RecordedPin, readAsThen } from './pins.ts';
 
 /** What deciding needs of the world, the same for every target of a pass. */
-export interface DecideDeps extends GatherDeps {
-  readonly instance: string;
-  readonly formerInstances: readonly string[];
+export interface DecideDeps extends GatherDeps, Instances {
   readonly cluster: Pick<Cluster, 'read' | 'mergedKeys'>;
   readonly fingerprints: Fingerprinter;
   /** Store name to the hash of its definition. */

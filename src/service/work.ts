@@ -1,6 +1,7 @@
 import type { AuditStore } from '../audit/store.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, healsItself } from '../core/errors.ts';
+import { instancesOf } from '../core/instances.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { noTracer, type Tracer } from '../core/tracer.ts';
 import type { Logger } from '../log/logger.ts';
@@ -80,10 +81,7 @@ export function createWork(deps: WorkDeps): WorkTarget {
     if (job.reason === 'drift' && mapping.onDrift === 'repair') {
       const until = before?.contestedUntil;
       if (until !== undefined && startedAt < until) return until - startedAt;
-      if (
-        until === undefined &&
-        (await isContested(deps.audit, id, clock, [pass.instance, ...pass.formerInstances]))
-      )
+      if (until === undefined && (await isContested(deps.audit, id, clock, instancesOf(pass))))
         return contest(it, job, pass, { before, startedAt });
     }
     const drift = job.reason === 'manual' ? 'repair' : mapping.onDrift;

@@ -1,11 +1,10 @@
 import { AppError } from '../core/errors.ts';
+import { type Instances, instancesOf } from '../core/instances.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import { LABEL } from './marks.ts';
 
-export interface Claim {
-  readonly instance: string;
-  readonly formerInstances: readonly string[];
+export interface Claim extends Instances {
   readonly mapping: Mapping;
   /** Whether another mapping of this configuration wants the same target. */
   readonly wantedBy: (mapping: string) => boolean;
@@ -24,7 +23,7 @@ export function ownership(live: LiveSecret, claim: Claim): Ownership {
   const instance = live.labels[LABEL.instance];
   const mapping = live.labels[LABEL.mapping];
   if (instance === undefined || mapping === undefined) return foreign(live, claim);
-  if (instance !== claim.instance && !claim.formerInstances.includes(instance))
+  if (!instancesOf(claim).includes(instance))
     return refused('TARGET_CLAIMED', `owned by instance ${instance}, mapping ${mapping}`);
   if (mapping !== claim.mapping.name && claim.wantedBy(mapping))
     return refused('TARGET_CLAIMED', `owned by mapping ${mapping}`);

@@ -1,5 +1,6 @@
 import { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
+import { instancesOf } from '../core/instances.ts';
 import type { LiveSecret, SecretChange, SecretManifest } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { type AbsenceInput, judgeAbsence } from './absence.ts';
@@ -154,15 +155,11 @@ function change(
 /** The end of a target. Labels can be copied with a Secret, so its field manager must say too that we wrote it. */
 export function removal(
   live: LiveSecret,
-  {
-    instance,
-    formerInstances,
-    fingerprints,
-  }: Pick<PlanInput, 'instance' | 'formerInstances' | 'fingerprints'>,
+  { fingerprints, ...instances }: Pick<PlanInput, 'instance' | 'formerInstances' | 'fingerprints'>,
 ): Plan {
   const keys = compareData(new Map(), live.data, fingerprints);
   const owner = live.labels[LABEL.mapping] === undefined ? undefined : live.labels[LABEL.instance];
-  if (owner !== instance && !formerInstances.includes(owner ?? ''))
+  if (owner === undefined || !instancesOf(instances).includes(owner))
     return { kind: 'refuse', keys: [], error: new AppError('NOT_OWNED') };
   if (live.ours !== undefined) return { kind: 'delete', keys, live };
   const detail = 'its labels say that it is ours, but we never wrote it';

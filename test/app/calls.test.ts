@@ -68,9 +68,12 @@ describe('the calls that are expected', () => {
     dataFrom: [ { store: aws, find: { path: x/ } } ]
   - name: merged
     target: { namespace: a, secret: theirs, mode: merge }
-    data: { B: { store: aws, key: b } }
+    data: { B: { store: aws, key: b }, C: { store: vault, key: c }, D: { store: vault, key: c } }
 `);
-    expect(expectedCalls(config, wanted)).toEqual([{ store: 'aws', keys: 1, perHour: 12 * 3 }]);
+    expect(expectedCalls(config, wanted)).toEqual([
+      { store: 'aws', keys: 2, perHour: 12 * 3 },
+      { store: 'vault', keys: 1, perHour: 12 },
+    ]);
   });
 
   it('show what a permission saves', async () => {

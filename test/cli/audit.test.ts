@@ -87,6 +87,14 @@ describe('audit list', () => {
     expect((await list(bench, ...args)).map(({ action }) => action)).toEqual(actions);
   });
 
+  it('is asked for a code that there is', async () => {
+    await using bench = await openStory();
+    expect(await bench.run('audit', 'list', '--code', 'NOT_OWNDE')).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('did you mean NOT_OWNED?'),
+    });
+  });
+
   it('finds what one request did, and where a value has been', async () => {
     await using bench = await openStory();
     const [sweep] = await list(bench, '--limit', '1');

@@ -10,25 +10,29 @@ import { kubernetes, localstack, openbao, postgres, redis } from '../services/in
 import { until } from '../services/service.ts';
 import { type ImageRoot, openImageRoot, ROOT, rootHindrance } from './image-root.ts';
 
-/** Each must be there once, or it would be a server of somebody else. */
-function withAddresses(file: string, addresses: Readonly<Record<string, string>>): string {
-  return Object.entries(addresses).reduce((whole, [from, to]) => {
+/** Each must be there once, or an address would stay that of somebody else. */
+function withInstead(file: string, parts: Readonly<Record<string, string>>): string {
+  return Object.entries(parts).reduce((whole, [from, to]) => {
     expect(whole.split(from), from).toHaveLength(2);
     return whole.replace(from, to);
   }, file);
 }
 
-/** The image with what Compose mounts, but for the addresses, which are those of this run's servers. */
+/**
+ * The image with what Compose mounts, but for the addresses, which are those of this run's servers, and for the sweeps,
+ * which would now and then be there before the sync that is asked for.
+ */
 async function openCompose(port: number) {
   const config = await readFile(join(ROOT, 'deploy/compose/config/secretbridge.yaml'), 'utf8');
   return openImageRoot(async (folder) => {
     await cp(join(ROOT, 'deploy/compose/seed.ts'), join(folder, 'app/seed.ts'));
     await writeFile(
       join(folder, 'etc/secretbridge/secretbridge.yaml'),
-      withAddresses(config, {
+      withInstead(config, {
         'http://openbao:8200': openbao().address,
         'http://localstack:4566': localstack().address,
         '0.0.0.0:8080': `0.0.0.0:${port}`,
+        'refresh: 30s': 'refresh: 1h',
       }),
     );
     const kubeconfig = join(folder, 'output/kubeconfig.yaml');
