@@ -46,7 +46,7 @@ async function run(): Promise<void> {
     process.exit(1);
   });
 
-  process.exitCode = await runCli(args, {
+  const code = await runCli(args, {
     ...terminal,
     env,
     cwd: process.cwd(),
@@ -62,6 +62,8 @@ async function run(): Promise<void> {
     // Without a listener it ends the process, as it does everywhere.
     onHangup: (listener) => void process.on('SIGHUP', listener),
   });
+  // Another one stands where the output could not be written.
+  process.exitCode = code || process.exitCode || 0;
 }
 
 function userName(): string {

@@ -21,7 +21,7 @@ export async function openAuditAt(place: string, { env, ...options }: PlaceOptio
 }
 
 export function isPostgres(place: string): boolean {
-  return /^postgres(ql)?:\/\//.test(place);
+  return /^postgres(ql)?:\/\//i.test(place);
 }
 
 /** The address with its password, as libpq's tools take it (PostgreSQL, "Environment Variables"). */

@@ -13,6 +13,7 @@ import { instancesOf } from '../core/instances.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Reference } from '../providers/credentials.ts';
+import { openCluster } from './cluster.ts';
 import { checkpointKeys } from './keys.ts';
 
 export interface CheckpointDeps {
@@ -58,6 +59,29 @@ export async function measureAudit(config: CheckpointConfig, deps: CheckpointDep
   const doubt = await (await prepare(config, deps)).check();
   if (doubt !== undefined) throw doubt;
 }
+
+export interface SealDeps extends Omit<CheckpointDeps, 'cluster'> {
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** Seals what was just recorded, for whoever opens no app. @throws AppError why not; what is on record stays so. */
+export async function sealAudit(
+  config: CheckpointConfig & Pick<Config, 'cluster'>,
+  deps: SealDeps,
+): Promise<void> {
+  const { checkpoints } = config.audit;
+  if (checkpoints.length === 0) return;
+  await using cluster = checkpoints.some(({ kind }) => kind === 'configMap')
+    ? await openCluster(config.cluster, deps)
+    : undefined;
+  const checkpointer = await prepare(config, { ...deps, cluster: cluster ?? NO_CLUSTER });
+  await checkpointer.check();
+  await checkpointer.write();
+  const trouble = checkpointer.trouble() ?? checkpointer.failing();
+  if (trouble !== undefined) throw trouble;
+}
+
+const NO_CLUSTER = { configMaps: undefined, ownNamespace: () => undefined };
 
 async function prepare(config: CheckpointConfig, deps: CheckpointDeps): Promise<Checkpointer> {
   const { checkpoints, store } = config.audit;

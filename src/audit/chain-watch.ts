@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { Head } from './chain.ts';
 import type { AuditStore } from './store.ts';
-import { type Evidence, type Problem, paced, prove } from './verify.ts';
+import { contentsOf, type Evidence, type Problem, paced, prove } from './verify.ts';
 
 export interface ChainWatch {
   /** Proves what is new since the last time, and everything once a day. @throws AppError AUDIT_UNAVAILABLE */
@@ -30,7 +30,8 @@ export function createChainWatch({ store, evidence, clock, pause }: ChainWatchOp
     // The head first: records that are added meanwhile lie behind it.
     const head = await store.head();
     const records = paced(upTo(head.sequence, start), pause);
-    const proof = await prove({ records, base: start, head, evidence: outside });
+    // With nothing from outside it is a part: what comes before was proved earlier.
+    const proof = await prove({ records, base: start, head, evidence: outside, part: start === proved });
     problem = proof.problem;
     if (proof.ok) proved = head;
   }
@@ -54,6 +55,8 @@ export function createChainWatch({ store, evidence, clock, pause }: ChainWatchOp
       if (proved !== undefined && !everything) return since(proved, undefined);
       const before = proved;
       await since(base, await evidence());
+      const { hidden } = await contentsOf(store);
+      if (hidden !== undefined) problem ??= { kind: 'edited', sequence: hidden };
       fullAt = clock.now();
       // Also without any checkpoint: what was there is there no longer.
       if (before !== undefined && before.sequence > head.sequence)

@@ -6,7 +6,7 @@ import type { Checkpoint } from './checkpoint.ts';
 import { holds } from './checkpoint-compare.ts';
 import { signatureOf } from './checkpoint-signing.ts';
 import type { Checkpointer } from './checkpointer.ts';
-import { type Entry, NO_KEYS } from './entry.ts';
+import { cutEntry } from './cut.ts';
 import type { AuditStore } from './store.ts';
 import { type Evidence, type ProblemKind, paced, verify } from './verify.ts';
 
@@ -130,7 +130,7 @@ export function createRetention(options: RetentionOptions): Retention {
     const startedAt = clock.now();
     const name = await keep(segment, signal);
     signal?.throwIfAborted();
-    await audit.append([entryOf(segment, name, clock.now() - startedAt)]);
+    await audit.append([cutEntry(segment, name, clock.now() - startedAt)]);
     // That they leave is proved elsewhere before they do.
     await checkpoints.write();
     const doubt = checkpoints.trouble();
@@ -186,23 +186,4 @@ class Altered extends Error {
     this.kind = kind;
     this.sequence = sequence;
   }
-}
-
-/** By which the chain itself says what has left it, and what the record after it must name. */
-function entryOf({ base, seal }: Segment, name: string | undefined, durationMs: number): Entry {
-  const first = base.sequence + 1;
-  const { sequence: last, hash, time } = seal;
-  const where = name === undefined ? '' : `; they are in ${name}`;
-  return {
-    actor: { kind: 'schedule' },
-    requestId: crypto.randomUUID(),
-    action: name === undefined ? 'sweep' : 'export',
-    outcome: 'ok',
-    sources: [],
-    keys: NO_KEYS,
-    counts: { records: last - base.sequence, first, last },
-    note: `retention: records ${first} to ${last} leave, the last with the hash ${hash}, by a checkpoint of ${time}${where}`,
-    durationMs,
-    attempt: 1,
-  };
 }

@@ -2,6 +2,8 @@ import { GENESIS, type Head, type StoredRecord } from './chain.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { isAccepted } from './checkpoint-order.ts';
 import { type PublicKeys, signatureOf } from './checkpoint-signing.ts';
+import { saysOfCut } from './cut.ts';
+import type { AuditStore } from './store.ts';
 import { diagnose, follows, type Link, linksOf } from './verify-diagnose.ts';
 
 export type ProblemKind = 'edited' | 'deleted' | 'inserted' | 'reordered' | 'truncated';
@@ -17,7 +19,7 @@ export interface VerifyOptions {
   /** The head as noted elsewhere; the chain must reach it. */
   readonly until?: Head;
   /** Called for each record that fits, in order. */
-  readonly onRecord?: (record: Head) => void;
+  readonly onRecord?: (record: Link) => void;
 }
 
 /**
@@ -87,6 +89,8 @@ export interface ProofInput {
   readonly base: Head;
   /** As noted beside the records. */
   readonly head?: Head | undefined;
+  /** The first record that no question finds, since the head is noted before it. */
+  readonly hidden?: number | undefined;
   readonly evidence?: Evidence | undefined;
   /** Records before are somewhere else, and not because they left the store: a part of an export. */
   readonly part?: boolean;
@@ -121,16 +125,19 @@ export interface Proof {
 }
 
 /** The chain, and what was noted of it elsewhere, against each other. Needs no service. */
-export async function prove({ records, base, head, part, evidence }: ProofInput): Promise<Proof> {
+export async function prove({ records, base, head, hidden, part, evidence }: ProofInput): Promise<Proof> {
   const { checkpoints, keys } = evidence ?? { checkpoints: [], keys: new Map() };
   const wanted = new Set(checkpoints.map(({ sequence }) => sequence));
   const seen = new Map([[base.sequence, base.hash]]);
   let end = base.sequence;
+  let cutAt: number | undefined;
   const { chain, misleading } = await walk(records, {
     after: base,
     ...(head === undefined || head.sequence <= base.sequence ? {} : { until: head }),
-    onRecord({ sequence, hash }) {
+    onRecord(link) {
+      const { sequence, hash } = link;
       end = sequence;
+      if (base.sequence > 0 && saysOfCut(link.fields, base)) cutAt ??= sequence;
       if (wanted.has(sequence)) seen.set(sequence, hash);
     },
   });
@@ -153,11 +160,18 @@ export async function prove({ records, base, head, part, evidence }: ProofInput)
     else if (sequence <= end) problems.push({ kind: 'checkpoint', sequence });
     else if (chain.kind === 'intact') problems.push({ kind: 'truncated', sequence: end + 1 });
   }
-  const cutProved = base.sequence === 0 ? undefined : agreeing.some((it) => it.sequence === base.sequence);
+  const isCut = base.sequence > 0 && !part;
+  const isSealed = agreeing.some((it) => it.sequence === base.sequence);
   // Records leave at a checkpoint only; where older ones are still at hand, so is that one.
-  if (cutProved === false && !part && trusted.some(({ sequence }) => sequence < base.sequence))
+  if (isCut && !isSealed && trusted.some(({ sequence }) => sequence < base.sequence))
     problems.push({ kind: 'deleted', sequence: 1 });
+  // And the chain says so before they do.
+  if (isCut && cutAt === undefined && chain.kind === 'intact')
+    problems.push({ kind: 'deleted', sequence: 1 });
+  const isTold = part || agreeing.some((it) => it.sequence >= (cutAt ?? Number.POSITIVE_INFINITY));
+  const cutProved = base.sequence === 0 ? undefined : isSealed && isTold;
 
+  if (hidden !== undefined && chain.kind === 'intact') problems.push({ kind: 'edited', sequence: hidden });
   if (problems.length === 0 && misleading !== undefined)
     problems.push({ kind: 'edited', sequence: misleading });
   // What lies first; at the same record, what the chain itself says.
@@ -184,6 +198,30 @@ export async function prove({ records, base, head, part, evidence }: ProofInput)
     problem: problem.kind === 'checkpoint' ? { ...problem, after } : problem,
     ...common,
   };
+}
+
+/** What is to be proved of a store, but for what was noted of it outside. */
+export async function contentsOf(
+  store: Pick<AuditStore, 'stored' | 'head' | 'base'>,
+): Promise<Pick<ProofInput, 'base' | 'head' | 'hidden'> & { readonly records: AsyncIterable<StoredRecord> }> {
+  const [base, head] = [await store.base(), await store.head()];
+  return {
+    base,
+    head,
+    hidden: await firstHidden(store, base, head),
+    records: store.stored(base.sequence + 1),
+  };
+}
+
+async function firstHidden(
+  store: Pick<AuditStore, 'stored' | 'head'>,
+  base: Head,
+  head: Head,
+): Promise<number | undefined> {
+  const next = Math.max(base.sequence, head.sequence) + 1;
+  // One that was appended meanwhile came together with its head.
+  for await (const _ of store.stored(next)) return (await store.head()).sequence < next ? next : undefined;
+  return undefined;
 }
 
 /** Hashing this many takes a few milliseconds. */

@@ -44,6 +44,13 @@ export async function runCli(args: readonly string[], context: Context): Promise
   }
 }
 
+/** What commander says of arguments that are too many, and of unknown options, without them: they may be values. */
+function withoutArguments(text: string): string {
+  return text
+    .replace(/(Expected \d+ arguments? but got \d+): .*/s, '$1.\n')
+    .replace(/^(error: unknown option '--[^'=]*)=.*'$/ms, "$1'");
+}
+
 /** The commands and their options; each action is handed to `run`. */
 export function buildProgram(context: Context, run: Run): Command {
   const program = new Command('secretbridge')
@@ -57,7 +64,7 @@ export function buildProgram(context: Context, run: Run): Command {
     .showHelpAfterError('(see --help)')
     .configureOutput({
       writeOut: (text) => context.stdout.write(text),
-      writeErr: (text) => context.stderr.write(text),
+      writeErr: (text) => context.stderr.write(withoutArguments(text)),
       getOutHelpWidth: () => helpWidth(context.width),
       getErrHelpWidth: () => helpWidth(context.width),
       getOutHasColors: () => context.color,

@@ -3,6 +3,7 @@ import { nearest } from '../config/nearest.ts';
 import { ERRORS } from '../core/error-codes.ts';
 import { isFingerprint } from '../core/fingerprint.ts';
 import { COMMON, example } from './help.ts';
+import { UsageError } from './usage-error.ts';
 
 /** Hands over what a command does. */
 export type Run = (command: () => Promise<number>) => Promise<void>;
@@ -54,9 +55,10 @@ export function positive(text: string): number {
 
 /** One that is none would be on no record, which is an answer that people go by. */
 export function fingerprint(text: string): string {
+  // Not with the text: it may be a value that was meant for `--value`.
   if (!isFingerprint(text))
-    throw new InvalidArgumentError(
-      'It must be the whole of it, as a record has it: 8 hexadecimal digits, a colon and 64 more.',
+    throw new UsageError(
+      '--fingerprint must be the whole of it, as a record has it: 8 hexadecimal digits, a colon and 64 more',
     );
   return text;
 }

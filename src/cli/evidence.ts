@@ -75,6 +75,8 @@ async function textOf(option: string, path: string, cwd: string): Promise<string
   try {
     return await readFile(resolve(cwd, path), 'utf8');
   } catch (error) {
-    throw fileError(error, `${option} ${path} cannot be read`);
+    // The text of a key where a path should be may be that of the private one.
+    const shown = path.includes('-----BEGIN') || path.includes('\n') ? 'which is not shown' : path;
+    throw fileError(error, `${option} ${shown} cannot be read`);
   }
 }

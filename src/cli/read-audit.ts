@@ -32,9 +32,14 @@ export function auditCredentials(
   });
 }
 
-/** Nothing of the address is in the error. @throws UsageError for an address on PostgreSQL that is none. */
+/** Nothing of the address is in the error. @throws UsageError for an address of another scheme, or on PostgreSQL that is none. */
 export function checkPlace(option: string, place: string | undefined): void {
-  if (place === undefined || !isPostgres(place)) return;
+  if (place === undefined) return;
+  if (!isPostgres(place)) {
+    // As the path of a file it would be made and named with its password.
+    if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(place)) return;
+    throw new UsageError(`${option}: an address begins with postgres://; all else is a path`);
+  }
   try {
     parseAddress(SecretValue.fromText(place), undefined);
   } catch (error) {

@@ -5,6 +5,8 @@ export interface Caller {
   readonly name: string;
   readonly uid?: string;
   readonly groups: readonly string[];
+  /** What authenticators say beside, such as the scopes of a token, which authorizers may go by. */
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** Kubernetes identities, for the HTTP API. */

@@ -35,12 +35,18 @@ export function createIdentities(client: KubeClient): Identities {
       if (caller === undefined) throw unknownForm(about);
       return caller;
     },
-    async mayUse({ name, uid, groups }, role, { signal } = {}) {
+    async mayUse({ name, uid, groups, extra }, role, { signal } = {}) {
       const resourceAttributes = { verb: 'use', group: 'secretbridge.dev', resource: 'roles', name: role };
       const body = {
         apiVersion: 'authorization.k8s.io/v1',
         kind: 'SubjectAccessReview',
-        spec: { user: name, groups, ...(uid === undefined ? {} : { uid }), resourceAttributes },
+        spec: {
+          user: name,
+          groups,
+          ...(uid === undefined ? {} : { uid }),
+          ...(extra === undefined ? {} : { extra }),
+          resourceAttributes,
+        },
       };
       const { status, about } = await review(
         '/apis/authorization.k8s.io/v1/subjectaccessreviews',
@@ -57,8 +63,18 @@ function callerOf(user: JsonObject): Caller | undefined {
   const name = textIn(user, 'username');
   const uid = textIn(user, 'uid');
   const groups = listIn(user, 'groups').filter((group) => typeof group === 'string');
-  return name ? { name, groups, ...(uid ? { uid } : {}) } : undefined;
+  const extra = Object.entries(objectIn(user, 'extra') ?? {}).map(([key, values]) => [key, textsOf(values)]);
+  if (!name) return undefined;
+  return {
+    name,
+    groups,
+    ...(uid ? { uid } : {}),
+    ...(extra.length === 0 ? {} : { extra: Object.fromEntries(extra) }),
+  };
 }
+
+const textsOf = (values: unknown): readonly string[] =>
+  Array.isArray(values) ? values.filter((value) => typeof value === 'string') : [];
 
 /** `undefined`: no token has such bytes, and the server need not be asked. */
 function textOf(token: SecretValue): string | undefined {

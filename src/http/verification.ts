@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { AuditStore } from '../audit/store.ts';
-import { type Evidence, type Proof, paced, prove } from '../audit/verify.ts';
+import { contentsOf, type Evidence, type Proof, paced, prove } from '../audit/verify.ts';
 
 export interface Verification {
   /** Those who ask while it runs share its answer: it reads every record that there is. */
@@ -18,13 +18,13 @@ export function createVerification(
   async function run(): Promise<Proof> {
     // First what was noted: records that are added meanwhile lie behind it.
     const noted = await evidence();
-    const [base, head] = [await audit.base(), await audit.head()];
+    const contents = await contentsOf(audit);
     // The probes above all must be answered in between.
-    const records = paced(audit.stored(base.sequence + 1), async () => {
+    const records = paced(contents.records, async () => {
       signal.throwIfAborted();
       await setImmediate();
     });
-    return prove({ records, base, head, evidence: noted });
+    return prove({ ...contents, records, evidence: noted });
   }
 
   return {

@@ -1,14 +1,14 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
-import type { Instances } from '../core/instances.ts';
+import { type Instances, instancesOf } from '../core/instances.ts';
 import type { Mapping, Source } from '../core/mapping.ts';
 import type { StoreRef } from '../core/reading.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { noTracer, type SpanAttributes, type Tracer } from '../core/tracer.ts';
 import type { Desired } from '../sync/desired.ts';
-import { mergedView, mergeManager } from '../sync/merge.ts';
+import { type FormerMerge, mergedView, mergeManager, mergesIn } from '../sync/merge.ts';
 import { type Pinned, pinned } from '../sync/pin.ts';
 import { type Plan, type PlanInput, plan } from '../sync/plan.ts';
 import { type GatherDeps, gather } from './gather.ts';
@@ -141,19 +141,25 @@ function withPin(mapping: Mapping, pin: RecordedPin, { stores }: DecideDeps): Pi
   }
 }
 
-/** The keys that the mapping's field managers hold: that of now, and those of former names of the instance. */
+/** The keys that field managers hold: the mapping's of now, those of former names of the instance, and of mappings that left. */
 function mergedBy(
   live: LiveSecret | undefined,
   { name, target }: Mapping,
-  { cluster, instance, formerInstances }: DecideDeps,
-): Pick<PlanInput, 'merged' | 'former'> {
+  { cluster, wants, ...instances }: DecideDeps,
+): Pick<PlanInput, 'merged' | 'former' | 'left'> {
   if (live === undefined || target.mode !== 'merge') return { merged: [] };
-  const heldBy = (its: string) => cluster.mergedKeys(live, mergeManager(its, name));
-  const former = formerInstances
-    .filter((its) => its !== instance)
-    .map((its) => ({ instance: its, keys: heldBy(its) }))
-    .filter(({ keys }) => keys.length > 0);
-  return { merged: heldBy(instance), former };
+  const { instance } = instances;
+  const heldBy = (its: string, mapping = name): FormerMerge => ({
+    instance: its,
+    mapping,
+    keys: cluster.mergedKeys(live, mergeManager(its, mapping)),
+  });
+  const ours = instancesOf(instances);
+  const former = ours.filter((its) => its !== instance).map((its) => heldBy(its));
+  const left = mergesIn(live)
+    .filter((it) => ours.includes(it.instance) && it.mapping !== name && !wants(it.mapping, live.id))
+    .map((it) => heldBy(it.instance, it.mapping));
+  return { merged: heldBy(instance).keys, former: former.filter(({ keys }) => keys.length > 0), left };
 }
 
 /** What of the target this mapping made. */

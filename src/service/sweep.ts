@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { healsItself } from '../core/errors.ts';
+import type { Fingerprint, Fingerprinter } from '../core/fingerprint.ts';
 import { type ReadResult, refId, type StoreRef, sizeOfAll } from '../core/reading.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Job } from '../queue/queue.ts';
@@ -39,7 +40,8 @@ export interface SweepResult {
 
 /** What a reference was found to be. Never a value. */
 type Finding =
-  | { readonly kind: 'version'; readonly version: string; readonly by: 'list' | 'read' }
+  | { readonly kind: 'version'; readonly version: string; readonly by: 'list' }
+  | { readonly kind: 'version'; readonly version: string; readonly by: 'read'; readonly content: Fingerprint }
   | { readonly kind: 'absent' }
   | { readonly kind: 'failed'; readonly code: ErrorCode };
 
@@ -48,6 +50,8 @@ interface Last {
   readonly text: string;
   /** When it was first found to be that, in milliseconds since 1970. */
   readonly since: number;
+  /** What was read last. */
+  readonly content?: Fingerprint | undefined;
 }
 
 export type SweepSlot = (
@@ -97,7 +101,7 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
     it: Wanted,
     made: string | undefined,
     finding: Finding,
-    isNews: boolean,
+    { isNews, isRemade }: { readonly isNews: boolean; readonly isRemade: boolean },
     seen: Last,
   ): boolean => {
     const known = board.known(it.mapping.name, it.id);
@@ -120,7 +124,8 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
     if (finding.kind === 'absent') return made !== 'missing';
     if (finding.kind === 'failed') return true;
     if (made === undefined || made === 'missing') return !isSettled(known, seen, finding);
-    if (made === finding.version) return false;
+    // Vault counts from 1 again when all of a key is deleted and made anew.
+    if (made === finding.version) return isRemade;
     // Fingerprints under another key tell nothing, and are renewed at the next write only.
     return isNewVersion(made, finding.version) || !isSettled(known, seen, finding);
   };
@@ -144,12 +149,16 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
       // During an outage nothing is learnt of the keys; the store's return wakes its targets.
       if (finding === undefined || (outage !== undefined && finding.kind === 'failed')) continue;
       const before = last.get(id);
-      const text = JSON.stringify({ ...finding, by: undefined });
-      const isNews = before !== undefined && before.text !== text;
-      const seen = before?.text === text ? before : { text, since: clock.now() };
+      const text = JSON.stringify({ ...finding, by: undefined, content: undefined });
+      const content = 'content' in finding ? finding.content : before?.content;
+      const isRemade = before?.content !== undefined && before.content !== content;
+      const isNews = before !== undefined && (before.text !== text || isRemade);
+      const seen =
+        before?.text === text && !isRemade ? { ...before, content } : { text, since: clock.now(), content };
       last.set(id, seen);
+      const news = { isNews, isRemade };
       for (const it of generation().users(ref))
-        if (it.mapping.target.mode === 'own' && isDue(it, madeFrom(it).get(id), finding, isNews, seen))
+        if (it.mapping.target.mode === 'own' && isDue(it, madeFrom(it).get(id), finding, news, seen))
           due.set(formatTarget(it.id), it.id);
     }
     for (const { mapping, id } of whole)
@@ -231,14 +240,20 @@ async function find(
     for (const ref of part) {
       const result = results.get(refId(ref));
       if (result === undefined) continue;
-      findings.set(refId(ref), findingOf(result));
+      findings.set(refId(ref), findingOf(result, pass.fingerprints));
       if (result.kind === 'found') ages.note(store, ref.ref.key, result);
     }
   }
   return findings;
 }
 
-function findingOf(result: ReadResult): Finding {
-  if (result.kind === 'found') return { kind: 'version', version: result.version, by: 'read' };
+function findingOf(result: ReadResult, fingerprints: Fingerprinter): Finding {
+  if (result.kind === 'found')
+    return {
+      kind: 'version',
+      version: result.version,
+      by: 'read',
+      content: fingerprints.value(result.value),
+    };
   return result.kind === 'absent' ? { kind: 'absent' } : { kind: 'failed', code: result.error.code };
 }

@@ -107,9 +107,10 @@ export function writtenInto(live: LiveSecret): readonly Written[] {
   return [live.annotations, ...merged];
 }
 
-/** The keys that a mapping merged under a former name of the instance, which its field manager of then still holds. */
+/** The keys that were merged under a former name, of the instance or of the mapping, which its field manager still holds. */
 export interface FormerMerge {
   readonly instance: string;
+  readonly mapping: string;
   readonly keys: readonly string[];
 }
 
@@ -125,8 +126,8 @@ export function mergedView(
   live: LiveSecret,
   { instance, mapping, merged, former = [] }: ViewInput,
 ): LiveSecret {
-  const written = [instance, ...former.map((it) => it.instance)]
-    .map((name) => parseMark(live.annotations[mergeMark(name, mapping)]))
+  const written = [{ instance, mapping }, ...former]
+    .map((it) => parseMark(live.annotations[mergeMark(it.instance, it.mapping)]))
     .find((it) => it !== undefined);
   const keys = new Set([...merged, ...former.flatMap((it) => it.keys)]);
   // The annotation may be gone. A key that our manager holds was written all the same, nobody knows from what.
@@ -140,7 +141,7 @@ export function mergedView(
 }
 
 export function planMerge(input: PlanInput): Plan {
-  const { desired, live, mapping, instance, fingerprints, merged, former = [] } = input;
+  const { desired, live, mapping, instance, fingerprints, merged, left = [] } = input;
   if (desired.kind === 'failed') return fail(desired.error);
   if (live === undefined) return fail(new AppError('SECRET_MISSING'));
   if (live.deleting) return fail(new AppError('CONFLICT', { detail: 'it is being deleted' }));
@@ -148,10 +149,15 @@ export function planMerge(input: PlanInput): Plan {
   if (claimed !== undefined)
     return { kind: 'refuse', keys: [], error: new AppError('TARGET_CLAIMED', { detail: claimed }) };
 
-  const view = mergedView(live, { instance, mapping: mapping.name, merged, former });
-  const absence = judgeAbsence(desired, sourcesOf(mapping), { ...input, live: view });
+  const viewOf = (former: PlanInput['former']): LiveSecret =>
+    mergedView(live, { instance, mapping: mapping.name, merged, former });
+  const absence = judgeAbsence(desired, sourcesOf(mapping), { ...input, live: viewOf(input.former) });
   if (absence.kind === 'stop') return fail(absence.error);
   const data = absence.kind === 'delete' ? new Map<string, SecretValue>() : withTemplates(mapping, desired);
+  // One that keeps other keys as well is none that was renamed: those are to stay.
+  const renamed = left.filter(({ keys }) => keys.length > 0 && keys.every((key) => data.has(key)));
+  const former = [...(input.former ?? []), ...renamed];
+  const view = viewOf(former);
   // A key that others hold with our value is one to add: from then on both hold it.
   const keys = compareData(data, view.data, fingerprints);
   const wrong = refusal(live, data, keys, view);
@@ -188,7 +194,7 @@ export function planMerge(input: PlanInput): Plan {
     keys,
     live,
     manifest,
-    first: takeOver(view, live, manifest, input),
+    first: takeOver(view, live, manifest, { ...input, former }),
     drift: former.length === 0 && isDrift({ live: made, wanted }),
   };
 }
@@ -221,12 +227,12 @@ function holding(
   { instance, mapping, former = [] }: PlanInput,
 ): Plan {
   const error = new AppError('HELD', { detail: 'no key of ours would be left' });
-  const holder = former[0]?.instance ?? instance;
-  return { kind: 'hold', keys, live, error, ending: mergeEnd({ instance: holder, mapping: mapping.name }) };
+  const holder = former[0] ?? { instance, mapping: mapping.name };
+  return { kind: 'hold', keys, live, error, ending: mergeEnd(holder) };
 }
 
 /**
- * What a former instance merged becomes ours as it stands, and only then does its manager let go: so nothing leaves
+ * What was merged under a former name becomes ours as it stands, and only then does its manager let go: so nothing leaves
  * the Secret, and no force is needed, which would take from others what they hold as well. The mark tells of these
  * bytes still, so that a crash in between leaves nothing untrue.
  */
@@ -248,7 +254,7 @@ function takeOver(
       },
       data: view.data,
     },
-    ...former.map((it) => mergeEnd({ instance: it.instance, mapping: mapping.name })),
+    ...former.map(mergeEnd),
   ];
 }
 

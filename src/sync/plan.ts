@@ -76,6 +76,8 @@ export interface PlanInput extends Claim, Pick<AbsenceInput, 'proven'> {
   readonly merged: readonly string[];
   /** With `mode: merge`, what it holds under former names of the instance; none where there is nothing. */
   readonly former?: readonly FormerMerge[];
+  /** With `mode: merge`, what mappings hold that want it no longer: this one may be theirs under another name. */
+  readonly left?: readonly FormerMerge[];
   /** `mapping` is that of a pin, and so is what it desires. */
   readonly pin?: PinMark | undefined;
 }

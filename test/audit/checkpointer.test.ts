@@ -6,9 +6,10 @@ import { createChainWatch } from '../../src/audit/chain-watch.ts';
 import type { Checkpoint, CheckpointPlace } from '../../src/audit/checkpoint.ts';
 import { createSigner, keysById } from '../../src/audit/checkpoint-signing.ts';
 import { type Checkpointer, createCheckpointer } from '../../src/audit/checkpointer.ts';
+import { cutEntry } from '../../src/audit/cut.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
-import { type Proof, prove } from '../../src/audit/verify.ts';
+import { contentsOf, type Proof, prove } from '../../src/audit/verify.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { cutOff } from './cut.ts';
 import { temporaryFolder } from './folder.ts';
@@ -95,8 +96,7 @@ async function openScene(): Promise<Scene> {
     cut: (after) => cutOff(path, after),
     async prove() {
       const checkpoints = places.flatMap(({ lines }) => lines);
-      const [base, head] = [await store.base(), await store.head()];
-      return prove({ records: store.stored(base.sequence + 1), base, head, evidence: { checkpoints, keys } });
+      return prove({ ...(await contentsOf(store)), evidence: { checkpoints, keys } });
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
@@ -299,8 +299,10 @@ describe('a store that lacks what was signed', () => {
     await using checkpointer = await scene.open();
     await append(checkpointer.audit, 9);
     await checkpointer.write();
-    const head = await scene.store.head();
-    await append(checkpointer.audit, 3);
+    const [base, head] = [await scene.store.base(), await scene.store.head()];
+    const seal = scene.places[0]?.lines.at(-1) ?? expect.fail();
+    await append(checkpointer.audit, 2);
+    await checkpointer.audit.append([cutEntry({ base, seal }, undefined, 0)]);
     await scene.store.prune(head);
     expect(await checkpointer.check()).toBeUndefined();
     await checkpointer.write();

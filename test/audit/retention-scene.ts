@@ -13,7 +13,7 @@ import { exportRecords } from '../../src/audit/export.ts';
 import { createRetention, type Retention, type RetentionOptions } from '../../src/audit/retention.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
-import { type Evidence, type Proof, prove } from '../../src/audit/verify.ts';
+import { contentsOf, type Evidence, type Proof, prove } from '../../src/audit/verify.ts';
 import { readExport } from '../../src/audit/verify-export.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { faulty, type Watch } from '../fakes/faulty.ts';
@@ -107,9 +107,8 @@ export async function openScene({ inMemory = false } = {}): Promise<Scene> {
     evidence: async () => ({ checkpoints: await place.read(), keys }),
     addCheckpoint: (checkpoint) => place.write(checkpoint),
     async prove() {
-      const [base, head] = [await store.base(), await store.head()];
       const evidence = await scene.evidence();
-      return prove({ records: store.stored(base.sequence + 1), base, head, evidence });
+      return prove({ ...(await contentsOf(store)), evidence });
     },
     sql(text) {
       const db = new DatabaseSync(path);

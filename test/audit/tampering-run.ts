@@ -229,6 +229,12 @@ const WAYS: Readonly<Record<string, Way>> = {
     keep(rows, (sequence) => sequence > n);
     return { rows, columnsOnly: true, expected: { kind: 'deleted', sequence: 1 } };
   },
+  'delete all up to a checkpoint and say that they have left': (rows, pick) => {
+    const n = SIGNED[pick(SIGNED.length)] ?? 0;
+    rows.base = rows.base.map((base) => ({ ...base, sequence: n, hash: String(row(rows, n).hash) }));
+    keep(rows, (sequence) => sequence > n);
+    return { rows, columnsOnly: true, expected: { kind: 'deleted', sequence: 1 } };
+  },
   'insert a copy': (rows, pick) => {
     const [from, to] = [one(pick), one(pick)];
     const copy = { ...row(rows, from) };
@@ -279,6 +285,19 @@ const WAYS: Readonly<Record<string, Way>> = {
   'delete everything': (rows) => {
     keep(rows, () => false);
     return { rows, columnsOnly: true, expected: { kind: 'truncated', sequence: 1 } };
+  },
+  'note an earlier record as the last': (rows, pick) => {
+    const n = pick(LENGTH);
+    rows.head = rows.head.map((head) => ({
+      ...head,
+      sequence: n,
+      hash: n === 0 ? GENESIS.hash : String(row(rows, n).hash),
+    }));
+    return { rows, columnsOnly: true, expected: { kind: 'edited', sequence: n + 1 } };
+  },
+  'delete the note of the last record': (rows) => {
+    rows.head = [];
+    return { rows, columnsOnly: true, expected: { kind: 'edited', sequence: 1 } };
   },
   'edit the note of the last record': (rows, pick) => {
     const ahead = pick(2) === 0;

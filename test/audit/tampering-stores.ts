@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { openSqliteAudit } from '../../src/audit/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
-import { type Proof, prove } from '../../src/audit/verify.ts';
+import { contentsOf, type Proof, prove } from '../../src/audit/verify.ts';
 import { readExport } from '../../src/audit/verify-export.ts';
 import { entries, type Original, type Row, type Rows, type Tampering } from './tampering-run.ts';
 
@@ -78,8 +78,7 @@ export function putRows(path: string, rows: Rows): void {
 }
 
 export async function proofOf(store: AuditStore, { evidence }: Tampering): Promise<Proof> {
-  const [base, head] = [await store.base(), await store.head()];
-  return prove({ records: store.stored(base.sequence + 1), base, head, evidence });
+  return prove({ ...(await contentsOf(store)), evidence });
 }
 
 /** An export of the texts as they are stored, checkpoints and keys beside it. */

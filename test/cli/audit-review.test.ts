@@ -52,6 +52,36 @@ describe('audit review', () => {
     expect(records.every(({ reviewed }) => reviewed.state === 'reviewed')).toBe(true);
   });
 
+  it('is sealed by a checkpoint, as what a run records is', async () => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    const { json } = await bench.run('audit', 'review', '1', '--state', 'reviewed', '--output', 'json');
+    const [{ reviewed }] = (json as { records: [{ reviewed: { sequence: number } }] }).records;
+    const verified = await bench.run('audit', 'verify', '--output', 'json');
+    expect(verified.json).toMatchObject({ ok: true, sealed: { sequence: reviewed.sequence } });
+  });
+
+  it('stands though no checkpoint can be written, which it says', async () => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    const config = await bench.read('secretbridge.yaml');
+    const place = 'audit: { checkpoints: [ { kind: file, path: ./store/db.json/checkpoints.jsonl } ] }';
+    await bench.write('secretbridge.yaml', `${config}${place}\n`);
+    expect(await bench.run('audit', 'review', '1', '--state', 'reviewed')).toMatchObject({
+      code: 0,
+      stdout: 'Record 1 is now reviewed.\n',
+      stderr: expect.stringContaining('no checkpoint is of the review yet'),
+    });
+  });
+
+  it('of several, of which one is not there, is of none', async () => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    expect(await bench.run('audit', 'review', '1', '99', '--state', 'flagged')).toMatchObject({ code: 4 });
+    const { json } = await bench.run('audit', 'list', '--action', 'review', '--output', 'json');
+    expect(json).toEqual({ records: [] });
+  });
+
   it('of what is not there is exit code 4; of what is no number, or without a state, 64', async () => {
     await using bench = await openBench();
     await bench.run('sync');

@@ -45,21 +45,24 @@ describe('the process', () => {
     expect(await exitOf(plan)).toBe(64);
   });
 
-  it.skipIf(!existsSync('/dev/full'))('fails in one sentence when its output cannot be written', async () => {
-    await using bench = await openBench();
-    const { status, stderr } = spawnSync(
-      'sh',
-      ['-c', `"${process.execPath}" "${MAIN}" validate > /dev/full`],
-      {
-        cwd: bench.folder,
-        encoding: 'utf8',
-      },
-    );
-    expect({ status, stderr }).toEqual({
-      status: 1,
-      stderr: 'error: the output could not be written: ENOSPC\n',
-    });
-  });
+  it
+    .skipIf(!existsSync('/dev/full'))
+    .each(['validate', 'plan', 'sync --output json', 'audit export --format csv'])(
+    'fails in one sentence when its output cannot be written: %s',
+    async (command) => {
+      await using bench = await openBench();
+      await bench.run('sync');
+      const { status, stderr } = spawnSync(
+        'sh',
+        ['-c', `"${process.execPath}" "${MAIN}" ${command} > /dev/full`],
+        { cwd: bench.folder, encoding: 'utf8' },
+      );
+      expect({ status, stderr }).toEqual({
+        status: 1,
+        stderr: expect.stringMatching(/^(Syncing 1\/1\n)?error: the output could not be written: ENOSPC\n$/),
+      });
+    },
+  );
 
   it.skipIf(!existsSync('/usr/bin/script'))('is coloured on a terminal, and not with NO_COLOR', async () => {
     await using bench = await openBench();

@@ -96,6 +96,10 @@ describe('wrong usage', () => {
     ['audit', 'export', '--format', 'csv', '--audit', 'postgresql://bob:hunter2%@db/x'],
     ['audit', 'migrate', '--from', 'postgres://bob:hunter2@', '--to', 'a.db'],
     ['audit', 'migrate', '--from', 'a.db', '--to', 'postgres://bob:hunter2@'],
+    ['audit', 'list', '--audit', 'POSTGRES://bob:hunter2@'],
+    ['audit', 'list', '--audit', 'pgsql://bob:hunter2@db/x'],
+    ['audit', 'verify', '--audit', 'mysql://bob:hunter2@db/x'],
+    ['audit', 'migrate', '--from', 'a.db', '--to', 'postgre://bob:hunter2@db/x'],
     ['audit', 'review', '1', '--state', 'flagged', '--note', 'x'.repeat(2_001)],
   ])('comes before all else that is wrong, and says nothing of what was given: %s %s', async (...words) => {
     await using bench = await openBench('broken');
@@ -103,6 +107,24 @@ describe('wrong usage', () => {
     expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
     expect(stderr).toMatch(/^error: --(audit|from|to|note)\b/);
     expect(stderr).not.toMatch(/hunter2|bob|xxx|audit\.store/);
+  });
+
+  it.each([
+    ['audit', 'list', '--value', 'hunter2'],
+    ['audit', 'list', '--value=hunter2'],
+    ['audit', 'list', '--fingerprint', 'hunter2'],
+    ['audit', 'list', '--nope=hunter2'],
+    ['plan', 'hunter2'],
+    ['plan', 'one', 'hunter2\nmore'],
+    ['audit', 'verify', '--key', '-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n'],
+    ['audit', 'verify', '--checkpoints', '-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n'],
+  ])('does not repeat what may be a value: %s %s %s', async (...words) => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    const { code, stdout, stderr } = await bench.run(...words);
+    expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
+    expect(stderr).toMatch(/^error: /);
+    expect(stderr).not.toContain('hunter2');
   });
 
   it('suggests what was meant', async () => {

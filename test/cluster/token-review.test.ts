@@ -40,6 +40,17 @@ describe('a token', () => {
     });
   });
 
+  it('has what authenticators say beside asked of it again, as its scopes may allow less', async () => {
+    await using server = await startApiServer();
+    await using h = await open(server);
+    const extra = { 'scopes.authorization.openshift.io': ['user:info'] };
+    server.answer(reviewed({ authenticated: true, user: { ...user, extra }, audiences: ['secretbridge'] }));
+    const caller = (await h.identities.review(token, 'secretbridge')) ?? expect.fail();
+    server.answer(access({ allowed: false }));
+    expect(await h.identities.mayUse(caller, 'operator')).toBe(false);
+    expect(JSON.parse(server.seen[1]?.body ?? '')).toMatchObject({ spec: { extra } });
+  });
+
   it.each([
     ['is not accepted', { authenticated: false, error: 'invalid bearer token' }],
     ['has no answer', {}],

@@ -47,6 +47,21 @@ async function holders(world: World): Promise<Readonly<Record<string, readonly s
 
 const TAKEN_OVER = { 'secretbridge.old.m': [], 'secretbridge.new.m': ['KEY', 'OTHER'] };
 
+it('a mapping that is renamed takes over what it merged, and follows its source', async () => {
+  const world = await openWorld({ mappings: MAPPINGS });
+  world.store.put('other', 'o');
+  world.cluster.put(ID, { data: { THEIRS: base64('t') } });
+  await world.sync();
+  await world.configure(MAPPINGS.replace('name: m', 'name: renamed'));
+  await world.sync();
+  world.store.put('token', 'rotated', '2');
+  expect((await world.sync()).targets).toMatchObject([{ mapping: 'renamed', kind: 'updated' }]);
+  expect(dataOf(world)).toEqual(WITH('rotated'));
+  const live = (await world.cluster.read(ID)) ?? expect.fail();
+  expect(mergesIn(live).map(({ mapping }) => mapping)).toEqual(['renamed']);
+  expect((await world.sync()).targets).toMatchObject([{ kind: 'unchanged' }]);
+});
+
 describe('the merge of a former instance', () => {
   it('is taken over, and from then on follows its source', async () => {
     const world = await openMerged();

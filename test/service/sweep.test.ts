@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { AppError } from '../../src/core/errors.ts';
+import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { type ReadResult, refId, type StoreRef } from '../../src/core/reading.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { silentLogger } from '../../src/log/logger.ts';
@@ -27,6 +28,8 @@ const B = wanted({ name: 'b', data: { B: source({ key: 'b' }) } });
 const BOTH = wanted({ name: 'both', data: { A: source({ key: 'a' }), B: source({ key: 'b' }) } });
 const AWAY: ErrorCode = 'STORE_UNAVAILABLE';
 
+const FINGERPRINTS = createFingerprinter(SecretValue.fromText('0123456789abcdef0123456789abcdef'));
+
 /** A store without values: of each key its version, `absent`, or the code of its failure. */
 interface Shelf {
   readonly keys: Map<string, string | { readonly code: ErrorCode }>;
@@ -40,6 +43,8 @@ interface Shelf {
   madeAt?: number;
   /** Of each value. */
   bytes: number;
+  /** What each byte of it is. */
+  fill: string;
 }
 
 function openSweep(all: readonly Wanted[], tells = false) {
@@ -48,7 +53,15 @@ function openSweep(all: readonly Wanted[], tells = false) {
   const triggers = createTriggers();
   /** Since when a target waits for its run, by its name. */
   const open = new Map<string, number>();
-  const shelf: Shelf = { keys: new Map(), listed: new Map(), reads: [], parts: [], lists: 0, bytes: 1 };
+  const shelf: Shelf = {
+    keys: new Map(),
+    listed: new Map(),
+    reads: [],
+    parts: [],
+    lists: 0,
+    bytes: 1,
+    fill: 'x',
+  };
   const asked: string[] = [];
   const ages = createAges({ clock, logger: silentLogger });
   const state = { generation: createGeneration([], all, () => tells), isDown: false };
@@ -69,11 +82,12 @@ function openSweep(all: readonly Wanted[], tells = false) {
     if (typeof it === 'object') return { kind: 'failed', error: new AppError(it.code) };
     return {
       kind: 'found',
-      value: SecretValue.fromBytes(Buffer.alloc(shelf.bytes)),
+      value: SecretValue.fromBytes(Buffer.alloc(shelf.bytes, shelf.fill)),
       version: ref.version ?? it,
     };
   };
-  const pass: Pick<ServicePass, 'read' | 'versions'> = {
+  const pass: Pick<ServicePass, 'read' | 'versions' | 'fingerprints'> = {
+    fingerprints: FINGERPRINTS,
     async read(refs) {
       shelf.parts.push(refs.length);
       return new Map(refs.map((ref) => [refId(ref), read(ref)]));
@@ -203,6 +217,18 @@ describe('a sweep', () => {
     shelf.keys.set('a', '2').set('b', 'absent');
     await round();
     expect(shelf.reads.sort()).toEqual(['a@1', 'b']);
+  });
+
+  it('sees a key that was made anew and counts its versions from 1 again', async () => {
+    const { board, shelf, round, note, clock } = openSweep([A, B]);
+    shelf.keys.set('a', '1').set('b', '1');
+    for (const it of [A, B]) board.setMeta(meta(it, it === A ? { A: ['a', '1'] } : { B: ['b', '1'] }));
+    expect([await round(), await round()]).toEqual([[], []]);
+    shelf.fill = 'y';
+    expect(await round()).toEqual(['a', 'b']);
+    clock.time += 10;
+    for (const it of [A, B]) note(it);
+    expect([await round(), await round()]).toEqual([[], []]);
   });
 
   it('has each reading of an absence lead to a look, although the target waits for its retry', async () => {

@@ -270,7 +270,7 @@ describe('what a former instance merged', () => {
   /** As a renamed instance finds it. */
   function renamed(values: Readonly<Record<string, string>>, part: Partial<PlanInput> = {}): PlanInput {
     const { merged = [], live: before } = carriedOut(merging({ ...part, instance: 'old' }));
-    const former = [{ instance: 'old', keys: merged }];
+    const former = [{ instance: 'old', mapping: 'app', keys: merged }];
     return merging({ ...part, live: before, former, formerInstances: ['old'] }, values);
   }
 
@@ -326,6 +326,39 @@ describe('what a former instance merged', () => {
   it('is somebody else´s where its name is none of ours', () => {
     const { former: _, ...input } = renamed({ KEY: 'new' });
     expect(plan(input)).toMatchObject({ kind: 'refuse', error: { code: 'CONFLICT' } });
+  });
+});
+
+describe('what a mapping merged that is no longer there', () => {
+  const left = (values: Readonly<Record<string, string>>, keys: readonly string[]): PlanInput => {
+    const before = carriedOut(merging({ mapping: mapping({ name: 'before', target: { mode: 'merge' } }) }));
+    return merging({ live: before.live, left: [{ instance: 'prod', mapping: 'before', keys }] }, values);
+  };
+
+  it('is taken over by the one that wants all of its keys, which is its new name', () => {
+    expect(plan(left({ KEY: 'new', MORE: 'x' }, ['KEY']))).toMatchObject({
+      kind: 'merge',
+      keys: [
+        { name: 'KEY', action: 'change' },
+        { name: 'MORE', action: 'add' },
+      ],
+      first: [
+        { manager: 'secretbridge.prod.app', data: data({ KEY: '1' }) },
+        { manager: 'secretbridge.prod.before', data: new Map() },
+      ],
+    });
+  });
+
+  it('stays where other keys of it are to stay', () => {
+    expect(plan(left({ KEY: 'new' }, ['KEY', 'KEPT']))).toMatchObject({
+      kind: 'refuse',
+      error: { code: 'CONFLICT' },
+    });
+  });
+
+  it('is let be where it holds nothing', () => {
+    const planned = plan(left({ MORE: 'x' }, []));
+    expect(planned).toMatchObject({ kind: 'merge', keys: [{ name: 'MORE', action: 'add' }], first: [] });
   });
 });
 

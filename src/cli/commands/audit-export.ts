@@ -57,8 +57,8 @@ async function toStdout(chunks: AsyncIterable<string>, { stdout }: Context): Pro
   try {
     await pipeline(Readable.from(chunks), stdout, { end: false });
   } catch (error) {
-    // A reader that leaves early, such as `head`, has what it wanted.
-    if (!(error instanceof Error && 'code' in error && error.code === 'EPIPE')) throw error;
+    // A reader that leaves early, such as `head`, has what it wanted; of all else that befalls the output, the program tells.
+    if (codeOf(error) !== 'EPIPE' && !(error instanceof Error && 'syscall' in error)) throw error;
   }
 }
 

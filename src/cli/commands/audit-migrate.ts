@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
-import { openAuditAt } from '../../app/audit-place.ts';
+import { isPostgres, openAuditAt } from '../../app/audit-place.ts';
 import { type Moved, moveAudit } from '../../audit/move.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
@@ -21,7 +21,7 @@ export async function auditMigrateCommand(context: Context, options: MigrateOpti
   const { clock, signal, env } = context;
   checkPlace('--from', options.from);
   checkPlace('--to', options.to);
-  const place = (text: string) => (text.includes('://') ? text : resolve(context.cwd, text));
+  const place = (text: string) => (isPostgres(text) ? text : resolve(context.cwd, text));
   const [from, to] = [place(options.from), place(options.to)];
   if (from === to) throw new UsageError('--from and --to are the same store');
   const replica = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;

@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { openAudit } from '../../app/audit.ts';
+import { sealAudit } from '../../app/checkpoints.ts';
 import { type ShownRecord, withReviews } from '../../audit/question.ts';
 import { LONGEST_NOTE, type ReviewWord, review } from '../../audit/review.ts';
 import type { Config } from '../../config/config.ts';
-import { AppError } from '../../core/errors.ts';
+import { AppError, toAppError } from '../../core/errors.ts';
 import { AuditRecordAnswer } from '../answers.ts';
 import { answeringAddress, createClient } from '../client.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { print } from '../output.ts';
+import { painter, print, tell } from '../output.ts';
 import { auditCredentials } from '../read-audit.ts';
 import { requireConfig } from '../require-config.ts';
 import { namedAddress, type ServerAddress, type ServerOptions } from '../server-address.ts';
@@ -25,6 +26,8 @@ interface Desk extends AsyncDisposable {
   /** @throws AppError RECORD_MISSING */
   isReview(sequence: number): Promise<boolean>;
   review(sequence: number): Promise<ShownRecord>;
+  /** Writes a checkpoint of it all. @throws AppError */
+  seal(): Promise<void>;
 }
 
 export async function auditReviewCommand(
@@ -39,12 +42,8 @@ export async function auditReviewCommand(
   if (desk === undefined) return EXIT.config;
   await using open = desk;
   const records: ShownRecord[] = [];
-  for (const { first, last } of ranges)
-    for (let sequence = first; sequence <= last; sequence += 1) {
-      // In between there may be reviews, which need none.
-      if (first < last && (await open.isReview(sequence))) continue;
-      records.push(await open.review(sequence));
-    }
+  for (const sequence of await sequencesIn(ranges, open)) records.push(await open.review(sequence));
+  if (records.length > 0) await sealed(open, context);
   print(context, options.output, {
     data: { records },
     human: () =>
@@ -54,9 +53,41 @@ export async function auditReviewCommand(
   return EXIT.ok;
 }
 
+/** Of several, all are looked up before the first is reviewed, which is on record then whatever the next one is. */
+async function sequencesIn(ranges: readonly Range[], desk: Desk): Promise<readonly number[]> {
+  const [{ first, last } = { first: 0, last: 0 }] = ranges;
+  if (ranges.length === 1 && first === last) return [first];
+  const sequences: number[] = [];
+  for (const range of ranges)
+    for (let sequence = range.first; sequence <= range.last; sequence += 1) {
+      const isReview = await desk.isReview(sequence);
+      // In between there may be reviews, which need none.
+      if (!isReview || range.first === range.last) sequences.push(sequence);
+    }
+  return sequences;
+}
+
+async function sealed(desk: Desk, context: Context): Promise<void> {
+  try {
+    await desk.seal();
+  } catch (thrown) {
+    const { code, message } = toAppError(thrown);
+    const paint = painter(context.color);
+    tell(
+      context,
+      `${paint('yellow', 'warning')} ${code}: ${message}; no checkpoint is of the review yet, the next one will be`,
+    );
+  }
+}
+
 const MOST = 1_000;
 
-function rangeOf(text: string): { readonly first: number; readonly last: number } {
+interface Range {
+  readonly first: number;
+  readonly last: number;
+}
+
+function rangeOf(text: string): Range {
   const [, from = '', to = from] = /^([1-9]\d{0,14})(?:-([1-9]\d{0,14}))?$/.exec(text) ?? [];
   const [first, last] = [Number(from), Number(to)];
   if (from === '' || last < first)
@@ -88,13 +119,17 @@ function atService(address: ServerAddress, context: Context, { state, note }: Re
         body,
       )) as unknown as ShownRecord;
     },
+    // A service does so by itself.
+    seal: async () => undefined,
     [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
   };
 }
 
 async function here(config: Config, context: Context, options: ReviewOptions): Promise<Desk> {
-  const { replica, actor, clock } = appDeps(context, options, config);
-  const audit = await openAudit(config, { clock, replica, credential: auditCredentials(context, config) });
+  const deps = appDeps(context, options, config);
+  const { replica, actor, clock } = deps;
+  const credential = auditCredentials(context, config);
+  const audit = await openAudit(config, { clock, replica, credential });
   const { state, note } = options;
   const requestId = randomUUID();
   const find = async (sequence: number) => {
@@ -110,6 +145,7 @@ async function here(config: Config, context: Context, options: ReviewOptions): P
       const [shown = record] = await withReviews(audit, [record]);
       return shown;
     },
+    seal: () => sealAudit(config, { ...deps, audit, credential }),
     [Symbol.asyncDispose]: () => audit[Symbol.asyncDispose](),
   };
 }

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { readSigner } from '../../app/keys.ts';
 import { pemOf } from '../../audit/checkpoint-signing.ts';
-import { type Evidence, type Proof, prove } from '../../audit/verify.ts';
+import { contentsOf, type Evidence, type Proof, prove } from '../../audit/verify.ts';
 import { isJsonLines, readExport } from '../../audit/verify-export.ts';
 import type { Context } from '../context.ts';
 import { type EvidenceOptions, evidenceOf } from '../evidence.ts';
@@ -40,9 +40,8 @@ async function proofOf(
     return prove({ ...(await readExport(path)), part: true, evidence });
   await using audit = await openAuditForReading(context, options);
   if (audit === undefined) return undefined;
-  const [base, head] = [await audit.base(), await audit.head()];
   // Awaited here: the store must outlive it.
-  return await prove({ records: audit.stored(base.sequence + 1), base, head, evidence });
+  return await prove({ ...(await contentsOf(audit)), evidence });
 }
 
 async function printPublicKey(context: Context, options: VerifyOptions): Promise<number> {
