@@ -6,7 +6,7 @@ import type { Decision } from '../reconcile/decide.ts';
 import { runSearch } from '../reconcile/gather.ts';
 import { isSpread, searchesOf, sourcesOf, storeRef } from '../sync/desired.ts';
 import { describeSearch, foundSource, matching, withoutNeverThere } from '../sync/find.ts';
-import { describeSource, membersOf, pickValue } from '../sync/value.ts';
+import { createParsed, describeSource, membersOf, pickValue } from '../sync/value.ts';
 import type { Pass } from './app.ts';
 
 export interface ExplainedSource {
@@ -38,8 +38,9 @@ export async function explainSources(it: Decided, pass: Deps): Promise<readonly 
   const reading = await readAllowed(it, named, pass);
   const found = await Promise.all(searches.map((search) => explainSearch(it, search, pass)));
   const spreads = new Set(it.mapping.dataFrom.filter(isSpread));
+  const parsed = createParsed();
   const valuesOf = (source: Source, value: Found): unknown =>
-    spreads.has(source) ? membersOf(source, value) : pickValue(source, value);
+    (spreads.has(source) ? membersOf : pickValue)(source, value, parsed);
   return [...named.map((source) => explainSource(source, reading(source), valuesOf)), ...found.flat()];
 }
 

@@ -5,7 +5,7 @@ import type { SecretValue } from '../core/secret-value.ts';
 import { type Found, foundSource, relativeName } from './find.ts';
 import { targetKey } from './keys.ts';
 import type { TargetSource } from './marks.ts';
-import { describeSource, membersOf, pickValue } from './value.ts';
+import { createParsed, describeSource, membersOf, pickValue } from './value.ts';
 
 /** What a target should hold, as far as its sources are there. */
 export type Desired =
@@ -69,6 +69,9 @@ function shape(
   const givers = new Map<string, Source>();
   const absent: Source[] = [];
   const createdAt = new Map<string, number>();
+  const parsed = createParsed();
+  // By reference: the last source that takes something of it, after which its JSON need not be held.
+  const last = new Map(sourcesOf(mapping).map((source) => [refId(storeRef(source)), source]));
 
   const put = (key: string, value: SecretValue, source: Source, found: Finding): void => {
     const other = givers.get(key);
@@ -83,22 +86,27 @@ function shape(
     if (found.createdAt !== undefined) createdAt.set(key, found.createdAt);
   };
   const take = (source: Source, use: (found: Finding) => void): void => {
-    const reading = readings.get(refId(storeRef(source)));
+    const ref = refId(storeRef(source));
+    const reading = readings.get(ref);
     if (reading === undefined)
       throw new AppError('INTERNAL', { about: describeSource(source), detail: 'it was not read' });
     if (isMissing(reading, mapping)) absent.push(source);
     else if (reading.kind === 'failed') throw reading.error.concerning(describeSource(source));
-    else if (reading.kind === 'found') optionally(source, () => use(reading));
+    else if (reading.kind === 'found') {
+      optionally(source, () => use(reading));
+      if (last.get(ref) === source) parsed.forget(reading);
+    }
   };
 
   for (const [key, source] of Object.entries(mapping.data)) {
     take(source, (found) => {
-      put(targetKey(key, undefined, `mapping ${mapping.name}`), pickValue(source, found), source, found);
+      const name = targetKey(key, undefined, `mapping ${mapping.name}`);
+      put(name, pickValue(source, found, parsed), source, found);
     });
   }
   for (const spread of mapping.dataFrom.filter(isSpread)) {
     take(spread, (found) => {
-      for (const [name, value] of membersOf(spread, found)) {
+      for (const [name, value] of membersOf(spread, found, parsed)) {
         const property = spread.property === undefined ? name : `${spread.property}.${name}`;
         const member = { ...spread, property };
         put(targetKey(name, spread.rename, describeSource(member)), value, member, found);

@@ -3,7 +3,8 @@ import { JsonError, type JsonNode, parseJson, printJson } from '../core/json.ts'
 import type { Source } from '../core/mapping.ts';
 import { SecretValue } from '../core/secret-value.ts';
 
-type Members = Extract<JsonNode, { kind: 'object' }>['members'];
+/** By their names, in the store's order. */
+type Members = ReadonlyMap<string, JsonNode>;
 
 /** A value as a store gave it: its bytes, and the JSON text of its properties where that is another. */
 export interface Found {
@@ -11,19 +12,55 @@ export interface Found {
   readonly object?: SecretValue;
 }
 
+/**
+ * The JSON of values, so that one of which a hundred properties are taken is parsed once: each time holds up the process.
+ * It is what is secret a second time, and several times its size, so it lives for one piece of work without a wait.
+ */
+export interface Parsed {
+  node(found: Found): JsonNode;
+  /** @throws AppError NOT_AN_OBJECT */
+  members(node: JsonNode, source: Source): Members;
+  /** No more is taken of it. */
+  forget(found: Found): void;
+}
+
+export function createParsed(): Parsed {
+  const nodes = new Map<Found, JsonNode>();
+  const indexes = new WeakMap<JsonNode, Members>();
+  return {
+    node(found) {
+      const node = nodes.get(found) ?? parse(found.object ?? found.value);
+      nodes.set(found, node);
+      return node;
+    },
+    members(node, source) {
+      const members = indexes.get(node) ?? uniqueMembers(node, source);
+      indexes.set(node, members);
+      return members;
+    },
+    forget(found) {
+      nodes.delete(found);
+    },
+  };
+}
+
 /** The bytes that one source means: the whole value, or one property of it, decoded if asked. */
-export function pickValue(source: Source, found: Found): SecretValue {
+export function pickValue(source: Source, found: Found, parsed = createParsed()): SecretValue {
+  const { property } = source;
   const value =
-    source.property === undefined ? found.value : nodeValue(lookUp(source, found, source.property), source);
+    property === undefined ? found.value : nodeValue(lookUp(source, property, found, parsed), source);
   return decode(value, source);
 }
 
 /** The members of a source that is to be spread, in the store's order; null ones only where they may be missing. */
-export function membersOf(source: Source, found: Found): readonly (readonly [string, SecretValue])[] {
-  const members =
-    source.property === undefined
-      ? topMembers(source, found)
-      : uniqueMembers(lookUp(source, found, source.property), source);
+export function membersOf(
+  source: Source,
+  found: Found,
+  parsed = createParsed(),
+): readonly (readonly [string, SecretValue])[] {
+  const { property } = source;
+  const node = property === undefined ? parsed.node(found) : lookUp(source, property, found, parsed);
+  const members = parsed.members(node, source);
   const values: [string, SecretValue][] = [];
   for (const [name, node] of members) {
     if (node.kind === 'null' && source.optional) continue;
@@ -48,19 +85,19 @@ export function describeSource({
 }
 
 /** The literal name first, then a dotted path with array indexes. */
-function lookUp(source: Source, found: Found, property: string): JsonNode {
-  const top = topMembers(source, found);
-  const literal = top.find(([name]) => name === property)?.[1];
-  const node = literal ?? walk(top, property.split('.'), source);
+function lookUp(source: Source, property: string, found: Found, parsed: Parsed): JsonNode {
+  const top = parsed.node(found);
+  const literal = parsed.members(top, source).get(property);
+  const node = literal ?? walk(top, property.split('.'), source, parsed);
   if (node === undefined || node.kind === 'null')
     throw new AppError('PROPERTY_MISSING', { about: describeSource(source) });
   return node;
 }
 
-function walk(top: Members, path: readonly string[], source: Source): JsonNode | undefined {
-  let node: JsonNode | undefined = { kind: 'object', members: top };
+function walk(top: JsonNode, path: readonly string[], source: Source, parsed: Parsed): JsonNode | undefined {
+  let node: JsonNode | undefined = top;
   for (const step of path) {
-    if (node?.kind === 'object') node = uniqueMembers(node, source).find(([name]) => name === step)?.[1];
+    if (node?.kind === 'object') node = parsed.members(node, source).get(step);
     else if (node?.kind === 'array')
       node = /^(0|[1-9]\d{0,9})$/.test(step) ? node.items[Number(step)] : undefined;
     else return undefined;
@@ -68,24 +105,26 @@ function walk(top: Members, path: readonly string[], source: Source): JsonNode |
   return node;
 }
 
-function topMembers(source: Source, found: Found): Members {
-  const text = utf8(found.object ?? found.value);
-  if (text === undefined) throw notAnObject(source);
-  let node: JsonNode;
+const NO_OBJECT: JsonNode = { kind: 'null' };
+
+/** What is no JSON is no object either. */
+function parse(value: SecretValue): JsonNode {
+  const text = utf8(value);
+  if (text === undefined) return NO_OBJECT;
   try {
-    node = parseJson(text);
+    return parseJson(text);
   } catch (error) {
-    if (error instanceof JsonError) throw notAnObject(source);
+    if (error instanceof JsonError) return NO_OBJECT;
     throw error;
   }
-  return uniqueMembers(node, source);
 }
 
 /** Which of two members of one name is meant, nobody can say. */
 function uniqueMembers(node: JsonNode, source: Source): Members {
   if (node.kind !== 'object') throw notAnObject(source);
-  if (new Set(node.members.map(([name]) => name)).size !== node.members.length) throw notAnObject(source);
-  return node.members;
+  const members = new Map(node.members);
+  if (members.size !== node.members.length) throw notAnObject(source);
+  return members;
 }
 
 function notAnObject(source: Source): AppError {

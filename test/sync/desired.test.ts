@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { Mapping } from '../../src/core/mapping.ts';
 import { type ReadResult, refId } from '../../src/core/reading.ts';
@@ -37,6 +37,28 @@ describe('what a target should hold', () => {
         ['B', { store: 'vault', key: 'other', version: 'v8' }],
       ]),
     });
+  });
+
+  it('takes apart each value once, however many properties are taken of it in whatever order', () => {
+    const readings = { app: found('{"a":{"b":"1","c":"2"},"d":"3"}'), other: found('{"e":"4","f":"5"}') };
+    const values = Object.values(readings).flatMap((it) => (it.kind === 'found' ? [it.value] : []));
+    const reveals = values.map((value) => vi.spyOn(value, 'reveal'));
+    const other = (property: string) => source({ key: 'other', property });
+    const result = shape(
+      mapping({
+        data: {
+          A: source({ property: 'a.b' }),
+          B: other('e'),
+          C: source({ property: 'a.c' }),
+          D: source({ property: 'd' }),
+          E: other('f'),
+        },
+        dataFrom: [source({ property: 'a' })],
+      }),
+      readings,
+    );
+    expect(dataOf(result)).toEqual({ A: '1', B: '4', C: '2', D: '3', E: '5', b: '1', c: '2' });
+    for (const reveal of reveals) expect(reveal).toHaveBeenCalledTimes(1);
   });
 
   it('is one key for each member of a spread, renamed', () => {

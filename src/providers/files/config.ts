@@ -10,7 +10,8 @@ export const FilesConfig = z
       .refine(isPath, { error: NOT_A_PATH })
       .meta({
         description:
-          'The folder. Keys are paths relative to it, with extension; nothing outside it is ever read.',
+          'The folder. Keys are paths relative to it, with extension; nothing outside it is ever read. Replace a file ' +
+          'by renaming a complete one over it: while one is written in place, what is in it so far is its value.',
         examples: ['./secrets'],
       }),
   })

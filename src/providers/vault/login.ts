@@ -20,9 +20,12 @@ export interface Login {
   attempt(signal: AbortSignal, refused?: SecretValue): Promise<Grant>;
   /** Whether the credentials are other ones by now than at the last attempt. */
   hasNewCredentials(): Promise<boolean>;
-  /** Whether the server may lock the account, also for others, after a few wrong attempts. */
+  /** Whether the server may lock the account, also for others, after a few attempts like the last one. */
   readonly mayLock: boolean;
 }
+
+/** Those of which Vault and OpenBao lock the account: a user, or a role of AppRole. */
+const LOCKABLE: ReadonlySet<VaultAuth['method']> = new Set(['appRole', 'ldap', 'userpass']);
 
 type Auth<Method extends VaultAuth['method']> = Extract<VaultAuth, { method: Method }>;
 type Credential = ProviderDeps['credential'];
@@ -30,21 +33,38 @@ type Credential = ProviderDeps['credential'];
 type Prepare = (signal: AbortSignal) => Promise<Command>;
 
 export function createLogin(config: VaultConfig, client: VaultClient, deps: ProviderDeps): Login {
-  const { auth } = config;
   const { credential, hasChanged } = remembering(deps.credential);
+  let isCounted = false;
+  const attempt = attemptOf(config, client, credential, (is) => {
+    isCounted = is;
+  });
   return {
-    attempt: attemptOf(config, client, credential),
+    attempt,
     hasNewCredentials: hasChanged,
-    mayLock: auth.method === 'userpass' || auth.method === 'ldap',
+    get mayLock() {
+      return isCounted && LOCKABLE.has(config.auth.method);
+    },
   };
 }
 
-function attemptOf(config: VaultConfig, client: VaultClient, credential: Credential): Login['attempt'] {
+/** @param count Is told whether the server took the attempt for one with wrong credentials. */
+function attemptOf(
+  config: VaultConfig,
+  client: VaultClient,
+  credential: Credential,
+  count: (isCounted: boolean) => void,
+): Login['attempt'] {
   const { auth } = config;
   if (auth.method === 'token') return tokenLogin(auth, client, credential);
   const prepare = prepareLogin(auth, { ...config, client, credential });
-  return async (signal) =>
-    grantOf(await client.call(await prepare(signal), { signal, operation: 'login' }), mountOf(auth));
+  return async (signal) => {
+    count(false); // opening a wrapping token is no login
+    const command = await prepare(signal);
+    const answer = await client.call(command, { signal, operation: 'login' });
+    // 403 is a locked account, or no such login method: right credentials are refused as well, and nothing is counted.
+    count(answer.status === 400);
+    return grantOf(answer, mountOf(auth));
+  };
 }
 
 /** Keeps what the references led to, to see whether they lead elsewhere now. */

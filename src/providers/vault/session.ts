@@ -40,9 +40,10 @@ export function createSession(deps: SessionDeps): Session {
 const LOOK_MS = 10_000;
 /**
  * Vault locks an account after five wrong attempts with less than 15 minutes between them, and directories do so by
- * rules of their own. So what was refused this often waits for other credentials, or this long.
+ * rules of their own. So what was refused this often waits for other credentials, or this long. Each replica counts for
+ * itself: two make four attempts, and in 45 minutes no two others of one of them fill the gaps of the other.
  */
-const LOCK = { attempts: 3, waitMs: 20 * 60_000 };
+const LOCK = { attempts: 2, waitMs: 45 * 60_000 };
 /** How long an answer to "is this token valid?" is believed. */
 const VERDICT_MS = 5_000;
 /** The same, for a token that was valid at its login and may not look itself up. */

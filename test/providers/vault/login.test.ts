@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { codeOf, everythingIn } from '../../conformance/provider.ts';
 import { createManualTime } from '../../fakes/manual-time.ts';
-import { openVault } from './harness.ts';
+import { APP_ROLE, openVault } from './harness.ts';
 
 type Store = Awaited<ReturnType<typeof openVault>>;
 
@@ -130,8 +130,8 @@ describe('the login by', () => {
 });
 
 describe('a login that was refused', () => {
-  const auth = { method: 'ldap', username: 'ann', password: PASSWORD };
-  async function open() {
+  const ldap = { method: 'ldap', username: 'ann', password: PASSWORD };
+  async function open(auth: object = ldap) {
     const clock = createManualTime();
     const store = await openVault({ config: { auth }, deps: { clock, env: ENV } });
     const attempts = async (ms: number) => {
@@ -144,10 +144,57 @@ describe('a login that was refused', () => {
     return { ...store, clock, attempts };
   }
 
-  it('is not repeated often enough to lock the account', async () => {
-    await using store = await open();
-    expect(await store.attempts(15 * 60_000)).toBe(3);
+  it.each([
+    ldap,
+    { method: 'userpass', username: 'ann', password: PASSWORD },
+    APP_ROLE.auth,
+    { ...APP_ROLE.auth, roleId: 'of nobody' },
+  ])('is not repeated often enough to lock the account: $method', async (auth) => {
+    await using store = await open(auth);
+    store.env.SECRET_ID = 'wrong';
+    expect(await store.attempts(15 * 60_000)).toBe(2);
+    expect(await store.attempts(30 * 60_000)).toBe(0);
     expect(await store.attempts(15 * 60_000)).toBe(1);
+  });
+
+  it.each([5_000, 60_000, 5 * 60_000])(
+    'locks no role for others by two replicas that read every %d ms, whenever each began',
+    async (everyMs) => {
+      await using store = await open(APP_ROLE.auth);
+      store.env.SECRET_ID = 'wrong';
+      const times: number[] = [];
+      for (let at = 0; at < 3 * 60 * 60_000; at += everyMs) {
+        store.clock.set(store.clock.now() + everyMs);
+        await store.read('a');
+        if (store.sent().length > 0) times.push(at);
+      }
+      expect(times.length).toBeGreaterThan(4);
+      for (let later = 0; later <= 60 * 60_000; later += 30_000) {
+        expect(mostCounted([...times, ...times.map((at) => at + later)])).toBeLessThan(5);
+      }
+    },
+  );
+
+  it('by AppRole is repeated soon with another secret id, which is tried at once', async () => {
+    await using store = await open(APP_ROLE.auth);
+    const right = store.server.appRole.secretId;
+    store.env.SECRET_ID = 'wrong';
+    await store.attempts(20 * 60_000);
+    store.env.SECRET_ID = right;
+    store.clock.set(store.clock.now() + 10_000);
+    expect(codeOf(await store.read('a'))).toBe('absent');
+  });
+
+  it('while others have locked the role is repeated, so that it works soon after', async () => {
+    await using store = await open(APP_ROLE.auth);
+    store.proxy.set('forbidden', /login/);
+    for (let waited = 0; waited < 15 * 60_000; waited += 60_000) {
+      store.clock.set(store.clock.now() + 60_000);
+      expect(codeOf(await store.read('a'))).toBe('AUTH_FAILED');
+    }
+    store.proxy.set(undefined);
+    store.clock.set(store.clock.now() + 60_000);
+    expect(codeOf(await store.read('a'))).toBe('absent');
   });
 
   it('is repeated soon with another credential, and when the server was away', async () => {
@@ -179,6 +226,19 @@ describe('a login that was refused', () => {
     expect(codeOf(await store.read('a'))).toBe('absent');
   });
 });
+
+/** The most that the server counts: it begins anew after 15 minutes without a wrong attempt. */
+function mostCounted(times: readonly number[]): number {
+  let count = 0;
+  let most = 0;
+  let before = Number.NEGATIVE_INFINITY;
+  for (const at of times.toSorted((a, b) => a - b)) {
+    count = at - before <= 15 * 60_000 ? count + 1 : 1;
+    most = Math.max(most, count);
+    before = at;
+  }
+  return most;
+}
 
 describe('the login by kubernetes', () => {
   it('reads its token anew each time, as it is rotated', async () => {
@@ -257,6 +317,23 @@ describe('a wrapped secret id', () => {
       error: { code: 'AUTH_FAILED', detail: 'the wrapped secret id was used before or has ended' },
     });
     expect(store.sent()).toEqual(['POST sys/wrapping/unwrap']);
+  });
+
+  it('that cannot be opened is no login: it is asked for again, and another one at once', async () => {
+    await using store = await open();
+    await store.file.write('s.not-there-yet');
+    const attempt = async (ms: number) => {
+      store.clock.set(store.clock.now() + ms);
+      return codeOf(await store.read('a'));
+    };
+    for (let round = 0; round < 5; round += 1) expect(await attempt(60_000)).toBe('AUTH_FAILED');
+    expect(unwraps(store)).toBe(5);
+    await store.file.write(store.server.wrap('wrong'));
+    expect(await attempt(10_000)).toBe('AUTH_FAILED');
+    for (let round = 0; round < 20; round += 1) expect(await attempt(60_000)).toBe('AUTH_FAILED');
+    expect(store.sent().filter((line) => line.endsWith('login'))).toHaveLength(2);
+    await store.file.write(store.server.wrap(store.server.appRole.secretId));
+    expect(await attempt(10_000)).toBe('absent');
   });
 
   it('is asked for again when the server could not answer', async () => {
