@@ -34,7 +34,8 @@ function format(
   if (output === 'json') return JSON.stringify(data, null, 2);
   if (output === 'yaml') {
     const { stringify } = load('yaml') as typeof Yaml;
-    return stringify(data, { aliasDuplicateObjects: false });
+    // kubectl and many others read YAML 1.1, where `on` and `0755` are no text.
+    return stringify(data, { aliasDuplicateObjects: false, compat: 'yaml-1.1' });
   }
   const text = human(painter(color));
   return columns === undefined || verbatim ? text : wrapLines(text, columns);

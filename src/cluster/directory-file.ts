@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { parse, stringify, YAMLError } from 'yaml';
+import { stringify } from 'yaml';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import type { TargetId } from '../core/target.ts';
 import { readState, writeState } from './directory-state.ts';
 import { objectIn, textIn } from './json.ts';
 import type { RawSecret } from './manifest.ts';
+import { FOR_KUBECTL, parseMap } from './yaml.ts';
 
 /**
  * What an API server keeps in `metadata` and would refuse in `kubectl apply -f` (uid, resourceVersion,
@@ -56,7 +57,7 @@ export function toFile(raw: RawSecret, uid: string, version: number, fingerprint
   // Folded lines would still be YAML, but a base64 value on one line can be searched and compared.
   return stringify(
     { ...raw, metadata: { ...metadata, annotations: { ...kept, [STATE]: state } } },
-    { lineWidth: 0 },
+    FOR_KUBECTL,
   );
 }
 
@@ -66,12 +67,9 @@ export function versionOf(raw: RawSecret): number {
 
 export function parseYaml(bytes: Buffer): JsonObject | undefined {
   try {
-    const value: unknown = parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-    return isObject(value) ? value : undefined;
+    return parseMap(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (error) {
-    // YAMLError: syntax; ReferenceError: too many aliases; TypeError: not UTF-8.
-    if (error instanceof YAMLError || error instanceof ReferenceError || error instanceof TypeError)
-      return undefined;
+    if (error instanceof TypeError) return undefined; // not UTF-8
     throw error;
   }
 }

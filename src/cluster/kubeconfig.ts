@@ -9,11 +9,11 @@ import {
   newUsers,
   type User,
 } from '@kubernetes/client-node/dist/config_types.js';
-import { parse } from 'yaml';
 import { AppError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import { isLoopback } from '../core/loopback.ts';
 import { listIn, objectIn, textIn } from './json.ts';
+import { parseMap } from './yaml.ts';
 
 export interface KubeconfigOptions {
   /** A file; otherwise the pod's own identity, else `KUBECONFIG`, else `~/.kube/config`. */
@@ -110,8 +110,8 @@ function readKubeconfig(file: string): Kubeconfig {
   if (text === undefined) throw invalid(`kubeconfig ${file} is not there`);
   const folder = dirname(resolve(file));
   try {
-    const found: unknown = parse(text, { merge: true });
-    if (!isObject(found)) throw new TypeError('not a map');
+    const found = parseMap(text, { merge: true });
+    if (found === undefined) throw new TypeError('not a map');
     const raw = new Map(
       listIn(found, 'users')
         .filter(isObject)
@@ -127,7 +127,7 @@ function readKubeconfig(file: string): Kubeconfig {
       currentContext: textIn(found, 'current-context') ?? '',
     };
   } catch (cause) {
-    // The parser's message quotes the file, and a kubeconfig holds tokens.
+    // A message of the library may quote the file, and a kubeconfig holds tokens.
     throw invalid(`kubeconfig ${file} is not a valid kubeconfig`, cause);
   }
 }

@@ -11,6 +11,7 @@ import {
   secrets,
   sorted,
 } from './rbac-rules.ts';
+import { FOR_KUBECTL } from './yaml.ts';
 
 export type RbacTarget = RbacSecret & TargetId;
 
@@ -121,7 +122,7 @@ export function printRbac(objects: readonly RbacObject[]): string {
 
 function documentOf(object: RbacObject): string {
   const lines = 'rules' in object ? aboutRole(object) : aboutBinding(object);
-  return `---\n${lines.map((line) => `# ${line}\n`).join('')}${stringify(object, { lineWidth: 0 })}`;
+  return `---\n${lines.map((line) => `# ${line}\n`).join('')}${stringify(object, FOR_KUBECTL)}`;
 }
 
 function aboutRole({ metadata, rules }: RbacRole): readonly string[] {

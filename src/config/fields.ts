@@ -51,9 +51,11 @@ export const Name = z
   .meta({ pattern: '^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$' });
 
 /** RFC 1123 label: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ */
+const LABEL = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
+
 export const Namespace = z
   .string()
-  .check(named(/^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/, 'a-z, 0-9 and `-`', /[^-a-z0-9]/u, 63))
+  .check(named(LABEL, 'a-z, 0-9 and `-`', /[^-a-z0-9]/u, 63))
   .meta({ pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$' });
 
 /** RFC 1123 subdomain: labels joined by dots. */
@@ -62,6 +64,10 @@ const SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:
 export const SecretName = z
   .string()
   .check(named(SUBDOMAIN, 'a-z, 0-9, `-` and single `.`', /[^-a-z0-9.]/u, 253));
+
+export function isNamespaceName(name: string): boolean {
+  return LABEL.test(name);
+}
 
 export function isSecretName(name: string): boolean {
   return SUBDOMAIN.test(name);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isNamePattern } from '../sync/find.ts';
+import { isNamePattern, matchesPattern } from '../sync/find.ts';
 
 /** A regular expression that can be matched in linear time: https://github.com/google/re2/wiki/Syntax */
 export function linearRegExp() {
@@ -7,4 +7,9 @@ export function linearRegExp() {
     error:
       'a regular expression of linear time (RE2): without look-around such as `(?=` or `(?<!`, and without back-references such as `\\1`',
   });
+}
+
+/** Anywhere in the text, as Go's `MatchString` does it; what is no such expression matches nothing. */
+export function matchesRegExp(pattern: string, text: string): boolean {
+  return matchesPattern(pattern, text);
 }

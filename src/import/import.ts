@@ -74,7 +74,7 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
   // Without a word about anybody, everybody may use everything; so one bound makes all of them needed.
   const isBounded = finished.some(({ bounds }) => bounds.namespaces !== undefined);
   const rules = finished
-    .filter(({ ours, bounds }) => isBounded && ours.length > 0 && bounds.namespaces?.length !== 0)
+    .filter(({ ours, bounds }) => ours.length > 0 && bounds.namespaces?.length !== 0)
     .map(({ ours, bounds }) => ruleOf(ours.map(nameOf).toSorted(), bounds));
 
   const reports = imported
@@ -86,7 +86,9 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
       instance: options.instance,
       stores: finished.flatMap(({ ours }) => ours).toSorted(byName),
       mappings: mappings.toSorted(byName),
-      access: rules.toSorted((a, b) => (String(a.stores) < String(b.stores) ? -1 : 1)),
+      access: isBounded
+        ? rules.toSorted((a, b) => (String(a.stores) < String(b.stores) ? -1 : 1))
+        : undefined,
       drafts,
     }),
     objects: reports,

@@ -1,4 +1,5 @@
 import { parseAllDocuments } from 'yaml';
+import { isNamespaceName, isSecretName } from '../config/fields.ts';
 import { isObject } from '../core/json.ts';
 import { isText, type Json } from './node.ts';
 
@@ -47,6 +48,9 @@ export interface Objects {
   readonly unreadable: readonly string[];
 }
 
+/** Longer than the longest name of an object with its namespace. */
+const MAX_QUOTED = 400;
+
 const GROUP = /^(?:[a-z]+\.)?external-secrets\.io\//;
 const VERSIONS = ['external-secrets.io/v1', 'external-secrets.io/v1beta1'];
 
@@ -74,6 +78,11 @@ export function sortObjects(
     if (kind === 'ServiceAccount' && apiVersion === 'v1')
       accounts.push({ namespace: own, name, annotations });
     if (!GROUP.test(apiVersion)) continue;
+    const place = kind.startsWith('Cluster') ? undefined : own;
+    if (!isSecretName(name) || (place !== undefined && !isNamespaceName(place))) {
+      unreadable.push(`${quoted(labelOf({ kind, namespace: place, name }))}: no API server takes that name`);
+      continue;
+    }
     const known = KINDS.find((it) => it === kind);
     if (known === undefined || !VERSIONS.includes(apiVersion)) {
       others.push({
@@ -83,7 +92,6 @@ export function sortObjects(
       });
       continue;
     }
-    const place = known.startsWith('Cluster') ? undefined : own;
     const id = `${known} ${place ?? ''}/${name}`;
     if (found.has(id)) {
       unreadable.push(
@@ -105,6 +113,11 @@ export function sortObjects(
   }
   const byId = [...found].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
   return { found: byId, accounts, others: others.toSorted(byKindAndName), unreadable };
+}
+
+/** It may be anything. */
+function quoted(text: string): string {
+  return JSON.stringify(text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text);
 }
 
 function byKindAndName(a: Objects['others'][number], b: Objects['others'][number]): number {
@@ -151,6 +164,10 @@ function flatten(value: unknown): readonly Json[] {
 }
 
 /** As people name it: `ExternalSecret payments/db`. */
-export function labelOf({ kind, namespace, name }: Pick<Found, 'kind' | 'namespace' | 'name'>): string {
+export function labelOf({
+  kind,
+  namespace,
+  name,
+}: Pick<Found, 'namespace' | 'name'> & { readonly kind: string }): string {
   return `${kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`;
 }

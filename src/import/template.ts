@@ -158,7 +158,7 @@ function other(name: string, taken: Set<string>): string {
 
 /** One object of which templates use some members: those members, each by its name. */
 function spelledOut(shape: Shape, uses: ReadonlySet<string>): Shape {
-  const members = [...uses].filter((name) => !(name in shape.data));
+  const members = [...uses].filter((name) => !Object.hasOwn(shape.data, name));
   const found = membersOf(shape, members);
   return found === undefined ? shape : { data: { ...shape.data, ...found }, dataFrom: [] };
 }
@@ -181,7 +181,8 @@ function withoutTemplate(shape: Shape, texts: Readonly<Record<string, string>>):
   for (const [key, text] of Object.entries(texts)) {
     const handed = handedOn(text);
     if (handed === undefined) return undefined;
-    const source = shape.data[handed.name] ?? membersOf(shape, [handed.name])?.[handed.name];
+    const { name } = handed;
+    const source = Object.hasOwn(shape.data, name) ? shape.data[name] : membersOf(shape, [name])?.[name];
     if (source === undefined || (handed.decoded && source.decode !== undefined)) return undefined;
     data[key] = handed.decoded ? { ...source, decode: 'base64' } : source;
   }

@@ -34,7 +34,8 @@ async function problemsOf(config: string): Promise<readonly Problem[]> {
 }
 
 function refusedMappings(config: string, problems: readonly Problem[]): ReadonlyMap<string, Refusal> {
-  const root: unknown = parse(config);
+  // A warning of the process would quote what was imported.
+  const root: unknown = parse(config, { logLevel: 'error', prettyErrors: false });
   const mappings: readonly unknown[] = isObject(root) && Array.isArray(root.mappings) ? root.mappings : [];
   const refused = new Map<string, Refusal>();
   for (const { path, message } of problems) {

@@ -35,7 +35,7 @@ export function createKept(): (meta: SecretMeta, wanted: readonly Wanted[]) => S
 
   return (meta, wanted) => {
     const named = (part: 'labels' | 'annotations') => (name: string) =>
-      isMark(name) || wanted.some(({ mapping }) => name in mapping.target[part]);
+      isMark(name) || wanted.some(({ mapping }) => Object.hasOwn(mapping.target[part], name));
     const { ours } = meta;
     return {
       ...meta,

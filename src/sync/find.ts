@@ -46,6 +46,12 @@ export function isNamePattern(text: string): boolean {
   return compilePattern(text) !== 'invalid';
 }
 
+/** Anywhere in the text; a pattern that is not of linear time matches nothing. */
+export function matchesPattern(pattern: string, text: string): boolean {
+  const compiled = compilePattern(pattern);
+  return compiled !== 'invalid' && compiled.matcher(text).find();
+}
+
 const patterns = new Map<string, RE2JS | 'invalid'>();
 
 function compilePattern(text: string): RE2JS | 'invalid' {

@@ -194,5 +194,5 @@ function stale(
   ours: readonly string[] | undefined,
   wanted: Readonly<Record<string, string>>,
 ): readonly string[] {
-  return (ours ?? []).filter((name) => !(name in wanted));
+  return (ours ?? []).filter((name) => !Object.hasOwn(wanted, name));
 }

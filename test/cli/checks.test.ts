@@ -119,6 +119,9 @@ describe('rbac', () => {
   it('prints the same as one list for a machine', async () => {
     await using bench = await openBench(KUBERNETES);
     const { json } = await bench.run('rbac', '--output', 'json');
+    // As YAML 1.1, which kubectl reads.
+    const { stdout } = await bench.run('rbac', '--output', 'yaml', '--service-account', 'on/off');
+    expect(stdout).toMatch(/- kind: ServiceAccount\n +name: "off"\n +namespace: "on"\n/);
     expect(json).toMatchObject({ kind: 'List', items: [{ kind: 'Role' }, {}, {}, {}] });
   });
 

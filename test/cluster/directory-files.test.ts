@@ -1,7 +1,7 @@
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { createDirectoryCluster } from '../../src/cluster/directory.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
@@ -74,6 +74,15 @@ describe('the files', () => {
     expect((await readNow(d.cluster, id)).annotations).toEqual(manifest().annotations);
   });
 
+  it('quote what kubectl, which reads YAML 1.1, would take for no text', async () => {
+    await using d = await open();
+    const labels = { answer: 'yes', y: 'no', mode: '0755', at: '12:30' };
+    await d.cluster.create(id, manifest({ labels, data: new Map([['on', SecretValue.fromText('x')]]) }));
+    const { metadata, data } = parse(await readFile(d.file, 'utf8'), { version: '1.1' });
+    expect(metadata.labels).toEqual(labels);
+    expect(Object.keys(data)).toEqual(['on']);
+  });
+
   it('leave nothing beside them but the lock and the key of their fingerprints', async () => {
     await using d = await open();
     await d.cluster.create(id, manifest());
@@ -143,11 +152,21 @@ describe('a manifest written by hand', () => {
         .map((n, i) => `${n}: &${n} [${Array(9).fill(`*${'abcdefghijkl'[i]}`).join()}]`)
         .join('\n')}\n`,
     ],
+    [
+      'with a tag that nobody knows',
+      'apiVersion: v1\nkind: Secret\nmetadata: { name: app }\nstringData: { a: !vault s3cret }\n',
+    ],
+    [
+      'with a map for a key',
+      'apiVersion: v1\nkind: Secret\nmetadata: { name: app }\nstringData: { { s3cret: x }: y }\n',
+    ],
     ['not UTF-8', Buffer.from([0x61, 0x3a, 0xff, 0xfe]).toString('latin1')],
   ])('that is %s is an error, never a Secret without data', async (_, text) => {
     await using d = await open();
     await d.hand(text);
+    using warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
     const thrown = await d.cluster.read(id).catch((error: unknown) => error);
+    expect(warned).not.toHaveBeenCalled();
     expect(thrown).toMatchObject({ code: 'CLUSTER_UNAVAILABLE', about: 'team/app' });
     expect(String(thrown)).not.toContain('s3cret');
     expect(await d.cluster.create(id, manifest())).toEqual({ kind: 'conflict' });

@@ -1,7 +1,8 @@
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { inspect } from 'node:util';
+import { describe, expect, it, vi } from 'vitest';
 import {
   clusterOf,
   contextOf,
@@ -160,14 +161,21 @@ describe('what is wrong is CONFIG_INVALID and says where', () => {
     },
   );
 
-  it('and quotes nothing of the file, which holds tokens', async () => {
+  it.each([
+    ['cut off', 'users: [{ name: u, user: { token: s3cret }'],
+    ['with a tag that nobody knows', 'users: [{ name: u, user: { token: !vault s3cret } }]'],
+    ['with a map for a key', 'users: [{ name: u, user: { { token: s3cret }: x } }]'],
+  ])('and quotes nothing of a file %s, which holds tokens', async (_, text) => {
     await using f = await folder();
-    const kubeconfig = await f.write('config', 'users: [{ name: u, user: { token: s3cret }');
+    const kubeconfig = await f.write('config', `${at('https://x')}\n${text.replace('users', 'more')}\n`);
+    using warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
     try {
       load({ kubeconfig });
       expect.unreachable();
     } catch (error) {
-      expect(String(error)).not.toContain('s3cret');
+      expect(error).toEqual(invalid(/is not a valid kubeconfig$/));
+      expect(inspect(error, { depth: 5 })).not.toContain('s3cret');
     }
+    expect(warned).not.toHaveBeenCalled();
   });
 });

@@ -232,6 +232,16 @@ describe('as YAML', () => {
     expect(Array.isArray(documents) && documents.map((document) => document.toJS())).toEqual(objects);
   });
 
+  it('the objects are the same to kubectl, which reads YAML 1.1', () => {
+    const targets = [
+      { namespace: 'on', secret: 'y' },
+      { namespace: '0755', secret: 'no' },
+    ];
+    const objects = rbacObjects({ ...input, instance: 'off', targets, serviceAccount: '1e3' });
+    const documents = parseAllDocuments(printRbac(objects), { version: '1.1' });
+    expect(Array.isArray(documents) && documents.map((document) => document.toJS())).toEqual(objects);
+  });
+
   it('a Role that reads every Secret of a namespace says so', () => {
     const sentence = 'can read every Secret of the namespace web';
     expect(printRbac(rbacObjects({ ...input, scope: 'namespace' }))).toContain(sentence);

@@ -1,8 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { importExternalSecrets } from '../../src/import/import.ts';
 import { createNames } from '../../src/import/names.ts';
 import { readObjects } from '../../src/import/objects.ts';
+import { importVerified } from '../../src/import/verified.ts';
+import { configText } from '../../src/import/yaml.ts';
 import { external, imported, places, VAULT } from './harness.ts';
 
 const one = { data: [{ secretKey: 'K', remoteRef: { key: 'a', property: 'p' } }] };
@@ -99,6 +102,43 @@ describe('what is read', () => {
     const { unreadable } = readObjects([{ name: 'x.yaml', text: 'a: "hunter2\nb: [' }], 'default');
     expect(unreadable).toHaveLength(1);
     expect(unreadable.join()).toMatch(/^x\.yaml:\d+ is neither YAML nor JSON$/);
+  });
+
+  it('with a name that no API server takes is listed, and gets into no line of its own', async () => {
+    const texts = [
+      VAULT,
+      external(
+        { ...one, target: { manifest: {} } },
+        { name: 'a\nmappings: [{ name: evil }]\u2028x: \u0085y' },
+      ),
+      external(one, { namespace: 'apps\r\nstores: []' }),
+      { ...VAULT, metadata: { name: 'x'.repeat(1_000) } },
+      external(one),
+    ].map((it) => ({ name: 'in.json', text: JSON.stringify(it) }));
+    const objects = readObjects(texts, 'default');
+    expect(objects.found.map(({ name }) => name)).toEqual(['vault', 'db']);
+    expect(objects.unreadable).toHaveLength(3);
+    for (const line of objects.unreadable) {
+      expect(line).toMatch(/^"[^\r\n]{1,500}": no API server takes that name$/);
+    }
+    const { result, problems } = await importVerified(objects, OPTIONS);
+    expect(problems).toEqual([]);
+    expect(result.needsPerson).toBe(true);
+    expect(result.config).not.toContain('evil');
+  });
+
+  it('that is not whole stays a comment, whatever breaks lines in it', () => {
+    const breaks = ['\n', '\r\n', '\r', '\u0085', '\u2028', '\u2029'];
+    const text = breaks.map((sign) => `${sign}evil: true`).join('');
+    const config = configText({
+      instance: 'prod',
+      stores: [],
+      mappings: [],
+      access: undefined,
+      drafts: [{ of: `ExternalSecret ${text}`, mapping: { name: 'a', data: { [text]: text } } }],
+    });
+    for (const line of config.split(/[\r\n\u0085\u2028\u2029]/)) expect(line).not.toMatch(/^\s*evil/);
+    expect(parse(config)).toEqual({ apiVersion: 'secretbridge.dev/v1', instance: 'prod' });
   });
 
   it('means the same in both versions of their API', async () => {

@@ -343,6 +343,18 @@ describe('a template', () => {
     expect(mapping).not.toHaveProperty('dataFrom');
   });
 
+  it.each(['{{ .constructor }}', '{{ .constructor | upper }}', '{{ .toString }}'])(
+    'over one object takes %s for a member of it',
+    async (text) => {
+      const { mapping } = await withTemplate(
+        { data: { out: text } },
+        { dataFrom: [{ extract: { key: 'app' } }] },
+      );
+      const [member] = /constructor|toString/.exec(text) ?? [];
+      expect(Object.values(mapping?.data ?? {})).toEqual([{ store: 'vault', key: 'app', property: member }]);
+    },
+  );
+
   it('over one object uses its keys where a name may have been another before', async () => {
     const dataFrom = [{ extract: { key: 'app' } }];
     const { mapping } = await withTemplate(

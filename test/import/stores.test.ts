@@ -362,9 +362,24 @@ describe('conditions of a store', () => {
     [[{ namespaces: ['apps', 'web'] }], ['apps', 'web']],
     [[{ namespaceRegexes: ['^apps$', '^team-.*'] }], ['apps', 'team-*']],
     [[{ namespaceSelector: { matchLabels: { a: 'b' } } }], ['apps']],
+    // In a regular expression, a bare `*` repeats what stands before it.
+    [[{ namespaceRegexes: ['^prod*$', '^app*s$'] }], ['apps']],
+    [[{ namespaceRegexes: ['^prod*$'], namespaces: ['apps', 'team-*', '*'] }], ['apps']],
   ])('%j become access', async (conditions, namespaces) => {
     const { access } = await imported(bounded(conditions), external(one));
     expect(access).toEqual([{ namespaces, stores: ['vault'], keys: ['**'] }]);
+  });
+
+  it('that name what is no namespace say so, and open the store to nobody', async () => {
+    const { access, mappings, report } = await imported(
+      bounded([{ namespaces: ['*'], namespaceRegexes: ['^prod*$'] }]),
+      external(one),
+    );
+    expect(access).toEqual([]);
+    expect(mappings).toEqual([]);
+    expect(places(report('ClusterSecretStore', 'vault'), 'changed')).toEqual(
+      expect.arrayContaining(['spec.conditions[0].namespaces', 'spec.conditions[0].namespaceRegexes']),
+    );
   });
 
   it('that shut out an ExternalSecret make its mapping one that is not handed out', async () => {

@@ -82,6 +82,14 @@ describe('a target of ours', () => {
     expect(result).toMatchObject({ kind: 'update', change: { dropLabels: ['team'] } });
   });
 
+  it.each(['constructor', 'toString'])('loses an annotation %s like any other', (name) => {
+    const target = made({ ...input, mapping: mapping({ target: { annotations: { [name]: 'x' } } }) });
+    expect(plan({ ...input, live: target })).toMatchObject({
+      kind: 'update',
+      change: { dropAnnotations: [name] },
+    });
+  });
+
   it('is not written when only the key of the fingerprints is another', () => {
     const other = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(9)));
     const version = (key: typeof other) => key.value(SecretValue.fromText('1'));

@@ -4,6 +4,9 @@ import type { Expression } from './parse.ts';
 import type { Scope } from './translate.ts';
 import type { Value } from './value.ts';
 
+/** `eq` and `ne` with more than two arguments among them. */
+const COMPARISONS = ['eq', 'ne', 'lt', 'le', 'gt', 'ge', 'hasPrefix', 'hasSuffix', 'hasKey'];
+
 /**
  * Conditions of theirs as conditions of ours. An empty text is false there and true here, so it is compared; Liquid
  * has no brackets, so `and` and `or` cannot be mixed.
@@ -23,15 +26,14 @@ export function createConditions({
     if (expression.kind === 'bool') return String(expression.value);
     if (expression.kind === 'call') {
       const { name, args } = expression;
-      const [a, b, ...more] = args;
+      const [a, b] = args;
       switch (name) {
         case 'not':
           return negated(a, scope, line);
         case 'eq':
-          if (more.length > 0 || b === undefined) break;
-          return `${plain(a)} == ${plain(b)}`;
         case 'ne':
-          return `${plain(a)} != ${plain(b)}`;
+          if (args.length > 2) break;
+          return `${plain(a)} ${name === 'eq' ? '==' : '!='} ${plain(b)}`;
         case 'contains':
           return `${plain(b)} contains ${plain(a)}`;
         case 'empty':
@@ -45,33 +47,41 @@ export function createConditions({
         }
         default:
       }
-      if (['eq', 'lt', 'le', 'gt', 'ge', 'hasPrefix', 'hasSuffix', 'hasKey'].includes(name))
-        throw new Untranslatable(`\`${name}\` in a condition has no counterpart`, line);
     }
-    return truth(translated(expression, scope, line), line);
+    return truth(asked(expression, scope, line));
   }
 
+  /** Told by the expression: in the text of a condition, `!=` may stand in what is written out. */
   function negated(expression: Expression | undefined, scope: Scope, line: number): string {
-    if (expression?.kind === 'call' && ['and', 'or', 'not', 'contains', 'empty'].includes(expression.name))
-      throw new Untranslatable(`\`not\` of \`${expression.name}\` has no counterpart`, line);
     if (expression === undefined) throw new Untranslatable('a condition lacks a value', line);
-    const condition = of(expression, scope, line);
-    if (/ (and|or) /.test(condition))
-      throw new Untranslatable('`not` of a value out of JSON has no counterpart', line);
-    return condition.includes(' != ')
-      ? condition.replace(' != ', ' == ')
-      : condition.includes(' == ')
-        ? condition.replace(' == ', ' != ')
-        : `not ${condition}`;
+    if (expression.kind === 'bool') return String(!expression.value);
+    if (expression.kind === 'call') {
+      const { name, args } = expression;
+      if (['and', 'or', 'not', 'contains', 'empty'].includes(name))
+        throw new Untranslatable(`\`not\` of \`${name}\` has no counterpart`, line);
+      if ((name === 'eq' || name === 'ne') && args.length <= 2)
+        return of({ ...expression, name: name === 'eq' ? 'ne' : 'eq' }, scope, line);
+    }
+    const value = asked(expression, scope, line);
+    if (value.json) throw new Untranslatable('`not` of a value out of JSON has no counterpart', line);
+    return `${help.plain(value)} == ""`;
   }
 
-  function truth(value: Value, line: number): string {
-    if (value.literal !== undefined || /^-?\d/.test(value.head))
-      throw new Untranslatable('a condition on what is written out has no counterpart', line);
+  function truth(value: Value): string {
     const name = help.plain(value);
     if (!value.json) return `${name} != ""`;
     help.note('0, an empty list and an empty object out of JSON count as true in a condition');
     return `${name} and ${name} != ""`;
+  }
+
+  /** A value that is asked for as such: it is true unless it is empty. */
+  function asked(expression: Expression, scope: Scope, line: number): Value {
+    if (expression.kind === 'call' && COMPARISONS.includes(expression.name))
+      throw new Untranslatable(`\`${expression.name}\` in a condition has no counterpart`, line);
+    const value = translated(expression, scope, line);
+    if (value.literal !== undefined || /^-?\d/.test(value.head))
+      throw new Untranslatable('a condition on what is written out has no counterpart', line);
+    return value;
   }
 
   return { of };
