@@ -109,12 +109,30 @@ export async function typed<T>(about: string, work: () => Promise<T>): Promise<T
   }
 }
 
+/** There is no network between us and a folder. With a file, what is wrong is in it. */
+export function unusable(
+  detail: string,
+  { file, about, cause }: { readonly file?: string; readonly about?: string; readonly cause?: unknown } = {},
+): AppError {
+  const todo =
+    file === undefined
+      ? 'Nothing at once; if it goes on, check `cluster.path`, and the disk that it is on.'
+      : `Mend ${file}, or move it elsewhere.`;
+  return new AppError('CLUSTER_UNAVAILABLE', {
+    detail,
+    todo,
+    cause,
+    ...(about === undefined ? {} : { about }),
+  });
+}
+
 function errorOfDisk(thrown: unknown, about: string): AppError {
   if (thrown instanceof AppError) return thrown.about === undefined ? thrown.concerning(about) : thrown;
   const fail = (code: AppError['code'], detail: string) =>
     new AppError(code, { about, detail, cause: thrown });
+  const unusableNow = (detail: string) => unusable(detail, { about, cause: thrown });
   if (thrown instanceof Error && ['AbortError', 'TimeoutError'].includes(thrown.name)) {
-    return fail('CLUSTER_UNAVAILABLE', 'cancelled before it was our turn');
+    return unusableNow('cancelled before it was our turn');
   }
   const code = errno(thrown);
   switch (code) {
@@ -124,16 +142,14 @@ function errorOfDisk(thrown: unknown, about: string): AppError {
       return fail('CLUSTER_FORBIDDEN', `the file system does not let us: ${code}`);
     case 'ENOSPC':
     case 'EDQUOT':
-      return fail('CLUSTER_UNAVAILABLE', `no space is left: ${code}`);
+      return unusableNow(`no space is left: ${code}`);
     case 'ENAMETOOLONG':
       return fail('CLUSTER_REFUSED', 'the name is too long for a file');
     case 'ERR_SQLITE_ERROR':
-      return fail('CLUSTER_UNAVAILABLE', 'the lock file cannot be used');
+      return unusableNow('the lock file cannot be used');
     default:
       // ENOTDIR, EIO, EMFILE, ELOOP …: names of the system, without a value in them.
-      return /^E[A-Z]+$/.test(code)
-        ? fail('CLUSTER_UNAVAILABLE', code)
-        : fail('INTERNAL', 'unexpected failure');
+      return /^E[A-Z]+$/.test(code) ? unusableNow(code) : fail('INTERNAL', 'unexpected failure');
   }
 }
 

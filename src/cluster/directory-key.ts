@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { AppError } from '../core/errors.ts';
 import { createFingerprinter, type Fingerprinter } from '../core/fingerprint.ts';
 import { SecretValue } from '../core/secret-value.ts';
-import { makeFolder, putFile, readWithTime } from './directory-disk.ts';
+import { makeFolder, putFile, readWithTime, unusable } from './directory-disk.ts';
 
 /** The key of the fingerprints of what is written: 32 random bytes as base64 text, mode 0600. */
 const FILE = '.merge.key';
@@ -14,7 +13,7 @@ export async function readKey(root: string): Promise<Fingerprinter | undefined> 
   if (found === undefined) return undefined;
   const text = found.bytes.toString('utf8').trim();
   if (!/^[A-Za-z0-9+/]{43}=$/.test(text))
-    throw new AppError('CLUSTER_UNAVAILABLE', { detail: `${path} is not a key of 32 bytes as base64 text` });
+    throw unusable(`${path} is not a key of 32 bytes as base64 text`, { file: path });
   return createFingerprinter(SecretValue.fromBytes(Buffer.from(text, 'base64')));
 }
 

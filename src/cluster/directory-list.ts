@@ -1,8 +1,7 @@
 import { join } from 'node:path';
-import { AppError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { compareText } from '../core/target.ts';
-import { isFolder, namesIn, readWithTime } from './directory-disk.ts';
+import { isFolder, namesIn, readWithTime, unusable } from './directory-disk.ts';
 import { parseYaml } from './directory-file.ts';
 import { objectIn } from './json.ts';
 import { textsIn } from './manifest.ts';
@@ -47,9 +46,8 @@ function metadataOf(manifest: JsonObject | undefined, name: string, root: string
   const labels = textsIn(metadata, 'labels');
   if (labels !== undefined && metadata.name === name)
     return { labels, ending: metadata.deletionTimestamp !== undefined };
-  throw new AppError('CLUSTER_UNAVAILABLE', {
-    detail: `${join(root, name + YAML)} is not a manifest of this namespace`,
-  });
+  const file = join(root, name + YAML);
+  throw unusable(`${file} is not a manifest of this namespace`, { file });
 }
 
 /** Name to manifest. What cannot be parsed could be what is looked for, so it is an error. */
@@ -66,8 +64,7 @@ async function manifestsIn(
     // It may have gone meanwhile.
     if (file === undefined) continue;
     const manifest = parseYaml(file.bytes);
-    if (manifest === undefined)
-      throw new AppError('CLUSTER_UNAVAILABLE', { detail: `${path} is not a manifest` });
+    if (manifest === undefined) throw unusable(`${path} is not a manifest`, { file: path });
     found.set(stem, manifest);
   }
   return found;

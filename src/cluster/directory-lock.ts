@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AppError } from '../core/errors.ts';
+import { unusable } from './directory-disk.ts';
 
 const POLL_MS = 5;
 const PATIENCE_MS = 10_000;
@@ -23,7 +23,7 @@ export async function withFolderLock<T>(
   using database = new DatabaseSync(path, { timeout: 0 });
   for (let waited = 0; !tryLock(database); waited += POLL_MS) {
     if (waited >= PATIENCE_MS) {
-      throw new AppError('CLUSTER_UNAVAILABLE', { detail: `another process holds ${path}` });
+      throw unusable(`another process holds ${path}`);
     }
     await sleep(POLL_MS, undefined, signal ? { signal } : {});
   }

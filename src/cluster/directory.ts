@@ -14,6 +14,7 @@ import {
   readWithTime,
   removeFile,
   typed,
+  unusable,
 } from './directory-disk.ts';
 import { fromFile, toFile, versionOf } from './directory-file.ts';
 import { readKey, readOrMakeKey } from './directory-key.ts';
@@ -69,9 +70,8 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
     const raw = fromFile(found.bytes, id, found.modified, await readKey(root));
     const live = raw && toLive(raw, id);
     if (raw === undefined || live === undefined) {
-      throw new AppError('CLUSTER_UNAVAILABLE', {
-        detail: `${fileOf(root, id)} is not a manifest of this Secret`,
-      });
+      const file = fileOf(root, id);
+      throw unusable(`${file} is not a manifest of this Secret`, { file });
     }
     return { bytes: found.bytes, raw, live };
   }
@@ -227,7 +227,7 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
       return typed(root, async () => {
         const folder = await nearestFolder(root);
         if ((await stat(folder)).isDirectory()) return {};
-        throw new AppError('CLUSTER_UNAVAILABLE', { detail: `${folder} is not a folder` });
+        throw unusable(`${folder} is not a folder`);
       });
     },
     [Symbol.asyncDispose]: () => watches[Symbol.asyncDispose](),

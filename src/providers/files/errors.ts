@@ -14,8 +14,16 @@ const FILE_SYSTEM: Readonly<Record<string, readonly [ErrorCode, string]>> = {
 export function fromFileSystem(thrown: unknown): AppError {
   const code = codeOf(thrown);
   if (code === undefined) throw thrown;
-  const [kind, detail] = FILE_SYSTEM[code] ?? ['STORE_UNAVAILABLE', `the file system says ${code}`];
+  const known = FILE_SYSTEM[code];
+  if (known === undefined) return unavailable(`the file system says ${code}`, thrown);
+  const [kind, detail] = known;
   return new AppError(kind, { detail, cause: thrown });
+}
+
+/** There is no network between us and a folder. */
+export function unavailable(detail: string, cause?: unknown): AppError {
+  const todo = 'Nothing at once; if it goes on, check `path` of the store, and that its volume is mounted.';
+  return new AppError('STORE_UNAVAILABLE', { detail, todo, cause });
 }
 
 export function codeOf(thrown: unknown): string | undefined {
@@ -25,7 +33,7 @@ export function codeOf(thrown: unknown): string | undefined {
 }
 
 export function changed(): AppError {
-  return new AppError('STORE_UNAVAILABLE', { detail: 'it changed while it was read' });
+  return unavailable('it changed while it was read');
 }
 
 /** An update of a mounted volume takes a moment, and several may follow each other. */

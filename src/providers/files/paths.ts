@@ -1,7 +1,7 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { AppError } from '../../core/errors.ts';
-import { changed, codeOf, fromFileSystem } from './errors.ts';
+import { changed, codeOf, fromFileSystem, unavailable } from './errors.ts';
 
 /**
  * The segments of a key.
@@ -31,12 +31,12 @@ export async function realRoot(path: string): Promise<string> {
   try {
     const root = await realpath(path);
     if ((await stat(root)).isDirectory()) return root;
-    throw new AppError('STORE_UNAVAILABLE', { detail: 'its `path` is not a folder' });
+    throw unavailable('its `path` is not a folder');
   } catch (error) {
     if (error instanceof AppError) throw error;
     const code = codeOf(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') {
-      throw new AppError('STORE_UNAVAILABLE', { detail: 'its folder does not exist' });
+      throw unavailable('its folder does not exist');
     }
     throw fromFileSystem(error);
   }
@@ -98,5 +98,5 @@ async function proveAbsence(path: string, root: string, segments: readonly strin
       throw fromFileSystem(error);
     }
   }
-  throw new AppError('STORE_UNAVAILABLE', { detail: 'its folder lists it, but it leads nowhere' });
+  throw unavailable('its folder lists it, but it leads nowhere');
 }
