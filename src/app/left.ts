@@ -91,7 +91,9 @@ export async function populationOf(
   const secrets = [...Map.groupBy(targets, secretOf).values()];
   const total = secrets.length + left + merges;
   if (free.length === 0) return { total, alive: total };
-  const elsewhere = others.leaving + (await heldAmong(app, others.targets, aboutWanted)).length;
+  // What no key would be left of waits for a person in any case, and counts until then.
+  const held = proposals.length - free.length;
+  const elsewhere = held + others.leaving + (await heldAmong(app, others.targets, aboutWanted)).length;
   const going = elsewhere + free.filter(({ replacement }) => replacement === undefined).length;
   const isSeen = (its: readonly Wanted[]): boolean => its.some((it) => sight.isThere(it));
   let alive = left + merges + secrets.filter(isSeen).length;

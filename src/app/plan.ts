@@ -29,6 +29,8 @@ export interface PlannedTarget {
   /** The record to whose versions it is pinned. */
   readonly pinned?: number;
   readonly proposal?: Proposal;
+  /** The field managers that let go with it: of a merge under a former name. */
+  readonly takesFrom?: readonly string[];
 }
 
 export interface PlanReport {
@@ -67,12 +69,12 @@ export async function planPass(
   const looked = oneOwner(decided);
   const sight = asItStands ? UNSEEN : sightOf(looked);
   const left = await leftProposals(app, only, sight);
-  const targets = [...looked, ...left.proposals.map(leaving)].toSorted((a, b) =>
-    compareTargets(a.target, b.target),
-  );
+  const ends = left.proposals.filter((it) => !looked.some((taker) => takesOver(taker, it)));
+  const targets = [...looked, ...ends.map(leaving)].toSorted((a, b) => compareTargets(a.target, b.target));
   const free = targets.flatMap(({ proposal }) => (proposal?.held === false ? [proposal] : []));
   const others = { targets: othersThan(app, only), leaving: left.endedOfOthers };
-  const seen = await populationOf(app, { sight, left: left.count, proposals: free, others });
+  const proposals = targets.flatMap(({ proposal }) => proposal ?? []);
+  const seen = await populationOf(app, { sight, left: left.count, proposals, others });
   const population = withReturning(seen, free);
   const { brake } = app.config;
   const allowed = free.length === 0 || (await isAllowed(free.length, population, { ...app, brake }));
@@ -99,6 +101,15 @@ export function othersThan(app: App, only: string | undefined): readonly Wanted[
 function heldBack(it: PlannedTarget, detail: string): PlannedTarget {
   if (it.proposal === undefined || it.action === 'hold') return it;
   return { ...it, action: 'hold', error: new AppError('HELD', { detail }) };
+}
+
+/** By the time that merges end, this one has. */
+function takesOver({ target, takesFrom = [] }: PlannedTarget, { live, ending }: Proposal): boolean {
+  return (
+    ending !== undefined &&
+    takesFrom.includes(ending.manager) &&
+    formatTarget(target) === formatTarget(live.id)
+  );
 }
 
 function leaving(proposal: Proposal): PlannedTarget {
@@ -138,7 +149,7 @@ function planned(mapping: Mapping, target: TargetId, decision: Decision): Planne
     case 'update':
       return { ...base, action: 'update', ...(plan.adopts ? { how: 'adopt' } : {}) };
     case 'merge':
-      return { ...base, action: 'update', how: 'merge' };
+      return { ...base, action: 'update', how: 'merge', takesFrom: plan.first.map(({ manager }) => manager) };
     case 'recreate':
       return { ...base, action: 'update', how: 'recreate', proposal: proposalOf(mapping, decision, plan) };
     case 'delete':

@@ -6,7 +6,8 @@ import type { Waiting } from '../reconcile/standing.ts';
 import { removal } from '../sync/plan.ts';
 import type { App, PassOptions } from './app.ts';
 import { toHeld } from './held.ts';
-import { planPass } from './plan.ts';
+import { heldAmong } from './left.ts';
+import { type PlannedTarget, planPass } from './plan.ts';
 import { listLeft } from './prune.ts';
 import { finishRestarts } from './restarts.ts';
 import { report, type SyncReport } from './sync.ts';
@@ -36,10 +37,19 @@ export async function releaseHeld(
   // Nothing is made here before something is destroyed: a rename that was never synced is not to be ended.
   const { targets, waiting = [] } = await planPass(app, pass, only, { asItStands: true });
   // Of one mapping alone the plan does not show that the brake holds it, together with those of others; whoever
-  // names the mapping knows. `prune` may have held what a sync leaves alone.
-  const isHeld = ({ action, proposal }: (typeof targets)[number]): boolean =>
-    action === 'hold' || (only !== undefined && proposal !== undefined);
-  const held = [...targets.filter(isHeld), ...(await listLeft(app, asked)).targets];
+  // names the mapping knows. `prune` may have held what a sync leaves alone. And what was held goes on to be until somebody
+  // looks at it again, although it would be allowed by then.
+  const proposed = targets.filter(({ proposal }) => proposal !== undefined);
+  const isHeld = ({ action }: PlannedTarget): boolean => action === 'hold' || only !== undefined;
+  const known = await heldAmong(
+    app,
+    proposed.filter((it) => !isHeld(it)),
+    ({ mapping, target }) => ({
+      mapping,
+      ...target,
+    }),
+  );
+  const held = [...proposed.filter(isHeld), ...known, ...(await listLeft(app, asked)).targets];
   const found = held.find((it) => toHeld(app.config.instance, it).id === id);
   if (found?.proposal === undefined) throw notHeld(id, waiting);
   const { proposal, mapping, target, keys } = found;

@@ -121,6 +121,8 @@ export function unseenText({ what, error }: Missed): string {
 
 /** A rename creates the new before it removes the old, and the new one may be long in coming. */
 export function waitingText({ mapping, target, until }: Waiting): string {
+  if (formatTarget(until) === formatTarget(target))
+    return `stay until all that merges into ${formatTarget(target)} has done so: the keys of mapping ${mapping}, which no longer wants them`;
   return `stays until ${formatTarget(until)} is there: ${formatTarget(target)} of mapping ${mapping}, which no longer wants it`;
 }
 

@@ -1,4 +1,5 @@
-import type { AuditStore } from '../audit/store.ts';
+import type { AuditRecord } from '../audit/entry.ts';
+import type { AuditStore, RecordFilter } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, toAppError } from '../core/errors.ts';
@@ -114,13 +115,25 @@ async function countDestroyed(
   instance: string,
   since: string,
 ): Promise<number> {
+  const done = { phase: 'outcome', outcome: 'ok', since, instance } as const;
+  const deleted = await countOf(audit, { ...done, action: 'delete' }, () => true);
+  return deleted + (await countOf(audit, { ...done, action: 'update' }, isEndOfMerge));
+}
+
+/** By that it left nothing there. */
+function isEndOfMerge({ after, keys }: AuditRecord): boolean {
+  return after === undefined && keys.added.length + keys.changed.length === 0 && keys.removed.length > 0;
+}
+
+async function countOf(
+  audit: Pick<AuditStore, 'list'>,
+  filter: RecordFilter,
+  counts: (record: AuditRecord) => boolean,
+): Promise<number> {
   let count = 0;
   for (let before: number | undefined; ; ) {
-    const page = await audit.list(
-      { action: 'delete', outcome: 'ok', since, instance },
-      { limit: PAGE, ...(before === undefined ? {} : { before }) },
-    );
-    count += page.filter(({ phase }) => phase === 'outcome').length;
+    const page = await audit.list(filter, { limit: PAGE, ...(before === undefined ? {} : { before }) });
+    count += page.filter(counts).length;
     before = page.at(-1)?.sequence;
     if (before === undefined || page.length < PAGE) return count;
   }

@@ -12,9 +12,9 @@ import {
 import type { AuditStore } from '../audit/store.ts';
 import type { Clock } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
-import type { Fingerprinter } from '../core/fingerprint.ts';
+import { type Fingerprinter, keyIdOf } from '../core/fingerprint.ts';
 import type { Workload } from '../core/mapping.ts';
-import { objectOf, type ReadResult, type Recording, type StoreRef } from '../core/reading.ts';
+import { objectOf, type ReadResult, type Recording, refId, type StoreRef } from '../core/reading.ts';
 import type { TargetId } from '../core/target.ts';
 import type { Pin } from '../sync/pin.ts';
 import type { KeyPlan } from '../sync/plan.ts';
@@ -45,6 +45,8 @@ export interface Change {
 
 export interface Recorder {
   readonly requestId: string;
+  /** By `refId`, of what was read: that it is another value than the last one on record, with the version of that one. */
+  readonly remade: ReadonlySet<string>;
   command(name: string): Promise<void>;
   /** Of a value that is new, the record need not be durable when this resolves: only in its place in the line. */
   read(source: StoreRef, result: ReadResult): Promise<Recording | undefined>;
@@ -102,6 +104,7 @@ export function createRecorder({
   leftOpen = createLeftOpen(),
 }: RecorderDeps): Recorder {
   const startedAt = clock.now();
+  const remade = new Set<string>();
   const base = { actor, requestId, sources: [], keys: NO_KEYS, durationMs: 0, attempt: 1 };
   const append = async (entry: Entry): Promise<void> => void (await audit.append([entry]));
   const last = (id: TargetId, mapping: string) =>
@@ -128,10 +131,12 @@ export function createRecorder({
 
   return {
     requestId,
+    remade,
     leaveOpen,
     command: (name) => append(commandEntry(name, actor, requestId)),
 
-    async read({ store, ref }, result) {
+    async read(source, result) {
+      const { store, ref } = source;
       const { key, version: named } = ref;
       const object = objectOf(ref);
       const definition = stores.get(store);
@@ -142,7 +147,9 @@ export function createRecorder({
         const before = await lastReading(audit, { store, key, object, version: named });
         const isFailure = before?.outcome === 'failed';
         // Mostly the last read is this one.
-        if (!isFailure && before?.after === after && before.sources[0]?.version === version) return undefined;
+        const isSameVersion = !isFailure && before?.sources[0]?.version === version;
+        if (isSameVersion && before.after === after) return undefined;
+        if (isSameVersion && keyIdOf(before.after ?? '') === fingerprints.keyId) remade.add(refId(source));
         if (before !== undefined || named !== undefined) {
           const seen = await lastAbout(audit, { store, key, version, fingerprint: after }, { object });
           // A failure that has ended is news, although the value may not be.

@@ -2,7 +2,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { AppError } from '../core/errors.ts';
 import type { TargetSpec } from '../core/mapping.ts';
 import type { LiveSecret } from '../core/secret.ts';
-import type { TargetId } from '../core/target.ts';
+import { formatTarget, type TargetId } from '../core/target.ts';
 import { LABEL } from '../sync/marks.ts';
 import { mergeManager, mergesIn } from '../sync/merge.ts';
 import { isOurs } from './left.ts';
@@ -31,6 +31,8 @@ export interface Waiting {
   readonly target: TargetId;
   /** What is waited for. */
   readonly until: TargetId;
+  /** The mapping that is to make it. */
+  readonly by: string;
 }
 
 /** Whether a target is there and of this instance, whichever mapping made it. */
@@ -71,7 +73,8 @@ function holdsMerge({ mapping }: Wanted, live: LiveSecret, { cluster, instances 
 
 /**
  * A rename creates the new before it removes the old: what left is put off for as long as its mapping wants a target
- * that it has not made yet, for whatever reason.
+ * that it has not made yet, for whatever reason. A merge that ends is put off for all that merge into the same Secret:
+ * one of them may be its mapping under another name.
  */
 export async function putOff(
   proposals: readonly Proposal[],
@@ -79,22 +82,39 @@ export async function putOff(
   sight: Sight,
   deps: StandingDeps,
 ): Promise<{ readonly proposals: readonly Proposal[]; readonly waiting: readonly Waiting[] }> {
-  const targets = new Map(wanted.map(({ mapping }) => [mapping.name, mapping.target]));
-  const moved = new Set(proposals.filter((it) => isMoved(it, targets.get(it.mapping))));
-  const names = new Set([...moved].map(({ mapping }) => mapping));
-  const missing = new Map<string, TargetId>();
-  for (const it of wanted) {
-    const { name } = it.mapping;
-    if (!names.has(name) || missing.has(name)) continue;
-    if (!(sight.isMade(it) ?? (await isMade(it, deps)))) missing.set(name, it.id);
-  }
-  return {
-    proposals: proposals.filter((it) => !moved.has(it) || !missing.has(it.mapping)),
-    waiting: [...moved].flatMap(({ mapping, live }) => {
-      const until = missing.get(mapping);
-      return until === undefined ? [] : [{ mapping, target: live.id, until }];
-    }),
+  const byMapping = Map.groupBy(wanted, ({ mapping }) => mapping.name);
+  const merges = wanted.filter(({ mapping }) => mapping.target.mode === 'merge');
+  const bySecret = Map.groupBy(merges, ({ id }) => formatTarget(id));
+  const awaitedBy = (it: Proposal): readonly Wanted[] => {
+    const its = byMapping.get(it.mapping) ?? [];
+    return [
+      ...(isMoved(it, its[0]?.mapping.target) ? its : []),
+      ...(it.ending === undefined ? [] : (bySecret.get(formatTarget(it.live.id)) ?? [])),
+    ];
   };
+  const seen = new Map<Wanted, boolean>();
+  const firstMissing = async (its: readonly Wanted[]): Promise<Wanted | undefined> => {
+    for (const it of its) {
+      const isThereNow = seen.get(it) ?? sight.isMade(it) ?? (await isMade(it, deps));
+      seen.set(it, isThereNow);
+      if (!isThereNow) return it;
+    }
+    return undefined;
+  };
+  const free: Proposal[] = [];
+  const waiting: Waiting[] = [];
+  for (const proposal of proposals) {
+    const missing = await firstMissing(awaitedBy(proposal));
+    if (missing === undefined) free.push(proposal);
+    else
+      waiting.push({
+        mapping: proposal.mapping,
+        target: proposal.live.id,
+        until: missing.id,
+        by: missing.mapping.name,
+      });
+  }
+  return { proposals: free, waiting };
 }
 
 /** Not so where a namespace lost its label: nothing takes the place of what is taken back from there. */

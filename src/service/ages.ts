@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import type { Mapping } from '../core/mapping.ts';
+import type { Mapping, Source } from '../core/mapping.ts';
 import type { Logger } from '../log/logger.ts';
 import { searchesOf, sourcesOf } from '../sync/desired.ts';
 
@@ -39,13 +39,13 @@ export function createAges({ clock, logger }: { readonly clock: Clock; readonly 
   const found = new Map<string, readonly Made[]>();
   const warnedAt = new Map<string, number>();
   const known = (sources: readonly { readonly store: string; readonly key: string }[]): readonly Made[] =>
-    sources.flatMap(({ store, key }) => made.get(`${store} ${key}`) ?? []);
+    sources.flatMap(({ store, key }) => made.get(nameOf({ store, key })) ?? []);
   const madeOf = (mapping: Mapping): ReadonlySet<Made> =>
     new Set([...known(sourcesOf(mapping)), ...(searches(mapping) ? (found.get(mapping.name) ?? []) : [])]);
 
   const note: Ages['note'] = (store, key, { version, createdAt }) => {
     if (createdAt === undefined) return;
-    const id = `${store} ${key}`;
+    const id = nameOf({ store, key });
     const before = made.get(id);
     if (before === undefined) made.set(id, { store, key, version, at: createdAt });
     else {
@@ -56,7 +56,9 @@ export function createAges({ clock, logger }: { readonly clock: Clock; readonly 
   return {
     note,
     decided(mapping, sources) {
-      for (const it of sources) note(it.store, it.key, it);
+      // What a mapping reads by its version, or as another object, tells nothing of the current value.
+      const other = new Set(sourcesOf(mapping).filter(isOther).map(nameOf));
+      for (const it of sources) if (!other.has(nameOf(it))) note(it.store, it.key, it);
       if (searches(mapping)) found.set(mapping.name, known(sources));
     },
     changedAt(mapping) {
@@ -84,6 +86,14 @@ export function createAges({ clock, logger }: { readonly clock: Clock; readonly 
         }
     },
   };
+}
+
+function isOther({ version, object }: Source): boolean {
+  return version !== undefined || object !== undefined;
+}
+
+function nameOf({ store, key }: Pick<Source, 'store' | 'key'>): string {
+  return `${store} ${key}`;
 }
 
 function searches(mapping: Mapping): boolean {

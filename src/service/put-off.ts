@@ -24,8 +24,8 @@ export function createPutOff({ board, logger, onCome }: PutOffDeps): PutOff {
     if (awaited.has(nameOf(known.mapping, known.target)) && isThere(known)) onCome();
   });
   /** It may have come while the job ran, when nobody waited for it yet. */
-  const hasCome = ({ mapping, until }: Waiting, since: number): boolean => {
-    const known = board.known(mapping, until);
+  const hasCome = ({ by, until }: Waiting, since: number): boolean => {
+    const known = board.known(by, until);
     return known !== undefined && isThere(known) && known.endedAt >= since;
   };
   return {
@@ -38,7 +38,7 @@ export function createPutOff({ board, logger, onCome }: PutOffDeps): PutOff {
             name: formatTarget(until),
           });
       told = new Set(waiting.map(({ mapping, target }) => nameOf(mapping, target)));
-      awaited = new Set(waiting.map(({ mapping, until }) => nameOf(mapping, until)));
+      awaited = new Set(waiting.map(({ by, until }) => nameOf(by, until)));
       if (waiting.some((it) => hasCome(it, since))) onCome();
       return waiting.length > 0;
     },

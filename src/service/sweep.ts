@@ -151,8 +151,9 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
       const before = last.get(id);
       const text = JSON.stringify({ ...finding, by: undefined, content: undefined });
       const content = 'content' in finding ? finding.content : before?.content;
-      const isRemade = before?.content !== undefined && before.content !== content;
-      const isNews = before !== undefined && (before.text !== text || isRemade);
+      const isRemade =
+        pass.recorder.remade.has(id) || (before?.content !== undefined && before.content !== content);
+      const isNews = isRemade || (before !== undefined && before.text !== text);
       const seen =
         before?.text === text && !isRemade ? { ...before, content } : { text, since: clock.now(), content };
       last.set(id, seen);
@@ -218,7 +219,7 @@ async function find(
 ): Promise<ReadonlyMap<string, Finding>> {
   const findings = new Map<string, Finding>();
   // A list knows the current version of a plain key and nothing else.
-  const plain = refs.filter(({ ref }) => ref.version === undefined && ref.object === undefined);
+  const plain = refs.filter(isPlain);
   if (tellsVersions && plain.length > 0) {
     const keys = plain.map(({ ref }) => ref.key);
     const versions = await pass.versions(store, keys);
@@ -241,10 +242,15 @@ async function find(
       const result = results.get(refId(ref));
       if (result === undefined) continue;
       findings.set(refId(ref), findingOf(result, pass.fingerprints));
-      if (result.kind === 'found') ages.note(store, ref.ref.key, result);
+      // A named version, or another object of that name, tells nothing of the current value.
+      if (result.kind === 'found' && isPlain(ref)) ages.note(store, ref.ref.key, result);
     }
   }
   return findings;
+}
+
+function isPlain({ ref }: StoreRef): boolean {
+  return ref.version === undefined && ref.object === undefined;
 }
 
 function findingOf(result: ReadResult, fingerprints: Fingerprinter): Finding {

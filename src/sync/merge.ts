@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { AppError } from '../core/errors.ts';
 import { parseAny } from '../core/json.ts';
+import type { Mapping } from '../core/mapping.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { judgeAbsence } from './absence.ts';
@@ -151,13 +152,14 @@ export function planMerge(input: PlanInput): Plan {
 
   const viewOf = (former: PlanInput['former']): LiveSecret =>
     mergedView(live, { instance, mapping: mapping.name, merged, former });
-  const absence = judgeAbsence(desired, sourcesOf(mapping), { ...input, live: viewOf(input.former) });
-  if (absence.kind === 'stop') return fail(absence.error);
-  const data = absence.kind === 'delete' ? new Map<string, SecretValue>() : withTemplates(mapping, desired);
   // One that keeps other keys as well is none that was renamed: those are to stay.
-  const renamed = left.filter(({ keys }) => keys.length > 0 && keys.every((key) => data.has(key)));
+  const named = new Set([...namedBy(mapping), ...desired.data.keys()]);
+  const renamed = left.filter(({ keys }) => keys.length > 0 && keys.every((key) => named.has(key)));
   const former = [...(input.former ?? []), ...renamed];
   const view = viewOf(former);
+  const absence = judgeAbsence(desired, sourcesOf(mapping), { ...input, live: view });
+  if (absence.kind === 'stop') return fail(absence.error);
+  const data = absence.kind === 'delete' ? new Map<string, SecretValue>() : withTemplates(mapping, desired);
   // A key that others hold with our value is one to add: from then on both hold it.
   const keys = compareData(data, view.data, fingerprints);
   const wrong = refusal(live, data, keys, view);
@@ -197,6 +199,11 @@ export function planMerge(input: PlanInput): Plan {
     first: takeOver(view, live, manifest, { ...input, former }),
     drift: former.length === 0 && isDrift({ live: made, wanted }),
   };
+}
+
+/** The keys that a mapping names, whether their sources are there or not. */
+function namedBy({ data, template }: Mapping): readonly string[] {
+  return [...Object.keys(data), ...Object.keys(template?.data ?? {})];
 }
 
 /**

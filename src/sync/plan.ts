@@ -136,6 +136,15 @@ function change(
   const mayRecreate = mapping.target.recreate && !adopts && live.ours !== undefined;
   if (fixed !== undefined && !mayRecreate)
     return { kind: 'refuse', keys, error: new AppError('IMMUTABLE', { detail: fixed }) };
+  if (manifest.data.size === 0 && live.data.size > 0 && (adopts || live.ours === undefined))
+    return {
+      kind: 'refuse',
+      keys,
+      error: new AppError('NOT_OWNED', {
+        detail: 'no key would be left of it',
+        todo: 'Check the sources of the mapping, or delete the Secret yourself.',
+      }),
+    };
   if (manifest.data.size === 0 && live.data.size > 0)
     return { kind: 'hold', keys, live, error: new AppError('HELD', { detail: 'no key would be left' }) };
   const kept = dropLabels.length === 0 && dropAnnotations.length === 0;

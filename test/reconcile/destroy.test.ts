@@ -357,7 +357,7 @@ describe('a target that left the configuration', () => {
 
 describe('a target under another name', () => {
   const UNO = { namespace: 'apps', secret: 'uno' };
-  const waiting = [{ mapping: 'one', target: { namespace: 'apps', secret: 'one' }, until: UNO }];
+  const waiting = [{ mapping: 'one', target: { namespace: 'apps', secret: 'one' }, until: UNO, by: 'one' }];
 
   async function renamed(policies = 'onMappingRemoved: delete'): Promise<World> {
     const world = await synced(NAMES, policies);

@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest';
 import { planTargets } from '../../src/app/plan.ts';
-import { releaseHeld } from '../../src/app/release.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { LABEL } from '../../src/sync/marks.ts';
 import { APPS_DB, openWorld, type World } from './world.ts';
@@ -59,7 +58,7 @@ it('a target whose label was stripped is not deleted when its source goes', asyn
   expect(isThere(world, 'db')).toBe(true);
 });
 
-it('nor by a release of what would leave no key of it', async () => {
+it('nor is offered for it what nobody could release: that no key of it would be left', async () => {
   const spread = ADOPTING.replace(
     'data: { T: { store: vault, key: token } }',
     'dataFrom: [ { store: vault, key: db } ]',
@@ -71,8 +70,12 @@ it('nor by a release of what would leave no key of it', async () => {
   world.cluster.put(APPS_DB, { ...raw, metadata: { ...raw.metadata, labels } });
   world.store.put('db', '{}', '2');
   await using process = await world.start();
-  const { held } = await process.sync();
-  await expect(releaseHeld(process.app, held[0]?.id ?? '')).rejects.toMatchObject({ code: 'NOT_OWNED' });
+  const { held, targets } = await process.sync();
+  expect(held).toEqual([]);
+  expect(targets).toMatchObject([
+    { kind: 'refused', error: { code: 'NOT_OWNED' }, keys: [{ action: 'remove' }, { action: 'remove' }] },
+    { mapping: 'other' },
+  ]);
   expect(isThere(world, 'db')).toBe(true);
 });
 

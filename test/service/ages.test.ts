@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Source } from '../../src/core/mapping.ts';
 import { silentLogger } from '../../src/log/logger.ts';
 import { createAges } from '../../src/service/ages.ts';
 import { source } from '../sync/sample.ts';
@@ -23,6 +24,18 @@ it('the age of a value is the earliest that is told of its version, and another 
   expect(changedAt('2', 900)).toBe(900);
   // Of a mapping the source counts that was changed last.
   ages.note(store, 'b', { version: '1', createdAt: 950 });
+  expect(ages.changedAt(mapping)).toBe(950);
+});
+
+it('the age of an old version, or of another object of that name, is none of the value', () => {
+  const ages = createAges({ clock: createClock(), logger: silentLogger });
+  const of = (A: Source) => wanted({ name: 'old', data: { A } }).mapping;
+  ages.note(store, 'a', { version: '2', createdAt: 900 });
+  const told = [{ store, key: 'a', version: '1', createdAt: 100 }];
+  ages.decided(of(source({ key: 'a', version: 'AWSPREVIOUS' })), told);
+  ages.decided(of(source({ key: 'a', object: 'certificate' })), told);
+  expect(ages.changedAt(mapping)).toBe(900);
+  ages.decided(mapping, [{ store, key: 'a', version: '3', createdAt: 950 }]);
   expect(ages.changedAt(mapping)).toBe(950);
 });
 

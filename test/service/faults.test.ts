@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Entry } from '../../src/audit/entry.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
@@ -31,6 +31,24 @@ const recover = ({ app }: Serving) => recoverIntents({ ...app, restartOf: () => 
 const told = (world: World) => world.story().filter((line) => /update|restart/.test(line));
 /** That it was made, and that its workload waits for a restart. */
 const WHOLE = ['update outcome db ok', expect.stringContaining('restart intent')];
+
+it('a key of a store that counts versions from 1 again is followed, also when it was made anew in a pause', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  using _timers = { [Symbol.dispose]: () => void vi.useRealTimers() };
+  const world = await openWorld({ mappings: DB_ONLY.replace('    data:', '    refresh: 1m\n    data:') });
+  {
+    await using _ = await serve(world);
+    await soon(() => expect(passwordOf(world)).toBe(base64('first')));
+  }
+  world.store.put('db', db('anew'), '1');
+  await using _ = await serve(world);
+  for (let half = 0; half < 4; half += 1) {
+    await world.clock.advance(30_000);
+    vi.advanceTimersByTime(250);
+    await settled();
+  }
+  await soon(() => expect(passwordOf(world)).toBe(base64('anew')));
+});
 
 describe('a change of which it is not known what became', () => {
   it('is on record once the audit takes records again, and its workload is restarted', async () => {

@@ -12,7 +12,7 @@ const OLD = { namespace: 'apps', secret: 'old' };
 const NEW = { namespace: 'apps', secret: 'new' };
 
 describe('what left the configuration and waits', () => {
-  const waiting: readonly Waiting[] = [{ mapping: 'app', target: OLD, until: NEW }];
+  const waiting: readonly Waiting[] = [{ mapping: 'app', target: OLD, until: NEW, by: 'app' }];
 
   function open() {
     const board = createBoard({ post: () => {}, subscribe: () => () => {} }, { now: () => START });

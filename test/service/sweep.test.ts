@@ -84,15 +84,18 @@ function openSweep(all: readonly Wanted[], tells = false) {
       kind: 'found',
       value: SecretValue.fromBytes(Buffer.alloc(shelf.bytes, shelf.fill)),
       version: ref.version ?? it,
+      ...(shelf.madeAt === undefined ? {} : { createdAt: shelf.madeAt }),
     };
   };
-  const pass: Pick<ServicePass, 'read' | 'versions' | 'fingerprints'> = {
+  const remade = new Set<string>();
+  const pass = {
     fingerprints: FINGERPRINTS,
-    async read(refs) {
+    recorder: { remade },
+    async read(refs: readonly StoreRef[]) {
       shelf.parts.push(refs.length);
       return new Map(refs.map((ref) => [refId(ref), read(ref)]));
     },
-    async versions(_, keys) {
+    async versions(_: string, keys: readonly string[]) {
       shelf.lists += 1;
       return keys.map((key) => {
         const version = shelf.listed.has(key) ? shelf.listed.get(key) : shelf.keys.get(key);
@@ -109,7 +112,7 @@ function openSweep(all: readonly Wanted[], tells = false) {
     const codes: (string | undefined)[] = [];
     for (const [name, slot] of state.generation.slots) {
       const job = { subject: name, reason: 'sweep', requestId: `r${clock.time}` } as const;
-      const { code } = await sweep(slot, name, job, pass as ServicePass);
+      const { code } = await sweep(slot, name, job, pass as unknown as ServicePass);
       codes.push(code);
     }
     const due = triggers.taken().map((it) => it.replace('sweep apps/', ''));
@@ -126,7 +129,7 @@ function openSweep(all: readonly Wanted[], tells = false) {
         ...part,
       }),
     );
-  return { clock, board, shelf, state, round, note, asked, open, ages };
+  return { clock, board, shelf, state, round, note, asked, open, ages, remade };
 }
 
 describe('a sweep', () => {
@@ -211,6 +214,20 @@ describe('a sweep', () => {
     expect([told.shelf.reads, told.shelf.lists]).toEqual([[], 1]);
   });
 
+  it('learns no age of a key from a version that a mapping names', async () => {
+    const old = wanted({ name: 'old', data: { OLD: source({ key: 'a', version: '1' }) } });
+    const { shelf, round, ages } = openSweep([A, old]);
+    shelf.keys.set('a', '2');
+    shelf.madeAt = START;
+    await round();
+    expect(ages.changedAt(A.mapping)).toBe(START);
+    const alone = openSweep([old]);
+    alone.shelf.keys.set('a', '2');
+    alone.shelf.madeAt = START;
+    await alone.round();
+    expect(alone.ages.changedAt(A.mapping)).toBeUndefined();
+  });
+
   it('reads what a list cannot tell', async () => {
     const old = wanted({ name: 'old', data: { OLD: source({ key: 'a', version: '1' }) } });
     const { shelf, round } = openSweep([A, B, old], true);
@@ -229,6 +246,14 @@ describe('a sweep', () => {
     clock.time += 10;
     for (const it of [A, B]) note(it);
     expect([await round(), await round()]).toEqual([[], []]);
+  });
+
+  it('sees one that was made anew before this process read it for the first time', async () => {
+    const { board, shelf, round, remade } = openSweep([A]);
+    shelf.keys.set('a', '1');
+    board.setMeta(meta(A, { A: ['a', '1'] }));
+    remade.add(refId({ store: 'vault', ref: { key: 'a' } }));
+    expect(await round()).toEqual(['a']);
   });
 
   it('has each reading of an absence lead to a look, although the target waits for its retry', async () => {

@@ -87,6 +87,7 @@ function restOf({ waiting = [], unseen = [] }: PassedOver): Rest {
       mapping: plain(mapping),
       target: shown(id),
       until: shown(until),
+      by: plain(mapping),
     })),
     unseen: unseen.map(({ what, code }) => ({ what: plain(what), error: { code: plain(code) } })),
   };

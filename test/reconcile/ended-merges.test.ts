@@ -1,0 +1,156 @@
+import { describe, expect, it } from 'vitest';
+import { explainMapping } from '../../src/app/explain.ts';
+import { planTargets } from '../../src/app/plan.ts';
+import { releaseHeld } from '../../src/app/release.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { serve } from '../service/serving.ts';
+import { soon } from '../soon.ts';
+import { base64, openWorld, type World } from './world.ts';
+
+const targetOf = (secret: string) => ({ namespace: 'apps', secret });
+const SHARED = targetOf('shared');
+/** So that not all of the instance would go. */
+const OWN = Array.from(
+  { length: 3 },
+  (_, n) => `
+  - name: own${n}
+    target: { namespace: apps }
+    data: { K: { store: vault, key: db } }`,
+).join('');
+const merge = (name: string, secret = 'shared', more = '') => `
+  - name: ${name}
+    target: { namespace: apps, secret: ${secret}, mode: merge }
+    onMappingRemoved: delete
+    data: { KEY: { store: vault, key: token }${more} }`;
+const dataOf = (world: World, secret = 'shared') => world.cluster.raw(targetOf(secret))?.data;
+const THEIRS = { THEIRS: base64('t') };
+const WITH_KEY = { ...THEIRS, KEY: base64('tok') };
+
+async function open(mappings: string, secrets: readonly string[] = ['shared']): Promise<World> {
+  const world = await openWorld({ mappings: OWN + mappings });
+  for (const secret of secrets) world.cluster.put(targetOf(secret), { data: THEIRS });
+  expect(await world.sync()).toMatchObject({ ok: true });
+  return world;
+}
+
+describe('a merge that is renamed', () => {
+  it('keeps its keys while the store of the new one fails, and after', async () => {
+    const world = await open(merge('m'));
+    await world.configure(OWN + merge('renamed'));
+    world.store.fail('token', new AppError('STORE_UNAVAILABLE'));
+    const waiting = [{ mapping: 'm', target: SHARED, until: SHARED, by: 'renamed' }];
+    {
+      await using process = await world.start();
+      expect(await planTargets(process.app)).toMatchObject({ held: [], waiting });
+      expect(await process.sync()).toMatchObject({ summary: { failed: 1, unchanged: 3 }, waiting });
+    }
+    expect(dataOf(world)).toEqual(WITH_KEY);
+    world.store.put('token', 'tok', '2');
+    expect(await world.sync()).toMatchObject({ ok: true, waiting: [] });
+    expect(dataOf(world)).toEqual(WITH_KEY);
+  });
+
+  it('keeps its keys in the service, whose stores may be slow', async () => {
+    const world = await open(merge('m'));
+    await world.configure(OWN + merge('renamed'));
+    world.store.fail('token', new AppError('STORE_UNAVAILABLE'));
+    await using running = await serve(world);
+    const stateOf = async () =>
+      (await running.service.status()).targets.find(({ mapping }) => mapping === 'renamed')?.state;
+    await soon(async () => expect(await stateOf()).toBe('stale'));
+    for (let second = 0; second < 10; second += 1) await world.clock.advance(1_000);
+    expect(dataOf(world)).toEqual(WITH_KEY);
+  });
+
+  it('loses no optional key by one reading', async () => {
+    const optional = ', OTHER: { store: vault, key: other, optional: true }';
+    const world = await openWorld({ mappings: OWN + merge('m', 'shared', optional) });
+    world.store.put('other', 'o');
+    world.cluster.put(SHARED, { data: THEIRS });
+    await world.sync();
+    await world.configure(OWN + merge('renamed', 'shared', optional));
+    world.store.absent('other');
+    await world.sync();
+    expect(dataOf(world)).toEqual({ ...WITH_KEY, OTHER: base64('o') });
+  });
+
+  it('is shown as it will be: nothing goes, nothing is held, and there is nothing to release', async () => {
+    const world = await open(merge('m') + merge('n', 'second'), ['shared', 'second']);
+    await world.configure(OWN + merge('m2') + merge('n2', 'second'));
+    await using process = await world.start();
+    const { targets, held } = await planTargets(process.app);
+    expect(held).toEqual([]);
+    expect(targets.map(({ mapping }) => mapping).sort()).toEqual(['m2', 'n2', 'own0', 'own1', 'own2']);
+    expect(await process.sync()).toMatchObject({ ok: true, held: [] });
+    expect([dataOf(world), dataOf(world, 'second')]).toEqual([WITH_KEY, WITH_KEY]);
+  });
+});
+
+describe('merges that end', () => {
+  const NAMES = ['a', 'b', 'c', 'd'];
+  const secretOf = (name: string) => `s-${name}`;
+  const all = (names: readonly string[]) => names.map((name) => merge(name, secretOf(name))).join('');
+  const left = (world: World) =>
+    NAMES.filter((name) => Object.hasOwn(dataOf(world, secretOf(name)) ?? {}, 'KEY'));
+
+  it('count for the brake as what was destroyed, one by one too, and can be released until none is left', async () => {
+    const world = await open(all(NAMES), NAMES.map(secretOf));
+    for (const count of [1, 2, 3, 4]) {
+      await world.configure(OWN + all(NAMES.slice(count)));
+      await world.sync();
+    }
+    expect(left(world)).toEqual(['b', 'c', 'd']);
+    await using running = await serve(world);
+    for (let second = 0; second < 10; second += 1) await world.clock.advance(1_000);
+    await soon(() => expect(running.service.held()).toHaveLength(3));
+    for (const { id } of running.service.held())
+      expect(await running.service.release(id, { name: 'ann' }, `r-${id}`)).toMatchObject({
+        summary: { updated: 1 },
+      });
+    expect(left(world)).toEqual([]);
+    expect(running.service.held()).toEqual([]);
+  });
+
+  it('can be released as long as they are on record as held, although they would be allowed by now', async () => {
+    const world = await open(all(['a', 'b']), NAMES.map(secretOf));
+    await world.configure(OWN);
+    const { held } = await world.sync();
+    expect(held).toHaveLength(2);
+    const [first, second] = held;
+    await using process = await world.start();
+    await releaseHeld(process.app, first?.id ?? '');
+    await world.clock.advance(2 * 3_600_000);
+    expect(await releaseHeld(process.app, second?.id ?? '')).toMatchObject({ summary: { updated: 1 } });
+    expect(left(world)).toEqual([]);
+  });
+});
+
+it('what no key would be left of counts for all who ask', async () => {
+  const mappings = (source: string) => `${OWN}
+  - name: empty
+    target: { namespace: apps }
+    data: { KEY: ${source} }
+  - name: gone
+    target: { namespace: apps }
+    onSourceMissing: delete
+    data: { KEY: { store: vault, key: token } }`;
+  const world = await openWorld({
+    mappings: mappings('{ store: vault, key: db }'),
+    more: 'absence: { readings: 3, over: 10m }',
+  });
+  await world.sync();
+  await world.configure(mappings('{ store: vault, key: nothere, optional: true }'));
+  world.store.absent('token');
+  for (let reading = 0; reading < 3; reading += 1) {
+    await world.sync(undefined, { only: 'empty' });
+    await using process = await world.start();
+    await planTargets(process.app, 'gone');
+    await world.clock.advance(6 * 60_000);
+  }
+  await using process = await world.start();
+  const actionIn = async (only?: string) =>
+    (await planTargets(process.app, only)).targets.find(({ mapping }) => mapping === 'gone')?.action;
+  expect([await actionIn(), await actionIn('gone')]).toEqual(['hold', 'hold']);
+  expect(await explainMapping(process.app, 'gone')).toMatchObject([{ state: 'held' }]);
+  expect(await process.sync()).toMatchObject({ summary: { held: 2, deleted: 0 } });
+});
