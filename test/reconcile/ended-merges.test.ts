@@ -119,7 +119,7 @@ describe('merges that end', () => {
     const [first, second] = held;
     await using process = await world.start();
     await releaseHeld(process.app, first?.id ?? '');
-    await world.clock.advance(2 * 3_600_000);
+    await world.clock.advance(25 * 3_600_000);
     expect(await releaseHeld(process.app, second?.id ?? '')).toMatchObject({ summary: { updated: 1 } });
     expect(left(world)).toEqual([]);
   });
