@@ -151,6 +151,7 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
       const before = last.get(id);
       const text = JSON.stringify({ ...finding, by: undefined, content: undefined });
       const content = 'content' in finding ? finding.content : before?.content;
+      // By what is on record, whoever read it; and by this process, where another reading came in between.
       const isRemade =
         pass.recorder.remade.has(id) || (before?.content !== undefined && before.content !== content);
       const isNews = isRemade || (before !== undefined && before.text !== text);
