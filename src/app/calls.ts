@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts';
 import type { Mapping } from '../core/mapping.ts';
-import { refId, type StoreRef } from '../core/reading.ts';
+import { isPlain, refId, type StoreRef } from '../core/reading.ts';
 import { definitionOf, versionsPerPageOf } from '../providers/registry.ts';
 import { type Abilities, cheapestWay, type Way, type WayTaken } from '../providers/ways.ts';
 import type { Wanted } from '../reconcile/targets.ts';
@@ -94,7 +94,7 @@ function groupsOf(wanted: readonly Wanted[]): ReadonlyMap<string, readonly Group
     const [first] = its;
     if (first === undefined) return [];
     const refs = its.flatMap((part) => part.refs ?? []);
-    const plain = refs.filter(({ ref }) => ref.version === undefined && ref.object === undefined).length;
+    const plain = refs.filter(({ ref }) => isPlain(ref)).length;
     const merged = new Set(its.flatMap((part) => part.merged ?? []));
     const all = new Set([...refs.map(refId), ...merged]);
     return {

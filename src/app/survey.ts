@@ -1,6 +1,6 @@
 import type { SecretMeta } from '../cluster/cluster.ts';
 import type { Config } from '../config/config.ts';
-import { refId, type StoreRef } from '../core/reading.ts';
+import { isPlain, refId, type StoreRef } from '../core/reading.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { expectedReads } from '../reconcile/ahead.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
@@ -70,12 +70,8 @@ function mayBeTold({ config }: SurveyApp, pass: SurveyPass, it: Wanted): boolean
   const refs = expectedReads([it], pass);
   return (
     refs.length > 0 &&
-    refs.every((ref) => isPlain(ref) && abilitiesOf(config, ref.store)?.tellVersions === true)
+    refs.every(({ store, ref }) => isPlain(ref) && abilitiesOf(config, store)?.tellVersions === true)
   );
-}
-
-function isPlain({ ref }: StoreRef): boolean {
-  return ref.version === undefined && ref.object === undefined;
 }
 
 /** By namespace, of those that can be listed. */

@@ -10,6 +10,11 @@ export interface SourceRef {
   readonly object?: 'secret' | 'certificate' | 'key';
 }
 
+/** Whether it asks for the current value, which a batch gives and of which a list tells. */
+export function isPlain({ version, object }: Pick<SourceRef, 'version' | 'object'>): boolean {
+  return version === undefined && object === undefined;
+}
+
 export type SourceObject = NonNullable<SourceRef['object']>;
 
 /** Several objects of a store may share one name: each of them is there, or is not, by itself. */

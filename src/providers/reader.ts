@@ -1,5 +1,6 @@
 import { toAppError } from '../core/errors.ts';
 import {
+  isPlain,
   type ReadResult,
   type Recording,
   refId,
@@ -149,11 +150,6 @@ function createRecordings(): Recordings {
       await Promise.all(ids.map(async (id) => open.get(id)));
     },
   };
-}
-
-/** What a batch can give: the current version. */
-function isPlain({ version, object }: SourceRef): boolean {
-  return version === undefined && object === undefined;
 }
 
 function sizeOfNames(names: readonly string[]): number {

@@ -1,7 +1,8 @@
 import type { Clock } from '../core/clock.ts';
 import type { Mapping, Source } from '../core/mapping.ts';
+import { isPlain } from '../core/reading.ts';
 import type { Logger } from '../log/logger.ts';
-import { searchesOf, sourcesOf } from '../sync/desired.ts';
+import { searchesOf, sourcesOf, storeRef } from '../sync/desired.ts';
 
 /** A version of a value in a store, and when it was made; nothing, where the store does not tell. */
 interface Told {
@@ -57,7 +58,11 @@ export function createAges({ clock, logger }: { readonly clock: Clock; readonly 
     note,
     decided(mapping, sources) {
       // What a mapping reads by its version, or as another object, tells nothing of the current value.
-      const other = new Set(sourcesOf(mapping).filter(isOther).map(nameOf));
+      const other = new Set(
+        sourcesOf(mapping)
+          .filter((source) => !isPlain(storeRef(source).ref))
+          .map(nameOf),
+      );
       for (const it of sources) if (!other.has(nameOf(it))) note(it.store, it.key, it);
       if (searches(mapping)) found.set(mapping.name, known(sources));
     },
@@ -86,10 +91,6 @@ export function createAges({ clock, logger }: { readonly clock: Clock; readonly 
         }
     },
   };
-}
-
-function isOther({ version, object }: Source): boolean {
-  return version !== undefined || object !== undefined;
 }
 
 function nameOf({ store, key }: Pick<Source, 'store' | 'key'>): string {

@@ -2,7 +2,7 @@ import type { Clock } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { healsItself } from '../core/errors.ts';
 import type { Fingerprint, Fingerprinter } from '../core/fingerprint.ts';
-import { type ReadResult, refId, type StoreRef, sizeOfAll } from '../core/reading.ts';
+import { isPlain, type ReadResult, refId, type StoreRef, sizeOfAll } from '../core/reading.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Job } from '../queue/queue.ts';
 import { parseSubject } from '../queue/subject.ts';
@@ -220,7 +220,7 @@ async function find(
 ): Promise<ReadonlyMap<string, Finding>> {
   const findings = new Map<string, Finding>();
   // A list knows the current version of a plain key and nothing else.
-  const plain = refs.filter(isPlain);
+  const plain = refs.filter(({ ref }) => isPlain(ref));
   if (tellsVersions && plain.length > 0) {
     const keys = plain.map(({ ref }) => ref.key);
     const versions = await pass.versions(store, keys);
@@ -244,14 +244,10 @@ async function find(
       if (result === undefined) continue;
       findings.set(refId(ref), findingOf(result, pass.fingerprints));
       // A named version, or another object of that name, tells nothing of the current value.
-      if (result.kind === 'found' && isPlain(ref)) ages.note(store, ref.ref.key, result);
+      if (result.kind === 'found' && isPlain(ref.ref)) ages.note(store, ref.ref.key, result);
     }
   }
   return findings;
-}
-
-function isPlain({ ref }: StoreRef): boolean {
-  return ref.version === undefined && ref.object === undefined;
 }
 
 function findingOf(result: ReadResult, fingerprints: Fingerprinter): Finding {

@@ -117,6 +117,11 @@ function planOwn(input: PlanInput): Plan {
   return change(input, live, keys, manifest, owner?.kind === 'adoptable');
 }
 
+const NOTHING_KEPT = {
+  detail: 'no key would be left of it',
+  todo: 'Check the sources of the mapping, or delete the Secret yourself.',
+};
+
 function change(
   { mapping }: PlanInput,
   live: LiveSecret,
@@ -133,20 +138,13 @@ function change(
   const sameData = keys.every(({ action }) => action === 'keep');
   const fixed = fixedBy(live, manifest, sameData);
   // What we did not write ourselves is never destroyed, whatever its labels say.
-  const mayRecreate = mapping.target.recreate && !adopts && live.ours !== undefined;
-  if (fixed !== undefined && !mayRecreate)
+  const mayDestroy = !adopts && live.ours !== undefined;
+  if (fixed !== undefined && !(mapping.target.recreate && mayDestroy))
     return { kind: 'refuse', keys, error: new AppError('IMMUTABLE', { detail: fixed }) };
-  if (manifest.data.size === 0 && live.data.size > 0 && (adopts || live.ours === undefined))
-    return {
-      kind: 'refuse',
-      keys,
-      error: new AppError('NOT_OWNED', {
-        detail: 'no key would be left of it',
-        todo: 'Check the sources of the mapping, or delete the Secret yourself.',
-      }),
-    };
   if (manifest.data.size === 0 && live.data.size > 0)
-    return { kind: 'hold', keys, live, error: new AppError('HELD', { detail: 'no key would be left' }) };
+    return mayDestroy
+      ? { kind: 'hold', keys, live, error: new AppError('HELD', { detail: 'no key would be left' }) }
+      : { kind: 'refuse', keys, error: new AppError('NOT_OWNED', NOTHING_KEPT) };
   const kept = dropLabels.length === 0 && dropAnnotations.length === 0;
   const drift = !adopts && kept && isDrift({ live, wanted: manifest });
   if (fixed !== undefined) return { kind: 'recreate', keys, live, manifest, drift };
