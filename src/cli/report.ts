@@ -47,7 +47,7 @@ export function printReport(context: Context, { output }: GlobalOptions, report:
     },
     human: (paint) => runText({ summary, targets, held, unfinished }, paint),
   });
-  return interrupted ? EXIT.retry : verdict(ok, targets);
+  return interrupted ? EXIT.retry : verdict(ok, targets, unrestarted);
 }
 
 type Unrestarted = SyncReport['unrestarted'][number];
@@ -99,9 +99,13 @@ function runTarget({
   };
 }
 
-/** What is not well and no failure was refused or is held. */
-function verdict(ok: boolean, targets: readonly RunTarget[]): ExitCode {
-  const failures = targets.filter(({ kind }) => kind === 'failed');
+/** What is not well and no failure was refused or is held. Pods that go on with an old value are a failure as well. */
+function verdict(
+  ok: boolean,
+  targets: readonly RunTarget[],
+  unrestarted: readonly Unrestarted[] = [],
+): ExitCode {
+  const failures = [...targets.filter(({ kind }) => kind === 'failed'), ...unrestarted];
   return exitCode(
     failures.flatMap(({ error }) => error?.code ?? []),
     { person: !ok },
