@@ -30,7 +30,7 @@ const NOTHING_LEFT: Leaving = {
 export async function destroyProposed(
   app: App,
   pass: Pass,
-  { withLeft, heldLeft, proposed, unknown, meta, onWaiting }: Destroying,
+  { withLeft, heldLeft, proposed, unknown, meta, onWaiting, onUnseen }: Destroying,
 ): Promise<readonly Outcome[]> {
   // Before the decisions: it takes a while, in which what was proposed may be as it should be again.
   const scanned = withLeft ? await scanLeft(app) : undefined;
@@ -42,9 +42,10 @@ export async function destroyProposed(
   }
   const sight = sightOf(app, meta, ends);
   const left = scanned === undefined ? NOTHING_LEFT : await leftProposals(app, undefined, sight, scanned);
-  if (withLeft) onWaiting(left.waiting);
-  for (const { what, error } of left.unseen)
-    app.logger.warn('what left the configuration could not be looked at', { name: what, error });
+  if (withLeft) {
+    onWaiting(left.waiting);
+    onUnseen(left.unseen);
+  }
   const proposals = [...ends, ...left.proposals];
   const pruned = await heldByPrune(app, scanned?.left ?? []);
   const others = { targets: [], leaving: withLeft ? pruned.length : heldLeft };

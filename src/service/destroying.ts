@@ -13,6 +13,7 @@ import { nameOf } from './generation.ts';
 import type { ServicePass } from './pass.ts';
 import type { Passes } from './passes.ts';
 import { createPutOff } from './put-off.ts';
+import { createUnseen, type Missed } from './unseen.ts';
 
 /** What the service knows for its destroying step. */
 export interface Destroying {
@@ -27,6 +28,8 @@ export interface Destroying {
   readonly meta: (id: TargetId) => SecretMeta | undefined;
   /** Told which of what left stays for now. */
   readonly onWaiting: (waiting: readonly Waiting[]) => void;
+  /** Told what may have left, and could not be looked at. */
+  readonly onUnseen: (missed: readonly Missed[]) => void;
 }
 
 export interface DestroyingDeps {
@@ -66,6 +69,7 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
     deps.addLeft();
   };
   const putOff = createPutOff({ board, logger: deps.logger, onCome: lookForLeft });
+  const unseen = createUnseen(deps.logger);
   // Both decide on the same, and what one has destroyed is nothing for the other to hold.
   const inTurn = createInTurn();
 
@@ -79,12 +83,12 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
       if (!held.has(nameOf(mapping, target))) board.forget(mapping, target);
   };
 
-  /** Gives whether something that left waits for its successor. */
-  const run = async (job: Job, withLeft: boolean): Promise<boolean> => {
+  /** Gives how soon to look again for what left, if not only when it is asked for. */
+  const run = async (job: Job, withLeft: boolean): Promise<number | undefined> => {
     const { asked } = lefts;
     const pass = await passes.of(job, clock.now());
     const startedAt = clock.now();
-    let waits = false;
+    const again: number[] = [];
     const destroy = () =>
       deps.destroy(pass, {
         withLeft,
@@ -96,24 +100,28 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
         unknown: ({ mapping, id }) => board.known(mapping.name, id) === undefined,
         meta: (id) => board.meta(id),
         onWaiting(waiting) {
-          waits = putOff.note(waiting, startedAt);
+          if (putOff.note(waiting, startedAt)) again.push(PUT_OFF_MS);
+        },
+        onUnseen(missed) {
+          const wait = unseen.note(missed);
+          if (wait !== undefined) again.push(wait);
         },
       });
     const { requestId } = job;
     const what = { operation: withLeft ? 'left' : 'destroy' };
     const outcomes = await tracer.span('job', what, destroy, { requestId, first: true });
     for (const outcome of outcomes) deps.onOutcome(outcome, requestId, startedAt);
-    if (!withLeft) return false;
+    if (!withLeft) return undefined;
     lefts.seen = asked;
     forgetReleased(outcomes);
-    return waits;
+    return again.length === 0 ? undefined : Math.min(...again);
   };
 
   return {
     lookForLeft,
     async run(job, kind) {
-      const waits = await inTurn(() => run(job, kind === 'left' || lefts.seen < lefts.asked));
-      return waits && kind === 'left' ? PUT_OFF_MS : undefined;
+      const again = await inTurn(() => run(job, kind === 'left' || lefts.seen < lefts.asked));
+      return kind === 'left' ? again : undefined;
     },
   };
 }

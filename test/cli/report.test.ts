@@ -3,7 +3,8 @@ import type { SyncReport } from '../../src/app/sync.ts';
 import type { Context } from '../../src/cli/context.ts';
 import { printReport } from '../../src/cli/report.ts';
 import { systemClock } from '../../src/core/clock.ts';
-import { AppError, type ErrorCode } from '../../src/core/errors.ts';
+import type { ErrorCode } from '../../src/core/error-codes.ts';
+import { AppError } from '../../src/core/errors.ts';
 import { Collector } from './harness.ts';
 
 function printed(report: Partial<SyncReport>) {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { pruneLeft } from '../../src/app/prune.ts';
+import { AppError } from '../../src/core/errors.ts';
 import type { Service } from '../../src/service/service.ts';
 import { createMemoryWorkloads } from '../fakes/memory-workloads.ts';
-import { openWorld, type World } from '../reconcile/world.ts';
+import { openWorld, recordingLogger, type World } from '../reconcile/world.ts';
 import { soon } from '../soon.ts';
 import { type Serving, serve } from './serving.ts';
 
@@ -156,6 +157,28 @@ describe('what is held', () => {
     await seconds(world, 5);
     await soon(() => expect(isThere(world, 't4')).toBe(false));
     expect([await heldIn(serving.service), isThere(world, 't0')]).toEqual([[], true]);
+  });
+});
+
+describe('what left the configuration', () => {
+  it('and could not be looked at is looked at again soon, and told once', async () => {
+    const logger = recordingLogger();
+    const world = await openWorld({ mappings: targets(NAMES), logger });
+    for (const name of NAMES) world.store.put(name, name);
+    await world.sync();
+    await world.configure(targets(NAMES.slice(1)));
+    const outage = new AppError('CLUSTER_UNAVAILABLE');
+    world.cluster.fail('read', outage, outage);
+    await using _ = await serve(world);
+    const logged = () => logger.lines.filter(({ fields }) => fields.name === 'apps/t0');
+    await seconds(world, 5);
+    await soon(() => expect(logged()).toHaveLength(1));
+    expect(isThere(world, 't0')).toBe(true);
+    // Missed once more, and then seen.
+    await seconds(world, 60);
+    await soon(() => expect(isThere(world, 't0')).toBe(false));
+    expect(logged()).toHaveLength(1);
+    expect(NAMES.slice(1).map((name) => isThere(world, name))).toEqual([true, true, true, true]);
   });
 });
 
