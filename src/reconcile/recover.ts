@@ -2,9 +2,10 @@ import type { AuditRecord, Entry } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Workload } from '../core/mapping.ts';
+import { CHANGES, lastWord } from './last-word.ts';
 import { createLeftOpen, type LeftOpen } from './left-open.ts';
 import { restartIntents } from './restart-intents.ts';
-import { lookFor, SEEN_IN_CLUSTER } from './sighting.ts';
+import { type Applied, lookFor, SEEN_IN_CLUSTER, type Sighting } from './sighting.ts';
 
 export interface RecoverDeps {
   readonly audit: AuditStore;
@@ -37,18 +38,21 @@ export async function recoverIntents({
   if ((await left()).length === 0) return 0;
   // One at a time, since two that look together would each record what became of it.
   return audit.exclusively('recover', async () =>
-    closeAll(await left(), { audit, cluster, restartOf, leftOpen }),
+    closeAll(await left(), { audit, cluster, instances, restartOf, leftOpen }),
   );
 }
 
 async function closeAll(
   intents: readonly AuditRecord[],
-  { audit, cluster, restartOf, leftOpen }: Required<Omit<RecoverDeps, 'instances'>>,
+  { audit, cluster, instances, restartOf, leftOpen }: Required<RecoverDeps>,
 ): Promise<number> {
   let closed = 0;
-  for (const intent of intents) {
-    const outcome = await outcomeOf(intent, cluster, leftOpen.has(intent));
-    if (outcome === undefined) continue;
+  // Of several that meant the same, the newest: it would not have been begun if an earlier one had been seen.
+  for (const intent of intents.toSorted((one, other) => other.sequence - one.sequence)) {
+    const sighting = await sightingOf(intent, cluster);
+    if (sighting.kind === 'unknown') continue;
+    const isMade = sighting.kind === 'applied' && !(await isOfLater(intent, sighting, { audit, instances }));
+    const outcome = outcomeOf(intent, isMade ? sighting : undefined, leftOpen.has(intent));
     // A deletion between two versions of a target is no content that pods could read.
     const restart = intent.action === 'delete' ? [] : restartOf(intent.mapping ?? '');
     await audit.append([outcome, ...restartIntents(outcome, restart)]);
@@ -57,25 +61,33 @@ async function closeAll(
   return closed;
 }
 
-async function outcomeOf(
-  intent: AuditRecord,
-  cluster: Pick<Cluster, 'read'>,
-  isOurs: boolean,
-): Promise<Entry | undefined> {
+async function sightingOf(intent: AuditRecord, cluster: Pick<Cluster, 'read'>): Promise<Sighting> {
   const { namespace, secret, after, sources, resourceVersion, action, mapping = '' } = intent;
-  if (namespace === undefined || secret === undefined) return undefined;
-  const found = await lookFor(
-    {
-      target: { namespace, secret },
-      action,
-      mapping,
-      sources,
-      ...(after === undefined ? {} : { after }),
-      ...(resourceVersion === undefined ? {} : { replaces: resourceVersion }),
-    },
-    cluster,
-  );
-  if (found.kind === 'unknown') return undefined;
+  if (namespace === undefined || secret === undefined) return { kind: 'unknown' };
+  const change = {
+    target: { namespace, secret },
+    action,
+    mapping,
+    sources,
+    ...(after === undefined ? {} : { after }),
+    ...(resourceVersion === undefined ? {} : { replaces: resourceVersion }),
+  };
+  return lookFor(change, cluster);
+}
+
+/** Whether what was found is on record as that of a later change: another process has made it meanwhile. */
+async function isOfLater(
+  { sequence, namespace = '', secret = '' }: AuditRecord,
+  { resourceVersion }: Applied,
+  { audit, instances }: Pick<RecoverDeps, 'audit' | 'instances'>,
+): Promise<boolean> {
+  if (resourceVersion === undefined) return false;
+  const about = { namespace, secret, outcome: 'ok', phase: 'outcome' } as const;
+  const last = await lastWord(audit, about, CHANGES, instances);
+  return last !== undefined && last.sequence > sequence && last.resourceVersion === resourceVersion;
+}
+
+function outcomeOf(intent: AuditRecord, made: Applied | undefined, isOurs: boolean): Entry {
   const { resourceVersion: _, ...same } = intent;
   const base = {
     ...same,
@@ -84,11 +96,7 @@ async function outcomeOf(
       : { actor: { kind: 'startup' } as const, note: 'found after a crash' }),
     phase: 'outcome',
   } as const;
-  return found.kind === 'applied'
-    ? {
-        ...base,
-        outcome: 'ok',
-        ...(found.resourceVersion === undefined ? {} : { resourceVersion: found.resourceVersion }),
-      }
-    : { ...base, outcome: 'failed', code: 'INTERRUPTED' };
+  if (made === undefined) return { ...base, outcome: 'failed', code: 'INTERRUPTED' };
+  const { resourceVersion } = made;
+  return { ...base, outcome: 'ok', ...(resourceVersion === undefined ? {} : { resourceVersion }) };
 }

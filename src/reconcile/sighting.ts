@@ -45,11 +45,13 @@ export async function afterFailedWrite(
   return { ...written, ...recorded };
 }
 
-export type Sighting =
-  /** Without a version: it was deleted. */
-  | { readonly kind: 'applied'; readonly resourceVersion?: string }
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'unknown' };
+export interface Applied {
+  readonly kind: 'applied';
+  /** None: it was deleted. */
+  readonly resourceVersion?: string;
+}
+
+export type Sighting = Applied | { readonly kind: 'absent' } | { readonly kind: 'unknown' };
 
 /** Whether the cluster holds what a change would have written, by the fingerprint and the sources of the target. */
 export async function lookFor(

@@ -101,6 +101,33 @@ describe('an intent that a crash left open', () => {
     expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
   });
 
+  it('is INTERRUPTED when a later change has made the same meanwhile, so that one write is on record once', async () => {
+    const world = await openDb();
+    await crash(world, failing('cluster.create', dead));
+    // As another replica does, which runs while nobody has looked at what was left open.
+    world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
+    expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
+    expect(await recover(world)).toBe(1);
+    const outcomes = world.records.filter(({ phase }) => phase === 'outcome');
+    expect(outcomes).toMatchObject([
+      { requestId: 'request-2', outcome: 'ok', resourceVersion: '1' },
+      { requestId: 'request-1', outcome: 'failed', code: 'INTERRUPTED' },
+    ]);
+  });
+
+  it('is that of the newest where several have left the same', async () => {
+    const world = await openDb();
+    await crash(world, failing('cluster.create', dead));
+    world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
+    await crash(world, afterTheWrite);
+    expect(await recover(world)).toBe(2);
+    const outcomes = world.records.filter(({ phase }) => phase === 'outcome');
+    expect(outcomes).toMatchObject([
+      { requestId: 'request-2', outcome: 'ok', resourceVersion: '1' },
+      { requestId: 'request-1', outcome: 'failed', code: 'INTERRUPTED' },
+    ]);
+  });
+
   it('stays open while the cluster cannot be looked at, and hinders nothing', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
