@@ -97,11 +97,18 @@ function isPair(arg: unknown): arg is readonly unknown[] {
 
 function* inspectToken(token: Token | undefined): Generator<TemplateProblem> {
   if (token === undefined) return;
+  if (TypeGuards.isQuotedToken(token) && !isClosed(token.getText()))
+    yield at(token, 'a text in quotes is not closed (in the quotes of a tag, `%}` is written `\\u0025}`)');
   if (TypeGuards.isRangeToken(token)) yield at(token, 'ranges such as `(1..3)` are not available');
   if (TypeGuards.isPropertyAccessToken(token)) {
     if (token.variable !== undefined) yield* inspectToken(token.variable);
     for (const part of token.props) yield* inspectToken(part);
   }
+}
+
+/** A tag ends at the first `%}`, in quotes too, and what is left of a text there counts without its last letter. */
+function isClosed(text: string): boolean {
+  return /^(["'])(?:\\.|(?!\1)[^\\])*\1$/s.test(text);
 }
 
 /** What stands behind the last thing that was understood. */

@@ -5,6 +5,8 @@ import { run, valuesOf } from './run.ts';
 
 const BINARY = Uint8Array.of(0xff, 0xfe, 0x00);
 
+const UNCLOSED = 'a text in quotes is not closed (in the quotes of a tag, `%}` is written `\\u0025}`)';
+
 describe('a template', () => {
   it.each([
     ['password: {{ DB_PASSWORD | json }} ca: {{ ["ca.crt"] | base64 }}', 'password: "p\\"ss" ca: Q0E='],
@@ -92,6 +94,15 @@ describe('a template that cannot be parsed', () => {
     ['{% for i in A foo: 1 %}{% endfor %}', 1, 1, '`foo` is not understood here'],
     ['{% for i in (1..3) %}{% endfor %}', 1, 13, 'ranges such as `(1..3)` are not available'],
     ['{{ A[(1..2)] }}', 1, 6, 'ranges such as `(1..3)` are not available'],
+    // The engine takes what is left for the text, without its last letter.
+    ['{% assign x = "abc %}{{ x }}', 1, 15, UNCLOSED],
+    ["{% if A == 'it %}yes{% endif %}", 1, 12, UNCLOSED],
+    ['{% if A == "b\\" %}yes{% endif %}', 1, 12, UNCLOSED],
+    ['{% if A == "%}" %}yes{% endif %}', 1, 12, UNCLOSED],
+    ['{% if A %}{% elsif A == "%}" %}yes{% endif %}', 1, 25, UNCLOSED],
+    ['{% case A %}{% when "%}" %}yes{% endcase %}', 1, 21, UNCLOSED],
+    ['{% for i in "a%}b" %}{{ i }}{% endfor %}', 1, 13, UNCLOSED],
+    ['{% assign x = A | append: "%}" %}{{ x }}', 1, 27, UNCLOSED],
     [
       '{% if A %}{% for i in (1..3) %}{% endfor %}{% endif %}',
       1,
