@@ -7,7 +7,7 @@ const DATA = {
   a: 'A b',
   lines: 'x\ny\n\nz',
   none: '',
-  json: '{"n":1,"list":["p","q"],"o":{"k":"v"}}',
+  json: '{"n":1,"t":true,"list":["p","q"],"o":{"k":"v"}}',
   'a-b': 'dash',
   encoded: 'aGk=',
   quote: 'say "hi" <b>',
@@ -63,6 +63,8 @@ describe('a template of theirs', () => {
     ['{{ if contains "b" .a }}ok{{ end }}', 'ok'],
     ['{{ with .a }}<{{ . }}{{ $.encoded }}>{{ end }}', '<A baGk=>'],
     ['{{ $x := .a | upper }}{{ $x }}-{{ $x }}', 'A B-A B'],
+    ['{{ $x := .a }}{{ if .quote }}{{ $x = "q" }}{{ end }}{{ $x }}{{ .a }}', 'qA b'],
+    ['{{ with .a }}{{ $x := . }}{{ $x = "q" }}{{ $x }}{{ end }}{{ .a }}', 'qA b'],
     ['{{ $c := fromJson .json }}{{ $c.o.k }}{{ index $c "list" 1 }}', 'vq'],
     ['{{ (.json | fromJson).n }}', '1'],
     ['{{- range (fromJson .json).list }}\n- {{ . }}\n{{- end }}', '\n- p\n- q'],
@@ -71,9 +73,22 @@ describe('a template of theirs', () => {
     ['{{ splitList " " .a | join "+" }}', 'A+b'],
     ['{{/* nothing */}}z', 'z'],
     ['a {{- /* nothing */ -}} z', 'az'],
+    // White space is taken away as far as the comment.
+    ['a\n{{/* nothing */}} \n{{- .a }}', 'a\nA b'],
+    ['{{ .a -}} {{/* nothing */}} z', 'A b z'],
+    // Quotes make text of whatever there is.
+    ['{{ (fromJson .json).n | quote }}', '"1"'],
+    ['{{ (fromJson .json).n | toString | toRawJson }}', '"1"'],
+    ['{{ print (fromJson .json).n | quote }}', '"1"'],
+    ['{{ (fromJson .json).t | quote }}{{ (fromJson .json).t | squote }}', `"true"'true'`],
+    ['{{ (fromJson .json).o.k | quote }}', '"v"'],
     ['{% raw %} }} %}', '{% raw %} }} %}'],
     ['{{ "{{ x }}" }}', '{{ x }}'],
     ['{{ `a"b` }}', 'a"b'],
+    // What ends a tag of ours.
+    ['{{ if eq .a "%}" }}1{{ else }}2{{ end }}', '2'],
+    ['{{ $x := "%}" }}{{ $x }}{{ printf "-%%}%s" $x }}', '%}-%}%}'],
+    ['{{ range splitList "%}" .a }}[{{ . }}]{{ end }}', '[A b]'],
     ['plain text', 'plain text'],
   ])('%j gives the same text', (template, expected) => {
     expect(rendered(template)).toBe(expected);
@@ -94,9 +109,32 @@ describe('a template of theirs', () => {
     ['{{ end }}', 'without its beginning'],
     ['{{ printf "%5s" .a }}', '`printf` with these arguments'],
     ['{{ constructor .a }}', '`constructor` has no counterpart'],
+    // Theirs puts all of them out; of those that take several, none is dropped.
+    ['{{ quote .a .quote }}', '`quote` with these arguments'],
+    ['{{ .a | quote .quote }}', '`quote` with these arguments'],
+    ['{{ squote .a .quote }}', '`squote` with these arguments'],
+    ['{{ urlquery .a .quote }}', '`urlquery` with these arguments'],
+    // What they stand for here is the source itself, or the item of a loop.
+    ['{{ with $x := .a }}{{ $x = "q" }}{{ end }}{{ .a }}', '`$x` is given another value'],
+    ['{{ if $x := .a }}{{ $x = "q" }}{{ end }}{{ .a }}', '`$x` is given another value'],
+    ['{{ range $v := (fromJson .json).list }}{{ $v = "z" }}{{ $v }}{{ end }}', '`$v` is given another value'],
   ])('%j is listed, and not guessed', (template, why) => {
     expect(rendered(template)).toMatch(/^lost: /);
     expect(rendered(template)).toContain(why);
+  });
+
+  it.each([
+    ['{{ (fromJson .json).n | default "other" }}', /^`default` replaces no 0/],
+    ['{{ .a | nospace }}', /^`nospace` leaves/],
+    ['{{ .encoded | b64dec | pkcs12key }}', /^what `base64_decode` gives must be text .* or go on to /],
+  ])('%j says where its meaning is another', (template, note) => {
+    const result = translateTemplate(template);
+    const notes = result.kind === 'done' ? result.value.notes.map(({ what }) => what) : [];
+    expect(notes).toContainEqual(expect.stringMatching(note));
+  });
+
+  it('of a text says nothing of what numbers would be', () => {
+    expect(translateTemplate('{{ .none | default "other" }}')).toMatchObject({ value: { notes: [] } });
   });
 
   it('names the line of what it lacks', () => {

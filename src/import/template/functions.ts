@@ -18,24 +18,34 @@ export type Translate = (args: readonly Value[], help: Help) => Value;
  */
 export const FUNCTIONS: Readonly<Record<string, Translate>> = {
   // Text
-  toString: asItIs,
-  print: (args) => (args.length === 1 ? given(args[0]) : none()),
+  toString: ([it]) => asText(it),
+  print: (args) => (args.length === 1 ? asText(args[0]) : none()),
   printf,
   upper: filter('upcase'),
   lower: filter('downcase'),
   trim: filter('strip'),
-  nospace: ([it]) => piped(piped(piped(given(it), 'remove: " "'), 'remove: "\\t"'), 'strip_newlines'),
+  nospace([it], help) {
+    help.note('`nospace` leaves letters beyond ASCII whole; theirs breaks them');
+    return piped(piped(piped(given(it), 'remove: " "'), 'remove: "\\t"'), 'strip_newlines');
+  },
   replace: ([from, to, it], help) =>
     piped(given(it), `replace: ${help.plain(given(from))}, ${help.plain(given(to))}`),
-  quote([it], help) {
+  quote([it, ...more], help) {
+    if (more.length > 0) return none();
     help.note('`quote` becomes `json`: control characters are escaped as in JSON, not as in Go');
-    return piped(given(it), 'json');
+    return piped(asText(it), 'json');
   },
-  squote: ([it]) => piped(piped(given(it), `prepend: "'"`), `append: "'"`),
-  default: ([other, it], help) => piped(given(it), `default: ${help.plain(given(other))}`),
+  squote: ([it, ...more]) =>
+    more.length > 0 ? none() : piped(piped(given(it), `prepend: "'"`), `append: "'"`),
+  default([other, it], help) {
+    if (it?.json === true)
+      help.note('`default` replaces no 0 and no empty object out of JSON; theirs replaces them');
+    return piped(given(it), `default: ${help.plain(given(other))}`);
+  },
   indent: ([width, it]) => indented(given(it), width, ''),
   nindent: ([width, it]) => indented(given(it), width, '\n'),
-  urlquery([it], help) {
+  urlquery([it, ...more], help) {
+    if (more.length > 0) return none();
     help.note('`urlquery` becomes `url_encode`: a space is `%20`, not `+`');
     return piped(given(it), 'url_encode');
   },
@@ -47,7 +57,9 @@ export const FUNCTIONS: Readonly<Record<string, Translate>> = {
   // Encodings
   b64enc: filter('base64'),
   b64dec([it], help) {
-    help.note('what `base64_decode` gives must be text (UTF-8); bytes need `decode: base64` at the source');
+    help.note(
+      'what `base64_decode` gives must be text (UTF-8), or go on to `base64` or a PKCS#12 filter; other bytes need `decode: base64` at the source',
+    );
     return piped(given(it), 'base64_decode');
   },
   toRawJson: filter('json'),
@@ -85,8 +97,10 @@ export const FUNCTIONS: Readonly<Record<string, Translate>> = {
     pkcs12(given(it), `pkcs12_cert: ${help.plain(given(password))}`, help),
 };
 
-function asItIs([it]: readonly Value[]): Value {
-  return given(it);
+/** Of a number or a boolean out of JSON, `append` makes text. */
+function asText(value: Value | undefined): Value {
+  const it = given(value);
+  return it.json ? piped(it, 'append: ""') : it;
 }
 
 function given(value: Value | undefined): Value {

@@ -39,6 +39,8 @@ export function translateTemplate(
   const notes = new Map<string, Note>();
   const problems: Problem[] = [];
   let count = 0;
+  /** Names of ours for variables that were assigned, and so may be again. */
+  const assigned = new Set<string>();
   /** What stands before the statement that is being written. */
   let before: string[] = [];
 
@@ -176,7 +178,8 @@ export function translateTemplate(
       case 'text':
         return asText(statement.text);
       case 'comment':
-        return statement.trimLeft || statement.trimRight ? tags(['% # %'], statement) : '';
+        // Without a trim too: that of its neighbour goes no further than this.
+        return tags(['% # %'], statement);
       case 'output':
         return attempt(statement.line, () => {
           const value = translated(statement.value, scope, statement.line);
@@ -186,7 +189,14 @@ export function translateTemplate(
         return attempt(statement.line, () => {
           const value = translated(statement.value, scope, statement.line);
           const known = scope.variables.get(statement.name);
+          // Where `with`, `if` or `range` made it, it stands for the source itself, or for the item.
+          if (!statement.isNew && known !== undefined && !assigned.has(known.head))
+            throw new Untranslatable(
+              `\`$${statement.name}\` is given another value, which has no counterpart`,
+              statement.line,
+            );
           const name = statement.isNew || known === undefined ? fresh(statement.name) : known.head;
+          assigned.add(name);
           scope.variables.set(statement.name, named(name, value.json));
           return tags([...before, `% assign ${name} = ${liquidOf(value)} %`], statement);
         });

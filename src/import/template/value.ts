@@ -25,9 +25,9 @@ export function liquidOf({ head, filters }: Value): string {
   return [head, ...filters].join(' | ');
 }
 
-/** Liquid's escapes are those of JavaScript. */
+/** Liquid's escapes are those of JavaScript. A tag ends at the first `%}`, in quotes too. */
 export function quoted(text: string): string {
-  const escaped = text.replace(/[\\"\n\r\t]/g, (char) => ESCAPES[char] ?? char);
+  const escaped = text.replace(/[\\"\n\r\t]|%(?=\})/g, (char) => ESCAPES[char] ?? char);
   return `"${escaped}"`;
 }
 
@@ -37,6 +37,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   '\n': '\\n',
   '\r': '\\r',
   '\t': '\\t',
+  '%': '\\u0025',
 };
 
 const WORDS = new Set([
