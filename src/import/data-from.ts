@@ -97,6 +97,11 @@ function searchOf(find: Node, steps: readonly Node[], { notes, store }: SourceCo
       `${find.path}.path`,
       `is cut at a \`/\`: \`${given}\` finds what is below \`${path}\`, not every name that begins so`,
     );
+  if (store.kind === 'aws-secrets-manager' && Object.keys(tags).length > 0)
+    notes.changed(
+      `${find.path}.tags`,
+      'every tag must be there as it is written; the filters of AWS, by which theirs goes, look for names and values that begin so, each in any tag',
+    );
   const byTags = store.kind === 'vault' && name !== undefined ? {} : tags;
   if (Object.keys(byTags).length < Object.keys(tags).length)
     notes.changed(`${find.path}.tags`, 'are left out, as theirs ignores them beside a name in Vault');

@@ -5,7 +5,7 @@ import type { Notes } from './notes.ts';
 import type { Found } from './objects.ts';
 import { sourceOf } from './sources.ts';
 import type { Store } from './store.ts';
-import { lifeOf } from './target.ts';
+import { lifeOf, withSearches } from './target.ts';
 import { type Shape, withTemplate } from './template.ts';
 
 export interface MappingContext {
@@ -24,10 +24,11 @@ export interface MappingContext {
 export function mappingOf(raw: Json, context: MappingContext): Json | undefined {
   const { name, notes, found, where, storeOf } = context;
   const spec = createNode(raw, 'spec', notes);
-  const { target, rules, template } = lifeOf(spec, found, notes);
+  const { target, template, ...life } = lifeOf(spec, found, notes);
   const secret = spec.child('target')?.text('name') ?? context.secret;
   const usual = spec.child('secretStoreRef');
   const sources = sourcesOf(spec, { notes, usual, storeOf });
+  const rules = withSearches(spec, life.rules, notes);
   const shape = template === undefined ? sources : withTemplate(sources, template, notes);
   spec.finish();
   const { data, dataFrom } = shape;

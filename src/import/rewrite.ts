@@ -40,8 +40,7 @@ function byRegExp(naming: Naming, source: string, target: string, path: string):
     return stripped && withPrefix(stripped, target);
   }
   // Without an anchor, the path may come again in a name; who writes it so means the beginning.
-  if (path !== '' && naming.withPath && target === '' && literalOf(source) === path && naming.prefix === '')
-    return { ...naming, withPath: false };
+  if (target === '' && literalOf(source) === path && path !== '') return withoutPath(naming);
   // Not with `+`: theirs then puts one `_` for all that stand in a row.
   if (target === '_' && INVALID_CLASSES.has(source)) return { ...naming, replaceInvalid: true };
   return undefined;
@@ -62,15 +61,14 @@ const INVALID_CLASSES = new Set([
 function withoutStart(naming: Naming, pattern: string, path: string): Naming | undefined {
   const literal = literalOf(pattern);
   if (literal === '') return naming;
-  if (
-    literal === undefined ||
-    path === '' ||
-    !naming.withPath ||
-    naming.prefix !== '' ||
-    naming.case !== undefined
-  )
-    return undefined;
-  return literal === path ? { ...naming, withPath: false } : undefined;
+  return literal === path ? withoutPath(naming) : undefined;
+}
+
+/** Only while it stands at the beginning as it was: a path has a `/` that may have become a `_`. */
+function withoutPath(naming: Naming): Naming | undefined {
+  const { withPath, prefix, replaceInvalid } = naming;
+  if (!withPath || prefix !== '' || replaceInvalid || naming.case !== undefined) return undefined;
+  return { ...naming, withPath: false };
 }
 
 /** The text that a pattern stands for, if it is no more than that. */
@@ -131,9 +129,7 @@ function applied(naming: Naming, expression: Expression, path: string): Naming |
     case 'toString 1':
       return inner;
     case 'trimPrefix 2':
-      return first?.kind === 'text' && first.value === path && inner.withPath && inner.prefix === ''
-        ? { ...inner, withPath: false }
-        : undefined;
+      return first?.kind === 'text' && first.value === path && path !== '' ? withoutPath(inner) : undefined;
     case 'replace 3':
       return first?.kind === 'text' && first.value === '/' && second?.kind === 'text' && second.value === '_'
         ? { ...inner, replaceInvalid: true }

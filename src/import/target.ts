@@ -45,7 +45,7 @@ export function lifeOf(spec: Node, found: Pick<Found, 'labels' | 'annotations'>,
   if (sourceMissing !== undefined)
     notes.changed(
       'spec.target.deletionPolicy',
-      `\`onSourceMissing: ${sourceMissing}\` takes effect when the absence is proved, and large deletions are held for a person`,
+      `\`onSourceMissing: ${sourceMissing}\` takes effect when the absence is proved, and large deletions are held for a person; what was never there fails the mapping, unless it is \`optional\`${sourceMissing === 'delete' ? '; while one source is left, all keys stay' : ''}`,
     );
   const type = template?.text('type');
   return {
@@ -60,9 +60,30 @@ export function lifeOf(spec: Node, found: Pick<Found, 'labels' | 'annotations'>,
       ...refreshOf(spec, notes),
       // Theirs owns the Secret by a controller reference; it goes in the write that makes the Secret ours.
       ...(isMerge ? {} : { onConflict: creation === 'Orphan' ? 'adopt' : 'adoptAndDropOwner' }),
-      ...(sourceMissing === undefined ? {} : { onSourceMissing: sourceMissing }),
+      ...(sourceMissing === undefined ? {} : missing(sourceMissing)),
     },
   };
+}
+
+/** Theirs does not tell what its store could still bring back from what is gone. */
+function missing(onSourceMissing: string): Json {
+  return { onSourceMissing, softDeletedIsMissing: true };
+}
+
+/** Their searches drop what they find no more, whatever their policy says of other sources. */
+export function withSearches(spec: Node, rules: Json, notes: Notes): Json {
+  const all = spec.children('dataFrom');
+  const searches = all.filter((entry) => entry.has('find'));
+  if (rules.onSourceMissing !== undefined || searches.length === 0) return rules;
+  const isAlone = searches.length === all.length && spec.children('data').length === 0;
+  for (const { path } of searches)
+    notes.changed(
+      `${path}.find`,
+      isAlone
+        ? 'a key that is found no more goes when the absence of its secret is proved (`onSourceMissing: removeKeys`)'
+        : 'a key that is found no more stays, as the other sources are to (`onSourceMissing: keep`); `removeKeys` takes keys out of all of them once their absence is proved',
+    );
+  return isAlone ? { ...rules, ...missing('removeKeys') } : rules;
 }
 
 function refreshOf(spec: Node, notes: Notes): Json {

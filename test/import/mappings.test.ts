@@ -22,8 +22,17 @@ describe('an ExternalSecret', () => {
 
   it.each([
     [{ creationPolicy: 'Orphan' }, { onConflict: 'adopt' }, []],
-    [{ deletionPolicy: 'Delete' }, { onSourceMissing: 'delete' }, ['spec.target.deletionPolicy']],
-    [{ deletionPolicy: 'Merge' }, { onSourceMissing: 'removeKeys' }, ['spec.target.deletionPolicy']],
+    // Theirs calls what its store could still bring back missing, too.
+    [
+      { deletionPolicy: 'Delete' },
+      { onSourceMissing: 'delete', softDeletedIsMissing: true },
+      ['spec.target.deletionPolicy'],
+    ],
+    [
+      { deletionPolicy: 'Merge' },
+      { onSourceMissing: 'removeKeys', softDeletedIsMissing: true },
+      ['spec.target.deletionPolicy'],
+    ],
     [{ deletionPolicy: 'Retain' }, {}, []],
     [
       { name: 'other', immutable: true },
@@ -138,6 +147,20 @@ describe('an ExternalSecret', () => {
     expect(mappings).toEqual([]);
     expect(result.config).toMatch(/^# Not whole, and so not in force: ExternalSecret apps\/db/m);
     expect(result.config).toMatch(/^#.*PASSWORD/m);
+  });
+
+  it('says what becomes of a source that is missing from the beginning, and of a part of them', async () => {
+    const policy = async (deletionPolicy: string) => {
+      const { report } = await imported(VAULT, external({ ...one, target: { deletionPolicy } }));
+      return report('ExternalSecret', 'db')
+        ?.findings.map(({ what }) => what)
+        .join();
+    };
+    const first = 'what was never there fails the mapping, unless it is `optional`';
+    expect(await policy('Merge')).toContain(first);
+    expect(await policy('Delete')).toContain(first);
+    expect(await policy('Delete')).toContain('while one source is left, all keys stay');
+    expect(await policy('Merge')).not.toContain('while one source is left');
   });
 
   it('with a field that is not known here is listed with that field', async () => {
@@ -257,6 +280,19 @@ describe('dataFrom', () => {
       { find: { name: { regexp: '.*' } }, rewrite: [{ merge: { into: 'x', strategy: 'JSON' } }] },
       'spec.dataFrom[0].rewrite[0]',
     ],
+    // The path has no `/` any more by then.
+    ...[
+      { regexp: { source: '^dev/', target: '' } },
+      { regexp: { source: 'dev/', target: '' } },
+      { regexp: { source: 'dev/(.*)', target: 'x-$1' } },
+      { transform: { template: '{{ .value | trimPrefix "dev/" }}' } },
+    ].map((second): [object, string] => [
+      {
+        find: { path: 'dev', name: { regexp: '.*' } },
+        rewrite: [{ regexp: { source: '/', target: '_' } }, second],
+      },
+      'spec.dataFrom[0].rewrite[1]',
+    ]),
     [{ find: { path: 'a', name: { regexp: '^b/' } } }, 'spec.dataFrom[0].find.name.regexp'],
     [
       { sourceRef: { generatorRef: { kind: 'Password', name: 'p' } } },
@@ -276,24 +312,62 @@ describe('dataFrom', () => {
     ]);
   });
 
+  it('that searches drops what is found no more, as theirs does, unless something beside it must stay', async () => {
+    const find = { path: 'dev', name: { regexp: '.*' } };
+    const alone = await from({ find });
+    expect(alone.mapping).toMatchObject({ onSourceMissing: 'removeKeys', softDeletedIsMissing: true });
+    const secretStoreRef = { name: 'vault', kind: 'ClusterSecretStore' };
+    const both = { secretStoreRef, ...one, dataFrom: [{ find }] };
+    const beside = await imported(VAULT, external(both));
+    expect(beside.mapping).not.toHaveProperty('onSourceMissing');
+    expect(beside.mapping).not.toHaveProperty('softDeletedIsMissing');
+    for (const it of [alone, beside])
+      expect(it.report('ExternalSecret', 'db')?.findings).toContainEqual({
+        level: 'changed',
+        at: 'spec.dataFrom[0].find',
+        what: expect.stringMatching(/^a key that is found no more (?:goes when|stays)/),
+      });
+    const told = await imported(VAULT, external({ ...both, target: { deletionPolicy: 'Merge' } }));
+    expect(told.mapping).toMatchObject({ onSourceMissing: 'removeKeys' });
+    expect(JSON.stringify(told.report('ExternalSecret', 'db')?.findings)).not.toContain('found no more');
+  });
+
   it('that searches Vault says how whole secrets are printed, as for one that is named', async () => {
     const searched = await from({ find: { path: 'dev', name: { regexp: '.*' } } });
     const named = await imported(VAULT, external({ data: [{ secretKey: 'K', remoteRef: { key: 'a' } }] }));
-    const [finding, ...more] = searched.report('ExternalSecret', 'db')?.findings ?? [];
+    const [finding, kept, ...more] = searched.report('ExternalSecret', 'db')?.findings ?? [];
     expect(finding).toMatchObject({ level: 'changed', at: 'spec.dataFrom[0].find' });
+    expect(kept).toMatchObject({ what: expect.stringMatching(/^a key that is found no more/) });
     expect(more).toEqual([]);
     expect(named.report('ExternalSecret', 'db')?.findings).toMatchObject([{ what: finding?.what }]);
   });
 
   it('in AWS says that the path is cut at a slash, and puts the prefix of the store before a key', async () => {
     const found = await from({ find: { path: 'dev', name: { regexp: '^dev/x' } } }, AWS);
-    expect(places(found.report('ExternalSecret', 'db'), 'changed')).toEqual(['spec.dataFrom[0].find.path']);
+    expect(places(found.report('ExternalSecret', 'db'), 'changed')).toEqual([
+      'spec.dataFrom[0].find.path',
+      'spec.dataFrom[0].find',
+    ]);
     const prefixed = store('aws', {
       aws: { service: 'SecretsManager', region: 'eu-west-1', prefix: 'team/' },
     });
     expect((await from({ extract: { key: 'app' } }, prefixed)).mapping?.dataFrom).toMatchObject([
       { key: 'team/app' },
     ]);
+  });
+});
+
+describe('dataFrom by tags', () => {
+  it.each([
+    [AWS, { tags: { env: 'prod' } }, 1],
+    [AWS, { name: { regexp: '^x' }, tags: { env: 'prod' } }, 1],
+    [AWS, { name: { regexp: '^x' } }, 0],
+    [AZURE, { tags: { env: 'prod' } }, 0],
+  ])('of %o with %j says where the store takes beginnings too', async (from, find, count) => {
+    const secretStoreRef = { name: from.metadata.name, kind: 'ClusterSecretStore' };
+    const { report } = await imported(from, external({ secretStoreRef, dataFrom: [{ find }] }));
+    const changed = places(report('ExternalSecret', 'db'), 'changed');
+    expect(changed.filter((at) => at === 'spec.dataFrom[0].find.tags')).toHaveLength(count);
   });
 });
 

@@ -18,7 +18,7 @@ export type Translate = (args: readonly Value[], help: Help) => Value;
  */
 export const FUNCTIONS: Readonly<Record<string, Translate>> = {
   // Text
-  toString: ([it]) => asText(it),
+  toString: firstAsText,
   print: (args) => (args.length === 1 ? asText(args[0]) : none()),
   printf,
   upper: filter('upcase'),
@@ -96,6 +96,10 @@ export const FUNCTIONS: Readonly<Record<string, Translate>> = {
   pkcs12certPass: ([password, it], help) =>
     pkcs12(given(it), `pkcs12_cert: ${help.plain(given(password))}`, help),
 };
+
+function firstAsText([it]: readonly Value[]): Value {
+  return asText(it);
+}
 
 /** Of a number or a boolean out of JSON, `append` makes text. */
 function asText(value: Value | undefined): Value {
