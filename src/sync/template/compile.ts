@@ -3,6 +3,7 @@ import { SecretValue } from '../../core/secret-value.ts';
 import { BoundedContext, BoundedOutput, LIMITS, TemplateError } from './budget.ts';
 import { createEngine } from './engine.ts';
 import { at, inspect, quote, type TemplateProblem, tooDeep } from './inspect.ts';
+import { inspectTags } from './tags.ts';
 import { type Binary, fromBytes } from './values.ts';
 
 export type { TemplateProblem };
@@ -63,8 +64,9 @@ function parse(text: string): Node[] | TemplateProblem {
     const deep = tooDeep(text, engine);
     if (deep !== undefined) return deep;
     const nodes = engine.parse(text);
-    const [problem] = inspect(nodes, engine);
-    return problem ?? nodes;
+    for (const problem of inspect(nodes, engine)) return problem;
+    for (const problem of inspectTags(text, engine)) return problem;
+    return nodes;
   } catch (error) {
     if (!LiquidError.is(error)) throw error;
     return at(error.token, parseMessage(error));

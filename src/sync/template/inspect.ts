@@ -40,7 +40,8 @@ export function tooDeep(text: string, liquid: Liquid): TemplateProblem | undefin
   return undefined;
 }
 
-const BLOCKS = ['if', 'unless', 'for', 'case', 'capture'];
+/** Tags that go on to their end. */
+export const BLOCKS = ['if', 'unless', 'for', 'case', 'capture'];
 
 /**
  * What the parser lets pass and nobody means: words that it ignores, as in `{{ PASSWORD json }}`, ranges, and
@@ -125,7 +126,7 @@ function leftOver(template: Template, liquid: Liquid): string | undefined {
 
 const HEADS = [AssignTag, CaptureTag, CaseTag, ForTag, IfTag, UnlessTag];
 
-function nonBlank(text: string): string | undefined {
+export function nonBlank(text: string): string | undefined {
   return text.trim() === '' ? undefined : text.trim();
 }
 

@@ -5,6 +5,8 @@ import { run, valuesOf } from './run.ts';
 
 const BINARY = Uint8Array.of(0xff, 0xfe, 0x00);
 
+const BEFORE = 'what stands before the first `when` is never printed';
+const UNEXPECTED = (name: string) => `there is no tag \`${name}\`, or it is not expected here`;
 const UNCLOSED = 'a text in quotes is not closed (in the quotes of a tag, `%}` is written `\\u0025}`)';
 
 describe('a template', () => {
@@ -15,6 +17,22 @@ describe('a template', () => {
     ['{%- if A == "a" and B != "a" -%} yes {%- else -%} no {%- endif -%}', 'yes'],
     ['{% unless A contains "x" %}no x{% endunless %}', 'no x'],
     ['{% case A %}{% when "b", "a" %}hit{% else %}miss{% endcase %}', 'hit'],
+    [
+      '{% case A %} {% # why %}{% comment %}{% when %}{% endcomment %}\n{% when "b" or "a" %}hit{% endcase %}',
+      'hit',
+    ],
+    [
+      '{% case A %}{% when B or A %}{% case B %}{% when "a" %}{% else %}in{% endcase %}{% else %}out{% endcase %}',
+      'in',
+    ],
+    [
+      '{% raw %}{% break %}{% when %}{% endraw %}{% if A %}{% raw %}{% endif %}{% endraw %}{% endif %}',
+      '{% break %}{% when %}{% endif %}',
+    ],
+    [
+      '{% assign l = "a,b" | split: "," %}{% for i in l %}{% case i %}{% when "b" %}{% break %}{% else %}{{ i }}{% endcase %}{% endfor %}',
+      'a',
+    ],
     ['{% assign x = A | upcase %}{{ x }}{{ x | downcase }}', 'Aa'],
     ['{% capture x %}<{{ A }}>{% endcapture %}{{ x }}{{ x }}', '<a><a>'],
     ['{% raw %}{{ A }}{% endraw %}', '{{ A }}'],
@@ -94,6 +112,21 @@ describe('a template that cannot be parsed', () => {
     ['{% for i in A foo: 1 %}{% endfor %}', 1, 1, '`foo` is not understood here'],
     ['{% for i in (1..3) %}{% endfor %}', 1, 13, 'ranges such as `(1..3)` are not available'],
     ['{{ A[(1..2)] }}', 1, 6, 'ranges such as `(1..3)` are not available'],
+    // Of a branch the engine reads as far as it understands.
+    ['{% case A %}{% when "b" "a" %}yes{% endcase %}', 1, 13, '`"a"` is not understood here'],
+    ['{% case A %}{% when "b" and "a" %}yes{% endcase %}', 1, 13, '`and "a"` is not understood here'],
+    ['{% case A %}{% when "b", %}yes{% endcase %}', 1, 13, 'something is missing here'],
+    ['{% case A %}{% when %}yes{% endcase %}', 1, 13, 'something is missing here'],
+    ['{% if B %}1{% elsif A, 1 %}2{% endif %}', 1, 12, '`, 1` is not understood here'],
+    ['{% case A %}{% when "b" %}1{% else A %}2{% endcase %}', 1, 28, '`A` is not understood here'],
+    ['{% case A %}{% when "b" %}1{% endcase A %}', 1, 28, '`A` is not understood here'],
+    ['{% case A %}x{% when "a" %}1{% endcase %}', 1, 13, BEFORE],
+    ['{% case A %}{{ A }}{% when "a" %}1{% endcase %}', 1, 13, BEFORE],
+    ['{% case A %}{% assign x = A %}{% when "a" %}1{% endcase %}', 1, 13, BEFORE],
+    ['{% case A %}{% else %}1{% when "a" %}2{% endcase %}', 1, 24, UNEXPECTED('when')],
+    ['{% case A %}{% else %}1{% else %}2{% endcase %}', 1, 24, UNEXPECTED('else')],
+    ['a{% break %}b', 1, 2, UNEXPECTED('break')],
+    ['{% if A %}{% continue %}{% endif %}b', 1, 11, UNEXPECTED('continue')],
     // The engine takes what is left for the text, without its last letter.
     ['{% assign x = "abc %}{{ x }}', 1, 15, UNCLOSED],
     ["{% if A == 'it %}yes{% endif %}", 1, 12, UNCLOSED],

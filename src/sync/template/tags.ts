@@ -1,0 +1,79 @@
+import { type Liquid, type TagToken, type Token, Tokenizer, TypeGuards } from 'liquidjs';
+import { at, BLOCKS, nonBlank, quote, type TemplateProblem } from './inspect.ts';
+
+interface Block {
+  readonly name: string;
+  /** Of a `case`: what is there before its first branch is never printed. */
+  branch: 'none' | 'when' | 'else';
+}
+
+/**
+ * What the parser lets pass in the tags between those that begin a block: they are gone from what it gives. A `when`
+ * would take its first value and drop the others, and a `break` outside of a loop end the whole text.
+ * @param text Of a template that could be parsed.
+ */
+export function* inspectTags(text: string, liquid: Liquid): Generator<TemplateProblem> {
+  const blocks: Block[] = [];
+  for (const token of readTokens(text, liquid)) {
+    const inner = blocks.at(-1);
+    const isTag = TypeGuards.isTagToken(token);
+    const name = isTag ? token.name : '';
+    if (inner?.name === 'case' && inner.branch === 'none' && !BRANCHES.includes(name) && !isUnseen(token))
+      yield at(token, 'what stands before the first `when` is never printed');
+    if (!isTag) continue;
+    if (name === 'when') yield* inspectValues(token);
+    else if (name === 'elsif') {
+      token.tokenizer.readFilteredValue();
+      yield* leftOver(token, token.tokenizer.remaining());
+    } else if (name.startsWith('end') || ALONE.includes(name)) yield* leftOver(token, token.args);
+    const isLost = inner?.name === 'case' && inner.branch === 'else' && BRANCHES.includes(name);
+    const isLoose = LEAVE.includes(name) && !blocks.some((block) => block.name === 'for');
+    if (isLoose || (isLost && name !== 'endcase'))
+      yield at(token, `there is no tag ${quote(name)}, or it is not expected here`);
+    if (BLOCKS.includes(name)) blocks.push({ name, branch: 'none' });
+    else if (name.startsWith('end')) blocks.pop();
+    else if (inner !== undefined && (name === 'when' || name === 'else')) inner.branch = name;
+  }
+}
+
+const LEAVE = ['break', 'continue'];
+const ALONE = ['else', ...LEAVE];
+const BRANCHES = ['when', 'else', 'endcase'];
+
+/** Without comments and the marks of `raw`, so that each end is that of a block. */
+function readTokens(text: string, liquid: Liquid): readonly Token[] {
+  let isComment = false;
+  return new Tokenizer(text).readTopLevelTokens(liquid.options).filter((token) => {
+    const name = TypeGuards.isTagToken(token) ? token.name : '';
+    const wasComment = isComment;
+    isComment = isComment ? name !== 'endcomment' : name === 'comment';
+    return !wasComment && !isComment && name !== 'raw' && name !== 'endraw';
+  });
+}
+
+function isUnseen(token: Token): boolean {
+  if (TypeGuards.isTagToken(token)) return token.name === '#';
+  return TypeGuards.isHTMLToken(token) && nonBlank(token.getText()) === undefined;
+}
+
+/** Values with a `,` or an `or` between them. */
+function* inspectValues(token: TagToken): Generator<TemplateProblem> {
+  const { tokenizer } = token;
+  for (;;) {
+    if (tokenizer.readValue() === undefined) {
+      yield* leftOver(token, tokenizer.remaining());
+      yield at(token, 'something is missing here');
+      return;
+    }
+    tokenizer.skipBlank();
+    const rest = tokenizer.remaining();
+    const between = /^(?:,|or\b)/.exec(rest)?.[0];
+    if (between === undefined) return yield* leftOver(token, rest);
+    tokenizer.advance(between.length);
+  }
+}
+
+function* leftOver(token: Token, text: string): Generator<TemplateProblem> {
+  const rest = nonBlank(text);
+  if (rest !== undefined) yield at(token, `${quote(rest)} is not understood here`);
+}
