@@ -1,3 +1,4 @@
+import { relativePattern } from './find-name.ts';
 import type { Json, Node } from './node.ts';
 import type { Notes } from './notes.ts';
 import { type Naming, renameOf, rewritten } from './rewrite.ts';
@@ -138,20 +139,4 @@ function searchOf(find: Node, steps: readonly Node[], { notes, store }: SourceCo
     ...(decode === undefined ? {} : { decode }),
     ...(rename === undefined ? {} : { rename }),
   };
-}
-
-/** Their pattern for the name as it is below the path; `undefined` if none there can match. */
-function relativePattern(
-  name: string | undefined,
-  path: string,
-): { readonly text: string | undefined; readonly isGuess: boolean } | undefined {
-  if (name === undefined || /^\^?\.\*\$?$/.test(name)) return { text: undefined, isGuess: false };
-  if (path === '') return { text: name, isGuess: false };
-  const start = `^${path.replace(/[.+*?()|[\]{}^$\\]/g, '\\$&')}`;
-  const loose = `^${path}`;
-  for (const prefix of [start, loose])
-    if (name.startsWith(prefix) && !/^\(?[^()]*\|/.test(name))
-      return { text: `^${name.slice(prefix.length)}`, isGuess: false };
-  if (name.startsWith('^') && !/[|(]/.test(name)) return undefined;
-  return { text: name, isGuess: true };
 }

@@ -357,6 +357,48 @@ describe('dataFrom', () => {
   });
 });
 
+describe('dataFrom by names below a path', () => {
+  const find = (regexp: string) =>
+    imported(VAULT, external({ dataFrom: [{ find: { path: 'dev', name: { regexp } } }] }));
+
+  it.each([
+    ['^dev', undefined],
+    ['^dev/', undefined],
+    ['^de.*$', undefined],
+    ['^dev/(a|b)$', '^(a|b)$'],
+    ['^dev/[|a]b', '^[|a]b'],
+    ['^dev/a\\|b', '^a\\|b'],
+  ])('%j is carried over', async (regexp, name) => {
+    const { mapping, report } = await find(regexp);
+    const searched = { path: 'dev/', ...(name === undefined ? {} : { name }) };
+    expect(mapping?.dataFrom?.map((source) => source.find)).toEqual([searched]);
+    expect(places(report('ExternalSecret', 'db'), 'changed')).not.toContain(
+      'spec.dataFrom[0].find.name.regexp',
+    );
+  });
+
+  // Each matches somewhere else, or in the path too.
+  it.each(['^dev/a(b)|v', '^dev/a|b', '^dev/?a', '^dev/*', '^de?v/a', '^de[v]', 'v', 'a$', '^dev.a'])(
+    '%j is for a person to check',
+    async (regexp) => {
+      const { mapping, report } = await find(regexp);
+      expect(mapping?.dataFrom).toMatchObject([{ find: { path: 'dev/', name: regexp } }]);
+      expect(report('ExternalSecret', 'db')?.findings).toContainEqual({
+        level: 'changed',
+        at: 'spec.dataFrom[0].find.name.regexp',
+        what: expect.any(String),
+        todo: expect.any(String),
+      });
+    },
+  );
+
+  it.each(['^b/', '^prod', '^deva', '^dev-'])('%j finds nothing there', async (regexp) => {
+    const { mappings, report } = await find(regexp);
+    expect(mappings).toEqual([]);
+    expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.dataFrom[0].find.name.regexp']);
+  });
+});
+
 describe('dataFrom by tags', () => {
   it.each([
     [AWS, { tags: { env: 'prod' } }, 1],
