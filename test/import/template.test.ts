@@ -2,6 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { translateTemplate } from '../../src/import/template/translate.ts';
 import { compileTemplate } from '../../src/sync/template/compile.ts';
+import { createAuthority } from '../fakes/certificates.ts';
+
+const [one, another] = [createAuthority('One'), createAuthority('Another')];
+const leaf = one.issue();
 
 const DATA = {
   a: 'A b',
@@ -11,6 +15,8 @@ const DATA = {
   'a-b': 'dash',
   encoded: 'aGk=',
   quote: 'say "hi" <b>',
+  // Of two authorities, and no leaf first.
+  bundle: `Bag\n${another.ca}${leaf.key}${one.ca}${leaf.cert}`,
 };
 
 /** What our engine makes of their template. */
@@ -92,6 +98,13 @@ describe('a template of theirs', () => {
     ['plain text', 'plain text'],
   ])('%j gives the same text', (template, expected) => {
     expect(rendered(template)).toBe(expected);
+  });
+
+  it('hands certificates on in the order that they come in, whether they are one chain or not', () => {
+    const all = `${another.ca}${one.ca}${leaf.cert}`;
+    expect(rendered('{{ .bundle | filterPEM "CERTIFICATE" }}')).toBe(all);
+    expect(rendered('{{ filterPEM "CERTIFICATE" .bundle | b64enc }}')).toBe(btoa(all));
+    expect(rendered('{{ .bundle | filterPEM "PRIVATE KEY" }}')).toBe(leaf.key);
   });
 
   it.each([

@@ -74,8 +74,10 @@ export const FUNCTIONS: Readonly<Record<string, Translate>> = {
   // Certificates
   filterPEM([type, it], help) {
     if (type?.literal === 'CERTIFICATE') {
-      help.note('`filterPEM` becomes `pem_chain`: the certificates must be one chain, and stand leaf first');
-      return piped(given(it), 'pem_chain');
+      help.note(
+        '`filterPEM` becomes `pem_certificates`: there must be one; without any, theirs gives nothing',
+      );
+      return piped(piped(given(it), 'pem_certificates'), 'join: ""');
     }
     if (type?.literal?.endsWith('PRIVATE KEY') !== true) return none();
     help.note('`filterPEM` becomes `pem_key`: there must be one private key, of whatever type');
