@@ -6,6 +6,7 @@ import type { Ended, Operation, ProviderDeps } from '../provider.ts';
 import { thrownError } from '../settle.ts';
 import type { VaultConfig } from './config.ts';
 import { fromStatus } from './errors.ts';
+import { createPosition } from './position.ts';
 import { createTransport, type TransportOptions } from './transport.ts';
 
 /** The options of one command of node-vault: made anew for each, since node-vault writes into them. */
@@ -37,7 +38,8 @@ export interface VaultClient extends AsyncDisposable {
  * because node-vault's errors quote the body.
  */
 export function createClient(config: VaultConfig, deps: ProviderDeps): VaultClient {
-  const transport = createTransport(config, deps.clock);
+  const position = createPosition();
+  const transport = createTransport(config, deps.clock, position.note);
   const request = async (options: TransportOptions) => ({
     statusCode: 200,
     body: await transport.send(options),
@@ -56,7 +58,10 @@ export function createClient(config: VaultConfig, deps: ProviderDeps): VaultClie
     call(command, { token, inNamespace = true, signal, operation }) {
       return deps.limit(
         async (limited) => {
-          const headers = requestHeaders(config, { token, inNamespace });
+          const headers = {
+            ...requestHeaders(config, { token, inNamespace }),
+            ...(token === undefined ? {} : position.headers()),
+          };
           return asAnswer(await command(vault, { headers, signal: limited }));
         },
         signal,

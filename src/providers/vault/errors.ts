@@ -15,6 +15,11 @@ export function fromStatus(answer: Answer): AppError {
   const body = tryParse(answer);
   const texts = errorTexts(body) ?? [];
   const says = (part: string) => texts.some((text) => text.includes(part));
+  // What a standby says that cannot hand a request to its active node.
+  if (status === 307)
+    return badAnswer(
+      'it redirects, and redirects are not followed; a standby without its active node does so',
+    );
   if (status >= 300 && status < 400) return badAnswer('it redirects, and redirects are not followed');
   if (status === 401) return new AppError('AUTH_FAILED', { detail: 'status 401' });
   if (status === 403) return new AppError('ACCESS_DENIED');

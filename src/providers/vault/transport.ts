@@ -38,15 +38,24 @@ export interface Transport extends AsyncDisposable {
   reconnect(): void;
 }
 
-/** One connection pool for a store. */
-export function createTransport(config: VaultConfig, clock: Clock): Transport {
+type OnIndex = (header: string) => void;
+
+/**
+ * One connection pool for a store.
+ * @param onIndex Is told the header `X-Vault-Index` of each answer; empty for none.
+ */
+export function createTransport(
+  config: VaultConfig,
+  clock: Clock,
+  onIndex: OnIndex = () => undefined,
+): Transport {
   const connect = createConnector(config);
   const open = () => new Agent({ keepAliveTimeout: 10_000, connect });
   let agent = open();
   // Its requests go on, and what is idle ends by itself. (`close` would let go of requests that never end.)
   let previous: Agent | undefined;
   return {
-    send: (options) => send(agent, clock, options),
+    send: (options) => send(agent, clock, options, onIndex),
     reconnect() {
       void previous?.destroy();
       previous = agent;
@@ -58,7 +67,12 @@ export function createTransport(config: VaultConfig, clock: Clock): Transport {
   };
 }
 
-async function send(agent: Agent, clock: Clock, options: TransportOptions): Promise<Answer> {
+async function send(
+  agent: Agent,
+  clock: Clock,
+  options: TransportOptions,
+  onIndex: OnIndex,
+): Promise<Answer> {
   const { method, uri, headers, json, signal } = options;
   try {
     const answer = await request(uri, {
@@ -72,6 +86,7 @@ async function send(agent: Agent, clock: Clock, options: TransportOptions): Prom
     const isSuccess = status >= 200 && status < 300;
     const enough = isSuccess ? MAX_BYTES : MAX_ERROR_BYTES;
     const bytes = await readBounded(answer.body, { most: MAX_BYTES, enough });
+    onIndex(firstOf(answer.headers['x-vault-index']));
     return {
       status,
       text: decodeText(bytes, isSuccess),

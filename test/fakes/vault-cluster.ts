@@ -1,0 +1,77 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { startVaultServer, type VaultServer } from './vault-server.ts';
+
+/**
+ * Two nodes of OpenBao 2.7 behind one address. What the standby has is what it was given, so it may lack what the active
+ * node has. A request that asks for more than it has goes to the active node, or ends in a redirect while it is cut off.
+ */
+export interface VaultCluster extends AsyncDisposable {
+  readonly address: string;
+  readonly token: string;
+  readonly active: VaultServer;
+  readonly standby: VaultServer;
+  /** Which of them the next requests come to. */
+  to: 'active' | 'standby';
+  isCutOff: boolean;
+  /** How far the storage of each has got. */
+  readonly index: { active: number; standby: number };
+}
+
+const CLUSTER = 'b83481ce-8441-75c9-3d25-91998a49d0ce';
+
+export async function startVaultCluster(): Promise<VaultCluster> {
+  const [active, standby] = [await startVaultServer(), await startVaultServer()];
+  const token = 'of-both';
+  for (const node of [active, standby]) node.addToken(token);
+  const index = { active: 1, standby: 1 };
+
+  const server = createServer(async (incoming, outgoing) => {
+    const isBehind = cluster.to === 'standby' && asked(incoming) > index.standby;
+    if (
+      isBehind &&
+      (cluster.isCutOff || incoming.headers['x-vault-inconsistent'] !== 'forward-active-node')
+    ) {
+      outgoing.writeHead(cluster.isCutOff ? 307 : 429).end();
+      return;
+    }
+    const node = isBehind ? 'active' : cluster.to;
+    const url = new URL(incoming.url ?? '/', cluster[node].address);
+    const headers = { 'x-vault-token': String(incoming.headers['x-vault-token'] ?? '') };
+    const answer = await fetch(url, { headers });
+    // OpenBao says it with what it found, and not with a 404.
+    if (answer.status === 200) outgoing.setHeader('x-vault-index', headerOf(index[node]));
+    outgoing.writeHead(answer.status, { 'content-type': 'application/json' });
+    outgoing.end(await answer.text());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+
+  const cluster: VaultCluster = {
+    address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    token,
+    active,
+    standby,
+    to: 'active',
+    isCutOff: false,
+    index,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+      await Promise.all([active[Symbol.asyncDispose](), standby[Symbol.asyncDispose]()]);
+    },
+  };
+  return cluster;
+}
+
+function headerOf(value: number): string {
+  return Buffer.from(JSON.stringify({ cluster: CLUSTER, value: String(value) })).toString('base64');
+}
+
+function asked({ headers }: IncomingMessage): number {
+  const header = headers['x-vault-index'];
+  if (typeof header !== 'string') return 0;
+  return Number((JSON.parse(Buffer.from(header, 'base64').toString()) as { value: string }).value);
+}
