@@ -13,12 +13,7 @@ export function vaultAuth(
     return undefined;
   }
   const own = auth.text('namespace')?.replace(/^\/+|\/+$/g, '');
-  if (own !== undefined && own !== namespace)
-    notes.lost(
-      `${auth.path}.namespace`,
-      'is another namespace of Vault than that of the secrets; the bridge logs in where it reads',
-      'Mount a login method in the namespace of the secrets, and write the store by hand.',
-    );
+  const above = own === undefined || own === (namespace ?? '') ? {} : { namespace: own || 'root' };
   const given = [...Object.keys(METHODS), 'iam', 'gcp'].filter((method) => auth.has(method));
   if (given.length > 1) {
     auth.ignore(...given);
@@ -31,7 +26,7 @@ export function vaultAuth(
   }
   for (const [method, convert] of Object.entries(METHODS)) {
     const node = auth.child(method);
-    if (node !== undefined) return { ...convert(node, context), ...mountPath(node, USUAL[method]) };
+    if (node !== undefined) return { ...convert(node, context), ...mountPath(node, USUAL[method]), ...above };
   }
   for (const method of ['iam', 'gcp'])
     if (auth.has(method)) {

@@ -21,7 +21,7 @@ export function vaultStore(vault: Node, context: StoreContext): Store | undefine
     if (vault.flag(field))
       notes.changed(
         `${vault.path}.${field}`,
-        'is not sent: a standby that is behind may answer with an older version',
+        'is always so with OpenBao; a standby of Vault Enterprise that is behind may answer with an older version',
       );
   if (Object.keys(vault.texts('headers')).length > 0)
     notes.changed(

@@ -14,6 +14,22 @@ describe('Vault', () => {
     store('vault', { vault: { server: 'https://vault.internal:8200', path: 'secret', auth, ...more } });
 
   it.each([
+    ['admin', 'admin/team', { namespace: 'admin' }],
+    ['/admin/', 'admin', {}],
+    ['/', 'admin', { namespace: 'root' }],
+    ['admin', undefined, { namespace: 'admin' }],
+    [undefined, 'admin', {}],
+  ])('a login in namespace %j for secrets in %j stays where it is', async (own, namespace, more) => {
+    const auth = { kubernetes: { role: 'r' }, ...(own === undefined ? {} : { namespace: own }) };
+    const { stores, report } = await imported(
+      vault(auth, namespace === undefined ? {} : { namespace }),
+      external(one),
+    );
+    expect(stores[0]?.auth).toEqual({ method: 'kubernetes', role: 'r', ...more });
+    expect(places(report('ClusterSecretStore', 'vault'), 'lost')).toEqual([]);
+  });
+
+  it.each([
     [{ tokenSecretRef: ref('s', 't') }, { method: 'token', token: secretRef('s', 't') }],
     [
       { appRole: { path: 'approle', roleId: 'r', secretRef: ref('s', 'id') } },

@@ -59,7 +59,7 @@ export function createClient(config: VaultConfig, deps: ProviderDeps): VaultClie
       return deps.limit(
         async (limited) => {
           const headers = {
-            ...requestHeaders(config, { token, inNamespace }),
+            ...requestHeaders(namespaceFor(config, operation, inNamespace), token),
             ...(token === undefined ? {} : position.headers()),
           };
           return asAnswer(await command(vault, { headers, signal: limited }));
@@ -76,13 +76,23 @@ export function createClient(config: VaultConfig, deps: ProviderDeps): VaultClie
 
 /** @throws AppError AUTH_FAILED for a token that no header can carry. */
 export function requestHeaders(
-  { namespace }: VaultConfig,
-  { token, inNamespace = true }: { readonly token: SecretValue | undefined; readonly inNamespace?: boolean },
+  namespace: string | undefined,
+  token: SecretValue | undefined,
 ): Record<string, string> {
   const headers: Record<string, string> = { 'X-Vault-Request': 'true' };
   if (token !== undefined) headers['X-Vault-Token'] = headerText(token);
-  if (inNamespace && namespace !== undefined) headers['X-Vault-Namespace'] = namespace;
+  if (namespace !== undefined) headers['X-Vault-Namespace'] = namespace;
   return headers;
+}
+
+/** A token belongs to the namespace that gave it: there it is renewed, looked up and revoked. */
+function namespaceFor(
+  { namespace, auth }: VaultConfig,
+  operation: Operation,
+  inNamespace: boolean,
+): string | undefined {
+  if (!inNamespace) return undefined;
+  return operation === 'login' ? (auth.namespace ?? namespace) : namespace;
 }
 
 /** 404 is an answer of every day: a key, or a mount, that is not there. */

@@ -6,9 +6,15 @@ import { AllowHttp } from '../tls.ts';
 
 // An identifier such as a role id or a user name is no credential, so it may stand in the file as it is.
 const Identifier = z.union([z.string().min(1), Reference]);
-const mountPath = pathOf(
-  'Where the login method is mounted, without `auth/`. Default: its usual name.',
-).optional();
+/** Where the login method is. */
+const place = {
+  mountPath: pathOf(
+    'Where the login method is mounted, without `auth/`. Default: its usual name.',
+  ).optional(),
+  namespace: namespaceOf(
+    'Namespace to log in to, where it is another one than that of the secrets, such as one above it; `root` for the root.',
+  ).optional(),
+};
 
 export const VaultAuth = z.discriminatedUnion('method', [
   z.strictObject({
@@ -16,7 +22,7 @@ export const VaultAuth = z.discriminatedUnion('method', [
     token: Reference.meta({
       description: 'The token itself; it is renewed, but cannot be replaced when it ends.',
     }),
-    mountPath,
+    ...place,
   }),
   z.strictObject({
     method: z.literal('appRole'),
@@ -25,25 +31,25 @@ export const VaultAuth = z.discriminatedUnion('method', [
     secretIdWrapped: z.boolean().default(false).meta({
       description: 'The secret id is a response-wrapping token: unwrapped once, at the first login.',
     }),
-    mountPath,
+    ...place,
   }),
   z.strictObject({
     method: z.literal('userpass'),
     username: Identifier.meta({ description: 'The user name, or where it is found.' }),
     password: Reference.meta({ description: 'The password.' }),
-    mountPath,
+    ...place,
   }),
   z.strictObject({
     method: z.literal('ldap'),
     username: Identifier.meta({ description: 'The user name, or where it is found.' }),
     password: Reference.meta({ description: 'The password.' }),
-    mountPath,
+    ...place,
   }),
   z.strictObject({
     method: z.literal('jwt'),
     role: z.string().min(1).meta({ description: 'The role to log in as.' }),
     jwt: Reference.meta({ description: 'The JSON Web Token, read afresh at each login.' }),
-    mountPath,
+    ...place,
   }),
   z.strictObject({
     method: z.literal('kubernetes'),
@@ -53,7 +59,7 @@ export const VaultAuth = z.discriminatedUnion('method', [
       .min(1)
       .optional()
       .meta({ description: 'The service account token. Default: the one that Kubernetes mounts.' }),
-    mountPath,
+    ...place,
   }),
   z.strictObject({
     method: z.literal('cert'),
@@ -64,7 +70,7 @@ export const VaultAuth = z.discriminatedUnion('method', [
       .min(1)
       .optional()
       .meta({ description: 'The certificate role; any that matches when left out.' }),
-    mountPath,
+    ...place,
   }),
 ]);
 export type VaultAuth = z.output<typeof VaultAuth>;
@@ -80,9 +86,7 @@ export const VaultConfig = z
           'Base address of the server. Plain http for loopback only, or with `allowHttp: true`: the token travels in a header.',
         examples: ['https://vault.internal:8200'],
       }),
-    namespace: pathOf('Namespace of Vault Enterprise or OpenBao.')
-      .regex(/^[\x21-\x7e]*$/, { error: 'printable ASCII: it travels in a header' })
-      .optional(),
+    namespace: namespaceOf('Namespace of Vault Enterprise or OpenBao.').optional(),
     mount: pathOf('Mount path of the key/value engine.').default('secret'),
     kvVersion: z
       .union([z.literal(1), z.literal(2)])
@@ -128,6 +132,10 @@ export const VaultConfig = z
   })
   .meta({ title: 'HashiCorp Vault and OpenBao' });
 export type VaultConfig = z.output<typeof VaultConfig>;
+
+function namespaceOf(description: string) {
+  return pathOf(description).regex(/^[\x21-\x7e]*$/, { error: 'printable ASCII: it travels in a header' });
+}
 
 /** One or more segments joined by `/`. Dot segments would climb out of the path that they are put into. */
 function pathOf(description: string) {

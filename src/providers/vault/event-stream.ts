@@ -99,7 +99,7 @@ async function handshake(
   signal: AbortSignal,
 ): Promise<EventSocket | Declined> {
   const connect = createConnector(config);
-  const headers = requestHeaders(config, { token });
+  const headers = requestHeaders(config.namespace, token);
   let url = new URL(config.address.replace(/\/+$/, '') + PATH);
   for (let hops = 0; ; hops += 1) {
     // That it is not offered, or not allowed, says nothing of the store.

@@ -149,7 +149,7 @@ function appRole(auth: Auth<'appRole'>, ways: Ways): Prepare {
  */
 function unwrappedOnce(auth: Auth<'appRole'>, { address, namespace, client, credential }: Ways) {
   // Without the token only the same server is given what was in it.
-  const place = JSON.stringify([address, namespace, mountOf(auth), auth.secretId]);
+  const place = JSON.stringify([address, auth.namespace ?? namespace, mountOf(auth), auth.secretId]);
   return async (signal: AbortSignal): Promise<SecretValue> => {
     const known = lastOpenedAt(place);
     const reading = credential(auth.secretId);

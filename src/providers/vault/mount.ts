@@ -41,13 +41,16 @@ export function createMountCheck(config: VaultConfig, session: Session): Confirm
   };
 }
 
-function checkMount({ mount, kvVersion }: VaultConfig, answer: Answer): void {
+function checkMount({ namespace, mount, kvVersion }: VaultConfig, answer: Answer): void {
   if (answer.status !== 200) throw fromStatus(answer);
   const data = member(parseAnswer(answer), 'data');
   const type = textOf(member(data, 'type'));
   if (type === undefined) throw badAnswer('a mount without its type');
-  // A path below a mount answers with that mount, so `path` must be the mount itself.
-  if (textOf(member(data, 'path')) !== `${mount}/`) throw missing('no such mount');
+  // A path below a mount answers with that mount, so `path` must be the mount itself; that of a namespace below ours is
+  // told with all of its path.
+  const path = textOf(member(data, 'path'));
+  const isOfNamespaceBelow = namespace !== undefined && path === `${namespace}/${mount}/`;
+  if (path !== `${mount}/` && !isOfNamespaceBelow) throw missing('no such mount');
   if (type !== 'kv' && type !== 'generic') throw missing('the mount is not a key/value engine');
   const version = textOf(member(data, 'options', 'version')) === '2' ? 2 : 1;
   if (version !== kvVersion)

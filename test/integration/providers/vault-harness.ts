@@ -56,27 +56,38 @@ export function urlOf(mount: string, version: 1 | 2, key: string, kind = 'data')
 }
 
 /** An AppRole login that may read what the policy says. */
-export async function createAppRole(bao: Bao, policy: string, role: Readonly<Record<string, unknown>> = {}) {
+export async function createAppRole(
+  bao: Bao,
+  policy: string,
+  role: Readonly<Record<string, unknown>> = {},
+  headers: Readonly<Record<string, string>> = {},
+) {
+  const ask = <Body>(method: string, path: string, body?: unknown, more: Record<string, string> = {}) =>
+    call<Body>(bao, method, path, body, { ...headers, ...more });
   const name = `role-${randomUUID()}`;
   // Below `approle` it would keep others from a mount of that very name.
   const mountPath = `${name}/approle`;
-  await call(bao, 'POST', `sys/auth/${mountPath}`, { type: 'approle' });
-  await call(bao, 'PUT', `sys/policies/acl/${name}`, { policy });
-  await call(bao, 'POST', `auth/${mountPath}/role/${name}`, { token_policies: name, ...role });
-  const { role_id: roleId } = await call<{ role_id: string }>(
-    bao,
-    'GET',
-    `auth/${mountPath}/role/${name}/role-id`,
-  );
+  await ask('POST', `sys/auth/${mountPath}`, { type: 'approle' });
+  await ask('PUT', `sys/policies/acl/${name}`, { policy });
+  await ask('POST', `auth/${mountPath}/role/${name}`, { token_policies: name, ...role });
+  const { role_id: roleId } = await ask<{ role_id: string }>('GET', `auth/${mountPath}/role/${name}/role-id`);
   const secretIdPath = `auth/${mountPath}/role/${name}/secret-id`;
   return {
     mountPath,
     roleId,
-    newSecretId: async () => (await call<{ secret_id: string }>(bao, 'POST', secretIdPath, {})).secret_id,
+    newSecretId: async () => (await ask<{ secret_id: string }>('POST', secretIdPath, {})).secret_id,
     newWrappedSecretId: async () =>
-      (await call<{ token: string }>(bao, 'POST', secretIdPath, {}, { 'x-vault-wrap-ttl': '60' })).token,
-    tokens: async () =>
-      (await call<{ keys: string[] }>(bao, 'GET', 'auth/token/accessors?list=true')).keys.length,
+      (await ask<{ token: string }>('POST', secretIdPath, {}, { 'x-vault-wrap-ttl': '60' })).token,
+    tokens: async () => {
+      const path = '/v1/auth/token/accessors?list=true';
+      const { status, body } = await bao.request<{ data: { keys: string[] } }>(
+        'GET',
+        path,
+        undefined,
+        headers,
+      );
+      return status === 404 ? 0 : body.data.keys.length; // 404: none
+    },
   };
 }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { codeOf, everythingIn, reveal } from '../../conformance/provider.ts';
+import { soon } from '../../soon.ts';
 import { createRequest } from '../services/http.ts';
 import { openbao } from '../services/inject.ts';
 import { startOpenBao } from '../services/openbao.ts';
@@ -70,6 +71,68 @@ describe('absence in OpenBao', () => {
     expect(codeOf(await readOne(provider, 'none'))).toBe('absent');
     expect((await provider.check()).filter(({ error }) => error !== undefined)).toEqual([]);
   });
+
+  it('works in a mount of a namespace below, with the login of the one above', async () => {
+    const bao = openbao();
+    const [above, below] = [`ns-${randomUUID()}`, `ns-${randomUUID()}`];
+    const inside = { 'x-vault-namespace': `${above}/${below}` };
+    await call(bao, 'POST', `sys/namespaces/${above}`, {});
+    await call(bao, 'POST', `sys/namespaces/${below}`, {}, { 'x-vault-namespace': above });
+    await call(bao, 'POST', 'sys/mounts/kv', { type: 'kv-v2' }, inside);
+    await soon(() => call(bao, 'POST', 'kv/data/a', { data: { x: '1' } }, inside));
+    for (const config of [
+      { namespace: above, mount: `${below}/kv` },
+      { mount: `${above}/${below}/kv` },
+      { namespace: `${above}/${below}`, mount: 'kv' },
+    ]) {
+      await using provider = await openProvider({ address: bao.address, ...config }, { TOKEN: bao.token });
+      expect(reveal(await readOne(provider, 'a'))).toBe('{"x":"1"}');
+      expect(codeOf(await readOne(provider, 'none'))).toBe('absent');
+      expect((await provider.check()).filter(({ error }) => error !== undefined)).toEqual([]);
+    }
+    await using beside = await openProvider(
+      { address: bao.address, namespace: above, mount: `${below}/kv/x` },
+      { TOKEN: bao.token },
+    );
+    expect(codeOf(await readOne(beside, 'none'))).toBe('MOUNT_NOT_FOUND');
+  });
+});
+
+describe('a login of the namespace above', () => {
+  it.each(['of its own', 'of the root'])(
+    '%s, reads, proves absence, and leaves no token behind',
+    async (where) => {
+      const bao = openbao();
+      const [above, below] = [`ns-${randomUUID()}`, 'team'];
+      await call(bao, 'POST', `sys/namespaces/${above}`, {});
+      await call(bao, 'POST', `sys/namespaces/${below}`, {}, { 'x-vault-namespace': above });
+      const inside = { 'x-vault-namespace': `${above}/${below}` };
+      await call(bao, 'POST', 'sys/mounts/kv', { type: 'kv-v2' }, inside);
+      await soon(() => call(bao, 'POST', 'kv/data/a', { data: { x: '1' } }, inside));
+      const login = where === 'of the root' ? 'root' : above;
+      const path = `${login === 'root' ? `${above}/` : ''}${below}/kv`;
+      const policy = `path "${path}/data/*" { capabilities = ["read"] } path "${path}/metadata/*" { capabilities = ["list"] }`;
+      const role = await createAppRole(bao, policy, { token_ttl: '1m' }, { 'x-vault-namespace': login });
+      const before = await role.tokens();
+      const auth = {
+        method: 'appRole',
+        roleId: role.roleId,
+        secretId: { env: 'SECRET_ID' },
+        mountPath: role.mountPath,
+        namespace: login,
+      };
+      const config = { address: bao.address, namespace: `${above}/${below}`, mount: 'kv', auth };
+      {
+        await using provider = await openProvider(config, { SECRET_ID: await role.newSecretId() });
+        expect(reveal(await readOne(provider, 'a'))).toBe('{"x":"1"}');
+        expect(codeOf(await readOne(provider, 'none'))).toBe('absent');
+        expect(await provider.find({ path: '', tags: {} })).toEqual(['a']);
+        expect((await provider.check()).filter(({ error }) => error !== undefined)).toEqual([]);
+        expect(await role.tokens()).toBe(before + 1);
+      }
+      expect(await role.tokens()).toBe(before);
+    },
+  );
 });
 
 describe('values in OpenBao', () => {

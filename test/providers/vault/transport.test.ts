@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { fromStatus } from '../../../src/providers/vault/errors.ts';
-import { openVault } from './harness.ts';
+import { APP_ROLE, openVault } from './harness.ts';
 
 describe('the connection', () => {
   it('carries the token, the namespace and nothing of VAULT_ variables', async () => {
@@ -26,6 +26,32 @@ describe('the connection', () => {
     } finally {
       process.env = before;
     }
+  });
+
+  it('asks in the namespace of the login for all that is about its token', async () => {
+    await using store = await openVault({
+      config: {
+        namespace: 'admin/team',
+        auth: { ...APP_ROLE.auth, namespace: 'admin' },
+      },
+    });
+    await store.read('a');
+    store.server.deny(/data/);
+    await store.read('a');
+    await store.provider[Symbol.asyncDispose]();
+    expect(
+      store.proxy.requests.map(({ path, headers }) => [
+        path.replace('/v1/', ''),
+        headers['x-vault-namespace'],
+      ]),
+    ).toEqual([
+      ['auth/approle/login', 'admin'],
+      ['secret/data/a', 'admin/team'],
+      ['sys/internal/ui/mounts/secret', 'admin/team'],
+      ['secret/data/a', 'admin/team'],
+      ['auth/token/lookup-self', 'admin'],
+      ['auth/token/revoke-self', 'admin'],
+    ]);
   });
 
   it('does not follow a redirect', async () => {
