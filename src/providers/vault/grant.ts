@@ -2,7 +2,7 @@ import { AppError } from '../../core/errors.ts';
 import { member, textOf } from '../../core/json.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { type Answer, badAnswer, tryParse } from '../answer.ts';
-import { errorTexts, numberOf, parseAnswer } from './answer.ts';
+import { errorTexts, isNothing, numberOf, parseAnswer } from './answer.ts';
 import type { VaultClient } from './client.ts';
 import { fromStatus } from './errors.ts';
 
@@ -34,6 +34,10 @@ export function grantOf(answer: Answer, mount: string): Grant {
     throw new AppError('AUTH_FAILED', { detail: `the login at auth/${mount} was refused` });
   }
   const auth = member(parseAnswer(success(answer)), 'auth');
+  if (!isNothing(member(auth, 'mfa_requirement')))
+    throw new AppError('AUTH_FAILED', {
+      detail: `the login at auth/${mount} asks for a second factor, which only a person has`,
+    });
   const token = textOf(member(auth, 'client_token'));
   const ttl = numberOf(member(auth, 'lease_duration'));
   if (token === undefined || token === '' || ttl === undefined) throw badAnswer('a login without a token');

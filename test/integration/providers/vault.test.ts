@@ -218,6 +218,28 @@ describe('the login by AppRole', () => {
     expect(codeOf(await readOne(elsewhere, 'app/a'))).toBe('AUTH_FAILED');
   });
 
+  it('that asks for a second factor is AUTH_FAILED, and says so', async () => {
+    const bao = openbao();
+    const { mountPath, roleId, newSecretId } = await createAppRole(
+      bao,
+      'path "none" { capabilities = ["read"] }',
+    );
+    const mounts = await call<Record<string, { accessor: string }>>(bao, 'GET', 'sys/auth');
+    const { method_id: method } = await call<{ method_id: string }>(bao, 'POST', 'identity/mfa/method/totp', {
+      issuer: 'test',
+    });
+    await call(bao, 'POST', `identity/mfa/login-enforcement/${randomUUID()}`, {
+      mfa_method_ids: [method],
+      auth_method_accessors: [mounts[`${mountPath}/`]?.accessor],
+    });
+    const auth = { method: 'appRole', roleId, secretId: { env: 'SECRET_ID' }, mountPath };
+    const env = { SECRET_ID: await newSecretId() };
+    await using provider = await openProvider({ address: bao.address, auth }, env);
+    expect(await readOne(provider, 'a')).toMatchObject({
+      error: { code: 'AUTH_FAILED', detail: expect.stringContaining('second factor') },
+    });
+  });
+
   it('unwraps a wrapped secret id once, and uses it again for the next login', async () => {
     await using it = await open({ wrapped: true });
     expect(codeOf(await readOne(it.provider, 'app/a'))).toBe('found');
