@@ -37,6 +37,11 @@ export function fromStatus(answer: Answer): AppError {
   // `sys/health` says it by a member.
   const isSealed = says('sealed') || member(body, 'sealed')?.kind === 'true';
   if (status === 503 && isSealed) return unavailable(answer, 'it is sealed');
+  if (status === 503 && says('locked by an administrator'))
+    return unavailable(answer, 'its namespace was locked by an administrator');
+  // For the moment in which a mount is given versions; a request that is wrong has this status as well.
+  if (status === 400 && (says('Upgrading from non-versioned') || says('to upgrade from non-versioned')))
+    return unavailable(answer, 'the mount is being changed to version 2');
   if (status >= 500) return unavailable(answer, `status ${status}`);
   if (status === 400 && body === undefined)
     return badAnswer('status 400 without JSON; is its address `https`?');

@@ -123,6 +123,11 @@ describe('the checks of doctor', () => {
   });
 });
 
+function answerOf(status: number, error: string) {
+  const text = JSON.stringify({ errors: [error] });
+  return { status, text, isJson: true, retryAfterMs: undefined, date: undefined };
+}
+
 describe('a status', () => {
   it.each([
     [301, 'BAD_ANSWER'],
@@ -138,13 +143,27 @@ describe('a status', () => {
     [502, 'STORE_UNAVAILABLE'],
     [599, 'STORE_UNAVAILABLE'],
   ])('of %i is %s', (status, code) => {
-    const answer = {
-      status,
-      text: '{"errors":["x"]}',
-      isJson: true,
-      retryAfterMs: undefined,
-      date: undefined,
-    };
-    expect(fromStatus(answer).code).toBe(code);
+    expect(fromStatus(answerOf(status, 'x')).code).toBe(code);
+  });
+
+  it.each([
+    [
+      400,
+      'Upgrading from non-versioned to versioned data. This backend will be unavailable for a brief period and will resume service shortly.',
+      'the mount is being changed to version 2',
+    ],
+    [
+      400,
+      'Waiting for the primary to upgrade from non-versioned to versioned data. This backend will be unavailable for a brief period and will resume service when the primary is finished.',
+      'the mount is being changed to version 2',
+    ],
+    [
+      503,
+      'API access to this namespace has been locked by an administrator - "team/" must be unlocked to gain access.',
+      'its namespace was locked by an administrator',
+    ],
+    [503, 'namespace is sealed', 'it is sealed'],
+  ])('of %i with "%s" is an outage', (status, text, detail) => {
+    expect(fromStatus(answerOf(status, text))).toMatchObject({ code: 'STORE_UNAVAILABLE', detail });
   });
 });
