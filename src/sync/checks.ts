@@ -144,12 +144,25 @@ function checkPair(data: Data): AppError | undefined {
 function parsed<T>(key: string, text: string, parse: (text: string) => T): T | AppError {
   // OpenSSL and Go find no beginning and no end of a block that does not begin its line.
   if (/^[ \t]+-----(?:BEGIN|END) /m.test(text)) return mismatch(`${key} is indented`);
+  // Nor do they end a line at a CR alone.
+  if (endsLineInCr(text)) return mismatch(`${key} has a line that ends in CR alone`);
   try {
     return parse(text);
   } catch (error) {
     if (error instanceof PemError) return mismatch(`${key}: ${error.message}`);
     throw error;
   }
+}
+
+/** Within a block: what stands around it is nobody's concern. */
+function endsLineInCr(text: string): boolean {
+  let isOpen = false;
+  for (const line of text.split('\n')) {
+    isOpen ||= line.includes('-----BEGIN ');
+    if (isOpen && /\r./s.test(line)) return true;
+    if (line.includes('-----END ')) isOpen = false;
+  }
+  return false;
 }
 
 function parseKey(pem: string): KeyObject | AppError {

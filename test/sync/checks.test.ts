@@ -42,6 +42,8 @@ describe('a TLS target', () => {
     ['white space around', `\n \n${cert}\n\n`, `\n\n${key}\n \n`],
     ['no final newline', cert.trim(), key.trim()],
     ['text around the blocks', `subject=CN = x\n${cert}`, `Bag Attributes: <none>\n${key}`],
+    ['CR in the text around', `10 %\r20 %\r\n${cert}x\ry\n${middle.ca}\r`, key],
+    ['blanks behind its lines', cert.replace(/\n/g, ' \t\r\n'), key.replace(/\n/g, ' \n')],
     ['a key in SEC 1', cert, sec1.toString()],
   ])('is right with %s', (_, crt, pem) => {
     expect(check(crt, pem)).toBeUndefined();
@@ -70,6 +72,14 @@ describe('a TLS target', () => {
     ['an indented certificate', cert.replace(/^/gm, '  '), key, 'tls.crt is indented'],
     ['an indented end of a certificate', cert.replace('-----END', ' -----END'), key, 'tls.crt is indented'],
     ['an indented end of a key', cert, key.replace('-----END', '\t-----END'), 'tls.key is indented'],
+    ['a certificate of CR alone', cert.replace(/\n/g, '\r'), key, 'tls.crt has a line that ends in CR alone'],
+    ['one such line', cert, key.replace('\n', '\r'), 'tls.key has a line that ends in CR alone'],
+    [
+      'such an issuer',
+      cert + middle.ca.replace(/\n/g, '\r'),
+      key,
+      'tls.crt has a line that ends in CR alone',
+    ],
     ['a cut certificate', cert.slice(0, -30), key, 'tls.crt: a PEM block has no end'],
   ])('is refused with %s', (_, crt, pem, detail) => {
     expect(check(crt, pem)).toMatchObject({ code: 'TLS_MISMATCH', detail });
