@@ -51,7 +51,7 @@ const MORE: Partial<Readonly<Record<ErrorCode, string>>> = {
   CLUSTER_REFUSED:
     'The answer of the API server is not repeated, since it may quote values; its audit log has it.',
   CONFLICT:
-    'Each write names the object that was read; if that changed meanwhile, nothing is written and the target is decided again, three times in all. With `mode: merge` it means that somebody else holds one of our keys with another value; nothing is written then.',
+    'Each write names the object that was read; if that changed meanwhile, nothing is written and the target is decided again, three times in all. With `mode: merge` it means that somebody else holds one of our keys, labels or annotations with another value; nothing is written then, and the exit code is 4.',
   IMMUTABLE:
     'Kubernetes changes neither the type of a Secret nor the data of an immutable one. With `recreate: true` it is deleted and created at once, under the brake.',
   HELD: 'More was to go than `brake` allows, or the last target; or no key would be left, which is always held. [How to go about it](../how-to/respond-to-a-hold.md).',

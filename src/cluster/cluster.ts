@@ -1,12 +1,12 @@
 import type { AppError } from '../core/errors.ts';
-import type { LiveSecret, SecretChange, SecretManifest } from '../core/secret.ts';
+import type { Holdings, LiveSecret, SecretChange, SecretManifest } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { TargetId } from '../core/target.ts';
 import type { ConfigMaps } from './config-maps.ts';
 import type { Identities } from './identities.ts';
 import type { Workloads } from './workloads.ts';
 
-export type { LiveSecret, SecretChange, SecretManifest };
+export type { Holdings, LiveSecret, SecretChange, SecretManifest };
 
 /** The name under which the API server notes which fields are ours (`metadata.managedFields`). */
 export const FIELD_MANAGER = 'secretbridge';
@@ -72,13 +72,6 @@ export interface SecretMeta {
   readonly foreign: boolean | 'unknown';
 }
 
-/** Keys, labels and annotations that a field manager holds. */
-export interface Holdings {
-  readonly labels: readonly string[];
-  readonly annotations: readonly string[];
-  readonly data: readonly string[];
-}
-
 /** All Secrets of a namespace, or one by its name (a watch by field selector, as `scope: names` needs). */
 export interface WatchScope {
   readonly namespace: string;
@@ -129,6 +122,8 @@ export interface Cluster extends AsyncDisposable {
   merge(live: LiveSecret, manifest: MergeManifest, options?: CallOptions): Promise<MergeResult>;
   /** The keys that a manager holds by server-side apply in a Secret that was read. */
   mergedKeys(live: LiveSecret, manager: string): readonly string[];
+  /** What these managers hold by server-side apply, and nobody beside them: they may change that without force. */
+  heldAlone(live: LiveSecret, managers: readonly string[]): Holdings;
   /** The Secrets of one namespace that carry a label, by name. */
   list(
     namespace: string,

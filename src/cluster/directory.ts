@@ -23,7 +23,7 @@ import { withFolderLock } from './directory-lock.ts';
 import { watchFiles, watchFolders } from './directory-watch.ts';
 import { applyTo, withOwnership } from './field-owners.ts';
 import { objectIn } from './json.ts';
-import { appliedIn } from './managed-fields.ts';
+import { appliedIn, heldAloneIn } from './managed-fields.ts';
 import {
   appliedSecret,
   changedSecret,
@@ -195,6 +195,7 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
       return locked('patch', live.id, decide, signal);
     },
     mergedKeys: (live, manager) => appliedIn(objectIn(known(live).raw, 'metadata') ?? {}, manager).data,
+    heldAlone: (live, managers) => heldAloneIn(objectIn(known(live).raw, 'metadata') ?? {}, managers),
     async list(namespace, { name, value }) {
       checkNamespace(namespace);
       selectorOf({ [name]: value });

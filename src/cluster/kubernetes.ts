@@ -15,7 +15,7 @@ import {
 import { createConfigMaps } from './config-maps.ts';
 import { errorOfAnswer, type KubeAnswer, keysHeldByOthers, saysAnotherUid, saysNoSecret } from './errors.ts';
 import { objectIn } from './json.ts';
-import { appliedIn, managerName } from './managed-fields.ts';
+import { appliedIn, heldAloneIn, managerName } from './managed-fields.ts';
 import { appliedSecret, changedSecret, newSecret, type RawSecret, toLive } from './manifest.ts';
 import { checkNamespace, checkTarget, selectorOf } from './names.ts';
 import type { OnWrite } from './on-write.ts';
@@ -154,6 +154,8 @@ function kubernetesCluster(
     },
     mergedKeys: (live, manager) =>
       appliedIn(objectIn(rawOf(live), 'metadata') ?? {}, managerName(manager)).data,
+    heldAlone: (live, managers) =>
+      heldAloneIn(objectIn(rawOf(live), 'metadata') ?? {}, managers.map(managerName)),
     async list(namespace, { name, value }, { signal } = {}) {
       checkNamespace(namespace);
       const items = await listAll(client, {

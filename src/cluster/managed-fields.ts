@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isObject, type JsonObject } from '../core/json.ts';
+import type { Holdings } from '../core/secret.ts';
 import { compareText } from '../core/target.ts';
 import { listIn, objectIn, textIn } from './json.ts';
 
@@ -7,12 +8,6 @@ import { listIn, objectIn, textIn } from './json.ts';
 export interface Ownership {
   readonly labels: readonly string[];
   readonly annotations: readonly string[];
-}
-
-/** What one field manager holds of a Secret. */
-export interface Holdings extends Ownership {
-  /** Keys. */
-  readonly data: readonly string[];
 }
 
 export type Part = keyof Holdings;
@@ -64,6 +59,18 @@ export function appliedIn(metadata: JsonObject, manager: string): Holdings {
   return together(
     entriesIn(metadata).filter((entry) => entry.manager === manager && entry.operation === 'Apply'),
   );
+}
+
+/** What these managers hold by server-side apply, and nobody beside them. */
+export function heldAloneIn(metadata: JsonObject, managers: readonly string[]): Holdings {
+  const isOne = ({ manager, operation }: FieldsEntry) => managers.includes(manager) && operation === 'Apply';
+  const entries = entriesIn(metadata);
+  const theirs = together(entries.filter((entry) => !isOne(entry)));
+  const mine = together(entries.filter(isOne));
+  return holdingsOf((part) => {
+    const shared = new Set(theirs[part]);
+    return mine[part].filter((name) => !shared.has(name));
+  });
 }
 
 export function together(entries: readonly FieldsEntry[]): Holdings {

@@ -18,6 +18,13 @@ export interface LiveSecret {
   readonly ours: { readonly labels: readonly string[]; readonly annotations: readonly string[] } | undefined;
 }
 
+/** Keys, labels and annotations that field managers hold. */
+export interface Holdings {
+  readonly labels: readonly string[];
+  readonly annotations: readonly string[];
+  readonly data: readonly string[];
+}
+
 /** A Secret as it should be. */
 export interface SecretManifest {
   readonly type: string;

@@ -8,7 +8,7 @@ import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { noTracer, type SpanAttributes, type Tracer } from '../core/tracer.ts';
 import type { Desired } from '../sync/desired.ts';
-import { type FormerMerge, mergedView, mergeManager, mergesIn } from '../sync/merge.ts';
+import { type FormerMerge, type Merger, mergedView, mergeManager, mergesIn } from '../sync/merge.ts';
 import { type Pinned, pinned } from '../sync/pin.ts';
 import { type Plan, type PlanInput, plan } from '../sync/plan.ts';
 import { type GatherDeps, gather } from './gather.ts';
@@ -16,7 +16,7 @@ import { type RecordedPin, readAsThen } from './pins.ts';
 
 /** What deciding needs of the world, the same for every target of a pass. */
 export interface DecideDeps extends GatherDeps, Instances {
-  readonly cluster: Pick<Cluster, 'read' | 'mergedKeys'>;
+  readonly cluster: Pick<Cluster, 'read' | 'mergedKeys' | 'heldAlone'>;
   readonly fingerprints: Fingerprinter;
   /** Store name to the hash of its definition. */
   readonly stores: ReadonlyMap<string, string>;
@@ -146,7 +146,7 @@ function mergedBy(
   live: LiveSecret | undefined,
   { name, target }: Mapping,
   { cluster, wants, ...instances }: DecideDeps,
-): Pick<PlanInput, 'merged' | 'former' | 'left'> {
+): Pick<PlanInput, 'merged' | 'former' | 'left' | 'heldAlone'> {
   if (live === undefined || target.mode !== 'merge') return { merged: [] };
   const { instance } = instances;
   const heldBy = (its: string, mapping = name): FormerMerge => ({
@@ -159,7 +159,17 @@ function mergedBy(
   const left = mergesIn(live)
     .filter((it) => ours.includes(it.instance) && it.mapping !== name && !wants(it.mapping, live.id))
     .map((it) => heldBy(it.instance, it.mapping));
-  return { merged: heldBy(instance).keys, former: former.filter(({ keys }) => keys.length > 0), left };
+  const heldAlone = (merges: readonly Merger[]) =>
+    cluster.heldAlone(
+      live,
+      merges.map((it) => mergeManager(it.instance, it.mapping)),
+    );
+  return {
+    merged: heldBy(instance).keys,
+    former: former.filter(({ keys }) => keys.length > 0),
+    left,
+    heldAlone,
+  };
 }
 
 /** What of the target this mapping made. */

@@ -1,21 +1,35 @@
 import { AppError } from '../core/errors.ts';
-import type { LiveSecret } from '../core/secret.ts';
+import type { Holdings, LiveSecret } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { checkPart, FORBIDDEN_TYPES, MAX_SECRET_BYTES } from './checks.ts';
 import type { KeyPlan } from './compare.ts';
 
-/** Why nothing may be merged into a Secret, or nothing. `view`: our part of it. */
+interface Wanted {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly data: ReadonlyMap<string, SecretValue>;
+}
+
+/** `view`: what of the Secret is ours; `alone`: what of that is nobody else's, as far as it is known. */
+interface Ours {
+  readonly view: LiveSecret;
+  readonly alone: Holdings | undefined;
+}
+
+/** Why nothing may be merged into a Secret, or nothing. */
 export function refusal(
   live: LiveSecret,
-  data: ReadonlyMap<string, SecretValue>,
+  wanted: Wanted,
   keys: readonly KeyPlan[],
-  view: LiveSecret,
+  { view, alone }: Ours,
 ): AppError | undefined {
+  const { data } = wanted;
   if (FORBIDDEN_TYPES.includes(live.type))
     return new AppError('TYPE_FORBIDDEN', { detail: `type ${live.type}` });
-  const theirs = [...data]
-    .filter(([key, value]) => isHeldByOthers(key, value, live, view))
-    .map(([key]) => key);
+  const theirs = [
+    ...keysOfOthers(live, data, alone?.data ?? [...view.data.keys()]),
+    ...(alone === undefined ? [] : marksOfOthers(live, wanted, alone)),
+  ];
   if (theirs.length > 0)
     return new AppError('CONFLICT', { detail: `others hold ${theirs.join(', ')} with another value` });
   if (live.immutable && keys.some(({ name, action }) => action !== 'keep' && !sameIn(live, data, name)))
@@ -33,9 +47,23 @@ export function refusal(
   );
 }
 
-function isHeldByOthers(key: string, value: SecretValue, live: LiveSecret, view: LiveSecret): boolean {
-  const now = live.data.get(key);
-  return now !== undefined && !view.data.has(key) && !now.equals(value);
+function keysOfOthers(live: LiveSecret, data: Wanted['data'], ours: readonly string[]): readonly string[] {
+  const mayChange = new Set(ours);
+  return [...data]
+    .filter(([key, value]) => !mayChange.has(key) && live.data.get(key)?.equals(value) === false)
+    .map(([key]) => key);
+}
+
+function marksOfOthers(live: LiveSecret, wanted: Wanted, alone: Holdings): readonly string[] {
+  const held = (part: 'labels' | 'annotations') =>
+    Object.entries(wanted[part])
+      .filter(([name, value]) => Object.hasOwn(live[part], name) && live[part][name] !== value)
+      .filter(([name]) => !alone[part].includes(name))
+      .map(([name]) => name);
+  return [
+    ...held('labels').map((name) => `label ${name}`),
+    ...held('annotations').map((name) => `annotation ${name}`),
+  ];
 }
 
 function sameIn(live: LiveSecret, data: ReadonlyMap<string, SecretValue>, key: string): boolean {

@@ -63,10 +63,14 @@ function markText(instance: string, mapping: string, annotations: Written): stri
   return JSON.stringify({ instance, mapping, ...Object.fromEntries(parts) });
 }
 
-/** A mapping that merges into a Secret, or did. */
-export interface Merge {
+/** What a merge is known by. */
+export interface Merger {
   readonly instance: string;
   readonly mapping: string;
+}
+
+/** A mapping that merges into a Secret, or did. */
+export interface Merge extends Merger {
   readonly onMappingRemoved: 'keep' | 'delete';
 }
 
@@ -109,15 +113,11 @@ export function writtenInto(live: LiveSecret): readonly Written[] {
 }
 
 /** The keys that were merged under a former name, of the instance or of the mapping, which its field manager still holds. */
-export interface FormerMerge {
-  readonly instance: string;
-  readonly mapping: string;
+export interface FormerMerge extends Merger {
   readonly keys: readonly string[];
 }
 
-interface ViewInput {
-  readonly instance: string;
-  readonly mapping: string;
+interface ViewInput extends Merger {
   readonly merged: readonly string[];
   readonly former?: readonly FormerMerge[] | undefined;
 }
@@ -162,10 +162,6 @@ export function planMerge(input: PlanInput): Plan {
   const data = absence.kind === 'delete' ? new Map<string, SecretValue>() : withTemplates(mapping, desired);
   // A key that others hold with our value is one to add: from then on both hold it.
   const keys = compareData(data, view.data, fingerprints);
-  const wrong = refusal(live, data, keys, view);
-  if (wrong !== undefined) return { kind: 'refuse', keys, error: wrong };
-  if (data.size === 0 && view.data.size > 0) return holding(live, keys, input);
-
   const own = marks({ ...input, data, sources: desired.sources });
   const mark = mergeMark(instance, mapping.name);
   const manifest: MergePlanManifest = {
@@ -177,6 +173,11 @@ export function planMerge(input: PlanInput): Plan {
     },
     data,
   };
+  const alone = input.heldAlone?.([{ instance, mapping: mapping.name }, ...former]);
+  const wrong = refusal(live, manifest, keys, { view, alone });
+  if (wrong !== undefined) return { kind: 'refuse', keys, error: wrong };
+  if (data.size === 0 && view.data.size > 0) return holding(live, keys, input);
+
   const same =
     former.length === 0 &&
     keys.every(({ action }) => action === 'keep') &&
@@ -283,6 +284,6 @@ function covers(live: Readonly<Record<string, string>>, wanted: Readonly<Record<
 }
 
 /** The end of a merge: an empty set, so that our keys go and nothing else does. */
-export function mergeEnd({ instance, mapping }: Pick<Merge, 'instance' | 'mapping'>): MergePlanManifest {
+export function mergeEnd({ instance, mapping }: Merger): MergePlanManifest {
   return { manager: mergeManager(instance, mapping), labels: {}, annotations: {}, data: new Map() };
 }

@@ -1,7 +1,7 @@
 import { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import { instancesOf } from '../core/instances.ts';
-import type { LiveSecret, SecretChange, SecretManifest } from '../core/secret.ts';
+import type { Holdings, LiveSecret, SecretChange, SecretManifest } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { type AbsenceInput, judgeAbsence } from './absence.ts';
 import { checkTarget } from './checks.ts';
@@ -9,7 +9,7 @@ import { compareData, type KeyPlan } from './compare.ts';
 import { type Desired, sourcesOf } from './desired.ts';
 import { isDrift } from './drift.ts';
 import { LABEL, type Marks, marks, PIN, type PinMark, sameMark } from './marks.ts';
-import { type FormerMerge, type MergePlanManifest, planMerge } from './merge.ts';
+import { type FormerMerge, type MergePlanManifest, type Merger, planMerge } from './merge.ts';
 import { type Claim, ownership } from './ownership.ts';
 import { withTemplates } from './template.ts';
 
@@ -78,6 +78,8 @@ export interface PlanInput extends Claim, Pick<AbsenceInput, 'proven'> {
   readonly former?: readonly FormerMerge[];
   /** With `mode: merge`, what mappings hold that want it no longer: this one may be theirs under another name. */
   readonly left?: readonly FormerMerge[];
+  /** With `mode: merge`, what merges hold of the Secret and nobody beside them. Left out: that is not known. */
+  readonly heldAlone?: (merges: readonly Merger[]) => Holdings;
   /** `mapping` is that of a pin, and so is what it desires. */
   readonly pin?: PinMark | undefined;
 }

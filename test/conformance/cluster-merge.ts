@@ -169,6 +169,20 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).not.toHaveProperty('ours');
   });
 
+  it('knows what of it nobody else holds, and so may be changed', async () => {
+    await using h = await open();
+    await withTheirs(h, { theirs: 'kept', both: 'same' });
+    const marks = { labels: { of: 'them', l: '1' }, annotations: { a: '1' } };
+    expect((await merge(h, { both: 'same', ours: '1' }, marks)).kind).toBe('written');
+    const alone = async (...managers: readonly string[]) => h.cluster.heldAlone(await now(h), managers);
+    expect(await alone(OURS)).toEqual({ labels: ['l'], annotations: ['a'], data: ['ours'] });
+    const second = { manager: SECOND, labels: { l: '1' } };
+    expect((await merge(h, { ours: '1', more: '2' }, second)).kind).toBe('written');
+    expect(await alone(OURS)).toEqual({ labels: [], annotations: ['a'], data: [] });
+    expect(await alone(OURS, SECOND)).toEqual({ labels: ['l'], annotations: ['a'], data: ['more', 'ours'] });
+    expect(await alone()).toEqual({ labels: [], annotations: [], data: [] });
+  });
+
   it('leaves a label that others hold with another value', async () => {
     await using h = await open();
     await withTheirs(h);

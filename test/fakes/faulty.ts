@@ -33,7 +33,13 @@ export function faulty<Port extends object>(name: string, port: Port, watch: Wat
 }
 
 /** The methods of our ports that give something other than a promise. */
-const SYNCHRONOUS: readonly (string | symbol)[] = ['scan', 'stored', 'ownNamespace', 'mergedKeys'];
+const SYNCHRONOUS: readonly (string | symbol)[] = [
+  'scan',
+  'stored',
+  'ownNamespace',
+  'mergedKeys',
+  'heldAlone',
+];
 
 /** Thrown where a process would have died. */
 export class Crash extends Error {

@@ -11,7 +11,7 @@ import type { ConfigMaps } from '../../src/cluster/config-maps.ts';
 import { applyTo, compact, entriesAfterUpdate, withOwnership } from '../../src/cluster/field-owners.ts';
 import type { Identities } from '../../src/cluster/identities.ts';
 import { objectIn } from '../../src/cluster/json.ts';
-import { appliedIn } from '../../src/cluster/managed-fields.ts';
+import { appliedIn, heldAloneIn } from '../../src/cluster/managed-fields.ts';
 import {
   appliedSecret,
   changedSecret,
@@ -262,6 +262,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
       return written('merge', live.id, merged.raw);
     },
     mergedKeys: (live, manager) => appliedIn(objectIn(known(live), 'metadata') ?? {}, manager).data,
+    heldAlone: (live, managers) => heldAloneIn(objectIn(known(live), 'metadata') ?? {}, managers),
     async list(namespace, { name, value }, { signal } = {}) {
       checkNamespace(namespace);
       selectorOf({ [name]: value });

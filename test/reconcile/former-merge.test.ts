@@ -112,7 +112,7 @@ describe('the merge of a former instance', () => {
     await run(world, { instance: 'new', formerInstances: [] });
     world.store.put('token', 'rotated', '2');
     expect(await run(world, { instance: 'new', formerInstances: [] })).toMatchObject({
-      kind: 'failed',
+      kind: 'refused',
       error: { code: 'CONFLICT' },
     });
     expect(await run(world, NEW)).toMatchObject({ kind: 'updated' });
@@ -127,7 +127,7 @@ describe('the merge of a former instance', () => {
     const data = new Map([...live.data].filter(([key]) => key === 'KEY'));
     await world.cluster.merge(live, { manager: 'helm', labels: {}, annotations: {}, data });
     world.store.put('token', 'rotated', '2');
-    expect(await run(world, NEW)).toMatchObject({ kind: 'failed', error: { code: 'CONFLICT' } });
+    expect(await run(world, NEW)).toMatchObject({ kind: 'refused', error: { code: 'CONFLICT' } });
     expect(dataOf(world)).toEqual(WITH('tok'));
   });
 

@@ -60,6 +60,42 @@ describe('mappings that merge into one Secret', () => {
     expect(world.cluster.raw(SHARED)).toEqual(before);
   });
 
+  it.each([
+    ['a label', { labels: { team: 'ours' } }, 'label team'],
+    ['an annotation', { annotations: { note: 'ours' } }, 'annotation note'],
+  ])('are refused for %s that others hold with another value, without a request', async (_, marks, what) => {
+    const world = await open([one('a', 'A', { ...merge, ...marks })]);
+    const metadata = { labels: { team: 'theirs' }, annotations: { note: 'theirs' } };
+    world.cluster.put(SHARED, { ...theirs, metadata });
+    const before = world.cluster.raw(SHARED);
+    const [outcome] = (await world.sync()).targets;
+    expect(outcome).toMatchObject({
+      kind: 'refused',
+      error: { code: 'CONFLICT', detail: `others hold ${what} with another value` },
+    });
+    expect(world.cluster.raw(SHARED)).toEqual(before);
+    expect(world.records.filter(({ phase }) => phase === 'intent')).toEqual([]);
+  });
+
+  it('change their own labels and annotations', async () => {
+    const marked = (value: string) => one('a', 'A', { ...merge, labels: { tier: value } });
+    const world = await open([marked('x')]);
+    world.cluster.put(SHARED, theirs);
+    expect(await outcomes(world)).toEqual(['a updated']);
+    await world.configure([marked('y')]);
+    expect(await outcomes(world)).toEqual(['a updated']);
+    expect(metadataOf(world)?.labels).toEqual({ team: 'x', tier: 'y' });
+  });
+
+  it('are refused when a key changes that others hold as well', async () => {
+    const world = await open([one('a', 'A', merge)]);
+    world.cluster.put(SHARED, { ...theirs, data: { ...theirs.data, A: base64('tok') } });
+    expect(await outcomes(world)).toEqual(['a updated']);
+    world.store.put('token', 'new', '2');
+    expect(await outcomes(world)).toEqual(['a refused CONFLICT']);
+    expect(dataOf(world)).toMatchObject({ A: base64('tok') });
+  });
+
   it('are an update in a plan', async () => {
     const world = await open([one('a', 'A', merge)]);
     world.cluster.put(SHARED, theirs);
