@@ -37,6 +37,7 @@ import { ACTOR_OF, type ServicePass } from './pass.ts';
 import { createPasses } from './passes.ts';
 import { createRecovery } from './recovery.ts';
 import type { StoreParts } from './store-parts.ts';
+import { succeed } from './succession.ts';
 import { createTimetable } from './timetable.ts';
 import { createOneAtATime, createTurns } from './turns.ts';
 import { createWatches, isSelected } from './watches.ts';
@@ -147,11 +148,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     const before = generation;
     const wanted = withUnseen(await parts.resolve(), before.wanted);
     generation = createGeneration(parts.mappings(), wanted, parts.stores.tellsVersions);
-    ledger.keep((target) => generation.at(target).length > 0);
-    for (const meta of board.metas()) if (generation.at(meta.id).length === 0) board.dropMeta(meta.id);
-    for (const { mapping, target, kind } of board.all())
-      if (kind !== 'held' && !generation.at(target).some((it) => it.mapping.name === mapping))
-        board.forget(mapping, target);
+    succeed({ board, ledger }, before, generation);
     const selects = generation.mappings.some((mapping) => isSelected({ mapping }));
     watches.follow(generation.wanted, selects);
     if (losesTargets(before, generation)) jobs.lookForLeft();

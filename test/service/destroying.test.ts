@@ -221,6 +221,40 @@ describe('a namespace that lost its label', () => {
   });
 });
 
+describe('namespaces that lost their label together', () => {
+  it('are held until they get it back, each for itself', async () => {
+    const yes = { bridge: 'yes' };
+    const world = await openWorld({
+      mappings: `
+  - name: t
+    target: { namespaceSelector: { matchLabels: { bridge: 'yes' } } }
+    onMappingRemoved: delete
+    data: { T: { store: vault, key: token } }`,
+      cluster: { namespaces: { one: yes, two: yes, three: yes } },
+    });
+    await world.sync();
+    await using serving = await serve(world);
+    await seconds(world, 5);
+    const held = () => serving.service.held().map(({ namespace }) => namespace);
+    const states = async () =>
+      (await serving.service.status()).targets.map(({ namespace, state }) => `${namespace} ${state}`);
+    world.cluster.namespace('one', {});
+    world.cluster.namespace('two', {});
+    await seconds(world, 5);
+    await soon(() => expect(held()).toEqual(['one', 'two']));
+
+    world.cluster.namespace('one', yes);
+    await seconds(world, 5);
+    await soon(async () => expect(await states()).toEqual(['one synced', 'three synced']));
+    expect(held()).toEqual(['two']);
+    expect(world.records.at(-1)).toMatchObject({ namespace: 'one', outcome: 'ok', note: 'in step again' });
+    world.cluster.namespace('two', yes);
+    await seconds(world, 5);
+    await soon(() => expect(held()).toEqual([]));
+    expect(['one', 'two', 'three'].map((it) => isThere(world, 't', it))).toEqual([true, true, true]);
+  });
+});
+
 describe('a release by the service', () => {
   const recreated = (type: string): string => `
   - name: a

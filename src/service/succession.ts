@@ -1,0 +1,27 @@
+import { randomUUID } from 'node:crypto';
+import type { Board, Known } from './board.ts';
+import type { Generation } from './generation.ts';
+import type { Ledger } from './ledger.ts';
+
+export interface SuccessionDeps {
+  readonly board: Board;
+  readonly ledger: Pick<Ledger, 'keep' | 'trigger'>;
+}
+
+/** What was known and asked for under one generation, as the next one wants it. */
+export function succeed({ board, ledger }: SuccessionDeps, before: Generation, now: Generation): void {
+  const requestId = randomUUID();
+  ledger.keep((target) => now.at(target).length > 0);
+  for (const meta of board.metas()) if (now.at(meta.id).length === 0) board.dropMeta(meta.id);
+  for (const known of board.all()) {
+    const isWanted = isWantedIn(now, known);
+    if (!isWanted && known.kind !== 'held') board.forget(known.mapping, known.target);
+    // Held since it had left: nothing else would have it looked at, where it is as we would leave it.
+    if (isWanted && known.kind === 'held' && !isWantedIn(before, known))
+      ledger.trigger(known.target, 'event', requestId);
+  }
+}
+
+function isWantedIn(generation: Generation, { mapping, target }: Pick<Known, 'mapping' | 'target'>): boolean {
+  return generation.at(target).some((it) => it.mapping.name === mapping);
+}
