@@ -2,13 +2,14 @@ import { type Dispatcher, request } from 'undici';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { toJson } from '../core/json.ts';
+import { type BusyDeps, whileBusy } from './busy.ts';
 import { errorOfTransport, type KubeAnswer, unavailable } from './errors.ts';
 import { createIdentity, IDENTITY_MS } from './identity.ts';
 import { clusterOf, contextOf, type KubeconfigOptions, loadKubeconfig, POD } from './kubeconfig.ts';
 import { createPace } from './pace.ts';
 import { createPool, type Pool } from './pool.ts';
 
-export interface KubeClientOptions extends KubeconfigOptions {
+export interface KubeClientOptions extends KubeconfigOptions, BusyDeps {
   /** Of this process; none: no limit. */
   readonly requestsPerSecond?: number | undefined;
   /** For one request, from its start to the end of its answer; for a stream, to its start. */
@@ -40,7 +41,7 @@ export interface KubeClient extends AsyncDisposable {
   readonly inCluster: boolean;
   /** The namespace of the pod, or of the kubeconfig's context. */
   readonly namespace: string | undefined;
-  /** Any answer, of whatever status; a typed error if there is none. */
+  /** Any answer, of whatever status, but what is busy for a moment is asked again; a typed error if there is none. */
   send(request: KubeRequest): Promise<KubeAnswer>;
   /** The same for an answer without an end, over a connection beside those of `send`. Any other status is an answer. */
   open(
@@ -156,7 +157,7 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
     address,
     inCluster: config.currentContext === POD,
     namespace: contextOf(config)?.namespace,
-    send: (wanted) => typed(wanted, () => once(wanted)),
+    send: (wanted) => typed(wanted, () => whileBusy(() => once(wanted), wanted.signal, options)),
     open: (wanted) => typed({ method: 'GET', ...wanted }, () => openOnce({ method: 'GET', ...wanted })),
     async [Symbol.asyncDispose]() {
       await Promise.all([requests[Symbol.asyncDispose](), streams[Symbol.asyncDispose]()]);

@@ -127,7 +127,7 @@ function codeOfInvalid({ causes }: Status): 'IMMUTABLE' | 'TOO_LARGE' | 'CLUSTER
 }
 
 /** `Retry-After` in seconds (RFC 9110, 10.2.3); the API server never sends a date. */
-function waitOf({ headers }: KubeAnswer): { retryAfterMs?: number } {
+export function waitOf({ headers }: Pick<KubeAnswer, 'headers'>): { retryAfterMs?: number } {
   const seconds = Number(headers['retry-after'] ?? Number.NaN);
   return Number.isFinite(seconds) && seconds >= 0 ? { retryAfterMs: seconds * 1000 } : {};
 }

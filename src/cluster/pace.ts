@@ -21,6 +21,6 @@ export function createPace(perSecond: number | undefined, { clock, wait = waitRe
   };
 }
 
-async function waitReally(ms: number, signal?: AbortSignal): Promise<void> {
+export async function waitReally(ms: number, signal?: AbortSignal): Promise<void> {
   await sleep(ms, undefined, signal ? { signal } : {});
 }

@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { createKubeClient, type KubeClientOptions } from '../../src/cluster/client.ts';
-import { type ApiServer, json, kubeconfigText, startApiServer } from './api-server.ts';
+import { type Answer, type ApiServer, json, kubeconfigText, startApiServer, status } from './api-server.ts';
 
 setFlagsFromString('--expose-gc');
 const collect: () => void = runInNewContext('gc');
@@ -26,6 +26,56 @@ function withClock() {
 }
 
 const tokensSeen = (server: ApiServer) => server.seen.map(({ headers }) => headers.authorization);
+
+describe('a server that is busy', () => {
+  const busy = (retryAfter: string): Answer =>
+    json(429, status(429, 'TooManyRequests'), { 'retry-after': retryAfter });
+  const post = { method: 'POST', path: '/api/v1/namespaces/team/secrets', body: { kind: 'Secret' } } as const;
+
+  async function answers(...all: readonly Answer[]) {
+    const server = await startApiServer();
+    const waits: number[] = [];
+    let asked = 0;
+    server.answer((request, response) => {
+      const answer = all[Math.min(asked, all.length - 1)];
+      asked += 1;
+      answer?.(request, response);
+    });
+    const client = await open(server, { random: () => 0.5, wait: async (ms) => void waits.push(ms) });
+    return { server, client, waits, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+  }
+
+  it('is asked again, as soon as it says, and told the same', async () => {
+    await using it = await answers(busy('1'), busy('2'), json(201, {}));
+    expect((await it.client.send(post)).status).toBe(201);
+    expect(it.waits).toEqual([1_500, 2_500]);
+    expect(new Set(it.server.seen.map(({ body }) => body))).toEqual(new Set(['{"kind":"Secret"}']));
+  });
+
+  it('is asked three times, and then its answer stands', async () => {
+    await using it = await answers(busy('1'));
+    expect((await it.client.send(post)).status).toBe(429);
+    expect(it.server.seen).toHaveLength(3);
+  });
+
+  it.each(['3', '3600', 'soon', '-1'])('that says `Retry-After: %s` is asked once', async (retryAfter) => {
+    await using it = await answers(busy(retryAfter), json(201, {}));
+    expect((await it.client.send(post)).status).toBe(429);
+    expect(it.waits).toEqual([]);
+  });
+
+  it('is not asked again by whoever was called off', async () => {
+    await using server = await startApiServer();
+    server.answer(busy('1'));
+    const called = new AbortController();
+    await using client = await open(server, { wait: async () => called.abort() });
+    await expect(client.send({ ...get, signal: called.signal })).rejects.toMatchObject({
+      code: 'CLUSTER_UNAVAILABLE',
+      detail: 'cancelled before it answered',
+    });
+    expect(server.seen).toHaveLength(1);
+  });
+});
 
 describe('connections', () => {
   it('are few for many requests, which leave nothing behind', async () => {
