@@ -124,6 +124,10 @@ const NOTHING_KEPT = {
   todo: 'Check the sources of the mapping, or delete the Secret yourself.',
 };
 
+/** `recreate` would change nothing. */
+const OF_OTHERS =
+  'We delete nothing that we did not make: delete the Secret yourself, or keep type and data as they are.';
+
 function change(
   { mapping }: PlanInput,
   live: LiveSecret,
@@ -141,8 +145,10 @@ function change(
   const fixed = fixedBy(live, manifest, sameData);
   // What we did not write ourselves is never destroyed, whatever its labels say.
   const mayDestroy = !adopts && live.ours !== undefined;
-  if (fixed !== undefined && !(mapping.target.recreate && mayDestroy))
-    return { kind: 'refuse', keys, error: new AppError('IMMUTABLE', { detail: fixed }) };
+  if (fixed !== undefined && !(mapping.target.recreate && mayDestroy)) {
+    const todo = mayDestroy ? {} : { todo: OF_OTHERS };
+    return { kind: 'refuse', keys, error: new AppError('IMMUTABLE', { detail: fixed, ...todo }) };
+  }
   if (manifest.data.size === 0 && live.data.size > 0)
     return mayDestroy
       ? { kind: 'hold', keys, live, error: new AppError('HELD', { detail: 'no key would be left' }) }

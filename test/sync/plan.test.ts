@@ -131,6 +131,20 @@ describe('a target of ours', () => {
     expect(result).toMatchObject({ kind: 'refuse', error: { code: 'IMMUTABLE' } });
   });
 
+  it('is never made anew where it is not ours, and says so', () => {
+    const { labels: _, ours: __, ...theirs } = made(input);
+    const adopting = mapping({ onConflict: 'adopt', target: { recreate: true } });
+    const result = plan({
+      ...input,
+      mapping: adopting,
+      live: { ...theirs, labels: {}, ours: undefined, type: 'example.com/x' },
+    });
+    expect(result).toMatchObject({
+      kind: 'refuse',
+      error: { code: 'IMMUTABLE', todo: expect.stringContaining('delete the Secret yourself') },
+    });
+  });
+
   it('of a former instance becomes ours by label', () => {
     const former = made({ ...input, instance: 'old' });
     expect(plan({ ...input, formerInstances: ['old'], live: former })).toMatchObject({
