@@ -1,7 +1,8 @@
 import type { AuditStore } from '../audit/store.ts';
 import type { Clock } from '../core/clock.ts';
-import { AppError, healsItself } from '../core/errors.ts';
+import { AppError, healsItself, toAppError } from '../core/errors.ts';
 import { instancesOf } from '../core/instances.ts';
+import type { Mapping } from '../core/mapping.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { noTracer, type Tracer } from '../core/tracer.ts';
 import type { Logger } from '../log/logger.ts';
@@ -9,6 +10,7 @@ import type { Job } from '../queue/queue.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import { isContested, reconcile, undecidable } from '../reconcile/reconcile.ts';
 import type { Wanted } from '../reconcile/targets.ts';
+import { LABEL } from '../sync/marks.ts';
 import { nextRun } from '../sync/schedule.ts';
 import type { Ages } from './ages.ts';
 import type { Board, Known } from './board.ts';
@@ -41,6 +43,9 @@ export interface WorkDeps {
   readonly onLarge?: ((bytes: number) => void) | undefined;
 }
 
+/** When a run without an outcome is tried again at the latest. */
+const UNDONE_MS = 60_000;
+
 /** Works off the job of one target: every mapping that wants it, in turn. Gives when to look again. */
 export type WorkTarget = (target: TargetId, job: Job, signal: AbortSignal) => Promise<number | undefined>;
 
@@ -51,15 +56,22 @@ export function createWork(deps: WorkDeps): WorkTarget {
   return async (target, job, signal) => {
     const wanted = generation().at(target);
     const startedAt = clock.now();
-    const pass = await passes.of(
-      job,
-      Math.max(readBefore(wanted, job), ledger.since(target, job.requestId) ?? 0),
-    );
     const waits: number[] = [];
-    for (const it of wanted) {
-      if (signal.aborted) return 0;
-      const wait = await runOne(it, job, pass);
-      if (wait !== undefined) waits.push(wait);
+    const left = new Set(wanted);
+    try {
+      const pass = await passes.of(
+        job,
+        Math.max(readBefore(wanted, job), ledger.since(target, job.requestId) ?? 0),
+      );
+      for (const it of wanted) {
+        if (signal.aborted) return 0;
+        const wait = await runOne(it, job, pass);
+        left.delete(it);
+        if (wait !== undefined) waits.push(wait);
+      }
+    } catch (thrown) {
+      if (!signal.aborted) for (const it of left) noteUndone(it, job, startedAt, toAppError(thrown));
+      throw thrown;
     }
     ledger.done(target, startedAt);
     return waits.length === 0 ? undefined : Math.min(...waits);
@@ -99,11 +111,7 @@ export function createWork(deps: WorkDeps): WorkTarget {
     const endedAt = clock.now();
     deps.onOutcome(outcome, (endedAt - startedAt) / 1_000);
     logOutcome(deps.logger, outcome, job.requestId, { before: before?.error?.code, reason: job.reason });
-    // Until it began to fail, the sweeps have shown that it was right.
-    const sweeps = generation()
-      .slotsOf(mapping)
-      .map((slot) => board.swept(slot));
-    const wasOkAt = before && lastOk(before, sweptAt(sweeps));
+    const wasOkAt = okBefore(mapping, before);
     const known = knownOf(outcome, { job, before, wasOkAt, startedAt, endedAt, it });
     const next = nextRun(
       { kind: outcome.kind, ...(outcome.error === undefined ? {} : errorOf(outcome.error)) },
@@ -118,6 +126,42 @@ export function createWork(deps: WorkDeps): WorkTarget {
     if (outcome.pinned === undefined && outcome.sources !== undefined)
       deps.ages.decided(mapping, outcome.sources);
     return wait;
+  }
+
+  /** Until it began to fail, the sweeps have shown that it was right. */
+  function okBefore(mapping: Mapping, before: Known | undefined): number | undefined {
+    const sweeps = generation()
+      .slotsOf(mapping)
+      .map((slot) => board.swept(slot));
+    return before && lastOk(before, sweptAt(sweeps));
+  }
+
+  /**
+   * A run without an outcome, for want of the audit or by a fault of ours. The sweeps go on to find its sources, and
+   * would say for ever that it is in step. What has an error already keeps it, and with it what is held.
+   */
+  function noteUndone({ mapping, id }: Wanted, job: Job, startedAt: number, error: AppError): void {
+    const before = board.known(mapping.name, id);
+    if (before?.error !== undefined) return;
+    const okAt = okBefore(mapping, before);
+    const endedAt = clock.now();
+    board.note({
+      ...before,
+      mapping: mapping.name,
+      target: id,
+      requestId: job.requestId,
+      startedAt,
+      endedAt,
+      kind: 'failed',
+      error: error.toJSON(),
+      person: false,
+      failures: 0,
+      // Its job is not done, and comes back by itself; this is for one that is lost meanwhile.
+      retryAt: endedAt + UNDONE_MS,
+      ...(okAt === undefined ? {} : { okAt }),
+      alive: before?.alive ?? board.meta(id)?.labels[LABEL.mapping] === mapping.name,
+      keys: [],
+    });
   }
 
   /** Somebody changes it as often as we repair it: it is left alone, and looked at once per refresh. */

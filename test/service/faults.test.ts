@@ -50,6 +50,42 @@ it('a key of a store that counts versions from 1 again is followed, also when it
   await soon(() => expect(passwordOf(world)).toBe(base64('anew')));
 });
 
+it.each([
+  ['AUDIT_UNAVAILABLE', new AppError('AUDIT_UNAVAILABLE')],
+  ['INTERNAL', new TypeError('nobody expected it')],
+])('a target that cannot be renewed for %s is not said to be in step', async (code, thrown) => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  using _timers = { [Symbol.dispose]: () => void vi.useRealTimers() };
+  const world = await openWorld({ mappings: DB_ONLY.replace('    data:', '    refresh: 1m\n    data:') });
+  let isAway = false;
+  await using it = await serve(world, ({ call, phase }) => {
+    if (isAway && call === 'audit.append' && phase === 'before') throw thrown;
+  });
+  const rounds = async (minutes: number) => {
+    for (let half = 0; half < minutes * 2; half += 1) {
+      await world.clock.advance(30_000);
+      vi.advanceTimersByTime(250);
+      await settled();
+    }
+  };
+  const shown = () => it.service.mappings()[0]?.targets[0];
+  await soon(() => expect(passwordOf(world)).toBe(base64('first')));
+  await rounds(1);
+  isAway = true;
+  await rounds(3);
+  // What has nothing to record goes on as ever.
+  expect(shown()).toMatchObject({ state: 'synced' });
+  world.store.put('db', db('second'), '2');
+  await rounds(5);
+  expect(shown()).toMatchObject({ state: 'stale', code });
+  expect(shown()?.staleSeconds).toBeGreaterThan(180);
+  isAway = false;
+  await rounds(2);
+  expect(passwordOf(world)).toBe(base64('second'));
+  expect(shown()).toMatchObject({ state: 'synced' });
+  expect(shown()?.code).toBeUndefined();
+});
+
 describe('a change of which it is not known what became', () => {
   it('is on record once the audit takes records again, and its workload is restarted', async () => {
     const world = await openWorld({ mappings: RESTARTED, cluster: { workloads: createMemoryWorkloads() } });
