@@ -4,9 +4,10 @@ import { type Watched, watchCredentials, watchedIn } from '../config/credential-
 import type { ConfigDiff } from '../config/diff.ts';
 import type { Problem } from '../config/problem.ts';
 import { AppError, toAppError } from '../core/errors.ts';
+import { instancesOf } from '../core/instances.ts';
 import { createMetrics, type Metrics } from '../metrics/metrics.ts';
 import { systemSleep } from '../providers/timing.ts';
-import { createPresence } from '../service/presence.ts';
+import { createPresence, worksBy } from '../service/presence.ts';
 import type { Engine } from '../service/run.ts';
 import { watchStalls } from '../service/stalls.ts';
 import { watchEventLoop } from '../service/watchdog.ts';
@@ -92,6 +93,8 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     url: front.url,
     async apply(next, diff) {
       await app.reconfigure(next);
+      // Before what left is looked for, by whichever replica.
+      opened.presence.beat();
       const changed = new Set([...diff.mappings.added, ...diff.mappings.changed]);
       await engine.reconfigured({ mappings: changed, all: diff.access });
       for (const store of [...diff.stores.added, ...diff.stores.changed]) engine.wake(store);
@@ -183,6 +186,20 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     await front.login(credential, app.cluster.identities);
     await untilUndoubted(app, { ...deps, front, againMs: START_AGAIN_MS });
     const queue = parts.use(await openQueue(config, { credential, clock, logger }));
+    const works = worksOf(app);
+    const presence = createPresence({
+      notices: queue.notices,
+      replica: deps.replica,
+      clock,
+      works,
+      onOlder(replica) {
+        logger.info('another replica shares the work', { replica });
+        if (config.audit.store.kind !== 'sqlite') return;
+        const detail = 'several replicas need an audit store that they share: `audit.store.kind: postgres`';
+        deps.onFatal(new AppError('CONFIG_INVALID', { about: 'audit.store', detail }));
+      },
+    });
+    parts.use(presence);
     let told: Pick<Intakes, 'states'> | undefined;
     const { service, engine } = await startService(app, {
       queue,
@@ -196,24 +213,13 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
         metrics.syncDone({ mapping, namespace, outcome: kind, seconds });
       },
       onCycle: () => metrics.lastCycle(clock.now()),
+      agrees: () => presence.agrees(),
     });
     wake = engine.wake;
     const { take, loops } = engine;
     const intakes = await openIntakes(app, { take, loops, metrics, credential, random: deps.random });
     parts.use(intakes);
     told = intakes;
-    const presence = createPresence({
-      notices: queue.notices,
-      replica: deps.replica,
-      clock,
-      onOlder(replica) {
-        logger.info('another replica shares the work', { replica });
-        if (config.audit.store.kind !== 'sqlite') return;
-        const detail = 'several replicas need an audit store that they share: `audit.store.kind: postgres`';
-        deps.onFatal(new AppError('CONFIG_INVALID', { about: 'audit.store', detail }));
-      },
-    });
-    parts.use(presence);
     const beats = setInterval(() => presence.beat(), PRESENCE_MS);
     parts.defer(() => clearInterval(beats));
     const loop = engine.loops.begin('credentials', 120_000);
@@ -242,6 +248,16 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     stack.defer(() => kept.disposeAsync());
     return { app, queue, service, engine, intakes, credentials, presence };
   }
+}
+
+/** Made anew only for another configuration, since there may be thousands of mappings. */
+function worksOf(app: App): () => string {
+  let last: { readonly of: Config; readonly text: string } | undefined;
+  return () => {
+    const { config } = app;
+    if (last?.of !== config) last = { of: config, text: worksBy(instancesOf(config), config.mappings) };
+    return last.text;
+  };
 }
 
 function tellAges({ generation, ages, board }: Engine, metrics: Metrics): void {

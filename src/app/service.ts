@@ -46,6 +46,8 @@ export interface ServiceOptions {
   /** What is wrong with the files as they are now; nothing: they are in force. */
   readonly configProblems: () => readonly Problem[];
   readonly intakes: () => Status['events'];
+  /** Whether all replicas work by the same configuration. Left out: there is one. */
+  readonly agrees?: () => boolean;
 }
 
 /** The running service of an app: its engine, and the questions and orders that it takes. */
@@ -96,6 +98,7 @@ async function openEngine(app: App, options: ServiceOptions): Promise<Engine> {
     onOutcome: options.onOutcome,
     onLarge: options.onLarge,
     onCycle: options.onCycle,
+    agrees: options.agrees,
   });
 }
 

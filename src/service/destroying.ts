@@ -44,6 +44,8 @@ export interface DestroyingDeps {
   readonly onOutcome: (outcome: Outcome, requestId: string, startedAt: number) => void;
   /** Adds the job that looks for what left, once for what comes together. */
   readonly addLeft: () => void;
+  /** Whether all replicas work by the same configuration. */
+  readonly agrees: () => boolean;
 }
 
 export interface DestroyingJobs {
@@ -54,6 +56,8 @@ export interface DestroyingJobs {
 
 /** What waits for a target that has not come is looked at when it comes, and so soon if nobody was told. */
 const PUT_OFF_MS = 300_000;
+/** A configuration reaches all replicas within a minute or two. */
+const DISAGREED_MS = 15_000;
 
 /**
  * The jobs that destroy: for what was proposed, and for what left the configuration. Every target that ever was is
@@ -72,6 +76,7 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
   const unseen = createUnseen(deps.logger);
   // Both decide on the same, and what one has destroyed is nothing for the other to hold.
   const inTurn = createInTurn();
+  let disagreed = false;
 
   const leftAndHeld = (): readonly Known[] =>
     [...board.all()].filter((known) => known.kind === 'held' && !isWanted(known));
@@ -120,7 +125,15 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
   return {
     lookForLeft,
     async run(job, kind) {
-      const again = await inTurn(() => run(job, kind === 'left' || lefts.seen < lefts.asked));
+      const withLeft = () => kind === 'left' || lefts.seen < lefts.asked;
+      // What one of them does not know may be new to it and wanted by another. Without it nothing else is decided
+      // either, since the brake sums all of it.
+      const disagrees = !deps.agrees();
+      if (disagrees && !disagreed)
+        deps.logger.warn('what left the configuration stays while replicas have different ones');
+      disagreed = disagrees;
+      if (disagrees && withLeft()) return DISAGREED_MS;
+      const again = await inTurn(() => run(job, withLeft()));
       return kind === 'left' ? again : undefined;
     },
   };

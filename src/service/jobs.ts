@@ -131,6 +131,7 @@ export function createJobs(deps: JobsDeps): Jobs {
   const destroying = createDestroying({
     ...{ board, clock, logger, passes, tracer, isWanted: (known) => wantedOf(known) !== undefined },
     destroy: deps.destroy,
+    agrees: deps.agrees ?? (() => true),
     onOutcome: (outcome, requestId, startedAt) => decided(outcome, requestId, startedAt),
     addLeft: () => void add({ kind: 'left' }, { delayMs: COLLECT_MS }),
   });

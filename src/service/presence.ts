@@ -1,4 +1,7 @@
+import { createHash } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
+import type { Mapping } from '../core/mapping.ts';
+import { compareText } from '../core/target.ts';
 import type { Notices } from '../queue/queue.ts';
 
 /** The other replicas of this instance that share the queue. */
@@ -7,12 +10,19 @@ export interface Presence extends Disposable {
   beat(): void;
   /** Those that were heard of lately, this one included, sorted. */
   replicas(): readonly string[];
+  /**
+   * Whether all of them work by the same, as far as they say. While one has a configuration that another has not, a
+   * target that is new to it looks to the other as if it had left.
+   */
+  agrees(): boolean;
 }
 
 export interface PresenceOptions {
   readonly notices: Notices;
   readonly replica: string;
   readonly clock: Clock;
+  /** What this one works by, now. */
+  readonly works: () => string;
   /** Told once when another one is here that was here before: by a word of it since we came, since it may be gone. */
   readonly onOlder: (replica: string) => void;
 }
@@ -21,19 +31,34 @@ const FIELD = 'r/';
 /** A replica that was not heard of for so long has ended, in whatever way. */
 const GONE_MS = 45_000;
 
-export function createPresence({ notices, replica, clock, onOlder }: PresenceOptions): Presence {
+/** Stands for the targets that these mappings want, wherever they were written down. */
+export function worksBy(instances: readonly string[], mappings: readonly Mapping[]): string {
+  const wants = mappings
+    .map(({ name, target: { namespaces, namespaceSelector, secret, mode } }) =>
+      JSON.stringify([name, namespaces, namespaceSelector ?? null, secret, mode]),
+    )
+    .toSorted(compareText);
+  return createHash('sha256')
+    .update(JSON.stringify([instances.toSorted(compareText), wants]))
+    .digest('hex')
+    .slice(0, 16);
+}
+
+export function createPresence({ notices, replica, clock, works, onOlder }: PresenceOptions): Presence {
   const startedAt = clock.now();
-  const heard = new Map<string, number>();
+  const heard = new Map<string, { readonly at: number; readonly works: string | undefined }>();
   const firstWords = new Map<string, string>();
   let told = false;
   const stop = notices.subscribe((field, text) => {
     if (!field.startsWith(FIELD)) return;
     const name = field.slice(FIELD.length);
     if (text === undefined) return void heard.delete(name);
-    const [since = Number.NaN, at = Number.NaN] = text.split(' ').map(Number);
+    const words = text.split(' ');
+    const [since = Number.NaN, at = Number.NaN] = words.map(Number);
     // What an ended replica left in Redis is old; what is not a time is nothing of ours.
     if (!(Math.abs(clock.now() - at) < GONE_MS) || name === replica) return;
-    heard.set(name, clock.now());
+    // One of an earlier release does not say.
+    heard.set(name, { at: clock.now(), works: words[2] });
     const first = firstWords.get(name) ?? text;
     firstWords.set(name, first);
     if (told || first === text || !(since < startedAt)) return;
@@ -42,13 +67,13 @@ export function createPresence({ notices, replica, clock, onOlder }: PresenceOpt
   });
   let over = false;
   const beat = (): void => {
-    if (!over) notices.post(FIELD + replica, `${startedAt} ${clock.now()}`);
+    if (!over) notices.post(FIELD + replica, `${startedAt} ${clock.now()} ${works()}`);
   };
   beat();
   return {
     beat() {
       beat();
-      for (const [name, at] of heard)
+      for (const [name, { at }] of heard)
         if (clock.now() - at > GONE_MS) {
           heard.delete(name);
           firstWords.delete(name);
@@ -56,6 +81,7 @@ export function createPresence({ notices, replica, clock, onOlder }: PresenceOpt
         }
     },
     replicas: () => [replica, ...heard.keys()].sort(),
+    agrees: () => [...heard.values()].every((it) => it.works === undefined || it.works === works()),
     [Symbol.dispose]() {
       over = true;
       notices.post(FIELD + replica, undefined);

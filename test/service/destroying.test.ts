@@ -35,6 +35,20 @@ async function seconds({ clock }: World, count: number): Promise<void> {
   for (let second = 0; second < count; second += 1) await clock.advance(1_000);
 }
 
+it('what left the configuration of one replica stays while another may want it', async () => {
+  const world = await openWorld({ mappings: targets(NAMES) });
+  for (const name of NAMES) world.store.put(name, name);
+  await world.sync();
+  await world.configure(targets(NAMES.slice(1)));
+  let agrees = false;
+  await using _ = await serve(world, undefined, { agrees: () => agrees });
+  await seconds(world, 60);
+  expect(isThere(world, 't0')).toBe(true);
+  agrees = true;
+  await seconds(world, 20);
+  await soon(() => expect(isThere(world, 't0')).toBe(false));
+});
+
 describe('what is held', () => {
   /** Of five targets one may go. The sources of these are absent, and one of them may have left the configuration. */
   async function openHeld(absent: readonly string[], left?: string): Promise<World> {

@@ -1,5 +1,5 @@
 import type { App } from '../../src/app/app.ts';
-import { startService } from '../../src/app/service.ts';
+import { type ServiceOptions, startService } from '../../src/app/service.ts';
 import { createMemoryQueue } from '../../src/queue/memory.ts';
 import type { Engine } from '../../src/service/run.ts';
 import type { Service } from '../../src/service/service.ts';
@@ -13,7 +13,11 @@ export interface Serving extends AsyncDisposable {
 }
 
 /** The service on a world in memory, as a process of it. */
-export async function serve(world: World, watch?: Watch): Promise<Serving> {
+export async function serve(
+  world: World,
+  watch?: Watch,
+  more: Partial<ServiceOptions> = {},
+): Promise<Serving> {
   const process = await world.start(watch);
   // What the process' cluster is wrapped in gives promises only, and a watch is none.
   const app: App = Object.defineProperties(
@@ -33,6 +37,7 @@ export async function serve(world: World, watch?: Watch): Promise<Serving> {
     onCycle: () => undefined,
     configProblems: () => [],
     intakes: () => [],
+    ...more,
   });
   return {
     app,

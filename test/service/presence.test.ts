@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { createPresence, worksBy } from '../../src/service/presence.ts';
+import { createManualTime } from '../fakes/manual-time.ts';
+import { mapping } from '../sync/sample.ts';
+import { createFakeNotices, START } from './sample.ts';
+
+describe('replicas', () => {
+  function openTwo() {
+    const clock = createManualTime(START);
+    const notices = createFakeNotices();
+    const of = { a: 'one', b: 'one' };
+    const open = (replica: 'a' | 'b') =>
+      createPresence({ notices, replica, clock, works: () => of[replica], onOlder: () => undefined });
+    return { clock, notices, of, a: open('a'), b: open('b') };
+  }
+
+  it('know of each other whether they work by the same, as soon as one says so', () => {
+    const { of, a, b } = openTwo();
+    expect([a.agrees(), b.agrees()]).toEqual([true, true]);
+    of.a = 'another';
+    a.beat();
+    expect([a.agrees(), b.agrees()]).toEqual([false, false]);
+    of.b = 'another';
+    b.beat();
+    expect([a.agrees(), b.agrees()]).toEqual([true, true]);
+  });
+
+  it.each(['end', 'are killed'])('that %s have no say', async (how) => {
+    const { clock, of, a, b } = openTwo();
+    of.b = 'another';
+    b.beat();
+    expect(a.agrees()).toBe(false);
+    if (how === 'end') b[Symbol.dispose]();
+    await clock.advance(50_000);
+    a.beat();
+    expect(a.agrees()).toBe(true);
+  });
+
+  it('of an earlier release, which do not say, hold up nobody', () => {
+    const { notices, a } = openTwo();
+    notices.post('r/c', `${START} ${START}`);
+    expect(a.replicas()).toContain('c');
+    expect(a.agrees()).toBe(true);
+  });
+});
+
+describe('what a replica works by', () => {
+  const one = mapping({ name: 'one' });
+  const two = mapping({ name: 'two', target: { secret: 'two' } });
+  const works = worksBy(['prod'], [one, two]);
+
+  it('is the same whatever the order, and whatever does not say which targets there are', () => {
+    expect(worksBy(['prod'], [two, { ...one, refreshMs: 1 }])).toBe(works);
+  });
+
+  it.each([
+    ['a mapping more', worksBy(['prod'], [one, two, mapping({ name: 'three' })])],
+    ['a mapping less', worksBy(['prod'], [one])],
+    ['another Secret', worksBy(['prod'], [one, mapping({ name: 'two', target: { secret: 'new' } })])],
+    [
+      'another namespace',
+      worksBy(['prod'], [one, mapping({ ...two, target: { ...two.target, namespaces: ['b'] } })]),
+    ],
+    ['another instance', worksBy(['prod', 'old'], [one, two])],
+  ])('is another with %s', (_, other) => {
+    expect(other).not.toBe(works);
+  });
+});
