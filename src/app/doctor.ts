@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
+import { FOLDER_RIGHTS } from '../cluster/directory-disk.ts';
 import { type Access, createAccess } from '../config/access.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import { createFingerprinter } from '../core/fingerprint.ts';
-import type { Mapping } from '../core/mapping.ts';
 import { clockSkewed } from '../core/skew.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { SecretProvider } from '../providers/provider.ts';
@@ -131,6 +131,7 @@ async function checkCluster(
   }
   const creating = known.filter(({ mapping }) => mapping.target.mode === 'own');
   const closed = new Set<string>();
+  const todo = config.cluster.kind === 'directory' ? { todo: FOLDER_RIGHTS } : {};
   for (const [namespace, [first]] of Map.groupBy(creating, ({ id }) => id.namespace)) {
     if (first === undefined) continue;
     const opened = await attempt(`namespace: create in ${namespace}`, () => rehearse(cluster, first.id));
@@ -138,7 +139,7 @@ async function checkCluster(
   }
   // Rights in a namespace that takes nothing would be said to be well.
   for (const it of known.filter(({ id }) => !closed.has(id.namespace)))
-    await attempt(writeName(it), () => askRights(cluster, it.id, it.mapping));
+    await attempt(writeName(it), () => askRights(cluster, it, todo));
   return targets;
 }
 
@@ -153,13 +154,17 @@ async function rehearse(cluster: Cluster, id: TargetId): Promise<true> {
   return true;
 }
 
-async function askRights(cluster: Cluster, { namespace, secret }: TargetId, mapping: Mapping): Promise<void> {
+async function askRights(
+  cluster: Cluster,
+  { mapping, id: { namespace, secret } }: Wanted,
+  todo: { readonly todo?: string },
+): Promise<void> {
   const { deletes, merges } = rightsOf(mapping);
   const missing: string[] = [];
   for (const verb of ['get', merges ? 'patch' : 'update', ...(deletes ? ['delete' as const] : [])] as const)
     if (!(await cluster.may({ namespace, verb, secret }))) missing.push(verb);
   if (missing.length > 0)
-    throw new AppError('CLUSTER_FORBIDDEN', { detail: `not allowed: ${missing.join(', ')}` });
+    throw new AppError('CLUSTER_FORBIDDEN', { detail: `not allowed: ${missing.join(', ')}`, ...todo });
 }
 
 async function checkStore(

@@ -109,6 +109,9 @@ export async function typed<T>(about: string, work: () => Promise<T>): Promise<T
   }
 }
 
+/** What there is in place of Roles. */
+export const FOLDER_RIGHTS = 'Let this user read and write the folder of `cluster.path`, and what is in it.';
+
 /** There is no network between us and a folder. With a file, what is wrong is in it. */
 export function unusable(
   detail: string,
@@ -128,8 +131,8 @@ export function unusable(
 
 function errorOfDisk(thrown: unknown, about: string): AppError {
   if (thrown instanceof AppError) return thrown.about === undefined ? thrown.concerning(about) : thrown;
-  const fail = (code: AppError['code'], detail: string) =>
-    new AppError(code, { about, detail, cause: thrown });
+  const fail = (code: AppError['code'], detail: string, todo?: string) =>
+    new AppError(code, { about, detail, cause: thrown, ...(todo === undefined ? {} : { todo }) });
   const unusableNow = (detail: string) => unusable(detail, { about, cause: thrown });
   if (thrown instanceof Error && ['AbortError', 'TimeoutError'].includes(thrown.name)) {
     return unusableNow('cancelled before it was our turn');
@@ -139,7 +142,7 @@ function errorOfDisk(thrown: unknown, about: string): AppError {
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
-      return fail('CLUSTER_FORBIDDEN', `the file system does not let us: ${code}`);
+      return fail('CLUSTER_FORBIDDEN', `the file system does not let us: ${code}`, FOLDER_RIGHTS);
     case 'ENOSPC':
     case 'EDQUOT':
       return unusableNow(`no space is left: ${code}`);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { createDirectoryCluster } from '../../src/cluster/directory.ts';
+import { typed } from '../../src/cluster/directory-disk.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { change, manifest, readNow, shown } from '../conformance/cluster-harness.ts';
 
@@ -33,6 +34,19 @@ const FINGERPRINT = expect.stringMatching(/^[0-9a-f]{8}:[0-9a-f]{64}$/);
 const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
 
 describe('the files', () => {
+  it.each(['EACCES', 'EPERM', 'EROFS'])(
+    'that must not be written for %s say so, and not that Roles lack',
+    async (code) => {
+      const work = () => Promise.reject(Object.assign(new Error('no'), { code }));
+      const thrown = await typed('team/app', work).catch((error: unknown) => error);
+      expect(thrown).toMatchObject({
+        code: 'CLUSTER_FORBIDDEN',
+        todo: expect.stringContaining('`cluster.path`'),
+      });
+      expect(thrown).not.toHaveProperty('todo', expect.stringContaining('rbac'));
+    },
+  );
+
   it('are for their owner alone, in folders for their owner alone', async () => {
     await using d = await open();
     const cluster = createDirectoryCluster({ path: join(d.path, 'new', 'folder'), clock });
