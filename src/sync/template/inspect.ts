@@ -50,8 +50,11 @@ export const BLOCKS = ['if', 'unless', 'for', 'case', 'capture'];
 export function* inspect(templates: readonly Template[], liquid: Liquid): Generator<TemplateProblem> {
   for (const template of templates) {
     for (const argument of template.arguments?.() ?? [])
-      if (argument instanceof Value) yield* inspectValue(argument, template.token);
-      else yield* inspectToken(argument);
+      if (argument instanceof Value) {
+        yield* inspectValue(argument, template.token);
+        if (CONDITIONS.some((Tag) => template instanceof Tag) && isFiltered(argument))
+          yield at(template.token, 'a filter in a condition is for all of it; `assign` its value first');
+      } else yield* inspectToken(argument);
     const rest = leftOver(template, liquid);
     if (rest !== undefined) yield at(template.token, `${quote(rest)} is not understood here`);
     if (template instanceof ForTag)
@@ -59,6 +62,13 @@ export function* inspect(templates: readonly Template[], liquid: Liquid): Genera
         if (!LOOP_WORDS.includes(word)) yield at(template.token, `${quote(word)} is not understood here`);
     yield* inspect(childrenOf(template), liquid);
   }
+}
+
+const CONDITIONS = [IfTag, UnlessTag];
+
+/** `A == B | upcase` makes text of the comparison, and text is true. */
+function isFiltered({ initial, filters }: Value): boolean {
+  return filters.length > 0 && initial.postfix.some((token) => TypeGuards.isOperatorToken(token));
 }
 
 function childrenOf(template: Template): readonly Template[] {

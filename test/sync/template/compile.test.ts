@@ -7,6 +7,7 @@ const BINARY = Uint8Array.of(0xff, 0xfe, 0x00);
 
 const BEFORE = 'what stands before the first `when` is never printed';
 const UNEXPECTED = (name: string) => `there is no tag \`${name}\`, or it is not expected here`;
+const WHOLE = 'a filter in a condition is for all of it; `assign` its value first';
 const UNCLOSED = 'a text in quotes is not closed (in the quotes of a tag, `%}` is written `\\u0025}`)';
 
 describe('a template', () => {
@@ -34,6 +35,10 @@ describe('a template', () => {
       'a',
     ],
     ['{% assign x = A | upcase %}{{ x }}{{ x | downcase }}', 'Aa'],
+    [
+      '{% if A | size %}{% assign b = B | upcase %}{% if b == "B" and A != "" %}yes{% endif %}{% endif %}',
+      'yes',
+    ],
     ['{% capture x %}<{{ A }}>{% endcapture %}{{ x }}{{ x }}', '<a><a>'],
     ['{% raw %}{{ A }}{% endraw %}', '{{ A }}'],
     ['{% comment %}{{ NOT_THERE | nothing }}{% endcomment %}x{% # note %}', 'x'],
@@ -112,6 +117,11 @@ describe('a template that cannot be parsed', () => {
     ['{% for i in A foo: 1 %}{% endfor %}', 1, 1, '`foo` is not understood here'],
     ['{% for i in (1..3) %}{% endfor %}', 1, 13, 'ranges such as `(1..3)` are not available'],
     ['{{ A[(1..2)] }}', 1, 6, 'ranges such as `(1..3)` are not available'],
+    // A filter is for all that stands before it: the text `FALSE` would be true.
+    ['{% if A == "b" | upcase %}yes{% endif %}', 1, 1, WHOLE],
+    ['{% if not A | upcase %}yes{% endif %}', 1, 1, WHOLE],
+    ['{% if B %}{% elsif A contains "b" | append: "c" %}yes{% endif %}', 1, 1, WHOLE],
+    ['{% unless A == B | default: "b" %}yes{% endunless %}', 1, 1, WHOLE],
     // Of a branch the engine reads as far as it understands.
     ['{% case A %}{% when "b" "a" %}yes{% endcase %}', 1, 13, '`"a"` is not understood here'],
     ['{% case A %}{% when "b" and "a" %}yes{% endcase %}', 1, 13, '`and "a"` is not understood here'],
