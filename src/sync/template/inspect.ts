@@ -52,6 +52,7 @@ export function* inspect(templates: readonly Template[], liquid: Liquid): Genera
     for (const argument of template.arguments?.() ?? [])
       if (argument instanceof Value) {
         yield* inspectValue(argument, template.token);
+        yield* inspectChoice(argument, template.token);
         if (CONDITIONS.some((Tag) => template instanceof Tag) && isFiltered(argument))
           yield at(template.token, 'a filter in a condition is for all of it; `assign` its value first');
       } else yield* inspectToken(argument);
@@ -99,6 +100,21 @@ function* inspectValue(value: Value, where: Token): Generator<TemplateProblem> {
     for (const arg of args)
       if (isPair(arg)) yield at(where, `the filter ${quote(name)} takes no named arguments`);
       else yield* inspectToken(arg);
+  }
+}
+
+/** `A == "x" or "y"`, where both are meant to be compared. */
+function* inspectChoice({ initial: { postfix } }: Value, where: Token): Generator<TemplateProblem> {
+  const isWritten: boolean[] = [];
+  for (const token of postfix) {
+    const operator = TypeGuards.isOperatorToken(token) ? token.operator : '';
+    const operands = isWritten.splice(operator === '' ? isWritten.length : operator === 'not' ? -1 : -2);
+    isWritten.push(TypeGuards.isQuotedToken(token) || TypeGuards.isNumberToken(token));
+    if ((operator === 'and' || operator === 'or') && operands.includes(true))
+      yield at(
+        where,
+        'beside `and` or `or`, a text or a number that is written out is always true; compare it',
+      );
   }
 }
 

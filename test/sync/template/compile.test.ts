@@ -8,6 +8,7 @@ const BINARY = Uint8Array.of(0xff, 0xfe, 0x00);
 const BEFORE = 'what stands before the first `when` is never printed';
 const UNEXPECTED = (name: string) => `there is no tag \`${name}\`, or it is not expected here`;
 const WHOLE = 'a filter in a condition is for all of it; `assign` its value first';
+const ALWAYS = 'beside `and` or `or`, a text or a number that is written out is always true; compare it';
 const UNCLOSED = 'a text in quotes is not closed (in the quotes of a tag, `%}` is written `\\u0025}`)';
 
 describe('a template', () => {
@@ -122,6 +123,12 @@ describe('a template that cannot be parsed', () => {
     ['{% if not A | upcase %}yes{% endif %}', 1, 1, WHOLE],
     ['{% if B %}{% elsif A contains "b" | append: "c" %}yes{% endif %}', 1, 1, WHOLE],
     ['{% unless A == B | default: "b" %}yes{% endunless %}', 1, 1, WHOLE],
+    // As if the second text were compared, too.
+    ['{% if A == "x" or "y" %}yes{% endif %}', 1, 1, ALWAYS],
+    ['{% if A and "y" and B %}yes{% endif %}', 1, 1, ALWAYS],
+    ['{% if B %}{% elsif A contains "x" or 5 %}yes{% endif %}', 1, 1, ALWAYS],
+    ['{% unless A == "x" or not B or "y" %}yes{% endunless %}', 1, 1, ALWAYS],
+    ['{% assign x = A == "x" or "y" %}{{ x }}', 1, 1, ALWAYS],
     // Of a branch the engine reads as far as it understands.
     ['{% case A %}{% when "b" "a" %}yes{% endcase %}', 1, 13, '`"a"` is not understood here'],
     ['{% case A %}{% when "b" and "a" %}yes{% endcase %}', 1, 13, '`and "a"` is not understood here'],
