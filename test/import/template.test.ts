@@ -139,6 +139,8 @@ describe('a template of theirs', () => {
   it.each([
     ['{{ (fromJson .json).n | default "other" }}', /^`default` replaces no 0/],
     ['{{ .a | nospace }}', /^`nospace` leaves/],
+    ['{{ .a | quote }}', /^`quote` and `%q` become/],
+    ['{{ printf "%q" .a }}', /^`quote` and `%q` become/],
     ['{{ .encoded | b64dec | pkcs12key }}', /^what `base64_decode` gives must be text .* or go on to /],
   ])('%j says where its meaning is another', (template, note) => {
     const result = translateTemplate(template);

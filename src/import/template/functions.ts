@@ -32,7 +32,7 @@ export const FUNCTIONS: Readonly<Record<string, Translate>> = {
     piped(given(it), `replace: ${help.plain(given(from))}, ${help.plain(given(to))}`),
   quote([it, ...more], help) {
     if (more.length > 0) return none();
-    help.note('`quote` becomes `json`: control characters are escaped as in JSON, not as in Go');
+    help.note(QUOTED);
     return piped(asText(it), 'json');
   },
   squote: ([it, ...more]) =>
@@ -103,6 +103,9 @@ function firstAsText([it]: readonly Value[]): Value {
   return asText(it);
 }
 
+const QUOTED =
+  '`quote` and `%q` become `json`: control characters and what is not printed are escaped as in JSON, not as in Go';
+
 /** Of a number or a boolean out of JSON, `append` makes text. */
 function asText(value: Value | undefined): Value {
   const it = given(value);
@@ -146,6 +149,7 @@ function printf([format, ...args]: readonly Value[], help: Help): Value {
       const value = given(left.shift());
       if (value.json || !/^%[svqd]$/.test(piece)) return none();
       if (piece === '%d' && !/^-?\d+$/.test(value.head)) return none();
+      if (piece === '%q') help.note(QUOTED);
       add(piece === '%q' ? piped(value, 'json') : /^-?\d+$/.test(value.head) ? literal(value.head) : value);
     }
   }
