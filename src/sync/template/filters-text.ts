@@ -45,15 +45,26 @@ export const TEXT_FILTERS: Filters = {
   first: { args: [0, 0], run: (b, it) => listOf(it, b)[0] },
   last: { args: [0, 0], run: (b, it) => listOf(it, b).at(-1) },
   reverse: { args: [0, 0], run: (b, it) => listOf(it, b).toReversed() },
-  /** Of a list of texts, by code unit. */
+  /** Of a list, by code unit of the text of each; numbers and booleans out of JSON stay what they are. */
   sort: {
     args: [0, 0],
     run: (b, it) =>
       listOf(it, b)
-        .map((part) => textOf(part, b))
-        .sort(),
+        .map((part) => ({ part, text: textOf(part, b) }))
+        .sort((one, other) => (one.text < other.text ? -1 : Number(one.text > other.text)))
+        .map(({ part }) => part),
   },
-  uniq: { args: [0, 0], run: (b, it) => [...new Set(listOf(it, b).map((part) => textOf(part, b)))] },
+  uniq: {
+    args: [0, 0],
+    run(b, it) {
+      const first = new Map<string, unknown>();
+      for (const part of listOf(it, b)) {
+        const id = `${typeof plain(part)} ${textOf(part, b)}`;
+        if (!first.has(id)) first.set(id, part);
+      }
+      return [...first.values()];
+    },
+  },
   /** The number of characters of a text, or of items of a list. */
   size: {
     args: [0, 0],

@@ -56,6 +56,16 @@ describe('text filters', () => {
   });
 });
 
+describe('lists out of JSON', () => {
+  it.each([
+    ['[10,9,1.50,true]', 'sort', '[1.50,10,9,true]'],
+    ['[1,"1",1.0,"1",true,"true",true]', 'uniq', '[1,"1",1.0,true,"true"]'],
+    ['[10,"a",true]', 'reverse', '[true,"a",10]'],
+  ])('%s, %s: items stay what they are', (J, filter, expected) => {
+    expect(run(`{{ J | from_json | ${filter} | json }}`, { J })).toBe(expected);
+  });
+});
+
 describe('json and from_json', () => {
   const J =
     '{"b":1,"2":1.10,"id":123456789012345678,"list":[{"x":"é\\u0041"},null,true],"e":1e5,"t":"<\\/>"}';
