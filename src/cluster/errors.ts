@@ -69,13 +69,18 @@ export function saysExpired(answer: KubeAnswer): boolean {
   return answer.status === 410 && statusOf(answer) !== undefined;
 }
 
+/** No Role helps whom the API server does not know. */
+export const LOG_IN =
+  'Renew the login, token or certificate of `cluster`; `kubectl auth whoami` with the same kubeconfig shows whether it is accepted.';
+
 /** Any answer that is not what was asked for, as an error of ours about the object named. */
 export function errorOfAnswer(answer: KubeAnswer, about: string): AppError {
   const status = statusOf(answer);
-  const fail = (code: AppError['code'], detail?: string) =>
+  const fail = (code: AppError['code'], detail?: string, todo?: string) =>
     new AppError(code, {
       about,
       ...(detail === undefined ? {} : { detail }),
+      ...(todo === undefined ? {} : { todo }),
       ...waitOf(answer),
       cause: answer,
     });
@@ -87,6 +92,7 @@ export function errorOfAnswer(answer: KubeAnswer, about: string): AppError {
       return fail(
         'CLUSTER_FORBIDDEN',
         'it does not accept our identity: the token or client certificate is wrong or has expired',
+        LOG_IN,
       );
     case 403:
       return status === undefined ? foreign() : fail(codeOfForbidden(status));

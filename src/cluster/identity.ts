@@ -3,6 +3,7 @@ import type { RequestOptions } from 'node:https';
 import type { Cluster, User } from '@kubernetes/client-node/dist/config_types.js';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
+import { LOG_IN } from './errors.ts';
 import { clusterOf, type Kubeconfig, userOf } from './kubeconfig.ts';
 import type { Connection } from './pool.ts';
 
@@ -123,7 +124,8 @@ function errorOfLogin(user: User | undefined, cause: unknown): AppError {
       ? `${String(cause.path)}: ${String(cause.code)}`
       : undefined;
   const about = `kubeconfig user ${user?.name}`;
+  const detail = 'its credential plugin or login failed';
   return path === undefined
-    ? new AppError('CLUSTER_FORBIDDEN', { about, detail: 'its credential plugin or login failed', cause })
+    ? new AppError('CLUSTER_FORBIDDEN', { about, detail, todo: LOG_IN, cause })
     : new AppError('CREDENTIAL_MISSING', { about, detail: path, cause });
 }

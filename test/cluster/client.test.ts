@@ -201,6 +201,8 @@ describe('an identity', () => {
     const thrown = await client.send(get).catch((error: unknown) => error);
     expect(thrown).toMatchObject({ code, about: 'kubeconfig user u' });
     expect(String(thrown)).not.toContain('s3cret');
+    // No Role helps whom the cluster does not know.
+    expect(thrown).not.toHaveProperty('todo', expect.stringContaining('rbac'));
   });
 
   it('may be an id token of OIDC, which the library as a whole knows how to renew', async () => {
