@@ -48,7 +48,8 @@ export function outputOption(): Option {
 
 export function positive(text: string): number {
   const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < 1)
+  // By its digits: `1e3` and `0x10` are numbers to the language, and to nobody who types a sequence.
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(number) || number < 1)
     throw new InvalidArgumentError('It must be a whole number from 1.');
   return number;
 }

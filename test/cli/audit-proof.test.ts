@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -31,6 +32,13 @@ async function verified(bench: Bench, ...args: readonly string[]) {
 }
 
 const target = (bench: Bench) => bench.read('cluster/apps/db.yaml');
+
+it('a pipe, which cannot be looked at twice, is wrong usage and no fault of ours', async () => {
+  await using bench = await synced();
+  execFileSync('mkfifo', [join(bench.folder, 'pipe')]);
+  const { code, stderr } = await bench.run('audit', 'verify', '--audit', 'pipe');
+  expect({ code, stderr }).toEqual({ code: 64, stderr: expect.stringMatching(/^error: --audit: .*pipe/) });
+});
 
 describe('checkpoints of one-shot runs', () => {
   it('are written at their end, beside the store by default, for their owner alone', async () => {

@@ -72,6 +72,8 @@ describe('wrong usage', () => {
     ['audit', 'show', '0'],
     ['audit', 'show', '1.5'],
     ['audit', 'list', '--limit', '0'],
+    ['audit', 'list', '--limit', '1e1'],
+    ['audit', 'show', '0x5'],
     ['audit', 'list', '--cursor', 'x'],
     ['audit', 'list', '--since', 'yesterday'],
     ['audit', 'list', '--since', '2026-13-01'],

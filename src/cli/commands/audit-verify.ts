@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { readSigner } from '../../app/keys.ts';
 import { pemOf } from '../../audit/checkpoint-signing.ts';
@@ -6,9 +7,11 @@ import { isJsonLines, readExport } from '../../audit/verify-export.ts';
 import type { Context } from '../context.ts';
 import { type EvidenceOptions, evidenceOf } from '../evidence.ts';
 import { EXIT } from '../exit.ts';
+import { codeOf } from '../file-error.ts';
 import { count, type Paint, print } from '../output.ts';
 import { type AuditOptions, auditCredentials, checkPlace, openAuditForReading } from '../read-audit.ts';
 import { requireConfig } from '../require-config.ts';
+import { UsageError } from '../usage-error.ts';
 
 export interface VerifyOptions extends AuditOptions, EvidenceOptions {
   readonly publicKey?: boolean;
@@ -36,12 +39,26 @@ async function proofOf(
   evidence: Evidence,
 ): Promise<Proof | undefined> {
   const path = options.audit && resolve(context.cwd, options.audit);
+  if (path !== undefined && (await isPipe(path)))
+    throw new UsageError(
+      '--audit: it is looked at more than once, which a pipe does not bear: write it to a file',
+    );
   if (path !== undefined && (await isJsonLines(path, evidence.checkpoints.length > 0)))
     return prove({ ...(await readExport(path)), part: true, evidence });
   await using audit = await openAuditForReading(context, options);
   if (audit === undefined) return undefined;
   // Awaited here: the store must outlive it.
   return await prove({ ...(await contentsOf(audit)), evidence });
+}
+
+async function isPipe(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFIFO();
+  } catch (error) {
+    // What cannot be looked at, its own reader says.
+    if (codeOf(error) === undefined) throw error;
+    return false;
+  }
 }
 
 async function printPublicKey(context: Context, options: VerifyOptions): Promise<number> {
