@@ -1,5 +1,6 @@
-import type { SecretMeta } from '../cluster/cluster.ts';
+import type { Cluster, SecretMeta } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
+import { AppError } from '../core/errors.ts';
 import { createInTurn } from '../core/in-turn.ts';
 import type { TargetId } from '../core/target.ts';
 import type { Tracer } from '../core/tracer.ts';
@@ -13,6 +14,7 @@ import { nameOf } from './generation.ts';
 import type { ServicePass } from './pass.ts';
 import type { Passes } from './passes.ts';
 import { createPutOff } from './put-off.ts';
+import { createOneAtATime } from './turns.ts';
 import { createUnseen, type Missed } from './unseen.ts';
 
 /** What the service knows for its destroying step. */
@@ -33,6 +35,7 @@ export interface Destroying {
 }
 
 export interface DestroyingDeps {
+  readonly cluster: Pick<Cluster, 'read'>;
   readonly destroy: (pass: ServicePass, see: Destroying) => Promise<readonly Outcome[]>;
   readonly passes: Passes<ServicePass>;
   readonly board: Board;
@@ -50,6 +53,8 @@ export interface DestroyingDeps {
 
 export interface DestroyingJobs {
   lookForLeft(): void;
+  /** A namespace has changed, which may have taken along what is held. */
+  lookAtHeld(): void;
   /** Works off one of both jobs; gives when it is to run again. */
   run(job: Job, kind: 'destroy' | 'left'): Promise<number | undefined>;
 }
@@ -88,6 +93,22 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
       if (!held.has(nameOf(mapping, target))) board.forget(mapping, target);
   };
 
+  const isGone = async (target: TargetId): Promise<boolean> => {
+    try {
+      return (await deps.cluster.read(target)) === undefined;
+    } catch (error) {
+      if (error instanceof AppError) return false;
+      throw error;
+    }
+  };
+  /** No watch tells of what left. What is gone counts no more for the brake, so that all of it is decided anew. */
+  const lookAtHeld = createOneAtATime(
+    async () => {
+      for (const { target } of leftAndHeld()) if (await isGone(target)) return lookForLeft();
+    },
+    (error) => deps.logger.error('what is held could not be looked at', { error }),
+  );
+
   /** Gives how soon to look again for what left, if not only when it is asked for. */
   const run = async (job: Job, withLeft: boolean): Promise<number | undefined> => {
     const { asked } = lefts;
@@ -124,6 +145,7 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
 
   return {
     lookForLeft,
+    lookAtHeld: () => void lookAtHeld(),
     async run(job, kind) {
       const withLeft = () => kind === 'left' || lefts.seen < lefts.asked;
       // What one of them does not know may be new to it and wanted by another. Without it nothing else is decided

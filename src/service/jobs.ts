@@ -37,6 +37,7 @@ export interface Jobs {
   /** What became of a target by the destroying step, or by a person's release. */
   decided(outcome: Outcome, requestId: string, startedAt: number): void;
   lookForLeft(): void;
+  lookAtHeld(): void;
   lookForProposals(): void;
   lookForRestarts(): void;
   /** One record for all the sweeps that found nothing new. */
@@ -129,7 +130,15 @@ export function createJobs(deps: JobsDeps): Jobs {
   const restartSoon = (): void => void add({ kind: 'restart' }, { delayMs: deps.restartWindowMs() });
   const destroySoon = (): void => void add({ kind: 'destroy' }, { delayMs: COLLECT_MS });
   const destroying = createDestroying({
-    ...{ board, clock, logger, passes, tracer, isWanted: (known) => wantedOf(known) !== undefined },
+    ...{
+      board,
+      clock,
+      cluster: deps.cluster,
+      logger,
+      passes,
+      tracer,
+      isWanted: (known) => wantedOf(known) !== undefined,
+    },
     destroy: deps.destroy,
     agrees: deps.agrees ?? (() => true),
     onOutcome: (outcome, requestId, startedAt) => decided(outcome, requestId, startedAt),
@@ -265,6 +274,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     },
     decided,
     lookForLeft: destroying.lookForLeft,
+    lookAtHeld: destroying.lookAtHeld,
     lookForProposals() {
       for (const { proposed } of board.all()) if (proposed) return destroySoon();
     },

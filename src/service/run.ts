@@ -175,7 +175,10 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     onGone: observer.gone,
     onListed: observer.listed,
     wake: parts.wake,
-    onNamespaces: () => void resolveSoon(),
+    onNamespaces() {
+      void resolveSoon();
+      jobs.lookAtHeld();
+    },
     onTrouble(name, error) {
       const before = trouble.get(name);
       if (error === undefined) trouble.delete(name);

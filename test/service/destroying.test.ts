@@ -269,6 +269,41 @@ describe('namespaces that lost their label together', () => {
   });
 });
 
+describe('what is held of namespaces', () => {
+  it('is so no longer once they are gone and took it along, and counts no more', async () => {
+    const yes = { bridge: 'yes' };
+    const world = await openWorld({
+      mappings: `
+  - name: t
+    target: { namespaceSelector: { matchLabels: { bridge: 'yes' } } }
+    onMappingRemoved: delete
+    data: { T: { store: vault, key: token } }`,
+      cluster: { namespaces: { one: yes, two: yes, three: yes, four: yes } },
+    });
+    await world.sync();
+    await using serving = await serve(world);
+    await seconds(world, 5);
+    const held = () => serving.service.held().map(({ namespace }) => namespace);
+    for (const name of ['one', 'two', 'three']) world.cluster.namespace(name, {});
+    await seconds(world, 5);
+    await soon(() => expect(held()).toEqual(['one', 'three', 'two']));
+
+    world.cluster.endNamespace('one');
+    await seconds(world, 5);
+    expect(held()).toEqual(['one', 'three', 'two']);
+    world.cluster.forget({ namespace: 'one', secret: 't' });
+    world.cluster.endNamespace('one');
+    await seconds(world, 5);
+    await soon(() => expect(held()).toEqual(['three', 'two']));
+    // Of what is left, one may go.
+    world.cluster.forget({ namespace: 'two', secret: 't' });
+    world.cluster.endNamespace('two');
+    await seconds(world, 5);
+    await soon(() => expect(held()).toEqual([]));
+    expect([isThere(world, 't', 'three'), isThere(world, 't', 'four')]).toEqual([false, true]);
+  });
+});
+
 describe('a release by the service', () => {
   const recreated = (type: string): string => `
   - name: a
