@@ -107,10 +107,20 @@ export function errorOfAnswer(answer: KubeAnswer, about: string): AppError {
       return status === undefined ? foreign() : fail(codeOfInvalid(status));
     case 429:
       return fail('CLUSTER_UNAVAILABLE', 'it asked us to slow down');
+    case 500:
+      if (TOO_LARGE_FOR_ETCD.test(status?.text ?? ''))
+        return fail('TOO_LARGE', 'the store of the API server takes no object of this size');
+      return fail('CLUSTER_UNAVAILABLE', 'status 500');
     default:
       return answer.status >= 500 ? fail('CLUSTER_UNAVAILABLE', `status ${answer.status}`) : foreign();
   }
 }
+
+/**
+ * What etcd says of more than 1.5 MiB, and the client before it of more than 2 MiB, is passed on. The names of the keys
+ * count there as well.
+ */
+const TOO_LARGE_FOR_ETCD = /etcdserver: request is too large|trying to send message larger than max/;
 
 /**
  * Admission answers 403 too, so it takes more than the number. The authorizer's sentence has been the same

@@ -50,6 +50,21 @@ describe('an answer to a write', () => {
       'CLUSTER_REFUSED',
     ],
     ['login', json(401, status(401, 'Unauthorized', {}, MARKER)), 'CLUSTER_FORBIDDEN'],
+    ['too large for etcd', json(500, status(500, '', {}, 'etcdserver: request is too large')), 'TOO_LARGE'],
+    [
+      'too large for the way to etcd',
+      json(
+        500,
+        status(500, '', {}, 'rpc error: trying to send message larger than max (2527306 vs. 2097152)'),
+      ),
+      'TOO_LARGE',
+    ],
+    ['too large, a proxy says', text(500, 'request is too large'), 'CLUSTER_UNAVAILABLE'],
+    [
+      'too large, one of these days',
+      json(503, status(503, '', {}, 'request is too large')),
+      'CLUSTER_UNAVAILABLE',
+    ],
     ['too large', json(413, status(413, 'RequestEntityTooLarge', {}, MARKER)), 'TOO_LARGE'],
     [
       'data too long',

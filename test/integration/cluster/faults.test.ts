@@ -102,6 +102,16 @@ describe('what a real API server refuses', () => {
       manifest({ data: new Map([['big', SecretValue.fromBytes(Buffer.alloc(bytes, 'x'))]]) });
     await expect(h.cluster.create(app(h), big(1024 * 1024 + 1))).rejects.toMatchObject({ code: 'TOO_LARGE' });
     await expect(h.cluster.create(app(h), big(8 * 1024 * 1024))).rejects.toMatchObject({ code: 'TOO_LARGE' });
+    // The names of keys do not count for the API server, but for etcd.
+    const many = (keys: number) =>
+      manifest({
+        data: new Map(
+          Array.from({ length: keys }, (_, n) => [`${n}-`.padEnd(253, 'x'), SecretValue.fromText('v')]),
+        ),
+      });
+    for (const keys of [7_000, 9_000])
+      await expect(h.cluster.create(app(h), many(keys))).rejects.toMatchObject({ code: 'TOO_LARGE' });
+    expect(await h.cluster.read(app(h))).toBeUndefined();
   });
 
   it('what RBAC does not allow: CLUSTER_FORBIDDEN, also for a name beside ours', async () => {
