@@ -71,7 +71,7 @@ export function saysExpired(answer: KubeAnswer): boolean {
 
 /** No Role helps whom the API server does not know. */
 export const LOG_IN =
-  'Renew the login, token or certificate of `cluster`; `kubectl auth whoami` with the same kubeconfig shows whether it is accepted.';
+  'Renew the token or certificate of the pod, or the login of `cluster.kubeconfig`: `kubectl auth whoami` with it shows whether it is accepted.';
 
 /** Any answer that is not what was asked for, as an error of ours about the object named. */
 export function errorOfAnswer(answer: KubeAnswer, about: string): AppError {
