@@ -2,7 +2,7 @@ import type { AuditRecord, Entry } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Workload } from '../core/mapping.ts';
-import { CHANGES, lastWord } from './last-word.ts';
+import { lastChange } from './last-word.ts';
 import { createLeftOpen, type LeftOpen } from './left-open.ts';
 import { restartIntents } from './restart-intents.ts';
 import { type Applied, lookFor, SEEN_IN_CLUSTER, type Sighting } from './sighting.ts';
@@ -75,16 +75,18 @@ async function sightingOf(intent: AuditRecord, cluster: Pick<Cluster, 'read'>): 
   return lookFor(change, cluster);
 }
 
-/** Whether what was found is on record as that of a later change: another process has made it meanwhile. */
+/**
+ * Whether what was found is on record as made by a later change: another process has made it meanwhile. Not by the
+ * version of the Secret, which goes on with what others write into it, another mapping that merges among them.
+ */
 async function isOfLater(
-  { sequence, namespace = '', secret = '' }: AuditRecord,
+  { sequence, mapping = '', namespace = '', secret = '', after }: AuditRecord,
   { resourceVersion }: Applied,
   { audit, instances }: Pick<RecoverDeps, 'audit' | 'instances'>,
 ): Promise<boolean> {
   if (resourceVersion === undefined) return false;
-  const about = { namespace, secret, outcome: 'ok', phase: 'outcome' } as const;
-  const last = await lastWord(audit, about, CHANGES, instances);
-  return last !== undefined && last.sequence > sequence && last.resourceVersion === resourceVersion;
+  const last = await lastChange(audit, mapping, { namespace, secret }, instances);
+  return last !== undefined && last.sequence > sequence && last.after === after;
 }
 
 function outcomeOf(intent: AuditRecord, made: Applied | undefined, isOurs: boolean): Entry {

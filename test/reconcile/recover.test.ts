@@ -3,7 +3,7 @@ import { AppError } from '../../src/core/errors.ts';
 import { recoverIntents } from '../../src/reconcile/recover.ts';
 import { lookFor } from '../../src/reconcile/sighting.ts';
 import { failing, type Step } from '../fakes/faulty.ts';
-import { APPS_DB, base64, openDb, syncOnly, type World } from './world.ts';
+import { APPS_DB, base64, openDb, openWorld, syncOnly, type World } from './world.ts';
 
 const dead = new AppError('AUDIT_UNAVAILABLE');
 
@@ -115,6 +115,17 @@ describe('an intent that a crash left open', () => {
     ]);
   });
 
+  it('is INTERRUPTED so also where somebody has touched the Secret after that change', async () => {
+    const world = await openDb();
+    await crash(world, failing('cluster.create', dead));
+    world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
+    await world.sync();
+    world.cluster.edit(APPS_DB, (raw) => ({ ...raw }));
+    expect((await world.cluster.read(APPS_DB))?.resourceVersion).not.toBe('1');
+    await recover(world);
+    expect(world.records.at(-1)).toMatchObject({ requestId: 'request-1', code: 'INTERRUPTED' });
+  });
+
   it('is that of the newest where several have left the same', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
@@ -126,6 +137,23 @@ describe('an intent that a crash left open', () => {
       { requestId: 'request-2', outcome: 'ok', resourceVersion: '1' },
       { requestId: 'request-1', outcome: 'failed', code: 'INTERRUPTED' },
     ]);
+  });
+
+  it('is closed as done when another mapping has merged into the same Secret since', async () => {
+    const ID = { namespace: 'apps', secret: 'shared' };
+    const merge = (name: string, key: string) => `
+  - name: ${name}
+    target: { namespace: apps, secret: shared, mode: merge }
+    data: { ${key}: { store: vault, key: token } }`;
+    const world = await openWorld({ mappings: merge('one', 'ONE') });
+    world.cluster.put(ID, { data: { THEIRS: base64('t') } });
+    await crash(world, afterTheWrite);
+    await world.configure(merge('one', 'ONE') + merge('two', 'TWO'));
+    // As another replica does, which runs while nobody has looked at what was left open.
+    world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
+    expect((await world.sync()).targets).toMatchObject([{ kind: 'unchanged' }, { kind: 'updated' }]);
+    expect(await recover(world)).toBe(1);
+    expect(world.records.at(-1)).toMatchObject({ mapping: 'one', phase: 'outcome', outcome: 'ok' });
   });
 
   it('stays open while the cluster cannot be looked at, and hinders nothing', async () => {
