@@ -7,7 +7,7 @@ import { proposalOf as endOf, type Left } from '../reconcile/left.ts';
 import type { Outcome, Proposal } from '../reconcile/outcome.ts';
 import { proposalOf } from '../reconcile/reconcile.ts';
 import type { Sight } from '../reconcile/standing.ts';
-import { decideWanted, type Wanted } from '../reconcile/targets.ts';
+import { decideWanted, type Wanted, wantedByAny, wantedIndex } from '../reconcile/targets.ts';
 import type { Destroying } from '../service/destroying.ts';
 import { LABEL } from '../sync/marks.ts';
 import type { App, Pass } from './app.ts';
@@ -25,13 +25,13 @@ const NOTHING_LEFT: Leaving = {
 
 /**
  * The destroying step of the running service: decides anew on the targets that have proposed their end, and on
- * those that left the configuration, all of them together.
+ * those that left the configuration, all of them together. Nothing, if it is another configuration by now.
  */
 export async function destroyProposed(
   app: App,
   pass: Pass,
-  { withLeft, heldLeft, proposed, unknown, meta, onWaiting, onUnseen }: Destroying,
-): Promise<readonly Outcome[]> {
+  { withLeft, heldLeft, proposed, unknown, meta, agrees, onWaiting, onUnseen }: Destroying,
+): Promise<readonly Outcome[] | undefined> {
   // Before the decisions: it takes a while, in which what was proposed may be as it should be again.
   const scanned = withLeft ? await scanLeft(app) : undefined;
   const ends = [...(await endsAmong(app.targets.filter(proposed), app, pass))];
@@ -51,8 +51,17 @@ export async function destroyProposed(
   const others = { targets: [], leaving: withLeft ? pruned.length : heldLeft };
   const count = withLeft ? left.count : heldLeft;
   const population = await populationOf(app, { sight, left: count, proposals, others });
+  // All that may have taken minutes, in which a mapping that was taken out by mistake was put back.
+  if (withLeft && (!agrees() || isAnyWanted(left.proposals, app))) return undefined;
   const decided = await destroy(proposals, population, { ...app, ...pass, brake: app.config.brake });
   return [...decided, ...pruned];
+}
+
+function isAnyWanted(left: readonly Proposal[], { targets }: App): boolean {
+  const [isWanted, wants] = [wantedByAny(targets), wantedIndex(targets)];
+  return left.some(({ mapping, live: { id }, ending }) =>
+    ending === undefined ? isWanted(id) : wants(mapping, id),
+  );
 }
 
 async function endsAmong(

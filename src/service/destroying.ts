@@ -28,6 +28,8 @@ export interface Destroying {
   readonly unknown: (it: Wanted) => boolean;
   /** As the watch has it. */
   readonly meta: (id: TargetId) => SecretMeta | undefined;
+  /** Whether all replicas work by the same configuration, now. */
+  readonly agrees: () => boolean;
   /** Told which of what left stays for now. */
   readonly onWaiting: (waiting: readonly Waiting[]) => void;
   /** Told what may have left, and could not be looked at. */
@@ -36,7 +38,8 @@ export interface Destroying {
 
 export interface DestroyingDeps {
   readonly cluster: Pick<Cluster, 'read'>;
-  readonly destroy: (pass: ServicePass, see: Destroying) => Promise<readonly Outcome[]>;
+  /** Gives nothing where it has decided nothing, since the configuration has changed meanwhile. */
+  readonly destroy: (pass: ServicePass, see: Destroying) => Promise<readonly Outcome[] | undefined>;
   readonly passes: Passes<ServicePass>;
   readonly board: Board;
   readonly clock: Clock;
@@ -109,8 +112,8 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
     (error) => deps.logger.error('what is held could not be looked at', { error }),
   );
 
-  /** Gives how soon to look again for what left, if not only when it is asked for. */
-  const run = async (job: Job, withLeft: boolean): Promise<number | undefined> => {
+  /** Gives how soon to look again for what left, if not only when it is asked for; or that it decided nothing. */
+  const run = async (job: Job, withLeft: boolean): Promise<number | 'undecided' | undefined> => {
     const { asked } = lefts;
     const pass = await passes.of(job, clock.now());
     const startedAt = clock.now();
@@ -125,6 +128,7 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
         },
         unknown: ({ mapping, id }) => board.known(mapping.name, id) === undefined,
         meta: (id) => board.meta(id),
+        agrees: deps.agrees,
         onWaiting(waiting) {
           if (putOff.note(waiting, startedAt)) again.push(PUT_OFF_MS);
         },
@@ -136,6 +140,7 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
     const { requestId } = job;
     const what = { operation: withLeft ? 'left' : 'destroy' };
     const outcomes = await tracer.span('job', what, destroy, { requestId, first: true });
+    if (outcomes === undefined) return 'undecided';
     for (const outcome of outcomes) deps.onOutcome(outcome, requestId, startedAt);
     if (!withLeft) return undefined;
     lefts.seen = asked;
@@ -156,6 +161,7 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
       disagreed = disagrees;
       if (disagrees && withLeft()) return DISAGREED_MS;
       const again = await inTurn(() => run(job, withLeft()));
+      if (again === 'undecided') return DISAGREED_MS;
       return kind === 'left' ? again : undefined;
     },
   };

@@ -19,7 +19,7 @@ import { type Ages, createAges } from './ages.ts';
 import { withAhead } from './ahead.ts';
 import type { AuditDoubt } from './audit-doubt.ts';
 import { type Board, createBoard, type Known } from './board.ts';
-import type { Destroying } from './destroying.ts';
+import type { DestroyingDeps } from './destroying.ts';
 import {
   type Change,
   createGeneration,
@@ -64,7 +64,7 @@ export interface ServiceParts {
   readonly stores: StoreParts;
   readonly beginPass: (request: { requestId: string; actor: Actor }) => Promise<ServicePass>;
   /** The one destroying step, for what these have proposed and for what left the configuration. */
-  readonly destroy: (pass: ServicePass, see: Destroying) => Promise<readonly Outcome[]>;
+  readonly destroy: DestroyingDeps['destroy'];
   /** Rolls the workloads that wait for it; gives when to look again. */
   readonly restart: () => Promise<number | undefined>;
   /** Intents that a crash left open. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { destroyProposed } from '../../src/app/destroy.ts';
 import { pruneLeft } from '../../src/app/prune.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Service } from '../../src/service/service.ts';
@@ -47,6 +48,49 @@ it('what left the configuration of one replica stays while another may want it',
   agrees = true;
   await seconds(world, 20);
   await soon(() => expect(isThere(world, 't0')).toBe(false));
+});
+
+it('what left stays also where another replica is given another configuration while it is looked for', async () => {
+  const world = await openWorld({ mappings: targets(NAMES) });
+  for (const name of NAMES) world.store.put(name, name);
+  await world.sync();
+  await world.configure(targets(NAMES.slice(1)));
+  let asked = 0;
+  let agrees = false;
+  await using _ = await serve(world, undefined, { agrees: () => asked++ === 0 || agrees });
+  await seconds(world, 60);
+  expect(isThere(world, 't0')).toBe(true);
+  agrees = true;
+  await seconds(world, 20);
+  await soon(() => expect(isThere(world, 't0')).toBe(false));
+});
+
+it('what left stays where its mapping is put back while it is looked for', async () => {
+  const world = await openWorld({ mappings: targets(NAMES) });
+  for (const name of NAMES) world.store.put(name, name);
+  await world.sync();
+  await using all = await world.start();
+  const put = await all.app.resolve();
+  await world.configure(targets(NAMES.slice(1)));
+  await using process = await world.start();
+  let wanted = await process.app.resolve();
+  const app = Object.defineProperties(
+    { ...process.app },
+    { ...Object.getOwnPropertyDescriptors(process.app), targets: { get: () => wanted } },
+  );
+  const see = {
+    ...{ withLeft: true, heldLeft: 0, meta: () => undefined, agrees: () => true },
+    ...{ proposed: () => false, unknown: () => false, onUnseen: () => undefined },
+  };
+  const putBack = () => {
+    wanted = put;
+  };
+  const pass = await process.app.pass();
+  expect(await destroyProposed(app, pass, { ...see, onWaiting: putBack })).toBeUndefined();
+  expect(isThere(world, 't0')).toBe(true);
+  wanted = put.slice(1);
+  const decided = await destroyProposed(app, pass, { ...see, onWaiting: () => undefined });
+  expect(decided).toMatchObject([{ kind: 'deleted', target: { secret: 't0' } }]);
 });
 
 describe('what is held', () => {
