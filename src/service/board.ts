@@ -28,6 +28,8 @@ export interface Known {
   readonly drifted?: boolean;
   /** Somebody fights over it; left alone until then. */
   readonly contestedUntil?: number;
+  /** The only run of it so far came to no outcome, so that nothing is known of it but what the audit tells. */
+  readonly undecided?: boolean;
   /** What it has proposed and the destroying step has yet to decide on. */
   readonly proposed?: boolean;
   /** Of a `kubernetes.io/tls` target: when its certificate ends, in milliseconds since 1970. */

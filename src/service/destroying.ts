@@ -24,7 +24,7 @@ export interface Destroying {
   /** Otherwise: how many of what left are held, and count. */
   readonly heldLeft: number;
   readonly proposed: (it: Wanted) => boolean;
-  /** No run has looked at it since this process began. */
+  /** No run has decided on it since this process began. */
   readonly unknown: (it: Wanted) => boolean;
   /** As the watch has it. */
   readonly meta: (id: TargetId) => SecretMeta | undefined;
@@ -126,7 +126,10 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
           const known = board.known(mapping.name, id);
           return known?.proposed === true || known?.kind === 'held';
         },
-        unknown: ({ mapping, id }) => board.known(mapping.name, id) === undefined,
+        unknown({ mapping, id }) {
+          const known = board.known(mapping.name, id);
+          return known === undefined || known.undecided === true;
+        },
         meta: (id) => board.meta(id),
         agrees: deps.agrees,
         onWaiting(waiting) {

@@ -77,6 +77,7 @@ export function parseKnown(text: string): Known | undefined {
     alive,
     ...(told.drifted === true ? { drifted: true } : {}),
     ...(isTime(told.contestedUntil) ? { contestedUntil: told.contestedUntil } : {}),
+    ...(told.undecided === true ? { undecided: true } : {}),
     ...(told.proposed === true ? { proposed: true } : {}),
     ...(isTime(told.certificateExpiresAt) ? { certificateExpiresAt: told.certificateExpiresAt } : {}),
     ...(isTime(told.pinned) ? { pinned: told.pinned } : {}),

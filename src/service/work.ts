@@ -159,6 +159,8 @@ export function createWork(deps: WorkDeps): WorkTarget {
       // Its job is not done, and comes back by itself; this is for one that is lost meanwhile.
       retryAt: endedAt + UNDONE_MS,
       ...(okAt === undefined ? {} : { okAt }),
+      // What a process before this one has held may be held still, and counts for the brake.
+      ...(before === undefined ? { undecided: true } : {}),
       alive: before?.alive ?? board.meta(id)?.labels[LABEL.mapping] === mapping.name,
       keys: [],
     });

@@ -146,6 +146,7 @@ describe('a notice', () => {
       retryAt: START,
       contestedUntil: START,
       proposed: true,
+      undecided: true,
       drifted: true,
     });
     one.note(long);

@@ -3,6 +3,7 @@ import { destroyProposed } from '../../src/app/destroy.ts';
 import { pruneLeft } from '../../src/app/prune.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Service } from '../../src/service/service.ts';
+import type { Step } from '../fakes/faulty.ts';
 import { createMemoryWorkloads } from '../fakes/memory-workloads.ts';
 import { openWorld, recordingLogger, type World } from '../reconcile/world.ts';
 import { soon } from '../soon.ts';
@@ -123,6 +124,24 @@ describe('what is held', () => {
     ]);
     // What is on record already is not told again.
     expect(world.story(length).filter((line) => line.startsWith('hold'))).toEqual([]);
+  });
+
+  it('counts after a start also where the first run of its target could not be ended for want of the audit', async () => {
+    const world = await openHeld(['t0'], 't4');
+    const away = world.clock.now() + 30_000;
+    const watch = ({ call, phase, args }: Step): void => {
+      const entries = call === 'audit.append' ? (args[0] as readonly { readonly key?: string }[]) : [];
+      if (phase === 'before' && world.clock.now() < away && entries.some(({ key }) => key === 't0'))
+        throw new AppError('AUDIT_UNAVAILABLE');
+    };
+    // What left is looked for after that run.
+    const agrees = () => world.clock.now() > away - 20_000;
+    await using serving = await serve(world, watch, { agrees });
+    for (const it of serving.engine.generation().at({ namespace: 'apps', secret: 't0' }))
+      await serving.engine.request(it, 'asked');
+    await seconds(world, 120);
+    expect(isThere(world, 't4')).toBe(true);
+    await soon(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't4']));
   });
 
   it('is shown when the service starts although nothing else is to go, and can be released', async () => {
