@@ -42,7 +42,7 @@ export function targetStatus(
   const isThere = meta?.labels[LABEL.mapping] === mapping.name;
   // Its own look knows; until the first one of this process the annotation shows it.
   const shown = isThere ? pinIn(meta.annotations) : undefined;
-  const pinned = known === undefined ? shown : known.pinned;
+  const pinned = known === undefined || known.undecided ? shown : known.pinned;
   const state = stateOf(known, { isLate, isThere, isPinned: pinned !== undefined });
   const late = slots.find((slot) => slot?.code !== undefined)?.code;
   const said = error?.toJSON() ?? known?.error;

@@ -50,6 +50,17 @@ describe('the state of a target', () => {
     expect(it.state()).toBe(state);
   });
 
+  it('says of its pin what its annotation does, until a run has come to an outcome', () => {
+    const it = open();
+    it.board.setMeta(meta(APP, { A: ['a', '1'] }, { annotations: { 'secretbridge.dev/pin': '7' } }));
+    const pinned = () => it.statuses()[0]?.pinned;
+    expect(pinned()).toBe(7);
+    it.board.note(known({ ...failed('AUDIT_UNAVAILABLE'), undecided: true }));
+    expect(pinned()).toBe(7);
+    it.board.note(known({ startedAt: START + 1, endedAt: START + 1 }));
+    expect(pinned()).toBeUndefined();
+  });
+
   it('is waiting until it is there, and then what it says of itself', () => {
     const it = open();
     const app = { mapping: 'app', namespace: 'apps', secret: 'app' };
