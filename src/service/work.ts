@@ -111,7 +111,7 @@ export function createWork(deps: WorkDeps): WorkTarget {
     const endedAt = clock.now();
     deps.onOutcome(outcome, (endedAt - startedAt) / 1_000);
     logOutcome(deps.logger, outcome, job.requestId, { before: before?.error?.code, reason: job.reason });
-    const wasOkAt = okBefore(mapping, before);
+    const wasOkAt = before && okBefore(mapping, before);
     const known = knownOf(outcome, { job, before, wasOkAt, startedAt, endedAt, it });
     const next = nextRun(
       { kind: outcome.kind, ...(outcome.error === undefined ? {} : errorOf(outcome.error)) },
@@ -133,7 +133,7 @@ export function createWork(deps: WorkDeps): WorkTarget {
     const sweeps = generation()
       .slotsOf(mapping)
       .map((slot) => board.swept(slot));
-    return before && lastOk(before, sweptAt(sweeps));
+    return lastOk(before, sweptAt(sweeps));
   }
 
   /**
@@ -143,7 +143,8 @@ export function createWork(deps: WorkDeps): WorkTarget {
   function noteUndone({ mapping, id }: Wanted, job: Job, startedAt: number, error: AppError): void {
     const before = board.known(mapping.name, id);
     if (before?.error !== undefined) return;
-    const okAt = okBefore(mapping, before);
+    const alive = before?.alive ?? board.meta(id)?.labels[LABEL.mapping] === mapping.name;
+    const okAt = before === undefined && !alive ? undefined : okBefore(mapping, before);
     const endedAt = clock.now();
     board.note({
       ...before,
@@ -161,7 +162,7 @@ export function createWork(deps: WorkDeps): WorkTarget {
       ...(okAt === undefined ? {} : { okAt }),
       // What a process before this one has held may be held still, and counts for the brake.
       ...(before === undefined ? { undecided: true } : {}),
-      alive: before?.alive ?? board.meta(id)?.labels[LABEL.mapping] === mapping.name,
+      alive,
       keys: [],
     });
   }

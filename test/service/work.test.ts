@@ -9,12 +9,13 @@ import { createLedger } from '../../src/service/ledger.ts';
 import type { ServicePass } from '../../src/service/pass.ts';
 import { createPasses } from '../../src/service/passes.ts';
 import { createWork } from '../../src/service/work.ts';
+import type { Watch } from '../fakes/faulty.ts';
 import { APPS_DB, openDb } from '../reconcile/world.ts';
-import { asQueue, createFakeNotices, createFakeQueue } from './sample.ts';
+import { asQueue, createFakeNotices, createFakeQueue, meta } from './sample.ts';
 
-async function open() {
+async function open(watch?: Watch) {
   const world = await openDb();
-  const { app } = await world.start();
+  const { app } = await world.start(watch);
   const { clock } = world;
   const wanted = app.config.mappings.map((mapping) => ({ mapping, id: APPS_DB }));
   const generation = createGeneration(app.config.mappings, wanted, () => false);
@@ -46,10 +47,28 @@ async function open() {
     work(APPS_DB, { subject: 'target/apps/db', reason, requestId }, signal);
   const reads = () => world.store.reads.splice(0);
   const seen = () => board.known('db', APPS_DB);
-  return { world, clock, board, ledger, passes, run, reads, seen, decided };
+  return { world, clock, board, generation, ledger, passes, run, reads, seen, decided };
 }
 
 describe('the run of a target', () => {
+  it('that comes to no outcome, the first of its process, leaves the time at which the sweeps found it', async () => {
+    const away = new AppError('AUDIT_UNAVAILABLE');
+    const { board, generation, clock, run, seen } = await open(({ call, phase }) => {
+      if (call === 'audit.append' && phase === 'before') throw away;
+    });
+    const [it] = generation.wanted;
+    if (it === undefined) throw new Error('nothing is wanted');
+    const at = clock.now() - 1_000;
+    for (const slot of generation.slots.keys()) board.noteSweep(slot, { at, okAt: at });
+    await expect(run('r0')).rejects.toBe(away);
+    // Of what is not there, sources that are as they were say nothing.
+    expect(seen()?.okAt).toBeUndefined();
+    board.forget('db', APPS_DB);
+    board.setMeta(meta(it));
+    await expect(run('r1')).rejects.toBe(away);
+    expect(seen()).toMatchObject({ alive: true, okAt: at, error: { code: 'AUDIT_UNAVAILABLE' } });
+  });
+
   it('that cannot look takes it for there if it was, and for missing once it has seen that it is', async () => {
     const { world, run, seen } = await open();
     const away = new AppError('CLUSTER_UNAVAILABLE');
