@@ -181,7 +181,7 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
 - \`waiting\` is \`[ { mapping, namespace, secret, until } ]\`: targets that left the configuration, and stay until their mapping has
   made another one. \`unseen\` is \`[ { what, code } ]\`: what may have left it, and could not be looked at. \`unrestarted\` is
   \`[ { mapping, namespace, secret, workload, code } ]\`: workloads that were to be restarted because that Secret changed, and could
-  not be, which the exit code goes by and \`ok\` does not. Each is left out where there is none.
+  not be, which the exit code goes by, but for \`WORKLOAD_MISSING\`, and \`ok\` does not. Each is left out where there is none.
 - \`how\` is there where an \`update\` of \`plan\` is more than that: \`adopt\` takes over a Secret that is not ours,
   \`recreate\` deletes and makes it anew, \`merge\` puts keys into one of others.
 - \`state\` of a target is \`synced\`, \`stale\`, \`failed\`, \`refused\`, \`held\`, \`pinned\`, \`waiting\`, \`contested\` or \`drifted\`; of a

@@ -99,13 +99,17 @@ function runTarget({
   };
 }
 
-/** What is not well and no failure was refused or is held. Pods that go on with an old value are a failure as well. */
+/**
+ * What is not well and no failure was refused or is held. Pods that go on with an old value are a failure as well; of a
+ * workload that is not there, there are none.
+ */
 function verdict(
   ok: boolean,
   targets: readonly RunTarget[],
   unrestarted: readonly Unrestarted[] = [],
 ): ExitCode {
-  const failures = [...targets.filter(({ kind }) => kind === 'failed'), ...unrestarted];
+  const old = unrestarted.filter(({ error }) => error.code !== 'WORKLOAD_MISSING');
+  const failures = [...targets.filter(({ kind }) => kind === 'failed'), ...old];
   return exitCode(
     failures.flatMap(({ error }) => error?.code ?? []),
     { person: !ok },

@@ -48,8 +48,8 @@ describe('a run whose targets are well', () => {
   it.each([
     ['CLUSTER_UNAVAILABLE', 1],
     ['CLUSTER_FORBIDDEN', 4],
-    ['WORKLOAD_MISSING', 4],
-  ] as const)('is a failure where pods go on with the old value, as by %s', (code, expected) => {
+    ['WORKLOAD_MISSING', 0],
+  ] as const)('is a failure where pods go on with the old value: %s gives %i', (code, expected) => {
     const run = printed({ unrestarted: unrestarted(code) });
     expect(run.code).toBe(expected);
     expect(run.answer).toMatchObject({ ok: true, unrestarted: [{ workload: 'Deployment/web', code }] });
