@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
+import { LOG_IN } from '../../../src/cluster/errors.ts';
 import { ERRORS, type ErrorCode } from '../../../src/core/error-codes.ts';
 import { healsItself } from '../../../src/core/errors.ts';
 import { createAuthority } from '../../fakes/certificates.ts';
@@ -70,14 +71,18 @@ async function openSynced(options: Partial<BenchOptions>): Promise<Bench> {
 async function expectHarmless(
   bench: Bench,
   code: ErrorCode,
-  { begin, end }: { begin: () => void | Promise<void>; end: () => void | Promise<void> },
+  {
+    begin,
+    end,
+    remedy = ERRORS[code].todo,
+  }: { begin: () => void | Promise<void>; end: () => void | Promise<void>; remedy?: string | undefined },
 ): Promise<void> {
   const before = await bench.secrets();
   const { length } = await bench.records();
   await begin();
   const report = await bench.sync();
   await end();
-  const failed = { outcome: 'failed', code, remedy: ERRORS[code].todo };
+  const failed = { outcome: 'failed', code, remedy };
   expect(report).toMatchObject({
     code: healsItself(code) ? 1 : 4,
     ok: false,
@@ -207,7 +212,7 @@ describe('a cluster that cannot be used', () => {
     readonly users: readonly { readonly user: Record<string, unknown> }[];
   }
 
-  it.each<[string, ErrorCode, (config: Kubeconfig) => void]>([
+  it.each<[string, ErrorCode, (config: Kubeconfig) => void, string?]>([
     [
       'nothing listens at its address',
       'CLUSTER_UNAVAILABLE',
@@ -225,8 +230,9 @@ describe('a cluster that cannot be used', () => {
       'it does not accept our token',
       'CLUSTER_FORBIDDEN',
       ({ users: [entry] }) => Object.assign(entry?.user ?? {}, { token: 'not-a-token' }),
+      LOG_IN,
     ],
-  ])('because %s is %s for each target', async (_, code, spoil) => {
+  ])('because %s is %s for each target', async (_, code, spoil, remedy) => {
     await using bench = await openSynced({});
     const good = await readFile(bench.kubeconfig, 'utf8');
     await expectHarmless(bench, code, {
@@ -236,6 +242,7 @@ describe('a cluster that cannot be used', () => {
         await writeFile(bench.kubeconfig, stringify(config));
       },
       end: () => writeFile(bench.kubeconfig, good),
+      remedy,
     });
   });
 
