@@ -37,11 +37,17 @@ async function seconds({ clock }: World, count: number): Promise<void> {
   for (let second = 0; second < count; second += 1) await clock.advance(1_000);
 }
 
-it('what left the configuration of one replica stays while another may want it', async () => {
-  const world = await openWorld({ mappings: targets(NAMES) });
+/** All five are there, and the first has left the configuration. */
+async function openLeaving(options: Parameters<typeof openWorld>[0] = {}): Promise<World> {
+  const world = await openWorld({ mappings: targets(NAMES), ...options });
   for (const name of NAMES) world.store.put(name, name);
   await world.sync();
   await world.configure(targets(NAMES.slice(1)));
+  return world;
+}
+
+it('what left the configuration of one replica stays while another may want it', async () => {
+  const world = await openLeaving();
   let agrees = false;
   await using _ = await serve(world, undefined, { agrees: () => agrees });
   await seconds(world, 60);
@@ -52,10 +58,7 @@ it('what left the configuration of one replica stays while another may want it',
 });
 
 it('what left stays also where another replica is given another configuration while it is looked for', async () => {
-  const world = await openWorld({ mappings: targets(NAMES) });
-  for (const name of NAMES) world.store.put(name, name);
-  await world.sync();
-  await world.configure(targets(NAMES.slice(1)));
+  const world = await openLeaving();
   let asked = 0;
   let agrees = false;
   await using _ = await serve(world, undefined, { agrees: () => asked++ === 0 || agrees });
@@ -240,10 +243,7 @@ describe('what is held', () => {
 describe('what left the configuration', () => {
   it('and could not be looked at is looked at again soon, and told once', async () => {
     const logger = recordingLogger();
-    const world = await openWorld({ mappings: targets(NAMES), logger });
-    for (const name of NAMES) world.store.put(name, name);
-    await world.sync();
-    await world.configure(targets(NAMES.slice(1)));
+    const world = await openLeaving({ logger });
     const outage = new AppError('CLUSTER_UNAVAILABLE');
     world.cluster.fail('read', outage, outage);
     await using _ = await serve(world);
