@@ -107,11 +107,9 @@ export function errorOfAnswer(answer: KubeAnswer, about: string): AppError {
       return status === undefined ? foreign() : fail(codeOfInvalid(status));
     case 429:
       return fail('CLUSTER_UNAVAILABLE', 'it asked us to slow down');
-    case 500:
-      if (TOO_LARGE_FOR_ETCD.test(status?.text ?? ''))
-        return fail('TOO_LARGE', 'the store of the API server takes no object of this size');
-      return fail('CLUSTER_UNAVAILABLE', 'status 500');
     default:
+      if (answer.status === 500 && TOO_LARGE_FOR_ETCD.test(status?.text ?? ''))
+        return fail('TOO_LARGE', 'the store of the API server takes no object of this size');
       return answer.status >= 500 ? fail('CLUSTER_UNAVAILABLE', `status ${answer.status}`) : foreign();
   }
 }

@@ -6,16 +6,17 @@ import type { TargetId } from '../core/target.ts';
 import type { Tracer } from '../core/tracer.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Job } from '../queue/queue.ts';
+import type { Unseen } from '../reconcile/left.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import type { Waiting } from '../reconcile/standing.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import type { Board, Known } from './board.ts';
 import { nameOf } from './generation.ts';
+import { createMissed } from './missed.ts';
 import type { ServicePass } from './pass.ts';
 import type { Passes } from './passes.ts';
 import { createPutOff } from './put-off.ts';
 import { createOneAtATime } from './turns.ts';
-import { createUnseen, type Missed } from './unseen.ts';
 
 /** What the service knows for its destroying step. */
 export interface Destroying {
@@ -33,7 +34,7 @@ export interface Destroying {
   /** Told which of what left stays for now. */
   readonly onWaiting: (waiting: readonly Waiting[]) => void;
   /** Told what may have left, and could not be looked at. */
-  readonly onUnseen: (missed: readonly Missed[]) => void;
+  readonly onUnseen: (unseen: readonly Unseen[]) => void;
 }
 
 export interface DestroyingDeps {
@@ -81,7 +82,7 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
     deps.addLeft();
   };
   const putOff = createPutOff({ board, logger: deps.logger, onCome: lookForLeft });
-  const unseen = createUnseen(deps.logger);
+  const missed = createMissed(deps.logger);
   // Both decide on the same, and what one has destroyed is nothing for the other to hold.
   const inTurn = createInTurn();
   let disagreed = false;
@@ -135,8 +136,8 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
         onWaiting(waiting) {
           if (putOff.note(waiting, startedAt)) again.push(PUT_OFF_MS);
         },
-        onUnseen(missed) {
-          const wait = unseen.note(missed);
+        onUnseen(unseen) {
+          const wait = missed.note(unseen);
           if (wait !== undefined) again.push(wait);
         },
       });

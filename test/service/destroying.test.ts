@@ -25,6 +25,13 @@ const targets = (names: readonly string[]): string =>
     )
     .join('');
 
+/** One target in each namespace with a label. */
+const selected = (onMappingRemoved: string): string => `
+  - name: t
+    target: { namespaceSelector: { matchLabels: { bridge: 'yes' } } }
+    onMappingRemoved: ${onMappingRemoved}
+    data: { T: { store: vault, key: token } }`;
+
 const isThere = ({ cluster }: World, secret: string, namespace = 'apps'): boolean =>
   cluster.raw({ namespace, secret }) !== undefined;
 
@@ -260,12 +267,6 @@ describe('what left the configuration', () => {
 });
 
 describe('a namespace that lost its label', () => {
-  const selected = (onMappingRemoved: string): string => `
-  - name: t
-    target: { namespaceSelector: { matchLabels: { bridge: 'yes' } } }
-    onMappingRemoved: ${onMappingRemoved}
-    data: { T: { store: vault, key: token } }`;
-
   async function openSelected(onMappingRemoved: string): Promise<{ world: World; serving: Serving }> {
     const yes = { bridge: 'yes' };
     const world = await openWorld({
@@ -302,11 +303,7 @@ describe('namespaces that lost their label together', () => {
   it('are held until they get it back, each for itself', async () => {
     const yes = { bridge: 'yes' };
     const world = await openWorld({
-      mappings: `
-  - name: t
-    target: { namespaceSelector: { matchLabels: { bridge: 'yes' } } }
-    onMappingRemoved: delete
-    data: { T: { store: vault, key: token } }`,
+      mappings: selected('delete'),
       cluster: { namespaces: { one: yes, two: yes, three: yes } },
     });
     await world.sync();
@@ -336,11 +333,7 @@ describe('what is held of namespaces', () => {
   it('is so no longer once they are gone and took it along, and counts no more', async () => {
     const yes = { bridge: 'yes' };
     const world = await openWorld({
-      mappings: `
-  - name: t
-    target: { namespaceSelector: { matchLabels: { bridge: 'yes' } } }
-    onMappingRemoved: delete
-    data: { T: { store: vault, key: token } }`,
+      mappings: selected('delete'),
       cluster: { namespaces: { one: yes, two: yes, three: yes, four: yes } },
     });
     await world.sync();

@@ -1,33 +1,27 @@
-import type { AppError } from '../core/errors.ts';
 import type { Logger } from '../log/logger.ts';
+import type { Unseen } from '../reconcile/left.ts';
 
 /** What may have left the configuration, and could not be looked at. */
 export interface Missed {
-  /** A target, or the namespace in which there may be some. */
-  readonly what: string;
-  readonly error: AppError;
-}
-
-export interface Unseen {
   /** What a look has missed, in place of what was before. Gives how soon to look again; undefined: only when asked. */
-  note(missed: readonly Missed[]): number | undefined;
+  note(unseen: readonly Unseen[]): number | undefined;
 }
 
 /** The cluster may be back before the next watch tells, or a watch may have told while the look went on. */
 const SOONEST_MS = 15_000;
 const LATEST_MS = 600_000;
 
-export function createUnseen(logger: Logger): Unseen {
+export function createMissed(logger: Logger): Missed {
   let told: ReadonlySet<string> = new Set();
   let times = 0;
   return {
-    note(missed) {
-      for (const { what, error } of missed)
+    note(unseen) {
+      for (const { what, error } of unseen)
         if (!told.has(what))
           logger.warn('what left the configuration could not be looked at', { name: what, error });
-      told = new Set(missed.map(({ what }) => what));
+      told = new Set(unseen.map(({ what }) => what));
       // What only a person can mend is looked at each hour, and when the configuration changes.
-      if (!missed.some(({ error }) => error.heals)) {
+      if (!unseen.some(({ error }) => error.heals)) {
         times = 0;
         return undefined;
       }
