@@ -80,7 +80,7 @@ export interface Entry {
   /** Of a `review`: the record that a person has looked at, and what it is now. */
   readonly review?: { readonly sequence: number; readonly state: ReviewState };
   readonly durationMs: number;
-  /** From 1. */
+  /** From 1. No two changes of one request and target that are open have the same. */
   readonly attempt: number;
   /** The object's `resourceVersion`: the one that an intent is about to replace, the one that an outcome left. */
   readonly resourceVersion?: string;

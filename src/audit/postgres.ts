@@ -159,6 +159,10 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
         const isOurs = (row: (typeof open)[number]) => row.replica === replica && isOver(toRecord(row));
         return open.filter((row) => row.abandoned || isOurs(row)).map(toRecord);
       }),
+    async openAttempts(requestId, target) {
+      const open = await ask(queries.openAttemptsQuery(db, requestId, target));
+      return open.map(({ attempt }) => attempt);
+    },
     async targets() {
       return await ask(queries.targetsQuery(db));
     },

@@ -7,6 +7,7 @@ import {
   sql,
 } from 'kysely';
 import { AppError } from '../core/errors.ts';
+import type { TargetId } from '../core/target.ts';
 import { ACTOR_KINDS, type Action } from './entry.ts';
 import type { RecordFilter } from './store.ts';
 import {
@@ -218,6 +219,20 @@ export function openIntentsQuery(db: AuditQueries): CompiledQuery<Stored & Pick<
     .select(['records.record', 'records.hash', 'open_intents.replica'])
     .where('open_intents.sequence', '>', (eb) => eb.selectFrom('base').select('base.sequence'))
     .orderBy('open_intents.sequence')
+    .compile();
+}
+
+export function openAttemptsQuery(
+  db: AuditQueries,
+  requestId: string,
+  { namespace, secret }: TargetId,
+): CompiledQuery<Pick<IntentRow, 'attempt'>> {
+  return db
+    .selectFrom('open_intents')
+    .select('attempt')
+    .where('request_id', '=', searchable(requestId))
+    .where('namespace', '=', searchable(namespace))
+    .where('secret', '=', searchable(secret))
     .compile();
 }
 

@@ -154,6 +154,10 @@ function createStore(
           return open.filter((row) => ended.get(row.replica) || isOurs(row)).map(readable(path));
         });
       }),
+    async openAttempts(requestId, target) {
+      const query = queries.openAttemptsQuery(db, requestId, target);
+      return (await use(() => file.read((sqlite) => rows(sqlite, query)))).map(({ attempt }) => attempt);
+    },
     async targets() {
       const found = await use(() => file.read((sqlite) => rows(sqlite, queries.targetsQuery(db))));
       return found.map(({ namespace, secret }) => ({ namespace, secret }));

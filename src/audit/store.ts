@@ -66,6 +66,10 @@ export interface AuditStore extends AsyncDisposable {
    * @param isOver Whether the change of an intent of this process is over.
    */
   unresolved(isOver?: (intent: AuditRecord) => boolean): Promise<readonly AuditRecord[]>;
+  /**
+   * The attempts of a request at a target that have no outcome on record, of all processes, those that run among them.
+   */
+  openAttempts(requestId: string, target: TargetId): Promise<readonly number[]>;
   /** Each target that was ever created, changed or adopted, once. */
   targets(): Promise<readonly TargetId[]>;
   /** Runs work while no other process does so under this name: waits for its turn, and gives it back after a crash. */

@@ -9,8 +9,9 @@ import type { LiveSecret, SecretManifest } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { leavesNone, mayDestroy } from '../sync/brake.ts';
 import type { MergePlanManifest } from '../sync/merge.ts';
+import { type Change, changesOf } from './change.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
-import { type Change, changesOf, type Recorder } from './recorder.ts';
+import type { Recorder } from './recorder.ts';
 import { afterFailedWrite, type Written } from './sighting.ts';
 import { carryOut } from './write.ts';
 
@@ -228,12 +229,12 @@ function ended({ mapping, live, keys }: Proposal, kind: OutcomeKind, error?: App
 
 /** Between its intent and its outcome. */
 async function recorded(
-  change: Change,
+  planned: Change,
   work: () => Promise<{ readonly kind: 'removed' | 'written' | 'conflict' | 'missing' }>,
   { recorder, cluster }: DestroyDeps,
   note: string | undefined,
 ): Promise<Written> {
-  await recorder.intent(change);
+  const change = await recorder.intent(planned);
   try {
     const { kind } = await work();
     const error = kind === 'conflict' ? new AppError('CONFLICT') : undefined;

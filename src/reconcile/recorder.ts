@@ -1,47 +1,19 @@
 import { isDeepStrictEqual } from 'node:util';
-import {
-  type Action,
-  type Actor,
-  type AuditRecord,
-  type Entry,
-  type EntrySource,
-  type KeyChanges,
-  MOST_VALUES,
-  NO_KEYS,
-} from '../audit/entry.ts';
+import { type Actor, type AuditRecord, type Entry, NO_KEYS } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Clock } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
 import { type Fingerprinter, keyIdOf } from '../core/fingerprint.ts';
-import type { Workload } from '../core/mapping.ts';
 import { objectOf, type ReadResult, type Recording, refId, type StoreRef } from '../core/reading.ts';
 import type { TargetId } from '../core/target.ts';
 import type { Pin } from '../sync/pin.ts';
 import type { KeyPlan } from '../sync/plan.ts';
+import { type Change, changesOf } from './change.ts';
 import { lastChange, lastWord, TARGET_ACTIONS } from './last-word.ts';
 import { createLeftOpen, type LeftOpen } from './left-open.ts';
 import { pinNote } from './pins.ts';
 import { definitionNote, lastAbout, lastReading, readingNote } from './recall.ts';
 import { restartIntents } from './restart-intents.ts';
-
-/** What a change does, for its intent and its outcome alike. */
-export interface Change {
-  readonly action: Action;
-  readonly mapping: string;
-  readonly target: TargetId;
-  readonly sources: readonly EntrySource[];
-  readonly keys: KeyChanges;
-  /** What `valuesOf` gives. */
-  readonly values?: Pick<Entry, 'values' | 'counts'>;
-  readonly before?: string;
-  readonly after?: string;
-  /** The `resourceVersion` of the object that it replaces. */
-  readonly replaces?: string;
-  readonly attempt: number;
-  readonly startedAt: number;
-  /** To be rolled when it changes what pods may have read. */
-  readonly restart?: readonly Workload[];
-}
 
 export interface Recorder {
   readonly requestId: string;
@@ -50,7 +22,8 @@ export interface Recorder {
   command(name: string): Promise<void>;
   /** Of a value that is new, the record need not be durable when this resolves: only in its place in the line. */
   read(source: StoreRef, result: ReadResult): Promise<Recording | undefined>;
-  intent(change: Change): Promise<void>;
+  /** Gives the change as it is on record. Its attempt passes over those that are open: an outcome closes one. */
+  intent(change: Change): Promise<Change>;
   /** With what is to be restarted after it, all of it or nothing: a crash loses neither. */
   outcome(
     change: Change,
@@ -175,10 +148,15 @@ export function createRecorder({
       return undefined;
     },
 
-    intent(change) {
-      const { replaces } = change;
+    async intent(change) {
+      const { replaces, target } = change;
+      const open = await audit.openAttempts(requestId, target);
+      let { attempt } = change;
+      while (open.includes(attempt)) attempt += 1;
+      const begun = { ...change, attempt };
       const replaced = replaces === undefined ? {} : { resourceVersion: replaces };
-      return append({ ...changeEntry(change), phase: 'intent', outcome: 'ok', ...replaced });
+      await append({ ...changeEntry(begun), phase: 'intent', outcome: 'ok', ...replaced });
+      return begun;
     },
 
     async outcome(change, { error, resourceVersion, note }) {
@@ -274,26 +252,4 @@ export function commandEntry(name: string, actor: Actor, requestId: string): Ent
     durationMs: 0,
     attempt: 1,
   };
-}
-
-/**
- * The fingerprint of each value that a change gives a target.
- * @param whole The target is new or was not ours, so that values which stay as they are come under us as well.
- */
-export function valuesOf(keys: readonly KeyPlan[], whole: boolean): Pick<Entry, 'values' | 'counts'> {
-  const given = keys.flatMap(({ name, action, after }): [string, string][] =>
-    after === undefined || (action === 'keep' && !whole) ? [] : [[name, after]],
-  );
-  if (given.length === 0) return {};
-  const left = given.length - MOST_VALUES;
-  return {
-    values: Object.fromEntries(given.slice(0, MOST_VALUES)),
-    ...(left > 0 ? { counts: { valuesLeftOut: left } } : {}),
-  };
-}
-
-export function changesOf(keys: readonly KeyPlan[]): KeyChanges {
-  const named = (action: KeyPlan['action']): string[] =>
-    keys.filter((key) => key.action === action).map(({ name }) => name);
-  return { added: named('add'), changed: named('change'), removed: named('remove') };
 }

@@ -51,7 +51,7 @@ async function closeAll(
   for (const intent of intents.toSorted((one, other) => other.sequence - one.sequence)) {
     const sighting = await sightingOf(intent, cluster);
     if (sighting.kind === 'unknown') continue;
-    const isMade = sighting.kind === 'applied' && !(await isOfLater(intent, sighting, { audit, instances }));
+    const isMade = sighting.kind === 'applied' && !(await isOfLater(intent, { audit, instances }));
     const outcome = outcomeOf(intent, isMade ? sighting : undefined, leftOpen.has(intent));
     // A deletion between two versions of a target is no content that pods could read.
     const restart = intent.action === 'delete' ? [] : restartOf(intent.mapping ?? '');
@@ -80,13 +80,12 @@ async function sightingOf(intent: AuditRecord, cluster: Pick<Cluster, 'read'>): 
  * version of the Secret, which goes on with what others write into it, another mapping that merges among them.
  */
 async function isOfLater(
-  { sequence, mapping = '', namespace = '', secret = '', after }: AuditRecord,
-  { resourceVersion }: Applied,
+  { sequence, mapping = '', namespace = '', secret = '', action, after }: AuditRecord,
   { audit, instances }: Pick<RecoverDeps, 'audit' | 'instances'>,
 ): Promise<boolean> {
-  if (resourceVersion === undefined) return false;
   const last = await lastChange(audit, mapping, { namespace, secret }, instances);
-  return last !== undefined && last.sequence > sequence && last.after === after;
+  if (last === undefined || last.sequence < sequence) return false;
+  return action === 'delete' ? last.action === 'delete' : last.after === after;
 }
 
 function outcomeOf(intent: AuditRecord, made: Applied | undefined, isOurs: boolean): Entry {

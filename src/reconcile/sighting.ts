@@ -4,7 +4,8 @@ import { AppError } from '../core/errors.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import { ANNOTATION, parseSources } from '../sync/marks.ts';
 import { mergesIn, writtenInto } from '../sync/merge.ts';
-import type { Change, Recorder } from './recorder.ts';
+import type { Change } from './change.ts';
+import type { Recorder } from './recorder.ts';
 
 /** What came of a write: why it failed, or the version that it left. */
 export interface Written {

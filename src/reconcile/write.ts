@@ -8,8 +8,9 @@ import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { noTracer, type Tracer } from '../core/tracer.ts';
 import type { Plan } from '../sync/plan.ts';
+import { type Change, changesOf, valuesOf } from './change.ts';
 import type { Decision, Unrecorded } from './decide.ts';
-import { type Change, changesOf, type Recorder, valuesOf } from './recorder.ts';
+import type { Recorder } from './recorder.ts';
 import { afterFailedWrite, sourceText, type Written } from './sighting.ts';
 
 export interface WriteDeps {
@@ -44,8 +45,8 @@ export async function carryOut(
   deps: WriteDeps,
 ): Promise<Written> {
   const { cluster, recorder, tracer = noTracer } = deps;
-  const change = describeChange(plan, decision, job, deps);
-  await tracer.span('intent', {}, () => begin(change, decision, recorder));
+  const described = describeChange(plan, decision, job, deps);
+  const change = await tracer.span('intent', {}, () => begin(described, decision, recorder));
   try {
     const result = await tracer.span('write', { operation: plan.kind }, () => write(plan, job.id, cluster), {
       ends: ({ kind }) => ({ outcome: kind }),
@@ -66,11 +67,11 @@ export async function carryOut(
 }
 
 /** The intent stands behind the records of what was read for it, so that one wait for the disk is enough for both. */
-async function begin(change: Change, { recorded }: Readily, recorder: Recorder): Promise<void> {
+async function begin(change: Change, { recorded }: Readily, recorder: Recorder): Promise<Change> {
   const [intent, reads] = await Promise.allSettled([recorder.intent(change), recorded?.()]);
   if (intent.status === 'rejected') throw intent.reason;
-  if (reads.status === 'fulfilled') return;
-  await recorder.outcome(change, { error: toAppError(reads.reason) });
+  if (reads.status === 'fulfilled') return intent.value;
+  await recorder.outcome(intent.value, { error: toAppError(reads.reason) });
   throw reads.reason;
 }
 

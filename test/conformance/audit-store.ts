@@ -301,6 +301,27 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await running.unresolved(isOver)).toEqual([]);
     });
 
+    it('tells the attempts of a request at a target that are open, whoever made them', async () => {
+      await using harness = await openHarness();
+      const gone = await harness.open('a');
+      const { requestId, namespace = '', secret = '' } = intent;
+      const target = { namespace, secret };
+      expect(await gone.openAttempts(requestId, target)).toEqual([]);
+      await gone.append([intent, { ...intent, attempt: 3 }, { ...intent, secret: 'other', attempt: 7 }]);
+      await gone[Symbol.asyncDispose]();
+      await using next = await harness.open('b');
+      await next.append([
+        { ...intent, attempt: 2 },
+        { ...intent, requestId: 'request-2', attempt: 8 },
+      ]);
+      const open = async () => (await next.openAttempts(requestId, target)).toSorted();
+      expect(await open()).toEqual([1, 2, 3]);
+      await next.append([outcome, { ...outcome, attempt: 2 }]);
+      expect(await open()).toEqual([3]);
+      expect(await next.openAttempts(requestId, { namespace: 'none', secret })).toEqual([]);
+      expect(await next.openAttempts('\0', target)).toEqual([]);
+    });
+
     it('reports them, oldest first, when their process has ended', async () => {
       await using harness = await openHarness();
       const gone = await harness.open('a');

@@ -35,7 +35,7 @@ interface Log {
 
 /** An audit store in memory. Disposing of it is the end of its process. */
 export function createMemoryAudit(options: MemoryAuditOptions = {}): MemoryAudit {
-  return open(options, {
+  return openProcess(options, {
     records: [],
     stored: [],
     base: GENESIS,
@@ -45,7 +45,7 @@ export function createMemoryAudit(options: MemoryAuditOptions = {}): MemoryAudit
   });
 }
 
-function open(options: MemoryAuditOptions, log: Log): MemoryAudit {
+function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
   const { instance = 'test', replica = 'memory-1', clock = { now: () => 1_800_000_000_000 } } = options;
   let closed = false;
   log.running.add(replica);
@@ -72,6 +72,17 @@ function open(options: MemoryAuditOptions, log: Log): MemoryAudit {
       .filter((record) => actions?.includes(record.action) ?? true)
       .filter((record) => matches(record, filter) && isReviewed(record, filter.review))
       .reverse();
+  /** Intents without an outcome. */
+  const open = (): readonly AuditRecord[] => {
+    const closedAt = new Map(
+      [...log.left, ...all()].flatMap((record): [string, number][] =>
+        record.phase === 'outcome' ? [[change(record), record.sequence]] : [],
+      ),
+    );
+    return [...log.left, ...all()].filter(
+      (record) => record.phase === 'intent' && (closedAt.get(change(record)) ?? 0) < record.sequence,
+    );
+  };
   async function use<T>(work: () => T): Promise<T> {
     if (closed) throw unavailable('it is closed');
     return work();
@@ -83,7 +94,7 @@ function open(options: MemoryAuditOptions, log: Log): MemoryAudit {
     get records() {
       return all();
     },
-    another: (name) => open({ ...options, replica: name }, log),
+    another: (name) => openProcess({ ...options, replica: name }, log),
     append: (entries) =>
       use(() => {
         if (store.failure !== undefined) throw store.failure;
@@ -111,19 +122,20 @@ function open(options: MemoryAuditOptions, log: Log): MemoryAudit {
           log.left.findLast((record) => actions.includes(record.action) && matches(record, filter)),
       ),
     unresolved: (isOver = () => false) =>
-      use(() => {
-        const closedAt = new Map(
-          [...log.left, ...all()].flatMap((record): [string, number][] =>
-            record.phase === 'outcome' ? [[change(record), record.sequence]] : [],
-          ),
-        );
-        return [...log.left, ...all()].filter(
-          (record) =>
-            record.phase === 'intent' &&
-            (closedAt.get(change(record)) ?? 0) < record.sequence &&
-            (!log.running.has(record.replica) || (record.replica === replica && isOver(record))),
-        );
-      }),
+      use(() =>
+        open().filter(
+          (record) => !log.running.has(record.replica) || (record.replica === replica && isOver(record)),
+        ),
+      ),
+    openAttempts: (requestId, target) =>
+      use(() =>
+        open()
+          .filter(
+            ({ requestId: id, namespace = '', secret = '' }) =>
+              id === requestId && namespace === target.namespace && secret === target.secret,
+          )
+          .map(({ attempt }) => attempt),
+      ),
     targets: () =>
       use(() => {
         const changed = [...log.left, ...all()].filter(({ action }) =>

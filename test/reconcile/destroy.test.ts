@@ -535,6 +535,30 @@ describe('the last target', () => {
 });
 
 describe('a crash around a deletion', () => {
+  it('of which two have left their intents is told as one deletion, by the newer', async () => {
+    const world = await synced(NAMES, 'onMappingRemoved: delete');
+    await world.configure(mappingsOf(['two', 'three'], ''));
+    const crash = async (when: 'before' | 'after') => {
+      let dead = false;
+      const sync = world.sync(({ call, phase }) => {
+        dead ||= call === 'cluster.remove' && phase === when;
+        if (dead) throw new Crash();
+      });
+      await expect(sync).rejects.toThrow();
+    };
+    await crash('before');
+    // So nobody can tell yet what became of the first.
+    world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
+    await crash('after');
+    await world.sync();
+    expect(world.story().filter((line) => line.startsWith('delete'))).toEqual([
+      'delete intent one ok',
+      'delete intent one ok',
+      'delete outcome one ok',
+      'delete outcome one failed INTERRUPTED',
+    ]);
+  });
+
   it.each([
     ['before', true],
     ['after', false],

@@ -126,6 +126,24 @@ describe('an intent that a crash left open', () => {
     expect(world.records.at(-1)).toMatchObject({ requestId: 'request-1', code: 'INTERRUPTED' });
   });
 
+  it('is not closed by what the next process does for the same request', async () => {
+    const world = await openDb();
+    await crash(world, failing('cluster.create', dead));
+    world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
+    // As a replica does that takes over the job of one that was killed.
+    await using next = await world.start(undefined, 'request-1');
+    expect(await next.sync()).toMatchObject({ targets: [{ kind: 'created' }] });
+    expect(await recoverIntents(next.app)).toBe(1);
+    const changes = world.records.filter(({ phase }) => phase !== undefined);
+    expect(changes).toMatchObject([
+      { phase: 'intent', attempt: 1 },
+      { phase: 'intent', attempt: 2 },
+      { phase: 'outcome', attempt: 2, outcome: 'ok', resourceVersion: '1' },
+      { phase: 'outcome', attempt: 1, outcome: 'failed', code: 'INTERRUPTED' },
+    ]);
+    expect(new Set(changes.map(({ requestId }) => requestId))).toEqual(new Set(['request-1']));
+  });
+
   it('is that of the newest where several have left the same', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));

@@ -84,7 +84,8 @@ export interface World {
   /** Other mappings from the next process on. */
   configure(mappings: string | readonly Mapping[]): Promise<void>;
   /** A process: its ports are watched, and it ends when it is disposed of, leaving what it had not recorded. */
-  start(watch?: Watch): Promise<Process>;
+  /** @param request Left out: one of its own. */
+  start(watch?: Watch, request?: string): Promise<Process>;
   /** One process that starts, syncs and ends. */
   sync(watch?: Watch, options?: SyncOptions): Promise<Awaited<ReturnType<typeof syncTargets>>>;
   /** Oldest first. */
@@ -140,12 +141,12 @@ mappings:${wanted}`);
   const log = createMemoryAudit({ instance: config.instance, replica: 'nobody', clock });
   let processes = 0;
 
-  async function start(watch: Watch = () => undefined): Promise<Process> {
+  async function start(watch: Watch = () => undefined, request?: string): Promise<Process> {
     processes += 1;
     const current = config;
     const leftOpen = createLeftOpen();
     let targets = unresolvedTargets(current.mappings);
-    const requestId = `request-${processes}`;
+    const requestId = request ?? `request-${processes}`;
     const own = log.another(`process-${processes}`);
     const audit = faulty('audit', own, watch);
     const watched = faulty('cluster', witnessed, watch);
