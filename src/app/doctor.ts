@@ -18,6 +18,7 @@ import { expectedCalls } from './calls.ts';
 import { measureAudit } from './checkpoints.ts';
 import { openCluster } from './cluster.ts';
 import { checkEvents } from './doctor-events.ts';
+import { checkRestarts } from './doctor-restarts.ts';
 import { checkSources } from './doctor-sources.ts';
 import { fingerprintKey } from './keys.ts';
 import { createStores } from './stores.ts';
@@ -140,6 +141,7 @@ async function checkCluster(
   // Rights in a namespace that takes nothing would be said to be well.
   for (const it of known.filter(({ id }) => !closed.has(id.namespace)))
     await attempt(writeName(it), () => askRights(cluster, it, todo));
+  await checkRestarts(cluster, known, attempt);
   return targets;
 }
 

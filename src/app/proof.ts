@@ -46,7 +46,7 @@ async function waitingStatus(
     engine: { kind: config.engine.kind, ...down },
     audit: { kind: config.audit.store.kind, ...down, sequence: (await audit.head()).sequence },
     cluster: { kind: config.cluster.kind, state: 'up' },
-    config: { valid: problems.length === 0, problems },
+    config: { valid: problems.length === 0, problems, differing: [] },
     stores: [],
     events: [],
     targets: [],

@@ -213,7 +213,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
         metrics.syncDone({ mapping, namespace, outcome: kind, seconds });
       },
       onCycle: () => metrics.lastCycle(clock.now()),
-      agrees: () => presence.agrees(),
+      differing: () => presence.differing(),
     });
     wake = engine.wake;
     const { take, loops } = engine;

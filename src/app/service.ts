@@ -46,8 +46,8 @@ export interface ServiceOptions {
   /** What is wrong with the files as they are now; nothing: they are in force. */
   readonly configProblems: () => readonly Problem[];
   readonly intakes: () => Status['events'];
-  /** Whether all replicas work by the same configuration. Left out: there is one. */
-  readonly agrees?: () => boolean;
+  /** The replicas that work by another configuration than this one. Left out: there is one. */
+  readonly differing?: () => readonly string[];
 }
 
 /** The running service of an app: its engine, and the questions and orders that it takes. */
@@ -98,7 +98,7 @@ async function openEngine(app: App, options: ServiceOptions): Promise<Engine> {
     onOutcome: options.onOutcome,
     onLarge: options.onLarge,
     onCycle: options.onCycle,
-    agrees: options.agrees,
+    agrees: () => differingOf(options).length === 0,
   });
 }
 
@@ -146,7 +146,7 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
         engine: { kind: options.queue.kind, ...stateOf(options.queue.health()) },
         audit: await auditStatus(app, engine),
         cluster: { kind: app.config.cluster.kind, ...clusterState(engine) },
-        config: { valid: problems.length === 0, problems },
+        config: { valid: problems.length === 0, problems, differing: differingOf(options) },
         stores: app.config.stores
           .toSorted((a, b) => compareText(a.name, b.name))
           .map(({ name, kind }) => {
@@ -222,6 +222,8 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
     left: async (by, requestId) =>
       leftAnswer(await showLeft(app, { requestId, actor: operator(by), asResolved: true })),
     async prune(by, requestId): Promise<PruneAnswer> {
+      const [other] = differingOf(options);
+      if (other !== undefined) throw new AppError('REPLICAS_DIFFER', { about: `replica ${other}` });
       const report = await pruneLeft(app, { requestId, actor: operator(by), asResolved: true });
       for (const outcome of report.targets) engine.decided(outcome, requestId);
       return pruneAnswer(report);
@@ -234,6 +236,10 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
         : (engine.auditDoubt.trouble() ?? new AppError('AUDIT_UNAVAILABLE', { about: audit.address }));
     },
   };
+}
+
+function differingOf({ differing = () => [] }: ServiceOptions): readonly string[] {
+  return differing();
 }
 
 function callsStatus(expected: StoreCalls | undefined, lastHour: number | undefined): Partial<StoreStatus> {

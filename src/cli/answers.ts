@@ -34,7 +34,13 @@ export const StatusAnswer = z.looseObject({
   engine: part,
   audit: part.extend({ sequence: z.number() }),
   cluster: part.optional(),
-  config: z.looseObject({ valid: z.boolean(), problems: z.array(z.unknown()) }).optional(),
+  config: z
+    .looseObject({
+      valid: z.boolean(),
+      problems: z.array(z.unknown()),
+      differing: z.array(z.string()).optional(),
+    })
+    .optional(),
   stores: z.array(
     part.extend({
       name: z.string(),

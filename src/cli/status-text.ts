@@ -85,9 +85,20 @@ function partsText({ engine, audit, cluster }: StatusAnswer, paint: Paint): read
 }
 
 function configText({ config }: StatusAnswer, paint: Paint): readonly string[] {
-  if (config === undefined || config.valid) return [];
-  const what = `The configuration has ${count(config.problems.length, 'problem')}; the last valid one is in force.`;
-  return [`${paint('red', what)}\n  Run \`secretbridge validate\` and correct each place it names.`];
+  if (config === undefined) return [];
+  const { valid, problems, differing = [] } = config;
+  const invalid = `The configuration has ${count(problems.length, 'problem')}; the last valid one is in force.`;
+  const others = `Other replicas work by another configuration: ${differing.map(plain).join(', ')}.`;
+  return [
+    ...(valid
+      ? []
+      : [`${paint('red', invalid)}\n  Run \`secretbridge validate\` and correct each place it names.`]),
+    ...(differing.length === 0
+      ? []
+      : [
+          `${paint('yellow', others)}\n  What left it is not deleted until they agree; look at their logs if it stays.`,
+        ]),
+  ];
 }
 
 function storesText({ stores }: StatusAnswer, { now }: StatusTextOptions, paint: Paint): readonly string[] {

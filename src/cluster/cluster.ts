@@ -4,7 +4,7 @@ import type { SecretValue } from '../core/secret-value.ts';
 import type { TargetId } from '../core/target.ts';
 import type { ConfigMaps } from './config-maps.ts';
 import type { Identities } from './identities.ts';
-import type { Workloads } from './workloads.ts';
+import type { WorkloadKind, Workloads } from './workloads.ts';
 
 export type { Holdings, LiveSecret, SecretChange, SecretManifest };
 
@@ -22,6 +22,8 @@ export interface AccessQuestion {
   readonly verb: 'get' | 'list' | 'create' | 'update' | 'patch' | 'delete';
   /** A name, or none for `create` and `list`. */
   readonly secret?: string;
+  /** Asked about instead of Secrets. Without a name: all of them. */
+  readonly workload?: { readonly kind: WorkloadKind; readonly name?: string };
 }
 
 export type RemoveResult = { readonly kind: 'removed' } | { readonly kind: 'conflict' };

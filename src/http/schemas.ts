@@ -169,7 +169,15 @@ export const SCHEMAS = {
     engine: object({ ...part, code: text }, ['code']),
     audit: object({ ...part, sequence: whole, code: text }, ['code']),
     cluster: object({ ...part, code: text }, ['code']),
-    config: object({ valid: yesNo, problems: list({ type: 'object' }) }),
+    config: object({
+      valid: yesNo,
+      problems: list({ type: 'object' }),
+      differing: {
+        ...list(text),
+        description:
+          'Replicas that work by another configuration. What left it is not deleted while there are any.',
+      },
+    }),
     stores: list(one('Store')),
     events: list(one('Intake')),
     targets: list(one('Target')),

@@ -11,10 +11,10 @@ export interface Presence extends Disposable {
   /** Those that were heard of lately, this one included, sorted. */
   replicas(): readonly string[];
   /**
-   * Whether all of them work by the same, as far as they say. While one has a configuration that another has not, a
-   * target that is new to it looks to the other as if it had left.
+   * Those that say they work by another configuration than this one, sorted. A target that is new to one looks to the
+   * other as if it had left.
    */
-  agrees(): boolean;
+  differing(): readonly string[];
 }
 
 export interface PresenceOptions {
@@ -55,12 +55,14 @@ export function createPresence({ notices, replica, clock, works, onOlder }: Pres
     if (text === undefined) return void heard.delete(name);
     const words = text.split(' ');
     const [since = Number.NaN, at = Number.NaN] = words.map(Number);
-    // What an ended replica left in Redis is old; what is not a time is nothing of ours.
-    if (!(Math.abs(clock.now() - at) < GONE_MS) || name === replica) return;
-    // One of an earlier release does not say.
-    heard.set(name, { at: clock.now(), works: words[2] });
+    // What is not a time is nothing of ours.
+    if (name === replica || !Number.isFinite(at)) return;
     const first = firstWords.get(name) ?? text;
     firstWords.set(name, first);
+    // What an ended replica left in Redis is old. One that goes on speaking is here, whatever its clock says.
+    if (first === text && !(Math.abs(clock.now() - at) < GONE_MS)) return;
+    // One of an earlier release does not say.
+    heard.set(name, { at: clock.now(), works: words[2] });
     if (told || first === text || !(since < startedAt)) return;
     told = true;
     onOlder(name);
@@ -81,7 +83,11 @@ export function createPresence({ notices, replica, clock, works, onOlder }: Pres
         }
     },
     replicas: () => [replica, ...heard.keys()].sort(),
-    agrees: () => [...heard.values()].every((it) => it.works === undefined || it.works === works()),
+    differing: () =>
+      [...heard]
+        .filter(([, it]) => it.works !== undefined && it.works !== works())
+        .map(([name]) => name)
+        .toSorted(compareText),
     [Symbol.dispose]() {
       over = true;
       notices.post(FIELD + replica, undefined);

@@ -92,6 +92,8 @@ export interface Status {
     /** Whether the files as they are now are valid; otherwise the last valid ones are in force. */
     readonly valid: boolean;
     readonly problems: readonly object[];
+    /** Replicas that work by another one. While there are any, nothing is deleted as what left the configuration. */
+    readonly differing: readonly string[];
   };
   readonly stores: readonly StoreStatus[];
   readonly events: readonly IntakeStatus[];

@@ -41,10 +41,12 @@ async function openScene({
   cluster = '{ kind: directory, path: ./cluster }',
   // A store that answers does so within this on a busy machine, too.
   timeout = '10s',
+  more = '',
 }: {
   readonly store?: string;
   readonly cluster?: string;
   readonly timeout?: string;
+  readonly more?: string;
 } = {}): Promise<Scene> {
   await using stack = new AsyncDisposableStack();
   const server = stack.use(await startVaultServer());
@@ -63,7 +65,7 @@ stores:
     auth: { method: token, token: { env: TOKEN } }
     limits: { timeout: ${timeout} }
 ${store}
-${MAPPINGS}`),
+${MAPPINGS.replaceAll('    data:', `${more}    data:`)}`),
   );
   bench.clock.set(Date.now());
   const env: Record<string, string> = { TOKEN: server.rootToken };
@@ -254,20 +256,23 @@ describe('doctor', () => {
 describe('doctor, of a cluster', () => {
   const STATUS = (code: number) => JSON.stringify({ kind: 'Status', code, status: 'Failure' });
 
-  async function openOn(api: ApiServer): Promise<Scene> {
-    return openScene({ cluster: `{ kind: kubernetes, kubeconfig: ${api.kubeconfig} }` });
+  /** @param more Of each mapping. */
+  async function openOn(api: ApiServer, more = ''): Promise<Scene> {
+    return openScene({ cluster: `{ kind: kubernetes, kubeconfig: ${api.kubeconfig} }`, more });
   }
 
   /** Allows what a test does not forbid. */
-  function allowAll(api: ApiServer, forbid: (verb: string, secret: string) => boolean = () => false): void {
+  function allowAll(
+    api: ApiServer,
+    forbid: (verb: string, name: string, resource: string) => boolean = () => false,
+  ): void {
     api.answer(({ method, url, body }, response) => {
       const send = (code: number, answer: object) =>
         void response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
       if (url.includes('selfsubjectaccessreviews')) {
-        const { verb, name = '' } = (
-          JSON.parse(body) as { spec: { resourceAttributes: { verb: string; name?: string } } }
-        ).spec.resourceAttributes;
-        return send(201, { status: { allowed: !forbid(verb, name) } });
+        const { spec } = JSON.parse(body) as { spec: { resourceAttributes: Record<string, string> } };
+        const { verb = '', name = '', group = '', resource = '' } = spec.resourceAttributes;
+        return send(201, { status: { allowed: !forbid(verb, name, `${group}/${resource}`) } });
       }
       if (method === 'POST') {
         const { metadata, ...secret } = JSON.parse(body) as { metadata: object };
@@ -284,6 +289,27 @@ describe('doctor, of a cluster', () => {
     expect(await scene.failures()).toEqual(['target: write apps/token (mapping token): CLUSTER_FORBIDDEN']);
     const failed = (await scene.checks()).find(({ ok }) => !ok);
     expect(failed?.message).toContain('update');
+  });
+
+  it('names each workload that may not be restarted, once, whether it is there or not', async () => {
+    await using api = await startApiServer();
+    allowAll(api, (verb, name, resource) => {
+      if (resource === 'apps/deployments') return verb === 'patch' && name === 'web';
+      return resource === 'argoproj.io/rollouts' && name === '' && verb === 'list';
+    });
+    const restart =
+      '[{ kind: Deployment, name: web }, { kind: Deployment, name: api }, { kind: Rollout, selector: { matchLabels: { a: b } } }]';
+    await using scene = await openOn(api, `    restart: ${restart}\n`);
+    expect(await scene.failures()).toEqual([
+      'workload: restart Deployment/web in apps (mapping db): CLUSTER_FORBIDDEN',
+      'workload: restart Rollout with a=b in apps (mapping db): CLUSTER_FORBIDDEN',
+    ]);
+    const checks = await scene.checks();
+    expect(checks.filter(({ name }) => name.startsWith('workload: '))).toMatchObject([
+      { ok: false, message: expect.stringContaining('patch') },
+      { ok: true, name: 'workload: restart Deployment/api in apps (mapping db)' },
+      { ok: false, message: expect.stringContaining('list') },
+    ]);
   });
 
   it('names the cluster that does not accept us, and still tries the stores', async () => {

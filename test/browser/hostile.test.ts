@@ -54,6 +54,7 @@ function scene(attack: string): Scene {
       config: {
         valid: false,
         problems: [{ file: attack, line: 3, column: 1, path: attack, message: attack, suggestion: attack }],
+        differing: [attack],
       },
       held: [{ id: attack, ...names, action: 'delete', keys: [{ name: attack, action: 'remove' }] }],
     },

@@ -191,7 +191,7 @@ export const STATUS: Status = {
   engine: { kind: 'redis', state: 'up' },
   audit: { kind: 'postgres', state: 'up', sequence: 48_213 },
   cluster: { kind: 'kubernetes', state: 'up' },
-  config: { valid: true, problems: [] },
+  config: { valid: true, problems: [], differing: [] },
   stores: [
     { name: 'aws-prod', kind: 'aws-secrets-manager', state: 'up', lastSuccess: ago(1), breakerOpen: false },
     {

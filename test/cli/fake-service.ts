@@ -81,7 +81,7 @@ export const WELL: Status = {
   engine: { kind: 'redis', state: 'up' },
   audit: { kind: 'sqlite', state: 'up', sequence: 4711 },
   cluster: { kind: 'kubernetes', state: 'up' },
-  config: { valid: true, problems: [] },
+  config: { valid: true, problems: [], differing: [] },
   stores: [
     {
       name: 'team-vault',
@@ -119,7 +119,7 @@ export const WELL: Status = {
 export const UNWELL: Status = {
   ...WELL,
   events: [...WELL.events, { kind: 'webhook', name: 'ci', state: 'down', code: 'CREDENTIAL_MISSING' }],
-  config: { valid: true, problems: [] },
+  config: { valid: true, problems: [], differing: [] },
   engine: { kind: 'redis', state: 'degraded', code: 'QUEUE_UNAVAILABLE' },
   stores: [
     ...WELL.stores,

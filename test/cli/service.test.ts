@@ -80,6 +80,15 @@ pinned
     for (const { namespace, secret } of UNWELL.targets) expect(stdout).toContain(`  ${namespace}/${secret} `);
   });
 
+  it('names the replicas that work by another configuration', async () => {
+    const { stdout, code } = await statusOf({
+      ...WELL,
+      config: { valid: true, problems: [], differing: ['bridge-1', 'bridge-2'] },
+    });
+    expect(stdout).toContain('Other replicas work by another configuration: bridge-1, bridge-2.\n');
+    expect(code).toBe(0);
+  });
+
   it('gives to a machine what the service says, with whatever a newer one adds', async () => {
     const body = { ...UNWELL, later: { more: true } };
     expect((await statusOf(body, '--output', 'json')).json).toEqual(body);
@@ -100,7 +109,7 @@ pinned
     [1, 'the audit is away', { ...WELL, audit: { kind: 'postgres', state: 'down', sequence: 0 } }],
     [1, 'the cluster is away', { ...WELL, cluster: { kind: 'kubernetes', state: 'down' } }],
     [1, 'a store is away, though its targets are in step', { ...WELL, stores: UNWELL.stores }],
-    [3, 'the files are invalid', { ...WELL, config: { valid: false, problems: [{}] } }],
+    [3, 'the files are invalid', { ...WELL, config: { valid: false, problems: [{}], differing: [] } }],
   ])('ends with %i when %s', async (code, _, status) => {
     expect((await statusOf(status)).code).toBe(code);
   });
@@ -134,7 +143,7 @@ pinned
   });
 
   it('asks the service whose files have become invalid, as far as they say where it is', async () => {
-    const invalid = { ...WELL, config: { valid: false, problems: [{}] } };
+    const invalid = { ...WELL, config: { valid: false, problems: [{}], differing: [] } };
     await using service = await openService({ ...LIVE, 'GET /api/v1/status': { body: invalid } });
     const http = `http: { listen: '127.0.0.1:${service.port}' }\n`;
     for (const wrong of ['defaults: { refresh: soon }\n', 'log: { level: info }\nlog: { level: info }\n']) {

@@ -138,7 +138,7 @@ const STATUS: Status = {
   engine: { kind: 'memory', state: 'up' },
   audit: { kind: 'sqlite', state: 'up', sequence: 7 },
   cluster: { kind: 'directory', state: 'up' },
-  config: { valid: true, problems: [] },
+  config: { valid: true, problems: [], differing: [] },
   stores: [{ name: 'local', kind: 'files', state: 'up', lastSuccess: null, breakerOpen: false }],
   events: [],
   targets: [target()],

@@ -56,9 +56,12 @@ async function openLeaving(options: Parameters<typeof openWorld>[0] = {}): Promi
 it('what left the configuration of one replica stays while another may want it', async () => {
   const world = await openLeaving();
   let agrees = false;
-  await using _ = await serve(world, undefined, { agrees: () => agrees });
+  await using serving = await serve(world, undefined, { differing: () => (agrees ? [] : ['b']) });
   await seconds(world, 60);
   expect(isThere(world, 't0')).toBe(true);
+  expect(await serving.service.status()).toMatchObject({ config: { valid: true, differing: ['b'] } });
+  const pruned = serving.service.prune({ name: 'eve' }, 'pruned');
+  await expect(pruned).rejects.toMatchObject({ code: 'REPLICAS_DIFFER' });
   agrees = true;
   await seconds(world, 20);
   await soon(() => expect(isThere(world, 't0')).toBe(false));
@@ -68,7 +71,7 @@ it('what left stays also where another replica is given another configuration wh
   const world = await openLeaving();
   let asked = 0;
   let agrees = false;
-  await using _ = await serve(world, undefined, { agrees: () => asked++ === 0 || agrees });
+  await using _ = await serve(world, undefined, { differing: () => (asked++ === 0 || agrees ? [] : ['b']) });
   await seconds(world, 60);
   expect(isThere(world, 't0')).toBe(true);
   agrees = true;
@@ -145,8 +148,8 @@ describe('what is held', () => {
         throw new AppError('AUDIT_UNAVAILABLE');
     };
     // What left is looked for after that run.
-    const agrees = () => world.clock.now() > away - 20_000;
-    await using serving = await serve(world, watch, { agrees });
+    const differing = () => (world.clock.now() > away - 20_000 ? [] : ['b']);
+    await using serving = await serve(world, watch, { differing });
     for (const it of serving.engine.generation().at({ namespace: 'apps', secret: 't0' }))
       await serving.engine.request(it, 'asked');
     await seconds(world, 120);

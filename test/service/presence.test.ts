@@ -16,31 +16,47 @@ describe('replicas', () => {
 
   it('know of each other whether they work by the same, as soon as one says so', () => {
     const { of, a, b } = openTwo();
-    expect([a.agrees(), b.agrees()]).toEqual([true, true]);
+    expect([a.differing(), b.differing()]).toEqual([[], []]);
     of.a = 'another';
     a.beat();
-    expect([a.agrees(), b.agrees()]).toEqual([false, false]);
+    expect([a.differing(), b.differing()]).toEqual([['b'], ['a']]);
     of.b = 'another';
     b.beat();
-    expect([a.agrees(), b.agrees()]).toEqual([true, true]);
+    expect([a.differing(), b.differing()]).toEqual([[], []]);
   });
 
   it.each(['end', 'are killed'])('that %s have no say', async (how) => {
     const { clock, of, a, b } = openTwo();
     of.b = 'another';
     b.beat();
-    expect(a.agrees()).toBe(false);
+    expect(a.differing()).toEqual(['b']);
     if (how === 'end') b[Symbol.dispose]();
     await clock.advance(50_000);
     a.beat();
-    expect(a.agrees()).toBe(true);
+    expect(a.differing()).toEqual([]);
+  });
+
+  it('whose clock is wrong are heard when they go on speaking, and what an ended one left is not', async () => {
+    const { clock, notices, a } = openTwo();
+    const behind = START - 600_000;
+    notices.post('r/late', `${behind} ${behind} another`);
+    notices.post('r/ended', `${behind} ${behind} another`);
+    expect(a.differing()).toEqual([]);
+    notices.post('r/late', `${behind} ${behind + 10_000} another`);
+    expect(a.differing()).toEqual(['late']);
+    expect(a.replicas()).not.toContain('ended');
+    for (const text of ['no time', 'none either', '']) notices.post('r/stranger', text);
+    expect(a.replicas()).not.toContain('stranger');
+    await clock.advance(50_000);
+    a.beat();
+    expect(a.differing()).toEqual([]);
   });
 
   it('of an earlier release, which do not say, hold up nobody', () => {
     const { notices, a } = openTwo();
     notices.post('r/c', `${START} ${START}`);
     expect(a.replicas()).toContain('c');
-    expect(a.agrees()).toBe(true);
+    expect(a.differing()).toEqual([]);
   });
 });
 

@@ -38,6 +38,12 @@ export const OURS = {
     says: 'the service could not be reached',
     todo: 'Check that `secretbridge serve` runs, and the address: `--server`, or `http.listen` of the configuration.',
   },
+  REPLICAS_DIFFER: {
+    group: 'ours',
+    remedy: 'retry',
+    says: 'it works by another configuration, so that what has left this one may be new to that one',
+    todo: 'Wait until all replicas have read the same files; if it stays, look at `status` and the log of that one.',
+  },
   AUDIT_UNAVAILABLE: {
     group: 'ours',
     remedy: 'retry',

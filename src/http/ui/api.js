@@ -28,7 +28,7 @@
  * @typedef {{ kind: string, state: string, code?: string }} Part
  * @typedef {{
  *   instance: string, version: string, replica?: string, engine: Part, audit: Part & { sequence: number },
- *   cluster?: Part, config?: { valid: boolean, problems: Record<string, unknown>[] },
+ *   cluster?: Part, config?: { valid: boolean, problems: Record<string, unknown>[], differing?: string[] },
  *   stores: (Part & { name: string, lastSuccess: string | null, breakerOpen?: boolean })[],
  *   events?: (Part & { name: string, lastEvent?: string })[], targets: Target[], held: Held[],
  * }} Status

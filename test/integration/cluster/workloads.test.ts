@@ -118,6 +118,15 @@ describe('workloads on a real API server, under the printed rights', () => {
     expect((await h.workloads.read(live.id))?.podAnnotations).toEqual({ theirs: '1' });
   });
 
+  it.each(WORKLOAD_KINDS)('what it may do to a %s is told before there is one', async (kind) => {
+    await using h = await open([{ kind, name: 'web' }]);
+    await untilAllowed(h, kind);
+    const may = (verb: 'get' | 'list' | 'patch', name?: string) =>
+      h.cluster.may({ namespace: h.namespace, verb, workload: { kind, ...(name && { name }) } });
+    expect([await may('get', 'web'), await may('patch', 'web')]).toEqual([true, true]);
+    expect([await may('patch', 'api'), await may('patch'), await may('list')]).toEqual([false, false, false]);
+  });
+
   it('those of a selector are found', async () => {
     await using h = await open(WORKLOAD_KINDS.map((kind) => ({ kind })));
     await untilAllowed(h, 'Deployment');

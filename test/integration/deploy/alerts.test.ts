@@ -6,9 +6,9 @@ import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { openBench } from '../../cli/harness.ts';
 import { expressionsOf, readDashboard } from '../../deploy/dashboard.ts';
+import { layerRuns } from '../services/kubectl-layer.ts';
 import { ALERT_CASES, type AlertCase } from './alert-cases.ts';
 import { CHART, one, renderSet } from './chart.ts';
-import { helmRuns } from './helm-install.ts';
 import { findPromtool } from './promtool-install.ts';
 
 interface Rules {
@@ -65,7 +65,7 @@ describe('the alerts', () => {
     expect(await check('check', 'rules', path)).toContain(`SUCCESS: ${rules.length} rules found`);
   });
 
-  it.skipIf(!helmRuns)('are rules that Prometheus takes as the chart renders them', async () => {
+  it.skipIf(!layerRuns)('are rules that Prometheus takes as the chart renders them', async () => {
     const { spec } = one(await renderSet('monitoring'), 'PrometheusRule');
     await using bench = await openBench();
     await bench.write('rules.yaml', stringify(spec));

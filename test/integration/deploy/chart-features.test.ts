@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openBench } from '../../cli/harness.ts';
 import { ROOT } from '../../docs/markdown.ts';
+import { layerRuns } from '../services/kubectl-layer.ts';
 import {
   bridgeOf,
   CHART,
@@ -18,12 +19,11 @@ import {
   templateOf,
   VALUE_SETS,
 } from './chart.ts';
-import { helmRuns } from './helm-install.ts';
 
 const jobsOf = (objects: readonly Rendered[]) =>
   objects.filter(({ kind }) => kind === 'Job').map(({ metadata }) => metadata.name);
 
-describe.skipIf(!helmRuns)('the chart', () => {
+describe.skipIf(!layerRuns)('the chart', () => {
   it('binds the rights of a selector in the namespaces that the values name, and nowhere else', async () => {
     const bindings = (await renderSet('selector-narrow')).filter(
       ({ kind, metadata }) => kind.endsWith('Binding') && metadata.name.endsWith('-selected'),

@@ -6,9 +6,9 @@ import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { openBench } from '../../cli/harness.ts';
 import { kubernetes } from '../services/inject.ts';
+import { installFromLayer, layerRuns } from '../services/kubectl-layer.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 import { CHART, helm, VALUE_SETS } from './chart.ts';
-import { helmRuns, installHelm } from './helm-install.ts';
 import { type Play, withJobs } from './job-controller.ts';
 
 const STORE = {
@@ -50,7 +50,7 @@ async function openRelease(namespace: string) {
     /** Without its checks. Gives all that is said, warnings of the API server too. */
     async apply(path: string): Promise<string> {
       const args = ['install', 'r', CHART, ...where, '--values', path, '--no-hooks'];
-      const { stdout, stderr } = await promisify(execFile)(await installHelm(), args);
+      const { stdout, stderr } = await promisify(execFile)(await installFromLayer('helm'), args);
       return stdout + stderr;
     },
     uninstall: () => helm('uninstall', 'r', ...where),
@@ -62,7 +62,7 @@ const PATHS = {
   deployments: '/apis/apps/v1',
 };
 
-describe.skipIf(!helmRuns)('a release', () => {
+describe.skipIf(!layerRuns)('a release', () => {
   it('is checked before anything is there, and with the rights to come before it is changed', async () => {
     const namespace = 'release-a';
     const { request } = kubernetes();

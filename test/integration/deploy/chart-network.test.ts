@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { layerRuns } from '../services/kubectl-layer.ts';
 import { one, renderSet } from './chart.ts';
-import { helmRuns } from './helm-install.ts';
 
 interface Peer {
   readonly ipBlock?: { readonly cidr: string };
@@ -32,7 +32,7 @@ async function policyOf(name: string, policy = 'b-secretbridge') {
 
 const ALWAYS = ['pods@kube-system :53', 'pods :8080'];
 
-describe.skipIf(!helmRuns)('the network policy', () => {
+describe.skipIf(!layerRuns)('the network policy', () => {
   it('lets out to the addresses and ports of the configuration', async () => {
     const { egress } = await policyOf('network-literals');
     expect(egress).toEqual([

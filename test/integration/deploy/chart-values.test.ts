@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { openBench } from '../../cli/harness.ts';
+import { layerRuns } from '../services/kubectl-layer.ts';
 import { CHART, helm, isHook, one, refusal, render, templateOf } from './chart.ts';
-import { helmRuns } from './helm-install.ts';
 
-describe.skipIf(!helmRuns)('the values of the chart', () => {
+describe.skipIf(!layerRuns)('the values of the chart', () => {
   it.each([
     ['more than one replica on SQLite', ['--set', 'replicas=2'], 'replicas: more than one needs'],
     [

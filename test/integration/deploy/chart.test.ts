@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { kubernetes } from '../services/inject.ts';
+import { layerRuns } from '../services/kubectl-layer.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 import {
   bridgeOf,
@@ -19,7 +20,6 @@ import {
   templateOf,
   VALUE_SETS,
 } from './chart.ts';
-import { helmRuns } from './helm-install.ts';
 
 const CASES = [...VALUE_SETS.keys()];
 const but = (...left: readonly string[]) => CASES.filter((name) => !left.includes(name));
@@ -40,7 +40,7 @@ function urlOf({ apiVersion, kind, metadata }: Rendered): string {
 const text = (one: Rendered) => `${one.kind} ${one.metadata.namespace ?? ''} ${one.metadata.name}`;
 const byText = (a: Rendered, b: Rendered) => (text(a) < text(b) ? -1 : 1);
 
-describe.skipIf(!helmRuns)('the chart', () => {
+describe.skipIf(!layerRuns)('the chart', () => {
   beforeAll(async () => {
     const { request } = kubernetes();
     for (const name of ['chart-a', 'chart-b', 'chart-c'])

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { parseAllDocuments } from 'yaml';
 import { openBench } from '../../cli/harness.ts';
-import { installHelm } from './helm-install.ts';
+import { installFromLayer } from '../services/kubectl-layer.ts';
 
 export const CHART = join(import.meta.dirname, '../../../deploy/chart');
 export const NAMESPACE = 'bridge-chart';
@@ -31,7 +31,7 @@ export const VALUE_SETS: ReadonlyMap<string, string> = new Map(
 const run = promisify(execFile);
 
 export async function helm(...args: readonly string[]): Promise<string> {
-  const { stdout } = await run(await installHelm(), args, { maxBuffer: 64 * 1024 * 1024 });
+  const { stdout } = await run(await installFromLayer('helm'), args, { maxBuffer: 64 * 1024 * 1024 });
   return stdout;
 }
 

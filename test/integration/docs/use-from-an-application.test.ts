@@ -13,10 +13,10 @@ import { ROOT } from '../../docs/markdown.ts';
 import { markedBlock, openPageShell } from '../../docs/page-shell.ts';
 import { base64 } from '../service/world.ts';
 import { kubernetes } from '../services/inject.ts';
+import { installFromLayer, layerRuns } from '../services/kubectl-layer.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 import { findPython } from '../services/requirements.ts';
 import { reportToStderr } from '../services/service.ts';
-import { installKubectl, kubectlRuns } from './kubectl.ts';
 import { marksOf, shellProblems } from './page-blocks.ts';
 
 const PAGE = 'docs/how-to/use-from-an-application.md';
@@ -68,12 +68,12 @@ describe('the page on applications', () => {
     expect(await marksOf(PAGE)).toEqual(BLOCKS);
   });
 
-  it.skipIf(!kubectlRuns)(
+  it.skipIf(!layerRuns)(
     'has manifests that the API server takes, and a Role that reaches one Secret (kubectl: x86-64 Linux)',
     async () => {
       const cluster = kubernetes();
       const namespace = `shop-${randomBytes(4).toString('hex')}`;
-      await using shell = await openPageShell({ kubectl: await installKubectl() });
+      await using shell = await openPageShell({ kubectl: await installFromLayer('kubectl') });
       await copyExample(shell.folder, namespace);
       const env = { KUBECONFIG: cluster.kubeconfig };
       const step = async (mark: string): Promise<string> => {

