@@ -39,15 +39,11 @@ export function startChanges(
   const written = new Set<string>();
   const deleted = new Map<string, number>();
   const touched = new Map<string, number>();
-  const stable = world.items.filter(({ swapped }) => !swapped);
-  const any = <T>(from: readonly T[]): T => {
-    const one = from[Math.floor(random() * from.length)];
-    if (one === undefined) throw new Error('there is nothing to choose from');
-    return one;
-  };
-
+  const stable = world.items.filter(
+    ({ swapped, kind }) => !swapped && kind !== 'partial' && kind !== 'pinned',
+  );
   const rotate = async (): Promise<void> => {
-    const item = any(stable);
+    const item = any(stable, random);
     const version = world.version(item.key) + 1;
     const at = Date.now();
     await scene.put(item.key, version);
@@ -56,8 +52,11 @@ export function startChanges(
   };
 
   const drift = async (): Promise<void> => {
-    const item = any(stable.filter(({ kind }) => kind !== 'merge'));
-    const namespace = any(NAMESPACES);
+    const item = any(
+      stable.filter(({ kind }) => kind !== 'merge'),
+      random,
+    );
+    const namespace = any(NAMESPACES, random);
     const target = `${namespace}/${item.name}`;
     const before = witness.last(target);
     const now = Date.now();
@@ -77,7 +76,7 @@ export function startChanges(
     const answer = await scene.cluster<{ metadata?: { resourceVersion?: string } }>(
       'PATCH',
       path,
-      { data: any(edits) },
+      { data: any(edits, random) },
       MERGE,
     );
     if (answer.status === 404) return;
@@ -98,6 +97,12 @@ export function startChanges(
     deleted,
     done: Promise.all([line(rotate, 2_000), line(drift, 3_000)]).then(() => undefined),
   };
+}
+
+export function any<T>(from: readonly T[], random: () => number): T {
+  const one = from[Math.floor(random() * from.length)];
+  if (one === undefined) throw new Error('there is nothing to choose from');
+  return one;
 }
 
 /** Plays the controller of Deployments, which this cluster lacks: a workload has rolled when it is looked at. */

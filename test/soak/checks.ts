@@ -4,12 +4,15 @@ import type { AuditRecord } from '../../src/audit/entry.ts';
 import { verify } from '../../src/audit/verify.ts';
 import { openAt } from '../integration/audit/database.ts';
 import type { Changes } from './changes.ts';
+import { judgeContent, wronglyRolled } from './contents.ts';
 import type { Faults } from './faults.ts';
 import { type LeakScan, lookAtPostgres, lookAtRedis } from './leaks.ts';
 import type { Check, Result, SoakOptions } from './options.ts';
+import { judgePins, type Pinning } from './pinning.ts';
 import type { Polled } from './poll.ts';
 import type { Life, Replica } from './replica.ts';
 import type { Scene } from './scene.ts';
+import { judgeRemovals, type SecondSources } from './second-sources.ts';
 import { showDistribution, slope } from './stats.ts';
 import { type Answered, judgeTriggers } from './triggers.ts';
 import type { Witness } from './witness.ts';
@@ -22,6 +25,8 @@ export interface Ended {
   readonly witness: Witness;
   readonly faults: Faults;
   readonly changes: Changes;
+  readonly seconds: SecondSources;
+  readonly pinning: Pinning;
   readonly polled: Polled;
   readonly scan: LeakScan;
   readonly monitor: string;
@@ -53,7 +58,12 @@ export async function finalChecks(ended: Ended): Promise<Result> {
   const judge = (triggers: typeof drifts) =>
     judgeTriggers(triggers, witness.changes, changes.written, faults.past);
   const [drift, rotation] = [judge(drifts), judge(rotations)];
-  const statuses = await Promise.all(scene.replicas.map((replica) => outOfStep(replica)));
+  const statuses = await Promise.all(scene.replicas.map((replica) => outOfStep(replica, world)));
+  const { absences } = ended.seconds;
+  const removals = judgeRemovals(witness.changes, world.items, absences, changes.written);
+  const moved = judgePins(witness.changes, ended.pinning.pinned);
+  const spoilt = judgeContent(witness.changes, world.items, changes);
+  const unrolled = await wronglyRolled(scene, world);
   const chain = await chainOf(scene);
   const calm = writes.filter(({ at }) => at > ended.calmFrom).length;
   const memory = scene.replicas.map((replica) => memoryOf(replica, ended.startedAt, ended.quietFrom));
@@ -81,6 +91,18 @@ export async function finalChecks(ended: Ended): Promise<Result> {
       written.findings.length === 0,
       `${written.writes} writes, ${written.records} records${some(written.findings)}`,
     ),
+    check('no target half or gone', spoilt.length === 0, `${witness.changes.length} changes${some(spoilt)}`),
+    check(
+      'no key goes without proof',
+      removals.length === 0,
+      `${absences.length} absences of a source${some(removals)}`,
+    ),
+    check(
+      'pins hold',
+      moved.length === 0,
+      `${ended.pinning.pinned.length} pins, ${world.pins.size} at the end${some(moved)}`,
+    ),
+    check('workloads have the last content', unrolled.length === 0, some(unrolled) || 'all of them'),
     check('no write in the quiet', calm === 0, `${calm} writes in the last interval`),
     check('the audit chain', chain.ok, chain.text),
     figure('drift undisturbed', showDistribution(drift.undisturbed)),
@@ -172,14 +194,16 @@ async function readRecords(scene: Scene): Promise<readonly AuditRecord[]> {
   return await Array.fromAsync(audit.scan(1));
 }
 
-async function outOfStep(replica: Replica): Promise<readonly string[]> {
+async function outOfStep(replica: Replica, { pins }: World): Promise<readonly string[]> {
   const answer = await replica.get('/api/v1/status');
   if (answer?.status !== 200) return [`${replica.name}: no status`];
   const { targets } = answer.body as {
     targets: readonly { namespace: string; secret: string; state: string; code?: string }[];
   };
   return targets
-    .filter(({ state }) => state !== 'synced')
+    .filter(
+      ({ state, namespace, secret }) => state !== (pins.has(`${namespace}/${secret}`) ? 'pinned' : 'synced'),
+    )
     .map(
       ({ namespace, secret, state, code = '' }) => `${replica.name}: ${namespace}/${secret} ${state} ${code}`,
     );

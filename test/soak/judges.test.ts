@@ -1,11 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { AuditRecord } from '../../src/audit/entry.ts';
 import type { Trigger } from './changes.ts';
+import { judgeContent } from './contents.ts';
 import type { Fault } from './faults.ts';
+import { judgePins } from './pinning.ts';
+import { judgeRemovals } from './second-sources.ts';
 import { distribution, slope } from './stats.ts';
 import { judgeTriggers } from './triggers.ts';
 import type { Change } from './witness.ts';
-import { createWorld, expectedData, type Item, versionIn } from './world.ts';
+import { createWorld, expectedData, type Item, KINDS, secondKey, versionIn } from './world.ts';
 import { judgeWrites, type Write } from './writes.ts';
 
 const TARGET = 'a/s';
@@ -120,7 +123,7 @@ describe('the world', () => {
 
   it('has mappings of every kind, each with its own name', () => {
     const kinds = Map.groupBy(world.items, ({ kind }) => kind);
-    expect([...kinds.keys()].sort()).toEqual(['file', 'merge', 'plain', 'restart', 'spread', 'template']);
+    expect([...kinds.keys()].sort()).toEqual([...KINDS].sort());
     expect(new Set(world.items.map(({ name }) => name)).size).toBe(world.items.length);
     expect(world.items).toHaveLength(500);
   });
@@ -156,5 +159,56 @@ describe('figures', () => {
       ]),
     ).toBeCloseTo(2);
     expect(slope([[1, 1]])).toBe(0);
+  });
+});
+
+describe('contents', () => {
+  const world = createWorld(2_000, 'marker');
+  const nameOf = (kind: Item['kind']) => world.items.find((item) => item.kind === kind)?.name ?? '';
+  const none = new Set<string>();
+
+  it('tell a target that a replica has spoilt or deleted', () => {
+    const target = `a/${nameOf('plain')}`;
+    const changes = [
+      change('1', { target, type: 'ADDED' }),
+      change('2', { target, version: undefined }),
+      change('3', { target, version: undefined }),
+      change('4', { target, type: 'DELETED', version: undefined }),
+      change('5', { target, type: 'DELETED', version: undefined }),
+    ];
+    const by = { written: new Set(['2']), deleted: new Map([[target, 1]]) };
+    expect(judgeContent(changes, world.items, by)).toEqual([
+      `${target}: 3 is made from nothing that the store ever held`,
+      `${target}: deleted at 5`,
+    ]);
+    const swapped = world.items.find((item) => item.swapped)?.name;
+    const left = [change('1', { target: `a/${swapped}`, type: 'DELETED', version: undefined })];
+    expect(judgeContent(left, world.items, by)).toEqual([]);
+  });
+
+  it('tell a key that went before its source was away for long', () => {
+    const item = world.items.find(({ kind }) => kind === 'partial');
+    const target = `a/${item?.name}`;
+    const key = item === undefined ? '' : secondKey(item);
+    const removed = (at: number) =>
+      judgeRemovals(
+        [change('1', { target, more: 1 }), change('2', { target, at })],
+        world.items,
+        [{ key, from: 1_000_000, until: 1_100_000 }],
+        none,
+      );
+    expect(removed(1_019_000)).toHaveLength(1);
+    expect(removed(1_021_000)).toEqual([]);
+    expect(removed(1_180_000)).toEqual([]);
+    expect(removed(1_200_000)).toHaveLength(1);
+  });
+
+  it('tell a write that moves what is pinned', () => {
+    const pinned = [{ target: TARGET, version: 2, from: 1_000, until: 60_000 }];
+    const moved = (at: number, version: number) => judgePins([change('1', { at, version })], pinned);
+    expect(moved(20_000, 2)).toEqual([]);
+    expect(moved(2_000, 3)).toEqual([]);
+    expect(moved(20_000, 3)).toHaveLength(1);
+    expect(moved(60_001, 3)).toEqual([]);
   });
 });

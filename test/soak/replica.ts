@@ -49,7 +49,7 @@ export interface Replica extends AsyncDisposable {
   stop(): Promise<number | null>;
   /** `undefined`: nobody answers. */
   get(path: string): Promise<Answer | undefined>;
-  post(path: string): Promise<Answer | undefined>;
+  post(path: string, body?: object): Promise<Answer | undefined>;
   /** Notes how much memory it has now. */
   weigh(): Promise<void>;
 }
@@ -119,7 +119,7 @@ export function createReplica(options: ReplicaOptions): Replica {
       return ended;
     },
     get,
-    post: (path) => tryRequest(send, 'POST', path, {}),
+    post: (path, body = {}) => tryRequest(send, 'POST', path, body),
     async weigh() {
       if (!replica.isRunning || life === undefined) return;
       const status = await readStatus(life.pid);

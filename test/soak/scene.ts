@@ -18,7 +18,7 @@ import { type RedisServer, startRedis } from '../integration/services/redis.ts';
 import { ACCOUNT, grant, PREFIX, prepareCluster, prepareStore } from './prepare.ts';
 import { createReplica, type Replica } from './replica.ts';
 import { type StoreProxy, startStoreProxy } from './store-proxy.ts';
-import { expectedData, fieldsOf, mappingsText, NAMESPACES, type World } from './world.ts';
+import { ABSENCE, expectedData, fieldsOf, mappingsText, NAMESPACES, secondKey, type World } from './world.ts';
 
 /** The servers, what stands between them and the replicas, and the replicas, which are not started yet. */
 export interface Scene extends AsyncDisposable {
@@ -44,6 +44,8 @@ export interface Scene extends AsyncDisposable {
   /** Runs a command of the program with the configuration of the first replica. */
   command(...args: readonly string[]): Promise<Run>;
   put(key: string, version: number): Promise<void>;
+  /** Takes a key out of the store with all of its versions. */
+  remove(key: string): Promise<void>;
   /** A folder with configuration that all replicas read. */
   readonly shared: string;
   /** Writes the mappings as the world has them now; `broken` makes them invalid. */
@@ -102,6 +104,11 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
     if (key.endsWith('.txt')) await writeFile(join(files, key), fields.user ?? '');
     else assertStatus(await bao('POST', `/v1/secret/data/${PREFIX}/${key}`, { data: fields }), 200, 'put');
     world.setVersion(key, version);
+    world.absent.delete(key);
+  };
+  const remove = async (key: string): Promise<void> => {
+    assertStatus(await bao('DELETE', `/v1/secret/metadata/${PREFIX}/${key}`), 204, 'remove');
+    world.absent.add(key);
   };
   const shared = join(folder, 'shared');
   await mkdir(shared);
@@ -135,6 +142,7 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
         engine: { kind: 'redis', url: { env: 'REDIS_URL' } },
         audit: { store: { kind: 'postgres', url: { env: 'DATABASE_URL' } } },
         keys: { fingerprint: [{ file: key }] },
+        absence: ABSENCE,
         http: {
           listen: `127.0.0.1:${port}`,
           tokens: [{ name: 'soak', role: 'operator', token: { env: 'HTTP_TOKEN' } }],
@@ -155,7 +163,10 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
     runHere([...args, '--config', paths[0] ?? '', '--config', shared], { cwd: folder, env });
 
   report('Filling the store and the cluster …');
-  for (const { key } of world.items) await put(key, 1);
+  for (const item of world.items) {
+    await put(item.key, 1);
+    if (item.kind === 'partial') await put(secondKey(item), 1);
+  }
   await prepareCluster(cluster, world);
   await grant(cluster, command);
 
@@ -177,6 +188,7 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
     credentials,
     command,
     put,
+    remove,
     shared,
     configure,
     async [Symbol.asyncDispose]() {

@@ -8,10 +8,12 @@ import { finalChecks } from './checks.ts';
 import { type Faults, startFaults } from './faults.ts';
 import { createLeakScan, recordRedis } from './leaks.ts';
 import type { Result, SoakOptions } from './options.ts';
+import { startPinning } from './pinning.ts';
 import { startPolling } from './poll.ts';
 import { openScene, type Scene } from './scene.ts';
+import { startSecondSources } from './second-sources.ts';
 import { startWitness, type Witness } from './witness.ts';
-import { createWorld, isPresent, LONGEST_REFRESH_MS, NAMESPACES, type World } from './world.ts';
+import { createWorld, isPresent, isRight, LONGEST_REFRESH_MS, NAMESPACES, type World } from './world.ts';
 
 /** Two replicas on real servers, everything that may go wrong, and a look at what is left at the end. */
 export async function soak(options: SoakOptions): Promise<Result> {
@@ -46,8 +48,10 @@ export async function soak(options: SoakOptions): Promise<Result> {
   const endsAt = startedAt + minutes * 60_000;
   const faults = startFaults(scene, world, { random: createRandom(random() * 2 ** 32), startedAt, endsAt });
   const changes = startChanges(scene, world, witness, { random: createRandom(random() * 2 ** 32), endsAt });
+  const seconds = startSecondSources(scene, world, { random: createRandom(random() * 2 ** 32), endsAt });
+  const pinning = startPinning(scene, world, { random: createRandom(random() * 2 ** 32), endsAt });
   const progress = showProgress({ scene, world, witness, faults, endsAt, report, signal: ending.signal });
-  await Promise.all([faults.done, changes.done]);
+  await Promise.all([faults.done, changes.done, seconds.done, pinning.done]);
   const quietFrom = Date.now();
   report('Quiet from here on …');
   const limitMs = LONGEST_REFRESH_MS * 1.06 + 90_000;
@@ -58,7 +62,7 @@ export async function soak(options: SoakOptions): Promise<Result> {
   ending.abort();
   await Promise.all([controller, progress]);
   return await finalChecks({
-    ...{ scene, world, witness, faults, changes, polled, scan, monitor },
+    ...{ scene, world, witness, faults, changes, seconds, pinning, polled, scan, monitor },
     ...{ options, firstSyncMs, startedAt, quietFrom, calmFrom, convergedMs },
     wrong: wrongTargets(world, witness),
   });
@@ -83,7 +87,8 @@ export function wrongTargets(world: World, witness: Witness): readonly string[] 
       const target = `${namespace}/${item.name}`;
       const last = witness.last(target);
       if (!isPresent(world, item)) return last === undefined || last.type === 'DELETED' ? [] : [target];
-      return last?.type !== 'DELETED' && last?.version === world.version(item.key) ? [] : [target];
+      const { version, more } = last ?? {};
+      return last?.type !== 'DELETED' && isRight(world, item, target, { version, more }) ? [] : [target];
     }),
   );
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Agent, request } from 'undici';
 import type { Cluster } from '../integration/e2e/witness.ts';
-import { type Item, NAMESPACES, versionIn, type World } from './world.ts';
+import { type Item, moreIn, NAMESPACES, versionIn, type World } from './world.ts';
 
 /** One change of a Secret, as the API server told everybody who watches. Holds no value. */
 export interface Change {
@@ -14,6 +14,8 @@ export interface Change {
   readonly at: number;
   /** What its data was made from; `undefined`: from nothing that the store ever held. */
   readonly version: number | undefined;
+  /** Of the second source of a `partial`. */
+  readonly more?: number | undefined;
   /** The same for two states that differ in nothing that somebody wrote. */
   readonly content: string;
 }
@@ -63,6 +65,7 @@ export async function startWitness(cluster: Cluster, world: World): Promise<Witn
       resourceVersion,
       at: Date.now(),
       version: item === undefined || type === 'DELETED' ? undefined : versionIn(world, item, data),
+      more: item === undefined || type === 'DELETED' ? undefined : moreIn(item, data),
       content: createHash('sha256')
         .update(JSON.stringify([data, labels, annotations]))
         .digest('hex')

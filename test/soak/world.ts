@@ -2,7 +2,16 @@ import { stringify } from 'yaml';
 
 export const NAMESPACES = ['soak-a', 'soak-b', 'soak-c', 'soak-d'] as const;
 
-export const KINDS = ['plain', 'spread', 'template', 'merge', 'restart', 'file'] as const;
+export const KINDS = [
+  'plain',
+  'spread',
+  'template',
+  'merge',
+  'restart',
+  'file',
+  'partial',
+  'pinned',
+] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** A mapping of the soak, which makes one Secret of its own name in each namespace. */
@@ -17,6 +26,11 @@ export interface Item {
   readonly swapped: boolean;
 }
 
+/** The key of the second source of a `partial`, which is removed from its store and comes back. */
+export function secondKey({ key }: Item): string {
+  return `${key}-second`;
+}
+
 /** What the stores hold and the configuration asks for: the truth that every Secret is compared with. */
 export interface World {
   readonly items: readonly Item[];
@@ -25,6 +39,10 @@ export interface World {
   /** The number of the last value that was put under a key. */
   version(key: string): number;
   setVersion(key: string, version: number): void;
+  /** The keys that are gone from their store. */
+  readonly absent: Set<string>;
+  /** Target to the version that a person has pinned it to. */
+  readonly pins: Map<string, number>;
   /** The names of the swapped mappings that the configuration has now. */
   readonly present: Set<string>;
   /** A label of some mappings, which a change of the configuration may change. */
@@ -34,13 +52,19 @@ export interface World {
 const REFRESHES = [60, 75, 90, 120];
 /** Of a hundred mappings. */
 const MIX: readonly (readonly [Kind, number])[] = [
-  ['plain', 60],
+  ['plain', 50],
   ['spread', 10],
   ['template', 10],
   ['merge', 8],
   ['restart', 5],
   ['file', 7],
+  ['partial', 5],
+  ['pinned', 5],
 ];
+/** So that an absence is proven within a few minutes. */
+const PARTIAL_REFRESH_MS = 20_000;
+export const ABSENCE = { readings: 3, over: '20s' } as const;
+export const ABSENCE_MS = 20_000;
 const SWAPPED = 6;
 
 /** @param second Half of the mappings have another store, of the same kind. */
@@ -56,7 +80,7 @@ export function createWorld(targets: number, marker: string, second = false): Wo
       kind,
       store: kind === 'file' ? 'local' : second && n % 2 === 0 ? 'second' : 'vault',
       key: kind === 'file' ? `file-${n}.txt` : `key-${n}`,
-      refreshMs: (REFRESHES[n % REFRESHES.length] ?? 60) * 1_000,
+      refreshMs: kind === 'partial' ? PARTIAL_REFRESH_MS : (REFRESHES[n % REFRESHES.length] ?? 60) * 1_000,
       swapped,
     };
   });
@@ -66,6 +90,8 @@ export function createWorld(targets: number, marker: string, second = false): Wo
     marker,
     version: (key) => versions.get(key) ?? 1,
     setVersion: (key, version) => void versions.set(key, version),
+    absent: new Set(),
+    pins: new Map(),
     present: new Set(items.filter(({ swapped }, n) => swapped && n % 2 === 0).map(({ name }) => name)),
     label: 'one',
   };
@@ -95,6 +121,11 @@ export function expectedData(world: World, item: Item, version: number): Record<
       return { VALUE: user };
     case 'merge':
       return { PASS: pass };
+    case 'partial': {
+      const second = secondKey(item);
+      const { user: more = '' } = fieldsOf(world, second, world.version(second));
+      return { USER: user, PASS: pass, ...(world.absent.has(second) ? {} : { MORE: more }) };
+    }
     default:
       return { USER: user, PASS: pass };
   }
@@ -115,10 +146,31 @@ export function versionIn(
   const [first = ''] = Object.keys(expectedData(world, item, 1));
   const version = Number(VERSION.exec(text(first))?.[1]);
   if (!(version > 0)) return undefined;
+  const more = moreIn(item, data);
   const expected = expectedData(world, item, version);
+  if (item.kind === 'partial') delete expected.MORE;
+  if (more !== undefined) expected.MORE = fieldsOf(world, secondKey(item), more).user ?? '';
   const names = Object.keys(expected);
   if (item.kind !== 'merge' && Object.keys(data).length !== names.length) return undefined;
   return names.every((name) => text(name) === expected[name]) ? version : undefined;
+}
+
+/** The version of the second source of a `partial` that a Secret holds. */
+export function moreIn({ kind }: Item, { MORE = '' }: Readonly<Record<string, string>>): number | undefined {
+  const version = Number(VERSION.exec(Buffer.from(MORE, 'base64').toString('utf8'))?.[1]);
+  return kind === 'partial' && version > 0 ? version : undefined;
+}
+
+/** Whether a target holds what its sources say now, or what it was pinned to. */
+export function isRight(
+  world: World,
+  item: Item,
+  target: string,
+  { version, more }: { readonly version: number | undefined; readonly more: number | undefined },
+): boolean {
+  const second = secondKey(item);
+  const wanted = item.kind === 'partial' && !world.absent.has(second) ? world.version(second) : undefined;
+  return version === (world.pins.get(target) ?? world.version(item.key)) && more === wanted;
 }
 
 /** The mappings as a configuration file. */
@@ -157,6 +209,10 @@ function mappingOf({ label }: World, item: Item, prefix: string): object {
       return { name, target, data: both, restart: [{ kind: 'Deployment', name }], ...rest };
     case 'file':
       return { name, target, data: { VALUE: { store, key: item.key } }, ...rest };
+    case 'partial': {
+      const second = { store, key: `${prefix}/${secondKey(item)}`, property: 'user' };
+      return { name, target, data: { ...both, MORE: second }, ...rest, onSourceMissing: 'removeKeys' };
+    }
     default:
       return { name, target, data: both, ...rest };
   }
