@@ -17,7 +17,7 @@ import { restartIntents } from './restart-intents.ts';
 
 export interface Recorder {
   readonly requestId: string;
-  /** By `refId`, of what was read: that it is another value than the last one on record, with the version of that one. */
+  /** By `refId`, of what was read: that by its records another value had the same version before. */
   readonly remade: ReadonlySet<string>;
   command(name: string): Promise<void>;
   /** Of a value that is new, the record need not be durable when this resolves: only in its place in the line. */
@@ -119,10 +119,18 @@ export function createRecorder({
         const { version } = result;
         const before = await lastReading(audit, { store, key, object, version: named });
         const isFailure = before?.outcome === 'failed';
+        const same = isFailure
+          ? await lastAbout(audit, { store, key, version, outcome: 'ok' }, { object })
+          : before?.sources[0]?.version === version
+            ? before
+            : undefined;
+        const isKnown = same?.after === after;
+        const isOther = !isKnown && keyIdOf(same?.after ?? '') === fingerprints.keyId;
+        // Kept on record, since whoever read it may end before the targets are written.
+        const replaced = isOther ? same?.after : isKnown ? same.before : undefined;
+        if (replaced !== undefined) remade.add(refId(source));
         // Mostly the last read is this one.
-        const isSameVersion = !isFailure && before?.sources[0]?.version === version;
-        if (isSameVersion && before.after === after) return undefined;
-        if (isSameVersion && keyIdOf(before.after ?? '') === fingerprints.keyId) remade.add(refId(source));
+        if (isKnown && !isFailure) return undefined;
         if (before !== undefined || named !== undefined) {
           const seen = await lastAbout(audit, { store, key, version, fingerprint: after }, { object });
           // A failure that has ended is news, although the value may not be.
@@ -131,7 +139,8 @@ export function createRecorder({
         }
         const sources = [{ store, key, version }];
         const note = readingNote(definition, object, result.stamp);
-        return { durable: audit.append([{ ...entry, outcome: 'ok', sources, after, ...note }]) };
+        const earlier = replaced === undefined ? {} : { before: replaced };
+        return { durable: audit.append([{ ...entry, outcome: 'ok', sources, ...earlier, after, ...note }]) };
       }
       const sources = named === undefined ? [] : [{ store, key, version: named }];
       // Every reading of an absence counts towards its proof, under the definition of its store alone.

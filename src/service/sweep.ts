@@ -153,7 +153,7 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
       const content = 'content' in finding ? finding.content : before?.content;
       // By what is on record, whoever read it; and by this process, where another reading came in between.
       const isRemade =
-        pass.recorder.remade.has(id) || (before?.content !== undefined && before.content !== content);
+        before?.content === undefined ? pass.recorder.remade.has(id) : before.content !== content;
       const isNews = isRemade || (before !== undefined && before.text !== text);
       const seen =
         before?.text === text && !isRemade ? { ...before, content } : { text, since: clock.now(), content };

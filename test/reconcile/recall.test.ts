@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
-import type { ReadResult, SourceRef } from '../../src/core/reading.ts';
+import { type ReadResult, refId, type SourceRef } from '../../src/core/reading.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { recallVersion } from '../../src/reconcile/recall.ts';
 import { createRecorder } from '../../src/reconcile/recorder.ts';
@@ -32,8 +32,10 @@ function openRecord() {
         instances: ['test'],
         clock,
       });
-      const recording = await recorder.read({ store: 'azure', ref }, result);
+      const source = { store: 'azure', ref };
+      const recording = await recorder.read(source, result);
       await recording?.durable;
+      return recorder.remade.has(refId(source));
     },
     recall: (definition: string | undefined = 'd1') => recallVersion(audit, SOURCE, definition),
   };
@@ -63,6 +65,25 @@ describe('what the record says was read', () => {
     expect(await recall()).toBeUndefined();
     await read(found('v1', STAMP));
     expect(await recall()).toEqual({ version: 'v1', stamp: STAMP });
+  });
+
+  it('is that another value had this version before, for each process that comes after', async () => {
+    const { read, audit } = openRecord();
+    const made = (text: string, version = '1'): ReadResult => ({
+      kind: 'found',
+      value: SecretValue.fromText(text),
+      version,
+    });
+    const absent: ReadResult = { kind: 'absent' };
+    expect([await read(made('one')), await read(made('one'))]).toEqual([false, false]);
+    // Vault counts from 1 again when all of a key is deleted and made anew.
+    expect([await read(made('two')), await read(made('two'))]).toEqual([true, true]);
+    const [second, first] = await audit.list({}, { limit: 2 });
+    expect(second?.before).toBe(first?.after);
+    expect([await read(absent), await read(made('two'))]).toEqual([false, true]);
+    expect([await read(absent), await read(made('three'))]).toEqual([false, true]);
+    expect([await read(made('four', '2')), await read(made('four', '2'))]).toEqual([false, false]);
+    expect(await read(made('five'))).toBe(false);
   });
 
   it('is no second record of a version, also when its stamp is another one', async () => {
