@@ -5,9 +5,10 @@ import type { LiveSecret } from '../core/secret.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { LABEL } from '../sync/marks.ts';
 import { mergeManager, mergesIn } from '../sync/merge.ts';
+import { successors } from '../sync/successor.ts';
 import { isOurs } from './left.ts';
 import type { Proposal } from './outcome.ts';
-import type { Wanted } from './targets.ts';
+import { mayBeIn, type Wanted } from './targets.ts';
 
 export interface StandingDeps {
   readonly cluster: Pick<Cluster, 'read' | 'mergedKeys'>;
@@ -25,7 +26,7 @@ export interface Sight {
 
 export const UNSEEN: Sight = { isThere: () => undefined, isMade: () => undefined };
 
-/** A target that nobody wants any more, and stays until its mapping has made the one that it wants now. */
+/** A target that nobody wants any more, and stays until its mapping, by whichever name, has made the one that it wants now. */
 export interface Waiting {
   readonly mapping: string;
   readonly target: TargetId;
@@ -73,8 +74,8 @@ function holdsMerge({ mapping }: Wanted, live: LiveSecret, { cluster, instances 
 
 /**
  * A rename creates the new before it removes the old: what left is put off for as long as its mapping wants a target
- * that it has not made yet, for whatever reason. A merge that ends is put off for all that merge into the same Secret:
- * one of them may be its mapping under another name.
+ * that it has not made yet, for whatever reason. Its mapping may have another name by now. So a merge that ends is put
+ * off for all that merge into the same Secret, and a target for all in its namespace that ask for what it was made of.
  */
 export async function putOff(
   proposals: readonly Proposal[],
@@ -85,11 +86,18 @@ export async function putOff(
   const byMapping = Map.groupBy(wanted, ({ mapping }) => mapping.name);
   const merges = wanted.filter(({ mapping }) => mapping.target.mode === 'merge');
   const bySecret = Map.groupBy(merges, ({ id }) => formatTarget(id));
+  const mayFollow = successors(
+    proposals.length === 0 ? [] : [...new Set(wanted.map(({ mapping }) => mapping))],
+  );
+  const renamed = ({ live }: Proposal): readonly Wanted[] =>
+    mayFollow(live)
+      .flatMap(({ name }) => byMapping.get(name) ?? [])
+      .filter((its) => mayBeIn(its, live.id.namespace));
   const awaitedBy = (it: Proposal): readonly Wanted[] => {
     const its = byMapping.get(it.mapping) ?? [];
     return [
       ...(isMoved(it, its[0]?.mapping.target) ? its : []),
-      ...(it.ending === undefined ? [] : (bySecret.get(formatTarget(it.live.id)) ?? [])),
+      ...(it.ending === undefined ? renamed(it) : (bySecret.get(formatTarget(it.live.id)) ?? [])),
     ];
   };
   const seen = new Map<Wanted, boolean>();

@@ -124,6 +124,11 @@ export function wantedByAny(targets: readonly Wanted[]): (id: TargetId) => boole
   return ({ namespace, secret }) => isWanted(namespace, secret) || isWanted(UNKNOWN, secret);
 }
 
+/** Whether a target is in a namespace. One whose selector is unknown may be in any. */
+export function mayBeIn({ id }: Wanted, namespace: string): boolean {
+  return id.namespace === namespace || id.namespace === UNKNOWN;
+}
+
 /** The namespaces with targets, without the unknown ones. */
 export function namespacesOf(targets: readonly Wanted[]): readonly string[] {
   const known = targets.filter(({ error }) => error === undefined);

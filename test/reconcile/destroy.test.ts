@@ -589,3 +589,64 @@ describe('a crash around a deletion', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 });
+
+describe('a mapping under another name, whose target follows it', () => {
+  const waiting = [
+    {
+      mapping: 'one',
+      target: { namespace: 'apps', secret: 'one' },
+      until: { namespace: 'apps', secret: 'uno' },
+      by: 'uno',
+    },
+  ];
+  const others = mappingsOf(['two', 'three'], 'onMappingRemoved: delete');
+  const uno = (data: string, namespace = 'apps') => `
+  - { name: uno, target: { namespace: ${namespace} }, ${data} }`;
+  const SAME = 'data: { VALUE: { store: vault, key: one } }';
+
+  it.each([
+    ['the same', SAME],
+    ['more', 'data: { VALUE: { store: vault, key: one }, MORE: { store: vault, key: two } }'],
+    ['all of it', 'dataFrom: [ { store: vault, key: one } ]'],
+    ['what a search finds', "dataFrom: [ { store: vault, find: { path: '' } } ]"],
+  ])('keeps the old one while the store fails that is to give %s', async (_, data) => {
+    const world = await synced(NAMES, 'onMappingRemoved: delete');
+    await world.configure(others + uno(data));
+    world.store.fail('one', new AppError('STORE_UNAVAILABLE'));
+    await using process = await world.start();
+    expect(await planTargets(process.app)).toMatchObject({ held: [], waiting });
+    for (const only of [undefined, 'uno'])
+      expect(await process.sync(only === undefined ? {} : { only })).toMatchObject({
+        summary: { deleted: 0, held: 0, failed: 1 },
+      });
+    expect(await pruneLeft(process.app)).toMatchObject({ targets: [], waiting });
+    expect(exists(world, 'one')).toBe(true);
+    world.store.put('one', '{"a":"1"}');
+    expect(await process.sync()).toMatchObject({ ok: true, summary: { deleted: 1 }, waiting: [] });
+    expect([exists(world, 'uno'), exists(world, 'one')]).toEqual([true, false]);
+  });
+
+  it.each([
+    ['other sources', uno('data: { VALUE: { store: vault, key: four } }')],
+    ['another property', uno('data: { VALUE: { store: vault, key: one, property: p } }')],
+    ['another namespace', uno(SAME, 'elsewhere')],
+    ['a Secret of others to merge into', uno(SAME).replace('apps }', 'apps, mode: merge }')],
+  ])('is none where the new one has %s', async (_, mapping) => {
+    const world = await synced(NAMES, 'onMappingRemoved: delete');
+    await world.configure(others + mapping);
+    for (const key of ['one', 'four']) world.store.fail(key, new AppError('STORE_UNAVAILABLE'));
+    expect(await world.sync()).toMatchObject({ summary: { deleted: 1, failed: 1 }, waiting: [] });
+  });
+
+  it('is waited for where the sources of the old one are not known any more', async () => {
+    const world = await synced(NAMES, 'onMappingRemoved: delete');
+    await world.cluster.edit({ namespace: 'apps', secret: 'one' }, (raw) => {
+      const annotations = objectIn(objectIn(raw, 'metadata') ?? {}, 'annotations') ?? {};
+      const damaged = { ...annotations, 'secretbridge.dev/sources': '' };
+      return { ...raw, metadata: { ...objectIn(raw, 'metadata'), annotations: damaged } };
+    });
+    await world.configure(others + uno(SAME));
+    world.store.fail('one', new AppError('STORE_UNAVAILABLE'));
+    expect(await world.sync()).toMatchObject({ summary: { deleted: 0, failed: 1 }, waiting });
+  });
+});
