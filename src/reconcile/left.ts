@@ -93,6 +93,10 @@ export function isOurs({ labels, ours, deleting }: LiveSecret, instances: readon
   );
 }
 
+function isOwned({ labels }: LiveSecret): boolean {
+  return labels[LABEL.instance] !== undefined && labels[LABEL.mapping] !== undefined;
+}
+
 function toLeft(live: LiveSecret): Left {
   const word = live.annotations[ANNOTATION.onMappingRemoved];
   return {
@@ -123,7 +127,8 @@ export async function findEndedMerges(deps: MergeDeps): Promise<readonly Proposa
   const ends: Proposal[] = [];
   for (const id of candidates.toSorted(compareTargets)) {
     const live = await ifPossible(() => cluster.read(id), formatTarget(id), []);
-    if (live === undefined || live.deleting) continue;
+    // What a bridge owns by now has the keys of its owner, whoever merged them before.
+    if (live === undefined || live.deleting || isOwned(live)) continue;
     for (const merge of mergesIn(live)) {
       const { instance, mapping, onMappingRemoved } = merge;
       if (!instances.includes(instance) || wants(mapping, id) || onMappingRemoved === 'keep') continue;

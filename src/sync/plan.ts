@@ -1,6 +1,6 @@
 import { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
-import { instancesOf } from '../core/instances.ts';
+import { type Instances, instancesOf } from '../core/instances.ts';
 import type { Holdings, LiveSecret, SecretChange, SecretManifest } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { type AbsenceInput, judgeAbsence } from './absence.ts';
@@ -9,7 +9,14 @@ import { compareData, type KeyPlan } from './compare.ts';
 import { type Desired, sourcesOf } from './desired.ts';
 import { isDrift } from './drift.ts';
 import { LABEL, type Marks, marks, PIN, type PinMark, sameMark } from './marks.ts';
-import { type FormerMerge, type MergePlanManifest, type Merger, planMerge } from './merge.ts';
+import {
+  type FormerMerge,
+  type MergePlanManifest,
+  type Merger,
+  mergeMark,
+  mergesIn,
+  planMerge,
+} from './merge.ts';
 import { type Claim, ownership } from './ownership.ts';
 import { withTemplates } from './template.ts';
 
@@ -129,16 +136,18 @@ const OF_OTHERS =
   'We delete nothing that we did not make: delete the Secret yourself, or keep type and data as they are.';
 
 function change(
-  { mapping }: PlanInput,
+  input: PlanInput,
   live: LiveSecret,
   keys: readonly KeyPlan[],
   manifest: SecretManifest,
   adopts: boolean,
 ): Plan {
+  const { mapping } = input;
   const dropLabels = stale(live.ours?.labels, manifest.labels);
   const dropAnnotations = [
     ...stale(live.ours?.annotations, manifest.annotations),
     ...falsePin(live, manifest),
+    ...mergedBefore(live, input),
   ];
   const dropOwners = adopts && mapping.onConflict === 'adoptAndDropOwner';
   const sameData = keys.every(({ action }) => action === 'keep');
@@ -202,6 +211,14 @@ function sameMarks(live: LiveSecret, { labels, annotations }: Marks): boolean {
 function falsePin({ annotations, ours }: LiveSecret, wanted: Marks): readonly string[] {
   const isForeign = annotations[PIN] !== undefined && !(ours?.annotations.includes(PIN) ?? false);
   return isForeign && wanted.annotations[PIN] === undefined ? [PIN] : [];
+}
+
+/** The marks of our merges into what is ours alone now: by them, its keys would go with what was said of a merge. */
+function mergedBefore(live: LiveSecret, instances: Instances): readonly string[] {
+  const ours = instancesOf(instances);
+  return mergesIn(live)
+    .filter(({ instance }) => ours.includes(instance))
+    .map(({ instance, mapping }) => mergeMark(instance, mapping));
 }
 
 /** What we once set and no longer want; what others set is none of our business. */

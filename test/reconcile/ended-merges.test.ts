@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { explainMapping } from '../../src/app/explain.ts';
 import { planTargets } from '../../src/app/plan.ts';
 import { releaseHeld } from '../../src/app/release.ts';
+import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { serve } from '../service/serving.ts';
 import { soon } from '../soon.ts';
@@ -153,4 +154,60 @@ it('what no key would be left of counts for all who ask', async () => {
   expect([await actionIn(), await actionIn('gone')]).toEqual(['hold', 'hold']);
   expect(await explainMapping(process.app, 'gone')).toMatchObject([{ state: 'held' }]);
   expect(await process.sync()).toMatchObject({ summary: { held: 2, deleted: 0 } });
+});
+
+describe('a Secret that a mapping merged into, and that is owned now', () => {
+  const owning = (name: string, more = 'onMappingRemoved: keep') => `
+  - name: ${name}
+    onConflict: adopt
+    target: { namespace: apps, secret: shared }
+    ${more}
+    data: { KEY: { store: vault, key: token }, THEIRS: { store: vault, key: token } }`;
+  const OWNED = { KEY: base64('tok'), THEIRS: base64('tok') };
+  const annotationsOf = (world: World) =>
+    Object.keys(
+      objectIn(objectIn(world.cluster.raw(SHARED) ?? {}, 'metadata') ?? {}, 'annotations') ?? {},
+    ).filter((name) => name.startsWith('secretbridge.dev/merge-'));
+
+  it.each(['m', 'another'])(
+    'is kept with all of its keys when mapping %s leaves, as it had said',
+    async (by) => {
+      const world = await open(merge('m'));
+      await world.configure(OWN + owning(by));
+      expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 1 } });
+      expect(annotationsOf(world)).toEqual([]);
+      expect(await world.sync()).toMatchObject({ summary: { unchanged: 4 } });
+      await world.configure(OWN);
+      await using process = await world.start();
+      expect((await planTargets(process.app)).targets.map(({ action }) => action)).toEqual(
+        Array(3).fill('unchanged'),
+      );
+      expect(await process.sync()).toMatchObject({ ok: true, summary: { updated: 0, unchanged: 3 } });
+      expect(dataOf(world)).toEqual(OWNED);
+    },
+  );
+
+  it('and that was released keeps them too', async () => {
+    const world = await open(merge('m'));
+    await world.configure(OWN + owning('m'));
+    await world.sync();
+    world.cluster.edit(SHARED, (raw) => {
+      const metadata = objectIn(raw, 'metadata') ?? {};
+      return { ...raw, metadata: { ...metadata, labels: {} } };
+    });
+    await world.configure(OWN);
+    expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 0, unchanged: 3 } });
+    expect(dataOf(world)).toEqual(OWNED);
+  });
+
+  it('by another instance loses nothing when the merge ends', async () => {
+    const world = await open(merge('m'));
+    world.cluster.edit(SHARED, (raw) => {
+      const labels = { 'secretbridge.dev/instance': 'other', 'secretbridge.dev/mapping': 'theirs' };
+      return { ...raw, metadata: { ...objectIn(raw, 'metadata'), labels } };
+    });
+    await world.configure(OWN);
+    expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 0, unchanged: 3 } });
+    expect(dataOf(world)).toEqual(WITH_KEY);
+  });
 });
