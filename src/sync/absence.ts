@@ -3,7 +3,7 @@ import type { Mapping, Source } from '../core/mapping.ts';
 import { objectOf } from '../core/reading.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import { type Desired, isSpread } from './desired.ts';
-import { ANNOTATION, configHash, LABEL, parseSources, parseStores } from './marks.ts';
+import { ANNOTATION, configHash, LABEL, parseSources, parseStores, REMOVED, saysRemoved } from './marks.ts';
 import { describeSource } from './value.ts';
 
 /** What is known of the absence of a source beyond this pass. */
@@ -16,9 +16,12 @@ export interface AbsenceInput {
   readonly proven: (source: Source) => boolean;
 }
 
-/** `go`: the data as it is may be written, without the absent ones. `delete`: nothing of the target is left. */
+/**
+ * `go`: the data as it is may be written, without the absent ones; `removed`: those of them that stay away for being
+ * gone, which the target has to say. `delete`: nothing of the target is left.
+ */
 export type AbsenceVerdict =
-  | { readonly kind: 'go' }
+  | { readonly kind: 'go'; readonly removed: readonly Source[] }
   | { readonly kind: 'delete' }
   | { readonly kind: 'stop'; readonly error: AppError };
 
@@ -26,7 +29,7 @@ export type AbsenceVerdict =
  * What becomes of a target some of whose sources are absent.
  *
  * A source from which the target was never made takes nothing away: an optional one is passed over, any other is
- * an error. One from which it was made is gone only with proof: read under the same definition of its store, and
+ * an error. So is not one whose keys were removed before: the others are to stay in step. One from which it was made is gone only with proof: read under the same definition of its store, and
  * found absent often and long enough. Then `optional` lets its keys go, and otherwise `onSourceMissing` decides.
  */
 export function judgeAbsence(
@@ -36,15 +39,20 @@ export function judgeAbsence(
 ): AbsenceVerdict {
   const { mapping, live } = input;
   const writtenFrom = absent.filter((source) => wasWritten(source, input));
-  const never = absent.find((source) => !source.optional && !writtenFrom.includes(source));
+  const required = absent.filter(({ optional }) => !optional);
+  const before = required.filter((source) => !writtenFrom.includes(source) && wasRemoved(source, input));
+  const never = required.find((source) => !writtenFrom.includes(source) && !before.includes(source));
   if (never !== undefined) return stop(never, live, undefined);
   for (const source of writtenFrom) {
     const doubt = doubtOf(source, input);
     if (doubt !== undefined) return stop(source, live, doubt);
   }
-  const required = writtenFrom.filter(({ optional }) => !optional);
-  const [first] = required;
-  if (first === undefined || mapping.onSourceMissing === 'removeKeys') return { kind: 'go' };
+  const [first] = writtenFrom.filter(({ optional }) => !optional);
+  if (first === undefined || mapping.onSourceMissing === 'removeKeys') {
+    // What a search found is asked for no more once its key is gone.
+    const isNamed = (source: Source): boolean => sources.some((it) => isSame(it, source));
+    return { kind: 'go', removed: required.filter(isNamed) };
+  }
   // All of it, and all of it proved, also what the target was not made from: nothing may be about to come.
   // A search has no fixed sources, so that no data is left must show as well.
   const isGone = (source: Source): boolean => absent.some((it) => isSame(it, source) && input.proven(it));
@@ -63,6 +71,15 @@ function doubtOf(source: Source, { live, stores, proven }: AbsenceInput): string
   if (before === undefined || before !== stores.get(source.store))
     return 'it was read from another definition of the store before';
   return proven(source) ? undefined : 'it takes more readings, or longer, to prove it';
+}
+
+/** Whether the target was made from this source, and lost its keys because that was gone. */
+function wasRemoved(source: Source, { live, mapping }: Pick<AbsenceInput, 'live' | 'mapping'>): boolean {
+  return (
+    mapping.onSourceMissing === 'removeKeys' &&
+    live?.labels[LABEL.mapping] !== undefined &&
+    saysRemoved(live.annotations[REMOVED], source)
+  );
 }
 
 /** Whether the live target was made from this source; where that cannot be told, it was. */

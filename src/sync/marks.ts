@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import { isFingerprint, keyIdOf } from '../core/fingerprint.ts';
-import { isObject, parseObject } from '../core/json.ts';
-import type { Mapping } from '../core/mapping.ts';
+import { isObject, parseAny, parseObject } from '../core/json.ts';
+import type { Mapping, Source } from '../core/mapping.ts';
+import { objectOf } from '../core/reading.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import type { TargetId } from '../core/target.ts';
 import { compareText } from '../core/target.ts';
@@ -37,6 +38,9 @@ export const ANNOTATION = {
 /** The sequence of the record to whose versions a target is pinned. It only shows what the audit says. */
 export const PIN = 'secretbridge.dev/pin';
 
+/** JSON: the sources whose keys were removed, since they are proved gone (`onSourceMissing: removeKeys`). */
+export const REMOVED = 'secretbridge.dev/removed';
+
 /** Whether a label or an annotation is one of ours. */
 export function isMark(name: string): boolean {
   return name.startsWith('secretbridge.dev/') || name === LABEL.managedBy;
@@ -54,6 +58,8 @@ export interface MarksInput {
   readonly stores: ReadonlyMap<string, string>;
   readonly fingerprints: Fingerprinter;
   readonly pin?: PinMark | undefined;
+  /** What the mapping asks for, and was removed because it is gone. */
+  readonly removed?: readonly Source[];
 }
 
 export interface PinMark {
@@ -86,6 +92,7 @@ export function marks(input: MarksInput): Marks {
       [ANNOTATION.config]: configHash(input.pin?.mapping ?? mapping),
       [ANNOTATION.onMappingRemoved]: mapping.onMappingRemoved,
       ...(input.pin === undefined ? {} : { [PIN]: String(input.pin.to) }),
+      ...removedMark(input.removed ?? []),
     },
   };
 }
@@ -94,6 +101,25 @@ function sourcesText(sources: ReadonlyMap<string, TargetSource>, fingerprints: F
   const text = JSON.stringify(Object.fromEntries([...sources].sort(([a], [b]) => compareText(a, b))));
   if (Buffer.byteLength(text) <= MAX_SOURCES_BYTES) return text;
   return JSON.stringify({ count: sources.size, fingerprint: fingerprints.value(SecretValue.fromText(text)) });
+}
+
+/** What is too much to be noted is asked for again. */
+function removedMark(sources: readonly Source[]): Readonly<Record<string, string>> {
+  const texts = [...new Set(sources.map(removedText))].sort(compareText);
+  const text = `[${texts.join(',')}]`;
+  return texts.length > 0 && Buffer.byteLength(text) <= MAX_SOURCES_BYTES ? { [REMOVED]: text } : {};
+}
+
+function removedText(source: Source): string {
+  const { store, key } = source;
+  const object = objectOf(source);
+  return JSON.stringify({ store, key, ...(object === 'secret' ? {} : { object }) });
+}
+
+/** Whether an annotation says that the keys of a source were removed. */
+export function saysRemoved(text: string | undefined, source: Source): boolean {
+  const parsed = text === undefined ? undefined : parseAny(text);
+  return Array.isArray(parsed) && parsed.some((it) => JSON.stringify(it) === removedText(source));
 }
 
 const configHashes = new WeakMap<Mapping, string>();

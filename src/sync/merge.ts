@@ -8,7 +8,7 @@ import { judgeAbsence } from './absence.ts';
 import { compareData, type KeyPlan } from './compare.ts';
 import { sourcesOf } from './desired.ts';
 import { isDrift } from './drift.ts';
-import { ANNOTATION, LABEL, marks, PIN, sameMark } from './marks.ts';
+import { ANNOTATION, LABEL, marks, PIN, REMOVED, sameMark } from './marks.ts';
 import { refusal } from './merge-checks.ts';
 import type { Plan, PlanInput } from './plan.ts';
 import { withTemplates } from './template.ts';
@@ -56,11 +56,13 @@ const FIELDS: Readonly<Record<string, string>> = {
   onMappingRemoved: ANNOTATION.onMappingRemoved,
 };
 
+/** Only where there is something to say. */
+const AT_TIMES: Readonly<Record<string, string>> = { pin: PIN, removed: REMOVED };
+
 function markText(instance: string, mapping: string, annotations: Written): string {
   const parts = Object.entries(FIELDS).map(([field, name]) => [field, annotations[name] ?? '']);
-  const pin = annotations[PIN];
-  if (pin !== undefined) parts.push(['pin', pin]);
-  return JSON.stringify({ instance, mapping, ...Object.fromEntries(parts) });
+  const more = Object.entries(AT_TIMES).map(([field, name]) => [field, annotations[name]]);
+  return JSON.stringify({ instance, mapping, ...Object.fromEntries([...parts, ...more]) });
 }
 
 /** What a merge is known by. */
@@ -88,11 +90,13 @@ export function mergesIn({ annotations }: Pick<LiveSecret, 'annotations'>): read
 function parseMark(text: string | undefined): Written | undefined {
   if (text === undefined) return undefined;
   const members = membersOf(text);
-  const known = Object.entries(FIELDS).flatMap(([field, name]): readonly [string, string][] => {
-    const value = members[field];
-    return value === undefined ? [] : [[name, value]];
-  });
-  return Object.fromEntries(members.pin === undefined ? known : [...known, [PIN, members.pin]]);
+  const known = Object.entries({ ...FIELDS, ...AT_TIMES }).flatMap(
+    ([field, name]): readonly [string, string][] => {
+      const value = members[field];
+      return value === undefined ? [] : [[name, value]];
+    },
+  );
+  return Object.fromEntries(known);
 }
 
 /** The members of a mark that are text; none when it is damaged. */
@@ -162,7 +166,8 @@ export function planMerge(input: PlanInput): Plan {
   const data = absence.kind === 'delete' ? new Map<string, SecretValue>() : withTemplates(mapping, desired);
   // A key that others hold with our value is one to add: from then on both hold it.
   const keys = compareData(data, view.data, fingerprints);
-  const own = marks({ ...input, data, sources: desired.sources });
+  const removed = absence.kind === 'go' ? absence.removed : [];
+  const own = marks({ ...input, data, sources: desired.sources, removed });
   const mark = mergeMark(instance, mapping.name);
   const manifest: MergePlanManifest = {
     manager: mergeManager(instance, mapping.name),
@@ -183,15 +188,15 @@ export function planMerge(input: PlanInput): Plan {
     keys.every(({ action }) => action === 'keep') &&
     covers(live.labels, manifest.labels) &&
     covers(live.annotations, mapping.target.annotations) &&
-    view.annotations[PIN] === own.annotations[PIN] &&
+    Object.values(AT_TIMES).every((name) => view.annotations[name] === own.annotations[name]) &&
     Object.values(FIELDS).every((name) =>
       sameMark(name, view.annotations[name], own.annotations[name] ?? ''),
     );
   if (same) return { kind: 'unchanged', keys };
   // Nobody notes who wrote a part of our annotation; what stands there is believed to be ours.
   const made = { labels: {}, annotations: view.annotations, ours: undefined };
-  const pin = PIN in own.annotations ? [PIN] : [];
-  const wanted = { labels: {}, annotations: pick(own.annotations, [...Object.values(FIELDS), ...pin]) };
+  const more = Object.values(AT_TIMES).filter((name) => name in own.annotations);
+  const wanted = { labels: {}, annotations: pick(own.annotations, [...Object.values(FIELDS), ...more]) };
   return {
     kind: 'merge',
     keys,

@@ -119,7 +119,8 @@ function planOwn(input: PlanInput): Plan {
   const wrong = checkTarget(mapping.target.type, data);
   if (wrong !== undefined) return { kind: 'refuse', keys: [], error: wrong };
   const keys = compareData(data, live?.data ?? new Map(), input.fingerprints);
-  const made = marks({ ...input, data, sources: desired.sources });
+  const removed = absence.kind === 'go' ? absence.removed : [];
+  const made = marks({ ...input, data, sources: desired.sources, removed });
   const { type, immutable } = mapping.target;
   const manifest: SecretManifest = { type, immutable, ...made, data };
   if (live === undefined) return { kind: 'create', keys, manifest };

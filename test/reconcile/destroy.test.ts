@@ -9,7 +9,7 @@ import { findLeft } from '../../src/reconcile/left.ts';
 import { commandEntry } from '../../src/reconcile/recorder.ts';
 import { Crash } from '../fakes/faulty.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
-import { openWorld, type World } from './world.ts';
+import { base64, openWorld, type World } from './world.ts';
 
 const MINUTE = 60_000;
 
@@ -100,6 +100,83 @@ describe('a source that is gone', () => {
     expect(Object.keys(world.cluster.raw({ namespace: 'apps', secret: 'app' })?.data as object)).toEqual([
       'B',
     ]);
+  });
+
+  it.each(['own', 'merge'])(
+    'is in step without them afterwards, mode %s, and gets them back',
+    async (mode) => {
+      const app = { namespace: 'apps', secret: 'app' };
+      const mappings = `
+  - name: app
+    target: { namespace: apps, mode: ${mode} }
+    onSourceMissing: removeKeys
+    data: { A: { store: vault, key: one }, B: { store: vault, key: two }, C: { store: vault, key: three } }`;
+      const world = await openWorld({ mappings });
+      for (const name of NAMES) world.store.put(name, name);
+      if (mode === 'merge') world.cluster.put(app, { data: {} });
+      await world.sync();
+      const dataOf = () => world.cluster.raw(app)?.data;
+      const unchanged = async () => {
+        const writes = world.cluster.writes.length;
+        expect(await world.sync()).toMatchObject({ ok: true, summary: { unchanged: 1 } });
+        expect(world.cluster.writes).toHaveLength(writes);
+      };
+      world.store.absent('one');
+      await almostProve(world);
+      await world.sync();
+      await unchanged();
+      world.store.put('two', 'new', '2');
+      expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 1 } });
+      expect(dataOf()).toEqual({ B: base64('new'), C: base64('three') });
+      // The next one that is gone needs its own proof.
+      world.store.absent('two');
+      expect(await world.sync()).toMatchObject({
+        ok: false,
+        targets: [{ error: { code: 'SOURCE_ABSENT' } }],
+      });
+      await almostProve(world);
+      expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 1 } });
+      expect(dataOf()).toEqual({ C: base64('three') });
+      await unchanged();
+      expect(JSON.stringify(world.cluster.raw(app))).toMatch(/dev\/removed|\\"removed\\"/);
+      for (const name of ['one', 'two']) world.store.put(name, 'back', '3');
+      expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 1 } });
+      expect(dataOf()).toEqual({ A: base64('back'), B: base64('back'), C: base64('three') });
+      await unchanged();
+      expect(JSON.stringify(world.cluster.raw(app))).not.toMatch(/dev\/removed|\\"removed\\"/);
+    },
+  );
+
+  it('is in step without what a search finds no more, and says nothing of it', async () => {
+    const mappings = `
+  - name: app
+    target: { namespace: apps }
+    onSourceMissing: removeKeys
+    dataFrom: [ { store: vault, find: { path: '' } } ]`;
+    const world = await openWorld({ mappings });
+    world.store.put('one', '1');
+    await world.sync();
+    world.store.absent('one');
+    await almostProve(world);
+    expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 1 } });
+    const writes = world.cluster.writes.length;
+    expect(await world.sync()).toMatchObject({ ok: true, summary: { unchanged: 1 } });
+    expect(world.cluster.writes).toHaveLength(writes);
+  });
+
+  it('fails as before for a source that is new in the mapping and was never there', async () => {
+    const mapping = (more: string) => `
+  - { name: app, target: { namespace: apps }, onSourceMissing: removeKeys, data: { A: { store: vault, key: one }, B: { store: vault, key: two }${more} } }`;
+    const world = await openWorld({ mappings: mapping('') });
+    for (const name of NAMES) world.store.put(name, name);
+    await world.sync();
+    world.store.absent('one');
+    await almostProve(world);
+    await world.sync();
+    await world.configure(mapping(', C: { store: vault, key: typo }'));
+    await almostProve(world);
+    expect(await world.sync()).toMatchObject({ targets: [{ error: { code: 'SOURCE_ABSENT' } }] });
+    expect((await world.sync()).targets[0]?.error?.message).toContain('typo');
   });
 
   it('is kept for ever under keep, and says so', async () => {
