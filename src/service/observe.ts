@@ -5,7 +5,7 @@ import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Reason } from '../queue/queue.ts';
 import { byMapping, type Wanted } from '../reconcile/targets.ts';
 import { LABEL } from '../sync/marks.ts';
-import type { Board } from './board.ts';
+import type { Board, Known } from './board.ts';
 import type { Generation } from './generation.ts';
 import { looksInStep } from './judge.ts';
 import { createKept } from './kept.ts';
@@ -28,12 +28,18 @@ export interface Observer {
   listed(scopes: readonly WatchScope[]): void;
   /** Looks at everything again: the configuration, or what it selects, has changed. */
   all(isListed: (target: TargetId) => boolean): void;
+  /** Looks at the names that others had, and nobody has taken again since. */
+  freed(): void;
 }
+
+/** Whoever had a name may be about to make its Secret anew, as controllers and `kubectl replace --force` do. */
+const FREE_MS = 30_000;
 
 export function createObserver({ generation, board, ledger, clock, ...deps }: ObserveDeps): Observer {
   const burst = createBursts(clock);
   const mayLook = createAllowance(clock);
   const kept = createKept();
+  const free = new Map<string, { readonly target: TargetId; readonly since: number }>();
 
   const look = (target: TargetId, reason: Reason): void => ledger.trigger(target, reason, burst());
   /** Whoever owns a Secret may change it all the time. We look again anyway, at its retry or its sweep. */
@@ -82,10 +88,13 @@ export function createObserver({ generation, board, ledger, clock, ...deps }: Ob
     // What is held ends by the destroying step; a repair would run into it. It is looked at once per refresh anyway.
     else if (known.alive && known.kind !== 'held' && (known.contestedUntil ?? 0) <= clock.now())
       look(wanted.id, 'drift');
+    // Nobody is told of it who could ask.
+    else if (isOfOthers(known)) free.set(formatTarget(wanted.id), { target: wanted.id, since: clock.now() });
   };
 
   return {
     meta(meta) {
+      free.delete(formatTarget(meta.id));
       const wanted = generation().at(meta.id);
       // Secrets of others are none of our business, and would fill the memory.
       if (wanted.length === 0) return;
@@ -111,7 +120,19 @@ export function createObserver({ generation, board, ledger, clock, ...deps }: Ob
         else judge(meta, generation().at(it.id));
       }
     },
+    freed() {
+      for (const [name, { target, since }] of free) {
+        if (Math.abs(clock.now() - since) < FREE_MS) continue;
+        free.delete(name);
+        if (generation().at(target).length > 0) look(target, 'drift');
+      }
+    },
   };
+}
+
+/** Whether a target was refused for what somebody else has there. */
+function isOfOthers({ kind, alive, error }: Known): boolean {
+  return kind === 'refused' && !alive && (error?.code === 'NOT_OWNED' || error?.code === 'TARGET_CLAIMED');
 }
 
 /** What is seen together gets one request id, so that what it needs is read once. */

@@ -228,6 +228,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
   const turns = createTurns({ logger, random });
   turns.every(TICK_MS, () => {
     timetable.tick();
+    observer.freed();
     passes.tidy();
     beat.beat();
   });

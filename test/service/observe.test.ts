@@ -181,6 +181,66 @@ describe('a target that is not there', () => {
   });
 });
 
+describe('a name that somebody else had', () => {
+  const opened = (code: 'NOT_OWNED' | 'TARGET_CLAIMED' | 'SOURCE_ABSENT' | 'DRIFTED') => {
+    const parts = open();
+    const kind = code === 'SOURCE_ABSENT' ? 'failed' : 'refused';
+    parts.board.note(known({ ...failed(code), kind, alive: false, resourceVersion: '2' }));
+    parts.observer.meta(edited('2'));
+    return parts;
+  };
+
+  it.each(['NOT_OWNED', 'TARGET_CLAIMED'] as const)('is looked at when it stays free (%s)', (code) => {
+    const { observer, clock, taken } = opened(code);
+    observer.gone(APP.id);
+    clock.time += 29_000;
+    observer.freed();
+    expect(taken()).toEqual([]);
+    clock.time += 1_000;
+    observer.freed();
+    observer.freed();
+    expect(taken()).toEqual(['drift apps/app']);
+  });
+
+  it('is left to whoever takes it again at once', () => {
+    const { observer, clock, taken } = opened('NOT_OWNED');
+    observer.gone(APP.id);
+    observer.meta(edited('3'));
+    expect(taken()).toEqual(['drift apps/app']);
+    clock.time += 60_000;
+    observer.freed();
+    expect(taken()).toEqual([]);
+  });
+
+  it('is noticed by a list as well', () => {
+    const { observer, clock, taken, board } = open();
+    board.note(known({ ...failed('NOT_OWNED'), kind: 'refused', alive: false }));
+    observer.listed([{ namespace: 'apps' }]);
+    clock.time += 30_000;
+    observer.freed();
+    expect(taken()).toEqual(['drift apps/app']);
+  });
+
+  it("is nobody else's where the source is absent, or a change by hand stays", () => {
+    for (const code of ['SOURCE_ABSENT', 'DRIFTED'] as const) {
+      const { observer, clock, taken } = opened(code);
+      observer.gone(APP.id);
+      clock.time += 60_000;
+      observer.freed();
+      expect(taken()).toEqual([]);
+    }
+  });
+
+  it('is forgotten with the mapping that wanted it', () => {
+    const { observer, clock, taken, state } = opened('NOT_OWNED');
+    observer.gone(APP.id);
+    state.generation = createGeneration([], [], () => false);
+    clock.time += 60_000;
+    observer.freed();
+    expect(taken()).toEqual([]);
+  });
+});
+
 describe('after a change of the configuration', () => {
   it('only what it changed is looked at', () => {
     const { observer, taken, state } = open();
