@@ -4,6 +4,7 @@ import { type Instances, instancesOf } from '../core/instances.ts';
 import type { Holdings, LiveSecret, SecretChange, SecretManifest } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { type AbsenceInput, judgeAbsence } from './absence.ts';
+import { carrying, stale } from './carried.ts';
 import { checkTarget } from './checks.ts';
 import { compareData, type KeyPlan } from './compare.ts';
 import { type Desired, sourcesOf } from './desired.ts';
@@ -144,9 +145,9 @@ function change(
   adopts: boolean,
 ): Plan {
   const { mapping } = input;
-  const dropLabels = stale(live.ours?.labels, manifest.labels);
+  const dropLabels = stale(live, manifest, 'labels');
   const dropAnnotations = [
-    ...stale(live.ours?.annotations, manifest.annotations),
+    ...stale(live, manifest, 'annotations'),
     ...falsePin(live, manifest),
     ...mergedBefore(live, input),
   ];
@@ -165,7 +166,7 @@ function change(
       : { kind: 'refuse', keys, error: new AppError('NOT_OWNED', NOTHING_KEPT) };
   const kept = dropLabels.length === 0 && dropAnnotations.length === 0;
   const drift = !adopts && kept && isDrift({ live, wanted: manifest });
-  if (fixed !== undefined) return { kind: 'recreate', keys, live, manifest, drift };
+  if (fixed !== undefined) return { kind: 'recreate', keys, live, manifest: carrying(live, manifest), drift };
   const same =
     sameData && !adopts && live.immutable === manifest.immutable && kept && sameMarks(live, manifest);
   if (same) return { kind: 'unchanged', keys };
@@ -220,12 +221,4 @@ function mergedBefore(live: LiveSecret, instances: Instances): readonly string[]
   return mergesIn(live)
     .filter(({ instance }) => ours.includes(instance))
     .map(({ instance, mapping }) => mergeMark(instance, mapping));
-}
-
-/** What we once set and no longer want; what others set is none of our business. */
-function stale(
-  ours: readonly string[] | undefined,
-  wanted: Readonly<Record<string, string>>,
-): readonly string[] {
-  return (ours ?? []).filter((name) => !Object.hasOwn(wanted, name));
 }

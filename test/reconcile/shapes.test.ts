@@ -240,6 +240,51 @@ describe('a target that may be created anew', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
+  it('keeps the labels and annotations of others, each time, and none that the mapping had', async () => {
+    const labelled = (its: Mapping, labels: Readonly<Record<string, string>>): Mapping => ({
+      ...its,
+      target: { ...its.target, labels },
+    });
+    const world = await open([labelled(before, { ours: 'a' })]);
+    await world.sync();
+    world.cluster.edit(ID, (raw) => {
+      const { labels, annotations, ...metadata } = objectIn(raw, 'metadata') ?? {};
+      const theirs = {
+        labels: { ...Object(labels), team: 'x' },
+        annotations: {
+          ...Object(annotations),
+          'example.com/note': 'theirs',
+          'secretbridge.dev/made-up': '1',
+        },
+      };
+      return { ...raw, metadata: { ...metadata, ...theirs } };
+    });
+    await world.configure([labelled(again, { mine: 'b' })]);
+    const marksOf = () => {
+      const { labels, annotations } = metadataOf(world, ID) ?? {};
+      return { ...Object(labels), ...Object(annotations) };
+    };
+    for (const value of ['second', 'third']) {
+      world.store.put('token', value, value);
+      expect(await outcomes(world)).toEqual(['r updated']);
+      const writes = world.cluster.writes.length;
+      expect(await outcomes(world)).toEqual(['r unchanged']);
+      expect(world.cluster.writes).toHaveLength(writes);
+      expect(dataOf(world, ID)).toEqual({ K: base64(value) });
+      expect(marksOf()).toMatchObject({ team: 'x', mine: 'b', 'example.com/note': 'theirs' });
+      expect(Object.keys(marksOf())).not.toContain('ours');
+      expect(Object.keys(marksOf())).not.toContain('secretbridge.dev/made-up');
+      // The brake lets one go in its window.
+      await world.clock.advance(25 * 60 * 60_000);
+    }
+    // What a mapping lets go still goes.
+    await world.configure([again]);
+    expect(await outcomes(world)).toEqual(['r updated']);
+    expect(marksOf()).toMatchObject({ team: 'x', 'example.com/note': 'theirs' });
+    expect(Object.keys(marksOf())).not.toContain('mine');
+    expect(await outcomes(world)).toEqual(['r unchanged']);
+  });
+
   it('gets another type the same way', async () => {
     const world = await made([one('r', 'K', { type: 'example.com/other', recreate: true, immutable: true })]);
     expect(await outcomes(world)).toEqual(['r updated']);
