@@ -90,7 +90,7 @@ export function createWork(deps: WorkDeps): WorkTarget {
     const { mapping, id } = it;
     const before = board.known(mapping.name, id);
     const startedAt = clock.now();
-    if (job.reason === 'drift' && mapping.onDrift === 'repair') {
+    if (job.reason === 'drift' && (mapping.onDrift === 'repair' || mapping.onConflict !== 'refuse')) {
       const until = before?.contestedUntil;
       if (until !== undefined && startedAt < until) return until - startedAt;
       if (until === undefined && (await isContested(deps.audit, id, clock, instancesOf(pass))))

@@ -717,7 +717,7 @@ describe('a mapping under another name, whose target follows it', () => {
 
   it('is waited for where the sources of the old one are not known any more', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
-    await world.cluster.edit({ namespace: 'apps', secret: 'one' }, (raw) => {
+    world.cluster.edit({ namespace: 'apps', secret: 'one' }, (raw) => {
       const annotations = objectIn(objectIn(raw, 'metadata') ?? {}, 'annotations') ?? {};
       const damaged = { ...annotations, 'secretbridge.dev/sources': '' };
       return { ...raw, metadata: { ...objectIn(raw, 'metadata'), annotations: damaged } };

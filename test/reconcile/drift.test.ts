@@ -254,6 +254,27 @@ describe('two that fight over a target', () => {
   });
 });
 
+describe('two that fight over a target that may be adopted', () => {
+  it('are known by the adoptions of what the other one replaced, labels and all', async () => {
+    const adopting = DB_ONLY.replace('target:', 'onConflict: adopt\n    target:');
+    const { world } = await openInStep(adopting);
+    const contested = async () => {
+      await using process = await world.start();
+      return await isContested(process.app.audit, APPS_DB, world.clock, process.app.instances);
+    };
+    for (let round = 1; round <= 5; round += 1) {
+      world.cluster.put(APPS_DB, { type: 'Opaque', data: { USER: base64('theirs') } });
+      expect(await run(world)).toMatchObject({ kind: 'updated' });
+    }
+    expect(world.story().filter((it) => it === 'adopt outcome db ok')).toHaveLength(5);
+    expect(await contested()).toBe(false);
+    edit(world);
+    expect(await run(world)).toMatchObject({ kind: 'updated' });
+    expect(world.story().at(-1)).toBe('repair outcome db ok');
+    expect(await contested()).toBe(true);
+  });
+});
+
 describe('an outcome tells', () => {
   it('the version that its write left, and the one that it found when it wrote nothing', async () => {
     const world = await openDb();
