@@ -7,6 +7,7 @@ import type { Parsed } from './parse.ts';
 import { type Finding, type Path, quoted } from './problem.ts';
 import { entriesOf, isFreeForm, listOf, memberOf, sourcesIn, textOf } from './raw.ts';
 import { StoreConfig } from './schema.ts';
+import { checkNeeds, checkService } from './service-checks.ts';
 import { checkStoreNames } from './store-names.ts';
 import type { Located } from './yaml.ts';
 
@@ -35,7 +36,8 @@ export function crossCheck(
     ...checkMappings(root, inBounds),
     ...checkStoreNames(root),
     ...checkEvents(root),
-    ...(isWhole ? [...unknownStores(root), ...requiredKeys(parsed), ...checkEventStores(root)] : []),
+    ...checkService(root),
+    ...(isWhole ? [...unknownStores(root), ...checkNeeds(root), ...checkEventStores(root)] : []),
   ];
 }
 
@@ -90,24 +92,6 @@ function plainHttp(root: Located): Finding[] {
 const MAY_ALLOW_HTTP: ReadonlySet<string | undefined> = new Set(
   StoreConfig.options.filter(({ shape }) => 'allowHttp' in shape).map(({ shape }) => shape.kind.value),
 );
-
-function requiredKeys({ sections }: Parsed): Finding[] {
-  if (sections.keys === undefined) return [];
-  const shared =
-    sections.engine?.kind === 'redis'
-      ? '`engine: redis`'
-      : sections.audit?.store.kind === 'postgres'
-        ? 'an audit store of kind `postgres`'
-        : undefined;
-  if (shared === undefined) return [];
-  const message = `is missing; with ${shared} all replicas must share it`;
-  const { fingerprint, checkpoint } = sections.keys;
-  const signs = (sections.audit?.checkpoints ?? []).length > 0;
-  return [
-    ...(fingerprint === undefined ? [invalid(['keys', 'fingerprint'], message)] : []),
-    ...(signs && checkpoint === undefined ? [invalid(['keys', 'checkpoint'], message)] : []),
-  ];
-}
 
 /** What proves that a cut was ours, and what still looks back on records. */
 function retentionNeeds({ sections: { audit, brake, absence } }: Parsed): Finding[] {

@@ -124,7 +124,7 @@ function judge({ root, parsed, boundOf, isWhole, unreadable, placed, texts }: Ju
   const problems = [
     ...unreadable,
     ...faults,
-    ...(isWhole ? findNotAllowed(parsed, boundOf).map(place) : []),
+    ...(isWhole ? findNotAllowed(root, parsed, boundOf).filter(isSure).filter(isTrue).map(place) : []),
     // Where a literal stands in place of a reference, that is said already.
     ...suspects.problems.filter(({ file, line, column }) => !places.has(`${file}:${line}:${column}`)),
   ];

@@ -1,9 +1,11 @@
 import { allows, allowsSearch, isFlat, matches, type Rule } from './access.ts';
+import { Namespace } from './fields.ts';
 import type { Bound } from './include.ts';
-import type { MappingConfig } from './mapping.ts';
+import { holdsUnclear } from './merge.ts';
 import type { Parsed } from './parse.ts';
 import { type Finding, formatPlace, type Path, quoted } from './problem.ts';
-import { namespacesIn } from './raw.ts';
+import { listOf, memberOf, namespacesIn, sourcesIn, textOf } from './raw.ts';
+import type { Located } from './yaml.ts';
 
 interface Use {
   /** Of the key, or of the search. */
@@ -15,45 +17,66 @@ interface Use {
 
 /**
  * Sources that no `access` rule allows for a namespace of their mapping, or that leave the bounds of its `include`.
- * Each fails its mapping, and only that. What a selector and a search will find is judged when it is known.
+ * Each fails its mapping, and only that. What a selector and a search will find is judged when it is known. Mappings
+ * are taken as they stand in the files, so that other mistakes in one hide nothing.
  */
 export function findNotAllowed(
-  { access, hasAccess, mappings, stores }: Parsed,
+  root: Located,
+  { access }: Parsed,
   boundOf: (index: number) => Bound | undefined,
 ): readonly Finding[] {
-  const flat = new Set([...stores.values()].filter(isFlat).map(({ name }) => name));
-  const rules = [...access.values()];
-  return [...mappings].flatMap(([index, mapping]) => {
+  const flat = new Set(
+    listOf(root, 'stores').flatMap((store) =>
+      isFlat({ kind: textOf(store, 'kind') ?? '' }) ? (textOf(store, 'name') ?? []) : [],
+    ),
+  );
+  const rules = rulesIn(root, access);
+  return listOf(root, 'mappings').flatMap((mapping, index) => {
     const path: Path = ['mappings', index];
     const uses = usesOf(mapping, path, flat);
-    const named = namespacesIn(mapping, path);
+    // One that is no name of a namespace is said already, and may be meant for one that is allowed.
+    const named = namespacesIn(mapping, path).filter(([, name]) => Namespace.safeParse(name).success);
     const bound = boundOf(index);
     return [
-      ...(hasAccess ? notByAccess(rules, uses, named) : []),
+      ...(rules === undefined ? [] : notByAccess(rules, uses, named)),
       ...(bound === undefined ? [] : outOfBounds(bound, uses, named)),
     ];
   });
 }
 
-function usesOf({ data, dataFrom }: MappingConfig, path: Path, flat: ReadonlySet<string>): readonly Use[] {
-  const ofKey = (at: Path, store: string, key: string): Use => ({
-    path: [...at, 'key'],
-    what: `the key ${quoted(key)} of store ${quoted(store)}`,
-    allowedBy: (rules, namespace) => allows(rules, { namespace, store, key }),
+/** Nothing: there are none, or what they say is not clear. What a mistaken rule is meant to allow is not known. */
+function rulesIn(root: Located, valid: Parsed['access']): readonly Rule[] | undefined {
+  const access = memberOf(root.value, 'access');
+  if (!Array.isArray(access) || access.length > valid.size || holdsUnclear(root, ['access']))
+    return undefined;
+  return [...valid.values()];
+}
+
+function usesOf(mapping: unknown, mappingPath: Path, flat: ReadonlySet<string>): readonly Use[] {
+  return sourcesIn(mapping, mappingPath).flatMap(([path, source]): Use[] => {
+    const store = textOf(source, 'store');
+    const key = textOf(source, 'key');
+    const find = memberOf(source, 'find');
+    if (store === undefined || key === '') return [];
+    if (key !== undefined)
+      return [
+        {
+          path: [...path, 'key'],
+          what: `the key ${quoted(key)} of store ${quoted(store)}`,
+          allowedBy: (rules, namespace) => allows(rules, { namespace, store, key }),
+        },
+      ];
+    if (typeof find !== 'object' || find === null) return [];
+    const root = textOf(find, 'path') ?? '';
+    return [
+      {
+        path: [...path, 'find', 'path'],
+        what: `all that a search ${root === '' ? 'without `path`' : `below ${quoted(root)}`} may find in store ${quoted(store)}`,
+        allowedBy: (rules, namespace) =>
+          allowsSearch(rules, { namespace, store, path: root, flat: flat.has(store) }),
+      },
+    ];
   });
-  const ofSearch = (at: Path, store: string, root: string): Use => ({
-    path: [...at, 'find', 'path'],
-    what: `all that a search ${root === '' ? 'without `path`' : `below ${quoted(root)}`} may find in store ${quoted(store)}`,
-    allowedBy: (rules, namespace) =>
-      allowsSearch(rules, { namespace, store, path: root, flat: flat.has(store) }),
-  });
-  return [
-    ...Object.entries(data).map(([name, { store, key }]) => ofKey([...path, 'data', name], store, key)),
-    ...dataFrom.map(({ store, key, find }, index) => {
-      const at = [...path, 'dataFrom', index];
-      return key === undefined ? ofSearch(at, store, find?.path ?? '') : ofKey(at, store, key);
-    }),
-  ];
 }
 
 function notByAccess(

@@ -17,7 +17,6 @@ export interface Parsed {
   readonly stores: ReadonlyMap<number, ParsedFile['stores'][number]>;
   readonly mappings: ReadonlyMap<number, ParsedFile['mappings'][number]>;
   readonly access: ReadonlyMap<number, NonNullable<ParsedFile['access']>[number]>;
-  readonly hasAccess: boolean;
   /** There when everything fits. */
   readonly whole: ParsedFile | undefined;
   readonly findings: readonly Finding[];
@@ -47,7 +46,7 @@ export function parseSections(root: Readonly<Record<string, unknown>>): Parsed {
     mappings: [...mappings.values()],
     ...('access' in root ? { access: [...access.values()] } : {}),
   };
-  const parsed = { stores, mappings, access, hasAccess: 'access' in root, findings };
+  const parsed = { stores, mappings, access, findings };
   const whole = findings.length === 0 ? ({ ...sections, ...lists } as ParsedFile) : undefined;
   return { ...parsed, sections: sections as Parsed['sections'], whole };
 

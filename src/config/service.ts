@@ -102,7 +102,7 @@ export const Engine = z
             password: Reference.optional().meta({ description: 'Password of the sentinels.' }),
           })
           .optional()
-          .meta({ description: 'Ask sentinels for the master.' }),
+          .meta({ description: 'Ask sentinels for the master. Not with `cluster`.' }),
         cluster: z.boolean().default(false).meta({ description: 'Whether it is a Redis Cluster.' }),
       })
       .meta({ title: 'Redis' }),
@@ -146,7 +146,7 @@ export const Audit = z
           z.strictObject({
             kind: z.literal('configMap'),
             namespace: Namespace.optional().meta({ description: "Default: the bridge's own." }),
-            name: Name.meta({ description: 'Name of the ConfigMap.' }),
+            name: Name.meta({ description: 'Name of the ConfigMap. Needs `cluster.kind: kubernetes`.' }),
           }),
         ]),
       )
@@ -222,7 +222,8 @@ export const Http = z
       .default([])
       .meta({ description: 'Static tokens.' }),
     kubernetes: z.boolean().default(false).meta({
-      description: 'Also take tokens of Kubernetes identities, whose roles RBAC gives.',
+      description:
+        'Also take tokens of Kubernetes identities, whose roles RBAC gives. Needs `cluster.kind: kubernetes`.',
     }),
   })
   .meta({ title: 'HTTP', description: 'Where the service answers: API, metrics and probes.' });

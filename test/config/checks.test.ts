@@ -226,9 +226,75 @@ describe('access', () => {
     ]);
   });
 
+  it('is told beside other mistakes of the mapping', async () => {
+    expect(
+      await problems(
+        `${rules}${mappings('name: m, target: { namespace: b, tpye: Opaque }, data: { A: { store: team-vault, key: payments/a, decode: hex }, B: { store: team-vault, key: "" } }, dataFrom: [ { store: team-vault, find: { path: other, tags: [] } } ]')}`,
+      ),
+    ).toEqual([
+      '6:40 mappings[0].target.tpye CONFIG_INVALID: unknown key `tpye` — did you mean `type`?',
+      '6:93 mappings[0].data.A.key NOT_ALLOWED: no rule of `access` allows the key `payments/a` of store `team-vault` in `b`',
+      '6:113 mappings[0].data.A.decode CONFIG_INVALID: expected `base64` or `base64url`, got other text',
+      '6:149 mappings[0].data.B.key CONFIG_INVALID: expected text that is not empty, got empty text',
+      '6:204 mappings[0].dataFrom[0].find.path NOT_ALLOWED: no rule of `access` allows all that a search below `other` may find in store `team-vault` in `b`',
+      '6:217 mappings[0].dataFrom[0].find.tags CONFIG_INVALID: expected an object, got a list',
+    ]);
+  });
+
+  it.each([
+    'access: [ { namespace: [a], stores: ["*"], keys: ["**"] } ]',
+    'access: [ { namespaces: [b], stores: ["*"], keys: ["**"] }, { namespaces: a, stores: ["*"], keys: ["**"] } ]',
+    'access: { namespaces: [a], stores: ["*"], keys: ["**"] }',
+    'access: [ &rule { namespaces: [b], stores: ["*"], keys: ["**"] }, *rule ]',
+  ])('says of mistaken rules what is wrong with them, and not what follows from it: %s', async (text) => {
+    const found = await problems(`${text}\n${mappings(`name: m, target: { namespace: a }, ${DATA}`)}`);
+    expect(found.length).toBeGreaterThan(0);
+    expect(found.join()).not.toContain('NOT_ALLOWED');
+  });
+
+  it('says nothing of a namespace that can be none', async () => {
+    const found = await problems(`${rules}${mappings(`name: m, target: { namespaces: [A, b] }, ${DATA}`)}`);
+    expect(found.map((line) => line.slice(0, line.indexOf(':', 5)))).toEqual([
+      '6:39 mappings[0].target.namespaces[0] CONFIG_INVALID',
+      '6:85 mappings[0].data.A.key NOT_ALLOWED',
+    ]);
+  });
+
   it('allows nothing when it is an empty list', async () => {
     expect(
       await problems(`access: []\n${mappings(`name: m, target: { namespace: a }, ${DATA}`)}`),
     ).toHaveLength(1);
+  });
+});
+
+describe('sections of the service', () => {
+  it.each([
+    ['cluster: { kind: directory, path: c }\naudit: { checkpoints: [ { kind: file, path: a }, { kind: configMap, name: b } ] }', '5:58 audit.checkpoints[1].kind CONFIG_INVALID: a ConfigMap needs `cluster.kind: kubernetes`'],
+    ['cluster: { kind: directory, path: c }\nhttp: { kubernetes: true }', '5:21 http.kubernetes CONFIG_INVALID: identities of Kubernetes need `cluster.kind: kubernetes`'],
+    ['engine: { kind: redis, url: { env: U }, cluster: true, sentinel: { name: m, addresses: [ "h:1" ] } }\nkeys: { fingerprint: [ { env: K } ] }', '4:66 engine.sentinel CONFIG_INVALID: expected either `sentinel` or `cluster: true`, and not both'],
+    ['engine: { kind: redis, url: { env: U }, tls: { certFile: c } }\nkeys: { fingerprint: [ { env: K } ] }', '4:46 engine.tls CONFIG_INVALID: expected `certFile` and `keyFile` together, or neither'],
+    ['audit: { store: { kind: postgres, url: { env: U }, tls: { keyFile: c } } }\nkeys: { fingerprint: [ { env: K } ] }', '4:57 audit.store.tls CONFIG_INVALID: expected `certFile` and `keyFile` together, or neither'],
+  ])('do not contradict each other: %s', async (text, problem) => {
+    expect(await problems(text)).toEqual([problem]);
+  }); // biome-ignore format: a table
+
+  it.each([
+    'cluster: { kind: kubernetes }\naudit: { checkpoints: [ { kind: configMap, name: b } ] }\nhttp: { kubernetes: true }',
+    'audit: { checkpoints: [ { kind: configMap, name: b } ] }\nhttp: { kubernetes: true }',
+    'cluster: { kind: directory, path: c }\nhttp: { kubernetes: false }',
+    'engine: { kind: redis, url: { env: U }, cluster: true, tls: { certFile: c, keyFile: k } }\nkeys: { fingerprint: [ { env: K } ] }',
+    'engine: { kind: redis, url: { env: U }, cluster: false, sentinel: { name: m, addresses: [ "h:1" ] }, tls: {} }\nkeys: { fingerprint: [ { env: K } ] }',
+  ])('may be together: %s', async (text) => {
+    expect(await problems(text)).toEqual([]);
+  });
+
+  it('say which keys are missing beside other mistakes in the section that needs them', async () => {
+    expect(await problems('engine: { kind: redis, url: { env: U }, prefix: "" }')).toEqual([
+      '1:1 keys.fingerprint CONFIG_INVALID: is missing; with `engine: redis` all replicas must share it',
+      '4:49 engine.prefix CONFIG_INVALID: expected letters, digits, `-` and `_`, at most 64, got empty text',
+    ]);
+    expect(await problems('engine: { kind: redis, url: { env: U } }\nkeys: []')).toEqual([
+      '5:7 keys CONFIG_INVALID: expected an object, got a list',
+    ]);
   });
 });
