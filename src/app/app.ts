@@ -7,7 +7,7 @@ import type { OnWrite } from '../cluster/on-write.ts';
 import { createAccess } from '../config/access.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
-import { createFingerprinter, type Fingerprinter } from '../core/fingerprint.ts';
+import type { Fingerprinter } from '../core/fingerprint.ts';
 import { instancesOf } from '../core/instances.ts';
 import type { Workload } from '../core/mapping.ts';
 import type { StoreRef } from '../core/reading.ts';
@@ -30,7 +30,7 @@ import { abilitiesOf } from './abilities.ts';
 import { openAudit } from './audit.ts';
 import { openCheckpoints } from './checkpoints.ts';
 import { openCluster } from './cluster.ts';
-import { fingerprintKey } from './keys.ts';
+import { openFingerprints } from './keys.ts';
 import { secretRefsOf } from './secret-refs.ts';
 import { createStores, type StoreObserver, type Stores } from './stores.ts';
 import { openTracing, traced } from './tracing.ts';
@@ -123,9 +123,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   // First to open and last to close, so that nothing is left out.
   const tracing = stack.use(await openTracing(config, { ...deps, credential }));
   const make = config.audit.store.kind === 'sqlite';
-  const fingerprints = createFingerprinter(
-    await fingerprintKey(config.keys.fingerprint, { make, credential }),
-  );
+  const fingerprints = await openFingerprints(config.keys.fingerprint, { make, credential });
   const store = stack.use(
     counted(await openAudit(config, { clock, replica: deps.replica, credential }), deps.observe),
   );

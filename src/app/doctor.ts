@@ -6,7 +6,6 @@ import { type Access, createAccess } from '../config/access.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, toAppError } from '../core/errors.ts';
-import { createFingerprinter } from '../core/fingerprint.ts';
 import { clockSkewed } from '../core/skew.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { SecretProvider } from '../providers/provider.ts';
@@ -20,7 +19,7 @@ import { openCluster } from './cluster.ts';
 import { checkEvents } from './doctor-events.ts';
 import { checkRestarts } from './doctor-restarts.ts';
 import { checkSources } from './doctor-sources.ts';
-import { fingerprintKey } from './keys.ts';
+import { openFingerprints } from './keys.ts';
 import { createStores } from './stores.ts';
 
 /** One question; the answer is the error, or that there is none. */
@@ -74,11 +73,10 @@ export async function examine(
     unresolvedTargets(config.mappings);
 
   const make = config.audit.store.kind === 'sqlite';
-  const key = await attempt('keys: fingerprint', () =>
-    fingerprintKey(config.keys.fingerprint, { make, credential }),
+  const fingerprints = await attempt('keys: fingerprint', () =>
+    openFingerprints(config.keys.fingerprint, { make, credential }),
   );
-  if (key === undefined) return findings;
-  const fingerprints = createFingerprinter(key);
+  if (fingerprints === undefined) return findings;
   const stores = stack.use(createStores(config.stores, { clock, fingerprints, credential }));
   for (const { name } of config.stores)
     findings.push(...(await checkStore(config, name, () => stores.open(name), signal)));

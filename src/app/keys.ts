@@ -10,6 +10,7 @@ import {
   type Signer,
 } from '../audit/checkpoint-signing.ts';
 import { AppError } from '../core/errors.ts';
+import { createFingerprinter, type Fingerprinter } from '../core/fingerprint.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import { describeReference, type Reference } from '../providers/credentials.ts';
 
@@ -18,6 +19,15 @@ export interface KeyDeps {
   readonly make: boolean;
   readonly credential: (reference: Reference) => Promise<SecretValue>;
   readonly random?: (size: number) => Uint8Array;
+}
+
+/** Makes fingerprints by the newest key, and understands those of the others. */
+export async function openFingerprints(
+  [newest, ...older]: readonly Reference[],
+  deps: KeyDeps,
+): Promise<Fingerprinter> {
+  const key = await fingerprintKey(newest === undefined ? [] : [newest], deps);
+  return createFingerprinter(key, await fingerprintKeys(older, deps));
 }
 
 /** The newest key of the fingerprints: 32 random bytes, kept as base64 text. */

@@ -9,20 +9,31 @@ export interface Fingerprinter {
   readonly keyId: string;
   value(value: SecretValue): Fingerprint;
   target(id: TargetId, data: ReadonlyMap<string, SecretValue>): Fingerprint;
+  /** Whether a fingerprint is that of a value, also one under an older key; undefined where no key of ours made it. */
+  isOf(fingerprint: string, value: SecretValue): boolean | undefined;
 }
 
-/** @param secret 32 bytes. */
-export function createFingerprinter(secret: SecretValue): Fingerprinter {
+/**
+ * @param secret 32 bytes.
+ * @param older The keys before it, by which nothing is made any more.
+ */
+export function createFingerprinter(secret: SecretValue, older: readonly SecretValue[] = []): Fingerprinter {
+  const before = older.map((it) => createFingerprinter(it));
   // Made once: with the bytes themselves each fingerprint would take five times as long.
   const key = createSecretKey(secret.reveal());
   const keyId = hmac(key, 'key id').slice(0, 8);
+  const ofValue = (value: SecretValue): Fingerprint => `${keyId}:${hmac(key, 'value', value)}`;
   return {
     keyId,
-    value: (value) => `${keyId}:${hmac(key, 'value', value)}`,
+    value: ofValue,
     target(id, data) {
       const parts: (string | SecretValue)[] = ['target', id.namespace, id.secret];
       for (const [name, value] of [...data].sort(([a], [b]) => compareText(a, b))) parts.push(name, value);
       return `${keyId}:${hmac(key, ...parts)}`;
+    },
+    isOf(fingerprint, value) {
+      if (keyIdOf(fingerprint) === keyId) return fingerprint === ofValue(value);
+      return before.find((it) => it.keyId === keyIdOf(fingerprint))?.isOf(fingerprint, value);
     },
   };
 }

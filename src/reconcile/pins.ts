@@ -1,7 +1,7 @@
 import type { Entry } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import { AppError } from '../core/errors.ts';
-import { type Fingerprinter, keyIdOf } from '../core/fingerprint.ts';
+import type { Fingerprinter } from '../core/fingerprint.ts';
 import { type ReadResult, refId, type StoreRef } from '../core/reading.ts';
 import type { TargetId } from '../core/target.ts';
 import type { TargetSource } from '../sync/marks.ts';
@@ -59,10 +59,9 @@ export function readAsThen(
 ): GatherDeps['read'] {
   const isOther = async ({ store, ref }: StoreRef, found: ReadResult): Promise<boolean> => {
     if (found.kind !== 'found' || ref.version === undefined) return false;
-    const now = fingerprints.value(found.value);
     const then = await pin.readThen({ store, key: ref.key, version: ref.version });
-    const comparable = then.filter((it) => keyIdOf(it) === fingerprints.keyId);
-    return comparable.length > 0 && !comparable.includes(now);
+    const comparable = then.flatMap((it) => fingerprints.isOf(it, found.value) ?? []);
+    return comparable.length > 0 && !comparable.includes(true);
   };
   const asThen = async (ref: StoreRef, result: ReadResult): Promise<ReadResult> => {
     if (result.kind === 'absent') return gone();

@@ -3,7 +3,7 @@ import { type Actor, type AuditRecord, type Entry, NO_KEYS } from '../audit/entr
 import type { AuditStore } from '../audit/store.ts';
 import type { Clock } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
-import { type Fingerprinter, keyIdOf } from '../core/fingerprint.ts';
+import type { Fingerprinter } from '../core/fingerprint.ts';
 import { objectOf, type ReadResult, type Recording, refId, type StoreRef } from '../core/reading.ts';
 import type { TargetId } from '../core/target.ts';
 import type { Pin } from '../sync/pin.ts';
@@ -125,7 +125,7 @@ export function createRecorder({
             ? before
             : undefined;
         const isKnown = same?.after === after;
-        const isOther = !isKnown && keyIdOf(same?.after ?? '') === fingerprints.keyId;
+        const isOther = fingerprints.isOf(same?.after ?? '', result.value) === false;
         // Kept on record, since whoever read it may end before the targets are written.
         const replaced = isOther ? same?.after : isKnown ? same.before : undefined;
         if (replaced !== undefined) remade.add(refId(source));

@@ -75,9 +75,10 @@ async function readOne(path: string, ref: SourceRef, { fingerprints }: ProviderD
     return { result: { kind: 'absent' } };
   }
   const value = SecretValue.fromBytes(content.bytes);
-  const version = fingerprints.value(value);
-  // There is only the current one, so a version is a condition.
-  if (ref.version !== undefined && ref.version !== version) throw new AppError('VERSION_GONE');
+  const version = ref.version ?? fingerprints.value(value);
+  // There is only the current one, so a version is a condition. It may be named under an older key.
+  if (ref.version !== undefined && fingerprints.isOf(version, value) !== true)
+    throw new AppError('VERSION_GONE');
   const object = jsonOf(ref.key, content.bytes);
   return {
     place: content.place,

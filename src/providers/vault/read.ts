@@ -84,9 +84,11 @@ async function readVersion1(
   const data = member(success(answer), 'data');
   if (data?.kind !== 'object') throw badAnswer('a secret without its data');
   const value = SecretValue.fromText(printJson(data));
-  const version = store.deps.fingerprints.value(value);
-  // There is only the current one, so a version is a condition.
-  if (ref.version !== undefined && ref.version !== version) throw new AppError('VERSION_GONE');
+  const { fingerprints } = store.deps;
+  const version = ref.version ?? fingerprints.value(value);
+  // There is only the current one, so a version is a condition. It may be named under an older key.
+  if (ref.version !== undefined && fingerprints.isOf(version, value) !== true)
+    throw new AppError('VERSION_GONE');
   return { kind: 'found', value, version };
 }
 
