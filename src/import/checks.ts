@@ -1,3 +1,5 @@
+import type { z } from 'zod';
+import { check } from '../config/messages.ts';
 import type { Json } from './node.ts';
 import type { Notes } from './notes.ts';
 import type { Found } from './objects.ts';
@@ -9,7 +11,7 @@ export interface Checks {
 }
 
 /** @param own The bridge's own namespace. */
-export function createChecks(schema: Schema, own: string): Checks {
+export function createChecks(schema: z.ZodType, own: string): Checks {
   const claims = new Map<string, { readonly by: string; readonly isMerge: boolean }>();
   return {
     check(mapping, of, notes) {
@@ -46,23 +48,12 @@ interface Target {
   readonly mode?: string;
 }
 
-export interface Schema {
-  safeParse(value: unknown): {
-    readonly success: boolean;
-    readonly error?: {
-      readonly issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[];
-    };
-  };
-}
-
 export function problemOf(
-  schema: Schema,
+  schema: z.ZodType,
   value: Json,
 ): { readonly at: string; readonly what: string } | undefined {
-  const issue = schema.safeParse(value).error?.issues[0];
-  if (issue === undefined) return undefined;
-  return {
-    at: issue.path.map(String).join('.'),
-    what: `is not what the configuration takes: ${issue.message}`,
-  };
+  const checked = check(schema, value, []);
+  const [finding] = checked.kind === 'invalid' ? checked.findings : [];
+  if (finding === undefined) return undefined;
+  return { at: finding.path.join('.'), what: `is not what the configuration takes: ${finding.message}` };
 }

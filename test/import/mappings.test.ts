@@ -439,6 +439,20 @@ describe('a template', () => {
     });
   });
 
+  it('that makes what is no key is said in the words of `validate`', async () => {
+    const { report } = await imported(
+      VAULT,
+      external({
+        target: { template: { data: { 'a/b': 'x' } } },
+        data: [{ secretKey: 'K', remoteRef: { key: 'db', property: 'k' } }],
+      }),
+    );
+    const found = report('ExternalSecret', 'db')?.findings.find(({ at }) => at === 'template.data.a/b');
+    expect(found?.what).toMatch(
+      /^is not what the configuration takes: expected a key of `\[-\._a-zA-Z0-9\]`/,
+    );
+  });
+
   it('with the name of its own source gets that by another name', async () => {
     const { mapping } = await withTemplate({ data: { PASSWORD: 'x{{ .PASSWORD }}' } });
     expect(Object.keys(mapping?.data ?? {})).toEqual(['source_PASSWORD']);
