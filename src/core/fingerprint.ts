@@ -11,6 +11,8 @@ export interface Fingerprinter {
   target(id: TargetId, data: ReadonlyMap<string, SecretValue>): Fingerprint;
   /** Whether a fingerprint is that of a value, also one under an older key; undefined where no key of ours made it. */
   isOf(fingerprint: string, value: SecretValue): boolean | undefined;
+  /** The same of a target's name and data. */
+  isOfTarget(fingerprint: string, id: TargetId, data: ReadonlyMap<string, SecretValue>): boolean | undefined;
 }
 
 /**
@@ -22,19 +24,25 @@ export function createFingerprinter(secret: SecretValue, older: readonly SecretV
   // Made once: with the bytes themselves each fingerprint would take five times as long.
   const key = createSecretKey(secret.reveal());
   const keyId = hmac(key, 'key id').slice(0, 8);
-  const ofValue = (value: SecretValue): Fingerprint => `${keyId}:${hmac(key, 'value', value)}`;
+  const value = (of: SecretValue): Fingerprint => `${keyId}:${hmac(key, 'value', of)}`;
+  const target = (id: TargetId, data: ReadonlyMap<string, SecretValue>): Fingerprint => {
+    const parts: (string | SecretValue)[] = ['target', id.namespace, id.secret];
+    for (const [name, part] of [...data].sort(([a], [b]) => compareText(a, b))) parts.push(name, part);
+    return `${keyId}:${hmac(key, ...parts)}`;
+  };
+  const olderOf = (fingerprint: string) => before.find((it) => it.keyId === keyIdOf(fingerprint));
   return {
     keyId,
-    value: ofValue,
-    target(id, data) {
-      const parts: (string | SecretValue)[] = ['target', id.namespace, id.secret];
-      for (const [name, value] of [...data].sort(([a], [b]) => compareText(a, b))) parts.push(name, value);
-      return `${keyId}:${hmac(key, ...parts)}`;
-    },
-    isOf(fingerprint, value) {
-      if (keyIdOf(fingerprint) === keyId) return fingerprint === ofValue(value);
-      return before.find((it) => it.keyId === keyIdOf(fingerprint))?.isOf(fingerprint, value);
-    },
+    value,
+    target,
+    isOf: (fingerprint, of) =>
+      keyIdOf(fingerprint) === keyId
+        ? fingerprint === value(of)
+        : olderOf(fingerprint)?.isOf(fingerprint, of),
+    isOfTarget: (fingerprint, id, data) =>
+      keyIdOf(fingerprint) === keyId
+        ? fingerprint === target(id, data)
+        : olderOf(fingerprint)?.isOfTarget(fingerprint, id, data),
   };
 }
 

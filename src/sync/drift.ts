@@ -21,13 +21,15 @@ export interface DriftInput {
   /** As read; of a Secret of somebody else, our part of it. */
   readonly live: Pick<LiveSecret, 'labels' | 'annotations' | 'ours'>;
   readonly wanted: Marks;
+  /** Whether a fingerprint under an older key is that of what is wanted; nothing where we do not have its key. */
+  isOfWanted(fingerprint: string): boolean | undefined;
 }
 
 /**
  * Whether a target of ours that differs from what is wanted was only changed by hand: what is wanted is what we
- * wrote last. Where the fingerprint is under another key, the versions tell, unless they are fingerprints too.
+ * wrote last. Where the fingerprint is under a key that we do not have, the versions tell, unless they are fingerprints too.
  */
-export function isDrift({ live, wanted }: DriftInput): boolean {
+export function isDrift({ live, wanted, isOfWanted }: DriftInput): boolean {
   const same = (name: string): boolean => isSame(live, wanted, name);
   // Whoever pins a target, or lets it go, has not touched it yet.
   if (live.annotations[PIN] !== wanted.annotations[PIN]) return false;
@@ -35,7 +37,8 @@ export function isDrift({ live, wanted }: DriftInput): boolean {
   const now = wanted.annotations[ANNOTATION.fingerprint] ?? '';
   if (written !== now) {
     if (written !== undefined && isUnderOtherKey(written, now)) {
-      if (live.annotations[ANNOTATION.sources] !== wanted.annotations[ANNOTATION.sources]) return false;
+      const sameSources = live.annotations[ANNOTATION.sources] === wanted.annotations[ANNOTATION.sources];
+      if (!(isOfWanted(written) ?? sameSources)) return false;
     } else if (isHeld(live, 'annotations', ANNOTATION.fingerprint)) return false;
     // It cannot be compared, is gone or changed by hand itself: then all the others must say so.
     if (![ANNOTATION.sources, ANNOTATION.stores, ANNOTATION.config].every(same)) return false;
@@ -78,9 +81,9 @@ export function isLoss(
     readonly data: ReadonlyMap<string, SecretValue>;
     readonly sources: ReadonlyMap<string, TargetSource>;
   },
-  fingerprints: Pick<Fingerprinter, 'target'>,
+  fingerprints: Pick<Fingerprinter, 'isOfTarget'>,
 ): boolean {
-  if (last.after !== fingerprints.target(id, wanted.data)) return false;
+  if (last.after === undefined || fingerprints.isOfTarget(last.after, id, wanted.data) !== true) return false;
   return [...wanted.sources.values()].every((source) =>
     last.sources.some(
       ({ store, key, property, version }) =>

@@ -197,13 +197,14 @@ export function planMerge(input: PlanInput): Plan {
   const made = { labels: {}, annotations: view.annotations, ours: undefined };
   const more = Object.values(AT_TIMES).filter((name) => name in own.annotations);
   const wanted = { labels: {}, annotations: pick(own.annotations, [...Object.values(FIELDS), ...more]) };
+  const isOfWanted = (it: string) => fingerprints.isOfTarget(it, input.id, data);
   return {
     kind: 'merge',
     keys,
     live,
     manifest,
     first: takeOver(view, live, manifest, { ...input, former }),
-    drift: former.length === 0 && isDrift({ live: made, wanted }),
+    drift: former.length === 0 && isDrift({ live: made, wanted, isOfWanted }),
   };
 }
 

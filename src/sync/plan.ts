@@ -144,7 +144,7 @@ function change(
   manifest: SecretManifest,
   adopts: boolean,
 ): Plan {
-  const { mapping } = input;
+  const { mapping, id, fingerprints } = input;
   const dropLabels = stale(live, manifest, 'labels');
   const dropAnnotations = [
     ...stale(live, manifest, 'annotations'),
@@ -165,7 +165,8 @@ function change(
       ? { kind: 'hold', keys, live, error: new AppError('HELD', { detail: 'no key would be left' }) }
       : { kind: 'refuse', keys, error: new AppError('NOT_OWNED', NOTHING_KEPT) };
   const kept = dropLabels.length === 0 && dropAnnotations.length === 0;
-  const drift = !adopts && kept && isDrift({ live, wanted: manifest });
+  const isOfWanted = (it: string) => fingerprints.isOfTarget(it, id, manifest.data);
+  const drift = !adopts && kept && isDrift({ live, wanted: manifest, isOfWanted });
   if (fixed !== undefined) return { kind: 'recreate', keys, live, manifest: carrying(live, manifest), drift };
   const same =
     sameData && !adopts && live.immutable === manifest.immutable && kept && sameMarks(live, manifest);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createFingerprinter } from '../../src/core/fingerprint.ts';
+import { createFingerprinter, type Fingerprinter } from '../../src/core/fingerprint.ts';
 import type { LiveSecret } from '../../src/core/secret.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import type { Desired } from '../../src/sync/desired.ts';
@@ -52,6 +52,22 @@ describe('a change by hand is drift', () => {
     expect(judged({ ...target, data: data({ a: 'theirs' }) }, { fingerprints })).toBe('update drift');
     const rotated = { fingerprints, desired: ready('2', '2') };
     expect(judged({ ...target, data: data({ a: 'theirs' }) }, rotated)).toBe('update -');
+  });
+
+  it('and where the versions are fingerprints too, the older key tells', () => {
+    const bytes = (n: number) => SecretValue.fromBytes(new Uint8Array(32).fill(n));
+    const [older, newer] = [createFingerprinter(bytes(8)), createFingerprinter(bytes(9), [bytes(8)])];
+    const at = (fingerprints: Fingerprinter, text: string) => ({
+      fingerprints,
+      desired: ready(text, fingerprints.value(SecretValue.fromText(text))),
+    });
+    const written = made({ ...input, ...at(older, '1') });
+    const edited = { ...written, data: data({ a: 'theirs' }) };
+    expect(judged(written, at(newer, '1'))).toBe('unchanged -');
+    expect(judged(edited, at(newer, '1'))).toBe('update drift');
+    expect(judged(edited, at(newer, '2'))).toBe('update -');
+    expect(judged(written, at(newer, '2'))).toBe('update -');
+    expect(judged(edited, at(createFingerprinter(bytes(9)), '1'))).toBe('update -');
   });
 
   it('and another key alone is none, also where there are too many sources to name', () => {
