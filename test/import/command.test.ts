@@ -46,6 +46,16 @@ describe('import external-secrets', () => {
     expect(stderr).toBe('');
   });
 
+  it('takes every name of an instance that the configuration takes', async () => {
+    await using bench = await openBench();
+    await bench.write('in.yaml', TEXT);
+    const from = ['import', 'external-secrets', 'in.yaml'];
+    const { stdout } = await bench.run(...from, '--instance', 'prod.eu-1');
+    expect(stdout).toContain('\ninstance: prod.eu-1\n');
+    // No name of a namespace has a dot.
+    expect(await bench.run(...from, '--own-namespace', 'a.b')).toMatchObject({ code: 64 });
+  });
+
   it.each([
     [['nothing.yaml'], 'nothing.yaml cannot be read: there is no such file or folder (ENOENT)'],
     [['-', '-'], '`-` may be given once'],

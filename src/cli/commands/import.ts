@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Readable } from 'node:stream';
+import { Name, Namespace } from '../../config/fields.ts';
 import { type Objects, readObjects, type Text } from '../../import/objects.ts';
 import { importVerified } from '../../import/verified.ts';
 import type { Context, GlobalOptions } from '../context.ts';
@@ -33,13 +34,13 @@ export async function importCommand(
   files: readonly string[],
   options: ImportOptions,
 ): Promise<number> {
-  for (const [flag, name] of [
-    ['--instance', options.instance],
-    ['--namespace', options.namespace],
-    ['--own-namespace', options.ownNamespace],
+  for (const [flag, name, schema, parts] of [
+    ['--instance', options.instance, Name, 'a-z, 0-9, `-` and `.`'],
+    ['--namespace', options.namespace, Namespace, 'a-z, 0-9 and `-`'],
+    ['--own-namespace', options.ownNamespace, Namespace, 'a-z, 0-9 and `-`'],
   ] as const)
-    if (!/^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/.test(name))
-      throw new UsageError(`${flag} must be a name of a-z, 0-9 and \`-\`, at most 63 characters`);
+    if (!schema.safeParse(name).success)
+      throw new UsageError(`${flag} must be a name of ${parts}, at most 63 characters`);
   const objects =
     files.length === 0 ? await fromCluster(context, options) : await fromFiles(context, files, options);
   const { result, problems } = await importVerified(objects, options);
