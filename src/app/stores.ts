@@ -76,6 +76,7 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
   const calls = new Map<string, Hourly>();
   const ways = new Map<string, Map<number, WayTaken>>();
   const listeners: ((name: string) => void)[] = [];
+  let isClosed = false;
   const countOf = (name: string): Hourly => {
     const count = calls.get(name) ?? createHourly(deps.clock);
     calls.set(name, count);
@@ -95,6 +96,8 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
   const guardOf = (name: string): Guard => {
     const known = guards.get(name);
     if (known !== undefined) return known;
+    // A job that was left behind at the end would log in anew, and keep the process for as long as the store hangs.
+    if (isClosed) throw new AppError('INTERRUPTED', { detail: 'the store was closed' });
     const config = byName.get(name);
     if (config === undefined)
       throw new AppError('INTERNAL', { about: `store ${name}`, detail: 'it is not configured' });
@@ -156,6 +159,7 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
     },
     onAnswer: (listener) => void listeners.push(listener),
     async [Symbol.asyncDispose]() {
+      isClosed = true;
       const all = [...guards.values(), ...retiring.keys()];
       guards.clear();
       // Each may wait for its store, which is to cost the end of the process no more than one of them does.

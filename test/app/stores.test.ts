@@ -377,6 +377,16 @@ describe('stores', () => {
     expect([it.calls.length, it.time.waiting]).toEqual([begun, []]);
   });
 
+  it('open nothing after their end, for whoever was left behind', async () => {
+    const it = world('a', 'b');
+    const provider = await it.stores.open('a');
+    await it[Symbol.asyncDispose]();
+    for (const name of ['a', 'b'])
+      await expect(it.stores.open(name)).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    await expect(provider.read([{ key: 'k' }])).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    expect([it.opened, it.calls, it.time.waiting]).toEqual([['a'], [], []]);
+  });
+
   it('are opened anew after a reset, while a call under way ends with the old provider', async () => {
     await using it = world('a');
     it.set('a/slow', 'hang');
