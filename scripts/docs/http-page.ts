@@ -171,6 +171,7 @@ Whatever is no success has one form:
 | 413 | the body is too large |
 | 414 | a part of the address is too long |
 | 415 | the body is not of the type \`application/json\` |
+| 417 | a header \`Expect\` asks for what there is not |
 | 429 | too much came from this address; \`Retry-After\` says how long to wait |
 | 431 | the headers are too large |
 | 500 | we are at fault; the log has the place under the request id |

@@ -105,6 +105,7 @@ async function openEngine(app: App, options: ServiceOptions): Promise<Engine> {
 function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
   const { audit, clock, config } = app;
   const { board } = engine;
+  const auditStatus = auditStatusOf(app, engine);
   const idOf = (known: Known) => heldId(app, known);
   const held = () => heldOf({ board, idOf });
   const targets = () => targetStatuses({ generation: engine.generation(), board, clock });
@@ -144,7 +145,7 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
         version: options.version,
         replica: options.replica,
         engine: { kind: options.queue.kind, ...stateOf(options.queue.health()) },
-        audit: await auditStatus(app, engine),
+        audit: await auditStatus(),
         cluster: { kind: app.config.cluster.kind, ...clusterState(engine) },
         config: { valid: problems.length === 0, problems, differing: differingOf(options) },
         stores: app.config.stores
@@ -230,7 +231,7 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
     },
     loops: () => engine.loops.states(),
     async notReady() {
-      const { state } = await auditStatus(app, engine);
+      const { state } = await auditStatus();
       return state !== 'down'
         ? undefined
         : (engine.auditDoubt.trouble() ?? new AppError('AUDIT_UNAVAILABLE', { about: audit.address }));
@@ -263,21 +264,26 @@ function clusterState({ clusterTrouble }: Engine): { state: Health; code?: strin
   return error === undefined ? { state: 'up' } : { state: 'degraded', code: error.code };
 }
 
-async function auditStatus(
+/** What cannot be asked ends where it last did: 0 would say that all of it is gone. */
+function auditStatusOf(
   { audit, checkpoints, config }: App,
   { auditDoubt }: Engine,
-): Promise<Status['audit']> {
+): () => Promise<Status['audit']> {
   const { kind } = config.audit.store;
-  try {
-    const { sequence } = await audit.head();
-    if (auditDoubt.trouble() !== undefined) return { kind, state: 'down', sequence };
+  let sequence = 0;
+  const down = ({ code }: AppError) => ({ kind, state: 'down' as const, sequence, code });
+  return async () => {
+    try {
+      ({ sequence } = await audit.head());
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'AUDIT_UNAVAILABLE') return down(error);
+      throw error;
+    }
+    const trouble = auditDoubt.trouble();
+    if (trouble !== undefined) return down(trouble);
     const failing = checkpoints?.failing();
     return failing === undefined
       ? { kind, state: 'up', sequence }
       : { kind, state: 'degraded', sequence, code: failing.code };
-  } catch (error) {
-    if (error instanceof AppError && error.code === 'AUDIT_UNAVAILABLE')
-      return { kind, state: 'down', sequence: 0 };
-    throw error;
-  }
+  };
 }

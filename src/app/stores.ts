@@ -75,6 +75,7 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
   const told = new Map<string, StoreState>();
   const calls = new Map<string, Hourly>();
   const ways = new Map<string, Map<number, WayTaken>>();
+  const successes = new Map<string, number>();
   const listeners: ((name: string) => void)[] = [];
   let isClosed = false;
   const countOf = (name: string): Hourly => {
@@ -124,6 +125,8 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
   const retire = (name: string) => {
     const guard = guards.get(name);
     if (guard === undefined) return;
+    const { lastSuccess } = guard.state();
+    if (lastSuccess !== undefined) successes.set(name, lastSuccess);
     guards.delete(name);
     // What does not close well is no longer anybody's.
     const closed = Promise.allSettled([guard.retire()]).then(() => retiring.delete(guard));
@@ -146,12 +149,15 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
       for (const [name, config] of before) {
         if (isDeepStrictEqual(byName.get(name), config)) continue;
         retire(name);
-        ways.delete(name);
+        for (const its of [ways, successes]) its.delete(name);
         if (!byName.has(name)) for (const its of [told, calls]) its.delete(name);
       }
     },
     state(name) {
-      return guards.get(name)?.state() ?? { state: 'up', breakerOpen: false };
+      const lastSuccess = successes.get(name);
+      const now = guards.get(name)?.state() ?? { state: 'up', breakerOpen: false };
+      // Other credentials, the same store: it was read when it was read.
+      return lastSuccess === undefined ? now : { lastSuccess, ...now };
     },
     usage(name) {
       const count = calls.get(name);

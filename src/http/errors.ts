@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ERRORS, type ErrorCode } from '../core/error-codes.ts';
@@ -47,6 +48,9 @@ export function toHttpError(thrown: unknown): HttpError {
   if (validation !== undefined) return invalid(400, validationDetail(validation, validationContext), thrown);
   const known = FRAMEWORK[code];
   if (known !== undefined) return invalid(...known, thrown);
+  // Whoever asked has left, and the status of the framework tells it from a connection of ours that broke.
+  if (code === 'ECONNRESET' && isClientFault(statusCode))
+    return invalid(400, 'its body did not come', thrown);
   // The framework and its parser put a status on what they refuse, and nobody else does.
   const refused = (code.startsWith('FST_') || thrown instanceof SyntaxError) && isClientFault(statusCode);
   return refused
@@ -114,6 +118,22 @@ const BROKEN: Readonly<Record<string, readonly [status: string, detail: string]>
   HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'the headers are larger than 16 KiB'],
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'it did not arrive in time'],
 };
+
+/** A body that comes only after `100 Continue` is asked for by Node itself; nothing else can be expected of us. */
+export function answerUnexpected(response: ServerResponse, requestId: string): void {
+  const detail = 'the header `Expect` asks for what there is not';
+  const body = JSON.stringify({ ...new AppError('INVALID_REQUEST', { detail }).toJSON(), requestId });
+  response.writeHead(417, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    'x-request-id': requestId,
+    // A body may follow that nobody reads.
+    connection: 'close',
+  });
+  response.end(body);
+}
 
 /** Answers what never became a request: there is no reply yet, only the connection. */
 export function answerBroken(error: { readonly code?: string }, socket: Socket, requestId: string): void {

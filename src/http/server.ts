@@ -10,7 +10,7 @@ import { listenError, parseListen } from './address.ts';
 import { type Certificate, readCertificate, renewCertificate } from './certificate.ts';
 import { trackConnections } from './connections.ts';
 import type { HttpDeps } from './deps.ts';
-import { answerBroken, sendError } from './errors.ts';
+import { answerBroken, answerUnexpected, sendError } from './errors.ts';
 import { addGate } from './gate.ts';
 import { LIMITS, type Limits } from './limits.ts';
 import { addOpenApi } from './openapi.ts';
@@ -37,8 +37,12 @@ export async function buildServer(given: HttpDeps, limits: Limits = LIMITS): Pro
   app.setErrorHandler((error, request, reply) => {
     sendError(request, reply, error);
   });
+  app.server.on('checkExpectation', (_, response) => answerUnexpected(response, randomUUID()));
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
+    const { httpVersion, headers } = request.raw;
+    if (httpVersion === '1.1' && headers.host === undefined)
+      throw new AppError('INVALID_REQUEST', { detail: 'the header `Host` is missing' });
   });
   await app.register(helmet, securityHeaders(certificate !== undefined));
   await app.register(rateLimit, {
@@ -98,6 +102,8 @@ function createApp(certificate: Certificate | undefined, limits: Limits): Fastif
     connectionsCheckingInterval: Math.min(1_000, limits.headersMs),
     maxHeaderSize: limits.headerBytes,
     requestTimeout: limits.requestMs,
+    // Node's own refusal says nothing; ours is an error as every other.
+    requireHostHeader: false,
   };
   const options = {
     bodyLimit: limits.bodyBytes,

@@ -415,6 +415,24 @@ describe('stores', () => {
     expect(it.probes).toHaveLength(probes);
   });
 
+  it('were read when they were read, after a reset too; another store under the name was not', async () => {
+    await using it = world('a');
+    await it.read('a', 'k');
+    const { lastSuccess } = it.stores.state('a');
+    expect(lastSuccess).toBeTypeOf('number');
+    it.stores.reset('a');
+    expect(it.stores.state('a')).toMatchObject({ state: 'up', lastSuccess });
+    it.set('a', 'AUTH_FAILED');
+    await it.read('a', 'k');
+    expect(it.stores.state('a')).toMatchObject({ state: 'down', lastSuccess });
+    it.set('a', 'ok');
+    await it.time.advance(1_000);
+    await it.read('a', 'k');
+    expect(it.stores.state('a').lastSuccess).toBeGreaterThan(lastSuccess ?? 0);
+    it.stores.reconfigure([config('a', { path: '/elsewhere' })]);
+    expect(it.stores.state('a').lastSuccess).toBeUndefined();
+  });
+
   it('serve whoever holds a provider of before', async () => {
     await using it = world('a');
     const provider = await it.stores.open('a');

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -83,6 +84,38 @@ describe('a connection', () => {
       answers.push(part.toString());
     }
     for (const answer of answers) expect(answer).toMatch(/^HTTP\/1.1 401 [\s\S]*^connection: keep-alive/im);
+  });
+
+  it.each([
+    ['with a token', '/api/v1/mappings/db/sync'],
+    ['of an event', '/events/webhook/ci'],
+  ])('%s that is left before its body has come is no fault of ours', async (_, path) => {
+    await using bench = await openBench();
+    const socket = await open(await bench.server.listen(ANY));
+    const { server } = bench.server.app;
+    const request = once(server, 'request') as Promise<[IncomingMessage]>;
+    socket.write(`POST ${path} HTTP/1.1\r\n${HEADERS}${JSON_TYPE}content-length: 9\r\n\r\n{`);
+    const [incoming] = await request;
+    const closed = once(incoming, 'close').then(undefined, () => undefined);
+    socket.destroy();
+    await closed;
+    // What the framework makes of it follows.
+    for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+    expect(bench.log.filter(({ level }) => level !== 'debug')).toEqual([]);
+  });
+
+  it.each([
+    ['without a host', 'GET /livez HTTP/1.1\r\n\r\n', 400],
+    ['that expects something', 'POST /livez HTTP/1.1\r\nhost: x\r\nexpect: it\r\n\r\n', 417],
+  ])('with a request %s is told so as of every other error', async (_, text, status) => {
+    await using bench = await openBench();
+    const socket = await open(await bench.server.listen(ANY));
+    socket.end(text);
+    const [head = '', body = ''] = (await rest(socket)).split('\r\n\r\n');
+    expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    const { requestId, ...error } = JSON.parse(body) as { requestId: string };
+    expect(error).toMatchObject({ code: 'INVALID_REQUEST', remedy: expect.any(String) });
+    expect(head).toContain(`x-request-id: ${requestId}`);
   });
 
   it('that sends nothing is cut', async () => {

@@ -86,6 +86,24 @@ it.each([
   expect(shown()?.code).toBeUndefined();
 });
 
+it('an audit that cannot be asked is down, with its code, and ends in `status` where it last did', async () => {
+  const world = await openWorld({ mappings: RESTARTED, cluster: { workloads: createMemoryWorkloads() } });
+  let isAway = false;
+  await using it = await serve(world, ({ call, phase }) => {
+    if (isAway && call === 'audit.head' && phase === 'before') throw new AppError('AUDIT_UNAVAILABLE');
+  });
+  await soon(() => expect(passwordOf(world)).toBe(base64('first')));
+  await pass(world, 2_000);
+  const { sequence } = (await it.service.status()).audit;
+  expect(sequence).toBeGreaterThan(0);
+  isAway = true;
+  expect((await it.service.status()).audit).toMatchObject({
+    state: 'down',
+    sequence,
+    code: 'AUDIT_UNAVAILABLE',
+  });
+});
+
 describe('a change of which it is not known what became', () => {
   it('is on record once the audit takes records again, and its workload is restarted', async () => {
     const world = await openWorld({ mappings: RESTARTED, cluster: { workloads: createMemoryWorkloads() } });
