@@ -50,6 +50,18 @@ const REPLIES: Readonly<Record<string, Trouble>> = {
   CLUSTERDOWN: { state: 'down', detail: 'the Redis Cluster does not serve all of its slots' },
 };
 
+const CROWDED: Trouble = {
+  state: 'down',
+  detail: 'Redis takes no more connections: raise its `maxclients`',
+};
+const UNUSABLE: Trouble = {
+  state: 'down',
+  detail:
+    'Redis refuses a command that the queue needs: it has to be 6.2 or newer, with scripts, and nobody else may ' +
+    'write under `engine.prefix`',
+  person: true,
+};
+
 const CODES: Readonly<Record<string, Trouble>> = {
   ENOTFOUND: { state: 'down', detail: 'the name of the Redis server cannot be resolved' },
   EAI_AGAIN: { state: 'down', detail: 'the name of the Redis server cannot be resolved' },
@@ -68,7 +80,11 @@ export function refusalOf(thrown: unknown): Trouble | undefined {
   if (!(thrown instanceof Error)) return undefined;
   // A script ends with the reply to one of its commands somewhere in its own.
   const word = /^(?:ERR .*?-)?([A-Z]+)\b/.exec(thrown.message)?.[1];
-  return REPLIES[word ?? ''];
+  const known = REPLIES[word ?? ''];
+  if (known !== undefined || thrown.name !== 'ReplyError') return known;
+  if (thrown.message.startsWith('ERR max number of clients')) return CROWDED;
+  // Whatever else it has against a command, it will have against the next one.
+  return word === 'ERR' || word === 'WRONGTYPE' ? UNUSABLE : undefined;
 }
 
 /** What a client threw, in words of ours. */
@@ -88,9 +104,9 @@ export function troubleOf(thrown: unknown): Trouble {
   return LOST;
 }
 
-/** Only the right to something is found missing when it is used, and not by looking whether Redis answers. */
-export function isOfRights(trouble: Trouble): boolean {
-  return trouble === REPLIES.NOPERM;
+/** That a right or a command is missing is found when it is used, and not by looking whether Redis answers. */
+export function showsInUse(trouble: Trouble): boolean {
+  return trouble === REPLIES.NOPERM || trouble === UNUSABLE;
 }
 
 export function healthOf({ state, detail, person }: Trouble, cause?: unknown): QueueHealth {

@@ -5,10 +5,10 @@ import {
   EMPTIED,
   EVICTS,
   healthOf,
-  isOfRights,
   LOST,
   refusalOf,
   SILENT,
+  showsInUse,
   type Trouble,
   troubleOf,
 } from './redis-errors.ts';
@@ -21,7 +21,7 @@ export interface RedisHealth extends Pick<HealthBoard, 'get' | 'listen'> {
 }
 
 const PROBE_MS = 3_000;
-/** For so long a missing right is believed in, although Redis answers. */
+/** For so long what shows in use only is believed in, although Redis answers. */
 const HELD_MS = 15_000;
 /** The policy is set by people, and seldom. */
 const PROBES_PER_POLICY = 20;
@@ -47,7 +47,7 @@ export function watchHealth(
 
   const fails = (trouble: Trouble, cause: unknown): void => {
     if (closed) return;
-    if (isOfRights(trouble)) heldUntil = timers.now() + HELD_MS;
+    if (showsInUse(trouble)) heldUntil = timers.now() + HELD_MS;
     board.set(healthOf(trouble, cause));
   };
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { refusalOf, troubleOf } from '../../src/queue/redis-errors.ts';
 
+const reply = (message: string): Error => Object.assign(new Error(message), { name: 'ReplyError' });
 const coded = (code: string, message = 'x'): Error => Object.assign(new Error(message), { code });
 
 describe('what a client of Redis throws', () => {
@@ -16,6 +17,9 @@ describe('what a client of Redis throws', () => {
     ],
     [new Error("READONLY You can't write against a read only replica."), /is a replica/],
     [new Error('LOADING Redis is loading the dataset in memory'), /still reading/],
+    [reply("ERR unknown command 'evalsha'"), /refuses a command/],
+    [reply('WRONGTYPE Operation against a key holding the wrong kind of value'), /refuses a command/],
+    [reply('ERR max number of clients reached'), /takes no more connections/],
     [coded('ECONNREFUSED'), /nothing answers/],
     [coded('ENOTFOUND'), /cannot be resolved/],
     [coded('CERT_SIGNATURE_FAILURE'), /TLS connection/],
@@ -34,6 +38,9 @@ describe('what a client of Redis throws', () => {
   it('is a refusal only when Redis itself said so', () => {
     expect(refusalOf(new Error('Missing lock for job 1. moveToFinished'))).toBeUndefined();
     expect(refusalOf(coded('ECONNREFUSED'))).toBeUndefined();
+    expect(refusalOf(new Error('ERR of a client'))).toBeUndefined();
+    // It comes with a failover and is over with it.
+    expect(refusalOf(reply('UNBLOCKED force unblock from blocking operation'))).toBeUndefined();
     expect(refusalOf(new Error('NOPERM no permissions'))?.state).toBe('down');
   });
 });

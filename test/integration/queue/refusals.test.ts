@@ -80,6 +80,27 @@ describe('a Redis that refuses', () => {
     await eventually(() => queue.health().state === 'up');
   });
 
+  it.each([
+    ['without scripts', { config: ['rename-command EVAL ""', 'rename-command EVALSHA ""'] }, undefined],
+    ['in which a list of jobs is something else', {}, ['SET', '{secretbridge:test}:jobs:prioritized', 'x']],
+  ])('is no queue %s, and says so for as long as that is so', async (_, options, command) => {
+    const server = await start(options);
+    if (command !== undefined) await server.command(...command);
+    const queue = await open(server.address);
+    const { seen, process } = notes();
+    queue.start(process);
+    await eventually(() => !shown(queue).includes('not connected yet'));
+    const detail = expect.stringContaining('Redis refuses a command that the queue needs');
+    await expect(queue.add(job('a'))).rejects.toMatchObject({ detail });
+    await eventually(() => shown(queue).startsWith('down: Redis refuses a command that the queue needs'));
+    expect(queue.health().error).toMatchObject({ code: 'QUEUE_MISCONFIGURED' });
+    if (command === undefined) return;
+    await server.command('FLUSHALL');
+    await eventually(() => queue.health().state === 'up');
+    await queue.add(job('a'));
+    await eventually(() => seen.length === 1);
+  });
+
   it('may hold notices that are none: they are passed over, and the next is heard', async () => {
     const server = await start();
     const key = '{secretbridge:test}:notices';
