@@ -27,6 +27,8 @@ export interface Front {
   close(graceMs: number): Promise<void>;
 }
 
+type FrontDeps = Pick<ServeDeps, 'version' | 'logger' | 'clock' | 'configProblems'>;
+
 interface Parts {
   readonly metrics: Metrics;
   readonly service: Service;
@@ -43,12 +45,10 @@ interface Parts {
   readonly events: PostedIntakes;
 }
 
-export async function openFront(config: Config, deps: ServeDeps): Promise<Front> {
-  const { http } = config;
+export async function openFront({ http }: Pick<Config, 'http'>, deps: FrontDeps): Promise<Front> {
   let parts: Partial<Parts> = {};
   let auth: Authenticator | undefined;
-  const waiting = (): AppError =>
-    parts.waitingFor ?? new AppError('AUDIT_UNAVAILABLE', { detail: 'the service is starting' });
+  const waiting = (): AppError => parts.waitingFor ?? new AppError('STARTING');
   const need = <Name extends keyof Parts>(name: Name): Parts[Name] => {
     const part = parts[name];
     if (part === undefined) throw waiting();

@@ -110,6 +110,12 @@ export const OURS = {
     says: 'the clocks are too far apart: tokens and certificates will fail',
     todo: 'Synchronise the clocks of both machines, for example with NTP.',
   },
+  STARTING: {
+    group: 'ours',
+    remedy: 'wait',
+    says: 'the service is starting',
+    todo: 'Nothing: ask again in a moment. If it goes on, its log says what it waits for.',
+  },
   INTERRUPTED: {
     group: 'ours',
     remedy: 'retry',
