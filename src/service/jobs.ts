@@ -15,6 +15,7 @@ import { createLanes } from './lanes.ts';
 import type { Ledger } from './ledger.ts';
 import { logOutcome } from './log-outcome.ts';
 import type { Loop, Loops } from './loops.ts';
+import { endingOrders } from './orders.ts';
 import type { ServicePass } from './pass.ts';
 import type { Passes } from './passes.ts';
 import { createPins } from './pins.ts';
@@ -97,7 +98,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     tellsVersions: deps.stores.tellsVersions,
     isDown: deps.stores.isDown,
   });
-  const work = createWork({
+  const looks = createWork({
     generation,
     board,
     ledger,
@@ -113,6 +114,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     onOutcome: deps.onOutcome,
     onLarge: deps.onLarge,
   });
+  const work = endingOrders(looks, queue);
   const counts = { sweeps: 0, keys: 0, due: 0, failed: 0 };
   const NONE = { ...counts };
   const strangers = new Map<string, number>();
@@ -130,15 +132,8 @@ export function createJobs(deps: JobsDeps): Jobs {
   const restartSoon = (): void => void add({ kind: 'restart' }, { delayMs: deps.restartWindowMs() });
   const destroySoon = (): void => void add({ kind: 'destroy' }, { delayMs: COLLECT_MS });
   const destroying = createDestroying({
-    ...{
-      board,
-      clock,
-      cluster: deps.cluster,
-      logger,
-      passes,
-      tracer,
-      isWanted: (known) => wantedOf(known) !== undefined,
-    },
+    ...{ board, clock, cluster: deps.cluster, logger, passes, tracer },
+    isWanted: (known) => wantedOf(known) !== undefined,
     destroy: deps.destroy,
     agrees: deps.agrees ?? (() => true),
     onOutcome: (outcome, requestId, startedAt) => decided(outcome, requestId, startedAt),

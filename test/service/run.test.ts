@@ -218,6 +218,25 @@ describe('the engine', () => {
     await it.is(APPS_TOKEN, 'created');
   });
 
+  it('undoes no edit by hand for somebody whose sync had failed before it, where edits are to be reported', async () => {
+    await using it = await open(DB_ONLY.replace('    data:', '    onDrift: report\n    data:'));
+    await it.is(APPS_DB, 'created');
+    const [db] = it.state.mappings;
+    if (db === undefined) throw new Error('there is no mapping');
+    it.store.fail('db', new AppError('STORE_UNAVAILABLE'));
+    it.clock.set(it.clock.now() + 1_000);
+    await it.engine.request({ mapping: db, id: APPS_DB }, 'asked');
+    await it.is(APPS_DB, 'failed');
+    it.cluster.edit(APPS_DB, (raw) => ({ ...raw, data: { PASSWORD: base64('by hand') } }));
+    it.store.put('db', '{"user":"ann","password":"first"}');
+    await it.clock.advance(20_000);
+    await it.is(APPS_DB, 'refused');
+    expect(it.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('by hand'));
+    // Whoever asks now means this edit.
+    await it.engine.request({ mapping: db, id: APPS_DB }, 'asked again');
+    await soon(() => expect(it.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('first')));
+  });
+
   it('has trouble with its audit from what cannot be recorded until that can, whatever succeeds meanwhile', async () => {
     const away = new AppError('AUDIT_UNAVAILABLE');
     let isAway = false;
