@@ -2,7 +2,7 @@ import { isCollection, type ParseOptions, parseDocument, type SchemaOptions, vis
 import { isObject, type JsonObject } from '../core/json.ts';
 
 /** Helm and kubectl read YAML 1.1, where `y`, `on`, `0755` and `12:30` are no text: what would be read so is quoted. */
-export const FOR_KUBECTL = { lineWidth: 0, compat: 'yaml-1.1' } as const;
+export const FOR_KUBECTL = { lineWidth: 0, aliasDuplicateObjects: false, compat: 'yaml-1.1' } as const;
 
 /**
  * The map in a document; `undefined`: there is none, or it is not clear what is meant. Of an unknown tag and of a key

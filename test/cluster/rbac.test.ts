@@ -173,6 +173,12 @@ describe('the rights of a configuration', () => {
     ]);
   });
 
+  it('are written out at each place, without anchors and aliases', () => {
+    const printed = printRbac(rbacObjects({ ...input, checkpoints: [{ name: 'proof' }] }));
+    expect(printed).toContain('configmaps');
+    expect(printed.split('\n').filter((line) => /[&*]\w/.test(line))).toEqual([]);
+  });
+
   it('are bound to the ServiceAccount of the bridge, Role by Role', () => {
     const objects = rbacObjects({ ...input, secretRefs: ['x'] });
     expect(objects.map(({ kind }) => kind)).toEqual([
