@@ -82,7 +82,8 @@ export interface ReportWish {
 export const MOST = 50;
 const PAGE = 500;
 
-const CHANGES: readonly Action[] = ['create', 'update', 'delete', 'repair', 'adopt', 'rollback'];
+/** A rollback is a word of somebody: what it writes is an update of its own. */
+const CHANGES: readonly Action[] = ['create', 'update', 'delete', 'repair', 'adopt'];
 
 export async function report(
   audit: Pick<AuditStore, 'list' | 'latest' | 'reviews'>,
@@ -189,7 +190,7 @@ function createTally() {
       if (action === 'command' || action === 'rollback' || action === 'unpin')
         happenings.commands.push(happening());
       if (action === 'export' && record.counts !== undefined) exports += 1;
-      if (action === 'configure') configurationChanges += 1;
+      if (action === 'configure' && outcome === 'ok') configurationChanges += 1;
       if (action === 'read' && outcome === 'ok' && record.store !== undefined && record.key !== undefined)
         reads.set(JSON.stringify([record.store, record.key]), {
           store: record.store,

@@ -104,6 +104,27 @@ describe('a report', () => {
     expect([refused.total, failed.total]).toEqual([1, 0]);
   });
 
+  it('takes no configuration for taken that was refused, and counts a rollback by the change that it led to', async () => {
+    await using audit = createMemoryAudit({ clock: createManualTime(START) });
+    await audit.append([
+      bare({ action: 'configure', note: '1 store' }),
+      bare({ action: 'configure', outcome: 'failed', code: 'CONFIG_INVALID', counts: { problems: 1 } }),
+      entry({ action: 'rollback', note: 'to record 1' }),
+      entry({ phase: 'intent' }),
+      entry({ phase: 'outcome' }),
+      entry({ action: 'rollback', note: 'to record 1', outcome: 'refused', code: 'VERSION_GONE' }),
+    ]);
+    const found = await report(audit, { since: at(0), until: at(1), ages: [] });
+    expect(found).toMatchObject({
+      changes: { total: 1, byAction: { update: 1 } },
+      changed: { total: 1, items: [{ changes: 1 }] },
+      refused: { total: 1 },
+      failed: { total: 1, items: [{ code: 'CONFIG_INVALID' }] },
+      commands: { total: 2 },
+      configurationChanges: 1,
+    });
+  });
+
   it('names sources whose version is older than it may be, since it was first read', async () => {
     const { audit } = await openStory();
     await using _ = audit;
