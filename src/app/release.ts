@@ -1,6 +1,6 @@
 import { AppError } from '../core/errors.ts';
 import { formatTarget } from '../core/target.ts';
-import { remove } from '../reconcile/destroy.ts';
+import { goneAmong, remove } from '../reconcile/destroy.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import type { Waiting } from '../reconcile/standing.ts';
 import { removal } from '../sync/plan.ts';
@@ -55,10 +55,12 @@ export async function releaseHeld(
   const { proposal, mapping, target, keys } = found;
   const mine = proposal.ending === undefined ? removal(proposal.live, { ...app, ...app.config }) : undefined;
   if (mine?.kind === 'refuse') throw mine.error;
-  await recorder.release(mapping, target, keys, id);
-  const outcome = await app.audit.exclusively('destroy', () =>
-    remove(proposal, { ...app, ...pass, brake: app.config.brake }, 'released'),
-  );
+  const outcome = await app.audit.exclusively('destroy', async () => {
+    // Somebody else has released it meanwhile, or it was destroyed by itself.
+    if ((await goneAmong([proposal], app)).size > 0) throw notHeld(id, waiting);
+    await recorder.release(mapping, target, keys, id);
+    return remove(proposal, { ...app, ...pass, brake: app.config.brake }, 'released');
+  });
   const unrestarted = leavesRestarts ? [] : await finishRestarts(app, asked.signal);
   return report(app, { targets: [outcome], unrestarted, recorder });
 }

@@ -72,15 +72,16 @@ export async function destroy(
   });
 }
 
-/** What another run has deleted since it was proposed here: it counts already, and is on record. */
-async function goneAmong(
+/** What another run has ended since it was proposed here: it counts already, and is on record. */
+export async function goneAmong(
   proposals: readonly Proposal[],
-  { cluster }: Pick<DestroyDeps, 'cluster'>,
+  { cluster }: { readonly cluster: Pick<Cluster, 'read' | 'mergedKeys'> },
 ): Promise<ReadonlySet<Proposal>> {
-  const isGone = await mapConcurrently(proposals, READS, async ({ live: { id } }) => {
+  const isGone = await mapConcurrently(proposals, READS, async ({ live: { id }, ending }) => {
     try {
       const live = await cluster.read(id);
-      return live === undefined || live.deleting;
+      if (live === undefined || live.deleting) return true;
+      return ending !== undefined && cluster.mergedKeys(live, ending.manager).length === 0;
     } catch (thrown) {
       // Whoever destroys it will see.
       if (thrown instanceof AppError) return false;

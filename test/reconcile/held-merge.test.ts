@@ -62,6 +62,18 @@ describe('a merge of which no key would be left', () => {
     });
   });
 
+  it('ends once, however many release it at the same time', async () => {
+    const world = await openGone(merging('removeKeys'));
+    const [held] = (await world.sync()).held;
+    const { length } = world.records;
+    await using process = await world.start();
+    const ends = await Promise.allSettled([1, 2].map(() => releaseHeld(process.app, held?.id ?? '')));
+    expect(ends.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+    expect(ends.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'NOT_HELD' } });
+    expect(world.story(length).filter((line) => /^(release|update outcome)/.test(line))).toHaveLength(2);
+    expect(dataOf(world)).toEqual(THEIRS);
+  });
+
   it.each(['', ', optional: true'])(
     'is not held again, and begins anew when its source is back%s',
     async (source) => {

@@ -167,6 +167,24 @@ describe('what is held', () => {
     expect([isThere(world, 't0'), isThere(world, 't1')]).toEqual([false, true]);
   });
 
+  it('is released once, however many ask for it at the same time', async () => {
+    const world = await openHeld(['t0', 't1']);
+    await using serving = await serve(world);
+    await seconds(world, 5);
+    await soon(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't1']));
+    const [t0] = serving.service.held();
+    const { length } = world.records;
+    const asked = ['a', 'b', 'c'].map((id) => serving.service.release(t0?.id ?? '', ANN, id));
+    const ends = await Promise.allSettled(asked);
+    expect(ends.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected', 'rejected']);
+    expect(ends.filter(({ status }) => status === 'rejected')).toMatchObject([
+      { reason: { code: 'NOT_HELD' } },
+      { reason: { code: 'NOT_HELD' } },
+    ]);
+    expect(world.story(length).filter((line) => /^(release|delete outcome)/.test(line))).toHaveLength(2);
+    expect([isThere(world, 't0'), isThere(world, 't1')]).toEqual([false, true]);
+  });
+
   it('is known after a start also where a prune has held it, which nothing proposes again', async () => {
     const kept = targets(NAMES).replaceAll('onMappingRemoved: delete', 'onMappingRemoved: keep');
     const world = await openWorld({ mappings: kept });
