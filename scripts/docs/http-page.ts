@@ -106,6 +106,8 @@ http:
   kubernetes: true
 \`\`\`
 
+Each name has a token of its own. One that several names have is taken for none of them, and a line of the log names them.
+
 With \`kubernetes: true\` the tokens of Kubernetes identities are taken as well: the API server reviews them for the audience
 \`secretbridge\`, and RBAC says what role they have.
 

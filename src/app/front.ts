@@ -114,6 +114,10 @@ export async function openFront({ http }: Pick<Config, 'http'>, deps: FrontDeps)
       auth = createAuthenticator({
         tokens,
         clock: deps.clock,
+        onShared: (names) =>
+          deps.logger.error('several names of `http.tokens` have the same token, and it is taken for none', {
+            name: names.join(' '),
+          }),
         ...(http.kubernetes && identities !== undefined ? { identities } : {}),
       });
     },

@@ -33,11 +33,14 @@ export interface AuthOptions {
   /** When `http.kubernetes` is on. */
   readonly identities?: Identities;
   readonly clock?: Clock;
+  /** Told the names that have one token between them. */
+  readonly onShared?: (names: readonly string[]) => void;
 }
 
 /** Static tokens first, since they cost nothing and hold while the API server is down. */
-export function createAuthenticator({ tokens, identities, clock = systemClock }: AuthOptions): Authenticator {
-  const fixed = createStaticTokens(tokens);
+export function createAuthenticator(options: AuthOptions): Authenticator {
+  const { tokens, identities, clock = systemClock, onShared = () => undefined } = options;
+  const fixed = createStaticTokens(tokens, onShared);
   const cluster = identities === undefined ? undefined : createClusterLogins(identities, clock);
   return {
     async identify(token) {
@@ -46,16 +49,20 @@ export function createAuthenticator({ tokens, identities, clock = systemClock }:
   };
 }
 
-function createStaticTokens(tokens: readonly StaticToken[]): Authenticator {
+function createStaticTokens(
+  tokens: readonly StaticToken[],
+  onShared: (names: readonly string[]) => void,
+): Authenticator {
   const digest = createDigest();
   // An empty token is nobody's: a credential file may be empty by mistake.
-  const known = tokens
-    .filter(({ token }) => token.size > 0)
-    .map(({ name, role, token }) => ({
-      name,
-      rank: ROLES.indexOf(role),
-      digest: Buffer.from(digest(token)),
-    }));
+  const given = tokens.filter(({ token }) => token.size > 0);
+  const known: { readonly name: string; readonly rank: number; readonly digest: Buffer }[] = [];
+  for (const [text, [one, ...others]] of Map.groupBy(given, ({ token }) => digest(token))) {
+    if (one === undefined) continue;
+    // Who it was could not be told, and what one of them did would be on record as the other's.
+    if (others.length > 0) onShared([one, ...others].map(({ name }) => name));
+    else known.push({ name: one.name, rank: ROLES.indexOf(one.role), digest: Buffer.from(text) });
+  }
   return {
     async identify(token) {
       const presented = Buffer.from(digest(token));

@@ -55,6 +55,23 @@ describe('static tokens', () => {
     expect(await auth.identify(secret(''))).toBeUndefined();
   });
 
+  it('that several names have are nobody’s, since it would be another’s name on record', async () => {
+    const shared: (readonly string[])[] = [];
+    const auth = createAuthenticator({
+      tokens: [
+        { name: 'ann', role: 'operator', token: secret('same') },
+        { name: 'bob', role: 'viewer', token: secret('same') },
+        { name: 'cid', role: 'viewer', token: secret('other') },
+        { name: 'empty', role: 'viewer', token: secret('') },
+        { name: 'void', role: 'viewer', token: secret('') },
+      ],
+      onShared: (names) => void shared.push(names),
+    });
+    expect(shared).toEqual([['ann', 'bob']]);
+    expect(await auth.identify(secret('same'))).toBeUndefined();
+    expect((await auth.identify(secret('other')))?.name).toBe('cid');
+  });
+
   it('may hold any bytes that a header can carry', async () => {
     const auth = createAuthenticator({
       tokens: [{ name: 'a', role: 'operator', token: secret('pä$$/wörd+=~') }],
