@@ -6,12 +6,18 @@ import { quickAnswer } from './cli/overview.ts';
 const { env, stdout, stderr } = process;
 
 // A reader that leaves early, such as `head`, is no error, and what is being written goes on without it. A result
-// that could not be printed is one.
+// that could not be printed is one, whatever it was: only wrong usage and a wrong configuration come before that.
+let isPrinted = true;
+const exitWith = (code: number): void => {
+  process.exitCode = isPrinted || code === 64 || code === 3 ? code : 1;
+};
 for (const stream of [stdout, stderr])
   stream.on('error', ({ code = 'unknown' }: NodeJS.ErrnoException) => {
     if (code === 'EPIPE') return;
-    if (stream === stdout) stderr.write(`error: the output could not be written: ${code}\n`);
-    process.exitCode ||= 1;
+    if (stream === stderr) return exitWith(Number(process.exitCode ?? 0) || 1);
+    isPrinted = false;
+    stderr.write(`error: the output could not be written: ${code}\n`);
+    exitWith(Number(process.exitCode ?? 0));
   });
 
 const args = process.argv.slice(2);
@@ -63,7 +69,7 @@ async function run(): Promise<void> {
     onHangup: (listener) => void process.on('SIGHUP', listener),
   });
   // Another one stands where the output could not be written.
-  process.exitCode = code || process.exitCode || 0;
+  exitWith(code || Number(process.exitCode ?? 0));
 }
 
 function userName(): string {

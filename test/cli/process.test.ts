@@ -64,6 +64,16 @@ describe('the process', () => {
     },
   );
 
+  it.skipIf(!existsSync('/dev/full')).each([
+    ['plan', 1],
+    ['plan --mapping nope', 64],
+    ['plan --config nowhere.yaml --output json', 3],
+  ])('ends with the first code that holds when its output cannot be written: %s', async (command, code) => {
+    await using bench = await openBench();
+    const line = `"${process.execPath}" "${MAIN}" ${command} > /dev/full`;
+    expect(spawnSync('sh', ['-c', line], { cwd: bench.folder }).status).toBe(code);
+  });
+
   it.skipIf(!existsSync('/usr/bin/script'))('is coloured on a terminal, and not with NO_COLOR', async () => {
     await using bench = await openBench();
     const onTerminal = (env: Record<string, string>) =>
