@@ -3,7 +3,6 @@ import type { Actor } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
-import type { ErrorCode } from '../core/error-codes.ts';
 import type { AppError } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { formatTarget } from '../core/target.ts';
@@ -19,6 +18,7 @@ import { type Ages, createAges } from './ages.ts';
 import { withAhead } from './ahead.ts';
 import type { AuditDoubt } from './audit-doubt.ts';
 import { type Board, createBoard, type Known } from './board.ts';
+import { createClusterTrouble } from './cluster-trouble.ts';
 import type { DestroyingDeps } from './destroying.ts';
 import {
   type Change,
@@ -113,12 +113,6 @@ const CRASHED_MS = 10_000;
 
 const UNHEARD: Notices = { post: () => undefined, subscribe: () => () => undefined };
 
-const OF_THE_CLUSTER: readonly string[] = [
-  'CLUSTER_FORBIDDEN',
-  'CLUSTER_UNAVAILABLE',
-  'NAMESPACE_MISSING',
-] satisfies ErrorCode[];
-
 /** Starts to watch, to sweep and to work; goes on until it is closed, whatever fails. */
 export async function startEngine(parts: ServiceParts): Promise<Engine> {
   const { clock, logger, queue, cluster, audit, random } = parts;
@@ -132,7 +126,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
   const current = () => generation;
   const ledger = createLedger(queue, parts);
   const timetable = createTimetable({ queue, generation: current, clock, logger });
-  const trouble = new Map<string, AppError>();
+  const trouble = createClusterTrouble({ board, ledger, logger, generation: current });
 
   const hints = createHints({ ...parts, namesOf: parts.stores.namesOf, ledger, generation: current });
   const actorOf = createActors(audit, hints.intakeOf);
@@ -179,27 +173,9 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
       void resolveSoon();
       jobs.lookAtHeld();
     },
-    onTrouble(name, error) {
-      const before = trouble.get(name);
-      if (error === undefined) trouble.delete(name);
-      else trouble.set(name, error);
-      if (error !== undefined && before?.code !== error.code)
-        logger.warn('a watch has trouble and goes on', { name, error });
-      if (error !== undefined || before === undefined) return;
-      logger.info('a watch works again', { name });
-      wakeWhere(name);
-    },
+    onTrouble: trouble.note,
+    onEnd: trouble.forget,
   });
-
-  /** What failed for want of the API server, or of rights in it, may be done where a watch works again. */
-  const wakeWhere = (watched: string): void => {
-    const requestId = randomUUID();
-    for (const { mapping, id } of generation.wanted) {
-      const code = board.known(mapping.name, id)?.error?.code;
-      if (code === undefined || !OF_THE_CLUSTER.includes(code)) continue;
-      if (watched === id.namespace || watched === formatTarget(id)) ledger.trigger(id, 'event', requestId);
-    }
-  };
 
   /** Outcomes of other replicas end what was asked for here as well. */
   const stopListening = board.onKnown(({ target, requestId }) => {
@@ -257,7 +233,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     loops,
     ages,
     generation: current,
-    clusterTrouble: () => [...trouble.values()][0],
+    clusterTrouble: trouble.first,
     auditDoubt: jobs.doubt,
     take: hints.take,
     decided: (outcome, requestId) => jobs.decided(outcome, requestId, clock.now()),

@@ -17,6 +17,8 @@ export interface WatchesDeps {
   readonly onListed: (scopes: readonly WatchScope[]) => void;
   readonly onNamespaces: () => void;
   readonly onTrouble: (name: string, error: AppError | undefined) => void;
+  /** It is needed no more. */
+  readonly onEnd: (name: string) => void;
   /** Left out: by the system's timers. */
   readonly wake?: Wake | undefined;
 }
@@ -123,7 +125,7 @@ export function createWatches(deps: WatchesDeps): Watches {
     it.told();
     running.delete(key);
     end(it);
-    deps.onTrouble(key, undefined);
+    deps.onEnd(key);
   };
 
   const end = (it: { readonly watch: AsyncDisposable; readonly loop: Loop }): void => {
@@ -137,7 +139,7 @@ export function createWatches(deps: WatchesDeps): Watches {
     if (namespaces !== undefined) {
       end(namespaces);
       namespaces = undefined;
-      deps.onTrouble(NAMESPACES, undefined);
+      deps.onEnd(NAMESPACES);
       return;
     }
     const loop = loops.begin(`watch ${NAMESPACES}`, DEADLINE_MS);

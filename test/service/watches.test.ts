@@ -71,6 +71,7 @@ function open(scope: 'namespace' | 'names' = 'namespace') {
     onNamespaces: () => void told.push('namespaces'),
     onTrouble: (name, error) =>
       void (error === undefined ? trouble.delete(name) : trouble.set(name, error.code)),
+    onEnd: (name) => void trouble.delete(name),
   });
   const last = (): Opened => {
     const it = fake.opened.at(-1);
@@ -296,6 +297,7 @@ describe('watches', () => {
       onListed: (all) => void told.push(`listed ${all.map(nameOf).join(' ')}`),
       onNamespaces: () => undefined,
       onTrouble: () => undefined,
+      onEnd: () => undefined,
     });
     cluster.put(A.id, { type: 'Opaque' });
     watches.follow([A, B]);

@@ -1,0 +1,40 @@
+import { expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import { createBoard } from '../../src/service/board.ts';
+import { createClusterTrouble } from '../../src/service/cluster-trouble.ts';
+import { createGeneration } from '../../src/service/generation.ts';
+import { recordingLogger } from '../reconcile/world.ts';
+import { createClock, createFakeNotices, failed, known, wanted } from './sample.ts';
+
+const AWAY = new AppError('CLUSTER_UNAVAILABLE');
+
+function open() {
+  const one = wanted({ name: 'one' });
+  const two = wanted({ name: 'two', namespace: 'web' });
+  const generation = createGeneration([one.mapping, two.mapping], [one, two], () => false);
+  const board = createBoard(createFakeNotices(), createClock(), () => 'id');
+  for (const { mapping, id } of [one, two])
+    board.note(known({ mapping: mapping.name, target: id, ...failed('CLUSTER_UNAVAILABLE') }));
+  const logger = recordingLogger();
+  const woken: string[] = [];
+  const ledger = { trigger: ({ secret }: { secret: string }) => void woken.push(secret) };
+  const trouble = createClusterTrouble({ generation: () => generation, board, ledger, logger });
+  return { trouble, woken, levels: () => logger.lines.splice(0).map(({ level }) => level) };
+}
+
+it('a watch that works again has what failed in its namespace looked at, and is told once', () => {
+  const { trouble, woken, levels } = open();
+  trouble.note('apps', AWAY);
+  trouble.note('apps', AWAY);
+  expect([trouble.first(), levels()]).toEqual([AWAY, ['warn']]);
+  trouble.note('apps', undefined);
+  trouble.note('apps', undefined);
+  expect([trouble.first(), levels(), woken]).toEqual([undefined, ['info'], ['one']]);
+});
+
+it('a watch that ends in trouble works no more, and nobody is told that it does', () => {
+  const { trouble, woken, levels } = open();
+  trouble.note('apps', AWAY);
+  trouble.forget('apps');
+  expect([trouble.first(), levels(), woken]).toEqual([undefined, ['warn'], []]);
+});
