@@ -20,7 +20,7 @@ import { createReader } from '../providers/reader.ts';
 import { createRoom } from '../providers/shelf.ts';
 import { isProvenAbsent } from '../reconcile/absence.ts';
 import type { DecideDeps } from '../reconcile/decide.ts';
-import { isRemoved } from '../reconcile/last-word.ts';
+import { isRemoved, isWrittenWithout } from '../reconcile/last-word.ts';
 import { createLeftOpen, type LeftOpen } from '../reconcile/left-open.ts';
 import { readPin } from '../reconcile/pins.ts';
 import { recallVersion } from '../reconcile/recall.ts';
@@ -237,6 +237,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
         wants,
         pin: (mapping, id) => readPin(audit, mapping, id, instances),
         isRemoved: (mapping, id) => isRemoved(audit, mapping, id, instances),
+        isWrittenWithout: (mapping, id, source) => isWrittenWithout(audit, mapping, id, source, instances),
         provenAbsent: (source, { softDeletedIsMissing }) => {
           const codes = ['SOURCE_ABSENT', ...(softDeletedIsMissing ? ['SOURCE_DELETED'] : [])];
           const definition = stores.definitions.get(source.store);

@@ -26,6 +26,8 @@ export interface DecideDeps extends GatherDeps, Instances {
   readonly pin: (mapping: string, id: TargetId) => Promise<RecordedPin | undefined>;
   /** Whether the last write of a target on record has deleted it, as it was meant. */
   readonly isRemoved: (mapping: string, id: TargetId) => Promise<boolean>;
+  /** Whether the last write of a target on record was without a source that an earlier one was made from. */
+  readonly isWrittenWithout: (mapping: string, id: TargetId, source: Source) => Promise<boolean>;
   /** Whether a mapping of the configuration wants a target. */
   readonly wants: (mapping: string, id: TargetId) => boolean;
   /** Resolves when what was read under these references is durable on record. */
@@ -98,6 +100,9 @@ async function decideBy(wanted: Mapping, id: TargetId, deps: DecideDeps): Promis
   const { instance, formerInstances, stores, fingerprints } = deps;
   const wantedBy = (other: string): boolean => deps.wants(other, id);
   const proven = await gone(want, mapping, deps);
+  // What is there and somebody else's was never made from anything.
+  const isLost = live === undefined || mapping.target.mode === 'merge';
+  const without = isLost ? await writtenWithout(proven, mapping, id, deps) : [];
   const input = {
     id,
     mapping,
@@ -110,6 +115,7 @@ async function decideBy(wanted: Mapping, id: TargetId, deps: DecideDeps): Promis
     fingerprints,
     ...mergedBy(live, mapping, deps),
     proven: (source: Source) => proven.includes(source),
+    writtenWithout: (source: Source) => without.includes(source),
     ...(pin === undefined ? {} : { pin: { to: pin.to, mapping: wanted } }),
   };
   const planned = await tracer.span('plan', {}, async () => plan(input), { ends: asAttributes });
@@ -187,6 +193,18 @@ async function gone(
 ): Promise<readonly Source[]> {
   const absent = want.kind === 'ready' ? want.absent : [];
   const verdicts = await Promise.all(absent.map((source) => provenAbsent(source, mapping)));
+  return absent.filter((_, index) => verdicts[index]);
+}
+
+/** Those whose keys a target lost with them, by the records. */
+async function writtenWithout(
+  absent: readonly Source[],
+  { name, onSourceMissing }: Mapping,
+  id: TargetId,
+  { isWrittenWithout }: DecideDeps,
+): Promise<readonly Source[]> {
+  if (onSourceMissing !== 'removeKeys') return [];
+  const verdicts = await Promise.all(absent.map((source) => isWrittenWithout(name, id, source)));
   return absent.filter((_, index) => verdicts[index]);
 }
 

@@ -1,5 +1,6 @@
 import type { Action, AuditRecord } from '../audit/entry.ts';
 import type { AuditStore, RecordFilter } from '../audit/store.ts';
+import type { Source } from '../core/mapping.ts';
 import type { TargetId } from '../core/target.ts';
 
 /** The newest record of these instances that fits: others that share the audit may have targets of the same name. */
@@ -40,6 +41,24 @@ export function lastChange(
   instances: readonly string[],
 ): Promise<AuditRecord | undefined> {
   return lastWord(audit, { mapping, ...target, outcome: 'ok', phase: 'outcome' }, CHANGES, instances);
+}
+
+const WRITES = CHANGES.filter((action) => action !== 'delete');
+
+/** Whether the last write of a target that was not to end it was without a source that an earlier one was made from. */
+export async function isWrittenWithout(
+  audit: Pick<AuditStore, 'latest'>,
+  mapping: string,
+  target: TargetId,
+  { store, key }: Pick<Source, 'store' | 'key'>,
+  instances: readonly string[],
+): Promise<boolean> {
+  const last = await lastChange(audit, mapping, target, instances);
+  if (last?.after === undefined) return false;
+  const about = { mapping, ...target, outcome: 'ok', phase: 'outcome' } as const;
+  const written = await lastWord(audit, about, WRITES, instances);
+  const from = await lastWord(audit, { ...about, store, key }, WRITES, instances);
+  return from !== undefined && from.sequence !== written?.sequence;
 }
 
 /** Whether we deleted a target last, and not to make it anew at once. */

@@ -14,6 +14,8 @@ export interface AbsenceInput {
   readonly stores: ReadonlyMap<string, string>;
   /** Whether the readings on record prove that it is gone. */
   readonly proven: (source: Source) => boolean;
+  /** Of a target that is gone, whether its last write on record was without a source that an earlier one was made from. */
+  readonly writtenWithout?: ((source: Source) => boolean) | undefined;
 }
 
 /**
@@ -29,8 +31,9 @@ export type AbsenceVerdict =
  * What becomes of a target some of whose sources are absent.
  *
  * A source from which the target was never made takes nothing away: an optional one is passed over, any other is
- * an error. So is not one whose keys were removed before: the others are to stay in step. One from which it was made is gone only with proof: read under the same definition of its store, and
- * found absent often and long enough. Then `optional` lets its keys go, and otherwise `onSourceMissing` decides.
+ * an error, unless its keys were removed before: the others are to stay in step. One from which it was made is gone
+ * only with proof: read under the same definition of its store, and found absent often and long enough. Then
+ * `optional` lets its keys go, and otherwise `onSourceMissing` decides.
  */
 export function judgeAbsence(
   { absent, data }: Extract<Desired, { kind: 'ready' }>,
@@ -73,13 +76,18 @@ function doubtOf(source: Source, { live, stores, proven }: AbsenceInput): string
   return proven(source) ? undefined : 'it takes more readings, or longer, to prove it';
 }
 
-/** Whether the target was made from this source, and lost its keys because that was gone. */
-function wasRemoved(source: Source, { live, mapping }: Pick<AbsenceInput, 'live' | 'mapping'>): boolean {
-  return (
-    mapping.onSourceMissing === 'removeKeys' &&
-    live?.labels[LABEL.mapping] !== undefined &&
-    saysRemoved(live.annotations[REMOVED], source)
-  );
+/**
+ * Whether the target was made from this source, and lost its keys because that was gone. It says so itself. Of one that
+ * is gone, by hand or while it was made anew, the records tell; else it would not come back before its source does.
+ */
+function wasRemoved(
+  source: Source,
+  { live, mapping, proven, writtenWithout }: Omit<AbsenceInput, 'stores'>,
+): boolean {
+  if (mapping.onSourceMissing !== 'removeKeys') return false;
+  return live?.labels[LABEL.mapping] === undefined
+    ? proven(source) && writtenWithout?.(source) === true
+    : saysRemoved(live.annotations[REMOVED], source);
 }
 
 /** Whether the live target was made from this source; where that cannot be told, it was. */

@@ -181,7 +181,7 @@ export function planMerge(input: PlanInput): Plan {
   const alone = input.heldAlone?.([{ instance, mapping: mapping.name }, ...former]);
   const wrong = refusal(live, manifest, keys, { view, alone });
   if (wrong !== undefined) return { kind: 'refuse', keys, error: wrong };
-  if (data.size === 0 && view.data.size > 0) return holding(live, keys, input);
+  if (data.size === 0 && view.data.size > 0) return holding(live, keys, { ...input, former });
 
   const same =
     former.length === 0 &&
@@ -234,7 +234,7 @@ function claimedBy({ labels, ...live }: LiveSecret, { instance, mapping }: PlanI
   );
 }
 
-/** None of our keys would be left. Whoever holds them has to let go: after a renaming that is the former instance. */
+/** None of our keys would be left. Whoever holds them has to let go: after a renaming that is who merged under the former name. */
 function holding(
   live: LiveSecret,
   keys: readonly KeyPlan[],

@@ -74,7 +74,7 @@ export function isOfOthers(plan: Plan): boolean {
   return plan.kind === 'refuse' && (plan.error.code === 'NOT_OWNED' || plan.error.code === 'TARGET_CLAIMED');
 }
 
-export interface PlanInput extends Claim, Pick<AbsenceInput, 'proven'> {
+export interface PlanInput extends Claim, Pick<AbsenceInput, 'proven' | 'writtenWithout'> {
   readonly id: TargetId;
   readonly desired: Desired;
   readonly live: LiveSecret | undefined;

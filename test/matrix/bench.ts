@@ -20,7 +20,7 @@ import { createProvider } from '../../src/providers/registry.ts';
 import { withRetry } from '../../src/providers/retry.ts';
 import type { Deadline } from '../../src/providers/timing.ts';
 import { isProvenAbsent } from '../../src/reconcile/absence.ts';
-import { isRemoved } from '../../src/reconcile/last-word.ts';
+import { isRemoved, isWrittenWithout } from '../../src/reconcile/last-word.ts';
 import { createLeftOpen } from '../../src/reconcile/left-open.ts';
 import { createRecorder } from '../../src/reconcile/recorder.ts';
 import { resolveTargets, unresolvedTargets, wantedIndex } from '../../src/reconcile/targets.ts';
@@ -158,6 +158,8 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
           wants: wantedIndex(targets),
           pin: async () => undefined,
           isRemoved: (mapping, id) => isRemoved(log, mapping, id, [config.instance]),
+          isWrittenWithout: (mapping, id, source) =>
+            isWrittenWithout(log, mapping, id, source, [config.instance]),
           provenAbsent: (source, { softDeletedIsMissing }) =>
             isProvenAbsent(log, source, definitions.get(source.store), {
               codes: ['SOURCE_ABSENT', ...(softDeletedIsMissing ? ['SOURCE_DELETED'] : [])],

@@ -147,6 +147,74 @@ describe('a source that is gone', () => {
     },
   );
 
+  describe('when the target itself is gone after them', () => {
+    const app = { namespace: 'apps', secret: 'app' };
+    const mappings = (more: string) => `
+  - name: app
+    target: { namespace: apps, ${more} }
+    onSourceMissing: removeKeys
+    data: { A: { store: vault, key: one }, B: { store: vault, key: two } }
+  - { name: other, target: { namespace: apps }, data: { A: { store: vault, key: two } } }`;
+    const dataOf = (world: World) => world.cluster.raw(app)?.data;
+
+    async function openRemoved(more: string): Promise<World> {
+      const world = await openWorld({ mappings: mappings(more) });
+      for (const name of NAMES) world.store.put(name, name);
+      if (more.includes('merge')) world.cluster.put(app, { data: {} });
+      await world.sync();
+      world.store.absent('one');
+      await almostProve(world);
+      expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 1 } });
+      return world;
+    }
+    async function expectBack(world: World): Promise<void> {
+      expect(await world.sync()).toMatchObject({ ok: true });
+      expect(dataOf(world)).toEqual({ B: base64('two') });
+      expect(await world.sync()).toMatchObject({ ok: true, summary: { unchanged: 2 } });
+      world.store.put('one', 'back', '2');
+      expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 1 } });
+      expect(dataOf(world)).toEqual({ A: base64('back'), B: base64('two') });
+    }
+
+    it('makes one that was deleted by hand again', async () => {
+      const world = await openRemoved('type: Opaque');
+      world.cluster.forget(app);
+      await expectBack(world);
+    });
+
+    it('makes one again of which a crash left only the deletion before it was made anew', async () => {
+      const world = await openRemoved('type: Opaque');
+      await world.configure(mappings('type: example.com/new, recreate: true'));
+      let dead = false;
+      const crashed = world.sync(({ call, phase }) => {
+        dead ||= call === 'cluster.remove' && phase === 'after';
+        if (dead) throw new Crash();
+      });
+      await expect(crashed).rejects.toThrow();
+      expect(dataOf(world)).toBeUndefined();
+      await expectBack(world);
+    });
+
+    it('merges into a Secret again that its owner replaced', async () => {
+      const world = await openRemoved('mode: merge');
+      world.cluster.put(app, { data: {} });
+      await expectBack(world);
+    });
+
+    it('leaves it gone where another source is gone since, or one that is new was never there', async () => {
+      const world = await openRemoved('type: Opaque');
+      world.cluster.forget(app);
+      world.store.absent('two');
+      await almostProve(world);
+      expect((await world.sync()).targets[0]).toMatchObject({ error: { code: 'SOURCE_ABSENT' } });
+      world.store.put('two', 'two');
+      await world.configure(mappings('type: Opaque').replace('key: two } }', 'key: typo } }'));
+      await almostProve(world);
+      expect((await world.sync()).targets[0]).toMatchObject({ error: { code: 'SOURCE_ABSENT' } });
+      expect(dataOf(world)).toBeUndefined();
+    });
+  });
+
   it('is in step without what a search finds no more, and says nothing of it', async () => {
     const mappings = `
   - name: app

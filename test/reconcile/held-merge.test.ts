@@ -88,6 +88,24 @@ describe('a merge of which no key would be left', () => {
     },
   );
 
+  it('is held under the new name of its mapping, and let go of by the old one', async () => {
+    const optional = merging('keep', ', optional: true');
+    const world = await openWorld({ mappings: optional, more: 'absence: { readings: 3, over: 10m }' });
+    world.cluster.put(ID, { data: THEIRS });
+    await world.sync();
+    await world.configure(optional.replace('name: m', 'name: renamed'));
+    world.store.absent('token');
+    for (const _ of [1, 2]) {
+      await world.sync();
+      await world.clock.advance(6 * 60_000);
+    }
+    expect(await world.sync()).toMatchObject({ summary: { held: 1 }, held: [{ mapping: 'renamed', ...ID }] });
+    expect(dataOf(world)).toEqual(BOTH);
+    expect(await release(world)).toMatchObject({ ok: true, summary: { updated: 1 } });
+    expect(dataOf(world)).toEqual(THEIRS);
+    expect((await world.sync()).held).toEqual([]);
+  });
+
   it('is seen in the cluster when the answer to its release is lost', async () => {
     const world = await openGone(merging('delete'));
     world.cluster.loseAnswer('merge', new AppError('CLUSTER_UNAVAILABLE'));

@@ -14,7 +14,7 @@ import { type LogFields, type Logger, silentLogger } from '../../src/log/logger.
 import type { SecretProvider } from '../../src/providers/provider.ts';
 import { createReader } from '../../src/providers/reader.ts';
 import { isProvenAbsent } from '../../src/reconcile/absence.ts';
-import { isRemoved } from '../../src/reconcile/last-word.ts';
+import { isRemoved, isWrittenWithout } from '../../src/reconcile/last-word.ts';
 import { createLeftOpen } from '../../src/reconcile/left-open.ts';
 import { readPin } from '../../src/reconcile/pins.ts';
 import { createRecorder } from '../../src/reconcile/recorder.ts';
@@ -202,6 +202,8 @@ mappings:${wanted}`);
           pin: (mapping, id) => readPin(audit, mapping, id, [config.instance, ...config.formerInstances]),
           isRemoved: (mapping, id) =>
             isRemoved(audit, mapping, id, [config.instance, ...config.formerInstances]),
+          isWrittenWithout: (mapping, id, source) =>
+            isWrittenWithout(audit, mapping, id, source, [config.instance, ...config.formerInstances]),
           provenAbsent: (source) =>
             isProvenAbsent(audit, source, definitions.get(source.store), {
               codes: ['SOURCE_ABSENT'],
