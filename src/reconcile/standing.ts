@@ -8,7 +8,7 @@ import { mergeManager, mergesIn } from '../sync/merge.ts';
 import { successors } from '../sync/successor.ts';
 import { isOurs } from './left.ts';
 import type { Proposal } from './outcome.ts';
-import { mayBeIn, type Wanted } from './targets.ts';
+import { byNamespace, type Wanted } from './targets.ts';
 
 export interface StandingDeps {
   readonly cluster: Pick<Cluster, 'read' | 'mergedKeys'>;
@@ -86,13 +86,14 @@ export async function putOff(
   const byMapping = Map.groupBy(wanted, ({ mapping }) => mapping.name);
   const merges = wanted.filter(({ mapping }) => mapping.target.mode === 'merge');
   const bySecret = Map.groupBy(merges, ({ id }) => formatTarget(id));
-  const mayFollow = successors(
-    proposals.length === 0 ? [] : [...new Set(wanted.map(({ mapping }) => mapping))],
-  );
-  const renamed = ({ live }: Proposal): readonly Wanted[] =>
-    mayFollow(live)
-      .flatMap(({ name }) => byMapping.get(name) ?? [])
-      .filter((its) => mayBeIn(its, live.id.namespace));
+  const wantedIn = byNamespace(wanted);
+  const followers = new Map<string, ReturnType<typeof successors<Wanted>>>();
+  const renamed = ({ live }: Proposal): readonly Wanted[] => {
+    const { namespace } = live.id;
+    const mayFollow = followers.get(namespace) ?? successors(wantedIn(namespace));
+    followers.set(namespace, mayFollow);
+    return mayFollow(live);
+  };
   const awaitedBy = (it: Proposal): readonly Wanted[] => {
     const its = byMapping.get(it.mapping) ?? [];
     return [

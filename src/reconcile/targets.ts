@@ -124,9 +124,10 @@ export function wantedByAny(targets: readonly Wanted[]): (id: TargetId) => boole
   return ({ namespace, secret }) => isWanted(namespace, secret) || isWanted(UNKNOWN, secret);
 }
 
-/** Whether a target is in a namespace. One whose selector is unknown may be in any. */
-export function mayBeIn({ id }: Wanted, namespace: string): boolean {
-  return id.namespace === namespace || id.namespace === UNKNOWN;
+/** The targets that may be in a namespace. One whose selector is unknown may be in any. */
+export function byNamespace(targets: readonly Wanted[]): (namespace: string) => readonly Wanted[] {
+  const known = Map.groupBy(targets, ({ id }) => id.namespace);
+  return (namespace) => [...(known.get(namespace) ?? []), ...(known.get(UNKNOWN) ?? [])];
 }
 
 /** The namespaces with targets, without the unknown ones. */

@@ -11,23 +11,30 @@ interface Left {
  * The mappings that may be that of a target that left, under another name: nothing says that it was renamed, but one
  * that was asks for all that the target was made of. Where nobody knows what that was, it may be any.
  */
-export function successors(mappings: readonly Mapping[]): (left: Left) => readonly Mapping[] {
-  const owning = mappings.filter(({ target }) => target.mode === 'own');
-  const searching = owning.filter((mapping) => searchesOf(mapping).length > 0);
-  const bySource = new Map<string, Set<Mapping>>();
-  for (const mapping of owning)
-    for (const source of sourcesOf(mapping)) {
+export function successors<Its extends { readonly mapping: Mapping }>(
+  wanted: readonly Its[],
+): (left: Left) => readonly Its[] {
+  const owning = wanted.filter(({ mapping }) => mapping.target.mode === 'own');
+  const searching = owning.filter(({ mapping }) => searchesOf(mapping).length > 0);
+  const bySource = new Map<string, Set<Its>>();
+  for (const it of owning)
+    for (const source of sourcesOf(it.mapping)) {
       const its = bySource.get(nameOf(source)) ?? new Set();
-      bySource.set(nameOf(source), its.add(mapping));
+      bySource.set(nameOf(source), its.add(it));
     }
+  const none: ReadonlySet<Its> = new Set();
   return ({ annotations }) => {
     const made = parseSources(annotations[ANNOTATION.sources]);
     if (made === undefined) return owning;
-    const [first, ...others] = made.values();
+    const sources = [...made.values()];
+    // Thousands may share a source, and hardly any two of them all.
+    const [fewest] = sources
+      .map((source) => bySource.get(nameOf(source)) ?? none)
+      .toSorted((one, other) => one.size - other.size);
     // Of a target that is all template there is nothing to go by.
-    if (first === undefined) return [];
-    const candidates = new Set([...(bySource.get(nameOf(first)) ?? []), ...searching]);
-    return [...candidates].filter((mapping) => [first, ...others].every((it) => asksFor(mapping, it)));
+    if (fewest === undefined) return [];
+    const candidates = new Set([...fewest, ...searching]);
+    return [...candidates].filter(({ mapping }) => sources.every((it) => asksFor(mapping, it)));
   };
 }
 
