@@ -11,6 +11,9 @@ const CARRIED = 'secretbridge.dev/carried';
 const PARTS = ['labels', 'annotations'] as const;
 type Names = Readonly<Record<(typeof PARTS)[number], readonly string[]>>;
 
+/** What `kubectl apply` noted, values included. We write no value into an annotation, least of all one that is past. */
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
+
 /** Those that we hold only because we made the Secret anew. */
 function carriedIn({ annotations }: LiveSecret): Names {
   const said = parseObject(annotations[CARRIED]) ?? {};
@@ -37,8 +40,10 @@ export function stale(
 export function carrying(live: LiveSecret, manifest: SecretManifest): SecretManifest {
   const theirs = (part: keyof Names): readonly string[] => {
     const ours = [...Object.keys(manifest[part]), ...stale(live, manifest, part)];
+    const isLeft = (name: string): boolean =>
+      isMark(name) || name.includes('.secretbridge.dev/') || name === LAST_APPLIED;
     return Object.keys(live[part])
-      .filter((name) => !ours.includes(name) && !isMark(name) && !name.includes('.secretbridge.dev/'))
+      .filter((name) => !ours.includes(name) && !isLeft(name))
       .sort(compareText);
   };
   const names: Names = { labels: theirs('labels'), annotations: theirs('annotations') };
