@@ -64,7 +64,8 @@ export async function destroy(
     const braked = whyBraked(free.length, counted);
     const outcomes: Outcome[] = [];
     for (const proposal of proposals) {
-      if (gone.has(proposal)) outcomes.push({ ...ended(proposal, 'unchanged'), keys: [], alive: false });
+      const ended = gone.get(proposal);
+      if (ended !== undefined) outcomes.push({ ...endOf(proposal, 'unchanged'), ...ended, keys: [] });
       else if (allowed && !proposal.held) outcomes.push(await remove(proposal, deps));
       else outcomes.push(await hold(proposal, braked, deps, note));
     }
@@ -76,19 +77,28 @@ export async function destroy(
 export async function goneAmong(
   proposals: readonly Proposal[],
   { cluster }: { readonly cluster: Pick<Cluster, 'read' | 'mergedKeys'> },
-): Promise<ReadonlySet<Proposal>> {
-  const isGone = await mapConcurrently(proposals, READS, async ({ live: { id }, ending }) => {
+): Promise<ReadonlyMap<Proposal, { readonly alive: boolean }>> {
+  const look = async ({ live: { id, uid }, ending, replacement }: Proposal) => {
     try {
       const live = await cluster.read(id);
-      if (live === undefined || live.deleting) return true;
-      return ending !== undefined && cluster.mergedKeys(live, ending.manager).length === 0;
+      if (live === undefined || live.deleting) return { alive: false };
+      // It was made anew already.
+      if (replacement !== undefined && live.uid !== uid) return { alive: true };
+      const isEnded = ending !== undefined && cluster.mergedKeys(live, ending.manager).length === 0;
+      return isEnded ? { alive: false } : undefined;
     } catch (thrown) {
       // Whoever destroys it will see.
-      if (thrown instanceof AppError) return false;
+      if (thrown instanceof AppError) return undefined;
       throw thrown;
     }
-  });
-  return new Set(proposals.filter((_, index) => isGone[index]));
+  };
+  const seen = await mapConcurrently(proposals, READS, look);
+  const gone = new Map<Proposal, { readonly alive: boolean }>();
+  for (const [index, proposal] of proposals.entries()) {
+    const found = seen[index];
+    if (found !== undefined) gone.set(proposal, found);
+  }
+  return gone;
 }
 
 /** Secrets that are read at a time. */
@@ -151,7 +161,7 @@ export async function remove(proposal: Proposal, deps: DestroyDeps, note?: strin
   const refused = await rehearse(deps.cluster, id, plan.manifest);
   if (refused !== undefined) {
     await deps.recorder.setback(proposal.mapping, id, 'failed', refused, proposal.keys);
-    return ended(proposal, 'failed', refused);
+    return endOf(proposal, 'failed', refused);
   }
   const removed = await removeOnly(proposal, deps, note);
   if (removed.kind !== 'deleted') return removed;
@@ -159,8 +169,8 @@ export async function remove(proposal: Proposal, deps: DestroyDeps, note?: strin
   const held = deps.fingerprints.target(id, live.data);
   const job = { mapping, id, attempt: 1, repairs: false, held };
   const written = await carryOut(plan, { plan, desired, live: undefined }, job, deps);
-  if (written.error === undefined) return { ...ended(proposal, 'updated'), ...written };
-  return { ...ended(proposal, 'failed', written.error), alive: false };
+  if (written.error === undefined) return { ...endOf(proposal, 'updated'), ...written };
+  return { ...endOf(proposal, 'failed', written.error), alive: false };
 }
 
 /** Whether the cluster would refuse the new one, while the old one is still there. */
@@ -183,7 +193,7 @@ async function removeOnly(proposal: Proposal, deps: DestroyDeps, note?: string):
   const { live } = proposal;
   const change = changeOf(proposal, 'delete', live.data, deps);
   const { error } = await recorded(change, () => deps.cluster.remove(live), deps, note);
-  return ended(proposal, error === undefined ? 'deleted' : 'failed', error);
+  return endOf(proposal, error === undefined ? 'deleted' : 'failed', error);
 }
 
 /** Our keys go, and nothing else does. */
@@ -198,7 +208,7 @@ async function endMerge(
   const data = new Map([...live.data].filter(([name]) => ours.has(name)));
   const change = changeOf(proposal, 'update', data, deps);
   const { error } = await recorded(change, () => deps.cluster.merge(live, manifest), deps, note);
-  return ended(proposal, error === undefined ? 'updated' : 'failed', error);
+  return endOf(proposal, error === undefined ? 'updated' : 'failed', error);
 }
 
 function changeOf(
@@ -223,7 +233,7 @@ function changeOf(
   };
 }
 
-function ended({ mapping, live, keys }: Proposal, kind: OutcomeKind, error?: AppError): Outcome {
+function endOf({ mapping, live, keys }: Proposal, kind: OutcomeKind, error?: AppError): Outcome {
   const alive = kind !== 'deleted';
   return { kind, mapping, target: live.id, keys, alive, ...(error === undefined ? {} : { error }) };
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { planTargets } from '../../src/app/plan.ts';
+import { releaseHeld } from '../../src/app/release.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Mapping, TargetSpec } from '../../src/core/mapping.ts';
@@ -283,6 +284,43 @@ describe('a target that may be created anew', () => {
     expect(marksOf()).toMatchObject({ team: 'x', 'example.com/note': 'theirs' });
     expect(Object.keys(marksOf())).not.toContain('mine');
     expect(await outcomes(world)).toEqual(['r unchanged']);
+  });
+
+  it('does not take along what `kubectl apply` noted of its values', async () => {
+    const world = await open([before]);
+    await world.sync();
+    const noted = { 'kubectl.kubernetes.io/last-applied-configuration': `{"data":{"K":"${base64('tok')}"}}` };
+    world.cluster.edit(ID, (raw) => {
+      const { annotations, ...metadata } = objectIn(raw, 'metadata') ?? {};
+      return { ...raw, metadata: { ...metadata, annotations: { ...Object(annotations), ...noted } } };
+    });
+    await world.configure([again]);
+    world.store.put('token', 'new', '2');
+    expect(await outcomes(world)).toEqual(['r updated']);
+    expect(JSON.stringify(world.cluster.raw(ID))).not.toContain(base64('tok'));
+    expect(JSON.stringify(world.cluster.raw(ID))).not.toContain('dev/carried');
+    expect(await outcomes(world)).toEqual(['r unchanged']);
+  });
+
+  it('is made anew once, however many release it at the same time', async () => {
+    const world = await open([before, one('second', 'K', { immutable: true })]);
+    await world.sync();
+    await world.configure([again, one('second', 'K', { immutable: true, recreate: true })]);
+    world.store.put('token', 'new', '2');
+    const [held] = (await world.sync()).held;
+    const at = world.records.length;
+    await using process = await world.start();
+    const ends = await Promise.allSettled([1, 2].map(() => releaseHeld(process.app, held?.id ?? '')));
+    expect(ends.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+    expect(ends.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'NOT_HELD' } });
+    expect(world.story(at).filter((line) => /^(release|delete|create)/.test(line))).toEqual([
+      'release r ok',
+      'delete intent r ok',
+      'delete outcome r ok',
+      'create intent r ok',
+      'create outcome r ok',
+    ]);
+    expect(dataOf(world, ID)).toEqual({ K: base64('new') });
   });
 
   it('gets another type the same way', async () => {
