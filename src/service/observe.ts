@@ -89,7 +89,12 @@ export function createObserver({ generation, board, ledger, clock, ...deps }: Ob
     else if (known.alive && known.kind !== 'held' && (known.contestedUntil ?? 0) <= clock.now())
       look(wanted.id, 'drift');
     // Nobody is told of it who could ask.
-    else if (isOfOthers(known)) free.set(formatTarget(wanted.id), { target: wanted.id, since: clock.now() });
+    else if (isOfOthers(known)) noteFree(wanted.id);
+  };
+  /** A list that finds it free again does not begin the time anew: a watch may be cut off every few seconds. */
+  const noteFree = (target: TargetId): void => {
+    const name = formatTarget(target);
+    if (!free.has(name)) free.set(name, { target, since: clock.now() });
   };
 
   return {

@@ -221,6 +221,17 @@ describe('a name that somebody else had', () => {
     expect(taken()).toEqual(['drift apps/app']);
   });
 
+  it('is looked at also where lists follow one another', () => {
+    const { observer, clock, taken } = opened('NOT_OWNED');
+    observer.gone(APP.id);
+    for (const _ of [1, 2, 3]) {
+      clock.time += 10_000;
+      observer.listed([{ namespace: 'apps' }]);
+      observer.freed();
+    }
+    expect(taken()).toEqual(['drift apps/app']);
+  });
+
   it("is nobody else's where the source is absent, or a change by hand stays", () => {
     for (const code of ['SOURCE_ABSENT', 'DRIFTED'] as const) {
       const { observer, clock, taken } = opened(code);
