@@ -90,6 +90,9 @@ describe('a template of theirs', () => {
     ['{{ (fromJson .json).o.k | quote }}', '"v"'],
     ['{% raw %} }} %}', '{% raw %} }} %}'],
     ['{{ "{{ x }}" }}', '{{ x }}'],
+    ['{"a":{}}', '{"a":{}}'],
+    ['{ {{- "x" }} }}', '{x }}'],
+    ['{ {{- /* nothing */ -}} { "x"', '{{ "x"'],
     ['{{ `a"b` }}', 'a"b'],
     // What ends a tag of ours.
     ['{{ if eq .a "%}" }}1{{ else }}2{{ end }}', '2'],

@@ -285,7 +285,7 @@ function setItem(scope: Scope, variables: Branch['variables'], item: string): vo
   if (second !== undefined) scope.variables.set(second, named(`${item}[1]`, true));
 }
 
-/** What Liquid would take for its own. */
+/** What Liquid would take for its own, also together with the braces of what comes before or after it. */
 function asText(text: string): string {
-  return text.replace(/\{%|%\}|\{\{|\}\}/g, (sign) => `{{ ${JSON.stringify(sign)} }}`);
+  return text.replace(/\{*(?:\{%|%\}|\{\{|\}\})|\{$/g, (sign) => `{{ ${JSON.stringify(sign)} }}`);
 }
