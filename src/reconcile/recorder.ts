@@ -125,7 +125,7 @@ export function createRecorder({
             ? before
             : undefined;
         const isKnown = same?.after === after;
-        const isOther = fingerprints.isOf(same?.after ?? '', result.value) === false;
+        const isOther = !isKnown && fingerprints.isOf(same?.after ?? '', result.value) === false;
         // Kept on record, since whoever read it may end before the targets are written.
         const replaced = isOther ? same?.after : isKnown ? same.before : undefined;
         if (replaced !== undefined) remade.add(refId(source));
