@@ -258,6 +258,29 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.latest({ namespace: 'payments' }, ['delete'])).toBeUndefined();
     });
 
+    it('tells the last write of a target that was made from a source', async () => {
+      await using harness = await openHarness();
+      await using store = await harness.open('a');
+      const from = (...keys: readonly string[]) =>
+        keys.map((key) => ({ store: 'team-vault', key, version: '1' }));
+      await store.append([
+        entry({ action: 'create', phase: 'outcome', sources: from('a', 'b') }),
+        entry({ phase: 'outcome', sources: from('b') }),
+        entry({ phase: 'intent', sources: from('a', 'b') }),
+        entry({ phase: 'outcome', secret: 'other', sources: from('a') }),
+      ]);
+      const { mapping = '', namespace = '', secret = '' } = entry();
+      const about = { mapping, namespace, secret, outcome: 'ok', phase: 'outcome' } as const;
+      const last = (key: string) =>
+        store.latest({ ...about, store: 'team-vault', key, instance: HARNESS_INSTANCE }, [
+          'create',
+          'update',
+        ]);
+      expect(await last('a')).toMatchObject({ sequence: 1 });
+      expect(await last('b')).toMatchObject({ sequence: 2 });
+      expect(await last('c')).toBeUndefined();
+    });
+
     it.each([
       ['quotes and lines', 'a"b\\c\n\r\t\u0001', 'a"b\\c\n\r\t\u0001'],
       ['NUL', 'a\0b', 'a\0b'],
