@@ -23,6 +23,9 @@ export const EVICTS: Trouble = {
   person: true,
 };
 
+const BUSY: Trouble = { state: 'down', detail: 'Redis is busy with a script' };
+const CLUSTERDOWN: Trouble = { state: 'down', detail: 'the Redis Cluster does not serve all of its slots' };
+
 /** By the word with which Redis begins its error (redis.io, "RESP protocol: simple errors"). */
 const REPLIES: Readonly<Record<string, Trouble>> = {
   NOAUTH: {
@@ -45,15 +48,18 @@ const REPLIES: Readonly<Record<string, Trouble>> = {
   NOREPLICAS: { state: 'degraded', detail: 'Redis has too few replicas, and so refuses changes' },
   READONLY: { state: 'down', detail: 'this Redis is a replica, which takes no changes' },
   LOADING: { state: 'down', detail: 'Redis is still reading its data' },
-  BUSY: { state: 'down', detail: 'Redis is busy with a script' },
+  BUSY,
   MASTERDOWN: { state: 'down', detail: 'this Redis is a replica without its master' },
-  CLUSTERDOWN: { state: 'down', detail: 'the Redis Cluster does not serve all of its slots' },
+  CLUSTERDOWN,
 };
 
-const CROWDED: Trouble = {
-  state: 'down',
-  detail: 'Redis takes no more connections: raise its `maxclients`',
-};
+/** What begins with a mere `ERR`, as an error within a script does, and is over by itself. */
+const PASSING: readonly (readonly [part: string, Trouble])[] = [
+  ['non local key', { state: 'down', detail: 'the Redis Cluster moves the slot of the queue' }],
+  ['the cluster is down', CLUSTERDOWN],
+  ['killed by user', BUSY],
+  ['max number of clients', { state: 'down', detail: 'Redis takes no more connections: raise its `maxclients`' }],
+];
 const UNUSABLE: Trouble = {
   state: 'down',
   detail:
@@ -82,7 +88,8 @@ export function refusalOf(thrown: unknown): Trouble | undefined {
   const word = /^(?:ERR .*?-)?([A-Z]+)\b/.exec(thrown.message)?.[1];
   const known = REPLIES[word ?? ''];
   if (known !== undefined || thrown.name !== 'ReplyError') return known;
-  if (thrown.message.startsWith('ERR max number of clients')) return CROWDED;
+  const passing = PASSING.find(([part]) => thrown.message.includes(part));
+  if (passing !== undefined) return passing[1];
   // Whatever else it has against a command, it will have against the next one.
   return word === 'ERR' || word === 'WRONGTYPE' ? UNUSABLE : undefined;
 }

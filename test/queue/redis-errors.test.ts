@@ -20,6 +20,19 @@ describe('what a client of Redis throws', () => {
     [reply("ERR unknown command 'evalsha'"), /refuses a command/],
     [reply('WRONGTYPE Operation against a key holding the wrong kind of value'), /refuses a command/],
     [reply('ERR max number of clients reached'), /takes no more connections/],
+    [
+      reply('ERR Script attempted to access a non local key in a cluster node script: f00, on @user_script:1.'),
+      /moves the slot/,
+    ],
+    [
+      reply('ERR Error running script (call to f_1): @user_script:1: Lua script attempted to access a non local key'),
+      /moves the slot/,
+    ],
+    [
+      reply('ERR Script attempted to execute a command while the cluster is down script: f00'),
+      /does not serve all/,
+    ],
+    [reply('ERR Script killed by user with SCRIPT KILL... script: f00'), /busy with a script/],
     [coded('ECONNREFUSED'), /nothing answers/],
     [coded('ENOTFOUND'), /cannot be resolved/],
     [coded('CERT_SIGNATURE_FAILURE'), /TLS connection/],
