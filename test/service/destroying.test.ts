@@ -391,6 +391,27 @@ describe('a release by the service', () => {
     target: { namespace: apps, type: ${type}, recreate: true }
     data: { T: { store: vault, key: token } }`;
 
+  it('is released once, however many ask for it at the same time', async () => {
+    const world = await openWorld({ mappings: recreated('example.com/old') });
+    await world.sync();
+    await world.configure(recreated('example.com/new'));
+    await using serving = await serve(world);
+    await seconds(world, 10);
+    await soon(async () => expect(await heldIn(serving.service)).toEqual(['a', 'b']));
+    const [a] = serving.service.held();
+    const { length } = world.records;
+    const asked = ['1', '2', '3'].map((id) => serving.service.release(a?.id ?? '', ANN, id));
+    const ends = await Promise.allSettled(asked);
+    expect(ends.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected', 'rejected']);
+    expect(world.story(length).filter((line) => /^(release|delete|create)/.test(line))).toEqual([
+      'release a ok',
+      'delete intent a ok',
+      'delete outcome a ok',
+      'create intent a ok',
+      'create outcome a ok',
+    ]);
+  });
+
   it('leaves what it restarts to the window', async () => {
     const workloads = createMemoryWorkloads();
     workloads.put({ kind: 'Deployment', namespace: 'apps', name: 'web' });
