@@ -40,7 +40,9 @@ export async function buildServer(given: HttpDeps, limits: Limits = LIMITS): Pro
   app.server.on('checkExpectation', (_, response) => answerUnexpected(response, randomUUID()));
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
-    const { httpVersion, headers } = request.raw;
+  });
+  // After `onRequest`, where the rate limit stands.
+  app.addHook('preParsing', async ({ raw: { httpVersion, headers } }) => {
     if (httpVersion === '1.1' && headers.host === undefined)
       throw new AppError('INVALID_REQUEST', { detail: 'the header `Host` is missing' });
   });

@@ -118,6 +118,18 @@ describe('a connection', () => {
     expect(head).toContain(`x-request-id: ${requestId}`);
   });
 
+  it('with requests without a host has no more of them than of others', async () => {
+    await using bench = await openBench({}, { requests: 3 });
+    const socket = await open(await bench.server.listen(ANY));
+    const statuses: (string | undefined)[] = [];
+    for (let count = 0; count < 5; count += 1) {
+      socket.write('GET /api/v1/status HTTP/1.1\r\n\r\n');
+      const [part] = (await once(socket, 'data')) as [Buffer];
+      statuses.push(/^HTTP\/1.1 (\d+)/.exec(part.toString())?.[1]);
+    }
+    expect(statuses).toEqual(['400', '400', '400', '429', '429']);
+  });
+
   it('that sends nothing is cut', async () => {
     await using bench = await openBench({}, { headersMs: 50, requestMs: 50 });
     const socket = await open(await bench.server.listen(ANY));
