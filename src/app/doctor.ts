@@ -137,9 +137,9 @@ async function checkCluster(
     if (opened === undefined) closed.add(namespace);
   }
   // Rights in a namespace that takes nothing would be said to be well.
-  for (const it of known.filter(({ id }) => !closed.has(id.namespace)))
-    await attempt(writeName(it), () => askRights(cluster, it, todo));
-  await checkRestarts(cluster, known, attempt);
+  const open = known.filter(({ id }) => !closed.has(id.namespace));
+  for (const it of open) await attempt(writeName(it), () => askRights(cluster, it, todo));
+  await checkRestarts(cluster, open, attempt);
   return targets;
 }
 

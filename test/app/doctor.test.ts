@@ -312,6 +312,21 @@ describe('doctor, of a cluster', () => {
     ]);
   });
 
+  it('asks for no rights in a namespace that takes nothing', async () => {
+    await using api = await startApiServer();
+    const asked: string[] = [];
+    api.answer(({ method, url }, response) => {
+      if (url.includes('accessreviews')) asked.push(url);
+      const status = method === 'POST' ? 403 : 200;
+      response
+        .writeHead(status, { 'content-type': 'application/json' })
+        .end(status === 200 ? '{"major":"1"}' : STATUS(status));
+    });
+    await using scene = await openOn(api, '    restart: [{ kind: Deployment, name: web }]\n');
+    expect(await scene.failures()).toEqual(['namespace: create in apps: CLUSTER_REFUSED']);
+    expect(asked).toEqual([]);
+  });
+
   it('names the cluster that does not accept us, and still tries the stores', async () => {
     await using api = await startApiServer();
     api.answer((_, response) =>
