@@ -3,7 +3,7 @@ import type { AuditRecord } from '../../src/audit/entry.ts';
 import type { Trigger } from './changes.ts';
 import { judgeContent } from './contents.ts';
 import type { Fault } from './faults.ts';
-import { judgePins } from './pinning.ts';
+import { judgePins, wasLetGo } from './pinning.ts';
 import { judgeRemovals } from './second-sources.ts';
 import { distribution, slope } from './stats.ts';
 import { judgeTriggers } from './triggers.ts';
@@ -201,6 +201,12 @@ describe('contents', () => {
     expect(removed(1_021_000)).toEqual([]);
     expect(removed(1_180_000)).toEqual([]);
     expect(removed(1_200_000)).toHaveLength(1);
+  });
+
+  it('know a pin that is gone although the answer to that was lost', () => {
+    expect(wasLetGo({ status: 200, body: {} })).toBe(true);
+    expect(wasLetGo({ status: 409, body: { code: 'NOT_PINNED' } })).toBe(true);
+    expect(wasLetGo({ status: 404, body: { code: 'NOT_FOUND' } })).toBe(false);
   });
 
   it('tell a write that moves what is pinned', () => {

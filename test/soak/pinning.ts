@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AuditRecord } from '../../src/audit/entry.ts';
+import type { Answer } from '../integration/services/http.ts';
 import { any } from './changes.ts';
 import type { Scene } from './scene.ts';
 import type { Change } from './witness.ts';
@@ -35,10 +36,10 @@ export function startPinning(
   const pinned: Pinned[] = [];
 
   /** Until a replica has taken it or refused it: what nobody answered may have been done. */
-  const order = async (path: string, body: object): Promise<number> => {
+  const order = async (path: string, body: object): Promise<Answer> => {
     for (let n = 0; ; n += 1) {
       const answer = await scene.replicas[n % scene.replicas.length]?.post(path, body);
-      if (answer !== undefined && answer.status < 500) return answer.status;
+      if (answer !== undefined && answer.status < 500) return answer;
       await sleep(AGAIN_MS);
     }
   };
@@ -74,13 +75,13 @@ export function startPinning(
     const last = pinned.findLast((it) => it.target === target && it.until === undefined);
     if (last !== undefined) {
       last.until = Date.now();
-      if ((await order(`${path}/unpin`, { namespace })) === 200) world.pins.delete(target);
+      if (wasLetGo(await order(`${path}/unpin`, { namespace }))) world.pins.delete(target);
       return;
     }
     const version = Math.max(1, now - Math.floor(random() * 4));
     const to = await recordOf(name, namespace, version);
     if (to === undefined) return;
-    if ((await order(`${path}/rollback`, { to, namespace })) !== 200) return;
+    if ((await order(`${path}/rollback`, { to, namespace })).status !== 200) return;
     world.pins.set(target, version);
     pinned.push({ target, version, from: Date.now() });
   };
@@ -91,6 +92,11 @@ export function startPinning(
     }
   };
   return { pinned, done: run() };
+}
+
+/** Where the answer was lost, whoever asks again is told that there is nothing to let go. */
+export function wasLetGo({ status, body }: Answer): boolean {
+  return status === 200 || (body as { readonly code?: string }).code === 'NOT_PINNED';
 }
 
 /** No sweep moves what is pinned. */
