@@ -3,6 +3,7 @@ import { proposalOf, type Unseen } from '../reconcile/left.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import { putOff, UNSEEN, type Waiting } from '../reconcile/standing.ts';
+import { wantedByAny } from '../reconcile/targets.ts';
 import type { App, PassOptions } from './app.ts';
 import { type Held, toHeld } from './held.ts';
 import { leftTargets, populationOf } from './left.ts';
@@ -57,16 +58,28 @@ export async function findHeldLeft(app: App, id: string, asked: PassOptions): Pr
   return targets.map((it) => toHeld(app.config.instance, it)).find((it) => it.id === id);
 }
 
+export interface PruneOptions extends PassOptions {
+  /** Throws where nothing may be deleted just now. */
+  readonly check?: () => void;
+}
+
 /** Deletes them, under the brake like every deletion. */
-export async function pruneLeft(app: App, asked: PassOptions = {}): Promise<SyncReport> {
+export async function pruneLeft(
+  app: App,
+  { check = () => undefined, ...asked }: PruneOptions = {},
+): Promise<SyncReport> {
   await recoverIntents(app);
   const pass = await app.pass(asked);
   const { recorder } = pass;
   await recorder.command('prune');
+  check();
   const { proposals, waiting, unseen, count } = await leftOf(app);
   const others = { targets: app.targets, leaving: 0 };
   const population = await populationOf(app, { sight: UNSEEN, left: count, proposals, others });
-  const deps = { ...app, ...pass, brake: app.config.brake };
-  const targets = await destroy(proposals, population, deps, BY_PRUNE);
+  // All that may have taken minutes, in which a mapping that was taken out by mistake was put back.
+  check();
+  const isWanted = wantedByAny(app.targets);
+  const left = proposals.filter(({ live: { id } }) => !isWanted(id));
+  const targets = await destroy(left, population, { ...app, ...pass, brake: app.config.brake }, BY_PRUNE);
   return report(app, { targets, unseen, waiting, recorder });
 }

@@ -223,9 +223,11 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
     left: async (by, requestId) =>
       leftAnswer(await showLeft(app, { requestId, actor: operator(by), asResolved: true })),
     async prune(by, requestId): Promise<PruneAnswer> {
-      const [other] = differingOf(options);
-      if (other !== undefined) throw new AppError('REPLICAS_DIFFER', { about: `replica ${other}` });
-      const report = await pruneLeft(app, { requestId, actor: operator(by), asResolved: true });
+      const check = () => {
+        const [other] = differingOf(options);
+        if (other !== undefined) throw new AppError('REPLICAS_DIFFER', { about: `replica ${other}` });
+      };
+      const report = await pruneLeft(app, { requestId, actor: operator(by), asResolved: true, check });
       for (const outcome of report.targets) engine.decided(outcome, requestId);
       return pruneAnswer(report);
     },

@@ -62,6 +62,7 @@ it('what left the configuration of one replica stays while another may want it',
   expect(await serving.service.status()).toMatchObject({ config: { valid: true, differing: ['b'] } });
   const pruned = serving.service.prune({ name: 'eve' }, 'pruned');
   await expect(pruned).rejects.toMatchObject({ code: 'REPLICAS_DIFFER' });
+  expect(world.records.at(-1)).toMatchObject({ action: 'command', note: 'prune' });
   agrees = true;
   await seconds(world, 20);
   await soon(() => expect(isThere(world, 't0')).toBe(false));
@@ -77,6 +78,32 @@ it('what left stays also where another replica is given another configuration wh
   agrees = true;
   await seconds(world, 20);
   await soon(() => expect(isThere(world, 't0')).toBe(false));
+});
+
+it('what left stays for a prune where its mapping is put back while it looks, here or in another replica', async () => {
+  const kept = (names: readonly string[]) =>
+    targets(names).replaceAll('onMappingRemoved: delete', 'onMappingRemoved: keep');
+  const world = await openWorld({ mappings: kept(NAMES) });
+  for (const name of NAMES) world.store.put(name, name);
+  await world.sync();
+  await using all = await world.start();
+  const put = await all.app.resolve();
+  await world.configure(kept(NAMES.slice(1)));
+  let asked = 0;
+  await using serving = await serve(world, undefined, { differing: () => (asked++ === 0 ? [] : ['b']) });
+  await expect(serving.service.prune(ANN, 'pruned')).rejects.toMatchObject({ code: 'REPLICAS_DIFFER' });
+  expect(isThere(world, 't0')).toBe(true);
+  let wanted = await serving.app.resolve();
+  const app = Object.defineProperties(
+    { ...serving.app },
+    { ...Object.getOwnPropertyDescriptors(serving.app), targets: { get: () => wanted } },
+  );
+  let checks = 0;
+  const check = () => {
+    if (++checks === 2) wanted = put;
+  };
+  expect((await pruneLeft(app, { check })).targets).toEqual([]);
+  expect(isThere(world, 't0')).toBe(true);
 });
 
 it('what left stays where its mapping is put back while it is looked for', async () => {
