@@ -58,7 +58,10 @@ const PASSING: readonly (readonly [part: string, Trouble])[] = [
   ['non local key', { state: 'down', detail: 'the Redis Cluster moves the slot of the queue' }],
   ['the cluster is down', CLUSTERDOWN],
   ['killed by user', BUSY],
-  ['max number of clients', { state: 'down', detail: 'Redis takes no more connections: raise its `maxclients`' }],
+  [
+    'max number of clients',
+    { state: 'down', detail: 'Redis takes no more connections: raise its `maxclients`' },
+  ],
 ];
 const UNUSABLE: Trouble = {
   state: 'down',

@@ -21,11 +21,15 @@ describe('what a client of Redis throws', () => {
     [reply('WRONGTYPE Operation against a key holding the wrong kind of value'), /refuses a command/],
     [reply('ERR max number of clients reached'), /takes no more connections/],
     [
-      reply('ERR Script attempted to access a non local key in a cluster node script: f00, on @user_script:1.'),
+      reply(
+        'ERR Script attempted to access a non local key in a cluster node script: f00, on @user_script:1.',
+      ),
       /moves the slot/,
     ],
     [
-      reply('ERR Error running script (call to f_1): @user_script:1: Lua script attempted to access a non local key'),
+      reply(
+        'ERR Error running script (call to f_1): @user_script:1: Lua script attempted to access a non local key',
+      ),
       /moves the slot/,
     ],
     [
