@@ -88,7 +88,7 @@ const OF_TLS =
 export function refusalOf(thrown: unknown): Trouble | undefined {
   if (!(thrown instanceof Error)) return undefined;
   // A script ends with the reply to one of its commands somewhere in its own.
-  const word = /^(?:ERR .*?-)?([A-Z]+)\b/.exec(thrown.message)?.[1];
+  const word = /^(?:ERR .*? -)?([A-Z]+)\b/.exec(thrown.message)?.[1];
   const known = REPLIES[word ?? ''];
   if (known !== undefined || thrown.name !== 'ReplyError') return known;
   const passing = PASSING.find(([part]) => thrown.message.includes(part));

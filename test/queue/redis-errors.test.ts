@@ -18,6 +18,10 @@ describe('what a client of Redis throws', () => {
     [new Error("READONLY You can't write against a read only replica."), /is a replica/],
     [new Error('LOADING Redis is loading the dataset in memory'), /still reading/],
     [reply("ERR unknown command 'evalsha'"), /refuses a command/],
+    [
+      reply("ERR unknown command 'evalsha', with args beginning with: '{Team-A:prod}:jobs'"),
+      /refuses a command/,
+    ],
     [reply('WRONGTYPE Operation against a key holding the wrong kind of value'), /refuses a command/],
     [reply('ERR max number of clients reached'), /takes no more connections/],
     [
