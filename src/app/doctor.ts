@@ -8,6 +8,7 @@ import type { Clock } from '../core/clock.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import { clockSkewed } from '../core/skew.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
+import type { Reference } from '../providers/credentials.ts';
 import type { SecretProvider } from '../providers/provider.ts';
 import { commandEntry } from '../reconcile/recorder.ts';
 import { resolveTargets, rightsOf, unresolvedTargets, type Wanted } from '../reconcile/targets.ts';
@@ -73,9 +74,12 @@ export async function examine(
     unresolvedTargets(config.mappings);
 
   const make = config.audit.store.kind === 'sqlite';
-  const fingerprints = await attempt('keys: fingerprint', () =>
-    openFingerprints(config.keys.fingerprint, { make, credential }),
-  );
+  const keys = config.keys.fingerprint;
+  const keysOf = (list: readonly Reference[]) => openFingerprints(list, { make, credential });
+  const all = await attempt('keys: fingerprint', () => keysOf(keys));
+  // Where only an older one is missing, the stores can be tried by the newest.
+  const [newest] = all ? [] : await Promise.allSettled([keysOf(keys.slice(0, 1))]);
+  const fingerprints = newest?.status === 'fulfilled' ? newest.value : all;
   if (fingerprints === undefined) return findings;
   const stores = stack.use(createStores(config.stores, { clock, fingerprints, credential }));
   for (const { name } of config.stores)

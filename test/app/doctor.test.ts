@@ -219,6 +219,14 @@ describe('doctor', () => {
     expect(await scene.failures()).toEqual(['keys: fingerprint: CREDENTIAL_MISSING']);
   });
 
+  it('names an older key of the fingerprints that is not there, and still tries the stores', async () => {
+    await using scene = await openScene({
+      store: 'keys: { fingerprint: [ { file: ./state/fingerprint.key }, { env: OLDER_KEY } ] }',
+    });
+    expect(await scene.failures()).toEqual(['keys: fingerprint: CREDENTIAL_MISSING']);
+    await expectOthersWell(scene);
+  });
+
   it('names what was signed and is no longer there', async () => {
     await using scene = await openScene();
     const plan = () => scene.bench.runWith({ env: scene.env }, 'plan');
