@@ -120,11 +120,15 @@ export function createWatches(deps: WatchesDeps): Watches {
     return { loop, state: own, told, watch: cluster.watch(where, handlers) };
   };
 
-  const close = (key: string, it: Running): void => {
+  const stop = (it: Running): void => {
     it.state.closed = true;
     it.told();
-    running.delete(key);
     end(it);
+  };
+
+  const close = (key: string, it: Running): void => {
+    stop(it);
+    running.delete(key);
     deps.onEnd(key);
   };
 
@@ -177,7 +181,8 @@ export function createWatches(deps: WatchesDeps): Watches {
           before.state.names = names;
           continue;
         }
-        if (before !== undefined) close(key, before);
+        // Its trouble stays, until the one that takes its place shows that it works.
+        if (before !== undefined) stop(before);
         const seen = before?.state.seen ?? new Map<string, TargetId>();
         running.set(key, open(key, first, { names, others: new Set(), seen }));
       }

@@ -243,6 +243,18 @@ describe('watches', () => {
     expect(trouble.size).toBe(0);
   });
 
+  it('keep their trouble when another takes its place, until that one works', () => {
+    const { watches, last, trouble, opened } = open();
+    watches.follow([A]);
+    const { handlers } = last();
+    handlers.listed([meta(A), meta(B)]);
+    handlers.progress(UNAVAILABLE);
+    watches.follow([A, B]);
+    expect([opened.length, [...trouble]]).toEqual([2, [['apps', 'CLUSTER_UNAVAILABLE']]]);
+    last().handlers.progress();
+    expect(trouble.size).toBe(0);
+  });
+
   it('say nothing once they are closed, and open nothing', async () => {
     const { watches, last, taken, opened } = open();
     watches.follow([A]);
