@@ -143,7 +143,7 @@ describe('a change of the configuration', () => {
     await within(10_000, async () => expect((await world.secret('one'))?.data?.A).toBe(base64('second')));
     await world.configure({ config: valid });
     await within(10_000, async () => expect(await served.metric('secretbridge_config_valid')).toBe(1));
-    expect((await served.status()).config).toEqual({ valid: true, problems: [] });
+    expect((await served.status()).config).toEqual({ valid: true, problems: [], differing: [] });
   });
 
   it('of where it listens opens it anew in the same process', async () => {
