@@ -58,7 +58,7 @@ function again(job: Job, mark: string): Job {
 }
 
 /** The request that this one repeats. */
-function firstOf(requestId: string): string {
+export function firstOf(requestId: string): string {
   return requestId.replace(/~.*/, '');
 }
 

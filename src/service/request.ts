@@ -4,11 +4,14 @@ import { OUTCOMES } from '../reconcile/outcome.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import type { Known } from './board.ts';
 import { nameOf } from './generation.ts';
+import { firstOf } from './ledger.ts';
 import type { Engine } from './run.ts';
 import type { HeldStatus, SyncAnswer } from './service.ts';
 
 /** How long somebody who asked for a sync is kept waiting for its end. */
 const ANSWER_MS = 25_000;
+/** Whoever asked at the same time may have the run that does for both. */
+const OTHERS_MS = 2_000;
 
 interface Asked {
   readonly requestId: string;
@@ -26,16 +29,24 @@ export async function askFor(
 ): Promise<SyncAnswer> {
   const askedAt = clock.now();
   const ends = new Map<string, Known>();
+  /** Those of which the last word was heard. */
+  const own = new Set<string>();
+  const proposed = new Set<string>();
+  let others: NodeJS.Timeout | undefined;
   const { promise, resolve } = Promise.withResolvers<void>();
   const asked = new Set(wanted.map(({ mapping, id }) => nameOf(mapping.name, id)));
   const hear = (known: Known): void => {
     const key = nameOf(known.mapping, known.target);
     // The clock of another replica may be behind: what it did for this request began after it.
-    const isAfter = known.startedAt >= askedAt || known.requestId === requestId;
+    const isIts = firstOf(known.requestId) === requestId;
+    if (!asked.has(key) || own.has(key) || !(isIts || known.startedAt >= askedAt)) return;
     // What it proposes is decided on by another step, soon.
-    if (!asked.has(key) || !isAfter || known.proposed) return;
+    if (known.proposed) return void (isIts && proposed.add(key));
     ends.set(key, known);
-    if (ends.size === asked.size) resolve();
+    // A run for somebody else may go by what was read just before this was asked: ours follows it.
+    if (isIts || proposed.has(key)) own.add(key);
+    if (own.size === asked.size) resolve();
+    else if (ends.size === asked.size) others ??= setTimeout(resolve, OTHERS_MS);
   };
   const stop = engine.board.onKnown(hear);
   const timer = setTimeout(resolve, ANSWER_MS);
@@ -44,6 +55,7 @@ export async function askFor(
     if (wanted.length > 0) await promise;
   } finally {
     clearTimeout(timer);
+    clearTimeout(others);
     stop();
   }
   const isAsked = (it: HeldStatus): boolean => asked.has(nameOf(it.mapping, it));

@@ -29,7 +29,11 @@ function open() {
     askFor(engine, all, { requestId: 'mine', clock, held, ...(mapping === undefined ? {} : { mapping }) });
   const end = ({ mapping, id }: Wanted, part: Partial<Known> = {}, at = elsewhere) =>
     at.note(
-      known({ mapping: mapping.name, target: id, startedAt: clock.time, endedAt: clock.time, ...part }),
+      known({
+        ...{ mapping: mapping.name, target: id, requestId: 'mine' },
+        ...{ startedAt: clock.time, endedAt: clock.time },
+        ...part,
+      }),
     );
   return { clock, board, asked, state, ask, end };
 }
@@ -65,8 +69,28 @@ describe('who asks for a sync', () => {
     clock.time += 1;
     end(A, { kind: 'held', proposed: true });
     clock.time += 1;
-    end(A, { kind: 'deleted', alive: false });
+    end(A, { kind: 'deleted', alive: false, requestId: 'of the destroying step' });
     expect(await answer).toMatchObject({ ok: true, summary: { deleted: 1, held: 0 } });
+  });
+
+  it('waits for its own run where one for somebody else ends first, which may go by older readings', async () => {
+    const { ask, end, clock } = open();
+    const answer = ask([A]);
+    end(A, { requestId: 'other' });
+    clock.time += 500;
+    await vi.advanceTimersByTimeAsync(500);
+    end(A, { kind: 'updated', requestId: 'mine~1' });
+    expect(await answer).toMatchObject({ ok: true, summary: { updated: 1, unchanged: 0 } });
+  });
+
+  it('is content with one for somebody else who asked at the same time, where none follows', async () => {
+    const { ask, end } = open();
+    const answer = ask([A, B]);
+    end(A, { kind: 'updated' });
+    end(A, { requestId: 'other' });
+    end(B, { requestId: 'other' });
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(await answer).toMatchObject({ ok: true, pending: 0, summary: { updated: 1, unchanged: 1 } });
   });
 
   it('is told what is held of it, also what left the mapping, and of nothing else', async () => {
@@ -93,7 +117,7 @@ describe('who asks for a sync', () => {
     expect(await one).toMatchObject({ ok: true, summary: { held: 0 }, held: [] });
     const itself = ask([A]);
     clock.time += 1;
-    end(A, held);
+    end(A, { ...held, requestId: 'mine' });
     expect(await itself).toMatchObject({ ok: false, summary: { held: 1 }, held: [{ id: 'held-a' }] });
     // Nothing of the mapping is wanted any more.
     expect(await ask([], 'other')).toMatchObject({ ok: false, targets: [{ secret: 'other' }], pending: 0 });

@@ -95,7 +95,8 @@ describe('two replicas', () => {
 
   it('say the same in `status`, and answer a sync whichever of them does the work', async () => {
     const count = 20;
-    await using scene = await openTwo(manyMappings(count), count);
+    // No sweep is to come before whoever asks.
+    await using scene = await openTwo(manyMappings(count, 'defaults: { refresh: 1h }'), count);
     const { world, a, b } = scene;
     await world.put('other', { data: { THEIRS: base64('x') } });
     const said = async (served: Served) => {
