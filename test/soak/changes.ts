@@ -85,18 +85,27 @@ export function startChanges(
     triggers.push({ kind: 'edited', ...trigger });
   };
 
-  const line = async (work: () => Promise<void>, everyMs: number): Promise<void> => {
-    while (Date.now() < endsAt) {
-      await sleep(Math.min(everyMs * (0.5 + random()), Math.max(1, endsAt - Date.now())));
-      if (Date.now() < endsAt) await work();
-    }
-  };
   return {
     triggers,
     written,
     deleted,
-    done: Promise.all([line(rotate, 2_000), line(drift, 3_000)]).then(() => undefined),
+    done: Promise.all([
+      repeatedly(rotate, 2_000, { random, endsAt }),
+      repeatedly(drift, 3_000, { random, endsAt }),
+    ]).then(() => undefined),
   };
+}
+
+/** Works on and on until the end, at uneven times that are so far apart on average. */
+export async function repeatedly(
+  work: () => Promise<void>,
+  everyMs: number,
+  { random, endsAt }: { readonly random: () => number; readonly endsAt: number },
+): Promise<void> {
+  while (Date.now() < endsAt) {
+    await sleep(Math.min(everyMs * (0.5 + random()), Math.max(1, endsAt - Date.now())));
+    if (Date.now() < endsAt) await work();
+  }
 }
 
 export function any<T>(from: readonly T[], random: () => number): T {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AuditRecord } from '../../src/audit/entry.ts';
 import type { Answer } from '../integration/services/http.ts';
-import { any } from './changes.ts';
+import { any, repeatedly } from './changes.ts';
 import type { Scene } from './scene.ts';
 import type { Change } from './witness.ts';
 import { NAMESPACES, type World } from './world.ts';
@@ -85,13 +85,10 @@ export function startPinning(
     world.pins.set(target, version);
     pinned.push({ target, version, from: Date.now() });
   };
-  const run = async (): Promise<void> => {
-    while (items.length > 0 && Date.now() < endsAt) {
-      await sleep(Math.min(EVERY_MS * (0.5 + random()), Math.max(1, endsAt - Date.now())));
-      if (Date.now() < endsAt) await turn();
-    }
+  return {
+    pinned,
+    done: items.length === 0 ? Promise.resolve() : repeatedly(turn, EVERY_MS, { random, endsAt }),
   };
-  return { pinned, done: run() };
 }
 
 /** Where the answer was lost, whoever asks again is told that there is nothing to let go. */

@@ -1,5 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { any } from './changes.ts';
+import { any, repeatedly } from './changes.ts';
 import type { Scene } from './scene.ts';
 import type { Change } from './witness.ts';
 import { ABSENCE_MS, type Item, secondKey, type World } from './world.ts';
@@ -38,13 +37,10 @@ export function startSecondSources(
     const last = absences.findLast((it) => it.key === key);
     if (last !== undefined) last.until = Date.now();
   };
-  const run = async (): Promise<void> => {
-    while (items.length > 0 && Date.now() < endsAt) {
-      await sleep(Math.min(EVERY_MS * (0.5 + random()), Math.max(1, endsAt - Date.now())));
-      if (Date.now() < endsAt) await turn();
-    }
+  return {
+    absences,
+    done: items.length === 0 ? Promise.resolve() : repeatedly(turn, EVERY_MS, { random, endsAt }),
   };
-  return { absences, done: run() };
 }
 
 /** A key may only go after its source has been away for as long as the proof of that takes. */
