@@ -1,9 +1,10 @@
 import type { Cluster } from '../cluster/cluster.ts';
-import { WORKLOAD_KINDS } from '../cluster/workloads.ts';
+import { workloadKind } from '../cluster/workloads.ts';
 import { AppError } from '../core/errors.ts';
 import type { Workload } from '../core/mapping.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import { formatWorkload } from '../sync/restart.ts';
+import { demandRights } from './rights.ts';
 
 /**
  * The rights to roll what is named in `restart`. Not whether it is there: what waits for its Secret to be made is
@@ -32,13 +33,10 @@ async function askRights(
   namespace: string,
   { kind: given, name }: Workload,
 ): Promise<void> {
-  const kind = WORKLOAD_KINDS.find((one) => one === given);
+  const kind = workloadKind(given);
   if (kind === undefined)
     throw new AppError('WORKLOAD_MISSING', { detail: 'it is of a kind that is not known' });
-  const workload = { kind, ...(name === undefined ? {} : { name }) };
-  const missing: string[] = [];
-  for (const verb of ['get', ...(name === undefined ? (['list'] as const) : []), 'patch'] as const)
-    if (!(await cluster.may({ namespace, verb, workload }))) missing.push(verb);
-  if (missing.length > 0)
-    throw new AppError('CLUSTER_FORBIDDEN', { detail: `not allowed: ${missing.join(', ')}` });
+  if (name === undefined)
+    await demandRights(cluster, { namespace, workload: { kind } }, ['get', 'list', 'patch']);
+  else await demandRights(cluster, { namespace, workload: { kind, name } }, ['get', 'patch']);
 }

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { AuditStore } from '../audit/store.ts';
-import type { Cluster } from '../cluster/cluster.ts';
+import type { AccessQuestion, Cluster } from '../cluster/cluster.ts';
 import { FOLDER_RIGHTS } from '../cluster/directory-disk.ts';
 import { type Access, createAccess } from '../config/access.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
-import { AppError, toAppError } from '../core/errors.ts';
+import { type AppError, toAppError } from '../core/errors.ts';
+import type { Mapping } from '../core/mapping.ts';
 import { clockSkewed } from '../core/skew.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Reference } from '../providers/credentials.ts';
@@ -21,6 +22,7 @@ import { checkEvents } from './doctor-events.ts';
 import { checkRestarts } from './doctor-restarts.ts';
 import { checkSources } from './doctor-sources.ts';
 import { openFingerprints } from './keys.ts';
+import { demandRights } from './rights.ts';
 import { createStores } from './stores.ts';
 
 /** One question; the answer is the error, or that there is none. */
@@ -142,7 +144,8 @@ async function checkCluster(
   }
   // Rights in a namespace that takes nothing would be said to be well.
   const open = known.filter(({ id }) => !closed.has(id.namespace));
-  for (const it of open) await attempt(writeName(it), () => askRights(cluster, it, todo));
+  for (const it of open)
+    await attempt(writeName(it), () => demandRights(cluster, it.id, verbsOf(it.mapping), todo));
   await checkRestarts(cluster, open, attempt);
   return targets;
 }
@@ -158,17 +161,9 @@ async function rehearse(cluster: Cluster, id: TargetId): Promise<true> {
   return true;
 }
 
-async function askRights(
-  cluster: Cluster,
-  { mapping, id: { namespace, secret } }: Wanted,
-  todo: { readonly todo?: string },
-): Promise<void> {
+function verbsOf(mapping: Mapping): readonly AccessQuestion['verb'][] {
   const { deletes, merges } = rightsOf(mapping);
-  const missing: string[] = [];
-  for (const verb of ['get', merges ? 'patch' : 'update', ...(deletes ? ['delete' as const] : [])] as const)
-    if (!(await cluster.may({ namespace, verb, secret }))) missing.push(verb);
-  if (missing.length > 0)
-    throw new AppError('CLUSTER_FORBIDDEN', { detail: `not allowed: ${missing.join(', ')}`, ...todo });
+  return ['get', merges ? 'patch' : 'update', ...(deletes ? ['delete' as const] : [])];
 }
 
 async function checkStore(

@@ -2,6 +2,11 @@
 export const WORKLOAD_KINDS = ['Deployment', 'StatefulSet', 'DaemonSet', 'Rollout'] as const;
 export type WorkloadKind = (typeof WORKLOAD_KINDS)[number];
 
+/** As a kind, if it is one. */
+export function workloadKind(text: string): WorkloadKind | undefined {
+  return WORKLOAD_KINDS.find((kind) => kind === text);
+}
+
 export interface WorkloadId {
   readonly kind: WorkloadKind;
   readonly namespace: string;

@@ -121,18 +121,8 @@ const BROKEN: Readonly<Record<string, readonly [status: string, detail: string]>
 
 /** A body that comes only after `100 Continue` is asked for by Node itself; nothing else can be expected of us. */
 export function answerUnexpected(response: ServerResponse, requestId: string): void {
-  const detail = 'the header `Expect` asks for what there is not';
-  const body = JSON.stringify({ ...new AppError('INVALID_REQUEST', { detail }).toJSON(), requestId });
-  response.writeHead(417, {
-    'content-type': 'application/json; charset=utf-8',
-    'content-length': Buffer.byteLength(body),
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
-    'x-request-id': requestId,
-    // A body may follow that nobody reads.
-    connection: 'close',
-  });
-  response.end(body);
+  const { headers, body } = lastAnswer('the header `Expect` asks for what there is not', requestId);
+  response.writeHead(417, headers).end(body);
 }
 
 /** Answers what never became a request: there is no reply yet, only the connection. */
@@ -142,15 +132,24 @@ export function answerBroken(error: { readonly code?: string }, socket: Socket, 
     return;
   }
   const [status, detail] = BROKEN[error.code ?? ''] ?? ['400 Bad Request', 'it is no HTTP'];
-  const body = JSON.stringify({ ...new AppError('INVALID_REQUEST', { detail }).toJSON(), requestId });
-  const head = [
-    `HTTP/1.1 ${status}`,
-    'content-type: application/json; charset=utf-8',
-    `content-length: ${Buffer.byteLength(body)}`,
-    'cache-control: no-store',
-    'x-content-type-options: nosniff',
-    `x-request-id: ${requestId}`,
-    'connection: close',
-  ];
+  const { headers, body } = lastAnswer(detail, requestId);
+  const head = [`HTTP/1.1 ${status}`, ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`)];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
+}
+
+/** Without the framework, and the last of its connection: what follows on it is not read. */
+function lastAnswer(
+  detail: string,
+  requestId: string,
+): { readonly headers: Readonly<Record<string, string>>; readonly body: string } {
+  const body = JSON.stringify({ ...new AppError('INVALID_REQUEST', { detail }).toJSON(), requestId });
+  const headers = {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': String(Buffer.byteLength(body)),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    'x-request-id': requestId,
+    connection: 'close',
+  };
+  return { headers, body };
 }

@@ -100,6 +100,13 @@ export function createRecorder({
     };
   };
 
+  /** The last reading of this version, which after a failure is looked for further back. */
+  const readingOf = async ({ store, ref }: StoreRef, version: string, before: AuditRecord | undefined) => {
+    if (before?.outcome !== 'failed') return before?.sources[0]?.version === version ? before : undefined;
+    const about = { store, key: ref.key, version, outcome: 'ok' } as const;
+    return lastAbout(audit, about, { object: objectOf(ref) });
+  };
+
   const leaveOpen = (change: Change): void => leftOpen.add({ ...change, requestId });
 
   return {
@@ -119,11 +126,7 @@ export function createRecorder({
         const { version } = result;
         const before = await lastReading(audit, { store, key, object, version: named });
         const isFailure = before?.outcome === 'failed';
-        const same = isFailure
-          ? await lastAbout(audit, { store, key, version, outcome: 'ok' }, { object })
-          : before?.sources[0]?.version === version
-            ? before
-            : undefined;
+        const same = await readingOf(source, version, before);
         const isKnown = same?.after === after;
         const isOther = !isKnown && fingerprints.isOf(same?.after ?? '', result.value) === false;
         // Kept on record, since whoever read it may end before the targets are written.

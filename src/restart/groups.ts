@@ -1,4 +1,4 @@
-import { type LiveWorkload, WORKLOAD_KINDS, type WorkloadId } from '../cluster/workloads.ts';
+import { type LiveWorkload, type WorkloadId, workloadKind } from '../cluster/workloads.ts';
 import { compareText } from '../core/target.ts';
 import { restartAnnotation } from '../sync/restart.ts';
 import type { PendingRestart } from './pending.ts';
@@ -21,7 +21,7 @@ export function keyOf(id: WorkloadId): string {
 }
 
 export function workloadId(namespace: string, kind: string, name: string): WorkloadId | undefined {
-  const known = WORKLOAD_KINDS.find((it) => it === kind);
+  const known = workloadKind(kind);
   return known && { kind: known, namespace, name };
 }
 

@@ -1,7 +1,7 @@
 import { secretRefsOf } from '../../app/secret-refs.ts';
 import { printRbac, rbacObjects } from '../../cluster/rbac.ts';
 import type { RbacRestart } from '../../cluster/rbac-rules.ts';
-import { WORKLOAD_KINDS } from '../../cluster/workloads.ts';
+import { workloadKind } from '../../cluster/workloads.ts';
 import { createAccess } from '../../config/access.ts';
 import type { Mapping } from '../../core/mapping.ts';
 import { rightsOf, targetsOf } from '../../reconcile/targets.ts';
@@ -58,7 +58,7 @@ export async function rbacCommand(
 
 function restartsOf({ restart }: Mapping): readonly RbacRestart[] {
   return restart.flatMap(({ kind, name }) => {
-    const known = WORKLOAD_KINDS.find((one) => one === kind);
+    const known = workloadKind(kind);
     return known === undefined ? [] : [{ kind: known, name }];
   });
 }

@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { AppError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret-value.ts';
+import { onlyVersion } from '../only-version.ts';
 import type { Check, ProviderDeps, ReadResult, SecretProvider, SourceRef } from '../provider.ts';
 import { failedRead, nameSearch, orElse } from '../settle.ts';
 import type { FilesConfig } from './config.ts';
@@ -75,10 +76,7 @@ async function readOne(path: string, ref: SourceRef, { fingerprints }: ProviderD
     return { result: { kind: 'absent' } };
   }
   const value = SecretValue.fromBytes(content.bytes);
-  const version = ref.version ?? fingerprints.value(value);
-  // There is only the current one, so a version is a condition. It may be named under an older key.
-  if (ref.version !== undefined && fingerprints.isOf(version, value) !== true)
-    throw new AppError('VERSION_GONE');
+  const version = onlyVersion(value, ref.version, fingerprints);
   const object = jsonOf(ref.key, content.bytes);
   return {
     place: content.place,

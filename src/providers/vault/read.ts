@@ -3,6 +3,7 @@ import { member, printJson, textOf } from '../../core/json.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { type Answer, badAnswer, tryParse } from '../answer.ts';
 import { createdAt } from '../created-at.ts';
+import { onlyVersion } from '../only-version.ts';
 import type { ProviderDeps, ReadResult, SourceRef, VersionResult } from '../provider.ts';
 import { isNothing, numberOf, parseAnswer } from './answer.ts';
 import type { VaultConfig } from './config.ts';
@@ -84,12 +85,7 @@ async function readVersion1(
   const data = member(success(answer), 'data');
   if (data?.kind !== 'object') throw badAnswer('a secret without its data');
   const value = SecretValue.fromText(printJson(data));
-  const { fingerprints } = store.deps;
-  const version = ref.version ?? fingerprints.value(value);
-  // There is only the current one, so a version is a condition. It may be named under an older key.
-  if (ref.version !== undefined && fingerprints.isOf(version, value) !== true)
-    throw new AppError('VERSION_GONE');
-  return { kind: 'found', value, version };
+  return { kind: 'found', value, version: onlyVersion(value, ref.version, store.deps.fingerprints) };
 }
 
 async function proveAbsence(
