@@ -78,6 +78,8 @@ export const CANNED: Readonly<Record<Canned, Failure>> = {
   'wrong mount': 'wrong mount',
   'not found, in HTML': HTML,
   'not found, elsewhere': OTHER,
+  'no such vault': OTHER,
+  'no such resource': OTHER,
   'being deleted': OTHER,
   'not allowed': OTHER,
   'not up to date': OTHER,

@@ -26,9 +26,12 @@ export class Refusal extends Error {
   }
 }
 
-/** Key Vault itself says that it holds no such object: a 404 of a proxy or another service proves nothing. */
+/** A vault, or what it belongs to, may be missing in the same form (`VaultNotFound`, `ResourceNotFound`). */
+const OBJECT_NOT_FOUND = /^(Secret|Key|Certificate)NotFound$/;
+
+/** The vault itself says that it holds no such object: a 404 about anything else proves nothing. */
 export function isNotFound(error: unknown): boolean {
-  return error instanceof Refusal && error.status === 404 && /NotFound$/.test(error.code ?? '');
+  return error instanceof Refusal && error.status === 404 && OBJECT_NOT_FOUND.test(error.code ?? '');
 }
 
 /** Inner codes of a 403, with the whole sentence of ours. */
@@ -50,6 +53,7 @@ export function fromRefusal(refusal: Refusal): AppError {
   if (status >= 300 && status < 400) return badAnswer('it redirects, and redirects are not followed');
   if (status === 401) return new AppError('AUTH_FAILED', { detail: 'the vault does not accept the token' });
   if (status === 403) return forbidden(code, inner);
+  if (status === 404 && code !== undefined) return badAnswer('status 404: is there no such vault any more?');
   if (status === 409) return conflict(inner);
   if (status === 429) return new AppError('THROTTLED', wait);
   if (status === 408 || status >= 500) {

@@ -10,6 +10,8 @@ export const AZURE_FAULTS = {
   'forbidden, in HTML': 'ACCESS_DENIED',
   'not found, in HTML': 'BAD_ANSWER',
   'not found, elsewhere': 'BAD_ANSWER',
+  'no such vault': 'BAD_ANSWER',
+  'no such resource': 'BAD_ANSWER',
   'being deleted': 'STORE_UNAVAILABLE',
   throttled: 'THROTTLED',
   'throttled, for 2 seconds': 'THROTTLED',

@@ -79,6 +79,25 @@ describe('a secret in Key Vault', () => {
     expect(await store.read('a')).toEqual({ kind: 'absent' });
   });
 
+  it.each(['no such vault', 'no such resource'] as const)(
+    'is neither absent nor gone when the vault itself is not found ("%s")',
+    async (fault) => {
+      await using store = await openAzure();
+      const version = store.server.secrets.put('a', '1');
+      store.server.keys.put('k', '{"kty":"oct"}');
+      await store.read('a');
+      store.server.fail(fault);
+      expect(codeOf(await store.read('a'))).toBe('BAD_ANSWER');
+      expect(codeOf(await store.read('a', { version }))).toBe('BAD_ANSWER');
+      expect(codeOf(await store.read('a', { object: 'certificate' }))).toBe('BAD_ANSWER');
+      expect(codeOf(await store.read('k', { object: 'key' }))).toBe('BAD_ANSWER');
+      expect((await store.provider.check()).find(({ error }) => error !== undefined)).toMatchObject({
+        name: 'reach',
+        error: { code: 'BAD_ANSWER', detail: expect.stringContaining('no such vault') },
+      });
+    },
+  );
+
   it('is not absent when nobody may ask whether it is deleted', async () => {
     await using store = await openAzure();
     store.server.deny(/deletedsecrets/);
@@ -90,6 +109,8 @@ describe('a secret in Key Vault', () => {
   it.each([
     ['not found, in HTML', 'BAD_ANSWER'],
     ['not found, elsewhere', 'BAD_ANSWER'],
+    ['no such vault', 'BAD_ANSWER'],
+    ['no such resource', 'BAD_ANSWER'],
     ['bad request', 'BAD_ANSWER'],
     ['unavailable', 'STORE_UNAVAILABLE'],
     ['throttled', 'THROTTLED'],
