@@ -180,7 +180,10 @@ async function proveAbsence(
     } catch (error) {
       if (isNotFound(error)) continue;
       if (!(error instanceof Refusal)) throw error;
-      if (error.status !== 403) throw fromRefusal(error);
+      const refused = fromRefusal(error);
+      // Of one that was disabled before it was deleted, the vault says no more than that.
+      if (refused.code === 'SOURCE_DISABLED') throw new AppError('SOURCE_DELETED');
+      if (error.status !== 403) throw refused;
       const detail = 'there is none, but whether it is only deleted may not be asked';
       throw new AppError('ACCESS_DENIED', { detail });
     }

@@ -35,8 +35,8 @@ export function answerVault(contents: VaultContents, address: string, url: URL):
     ? objects.getDeleted(name)
     : objects.get(name, version === '' ? undefined : version);
   if (found === undefined) return failure(404, `${SINGULAR[kind]}NotFound`);
-  // A key can be looked at while it is disabled.
-  if (found.options.enabled === false && kind !== 'keys' && !isDeleted) {
+  // A key can be looked at while it is disabled; of a secret that is all that is said, also once it is deleted.
+  if (found.options.enabled === false && (kind === 'secrets' || (kind === 'certificates' && !isDeleted))) {
     return failure(403, 'Forbidden', `${SINGULAR[kind]}Disabled`);
   }
   return bundle(kind, `${address}/${kind}/${objects.nameOf(name)}`, found, isDeleted);

@@ -98,6 +98,15 @@ describe('a secret in Key Vault', () => {
     },
   );
 
+  it('that was disabled and then deleted can be recovered all the same', async () => {
+    await using store = await openAzure();
+    const { secrets } = store.server;
+    secrets.put('a', '1', { enabled: false });
+    secrets.remove('a');
+    expect(codeOf(await store.read('a'))).toBe('SOURCE_DELETED');
+    expect(codeOf(await store.read('a', { object: 'certificate' }))).toBe('SOURCE_DELETED');
+  });
+
   it('is not absent when nobody may ask whether it is deleted', async () => {
     await using store = await openAzure();
     store.server.deny(/deletedsecrets/);
