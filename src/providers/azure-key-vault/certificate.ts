@@ -15,8 +15,8 @@ export async function chainOf(text: string, contentType: string | undefined): Pr
     ? parse(text.match(BLOCK) ?? [])
     : parse(await fromPkcs12(text, contentType));
   if (found.length === 0) throw undecodable();
-  // The order of a PKCS#12 file means nothing.
-  const { chain, others } = sortCertificates(found);
+  // The order of a PKCS#12 file means nothing, and one that lacks an issuer may begin with the root.
+  const { chain, others } = sortCertificates(found, ({ ca }) => !ca);
   return [...chain, ...others].map((certificate) => certificate.toString()).join('');
 }
 

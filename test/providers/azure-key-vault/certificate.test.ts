@@ -36,8 +36,10 @@ describe('the chain of a certificate', () => {
     expect(await chainOf(file, PKCS12_TYPE)).toBe(pem);
   });
 
-  it('leaves what has no place in it at the end', async () => {
-    expect(await chainOf(ROOT + LEAF, PEM_TYPE)).toBe(ROOT + LEAF);
+  it('leaves what has no place in it at the end, wherever that stood', async () => {
+    expect(await chainOf(LEAF + ROOT, PEM_TYPE)).toBe(LEAF + ROOT);
+    expect(await chainOf(ROOT + LEAF, PEM_TYPE)).toBe(LEAF + ROOT);
+    expect(await chainOf(ROOT + KEY + LEAF, PEM_TYPE)).toBe(LEAF + ROOT);
     expect(await chainOf(LEAF, PEM_TYPE)).toBe(LEAF);
   });
 
