@@ -18,8 +18,8 @@ export interface VaultServer extends AsyncDisposable {
   remove(mount: string, path: string, how: 'delete' | 'destroy' | 'forget'): void;
   deny(path: RegExp | undefined): void;
   addToken(token: string, options?: { ttl?: number; renewable?: boolean; mayLookUp?: boolean }): void;
-  /** A new and empty engine in the place of what was there. */
-  mount(name: string, version: 1 | 2): void;
+  /** A new and empty engine in the place of what was there. What one of another type gives is leased. */
+  mount(name: string, version: 1 | 2, type?: string): void;
   /** From now on a login at this path (`auth/jwt/login`) with exactly this body gives a token. */
   accept(path: string, body: Readonly<Record<string, unknown>>): void;
   /** A response-wrapping token, good for once, with this secret id in it. */
@@ -48,6 +48,7 @@ interface Version {
 
 interface Mount {
   readonly version: 1 | 2;
+  readonly type: string;
   readonly keys: Map<string, { versions: Version[]; custom: Readonly<Record<string, string>> | null }>;
 }
 
@@ -74,7 +75,7 @@ export async function startVaultServer(options: VaultServerOptions = {}): Promis
   const mounts = new Map<string, Mount>();
   const wanted: Readonly<Record<string, 1 | 2>> = options.mounts ?? { secret: 2, kv1: 1 };
   for (const [path, version] of Object.entries(wanted)) {
-    mounts.set(path, { version, keys: new Map() });
+    mounts.set(path, { version, type: 'kv', keys: new Map() });
   }
   const tokens = new Map<string, Token>([[rootToken, { ttl: 0, renewable: false, mayLookUp: true }]]);
   const requests: string[] = [];
@@ -143,7 +144,8 @@ export async function startVaultServer(options: VaultServerOptions = {}): Promis
   const describeMount = (name: string): Reply => {
     const mount = mounts.get(name.split('/')[0] ?? '');
     if (mount === undefined) return failure(403, 'preflight capability check returned 403');
-    return ok(`{"options":{"version":"${mount.version}"},"path":"${name.split('/')[0]}/","type":"kv"}`);
+    const options = `{"version":"${mount.version}"}`;
+    return ok(`{"options":${options},"path":"${name.split('/')[0]}/","type":"${mount.type}"}`);
   };
 
   const server = createServer(async (incoming, outgoing) => {
@@ -184,7 +186,7 @@ export async function startVaultServer(options: VaultServerOptions = {}): Promis
         newest.destroyed = how === 'destroy';
       }
     },
-    mount: (name, version) => void mounts.set(name, { version, keys: new Map() }),
+    mount: (name, version, type = 'kv') => void mounts.set(name, { version, type, keys: new Map() }),
     accept: (path, body) => void accepted.set(path, JSON.stringify(body)),
     wrap(secretId) {
       const token = `s.${randomUUID()}`;
@@ -229,7 +231,12 @@ function readMount(mount: Mount, path: string, query: URLSearchParams): Reply {
 
 function readVersion1(mount: Mount, path: string): Reply {
   const newest = mount.keys.get(decodeURIComponent(path))?.versions.at(-1);
-  return newest === undefined ? BARE_404 : ok(newest.json);
+  if (newest === undefined) return BARE_404;
+  const { body = '' } = ok(newest.json);
+  return {
+    status: 200,
+    body: mount.type === 'kv' ? body : body.replace('"lease_id":""', '"lease_id":"x/y"'),
+  };
 }
 
 function readVersion2(mount: Mount, path: string, asked: number): Reply {

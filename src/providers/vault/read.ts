@@ -82,8 +82,14 @@ async function readVersion1(
     if (ref.version !== undefined) throw new AppError('VERSION_GONE');
     return { kind: 'absent' };
   }
-  const data = member(success(answer), 'data');
+  const body = success(answer);
+  const data = member(body, 'data');
   if (data?.kind !== 'object') throw badAnswer('a secret without its data');
+  // That of another engine, which makes a credential for each reading, and ends it with our token.
+  if ((textOf(member(body, 'lease_id')) ?? '') !== '') {
+    await store.confirmMount(signal);
+    throw badAnswer('a secret with a lease');
+  }
   const value = SecretValue.fromText(printJson(data));
   return { kind: 'found', value, version: onlyVersion(value, ref.version, store.deps.fingerprints) };
 }

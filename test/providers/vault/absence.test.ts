@@ -119,6 +119,15 @@ describe('a value in Vault', () => {
   });
 });
 
+describe('what another engine of Vault gives', () => {
+  it('is no value: each reading would make a credential anew, which ends with our token', async () => {
+    await using store = await openVault({ config: { mount: 'database', kvVersion: 1 } });
+    store.server.mount('database', 1, 'database');
+    store.server.put('database', 'creds/app', '{"username":"v-1","password":"x"}');
+    expect(codeOf(await store.read('creds/app'))).toBe('MOUNT_NOT_FOUND');
+  });
+});
+
 describe('find in Vault', () => {
   it('matches every tag exactly', async () => {
     await using store = await openVault();
