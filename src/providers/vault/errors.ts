@@ -34,6 +34,7 @@ export function fromStatus(answer: Answer): AppError {
   if (status === 412) return unavailable(answer, 'it is not up to date yet');
   if (status === 472 || status === 473)
     return unavailable(answer, 'a standby answered that cannot serve reads');
+  if (status === 474) return unavailable(answer, 'a standby answered that does not reach its active node');
   // `sys/health` says it by a member.
   const isSealed = says('sealed') || member(body, 'sealed')?.kind === 'true';
   if (status === 503 && isSealed) return unavailable(answer, 'it is sealed');

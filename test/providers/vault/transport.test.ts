@@ -139,6 +139,7 @@ describe('a status', () => {
     [429, 'THROTTLED'],
     [472, 'STORE_UNAVAILABLE'],
     [473, 'STORE_UNAVAILABLE'],
+    [474, 'STORE_UNAVAILABLE'],
     [500, 'STORE_UNAVAILABLE'],
     [502, 'STORE_UNAVAILABLE'],
     [599, 'STORE_UNAVAILABLE'],
