@@ -12,8 +12,6 @@ export interface Grant {
   /** Undefined: it does not end, or the server does not tell. */
   readonly ttlMs: number | undefined;
   readonly renewable: boolean;
-  /** Whether the server has just accepted it; false also when it may not look itself up. */
-  readonly accepted: boolean;
   /** Whether it is ours to revoke: made by a login, not given to us. */
   readonly own: boolean;
 }
@@ -42,7 +40,7 @@ export function grantOf(answer: Answer, mount: string): Grant {
   const ttl = numberOf(member(auth, 'lease_duration'));
   if (token === undefined || token === '' || ttl === undefined) throw badAnswer('a login without a token');
   const renewable = member(auth, 'renewable')?.kind === 'true';
-  return { token: SecretValue.fromText(token), ...lifetime(ttl, renewable), accepted: true, own: true };
+  return { token: SecretValue.fromText(token), ...lifetime(ttl, renewable), own: true };
 }
 
 /** A token that was given to us, as the server sees it. */
@@ -53,15 +51,13 @@ export async function grantOfGiven(
 ): Promise<Grant> {
   const answer = await lookUp(client, token, signal);
   // 403: not valid, or merely without the right to look itself up. The first read tells.
-  if (answer.status === 403)
-    return { token, ttlMs: undefined, renewable: false, accepted: false, own: false };
+  if (answer.status === 403) return { token, ttlMs: undefined, renewable: false, own: false };
   const data = member(parseAnswer(success(answer)), 'data');
   const ttl = numberOf(member(data, 'ttl'));
   if (ttl === undefined) throw badAnswer('a token without `ttl`');
   return {
     token,
     ...lifetime(ttl, member(data, 'renewable')?.kind === 'true'),
-    accepted: true,
     own: false,
   };
 }

@@ -3,10 +3,17 @@ import { member, textOf } from '../../core/json.ts';
 import { unlessAborted } from '../abort.ts';
 import { type Answer, badAnswer, tryParse } from '../answer.ts';
 import { errorTexts, isNothing, parseAnswer } from './answer.ts';
+import type { Command } from './client.ts';
 import type { VaultConfig } from './config.ts';
 import { fromStatus } from './errors.ts';
 import { encodePath } from './paths.ts';
 import type { Session } from './session.ts';
+
+/** What any identity may ask that may read something in the mount, whatever else it may not. */
+export function askMount({ mount }: Pick<VaultConfig, 'mount'>): Command {
+  const path = `sys/internal/ui/mounts/${encodePath(mount)}`;
+  return (vault, options) => vault.read(path, options);
+}
 
 /**
  * Resolves when the server says, asked after this call, that the mount exists and has the version that the
@@ -18,12 +25,9 @@ import type { Session } from './session.ts';
 export type ConfirmMount = (signal: AbortSignal | undefined) => Promise<void>;
 
 export function createMountCheck(config: VaultConfig, session: Session): ConfirmMount {
-  const path = `sys/internal/ui/mounts/${encodePath(config.mount)}`;
+  const question = askMount(config);
   const ask = async (): Promise<void> => {
-    checkMount(
-      config,
-      await session.call('describe', (vault, options) => vault.read(path, options), undefined),
-    );
+    checkMount(config, await session.call('describe', question, undefined));
   };
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;

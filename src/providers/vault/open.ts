@@ -7,7 +7,7 @@ import type { VaultConfig } from './config.ts';
 import { followEvents } from './event-stream.ts';
 import { findKeys } from './find.ts';
 import { createLogin } from './login.ts';
-import { createMountCheck } from './mount.ts';
+import { askMount, createMountCheck } from './mount.ts';
 import { readOne, type Store, versionOf } from './read.ts';
 import { createSession } from './session.ts';
 
@@ -16,6 +16,7 @@ export function openVault(config: VaultConfig, deps: ProviderDeps): SecretProvid
   const session = createSession({
     client,
     login: createLogin(config, client, deps),
+    proof: askMount(config),
     clock: deps.clock,
     onRenewal: deps.onRenewal,
   });

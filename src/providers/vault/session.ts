@@ -27,6 +27,8 @@ export interface Session extends AsyncDisposable {
 export interface SessionDeps {
   readonly client: VaultClient;
   readonly login: Login;
+  /** What a token may ask that may do anything of use, also where it may not look itself up. */
+  readonly proof: Command;
   readonly clock: Clock;
   readonly wake?: Wake;
   readonly onRenewal?: ((error?: AppError) => void) | undefined;
@@ -46,7 +48,7 @@ const LOOK_MS = 10_000;
 const LOCK = { attempts: 2, waitMs: 45 * 60_000 };
 /** How long an answer to "is this token valid?" is believed. */
 const VERDICT_MS = 5_000;
-/** The same, for a token that was valid at its login and may not look itself up. */
+/** The same, for a token that was valid at its login and may do nothing that would show it. */
 const BLIND_MS = 60_000;
 const MIN_WAKE_MS = 1_000;
 /** Beyond this, setTimeout runs at once, which is how a renewal becomes a busy loop. */
@@ -71,11 +73,12 @@ interface Refusal {
 /**
  * The one login of a store. None → logging in (shared by all callers) → leased → renewed at two thirds of its
  * time, by a timer that keeps no process alive → logged in anew when it has ended, by the clock or by a 403 that
- * `lookup-self` confirms.
+ * `lookup-self` confirms, and the question about the mount.
  */
 class VaultSession implements Session {
   readonly #client: VaultClient;
   readonly #login: Login;
+  readonly #proof: Command;
   readonly #clock: Clock;
   readonly #wake: Wake;
   readonly #onRenewal: (error?: AppError) => void;
@@ -86,9 +89,10 @@ class VaultSession implements Session {
   #refused: Refusal | undefined;
   #callOff: () => void = () => undefined;
 
-  constructor({ client, login, clock, wake = wakeLater, onRenewal = () => undefined }: SessionDeps) {
+  constructor({ client, login, proof, clock, wake = wakeLater, onRenewal = () => undefined }: SessionDeps) {
     this.#client = client;
     this.#login = login;
+    this.#proof = proof;
     this.#clock = clock;
     this.#wake = wake;
     this.#onRenewal = onRenewal;
@@ -164,10 +168,7 @@ class VaultSession implements Session {
     try {
       const grant = await this.#login.attempt(this.#closing.signal, refused);
       this.#refused = undefined;
-      return this.#hold(
-        grant,
-        grant.accepted ? undefined : { accepted: false, at: this.#clock.now(), ms: VERDICT_MS },
-      );
+      return this.#hold(grant);
     } catch (error) {
       if (error instanceof AppError && !healsItself(error.code)) {
         const at = this.#clock.now();
@@ -191,7 +192,7 @@ class VaultSession implements Session {
     return last.times;
   }
 
-  #hold(grant: Grant, verdict: Lease['verdict']): Lease {
+  #hold(grant: Grant, verdict?: Lease['verdict']): Lease {
     const expiresAt = grant.ttlMs === undefined ? undefined : this.#clock.now() + grant.ttlMs;
     const lease = { ...grant, expiresAt, verdict };
     this.#lease = lease;
@@ -219,9 +220,14 @@ class VaultSession implements Session {
   }
 
   async #ask(lease: Lease): Promise<boolean> {
-    const answer = await lookUp(this.#client, lease.token, this.#closing.signal);
-    if (answer.status !== 403) expected(answer);
+    const { token } = lease;
+    const { signal } = this.#closing;
+    let answer = await lookUp(this.#client, token, signal);
+    // Without the `default` policy it may not look itself up: each denied key would be a new login, and leave a token.
+    if (answer.status === 403)
+      answer = await this.#client.call(this.#proof, { token, signal, operation: 'describe' });
     const accepted = answer.status !== 403;
+    if (accepted) expected(answer);
     lease.verdict = { accepted, at: this.#clock.now(), ms: VERDICT_MS };
     return accepted;
   }

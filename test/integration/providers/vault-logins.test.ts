@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { createClient } from '../../../src/providers/vault/client.ts';
 import { VaultConfig } from '../../../src/providers/vault/config.ts';
 import { createLogin } from '../../../src/providers/vault/login.ts';
+import { askMount } from '../../../src/providers/vault/mount.ts';
 import { createSession } from '../../../src/providers/vault/session.ts';
 import { codeOf, everythingIn } from '../../conformance/provider.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
@@ -13,8 +14,8 @@ import { createAuthority, type Issued } from '../../fakes/certificates.ts';
 import { createRequest } from '../services/http.ts';
 import { openbao } from '../services/inject.ts';
 import { startOpenBao } from '../services/openbao.ts';
-import { type Bao, call, createMount, openProvider, urlOf } from './vault-harness.ts';
-import { enable, enableKubernetes, WAYS } from './vault-logins.ts';
+import { type Bao, call, createAppRole, createMount, openProvider, urlOf } from './vault-harness.ts';
+import { enable, enableKubernetes, TOKEN, WAYS } from './vault-logins.ts';
 
 async function prepare(bao: Bao = openbao()) {
   const mount = await createMount(bao, 2);
@@ -53,6 +54,7 @@ async function openSession(config: object, env: Record<string, string>) {
   const session = createSession({
     client,
     login: createLogin(parsed, client, deps),
+    proof: askMount(parsed),
     clock,
     wake(callback) {
       due.push(callback);
@@ -111,6 +113,25 @@ describe.each(Object.entries(WAYS))('the login by %s on OpenBao', (_, open) => {
       expect(results.map(codeOf)).toEqual(['AUTH_FAILED']);
       for (const secret of Object.values(way.wrong)) expect(everythingIn(results)).not.toContain(secret);
     }
+  });
+});
+
+describe('a role without the policy `default` on OpenBao', () => {
+  it('costs one login however often a key may not be read, and is told from a token that has gone', async () => {
+    const { bao, mount } = await prepare();
+    await call(bao, 'POST', urlOf(mount, 2, 'b'), { data: { x: '1' } });
+    const policy = `path "${mount}/data/a" { capabilities = ["read"] }`;
+    const role = await createAppRole(bao, policy, { ...TOKEN, token_no_default_policy: true });
+    const { mountPath, roleId } = role;
+    const auth = { method: 'appRole', roleId, secretId: { env: 'SECRET_ID' }, mountPath };
+    const env = { SECRET_ID: await role.newSecretId() };
+    await using provider = await openProvider({ address: bao.address, mount, auth }, env);
+    expect(await readA(provider)).toBe('found');
+    await revokeAll(bao, mountPath);
+    expect(await readA(provider)).toBe('found');
+    for (let look = 0; look < 3; look += 1)
+      expect((await provider.read([{ key: 'b' }])).map(codeOf)).toEqual(['ACCESS_DENIED']);
+    expect(await tokensOf(bao, mountPath)).toBe(1);
   });
 });
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createClient } from '../../../src/providers/vault/client.ts';
 import { VaultConfig } from '../../../src/providers/vault/config.ts';
 import { createLogin } from '../../../src/providers/vault/login.ts';
+import { askMount } from '../../../src/providers/vault/mount.ts';
 import { createSession } from '../../../src/providers/vault/session.ts';
 import { codeOf } from '../../conformance/provider.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
@@ -41,10 +42,26 @@ describe('the login', () => {
     expect(store.sent().filter((line) => line.endsWith('lookup-self'))).toHaveLength(1);
   });
 
-  it('is repeated once a minute at most where the identity may not look itself up either', async () => {
+  it('is not repeated for it either where the identity may not look itself up, without the default policy', async () => {
+    const clock = createManualTime();
+    await using store = await openVault({ config: APP_ROLE, deps: { clock } });
+    store.server.appRole.mayLookUp = false;
+    store.server.put('secret', 'k1', '{}');
+    store.server.deny(/secret\/data\/k0/);
+    for (let round = 0; round < 5; round += 1) {
+      expect(codeOf(await store.read('k0'))).toBe('ACCESS_DENIED');
+      clock.set(clock.now() + 61_000);
+    }
+    expect(store.server.logins).toBe(1);
+    store.server.revokeAll();
+    expect(codeOf(await store.read('k1'))).toBe('found');
+    expect(store.server.logins).toBe(2);
+  });
+
+  it('is repeated once a minute at most where the identity may do nothing at all', async () => {
     await using store = await openVault({ config: APP_ROLE });
     store.server.appRole.mayLookUp = false;
-    store.server.deny(/secret\/data\/k0/);
+    store.server.deny(/secret\/data\/k0|sys\/internal/);
     for (let round = 0; round < 5; round += 1) expect(codeOf(await store.read('k0'))).toBe('ACCESS_DENIED');
     expect(store.server.logins).toBe(2);
   });
@@ -127,7 +144,7 @@ describe('a given token', () => {
     store.server.addToken('narrow', { mayLookUp: false });
     store.server.put('secret', 'k1', '{}');
     store.server.deny(/secret\/data\/k0/);
-    expect(codeOf(await store.read('k0'))).toBe('AUTH_FAILED');
+    expect(codeOf(await store.read('k0'))).toBe('ACCESS_DENIED');
     expect(codeOf(await store.read('k1'))).toBe('found');
     expect((await store.provider.check()).filter(({ error }) => error)).toEqual([]);
   });
@@ -172,6 +189,7 @@ describe('the renewal', () => {
     const session = createSession({
       client,
       login: createLogin(config, client, deps),
+      proof: askMount(config),
       clock: time,
       wake: time.wake,
       onRenewal: (error) => progress.push(error?.code),
