@@ -10,7 +10,8 @@ import { toResult } from './value.ts';
 
 /** Also said of secrets that are scheduled for deletion. */
 export const BAD_STATE = 'InvalidRequestException';
-const DENIED = ['AccessDeniedException', 'AccessDenied'];
+export const DENIED = ['AccessDeniedException', 'AccessDenied'];
+const CURRENT = 'AWSCURRENT';
 const REFUSED_INPUT = ['InvalidParameterException', 'ValidationException'];
 
 /**
@@ -43,8 +44,8 @@ async function get(
 ): Promise<ReadResult> {
   const input = {
     SecretId: key,
-    ...(version?.kind === 'id' ? { VersionId: version.id } : {}),
-    ...(version?.kind === 'stage' ? { VersionStage: version.stage } : {}),
+    // The current one by its name as well: a policy may allow that stage only, and goes by what the request says.
+    ...(version?.kind === 'id' ? { VersionId: version.id } : { VersionStage: version?.stage ?? CURRENT }),
   };
   const answer = await session.call(
     'read',
@@ -165,7 +166,7 @@ export function currentOf(
   const versions = Object.entries(stages ?? {});
   if (!versions.every(([, labels]) => Array.isArray(labels)))
     throw badAnswer('versions without their stages');
-  const current = versions.filter(([, labels]) => labels.includes('AWSCURRENT'));
+  const current = versions.filter(([, labels]) => labels.includes(CURRENT));
   const [version] = current[0] ?? [];
   if (version === undefined || current.length > 1) return undefined;
   return { version, ...createdAt(changed) };

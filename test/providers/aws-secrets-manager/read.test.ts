@@ -185,10 +185,22 @@ describe('a batch', () => {
       error: { about: 'store test-store, key kms', detail: expect.stringContaining('KMS') },
     });
     expect(aws.server.count('BatchGetSecretValue')).toBe(1);
-    expect(aws.server.count('GetSecretValue')).toBe(0);
+    expect(aws.server.count('GetSecretValue')).toBe(1); // of the denied one
     // Read alone, each is the same.
     for (const [index, key] of keys.entries())
       expect(codeOf(await aws.read(key))).toBe(codeOf(results[index]));
+  });
+
+  it('gives what a policy allows by its stage alone, which a batch cannot name', async () => {
+    await using aws = await openAws();
+    for (const name of ['a', 'b', 'c']) aws.server.store.put(name, name);
+    aws.server.failKey('b', new AwsError('AccessDeniedException'), /^BatchGetSecretValue item$/);
+    const results = await aws.provider.read(['a', 'b', 'c'].map((key) => ({ key })));
+    expect(results.map(reveal)).toEqual(['a', 'b', 'c']);
+    expect(aws.server.requests.map(({ operation, input }) => [operation, input.VersionStage])).toEqual([
+      ['BatchGetSecretValue', undefined],
+      ['GetSecretValue', 'AWSCURRENT'],
+    ]);
   });
 
   it('that is not allowed is done without, from then on', async () => {
