@@ -54,7 +54,20 @@ async function fromReferences(auth: Auth<'static'>, deps: ProviderDeps): Promise
     text(auth.secretAccessKey, deps),
     auth.sessionToken === undefined ? undefined : text(auth.sessionToken, deps),
   ]);
-  return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
+  return checked({ accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) });
+}
+
+/**
+ * They go into headers, and what no header can carry would look as if AWS could not be reached.
+ * @throws AppError AUTH_FAILED
+ */
+function checked(identity: Identity): Identity {
+  const { accessKeyId, secretAccessKey, sessionToken = 'none' } = identity;
+  if (![accessKeyId, secretAccessKey, sessionToken].every((part) => /^[\x21-\x7e]+$/.test(part)))
+    throw new AppError('AUTH_FAILED', {
+      detail: 'the access key or its session token has characters that none has, such as a line end',
+    });
+  return identity;
 }
 
 /** The token's file is read at each login, since whoever issues it renews it there. */
@@ -87,7 +100,11 @@ function defaultLogin(sts: Sts, deps: ProviderDeps): () => Promise<Identity> {
       ].map(variable),
     );
     if (accessKeyId !== undefined && secretAccessKey !== undefined) {
-      return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
+      return checked({
+        accessKeyId,
+        secretAccessKey,
+        ...(sessionToken === undefined ? {} : { sessionToken }),
+      });
     }
     if (roleArn !== undefined && tokenFile !== undefined) return fromToken(roleArn, tokenFile, sts, deps);
     return fromMachine();

@@ -74,6 +74,8 @@ const BY_NAME: Readonly<Record<string, Meaning>> = {
   AccessDenied: DENIED,
   UnauthorizedOperation: DENIED,
   NotAuthorized: DENIED,
+  ValidationError: ['CONFIG_INVALID', 'AWS does not take what the role is to be assumed with'],
+  PackedPolicyTooLarge: ['CONFIG_INVALID', 'the tags of the session are too long together'],
   OptInRequired: ['ACCESS_DENIED', 'the region or the service is not enabled for this account'],
   RegionDisabledException: ['ACCESS_DENIED', 'STS is not activated in this region'],
   DecryptionFailure: KMS,

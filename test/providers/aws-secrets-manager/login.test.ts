@@ -42,6 +42,20 @@ describe('static credentials', () => {
     expect(codeOf(await aws.read('a'))).toBe('found');
   });
 
+  it.each([
+    ['KEY_ID', 'AKIAX\n'],
+    ['KEY_ID', ' AKIAX'],
+    ['SECRET_KEY', 'secret\n'],
+    ['SESSION', 'to\nken'],
+  ])('with what no header can carry in %s (%j) are AUTH_FAILED, and not sent', async (name, value) => {
+    const auth = { ...STATIC, sessionToken: { env: 'SESSION' } };
+    await using aws = await openAws({ config: { auth }, deps: { env: { SESSION: 'tok', [name]: value } } });
+    expect(await aws.read('a')).toMatchObject({
+      error: { code: 'AUTH_FAILED', detail: expect.stringContaining('line end') },
+    });
+    expect(aws.sent()).toEqual([]);
+  });
+
   it('that are wrong cost a request for all reads, and again after ten seconds, then less often', async () => {
     const clock = createManualTime(Date.now());
     await using aws = await openAws({ deps: { env: { KEY_ID: 'AKIAWRONG' }, clock } });
@@ -180,6 +194,8 @@ describe('a role', () => {
     [new AwsError('RegionDisabledException', 403), 'ACCESS_DENIED'],
     [new AwsError('ExpiredTokenException'), 'AUTH_FAILED'],
     [new AwsError('MalformedPolicyDocument'), 'BAD_ANSWER'],
+    [new AwsError('ValidationError'), 'CONFIG_INVALID'],
+    [new AwsError('PackedPolicyTooLarge'), 'CONFIG_INVALID'],
     ['hang', 'TIMEOUT'],
     ['reset', 'STORE_UNAVAILABLE'],
     ['cut', 'BAD_ANSWER'],
