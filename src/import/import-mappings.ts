@@ -42,8 +42,8 @@ export function ofClusterExternalSecret(it: Found, { notes, names, stores }: Imp
   // How often they look for namespaces.
   spec.ignore('externalSecretSpec', 'refreshTime');
   const found = {
-    labels: metadata?.texts('labels') ?? {},
-    annotations: metadata?.texts('annotations') ?? {},
+    labels: metadata?.templates('labels') ?? {},
+    annotations: metadata?.templates('annotations') ?? {},
   };
   const places = placesOf(it, spec, notes);
   spec.finish();

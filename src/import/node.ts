@@ -11,11 +11,15 @@ export interface Node {
   readonly path: string;
   has(name: string): boolean;
   text(name: string): string | undefined;
+  /** A text that is a template or a pattern of theirs, and so may hold what a chart's would. */
+  template(name: string): string | undefined;
   flag(name: string): boolean;
   child(name: string): Node | undefined;
   children(name: string): readonly Node[];
   /** A map of texts. */
   texts(name: string): Readonly<Record<string, string>>;
+  /** A map of templates of theirs. */
+  templates(name: string): Readonly<Record<string, string>>;
   /** A list of texts. */
   list(name: string): readonly string[];
   /** Fields that mean nothing for reading. */
@@ -44,13 +48,39 @@ export function createNode(value: Json, path: string, notes: Notes): Node {
     return known;
   };
 
+  const filled = (text: string, where: string): string => {
+    // Theirs takes it by the letter, and no store has such a name: it is what a chart, or Flux, was to put there.
+    const [sign] = /\{\{|\$\{(?=[A-Za-z_])/.exec(text) ?? [];
+    if (sign !== undefined)
+      notes.lost(
+        where,
+        `holds \`${sign}\`, as a template that was not filled in`,
+        'Render it first, as by `helm template`, and import that.',
+      );
+    return text;
+  };
+  const textOf = (name: string): string | undefined => {
+    const found = take(name, isScalar, 'text');
+    return found === undefined || found === '' ? undefined : String(found);
+  };
+  const textsOf = (name: string): Readonly<Record<string, string>> => {
+    const found = take(name, isObject, 'an object') ?? {};
+    const entries = Object.entries(found).map(([key, text]): [string, string] => {
+      if (isScalar(text)) return [key, String(text)];
+      notes.lost(`${at(name)}.${key}`, 'is not text', 'Correct the object, and import it again.');
+      return [key, ''];
+    });
+    return Object.fromEntries(entries);
+  };
+
   return {
     path,
     has: (name) => Object.hasOwn(value, name) && value[name] !== undefined && value[name] !== null,
     text(name) {
-      const found = take(name, isScalar, 'text');
-      return found === undefined || found === '' ? undefined : String(found);
+      const text = textOf(name);
+      return text === undefined ? undefined : filled(text, at(name));
     },
+    template: textOf,
     flag: (name) => take(name, isBoolean, 'true or false') ?? false,
     child(name) {
       const found = take(name, isObject, 'an object');
@@ -61,14 +91,11 @@ export function createNode(value: Json, path: string, notes: Notes): Node {
       return found.map((item, index) => under(item, `${at(name)}[${index}]`));
     },
     texts(name) {
-      const found = take(name, isObject, 'an object') ?? {};
-      const entries = Object.entries(found).map(([key, text]): [string, string] => {
-        if (isScalar(text)) return [key, String(text)];
-        notes.lost(`${at(name)}.${key}`, 'is not text', 'Correct the object, and import it again.');
-        return [key, ''];
-      });
-      return Object.fromEntries(entries);
+      const texts = textsOf(name);
+      for (const [key, text] of Object.entries(texts)) filled(text, `${at(name)}.${key}`);
+      return texts;
     },
+    templates: textsOf,
     list: (name) => take(name, isListOf(isText), 'a list of texts') ?? [],
     ignore(...names) {
       for (const name of names) asked.add(name);

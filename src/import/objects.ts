@@ -71,7 +71,12 @@ export function sortObjects(
   const others: Objects['others'][number][] = [];
   for (const object of raw) {
     const { apiVersion, kind, metadata } = object;
-    if (!isText(apiVersion) || !isText(kind) || !isObject(metadata) || !isText(metadata.name)) continue;
+    if (!isText(apiVersion) || !isText(kind)) continue;
+    if (!isObject(metadata) || !isText(metadata.name)) {
+      // Of a chart, `name: {{ … }}` is an object to YAML.
+      if (GROUP.test(apiVersion)) unreadable.push(`${quoted(kind)}: one without a name as text. ${RENDER}`);
+      continue;
+    }
     const { name } = metadata;
     const own = isText(metadata.namespace) && metadata.namespace !== '' ? metadata.namespace : namespace;
     const annotations = isObject(metadata.annotations) ? metadata.annotations : {};
@@ -115,6 +120,11 @@ export function sortObjects(
   return { found: byId, accounts, others: others.toSorted(byKindAndName), unreadable };
 }
 
+const RENDER = 'A template of a chart is rendered first, as by `helm template`';
+
+/** What Helm alone fills in: their templates have other names. */
+const CHART = /\{\{[^{}]*(?:\.(?:Values|Release|Chart|Capabilities|Files)\b|\binclude\s)/;
+
 /** It may be anything. */
 function quoted(text: string): string {
   return JSON.stringify(text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text);
@@ -133,7 +143,8 @@ function documentsOf({ name, text }: Text, unreadable: string[]): readonly Json[
     const [error] = document.errors;
     if (error !== undefined) {
       const line = error.linePos?.[0].line;
-      unreadable.push(`${name}${line === undefined ? '' : `:${line}`} is neither YAML nor JSON`);
+      const hint = CHART.test(text) ? `. ${RENDER}` : '';
+      unreadable.push(`${name}${line === undefined ? '' : `:${line}`} is neither YAML nor JSON${hint}`);
       return [];
     }
     return flatten(toValue(document, name, unreadable));

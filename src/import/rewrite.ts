@@ -20,8 +20,8 @@ export function rewritten(naming: Naming, step: Node, path: string): Naming | un
   const regexp = step.child('regexp');
   const transform = step.child('transform');
   if (regexp !== undefined)
-    return byRegExp(naming, regexp.text('source') ?? '', regexp.text('target') ?? '', path);
-  if (transform !== undefined) return byTemplate(naming, transform.text('template') ?? '', path);
+    return byRegExp(naming, regexp.template('source') ?? '', regexp.template('target') ?? '', path);
+  if (transform !== undefined) return byTemplate(naming, transform.template('template') ?? '', path);
   if (step.has('merge')) step.ignore('merge');
   return undefined;
 }

@@ -134,7 +134,7 @@ function metadataOf(
     );
   // Without a template, theirs hands its own labels and annotations on.
   const [labels, annotations] = (['labels', 'annotations'] as const).map((part) => {
-    const all: Json = template === undefined ? found[part] : (metadata?.texts(part) ?? {});
+    const all: Json = template === undefined ? found[part] : (metadata?.templates(part) ?? {});
     const from = template === undefined ? `metadata.${part}` : `spec.target.template.metadata.${part}`;
     return entriesOf(all, { part, from, notes });
   });

@@ -20,7 +20,7 @@ const BY_HAND = 'Write the template by hand; what ours can do stands in docs/ref
  */
 export function withTemplate(sources: Shape, template: Node, notes: Notes): Shape {
   const isPartial = notes.incomplete;
-  const texts = template.texts('data');
+  const texts = template.templates('data');
   const isMerge = template.text('mergePolicy') === 'Merge';
   const keys = Object.keys(texts);
   if (template.children('templateFrom').length > 0) {

@@ -104,6 +104,17 @@ describe('what is read', () => {
     expect(unreadable.join()).toMatch(/^x\.yaml:\d+ is neither YAML nor JSON$/);
   });
 
+  it.each([
+    ['name: {{ .Release.Name }}', /^"ExternalSecret": one without a name as text\. .*`helm template`$/],
+    ['generateName: db-', /^"ExternalSecret": one without a name as text\. /],
+    ['name: {{ .Release.Name }}-db', /^chart\.yaml:\d+ is neither YAML nor JSON\. .*`helm template`$/],
+  ])('of a chart, with `%s`, is listed', (name, line) => {
+    const text = `apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata:\n  ${name}\n`;
+    const { found, unreadable } = readObjects([{ name: 'chart.yaml', text }], 'default');
+    expect(found).toEqual([]);
+    expect(unreadable).toEqual([expect.stringMatching(line)]);
+  });
+
   it('with a name that no API server takes is listed, and gets into no line of its own', async () => {
     const texts = [
       VAULT,

@@ -168,6 +168,33 @@ describe('an ExternalSecret', () => {
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.target.newField']);
   });
 
+  it('of a chart that was not rendered is not in force: what is to be filled in would be taken by the letter', async () => {
+    for (const key of ['{{ .Values.path }}/db', `apps/\${CLUSTER_NAME}/db`]) {
+      const { report, mappings } = await imported(
+        VAULT,
+        external({ data: [{ secretKey: 'K', remoteRef: { key, property: 'p' } }] }),
+      );
+      expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.data[0].remoteRef.key']);
+      expect(mappings).toEqual([]);
+    }
+    const tags = { env: '{{ .Values.env }}' };
+    const found = await imported(VAULT, external({ dataFrom: [{ find: { path: 'a', tags } }] }));
+    expect(places(found.report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.dataFrom[0].find.tags.env']);
+  });
+
+  it('asks a person to look where a template only writes braces, as in a chart', async () => {
+    const { report } = await imported(
+      VAULT,
+      external({ ...one, target: { template: { data: { k: 'a {{ `{{ .K }}` }}' } } } }),
+    );
+    expect(report('ExternalSecret', 'db')?.findings).toContainEqual({
+      level: 'changed',
+      at: 'spec.target.template.data.k',
+      what: expect.stringContaining('braces'),
+      todo: expect.stringContaining('helm template'),
+    });
+  });
+
   it('leaves the guess of an encoding to a person', async () => {
     const remoteRef = { key: 'a', property: 'p', decodingStrategy: 'Auto' };
     const { mapping, report } = await imported(VAULT, external({ data: [{ secretKey: 'K', remoteRef }] }));

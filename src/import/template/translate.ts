@@ -183,6 +183,12 @@ export function translateTemplate(
       case 'output':
         return attempt(statement.line, () => {
           const value = translated(statement.value, scope, statement.line);
+          // So a chart keeps from Helm what is meant for their controller.
+          if (value.literal?.includes('{{') === true)
+            help.note(
+              'writes braces that stand in quotes, as a chart does for what their controller is to fill in',
+              'If this is of a chart, render it first, as by `helm template`, and import that.',
+            );
           return tags([...before, `{ ${liquidOf(value)} }`], statement);
         });
       case 'assign':
