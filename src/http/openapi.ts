@@ -26,8 +26,10 @@ export interface Description {
   readonly proofs?: readonly (keyof typeof PROOFS)[];
   /** Of a success; 200 unless it is said. */
   readonly status?: 200 | 202;
-  /** What a success holds, where that is JSON. */
+  /** What a success holds, where that is JSON that a schema describes. */
   readonly answer?: SchemaName;
+  /** The types of a success that is no JSON. */
+  readonly types?: readonly string[];
   readonly also?: Readonly<Record<number, SchemaName>>;
 }
 
@@ -69,6 +71,7 @@ export function describe(description: Description): FastifySchema {
     proofs,
     status = 200,
     answer,
+    types,
     also = {},
   } = description;
   const denied = { 401: 'Error', 403: 'Error' } as const;
@@ -89,11 +92,24 @@ export function describe(description: Description): FastifySchema {
       ? {}
       : { params: { type: 'object', required: Object.keys(parameters), properties: parameters } }),
     response: {
-      [status]: answer === undefined ? { description: 'Done.', type: 'string' } : reference(answer),
+      [status]: success(answer, types),
       ...Object.fromEntries(Object.entries(others).map(([status, name]) => [status, reference(name)])),
+      // Whatever else there is, such as a request too many, has the one form of all errors.
+      default: reference('Error'),
     },
   };
 }
+
+function success(answer: SchemaName | undefined, types: readonly string[] | undefined): JsonSchema {
+  if (answer !== undefined) return reference(answer);
+  const description = 'Done.';
+  if (types === undefined) return { description, type: 'object' };
+  // An empty list: nothing stands in it.
+  if (types.length === 0) return { description, type: 'null' };
+  return { description, content: Object.fromEntries(types.map((type) => [type, { schema: TEXT }])) };
+}
+
+const TEXT = { type: 'string' } as const;
 
 function reference(name: SchemaName): JsonSchema {
   return { $ref: `${name}#` };

@@ -6,12 +6,20 @@ import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { type Bench, openBench, TOKENS } from './harness.ts';
 
 interface Schema {
+  readonly type?: string;
+  readonly $ref?: string;
   readonly required?: readonly string[];
   readonly properties?: Readonly<Record<string, Schema>>;
 }
 
+interface Response {
+  readonly content?: Readonly<Record<string, { readonly schema: Schema }>>;
+}
+
 interface Document {
-  readonly paths: Readonly<Record<string, Readonly<Record<string, { readonly responses: object }>>>>;
+  readonly paths: Readonly<
+    Record<string, Readonly<Record<string, { readonly responses: Readonly<Record<string, Response>> }>>>
+  >;
   readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
 }
 
@@ -54,4 +62,31 @@ it('asks of a proof no more than it has', async () => {
   const { required = [] } = schema?.properties?.problem ?? {};
   expect(Object.keys(json.problem as object)).toEqual(expect.arrayContaining([...required]));
   expect(Object.keys(json)).toEqual(expect.arrayContaining([...(schema?.required ?? [])]));
+});
+
+it.each([
+  ['/metrics', '/metrics', 'string'],
+  ['/api/v1/audit/export', '/api/v1/audit/export?format=jsonl', 'string'],
+  ['/api/v1/audit/export', '/api/v1/audit/export?format=csv', 'string'],
+  ['/api/v1/audit/export', '/api/v1/audit/export?format=ocsf', 'string'],
+  ['/api/openapi.json', '/api/openapi.json', 'object'],
+] as const)('says of what type the answer of %s is (%s)', async (path, url, type) => {
+  await using bench = await openBench();
+  await bench.audit.append([bare()]);
+  const { headers } = await bench.get(url);
+  const [media = ''] = String(headers['content-type']).split(';');
+  const content = (await described(bench)).paths[path]?.get?.responses['200']?.content ?? {};
+  expect(Object.keys(content)).toContain(media);
+  expect(content[media]?.schema.type).toBe(type);
+});
+
+it('has the form of an error for every answer that it does not name', async () => {
+  await using bench = await openBench({}, { requests: 1 });
+  const { paths } = await described(bench);
+  expect((await bench.get('/api/v1/status')).status).toBe(429);
+  for (const methods of Object.values(paths))
+    for (const { responses } of Object.values(methods))
+      expect(responses.default?.content?.['application/json']?.schema.$ref).toBe(
+        '#/components/schemas/Error',
+      );
 });

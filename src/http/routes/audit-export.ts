@@ -24,6 +24,7 @@ export function addExportRoute(app: FastifyInstance, { audit, clock, closing, ve
           'Records, oldest first, as a stream: `jsonl` as they are proved, `csv` as a table, `ocsf` as events. The export is on record itself.',
         role: 'viewer',
         query: QUERY,
+        types: TYPES,
         also: { 503: 'Error' },
       }),
     },
@@ -54,6 +55,9 @@ async function* continued(
   if (!first.done) yield first.value;
   yield* rest;
 }
+
+/** Without their parameters, as a description names them. */
+const TYPES = [...new Set(Object.values(MEDIA_TYPES).map((type) => type.replace(/;.*$/, '')))];
 
 const QUERY = {
   type: 'object',

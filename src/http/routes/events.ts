@@ -146,6 +146,7 @@ export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limi
           summary: 'Whether events are wanted, as CloudEvents asks it.',
           parameters,
           proofs: ['eventGrid', 'entra'],
+          types: [],
           also: FAILURES,
         }),
       },

@@ -12,6 +12,7 @@ export function addMetricsRoute(app: FastifyInstance, { metrics, config }: Route
         tag: 'probes',
         summary:
           'The metrics, in the text format of Prometheus. Needs a token only with `http.metricsNeedToken`.',
+        types: ['text/plain'],
       }),
     },
     async (_, reply) => {
