@@ -21,8 +21,7 @@ import type {
   StoreStatus,
   SyncAnswer,
 } from '../service/service.ts';
-import { heldOf, targetStatuses } from '../service/status.ts';
-import { sourcesOf } from '../sync/desired.ts';
+import { heldOf, lookedAt, targetStatuses } from '../service/status.ts';
 import { abilitiesOf } from './abilities.ts';
 import type { App, Pass } from './app.ts';
 import { expectedCalls, type StoreCalls } from './calls.ts';
@@ -131,7 +130,7 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
     return app.config.mappings.map((mapping) => ({
       mapping: mapping.name,
       refreshSeconds: mapping.refreshMs / 1_000,
-      sources: sourcesOf(mapping).map(({ store, key }) => ({ store, key })),
+      ...lookedAt(mapping),
       targets: byMapping.get(mapping.name) ?? [],
     }));
   };

@@ -188,6 +188,10 @@ export const SCHEMAS = {
     mapping: text,
     refreshSeconds: { type: 'number' },
     sources: list(object({ store: text, key: text })),
+    searches: {
+      ...list(object({ store: text, path: text, name: text }, ['name'])),
+      description: 'Where it looks for keys. An empty path: everywhere in the store.',
+    },
     targets: list(one('Target')),
   }),
   MappingList: object({ mappings: list(one('Mapping')), next: text }, ['next']),

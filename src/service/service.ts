@@ -105,7 +105,10 @@ export interface Status {
 export interface MappingStatus {
   readonly mapping: string;
   readonly refreshSeconds: number;
+  /** Each key that it names, once. */
   readonly sources: readonly { readonly store: string; readonly key: string }[];
+  /** Where it looks for keys; without a path, everywhere in the store. */
+  readonly searches: readonly { readonly store: string; readonly path: string; readonly name?: string }[];
   readonly targets: readonly TargetStatus[];
 }
 

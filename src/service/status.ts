@@ -1,10 +1,12 @@
 import type { Clock } from '../core/clock.ts';
+import type { Mapping } from '../core/mapping.ts';
 import { compareTargets } from '../core/target.ts';
 import type { Wanted } from '../reconcile/targets.ts';
+import { searchesOf, sourcesOf } from '../sync/desired.ts';
 import { LABEL, pinIn } from '../sync/marks.ts';
 import type { Board, Known, Swept } from './board.ts';
 import type { Generation } from './generation.ts';
-import type { HeldStatus, TargetState, TargetStatus } from './service.ts';
+import type { HeldStatus, MappingStatus, TargetState, TargetStatus } from './service.ts';
 
 /** When a slot's round is late by so much, its targets count as stale. */
 const LATE = 1.5;
@@ -89,6 +91,19 @@ function stateOf(
     return keeps ? 'stale' : 'failed';
   }
   return inStep;
+}
+
+/** What a mapping is made of: several values may be members of one key. */
+export function lookedAt(mapping: Mapping): Pick<MappingStatus, 'sources' | 'searches'> {
+  const named = sourcesOf(mapping).map(({ store, key }) => ({ store, key }));
+  return {
+    sources: [...new Map(named.map((it) => [`${it.store} ${it.key}`, it])).values()],
+    searches: searchesOf(mapping).map(({ store, find: { path, name } }) => ({
+      store,
+      path,
+      ...(name === undefined ? {} : { name }),
+    })),
+  };
 }
 
 export function heldOf({ board, idOf }: HeldInput): readonly HeldStatus[] {

@@ -210,6 +210,16 @@ describeInChromium('what an operator does', (visit) => {
     expect(asked).toBe(1);
   });
 
+  it('sees the keys that a mapping names, and where it searches', async () => {
+    await using tab = await visit({ role: 'viewer', at: '/mappings/billing' });
+    const items = await tab.page.locator('.plain-list li').allInnerTexts();
+    expect(items).toEqual([
+      'team-vault: billing/db',
+      'aws-prod: billing/api',
+      'team-vault: all that is found below features/billing/ by ^flag-',
+    ]);
+  });
+
   it('is shown anew every half minute, without losing the place', async () => {
     const { STATUS: status } = await import('./scene.ts');
     let version = '1.2.3';

@@ -217,6 +217,7 @@ export function mappingsOf(targets: readonly TargetStatus[]): readonly MappingSt
       { store: 'team-vault', key: `${mapping}/db` },
       { store: 'aws-prod', key: `${mapping}/api` },
     ],
+    searches: [{ store: 'team-vault', path: `features/${mapping}/`, name: '^flag-' }],
     targets: targets.filter((one) => one.mapping === mapping),
   }));
 }

@@ -156,6 +156,7 @@ function fakeService(asked: { what: string; by: Requester; requestId: string }[]
     mapping,
     refreshSeconds: 300,
     sources: [{ store: 'local', key: `${mapping}.json` }],
+    searches: [],
     targets: [target({ mapping, secret: mapping })],
   }));
   const done = (requestId: string): SyncAnswer => ({

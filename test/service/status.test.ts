@@ -3,7 +3,7 @@ import { AppError } from '../../src/core/errors.ts';
 import type { Wanted } from '../../src/reconcile/targets.ts';
 import { createBoard, type Known } from '../../src/service/board.ts';
 import { createGeneration } from '../../src/service/generation.ts';
-import { heldOf, targetStatuses } from '../../src/service/status.ts';
+import { heldOf, lookedAt, targetStatuses } from '../../src/service/status.ts';
 import { source } from '../sync/sample.ts';
 import { createClock, createFakeNotices, failed, known, meta, START, wanted } from './sample.ts';
 
@@ -22,6 +22,24 @@ function open(all: readonly Wanted[] = [APP]) {
   };
   return { clock, board, swept, statuses, state: () => statuses()[0]?.state };
 }
+
+it('of a mapping has each key once, and where it searches', () => {
+  const { mapping } = wanted({
+    data: { A: source({ key: 'a', property: 'x' }), B: source({ key: 'a', property: 'y' }) },
+    dataFrom: [
+      { store: 'local', find: { path: 'f/', tags: {} } },
+      { store: 'local', find: { path: '', name: '^x', tags: {} } },
+    ],
+  });
+  const { store } = source();
+  expect(lookedAt(mapping)).toEqual({
+    sources: [{ store, key: 'a' }],
+    searches: [
+      { store: 'local', path: 'f/' },
+      { store: 'local', path: '', name: '^x' },
+    ],
+  });
+});
 
 describe('the state of a target', () => {
   const OUTCOMES: readonly (readonly [string, string, Partial<Known>])[] = [

@@ -32,7 +32,10 @@
  *   stores: (Part & { name: string, lastSuccess: string | null, breakerOpen?: boolean })[],
  *   events?: (Part & { name: string, lastEvent?: string })[], targets: Target[], held: Held[],
  * }} Status
- * @typedef {{ mapping: string, refreshSeconds: number, sources: Source[], targets: Target[] }} Mapping
+ * @typedef {{
+ *   mapping: string, refreshSeconds: number, sources: Source[], targets: Target[],
+ *   searches: { store: string, path: string, name?: string }[],
+ * }} Mapping
  * @typedef {{
  *   ok: boolean, requestId: string, summary: Record<string, number>, pending: number,
  *   targets: Record<string, unknown>[], held: Held[],

@@ -23,7 +23,7 @@ export const mappingView = {
     return { mapping, records };
   },
   draw(/** @type {Data} */ { mapping, records }, _, context) {
-    const { mapping: name, refreshSeconds, sources, targets } = mapping;
+    const { mapping: name, refreshSeconds, sources, searches, targets } = mapping;
     const isPinned = targets.some(({ pinned }) => pinned !== undefined) && context.may('operator');
     return [
       h(
@@ -41,13 +41,12 @@ export const mappingView = {
             isPinned ? { title: 'Do', cell: (target) => unpinButton(target, context) } : undefined,
           ),
       h('h2', {}, 'Sources'),
-      sources.length === 0
-        ? empty('It names no source.')
-        : h(
-            'ul',
-            { class: 'plain-list' },
-            ...sources.map(({ store, key }) => h('li', {}, sourceLink(store, key))),
-          ),
+      h(
+        'ul',
+        { class: 'plain-list' },
+        ...sources.map(({ store, key }) => h('li', {}, sourceLink(store, key))),
+        ...searches.map((search) => h('li', {}, ...searched(search))),
+      ),
       h('h2', {}, 'Latest records'),
       records.length === 0
         ? empty('There are no records of it yet.')
@@ -56,3 +55,13 @@ export const mappingView = {
     ];
   },
 };
+
+/** What a search finds is read key by key. @param {import('../api.js').Mapping['searches'][number]} search */
+function searched({ store, path, name }) {
+  const where = path === '' ? 'all that is found' : `all that is found below ${path}`;
+  return [
+    h('span', { class: 'muted' }, `${store}: `),
+    where,
+    name !== undefined && [' by ', h('code', {}, name)],
+  ].flat();
+}
