@@ -64,6 +64,11 @@ describeInChromium('the list of records', (visit) => {
     expect(await tab.page.getByText('No record matches these filters.').isVisible()).toBe(true);
     await go(tab.page, '/records?since=yesterday');
     expect(await tab.page.getByRole('alert').innerText()).toMatch(/INVALID_REQUEST/);
+    // And it can be put right where it stands.
+    await tab.page.getByLabel('Since').fill('2000-01-01');
+    await tab.page.getByRole('button', { name: 'Apply filters' }).click();
+    await expect.poll(() => column(tab.page, 'Record')).toHaveLength(20);
+    expect(await tab.page.getByRole('alert').count()).toBe(0);
   });
 
   it('offers every word that the service knows', async () => {

@@ -18,7 +18,9 @@ import { targetView } from './views/target.js';
  *   load: (place: Place, signal: AbortSignal) => Promise<any>,
  *   draw: (data: any, place: Place, context: import('./app.js').Context) => import('./dom.js').Child[],
  *   refresh: 'redraw' | 'tell' | 'never',
+ *   ask?: (place: Place, context: import('./app.js').Context) => import('./dom.js').Child[],
  * }} View `tell`: somebody reads a list that must not move below their eyes; they are told that it has changed.
+ *   `ask`: what is asked for, which stands there too when it was asked wrongly.
  */
 
 const REFRESH_MS = 30_000;
@@ -149,7 +151,7 @@ export function showFrame(root, session, { may, leave }) {
       if (signal.aborted) return;
       if (!(error instanceof ApiError)) throw error;
       // What was read before stays: it is better than nothing, and its time stands beside it.
-      if (shown === '') replace(body, problem(error));
+      if (shown === '') replace(body, ...(view.ask?.(place, context) ?? []), problem(error));
       else replace(news, problem(error));
     } finally {
       if (!signal.aborted) {

@@ -21,13 +21,18 @@ export const recordsView = {
     const trace = fingerprint === undefined ? undefined : 'true';
     return get('api/v1/audit/records', { ...filtersOf(query), trace, cursor, limit }, signal);
   },
-  draw(/** @type {import('../api.js').RecordPage} */ data, { query }, { go }) {
+  ask: ({ query }, { go }) => [
+    filterForm(query, (chosen) => go(link(['records'], { ...chosen, ...pageOf(query) }))),
+  ],
+  draw(/** @type {import('../api.js').RecordPage} */ data, place, context) {
+    const { query } = place;
+    const { go } = context;
     const { records, next, versions = [], more = false } = data;
     const filters = filtersOf(query);
-    const page = query.limit === undefined ? {} : { limit: query.limit };
+    const page = pageOf(query);
     const active = chips(filters, page);
     return [
-      filterForm(query, (chosen) => go(link(['records'], { ...chosen, ...page }))),
+      ...(recordsView.ask?.(place, context) ?? []),
       h(
         'div',
         { class: 'toolbar' },
@@ -70,6 +75,11 @@ export const recordsView = {
     ];
   },
 };
+
+/** @param {Record<string, string>} query @returns {{ limit?: string }} */
+function pageOf({ limit }) {
+  return limit === undefined ? {} : { limit };
+}
 
 /** @param {readonly import('../api.js').TracedVersion[]} versions @param {boolean} more There are others, which were not followed. */
 function traced(versions, more) {
