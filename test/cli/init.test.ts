@@ -114,6 +114,17 @@ describe('init', () => {
   });
 });
 
+it.each([
+  ['./store', 'conf/store/db.json'],
+  ['/srv/store', '/srv/store/db.json'],
+  ['~/store', '~/store/db.json'],
+])('says where to put the first value, with a store at %s', async (at, path) => {
+  await using bench = await openBench();
+  await bench.write('conf/readme', '');
+  const options = ['--store', 'files', '--at', at, '--key', 'db.json', '--out', 'conf/new.yaml'];
+  expect((await bench.run('init', ...options)).stdout).toContain(`put the value into ${path}\n`);
+});
+
 describe('the schema for editors', () => {
   it('is written beside the configuration, whose first line names it', async () => {
     await using bench = await openBench();

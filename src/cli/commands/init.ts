@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { codeOf, fileError } from '../file-error.ts';
@@ -43,7 +43,7 @@ function nextText({ store, login, at, key }: Answers, { out, schema }: InitOptio
     vault: { token: 'export VAULT_TOKEN=…', appRole: 'export VAULT_SECRET_ID=…', kubernetes: undefined }[
       login ?? 'token'
     ],
-    files: `put the value into ${join(at, key)}`,
+    files: `put the value into ${join(seenFrom(out, at), key)}`,
     'aws-secrets-manager': undefined,
     'azure-key-vault': undefined,
   }[store];
@@ -61,6 +61,11 @@ function nextText({ store, login, at, key }: Answers, { out, schema }: InitOptio
     ...(first === undefined ? [] : [`  ${paint('cyan', first)}`]),
     ...steps.map(([command, why]) => `  ${paint('cyan', command.padEnd(width))}  ${why}`),
   ].join('\n');
+}
+
+/** The folder is relative to the file that says it, and whoever reads this stands elsewhere. */
+function seenFrom(out: string, folder: string): string {
+  return isAbsolute(folder) || folder.startsWith('~/') ? folder : join(dirname(out), folder);
 }
 
 /** Never over one that is there. */
