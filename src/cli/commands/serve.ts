@@ -5,7 +5,7 @@ import { type Loaded, loadConfig } from '../../config/load.ts';
 import { createParsedFiles } from '../../config/parsed-files.ts';
 import type { Problem } from '../../config/problem.ts';
 import { type ConfigWatch, watchConfig } from '../../config/watch.ts';
-import type { AppError } from '../../core/errors.ts';
+import { AppError } from '../../core/errors.ts';
 import { createLogger } from '../../log/logger.ts';
 import { createScrubber } from '../../log/scrub.ts';
 import type { Context, GlobalOptions } from '../context.ts';
@@ -113,13 +113,15 @@ export async function serveCommand(context: Context, options: Options): Promise<
     const logger = loggerOf(config);
     const print = (line: string) => context.stdout.write(`${line}\n`);
     const deps = depsOf(context, { logger, scrubber, print });
+    const outdated = new AbortController();
+    void changed.promise.then(() => outdated.abort(new AppError('INTERRUPTED')));
     try {
       server = await openServer(config, {
         ...deps,
         version: VERSION,
         random: Math.random,
         configProblems: () => problems,
-        signal: context.signal,
+        signal: AbortSignal.any([context.signal, outdated.signal]),
         onOutdated: () => changed.resolve(undefined),
         onFatal: (error) => changed.resolve(error),
         onLarge: (bytes) => memory.spent(bytes),
@@ -127,7 +129,12 @@ export async function serveCommand(context: Context, options: Options): Promise<
     } catch (error) {
       // Told to end while it waited for what it needs.
       if (context.signal.aborted) break;
-      throw error;
+      if (!outdated.signal.aborted) throw error;
+      // What it waited for may stand otherwise in the files by now.
+      const fatal = await changed.promise;
+      if (fatal !== undefined) throw fatal;
+      logger.info('the service opens anew with another configuration');
+      continue;
     }
     const fatal = await Promise.race([stopped, changed.promise]);
     if (context.signal.aborted || fatal !== undefined) logger.info('the service ends');

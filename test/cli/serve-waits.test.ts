@@ -1,0 +1,26 @@
+import { expect, it } from 'vitest';
+import { soon } from '../soon.ts';
+import { Collector, DB, HEAD, openBench } from './harness.ts';
+
+const KEYS = `keys:
+  fingerprint: [ { file: ./fingerprint.key } ]
+  checkpoint: { file: ./checkpoint.key }
+http: { listen: '127.0.0.1:0' }
+`;
+/** A file stands where its folder should be. */
+const WRONG = `${HEAD}audit: { store: { kind: sqlite, path: ./store/db.json/audit.db }, checkpoints: [] }\n${KEYS}${DB}`;
+const RIGHT = `${HEAD}audit: { store: { kind: sqlite, path: ./state/audit.db }, checkpoints: [] }\n${KEYS}${DB}`;
+
+it('a service that waits for its audit takes the configuration that names another one', async () => {
+  await using bench = await openBench(WRONG);
+  const stop = new AbortController();
+  const stderr = new Collector();
+  const running = bench.runWith({ stderr, signal: stop.signal }, 'serve', '--grace', '1s');
+  await soon(() => expect(stderr.text).toContain('the service cannot start yet and tries again'));
+
+  await bench.write('secretbridge.yaml', RIGHT);
+  await soon(() => expect(stderr.text).toContain('the service is running'));
+  await soon(async () => expect(await bench.read('cluster/apps/db.yaml')).toContain('kind: Secret'));
+  stop.abort();
+  expect((await running).code).toBe(0);
+});
