@@ -3,6 +3,7 @@ import { getCACertificates } from 'node:tls';
 import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
 import { AppError } from '../core/errors.ts';
 import type { SecretValue } from '../core/secret-value.ts';
+import { READONLY, refusalOf } from './redis-errors.ts';
 
 /** Paths of PEM files, read once. */
 export interface RedisTls {
@@ -152,8 +153,8 @@ function connection(address: RedisAddress): Connection {
       keepAlive: 10_000,
       disableClientInfo: true,
       retryStrategy,
-      // A replica that was the master: the next connection leads to the new one.
-      reconnectOnError: ({ message }) => message.startsWith('READONLY'),
+      // A replica that was the master: the next connection leads to the new one. A script of Redis 6 says so within.
+      reconnectOnError: (error) => refusalOf(error) === READONLY,
     },
   };
 }

@@ -23,6 +23,10 @@ export const EVICTS: Trouble = {
   person: true,
 };
 
+export const READONLY: Trouble = {
+  state: 'down',
+  detail: 'this Redis is a replica, which takes no changes',
+};
 const BUSY: Trouble = { state: 'down', detail: 'Redis is busy with a script' };
 const CLUSTERDOWN: Trouble = { state: 'down', detail: 'the Redis Cluster does not serve all of its slots' };
 
@@ -46,7 +50,7 @@ const REPLIES: Readonly<Record<string, Trouble>> = {
   OOM: { state: 'degraded', detail: 'the memory of Redis is full: raise its `maxmemory`' },
   MISCONF: { state: 'degraded', detail: 'Redis cannot write to its disk, and so refuses changes' },
   NOREPLICAS: { state: 'degraded', detail: 'Redis has too few replicas, and so refuses changes' },
-  READONLY: { state: 'down', detail: 'this Redis is a replica, which takes no changes' },
+  READONLY,
   LOADING: { state: 'down', detail: 'Redis is still reading its data' },
   BUSY,
   MASTERDOWN: { state: 'down', detail: 'this Redis is a replica without its master' },

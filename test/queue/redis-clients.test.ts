@@ -17,6 +17,28 @@ async function listen() {
   };
 }
 
+/** A server that answers each command with one line. */
+async function answering(answer: (command: string) => string) {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.on('data', (data) => {
+      // Each is a list of texts, of which the first is its name.
+      for (const [, name = ''] of data.toString().matchAll(/\*\d+\r\n\$\d+\r\n([A-Za-z]+)\r\n/g)) {
+        const command = name.toUpperCase();
+        if (command === 'INFO') socket.write('$13\r\nrole:master\r\n\r\n');
+        else if (command === 'HELLO') socket.write('-NOPROTO unsupported protocol version\r\n');
+        else socket.write(`${answer(command)}\r\n`);
+      }
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: SecretValue.fromText(`redis://127.0.0.1:${port}`),
+    [Symbol.asyncDispose]: async () => void server.close(),
+  };
+}
+
 describe('a connection to Redis', () => {
   it('may have more than one error, and only the first is told', async () => {
     await using server = await listen();
@@ -31,6 +53,19 @@ describe('a connection to Redis', () => {
     await new Promise((resolve) => setImmediate(resolve));
     expect(told).toContain(errors[0]);
     expect(told).not.toContain(errors[1]);
+    clients.close();
+  });
+
+  it.each([
+    "READONLY You can't write against a read only replica. script: f00, on @user_script:1.",
+    "ERR Error running script (call to f_1): @user_script:1: @user_script: 1: -READONLY You can't write against a read only replica.",
+  ])('to a master that has become a replica is made anew: %s', async (error) => {
+    await using server = await answering((command) => (command === 'EVAL' ? `-${error}` : '+OK'));
+    const clients = await openClients({ url: server.url, cluster: false }, () => undefined);
+    const worker = clients.patient();
+    const isRefused = expect(worker.eval('return 1', 0)).rejects.toThrow('READONLY');
+    await isRefused;
+    await once(worker, 'connecting');
     clients.close();
   });
 
