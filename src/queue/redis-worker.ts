@@ -68,8 +68,19 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     }
   };
 
-  const run = async (given: Job): Promise<void> => {
+  /** What was asked for since must not end with this process, when that is killed. */
+  const keep = async (running: BullJob, { subject, reason, requestId }: Job): Promise<void> => {
+    try {
+      await running.updateData({ subject, reason, requestId });
+    } catch (thrown) {
+      if (!(thrown instanceof Error)) throw thrown;
+      onTrouble(thrown);
+    }
+  };
+
+  const run = async (given: Job, bullJob: BullJob): Promise<void> => {
     const job = await take(given);
+    if (job.requestId !== given.requestId || job.reason !== given.reason) await keep(bullJob, job);
     try {
       const afterMs = await options.process(job, signal);
       if (afterMs !== undefined) await runAgain(job, afterMs);
@@ -79,14 +90,15 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     }
   };
 
-  const work = async ({ data, stalledCounter }: BullJob): Promise<void> => {
+  const work = async (bullJob: BullJob): Promise<void> => {
+    const { data, stalledCounter } = bullJob;
     const asked = jobFrom(data);
     if (asked === undefined) return;
     // What the process that lost it has left on record under its request must not be taken for this run's.
     const job = stalledCounter > 0 ? { ...asked, requestId: `${asked.requestId}~${stalledCounter}` } : asked;
     // One whose lock ran out while this process was blocked comes again.
     while (running.has(job.subject)) await running.get(job.subject)?.then(undefined, () => undefined);
-    const turn = run(job);
+    const turn = run(job, bullJob);
     running.set(job.subject, turn);
     try {
       await turn;

@@ -9,6 +9,22 @@ import { openQueue } from './harness.ts';
 const CHILD = join(import.meta.dirname, 'killed-child.ts');
 
 describe('a job whose process was killed', () => {
+  it('runs again for whoever asked last, although it stood there for another reason before', async () => {
+    await using server = await startRedis();
+    await using queue = await openQueue(server.address);
+    await eventually(() => queue.health().state === 'up');
+    await queue.add(job('a', 'sweep', 'one'), { delayMs: 600_000 });
+    await queue.add(job('a', 'manual', 'two'));
+    const child = spawn(process.execPath, [CHILD, server.address], { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(child.stdout, 'data');
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const { seen, process: work } = notes();
+    queue.start(work);
+    await eventually(() => seen.length > 0, 60_000);
+    expect(seen[0]).toEqual(job('a', 'manual', 'two~1'));
+  });
+
   it('runs again elsewhere within half a minute, each time, and what was added meanwhile as well', async () => {
     await using server = await startRedis();
     await using queue = await openQueue(server.address);
