@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Queue as BullQueue } from 'bullmq';
+import type { Job as BullJob, Queue as BullQueue } from 'bullmq';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import type { Logger } from '../log/logger.ts';
@@ -42,6 +42,8 @@ const FAILED_KEPT = 20;
 const EVENTS_KEPT = 10;
 /** An add whose wish others overtake again and again has come through by them. */
 const MOST_ROUNDS = 10;
+/** A job that stands for so long is looked for, since Redis may have lost the list that it was in. */
+const FOUND_MS = 30_000;
 /** Thousands that come together would be late by their number alone. */
 const MOST_AT_ONCE = 256;
 
@@ -126,7 +128,12 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
     throw unavailable('Redis does not answer in time');
   };
 
-  const place = async ({ job, due }: Wish): Promise<void> => {
+  const place = async (wish: Wish): Promise<void> => {
+    // What was removed stands in the way no more.
+    if ((await placeOnce(wish)) === 'lost') await placeOnce(wish);
+  };
+
+  const placeOnce = async ({ job, due }: Wish): Promise<'lost' | undefined> => {
     const queue = await jobs();
     const { subject, reason, requestId } = job;
     const jobId = randomUUID();
@@ -142,14 +149,16 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
         deduplication: { id: subject, keepLastIfActive: true },
       },
     );
-    if (id === jobId || id === undefined) return;
+    if (id === jobId || id === undefined) return undefined;
     const standing = await queue.getJob(id);
-    if (standing === undefined) return;
+    if (standing === undefined) return undefined;
+    if (timers.now() - standing.timestamp > FOUND_MS && (await removeLost(queue, standing))) return 'lost';
     // A change of priority puts it at the end of its kind, so only when it is one.
     if (standing.priority > priority) await ifItCan(standing.changePriority({ priority }));
-    if (standing.delay === 0) return;
+    if (standing.delay === 0) return undefined;
     if (delay === 0) await ifItCan(standing.promote());
     else await ifItCan(standing.changeDelay(delay));
+    return undefined;
   };
 
   const addNow = async (job: Job, due: number, once: AddOptions['once']): Promise<void> => {
@@ -237,6 +246,15 @@ function log(logger: Logger, { state, error }: QueueHealth): void {
 
 function isMoreUrgent(one: Wish, other: Wish): boolean {
   return rankOf(one.job) < rankOf(other.job) || one.due < other.due;
+}
+
+/**
+ * Removes a job that is in no list any more, so that nobody will ever run it, and says whether it has: a Redis that may
+ * drop keys when its memory is full drops whole lists. One that still runs has its lock, and stays.
+ */
+async function removeLost(queue: BullQueue, standing: BullJob): Promise<boolean> {
+  const { id = '' } = standing;
+  return (await standing.getState()) === 'unknown' && (await queue.remove(id)) === 1;
 }
 
 /** A job that started meanwhile has taken the wish, or will. */

@@ -106,6 +106,53 @@ describe('the queue on Redis', () => {
     await eventually(() => subjects().length === 1);
   });
 
+  it('runs again what Redis has dropped out of its lists, once it is asked for', async () => {
+    const server = await start();
+    let ahead = 0;
+    const clock = { now: () => Date.now() + ahead };
+    const queue = await openQueue(server.address, { clock });
+    stops.push(() => queue.close(1_000));
+    const { process, subjects } = notes();
+    queue.start(process);
+    await eventually(isUp(queue));
+    await queue.add(job('a'), { delayMs: 600_000 });
+    // As a Redis does that may evict, when its memory is full. The hash of the job is another key, and stays.
+    expect(await server.command('DEL', '{secretbridge:test}:jobs:delayed')).toBe(':1\r\n');
+    ahead = 60_000;
+    await queue.add(job('a'));
+    await eventually(() => subjects().length === 1);
+    await queue.add(job('a'));
+    await eventually(() => subjects().length === 2);
+    expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
+  });
+
+  it('leaves alone what runs though Redis has dropped it out of its lists', async () => {
+    const server = await start();
+    let ahead = 0;
+    const clock = { now: () => Date.now() + ahead };
+    const queue = await openQueue(server.address, { clock });
+    stops.push(() => queue.close(1_000));
+    const release = Promise.withResolvers<undefined>();
+    const { process, subjects } = notes((_, run) =>
+      run === 1 ? release.promise : Promise.resolve(undefined),
+    );
+    queue.start(process);
+    await eventually(isUp(queue));
+    await queue.add(job('a'));
+    await eventually(() => subjects().length === 1);
+    await server.command('DEL', '{secretbridge:test}:jobs:active');
+    ahead = 60_000;
+    await queue.add(job('a'));
+    await queue.add(job('b'));
+    await eventually(() => subjects().length === 2);
+    expect(subjects()).toEqual(['a', 'b']);
+    release.resolve(undefined);
+    await eventually(async () => {
+      await queue.add(job('a'));
+      return subjects().length === 3;
+    });
+  });
+
   it('loses no run to FLUSHALL that is not told of', async () => {
     const server = await start();
     const queue = await open(server.address);
