@@ -20,6 +20,7 @@ import type { ServicePass } from './pass.ts';
 import type { Passes } from './passes.ts';
 import { createPins } from './pins.ts';
 import type { ServiceParts } from './run.ts';
+import { createStrangers } from './strangers.ts';
 import { createSweep } from './sweep.ts';
 import { createWork } from './work.ts';
 
@@ -50,8 +51,6 @@ export interface Jobs {
 const AUDIT_WAIT_MS = 5_000;
 const BUG_WAIT_MS = 60_000;
 const STUMBLED_MS = 15_000;
-/** So long replicas may differ in their configuration. */
-const STRANGE_MS = 120_000;
 /** What is proposed together is decided together. */
 const COLLECT_MS = 1_000;
 /** A job that holds no connection and no lock should not take longer, beside its waits for stores that answer. */
@@ -117,7 +116,7 @@ export function createJobs(deps: JobsDeps): Jobs {
   const work = endingOrders(looks, queue);
   const counts = { sweeps: 0, keys: 0, due: 0, failed: 0 };
   const NONE = { ...counts };
-  const strangers = new Map<string, number>();
+  const strangers = createStrangers({ clock, random });
   const doubt = createAuditDoubt({ clock, logger });
 
   const add = async (subject: Subject, options?: AddOptions): Promise<void> => {
@@ -203,27 +202,21 @@ export function createJobs(deps: JobsDeps): Jobs {
     generation()
       .at(target)
       .find((it) => it.mapping.name === mapping);
-  /**
-   * A target that this process does not know may be one of a configuration that has reached another replica first,
-   * so its job goes back to the queue for a while.
-   */
-  const handBack = async (subject: string): Promise<number | undefined> => {
-    const since = strangers.get(subject) ?? clock.now();
-    for (const [name, at] of strangers) if (clock.now() - at > STRANGE_MS) strangers.delete(name);
-    if (clock.now() - since > STRANGE_MS) return undefined;
-    strangers.set(subject, since);
-    return 1_000 + random() * 1_000;
+
+  const isKnown = (subject: Subject, name: string): boolean => {
+    if (subject.kind === 'target') return generation().at(subject).length > 0;
+    return subject.kind !== 'sweep' || generation().slots.has(name);
   };
 
-  const runSubject = (
+  const runSubject = async (
     subject: Subject,
     job: Job,
     { signal, loop }: { readonly signal: AbortSignal; readonly loop: Loop },
   ): Promise<number | undefined> => {
+    if (!isKnown(subject, job.subject)) return strangers.handBack(job.subject);
+    strangers.forget(job.subject);
     switch (subject.kind) {
       case 'target': {
-        if (generation().at(subject).length === 0) return handBack(job.subject);
-        strangers.delete(job.subject);
         const stores = generation().storesOf(subject);
         const wait = () => answers.awaitedBy(loop, stores);
         return inLane(stores.join(' '), job, wait, () => work(subject, job, signal));

@@ -170,6 +170,19 @@ describe('the engine', () => {
     expect(it.engine.board.known('db', APPS_DB)).toBe(before);
   });
 
+  it('works off a sweep of a configuration that reaches it after another replica', async () => {
+    await using it = await open();
+    await it.is(APPS_TOKEN, 'created');
+    const slot = 'sweep/vault/420000/0/1';
+    await it.queue.add({ subject: slot, reason: 'sweep', requestId: 'r' });
+    await it.clock.advance(1_000);
+    expect(it.engine.board.swept(slot)).toBeUndefined();
+    it.state.mappings = it.state.mappings.map((mapping) => ({ ...mapping, refreshMs: 420_000 }));
+    await it.engine.reconfigured({ mappings: new Set(['db', 'token']), all: false });
+    await it.clock.advance(5_000);
+    await soon(() => expect(it.engine.board.swept(slot)).toBeDefined());
+  });
+
   it('makes what a new mapping wants in one run, without a look at what the watch says is missing', async () => {
     await using it = await open();
     await it.is(APPS_DB, 'created');
