@@ -61,7 +61,7 @@ export interface Queue extends AsyncDisposable {
   idle(): Promise<void>;
   counts(): Promise<JobCounts>;
   health(): QueueHealth;
-  /** Told of each change of health; `up` after an outage means that jobs may have been lost. */
+  /** Told of each change of health; one that is `down` no longer may have lost jobs. */
   onHealth(listener: (health: QueueHealth) => void): () => void;
   readonly notices: Notices;
   /** Takes no more work and waits for what runs; after `graceMs` that is left to others. Never hangs. */

@@ -57,6 +57,8 @@ export interface DestroyingDeps {
 
 export interface DestroyingJobs {
   lookForLeft(): void;
+  /** Adds the job again where what left was not looked for since it was asked for: the queue may have lost it. */
+  repeatLeft(): void;
   /** A namespace has changed, which may have taken along what is held. */
   lookAtHeld(): void;
   /** Works off one of both jobs; gives when it is to run again. */
@@ -154,6 +156,9 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
 
   return {
     lookForLeft,
+    repeatLeft() {
+      if (lefts.seen < lefts.asked) deps.addLeft();
+    },
     lookAtHeld: () => void lookAtHeld(),
     async run(job, kind) {
       const withLeft = () => kind === 'left' || lefts.seen < lefts.asked;

@@ -39,6 +39,8 @@ export interface Jobs {
   /** What became of a target by the destroying step, or by a person's release. */
   decided(outcome: Outcome, requestId: string, startedAt: number): void;
   lookForLeft(): void;
+  /** Asks again for the look at what left, where none of this process has been since it was asked for. */
+  repeatLeft(): void;
   lookAtHeld(): void;
   lookForProposals(): void;
   lookForRestarts(): void;
@@ -262,6 +264,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     },
     decided,
     lookForLeft: destroying.lookForLeft,
+    repeatLeft: destroying.repeatLeft,
     lookAtHeld: destroying.lookAtHeld,
     lookForProposals() {
       for (const { proposed } of board.all()) if (proposed) return destroySoon();

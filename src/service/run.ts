@@ -185,8 +185,13 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
       .map(({ mapping }) => board.known(mapping.name, target)?.startedAt ?? 0);
     ledger.done(target, Math.min(...starts), requestId);
   });
-  // Whatever was in Redis may be gone.
-  const stopHealth = queue.onHealth(({ state }) => void (state === 'up' && ledger.repeat(0)));
+  // Whatever was in Redis may be gone. One that may drop jobs is never up, and takes them.
+  const stopHealth = queue.onHealth(({ state }) => {
+    if (state === 'down') return;
+    ledger.repeat(0);
+    timetable.repeat((slot) => board.swept(slot)?.at);
+    jobs.repeatLeft();
+  });
 
   /** A retry that was lost with Redis. */
   const repeatLate = (): void => {

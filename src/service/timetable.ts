@@ -14,6 +14,11 @@ export interface Timetable {
   tick(): void;
   /** Queues these slots now: their store has come back. */
   now(slots: Iterable<string>): void;
+  /**
+   * Queues what was queued in this round and not worked off since: the queue may have lost it, and takes it once.
+   * @param sweptAt When a slot was last worked off, in milliseconds since 1970.
+   */
+  repeat(sweptAt: (slot: string) => number | undefined): void;
 }
 
 /**
@@ -32,6 +37,8 @@ export function createTimetable({
   readonly logger: Logger;
 }): Timetable {
   const rounds = new Map<string, Round>();
+  /** Those of them that this process has queued. */
+  const queued = new Map<string, Round>();
 
   const add = async (subject: string, once?: { id: string; ttlMs: number }): Promise<boolean> => {
     try {
@@ -48,10 +55,16 @@ export function createTimetable({
     }
   };
 
+  const addRound = (name: string, round: Round, ttlMs: number): Promise<boolean> => {
+    queued.set(name, round);
+    return add(name, { id: String(round.round), ttlMs });
+  };
+
   return {
     tick() {
       const { slots } = generation();
-      for (const name of rounds.keys()) if (!slots.has(name)) rounds.delete(name);
+      for (const its of [rounds, queued])
+        for (const name of its.keys()) if (!slots.has(name)) its.delete(name);
       for (const [name, { sweep }] of slots) {
         const now = clock.now();
         const known = rounds.get(name);
@@ -63,7 +76,7 @@ export function createTimetable({
         // once, as a process does that was asleep: they are spread again over the next interval.
         const isJump = before !== undefined && round > before + 1 && sweep.refreshMs > JUMP_MS;
         if (before !== undefined && round > before && !isJump)
-          void add(name, { id: String(round), ttlMs: sweep.refreshMs }).then((taken) => {
+          void addRound(name, next, sweep.refreshMs).then((taken) => {
             // Tried again at the next tick; whichever replica is first, the queue takes it once.
             if (!taken && known !== undefined && rounds.get(name) === next) rounds.set(name, known);
           });
@@ -71,6 +84,13 @@ export function createTimetable({
     },
     now(slots) {
       for (const name of slots) void add(name);
+    },
+    repeat(sweptAt) {
+      for (const [name, { sweep }] of generation().slots) {
+        const round = queued.get(name);
+        if (round === undefined || rounds.get(name) !== round || (sweptAt(name) ?? 0) >= round.from) continue;
+        void addRound(name, round, sweep.refreshMs);
+      }
     },
   };
 }

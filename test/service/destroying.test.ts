@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { destroyProposed } from '../../src/app/destroy.ts';
 import { pruneLeft } from '../../src/app/prune.ts';
 import { AppError } from '../../src/core/errors.ts';
+import { createMemoryQueue } from '../../src/queue/memory.ts';
+import type { Queue } from '../../src/queue/queue.ts';
 import type { Service } from '../../src/service/service.ts';
 import type { Step } from '../fakes/faulty.ts';
 import { createMemoryWorkloads } from '../fakes/memory-workloads.ts';
@@ -311,6 +313,30 @@ describe('what left the configuration', () => {
     await soon(() => expect(isThere(world, 't0')).toBe(false));
     expect(logged()).toHaveLength(1);
     expect(NAMES.slice(1).map((name) => isThere(world, name))).toEqual([true, true, true, true]);
+  });
+
+  it('while the queue was away is looked for when that is back', async () => {
+    const world = await openLeaving();
+    const queue = createMemoryQueue({ concurrency: 8, timers: world.clock });
+    let isAway = true;
+    let tell: Parameters<Queue['onHealth']>[0] = () => undefined;
+    const add: Queue['add'] = async (...job) => {
+      if (isAway) throw new AppError('QUEUE_UNAVAILABLE');
+      await queue.add(...job);
+    };
+    const onHealth: Queue['onHealth'] = (listener) => {
+      tell = listener;
+      return () => undefined;
+    };
+    await using _ = await serve(world, undefined, { queue: { ...queue, add, onHealth } });
+    await seconds(world, 5);
+    isAway = false;
+    await seconds(world, 60);
+    expect(isThere(world, 't0')).toBe(true);
+    tell({ state: 'up' });
+    await seconds(world, 5);
+    await soon(() => expect(isThere(world, 't0')).toBe(false));
+    await queue[Symbol.asyncDispose]();
   });
 });
 

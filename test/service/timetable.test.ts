@@ -150,6 +150,28 @@ describe('a timetable', () => {
     );
   });
 
+  it('queues again what the queue may have lost, under its name, and nothing that was worked off since', () => {
+    const bench = open(50, 60_000);
+    const { clock, queue, run } = bench;
+    bench.restart();
+    const { timetable } = bench;
+    const named = () => queue.jobs.splice(0).map(({ job, options }) => `${job.subject} ${options.once?.id}`);
+    timetable.repeat(() => undefined);
+    expect(named()).toEqual([]);
+    run(60_000);
+    run(30_000);
+    const lost = named();
+    const slots = [...new Set(lost.map((name) => name.replace(/ .*/, '')))];
+    timetable.repeat(() => undefined);
+    const again = named();
+    expect(again).toHaveLength(slots.length);
+    expect(lost).toEqual(expect.arrayContaining(again));
+    // The one is of an earlier round, the other of this one.
+    const [late] = slots;
+    timetable.repeat((slot) => (slot === late ? clock.time - 120_000 : clock.time));
+    expect(named().map((name) => name.replace(/ .*/, ''))).toEqual([late]);
+  });
+
   it('a sweep that was due while Redis was away for 5 s is made up for when it is back', async () => {
     const DAY = 86_400_000;
     const clock = createClock();
