@@ -30,10 +30,10 @@ const NOTHING_LEFT: Leaving = {
 export async function destroyProposed(
   app: App,
   pass: Pass,
-  { withLeft, heldLeft, proposed, unknown, meta, agrees, onWaiting, onUnseen }: Destroying,
+  { withLeft, heldLeft, proposed, unknown, meta, agrees, onProgress, onWaiting, onUnseen }: Destroying,
 ): Promise<readonly Outcome[] | undefined> {
   // Before the decisions: it takes a while, in which what was proposed may be as it should be again.
-  const scanned = withLeft ? await scanLeft(app) : undefined;
+  const scanned = withLeft ? await scanLeft(app, onProgress) : undefined;
   const ends = [...(await endsAmong(app.targets.filter(proposed), app, pass))];
   // Before a restart it was held, maybe with what is to go now: without it, that would be few enough.
   if (ends.length > 0 || withLeft) {

@@ -11,19 +11,23 @@ import { nameOf } from '../service/generation.ts';
 import type { App } from './app.ts';
 
 /** The targets of this instance that no mapping wants; with `search`, also those that the audit does not know. */
-export async function leftTargets(app: App, search = false): Promise<LeftFound> {
+export async function leftTargets(
+  app: App,
+  { search = false, onLook }: { readonly search?: boolean; readonly onLook?: () => void } = {},
+): Promise<LeftFound> {
   const namespaces = search ? namespacesOf(app.targets) : [];
   const { audit, cluster, instances } = app;
-  return findLeft({ audit, cluster, instances, isWanted: wantedByAny(app.targets) }, namespaces);
+  return findLeft({ audit, cluster, instances, isWanted: wantedByAny(app.targets), onLook }, namespaces);
 }
 
 function endedMerges(
   { audit, cluster, instances, fingerprints, targets }: App,
   gone: LeftFound['gone'],
+  onLook: (() => void) | undefined,
 ): Promise<readonly Proposal[]> {
   const merged = targets.filter(({ mapping }) => mapping.target.mode === 'merge').map(({ id }) => id);
   const [isWanted, wants] = [wantedByAny(targets), wantedIndex(targets)];
-  return findEndedMerges({ audit, cluster, instances, fingerprints, isWanted, wants, merged, gone });
+  return findEndedMerges({ audit, cluster, instances, fingerprints, isWanted, wants, merged, gone, onLook });
 }
 
 /** How a target was found, by a run or a plan. */
@@ -149,10 +153,13 @@ export interface LeftScan extends LeftFound {
   readonly merges: readonly Proposal[];
 }
 
-/** Looks at every target that ever was and that nobody wants. */
-export async function scanLeft(app: App): Promise<LeftScan> {
-  const found = await leftTargets(app);
-  return { ...found, merges: await endedMerges(app, found.gone) };
+/**
+ * Looks at every target that ever was and that nobody wants.
+ * @param onLook Told after each, well or not.
+ */
+export async function scanLeft(app: App, onLook?: () => void): Promise<LeftScan> {
+  const found = await leftTargets(app, onLook === undefined ? {} : { onLook });
+  return { ...found, merges: await endedMerges(app, found.gone, onLook) };
 }
 
 /** Of the targets that left, those whose mapping had said `onMappingRemoved: delete`. */

@@ -23,7 +23,7 @@ interface Left {
 }
 
 async function leftOf(app: App): Promise<Left> {
-  const { left, unseen } = await leftTargets(app, true);
+  const { left, unseen } = await leftTargets(app, { search: true });
   const all = left.map((it) => proposalOf(it, app.fingerprints));
   return { ...(await putOff(all, app.targets, UNSEEN, app)), unseen, count: left.length };
 }

@@ -17,6 +17,8 @@ export interface LeftDeps {
   readonly instances: readonly string[];
   /** Whether any mapping wants a target. */
   readonly isWanted: (id: TargetId) => boolean;
+  /** Told after each look at a target, well or not: there may be thousands, and a cluster that does not answer. */
+  readonly onLook?: (() => void) | undefined;
 }
 
 /** A target of ours that no mapping wants any more. */
@@ -64,6 +66,7 @@ export async function findLeft(deps: LeftDeps, namespaces: readonly string[] = [
   for (const id of candidates) {
     const failed = unseen.length;
     const live = await ifPossible(() => cluster.read(id), formatTarget(id), unseen);
+    deps.onLook?.();
     if (live === undefined && unseen.length === failed) gone.add(formatTarget(id));
     // Others that share the audit have targets too, which we may well not see.
     if (unseen.length > failed && (await lastWord(audit, id, CHANGES, instances)) === undefined) unseen.pop();
@@ -127,6 +130,7 @@ export async function findEndedMerges(deps: MergeDeps): Promise<readonly Proposa
   const ends: Proposal[] = [];
   for (const id of candidates.toSorted(compareTargets)) {
     const live = await ifPossible(() => cluster.read(id), formatTarget(id), []);
+    deps.onLook?.();
     // What a bridge owns by now has the keys of its owner, whoever merged them before.
     if (live === undefined || live.deleting || isOwned(live)) continue;
     for (const merge of mergesIn(live)) {

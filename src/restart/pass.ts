@@ -25,6 +25,8 @@ const WHILE_ROLLING_MS = 2_000;
 const AFTER_FAILURE_MS = 10_000;
 /** What only a person can mend. */
 const UNTIL_MENDED_MS = 5 * 60_000;
+/** Of those that were rolled so many are asked about in vain: the others would wait for the same cluster. */
+const MOST_UNANSWERED = 3;
 /** Tried for so long, and then given up. */
 const PATIENCE_MS = 24 * 60 * 60_000;
 
@@ -103,17 +105,23 @@ export function createPass(deps: PassDeps, options: RestartOptions): Pass {
   }
 
   async function countRolling(rolls: readonly Rolled[]): Promise<void> {
-    for (const { namespace, workload, at, after } of rolls) {
+    const nameOfRoll = ({ namespace, workload, at }: Rolled) => JSON.stringify([namespace, workload, at]);
+    const current = new Set(rolls.map(nameOfRoll));
+    for (const name of ended) if (!current.has(name)) ended.delete(name);
+    let unanswered = 0;
+    for (const roll of rolls) {
+      const { namespace, workload, after } = roll;
       recorded.add(JSON.stringify([namespace, workload, after]));
       const { kind = '', name = '' } = parseWorkload(workload) ?? {};
       const id = workloadId(namespace, kind, name);
-      const roll = JSON.stringify([namespace, workload, at]);
-      if (id === undefined || ended.has(roll)) continue;
-      const answer = await ask(() => workloads.read(id, call));
-      if (!('error' in answer)) seen.set(keyOf(id), answer.value);
+      if (id === undefined || ended.has(nameOfRoll(roll))) continue;
+      const answer = unanswered < MOST_UNANSWERED ? await ask(() => workloads.read(id, call)) : undefined;
+      if (answer !== undefined && 'value' in answer) seen.set(keyOf(id), answer.value);
       // One that cannot be looked at may well roll.
-      if ('error' in answer || answer.value?.rolling) rolling.add(keyOf(id));
-      else ended.add(roll);
+      if (answer === undefined || 'error' in answer || answer.value?.rolling) rolling.add(keyOf(id));
+      else ended.add(nameOfRoll(roll));
+      if (answer !== undefined && 'error' in answer && answer.error.code === 'CLUSTER_UNAVAILABLE')
+        unanswered += 1;
     }
   }
 

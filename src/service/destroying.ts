@@ -31,6 +31,8 @@ export interface Destroying {
   readonly meta: (id: TargetId) => SecretMeta | undefined;
   /** Whether all replicas work by the same configuration, now. */
   readonly agrees: () => boolean;
+  /** Told after each look at a target that may have left, well or not. */
+  readonly onProgress: () => void;
   /** Told which of what left stays for now. */
   readonly onWaiting: (waiting: readonly Waiting[]) => void;
   /** Told what may have left, and could not be looked at. */
@@ -62,7 +64,7 @@ export interface DestroyingJobs {
   /** A namespace has changed, which may have taken along what is held. */
   lookAtHeld(): void;
   /** Works off one of both jobs; gives when it is to run again. */
-  run(job: Job, kind: 'destroy' | 'left'): Promise<number | undefined>;
+  run(job: Job, kind: 'destroy' | 'left', onProgress: () => void): Promise<number | undefined>;
 }
 
 /** What waits for a target that has not come is looked at when it comes, and so soon if nobody was told. */
@@ -116,7 +118,11 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
   );
 
   /** Gives how soon to look again for what left, if not only when it is asked for; or that it decided nothing. */
-  const run = async (job: Job, withLeft: boolean): Promise<number | 'undecided' | undefined> => {
+  const run = async (
+    job: Job,
+    withLeft: boolean,
+    onProgress: () => void,
+  ): Promise<number | 'undecided' | undefined> => {
     const { asked } = lefts;
     const pass = await passes.of(job, clock.now());
     const startedAt = clock.now();
@@ -135,6 +141,7 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
         },
         meta: (id) => board.meta(id),
         agrees: deps.agrees,
+        onProgress,
         onWaiting(waiting) {
           if (putOff.note(waiting, startedAt)) again.push(PUT_OFF_MS);
         },
@@ -160,7 +167,7 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
       if (lefts.seen < lefts.asked) deps.addLeft();
     },
     lookAtHeld: () => void lookAtHeld(),
-    async run(job, kind) {
+    async run(job, kind, onProgress) {
       const withLeft = () => kind === 'left' || lefts.seen < lefts.asked;
       // What one of them does not know may be new to it and wanted by another. Without it nothing else is decided
       // either, since the brake sums all of it.
@@ -169,7 +176,7 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
         deps.logger.warn('what left the configuration stays while replicas have different ones');
       disagreed = disagrees;
       if (disagrees && withLeft()) return DISAGREED_MS;
-      const again = await inTurn(() => run(job, withLeft()));
+      const again = await inTurn(() => run(job, withLeft(), onProgress));
       if (again === 'undecided') return DISAGREED_MS;
       return kind === 'left' ? again : undefined;
     },

@@ -229,7 +229,7 @@ export function createJobs(deps: JobsDeps): Jobs {
       }
       case 'destroy':
       case 'left':
-        return destroying.run(job, subject.kind);
+        return destroying.run(job, subject.kind, loop.beat);
       default:
         return deps.restart();
     }

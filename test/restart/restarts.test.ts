@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
+import { createPass } from '../../src/restart/pass.ts';
 import { createRestarts } from '../../src/restart/restarts.ts';
 import { restartAnnotation } from '../../src/sync/restart.ts';
+import type { Watch } from '../fakes/faulty.ts';
 import { base64 } from '../reconcile/world.ts';
 import { deployment, openTown, type Town, WINDOW_MS } from './town.ts';
 
@@ -318,6 +320,27 @@ describe('a workload that cannot be rolled', () => {
     expect(town.story().filter((line) => line.includes('failed'))).toHaveLength(1);
   });
 
+  it('because the cluster is away costs no call for each workload that was rolled of late either', async () => {
+    const names = Array.from({ length: 12 }, (_, n) => `w${n}`);
+    const town = await openTown({
+      targets: { db: names.map((name) => `Deployment/${name}`) },
+      deployments: Object.fromEntries(names.map((name) => [name, {}])),
+    });
+    await changed(town);
+    await town.restart({ atOnce: 12 });
+    expect(town.rolls()).toHaveLength(12);
+    await changed(town, 'third');
+    town.workloads.fail('read', ...Array.from({ length: 50 }, () => new AppError('CLUSTER_UNAVAILABLE')));
+    let reads = 0;
+    const watch: Watch = ({ call, phase }) => {
+      if (call === 'workloads.read' && phase === 'before') reads += 1;
+    };
+    // Each may take the longest time that a request may take.
+    expect(await town.restart({ atOnce: 12, watch })).toBe(10_000);
+    expect(reads).toBeLessThanOrEqual(4);
+    expect(town.story().filter((line) => line.includes('failed'))).toHaveLength(1);
+  });
+
   it('is given up after a day, on record, and only after one more try', async () => {
     const town = await openTown();
     await changed(town);
@@ -333,6 +356,18 @@ describe('a workload that cannot be rolled', () => {
 });
 
 describe('one process', () => {
+  it('forgets of each roll that it has ended when that is so old that nobody asks', async () => {
+    const town = await openTown();
+    const { clock } = town.world;
+    const ended = new Set(['of yesterday']);
+    const audit = { append: async () => [] };
+    const pass = createPass({ audit, workloads: town.workloads, clock, ended }, { windowMs: 0, atOnce: 5 });
+    const rolls = [{ namespace: 'apps', workload: 'Deployment/web', at: clock.now() }];
+    await pass.run({ pending: [], rolls, floor: 0 });
+    expect(ended.size).toBe(1);
+    expect(ended).not.toContain('of yesterday');
+  });
+
   it('that goes on sees what others add', async () => {
     const town = await openTown();
     await using restarts = await town.startRestarts();

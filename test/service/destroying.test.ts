@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { destroyProposed } from '../../src/app/destroy.ts';
 import { pruneLeft } from '../../src/app/prune.ts';
 import { AppError } from '../../src/core/errors.ts';
@@ -123,7 +123,12 @@ it('what left stays where its mapping is put back while it is looked for', async
   );
   const see = {
     ...{ withLeft: true, heldLeft: 0, meta: () => undefined, agrees: () => true },
-    ...{ proposed: () => false, unknown: () => false, onUnseen: () => undefined },
+    ...{
+      proposed: () => false,
+      unknown: () => false,
+      onUnseen: () => undefined,
+      onProgress: () => undefined,
+    },
   };
   const putBack = () => {
     wanted = put;
@@ -337,6 +342,26 @@ describe('what left the configuration', () => {
     await seconds(world, 5);
     await soon(() => expect(isThere(world, 't0')).toBe(false));
     await queue[Symbol.asyncDispose]();
+  });
+
+  it('is no stall to look for, however long the cluster takes for each of many', async () => {
+    let now = 0;
+    using _ = vi.spyOn(performance, 'now').mockImplementation(() => now);
+    const world = await openLeaving();
+    await world.configure([]);
+    await using serving = await serve(world);
+    const ages: number[] = [];
+    const { read } = world.cluster;
+    world.cluster.read = async (...asked) => {
+      now += 2_000_000;
+      const left = serving.engine.loops.states().find(({ name }) => name === 'job left');
+      ages.push(left?.ageMs ?? 0);
+      return read(...asked);
+    };
+    await seconds(world, 5);
+    await soon(() => expect(ages.length).toBeGreaterThanOrEqual(NAMES.length));
+    // They are looked at one after the other.
+    expect(Math.max(...ages.slice(0, NAMES.length))).toBeLessThan(3_600_000);
   });
 });
 
