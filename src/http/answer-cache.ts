@@ -16,7 +16,8 @@ export interface AnswerCacheOptions<T> {
 
 interface Kept<T> {
   readonly answer: T;
-  readonly until: number;
+  readonly at: number;
+  readonly ms: number;
 }
 
 export function createAnswerCache<T>({
@@ -33,7 +34,7 @@ export function createAnswerCache<T>({
 
   function keep(key: string, answer: T): void {
     const [kept, ms] = isYes(answer) ? [yes, yesMs] : [no, noMs];
-    kept.set(key, { answer, until: clock.now() + ms });
+    kept.set(key, { answer, at: clock.now(), ms });
     const [oldest] = kept.keys();
     if (kept.size > max && oldest !== undefined) kept.delete(oldest);
   }
@@ -52,7 +53,8 @@ export function createAnswerCache<T>({
     async get(key, load) {
       for (const kept of [yes, no]) {
         const found = kept.get(key);
-        if (found !== undefined && clock.now() < found.until) return found.answer;
+        // By distance: a clock that was set back must not keep an answer for hours.
+        if (found !== undefined && Math.abs(clock.now() - found.at) < found.ms) return found.answer;
         kept.delete(key);
       }
       const underWay = loading.get(key);

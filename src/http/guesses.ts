@@ -19,7 +19,8 @@ export function createGuesses(clock: Clock): Guesses {
       const found = refused.get(address);
       if (found === undefined) return;
       const left = found.until - clock.now();
-      if (left <= 0) refused.delete(address);
+      // More than there ever is: the clock was set back since.
+      if (left <= 0 || left > WINDOW_MS) refused.delete(address);
       else if (found.count >= REFUSALS) throw new AppError('RATE_LIMITED', { retryAfterMs: left });
     },
     note(address) {

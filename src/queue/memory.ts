@@ -158,7 +158,8 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
     async add(job, { delayMs = 0, once } = {}) {
       if (closed) throw new AppError('QUEUE_UNAVAILABLE', { detail: 'it is closed' });
       if (once !== undefined && isKnown(job.subject, once)) return;
-      enqueue({ job, due: timers.now() + delayMs });
+      // At once, whatever the clock says by then: it may be set back while the subject runs.
+      enqueue({ job, due: delayMs > 0 ? timers.now() + delayMs : Number.NEGATIVE_INFINITY });
       pump();
     },
     start(process) {

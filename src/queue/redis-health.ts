@@ -38,7 +38,7 @@ export function watchHealth(
 ): RedisHealth {
   const board = createHealthBoard(healthOf({ state: 'down', detail: 'not connected yet' }));
   let epoch: string | undefined;
-  let heldUntil = Number.NEGATIVE_INFINITY;
+  let heldAt = Number.NEGATIVE_INFINITY;
   let probes = 0;
   let evicts = false;
   let closed = false;
@@ -47,7 +47,7 @@ export function watchHealth(
 
   const fails = (trouble: Trouble, cause: unknown): void => {
     if (closed) return;
-    if (showsInUse(trouble)) heldUntil = timers.now() + HELD_MS;
+    if (showsInUse(trouble)) heldAt = timers.now();
     board.set(healthOf(trouble, cause));
   };
 
@@ -72,7 +72,8 @@ export function watchHealth(
     if (closed) return;
     if (epoch !== undefined && epoch !== found) board.set(healthOf(EMPTIED));
     epoch = found;
-    if (timers.now() < heldUntil) return;
+    // By distance: a clock that was set back must not keep it for hours.
+    if (Math.abs(timers.now() - heldAt) < HELD_MS) return;
     board.set(evicts ? healthOf(EVICTS) : { state: 'up' });
   };
 

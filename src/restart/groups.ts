@@ -30,6 +30,14 @@ export function since({ pending }: Group): number {
   return Math.min(...pending.map(({ at }) => at));
 }
 
+/** Clocks of replicas differ a little. What was changed later than that was so before the clock was set back. */
+const FUTURE_MS = 60_000;
+
+/** How long what was changed at that moment is to wait; 0 or less: it is due. */
+export function untilDue(at: number, windowMs: number, now: number): number {
+  return at - now > FUTURE_MS ? 0 : at + windowMs - now;
+}
+
 /** Oldest first, and always in the same order. */
 export function inOrder(groups: Iterable<Group>): readonly Group[] {
   return [...groups].sort((a, b) => since(a) - since(b) || compareText(keyOf(a.id), keyOf(b.id)));

@@ -5,7 +5,7 @@ import type { Clock } from '../core/clock.ts';
 import { AppError, healsItself, toAppError } from '../core/errors.ts';
 import { noTracer, type Tracer } from '../core/tracer.ts';
 import { parseWorkload } from '../sync/restart.ts';
-import { type Group, inOrder, keyOf, lacking, nameOf, since, workloadId } from './groups.ts';
+import { type Group, inOrder, keyOf, lacking, nameOf, since, untilDue, workloadId } from './groups.ts';
 import type { PendingRestart, RestartRecords, Rolled } from './pending.ts';
 import { closed, delayed, rolledOne } from './records.ts';
 import type { OnRestartFailure, RestartOptions } from './restarts.ts';
@@ -247,7 +247,7 @@ export function createPass(deps: PassDeps, options: RestartOptions): Pass {
       await countRolling(rolls);
       const { groups, selected } = await group(pending);
       for (const it of groups) {
-        const wait = since(it) + windowMs - now;
+        const wait = untilDue(since(it), windowMs, now);
         if (wait > 0) lookAgain(wait);
         else if (isCutOff || signal?.aborted) lookAgain(AFTER_FAILURE_MS);
         else if (!(await roll(it, selected))) break;

@@ -3,6 +3,7 @@ import type { Workloads } from '../cluster/workloads.ts';
 import type { Clock } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
 import type { Tracer } from '../core/tracer.ts';
+import { untilDue } from './groups.ts';
 import { createPass } from './pass.ts';
 import { readRestarts } from './pending.ts';
 
@@ -83,7 +84,7 @@ export function createRestarts({
 
   return {
     async run(options) {
-      const waiting = untilDue(await read(), options.windowMs, clock.now());
+      const waiting = untilFirstDue(await read(), options.windowMs, clock.now());
       if (waiting === undefined) {
         ended.clear();
         return {};
@@ -102,11 +103,11 @@ export function createRestarts({
 }
 
 /** Until the first of them is due; `undefined`: there is none. */
-function untilDue(
+function untilFirstDue(
   { pending }: Awaited<ReturnType<typeof readRestarts>>,
   windowMs: number,
   now: number,
 ): number | undefined {
   if (pending.length === 0) return undefined;
-  return Math.max(0, Math.min(...pending.map(({ at }) => at)) + windowMs - now);
+  return Math.max(0, Math.min(...pending.map(({ at }) => untilDue(at, windowMs, now))));
 }

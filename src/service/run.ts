@@ -30,6 +30,7 @@ import {
 } from './generation.ts';
 import { createHints } from './hints.ts';
 import { createJobs } from './jobs.ts';
+import { createLate } from './late.ts';
 import { createLedger } from './ledger.ts';
 import { createLoops, type Loops } from './loops.ts';
 import { createObserver } from './observe.ts';
@@ -192,16 +193,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     timetable.repeat((slot) => board.swept(slot)?.at);
     jobs.repeatLeft();
   });
-
-  /** A retry that was lost with Redis. */
-  const repeatLate = (): void => {
-    const requestId = randomUUID();
-    for (const { mapping, target, retryAt } of board.all()) {
-      if (retryAt === undefined || clock.now() - retryAt < LOST_MS) continue;
-      const isWanted = generation.at(target).some((it) => it.mapping.name === mapping);
-      if (isWanted && ledger.since(target) === undefined) ledger.trigger(target, 'sweep', requestId);
-    }
-  };
+  const repeatLate = createLate({ board, ledger, clock, generation: current, lostMs: LOST_MS });
 
   const recoverQuietly = createRecovery({ ...parts, onClosed: () => jobs.lookForRestarts() });
   await resolveAgain();
@@ -215,7 +207,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
   });
   turns.every(LEDGER_MS, () => {
     ledger.repeat(LOST_MS);
-    repeatLate();
+    repeatLate(randomUUID());
     jobs.lookForRestarts();
     jobs.lookForProposals();
     if (jobs.doubt.trouble() !== undefined) void jobs.recordSweeps();

@@ -86,4 +86,21 @@ describe('the queue in memory', () => {
     await timers.advance(60_000);
     expect(seen).toEqual(['a']);
   });
+
+  it('what was asked for during a run follows it at once, though the clock is set back meanwhile', async () => {
+    const timers = createManualTime();
+    await using queue = createMemoryQueue({ concurrency: 1, timers });
+    const first = Promise.withResolvers<undefined>();
+    let runs = 0;
+    queue.start(async () => {
+      runs += 1;
+      return runs === 1 ? first.promise : undefined;
+    });
+    await queue.add(job('a'));
+    await queue.add(job('a'));
+    timers.set(timers.now() - 3_600_000);
+    first.resolve(undefined);
+    await timers.advance(0);
+    expect(runs).toBe(2);
+  });
 });

@@ -68,6 +68,15 @@ describe('a change of content', () => {
     expect(town.rolls()).toEqual(['web 2']);
   });
 
+  it('waits no longer than its window when the clock is set back', async () => {
+    const town = await openTown();
+    town.change('second');
+    await town.reconcile();
+    wait(town, -60 * MINUTE);
+    expect(await town.restart()).toBeUndefined();
+    expect(town.rolls()).toEqual(['web 1']);
+  });
+
   it('of ten Secrets within the window makes one restart', async () => {
     const names = Array.from({ length: 10 }, (_, n) => `s${n}`);
     const town = await openTown({
