@@ -84,10 +84,11 @@ export function endsConnection(error: unknown): boolean {
   return state === undefined || /^(57P0|08|25P0[34])/.test(state);
 }
 
-/** Whether a connection that could not be made may be made in a moment: the server restarts or is busy. */
+/** Whether a connection that was ended or could not be made may be made in a moment: the server restarts or is busy. */
 export function isPassing(error: unknown): boolean {
   const state = sqlState(error);
-  if (state !== undefined) return /^(57P0|08|53300)/.test(state);
+  // One that stood still in a transaction was ended with it, so that nothing of it was stored.
+  if (state !== undefined) return /^(57P0|08|53300|25P0[34])/.test(state);
   const code = codeOf(error instanceof AppError ? error.cause : error);
   return CERTIFICATE[code] === undefined && !isTls(code);
 }

@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { because } from './failures.ts';
-import { isBusy } from './sqlite-errors.ts';
+import { isBusy, unavailable } from './sqlite-errors.ts';
 
 const POLL_MS = 20;
 
@@ -19,10 +19,19 @@ export function tryLock(path: string): DatabaseSync | undefined {
   }
 }
 
-/** Runs work while nobody else holds the lock. */
+/** The same for whoever needs it: what keeps the file from being opened keeps the audit from being written. */
+function attempt(path: string): DatabaseSync | undefined {
+  try {
+    return tryLock(path);
+  } catch (error) {
+    throw unavailable(error);
+  }
+}
+
+/** Runs work while nobody else holds the lock. @throws AppError AUDIT_UNAVAILABLE when it cannot be had, and what `work` throws. */
 export async function withLock<T>(path: string, patienceMs: number, work: () => Promise<T>): Promise<T> {
   for (let waited = 0; ; waited += POLL_MS) {
-    const lock = tryLock(path);
+    const lock = attempt(path);
     if (lock !== undefined) {
       try {
         return await work();

@@ -31,7 +31,7 @@ export function createTurns({
   };
 }
 
-/** Runs again once if it was asked for while it ran. */
+/** Runs again once if it was asked for while it ran, whether that went well or not. */
 export function createOneAtATime(
   work: () => Promise<void>,
   onError: (error: unknown) => void,
@@ -44,16 +44,15 @@ export function createOneAtATime(
       return;
     }
     running = true;
-    try {
-      do {
-        again = false;
+    do {
+      again = false;
+      try {
         await work();
-      } while (again);
-    } catch (error) {
-      onError(error);
-    } finally {
-      running = false;
-    }
+      } catch (error) {
+        onError(error);
+      }
+    } while (again);
+    running = false;
   };
   return run;
 }

@@ -33,6 +33,7 @@ describe('what the driver throws', () => {
   it.each([
     [fromServer('57P01'), true, true],
     [fromServer('57P03'), true, true],
+    [fromServer('25P03'), true, true],
     [fromServer('53300'), false, true],
     [fromServer('28P01'), false, false],
     [fromServer('55P03'), false, false],

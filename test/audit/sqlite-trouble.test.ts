@@ -1,3 +1,4 @@
+import { mkdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it, vi } from 'vitest';
@@ -70,6 +71,18 @@ describe('an audit file in trouble takes nothing, and works again by itself', ()
     await expect(it.store.prune(await it.store.head())).rejects.toMatchObject(failing('read-only'));
     it.pragma('query_only', 0);
     await expectWorking(it.store, 40);
+  });
+
+  it('beside which the lock of a step cannot be made', async () => {
+    await using it = await openWithConnection();
+    const lock = `${it.path}.restart.lock`;
+    await mkdir(lock);
+    const work = () => it.store.exclusively('restart', async () => 'done');
+    await expect(work()).rejects.toMatchObject(failing('cannot be opened'));
+    await rmdir(lock);
+    expect(await work()).toBe('done');
+    const failed = it.store.exclusively('restart', async () => Promise.reject(new TypeError('of the work')));
+    await expect(failed).rejects.toThrow(TypeError);
   });
 
   it('that another process has locked', async () => {
