@@ -3,32 +3,51 @@ import { extname, join } from 'node:path';
 import { AppError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { onlyVersion } from '../only-version.ts';
-import type { Check, ProviderDeps, ReadResult, SecretProvider, SourceRef } from '../provider.ts';
-import { failedRead, nameSearch, orElse } from '../settle.ts';
+import type { Check, Operation, ProviderDeps, ReadResult, SecretProvider, SourceRef } from '../provider.ts';
+import { failedRead, nameSearch, orElse, settle } from '../settle.ts';
+import { systemDeadline } from '../timing.ts';
 import type { FilesConfig } from './config.ts';
 import { changed, fromFileSystem, steadily } from './errors.ts';
 import { findBelow } from './find.ts';
 import { realRoot, stillLeadsTo } from './paths.ts';
+import { createPlaces } from './places.ts';
 import { readBelow } from './read.ts';
 import { yamlToJson } from './yaml.ts';
 
 export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Promise<SecretProvider> {
+  const inPlace = createPlaces();
+  const ask = <T>(
+    operation: Operation,
+    id: string,
+    signal: AbortSignal | undefined,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> =>
+    deps.limit((limited) => inPlace(`${operation} ${id}`, () => work(limited), limited), signal, operation);
   const look = (ref: SourceRef, signal: AbortSignal | undefined): Promise<Look> =>
     orElse<Look>(
-      deps.limit(() => steadily(() => readOne(path, ref, deps)), signal, 'read'),
+      ask('read', ref.key, signal, () => steadily(() => readOne(path, ref, deps))),
       (error) => ({ result: failedRead(deps.name, ref.key, error) }),
     );
   return {
     async read(refs, { signal } = {}) {
       for (let attempt = 1; ; attempt += 1) {
         const looks = await Promise.all(refs.map((ref) => look(ref, signal)));
-        const moved = await whichMoved(path, refs, looks);
-        // Certificate and key must be of one update; so nothing is taken until all are found where they were read.
-        if (moved.every((isMoved) => !isMoved)) return looks.map(({ result }) => result);
-        if (attempt < PASSES) continue;
-        return looks.map(({ result }, index) =>
-          moved[index] ? failedRead(deps.name, refs[index]?.key ?? '', changed()) : result,
+        if (looks.every(({ result }) => result.kind === 'failed')) return looks.map(({ result }) => result);
+        const failures = await settle(
+          soon(signal, (limited) => inPlace(undefined, () => whichMoved(path, refs, looks), limited)),
         );
+        const failureAt = (index: number) => ('error' in failures ? failures.error : failures.value[index]);
+        // Certificate and key must be of one update; so nothing is taken until all are found where they were read.
+        if (
+          'value' in failures &&
+          attempt < PASSES &&
+          failures.value.some((failure) => failure !== undefined)
+        )
+          continue;
+        return looks.map(({ result }, index) => {
+          const failure = result.kind === 'failed' ? undefined : failureAt(index);
+          return failure === undefined ? result : failedRead(deps.name, refs[index]?.key ?? '', failure);
+        });
       }
     },
     // The version is the fingerprint of the value, so only a read can tell.
@@ -37,11 +56,11 @@ export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Prom
       nameSearch(
         deps.name,
         query,
-        deps.limit((limited) => findBelow(path, query, limited), signal, 'list'),
+        ask('list', query.path, signal, (limited) => findBelow(path, query, limited)),
       ),
-    check: async ({ signal } = {}) => [await deps.limit(() => checkFolder(path), signal, 'check')],
+    check: async ({ signal } = {}) => [await ask('check', '', signal, () => checkFolder(path))],
     async probe({ signal } = {}) {
-      const { error } = await deps.limit(() => checkFolder(path), signal, 'probe');
+      const { error } = await ask('probe', '', signal, () => checkFolder(path));
       if (error !== undefined) throw error;
     },
     async [Symbol.asyncDispose]() {},
@@ -57,13 +76,34 @@ interface Look {
   readonly place?: string;
 }
 
-function whichMoved(path: string, refs: readonly SourceRef[], looks: readonly Look[]): Promise<boolean[]> {
-  return Promise.all(
-    looks.map(async ({ result, place }, index) => {
-      if (result.kind === 'failed') return false;
-      return !(await stillLeadsTo(place, join(path, refs[index]?.key ?? '')));
-    }),
-  );
+/** For each that is to be read anew, why. */
+async function whichMoved(
+  path: string,
+  refs: readonly SourceRef[],
+  looks: readonly Look[],
+): Promise<readonly (AppError | undefined)[]> {
+  const failures: (AppError | undefined)[] = [];
+  // One after the other: a place is for one call at a time.
+  for (const [index, { result, place }] of looks.entries()) {
+    const stays = result.kind === 'failed' || (await stillLeadsTo(place, join(path, refs[index]?.key ?? '')));
+    failures.push(stays ? undefined : changed());
+  }
+  return failures;
+}
+
+/** The file system may hang by now, which it did not while it was read. */
+const SOON_MS = 15_000;
+
+async function soon<T>(
+  signal: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const limit = systemDeadline(SOON_MS);
+  try {
+    return await work(signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]));
+  } finally {
+    limit.stop();
+  }
 }
 
 async function readOne(path: string, ref: SourceRef, { fingerprints }: ProviderDeps): Promise<Look> {

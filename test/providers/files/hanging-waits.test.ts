@@ -1,0 +1,100 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { files } from '../../../src/providers/files/index.ts';
+import { codeOf } from '../../conformance/provider.ts';
+import { testDeps } from '../../conformance/provider-deps.ts';
+
+/** Paths that hang, as a file system does whose server is away: each call to it holds a thread until it returns. */
+const server = vi.hoisted(() => ({
+  away: /^$/,
+  held: [] as { readonly path: string; readonly back: () => void }[],
+  onHeld: () => {},
+}));
+
+vi.mock('node:fs/promises', async (original) => {
+  const real = await original<typeof import('node:fs/promises')>();
+  return {
+    ...real,
+    async realpath(path: string) {
+      if (server.away.test(path))
+        await new Promise<void>((back) => {
+          server.held.push({ path, back });
+          server.onHeld();
+        });
+      return real.realpath(path);
+    },
+  };
+});
+
+function comeBack() {
+  server.away = /^$/;
+  for (const { back } of server.held.splice(0)) back();
+}
+
+afterEach(() => {
+  comeBack();
+  server.onHeld = () => {};
+  vi.useRealTimers();
+});
+
+async function open(timeoutMs = 100) {
+  const path = await mkdtemp(join(tmpdir(), 'secretbridge-hanging-'));
+  for (let n = 0; n < 8; n += 1) await writeFile(join(path, `k${n}`), 'x');
+  const provider = await files.create({ kind: 'files', path }, testDeps({ timeoutMs }));
+  return {
+    path,
+    read: async (...keys: string[]) => (await provider.read(keys.map((key) => ({ key })))).map(codeOf),
+    [Symbol.asyncDispose]: () => rm(path, { recursive: true }),
+  };
+}
+
+const KEYS = Array.from({ length: 8 }, (_, n) => `k${n}`);
+
+describe('a file system that hangs', () => {
+  it('takes no more than two of the threads, however often it is asked, and is read once it is back', async () => {
+    await using store = await open();
+    await using other = await open();
+    server.away = new RegExp(`^${store.path}`);
+    for (let round = 0; round < 3; round += 1)
+      expect(await store.read(...KEYS)).toEqual(KEYS.map(() => 'TIMEOUT'));
+    expect(server.held).toHaveLength(2);
+    expect(await other.read(...KEYS)).toEqual(KEYS.map(() => 'found'));
+    comeBack();
+    expect(await store.read(...KEYS)).toEqual(KEYS.map(() => 'found'));
+  });
+
+  it('leaves a thread to the network, also where many stores are on it', async () => {
+    await using stores = new AsyncDisposableStack();
+    const opened = await Promise.all(Array.from({ length: 4 }, () => open()));
+    for (const store of opened) stores.use(store);
+    server.away = /secretbridge-hanging/;
+    const read = await Promise.all(opened.map((store) => store.read(...KEYS)));
+    expect(new Set(read.flat())).toEqual(new Set(['TIMEOUT']));
+    expect(server.held).toHaveLength(3);
+  });
+
+  it('below one key only keeps nobody from the others', async () => {
+    await using store = await open();
+    server.away = /k3$/;
+    for (let round = 0; round < 3; round += 1)
+      expect(await store.read('k3', 'k4', 'k5')).toEqual(['TIMEOUT', 'found', 'found']);
+    expect(server.held).toHaveLength(1);
+  });
+
+  it('once all was read is met in time as well', async () => {
+    await using store = await open(60_000);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const held = new Promise<void>((resolve) => {
+      server.onHeld = resolve;
+    });
+    let looks = 0;
+    // The second look at the file is the one after the reading.
+    server.away = { test: (path: string) => path.endsWith('k0') && ++looks > 1 } as RegExp;
+    const reading = store.read('k0', 'k1');
+    await held;
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(await reading).toEqual(['TIMEOUT', 'TIMEOUT']);
+  });
+});
