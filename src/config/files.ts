@@ -45,7 +45,12 @@ export async function findSources(options: FindOptions): Promise<Sources> {
   const variable = (env.SECRETBRIDGE_CONFIG ?? '').split(':').filter((path) => path !== '');
   const named = options.paths.length > 0 ? options.paths : variable;
   const sourceOf = (shown: string): SourceFile => ({ shown, absolute: resolve(cwd, shown) });
-  if (named.length > 0) return expand(named.map(sourceOf), fs);
+  if (named.length > 0) {
+    const { files, problems } = await expand(named.map(sourceOf), fs);
+    // A file that is named beside its folder is one file, and not a second one with the same names in it.
+    const once = new Map(files.toReversed().map((file) => [file.absolute, file]));
+    return { files: files.filter((file) => once.get(file.absolute) === file), problems };
+  }
   for (const path of [LOCAL_FILE, SYSTEM_FOLDER])
     if (await exists(resolve(cwd, path), fs)) return expand([sourceOf(path)], fs);
   const message = `there is no configuration: neither ${LOCAL_FILE} here nor ${SYSTEM_FOLDER}; name one with --config, or write a first one with \`secretbridge init\``;

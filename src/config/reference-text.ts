@@ -14,9 +14,10 @@ once, each with file, line and column. For completion and checks in an editor, p
 4. else the folder \`/etc/secretbridge/\`.
 
 Of a folder, every \`*.yaml\` and \`*.yml\` file is read, in the order of their names; folders in it and hidden entries
-are not, so a mounted ConfigMap can be named as it is. Several files, and several documents in a file, make one
-configuration: the lists \`formerInstances\`, \`include\`, \`stores\`, \`mappings\` and \`access\` are put together, any
-other section may be given once. Two stores, or two mappings, of one name are an error that names both places.
+are not, so a mounted ConfigMap can be named as it is. A file that is named several times, or beside its folder, is read
+once. Several files, and several documents in a file, make one configuration: the lists \`formerInstances\`, \`include\`,
+\`stores\`, \`mappings\` and \`access\` are put together, any other section may be given once. Two stores, or two
+mappings, of one name are an error that names both places.
 
 ## What the files may hold
 

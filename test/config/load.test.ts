@@ -137,6 +137,19 @@ describe('several files', () => {
     });
   });
 
+  it.each([
+    ['a.yaml', 'a.yaml'],
+    ['/home/ann', './a.yaml'],
+    ['a.yaml', '/home/ann'],
+  ])('are read once, however often they are named (%s and %s)', async (...paths) => {
+    const loaded = await load({ '/home/ann/a.yaml': MAIN, '/home/ann/b.yaml': MORE }, ...paths, 'b.yaml');
+    expect(loaded).toMatchObject({
+      kind: 'usable',
+      config: { stores: [{ name: 'local' }, { name: 'other' }] },
+      problems: [],
+    });
+  });
+
   it('name both places when they define one name twice', async () => {
     const loaded = await load(
       { '/home/ann/a.yaml': MAIN, '/home/ann/b.yaml': MAIN.replace(HEAD, '') },
