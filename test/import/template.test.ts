@@ -114,6 +114,7 @@ describe('a template of theirs', () => {
     ['{{ now }} {{ randAlphaNum 5 }}', '`now` has no counterpart; `randAlphaNum` has no counterpart'],
     ['{{ .a | htpasswd "u" }}', '`htpasswd` has no counterpart'],
     ['{{ range $k, $v := . }}{{ $k }}{{ end }}', 'all keys at once'],
+    ['{{ range $i, $v := splitList "," .a }}{{ $v }}{{ end }}', 'the index of a list'],
     ['{{ .a.b }}', 'there is nothing below a text'],
     ['{{ if and .a (or .none .a) }}x{{ end }}', '`and` and `or` in one condition'],
     ['{{ if not (fromJson .json) }}x{{ end }}', '`not` of a value out of JSON'],

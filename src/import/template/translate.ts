@@ -252,6 +252,8 @@ export function translateTemplate(
     const start = attempt(line, () => {
       const over = translated(value, scope, line);
       if (!over.json) throw new Untranslatable('`range` over a text has no counterpart', line);
+      if (variables.length > 1 && over.filters.at(-1)?.startsWith('split: ') === true)
+        throw new Untranslatable('`range` with the index of a list has no counterpart', line);
       const list = help.plain(over);
       setItem(inner, variables, item);
       // A list would give other bytes, and no error: `item[0]` of a text is its first letter.
