@@ -135,9 +135,12 @@ function byKindAndName(a: Objects['others'][number], b: Objects['others'][number
   return text(a) < text(b) ? -1 : 1;
 }
 
+/** With merge keys (`<<`), as kubectl reads them. */
+const OPTIONS = { prettyErrors: true, logLevel: 'silent', uniqueKeys: true, merge: true } as const;
+
 /** The parser's messages quote the text, and somebody may have put a Secret into it: only places are told. */
 function documentsOf({ name, text }: Text, unreadable: string[]): readonly Json[] {
-  const documents = parseAllDocuments(text, { prettyErrors: true, logLevel: 'silent', uniqueKeys: true });
+  const documents = parseAllDocuments(text, OPTIONS);
   if (!Array.isArray(documents)) return [];
   return documents.flatMap((document) => {
     const [error] = document.errors;
@@ -159,11 +162,20 @@ function toValue(
   try {
     return document.toJS({ maxAliasCount: 100 });
   } catch (error) {
-    // Aliases that multiply: https://eemeli.org/yaml/#document-options
-    if (!(error instanceof ReferenceError)) throw error;
-    unreadable.push(`${name} has more aliases than any such object needs`);
+    const what = error instanceof Error ? wrongWithAliases(error) : undefined;
+    if (what === undefined) throw error;
+    unreadable.push(`${name} ${what}`);
     return undefined;
   }
+}
+
+/** Found only when values are made: https://eemeli.org/yaml/#document-options */
+function wrongWithAliases({ name, message }: Error): string | undefined {
+  if (message.startsWith('Merge sources')) return 'merges (`<<`) what is no object';
+  if (name !== 'ReferenceError') return undefined;
+  return message.startsWith('Excessive')
+    ? 'has more aliases than any such object needs'
+    : 'has an alias of what stands nowhere before it';
 }
 
 /** `kubectl get -o yaml` gives a List of several. */

@@ -98,6 +98,42 @@ describe('what is read', () => {
     expect(unreadable).toEqual([]);
   });
 
+  it('may have anchors, aliases and merge keys', async () => {
+    const text = `apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: { name: db, namespace: apps }
+spec:
+  secretStoreRef: { name: vault, kind: ClusterSecretStore }
+  data:
+    - { secretKey: A, remoteRef: &ref { key: app/db, property: a } }
+    - secretKey: B
+      remoteRef:
+        <<: *ref
+        property: b
+    - { secretKey: C, remoteRef: *ref }
+`;
+    const texts = [
+      { name: 'store.json', text: JSON.stringify(VAULT) },
+      { name: 'db.yaml', text },
+    ];
+    const { result } = await importVerified(readObjects(texts, 'default'), OPTIONS);
+    const [mapping] = parse(result.config).mappings;
+    const at = (property: string) => ({ store: 'vault', key: 'app/db', property });
+    expect(mapping.data).toEqual({ A: at('a'), B: at('b'), C: at('a') });
+  });
+
+  it.each([
+    ['a: { <<: 5 }', 'merges (`<<`) what is no object'],
+    ['a: { <<: *nobody }', 'merges (`<<`) what is no object'],
+    ['a: *nobody', 'has an alias of what stands nowhere before it'],
+    [
+      `a: &a [${'x,'.repeat(20)}]\nb: &b [${'*a,'.repeat(20)}]\nc: [${'*b,'.repeat(20)}]`,
+      'has more aliases than any such object needs',
+    ],
+  ])('that is wrong about aliases is named (%s)', (text, what) => {
+    expect(readObjects([{ name: 'x.yaml', text }], 'default').unreadable).toEqual([`x.yaml ${what}`]);
+  });
+
   it('that is no YAML is named by its line, and nothing of it is shown', () => {
     const { unreadable } = readObjects([{ name: 'x.yaml', text: 'a: "hunter2\nb: [' }], 'default');
     expect(unreadable).toHaveLength(1);
