@@ -67,6 +67,19 @@ describe('import external-secrets', () => {
     expect(result.stderr).toContain(message);
   });
 
+  it.each([
+    ['UTF-16, as Windows PowerShell writes it', Buffer.from(`\uFEFF${TEXT}`, 'utf16le')],
+    ['Latin-1', Buffer.from(`# caf\u00e9\n${TEXT}`, 'latin1')],
+  ])('takes no text in %s for one without objects, or with other ones', async (_, bytes) => {
+    await using bench = await openBench();
+    const stdin = { stdin: Readable.from([bytes]) } as object;
+    expect(await bench.runWith(stdin, 'import', 'external-secrets', '-')).toMatchObject({
+      code: 64,
+      stdout: '',
+      stderr: 'error: the standard input is not UTF-8 text\n',
+    });
+  });
+
   it('says so when there is nothing to import', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', 'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\n');

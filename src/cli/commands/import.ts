@@ -79,16 +79,26 @@ async function readAll({ stdin }: { readonly stdin?: Readable }): Promise<string
     if (size > MAX_BYTES) throw new UsageError('the standard input has more than 64 MiB');
     chunks.push(bytes);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return decoded('the standard input', Buffer.concat(chunks));
 }
 
 async function readOne({ cwd }: Context, name: string): Promise<string> {
   try {
     const bytes = await readFile(resolve(cwd, name));
     if (bytes.length > MAX_BYTES) throw new UsageError(`${name} has more than 64 MiB`);
-    return bytes.toString('utf8');
+    return decoded(name, bytes);
   } catch (error) {
     throw fileError(error, `${name} cannot be read`);
+  }
+}
+
+/** Windows PowerShell writes UTF-16, in which nothing would be found; and of another encoding keys would be others. */
+function decoded(name: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new UsageError(`${name} is not UTF-8 text`);
   }
 }
 
