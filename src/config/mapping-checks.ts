@@ -1,6 +1,7 @@
 import { checkTemplate } from '../sync/template/compile.ts';
 import { isSecretName } from './fields.ts';
 import { locate } from './merge.ts';
+import { didYouMean } from './nearest.ts';
 import { type Finding, formatPlace, type Path, quoted } from './problem.ts';
 import { entriesOf, listOf, memberOf, namespacesIn, textOf } from './raw.ts';
 import type { Located } from './yaml.ts';
@@ -109,6 +110,8 @@ function templateFindings(mapping: unknown, path: Path): readonly Finding[] {
     const problem = typeof text === 'string' ? checkTemplate(text, names) : undefined;
     if (problem === undefined) return [];
     const message = `line ${problem.line}, column ${problem.column} of the template: ${problem.message}`;
-    return [{ path: [...path, 'template', 'data', key], code: 'TEMPLATE_INVALID', message }];
+    const { name, known = [] } = problem.unknown ?? {};
+    const suggestion = didYouMean(name, known);
+    return [{ path: [...path, 'template', 'data', key], code: 'TEMPLATE_INVALID', message, ...suggestion }];
   });
 }

@@ -119,6 +119,18 @@ describe('targets', () => {
     expect(found[0]).toContain(`mappings[0].${part}`);
   });
 
+  it.each([
+    ['{{ DB_PASWORD }}', 'did you mean `DB_PASSWORD`?'],
+    ['{{ DB_PASSWORD | bas64 }}', 'did you mean `base64`?'],
+    ['{{ DB_PASSWORD | sha256 }}', undefined],
+  ])('with the template %s says what was probably meant: %s', async (template, suggestion) => {
+    const source = 'data: { DB_PASSWORD: { store: team-vault, key: k } }';
+    const text = `name: m, target: { namespace: a }, ${source}, template: { data: { f: '${template}' } }`;
+    const { problems: found } = await loadText(`${HEAD}${STORES}${mappings(text)}`);
+    expect(found).toMatchObject([{ code: 'TEMPLATE_INVALID', path: 'mappings[0].template.data.f' }]);
+    expect(found[0]?.suggestion).toBe(suggestion);
+  });
+
   it('may have labels and annotations of any owner but us', async () => {
     const target =
       'namespace: a, secret: a.b-c, type: kubernetes.io/tls, labels: { team: "", example.com/x: A_b.c }, annotations: { example.com/x: "any: text" }';

@@ -2,6 +2,7 @@ import { LiquidError, type Template as Node, toValueSync, UndefinedVariableError
 import { SecretValue } from '../../core/secret-value.ts';
 import { BoundedContext, BoundedOutput, LIMITS, TemplateError } from './budget.ts';
 import { createEngine } from './engine.ts';
+import { FILTERS } from './filters.ts';
 import { at, inspect, quote, type TemplateProblem, tooDeep } from './inspect.ts';
 import { inspectTags } from './tags.ts';
 import { type Binary, fromBytes } from './values.ts';
@@ -46,10 +47,12 @@ export function checkTemplate(text: string, names?: readonly string[]): Template
     .find(({ segments: [name] }) => typeof name === 'string' && !names.includes(name));
   if (unknown === undefined) return undefined;
   const { row, col } = unknown.location;
+  const name = String(unknown.segments[0]);
   return {
     line: row,
     column: col,
-    message: `there is no key ${quote(String(unknown.segments[0]))}${hint(String(unknown), names)}`,
+    message: `there is no key ${quote(name)}${hint(String(unknown), names)}`,
+    unknown: { name, known: names },
   };
 }
 
@@ -69,13 +72,20 @@ function parse(text: string): Node[] | TemplateProblem {
     return nodes;
   } catch (error) {
     if (!LiquidError.is(error)) throw error;
-    return at(error.token, parseMessage(error));
+    const name = unknownFilter(error);
+    const unknown = name === undefined ? {} : { unknown: { name, known: Object.keys(FILTERS) } };
+    return { ...at(error.token, parseMessage(error)), ...unknown };
   }
 }
 
+function unknownFilter({ message }: LiquidError): string | undefined {
+  return /^undefined filter: ([\w-]+)/.exec(message)?.[1];
+}
+
 /** The engine says what it misses in its own words; only the names in them are of use. */
-function parseMessage({ message, token }: LiquidError): string {
-  const filter = /^undefined filter: ([\w-]+)/.exec(message)?.[1];
+function parseMessage(error: LiquidError): string {
+  const { message, token } = error;
+  const filter = unknownFilter(error);
   if (filter !== undefined) return `there is no filter ${quote(filter)}`;
   const tag = /^tag "([^"]*)" not found/.exec(message)?.[1];
   if (tag !== undefined) return `there is no tag ${quote(tag)}, or it is not expected here`;

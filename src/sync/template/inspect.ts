@@ -22,6 +22,8 @@ export interface TemplateProblem {
   readonly column: number;
   /** A sentence of ours; may quote the template, never a value. */
   readonly message: string;
+  /** A name that there is not, and those that there are: one of them may be meant. */
+  readonly unknown?: { readonly name: string; readonly known: readonly string[] };
 }
 
 const LOOP_WORDS = ['limit', 'offset', 'reversed'];

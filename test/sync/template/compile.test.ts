@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { SecretValue } from '../../../src/core/secret-value.ts';
 import { checkTemplate, compileTemplate } from '../../../src/sync/template/compile.ts';
+import { FILTERS } from '../../../src/sync/template/filters.ts';
 import { run, valuesOf } from './run.ts';
 
 const BINARY = Uint8Array.of(0xff, 0xfe, 0x00);
@@ -160,8 +161,11 @@ describe('a template that cannot be parsed', () => {
       'ranges such as `(1..3)` are not available',
     ],
   ])('%j: line %d, column %d: %s', (text, line, column, message) => {
-    expect(run(text, { A: 'a' })).toEqual({ line, column, message });
-    expect(checkTemplate(text)).toEqual({ line, column, message });
+    // Of a filter that there is not, those that there are: one of them may be meant.
+    const [, name] = /^there is no filter `(.*)`$/.exec(message) ?? [];
+    const unknown = name === undefined ? {} : { unknown: { name, known: Object.keys(FILTERS) } };
+    expect(run(text, { A: 'a' })).toEqual({ line, column, message, ...unknown });
+    expect(checkTemplate(text)).toEqual({ line, column, message, ...unknown });
   });
 
   it('is told of names that it cannot have, when all of them are known', () => {
@@ -169,6 +173,7 @@ describe('a template that cannot be parsed', () => {
       line: 2,
       column: 4,
       message: 'there is no key `B`',
+      unknown: { name: 'B', known: ['A'] },
     });
     expect(checkTemplate('{{ A }}{{ ["b.c"] }}', ['A', 'b.c'])).toBeUndefined();
     expect(
