@@ -52,10 +52,15 @@ async function run(): Promise<void> {
     process.exit(1);
   });
 
+  const cwd = workingFolder();
+  if (cwd === undefined) {
+    stderr.write('error: the working folder is not there any more: change into one that is\n');
+    return exitWith(64);
+  }
   const code = await runCli(args, {
     ...terminal,
     env,
-    cwd: process.cwd(),
+    cwd,
     stdout,
     stderr,
     interactive: stderr.isTTY === true && env.TERM !== 'dumb',
@@ -70,6 +75,16 @@ async function run(): Promise<void> {
   });
   // Another one stands where the output could not be written.
   exitWith(code || Number(process.exitCode ?? 0));
+}
+
+/** None where somebody has removed it. */
+function workingFolder(): string | undefined {
+  try {
+    return process.cwd();
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 function userName(): string {

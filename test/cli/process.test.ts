@@ -32,6 +32,20 @@ describe('the process', () => {
     });
   });
 
+  it('says so where its working folder was removed', async () => {
+    await using bench = await openBench();
+    const { status, stdout, stderr } = spawnSync(
+      'sh',
+      ['-c', `mkdir gone && cd gone && rmdir ../gone && "${process.execPath}" "${MAIN}" validate`],
+      { cwd: bench.folder, encoding: 'utf8' },
+    );
+    expect({ status, stdout, stderr }).toEqual({
+      status: 64,
+      stdout: '',
+      stderr: 'error: the working folder is not there any more: change into one that is\n',
+    });
+  });
+
   it('works on to its end, and keeps its exit code, when nobody reads its output any more', async () => {
     await using bench = await openBench();
     const child = start(bench, 'sync');
