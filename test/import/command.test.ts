@@ -38,6 +38,19 @@ describe('import external-secrets', () => {
     });
   });
 
+  it('writes neither of two files where one is there already', async () => {
+    await using bench = await openBench();
+    await bench.write('in.yaml', TEXT);
+    await bench.write('out.yaml', 'mine');
+    const from = ['import', 'external-secrets', 'in.yaml'];
+    expect(await bench.run(...from, '--out', 'out.yaml', '--report', 'report.json')).toMatchObject({
+      code: 64,
+      stderr: 'error: out.yaml cannot be written: it is there already (EEXIST)\n',
+    });
+    await expect(bench.read('report.json')).rejects.toThrow('ENOENT');
+    expect(await bench.read('out.yaml')).toBe('mine');
+  });
+
   it('has one object on stdout for a machine', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', TEXT);

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { lstat, readFile, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { Name, Namespace } from '../../config/fields.ts';
@@ -7,7 +7,7 @@ import { type Objects, readObjects, type Text } from '../../import/objects.ts';
 import { importVerified } from '../../import/verified.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { fileError } from '../file-error.ts';
+import { codeOf, fileError } from '../file-error.ts';
 import { painter, print, tell } from '../output.ts';
 import { problemsText } from '../problems.ts';
 import { UsageError } from '../usage-error.ts';
@@ -41,6 +41,8 @@ export async function importCommand(
   ] as const)
     if (!schema.safeParse(name).success)
       throw new UsageError(`${flag} must be a name of ${parts}, at most 63 characters`);
+  // Before a cluster is read, and before one of the two is written without the other.
+  for (const name of [options.out, options.report]) if (name !== undefined) await checkIsNew(context, name);
   const objects =
     files.length === 0 ? await fromCluster(context, options) : await fromFiles(context, files, options);
   const { result, problems } = await importVerified(objects, options);
@@ -100,6 +102,16 @@ function decoded(name: string, bytes: Uint8Array): string {
     if (!(error instanceof TypeError)) throw error;
     throw new UsageError(`${name} is not UTF-8 text`);
   }
+}
+
+async function checkIsNew({ cwd }: Context, name: string): Promise<void> {
+  try {
+    await lstat(resolve(cwd, name));
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return;
+    throw fileError(error, `${name} cannot be written`);
+  }
+  throw new UsageError(`${name} cannot be written: it is there already (EEXIST)`);
 }
 
 /** Never over one that is there. */
