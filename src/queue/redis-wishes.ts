@@ -15,6 +15,7 @@ export interface Wishes {
   ): Promise<Wish | undefined>;
   /** A run begins, for the reason that it gives. */
   take(subject: string): Promise<Wish | undefined>;
+  /** What stands, of which a job was placed: from now on it stands for as long as that may wait. */
   peek(subject: string): Promise<Wish | undefined>;
   /** What was asked for under `once` was added; or not, and may be asked for again. */
   settleOnce(
@@ -24,10 +25,13 @@ export interface Wishes {
   ): Promise<void>;
 }
 
-/** For a wish whose asker died before its job was added. */
+/** For a wish whose job Redis has lost. */
 const KEPT_MS = 86_400_000;
-/** An add that takes longer has failed. */
-const ONCE_PENDING_MS = 10_000;
+/**
+ * An add that takes longer has failed, and its asker was told so: what was asked for must not be done later, in the name
+ * of whoever asked, when another one asks for something else.
+ */
+const PENDING_MS = 10_000;
 
 // As `merged` in order.ts.
 const ASK = `
@@ -40,7 +44,7 @@ if old then
   if tonumber(oldDue) < tonumber(due) then due = oldDue end
 end
 local wish = rank .. ' ' .. due .. ' ' .. request
-redis.call('SET', KEYS[1], wish, 'PX', ARGV[4])
+redis.call('SET', KEYS[1], wish, 'PX', math.max(ARGV[4], redis.call('PTTL', KEYS[1])))
 return wish`;
 
 export function createWishes(client: Client, names: string): Wishes {
@@ -54,7 +58,7 @@ export function createWishes(client: Client, names: string): Wishes {
       const time = Math.round(due);
       const answer = await client.eval(
         ...([ASK, 2, wishKey(subject), onceFor] as const),
-        ...[rankOf(job), time, requestId, KEPT_MS, once === undefined ? 0 : ONCE_PENDING_MS],
+        ...[rankOf(job), time, requestId, PENDING_MS, once === undefined ? 0 : PENDING_MS],
       );
       return typeof answer === 'string' ? parse(subject, answer) : undefined;
     },
@@ -63,7 +67,7 @@ export function createWishes(client: Client, names: string): Wishes {
       return text === null ? undefined : parse(subject, text);
     },
     async peek(subject) {
-      const text = await client.get(wishKey(subject));
+      const text = await client.getex(wishKey(subject), 'PX', KEPT_MS);
       return text === null ? undefined : parse(subject, text);
     },
     async settleOnce(subject, once, added) {

@@ -190,6 +190,25 @@ describe('the queue on Redis', () => {
     await eventually(() => subjects().includes('c'));
   });
 
+  it('carries out later, for another one who asks, no order that it has refused', async () => {
+    const server = await start();
+    const queue = await open(server.address);
+    await eventually(isUp(queue));
+    process.kill(server.pid, 'SIGSTOP');
+    const refused = queue.add(job('a', 'manual', 'refused'));
+    await expect(refused).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+    process.kill(server.pid, 'SIGCONT');
+    // It was on its way to Redis, and stands there for as long as an add may take.
+    const wish = ['EXISTS', '{secretbridge:test}:wish:a'];
+    await eventually(async () => (await server.command(...wish)) === ':0\r\n');
+    await eventually(isUp(queue));
+    await queue.add(job('a', 'sweep', 'later'));
+    const { seen, process: work } = notes();
+    queue.start(work);
+    await eventually(() => seen.length === 1);
+    expect(seen).toEqual([job('a', 'sweep', 'later')]);
+  });
+
   it.each(['down', 'frozen'])('closes in its time with Redis %s and work under way', async (how) => {
     const server = await start();
     const queue = await open(server.address);
