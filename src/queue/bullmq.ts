@@ -68,7 +68,8 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
   const onTrouble = (thrown: unknown): void => watch?.trouble(thrown);
   const clients = await openClients(options, onTrouble);
   const { quick } = clients;
-  const health = watchHealth(clients, `${names}:epoch`, timers);
+  const keys = { epoch: `${names}:epoch`, meta: `${names}:${JOBS}:meta` };
+  const health = watchHealth(clients, keys, timers);
   watch = health;
   if (logger !== undefined) health.listen((now) => log(logger, now));
   const notices = createRedisNotices(clients, `${names}:notices`, onTrouble);

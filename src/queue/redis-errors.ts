@@ -27,6 +27,11 @@ export const READONLY: Trouble = {
   state: 'down',
   detail: 'this Redis is a replica, which takes no changes',
 };
+export const PAUSED: Trouble = {
+  state: 'down',
+  detail: 'the queue is paused: resume it with the program that has paused it',
+  person: true,
+};
 const BUSY: Trouble = { state: 'down', detail: 'Redis is busy with a script' };
 const CLUSTERDOWN: Trouble = { state: 'down', detail: 'the Redis Cluster does not serve all of its slots' };
 

@@ -6,6 +6,7 @@ import {
   EVICTS,
   healthOf,
   LOST,
+  PAUSED,
   refusalOf,
   SILENT,
   showsInUse,
@@ -26,14 +27,21 @@ const HELD_MS = 15_000;
 /** The policy is set by people, and seldom. */
 const PROBES_PER_POLICY = 20;
 
+export interface HealthKeys {
+  /** Ours alone. */
+  readonly epoch: string;
+  /** Where BullMQ keeps what holds for the whole queue. */
+  readonly meta: string;
+}
+
 /**
- * Whether jobs can be added: asked by a small write every few seconds, since a Redis that is full, a replica or
+ * Whether jobs can be added, and are handed out: asked by a small write every few seconds, since a Redis that is full, a replica or
  * frozen still looks connected. The key that it writes stays the same for as long as Redis keeps its data: one
  * that is gone tells of a loss, even when no connection broke.
  */
 export function watchHealth(
   { quick, subscriber }: Pick<RedisClients, 'quick' | 'subscriber'>,
-  key: string,
+  { epoch: key, meta }: HealthKeys,
   timers: Timers,
 ): RedisHealth {
   const board = createHealthBoard(healthOf({ state: 'down', detail: 'not connected yet' }));
@@ -69,12 +77,14 @@ export function watchHealth(
     const found = await readEpoch();
     if (probes % PROBES_PER_POLICY === 0) evicts = await mayEvict(quick);
     probes += 1;
+    // By a program that shows queues. Jobs are taken still, and nobody would get one.
+    const isPaused = (await quick.hexists(meta, 'paused')) === 1;
     if (closed) return;
     if (epoch !== undefined && epoch !== found) board.set(healthOf(EMPTIED));
     epoch = found;
     // By distance: a clock that was set back must not keep it for hours.
     if (Math.abs(timers.now() - heldAt) < HELD_MS) return;
-    board.set(evicts ? healthOf(EVICTS) : { state: 'up' });
+    board.set(isPaused ? healthOf(PAUSED) : evicts ? healthOf(EVICTS) : { state: 'up' });
   };
 
   const turn = async (): Promise<void> => {

@@ -126,6 +126,23 @@ describe('the queue on Redis', () => {
     expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
   });
 
+  it('says that it is paused, as a program that shows queues may do it, and goes on when it is no more', async () => {
+    const server = await start();
+    const queue = await open(server.address);
+    const { process, subjects } = notes();
+    queue.start(process);
+    await eventually(isUp(queue));
+    const meta = '{secretbridge:test}:jobs:meta';
+    await server.command('HSET', meta, 'paused', '1');
+    await queue.add(job('a'));
+    await eventually(() => shown(queue).startsWith('down: the queue is paused'));
+    expect(queue.health().error?.code).toBe('QUEUE_MISCONFIGURED');
+    expect(subjects()).toEqual([]);
+    await server.command('HDEL', meta, 'paused');
+    await eventually(isUp(queue));
+    await eventually(() => subjects().length === 1);
+  });
+
   it('leaves alone what runs though Redis has dropped it out of its lists', async () => {
     const server = await start();
     let ahead = 0;
