@@ -42,14 +42,20 @@ export async function recoverIntents({
   );
 }
 
+/** In a row are asked about in vain: the others would wait for the same cluster, and with them the start. */
+const MOST_UNANSWERED = 3;
+
 async function closeAll(
   intents: readonly AuditRecord[],
   { audit, cluster, instances, restartOf, leftOpen }: Required<RecoverDeps>,
 ): Promise<number> {
   let closed = 0;
+  let unanswered = 0;
   // Of several that meant the same, the newest: it would not have been begun if an earlier one had been seen.
   for (const intent of intents.toSorted((one, other) => other.sequence - one.sequence)) {
     const sighting = await sightingOf(intent, cluster);
+    unanswered = sighting.kind === 'unknown' && sighting.isAway ? unanswered + 1 : 0;
+    if (unanswered === MOST_UNANSWERED) break;
     if (sighting.kind === 'unknown') continue;
     const isMade = sighting.kind === 'applied' && !(await isOfLater(intent, { audit, instances }));
     const outcome = outcomeOf(intent, isMade ? sighting : undefined, leftOpen.has(intent));

@@ -52,7 +52,13 @@ export interface Applied {
   readonly resourceVersion?: string;
 }
 
-export type Sighting = Applied | { readonly kind: 'absent' } | { readonly kind: 'unknown' };
+interface Unknown {
+  readonly kind: 'unknown';
+  /** The cluster cannot be asked about anything now. */
+  readonly isAway?: boolean;
+}
+
+export type Sighting = Applied | { readonly kind: 'absent' } | Unknown;
 
 /** Whether the cluster holds what a change would have written, by the fingerprint and the sources of the target. */
 export async function lookFor(
@@ -70,7 +76,7 @@ export async function lookFor(
   try {
     live = await cluster.read(target);
   } catch (thrown) {
-    if (thrown instanceof AppError) return { kind: 'unknown' };
+    if (thrown instanceof AppError) return { kind: 'unknown', isAway: thrown.code === 'CLUSTER_UNAVAILABLE' };
     throw thrown;
   }
   // Finalizers hold it, and whoever set them lets it go.

@@ -68,6 +68,23 @@ describe('an intent that a crash left open', () => {
     expect(await seen(false)).toEqual({ kind: 'absent' });
   });
 
+  it('is not asked about, after some others, while the cluster is away: each may take the longest time of a request', async () => {
+    const world = await openDb();
+    await crash(world, failing('cluster.create', dead));
+    await using process = await world.start();
+    const [intent] = await process.app.audit.unresolved();
+    if (intent === undefined) throw new Error('nothing was left open');
+    const intents = Array.from({ length: 128 }, (_, number) => ({ ...intent, sequence: number + 1 }));
+    const audit = { ...process.app.audit, unresolved: async () => intents };
+    let reads = 0;
+    const read = async () => {
+      reads += 1;
+      throw new AppError('CLUSTER_UNAVAILABLE');
+    };
+    expect(await recoverIntents({ ...process.app, audit, cluster: { read } })).toBe(0);
+    expect(reads).toBeLessThanOrEqual(3);
+  });
+
   it('of a change of annotations only is told from one that was not made', async () => {
     for (const [watch, outcome] of [
       [afterTheWrite, 'ok'],
