@@ -238,7 +238,7 @@ export function createJobs(deps: JobsDeps): Jobs {
   return {
     async process(job, signal) {
       const subject = parseSubject(job.subject);
-      if (subject === undefined) return undefined;
+      if (subject === undefined) return strangers.handBack(job.subject);
       // Left to whoever still works.
       if (signal.aborted) return 0;
       const isDestroying = subject.kind === 'left' || subject.kind === 'destroy';

@@ -1,8 +1,8 @@
 import type { Clock } from '../core/clock.ts';
 
 /**
- * Jobs about what this process does not know. That may be of a configuration that has reached another replica first,
- * so they go back to the queue for a while, for another to take.
+ * Jobs about what this process does not know. That may be of a configuration that has reached another replica first, or
+ * of a newer release, so they go back to the queue for a while, for another to take.
  */
 export interface Strangers {
   /** Gives when the job is to come again; undefined: nobody has known it for long enough. */

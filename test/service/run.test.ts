@@ -170,6 +170,16 @@ describe('the engine', () => {
     expect(it.engine.board.known('db', APPS_DB)).toBe(before);
   });
 
+  it('leaves to others what it does not know, as a newer release may ask for it', async () => {
+    await using it = await open();
+    await it.is(APPS_TOKEN, 'created');
+    await it.clock.advance(2_000);
+    const { delayed } = await it.queue.counts();
+    await it.queue.add({ subject: 'future/1', reason: 'event', requestId: 'r' });
+    await settled();
+    expect((await it.queue.counts()).delayed).toBe(delayed + 1);
+  });
+
   it('works off a sweep of a configuration that reaches it after another replica', async () => {
     await using it = await open();
     await it.is(APPS_TOKEN, 'created');
