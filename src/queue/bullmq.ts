@@ -153,7 +153,8 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
     if (id === jobId || id === undefined) return undefined;
     const standing = await queue.getJob(id);
     if (standing === undefined) return undefined;
-    if (timers.now() - standing.timestamp > FOUND_MS && (await removeLost(queue, standing))) return 'lost';
+    const isYoung = timers.now() - standing.timestamp <= FOUND_MS;
+    if (!isYoung && (await removeLost(queue, standing))) return 'lost';
     // A change of priority puts it at the end of its kind, so only when it is one.
     if (standing.priority > priority) await ifItCan(standing.changePriority({ priority }));
     if (standing.delay === 0) return undefined;
@@ -249,13 +250,17 @@ function isMoreUrgent(one: Wish, other: Wish): boolean {
   return rankOf(one.job) < rankOf(other.job) || one.due < other.due;
 }
 
+/** Of a job that nobody will run. */
+const LOST_STATES: readonly string[] = ['unknown', 'completed', 'failed'];
+
 /**
- * Removes a job that is in no list any more, so that nobody will ever run it, and says whether it has: a Redis that may
- * drop keys when its memory is full drops whole lists. One that still runs has its lock, and stays.
+ * Removes a job that stands and is in no list from which it would be run, and says whether it has. A Redis that may drop
+ * keys when its memory is full drops whole lists, or what a job was about: then it ends without giving up its place. One
+ * that still runs has its lock, and stays.
  */
 async function removeLost(queue: BullQueue, standing: BullJob): Promise<boolean> {
   const { id = '' } = standing;
-  return (await standing.getState()) === 'unknown' && (await queue.remove(id)) === 1;
+  return LOST_STATES.includes(await standing.getState()) && (await queue.remove(id)) === 1;
 }
 
 /** A job that started meanwhile has taken the wish, or will. */

@@ -126,6 +126,28 @@ describe('the queue on Redis', () => {
     expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
   });
 
+  it('runs what is asked for where Redis has dropped what a job was about, and not that it stands', async () => {
+    const server = await start();
+    let ahead = 0;
+    const clock = { now: () => Date.now() + ahead };
+    const queue = await openQueue(server.address, { clock });
+    stops.push(() => queue.close(1_000));
+    await eventually(isUp(queue));
+    await queue.add(job('a'), { delayMs: 500 });
+    const keys = '{secretbridge:test}:jobs';
+    const [, id = ''] =
+      /\r\n([-0-9a-f]{36})\r\n/.exec(await server.command('ZRANGE', `${keys}:delayed`, '0', '-1')) ?? [];
+    expect(await server.command('DEL', `${keys}:${id}`)).toBe(':1\r\n');
+    const { process, subjects } = notes();
+    queue.start(process);
+    await eventually(async () => (await server.command('ZCARD', `${keys}:delayed`)) === ':0\r\n');
+    await eventually(async () => (await server.command('LLEN', `${keys}:active`)) === ':0\r\n');
+    ahead = 60_000;
+    await queue.add(job('a'));
+    await eventually(() => subjects().length === 1);
+    expect(await queue.counts()).toMatchObject({ waiting: 0, delayed: 0 });
+  });
+
   it('says that it is paused, as a program that shows queues may do it, and goes on when it is no more', async () => {
     const server = await start();
     const queue = await open(server.address);
