@@ -24,3 +24,13 @@ it('a service that waits for its audit takes the configuration that names anothe
   stop.abort();
   expect((await running).code).toBe(0);
 });
+
+it('a service that waits for its audit ends when it is told to', async () => {
+  await using bench = await openBench(WRONG);
+  const stop = new AbortController();
+  const stderr = new Collector();
+  const running = bench.runWith({ stderr, signal: stop.signal }, 'serve', '--grace', '1s');
+  await soon(() => expect(stderr.text).toContain('the service cannot start yet and tries again'));
+  stop.abort();
+  expect((await running).code).toBe(0);
+});
