@@ -63,14 +63,31 @@ export async function destroy(
     const allowed = await isAllowed(free.length, counted, deps);
     const braked = whyBraked(free.length, counted);
     const outcomes: Outcome[] = [];
+    const removing = untilAway((proposal) => remove(proposal, deps));
     for (const proposal of proposals) {
       const ended = gone.get(proposal);
       if (ended !== undefined) outcomes.push({ ...endOf(proposal, 'unchanged'), ...ended, keys: [] });
-      else if (allowed && !proposal.held) outcomes.push(await remove(proposal, deps));
+      else if (allowed && !proposal.held) outcomes.push(await removing(proposal));
       else outcomes.push(await hold(proposal, braked, deps, note));
     }
     return outcomes;
   });
+}
+
+/** For so many in a row the cluster does not answer: the others would wait for the same, and others for this step. */
+const MOST_UNANSWERED = 3;
+
+/** Begins no more then. What was not begun fails for the same, and is proposed again. */
+function untilAway(work: (proposal: Proposal) => Promise<Outcome>): (proposal: Proposal) => Promise<Outcome> {
+  let unanswered = 0;
+  let last: AppError | undefined;
+  return async (proposal) => {
+    if (unanswered === MOST_UNANSWERED) return endOf(proposal, 'failed', last);
+    const outcome = await work(proposal);
+    last = outcome.error;
+    unanswered = last?.code === 'CLUSTER_UNAVAILABLE' ? unanswered + 1 : 0;
+    return outcome;
+  };
 }
 
 /** What another run has ended since it was proposed here: it counts already, and is on record. */

@@ -69,6 +69,8 @@ export interface DestroyingJobs {
 
 /** What waits for a target that has not come is looked at when it comes, and so soon if nobody was told. */
 const PUT_OFF_MS = 300_000;
+/** What could not be deleted is looked at again so soon. */
+const UNDONE_MS = 60_000;
 /** A configuration reaches all replicas within a minute or two. */
 const DISAGREED_MS = 15_000;
 
@@ -158,6 +160,8 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
     if (!withLeft) return undefined;
     lefts.seen = asked;
     forgetReleased(outcomes);
+    // Of what nobody wants no job of its own comes back.
+    if (outcomes.some((it) => it.error?.heals === true && !isWanted(it))) again.push(UNDONE_MS);
     return again.length === 0 ? undefined : Math.min(...again);
   };
 

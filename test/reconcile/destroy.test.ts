@@ -414,6 +414,20 @@ describe('a target that left the configuration', () => {
     }
   });
 
+  it('is left to the next run after a few for which the cluster did not answer: each takes the longest time of two requests', async () => {
+    const names = Array.from({ length: 24 }, (_, number) => `t${number}`);
+    const world = await synced(names, 'onMappingRemoved: delete', 'brake: { share: 1 }');
+    await world.configure(mappingsOf(names.slice(12), 'onMappingRemoved: delete'));
+    world.cluster.fail('remove', ...names.map(() => new AppError('CLUSTER_UNAVAILABLE')));
+    const { length } = world.records;
+    const { summary } = await world.sync();
+    expect(summary).toMatchObject({ failed: 12, deleted: 0, unchanged: 12 });
+    expect(world.cluster.calls.remove).toBeLessThanOrEqual(3);
+    // What was not begun is not on record.
+    expect(world.story(length).filter((line) => line.startsWith('delete intent'))).toHaveLength(3);
+    expect(names.every((name) => exists(world, name))).toBe(true);
+  });
+
   it('is looked for among its own: what others of the audit made may well be out of sight', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: keep');
     const ours = world.records.find(({ action, phase }) => action === 'create' && phase === 'outcome');

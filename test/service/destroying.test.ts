@@ -320,6 +320,17 @@ describe('what left the configuration', () => {
     expect(NAMES.slice(1).map((name) => isThere(world, name))).toEqual([true, true, true, true]);
   });
 
+  it('and could not be deleted is looked for again soon', async () => {
+    const world = await openLeaving();
+    world.cluster.fail('remove', new AppError('CLUSTER_UNAVAILABLE'));
+    await using _ = await serve(world);
+    await seconds(world, 5);
+    await soon(() => expect(world.cluster.calls.remove).toBe(1));
+    expect(isThere(world, 't0')).toBe(true);
+    await seconds(world, 120);
+    await soon(() => expect(isThere(world, 't0')).toBe(false));
+  });
+
   it('while the queue was away is looked for when that is back', async () => {
     const world = await openLeaving();
     const queue = createMemoryQueue({ concurrency: 8, timers: world.clock });
