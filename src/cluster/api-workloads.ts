@@ -4,6 +4,7 @@ import type { KubeClient, KubeRequest } from './client.ts';
 import { FIELD_MANAGER } from './cluster.ts';
 import { errorOfAnswer, type KubeAnswer, saysAnotherUid, saysNone } from './errors.ts';
 import { listIn, objectIn, textIn } from './json.ts';
+import { foreignPodAnnotations } from './managed-fields.ts';
 import { textsIn } from './manifest.ts';
 import { checkNamespace, checkTarget, selectorOf } from './names.ts';
 import { listAll, nameOf, unknownForm } from './pages.ts';
@@ -48,7 +49,8 @@ export function createWorkloads(
     const template = objectIn(objectIn(spec, 'template') ?? {}, 'metadata') ?? {};
     const podAnnotations = textsIn(template, 'annotations');
     if (!uid || !resourceVersion || !podAnnotations || nameOf(item) !== id.name) throw unknownForm(about(id));
-    const live = { id, uid, resourceVersion, podAnnotations, rolling: isRolling(id.kind, item) };
+    const foreign = foreignPodAnnotations(metadata, Object.keys(podAnnotations), FIELD_MANAGER);
+    const live = { id, uid, resourceVersion, podAnnotations, foreign, rolling: isRolling(id.kind, item) };
     if (objectIn(spec, 'workloadRef') !== undefined) borrowing.add(live);
     return live;
   }

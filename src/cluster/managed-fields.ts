@@ -90,6 +90,23 @@ function membersUnder(entry: JsonObject, part: Part): readonly string[] {
     .map((name) => name.slice(2));
 }
 
+/** Of the annotations of a pod template, those that a manager does not hold; none where nobody notes who wrote what. */
+export function foreignPodAnnotations(
+  metadata: JsonObject,
+  names: readonly string[],
+  manager: string,
+): readonly string[] {
+  const entries = listIn(metadata, 'managedFields').filter(isObject);
+  if (entries.length === 0) return [];
+  const path = ['fieldsV1', 'f:spec', 'f:template', 'f:metadata', 'f:annotations'];
+  const held = new Set(
+    entries
+      .filter((entry) => entry.manager === manager)
+      .flatMap((entry) => Object.keys(path.reduce((at, name) => objectIn(at, name) ?? {}, entry))),
+  );
+  return names.filter((name) => !held.has(`f:${name}`));
+}
+
 /** An entry in the form of the API server, for clusters that have none. */
 export function entryOf({ manager, operation, holds }: FieldsEntry): JsonObject {
   const fields = (part: Part) => ({

@@ -19,6 +19,8 @@ export interface LiveWorkload {
   readonly resourceVersion: string;
   /** The annotations of its pod template. */
   readonly podAnnotations: Readonly<Record<string, string>>;
+  /** Those of them that somebody else wrote last, as `kubectl rollout undo` does; none where nobody notes it. */
+  readonly foreign?: readonly string[];
   /** Whether its pods are being replaced now, by what its controller says. */
   readonly rolling: boolean;
 }

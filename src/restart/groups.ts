@@ -1,6 +1,6 @@
 import { type LiveWorkload, type WorkloadId, workloadKind } from '../cluster/workloads.ts';
 import { compareText } from '../core/target.ts';
-import { restartAnnotation } from '../sync/restart.ts';
+import { RESTART_AGAIN, restartAnnotation } from '../sync/restart.ts';
 import type { PendingRestart } from './pending.ts';
 
 /** All that is pending for one workload. */
@@ -48,15 +48,24 @@ export function inOrder(groups: Iterable<Group>): readonly Group[] {
  * had already, for all that anybody took it away since, is not set again: only a change of content restarts.
  */
 export function lacking(live: LiveWorkload, pending: readonly PendingRestart[]): Record<string, string> {
+  const { podAnnotations, foreign = [] } = live;
   const latest = new Map(
     pending
       .toSorted((a, b) => a.intent.sequence - b.intent.sequence)
       .map((it) => [it.intent.secret ?? '', it]),
   );
-  const missing = [...latest].flatMap(([secret, { intent, rolled }]): [string, string][] => {
+  const missing: [string, string][] = [];
+  const reverted: number[] = [];
+  for (const [secret, { intent, rolled }] of latest) {
+    const { after = '', sequence } = intent;
     const name = restartAnnotation(secret);
-    const { after = '' } = intent;
-    return live.podAnnotations[name] === after || rolled.has(nameOf(live.id)) ? [] : [[name, after]];
-  });
+    if (rolled.has(nameOf(live.id))) continue;
+    if (podAnnotations[name] !== after) missing.push([name, after]);
+    else if (foreign.includes(name)) reverted.push(sequence);
+  }
+  // Whoever goes back to an older template brings back the fingerprint of that time, with pods that have read what was
+  // there since. It cannot be set once more, so that another annotation has to roll them.
+  const mark = reverted.length === 0 ? podAnnotations[RESTART_AGAIN] : String(Math.max(...reverted));
+  if (mark !== undefined && podAnnotations[RESTART_AGAIN] !== mark) missing.push([RESTART_AGAIN, mark]);
   return Object.fromEntries(missing);
 }

@@ -31,6 +31,9 @@ export function restartAnnotation(secret: string): string {
   return `restart.secretbridge.dev/${createHash('sha256').update(secret).digest('hex').slice(0, 16)}`;
 }
 
+/** The same of a restart for a content whose fingerprint the template has already, by the record of the change. */
+export const RESTART_AGAIN = 'restart.secretbridge.dev/again';
+
 /** A workload of a mapping as records name it: `Deployment/web`, or `Deployment with app=web,tier=front`. */
 export function formatWorkload({ kind, name, selector }: Workload): string {
   if (name !== undefined) return `${kind}/${name}`;

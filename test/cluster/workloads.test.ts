@@ -61,8 +61,37 @@ describe('a workload', () => {
       uid: 'u1',
       resourceVersion: '5',
       podAnnotations: { theirs: '1' },
+      foreign: [],
       rolling: false,
     });
+  });
+
+  it('is read with which of them somebody else wrote, where the API server says so', async () => {
+    await using server = await startApiServer();
+    await using h = await open(server);
+    const entry = (manager: string, ...names: string[]) => ({
+      manager,
+      operation: 'Update',
+      fieldsV1: {
+        'f:spec': {
+          'f:template': {
+            'f:metadata': {
+              'f:annotations': Object.fromEntries(names.map((name) => [`f:${name}`, {}])),
+            },
+          },
+        },
+      },
+    });
+    const { metadata, ...raw } = workload() as { metadata: object };
+    const managedFields = [
+      entry('kubectl', 'theirs', 'back'),
+      entry('secretbridge', 'ours'),
+      { manager: 'kube-controller-manager' },
+    ];
+    const template = { metadata: { annotations: { theirs: '1', back: '2', ours: '3' } } };
+    const item = { ...raw, metadata: { ...metadata, managedFields }, spec: { template } };
+    server.answer(routes({ [`GET ${PATH}/app`]: json(200, item) }));
+    expect((await h.workloads.read(id))?.foreign).toEqual(['theirs', 'back']);
   });
 
   it('is not there when the API server says so, and in no other case', async () => {

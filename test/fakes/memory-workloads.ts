@@ -5,6 +5,8 @@ export interface MemoryWorkload {
   readonly labels?: Readonly<Record<string, string>>;
   readonly podAnnotations?: Readonly<Record<string, string>>;
   readonly rolling?: boolean;
+  /** Annotations of its pods that somebody else wrote last. */
+  readonly foreign?: readonly string[];
 }
 
 /** Workloads in memory. One that is annotated rolls until the test says that it has settled. */
@@ -34,11 +36,12 @@ export function createMemoryWorkloads(): MemoryWorkloads {
   let version = 0;
 
   const keyOf = ({ kind, namespace, name }: WorkloadId) => `${kind} ${namespace}/${name}`;
-  const live = ({ id, uid, version: at, podAnnotations, rolling }: Stored): LiveWorkload => ({
+  const live = ({ id, uid, version: at, podAnnotations, rolling, foreign }: Stored): LiveWorkload => ({
     id,
     uid,
     resourceVersion: `${at}`,
     podAnnotations,
+    foreign,
     rolling,
   });
   const store = (stored: Omit<Stored, 'version'>) => {
@@ -55,8 +58,8 @@ export function createMemoryWorkloads(): MemoryWorkloads {
 
   return {
     annotated,
-    put(id, { labels = {}, podAnnotations = {}, rolling = false } = {}) {
-      store({ id, uid: `uid-${version + 1}`, labels, podAnnotations, rolling });
+    put(id, { labels = {}, podAnnotations = {}, rolling = false, foreign = [] } = {}) {
+      store({ id, uid: `uid-${version + 1}`, labels, podAnnotations, rolling, foreign });
     },
     forget: (id) => void objects.delete(keyOf(id)),
     settle(id) {
@@ -82,10 +85,11 @@ export function createMemoryWorkloads(): MemoryWorkloads {
       if (stored?.uid !== uid) return 'missing';
       annotated.push({ id, annotations });
       const podAnnotations = { ...stored.podAnnotations, ...annotations };
-      const changed = Object.entries(annotations).some(
-        ([name, text]) => stored.podAnnotations[name] !== text,
+      const changed = Object.entries(annotations).flatMap(([name, text]) =>
+        stored.podAnnotations[name] === text ? [] : [name],
       );
-      store({ ...stored, podAnnotations, rolling: stored.rolling || changed });
+      const foreign = stored.foreign.filter((name) => !changed.includes(name));
+      store({ ...stored, podAnnotations, foreign, rolling: stored.rolling || changed.length > 0 });
       return 'written';
     },
   };

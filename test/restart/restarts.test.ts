@@ -3,8 +3,8 @@ import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createPass } from '../../src/restart/pass.ts';
 import { createRestarts } from '../../src/restart/restarts.ts';
-import { restartAnnotation } from '../../src/sync/restart.ts';
-import type { Watch } from '../fakes/faulty.ts';
+import { RESTART_AGAIN, restartAnnotation } from '../../src/sync/restart.ts';
+import { Crash, type Watch } from '../fakes/faulty.ts';
 import { base64 } from '../reconcile/world.ts';
 import { deployment, openTown, type Town, WINDOW_MS } from './town.ts';
 
@@ -20,6 +20,15 @@ async function changed(town: Town, text = 'second', key?: string): Promise<void>
   town.change(text, key);
   await town.reconcile();
   wait(town, WINDOW_MS);
+}
+
+/** Ends a process when a call has been carried out, before it learns of that. */
+function crashAfter(name: string): Watch {
+  let isDead = false;
+  return ({ call, phase }) => {
+    isDead ||= call === name && phase === 'after';
+    if (isDead) throw new Crash();
+  };
 }
 
 const fingerprintOf = (town: Town, secret = 'db') => {
@@ -108,6 +117,33 @@ describe('a change of content', () => {
     expect(await town.restart()).toBeUndefined();
     expect(town.rolls()).toHaveLength(1);
     expect(town.story().slice(-2)).toEqual(Array(2).fill('outcome db Deployment/web ok {"rolled":0}'));
+  });
+
+  it('and back restarts where somebody has gone back to an older pod template in between', async () => {
+    const town = await openTown();
+    const web = deployment('web');
+    const name = restartAnnotation('db');
+    for (const text of ['second', 'third']) {
+      await changed(town, text);
+      await town.restart();
+      town.workloads.settle(web);
+    }
+    const [older] = town.workloads.annotated;
+    // As `kubectl rollout undo` does: its pods have read the third content, whatever the template says.
+    town.workloads.put(web, { podAnnotations: { ...older?.annotations }, foreign: [name] });
+    await changed(town, 'second');
+    expect(older?.annotations[name]).toBe(fingerprintOf(town));
+    await town.restart({ watch: crashAfter('workloads.annotatePods') }).catch(() => undefined);
+    expect(town.rolls()).toHaveLength(3);
+    const again = town.workloads.annotated.at(-1)?.annotations;
+    const [intent] = town.world.records
+      .filter(({ action, phase }) => action === 'restart' && phase === 'intent')
+      .slice(-1);
+    expect(again).toEqual({ [RESTART_AGAIN]: `${intent?.sequence}` });
+    // Whoever goes on after the crash finds that it is done, and records it.
+    expect(await town.restart()).toBeUndefined();
+    expect(town.rolls()).toHaveLength(3);
+    expect(town.story().slice(-1)).toEqual(['outcome db Deployment/web ok {"rolled":1}']);
   });
 
   it('by a repair restarts as well, unless the pod template has that fingerprint', async () => {

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { type Entry, NO_KEYS } from '../../../src/audit/entry.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { createRestarts } from '../../../src/restart/restarts.ts';
-import { restartAnnotation } from '../../../src/sync/restart.ts';
+import { RESTART_AGAIN, restartAnnotation } from '../../../src/sync/restart.ts';
 import { createMemoryAudit } from '../../fakes/memory-audit.ts';
 import { connect } from '../cluster/harness.ts';
 import { kubernetes } from '../services/inject.ts';
@@ -56,6 +56,13 @@ async function openPlace() {
     },
     async look(plural: string, name: string): Promise<Raw> {
       return (await request<Raw>('GET', `${base}/${plural}/${name}`)).body;
+    },
+    /** As `kubectl rollout undo` does: it puts the template of an older revision in the place of this one. */
+    async undo(plural: string, name: string, annotations: Readonly<Record<string, string>>): Promise<void> {
+      const value = { ...template, metadata: { ...template.metadata, annotations } };
+      const patch = [{ op: 'replace', path: '/spec/template', value }];
+      const headers = { 'content-type': 'application/json-patch+json' };
+      assertStatus(await request('PATCH', `${base}/${plural}/${name}`, patch, headers), 200, 'undo');
     },
     /** As the controller of Deployments does when all pods are new. */
     async finish(name: string, generation: number): Promise<void> {
@@ -123,6 +130,26 @@ it('each kind is rolled once by a patch of its pod template, and what others wro
   await place.intent('Deployment/one', 'db', '1');
   expect(await place.run(5)).toEqual({});
   expect((await place.look('deployments', 'one')).metadata.generation).toBe(2);
+});
+
+it('one whose pod template somebody set back to that content is rolled all the same', async () => {
+  await using place = await openPlace();
+  await place.make('deployments', 'one');
+  for (const text of ['1', '2']) {
+    await place.intent('Deployment/one', 'db', text);
+    expect(await place.run(5)).toEqual({});
+  }
+  await place.undo('deployments', 'one', { [restartAnnotation('db')]: fingerprint('1') });
+  await place.intent('Deployment/one', 'db', '1');
+  expect(await place.run(5)).toEqual({});
+  const { metadata, spec } = await place.look('deployments', 'one');
+  expect(metadata.generation).toBe(5);
+  expect(spec.template.metadata.annotations).toEqual({
+    [restartAnnotation('db')]: fingerprint('1'),
+    [RESTART_AGAIN]: expect.stringMatching(/^\d+$/),
+  });
+  expect(await place.run(5)).toEqual({});
+  expect((await place.look('deployments', 'one')).metadata.generation).toBe(5);
 });
 
 it('the next one rolls when the controller says that the one before has ended', async () => {
