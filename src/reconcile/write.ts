@@ -117,7 +117,7 @@ function describeChange(
     ...(previous === undefined ? {} : { before: previous }),
     ...(live === undefined ? {} : { replaces: live.resourceVersion }),
     after: fingerprints.target(id, after),
-    restart: cluster.workloads === undefined ? [] : mapping.restart,
+    restart: cluster.workloads === undefined || !changesBytes(plan, cluster) ? [] : mapping.restart,
   };
 }
 
@@ -132,6 +132,26 @@ export function dataOf(plan: Writing): readonly [Data, Data] {
   if (plan.kind === 'update') return [plan.live.data, plan.change.data];
   const ours = new Set(plan.keys.filter(({ before }) => before !== undefined).map(({ name }) => name));
   return [new Map([...plan.live.data].filter(([name]) => ours.has(name))), plan.manifest.data];
+}
+
+/**
+ * Whether the Secret has other bytes afterwards. A key that a merge takes up or lets go of, and that others hold with the
+ * same value, is what pods have read all along.
+ */
+function changesBytes(plan: Writing, { heldAlone }: Pick<Cluster, 'heldAlone'>): boolean {
+  if (plan.kind !== 'merge') return true;
+  const { live, keys, first, manifest } = plan;
+  const alone = new Set(
+    heldAlone(
+      live,
+      [...first, manifest].map(({ manager }) => manager),
+    ).data,
+  );
+  return keys.some(({ name, action }) => {
+    if (action === 'remove') return alone.has(name);
+    const wanted = manifest.data.get(name);
+    return wanted !== undefined && live.data.get(name)?.equals(wanted) !== true;
+  });
 }
 
 function distinct(sources: readonly EntrySource[]): readonly EntrySource[] {
