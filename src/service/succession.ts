@@ -17,8 +17,11 @@ export function succeed({ board, ledger }: SuccessionDeps, before: Generation, n
     const isWanted = isWantedIn(now, known);
     if (!isWanted && known.kind !== 'held') board.forget(known.mapping, known.target);
     // Held since it had left: nothing else would have it looked at, where it is as we would leave it.
-    if (isWanted && known.kind === 'held' && !isWantedIn(before, known))
-      ledger.trigger(known.target, 'event', requestId);
+    const isBack = known.kind === 'held' && !isWantedIn(before, known);
+    // Of several that wanted it, the one that has it may be among those that want it no more, and nothing else tells.
+    const isFree =
+      known.error?.code === 'TARGET_CLAIMED' && now.at(known.target).length < before.at(known.target).length;
+    if (isWanted && (isBack || isFree)) ledger.trigger(known.target, 'event', requestId);
   }
 }
 

@@ -143,6 +143,23 @@ describe('the engine', () => {
     await soon(() => expect(it.valueOf({ namespace: 'dev', secret: 'db' }, 'USER')).toBe(base64('dev')));
   });
 
+  it('looks at once at a Secret that two mappings claimed when one of them wants it no more', async () => {
+    const claiming = (name: string) => `
+  - name: ${name}
+    target: { namespaceSelector: { matchLabels: { ${name}: 'yes' } }, secret: db }
+    data: { KEY: { store: vault, key: token } }`;
+    await using it = await open(claiming('one') + claiming('two'), undefined, {
+      cluster: { namespaces: { apps: { one: 'yes', two: 'yes' } } },
+    });
+    await soon(() => expect(it.engine.board.known('two', APPS_DB)?.error?.code).toBe('TARGET_CLAIMED'));
+    await settled();
+    const runs = () => it.state.runs.filter((name) => name === 'two').length;
+    const before = runs();
+    it.state.mappings = it.state.mappings.filter(({ name }) => name === 'two');
+    await it.engine.reconfigured({ mappings: new Set(), all: false });
+    await soon(() => expect(runs()).toBe(before + 1));
+  });
+
   it('reads nothing when it starts on targets that are as they should be', async () => {
     await using world = await open();
     await world.is(APPS_TOKEN, 'created');
