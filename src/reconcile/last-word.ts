@@ -1,5 +1,6 @@
 import type { Action, AuditRecord } from '../audit/entry.ts';
 import type { AuditStore, RecordFilter } from '../audit/store.ts';
+import type { ErrorCode } from '../core/error-codes.ts';
 import type { Source } from '../core/mapping.ts';
 import type { TargetId } from '../core/target.ts';
 
@@ -70,4 +71,21 @@ export async function isRemoved(
 ): Promise<boolean> {
   const last = await lastChange(audit, mapping, target, instances);
   return last?.action === 'delete' && last.after === undefined;
+}
+
+const LET_BE: readonly string[] = ['NOT_OWNED', 'TARGET_CLAIMED', 'IMMUTABLE'] satisfies ErrorCode[];
+
+/** Whether what stood there last was refused, and nothing of ours has been there since. Attempts that failed tell nothing. */
+export async function wasLetBe(
+  audit: Pick<AuditStore, 'latest'>,
+  mapping: string,
+  target: TargetId,
+  instances: readonly string[],
+): Promise<boolean> {
+  const about = { mapping, ...target };
+  const refused = await lastWord(audit, { ...about, outcome: 'refused' }, ['refuse'], instances);
+  if (refused === undefined || !LET_BE.includes(refused.code ?? '')) return false;
+  const written = await lastChange(audit, mapping, target, instances);
+  const inStep = await lastWord(audit, { ...about, outcome: 'ok' }, ['sweep'], instances);
+  return refused.sequence > Math.max(written?.sequence ?? 0, inStep?.sequence ?? 0);
 }

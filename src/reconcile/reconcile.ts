@@ -2,9 +2,12 @@ import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, assertNever } from '../core/errors.ts';
+import { type Instances, instancesOf } from '../core/instances.ts';
 import type { Mapping } from '../core/mapping.ts';
+import type { LiveSecret } from '../core/secret.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { isLoss } from '../sync/drift.ts';
+import { LABEL } from '../sync/marks.ts';
 import { mergesIn } from '../sync/merge.ts';
 import { isOfOthers, type Plan } from '../sync/plan.ts';
 import { type DecideDeps, type Decision, decideUnrecorded, type Unrecorded } from './decide.ts';
@@ -45,7 +48,8 @@ export async function reconcile(
     mapping: mapping.name,
     target: id,
     keys: plan.keys,
-    alive: kind === 'created' || (live !== undefined && !isOfOthers(plan)),
+    alive:
+      kind === 'created' || (live !== undefined && !isOfOthers(plan) && !isTheirs(plan, live, mapping, deps)),
     ...(error === undefined ? {} : { error }),
     ...(pinned === undefined ? {} : { pinned }),
     ...shown(plan, live, desired, error === undefined),
@@ -56,7 +60,7 @@ export async function reconcile(
       (attempt === 1 && (await unseen(mapping, id, deps))) || (await look(mapping, id, deps));
     const { plan } = decision;
     if (plan.kind !== 'create' && plan.kind !== 'update' && plan.kind !== 'merge') await decision.recorded();
-    if (found.byHand && drift === 'report') {
+    if (found.byHand && !found.letBe && drift === 'report') {
       const error = new AppError('DRIFTED', { about: formatTarget(id) });
       await decision.recorded();
       await recorder.setback(mapping.name, id, 'refused', error, plan.keys);
@@ -98,6 +102,18 @@ export async function reconcile(
   }
 }
 
+/** Whether it is refused what it would take over, as what is of another type: until then it is not ours. */
+function isTheirs(
+  { kind }: Plan,
+  { labels }: LiveSecret,
+  { target }: Mapping,
+  instances: Instances,
+): boolean {
+  const isLabelled =
+    labels[LABEL.mapping] !== undefined && instancesOf(instances).includes(labels[LABEL.instance] ?? '');
+  return kind === 'refuse' && target.mode === 'own' && !isLabelled;
+}
+
 interface Looked {
   readonly decision: Unrecorded;
   readonly found: Compared;
@@ -121,6 +137,8 @@ async function unseen(mapping: Mapping, id: TargetId, deps: ReconcileDeps): Prom
 
 interface Compared {
   readonly byHand: boolean;
+  /** What was there last was refused, so that whoever deletes it makes room for ours, as its remedy says. */
+  readonly letBe?: boolean;
   /** The audit knows of a write of ours. */
   readonly isWritten?: boolean;
   /** The fingerprint of what we held of the target, where that is gone by now. */
@@ -147,6 +165,7 @@ async function compareWithLast(
   return {
     isWritten: true,
     byHand: isLoss(last, id, wanted, fingerprints),
+    letBe: await recorder.wasLetBe(name, id),
     ...(last.after === undefined ? {} : { held: last.after }),
   };
 }

@@ -9,7 +9,7 @@ import type { TargetId } from '../core/target.ts';
 import type { Pin } from '../sync/pin.ts';
 import type { KeyPlan } from '../sync/plan.ts';
 import { type Change, changesOf } from './change.ts';
-import { lastChange, lastWord, TARGET_ACTIONS } from './last-word.ts';
+import { lastChange, lastWord, TARGET_ACTIONS, wasLetBe } from './last-word.ts';
 import { createLeftOpen, type LeftOpen } from './left-open.ts';
 import { pinNote } from './pins.ts';
 import { definitionNote, lastAbout, lastReading, readingNote } from './recall.ts';
@@ -33,6 +33,8 @@ export interface Recorder {
   leaveOpen(change: Change): void;
   /** The last write of a target for a mapping, with what it left there; nothing after a deletion that was meant. */
   lastWrite(mapping: string, target: TargetId): Promise<AuditRecord | undefined>;
+  /** Whether what stood in the place of a target last was let be, since it was not ours or could not be changed. */
+  wasLetBe(mapping: string, target: TargetId): Promise<boolean>;
   /** A target that cannot be decided or must not be changed: recorded when that begins or changes. */
   setback(
     mapping: string,
@@ -197,6 +199,8 @@ export function createRecorder({
       const { after: next, before: after, ...deleted } = last;
       return next === undefined || after === undefined ? undefined : { ...deleted, after };
     },
+
+    wasLetBe: (mapping, target) => wasLetBe(audit, mapping, target, instances),
 
     async setback(mapping, target, kind, error, keys, note) {
       const before = await last(target, mapping);

@@ -226,6 +226,30 @@ describe('a deletion by hand', () => {
     ]);
   });
 
+  it.each([
+    ['is not ours any more', 'NOT_OWNED', async (world: World) => unlabel(world, 'secretbridge.dev/mapping')],
+    [
+      'cannot be changed',
+      'IMMUTABLE',
+      (world: World) => world.configure(DB_ONLY.replace('apps }', 'apps, type: example.org/db }')),
+    ],
+  ])('is none of what %s: that is to be made, also with `report`', async (_, code, make) => {
+    const { world, news } = await openInStep();
+    await make(world);
+    expect(await run(world, report)).toMatchObject({ kind: 'refused', error: { code } });
+    world.cluster.forget(APPS_DB);
+    world.cluster.fail('create', new AppError('CLUSTER_UNAVAILABLE'));
+    expect(await run(world, report)).toMatchObject({ kind: 'failed' });
+    expect(await run(world, report)).toMatchObject({ kind: 'created' });
+    expect(news()).toEqual([
+      `refuse db refused ${code}`,
+      ...['repair intent db ok', 'repair outcome db failed CLUSTER_UNAVAILABLE'],
+      ...['repair intent db ok', 'repair outcome db ok'],
+    ]);
+    world.cluster.forget(APPS_DB);
+    expect(await run(world, report)).toMatchObject({ kind: 'refused', drifted: true });
+  });
+
   it('is none when the target was never there, or ended with us', async () => {
     const world = await openDb();
     expect(await run(world, report)).toMatchObject({ kind: 'created' });

@@ -182,7 +182,7 @@ describe('a target that is not there', () => {
 });
 
 describe('a name that somebody else had', () => {
-  const opened = (code: 'NOT_OWNED' | 'TARGET_CLAIMED' | 'SOURCE_ABSENT' | 'DRIFTED') => {
+  const opened = (code: 'NOT_OWNED' | 'TARGET_CLAIMED' | 'IMMUTABLE' | 'SOURCE_ABSENT' | 'DRIFTED') => {
     const parts = open();
     const kind = code === 'SOURCE_ABSENT' ? 'failed' : 'refused';
     parts.board.note(known({ ...failed(code), kind, alive: false, resourceVersion: '2' }));
@@ -190,17 +190,20 @@ describe('a name that somebody else had', () => {
     return parts;
   };
 
-  it.each(['NOT_OWNED', 'TARGET_CLAIMED'] as const)('is looked at when it stays free (%s)', (code) => {
-    const { observer, clock, taken } = opened(code);
-    observer.gone(APP.id);
-    clock.time += 29_000;
-    observer.freed();
-    expect(taken()).toEqual([]);
-    clock.time += 1_000;
-    observer.freed();
-    observer.freed();
-    expect(taken()).toEqual(['drift apps/app']);
-  });
+  it.each(['NOT_OWNED', 'TARGET_CLAIMED', 'IMMUTABLE'] as const)(
+    'is looked at when it stays free (%s)',
+    (code) => {
+      const { observer, clock, taken } = opened(code);
+      observer.gone(APP.id);
+      clock.time += 29_000;
+      observer.freed();
+      expect(taken()).toEqual([]);
+      clock.time += 1_000;
+      observer.freed();
+      observer.freed();
+      expect(taken()).toEqual(['drift apps/app']);
+    },
+  );
 
   it('is left to whoever takes it again at once', () => {
     const { observer, clock, taken } = opened('NOT_OWNED');

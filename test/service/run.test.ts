@@ -160,6 +160,27 @@ describe('the engine', () => {
     await soon(() => expect(runs()).toBe(before + 1));
   });
 
+  it('leaves the name of what it could not take over to whoever makes it anew', async () => {
+    const adopting = DB_ONLY.replace('    data:', '    onConflict: adopt\n    data:');
+    await using it = await open(adopting.replace('namespace: apps', 'namespace: apps, secret: first'));
+    await it.is({ ...APPS_DB, secret: 'first' }, 'created');
+    it.cluster.put(APPS_DB, { type: 'example.org/theirs', data: {} });
+    it.state.mappings = it.state.mappings.map((mapping) => ({
+      ...mapping,
+      target: { ...mapping.target, secret: 'db' },
+    }));
+    await it.engine.reconfigured({ mappings: new Set(['db']), all: false });
+    await it.is(APPS_DB, 'refused');
+    expect(it.engine.board.known('db', APPS_DB)).toMatchObject({
+      error: { code: 'IMMUTABLE' },
+      alive: false,
+    });
+    const writes = it.writes();
+    it.cluster.forget(APPS_DB);
+    await settled();
+    expect(it.writes()).toBe(writes);
+  });
+
   it('reads nothing when it starts on targets that are as they should be', async () => {
     await using world = await open();
     await world.is(APPS_TOKEN, 'created');
