@@ -22,9 +22,9 @@ import { createPins } from './pins.ts';
 import type { ServiceParts } from './run.ts';
 import { createStrangers } from './strangers.ts';
 import { createSweep } from './sweep.ts';
-import { createWork } from './work.ts';
+import { createWork, type WorkDeps } from './work.ts';
 
-export interface JobsDeps extends ServiceParts {
+export interface JobsDeps extends ServiceParts, Pick<WorkDeps, 'isNew'> {
   readonly board: Board;
   readonly ledger: Ledger;
   readonly passes: Passes<ServicePass>;
@@ -114,6 +114,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     onRestart: () => restartSoon(),
     onOutcome: deps.onOutcome,
     onLarge: deps.onLarge,
+    isNew: deps.isNew,
   });
   const work = endingOrders(looks, queue);
   const counts = { sweeps: 0, keys: 0, due: 0, failed: 0 };

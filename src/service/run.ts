@@ -33,6 +33,7 @@ import { createJobs } from './jobs.ts';
 import { createLate } from './late.ts';
 import { createLedger } from './ledger.ts';
 import { createLoops, type Loops } from './loops.ts';
+import { createNewcomers } from './newcomers.ts';
 import { createObserver } from './observe.ts';
 import { ACTOR_OF, type ServicePass } from './pass.ts';
 import { createPasses } from './passes.ts';
@@ -138,7 +139,9 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
   const { definitions } = parts.stores;
   const observer = createObserver({ ...parts, generation: current, board, ledger, stores: definitions });
   const ages = createAges({ clock, logger });
-  const jobs = createJobs({ ...parts, ages, board, ledger, passes, loops, generation: current });
+  const newcomers = createNewcomers(board, clock);
+  const { has: isNew } = newcomers;
+  const jobs = createJobs({ ...parts, ages, board, ledger, passes, loops, generation: current, isNew });
 
   /** @param ask Has targets looked at, and says which: before all others are judged, which takes a while. */
   const resolveOnce = async (ask?: () => ReadonlySet<string>): Promise<void> => {
@@ -146,6 +149,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     const wanted = withUnseen(await parts.resolve(), before.wanted);
     generation = createGeneration(parts.mappings(), wanted, parts.stores.tellsVersions);
     succeed({ board, ledger }, before, generation);
+    newcomers.note(before, generation);
     const selects = generation.mappings.some((mapping) => isSelected({ mapping }));
     watches.follow(generation.wanted, selects);
     if (losesTargets(before, generation)) jobs.lookForLeft();
@@ -166,7 +170,10 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     cluster,
     scope: parts.scope,
     loops,
-    onMeta: observer.meta,
+    onMeta(meta) {
+      newcomers.seen(meta);
+      observer.meta(meta);
+    },
     onGone: observer.gone,
     onListed: observer.listed,
     wake: parts.wake,
@@ -263,6 +270,7 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
       turns[Symbol.dispose]();
       stopHealth();
       stopListening();
+      newcomers[Symbol.dispose]();
       await watches[Symbol.asyncDispose]();
       await queue.close(graceMs);
       await jobs.recordSweeps();

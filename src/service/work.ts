@@ -41,6 +41,8 @@ export interface WorkDeps {
   readonly onOutcome: (outcome: Outcome, seconds: number) => void;
   /** So many bytes of large values were taken from a store for a target. */
   readonly onLarge?: ((bytes: number) => void) | undefined;
+  /** Whether it has come to the configuration, and is not there yet: nobody took it away. Left out: none has. */
+  readonly isNew?: ((mapping: string, target: TargetId) => boolean) | undefined;
 }
 
 /** When a run without an outcome is tried again at the latest. */
@@ -96,7 +98,8 @@ export function createWork(deps: WorkDeps): WorkTarget {
       if (until === undefined && (await isContested(deps.audit, id, clock, instancesOf(pass))))
         return contest(it, job, pass, { before, startedAt });
     }
-    const drift = job.reason === 'manual' ? 'repair' : mapping.onDrift;
+    const isNew = deps.isNew?.(mapping.name, id) ?? false;
+    const drift = job.reason === 'manual' || isNew ? 'repair' : mapping.onDrift;
     const { reason, requestId } = job;
     using weight = weights.open();
     const outcome = await tracer.span(

@@ -298,6 +298,43 @@ describe('the engine', () => {
     await soon(() => expect(it.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('first')));
   });
 
+  it('makes what comes to its configuration, whatever was deleted by hand before, where edits are to be reported', async () => {
+    const only = DB_ONLY.replace('    data:', '    onDrift: report\n    data:');
+    await using it = await open(
+      only.replace('{ namespace: apps }', '{ namespaceSelector: { matchLabels: { env: prod } } }'),
+      undefined,
+      {
+        cluster: { namespaces: { apps: { env: 'prod' } } },
+      },
+    );
+    await soon(() => expect(it.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('first')));
+    const { state, clock } = it;
+    const { mappings } = state;
+    const change = async (wanted: typeof mappings) => {
+      await settled();
+      clock.set(clock.now() + 20_000);
+      state.mappings = wanted;
+      await it.engine.reconfigured({ mappings: new Set(['db']), all: false });
+    };
+    const isNow = (kind: string) =>
+      soon(() =>
+        expect(it.engine.board.known('db', APPS_DB)).toMatchObject({ kind, startedAt: clock.now() }),
+      );
+    await change([]);
+    // With its namespace, or by whoever tidied up.
+    it.cluster.forget(APPS_DB);
+    await change(mappings);
+    await soon(() => expect(it.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('first')));
+    // From then on it is one like any other, also where it was there already when it came.
+    await change([]);
+    await change(mappings);
+    await isNow('unchanged');
+    clock.set(clock.now() + 20_000);
+    it.cluster.forget(APPS_DB);
+    await isNow('refused');
+    expect(it.valueOf(APPS_DB, 'PASSWORD')).toBeUndefined();
+  });
+
   it('has trouble with its audit from what cannot be recorded until that can, whatever succeeds meanwhile', async () => {
     const away = new AppError('AUDIT_UNAVAILABLE');
     let isAway = false;
