@@ -135,6 +135,38 @@ describe('a target of ours', () => {
     expect(await bench.sync()).toMatchObject({ code: 0, summary: { created: 1 } });
   });
 
+  it('is handed over to another owner, and merged into from then on, as the docs say', async () => {
+    const mappings =
+      (mode: string): BenchOptions['mappings'] =>
+      (names) =>
+        `${one()(names).replace(' }', `, mode: ${mode} }`)}${one()(names)
+          .replace('name: app', 'name: beside')
+          .replace(' }', ', mode: merge }')}`;
+    await using bench = await openBench({ mappings: mappings('own'), scope: 'namespace', here: true });
+    const sync = () => bench.sync('--mapping', 'app');
+    await bench.vault.put('app', { password: 'first' });
+    expect(await sync()).toMatchObject({ code: 0, summary: { created: 1 } });
+    await bench.patch('app', { data: { THEIRS: base64('kept') } });
+    const unlabelled = { 'secretbridge.dev/instance': null, 'secretbridge.dev/mapping': null };
+    await bench.patch('app', { metadata: { labels: unlabelled } });
+    await bench.configure({ mappings: mappings('merge') });
+    expect(await sync()).toMatchObject({ code: 0, summary: { updated: 1 } });
+    await bench.vault.put('app', { password: 'second' });
+    // The API server still has us for the writer of the whole.
+    expect(await sync()).toMatchObject({ code: 4, targets: [{ code: 'CONFLICT' }] });
+
+    const { request } = kubernetes();
+    const path = `/api/v1/namespaces/${bench.namespace}/secrets/app`;
+    type Fields = { readonly metadata: { readonly managedFields: readonly { readonly manager: string }[] } };
+    const { body: live } = await request<Fields>('GET', path);
+    const managedFields = live.metadata.managedFields.filter(({ manager }) => manager !== 'secretbridge');
+    expect(managedFields).toHaveLength(live.metadata.managedFields.length - 1);
+    const replaced = { ...live, metadata: { ...live.metadata, managedFields } };
+    expect((await request('PUT', path, replaced)).status).toBe(200);
+    expect(await sync()).toMatchObject({ code: 0, summary: { updated: 1 } });
+    expect((await bench.secret('app'))?.data).toEqual({ PASSWORD: base64('second'), THEIRS: base64('kept') });
+  });
+
   it('keeps what it had when its source is deleted in the store', async () => {
     await using bench = await openOne();
     await bench.sync();
