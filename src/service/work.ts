@@ -63,7 +63,7 @@ export function createWork(deps: WorkDeps): WorkTarget {
     try {
       const pass = await passes.of(
         job,
-        Math.max(readBefore(wanted, job), ledger.since(target, job.requestId) ?? 0),
+        Math.max(readBefore(wanted), ledger.since(target, job.requestId) ?? 0),
       );
       for (const it of wanted) {
         if (signal.aborted) return 0;
@@ -79,12 +79,12 @@ export function createWork(deps: WorkDeps): WorkTarget {
     return waits.length === 0 ? undefined : Math.min(...waits);
   };
 
-  /** A run that follows another one, or was asked for since, reads afresh. */
-  function readBefore(wanted: readonly Wanted[], { requestId }: Job): number {
-    const ended = wanted.map(({ mapping, id }) => {
-      const known = board.known(mapping.name, id);
-      return known?.requestId === requestId ? known.endedAt : 0;
-    });
+  /**
+   * A run that follows another one reads afresh, whoever asked for either: what was read for its request before may be
+   * older than what the other one has written.
+   */
+  function readBefore(wanted: readonly Wanted[]): number {
+    const ended = wanted.map(({ mapping, id }) => board.known(mapping.name, id)?.endedAt ?? 0);
     return Math.max(0, ...ended);
   }
 

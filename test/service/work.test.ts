@@ -10,7 +10,7 @@ import type { ServicePass } from '../../src/service/pass.ts';
 import { createPasses } from '../../src/service/passes.ts';
 import { createWork } from '../../src/service/work.ts';
 import type { Watch } from '../fakes/faulty.ts';
-import { APPS_DB, openDb } from '../reconcile/world.ts';
+import { APPS_DB, base64, openDb } from '../reconcile/world.ts';
 import { asQueue, createFakeNotices, createFakeQueue, meta } from './sample.ts';
 
 async function open(watch?: Watch) {
@@ -95,6 +95,26 @@ describe('the run of a target', () => {
     await run('r1');
     expect(reads()).toEqual(['db']);
     expect(seen()?.kind).toBe('created');
+  });
+
+  it('does not bring back what was read for its request before another one has written what is newer', async () => {
+    const { world, clock, ledger, passes, run, seen } = await open();
+    await run('r0');
+    clock.set(clock.now() + 60_000);
+    // A sweep reads, and goes on with other keys. An event tells of a new value, which is written at once.
+    const pass = await passes.of({ requestId: 'r1', reason: 'sweep' }, 0);
+    await pass.read([{ store: 'vault', ref: { key: 'db' } }]);
+    clock.set(clock.now() + 1_000);
+    world.store.put('db', '{"user":"ann","password":"second"}', '2');
+    ledger.trigger(APPS_DB, 'event', 'r2');
+    await run('r2');
+    expect(seen()?.kind).toBe('updated');
+    clock.set(clock.now() + 1_000);
+    // Then the sweep finds that the target is not made of what it has read.
+    ledger.trigger(APPS_DB, 'sweep', 'r1');
+    await run('r1', 'sweep');
+    expect(seen()?.kind).toBe('unchanged');
+    expect(world.cluster.raw(APPS_DB)?.data).toMatchObject({ PASSWORD: base64('second') });
   });
 
   it('reads anew when another request has asked for it since', async () => {
