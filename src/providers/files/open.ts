@@ -34,7 +34,9 @@ export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Prom
         const looks = await Promise.all(refs.map((ref) => look(ref, signal)));
         if (looks.every(({ result }) => result.kind === 'failed')) return looks.map(({ result }) => result);
         const failures = await settle(
-          soon(signal, (limited) => inPlace(undefined, () => whichMoved(path, refs, looks), limited)),
+          whichMoved(path, refs, looks, (work) =>
+            soon(signal, (limited) => inPlace(undefined, work, limited)),
+          ),
         );
         const failureAt = (index: number) => ('error' in failures ? failures.error : failures.value[index]);
         // Certificate and key must be of one update; so nothing is taken until all are found where they were read.
@@ -76,16 +78,21 @@ interface Look {
   readonly place?: string;
 }
 
-/** For each that is to be read anew, why. */
+/**
+ * For each that is to be read anew, why.
+ * @param inTime Bounds each look by itself: thousands at a slow file system take long together, and it does not hang.
+ */
 async function whichMoved(
   path: string,
   refs: readonly SourceRef[],
   looks: readonly Look[],
+  inTime: (work: () => Promise<boolean>) => Promise<boolean>,
 ): Promise<readonly (AppError | undefined)[]> {
   const failures: (AppError | undefined)[] = [];
   // One after the other: a place is for one call at a time.
   for (const [index, { result, place }] of looks.entries()) {
-    const stays = result.kind === 'failed' || (await stillLeadsTo(place, join(path, refs[index]?.key ?? '')));
+    const at = join(path, refs[index]?.key ?? '');
+    const stays = result.kind === 'failed' || (await inTime(() => stillLeadsTo(place, at)));
     failures.push(stays ? undefined : changed());
   }
   return failures;

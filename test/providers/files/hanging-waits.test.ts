@@ -11,6 +11,7 @@ const server = vi.hoisted(() => ({
   away: /^$/,
   held: [] as { readonly path: string; readonly back: () => void }[],
   onHeld: () => {},
+  msFor: (_path: string) => 0,
 }));
 
 vi.mock('node:fs/promises', async (original) => {
@@ -23,6 +24,8 @@ vi.mock('node:fs/promises', async (original) => {
           server.held.push({ path, back });
           server.onHeld();
         });
+      const ms = server.msFor(path);
+      if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
       return real.realpath(path);
     },
   };
@@ -36,6 +39,7 @@ function comeBack() {
 afterEach(() => {
   comeBack();
   server.onHeld = () => {};
+  server.msFor = () => 0;
   vi.useRealTimers();
 });
 
@@ -96,5 +100,28 @@ describe('a file system that hangs', () => {
     await held;
     await vi.advanceTimersByTimeAsync(20_000);
     expect(await reading).toEqual(['TIMEOUT', 'TIMEOUT']);
+  });
+
+  it('is not taken for one that is slow, of which many keys are looked at again', async () => {
+    await using store = await open(60_000);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const seen = new Set<string>();
+    const again: string[] = [];
+    const slow = Promise.withResolvers<void>();
+    server.msFor = (path) => {
+      if (!/k\d$/.test(path)) return 0;
+      if (!seen.has(path)) {
+        seen.add(path);
+        return 0;
+      }
+      again.push(path);
+      slow.resolve();
+      return 5_000;
+    };
+    const reading = store.read(...KEYS);
+    await slow.promise;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(await reading).toEqual(KEYS.map(() => 'found'));
+    expect(again).toHaveLength(KEYS.length);
   });
 });
