@@ -22,17 +22,22 @@ export function createStrangers({
   readonly clock: Clock;
   readonly random: () => number;
 }): Strangers {
-  const since = new Map<string, number>();
+  const seen = new Map<string, { readonly since: number; readonly last: number }>();
   // By distance: a clock that was set back must not keep a job on its way for hours.
   const isOver = (at: number): boolean => Math.abs(clock.now() - at) > STRANGE_MS;
   return {
     handBack(subject) {
-      const at = since.get(subject) ?? clock.now();
-      for (const [name, other] of since) if (isOver(other)) since.delete(name);
-      if (isOver(at)) return undefined;
-      since.set(subject, at);
+      // Not seen for so long, it went to another. What comes now is the next one about the same, with time of its own.
+      for (const [name, { last }] of seen) if (isOver(last)) seen.delete(name);
+      const last = clock.now();
+      const { since } = seen.get(subject) ?? { since: last };
+      if (isOver(since)) {
+        seen.delete(subject);
+        return undefined;
+      }
+      seen.set(subject, { since, last });
       return AGAIN_MS * (1 + random());
     },
-    forget: (subject) => void since.delete(subject),
+    forget: (subject) => void seen.delete(subject),
   };
 }

@@ -24,4 +24,13 @@ describe('a job about what a process does not know', () => {
     clock.set(START + 130_000);
     expect(strangers.handBack('a')).toBe(1_000);
   });
+
+  it('has all of its time when it is the next one, and the last one went to another', () => {
+    const clock = createManualTime(START);
+    const strangers = createStrangers({ clock, random: () => 0 });
+    for (let round = 0; round < 4; round += 1) {
+      clock.set(START + round * 300_000);
+      expect(strangers.handBack('a')).toBe(1_000);
+    }
+  });
 });
