@@ -33,9 +33,13 @@ export function since({ pending }: Group): number {
 /** Clocks of replicas differ a little. What was changed later than that was so before the clock was set back. */
 const FUTURE_MS = 60_000;
 
+export function isYetToCome(at: number, now: number): boolean {
+  return at - now > FUTURE_MS;
+}
+
 /** How long what was changed at that moment is to wait; 0 or less: it is due. */
 export function untilDue(at: number, windowMs: number, now: number): number {
-  return at - now > FUTURE_MS ? 0 : at + windowMs - now;
+  return isYetToCome(at, now) ? 0 : at + windowMs - now;
 }
 
 /** Oldest first, and always in the same order. */

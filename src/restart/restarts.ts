@@ -3,9 +3,9 @@ import type { Workloads } from '../cluster/workloads.ts';
 import type { Clock } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
 import type { Tracer } from '../core/tracer.ts';
-import { untilDue } from './groups.ts';
+import { isYetToCome, untilDue } from './groups.ts';
 import { createPass } from './pass.ts';
-import { readRestarts } from './pending.ts';
+import { type Rolled, readRestarts } from './pending.ts';
 
 export interface RestartsDeps {
   readonly audit: Pick<AuditStore, 'list' | 'append' | 'exclusively'>;
@@ -69,6 +69,7 @@ export function createRestarts({
 }: RestartsDeps): Restarts {
   let floor = 0;
   const ended = new Set<string>();
+  const late = createLateRolls();
 
   const read = async () => {
     const now = clock.now();
@@ -79,7 +80,7 @@ export function createRestarts({
       instances,
     });
     floor = found.floor;
-    return found;
+    return { ...found, rolls: late.without(found.rolls, now) };
   };
 
   return {
@@ -110,4 +111,25 @@ function untilFirstDue(
 ): number | undefined {
   if (pending.length === 0) return undefined;
   return Math.max(0, Math.min(...pending.map(({ at }) => untilDue(at, windowMs, now))));
+}
+
+/**
+ * Rolls at a time that is yet to come were made before the clock was set back. Their time is counted from when they were
+ * first seen so: by the clock they would hold up others for as much longer as it was set back.
+ */
+function createLateRolls() {
+  let seen = new Map<string, number>();
+  return {
+    without(rolls: readonly Rolled[], now: number): readonly Rolled[] {
+      const before = seen;
+      seen = new Map();
+      return rolls.filter(({ namespace, workload, at }) => {
+        if (!isYetToCome(at, now)) return true;
+        const name = JSON.stringify([namespace, workload, at]);
+        const since = before.get(name) ?? now;
+        seen.set(name, since);
+        return Math.abs(now - since) <= ROLL_MS;
+      });
+    },
+  };
 }

@@ -294,6 +294,23 @@ describe('the budget', () => {
     expect(town.rolls()).toHaveLength(2);
   });
 
+  it('nor ten minutes after the clock was set back', async () => {
+    const town = await open();
+    await changed(town);
+    await using restarts = await town.startRestarts();
+    const run = () => restarts.run({ windowMs: WINDOW_MS, atOnce: 1 });
+    await run();
+    wait(town, -120 * MINUTE);
+    for (const ms of [0, 10 * MINUTE]) {
+      wait(town, ms);
+      expect(await run()).toEqual({ nextMs: 2_000 });
+      expect(town.rolls()).toHaveLength(1);
+    }
+    wait(town, 1);
+    await run();
+    expect(town.rolls()).toHaveLength(2);
+  });
+
   it('is not spent by what others roll, and lets a workload roll anew that rolls already', async () => {
     const town = await openTown({ deployments: { web: {}, theirs: {} } });
     town.workloads.put(deployment('theirs'), { rolling: true });
