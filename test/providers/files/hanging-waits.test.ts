@@ -11,7 +11,7 @@ const server = vi.hoisted(() => ({
   away: /^$/,
   held: [] as { readonly path: string; readonly back: () => void }[],
   onHeld: () => {},
-  msFor: (_path: string) => 0,
+  msFor: (_path: string): number => 0,
 }));
 
 vi.mock('node:fs/promises', async (original) => {
