@@ -91,6 +91,11 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
   const missed = createMissed(deps.logger);
   // Both decide on the same, and what one has destroyed is nothing for the other to hold.
   const inTurn = createInTurn();
+  /** Of the one that runs, and of the one that waits for it: its progress is that of both. */
+  const beats = new Set<{ readonly beat: () => void }>();
+  const beatAll = (): void => {
+    for (const { beat } of beats) beat();
+  };
   let disagreed = false;
 
   const leftAndHeld = (): readonly Known[] =>
@@ -180,9 +185,15 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
         deps.logger.warn('what left the configuration stays while replicas have different ones');
       disagreed = disagrees;
       if (disagrees && withLeft()) return DISAGREED_MS;
-      const again = await inTurn(() => run(job, withLeft(), onProgress));
-      if (again === 'undecided') return DISAGREED_MS;
-      return kind === 'left' ? again : undefined;
+      const own = { beat: onProgress };
+      beats.add(own);
+      try {
+        const again = await inTurn(() => run(job, withLeft(), beatAll));
+        if (again === 'undecided') return DISAGREED_MS;
+        return kind === 'left' ? again : undefined;
+      } finally {
+        beats.delete(own);
+      }
     },
   };
 }

@@ -4,6 +4,7 @@ import { pruneLeft } from '../../src/app/prune.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createMemoryQueue } from '../../src/queue/memory.ts';
 import type { Queue } from '../../src/queue/queue.ts';
+import { formatSubject } from '../../src/queue/subject.ts';
 import type { Service } from '../../src/service/service.ts';
 import type { Step } from '../fakes/faulty.ts';
 import { createMemoryWorkloads } from '../fakes/memory-workloads.ts';
@@ -353,6 +354,28 @@ describe('what left the configuration', () => {
     await seconds(world, 5);
     await soon(() => expect(isThere(world, 't0')).toBe(false));
     await queue[Symbol.asyncDispose]();
+  });
+
+  it('is no stall for what waits until it was looked for', async () => {
+    let now = 0;
+    using _ = vi.spyOn(performance, 'now').mockImplementation(() => now);
+    const world = await openLeaving();
+    await world.configure([]);
+    await using queue = createMemoryQueue({ concurrency: 8, timers: world.clock });
+    await using serving = await serve(world, undefined, { queue });
+    const ages: number[] = [];
+    const { read } = world.cluster;
+    world.cluster.read = async (...asked) => {
+      await queue.add({ subject: formatSubject({ kind: 'destroy' }), reason: 'event', requestId: 'r' });
+      await Promise.resolve();
+      now += 2_000_000;
+      const waiting = serving.engine.loops.states().find(({ name }) => name === 'job destroy');
+      if (waiting !== undefined) ages.push(waiting.ageMs);
+      return read(...asked);
+    };
+    await seconds(world, 5);
+    await soon(() => expect(ages.length).toBeGreaterThanOrEqual(NAMES.length));
+    expect(Math.max(...ages.slice(0, NAMES.length))).toBeLessThan(3_600_000);
   });
 
   it('is no stall to look for, however long the cluster takes for each of many', async () => {
