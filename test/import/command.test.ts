@@ -38,6 +38,17 @@ describe('import external-secrets', () => {
     });
   });
 
+  it('writes neither of two files of one name', async () => {
+    await using bench = await openBench();
+    await bench.write('in.yaml', TEXT);
+    const from = ['import', 'external-secrets', 'in.yaml'];
+    expect(await bench.run(...from, '--out', 'out.yaml', '--report', './out.yaml')).toMatchObject({
+      code: 64,
+      stderr: 'error: --out and --report must be two files\n',
+    });
+    await expect(bench.read('out.yaml')).rejects.toThrow('ENOENT');
+  });
+
   it('writes neither of two files where one is there already', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', TEXT);

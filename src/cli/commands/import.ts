@@ -42,7 +42,10 @@ export async function importCommand(
     if (!schema.safeParse(name).success)
       throw new UsageError(`${flag} must be a name of ${parts}, at most 63 characters`);
   // Before a cluster is read, and before one of the two is written without the other.
-  for (const name of [options.out, options.report]) if (name !== undefined) await checkIsNew(context, name);
+  const places = [options.out, options.report].filter((name) => name !== undefined);
+  for (const name of places) await checkIsNew(context, name);
+  if (places.length > new Set(places.map((name) => resolve(context.cwd, name))).size)
+    throw new UsageError('--out and --report must be two files');
   const objects =
     files.length === 0 ? await fromCluster(context, options) : await fromFiles(context, files, options);
   const { result, problems } = await importVerified(objects, options);
