@@ -153,9 +153,9 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
     if (id === jobId || id === undefined) return undefined;
     const standing = await queue.getJob(id);
     if (standing === undefined) return undefined;
-    // By distance: it may be of a clock that was set back since.
-    const isOld = Math.abs(timers.now() - standing.timestamp) > FOUND_MS;
-    if (isOld && (await removeLost(queue, standing))) return 'lost';
+    // By distance: it may be of a clock that was set back since. One of which Redis has dropped a part has no time.
+    const isYoung = Math.abs(timers.now() - standing.timestamp) <= FOUND_MS;
+    if (!isYoung && (await removeLost(queue, standing))) return 'lost';
     // A change of priority puts it at the end of its kind, so only when it is one.
     if (standing.priority > priority) await ifItCan(standing.changePriority({ priority }));
     if (standing.delay === 0) return undefined;

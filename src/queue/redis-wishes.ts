@@ -15,7 +15,7 @@ export interface Wishes {
   ): Promise<Wish | undefined>;
   /** A run begins, for the reason that it gives. */
   take(subject: string): Promise<Wish | undefined>;
-  /** What stands, of which a job was placed: from now on it stands for as long as that may wait. */
+  /** What stands. A job was placed for it: from now on it stands for as long as that may wait. */
   peek(subject: string): Promise<Wish | undefined>;
   /** What was asked for under `once` was added; or not, and may be asked for again. */
   settleOnce(
@@ -33,43 +33,51 @@ const KEPT_MS = 86_400_000;
  */
 const PENDING_MS = 10_000;
 
-// As `merged` in order.ts.
+// What is asked for stands apart until a job was placed for it, together with what stood before: that may stand for
+// hours, and must not keep what its asker was told is refused. As `merged` in order.ts.
 const ASK = `
-if ARGV[5] ~= '0' and not redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[5]) then return false end
+if ARGV[5] ~= '0' and not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[5]) then return false end
 local rank, due, request = ARGV[1], ARGV[2], ARGV[3]
-local old = redis.call('GET', KEYS[1])
-if old then
-  local oldRank, oldDue, oldRequest = string.match(old, '^(%d+) (%d+) (.*)$')
-  if tonumber(oldRank) < tonumber(rank) then rank, request = oldRank, oldRequest end
-  if tonumber(oldDue) < tonumber(due) then due = oldDue end
+for index = 1, 2 do
+  local old = redis.call('GET', KEYS[index])
+  if old then
+    local oldRank, oldDue, oldRequest = string.match(old, '^(%d+) (%d+) (.*)$')
+    if tonumber(oldRank) < tonumber(rank) then rank, request = oldRank, oldRequest end
+    if tonumber(oldDue) < tonumber(due) then due = oldDue end
+  end
 end
 local wish = rank .. ' ' .. due .. ' ' .. request
-redis.call('SET', KEYS[1], wish, 'PX', math.max(ARGV[4], redis.call('PTTL', KEYS[1])))
+redis.call('SET', KEYS[2], wish, 'PX', ARGV[4])
 return wish`;
 
+const TAKE = `
+local wish, asked = redis.call('GETDEL', KEYS[1]), redis.call('GETDEL', KEYS[2])
+return asked or wish`;
+
+const PLACED = `
+local asked = redis.call('GETDEL', KEYS[2])
+if not asked then return redis.call('GETEX', KEYS[1], 'PX', ARGV[1]) end
+redis.call('SET', KEYS[1], asked, 'PX', ARGV[1])
+return asked`;
+
 export function createWishes(client: Client, names: string): Wishes {
-  const wishKey = (subject: string): string => `${names}:wish:${subject}`;
+  const keysOf = (subject: string) => [`${names}:wish:${subject}`, `${names}:asked:${subject}`] as const;
   const onceKey = (subject: string, { id }: { readonly id: string }): string =>
     `${names}:once:${subject}:${id}`;
   return {
     async ask({ job, due }, once) {
       const { subject, requestId } = job;
-      const onceFor = once === undefined ? wishKey(subject) : onceKey(subject, once);
+      const keys = keysOf(subject);
+      const onceFor = once === undefined ? keys[0] : onceKey(subject, once);
       const time = Math.round(due);
       const answer = await client.eval(
-        ...([ASK, 2, wishKey(subject), onceFor] as const),
+        ...([ASK, 3, ...keys, onceFor] as const),
         ...[rankOf(job), time, requestId, PENDING_MS, once === undefined ? 0 : PENDING_MS],
       );
-      return typeof answer === 'string' ? parse(subject, answer) : undefined;
+      return parse(subject, answer);
     },
-    async take(subject) {
-      const text = await client.getdel(wishKey(subject));
-      return text === null ? undefined : parse(subject, text);
-    },
-    async peek(subject) {
-      const text = await client.getex(wishKey(subject), 'PX', KEPT_MS);
-      return text === null ? undefined : parse(subject, text);
-    },
+    take: async (subject) => parse(subject, await client.eval(TAKE, 2, ...keysOf(subject))),
+    peek: async (subject) => parse(subject, await client.eval(PLACED, 2, ...keysOf(subject), KEPT_MS)),
     async settleOnce(subject, once, added) {
       if (added) await client.pexpire(onceKey(subject, once), once.ttlMs);
       else await client.del(onceKey(subject, once));
@@ -77,7 +85,8 @@ export function createWishes(client: Client, names: string): Wishes {
   };
 }
 
-function parse(subject: string, text: string): Wish | undefined {
+function parse(subject: string, text: unknown): Wish | undefined {
+  if (typeof text !== 'string') return undefined;
   const [, rank = '', due = '', requestId = ''] = /^(\d+) (\d+) (.*)$/s.exec(text) ?? [];
   const reason = REASONS[Number(rank)];
   if (rank === '' || reason === undefined) return undefined;

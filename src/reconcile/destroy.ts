@@ -1,6 +1,7 @@
 import type { AuditRecord } from '../audit/entry.ts';
 import type { AuditStore, RecordFilter } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
+import { isAway } from '../core/away.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
@@ -85,7 +86,7 @@ function untilAway(work: (proposal: Proposal) => Promise<Outcome>): (proposal: P
     if (unanswered === MOST_UNANSWERED) return endOf(proposal, 'failed', last);
     const outcome = await work(proposal);
     last = outcome.error;
-    unanswered = last?.code === 'CLUSTER_UNAVAILABLE' ? unanswered + 1 : 0;
+    unanswered = last !== undefined && isAway(last) ? unanswered + 1 : 0;
     return outcome;
   };
 }

@@ -27,6 +27,8 @@ export interface ReconcileDeps extends DecideDeps {
 export interface ReconcileOptions {
   /** What becomes of a target that was only changed by hand. A person who syncs wants it repaired. */
   readonly drift?: 'repair' | 'report';
+  /** It has come to the configuration, and that it is not there is nobody's edit of what is wanted now. */
+  readonly isNew?: boolean;
 }
 
 /** Somebody else may win a race this often before we let it be; the next run decides again. */
@@ -40,7 +42,7 @@ export async function reconcile(
   mapping: Mapping,
   id: TargetId,
   deps: ReconcileDeps,
-  { drift = 'repair' }: ReconcileOptions = {},
+  { drift = 'repair', isNew = false }: ReconcileOptions = {},
 ): Promise<Outcome> {
   const { recorder } = deps;
   const end = (kind: OutcomeKind, { plan, live, desired, pinned }: Decision, error?: AppError): Outcome => ({
@@ -60,7 +62,8 @@ export async function reconcile(
       (attempt === 1 && (await unseen(mapping, id, deps))) || (await look(mapping, id, deps));
     const { plan } = decision;
     if (plan.kind !== 'create' && plan.kind !== 'update' && plan.kind !== 'merge') await decision.recorded();
-    if (found.byHand && !found.letBe && drift === 'report') {
+    const isToBeMade = found.letBe || (isNew && found.isGone);
+    if (found.byHand && !isToBeMade && drift === 'report') {
       const error = new AppError('DRIFTED', { about: formatTarget(id) });
       await decision.recorded();
       await recorder.setback(mapping.name, id, 'refused', error, plan.keys);
@@ -132,15 +135,15 @@ async function unseen(mapping: Mapping, id: TargetId, deps: ReconcileDeps): Prom
   if (mapping.target.mode !== 'own' || deps.isMissing?.(id) !== true) return undefined;
   const cluster = { ...deps.cluster, read: async () => undefined };
   const looked = await look(mapping, id, { ...deps, cluster });
-  return looked.decision.plan.kind === 'create' && !looked.found.isWritten ? looked : undefined;
+  return looked.decision.plan.kind === 'create' && !looked.found.isGone ? looked : undefined;
 }
 
 interface Compared {
   readonly byHand: boolean;
+  /** Nothing of ours is there, and something was. */
+  readonly isGone?: boolean;
   /** What was there last was refused, so that whoever deletes it makes room for ours, as its remedy says. */
   readonly letBe?: boolean;
-  /** The audit knows of a write of ours. */
-  readonly isWritten?: boolean;
   /** The fingerprint of what we held of the target, where that is gone by now. */
   readonly held?: string;
 }
@@ -162,10 +165,11 @@ async function compareWithLast(
   const last = await recorder.lastWrite(name, id);
   if (last === undefined) return { byHand: false };
   const wanted = { data: plan.manifest.data, sources: desired.sources };
+  const byHand = isLoss(last, id, wanted, fingerprints);
   return {
-    isWritten: true,
-    byHand: isLoss(last, id, wanted, fingerprints),
-    letBe: await recorder.wasLetBe(name, id),
+    isGone: true,
+    byHand,
+    letBe: byHand && (await recorder.wasLetBe(name, id)),
     ...(last.after === undefined ? {} : { held: last.after }),
   };
 }

@@ -1,5 +1,6 @@
 import type { EntrySource } from '../audit/entry.ts';
 import type { Cluster } from '../cluster/cluster.ts';
+import { isAway } from '../core/away.ts';
 import { AppError } from '../core/errors.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import { ANNOTATION, parseSources } from '../sync/marks.ts';
@@ -76,7 +77,7 @@ export async function lookFor(
   try {
     live = await cluster.read(target);
   } catch (thrown) {
-    if (thrown instanceof AppError) return { kind: 'unknown', isAway: thrown.code === 'CLUSTER_UNAVAILABLE' };
+    if (thrown instanceof AppError) return { kind: 'unknown', isAway: isAway(thrown) };
     throw thrown;
   }
   // Finalizers hold it, and whoever set them lets it go.

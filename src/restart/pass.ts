@@ -1,6 +1,7 @@
 import type { Entry } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { LiveWorkload, WorkloadId, Workloads } from '../cluster/workloads.ts';
+import { isAway } from '../core/away.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, healsItself, toAppError } from '../core/errors.ts';
 import { noTracer, type Tracer } from '../core/tracer.ts';
@@ -120,8 +121,7 @@ export function createPass(deps: PassDeps, options: RestartOptions): Pass {
       // One that cannot be looked at may well roll.
       if (answer === undefined || 'error' in answer || answer.value?.rolling) rolling.add(keyOf(id));
       else ended.add(nameOfRoll(roll));
-      if (answer !== undefined && 'error' in answer && answer.error.code === 'CLUSTER_UNAVAILABLE')
-        unanswered += 1;
+      if (answer !== undefined && 'error' in answer && isAway(answer.error)) unanswered += 1;
     }
   }
 

@@ -69,8 +69,8 @@ export interface DestroyingJobs {
 
 /** What waits for a target that has not come is looked at when it comes, and so soon if nobody was told. */
 const PUT_OFF_MS = 300_000;
-/** What could not be deleted is looked at again so soon. */
-const UNDONE_MS = 60_000;
+/** What could not be deleted is looked at again so soon, and then later and later. */
+export const UNDONE = { soonestMs: 60_000, latestMs: 3_600_000 };
 /** A configuration reaches all replicas within a minute or two. */
 const DISAGREED_MS = 15_000;
 
@@ -97,6 +97,8 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
     for (const { beat } of beats) beat();
   };
   let disagreed = false;
+  /** How many times in a row something could not be deleted. */
+  let undone = 0;
 
   const leftAndHeld = (): readonly Known[] =>
     [...board.all()].filter((known) => known.kind === 'held' && !isWanted(known));
@@ -166,7 +168,8 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
     lefts.seen = asked;
     forgetReleased(outcomes);
     // Of what nobody wants no job of its own comes back.
-    if (outcomes.some((it) => it.error?.heals === true && !isWanted(it))) again.push(UNDONE_MS);
+    undone = outcomes.some((it) => it.error?.heals === true && !isWanted(it)) ? undone + 1 : 0;
+    if (undone > 0) again.push(Math.min(UNDONE.latestMs, UNDONE.soonestMs * 2 ** (undone - 1)));
     return again.length === 0 ? undefined : Math.min(...again);
   };
 

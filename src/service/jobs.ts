@@ -9,7 +9,7 @@ import type { Ages } from './ages.ts';
 import { createAnswers, passesWithAnswers } from './answers.ts';
 import { type AuditDoubt, createAuditDoubt } from './audit-doubt.ts';
 import type { Board, Known } from './board.ts';
-import { createDestroying } from './destroying.ts';
+import { createDestroying, UNDONE } from './destroying.ts';
 import type { Generation } from './generation.ts';
 import { createLanes } from './lanes.ts';
 import type { Ledger } from './ledger.ts';
@@ -180,7 +180,12 @@ export function createJobs(deps: JobsDeps): Jobs {
     const nextLook = before === undefined && wanted ? clock.now() + wanted.mapping.refreshMs : undefined;
     // Deleted, and not made anew: tried again as any other failure is. What is held is looked at in its own time.
     const isLost = wanted !== undefined && kind === 'failed' && !alive;
-    const retryAt = error === undefined || isLost ? undefined : (before?.retryAt ?? nextLook);
+    // Not deleted for want of an answer, or not begun: nothing else has it looked at before its refresh.
+    const isUndone = wanted !== undefined && kind === 'failed' && alive && error?.heals === true;
+    const failures = before?.failures ?? 0;
+    const delayMs = Math.min(UNDONE.latestMs, UNDONE.soonestMs * 2 ** Math.min(failures, 6));
+    const kept = before?.retryAt ?? nextLook;
+    const retryAt = error === undefined || isLost ? undefined : isUndone ? clock.now() + delayMs : kept;
     board.note({
       mapping,
       target,
@@ -190,7 +195,7 @@ export function createJobs(deps: JobsDeps): Jobs {
       kind,
       ...(error === undefined ? {} : { error: error.toJSON() }),
       person: error !== undefined,
-      failures: before?.failures ?? 0,
+      failures,
       ...(retryAt === undefined ? {} : { retryAt }),
       ...(okAt === undefined ? {} : { okAt }),
       alive,
@@ -199,6 +204,7 @@ export function createJobs(deps: JobsDeps): Jobs {
       keys,
     });
     if (isLost) ledger.trigger(target, 'event', `${requestId}~`);
+    else if (isUndone) void add({ kind: 'target', ...target }, { delayMs });
   };
 
   const wantedOf = ({ mapping, target }: Pick<Known, 'mapping' | 'target'>): Wanted | undefined =>

@@ -18,10 +18,15 @@ export interface Newcomers extends Disposable {
   seen(meta: Pick<SecretMeta, 'id' | 'labels'>): void;
 }
 
-export function createNewcomers(board: Pick<Board, 'onKnown'>, clock: Clock): Newcomers {
+export function createNewcomers(board: Pick<Board, 'known' | 'onKnown'>, clock: Clock): Newcomers {
   /** When each came. */
   const names = new Map<string, number>();
   let isBegun = false;
+  /** Made already by a replica that the configuration has reached before: what became of it since is an edit. */
+  const isMade = (mapping: string, target: TargetId): boolean => {
+    const known = board.known(mapping, target);
+    return known !== undefined && (known.error === undefined || known.drifted === true);
+  };
   const stop = board.onKnown(({ mapping, target, error, startedAt }) => {
     const name = nameOf(mapping, target);
     // One that began before may have looked at what has gone since.
@@ -38,8 +43,8 @@ export function createNewcomers(board: Pick<Board, 'onKnown'>, clock: Clock): Ne
       const unseen = new Set(before.wanted.flatMap(({ mapping, error }) => (error ? [mapping.name] : [])));
       for (const { mapping, id, error } of now.wanted) {
         const name = nameOf(mapping.name, id);
-        if (isBegun && error === undefined && !were.has(name) && !unseen.has(mapping.name))
-          names.set(name, clock.now());
+        const hasCome = isBegun && !were.has(name) && !unseen.has(mapping.name);
+        if (hasCome && error === undefined && !isMade(mapping.name, id)) names.set(name, clock.now());
       }
       isBegun = true;
     },

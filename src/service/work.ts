@@ -45,6 +45,8 @@ export interface WorkDeps {
   readonly isNew?: ((mapping: string, target: TargetId) => boolean) | undefined;
 }
 
+/** Clocks of replicas differ by less. */
+const FUTURE_MS = 60_000;
 /** When a run without an outcome is tried again at the latest. */
 const UNDONE_MS = 60_000;
 
@@ -85,7 +87,9 @@ export function createWork(deps: WorkDeps): WorkTarget {
    */
   function readBefore(wanted: readonly Wanted[]): number {
     const ended = wanted.map(({ mapping, id }) => board.known(mapping.name, id)?.endedAt ?? 0);
-    return Math.max(0, ...ended);
+    // One that is yet to come is of a clock that was set back, and no pass is from before that.
+    const latest = clock.now() + FUTURE_MS;
+    return Math.max(0, ...ended.filter((at) => at <= latest));
   }
 
   async function runOne(it: Wanted, job: Job, pass: ServicePass): Promise<number | undefined> {
@@ -99,7 +103,7 @@ export function createWork(deps: WorkDeps): WorkTarget {
         return contest(it, job, pass, { before, startedAt });
     }
     const isNew = deps.isNew?.(mapping.name, id) ?? false;
-    const drift = job.reason === 'manual' || isNew ? 'repair' : mapping.onDrift;
+    const drift = job.reason === 'manual' ? 'repair' : mapping.onDrift;
     const { reason, requestId } = job;
     using weight = weights.open();
     const outcome = await tracer.span(
@@ -107,7 +111,7 @@ export function createWork(deps: WorkDeps): WorkTarget {
       { mapping: mapping.name, ...id, reason },
       () =>
         it.error === undefined
-          ? reconcile(mapping, id, withWeight(pass, weight), { drift })
+          ? reconcile(mapping, id, withWeight(pass, weight), { drift, isNew })
           : undecidable(mapping, id, it.error, pass),
       { requestId, ends: ({ kind, error }) => ({ outcome: kind, ...(error && { code: error.code }) }) },
     );

@@ -428,6 +428,16 @@ describe('a target that left the configuration', () => {
     expect(names.every((name) => exists(world, name))).toBe(true);
   });
 
+  it('is deleted after some of which the cluster says at once that it cannot', async () => {
+    const names = Array.from({ length: 12 }, (_, number) => `t${number}`);
+    const world = await synced(names, 'onMappingRemoved: delete', 'brake: { share: 1 }');
+    await world.configure(mappingsOf(names.slice(6), 'onMappingRemoved: delete'));
+    // As an admission webhook of one namespace does that is broken.
+    const broken = () => new AppError('CLUSTER_UNAVAILABLE', { cause: { status: 500 } });
+    world.cluster.fail('remove', broken(), broken(), broken());
+    expect((await world.sync()).summary).toMatchObject({ failed: 3, deleted: 3, unchanged: 6 });
+  });
+
   it('is looked for among its own: what others of the audit made may well be out of sight', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: keep');
     const ours = world.records.find(({ action, phase }) => action === 'create' && phase === 'outcome');

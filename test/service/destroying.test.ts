@@ -303,6 +303,25 @@ describe('what is held', () => {
   });
 });
 
+it('what could not be deleted with its source is looked at again soon, and not only after its refresh', async () => {
+  const mappings = targets(NAMES).replaceAll('target:', 'refresh: 6h\n    target:');
+  const world = await openWorld({ mappings, more: 'absence: { readings: 2, over: 1s }' });
+  for (const name of NAMES) world.store.put(name, name);
+  await world.sync();
+  world.store.absent('t0');
+  await world.sync();
+  await world.clock.advance(2_000);
+  world.cluster.fail('remove', new AppError('CLUSTER_UNAVAILABLE'));
+  await using serving = await serve(world);
+  for (const it of serving.engine.generation().at({ namespace: 'apps', secret: 't0' }))
+    await serving.engine.request(it, 'asked');
+  await seconds(world, 5);
+  await soon(() => expect(world.cluster.calls.remove).toBe(1));
+  expect(isThere(world, 't0')).toBe(true);
+  await seconds(world, 600);
+  await soon(() => expect(isThere(world, 't0')).toBe(false));
+});
+
 describe('what left the configuration', () => {
   it('and could not be looked at is looked at again soon, and told once', async () => {
     const logger = recordingLogger();
@@ -330,6 +349,15 @@ describe('what left the configuration', () => {
     expect(isThere(world, 't0')).toBe(true);
     await seconds(world, 120);
     await soon(() => expect(isThere(world, 't0')).toBe(false));
+  });
+
+  it('and cannot be deleted is looked for less and less often', async () => {
+    const world = await openLeaving();
+    world.cluster.fail('remove', ...Array.from({ length: 60 }, () => new AppError('CLUSTER_UNAVAILABLE')));
+    await using _ = await serve(world);
+    await seconds(world, 3_600);
+    expect(world.cluster.calls.remove).toBeGreaterThan(3);
+    expect(world.cluster.calls.remove).toBeLessThanOrEqual(7);
   });
 
   it('while the queue was away is looked for when that is back', async () => {

@@ -59,6 +59,21 @@ describe('a target', () => {
     expect(other.has()).toBe(false);
   });
 
+  it('is not new where a replica that the configuration has reached before has made it', () => {
+    const one = open();
+    one.board.note(known());
+    one.to(APP);
+    expect(one.has()).toBe(false);
+    const other = open();
+    other.board.note(known({ ...failed('DRIFTED'), drifted: true }));
+    other.to(APP);
+    expect(other.has()).toBe(false);
+    const third = open();
+    third.board.note(known(failed('STORE_UNAVAILABLE')));
+    third.to(APP);
+    expect(third.has()).toBe(true);
+  });
+
   it('is not new where its selector could not be looked up before', () => {
     const unseen = {
       ...APP,

@@ -10,11 +10,17 @@ import type { ServicePass } from '../../src/service/pass.ts';
 import { createPasses } from '../../src/service/passes.ts';
 import { createWork } from '../../src/service/work.ts';
 import type { Watch } from '../fakes/faulty.ts';
-import { APPS_DB, base64, openDb } from '../reconcile/world.ts';
+import { APPS_DB, base64, DB_ONLY, openWorld } from '../reconcile/world.ts';
 import { asQueue, createFakeNotices, createFakeQueue, meta } from './sample.ts';
 
-async function open(watch?: Watch) {
-  const world = await openDb();
+interface Options {
+  readonly watch?: Watch;
+  readonly mappings?: string;
+  readonly isNew?: () => boolean;
+}
+
+async function open({ watch, mappings = DB_ONLY, isNew }: Options = {}) {
+  const world = await openWorld({ mappings });
   const { app } = await world.start(watch);
   const { clock } = world;
   const wanted = app.config.mappings.map((mapping) => ({ mapping, id: APPS_DB }));
@@ -42,6 +48,7 @@ async function open(watch?: Watch) {
     onProposal: () => undefined,
     onRestart: () => undefined,
     onOutcome: () => undefined,
+    isNew,
   });
   const run = (requestId: string, reason: Job['reason'] = 'event', signal = new AbortController().signal) =>
     work(APPS_DB, { subject: 'target/apps/db', reason, requestId }, signal);
@@ -53,8 +60,10 @@ async function open(watch?: Watch) {
 describe('the run of a target', () => {
   it('that comes to no outcome, the first of its process, leaves the time at which the sweeps found it', async () => {
     const away = new AppError('AUDIT_UNAVAILABLE');
-    const { board, generation, clock, run, seen } = await open(({ call, phase }) => {
-      if (call === 'audit.append' && phase === 'before') throw away;
+    const { board, generation, clock, run, seen } = await open({
+      watch({ call, phase }) {
+        if (call === 'audit.append' && phase === 'before') throw away;
+      },
     });
     const [it] = generation.wanted;
     if (it === undefined) throw new Error('nothing is wanted');
@@ -140,6 +149,30 @@ describe('the run of a target', () => {
     clock.set(clock.now() + 1);
     await run('r1');
     expect(reads()).toEqual(['db', 'db']);
+  });
+
+  it('shares what is read after the clock was set back', async () => {
+    const { clock, passes, run, reads } = await open();
+    await run('r0');
+    clock.set(clock.now() - 3_600_000);
+    reads();
+    const pass = await passes.of({ requestId: 'r1', reason: 'event' }, 0);
+    await pass.read([{ store: 'vault', ref: { key: 'db' } }]);
+    await run('r1');
+    expect(reads()).toEqual(['db']);
+  });
+
+  it('of a target that has come to the configuration makes what is gone, and undoes no edit of what is there', async () => {
+    const mappings = DB_ONLY.replace('    data:', '    onDrift: report\n    data:');
+    const { world, run, seen } = await open({ mappings, isNew: () => true });
+    await run('r0', 'first');
+    world.cluster.edit(APPS_DB, (raw) => ({ ...raw, data: { PASSWORD: base64('by hand') } }));
+    await run('r1', 'first');
+    expect(seen()).toMatchObject({ kind: 'refused', error: { code: 'DRIFTED' } });
+    expect(world.cluster.raw(APPS_DB)?.data).toEqual({ PASSWORD: base64('by hand') });
+    world.cluster.forget(APPS_DB);
+    await run('r2', 'first');
+    expect(seen()?.kind).toBe('created');
   });
 
   it('tells of what the target is made now, whether that is new or not', async () => {

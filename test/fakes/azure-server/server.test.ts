@@ -100,6 +100,13 @@ describe('the double of Key Vault, asked by the vendor’s clients', () => {
     });
     secrets.remove('a');
     expect(await refusal(azure.secrets.getSecret('a'))).toMatchObject({ status: 404 });
+    expect(await refusal(azure.secrets.getDeletedSecret('a'))).toMatchObject({
+      status: 403,
+      details: inner('SecretDisabled'),
+    });
+    secrets.recover('a');
+    secrets.update('a', { enabled: true });
+    secrets.remove('a');
     expect((await azure.secrets.getDeletedSecret('a')).name).toBe('a');
     secrets.recover('a');
     expect(await refusal(azure.secrets.getDeletedSecret('a'))).toMatchObject({ status: 404 });

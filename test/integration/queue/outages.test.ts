@@ -241,7 +241,7 @@ describe('the queue on Redis', () => {
     await expect(refused).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
     process.kill(server.pid, 'SIGCONT');
     // It was on its way to Redis, and stands there for as long as an add may take.
-    const wish = ['EXISTS', '{secretbridge:test}:wish:a'];
+    const wish = ['EXISTS', '{secretbridge:test}:asked:a'];
     await eventually(async () => (await server.command(...wish)) === ':0\r\n');
     await eventually(isUp(queue));
     await queue.add(job('a', 'sweep', 'later'));
@@ -249,6 +249,21 @@ describe('the queue on Redis', () => {
     queue.start(work);
     await eventually(() => seen.length === 1);
     expect(seen).toEqual([job('a', 'sweep', 'later')]);
+  });
+
+  it('does not carry out an order that it has refused when what waits for its time is due', async () => {
+    const server = await start();
+    const queue = await open(server.address);
+    await eventually(isUp(queue));
+    await queue.add(job('a', 'drift', 'waits'), { delayMs: 16_000 });
+    process.kill(server.pid, 'SIGSTOP');
+    const refused = queue.add(job('a', 'manual', 'refused'));
+    await expect(refused).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+    process.kill(server.pid, 'SIGCONT');
+    const { seen, process: work } = notes();
+    queue.start(work);
+    await eventually(() => seen.length === 1, 30_000);
+    expect(seen).toEqual([job('a', 'drift', 'waits')]);
   });
 
   it.each(['down', 'frozen'])('closes in its time with Redis %s and work under way', async (how) => {
