@@ -22,6 +22,19 @@ async function open(url: string): Promise<Queue> {
   return queue;
 }
 
+/** With a clock that can be set so much beside the real one. */
+async function openClocked() {
+  const server = await start();
+  let beside = 0;
+  const clock = { now: () => Date.now() + beside };
+  const queue = await openQueue(server.address, { clock });
+  stops.push(() => queue.close(1_000));
+  const goTo = (ms: number): void => {
+    beside = ms;
+  };
+  return { server, queue, goTo };
+}
+
 const isUp = (queue: Queue) => (): boolean => queue.health().state === 'up';
 
 async function msOf(work: Promise<unknown>): Promise<number> {
@@ -110,18 +123,14 @@ describe('the queue on Redis', () => {
     ['', 60_000],
     [', although the clock was set back since', -3_600_000],
   ])('runs again what Redis has dropped out of its lists, once it is asked for%s', async (_, later) => {
-    const server = await start();
-    let ahead = 0;
-    const clock = { now: () => Date.now() + ahead };
-    const queue = await openQueue(server.address, { clock });
-    stops.push(() => queue.close(1_000));
+    const { server, queue, goTo } = await openClocked();
     const { process, subjects } = notes();
     queue.start(process);
     await eventually(isUp(queue));
     await queue.add(job('a'), { delayMs: 600_000 });
     // As a Redis does that may evict, when its memory is full. The hash of the job is another key, and stays.
     expect(await server.command('DEL', '{secretbridge:test}:jobs:delayed')).toBe(':1\r\n');
-    ahead = later;
+    goTo(later);
     await queue.add(job('a'));
     await eventually(() => subjects().length === 1);
     await queue.add(job('a'));
@@ -130,11 +139,7 @@ describe('the queue on Redis', () => {
   });
 
   it('runs what is asked for where Redis has dropped what a job was about, and not that it stands', async () => {
-    const server = await start();
-    let ahead = 0;
-    const clock = { now: () => Date.now() + ahead };
-    const queue = await openQueue(server.address, { clock });
-    stops.push(() => queue.close(1_000));
+    const { server, queue, goTo } = await openClocked();
     await eventually(isUp(queue));
     await queue.add(job('a'), { delayMs: 500 });
     const keys = '{secretbridge:test}:jobs';
@@ -145,7 +150,7 @@ describe('the queue on Redis', () => {
     queue.start(process);
     await eventually(async () => (await server.command('ZCARD', `${keys}:delayed`)) === ':0\r\n');
     await eventually(async () => (await server.command('LLEN', `${keys}:active`)) === ':0\r\n');
-    ahead = 60_000;
+    goTo(60_000);
     await queue.add(job('a'));
     await eventually(() => subjects().length === 1);
     expect(await queue.counts()).toMatchObject({ waiting: 0, delayed: 0 });
@@ -169,11 +174,7 @@ describe('the queue on Redis', () => {
   });
 
   it('leaves alone what runs though Redis has dropped it out of its lists', async () => {
-    const server = await start();
-    let ahead = 0;
-    const clock = { now: () => Date.now() + ahead };
-    const queue = await openQueue(server.address, { clock });
-    stops.push(() => queue.close(1_000));
+    const { server, queue, goTo } = await openClocked();
     const release = Promise.withResolvers<undefined>();
     const { process, subjects } = notes((_, run) =>
       run === 1 ? release.promise : Promise.resolve(undefined),
@@ -183,7 +184,7 @@ describe('the queue on Redis', () => {
     await queue.add(job('a'));
     await eventually(() => subjects().length === 1);
     await server.command('DEL', '{secretbridge:test}:jobs:active');
-    ahead = 60_000;
+    goTo(60_000);
     await queue.add(job('a'));
     await queue.add(job('b'));
     await eventually(() => subjects().length === 2);
