@@ -8,3 +8,6 @@ import { isObject } from './json.ts';
 export function isAway({ code, cause }: AppError): boolean {
   return code === 'CLUSTER_UNAVAILABLE' && !(isObject(cause) && cause.status === 500);
 }
+
+/** After so many calls without an answer the next ones would wait for the same, and others for whoever makes them. */
+export const MOST_UNANSWERED = 3;

@@ -1,7 +1,7 @@
 import type { AuditRecord } from '../audit/entry.ts';
 import type { AuditStore, RecordFilter } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
-import { isAway } from '../core/away.ts';
+import { isAway, MOST_UNANSWERED } from '../core/away.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
@@ -75,10 +75,7 @@ export async function destroy(
   });
 }
 
-/** For so many in a row the cluster does not answer: the others would wait for the same, and others for this step. */
-const MOST_UNANSWERED = 3;
-
-/** Begins no more then. What was not begun fails for the same, and is proposed again. */
+/** Begins no more when the cluster has not answered for some in a row. What was not begun fails for the same, and is proposed again. */
 function untilAway(work: (proposal: Proposal) => Promise<Outcome>): (proposal: Proposal) => Promise<Outcome> {
   let unanswered = 0;
   let last: AppError | undefined;

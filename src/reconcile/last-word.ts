@@ -73,7 +73,8 @@ export async function isRemoved(
   return last?.action === 'delete' && last.after === undefined;
 }
 
-const LET_BE: readonly string[] = ['NOT_OWNED', 'TARGET_CLAIMED', 'IMMUTABLE'] satisfies ErrorCode[];
+/** Of what stands in the place of a target, is not ours to change, and may be deleted to make room for ours. */
+export const LET_BE: readonly string[] = ['NOT_OWNED', 'TARGET_CLAIMED', 'IMMUTABLE'] satisfies ErrorCode[];
 
 /** Whether what stood there last was refused, and nothing of ours has been there since. Attempts that failed tell nothing. */
 export async function wasLetBe(

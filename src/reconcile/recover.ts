@@ -1,6 +1,7 @@
 import type { AuditRecord, Entry } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
+import { MOST_UNANSWERED } from '../core/away.ts';
 import type { Workload } from '../core/mapping.ts';
 import { lastChange } from './last-word.ts';
 import { createLeftOpen, type LeftOpen } from './left-open.ts';
@@ -41,9 +42,6 @@ export async function recoverIntents({
     closeAll(await left(), { audit, cluster, instances, restartOf, leftOpen }),
   );
 }
-
-/** In a row are asked about in vain: the others would wait for the same cluster, and with them the start. */
-const MOST_UNANSWERED = 3;
 
 async function closeAll(
   intents: readonly AuditRecord[],

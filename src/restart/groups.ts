@@ -1,4 +1,5 @@
 import { type LiveWorkload, type WorkloadId, workloadKind } from '../cluster/workloads.ts';
+import { isYetToCome } from '../core/clock.ts';
 import { compareText } from '../core/target.ts';
 import { RESTART_AGAIN, restartAnnotation } from '../sync/restart.ts';
 import type { PendingRestart } from './pending.ts';
@@ -28,13 +29,6 @@ export function workloadId(namespace: string, kind: string, name: string): Workl
 /** When the first change was made that it is to be restarted for. */
 export function since({ pending }: Group): number {
   return Math.min(...pending.map(({ at }) => at));
-}
-
-/** Clocks of replicas differ a little. What was changed later than that was so before the clock was set back. */
-const FUTURE_MS = 60_000;
-
-export function isYetToCome(at: number, now: number): boolean {
-  return at - now > FUTURE_MS;
 }
 
 /** How long what was changed at that moment is to wait; 0 or less: it is due. */

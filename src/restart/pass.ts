@@ -1,7 +1,7 @@
 import type { Entry } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { LiveWorkload, WorkloadId, Workloads } from '../cluster/workloads.ts';
-import { isAway } from '../core/away.ts';
+import { isAway, MOST_UNANSWERED } from '../core/away.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, healsItself, toAppError } from '../core/errors.ts';
 import { noTracer, type Tracer } from '../core/tracer.ts';
@@ -26,8 +26,6 @@ const WHILE_ROLLING_MS = 2_000;
 const AFTER_FAILURE_MS = 10_000;
 /** What only a person can mend. */
 const UNTIL_MENDED_MS = 5 * 60_000;
-/** Of those that were rolled so many are asked about in vain: the others would wait for the same cluster. */
-const MOST_UNANSWERED = 3;
 /** Tried for so long, and then given up. */
 const PATIENCE_MS = 24 * 60 * 60_000;
 

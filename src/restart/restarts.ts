@@ -1,9 +1,9 @@
 import type { AuditStore } from '../audit/store.ts';
 import type { Workloads } from '../cluster/workloads.ts';
-import type { Clock } from '../core/clock.ts';
+import { type Clock, isYetToCome } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
 import type { Tracer } from '../core/tracer.ts';
-import { isYetToCome, untilDue } from './groups.ts';
+import { untilDue } from './groups.ts';
 import { createPass } from './pass.ts';
 import { type Rolled, readRestarts } from './pending.ts';
 

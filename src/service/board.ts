@@ -1,5 +1,5 @@
 import type { SecretMeta } from '../cluster/cluster.ts';
-import type { Clock } from '../core/clock.ts';
+import { type Clock, isYetToCome } from '../core/clock.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Notices } from '../queue/queue.ts';
 import type { OutcomeKind } from '../reconcile/outcome.ts';
@@ -90,7 +90,7 @@ export function createBoard(
 
   /** Whether what stands was told later. A time that is yet to come, by a clock set back, is later than nothing. */
   const isLater = (standing: number, told: number): boolean =>
-    standing > told && standing <= clock.now() + FUTURE_MS;
+    standing > told && !isYetToCome(standing, clock.now());
   const keep = (field: string, known: Known): void => {
     // Who waits is told which keys; of a target that is well nobody asks again, and there may be hundreds of each.
     const isOpen = known.kind === 'held' || known.proposed === true;
@@ -151,8 +151,6 @@ export function createBoard(
 }
 
 const SWEEP = 's/';
-/** Clocks of replicas differ a little. */
-const FUTURE_MS = 60_000;
 /** What ended then ended never. */
 const NONSENSE_MS = 3_600_000;
 

@@ -69,8 +69,11 @@ export interface DestroyingJobs {
 
 /** What waits for a target that has not come is looked at when it comes, and so soon if nobody was told. */
 const PUT_OFF_MS = 300_000;
-/** What could not be deleted is looked at again so soon, and then later and later. */
-export const UNDONE = { soonestMs: 60_000, latestMs: 3_600_000 };
+/** How soon what could not be deleted is looked at again: later and later. */
+export function undoneWait(times: number): number {
+  return Math.min(3_600_000, 60_000 * 2 ** times);
+}
+
 /** A configuration reaches all replicas within a minute or two. */
 const DISAGREED_MS = 15_000;
 
@@ -169,7 +172,7 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
     forgetReleased(outcomes);
     // Of what nobody wants no job of its own comes back.
     undone = outcomes.some((it) => it.error?.heals === true && !isWanted(it)) ? undone + 1 : 0;
-    if (undone > 0) again.push(Math.min(UNDONE.latestMs, UNDONE.soonestMs * 2 ** (undone - 1)));
+    if (undone > 0) again.push(undoneWait(undone - 1));
     return again.length === 0 ? undefined : Math.min(...again);
   };
 

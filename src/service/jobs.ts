@@ -9,7 +9,7 @@ import type { Ages } from './ages.ts';
 import { createAnswers, passesWithAnswers } from './answers.ts';
 import { type AuditDoubt, createAuditDoubt } from './audit-doubt.ts';
 import type { Board, Known } from './board.ts';
-import { createDestroying, UNDONE } from './destroying.ts';
+import { createDestroying, undoneWait } from './destroying.ts';
 import type { Generation } from './generation.ts';
 import { createLanes } from './lanes.ts';
 import type { Ledger } from './ledger.ts';
@@ -183,7 +183,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     // Not deleted for want of an answer, or not begun: nothing else has it looked at before its refresh.
     const isUndone = wanted !== undefined && kind === 'failed' && alive && error?.heals === true;
     const failures = before?.failures ?? 0;
-    const delayMs = Math.min(UNDONE.latestMs, UNDONE.soonestMs * 2 ** Math.min(failures, 6));
+    const delayMs = undoneWait(failures);
     const kept = before?.retryAt ?? nextLook;
     const retryAt = error === undefined || isLost ? undefined : isUndone ? clock.now() + delayMs : kept;
     board.note({

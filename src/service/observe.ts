@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { SecretMeta, WatchScope } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
-import type { ErrorCode } from '../core/error-codes.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Reason } from '../queue/queue.ts';
+import { LET_BE } from '../reconcile/last-word.ts';
 import { byMapping, type Wanted } from '../reconcile/targets.ts';
 import { LABEL } from '../sync/marks.ts';
 import type { Board, Known } from './board.ts';
@@ -136,11 +136,9 @@ export function createObserver({ generation, board, ledger, clock, ...deps }: Ob
   };
 }
 
-const OF_OTHERS: readonly string[] = ['NOT_OWNED', 'TARGET_CLAIMED', 'IMMUTABLE'] satisfies ErrorCode[];
-
 /** Whether a target was refused for what somebody else has there. */
 function isOfOthers({ kind, alive, error }: Known): boolean {
-  return kind === 'refused' && !alive && OF_OTHERS.includes(error?.code ?? '');
+  return kind === 'refused' && !alive && LET_BE.includes(error?.code ?? '');
 }
 
 /** What is seen together gets one request id, so that what it needs is read once. */

@@ -1,5 +1,5 @@
 import type { AuditStore } from '../audit/store.ts';
-import type { Clock } from '../core/clock.ts';
+import { type Clock, isYetToCome } from '../core/clock.ts';
 import { AppError, healsItself, toAppError } from '../core/errors.ts';
 import { instancesOf } from '../core/instances.ts';
 import type { Mapping } from '../core/mapping.ts';
@@ -45,8 +45,6 @@ export interface WorkDeps {
   readonly isNew?: ((mapping: string, target: TargetId) => boolean) | undefined;
 }
 
-/** Clocks of replicas differ by less. */
-const FUTURE_MS = 60_000;
 /** When a run without an outcome is tried again at the latest. */
 const UNDONE_MS = 60_000;
 
@@ -88,8 +86,8 @@ export function createWork(deps: WorkDeps): WorkTarget {
   function readBefore(wanted: readonly Wanted[]): number {
     const ended = wanted.map(({ mapping, id }) => board.known(mapping.name, id)?.endedAt ?? 0);
     // One that is yet to come is of a clock that was set back, and no pass is from before that.
-    const latest = clock.now() + FUTURE_MS;
-    return Math.max(0, ...ended.filter((at) => at <= latest));
+    const now = clock.now();
+    return Math.max(0, ...ended.filter((at) => !isYetToCome(at, now)));
   }
 
   async function runOne(it: Wanted, job: Job, pass: ServicePass): Promise<number | undefined> {
