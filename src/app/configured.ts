@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Entry, NO_KEYS } from '../audit/entry.ts';
 import type { ConfigDiff } from '../config/diff.ts';
 import { toAppError } from '../core/errors.ts';
+import { createInTurn } from '../core/in-turn.ts';
 import type { Engine } from '../service/run.ts';
 import type { App } from './app.ts';
 
@@ -34,7 +35,7 @@ export function createConfigurationRecords({
   readonly engine: Pick<Engine, 'auditDoubt'>;
 }): ConfigurationRecords {
   const waiting: Entry[] = [];
-  let line = Promise.resolve();
+  const inTurn = createInTurn();
 
   async function append(): Promise<void> {
     const entries = [...waiting];
@@ -54,8 +55,7 @@ export function createConfigurationRecords({
 
   /** One after the other, whatever became of the one before, which is its caller's to know. */
   function flush(): Promise<void> {
-    line = line.then(append, append);
-    return line;
+    return inTurn(append);
   }
 
   function record(what: Pick<Entry, 'outcome' | 'note' | 'code' | 'counts'>): Promise<void> {

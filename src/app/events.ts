@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../config/config.ts';
 import { type AppError, toAppError } from '../core/errors.ts';
+import { createInTurn } from '../core/in-turn.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { createEventGridIntake } from '../events/event-grid.ts';
 import type { Intake, IntakeDeps, Origin, TakeHints } from '../events/hint.ts';
@@ -210,12 +211,7 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
     health.keep(origins);
   };
   // One after the other: two at once would start an intake twice.
-  let turn: Promise<unknown> = Promise.resolve();
-  const inTurn = (work: () => Promise<void>): Promise<void> => {
-    const next = turn.then(work);
-    turn = Promise.allSettled([next]);
-    return next;
-  };
+  const inTurn = createInTurn();
 
   await refresh();
   return {

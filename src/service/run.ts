@@ -4,6 +4,7 @@ import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
+import { createInTurn } from '../core/in-turn.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { formatTarget } from '../core/target.ts';
 import type { Tracer } from '../core/tracer.ts';
@@ -157,12 +158,8 @@ export async function startEngine(parts: ServiceParts): Promise<Engine> {
     observer.all((id) => watches.isListed(id) && !asked?.has(formatTarget(id)));
   };
   // One after the other: an answer to an older question must not replace a newer one.
-  let resolving: Promise<unknown> = Promise.resolve();
-  const resolveAgain = (ask?: () => ReadonlySet<string>): Promise<void> => {
-    const next = resolving.then(() => resolveOnce(ask));
-    resolving = Promise.allSettled([next]);
-    return next;
-  };
+  const inTurn = createInTurn();
+  const resolveAgain = (ask?: () => ReadonlySet<string>): Promise<void> => inTurn(() => resolveOnce(ask));
   const resolveSoon = createOneAtATime(resolveAgain, (error) =>
     logger.error('the targets could not be resolved', { error }),
   );
