@@ -1,5 +1,6 @@
 import type { Job as BullJob, Worker as BullWorker } from 'bullmq';
 import { AppError, toAppError } from '../core/errors.ts';
+import { withMark } from '../core/request-id.ts';
 import { merged } from './order.ts';
 import { type Job, type Process, type Queue, REASONS } from './queue.ts';
 import type { RedisClients } from './redis-clients.ts';
@@ -94,8 +95,9 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     const { data, stalledCounter } = bullJob;
     const asked = jobFrom(data);
     if (asked === undefined) return;
-    // What the process that lost it has left on record under its request must not be taken for this run's.
-    const job = stalledCounter > 0 ? { ...asked, requestId: `${asked.requestId}~${stalledCounter}` } : asked;
+    // The process that lost it may have begun it.
+    const isRepeated = stalledCounter > 0;
+    const job = isRepeated ? { ...asked, requestId: withMark(asked.requestId, `${stalledCounter}`) } : asked;
     // One whose lock ran out while this process was blocked comes again.
     while (running.has(job.subject)) await running.get(job.subject)?.then(undefined, () => undefined);
     const turn = run(job, bullJob);

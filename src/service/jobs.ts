@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { toAppError } from '../core/errors.ts';
+import { withMark } from '../core/request-id.ts';
 import { noTracer } from '../core/tracer.ts';
 import { type AddOptions, type Job, saysHealth } from '../queue/queue.ts';
 import { formatSubject, parseSubject, type Subject } from '../queue/subject.ts';
@@ -203,7 +204,7 @@ export function createJobs(deps: JobsDeps): Jobs {
       ...(before?.resourceVersion === undefined ? {} : { resourceVersion: before.resourceVersion }),
       keys,
     });
-    if (isLost) ledger.trigger(target, 'event', `${requestId}~`);
+    if (isLost) ledger.trigger(target, 'event', withMark(requestId, ''));
     else if (isUndone) void add({ kind: 'target', ...target }, { delayMs });
   };
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
 import { toAppError } from '../core/errors.ts';
+import { withMark, withoutMark } from '../core/request-id.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { noTracer, type Tracer } from '../core/tracer.ts';
 import type { Logger } from '../log/logger.ts';
@@ -49,17 +50,8 @@ interface Open {
 const REPEATED_AT_ONCE = 500;
 const NEVER = Number.NEGATIVE_INFINITY;
 
-/**
- * The run that was lost may have left an intent on record under its request, which must not be taken for one of the
- * next run.
- */
 function again(job: Job, mark: string): Job {
-  return { ...job, requestId: `${firstOf(job.requestId)}~${mark}` };
-}
-
-/** The request that this one repeats. */
-export function firstOf(requestId: string): string {
-  return requestId.replace(/~.*/, '');
+  return { ...job, requestId: withMark(withoutMark(job.requestId), mark) };
 }
 
 export interface LedgerDeps {
@@ -159,7 +151,7 @@ export function createLedger(queue: Queue, { clock, logger, tracer = noTracer }:
     done(target, startedAt, by) {
       const id = formatTarget(target);
       const entry = open.get(id);
-      const isIts = by === undefined || firstOf(by) === entry?.by;
+      const isIts = by === undefined || withoutMark(by) === entry?.by;
       const readAt = isIts ? startedAt : startedAt - PASS_MS;
       // One that is yet to come is of a clock that was set back since.
       if (entry !== undefined && (entry.since <= readAt || entry.since > clock.now())) open.delete(id);
@@ -169,8 +161,8 @@ export function createLedger(queue: Queue, { clock, logger, tracer = noTracer }:
       return entry?.by === exceptBy ? entry?.sinceByOthers : entry?.since;
     },
     of(requestId) {
-      const first = firstOf(requestId);
-      return [...open.values()].filter(({ by }) => firstOf(by) === first).map(({ target }) => target);
+      const first = withoutMark(requestId);
+      return [...open.values()].filter(({ by }) => withoutMark(by) === first).map(({ target }) => target);
     },
     repeat: (olderThanMs) => void repeat(olderThanMs),
     keep(isWanted) {

@@ -1,10 +1,10 @@
 import type { Clock } from '../core/clock.ts';
+import { withoutMark } from '../core/request-id.ts';
 import { compareTargets } from '../core/target.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import type { Known } from './board.ts';
 import { nameOf } from './generation.ts';
-import { firstOf } from './ledger.ts';
 import type { Engine } from './run.ts';
 import type { HeldStatus, SyncAnswer } from './service.ts';
 
@@ -38,7 +38,7 @@ export async function askFor(
   const hear = (known: Known): void => {
     const key = nameOf(known.mapping, known.target);
     // The clock of another replica may be behind: what it did for this request began after it.
-    const isIts = firstOf(known.requestId) === requestId;
+    const isIts = withoutMark(known.requestId) === requestId;
     if (!asked.has(key) || own.has(key) || !(isIts || known.startedAt >= askedAt)) return;
     // What it proposes is decided on by another step, soon.
     if (known.proposed) return void (isIts && proposed.add(key));

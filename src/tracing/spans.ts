@@ -17,8 +17,9 @@ import {
 } from '@opentelemetry/sdk-trace';
 import type { Clock } from '../core/clock.ts';
 import { toAppError } from '../core/errors.ts';
+import { withoutMark } from '../core/request-id.ts';
 import type { SpanAttributes, SpanOptions, Tracer } from '../core/tracer.ts';
-import { type TraceIds, traceIdsOf, withoutMark } from './trace-ids.ts';
+import { type TraceIds, traceIdsOf } from './trace-ids.ts';
 
 /** The run-time list beside the type's: what is not in it goes nowhere. */
 const ATTRIBUTES = [

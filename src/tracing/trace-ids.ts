@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { withoutMark } from '../core/request-id.ts';
 
 export interface TraceIds {
   /** 32 hexadecimal digits. */
@@ -15,9 +16,4 @@ export interface TraceIds {
 export function traceIdsOf(requestId: string): TraceIds {
   const hash = createHash('sha256').update(withoutMark(requestId)).digest('hex');
   return { traceId: hash.slice(0, 32), spanId: hash.slice(32, 48) };
-}
-
-/** A job that was lost and is asked for again has a mark at its id, and still belongs to its request. */
-export function withoutMark(requestId: string): string {
-  return requestId.replace(/~.*/, '');
 }
