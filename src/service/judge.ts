@@ -1,7 +1,16 @@
 import type { SecretMeta } from '../cluster/cluster.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { StoreRef } from '../core/reading.ts';
-import { ANNOTATION, configHash, LABEL, PIN, parseSources, parseStores } from '../sync/marks.ts';
+import {
+  ANNOTATION,
+  configHash,
+  countOfSources,
+  hasAll,
+  LABEL,
+  PIN,
+  parseSources,
+  parseStores,
+} from '../sync/marks.ts';
 import { refsOf } from './refs.ts';
 
 export interface JudgeInput {
@@ -28,9 +37,7 @@ export function looksInStep(meta: SecretMeta, { mapping, instance, stores, pin }
   if (annotations[PIN] !== (pin?.to === undefined ? undefined : String(pin.to))) return false;
   const written = parseStores(annotations[ANNOTATION.stores]);
   if (written === undefined || ![...written].every(([name, hash]) => stores.get(name) === hash)) return false;
-  const isAsWanted = (wanted: Readonly<Record<string, string>>, live: Readonly<Record<string, string>>) =>
-    Object.entries(wanted).every(([name, value]) => live[name] === value);
-  if (!isAsWanted(target.labels, labels) || !isAsWanted(target.annotations, annotations)) return false;
+  if (!hasAll(labels, target.labels) || !hasAll(annotations, target.annotations)) return false;
   // A mark that somebody else wrote last may say anything; what our field manager holds we wrote.
   if (!Object.values(ANNOTATION).every((name) => ours.annotations.includes(name))) return false;
   return holdsItsKeys(meta, ours, mapping);
@@ -46,14 +53,8 @@ function holdsItsKeys(
   const made = Object.keys(template?.data ?? {});
   const given = template?.only ? [] : parseSources(text)?.keys();
   if (given !== undefined) return [...given, ...made].every((key) => data.includes(key));
-  const count = countIn(text);
+  const count = countOfSources(text);
   return count !== undefined && data.length >= count + made.length;
-}
-
-/** Beyond its size the annotation only says of how many sources it would tell. */
-function countIn(text: string | undefined): number | undefined {
-  const count = /^\{"count":(\d{1,6}),/.exec(text ?? '')?.[1];
-  return count === undefined ? undefined : Number(count);
 }
 
 /**

@@ -189,6 +189,14 @@ function isTargetSource(value: unknown): value is TargetSource {
   return texts.every((part) => typeof part === 'string');
 }
 
+/** Whether labels, or annotations, are there with the values that are wanted, whatever others are there as well. */
+export function hasAll(
+  live: Readonly<Record<string, string>>,
+  wanted: Readonly<Record<string, string>>,
+): boolean {
+  return Object.entries(wanted).every(([name, value]) => live[name] === value);
+}
+
 /**
  * Whether two annotations of one name say the same of the same data. Fingerprints under another key id cannot be
  * compared and are no reason to write: they are renewed at the next real write.

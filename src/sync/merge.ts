@@ -8,7 +8,7 @@ import { judgeAbsence } from './absence.ts';
 import { compareData, type KeyPlan } from './compare.ts';
 import { sourcesOf } from './desired.ts';
 import { isDrift } from './drift.ts';
-import { ANNOTATION, LABEL, marks, PIN, REMOVED, sameMark } from './marks.ts';
+import { ANNOTATION, hasAll, LABEL, marks, PIN, REMOVED, sameMark } from './marks.ts';
 import { refusal } from './merge-checks.ts';
 import type { Plan, PlanInput } from './plan.ts';
 import { withTemplates } from './template.ts';
@@ -186,8 +186,8 @@ export function planMerge(input: PlanInput): Plan {
   const same =
     former.length === 0 &&
     keys.every(({ action }) => action === 'keep') &&
-    covers(live.labels, manifest.labels) &&
-    covers(live.annotations, mapping.target.annotations) &&
+    hasAll(live.labels, manifest.labels) &&
+    hasAll(live.annotations, mapping.target.annotations) &&
     Object.values(AT_TIMES).every((name) => view.annotations[name] === own.annotations[name]) &&
     Object.values(FIELDS).every((name) =>
       sameMark(name, view.annotations[name], own.annotations[name] ?? ''),
@@ -283,10 +283,6 @@ function pick(from: Written, names: readonly string[]): Written {
 
 function fail(error: AppError): Plan {
   return { kind: 'fail', keys: [], error };
-}
-
-function covers(live: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean {
-  return Object.entries(wanted).every(([name, value]) => live[name] === value);
 }
 
 /** The end of a merge: an empty set, so that our keys go and nothing else does. */

@@ -9,7 +9,7 @@ import { checkTarget } from './checks.ts';
 import { compareData, type KeyPlan } from './compare.ts';
 import { type Desired, sourcesOf } from './desired.ts';
 import { isDrift } from './drift.ts';
-import { LABEL, type Marks, marks, PIN, type PinMark, sameMark } from './marks.ts';
+import { hasAll, LABEL, type Marks, marks, PIN, type PinMark, sameMark } from './marks.ts';
 import {
   type FormerMerge,
   type MergePlanManifest,
@@ -205,7 +205,7 @@ function fixedBy(live: LiveSecret, manifest: SecretManifest, sameData: boolean):
 
 function sameMarks(live: LiveSecret, { labels, annotations }: Marks): boolean {
   return (
-    Object.entries(labels).every(([name, value]) => live.labels[name] === value) &&
+    hasAll(live.labels, labels) &&
     Object.entries(annotations).every(([name, value]) => sameMark(name, live.annotations[name], value))
   );
 }
