@@ -3,7 +3,7 @@ import type { Mapping, Search, Source, Spread } from '../core/mapping.ts';
 import { type ReadResult, refId, type StoreRef } from '../core/reading.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { type Found, foundSource, relativeName } from './find.ts';
-import { targetKey } from './keys.ts';
+import { keyCollision, targetKey } from './keys.ts';
 import type { TargetSource } from './marks.ts';
 import { createParsed, describeSource, membersOf, pickValue } from './value.ts';
 
@@ -75,11 +75,7 @@ function shape(
 
   const put = (key: string, value: SecretValue, source: Source, found: Finding): void => {
     const other = givers.get(key);
-    if (other !== undefined)
-      throw new AppError('KEY_COLLISION', {
-        about: `key ${key}`,
-        detail: `${describeSource(other)}; and ${describeSource(source)}`,
-      });
+    if (other !== undefined) throw keyCollision(key, describeSource(other), describeSource(source));
     givers.set(key, source);
     data.set(key, value);
     sources.set(key, toTargetSource(source, found.version));

@@ -16,6 +16,11 @@ export function targetKey(name: string, rename: Rename | undefined, about: strin
   return key;
 }
 
+/** @param givers What gives it, each by its names. */
+export function keyCollision(key: string, ...givers: readonly [string, string]): AppError {
+  return new AppError('KEY_COLLISION', { about: `key ${key}`, detail: givers.join('; and ') });
+}
+
 function replaceInvalid(name: string): string {
   const allowed = name.replace(/[^-._a-zA-Z0-9]/gu, '_');
   return allowed === '.' || allowed.startsWith('..') ? `_${allowed.slice(1)}` : allowed;

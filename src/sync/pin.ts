@@ -3,7 +3,7 @@ import type { Mapping, Search, Source, Spread } from '../core/mapping.ts';
 import { refId } from '../core/reading.ts';
 import { isSpread, searchesOf, storeRef } from './desired.ts';
 import { describeSearch, foundSource, matching, relativeName } from './find.ts';
-import { targetKey } from './keys.ts';
+import { keyCollision, targetKey } from './keys.ts';
 import type { TargetSource } from './marks.ts';
 import { describeSource } from './value.ts';
 
@@ -58,11 +58,7 @@ export function pinned(mapping: Mapping, pin: Pin, stores: ReadonlyMap<string, s
   const names = new Map<string, Source>(data);
   for (const [name, source] of found) {
     const other = names.get(name);
-    if (other !== undefined)
-      throw new AppError('KEY_COLLISION', {
-        about: `key ${name}`,
-        detail: `${describeSource(other)}; and ${describeSource(source)}`,
-      });
+    if (other !== undefined) throw keyCollision(name, describeSource(other), describeSource(source));
     names.set(name, source);
     refs.add(refId(storeRef(source)));
   }

@@ -2,6 +2,7 @@ import { AppError } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { Desired } from './desired.ts';
+import { keyCollision } from './keys.ts';
 import type { TargetSource } from './marks.ts';
 import { type Compiled, compileTemplate, type TemplateProblem } from './template/compile.ts';
 import { describeSource } from './value.ts';
@@ -33,7 +34,7 @@ export function withTemplates(
   const absent = Object.keys(named).filter((key) => named[key]?.optional === true && !data.has(key));
   const made = new Map<string, SecretValue>();
   for (const [key, it] of compiled(template)) {
-    if (data.has(key)) throw collision(key, sources.get(key));
+    if (data.has(key)) throw keyCollision(key, giverOf(sources.get(key)), `template ${key}`);
     if (it.kind === 'invalid') throw failure('TEMPLATE_INVALID', key, it.problem);
     const rendered = it.template.render(data, absent);
     if (rendered.kind === 'failed') throw failure('TEMPLATE_FAILED', key, rendered.problem, rendered.cause);
@@ -42,10 +43,9 @@ export function withTemplates(
   return template.only ? made : new Map([...data, ...made]);
 }
 
-function collision(key: string, source: TargetSource | undefined): AppError {
-  // Not its version, which a mapping may not name.
-  const other = source === undefined ? 'a source' : describeSource({ ...source, version: undefined });
-  return new AppError('KEY_COLLISION', { about: `key ${key}`, detail: `${other}; and template ${key}` });
+/** Without its version, which a mapping may not name. */
+function giverOf(source: TargetSource | undefined): string {
+  return source === undefined ? 'a source' : describeSource({ ...source, version: undefined });
 }
 
 function failure(
