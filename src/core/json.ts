@@ -43,9 +43,20 @@ export class JsonError extends Error {
 /** Deeper nesting is refused: printing recurses. */
 const MAX_DEPTH = 500;
 
+/** @throws JsonError for what is not JSON, or nested deeper than 500 levels. */
 export function parseJson(text: string): JsonNode {
   validate(text);
   return build(text);
+}
+
+/** The same; undefined for what `parseJson` throws at. */
+export function parseIfJson(text: string): JsonNode | undefined {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    if (error instanceof JsonError) return undefined;
+    throw error;
+  }
 }
 
 /** Compact, nothing escaped that needs no escaping. */

@@ -1,4 +1,5 @@
-import { JsonError, type JsonNode, member, parseJson, textOf } from '../core/json.ts';
+import { type JsonNode, member, textOf } from '../core/json.ts';
+import { jsonOf } from './json-body.ts';
 
 /** An event of Azure, whichever of its two forms it came in. */
 export interface CloudEvent {
@@ -13,7 +14,7 @@ export interface CloudEvent {
  * left out. Undefined: it is no JSON, or neither an object nor a list.
  */
 export function parseCloudEvents(body: Uint8Array): readonly CloudEvent[] | undefined {
-  const node = parse(body);
+  const node = jsonOf(body);
   if (node?.kind === 'object') return [eventOf(node)].filter((event) => event !== undefined);
   if (node?.kind === 'array') return node.items.map(eventOf).filter((event) => event !== undefined);
   return undefined;
@@ -23,13 +24,4 @@ function eventOf(node: JsonNode): CloudEvent | undefined {
   const isCloudEvent = textOf(member(node, 'specversion')) === '1.0';
   const type = textOf(member(node, isCloudEvent ? 'type' : 'eventType'));
   return type === undefined ? undefined : { type, data: member(node, 'data') };
-}
-
-function parse(body: Uint8Array): JsonNode | undefined {
-  try {
-    return parseJson(new TextDecoder('utf-8', { fatal: true }).decode(body));
-  } catch (error) {
-    if (error instanceof JsonError || error instanceof TypeError) return undefined;
-    throw error;
-  }
 }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { AppError } from '../core/errors.ts';
-import { JsonError, member, parseJson, textOf } from '../core/json.ts';
+import { member, textOf } from '../core/json.ts';
 import type { Reference } from '../providers/credentials.ts';
 import type { Hint, Origin, TakeHints } from './hint.ts';
+import { jsonOf } from './json-body.ts';
 import type { WebhookIntake } from './posted.ts';
 import { digestOf, holds, parseSignature } from './signature.ts';
 import { createHeldKey, type HeldKeyDeps } from './webhook-key.ts';
@@ -63,22 +64,14 @@ function markOf(time: string, body: Buffer): string {
 
 /** @throws AppError INVALID_REQUEST for anything but `{ store, key }`. */
 function hintOf(body: Buffer): Hint {
-  const node = parse(body);
+  const node = jsonOf(body);
+  if (node === undefined) throw invalid('the body is not JSON');
   const store = textOf(member(node, 'store'));
   const key = textOf(member(node, 'key'));
   const isWhole = node.kind === 'object' && node.members.length === 2;
   if (!isWhole || store === undefined || key === undefined || key === '' || key.length > LONGEST_KEY)
     throw invalid('the body must be an object of `store` and `key`, both texts, and nothing else');
   return { store, keys: [key] };
-}
-
-function parse(body: Buffer) {
-  try {
-    return parseJson(new TextDecoder('utf-8', { fatal: true }).decode(body));
-  } catch (error) {
-    if (error instanceof JsonError || error instanceof TypeError) throw invalid('the body is not JSON');
-    throw error;
-  }
 }
 
 function refused(detail: string): AppError {

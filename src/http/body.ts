@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { AppError } from '../core/errors.ts';
-import { JsonError, type JsonNode, parseJson } from '../core/json.ts';
+import { parseIfJson } from '../core/json.ts';
 
 /** For a route that needs to be told nothing: what it would ignore must not look as if it counted. */
 export const NO_BODY = { type: ['object', 'null'], additionalProperties: false, properties: {} } as const;
@@ -19,23 +19,13 @@ export function takeJsonOnly(app: FastifyInstance): void {
 
 /** Which of two members of one name counts depends on who reads them (RFC 8259, 4). */
 function repeated(text: string, names: readonly string[]): AppError | null {
-  const node = nodeOf(text);
+  const node = parseIfJson(text.replace(/^\uFEFF/, ''));
   if (node === undefined) return new AppError('INVALID_REQUEST', { detail: 'the body is not JSON' });
   const given = node.kind === 'object' ? node.members.map(([name]) => name) : [];
   // Any other name is refused by the schema, and not repeated.
   const twice = names.find((name) => given.indexOf(name) !== given.lastIndexOf(name));
   if (twice === undefined) return null;
   return new AppError('INVALID_REQUEST', { detail: `the member of the body \`${twice}\` is there twice` });
-}
-
-/** Nothing where it is nested deeper than anybody would mean it. */
-function nodeOf(text: string): JsonNode | undefined {
-  try {
-    return parseJson(text.replace(/^\uFEFF/, ''));
-  } catch (error) {
-    if (error instanceof JsonError) return undefined;
-    throw error;
-  }
 }
 
 function namesIn(schema: unknown): readonly string[] {

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
-import { JsonError, type JsonNode, parseJson } from '../core/json.ts';
+import { type JsonNode, parseIfJson } from '../core/json.ts';
 
 /** An answer of a store with any status, its body unparsed: `JSON.parse` would lose the text of numbers. */
 export interface Answer {
@@ -75,13 +75,7 @@ export function parseDate(header: string): number | undefined {
 
 /** Undefined where there is no JSON. */
 export function tryParse({ isJson, text }: Pick<Answer, 'isJson' | 'text'>): JsonNode | undefined {
-  if (!isJson) return undefined;
-  try {
-    return parseJson(text);
-  } catch (error) {
-    if (error instanceof JsonError) return undefined;
-    throw error;
-  }
+  return isJson ? parseIfJson(text) : undefined;
 }
 
 export function badAnswer(detail: string, cause?: unknown): AppError {

@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import { AppError } from '../core/errors.ts';
-import { JsonError, type JsonNode, member, parseJson } from '../core/json.ts';
+import { type JsonNode, member, parseIfJson } from '../core/json.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { certificatesIn, PemError, privateKeyIn } from './template/pem.ts';
 
@@ -111,15 +111,6 @@ function checkRegistries(
   return registries.members.every(([, registry]) => registry.kind === 'object')
     ? undefined
     : malformed(`${key} holds a registry that is not a JSON object`);
-}
-
-function parseIfJson(text: string): JsonNode | undefined {
-  try {
-    return parseJson(text);
-  } catch (error) {
-    if (error instanceof JsonError) return undefined;
-    throw error;
-  }
 }
 
 /** Servers take the first certificate as their own and send the others along, so each must parse. */

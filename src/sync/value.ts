@@ -1,5 +1,5 @@
 import { AppError } from '../core/errors.ts';
-import { JsonError, type JsonNode, parseJson, printJson } from '../core/json.ts';
+import { type JsonNode, parseIfJson, printJson } from '../core/json.ts';
 import type { Source } from '../core/mapping.ts';
 import { SecretValue } from '../core/secret-value.ts';
 
@@ -110,13 +110,7 @@ const NO_OBJECT: JsonNode = { kind: 'null' };
 /** What is no JSON is no object either. */
 function parse(value: SecretValue): JsonNode {
   const text = utf8(value);
-  if (text === undefined) return NO_OBJECT;
-  try {
-    return parseJson(text);
-  } catch (error) {
-    if (error instanceof JsonError) return NO_OBJECT;
-    throw error;
-  }
+  return (text === undefined ? undefined : parseIfJson(text)) ?? NO_OBJECT;
 }
 
 /** Which of two members of one name is meant, nobody can say. */

@@ -1,4 +1,4 @@
-import { JsonError, type JsonNode, member, parseJson, textOf } from '../../core/json.ts';
+import { member, parseIfJson, textOf } from '../../core/json.ts';
 import type { VaultConfig } from './config.ts';
 
 /** What follows the mount in the paths of version 2. */
@@ -9,7 +9,7 @@ const AREAS = ['data', 'metadata', 'delete', 'undelete', 'destroy'];
  * another mount, of no key, or nothing that we know.
  */
 export function keyOfEvent({ mount, namespace, kvVersion }: VaultConfig, text: string): string | undefined {
-  const data = member(parse(text), 'data');
+  const data = member(parseIfJson(text), 'data');
   if (textOf(member(data, 'event_type'))?.startsWith(`kv-v${kvVersion}/`) !== true) return undefined;
   const mountPath = textOf(member(data, 'plugin_info', 'mount_path'));
   if (mountPath !== undefined && mountPath !== `${mount}/`) return undefined;
@@ -31,13 +31,4 @@ export function keyOfEvent({ mount, namespace, kvVersion }: VaultConfig, text: s
 function after(path: string, prefixes: readonly string[]): string | undefined {
   const prefix = prefixes.find((one) => path.startsWith(one));
   return prefix === undefined ? undefined : path.slice(prefix.length);
-}
-
-function parse(text: string): JsonNode | undefined {
-  try {
-    return parseJson(text);
-  } catch (error) {
-    if (error instanceof JsonError) return undefined;
-    throw error;
-  }
 }
