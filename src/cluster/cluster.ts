@@ -1,12 +1,12 @@
 import type { AppError } from '../core/errors.ts';
-import type { Holdings, LiveSecret, SecretChange, SecretManifest } from '../core/secret.ts';
+import type { Holdings, LiveSecret, MergeManifest, SecretChange, SecretManifest } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { TargetId } from '../core/target.ts';
 import type { ConfigMaps } from './config-maps.ts';
 import type { Identities } from './identities.ts';
 import type { WorkloadKind, Workloads } from './workloads.ts';
 
-export type { Holdings, LiveSecret, SecretChange, SecretManifest };
+export type { Holdings, LiveSecret, MergeManifest, SecretChange, SecretManifest };
 
 /** The name under which the API server notes which fields are ours (`metadata.managedFields`). */
 export const FIELD_MANAGER = 'secretbridge';
@@ -27,16 +27,6 @@ export interface AccessQuestion {
 }
 
 export type RemoveResult = { readonly kind: 'removed' } | { readonly kind: 'conflict' };
-
-/** Keys of ours in a Secret of somebody else (`mode: merge`). */
-export interface MergeManifest {
-  /** `secretbridge.<instance>.<mapping>`: the API server keeps apart by it whose key is whose. */
-  readonly manager: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly annotations: Readonly<Record<string, string>>;
-  /** Exactly what is to be ours afterwards; keys of ours that are not in it go. Empty ends the merge. */
-  readonly data: ReadonlyMap<string, SecretValue>;
-}
 
 /**
  * Nothing was written unless it says so. `conflict` with `keys`: others hold these keys with other values, which

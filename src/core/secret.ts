@@ -40,3 +40,13 @@ export interface SecretChange extends SecretManifest {
   readonly dropAnnotations: readonly string[];
   readonly dropOwners: boolean;
 }
+
+/** Keys of ours in a Secret of somebody else (`mode: merge`), as an apply without force is to make them ours. */
+export interface MergeManifest {
+  /** `secretbridge.<instance>.<mapping>`: the API server keeps apart by it whose key is whose. */
+  readonly manager: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** Exactly what is to be ours afterwards; keys of ours that are not in it go. Empty ends the merge. */
+  readonly data: ReadonlyMap<string, SecretValue>;
+}

@@ -6,10 +6,9 @@ import type { Clock } from '../core/clock.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import { mapConcurrently } from '../core/map-concurrently.ts';
-import type { LiveSecret, SecretManifest } from '../core/secret.ts';
+import type { LiveSecret, MergeManifest, SecretManifest } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { leavesNone, mayDestroy } from '../sync/brake.ts';
-import type { MergePlanManifest } from '../sync/merge.ts';
 import { type Change, changesOf } from './change.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
 import type { Recorder } from './recorder.ts';
@@ -214,7 +213,7 @@ async function removeOnly(proposal: Proposal, deps: DestroyDeps, note?: string):
 /** Our keys go, and nothing else does. */
 async function endMerge(
   proposal: Proposal,
-  manifest: MergePlanManifest,
+  manifest: MergeManifest,
   deps: DestroyDeps,
   note?: string,
 ): Promise<Outcome> {

@@ -1,9 +1,8 @@
 import type { AppError } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
-import type { LiveSecret } from '../core/secret.ts';
+import type { LiveSecret, MergeManifest } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import type { Desired } from '../sync/desired.ts';
-import type { MergePlanManifest } from '../sync/merge.ts';
 import type { KeyPlan, Plan } from '../sync/plan.ts';
 
 /** The words of a summary, in the order in which people read them. */
@@ -19,7 +18,7 @@ export interface Proposal {
   /** Only a person may let it happen. */
   readonly held: boolean;
   /** Only our keys in a Secret of somebody else end, and the Secret stays. */
-  readonly ending?: MergePlanManifest;
+  readonly ending?: MergeManifest;
   /** What takes its place at once. */
   readonly replacement?: Replacement;
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { AppError } from '../core/errors.ts';
 import { parseAny } from '../core/json.ts';
 import type { Mapping } from '../core/mapping.ts';
-import type { LiveSecret } from '../core/secret.ts';
+import type { LiveSecret, MergeManifest } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { judgeAbsence } from './absence.ts';
 import { compareData, type KeyPlan } from './compare.ts';
@@ -15,14 +15,6 @@ import { withTemplates } from './template.ts';
 
 // `mode: merge`: our keys in a Secret that others own. Which keys are ours, the API server knows by field manager;
 // what they were made of stands in one annotation for each mapping, since several may merge into one Secret.
-
-/** What an apply without force is to make ours; see `MergeManifest` of the cluster port. */
-export interface MergePlanManifest {
-  readonly manager: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly annotations: Readonly<Record<string, string>>;
-  readonly data: ReadonlyMap<string, SecretValue>;
-}
 
 /** The API server takes 128 bytes: https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers */
 const MAX_MANAGER = 128;
@@ -169,7 +161,7 @@ export function planMerge(input: PlanInput): Plan {
   const removed = absence.kind === 'go' ? absence.removed : [];
   const own = marks({ ...input, data, sources: desired.sources, removed });
   const mark = mergeMark(instance, mapping.name);
-  const manifest: MergePlanManifest = {
+  const manifest: MergeManifest = {
     manager: mergeManager(instance, mapping.name),
     labels: mapping.target.labels,
     annotations: {
@@ -253,9 +245,9 @@ function holding(
 function takeOver(
   view: LiveSecret,
   live: LiveSecret,
-  { manager, labels, annotations }: MergePlanManifest,
+  { manager, labels, annotations }: MergeManifest,
   { instance, mapping, former = [] }: PlanInput,
-): readonly MergePlanManifest[] {
+): readonly MergeManifest[] {
   if (former.length === 0) return [];
   const mark = markText(instance, mapping.name, view.annotations);
   return [
@@ -286,6 +278,6 @@ function fail(error: AppError): Plan {
 }
 
 /** The end of a merge: an empty set, so that our keys go and nothing else does. */
-export function mergeEnd({ instance, mapping }: Merger): MergePlanManifest {
+export function mergeEnd({ instance, mapping }: Merger): MergeManifest {
   return { manager: mergeManager(instance, mapping), labels: {}, annotations: {}, data: new Map() };
 }

@@ -1,7 +1,7 @@
 import { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import { type Instances, instancesOf } from '../core/instances.ts';
-import type { Holdings, LiveSecret, SecretChange, SecretManifest } from '../core/secret.ts';
+import type { Holdings, LiveSecret, MergeManifest, SecretChange, SecretManifest } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { type AbsenceInput, judgeAbsence } from './absence.ts';
 import { carrying, stale } from './carried.ts';
@@ -10,14 +10,7 @@ import { compareData, type KeyPlan } from './compare.ts';
 import { type Desired, sourcesOf } from './desired.ts';
 import { isDrift } from './drift.ts';
 import { hasAll, LABEL, type Marks, marks, PIN, type PinMark, sameMark } from './marks.ts';
-import {
-  type FormerMerge,
-  type MergePlanManifest,
-  type Merger,
-  mergeMark,
-  mergesIn,
-  planMerge,
-} from './merge.ts';
+import { type FormerMerge, type Merger, mergeMark, mergesIn, planMerge } from './merge.ts';
 import { type Claim, ownership } from './ownership.ts';
 import { withTemplates } from './template.ts';
 
@@ -44,9 +37,9 @@ export type Plan =
       readonly kind: 'merge';
       readonly keys: readonly KeyPlan[];
       readonly live: LiveSecret;
-      readonly manifest: MergePlanManifest;
-      /** To be applied before it, in this order: what a former instance merged becomes ours. */
-      readonly first: readonly MergePlanManifest[];
+      readonly manifest: MergeManifest;
+      /** To be applied before it, in this order: what was merged under a former name becomes ours. */
+      readonly first: readonly MergeManifest[];
       readonly drift: boolean;
     }
   | { readonly kind: 'unchanged'; readonly keys: readonly KeyPlan[] }
@@ -65,7 +58,7 @@ export type Plan =
       readonly live: LiveSecret;
       readonly error: AppError;
       /** Only our keys in a Secret of somebody else would end, and the Secret stays. */
-      readonly ending?: MergePlanManifest;
+      readonly ending?: MergeManifest;
     }
   | { readonly kind: 'refuse' | 'fail'; readonly keys: readonly KeyPlan[]; readonly error: AppError };
 
