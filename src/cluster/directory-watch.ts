@@ -2,11 +2,12 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { AppError } from '../core/errors.ts';
+import { isNamespaceName, isSecretName } from '../core/kubernetes-names.ts';
 import { compareText, formatTarget } from '../core/target.ts';
 import type { NamespaceHandlers, SecretMeta, WatchHandlers, WatchScope } from './cluster.ts';
 import { isFolder, namesIn, readWithTime, typed } from './directory-disk.ts';
 import { parseYaml } from './directory-file.ts';
-import { checkScope, formatScope, isNamespaceName, isSecretName } from './names.ts';
+import { checkScope, formatScope } from './names.ts';
 import { poll } from './poll.ts';
 
 const YAML = '.yaml';

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DNS_LABEL, DNS_SUBDOMAIN, isLabelKey, isLabelValue } from '../core/kubernetes-names.ts';
 import { isPath, NOT_A_PATH } from '../providers/path.ts';
 import { isTargetKey } from '../sync/keys.ts';
 import { quoted } from './problem.ts';
@@ -50,28 +51,14 @@ export const Name = z
   .check(named(/^[a-z0-9](?:[-a-z0-9.]{0,61}[a-z0-9])?$/, 'a-z, 0-9, `-` and `.`', /[^-a-z0-9.]/u, 63))
   .meta({ pattern: '^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$' });
 
-/** RFC 1123 label: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ */
-const LABEL = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
-
 export const Namespace = z
   .string()
-  .check(named(LABEL, 'a-z, 0-9 and `-`', /[^-a-z0-9]/u, 63))
+  .check(named(DNS_LABEL, 'a-z, 0-9 and `-`', /[^-a-z0-9]/u, 63))
   .meta({ pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$' });
-
-/** RFC 1123 subdomain: labels joined by dots. */
-const SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
 
 export const SecretName = z
   .string()
-  .check(named(SUBDOMAIN, 'a-z, 0-9, `-` and single `.`', /[^-a-z0-9.]/u, 253));
-
-export function isNamespaceName(name: string): boolean {
-  return LABEL.test(name);
-}
-
-export function isSecretName(name: string): boolean {
-  return SUBDOMAIN.test(name);
-}
+  .check(named(DNS_SUBDOMAIN, 'a-z, 0-9, `-` and single `.`', /[^-a-z0-9.]/u, 253));
 
 /** Of a Secret. */
 export const TargetKey = z.string().check((ctx) => {
@@ -90,23 +77,11 @@ function plainKey(key: string): string | undefined {
   return /[a-zA-Z0-9]/.test(plain) && isTargetKey(plain) ? plain : undefined;
 }
 
-/** https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set */
-const LABEL_NAME = /^[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
-
 /** In a selector: of anybody's labels. */
-const AnyLabelKey = z.string().refine(
-  (key) => {
-    const parts = key.split('/');
-    const [prefix, name] = parts.length === 1 ? [undefined, key] : parts;
-    return (
-      parts.length <= 2 && LABEL_NAME.test(name ?? '') && (prefix === undefined || SUBDOMAIN.test(prefix))
-    );
-  },
-  {
-    error:
-      'a name like `team` or `example.com/team`: letters, digits, `-`, `_` and `.`, at most 63 characters, after an optional DNS prefix and `/`',
-  },
-);
+const AnyLabelKey = z.string().refine(isLabelKey, {
+  error:
+    'a name like `team` or `example.com/team`: letters, digits, `-`, `_` and `.`, at most 63 characters, after an optional DNS prefix and `/`',
+});
 
 /** Of labels and of annotations. */
 export const LabelKey = AnyLabelKey.refine(
@@ -117,7 +92,7 @@ export const LabelKey = AnyLabelKey.refine(
   },
 );
 
-export const LabelValue = z.string().refine((value) => value === '' || LABEL_NAME.test(value), {
+export const LabelValue = z.string().refine(isLabelValue, {
   error:
     'at most 63 letters, digits, `-`, `_` and `.`, the first and the last of them a letter or a digit, or nothing',
 });

@@ -1,5 +1,5 @@
+import { isSecretName } from '../core/kubernetes-names.ts';
 import { checkTemplate } from '../sync/template/compile.ts';
-import { isSecretName } from './fields.ts';
 import { locate } from './merge.ts';
 import { didYouMean } from './nearest.ts';
 import { type Finding, formatPlace, type Path, quoted } from './problem.ts';

@@ -1,5 +1,5 @@
-import { isNamespaceName } from '../config/fields.ts';
 import { matchesRegExp } from '../config/linear-regexp.ts';
+import { isNamespaceName } from '../core/kubernetes-names.ts';
 import { createNode, type Json, type Node } from './node.ts';
 import type { Notes } from './notes.ts';
 import type { Found } from './objects.ts';

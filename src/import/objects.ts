@@ -1,6 +1,6 @@
 import { parseAllDocuments } from 'yaml';
-import { isNamespaceName, isSecretName } from '../config/fields.ts';
 import { isObject } from '../core/json.ts';
+import { isNamespaceName, isSecretName } from '../core/kubernetes-names.ts';
 import { isText, type Json } from './node.ts';
 
 /** A text with objects in it: YAML of one or several documents, or JSON. */
