@@ -12,6 +12,7 @@ import {
 import { AppError } from '../core/errors.ts';
 import { createFingerprinter, type Fingerprinter } from '../core/fingerprint.ts';
 import { SecretValue } from '../core/secret-value.ts';
+import { codeOf } from '../core/system-errors.ts';
 import { describeReference, type Reference } from '../providers/credentials.ts';
 
 export interface KeyDeps {
@@ -117,7 +118,7 @@ function privateKeyIn(text: string): KeyObject {
     if (key.asymmetricKeyType === 'ed25519') return key;
   } catch (error) {
     // OpenSSL's word for what is no key.
-    if (!(error instanceof Error) || !('code' in error) || !/^ERR_/.test(String(error.code))) throw error;
+    if (!codeOf(error)?.startsWith('ERR_')) throw error;
   }
   throw new AppError('CREDENTIAL_MISSING', { about: CHECKPOINT, detail });
 }
@@ -137,7 +138,7 @@ async function rememberPublicKey(path: string, signer: Signer): Promise<readonly
     await file.appendFile(pemOf(signer.publicKey));
     await file.sync();
   } catch (error) {
-    if (!['EACCES', 'EPERM', 'EROFS'].some((code) => isCode(error, code))) throw error;
+    if (!['EACCES', 'EPERM', 'EROFS'].includes(codeOf(error) ?? '')) throw error;
   }
   return keys;
 }
@@ -153,12 +154,12 @@ async function makeFile(path: string, about: string, content: () => string): Pro
       await writeDurably(draft, `${content()}\n`);
       await link(draft, path);
     } catch (error) {
-      if (!isCode(error, 'EEXIST')) throw error;
+      if (codeOf(error) !== 'EEXIST') throw error;
     } finally {
       await rm(draft, { force: true });
     }
   } catch (cause) {
-    const detail = `file ${path} is not there and cannot be made: ${cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown'}`;
+    const detail = `file ${path} is not there and cannot be made: ${codeOf(cause) ?? 'unknown'}`;
     throw new AppError('CREDENTIAL_MISSING', { about, detail, cause });
   }
 }
@@ -168,7 +169,7 @@ async function exists(path: string): Promise<boolean> {
     await stat(path);
     return true;
   } catch (error) {
-    if (isCode(error, 'ENOENT')) return false;
+    if (codeOf(error) === 'ENOENT') return false;
     throw error;
   }
 }
@@ -177,8 +178,4 @@ async function writeDurably(path: string, text: string): Promise<void> {
   await using file = await open(path, 'wx', 0o600);
   await file.writeFile(text);
   await file.sync();
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }

@@ -1,4 +1,5 @@
 import { AppError } from '../core/errors.ts';
+import { codeOf } from '../core/system-errors.ts';
 
 export function because(detail: string, cause?: unknown): AppError {
   return new AppError('AUDIT_UNAVAILABLE', { detail, cause });
@@ -30,6 +31,6 @@ export async function named<T>(address: string, work: () => Promise<T>): Promise
 
 /** `ENOENT` and its like: what Node's file system and network calls put into `code`. */
 export function systemCode(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
-  return /^E[A-Z0-9_]{2,15}$/.test(error.code) ? error.code : undefined;
+  const code = codeOf(error);
+  return code !== undefined && /^E[A-Z0-9_]{2,15}$/.test(code) ? code : undefined;
 }

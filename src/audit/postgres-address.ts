@@ -3,6 +3,7 @@ import { type ConnectionOptions, checkServerIdentity, getCACertificates } from '
 import { AppError } from '../core/errors.ts';
 import { isLoopback } from '../core/loopback.ts';
 import type { SecretValue } from '../core/secret-value.ts';
+import { codeOf } from '../core/system-errors.ts';
 
 export interface PostgresTls {
   /** Authorities to trust beside the usual ones. */
@@ -110,10 +111,11 @@ async function readPem(path: string | undefined): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch (cause) {
-    if (!(cause instanceof Error && 'code' in cause)) throw cause;
+    const reason = codeOf(cause);
+    if (reason === undefined) throw cause;
     throw new AppError('CONFIG_INVALID', {
       about: 'audit.store.tls',
-      detail: `file ${path} cannot be read: ${String(cause.code)}`,
+      detail: `file ${path} cannot be read: ${reason}`,
       cause,
     });
   }

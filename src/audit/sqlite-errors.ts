@@ -1,5 +1,5 @@
 import { AppError } from '../core/errors.ts';
-import { FILE_FAILURES } from '../core/file-failures.ts';
+import { FILE_FAILURES } from '../core/system-errors.ts';
 import { because, systemCode, unusable } from './failures.ts';
 
 /** Primary result codes of SQLite (https://sqlite.org/rescode.html), as a person would say them. */

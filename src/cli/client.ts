@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { Config } from '../config/config.ts';
 import { AppError } from '../core/errors.ts';
 import { parseAny } from '../core/json.ts';
+import { codeOf } from '../core/system-errors.ts';
 import { decodeText, firstOf, parseRetryAfter, readBounded } from '../providers/answer.ts';
 import { fromNetwork } from '../providers/network.ts';
 import type { Context } from './context.ts';
@@ -183,7 +184,7 @@ function certificateOf(pem: string, url: string): X509Certificate {
   try {
     return new X509Certificate(pem);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error)) throw error;
+    if (codeOf(error) === undefined) throw error;
     throw unreachable(url, 'the file of `http.tls.certFile` is no certificate');
   }
 }

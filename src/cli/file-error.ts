@@ -1,4 +1,4 @@
-import { FILE_FAILURES } from '../core/file-failures.ts';
+import { codeOf, FILE_FAILURES } from '../core/system-errors.ts';
 import { UsageError } from './usage-error.ts';
 
 /** The error of a file that the command line names, as one of usage; any other error as it is. */
@@ -7,9 +7,4 @@ export function fileError(error: unknown, what: string): unknown {
   if (code === undefined) return error;
   const words = FILE_FAILURES[code];
   return new UsageError(`${what}: ${words === undefined ? code : `${words} (${code})`}`);
-}
-
-/** Node's, such as ENOENT. */
-export function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }

@@ -1,7 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { configurationSchema } from '../config/reference.ts';
 import { parseAny } from '../core/json.ts';
-import { codeOf, fileError } from './file-error.ts';
+import { codeOf } from '../core/system-errors.ts';
+import { fileError } from './file-error.ts';
 import { UsageError } from './usage-error.ts';
 
 /**

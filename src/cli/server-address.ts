@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Config } from '../config/config.ts';
 import { isLoopback } from '../core/loopback.ts';
+import { codeOf } from '../core/system-errors.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Where a service answers. */
@@ -59,7 +60,7 @@ async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error) return undefined;
+    if (codeOf(error) !== undefined) return undefined;
     throw error;
   }
 }

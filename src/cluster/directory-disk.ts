@@ -1,6 +1,7 @@
 import { access, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { AppError } from '../core/errors.ts';
+import { codeOf } from '../core/system-errors.ts';
 
 /** The bytes of a file and when it was last written (nanoseconds since 1970), of one and the same file. */
 export async function readWithTime(path: string): Promise<{ bytes: Buffer; modified: bigint } | undefined> {
@@ -9,7 +10,7 @@ export async function readWithTime(path: string): Promise<{ bytes: Buffer; modif
     const { mtimeNs } = await file.stat({ bigint: true });
     return { bytes: await file.readFile(), modified: mtimeNs };
   } catch (error) {
-    if (errno(error) === 'ENOENT') return undefined;
+    if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
   }
 }
@@ -27,7 +28,7 @@ export async function putFile(path: string, text: string, exclusive: boolean): P
     if (exclusive) await link(draft, path);
     else await rename(draft, path);
   } catch (error) {
-    if (exclusive && errno(error) === 'EEXIST') return undefined;
+    if (exclusive && codeOf(error) === 'EEXIST') return undefined;
     throw error;
   } finally {
     await rm(draft, { force: true });
@@ -47,7 +48,7 @@ export async function namesIn(path: string): Promise<readonly string[]> {
   try {
     return await readdir(path);
   } catch (error) {
-    if (errno(error) === 'ENOENT') return [];
+    if (codeOf(error) === 'ENOENT') return [];
     throw error;
   }
 }
@@ -56,7 +57,7 @@ export async function isFolder(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory();
   } catch (error) {
-    if (errno(error) === 'ENOENT') return false;
+    if (codeOf(error) === 'ENOENT') return false;
     throw error;
   }
 }
@@ -85,7 +86,7 @@ export async function nearestFolder(path: string): Promise<string> {
     await stat(path);
     return path;
   } catch (error) {
-    if (errno(error) !== 'ENOENT' || dirname(path) === path) throw error;
+    if (codeOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
     return nearestFolder(dirname(path));
   }
 }
@@ -95,7 +96,7 @@ export async function allowed(path: string, mode: number): Promise<boolean> {
     await access(path, mode);
     return true;
   } catch (error) {
-    if (['EACCES', 'EPERM', 'EROFS'].includes(errno(error))) return false;
+    if (['EACCES', 'EPERM', 'EROFS'].includes(codeOf(error) ?? '')) return false;
     throw error;
   }
 }
@@ -137,7 +138,7 @@ function errorOfDisk(thrown: unknown, about: string): AppError {
   if (thrown instanceof Error && ['AbortError', 'TimeoutError'].includes(thrown.name)) {
     return unusableNow('cancelled before it was our turn');
   }
-  const code = errno(thrown);
+  const code = codeOf(thrown) ?? '';
   switch (code) {
     case 'EACCES':
     case 'EPERM':
@@ -154,8 +155,4 @@ function errorOfDisk(thrown: unknown, about: string): AppError {
       // ENOTDIR, EIO, EMFILE, ELOOP …: names of the system, without a value in them.
       return /^E[A-Z]+$/.test(code) ? unusableNow(code) : fail('INTERNAL', 'unexpected failure');
   }
-}
-
-function errno(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { AppError } from '../core/errors.ts';
 import { isNamespaceName, isSecretName } from '../core/kubernetes-names.ts';
+import { codeOf } from '../core/system-errors.ts';
 import { compareText, formatTarget } from '../core/target.ts';
 import type { NamespaceHandlers, SecretMeta, WatchHandlers, WatchScope } from './cluster.ts';
 import { isFolder, namesIn, readWithTime, typed } from './directory-disk.ts';
@@ -126,7 +127,7 @@ async function stampOf(path: string): Promise<string | undefined> {
     const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
     return `${ino}-${size}-${mtimeNs}-${ctimeNs}`;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
   }
 }

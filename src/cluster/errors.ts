@@ -1,5 +1,6 @@
 import { AppError } from '../core/errors.ts';
 import { isObject, type JsonObject, parseObject } from '../core/json.ts';
+import { codeOf } from '../core/system-errors.ts';
 import { compareText } from '../core/target.ts';
 import { listIn, objectIn, textIn } from './json.ts';
 
@@ -176,7 +177,7 @@ const DETAILS: Readonly<Record<string, string>> = {
 export function errorOfTransport(thrown: unknown, timeoutMs: number): AppError {
   if (thrown instanceof AppError) return thrown;
   const name = thrown instanceof Error ? thrown.name : '';
-  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
+  const code = codeOf(thrown) ?? '';
   if (name === 'TimeoutError') return unavailable(`no answer within ${timeoutMs / 1000} s`, thrown);
   if (name === 'AbortError') return unavailable('cancelled before it answered', thrown);
   const detail = DETAILS[code];

@@ -12,6 +12,7 @@ import {
 import { AppError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import { isLoopback } from '../core/loopback.ts';
+import { codeOf } from '../core/system-errors.ts';
 import { listIn, objectIn, textIn } from './json.ts';
 import { parseMap } from './yaml.ts';
 
@@ -188,7 +189,7 @@ function readIfThere(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+    const code = codeOf(cause) ?? '';
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw invalid(`${file} cannot be read: ${code}`, cause);
   }

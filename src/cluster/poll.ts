@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AppError, toAppError } from '../core/errors.ts';
 import { pause } from '../core/pause.ts';
+import { codeOf } from '../core/system-errors.ts';
 
 /** Not every file system tells of changes, so that a look is due this often in any case. */
 const POLL_MS = 1_000;
@@ -30,9 +31,10 @@ export function poll<T>({ folder, look, seen, progress }: Polled<T>): AsyncDispo
       watcher.on('error', () => rest.abort());
       return { [Symbol.dispose]: () => watcher.close() };
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error)) throw error;
+      const code = codeOf(error);
+      if (code === undefined) throw error;
       // Where it will be made. ENOSPC, EMFILE: the system has no watcher left, and the poll does without.
-      if (error.code === 'ENOENT' && path === folder) return listen(dirname(folder));
+      if (code === 'ENOENT' && path === folder) return listen(dirname(folder));
       return { [Symbol.dispose]: () => undefined };
     }
   }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { AppError } from '../core/errors.ts';
 import { SecretValue } from '../core/secret-value.ts';
+import { codeOf } from '../core/system-errors.ts';
 import { systemWake, type Wake } from '../core/wake.ts';
 import { Reference } from '../providers/credentials.ts';
 import { type Rounds, startLoop } from './loop.ts';
@@ -136,9 +137,10 @@ async function readPath(path: string): Promise<SecretValue> {
   try {
     return SecretValue.fromBytes(await readFile(path));
   } catch (cause) {
-    if (!(cause instanceof Error && 'code' in cause)) throw cause;
+    const reason = codeOf(cause);
+    if (reason === undefined) throw cause;
     throw new AppError('CREDENTIAL_MISSING', {
-      detail: `file ${path} cannot be read: ${String(cause.code)}`,
+      detail: `file ${path} cannot be read: ${reason}`,
     });
   }
 }

@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { FILE_FAILURES } from '../core/file-failures.ts';
 import { mapConcurrently } from '../core/map-concurrently.ts';
+import { codeOf, FILE_FAILURES } from '../core/system-errors.ts';
 import { compareText } from '../core/target.ts';
 import { type Problem, toProblem } from './problem.ts';
 
@@ -156,10 +156,6 @@ function whatFailed(error: unknown): string {
   const code = codeOf(error);
   if (code === undefined) throw error;
   return FILE_FAILURES[code] ?? `it cannot be read (${code})`;
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }
 
 function tooLarge(size: number): string {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname } from 'node:path';
 import { mapConcurrently } from '../core/map-concurrently.ts';
+import { codeOf } from '../core/system-errors.ts';
 import { type ConfigFs, FILES_AT_ONCE, isConfigName } from './files.ts';
 
 /** What was asked of the file system, and a digest of each answer: the same answers make the same configuration. */
@@ -114,8 +115,9 @@ async function digestNow(verb: Verb, path: string, fs: ConfigFs): Promise<string
 }
 
 function failure(error: unknown): string {
-  if (!(error instanceof Error && 'code' in error)) throw error;
-  return `failed ${String(error.code)}`;
+  const code = codeOf(error);
+  if (code === undefined) throw error;
+  return `failed ${code}`;
 }
 
 async function namesIn(path: string, fs: ConfigFs): Promise<readonly string[]> {

@@ -1,4 +1,5 @@
 import { watch } from 'node:fs';
+import { codeOf } from '../core/system-errors.ts';
 import { systemWake, type Wake } from '../core/wake.ts';
 import { type ConfigFs, realFs } from './files.ts';
 import type { Loaded } from './load.ts';
@@ -142,7 +143,7 @@ const watchRealFolder: WatchFolder = (path, onEvent) => {
     watcher.on('error', () => watcher.close());
     return { [Symbol.dispose]: () => watcher.close() };
   } catch (error) {
-    if (error instanceof Error && 'code' in error) return undefined;
+    if (codeOf(error) !== undefined) return undefined;
     throw error;
   }
 };

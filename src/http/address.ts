@@ -1,4 +1,5 @@
 import { AppError } from '../core/errors.ts';
+import { codeOf } from '../core/system-errors.ts';
 
 export interface ListenAddress {
   readonly host: string;
@@ -24,7 +25,7 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 export function listenError(thrown: unknown, address: string): unknown {
-  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
+  const code = codeOf(thrown) ?? '';
   const detail = REASONS[code];
   if (detail === undefined) return thrown;
   return new AppError('LISTEN_FAILED', { about: address, detail, cause: thrown });

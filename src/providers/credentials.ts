@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { AppError } from '../core/errors.ts';
 import { SecretValue } from '../core/secret-value.ts';
+import { codeOf } from '../core/system-errors.ts';
 import { isPath, NOT_A_PATH } from './path.ts';
 
 /** Where a credential is found; never the credential itself. */
@@ -66,8 +67,7 @@ async function fromFile(path: string): Promise<SecretValue> {
     bytes = await readFile(path);
   } catch (cause) {
     if (cause instanceof AppError) throw cause;
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unreadable';
-    throw missing(`file ${path} cannot be read: ${code}`, cause);
+    throw missing(`file ${path} cannot be read: ${codeOf(cause) ?? 'unreadable'}`, cause);
   }
   // Editors and `kubectl create secret --from-file` leave a final newline that no credential means.
   const end = bytes.at(-1) === 0x0a ? (bytes.at(-2) === 0x0d ? -2 : -1) : bytes.length;

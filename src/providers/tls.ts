@@ -3,6 +3,7 @@ import { createSecureContext, getCACertificates, type SecureContext } from 'node
 import { z } from 'zod';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
+import { codeOf } from '../core/system-errors.ts';
 
 /** For stores whose servers are usually trusted by the authorities that everybody trusts. */
 export const Tls = z
@@ -26,8 +27,9 @@ export async function readPem(path: string, code: ErrorCode): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (cause) {
-    if (!(cause instanceof Error && 'code' in cause)) throw cause;
-    throw new AppError(code, { detail: `file ${path} cannot be read: ${String(cause.code)}`, cause });
+    const reason = codeOf(cause);
+    if (reason === undefined) throw cause;
+    throw new AppError(code, { detail: `file ${path} cannot be read: ${reason}`, cause });
   }
 }
 
@@ -46,7 +48,7 @@ export async function trustAlso(path: string | undefined): Promise<SecureContext
   try {
     return createSecureContext({ ca: [...getCACertificates('default'), pem] });
   } catch (cause) {
-    if (!(cause instanceof Error && 'code' in cause)) throw cause;
+    if (codeOf(cause) === undefined) throw cause;
     throw invalid(cause);
   }
 }

@@ -3,6 +3,7 @@ import { getCACertificates } from 'node:tls';
 import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
 import { AppError } from '../core/errors.ts';
 import type { SecretValue } from '../core/secret-value.ts';
+import { codeOf } from '../core/system-errors.ts';
 import { READONLY, refusalOf } from './redis-errors.ts';
 
 /** Paths of PEM files, read once. */
@@ -193,8 +194,9 @@ async function readPem(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (cause) {
-    if (!(cause instanceof Error && 'code' in cause)) throw cause;
-    const detail = `file ${path} cannot be read: ${String(cause.code)}`;
+    const reason = codeOf(cause);
+    if (reason === undefined) throw cause;
+    const detail = `file ${path} cannot be read: ${reason}`;
     throw new AppError('CREDENTIAL_MISSING', { about: 'engine.tls', detail, cause });
   }
 }

@@ -1,8 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { codeOf } from '../../core/system-errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { codeOf, fileError } from '../file-error.ts';
+import { fileError } from '../file-error.ts';
 import { collectAnswers, type GivenAnswers } from '../init-questions.ts';
 import { type Answers, initialConfig } from '../init-template.ts';
 import { type Paint, print } from '../output.ts';

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { sortCertificates } from '../../core/certificate-chain.ts';
 import { AppError } from '../../core/errors.ts';
+import { codeOf } from '../../core/system-errors.ts';
 
 const BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
@@ -33,7 +34,7 @@ function parse(certificates: readonly (string | Uint8Array)[]): readonly X509Cer
     try {
       return new X509Certificate(certificate);
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error)) throw error;
+      if (codeOf(error) === undefined) throw error;
       throw undecodable();
     }
   });

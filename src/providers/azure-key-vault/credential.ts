@@ -2,6 +2,7 @@ import { createPrivateKey } from 'node:crypto';
 import type { TokenCredential } from '@azure/identity';
 import { AppError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
+import { codeOf } from '../../core/system-errors.ts';
 import type { Reference } from '../credentials.ts';
 import type { ProviderDeps } from '../provider.ts';
 import type { AzureConfig } from './config.ts';
@@ -151,7 +152,7 @@ function checkKey(pem: string, password: string | undefined): void {
   try {
     createPrivateKey({ key: pem, ...(password === undefined ? {} : { passphrase: password }) });
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error)) throw error;
+    if (codeOf(error) === undefined) throw error;
     const detail = 'the certificate comes without a private key that can be read (PEM, without a password)';
     throw new AppError('AUTH_FAILED', { detail });
   }

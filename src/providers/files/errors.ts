@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../core/error-codes.ts';
 import { AppError } from '../../core/errors.ts';
+import { codeOf } from '../../core/system-errors.ts';
 
 /** Codes of Node. What is not listed (EIO, ESTALE, EMFILE …) is STORE_UNAVAILABLE: it may mend itself. */
 const FILE_SYSTEM: Readonly<Record<string, readonly [ErrorCode, string]>> = {
@@ -24,12 +25,6 @@ export function fromFileSystem(thrown: unknown): AppError {
 export function unavailable(detail: string, cause?: unknown): AppError {
   const todo = 'Nothing at once; if it goes on, check `path` of the store, and that its volume is mounted.';
   return new AppError('STORE_UNAVAILABLE', { detail, todo, cause });
-}
-
-export function codeOf(thrown: unknown): string | undefined {
-  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string'
-    ? thrown.code
-    : undefined;
 }
 
 export function changed(): AppError {

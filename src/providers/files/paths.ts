@@ -1,7 +1,8 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { AppError } from '../../core/errors.ts';
-import { changed, codeOf, fromFileSystem, unavailable } from './errors.ts';
+import { codeOf } from '../../core/system-errors.ts';
+import { changed, fromFileSystem, unavailable } from './errors.ts';
 
 /**
  * The segments of a key.

@@ -1,7 +1,8 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, readlink, stat } from 'node:fs/promises';
 import { AppError } from '../../core/errors.ts';
-import { changed, codeOf, fromFileSystem } from './errors.ts';
+import { codeOf } from '../../core/system-errors.ts';
+import { changed, fromFileSystem } from './errors.ts';
 import { inside, locate, realRoot, segmentsOf, stillLeadsTo } from './paths.ts';
 
 const MAX_BYTES = 16 * 1024 * 1024;

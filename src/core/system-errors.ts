@@ -11,3 +11,8 @@ export const FILE_FAILURES: Readonly<Record<string, string>> = {
   EPERM: 'permission denied',
   EROFS: 'the file system is read-only',
 };
+
+/** What Node puts on the errors of the system and of OpenSSL, such as ENOENT; undefined for any other error. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
+}
