@@ -73,8 +73,8 @@ export function errorCode(text: string): string {
   );
 }
 
-/** An empty one, of a variable that is not set, would mean the working folder. */
-function collect(path: string, before: readonly string[] = []): readonly string[] {
+/** Of an option that may be given several times. An empty one, of a variable that is not set, would mean the working folder. */
+export function collect(path: string, before: readonly string[] = []): readonly string[] {
   if (path === '') throw new InvalidArgumentError('It must not be empty.');
   return [...before, path];
 }

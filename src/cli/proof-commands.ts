@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { command, type Run } from './command-line.ts';
+import { collect, command, type Run } from './command-line.ts';
 import type { Context, GlobalOptions } from './context.ts';
 
 /** Commands on whether the audit was altered. */
@@ -32,8 +32,4 @@ export function addProof(audit: Command, context: Context, run: Run): void {
   ).action((options: GlobalOptions) =>
     run(async () => (await import('./commands/audit-accept.ts')).auditAcceptCommand(context, options)),
   );
-}
-
-function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
 }

@@ -1,16 +1,17 @@
 import { createInterface } from 'node:readline/promises';
-import { type Readable, Writable } from 'node:stream';
+import { Writable } from 'node:stream';
 import { fingerprintKeys } from '../app/keys.ts';
 import { AppError } from '../core/errors.ts';
 import { createFingerprinter } from '../core/fingerprint.ts';
 import { SecretValue } from '../core/secret-value.ts';
+import { MAX_SECRET_BYTES } from '../sync/checks.ts';
 import type { Context, GlobalOptions } from './context.ts';
+import { readPiped } from './piped.ts';
 import { auditCredentials } from './read-audit.ts';
 import { requireConfig } from './require-config.ts';
 import { UsageError } from './usage-error.ts';
 
-/** No Secret holds more. */
-const MAX_BYTES = 1024 * 1024;
+const TOO_LARGE = 'the value is larger than 1 MiB, which no Secret holds';
 
 /**
  * Asks for a value and gives its fingerprints, one for each key of the configuration and each form that the value
@@ -31,25 +32,14 @@ export async function typedFingerprints(
 
 /** Most tools end what they print with a line end that is no part of the value; in a file it often is one. */
 async function readForms(context: Context): Promise<readonly SecretValue[]> {
+  const { ask, stdin, signal } = context;
   const bytes =
-    context.ask === undefined ? await piped(context.stdin) : await typed(context.ask, context.signal);
+    ask === undefined ? await readPiped(stdin, MAX_SECRET_BYTES, TOO_LARGE) : await typed(ask, signal);
   if (bytes.length === 0) throw new UsageError('there is no value: type it when asked, or pipe it in');
   const end = bytes.at(-1) !== 0x0a ? 0 : bytes.at(-2) === 0x0d ? 2 : 1;
   const bare = bytes.subarray(0, bytes.length - end);
   const forms = [bytes, bare, Buffer.concat([bare, Buffer.from('\n')])];
   return forms.filter(({ length }) => length > 0).map((form) => SecretValue.fromBytes(form));
-}
-
-async function piped(stdin: Readable | undefined): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of stdin ?? []) {
-    const bytes = Buffer.from(part);
-    size += bytes.length;
-    if (size > MAX_BYTES) throw new UsageError('the value is larger than 1 MiB, which no Secret holds');
-    parts.push(bytes);
-  }
-  return Buffer.concat(parts);
 }
 
 async function typed({ input, output }: NonNullable<Context['ask']>, signal: AbortSignal): Promise<Buffer> {

@@ -1,7 +1,5 @@
-import { createReadStream } from 'node:fs';
 import { lstat, readFile, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { Readable } from 'node:stream';
 import { Name, Namespace } from '../../config/fields.ts';
 import { codeOf } from '../../core/system-errors.ts';
 import { type Objects, readObjects, type Text } from '../../import/objects.ts';
@@ -10,6 +8,7 @@ import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { fileError } from '../file-error.ts';
 import { painter, print, tell } from '../output.ts';
+import { readPiped } from '../piped.ts';
 import { problemsText } from '../problems.ts';
 import { UsageError } from '../usage-error.ts';
 import { readCluster } from './import-cluster.ts';
@@ -31,7 +30,7 @@ const MAX_BYTES = 64 * 1024 * 1024;
 
 /** @param files Names of files, `-` for the standard input; none: the current cluster. */
 export async function importCommand(
-  context: Context & { readonly stdin?: Readable },
+  context: Context,
   files: readonly string[],
   options: ImportOptions,
 ): Promise<number> {
@@ -64,7 +63,7 @@ export async function importCommand(
 }
 
 async function fromFiles(
-  context: Context & { readonly stdin?: Readable },
+  context: Context,
   files: readonly string[],
   { namespace }: ImportOptions,
 ): Promise<Objects> {
@@ -75,17 +74,9 @@ async function fromFiles(
   return readObjects(texts, namespace);
 }
 
-async function readAll({ stdin }: { readonly stdin?: Readable }): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  const stream = stdin ?? createReadStream('', { fd: 0, autoClose: false });
-  for await (const chunk of stream) {
-    const bytes = Buffer.from(chunk as Uint8Array | string);
-    size += bytes.length;
-    if (size > MAX_BYTES) throw new UsageError('the standard input has more than 64 MiB');
-    chunks.push(bytes);
-  }
-  return decoded('the standard input', Buffer.concat(chunks));
+async function readAll({ stdin }: Context): Promise<string> {
+  const bytes = await readPiped(stdin, MAX_BYTES, 'the standard input has more than 64 MiB');
+  return decoded('the standard input', bytes);
 }
 
 async function readOne({ cwd }: Context, name: string): Promise<string> {

@@ -1,15 +1,10 @@
-import type { Command, Option } from 'commander';
-import type { Context } from '../context.ts';
-import { example } from '../help.ts';
+import type { Command } from 'commander';
+import { outputOption, type Run } from './command-line.ts';
+import type { Context } from './context.ts';
+import { example } from './help.ts';
 
-interface Parts {
-  readonly run: (command: () => Promise<number>) => Promise<void>;
-  /** `--output`, as every command has it. */
-  readonly output: Option;
-}
-
-/** The command line of `import`; its code is loaded only when it is called. */
-export function addImport(program: Command, context: Context, { run, output }: Parts): void {
+/** `secretbridge import …` */
+export function addImport(program: Command, context: Context, run: Run): void {
   program
     .command('import')
     .description('Make a configuration of what another tool uses.')
@@ -27,7 +22,7 @@ export function addImport(program: Command, context: Context, { run, output }: P
     .option('--own-namespace <name>', 'namespace that the bridge runs in', 'secretbridge')
     .option('--kubeconfig <path>', 'kubeconfig of the cluster to read')
     .option('--context <name>', 'context of the kubeconfig')
-    .addOption(output)
+    .addOption(outputOption())
     .addHelpText(
       'after',
       example([
@@ -36,6 +31,6 @@ export function addImport(program: Command, context: Context, { run, output }: P
       ]),
     )
     .action((files: readonly string[], options) =>
-      run(async () => (await import('./import.ts')).importCommand(context, files, options)),
+      run(async () => (await import('./commands/import.ts')).importCommand(context, files, options)),
     );
 }
