@@ -1,4 +1,5 @@
 import { AppError } from '../core/errors.ts';
+import { mapConcurrently } from '../core/map-concurrently.ts';
 import { compareTargets, formatTarget, type TargetId } from '../core/target.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
 import { type Held, HeldList, LeftResult, MappingList, PruneResult, SyncResult } from './answers.ts';
@@ -23,22 +24,16 @@ export async function syncThrough(
   return { ...result, ok: result.ok && result.held.length === 0 };
 }
 
-/** One after the other. */
 async function syncEach(client: Client, progress: Progress): Promise<SyncResult> {
   const names = await mappingNames(client);
-  const results: SyncResult[] = [];
-  const left = names.values();
   let done = 0;
-  const work = async (): Promise<void> => {
-    for (const name of left) {
-      const result = await syncIfThere(client, name);
-      if (result !== undefined) results.push(result);
-      done += 1;
-      progress.step(done, names.length, name);
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
-  return together(results);
+  const results = await mapConcurrently(names, AT_ONCE, async (name) => {
+    const result = await syncIfThere(client, name);
+    done += 1;
+    progress.step(done, names.length, name);
+    return result;
+  });
+  return together(results.filter((result) => result !== undefined));
 }
 
 export function releaseThrough(client: Client, id: string): Promise<SyncResult> {
