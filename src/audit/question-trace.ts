@@ -1,6 +1,6 @@
 import type { AuditRecord } from './entry.ts';
 import { type Answer, type Position, pageOf } from './question.ts';
-import type { AuditStore, RecordFilter } from './store.ts';
+import { type AuditStore, pagesOf, type RecordFilter } from './store.ts';
 
 /** What a store held under one version, and the fingerprint by which it was found. */
 export interface TracedVersion {
@@ -59,11 +59,9 @@ async function versionsOf(
   const versions = new Map<string, TracedVersion>();
   const of = { ...(store === undefined ? {} : { store }), ...(key === undefined ? {} : { key }) };
   for (const fingerprint of fingerprints) {
-    let before: number | undefined;
-    do {
-      const page = { limit: AT_ONCE, ...(before === undefined ? {} : { before }) };
-      const reads = await audit.list({ ...of, fingerprint, action: 'read', outcome: 'ok' }, page);
-      for (const { sources, time } of reads)
+    const reads = { ...of, fingerprint, action: 'read', outcome: 'ok' } as const;
+    for await (const page of pagesOf(audit, reads, AT_ONCE))
+      for (const { sources, time } of page)
         for (const source of sources) {
           const id = JSON.stringify([source.store, source.key, source.version]);
           const { property: _, ...rest } = source;
@@ -71,8 +69,6 @@ async function versionsOf(
           // Newest first, and a Map keeps the place of what it has: the time becomes that of the first reading.
           versions.set(id, { ...rest, fingerprint, firstRead: time });
         }
-      before = reads.length === AT_ONCE ? reads.at(-1)?.sequence : undefined;
-    } while (before !== undefined);
   }
   return ended(versions, false);
 }

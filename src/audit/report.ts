@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Action, AuditRecord, KeyChanges } from './entry.ts';
 import { type OldSource, oldSources, type SourceAge } from './report-ages.ts';
-import type { AuditStore, Review } from './store.ts';
+import { type AuditStore, pagesOf, type Review } from './store.ts';
 
 /** What happened in a time, for people who look at it once a week. Lists are bounded; their counts are whole. */
 export interface Report {
@@ -90,15 +90,9 @@ export async function report(
   { since, until, ages }: ReportWish,
 ): Promise<Report> {
   const tally = createTally();
-  for (let before: number | undefined; ; ) {
-    const page = await audit.list(
-      { since, until },
-      { limit: PAGE, ...(before === undefined ? {} : { before }) },
-    );
+  for await (const page of pagesOf(audit, { since, until }, PAGE)) {
     const reviews = await audit.reviews(page.map(({ sequence }) => sequence));
     for (const record of page) tally.take(record, reviews.get(record.sequence));
-    before = page.at(-1)?.sequence;
-    if (page.length < PAGE) break;
     await setImmediate();
   }
   const firstRead = [];

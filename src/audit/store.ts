@@ -90,3 +90,17 @@ export interface AuditStore extends AsyncDisposable {
   /** For moving a store: takes over records as they are, text and hash, in their order, into a store that follows `base`. */
   takeOver(records: Iterable<StoredRecord>, base: Head): Promise<void>;
 }
+
+/** All records that fit, newest first, so many at a time: whoever has seen enough goes no further. */
+export async function* pagesOf(
+  audit: Pick<AuditStore, 'list'>,
+  filter: RecordFilter,
+  limit: number,
+): AsyncGenerator<readonly AuditRecord[]> {
+  for (let before: number | undefined; ; ) {
+    const page = await audit.list(filter, { limit, ...(before === undefined ? {} : { before }) });
+    yield page;
+    before = page.at(-1)?.sequence;
+    if (before === undefined || page.length < limit) return;
+  }
+}

@@ -1,5 +1,5 @@
 import type { AuditRecord } from '../audit/entry.ts';
-import type { AuditStore } from '../audit/store.ts';
+import { type AuditStore, pagesOf } from '../audit/store.ts';
 import { objectOf } from '../core/reading.ts';
 import { definitionNote, isReadingOf, type ReadSource } from './recall.ts';
 
@@ -43,15 +43,10 @@ export async function isProvenAbsent(
 async function* readingsOf(audit: Pick<AuditStore, 'list'>, source: ReadSource): AsyncGenerator<AuditRecord> {
   const { store, key } = source;
   let others = 0;
-  for (let before: number | undefined; others <= MOST_OTHERS; ) {
-    const page = await audit.list(
-      { store, key, action: 'read' },
-      { limit: PAGE, ...(before === undefined ? {} : { before }) },
-    );
+  for await (const page of pagesOf(audit, { store, key, action: 'read' }, PAGE)) {
     const own = page.filter((record) => isReadingOf(record, source));
     yield* own;
     others += page.length - own.length;
-    before = page.at(-1)?.sequence;
-    if (before === undefined || page.length < PAGE) return;
+    if (others > MOST_OTHERS) return;
   }
 }

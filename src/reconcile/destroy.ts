@@ -1,5 +1,5 @@
 import type { AuditRecord } from '../audit/entry.ts';
-import type { AuditStore, RecordFilter } from '../audit/store.ts';
+import { type AuditStore, pagesOf, type RecordFilter } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { isAway, MOST_UNANSWERED } from '../core/away.ts';
 import type { Clock } from '../core/clock.ts';
@@ -157,12 +157,8 @@ async function countOf(
   counts: (record: AuditRecord) => boolean,
 ): Promise<number> {
   let count = 0;
-  for (let before: number | undefined; ; ) {
-    const page = await audit.list(filter, { limit: PAGE, ...(before === undefined ? {} : { before }) });
-    count += page.filter(counts).length;
-    before = page.at(-1)?.sequence;
-    if (before === undefined || page.length < PAGE) return count;
-  }
+  for await (const page of pagesOf(audit, filter, PAGE)) count += page.filter(counts).length;
+  return count;
 }
 
 /** Carries out a proposal: the deletion, and what takes the place of the target at once. */

@@ -1,5 +1,5 @@
 import type { AuditRecord } from '../audit/entry.ts';
-import type { AuditStore } from '../audit/store.ts';
+import { type AuditStore, pagesOf } from '../audit/store.ts';
 
 // What waits to be restarted stands in the audit alone: an intent without an outcome, from the append that recorded
 // the change. Beside it, records without a phase tell of what happened meanwhile: a workload that was rolled for a
@@ -88,15 +88,11 @@ async function newest(
   since: string,
 ): Promise<readonly AuditRecord[]> {
   const found: AuditRecord[] = [];
-  for (let before: number | undefined; ; ) {
-    const page = await audit.list(
-      { action: 'restart', since },
-      { limit: PAGE, ...(before === undefined ? {} : { before }) },
-    );
+  for await (const page of pagesOf(audit, { action: 'restart', since }, PAGE)) {
     found.push(...page.filter(({ sequence }) => sequence >= floor));
-    before = page.at(-1)?.sequence;
-    if (before === undefined || page.length < PAGE || before <= floor) return found;
+    if ((page.at(-1)?.sequence ?? floor) <= floor) break;
   }
+  return found;
 }
 
 /** As an outcome belongs to its intent; and the fingerprint, since one request may change a Secret twice. */
