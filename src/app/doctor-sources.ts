@@ -7,7 +7,7 @@ import { createReader, type ReaderDeps } from '../providers/reader.ts';
 import { runSearch } from '../reconcile/gather.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import { searchesOf, sourcesOf, storeRef } from '../sync/desired.ts';
-import { describeSearch, type Found, foundSource, withoutNeverThere } from '../sync/find.ts';
+import { describeSearch, type FoundKeys, foundSource, withoutNeverThere } from '../sync/find.ts';
 import { describeSource } from '../sync/value.ts';
 import type { Finding } from './doctor.ts';
 
@@ -50,7 +50,7 @@ export async function checkSources(
   const search = async (
     place: Place,
     it: Search,
-  ): Promise<{ finding: Finding; place: Place; found: Found }> => {
+  ): Promise<{ finding: Finding; place: Place; found: FoundKeys }> => {
     const name = `find ${describeSearch(it)}`;
     const { store, find } = it;
     try {
@@ -75,7 +75,7 @@ export async function checkSources(
       .filter(({ store }) => !broken.has(store))
       .map((source) => useOf(place, source)),
   );
-  const usesOf = (place: Place, { search, keys }: Found): readonly Use[] =>
+  const usesOf = (place: Place, { search, keys }: FoundKeys): readonly Use[] =>
     keys.map((key) => useOf(place, foundSource(search, key)));
   const uses = [...named, ...searched.flatMap(({ place, found }) => usesOf(place, found))];
   const allowed = uses.filter(({ refusal }) => refusal === undefined);

@@ -1,6 +1,6 @@
 import { AppError } from '../core/errors.ts';
 import type { Mapping, Search, Source } from '../core/mapping.ts';
-import { type ReadResult, refId } from '../core/reading.ts';
+import { type FoundRead, type ReadResult, refId } from '../core/reading.ts';
 import type { TargetId } from '../core/target.ts';
 import type { Decision } from '../reconcile/decide.ts';
 import { runSearch } from '../reconcile/gather.ts';
@@ -39,7 +39,7 @@ export async function explainSources(it: Decided, pass: Deps): Promise<readonly 
   const found = await Promise.all(searches.map((search) => explainSearch(it, search, pass)));
   const spreads = new Set(it.mapping.dataFrom.filter(isSpread));
   const parsed = createParsed();
-  const valuesOf = (source: Source, value: Found): unknown =>
+  const valuesOf = (source: Source, value: FoundRead): unknown =>
     (spreads.has(source) ? membersOf : pickValue)(source, value, parsed);
   return [...named.map((source) => explainSource(source, reading(source), valuesOf)), ...found.flat()];
 }
@@ -124,12 +124,10 @@ async function readAllowed(
   return (source) => readings.get(refId(storeRef(source)));
 }
 
-type Found = Extract<ReadResult, { kind: 'found' }>;
-
 function explainSource(
   source: Source,
   reading: ReadResult | undefined,
-  use: (source: Source, found: Found) => unknown,
+  use: (source: Source, found: FoundRead) => unknown,
 ): ExplainedSource {
   const about = describeSource(source);
   switch (reading?.kind) {

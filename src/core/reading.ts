@@ -43,6 +43,8 @@ export type ReadResult =
   | { readonly kind: 'absent' }
   | { readonly kind: 'failed'; readonly error: AppError };
 
+export type FoundRead = Extract<ReadResult, { kind: 'found' }>;
+
 /** A version with what lists of its store show as long as it is the current one. */
 export interface StampedVersion {
   readonly version: string;
@@ -58,11 +60,6 @@ export interface StoreRef {
 /** The same for two references that one read serves. */
 export function refId({ store, ref }: StoreRef): string {
   return JSON.stringify([store, ref.key, ref.version, ref.object]);
-}
-
-/** A record on its way to the disk, behind those before it and ahead of those after it. */
-export interface Recording {
-  readonly durable: Promise<unknown>;
 }
 
 /** Of all their values, in bytes. */

@@ -2,13 +2,13 @@ import { toAppError } from '../core/errors.ts';
 import {
   isPlain,
   type ReadResult,
-  type Recording,
   refId,
   type SourceRef,
   type StampedVersion,
   type StoreRef,
   sizeOf,
 } from '../core/reading.ts';
+import type { Recording } from '../core/recording.ts';
 import { createExpected } from './expected.ts';
 import type { CallOptions, FindQuery, SecretProvider, VersionOptions, VersionResult } from './provider.ts';
 import { orElse } from './settle.ts';

@@ -7,7 +7,7 @@ import type { FindQuery } from '../providers/provider.ts';
 import { type Desired, desired, searchesOf, sourcesOf, storeRef } from '../sync/desired.ts';
 import {
   describeSearch,
-  type Found,
+  type FoundKeys,
   foundSource,
   leftKeys,
   matching,
@@ -111,12 +111,12 @@ async function settled<T>(work: () => Promise<T>): Promise<T | AppError> {
   }
 }
 
-function asSources({ search, keys }: Found): readonly Source[] {
+function asSources({ search, keys }: FoundKeys): readonly Source[] {
   return keys.map((key) => foundSource(search, key));
 }
 
 /** The keys that a search finds now. @throws AppError about the search, when any part of it fails */
-export async function runSearch(search: Search, { find }: Pick<GatherDeps, 'find'>): Promise<Found> {
+export async function runSearch(search: Search, { find }: Pick<GatherDeps, 'find'>): Promise<FoundKeys> {
   const { path, tags } = search.find;
   try {
     return { search, keys: matching(search, await find(search.store, { path, tags })) };
@@ -131,10 +131,10 @@ export async function runSearch(search: Search, { find }: Pick<GatherDeps, 'find
  * list is not up to date. Only a list without the tags, which has it, can tell the two apart.
  */
 async function withoutUntagged(
-  left: Found,
+  left: FoundKeys,
   readings: ReadonlyMap<string, ReadResult>,
   deps: Pick<GatherDeps, 'find'>,
-): Promise<Found> {
+): Promise<FoundKeys> {
   const { search, keys } = left;
   const isThere = (key: string) => readings.get(refId(storeRef(foundSource(search, key))))?.kind === 'found';
   if (Object.keys(search.find.tags).length === 0 || !keys.some(isThere)) return left;

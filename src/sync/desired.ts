@@ -1,8 +1,8 @@
 import { AppError } from '../core/errors.ts';
 import type { Mapping, Search, Source, Spread } from '../core/mapping.ts';
-import { type ReadResult, refId, type StoreRef } from '../core/reading.ts';
+import { type FoundRead, type ReadResult, refId, type StoreRef } from '../core/reading.ts';
 import type { SecretValue } from '../core/secret-value.ts';
-import { type Found, foundSource, relativeName } from './find.ts';
+import { type FoundKeys, foundSource, relativeName } from './find.ts';
 import { keyCollision, targetKey } from './keys.ts';
 import type { TargetSource } from './marks.ts';
 import { createParsed, describeSource, membersOf, pickValue } from './value.ts';
@@ -47,7 +47,7 @@ export function isSpread(entry: Spread | Search): entry is Spread {
 export function desired(
   mapping: Mapping,
   readings: ReadonlyMap<string, ReadResult>,
-  finds: readonly Found[] = [],
+  finds: readonly FoundKeys[] = [],
 ): Desired {
   try {
     return shape(mapping, readings, finds);
@@ -57,12 +57,10 @@ export function desired(
   }
 }
 
-type Finding = Extract<ReadResult, { kind: 'found' }>;
-
 function shape(
   mapping: Mapping,
   readings: ReadonlyMap<string, ReadResult>,
-  finds: readonly Found[],
+  finds: readonly FoundKeys[],
 ): Desired {
   const data = new Map<string, SecretValue>();
   const sources = new Map<string, TargetSource>();
@@ -73,7 +71,7 @@ function shape(
   // By reference: the last source that takes something of it, after which its JSON need not be held.
   const last = new Map(sourcesOf(mapping).map((source) => [refId(storeRef(source)), source]));
 
-  const put = (key: string, value: SecretValue, source: Source, found: Finding): void => {
+  const put = (key: string, value: SecretValue, source: Source, found: FoundRead): void => {
     const other = givers.get(key);
     if (other !== undefined) throw keyCollision(key, describeSource(other), describeSource(source));
     givers.set(key, source);
@@ -81,7 +79,7 @@ function shape(
     sources.set(key, toTargetSource(source, found.version));
     if (found.createdAt !== undefined) createdAt.set(key, found.createdAt);
   };
-  const take = (source: Source, use: (found: Finding) => void): void => {
+  const take = (source: Source, use: (found: FoundRead) => void): void => {
     const ref = refId(storeRef(source));
     const reading = readings.get(ref);
     if (reading === undefined)

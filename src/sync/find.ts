@@ -7,7 +7,7 @@ import { compareText } from '../core/target.ts';
 import { ANNOTATION, LABEL, parseSources, type TargetSource } from './marks.ts';
 
 /** One search and the full keys that it stands for, sorted. */
-export interface Found {
+export interface FoundKeys {
   readonly search: Search;
   readonly keys: readonly string[];
 }
@@ -100,7 +100,7 @@ function madeBySearches(
  * @param extra The keys of the live target that the mapping does not give any more.
  */
 export function leftKeys(
-  { search, keys }: Found,
+  { search, keys }: FoundKeys,
   live: LiveSecret | undefined,
   extra: readonly string[],
   mapping: Pick<Mapping, 'data'>,
@@ -129,11 +129,11 @@ function keyOf(search: Search, name: string): string | undefined {
  * made: they take nothing away. Some stores list what is deleted, others do not; so it is the same for all.
  */
 export function withoutNeverThere(
-  found: Found,
+  found: FoundKeys,
   live: LiveSecret | undefined,
   reading: (source: Source) => ReadResult | undefined,
   mapping: Pick<Mapping, 'data'>,
-): Found {
+): FoundKeys {
   const written = madeBySearches(live, mapping);
   const keys = found.keys.filter((key) => {
     const source = foundSource(found.search, key);

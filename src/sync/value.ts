@@ -1,31 +1,29 @@
 import { AppError } from '../core/errors.ts';
 import { type JsonNode, parseIfJson, printJson } from '../core/json.ts';
 import type { Source } from '../core/mapping.ts';
+import type { FoundRead } from '../core/reading.ts';
 import { SecretValue } from '../core/secret-value.ts';
 
 /** By their names, in the store's order. */
 type Members = ReadonlyMap<string, JsonNode>;
 
 /** A value as a store gave it: its bytes, and the JSON text of its properties where that is another. */
-export interface Found {
-  readonly value: SecretValue;
-  readonly object?: SecretValue;
-}
+type StoreValue = Pick<FoundRead, 'value' | 'object'>;
 
 /**
  * The JSON of values, so that one of which a hundred properties are taken is parsed once: each time holds up the process.
  * It is what is secret a second time, and several times its size, so it lives for one piece of work without a wait.
  */
 export interface Parsed {
-  node(found: Found): JsonNode;
+  node(found: StoreValue): JsonNode;
   /** @throws AppError NOT_AN_OBJECT */
   members(node: JsonNode, source: Source): Members;
   /** No more is taken of it. */
-  forget(found: Found): void;
+  forget(found: StoreValue): void;
 }
 
 export function createParsed(): Parsed {
-  const nodes = new Map<Found, JsonNode>();
+  const nodes = new Map<StoreValue, JsonNode>();
   const indexes = new WeakMap<JsonNode, Members>();
   return {
     node(found) {
@@ -45,7 +43,7 @@ export function createParsed(): Parsed {
 }
 
 /** The bytes that one source means: the whole value, or one property of it, decoded if asked. */
-export function pickValue(source: Source, found: Found, parsed = createParsed()): SecretValue {
+export function pickValue(source: Source, found: StoreValue, parsed = createParsed()): SecretValue {
   const { property } = source;
   const value =
     property === undefined ? found.value : nodeValue(lookUp(source, property, found, parsed), source);
@@ -55,7 +53,7 @@ export function pickValue(source: Source, found: Found, parsed = createParsed())
 /** The members of a source that is to be spread, in the store's order; null ones only where they may be missing. */
 export function membersOf(
   source: Source,
-  found: Found,
+  found: StoreValue,
   parsed = createParsed(),
 ): readonly (readonly [string, SecretValue])[] {
   const { property } = source;
@@ -85,7 +83,7 @@ export function describeSource({
 }
 
 /** The literal name first, then a dotted path with array indexes. */
-function lookUp(source: Source, property: string, found: Found, parsed: Parsed): JsonNode {
+function lookUp(source: Source, property: string, found: StoreValue, parsed: Parsed): JsonNode {
   const top = parsed.node(found);
   const literal = parsed.members(top, source).get(property);
   const node = literal ?? walk(top, property.split('.'), source, parsed);

@@ -5,7 +5,7 @@ import type { Search } from '../../src/core/mapping.ts';
 import { type ReadResult, refId } from '../../src/core/reading.ts';
 import { desired, storeRef } from '../../src/sync/desired.ts';
 import {
-  type Found,
+  type FoundKeys,
   foundSource,
   isNamePattern,
   leftKeys,
@@ -143,7 +143,7 @@ describe('the keys that left a search', () => {
     at: ReturnType<typeof live> | undefined,
     extra: readonly string[] = [],
     more: Parameters<typeof mapping>[0] = {},
-  ) => leftKeys({ search: it_, keys } satisfies Found, at, extra, mapping(more));
+  ) => leftKeys({ search: it_, keys } satisfies FoundKeys, at, extra, mapping(more));
 
   it('are those that the target was made of and that are not found', () => {
     const written = { 'F_flag-a': entry('f/flag-a'), 'F_flag-b': entry('f/flag-b') };
@@ -193,7 +193,7 @@ describe('the keys that left a search', () => {
 
 describe('a key that is listed and cannot be had', () => {
   const kept = (result: ReadResult, at?: ReturnType<typeof live>) => {
-    const all: Found = { search: search({ path: 'f/' }), keys: ['f/a', 'f/b'] };
+    const all: FoundKeys = { search: search({ path: 'f/' }), keys: ['f/a', 'f/b'] };
     const reading = ({ key }: { key: string }) => (key === 'f/b' ? result : found('1'));
     return withoutNeverThere(all, at, reading, mapping({})).keys;
   };

@@ -1,5 +1,6 @@
 import { AppError } from '../../core/errors.ts';
 import { member, printJson } from '../../core/json.ts';
+import type { FoundRead } from '../../core/reading.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { badAnswer } from '../answer.ts';
 import { createdAt } from '../created-at.ts';
@@ -50,10 +51,8 @@ interface Secret {
   readonly text: string;
   readonly contentType: string | undefined;
   readonly version: string;
-  readonly times: Pick<Found, 'createdAt' | 'stamp'>;
+  readonly times: Pick<FoundRead, 'createdAt' | 'stamp'>;
 }
-
-type Found = Extract<ReadResult, { readonly kind: 'found' }>;
 
 async function readSecret(
   store: Store,
