@@ -25,7 +25,7 @@ function carriedIn({ annotations }: LiveSecret): Names {
 }
 
 /** What we once set and no longer want; what others set is none of our business. */
-export function stale(
+export function noLongerWanted(
   live: LiveSecret,
   wanted: Pick<SecretManifest, keyof Names>,
   part: keyof Names,
@@ -39,7 +39,7 @@ export function stale(
 /** What is to be made in the place of a Secret, with all that others have put there. */
 export function carrying(live: LiveSecret, manifest: SecretManifest): SecretManifest {
   const theirs = (part: keyof Names): readonly string[] => {
-    const ours = [...Object.keys(manifest[part]), ...stale(live, manifest, part)];
+    const ours = [...Object.keys(manifest[part]), ...noLongerWanted(live, manifest, part)];
     const isLeft = (name: string): boolean =>
       isMark(name) || name.includes('.secretbridge.dev/') || name === LAST_APPLIED;
     return Object.keys(live[part])

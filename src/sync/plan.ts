@@ -4,7 +4,7 @@ import { type Instances, instancesOf } from '../core/instances.ts';
 import type { Holdings, LiveSecret, MergeManifest, SecretChange, SecretManifest } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { type AbsenceInput, judgeAbsence } from './absence.ts';
-import { carrying, stale } from './carried.ts';
+import { carrying, noLongerWanted } from './carried.ts';
 import { checkTarget } from './checks.ts';
 import { compareData, type KeyPlan } from './compare.ts';
 import { type Desired, sourcesOf } from './desired.ts';
@@ -138,9 +138,9 @@ function change(
   adopts: boolean,
 ): Plan {
   const { mapping, id, fingerprints } = input;
-  const dropLabels = stale(live, manifest, 'labels');
+  const dropLabels = noLongerWanted(live, manifest, 'labels');
   const dropAnnotations = [
-    ...stale(live, manifest, 'annotations'),
+    ...noLongerWanted(live, manifest, 'annotations'),
     ...falsePin(live, manifest),
     ...mergedBefore(live, input),
   ];
