@@ -1,5 +1,5 @@
 import { AppError } from '../core/errors.ts';
-import { createBoard, isSmall } from './board.ts';
+import { createNoticeBoard, isSmall } from './notice-board.ts';
 import { merged, rankOf, type Wish } from './order.ts';
 import { type Job, type Process, type Queue, REASONS } from './queue.ts';
 import { LONGEST_WAIT_MS, systemTimers, type Timers, within } from './timers.ts';
@@ -29,7 +29,7 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
   const remembered = new Map<string, number>();
   const idlers = new Set<{ resolve: () => void; reject: (reason: unknown) => void }>();
   const ending = new AbortController();
-  const board = createBoard();
+  const board = createNoticeBoard();
   let work: Process | undefined;
   let closed = false;
   let closing: Promise<void> | undefined;

@@ -39,9 +39,12 @@ export interface JobCounts {
   readonly delayed: number;
 }
 
+/** Of the field of a notice and of its text, in characters: they are names, times and codes. */
+export const LONGEST_NOTICE = 1_024;
+
 /** What processes that share a queue tell each other: names, times and codes. Best effort, and lost with Redis. */
 export interface Notices {
-  /** The latest text of a field; `undefined` ends it. Never throws and never waits. */
+  /** The latest text of a field; `undefined` ends it. Never throws and never waits. What is too long is dropped. */
   post(field: string, text: string | undefined): void;
   /** Told each field that any process posts, this one included, and all that stand when it (re)connects. */
   subscribe(listener: (field: string, text: string | undefined) => void): () => void;

@@ -1,5 +1,5 @@
 import { parseAny } from '../core/json.ts';
-import { createBoard, isSmall, MOST_FIELDS } from './board.ts';
+import { createNoticeBoard, isSmall, MOST_FIELDS } from './notice-board.ts';
 import type { Notices } from './queue.ts';
 import type { RedisClients } from './redis-clients.ts';
 
@@ -30,7 +30,7 @@ export function createRedisNotices(
   key: string,
   onTrouble: (thrown: unknown) => void,
 ): RedisNotices {
-  const board = createBoard();
+  const board = createNoticeBoard();
   const unsent = new Map<string, string | undefined>();
   let sending = false;
   let closed = false;

@@ -1,5 +1,6 @@
 import { ERRORS } from '../core/error-codes.ts';
 import { isObject, parseObject } from '../core/json.ts';
+import { LONGEST_NOTICE } from '../queue/queue.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
 import type { KeyPlan } from '../sync/compare.ts';
 import type { Known, Swept } from './board.ts';
@@ -7,8 +8,6 @@ import type { Known, Swept } from './board.ts';
 // What replicas tell each other goes through Redis, where anybody with its password may write: what is read is taken
 // apart and put together anew, and what is not as it should be is no notice at all.
 
-/** The queue takes no longer ones. */
-const LONGEST = 1_024;
 const MESSAGE_LENGTHS = [300, 80, 0];
 /** The last time that a Date can be. */
 const LAST_MS = 8.64e15;
@@ -24,8 +23,8 @@ export function knownText(known: Known, heldId: (held: Known) => string | undefi
       ? {}
       : { error: { code: known.error.code, message: known.error.message.slice(0, most), remedy: '' } }),
   });
-  const whole = JSON.stringify(withMessage(LONGEST));
-  if (whole.length <= LONGEST) return whole;
+  const whole = JSON.stringify(withMessage(LONGEST_NOTICE));
+  if (whole.length <= LONGEST_NOTICE) return whole;
   const id = known.heldId ?? (known.kind === 'held' ? heldId(known) : undefined);
   const bare = (most: number): Known => ({
     ...withMessage(most),
@@ -33,8 +32,8 @@ export function knownText(known: Known, heldId: (held: Known) => string | undefi
     ...(id === undefined ? {} : { heldId: id }),
   });
   const sizeOf = (value: unknown): number => JSON.stringify(value).length;
-  const most = MESSAGE_LENGTHS.find((length) => sizeOf(bare(length)) <= LONGEST) ?? 0;
-  let room = LONGEST - sizeOf(bare(most));
+  const most = MESSAGE_LENGTHS.find((length) => sizeOf(bare(length)) <= LONGEST_NOTICE) ?? 0;
+  let room = LONGEST_NOTICE - sizeOf(bare(most));
   const told = new Set<KeyPlan>();
   // First what the run was about.
   for (const key of [...known.keys.filter(isChanged), ...known.keys.filter((it) => !isChanged(it))]) {

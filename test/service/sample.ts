@@ -2,8 +2,15 @@ import type { SecretMeta } from '../../src/cluster/cluster.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Mapping } from '../../src/core/mapping.ts';
-import { createBoard as createFields } from '../../src/queue/board.ts';
-import type { AddOptions, Job, Notices, Queue, Reason } from '../../src/queue/queue.ts';
+import { createNoticeBoard } from '../../src/queue/notice-board.ts';
+import {
+  type AddOptions,
+  type Job,
+  LONGEST_NOTICE,
+  type Notices,
+  type Queue,
+  type Reason,
+} from '../../src/queue/queue.ts';
 import type { Wanted } from '../../src/reconcile/targets.ts';
 import type { Known } from '../../src/service/board.ts';
 import { ANNOTATION, configHash, LABEL } from '../../src/sync/marks.ts';
@@ -91,7 +98,7 @@ export interface FakeNotices extends Notices {
 
 /** The notices of several processes, with the limits of the queue. */
 export function createFakeNotices(): FakeNotices {
-  const fields = createFields();
+  const fields = createNoticeBoard();
   const posted: [string, string | undefined][] = [];
   let waiting: [string, string | undefined][] = [];
   return {
@@ -105,7 +112,7 @@ export function createFakeNotices(): FakeNotices {
     raw: (field, text) => fields.tell(field, text),
     post(field, text) {
       posted.push([field, text]);
-      if (Math.max(field.length, text?.length ?? 0) > 1_024) return;
+      if (Math.max(field.length, text?.length ?? 0) > LONGEST_NOTICE) return;
       if (this.late) waiting.push([field, text]);
       else fields.tell(field, text);
     },

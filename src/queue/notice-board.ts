@@ -1,20 +1,19 @@
-import type { Notices } from './queue.ts';
+import { LONGEST_NOTICE, type Notices } from './queue.ts';
 
-export interface Board extends Pick<Notices, 'subscribe'> {
+export interface NoticeBoard extends Pick<Notices, 'subscribe'> {
   /** Tells all listeners, unless the field has this text already. */
   tell(field: string, text: string | undefined): void;
 }
 
-/** Beyond these a notice is none: they are names, times and codes. */
-const LONGEST_TEXT = 1024;
+/** Beyond so many a new one is dropped. */
 export const MOST_FIELDS = 100_000;
 
 export function isSmall(field: string, text: string | undefined): boolean {
-  return field.length <= LONGEST_TEXT && (text ?? '').length <= LONGEST_TEXT;
+  return field.length <= LONGEST_NOTICE && (text ?? '').length <= LONGEST_NOTICE;
 }
 
-/** What stands in this process, and who listens. */
-export function createBoard(): Board {
+/** The notices that stand, as this process knows them, and who listens. */
+export function createNoticeBoard(): NoticeBoard {
   const standing = new Map<string, string>();
   const listeners = new Set<(field: string, text: string | undefined) => void>();
   return {
