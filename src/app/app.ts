@@ -10,22 +10,20 @@ import type { Clock } from '../core/clock.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import { instancesOf } from '../core/instances.ts';
 import type { Workload } from '../core/mapping.ts';
-import type { StoreRef } from '../core/reading.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { Tracing } from '../core/tracer.ts';
 import type { Logger } from '../log/logger.ts';
 import { type CredentialSources, type Reference, resolveCredential } from '../providers/credentials.ts';
-import type { VersionResult } from '../providers/provider.ts';
 import { createReader } from '../providers/reader.ts';
 import { createRoom } from '../providers/shelf.ts';
 import { isProvenAbsent } from '../reconcile/absence.ts';
-import type { DecideDeps } from '../reconcile/decide.ts';
 import { isRemoved, isWrittenWithout } from '../reconcile/last-word.ts';
 import { createLeftOpen, type LeftOpen } from '../reconcile/left-open.ts';
 import { readPin } from '../reconcile/pins.ts';
 import { recallVersion } from '../reconcile/recall.ts';
-import { createRecorder, type Recorder } from '../reconcile/recorder.ts';
+import { createRecorder } from '../reconcile/recorder.ts';
 import { resolveTargets, unresolvedTargets, type Wanted, wantedIndex } from '../reconcile/targets.ts';
+import type { Pass } from '../service/pass.ts';
 import { abilitiesOf } from './abilities.ts';
 import { openAudit } from './audit.ts';
 import { openCheckpoints } from './checkpoints.ts';
@@ -99,16 +97,6 @@ export interface PassOptions {
   readonly asResolved?: boolean;
   /** What was read longer ago is read anew. Left out: the pass is over before anything is old. */
   readonly oldAfterMs?: number;
-}
-
-export interface Pass extends DecideDeps {
-  readonly cluster: Cluster;
-  readonly recorder: Recorder;
-  readonly clock: Clock;
-  /** These will be read, in about this order, where nothing else decides. */
-  expect?(refs: readonly StoreRef[]): void;
-  /** A hint that a read is due; in the order of the keys. */
-  versions(store: string, keys: readonly string[]): Promise<readonly VersionResult[]>;
 }
 
 /** The composition root: the only place that builds parts and puts them together. */

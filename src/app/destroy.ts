@@ -9,8 +9,9 @@ import { proposalOf } from '../reconcile/reconcile.ts';
 import type { Sight } from '../reconcile/standing.ts';
 import { decideWanted, type Wanted, wantedByAny, wantedIndex } from '../reconcile/targets.ts';
 import type { Destroying } from '../service/destroying.ts';
+import type { Pass } from '../service/pass.ts';
 import { LABEL } from '../sync/marks.ts';
-import type { App, Pass } from './app.ts';
+import type { App } from './app.ts';
 import { aboutWanted, heldAmong, type Leaving, leftProposals, populationOf, scanLeft } from './left.ts';
 import { BY_PRUNE } from './prune.ts';
 

@@ -8,6 +8,7 @@ import { commandEntry } from '../reconcile/recorder.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import { createRestarts, type OnRestartFailure } from '../restart/restarts.ts';
 import type { Known } from '../service/board.ts';
+import type { Pass } from '../service/pass.ts';
 import { PASS_MS } from '../service/passes.ts';
 import { askFor } from '../service/request.ts';
 import { type Engine, startEngine } from '../service/run.ts';
@@ -23,7 +24,7 @@ import type {
 } from '../service/service.ts';
 import { heldOf, lookedAt, targetStatuses } from '../service/status.ts';
 import { abilitiesOf } from './abilities.ts';
-import type { App, Pass } from './app.ts';
+import type { App } from './app.ts';
 import { expectedCalls, type StoreCalls } from './calls.ts';
 import { destroyProposed } from './destroy.ts';
 import { isHeldId, toHeld } from './held.ts';

@@ -6,9 +6,10 @@ import { expectedReads } from '../reconcile/ahead.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import { looksInStep, versionsOf } from '../service/judge.ts';
+import type { Pass } from '../service/pass.ts';
 import { isSpread } from '../sync/desired.ts';
 import { abilitiesOf } from './abilities.ts';
-import type { App, Pass } from './app.ts';
+import type { App } from './app.ts';
 
 type SurveyApp = {
   readonly config: Pick<Config, 'cluster' | 'stores'>;

@@ -5,13 +5,14 @@ import { expectedReads } from '../reconcile/ahead.ts';
 import { destroy } from '../reconcile/destroy.ts';
 import type { Unseen } from '../reconcile/left.ts';
 import { OUTCOMES, type Outcome, type OutcomeKind } from '../reconcile/outcome.ts';
-import { type ReconcileDeps, reconcile, undecidable } from '../reconcile/reconcile.ts';
+import { reconcile, undecidable } from '../reconcile/reconcile.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import type { Waiting } from '../reconcile/standing.ts';
 import { byMapping, type Wanted } from '../reconcile/targets.ts';
 import type { FailedRestart } from '../restart/restarts.ts';
 import { logOutcome } from '../service/log-outcome.ts';
-import type { App, Pass } from './app.ts';
+import type { Pass } from '../service/pass.ts';
+import type { App } from './app.ts';
 import { type Held, toHeld } from './held.ts';
 import { leftProposals, populationOf, sightOf } from './left.ts';
 import { othersThan, selectTargets } from './plan.ts';
@@ -103,7 +104,7 @@ export async function syncTargets(
 
 async function runOne(
   { mapping, id, error }: Wanted,
-  pass: Pass & Pick<ReconcileDeps, 'isMissing'>,
+  pass: Pass,
   told: Outcome | undefined,
 ): Promise<Outcome> {
   if (error !== undefined) return undecidable(mapping, id, error, pass);

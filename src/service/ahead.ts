@@ -3,7 +3,7 @@ import { expectedReads } from '../reconcile/ahead.ts';
 import type { Board } from './board.ts';
 import type { Generation } from './generation.ts';
 import type { Ledger } from './ledger.ts';
-import type { ServicePass } from './pass.ts';
+import type { Pass } from './pass.ts';
 
 export interface AheadDeps {
   readonly ledger: Pick<Ledger, 'of'>;
@@ -17,10 +17,7 @@ export interface AheadDeps {
  * Whoever belongs to one request reads in one pass: tells it what they will read. And that a target is missing, where
  * the watches say so and nobody has run it yet: one that a run has just made they may not have seen.
  */
-export function withAhead(
-  pass: ServicePass,
-  { ledger, generation, board, isListed }: AheadDeps,
-): ServicePass {
+export function withAhead(pass: Pass, { ledger, generation, board, isListed }: AheadDeps): Pass {
   const targets = ledger.of(pass.recorder.requestId);
   pass.expect?.(
     expectedReads(

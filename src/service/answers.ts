@@ -1,5 +1,5 @@
 import type { Loop } from './loops.ts';
-import type { ServicePass } from './pass.ts';
+import type { Pass } from './pass.ts';
 import type { Passes } from './passes.ts';
 
 /**
@@ -38,7 +38,7 @@ export function createAnswers(now: () => number): Answers {
 }
 
 /** The same pass for one who waits: between its questions to stores, what they answer is no progress of its own. */
-export function withAnswers(pass: ServicePass, begin: () => () => void): ServicePass {
+export function withAnswers(pass: Pass, begin: () => () => void): Pass {
   const during = async <T>(ask: () => Promise<T>): Promise<T> => {
     const end = begin();
     try {
@@ -57,9 +57,9 @@ export function withAnswers(pass: ServicePass, begin: () => () => void): Service
 
 /** @param beginsOf How a job begins to wait for its stores, if it does. */
 export function passesWithAnswers(
-  passes: Passes<ServicePass>,
+  passes: Passes<Pass>,
   beginsOf: (job: object) => (() => () => void) | undefined,
-): Passes<ServicePass> {
+): Passes<Pass> {
   return {
     ...passes,
     async of(job, notBefore) {

@@ -13,7 +13,7 @@ import type { Wanted } from '../reconcile/targets.ts';
 import type { Board, Known } from './board.ts';
 import { nameOf } from './generation.ts';
 import { createMissed } from './missed.ts';
-import type { ServicePass } from './pass.ts';
+import type { Pass } from './pass.ts';
 import type { Passes } from './passes.ts';
 import { createPutOff } from './put-off.ts';
 import { createOneAtATime } from './turns.ts';
@@ -42,8 +42,8 @@ export interface Destroying {
 export interface DestroyingDeps {
   readonly cluster: Pick<Cluster, 'read'>;
   /** Gives nothing where it has decided nothing, since the configuration has changed meanwhile. */
-  readonly destroy: (pass: ServicePass, see: Destroying) => Promise<readonly Outcome[] | undefined>;
-  readonly passes: Passes<ServicePass>;
+  readonly destroy: (pass: Pass, see: Destroying) => Promise<readonly Outcome[] | undefined>;
+  readonly passes: Passes<Pass>;
   readonly board: Board;
   readonly clock: Clock;
   readonly logger: Logger;

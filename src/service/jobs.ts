@@ -17,7 +17,7 @@ import type { Ledger } from './ledger.ts';
 import { logOutcome } from './log-outcome.ts';
 import type { Loop, Loops } from './loops.ts';
 import { endingOrders } from './orders.ts';
-import type { ServicePass } from './pass.ts';
+import type { Pass } from './pass.ts';
 import type { Passes } from './passes.ts';
 import { createPins } from './pins.ts';
 import type { ServiceParts } from './run.ts';
@@ -28,7 +28,7 @@ import { createWork, type WorkDeps } from './work.ts';
 export interface JobsDeps extends ServiceParts, Pick<WorkDeps, 'isNew'> {
   readonly board: Board;
   readonly ledger: Ledger;
-  readonly passes: Passes<ServicePass>;
+  readonly passes: Passes<Pass>;
   readonly loops: Loops;
   readonly ages: Ages;
   readonly generation: () => Generation;

@@ -1,9 +1,9 @@
 import type { Clock } from '../core/clock.ts';
 import type { Job } from '../queue/queue.ts';
 
-export interface Passes<Pass> {
+export interface Passes<It> {
   /** The pass of a request; a new one if what it has read is not newer than a moment. */
-  of(job: Pick<Job, 'requestId' | 'reason'>, notBefore: number): Promise<Pass>;
+  of(job: Pick<Job, 'requestId' | 'reason'>, notBefore: number): Promise<It>;
   /** Nobody else will ask for the pass of this request: lets go of the values in it. */
   end(job: Pick<Job, 'requestId' | 'reason'>): void;
   /** Lets go of those whose time is over, and of the values in them. */
@@ -18,11 +18,11 @@ const MOST = 32;
  * Jobs of one request share what was read for it: a key that two hundred targets hold is read once. A request may
  * have so many targets that it takes minutes; what was read ahead for the last of them is not lost in between.
  */
-export function createPasses<Pass>(
+export function createPasses<It>(
   clock: Clock,
-  begin: (job: Pick<Job, 'requestId' | 'reason'>) => Promise<Pass>,
-): Passes<Pass> {
-  const open = new Map<string, { readonly beganAt: number; usedAt: number; readonly pass: Promise<Pass> }>();
+  begin: (job: Pick<Job, 'requestId' | 'reason'>) => Promise<It>,
+): Passes<It> {
+  const open = new Map<string, { readonly beganAt: number; usedAt: number; readonly pass: Promise<It> }>();
   const tidy = (): void => {
     for (const [id, { usedAt }] of open)
       if (open.size > MOST || Math.abs(clock.now() - usedAt) > PASS_MS) open.delete(id);

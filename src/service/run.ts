@@ -36,7 +36,7 @@ import { createLedger } from './ledger.ts';
 import { createLoops, type Loops } from './loops.ts';
 import { createNewcomers } from './newcomers.ts';
 import { createObserver } from './observe.ts';
-import { ACTOR_OF, type ServicePass } from './pass.ts';
+import { ACTOR_OF, type Pass } from './pass.ts';
 import { createPasses } from './passes.ts';
 import { createRecovery } from './recovery.ts';
 import type { StoreParts } from './store-parts.ts';
@@ -65,7 +65,7 @@ export interface ServiceParts {
   /** The targets in the namespaces that there are now. */
   readonly resolve: () => Promise<readonly Wanted[]>;
   readonly stores: StoreParts;
-  readonly beginPass: (request: { requestId: string; actor: Actor }) => Promise<ServicePass>;
+  readonly beginPass: (request: { requestId: string; actor: Actor }) => Promise<Pass>;
   /** The one destroying step, for what these have proposed and for what left the configuration. */
   readonly destroy: DestroyingDeps['destroy'];
   /** Rolls the workloads that wait for it; gives when to look again. */

@@ -13,7 +13,7 @@ import type { Board, Known } from './board.ts';
 import type { Generation } from './generation.ts';
 import { versionsOf } from './judge.ts';
 import type { Ledger } from './ledger.ts';
-import type { ServicePass } from './pass.ts';
+import type { Pass } from './pass.ts';
 import type { LookForPins } from './pins.ts';
 import type { Slot } from './slots.ts';
 
@@ -58,7 +58,7 @@ export type SweepSlot = (
   slot: Slot,
   name: string,
   job: Job,
-  pass: ServicePass,
+  pass: Pass,
   /** Told of progress. */
   beat?: () => void,
 ) => Promise<SweepResult>;
@@ -195,7 +195,7 @@ function isAbsence(finding: Finding, { mapping }: Wanted): boolean {
 }
 
 interface FindDeps {
-  readonly pass: ServicePass;
+  readonly pass: Pass;
   readonly ages: Pick<Ages, 'note'>;
   readonly beat: () => void;
 }

@@ -1,5 +1,5 @@
 import { sizeOfAll } from '../core/reading.ts';
-import type { ServicePass } from './pass.ts';
+import type { Pass } from './pass.ts';
 
 /** The room that the runs of targets have together for the values that they hold. */
 export interface Weights {
@@ -70,7 +70,7 @@ export function createWeights({ most = MOST, light = LIGHT, onTaken }: WeightsDe
 }
 
 /** The same pass for one run, which waits between what it reads and what it does with it. */
-export function withWeight(pass: ServicePass, weight: Weight): ServicePass {
+export function withWeight(pass: Pass, weight: Weight): Pass {
   const records: Promise<void>[] = [];
   return {
     ...pass,

@@ -18,7 +18,7 @@ import type { Generation } from './generation.ts';
 import { isChanged } from './known.ts';
 import type { Ledger } from './ledger.ts';
 import { logOutcome } from './log-outcome.ts';
-import type { ServicePass } from './pass.ts';
+import type { Pass } from './pass.ts';
 import type { Passes } from './passes.ts';
 import { lastOk, sweptAt } from './status.ts';
 import { createWeights, withWeight } from './weight.ts';
@@ -27,7 +27,7 @@ export interface WorkDeps {
   readonly generation: () => Generation;
   readonly board: Board;
   readonly ledger: Ledger;
-  readonly passes: Passes<ServicePass>;
+  readonly passes: Passes<Pass>;
   readonly audit: Pick<AuditStore, 'list'>;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -90,7 +90,7 @@ export function createWork(deps: WorkDeps): WorkTarget {
     return Math.max(0, ...ended.filter((at) => !isYetToCome(at, now)));
   }
 
-  async function runOne(it: Wanted, job: Job, pass: ServicePass): Promise<number | undefined> {
+  async function runOne(it: Wanted, job: Job, pass: Pass): Promise<number | undefined> {
     const { mapping, id } = it;
     const before = board.known(mapping.name, id);
     const startedAt = clock.now();
@@ -176,7 +176,7 @@ export function createWork(deps: WorkDeps): WorkTarget {
   async function contest(
     it: Wanted,
     job: Job,
-    { recorder }: ServicePass,
+    { recorder }: Pass,
     { before, startedAt }: { readonly before: Known | undefined; readonly startedAt: number },
   ): Promise<number> {
     const { mapping, id } = it;

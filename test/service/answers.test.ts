@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createAnswers, withAnswers } from '../../src/service/answers.ts';
 import { createLoops } from '../../src/service/loops.ts';
-import type { ServicePass } from '../../src/service/pass.ts';
+import type { Pass } from '../../src/service/pass.ts';
 import { createClock } from './sample.ts';
 
 function open() {
@@ -49,12 +49,12 @@ describe('an answer of a store', () => {
     const { clock, answers, begin, ages } = open();
     const loop = begin('job');
     const asked = Promise.withResolvers<never>();
-    const plain: Pick<ServicePass, 'read' | 'find' | 'versions'> = {
+    const plain: Pick<Pass, 'read' | 'find' | 'versions'> = {
       read: () => asked.promise,
       find: () => asked.promise,
       versions: () => asked.promise,
     };
-    const pass = withAnswers(plain as ServicePass, () => answers.awaitedBy(loop, ['a']));
+    const pass = withAnswers(plain as Pass, () => answers.awaitedBy(loop, ['a']));
     const all = Promise.allSettled([
       pass.read([]),
       pass.find('a', { path: '', tags: {} }),

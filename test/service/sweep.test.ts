@@ -9,7 +9,7 @@ import type { Wanted } from '../../src/reconcile/targets.ts';
 import { createAges } from '../../src/service/ages.ts';
 import { createBoard } from '../../src/service/board.ts';
 import { createGeneration } from '../../src/service/generation.ts';
-import type { ServicePass } from '../../src/service/pass.ts';
+import type { Pass } from '../../src/service/pass.ts';
 import { createSweep } from '../../src/service/sweep.ts';
 import { source } from '../sync/sample.ts';
 import {
@@ -112,7 +112,7 @@ function openSweep(all: readonly Wanted[], tells = false) {
     const codes: (string | undefined)[] = [];
     for (const [name, slot] of state.generation.slots) {
       const job = { subject: name, reason: 'sweep', requestId: `r${clock.time}` } as const;
-      const { code } = await sweep(slot, name, job, pass as unknown as ServicePass);
+      const { code } = await sweep(slot, name, job, pass as unknown as Pass);
       codes.push(code);
     }
     const due = triggers.taken().map((it) => it.replace('sweep apps/', ''));

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ReadResult, refId, type StoreRef } from '../../src/core/reading.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import type { ServicePass } from '../../src/service/pass.ts';
+import type { Pass } from '../../src/service/pass.ts';
 import { createWeights, withWeight } from '../../src/service/weight.ts';
 import { settled } from './sample.ts';
 
@@ -91,7 +91,7 @@ describe('the weight of what runs hold', () => {
     const said: string[] = [];
     const record = Promise.withResolvers<void>();
     const value = SecretValue.fromBytes(Buffer.alloc(LIGHT + 1));
-    const pass: Pick<ServicePass, 'read' | 'recorded'> = {
+    const pass: Pick<Pass, 'read' | 'recorded'> = {
       read: async () =>
         new Map<string, ReadResult>([[refId(refs[0] as StoreRef), { kind: 'found', value, version: '1' }]]),
       async recorded(asked) {
@@ -100,7 +100,7 @@ describe('the weight of what runs hold', () => {
       },
     };
     using weight = weights.open();
-    const mine = withWeight(pass as ServicePass, weight);
+    const mine = withWeight(pass as Pass, weight);
     const reading = mine.read(refs).then((results) => {
       said.push('read');
       return results;

@@ -6,7 +6,7 @@ import { createAges } from '../../src/service/ages.ts';
 import { createBoard } from '../../src/service/board.ts';
 import { createGeneration } from '../../src/service/generation.ts';
 import { createLedger } from '../../src/service/ledger.ts';
-import type { ServicePass } from '../../src/service/pass.ts';
+import type { Pass } from '../../src/service/pass.ts';
 import { createPasses } from '../../src/service/passes.ts';
 import { createWork } from '../../src/service/work.ts';
 import type { Watch } from '../fakes/faulty.ts';
@@ -27,7 +27,7 @@ async function open({ watch, mappings = DB_ONLY, isNew }: Options = {}) {
   const generation = createGeneration(app.config.mappings, wanted, () => false);
   const board = createBoard(createFakeNotices(), clock);
   const ledger = createLedger(asQueue(createFakeQueue()), { clock, logger: silentLogger });
-  const passes = createPasses<ServicePass>(clock, async () => ({
+  const passes = createPasses<Pass>(clock, async () => ({
     ...(await app.pass()),
     versions: async (_, keys) => keys.map(() => ({ kind: 'unknown' })),
   }));
