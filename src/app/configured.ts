@@ -3,7 +3,7 @@ import { type Entry, NO_KEYS } from '../audit/entry.ts';
 import type { ConfigDiff } from '../config/diff.ts';
 import { toAppError } from '../core/errors.ts';
 import { createInTurn } from '../core/in-turn.ts';
-import type { Engine } from '../service/run.ts';
+import type { Controller } from '../service/controller.ts';
 import type { App } from './app.ts';
 
 /** In one line, for a record. */
@@ -29,10 +29,10 @@ const SUBJECT = 'configuration';
 
 export function createConfigurationRecords({
   app: { audit },
-  engine,
+  controller,
 }: {
   readonly app: Pick<App, 'audit'>;
-  readonly engine: Pick<Engine, 'auditDoubt'>;
+  readonly controller: Pick<Controller, 'auditDoubt'>;
 }): ConfigurationRecords {
   const waiting: Entry[] = [];
   const inTurn = createInTurn();
@@ -43,10 +43,10 @@ export function createConfigurationRecords({
     try {
       await audit.append(entries);
       waiting.splice(0, entries.length);
-      engine.auditDoubt.recorded(SUBJECT);
+      controller.auditDoubt.recorded(SUBJECT);
     } catch (thrown) {
       const error = toAppError(thrown);
-      if (error.code === 'AUDIT_UNAVAILABLE') return engine.auditDoubt.failed(error, SUBJECT);
+      if (error.code === 'AUDIT_UNAVAILABLE') return controller.auditDoubt.failed(error, SUBJECT);
       // A fault of ours would be one each time.
       waiting.splice(0, entries.length);
       throw error;

@@ -32,8 +32,8 @@ type FrontDeps = Pick<ServeDeps, 'version' | 'logger' | 'clock' | 'configProblem
 interface Parts {
   readonly metrics: Metrics;
   readonly service: Service;
-  /** Sets the gauges that only the engine knows. */
-  readonly engine: { tell(metrics: Metrics): void };
+  /** Sets the gauges that only the controller knows. */
+  readonly controller: { tell(metrics: Metrics): void };
   readonly audit: AuditStore;
   readonly queue: Queue;
   /** Why the rest is not open yet. */
@@ -125,7 +125,7 @@ export async function openFront({ http }: Pick<Config, 'http'>, deps: FrontDeps)
       const configValid = deps.configProblems().length === 0;
       if (parts.service === undefined && parts.waiting === undefined)
         return { ...nothingYet(parts.waitingFor), configValid };
-      parts.engine?.tell(need('metrics'));
+      parts.controller?.tell(need('metrics'));
       const status = await service.status();
       return {
         targets: status.targets,

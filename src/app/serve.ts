@@ -7,8 +7,8 @@ import { AppError, toAppError } from '../core/errors.ts';
 import { instancesOf } from '../core/instances.ts';
 import { createMetrics, type Metrics } from '../metrics/metrics.ts';
 import { systemSleep } from '../providers/timing.ts';
+import type { Controller } from '../service/controller.ts';
 import { createPresence, worksBy } from '../service/presence.ts';
-import type { Engine } from '../service/run.ts';
 import { watchStalls } from '../service/stalls.ts';
 import { watchEventLoop } from '../service/watchdog.ts';
 import { type App, type AppDeps, credentialsOf, openApp } from './app.ts';
@@ -73,17 +73,17 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
   front.use({ metrics });
 
   const opened = await openRest();
-  const { app, queue, service, engine, intakes } = opened;
+  const { app, queue, service, controller, intakes } = opened;
   front.use({
     service,
     audit: app.audit,
     queue,
-    engine: { tell: (to) => tellAges(engine, to) },
+    controller: { tell: (to) => tellAges(controller, to) },
     events: intakes.posted,
   });
-  const files = engine.loops.begin('configuration', CONFIGURATION_MS);
-  const stalls = watchStalls(engine.loops, { logger });
-  stack.use(watchEventLoop(engine.loops, { json: config.log.format === 'json' }));
+  const files = controller.loops.begin('configuration', CONFIGURATION_MS);
+  const stalls = watchStalls(controller.loops, { logger });
+  stack.use(watchEventLoop(controller.loops, { json: config.log.format === 'json' }));
   const owned = stack.move();
   const records = createConfigurationRecords(opened);
   await records.configured(`stores: ${app.config.stores.length}, mappings: ${app.config.mappings.length}`);
@@ -96,8 +96,8 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       // Before what left is looked for, by whichever replica.
       opened.presence.beat();
       const changed = new Set([...diff.mappings.added, ...diff.mappings.changed]);
-      await engine.reconfigured({ mappings: changed, all: diff.access });
-      for (const store of [...diff.stores.added, ...diff.stores.changed]) engine.wake(store);
+      await controller.reconfigured({ mappings: changed, all: diff.access });
+      for (const store of [...diff.stores.added, ...diff.stores.changed]) controller.wake(store);
       await intakes.refresh();
       await records.configured(describeDiff(diff));
       logger.info('the configuration was changed', { count: app.targets.length });
@@ -129,7 +129,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       const http = front.close(Math.min(5_000, left()));
       const credentials = opened.credentials[Symbol.asyncDispose]();
       await intakes[Symbol.asyncDispose]();
-      await engine.close(left());
+      await controller.close(left());
       await Promise.all([http, credentials]);
       await app.tracing.flush(left());
       await owned.disposeAsync();
@@ -201,7 +201,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     });
     parts.use(presence);
     let told: Pick<Intakes, 'states'> | undefined;
-    const { service, engine } = await startService(app, {
+    const { service, controller } = await startService(app, {
       queue,
       replica: deps.replica,
       version: deps.version,
@@ -215,14 +215,14 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       onCycle: () => metrics.lastCycle(clock.now()),
       differing: () => presence.differing(),
     });
-    wake = engine.wake;
-    const { take, loops } = engine;
+    wake = controller.wake;
+    const { take, loops } = controller;
     const intakes = await openIntakes(app, { take, loops, metrics, credential, random: deps.random });
     parts.use(intakes);
     told = intakes;
     const beats = setInterval(() => presence.beat(), PRESENCE_MS);
     parts.defer(() => clearInterval(beats));
-    const loop = engine.loops.begin('credentials', 120_000);
+    const loop = controller.loops.begin('credentials', 120_000);
     const credentials = watchCredentials({
       references: () => referencesOf(app),
       resolve: credential,
@@ -234,7 +234,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
         }
         logger.info('the credentials of a store have changed', { store: owner });
         app.stores.reset(owner);
-        engine.wake(owner);
+        controller.wake(owner);
         await intakes.reset(owner);
       },
       onProgress(error) {
@@ -246,7 +246,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     parts.use(watchRetention(app));
     const kept = parts.move();
     stack.defer(() => kept.disposeAsync());
-    return { app, queue, service, engine, intakes, credentials, presence };
+    return { app, queue, service, controller, intakes, credentials, presence };
   }
 }
 
@@ -260,7 +260,7 @@ function worksOf(app: App): () => string {
   };
 }
 
-function tellAges({ generation, ages, board }: Engine, metrics: Metrics): void {
+function tellAges({ generation, ages, board }: Controller, metrics: Metrics): void {
   // Once for all targets of a mapping, which may be thousands.
   const changed = new Map(generation().mappings.map((it) => [it.name, ages.changedAt(it)]));
   for (const { mapping, id, error } of generation().wanted) {

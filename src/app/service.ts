@@ -8,10 +8,10 @@ import { commandEntry } from '../reconcile/recorder.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import { createRestarts, type OnRestartFailure } from '../restart/restarts.ts';
 import type { Known } from '../service/board.ts';
+import { type Controller, startController } from '../service/controller.ts';
 import type { Pass } from '../service/pass.ts';
 import { PASS_MS } from '../service/passes.ts';
 import { askFor } from '../service/request.ts';
-import { type Engine, startEngine } from '../service/run.ts';
 import type {
   Health,
   MappingStatus,
@@ -50,23 +50,23 @@ export interface ServiceOptions {
   readonly differing?: () => readonly string[];
 }
 
-/** The running service of an app: its engine, and the questions and orders that it takes. */
+/** The running service of an app: its controller, and the questions and orders that it takes. */
 export async function startService(
   app: App,
   options: ServiceOptions,
-): Promise<{ readonly service: Service; readonly engine: Engine }> {
-  const engine = await openEngine(app, options);
-  return { engine, service: serviceOf(app, engine, options) };
+): Promise<{ readonly service: Service; readonly controller: Controller }> {
+  const controller = await openController(app, options);
+  return { controller, service: serviceOf(app, controller, options) };
 }
 
-async function openEngine(app: App, options: ServiceOptions): Promise<Engine> {
+async function openController(app: App, options: ServiceOptions): Promise<Controller> {
   const { clock, logger, cluster, audit, stores } = app;
   const { workloads } = cluster;
   const onFailure: OnRestartFailure = ({ workload: name, ...about }, isNew) => {
     if (isNew) logger.warn('a workload could not be restarted', { name, ...about });
   };
   const restarts = workloads && createRestarts({ ...app, ...app.tracing, workloads, onFailure });
-  return startEngine({
+  return startController({
     clock,
     logger,
     tracer: app.tracing.tracer,
@@ -102,19 +102,19 @@ async function openEngine(app: App, options: ServiceOptions): Promise<Engine> {
   });
 }
 
-function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
+function serviceOf(app: App, controller: Controller, options: ServiceOptions): Service {
   const { audit, clock, config } = app;
-  const { board } = engine;
-  const auditStatus = auditStatusOf(app, engine);
+  const { board } = controller;
+  const auditStatus = auditStatusOf(app, controller);
   const idOf = (known: Known) => heldId(app, known);
   const held = () => heldOf({ board, idOf });
-  const targets = () => targetStatuses({ generation: engine.generation(), board, clock });
+  const targets = () => targetStatuses({ generation: controller.generation(), board, clock });
   const operator = ({ name, address }: Requester) =>
     ({ kind: 'operator', name, ...(address === undefined ? {} : { address }) }) as const;
 
   const callsOf = (): ((store: string) => Partial<StoreStatus>) => {
     const taken = (store: string) => app.stores.usage?.(store)?.ways ?? [];
-    const all = expectedCalls(app.config, engine.generation().wanted, { taken });
+    const all = expectedCalls(app.config, controller.generation().wanted, { taken });
     const byStore = new Map(all.map((it) => [it.store, it]));
     return (name) => callsStatus(byStore.get(name), app.stores.usage?.(name)?.lastHour);
   };
@@ -146,7 +146,7 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
         replica: options.replica,
         engine: { kind: options.queue.kind, ...stateOf(options.queue.health()) },
         audit: await auditStatus(),
-        cluster: { kind: app.config.cluster.kind, ...clusterState(engine) },
+        cluster: { kind: app.config.cluster.kind, ...clusterState(controller) },
         config: { valid: problems.length === 0, problems, differing: differingOf(options) },
         stores: app.config.stores
           .toSorted((a, b) => compareText(a.name, b.name))
@@ -172,10 +172,10 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
     held,
     async sync(name, by, requestId): Promise<SyncAnswer | undefined> {
       if (!isMapping(name)) return undefined;
-      const all = engine.generation().wanted.filter(({ mapping }) => mapping.name === name);
+      const all = controller.generation().wanted.filter(({ mapping }) => mapping.name === name);
       const wanted = all.filter(({ error }) => error === undefined);
       await audit.append([commandEntry(`sync ${name}`, operator(by), requestId)]);
-      const answer = await askFor(engine, wanted, { requestId, clock, held, mapping: name });
+      const answer = await askFor(controller, wanted, { requestId, clock, held, mapping: name });
       // A selector that cannot be looked up stands for any number of targets.
       const unknown = all.flatMap(({ id, error }) =>
         error === undefined ? [] : [{ mapping: name, ...id, outcome: 'failed', ...error.toJSON(), keys: [] }],
@@ -190,13 +190,13 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
       if (typeof target === 'string') throw new AppError('INVALID_REQUEST', { detail: target });
       const pass = await begin(`rollback ${name} --to ${to}`, by, requestId);
       await pinTarget(app, pass, target, to);
-      return askFor(engine, [target], { requestId, clock, held });
+      return askFor(controller, [target], { requestId, clock, held });
     },
     async unpin(name, { namespace }, by, requestId): Promise<SyncAnswer | undefined> {
       if (!isMapping(name)) return undefined;
       const pass = await begin(`unpin ${name}`, by, requestId);
       const targets = await unpinTargets(app, pass, { mapping: name, namespace });
-      return askFor(engine, targets, { requestId, clock, held });
+      return askFor(controller, targets, { requestId, clock, held });
     },
     async release(id, by, requestId): Promise<SyncAnswer> {
       // What is no id of ours may be any text.
@@ -216,7 +216,7 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
         actor: operator(by),
         asResolved: true,
       });
-      for (const outcome of report.targets) engine.decided(outcome, requestId);
+      for (const outcome of report.targets) controller.decided(outcome, requestId);
       return runAnswer(report, held());
     },
     // By the namespaces as the watch has them: a look of their own could put an older answer over a newer one.
@@ -228,15 +228,15 @@ function serviceOf(app: App, engine: Engine, options: ServiceOptions): Service {
         if (other !== undefined) throw new AppError('REPLICAS_DIFFER', { about: `replica ${other}` });
       };
       const report = await pruneLeft(app, { requestId, actor: operator(by), asResolved: true, check });
-      for (const outcome of report.targets) engine.decided(outcome, requestId);
+      for (const outcome of report.targets) controller.decided(outcome, requestId);
       return pruneAnswer(report);
     },
-    loops: () => engine.loops.states(),
+    loops: () => controller.loops.states(),
     async notReady() {
       const { state } = await auditStatus();
       return state !== 'down'
         ? undefined
-        : (engine.auditDoubt.trouble() ?? new AppError('AUDIT_UNAVAILABLE', { about: audit.address }));
+        : (controller.auditDoubt.trouble() ?? new AppError('AUDIT_UNAVAILABLE', { about: audit.address }));
     },
   };
 }
@@ -261,7 +261,7 @@ function stateOf({ state, error }: ReturnType<Queue['health']>): { state: Health
   return { state, ...(error === undefined ? {} : { code: error.code }) };
 }
 
-function clusterState({ clusterTrouble }: Engine): { state: Health; code?: string } {
+function clusterState({ clusterTrouble }: Controller): { state: Health; code?: string } {
   const error = clusterTrouble();
   return error === undefined ? { state: 'up' } : { state: 'degraded', code: error.code };
 }
@@ -269,7 +269,7 @@ function clusterState({ clusterTrouble }: Engine): { state: Health; code?: strin
 /** What cannot be asked ends where it last did: 0 would say that all of it is gone. */
 function auditStatusOf(
   { audit, checkpoints, config }: App,
-  { auditDoubt }: Engine,
+  { auditDoubt }: Controller,
 ): () => Promise<Status['audit']> {
   const { kind } = config.audit.store;
   let sequence = 0;

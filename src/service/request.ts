@@ -4,8 +4,8 @@ import { compareTargets } from '../core/target.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import type { Known } from './board.ts';
+import type { Controller } from './controller.ts';
 import { nameOf } from './generation.ts';
-import type { Engine } from './run.ts';
 import type { HeldStatus, SyncAnswer } from './service.ts';
 
 /** How long somebody who asked for a sync is kept waiting for its end. */
@@ -23,7 +23,7 @@ interface Asked {
 
 /** Has targets looked at and waits for the end of it, wherever it is worked on. */
 export async function askFor(
-  engine: Engine,
+  controller: Controller,
   wanted: readonly Wanted[],
   { requestId, clock, held, mapping: whole }: Asked,
 ): Promise<SyncAnswer> {
@@ -48,10 +48,10 @@ export async function askFor(
     if (own.size === asked.size) resolve();
     else if (ends.size === asked.size) others ??= setTimeout(resolve, OTHERS_MS);
   };
-  const stop = engine.board.onKnown(hear);
+  const stop = controller.board.onKnown(hear);
   const timer = setTimeout(resolve, ANSWER_MS);
   try {
-    await Promise.all(wanted.map((it) => engine.request(it, requestId)));
+    await Promise.all(wanted.map((it) => controller.request(it, requestId)));
     if (wanted.length > 0) await promise;
   } finally {
     clearTimeout(timer);
@@ -62,7 +62,9 @@ export async function askFor(
   const waiting = held().filter((it) => isAsked(it) || it.mapping === whole);
   const left = waiting
     .filter((it) => !isAsked(it))
-    .flatMap((it) => engine.board.known(it.mapping, { namespace: it.namespace, secret: it.secret }) ?? []);
+    .flatMap(
+      (it) => controller.board.known(it.mapping, { namespace: it.namespace, secret: it.secret }) ?? [],
+    );
   const known = [...ends.values(), ...left].toSorted((a, b) => compareTargets(a.target, b.target));
   const summary = Object.fromEntries(
     OUTCOMES.map((kind) => [kind, known.filter((it) => it.kind === kind).length]),

@@ -1,4 +1,4 @@
-/** What the engine must know of the stores. */
+/** What the controller must know of the stores. */
 export interface StoreParts {
   readonly definitions: () => ReadonlyMap<string, string>;
   readonly tellsVersions: (store: string) => boolean;

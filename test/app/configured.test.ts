@@ -10,7 +10,7 @@ function open() {
   const clock = createManualTime();
   const audit = createMemoryAudit({ instance: 'prod', clock });
   const auditDoubt = createAuditDoubt({ clock, logger: silentLogger });
-  const records = createConfigurationRecords({ app: { audit }, engine: { auditDoubt } });
+  const records = createConfigurationRecords({ app: { audit }, controller: { auditDoubt } });
   return { audit, auditDoubt, records, notes: () => audit.records.map(({ note, code }) => note ?? code) };
 }
 

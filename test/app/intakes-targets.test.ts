@@ -25,7 +25,7 @@ async function serve(world: World) {
   );
   const queue = createMemoryQueue({ concurrency: 8, timers: clock });
   const outcomes: Outcome[] = [];
-  const { service, engine } = await startService(app, {
+  const { service, controller } = await startService(app, {
     queue,
     replica: 'r',
     version: '1',
@@ -37,12 +37,12 @@ async function serve(world: World) {
   });
   const password = () => objectIn(cluster.raw(APPS_DB) ?? {}, 'data')?.PASSWORD;
   return {
-    engine,
+    controller,
     outcomes,
     password,
     state: async () => (await service.status()).targets[0],
     async [Symbol.asyncDispose]() {
-      await engine.close(1_000);
+      await controller.close(1_000);
       await queue[Symbol.asyncDispose]();
       await process[Symbol.asyncDispose]();
     },
@@ -59,7 +59,7 @@ describe('an event', () => {
     await using it = await serve(world);
     await soon(() => expect(it.outcomes.map(({ kind }) => kind)).toEqual(['failed']));
     world.store.put('db', db('second'), '2');
-    it.engine.take([HINT], CI);
+    it.controller.take([HINT], CI);
     await soon(() => expect(it.outcomes.at(-1)?.kind).toBe('created'));
     expect(it.password()).toBe(base64('second'));
   });
@@ -76,7 +76,7 @@ describe('an event', () => {
     await using it = await serve(world);
     const before = world.cluster.writes.length;
     world.store.put('db', db('third'), '3');
-    expect(it.engine.take([HINT], CI).targets).toBe(1);
+    expect(it.controller.take([HINT], CI).targets).toBe(1);
     await soon(() => expect(it.outcomes.length).toBeGreaterThan(0));
     expect([it.password(), world.cluster.writes.length]).toEqual([base64('first'), before]);
     expect(await it.state()).toMatchObject({ state: 'pinned', pinned: expect.any(Number) });

@@ -5,7 +5,7 @@ import type { Origin, TakeHints } from '../../src/events/hint.ts';
 import { silentLogger } from '../../src/log/logger.ts';
 import { createMemoryQueue } from '../../src/queue/memory.ts';
 import { resolveTargets } from '../../src/reconcile/targets.ts';
-import { startEngine } from '../../src/service/run.ts';
+import { startController } from '../../src/service/controller.ts';
 import { createRandom } from '../integration/e2e/random.ts';
 import { openWorld } from '../reconcile/world.ts';
 
@@ -40,8 +40,8 @@ function mappings(): string {
 }
 
 async function open(openChannel: OpenChannel) {
-  // The engine's own loops tick by these: they must keep pace with the clock, or a busy machine would sweep more often
-  // than an idle one.
+  // The controller's own loops tick by these: they must keep pace with the clock, or a busy machine would sweep more
+  // often than an idle one.
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   const world = await openWorld({ mappings: mappings() });
   const { clock, cluster, store } = world;
@@ -64,7 +64,7 @@ async function open(openChannel: OpenChannel) {
     }
   });
   const queue = createMemoryQueue({ concurrency: 64, timers: clock });
-  const engine = await startEngine({
+  const controller = await startController({
     clock,
     wake: clock.wake,
     logger: silentLogger,
@@ -87,7 +87,7 @@ async function open(openChannel: OpenChannel) {
     onOutcome: () => undefined,
     onCycle: () => undefined,
   });
-  const channel = await openChannel(engine.take, { kind: 'webhook', name: 'chaos' });
+  const channel = await openChannel(controller.take, { kind: 'webhook', name: 'chaos' });
   return {
     now: clock.now,
     async advance(ms: number) {
@@ -104,10 +104,12 @@ async function open(openChannel: OpenChannel) {
     dataAt,
     /** Whether every slot of the store was looked at since. */
     isSwept: (since: number) =>
-      [...engine.generation().slots.keys()].every((slot) => (engine.board.swept(slot)?.at ?? 0) >= since),
+      [...controller.generation().slots.keys()].every(
+        (slot) => (controller.board.swept(slot)?.at ?? 0) >= since,
+      ),
     async [Symbol.asyncDispose]() {
       await channel[Symbol.asyncDispose]();
-      await engine.close(1_000);
+      await controller.close(1_000);
     },
   };
 }

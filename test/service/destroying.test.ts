@@ -185,8 +185,8 @@ describe('what is held', () => {
     // What left is looked for after that run.
     const differing = () => (world.clock.now() > away - 20_000 ? [] : ['b']);
     await using serving = await serve(world, watch, { differing });
-    for (const it of serving.engine.generation().at({ namespace: 'apps', secret: 't0' }))
-      await serving.engine.request(it, 'asked');
+    for (const it of serving.controller.generation().at({ namespace: 'apps', secret: 't0' }))
+      await serving.controller.request(it, 'asked');
     await seconds(world, 120);
     expect(isThere(world, 't4')).toBe(true);
     await soon(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't4']));
@@ -258,7 +258,7 @@ describe('what is held', () => {
       await seconds(world, 5);
       await answer;
       await soon(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't3', 't4']));
-      await serving.engine.reconfigured({ mappings: new Set(), all: false });
+      await serving.controller.reconfigured({ mappings: new Set(), all: false });
       await seconds(world, 5);
     }
     expect(isThere(world, 't0')).toBe(true);
@@ -313,8 +313,8 @@ it('what could not be deleted with its source is looked at again soon, and not o
   await world.clock.advance(2_000);
   world.cluster.fail('remove', new AppError('CLUSTER_UNAVAILABLE'));
   await using serving = await serve(world);
-  for (const it of serving.engine.generation().at({ namespace: 'apps', secret: 't0' }))
-    await serving.engine.request(it, 'asked');
+  for (const it of serving.controller.generation().at({ namespace: 'apps', secret: 't0' }))
+    await serving.controller.request(it, 'asked');
   await seconds(world, 5);
   await soon(() => expect(world.cluster.calls.remove).toBe(1));
   expect(isThere(world, 't0')).toBe(true);
@@ -397,7 +397,7 @@ describe('what left the configuration', () => {
       await queue.add({ subject: formatSubject({ kind: 'destroy' }), reason: 'event', requestId: 'r' });
       await Promise.resolve();
       now += 2_000_000;
-      const waiting = serving.engine.loops.states().find(({ name }) => name === 'job destroy');
+      const waiting = serving.controller.loops.states().find(({ name }) => name === 'job destroy');
       if (waiting !== undefined) ages.push(waiting.ageMs);
       return read(...asked);
     };
@@ -416,7 +416,7 @@ describe('what left the configuration', () => {
     const { read } = world.cluster;
     world.cluster.read = async (...asked) => {
       now += 2_000_000;
-      const left = serving.engine.loops.states().find(({ name }) => name === 'job left');
+      const left = serving.controller.loops.states().find(({ name }) => name === 'job left');
       ages.push(left?.ageMs ?? 0);
       return read(...asked);
     };
@@ -452,7 +452,7 @@ describe('a namespace that lost its label', () => {
   it('keeps its target otherwise, and nobody looks for it', async () => {
     const { world, serving } = await openSelected('keep');
     await using _ = serving;
-    expect(serving.engine.generation().wanted.map(({ id }) => id.namespace)).toEqual(['one', 'three']);
+    expect(serving.controller.generation().wanted.map(({ id }) => id.namespace)).toEqual(['one', 'three']);
     expect(isThere(world, 't', 'two')).toBe(true);
     const { read } = world.cluster.calls;
     await seconds(world, 60);

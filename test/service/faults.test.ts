@@ -117,7 +117,7 @@ describe('a change of which it is not known what became', () => {
     await pass(world, 20_000);
     world.store.put('db', db('second'), '2');
     isAway = true;
-    it.engine.take(HINT, CI);
+    it.controller.take(HINT, CI);
     await pass(world, 2_000);
     expect(passwordOf(world)).toBe(base64('second'));
     isAway = false;
@@ -137,7 +137,7 @@ describe('a change of which it is not known what became', () => {
     world.store.put('db', db('second'), '2');
     world.cluster.loseAnswer('replace', new AppError('CLUSTER_UNAVAILABLE'));
     world.cluster.before('replace', () => world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE')));
-    it.engine.take(HINT, CI);
+    it.controller.take(HINT, CI);
     await pass(world, 2_000);
     await recover(it);
     expect(told(world)).toEqual(expect.arrayContaining(WHOLE));
@@ -151,7 +151,7 @@ describe('a change of which it is not known what became', () => {
     world.store.put('db', db('second'), '2');
     const found = Promise.withResolvers<number>();
     world.cluster.before('replace', async () => found.resolve(await recover(it)));
-    it.engine.take(HINT, CI);
+    it.controller.take(HINT, CI);
     await pass(world, 2_000);
     expect(await found.promise).toBe(0);
     expect(told(world).filter((line) => line.startsWith('update'))).toEqual([
@@ -202,7 +202,7 @@ describe('a target that is deleted and made anew', () => {
     world.store.put('db', db('second'), '2');
     // What is tried first passes; what follows the deletion meets a bad moment of the API server.
     world.cluster.fail('create', undefined, new AppError('CLUSTER_UNAVAILABLE'));
-    it.engine.take(HINT, CI);
+    it.controller.take(HINT, CI);
     await pass(world, 5_000);
     expect(world.story().filter((line) => /^delete outcome/.test(line))).toHaveLength(1);
     await pass(world, 60_000);

@@ -242,7 +242,7 @@ async function byService(world: World): Promise<Ends> {
   );
   const queue = createMemoryQueue({ concurrency: 8, timers: clock });
   const outcomes: Outcome[] = [];
-  const { service, engine } = await startService(app, {
+  const { service, controller } = await startService(app, {
     queue,
     replica: 'r',
     version: '1',
@@ -253,7 +253,7 @@ async function byService(world: World): Promise<Ends> {
     intakes: () => [],
   });
   const decided = new Map<string, string>();
-  engine.board.onKnown(({ mapping, kind, error, proposed }) => {
+  controller.board.onKnown(({ mapping, kind, error, proposed }) => {
     const wasProposed = outcomes.some((it) => it.mapping === mapping && it.proposal !== undefined);
     if (wasProposed && !proposed && !decided.has(mapping))
       decided.set(mapping, [kind, error?.code].filter(Boolean).join(' '));
@@ -270,11 +270,11 @@ async function byService(world: World): Promise<Ends> {
     await asked;
     await clock.advance(1_500);
   } finally {
-    await engine.close(1_000);
+    await controller.close(1_000);
     await queue[Symbol.asyncDispose]();
   }
   const ends = new Map<string, { ended: string; keys?: unknown }>();
-  for (const { id, mapping } of engine.generation().wanted) {
+  for (const { id, mapping } of controller.generation().wanted) {
     const runs = outcomes.filter(
       (it) => it.mapping === mapping.name && formatTarget(it.target) === formatTarget(id),
     );

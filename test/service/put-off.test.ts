@@ -75,11 +75,11 @@ async function renamed(mode: 'own' | 'merge' = 'own') {
   return {
     ...{ cluster, clock, store, logger, exists },
     async serve() {
-      const { engine, service, ...serving } = await serve(world);
+      const { controller, service, ...serving } = await serve(world);
       return {
         ...serving,
         ask: () => service.sync('a', { name: 'ann' }, 'asked'),
-        known: () => engine.board.known('a', NEW),
+        known: () => controller.board.known('a', NEW),
       };
     },
   };

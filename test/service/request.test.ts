@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { Wanted } from '../../src/reconcile/targets.ts';
 import { createBoard, type Known } from '../../src/service/board.ts';
+import type { Controller } from '../../src/service/controller.ts';
 import { askFor } from '../../src/service/request.ts';
-import type { Engine } from '../../src/service/run.ts';
 import { heldOf } from '../../src/service/status.ts';
 import { createClock, createFakeNotices, failed, known, queueAway, START, wanted } from './sample.ts';
 
@@ -17,16 +17,21 @@ function open() {
   const elsewhere = createBoard(notices, clock);
   const asked: string[] = [];
   const state: { refuse: string | undefined } = { refuse: undefined };
-  const engine = {
+  const controller = {
     board,
     async request({ mapping }: Wanted, requestId: string) {
       if (mapping.name === state.refuse) throw queueAway();
       asked.push(`${mapping.name} ${requestId}`);
     },
-  } as Pick<Engine, 'board' | 'request'> as Engine;
+  } as Pick<Controller, 'board' | 'request'> as Controller;
   const held = () => heldOf({ board, idOf: ({ target }) => `held-${target.secret}` });
   const ask = (all: readonly Wanted[], mapping?: string) =>
-    askFor(engine, all, { requestId: 'mine', clock, held, ...(mapping === undefined ? {} : { mapping }) });
+    askFor(controller, all, {
+      requestId: 'mine',
+      clock,
+      held,
+      ...(mapping === undefined ? {} : { mapping }),
+    });
   const end = ({ mapping, id }: Wanted, part: Partial<Known> = {}, at = elsewhere) =>
     at.note(
       known({

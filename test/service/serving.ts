@@ -1,14 +1,14 @@
 import type { App } from '../../src/app/app.ts';
 import { type ServiceOptions, startService } from '../../src/app/service.ts';
 import { createMemoryQueue } from '../../src/queue/memory.ts';
-import type { Engine } from '../../src/service/run.ts';
+import type { Controller } from '../../src/service/controller.ts';
 import type { Service } from '../../src/service/service.ts';
 import type { Watch } from '../fakes/faulty.ts';
 import type { World } from '../reconcile/world.ts';
 
 export interface Serving extends AsyncDisposable {
   readonly app: App;
-  readonly engine: Engine;
+  readonly controller: Controller;
   readonly service: Service;
 }
 
@@ -28,7 +28,7 @@ export async function serve(
     },
   );
   const queue = createMemoryQueue({ concurrency: 8, timers: world.clock });
-  const { engine, service } = await startService(app, {
+  const { controller, service } = await startService(app, {
     queue,
     replica: 'r',
     version: '1',
@@ -41,10 +41,10 @@ export async function serve(
   });
   return {
     app,
-    engine,
+    controller,
     service,
     async [Symbol.asyncDispose]() {
-      await engine.close(1_000);
+      await controller.close(1_000);
       await queue[Symbol.asyncDispose]();
       await process[Symbol.asyncDispose]();
     },

@@ -6,7 +6,7 @@ import type { TargetId } from '../../src/core/target.ts';
 import { type Logger, silentLogger } from '../../src/log/logger.ts';
 import { createMemoryQueue } from '../../src/queue/memory.ts';
 import { resolveTargets } from '../../src/reconcile/targets.ts';
-import { startEngine } from '../../src/service/run.ts';
+import { startController } from '../../src/service/controller.ts';
 import { gate, type Watch } from '../fakes/faulty.ts';
 import type { MemoryClusterOptions } from '../fakes/memory-cluster.ts';
 import {
@@ -21,7 +21,7 @@ import {
 import { soon } from '../soon.ts';
 import { settled } from './sample.ts';
 
-/** An engine on a world in memory, with a clock that the test moves. */
+/** A controller on a world in memory, with a clock that the test moves. */
 async function open(
   mappings = TWO_MAPPINGS,
   watch?: Watch,
@@ -43,7 +43,7 @@ async function open(
     cycles: 0,
     answered: (_: string) => {},
   };
-  const engine = await startEngine({
+  const controller = await startController({
     clock,
     logger,
     random: () => 0.5,
@@ -78,21 +78,21 @@ async function open(
     },
   });
   const isKnown = (id: TargetId, kind: string) => () =>
-    expect([...engine.board.all()].find(({ target }) => target.secret === id.secret)?.kind).toBe(kind);
+    expect([...controller.board.all()].find(({ target }) => target.secret === id.secret)?.kind).toBe(kind);
   const writes = () => cluster.writes.length;
   return {
     ...world,
-    engine,
+    controller,
     queue,
     state,
     writes,
     is: (id: TargetId, kind: string) => soon(isKnown(id, kind)),
     valueOf: (id: TargetId, key: string) => objectIn(cluster.raw(id) ?? {}, 'data')?.[key],
-    [Symbol.asyncDispose]: () => engine.close(1_000),
+    [Symbol.asyncDispose]: () => controller.close(1_000),
   };
 }
 
-describe('the engine', () => {
+describe('the controller', () => {
   it('makes what is not there, once', async () => {
     await using it = await open();
     await it.is(APPS_DB, 'created');
@@ -132,14 +132,14 @@ describe('the engine', () => {
     }));
     clock.set(clock.now() + 20_000);
     cluster.fail('namespaces', new AppError('CLUSTER_UNAVAILABLE'));
-    await it.engine.reconfigured({ mappings: new Set(['db']), all: false });
+    await it.controller.reconfigured({ mappings: new Set(['db']), all: false });
     for (let n = 0; n < 20; n += 1) {
       await clock.advance(500);
       await settled();
     }
     expect(userOf()).toBe(base64('ann'));
     // Once it can, they are those of the new one.
-    await it.engine.reconfigured({ mappings: new Set(['db']), all: false });
+    await it.controller.reconfigured({ mappings: new Set(['db']), all: false });
     await soon(() => expect(it.valueOf({ namespace: 'dev', secret: 'db' }, 'USER')).toBe(base64('dev')));
   });
 
@@ -151,12 +151,12 @@ describe('the engine', () => {
     await using it = await open(claiming('one') + claiming('two'), undefined, {
       cluster: { namespaces: { apps: { one: 'yes', two: 'yes' } } },
     });
-    await soon(() => expect(it.engine.board.known('two', APPS_DB)?.error?.code).toBe('TARGET_CLAIMED'));
+    await soon(() => expect(it.controller.board.known('two', APPS_DB)?.error?.code).toBe('TARGET_CLAIMED'));
     await settled();
     const runs = () => it.state.runs.filter((name) => name === 'two').length;
     const before = runs();
     it.state.mappings = it.state.mappings.filter(({ name }) => name === 'two');
-    await it.engine.reconfigured({ mappings: new Set(), all: false });
+    await it.controller.reconfigured({ mappings: new Set(), all: false });
     await soon(() => expect(runs()).toBe(before + 1));
   });
 
@@ -169,9 +169,9 @@ describe('the engine', () => {
       ...mapping,
       target: { ...mapping.target, secret: 'db' },
     }));
-    await it.engine.reconfigured({ mappings: new Set(['db']), all: false });
+    await it.controller.reconfigured({ mappings: new Set(['db']), all: false });
     await it.is(APPS_DB, 'refused');
-    expect(it.engine.board.known('db', APPS_DB)).toMatchObject({
+    expect(it.controller.board.known('db', APPS_DB)).toMatchObject({
       error: { code: 'IMMUTABLE' },
       alive: false,
     });
@@ -187,7 +187,7 @@ describe('the engine', () => {
     const { cluster, store } = world;
     store.reads.length = 0;
     const before = cluster.calls.read;
-    await world.engine.reconfigured({ mappings: new Set(), all: false });
+    await world.controller.reconfigured({ mappings: new Set(), all: false });
     await settled();
     expect([store.reads, cluster.calls.read]).toEqual([[], before]);
   });
@@ -196,16 +196,16 @@ describe('the engine', () => {
     await using it = await open();
     await it.is(APPS_DB, 'created');
     await it.is(APPS_TOKEN, 'created');
-    const before = it.engine.board.known('db', APPS_DB);
+    const before = it.controller.board.known('db', APPS_DB);
     it.clock.set(it.clock.now() + 20_000);
     it.state.mappings = it.state.mappings.map((mapping) =>
       mapping.name === 'token'
         ? { ...mapping, target: { ...mapping.target, labels: { team: 'x' } } }
         : mapping,
     );
-    await it.engine.reconfigured({ mappings: new Set(['token']), all: false });
+    await it.controller.reconfigured({ mappings: new Set(['token']), all: false });
     await it.is(APPS_TOKEN, 'updated');
-    expect(it.engine.board.known('db', APPS_DB)).toBe(before);
+    expect(it.controller.board.known('db', APPS_DB)).toBe(before);
   });
 
   it('leaves to others what it does not know, as a newer release may ask for it', async () => {
@@ -224,11 +224,11 @@ describe('the engine', () => {
     const slot = 'sweep/vault/420000/0/1';
     await it.queue.add({ subject: slot, reason: 'sweep', requestId: 'r' });
     await it.clock.advance(1_000);
-    expect(it.engine.board.swept(slot)).toBeUndefined();
+    expect(it.controller.board.swept(slot)).toBeUndefined();
     it.state.mappings = it.state.mappings.map((mapping) => ({ ...mapping, refreshMs: 420_000 }));
-    await it.engine.reconfigured({ mappings: new Set(['db', 'token']), all: false });
+    await it.controller.reconfigured({ mappings: new Set(['db', 'token']), all: false });
     await it.clock.advance(5_000);
-    await soon(() => expect(it.engine.board.swept(slot)).toBeDefined());
+    await soon(() => expect(it.controller.board.swept(slot)).toBeDefined());
   });
 
   it('makes what a new mapping wants in one run, without a look at what the watch says is missing', async () => {
@@ -240,7 +240,7 @@ describe('the engine', () => {
     const added = { ...token, name: 'late', target: { ...token.target, secret: 'late' } };
     it.state.mappings = [...it.state.mappings, added];
     const { read, create } = it.cluster.calls;
-    await it.engine.reconfigured({ mappings: new Set(['late']), all: false });
+    await it.controller.reconfigured({ mappings: new Set(['late']), all: false });
     const late = { ...APPS_TOKEN, secret: 'late' };
     await it.is(late, 'created');
     await settled();
@@ -254,9 +254,9 @@ describe('the engine', () => {
     await it.is(APPS_DB, 'created');
     await it.is(APPS_TOKEN, 'created');
     it.state.mappings = it.state.mappings.filter(({ name }) => name === 'db');
-    await it.engine.reconfigured({ mappings: new Set(), all: false });
-    expect([...it.engine.board.all()].map(({ mapping }) => mapping)).toEqual(['db']);
-    expect([...it.engine.board.metas()].map(({ id }) => id.secret)).toEqual(['db']);
+    await it.controller.reconfigured({ mappings: new Set(), all: false });
+    expect([...it.controller.board.all()].map(({ mapping }) => mapping)).toEqual(['db']);
+    expect([...it.controller.board.metas()].map(({ id }) => id.secret)).toEqual(['db']);
   });
 
   it('is woken by a store that has come back', async () => {
@@ -266,7 +266,7 @@ describe('the engine', () => {
     await it.is(APPS_TOKEN, 'failed');
     it.store.put('token', 'new');
     it.clock.set(it.clock.now() + 20_000);
-    it.engine.wake('vault');
+    it.controller.wake('vault');
     await it.is(APPS_TOKEN, 'created');
   });
 
@@ -286,7 +286,7 @@ describe('the engine', () => {
     if (db === undefined) throw new Error('there is no mapping');
     it.store.fail('db', new AppError('STORE_UNAVAILABLE'));
     it.clock.set(it.clock.now() + 1_000);
-    await it.engine.request({ mapping: db, id: APPS_DB }, 'asked');
+    await it.controller.request({ mapping: db, id: APPS_DB }, 'asked');
     await it.is(APPS_DB, 'failed');
     it.cluster.edit(APPS_DB, (raw) => ({ ...raw, data: { PASSWORD: base64('by hand') } }));
     it.store.put('db', '{"user":"ann","password":"first"}');
@@ -294,7 +294,7 @@ describe('the engine', () => {
     await it.is(APPS_DB, 'refused');
     expect(it.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('by hand'));
     // Whoever asks now means this edit.
-    await it.engine.request({ mapping: db, id: APPS_DB }, 'asked again');
+    await it.controller.request({ mapping: db, id: APPS_DB }, 'asked again');
     await soon(() => expect(it.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('first')));
   });
 
@@ -314,11 +314,11 @@ describe('the engine', () => {
       await settled();
       clock.set(clock.now() + 20_000);
       state.mappings = wanted;
-      await it.engine.reconfigured({ mappings: new Set(['db']), all: false });
+      await it.controller.reconfigured({ mappings: new Set(['db']), all: false });
     };
     const isNow = (kind: string) =>
       soon(() =>
-        expect(it.engine.board.known('db', APPS_DB)).toMatchObject({ kind, startedAt: clock.now() }),
+        expect(it.controller.board.known('db', APPS_DB)).toMatchObject({ kind, startedAt: clock.now() }),
       );
     await change([]);
     // With its namespace, or by whoever tidied up.
@@ -343,19 +343,19 @@ describe('the engine', () => {
     });
     await it.is(APPS_DB, 'created');
     await it.is(APPS_TOKEN, 'created');
-    expect(it.engine.auditDoubt.trouble()).toBeUndefined();
+    expect(it.controller.auditDoubt.trouble()).toBeUndefined();
     isAway = true;
     it.cluster.forget(APPS_TOKEN);
-    await soon(() => expect(it.engine.auditDoubt.trouble()).toBe(away));
+    await soon(() => expect(it.controller.auditDoubt.trouble()).toBe(away));
     const db = it.state.mappings.find(({ name }) => name === 'db');
     if (db === undefined) throw new Error('there is no such mapping');
     it.clock.set(it.clock.now() + 1_000);
-    await it.engine.request({ mapping: db, id: APPS_DB }, 'r');
+    await it.controller.request({ mapping: db, id: APPS_DB }, 'r');
     await it.is(APPS_DB, 'unchanged');
-    expect(it.engine.auditDoubt.trouble()).toBe(away);
+    expect(it.controller.auditDoubt.trouble()).toBe(away);
     isAway = false;
     await it.clock.advance(10_000);
-    await soon(() => expect(it.engine.auditDoubt.trouble()).toBeUndefined());
+    await soon(() => expect(it.controller.auditDoubt.trouble()).toBeUndefined());
     expect(it.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok'));
   });
 
@@ -379,12 +379,12 @@ describe('the engine', () => {
     await soon(() => expect(it.state.cycles).toBeGreaterThan(0));
     isAway = true;
     vi.advanceTimersByTime(3_600_000);
-    await soon(() => expect(it.engine.auditDoubt.trouble()?.code).toBe('AUDIT_UNAVAILABLE'));
+    await soon(() => expect(it.controller.auditDoubt.trouble()?.code).toBe('AUDIT_UNAVAILABLE'));
     it.clock.set(it.clock.now() + 120_000);
-    expect(it.engine.auditDoubt.trouble()?.code).toBe('AUDIT_UNAVAILABLE');
+    expect(it.controller.auditDoubt.trouble()?.code).toBe('AUDIT_UNAVAILABLE');
     isAway = false;
     vi.advanceTimersByTime(20_000);
-    await soon(() => expect(it.engine.auditDoubt.trouble()).toBeUndefined());
+    await soon(() => expect(it.controller.auditDoubt.trouble()).toBeUndefined());
     await soon(() => {
       // One that has ended only after that is on record an hour later.
       vi.advanceTimersByTime(3_600_000);
@@ -399,8 +399,8 @@ describe('the engine', () => {
     await using it = await open(TWO_MAPPINGS, store.watch, { concurrency: 1 });
     await store.arrived;
     const stalled = () =>
-      it.engine.loops.states().filter(({ name, stalled: is }) => is && name.startsWith('job '));
-    expect(it.engine.loops.states().filter(({ name }) => name.startsWith('job '))).toHaveLength(2);
+      it.controller.loops.states().filter(({ name, stalled: is }) => is && name.startsWith('job '));
+    expect(it.controller.loops.states().filter(({ name }) => name.startsWith('job '))).toHaveLength(2);
     for (let minute = 0; minute < 60; minute += 1) {
       now += 60_000;
       it.state.answered('vault');
@@ -425,13 +425,13 @@ describe('the engine', () => {
     };
     const it = await open(TWO_MAPPINGS, watch, { logger });
     await store.arrived;
-    const closing = it.engine.close(0);
+    const closing = it.controller.close(0);
     await it.clock.advance(0);
     await closing;
     isClosed = true;
     store.open();
     await soon(() =>
-      expect(it.engine.loops.states().filter(({ name }) => name.startsWith('job'))).toEqual([]),
+      expect(it.controller.loops.states().filter(({ name }) => name.startsWith('job'))).toEqual([]),
     );
     expect(logger.lines.filter(({ level }) => level === 'error')).toEqual([]);
   });
@@ -439,7 +439,7 @@ describe('the engine', () => {
   it('leaves nothing open when it ends', async () => {
     const it = await open();
     await it.is(APPS_TOKEN, 'created');
-    await it.engine.close(1_000);
+    await it.controller.close(1_000);
     expect(it.cluster.watched).toEqual([]);
     expect(it.clock.waiting).toEqual([]);
   });

@@ -83,7 +83,7 @@ export interface ServiceParts {
 }
 
 /** The inside of a running service, for those who steer it and show it. */
-export interface Engine {
+export interface Controller {
   readonly board: Board;
   readonly loops: Loops;
   readonly ages: Ages;
@@ -117,7 +117,7 @@ const CRASHED_MS = 10_000;
 const UNHEARD: Notices = { post: () => undefined, subscribe: () => () => undefined };
 
 /** Starts to watch, to sweep and to work; goes on until it is closed, whatever fails. */
-export async function startEngine(parts: ServiceParts): Promise<Engine> {
+export async function startController(parts: ServiceParts): Promise<Controller> {
   const { clock, logger, queue, cluster, audit, random } = parts;
   // First: it fails when the audit does, and then nothing was begun.
   await parts.recover();
