@@ -1,4 +1,4 @@
-import type { AuditRecord } from '../audit/entry.ts';
+import type { AuditRecord, KeyChanges } from '../audit/entry.ts';
 import { ordered, type ShownRecord } from '../audit/question.ts';
 import type { RecordDetail } from '../audit/question-detail.ts';
 import { count, type Paint, shortFingerprint, table } from './output.ts';
@@ -39,11 +39,6 @@ function subject({ namespace, secret, mapping, store, key, review }: AuditRecord
 }
 
 function noteOf({ code, note, keys, sources, action, counts, review, reviewed }: ShownRecord): string {
-  const changes = [
-    ...keys.added.map((name) => `+${name}`),
-    ...keys.changed.map((name) => `~${name}`),
-    ...keys.removed.map((name) => `-${name}`),
-  ];
   const version =
     action === 'read' && sources[0] !== undefined ? [`version ${shortFingerprint(sources[0].version)}`] : [];
   const { targets, ...rest } = counts ?? {};
@@ -54,7 +49,7 @@ function noteOf({ code, note, keys, sources, action, counts, review, reviewed }:
     review?.state,
     // That of a reading is for programs.
     action === 'read' ? undefined : note,
-    ...changes,
+    ...changedKeys(keys),
     ...version,
     ...total,
     totals.length === 0 ? undefined : totals.map(([name, number]) => `${number} ${name}`).join(', '),
@@ -62,6 +57,15 @@ function noteOf({ code, note, keys, sources, action, counts, review, reviewed }:
   ]
     .filter((part) => part !== undefined)
     .join(' ');
+}
+
+/** `+added`, `~changed`, `-removed`. */
+export function changedKeys({ added, changed, removed }: KeyChanges): readonly string[] {
+  return [
+    ...added.map((name) => `+${name}`),
+    ...changed.map((name) => `~${name}`),
+    ...removed.map((name) => `-${name}`),
+  ];
 }
 
 function reviewText({ state, by, note }: NonNullable<ShownRecord['reviewed']>): string {

@@ -1,6 +1,6 @@
 import type { ChangedTarget, Listed, Report, Trouble } from '../audit/report.ts';
 import { count, type Paint, shortFingerprint } from './output.ts';
-import { timeText } from './record-text.ts';
+import { changedKeys, timeText } from './record-text.ts';
 import { plain } from './service-error.ts';
 
 /** The report as it is read in a mail: what needs somebody first, then what happened, lines of bounded length. */
@@ -78,10 +78,5 @@ function troubleText({ code, times, first, last, sequence, ...about }: Trouble):
 }
 
 function changedText({ namespace, secret, changes, keys, time, sequence }: ChangedTarget): string {
-  const names = [
-    ...keys.added.map((name) => `+${name}`),
-    ...keys.changed.map((name) => `~${name}`),
-    ...keys.removed.map((name) => `-${name}`),
-  ];
-  return `${namespace}/${secret}  ${count(changes, 'change')}, last ${timeText(time)} (${sequence})  ${names.join(' ')}`.trimEnd();
+  return `${namespace}/${secret}  ${count(changes, 'change')}, last ${timeText(time)} (${sequence})  ${changedKeys(keys).join(' ')}`.trimEnd();
 }

@@ -1,6 +1,6 @@
 import type { AppError } from '../core/errors.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
-import type { KeyPlan } from '../sync/plan.ts';
+import type { KeyPlan } from '../sync/compare.ts';
 import { type Paint, type Style, shortFingerprint } from './output.ts';
 import { plain } from './service-error.ts';
 

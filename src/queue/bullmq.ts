@@ -20,7 +20,7 @@ import { watchHealth } from './redis-health.ts';
 import { createRedisNotices } from './redis-notices.ts';
 import { createWishes } from './redis-wishes.ts';
 import { type RunningWorker, startWorker } from './redis-worker.ts';
-import { systemTimers, type Timers, within } from './timers.ts';
+import { pause, systemTimers, type Timers, within } from './timers.ts';
 
 export interface RedisQueueOptions extends RedisAddress {
   readonly prefix: string;
@@ -227,7 +227,7 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
       for (;;) {
         const { waiting, active, delayed } = await counts();
         if (waiting + active + delayed === 0 || closed) return;
-        await within(new Promise(() => {}), IDLE_POLL_MS, timers);
+        await pause(IDLE_POLL_MS, timers);
       }
     },
     counts,

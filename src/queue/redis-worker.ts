@@ -5,7 +5,7 @@ import { merged } from './order.ts';
 import { type Job, type Process, type Queue, REASONS } from './queue.ts';
 import type { RedisClients } from './redis-clients.ts';
 import type { Wishes } from './redis-wishes.ts';
-import { type Timers, within } from './timers.ts';
+import { pause, type Timers, within } from './timers.ts';
 
 export interface WorkerOptions {
   readonly Worker: typeof BullWorker;
@@ -43,8 +43,6 @@ export function startWorker(options: WorkerOptions): RunningWorker {
   let stopping = false;
   let current: OurWorker | undefined;
 
-  const pause = (ms: number): Promise<unknown> => within(new Promise(() => {}), ms, timers);
-
   /** As BullMQ holds it together with what was asked for since; the latter may be out of reach. */
   const take = async (given: Job): Promise<Job> => {
     try {
@@ -64,7 +62,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
         return await options.add(job, { delayMs });
       } catch (thrown) {
         if (!(thrown instanceof AppError)) throw thrown;
-        await pause(RETRY_MS);
+        await pause(RETRY_MS, timers);
       }
     }
   };
@@ -136,7 +134,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
       }
       if (stopping) return;
       await within(worker.close(true), FAREWELL_MS, timers);
-      await pause(RETRY_MS);
+      await pause(RETRY_MS, timers);
     }
   };
   void supervise();

@@ -13,6 +13,11 @@ export const systemTimers: Timers = {
   wake: systemWake,
 };
 
+/** Resolves after the time. */
+export async function pause(ms: number, timers: Timers): Promise<void> {
+  await within(new Promise(() => {}), ms, timers);
+}
+
 /** Resolves with the promise, or after the time: `undefined` then. It is not called off. */
 export async function within<T>(promise: Promise<T>, ms: number, timers: Timers): Promise<T | undefined> {
   const late = Promise.withResolvers<undefined>();

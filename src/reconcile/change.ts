@@ -1,7 +1,7 @@
 import { type Action, type Entry, type EntrySource, type KeyChanges, MOST_VALUES } from '../audit/entry.ts';
 import type { Workload } from '../core/mapping.ts';
 import type { TargetId } from '../core/target.ts';
-import type { KeyPlan } from '../sync/plan.ts';
+import type { KeyPlan } from '../sync/compare.ts';
 
 /** What a change does, for its intent and its outcome alike. */
 export interface Change {

@@ -2,8 +2,9 @@ import type { AppError } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { LiveSecret, MergeManifest } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
+import type { KeyPlan } from '../sync/compare.ts';
 import type { Desired } from '../sync/desired.ts';
-import type { KeyPlan, Plan } from '../sync/plan.ts';
+import type { Plan } from '../sync/plan.ts';
 
 /** The words of a summary, in the order in which people read them. */
 export const OUTCOMES = ['created', 'updated', 'deleted', 'unchanged', 'refused', 'held', 'failed'] as const;

@@ -59,10 +59,14 @@ const RULES = new Map<string, TypeRule>([
 /** What would make the API server or a workload reject the target; found before anything is written. */
 export function checkTarget(type: string, data: Data): AppError | undefined {
   if (FORBIDDEN_TYPES.includes(type)) return new AppError('TYPE_FORBIDDEN', { detail: `type ${type}` });
+  return checkSize(data) ?? RULES.get(type)?.check(data);
+}
+
+export function checkSize(data: Data): AppError | undefined {
   const size = [...data.values()].reduce((sum, value) => sum + value.size, 0);
-  if (size > MAX_SECRET_BYTES)
-    return new AppError('TOO_LARGE', { detail: `${size} bytes, ${MAX_SECRET_BYTES} are allowed` });
-  return RULES.get(type)?.check(data);
+  return size > MAX_SECRET_BYTES
+    ? new AppError('TOO_LARGE', { detail: `${size} bytes, ${MAX_SECRET_BYTES} are allowed` })
+    : undefined;
 }
 
 /** The same of a Secret to which only these keys are given, where its type is about one of them. */

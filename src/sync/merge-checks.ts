@@ -1,7 +1,7 @@
 import { AppError } from '../core/errors.ts';
 import type { Holdings, LiveSecret } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
-import { checkPart, FORBIDDEN_TYPES, MAX_SECRET_BYTES } from './checks.ts';
+import { checkPart, checkSize, FORBIDDEN_TYPES } from './checks.ts';
 import type { KeyPlan } from './compare.ts';
 
 interface Wanted {
@@ -35,15 +35,15 @@ export function refusal(
   if (live.immutable && keys.some(({ name, action }) => action !== 'keep' && !sameIn(live, data, name)))
     return new AppError('IMMUTABLE', { detail: 'it is immutable and its data would change' });
   const whole = new Map([...live.data, ...data]);
-  const size = [...whole.values()].reduce((sum, value) => sum + value.size, 0);
-  if (size > MAX_SECRET_BYTES)
-    return new AppError('TOO_LARGE', { detail: `${size} bytes, ${MAX_SECRET_BYTES} are allowed` });
   // What others put there is theirs to answer for.
   const given = keys.filter(({ name, action }) => action !== 'keep' && data.has(name));
-  return checkPart(
-    live.type,
-    whole,
-    given.map(({ name }) => name),
+  return (
+    checkSize(whole) ??
+    checkPart(
+      live.type,
+      whole,
+      given.map(({ name }) => name),
+    )
   );
 }
 

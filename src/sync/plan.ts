@@ -14,8 +14,6 @@ import { type FormerMerge, type Merger, mergeMark, mergesIn, planMerge } from '.
 import { type Claim, ownership } from './ownership.ts';
 import { withTemplates } from './template.ts';
 
-export type { KeyPlan };
-
 /**
  * What would change. `delete` is a proposal, which the one destroying step of the instance carries out or holds;
  * `hold`: the same, but only a person may say so; `refuse`: we must not; `fail`: it cannot be decided.
