@@ -1,6 +1,9 @@
 /** Calls back after the time; returns how to call it off. */
 export type Wake = (callback: () => void, ms: number) => () => void;
 
+/** Beyond this, `setTimeout` calls back at once. */
+export const LONGEST_WAKE_MS = 2 ** 31 - 1;
+
 export const systemWake: Wake = (callback, ms) => {
   const timer = setTimeout(callback, ms);
   return () => clearTimeout(timer);

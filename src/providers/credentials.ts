@@ -59,6 +59,16 @@ export async function resolveCredential(
   return value;
 }
 
+/** What a reference leads to; undefined where it leads to nothing. */
+export async function unlessMissing(credential: Promise<SecretValue>): Promise<SecretValue | undefined> {
+  try {
+    return await credential;
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'CREDENTIAL_MISSING') return undefined;
+    throw error;
+  }
+}
+
 async function fromFile(path: string): Promise<SecretValue> {
   let bytes: Buffer;
   try {

@@ -1,8 +1,9 @@
 import { AppError } from '../core/errors.ts';
+import { LONGEST_WAKE_MS } from '../core/wake.ts';
 import { createNoticeBoard, isSmall } from './notice-board.ts';
 import { merged, rankOf, type Wish } from './order.ts';
 import { type Job, type Process, type Queue, REASONS } from './queue.ts';
-import { LONGEST_WAIT_MS, systemTimers, type Timers, within } from './timers.ts';
+import { systemTimers, type Timers, within } from './timers.ts';
 
 export interface MemoryQueueOptions {
   readonly concurrency: number;
@@ -55,10 +56,10 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
         () => {
           delayed.delete(subject);
           // By the timer, since the clock may have been set back.
-          place(subject, { job, due: wait > LONGEST_WAIT_MS ? due : Number.NEGATIVE_INFINITY });
+          place(subject, { job, due: wait > LONGEST_WAKE_MS ? due : Number.NEGATIVE_INFINITY });
           pump();
         },
-        Math.min(wait, LONGEST_WAIT_MS),
+        Math.min(wait, LONGEST_WAKE_MS),
       );
       delayed.set(subject, { job, due, callOff });
       return;

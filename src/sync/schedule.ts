@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../core/error-codes.ts';
 import { healsItself } from '../core/errors.ts';
+import { LONGEST_WAKE_MS } from '../core/wake.ts';
 
 /** What came of one run of a target, as far as it says when to look again. */
 export interface Ended {
@@ -36,8 +37,6 @@ const HOUR = 60 * MINUTE;
 const AFTER_CONFLICT = { first: SECOND / 4, longest: 30 * SECOND };
 /** What somebody else is about to make. */
 const UNTIL_MADE = 30 * SECOND;
-/** What timers can wait for. */
-const MOST = 2 ** 31 - 1;
 
 /**
  * In how many milliseconds a target is to be looked at again; `undefined`: when its sweep comes. What heals by
@@ -45,10 +44,10 @@ const MOST = 2 ** 31 - 1;
  * what only a person can mend is not hammered.
  */
 export function nextRun(ended: Ended, { failures, refreshMs, random }: ScheduleInput): number | undefined {
-  const refresh = between(refreshMs, 1, MOST, LONGEST);
+  const refresh = between(refreshMs, 1, LONGEST_WAKE_MS, LONGEST);
   const doublings = between(failures, 1, 40, 1) - 1;
   const chance = between(random(), 0, 1, 0.5);
-  const asked = between(ended.retryAfterMs, 0, MOST, 0);
+  const asked = between(ended.retryAfterMs, 0, LONGEST_WAKE_MS, 0);
   const backoff = (first: number, longest: number): number =>
     // Above what we were asked, never below, and not all of us at the same moment.
     asked + chance * Math.min(first * 2 ** doublings, longest);
@@ -78,7 +77,7 @@ function untilMended(refresh: number, doublings: number): number {
 }
 
 function whole(ms: number): number {
-  return Math.min(Math.ceil(ms), MOST);
+  return Math.min(Math.ceil(ms), LONGEST_WAKE_MS);
 }
 
 function between(value: number | undefined, least: number, most: number, otherwise: number): number {

@@ -3,11 +3,11 @@ import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import { badAnswer } from '../answer.ts';
 import type { ReadResult } from '../provider.ts';
-import { fromItemError, isType } from './errors.ts';
+import { fromItemError, isType, NOT_ALLOWED } from './errors.ts';
 import { objectsIn } from './form.ts';
 import { pick } from './keys.ts';
 import { asStoreError, type Session } from './session.ts';
-import { BAD_STATE, badState, DENIED, proveAbsence, readSingle } from './single.ts';
+import { BAD_STATE, badState, proveAbsence, readSingle } from './single.ts';
 import { type SecretEntry, toResult } from './value.ts';
 
 /** The most that one call takes; LocalStack and moto take more. */
@@ -34,7 +34,7 @@ export function createBatchState(clock: Clock): BatchState {
 }
 
 /** AWS did not let us use the operation at all, or does not have it. */
-const NOT_OURS = [...DENIED, 'UnknownOperationException', 'UnknownOperation'];
+const NOT_OURS = [...NOT_ALLOWED, 'UnknownOperationException', 'UnknownOperation'];
 /** What can only be about one of the secrets, though the whole call failed. */
 const OF_ONE = [
   'InvalidParameterException',
@@ -124,7 +124,7 @@ async function itemResult(
   if (code === 'ResourceNotFoundException') return proveAbsence(session, key, signal);
   if (code === BAD_STATE) throw await badState(session, key, signal);
   // A policy may allow the current stage only, which a batch cannot name.
-  if (DENIED.includes(code)) return readSingle(session, key, undefined, signal);
+  if (NOT_ALLOWED.includes(code)) return readSingle(session, key, undefined, signal);
   if (code === 'InvalidParameterException')
     throw new AppError('CONFIG_INVALID', { detail: 'AWS does not take this key' });
   throw fromItemError(code);

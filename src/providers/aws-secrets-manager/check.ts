@@ -2,11 +2,10 @@ import { AppError } from '../../core/errors.ts';
 import { clockSkewed } from '../../core/skew.ts';
 import type { Check } from '../provider.ts';
 import { askForAll } from './batch.ts';
-import { isType, toStoreError } from './errors.ts';
+import { isDenied, toStoreError } from './errors.ts';
 import { listPages } from './list.ts';
 import type { Store } from './read.ts';
 
-const DENIED = ['AccessDeniedException', 'AccessDenied'];
 /** Nobody's: the answer says that it does not exist, or that we may not know. */
 const NOBODY = 'secretbridge/check/none';
 
@@ -56,7 +55,7 @@ async function allowed(call: Promise<unknown>): Promise<boolean | AppError> {
     await call;
     return true;
   } catch (thrown) {
-    if (isType(thrown, ...DENIED)) return false;
+    if (isDenied(thrown)) return false;
     const error = toStoreError(thrown);
     if (error instanceof AppError) return error;
     throw error;

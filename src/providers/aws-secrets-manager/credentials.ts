@@ -1,5 +1,5 @@
 import { AppError } from '../../core/errors.ts';
-import type { Reference } from '../credentials.ts';
+import { type Reference, unlessMissing } from '../credentials.ts';
 import type { ProviderDeps } from '../provider.ts';
 import type { AwsConfig } from './config.ts';
 import { fromFailure, isRefusal, toStoreError } from './errors.ts';
@@ -87,7 +87,7 @@ async function fromToken(
  * any program (`credential_process`) or a browser.
  */
 function defaultLogin(sts: Sts, deps: ProviderDeps): () => Promise<Identity> {
-  const variable = (name: string) => optional({ env: name }, deps);
+  const variable = async (env: string) => (await unlessMissing(deps.credential({ env })))?.revealText();
   const fromMachine = createMachineLogin(variable);
   return async () => {
     const [accessKeyId, secretAccessKey, sessionToken, roleArn, tokenFile] = await Promise.all(
@@ -109,15 +109,6 @@ function defaultLogin(sts: Sts, deps: ProviderDeps): () => Promise<Identity> {
     if (roleArn !== undefined && tokenFile !== undefined) return fromToken(roleArn, tokenFile, sts, deps);
     return fromMachine();
   };
-}
-
-async function optional(reference: Reference, deps: ProviderDeps): Promise<string | undefined> {
-  try {
-    return await text(reference, deps);
-  } catch (error) {
-    if (error instanceof AppError && error.code === 'CREDENTIAL_MISSING') return undefined;
-    throw error;
-  }
 }
 
 async function text(reference: Reference, deps: ProviderDeps): Promise<string> {

@@ -140,6 +140,14 @@ export function isType(thrown: unknown, ...types: readonly string[]): thrown is 
   return thrown instanceof AwsFailure && thrown.type !== undefined && types.includes(thrown.type);
 }
 
+/** Secrets Manager and STS name it differently. */
+export const NOT_ALLOWED = ['AccessDeniedException', 'AccessDenied'];
+
+/** Whether no policy allows the call, which says that everything before it works. */
+export function isDenied(thrown: unknown): thrown is AwsFailure {
+  return isType(thrown, ...NOT_ALLOWED);
+}
+
 /**
  * Whatever the SDK threw, as an error of ours. Its own errors carry the whole answer (`$response`), so nothing of
  * them is kept but the name.

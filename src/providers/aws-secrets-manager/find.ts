@@ -1,16 +1,13 @@
 import type { SecretListEntry } from '@aws-sdk/client-secrets-manager';
-import { AppError } from '../../core/errors.ts';
 import { compareText } from '../../core/target.ts';
 import { badAnswer } from '../answer.ts';
+import { checkCount } from '../found.ts';
 import type { FindQuery } from '../provider.ts';
 import { objectsIn } from './form.ts';
 import { checkPath } from './keys.ts';
 import { listPages } from './list.ts';
 import type { Store } from './read.ts';
 import { asStoreError } from './session.ts';
-
-/** A Secret holds 1 MiB, so a search that finds more than this is a mistake. */
-const MAX_KEYS = 10_000;
 
 /**
  * The names below `path`, by ListSecrets. AWS matches tags by prefix and names as well, so both are compared here.
@@ -31,8 +28,7 @@ async function search(store: Store, query: FindQuery, signal: AbortSignal | unde
       if (typeof name !== 'string' || name === '') throw badAnswer('a list with a secret that has no name');
       if (name.startsWith(prefix) && name !== prefix && hasTags(entry, tags)) keys.add(name);
     }
-    if (keys.size > MAX_KEYS)
-      throw new AppError('TOO_LARGE', { detail: `the search finds more than ${MAX_KEYS} keys` });
+    checkCount(keys.size);
   }
   return [...keys].sort(compareText);
 }

@@ -3,14 +3,13 @@ import { AppError } from '../../core/errors.ts';
 import { badAnswer } from '../answer.ts';
 import { createdAt } from '../created-at.ts';
 import type { ReadResult } from '../provider.ts';
-import { isType } from './errors.ts';
+import { isDenied, isType } from './errors.ts';
 import { isAbout, mayBeId, type Version } from './keys.ts';
 import { asStoreError, type Session } from './session.ts';
 import { toResult } from './value.ts';
 
 /** Also said of secrets that are scheduled for deletion. */
 export const BAD_STATE = 'InvalidRequestException';
-export const DENIED = ['AccessDeniedException', 'AccessDenied'];
 const CURRENT = 'AWSCURRENT';
 const REFUSED_INPUT = ['InvalidParameterException', 'ValidationException'];
 
@@ -86,7 +85,7 @@ export async function proveAbsence(
     description = await describe(session, key, signal);
   } catch (failure) {
     if (isNotFound(failure)) return { kind: 'absent' };
-    if (isType(failure, ...DENIED)) {
+    if (isDenied(failure)) {
       throw new AppError('ACCESS_DENIED', {
         detail:
           'it has no value, and whether it exists is not ours to know: allow secretsmanager:DescribeSecret',
@@ -112,7 +111,7 @@ export async function badState(
       ? new AppError('SOURCE_DELETED')
       : badAnswer('the state of the secret does not allow to read it');
   } catch (failure) {
-    if (isType(failure, ...DENIED)) {
+    if (isDenied(failure)) {
       return new AppError('ACCESS_DENIED', {
         detail:
           'it cannot be read as it is, and why is not ours to know: allow secretsmanager:DescribeSecret',

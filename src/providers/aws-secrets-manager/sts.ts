@@ -3,7 +3,7 @@ import { badAnswer } from '../answer.ts';
 import type { ProviderDeps } from '../provider.ts';
 import { clientOptions, stsEndpoint } from './client-options.ts';
 import type { AwsConfig } from './config.ts';
-import { AwsFailure, failureOf, isType, toStoreError } from './errors.ts';
+import { AwsFailure, failureOf, isDenied, toStoreError } from './errors.ts';
 import { createStsHandler } from './handler.ts';
 import type { Identity } from './lease.ts';
 import type { Transport } from './transport.ts';
@@ -48,7 +48,7 @@ export function createSts(
         },
       });
       return logIn(provide, (failure) => {
-        if (isType(failure, ...DENIED)) return refused(role.roleArn, 'its trust policy and `sts:AssumeRole`');
+        if (isDenied(failure)) return refused(role.roleArn, 'its trust policy and `sts:AssumeRole`');
         return failure; // whoever owns the identity may have another one
       });
     },
@@ -61,14 +61,12 @@ export function createSts(
         clientConfig,
       });
       return logIn(provide, (failure) => {
-        if (isType(failure, ...DENIED)) return refused(roleArn, 'its trust policy for web identities');
+        if (isDenied(failure)) return refused(roleArn, 'its trust policy for web identities');
         return toStoreError(failure);
       });
     },
   };
 }
-
-const DENIED = ['AccessDenied', 'AccessDeniedException'];
 
 async function logIn(
   provide: () => Promise<Identity>,

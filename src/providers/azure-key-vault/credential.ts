@@ -3,7 +3,7 @@ import type { TokenCredential } from '@azure/identity';
 import { AppError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import { codeOf } from '../../core/system-errors.ts';
-import type { Reference } from '../credentials.ts';
+import { type Reference, unlessMissing } from '../credentials.ts';
 import type { ProviderDeps } from '../provider.ts';
 import type { AzureConfig } from './config.ts';
 import type { HttpClient } from './transport.ts';
@@ -140,12 +140,7 @@ async function authorityHost({ config, deps, identity }: Source): Promise<string
 }
 
 async function variable(env: string, deps: ProviderDeps): Promise<string | undefined> {
-  try {
-    return text(await deps.credential({ env }));
-  } catch (error) {
-    if (error instanceof AppError && error.code === 'CREDENTIAL_MISSING') return undefined;
-    throw error;
-  }
+  return (await unlessMissing(deps.credential({ env })))?.revealText();
 }
 
 function checkKey(pem: string, password: string | undefined): void {

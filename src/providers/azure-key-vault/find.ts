@@ -1,13 +1,12 @@
 import type { SecretProperties } from '@azure/keyvault-secrets';
 import { AppError } from '../../core/errors.ts';
 import { compareText } from '../../core/target.ts';
+import { checkCount } from '../found.ts';
 import type { FindQuery } from '../provider.ts';
 import type { KeyVault } from './clients.ts';
 import { listSecrets } from './list.ts';
 import { checkPrefix } from './paths.ts';
 
-/** A Secret holds 1 MiB, so a search that finds more than this is a mistake. */
-const MAX_KEYS = 10_000;
 /**
  * The vault cannot search, so all of it is listed and kept until the end, 25 secrets a page: 50,000 of them. It answers
  * 4,000 requests in ten seconds, to everybody together.
@@ -37,13 +36,12 @@ export async function findNames(
     if (pages === 1) [found, looked] = [[], 0];
     for (const item of listed.slice(looked)) if (matches(item)) found.push(item.name);
     looked = listed.length;
-    if (found.length > MAX_KEYS) throw tooLarge(`the search finds more than ${MAX_KEYS} keys`);
-    if (pages > MAX_PAGES) throw tooLarge(`the vault lists its secrets on more than ${MAX_PAGES} pages`);
+    checkCount(found.length);
+    if (pages > MAX_PAGES)
+      throw new AppError('TOO_LARGE', {
+        detail: `the vault lists its secrets on more than ${MAX_PAGES} pages`,
+      });
     return true;
   });
   return found.sort(compareText);
-}
-
-function tooLarge(detail: string): AppError {
-  return new AppError('TOO_LARGE', { detail });
 }

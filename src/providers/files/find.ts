@@ -3,12 +3,10 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../../core/errors.ts';
 import { compareText } from '../../core/target.ts';
+import { checkCount } from '../found.ts';
 import type { FindQuery } from '../provider.ts';
 import { changed, fromFileSystem, steadily } from './errors.ts';
 import { inside, locate, realRoot, segmentsOf, stillLeadsTo } from './paths.ts';
-
-/** A Secret holds 1 MiB, so a search that finds more than this is a mistake. */
-const MAX_KEYS = 10_000;
 
 /**
  * The keys below `path`: regular files, also behind links that stay in the folder. Names that begin with a dot are
@@ -63,9 +61,7 @@ async function walk(state: Walk, folder: string, prefix: string, above: Readonly
     const { path, kind } = await resolve(state.root, folder, entry);
     if (kind === 'file') state.keys.push(key);
     if (kind === 'folder' && !above.has(path)) await walk(state, path, key, new Set([...above, path]));
-    if (state.keys.length > MAX_KEYS) {
-      throw new AppError('TOO_LARGE', { detail: `the search finds more than ${MAX_KEYS} keys` });
-    }
+    checkCount(state.keys.length);
   }
 }
 

@@ -2,6 +2,7 @@ import { AppError } from '../../core/errors.ts';
 import { member, textOf } from '../../core/json.ts';
 import { compareText } from '../../core/target.ts';
 import { badAnswer } from '../answer.ts';
+import { checkCount, tooManyFound } from '../found.ts';
 import type { FindQuery } from '../provider.ts';
 import { parseAnswer } from './answer.ts';
 import { fromStatus } from './errors.ts';
@@ -9,8 +10,6 @@ import { isBare404 } from './mount.ts';
 import { encodePath } from './paths.ts';
 import { readMetadata, type Store } from './read.ts';
 
-/** A Secret holds 1 MiB, so a search that finds more than this is a mistake, and would load the server. */
-const MAX_KEYS = 10_000;
 const MAX_FOLDERS = 10_000;
 
 /**
@@ -46,7 +45,7 @@ async function walk(store: Store, start: string, signal: AbortSignal | undefined
   let visited = 0;
   while (folders.length > 0) {
     visited += folders.length;
-    if (visited > MAX_FOLDERS) throw tooMany(`more than ${MAX_FOLDERS} folders`);
+    if (visited > MAX_FOLDERS) throw tooManyFound(`more than ${MAX_FOLDERS} folders`);
     const lists = await Promise.all(
       folders.map(async (folder) => ({ folder, names: await list(store, folder, signal) })),
     );
@@ -58,7 +57,7 @@ async function walk(store: Store, start: string, signal: AbortSignal | undefined
         else keys.push(path);
       }
     }
-    if (keys.length > MAX_KEYS) throw tooMany(`more than ${MAX_KEYS} keys`);
+    checkCount(keys.length);
   }
   return keys.sort(compareText);
 }
@@ -99,8 +98,4 @@ async function hasTags(
   if (metadata === undefined) return false;
   const custom = member(metadata, 'custom_metadata');
   return tags.every(([name, value]) => textOf(member(custom, name)) === value);
-}
-
-function tooMany(detail: string): AppError {
-  return new AppError('TOO_LARGE', { detail: `the search finds ${detail}` });
 }

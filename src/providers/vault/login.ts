@@ -1,6 +1,6 @@
 import { AppError, assertNever } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
-import type { Reference } from '../credentials.ts';
+import { type Reference, unlessMissing } from '../credentials.ts';
 import type { ProviderDeps } from '../provider.ts';
 import type { Command, VaultClient } from './client.ts';
 import type { VaultAuth, VaultConfig } from './config.ts';
@@ -85,15 +85,6 @@ function remembering(resolve: Credential) {
       return false;
     },
   };
-}
-
-async function unlessMissing(credential: Promise<SecretValue>): Promise<SecretValue | undefined> {
-  try {
-    return await credential;
-  } catch (error) {
-    if (error instanceof AppError && error.code === 'CREDENTIAL_MISSING') return undefined;
-    throw error;
-  }
 }
 
 interface Ways extends Pick<VaultConfig, 'address' | 'namespace'> {

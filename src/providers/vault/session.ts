@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { AppError, healsItself } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
-import { type Wake, wakeLater } from '../../core/wake.ts';
+import { LONGEST_WAKE_MS, type Wake, wakeLater } from '../../core/wake.ts';
 import { unlessAborted } from '../abort.ts';
 import type { Answer } from '../answer.ts';
 import type { Operation } from '../provider.ts';
@@ -51,8 +51,6 @@ const VERDICT_MS = 5_000;
 /** The same, for a token that was valid at its login and may do nothing that would show it. */
 const BLIND_MS = 60_000;
 const MIN_WAKE_MS = 1_000;
-/** Beyond this, setTimeout runs at once, which is how a renewal becomes a busy loop. */
-const MAX_WAKE_MS = 2 ** 31 - 1;
 const REVOKE_MS = 2_000;
 
 interface Lease extends Grant {
@@ -234,7 +232,7 @@ class VaultSession implements Session {
 
   #renewLater(lease: Lease, ms: number): void {
     this.#callOff();
-    const nap = Math.min(Math.max(ms, MIN_WAKE_MS), MAX_WAKE_MS);
+    const nap = Math.min(Math.max(ms, MIN_WAKE_MS), LONGEST_WAKE_MS);
     this.#callOff = this.#wake(() => {
       if (this.#lease !== lease || this.#closing.signal.aborted) return;
       if (ms > nap) this.#renewLater(lease, ms - nap);
