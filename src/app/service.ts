@@ -46,8 +46,8 @@ export interface ServiceOptions {
   /** What is wrong with the files as they are now; nothing: they are in force. */
   readonly configProblems: () => readonly Problem[];
   readonly intakes: () => Status['events'];
-  /** The replicas that work by another configuration than this one. Left out: there is one. */
-  readonly differing?: () => readonly string[];
+  /** The replicas that work by another configuration than this one. */
+  readonly differing: () => readonly string[];
 }
 
 /** The running service of an app: its controller, and the questions and orders that it takes. */
@@ -84,7 +84,7 @@ async function openController(app: App, options: ServiceOptions): Promise<Contro
       definitions: () => stores.definitions,
       tellsVersions: (store) => abilitiesOf(app.config, store)?.tellVersions ?? false,
       isDown: (store) => stores.state(store).state === 'down',
-      onAnswer: (listener) => stores.onAnswer?.(listener),
+      onAnswer: (listener) => stores.onAnswer(listener),
       namesOf: (store, key) => {
         const kind = app.config.stores.find(({ name }) => name === store)?.kind;
         return (kind !== undefined && PROVIDERS[kind]?.keyNames?.(key)) || [key];
@@ -98,7 +98,7 @@ async function openController(app: App, options: ServiceOptions): Promise<Contro
     onOutcome: options.onOutcome,
     onLarge: options.onLarge,
     onCycle: options.onCycle,
-    agrees: () => differingOf(options).length === 0,
+    agrees: () => options.differing().length === 0,
   });
 }
 
@@ -113,10 +113,10 @@ function serviceOf(app: App, controller: Controller, options: ServiceOptions): S
     ({ kind: 'operator', name, ...(address === undefined ? {} : { address }) }) as const;
 
   const callsOf = (): ((store: string) => Partial<StoreStatus>) => {
-    const taken = (store: string) => app.stores.usage?.(store)?.ways ?? [];
+    const taken = (store: string) => app.stores.usage(store)?.ways ?? [];
     const all = expectedCalls(app.config, controller.generation().wanted, { taken });
     const byStore = new Map(all.map((it) => [it.store, it]));
-    return (name) => callsStatus(byStore.get(name), app.stores.usage?.(name)?.lastHour);
+    return (name) => callsStatus(byStore.get(name), app.stores.usage(name)?.lastHour);
   };
 
   const isMapping = (name: string): boolean => app.config.mappings.some((it) => it.name === name);
@@ -147,7 +147,7 @@ function serviceOf(app: App, controller: Controller, options: ServiceOptions): S
         engine: { kind: options.queue.kind, ...stateOf(options.queue.health()) },
         audit: await auditStatus(),
         cluster: { kind: app.config.cluster.kind, ...clusterState(controller) },
-        config: { valid: problems.length === 0, problems, differing: differingOf(options) },
+        config: { valid: problems.length === 0, problems, differing: options.differing() },
         stores: app.config.stores
           .toSorted((a, b) => compareText(a.name, b.name))
           .map(({ name, kind }) => {
@@ -224,7 +224,7 @@ function serviceOf(app: App, controller: Controller, options: ServiceOptions): S
       leftAnswer(await showLeft(app, { requestId, actor: operator(by), asResolved: true })),
     async prune(by, requestId): Promise<PruneAnswer> {
       const check = () => {
-        const [other] = differingOf(options);
+        const [other] = options.differing();
         if (other !== undefined) throw new AppError('REPLICAS_DIFFER', { about: `replica ${other}` });
       };
       const report = await pruneLeft(app, { requestId, actor: operator(by), asResolved: true, check });
@@ -239,10 +239,6 @@ function serviceOf(app: App, controller: Controller, options: ServiceOptions): S
         : (controller.auditDoubt.trouble() ?? new AppError('AUDIT_UNAVAILABLE', { about: audit.address }));
     },
   };
-}
-
-function differingOf({ differing = () => [] }: ServiceOptions): readonly string[] {
-  return differing();
 }
 
 function callsStatus(expected: StoreCalls | undefined, lastHour: number | undefined): Partial<StoreStatus> {

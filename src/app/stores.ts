@@ -34,9 +34,9 @@ export interface Stores extends AsyncDisposable {
   /** As this process has it; `up` as long as nothing was asked. */
   state(name: string): StoreState;
   /** What this process has asked of it; undefined as long as that was nothing. */
-  usage?(name: string): StoreUsage | undefined;
+  usage(name: string): StoreUsage | undefined;
   /** Told, from now on, of each request that has ended, by its store. */
-  onAnswer?(listener: (name: string) => void): void;
+  onAnswer(listener: (name: string) => void): void;
 }
 
 export interface StoreUsage {

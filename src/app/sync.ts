@@ -72,7 +72,7 @@ export async function syncTargets(
   const looked = { ...pass, isMissing };
   // In the order in which they are queued.
   const unclear = [...bySubject.values()].flat().filter((it) => !told.has(it));
-  pass.expect?.(expectedReads(unclear, pass));
+  pass.expect(expectedReads(unclear, pass));
   for (const subject of bySubject.keys()) await queue.add({ subject, reason: 'manual', requestId });
   queue.start(async ({ subject }) => {
     for (const it of bySubject.get(subject) ?? []) {

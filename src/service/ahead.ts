@@ -19,7 +19,7 @@ export interface AheadDeps {
  */
 export function withAhead(pass: Pass, { ledger, generation, board, isListed }: AheadDeps): Pass {
   const targets = ledger.of(pass.recorder.requestId);
-  pass.expect?.(
+  pass.expect(
     expectedReads(
       targets.flatMap((id) => generation().at(id)),
       pass,

@@ -78,8 +78,8 @@ export interface ServiceParts {
   /** So many bytes of large values were taken from a store for a target. */
   readonly onLarge?: ((bytes: number) => void) | undefined;
   readonly onCycle: () => void;
-  /** Whether all replicas work by the same configuration. Left out: there is one. */
-  readonly agrees?: (() => boolean) | undefined;
+  /** Whether all replicas work by the same configuration. */
+  readonly agrees: () => boolean;
 }
 
 /** The inside of a running service, for those who steer it and show it. */

@@ -16,8 +16,8 @@ export interface Hints extends Disposable {
 export interface HintsDeps {
   readonly generation: () => Generation;
   readonly ledger: Pick<Ledger, 'trigger'>;
-  /** All the names by which an event may speak of a store's key. Left out: the key alone. */
-  readonly namesOf?: ((store: string, key: string) => readonly string[]) | undefined;
+  /** All the names by which an event may speak of a store's key. */
+  readonly namesOf: (store: string, key: string) => readonly string[];
   readonly clock: Clock;
   readonly logger: Logger;
   readonly wake?: Wake;
@@ -53,7 +53,7 @@ interface Recent {
  * sweep. Looking twice after each hint would double the reads for the sake of a case that is rare.
  */
 export function createHints(deps: HintsDeps): Hints {
-  const { generation, ledger, namesOf = (_, key) => [key], clock, logger, wake = wakeLater } = deps;
+  const { generation, ledger, namesOf, clock, logger, wake = wakeLater } = deps;
   /** By interest. */
   const recent = new Map<string, Recent>();
   const requests = new Map<string, string>();

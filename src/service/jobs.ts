@@ -71,7 +71,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     now: () => performance.now(),
   });
   const answers = createAnswers(() => performance.now());
-  deps.stores.onAnswer?.(answers.tell);
+  deps.stores.onAnswer(answers.tell);
   /** How a job begins to wait for its stores. */
   const waits = new WeakMap<object, () => () => void>();
   const waitingPasses = passesWithAnswers(passes, (job) => waits.get(job));
@@ -138,7 +138,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     ...{ board, clock, cluster: deps.cluster, logger, passes, tracer },
     isWanted: (known) => wantedOf(known) !== undefined,
     destroy: deps.destroy,
-    agrees: deps.agrees ?? (() => true),
+    agrees: deps.agrees,
     onOutcome: (outcome, requestId, startedAt) => decided(outcome, requestId, startedAt),
     addLeft: () => void add({ kind: 'left' }, { delayMs: COLLECT_MS }),
   });

@@ -7,7 +7,7 @@ import type { ReconcileDeps } from '../reconcile/reconcile.ts';
 /** What the runs of one request share: what was read for it, and under which id it is recorded. */
 export interface Pass extends ReconcileDeps {
   /** These will be read, in about this order, where nothing else decides. */
-  expect?(refs: readonly StoreRef[]): void;
+  expect(refs: readonly StoreRef[]): void;
   /** A hint that a read is due; decides nothing. In the order of the keys. */
   versions(store: string, keys: readonly string[]): Promise<readonly VersionResult[]>;
 }

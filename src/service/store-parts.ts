@@ -3,8 +3,8 @@ export interface StoreParts {
   readonly definitions: () => ReadonlyMap<string, string>;
   readonly tellsVersions: (store: string) => boolean;
   readonly isDown: (store: string) => boolean;
-  /** Told of each request to a store that has ended, well or not. Left out: nobody is. */
-  readonly onAnswer?: (listener: (store: string) => void) => void;
-  /** All the names by which an event may speak of a store's key. Left out: the key alone. */
-  readonly namesOf?: (store: string, key: string) => readonly string[];
+  /** Told of each request to a store that has ended, well or not. */
+  readonly onAnswer: (listener: (store: string) => void) => void;
+  /** All the names by which an event may speak of a store's key. */
+  readonly namesOf: (store: string, key: string) => readonly string[];
 }

@@ -34,6 +34,7 @@ async function serve(world: World) {
     onCycle: () => undefined,
     configProblems: () => [],
     intakes: () => [],
+    differing: () => [],
   });
   const password = () => objectIn(cluster.raw(APPS_DB) ?? {}, 'data')?.PASSWORD;
   return {

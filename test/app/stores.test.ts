@@ -334,7 +334,7 @@ describe('stores', () => {
     await it.read('a', 'k', 'bad');
     expect(it.outcomes).toEqual(['a read ok', 'a read ACCESS_DENIED']);
     const answered: string[] = [];
-    it.stores.onAnswer?.((name) => answered.push(name));
+    it.stores.onAnswer((name) => answered.push(name));
     await it.read('a', 'k', 'bad');
     expect(answered).toEqual(['a', 'a']);
   });

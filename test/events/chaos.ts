@@ -79,13 +79,20 @@ async function open(openChannel: OpenChannel) {
     restartWindowMs: () => 1_000,
     mappings: () => app.config.mappings,
     resolve: () => resolveTargets(app.config.mappings, cluster, undefined),
-    stores: { definitions: () => app.stores.definitions, tellsVersions: () => false, isDown: () => false },
+    stores: {
+      definitions: () => app.stores.definitions,
+      tellsVersions: () => false,
+      isDown: () => false,
+      onAnswer: () => undefined,
+      namesOf: (_, key) => [key],
+    },
     beginPass: async () => app.pass(),
     destroy: async () => [],
     restart: async () => undefined,
     recover: async () => 0,
     onOutcome: () => undefined,
     onCycle: () => undefined,
+    agrees: () => true,
   });
   const channel = await openChannel(controller.take, { kind: 'webhook', name: 'chaos' });
   return {

@@ -9,6 +9,8 @@ export function fixedStores(provider: SecretProvider, definitions: ReadonlyMap<s
     reset() {},
     reconfigure() {},
     state: () => ({ state: 'up', breakerOpen: false }),
+    usage: () => undefined,
+    onAnswer() {},
     async [Symbol.asyncDispose]() {},
   };
 }

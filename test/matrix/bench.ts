@@ -147,6 +147,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
           onRead: (source, result) => recorder.read(source, result),
         });
         return {
+          expect: (refs) => reader.expect(refs),
           versions: (store, keys) => reader.versions(store, keys),
           instance: config.instance,
           formerInstances: [],

@@ -190,6 +190,7 @@ mappings:${wanted}`);
           onRead: (source, result) => recorder.read(source, result),
         });
         return {
+          expect: (refs) => reader.expect(refs),
           versions: (store, keys) => reader.versions(store, keys),
           instance: config.instance,
           formerInstances: config.formerInstances,

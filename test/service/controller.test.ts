@@ -64,6 +64,7 @@ async function open(
       onAnswer: (listener) => {
         state.answered = listener;
       },
+      namesOf: (_, key) => [key],
     },
     beginPass: async () => ({
       ...(await app.pass()),
@@ -76,6 +77,7 @@ async function open(
     onCycle: () => {
       state.cycles += 1;
     },
+    agrees: () => true,
   });
   const isKnown = (id: TargetId, kind: string) => () =>
     expect([...controller.board.all()].find(({ target }) => target.secret === id.secret)?.kind).toBe(kind);

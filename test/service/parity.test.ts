@@ -251,6 +251,7 @@ async function byService(world: World): Promise<Ends> {
     onCycle: () => undefined,
     configProblems: () => [],
     intakes: () => [],
+    differing: () => [],
   });
   const decided = new Map<string, string>();
   controller.board.onKnown(({ mapping, kind, error, proposed }) => {

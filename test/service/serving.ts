@@ -37,6 +37,7 @@ export async function serve(
     onCycle: () => undefined,
     configProblems: () => [],
     intakes: () => [],
+    differing: () => [],
     ...more,
   });
   return {
