@@ -31,6 +31,11 @@ export function binaryMarker(name: string): Marker {
   return { name, bytes: Buffer.concat([Buffer.of(0, 0xff, 0xfe, 0x0a), core, Buffer.of(0x80)]), core };
 }
 
+export function markerOf(name: string, text: string): Marker {
+  const bytes = Buffer.from(text);
+  return { name, bytes, core: bytes };
+}
+
 /** One line for each place where a marker is seen, with the form that it has there; never the marker itself. */
 export function findLeaks(places: readonly Place[], markers: readonly Marker[]): readonly string[] {
   const needles = markers.flatMap(({ name, bytes, core }) =>
