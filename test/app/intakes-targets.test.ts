@@ -1,13 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { App } from '../../src/app/app.ts';
 import { rollBackHere } from '../../src/app/rollback.ts';
-import { startService } from '../../src/app/service.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Origin } from '../../src/events/hint.ts';
-import { createMemoryQueue } from '../../src/queue/memory.ts';
 import type { Outcome } from '../../src/reconcile/outcome.ts';
 import { APPS_DB, base64, DB_ONLY, openWorld, type World } from '../reconcile/world.ts';
+import { serve } from '../service/serving.ts';
 import { soon } from '../soon.ts';
 
 const CI: Origin = { kind: 'webhook', name: 'ci' };
@@ -15,39 +13,15 @@ const HINT = { store: 'vault', keys: ['db'] };
 const db = (password: string) => JSON.stringify({ user: 'ann', password });
 
 /** The service on a world in memory. Its clock stands still, so that nothing but an event brings a look. */
-async function serve(world: World) {
-  const process = await world.start();
-  const { clock, cluster } = world;
-  // What the process' cluster is wrapped in gives promises only, and a watch is none.
-  const app: App = Object.defineProperties(
-    { ...process.app },
-    { ...Object.getOwnPropertyDescriptors(process.app), cluster: { value: cluster, enumerable: true } },
-  );
-  const queue = createMemoryQueue({ concurrency: 8, timers: clock });
+async function open(world: World) {
   const outcomes: Outcome[] = [];
-  const { service, controller } = await startService(app, {
-    queue,
-    replica: 'r',
-    version: '1',
+  const serving = await serve(world, undefined, {
     random: () => 1,
     onOutcome: (outcome) => void outcomes.push(outcome),
-    onCycle: () => undefined,
-    configProblems: () => [],
-    intakes: () => [],
-    differing: () => [],
   });
-  const password = () => objectIn(cluster.raw(APPS_DB) ?? {}, 'data')?.PASSWORD;
-  return {
-    controller,
-    outcomes,
-    password,
-    state: async () => (await service.status()).targets[0],
-    async [Symbol.asyncDispose]() {
-      await controller.close(1_000);
-      await queue[Symbol.asyncDispose]();
-      await process[Symbol.asyncDispose]();
-    },
-  };
+  const password = () => objectIn(world.cluster.raw(APPS_DB) ?? {}, 'data')?.PASSWORD;
+  const state = async () => (await serving.service.status()).targets[0];
+  return { ...serving, outcomes, password, state };
 }
 
 describe('an event', () => {
@@ -57,7 +31,7 @@ describe('an event', () => {
   ] as const)('brings a target forward that waits after what %s', async (_, code) => {
     const world = await openWorld({ mappings: DB_ONLY });
     world.store.fail('db', new AppError(code));
-    await using it = await serve(world);
+    await using it = await open(world);
     await soon(() => expect(it.outcomes.map(({ kind }) => kind)).toEqual(['failed']));
     world.store.put('db', db('second'), '2');
     it.controller.take([HINT], CI);
@@ -74,7 +48,7 @@ describe('an event', () => {
     await using process = await world.start();
     await rollBackHere(process.app, { mapping: 'db', to: created?.sequence ?? 0, namespace: undefined });
     await process[Symbol.asyncDispose]();
-    await using it = await serve(world);
+    await using it = await open(world);
     const before = world.cluster.writes.length;
     world.store.put('db', db('third'), '3');
     expect(it.controller.take([HINT], CI).targets).toBe(1);

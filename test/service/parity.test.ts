@@ -1,12 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { App } from '../../src/app/app.ts';
-import { startService } from '../../src/app/service.ts';
 import type { AuditRecord } from '../../src/audit/entry.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { formatTarget } from '../../src/core/target.ts';
-import { createMemoryQueue } from '../../src/queue/memory.ts';
 import type { Outcome } from '../../src/reconcile/outcome.ts';
 import { base64, openWorld, TWO_MAPPINGS, type World } from '../reconcile/world.ts';
+import { serve } from './serving.ts';
 
 interface Situation {
   readonly mappings?: string;
@@ -233,26 +231,9 @@ async function bySync(world: World): Promise<Ends> {
 
 /** The service starts, and a person asks it for each mapping. */
 async function byService(world: World): Promise<Ends> {
-  await using process = await world.start();
-  const { clock, cluster } = world;
-  // What the process' cluster is wrapped in gives promises only, and a watch is none.
-  const app: App = Object.defineProperties(
-    { ...process.app },
-    { ...Object.getOwnPropertyDescriptors(process.app), cluster: { value: cluster, enumerable: true } },
-  );
-  const queue = createMemoryQueue({ concurrency: 8, timers: clock });
   const outcomes: Outcome[] = [];
-  const { service, controller } = await startService(app, {
-    queue,
-    replica: 'r',
-    version: '1',
-    random: () => 0.5,
-    onOutcome: (outcome) => void outcomes.push(outcome),
-    onCycle: () => undefined,
-    configProblems: () => [],
-    intakes: () => [],
-    differing: () => [],
-  });
+  const serving = await serve(world, undefined, { onOutcome: (outcome) => void outcomes.push(outcome) });
+  const { app, service, controller } = serving;
   const decided = new Map<string, string>();
   controller.board.onKnown(({ mapping, kind, error, proposed }) => {
     const wasProposed = outcomes.some((it) => it.mapping === mapping && it.proposal !== undefined);
@@ -267,12 +248,11 @@ async function byService(world: World): Promise<Ends> {
       over = true;
     });
     // What is proposed is decided a moment later.
-    while (!over) await clock.advance(250);
+    while (!over) await world.clock.advance(250);
     await asked;
-    await clock.advance(1_500);
+    await world.clock.advance(1_500);
   } finally {
-    await controller.close(1_000);
-    await queue[Symbol.asyncDispose]();
+    await serving[Symbol.asyncDispose]();
   }
   const ends = new Map<string, { ended: string; keys?: unknown }>();
   for (const { id, mapping } of controller.generation().wanted) {
