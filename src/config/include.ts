@@ -18,7 +18,7 @@ export interface Bound {
   readonly place: Place;
 }
 
-export interface Included extends Omit<ReadDocuments, 'documents' | 'isWhole'> {
+export interface Included extends Omit<ReadDocuments, 'documents' | 'blank' | 'isWhole'> {
   readonly mappings: readonly { readonly node: Located; readonly bound: Bound | undefined }[];
   readonly findings: readonly PlacedFinding[];
 }
@@ -54,7 +54,7 @@ export async function readIncludes(root: Located, deps: IncludeDeps): Promise<In
     const rule = Include.safeParse(entry).data;
     const bound = rule === undefined ? undefined : { rule, place: locate(root, ['include', index]) };
     const read = await readDocuments(files, deps);
-    problems.push(...read.problems);
+    problems.push(...read.problems, ...read.blank);
     for (const [name, text] of read.texts) texts.set(name, text);
     for (const document of read.documents) {
       const { items, refused } = mappingsOf(document);

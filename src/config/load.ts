@@ -74,7 +74,7 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
     parsed,
     boundOf,
     isWhole,
-    unreadable: [...mainProblems, ...included.problems],
+    unreadable: [...mainProblems, ...main.blank, ...included.problems],
     placed: [...merged.findings, ...included.findings],
     texts: new Map([...main.texts, ...included.texts]),
   });

@@ -8,6 +8,8 @@ export interface ReadDocuments {
   readonly documents: readonly Located[];
   /** Of files that could not be read or parsed. */
   readonly problems: readonly Problem[];
+  /** Of files without any text. */
+  readonly blank: readonly Problem[];
   /** Whether the documents hold all that stands in the files. */
   readonly isWhole: boolean;
   /** The text of each file, by the name that places have. */
@@ -28,10 +30,21 @@ export async function readDocuments(
   const problems = parsed.flatMap((it) =>
     it.problems.map(({ place, message }) => toProblem({ path: [], code: 'CONFIG_INVALID', message }, place)),
   );
+  const blank = readable.filter(({ text }) => text.trim() === '').map(({ file }) => blankProblem(file));
   return {
     documents: parsed.flatMap(({ documents }) => documents),
     problems: [...unreadable, ...problems],
-    isWhole: unreadable.length === 0 && parsed.every(({ isWhole }) => isWhole),
+    blank,
+    isWhole: unreadable.length + blank.length === 0 && parsed.every(({ isWhole }) => isWhole),
     texts: new Map(readable.map(({ file, text }) => [file, text])),
   };
+}
+
+/**
+ * Whoever writes a file empties it first, and a full disk or a program that failed leaves it so. Taken as it is, all of
+ * its mappings would have left the configuration.
+ */
+function blankProblem(file: string): Problem {
+  const message = 'the file is empty; remove it if that is meant, or write a comment into it';
+  return toProblem({ path: [], code: 'CONFIG_INVALID', message }, { file, line: 1, column: 1 });
 }

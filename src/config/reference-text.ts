@@ -22,7 +22,8 @@ mappings, of one name are an error that names both places.
 ## What the files may hold
 
 YAML 1.2 in UTF-8, at most 4 MiB a file. Anchors, aliases, merge keys (\`<<\`) and tags are refused, and so are
-duplicate and unknown keys.
+duplicate and unknown keys. A file without any text makes the configuration invalid, since whoever writes one empties it
+first: its mappings have not left. A comment alone is text.
 
 - **Names** of instances, stores and mappings: \`[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?\`. They become labels.
 - **Durations**: \`500ms\`, \`30s\`, \`5m\`, \`24h\`, \`90d\`, also put together as in \`1h30m\`.

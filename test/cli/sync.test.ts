@@ -342,6 +342,27 @@ refused   apps/theirs  mapping theirs
   });
 });
 
+describe('a file of the configuration that was emptied', () => {
+  it('ends no target of its mappings', async () => {
+    const [first, ...more] = ['one', 'two', 'three'].map(
+      (name) => `  - name: ${name}
+    target: { namespace: apps }
+    onMappingRemoved: delete
+    data: { KEY: { store: local, key: db.json, property: user } }
+`,
+    );
+    await using bench = await openBench();
+    await bench.write('conf/store/db.json', '{"user":"ann"}');
+    await bench.write('conf/main.yaml', `${HEAD}mappings:\n${more.join('')}`);
+    await bench.write('conf/one.yaml', `mappings:\n${first}`);
+    expect(await bench.run('sync', '--config', 'conf')).toMatchObject({ code: 0 });
+    await bench.write('conf/one.yaml', '');
+    const { code, stderr } = await bench.run('sync', '--config', 'conf');
+    expect({ code, stderr }).toMatchObject({ code: 3, stderr: expect.stringContaining('the file is empty') });
+    expect(await readdir(join(bench.folder, 'conf/cluster/apps'))).toContain('one.yaml');
+  });
+});
+
 describe('a key of a merge that others hold with another value', () => {
   it('is refused, which a person must mend', async () => {
     await using bench = await openBench(`${HEAD}mappings:

@@ -121,6 +121,39 @@ describe('a file that is no configuration', () => {
   });
 });
 
+describe('a file without any text beside others', () => {
+  const MAIN = '/home/ann/conf/a.yaml';
+  const EMPTY = 'the file is empty; remove it if that is meant, or write a comment into it';
+
+  it.each(['', '\n', ' \r\n\t', '\uFEFF'])('is refused: %j', async (text) => {
+    const loaded = await load({ [MAIN]: VALID, '/home/ann/conf/b.yaml': text }, 'conf');
+    expect(loaded.kind).toBe('invalid');
+    expect(loaded.problems).toEqual([
+      { file: 'conf/b.yaml', line: 1, column: 1, path: '', code: 'CONFIG_INVALID', message: EMPTY },
+    ]);
+  });
+
+  it('hides no problem, and makes none of what may stand in it', async () => {
+    const wrong = `${VALID}lgo: {}\n`.replace('store: team-vault', 'store: elsewhere');
+    const loaded = await load({ [MAIN]: wrong, '/home/ann/conf/b.yaml': '' }, 'conf');
+    expect(loaded.problems.map(({ file, path }) => [file, path])).toEqual([
+      ['conf/a.yaml', 'lgo'],
+      ['conf/b.yaml', ''],
+    ]);
+  });
+
+  it.each(['# None for now.\n', '---\n', 'mappings: []\n'])('is none with %j in it', async (text) => {
+    expect(linesOf(await load({ [MAIN]: VALID, '/home/ann/conf/b.yaml': text }, 'conf'))).toEqual([]);
+  });
+
+  it('is refused where it is included, too', async () => {
+    const include = `include: [ { path: ../teams, namespaces: [a], stores: [team-vault], keys: ['a/**'] } ]\n`;
+    const loaded = await load({ [MAIN]: `${VALID}${include}`, '/home/ann/teams/one.yaml': '' }, 'conf');
+    expect(loaded.kind).toBe('invalid');
+    expect(loaded.problems.map(({ message }) => message)).toEqual([EMPTY]);
+  });
+});
+
 describe('the form of a file', () => {
   it('may begin with a byte order mark and have CRLF, and columns stay right', async () => {
     expect(await messages(`\uFEFF${HEAD}lgo: {}\n`.replaceAll('\n', '\r\n'))).toEqual([
