@@ -67,7 +67,7 @@ export async function planPass(
     const decision = await decideWanted(it, pass);
     return planned(it.mapping, it.id, decision);
   });
-  const looked = oneOwner(decided);
+  const looked = oneHolder(oneOwner(decided));
   const sight = asItStands ? UNSEEN : sightOf(looked);
   const left = await leftProposals(app, only, sight);
   const ends = left.proposals.filter((it) => !looked.some((taker) => takesOver(taker, it)));
@@ -131,6 +131,25 @@ function oneOwner(targets: readonly PlannedTarget[]): readonly PlannedTarget[] {
     if (owner === undefined) return it;
     const error = new AppError('TARGET_CLAIMED', { detail: `owned by mapping ${owner}` });
     return { mapping, target, action: 'refuse', error, keys: [], alive: false };
+  });
+}
+
+/** Of several that would merge other values under one key, the first will hold it by then. */
+function oneHolder(targets: readonly PlannedTarget[]): readonly PlannedTarget[] {
+  const held = new Map<string, string>();
+  return targets.map((it) => {
+    if (it.how !== 'merge') return it;
+    const { mapping, target, keys, alive } = it;
+    const given = keys.flatMap(({ name, after }) =>
+      after === undefined ? [] : [{ name, after, id: JSON.stringify([target.namespace, target.secret, name]) }],
+    );
+    const taken = given.filter(({ id, after }) => (held.get(id) ?? after) !== after).map(({ name }) => name);
+    if (taken.length === 0) {
+      for (const { id, after } of given) held.set(id, after);
+      return it;
+    }
+    const error = new AppError('CONFLICT', { detail: `others hold ${taken.join(', ')} with another value` });
+    return { mapping, target, action: 'refuse', error, keys, alive };
   });
 }
 

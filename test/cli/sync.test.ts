@@ -378,4 +378,32 @@ describe('a key of a merge that others hold with another value', () => {
     }
     expect(await bench.read('cluster/apps/theirs.yaml')).toBe(FOREIGN);
   });
+
+  it('is so in the plan, too, where another mapping is about to merge it', async () => {
+    const merge = (name: string, property: string) => `  - name: ${name}
+    target: { namespace: apps, secret: theirs, mode: merge }
+    data:
+      MORE: { store: local, key: db.json, property: ${property} }
+      ${name.toUpperCase()}: { store: local, key: db.json, property: user }
+`;
+    const more = [merge('a', 'user'), merge('b', 'user'), merge('c', 'password')];
+    await using bench = await openBench(`${HEAD}mappings:\n${more.join('')}`);
+    await bench.write('cluster/apps/theirs.yaml', FOREIGN);
+    const plan = await bench.run('plan', '--output', 'json');
+    const sync = await bench.run('sync', '--output', 'json');
+    const refused = { mapping: 'c', code: 'CONFLICT', message: expect.stringContaining('hold MORE with') };
+    expect(plan).toMatchObject({
+      code: 4,
+      json: {
+        changes: 2,
+        targets: [{ action: 'update' }, { action: 'update' }, { action: 'refuse', ...refused }],
+      },
+    });
+    expect(sync).toMatchObject({
+      code: 4,
+      json: { targets: [{ outcome: 'updated' }, { outcome: 'updated' }, { outcome: 'refused', ...refused }] },
+    });
+    const keysOf = ({ json }: typeof plan) => (json as { targets: { keys: object }[] }).targets[2]?.keys;
+    expect(keysOf(sync)).toEqual(keysOf(plan));
+  });
 });
