@@ -141,7 +141,9 @@ function oneHolder(targets: readonly PlannedTarget[]): readonly PlannedTarget[] 
     if (it.how !== 'merge') return it;
     const { mapping, target, keys, alive } = it;
     const given = keys.flatMap(({ name, after }) =>
-      after === undefined ? [] : [{ name, after, id: JSON.stringify([target.namespace, target.secret, name]) }],
+      after === undefined
+        ? []
+        : [{ name, after, id: JSON.stringify([target.namespace, target.secret, name]) }],
     );
     const taken = given.filter(({ id, after }) => (held.get(id) ?? after) !== after).map(({ name }) => name);
     if (taken.length === 0) {

@@ -81,7 +81,7 @@ function soonestRefresh(wanted: readonly Wanted[]): ReadonlyMap<string, number> 
  * The store with which a mapping is checked by a full run: what a search finds, no list of references tells, and
  * in a Secret of others only the API server knows what is ours.
  */
-function wholeStore(mapping: Mapping): string | undefined {
+export function wholeStore(mapping: Mapping): string | undefined {
   const search = mapping.dataFrom.find((entry) => !isSpread(entry));
   if (search !== undefined) return search.store;
   return mapping.target.mode === 'merge' ? sourcesOf(mapping)[0]?.store : undefined;

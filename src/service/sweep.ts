@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import type { ErrorCode } from '../core/error-codes.ts';
+import { ERRORS, type ErrorCode } from '../core/error-codes.ts';
 import { healsItself } from '../core/errors.ts';
 import type { Fingerprint, Fingerprinter } from '../core/fingerprint.ts';
 import { isPlain, type ReadResult, refId, type StoreRef, sizeOfAll } from '../core/reading.ts';
@@ -101,14 +101,15 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
     it: Wanted,
     made: string | undefined,
     finding: Finding,
-    { isNews, isRemade }: { readonly isNews: boolean; readonly isRemade: boolean },
+    { isNews, isRemade, isFirst }: Record<'isNews' | 'isRemade' | 'isFirst', boolean>,
     seen: Last,
   ): boolean => {
     const known = board.known(it.mapping.name, it.id);
     const isWaiting = (known?.retryAt ?? 0) > clock.now();
     // It fails already, and is tried again in its own time unless something has changed; the readings of an
-    // absence all count towards its proof.
-    if (isWaiting && !isNews && !isAbsence(finding, it)) return false;
+    // absence all count towards its proof. What is found for the first time may have been mended since it failed.
+    if (isWaiting && !isNews && !isAbsence(finding, it))
+      return isFirst && known?.person === true && finding.kind !== 'failed';
     // A source that can be read again, with the version that it had, may be what it failed for.
     if (isNews && known?.error !== undefined) return true;
     if (board.meta(it.id) === undefined) {
@@ -158,13 +159,16 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
       const seen =
         before?.text === text && !isRemade ? { ...before, content } : { text, since: clock.now(), content };
       last.set(id, seen);
-      const news = { isNews, isRemade };
+      const news = { isNews, isRemade, isFirst: before === undefined };
       for (const it of generation().users(ref))
         if (it.mapping.target.mode === 'own' && isDue(it, madeFrom(it).get(id), finding, news, seen))
           due.set(formatTarget(it.id), it.id);
     }
-    for (const { mapping, id } of whole)
-      if ((board.known(mapping.name, id)?.retryAt ?? 0) <= clock.now()) due.set(formatTarget(id), id);
+    for (const { mapping, id } of whole) {
+      const known = board.known(mapping.name, id);
+      const mayBeMended = !deps.isDown(store) && isOfContent(known?.error?.code);
+      if (mayBeMended || (known?.retryAt ?? 0) <= clock.now()) due.set(formatTarget(id), id);
+    }
     for (const id of due.values()) ledger.trigger(id, 'sweep', job.requestId);
     const at = clock.now();
     const okAt = outage === undefined ? at : board.swept(name)?.okAt;
@@ -176,6 +180,22 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
     return { keys: refs.length, due: due.size, ...(outage === undefined ? {} : { code: outage }) };
   };
 }
+
+/**
+ * Whether whoever mends it does so in the store, where nothing but a run would find it: nobody watches the keys of a
+ * search and of a merge.
+ */
+function isOfContent(code: string | undefined): boolean {
+  const isOfOurs = code !== undefined && Object.hasOwn(ERRORS, code);
+  return isOfOurs && (ERRORS[code as ErrorCode].group === 'data' || IN_THE_STORE.includes(code));
+}
+
+const IN_THE_STORE: readonly string[] = [
+  'SOURCE_ABSENT',
+  'SOURCE_DELETED',
+  'SOURCE_DISABLED',
+  'VERSION_GONE',
+] satisfies ErrorCode[];
 
 /** A login that is refused is refused for every key. */
 const OF_THE_STORE: readonly ErrorCode[] = ['AUTH_FAILED', 'CREDENTIAL_MISSING'];

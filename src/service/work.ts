@@ -20,6 +20,7 @@ import type { Ledger } from './ledger.ts';
 import { logOutcome } from './log-outcome.ts';
 import type { Pass } from './pass.ts';
 import type { Passes } from './passes.ts';
+import { wholeStore } from './slots.ts';
 import { lastOk, sweptAt } from './status.ts';
 import { createWeights, withWeight } from './weight.ts';
 
@@ -120,7 +121,12 @@ export function createWork(deps: WorkDeps): WorkTarget {
     const known = knownOf(outcome, { job, before, wasOkAt, startedAt, endedAt, it });
     const next = nextRun(
       { kind: outcome.kind, ...(outcome.error === undefined ? {} : errorOf(outcome.error)) },
-      { failures: known.failures, refreshMs: mapping.refreshMs, random: deps.random },
+      {
+        failures: known.failures,
+        refreshMs: mapping.refreshMs,
+        isUnswept: wholeStore(mapping) !== undefined,
+        random: deps.random,
+      },
     );
     // Whether the fight is over, only another look tells.
     const wait = next ?? (known.contestedUntil === undefined ? undefined : mapping.refreshMs);

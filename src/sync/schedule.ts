@@ -24,6 +24,8 @@ export interface ScheduleInput {
   readonly failures: number;
   /** How stale the target may become. */
   readonly refreshMs: number;
+  /** Only a run of it tells that a source has changed; otherwise sweeps do. Left out: they do. */
+  readonly isUnswept?: boolean;
   /** From 0 to 1, evenly spread. */
   readonly random: () => number;
 }
@@ -43,7 +45,10 @@ const UNTIL_MADE = 30 * SECOND;
  * itself is tried again with exponential backoff and full jitter, so that an outage is not followed by a stampede;
  * what only a person can mend is not hammered.
  */
-export function nextRun(ended: Ended, { failures, refreshMs, random }: ScheduleInput): number | undefined {
+export function nextRun(
+  ended: Ended,
+  { failures, refreshMs, isUnswept = false, random }: ScheduleInput,
+): number | undefined {
   const refresh = between(refreshMs, 1, LONGEST_WAKE_MS, LONGEST);
   const doublings = between(failures, 1, 40, 1) - 1;
   const chance = between(random(), 0, 1, 0.5);
@@ -64,7 +69,7 @@ export function nextRun(ended: Ended, { failures, refreshMs, random }: ScheduleI
         return whole(backoff(AFTER_CONFLICT.first, Math.min(AFTER_CONFLICT.longest, refresh)));
       if (ended.kind === 'failed' && (ended.code === undefined || healsItself(ended.code)))
         return whole(backoff(FIRST, Math.min(LONGEST, refresh)));
-      return whole(untilMended(refresh, doublings) * (1 + chance / 4));
+      return whole(untilMended(refresh, isUnswept ? 0 : doublings) * (1 + chance / 4));
     default:
       return undefined;
   }

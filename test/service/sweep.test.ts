@@ -389,6 +389,44 @@ describe('a sweep', () => {
     expect(shelf.reads).toEqual([]);
   });
 
+  it.each(['KEY_INVALID', 'PROPERTY_MISSING', 'SOURCE_ABSENT', 'SOURCE_DISABLED', 'VERSION_GONE'] as const)(
+    'runs a search or a merge in each round while its sources give %s, since nothing else sees them mended',
+    async (code) => {
+      const search = wanted({ name: 's', dataFrom: [{ store: 'vault', find: { path: 'x', tags: {} } }] });
+      const merge = wanted({ name: 'm', data: { A: source({ key: 'a' }) }, target: { mode: 'merge' } });
+      const { round, note, clock, state } = openSweep([search, merge]);
+      for (const it of [search, merge])
+        note(it, { ...failed(code), person: true, retryAt: clock.time + 3_600_000 });
+      expect(await round()).toEqual(['m', 's']);
+      expect(await round()).toEqual(['m', 's']);
+      note(merge, { ...failed('NOT_OWNED'), person: true, retryAt: clock.time + 3_600_000 });
+      expect(await round()).toEqual(['s']);
+      state.isDown = true;
+      expect(await round()).toEqual([]);
+    },
+  );
+
+  it('looks once at what failed before its sources were found for the first time', async () => {
+    const { board, shelf, round, note, clock } = openSweep([A, B]);
+    shelf.keys.set('a', '2').set('b', { code: 'ACCESS_DENIED' });
+    board.setMeta(meta(A, { A: ['a', '1'] }));
+    board.setMeta(meta(B, { B: ['b', '1'] }));
+    note(A, { ...failed('PROPERTY_MISSING'), person: true, retryAt: clock.time + 3_600_000 });
+    note(B, { ...failed('ACCESS_DENIED'), person: true, retryAt: clock.time + 3_600_000 });
+    expect(await round()).toEqual(['a']);
+    expect(await round()).toEqual([]);
+    shelf.keys.set('b', '1');
+    expect(await round()).toEqual(['b']);
+  });
+
+  it('leaves what may mend itself to its own time at first, too', async () => {
+    const { board, shelf, round, note, clock } = openSweep([A]);
+    shelf.keys.set('a', '1');
+    board.setMeta(meta(A, { A: ['a', '1'] }));
+    note(A, { ...failed('CLUSTER_UNAVAILABLE'), retryAt: clock.time + 600_000 });
+    expect(await round()).toEqual([]);
+  });
+
   it('looks at what is not there, unless it waits for its retry', async () => {
     const { shelf, round, note, clock } = openSweep([A]);
     shelf.keys.set('a', '1');

@@ -89,6 +89,18 @@ describe('when to look again', () => {
     );
   });
 
+  it('grows no slower where only a run tells that a source was mended', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...forPeople), failures, refreshMs, chance, (code, n, refresh, random) => {
+        const first = Math.max(refresh, 5 * MINUTE);
+        const given = { failures: n, refreshMs: refresh, isUnswept: true, random: () => random };
+        const ms = nextRun({ kind: 'failed', code }, given) ?? Number.NaN;
+        expect(ms).toBeGreaterThanOrEqual(first);
+        expect(ms).toBeLessThanOrEqual(Math.ceil(first * 1.25));
+      }),
+    );
+  });
+
   it('does not hammer what others hold, although a race heals by itself', () => {
     const ms = next({ kind: 'refused', code: 'CONFLICT' }, { failures: 1, refreshMs: 1_000, chance: 0 });
     expect(ms).toBe(5 * MINUTE);
