@@ -52,8 +52,8 @@ export function judgeAbsence(
   }
   const [first] = writtenFrom.filter(({ optional }) => !optional);
   if (first === undefined || mapping.onSourceMissing === 'removeKeys') {
-    // What a search found is asked for no more once its key is gone.
-    const isNamed = (source: Source): boolean => sources.some((it) => isSame(it, source));
+    // What a search found is asked for no more once its key is gone, unless the mapping cannot do without it.
+    const isNamed = (source: Source): boolean => sources.some((it) => !it.optional && isSame(it, source));
     return { kind: 'go', removed: required.filter(isNamed) };
   }
   // All of it, and all of it proved, also what the target was not made from: nothing may be about to come.

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { releaseHeld } from '../../src/app/release.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Mapping, Search } from '../../src/core/mapping.ts';
-import { mapping } from '../sync/sample.ts';
+import { mapping, source } from '../sync/sample.ts';
 import { base64, openWorld, syncOnly, type World } from './world.ts';
 
 const FLAGS = { namespace: 'apps', secret: 'app' };
@@ -140,6 +140,18 @@ describe('a key that a search does not find any more', () => {
     world.store.absent('flags/a');
     await prove(world);
     expect(keysOf(world)).toEqual(AB);
+    expect((await syncOnly(world))?.kind).toBe('updated');
+    expect(keysOf(world)).toEqual({ b: base64('2') });
+    expect((await syncOnly(world))?.kind).toBe('unchanged');
+  });
+
+  it('goes in one write, also where the mapping names it itself and can do without it', async () => {
+    const named = { A: source({ key: 'flags/a', optional: true }) };
+    const world = await flags([searching({}, { data: named, onSourceMissing: 'removeKeys' })]);
+    await world.sync();
+    expect(keysOf(world)).toEqual({ A: base64('1'), ...AB });
+    world.store.absent('flags/a');
+    await prove(world);
     expect((await syncOnly(world))?.kind).toBe('updated');
     expect(keysOf(world)).toEqual({ b: base64('2') });
     expect((await syncOnly(world))?.kind).toBe('unchanged');
