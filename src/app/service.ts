@@ -25,6 +25,7 @@ import type {
 import { heldOf, lookedAt, targetStatuses } from '../service/status.ts';
 import { abilitiesOf } from './abilities.ts';
 import type { App } from './app.ts';
+import { auditStatusOf } from './audit-state.ts';
 import { expectedCalls, type StoreCalls } from './calls.ts';
 import { destroyProposed } from './destroy.ts';
 import { isHeldId, toHeld } from './held.ts';
@@ -260,28 +261,4 @@ function stateOf({ state, error }: ReturnType<Queue['health']>): { state: Health
 function clusterState({ clusterTrouble }: Controller): { state: Health; code?: string } {
   const error = clusterTrouble();
   return error === undefined ? { state: 'up' } : { state: 'degraded', code: error.code };
-}
-
-/** What cannot be asked ends where it last did: 0 would say that all of it is gone. */
-function auditStatusOf(
-  { audit, checkpoints, config }: App,
-  { auditDoubt }: Controller,
-): () => Promise<Status['audit']> {
-  const { kind } = config.audit.store;
-  let sequence = 0;
-  const down = ({ code }: AppError) => ({ kind, state: 'down' as const, sequence, code });
-  return async () => {
-    try {
-      ({ sequence } = await audit.head());
-    } catch (error) {
-      if (error instanceof AppError && error.code === 'AUDIT_UNAVAILABLE') return down(error);
-      throw error;
-    }
-    const trouble = auditDoubt.trouble();
-    if (trouble !== undefined) return down(trouble);
-    const failing = checkpoints?.failing();
-    return failing === undefined
-      ? { kind, state: 'up', sequence }
-      : { kind, state: 'degraded', sequence, code: failing.code };
-  };
 }

@@ -140,6 +140,11 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
         if (plain.some(({ phase }) => phase !== 'outcome')) await exclusive.assertHeld();
         return await commits.append(plain);
       }),
+    touch: () =>
+      use(async () => {
+        forWriting();
+        await commits.append([]);
+      }),
     list,
     async get(sequence) {
       const [found] = await ask(queries.recordQuery(db, sequence));

@@ -221,6 +221,15 @@ export function prepareWriter(sqlite: DatabaseSync): RecordWriter {
   };
 }
 
+/** SQLite writes no page that stays as it is: so it is another one in between. */
+export function touch(sqlite: DatabaseSync): void {
+  if (readMoving(sqlite) !== undefined) throw because(MOVING);
+  const head = readHead(sqlite);
+  if (head.sequence === 0) return;
+  moveHead(sqlite, { ...head, hash: GENESIS.hash });
+  moveHead(sqlite, head);
+}
+
 /** Takes over what follows a head, as it is, within a transaction. An empty store may begin after any. */
 export function takeOver(sqlite: DatabaseSync, records: Iterable<StoredRecord>, base: Head): void {
   const head = readHead(sqlite);

@@ -24,6 +24,7 @@ import {
   rows,
   sqliteQueries,
   takeOver,
+  touch,
 } from './sqlite-rows.ts';
 import type { Page, RecordFilter, Review } from './store.ts';
 import { LEFT_MEANWHILE, provable, readable, reviewedIn, type StoredRow } from './stored.ts';
@@ -127,6 +128,11 @@ function createStore(
         // Here, so that a malformed entry fails its own caller alone.
         const plain = entries.map(plainEntry);
         return plain.length === 0 ? [] : await commits.append(plain);
+      }),
+    touch: () =>
+      use(async () => {
+        forWriting();
+        await file.write(touch);
       }),
     list,
     async get(sequence) {

@@ -53,6 +53,8 @@ export interface AuditStore extends AsyncDisposable {
   readonly address: string;
   /** Durable when it resolves, all of them or none, in their order and without a gap in the chain. */
   append(entries: readonly Entry[]): Promise<readonly AuditRecord[]>;
+  /** Writes all that a record needs but the record: fails where none could be stored now. */
+  touch(): Promise<void>;
   /** Newest first. */
   list(filter: RecordFilter, page: Page): Promise<readonly AuditRecord[]>;
   get(sequence: number): Promise<AuditRecord | undefined>;

@@ -3,7 +3,7 @@ import type { Actor } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
-import type { AppError } from '../core/errors.ts';
+import { type AppError, toAppError } from '../core/errors.ts';
 import { createInTurn } from '../core/in-turn.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { formatTarget } from '../core/target.ts';
@@ -113,6 +113,8 @@ const LOST_MS = 60_000;
 const HOUR_MS = 3_600_000;
 /** A question of one query; a process that was killed is known to have ended only after a while. */
 const CRASHED_MS = 10_000;
+/** Whoever asks whether we are ready is to know soon that nothing could be recorded. */
+const AUDIT_MS = 10_000;
 
 const UNHEARD: Notices = { post: () => undefined, subscribe: () => () => undefined };
 
@@ -200,6 +202,13 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
   const repeatLate = createLate({ board, ledger, clock, generation: current, lostMs: LOST_MS });
 
   const recoverQuietly = createRecovery({ ...parts, onClosed: () => jobs.lookForRestarts() });
+  const lookAtAudit = createOneAtATime(
+    async () => {
+      await audit.touch();
+      jobs.doubt.looked();
+    },
+    (thrown) => jobs.doubt.looked(toAppError(thrown)),
+  );
   await resolveAgain();
   const beat = loops.begin('timetable', 30_000);
   const turns = createTurns({ logger, random });
@@ -219,6 +228,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     if (generation.wanted.some(({ error }) => error !== undefined)) void resolveSoon();
   });
   turns.every(CRASHED_MS, () => void recoverQuietly());
+  turns.every(AUDIT_MS, () => void lookAtAudit());
   turns.every(HOUR_MS, () => {
     jobs.lookForLeft();
     void jobs.recordSweeps();

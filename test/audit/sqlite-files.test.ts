@@ -134,6 +134,16 @@ describe('an audit file that cannot be used', () => {
     );
   });
 
+  it('is written to by a look whether it can be, so that a full disk shows', async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, 'audit.db');
+    await using store = await openSqliteAudit({ ...common, path });
+    await store.append([entry()]);
+    const { size } = await stat(`${path}-wal`);
+    await store.touch();
+    expect((await stat(`${path}-wal`)).size).toBeGreaterThan(size);
+  });
+
   it('was removed or replaced while in use: nothing is written to a file that nobody can find', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
@@ -141,7 +151,9 @@ describe('an audit file that cannot be used', () => {
     await store.append([entry()]);
     await rename(path, `${path}.old`);
     await expect(store.append([entry()])).rejects.toMatchObject(unavailable('no such file', path));
+    await expect(store.touch()).rejects.toMatchObject(unavailable('no such file', path));
     await writeFile(path, '');
+    await expect(store.touch()).rejects.toMatchObject(unavailable('removed or replaced', path));
     await expect(store.append([entry()])).rejects.toMatchObject(unavailable('removed or replaced', path));
     await rm(path);
     await rename(`${path}.old`, path);

@@ -68,6 +68,7 @@ describe('an audit file in trouble takes nothing, and works again by itself', ()
     await using it = await openWithConnection();
     it.pragma('query_only', 1);
     await expect(it.store.append([entry()])).rejects.toMatchObject(failing('read-only'));
+    await expect(it.store.touch()).rejects.toMatchObject(failing('read-only'));
     await expect(it.store.prune(await it.store.head())).rejects.toMatchObject(failing('read-only'));
     it.pragma('query_only', 0);
     await expectWorking(it.store, 40);

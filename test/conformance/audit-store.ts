@@ -45,6 +45,28 @@ function sequences(records: readonly AuditRecord[]): number[] {
 }
 
 export function describeAuditStore(name: string, openHarness: () => Promise<AuditHarness>): void {
+  describe(`${name}: looking whether it can be written`, () => {
+    it('records nothing, and the chain goes on', async () => {
+      await using harness = await openHarness();
+      await using store = await harness.open('a');
+      await store.touch();
+      await store.append([entry()]);
+      const before = await store.head();
+      await Promise.all([store.touch(), store.touch()]);
+      expect(await store.head()).toEqual(before);
+      const [next] = await store.append([entry()]);
+      expect(next).toMatchObject({ sequence: 2, previousHash: before.hash });
+      expect(await verify(store.stored(1), { until: await store.head() })).toMatchObject({ records: 2 });
+    });
+
+    it('fails once it is closed', async () => {
+      await using harness = await openHarness();
+      const store = await harness.open('a');
+      await store[Symbol.asyncDispose]();
+      await expect(store.touch()).rejects.toMatchObject(UNAVAILABLE);
+    });
+  });
+
   describe(`${name}: appending`, () => {
     it('chains what it records', async () => {
       await using harness = await openHarness();

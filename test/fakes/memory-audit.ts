@@ -106,6 +106,10 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
           return record;
         });
       }),
+    touch: () =>
+      use(() => {
+        if (store.failure !== undefined) throw store.failure;
+      }),
     list: (filter, { limit, before = Number.POSITIVE_INFINITY, after }: Page) =>
       use(() => {
         const found = newest(filter).filter(({ sequence }) => sequence < before && sequence > (after ?? 0));

@@ -36,6 +36,22 @@ describe('the doubt whether the audit can be written', () => {
     expect(doubt.trouble()).toBeUndefined();
   });
 
+  it('of a look lasts until the next one, whatever jobs there are', () => {
+    const { clock, logger, doubt } = open();
+    doubt.looked(AWAY);
+    expect(doubt.trouble()).toBe(AWAY);
+    expect(logger.lines).toHaveLength(1);
+    doubt.recorded('a');
+    doubt.recorded();
+    clock.set(clock.now() + 60 * MINUTE);
+    expect(doubt.trouble()).toBe(AWAY);
+    doubt.looked();
+    expect(doubt.trouble()).toBeUndefined();
+    doubt.failed(AWAY, 'a');
+    doubt.looked();
+    expect(doubt.trouble()).toBe(AWAY);
+  });
+
   it('is said once an outage', () => {
     const { clock, logger, doubt } = open();
     for (let second = 0; second < 300; second += 5) {
