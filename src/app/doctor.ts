@@ -106,7 +106,7 @@ async function checkAudit(
   credential: AuditDeps['credential'],
 ): Promise<{ readonly audit: AuditStore; readonly hasOthers: boolean }> {
   const audit = await openAudit(config, { clock, replica, credential });
-  const [record] = await audit.append([commandEntry('doctor', actor, randomUUID())]);
+  const [record] = await audit.append([commandEntry({ name: 'doctor' }, actor, randomUUID())]);
   return { audit, hasOthers: (record?.sequence ?? 1) > 1 };
 }
 

@@ -56,7 +56,7 @@ const LAST = 5;
 /** Looks at a mapping now: its sources, its targets, and what was last recorded of them. */
 export async function explainMapping(app: App, mapping: string): Promise<readonly ExplainedTarget[]> {
   const pass = await app.pass();
-  await pass.recorder.command('explain');
+  await pass.recorder.command(`explain ${mapping}`, mapping);
   const explained: ExplainedTarget[] = [];
   const wanted = selectTargets(app, mapping);
   const decisions = await mapConcurrently(wanted, app.config.engine.concurrency, async (target) => ({

@@ -48,7 +48,7 @@ export interface PlanReport {
 /** What `sync` would do now. Reads the stores and the cluster, and changes neither. */
 export async function planTargets(app: App, only?: string, signal?: AbortSignal): Promise<PlanReport> {
   const pass = await app.pass({ signal });
-  await pass.recorder.command('plan');
+  await pass.recorder.command(only === undefined ? 'plan' : `plan ${only}`, only);
   return planPass(app, pass, only);
 }
 

@@ -5,7 +5,7 @@ import { recoverIntents } from '../reconcile/recover.ts';
 import type { Waiting } from '../reconcile/standing.ts';
 import { removal } from '../sync/plan.ts';
 import type { App, PassOptions } from './app.ts';
-import { toHeld } from './held.ts';
+import { isHeldId, toHeld } from './held.ts';
 import { heldAmong } from './left.ts';
 import { type PlannedTarget, planPass } from './plan.ts';
 import { listLeft } from './prune.ts';
@@ -33,7 +33,7 @@ export async function releaseHeld(
   await recoverIntents(app);
   const pass = await app.pass(asked);
   const { recorder } = pass;
-  if (!isRecorded) await recorder.command(`release ${id}`);
+  if (!isRecorded) await recorder.command(releaseCommand(id));
   // Nothing is made here before something is destroyed: a rename that was never synced is not to be ended.
   const { targets, waiting = [] } = await planPass(app, pass, only, { asItStands: true });
   // Of one mapping alone the plan does not show that the brake holds it, together with those of others; whoever
@@ -65,8 +65,14 @@ export async function releaseHeld(
   return report(app, { targets: [outcome], unrestarted, recorder });
 }
 
+/** As a record has it. What is no id of ours may be any text, a value that was meant for something else among them. */
+export function releaseCommand(id: string): string {
+  return isHeldId(id) ? `release ${id}` : 'release';
+}
+
 function notHeld(id: string, [first]: readonly Waiting[]): AppError {
-  if (first === undefined) return new AppError('NOT_HELD', { about: id });
+  const about = isHeldId(id) ? { about: id } : {};
+  if (first === undefined) return new AppError('NOT_HELD', about);
   const detail = `what left the configuration stays until ${formatTarget(first.until)} is there`;
-  return new AppError('NOT_HELD', { about: id, detail });
+  return new AppError('NOT_HELD', { ...about, detail });
 }

@@ -43,14 +43,28 @@ export function oneTarget(app: App, { mapping, namespace }: Which): Wanted | str
   const all = knownTargets(app, mapping);
   const chosen = all.filter(({ id }) => namespace === undefined || id.namespace === namespace);
   const [first] = chosen;
-  if (first !== undefined && chosen.length === 1) return first;
-  if (all.length === 0) return `mapping ${mapping} has no target now`;
+  if (first === undefined) return nothingThere(mapping, all);
+  return chosen.length === 1
+    ? first
+    : `mapping ${mapping} has several targets, so name the namespace: ${placesOf(all)}`;
+}
+
+function nothingThere(mapping: string, all: readonly Wanted[]): string {
+  return all.length === 0
+    ? `mapping ${mapping} has no target now`
+    : `mapping ${mapping} has no target in that namespace: ${placesOf(all)}`;
+}
+
+function placesOf(all: readonly Wanted[]): string {
   const names = all.map(({ id }) => id.namespace);
-  const listed =
-    names.length > 5 ? `${names.slice(0, 5).join(', ')} and ${names.length - 5} more` : names.join(', ');
-  return first === undefined
-    ? `mapping ${mapping} has no target in that namespace: ${listed}`
-    : `mapping ${mapping} has several targets, so name the namespace: ${listed}`;
+  return names.length > 5 ? `${names.slice(0, 5).join(', ')} and ${names.length - 5} more` : names.join(', ');
+}
+
+/** The targets that are meant, of which some may be pinned, or what to ask for instead. */
+export function someTargets(app: App, { mapping, namespace }: Which): readonly Wanted[] | string {
+  const all = knownTargets(app, mapping);
+  const chosen = all.filter(({ id }) => namespace === undefined || id.namespace === namespace);
+  return chosen.length === 0 && namespace !== undefined ? nothingThere(mapping, all) : chosen;
 }
 
 /**
@@ -84,13 +98,19 @@ function pinOf({ sequence, sources }: AuditRecord, { stores }: Pick<Pass, 'store
 }
 
 /** Lets the pinned ones of these targets go, and gives them. @throws AppError NOT_PINNED */
-export async function unpinTargets(app: App, pass: Pass, which: Which): Promise<readonly Wanted[]> {
-  const wanted = knownTargets(app, which.mapping).filter(
-    ({ id }) => which.namespace === undefined || id.namespace === which.namespace,
-  );
+export async function unpinTargets(
+  pass: Pass,
+  wanted: readonly Wanted[],
+  { mapping: name, namespace }: Which,
+): Promise<readonly Wanted[]> {
   const pins = await Promise.all(wanted.map(({ mapping, id }) => pass.pin(mapping.name, id)));
   const pinned = wanted.filter((_, index) => pins[index] !== undefined);
-  if (pinned.length === 0) throw new AppError('NOT_PINNED', { about: `mapping ${which.mapping}` });
+  if (pinned.length === 0)
+    throw new AppError('NOT_PINNED', {
+      about: `mapping ${name}`,
+      // Others may be.
+      ...(namespace === undefined ? {} : { detail: `in namespace ${namespace}` }),
+    });
   for (const { mapping, id } of pinned) await pass.recorder.pin(mapping.name, id, 'unpin');
   return pinned;
 }
@@ -104,22 +124,24 @@ export async function rollBackHere(
   await app.resolve();
   const target = oneTarget(app, which);
   if (typeof target === 'string') return target;
-  const pass = await begin(app, `rollback ${which.mapping} --to ${to}`);
+  const pass = await begin(app, `rollback ${which.mapping} --to ${to}`, which);
   await pinTarget(app, pass, target, to);
   return run(app, pass, [target], signal);
 }
 
-/** Follows the sources again, here and now. */
-export async function unpinHere(app: App, which: Which, signal?: AbortSignal): Promise<SyncReport> {
+/** Follows the sources again, here and now; or says what to ask for instead. */
+export async function unpinHere(app: App, which: Which, signal?: AbortSignal): Promise<SyncReport | string> {
   await app.resolve();
-  const pass = await begin(app, `unpin ${which.mapping}`);
-  return run(app, pass, await unpinTargets(app, pass, which), signal);
+  const targets = someTargets(app, which);
+  if (typeof targets === 'string') return targets;
+  const pass = await begin(app, `unpin ${which.mapping}`, which);
+  return run(app, pass, await unpinTargets(pass, targets, which), signal);
 }
 
-async function begin(app: App, command: string): Promise<Pass> {
+async function begin(app: App, command: string, { mapping }: Which): Promise<Pass> {
   await recoverIntents(app);
   const pass = await app.pass({ asResolved: true });
-  await pass.recorder.command(command);
+  await pass.recorder.command(command, mapping);
   return pass;
 }
 

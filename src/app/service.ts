@@ -4,7 +4,7 @@ import { compareText } from '../core/target.ts';
 import { PROVIDERS } from '../providers/registry.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
-import { commandEntry } from '../reconcile/recorder.ts';
+import { type Command, commandEntry } from '../reconcile/recorder.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import { createRestarts, type OnRestartFailure } from '../restart/restarts.ts';
 import type { Known } from '../service/board.ts';
@@ -28,10 +28,10 @@ import type { App } from './app.ts';
 import { auditStatusOf } from './audit-state.ts';
 import { expectedCalls, type StoreCalls } from './calls.ts';
 import { destroyProposed } from './destroy.ts';
-import { isHeldId, toHeld } from './held.ts';
+import { toHeld } from './held.ts';
 import { findHeldLeft, pruneLeft, showLeft } from './prune.ts';
-import { releaseHeld } from './release.ts';
-import { oneTarget, pinTarget, unpinTargets } from './rollback.ts';
+import { releaseCommand, releaseHeld } from './release.ts';
+import { oneTarget, pinTarget, someTargets, unpinTargets } from './rollback.ts';
 import { leftAnswer, pruneAnswer, runAnswer } from './run-answer.ts';
 
 export interface ServiceOptions {
@@ -121,9 +121,9 @@ function serviceOf(app: App, controller: Controller, options: ServiceOptions): S
   };
 
   const isMapping = (name: string): boolean => app.config.mappings.some((it) => it.name === name);
-  const begin = async (command: string, by: Requester, requestId: string): Promise<Pass> => {
+  const begin = async (command: Command, by: Requester, requestId: string): Promise<Pass> => {
     const pass = await app.pass({ requestId, actor: operator(by), asResolved: true });
-    await pass.recorder.command(command);
+    await pass.recorder.command(command.name, command.mapping);
     return pass;
   };
 
@@ -175,7 +175,7 @@ function serviceOf(app: App, controller: Controller, options: ServiceOptions): S
       if (!isMapping(name)) return undefined;
       const all = controller.generation().wanted.filter(({ mapping }) => mapping.name === name);
       const wanted = all.filter(({ error }) => error === undefined);
-      await audit.append([commandEntry(`sync ${name}`, operator(by), requestId)]);
+      await audit.append([commandEntry({ name: `sync ${name}`, mapping: name }, operator(by), requestId)]);
       const answer = await askFor(controller, wanted, { requestId, clock, held, mapping: name });
       // A selector that cannot be looked up stands for any number of targets.
       const unknown = all.flatMap(({ id, error }) =>
@@ -189,20 +189,21 @@ function serviceOf(app: App, controller: Controller, options: ServiceOptions): S
       if (!isMapping(name)) return undefined;
       const target = oneTarget(app, { mapping: name, namespace });
       if (typeof target === 'string') throw new AppError('INVALID_REQUEST', { detail: target });
-      const pass = await begin(`rollback ${name} --to ${to}`, by, requestId);
+      const pass = await begin({ name: `rollback ${name} --to ${to}`, mapping: name }, by, requestId);
       await pinTarget(app, pass, target, to);
       return askFor(controller, [target], { requestId, clock, held });
     },
     async unpin(name, { namespace }, by, requestId): Promise<SyncAnswer | undefined> {
       if (!isMapping(name)) return undefined;
-      const pass = await begin(`unpin ${name}`, by, requestId);
-      const targets = await unpinTargets(app, pass, { mapping: name, namespace });
-      return askFor(controller, targets, { requestId, clock, held });
+      const which = { mapping: name, namespace };
+      const targets = someTargets(app, which);
+      if (typeof targets === 'string') throw new AppError('INVALID_REQUEST', { detail: targets });
+      const pass = await begin({ name: `unpin ${name}`, mapping: name }, by, requestId);
+      const pinned = await unpinTargets(pass, targets, which);
+      return askFor(controller, pinned, { requestId, clock, held });
     },
     async release(id, by, requestId): Promise<SyncAnswer> {
-      // What is no id of ours may be any text.
-      const command = isHeldId(id) ? `release ${id}` : 'release';
-      await audit.append([commandEntry(command, operator(by), requestId)]);
+      await audit.append([commandEntry({ name: releaseCommand(id) }, operator(by), requestId)]);
       // What a prune held is looked for each time, since no job of ours proposes it again.
       const found = held().find((it) => it.id === id) ?? (await findHeldLeft(app, id, { asResolved: true }));
       // Without the id: it may be any text.

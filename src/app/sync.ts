@@ -55,7 +55,7 @@ export async function syncTargets(
   const pass = await app.pass();
   const wanted = selectTargets(app, only);
   const { recorder } = pass;
-  await recorder.command('sync');
+  await recorder.command(only === undefined ? 'sync' : `sync ${only}`, only);
 
   // Several mappings may merge into one Secret: they take turns.
   const bySubject = Map.groupBy(byMapping(wanted), ({ id }) => formatSubject({ kind: 'target', ...id }));

@@ -206,12 +206,12 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   };
 }
 
-/** Commands by which a person only looks. */
+/** Commands by which a person only looks; the note may name a mapping behind them. */
 const LOOKS: readonly (string | undefined)[] = ['plan', 'explain', 'doctor'];
 
 /** What a person or the service is about to do to the cluster, which must be on record before. */
 function beginsChange({ phase, action, note }: Entry): boolean {
-  if (action === 'command') return !LOOKS.includes(note);
+  if (action === 'command') return !LOOKS.includes(note?.split(' ', 1)[0]);
   return phase === 'intent' || ['release', 'rollback', 'unpin'].includes(action);
 }
 

@@ -20,7 +20,8 @@ export interface Recorder {
   readonly requestId: string;
   /** By `refId`, of what was read: that by its records another value had the same version before. */
   readonly remade: ReadonlySet<string>;
-  command(name: string): Promise<void>;
+  /** @param mapping The one that it is about, if it is about one alone. */
+  command(name: string, mapping?: string): Promise<void>;
   /** Of a value that is new, the record need not be durable when this resolves: only in its place in the line. */
   read(source: StoreRef, result: ReadResult): Promise<Recording | undefined>;
   /** Gives the change as it is on record. Its attempt passes over those that are open: an outcome closes one. */
@@ -116,7 +117,7 @@ export function createRecorder({
     requestId,
     remade,
     leaveOpen,
-    command: (name) => append(commandEntry(name, actor, requestId)),
+    command: (name, mapping) => append(commandEntry({ name, mapping }, actor, requestId)),
 
     async read(source, result) {
       const { store, ref } = source;
@@ -256,12 +257,19 @@ export function createRecorder({
   };
 }
 
+/** What a person has asked for, and of which mapping, if of one alone. */
+export interface Command {
+  readonly name: string;
+  readonly mapping?: string | undefined;
+}
+
 /** That a person gave a command. */
-export function commandEntry(name: string, actor: Actor, requestId: string): Entry {
+export function commandEntry({ name, mapping }: Command, actor: Actor, requestId: string): Entry {
   return {
     actor,
     requestId,
     action: 'command',
+    ...(mapping === undefined ? {} : { mapping }),
     outcome: 'ok',
     note: name,
     sources: [],

@@ -35,7 +35,9 @@ async function back(world: World, to: number, namespace?: string): Promise<SyncR
 
 async function unpin(world: World): Promise<SyncReport> {
   await using process = await world.start();
-  return await unpinHere(process.app, { mapping: 'db' });
+  const report = await unpinHere(process.app, { mapping: 'db' });
+  if (typeof report === 'string') throw new Error(report);
+  return report;
 }
 
 const metadata = (world: World) => objectIn(world.cluster.raw(APPS_DB) ?? {}, 'metadata') ?? {};

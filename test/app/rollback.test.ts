@@ -29,7 +29,10 @@ async function rollback(world: World, to: number, more: Partial<Rollback> = {}):
 
 async function unpin(world: World, namespace?: string): Promise<SyncReport> {
   await using process = await world.start();
-  return await unpinHere(process.app, { mapping: 'db', ...(namespace === undefined ? {} : { namespace }) });
+  const which = { mapping: 'db', ...(namespace === undefined ? {} : { namespace }) };
+  const report = await unpinHere(process.app, which);
+  if (typeof report === 'string') throw new Error(report);
+  return report;
 }
 
 const password = (world: World, id = APPS_DB) => objectIn(world.cluster.raw(id) ?? {}, 'data')?.PASSWORD;

@@ -214,6 +214,7 @@ describe('a store that lacks what was signed', () => {
     for (const change of [entry({ phase: 'intent' }), COMMAND, bare({ action: 'release' })])
       await expect(checkpointer.audit.append([change])).rejects.toMatchObject({ code: 'AUDIT_TRUNCATED' });
     await checkpointer.audit.append([bare({ action: 'command', note: 'plan' })]);
+    await checkpointer.audit.append([bare({ action: 'command', note: 'explain db' })]);
     await checkpointer.write();
     expect(scene.places.map(sequences)).toEqual([
       [10, 20],

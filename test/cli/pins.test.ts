@@ -143,6 +143,13 @@ describe('rollback, here', () => {
     const { json } = await bench.run('plan', '--output', 'json');
     expect(json).toMatchObject({ targets: [{ namespace: 'apps' }, { namespace: 'web', pinned: second }] });
     expect((await bench.run('unpin', 'db', '--namespace', 'apps')).code).toBe(4);
+    expect((await bench.run('unpin', 'db', '--namespace', 'apps')).stderr).toContain('in namespace apps');
+    const { length } = await records(bench);
+    expect(await bench.run('unpin', 'db', '--namespace', 'wbe')).toMatchObject({
+      code: 64,
+      stderr: 'error: mapping db has no target in that namespace: apps, web\n',
+    });
+    expect(await records(bench)).toHaveLength(length);
     expect((await bench.run('unpin', 'db')).code).toBe(0);
   });
 

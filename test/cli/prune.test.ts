@@ -158,7 +158,7 @@ describe('prune --server, with a service', () => {
     for (const [path, status, body] of [
       [`/api/v1/held/${encodeURIComponent('😀hunter2')}/release`, 404],
       ['/api/v1/mappings/one/rollback', 400, { to: 1, namespace: 'hunter2' }],
-      ['/api/v1/mappings/one/unpin', 409, { namespace: 'hunter2' }],
+      ['/api/v1/mappings/one/unpin', 400, { namespace: 'hunter2' }],
       ['/api/v1/mappings/hunter2/sync', 404],
       [PRUNE, 400, { hunter2: true }],
     ] as const) {

@@ -264,7 +264,11 @@ describe('the brake', () => {
   it('does not count what another instance of the same audit has destroyed', async () => {
     const clock = { now: () => 1_800_000_000_000 };
     const audit = createMemoryAudit({ instance: 'other', clock });
-    const gone = { ...commandEntry('', { kind: 'cli' }, 'r'), action: 'delete', phase: 'outcome' } as const;
+    const gone = {
+      ...commandEntry({ name: '' }, { kind: 'cli' }, 'r'),
+      action: 'delete',
+      phase: 'outcome',
+    } as const;
     await audit.append([gone]);
     const deps = { audit, clock, brake: { share: 0.1, windowMs: MINUTE } };
     const population = { total: 10, alive: 10 };

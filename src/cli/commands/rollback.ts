@@ -1,4 +1,5 @@
 import { rollBackHere, unpinHere } from '../../app/rollback.ts';
+import type { SyncReport } from '../../app/sync.ts';
 import { AppError } from '../../core/errors.ts';
 import { createClient } from '../client.ts';
 import type { Context, GlobalOptions } from '../context.ts';
@@ -18,16 +19,21 @@ export async function rollbackCommand(
   if (server !== undefined) return letService(context, server, options, { kind: 'rollback', to });
   return withApp(context, options, async (app) => {
     const report = await rollBackHere(app, options, context.signal);
-    if (typeof report === 'string') throw new UsageError(report);
-    return printReport(context, options, report);
+    return printed(context, options, report);
   });
+}
+
+/** Where it is not clear which target is meant, what to ask for instead. */
+function printed(context: Context, options: Options, report: SyncReport | string): number {
+  if (typeof report === 'string') throw new UsageError(report);
+  return printReport(context, options, report);
 }
 
 export async function unpinCommand(context: Context, options: Options): Promise<number> {
   const { server } = options;
   if (server !== undefined) return letService(context, server, options, { kind: 'unpin' });
   return withApp(context, options, async (app) =>
-    printReport(context, options, await unpinHere(app, options, context.signal)),
+    printed(context, options, await unpinHere(app, options, context.signal)),
   );
 }
 

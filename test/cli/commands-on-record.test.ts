@@ -1,0 +1,71 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { cutOff } from '../audit/cut.ts';
+import { type Bench, DB, HEAD, openBench } from './harness.ts';
+
+const OTHER = `  - name: other
+    target: { namespace: web }
+    data: { USER: { store: local, key: db.json, property: user } }
+`;
+
+async function commands(bench: Bench, ...filter: readonly string[]) {
+  const args = ['audit', 'list', '--action', 'command', ...filter, '--output', 'json'];
+  const { records } = (await bench.run(...args)).json as {
+    records: readonly { note?: string; mapping?: string }[];
+  };
+  return records.map(({ note, mapping }) => [note, mapping]);
+}
+
+describe('a command', () => {
+  it('says on record which mapping it was about, and is found by that', async () => {
+    await using bench = await openBench(HEAD + DB + OTHER);
+    await bench.run('sync');
+    const { json } = await bench.run('audit', 'list', '--mapping', 'db', '--output', 'json');
+    const [{ sequence }] = (json as { records: [{ sequence: number }] }).records;
+    await bench.run('plan');
+    await bench.run('plan', '--mapping', 'other');
+    await bench.run('plan', '--mapping', 'db');
+    await bench.run('explain', 'db');
+    await bench.run('sync', '--mapping', 'db');
+    await bench.run('rollback', 'db', '--to', String(sequence));
+    await bench.run('unpin', 'db');
+    expect(await commands(bench, '--mapping', 'db')).toEqual([
+      ['unpin db', 'db'],
+      [`rollback db --to ${sequence}`, 'db'],
+      ['sync db', 'db'],
+      ['explain db', 'db'],
+      ['plan db', 'db'],
+    ]);
+    expect(await commands(bench, '--mapping', 'other')).toEqual([['plan other', 'other']]);
+    expect((await commands(bench)).slice(-2)).toEqual([
+      ['plan', undefined],
+      ['sync', undefined],
+    ]);
+  });
+
+  it('that looks at one mapping goes on while the audit is in doubt, and one that changes it does not', async () => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    cutOff(join(bench.folder, 'state/audit.db'), 3);
+    expect(await bench.run('plan', '--mapping', 'db')).toMatchObject({ code: 0 });
+    expect(await bench.run('explain', 'db')).toMatchObject({ code: 0 });
+    expect(await bench.run('sync', '--mapping', 'db')).toMatchObject({
+      code: 4,
+      stderr: expect.stringContaining('AUDIT_TRUNCATED'),
+    });
+  });
+
+  it('puts nothing on record that is no id, as a value in the place of one', async () => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    const { code, stdout, stderr } = await bench.run('release', 'hunter2', '--output', 'json');
+    expect(code).toBe(4);
+    expect(stdout + stderr).toContain('NOT_HELD');
+    expect(stdout + stderr).not.toContain('hunter2');
+    expect((await commands(bench))[0]).toEqual(['release', undefined]);
+    await bench.run('release', '5f2c9a01d3e4');
+    expect((await commands(bench))[0]).toEqual(['release 5f2c9a01d3e4', undefined]);
+    const { stdout: all } = await bench.run('audit', 'export', '--format', 'jsonl');
+    expect(all).not.toContain('hunter2');
+  });
+});
