@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
 import { EXPORT_FORMATS } from '../audit/export-formats.ts';
 import { REVIEWS } from '../audit/review.ts';
-import { command, errorCode, fingerprint, positive, type Run, withServer } from './command-line.ts';
+import { command, errorCode, filled, fingerprint, positive, type Run, withServer } from './command-line.ts';
 import type { Context } from './context.ts';
 import { example } from './help.ts';
 import { addProof } from './proof-commands.ts';
@@ -25,7 +25,11 @@ export function addAudit(program: Command, context: Context, run: Run): void {
 
 /** Reads any store, without a configuration. */
 export function withStore(command: Command): Command {
-  return command.option('--audit <path or url>', 'audit store to read; else the one of the configuration');
+  return command.option(
+    '--audit <path or url>',
+    'audit store to read; else the one of the configuration',
+    filled,
+  );
 }
 
 function addList(audit: Command, context: Context, run: Run): void {
@@ -52,16 +56,16 @@ function withFilters(command: Command): Command {
   return command
     .option('--since <time>', 'from then on: 7d, 2026-01-31 or 2026-01-31T08:00:00Z')
     .option('--until <time>', 'until then')
-    .option('--actor <name>', 'who caused it: a kind or a name')
-    .option('--mapping <name>', 'of this mapping')
-    .option('--namespace <name>', 'of targets in this namespace')
-    .option('--secret <name>', 'of targets of this name')
-    .option('--store <name>', 'of this store')
-    .option('--key <key>', 'of this source key')
+    .option('--actor <name>', 'who caused it: a kind or a name', filled)
+    .option('--mapping <name>', 'of this mapping', filled)
+    .option('--namespace <name>', 'of targets in this namespace', filled)
+    .option('--secret <name>', 'of targets of this name', filled)
+    .option('--store <name>', 'of this store', filled)
+    .option('--key <key>', 'of this source key', filled)
     .addOption(new Option('--action <action>', 'of this kind').choices(ACTIONS))
     .addOption(new Option('--outcome <outcome>', 'that ended so').choices(OUTCOMES))
     .option('--code <code>', 'with this error code', errorCode)
-    .option('--request <id>', 'of one request')
+    .option('--request <id>', 'of one request', filled)
     .option('--fingerprint <fingerprint>', 'that left or found this fingerprint', fingerprint)
     .addOption(new Option('--review <state>', 'as a person said of it last').choices(REVIEW_STATES));
 }
@@ -124,7 +128,7 @@ function addExport(audit: Command, context: Context, run: Run): void {
       .makeOptionMandatory(),
   );
   withFilters(withStore(out))
-    .option('--out <path>', 'file to write, for its owner only; else standard output')
+    .option('--out <path>', 'file to write, for its owner only; else standard output', filled)
     .action((options) =>
       run(async () => (await import('./commands/audit-export.ts')).auditExportCommand(context, options)),
     );
@@ -137,8 +141,13 @@ function addMigrate(audit: Command, context: Context, run: Run): void {
     .requiredOption(
       '--from <path or url>',
       'store to read; nothing may write to it meanwhile, and it is not changed',
+      filled,
     )
-    .requiredOption('--to <path or url>', 'empty store to fill; run again, what was stopped half-way goes on')
+    .requiredOption(
+      '--to <path or url>',
+      'empty store to fill; run again, what was stopped half-way goes on',
+      filled,
+    )
     .action((options) =>
       run(async () => (await import('./commands/audit-migrate.ts')).auditMigrateCommand(context, options)),
     );

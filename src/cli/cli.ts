@@ -1,7 +1,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { toAppError } from '../core/errors.ts';
 import { addAudit } from './audit-commands.ts';
-import { command, outputOption, type Run, withServer } from './command-line.ts';
+import { command, filled, outputOption, type Run, withServer } from './command-line.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { EXIT, exitCodeOf } from './exit.ts';
 import { keepHeapSmall } from './heap.ts';
@@ -190,7 +190,7 @@ function addStatus(program: Command, context: Context, run: Run): void {
 function addRelease(program: Command, context: Context, run: Run): void {
   const release = command(program, 'release', 'Let a held deletion happen. It is on record who did.', [
     'secretbridge release 5f2c9a01d3e4',
-  ]).argument('<id>', 'as `plan`, `sync` and `status` show it');
+  ]).argument('<id>', 'as `plan`, `sync` and `status` show it', filled);
   withServer(
     release,
     'let the service at this address do it; else the one at `http.listen` of the configuration if it answers, else here',

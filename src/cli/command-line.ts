@@ -73,8 +73,13 @@ export function errorCode(text: string): string {
   );
 }
 
-/** Of an option that may be given several times. An empty one, of a variable that is not set, would mean the working folder. */
-export function collect(path: string, before: readonly string[] = []): readonly string[] {
-  if (path === '') throw new InvalidArgumentError('It must not be empty.');
-  return [...before, path];
+/** An empty one, of a variable that is not set, would be the name of nothing, or mean the working folder. */
+export function filled(text: string): string {
+  if (text === '') throw new InvalidArgumentError('It must not be empty.');
+  return text;
+}
+
+/** Of an option that may be given several times. */
+export function collect(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, filled(text)];
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { command, positive, type Run, withServer } from './command-line.ts';
+import { command, filled, positive, type Run, withServer } from './command-line.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import type { ServerOptions } from './server-address.ts';
 
@@ -19,7 +19,7 @@ export function addPins(program: Command, context: Context, run: Run): void {
   )
     .argument('<mapping>', 'its name')
     .requiredOption('--to <sequence>', 'a record of a change of this mapping', positive)
-    .option('--namespace <name>', 'of the target, where the mapping has several');
+    .option('--namespace <name>', 'of the target, where the mapping has several', filled);
   withServer(rollback, 'let the service at this address do it').action(
     (mapping: string, options: PinOptions & { to: number }) =>
       run(async () =>
@@ -31,7 +31,7 @@ export function addPins(program: Command, context: Context, run: Run): void {
     'secretbridge unpin payments-db',
   ])
     .argument('<mapping>', 'its name')
-    .option('--namespace <name>', 'only the target there; else all that are pinned');
+    .option('--namespace <name>', 'only the target there; else all that are pinned', filled);
   withServer(unpin, 'let the service at this address do it').action((mapping: string, options: PinOptions) =>
     run(async () => (await import('./commands/rollback.ts')).unpinCommand(context, { ...options, mapping })),
   );

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { collect, command, type Run } from './command-line.ts';
+import { collect, command, filled, type Run } from './command-line.ts';
 import type { Context, GlobalOptions } from './context.ts';
 
 /** Commands on whether the audit was altered. */
@@ -17,6 +17,7 @@ export function addProof(audit: Command, context: Context, run: Run): void {
     .option(
       '--audit <path or url>',
       'store, or export as JSON lines; without --config then also without the checkpoints and keys of a configuration',
+      filled,
     )
     .option('--checkpoints <path>', 'file or log with checkpoints; may be given several times', collect)
     .option('--key <key or path>', 'public key: PEM, base64 or a file; may be given several times', collect)

@@ -81,6 +81,16 @@ describe('wrong usage', () => {
     ['audit', 'list', '--until', '7w'],
     ['audit', 'list', '--action', 'drop'],
     ['audit', 'list', '--outcome', 'fine'],
+    ...['actor', 'mapping', 'namespace', 'secret', 'store', 'key', 'request', 'audit'].map(
+      (name) => ['audit', 'list', `--${name}`, ''] as const,
+    ),
+    ['audit', 'export', '--format', 'csv', '--mapping='],
+    ['audit', 'show', '1', '--audit', ''],
+    ['audit', 'verify', '--audit', ''],
+    ['audit', 'verify', '--checkpoints', ''],
+    ['audit', 'migrate', '--from', '', '--to', 'a.db'],
+    ['unpin', 'db', '--namespace', ''],
+    ['release', ''],
   ])('is exit code 64, one sentence on stderr and nothing on stdout: %s %s %s', async (...words) => {
     await using bench = await openBench();
     const { code, stdout, stderr } = await bench.run(...words.filter((word) => word !== undefined));
