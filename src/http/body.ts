@@ -5,8 +5,12 @@ import { parseIfJson } from '../core/json.ts';
 /** For a route that needs to be told nothing: what it would ignore must not look as if it counted. */
 export const NO_BODY = { type: ['object', 'null'], additionalProperties: false, properties: {} } as const;
 
-/** An empty body is no fault where none is needed, as some clients always name a type. */
+/** An empty body is no fault where none is needed, as some clients always name a type: `curl -d ''` and PowerShell that of a form. */
 export function takeJsonOnly(app: FastifyInstance): void {
+  app.addHook('preParsing', async ({ raw: { headers } }) => {
+    const isEmpty = (headers['content-length'] ?? '0') === '0' && headers['transfer-encoding'] === undefined;
+    if (isEmpty) delete headers['content-type'];
+  });
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {

@@ -99,14 +99,19 @@ export function sendError(
   const status = as ?? own;
   const body: ErrorBody = { ...error.toJSON(), requestId: request.id };
   reply.code(status).headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
-  // RFC 9110, section 11.6.1: an answer 401 must say how to log in.
-  if (status === 401)
-    reply.header('www-authenticate', error.code === 'EVENT_REFUSED' ? 'Signature' : 'Bearer');
+  if (status === 401) reply.header('www-authenticate', challengeOf(request, error));
   if (error.retryAfterMs !== undefined)
     reply.header('retry-after', String(Math.max(1, Math.ceil(error.retryAfterMs / 1_000))));
   // The rest of a body that nobody waits for must not be taken for the next request, nor be waited for.
   if (isUnread(request)) reply.header('connection', 'close');
   return reply.type('application/json; charset=utf-8').send(body);
+}
+
+/** RFC 9110, 11.6.1: such an answer must say how to log in; RFC 6750, 3: with more than the scheme alone. */
+function challengeOf({ headers: { authorization } }: FastifyRequest, { code }: AppError): string {
+  if (code === 'EVENT_REFUSED') return 'Signature';
+  const hasToken = /^bearer +\S/i.test(authorization ?? '');
+  return `Bearer realm="secretbridge"${hasToken ? ', error="invalid_token"' : ''}`;
 }
 
 function isUnread({ raw: { complete, headers } }: FastifyRequest): boolean {

@@ -72,7 +72,7 @@ describe.each(GUARDED)('%s %s', (method, url, least) => {
     ] as Record<string, string>[])
       expect(await bench.call(method, filled(url), { headers })).toMatchObject({
         status: 401,
-        headers: { 'www-authenticate': 'Bearer' },
+        headers: { 'www-authenticate': 'Bearer realm="secretbridge"' },
         json: { code: 'UNAUTHENTICATED' },
       });
     expect((await bench.call(method, `${filled(url)}?access_token=${TOKENS.operator}`)).status).toBe(401);
@@ -89,7 +89,10 @@ describe.each(GUARDED)('%s %s', (method, url, least) => {
       'ü',
     ];
     for (const token of near)
-      expect(await bench.call(method, filled(url), { token })).toMatchObject({ status: 401 });
+      expect(await bench.call(method, filled(url), { token })).toMatchObject({
+        status: 401,
+        headers: { 'www-authenticate': 'Bearer realm="secretbridge", error="invalid_token"' },
+      });
     expect(bench.asked).toEqual([]);
   });
 

@@ -4,11 +4,14 @@ import type { IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import type { Wake } from '../../src/core/wake.ts';
+import { bare } from '../audit/sample.ts';
 import { createAuthority, type Issued } from '../fakes/certificates.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
+import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { openBench, TOKENS } from './harness.ts';
 
 const ANY = '127.0.0.1:0';
@@ -72,6 +75,31 @@ describe('a connection', () => {
     );
     const answer = await rest(socket);
     expect(answer.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 401']);
+  });
+
+  it('that waits for a proof is not cut for its silence, as it is for that of others', async () => {
+    const audit = createMemoryAudit();
+    await audit.append([bare(), bare()]);
+    const slow = {
+      ...audit,
+      async *stored(from: number) {
+        for await (const record of audit.stored(from)) {
+          await sleep(150);
+          yield record;
+        }
+      },
+    };
+    await using bench = await openBench({ audit: slow }, { silenceMs: 100 });
+    const socket = await open(await bench.server.listen(ANY));
+    const answered = once(socket, 'data');
+    socket.write(`GET /api/v1/audit/verify HTTP/1.1\r\n${HEADERS}\r\n`);
+    const [answer] = (await answered) as [Buffer];
+    expect(answer.toString()).toMatch(/^HTTP\/1.1 200 [\s\S]*"ok":true,"records":2,/);
+    const hanging = { status: () => new Promise<never>(() => undefined) };
+    await using other = await openBench({ service: hanging }, { silenceMs: 100 });
+    const cut = await open(await other.server.listen(ANY));
+    cut.write(`GET /api/v1/status HTTP/1.1\r\n${HEADERS}\r\n`);
+    expect(await rest(cut)).toBe('');
   });
 
   it('without a body stays open after a refusal', async () => {
