@@ -149,14 +149,14 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
 | command | object |
 | --- | --- |
 | \`validate\` | \`{ valid, problems: [ { file, line, column, path, code, message, suggestion? } ] }\` |
-| \`plan\` | \`{ changes, targets: [ { mapping, namespace, secret, action, code?, message?, remedy?, keys } ], held, waiting?, unseen? }\` |
-| \`sync\` | \`{ ok, requestId, summary, targets: [ { mapping, namespace, secret, outcome, code?, message?, remedy?, keys } ], held, waiting?, unseen?, unrestarted? }\` |
+| \`plan\` | \`{ changes, targets: [ { mapping, namespace, secret, action, code?, message?, remedy?, keys, how?, pinned? } ], held, kept?, waiting?, unseen? }\` |
+| \`sync\` | \`{ ok, requestId, summary, targets: [ { mapping, namespace, secret, outcome, code?, message?, remedy?, keys, pinned? } ], held, waiting?, unseen?, unrestarted? }\` |
 | \`sync --server\` | the same, with all that the service holds (of \`--mapping\`, what it holds of that one), and \`pending\`: how many targets the service still works on; of several mappings, \`requestId\` is that of the last |
 | \`status\` | \`{ instance, version, replica, engine: { kind, state, code? }, audit: { kind, state, sequence, code? }, cluster: { kind, state, code? }, config: { valid, problems, differing }, stores: [ { name, kind, state, lastSuccess, code?, breakerOpen, way?, callsPerHour?, expectedCallsPerHour? } ], events: [ { name, kind, state, lastEvent?, code? } ], targets: [ { mapping, namespace, secret, state, lastSuccess, staleSeconds, code?, message?, remedy?, pinned? } ], held }\` |
 | \`release\`, \`prune --yes\` | as \`sync\`, with the targets that it was about |
 | \`prune\` | as \`plan\`: what \`--yes\` would delete |
 | \`prune --yes --server\` | as \`sync --server\`, and \`waiting?\` and \`unseen?\` |
-| \`explain\` | \`{ mapping, targets: [ { namespace, secret, state, code?, message?, remedy?, sources: [ { store, key, property?, version?, state, code? } ], lastRecords } ] }\` |
+| \`explain\` | \`{ mapping, targets: [ { namespace, secret, state, code?, message?, remedy?, pinned?, sources: [ { store, key, property?, version?, state, code? } ], lastRecords } ], calls? }\` |
 | \`init\` | \`{ path, schema?, instance, cluster, store, at, mount?, login?, key, namespace, secret }\` |
 | \`version\` | \`{ version, node, platform, arch }\` |
 | \`doctor\` | \`{ ok, checks: [ { name, ok, code?, message?, remedy? } ] }\` |
@@ -185,8 +185,11 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
 - \`how\` is there where an \`update\` of \`plan\` is more than that: \`adopt\` takes over a Secret that is not ours,
   \`recreate\` deletes and makes it anew, \`merge\` puts keys into one of others.
 - \`state\` of a target is \`synced\`, \`stale\`, \`failed\`, \`refused\`, \`held\`, \`pinned\`, \`waiting\`, \`contested\` or \`drifted\`; of a
-  source \`found\`, \`absent\` or \`failed\`. Of a \`find\`, the sources are what it finds; one that failed has its \`path\` as the key.
-  \`lastRecords\` are the newest five of the audit.
+  source \`found\`, \`absent\`, \`failed\` or, where the mapping may not have all that it names, \`unread\`. Of a \`find\`, the sources are
+  what it finds; one that failed has its \`path\` as the key. \`lastRecords\` are the newest five of the audit, and \`calls\`, with
+  \`--calls\`, is [what its stores are asked](../explanation/cost.md).
+- \`pinned\` is the sequence of the record to whose versions a target was rolled back. \`kept\` counts what left the configuration and
+  stays, since its mapping said \`onMappingRemoved: keep\`.
 - \`lastSuccess\` of a store or a target, and \`staleSeconds\`, are \`null\` where there was none yet.
 - \`config-schema\` prints the JSON Schema, and \`completion\` the script, whatever comes: they know no \`--output\`.
 - \`code\`, \`message\` and \`remedy\` are there when a target is refused, held or failed: the [error](errors.md), the sentence

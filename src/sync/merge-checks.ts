@@ -16,6 +16,10 @@ interface Ours {
   readonly alone: Holdings | undefined;
 }
 
+/** Unlike a race, it does not end by itself. */
+const LET_GO =
+  'Take what the message names out of the mapping, or have whoever holds it let it go: `kubectl get secret -o yaml --show-managed-fields` shows who that is.';
+
 /** Why nothing may be merged into a Secret, or nothing. */
 export function refusal(
   live: LiveSecret,
@@ -31,7 +35,10 @@ export function refusal(
     ...(alone === undefined ? [] : marksOfOthers(live, wanted, alone)),
   ];
   if (theirs.length > 0)
-    return new AppError('CONFLICT', { detail: `others hold ${theirs.join(', ')} with another value` });
+    return new AppError('CONFLICT', {
+      detail: `others hold ${theirs.join(', ')} with another value`,
+      todo: LET_GO,
+    });
   if (live.immutable && keys.some(({ name, action }) => action !== 'keep' && !sameIn(live, data, name)))
     return new AppError('IMMUTABLE', { detail: 'it is immutable and its data would change' });
   const whole = new Map([...live.data, ...data]);

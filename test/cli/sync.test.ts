@@ -374,7 +374,9 @@ describe('a key of a merge that others hold with another value', () => {
     for (const command of ['sync', 'plan']) {
       const { code, json } = await bench.run(command, '--output', 'json');
       expect(code).toBe(4);
-      expect(json).toMatchObject({ targets: [{ code: 'CONFLICT' }] });
+      expect(json).toMatchObject({
+        targets: [{ code: 'CONFLICT', remedy: expect.stringContaining('have whoever holds it let it go') }],
+      });
     }
     expect(await bench.read('cluster/apps/theirs.yaml')).toBe(FOREIGN);
   });
