@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Entry, NO_KEYS } from '../audit/entry.ts';
+import { type Actor, type Entry, NO_KEYS } from '../audit/entry.ts';
 import type { ConfigDiff } from '../config/diff.ts';
 import { toAppError } from '../core/errors.ts';
 import { createInTurn } from '../core/in-turn.ts';
@@ -36,6 +36,7 @@ export function createConfigurationRecords({
 }): ConfigurationRecords {
   const waiting: Entry[] = [];
   const inTurn = createInTurn();
+  let kind: Actor['kind'] = 'startup';
 
   async function append(): Promise<void> {
     const entries = [...waiting];
@@ -60,7 +61,9 @@ export function createConfigurationRecords({
 
   function record(what: Pick<Entry, 'outcome' | 'note' | 'code' | 'counts'>): Promise<void> {
     const requestId = randomUUID();
-    const base = { actor: { kind: 'startup' }, action: 'configure', sources: [], keys: NO_KEYS } as const;
+    const base = { actor: { kind }, action: 'configure', sources: [], keys: NO_KEYS } as const;
+    // What comes now is a change of the one that it began with.
+    kind = 'event';
     if (waiting.length < MOST) waiting.push({ ...base, ...what, requestId, durationMs: 0, attempt: 1 });
     return flush();
   }

@@ -2,7 +2,16 @@ import { type Command, Option } from 'commander';
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
 import { EXPORT_FORMATS } from '../audit/export-formats.ts';
 import { REVIEWS } from '../audit/review.ts';
-import { command, errorCode, filled, fingerprint, positive, type Run, withServer } from './command-line.ts';
+import {
+  command,
+  errorCode,
+  filled,
+  fingerprint,
+  positive,
+  type Run,
+  withServer,
+  word,
+} from './command-line.ts';
 import type { Context } from './context.ts';
 import { example } from './help.ts';
 import { addProof } from './proof-commands.ts';
@@ -62,12 +71,12 @@ function withFilters(command: Command): Command {
     .option('--secret <name>', 'of targets of this name', filled)
     .option('--store <name>', 'of this store', filled)
     .option('--key <key>', 'of this source key', filled)
-    .addOption(new Option('--action <action>', 'of this kind').choices(ACTIONS))
-    .addOption(new Option('--outcome <outcome>', 'that ended so').choices(OUTCOMES))
+    .addOption(word('--action <action>', 'of this kind', ACTIONS))
+    .addOption(word('--outcome <outcome>', 'that ended so', OUTCOMES))
     .option('--code <code>', 'with this error code', errorCode)
     .option('--request <id>', 'of one request', filled)
     .option('--fingerprint <fingerprint>', 'that left or found this fingerprint', fingerprint)
-    .addOption(new Option('--review <state>', 'as a person said of it last').choices(REVIEW_STATES));
+    .addOption(word('--review <state>', 'as a person said of it last', REVIEW_STATES));
 }
 
 function addShow(audit: Command, context: Context, run: Run): void {

@@ -131,7 +131,7 @@ function addPlan(program: Command, context: Context, run: Run): void {
     'secretbridge plan --mapping payments-db',
     'secretbridge plan --adopt',
   ])
-    .option('-m, --mapping <name>', 'only this mapping')
+    .option('-m, --mapping <name>', 'only this mapping', filled)
     .option('-a, --all', 'show targets that are in step, too')
     .option('--adopt', 'as if each mapping might take over what is there: `onConflict: adoptAndDropOwner`')
     .action((options: GlobalOptions & { mapping?: string; all?: boolean; adopt?: boolean }) =>
@@ -149,7 +149,7 @@ function addSync(program: Command, context: Context, run: Run): void {
       'secretbridge sync --mapping payments-db',
       'secretbridge sync --server https://secretbridge.internal:8080',
     ],
-  ).option('-m, --mapping <name>', 'only this mapping');
+  ).option('-m, --mapping <name>', 'only this mapping', filled);
   withServer(sync, 'let the service at this address do it').action(
     (options: GlobalOptions & ServerOptions & { mapping?: string }) =>
       run(async () => (await import('./commands/sync.ts')).syncCommand(context, options)),

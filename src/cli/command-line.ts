@@ -73,10 +73,24 @@ export function errorCode(text: string): string {
   );
 }
 
-/** An empty one, of a variable that is not set, would be the name of nothing, or mean the working folder. */
-export function filled(text: string): string {
+/**
+ * An empty one, of a variable that is not set, would be the name of nothing, or mean the working folder. Of two, the first
+ * would be left out, and nobody told.
+ */
+export function filled(text: string, before?: string): string {
   if (text === '') throw new InvalidArgumentError('It must not be empty.');
+  if (before !== undefined) throw new InvalidArgumentError('It may be given once.');
   return text;
+}
+
+/** One of some words, once. */
+export function word(flags: string, description: string, words: readonly string[]): Option {
+  const option = new Option(flags, description).choices(words);
+  const { parseArg } = option;
+  return option.argParser((text: string, before?: string) => {
+    const one: unknown = parseArg?.(text, undefined);
+    return filled(String(one), before);
+  });
 }
 
 /** Of an option that may be given several times. */

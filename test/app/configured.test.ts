@@ -26,6 +26,11 @@ describe('changes of the configuration', () => {
     audit.failure = undefined;
     await Promise.all([records.flush(), records.configured('two'), records.flush()]);
     expect(notes()).toEqual(['one', 'CONFIG_INVALID', 'two']);
+    expect(audit.records.map(({ actor }) => actor)).toEqual([
+      { kind: 'startup' },
+      { kind: 'event' },
+      { kind: 'event' },
+    ]);
     expect(auditDoubt.trouble()).toBeUndefined();
     await records.flush();
     expect(notes()).toHaveLength(3);

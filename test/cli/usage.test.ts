@@ -91,6 +91,11 @@ describe('wrong usage', () => {
     ['audit', 'migrate', '--from', '', '--to', 'a.db'],
     ['unpin', 'db', '--namespace', ''],
     ['release', ''],
+    ['sync', '--mapping', 'db', '-m', 'db'],
+    ['plan', '--mapping', ''],
+    ['audit', 'list', '--action', 'create', '--action', 'update'],
+    ['audit', 'list', '--outcome', 'ok', '--outcome', 'failed'],
+    ['audit', 'list', '--namespace', 'apps', '--namespace', 'web'],
   ])('is exit code 64, one sentence on stderr and nothing on stdout: %s %s %s', async (...words) => {
     await using bench = await openBench();
     const { code, stdout, stderr } = await bench.run(...words.filter((word) => word !== undefined));
