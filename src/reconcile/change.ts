@@ -3,6 +3,9 @@ import type { Workload } from '../core/mapping.ts';
 import type { TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/compare.ts';
 
+/** The note of a change that takes up or lets go of keys, and leaves every byte of its Secret as it is. */
+export const SAME_BYTES = 'no byte changes';
+
 /** What a change does, for its intent and its outcome alike. */
 export interface Change {
   readonly action: Action;
@@ -18,6 +21,7 @@ export interface Change {
   readonly replaces?: string;
   readonly attempt: number;
   readonly startedAt: number;
+  readonly note?: string;
   /** To be rolled when it changes what pods may have read. */
   readonly restart?: readonly Workload[];
 }

@@ -87,7 +87,7 @@ export function createRecorder({
   const last = (id: TargetId, mapping: string) =>
     lastWord(audit, { mapping, ...id }, TARGET_ACTIONS, instances);
   const changeEntry = (change: Change): Omit<Entry, 'phase' | 'outcome'> => {
-    const { action, mapping, target, sources, keys, values, before, after, attempt } = change;
+    const { action, mapping, target, sources, keys, values, before, after, note, attempt } = change;
     return {
       actor,
       requestId,
@@ -99,6 +99,7 @@ export function createRecorder({
       ...values,
       ...(before === undefined ? {} : { before }),
       ...(after === undefined ? {} : { after }),
+      ...(note === undefined ? {} : { note }),
       durationMs: clock.now() - change.startedAt,
       attempt,
     };

@@ -3,6 +3,7 @@ import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { MOST_UNANSWERED } from '../core/away.ts';
 import type { Workload } from '../core/mapping.ts';
+import { SAME_BYTES } from './change.ts';
 import { lastChange } from './last-word.ts';
 import { createLeftOpen, type LeftOpen } from './left-open.ts';
 import { restartIntents } from './restart-intents.ts';
@@ -58,7 +59,8 @@ async function closeAll(
     const isMade = sighting.kind === 'applied' && !(await isOfLater(intent, { audit, instances }));
     const outcome = outcomeOf(intent, isMade ? sighting : undefined, leftOpen.has(intent));
     // A deletion between two versions of a target is no content that pods could read.
-    const restart = intent.action === 'delete' ? [] : restartOf(intent.mapping ?? '');
+    const isOther = intent.action !== 'delete' && intent.note !== SAME_BYTES;
+    const restart = isOther ? restartOf(intent.mapping ?? '') : [];
     await audit.append([outcome, ...restartIntents(outcome, restart)]);
     closed += 1;
   }

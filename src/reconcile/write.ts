@@ -8,7 +8,7 @@ import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { noTracer, type Tracer } from '../core/tracer.ts';
 import type { Plan } from '../sync/plan.ts';
-import { type Change, changesOf, valuesOf } from './change.ts';
+import { type Change, changesOf, SAME_BYTES, valuesOf } from './change.ts';
 import type { Decision, Unrecorded } from './decide.ts';
 import type { Recorder } from './recorder.ts';
 import { afterFailedWrite, sourceText, type Written } from './sighting.ts';
@@ -105,6 +105,8 @@ function describeChange(
 ): Change {
   const [before, after] = dataOf(plan);
   const previous = held ?? (live === undefined ? undefined : fingerprints.target(id, before));
+  const isSame = !changesBytes(plan, cluster);
+  const isNoted = isSame && plan.keys.some(({ action }) => action !== 'keep');
   return {
     action: repairs ? 'repair' : actionOf(plan),
     mapping: mapping.name,
@@ -117,7 +119,8 @@ function describeChange(
     ...(previous === undefined ? {} : { before: previous }),
     ...(live === undefined ? {} : { replaces: live.resourceVersion }),
     after: fingerprints.target(id, after),
-    restart: cluster.workloads === undefined || !changesBytes(plan, cluster) ? [] : mapping.restart,
+    ...(isNoted ? { note: SAME_BYTES } : {}),
+    restart: cluster.workloads === undefined || isSame ? [] : mapping.restart,
   };
 }
 

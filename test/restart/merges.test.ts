@@ -1,4 +1,7 @@
 import { expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import { recoverIntents } from '../../src/reconcile/recover.ts';
+import type { Step } from '../fakes/faulty.ts';
 import { createMemoryWorkloads } from '../fakes/memory-workloads.ts';
 import { base64, openWorld, type World } from '../reconcile/world.ts';
 
@@ -51,4 +54,38 @@ it('a key that moves from one merge to another restarts nothing', async () => {
   expect(world.cluster.raw(ID)?.data).toMatchObject({ KEY: base64('tok') });
   await world.configure(merging('a', { OTHER: 'other' }) + merging('b', { NEW: 'token' }));
   expect(await restartsOf(world)).toBe(1);
+});
+
+const dead = new AppError('AUDIT_UNAVAILABLE');
+
+/** Ends between the write and its outcome. */
+const afterTheWrite = ({ call, phase, args }: Step) => {
+  const [entry] = call === 'audit.append' ? (args[0] as { phase?: string }[]) : [];
+  if (phase === 'before' && entry?.phase === 'outcome') throw dead;
+};
+
+/** A sync that a crash cuts short, and the records that the recovery from it adds. */
+async function recovered(world: World): Promise<readonly string[]> {
+  await expect(world.sync(afterTheWrite)).rejects.toBe(dead);
+  const { length } = world.records;
+  await using next = await world.start();
+  const web = { kind: 'Deployment', name: 'web' };
+  expect(await recoverIntents({ ...next.app, restartOf: () => [web] })).toBe(1);
+  return world.records.slice(length).map(({ action, phase, outcome }) => `${action} ${phase} ${outcome}`);
+}
+
+it('neither does a merge that changed no byte and that a crash has cut short', async () => {
+  const world = await open(merging('m', { KEY: 'token' }), { KEY: 'tok', THEIRS: 't' });
+  expect(await recovered(world)).toEqual(['update outcome ok']);
+  await world.configure(merging('m', { KEY: 'token', OTHER: 'other' }));
+  expect(await recovered(world)).toEqual(['update outcome ok', 'restart intent ok']);
+});
+
+it('its records say that no byte changes, and those of others do not', async () => {
+  const world = await open(merging('m', { KEY: 'token' }), { KEY: 'tok', THEIRS: 't' });
+  await world.sync();
+  await world.configure(merging('m', { KEY: 'token', OTHER: 'other' }));
+  await world.sync();
+  const notes = world.records.filter(({ action }) => action === 'update').map(({ note }) => note);
+  expect(notes).toEqual(['no byte changes', 'no byte changes', undefined, undefined]);
 });
