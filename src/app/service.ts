@@ -3,6 +3,7 @@ import { AppError } from '../core/errors.ts';
 import { compareText } from '../core/target.ts';
 import { PROVIDERS } from '../providers/registry.ts';
 import type { Queue } from '../queue/queue.ts';
+import { isUnended } from '../reconcile/last-word.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import { type Command, commandEntry } from '../reconcile/recorder.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
@@ -97,6 +98,7 @@ async function openController(app: App, options: ServiceOptions): Promise<Contro
     recover: () => recoverIntents(app),
     heldId: (known) => heldId(app, known),
     onOutcome: options.onOutcome,
+    isUnended: (mapping, target) => isUnended(audit, mapping, target, app.instances),
     onLarge: options.onLarge,
     onCycle: options.onCycle,
     agrees: () => options.differing().length === 0,

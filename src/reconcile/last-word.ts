@@ -73,20 +73,43 @@ export async function isRemoved(
   return last?.action === 'delete' && last.after === undefined;
 }
 
-/** Of what stands in the place of a target, is not ours to change, and may be deleted to make room for ours. */
-export const LET_BE: readonly string[] = ['NOT_OWNED', 'TARGET_CLAIMED', 'IMMUTABLE'] satisfies ErrorCode[];
-
-/** Whether what stood there last was refused, and nothing of ours has been there since. Attempts that failed tell nothing. */
-export async function wasLetBe(
+/** Whether the last word about a target is that something is wrong with it. */
+export async function isUnended(
   audit: Pick<AuditStore, 'latest'>,
   mapping: string,
   target: TargetId,
   instances: readonly string[],
 ): Promise<boolean> {
+  const word = await lastWord(audit, { mapping, ...target }, TARGET_ACTIONS, instances);
+  return word !== undefined && word.outcome !== 'ok';
+}
+
+/** Of what stands in the place of a target, is not ours to change, and may be deleted to make room for ours. */
+export const LET_BE: readonly string[] = ['NOT_OWNED', 'TARGET_CLAIMED', 'IMMUTABLE'] satisfies ErrorCode[];
+
+/** `refused`: what stood in its place last was let be, and may be deleted · `ended`: it went with its namespace. */
+export type LetBe = 'refused' | 'ended';
+
+/**
+ * Why a target that is gone was not taken away by hand, where nothing of ours has been there since. Other attempts that
+ * failed tell nothing.
+ */
+export async function wasLetBe(
+  audit: Pick<AuditStore, 'latest'>,
+  mapping: string,
+  target: TargetId,
+  instances: readonly string[],
+): Promise<LetBe | undefined> {
   const about = { mapping, ...target };
   const refused = await lastWord(audit, { ...about, outcome: 'refused' }, ['refuse'], instances);
-  if (refused === undefined || !LET_BE.includes(refused.code ?? '')) return false;
+  const missing = { ...about, outcome: 'failed', code: 'NAMESPACE_MISSING' satisfies ErrorCode } as const;
+  const ended = await lastWord(audit, missing, ['refuse', 'create', 'repair'], instances);
+  const refusedAt = LET_BE.includes(refused?.code ?? '') ? (refused?.sequence ?? 0) : 0;
+  const endedAt = ended?.sequence ?? 0;
+  if (refusedAt + endedAt === 0) return undefined;
   const written = await lastChange(audit, mapping, target, instances);
   const inStep = await lastWord(audit, { ...about, outcome: 'ok' }, ['sweep'], instances);
-  return refused.sequence > Math.max(written?.sequence ?? 0, inStep?.sequence ?? 0);
+  if (Math.max(refusedAt, endedAt) < Math.max(written?.sequence ?? 0, inStep?.sequence ?? 0))
+    return undefined;
+  return endedAt > refusedAt ? 'ended' : 'refused';
 }

@@ -1,5 +1,6 @@
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
+import { isAway } from '../core/away.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, assertNever } from '../core/errors.ts';
 import { type Instances, instancesOf } from '../core/instances.ts';
@@ -11,6 +12,7 @@ import { LABEL } from '../sync/marks.ts';
 import { mergesIn } from '../sync/merge.ts';
 import { isOfOthers, type Plan } from '../sync/plan.ts';
 import { type DecideDeps, type Decision, decideUnrecorded, type Unrecorded } from './decide.ts';
+import type { LetBe } from './last-word.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
 import type { Recorder } from './recorder.ts';
 import { shown } from './shown.ts';
@@ -62,7 +64,15 @@ export async function reconcile(
       (attempt === 1 && (await unseen(mapping, id, deps))) || (await look(mapping, id, deps));
     const { plan } = decision;
     if (plan.kind !== 'create' && plan.kind !== 'update' && plan.kind !== 'merge') await decision.recorded();
-    const isToBeMade = found.letBe || (isNew && found.isGone);
+    const isToBeMade = found.letBe !== undefined || (isNew && found.isGone);
+    if (found.byHand && drift === 'report' && plan.kind === 'create' && found.letBe !== 'refused') {
+      const missing = await missingNamespace(id, plan, deps);
+      if (missing !== undefined) {
+        await decision.recorded();
+        await recorder.setback(mapping.name, id, 'failed', missing, plan.keys);
+        return end('failed', decision, missing);
+      }
+    }
     if (found.byHand && !isToBeMade && drift === 'report') {
       const error = new AppError('DRIFTED', { about: formatTarget(id) });
       await decision.recorded();
@@ -142,8 +152,8 @@ interface Compared {
   readonly byHand: boolean;
   /** Nothing of ours is there, and something was. */
   readonly isGone?: boolean;
-  /** What was there last was refused, so that whoever deletes it makes room for ours, as its remedy says. */
-  readonly letBe?: boolean;
+  /** `refused`: whoever deleted what was there has made room for ours, as its remedy says. */
+  readonly letBe?: LetBe | undefined;
   /** The fingerprint of what we held of the target, where that is gone by now. */
   readonly held?: string;
 }
@@ -169,9 +179,27 @@ async function compareWithLast(
   return {
     isGone: true,
     byHand,
-    letBe: byHand && (await recorder.wasLetBe(name, id)),
+    letBe: byHand ? await recorder.wasLetBe(name, id) : undefined,
     ...(last.after === undefined ? {} : { held: last.after }),
   };
+}
+
+/**
+ * Why a target that is gone could not be made: its namespace is, and it went with that, so that nobody has taken it away.
+ * Asked for without a write, since the right to look at namespaces is more than it needs otherwise.
+ */
+async function missingNamespace(
+  id: TargetId,
+  { manifest }: Extract<Plan, { kind: 'create' }>,
+  { cluster }: Pick<ReconcileDeps, 'cluster'>,
+): Promise<AppError | undefined> {
+  try {
+    await cluster.create(id, manifest, { dryRun: true });
+    return undefined;
+  } catch (thrown) {
+    if (!(thrown instanceof AppError)) throw thrown;
+    return thrown.code === 'NAMESPACE_MISSING' || isAway(thrown) ? thrown : undefined;
+  }
 }
 
 /** Whether nothing of a merge is there: it was never made, or the owner replaced the whole Secret. */

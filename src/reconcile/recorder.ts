@@ -10,7 +10,7 @@ import type { TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/compare.ts';
 import type { Pin } from '../sync/pin.ts';
 import { type Change, changesOf } from './change.ts';
-import { lastChange, lastWord, TARGET_ACTIONS, wasLetBe } from './last-word.ts';
+import { type LetBe, lastChange, lastWord, TARGET_ACTIONS, wasLetBe } from './last-word.ts';
 import { createLeftOpen, type LeftOpen } from './left-open.ts';
 import { pinNote } from './pins.ts';
 import { definitionNote, lastAbout, lastReading, readingNote } from './recall.ts';
@@ -35,8 +35,8 @@ export interface Recorder {
   leaveOpen(change: Change): void;
   /** The last write of a target for a mapping, with what it left there; nothing after a deletion that was meant. */
   lastWrite(mapping: string, target: TargetId): Promise<AuditRecord | undefined>;
-  /** Whether what stood in the place of a target last was let be, since it was not ours or could not be changed. */
-  wasLetBe(mapping: string, target: TargetId): Promise<boolean>;
+  /** Why a target that is gone was not taken away by hand, if so. */
+  wasLetBe(mapping: string, target: TargetId): Promise<LetBe | undefined>;
   /** A target that cannot be decided or must not be changed: recorded when that begins or changes. */
   setback(
     mapping: string,

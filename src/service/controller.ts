@@ -43,6 +43,7 @@ import type { StoreParts } from './store-parts.ts';
 import { succeed } from './succession.ts';
 import { createTimetable } from './timetable.ts';
 import { createOneAtATime, createTurns } from './turns.ts';
+import { createUnended, type UnendedDeps } from './unended.ts';
 import { createWatches, isSelected } from './watches.ts';
 
 /** What the service is made of; the composition root builds these. */
@@ -72,6 +73,8 @@ export interface ServiceParts {
   readonly restart: () => Promise<number | undefined>;
   /** Intents that a crash left open. */
   readonly recover: () => Promise<number>;
+  /** Whether the last word on record about a target is that something was wrong. Left out: of none. */
+  readonly isUnended?: UnendedDeps['isUnended'] | undefined;
   /** Stays the same while what is held does. */
   readonly heldId: (held: Known) => string;
   readonly onOutcome: (outcome: Outcome, seconds: number) => void;
@@ -140,7 +143,11 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     return withAhead(pass, { ledger, generation: current, board, isListed: (id) => watches.isListed(id) });
   });
   const { definitions } = parts.stores;
-  const observer = createObserver({ ...parts, generation: current, board, ledger, stores: definitions });
+  const unended = createUnended({ board, ledger, isUnended: parts.isUnended ?? (async () => false) });
+  const observer = createObserver({
+    ...parts,
+    ...{ generation: current, board, ledger, stores: definitions, onQuiet: unended.ask },
+  });
   const ages = createAges({ clock, logger });
   const newcomers = createNewcomers(board, clock);
   const { has: isNew } = newcomers;
@@ -216,6 +223,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     timetable.tick();
     observer.freed();
     passes.tidy();
+    void unended.look();
     beat.beat();
   });
   turns.every(LEDGER_MS, () => {

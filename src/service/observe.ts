@@ -20,6 +20,8 @@ export interface ObserveDeps {
   readonly instance: string;
   /** Store name to the hash of its definition. */
   readonly stores: () => ReadonlyMap<string, string>;
+  /** One looks in step that no run has looked at yet. */
+  readonly onQuiet?: ((it: Wanted) => void) | undefined;
 }
 
 /** What the watches show, turned into work: a look at each target that is not as we would leave it. */
@@ -73,9 +75,11 @@ export function createObserver({ generation, board, ledger, clock, ...deps }: Ob
     });
 
   const judge = (meta: SecretMeta, wanted: readonly Wanted[]): void => {
-    const isNew = wanted.some(({ mapping, id }) => board.known(mapping.name, id) === undefined);
+    const fresh = wanted.filter(({ mapping, id }) => board.known(mapping.name, id) === undefined);
+    const isNew = fresh.length > 0;
     if (isInStep(meta, wanted)) {
       if (isMended(meta, wanted)) look(meta.id, 'drift');
+      for (const it of fresh) deps.onQuiet?.(it);
     } else if (isKnown(meta, wanted)) return;
     else if (isNew) look(meta.id, 'first');
     else if (isForeign(meta, wanted)) lookAtForeign(meta);

@@ -214,6 +214,41 @@ describe('a deletion by hand', () => {
     expect(news().slice(-2)).toEqual(['create intent db ok', 'create outcome db ok']);
   });
 
+  it('is none where the namespace went: with `report` it is made in the next one of that name', async () => {
+    const { world, news } = await openInStep();
+    const missing = new AppError('NAMESPACE_MISSING');
+    // The rights of the namespace went with it, so that the next run is told less.
+    const forbidden = new AppError('CLUSTER_FORBIDDEN');
+    world.cluster.forget(APPS_DB);
+    world.cluster.fail('create', missing, missing);
+    for (const _ of [1, 2])
+      expect(await run(world, report)).toMatchObject({ kind: 'failed', error: missing, alive: false });
+    world.cluster.fail('read', forbidden);
+    expect(await run(world, report)).toMatchObject({ kind: 'failed', error: forbidden });
+    expect(await run(world, report)).toMatchObject({ kind: 'created' });
+    expect(news()).toEqual([
+      'refuse db failed NAMESPACE_MISSING',
+      'refuse db failed CLUSTER_FORBIDDEN',
+      'repair intent db ok',
+      'repair outcome db ok',
+    ]);
+    // From then on it is one by hand again.
+    world.cluster.forget(APPS_DB);
+    expect(await run(world, report)).toMatchObject({ kind: 'refused', error: { code: 'DRIFTED' } });
+  });
+
+  it.each([
+    ['is away: that is said, and asked again', 'CLUSTER_UNAVAILABLE', 'CLUSTER_UNAVAILABLE'],
+    ['would refuse it: that it is gone is what to tell of', 'CLUSTER_REFUSED', 'DRIFTED'],
+  ] as const)('with `report`, in a cluster that %s', async (_, answer, said) => {
+    const { world } = await openInStep();
+    world.cluster.forget(APPS_DB);
+    world.cluster.fail('create', new AppError(answer));
+    expect(await run(world, report)).toMatchObject({ error: { code: said } });
+    expect(await run(world, report)).toMatchObject({ error: { code: 'DRIFTED' } });
+    expect(dataOf(world)).toBeUndefined();
+  });
+
   it('is known although a repair failed in between', async () => {
     const { world, news } = await openInStep();
     world.cluster.forget(APPS_DB);

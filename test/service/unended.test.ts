@@ -1,0 +1,84 @@
+import { expect, it, vi } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import type { TargetId } from '../../src/core/target.ts';
+import type { Wanted } from '../../src/reconcile/targets.ts';
+import { createUnended } from '../../src/service/unended.ts';
+import { APPS_DB, DB_ONLY, openWorld, type World } from '../reconcile/world.ts';
+import { createTriggers, known, wanted } from './sample.ts';
+import { type Serving, serve } from './serving.ts';
+
+const FIRST = '{"user":"ann","password":"first"}';
+const soon = (check: () => void) => vi.waitFor(check, { timeout: 5_000, interval: 20 });
+const notesOf = ({ records }: World) => records.flatMap(({ note, secret }) => (secret ? [note] : []));
+const kindOf = ({ engine }: Serving) => engine.board.known('db', APPS_DB)?.kind;
+
+it('a failure that ended while no process was there ends on record with the next one', async () => {
+  const world = await openWorld({ mappings: DB_ONLY });
+  await world.sync();
+  world.store.fail('db', new AppError('STORE_UNAVAILABLE'));
+  await world.sync();
+  world.store.put('db', FIRST);
+  await using _ = await serve(world);
+  await soon(() => expect(notesOf(world).at(-1)).toBe('in step again'));
+});
+
+it('nor is a deletion by hand taken for the end of a refusal that was over before', async () => {
+  const world = await openWorld({
+    mappings: DB_ONLY.replace('{ namespace: apps }', '{ namespace: apps, immutable: true }').replace(
+      '    data:',
+      '    onDrift: report\n    data:',
+    ),
+  });
+  await world.sync();
+  world.store.put('db', '{"user":"ann","password":"second"}', '2');
+  await world.sync();
+  expect(world.records.at(-2)).toMatchObject({ outcome: 'refused', code: 'IMMUTABLE' });
+  world.store.put('db', FIRST);
+  await using serving = await serve(world);
+  await soon(() => expect(kindOf(serving)).toBe('unchanged'));
+  world.clock.set(world.clock.now() + 20_000);
+  world.cluster.forget(APPS_DB);
+  await soon(() => expect(kindOf(serving)).toBe('refused'));
+  expect(world.cluster.raw(APPS_DB)).toBeUndefined();
+});
+
+function open(count: number, isUnended: (target: TargetId) => Promise<boolean>) {
+  const triggers = createTriggers();
+  const seen = new Map<string, ReturnType<typeof known>>();
+  const board = { known: (mapping: string) => seen.get(mapping) };
+  const unended = createUnended({
+    board,
+    ledger: triggers,
+    isUnended: (_, target) => isUnended(target),
+  });
+  const all = Array.from({ length: count }, (_, number): Wanted => wanted({ name: `t${number}` }));
+  for (const it of all) unended.ask(it);
+  return { unended, all, seen, taken: triggers.taken };
+}
+
+it('asks about some at a time, and about each once', async () => {
+  const asked: string[] = [];
+  const { unended, all } = open(120, async ({ secret }) => {
+    asked.push(secret);
+    return false;
+  });
+  await Promise.all([unended.look(), unended.look()]);
+  expect(asked).toHaveLength(50);
+  for (const it of all) unended.ask(it);
+  for (let round = 0; round < 5; round += 1) await unended.look();
+  expect(asked).toHaveLength(120);
+  expect(new Set(asked).size).toBe(120);
+});
+
+it('asks again where the audit was away, and not about what a run has looked at meanwhile', async () => {
+  let isAway = true;
+  const { unended, seen, taken } = open(3, async ({ secret }) => {
+    if (isAway) throw new AppError('AUDIT_UNAVAILABLE');
+    return secret !== 't1';
+  });
+  await unended.look();
+  isAway = false;
+  seen.set('t2', known({ mapping: 't2' }));
+  await unended.look();
+  expect(taken()).toEqual(['first apps/t0']);
+});
