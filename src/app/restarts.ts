@@ -1,11 +1,20 @@
 import { pause } from '../core/pause.ts';
-import { createRestarts, type FailedRestart } from '../restart/restarts.ts';
+import { createRestarts, type FailedRestart, type IsRestartWanted } from '../restart/restarts.ts';
+import { formatWorkload } from '../sync/restart.ts';
 import type { App } from './app.ts';
 
 const NEVER = new AbortController().signal;
 
 /** A longer wait means that it cannot be done now; what is left is on record, for the service or the next run. */
 const PATIENCE_MS = 5_000;
+
+/** By the configuration in force. What a renamed mapping has left is still to be made, whoever wants its Secret now. */
+export function restartsWanted(app: Pick<App, 'config'>): IsRestartWanted {
+  return (name, workload) => {
+    const mapping = app.config.mappings.find((it) => it.name === name);
+    return mapping?.restart.some((it) => formatWorkload(it) === workload) ?? true;
+  };
+}
 
 /**
  * Rolls the workloads that wait after a one-shot run, those that an earlier one left too, a few at a time, until none

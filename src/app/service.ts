@@ -32,6 +32,7 @@ import { destroyProposed } from './destroy.ts';
 import { toHeld } from './held.ts';
 import { findHeldLeft, pruneLeft, showLeft } from './prune.ts';
 import { releaseCommand, releaseHeld } from './release.ts';
+import { restartsWanted } from './restarts.ts';
 import { oneTarget, pinTarget, someTargets, unpinTargets } from './rollback.ts';
 import { leftAnswer, pruneAnswer, runAnswer } from './run-answer.ts';
 
@@ -67,7 +68,8 @@ async function openController(app: App, options: ServiceOptions): Promise<Contro
   const onFailure: OnRestartFailure = ({ workload: name, ...about }, isNew) => {
     if (isNew) logger.warn('a workload could not be restarted', { name, ...about });
   };
-  const restarts = workloads && createRestarts({ ...app, ...app.tracing, workloads, onFailure });
+  const isWanted = restartsWanted(app);
+  const restarts = workloads && createRestarts({ ...app, ...app.tracing, workloads, onFailure, isWanted });
   return startController({
     clock,
     logger,

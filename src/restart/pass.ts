@@ -9,7 +9,7 @@ import { parseWorkload } from '../sync/restart.ts';
 import { type Group, inOrder, keyOf, lacking, nameOf, since, untilDue, workloadId } from './groups.ts';
 import type { PendingRestart, RestartRecords, Rolled } from './pending.ts';
 import { closed, delayed, rolledOne } from './records.ts';
-import type { OnRestartFailure, RestartOptions } from './restarts.ts';
+import type { IsRestartWanted, OnRestartFailure, RestartOptions } from './restarts.ts';
 
 export interface PassDeps {
   readonly audit: Pick<AuditStore, 'append'>;
@@ -19,6 +19,7 @@ export interface PassDeps {
   /** Rolls that were seen to have ended, so that each is looked at until then only. */
   readonly ended: Set<string>;
   readonly onFailure?: OnRestartFailure | undefined;
+  readonly isWanted?: IsRestartWanted | undefined;
 }
 
 /** How soon to look whether one of those that roll has ended. */
@@ -28,6 +29,8 @@ const AFTER_FAILURE_MS = 10_000;
 const UNTIL_MENDED_MS = 5 * 60_000;
 /** Tried for so long, and then given up. */
 const PATIENCE_MS = 24 * 60 * 60_000;
+/** Well after a change of the configuration that has reached this replica last has reached it. */
+const DIFFERING_MS = 2 * 60_000;
 
 type Answer<T> = { readonly value: T } | { readonly error: AppError };
 
@@ -42,7 +45,7 @@ export interface Pass {
 
 /** One look at everything that is pending. */
 export function createPass(deps: PassDeps, options: RestartOptions): Pass {
-  const { audit, workloads, clock, ended, tracer = noTracer } = deps;
+  const { audit, workloads, clock, ended, tracer = noTracer, isWanted = () => true } = deps;
   const { windowMs, atOnce, signal } = options;
   const call = signal === undefined ? {} : { signal };
   /** Those that roll because of us. */
@@ -239,11 +242,20 @@ export function createPass(deps: PassDeps, options: RestartOptions): Pass {
     return true;
   }
 
+  /** Ends what was taken out of its mapping since. Another replica may have the mapping that wants it already. */
+  async function drop(pending: readonly PendingRestart[], now: number): Promise<readonly PendingRestart[]> {
+    const left = pending.filter(
+      ({ at, intent: { mapping = '', note = '' } }) => now - at > DIFFERING_MS && !isWanted(mapping, note),
+    );
+    await record(left.map((it) => closed(it, now, { counts: { dropped: 1 } })));
+    return pending.filter((it) => !left.includes(it));
+  }
+
   return {
     async run({ pending, rolls }: RestartRecords): Promise<number | undefined> {
       const now = clock.now();
       await countRolling(rolls);
-      const { groups, selected } = await group(pending);
+      const { groups, selected } = await group(await drop(pending, now));
       for (const it of groups) {
         const wait = untilDue(since(it), windowMs, now);
         if (wait > 0) lookAgain(wait);

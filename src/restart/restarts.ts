@@ -15,7 +15,12 @@ export interface RestartsDeps {
   readonly clock: Clock;
   readonly tracer?: Tracer;
   readonly onFailure?: OnRestartFailure | undefined;
+  /** Left out: each is. */
+  readonly isWanted?: IsRestartWanted | undefined;
 }
+
+/** Whether a mapping names a workload, as records name it, still; also where there is no such mapping any more. */
+export type IsRestartWanted = (mapping: string, workload: string) => boolean;
 
 /** A restart that could not be made. */
 export interface FailedRestart {
@@ -66,6 +71,7 @@ export function createRestarts({
   clock,
   tracer,
   onFailure,
+  isWanted,
 }: RestartsDeps): Restarts {
   let floor = 0;
   const ended = new Set<string>();
@@ -94,7 +100,7 @@ export function createRestarts({
       // Two at once would share one budget, each as if it were alone.
       return audit.exclusively('restart', async () => {
         const records = await read();
-        const parts = { audit, workloads, clock, ended, onFailure, ...(tracer && { tracer }) };
+        const parts = { audit, workloads, clock, ended, onFailure, isWanted, ...(tracer && { tracer }) };
         const pass = createPass(parts, options);
         const nextMs = await pass.run(records);
         return nextMs === undefined ? {} : { nextMs };

@@ -417,6 +417,39 @@ describe('a workload that cannot be rolled', () => {
   });
 });
 
+describe('a restart that was taken out of its mapping', () => {
+  async function run(town: Town, wanted: readonly string[]): Promise<number | undefined> {
+    await using process = await town.world.start();
+    const { audit, clock, instances } = process.app;
+    const isWanted = (mapping: string, workload: string) => wanted.includes(`${mapping} ${workload}`);
+    const restarts = createRestarts({ audit, clock, workloads: town.workloads, instances, isWanted });
+    return (await restarts.run({ windowMs: WINDOW_MS, atOnce: 5 })).nextMs;
+  }
+
+  it('is dropped on record, and no other', async () => {
+    const town = await openTown({
+      targets: { db: ['Deployment/web', 'Deployment/api'] },
+      deployments: { web: {}, api: {} },
+    });
+    await changed(town);
+    const away = new AppError('CLUSTER_FORBIDDEN');
+    town.workloads.fail('annotatePods', away, away);
+    expect(await town.restart()).toBe(5 * MINUTE);
+    wait(town, 5 * MINUTE);
+    expect(await run(town, ['db Deployment/api'])).toBeUndefined();
+    expect(town.rolls()).toEqual(['api 1']);
+    expect(town.story()).toContain('outcome db Deployment/web ok {"dropped":1}');
+    expect(await run(town, ['db Deployment/web'])).toBeUndefined();
+  });
+
+  it('is made while another replica may have put it in just now', async () => {
+    const town = await openTown();
+    await changed(town);
+    expect(await run(town, [])).toBeUndefined();
+    expect(town.rolls()).toEqual(['web 1']);
+  });
+});
+
 describe('one process', () => {
   it('forgets of each roll that it has ended when that is so old that nobody asks', async () => {
     const town = await openTown();

@@ -10,7 +10,7 @@ import { type Serving, serve } from './serving.ts';
 const FIRST = '{"user":"ann","password":"first"}';
 const soon = (check: () => void) => vi.waitFor(check, { timeout: 5_000, interval: 20 });
 const notesOf = ({ records }: World) => records.flatMap(({ note, secret }) => (secret ? [note] : []));
-const kindOf = ({ engine }: Serving) => engine.board.known('db', APPS_DB)?.kind;
+const kindOf = ({ controller }: Serving) => controller.board.known('db', APPS_DB)?.kind;
 
 it('a failure that ended while no process was there ends on record with the next one', async () => {
   const world = await openWorld({ mappings: DB_ONLY });
