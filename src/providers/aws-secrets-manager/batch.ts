@@ -16,16 +16,33 @@ export const BATCH_SIZE = 20;
 /** Whether BatchGetSecretValue can be used, as far as is known. */
 export interface BatchState {
   isUsable: boolean;
+  /** Whether a key is read by itself alone: a batch did not give it, and a plain read did. */
+  isAlone(key: string): boolean;
+  leaveOut(key: string): void;
 }
 
 /** A permission that was given is noticed after this time. */
 const REFUSED_MS = 3_600_000;
+/** Of keys that are remembered to be read alone. */
+const MOST = 10_000;
 
 export function createBatchState(clock: Clock): BatchState {
   let refusedAt = Number.NEGATIVE_INFINITY;
+  // In the order in which they were found.
+  const alone = new Map<string, number>();
+  const isPast = (at: number): boolean => Math.abs(clock.now() - at) >= REFUSED_MS;
   return {
+    isAlone: (key) => !isPast(alone.get(key) ?? Number.NEGATIVE_INFINITY),
+    leaveOut(key) {
+      alone.delete(key);
+      alone.set(key, clock.now());
+      for (const [oldest, at] of alone) {
+        if (alone.size <= MOST && !isPast(at)) break;
+        alone.delete(oldest);
+      }
+    },
     get isUsable() {
-      return Math.abs(clock.now() - refusedAt) >= REFUSED_MS;
+      return isPast(refusedAt);
     },
     set isUsable(usable) {
       refusedAt = usable ? Number.NEGATIVE_INFINITY : clock.now();
@@ -76,7 +93,13 @@ export async function readBatch(
     if (found !== undefined) return toResult(found);
     const error = answer.errors.get(key);
     // Some emulators leave out what they do not have.
-    return error === undefined ? single(key) : itemResult(session, key, error, signal);
+    if (error === undefined) return single(key);
+    if (!NOT_ALLOWED.includes(error)) return itemResult(session, key, error, signal);
+    // A policy may allow the current stage only, which a batch cannot name. One that is denied so as well stays in the
+    // batch, so that it is seen at once when it is allowed.
+    const result = await single(key);
+    state.leaveOut(key);
+    return result;
   });
 }
 
@@ -123,8 +146,6 @@ async function itemResult(
 ): Promise<ReadResult> {
   if (code === 'ResourceNotFoundException') return proveAbsence(session, key, signal);
   if (code === BAD_STATE) throw await badState(session, key, signal);
-  // A policy may allow the current stage only, which a batch cannot name.
-  if (NOT_ALLOWED.includes(code)) return readSingle(session, key, undefined, signal);
   if (code === 'InvalidParameterException')
     throw new AppError('CONFIG_INVALID', { detail: 'AWS does not take this key' });
   throw fromItemError(code);

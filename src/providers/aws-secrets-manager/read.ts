@@ -50,7 +50,10 @@ export async function readAll(
       return settle(ref.key, Promise.reject(error));
     }
   });
-  const batches = chunks([...current.keys()], BATCH_SIZE).map(async (keys) => {
+  const [alone = [], together = []] = [true, false].map((isAlone) =>
+    [...current.keys()].filter((key) => batch.isAlone(key) === isAlone),
+  );
+  const batches = [...chunks(together, BATCH_SIZE), ...chunks(alone, 1)].map(async (keys) => {
     try {
       const found = await readBatch(session, batch, keys, { settle, signal });
       for (const [key, result] of found) current.get(key)?.resolve(result);

@@ -38,7 +38,7 @@ async function tell(store: Store, keys: readonly string[], signal: AbortSignal |
   const prefixes = prefixesOf(keys);
   const isFew = keys.length <= MOST_DESCRIBED;
   const name = JSON.stringify(isFew ? [keys] : [keys.length, prefixes]);
-  const reads = callsToRead(store, keys.length);
+  const reads = callsToRead(store, keys);
   // A description shows no value and needs no decryption, so two of them are worth one batch.
   const most = isFew ? keys.length : reads;
   // The list may be five minutes late, which `strict` does not accept.
@@ -51,8 +51,10 @@ async function tell(store: Store, keys: readonly string[], signal: AbortSignal |
   return NOTHING;
 }
 
-function callsToRead({ batch }: Store, keys: number): number {
-  return batch.isUsable ? Math.ceil(keys / BATCH_SIZE) : keys;
+function callsToRead({ batch }: Store, keys: readonly string[]): number {
+  if (!batch.isUsable) return keys.length;
+  const alone = keys.filter((key) => batch.isAlone(key)).length;
+  return Math.ceil((keys.length - alone) / BATCH_SIZE) + alone;
 }
 
 async function describeEach(
@@ -66,11 +68,14 @@ async function describeEach(
   });
   const known = new Map(await Promise.all(pairs));
   // One that is not to be had, or says nothing, would cost its call and a read each time.
-  const unknown = [...known.values()].filter((version) => version === undefined).length;
-  const calls = keys.length + callsToRead(store, unknown);
+  const calls = keys.length + callsToRead(store, unknownIn(known));
   store.lists.note(name, calls);
   store.deps.onWay?.({ way: 'describe', keys: keys.length, calls });
   return known;
+}
+
+function unknownIn(known: Known): readonly string[] {
+  return [...known].flatMap(([key, version]) => (version === undefined ? [key] : []));
 }
 
 interface ListOptions {
@@ -133,9 +138,9 @@ async function listed(
     }),
   );
   if (how === undefined) return known;
-  const unknown = [...known.values()].filter((version) => version === undefined).length;
+  const unknown = unknownIn(known);
   // Where the list went on, nobody knows for how long: at the least for another page.
-  const calls = page + callsToRead(store, unknown) + (how === 'left' && unknown > 0 ? 1 : 0);
+  const calls = page + callsToRead(store, unknown) + (how === 'left' && unknown.length > 0 ? 1 : 0);
   store.lists.note(name, calls);
   store.deps.onWay?.({ way: 'list', keys: keys.length, calls });
   return known;

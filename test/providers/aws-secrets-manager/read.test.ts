@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { ReadResult } from '../../../src/core/reading.ts';
+import { createBatchState } from '../../../src/providers/aws-secrets-manager/batch.ts';
 import { codeOf, reveal } from '../../conformance/provider.ts';
 import { AwsError } from '../../fakes/aws-server.ts';
+import { createManualTime } from '../../fakes/manual-time.ts';
 import { openAws } from './harness.ts';
 
 function bytesOf(result: ReadResult | undefined): Buffer {
@@ -200,6 +202,50 @@ describe('a batch', () => {
     expect(aws.server.requests.map(({ operation, input }) => [operation, input.VersionStage])).toEqual([
       ['BatchGetSecretValue', undefined],
       ['GetSecretValue', 'AWSCURRENT'],
+    ]);
+  });
+
+  it('is not asked again for what it did not give and a plain read did, and is asked for what neither did', async () => {
+    await using aws = await openAws();
+    const keys = ['alone', 'denied', 'a', 'b'].map((key) => ({ key }));
+    for (const { key } of keys) aws.server.store.put(key, key);
+    aws.server.failKey('alone', new AwsError('AccessDeniedException'), /^BatchGetSecretValue item$/);
+    aws.server.failKey('denied', new AwsError('AccessDeniedException'));
+    await aws.provider.read(keys);
+    const asked = aws.server.requests.length;
+    expect((await aws.provider.read(keys)).map(codeOf)).toEqual(['found', 'ACCESS_DENIED', 'found', 'found']);
+    const idsOf = ({ SecretIdList, SecretId }: Readonly<Record<string, unknown>>) => SecretIdList ?? SecretId;
+    const ids = aws.server.requests.slice(asked).map(({ input }) => idsOf(input));
+    expect(ids).toEqual(expect.arrayContaining([['denied', 'a', 'b'], 'alone', 'denied']));
+    expect(ids).toHaveLength(3);
+  });
+
+  it('is not made at all where none of them could be had by it', async () => {
+    await using aws = await openAws();
+    const keys = Array.from({ length: 20 }, (_, index) => `k/${index}`);
+    for (const key of keys) {
+      aws.server.store.put(key, key);
+      aws.server.failKey(key, new AwsError('AccessDeniedException'), /^BatchGetSecretValue item$/);
+    }
+    const refs = keys.map((key) => ({ key }));
+    await aws.provider.read(refs);
+    expect(aws.sent()).toHaveLength(21);
+    await aws.provider.read(refs);
+    expect(aws.sent()).toEqual(keys.map(() => 'GetSecretValue'));
+  });
+
+  it('is asked again after an hour for what is read alone, and for the oldest of very many', () => {
+    const clock = createManualTime();
+    const state = createBatchState(clock);
+    state.leaveOut('a');
+    expect([state.isAlone('a'), state.isAlone('b')]).toEqual([true, false]);
+    clock.set(clock.now() + 3_600_000);
+    expect(state.isAlone('a')).toBe(false);
+    for (let index = 0; index <= 10_000; index += 1) state.leaveOut(`k/${index}`);
+    expect([state.isAlone('k/0'), state.isAlone('k/1'), state.isAlone('k/10000')]).toEqual([
+      false,
+      true,
+      true,
     ]);
   });
 
