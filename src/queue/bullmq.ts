@@ -18,7 +18,7 @@ import { COMMAND_MS, openClients, type RedisAddress } from './redis-clients.ts';
 import { troubleOf, unavailable } from './redis-errors.ts';
 import { watchHealth } from './redis-health.ts';
 import { createRedisNotices } from './redis-notices.ts';
-import { createWishes } from './redis-wishes.ts';
+import { callOff, createWishes } from './redis-wishes.ts';
 import { type RunningWorker, startWorker } from './redis-worker.ts';
 import { pause, systemTimers, type Timers, within } from './timers.ts';
 
@@ -164,13 +164,18 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
     return undefined;
   };
 
-  const addNow = async (job: Job, due: number, once: AddOptions['once']): Promise<void> => {
+  const addNow = async (
+    job: Job,
+    due: number,
+    { once, signal }: { readonly once: AddOptions['once']; readonly signal: AbortSignal },
+  ): Promise<void> => {
     const asked = await wishes.ask({ job, due }, once);
     if (asked === undefined) return;
     let added = false;
     try {
-      await placeUntilServed(asked);
-      added = true;
+      // Redis answered when nobody waited for it any more.
+      if (!signal.aborted) await placeUntilServed(asked);
+      added = !signal.aborted;
     } finally {
       // It ends by itself after seconds when this fails too.
       if (once !== undefined) await wishes.settleOnce(job.subject, once, added);
@@ -187,9 +192,16 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
     }
   };
 
-  const add: Queue['add'] = (job, { delayMs = 0, once } = {}) => {
+  const add: Queue['add'] = async (job, { delayMs = 0, once } = {}) => {
     const due = timers.now() + delayMs;
-    return promptly(() => addNow(job, due, once), rankOf(job));
+    const refused = new AbortController();
+    try {
+      await promptly(() => addNow(job, due, { once, signal: refused.signal }), rankOf(job));
+    } catch (thrown) {
+      refused.abort();
+      if (job.reason === 'manual') void callOff(wishes, job, { timers, signal: ending.signal });
+      throw thrown;
+    }
   };
 
   const counts = (): Promise<JobCounts> =>

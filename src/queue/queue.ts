@@ -3,6 +3,8 @@ import type { AppError } from '../core/errors.ts';
 /** Why something is looked at, in the order of work: what a person waits for comes first. */
 export const REASONS = ['manual', 'first', 'event', 'drift', 'sweep'] as const;
 export type Reason = (typeof REASONS)[number];
+/** For what only a newer release knows, while replicas are updated: what is asked for is looked at, and no less. */
+export const OF_NEWER: Reason = 'sweep';
 
 /** Whether it says no more than that the queue cannot be used now, which its health tells of once. */
 export function saysHealth({ code }: AppError): boolean {

@@ -1,6 +1,7 @@
 import { rankOf, type Wish } from './order.ts';
-import { REASONS } from './queue.ts';
+import { type Job, OF_NEWER, REASONS } from './queue.ts';
 import type { Client } from './redis-clients.ts';
+import { type Timers, within } from './timers.ts';
 
 /**
  * What was asked for since a subject's last run began, one small key each: the most urgent reason with its
@@ -17,6 +18,8 @@ export interface Wishes {
   take(subject: string): Promise<Wish | undefined>;
   /** What stands. A job was placed for it: from now on it stands for as long as that may wait. */
   peek(subject: string): Promise<Wish | undefined>;
+  /** What was asked for by this request and that nobody has placed a job for is called off. */
+  forget(subject: string, requestId: string): Promise<void>;
   /** What was asked for under `once` was added; or not, and may be asked for again. */
   settleOnce(
     subject: string,
@@ -60,6 +63,11 @@ if not asked then return redis.call('GETEX', KEYS[1], 'PX', ARGV[1]) end
 redis.call('SET', KEYS[1], asked, 'PX', ARGV[1])
 return asked`;
 
+const FORGET = `
+local asked = redis.call('GET', KEYS[1])
+if asked and string.match(asked, '^%d+ %d+ (.*)$') == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return false`;
+
 export function createWishes(client: Client, names: string): Wishes {
   const keysOf = (subject: string) => [`${names}:wish:${subject}`, `${names}:asked:${subject}`] as const;
   const onceKey = (subject: string, { id }: { readonly id: string }): string =>
@@ -78,6 +86,9 @@ export function createWishes(client: Client, names: string): Wishes {
     },
     take: async (subject) => parse(subject, await client.eval(TAKE, 2, ...keysOf(subject))),
     peek: async (subject) => parse(subject, await client.eval(PLACED, 2, ...keysOf(subject), KEPT_MS)),
+    async forget(subject, requestId) {
+      await client.eval(FORGET, 1, keysOf(subject)[1], requestId);
+    },
     async settleOnce(subject, once, added) {
       if (added) await client.pexpire(onceKey(subject, once), once.ttlMs);
       else await client.del(onceKey(subject, once));
@@ -88,7 +99,28 @@ export function createWishes(client: Client, names: string): Wishes {
 function parse(subject: string, text: unknown): Wish | undefined {
   if (typeof text !== 'string') return undefined;
   const [, rank = '', due = '', requestId = ''] = /^(\d+) (\d+) (.*)$/s.exec(text) ?? [];
-  const reason = REASONS[Number(rank)];
-  if (rank === '' || reason === undefined) return undefined;
+  if (rank === '') return undefined;
+  const reason = REASONS[Number(rank)] ?? OF_NEWER;
   return { job: { subject, reason, requestId }, due: Number(due) };
+}
+
+const AGAIN_MS = 250;
+
+/**
+ * Calls off what a person asked for and was told is refused, as soon as Redis can be told. It may have come through, and
+ * would be done in their name when something else has its subject worked on before it ends by itself.
+ */
+export async function callOff(
+  wishes: Pick<Wishes, 'forget'>,
+  { subject, requestId }: Job,
+  { timers, signal }: { readonly timers: Timers; readonly signal: AbortSignal },
+): Promise<void> {
+  for (let waited = 0; waited < PENDING_MS && !signal.aborted; waited += AGAIN_MS) {
+    try {
+      return await wishes.forget(subject, requestId);
+    } catch (thrown) {
+      if (!(thrown instanceof Error)) throw thrown;
+    }
+    await within(new Promise(() => {}), AGAIN_MS, timers);
+  }
 }

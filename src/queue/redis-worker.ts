@@ -2,8 +2,8 @@ import type { Job as BullJob, Worker as BullWorker } from 'bullmq';
 import { AppError, toAppError } from '../core/errors.ts';
 import { withMark } from '../core/request-id.ts';
 import { merged } from './order.ts';
-import { type Job, type Process, type Queue, REASONS } from './queue.ts';
-import type { RedisClients } from './redis-clients.ts';
+import { type Job, OF_NEWER, type Process, type Queue, REASONS } from './queue.ts';
+import { COMMAND_MS, type RedisClients } from './redis-clients.ts';
 import type { Wishes } from './redis-wishes.ts';
 import { pause, type Timers, within } from './timers.ts';
 
@@ -70,7 +70,8 @@ export function startWorker(options: WorkerOptions): RunningWorker {
   /** What was asked for since must not end with this process, when that is killed. */
   const keep = async (running: BullJob, { subject, reason, requestId }: Job): Promise<void> => {
     try {
-      await running.updateData({ subject, reason, requestId });
+      // Its connection waits for Redis for as long as that takes, and the work does not.
+      await within(running.updateData({ subject, reason, requestId }), COMMAND_MS, timers);
     } catch (thrown) {
       if (!(thrown instanceof Error)) throw thrown;
       onTrouble(thrown);
@@ -154,11 +155,11 @@ export function startWorker(options: WorkerOptions): RunningWorker {
   };
 }
 
-/** `undefined`: not of ours, as another release may have added. */
+/** `undefined`: nothing of ours. */
 function jobFrom(data: unknown): Job | undefined {
   if (typeof data !== 'object' || data === null) return undefined;
   const { subject, reason, requestId } = data as { readonly [name: string]: unknown };
-  const known = REASONS.find((it) => it === reason);
-  if (typeof subject !== 'string' || known === undefined || typeof requestId !== 'string') return undefined;
-  return { subject, reason: known, requestId };
+  if (typeof subject !== 'string' || typeof reason !== 'string' || typeof requestId !== 'string')
+    return undefined;
+  return { subject, reason: REASONS.find((it) => it === reason) ?? OF_NEWER, requestId };
 }

@@ -267,6 +267,21 @@ describe('the queue on Redis', () => {
     expect(seen).toEqual([job('a', 'drift', 'waits')]);
   });
 
+  it('nor when that is due just then', async () => {
+    const server = await start();
+    const queue = await open(server.address);
+    await eventually(isUp(queue));
+    await queue.add(job('a', 'drift', 'waits'), { delayMs: 3_000 });
+    process.kill(server.pid, 'SIGSTOP');
+    const refused = queue.add(job('a', 'manual', 'refused'));
+    await expect(refused).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+    process.kill(server.pid, 'SIGCONT');
+    const { seen, process: work } = notes();
+    queue.start(work);
+    await eventually(() => seen.length === 1, 30_000);
+    expect(seen).toEqual([job('a', 'drift', 'waits')]);
+  });
+
   it.each(['down', 'frozen'])('closes in its time with Redis %s and work under way', async (how) => {
     const server = await start();
     const queue = await open(server.address);
