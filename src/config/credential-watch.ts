@@ -1,9 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { AppError } from '../core/errors.ts';
-import { SecretValue } from '../core/secret-value.ts';
-import { codeOf } from '../core/system-errors.ts';
+import type { SecretValue } from '../core/secret-value.ts';
 import { systemWake, type Wake } from '../core/wake.ts';
-import { Reference } from '../providers/credentials.ts';
+import { contentOf, Reference } from '../providers/credentials.ts';
 import { type Rounds, startLoop } from './loop.ts';
 import { isFreeForm } from './raw.ts';
 
@@ -76,7 +74,7 @@ export function watchCredentials(options: CredentialWatchOptions): CredentialWat
   let turns = 0;
 
   const resolve = (watched: Watched): Promise<SecretValue> =>
-    'path' in watched ? readPath(watched.path) : options.resolve(watched);
+    'path' in watched ? contentOf(watched.path) : options.resolve(watched);
 
   /** `undefined`: it cannot be said. */
   const stateOf = async (watched: Watched, failures: unknown[]): Promise<State | undefined> => {
@@ -131,16 +129,4 @@ export function watchCredentials(options: CredentialWatchOptions): CredentialWat
     look: () => loop.between(() => look(atOnce, true)),
     [Symbol.asyncDispose]: () => loop[Symbol.asyncDispose](),
   };
-}
-
-async function readPath(path: string): Promise<SecretValue> {
-  try {
-    return SecretValue.fromBytes(await readFile(path));
-  } catch (cause) {
-    const reason = codeOf(cause);
-    if (reason === undefined) throw cause;
-    throw new AppError('CREDENTIAL_MISSING', {
-      detail: `file ${path} cannot be read: ${reason}`,
-    });
-  }
 }

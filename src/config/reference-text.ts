@@ -61,7 +61,7 @@ A credential never stands in the file; a reference says where it is found:
 | --- | --- |
 | \`{ env: NAME }\` | an environment variable |
 | \`{ file: PATH }\` | the content of a file, without one final newline |
-| \`{ secretRef: { name: NAME, key: KEY } }\` | a key of a Secret in the bridge's own namespace; outside the cluster, in the namespace of the kubeconfig's context |
+| \`{ secretRef: { name: NAME, key: KEY } }\` | a key of a Secret in the bridge's own namespace, without one final newline; outside the cluster, in the namespace of the kubeconfig's context |
 
 \`validate\` also reports what looks like a credential in any other text (keys, labels, annotations, templates, addresses):
 tokens and keys of known forms, passwords in addresses, \`password: …\` with a literal, and text as if by chance. It stops

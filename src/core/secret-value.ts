@@ -37,6 +37,12 @@ export class SecretValue {
     return this.size === other.size && timingSafeEqual(this.#bytes, other.#bytes);
   }
 
+  /** Without what editors and `kubectl create secret --from-file` leave at the end, and no credential means. */
+  withoutFinalNewline(): SecretValue {
+    if (this.#bytes.at(-1) !== 0x0a) return this;
+    return SecretValue.fromBytes(this.#bytes.slice(0, this.#bytes.at(-2) === 0x0d ? -2 : -1));
+  }
+
   reveal(): Uint8Array {
     return this.#bytes;
   }

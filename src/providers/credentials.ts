@@ -1,9 +1,9 @@
-import { readFile, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { AppError } from '../core/errors.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import { codeOf } from '../core/system-errors.ts';
 import { isPath, NOT_A_PATH } from './path.ts';
+import { NOT_A_FILE, readSoon } from './read-soon.ts';
 
 /** Where a credential is found; never the credential itself. */
 export const Reference = z
@@ -17,9 +17,9 @@ export const Reference = z
         .meta({ description: 'Path of a file; one final newline is dropped.' }),
     }),
     z.strictObject({
-      secretRef: z
-        .strictObject({ name: z.string().min(1), key: z.string().min(1) })
-        .meta({ description: "A key of a Secret in the bridge's own namespace." }),
+      secretRef: z.strictObject({ name: z.string().min(1), key: z.string().min(1) }).meta({
+        description: "A key of a Secret in the bridge's own namespace; one final newline is dropped.",
+      }),
     }),
   ])
   .meta({
@@ -53,7 +53,7 @@ export async function resolveCredential(
   }
   if ('file' in reference) return fromFile(reference.file);
   const { name, key } = reference.secretRef;
-  const value = await sources.secret?.(name, key);
+  const value = (await sources.secret?.(name, key))?.withoutFinalNewline();
   if (value === undefined || value.size === 0)
     throw missing(`${describeReference(reference)} is not there or empty`);
   return value;
@@ -70,20 +70,21 @@ export async function unlessMissing(credential: Promise<SecretValue>): Promise<S
 }
 
 async function fromFile(path: string): Promise<SecretValue> {
-  let bytes: Buffer;
+  const value = (await contentOf(path)).withoutFinalNewline();
+  if (value.size === 0) throw missing(`file ${path} is empty`);
+  return value;
+}
+
+/** A file as it is. @throws AppError CREDENTIAL_MISSING; TIMEOUT when its file system does not answer. */
+export async function contentOf(path: string): Promise<SecretValue> {
   try {
-    // A read of a pipe that nobody writes to never ends, and cannot be called off.
-    if (!(await stat(path)).isFile()) throw missing(`file ${path} cannot be read: it is not a regular file`);
-    bytes = await readFile(path);
+    return SecretValue.fromBytes(await readSoon(path));
   } catch (cause) {
     if (cause instanceof AppError) throw cause;
-    throw missing(`file ${path} cannot be read: ${codeOf(cause) ?? 'unreadable'}`, cause);
+    const code = codeOf(cause) ?? 'unreadable';
+    const why = code === NOT_A_FILE ? 'it is not a regular file' : code;
+    throw missing(`file ${path} cannot be read: ${why}`, cause);
   }
-  // Editors and `kubectl create secret --from-file` leave a final newline that no credential means.
-  const end = bytes.at(-1) === 0x0a ? (bytes.at(-2) === 0x0d ? -2 : -1) : bytes.length;
-  const value = bytes.subarray(0, end);
-  if (value.length === 0) throw missing(`file ${path} is empty`);
-  return SecretValue.fromBytes(value);
 }
 
 function missing(detail: string, cause?: unknown): AppError {

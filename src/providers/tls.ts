@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { z } from 'zod';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
 import { codeOf } from '../core/system-errors.ts';
+import { readSoon } from './read-soon.ts';
 
 /** For stores whose servers are usually trusted by the authorities that everybody trusts. */
 export const Tls = z
@@ -25,10 +25,10 @@ export const AllowHttp = z
 /** @throws AppError of that code when the file cannot be read. */
 export async function readPem(path: string, code: ErrorCode): Promise<string> {
   try {
-    return await readFile(path, 'utf8');
+    return (await readSoon(path)).toString('utf8');
   } catch (cause) {
     const reason = codeOf(cause);
-    if (reason === undefined) throw cause;
+    if (cause instanceof AppError || reason === undefined) throw cause;
     throw new AppError(code, { detail: `file ${path} cannot be read: ${reason}`, cause });
   }
 }

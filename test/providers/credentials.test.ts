@@ -19,3 +19,22 @@ it.each([
     detail,
   });
 });
+
+it.each([
+  ['token\n', 'token'],
+  ['token\r\n', 'token'],
+  ['token\n\n', 'token\n'],
+  ['two\nlines', 'two\nlines'],
+  ['token ', 'token '],
+])('a key of a Secret is taken without one final newline, as a file is: %j', async (text, meant) => {
+  const secret = async () => SecretValue.fromText(text);
+  const value = await resolveCredential({ secretRef: { name: 's', key: 'k' } }, { env: {}, secret });
+  expect(value.revealText()).toBe(meant);
+});
+
+it('a key of a Secret that holds a newline alone is missing', async () => {
+  const secret = async () => SecretValue.fromText('\n');
+  await expect(
+    resolveCredential({ secretRef: { name: 's', key: 'k' } }, { env: {}, secret }),
+  ).rejects.toMatchObject({ code: 'CREDENTIAL_MISSING' });
+});
