@@ -61,16 +61,22 @@ export const SecretName = z
   .check(named(DNS_SUBDOMAIN, 'a-z, 0-9, `-` and single `.`', /[^-a-z0-9.]/u, 253));
 
 /** Of a Secret. */
-export const TargetKey = z.string().check((ctx) => {
-  if (isTargetKey(ctx.value)) return;
-  const culprit = strange(ctx.value, /[^-._a-zA-Z0-9]/u);
-  ctx.issues.push({
-    code: 'custom',
-    input: ctx.value,
-    message: `a key of \`[-._a-zA-Z0-9]\`, 1 to 253 characters, not \`.\` and not starting with \`..\`${culprit}`,
-    params: { code: 'KEY_INVALID', rather: plainKey(ctx.value) },
+export const TargetKey = z
+  .string()
+  .check((ctx) => {
+    if (isTargetKey(ctx.value)) return;
+    const culprit = strange(ctx.value, /[^-._a-zA-Z0-9]/u);
+    ctx.issues.push({
+      code: 'custom',
+      input: ctx.value,
+      message: `a key of \`[-._a-zA-Z0-9]\`, 1 to 253 characters, not \`.\` and not starting with \`..\`${culprit}`,
+      params: { code: 'KEY_INVALID', rather: plainKey(ctx.value) },
+    });
+  })
+  // Without look-ahead, which Helm does not know.
+  .meta({
+    pattern: String.raw`^([-_a-zA-Z0-9][-._a-zA-Z0-9]{0,252}|\.[-_a-zA-Z0-9][-._a-zA-Z0-9]{0,251})$`,
   });
-});
 
 function plainKey(key: string): string | undefined {
   const plain = key.trim().replace(/[^-._a-zA-Z0-9]+/g, '_');

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { axe } from './chromium.ts';
-import { print, typical } from './scene.ts';
+import { print, target, typical } from './scene.ts';
 import { describeInChromium, go } from './visit.ts';
 
 const VIEWS = [
@@ -67,6 +67,28 @@ describeInChromium('the page', (visit) => {
         expect(over, `${width} ${view}`).toBe(0);
       }
     }
+  });
+
+  it('shows names of fields in our sentences as code, and no backtick', async () => {
+    const { status, ...rest } = typical();
+    const message = 'apps/db: somebody changed it, and `onDrift: report` leaves it so';
+    const targets = [
+      target('db', 'apps', 'db', { state: 'drifted', code: 'DRIFTED', message, remedy: 'Run `sync`.' }),
+    ];
+    const problem = {
+      ...{ file: 'a.yaml', line: 1, column: 1, path: 'engine', code: 'CONFIG_INVALID' },
+      message: 'expected `kind`',
+      suggestion: 'did you mean `memory`?',
+    };
+    const config = { valid: false, problems: [problem], differing: [] };
+    await using tab = await visit({
+      role: 'viewer',
+      scene: { ...rest, status: { ...status, targets, config } },
+    });
+    await tab.page.getByText('leaves it so').first().waitFor();
+    for (const name of ['onDrift: report', 'sync', 'kind', 'memory'])
+      expect(await tab.page.locator('code', { hasText: name }).count(), name).toBeGreaterThan(0);
+    expect(await tab.page.locator('main').textContent()).not.toContain('`');
   });
 
   it('is used with the keyboard alone', async () => {

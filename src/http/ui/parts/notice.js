@@ -16,7 +16,7 @@ export function problem(error) {
   return h(
     'div',
     { class: 'notice bad', role: 'alert' },
-    h('p', {}, h('strong', {}, sentence(error.message)), ' ', code(error.code)),
+    h('p', {}, h('strong', {}, prose(sentence(error.message))), ' ', code(error.code)),
     error.remedy !== '' && h('p', {}, prose(error.remedy)),
     error.requestId !== undefined && h('p', { class: 'muted' }, 'Request ', h('code', {}, error.requestId)),
   );

@@ -42,7 +42,7 @@ export function trouble({ code: error, message, remedy }) {
   return h(
     'div',
     { class: 'trouble' },
-    h('p', {}, code(error), ' ', message),
+    h('p', {}, code(error), ' ', message !== undefined && prose(message)),
     remedy !== undefined && h('p', { class: 'muted' }, prose(remedy)),
   );
 }

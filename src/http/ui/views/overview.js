@@ -1,5 +1,5 @@
 import { get } from '../api.js';
-import { h } from '../dom.js';
+import { h, prose } from '../dom.js';
 import { number, time } from '../format.js';
 import { badge, state } from '../parts/badge.js';
 import { empty } from '../parts/notice.js';
@@ -107,8 +107,8 @@ function configProblems({ config }) {
         h('code', {}, line === undefined ? String(file) : `${String(file)}:${String(line)}`),
       ' ',
       path !== undefined && h('code', {}, String(path)),
-      message !== undefined && ` ${String(message)}`,
-      suggestion !== undefined && ` ${String(suggestion)}`,
+      message !== undefined && [' ', prose(String(message))],
+      suggestion !== undefined && [' ', prose(String(suggestion))],
     ),
   );
   return [
