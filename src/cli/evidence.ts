@@ -27,11 +27,17 @@ export async function evidenceOf(
 ): Promise<Evidence> {
   return {
     checkpoints:
-      checkpoints === undefined
-        ? await configured(context, config)
-        : (await Promise.all(checkpoints.map((path) => checkpointsAt(context, path)))).flat(),
+      checkpoints === undefined ? await configured(context, config) : await named(context, checkpoints),
     keys: key === undefined ? await configuredKeys(context, config) : await namedKeys(context, key),
   };
+}
+
+/** Whoever names files wants the proof that they hold: with none in any of them, all is well would say too much. */
+async function named(context: Context, paths: readonly string[]) {
+  const found = (await Promise.all(paths.map((path) => checkpointsAt(context, path)))).flat();
+  if (found.length === 0)
+    throw new UsageError(`--checkpoints ${paths.join(', ')}: there is no checkpoint to prove by`);
+  return found;
 }
 
 async function checkpointsAt({ cwd, stderr }: Context, path: string) {

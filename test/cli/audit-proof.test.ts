@@ -135,6 +135,14 @@ describe('audit verify', () => {
     expect(stdout).toContain('Good: 0 records.');
   });
 
+  it('takes several files of which one has no checkpoint', async () => {
+    await using bench = await synced();
+    await bench.write('quiet.log', 'nothing\n');
+    const found = await verified(bench, '--checkpoints', 'quiet.log', '--checkpoints', CHECKPOINTS);
+    expect(found).toMatchObject({ code: 0, ok: true, checkpoints: 1 });
+    expect(found.stderr).toContain('There is no checkpoint in quiet.log.');
+  });
+
   it('works on an export, whole or in part, with a key and checkpoints from elsewhere and without a configuration', async () => {
     await using bench = await synced();
     const lines = new DatabaseSync(join(bench.folder, STORE))
@@ -253,6 +261,7 @@ describe('audit verify', () => {
 
   it.each([
     [['--checkpoints', 'none.jsonl'], 'ENOENT'],
+    [['--checkpoints', 'secretbridge.yaml'], 'there is no checkpoint to prove by'],
     [['--key', 'secretbridge.yaml'], 'no Ed25519 public key'],
     [['--key', 'none.pem'], 'ENOENT'],
   ])('refuses %j', async (args, message) => {
