@@ -1,4 +1,6 @@
+import { AppError } from '../core/errors.ts';
 import { compareTargets } from '../core/target.ts';
+import { type Wake, wakeLater } from '../core/wake.ts';
 import { createMemoryQueue } from '../queue/memory.ts';
 import { formatSubject } from '../queue/subject.ts';
 import { expectedReads } from '../reconcile/ahead.ts';
@@ -18,7 +20,7 @@ import { leftProposals, populationOf, sightOf } from './left.ts';
 import { othersThan, selectTargets } from './plan.ts';
 import { finishRestarts } from './restarts.ts';
 import { retainOnce } from './retention.ts';
-import { survey } from './survey.ts';
+import { type Survey, survey } from './survey.ts';
 
 export type Summary = Readonly<Record<OutcomeKind, number>>;
 
@@ -44,15 +46,21 @@ export interface SyncOptions {
   readonly onOutcome?: (outcome: Outcome, done: number, total: number) => void;
   /** Stops taking work; what is being written is finished. */
   readonly signal?: AbortSignal;
+  /** Left out: by the system's timers. */
+  readonly wake?: Wake;
 }
+
+/** What is under way when it is told to stop may end by itself for so long. */
+const ENDING_MS = 2_000;
 
 /** Brings every target into step, once, through the same code as the service; then the one destroying step. */
 export async function syncTargets(
   app: App,
-  { only, onOutcome, signal }: SyncOptions = {},
+  { only, onOutcome, signal, wake = wakeLater }: SyncOptions = {},
 ): Promise<SyncReport> {
   await recoverIntents(app);
-  const pass = await app.pass();
+  // What is being written goes on to its end; what is only read, a store that hangs may hold for minutes.
+  const pass = await app.pass({ signal: soonAfter(signal, wake) });
   const wanted = selectTargets(app, only);
   const { recorder } = pass;
   await recorder.command(only === undefined ? 'sync' : `sync ${only}`, only);
@@ -68,7 +76,8 @@ export async function syncTargets(
   const { tracer } = app.tracing;
   tracer.trigger(requestId, { reason: 'manual' });
   // Who names a mapping has just changed something, which a list may not show for minutes.
-  const { inStep: told, isMissing } = await survey(app, pass, only === undefined ? wanted : []);
+  const surveyed = await unlessStopped(() => survey(app, pass, only === undefined ? wanted : []), signal);
+  const { inStep: told, isMissing } = surveyed ?? NOTHING_TOLD;
   const looked = { ...pass, isMissing };
   // In the order in which they are queued.
   const unclear = [...bySubject.values()].flat().filter((it) => !told.has(it));
@@ -77,12 +86,15 @@ export async function syncTargets(
   queue.start(async ({ subject }) => {
     for (const it of bySubject.get(subject) ?? []) {
       if (signal?.aborted) break;
-      const outcome = await tracer.span(
-        'job',
-        { mapping: it.mapping.name, ...it.id, reason: 'manual' },
-        () => runOne(it, looked, told.get(it)),
-        { requestId, ends: ({ kind, error: its }) => ({ outcome: kind, ...(its && { code: its.code }) }) },
-      );
+      const run = () =>
+        tracer.span(
+          'job',
+          { mapping: it.mapping.name, ...it.id, reason: 'manual' },
+          () => runOne(it, looked, told.get(it)),
+          { requestId, ends: ({ kind, error: its }) => ({ outcome: kind, ...(its && { code: its.code }) }) },
+        );
+      const outcome = await unlessStopped(run, signal);
+      if (outcome === undefined) break;
       outcomes.push(outcome);
       onOutcome?.(outcome, outcomes.length, wanted.length);
     }
@@ -90,16 +102,44 @@ export async function syncTargets(
   });
   await queue.idle();
 
-  const interrupted = outcomes.length < wanted.length;
+  const isStopped = outcomes.length < wanted.length;
   // A run that was stopped destroys nothing, and what it would have proposed is not decided.
-  const { targets, ...passedOver } = interrupted
+  const { targets, ...passedOver } = isStopped
     ? { targets: outcomes.filter(({ proposal }) => proposal === undefined) }
     : await decideProposals(app, pass, outcomes, only);
   const unrestarted = await finishRestarts(app, signal);
   for (const outcome of targets) logOutcome(app.logger, outcome, recorder.requestId);
-  const done = await report(app, { targets, ...passedOver, unrestarted, interrupted, recorder });
-  if (!interrupted) await retainOnce(app, signal);
+  const done = await report(app, {
+    ...{ targets, ...passedOver, unrestarted, recorder },
+    interrupted: isStopped,
+  });
+  if (!isStopped) await retainOnce(app, signal);
   return done;
+}
+
+const NOTHING_TOLD: Survey = { inStep: new Map(), isMissing: () => false };
+
+/** By a reason that is told from what a store says. */
+function soonAfter(signal: AbortSignal | undefined, wake: Wake): AbortSignal | undefined {
+  if (signal === undefined) return undefined;
+  const stop = new AbortController();
+  const onAbort = () => void wake(() => stop.abort(new AppError('INTERRUPTED')), ENDING_MS);
+  if (signal.aborted) onAbort();
+  signal.addEventListener('abort', onAbort, { once: true });
+  return stop.signal;
+}
+
+/** `undefined`: it was told to stop before it had decided anything. */
+async function unlessStopped<T>(
+  work: () => Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (thrown) {
+    if (signal?.aborted && thrown instanceof AppError && thrown.code === 'INTERRUPTED') return undefined;
+    throw thrown;
+  }
 }
 
 async function runOne(

@@ -9,6 +9,7 @@ import {
   sizeOf,
 } from '../core/reading.ts';
 import type { Recording } from '../core/recording.ts';
+import { unlessAborted } from './abort.ts';
 import { createExpected } from './expected.ts';
 import type { CallOptions, FindQuery, SecretProvider, VersionOptions, VersionResult } from './provider.ts';
 import { orElse } from './settle.ts';
@@ -101,8 +102,8 @@ export function createReader(deps: ReaderDeps): Reader {
     });
   });
   const search = async (store: string, query: FindQuery): Promise<readonly string[]> => {
-    const provider = await open(store);
-    return provider.find(query, options);
+    const found = async () => (await open(store)).find(query, options);
+    return unlessAborted(found(), signal);
   };
 
   return {
@@ -163,9 +164,9 @@ async function readAll(
   refs: readonly SourceRef[],
   options: CallOptions,
 ): Promise<readonly ReadResult[]> {
+  const read = async () => (await open(store)).read(refs, options);
   try {
-    const provider = await open(store);
-    return await provider.read(refs, options);
+    return await unlessAborted(read(), options.signal);
   } catch (thrown) {
     const error = toAppError(thrown);
     return refs.map(() => ({ kind: 'failed', error }));
@@ -179,5 +180,7 @@ async function tellAll(
   options: VersionOptions,
 ): Promise<readonly VersionResult[]> {
   const tell = async () => (await open(store)).versions(keys, options);
-  return orElse<readonly VersionResult[]>(tell(), () => keys.map(() => UNKNOWN));
+  return orElse<readonly VersionResult[]>(unlessAborted(tell(), options.signal), () =>
+    keys.map(() => UNKNOWN),
+  );
 }

@@ -101,12 +101,12 @@ function keysLeft(
   return [...(live?.data.keys() ?? [])].filter((key) => !data.has(key) && !Object.hasOwn(made, key));
 }
 
-/** What a store or the cluster may answer ends here; what is thrown beside that is nothing of this target's. */
+/** What a store or the cluster may answer ends here; what is thrown beside that, and that it was stopped, is nothing of this target's. */
 async function settled<T>(work: () => Promise<T>): Promise<T | AppError> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof AppError) return error;
+    if (error instanceof AppError && error.code !== 'INTERRUPTED') return error;
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import { gate } from '../fakes/faulty.ts';
+import { gate, type Watch } from '../fakes/faulty.ts';
 import { APPS_DB, openWorld, recordingLogger } from '../reconcile/world.ts';
 
 describe('a sync that is told to stop', () => {
@@ -36,6 +36,37 @@ describe('a sync that is told to stop', () => {
       onOutcome: (_, done, total) => done === total && stop.abort(),
     });
     expect(report).toMatchObject({ ok: true, interrupted: false, summary: { created: 6 } });
+  });
+
+  it.each([
+    ['reads', 'store.read', '{ store: vault, key: db }'],
+    ['searches', 'store.find', '{ store: vault, find: {} }'],
+  ])('waits for no store that hangs while it %s, and records no failure of it', async (_, call, from) => {
+    const world = await openWorld({
+      mappings: `
+  - name: a
+    target: { namespace: apps }
+    data: { TOKEN: { store: vault, key: token } }
+  - name: b
+    target: { namespace: apps }
+    dataFrom: [ ${from} ]`,
+      more: 'engine: { kind: memory, concurrency: 1 }',
+    });
+    const stop = new AbortController();
+    const hanging = Promise.withResolvers<void>();
+    const watch: Watch = ({ call: made, phase, args }) => {
+      if (made !== call || phase !== 'before' || JSON.stringify(args).includes('token')) return;
+      hanging.resolve();
+      return new Promise(() => {});
+    };
+    const { wake } = world.clock;
+    const running = world.sync(watch, { signal: stop.signal, wake });
+    await hanging.promise;
+    stop.abort();
+    await world.clock.advance(2_000);
+    expect(await running).toMatchObject({ ok: false, interrupted: true, summary: { created: 1, failed: 0 } });
+    expect(world.story().filter((line) => line.includes(' b '))).toEqual([]);
+    expect(world.story().at(-1)).toBe('sweep failed');
   });
 
   it('reports nothing as held, since nothing was decided', async () => {

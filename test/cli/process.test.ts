@@ -136,4 +136,33 @@ ${mapping('one')}${mapping('two')}`,
     expect(JSON.parse(stdout)).toMatchObject({ ok: false, targets: [{ mapping: 'one', outcome: 'failed' }] });
     expect(asked).toBe(1);
   });
+
+  it('does so although a store never answers, and says what it has done', async () => {
+    let child: ChildProcess | undefined;
+    const server = createServer((request, response) => {
+      if (request.url?.startsWith('/v1/secret/data/')) child?.kill('SIGINT');
+      else response.writeHead(403, { 'content-type': 'application/json' }).end('{"errors":[]}');
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    await using bench = await openBench(
+      `${HEAD.replace(/stores: .*\n/, '')}stores:
+  - name: vault
+    kind: vault
+    address: http://127.0.0.1:${port}
+    auth: { method: token, token: { env: TOKEN } }
+    limits: { timeout: 5m }
+mappings:
+  - { name: one, target: { namespace: apps }, data: { A: { store: vault, key: one } } }
+`,
+    );
+    child = start(bench, 'sync', '--output', 'json');
+    const [code, stdout] = await Promise.all([
+      exitOf(child),
+      text(child.stdout as NonNullable<ChildProcess['stdout']>),
+    ]);
+    server.closeAllConnections();
+    server.close();
+    expect({ code, ...JSON.parse(stdout) }).toMatchObject({ code: 1, ok: false, targets: [] });
+  });
 });

@@ -172,7 +172,7 @@ mappings:${wanted}`);
         return targets;
       },
       async reconfigure() {},
-      async pass() {
+      async pass({ signal } = {}) {
         targets = await resolveTargets(current.mappings, watched, undefined);
         const actor = { kind: 'cli', name: 'ann' } as const;
         const recorder = createRecorder({
@@ -188,6 +188,7 @@ mappings:${wanted}`);
         const reader = createReader({
           open: async () => opened,
           onRead: (source, result) => recorder.read(source, result),
+          signal,
         });
         return {
           expect: (refs) => reader.expect(refs),
