@@ -10,6 +10,7 @@ import { proposalOf } from '../reconcile/reconcile.ts';
 import { UNSEEN, type Waiting } from '../reconcile/standing.ts';
 import { decideWanted, type Wanted } from '../reconcile/targets.ts';
 import type { KeyPlan } from '../sync/compare.ts';
+import { heldByOthers } from '../sync/merge-checks.ts';
 import { isOfOthers } from '../sync/plan.ts';
 import type { App } from './app.ts';
 import { type Held, toHeld } from './held.ts';
@@ -150,8 +151,7 @@ function oneHolder(targets: readonly PlannedTarget[]): readonly PlannedTarget[] 
       for (const { id, after } of given) held.set(id, after);
       return it;
     }
-    const error = new AppError('CONFLICT', { detail: `others hold ${taken.join(', ')} with another value` });
-    return { mapping, target, action: 'refuse', error, keys, alive };
+    return { mapping, target, action: 'refuse', error: heldByOthers(taken), keys, alive };
   });
 }
 

@@ -20,6 +20,14 @@ interface Ours {
 const LET_GO =
   'Take what the message names out of the mapping, or have whoever holds it let it go: `kubectl get secret -o yaml --show-managed-fields` shows who that is.';
 
+/** @param names Keys, labels and annotations that are to be merged, and that others hold. */
+export function heldByOthers(names: readonly string[]): AppError {
+  return new AppError('CONFLICT', {
+    detail: `others hold ${names.join(', ')} with another value`,
+    todo: LET_GO,
+  });
+}
+
 /** Why nothing may be merged into a Secret, or nothing. */
 export function refusal(
   live: LiveSecret,
@@ -34,11 +42,7 @@ export function refusal(
     ...keysOfOthers(live, data, alone?.data ?? [...view.data.keys()]),
     ...(alone === undefined ? [] : marksOfOthers(live, wanted, alone)),
   ];
-  if (theirs.length > 0)
-    return new AppError('CONFLICT', {
-      detail: `others hold ${theirs.join(', ')} with another value`,
-      todo: LET_GO,
-    });
+  if (theirs.length > 0) return heldByOthers(theirs);
   if (live.immutable && keys.some(({ name, action }) => action !== 'keep' && !sameIn(live, data, name)))
     return new AppError('IMMUTABLE', { detail: 'it is immutable and its data would change' });
   const whole = new Map([...live.data, ...data]);

@@ -393,7 +393,9 @@ describe('a key of a merge that others hold with another value', () => {
     await bench.write('cluster/apps/theirs.yaml', FOREIGN);
     const plan = await bench.run('plan', '--output', 'json');
     const sync = await bench.run('sync', '--output', 'json');
-    const refused = { mapping: 'c', code: 'CONFLICT', message: expect.stringContaining('hold MORE with') };
+    const message = expect.stringContaining('hold MORE with');
+    const remedy = expect.stringContaining('have whoever holds it let it go');
+    const refused = { mapping: 'c', code: 'CONFLICT', message, remedy };
     expect(plan).toMatchObject({
       code: 4,
       json: {
