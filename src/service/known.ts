@@ -8,32 +8,36 @@ import type { Known, Swept } from './board.ts';
 // What replicas tell each other goes through Redis, where anybody with its password may write: what is read is taken
 // apart and put together anew, and what is not as it should be is no notice at all.
 
-const MESSAGE_LENGTHS = [300, 80, 0];
+const MESSAGE_LENGTHS = [300, 80];
 /** The last time that a Date can be. */
 const LAST_MS = 8.64e15;
 
 /**
- * As short as it must be: the remedy follows from the code, and of the keys those go that there is no room for.
+ * As short as it must be: what to do follows from the code as a rule, and else it is said as long as there is room. Of the
+ * keys those go that there is none for.
  * @param heldId The id of a held change follows from all of its keys, so that it is told when some are left out.
  */
 export function knownText(known: Known, heldId: (held: Known) => string | undefined): string {
-  const withMessage = (most: number): Known => ({
+  const { error } = known;
+  const withMessage = (most: number, todo: string): Known => ({
     ...known,
-    ...(known.error === undefined
+    ...(error === undefined
       ? {}
-      : { error: { code: known.error.code, message: known.error.message.slice(0, most), remedy: '' } }),
+      : { error: { code: error.code, message: error.message.slice(0, most), remedy: todo } }),
   });
-  const whole = JSON.stringify(withMessage(LONGEST_NOTICE));
+  const remedy = error === undefined || error.remedy === todoOf(error.code) ? '' : error.remedy;
+  const whole = JSON.stringify(withMessage(LONGEST_NOTICE, remedy));
   if (whole.length <= LONGEST_NOTICE) return whole;
   const id = known.heldId ?? (known.kind === 'held' ? heldId(known) : undefined);
-  const bare = (most: number): Known => ({
-    ...withMessage(most),
+  const bare = (most: number, todo: string): Known => ({
+    ...withMessage(most, todo),
     keys: [],
     ...(id === undefined ? {} : { heldId: id }),
   });
   const sizeOf = (value: unknown): number => JSON.stringify(value).length;
-  const most = MESSAGE_LENGTHS.find((length) => sizeOf(bare(length)) <= LONGEST_NOTICE) ?? 0;
-  let room = LONGEST_NOTICE - sizeOf(bare(most));
+  const shorter = [remedy, ''].flatMap((todo) => MESSAGE_LENGTHS.map((most) => bare(most, todo)));
+  const shape = shorter.find((it) => sizeOf(it) <= LONGEST_NOTICE) ?? bare(0, '');
+  let room = LONGEST_NOTICE - sizeOf(shape);
   const told = new Set<KeyPlan>();
   // First what the run was about.
   for (const key of [...known.keys.filter(isChanged), ...known.keys.filter((it) => !isChanged(it))]) {
@@ -41,7 +45,7 @@ export function knownText(known: Known, heldId: (held: Known) => string | undefi
     if (room < 0) break;
     told.add(key);
   }
-  return JSON.stringify({ ...bare(most), keys: known.keys.filter((it) => told.has(it)) });
+  return JSON.stringify({ ...shape, keys: known.keys.filter((it) => told.has(it)) });
 }
 
 export function isChanged({ action }: KeyPlan): boolean {
@@ -104,10 +108,13 @@ export function parseSwept(text: string): Swept | undefined {
 function errorIn(told: unknown): Known['error'] | 'wrong' {
   if (told === undefined) return undefined;
   if (!isObject(told) || !isCode(told.code) || typeof told.message !== 'string') return 'wrong';
-  const { code, message } = told;
-  // A newer release may know more of them.
-  const remedy = Object.hasOwn(ERRORS, code) ? ERRORS[code as keyof typeof ERRORS].todo : '';
-  return { code, message, remedy };
+  const { code, message, remedy } = told;
+  return { code, message, remedy: isText(remedy) ? remedy : todoOf(code) };
+}
+
+/** A newer release may know more codes. */
+function todoOf(code: string): string {
+  return Object.hasOwn(ERRORS, code) ? ERRORS[code as keyof typeof ERRORS].todo : '';
 }
 
 const ACTIONS: readonly unknown[] = ['add', 'change', 'remove', 'keep'] satisfies KeyPlan['action'][];

@@ -164,6 +164,19 @@ describe('a notice', () => {
     expect(notices.posted[0]?.[1]).not.toContain(error.remedy);
   });
 
+  it('says what to do in this case, where the code says something else, as long as there is room', () => {
+    const { one, two, notices } = open();
+    const refused = (todo: string) => new AppError('CONFLICT', { detail: 'others hold A', todo }).toJSON();
+    const error = refused('Have whoever holds it let it go.');
+    one.note(known({ kind: 'refused', error }));
+    expect(seen(two)?.error).toEqual(error);
+    one.note(known({ kind: 'refused', error, keys: MANY, endedAt: START + 1 }));
+    expect(seen(two)?.error).toEqual(error);
+    one.note(known({ kind: 'refused', error: refused('t'.repeat(2_000)), endedAt: START + 2 }));
+    expect(seen(two)?.error).toEqual(new AppError('CONFLICT', { detail: 'others hold A' }).toJSON());
+    expect(Math.max(...notices.posted.map(([, told]) => told?.length ?? 0))).toBeLessThanOrEqual(1_024);
+  });
+
   it.each([
     ['no JSON', '{'],
     ['a number', '7'],
