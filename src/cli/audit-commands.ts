@@ -7,6 +7,7 @@ import {
   errorCode,
   filled,
   fingerprint,
+  once,
   positive,
   type Run,
   withServer,
@@ -55,7 +56,9 @@ function addList(audit: Command, context: Context, run: Run): void {
       ).conflicts(['fingerprint', 'trace']),
     )
     .option('--limit <number>', 'records on a page', positive, 50)
-    .option('--cursor <cursor>', 'go on after a page: its `next`', (text) => String(positive(text)))
+    .option('--cursor <cursor>', 'go on after a page: its `next`', (text, before?: string) =>
+      once(String(positive(text)), before),
+    )
     .action((options) =>
       run(async () => (await import('./commands/audit.ts')).auditListCommand(context, options)),
     );
@@ -63,8 +66,8 @@ function addList(audit: Command, context: Context, run: Run): void {
 
 function withFilters(command: Command): Command {
   return command
-    .option('--since <time>', 'from then on: 7d, 2026-01-31 or 2026-01-31T08:00:00Z')
-    .option('--until <time>', 'until then')
+    .option('--since <time>', 'from then on: 7d, 2026-01-31 or 2026-01-31T08:00:00Z', filled)
+    .option('--until <time>', 'until then', filled)
     .option('--actor <name>', 'who caused it: a kind or a name', filled)
     .option('--mapping <name>', 'of this mapping', filled)
     .option('--namespace <name>', 'of targets in this namespace', filled)
@@ -97,8 +100,8 @@ function addReview(audit: Command, context: Context, run: Run): void {
     "secretbridge audit review 40-45 47 --state flagged --note 'not announced: ask the payments team'",
   ])
     .argument('<sequence...>', 'their numbers, or ranges such as 40-45')
-    .addOption(new Option('--state <state>', 'what they are now').choices(REVIEWS).makeOptionMandatory())
-    .option('--note <text>', 'what you found; never a value');
+    .addOption(word('--state <state>', 'what they are now', REVIEWS).makeOptionMandatory())
+    .option('--note <text>', 'what you found; never a value', once);
   withServer(
     review,
     'let the service at this address do it; else the one at `http.listen` of the configuration if it answers, else here',

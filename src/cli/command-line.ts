@@ -55,32 +55,34 @@ export function positive(text: string): number {
 }
 
 /** One that is none would be on no record, which is an answer that people go by. */
-export function fingerprint(text: string): string {
+export function fingerprint(text: string, before?: string): string {
   // Not with the text: it may be a value that was meant for `--value`.
   if (!isFingerprint(text))
     throw new UsageError(
       '--fingerprint must be the whole of it, as a record has it: 8 hexadecimal digits, a colon and 64 more',
     );
-  return text;
+  return once(text, before);
 }
 
 /** A wrong one would be on no record either. Those of a newer version are named in its own reference. */
-export function errorCode(text: string): string {
-  if (Object.hasOwn(ERRORS, text)) return text;
+export function errorCode(text: string, before?: string): string {
+  if (Object.hasOwn(ERRORS, text)) return once(text, before);
   const near = nearest(text, Object.keys(ERRORS));
   throw new InvalidArgumentError(
     `There is no such error code${near === undefined ? '.' : `: did you mean ${near}?`}`,
   );
 }
 
-/**
- * An empty one, of a variable that is not set, would be the name of nothing, or mean the working folder. Of two, the first
- * would be left out, and nobody told.
- */
+/** Of two, the first would be left out, and nobody told. Not for an option with a default, which comes as `before`. */
+export function once<T>(given: T, before: T | undefined): T {
+  if (before !== undefined) throw new InvalidArgumentError('It may be given once.');
+  return given;
+}
+
+/** An empty one, of a variable that is not set, would be the name of nothing, or mean the working folder. */
 export function filled(text: string, before?: string): string {
   if (text === '') throw new InvalidArgumentError('It must not be empty.');
-  if (before !== undefined) throw new InvalidArgumentError('It may be given once.');
-  return text;
+  return once(text, before);
 }
 
 /** One of some words, once. */

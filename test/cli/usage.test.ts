@@ -16,6 +16,8 @@ const COMMANDS = [
   ['audit', 'show'],
 ] as const;
 
+const PRINT = `0123abcd:${'0'.repeat(64)}`;
+
 describe('help', () => {
   it.each([[], ...COMMANDS].map((words) => [words.join(' '), words] as const))(
     'of `%s` names an example that can be typed',
@@ -96,6 +98,14 @@ describe('wrong usage', () => {
     ['audit', 'list', '--action', 'create', '--action', 'update'],
     ['audit', 'list', '--outcome', 'ok', '--outcome', 'failed'],
     ['audit', 'list', '--namespace', 'apps', '--namespace', 'web'],
+    ['audit', 'list', '--since', '7d', '--since', '30d'],
+    ['audit', 'list', '--until', '7d', '--until', '1d'],
+    ['audit', 'list', '--code', 'TIMEOUT', '--code', 'THROTTLED'],
+    ['audit', 'list', '--cursor', '5', '--cursor', '9'],
+    ['audit', 'list', '--fingerprint', PRINT, '--fingerprint', PRINT],
+    ['audit', 'review', '1', '--state', 'reviewed', '--state', 'flagged'],
+    ['audit', 'review', '1', '--state', 'flagged', '--note', 'one', '--note', 'two'],
+    ['rollback', 'db', '--to', '1', '--to', '2'],
   ])('is exit code 64, one sentence on stderr and nothing on stdout: %s %s %s', async (...words) => {
     await using bench = await openBench();
     const { code, stdout, stderr } = await bench.run(...words.filter((word) => word !== undefined));
