@@ -1,7 +1,7 @@
 import { rankOf, type Wish } from './order.ts';
 import { type Job, OF_NEWER, REASONS } from './queue.ts';
 import type { Client } from './redis-clients.ts';
-import { type Timers, within } from './timers.ts';
+import { pause, type Timers } from './timers.ts';
 
 /**
  * What was asked for since a subject's last run began, one small key each: the most urgent reason with its
@@ -121,6 +121,6 @@ export async function callOff(
     } catch (thrown) {
       if (!(thrown instanceof Error)) throw thrown;
     }
-    await within(new Promise(() => {}), AGAIN_MS, timers);
+    await pause(AGAIN_MS, timers);
   }
 }
