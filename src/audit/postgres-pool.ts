@@ -5,19 +5,19 @@ import type { Session } from './postgres-session.ts';
 export interface ReadPool extends AsyncDisposable {
   /** `work` only reads: after a connection that was lost it runs once more. */
   use<T>(work: (session: Session) => Promise<T>): Promise<T>;
+  /** The same of what takes no time, which waits behind no search of seconds: there is one more place for it. */
+  glance<T>(work: (session: Session) => Promise<T>): Promise<T>;
 }
 
 const MOST = 3;
 
 export function createReadPool(open: () => Promise<Session>): ReadPool {
   const idle: Session[] = [];
-  const waiting: (() => void)[] = [];
-  let busy = 0;
+  const [searching, glancing] = [createPlaces(MOST), createPlaces(1)];
   let closed = false;
 
-  async function once<T>(work: (session: Session) => Promise<T>, fresh: boolean): Promise<T> {
-    if (busy >= MOST) await new Promise<void>((resolve) => waiting.push(resolve));
-    else busy += 1;
+  async function once<T>(work: (session: Session) => Promise<T>, places: Places, fresh: boolean): Promise<T> {
+    await places.take();
     let session: Session | undefined;
     try {
       session = (fresh ? undefined : takeIdle()) ?? (await open());
@@ -25,10 +25,7 @@ export function createReadPool(open: () => Promise<Session>): ReadPool {
     } finally {
       if (closed) await session?.[Symbol.asyncDispose]();
       else if (session?.open) idle.push(session);
-      // Whoever waits takes over the place.
-      const next = waiting.shift();
-      if (next === undefined) busy -= 1;
-      else next();
+      places.leave();
     }
   }
 
@@ -39,23 +36,52 @@ export function createReadPool(open: () => Promise<Session>): ReadPool {
     }
   }
 
+  async function use<T>(work: (session: Session) => Promise<T>, places: Places): Promise<T> {
+    let session: Session | undefined;
+    const noted = (used: Session): Promise<T> => {
+      session = used;
+      return work(used);
+    };
+    try {
+      return await once(noted, places, false);
+    } catch (error) {
+      // An idle connection may have been dead for long; one that could not be made will not be made now.
+      if (session === undefined || session.open || !isPassing(error)) throw error;
+    }
+    return once(work, places, true);
+  }
+
   return {
-    async use(work) {
-      let session: Session | undefined;
-      try {
-        return await once((used) => {
-          session = used;
-          return work(used);
-        }, false);
-      } catch (error) {
-        // An idle connection may have been dead for long; one that could not be made will not be made now.
-        if (session === undefined || session.open || !isPassing(error)) throw error;
-      }
-      return once(work, true);
-    },
+    use: (work) => use(work, searching),
+    glance: (work) => use(work, searching.isFull() ? glancing : searching),
     async [Symbol.asyncDispose]() {
       closed = true;
       await Promise.all(idle.splice(0).map((session) => session[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+interface Places {
+  isFull(): boolean;
+  take(): Promise<void>;
+  leave(): void;
+}
+
+function createPlaces(most: number): Places {
+  const waiting: (() => void)[] = [];
+  let busy = 0;
+  const isFull = (): boolean => busy >= most;
+  return {
+    isFull,
+    async take() {
+      if (isFull()) await new Promise<void>((resolve) => waiting.push(resolve));
+      else busy += 1;
+    },
+    leave() {
+      // Whoever waits takes over the place.
+      const next = waiting.shift();
+      if (next === undefined) busy -= 1;
+      else next();
     },
   };
 }

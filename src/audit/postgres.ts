@@ -177,7 +177,8 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
     },
     stored,
     async head() {
-      const [head] = await ask(queries.headQuery(db));
+      const query = asked(queries.headQuery(db), schema);
+      const [head] = await use(() => reads.glance((session) => own.rows(session, query, READ_MS)));
       return head === undefined ? GENESIS : { sequence: head.sequence, hash: head.hash };
     },
     async base() {

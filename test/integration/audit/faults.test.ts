@@ -207,6 +207,25 @@ describe('the presence of a replica', () => {
   });
 });
 
+it('questions that take long hold up nobody who asks whether it answers', async () => {
+  await using database = await createDatabase(postgres());
+  await using store = await database.open();
+  await store.append([entry()]);
+  const records = "'secretbridge.records'::regclass";
+  const locks = async (granted: string, mode: string) => {
+    const found = `select from pg_locks where relation = ${records} and ${granted} and mode = '${mode}'`;
+    return (await database.sql(found)).length;
+  };
+  const held = database.sql(
+    'begin; lock table secretbridge.records in access exclusive mode; select pg_sleep(6); commit',
+  );
+  await until('The lock is held', 10_000, async () => (await locks('granted', 'AccessExclusiveLock')) === 1);
+  const questions = Promise.allSettled(Array.from({ length: 6 }, () => store.list({}, { limit: 1 })));
+  await until('They wait', 10_000, async () => (await locks('not granted', 'AccessShareLock')) === 3);
+  expect(await elapsed(() => store.head())).toBeLessThan(1_500);
+  await Promise.all([held, questions]);
+}, 60_000);
+
 describe('work that only one may do', () => {
   it('notices that its lock was lost: it can intend nothing more, and still say what happened', async () => {
     await using database = await createDatabase(postgres());
