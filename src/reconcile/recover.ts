@@ -1,5 +1,5 @@
 import type { AuditRecord, Entry } from '../audit/entry.ts';
-import type { AuditStore } from '../audit/store.ts';
+import { type AuditStore, pagesOf } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { MOST_UNANSWERED } from '../core/away.ts';
 import type { Workload } from '../core/mapping.ts';
@@ -57,9 +57,11 @@ async function closeAll(
     if (unanswered === MOST_UNANSWERED) break;
     if (sighting.kind === 'unknown') continue;
     const isMade = sighting.kind === 'applied' && !(await isOfLater(intent, { audit, instances }));
-    const outcome = outcomeOf(intent, isMade ? sighting : undefined, leftOpen.has(intent));
-    // A deletion between two versions of a target is no content that pods could read.
-    const isOther = intent.action !== 'delete' && intent.note !== SAME_BYTES;
+    const found = isMade ? sighting : await foundByNext(intent, audit);
+    const outcome = outcomeOf(intent, found, leftOpen.has(intent));
+    // A deletion between two versions of a target is no content that pods could read; and what the next change has
+    // replaced is restarted for by that one.
+    const isOther = isMade && intent.action !== 'delete' && intent.note !== SAME_BYTES;
     const restart = isOther ? restartOf(intent.mapping ?? '') : [];
     await audit.append([outcome, ...restartIntents(outcome, restart)]);
     closed += 1;
@@ -92,6 +94,31 @@ async function isOfLater(
   const last = await lastChange(audit, mapping, { namespace, secret }, instances);
   if (last === undefined || last.sequence < sequence) return false;
   return action === 'delete' ? last.action === 'delete' : last.after === after;
+}
+
+const PAGE = 100;
+
+/**
+ * What the next change of the same target found in place, where that is what this one would have made: it was made, and
+ * has been replaced since. One that would have changed no value is not told from one that was not made.
+ */
+async function foundByNext(
+  { sequence, instance, mapping, namespace, secret, before, after, resourceVersion }: AuditRecord,
+  audit: Pick<AuditStore, 'list'>,
+): Promise<Applied | undefined> {
+  if (mapping === undefined || namespace === undefined || secret === undefined) return undefined;
+  if (after === undefined || after === before) return undefined;
+  let next: AuditRecord | undefined;
+  const intents = { instance, mapping, namespace, secret, phase: 'intent' } as const;
+  for await (const page of pagesOf(audit, intents, PAGE)) {
+    const later = page.filter((record) => record.sequence > sequence);
+    next = later.findLast(({ action }) => action !== 'restart') ?? next;
+    if (later.length < page.length) break;
+  }
+  // Made anew after a deletion, it has nothing before it, and no version that it replaces.
+  if (next?.before !== after || next.resourceVersion === undefined) return undefined;
+  if (next.resourceVersion === resourceVersion) return undefined;
+  return { kind: 'applied', resourceVersion: next.resourceVersion };
 }
 
 function outcomeOf(intent: AuditRecord, made: Applied | undefined, isOurs: boolean): Entry {

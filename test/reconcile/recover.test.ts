@@ -143,6 +143,22 @@ describe('an intent that a crash left open', () => {
     expect(world.records.at(-1)).toMatchObject({ requestId: 'request-1', code: 'INTERRUPTED' });
   });
 
+  it.each([
+    ['is closed as done', afterTheWrite, { outcome: 'ok', resourceVersion: '2' }],
+    ['is INTERRUPTED', failing('cluster.replace', dead), { outcome: 'failed', code: 'INTERRUPTED' }],
+  ])('%s by what the next change has found and replaced', async (_, stop, outcome) => {
+    const world = await openDb();
+    await world.sync();
+    world.store.put('db', '{"user":"ann","password":"second"}', '2');
+    await crash(world, stop);
+    world.store.put('db', '{"user":"ann","password":"third"}', '3');
+    // As another replica does, which runs while nobody has looked at what was left open.
+    world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
+    expect(await syncOnly(world)).toMatchObject({ kind: 'updated' });
+    expect(await recover(world)).toBe(1);
+    expect(world.records.at(-1)).toMatchObject({ requestId: 'request-2', phase: 'outcome', ...outcome });
+  });
+
   it('is not closed by what the next process does for the same request', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
