@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { AppError } from '../core/errors.ts';
 import { SecretValue } from '../core/secret-value.ts';
-import { codeOf } from '../core/system-errors.ts';
 import { isPath, NOT_A_PATH } from './path.ts';
-import { NOT_A_FILE, readSoon } from './read-soon.ts';
+import { readSoon, whyUnread } from './read-soon.ts';
 
 /** Where a credential is found; never the credential itself. */
 export const Reference = z
@@ -81,9 +80,7 @@ export async function contentOf(path: string): Promise<SecretValue> {
     return SecretValue.fromBytes(await readSoon(path));
   } catch (cause) {
     if (cause instanceof AppError) throw cause;
-    const code = codeOf(cause) ?? 'unreadable';
-    const why = code === NOT_A_FILE ? 'it is not a regular file' : code;
-    throw missing(`file ${path} cannot be read: ${why}`, cause);
+    throw missing(`file ${path} cannot be read: ${whyUnread(cause) ?? 'unreadable'}`, cause);
   }
 }
 

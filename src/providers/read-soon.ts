@@ -1,23 +1,24 @@
 import { readFile, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { AppError } from '../core/errors.ts';
-import { unlessAborted } from './abort.ts';
+import { codeOf } from '../core/system-errors.ts';
+import { createPlaces } from './places.ts';
 import { systemDeadline } from './timing.ts';
 
 /** Well within the time after which a loop counts as stalled. A file of ours is small and near. */
 const SOON_MS = 10_000;
 
-/** By path. No time limit ends a call of a file system that hangs: each would keep one more thread of the process. */
-const underWay = new Map<string, Promise<Buffer>>();
+/** By folder: what hangs is hardly one file of it, and a store may have four. */
+const inPlace = createPlaces();
 
 /**
  * A credential or a certificate from a file.
  * @throws AppError TIMEOUT where the file system does not answer; else what Node throws, with a `code`.
  */
 export async function readSoon(path: string): Promise<Buffer> {
-  const reading = underWay.get(path) ?? begin(path);
   const limit = systemDeadline(SOON_MS);
   try {
-    return await unlessAborted(reading, limit.signal);
+    return await inPlace(dirname(path), () => read(path), limit.signal);
   } catch (thrown) {
     if (thrown !== limit.signal.reason) throw thrown;
     throw new AppError('TIMEOUT', {
@@ -30,12 +31,6 @@ export async function readSoon(path: string): Promise<Buffer> {
   }
 }
 
-function begin(path: string): Promise<Buffer> {
-  const reading = read(path).finally(() => underWay.delete(path));
-  underWay.set(path, reading);
-  return reading;
-}
-
 async function read(path: string): Promise<Buffer> {
   // A read of a pipe that nobody writes to never ends, and cannot be called off.
   if (!(await stat(path)).isFile())
@@ -44,4 +39,10 @@ async function read(path: string): Promise<Buffer> {
 }
 
 /** Beside the codes of Node. */
-export const NOT_A_FILE = 'NOT_A_FILE';
+const NOT_A_FILE = 'NOT_A_FILE';
+
+/** Why a file cannot be read; `undefined`: a file system says nothing of the kind. */
+export function whyUnread(thrown: unknown): string | undefined {
+  const code = codeOf(thrown);
+  return code === NOT_A_FILE ? 'it is not a regular file' : code;
+}

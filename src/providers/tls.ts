@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
 import { codeOf } from '../core/system-errors.ts';
-import { readSoon } from './read-soon.ts';
+import { readSoon, whyUnread } from './read-soon.ts';
 
 /** For stores whose servers are usually trusted by the authorities that everybody trusts. */
 export const Tls = z
@@ -27,7 +27,7 @@ export async function readPem(path: string, code: ErrorCode): Promise<string> {
   try {
     return (await readSoon(path)).toString('utf8');
   } catch (cause) {
-    const reason = codeOf(cause);
+    const reason = whyUnread(cause);
     if (cause instanceof AppError || reason === undefined) throw cause;
     throw new AppError(code, { detail: `file ${path} cannot be read: ${reason}`, cause });
   }

@@ -25,16 +25,25 @@ function comeBack(): void {
   for (const back of server.held.splice(0)) back();
 }
 
+async function folderWith(...names: string[]) {
+  const path = await mkdtemp(join(tmpdir(), 'secretbridge-soon-'));
+  for (const name of names) await writeFile(join(path, name), `${name}\n`);
+  return {
+    files: names.map((name) => join(path, name)),
+    [Symbol.asyncDispose]: () => rm(path, { recursive: true }),
+  };
+}
+
+const readAll = (files: readonly string[]) => files.map((file) => resolveCredential({ file }, { env: {} }));
+
 afterEach(() => {
   comeBack();
   vi.useRealTimers();
 });
 
 it('a credential in a file system that hangs is not waited for, holds one thread, and is read once it is back', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'secretbridge-soon-'));
-  await using _ = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
-  const file = join(folder, 'token');
-  await writeFile(file, 'tok\n');
+  await using folder = await folderWith('token');
+  const [file = ''] = folder.files;
   const read = () => resolveCredential({ file }, { env: {} });
   server.isAway = true;
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
@@ -50,5 +59,32 @@ it('a credential in a file system that hangs is not waited for, holds one thread
   expect(server.held).toHaveLength(1);
   comeBack();
   vi.useRealTimers();
-  expect((await read()).revealText()).toBe('tok');
+  expect((await read()).revealText()).toBe('token');
+});
+
+it.each([
+  ['one folder', 1, 1],
+  ['several folders', 3, 2],
+])('many of %s leave threads to all others, and all are read once it is back', async (_, count, held) => {
+  await using folders = new AsyncDisposableStack();
+  const opened = await Promise.all(
+    Array.from({ length: count }, () => folderWith('token', 'ca', 'cert', 'key')),
+  );
+  for (const folder of opened) folders.use(folder);
+  const all = opened.flatMap(({ files }) => files);
+  server.isAway = true;
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  for (let round = 0; round < 2; round += 1) {
+    const asked = Promise.allSettled(readAll(all));
+    await vi.advanceTimersByTimeAsync(10_000);
+    for (const result of await asked)
+      expect(result).toMatchObject({ status: 'rejected', reason: { code: 'TIMEOUT' } });
+  }
+  expect(server.held).toHaveLength(held);
+  comeBack();
+  vi.useRealTimers();
+  const values = await Promise.all(readAll(all));
+  expect(values.map((value) => value.revealText())).toEqual(
+    opened.flatMap(() => ['token', 'ca', 'cert', 'key']),
+  );
 });

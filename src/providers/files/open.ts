@@ -3,6 +3,7 @@ import { extname, join } from 'node:path';
 import { AppError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { onlyVersion } from '../only-version.ts';
+import { createPlaces } from '../places.ts';
 import type { Check, Operation, ProviderDeps, ReadResult, SecretProvider, SourceRef } from '../provider.ts';
 import { failedRead, nameSearch, orElse, settle } from '../settle.ts';
 import { systemDeadline } from '../timing.ts';
@@ -10,7 +11,6 @@ import type { FilesConfig } from './config.ts';
 import { changed, fromFileSystem, steadily } from './errors.ts';
 import { findBelow } from './find.ts';
 import { realRoot, stillLeadsTo } from './paths.ts';
-import { createPlaces } from './places.ts';
 import { readBelow } from './read.ts';
 import { yamlToJson } from './yaml.ts';
 

@@ -1,5 +1,5 @@
-import { unlessAborted } from '../abort.ts';
-import { createSlots } from '../slots.ts';
+import { unlessAborted } from './abort.ts';
+import { createSlots } from './slots.ts';
 
 /**
  * Does something at the file system, by one call at a time, and not while the last one with this id is under way.
@@ -12,16 +12,17 @@ export type InPlace = <T>(
 ) => Promise<T>;
 
 /** One more than a key that hangs can take, so that others are read. */
-const OF_A_STORE = 2;
+const AT_ONCE = 2;
 /** Of the whole process: Node has four threads, and names of hosts and all other files need one as well. */
 const ofAll = createSlots(3);
 
 /**
  * A file system that hangs, as one behind a network does, keeps a thread of the process until it answers: no time
- * limit of ours ends that. Without bounds one such store would take all threads, and with them every other store.
+ * limit of ours ends that. Without bounds one such store would take all threads, and with them every other store; and so
+ * would a few credentials.
  */
 export function createPlaces(): InPlace {
-  const ofStore = createSlots(OF_A_STORE);
+  const own = createSlots(AT_ONCE);
   const underWay = new Map<string, Promise<unknown>>();
   const turnOf = async (id: string, signal: AbortSignal | undefined): Promise<() => void> => {
     for (let last = underWay.get(id); last !== undefined; last = underWay.get(id))
@@ -36,7 +37,7 @@ export function createPlaces(): InPlace {
   return async (id, work, signal) => {
     using taken = new DisposableStack();
     if (id !== undefined) taken.defer(await turnOf(id, signal));
-    for (const slots of [ofStore, ofAll]) {
+    for (const slots of [own, ofAll]) {
       await slots.take(signal);
       taken.defer(() => slots.give());
     }
