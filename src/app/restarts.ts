@@ -21,10 +21,11 @@ export function restartsWanted(app: Pick<App, 'config'>): IsRestartWanted {
  * waits. Whoever ends it leaves the rest on record. Gives those that could not be made.
  */
 export async function finishRestarts(
-  { audit, cluster, clock, instances, tracing, config }: App,
+  app: App,
   signal: AbortSignal = NEVER,
 ): Promise<readonly FailedRestart[]> {
-  const { workloads } = cluster;
+  const { audit, clock, instances, tracing, config } = app;
+  const { workloads } = app.cluster;
   if (workloads === undefined) return [];
   const { tracer } = tracing;
   const failures = new Map<string, FailedRestart>();
@@ -32,7 +33,8 @@ export async function finishRestarts(
     const { namespace, workload, mapping, secret } = it;
     failures.set(JSON.stringify([namespace, workload, mapping, secret]), it);
   };
-  const restarts = createRestarts({ audit, workloads, instances, clock, tracer, onFailure });
+  const isWanted = restartsWanted(app);
+  const restarts = createRestarts({ audit, workloads, instances, clock, tracer, onFailure, isWanted });
   const { atOnce } = config.restarts;
   while (!signal.aborted) {
     const { nextMs } = await restarts.run({ windowMs: 0, atOnce, signal });

@@ -101,15 +101,9 @@ export function createJobs(deps: JobsDeps): Jobs {
     isDown: deps.stores.isDown,
   });
   const looks = createWork({
-    generation,
-    board,
-    ledger,
+    ...{ generation, board, ledger, clock, logger, tracer, random },
     passes: waitingPasses,
     audit: deps.audit,
-    clock,
-    logger,
-    tracer,
-    random,
     ages: deps.ages,
     onProposal: () => destroySoon(),
     onRestart: () => restartSoon(),
@@ -132,6 +126,8 @@ export function createJobs(deps: JobsDeps): Jobs {
       if (!saysHealth(error)) logger.error('a job could not be queued', { error });
     }
   };
+  /** Whether any mapping names a workload. What an earlier one named may wait still, and is dropped by one more look. */
+  let isAnyNamed = true;
   const restartSoon = (): void => void add({ kind: 'restart' }, { delayMs: deps.restartWindowMs() });
   const destroySoon = (): void => void add({ kind: 'destroy' }, { delayMs: COLLECT_MS });
   const destroying = createDestroying({
@@ -278,7 +274,9 @@ export function createJobs(deps: JobsDeps): Jobs {
       for (const { proposed } of board.all()) if (proposed) return destroySoon();
     },
     lookForRestarts() {
-      if (generation().mappings.some(({ restart }) => restart.length > 0)) void add({ kind: 'restart' });
+      const wasAnyNamed = isAnyNamed;
+      isAnyNamed = generation().mappings.some(({ restart }) => restart.length > 0);
+      if (isAnyNamed || wasAnyNamed) void add({ kind: 'restart' });
     },
     async recordSweeps() {
       if (counts.sweeps === 0) return;

@@ -1,9 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { rollBackHere } from '../../src/app/rollback.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Watch } from '../fakes/faulty.ts';
 import { createMemoryWorkloads, type MemoryWorkloads } from '../fakes/memory-workloads.ts';
 import { openWorld, type World } from '../reconcile/world.ts';
+import { serve } from '../service/serving.ts';
 
 const MAPPING = `
   - name: app
@@ -83,6 +84,28 @@ describe('a restart that one run has left', () => {
     expect(report).toMatchObject({ ok: true, interrupted: false, summary: { updated: 1 } });
     expect(world.story().at(-1)).toBe('sweep ok');
     expect(workloads.annotated).toHaveLength(1);
+  });
+
+  it('is dropped on record once its workload is taken out of the mapping, and not tried again', async () => {
+    const { world, workloads } = await openLeft();
+    const { length } = world.records;
+    world.clock.set(world.clock.now() + 180_000);
+    await world.configure(MAPPING.replace(/ +restart: .*/, ''));
+    expect(await world.sync()).toMatchObject({ ok: true, unrestarted: [] });
+    expect(workloads.annotated).toEqual([]);
+    expect(restarts(world, length)).toEqual(['restart outcome app ok']);
+    expect(world.records.findLast(({ action }) => action === 'restart')).toMatchObject({
+      counts: { dropped: 1 },
+    });
+  });
+
+  it('is dropped by a service that begins without any restart in its mappings', async () => {
+    const { world, workloads } = await openLeft();
+    world.clock.set(world.clock.now() + 180_000);
+    await world.configure(MAPPING.replace(/ +restart: .*/, ''));
+    await using _ = await serve(world);
+    await vi.waitFor(() => expect(restarts(world).at(-1)).toBe('restart outcome app ok'), { timeout: 5_000 });
+    expect(workloads.annotated).toEqual([]);
   });
 
   it('is made by a rollback to what is there', async () => {
