@@ -15,6 +15,7 @@ import { versionsOf } from './judge.ts';
 import type { Ledger } from './ledger.ts';
 import type { Pass } from './pass.ts';
 import type { LookForPins } from './pins.ts';
+import { refsOf } from './refs.ts';
 import type { Slot } from './slots.ts';
 
 export interface SweepDeps {
@@ -48,6 +49,7 @@ type Finding =
 /** What it was found to be the last time, by this process. */
 interface Last {
   readonly text: string;
+  readonly isFailed: boolean;
   /** When it was first found to be that, in milliseconds since 1970. */
   readonly since: number;
   /** What was read last. */
@@ -96,6 +98,10 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
     return known !== undefined && known.error === undefined && known.startedAt >= since + late;
   };
 
+  /** Whether this process has found each source of a target, or that it is not there. */
+  const isAllFound = ({ mapping }: Wanted): boolean =>
+    [...refsOf(mapping).keys()].every((id) => last.get(id)?.isFailed === false);
+
   /** Whether this finding is a reason to look at the target now. */
   const isDue = (
     it: Wanted,
@@ -107,9 +113,10 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
     const known = board.known(it.mapping.name, it.id);
     const isWaiting = (known?.retryAt ?? 0) > clock.now();
     // It fails already, and is tried again in its own time unless something has changed; the readings of an
-    // absence all count towards its proof. What is found for the first time may have been mended since it failed.
+    // absence all count towards its proof. What is found for the first time may have been mended since it failed; its
+    // sources are found one after another, and one look is enough for all of them.
     if (isWaiting && !isNews && !isAbsence(finding, it))
-      return isFirst && known?.person === true && finding.kind !== 'failed';
+      return isFirst && known?.person === true && isAllFound(it);
     // A source that can be read again, with the version that it had, may be what it failed for.
     if (isNews && known?.error !== undefined) return true;
     if (board.meta(it.id) === undefined) {
@@ -156,8 +163,9 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
       const isRemade =
         before?.content === undefined ? pass.recorder.remade.has(id) : before.content !== content;
       const isNews = isRemade || (before !== undefined && before.text !== text);
-      const seen =
-        before?.text === text && !isRemade ? { ...before, content } : { text, since: clock.now(), content };
+      const isSame = before?.text === text && !isRemade;
+      const isFailed = finding.kind === 'failed';
+      const seen = isSame ? { ...before, content } : { text, isFailed, since: clock.now(), content };
       last.set(id, seen);
       const news = { isNews, isRemade, isFirst: before === undefined };
       for (const it of generation().users(ref))

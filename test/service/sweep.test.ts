@@ -419,6 +419,29 @@ describe('a sweep', () => {
     expect(await round()).toEqual(['b']);
   });
 
+  it('looks once also where its sources are in many slots, when all of them were found', async () => {
+    const keys = Array.from({ length: 60 }, (_, n) => `k${n}`);
+    const many = wanted({
+      name: 'many',
+      data: Object.fromEntries(keys.map((key) => [key.toUpperCase(), source({ key })])),
+    });
+    const { board, shelf, round, note, clock, state } = openSweep([many]);
+    expect(state.generation.slots.size).toBe(4);
+    for (const key of keys) shelf.keys.set(key, '1');
+    shelf.keys.set('k7', { code: 'ACCESS_DENIED' });
+    board.setMeta(meta(many, Object.fromEntries(keys.map((key) => [key.toUpperCase(), [key, '1']]))));
+    note(many, { ...failed('NOT_OWNED'), person: true, retryAt: clock.time + 3_600_000 });
+    expect(await round()).toEqual([]);
+    shelf.keys.set('k7', '1');
+    expect(await round()).toEqual(['many']);
+    expect(await round()).toEqual([]);
+    const again = openSweep([many]);
+    for (const key of keys) again.shelf.keys.set(key, '1');
+    again.note(many, { ...failed('NOT_OWNED'), person: true, retryAt: again.clock.time + 3_600_000 });
+    expect(await again.round()).toEqual(['many']);
+    expect(await again.round()).toEqual([]);
+  });
+
   it('leaves what may mend itself to its own time at first, too', async () => {
     const { board, shelf, round, note, clock } = openSweep([A]);
     shelf.keys.set('a', '1');
