@@ -25,25 +25,32 @@ export interface Unended {
 }
 
 const AT_ONCE = 50;
+/** Looks that pass by after one that the audit did not answer: it would be asked several times a second. */
+const PASSED_BY = 40;
 
 export function createUnended({ board, ledger, isUnended }: UnendedDeps): Unended {
   /** Once in a process: from then on its runs record how they end. */
   const asked = new Set<string>();
   const waiting: Wanted[] = [];
+  /** One for all of them, so that what many of them are made of is read once. */
+  const requestId = randomUUID();
   let isLooking = false;
+  let passedBy = PASSED_BY;
 
-  const lookAtNext = async (requestId: string): Promise<boolean> => {
+  const lookAtNext = async (): Promise<boolean> => {
     const it = waiting.shift();
     if (it === undefined) return false;
     const { mapping, id } = it;
     if (board.known(mapping.name, id) !== undefined) return true;
     try {
-      if (await isUnended(mapping.name, id)) ledger.trigger(id, 'first', requestId);
+      // Nothing of it is to be written: after an outage it may be all of them, and what has changed goes first.
+      if (await isUnended(mapping.name, id)) ledger.trigger(id, 'sweep', requestId);
       return true;
     } catch (thrown) {
       if (!(thrown instanceof AppError)) throw thrown;
       // The audit is away, which others say.
       waiting.push(it);
+      passedBy = 0;
       return false;
     }
   };
@@ -57,10 +64,11 @@ export function createUnended({ board, ledger, isUnended }: UnendedDeps): Unende
     },
     async look() {
       if (isLooking) return;
+      passedBy += 1;
+      if (passedBy <= PASSED_BY) return;
       isLooking = true;
-      const requestId = randomUUID();
       try {
-        for (let left = AT_ONCE; left > 0; left -= 1) if (!(await lookAtNext(requestId))) break;
+        for (let left = AT_ONCE; left > 0; left -= 1) if (!(await lookAtNext())) break;
       } finally {
         isLooking = false;
       }

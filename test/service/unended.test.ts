@@ -53,7 +53,7 @@ function open(count: number, isUnended: (target: TargetId) => Promise<boolean>) 
   });
   const all = Array.from({ length: count }, (_, number): Wanted => wanted({ name: `t${number}` }));
   for (const it of all) unended.ask(it);
-  return { unended, all, seen, taken: triggers.taken };
+  return { unended, all, seen, taken: triggers.taken, list: triggers.list };
 }
 
 it('asks about some at a time, and about each once', async () => {
@@ -70,15 +70,42 @@ it('asks about some at a time, and about each once', async () => {
   expect(new Set(asked).size).toBe(120);
 });
 
-it('asks again where the audit was away, and not about what a run has looked at meanwhile', async () => {
+it('asks for the runs of all by one request, behind what has changed', async () => {
+  const { unended, list } = open(120, async () => true);
+  for (let round = 0; round < 3; round += 1) await unended.look();
+  expect(list).toHaveLength(120);
+  expect(new Set(list.map(({ reason, requestId }) => `${reason} ${requestId}`)).size).toBe(1);
+  expect(list[0]?.reason).toBe('sweep');
+});
+
+it('what many of them are made of is read once after an outage that ended unseen', async () => {
+  const namespaces = Array.from({ length: 120 }, (_, n) => `n${n}`);
+  const world = await openWorld({
+    mappings: DB_ONLY.replace('namespace: apps', `namespaces: [${namespaces.join(', ')}]`),
+  });
+  await world.sync();
+  world.store.fail('db', new AppError('STORE_UNAVAILABLE'));
+  await world.sync();
+  world.store.put('db', FIRST);
+  const { length } = world.store.reads;
+  await using _ = await serve(world);
+  const ended = () => notesOf(world).filter((note) => note === 'in step again');
+  await soon(() => expect(ended()).toHaveLength(120));
+  expect(world.store.reads.slice(length)).toEqual(['db']);
+});
+
+it('asks again where the audit was away, not all the time, and not about what a run has looked at meanwhile', async () => {
   let isAway = true;
+  let asked = 0;
   const { unended, seen, taken } = open(3, async ({ secret }) => {
+    asked += 1;
     if (isAway) throw new AppError('AUDIT_UNAVAILABLE');
     return secret !== 't1';
   });
-  await unended.look();
+  for (let round = 0; round < 200; round += 1) await unended.look();
+  expect(asked).toBeLessThanOrEqual(5);
   isAway = false;
   seen.set('t2', known({ mapping: 't2' }));
-  await unended.look();
-  expect(taken()).toEqual(['first apps/t0']);
+  for (let round = 0; round < 50; round += 1) await unended.look();
+  expect(taken()).toEqual(['sweep apps/t0']);
 });
