@@ -1,4 +1,5 @@
 import { AppError } from '../core/errors.ts';
+import { systemTimers, within } from '../queue/timers.ts';
 import type { Controller } from '../service/controller.ts';
 import type { Status } from '../service/service.ts';
 import type { App } from './app.ts';
@@ -17,12 +18,13 @@ export function auditStatusOf(
 ): () => Promise<Status['audit']> {
   const { kind } = config.audit.store;
   let sequence = 0;
-  let asking: Promise<void> | undefined;
+  let asking: Promise<true> | undefined;
   let isLate = false;
 
-  const ask = async (): Promise<void> => {
+  const ask = async (): Promise<true> => {
     try {
       ({ sequence } = await audit.head());
+      return true;
     } finally {
       asking = undefined;
       isLate = false;
@@ -32,16 +34,9 @@ export function auditStatusOf(
     const late = new AppError('AUDIT_UNAVAILABLE', { detail: 'it does not answer' });
     if (isLate) throw late;
     asking ??= ask();
-    const { promise, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
-      isLate = asking !== undefined;
-      reject(late);
-    }, askMs);
-    try {
-      await Promise.race([asking, promise]);
-    } finally {
-      clearTimeout(timer);
-    }
+    if (await within(asking, askMs, systemTimers)) return;
+    isLate = asking !== undefined;
+    throw late;
   };
   const down = ({ code }: AppError) => ({ kind, state: 'down' as const, sequence, code });
 

@@ -40,13 +40,17 @@ function knownTargets(app: App, mapping: string): readonly Wanted[] {
 
 /** The one target that is meant, or what to ask for instead. */
 export function oneTarget(app: App, { mapping, namespace }: Which): Wanted | string {
-  const all = knownTargets(app, mapping);
-  const chosen = all.filter(({ id }) => namespace === undefined || id.namespace === namespace);
+  const { all, chosen } = meantTargets(app, { mapping, namespace });
   const [first] = chosen;
   if (first === undefined) return nothingThere(mapping, all);
   return chosen.length === 1
     ? first
     : `mapping ${mapping} has several targets, so name the namespace: ${placesOf(all)}`;
+}
+
+function meantTargets(app: App, { mapping, namespace }: Which) {
+  const all = knownTargets(app, mapping);
+  return { all, chosen: all.filter(({ id }) => namespace === undefined || id.namespace === namespace) };
 }
 
 function nothingThere(mapping: string, all: readonly Wanted[]): string {
@@ -62,8 +66,7 @@ function placesOf(all: readonly Wanted[]): string {
 
 /** The targets that are meant, of which some may be pinned, or what to ask for instead. */
 export function someTargets(app: App, { mapping, namespace }: Which): readonly Wanted[] | string {
-  const all = knownTargets(app, mapping);
-  const chosen = all.filter(({ id }) => namespace === undefined || id.namespace === namespace);
+  const { all, chosen } = meantTargets(app, { mapping, namespace });
   return chosen.length === 0 && namespace !== undefined ? nothingThere(mapping, all) : chosen;
 }
 

@@ -102,18 +102,15 @@ export async function syncTargets(
   });
   await queue.idle();
 
-  const isStopped = outcomes.length < wanted.length;
+  const interrupted = outcomes.length < wanted.length;
   // A run that was stopped destroys nothing, and what it would have proposed is not decided.
-  const { targets, ...passedOver } = isStopped
+  const { targets, ...passedOver } = interrupted
     ? { targets: outcomes.filter(({ proposal }) => proposal === undefined) }
     : await decideProposals(app, pass, outcomes, only);
   const unrestarted = await finishRestarts(app, signal);
   for (const outcome of targets) logOutcome(app.logger, outcome, recorder.requestId);
-  const done = await report(app, {
-    ...{ targets, ...passedOver, unrestarted, recorder },
-    interrupted: isStopped,
-  });
-  if (!isStopped) await retainOnce(app, signal);
+  const done = await report(app, { targets, ...passedOver, unrestarted, interrupted, recorder });
+  if (!interrupted) await retainOnce(app, signal);
   return done;
 }
 

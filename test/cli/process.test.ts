@@ -16,6 +16,11 @@ function start(bench: Bench, ...args: readonly string[]): ChildProcess {
   return spawn(process.execPath, [MAIN, ...args], { cwd: bench.folder, env });
 }
 
+/** Its exit code, and what it wrote. */
+async function endOf(child: ChildProcess): Promise<readonly [number | null, string]> {
+  return Promise.all([exitOf(child), text(child.stdout as NonNullable<ChildProcess['stdout']>)]);
+}
+
 async function exitOf(child: ChildProcess): Promise<number | null> {
   const [code] = (await once(child, 'exit')) as [number | null];
   return code;
@@ -126,10 +131,7 @@ mappings:
 ${mapping('one')}${mapping('two')}`,
     );
     child = start(bench, 'sync', '--output', 'json');
-    const [code, stdout] = await Promise.all([
-      exitOf(child),
-      text(child.stdout as NonNullable<ChildProcess['stdout']>),
-    ]);
+    const [code, stdout] = await endOf(child);
     server.closeAllConnections();
     server.close();
     expect(code).toBe(1);
@@ -157,10 +159,7 @@ mappings:
 `,
     );
     child = start(bench, 'sync', '--output', 'json');
-    const [code, stdout] = await Promise.all([
-      exitOf(child),
-      text(child.stdout as NonNullable<ChildProcess['stdout']>),
-    ]);
+    const [code, stdout] = await endOf(child);
     server.closeAllConnections();
     server.close();
     expect({ code, ...JSON.parse(stdout) }).toMatchObject({ code: 1, ok: false, targets: [] });

@@ -43,6 +43,14 @@ async function msOf(work: Promise<unknown>): Promise<number> {
   return performance.now() - began;
 }
 
+/** A person's order on `a`, on its way to Redis when whoever gave it is told that it is refused. */
+async function refuse(server: RedisServer, queue: Queue): Promise<void> {
+  process.kill(server.pid, 'SIGSTOP');
+  const refused = queue.add(job('a', 'manual', 'refused'));
+  await expect(refused).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+  process.kill(server.pid, 'SIGCONT');
+}
+
 describe('the queue on Redis', () => {
   it('is made without Redis, refuses at once, and works when Redis comes', async () => {
     const port = await freePort();
@@ -237,10 +245,7 @@ describe('the queue on Redis', () => {
     const server = await start();
     const queue = await open(server.address);
     await eventually(isUp(queue));
-    process.kill(server.pid, 'SIGSTOP');
-    const refused = queue.add(job('a', 'manual', 'refused'));
-    await expect(refused).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
-    process.kill(server.pid, 'SIGCONT');
+    await refuse(server, queue);
     // It was on its way to Redis, and stands there for as long as an add may take.
     const wish = ['EXISTS', '{secretbridge:test}:asked:a'];
     await eventually(async () => (await server.command(...wish)) === ':0\r\n');
@@ -252,35 +257,23 @@ describe('the queue on Redis', () => {
     expect(seen).toEqual([job('a', 'sweep', 'later')]);
   });
 
-  it('does not carry out an order that it has refused when what waits for its time is due', async () => {
-    const server = await start();
-    const queue = await open(server.address);
-    await eventually(isUp(queue));
-    await queue.add(job('a', 'drift', 'waits'), { delayMs: 16_000 });
-    process.kill(server.pid, 'SIGSTOP');
-    const refused = queue.add(job('a', 'manual', 'refused'));
-    await expect(refused).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
-    process.kill(server.pid, 'SIGCONT');
-    const { seen, process: work } = notes();
-    queue.start(work);
-    await eventually(() => seen.length === 1, 30_000);
-    expect(seen).toEqual([job('a', 'drift', 'waits')]);
-  });
-
-  it('nor when that is due just then', async () => {
-    const server = await start();
-    const queue = await open(server.address);
-    await eventually(isUp(queue));
-    await queue.add(job('a', 'drift', 'waits'), { delayMs: 3_000 });
-    process.kill(server.pid, 'SIGSTOP');
-    const refused = queue.add(job('a', 'manual', 'refused'));
-    await expect(refused).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
-    process.kill(server.pid, 'SIGCONT');
-    const { seen, process: work } = notes();
-    queue.start(work);
-    await eventually(() => seen.length === 1, 30_000);
-    expect(seen).toEqual([job('a', 'drift', 'waits')]);
-  });
+  it.each([
+    ['long after', 16_000],
+    ['just then', 3_000],
+  ])(
+    'carries out no order that it has refused when what waits for its time is due %s',
+    async (_, delayMs) => {
+      const server = await start();
+      const queue = await open(server.address);
+      await eventually(isUp(queue));
+      await queue.add(job('a', 'drift', 'waits'), { delayMs });
+      await refuse(server, queue);
+      const { seen, process: work } = notes();
+      queue.start(work);
+      await eventually(() => seen.length === 1, 30_000);
+      expect(seen).toEqual([job('a', 'drift', 'waits')]);
+    },
+  );
 
   it.each(['down', 'frozen'])('closes in its time with Redis %s and work under way', async (how) => {
     const server = await start();
