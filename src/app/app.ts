@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Checkpointer } from '../audit/checkpointer.ts';
 import type { Actor, AuditRecord } from '../audit/entry.ts';
+import { watchOthers } from '../audit/others.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { OnWrite } from '../cluster/on-write.ts';
@@ -20,6 +21,7 @@ import { isProvenAbsent } from '../reconcile/absence.ts';
 import { isRemoved, isWrittenWithout } from '../reconcile/last-word.ts';
 import { createLeftOpen, type LeftOpen } from '../reconcile/left-open.ts';
 import { readPin } from '../reconcile/pins.ts';
+import { createReadings } from '../reconcile/readings.ts';
 import { recallVersion } from '../reconcile/recall.ts';
 import { createRecorder } from '../reconcile/recorder.ts';
 import { resolveTargets, unresolvedTargets, type Wanted, wantedIndex } from '../reconcile/targets.ts';
@@ -112,9 +114,8 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   const tracing = stack.use(await openTracing(config, { ...deps, credential }));
   const make = config.audit.store.kind === 'sqlite';
   const fingerprints = await openFingerprints(config.keys.fingerprint, { make, credential });
-  const store = stack.use(
-    counted(await openAudit(config, { clock, replica: deps.replica, credential }), deps.observe),
-  );
+  const others = watchOthers(await openAudit(config, { clock, replica: deps.replica, credential }));
+  const store = stack.use(counted(others.audit, deps.observe));
   const checkpoints = stack.use(
     await openCheckpoints(config, {
       audit: store,
@@ -155,6 +156,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   const owned = stack.move();
   const room = createRoom();
   const leftOpen = createLeftOpen();
+  const readings = createReadings(others.count);
   const instances = instancesOf(config);
 
   return {
@@ -201,6 +203,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
         instances,
         clock,
         leftOpen,
+        readings,
       });
       const begun = current;
       const reader = createReader({

@@ -5,10 +5,17 @@ import type { Context, GlobalOptions } from './context.ts';
 import { painter, print, tell } from './output.ts';
 import { problemsText } from './problems.ts';
 
-/** The configuration; or nothing, with its problems printed. */
-export async function requireConfig(context: Context, options: GlobalOptions): Promise<Config | undefined> {
+/**
+ * The configuration; or nothing, with its problems printed.
+ * @param meanwhile What there is to do while another thread parses it, if it is long.
+ */
+export async function requireConfig(
+  context: Context,
+  options: GlobalOptions,
+  meanwhile?: () => Promise<unknown>,
+): Promise<Config | undefined> {
   const { env, cwd } = context;
-  const loaded = await loadConfig({ paths: options.config ?? [], env, cwd });
+  const loaded = await loadConfig({ paths: options.config ?? [], env, cwd, meanwhile });
   if (loaded.kind === 'usable') return loaded.config;
   tellProblems(context, options, loaded.problems);
   return undefined;

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { type App, type AppDeps, openApp } from '../app/app.ts';
+import type { App, AppDeps } from '../app/app.ts';
 import type { Config } from '../config/config.ts';
 import { nearest } from '../config/nearest.ts';
 import { createLogger, type Logger, silentLogger } from '../log/logger.ts';
@@ -12,25 +12,33 @@ import { requireConfig } from './require-config.ts';
 import { UsageError } from './usage-error.ts';
 import { VERSION } from './version.ts';
 
-/**
- * Runs a command with everything it works with, and closes that whatever happens.
- * @param adapt What the command takes for the configuration.
- */
+export interface CommandParts {
+  /** What the command takes for the configuration. */
+  readonly adapt?: (config: Config) => Config;
+  /** Loads what the command itself is made of, while a long configuration is parsed. */
+  readonly load?: () => Promise<unknown>;
+}
+
+/** Runs a command with everything it works with, and closes that whatever happens. */
 export async function withApp(
   context: Context,
   options: GlobalOptions & { readonly mapping?: string },
   command: (app: App) => Promise<number>,
-  adapt: (config: Config) => Config = (config) => config,
+  { adapt = (config) => config, load }: CommandParts = {},
 ): Promise<number> {
-  const loaded = await requireConfig(context, options);
+  const loaded = await requireConfig(context, options, () => Promise.all([loadApp(), load?.()]));
   if (loaded === undefined) return EXIT.config;
   const config = adapt(loaded);
   if (options.mapping !== undefined) checkMapping(config, options.mapping);
+  const [{ openApp }] = await loadApp();
   await using app = await openApp(config, appDeps(context, options, config));
   warnOfDoubt(app, context);
   // Awaited here: what the command works with must outlive it.
   return await command(app);
 }
+
+/** Not every app has such a cluster, but nearly every one whose configuration is long. */
+const loadApp = () => Promise.all([import('../app/app.ts'), import('../cluster/kubernetes.ts')]);
 
 /** Whoever only looks may go on; what would change the cluster is refused. */
 function warnOfDoubt({ checkpoints }: App, context: Context): void {

@@ -2,13 +2,10 @@ import { z } from 'zod';
 import { DNS_LABEL, DNS_SUBDOMAIN, isLabelKey, isLabelValue } from '../core/kubernetes-names.ts';
 import { isPath, NOT_A_PATH } from '../providers/path.ts';
 import { isTargetKey } from '../sync/keys.ts';
+import { DURATION, durationMs, isInRange } from './duration.ts';
 import { quoted } from './problem.ts';
 
 // The `error` of a schema names what is expected; `messages.ts` makes the sentence and says what stood there.
-
-const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-const DURATION = /^(?:\d{1,9}(?:ms|s|m|h|d))+$/;
-const MAX_DURATION_MS = 10 * 365 * UNIT_MS.d;
 
 /** Text such as `30s`, `1h30m` or `90d`, as milliseconds; more than nothing, at most ten years. */
 export function duration() {
@@ -16,17 +13,10 @@ export function duration() {
   return z
     .string({ error })
     .regex(DURATION, { error, abort: true })
-    .refine((text) => durationMs(text) > 0 && durationMs(text) <= MAX_DURATION_MS, {
+    .refine((text) => isInRange(durationMs(text)), {
       error: 'a duration of more than nothing and at most 3650d',
     })
     .transform(durationMs);
-}
-
-function durationMs(text: string): number {
-  let sum = 0;
-  for (const [, count, unit] of text.matchAll(/(\d+)(ms|s|m|h|d)/g))
-    sum += Number(count) * UNIT_MS[unit as keyof typeof UNIT_MS];
-  return sum;
 }
 
 export function wholeNumber(min: number, max: number, error = `a whole number from ${min} to ${max}`) {

@@ -1,19 +1,8 @@
-import { matches } from './access.ts';
-import { crossCheck } from './checks.ts';
-import type { Config } from './config.ts';
-import { findCredentials, hideFragments } from './credentials-found.ts';
 import { type ConfigFs, findSources, realFs } from './files.ts';
-import { type Bound, readIncludes } from './include.ts';
-import { holdsUnclear, isUnclear, locate, mergeDocuments, type PlacedFinding, withEntries } from './merge.ts';
-import { findNotAllowed } from './not-allowed.ts';
-import { type Parsed, parseSections } from './parse.ts';
+import type { Loaded } from './judge.ts';
 import type { ParsedFiles } from './parsed-files.ts';
 import { parseOnce } from './parsing.ts';
-import { type Finding, type Path, type Place, type Problem, sortProblems, toProblem } from './problem.ts';
-import { listOf, memberOf } from './raw.ts';
 import { readDocuments } from './read.ts';
-import { resolveConfig, resolveHttp } from './resolve.ts';
-import type { Located } from './yaml.ts';
 
 export interface LoadOptions {
   /** Files and folders as given by `--config`, in their order. */
@@ -23,119 +12,19 @@ export interface LoadOptions {
   readonly readFs?: ConfigFs;
   /** Spares parsing again what did not change since the last load. Left out: everything is parsed. */
   readonly parsed?: ParsedFiles;
+  /** What else there is to do while another thread parses what is long. */
+  readonly meanwhile?: (() => Promise<unknown>) | undefined;
 }
-
-/**
- * `problems` of a usable configuration stop nothing as a whole: mappings that are not allowed what they ask for fail
- * alone, and what only looks like a credential may be none.
- */
-export type Loaded =
-  | { readonly kind: 'usable'; readonly config: Config; readonly problems: readonly Problem[] }
-  | {
-      readonly kind: 'invalid';
-      readonly problems: readonly Problem[];
-      /** Where that is clear in spite of them: there a service may run that took what was valid before. */
-      readonly http?: Config['http'];
-    };
 
 /** Reads, merges and checks the configuration. Whatever is wrong with it comes back, all of it at once. */
 export async function loadConfig(options: LoadOptions): Promise<Loaded> {
-  const { paths, env, cwd, readFs = realFs, parsed: known } = options;
-  const reading = { fs: readFs, parse: known?.begin() ?? parseOnce };
+  const { paths, env, cwd, readFs = realFs, parsed, meanwhile } = options;
+  const reading = { fs: readFs, parse: parsed?.begin() ?? parseOnce };
   const sources = await findSources({ paths, env, cwd, fs: readFs });
-  const main = await readDocuments(sources.files, reading);
-  const start: Place = { file: sources.files[0]?.shown ?? '', line: 1, column: 1 };
-  const mainProblems = [...sources.problems, ...main.problems];
-  if (main.documents.length === 0) {
-    const empty = toProblem(
-      { path: [], code: 'CONFIG_INVALID', message: 'the configuration is empty' },
-      start,
-    );
-    return { kind: 'invalid', problems: mainProblems.length > 0 ? sortProblems(mainProblems) : [empty] };
-  }
-
-  const merged = mergeDocuments(main.documents, start);
-  const included = await readIncludes(merged.root, {
-    ...reading,
-    home: env.HOME,
-    main: sources.files,
-  });
-  const root = withEntries(
-    merged.root,
-    'mappings',
-    included.mappings.map(({ node }) => node),
-  );
-  const own = listOf(root, 'mappings').length - included.mappings.length;
-  const boundOf = (index: number): Bound | undefined => included.mappings[index - own]?.bound;
-  const parsed = parseSections(root.value as Readonly<Record<string, unknown>>);
-  const isWhole = sources.problems.length === 0 && main.isWhole;
-  const { problems, isUsable } = judge({
-    root,
-    parsed,
-    boundOf,
-    isWhole,
-    unreadable: [...mainProblems, ...main.blank, ...included.problems],
-    placed: [...merged.findings, ...included.findings],
-    texts: new Map([...main.texts, ...included.texts]),
-  });
-  const absolute = new Map(sources.files.map((source) => [source.shown, source.absolute]));
-  const deps = { absolute: (file: string) => absolute.get(file) ?? file, home: env.HOME };
-  if (isUsable && parsed.whole !== undefined) {
-    const bounds = { boundOf: (index: number) => boundOf(index)?.rule };
-    return { kind: 'usable', config: resolveConfig(parsed.whole, root, { ...deps, ...bounds }), problems };
-  }
-  const { http } = parsed.sections;
-  // Nobody is to be asked, perhaps with a token, at an address that was not meant.
-  const isTwice = merged.findings.some(({ path }) => path[0] === 'http');
-  const isMeant = !isTwice && !holdsUnclear(root, ['http']);
-  const isKnown = http !== undefined && isMeant && (isWhole || !isMissing(root, ['http']));
-  return { kind: 'invalid', problems, ...(isKnown ? { http: resolveHttp(http, root, deps) } : {}) };
+  const main = await readDocuments(sources.files, reading, () => Promise.all([loadJudge(), meanwhile?.()]));
+  const { judgeDocuments } = await loadJudge();
+  return judgeDocuments(main, { ...reading, sources, home: env.HOME });
 }
 
-interface Judged {
-  readonly root: Located;
-  readonly parsed: Parsed;
-  readonly boundOf: (index: number) => Bound | undefined;
-  /** Whether all files that may hold more than mappings could be read. */
-  readonly isWhole: boolean;
-  readonly unreadable: readonly Problem[];
-  readonly placed: readonly PlacedFinding[];
-  readonly texts: ReadonlyMap<string, string>;
-}
-
-function judge({ root, parsed, boundOf, isWhole, unreadable, placed, texts }: Judged) {
-  const inBounds = (index: number, namespace: string): boolean =>
-    boundOf(index)?.rule.namespaces.some((glob) => matches(glob, namespace)) ?? true;
-  // What is read in part only would give problems that are none.
-  const isTrue = ({ path }: Finding) => !isUnclear(root, path) && (isWhole || !isMissing(root, path));
-  const place = (finding: Finding) => toProblem(finding, locate(root, finding.path, finding.at));
-  const isAllClear = !holdsUnclear(root, []);
-  // These look at several places: at all of an entry, or at those of two entries.
-  const isSure = ({ path, code }: Finding) =>
-    isAllClear || (code !== 'TARGET_CLAIMED' && !holdsUnclear(root, path.slice(0, 2)));
-  const crossed = crossCheck(root, parsed, { inBounds, isWhole }).filter(isSure);
-  const found = [...parsed.findings, ...crossed];
-  const faults = [
-    ...placed.map((finding) => toProblem(finding, finding.place)),
-    ...found.filter(isTrue).map(place),
-  ];
-  const suspects = findCredentials(root, texts);
-  const places = new Set(faults.map(({ file, line, column }) => `${file}:${line}:${column}`));
-  const problems = [
-    ...unreadable,
-    ...faults,
-    ...(isWhole ? findNotAllowed(root, parsed, boundOf).filter(isSure).filter(isTrue).map(place) : []),
-    // Where a literal stands in place of a reference, that is said already.
-    ...suspects.problems.filter(({ file, line, column }) => !places.has(`${file}:${line}:${column}`)),
-  ];
-  return {
-    problems: sortProblems(problems.map((problem) => hideFragments(problem, suspects.fragments))),
-    isUsable: unreadable.length + faults.length === 0,
-  };
-}
-
-/** Whether a whole section is not there. */
-function isMissing({ value }: Located, path: Path): boolean {
-  const [section] = path;
-  return path.length === 1 && memberOf(value, String(section)) === undefined;
-}
+/** With the schema and all checks, which takes a fifth of a second. */
+const loadJudge = () => import('./judge.ts');

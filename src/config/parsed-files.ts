@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Packed, pack, unpack } from './packed.ts';
-import { type Parse, type ParseOptions, type Parsing, parseTexts, type YamlText } from './parsing.ts';
+import { type Parse, type Parsing, parseTexts, type YamlText } from './parsing.ts';
 
 /**
  * What the files of a configuration were parsed to the last time: to parse a thousand mappings takes ten times as long
@@ -16,7 +16,7 @@ interface Kept {
   readonly packed: Packed;
 }
 
-export function createParsedFiles(options: ParseOptions = {}): ParsedFiles {
+export function createParsedFiles(): ParsedFiles {
   let kept = new Map<string, Kept>();
   return {
     begin() {
@@ -31,11 +31,11 @@ export function createParsedFiles(options: ParseOptions = {}): ParsedFiles {
         if (known?.digest !== digest) return undefined;
         return { packed: known.packed, parsed: unpack(known.packed, file) };
       };
-      return async (texts) => {
+      return async (texts, meanwhile) => {
         const digests = texts.map(({ text }) => createHash('sha256').update(text).digest('hex'));
         const recalled = texts.map((it, index) => recall(it, digests[index] ?? ''));
         const fresh = texts.filter((_, index) => recalled[index] === undefined);
-        const parsings = (await parseTexts(fresh, options)).values();
+        const parsings = (await parseTexts(fresh, { meanwhile })).values();
         return texts.flatMap(({ file }, index) => {
           const parsing = recalled[index] ?? parsings.next().value;
           if (parsing === undefined) return [];

@@ -1,4 +1,11 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { answerOf, type YamlText } from './parsing.ts';
+import { pack } from './packed.ts';
+import type { ThreadAnswer, YamlText } from './parsing.ts';
+import { parseYaml } from './yaml.ts';
 
-parentPort?.postMessage(answerOf(workerData as readonly YamlText[]));
+const answer: ThreadAnswer = (workerData as readonly YamlText[]).map(({ text, file }) => {
+  const parsed = parseYaml(text, file);
+  const packed = pack(parsed);
+  return packed === undefined ? { parsed } : { packed };
+});
+parentPort?.postMessage(answer);

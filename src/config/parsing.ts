@@ -1,7 +1,7 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { type Packed, pack, unpack } from './packed.ts';
-import { type ParsedYaml, parseYaml } from './yaml.ts';
+import { type Packed, unpack } from './packed.ts';
+import type { ParsedYaml } from './yaml.ts';
 
 export interface YamlText {
   readonly text: string;
@@ -9,8 +9,14 @@ export interface YamlText {
   readonly file: string;
 }
 
-/** Gives one result for each text, in their order. */
-export type Parse = (texts: readonly YamlText[]) => Promise<readonly ParsedYaml[]>;
+/**
+ * Gives one result for each text, in their order.
+ * @param meanwhile What there is to do here while another thread parses; not called when none is asked.
+ */
+export type Parse = (
+  texts: readonly YamlText[],
+  meanwhile?: () => Promise<unknown>,
+) => Promise<readonly ParsedYaml[]>;
 
 /** What the other thread gives of each text: packed where that can be. */
 export type ThreadAnswer = readonly (
@@ -20,12 +26,11 @@ export type ThreadAnswer = readonly (
 
 export interface Parsing {
   readonly parsed: ParsedYaml;
-  readonly packed?: Packed;
+  readonly packed?: Packed | undefined;
 }
 
 export interface ParseOptions {
-  /** What there is to do here while another thread parses; not called when none is asked. */
-  readonly meanwhile?: () => Promise<unknown>;
+  readonly meanwhile?: (() => Promise<unknown>) | undefined;
   /** Characters from which on another thread is asked. */
   readonly long?: number;
   /** Gives nothing when there is no thread to be had. */
@@ -46,30 +51,22 @@ export async function parseTexts(
   texts: readonly YamlText[],
   { meanwhile = async () => undefined, long = LONG, askThread = startThread }: ParseOptions = {},
 ): Promise<readonly Parsing[]> {
-  if (texts.reduce((sum, { text }) => sum + text.length, 0) < long) return texts.map(parseHere);
+  if (texts.reduce((sum, { text }) => sum + text.length, 0) < long) return parseHere(texts);
   const [answer] = await Promise.all([askThread(texts), meanwhile()]);
-  return texts.map((it, index) => {
-    const given = answer?.[index];
-    if (given === undefined) return parseHere(it);
-    const { packed } = given;
-    return packed === undefined ? { parsed: given.parsed } : { packed, parsed: unpack(packed, it.file) };
-  });
+  if (answer === undefined) return parseHere(texts);
+  return answer.map((given, index) =>
+    given.packed === undefined ? given : { ...given, parsed: unpack(given.packed, texts[index]?.file ?? '') },
+  );
 }
 
 /** For whoever loads once: nothing is kept of it. */
-export const parseOnce: Parse = async (texts) => (await parseTexts(texts)).map(({ parsed }) => parsed);
+export const parseOnce: Parse = async (texts, meanwhile) =>
+  (await parseTexts(texts, { meanwhile })).map(({ parsed }) => parsed);
 
-function parseHere({ text, file }: YamlText): Parsing {
-  return { parsed: parseYaml(text, file) };
-}
-
-/** What the thread does. */
-export function answerOf(texts: readonly YamlText[]): ThreadAnswer {
-  return texts.map(({ text, file }) => {
-    const parsed = parseYaml(text, file);
-    const packed = pack(parsed);
-    return packed === undefined ? { parsed } : { packed };
-  });
+async function parseHere(texts: readonly YamlText[]): Promise<readonly Parsing[]> {
+  // Where another thread parses, the library is loaded there alone.
+  const { parseYaml } = await import('./yaml.ts');
+  return texts.map(({ text, file }) => ({ parsed: parseYaml(text, file) }));
 }
 
 async function startThread(texts: readonly YamlText[]): Promise<ThreadAnswer | undefined> {

@@ -19,6 +19,7 @@ export interface ReadDocuments {
 export async function readDocuments(
   files: readonly SourceFile[],
   { fs, parse }: { readonly fs: ConfigFs; readonly parse: Parse },
+  meanwhile?: () => Promise<unknown>,
 ): Promise<ReadDocuments> {
   const reads = await mapConcurrently(files, FILES_AT_ONCE, (source) => readSource(source, fs));
   const readable = files.flatMap(({ shown }, index) => {
@@ -26,7 +27,7 @@ export async function readDocuments(
     return read?.kind === 'text' ? [{ file: shown, text: read.text }] : [];
   });
   const unreadable = reads.flatMap((read) => (read.kind === 'problem' ? [read.problem] : []));
-  const parsed = await parse(readable);
+  const parsed = await parse(readable, meanwhile);
   const problems = parsed.flatMap((it) =>
     it.problems.map(({ place, message }) => toProblem({ path: [], code: 'CONFIG_INVALID', message }, place)),
   );

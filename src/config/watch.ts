@@ -2,7 +2,7 @@ import { watch } from 'node:fs';
 import { codeOf } from '../core/system-errors.ts';
 import { systemWake, type Wake } from '../core/wake.ts';
 import { type ConfigFs, realFs } from './files.ts';
-import type { Loaded } from './load.ts';
+import type { Loaded } from './judge.ts';
 import { type Rounds, startLoop } from './loop.ts';
 import { recordingFs, type Snapshot } from './snapshot.ts';
 

@@ -187,37 +187,45 @@ function build(text: string): JsonNode {
       if (closed?.kind === 'object') put({ kind: 'object', members: closed.members });
       else if (closed?.kind === 'array') put(closed);
       at += 1;
+    } else if (BETWEEN.includes(char)) {
+      at += 1;
     } else {
       const word = wordAt(text, at);
-      if (word === '')
-        at += 1; // white space, a comma or a colon
-      else {
-        put(
-          word === 'true' || word === 'false' || word === 'null'
-            ? { kind: word }
-            : { kind: 'number', text: word },
-        );
-        at += word.length;
-      }
+      put(
+        word === 'true' || word === 'false' || word === 'null'
+          ? { kind: word }
+          : { kind: 'number', text: word },
+      );
+      at += word.length;
     }
   }
   return result;
 }
 
-/** A long text without escapes is no copy, but a piece of the whole, of which it is most. */
+/** Of values and names. */
+const BETWEEN = ',: \n\r\t';
+
+/**
+ * Without escapes a short text is a copy, as V8 makes pieces, and a long one is a piece of the whole, of which it is
+ * most. Others are parsed, since they would keep the whole in memory.
+ */
 function stringAt(text: string, start: number, end: number): string {
   const inner = text.slice(start + 1, end - 1);
-  return inner.length > LONG && !inner.includes('\\')
-    ? inner
-    : (JSON.parse(text.slice(start, end)) as string);
+  const isPiece = inner.length < SHORT || inner.length > LONG;
+  return isPiece && !inner.includes('\\') ? inner : (JSON.parse(text.slice(start, end)) as string);
 }
 
+const SHORT = 13;
 const LONG = 64 * 1024;
 
+const WORD = /[-+.0-9a-zE]+/y;
+
 function wordAt(text: string, at: number): string {
-  const word = /[-+.0-9a-zE]*/y;
-  word.lastIndex = at;
-  return word.exec(text)?.[0] ?? '';
+  WORD.lastIndex = at;
+  const [word] = WORD.exec(text) ?? [];
+  // The grammar leaves nothing else to stand here.
+  if (word === undefined) throw new JsonError();
+  return word;
 }
 
 /** The index after the closing quote: the first quote that an even number of backslashes precedes. */

@@ -9,6 +9,32 @@ export function formatTarget({ namespace, secret }: TargetId): string {
   return `${namespace}/${secret}`;
 }
 
+export interface TargetMap<T> {
+  get(target: TargetId): T | undefined;
+  set(target: TargetId, value: T): void;
+  delete(target: TargetId): void;
+  values(): Iterable<T>;
+}
+
+/** By target, without a text for each of them and for each look: a sweep looks tens of thousands of times. */
+export function createTargetMap<T>(): TargetMap<T> {
+  const namespaces = new Map<string, Map<string, T>>();
+  return {
+    get: ({ namespace, secret }) => namespaces.get(namespace)?.get(secret),
+    set({ namespace, secret }, value) {
+      const secrets = namespaces.get(namespace) ?? new Map<string, T>();
+      namespaces.set(namespace, secrets.set(secret, value));
+    },
+    delete({ namespace, secret }) {
+      const secrets = namespaces.get(namespace);
+      if (secrets?.delete(secret) && secrets.size === 0) namespaces.delete(namespace);
+    },
+    *values() {
+      for (const secrets of namespaces.values()) yield* secrets.values();
+    },
+  };
+}
+
 /** The order of every list that people see: by namespace, then name, by code unit and so the same everywhere. */
 export function compareTargets(a: TargetId, b: TargetId): number {
   return compareText(a.namespace, b.namespace) || compareText(a.secret, b.secret);

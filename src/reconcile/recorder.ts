@@ -13,6 +13,7 @@ import { type Change, changesOf } from './change.ts';
 import { type LetBe, lastChange, lastWord, TARGET_ACTIONS, wasLetBe } from './last-word.ts';
 import { createLeftOpen, type LeftOpen } from './left-open.ts';
 import { pinNote } from './pins.ts';
+import { noReadings, type Readings } from './readings.ts';
 import { definitionNote, lastAbout, lastReading, readingNote } from './recall.ts';
 import { restartIntents } from './restart-intents.ts';
 
@@ -68,6 +69,8 @@ export interface RecorderDeps {
   readonly instances: readonly string[];
   readonly clock: Clock;
   readonly leftOpen?: LeftOpen;
+  /** Shared by all that read of one app. */
+  readonly readings?: Readings;
 }
 
 export function createRecorder({
@@ -79,11 +82,19 @@ export function createRecorder({
   instances,
   clock,
   leftOpen = createLeftOpen(),
+  readings = noReadings,
 }: RecorderDeps): Recorder {
   const startedAt = clock.now();
   const remade = new Set<string>();
   const base = { actor, requestId, sources: [], keys: NO_KEYS, durationMs: 0, attempt: 1 };
   const append = async (entry: Entry): Promise<void> => void (await audit.append([entry]));
+  const appendReading = async (source: StoreRef, entry: Entry) => {
+    try {
+      return await audit.append([entry]);
+    } finally {
+      readings.forget(source);
+    }
+  };
   const last = (id: TargetId, mapping: string) =>
     lastWord(audit, { mapping, ...id }, TARGET_ACTIONS, instances);
   const changeEntry = (change: Change): Omit<Entry, 'phase' | 'outcome'> => {
@@ -129,6 +140,9 @@ export function createRecorder({
       if (result.kind === 'found') {
         const after = fingerprints.value(result.value);
         const { version } = result;
+        const reading = `${version} ${after}`;
+        const known = named === undefined ? await readings.look(source) : undefined;
+        if (known?.isLast(reading)) return undefined;
         const before = await lastReading(audit, { store, key, object, version: named });
         const isFailure = before?.outcome === 'failed';
         const same = await readingOf(source, version, before);
@@ -138,7 +152,10 @@ export function createRecorder({
         const replaced = isOther ? same?.after : isKnown ? same.before : undefined;
         if (replaced !== undefined) remade.add(refId(source));
         // Mostly the last read is this one.
-        if (isKnown && !isFailure) return undefined;
+        if (isKnown && !isFailure) {
+          if (replaced === undefined) known?.keep(reading);
+          return undefined;
+        }
         if (before !== undefined || named !== undefined) {
           const seen = await lastAbout(audit, { store, key, version, fingerprint: after }, { object });
           // A failure that has ended is news, although the value may not be.
@@ -148,20 +165,22 @@ export function createRecorder({
         const sources = [{ store, key, version }];
         const note = readingNote(definition, object, result.stamp);
         const earlier = replaced === undefined ? {} : { before: replaced };
-        return { durable: audit.append([{ ...entry, outcome: 'ok', sources, ...earlier, after, ...note }]) };
+        return {
+          durable: appendReading(source, { ...entry, outcome: 'ok', sources, ...earlier, after, ...note }),
+        };
       }
       const sources = named === undefined ? [] : [{ store, key, version: named }];
       // Every reading of an absence counts towards its proof, under the definition of its store alone.
       const code = result.kind === 'absent' ? 'SOURCE_ABSENT' : result.error.code;
       if (code === 'SOURCE_ABSENT' || code === 'SOURCE_DELETED') {
         const note = definitionNote(definition, object);
-        await append({ ...entry, outcome: 'failed', code, sources, note });
+        await appendReading(source, { ...entry, outcome: 'failed', code, sources, note });
         return undefined;
       }
       // Any other failure is news only when it begins or changes.
       const before = await lastReading(audit, { store, key, object, version: named });
       if (before?.outcome === 'failed' && before.code === code) return undefined;
-      await append({ ...entry, outcome: 'failed', code, sources });
+      await appendReading(source, { ...entry, outcome: 'failed', code, sources });
       return undefined;
     },
 

@@ -1,6 +1,6 @@
 import type { SecretMeta } from '../cluster/cluster.ts';
 import { type Clock, isYetToCome } from '../core/clock.ts';
-import { formatTarget, type TargetId } from '../core/target.ts';
+import { createTargetMap, formatTarget, type TargetId } from '../core/target.ts';
 import type { Notices } from '../queue/queue.ts';
 import type { OutcomeKind } from '../reconcile/outcome.ts';
 import type { KeyPlan } from '../sync/compare.ts';
@@ -85,7 +85,7 @@ export function createBoard(
 ): Board & Disposable {
   const outcomes = new Map<string, Known>();
   const sweeps = new Map<string, Swept>();
-  const metas = new Map<string, SecretMeta>();
+  const metas = createTargetMap<SecretMeta>();
   const listeners = new Set<(known: Known) => void>();
 
   /** Whether what stands was told later. A time that is yet to come, by a clock set back, is later than nothing. */
@@ -138,10 +138,10 @@ export function createBoard(
     forgetSweep(slot) {
       if (sweeps.delete(SWEEP + slot)) notices.post(SWEEP + slot, undefined);
     },
-    meta: (target) => metas.get(formatTarget(target)),
-    setMeta: (meta) => void metas.set(formatTarget(meta.id), meta),
-    dropMeta: (target) => void metas.delete(formatTarget(target)),
-    metas: () => metas.values(),
+    meta: metas.get,
+    setMeta: (meta) => metas.set(meta.id, meta),
+    dropMeta: metas.delete,
+    metas: metas.values,
     onKnown(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

@@ -1,5 +1,6 @@
 import type { ConfigFs } from '../../src/config/files.ts';
-import { type Loaded, loadConfig } from '../../src/config/load.ts';
+import type { Loaded } from '../../src/config/judge.ts';
+import { loadConfig } from '../../src/config/load.ts';
 
 type Content = string | Uint8Array | { readonly fails: string } | { readonly pipe: true };
 

@@ -31,7 +31,7 @@ export async function planCommand(
       },
     );
   };
-  return withApp(context, options, plan, options.adopt ? adopting : undefined);
+  return withApp(context, options, plan, options.adopt ? { adapt: adopting } : {});
 }
 
 /** So that a person sees what `onConflict` would do before it stands in the configuration. */

@@ -1,7 +1,8 @@
 import type { Server } from '../../app/serve.ts';
 import type { Config } from '../../config/config.ts';
 import { type ConfigDiff, diffConfig, isEmptyDiff } from '../../config/diff.ts';
-import { type Loaded, loadConfig } from '../../config/load.ts';
+import type { Loaded } from '../../config/judge.ts';
+import { loadConfig } from '../../config/load.ts';
 import { createParsedFiles } from '../../config/parsed-files.ts';
 import type { Problem } from '../../config/problem.ts';
 import { type ConfigWatch, watchConfig } from '../../config/watch.ts';
@@ -14,12 +15,12 @@ import { createSpareMemory } from '../heap.ts';
 import { painter } from '../output.ts';
 import { problemsText } from '../problems.ts';
 import { VERSION } from '../version.ts';
+import { depsOf } from '../with-app.ts';
 
 /** What a service is made of: more than half of what a start loads, and nothing that reading a configuration needs. */
 const loadParts = () =>
   Promise.all([
     import('../../app/serve.ts'),
-    import('../with-app.ts'),
     // Not every service has such a cluster, but nearly every one whose configuration is long.
     import('../../cluster/kubernetes.ts'),
   ]);
@@ -77,9 +78,10 @@ export async function serveCommand(context: Context, options: Options): Promise<
     }
   };
 
-  const parsed = createParsedFiles({ meanwhile: loadParts });
+  const parsed = createParsedFiles();
   await using watch: ConfigWatch = await watchConfig({
-    load: (readFs) => loadConfig({ paths: options.config ?? [], env, cwd, readFs, parsed }),
+    load: (readFs) =>
+      loadConfig({ paths: options.config ?? [], env, cwd, readFs, parsed, meanwhile: loadParts }),
     onChange: take,
     onProgress: (error) => {
       server?.looked();
@@ -107,7 +109,7 @@ export async function serveCommand(context: Context, options: Options): Promise<
     context.signal.addEventListener('abort', () => resolve(undefined), { once: true });
   });
 
-  const [{ openServer }, { depsOf }] = await loadParts();
+  const [{ openServer }] = await loadParts();
   while (!context.signal.aborted) {
     changed = Promise.withResolvers<AppError | undefined>();
     const logger = loggerOf(config);

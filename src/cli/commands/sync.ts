@@ -1,5 +1,5 @@
 import type { App } from '../../app/app.ts';
-import { type SyncReport, syncTargets } from '../../app/sync.ts';
+import type { SyncReport } from '../../app/sync.ts';
 import { formatTarget } from '../../core/target.ts';
 import { createClient } from '../client.ts';
 import type { Context, GlobalOptions } from '../context.ts';
@@ -14,10 +14,11 @@ export async function syncCommand(
   options: GlobalOptions & ServerOptions & { mapping?: string },
 ): Promise<number> {
   if (options.server !== undefined) return letService(options.server, context, options);
-  return withApp(context, options, async (app) =>
-    printReport(context, options, await run(context, app, options.mapping)),
-  );
+  const command = async (app: App) => printReport(context, options, await run(context, app, options.mapping));
+  return withApp(context, options, command, { load: loadSync });
 }
+
+const loadSync = () => import('../../app/sync.ts');
 
 async function letService(
   server: string,
@@ -34,6 +35,7 @@ async function letService(
 }
 
 async function run(context: Context, app: App, only?: string): Promise<SyncReport> {
+  const { syncTargets } = await loadSync();
   using progress = createProgress(context, 'Syncing');
   // Awaited here: the line of progress is wiped when it is done with.
   return await syncTargets(app, {

@@ -1,5 +1,4 @@
 import { loadConfig } from '../../config/load.ts';
-import { targetsOf } from '../../reconcile/targets.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { count, print } from '../output.ts';
@@ -8,6 +7,7 @@ import { problemsText } from '../problems.ts';
 export async function validateCommand(context: Context, options: GlobalOptions): Promise<number> {
   const { env, cwd } = context;
   const loaded = await loadConfig({ paths: options.config ?? [], env, cwd });
+  const { targetsOf } = await import('../../reconcile/targets.ts');
   const { problems } = loaded;
   const valid = problems.length === 0;
   print(context, options.output, {

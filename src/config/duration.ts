@@ -1,0 +1,18 @@
+const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const MAX_MS = 10 * 365 * UNIT_MS.d;
+
+/** Text such as `30s`, `1h30m` or `90d`. */
+export const DURATION = /^(?:\d{1,9}(?:ms|s|m|h|d))+$/;
+
+/** Of a text that fits `DURATION`. */
+export function durationMs(text: string): number {
+  let sum = 0;
+  for (const [, count, unit] of text.matchAll(/(\d+)(ms|s|m|h|d)/g))
+    sum += Number(count) * UNIT_MS[unit as keyof typeof UNIT_MS];
+  return sum;
+}
+
+/** More than nothing, at most ten years. */
+export function isInRange(ms: number): boolean {
+  return ms > 0 && ms <= MAX_MS;
+}

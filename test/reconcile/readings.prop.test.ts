@@ -1,0 +1,143 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { watchOthers } from '../../src/audit/others.ts';
+import type { AuditStore } from '../../src/audit/store.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { createFingerprinter } from '../../src/core/fingerprint.ts';
+import { type ReadResult, refId, type SourceRef } from '../../src/core/reading.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { createReadings, noReadings } from '../../src/reconcile/readings.ts';
+import { createRecorder } from '../../src/reconcile/recorder.ts';
+import { createManualTime } from '../fakes/manual-time.ts';
+import { createMemoryAudit } from '../fakes/memory-audit.ts';
+
+const REPLICAS = ['a', 'b'] as const;
+type Replica = (typeof REPLICAS)[number];
+
+const found = (version: string, value: string): ReadResult => ({
+  kind: 'found',
+  version,
+  value: SecretValue.fromText(value),
+});
+const FOUND = found('v1', 'x');
+
+/** Few of each, and one mostly, so that the same comes again. */
+const ref: fc.Arbitrary<SourceRef> = fc.oneof(
+  { weight: 4, arbitrary: fc.constant({ key: 'db' }) },
+  fc.record(
+    {
+      key: fc.constantFrom('db', 'api'),
+      version: fc.constantFrom('v1', 'previous'),
+      object: fc.constantFrom('secret', 'certificate'),
+    },
+    { requiredKeys: ['key'] },
+  ),
+);
+const failed = (error: AppError): ReadResult => ({ kind: 'failed', error });
+const result = fc.oneof(
+  { weight: 3, arbitrary: fc.constant(FOUND) },
+  fc.tuple(fc.constantFrom('v1', 'v2'), fc.constantFrom('x', 'y')).map((it) => found(...it)),
+  fc.constant<ReadResult>({ kind: 'absent' }),
+  fc
+    .constantFrom('STORE_UNAVAILABLE', 'SOURCE_DELETED', 'ACCESS_DENIED')
+    .map((code) => failed(new AppError(code))),
+);
+const reading = fc.record({ by: fc.constantFrom(...REPLICAS), ref, result });
+
+/** A process that reads: through what it remembers, or by asking of each. */
+function openReader(store: AuditStore, remembers: boolean) {
+  const others = watchOthers(store, { freshMs: 0 });
+  const readings = remembers ? createReadings(others.count) : noReadings;
+  const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7)));
+  const clock = createManualTime();
+  return async (source: SourceRef, it: ReadResult): Promise<boolean> => {
+    const recorder = createRecorder({
+      audit: others.audit,
+      actor: { kind: 'cli' },
+      requestId: 'r',
+      fingerprints,
+      stores: new Map([['s', 'd']]),
+      instances: ['test'],
+      clock,
+      readings,
+    });
+    const recording = await recorder.read({ store: 's', ref: source }, it);
+    await recording?.durable;
+    return recorder.remade.has(refId({ store: 's', ref: source }));
+  };
+}
+
+function openReplicas(remembers: boolean, through = (audit: AuditStore): AuditStore => audit) {
+  const audit = createMemoryAudit({ replica: 'a' });
+  const stores: Record<Replica, AuditStore> = { a: audit, b: audit.another('b') };
+  const readers = {
+    a: openReader(through(stores.a), remembers),
+    b: openReader(through(stores.b), remembers),
+  };
+  return { audit, readers };
+}
+
+describe('what is remembered of readings', () => {
+  it('puts on record what asking of each would, whoever else writes there', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(reading, fc.integer({ min: 1, max: 4 }))), async (all) => {
+        const remembering = openReplicas(true);
+        const asking = openReplicas(false);
+        for (const [{ by, ref: source, result: it }, times] of all)
+          for (let time = 0; time < times; time += 1)
+            expect(await remembering.readers[by](source, it)).toBe(await asking.readers[by](source, it));
+        expect(remembering.audit.records).toEqual(asking.audit.records);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('leaves no source on record as failing that is read, in whatever order answers come', async () => {
+    const plain = fc.record({
+      by: fc.constantFrom('a', 'a', 'b'),
+      key: fc.constantFrom('db', 'db', 'api'),
+      result: fc.oneof({ weight: 2, arbitrary: fc.constant(FOUND) }, result),
+    } as const);
+    const rounds = fc.array(fc.array(plain, { minLength: 1, maxLength: 3 }), { maxLength: 6 });
+    const db = { key: 'db' };
+    await fc.assert(
+      fc.asyncProperty(rounds, fc.scheduler(), async (all, scheduler) => {
+        const late = (audit: AuditStore): AuditStore => ({
+          ...audit,
+          append: scheduler.scheduleFunction(audit.append),
+          latest: scheduler.scheduleFunction(audit.latest),
+          head: scheduler.scheduleFunction(audit.head),
+        });
+        const { audit, readers } = openReplicas(true, late);
+        for (const round of all)
+          await scheduler.waitFor(
+            Promise.all(round.map(({ by, key, result: it }) => readers[by]({ key }, it))),
+          );
+        await scheduler.waitFor(readers.a(db, FOUND));
+        await scheduler.waitFor(readers.a(db, FOUND));
+        const last = await audit.latest({ store: 's', key: 'db' }, ['read']);
+        expect(last?.outcome).toBe('ok');
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('asks nothing of what stayed the same, and asks again once another process has written', async () => {
+    let asked = 0;
+    const counting = (audit: AuditStore): AuditStore => ({
+      ...audit,
+      latest(...question) {
+        asked += 1;
+        return audit.latest(...question);
+      },
+    });
+    const { readers } = openReplicas(true, counting);
+    for (let pass = 0; pass < 2; pass += 1) await readers.a({ key: 'db' }, FOUND);
+    const before = asked;
+    for (let pass = 0; pass < 3; pass += 1) await readers.a({ key: 'db' }, FOUND);
+    expect(asked).toBe(before);
+    await readers.b({ key: 'api' }, { kind: 'absent' });
+    await readers.a({ key: 'db' }, FOUND);
+    expect(asked).toBe(before + 1);
+  });
+});
