@@ -114,8 +114,8 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   const tracing = stack.use(await openTracing(config, { ...deps, credential }));
   const make = config.audit.store.kind === 'sqlite';
   const fingerprints = await openFingerprints(config.keys.fingerprint, { make, credential });
-  const others = watchOthers(await openAudit(config, { clock, replica: deps.replica, credential }));
-  const store = stack.use(counted(others.audit, deps.observe));
+  const watched = watchOthers(await openAudit(config, { clock, replica: deps.replica, credential }));
+  const store = stack.use(counted(watched.audit, deps.observe));
   const checkpoints = stack.use(
     await openCheckpoints(config, {
       audit: store,
@@ -156,7 +156,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   const owned = stack.move();
   const room = createRoom();
   const leftOpen = createLeftOpen();
-  const readings = createReadings(others.count);
+  const readings = createReadings(watched.mark);
   const instances = instancesOf(config);
 
   return {
@@ -183,6 +183,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
     resolve,
     async reconfigure(next) {
       stores.reconfigure(next.stores);
+      readings.clear();
       current = next;
       access = createAccess(next, ownNamespace);
     },

@@ -11,7 +11,7 @@ import { clockSkewed } from '../core/skew.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Reference } from '../providers/credentials.ts';
 import type { SecretProvider } from '../providers/provider.ts';
-import { commandEntry } from '../reconcile/recorder.ts';
+import { commandEntry, commandOf } from '../reconcile/commands.ts';
 import { resolveTargets, rightsOf, unresolvedTargets, type Wanted } from '../reconcile/targets.ts';
 import { type AppDeps, credentialsOf, guardedNamespace } from './app.ts';
 import { type AuditDeps, openAudit } from './audit.ts';
@@ -106,7 +106,7 @@ async function checkAudit(
   credential: AuditDeps['credential'],
 ): Promise<{ readonly audit: AuditStore; readonly hasOthers: boolean }> {
   const audit = await openAudit(config, { clock, replica, credential });
-  const [record] = await audit.append([commandEntry({ name: 'doctor' }, actor, randomUUID())]);
+  const [record] = await audit.append([commandEntry(commandOf('doctor'), actor, randomUUID())]);
   return { audit, hasOthers: (record?.sequence ?? 1) > 1 };
 }
 

@@ -2,6 +2,7 @@ import type { Action, AuditRecord } from '../audit/entry.ts';
 import { AppError, healsItself } from '../core/errors.ts';
 import { mapConcurrently } from '../core/map-concurrently.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
+import { commandOf } from '../reconcile/commands.ts';
 import type { Decision } from '../reconcile/decide.ts';
 import { isContested } from '../reconcile/reconcile.ts';
 import { decideWanted, type Wanted } from '../reconcile/targets.ts';
@@ -56,7 +57,7 @@ const LAST = 5;
 /** Looks at a mapping now: its sources, its targets, and what was last recorded of them. */
 export async function explainMapping(app: App, mapping: string): Promise<readonly ExplainedTarget[]> {
   const pass = await app.pass();
-  await pass.recorder.command(`explain ${mapping}`, mapping);
+  await pass.recorder.command(commandOf('explain', mapping));
   const explained: ExplainedTarget[] = [];
   const wanted = selectTargets(app, mapping);
   const decisions = await mapConcurrently(wanted, app.config.engine.concurrency, async (target) => ({

@@ -2,6 +2,7 @@ import { AppError, assertNever } from '../core/errors.ts';
 import { mapConcurrently } from '../core/map-concurrently.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { compareTargets, formatTarget, type TargetId } from '../core/target.ts';
+import { commandOf } from '../reconcile/commands.ts';
 import type { DecideDeps, Decision } from '../reconcile/decide.ts';
 import { isAllowed, whyBraked, withReturning } from '../reconcile/destroy.ts';
 import type { Unseen } from '../reconcile/left.ts';
@@ -49,7 +50,7 @@ export interface PlanReport {
 /** What `sync` would do now. Reads the stores and the cluster, and changes neither. */
 export async function planTargets(app: App, only?: string, signal?: AbortSignal): Promise<PlanReport> {
   const pass = await app.pass({ signal });
-  await pass.recorder.command(only === undefined ? 'plan' : `plan ${only}`, only);
+  await pass.recorder.command(commandOf('plan', only));
   return planPass(app, pass, only);
 }
 

@@ -1,3 +1,4 @@
+import { commandOf } from '../reconcile/commands.ts';
 import { destroy } from '../reconcile/destroy.ts';
 import { proposalOf, type Unseen } from '../reconcile/left.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
@@ -48,7 +49,7 @@ export async function listLeft(app: App, asked: PassOptions = {}): Promise<LeftL
 /** The same for whoever asks, on record like every command. */
 export async function showLeft(app: App, asked: PassOptions = {}): Promise<LeftList> {
   const { recorder } = await app.pass(asked);
-  await recorder.command('prune');
+  await recorder.command(commandOf('prune'));
   return listLeft(app, { ...asked, asResolved: true });
 }
 
@@ -71,7 +72,7 @@ export async function pruneLeft(
   await recoverIntents(app);
   const pass = await app.pass(asked);
   const { recorder } = pass;
-  await recorder.command('prune');
+  await recorder.command(commandOf('prune'));
   check();
   const { proposals, waiting, unseen, count } = await leftOf(app);
   const others = { targets: app.targets, leaving: 0 };

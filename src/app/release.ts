@@ -1,5 +1,6 @@
 import { AppError } from '../core/errors.ts';
 import { formatTarget } from '../core/target.ts';
+import { type Command, commandOf } from '../reconcile/commands.ts';
 import { goneAmong, remove } from '../reconcile/destroy.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import type { Waiting } from '../reconcile/standing.ts';
@@ -66,8 +67,8 @@ export async function releaseHeld(
 }
 
 /** As a record has it. What is no id of ours may be any text, a value that was meant for something else among them. */
-export function releaseCommand(id: string): string {
-  return isHeldId(id) ? `release ${id}` : 'release';
+export function releaseCommand(id: string): Command {
+  return isHeldId(id) ? commandOf('release', undefined, id) : commandOf('release');
 }
 
 function notHeld(id: string, [first]: readonly Waiting[]): AppError {

@@ -1,5 +1,6 @@
 import type { AuditRecord } from '../audit/entry.ts';
 import { AppError } from '../core/errors.ts';
+import { type Command, commandOf } from '../reconcile/commands.ts';
 import { decide } from '../reconcile/decide.ts';
 import { destroy } from '../reconcile/destroy.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
@@ -127,7 +128,7 @@ export async function rollBackHere(
   await app.resolve();
   const target = oneTarget(app, which);
   if (typeof target === 'string') return target;
-  const pass = await begin(app, `rollback ${which.mapping} --to ${to}`, which);
+  const pass = await begin(app, commandOf('rollback', which.mapping, '--to', to));
   await pinTarget(app, pass, target, to);
   return run(app, pass, [target], signal);
 }
@@ -137,14 +138,14 @@ export async function unpinHere(app: App, which: Which, signal?: AbortSignal): P
   await app.resolve();
   const targets = someTargets(app, which);
   if (typeof targets === 'string') return targets;
-  const pass = await begin(app, `unpin ${which.mapping}`, which);
+  const pass = await begin(app, commandOf('unpin', which.mapping));
   return run(app, pass, await unpinTargets(pass, targets, which), signal);
 }
 
-async function begin(app: App, command: string, { mapping }: Which): Promise<Pass> {
+async function begin(app: App, command: Command): Promise<Pass> {
   await recoverIntents(app);
   const pass = await app.pass({ asResolved: true });
-  await pass.recorder.command(command, mapping);
+  await pass.recorder.command(command);
   return pass;
 }
 

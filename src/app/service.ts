@@ -3,9 +3,9 @@ import { AppError } from '../core/errors.ts';
 import { compareText } from '../core/target.ts';
 import { PROVIDERS } from '../providers/registry.ts';
 import type { Queue } from '../queue/queue.ts';
+import { type Command, commandEntry, commandOf } from '../reconcile/commands.ts';
 import { isUnended } from '../reconcile/last-word.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
-import { type Command, commandEntry } from '../reconcile/recorder.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import { createRestarts, type OnRestartFailure } from '../restart/restarts.ts';
 import type { Known } from '../service/board.ts';
@@ -127,7 +127,7 @@ function serviceOf(app: App, controller: Controller, options: ServiceOptions): S
   const isMapping = (name: string): boolean => app.config.mappings.some((it) => it.name === name);
   const begin = async (command: Command, by: Requester, requestId: string): Promise<Pass> => {
     const pass = await app.pass({ requestId, actor: operator(by), asResolved: true });
-    await pass.recorder.command(command.name, command.mapping);
+    await pass.recorder.command(command);
     return pass;
   };
 
@@ -179,7 +179,7 @@ function serviceOf(app: App, controller: Controller, options: ServiceOptions): S
       if (!isMapping(name)) return undefined;
       const all = controller.generation().wanted.filter(({ mapping }) => mapping.name === name);
       const wanted = all.filter(({ error }) => error === undefined);
-      await audit.append([commandEntry({ name: `sync ${name}`, mapping: name }, operator(by), requestId)]);
+      await audit.append([commandEntry(commandOf('sync', name), operator(by), requestId)]);
       const answer = await askFor(controller, wanted, { requestId, clock, held, mapping: name });
       // A selector that cannot be looked up stands for any number of targets.
       const unknown = all.flatMap(({ id, error }) =>
@@ -193,7 +193,7 @@ function serviceOf(app: App, controller: Controller, options: ServiceOptions): S
       if (!isMapping(name)) return undefined;
       const target = oneTarget(app, { mapping: name, namespace });
       if (typeof target === 'string') throw new AppError('INVALID_REQUEST', { detail: target });
-      const pass = await begin({ name: `rollback ${name} --to ${to}`, mapping: name }, by, requestId);
+      const pass = await begin(commandOf('rollback', name, '--to', to), by, requestId);
       await pinTarget(app, pass, target, to);
       return askFor(controller, [target], { requestId, clock, held });
     },
@@ -202,12 +202,12 @@ function serviceOf(app: App, controller: Controller, options: ServiceOptions): S
       const which = { mapping: name, namespace };
       const targets = someTargets(app, which);
       if (typeof targets === 'string') throw new AppError('INVALID_REQUEST', { detail: targets });
-      const pass = await begin({ name: `unpin ${name}`, mapping: name }, by, requestId);
+      const pass = await begin(commandOf('unpin', name), by, requestId);
       const pinned = await unpinTargets(pass, targets, which);
       return askFor(controller, pinned, { requestId, clock, held });
     },
     async release(id, by, requestId): Promise<SyncAnswer> {
-      await audit.append([commandEntry({ name: releaseCommand(id) }, operator(by), requestId)]);
+      await audit.append([commandEntry(releaseCommand(id), operator(by), requestId)]);
       // What a prune held is looked for each time, since no job of ours proposes it again.
       const found = held().find((it) => it.id === id) ?? (await findHeldLeft(app, id, { asResolved: true }));
       // Without the id: it may be any text.

@@ -4,6 +4,7 @@ import { type Wake, wakeLater } from '../core/wake.ts';
 import { createMemoryQueue } from '../queue/memory.ts';
 import { formatSubject } from '../queue/subject.ts';
 import { expectedReads } from '../reconcile/ahead.ts';
+import { commandOf } from '../reconcile/commands.ts';
 import { destroy } from '../reconcile/destroy.ts';
 import type { Unseen } from '../reconcile/left.ts';
 import { OUTCOMES, type Outcome, type OutcomeKind } from '../reconcile/outcome.ts';
@@ -63,7 +64,7 @@ export async function syncTargets(
   const pass = await app.pass({ signal: soonAfter(signal, wake) });
   const wanted = selectTargets(app, only);
   const { recorder } = pass;
-  await recorder.command(only === undefined ? 'sync' : `sync ${only}`, only);
+  await recorder.command(commandOf('sync', only));
 
   // Several mappings may merge into one Secret: they take turns.
   const bySubject = Map.groupBy(byMapping(wanted), ({ id }) => formatSubject({ kind: 'target', ...id }));

@@ -1,30 +1,42 @@
 import type { AuditStore } from './store.ts';
 
-/** Tells whether somebody else writes into an audit. */
-export interface Others {
-  /** The store, of which all that this process appends goes through here. */
+/** An audit that other processes may write into as well. */
+export interface Watched {
+  /** All that this process appends goes through here. */
   readonly audit: AuditStore;
   /**
-   * How many records are not of this process: the same number says that nobody else has appended since. Undefined
-   * where that cannot be told now, since a record of this process is under way.
+   * As long as it is the same, no other process has appended and nothing has left. Undefined where that cannot be told
+   * now, since a record of this process is under way. Never older than the question.
    */
-  count(): Promise<number | undefined>;
+  mark(): Promise<number | undefined>;
 }
 
-/** For so long one look at the head serves all who ask. */
-const FRESH_MS = 100;
-
-export function watchOthers(store: AuditStore, { freshMs = FRESH_MS } = {}): Others {
+/** Tells by the head of an audit, which all its writers move, whether others write there. */
+export function watchOthers(store: AuditStore): Watched {
   let own = 0;
   let ended = 0;
   let underWay = 0;
-  let look: { readonly at: number; readonly count: Promise<number | undefined> } | undefined;
+  let others: number | undefined;
+  let current = 0;
+  let running: Promise<number | undefined> | undefined;
+  let next: Promise<number | undefined> | undefined;
 
-  const ask = async (): Promise<number | undefined> => {
+  const look = async (): Promise<number | undefined> => {
     const before = ended;
     const { sequence } = await store.head();
     // Between its commit and its end here, a record of ours would be counted among those of others.
-    return underWay === 0 && ended === before ? sequence - own : undefined;
+    if (underWay > 0 || ended !== before) return undefined;
+    if (sequence - own !== others) current += 1;
+    others = sequence - own;
+    return current;
+  };
+
+  /** One look for all who have come until it begins. */
+  const lookInTurn = async (): Promise<number | undefined> => {
+    await Promise.allSettled([running]);
+    running = next;
+    next = undefined;
+    return look();
   };
 
   return {
@@ -41,20 +53,18 @@ export function watchOthers(store: AuditStore, { freshMs = FRESH_MS } = {}): Oth
           ended += 1;
         }
       },
+      async prune(until) {
+        try {
+          return await store.prune(until);
+        } finally {
+          current += 1;
+        }
+      },
     },
-    async count() {
+    async mark() {
       if (underWay > 0) return undefined;
-      if (look !== undefined && performance.now() - look.at < freshMs) return look.count;
-      const asked = { at: performance.now(), count: ask() };
-      look = asked;
-      let told: number | undefined;
-      try {
-        told = await asked.count;
-      } finally {
-        // Whoever comes next asks anew.
-        if (told === undefined && look === asked) look = undefined;
-      }
-      return told;
+      next ??= lookInTurn();
+      return next;
     },
   };
 }

@@ -26,19 +26,21 @@ export async function withApp(
   command: (app: App) => Promise<number>,
   { adapt = (config) => config, load }: CommandParts = {},
 ): Promise<number> {
-  const loaded = await requireConfig(context, options, () => Promise.all([loadApp(), load?.()]));
+  const loaded = await requireConfig(context, options, () =>
+    // Not every app has such a cluster, but nearly every one whose configuration is long.
+    Promise.all([loadApp(), import('../cluster/kubernetes.ts'), load?.()]),
+  );
   if (loaded === undefined) return EXIT.config;
   const config = adapt(loaded);
   if (options.mapping !== undefined) checkMapping(config, options.mapping);
-  const [{ openApp }] = await loadApp();
+  const { openApp } = await loadApp();
   await using app = await openApp(config, appDeps(context, options, config));
   warnOfDoubt(app, context);
   // Awaited here: what the command works with must outlive it.
   return await command(app);
 }
 
-/** Not every app has such a cluster, but nearly every one whose configuration is long. */
-const loadApp = () => Promise.all([import('../app/app.ts'), import('../cluster/kubernetes.ts')]);
+const loadApp = () => import('../app/app.ts');
 
 /** Whoever only looks may go on; what would change the cluster is refused. */
 function warnOfDoubt({ checkpoints }: App, context: Context): void {

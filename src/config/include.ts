@@ -1,12 +1,11 @@
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Rule } from './access.ts';
-import { type ConfigFs, expand, type SourceFile } from './files.ts';
+import { expand, type SourceFile } from './files.ts';
 import { locate, type PlacedFinding } from './merge.ts';
-import type { Parse } from './parsing.ts';
 import type { Place, Problem } from './problem.ts';
 import { formatPlace, quoted } from './problem.ts';
 import { listOf, textOf } from './raw.ts';
-import { type ReadDocuments, readDocuments } from './read.ts';
+import { type ReadDeps, type ReadDocuments, readDocuments } from './read.ts';
 import { absolutePath } from './resolve.ts';
 import { Include } from './service.ts';
 import type { Located } from './yaml.ts';
@@ -23,9 +22,7 @@ export interface Included extends Omit<ReadDocuments, 'documents' | 'blank' | 'i
   readonly findings: readonly PlacedFinding[];
 }
 
-export interface IncludeDeps {
-  readonly fs: ConfigFs;
-  readonly parse: Parse;
+export interface IncludeDeps extends ReadDeps {
   readonly home: string | undefined;
   /** The files that are read already: there no bounds hold. */
   readonly main: readonly SourceFile[];

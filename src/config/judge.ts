@@ -32,10 +32,7 @@ export interface JudgeDeps extends Omit<IncludeDeps, 'main'> {
 }
 
 /** Reads what the documents include, merges and checks it all. Whatever is wrong comes back, all of it at once. */
-export async function judgeDocuments(
-  main: ReadDocuments,
-  { fs, parse, home, sources }: JudgeDeps,
-): Promise<Loaded> {
+export async function judgeDocuments(main: ReadDocuments, { sources, ...deps }: JudgeDeps): Promise<Loaded> {
   const start: Place = { file: sources.files[0]?.shown ?? '', line: 1, column: 1 };
   const mainProblems = [...sources.problems, ...main.problems];
   if (main.documents.length === 0) {
@@ -47,7 +44,7 @@ export async function judgeDocuments(
   }
 
   const merged = mergeDocuments(main.documents, start);
-  const included = await readIncludes(merged.root, { fs, parse, home, main: sources.files });
+  const included = await readIncludes(merged.root, { ...deps, main: sources.files });
   const root = withEntries(
     merged.root,
     'mappings',
@@ -67,17 +64,17 @@ export async function judgeDocuments(
     texts: new Map([...main.texts, ...included.texts]),
   });
   const absolute = new Map(sources.files.map((source) => [source.shown, source.absolute]));
-  const deps = { absolute: (file: string) => absolute.get(file) ?? file, home };
+  const paths = { absolute: (file: string) => absolute.get(file) ?? file, home: deps.home };
   if (isUsable && parsed.whole !== undefined) {
     const bounds = { boundOf: (index: number) => boundOf(index)?.rule };
-    return { kind: 'usable', config: resolveConfig(parsed.whole, root, { ...deps, ...bounds }), problems };
+    return { kind: 'usable', config: resolveConfig(parsed.whole, root, { ...paths, ...bounds }), problems };
   }
   const { http } = parsed.sections;
   // Nobody is to be asked, perhaps with a token, at an address that was not meant.
   const isTwice = merged.findings.some(({ path }) => path[0] === 'http');
   const isMeant = !isTwice && !holdsUnclear(root, ['http']);
   const isKnown = http !== undefined && isMeant && (isWhole || !isMissing(root, ['http']));
-  return { kind: 'invalid', problems, ...(isKnown ? { http: resolveHttp(http, root, deps) } : {}) };
+  return { kind: 'invalid', problems, ...(isKnown ? { http: resolveHttp(http, root, paths) } : {}) };
 }
 
 interface Judged {

@@ -19,9 +19,13 @@ export interface LoadOptions {
 /** Reads, merges and checks the configuration. Whatever is wrong with it comes back, all of it at once. */
 export async function loadConfig(options: LoadOptions): Promise<Loaded> {
   const { paths, env, cwd, readFs = realFs, parsed, meanwhile } = options;
-  const reading = { fs: readFs, parse: parsed?.begin() ?? parseOnce };
+  const reading = {
+    fs: readFs,
+    parse: parsed?.begin() ?? parseOnce,
+    meanwhile: () => Promise.all([loadJudge(), meanwhile?.()]),
+  };
   const sources = await findSources({ paths, env, cwd, fs: readFs });
-  const main = await readDocuments(sources.files, reading, () => Promise.all([loadJudge(), meanwhile?.()]));
+  const main = await readDocuments(sources.files, reading);
   const { judgeDocuments } = await loadJudge();
   return judgeDocuments(main, { ...reading, sources, home: env.HOME });
 }

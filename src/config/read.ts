@@ -16,10 +16,16 @@ export interface ReadDocuments {
   readonly texts: ReadonlyMap<string, string>;
 }
 
+export interface ReadDeps {
+  readonly fs: ConfigFs;
+  readonly parse: Parse;
+  /** What there is to do while another thread parses what is long. */
+  readonly meanwhile: () => Promise<unknown>;
+}
+
 export async function readDocuments(
   files: readonly SourceFile[],
-  { fs, parse }: { readonly fs: ConfigFs; readonly parse: Parse },
-  meanwhile?: () => Promise<unknown>,
+  { fs, parse, meanwhile }: ReadDeps,
 ): Promise<ReadDocuments> {
   const reads = await mapConcurrently(files, FILES_AT_ONCE, (source) => readSource(source, fs));
   const readable = files.flatMap(({ shown }, index) => {

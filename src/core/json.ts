@@ -207,7 +207,7 @@ const BETWEEN = ',: \n\r\t';
 
 /**
  * Without escapes a short text is a copy, as V8 makes pieces, and a long one is a piece of the whole, of which it is
- * most. Others are parsed, since they would keep the whole in memory.
+ * most. Others are parsed, since as pieces they would keep the whole in memory.
  */
 function stringAt(text: string, start: number, end: number): string {
   const inner = text.slice(start + 1, end - 1);
@@ -215,6 +215,7 @@ function stringAt(text: string, start: number, end: number): string {
   return isPiece && !inner.includes('\\') ? inner : (JSON.parse(text.slice(start, end)) as string);
 }
 
+/** From here on a piece of a text keeps the whole. */
 const SHORT = 13;
 const LONG = 64 * 1024;
 
@@ -225,7 +226,7 @@ function wordAt(text: string, at: number): string {
   const [word] = WORD.exec(text) ?? [];
   // The grammar leaves nothing else to stand here.
   if (word === undefined) throw new JsonError();
-  return word;
+  return word.length < SHORT ? word : (JSON.parse(`"${word}"`) as string);
 }
 
 /** The index after the closing quote: the first quote that an even number of backslashes precedes. */

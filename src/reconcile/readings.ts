@@ -7,8 +7,10 @@ import { objectOf, type StoreRef } from '../core/reading.ts';
 export interface Readings {
   /** To be called before the audit is asked of a source. */
   look(source: StoreRef): Promise<Look>;
-  /** To be called when there is, or may be, a record of another reading. */
+  /** To be called before a record of another reading is written, and when there is one, or may be one. */
   forget(source: StoreRef): void;
+  /** To be called when other sources may be read from now on. */
+  clear(): void;
 }
 
 export interface Look {
@@ -18,35 +20,39 @@ export interface Look {
   keep(reading: string): void;
 }
 
-interface Kept {
-  readonly reading: string;
-  /** How many records were not of this process. */
-  readonly others: number;
-}
-
-/** @param countOthers How many records other processes have appended; undefined where that cannot be told now. */
-export function createReadings(countOthers: () => Promise<number | undefined>): Readings {
-  const last = new Map<string, Kept>();
+/**
+ * @param markOf As long as it is the same, the audit holds what it held, but for what this process has appended; undefined
+ * where that cannot be told now.
+ */
+export function createReadings(markOf: () => Promise<number | undefined>): Readings {
+  const last = new Map<string, string>();
+  let current: number | undefined;
   let forgotten = 0;
   return {
     async look(source) {
       const key = keyOf(source);
       const before = forgotten;
-      const others = await countOthers();
+      const mark = await markOf();
+      if (mark !== undefined && mark !== current) {
+        last.clear();
+        current = mark;
+      }
+      const isCurrent = () => mark !== undefined && mark === current;
       return {
-        isLast(reading) {
-          const kept = last.get(key);
-          return kept !== undefined && kept.others === others && kept.reading === reading;
-        },
+        isLast: (reading) => isCurrent() && last.get(key) === reading,
         keep(reading) {
           // What was recorded while the audit was asked may not be in its answer.
-          if (others !== undefined && forgotten === before) last.set(key, { reading, others });
+          if (isCurrent() && forgotten === before) last.set(key, reading);
         },
       };
     },
     forget(source) {
       forgotten += 1;
       last.delete(keyOf(source));
+    },
+    clear() {
+      forgotten += 1;
+      last.clear();
     },
   };
 }
@@ -60,4 +66,5 @@ function keyOf({ store, ref }: StoreRef): string {
 export const noReadings: Readings = {
   look: async () => ({ isLast: () => false, keep: () => undefined }),
   forget: () => undefined,
+  clear: () => undefined,
 };

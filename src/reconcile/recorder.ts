@@ -10,6 +10,7 @@ import type { TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/compare.ts';
 import type { Pin } from '../sync/pin.ts';
 import { type Change, changesOf } from './change.ts';
+import { type Command, commandEntry } from './commands.ts';
 import { type LetBe, lastChange, lastWord, TARGET_ACTIONS, wasLetBe } from './last-word.ts';
 import { createLeftOpen, type LeftOpen } from './left-open.ts';
 import { pinNote } from './pins.ts';
@@ -21,8 +22,7 @@ export interface Recorder {
   readonly requestId: string;
   /** By `refId`, of what was read: that by its records another value had the same version before. */
   readonly remade: ReadonlySet<string>;
-  /** @param mapping The one that it is about, if it is about one alone. */
-  command(name: string, mapping?: string): Promise<void>;
+  command(command: Command): Promise<void>;
   /** Of a value that is new, the record need not be durable when this resolves: only in its place in the line. */
   read(source: StoreRef, result: ReadResult): Promise<Recording | undefined>;
   /** Gives the change as it is on record. Its attempt passes over those that are open: an outcome closes one. */
@@ -89,6 +89,7 @@ export function createRecorder({
   const base = { actor, requestId, sources: [], keys: NO_KEYS, durationMs: 0, attempt: 1 };
   const append = async (entry: Entry): Promise<void> => void (await audit.append([entry]));
   const appendReading = async (source: StoreRef, entry: Entry) => {
+    readings.forget(source);
     try {
       return await audit.append([entry]);
     } finally {
@@ -129,7 +130,7 @@ export function createRecorder({
     requestId,
     remade,
     leaveOpen,
-    command: (name, mapping) => append(commandEntry({ name, mapping }, actor, requestId)),
+    command: (command) => append(commandEntry(command, actor, requestId)),
 
     async read(source, result) {
       const { store, ref } = source;
@@ -274,27 +275,5 @@ export function createRecorder({
         counts,
         durationMs: clock.now() - startedAt,
       }),
-  };
-}
-
-/** What a person has asked for, and of which mapping, if of one alone. */
-export interface Command {
-  readonly name: string;
-  readonly mapping?: string | undefined;
-}
-
-/** That a person gave a command. */
-export function commandEntry({ name, mapping }: Command, actor: Actor, requestId: string): Entry {
-  return {
-    actor,
-    requestId,
-    action: 'command',
-    ...(mapping === undefined ? {} : { mapping }),
-    outcome: 'ok',
-    note: name,
-    sources: [],
-    keys: NO_KEYS,
-    durationMs: 0,
-    attempt: 1,
   };
 }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { watchOthers } from '../../src/audit/others.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
@@ -20,40 +21,58 @@ function gated<A extends readonly unknown[], R>(work: (...args: A) => Promise<R>
   };
 }
 
-function open(freshMs = 0) {
+function open() {
   const log = createMemoryAudit();
+  let looks = 0;
   const append = gated(log.append);
-  const head = gated(log.head);
-  const { audit, count } = watchOthers({ ...log, append: append.run, head: head.run }, { freshMs });
-  return { audit, count, append, head, other: log.another('other') };
+  const head = gated(() => {
+    looks += 1;
+    return log.head();
+  });
+  const { audit, mark } = watchOthers({ ...log, append: append.run, head: head.run });
+  return { audit, mark, append, head, other: log.another('other'), looks: () => looks };
 }
 
-describe('how many records are of other processes', () => {
-  it('stays the same with records of this one, also where they were refused', async () => {
-    const { audit, count, other } = open();
+describe('the mark of an audit', () => {
+  it('stays the same with records of this process, also where they were refused, and with no other', async () => {
+    const { audit, mark, other } = open();
     await other.append([entry(), entry()]);
-    expect(await count()).toBe(2);
+    const before = await mark();
+    expect(before).toBeDefined();
     await audit.append([entry(), entry(), entry()]);
     await expect(audit.append([entry({ actor: { kind: 'nobody' as 'cli' } })])).rejects.toThrow();
-    expect(await count()).toBe(2);
+    expect(await mark()).toBe(before);
     await other.append([entry()]);
-    expect(await count()).toBe(3);
+    expect(await mark()).not.toBe(before);
   });
 
-  it('cannot be told between the commit of a record of this one and its end', async () => {
-    const { audit, count, append } = open();
+  it('is another one when records have left', async () => {
+    const { audit, mark } = open();
+    const [first] = await audit.append([entry(), entry()]);
+    const before = await mark();
+    await audit.prune(first ?? expect.fail());
+    expect(await mark()).not.toBe(before);
+  });
+
+  it('cannot be told between the commit of a record of this process and its end', async () => {
+    const { audit, mark, append, looks } = open();
+    const before = await mark();
     const letEnd = append.shut();
     const appending = audit.append([entry()]);
-    expect(await count()).toBeUndefined();
+    const looked = looks();
+    expect(await mark()).toBeUndefined();
+    expect(looks()).toBe(looked);
     letEnd();
     await appending;
-    expect(await count()).toBe(0);
+    expect(await mark()).toBe(before);
   });
 
   it('cannot be told where such a record began or ended meanwhile', async () => {
-    const { audit, count, append, head } = open();
+    const { audit, mark, append, head } = open();
+    const before = await mark();
     const letTell = head.shut();
-    const beforeItBegan = count();
+    const beforeItBegan = mark();
+    await nextTurn();
     const letEnd = append.shut();
     const appending = audit.append([entry()]);
     letTell();
@@ -62,29 +81,45 @@ describe('how many records are of other processes', () => {
     await appending;
 
     const letTellAgain = head.shut();
-    const whileItRan = count();
+    const whileItRan = mark();
+    await nextTurn();
     await audit.append([entry()]);
     letTellAgain();
     expect(await whileItRan).toBeUndefined();
-    expect(await count()).toBe(0);
+    expect(await mark()).toBe(before);
   });
 
-  it('is asked for once by all who ask at a time, and again after a failure', async () => {
-    const { count, head, other } = open(60_000);
+  it('is looked for once by all who ask before that begins, and is never older than the question', async () => {
+    const { mark, head, other, looks } = open();
     const letTell = head.shut();
-    const all = [count(), count()];
+    const first = [mark(), mark()];
+    await nextTurn();
     await other.append([entry()]);
+    const second = [mark(), mark(), mark()];
     letTell();
-    expect(await Promise.all(all)).toEqual([0, 0]);
-    expect(await count()).toBe(0);
+    const [before, same] = await Promise.all(first);
+    const after = await Promise.all(second);
+    expect(same).toBe(before);
+    expect(new Set(after).size).toBe(1);
+    expect(after[0]).not.toBe(before);
+    expect(looks()).toBe(2);
+  });
 
+  it('is looked for anew after a failure, by those who waited as well', async () => {
     const log = createMemoryAudit();
-    let failures = 1;
-    const failing = watchOthers({
-      ...log,
-      head: () => (failures-- > 0 ? Promise.reject(new Error('away')) : log.head()),
-    });
-    await expect(failing.count()).rejects.toThrow('away');
-    expect(await failing.count()).toBe(0);
+    const { promise: failure, reject: fail } = Promise.withResolvers<void>();
+    let looks = 0;
+    const head = async () => {
+      looks += 1;
+      if (looks === 1) await failure;
+      return log.head();
+    };
+    const { mark } = watchOthers({ ...log, head });
+    const refused = expect(mark()).rejects.toThrow('away');
+    await nextTurn();
+    const waiting = mark();
+    fail(new Error('away'));
+    await refused;
+    expect(await waiting).toBeDefined();
   });
 });

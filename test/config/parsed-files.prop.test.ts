@@ -72,6 +72,21 @@ describe('texts that are parsed on another thread', () => {
     expect(await parseTexts(all, { meanwhile })).toHaveLength(1);
   });
 
+  it('leave this one to it also where only included files are long', async () => {
+    const comment = `# ${'x'.repeat(256 * 1024)}\n`;
+    const main = `${HEAD}stores: [ { name: s, kind: files, path: x } ]
+include: [ { path: ../teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
+    const files = {
+      '/home/ann/conf/0.yaml': main,
+      '/home/ann/teams/c.yaml': `${comment}mappings: []\n`,
+    };
+    const done: string[] = [];
+    const meanwhile = async () => done.push('meanwhile');
+    const options = { paths: ['conf'], env: {}, cwd: '/home/ann', readFs: memoryFs(files), meanwhile };
+    expect(await loadConfig(options)).toMatchObject({ kind: 'usable' });
+    expect(done).toEqual(['meanwhile']);
+  });
+
   it('are parsed here where there is no thread', async () => {
     const all = fc.sample(text, 20).map((it, index) => ({ text: it, file: `${index}.yaml` }));
     const parsings = await parseTexts(all, { long, askThread: async () => undefined });

@@ -46,13 +46,13 @@ const reading = fc.record({ by: fc.constantFrom(...REPLICAS), ref, result });
 
 /** A process that reads: through what it remembers, or by asking of each. */
 function openReader(store: AuditStore, remembers: boolean) {
-  const others = watchOthers(store, { freshMs: 0 });
-  const readings = remembers ? createReadings(others.count) : noReadings;
+  const watched = watchOthers(store);
+  const readings = remembers ? createReadings(watched.mark) : noReadings;
   const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7)));
   const clock = createManualTime();
   return async (source: SourceRef, it: ReadResult): Promise<boolean> => {
     const recorder = createRecorder({
-      audit: others.audit,
+      audit: watched.audit,
       actor: { kind: 'cli' },
       requestId: 'r',
       fingerprints,
@@ -102,13 +102,22 @@ describe('what is remembered of readings', () => {
     const db = { key: 'db' };
     await fc.assert(
       fc.asyncProperty(rounds, fc.scheduler(), async (all, scheduler) => {
-        const late = (audit: AuditStore): AuditStore => ({
+        /** Begins late, and is heard of late. */
+        const late = <A extends readonly unknown[], R>(ask: (...args: A) => Promise<R>) => {
+          const begun = scheduler.scheduleFunction((...args: A) => ask(...args));
+          return async (...args: A): Promise<R> => {
+            const answer = await begun(...args);
+            await scheduler.schedule(Promise.resolve());
+            return answer;
+          };
+        };
+        const through = (audit: AuditStore): AuditStore => ({
           ...audit,
-          append: scheduler.scheduleFunction(audit.append),
-          latest: scheduler.scheduleFunction(audit.latest),
-          head: scheduler.scheduleFunction(audit.head),
+          append: late(audit.append),
+          latest: late(audit.latest),
+          head: late(audit.head),
         });
-        const { audit, readers } = openReplicas(true, late);
+        const { audit, readers } = openReplicas(true, through);
         for (const round of all)
           await scheduler.waitFor(
             Promise.all(round.map(({ by, key, result: it }) => readers[by]({ key }, it))),
@@ -139,5 +148,21 @@ describe('what is remembered of readings', () => {
     await readers.b({ key: 'api' }, { kind: 'absent' });
     await readers.a({ key: 'db' }, FOUND);
     expect(asked).toBe(before + 1);
+  });
+
+  it('is nothing that was asked for before another process wrote', async () => {
+    let mark = 1;
+    const readings = createReadings(async () => mark);
+    const db = { store: 's', ref: { key: 'db' } };
+    const before = await readings.look(db);
+    mark = 2;
+    const after = await readings.look(db);
+    before.keep('v1');
+    expect(after.isLast('v1')).toBe(false);
+    after.keep('v1');
+    expect(after.isLast('v1')).toBe(true);
+    expect(before.isLast('v1')).toBe(false);
+    readings.clear();
+    expect(after.isLast('v1')).toBe(false);
   });
 });

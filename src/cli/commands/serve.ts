@@ -18,12 +18,10 @@ import { VERSION } from '../version.ts';
 import { depsOf } from '../with-app.ts';
 
 /** What a service is made of: more than half of what a start loads, and nothing that reading a configuration needs. */
-const loadParts = () =>
-  Promise.all([
-    import('../../app/serve.ts'),
-    // Not every service has such a cluster, but nearly every one whose configuration is long.
-    import('../../cluster/kubernetes.ts'),
-  ]);
+const loadParts = () => import('../../app/serve.ts');
+
+/** Not every service has such a cluster, but nearly every one whose configuration is long. */
+const loadAll = () => Promise.all([loadParts(), import('../../cluster/kubernetes.ts')]);
 
 /** A first sync of ten thousand targets takes half a minute. */
 const MEMORY_MS = 20_000;
@@ -81,7 +79,7 @@ export async function serveCommand(context: Context, options: Options): Promise<
   const parsed = createParsedFiles();
   await using watch: ConfigWatch = await watchConfig({
     load: (readFs) =>
-      loadConfig({ paths: options.config ?? [], env, cwd, readFs, parsed, meanwhile: loadParts }),
+      loadConfig({ paths: options.config ?? [], env, cwd, readFs, parsed, meanwhile: loadAll }),
     onChange: take,
     onProgress: (error) => {
       server?.looked();
@@ -109,7 +107,7 @@ export async function serveCommand(context: Context, options: Options): Promise<
     context.signal.addEventListener('abort', () => resolve(undefined), { once: true });
   });
 
-  const [{ openServer }] = await loadParts();
+  const { openServer } = await loadParts();
   while (!context.signal.aborted) {
     changed = Promise.withResolvers<AppError | undefined>();
     const logger = loggerOf(config);
