@@ -61,6 +61,11 @@ export function toFilter(question: Question, instant: (text: string) => string):
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
+/** Whether a time ends before it begins, so that no record could ever fit: mostly the two were exchanged. */
+export function isBackwards({ since, until }: Pick<RecordFilter, 'since' | 'until'>): boolean {
+  return since !== undefined && until !== undefined && Date.parse(since) > Date.parse(until);
+}
+
 export async function answer(
   audit: Pick<AuditStore, 'list' | 'reviews'>,
   filter: RecordFilter,

@@ -142,6 +142,7 @@ describe('the audit', () => {
 
   it.each([
     'since=yesterday',
+    'since=1h&until=2h',
     'until=999999999d',
     'limit=0',
     'limit=1001',

@@ -4,12 +4,12 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { exportRecords, type Progress } from '../../audit/export.ts';
 import type { ExportFormat } from '../../audit/export-formats.ts';
-import { type Question, toFilter } from '../../audit/question.ts';
+import type { Question } from '../../audit/question.ts';
 import { codeOf } from '../../core/system-errors.ts';
+import { filterOf } from '../audit-question.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { fileError } from '../file-error.ts';
-import { instant } from '../instant.ts';
 import { count, print } from '../output.ts';
 import { createProgress } from '../progress.ts';
 import { type AuditOptions, openAuditForReading } from '../read-audit.ts';
@@ -24,8 +24,7 @@ export interface ExportOptions extends AuditOptions, Question {
 /** Reads only, so whoever may read the store may do this; what goes out through the service is on record. */
 export async function auditExportCommand(context: Context, options: ExportOptions): Promise<number> {
   const { format, out } = options;
-  const now = context.clock.now();
-  const filter = toFilter(options, (text) => instant(text, now));
+  const filter = filterOf(options, context.clock.now());
   if (out !== undefined) await refuseOthers(resolve(context.cwd, out), out);
   await using audit = await openAuditForReading(context, options);
   if (audit === undefined) return EXIT.config;

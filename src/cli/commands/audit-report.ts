@@ -7,9 +7,9 @@ import type { Config } from '../../config/config.ts';
 import type { Mapping } from '../../core/mapping.ts';
 import { searchesOf, sourcesOf } from '../../sync/desired.ts';
 import { matching } from '../../sync/find.ts';
+import { instant, refuseBackwards } from '../audit-question.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { instant } from '../instant.ts';
 import { print } from '../output.ts';
 import { type AuditOptions, auditCredentials, openAuditForReading } from '../read-audit.ts';
 import { reportText } from '../report-text.ts';
@@ -24,6 +24,7 @@ export async function auditReportCommand(context: Context, options: ReportOption
   const now = context.clock.now();
   const since = instant(options.since, now);
   const until = options.until === undefined ? new Date(now).toISOString() : instant(options.until, now);
+  refuseBackwards({ since, until });
   // A store that is only named has nobody who says how often its sources must change.
   const config = options.audit === undefined ? await requireConfig(context, options) : undefined;
   if (options.audit === undefined && config === undefined) return EXIT.config;

@@ -1,9 +1,9 @@
-import { answer, type Question, toFilter } from '../../audit/question.ts';
+import { answer, type Question } from '../../audit/question.ts';
 import { detail } from '../../audit/question-detail.ts';
 import { type Trace, trace } from '../../audit/question-trace.ts';
+import { filterOf } from '../audit-question.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { instant } from '../instant.ts';
 import { count, type Paint, print, shortFingerprint, table } from '../output.ts';
 import { type AuditOptions, openAuditForReading } from '../read-audit.ts';
 import { detailText, listText, timeText } from '../record-text.ts';
@@ -21,8 +21,7 @@ export interface ListOptions extends AuditOptions, Question {
 export async function auditListCommand(context: Context, options: ListOptions): Promise<number> {
   const { fingerprint, trace: follow, value } = options;
   if (follow && fingerprint === undefined) throw new UsageError('--trace follows a --fingerprint');
-  const now = context.clock.now();
-  const filter = toFilter(options, (text) => instant(text, now));
+  const filter = filterOf(options, context.clock.now());
   const typed = value ? await typedFingerprints(context, options) : undefined;
   if (value && typed === undefined) return EXIT.config;
   await using audit = await openAuditForReading(context, options);

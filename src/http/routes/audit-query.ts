@@ -1,16 +1,18 @@
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../audit/entry.ts';
-import { parseInstant, type Question, toFilter } from '../../audit/question.ts';
+import { isBackwards, parseInstant, type Question, toFilter } from '../../audit/question.ts';
 import type { RecordFilter } from '../../audit/store.ts';
 import { AppError } from '../../core/errors.ts';
 
 /** The question of a request as a filter. @throws AppError INVALID_REQUEST */
 export function filterOf(query: Question, now: number): RecordFilter {
-  return toFilter(query, (text) => {
+  const filter = toFilter(query, (text) => {
     const time = parseInstant(text, now);
     if (time !== undefined) return time;
     const detail = '`since` and `until` must be times: 7d, 2026-01-31 or 2026-01-31T08:00:00Z';
     throw new AppError('INVALID_REQUEST', { detail });
   });
+  if (isBackwards(filter)) throw new AppError('INVALID_REQUEST', { detail: '`since` is later than `until`' });
+  return filter;
 }
 
 export const SEQUENCE = {
