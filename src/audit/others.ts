@@ -1,3 +1,4 @@
+import { createInTurn } from '../core/in-turn.ts';
 import type { AuditStore } from './store.ts';
 
 /** An audit that other processes may write into as well. */
@@ -18,10 +19,12 @@ export function watchOthers(store: AuditStore): Watched {
   let underWay = 0;
   let others: number | undefined;
   let current = 0;
-  let running: Promise<number | undefined> | undefined;
+  const inTurn = createInTurn();
+  /** One look for all who have come until it begins. */
   let next: Promise<number | undefined> | undefined;
 
   const look = async (): Promise<number | undefined> => {
+    next = undefined;
     const before = ended;
     const { sequence } = await store.head();
     // Between its commit and its end here, a record of ours would be counted among those of others.
@@ -29,14 +32,6 @@ export function watchOthers(store: AuditStore): Watched {
     if (sequence - own !== others) current += 1;
     others = sequence - own;
     return current;
-  };
-
-  /** One look for all who have come until it begins. */
-  const lookInTurn = async (): Promise<number | undefined> => {
-    await Promise.allSettled([running]);
-    running = next;
-    next = undefined;
-    return look();
   };
 
   return {
@@ -63,7 +58,7 @@ export function watchOthers(store: AuditStore): Watched {
     },
     async mark() {
       if (underWay > 0) return undefined;
-      next ??= lookInTurn();
+      next ??= inTurn(look);
       return next;
     },
   };

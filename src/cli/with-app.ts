@@ -27,8 +27,7 @@ export async function withApp(
   { adapt = (config) => config, load }: CommandParts = {},
 ): Promise<number> {
   const loaded = await requireConfig(context, options, () =>
-    // Not every app has such a cluster, but nearly every one whose configuration is long.
-    Promise.all([loadApp(), import('../cluster/kubernetes.ts'), load?.()]),
+    Promise.all([loadApp(), loadKubernetes(), load?.()]),
   );
   if (loaded === undefined) return EXIT.config;
   const config = adapt(loaded);
@@ -41,6 +40,9 @@ export async function withApp(
 }
 
 const loadApp = () => import('../app/app.ts');
+
+/** Not every app has such a cluster, but nearly every one whose configuration is long. */
+export const loadKubernetes = () => import('../cluster/kubernetes.ts');
 
 /** Whoever only looks may go on; what would change the cluster is refused. */
 function warnOfDoubt({ checkpoints }: App, context: Context): void {

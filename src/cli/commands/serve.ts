@@ -15,13 +15,12 @@ import { createSpareMemory } from '../heap.ts';
 import { painter } from '../output.ts';
 import { problemsText } from '../problems.ts';
 import { VERSION } from '../version.ts';
-import { depsOf } from '../with-app.ts';
+import { depsOf, loadKubernetes } from '../with-app.ts';
 
 /** What a service is made of: more than half of what a start loads, and nothing that reading a configuration needs. */
 const loadParts = () => import('../../app/serve.ts');
 
-/** Not every service has such a cluster, but nearly every one whose configuration is long. */
-const loadAll = () => Promise.all([loadParts(), import('../../cluster/kubernetes.ts')]);
+const loadAll = () => Promise.all([loadParts(), loadKubernetes()]);
 
 /** A first sync of ten thousand targets takes half a minute. */
 const MEMORY_MS = 20_000;

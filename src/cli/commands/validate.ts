@@ -4,10 +4,12 @@ import { EXIT } from '../exit.ts';
 import { count, print } from '../output.ts';
 import { problemsText } from '../problems.ts';
 
+const loadTargets = () => import('../../reconcile/targets.ts');
+
 export async function validateCommand(context: Context, options: GlobalOptions): Promise<number> {
   const { env, cwd } = context;
-  const loaded = await loadConfig({ paths: options.config ?? [], env, cwd });
-  const { targetsOf } = await import('../../reconcile/targets.ts');
+  const loaded = await loadConfig({ paths: options.config ?? [], env, cwd, meanwhile: loadTargets });
+  const { targetsOf } = await loadTargets();
   const { problems } = loaded;
   const valid = problems.length === 0;
   print(context, options.output, {
