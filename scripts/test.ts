@@ -1,33 +1,13 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
-import { stripVTControlCharacters } from 'node:util';
+import { join } from 'node:path';
 import { CHECKS, FAST_TESTS } from './setup/checks.ts';
 import { type Step, step } from './setup/steps.ts';
+import type { TestResult } from './setup/test-result.ts';
 
 // npm test: all that CI runs. It goes on after a failure, so that one run shows everything, and ends with what failed
 // and the line `N passed, N failed`. `--long`: the full number of randomised runs.
-
-interface Result {
-  readonly passed: number;
-  /** What to look for, one for each failure: the file, the test and the first lines of its error. */
-  readonly failed: readonly string[];
-}
-
-/** What Vitest's JSON reporter writes, as far as it is used here. */
-interface Report {
-  readonly numPassedTests: number;
-  readonly testResults: readonly {
-    readonly name: string;
-    readonly status: string;
-    readonly message: string;
-    readonly assertionResults: readonly {
-      readonly fullName: string;
-      readonly status: string;
-      readonly failureMessages: readonly string[];
-    }[];
-  }[];
-}
 
 // Randomised tests run many more times then.
 if (process.argv.includes('--long')) process.env.SECRETBRIDGE_TEST_RUNS ??= '10000';
@@ -38,52 +18,34 @@ async function runTests(
   project: string,
   title: string,
   command: Step['command'] = ['vitest', 'run', '--project', project],
-): Promise<Result> {
+): Promise<TestResult> {
   const report = join(reports, `${project}.json`);
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const reporters = [
+    '--reporter=default',
+    '--reporter=./scripts/setup/test-result.ts',
+    `--outputFile=${report}`,
+  ];
   const ok = await step({
     title,
     command: [...command, ...reporters],
     loud: true,
   });
   const result = await readResult(report);
-  // A run can fail without a failing test: a server that does not start, an error that no test waits for.
+  // A run can fail without one: by a server that does not start or stop.
   return ok || result.failed.length > 0 ? result : { ...result, failed: [`${title}: see its output above`] };
 }
 
-async function readResult(path: string): Promise<Result> {
-  try {
-    const report = JSON.parse(await readFile(path, 'utf8')) as Report;
-    return { passed: report.numPassedTests, failed: report.testResults.flatMap(failuresOf) };
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
-      return { passed: 0, failed: [] };
-    throw error;
-  }
+/** Nothing where the run ended before it wrote one. */
+async function readResult(path: string): Promise<TestResult> {
+  if (!existsSync(path)) return { passed: 0, failed: [] };
+  return JSON.parse(await readFile(path, 'utf8')) as TestResult;
 }
 
-function failuresOf({ name, status, message, assertionResults }: Report['testResults'][number]): string[] {
-  const file = relative(process.cwd(), name);
-  const tests = assertionResults
-    .filter((test) => test.status === 'failed')
-    .map((test) => described(`${file} > ${test.fullName}`, test.failureMessages.join('\n')));
-  // A file that does not load has no tests, and one whose hook failed has no message.
-  const why = message === '' ? 'A hook of it failed: see its output above.' : message;
-  return status === 'failed' && tests.length === 0 ? [described(file, why)] : tests;
-}
-
-function described(title: string, error: string): string {
-  const lines = stripVTControlCharacters(error)
-    .split('\n')
-    .filter((line) => !/node_modules|<anonymous>/.test(line));
-  return [title, ...lines.slice(0, 12)].join('\n  ');
-}
-
-async function runCheck(check: Step): Promise<Result> {
+async function runCheck(check: Step): Promise<TestResult> {
   return (await step(check)) ? { passed: 1, failed: [] } : { passed: 0, failed: [check.title] };
 }
 
-const results: Result[] = [];
+const results: TestResult[] = [];
 for (const check of CHECKS) results.push(await runCheck(check));
 results.push(await runTests('fast', 'fast tests', FAST_TESTS));
 results.push(await runTests('thorough', 'every store, failure and policy; random lives; leaks'));

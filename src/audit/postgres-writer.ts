@@ -98,7 +98,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
       } catch (error) {
         if (error instanceof Doubt) doubted = error.records;
         // What a server said on a connection that still stands, it would say again.
-        const refused = session?.open ? !isLocked(error) : !isPassing(error);
+        const refused = closing.signal.aborted || (session?.open ? !isLocked(error) : !isPassing(error));
         if (refused || performance.now() + waitMs >= deadline)
           throw doubted === undefined ? error : because(IN_DOUBT, error);
       }

@@ -1,5 +1,5 @@
 import { AppError } from '../core/errors.ts';
-import { FILE_FAILURES } from '../core/system-errors.ts';
+import { codeOf, FILE_FAILURES } from '../core/system-errors.ts';
 import { because, systemCode, unusable } from './failures.ts';
 
 /** Primary result codes of SQLite (https://sqlite.org/rescode.html), as a person would say them. */
@@ -35,6 +35,8 @@ export function unavailable(error: unknown): unknown {
   const never = NEVER[code ?? -1];
   if (never !== undefined) return unusable(never, { cause: error });
   if (code !== undefined) return because(SQLITE[code] ?? `SQLite error ${code}`, error);
+  // Who waited for a lock meanwhile.
+  if (codeOf(error) === 'ERR_INVALID_STATE') return because('it is closed', error);
   const name = systemCode(error);
   if (name !== undefined) return because(FILE_FAILURES[name] ?? name, error);
   return error;

@@ -72,7 +72,7 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
   const health = watchHealth(clients, keys, timers);
   watch = health;
   if (logger !== undefined) health.listen((now) => log(logger, now));
-  const notices = createRedisNotices(clients, `${names}:notices`, onTrouble);
+  const notices = createRedisNotices(clients, `${names}:notices`, { timers, onTrouble });
   const wishes = createWishes(quick, names);
   let worker: RunningWorker | undefined;
   let closed = false;
@@ -93,12 +93,21 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
       await queue.waitUntilReady();
       return queue;
     } catch (thrown) {
-      opened = undefined;
       await queue.close();
       throw thrown;
     }
   };
-  const jobs = (): Promise<BullQueue> => (opened ??= open());
+  const jobs = async (): Promise<BullQueue> => {
+    opened ??= open();
+    const mine = opened;
+    try {
+      return await mine;
+    } catch (thrown) {
+      // On another connection it was made anew meanwhile.
+      if (opened === mine) opened = undefined;
+      throw thrown;
+    }
+  };
   quick.on('close', () => {
     const old = opened;
     opened = undefined;

@@ -90,7 +90,12 @@ export async function openClients(
       commandTimeout: COMMAND_MS,
       socketTimeout: 5 * COMMAND_MS,
     }),
-    subscriber: open({ maxRetriesPerRequest: null, socketTimeout: SILENCE_MS }),
+    // ioredis would subscribe anew by itself, and hear no refusal: Node ends the process for one that nobody hears.
+    subscriber: open({
+      maxRetriesPerRequest: null,
+      socketTimeout: SILENCE_MS,
+      autoResubscribe: false,
+    }),
     patient: () => open({ maxRetriesPerRequest: null, socketTimeout: SILENCE_MS }),
     close() {
       for (const client of opened) client.disconnect();

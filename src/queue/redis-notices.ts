@@ -2,6 +2,7 @@ import { parseAny } from '../core/json.ts';
 import { createNoticeBoard, isSmall, MOST_FIELDS } from './notice-board.ts';
 import type { Notices } from './queue.ts';
 import type { RedisClients } from './redis-clients.ts';
+import type { Timers } from './timers.ts';
 
 export interface RedisNotices extends Notices {
   close(): void;
@@ -10,6 +11,8 @@ export interface RedisNotices extends Notices {
 /** The hash goes when nobody posted for so long. */
 const KEPT_MS = 7 * 86_400_000;
 const BATCH = 500;
+/** Before the health, which holds what Redis refused for a while, calls it well again. */
+const AGAIN_MS = 5_000;
 
 // Pairs of field and message, which is JSON: a text, or null for an end.
 const POST = `
@@ -28,12 +31,13 @@ return 0`;
 export function createRedisNotices(
   { quick, subscriber }: Pick<RedisClients, 'quick' | 'subscriber'>,
   key: string,
-  onTrouble: (thrown: unknown) => void,
+  { timers, onTrouble }: { readonly timers: Timers; readonly onTrouble: (thrown: unknown) => void },
 ): RedisNotices {
   const board = createNoticeBoard();
   const unsent = new Map<string, string | undefined>();
   let sending = false;
   let closed = false;
+  let callOff = (): void => {};
   /** Fields that were told of while the hash is read: its answer may be older. */
   let fresher: Set<string> | undefined;
 
@@ -85,6 +89,20 @@ export function createRedisNotices(
     await flush();
   };
 
+  /** Each connection hears of nothing until it has said so. */
+  const listen = async (): Promise<void> => {
+    callOff();
+    try {
+      await subscriber.subscribe(key);
+    } catch (thrown) {
+      if (closed) return;
+      onTrouble(thrown);
+      // A right that is missing may be given, and the connection stays.
+      callOff = timers.wake(() => void listen(), AGAIN_MS);
+    }
+    await refresh();
+  };
+
   subscriber.on('message', (_, data) => {
     const told = parseAny(data);
     const [field, message] = Array.isArray(told) ? (told as readonly unknown[]) : [];
@@ -92,8 +110,7 @@ export function createRedisNotices(
     fresher?.add(field);
     hear(field, message);
   });
-  subscriber.subscribe(key).then(refresh, onTrouble);
-  subscriber.on('ready', () => void refresh());
+  subscriber.on('ready', () => void listen());
   quick.on('ready', () => void refresh());
 
   return {
@@ -108,6 +125,7 @@ export function createRedisNotices(
     subscribe: board.subscribe,
     close() {
       closed = true;
+      callOff();
     },
   };
 }

@@ -7,13 +7,20 @@ import type { WatchdogData } from './watchdog.ts';
  */
 export function watch({ beats, afterMs, everyMs, json }: WatchdogData, writeSync: typeof WriteSync): void {
   const counter = new Int32Array(beats);
-  const tell = (durationMs: number): void => {
+  /** Whether it was said: a full pipe takes nothing now, one that nobody reads any more never will. */
+  const tell = (durationMs: number): boolean => {
     const time = new Date().toISOString();
     const message = 'the event loop is blocked';
     const line = json
       ? JSON.stringify({ level: 'error', time, name: 'event loop', durationMs, message })
       : `${time} ERROR ${message} name="event loop" durationMs=${durationMs}`;
-    writeSync(2, `${line}\n`);
+    try {
+      writeSync(2, `${line}\n`);
+      return true;
+    } catch (error) {
+      if (error instanceof Error && 'syscall' in error) return false;
+      throw error;
+    }
   };
   let seen = Atomics.load(counter, 0);
   let seenAt = performance.now();
@@ -28,8 +35,7 @@ export function watch({ beats, afterMs, everyMs, json }: WatchdogData, writeSync
       seenAt = performance.now();
       told = false;
     } else if (!told && performance.now() - seenAt > afterMs) {
-      told = true;
-      tell(Math.round(performance.now() - seenAt));
+      told = tell(Math.round(performance.now() - seenAt));
     }
   }
 }

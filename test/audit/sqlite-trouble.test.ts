@@ -99,6 +99,16 @@ describe('an audit file in trouble takes nothing, and works again by itself', ()
   });
 });
 
+it('an audit file that is closed says so to whoever waits for its lock', async () => {
+  await using it = await openWithConnection();
+  const other = new DatabaseSync(it.path);
+  other.exec('begin immediate');
+  const refused = expect(it.store.touch()).rejects.toMatchObject(failing('it is closed'));
+  await it.store[Symbol.asyncDispose]();
+  await refused;
+  other.close();
+});
+
 describeClocks('sqlite', async (clock) => {
   const folder = await temporaryFolder();
   const path = join(folder.path, 'audit.db');

@@ -4,6 +4,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { AwsError, OPERATIONS } from './aws-operations.ts';
 import { AwsStore, randomText } from './aws-store.ts';
+import { bodyOf } from './body.ts';
 
 export { AwsError } from './aws-operations.ts';
 
@@ -174,7 +175,8 @@ export async function startAwsServer(options: AwsServerOptions = {}): Promise<Aw
     if (fault instanceof AwsError) throw fault;
   };
   const listener = async (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    const body = Buffer.concat(await Array.fromAsync<Buffer>(incoming)).toString('utf8');
+    const body = (await bodyOf(incoming))?.toString();
+    if (body === undefined) return;
     const { operation, input } = parse(incoming, body);
     aws.requests.push({ operation, input });
     outgoing.sendDate = false;

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { bodyOf } from './body.ts';
 
 /** What goes wrong between us and a server, as it looks from our side. */
 export const FAULTS = [
@@ -200,7 +201,8 @@ async function cutShort(
   outgoing: ServerResponse,
   onHang: () => void,
 ): Promise<void> {
-  const body = Buffer.concat(await Array.fromAsync<Buffer>(answer));
+  const body = await bodyOf(answer);
+  if (body === undefined) return void outgoing.destroy();
   const half = body.subarray(0, Math.floor(body.byteLength / 2));
   const { 'content-length': _, 'transfer-encoding': __, ...headers } = answer.headers;
   const status = answer.statusCode ?? 502;

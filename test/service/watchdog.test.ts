@@ -4,14 +4,18 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, it } from 'vitest';
 
+function startBlocked(form: string) {
+  return spawn(process.execPath, [join(import.meta.dirname, 'blocked-child.ts'), form]);
+}
+
 async function runBlocked(form: string): Promise<readonly string[]> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'blocked-child.ts'), form]);
+  const child = startBlocked(form);
   const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
   expect(code, stderr).toBe(0);
   return stderr.split('\n').filter((line) => line !== '');
 }
 
-it('says from outside each time that the event loop is blocked, once, and does not keep the process', async () => {
+it.concurrent('says from outside each time that the event loop is blocked, once, and does not keep the process', async () => {
   const [json, plain] = await Promise.all([runBlocked('json'), runBlocked('text')]);
   const said = {
     level: 'error',
@@ -24,4 +28,10 @@ it('says from outside each time that the event loop is blocked, once, and does n
   expect(plain).toHaveLength(2);
   for (const line of plain)
     expect(line).toMatch(/ ERROR the event loop is blocked name="event loop" durationMs=\d+$/);
+});
+
+it.concurrent('ends no process whose log nobody reads any more', async () => {
+  const child = startBlocked('json');
+  child.stderr.destroy();
+  expect(await once(child, 'exit')).toEqual([0, null]);
 });

@@ -44,7 +44,11 @@ interface RawEvent {
 
 /** Watches the Secrets of the soak's namespaces as the administrator, past all the faults. */
 export async function startWitness(cluster: Cluster, world: World): Promise<Witness> {
-  const dispatcher = new Agent({ connect: { ca: readFileSync(cluster.caFile, 'utf8') }, bodyTimeout: 0 });
+  const dispatcher = new Agent({
+    allowH2: false,
+    connect: { ca: readFileSync(cluster.caFile, 'utf8') },
+    bodyTimeout: 0,
+  });
   const headers = { authorization: `Bearer ${cluster.token}` };
   const items = new Map(world.items.map((item) => [item.name, item]));
   const changes: Change[] = [];

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { text } from 'node:stream/consumers';
+import { bodyOf } from '../fakes/body.ts';
 
 export interface ReceivedSpan {
   readonly traceId: string;
@@ -55,7 +55,7 @@ export async function openReceiver(): Promise<Receiver> {
   const bodies: string[] = [];
   let how = taking;
   const server = createServer(async (request, response) => {
-    const body = await bodyOf(request);
+    const body = (await bodyOf(request))?.toString();
     if (body === undefined) return;
     requests.push({ path: request.url ?? '', headers: request.headers });
     bodies.push(body);
@@ -79,16 +79,6 @@ export async function openReceiver(): Promise<Receiver> {
       await once(server, 'close');
     },
   };
-}
-
-/** Undefined: whoever sent it went away before its end. */
-async function bodyOf(request: IncomingMessage): Promise<string | undefined> {
-  try {
-    return await text(request);
-  } catch (error) {
-    if (request.destroyed) return undefined;
-    throw error;
-  }
 }
 
 function spansIn({ resourceSpans }: Otlp): readonly ReceivedSpan[] {

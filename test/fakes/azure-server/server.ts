@@ -7,6 +7,7 @@ import {
 } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { bodyOf } from '../body.ts';
 import { type Authority, createAuthority, type IssueOptions } from '../certificates.ts';
 import { deliver, type Fault } from './faults.ts';
 import { createLogin, type Login, TENANT } from './login.ts';
@@ -75,7 +76,7 @@ export async function startAzureServer({
   const answer = async (service: Service, incoming: IncomingMessage): Promise<Reply> => {
     const url = new URL(incoming.url ?? '/', 'https://double');
     if (service === 'identity') return login.answerIdentity(url, incoming.headers);
-    const body = Buffer.concat(await Array.fromAsync<Buffer>(incoming)).toString();
+    const body = (await bodyOf(incoming))?.toString() ?? '';
     const method = incoming.method ?? '';
     if (service === 'authority') return login.answerAuthority(server.authorityHost, method, url, body);
     const token = /^Bearer (.+)$/.exec(incoming.headers.authorization ?? '')?.[1] ?? '';

@@ -227,6 +227,17 @@ it('questions that take long hold up nobody who asks whether it answers', async 
 }, 60_000);
 
 describe('work that only one may do', () => {
+  it('is refused a record at once when the store is closed meanwhile', async () => {
+    await using database = await createDatabase(postgres());
+    const store = await database.open();
+    await store.exclusively('destroy', async () => {
+      // It asks first whether its lock is held.
+      const refused = elapsed(() => expect(store.append([entry()])).rejects.toMatchObject(UNAVAILABLE));
+      await store[Symbol.asyncDispose]();
+      expect(await refused).toBeLessThan(3_000);
+    });
+  });
+
   it('notices that its lock was lost: it can intend nothing more, and still say what happened', async () => {
     await using database = await createDatabase(postgres());
     await using store = await database.open();
@@ -234,7 +245,8 @@ describe('work that only one may do', () => {
     await store.exclusively('destroy', async () => {
       await store.append([entry({ phase: 'intent' })]);
       await database.sql(`select pg_terminate_backend(pid) from pg_locks
-        where locktype = 'advisory' and mode = 'ExclusiveLock' and granted`);
+        where locktype = 'advisory' and mode = 'ExclusiveLock' and granted
+          and database = (select oid from pg_database where datname = current_database())`);
       await other.exclusively('destroy', async () => {
         await expect(store.append([entry({ phase: 'intent', attempt: 2 })])).rejects.toMatchObject({
           ...UNAVAILABLE,

@@ -79,7 +79,8 @@ it('gives a turn on when the process that had it was killed', async () => {
   });
   await until('It waits', 10_000, async () => {
     const [found] = await database.sql(
-      `select count(*) as n from pg_locks where locktype = 'advisory' and not granted`,
+      `select count(*) as n from pg_locks where locktype = 'advisory' and not granted
+         and database = (select oid from pg_database where datname = current_database())`,
     );
     return found?.n === '1';
   });

@@ -56,6 +56,7 @@ export async function startWatchProxy(): Promise<WatchProxy> {
       answer.on('error', () => outgoing.destroy());
     });
     call.on('error', () => outgoing.destroy());
+    outgoing.on('error', () => call.destroy());
     outgoing.on('close', () => {
       call.destroy();
       for (const stream of streams) if (stream.outgoing === outgoing) streams.delete(stream);

@@ -27,7 +27,11 @@ const MARKER = 'witness-marker';
 
 /** Watches the Secrets of one namespace from now on, as the administrator, independently of the product. */
 export async function watchSecrets(cluster: Cluster, namespace: string): Promise<Witness> {
-  const dispatcher = new Agent({ connect: { ca: readFileSync(cluster.caFile, 'utf8') }, bodyTimeout: 0 });
+  const dispatcher = new Agent({
+    allowH2: false,
+    connect: { ca: readFileSync(cluster.caFile, 'utf8') },
+    bodyTimeout: 0,
+  });
   const headers = { authorization: `Bearer ${cluster.token}`, 'content-type': 'application/json' };
   const path = `/api/v1/namespaces/${namespace}/secrets`;
   const send = (method: 'GET' | 'POST', query = '', body?: object) =>

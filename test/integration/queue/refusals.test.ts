@@ -116,6 +116,25 @@ describe('a Redis that refuses', () => {
     expect(told).toEqual(['b kept', 'f heard']);
   });
 
+  it('may take away the right to hear notices: that is said, and they are heard once it is given', async () => {
+    const server = await start({ config: [`user bridge on >pw ${RIGHTS.join(' ')}`] });
+    const queue = await open(server.address.replace('//', '//bridge:pw@'));
+    const told: unknown[] = [];
+    queue.notices.subscribe((_, text) => void told.push(text));
+    const key = '{secretbridge:test}:notices';
+    const reaches = async (text: string): Promise<boolean> =>
+      (await server.command('PUBLISH', key, `["a","\\"${text}\\""]`)).startsWith(':1');
+    await eventually(() => reaches('before'));
+    await server.command('ACL', 'SETUSER', 'bridge', 'resetchannels');
+    await eventually(() => shown(queue).startsWith('down: Redis does not allow the user'));
+    expect(await reaches('meanwhile')).toBe(false);
+    await server.command('ACL', 'SETUSER', 'bridge', '&{secretbridge:test}:*');
+    await eventually(() => reaches('after'));
+    await eventually(() => told.includes('after'));
+    expect(told).toEqual(['before', 'after']);
+    await eventually(() => queue.health().state === 'up');
+  });
+
   it('is degraded when its memory is full, and works again by itself', async () => {
     const server = await start();
     const queue = await open(server.address);

@@ -63,9 +63,10 @@ export function openGuard(folder: string): Guard {
     const message = JSON.parse(line) as { id: number; pid?: number } & Exit;
     if (message.pid === undefined) handlers.get(message.id)?.(message);
   });
-  void exited.then(() => {
+  const endAll = (): void => {
     for (const handle of handlers.values()) handle({ error: 'its guard was killed' });
-  });
+  };
+  void exited.then(endAll, endAll);
 
   return {
     folder,
