@@ -33,7 +33,7 @@ const LONGEST_RETRY_MS = 60_000;
 
 /** What only a service of ours says at `/livez`. */
 const Liveness = z.looseObject({ ok: z.boolean(), stalled: z.array(z.string()) });
-const ErrorAnswer = z.looseObject({ code: z.string(), message: z.string() });
+const ErrorAnswer = z.looseObject({ code: z.string(), message: z.string(), remedy: z.string().optional() });
 
 export function createClient(address: ServerAddress, context: Context): Client {
   const { clock, signal } = context;
@@ -74,7 +74,12 @@ export function createClient(address: ServerAddress, context: Context): Client {
           detail: 'it was sent the one of the environment variable SECRETBRIDGE_TOKEN',
         });
       const retryAfterMs = parseRetryAfter(firstOf(headers['retry-after']), clock);
-      throw errorOf(error.code, plain(error.message), retryAfterMs);
+      throw errorOf(error.code, plain(error.message), {
+        ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+        ...(error.remedy === undefined ? {} : { todo: plain(error.remedy) }),
+        // Also with a code that mends itself as a rule.
+        refused: status === 409,
+      });
     }
     throw unreachable(address.url, `it answers with status ${status}, and is perhaps another service`);
   }

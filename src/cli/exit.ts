@@ -12,10 +12,13 @@ export interface Verdict {
   readonly changes?: boolean;
 }
 
-/** What a command comes to that an error has ended. It follows from the code alone, so that scripts can rely on it. */
-export function exitCodeOf({ code }: AppError): ExitCode {
+/**
+ * What a command comes to that an error has ended. It follows from the code alone, so that scripts can rely on it, but
+ * for what was refused: that is the same here as in a run.
+ */
+export function exitCodeOf({ code, refused }: AppError): ExitCode {
   if (code === 'CONFIG_INVALID') return EXIT.config;
-  return healsItself(code) ? EXIT.retry : EXIT.person;
+  return healsItself(code) && !refused ? EXIT.retry : EXIT.person;
 }
 
 /**

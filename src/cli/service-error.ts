@@ -1,5 +1,5 @@
 import { ERRORS, type ErrorCode } from '../core/error-codes.ts';
-import { AppError } from '../core/errors.ts';
+import { AppError, type AppErrorOptions } from '../core/errors.ts';
 
 /** No service of ours answers where one was looked for, or in a form that this version does not know. */
 export function unreachable(address: string, detail: string): AppError {
@@ -14,7 +14,11 @@ export function isErrorCode(code: string): code is ErrorCode {
  * The error that a service answered with, as the same error here. A message is
  * `<about>: <what the code says> (<detail>)`, so its parts are found again.
  */
-export function errorOf(code: ErrorCode, message: string, retryAfterMs?: number): AppError {
+export function errorOf(
+  code: ErrorCode,
+  message: string,
+  more: Pick<AppErrorOptions, 'retryAfterMs' | 'todo' | 'refused'> = {},
+): AppError {
   const says = ERRORS[code].says;
   const at = message.indexOf(says);
   const about = at > 0 ? message.slice(0, at).replace(/: $/, '') : '';
@@ -23,7 +27,7 @@ export function errorOf(code: ErrorCode, message: string, retryAfterMs?: number)
   return new AppError(code, {
     ...(about === '' ? {} : { about }),
     ...(detail === '' ? {} : { detail }),
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...more,
   });
 }
 

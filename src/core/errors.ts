@@ -11,6 +11,8 @@ export interface AppErrorOptions {
   readonly todo?: string;
   /** Whether a person must act in this case, although what has the code mends itself as a rule. */
   readonly person?: boolean;
+  /** Whether what was asked for is refused as things stand, so that whoever asks again without acting finds the same. */
+  readonly refused?: boolean;
   /** Kept for a debugger; never printed, serialised or stored, since a vendor's error can hold credentials. */
   readonly cause?: unknown;
 }
@@ -28,6 +30,7 @@ export class AppError extends Error {
   readonly todo: string;
   /** Whether it may mend itself: `healsItself` of its code, but for the cases that are known not to. */
   readonly heals: boolean;
+  readonly refused: boolean;
 
   constructor(code: ErrorCode, options: AppErrorOptions = {}) {
     super(sentence(ERRORS[code], options));
@@ -37,7 +40,8 @@ export class AppError extends Error {
     this.detail = options.detail;
     this.retryAfterMs = options.retryAfterMs;
     this.todo = options.todo ?? ERRORS[code].todo;
-    this.heals = healsItself(code) && options.person !== true;
+    this.refused = options.refused === true;
+    this.heals = healsItself(code) && options.person !== true && !this.refused;
     Object.defineProperty(this, 'cause', { value: options.cause, enumerable: false });
   }
 
@@ -53,6 +57,7 @@ export class AppError extends Error {
       ...(this.retryAfterMs === undefined ? {} : { retryAfterMs: this.retryAfterMs }),
       todo: this.todo,
       person: !this.heals,
+      refused: this.refused,
       cause: this.cause,
     });
   }

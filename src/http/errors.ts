@@ -33,8 +33,11 @@ const STATUS: Partial<Readonly<Record<ErrorCode, number>>> = {
 /** By the remedy where nothing else is said: what heals is 503; what a person must mend first, 409. */
 export function statusOf(code: ErrorCode): number {
   const { remedy } = ERRORS[code];
-  return STATUS[code] ?? (remedy === 'retry' || remedy === 'wait' ? 503 : 409);
+  return STATUS[code] ?? (remedy === 'retry' || remedy === 'wait' ? 503 : REFUSED);
 }
+
+/** Not before a person has mended something. */
+const REFUSED = 409;
 
 export interface HttpError {
   readonly status: number;
@@ -43,7 +46,8 @@ export interface HttpError {
 
 /** Anything thrown, as an answer. Of what the framework says, its own code alone is understood; its text may quote. */
 export function toHttpError(thrown: unknown): HttpError {
-  if (thrown instanceof AppError) return { status: statusOf(thrown.code), error: thrown };
+  if (thrown instanceof AppError)
+    return { status: thrown.refused ? REFUSED : statusOf(thrown.code), error: thrown };
   const { code = '', statusCode = 0, validation, validationContext } = fieldsOf(thrown);
   if (validation !== undefined) return invalid(400, validationDetail(validation, validationContext), thrown);
   const known = FRAMEWORK[code];

@@ -25,6 +25,7 @@ export function heldByOthers(names: readonly string[]): AppError {
   return new AppError('CONFLICT', {
     detail: `others hold ${names.join(', ')} with another value`,
     todo: LET_GO,
+    refused: true,
   });
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { AuditRecord } from '../../src/audit/entry.ts';
 import { openService } from './fake-service.ts';
-import { type Bench, DB, HEAD, openBench, type Result } from './harness.ts';
+import { type Bench, DB, FOREIGN, HEAD, openBench, type Result } from './harness.ts';
 
 const put = (bench: Bench, password: string): Promise<void> =>
   bench.write('store/db.json', JSON.stringify({ user: 'ann', password }));
@@ -168,6 +168,23 @@ describe('rollback, here', () => {
     expect(await records(bench, '--action', 'read')).toHaveLength(length);
   });
 
+  it('is refused, which a person must mend, where others hold a key of a merge with another value', async () => {
+    const merge = DB.replace('namespace: apps', 'namespace: apps, secret: theirs, mode: merge');
+    await using bench = await openBench(HEAD + merge);
+    await bench.write('cluster/apps/theirs.yaml', FOREIGN);
+    expect((await bench.run('sync')).code).toBe(0);
+    const change = await lastChange(bench);
+    const mixed = `${merge}      KEY: { store: local, key: db.json, property: user }\n`;
+    await bench.write('secretbridge.yaml', HEAD + mixed);
+    expect(await back(bench, change)).toMatchObject({
+      code: 4,
+      stderr: expect.stringMatching(/CONFLICT.*hold KEY with[^]*have whoever holds it let it go/),
+    });
+    expect(await records(bench, '--action', 'rollback')).toMatchObject([
+      { outcome: 'refused', code: 'CONFLICT' },
+    ]);
+  });
+
   it('is not what a folder of another store under the same name is for', async () => {
     const { bench, second } = await openRotated();
     await using _ = bench;
@@ -289,6 +306,8 @@ describe('with --server', () => {
     ['NOT_A_CHANGE', 409, 4],
     ['NOT_PINNED', 409, 4],
     ['ROLLBACK_AMBIGUOUS', 409, 4],
+    ['CONFLICT', 409, 4],
+    ['CONFLICT', 503, 1],
     ['RECORD_MISSING', 404, 4],
     ['STORE_UNAVAILABLE', 503, 1],
     ['AUDIT_UNAVAILABLE', 503, 1],
@@ -310,6 +329,7 @@ describe('with --server', () => {
       expect(result.stderr).toContain(
         said === 'NOT_FOUND' ? 'there is no mapping "db" in the service' : 'as the service says',
       );
+      if (code !== 64) expect(result.stderr).toContain('do this');
     }
   });
 });

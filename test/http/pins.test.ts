@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { AppError } from '../../src/core/errors.ts';
+import { heldByOthers } from '../../src/sync/merge-checks.ts';
 import { type Answer, type Bench, openBench, TOKENS } from './harness.ts';
 
 type Role = keyof typeof TOKENS;
@@ -105,6 +106,17 @@ describe('rollback and unpin', () => {
       ] as const)
         expect(await order(bench, `db/${what}`, body)).toMatchObject({ status, json: { code } });
     }
+  });
+
+  it('are 409 where they are refused with a code that mends itself as a rule', async () => {
+    const refuse = async () => {
+      throw heldByOthers(['KEY']).concerning('apps/db');
+    };
+    await using bench = await openBench({ service: { rollback: refuse } });
+    expect(await order(bench, 'db/rollback', { to: 41 })).toMatchObject({
+      status: 409,
+      json: { code: 'CONFLICT', remedy: expect.stringContaining('let it go') },
+    });
   });
 
   it('of a mapping that is not there are 404', async () => {
