@@ -77,6 +77,8 @@ Nothing that it prints holds a value: \`plan\` and \`sync\` show \`(sensitive)\`
   says whether a line is JSON or text.
 - On a terminal, lines that are wider than it are broken at spaces; elsewhere, and in what other programs read, they
   are left as they are.
+- An option may be given once, unless its help says several times: a second value would leave out the first, so it is wrong
+  usage (64).
 - Colours are used on a terminal only, and not if \`NO_COLOR\` is set or \`TERM\` is \`dumb\`.
 - Ctrl-C or SIGTERM during \`sync\`: no further target is begun, what is being written is finished and recorded, the
   exit code is 1. A second one ends the process at once.

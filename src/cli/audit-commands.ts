@@ -7,7 +7,6 @@ import {
   errorCode,
   filled,
   fingerprint,
-  once,
   positive,
   type Run,
   withServer,
@@ -56,9 +55,7 @@ function addList(audit: Command, context: Context, run: Run): void {
       ).conflicts(['fingerprint', 'trace']),
     )
     .option('--limit <number>', 'records on a page', positive, 50)
-    .option('--cursor <cursor>', 'go on after a page: its `next`', (text, before?: string) =>
-      once(String(positive(text)), before),
-    )
+    .option('--cursor <cursor>', 'go on after a page: its `next`', (text) => String(positive(text)))
     .action((options) =>
       run(async () => (await import('./commands/audit.ts')).auditListCommand(context, options)),
     );
@@ -101,7 +98,7 @@ function addReview(audit: Command, context: Context, run: Run): void {
   ])
     .argument('<sequence...>', 'their numbers, or ranges such as 40-45')
     .addOption(word('--state <state>', 'what they are now', REVIEWS).makeOptionMandatory())
-    .option('--note <text>', 'what you found; never a value', once);
+    .option('--note <text>', 'what you found; never a value');
   withServer(
     review,
     'let the service at this address do it; else the one at `http.listen` of the configuration if it answers, else here',

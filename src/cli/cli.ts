@@ -1,7 +1,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { toAppError } from '../core/errors.ts';
 import { addAudit } from './audit-commands.ts';
-import { command, filled, outputOption, type Run, withServer } from './command-line.ts';
+import { command, filled, outputOption, type Run, refuseRepeated, withServer } from './command-line.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { EXIT, exitCodeOf } from './exit.ts';
 import { keepHeapSmall } from './heap.ts';
@@ -89,6 +89,7 @@ export function buildProgram(context: Context, run: Run): Command {
   addProgram(program, context, run);
   program.addHelpText('after', example(EXAMPLES));
   dressHelp(program);
+  refuseRepeated(program);
   return program;
 }
 

@@ -55,47 +55,55 @@ export function positive(text: string): number {
 }
 
 /** One that is none would be on no record, which is an answer that people go by. */
-export function fingerprint(text: string, before?: string): string {
+export function fingerprint(text: string): string {
   // Not with the text: it may be a value that was meant for `--value`.
   if (!isFingerprint(text))
     throw new UsageError(
       '--fingerprint must be the whole of it, as a record has it: 8 hexadecimal digits, a colon and 64 more',
     );
-  return once(text, before);
+  return text;
 }
 
 /** A wrong one would be on no record either. Those of a newer version are named in its own reference. */
-export function errorCode(text: string, before?: string): string {
-  if (Object.hasOwn(ERRORS, text)) return once(text, before);
+export function errorCode(text: string): string {
+  if (Object.hasOwn(ERRORS, text)) return text;
   const near = nearest(text, Object.keys(ERRORS));
   throw new InvalidArgumentError(
     `There is no such error code${near === undefined ? '.' : `: did you mean ${near}?`}`,
   );
 }
 
-/** Of two, the first would be left out, and nobody told. Not for an option with a default, which comes as `before`. */
-export function once<T>(given: T, before: T | undefined): T {
-  if (before !== undefined) throw new InvalidArgumentError('It may be given once.');
-  return given;
-}
-
 /** An empty one, of a variable that is not set, would be the name of nothing, or mean the working folder. */
-export function filled(text: string, before?: string): string {
+export function filled(text: string): string {
   if (text === '') throw new InvalidArgumentError('It must not be empty.');
-  return once(text, before);
+  return text;
 }
 
-/** One of some words, once. */
+/** One of some words. */
 export function word(flags: string, description: string, words: readonly string[]): Option {
-  const option = new Option(flags, description).choices(words);
-  const { parseArg } = option;
-  return option.argParser((text: string, before?: string) => {
-    const one: unknown = parseArg?.(text, undefined);
-    return filled(String(one), before);
-  });
+  return new Option(flags, description).choices(words);
 }
 
 /** Of an option that may be given several times. */
 export function collect(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, filled(text)];
+}
+
+/**
+ * Of an option that is given twice, the first value would be left out, and nobody told. This is for all commands below
+ * one, once they have all their options: but for those that are collected, and those without a value.
+ */
+export function refuseRepeated(command: Command): void {
+  for (const option of command.options) {
+    const { parseArg } = option;
+    if (!option.required || parseArg === collect) continue;
+    let isGiven = false;
+    option.argParser((text: string, before: unknown) => {
+      // Without the text, which may be a value in the wrong place.
+      if (isGiven) throw new UsageError(`${option.long ?? option.flags} may be given once`);
+      isGiven = true;
+      return parseArg === undefined ? text : parseArg(text, before);
+    });
+  }
+  for (const below of command.commands) refuseRepeated(below);
 }

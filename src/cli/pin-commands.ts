@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { command, filled, once, positive, type Run, withServer } from './command-line.ts';
+import { command, filled, positive, type Run, withServer } from './command-line.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import type { ServerOptions } from './server-address.ts';
 
@@ -18,9 +18,7 @@ export function addPins(program: Command, context: Context, run: Run): void {
     ],
   )
     .argument('<mapping>', 'its name')
-    .requiredOption('--to <sequence>', 'a record of a change of this mapping', (text, before?: number) =>
-      once(positive(text), before),
-    )
+    .requiredOption('--to <sequence>', 'a record of a change of this mapping', positive)
     .option('--namespace <name>', 'of the target, where the mapping has several', filled);
   withServer(rollback, 'let the service at this address do it').action(
     (mapping: string, options: PinOptions & { to: number }) =>

@@ -178,7 +178,7 @@ describe('rollback, here', () => {
     await bench.write('secretbridge.yaml', HEAD + mixed);
     expect(await back(bench, change)).toMatchObject({
       code: 4,
-      stderr: expect.stringMatching(/CONFLICT.*hold KEY with[^]*have whoever holds it let it go/),
+      stderr: expect.stringMatching(/CONFLICT.*hold KEY with[\s\S]*have whoever holds it let it go/),
     });
     expect(await records(bench, '--action', 'rollback')).toMatchObject([
       { outcome: 'refused', code: 'CONFLICT' },

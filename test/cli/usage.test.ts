@@ -109,12 +109,40 @@ describe('wrong usage', () => {
     ['audit', 'review', '1', '--state', 'reviewed', '--state', 'flagged'],
     ['audit', 'review', '1', '--state', 'flagged', '--note', 'one', '--note', 'two'],
     ['rollback', 'db', '--to', '1', '--to', '2'],
+    ...[
+      'audit list --limit 5 --limit 9',
+      'audit export --format csv --format jsonl',
+      'audit report --since 7d --since 30d',
+      'status --server http://127.0.0.1:1 --server http://127.0.0.1:2',
+      'plan --output json -o yaml',
+      'plan --log-level info --log-level info',
+      'serve --grace 5s --grace 9s',
+      'rbac --service-account a/b --service-account c/d',
+      'init --out a.yaml --out b.yaml',
+      'config-schema --out a.json --out b.json',
+      'version --output json --output json',
+      'import external-secrets --instance a --instance b -',
+    ].map((line) => line.split(' ')),
   ])('is exit code 64, one sentence on stderr and nothing on stdout: %s %s %s', async (...words) => {
     await using bench = await openBench();
     const { code, stdout, stderr } = await bench.run(...words.filter((word) => word !== undefined));
     expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
     expect(stderr).toMatch(/^(error: |Usage: )/);
     expect(stderr).not.toMatch(/^\s+at /m);
+  });
+
+  it('names an option that is given twice, and neither of its values', async () => {
+    await using bench = await openBench();
+    const { code, stderr } = await bench.run('audit', 'list', '--limit', '71', '--limit=72');
+    expect({ code, stderr }).toEqual({ code: 64, stderr: 'error: --limit may be given once\n' });
+  });
+
+  it('is not to give several times what may be so, nor an option without a value', async () => {
+    await using bench = await openBench();
+    await bench.write('more.yaml', 'apiVersion: secretbridge.dev/v1\n');
+    const { code } = await bench.run(...['validate', '-c', 'secretbridge.yaml', '--config', 'more.yaml']);
+    expect(code).toBe(0);
+    expect((await bench.run('plan', '--all', '--all')).code).toBe(2);
   });
 
   it.each([
