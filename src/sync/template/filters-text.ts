@@ -115,10 +115,9 @@ export const TEXT_FILTERS: Filters = {
   /** RFC 3986: all but letters, digits and `-._~` is percent-encoded. */
   url_encode: { args: [0, 0], run: (b, it) => urlEncoded(wellFormed(textOf(it, b))) },
   url_decode: { args: [0, 0], run: (b, it) => urlDecoded(textOf(it, b)) },
-  xml_escape: {
-    args: [0, 0],
-    run: (b, it) => textOf(it, b).replace(/[&<>"']/g, (char) => XML[char] ?? char),
-  },
+  xml_escape: { args: [0, 0], run: (b, it) => escaped(textOf(it, b), XML) },
+  /** As Liquid has it: of XML and of HTML, whose older versions have no name for the apostrophe. */
+  escape: { args: [0, 0], run: (b, it) => escaped(textOf(it, b), HTML) },
 };
 
 const XML: Readonly<Record<string, string>> = {
@@ -129,7 +128,13 @@ const XML: Readonly<Record<string, string>> = {
   "'": '&apos;',
 };
 
+const HTML: typeof XML = { ...XML, '"': '&#34;', "'": '&#39;' };
+
 type Bounds = Parameters<NonNullable<Filters[string]>['run']>[0];
+
+function escaped(text: string, names: typeof XML): string {
+  return text.replace(/[&<>"']/g, (char) => names[char] ?? char);
+}
 
 function joined(b: Bounds, left: string, right: string): string {
   b.text(left.length + right.length);

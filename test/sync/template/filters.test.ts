@@ -36,6 +36,8 @@ describe('text filters', () => {
     ['"a\n\nb\n" | indent: 2', 'a\n\n  b\n'],
     ['"p@ss/w:rd é!" | url_encode', 'p%40ss%2Fw%3Ard%20%C3%A9%21'],
     ['"p%40ss%20%C3%A9" | url_decode', 'p@ss é'],
+    [`'<a b="' | escape`, '&lt;a b=&#34;'],
+    [`"'>&amp;é" | escape`, '&#39;&gt;&amp;amp;é'],
     [`"<a b='c'>&</a>" | xml_escape`, '&lt;a b=&apos;c&apos;&gt;&amp;&lt;/a&gt;'],
   ])('%s gives %j', (expression, expected) => {
     // The text of the template holds the characters themselves: Liquid has no need of escapes here.
