@@ -13,7 +13,7 @@ const ASK_MS = 2_000;
  */
 export function auditStatusOf(
   { audit, checkpoints, config }: Pick<App, 'audit' | 'checkpoints' | 'config'>,
-  { auditDoubt }: Pick<Controller, 'auditDoubt'>,
+  { auditDoubt }: { readonly auditDoubt: Pick<Controller['auditDoubt'], 'trouble'> },
   askMs = ASK_MS,
 ): () => Promise<Status['audit']> {
   const { kind } = config.audit.store;

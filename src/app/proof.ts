@@ -3,12 +3,15 @@ import { AppError, toAppError } from '../core/errors.ts';
 import { systemSleep } from '../providers/timing.ts';
 import type { Status } from '../service/service.ts';
 import type { App } from './app.ts';
+import { auditStatusOf } from './audit-state.ts';
 import type { Front } from './front.ts';
 import type { ServeDeps } from './serve.ts';
 
 type WaitDeps = Pick<ServeDeps, 'version' | 'replica' | 'configProblems' | 'signal'> & {
   readonly front: Pick<Front, 'use'>;
   readonly againMs: number;
+  /** How long the audit may take to say where it ends. */
+  readonly askMs?: number;
 };
 
 /**
@@ -17,26 +20,30 @@ type WaitDeps = Pick<ServeDeps, 'version' | 'replica' | 'configProblems' | 'sign
  */
 export async function untilUndoubted(app: App, deps: WaitDeps): Promise<void> {
   const { checkpoints, audit, logger } = app;
-  const { front, signal, againMs } = deps;
+  const { front, signal, againMs, askMs } = deps;
   if (checkpoints === undefined) return;
   front.use({ evidence: () => checkpoints.evidence() });
   let said: string | undefined;
-  for (let doubt = checkpoints.trouble(); doubt !== undefined; doubt = await checkpoints.check()) {
+  let doubt = checkpoints.trouble();
+  const auditStatus = auditStatusOf(app, { auditDoubt: { trouble: () => doubt } }, askMs);
+  for (; doubt !== undefined; doubt = await checkpoints.check()) {
     if (said !== doubt.message)
       logger.error('the audit is in doubt, so nothing is changed until that is settled', { error: doubt });
     said = doubt.message;
     const error = doubt;
-    front.use({ waitingFor: error, audit, waiting: { status: () => waitingStatus(app, error, deps) } });
+    const status = async () => waitingStatus(app, error, await auditStatus(), deps);
+    front.use({ waitingFor: error, audit, waiting: { status } });
     await systemSleep(againMs, signal);
   }
   if (said !== undefined) logger.info('the audit is in doubt no longer');
 }
 
-async function waitingStatus(
-  { config, audit }: App,
+function waitingStatus(
+  { config }: App,
   { code }: AppError,
+  audit: Status['audit'],
   { version, replica, configProblems }: WaitDeps,
-): Promise<Status> {
+): Status {
   const problems = configProblems();
   const down = { state: 'down', code } as const;
   return {
@@ -44,7 +51,7 @@ async function waitingStatus(
     version,
     replica,
     engine: { kind: config.engine.kind, ...down },
-    audit: { kind: config.audit.store.kind, ...down, sequence: (await audit.head()).sequence },
+    audit,
     cluster: { kind: config.cluster.kind, state: 'up' },
     config: { valid: problems.length === 0, problems, differing: [] },
     stores: [],
