@@ -1,16 +1,37 @@
 import { randomUUID } from 'node:crypto';
 import { type Actor, type Entry, NO_KEYS } from '../audit/entry.ts';
-import type { ConfigDiff } from '../config/diff.ts';
+import { type ConfigDiff, isEmptyDiff, type NamedChanges } from '../config/diff.ts';
 import { toAppError } from '../core/errors.ts';
 import { createInTurn } from '../core/in-turn.ts';
 import type { Controller } from '../service/controller.ts';
 import type { App } from './app.ts';
 
-/** In one line, for a record. */
-export function describeDiff({ stores, mappings, access, events }: ConfigDiff): string {
-  const part = (what: string, { added, removed, changed }: ConfigDiff['stores']): string =>
-    `${what}: ${added.length} added, ${changed.length} changed, ${removed.length} removed`;
-  return `${part('stores', stores)}; ${part('mappings', mappings)}${access ? '; access changed' : ''}${events ? '; events changed' : ''}`;
+/** Of one kind of change; there may be ten thousand mappings, and a record stays small. */
+const MOST_NAMES = 20;
+
+/** In one line, for a record: what was changed by its name, never how. */
+export function describeDiff({ stores, mappings, access, events, restart }: ConfigDiff): string {
+  const part = (what: string, { added, changed, removed }: NamedChanges): string =>
+    `${what}: ${named(added, 'added')}, ${named(changed, 'changed')}, ${named(removed, 'removed')}`;
+  const sections = [...(access ? ['access'] : []), ...(events ? ['events'] : []), ...restart];
+  const others = sections.length === 0 ? '' : `; changed: ${sections.join(', ')}`;
+  return `${part('stores', stores)}; ${part('mappings', mappings)}${others}`;
+}
+
+function named(names: readonly string[], how: string): string {
+  const shown = names.slice(0, MOST_NAMES).join(', ');
+  const more = names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : '';
+  return `${names.length} ${how}${names.length === 0 ? '' : ` (${shown}${more})`}`;
+}
+
+/** The same of a service that opens. @param since What is another than when it was open before in this process. */
+export function describeStart(
+  { stores, mappings }: { readonly stores: readonly unknown[]; readonly mappings: readonly unknown[] },
+  since?: ConfigDiff,
+): string {
+  const now = `stores: ${stores.length}, mappings: ${mappings.length}`;
+  if (since === undefined) return now;
+  return `${now}; opened anew; ${isEmptyDiff(since) ? 'as before' : describeDiff(since)}`;
 }
 
 /** A change of the configuration stands whether it can be recorded or not, so its record waits until it can. */

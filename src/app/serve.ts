@@ -1,7 +1,7 @@
 import { recordLine } from '../audit/export.ts';
 import type { Config } from '../config/config.ts';
 import { type Watched, watchCredentials, watchedIn } from '../config/credential-watch.ts';
-import type { ConfigDiff } from '../config/diff.ts';
+import { type ConfigDiff, diffConfig } from '../config/diff.ts';
 import type { Problem } from '../config/problem.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import { instancesOf } from '../core/instances.ts';
@@ -12,7 +12,7 @@ import { createPresence, worksBy } from '../service/presence.ts';
 import { watchStalls } from '../service/stalls.ts';
 import { watchEventLoop } from '../service/watchdog.ts';
 import { type App, type AppDeps, credentialsOf, openApp } from './app.ts';
-import { createConfigurationRecords, describeDiff } from './configured.ts';
+import { createConfigurationRecords, describeDiff, describeStart } from './configured.ts';
 import { type Intakes, openIntakes } from './events.ts';
 import { openFront } from './front.ts';
 import { untilUndoubted, watchChain } from './proof.ts';
@@ -25,6 +25,8 @@ export interface ServeDeps extends AppDeps {
   readonly random: () => number;
   /** What is wrong with the files as they are now; nothing: they are in force. */
   readonly configProblems: () => readonly Problem[];
+  /** The one that was in force last in this process, if one was. */
+  readonly before?: Config | undefined;
   /** Ends the start. */
   readonly signal: AbortSignal;
   /** Something that is taken up at the start only is another now: this server should make room for a new one. */
@@ -86,7 +88,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
   stack.use(watchEventLoop(controller.loops, { json: config.log.format === 'json' }));
   const owned = stack.move();
   const records = createConfigurationRecords(opened);
-  await records.configured(`stores: ${app.config.stores.length}, mappings: ${app.config.mappings.length}`);
+  await records.configured(describeStart(app.config, deps.before && diffConfig(deps.before, app.config)));
   logger.info('the service is running', { address: front.url, count: app.targets.length });
 
   return {

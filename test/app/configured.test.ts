@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createConfigurationRecords } from '../../src/app/configured.ts';
+import { createConfigurationRecords, describeDiff, describeStart } from '../../src/app/configured.ts';
+import type { ConfigDiff } from '../../src/config/diff.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { silentLogger } from '../../src/log/logger.ts';
 import { createAuditDoubt } from '../../src/service/audit-doubt.ts';
@@ -13,6 +14,41 @@ function open() {
   const records = createConfigurationRecords({ app: { audit }, controller: { auditDoubt } });
   return { audit, auditDoubt, records, notes: () => audit.records.map(({ note, code }) => note ?? code) };
 }
+
+const NONE = { added: [], changed: [], removed: [] };
+
+function diffOf(some: Partial<ConfigDiff>): ConfigDiff {
+  return { stores: NONE, mappings: NONE, access: false, events: false, restart: [], ...some };
+}
+
+describe('what a record says of a change', () => {
+  it('is which mappings and stores were added, changed and removed, and which sections are others', () => {
+    const mappings = { added: ['web'], changed: ['db', 'mail'], removed: [] };
+    expect(describeDiff(diffOf({ mappings, stores: { ...NONE, removed: ['vault'] } }))).toBe(
+      'stores: 0 added, 0 changed, 1 removed (vault); mappings: 1 added (web), 2 changed (db, mail), 0 removed',
+    );
+    expect(describeDiff(diffOf({ access: true, events: true, restart: ['brake', 'http'] }))).toMatch(
+      /0 removed; changed: access, events, brake, http$/,
+    );
+  });
+
+  it('is of bounded length, however many there are', () => {
+    const names = Array.from({ length: 10_000 }, (_, n) => `m${String(n).padStart(62, '0')}`);
+    const all = { added: names, changed: names, removed: names };
+    const note = describeDiff(diffOf({ mappings: all, stores: all }));
+    expect(note).toContain(`10000 removed (${names.slice(0, 20).join(', ')} and 9980 more)`);
+    expect(note.length).toBeLessThan(8_500);
+  });
+
+  it('is, of a service that opens, how many there are, and what is another than before in this process', () => {
+    const config = { stores: [1], mappings: [1, 2] };
+    expect(describeStart(config)).toBe('stores: 1, mappings: 2');
+    expect(describeStart(config, diffOf({ restart: ['brake'] }))).toBe(
+      'stores: 1, mappings: 2; opened anew; stores: 0 added, 0 changed, 0 removed; mappings: 0 added, 0 changed, 0 removed; changed: brake',
+    );
+    expect(describeStart(config, diffOf({}))).toBe('stores: 1, mappings: 2; opened anew; as before');
+  });
+});
 
 describe('changes of the configuration', () => {
   it('are recorded in their order when the audit is there again, each once', async () => {

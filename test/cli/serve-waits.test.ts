@@ -34,3 +34,28 @@ it('a service that waits for its audit ends when it is told to', async () => {
   stop.abort();
   expect((await running).code).toBe(0);
 });
+
+it('a service says on record which mappings and sections of its configuration have changed', async () => {
+  const settings = RIGHT.replace('apps }', 'apps, labels: { team: a } }');
+  await using bench = await openBench(settings);
+  const stop = new AbortController();
+  const stderr = new Collector();
+  const running = bench.runWith({ stderr, signal: stop.signal }, 'serve', '--grace', '1s');
+  const notes = async () => {
+    const { json } = await bench.run('audit', 'list', '--action', 'configure', '--output', 'json');
+    return (json as { records: { note?: string }[] }).records.map(({ note }) => note);
+  };
+  const opened = 'stores: 1, mappings: 1';
+  await soon(async () => expect(await notes()).toEqual([opened]));
+  const changed = settings.replace('team: a', 'team: b');
+  await bench.write('secretbridge.yaml', changed);
+  const event = 'stores: 0 added, 0 changed, 0 removed; mappings: 0 added, 1 changed (db), 0 removed';
+  await soon(async () => expect(await notes()).toEqual([event, opened]));
+  const more = DB.replace('mappings:\n', '').replace('name: db', 'name: more');
+  await bench.write('secretbridge.yaml', `brake: { share: 0.2 }\n${changed}${more}`);
+  const both = 'stores: 0 added, 0 changed, 0 removed; mappings: 1 added (more), 0 changed, 0 removed';
+  const anew = `stores: 1, mappings: 2; opened anew; ${both}; changed: brake`;
+  await soon(async () => expect(await notes()).toEqual([anew, event, opened]));
+  stop.abort();
+  expect((await running).code).toBe(0);
+});

@@ -36,6 +36,8 @@ export async function serveCommand(context: Context, options: Options): Promise<
   let problems: readonly Problem[] = [];
   let config: Config | undefined;
   let server: Server | undefined;
+  /** The one that a server has put in force last. */
+  let inForce: Config | undefined;
   let changed = Promise.withResolvers<AppError | undefined>();
   const scrubber = createScrubber();
   const loggerOf = ({ log }: Pick<Config, 'log'>) =>
@@ -69,6 +71,7 @@ export async function serveCommand(context: Context, options: Options): Promise<
   const applyOrReopen = async (running: Server, next: Config, diff: ConfigDiff): Promise<void> => {
     try {
       await running.apply(next, diff);
+      inForce = next;
     } catch (error) {
       changed.resolve(undefined);
       throw error;
@@ -114,9 +117,11 @@ export async function serveCommand(context: Context, options: Options): Promise<
     const deps = depsOf(context, { logger, scrubber, print });
     const outdated = new AbortController();
     void changed.promise.then(() => outdated.abort(new AppError('INTERRUPTED')));
+    const opening = config;
     try {
-      server = await openServer(config, {
+      server = await openServer(opening, {
         ...deps,
+        before: inForce,
         version: VERSION,
         random: Math.random,
         configProblems: () => problems,
@@ -135,6 +140,7 @@ export async function serveCommand(context: Context, options: Options): Promise<
       logger.info('the service opens anew with another configuration');
       continue;
     }
+    inForce = opening;
     const fatal = await Promise.race([stopped, changed.promise]);
     if (context.signal.aborted || fatal !== undefined) logger.info('the service ends');
     else logger.info('the service opens anew with another configuration');
