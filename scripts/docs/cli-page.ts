@@ -167,7 +167,7 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
 | \`audit list --value\`, \`--trace\` | the same, and \`versions: [ { store, key, version, fingerprint, firstRead } ], more\` |
 | \`audit show\` | one record, see [audit format](audit-format.md), and \`counterpart?\`: the outcome of an intent or the intent of an outcome, and \`chain: { previous?, next?, head, fits }\` |
 | \`audit review\` | \`{ records: [ … ] }\`: what was reviewed, as \`audit list\` has it |
-| \`audit verify\` | \`{ ok, records, checkpoints, problem?: { kind, sequence, after? }, from, sealed?: { sequence, time }, cutProved?, accepted, unchecked }\`: \`records\` and \`checkpoints\` that were found good, \`from\` the first record that is there, \`sealed\` the last one that a checkpoint covers, \`accepted\` checkpoints that a person does without, \`unchecked\` those without a key to check them by |
+| \`audit verify\` | \`{ ok, records, checkpoints, problem?: { kind, sequence, after? }, from, sealed?: { sequence, time }, cutProved?, accepted, unchecked, missing? }\`: \`records\` and \`checkpoints\` that were found good, \`from\` the first record that is there, \`sealed\` the last one that a checkpoint covers, \`accepted\` checkpoints that a person does without, \`unchecked\` those without a key to check them by, \`missing\` places of the configuration that hold none |
 | \`audit verify --public-key\` | \`{ keyId, publicKey }\` |
 | \`audit accept\` | \`{ accepted: true, audit, end, missing: [ { place, sequence, hash, time } ], record, time }\`; \`{ accepted: false }\` when there is nothing to accept |
 | \`audit migrate\` | \`{ ok: true, records, head, resumed }\`, \`resumed\` when an earlier move was gone on with; \`{ ok: false, reason }\` |

@@ -19,15 +19,21 @@ export interface EvidenceOptions {
   readonly key?: readonly string[];
 }
 
+export interface Found extends Evidence {
+  /** Places of the configuration that were looked at and hold no checkpoint of ours. */
+  readonly missing: readonly string[];
+}
+
 /** What the options name; what they leave out, of the configuration where there is one. */
 export async function evidenceOf(
   context: Context,
   { checkpoints, key }: EvidenceOptions,
   config: Config | undefined,
-): Promise<Evidence> {
+): Promise<Found> {
   return {
-    checkpoints:
-      checkpoints === undefined ? await configured(context, config) : await named(context, checkpoints),
+    ...(checkpoints === undefined
+      ? await configured(context, config)
+      : { checkpoints: await named(context, checkpoints), missing: [] }),
     keys: key === undefined ? await configuredKeys(context, config) : await namedKeys(context, key),
   };
 }
@@ -47,16 +53,25 @@ async function checkpointsAt({ cwd, stderr }: Context, path: string) {
 }
 
 /** Without the network: what is in the cluster or on somebody's screen must be handed over. */
-async function configured({ stderr }: Context, config: Config | undefined) {
-  if (config === undefined) return [];
+async function configured(
+  { stderr }: Context,
+  config: Config | undefined,
+): Promise<Pick<Found, 'checkpoints' | 'missing'>> {
+  if (config === undefined) return { checkpoints: [], missing: [] };
+  const instances = instancesOf(config);
+  const missing: string[] = [];
   const read = config.audit.checkpoints.map(async (place) => {
-    if (place.kind === 'file') return filePlace(place.path).read();
+    if (place.kind === 'file') {
+      const { name, read } = filePlace(place.path);
+      const ours = (await read()).filter(({ instance }) => instances.includes(instance));
+      if (ours.length === 0) missing.push(name);
+      return ours;
+    }
     const what = place.kind === 'stdout' ? 'standard output' : `the ConfigMap ${place.name}`;
     stderr.write(`Checkpoints of ${what} are not looked at: save them and give --checkpoints PATH.\n`);
     return [];
   });
-  const ours = instancesOf(config);
-  return (await Promise.all(read)).flat().filter(({ instance }) => ours.includes(instance));
+  return { checkpoints: (await Promise.all(read)).flat(), missing: missing.sort() };
 }
 
 async function configuredKeys(context: Context, config: Config | undefined): Promise<PublicKeys> {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
@@ -133,6 +133,26 @@ describe('audit verify', () => {
     const { stdout } = await bench.run('audit', 'verify', '--checkpoints', 'away.jsonl');
     expect(stdout).toContain('The first altered record is one of 1 to 5');
     expect(stdout).toContain('Good: 0 records.');
+  });
+
+  it('says which place of the configuration holds no checkpoint, so that nobody takes it for a proof', async () => {
+    const places = 'checkpoints: [ { kind: file, path: ./a.jsonl }, { kind: file, path: ./b.jsonl } ]';
+    await using bench = await synced(`${HEAD}audit: { ${places} }\n${DB}`);
+    expect(await verified(bench)).not.toHaveProperty('missing');
+    const [a, b] = ['a', 'b'].map((name) => `file ${join(bench.folder, name)}.jsonl`);
+    // One is left, which proves what it proves.
+    await bench.write('a.jsonl', '');
+    expect(await verified(bench)).toMatchObject({ code: 0, ok: true, checkpoints: 1, missing: [a] });
+    const one = (await bench.run('audit', 'verify')).stdout;
+    expect(one).toContain('1 signed checkpoint of 1 agrees');
+    expect(one).toContain(`There is no checkpoint in ${a}`);
+
+    await rm(join(bench.folder, 'b.jsonl'));
+    expect(await verified(bench)).toMatchObject({ code: 0, ok: true, checkpoints: 0, missing: [a, b] });
+    const { stdout } = await bench.run('audit', 'verify');
+    expect(stdout).toMatch(/^Not proved: no checkpoint was looked at/m);
+    expect(stdout).toContain(`There is no checkpoint in ${a} nor in ${b}`);
+    expect(stdout).toContain('find out which before you trust this');
   });
 
   it('takes several files of which one has no checkpoint', async () => {

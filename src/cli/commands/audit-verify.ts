@@ -29,7 +29,12 @@ export async function auditVerifyCommand(context: Context, options: VerifyOption
   const evidence = await evidenceOf(context, options, config);
   const proof = await proofOf(context, options, evidence);
   if (proof === undefined) return EXIT.config;
-  print(context, options.output, { data: proof, human: (paint) => proofText(proof, evidence, paint) });
+  // Of an audit that has nothing yet, there is nothing to prove.
+  const missing = proof.records === 0 ? [] : evidence.missing;
+  print(context, options.output, {
+    data: { ...proof, ...(missing.length === 0 ? {} : { missing }) },
+    human: (paint) => [proofText(proof, evidence, paint), ...missingText(missing, paint)].join('\n'),
+  });
   return proof.ok ? EXIT.ok : EXIT.person;
 }
 
@@ -83,6 +88,17 @@ const FOUND: Readonly<Record<NonNullable<Proof['problem']>['kind'], string>> = {
   truncated: 'and all after it were cut off',
   checkpoint: 'is not what a checkpoint says of it',
 };
+
+/**
+ * Whoever cuts off the end also empties the places that they can reach, and the store cannot tell that from a place
+ * that is new: it is for a person to know.
+ */
+function missingText(missing: readonly string[], paint: Paint): readonly string[] {
+  if (missing.length === 0) return [];
+  return [
+    `${paint('yellow', 'warning')}: There is no checkpoint in ${missing.join(' nor in ')}, where the configuration wants one at the end of each command and every five minutes. It is new, could not be written, or was emptied by whoever altered the audit: find out which before you trust this.`,
+  ];
+}
 
 export function proofText(proof: Proof, { keys, checkpoints }: Evidence, paint: Paint): string {
   const { ok, from, problem, sealed, accepted, unchecked, cutProved } = proof;
