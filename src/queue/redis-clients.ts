@@ -221,6 +221,9 @@ function sentinelOptions(
     }),
     sentinelCommandTimeout: COMMAND_MS,
     failoverDetector: true,
+    // ioredis subscribes anew at a sentinel that came back, and hears no refusal: Node ends the process for one that nobody
+    // hears. So one that went away tells of no failover until the next connection to the master, which asks all of them.
+    sentinelReconnectStrategy: () => null,
     ...(password === undefined ? {} : { sentinelPassword: password.revealText() }),
     ...(tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: tls }),
   };

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import type { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
 import { SecretValue } from '../../src/core/secret-value.ts';
@@ -39,6 +39,41 @@ async function answering(answer: (command: string) => string) {
   };
 }
 
+/** A server that is a master and its own sentinel, with what has subscribed at the sentinel. */
+async function listenAsSentinel() {
+  const subscribed: Socket[] = [];
+  const bulk = (text: string) => `$${text.length}\r\n${text}\r\n`;
+  const answer = (socket: Socket, [name = '', what]: readonly string[]): string => {
+    if (name === 'INFO') return bulk('role:master\r\n');
+    if (name === 'HELLO') return '-NOPROTO unsupported protocol version\r\n';
+    if (name === 'SENTINEL')
+      return what === 'get-master-addr-by-name'
+        ? `*2\r\n${bulk('127.0.0.1')}${bulk(String(port))}`
+        : '*0\r\n';
+    if (name !== 'SUBSCRIBE') return '+OK\r\n';
+    subscribed.push(socket);
+    // As after a restart with another password.
+    if (subscribed.length > 1) return '-NOAUTH Authentication required.\r\n';
+    return `*3\r\n${bulk('subscribe')}${bulk('+switch-master')}:1\r\n`;
+  };
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.on('data', (data) => {
+      for (const command of data.toString().split(/(?=\*\d+\r\n\$\d+\r\n[A-Za-z])/)) {
+        const words = [...command.matchAll(/\$\d+\r\n(.*?)\r\n/g)].map(([, word = '']) => word);
+        socket.write(answer(socket, [words[0]?.toUpperCase() ?? '', ...words.slice(1)]));
+      }
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    address: `127.0.0.1:${port}`,
+    subscribed,
+    [Symbol.asyncDispose]: async () => void server.close(),
+  };
+}
+
 describe('a connection to Redis', () => {
   it('may have more than one error, and only the first is told', async () => {
     await using server = await listen();
@@ -66,6 +101,23 @@ describe('a connection to Redis', () => {
     const isRefused = expect(worker.eval('return 1', 0)).rejects.toThrow('READONLY');
     await isRefused;
     await once(worker, 'connecting');
+    clients.close();
+  });
+
+  it('behind a sentinel that was restarted makes no subscription whose refusal nobody would hear', async () => {
+    await using server = await listenAsSentinel();
+    const sentinel = { name: 'main', addresses: [server.address] };
+    const address = { url: SecretValue.fromText('redis://ignored'), cluster: false, sentinel };
+    const clients = await openClients(address, () => undefined);
+    const quick = clients.quick as Redis;
+    const again: string[] = [];
+    for (const client of [quick, clients.subscriber as Redis])
+      client.on('sentinelReconnecting' as 'reconnecting', () => again.push('again'));
+    await once(quick, 'failoverSubscribed');
+    for (const socket of server.subscribed) socket.destroy();
+    // It is closed on this side by then.
+    for (let n = 0; n < 20; n += 1) await quick.ping();
+    expect(again).toEqual([]);
     clients.close();
   });
 
