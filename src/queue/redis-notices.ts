@@ -1,3 +1,4 @@
+import { createInTurn } from '../core/in-turn.ts';
 import { parseAny } from '../core/json.ts';
 import { createNoticeBoard, isSmall, MOST_FIELDS } from './notice-board.ts';
 import type { Notices } from './queue.ts';
@@ -14,20 +15,32 @@ const BATCH = 500;
 /** Before the health, which holds what Redis refused for a while, calls it well again. */
 const AGAIN_MS = 5_000;
 
-// Pairs of field and message, which is JSON: a text, or null for an end.
+/** How many messages there were, beside the notices: as a number it is no notice for anybody. */
+const NUMBER = '#';
+
+// Pairs of field and message, which is JSON: a text, or null for an end. Each message has the number after the one before,
+// so that whoever hears them knows when one was missed.
 const POST = `
+local number = tonumber(redis.call('HGET', KEYS[1], '${NUMBER}') or '0') or 0
 for i = 2, #ARGV, 2 do
   local field, message = ARGV[i], ARGV[i + 1]
   if message == 'null' then redis.call('HDEL', KEYS[1], field)
   elseif redis.call('HLEN', KEYS[1]) < ${MOST_FIELDS} or redis.call('HEXISTS', KEYS[1], field) == 1 then
     redis.call('HSET', KEYS[1], field, message)
   end
-  redis.call('PUBLISH', KEYS[1], cjson.encode({field, message}))
+  number = number + 1
+  redis.call('PUBLISH', KEYS[1], cjson.encode({field, message, number}))
 end
+redis.call('HSET', KEYS[1], '${NUMBER}', number)
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return 0`;
 
-/** A hash with what stands, and a channel of the same name that tells of changes. */
+/**
+ * A hash with what stands, and a channel of the same name that tells of changes. A connection that hears them may end and
+ * be made anew without a word, as that of a cluster; and the new one may be refused what the one before heard, without a
+ * word too. So a number that is left out means that something was missed, and one of ours that does not come back, that
+ * nothing is heard.
+ */
 export function createRedisNotices(
   { quick, subscriber }: Pick<RedisClients, 'quick' | 'subscriber'>,
   key: string,
@@ -38,6 +51,12 @@ export function createRedisNotices(
   let sending = false;
   let closed = false;
   let callOff = (): void => {};
+  let lastHeard = 0;
+  let isHeard = false;
+  let listening = false;
+  let callOffEcho: (() => void) | undefined;
+  const inTurn = createInTurn();
+  let refreshing: Promise<void> | undefined;
   /** Fields that were told of while the hash is read: its answer may be older. */
   let fresher: Set<string> | undefined;
 
@@ -50,8 +69,11 @@ export function createRedisNotices(
         batch.push(...[...unsent].slice(0, BATCH));
         for (const [field] of batch) unsent.delete(field);
         const pairs = batch.flatMap(([field, text]) => [field, JSON.stringify(text ?? null)]);
+        // It may come before the answer.
+        if (callOffEcho === undefined) isHeard = false;
         await quick.eval(POST, 1, key, KEPT_MS, ...pairs);
         batch.length = 0;
+        if (!closed) callOffEcho ??= timers.wake(missEcho, AGAIN_MS);
       }
     } catch (thrown) {
       // Later ones have overtaken it.
@@ -83,15 +105,23 @@ export function createRedisNotices(
     }
   };
 
-  const refresh = async (): Promise<void> => {
+  const refreshOnce = async (): Promise<void> => {
+    refreshing = undefined;
     if (quick.status !== 'ready' || closed) return;
     await readAll();
     await flush();
   };
 
+  /** One for all who ask before it begins. */
+  const refresh = (): Promise<void> => {
+    refreshing ??= inTurn(refreshOnce);
+    return refreshing;
+  };
+
   /** Each connection hears of nothing until it has said so. */
   const listen = async (): Promise<void> => {
     callOff();
+    listening = true;
     try {
       await subscriber.subscribe(key);
     } catch (thrown) {
@@ -99,14 +129,27 @@ export function createRedisNotices(
       onTrouble(thrown);
       // A right that is missing may be given, and the connection stays.
       callOff = timers.wake(() => void listen(), AGAIN_MS);
+    } finally {
+      listening = false;
     }
     await refresh();
   };
 
+  const missEcho = (): void => {
+    callOffEcho = undefined;
+    if (closed || listening || isHeard || subscriber.status !== 'ready') return;
+    void listen();
+  };
+
   subscriber.on('message', (_, data) => {
     const told = parseAny(data);
-    const [field, message] = Array.isArray(told) ? (told as readonly unknown[]) : [];
+    const [field, message, number] = Array.isArray(told) ? (told as readonly unknown[]) : [];
     if (typeof field !== 'string' || typeof message !== 'string') return;
+    isHeard = true;
+    if (typeof number === 'number') {
+      if (number !== lastHeard + 1 && lastHeard !== 0) void refresh();
+      lastHeard = number;
+    }
     fresher?.add(field);
     hear(field, message);
   });
@@ -126,6 +169,7 @@ export function createRedisNotices(
     close() {
       closed = true;
       callOff();
+      callOffEcho?.();
     },
   };
 }

@@ -32,6 +32,20 @@ describe('a Redis with sentinels', () => {
   });
 });
 
+/** Ends the connections that hear notices, at whichever node of the cluster they are. */
+async function cutSubscribers({ servers }: RedisSet): Promise<void> {
+  await Promise.all(servers.map((it) => it.command('CLIENT', 'KILL', 'TYPE', 'pubsub')));
+}
+
+/** Those that asked to hear and were refused. */
+async function deafConnections({ servers }: RedisSet): Promise<number> {
+  const lists = await Promise.all(servers.map((it) => it.command('CLIENT', 'LIST')));
+  return lists
+    .join('\n')
+    .split('\n')
+    .filter((it) => / sub=0 .*cmd=subscribe /.test(it)).length;
+}
+
 let cluster: RedisSet;
 beforeAll(async () => {
   cluster = await startCluster();
@@ -50,4 +64,52 @@ describeQueue('the queue on a Redis Cluster', async () => {
     },
     [Symbol.asyncDispose]: async () => {},
   };
+});
+
+describe('notices on a Redis Cluster', () => {
+  async function openTwo() {
+    const instance = ownInstance();
+    const url = cluster.servers[0]?.address ?? '';
+    const one = await openQueue(url, { instance, cluster: true });
+    const other = await openQueue(url, { instance, cluster: true });
+    for (const queue of [one, other]) await eventually(() => queue.health().state === 'up');
+    const heard = new Map<string, string | undefined>();
+    one.notices.subscribe((field, text) => void heard.set(field, text));
+    other.notices.post('first', '1');
+    await eventually(() => heard.get('first') === '1');
+    return { one, other, heard, key: `{secretbridge:${instance}}:notices` };
+  }
+
+  it('that came while the connection that hears them was made anew are known with the next one', async () => {
+    const { one, other, heard, key } = await openTwo();
+    await using _ = one;
+    await using __ = other;
+    // As one that was posted while nobody listened: it stands, its number is given, and nobody was told.
+    const script =
+      "redis.call('HSET', KEYS[1], 'missed', '\"2\"') redis.call('HINCRBY', KEYS[1], '#', 1) return 1";
+    const answers = await Promise.all(cluster.servers.map((it) => it.command('EVAL', script, '1', key)));
+    expect(answers.filter((it) => it.startsWith(':1'))).toHaveLength(1);
+    other.notices.post('next', '3');
+    await eventually(() => heard.get('next') === '3' && heard.get('missed') === '2');
+  });
+
+  it('are heard again where the new connection was refused to hear them, without another one', async () => {
+    const { one, other, heard } = await openTwo();
+    await using _ = one;
+    await using __ = other;
+    const everywhere = (rule: string) =>
+      Promise.all(cluster.servers.map((it) => it.command('ACL', 'SETUSER', 'default', rule)));
+    await everywhere('resetchannels');
+    try {
+      await cutSubscribers(cluster);
+      other.notices.post('missed', '2');
+    } finally {
+      await eventually(async () => (await deafConnections(cluster)) === 2);
+      await everywhere('allchannels');
+    }
+    one.notices.post('own', '3');
+    await eventually(() => heard.get('missed') === '2', 20_000);
+    other.notices.post('later', '4');
+    await eventually(() => heard.get('later') === '4');
+  });
 });
