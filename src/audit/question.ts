@@ -1,3 +1,4 @@
+import { DURATION, durationMs } from '../core/duration.ts';
 import type { AuditRecord } from './entry.ts';
 import type { AuditStore, RecordFilter, Review } from './store.ts';
 
@@ -24,16 +25,12 @@ export interface Answer {
   readonly next?: string;
 }
 
-const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
 /**
- * A point in time: RFC 3339, a date, or how long ago (`90m`, `7d`). Gives RFC 3339 in UTC; `undefined`: it is
+ * A point in time: RFC 3339, a date, or how long ago (`90m`, `7d`, `1h30m`). Gives RFC 3339 in UTC; `undefined`: it is
  * none of these.
  */
 export function parseInstant(text: string, now: number): string | undefined {
-  const ago = /^(\d{1,9})([smhd])$/.exec(text);
-  const unit = UNITS[ago?.[2] ?? ''];
-  if (ago !== null && unit !== undefined) return toText(now - Number(ago[1]) * unit);
+  if (DURATION.test(text)) return toText(now - durationMs(text));
   const isTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[-+]\d\d:\d\d))?$/.test(text);
   return isTime && isDay(text.slice(0, 10)) ? toText(Date.parse(text)) : undefined;
 }

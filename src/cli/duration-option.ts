@@ -1,4 +1,4 @@
-import { DURATION, durationMs, isInRange } from '../config/duration.ts';
+import { DURATION, durationMs, isInRange } from '../core/duration.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Milliseconds of a duration as the configuration writes them: `25s`, `1h30m`. */

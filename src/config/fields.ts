@@ -1,8 +1,8 @@
 import { z } from 'zod';
+import { DURATION, durationMs, isInRange } from '../core/duration.ts';
 import { DNS_LABEL, DNS_SUBDOMAIN, isLabelKey, isLabelValue } from '../core/kubernetes-names.ts';
 import { isPath, NOT_A_PATH } from '../providers/path.ts';
 import { isTargetKey } from '../sync/keys.ts';
-import { DURATION, durationMs, isInRange } from './duration.ts';
 import { quoted } from './problem.ts';
 
 // The `error` of a schema names what is expected; `messages.ts` makes the sentence and says what stood there.
