@@ -9,13 +9,20 @@ import { quoted } from './problem.ts';
 
 /** Text such as `30s`, `1h30m` or `90d`, as milliseconds; more than nothing, at most ten years. */
 export function duration() {
+  return durationFrom(1, 'a duration of more than nothing and at most 3650d');
+}
+
+/** As `duration`, or `0s`: there is no need to wait. */
+export function wait() {
+  return durationFrom(0, 'a duration of at most 3650d');
+}
+
+function durationFrom(leastMs: 0 | 1, range: string) {
   const error = 'a duration such as 30s, 5m, 1h30m or 90d';
   return z
     .string({ error })
     .regex(DURATION, { error, abort: true })
-    .refine((text) => isInRange(durationMs(text)), {
-      error: 'a duration of more than nothing and at most 3650d',
-    })
+    .refine((text) => isInRange(durationMs(text), leastMs), { error: range })
     .transform(durationMs);
 }
 

@@ -22,7 +22,7 @@ function evenIfInvalid({ value }: z.core.ParsePayload): boolean {
 /** What `defaults` gives to every mapping, and a mapping may say for itself. */
 const RULES = {
   refresh: duration().meta({
-    description: 'How stale a target may become.',
+    description: 'How stale a target may become. Less than `250ms` counts as that.',
     examples: ['5m'],
   }),
   onConflict: z.enum(['refuse', 'adopt', 'adoptAndDropOwner']).meta({

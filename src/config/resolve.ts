@@ -24,6 +24,9 @@ export interface ResolveOptions extends ResolveDeps {
   boundOf(index: number): Rule | undefined;
 }
 
+/** The service looks at what is due four times a second: for less, it would only count rounds that it passes over. */
+const LEAST_REFRESH_MS = 250;
+
 /** Fills in what depends on other parts: defaults in mappings, paths, key files. */
 export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOptions): Config {
   const folderOf = folderIn(root, deps);
@@ -106,7 +109,7 @@ function resolveMapping(
     dataFrom: mapping.dataFrom.map((entry) => resolveSourceList(entry, flat)),
     template: mapping.template,
     restart: mapping.restart,
-    refreshMs: mapping.refresh ?? defaults.refresh,
+    refreshMs: Math.max(mapping.refresh ?? defaults.refresh, LEAST_REFRESH_MS),
     onConflict: mapping.onConflict ?? defaults.onConflict,
     onDrift: mapping.onDrift ?? defaults.onDrift,
     onSourceMissing: mapping.onSourceMissing ?? defaults.onSourceMissing,

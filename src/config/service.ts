@@ -10,6 +10,7 @@ import {
   Namespace,
   rate,
   share,
+  wait,
   wholeNumber,
 } from './fields.ts';
 
@@ -270,15 +271,17 @@ export const Brake = z
 export const Absence = z
   .strictObject({
     readings: wholeNumber(1, 100).default(3).meta({ description: 'Readings that must all say absent.' }),
-    over: duration().prefault('10m').meta({ description: 'Least time from the first to the last of them.' }),
+    over: wait()
+      .prefault('10m')
+      .meta({ description: 'Least time from the first to the last of them; `0s`: none.' }),
   })
   .meta({ title: 'Absence', description: 'What proves that a source is gone.' });
 
 export const Restarts = z
   .strictObject({
-    window: duration()
-      .prefault('5s')
-      .meta({ description: 'Changes within this time of the first one make one restart of a workload.' }),
+    window: wait().prefault('5s').meta({
+      description: 'Changes within this time of the first one make one restart of a workload; `0s`: at once.',
+    }),
     atOnce: wholeNumber(1, 1_000)
       .default(5)
       .meta({ description: 'How many workloads may roll together because of us, in all namespaces.' }),

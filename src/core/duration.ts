@@ -12,7 +12,7 @@ export function durationMs(text: string): number {
   return sum;
 }
 
-/** More than nothing, at most ten years. */
-export function isInRange(ms: number): boolean {
-  return ms > 0 && ms <= MAX_MS;
+/** More than nothing, unless the least is 0; at most ten years. */
+export function isInRange(ms: number, leastMs = 1): boolean {
+  return ms >= leastMs && ms <= MAX_MS;
 }

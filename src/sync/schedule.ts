@@ -49,7 +49,8 @@ export function nextRun(
   ended: Ended,
   { failures, refreshMs, isUnswept = false, random }: ScheduleInput,
 ): number | undefined {
-  const refresh = between(refreshMs, 1, LONGEST_WAKE_MS, LONGEST);
+  // Of less, what fails or is held would keep a process busy with nothing else.
+  const refresh = between(refreshMs, FIRST, LONGEST_WAKE_MS, LONGEST);
   const doublings = between(failures, 1, 40, 1) - 1;
   const chance = between(random(), 0, 1, 0.5);
   const asked = between(ended.retryAfterMs, 0, LONGEST_WAKE_MS, 0);

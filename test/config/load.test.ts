@@ -79,6 +79,27 @@ defaults: { refresh: 10m, onDrift: report, maxAge: 90d }\n`,
     expect(config.mappings[1]?.target).toMatchObject({ namespaces: ['a', 'b'], secret: 's' });
   });
 
+  it('may do without a wait where readings of an absence or changes before a restart are collected', async () => {
+    const config = await usable(`${VALID}absence: { readings: 1, over: 0s }\nrestarts: { window: 0ms }\n`);
+    expect(config.absence).toEqual({ readings: 1, overMs: 0 });
+    expect(config.restarts).toEqual({ windowMs: 0, atOnce: 5 });
+    const tooLong = await loadText(`${VALID}absence: { over: 3651d }\n`);
+    expect(linesOf(tooLong).join()).toContain(
+      'absence.over CONFIG_INVALID: expected a duration of at most 3650d',
+    );
+  });
+
+  it('looks no more often than the service can, however short a refresh is', async () => {
+    for (const [refresh, refreshMs] of [
+      ['1ms', 250],
+      ['250ms', 250],
+      ['1s', 1_000],
+    ] as const) {
+      const config = await usable(`${VALID}defaults: { refresh: ${refresh} }\n`);
+      expect(config.mappings[0]?.refreshMs).toBe(refreshMs);
+    }
+  });
+
   it('tells where stores and mappings stand', async () => {
     const { places } = await usable(VALID);
     expect(places.stores.get('local')).toEqual({ file: 'secretbridge.yaml', line: 8, column: 5 });

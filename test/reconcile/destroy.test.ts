@@ -70,6 +70,22 @@ describe('a source that is gone', () => {
     expect(exists(late, 'one')).toBe(true);
   });
 
+  it.each([1, 2])(
+    'is proved by %i readings at one moment where nothing is to pass between them',
+    async (n) => {
+      const world = await synced(
+        NAMES,
+        'onSourceMissing: delete',
+        `absence: { readings: ${n}, over: 0s }\nbrake: { share: 0, window: 1ms }`,
+      );
+      world.store.absent('one');
+      for (let reading = 1; reading < n; reading += 1) await world.sync();
+      expect(exists(world, 'one')).toBe(true);
+      expect((await world.sync()).summary).toMatchObject({ deleted: 1, unchanged: 2 });
+      expect(exists(world, 'one')).toBe(false);
+    },
+  );
+
   it.each([
     ['it was found in between', (world: World) => world.store.put('one', 'value of one')],
     [

@@ -77,6 +77,16 @@ describe('a change of content', () => {
     expect(town.rolls()).toEqual(['web 2']);
   });
 
+  it('waits for nothing without a window, and each change makes a restart', async () => {
+    const town = await openTown();
+    for (const text of ['second', 'third']) {
+      town.change(text);
+      await town.reconcile();
+      expect(await town.restart({ windowMs: 0 })).toBeUndefined();
+    }
+    expect(town.rolls()).toEqual(['web 1', 'web 1']);
+  });
+
   it('waits no longer than its window when the clock is set back', async () => {
     const town = await openTown();
     town.change('second');

@@ -31,6 +31,17 @@ describe('when to look again', () => {
       );
   });
 
+  it('is a second, and no busy loop, for what is held or contested with a shorter refresh', () => {
+    for (const kind of ['held', 'contested'] as const)
+      for (const refresh of [1, 250])
+        expect(next({ kind, code: 'HELD' }, { failures: 1, refreshMs: refresh, chance: 0 })).toBe(1_000);
+  });
+
+  it('backs off as for a second where the refresh is shorter', () => {
+    const given = { failures: 9, refreshMs: 1, chance: 0.5 };
+    expect(next({ kind: 'failed', code: 'STORE_UNAVAILABLE' }, given)).toBe(500);
+  });
+
   it('backs off with full jitter from a second to five minutes or a refresh for what heals by itself', () => {
     fc.assert(
       fc.property(fc.constantFrom(...healing), failures, refreshMs, chance, (code, n, refresh, random) => {
