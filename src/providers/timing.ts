@@ -1,5 +1,6 @@
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { AppError } from '../core/errors.ts';
+import { LONGEST_WAKE_MS } from '../core/wake.ts';
 
 /** Resolves after the time, or rejects with the signal's reason. */
 export type Sleep = (ms: number, signal: AbortSignal | undefined) => Promise<void>;
@@ -14,7 +15,7 @@ export interface Deadline {
 
 export async function systemSleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
   try {
-    await sleepFor(ms, undefined, signal === undefined ? {} : { signal });
+    await sleepFor(Math.min(ms, LONGEST_WAKE_MS), undefined, signal === undefined ? {} : { signal });
   } catch (error) {
     signal?.throwIfAborted(); // Node rejects with an error of its own, not with the signal's reason
     throw error;
@@ -23,6 +24,7 @@ export async function systemSleep(ms: number, signal: AbortSignal | undefined): 
 
 export function systemDeadline(ms: number): Deadline {
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(new AppError('TIMEOUT')), ms);
+  const late = () => controller.abort(new AppError('TIMEOUT'));
+  const timer = setTimeout(late, Math.min(ms, LONGEST_WAKE_MS));
   return { signal: controller.signal, stop: () => clearTimeout(timer) };
 }

@@ -1,0 +1,34 @@
+import { describe, expect, it, vi } from 'vitest';
+import { systemDeadline, systemSleep } from '../../src/providers/timing.ts';
+
+const DAY = 86_400_000;
+
+describe('a time that is longer than a timer can wait', () => {
+  it.each([25, 3_650])('of %i days is no time-out at once', (days) => {
+    vi.useFakeTimers();
+    try {
+      const { signal, stop } = systemDeadline(days * DAY);
+      vi.advanceTimersByTime(24 * DAY);
+      expect(signal.aborted).toBe(false);
+      stop();
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('is no wait that ends at once', async () => {
+    const stop = new AbortController();
+    const warned = vi.fn<() => void>();
+    process.once('warning', warned);
+    const ended = systemSleep(3_650 * DAY, stop.signal).then(
+      () => 'ended',
+      () => 'called off',
+    );
+    await systemSleep(20, undefined);
+    stop.abort();
+    expect(await ended).toBe('called off');
+    process.off('warning', warned);
+    expect(warned).not.toHaveBeenCalled();
+  });
+});
