@@ -87,7 +87,8 @@ Nothing that it prints holds a value: \`plan\` and \`sync\` show \`(sensitive)\`
 
 \`secretbridge --help\` lists the commands by what they are for. \`secretbridge help audit list\` and
 \`secretbridge audit list --help\` are the same: what the command does, its own options, those that all commands have,
-examples, and what its exit codes say. \`secretbridge version\` says what it runs on.
+examples, and what its exit codes say. \`secretbridge version\` says what it runs on. \`--config\`, \`--output\` and
+\`--log-level\` may stand before the command, too: \`secretbridge --config bridge.yaml plan\`.
 
 ## Completion
 

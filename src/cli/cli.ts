@@ -3,6 +3,7 @@ import { toAppError } from '../core/errors.ts';
 import { addAudit } from './audit-commands.ts';
 import { command, filled, outputOption, type Run, refuseRepeated, withServer } from './command-line.ts';
 import type { Context, GlobalOptions } from './context.ts';
+import { withEarlyOptions } from './early-options.ts';
 import { EXIT, exitCodeOf } from './exit.ts';
 import { keepHeapSmall } from './heap.ts';
 import { COMMON, dressHelp, example, helpFormat, helpWidth } from './help.ts';
@@ -27,7 +28,7 @@ export async function runCli(args: readonly string[], context: Context): Promise
     output = action.optsWithGlobals<GlobalOptions>().output;
   });
   try {
-    await program.parseAsync([...args], { from: 'user' });
+    await program.parseAsync([...withEarlyOptions(args, program)], { from: 'user' });
     return code;
   } catch (thrown) {
     if (thrown instanceof CommanderError) {

@@ -52,6 +52,35 @@ describe('help', () => {
   });
 });
 
+describe('the options of all commands', () => {
+  it.each([
+    ['-o', 'json', 'audit', 'list', '--limit', '1'],
+    ['audit', '--output=json', 'list', '--limit', '1'],
+    ['--config', 'secretbridge.yaml', '-ojson', 'audit', '--log-level', 'error', 'list', '--limit', '1'],
+    ['-o', 'yaml', 'audit', '-o', 'human', 'list', '--limit', '1', '-o', 'json'],
+  ])('may stand before the command as well: %s %s %s', async (...words) => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    const { code, stdout } = await bench.run(...words);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout).records).toHaveLength(1);
+  });
+
+  it('are the ones of a command also where another one is named before it and behind it', async () => {
+    await using bench = await openBench();
+    await bench.write('more.yaml', 'brake: { share: 2 }');
+    const { code, stdout } = await bench.run('-c', 'more.yaml', 'validate', '-c', 'secretbridge.yaml');
+    expect(code).toBe(3);
+    expect(stdout).toContain('more.yaml:1:17');
+  });
+
+  it('are nothing that a command would get its arguments from', async () => {
+    await using bench = await openBench();
+    const { code, stdout } = await bench.run('--output', 'json', '--help');
+    expect({ code, start: stdout.slice(0, 6) }).toEqual({ code: 0, start: 'Usage:' });
+  });
+});
+
 describe('wrong usage', () => {
   it.each([
     [],
@@ -62,6 +91,14 @@ describe('wrong usage', () => {
     ['plan', '--output', 'xml'],
     ['plan', '--config'],
     ['plan', '--config', ''],
+    ['--config'],
+    ['--config', 'secretbridge.yaml'],
+    ['--config', 'plan'],
+    ['--config', '', 'plan'],
+    ['--output', 'xml', 'plan'],
+    ['--output', 'json', 'nope'],
+    ['--mapping', 'db', 'plan'],
+    ['--config', 'secretbridge.yaml', 'audit'],
     ['plan', '--log-level', 'loud'],
     ['plan', '--mapping', 'typo'],
     ['sync', '--mapping', 'typo', '--output', 'json'],
