@@ -32,6 +32,7 @@ interface Made {
   at: number;
 }
 
+const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 
 export function createAges({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }): Ages {
@@ -39,6 +40,10 @@ export function createAges({ clock, logger }: { readonly clock: Clock; readonly 
   /** By mapping, and not by target: the searches of one find the same for all of them, but for what is on its way out. */
   const found = new Map<string, readonly Made[]>();
   const warnedAt = new Map<string, number>();
+  let tidied: { readonly mappings: readonly Mapping[] | undefined; readonly at: number } = {
+    mappings: undefined,
+    at: 0,
+  };
   const known = (sources: readonly { readonly store: string; readonly key: string }[]): readonly Made[] =>
     sources.flatMap(({ store, key }) => made.get(nameOf({ store, key })) ?? []);
   const madeOf = (mapping: Mapping): ReadonlySet<Made> =>
@@ -53,6 +58,15 @@ export function createAges({ clock, logger }: { readonly clock: Clock; readonly 
       before.at = before.version === version ? Math.min(before.at, createdAt) : createdAt;
       before.version = version;
     }
+  };
+  /** It looks at every key, which takes as long as a tenth of a second where there are tens of thousands. */
+  const forget = (mappings: readonly Mapping[]): void => {
+    tidied = { mappings, at: clock.now() };
+    const searching = new Set(mappings.filter(searches).map(({ name }) => name));
+    for (const name of found.keys()) if (!searching.has(name)) found.delete(name);
+    const used = new Set(mappings.flatMap((mapping) => [...madeOf(mapping)]));
+    for (const [id, it] of made) if (!used.has(it)) made.delete(id);
+    for (const [id, at] of warnedAt) if (clock.now() - at > DAY_MS) warnedAt.delete(id);
   };
   return {
     note,
@@ -71,11 +85,7 @@ export function createAges({ clock, logger }: { readonly clock: Clock; readonly 
       return times.length === 0 ? undefined : Math.max(...times);
     },
     warn(mappings) {
-      const searching = new Set(mappings.filter(searches).map(({ name }) => name));
-      for (const name of found.keys()) if (!searching.has(name)) found.delete(name);
-      const used = new Set(mappings.flatMap((mapping) => [...madeOf(mapping)]));
-      for (const [id, it] of made) if (!used.has(it)) made.delete(id);
-      for (const [id, at] of warnedAt) if (clock.now() - at > DAY_MS) warnedAt.delete(id);
+      if (mappings !== tidied.mappings || clock.now() - tidied.at >= HOUR_MS) forget(mappings);
       for (const mapping of mappings)
         for (const { store, key, at } of mapping.maxAgeMs === undefined ? [] : madeOf(mapping)) {
           const id = `${mapping.name} ${store} ${key}`;

@@ -231,6 +231,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     repeatLate(randomUUID());
     jobs.lookForRestarts();
     jobs.lookForProposals();
+    ages.warn(generation.mappings);
     if (jobs.doubt.trouble() !== undefined) void jobs.recordSweeps();
     // A selector that could not be resolved has no watch that would tell.
     if (generation.wanted.some(({ error }) => error !== undefined)) void resolveSoon();
@@ -240,7 +241,6 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
   turns.every(HOUR_MS, () => {
     jobs.lookForLeft();
     void jobs.recordSweeps();
-    ages.warn(generation.mappings);
   });
 
   queue.start(jobs.process);

@@ -394,6 +394,19 @@ describe('the controller', () => {
     });
   });
 
+  it('warns within seconds of a source that was not rotated for longer than its mapping wants', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    using _ = { [Symbol.dispose]: () => void vi.useRealTimers() };
+    const logger = recordingLogger();
+    await using it = await open(`${DB_ONLY}    maxAge: 1s\n`, undefined, { logger });
+    await it.is(APPS_DB, 'created');
+    const { store = '', key = '' } = Object.values(it.state.mappings[0]?.data ?? {})[0] ?? {};
+    it.controller.ages.note(store, key, { version: '1', createdAt: it.clock.now() - 2_000 });
+    for (let turn = 0; turn < 3; turn += 1) vi.advanceTimersByTime(20_000);
+    const warned = logger.lines.filter(({ level, fields }) => level === 'warn' && fields.key === key);
+    expect(warned.map(({ fields }) => [fields.mapping, fields.durationMs])).toEqual([['db', 2_000]]);
+  });
+
   it('takes what a store answers for progress of the jobs that wait for it, in line or for their values', async () => {
     const store = gate('store.read');
     let now = 0;
