@@ -99,6 +99,7 @@ async function main(args: readonly string[]): Promise<number> {
     servers.openbao.lost,
     servers.localstack.lost,
     servers.redis.lost,
+    servers.postgres.lost,
   ]);
   process.stderr.write(
     reason === 'asked' ? '\nStopping the servers …\n' : `\n${reason} Stopping the others …\n`,

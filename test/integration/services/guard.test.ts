@@ -89,6 +89,16 @@ describe('a guard', () => {
     await guard.close();
   });
 
+  it('does not miss a process that was to end', async () => {
+    const guard = await openTemporaryGuard('test');
+    const start = (name: string, ends: boolean) =>
+      guard.start({ name, command: process.execPath, args: ['-e', ''], env: {}, ends });
+    await start('preparation', true).ended;
+    await start('server', false).ended;
+    expect(await guard.lost).toBe('server ended with status 0.');
+    await guard.close();
+  });
+
   it('says when a process cannot start', async () => {
     const guard = await openTemporaryGuard('test');
     const started = guard.start({ name: 'nothing', command: '/no/such/program', args: [], env: {} });

@@ -15,6 +15,8 @@ export interface Command {
   args: readonly string[];
   env: NodeJS.ProcessEnv;
   cwd?: string;
+  /** It is to end by itself, as what prepares a server does. */
+  ends?: boolean;
   /** Where its output goes; inside the guard's folder when not given. */
   log?: string;
 }
@@ -32,7 +34,7 @@ export type Exit = { status: number | null; signal: string | null } | { error: s
 /** Owns a folder and the processes in it; both go when it is closed, or when this process is gone. */
 export interface Guard {
   readonly folder: string;
-  /** Becomes a sentence when a process ends before the guard is closed. */
+  /** Becomes a sentence when a process that was not to end does so before the guard is closed. */
   readonly lost: Promise<string>;
   start(command: Command): GuardedProcess;
   close(): Promise<void>;
@@ -71,14 +73,14 @@ export function openGuard(folder: string): Guard {
   return {
     folder,
     lost: lost.promise,
-    start({ name, command, args, env, cwd = folder, log = join(folder, `${name}.log`) }) {
+    start({ name, command, args, env, cwd = folder, ends = false, log = join(folder, `${name}.log`) }) {
       const id = started++;
       const ended = Promise.withResolvers<Exit>();
       let end: string | undefined;
       handlers.set(id, (exit) => {
         handlers.delete(id);
         end = describeExit(name, exit);
-        if (!closing) lost.resolve(end);
+        if (!closing && !ends) lost.resolve(end);
         ended.resolve(exit);
       });
       child.stdin.write(`${JSON.stringify({ id, command, args, env, cwd, log })}\n`);

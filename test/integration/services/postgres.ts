@@ -115,9 +115,13 @@ async function launch(programs: string, options: PostgresOptions): Promise<Postg
     if (user !== undefined) chownSync(data, user.uid, user.gid);
     const as =
       user === undefined ? [] : ['setpriv', '--reuid=postgres', '--regid=postgres', '--clear-groups'];
-    const run = (program: string, args: readonly string[], name: string): GuardedProcess => {
+    const run = (
+      program: string,
+      args: readonly string[],
+      { name = program, ends = false }: { readonly name?: string; readonly ends?: boolean },
+    ): GuardedProcess => {
       const [command = '', ...rest] = [...as, join(programs, program), ...args];
-      return guard.start({ name, command, args: rest, env: { PATH: process.env.PATH, LANG: 'C' } });
+      return guard.start({ name, command, args: rest, env: { PATH: process.env.PATH, LANG: 'C' }, ends });
     };
     await finished(
       run(
@@ -126,7 +130,7 @@ async function launch(programs: string, options: PostgresOptions): Promise<Postg
           ...['--pgdata', data, '--username', 'tester', '--pwfile', join(guard.folder, 'password')],
           ...['--auth=scram-sha-256', '--encoding=UTF8', '--locale=C', '--no-instructions'],
         ],
-        'initdb',
+        { ends: true },
       ),
     );
     const caFile = options.tls ? tlsFiles(guard, own) : undefined;
@@ -152,7 +156,7 @@ async function launch(programs: string, options: PostgresOptions): Promise<Postg
       server = run(
         'postgres',
         ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
-        'PostgreSQL',
+        { name: 'PostgreSQL' },
       );
       await until('The start of PostgreSQL', 30_000, async () => {
         await assertStarting(server);
