@@ -4,6 +4,7 @@ import type { PeerCertificate } from 'node:tls';
 import { Agent, request } from 'undici';
 import { z } from 'zod';
 import type { Config } from '../config/config.ts';
+import { isErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
 import { parseAny } from '../core/json.ts';
 import { codeOf } from '../core/system-errors.ts';
@@ -11,7 +12,7 @@ import { decodeText, firstOf, parseRetryAfter, readBounded } from '../providers/
 import { fromNetwork } from '../providers/network.ts';
 import type { Context } from './context.ts';
 import { configuredAddress, type ServerAddress } from './server-address.ts';
-import { errorOf, isErrorCode, plain, unreachable } from './service-error.ts';
+import { errorOf, plain, unreachable } from './service-error.ts';
 
 /** The API of a running service, with the token of `SECRETBRIDGE_TOKEN`. */
 export interface Client extends AsyncDisposable {

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { nearest } from '../config/nearest.ts';
-import { ERRORS } from '../core/error-codes.ts';
+import { ERRORS, isErrorCode } from '../core/error-codes.ts';
 import { isFingerprint } from '../core/fingerprint.ts';
 import { COMMON, example } from './help.ts';
 import { UsageError } from './usage-error.ts';
@@ -66,7 +66,7 @@ export function fingerprint(text: string): string {
 
 /** A wrong one would be on no record either. Those of a newer version are named in its own reference. */
 export function errorCode(text: string): string {
-  if (Object.hasOwn(ERRORS, text)) return text;
+  if (isErrorCode(text)) return text;
   const near = nearest(text, Object.keys(ERRORS));
   throw new InvalidArgumentError(
     `There is no such error code${near === undefined ? '.' : `: did you mean ${near}?`}`,

@@ -1,5 +1,5 @@
+import { isErrorCode } from '../core/error-codes.ts';
 import { type AppError, healsItself } from '../core/errors.ts';
-import { isErrorCode } from './service-error.ts';
 
 /** The contract of the exit code: the first that holds, in this order. */
 export const EXIT = { usage: 64, config: 3, retry: 1, person: 4, changes: 2, ok: 0 } as const;

@@ -6,10 +6,6 @@ export function unreachable(address: string, detail: string): AppError {
   return new AppError('SERVICE_UNAVAILABLE', { about: address, detail });
 }
 
-export function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(ERRORS, code);
-}
-
 /**
  * The error that a service answered with, as the same error here. A message is
  * `<about>: <what the code says> (<detail>)`, so its parts are found again.

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ERRORS, type ErrorCode } from '../core/error-codes.ts';
+import { isErrorCode } from '../core/error-codes.ts';
 import { Reference } from '../providers/credentials.ts';
 import { didYouMean } from './nearest.ts';
 import { type Finding, type Path, quoted } from './problem.ts';
@@ -198,10 +198,6 @@ function ofParams(params: unknown): Partial<Finding> {
       ? { suggestion: `did you mean ${quoted(params.rather)}?` }
       : {};
   return { ...code, ...rather };
-}
-
-function isErrorCode(code: unknown): code is ErrorCode {
-  return typeof code === 'string' && Object.hasOwn(ERRORS, code);
 }
 
 function valueAt(base: unknown, path: Path): unknown {

@@ -27,3 +27,8 @@ export const ERRORS = { ...STORE, ...DATA, ...CLUSTER, ...OURS, ...HTTP } as con
 >;
 
 export type ErrorCode = keyof typeof ERRORS;
+
+/** Whether this release knows it: a newer one may have more. */
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(ERRORS, code);
+}

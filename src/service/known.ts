@@ -1,4 +1,4 @@
-import { ERRORS } from '../core/error-codes.ts';
+import { ERRORS, isErrorCode } from '../core/error-codes.ts';
 import { isObject, parseObject } from '../core/json.ts';
 import { LONGEST_NOTICE } from '../queue/queue.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
@@ -114,7 +114,7 @@ function errorIn(told: unknown): Known['error'] | 'wrong' {
 
 /** A newer release may know more codes. */
 function todoOf(code: string): string {
-  return Object.hasOwn(ERRORS, code) ? ERRORS[code as keyof typeof ERRORS].todo : '';
+  return isErrorCode(code) ? ERRORS[code].todo : '';
 }
 
 const ACTIONS: readonly unknown[] = ['add', 'change', 'remove', 'keep'] satisfies KeyPlan['action'][];

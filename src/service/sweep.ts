@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import { ERRORS, type ErrorCode } from '../core/error-codes.ts';
+import { ERRORS, type ErrorCode, isErrorCode } from '../core/error-codes.ts';
 import { healsItself } from '../core/errors.ts';
 import type { Fingerprint, Fingerprinter } from '../core/fingerprint.ts';
 import { isPlain, type ReadResult, refId, type StoreRef, sizeOfAll } from '../core/reading.ts';
@@ -194,8 +194,7 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
  * search and of a merge.
  */
 function isOfContent(code: string | undefined): boolean {
-  const isOfOurs = code !== undefined && Object.hasOwn(ERRORS, code);
-  return isOfOurs && (ERRORS[code as ErrorCode].group === 'data' || IN_THE_STORE.includes(code));
+  return isErrorCode(code) && (ERRORS[code].group === 'data' || IN_THE_STORE.includes(code));
 }
 
 const IN_THE_STORE: readonly string[] = [
