@@ -1,8 +1,8 @@
 import type { Clock } from '../core/clock.ts';
 import { ERRORS, type ErrorCode, isErrorCode } from '../core/error-codes.ts';
 import { healsItself } from '../core/errors.ts';
-import type { Fingerprint, Fingerprinter } from '../core/fingerprint.ts';
-import { isPlain, type ReadResult, refId, type StoreRef, sizeOfAll } from '../core/reading.ts';
+import type { Fingerprint } from '../core/fingerprint.ts';
+import { refId } from '../core/reading.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Job } from '../queue/queue.ts';
 import { parseSubject } from '../queue/subject.ts';
@@ -10,6 +10,7 @@ import type { Wanted } from '../reconcile/targets.ts';
 import { isNewVersion } from '../sync/marks.ts';
 import type { Ages } from './ages.ts';
 import type { Board, Known } from './board.ts';
+import { type Finding, findingsOf } from './findings.ts';
 import type { Generation } from './generation.ts';
 import { versionsOf } from './judge.ts';
 import type { Ledger } from './ledger.ts';
@@ -39,13 +40,6 @@ export interface SweepResult {
   readonly code?: string;
 }
 
-/** What a reference was found to be. Never a value. */
-type Finding =
-  | { readonly kind: 'version'; readonly version: string; readonly by: 'list' }
-  | { readonly kind: 'version'; readonly version: string; readonly by: 'read'; readonly content: Fingerprint }
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'failed'; readonly code: ErrorCode };
-
 /** What it was found to be the last time, by this process. */
 interface Last {
   readonly text: string;
@@ -54,6 +48,17 @@ interface Last {
   readonly since: number;
   /** What was read last. */
   readonly content?: Fingerprint | undefined;
+}
+
+/** What a finding says beside what this process has found before. */
+interface Learnt {
+  /** It is not what it was. */
+  readonly isNews: boolean;
+  /** Another value has the version that one had before. */
+  readonly isRemade: boolean;
+  /** It was never found before. */
+  readonly isFirst: boolean;
+  readonly seen: Last;
 }
 
 export type SweepSlot = (
@@ -92,6 +97,21 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
     }
   };
 
+  /** @param remade By `refId`: that by the records another value had the same version before. */
+  const learn = (id: string, finding: Finding, remade: ReadonlySet<string>): Learnt => {
+    const before = last.get(id);
+    const text = JSON.stringify({ ...finding, by: undefined, content: undefined });
+    const content = 'content' in finding ? finding.content : before?.content;
+    // By what is on record, whoever read it; and by this process, where another reading came in between.
+    const isRemade = before?.content === undefined ? remade.has(id) : before.content !== content;
+    const isNews = isRemade || (before !== undefined && before.text !== text);
+    const isSame = before?.text === text && !isRemade;
+    const isFailed = finding.kind === 'failed';
+    const seen = isSame ? { ...before, content } : { text, isFailed, since: clock.now(), content };
+    last.set(id, seen);
+    return { isNews, isRemade, isFirst: before === undefined, seen };
+  };
+
   /** Whether a target has ended well since a finding that its annotations cannot be compared with. */
   const isSettled = (known: Known | undefined, { since }: Last, finding: Finding): boolean => {
     const late = finding.kind === 'version' && finding.by === 'list' ? READ_LATE_MS : 0;
@@ -107,8 +127,7 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
     it: Wanted,
     made: string | undefined,
     finding: Finding,
-    { isNews, isRemade, isFirst }: Record<'isNews' | 'isRemade' | 'isFirst', boolean>,
-    seen: Last,
+    { isNews, isRemade, isFirst, seen }: Learnt,
   ): boolean => {
     const known = board.known(it.mapping.name, it.id);
     const isWaiting = (known?.retryAt ?? 0) > clock.now();
@@ -141,7 +160,8 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
   return async ({ sweep: { store }, refs, whole }, name, job, pass, beat = () => undefined) => {
     tidy();
     await deps.lookForPins(job.requestId);
-    const findings = await find(store, refs, { pass, ages: deps.ages, beat }, deps.tellsVersions(store));
+    const tellsVersions = deps.tellsVersions(store);
+    const findings = await findingsOf(store, refs, { pass, ages: deps.ages, tellsVersions, beat });
     const outage = outageIn([...findings.values()], deps.isDown(store));
     const due = new Map<string, TargetId>();
     const versions = new Map<Wanted, ReadonlyMap<string, string>>();
@@ -156,20 +176,9 @@ export function createSweep({ generation, board, ledger, clock, ...deps }: Sweep
       const finding = findings.get(id);
       // During an outage nothing is learnt of the keys; the store's return wakes its targets.
       if (finding === undefined || (outage !== undefined && finding.kind === 'failed')) continue;
-      const before = last.get(id);
-      const text = JSON.stringify({ ...finding, by: undefined, content: undefined });
-      const content = 'content' in finding ? finding.content : before?.content;
-      // By what is on record, whoever read it; and by this process, where another reading came in between.
-      const isRemade =
-        before?.content === undefined ? pass.recorder.remade.has(id) : before.content !== content;
-      const isNews = isRemade || (before !== undefined && before.text !== text);
-      const isSame = before?.text === text && !isRemade;
-      const isFailed = finding.kind === 'failed';
-      const seen = isSame ? { ...before, content } : { text, isFailed, since: clock.now(), content };
-      last.set(id, seen);
-      const news = { isNews, isRemade, isFirst: before === undefined };
+      const learnt = learn(id, finding, pass.recorder.remade);
       for (const it of generation().users(ref))
-        if (it.mapping.target.mode === 'own' && isDue(it, madeFrom(it).get(id), finding, news, seen))
+        if (it.mapping.target.mode === 'own' && isDue(it, madeFrom(it).get(id), finding, learnt))
           due.set(formatTarget(it.id), it.id);
     }
     for (const { mapping, id } of whole) {
@@ -219,71 +228,4 @@ function outageIn(findings: readonly Finding[], isDown: boolean): ErrorCode | un
 function isAbsence(finding: Finding, { mapping }: Wanted): boolean {
   if (finding.kind === 'failed') return finding.code === 'SOURCE_DELETED' && mapping.softDeletedIsMissing;
   return finding.kind === 'absent';
-}
-
-interface FindDeps {
-  readonly pass: Pass;
-  readonly ages: Pick<Ages, 'note'>;
-  readonly beat: () => void;
-}
-
-const READ_AT_ONCE = 200;
-/** Before it is known how large they are. */
-const READ_AT_FIRST = 5;
-/** Of values that are only looked at for their versions. */
-const BYTES_AT_ONCE = 4 * 2 ** 20;
-
-/** How many to read at once after some that were so large. */
-function partAfter(results: ReadonlyMap<string, ReadResult>): number {
-  const bytes = Math.max(1, sizeOfAll(results));
-  return Math.max(1, Math.min(READ_AT_ONCE, Math.floor((BYTES_AT_ONCE * results.size) / bytes)));
-}
-
-async function find(
-  store: string,
-  refs: readonly StoreRef[],
-  { pass, ages, beat }: FindDeps,
-  tellsVersions: boolean,
-): Promise<ReadonlyMap<string, Finding>> {
-  const findings = new Map<string, Finding>();
-  // A list knows the current version of a plain key and nothing else.
-  const plain = refs.filter(({ ref }) => isPlain(ref));
-  if (tellsVersions && plain.length > 0) {
-    const keys = plain.map(({ ref }) => ref.key);
-    const versions = await pass.versions(store, keys);
-    for (const [index, ref] of plain.entries()) {
-      const told = versions[index];
-      if (told?.kind !== 'known') continue;
-      findings.set(refId(ref), { kind: 'version', version: told.version, by: 'list' });
-      ages.note(store, ref.ref.key, told);
-    }
-  }
-  const unread = refs.filter((ref) => !findings.has(refId(ref)));
-  // In parts, so that a long one is seen to go on.
-  for (let start = 0, size = READ_AT_FIRST; start < unread.length; ) {
-    const part = unread.slice(start, start + size);
-    const results = await pass.read(part);
-    beat();
-    start += part.length;
-    size = partAfter(results);
-    for (const ref of part) {
-      const result = results.get(refId(ref));
-      if (result === undefined) continue;
-      findings.set(refId(ref), findingOf(result, pass.fingerprints));
-      // A named version, or another object of that name, tells nothing of the current value.
-      if (result.kind === 'found' && isPlain(ref.ref)) ages.note(store, ref.ref.key, result);
-    }
-  }
-  return findings;
-}
-
-function findingOf(result: ReadResult, fingerprints: Fingerprinter): Finding {
-  if (result.kind === 'found')
-    return {
-      kind: 'version',
-      version: result.version,
-      by: 'read',
-      content: fingerprints.value(result.value),
-    };
-  return result.kind === 'absent' ? { kind: 'absent' } : { kind: 'failed', code: result.error.code };
 }
