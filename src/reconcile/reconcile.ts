@@ -1,4 +1,3 @@
-import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { isAway } from '../core/away.ts';
 import type { Clock } from '../core/clock.ts';
@@ -64,20 +63,12 @@ export async function reconcile(
       (attempt === 1 && (await unseen(mapping, id, deps))) || (await look(mapping, id, deps));
     const { plan } = decision;
     if (plan.kind !== 'create' && plan.kind !== 'update' && plan.kind !== 'merge') await decision.recorded();
-    const isToBeMade = found.letBe !== undefined || (isNew && found.isGone);
-    if (found.byHand && drift === 'report' && plan.kind === 'create' && found.letBe !== 'refused') {
-      const missing = await missingNamespace(id, plan, deps);
-      if (missing !== undefined) {
-        await decision.recorded();
-        await recorder.setback(mapping.name, id, 'failed', missing, plan.keys);
-        return end('failed', decision, missing);
-      }
-    }
-    if (found.byHand && !isToBeMade && drift === 'report') {
-      const error = new AppError('DRIFTED', { about: formatTarget(id) });
+    const reported = drift === 'report' && found.byHand && (await whyReported(id, plan, found, isNew, deps));
+    if (reported) {
+      const { kind, error } = reported;
       await decision.recorded();
-      await recorder.setback(mapping.name, id, 'refused', error, plan.keys);
-      return { ...end('refused', decision, error), drifted: true };
+      await recorder.setback(mapping.name, id, kind, error, plan.keys);
+      return { ...end(kind, decision, error), ...(kind === 'refused' ? { drifted: true } : {}) };
     }
     switch (plan.kind) {
       case 'unchanged':
@@ -185,6 +176,25 @@ async function compareWithLast(
 }
 
 /**
+ * What is said of a target in place of undoing what somebody did to it by hand. Nothing of one that is to be made all the
+ * same: nobody took away what was let be, what went with its namespace, or what has just come to the configuration.
+ */
+async function whyReported(
+  id: TargetId,
+  plan: Plan,
+  { letBe, isGone }: Compared,
+  isNew: boolean,
+  deps: Pick<ReconcileDeps, 'cluster'>,
+): Promise<{ readonly kind: 'failed' | 'refused'; readonly error: AppError } | undefined> {
+  if (plan.kind === 'create' && letBe !== 'refused') {
+    const missing = await missingNamespace(id, plan, deps);
+    if (missing !== undefined) return { kind: 'failed', error: missing };
+  }
+  if (letBe !== undefined || (isNew && isGone)) return undefined;
+  return { kind: 'refused', error: new AppError('DRIFTED', { about: formatTarget(id) }) };
+}
+
+/**
  * Why a target that is gone could not be made: its namespace is, and it went with that, so that nobody has taken it away.
  * Asked for without a write, since the right to look at namespaces is more than it needs otherwise.
  */
@@ -234,30 +244,4 @@ export async function undecidable(
 ): Promise<Outcome> {
   await recorder.setback(mapping.name, id, 'failed', error, []);
   return { kind: 'failed', mapping: mapping.name, target: id, keys: [], alive: false, error };
-}
-
-const REPAIRS = { most: 5, withinMs: 10 * 60_000 };
-
-/** Whoever replaces a whole Secret takes our labels along, and a mapping that may adopt it takes it back. */
-const REPAIRING = ['repair', 'adopt'] as const;
-
-/**
- * Whether somebody else undoes what we repair: more than five repairs of one target in ten minutes, by the records
- * and so over restarts and replicas.
- */
-export async function isContested(
-  audit: Pick<AuditStore, 'list'>,
-  { namespace, secret }: TargetId,
-  clock: Clock,
-  instances: readonly string[],
-): Promise<boolean> {
-  const since = new Date(clock.now() - REPAIRS.withinMs).toISOString();
-  const filters = instances.flatMap((instance) =>
-    REPAIRING.map((action) => ({ namespace, secret, action, outcome: 'ok', since, instance }) as const),
-  );
-  // Each has two records; failed ones may stand between them.
-  const page = { limit: 4 * REPAIRS.most };
-  const found = await Promise.all(filters.map((filter) => audit.list(filter, page)));
-  const repairs = found.flat();
-  return repairs.filter(({ phase }) => phase === 'outcome').length > REPAIRS.most;
 }

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
+import { isContested } from '../../src/reconcile/contested.ts';
 import type { Outcome } from '../../src/reconcile/outcome.ts';
-import { isContested, type ReconcileOptions, reconcile } from '../../src/reconcile/reconcile.ts';
+import { type ReconcileOptions, reconcile } from '../../src/reconcile/reconcile.ts';
 import { APPS_DB, base64, DB_ONLY, openDb, openWorld, type World } from './world.ts';
 
 /** One job of the target, as the service runs it. */
