@@ -3,7 +3,7 @@ import { AppError } from '../core/errors.ts';
 import { mapConcurrently } from '../core/map-concurrently.ts';
 import type { TargetId } from '../core/target.ts';
 import { destroy } from '../reconcile/destroy.ts';
-import { proposalOf as endOf, type Left } from '../reconcile/left.ts';
+import { endOfLeft, type Left } from '../reconcile/left.ts';
 import type { Outcome, Proposal } from '../reconcile/outcome.ts';
 import { proposalOf } from '../reconcile/reconcile.ts';
 import type { Sight } from '../reconcile/standing.ts';
@@ -41,7 +41,7 @@ export async function destroyProposed(
     const unseen = app.targets.filter((it) => it.error === undefined && unknown(it));
     ends.push(...(await endsAmong(await heldAmong(app, unseen, aboutWanted), app, pass)));
   }
-  const sight = sightOf(app, meta, ends);
+  const sight = sightByWatch(app, meta, ends);
   const left = scanned === undefined ? NOTHING_LEFT : await leftProposals(app, undefined, sight, scanned);
   if (withLeft) {
     onWaiting(left.waiting);
@@ -84,13 +84,13 @@ async function heldByPrune(app: App, left: readonly Left[]): Promise<readonly Ou
   const kept = left.filter(({ onMappingRemoved }) => onMappingRemoved === 'keep');
   const held = await heldAmong(app, kept, ({ mapping, live }) => ({ mapping, ...live.id }), BY_PRUNE);
   return held.map((it) => {
-    const { mapping, live, keys } = endOf(it, app.fingerprints);
+    const { mapping, live, keys } = endOfLeft(it, app.fingerprints);
     return { kind: 'held', mapping, target: live.id, keys, error: new AppError('HELD'), alive: true };
   });
 }
 
 /** By what the watch has: it may be late to tell of what was just made, so only a yes of it is believed. */
-function sightOf(
+function sightByWatch(
   { instances }: App,
   meta: (id: TargetId) => SecretMeta | undefined,
   ends: readonly Proposal[],

@@ -3,7 +3,7 @@ import { mapConcurrently } from '../core/map-concurrently.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Population } from '../reconcile/destroy.ts';
 import { lastWord, TARGET_ACTIONS } from '../reconcile/last-word.ts';
-import { findEndedMerges, findLeft, type LeftFound, proposalOf, type Unseen } from '../reconcile/left.ts';
+import { endOfLeft, findEndedMerges, findLeft, type LeftFound, type Unseen } from '../reconcile/left.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
 import { isThere, putOff, type Sight, type Waiting } from '../reconcile/standing.ts';
 import { namespacesOf, type Wanted, wantedByAny, wantedIndex } from '../reconcile/targets.ts';
@@ -173,7 +173,7 @@ export async function leftProposals(
   const ending = left.filter(({ onMappingRemoved }) => onMappingRemoved === 'delete');
   const going = ending.filter(({ mapping }) => only === undefined || mapping === only);
   const ended = merges.filter(({ mapping }) => only === undefined || mapping === only);
-  const all = [...going.map((it) => proposalOf(it, app.fingerprints)), ...ended];
+  const all = [...going.map((it) => endOfLeft(it, app.fingerprints)), ...ended];
   const { proposals, waiting } = await putOff(all, app.targets, sight, app);
   const endedOfOthers = ending.length + merges.length - going.length - ended.length;
   return { proposals, waiting, count: left.length, ended: going.length, endedOfOthers, unseen };

@@ -1,6 +1,6 @@
 import { commandOf } from '../reconcile/commands.ts';
 import { destroy } from '../reconcile/destroy.ts';
-import { proposalOf, type Unseen } from '../reconcile/left.ts';
+import { endOfLeft, type Unseen } from '../reconcile/left.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import { putOff, UNSEEN, type Waiting } from '../reconcile/standing.ts';
@@ -25,7 +25,7 @@ interface Left {
 
 async function leftOf(app: App): Promise<Left> {
   const { left, unseen } = await leftTargets(app, { search: true });
-  const all = left.map((it) => proposalOf(it, app.fingerprints));
+  const all = left.map((it) => endOfLeft(it, app.fingerprints));
   return { ...(await putOff(all, app.targets, UNSEEN, app)), unseen, count: left.length };
 }
 

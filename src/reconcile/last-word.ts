@@ -31,7 +31,7 @@ export const TARGET_ACTIONS: readonly Action[] = [
   'sweep',
 ];
 
-/** The actions that change a target. */
+/** The actions that change a target, and the one by which a person asks for that. */
 export const CHANGES: readonly Action[] = ['create', 'update', 'delete', 'repair', 'adopt', 'rollback'];
 
 /** The last write of a target for a mapping. */
@@ -94,7 +94,7 @@ export type LetBe = 'refused' | 'ended';
  * Why a target that is gone was not taken away by hand, where nothing of ours has been there since. Other attempts that
  * failed tell nothing.
  */
-export async function wasLetBe(
+export async function whyLetBe(
   audit: Pick<AuditStore, 'latest'>,
   mapping: string,
   target: TargetId,

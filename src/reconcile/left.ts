@@ -148,6 +148,6 @@ export async function findEndedMerges(deps: MergeDeps): Promise<readonly Proposa
 }
 
 /** The end of a target that left. */
-export function proposalOf({ live, mapping }: Left, fingerprints: Fingerprinter): Proposal {
+export function endOfLeft({ live, mapping }: Left, fingerprints: Fingerprinter): Proposal {
   return { mapping, live, keys: compareData(new Map(), live.data, fingerprints), held: false };
 }

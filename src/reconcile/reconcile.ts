@@ -170,7 +170,7 @@ async function compareWithLast(
   return {
     isGone: true,
     byHand,
-    letBe: byHand ? await recorder.wasLetBe(name, id) : undefined,
+    letBe: byHand ? await recorder.whyLetBe(name, id) : undefined,
     ...(last.after === undefined ? {} : { held: last.after }),
   };
 }

@@ -11,7 +11,7 @@ import type { KeyPlan } from '../sync/compare.ts';
 import type { Pin } from '../sync/pin.ts';
 import { type Change, changesOf } from './change.ts';
 import { type Command, commandEntry } from './commands.ts';
-import { type LetBe, lastChange, lastWord, TARGET_ACTIONS, wasLetBe } from './last-word.ts';
+import { type LetBe, lastChange, lastWord, TARGET_ACTIONS, whyLetBe } from './last-word.ts';
 import { createLeftOpen, type LeftOpen } from './left-open.ts';
 import { pinNote } from './pins.ts';
 import { noReadings, type Readings } from './readings.ts';
@@ -37,7 +37,7 @@ export interface Recorder {
   /** The last write of a target for a mapping, with what it left there; nothing after a deletion that was meant. */
   lastWrite(mapping: string, target: TargetId): Promise<AuditRecord | undefined>;
   /** Why a target that is gone was not taken away by hand, if so. */
-  wasLetBe(mapping: string, target: TargetId): Promise<LetBe | undefined>;
+  whyLetBe(mapping: string, target: TargetId): Promise<LetBe | undefined>;
   /** A target that cannot be decided or must not be changed: recorded when that begins or changes. */
   setback(
     mapping: string,
@@ -223,7 +223,7 @@ export function createRecorder({
       return next === undefined || after === undefined ? undefined : { ...deleted, after };
     },
 
-    wasLetBe: (mapping, target) => wasLetBe(audit, mapping, target, instances),
+    whyLetBe: (mapping, target) => whyLetBe(audit, mapping, target, instances),
 
     async setback(mapping, target, kind, error, keys, note) {
       const before = await last(target, mapping);
