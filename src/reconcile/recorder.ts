@@ -4,7 +4,7 @@ import type { AuditStore } from '../audit/store.ts';
 import type { Clock } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
-import { objectOf, type ReadResult, refId, type StoreRef } from '../core/reading.ts';
+import type { ReadResult, StoreRef } from '../core/reading.ts';
 import type { Recording } from '../core/recording.ts';
 import type { TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/compare.ts';
@@ -14,8 +14,8 @@ import { type Command, commandEntry } from './commands.ts';
 import { type LetBe, lastChange, lastWord, TARGET_ACTIONS, whyLetBe } from './last-word.ts';
 import { createLeftOpen, type LeftOpen } from './left-open.ts';
 import { pinNote } from './pins.ts';
-import { noReadings, type Readings } from './readings.ts';
-import { definitionNote, lastAbout, lastReading, readingNote } from './recall.ts';
+import { createReadRecords } from './read-records.ts';
+import type { Readings } from './readings.ts';
 import { restartIntents } from './restart-intents.ts';
 
 export interface Recorder {
@@ -70,7 +70,7 @@ export interface RecorderDeps {
   readonly clock: Clock;
   readonly leftOpen?: LeftOpen;
   /** Shared by all that read of one app. */
-  readonly readings?: Readings;
+  readonly readings?: Readings | undefined;
 }
 
 export function createRecorder({
@@ -82,20 +82,11 @@ export function createRecorder({
   instances,
   clock,
   leftOpen = createLeftOpen(),
-  readings = noReadings,
+  readings,
 }: RecorderDeps): Recorder {
   const startedAt = clock.now();
-  const remade = new Set<string>();
   const base = { actor, requestId, sources: [], keys: NO_KEYS, durationMs: 0, attempt: 1 };
   const append = async (entry: Entry): Promise<void> => void (await audit.append([entry]));
-  const appendReading = async (source: StoreRef, entry: Entry) => {
-    readings.forget(source);
-    try {
-      return await audit.append([entry]);
-    } finally {
-      readings.forget(source);
-    }
-  };
   const last = (id: TargetId, mapping: string) =>
     lastWord(audit, { mapping, ...id }, TARGET_ACTIONS, instances);
   const changeEntry = (change: Change): Omit<Entry, 'phase' | 'outcome'> => {
@@ -117,73 +108,13 @@ export function createRecorder({
     };
   };
 
-  /** The last reading of this version, which after a failure is looked for further back. */
-  const readingOf = async ({ store, ref }: StoreRef, version: string, before: AuditRecord | undefined) => {
-    if (before?.outcome !== 'failed') return before?.sources[0]?.version === version ? before : undefined;
-    const about = { store, key: ref.key, version, outcome: 'ok' } as const;
-    return lastAbout(audit, about, { object: objectOf(ref) });
-  };
-
   const leaveOpen = (change: Change): void => leftOpen.add({ ...change, requestId });
 
   return {
     requestId,
-    remade,
+    ...createReadRecords({ audit, actor, requestId, fingerprints, stores, readings }),
     leaveOpen,
     command: (command) => append(commandEntry(command, actor, requestId)),
-
-    async read(source, result) {
-      const { store, ref } = source;
-      const { key, version: named } = ref;
-      const object = objectOf(ref);
-      const definition = stores.get(store);
-      const entry = { ...base, action: 'read', store, key, ...readingNote(definition, object) } as const;
-      if (result.kind === 'found') {
-        const after = fingerprints.value(result.value);
-        const { version } = result;
-        const reading = `${version} ${after}`;
-        const known = named === undefined ? await readings.look(source) : undefined;
-        if (known?.isLast(reading)) return undefined;
-        const before = await lastReading(audit, { store, key, object, version: named });
-        const isFailure = before?.outcome === 'failed';
-        const same = await readingOf(source, version, before);
-        const isKnown = same?.after === after;
-        const isOther = !isKnown && fingerprints.isOf(same?.after ?? '', result.value) === false;
-        // Kept on record, since whoever read it may end before the targets are written.
-        const replaced = isOther ? same?.after : isKnown ? same.before : undefined;
-        if (replaced !== undefined) remade.add(refId(source));
-        // Mostly the last read is this one.
-        if (isKnown && !isFailure) {
-          if (replaced === undefined) known?.keep(reading);
-          return undefined;
-        }
-        if (before !== undefined || named !== undefined) {
-          const seen = await lastAbout(audit, { store, key, version, fingerprint: after }, { object });
-          // A failure that has ended is news, although the value may not be.
-          const since = isFailure ? before.sequence : 0;
-          if (seen !== undefined && seen.sequence > since) return undefined;
-        }
-        const sources = [{ store, key, version }];
-        const note = readingNote(definition, object, result.stamp);
-        const earlier = replaced === undefined ? {} : { before: replaced };
-        return {
-          durable: appendReading(source, { ...entry, outcome: 'ok', sources, ...earlier, after, ...note }),
-        };
-      }
-      const sources = named === undefined ? [] : [{ store, key, version: named }];
-      // Every reading of an absence counts towards its proof, under the definition of its store alone.
-      const code = result.kind === 'absent' ? 'SOURCE_ABSENT' : result.error.code;
-      if (code === 'SOURCE_ABSENT' || code === 'SOURCE_DELETED') {
-        const note = definitionNote(definition, object);
-        await appendReading(source, { ...entry, outcome: 'failed', code, sources, note });
-        return undefined;
-      }
-      // Any other failure is news only when it begins or changes.
-      const before = await lastReading(audit, { store, key, object, version: named });
-      if (before?.outcome === 'failed' && before.code === code) return undefined;
-      await appendReading(source, { ...entry, outcome: 'failed', code, sources });
-      return undefined;
-    },
 
     async intent(change) {
       const { replaces, target } = change;

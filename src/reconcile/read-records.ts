@@ -1,0 +1,108 @@
+import { type AuditRecord, type Entry, NO_KEYS } from '../audit/entry.ts';
+import { type FoundRead, objectOf, type ReadResult, refId, type StoreRef } from '../core/reading.ts';
+import type { Recording } from '../core/recording.ts';
+import { noReadings } from './readings.ts';
+import { definitionNote, lastAbout, lastReading, readingNote } from './recall.ts';
+import type { Recorder, RecorderDeps } from './recorder.ts';
+
+type ReadRecords = Pick<Recorder, 'remade' | 'read'>;
+type ReadRecordsDeps = Pick<
+  RecorderDeps,
+  'audit' | 'actor' | 'requestId' | 'fingerprints' | 'stores' | 'readings'
+>;
+
+/** The records of what was read: of a value that is new, of a failure that begins or changes, and of each absence. */
+export function createReadRecords({
+  audit,
+  actor,
+  requestId,
+  fingerprints,
+  stores,
+  readings = noReadings,
+}: ReadRecordsDeps): ReadRecords {
+  const remade = new Set<string>();
+
+  const entryOf = ({ store, ref }: StoreRef) => {
+    const note = readingNote(stores.get(store), objectOf(ref));
+    const base = { actor, requestId, keys: NO_KEYS, durationMs: 0, attempt: 1 };
+    return { ...base, action: 'read', store, key: ref.key, ...note } as const;
+  };
+  const append = async (source: StoreRef, entry: Entry) => {
+    readings.forget(source);
+    try {
+      return await audit.append([entry]);
+    } finally {
+      readings.forget(source);
+    }
+  };
+  const lastOf = ({ store, ref }: StoreRef) =>
+    lastReading(audit, { store, key: ref.key, object: objectOf(ref), version: ref.version });
+
+  /** The last reading of this version, which after a failure is looked for further back. */
+  const readingOf = async ({ store, ref }: StoreRef, version: string, before: AuditRecord | undefined) => {
+    if (before?.outcome !== 'failed') return before?.sources[0]?.version === version ? before : undefined;
+    const about = { store, key: ref.key, version, outcome: 'ok' } as const;
+    return lastAbout(audit, about, { object: objectOf(ref) });
+  };
+
+  const found = async (source: StoreRef, result: FoundRead): Promise<Recording | undefined> => {
+    const { store, ref } = source;
+    const { key, version: named } = ref;
+    const object = objectOf(ref);
+    const after = fingerprints.value(result.value);
+    const { version } = result;
+    const reading = `${version} ${after}`;
+    const known = named === undefined ? await readings.look(source) : undefined;
+    if (known?.isLast(reading)) return undefined;
+    const before = await lastOf(source);
+    const isFailure = before?.outcome === 'failed';
+    const same = await readingOf(source, version, before);
+    const isKnown = same?.after === after;
+    const isOther = !isKnown && fingerprints.isOf(same?.after ?? '', result.value) === false;
+    // Kept on record, since whoever read it may end before the targets are written.
+    const replaced = isOther ? same?.after : isKnown ? same.before : undefined;
+    if (replaced !== undefined) remade.add(refId(source));
+    // Mostly the last read is this one.
+    if (isKnown && !isFailure) {
+      if (replaced === undefined) known?.keep(reading);
+      return undefined;
+    }
+    if (before !== undefined || named !== undefined) {
+      const seen = await lastAbout(audit, { store, key, version, fingerprint: after }, { object });
+      // A failure that has ended is news, although the value may not be.
+      const since = isFailure ? before.sequence : 0;
+      if (seen !== undefined && seen.sequence > since) return undefined;
+    }
+    const sources = [{ store, key, version }];
+    const note = readingNote(stores.get(store), object, result.stamp);
+    const earlier = replaced === undefined ? {} : { before: replaced };
+    return {
+      durable: append(source, { ...entryOf(source), outcome: 'ok', sources, ...earlier, after, ...note }),
+    };
+  };
+
+  const notFound = async (source: StoreRef, result: Exclude<ReadResult, FoundRead>): Promise<void> => {
+    const { store, ref } = source;
+    const { key, version: named } = ref;
+    const sources = named === undefined ? [] : [{ store, key, version: named }];
+    const code = result.kind === 'absent' ? 'SOURCE_ABSENT' : result.error.code;
+    const entry = { ...entryOf(source), outcome: 'failed', code, sources } as const;
+    // Every reading of an absence counts towards its proof, under the definition of its store alone.
+    if (code === 'SOURCE_ABSENT' || code === 'SOURCE_DELETED') {
+      await append(source, { ...entry, note: definitionNote(stores.get(store), objectOf(ref)) });
+      return;
+    }
+    // Any other failure is news only when it begins or changes.
+    const before = await lastOf(source);
+    if (before?.outcome !== 'failed' || before.code !== code) await append(source, entry);
+  };
+
+  return {
+    remade,
+    async read(source, result) {
+      if (result.kind === 'found') return found(source, result);
+      await notFound(source, result);
+      return undefined;
+    },
+  };
+}
