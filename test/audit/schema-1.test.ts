@@ -9,6 +9,7 @@ import { verify } from '../../src/audit/verify.ts';
 import { tickingClock } from '../conformance/audit-store.ts';
 import { temporaryFolder } from './folder.ts';
 import { bare, entry } from './sample.ts';
+import { answersOf } from './schema-1.ts';
 
 /** What the program of the first schema stored: 61 records, the last intent without its outcome. */
 const FIXTURE = readFileSync(join(import.meta.dirname, 'fixtures', 'sqlite-schema-1.sql'), 'utf8');
@@ -30,21 +31,6 @@ async function oldStore() {
     open: (replica: string, readOnly = false): Promise<AuditStore> =>
       openSqliteAudit({ path, instance: 'prod-eu', replica, clock: tickingClock(), readOnly }),
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
-  };
-}
-
-async function answersOf(store: AuditStore): Promise<object> {
-  return {
-    proof: await verify(store.stored(1), { until: await store.head() }),
-    base: await store.base(),
-    targets: (await store.targets()).map(({ namespace, secret }) => `${namespace}/${secret}`).sort(),
-    mapping: await store.list({ mapping: 'm1', action: 'create' }, { limit: 5 }),
-    unreviewed: (await store.list({ review: 'unreviewed' }, { limit: 3 })).map(({ sequence }) => sequence),
-    reviewed: await store.list({ review: 'reviewed' }, { limit: 3 }),
-    reviews: await store.reviews([1, 2, 3]),
-    latest: await store.latest({ store: 'team-vault', key: 'k/2' }, ['read']),
-    none: await store.latest({ secret: 'none' }, ['read']),
-    get: await store.get(60),
   };
 }
 

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { Writable } from 'node:stream';
 import { runCli } from '../../src/cli/cli.ts';
 import type { Context } from '../../src/cli/context.ts';
+import { systemClock } from '../../src/core/clock.ts';
 import { createManualTime, type ManualTime } from '../fakes/manual-time.ts';
 
 export interface Result {
@@ -61,16 +62,7 @@ export async function openBench(config: string = HEAD + DB): Promise<Bench> {
   const runWith: Bench['runWith'] = async (context, ...args) => {
     const [stdout, stderr] = [new Collector(), new Collector()];
     const code = await runCli(args, {
-      env: {},
-      cwd: folder,
-      stdout,
-      stderr,
-      interactive: false,
-      width: 100,
-      color: false,
-      clock,
-      user: 'ann',
-      signal: new AbortController().signal,
+      ...quietContext({ cwd: folder, stdout, stderr, clock }),
       ...context,
     });
     return {
@@ -90,6 +82,21 @@ export async function openBench(config: string = HEAD + DB): Promise<Bench> {
     write,
     read: (path) => readFile(join(folder, path), 'utf8'),
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+/** What a command gets where nobody sits at a terminal. */
+export function quietContext(own: Pick<Context, 'stdout' | 'stderr'> & Partial<Context>): Context {
+  return {
+    env: {},
+    cwd: '/',
+    interactive: false,
+    width: 100,
+    color: false,
+    clock: systemClock,
+    user: 'ann',
+    signal: new AbortController().signal,
+    ...own,
   };
 }
 

@@ -1,27 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { SyncReport } from '../../src/app/sync.ts';
-import type { Context } from '../../src/cli/context.ts';
 import { printReport } from '../../src/cli/report.ts';
-import { systemClock } from '../../src/core/clock.ts';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { AppError } from '../../src/core/errors.ts';
-import { Collector } from './harness.ts';
+import { Collector, quietContext } from './harness.ts';
 
 function printed(report: Partial<SyncReport>) {
   const stdout = new Collector();
   const stderr = new Collector();
-  const context: Context = {
-    env: {},
-    cwd: '/',
-    stdout,
-    stderr,
-    interactive: false,
-    width: 100,
-    color: false,
-    clock: systemClock,
-    user: 'ann',
-    signal: new AbortController().signal,
-  };
+  const context = quietContext({ stdout, stderr });
   const summary = { created: 0, updated: 1, deleted: 0, unchanged: 0, refused: 0, held: 0, failed: 0 };
   const targets: SyncReport['targets'] = [];
   const none = { held: [], unseen: [], waiting: [], unrestarted: [], interrupted: false };

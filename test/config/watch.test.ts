@@ -26,8 +26,13 @@ async function overMemory(files: Record<string, string>, options: Partial<WatchO
     listeners.set(path, onEvent);
     return { [Symbol.dispose]: () => undefined };
   };
+  let understandMs = 0;
   const watch = await watchConfig({
-    load: (readFs) => loadConfig({ paths: [], env: {}, cwd: '/home/ann', readFs }),
+    load: async (readFs) => {
+      const loaded = await loadConfig({ paths: [], env: {}, cwd: '/home/ann', readFs });
+      if (understandMs > 0) await time.sleep(understandMs, undefined);
+      return loaded;
+    },
     onChange: (loaded) => void changes.push(said(loaded)),
     onProgress: (error) => void progress.push(error),
     readFs: memoryFs(files),
@@ -42,6 +47,10 @@ async function overMemory(files: Record<string, string>, options: Partial<WatchO
     changes,
     progress,
     listeners,
+    /** From now on it takes so long to understand what was read. */
+    understandIn: (ms: number) => {
+      understandMs = ms;
+    },
     tell: (path: string, name: string | undefined) => listeners.get(path)?.(name),
     [Symbol.asyncDispose]: () => watch[Symbol.asyncDispose](),
   };
@@ -77,16 +86,9 @@ describe('a watched configuration', () => {
 
   it('that takes long to be understood is not waited for once more', async () => {
     const files = { [MAIN]: withInstance('one') };
-    let understand = 0;
-    await using it = await overMemory(files, {
-      load: async (readFs) => {
-        const loaded = await loadConfig({ paths: [], env: {}, cwd: '/home/ann', readFs });
-        if (understand > 0) await it.time.sleep(understand, undefined);
-        return loaded;
-      },
-    });
+    await using it = await overMemory(files);
     await it.time.advance(1);
-    understand = 290;
+    it.understandIn(290);
     files[MAIN] = withInstance('two');
     it.tell('/home/ann', 'secretbridge.yaml');
     await it.time.advance(360);
@@ -95,16 +97,9 @@ describe('a watched configuration', () => {
 
   it('that is changed while it is understood is read again', async () => {
     const files = { [MAIN]: withInstance('one') };
-    let understand = 0;
-    await using it = await overMemory(files, {
-      load: async (readFs) => {
-        const loaded = await loadConfig({ paths: [], env: {}, cwd: '/home/ann', readFs });
-        if (understand > 0) await it.time.sleep(understand, undefined);
-        return loaded;
-      },
-    });
+    await using it = await overMemory(files);
     await it.time.advance(1);
-    understand = 2_000;
+    it.understandIn(2_000);
     files[MAIN] = withInstance('two');
     it.tell('/home/ann', 'secretbridge.yaml');
     await it.time.advance(1_000);

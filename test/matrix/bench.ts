@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import type { App } from '../../src/app/app.ts';
 import { createStores } from '../../src/app/stores.ts';
 import { type SyncReport, syncTargets } from '../../src/app/sync.ts';
-import type { Context } from '../../src/cli/context.ts';
 import { printReport } from '../../src/cli/report.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { createAccess } from '../../src/config/access.ts';
@@ -24,7 +23,7 @@ import { isRemoved, isWrittenWithout } from '../../src/reconcile/last-word.ts';
 import { createLeftOpen } from '../../src/reconcile/left-open.ts';
 import { createRecorder } from '../../src/reconcile/recorder.ts';
 import { resolveTargets, unresolvedTargets, wantedIndex } from '../../src/reconcile/targets.ts';
-import { Collector } from '../cli/harness.ts';
+import { Collector, quietContext } from '../cli/harness.ts';
 import { linesOf, loadText } from '../config/memory-fs.ts';
 import { everythingIn } from '../conformance/provider.ts';
 import { createManualTime, type ManualTime } from '../fakes/manual-time.ts';
@@ -177,18 +176,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
     };
   }
 
-  const context: Context = {
-    env,
-    cwd: '/',
-    stdout,
-    stderr,
-    interactive: false,
-    width: 100,
-    color: false,
-    clock,
-    user: 'ann',
-    signal: new AbortController().signal,
-  };
+  const context = quietContext({ env, stdout, stderr, clock });
   return {
     cluster,
     clock,

@@ -6,6 +6,7 @@ import { lockKey } from '../../../src/audit/postgres-locks.ts';
 import type { AuditStore } from '../../../src/audit/store.ts';
 import { verify } from '../../../src/audit/verify.ts';
 import { bare, entry } from '../../audit/sample.ts';
+import { answersOf } from '../../audit/schema-1.ts';
 import { postgres } from '../services/inject.ts';
 import { createDatabase } from './database.ts';
 
@@ -19,21 +20,6 @@ async function oldDatabase() {
   const database = await createDatabase(postgres());
   await database.sql(`${FIXTURE}; select 1`);
   return database;
-}
-
-async function answersOf(store: AuditStore): Promise<object> {
-  return {
-    proof: await verify(store.stored(1), { until: await store.head() }),
-    base: await store.base(),
-    targets: (await store.targets()).map(({ namespace, secret }) => `${namespace}/${secret}`).sort(),
-    mapping: await store.list({ mapping: 'm1', action: 'create' }, { limit: 5 }),
-    unreviewed: (await store.list({ review: 'unreviewed' }, { limit: 3 })).map(({ sequence }) => sequence),
-    reviewed: await store.list({ review: 'reviewed' }, { limit: 3 }),
-    reviews: await store.reviews([1, 2, 3]),
-    latest: await store.latest({ store: 'team-vault', key: 'k/2' }, ['read']),
-    none: await store.latest({ secret: 'none' }, ['read']),
-    get: await store.get(60),
-  };
 }
 
 async function read(store: AuditStore): Promise<object> {

@@ -3,8 +3,7 @@ import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { runCli } from '../../../src/cli/cli.ts';
-import { systemClock } from '../../../src/core/clock.ts';
-import { Collector } from '../../cli/harness.ts';
+import { Collector, quietContext } from '../../cli/harness.ts';
 
 /** The program as people start it from a checkout. */
 export const MAIN = resolve(import.meta.dirname, '../../../src/main.ts');
@@ -48,18 +47,7 @@ export async function runHere(
   { cwd, env = {} }: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> },
 ): Promise<Run> {
   const [stdout, stderr] = [new Collector(), new Collector()];
-  const code = await runCli(args, {
-    env,
-    cwd,
-    stdout,
-    stderr,
-    interactive: false,
-    width: 100,
-    color: false,
-    clock: systemClock,
-    user: 'ann',
-    signal: new AbortController().signal,
-  });
+  const code = await runCli(args, quietContext({ env, cwd, stdout, stderr }));
   return { code, stdout: stdout.text, stderr: stderr.text };
 }
 
