@@ -1,18 +1,17 @@
 import { AppError, assertNever } from '../core/errors.ts';
+import type { Instances } from '../core/instances.ts';
 import { mapConcurrently } from '../core/map-concurrently.ts';
-import type { Mapping } from '../core/mapping.ts';
 import { compareTargets, formatTarget, type TargetId } from '../core/target.ts';
 import { commandOf } from '../reconcile/commands.ts';
 import type { DecideDeps, Decision } from '../reconcile/decide.ts';
 import { isAllowed, whyBraked, withReturning } from '../reconcile/destroy.ts';
 import type { Unseen } from '../reconcile/left.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
-import { proposalOf } from '../reconcile/reconcile.ts';
+import { isOursThere, proposalOf } from '../reconcile/reconcile.ts';
 import { UNSEEN, type Waiting } from '../reconcile/standing.ts';
 import { decideWanted, type Wanted } from '../reconcile/targets.ts';
 import type { KeyPlan } from '../sync/compare.ts';
 import { heldByOthers } from '../sync/merge-checks.ts';
-import { isOfOthers } from '../sync/plan.ts';
 import type { App } from './app.ts';
 import { type Held, toHeld } from './held.ts';
 import { leftProposals, populationOf, sightOf } from './left.ts';
@@ -67,7 +66,7 @@ export async function planPass(
   const wanted = selectTargets(app, only);
   const decided = await mapConcurrently(wanted, app.config.engine.concurrency, async (it) => {
     const decision = await decideWanted(it, pass);
-    return planned(it.mapping, it.id, decision);
+    return planned(it, decision, pass);
   });
   const looked = oneHolder(oneOwner(decided));
   const sight = asItStands ? UNSEEN : sightOf(looked);
@@ -156,13 +155,13 @@ function oneHolder(targets: readonly PlannedTarget[]): readonly PlannedTarget[] 
   });
 }
 
-function planned(mapping: Mapping, target: TargetId, decision: Decision): PlannedTarget {
-  const { plan, live, pinned } = decision;
+function planned({ mapping, id }: Wanted, decision: Decision, instances: Instances): PlannedTarget {
+  const { plan, pinned } = decision;
   const base = {
     mapping: mapping.name,
-    target,
+    target: id,
     keys: plan.keys,
-    alive: plan.kind === 'create' || (live !== undefined && !isOfOthers(plan)),
+    alive: plan.kind === 'create' || isOursThere(decision, mapping, instances),
     ...(pinned === undefined ? {} : { pinned }),
   };
   switch (plan.kind) {

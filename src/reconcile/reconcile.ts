@@ -46,17 +46,19 @@ export async function reconcile(
   { drift = 'repair', isNew = false }: ReconcileOptions = {},
 ): Promise<Outcome> {
   const { recorder } = deps;
-  const end = (kind: OutcomeKind, { plan, live, desired, pinned }: Decision, error?: AppError): Outcome => ({
-    kind,
-    mapping: mapping.name,
-    target: id,
-    keys: plan.keys,
-    alive:
-      kind === 'created' || (live !== undefined && !isOfOthers(plan) && !isTheirs(plan, live, mapping, deps)),
-    ...(error === undefined ? {} : { error }),
-    ...(pinned === undefined ? {} : { pinned }),
-    ...shown(plan, live, desired, error === undefined),
-  });
+  const end = (kind: OutcomeKind, decision: Decision, error?: AppError): Outcome => {
+    const { plan, live, desired, pinned } = decision;
+    return {
+      kind,
+      mapping: mapping.name,
+      target: id,
+      keys: plan.keys,
+      alive: kind === 'created' || isOursThere(decision, mapping, deps),
+      ...(error === undefined ? {} : { error }),
+      ...(pinned === undefined ? {} : { pinned }),
+      ...shown(plan, live, desired, error === undefined),
+    };
+  };
 
   for (let attempt = 1; ; attempt += 1) {
     const { decision, found } =
@@ -104,6 +106,15 @@ export async function reconcile(
         assertNever(plan);
     }
   }
+}
+
+/** Whether a target was found there, and ours, by what was decided on it. */
+export function isOursThere(
+  { plan, live }: Pick<Decision, 'plan' | 'live'>,
+  mapping: Mapping,
+  instances: Instances,
+): boolean {
+  return live !== undefined && !isOfOthers(plan) && !isTheirs(plan, live, mapping, instances);
 }
 
 /** Whether it is refused what it would take over, as what is of another type: until then it is not ours. */
