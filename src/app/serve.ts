@@ -1,4 +1,3 @@
-import { recordLine } from '../audit/export.ts';
 import type { Config } from '../config/config.ts';
 import { type Watched, watchCredentials, watchedIn } from '../config/credential-watch.ts';
 import { type ConfigDiff, diffConfig } from '../config/diff.ts';
@@ -15,6 +14,7 @@ import { type App, type AppDeps, credentialsOf, openApp } from './app.ts';
 import { createConfigurationRecords, describeDiff, describeStart } from './configured.ts';
 import { type Intakes, openIntakes } from './events.ts';
 import { openFront } from './front.ts';
+import { observerOf } from './observer.ts';
 import { untilUndoubted, watchChain } from './proof.ts';
 import { openQueue } from './queue.ts';
 import { watchRetention } from './retention.ts';
@@ -155,7 +155,6 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
   async function openOnce() {
     await using parts = new AsyncDisposableStack();
     let wake = (_: string): void => undefined;
-    const down = new Set<string>();
     const app = parts.use(
       await openApp(config, {
         ...deps,
@@ -164,24 +163,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
           // As at every start, a person must accept it first.
           deps.onOutdated();
         },
-        observe: {
-          onClusterWrite: (verb) => metrics.clusterWrite(verb),
-          onRecords(records) {
-            metrics.auditRecords(records.length);
-            if (config.audit.stdout) for (const record of records) deps.print(recordLine(record));
-          },
-          onCall: ({ store, operation, outcome, ms }) =>
-            metrics.providerRequest({ store, operation, outcome, seconds: ms / 1_000 }),
-          onState(store, state, error) {
-            const wasDown = down.has(store);
-            if (state === 'down') down.add(store);
-            else down.delete(store);
-            if (error !== undefined) logger.warn('a store is in trouble', { store, state, error });
-            else logger.info('a store is well', { store });
-            // One that only asked to slow down must not be met by all at once.
-            if (wasDown && state !== 'down') wake(store);
-          },
-        },
+        observe: observerOf(config, { ...deps, metrics, onBack: (store) => wake(store) }),
       }),
     );
     const credential = credentialsOf(deps, (name, key) => app.cluster.ownSecret(name, key));

@@ -94,7 +94,7 @@ export function createObserver({ generation, board, ledger, clock, ...deps }: Ob
     else if (known.alive && known.kind !== 'held' && (known.contestedUntil ?? 0) <= clock.now())
       look(wanted.id, 'drift');
     // Nobody is told of it who could ask.
-    else if (isOfOthers(known)) noteFree(wanted.id);
+    else if (isRefusedForOthers(known)) noteFree(wanted.id);
   };
   /** A list that finds it free again does not begin the time anew: a watch may be cut off every few seconds. */
   const noteFree = (target: TargetId): void => {
@@ -141,7 +141,7 @@ export function createObserver({ generation, board, ledger, clock, ...deps }: Ob
 }
 
 /** Whether a target was refused for what somebody else has there. */
-function isOfOthers({ kind, alive, error }: Known): boolean {
+function isRefusedForOthers({ kind, alive, error }: Known): boolean {
   return kind === 'refused' && !alive && LET_BE.includes(error?.code ?? '');
 }
 
