@@ -1,13 +1,10 @@
-import { join } from 'node:path';
-import { openSqliteAudit } from '../../src/audit/sqlite.ts';
-import { systemClock } from '../../src/core/clock.ts';
 import { totalOf } from '../doubles/start.ts';
 import { BenchError } from '../harness/error.ts';
 import { type Benchmark, type BenchOptions, type Row, row } from '../harness/row.ts';
 import { type FleetPlace, openFleet } from '../world/fleet.ts';
 import { openLab } from '../world/lab.ts';
 import { type Running, startNode, startProgram } from '../world/program.ts';
-import { TARGET_CHANGED, writesIn } from '../world/runs.ts';
+import { lastSweep, TARGET_CHANGED, writesIn } from '../world/runs.ts';
 import { isReady, waitFor, waitUntil } from '../world/wait.ts';
 
 const LARGEST = 10_000;
@@ -136,17 +133,9 @@ async function restart(place: FleetPlace): Promise<number> {
 }
 
 /** By the service's own record, so that passes which did not happen are not taken for cheap ones. */
-async function assertSwept({ folder, keys }: FleetPlace, passes: number): Promise<void> {
-  const path = join(folder, 'state', 'audit.db');
-  await using audit = await openSqliteAudit({
-    path,
-    instance: '',
-    replica: '',
-    clock: systemClock,
-    readOnly: true,
-  });
-  const [last] = await audit.list({ action: 'sweep' }, { limit: 1 });
-  if ((last?.counts?.keys ?? 0) < keys * passes)
+async function assertSwept(place: FleetPlace, passes: number): Promise<void> {
+  const last = await lastSweep(place);
+  if ((last?.counts?.keys ?? 0) < place.keys * passes)
     throw new BenchError('the sweeps have not looked at every key in every pass');
 }
 

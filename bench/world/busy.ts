@@ -9,9 +9,9 @@ import { startRedis } from '../../test/integration/services/redis.ts';
 import { createBareWriter } from '../floor/read-write.ts';
 import { BenchError } from '../harness/error.ts';
 import { LATENCY_MS } from './four-stores.ts';
+import { headOf } from './head.ts';
 import type { Engine, Lab } from './lab.ts';
 import { startProgram } from './program.ts';
-import { headOf } from './rotations.ts';
 import { TARGET_CHANGED } from './runs.ts';
 import { FIELD, watchSecrets } from './witness.ts';
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { freePort } from '../../test/integration/services/free-port.ts';
 import type { RunningDouble } from '../doubles/start.ts';
+import { headOf } from './head.ts';
 import type { Lab } from './lab.ts';
 import type { Place } from './program.ts';
 import { FIELDS, keyName, valuesOf } from './scenes.ts';
@@ -82,17 +83,7 @@ function configOf(
   port: number,
 ): object {
   return {
-    apiVersion: 'secretbridge.dev/v1',
-    instance: 'bench',
-    cluster: { kind: 'kubernetes', scope: 'namespace', kubeconfig: lab.kubernetes.kubeconfig },
-    engine: {
-      kind: engine,
-      ...(engine === 'redis' ? { url: { env: 'REDIS_URL' }, prefix: `b${port}` } : {}),
-    },
-    audit: { store: { kind: 'sqlite', path: './state/audit.db' } },
-    keys: { fingerprint: [{ file: './shared.key' }] },
-    http: { listen: `127.0.0.1:${port}` },
-    defaults: { refresh },
+    ...headOf({ lab, port, engine, refresh }),
     stores: [
       {
         name: 'aws',

@@ -8,6 +8,7 @@ import { startRedis } from '../../test/integration/services/redis.ts';
 import { createBareWriter } from '../floor/read-write.ts';
 import type { BenchOptions } from '../harness/row.ts';
 import { createPost, openFourStores, type RotatedStore } from './four-stores.ts';
+import { headOf } from './head.ts';
 import type { Engine, Lab } from './lab.ts';
 import { startProgram } from './program.ts';
 import { TARGET_CHANGED } from './runs.ts';
@@ -108,30 +109,6 @@ export async function openRotations(
       await run.stop();
       await owned.disposeAsync();
     },
-  };
-}
-
-export interface Head {
-  readonly lab: Lab;
-  readonly port: number;
-  readonly engine: Engine;
-  readonly refresh: string;
-}
-
-/** All but the stores and the mappings. */
-export function headOf({ lab, port, engine, refresh }: Head): object {
-  return {
-    apiVersion: 'secretbridge.dev/v1',
-    instance: 'bench',
-    cluster: { kind: 'kubernetes', scope: 'namespace', kubeconfig: lab.kubernetes.kubeconfig },
-    engine: {
-      kind: engine,
-      ...(engine === 'redis' ? { url: { env: 'REDIS_URL' }, prefix: `b${port}` } : {}),
-    },
-    audit: { store: { kind: 'sqlite', path: './state/audit.db' } },
-    keys: { fingerprint: [{ file: './shared.key' }] },
-    http: { listen: `127.0.0.1:${port}` },
-    defaults: { refresh },
   };
 }
 

@@ -72,7 +72,7 @@ export async function serveUntil(
 }
 
 /** The last record of sweeps: a service leaves one at its end, `sync` one for each run, with other counts. */
-async function lastSweep({ folder }: Place): Promise<AuditRecord | undefined> {
+export async function lastSweep({ folder }: Pick<Place, 'folder'>): Promise<AuditRecord | undefined> {
   const path = join(folder, 'state', 'audit.db');
   await using audit = await openSqliteAudit({
     path,
