@@ -5,13 +5,8 @@ import { count, type Paint, shortFingerprint, table } from './output.ts';
 import { plain } from './service-error.ts';
 
 /** Records as a table, newest first. Names and notes are other people's words: nothing in them paints or moves. */
-export function listText(
-  records: readonly ShownRecord[],
-  next: string | undefined,
-  paint: Paint,
-  none = 'No record matches.',
-): string {
-  if (records.length === 0) return none;
+export function listText(records: readonly ShownRecord[], next: string | undefined, paint: Paint): string {
+  if (records.length === 0) return 'No record matches.';
   const head = ['SEQUENCE', 'TIME', 'ACTION', 'OUTCOME', 'WHAT', 'BY', 'NOTE'];
   const rows = records.map((record) => [
     String(record.sequence),
