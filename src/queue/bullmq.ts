@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto';
-import type { Job as BullJob, Queue as BullQueue } from 'bullmq';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import type { Logger } from '../log/logger.ts';
@@ -17,6 +15,7 @@ import {
 import { COMMAND_MS, openClients, type RedisAddress } from './redis-clients.ts';
 import { troubleOf, unavailable } from './redis-errors.ts';
 import { watchHealth } from './redis-health.ts';
+import { createJobList } from './redis-jobs.ts';
 import { createRedisNotices } from './redis-notices.ts';
 import { callOff, createWishes } from './redis-wishes.ts';
 import { type RunningWorker, startWorker } from './redis-worker.ts';
@@ -37,13 +36,8 @@ const JOBS = 'jobs';
 const IDLE_POLL_MS = 100;
 const FAREWELL_MS = 500;
 const DISPOSE_GRACE_MS = 10_000;
-const FAILED_KEPT = 20;
-/** BullMQ's stream of events is of no use to us, and would hold thousands. */
-const EVENTS_KEPT = 10;
 /** An add whose wish others overtake again and again has come through by them. */
 const MOST_ROUNDS = 10;
-/** A job that stands for so long is looked for, since Redis may have lost the list that it was in. */
-const FOUND_MS = 30_000;
 /** Thousands that come together would be late by their number alone. */
 const MOST_AT_ONCE = 256;
 
@@ -52,8 +46,8 @@ const MOST_AT_ONCE = 256;
  * when Redis is down or frozen, and comes back by itself.
  *
  * BullMQ keeps one job for a subject, which waits, is delayed or runs, and at most one that follows when it
- * ends (`deduplication` with `keepLastIfActive`). What an add asked for is written first (`redis-wishes.ts`), and a
- * run begins by taking it: so an add is followed by a run that starts later, whatever it met.
+ * ends (`redis-jobs.ts`). What an add asked for is written first (`redis-wishes.ts`), and a run begins by taking it
+ * (`redis-worker.ts`): so an add is followed by a run that starts later, whatever it met.
  *
  * @throws AppError CONFIG_INVALID when the address is none; never because Redis is not there.
  */
@@ -74,45 +68,10 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
   if (logger !== undefined) health.listen((now) => log(logger, now));
   const notices = createRedisNotices(clients, `${names}:notices`, { timers, onTrouble });
   const wishes = createWishes(quick, names);
+  const jobs = createJobList({ JobQueue, quick, name: JOBS, prefix: names, timers, onTrouble });
   let worker: RunningWorker | undefined;
   let closed = false;
   let closing: Promise<void> | undefined;
-  let opened: Promise<BullQueue> | undefined;
-
-  // It writes its settings when it is made, and fails for good when it cannot.
-  const open = async (): Promise<BullQueue> => {
-    const queue = new JobQueue(JOBS, {
-      connection: quick,
-      prefix: names,
-      // The worker looks at it; and what is wrong with Redis is said by the health, not on the console.
-      skipVersionCheck: true,
-      streams: { events: { maxLen: EVENTS_KEPT } },
-    });
-    queue.on('error', onTrouble);
-    try {
-      await queue.waitUntilReady();
-      return queue;
-    } catch (thrown) {
-      await queue.close();
-      throw thrown;
-    }
-  };
-  const jobs = async (): Promise<BullQueue> => {
-    opened ??= open();
-    const mine = opened;
-    try {
-      return await mine;
-    } catch (thrown) {
-      // On another connection it was made anew meanwhile.
-      if (opened === mine) opened = undefined;
-      throw thrown;
-    }
-  };
-  quick.on('close', () => {
-    const old = opened;
-    opened = undefined;
-    void old?.then((queue) => queue.close(), onTrouble);
-  });
 
   // What a person waits for must not stand behind a thousand sweeps on its way to Redis either.
   const gate = createGate(MOST_AT_ONCE, REASONS.length);
@@ -138,41 +97,6 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
     throw unavailable('Redis does not answer in time');
   };
 
-  const place = async (wish: Wish): Promise<void> => {
-    // What was removed stands in the way no more.
-    if ((await placeOnce(wish)) === 'lost') await placeOnce(wish);
-  };
-
-  const placeOnce = async ({ job, due }: Wish): Promise<'lost' | undefined> => {
-    const queue = await jobs();
-    const { subject, reason, requestId } = job;
-    const jobId = randomUUID();
-    const delay = Math.max(0, Math.round(due - timers.now()));
-    const priority = rankOf(job) + 1;
-    const { id } = await queue.add(
-      'run',
-      { subject, reason, requestId },
-      {
-        ...{ jobId, delay, priority, attempts: 1, stackTraceLimit: 0 },
-        removeOnComplete: true,
-        removeOnFail: { count: FAILED_KEPT },
-        deduplication: { id: subject, keepLastIfActive: true },
-      },
-    );
-    if (id === jobId || id === undefined) return undefined;
-    const standing = await queue.getJob(id);
-    if (standing === undefined) return undefined;
-    // By distance: it may be of a clock that was set back since. One of which Redis has dropped a part has no time.
-    const isYoung = Math.abs(timers.now() - standing.timestamp) <= FOUND_MS;
-    if (!isYoung && (await removeLost(queue, standing))) return 'lost';
-    // A change of priority puts it at the end of its kind, so only when it is one.
-    if (standing.priority > priority) await ifItCan(standing.changePriority({ priority }));
-    if (standing.delay === 0) return undefined;
-    if (delay === 0) await ifItCan(standing.promote());
-    else await ifItCan(standing.changeDelay(delay));
-    return undefined;
-  };
-
   const addNow = async (
     job: Job,
     due: number,
@@ -195,7 +119,7 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
   const placeUntilServed = async (asked: Wish): Promise<void> => {
     let wish: Wish | undefined = asked;
     for (let round = 0; wish !== undefined && round < MOST_ROUNDS; round += 1) {
-      await place(wish);
+      await jobs.place(wish);
       const now: Wish | undefined = await wishes.peek(wish.job.subject);
       wish = now !== undefined && isMoreUrgent(now, wish) ? now : undefined;
     }
@@ -213,12 +137,7 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
     }
   };
 
-  const counts = (): Promise<JobCounts> =>
-    promptly(async () => {
-      const found = await (await jobs()).getJobCounts('wait', 'prioritized', 'active', 'delayed');
-      const { wait = 0, prioritized = 0, active = 0, delayed = 0 } = found;
-      return { waiting: wait + prioritized, active, delayed };
-    });
+  const counts = (): Promise<JobCounts> => promptly(() => jobs.counts());
 
   const shut = async (graceMs: number): Promise<void> => {
     // Until then what runs may add what is to follow it.
@@ -227,8 +146,7 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
     ending.abort();
     health.close();
     notices.close();
-    const open = opened?.then((queue) => queue.close(), onTrouble);
-    if (open !== undefined) await within(open, FAREWELL_MS, timers);
+    await within(jobs.close(), FAREWELL_MS, timers);
     clients.close();
   };
   const close = (graceMs: number): Promise<void> => (closing ??= shut(graceMs));
@@ -270,31 +188,4 @@ function log(logger: Logger, { state, error }: QueueHealth): void {
 
 function isMoreUrgent(one: Wish, other: Wish): boolean {
   return rankOf(one.job) < rankOf(other.job) || one.due < other.due;
-}
-
-/** Of a job that nobody will run. */
-const LOST_STATES: readonly string[] = ['unknown', 'completed', 'failed'];
-
-/**
- * Removes a job that stands and is in no list from which it would be run, and says whether it has. A Redis that may drop
- * keys when its memory is full drops whole lists, or what a job was about: then it ends without giving up its place. One
- * that still runs has its lock, and stays.
- */
-async function removeLost(queue: BullQueue, standing: BullJob): Promise<boolean> {
-  const { id = '' } = standing;
-  return LOST_STATES.includes(await standing.getState()) && (await queue.remove(id)) === 1;
-}
-
-/** A job that started meanwhile has taken the wish, or will. */
-async function ifItCan(change: Promise<void>): Promise<void> {
-  try {
-    await change;
-  } catch (thrown) {
-    if (!isGoneOrStarted(thrown)) throw thrown;
-  }
-}
-
-/** BullMQ's codes: -1 the job does not exist, -3 it is not in the state that the change is for. */
-function isGoneOrStarted(thrown: unknown): boolean {
-  return thrown instanceof Error && 'code' in thrown && (thrown.code === -1 || thrown.code === -3);
 }
