@@ -64,7 +64,7 @@ export interface Board {
   /** By slot. */
   sweeps(): Iterable<readonly [string, Swept]>;
   forgetSweep(slot: string): void;
-  /** As the watch has it. `undefined` with `isWatched`: it is not there. */
+  /** As the watch has it. `undefined` where `Watches.isListed`: it is not there. */
   meta(target: TargetId): SecretMeta | undefined;
   setMeta(meta: SecretMeta): void;
   dropMeta(target: TargetId): void;
