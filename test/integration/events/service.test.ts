@@ -157,7 +157,7 @@ describe('the service with a queue of events', () => {
       expect(
         (await world.records())
           .map(({ note }) => note ?? '')
-          .filter((note) => note.includes('events changed')),
+          .filter((note) => note.includes('changed: events')),
       ).toHaveLength(1),
     );
     await account.put('db', 'second');
