@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { AwsError } from './aws-operations.ts';
+import { bodyOf } from './body.ts';
 
 /** What an operation does instead of answering. */
 export type SqsFault = AwsError | 'none' | 'reset' | { readonly status: number; readonly retryAfter: number };
@@ -106,7 +107,9 @@ export async function startSqsServer({
   };
 
   const listener = async (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    const input = JSON.parse(Buffer.concat(await Array.fromAsync<Buffer>(incoming)).toString('utf8'));
+    const body = await bodyOf(incoming);
+    if (body === undefined) return;
+    const input = JSON.parse(body.toString());
     const operation = String(incoming.headers['x-amz-target']).replace('AmazonSQS.', '');
     const signed = /Credential=([^/]+)\/\d+\/([^/]+)\/sqs\//.exec(incoming.headers.authorization ?? '');
     sqs.requests.push({ operation, input, region: signed?.[2], accessKeyId: signed?.[1] });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { bodyOf } from './body.ts';
 
 /**
  * Answers as OpenBao 2.7 does, for the few paths that we use: key/value engines of both versions, tokens, logins,
@@ -298,6 +299,7 @@ function one(header: string | string[] | undefined): string {
 }
 
 async function readJson(incoming: IncomingMessage): Promise<unknown> {
-  const text = Buffer.concat(await Array.fromAsync<Buffer>(incoming)).toString('utf8');
+  // Nobody hears the answer to one that was cut off.
+  const text = (await bodyOf(incoming))?.toString() ?? '';
   return text === '' ? {} : JSON.parse(text);
 }
