@@ -1,4 +1,4 @@
-import { createInTurn } from '../core/in-turn.ts';
+import { createShared } from '../core/in-turn.ts';
 import type { AuditStore } from './store.ts';
 
 /** An audit that other processes may write into as well. */
@@ -19,12 +19,8 @@ export function watchOthers(store: AuditStore): Watched {
   let underWay = 0;
   let others: number | undefined;
   let current = 0;
-  const inTurn = createInTurn();
-  /** One look for all who have come until it begins. */
-  let next: Promise<number | undefined> | undefined;
 
-  const look = async (): Promise<number | undefined> => {
-    next = undefined;
+  const look = createShared(async (): Promise<number | undefined> => {
     const before = ended;
     const { sequence } = await store.head();
     // Between its commit and its end here, a record of ours would be counted among those of others.
@@ -32,7 +28,7 @@ export function watchOthers(store: AuditStore): Watched {
     if (sequence - own !== others) current += 1;
     others = sequence - own;
     return current;
-  };
+  });
 
   return {
     audit: {
@@ -57,9 +53,7 @@ export function watchOthers(store: AuditStore): Watched {
       },
     },
     async mark() {
-      if (underWay > 0) return undefined;
-      next ??= inTurn(look);
-      return next;
+      return underWay > 0 ? undefined : look();
     },
   };
 }

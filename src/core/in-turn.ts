@@ -7,3 +7,17 @@ export function createInTurn(): <T>(work: () => Promise<T>) => Promise<T> {
     return result;
   };
 }
+
+/** Runs the work once for all who ask before it begins; whoever asks later gets the next run, when that one has ended. */
+export function createShared<T>(work: () => Promise<T>): () => Promise<T> {
+  const inTurn = createInTurn();
+  let next: Promise<T> | undefined;
+  const begin = (): Promise<T> => {
+    next = undefined;
+    return work();
+  };
+  return () => {
+    next ??= inTurn(begin);
+    return next;
+  };
+}

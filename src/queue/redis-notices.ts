@@ -1,4 +1,4 @@
-import { createInTurn } from '../core/in-turn.ts';
+import { createShared } from '../core/in-turn.ts';
 import { parseAny } from '../core/json.ts';
 import { createNoticeBoard, isSmall, MOST_FIELDS } from './notice-board.ts';
 import type { Notices } from './queue.ts';
@@ -55,8 +55,6 @@ export function createRedisNotices(
   let isHeard = false;
   let listening = false;
   let callOffEcho: (() => void) | undefined;
-  const inTurn = createInTurn();
-  let refreshing: Promise<void> | undefined;
   /** Fields that were told of while the hash is read: its answer may be older. */
   let fresher: Set<string> | undefined;
 
@@ -105,18 +103,11 @@ export function createRedisNotices(
     }
   };
 
-  const refreshOnce = async (): Promise<void> => {
-    refreshing = undefined;
+  const refresh = createShared(async (): Promise<void> => {
     if (quick.status !== 'ready' || closed) return;
     await readAll();
     await flush();
-  };
-
-  /** One for all who ask before it begins. */
-  const refresh = (): Promise<void> => {
-    refreshing ??= inTurn(refreshOnce);
-    return refreshing;
-  };
+  });
 
   /** Each connection hears of nothing until it has said so. */
   const listen = async (): Promise<void> => {

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../core/clock.ts';
-import { LONGEST_WAKE_MS, systemWake, type Wake } from '../core/wake.ts';
+import { systemWake, type Wake } from '../core/wake.ts';
 
 export interface Timers extends Clock {
   readonly wake: Wake;
@@ -18,7 +18,7 @@ export async function pause(ms: number, timers: Timers): Promise<void> {
 /** Resolves with the promise, or after the time: `undefined` then. It is not called off. */
 export async function within<T>(promise: Promise<T>, ms: number, timers: Timers): Promise<T | undefined> {
   const late = Promise.withResolvers<undefined>();
-  const callOff = timers.wake(() => late.resolve(undefined), Math.min(ms, LONGEST_WAKE_MS));
+  const callOff = timers.wake(() => late.resolve(undefined), ms);
   try {
     return await Promise.race([promise, late.promise]);
   } finally {

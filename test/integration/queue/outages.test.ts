@@ -89,6 +89,7 @@ describe('the queue on Redis', () => {
     await queue.add(job('b'));
     await eventually(() => subjects().length === 2);
     await queue.idle();
+    expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
   });
 
   it('finishes during an outage what runs, and runs again what wanted to', async () => {
@@ -144,6 +145,7 @@ describe('the queue on Redis', () => {
     await queue.add(job('a'));
     await eventually(() => subjects().length === 2);
     await queue.idle();
+    expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
   });
 
   it('runs what is asked for where Redis has dropped what a job was about, and not that it stands', async () => {
