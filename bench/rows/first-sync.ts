@@ -9,8 +9,27 @@ import type { Usage } from '../world/usage.ts';
 import { SHOWN, size, WAYS, type Way } from './passes.ts';
 
 const ROUNDS = 3;
-const CONCURRENCY = 16;
+/** As it is without `engine.concurrency`, and what is best for a first sync. */
+const CONCURRENCIES = [16, 64] as const;
+type Concurrency = (typeof CONCURRENCIES)[number];
 const LATENCY_MS = 10;
+
+/** A way to run it, with so many targets at a time. */
+interface Run {
+  readonly id: string;
+  readonly way: Way;
+  readonly concurrency: Concurrency;
+  readonly shown: string;
+}
+
+const RUNS: readonly Run[] = CONCURRENCIES.flatMap((concurrency) =>
+  WAYS.map((way) => ({
+    id: concurrency === 16 ? way : `${way}-${concurrency}`,
+    way,
+    concurrency,
+    shown: concurrency === 16 ? SHOWN[way] : `${SHOWN[way]}, \`concurrency: ${concurrency}\``,
+  })),
+);
 
 interface Measured extends Usage {
   readonly ms: number;
@@ -29,68 +48,68 @@ export const firstSyncTime: Benchmark = {
     const count = size(options, 1_000);
     const scene = distinctKeys(count, []);
     await aws.put(scene.values);
-    const floors: Measured[] = [];
+    const floors: Record<Concurrency, Measured[]> = { 16: [], 64: [] };
     const loops: number[] = [];
-    const ours: Record<Way, Measured[]> = { memory: [], redis: [], sync: [] };
+    const ours = new Map<Run, Measured[]>(RUNS.map((run) => [run, []]));
     // In turn, so that a busier moment of the machine is everybody's. The first round warms the servers up.
     for (let round = 0; round <= (options.quick ? 1 : ROUNDS); round += 1) {
-      for (const way of WAYS) {
-        options.report(`round ${round}: ${SHOWN[way]}`);
-        const { measured, floor, loopMs } = await measure(lab, way, count);
+      for (const [run, own] of ours) {
+        options.report(`round ${round}: ${run.shown}`);
+        const { measured, floor, loopMs } = await measure(lab, run, count);
         if (round === 0) continue;
-        ours[way].push(measured);
-        floors.push(floor);
+        own.push(measured);
+        floors[run.concurrency].push(floor);
         loops.push(loopMs);
       }
     }
     const of = (all: readonly Measured[], what: keyof Measured) => median(all.map((it) => it[what]));
-    return WAYS.flatMap((way) => {
-      const own = ours[way];
+    return [...ours].flatMap(([{ id, concurrency, shown }, own]) => {
+      const floor = floors[concurrency];
       const detail = { rounds: own.length, slowest: Math.max(...own.map(({ ms }) => ms / 1_000)) };
       return [
         row({
-          id: `first/time/${way}`,
-          title: `from the start of the process, beside ${CONCURRENCY} writes at a time, ${SHOWN[way]}`,
+          id: `first/time/${id}`,
+          title: `from the start of the process, beside ${concurrency} writes at a time, ${shown}`,
           unit: 's',
           value: of(own, 'ms') / 1_000,
-          floor: of(floors, 'ms') / 1_000,
+          floor: of(floor, 'ms') / 1_000,
           goal: { value: 6, ratio: 1.5 },
           detail,
         }),
         row({
-          id: `first/loop/${way}`,
-          title: `the same, beside a loop of one write after the other, ${SHOWN[way]}`,
+          id: `first/loop/${id}`,
+          title: `the same, beside a loop of one write after the other, ${shown}`,
           unit: 's',
           value: of(own, 'ms') / 1_000,
           floor: median(loops) / 1_000,
           goal: { ratio: 1.5 },
         }),
         row({
-          id: `first/cpu/${way}`,
-          title: `CPU, ${SHOWN[way]}`,
+          id: `first/cpu/${id}`,
+          title: `CPU, ${shown}`,
           unit: 's CPU',
           value: of(own, 'cpuMs') / 1_000,
-          floor: of(floors, 'cpuMs') / 1_000,
+          floor: of(floor, 'cpuMs') / 1_000,
           goal: { value: 6 },
         }),
         row({
-          id: `first/memory/${way}`,
-          title: `resident set at its end, ${SHOWN[way]}`,
+          id: `first/memory/${id}`,
+          title: `resident set at its end, ${shown}`,
           unit: 'MB',
           value: of(own, 'rssMb'),
-          floor: of(floors, 'rssMb'),
+          floor: of(floor, 'rssMb'),
         }),
         row({
-          id: `first/calls/${way}`,
-          title: `calls of the store, ${SHOWN[way]}`,
+          id: `first/calls/${id}`,
+          title: `calls of the store, ${shown}`,
           unit: 'calls',
           value: of(own, 'calls'),
           floor: Object.keys(scene.values).length / 20,
           goal: { value: options.quick ? 36 : 310 },
         }),
         row({
-          id: `first/connections/${way}`,
-          title: `connections to the store, ${SHOWN[way]}`,
+          id: `first/connections/${id}`,
+          title: `connections to the store, ${shown}`,
           unit: 'connections',
           value: of(own, 'connections'),
           floor: 1,
@@ -103,7 +122,7 @@ export const firstSyncTime: Benchmark = {
 /** Ours, and then the floors with the very same Secrets: as many at a time as ours, and one after the other. */
 async function measure(
   lab: Lab,
-  way: Way,
+  { way, concurrency }: Run,
   count: number,
 ): Promise<{ readonly measured: Measured; readonly floor: Measured; readonly loopMs: number }> {
   const aws = await lab.double('aws');
@@ -114,14 +133,14 @@ async function measure(
     double: aws,
     // Long, so that hardly a sweep falls into it.
     refresh: '1h',
-    concurrency: CONCURRENCY,
+    concurrency,
     mappings: distinctKeys(count, [namespace]).mappings,
   };
   const place = await lab.place(setting);
   const { result, store } = await costOf(lab, aws, () =>
     way === 'sync' ? syncOnce(place) : serveUntil(place, lab, { namespace, secrets: count }),
   );
-  const floor = await applyAgain(lab, place, { from: namespace, to: other, concurrency: CONCURRENCY });
+  const floor = await applyAgain(lab, place, { from: namespace, to: other, concurrency });
   const { ms: loopMs } = await applyAgain(lab, place, { from: namespace, to: third, concurrency: 1 });
   const { ms, cpuMs, rssMb, maxRssMb } = result;
   return {

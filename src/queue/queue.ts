@@ -32,6 +32,8 @@ export type Process = (job: Job, signal: AbortSignal) => Promise<number | undefi
 export interface QueueHealth {
   readonly state: 'up' | 'degraded' | 'down';
   readonly error?: AppError;
+  /** What was added later than this, in milliseconds since 1970, came to the queue as it is now. */
+  readonly asOf?: number;
 }
 
 /** How many jobs there are in each state. */
@@ -66,7 +68,7 @@ export interface Queue extends AsyncDisposable {
   idle(): Promise<void>;
   counts(): Promise<JobCounts>;
   health(): QueueHealth;
-  /** Told of each change of health; one that is `down` no longer may have lost jobs. */
+  /** Told of each change of health; one that is `down` no longer may have lost jobs that were added until `asOf`. */
   onHealth(listener: (health: QueueHealth) => void): () => void;
   readonly notices: Notices;
   /** Takes no more work and waits for what runs; after `graceMs` that is left to others. Never hangs. */

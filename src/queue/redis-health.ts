@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createHealthBoard, type HealthBoard } from './health.ts';
+import type { QueueHealth } from './queue.ts';
 import { COMMAND_MS, type RedisClients } from './redis-clients.ts';
 import {
   EMPTIED,
@@ -74,6 +75,8 @@ export function watchHealth(
   };
 
   const probe = async (): Promise<void> => {
+    // What is added from here on reaches Redis after the question for its epoch, on the same connection.
+    const asOf = timers.now();
     const found = await readEpoch();
     if (probes % PROBES_PER_POLICY === 0) evicts = await mayEvict(quick);
     probes += 1;
@@ -84,7 +87,8 @@ export function watchHealth(
     epoch = found;
     // By distance: a clock that was set back must not keep it for hours.
     if (Math.abs(timers.now() - heldAt) < HELD_MS) return;
-    board.set(isPaused ? healthOf(PAUSED) : evicts ? healthOf(EVICTS) : { state: 'up' });
+    const health: QueueHealth = isPaused ? healthOf(PAUSED) : evicts ? healthOf(EVICTS) : { state: 'up' };
+    board.set({ ...health, asOf });
   };
 
   const turn = async (): Promise<void> => {

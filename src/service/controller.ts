@@ -200,9 +200,10 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     ledger.done(target, Math.min(...starts), requestId);
   });
   // Whatever was in Redis may be gone. One that may drop jobs is never up, and takes them.
-  const stopHealth = queue.onHealth(({ state }) => {
+  const stopHealth = queue.onHealth(({ state, asOf }) => {
     if (state === 'down') return;
-    ledger.repeat(0);
+    // Of a start, most was asked for while the first question about its health was on its way.
+    ledger.repeatUntil(asOf ?? clock.now());
     timetable.repeat((slot) => board.swept(slot)?.at);
     jobs.repeatLeft();
   });

@@ -30,6 +30,8 @@ export interface Ledger {
   of(requestId: string): readonly TargetId[];
   /** Asks again for what is older than that, and for what could not be queued. */
   repeat(olderThanMs: number): void;
+  /** Asks again for all but what was queued later than that. */
+  repeatUntil(time: number): void;
   /** Forgets what nobody wants any more. */
   keep(isWanted: (target: TargetId) => boolean): void;
   readonly size: number;
@@ -45,6 +47,8 @@ interface Open {
   readonly sinceByOthers: number | undefined;
   addedAt: number;
 }
+
+type IsDue = (addedAt: number) => boolean;
 
 /** So many at a time: the queue may hold them all already. */
 const REPEATED_AT_ONCE = 500;
@@ -63,7 +67,7 @@ export interface LedgerDeps {
 export function createLedger(queue: Queue, { clock, logger, tracer = noTracer }: LedgerDeps): Ledger {
   const open = new Map<string, Open>();
   let repeating = false;
-  let repeatNext: number | undefined;
+  let repeatNext: IsDue | undefined;
 
   const add = async (entry: Open, job: Job): Promise<void> => {
     entry.addedAt = clock.now();
@@ -103,11 +107,9 @@ export function createLedger(queue: Queue, { clock, logger, tracer = noTracer }:
     return { entry, job };
   };
 
-  const isDue = ({ addedAt }: Open, olderThanMs: number): boolean =>
-    addedAt === NEVER || Math.abs(clock.now() - addedAt) >= olderThanMs;
-  const repeatAll = async (olderThanMs: number): Promise<void> => {
+  const repeatAll = async (isDue: IsDue): Promise<void> => {
     const mark = randomBytes(3).toString('hex');
-    const due = [...open].filter(([, entry]) => isDue(entry, olderThanMs));
+    const due = [...open].filter(([, { addedAt }]) => addedAt === NEVER || isDue(addedAt));
     for (let first = 0; first < due.length; first += REPEATED_AT_ONCE) {
       const some = due.slice(first, first + REPEATED_AT_ONCE).filter(([id, entry]) => open.get(id) === entry);
       const taken = await Promise.all(some.map(([, entry]) => addQuietly(entry, again(entry.job, mark))));
@@ -115,13 +117,14 @@ export function createLedger(queue: Queue, { clock, logger, tracer = noTracer }:
       if (some.length > 0 && !taken.includes(true)) return;
     }
   };
-  const repeat = async (olderThanMs: number): Promise<void> => {
+  const repeat = async (isDue: IsDue): Promise<void> => {
     if (repeating) {
-      repeatNext = Math.min(olderThanMs, repeatNext ?? olderThanMs);
+      const other = repeatNext;
+      repeatNext = other === undefined ? isDue : (addedAt) => other(addedAt) || isDue(addedAt);
       return;
     }
     repeating = true;
-    for (let next: number | undefined = olderThanMs; next !== undefined; next = repeatNext) {
+    for (let next: IsDue | undefined = isDue; next !== undefined; next = repeatNext) {
       repeatNext = undefined;
       await repeatAll(next);
     }
@@ -164,7 +167,9 @@ export function createLedger(queue: Queue, { clock, logger, tracer = noTracer }:
       const first = withoutMark(requestId);
       return [...open.values()].filter(({ by }) => withoutMark(by) === first).map(({ target }) => target);
     },
-    repeat: (olderThanMs) => void repeat(olderThanMs),
+    repeat: (olderThanMs) => void repeat((addedAt) => Math.abs(clock.now() - addedAt) >= olderThanMs),
+    // One that is yet to come is of a clock that was set back since.
+    repeatUntil: (time) => void repeat((addedAt) => addedAt <= time || addedAt > clock.now()),
     keep(isWanted) {
       for (const [id, { target }] of open) if (!isWanted(target)) open.delete(id);
     },

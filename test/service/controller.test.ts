@@ -5,6 +5,7 @@ import { AppError } from '../../src/core/errors.ts';
 import type { TargetId } from '../../src/core/target.ts';
 import { type Logger, silentLogger } from '../../src/log/logger.ts';
 import { createMemoryQueue } from '../../src/queue/memory.ts';
+import type { Queue } from '../../src/queue/queue.ts';
 import { resolveTargets } from '../../src/reconcile/targets.ts';
 import { startController } from '../../src/service/controller.ts';
 import { gate, type Watch } from '../fakes/faulty.ts';
@@ -20,6 +21,7 @@ import {
 } from '../reconcile/world.ts';
 import { soon } from '../soon.ts';
 import { settled } from './sample.ts';
+import { serve } from './serving.ts';
 
 /** A controller on a world in memory, with a clock that the test moves. */
 async function open(
@@ -102,6 +104,26 @@ describe('the controller', () => {
     await settled();
     expect(it.writes()).toBe(2);
     expect(it.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok'));
+  });
+
+  it('asks its queue once for what is missing, and again for what that may have lost when it is seen', async () => {
+    const world = await openWorld({ mappings: TWO_MAPPINGS });
+    await using queue = createMemoryQueue({ concurrency: 8, timers: world.clock });
+    const asked: string[] = [];
+    let tell: Parameters<Queue['onHealth']>[0] = () => undefined;
+    const add: Queue['add'] = async ({ subject }) =>
+      void (subject.startsWith('target/') && asked.push(subject));
+    const onHealth: Queue['onHealth'] = (listener) => {
+      tell = listener;
+      return () => undefined;
+    };
+    await using _ = await serve(world, undefined, { queue: { ...queue, add, onHealth } });
+    await soon(() => expect(asked).toHaveLength(2));
+    tell({ state: 'up', asOf: world.clock.now() - 1 });
+    await settled();
+    expect(asked).toHaveLength(2);
+    tell({ state: 'up', asOf: world.clock.now() });
+    await soon(() => expect(asked).toHaveLength(4));
   });
 
   it('repairs what somebody changes or deletes', async () => {

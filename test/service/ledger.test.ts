@@ -113,6 +113,21 @@ describe('a ledger', () => {
     expect(new Set(await taken()).size).toBe(2_000);
   });
 
+  it('does not ask again for what came to the queue since that was seen, unless a clock was set back', async () => {
+    const { ledger, taken, clock } = open();
+    ledger.trigger(target(1), 'first', 'r1');
+    const seenAt = clock.time;
+    clock.time += 1;
+    ledger.trigger(target(2), 'first', 'r1');
+    clock.time += 1;
+    await taken();
+    ledger.repeatUntil(seenAt);
+    expect(await taken()).toEqual(['first r1~ s1']);
+    clock.time -= 60_000;
+    ledger.repeatUntil(clock.time);
+    expect(await taken()).toEqual(['first r1~ s1', 'first r1~ s2']);
+  });
+
   it('keeps what a queue that is away did not take, and asks again without waiting for it to be old', async () => {
     const { ledger, taken, queue, logger } = open();
     queue.failure = queueAway();

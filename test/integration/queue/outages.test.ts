@@ -92,6 +92,22 @@ describe('the queue on Redis', () => {
     expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
   });
 
+  it('tells since when what it is given comes to a Redis that is as it is now', async () => {
+    const server = await start();
+    const queue = await open(server.address);
+    const before = Date.now();
+    await eventually(isUp(queue));
+    const seen: (number | undefined)[] = [queue.health().asOf];
+    queue.onHealth(({ state, asOf }) => void (state === 'up' && seen.push(asOf)));
+    await server.command('FLUSHALL');
+    const emptied = Date.now();
+    await eventually(() => seen.length === 2);
+    expect(seen[0]).toBeGreaterThanOrEqual(before);
+    expect(seen[0]).toBeLessThanOrEqual(emptied);
+    expect(seen[1]).toBeGreaterThanOrEqual(emptied);
+    expect(seen[1]).toBeLessThanOrEqual(Date.now());
+  });
+
   it('finishes during an outage what runs, and runs again what wanted to', async () => {
     const server = await start();
     const queue = await open(server.address);
