@@ -35,6 +35,8 @@ const MINUTE = 60 * SECOND;
 const FIRST = SECOND;
 const LONGEST = 5 * MINUTE;
 const HOUR = 60 * MINUTE;
+/** Whoever asks for a day, or names a date of years to come, is asked after this: nothing else would look sooner. */
+const LONGEST_ASKED = HOUR;
 /** A race is soon over. */
 const AFTER_CONFLICT = { first: SECOND / 4, longest: 30 * SECOND };
 /** What somebody else is about to make. */
@@ -53,7 +55,7 @@ export function nextRun(
   const refresh = between(refreshMs, FIRST, LONGEST_WAKE_MS, LONGEST);
   const doublings = between(failures, 1, 40, 1) - 1;
   const chance = between(random(), 0, 1, 0.5);
-  const asked = between(ended.retryAfterMs, 0, LONGEST_WAKE_MS, 0);
+  const asked = between(ended.retryAfterMs, 0, LONGEST_ASKED, 0);
   const backoff = (first: number, longest: number): number =>
     // Above what we were asked, never below, and not all of us at the same moment.
     asked + chance * Math.min(first * 2 ** doublings, longest);

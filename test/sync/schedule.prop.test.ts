@@ -65,6 +65,25 @@ describe('when to look again', () => {
     );
   });
 
+  it('is an hour later at most, and some jitter, whatever the other side asked', () => {
+    fc.assert(
+      fc.property(
+        failures,
+        refreshMs,
+        chance,
+        fc.integer({ min: 3_600_000 }),
+        (n, refresh, random, asked) => {
+          for (const code of ['THROTTLED', 'STORE_UNAVAILABLE', 'CLUSTER_UNAVAILABLE', 'CONFLICT'] as const) {
+            const given = { failures: n, refreshMs: refresh, chance: random };
+            const ms = next({ kind: 'failed', code, retryAfterMs: asked }, given);
+            expect(ms).toBeGreaterThanOrEqual(60 * MINUTE);
+            expect(ms).toBeLessThanOrEqual(65 * MINUTE);
+          }
+        },
+      ),
+    );
+  });
+
   it('is soon after a race', () => {
     const given = { failures: 1, refreshMs: 5 * MINUTE, chance: 1 };
     expect(next({ kind: 'failed', code: 'CONFLICT' }, given)).toBe(250);
