@@ -3,7 +3,7 @@ import { member, printJson } from '../../core/json.ts';
 import type { FoundRead } from '../../core/reading.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { badAnswer } from '../answer.ts';
-import { createdAt } from '../created-at.ts';
+import { asDate, createdAt } from '../created-at.ts';
 import type { ProviderDeps, ReadResult, SourceRef } from '../provider.ts';
 import { jsonOf } from './answer.ts';
 import { abortedBy, type KeyVault } from './clients.ts';
@@ -82,7 +82,7 @@ async function readCertificate(
 /** https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret */
 async function getSecret(store: Store, ref: SourceRef, signal: AbortSignal | undefined): Promise<Secret> {
   let date: string | undefined;
-  const { value, properties } = await store.vault.ask(
+  const { name, value, properties } = await store.vault.ask(
     'secrets',
     (secrets) =>
       secrets.getSecret(ref.key, {
@@ -94,10 +94,12 @@ async function getSecret(store: Store, ref: SourceRef, signal: AbortSignal | und
       }),
     signal,
   );
-  const { version, enabled, updatedOn, contentType } = properties;
+  const { version, enabled, contentType } = properties;
+  const updatedOn = asDate(properties.updatedOn);
   if (enabled === false) throw new AppError('SOURCE_DISABLED');
   if (typeof value !== 'string') throw badAnswer('a secret without its value');
-  const checked = checkAnswered(ref, version);
+  if (!value.isWellFormed()) throw badAnswer('a text that is not Unicode');
+  const checked = checkAnswered(ref, { name, version });
   const stamp =
     ref.version === undefined && updatedOn !== undefined
       ? store.seen.note(ref.key, { version: checked, updatedOn, date })
@@ -112,7 +114,7 @@ async function getSecret(store: Store, ref: SourceRef, signal: AbortSignal | und
  */
 async function readKey(store: Store, ref: SourceRef, signal: AbortSignal | undefined): Promise<ReadResult> {
   let body: string | null | undefined;
-  const { properties } = await store.vault.ask(
+  const { name, properties } = await store.vault.ask(
     'keys',
     (keys) =>
       keys.getKey(ref.key, {
@@ -127,7 +129,7 @@ async function readKey(store: Store, ref: SourceRef, signal: AbortSignal | undef
   if (properties.enabled === false) throw new AppError('SOURCE_DISABLED');
   const key = member(jsonOf({ isJson: true, text: body ?? '' }), 'key');
   if (key?.kind !== 'object') throw badAnswer('a key without its JWK');
-  const version = checkAnswered(ref, properties.version);
+  const version = checkAnswered(ref, { name, version: properties.version });
   return {
     kind: 'found',
     value: SecretValue.fromText(printJson(key)),
@@ -136,7 +138,12 @@ async function readKey(store: Store, ref: SourceRef, signal: AbortSignal | undef
   };
 }
 
-function checkAnswered(ref: SourceRef, version: string | undefined): string {
+function checkAnswered(
+  ref: SourceRef,
+  { name, version }: { readonly name: string; readonly version: string | undefined },
+): string {
+  // Names are the same in any case of their letters.
+  if (name.toLowerCase() !== ref.key.toLowerCase()) throw badAnswer('another object than the one asked for');
   if (version === undefined || version === '') throw badAnswer('an object without its version');
   if (ref.version !== undefined && ref.version.toLowerCase() !== version.toLowerCase()) {
     throw badAnswer('another version than the one asked for');

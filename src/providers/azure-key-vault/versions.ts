@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import type { StampedVersion } from '../../core/reading.ts';
-import { createdAt } from '../created-at.ts';
+import { asDate, createdAt } from '../created-at.ts';
 import type { ProviderDeps, VersionOptions, VersionResult } from '../provider.ts';
 import { createLists } from '../ways.ts';
 import type { KeyVault } from './clients.ts';
@@ -66,7 +66,7 @@ export function createSeen(): Seen {
 
 /** Undefined for what is no time. */
 function stampOf(updatedOn: Date | undefined): string | undefined {
-  return updatedOn === undefined || Number.isNaN(updatedOn.getTime()) ? undefined : updatedOn.toISOString();
+  return asDate(updatedOn)?.toISOString();
 }
 
 /** What a list shows of a secret. */

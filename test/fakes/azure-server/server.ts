@@ -46,6 +46,8 @@ export interface AzureServer extends AsyncDisposable {
   onHang: () => void;
   /** Replaces the next page's address in lists. */
   nextLink: ((link: string) => string) | undefined;
+  /** Puts another body into the successes of the vault. */
+  rewrite: ((body: string) => string) | undefined;
   /** The challenge's resource. */
   resource: string;
   /** The challenge's tenant. */
@@ -83,6 +85,8 @@ export async function startAzureServer({
     if (!login.accepts(token)) return challenge(server);
     if (denied?.line.test(lineOf(service, incoming))) return failure(403, 'Forbidden', denied.inner);
     const reply = answerVault(contents, server.address, url);
+    if (server.rewrite !== undefined && reply.status === 200)
+      return { ...reply, body: server.rewrite(reply.body) };
     return server.nextLink === undefined ? reply : relink(reply, server.nextLink);
   };
 
@@ -119,6 +123,7 @@ export async function startAzureServer({
     },
     onHang: () => undefined,
     nextLink: undefined,
+    rewrite: undefined,
     resource: 'https://vault.azure.net',
     tenant: TENANT,
     fail(kind, line = /^vault /) {

@@ -38,10 +38,35 @@ describe('a secret in Key Vault', () => {
     expect(old).toMatchObject({ version: first, createdAt: 1_800_000_000_000 });
   });
 
+  it.each([0, '', false, [], {}, 'x', 1e300])('is read also where its times are none: %j', async (time) => {
+    await using store = await openAzure();
+    for (const name of ['a', 'b']) store.server.secrets.put(name, name);
+    store.server.rewrite = (body) =>
+      JSON.stringify({ ...JSON.parse(body), attributes: { enabled: true, created: time, updated: time } });
+    expect((await store.provider.read([{ key: 'a' }, { key: 'b' }])).map(reveal)).toEqual(['a', 'b']);
+  });
+
   it('is found by its name in any case of the letters', async () => {
     await using store = await openAzure();
     store.server.secrets.put('Db-Password', 'x');
     expect(reveal(await store.read('db-password'))).toBe('x');
+  });
+
+  it('is never the value of another one', async () => {
+    await using store = await openAzure();
+    for (const name of ['a', 'b']) store.server.secrets.put(name, `of ${name}`);
+    store.server.rewrite = (body) => body.replace('of a', 'of b').replace('/secrets/a/', '/secrets/b/');
+    expect((await store.provider.read([{ key: 'a' }, { key: 'b' }])).map(codeOf)).toEqual([
+      'BAD_ANSWER',
+      'found',
+    ]);
+    expect(codeOf(await store.read('a', { object: 'certificate' }))).toBe('BAD_ANSWER');
+  });
+
+  it('that is no text in UTF-8 is refused, and not altered', async () => {
+    await using store = await openAzure();
+    store.server.secrets.put('half', 'a\ud800b');
+    expect(codeOf(await store.read('half'))).toBe('BAD_ANSWER');
   });
 
   it('is served before and after its dates, as the vault itself does', async () => {
@@ -203,6 +228,13 @@ describe('object: key', () => {
       JWK.replace('{', `{"kid":"${kid}",`),
     );
     expect(await store.read('signer', { object: 'key' })).toMatchObject({ kind: 'found', version });
+  });
+
+  it('is never another one', async () => {
+    await using store = await openAzure();
+    store.server.keys.put('signer', JWK);
+    store.server.rewrite = (body) => body.replace('/keys/signer/', '/keys/other/');
+    expect(codeOf(await store.read('signer', { object: 'key' }))).toBe('BAD_ANSWER');
   });
 
   it('has the states of a secret', async () => {
