@@ -5,8 +5,8 @@ export class AwsError extends Error {
   readonly type: string;
   readonly status: number;
 
-  constructor(type: string, status = 400) {
-    super(`message of ${type}, which must never be shown`);
+  constructor(type: string, status = 400, message = `message of ${type}, which must never be shown`) {
+    super(message);
     this.type = type;
     this.status = status;
   }

@@ -15,19 +15,24 @@ export class AwsFailure extends Error {
   readonly retryAfterMs: number | undefined;
   /** How far the clock here is ahead of the server's, milliseconds; undefined if it did not tell its time. */
   readonly skewMs: number | undefined;
+  /** Whether it is the KMS key that refuses, which AWS says of a denial in its message alone. */
+  readonly isOfKey: boolean;
 
-  constructor(
-    status: number,
-    type: string | undefined,
-    more: { readonly retryAfterMs?: number | undefined; readonly skewMs?: number | undefined } = {},
-  ) {
+  constructor(status: number, type: string | undefined, more: FailureDetails = {}) {
     super(`status ${status}`);
     this.name = 'AwsFailure';
     this.status = status;
     this.type = type;
     this.retryAfterMs = more.retryAfterMs;
     this.skewMs = more.skewMs;
+    this.isOfKey = more.isOfKey ?? false;
   }
+}
+
+interface FailureDetails {
+  readonly retryAfterMs?: number | undefined;
+  readonly skewMs?: number | undefined;
+  readonly isOfKey?: boolean;
 }
 
 type Meaning = readonly [ErrorCode, detail?: string];
@@ -103,8 +108,9 @@ const BY_NAME: Readonly<Record<string, Meaning>> = {
 /** AWS refuses requests that are more than five minutes old or ahead. */
 const SKEW_LIMIT_MS = 240_000;
 
-export function fromFailure({ status, type, retryAfterMs, skewMs = 0 }: AwsFailure): AppError {
-  const [code, detail] = named(type) ?? byStatus(status);
+export function fromFailure({ status, type, retryAfterMs, skewMs = 0, isOfKey }: AwsFailure): AppError {
+  const meaning = named(type) ?? byStatus(status);
+  const [code, detail] = meaning === DENIED && isOfKey ? KMS : meaning;
   const isSkew = type !== undefined && BY_NAME[type] === SIGNATURE && Math.abs(skewMs) > SKEW_LIMIT_MS;
   return new AppError(code, {
     ...(isSkew ? { detail: describeSkew(skewMs, "the store's") } : detail === undefined ? {} : { detail }),

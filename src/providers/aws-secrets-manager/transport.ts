@@ -11,6 +11,8 @@ import { fromNetwork } from './network.ts';
 const MAX_BYTES = 16 * 1024 * 1024;
 /** Of an answer that is no success only the name of the error matters. */
 const MAX_ERROR_BYTES = 64 * 1024;
+/** The words of a denial by a KMS key; a name of a secret has neither blanks nor colons. */
+const NAMES_KMS = /\bAccess to KMS\b|\bkms:[A-Z]/;
 
 /** How a service writes its answers: JSON 1.1 for Secrets Manager, the query protocol's XML for STS. */
 export interface Format {
@@ -92,10 +94,12 @@ export async function createTransport({ tls }: AwsConfig, clock: Clock): Promise
           checkSuccess(format, type, bytes);
           return { statusCode: status, headers: { 'content-type': type }, body: bytes };
         }
-        const name = firstOf(headers['x-amzn-errortype']) || format.errorType(bytes.toString('utf8'));
+        const text = bytes.toString('utf8');
+        const name = firstOf(headers['x-amzn-errortype']) || format.errorType(text);
         throw new AwsFailure(status, plainName(name), {
           retryAfterMs: parseRetryAfter(firstOf(headers['retry-after']), clock),
           skewMs: date === undefined ? undefined : clock.now() - date,
+          isOfKey: NAMES_KMS.test(text),
         });
       } catch (thrown) {
         signal.throwIfAborted();

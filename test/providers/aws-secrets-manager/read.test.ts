@@ -193,6 +193,28 @@ describe('a batch', () => {
       expect(codeOf(await aws.read(key))).toBe(codeOf(results[index]));
   });
 
+  it('tells a KMS key that refuses from a policy that does, in a batch and alone', async () => {
+    await using aws = await openAws();
+    const say = (message: string) => new AwsError('AccessDeniedException', 400, message);
+    const denied = 'User: x is not authorized to perform: secretsmanager:GetSecretValue on resource: my-kms';
+    const messages = {
+      'my-kms': denied,
+      'by-key': 'Access to KMS is not allowed',
+      'by-iam': denied.replace('secretsmanager:GetSecretValue', 'kms:Decrypt'),
+    };
+    for (const [name, message] of Object.entries(messages)) {
+      aws.server.store.put(name, 'x');
+      aws.server.failKey(name, say(message));
+    }
+    const keys = Object.keys(messages).map((key) => ({ key }));
+    const alone = await Promise.all(keys.map(({ key }) => aws.read(key)));
+    for (const results of [await aws.provider.read(keys), alone]) {
+      expect(results.map(codeOf)).toEqual(Array(3).fill('ACCESS_DENIED'));
+      const details = results.map((it) => (it?.kind === 'failed' ? it.error.detail : 'found'));
+      expect(details).toEqual([undefined, ...Array(2).fill('its KMS key does not let us decrypt it')]);
+    }
+  });
+
   it('gives what a policy allows by its stage alone, which a batch cannot name', async () => {
     await using aws = await openAws();
     for (const name of ['a', 'b', 'c']) aws.server.store.put(name, name);
