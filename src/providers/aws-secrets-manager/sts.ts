@@ -3,7 +3,7 @@ import { badAnswer } from '../answer.ts';
 import type { ProviderDeps } from '../provider.ts';
 import { clientOptions, stsEndpoint } from './client-options.ts';
 import type { AwsConfig } from './config.ts';
-import { AwsFailure, failureOf, isDenied, toStoreError } from './errors.ts';
+import { AwsFailure, failureOf, isDenied, isType, toStoreError } from './errors.ts';
 import { createStsHandler } from './handler.ts';
 import type { Identity } from './lease.ts';
 import type { Transport } from './transport.ts';
@@ -62,6 +62,9 @@ export function createSts(
       });
       return logIn(provide, (failure) => {
         if (isDenied(failure)) return refused(roleArn, 'its trust policy for web identities');
+        // There is no session yet whose token could have ended.
+        if (isType(failure, 'ExpiredTokenException', 'ExpiredToken'))
+          return new AppError('AUTH_FAILED', { detail: 'the web identity token has ended' });
         return toStoreError(failure);
       });
     },

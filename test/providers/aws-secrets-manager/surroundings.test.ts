@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { codeOf } from '../../conformance/provider.ts';
+import { AwsError } from '../../fakes/aws-operations.ts';
 import { createManualTime } from '../../fakes/manual-time.ts';
 import { openAws, roleArn } from './harness.ts';
 
@@ -69,6 +70,16 @@ describe('a web identity', () => {
 });
 
 describe('a web identity whose login goes wrong', () => {
+  it.each(['ExpiredTokenException', 'ExpiredToken'])('(%s) has a token that has ended', async (type) => {
+    await using token = await tokenFile();
+    const auth = { method: 'webIdentity', roleArn: roleArn('pod'), tokenFile: token.path };
+    await using aws = await openAws({ config: { auth } });
+    aws.server.fail(new AwsError(type), /AssumeRoleWithWebIdentity/);
+    expect(await aws.read('a')).toMatchObject({
+      error: { code: 'AUTH_FAILED', detail: 'the web identity token has ended' },
+    });
+  });
+
   it.each([
     ['reset', 'STORE_UNAVAILABLE'],
     ['hang', 'TIMEOUT'],
