@@ -1,10 +1,13 @@
 import { type Filter, ListSecretsCommand, type SecretListEntry } from '@aws-sdk/client-secrets-manager';
+import { AppError } from '../../core/errors.ts';
 import { badAnswer } from '../answer.ts';
 import { objectsIn } from './form.ts';
 import type { Session } from './session.ts';
 
 /** The most that AWS gives at a time. */
 const PAGE_SIZE = 100;
+/** Twice as many as an account can fill: 500,000 secrets in a region. An emulator may go on for ever. */
+const MAX_PAGES = 10_000;
 /** The longest value of a filter. */
 const MAX_FILTER = 512;
 
@@ -37,6 +40,10 @@ export async function* listPages(
     token = answer.NextToken;
     if (token !== undefined && seen.has(token)) throw badAnswer('a list that begins again');
     if (token !== undefined) seen.add(token);
+    if (seen.size === MAX_PAGES)
+      throw new AppError('TOO_LARGE', {
+        detail: `the account lists its secrets on more than ${MAX_PAGES} pages`,
+      });
   } while (token !== undefined);
 }
 

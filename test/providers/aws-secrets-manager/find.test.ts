@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { listPages } from '../../../src/providers/aws-secrets-manager/list.ts';
 import { AwsError } from '../../fakes/aws-server.ts';
 import { openAws } from './harness.ts';
 
@@ -63,6 +64,26 @@ describe('find in AWS', () => {
     await using aws = await openAws();
     for (const name of numbered('k', 10_001)) aws.server.store.put(name, 'x');
     await expect(aws.provider.find({ path: '', tags: {} })).rejects.toMatchObject({ code: 'TOO_LARGE' });
+  });
+});
+
+describe('a list of AWS that does not end', () => {
+  const session = (token: (page: number) => string) => {
+    let pages = 0;
+    const call = async () => {
+      pages += 1;
+      return { SecretList: [], NextToken: token(pages) };
+    };
+    return { call } as unknown as Parameters<typeof listPages>[0];
+  };
+  const all = (token: (page: number) => string) => Array.fromAsync(listPages(session(token), [], undefined));
+
+  it('is left where it begins again, and after more pages than an account can have', async () => {
+    await expect(all((page) => `${page % 7}`)).rejects.toMatchObject({ code: 'BAD_ANSWER' });
+    await expect(all((page) => `${page}`)).rejects.toMatchObject({
+      code: 'TOO_LARGE',
+      detail: 'the account lists its secrets on more than 10000 pages',
+    });
   });
 });
 
