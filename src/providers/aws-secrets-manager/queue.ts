@@ -54,16 +54,28 @@ export async function openMessageQueue(
     );
     return Failed.length;
   };
+  // A message may have 1 MiB, so ten may be more than is read of an answer. One never is.
+  let oneByOne = 0;
+  const receiveSome = async (signal: AbortSignal) => {
+    const most = oneByOne > 0 ? 1 : MOST;
+    oneByOne = Math.max(0, oneByOne - 1);
+    try {
+      const how = { MaxNumberOfMessages: most, WaitTimeSeconds: WAIT_SECONDS };
+      return (await receive(how, signal)).Messages ?? [];
+    } catch (thrown) {
+      if (!(thrown instanceof AppError) || thrown.code !== 'TOO_LARGE' || most === 1) throw thrown;
+      oneByOne = most;
+      return [];
+    }
+  };
   return {
     async receive(signal) {
-      const { Messages = [] } = await receive(
-        { MaxNumberOfMessages: MOST, WaitTimeSeconds: WAIT_SECONDS },
-        signal,
+      return (await receiveSome(signal)).map(
+        ({ ReceiptHandle: receipt, Body: body = '', Attributes = {} }) => {
+          if (receipt === undefined) throw badAnswer('a message without its receipt');
+          return { receipt, body, received: Number(Attributes.ApproximateReceiveCount ?? 1) };
+        },
       );
-      return Messages.map(({ ReceiptHandle: receipt, Body: body = '', Attributes = {} }) => {
-        if (receipt === undefined) throw badAnswer('a message without its receipt');
-        return { receipt, body, received: Number(Attributes.ApproximateReceiveCount ?? 1) };
-      });
     },
     remove,
     // With the two rights that it needs anyway: `GetQueueAttributes` would be a third one.

@@ -42,6 +42,26 @@ describe('a queue of SQS', () => {
     expect(new Set([...first, ...second].map(({ received }) => received))).toEqual(new Set([1]));
   });
 
+  it('hands out one at a time where ten are more than is read of an answer', async () => {
+    await using it = await open();
+    for (let n = 0; n < 10; n += 1) it.sqs.send(`${n}${'"'.repeat(2 ** 20 - 1)}`);
+    it.sqs.hiddenMs = 0; // so that what was not read comes again
+    const bodies: string[] = [];
+    for (let polls = 0; polls < 11; polls += 1) {
+      const messages = await it.queue.receive(NEVER);
+      bodies.push(...messages.map(({ body }) => body.slice(0, 2)));
+      if (messages.length > 0)
+        await it.queue.remove(
+          messages.map(({ receipt }) => receipt),
+          NEVER,
+        );
+    }
+    expect(bodies).toEqual(Array.from({ length: 10 }, (_, n) => `${n}"`));
+    // Then ten at a time again.
+    for (let n = 0; n < 3; n += 1) it.sqs.send(`m${n}`);
+    expect(await it.queue.receive(NEVER)).toHaveLength(3);
+  });
+
   it('lets go of what is taken out, and of nothing else', async () => {
     await using it = await open();
     for (const body of ['a', 'b', 'c']) it.sqs.send(body);
