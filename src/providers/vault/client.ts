@@ -5,7 +5,7 @@ import type { Answer } from '../answer.ts';
 import type { Ended, Operation, ProviderDeps } from '../provider.ts';
 import { thrownError } from '../settle.ts';
 import type { VaultConfig } from './config.ts';
-import { fromStatus } from './errors.ts';
+import { fromStatus, unansweredLogin } from './errors.ts';
 import { createPosition } from './position.ts';
 import { createTransport, type TransportOptions } from './transport.ts';
 
@@ -101,7 +101,8 @@ function failureOf(operation: Operation, ended: Ended<Answer>): AppError | undef
   const { status } = ended.value;
   if (status < 300 || status === 404) return undefined;
   const isRefusal = operation === 'login' && (status === 400 || status === 403);
-  return isRefusal ? new AppError('AUTH_FAILED') : fromStatus(ended.value);
+  if (!isRefusal) return fromStatus(ended.value);
+  return unansweredLogin(ended.value) ?? new AppError('AUTH_FAILED');
 }
 
 /** @throws AppError AUTH_FAILED for a token that no header can carry, such as one with a newline inside. */

@@ -49,6 +49,22 @@ export function fromStatus(answer: Answer): AppError {
   return badAnswer(`status ${status}`);
 }
 
+/** Whom the server asks about logins, and how it says that it gets no answer: with the status of wrong credentials. */
+const ASKED: readonly (readonly [words: RegExp, detail: string])[] = [
+  [/failed to connect|Network Error/, 'it cannot reach the directory that it asks about logins'],
+  [
+    /(get keys failed|keyset configuration error):? (Get "|429 |5\d\d )/,
+    'it cannot fetch the keys that it checks tokens with',
+  ],
+];
+
+/** Undefined for a login that was refused in earnest. */
+export function unansweredLogin(answer: Answer): AppError | undefined {
+  const texts = errorTexts(tryParse(answer)) ?? [];
+  const asked = ASKED.find(([words]) => texts.some((text) => words.test(text)));
+  return asked && new AppError('STORE_UNAVAILABLE', { detail: asked[1] });
+}
+
 function unavailable(answer: Answer, detail: string): AppError {
   return new AppError('STORE_UNAVAILABLE', { detail, ...retryAfter(answer) });
 }

@@ -4,7 +4,7 @@ import { SecretValue } from '../../core/secret-value.ts';
 import { type Answer, badAnswer, tryParse } from '../answer.ts';
 import { errorTexts, isNothing, numberOf, parseAnswer } from './answer.ts';
 import type { VaultClient } from './client.ts';
-import { fromStatus } from './errors.ts';
+import { fromStatus, unansweredLogin } from './errors.ts';
 
 /** What a login gives. */
 export interface Grant {
@@ -24,12 +24,10 @@ export function grantOf(answer: Answer, mount: string): Grant {
   const { status } = answer;
   // 400 and 403 are how the server says "wrong credentials", and also "no such login method".
   if (status === 400 || status === 403 || (status === 404 && !isNamespaceMissing(answer))) {
-    if (isDirectoryAway(answer)) {
-      throw new AppError('STORE_UNAVAILABLE', {
-        detail: 'it cannot reach the directory that it asks about logins',
-      });
-    }
-    throw new AppError('AUTH_FAILED', { detail: `the login at auth/${mount} was refused` });
+    throw (
+      unansweredLogin(answer) ??
+      new AppError('AUTH_FAILED', { detail: `the login at auth/${mount} was refused` })
+    );
   }
   const auth = member(parseAnswer(success(answer)), 'auth');
   if (!isNothing(member(auth, 'mfa_requirement')))
@@ -94,13 +92,6 @@ export function lookUp(client: VaultClient, token: SecretValue, signal: AbortSig
 
 function isNamespaceMissing(answer: Answer): boolean {
   return errorTexts(tryParse(answer))?.some((error) => error.includes('namespace not found')) ?? false;
-}
-
-/** An LDAP server that is away is told with the status of a wrong password. */
-function isDirectoryAway(answer: Answer): boolean {
-  return (
-    errorTexts(tryParse(answer))?.some((error) => /failed to connect|Network Error/.test(error)) ?? false
-  );
 }
 
 /** @param ttl Seconds; 0 for a token that does not end. */

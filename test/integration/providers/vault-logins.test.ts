@@ -15,7 +15,7 @@ import { createRequest } from '../services/http.ts';
 import { openbao } from '../services/inject.ts';
 import { startOpenBao } from '../services/openbao.ts';
 import { type Bao, call, createAppRole, createMount, openProvider, urlOf } from './vault-harness.ts';
-import { enable, enableKubernetes, TOKEN, WAYS } from './vault-logins.ts';
+import { enable, enableKubernetes, startIssuer, TOKEN, WAYS } from './vault-logins.ts';
 
 async function prepare(bao: Bao = openbao()) {
   const mount = await createMount(bao, 2);
@@ -144,6 +144,40 @@ describe('the login by ldap', () => {
       status: 400,
       body: { errors: ['plugin not found in the catalog: ldap'] },
     });
+  });
+});
+
+describe('the login by jwt on OpenBao', () => {
+  it('is STORE_UNAVAILABLE while the keys of the issuer cannot be fetched, and works when they can', async () => {
+    const { bao, mount, policy } = await prepare();
+    await using issuer = await startIssuer();
+    const config = { address: bao.address, mount };
+    for (const source of [{ jwks_url: `${issuer.url}/keys` }, { oidc_discovery_url: issuer.url }]) {
+      for (const away of ['busy', 'cut'] as const) {
+        const { mountPath, token } = await enable(bao, 'jwt', policy);
+        await call(bao, 'POST', `auth/${mountPath}/config`, source);
+        const role = { role_type: 'jwt', user_claim: 'sub', bound_audiences: ['bao'], ...token };
+        await call(bao, 'POST', `auth/${mountPath}/role/ci`, role);
+        const auth = { method: 'jwt', role: 'ci', jwt: { env: 'JWT' }, mountPath };
+        await using provider = await openProvider({ ...config, auth }, { JWT: issuer.jwt });
+        issuer.answers = away;
+        expect(await provider.read([{ key: 'a' }])).toMatchObject([
+          {
+            error: {
+              code: 'STORE_UNAVAILABLE',
+              detail: 'it cannot fetch the keys that it checks tokens with',
+            },
+          },
+        ]);
+        issuer.answers = 'well';
+        expect(await readA(provider)).toBe('found');
+        await using other = await openProvider(
+          { ...config, auth },
+          { JWT: `${issuer.jwt.slice(0, -8)}AAAAAAAA` },
+        );
+        expect(await readA(other)).toBe('AUTH_FAILED');
+      }
+    }
   });
 });
 

@@ -1,5 +1,8 @@
 import { generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { kubernetes } from '../services/inject.ts';
 import { type Bao, call, createAppRole } from './vault-harness.ts';
 
@@ -112,11 +115,48 @@ export async function enable(bao: Bao, type: string, policy: string) {
   return { mountPath, token: { token_policies: name, ...TOKEN } };
 }
 
+/** Whoever vouches by tokens, as OpenID Connect has it: its keys are to be fetched. */
+export async function startIssuer() {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const keys = [{ ...publicKey.export({ format: 'jwk' }), kid: 'one', alg: 'ES256', use: 'sig' }];
+  const server = createServer(({ url = '' }, outgoing) => {
+    if (issuer.answers === 'cut') return outgoing.destroy();
+    outgoing.writeHead(issuer.answers === 'busy' ? 503 : 200, { 'content-type': 'application/json' });
+    const found = url.includes('/.well-known/')
+      ? {
+          issuer: issuer.url,
+          jwks_uri: `${issuer.url}/keys`,
+          id_token_signing_alg_values_supported: ['ES256'],
+        }
+      : { keys };
+    return outgoing.end(JSON.stringify(issuer.answers === 'busy' ? {} : found));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}`;
+  const issuer = {
+    url,
+    jwt: jwtFor(privateKey, 'bao', { header: { kid: 'one' }, claims: { iss: url } }),
+    answers: 'well' as 'well' | 'busy' | 'cut',
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+  return issuer;
+}
+
 /** RFC 7519 with ES256 (RFC 7518, 3.4). */
-function jwtFor(key: KeyObject, audience: string): string {
+function jwtFor(
+  key: KeyObject,
+  audience: string,
+  more: { readonly header?: object; readonly claims?: object } = {},
+): string {
   const now = Math.floor(Date.now() / 1000);
-  const claims = { sub: 'bridge', aud: audience, iat: now, exp: now + 600 };
+  const claims = { sub: 'bridge', aud: audience, iat: now, exp: now + 600, ...more.claims };
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const body = `${part({ alg: 'ES256', typ: 'JWT' })}.${part(claims)}`;
+  const body = `${part({ alg: 'ES256', typ: 'JWT', ...more.header })}.${part(claims)}`;
   return `${body}.${sign('sha256', Buffer.from(body), { key, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`;
 }
