@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { AppError, healsItself } from '../../core/errors.ts';
 import { unlessAborted } from '../abort.ts';
+import { asDate } from '../created-at.ts';
 import { createRefusals } from '../refusals.ts';
 
 /** What signs a request: the SDK's own form, which holds secrets as plain text and so never leaves this folder. */
@@ -113,8 +114,10 @@ export function createLease(logIn: () => Promise<Identity>, clock: Clock): Lease
   };
 }
 
+/** What has ended by our clock is used for a while all the same: asked again, whoever gave it gives the same. */
 function hold(identity: Identity, now: number): Held {
-  const endsAt = identity.expiration?.getTime() ?? Number.POSITIVE_INFINITY;
+  const given = asDate(identity.expiration)?.getTime() ?? Number.POSITIVE_INFINITY;
+  const endsAt = Math.max(given, now + REPLACED_MS);
   return { identity, endsAt, renewAt: endsAt - Math.min(EARLY_MS, Math.max(0, endsAt - now) / 3) };
 }
 

@@ -34,6 +34,8 @@ export interface LoginDeps {
 
 /** The vendor's clients ask for a new token this long before the end of the one they have. */
 const EARLY_MS = 120_000;
+/** Logins are not made for each of a thousand reads. */
+const LEAST_MS = 10_000;
 
 interface Attempt {
   send(request: HttpRequest): Promise<Answer>;
@@ -123,9 +125,11 @@ function failureOf(ended: Ended<Answer>): AppError | undefined {
   return 'error' in ended ? thrownError(ended) : loginFailure(ended.value, 'at the login');
 }
 
+/** What has ended by our clock is used for a while all the same: asked again, whoever gave it gives the same. */
 function renewalOf({ expiresOnTimestamp, refreshAfterTimestamp }: AccessToken, now: number): number {
   const early = Math.min(EARLY_MS, Math.max(0, expiresOnTimestamp - now) / 10);
-  return Math.min(expiresOnTimestamp - early, refreshAfterTimestamp ?? Number.POSITIVE_INFINITY);
+  const due = Math.min(expiresOnTimestamp - early, refreshAfterTimestamp ?? Number.POSITIVE_INFINITY);
+  return Math.max(now + LEAST_MS, Number.isNaN(due) ? 0 : due);
 }
 
 function at(where: string, { code, detail, retryAfterMs, cause }: AppError): AppError {

@@ -147,6 +147,21 @@ describe('the default login', () => {
     expect(codeOf(await aws.read('a'))).toBe('STORE_UNAVAILABLE');
   });
 
+  it('is made once for many reads also where it has ended by our clock', async () => {
+    await using token = await tokenFile();
+    const clock = createManualTime(Date.now() + 48 * HOUR_MS);
+    await using aws = await openAws({ config: { auth }, deps: { clock } });
+    aws.server.store.put('a', 'x');
+    await token.write(aws.server.containerToken);
+    aws.env.AWS_CONTAINER_CREDENTIALS_FULL_URI = `${aws.server.address}/v1/credentials`;
+    aws.env.AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE = token.path;
+    for (let reads = 0; reads < 5; reads += 1) expect(codeOf(await aws.read('a'))).toBe('found');
+    expect(aws.server.count('container')).toBe(1);
+    await clock.advance(10_000);
+    expect(codeOf(await aws.read('a'))).toBe('found');
+    expect(aws.server.count('container')).toBe(2);
+  });
+
   it('takes the role of the instance, and counts its loss as an outage from then on', async () => {
     const clock = createManualTime(Date.now());
     const env = { AWS_EC2_METADATA_DISABLED: '' };

@@ -27,6 +27,23 @@ describe('logging in to Key Vault', () => {
     expect(store.server.requests.filter((line) => line.startsWith('vault'))).toHaveLength(61);
   });
 
+  it('is done once also where it has ended by our clock', async () => {
+    const time = createManualTime(Date.now());
+    await using store = await openAzure({ deps: { clock: time } });
+    store.server.secrets.put('a', '1');
+    const { login } = store.server;
+    const answer = login.answerAuthority;
+    login.answerAuthority = (...asked) => {
+      const reply = answer(...asked);
+      return { ...reply, body: reply.body.replace('"expires_in":3600', '"expires_in":-3600') };
+    };
+    for (let reads = 0; reads < 5; reads += 1) expect(reveal(await store.read('a'))).toBe('1');
+    expect(login.counts.token).toBe(1);
+    await time.advance(10_000);
+    expect(reveal(await store.read('a'))).toBe('1');
+    expect(login.counts.token).toBe(2);
+  });
+
   it('is shared by secrets, keys and certificates', async () => {
     await using store = await openAzure();
     store.server.secrets.put('a', '1');
