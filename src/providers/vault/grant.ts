@@ -48,8 +48,8 @@ export async function grantOfGiven(
   signal: AbortSignal,
 ): Promise<Grant> {
   const answer = await lookUp(client, token, signal);
-  // 403: not valid, or merely without the right to look itself up. The first read tells.
-  if (answer.status === 403) return { token, ttlMs: undefined, renewable: false, own: false };
+  // The first read tells whether it is valid.
+  if (tellsNothing(answer)) return { token, ttlMs: undefined, renewable: false, own: false };
   const data = member(parseAnswer(success(answer)), 'data');
   const ttl = numberOf(member(data, 'ttl'));
   if (ttl === undefined) throw badAnswer('a token without `ttl`');
@@ -88,6 +88,15 @@ export function lookUp(client: VaultClient, token: SecretValue, signal: AbortSig
     signal,
     operation: 'login',
   });
+}
+
+/**
+ * Whether `lookup-self` leaves open what the token is. 403: not valid, or merely without the right to look itself up.
+ * 404 and 405: what stands before the server lets the paths of the mount through, and not this one.
+ */
+export function tellsNothing(answer: Answer): boolean {
+  const isHidden = (answer.status === 404 || answer.status === 405) && !isNamespaceMissing(answer);
+  return answer.status === 403 || isHidden;
 }
 
 function isNamespaceMissing(answer: Answer): boolean {

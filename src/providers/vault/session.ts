@@ -8,7 +8,7 @@ import type { Operation } from '../provider.ts';
 import { patienceAfter } from '../refusals.ts';
 import type { Command, VaultClient } from './client.ts';
 import { fromStatus } from './errors.ts';
-import { type Grant, grantOf, lookUp } from './grant.ts';
+import { type Grant, grantOf, lookUp, tellsNothing } from './grant.ts';
 import type { Login } from './login.ts';
 
 export interface Session extends AsyncDisposable {
@@ -222,7 +222,7 @@ class VaultSession implements Session {
     const { signal } = this.#closing;
     let answer = await lookUp(this.#client, token, signal);
     // Without the `default` policy it may not look itself up: each denied key would be a new login, and leave a token.
-    if (answer.status === 403)
+    if (tellsNothing(answer))
       answer = await this.#client.call(this.#proof, { token, signal, operation: 'describe' });
     const accepted = answer.status !== 403;
     if (accepted) expected(answer);

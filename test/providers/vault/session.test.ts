@@ -125,6 +125,39 @@ describe('the login', () => {
   });
 });
 
+describe.each(['wrong mount', 'not found, in HTML', 'not allowed'] as const)(
+  'behind what hides the question about the token (%s)',
+  (fault) => {
+    const open = async (options: Parameters<typeof openVault>[0]) => {
+      const store = await openVault(options);
+      store.proxy.set(fault, /lookup-self/);
+      store.server.put('secret', 'k1', '{}');
+      store.server.deny(/secret\/data\/k0/);
+      return store;
+    };
+
+    it('a given token reads what it may, and one that is not valid is AUTH_FAILED', async () => {
+      await using store = await open({});
+      expect(codeOf(await store.read('k1'))).toBe('found');
+      expect(codeOf(await store.read('k0'))).toBe('ACCESS_DENIED');
+      expect((await store.provider.check()).filter(({ error }) => error)).toEqual([]);
+      await using wrong = await open({ deps: { env: { TOKEN: 'wrong' } } });
+      expect(codeOf(await wrong.read('k1'))).toBe('AUTH_FAILED');
+    });
+
+    it('a login is made anew when its token was revoked, and not for what it may not read', async () => {
+      const clock = createManualTime();
+      await using store = await open({ config: APP_ROLE, deps: { clock } });
+      expect(codeOf(await store.read('k0'))).toBe('ACCESS_DENIED');
+      expect(store.server.logins).toBe(1);
+      clock.set(clock.now() + 61_000);
+      store.server.revokeAll();
+      expect(codeOf(await store.read('k1'))).toBe('found');
+      expect(store.server.logins).toBe(2);
+    });
+  },
+);
+
 describe('a given token', () => {
   it('that is not valid is AUTH_FAILED', async () => {
     await using store = await openVault({ deps: { env: { TOKEN: 'wrong' } } });
