@@ -1,5 +1,5 @@
 import { AppError } from '../../core/errors.ts';
-import { member, textOf } from '../../core/json.ts';
+import { type JsonNode, member, textOf } from '../../core/json.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { type Answer, badAnswer, tryParse } from '../answer.ts';
 import { errorTexts, isNothing, numberOf, parseAnswer } from './answer.ts';
@@ -35,10 +35,8 @@ export function grantOf(answer: Answer, mount: string): Grant {
       detail: `the login at auth/${mount} asks for a second factor, which only a person has`,
     });
   const token = textOf(member(auth, 'client_token'));
-  const ttl = numberOf(member(auth, 'lease_duration'));
-  if (token === undefined || token === '' || ttl === undefined) throw badAnswer('a login without a token');
-  const renewable = member(auth, 'renewable')?.kind === 'true';
-  return { token: SecretValue.fromText(token), ...lifetime(ttl, renewable), own: true };
+  if (token === undefined || token === '') throw badAnswer('a login without a token');
+  return { token: SecretValue.fromText(token), ...lifetime(auth, 'lease_duration'), own: true };
 }
 
 /** A token that was given to us, as the server sees it. */
@@ -51,13 +49,8 @@ export async function grantOfGiven(
   // The first read tells whether it is valid.
   if (tellsNothing(answer)) return { token, ttlMs: undefined, renewable: false, own: false };
   const data = member(parseAnswer(success(answer)), 'data');
-  const ttl = numberOf(member(data, 'ttl'));
-  if (ttl === undefined) throw badAnswer('a token without `ttl`');
-  return {
-    token,
-    ...lifetime(ttl, member(data, 'renewable')?.kind === 'true'),
-    own: false,
-  };
+  if (data?.kind !== 'object') throw badAnswer('a token without its data');
+  return { token, ...lifetime(data, 'ttl'), own: false };
 }
 
 /**
@@ -103,8 +96,10 @@ function isNamespaceMissing(answer: Answer): boolean {
   return errorTexts(tryParse(answer))?.some((error) => error.includes('namespace not found')) ?? false;
 }
 
-/** @param ttl Seconds; 0 for a token that does not end. */
-function lifetime(ttl: number, renewable: boolean): Pick<Grant, 'ttlMs' | 'renewable'> {
+/** @param name Of its seconds: 0 for a token that does not end; what stands before the server may not tell. */
+function lifetime(of: JsonNode | undefined, name: string): Pick<Grant, 'ttlMs' | 'renewable'> {
+  const ttl = numberOf(member(of, name)) ?? 0;
+  const renewable = member(of, 'renewable')?.kind === 'true';
   return ttl > 0 ? { ttlMs: ttl * 1000, renewable } : { ttlMs: undefined, renewable: false };
 }
 

@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest';
+import { grantOf } from '../../../src/providers/vault/grant.ts';
+
+function answered(auth: object) {
+  const text = JSON.stringify({ auth });
+  return grantOf({ status: 200, isJson: true, text, retryAfterMs: undefined, date: undefined }, 'jwt');
+}
+
+describe('the answer to a login', () => {
+  it('tells how long its token is good for', () => {
+    expect(answered({ client_token: 't', lease_duration: 60, renewable: true })).toMatchObject({
+      ttlMs: 60_000,
+      renewable: true,
+    });
+  });
+
+  it.each([{}, { renewable: true }, { lease_duration: 0, renewable: true }])(
+    'that does not tell it gives a token that is used until it is refused: %j',
+    (more) => {
+      const grant = answered({ client_token: 't', ...more });
+      expect(grant).toMatchObject({ ttlMs: undefined, renewable: false, own: true });
+      expect(grant.token.revealText()).toBe('t');
+    },
+  );
+
+  it.each([{}, { client_token: '', lease_duration: 60 }, { client_token: 5, lease_duration: 60 }])(
+    'without a token is BAD_ANSWER: %j',
+    (auth) => {
+      expect(() => answered(auth)).toThrow(expect.objectContaining({ code: 'BAD_ANSWER' }));
+    },
+  );
+});
