@@ -21,7 +21,8 @@ export async function readWithTime(path: string): Promise<{ bytes: Buffer; modif
  * @returns When it was written, or `undefined` if `exclusive` and there is one already.
  */
 export async function putFile(path: string, text: string, exclusive: boolean): Promise<bigint | undefined> {
-  const draft = join(dirname(path), `.${basename(path)}.new`);
+  // Cut, so that it has room where the file itself just has.
+  const draft = join(dirname(path), `.${basename(path).slice(0, 240)}.new`);
   await rm(draft, { force: true });
   const modified = await writeDurably(draft, text);
   try {
@@ -113,6 +114,9 @@ export async function typed<T>(about: string, work: () => Promise<T>): Promise<T
 /** What there is in place of Roles. */
 export const FOLDER_RIGHTS = 'Let this user read and write the folder of `cluster.path`, and what is in it.';
 
+/** With `.yaml`, where a file may have 255 bytes. */
+const SHORTER_NAME = 'Give it a name of at most 250 characters, by `target.secret` of its mapping.';
+
 /** There is no network between us and a folder. With a file, what is wrong is in it. */
 export function unusable(
   detail: string,
@@ -148,7 +152,7 @@ function errorOfDisk(thrown: unknown, about: string): AppError {
     case 'EDQUOT':
       return unusableNow(`no space is left: ${code}`);
     case 'ENAMETOOLONG':
-      return fail('CLUSTER_REFUSED', 'the name is too long for a file');
+      return fail('CLUSTER_REFUSED', 'the name is too long for a file', SHORTER_NAME);
     case 'ERR_SQLITE_ERROR':
       return unusableNow('the lock file cannot be used');
     default:

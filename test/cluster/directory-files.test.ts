@@ -188,6 +188,21 @@ describe('a manifest written by hand', () => {
   });
 });
 
+describe('the name of a Secret', () => {
+  it('may be as long as that of a file, and beyond says so', async () => {
+    await using d = await open();
+    const long = { ...id, secret: 's'.repeat(250) };
+    await d.cluster.create(long, manifest());
+    await d.cluster.replace(await readNow(d.cluster, long), change({ labels: { a: '1' } }));
+    expect(await readdir(join(d.path, 'team'))).toEqual([`${long.secret}.yaml`]);
+    const work = d.cluster.create({ ...id, secret: 's'.repeat(251) }, manifest());
+    await expect(work).rejects.toMatchObject({
+      code: 'CLUSTER_REFUSED',
+      todo: expect.stringContaining('`target.secret`'),
+    });
+  });
+});
+
 describe('what is left of a crash', () => {
   it('a half-written draft is written anew, wherever it points', async () => {
     await using d = await open();
