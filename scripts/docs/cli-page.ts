@@ -153,7 +153,7 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
 | --- | --- |
 | \`validate\` | \`{ valid, problems: [ { file, line, column, path, code, message, suggestion? } ] }\` |
 | \`plan\` | \`{ changes, targets: [ { mapping, namespace, secret, action, code?, message?, remedy?, keys, how?, pinned? } ], held, kept?, waiting?, unseen? }\` |
-| \`sync\` | \`{ ok, requestId, summary, targets: [ { mapping, namespace, secret, outcome, code?, message?, remedy?, keys, pinned? } ], held, waiting?, unseen?, unrestarted? }\` |
+| \`sync\` | \`{ ok, requestId, summary, targets: [ { mapping, namespace, secret, outcome, code?, message?, remedy?, keys, pinned? } ], held, waiting?, unseen?, unrestarted?, notRotated? }\` |
 | \`sync --server\` | the same, with all that the service holds (of \`--mapping\`, what it holds of that one), and \`pending\`: how many targets the service still works on; of several mappings, \`requestId\` is that of the last |
 | \`status\` | \`{ instance, version, replica, engine: { kind, state, code? }, audit: { kind, state, sequence, code? }, cluster: { kind, state, code? }, config: { valid, problems, differing }, stores: [ { name, kind, state, lastSuccess, code?, breakerOpen, way?, callsPerHour?, expectedCallsPerHour? } ], events: [ { name, kind, state, lastEvent?, code? } ], targets: [ { mapping, namespace, secret, state, lastSuccess, staleSeconds, code?, message?, remedy?, pinned? } ], held }\` |
 | \`release\`, \`prune --yes\` | as \`sync\`, with the targets that it was about |
@@ -184,7 +184,9 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
 - \`waiting\` is \`[ { mapping, namespace, secret, until } ]\`: targets that left the configuration, and stay until their mapping has
   made another one. \`unseen\` is \`[ { what, code } ]\`: what may have left it, and could not be looked at. \`unrestarted\` is
   \`[ { mapping, namespace, secret, workload, code } ]\`: workloads that were to be restarted because that Secret changed, and could
-  not be, which the exit code goes by, but for \`WORKLOAD_MISSING\`, and \`ok\` does not. Each is left out where there is none.
+  not be, which the exit code goes by, but for \`WORKLOAD_MISSING\`, and \`ok\` does not. \`notRotated\` is
+  \`[ { mapping, store, key, since, days, maxDays } ]\`: sources that are older than \`maxAge\`, which neither of the two goes by. Each
+  is left out where there is none.
 - \`how\` is there where an \`update\` of \`plan\` is more than that: \`adopt\` takes over a Secret that is not ours,
   \`recreate\` deletes and makes it anew, \`merge\` puts keys into one of others.
 - \`state\` of a target is \`synced\`, \`stale\`, \`failed\`, \`refused\`, \`held\`, \`pinned\`, \`waiting\`, \`contested\` or \`drifted\`; of a

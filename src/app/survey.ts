@@ -5,6 +5,7 @@ import { formatTarget, type TargetId } from '../core/target.ts';
 import { expectedReads } from '../reconcile/ahead.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import type { Wanted } from '../reconcile/targets.ts';
+import type { Ages } from '../service/ages.ts';
 import { looksInStep, versionsOf } from '../service/judge.ts';
 import type { Pass } from '../service/pass.ts';
 import { isSpread } from '../sync/desired.ts';
@@ -32,7 +33,12 @@ export interface Survey {
  * namespace, and the versions that the stores tell of without a value. Whatever is not plain from these is not in
  * step. Changes nothing, and decides nothing that a store or the cluster did not say.
  */
-export async function survey(app: SurveyApp, pass: SurveyPass, wanted: readonly Wanted[]): Promise<Survey> {
+export async function survey(
+  app: SurveyApp,
+  pass: SurveyPass,
+  wanted: readonly Wanted[],
+  ages?: Pick<Ages, 'note'>,
+): Promise<Survey> {
   const candidates = wanted.filter((it) => mayBeTold(app, pass, it));
   if (candidates.length < FEW) return { inStep: new Map(), isMissing: () => false };
   const listed = await listsOf(
@@ -50,6 +56,7 @@ export async function survey(app: SurveyApp, pass: SurveyPass, wanted: readonly 
   const current = await currentVersions(
     pass,
     looked.flatMap(({ it }) => expectedReads([it], pass)),
+    ages,
   );
   const told = new Map<Wanted, Outcome>();
   for (const { it, meta } of looked) {
@@ -108,6 +115,7 @@ async function listOnce(
 async function currentVersions(
   pass: SurveyPass,
   refs: readonly StoreRef[],
+  ages: Pick<Ages, 'note'> | undefined,
 ): Promise<ReadonlyMap<string, string>> {
   const once = [...new Map(refs.map((ref) => [refId(ref), ref])).values()];
   const byStore = [...Map.groupBy(once, ({ store }) => store)];
@@ -118,7 +126,9 @@ async function currentVersions(
     );
     return all.flatMap((ref, index): [string, string][] => {
       const version = versions[index];
-      return version?.kind === 'known' ? [[refId(ref), version.version]] : [];
+      if (version?.kind !== 'known') return [];
+      ages?.note(store, ref.ref.key, version);
+      return [[refId(ref), version.version]];
     });
   });
   return new Map((await Promise.all(told)).flat());

@@ -13,6 +13,7 @@ import { recoverIntents } from '../reconcile/recover.ts';
 import type { Waiting } from '../reconcile/standing.ts';
 import { byMapping, type Wanted } from '../reconcile/targets.ts';
 import type { FailedRestart } from '../restart/restarts.ts';
+import { createAges, type Unrotated } from '../service/ages.ts';
 import { logOutcome } from '../service/log-outcome.ts';
 import type { Pass } from '../service/pass.ts';
 import type { App } from './app.ts';
@@ -37,6 +38,8 @@ export interface SyncReport {
   readonly waiting: readonly Waiting[];
   /** Workloads that the changes wanted restarted, and could not be. */
   readonly unrestarted: readonly FailedRestart[];
+  /** Sources that are older than `maxAge`. Left out: there are none, or it was none of the question. */
+  readonly unrotated?: readonly Unrotated[];
   /** Ended by its signal: some targets were not looked at. */
   readonly interrupted: boolean;
 }
@@ -76,8 +79,12 @@ export async function syncTargets(
   const { requestId } = recorder;
   const { tracer } = app.tracing;
   tracer.trigger(requestId, { reason: 'manual' });
+  const ages = createAges(app);
   // Who names a mapping has just changed something, which a list may not show for minutes.
-  const surveyed = await unlessStopped(() => survey(app, pass, only === undefined ? wanted : []), signal);
+  const surveyed = await unlessStopped(
+    () => survey(app, pass, only === undefined ? wanted : [], ages),
+    signal,
+  );
   const { inStep: told, isMissing } = surveyed ?? NOTHING_TOLD;
   const looked = { ...pass, isMissing };
   // In the order in which they are queued.
@@ -97,6 +104,9 @@ export async function syncTargets(
       const outcome = await unlessStopped(run, signal);
       if (outcome === undefined) break;
       outcomes.push(outcome);
+      // An old version says nothing of how old the secret is.
+      if (outcome.pinned === undefined && outcome.sources !== undefined)
+        ages.decided(it.mapping, outcome.sources);
       onOutcome?.(outcome, outcomes.length, wanted.length);
     }
     return undefined;
@@ -110,7 +120,9 @@ export async function syncTargets(
     : await decideProposals(app, pass, outcomes, only);
   const unrestarted = await finishRestarts(app, signal);
   for (const outcome of targets) logOutcome(app.logger, outcome, recorder.requestId);
-  const done = await report(app, { targets, ...passedOver, unrestarted, interrupted, recorder });
+  const asked = app.config.mappings.filter(({ name }) => only === undefined || name === only);
+  const unrotated = ages.warn(asked);
+  const done = await report(app, { targets, ...passedOver, unrestarted, unrotated, interrupted, recorder });
   if (!interrupted) await retainOnce(app, signal);
   return done;
 }
@@ -178,6 +190,7 @@ export async function report(
     unseen = [],
     waiting = [],
     unrestarted = [],
+    unrotated,
     interrupted = false,
     recorder,
   }: {
@@ -185,6 +198,7 @@ export async function report(
     unseen?: readonly Unseen[];
     waiting?: readonly Waiting[];
     unrestarted?: readonly FailedRestart[];
+    unrotated?: readonly Unrotated[];
     interrupted?: boolean;
     recorder: Pass['recorder'];
   },
@@ -202,6 +216,7 @@ export async function report(
     unseen,
     waiting,
     unrestarted,
+    ...(unrotated === undefined ? {} : { unrotated }),
     interrupted,
   };
 }

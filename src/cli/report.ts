@@ -31,9 +31,11 @@ interface RunTarget {
 /** Prints what a run did to the cluster, and gives its exit code. */
 export function printReport(context: Context, { output }: GlobalOptions, report: SyncReport): ExitCode {
   const { ok, requestId, summary, targets, held, unseen, waiting, unrestarted, interrupted } = report;
+  const { unrotated = [] } = report;
   for (const it of unseen) tell(context, unseenText(it));
   for (const it of waiting) tell(context, waitingText(it));
   for (const it of unrestarted) tell(context, unrestartedText(it));
+  for (const line of unrotatedTexts(unrotated)) tell(context, line);
   const unfinished = interrupted ? 'Stopped before all were looked at; run it again to go on.' : undefined;
   print(context, output, {
     data: {
@@ -44,6 +46,7 @@ export function printReport(context: Context, { output }: GlobalOptions, report:
       held,
       ...passedOver(report),
       ...(unrestarted.length === 0 ? {} : { unrestarted: unrestarted.map(restartData) }),
+      ...(unrotated.length === 0 ? {} : { notRotated: unrotated.map(unrotatedData) }),
     },
     human: (paint) => runText({ summary, targets, held, unfinished }, paint),
   });
@@ -59,6 +62,32 @@ function restartData({ error: { code }, ...it }: Unrestarted): object {
 /** The target has its content, and the pods go on with what they have read before. */
 function unrestartedText({ workload, namespace, secret, error }: Unrestarted): string {
   return `not restarted after the change of ${namespace}/${secret}: ${workload}: ${error.code}: ${error.message}`;
+}
+
+type Unrotated = NonNullable<SyncReport['unrotated']>[number];
+
+/** With the words of `audit report`. */
+function unrotatedData({ mapping, store, key, madeAt, ageMs, maxAgeMs }: Unrotated) {
+  const since = new Date(madeAt).toISOString();
+  return { mapping, store, key, since, days: days(ageMs), maxDays: days(maxAgeMs) };
+}
+
+function days(ms: number): number {
+  return Math.floor(ms / 86_400_000);
+}
+
+/** So many are named; there may be one for each key of a store. */
+const NAMED = 10;
+
+function unrotatedTexts(unrotated: readonly Unrotated[]): readonly string[] {
+  const more = unrotated.length - NAMED;
+  return [
+    ...unrotated.slice(0, NAMED).map((it) => {
+      const { mapping, store, key, since, days, maxDays } = unrotatedData(it);
+      return `not rotated for longer than \`maxAge\`: ${plain(`store ${store}, key ${key}`)} of mapping ${mapping}: since ${since.slice(0, 10)}, ${count(days, 'day')} of ${maxDays}`;
+    }),
+    ...(more > 0 ? [`… and ${count(more, 'source')} more, which \`--output json\` names`] : []),
+  ];
 }
 
 /** The same for what a running service did. */

@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { Mapping, Source } from '../core/mapping.ts';
 import { isPlain } from '../core/reading.ts';
+import { compareText } from '../core/target.ts';
 import type { Logger } from '../log/logger.ts';
 import { searchesOf, sourcesOf, storeRef } from '../sync/desired.ts';
 
@@ -8,6 +9,17 @@ import { searchesOf, sourcesOf, storeRef } from '../sync/desired.ts';
 interface Told {
   readonly version: string;
   readonly createdAt?: number | undefined;
+}
+
+/** A source that was not rotated for longer than its mapping wants. */
+export interface Unrotated {
+  readonly mapping: string;
+  readonly store: string;
+  readonly key: string;
+  /** When its value was made: milliseconds since 1970. */
+  readonly madeAt: number;
+  readonly ageMs: number;
+  readonly maxAgeMs: number;
 }
 
 /** When the values in the stores were made, as far as they have told. */
@@ -21,8 +33,11 @@ export interface Ages {
   ): void;
   /** When the source of a mapping that changed last was changed: milliseconds since 1970. */
   changedAt(mapping: Mapping): number | undefined;
-  /** Warns, once a day each, of sources that were not rotated for longer than their mapping wants. */
-  warn(mappings: readonly Mapping[]): void;
+  /**
+   * Warns, once a day each, of sources that were not rotated for longer than their mapping wants, and gives those that
+   * it has warned of.
+   */
+  warn(mappings: readonly Mapping[]): readonly Unrotated[];
 }
 
 interface Made {
@@ -86,19 +101,28 @@ export function createAges({ clock, logger }: { readonly clock: Clock; readonly 
     },
     warn(mappings) {
       if (mappings !== tidied.mappings || clock.now() - tidied.at >= HOUR_MS) forget(mappings);
-      for (const mapping of mappings)
-        for (const { store, key, at } of mapping.maxAgeMs === undefined ? [] : madeOf(mapping)) {
-          const id = `${mapping.name} ${store} ${key}`;
-          const isOld = clock.now() - at > (mapping.maxAgeMs ?? Number.POSITIVE_INFINITY);
-          if (!isOld || clock.now() - (warnedAt.get(id) ?? 0) < DAY_MS) continue;
-          warnedAt.set(id, clock.now());
-          logger.warn('a source was not rotated for longer than `maxAge`', {
-            mapping: mapping.name,
-            store,
-            key,
-            durationMs: clock.now() - at,
-          });
-        }
+      const old = mappings.flatMap((mapping) => {
+        const { name, maxAgeMs } = mapping;
+        if (maxAgeMs === undefined) return [];
+        return [...madeOf(mapping)].flatMap(({ store, key, at }): Unrotated[] => {
+          const now = clock.now();
+          const id = `${name} ${store} ${key}`;
+          if (now - at <= maxAgeMs || now - (warnedAt.get(id) ?? 0) < DAY_MS) return [];
+          warnedAt.set(id, now);
+          return [{ mapping: name, store, key, madeAt: at, ageMs: now - at, maxAgeMs }];
+        });
+      });
+      for (const { mapping, store, key, ageMs } of old)
+        logger.warn('a source was not rotated for longer than `maxAge`', {
+          mapping,
+          store,
+          key,
+          durationMs: ageMs,
+        });
+      return old.toSorted(
+        (a, b) =>
+          compareText(a.mapping, b.mapping) || compareText(a.store, b.store) || compareText(a.key, b.key),
+      );
     },
   };
 }

@@ -21,7 +21,7 @@ interface Scene {
   readonly listFails?: boolean;
 }
 
-async function surveyed(scene: Scene = {}) {
+async function surveyed(scene: Scene = {}, ages?: Parameters<typeof survey>[3]) {
   const { count = COUNT, scope = 'namespace', kind = 'aws-secrets-manager' } = scene;
   const all = Array.from(
     { length: count },
@@ -60,6 +60,7 @@ async function surveyed(scene: Scene = {}) {
       },
     },
     all,
+    ages,
   );
   const left = all.filter((it) => !told.has(it)).map(({ mapping }) => mapping.name);
   const missing = all.filter(({ id }) => isMissing(id)).map(({ mapping }) => mapping.name);
@@ -78,6 +79,20 @@ describe('a survey', () => {
       keys: [{ name: 'KEY', action: 'keep' }],
     });
     expect(open).toBe(0);
+  });
+
+  it('notes when what it tells of was made', async () => {
+    const noted: unknown[] = [];
+    const versions = {
+      k3: { kind: 'known', version: '1', createdAt: 900 },
+      k7: { kind: 'unknown' },
+    } as const;
+    await surveyed(
+      { versions },
+      { note: (store, key, told) => void noted.push([store, key, told.createdAt]) },
+    );
+    expect(noted).toHaveLength(COUNT - 1);
+    expect(noted).toContainEqual(['vault', 'k3', 900]);
   });
 
   it('leaves what has another version, and what the store does not tell of', async () => {

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Bench, DB, FOREIGN, HEAD, openBench } from './harness.ts';
@@ -409,5 +409,72 @@ describe('a key of a merge that others hold with another value', () => {
     });
     const keysOf = ({ json }: typeof plan) => (json as { targets: { keys: object }[] }).targets[2]?.keys;
     expect(keysOf(sync)).toEqual(keysOf(plan));
+  });
+});
+
+describe('`maxAge`', () => {
+  const MAPPINGS = `${HEAD}defaults: { maxAge: 5d }
+mappings:
+  - name: db
+    target: { namespace: apps }
+    data: { KEY: { store: local, key: db.json } }
+  - name: young
+    maxAge: 30d
+    target: { namespace: apps }
+    data: { KEY: { store: local, key: db.json } }
+  - name: other
+    target: { namespace: apps }
+    data: { KEY: { store: local, key: other.txt } }
+`;
+  const made = async (bench: Bench, days: number, ...names: readonly string[]) => {
+    const time = new Date(bench.clock.now() - days * 86_400_000);
+    for (const name of names) await utimes(join(bench.folder, 'store', name), time, time);
+  };
+
+  it('names each source that was not rotated for longer, and changes no exit code', async () => {
+    await using bench = await openBench(MAPPINGS);
+    await bench.write('store/other.txt', 'o');
+    await made(bench, 6, 'db.json', 'other.txt');
+    const line = (mapping: string, key: string) =>
+      `not rotated for longer than \`maxAge\`: store local, key ${key} of mapping ${mapping}: since 2027-02-23, 6 days of 5\n`;
+    const both = `${line('db', 'db.json')}${line('other', 'other.txt')}`;
+    // The second one finds nothing to do, and it is old all the same.
+    for (const _ of ['created', 'unchanged']) {
+      const { code, stderr } = await bench.run('sync');
+      expect({ code, said: stderr.replace(/^Syncing .*\n/gm, '') }).toEqual({ code: 0, said: both });
+    }
+    const one = await bench.run('sync', '--mapping', 'other', '--output', 'json');
+    expect(one).toMatchObject({
+      code: 0,
+      json: {
+        ok: true,
+        notRotated: [
+          {
+            mapping: 'other',
+            store: 'local',
+            key: 'other.txt',
+            since: '2027-02-23T12:00:00.000Z',
+            days: 6,
+            maxDays: 5,
+          },
+        ],
+      },
+    });
+    await made(bench, 1, 'db.json', 'other.txt');
+    const { json, stderr } = await bench.run('sync', '--output', 'json');
+    expect(json).not.toHaveProperty('notRotated');
+    expect(stderr).not.toContain('maxAge');
+  });
+
+  it('of many names some, and how many more', async () => {
+    const names = Array.from({ length: 12 }, (_, n) => `k${n}`);
+    await using bench = await openBench(`${HEAD}defaults: { maxAge: 5d }
+mappings: [ { name: all, target: { namespace: apps }, dataFrom: [ { store: local, find: { path: many } } ] } ]
+`);
+    for (const name of names) await bench.write(`store/many/${name}`, name);
+    await made(bench, 6, ...names.map((name) => `many/${name}`));
+    const { stderr } = await bench.run('sync');
+    expect(stderr.match(/^not rotated/gm)).toHaveLength(10);
+    expect(stderr).toContain('\n… and 2 sources more, which `--output json` names\n');
   });
 });

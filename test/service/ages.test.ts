@@ -47,7 +47,12 @@ it('warns once a day of each source that is older than `maxAge`', () => {
   const old = { ...mapping, maxAgeMs: DAY_MS };
   ages.note(store, 'a', { version: '1', createdAt: clock.time - DAY_MS - 1 });
   ages.note(store, 'b', { version: '1', createdAt: clock.time - DAY_MS });
-  for (const _ of [1, 2]) ages.warn([old, { ...mapping, name: 'other' }]);
+  const told = [1, 2].map(() => ages.warn([old, { ...mapping, name: 'other' }]));
+  const madeAt = clock.time - DAY_MS - 1;
+  expect(told).toEqual([
+    [{ mapping: 'a', store, key: 'a', madeAt, ageMs: DAY_MS + 1, maxAgeMs: DAY_MS }],
+    [],
+  ]);
   expect(warned).toEqual([{ mapping: 'a', store, key: 'a', durationMs: DAY_MS + 1 }]);
   clock.time += DAY_MS;
   ages.warn([old]);
