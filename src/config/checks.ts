@@ -5,7 +5,7 @@ import { namedIn, namedTwice } from './named-twice.ts';
 import { didYouMean } from './nearest.ts';
 import type { Parsed } from './parse.ts';
 import { type Finding, type Path, quoted } from './problem.ts';
-import { entriesOf, isFreeForm, listOf, memberOf, sourcesIn, textOf } from './raw.ts';
+import { entriesOf, isFreeForm, listOf, memberOf, sourcesIn, storeNamesIn, textOf } from './raw.ts';
 import { StoreConfig } from './schema.ts';
 import { checkNeeds, checkService } from './service-checks.ts';
 import { checkStoreNames } from './store-names.ts';
@@ -42,7 +42,8 @@ export function crossCheck(
 }
 
 function unknownStores(root: Located): Finding[] {
-  const names = listOf(root, 'stores').flatMap((store) => textOf(store, 'name') ?? []);
+  const names = storeNamesIn(root);
+  if (names === undefined) return [];
   const findings: Finding[] = [];
   const look = (name: unknown, path: Path) => {
     if (typeof name !== 'string' || name === '' || names.includes(name)) return;

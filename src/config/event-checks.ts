@@ -2,7 +2,7 @@ import { isLoopback } from '../core/loopback.ts';
 import { namedTwice } from './named-twice.ts';
 import { didYouMean } from './nearest.ts';
 import { type Finding, type Path, quoted } from './problem.ts';
-import { entriesOf, listOf, memberOf, textOf } from './raw.ts';
+import { entriesOf, listOf, memberOf, storeNamesIn, textOf } from './raw.ts';
 import type { Located } from './yaml.ts';
 
 /** Of which kind the store of an intake must be; any where nothing is said. */
@@ -55,7 +55,8 @@ function checkStore(root: Located, { kind }: Entry, name: string, path: Path): r
   const stores = listOf(root, 'stores');
   const store = stores.find((it) => textOf(it, 'name') === name);
   if (store === undefined) {
-    const names = stores.flatMap((it) => textOf(it, 'name') ?? []);
+    const names = storeNamesIn(root);
+    if (names === undefined) return [];
     return [{ ...invalid(path, `there is no store ${quoted(name)}`), ...didYouMean(name, names) }];
   }
   const wanted = STORE_OF[kind];

@@ -126,7 +126,9 @@ export function address() {
     });
 }
 
-export const HostAndPort = z.string().refine(isHostAndPort, { error: 'host:port, such as 127.0.0.1:8080' });
+const HOST_AND_PORT = { error: 'host:port, such as 127.0.0.1:8080' };
+
+export const HostAndPort = z.string(HOST_AND_PORT).refine(isHostAndPort, HOST_AND_PORT);
 
 function isHostAndPort(text: string): boolean {
   const match = /^(?:\[[0-9a-fA-F:.]+\]|[-A-Za-z0-9.]+):(\d{1,5})$/.exec(text);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isErrorCode } from '../core/error-codes.ts';
 import { Reference } from '../providers/credentials.ts';
-import { didYouMean } from './nearest.ts';
+import { didYouMean, nearest } from './nearest.ts';
 import { type Finding, type Path, quoted } from './problem.ts';
 
 // From zod's issues to sentences. The schemas say what is expected in their `error`; here stands what they
@@ -13,6 +13,8 @@ type Issue = z.core.$ZodIssue;
 interface Facts {
   readonly known?: readonly string[];
   readonly reference?: true;
+  /** Of objects that are told apart by a member: its name, and what it may be. */
+  readonly choice?: { readonly by: string; readonly among: readonly string[] };
 }
 const FACTS = '\u0000';
 
@@ -29,9 +31,19 @@ export function check<T extends z.ZodType>(schema: T, value: unknown, path: Path
 
 function factsOf({ inst }: z.core.$ZodRawIssue): Facts {
   if (inst instanceof z.ZodUnion && inst.options === Reference.options) return { reference: true };
+  if (inst instanceof z.ZodDiscriminatedUnion) return { choice: choiceOf(inst) };
   if (inst instanceof z.ZodObject)
     return REFERENCE_SHAPES.includes(inst.shape) ? { reference: true } : { known: Object.keys(inst.shape) };
   return {};
+}
+
+function choiceOf(union: z.ZodDiscriminatedUnion): NonNullable<Facts['choice']> {
+  const by = union.def.discriminator;
+  const among = union.options.flatMap((option) => {
+    const word = option instanceof z.ZodObject ? option.shape[by] : undefined;
+    return word instanceof z.ZodLiteral ? [...word.values].map(String) : [];
+  });
+  return { by, among };
 }
 
 // Their unknown keys reach us by themselves too, not only in the issue of the union. Adding a description to a
@@ -56,12 +68,13 @@ function explain(issue: Issue, base: unknown, path: Path): Finding[] {
   const expected = (what: string, more: Partial<Finding> = {}) => finding(expectation(what, value), more);
 
   if (facts.reference === true && issue.code === 'invalid_union') return explainReference(issue, value, here);
-  if (own !== undefined && issue.code !== 'custom') return expected(own);
+  const meant = issue.code === 'invalid_type' ? meantBy(value, issue.expected, facts) : {};
+  if (own !== undefined && issue.code !== 'custom') return expected(own, meant);
   switch (issue.code) {
     case 'custom':
       return finding(`expected ${own ?? 'another value'}`, ofParams(issue.params));
     case 'invalid_type':
-      return expected(TYPE_TEXT[issue.expected] ?? issue.expected);
+      return expected(TYPE_TEXT[issue.expected] ?? issue.expected, meant);
     case 'invalid_value':
       return expected(oneOf(issue.values), didYouMean(value, issue.values.map(String)));
     case 'unrecognized_keys':
@@ -100,6 +113,25 @@ const TYPE_TEXT: Readonly<Partial<Record<string, string>>> = {
   object: 'an object',
   record: 'an object',
 };
+
+const WITHOUT_QUOTES = 'write it without quotes';
+
+/** Text where something else is expected that people often write so. None of it is shown but our own words. */
+function meantBy(value: unknown, expected: string, { choice }: Facts): Partial<Finding> {
+  if (typeof value !== 'string') return {};
+  if (expected === 'object' && choice !== undefined) {
+    const word = nearest(value, choice.among);
+    return word === undefined ? {} : { suggestion: `did you mean \`{ ${choice.by}: ${word} }\`?` };
+  }
+  if (expected === 'number' || expected === 'int')
+    return /^-?\d+(?:\.\d+)?$/.test(value) ? { suggestion: WITHOUT_QUOTES } : {};
+  if (expected !== 'boolean') return {};
+  if (value === 'true' || value === 'false') return { suggestion: WITHOUT_QUOTES };
+  // To YAML 1.1 these are no text.
+  const isYes = /^(?:y|yes|on)$/i.test(value);
+  const isNo = /^(?:n|no|off)$/i.test(value);
+  return isYes || isNo ? { suggestion: `did you mean \`${isYes}\`?` } : {};
+}
 
 /** "expected a list, got text": what stood there is named by its type only. */
 function expectation(what: string, value: unknown): string {
@@ -146,14 +178,9 @@ function explainUnion(issue: z.core.$ZodIssueInvalidUnion, value: unknown, path:
     const options = values.flatMap((error) =>
       error?.code === 'invalid_value' ? error.values.map(String) : [],
     );
-    return [
-      {
-        path,
-        code: 'CONFIG_INVALID',
-        message: expectation(oneOf(options), value),
-        ...didYouMean(value, options),
-      },
-    ];
+    const isQuoted = typeof value === 'string' && options.includes(value);
+    const suggestion = isQuoted ? { suggestion: WITHOUT_QUOTES } : didYouMean(value, options);
+    return [{ path, code: 'CONFIG_INVALID', message: expectation(oneOf(options), value), ...suggestion }];
   }
   const object = typeof value === 'object' && value !== null;
   const meant = issue.errors.find((errors) => {

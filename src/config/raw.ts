@@ -28,6 +28,14 @@ export function isFreeForm(name: string | number): boolean {
   return name === 'tags';
 }
 
+/** Nothing: some are not known, so that one of these may be meant wherever a store is named. The schema says why. */
+export function storeNamesIn(root: Located): readonly string[] | undefined {
+  const section = memberOf(root.value, 'stores');
+  if (section !== undefined && !Array.isArray(section)) return undefined;
+  const names = listOf(root, 'stores').map((store) => textOf(store, 'name'));
+  return names.every((name) => name !== undefined) ? names : undefined;
+}
+
 /** Each source of a mapping with its path, under `data` and `dataFrom`. */
 export function sourcesIn(mapping: unknown, path: Path): readonly [Path, unknown][] {
   return ['data', 'dataFrom'].flatMap((part) =>

@@ -40,6 +40,39 @@ describe('a message', () => {
     ],
     ['log: text', 'log CONFIG_INVALID: expected an object, got text'],
     ['log:', 'log CONFIG_INVALID: expected an object, got nothing'],
+    [
+      'engine: redis',
+      'engine CONFIG_INVALID: expected an object, got text — did you mean `{ kind: redis }`?',
+    ],
+    [
+      'audit: { store: Sqlite }',
+      'audit.store CONFIG_INVALID: expected an object, got text — did you mean `{ kind: sqlite }`?',
+    ],
+    ['cluster: local', 'cluster CONFIG_INVALID: expected an object, got text'],
+    [
+      'http: { listen: 8080 }',
+      'http.listen CONFIG_INVALID: expected host:port, such as 127.0.0.1:8080, got a number',
+    ],
+    [
+      'audit: { stdout: "true" }',
+      'audit.stdout CONFIG_INVALID: expected true or false, got text — write it without quotes',
+    ],
+    [
+      'audit: { stdout: Yes }',
+      'audit.stdout CONFIG_INVALID: expected true or false, got text — did you mean `true`?',
+    ],
+    [
+      'audit: { stdout: off }',
+      'audit.stdout CONFIG_INVALID: expected true or false, got text — did you mean `false`?',
+    ],
+    [
+      'brake: { share: "0.2" }',
+      'brake.share CONFIG_INVALID: expected a number from 0 to 1, got text — write it without quotes',
+    ],
+    [
+      'restarts: { atOnce: "3" }',
+      'restarts.atOnce CONFIG_INVALID: expected a whole number from 1 to 1000, got text — write it without quotes',
+    ],
     ['stores: {}', 'stores CONFIG_INVALID: expected a list, got an object'],
     [
       'formerInstances: [1]',
@@ -163,6 +196,34 @@ describe('a source', () => {
   it('is looked up even where its mapping has other mistakes', async () => {
     const lines = await vaultWith('data: { A: { store: w, key: 1 } }');
     expect(lines).toHaveLength(2);
+  });
+});
+
+describe('a store', () => {
+  it('says what its address, its login and its engine are, when they are something else', async () => {
+    const token = 'auth: { method: token, token: { env: A } }';
+    expect(await vault(`address: vault.internal, ${token}`)).toEqual([
+      'stores[0].address CONFIG_INVALID: expected an address such as https://vault.internal:8200, got other text',
+    ]);
+    expect(await vault('address: https://v, auth: approle')).toEqual([
+      'stores[0].auth CONFIG_INVALID: expected an object, got text — did you mean `{ method: appRole }`?',
+    ]);
+    expect(await vault(`address: https://v, kvVersion: "1", ${token}`)).toEqual([
+      'stores[0].kvVersion CONFIG_INVALID: expected `1` or `2`, got other text — write it without quotes',
+    ]);
+  });
+
+  it.each([
+    ['stores: { v: { kind: files, path: x } }', 'stores CONFIG_INVALID: expected a list, got an object'],
+    ['stores: [ { kind: files, path: x } ]', 'stores[0].name CONFIG_INVALID: is missing; expected text'],
+    [
+      'stores: [ { name: 1, kind: files, path: x } ]',
+      'stores[0].name CONFIG_INVALID: expected text, got a number; put it in quotes',
+    ],
+  ])('whose name is not known may be any that is used: %s', async (stores, line) => {
+    const uses = `mappings: [ { name: m, target: { namespace: a }, data: { A: { store: v, key: k } } } ]
+events: { webhooks: [ { name: w, stores: [v], secret: { env: A } } ] }`;
+    expect(await head(`${stores}\n${uses}`)).toEqual([line]);
   });
 });
 

@@ -79,7 +79,7 @@ export const VaultConfig = z
   .strictObject({
     kind: z.literal('vault'),
     address: z
-      .url({ protocol: /^https?$/ })
+      .url({ protocol: /^https?$/, error: 'an address such as https://vault.internal:8200' })
       .refine(isPlainAddress, { error: NOT_PLAIN })
       .meta({
         description:
