@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { type ConnectionOptions, checkServerIdentity, getCACertificates } from 'node:tls';
 import { AppError } from '../core/errors.ts';
 import { isLoopback } from '../core/loopback.ts';
 import type { SecretValue } from '../core/secret-value.ts';
-import { codeOf } from '../core/system-errors.ts';
+import { readAuthorities, readPem } from '../core/small-file.ts';
 
 export interface PostgresTls {
   /** Authorities to trust beside the usual ones. */
@@ -93,7 +92,12 @@ export async function tlsOptions(
   { caFile, certFile, keyFile, serverName }: PostgresTls = {},
 ): Promise<ConnectionOptions | undefined> {
   if (verification === undefined) return undefined;
-  const [ca, cert, key] = await Promise.all([caFile, certFile, keyFile].map(readPem));
+  const options = { code: 'CONFIG_INVALID', about: 'audit.store.tls' } as const;
+  const [ca, cert, key] = await Promise.all([
+    caFile === undefined ? undefined : readAuthorities(caFile, options),
+    certFile === undefined ? undefined : readPem(certFile, options),
+    keyFile === undefined ? undefined : readPem(keyFile, options),
+  ]);
   return {
     rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not switch it off
     minVersion: 'TLSv1.2',
@@ -104,21 +108,6 @@ export async function tlsOptions(
     checkServerIdentity: (host, certificate) =>
       verification === 'name' ? checkServerIdentity(serverName ?? host, certificate) : undefined,
   };
-}
-
-async function readPem(path: string | undefined): Promise<string | undefined> {
-  if (path === undefined) return undefined;
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    const reason = codeOf(cause);
-    if (reason === undefined) throw cause;
-    throw new AppError('CONFIG_INVALID', {
-      about: 'audit.store.tls',
-      detail: `file ${path} cannot be read: ${reason}`,
-      cause,
-    });
-  }
 }
 
 function decoded(text: string): string {

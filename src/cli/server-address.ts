@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import type { Config } from '../config/config.ts';
 import { isLoopback } from '../core/loopback.ts';
+import { readSmallFile } from '../core/small-file.ts';
 import { codeOf } from '../core/system-errors.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -58,7 +58,7 @@ export async function configuredAddress(
 /** On another machine, or for another user, the certificate is judged as any other. */
 async function readIfThere(path: string): Promise<string | undefined> {
   try {
-    return await readFile(path, 'utf8');
+    return (await readSmallFile(path)).toString('utf8');
   } catch (error) {
     if (codeOf(error) !== undefined) return undefined;
     throw error;

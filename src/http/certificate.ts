@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { AppError } from '../core/errors.ts';
+import { readSmallFile, unread } from '../core/small-file.ts';
 import type { Wake } from '../core/wake.ts';
 import type { Logger } from '../log/logger.ts';
 
@@ -30,10 +30,9 @@ export async function readCertificate({ certFile, keyFile }: CertificateFiles): 
 
 async function read(path: string, name: string): Promise<Buffer> {
   try {
-    return await readFile(path);
-  } catch (error) {
-    const detail = `${path} cannot be read`;
-    throw new AppError('CREDENTIAL_MISSING', { about: `http.tls.${name}`, detail, cause: error });
+    return await readSmallFile(path);
+  } catch (thrown) {
+    throw unread(path, thrown, 'CREDENTIAL_MISSING', `http.tls.${name}`);
   }
 }
 

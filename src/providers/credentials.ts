@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { AppError } from '../core/errors.ts';
 import { SecretValue } from '../core/secret-value.ts';
+import { whyUnread } from '../core/small-file.ts';
 import { isPath, NOT_A_PATH } from './path.ts';
-import { readSoon, whyUnread } from './read-soon.ts';
+import { readSoon } from './read-soon.ts';
 
 /** Where a credential is found; never the credential itself. */
 export const Reference = z

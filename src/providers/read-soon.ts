@@ -1,7 +1,6 @@
-import { readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AppError } from '../core/errors.ts';
-import { codeOf } from '../core/system-errors.ts';
+import { readSmallFile } from '../core/small-file.ts';
 import { createPlaces } from './places.ts';
 import { systemDeadline } from './timing.ts';
 
@@ -18,7 +17,7 @@ const inPlace = createPlaces();
 export async function readSoon(path: string): Promise<Buffer> {
   const limit = systemDeadline(SOON_MS);
   try {
-    return await inPlace(dirname(path), () => read(path), limit.signal);
+    return await inPlace(dirname(path), () => readSmallFile(path), limit.signal);
   } catch (thrown) {
     if (thrown !== limit.signal.reason) throw thrown;
     throw new AppError('TIMEOUT', {
@@ -29,20 +28,4 @@ export async function readSoon(path: string): Promise<Buffer> {
   } finally {
     limit.stop();
   }
-}
-
-async function read(path: string): Promise<Buffer> {
-  // A read of a pipe that nobody writes to never ends, and cannot be called off.
-  if (!(await stat(path)).isFile())
-    throw Object.assign(new Error('not a regular file'), { code: NOT_A_FILE });
-  return readFile(path);
-}
-
-/** Beside the codes of Node. */
-const NOT_A_FILE = 'NOT_A_FILE';
-
-/** Why a file cannot be read; `undefined`: a file system says nothing of the kind. */
-export function whyUnread(thrown: unknown): string | undefined {
-  const code = codeOf(thrown);
-  return code === NOT_A_FILE ? 'it is not a regular file' : code;
 }

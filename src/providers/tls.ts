@@ -1,9 +1,9 @@
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { z } from 'zod';
-import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
+import { readAuthorities } from '../core/small-file.ts';
 import { codeOf } from '../core/system-errors.ts';
-import { readSoon, whyUnread } from './read-soon.ts';
+import { readSoon } from './read-soon.ts';
 
 /** For stores whose servers are usually trusted by the authorities that everybody trusts. */
 export const Tls = z
@@ -22,17 +22,6 @@ export const AllowHttp = z
   .default(false)
   .meta({ description: 'Accept plain http to hosts other than loopback.' });
 
-/** @throws AppError of that code when the file cannot be read. */
-export async function readPem(path: string, code: ErrorCode): Promise<string> {
-  try {
-    return (await readSoon(path)).toString('utf8');
-  } catch (cause) {
-    const reason = whyUnread(cause);
-    if (cause instanceof AppError || reason === undefined) throw cause;
-    throw new AppError(code, { detail: `file ${path} cannot be read: ${reason}`, cause });
-  }
-}
-
 /**
  * Trusts the usual authorities, NODE_EXTRA_CA_CERTS and those of the file; undefined: Node's own context will do. To
  * be made once: it takes longer than a request, and would be made for each connection.
@@ -40,15 +29,11 @@ export async function readPem(path: string, code: ErrorCode): Promise<string> {
  */
 export async function trustAlso(path: string | undefined): Promise<SecureContext | undefined> {
   if (path === undefined) return undefined;
-  const pem = await readPem(path, 'CONFIG_INVALID');
-  const invalid = (cause?: unknown) =>
-    new AppError('CONFIG_INVALID', { detail: `file ${path} holds no certificates in PEM`, cause });
-  // OpenSSL passes over whatever is no PEM.
-  if (!pem.includes('-----BEGIN ')) throw invalid();
+  const pem = await readAuthorities(path, { code: 'CONFIG_INVALID', read: readSoon });
   try {
     return createSecureContext({ ca: [...getCACertificates('default'), pem] });
   } catch (cause) {
     if (codeOf(cause) === undefined) throw cause;
-    throw invalid(cause);
+    throw new AppError('CONFIG_INVALID', { detail: `file ${path} holds no certificates in PEM`, cause });
   }
 }

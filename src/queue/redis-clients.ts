@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { getCACertificates } from 'node:tls';
 import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
 import { AppError } from '../core/errors.ts';
 import type { SecretValue } from '../core/secret-value.ts';
-import { codeOf } from '../core/system-errors.ts';
+import { readAuthorities, readPem } from '../core/small-file.ts';
 import { READONLY, refusalOf } from './redis-errors.ts';
 
 /** Paths of PEM files, read once. */
@@ -186,24 +185,16 @@ function retryStrategy(times: number): number {
 type TlsOptions = NonNullable<RedisOptions['tls']>;
 
 async function tlsOptions({ caFile, certFile, keyFile, serverName }: RedisTls = {}): Promise<TlsOptions> {
+  const file = { code: 'CREDENTIAL_MISSING', about: 'engine.tls' } as const;
   return {
     // Given ones stand beside those that this process trusts anyway.
-    ...(caFile === undefined ? {} : { ca: [...getCACertificates('default'), await readPem(caFile)] }),
-    ...(certFile === undefined ? {} : { cert: await readPem(certFile) }),
-    ...(keyFile === undefined ? {} : { key: await readPem(keyFile) }),
+    ...(caFile === undefined
+      ? {}
+      : { ca: [...getCACertificates('default'), await readAuthorities(caFile, file)] }),
+    ...(certFile === undefined ? {} : { cert: await readPem(certFile, file) }),
+    ...(keyFile === undefined ? {} : { key: await readPem(keyFile, file) }),
     ...(serverName === undefined ? {} : { servername: serverName }),
   };
-}
-
-async function readPem(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    const reason = codeOf(cause);
-    if (reason === undefined) throw cause;
-    const detail = `file ${path} cannot be read: ${reason}`;
-    throw new AppError('CREDENTIAL_MISSING', { about: 'engine.tls', detail, cause });
-  }
 }
 
 function sentinelOptions(

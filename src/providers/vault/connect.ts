@@ -1,6 +1,7 @@
 import { createSecureContext, getCACertificates } from 'node:tls';
 import { buildConnector } from 'undici';
-import { readPem } from '../tls.ts';
+import { readAuthorities, readPem } from '../../core/small-file.ts';
+import { readSoon } from '../read-soon.ts';
 import type { VaultConfig } from './config.ts';
 
 /** PEM texts. */
@@ -62,9 +63,11 @@ async function readFiles({ tls, auth }: VaultConfig): Promise<Files> {
   const client = isLogin ? auth : tls;
   const code = isLogin ? 'CREDENTIAL_MISSING' : 'CONFIG_INVALID';
   const [ca, cert, key] = await Promise.all([
-    tls?.caFile === undefined ? undefined : readPem(tls.caFile, 'CONFIG_INVALID'),
-    client?.certFile === undefined ? undefined : readPem(client.certFile, code),
-    client?.keyFile === undefined ? undefined : readPem(client.keyFile, code),
+    tls?.caFile === undefined
+      ? undefined
+      : readAuthorities(tls.caFile, { code: 'CONFIG_INVALID', read: readSoon }),
+    client?.certFile === undefined ? undefined : readPem(client.certFile, { code, read: readSoon }),
+    client?.keyFile === undefined ? undefined : readPem(client.keyFile, { code, read: readSoon }),
   ]);
   return { ca, cert, key };
 }

@@ -1,0 +1,59 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { parseAddress, tlsOptions } from '../../src/audit/postgres-address.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { readCertificate } from '../../src/http/certificate.ts';
+import { resolveCredential } from '../../src/providers/credentials.ts';
+import { trustAlso } from '../../src/providers/tls.ts';
+import { openClients } from '../../src/queue/redis-clients.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'secretbridge-small-file-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const pathOf = (name: string) => join(folder, name);
+execFileSync('mkfifo', [pathOf('pipe')]);
+writeFileSync(pathOf('large.pem'), `-----BEGIN CERTIFICATE-----\n${'A'.repeat(2 ** 20)}`);
+writeFileSync(pathOf('der.crt'), Buffer.from([0x30, 0x82, 0x01, 0x0a]));
+writeFileSync(pathOf('some.pem'), '-----BEGIN CERTIFICATE-----\n');
+
+/** Everything of a configuration that is the path of a small file. */
+const READERS: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
+  'a credential': (file) => resolveCredential({ file }, { env: {} }),
+  'the authority of a store': trustAlso,
+  'http.tls.keyFile': (keyFile) => readCertificate({ certFile: pathOf('some.pem'), keyFile }),
+  'audit.store.tls': (caFile) =>
+    tlsOptions(parseAddress(SecretValue.fromText('postgres://a:b@db/c'), undefined), { caFile }),
+  'engine.tls': (caFile) =>
+    openClients(
+      { url: SecretValue.fromText('rediss://127.0.0.1:1'), tls: { caFile }, cluster: false },
+      () => undefined,
+    ),
+};
+
+describe.each(Object.entries(READERS))('the file of %s', (name, read) => {
+  it.each([
+    ['none.pem', 'there is no such file or folder'],
+    ['.', 'it is a folder'],
+    // A read of it would never end.
+    ['pipe', 'it is not a regular file'],
+    ['large.pem', 'it has more than 1 MiB, and is something else'],
+  ])('that is wrong is named, with the reason: %s', async (file, reason) => {
+    await expect(read(pathOf(file))).rejects.toMatchObject({
+      code: expect.stringMatching(/^C(ONFIG_INVALID|REDENTIAL_MISSING)$/),
+      detail: `file ${pathOf(file)} cannot be read: ${reason}`,
+      ...(name.includes('.') ? { about: name } : {}),
+    });
+  });
+});
+
+it.each(['the authority of a store', 'audit.store.tls', 'engine.tls'])(
+  'a file of %s without PEM is no authority that would be passed over',
+  async (name) => {
+    await expect(READERS[name]?.(pathOf('der.crt'))).rejects.toMatchObject({
+      detail: `file ${pathOf('der.crt')} holds no PEM, which begins with -----BEGIN`,
+    });
+  },
+);
