@@ -60,6 +60,14 @@ export async function measureAudit(config: CheckpointConfig, deps: CheckpointDep
   if (doubt !== undefined) throw doubt;
 }
 
+/** Whether each place can be read, as every run asks before it changes anything. @throws AppError */
+export async function readPlaces(
+  { audit: { checkpoints } }: Pick<Config, 'audit'>,
+  deps: Pick<CheckpointDeps, 'cluster' | 'print'>,
+): Promise<void> {
+  for (const place of checkpoints) await placeOf(place, deps).read();
+}
+
 export interface SealDeps extends Omit<CheckpointDeps, 'cluster'> {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
@@ -104,7 +112,7 @@ async function prepare(config: CheckpointConfig, deps: CheckpointDeps): Promise<
 
 function placeOf(
   place: Config['audit']['checkpoints'][number],
-  { cluster, print }: CheckpointDeps,
+  { cluster, print }: Pick<CheckpointDeps, 'cluster' | 'print'>,
 ): CheckpointPlace {
   if (place.kind === 'file') return filePlace(place.path);
   if (place.kind === 'stdout') return stdoutPlace(print);

@@ -16,7 +16,7 @@ import { resolveTargets, rightsOf, unresolvedTargets, type Wanted } from '../rec
 import { type AppDeps, credentialsOf, guardedNamespace } from './app.ts';
 import { type AuditDeps, openAudit } from './audit.ts';
 import { expectedCalls } from './calls.ts';
-import { measureAudit } from './checkpoints.ts';
+import { measureAudit, readPlaces } from './checkpoints.ts';
 import { openCluster } from './cluster.ts';
 import { checkEvents } from './doctor-events.ts';
 import { checkRestarts } from './doctor-restarts.ts';
@@ -65,10 +65,16 @@ export async function examine(
   await attempt('cluster: configuration', async () => {
     if (opened.status === 'rejected') throw opened.reason;
   });
-  // One with no record but ours may be of this check alone, and the checkpoints are those of the real one.
-  if (written?.hasOthers && cluster !== undefined && config.audit.checkpoints.length > 0) {
-    const { audit } = written;
-    await attempt('audit: checkpoints', () => measureAudit(config, { ...deps, audit, cluster, credential }));
+  if (written !== undefined && cluster !== undefined && config.audit.checkpoints.length > 0) {
+    const { audit, hasOthers } = written;
+    const what = 'audit: checkpoints';
+    if (hasOthers) await attempt(what, () => measureAudit(config, { ...deps, audit, cluster, credential }));
+    // With no record but ours it may be of this check alone, and the checkpoints those of the real one: then only what
+    // keeps every run from them is said.
+    else
+      await readPlaces(config, { ...deps, cluster }).catch((error) =>
+        attempt(what, () => Promise.reject(error)),
+      );
   }
   const access = createAccess(config, () => cluster && guardedNamespace(config, cluster));
   const targets =

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { because, systemCode } from './failures.ts';
+import { because, systemCode, unusable } from './failures.ts';
 import { checkFile, migrate } from './migrations.ts';
 import { isBusy, isSqlite, unavailable } from './sqlite-errors.ts';
 
@@ -104,6 +104,8 @@ export async function openReader(name: string, lockTimeoutMs: number): Promise<S
 }
 
 function open(path: string, readOnly: boolean, immutable = false): DatabaseSync {
+  // SQLite would say that the disk refuses to read.
+  if (statSync(path).isDirectory()) throw unusable('it cannot be opened: it is a folder');
   const url = pathToFileURL(path);
   if (immutable) url.search = 'immutable=1';
   return new DatabaseSync(url, { readOnly, timeout: BLOCKING_WAIT_MS });

@@ -26,10 +26,12 @@ function refused(code: string): Error {
   return Object.assign(new Error(code), { code });
 }
 
-/** Why a file cannot be read, in words; `undefined`: that is no word of a file system. */
+/** Why a file cannot be read; `undefined`: that is no word of a file system. */
 export function whyUnread(thrown: unknown): string | undefined {
   const code = codeOf(thrown);
-  return code === undefined ? undefined : (REFUSALS[code] ?? FILE_FAILURES[code] ?? code);
+  if (code === undefined) return undefined;
+  const words = FILE_FAILURES[code];
+  return REFUSALS[code] ?? (words === undefined ? code : `${code}, ${words}`);
 }
 
 /** What cannot be read, as an error of ours; what is one already, or is none of the file system, as it is. */
@@ -72,6 +74,6 @@ export async function readAuthorities(path: string, options: PemOptions): Promis
   const { code, about } = options;
   throw new AppError(code, {
     ...(about === undefined ? {} : { about }),
-    detail: `file ${path} holds no PEM, which begins with -----BEGIN`,
+    detail: `file ${path} holds no certificates in PEM`,
   });
 }

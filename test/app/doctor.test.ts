@@ -246,6 +246,16 @@ describe('doctor', () => {
     await expect(scene.bench.read('state/checkpoints.jsonl')).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
+  it('names a place of checkpoints that cannot be read, before there is anything to measure', async () => {
+    await using scene = await openScene({
+      store: 'audit: { checkpoints: [ { kind: file, path: ./store } ] }\n',
+    });
+    expect(await scene.failures()).toEqual(['audit: checkpoints: AUDIT_UNAVAILABLE']);
+    // As the first run would say.
+    const { code, stderr } = await scene.bench.runWith({ env: scene.env }, 'sync');
+    expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining('AUDIT_UNAVAILABLE') });
+  });
+
   it('names a key of checkpoints that is none', async () => {
     await using scene = await openScene();
     await scene.checks();

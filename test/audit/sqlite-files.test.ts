@@ -73,6 +73,12 @@ describe('an audit file that cannot be used', () => {
     await expect(openSqliteAudit({ ...common, path: folder.path })).rejects.toMatchObject(
       unavailable('cannot be opened', folder.path),
     );
+    for (const readOnly of [false, true])
+      await expect(openSqliteAudit({ ...common, path: folder.path, readOnly })).rejects.toMatchObject({
+        ...unavailable('it is a folder', folder.path),
+        heals: false,
+        todo: expect.stringContaining('`audit.store`'),
+      });
   });
 
   it('lies below a file', async () => {

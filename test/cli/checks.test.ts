@@ -142,6 +142,6 @@ describe('a configuration that cannot be read', () => {
     await chmod(join(bench.folder, 'secretbridge.yaml'), 0);
     const { code, stdout } = await bench.run('validate');
     expect(code).toBe(3);
-    expect(stdout).toContain('EACCES');
+    expect(stdout).toContain('permission denied');
   });
 });

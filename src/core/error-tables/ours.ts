@@ -18,7 +18,7 @@ export const OURS = {
     group: 'ours',
     remedy: 'fix-config',
     says: 'the configuration is invalid',
-    todo: 'Run `secretbridge validate` and correct each place it names.',
+    todo: 'Correct what the message names; `secretbridge validate` finds what can be told without stores and cluster.',
   },
   CREDENTIAL_MISSING: {
     group: 'ours',

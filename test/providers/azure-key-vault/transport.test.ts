@@ -35,8 +35,8 @@ describe('the connection to Key Vault', () => {
   });
 
   it.each([
-    ['/none/ca.pem', 'cannot be read: there is no such file'],
-    [import.meta.filename, 'holds no PEM'],
+    ['/none/ca.pem', 'cannot be read: ENOENT'],
+    [import.meta.filename, 'no certificates in PEM'],
   ])('needs a file of issuers, not %s', async (caFile, words) => {
     const config = AzureConfig.parse({
       kind: 'azure-key-vault',
