@@ -46,6 +46,10 @@ async function run(): Promise<void> {
       stop.abort(new AppError('INTERRUPTED'));
     });
 
+  // Packages write on it, and what servers said with it.
+  for (const name of ['debug', 'error', 'info', 'log', 'trace', 'warn'] as const)
+    console[name] = () => undefined;
+
   // Node would print what was thrown with all its fields, and a vendor's error may hold a token.
   process.on('uncaughtException', (thrown) => {
     printInternal(stderr, thrown);

@@ -4,6 +4,7 @@ import { AppError } from '../core/errors.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { readAuthorities, readPem } from '../core/small-file.ts';
 import { READONLY, refusalOf } from './redis-errors.ts';
+import { type SentinelsOptions, throughSentinels, watchFailovers } from './redis-sentinels.ts';
 
 /** Paths of PEM files, read once. */
 export interface RedisTls {
@@ -58,6 +59,14 @@ export async function openClients(
   const { host, port, secure, options } = connection(address);
   const tls = secure ? await tlsOptions(address.tls) : undefined;
   const opened: Client[] = [];
+  const living = new Set<Redis>();
+  const live = (client: Redis): void => {
+    living.add(client);
+    client.on('connecting', () => void living.add(client));
+    client.on('end', () => void living.delete(client));
+  };
+  const sentinels = address.sentinel && sentinelsOf(address.sentinel, tls);
+  const found = sentinels === undefined ? { host, port } : throughSentinels(ioredis, sentinels);
 
   const open = (own: RedisOptions): Client => {
     const all: Options = {
@@ -68,19 +77,22 @@ export async function openClients(
     };
     const client = address.cluster
       ? new ioredis.Cluster([{ host, port }], clusterOptions(all, address))
-      : new ioredis.Redis({
-          ...all,
-          ...(address.sentinel === undefined ? { host, port } : sentinelOptions(address.sentinel, tls)),
-          replyMapping: 'legacy' as const,
-        });
+      : new ioredis.Redis({ ...all, ...found, replyMapping: 'legacy' as const });
     client.on('error', onTrouble);
     if (address.cluster) {
       client.on('node error', onTrouble);
-      client.on('+node', hearAllErrors);
-    } else hearAllErrors(client as Redis);
+      client.on('+node', (node: Redis) => hearAllErrors(node));
+    } else hearAllErrors(client as Redis, live);
     opened.push(client);
     return client;
   };
+  if (sentinels !== undefined) {
+    const watching = watchFailovers(ioredis, sentinels, () => {
+      for (const client of living) client.disconnect(true);
+    });
+    for (const client of watching) hearAllErrors(client);
+    opened.push(...watching);
+  }
   return {
     quick: open({
       enableOfflineQueue: false,
@@ -105,8 +117,10 @@ export async function openClients(
 /**
  * ioredis listens for one error of a connection. One with TLS may have two, our refusal of a certificate and what the
  * server says to that, and Node ends the process for an error that nobody hears.
+ * @param each Told of it and of each copy of it.
  */
-function hearAllErrors(client: Redis): void {
+function hearAllErrors(client: Redis, each: (client: Redis) => void = ignore): void {
+  each(client);
   const hear = (): void => {
     const { stream } = client;
     if (stream !== undefined && !stream.listeners('error').includes(ignore)) stream.on('error', ignore);
@@ -118,7 +132,7 @@ function hearAllErrors(client: Redis): void {
   const duplicate = client.duplicate.bind(client);
   client.duplicate = (override) => {
     const copy = duplicate(override);
-    hearAllErrors(copy);
+    hearAllErrors(copy, each);
     return copy;
   };
 }
@@ -197,26 +211,23 @@ async function tlsOptions({ caFile, certFile, keyFile, serverName }: RedisTls = 
   };
 }
 
-function sentinelOptions(
+function sentinelsOf(
   { name, addresses, password }: NonNullable<RedisAddress['sentinel']>,
   tls: TlsOptions | undefined,
-): RedisOptions {
+): SentinelsOptions {
   return {
     name,
-    sentinels: addresses.map((address) => {
+    addresses: addresses.map((address) => {
       const colon = address.lastIndexOf(':');
       return {
         host: address.slice(0, colon).replace(/^\[|\]$/g, ''),
         port: Number(address.slice(colon + 1)),
       };
     }),
-    sentinelCommandTimeout: COMMAND_MS,
-    failoverDetector: true,
-    // ioredis subscribes anew at a sentinel that came back, and hears no refusal: Node ends the process for one that nobody
-    // hears. So one that went away tells of no failover until the next connection to the master, which asks all of them.
-    sentinelReconnectStrategy: () => null,
-    ...(password === undefined ? {} : { sentinelPassword: password.revealText() }),
-    ...(tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: tls }),
+    password: password?.revealText(),
+    tls,
+    timeoutMs: COMMAND_MS,
+    retryStrategy,
   };
 }
 

@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { openClients } from '../../src/queue/redis-clients.ts';
+import { soon } from '../soon.ts';
 
 /** A server that accepts connections and says nothing. */
 async function listen() {
@@ -42,6 +43,8 @@ async function answering(answer: (command: string) => string) {
 /** A server that is a master and its own sentinel, with what has subscribed at the sentinel. */
 async function listenAsSentinel() {
   const subscribed: Socket[] = [];
+  const held: (() => void)[] = [];
+  let holds = false;
   const bulk = (text: string) => `$${text.length}\r\n${text}\r\n`;
   const answer = (socket: Socket, [name = '', what]: readonly string[]): string => {
     if (name === 'INFO') return bulk('role:master\r\n');
@@ -61,15 +64,34 @@ async function listenAsSentinel() {
     socket.on('data', (data) => {
       for (const command of data.toString().split(/(?=\*\d+\r\n\$\d+\r\n[A-Za-z])/)) {
         const words = [...command.matchAll(/\$\d+\r\n(.*?)\r\n/g)].map(([, word = '']) => word);
-        socket.write(answer(socket, [words[0]?.toUpperCase() ?? '', ...words.slice(1)]));
+        const say = () => socket.write(answer(socket, [words[0]?.toUpperCase() ?? '', ...words.slice(1)]));
+        if (holds && words[0]?.toUpperCase() === 'SENTINEL') held.push(say);
+        else say();
       }
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {
-    address: `127.0.0.1:${port}`,
+    asAddress: {
+      url: SecretValue.fromText('redis://ignored'),
+      cluster: false,
+      sentinel: { name: 'main', addresses: [`127.0.0.1:${port}`] },
+    },
     subscribed,
+    tell(failover: string) {
+      const message = ['message', '+switch-master', failover].map(bulk);
+      for (const socket of subscribed) socket.write(`*3\r\n${message.join('')}`);
+    },
+    held: () => held.length,
+    /** From now on questions for the master are answered when that is called. */
+    hold() {
+      holds = true;
+      return () => {
+        holds = false;
+        for (const say of held.splice(0)) say();
+      };
+    },
     [Symbol.asyncDispose]: async () => void server.close(),
   };
 }
@@ -104,20 +126,62 @@ describe('a connection to Redis', () => {
     clients.close();
   });
 
-  it('behind a sentinel that was restarted makes no subscription whose refusal nobody would hear', async () => {
+  it('behind a sentinel that was restarted listens to it again, and hears that it is refused', async () => {
     await using server = await listenAsSentinel();
-    const sentinel = { name: 'main', addresses: [server.address] };
-    const address = { url: SecretValue.fromText('redis://ignored'), cluster: false, sentinel };
-    const clients = await openClients(address, () => undefined);
+    const clients = await openClients(server.asAddress, () => undefined);
+    await soon(() => expect(server.subscribed).toHaveLength(1));
+    server.subscribed[0]?.destroy();
+    await soon(() => expect(server.subscribed).toHaveLength(2));
+    // Its refusal is heard by then.
     const quick = clients.quick as Redis;
-    const again: string[] = [];
-    for (const client of [quick, clients.subscriber as Redis])
-      client.on('sentinelReconnecting' as 'reconnecting', () => again.push('again'));
-    await once(quick, 'failoverSubscribed');
-    for (const socket of server.subscribed) socket.destroy();
-    // It is closed on this side by then.
+    await soon(() => expect(quick.status).toBe('ready'));
     for (let n = 0; n < 20; n += 1) await quick.ping();
-    expect(again).toEqual([]);
+    clients.close();
+  });
+
+  it('that is to be made anew while it still asks the sentinels is made, and does not end for good', async () => {
+    await using server = await listenAsSentinel();
+    const release = server.hold();
+    const clients = await openClients(server.asAddress, () => undefined);
+    const quick = clients.quick as Redis;
+    await soon(() => expect(server.held()).toBeGreaterThan(0));
+    expect(quick.status).toBe('connecting');
+    quick.disconnect(true);
+    release();
+    await soon(() => expect(quick.status).toBe('ready'));
+    clients.close();
+  });
+
+  it('that finds no master begins again by itself', async () => {
+    await using server = await listenAsSentinel();
+    const address = { ...server.asAddress, sentinel: { name: 'main', addresses: ['127.0.0.1:1'] } };
+    const told: unknown[] = [];
+    const clients = await openClients(address, (thrown) => told.push(String(thrown)));
+    const none = expect.stringMatching(/^Error: All sentinels are unreachable/);
+    await soon(() => expect(told.length).toBeGreaterThan(4));
+    expect(new Set(told)).toEqual(new Set([none]));
+    clients.close();
+  });
+
+  it('is made anew once after a failover of its own master, a copy too', async () => {
+    await using server = await listenAsSentinel();
+    const clients = await openClients(server.asAddress, () => undefined);
+    const copy = (clients.patient() as Redis).duplicate();
+    const all = [clients.quick as Redis, copy];
+    await soon(() => expect(server.subscribed).toHaveLength(1));
+    await soon(() => expect(all.map(({ status }) => status)).toEqual(['ready', 'ready']));
+    const begun = [0, 0];
+    for (const [index, client] of all.entries())
+      client.on('connecting', () => {
+        begun[index] = (begun[index] ?? 0) + 1;
+      });
+    server.tell('other 127.0.0.1 1 127.0.0.1 2');
+    for (let n = 0; n < 2; n += 1) server.tell('main 127.0.0.1 1 127.0.0.1 2');
+    await soon(() => expect(begun).toEqual([1, 1]));
+    await soon(() => expect(all.map(({ status }) => status)).toEqual(['ready', 'ready']));
+    server.tell('main 127.0.0.1 2 127.0.0.1 1');
+    await soon(() => expect(begun).toEqual([2, 2]));
+    copy.disconnect();
     clients.close();
   });
 

@@ -22,6 +22,41 @@ describe('a Redis with sentinels', () => {
     await eventually(() => subjects().includes('b'));
   });
 
+  it('is used again by every connection after a failover while a sentinel hangs', async () => {
+    await using set = await startSentinels('main');
+    const [master, , hung] = set.servers;
+    if (hung === undefined) throw new Error('there is no sentinel');
+    await using stack = new AsyncDisposableStack();
+    const open = async () => {
+      const sentinel = { name: 'main', addresses: set.sentinels };
+      const queue = stack.use(await openQueue('redis://ignored', { instance: ownInstance(), sentinel }));
+      const { process, subjects } = notes();
+      queue.start(process);
+      const heard: string[] = [];
+      queue.notices.subscribe((_, text) => void heard.push(text ?? ''));
+      return { queue, subjects, heard };
+    };
+    const all = await Promise.all(Array.from({ length: 6 }, open));
+    const work = async (name: string): Promise<void> => {
+      for (const { queue, subjects, heard } of all) {
+        await eventually(() => queue.health().state === 'up', 40_000);
+        await queue.add(job(name));
+        queue.notices.post('a', name);
+        await eventually(() => subjects().includes(name) && heard.includes(name), 40_000);
+      }
+    };
+    await work('before');
+    // As the machine on which the master is too, and which is lost: whoever asks it first waits.
+    process.kill(hung.pid, 'SIGSTOP');
+    try {
+      await master?.kill();
+      await eventually(() => all.every(({ queue }) => queue.health().state === 'down'));
+      await work('after');
+    } finally {
+      process.kill(hung.pid, 'SIGCONT');
+    }
+  });
+
   it('is said to be away when no sentinel answers', async () => {
     await using queue = await openQueue('redis://ignored', {
       sentinel: { name: 'main', addresses: ['127.0.0.1:1', '127.0.0.1:2'] },
