@@ -30,6 +30,7 @@ import { abilitiesOf } from './abilities.ts';
 import { openAudit } from './audit.ts';
 import { openCheckpoints } from './checkpoints.ts';
 import { openCluster } from './cluster.ts';
+import { whileInForce } from './in-force.ts';
 import { openFingerprints } from './keys.ts';
 import { secretRefsOf } from './secret-refs.ts';
 import { createStores, type StoreObserver, type Stores } from './stores.ts';
@@ -99,6 +100,8 @@ export interface PassOptions {
   readonly asResolved?: boolean;
   /** What was read longer ago is read anew. Left out: the pass is over before anything is old. */
   readonly oldAfterMs?: number;
+  /** It gives nothing any more once another configuration is in force: its calls are INTERRUPTED then. */
+  readonly bound?: boolean;
 }
 
 /** The composition root: the only place that builds parts and puts them together. */
@@ -193,6 +196,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
       actor = deps.actor,
       asResolved = false,
       oldAfterMs,
+      bound = false,
     } = {}) {
       if (!asResolved) await resolve();
       const recorder = createRecorder({
@@ -207,9 +211,21 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
         readings,
       });
       const begun = current;
+      const inForce = whileInForce(() => !bound || current === begun);
+      const rules = () => {
+        inForce.check();
+        return access;
+      };
       const reader = createReader({
-        open: (store) => stores.open(store),
-        onRead: (source, result) => recorder.read(source, result),
+        async open(store) {
+          // One of the same name may be another by now.
+          inForce.check();
+          return stores.open(store);
+        },
+        onRead(source, result) {
+          inForce.check();
+          return recorder.read(source, result);
+        },
         recall: (store, key) => recallVersion(audit, { store, key }, stores.definitions.get(store)),
         // Nothing is read ahead by rules that are in force no more.
         perCall: (store) => (current === begun ? (abilitiesOf(begun, store)?.readsPerCall ?? 1) : 1),
@@ -235,14 +251,14 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
           const definition = stores.definitions.get(source.store);
           return isProvenAbsent(audit, source, definition, { codes, ...current.absence });
         },
-        read: (refs) => reader.read(refs),
+        read: (refs) => inForce.found(reader.read(refs)),
         recorded: (refs) => reader.recorded(refs),
         expect: (refs) => reader.expect(refs),
-        find: (store, query) => reader.find(store, query),
-        versions: (store, keys) => reader.versions(store, keys),
-        barred: ({ namespace }) => access.barred(namespace),
-        allows: (use) => access.allows(use),
-        allowsSearch: (use) => access.allowsSearch(use),
+        find: (store, query) => inForce.found(reader.find(store, query)),
+        versions: (store, keys) => inForce.found(reader.versions(store, keys)),
+        barred: ({ namespace }) => rules().barred(namespace),
+        allows: (use) => rules().allows(use),
+        allowsSearch: (use) => rules().allowsSearch(use),
       };
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

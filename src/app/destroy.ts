@@ -33,6 +33,7 @@ export async function destroyProposed(
   pass: Pass,
   { withLeft, heldLeft, proposed, unknown, meta, agrees, onProgress, onWaiting, onUnseen }: Destroying,
 ): Promise<readonly Outcome[] | undefined> {
+  const { config } = app;
   // Before the decisions: it takes a while, in which what was proposed may be as it should be again.
   const scanned = withLeft ? await scanLeft(app, onProgress) : undefined;
   const ends = [...(await endsAmong(app.targets.filter(proposed), app, pass))];
@@ -53,8 +54,9 @@ export async function destroyProposed(
   const count = withLeft ? left.count : heldLeft;
   const population = await populationOf(app, { sight, left: count, proposals, others });
   // All that may have taken minutes, in which a mapping that was taken out by mistake was put back.
-  if (withLeft && (!agrees() || isAnyWanted(left.proposals, app))) return undefined;
-  const decided = await destroy(proposals, population, { ...app, ...pass, brake: app.config.brake });
+  if (app.config !== config || (withLeft && (!agrees() || isAnyWanted(left.proposals, app))))
+    return undefined;
+  const decided = await destroy(proposals, population, { ...app, ...pass, brake: config.brake });
   return [...decided, ...pruned];
 }
 

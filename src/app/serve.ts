@@ -94,11 +94,12 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
   return {
     url: front.url,
     async apply(next, diff) {
-      await app.reconfigure(next);
-      // Before what left is looked for, by whichever replica.
-      opened.presence.beat();
       const changed = new Set([...diff.mappings.added, ...diff.mappings.changed]);
-      await controller.reconfigured({ mappings: changed, all: diff.access });
+      await controller.reconfigured({ mappings: changed, all: diff.access }, async () => {
+        await app.reconfigure(next);
+        // Before what left is looked for, by whichever replica.
+        opened.presence.beat();
+      });
       for (const store of [...diff.stores.added, ...diff.stores.changed]) controller.wake(store);
       await intakes.refresh();
       await records.configured(describeDiff(diff));

@@ -94,7 +94,7 @@ async function openController(app: App, options: ServiceOptions): Promise<Contro
         return (kind !== undefined && PROVIDERS[kind]?.keyNames?.(key)) || [key];
       },
     },
-    beginPass: (request) => app.pass({ ...request, asResolved: true, oldAfterMs: PASS_MS }),
+    beginPass: (request) => app.pass({ ...request, asResolved: true, oldAfterMs: PASS_MS, bound: true }),
     destroy: (pass, see) => destroyProposed(app, pass, see),
     restart: async () => (await restarts?.run(app.config.restarts))?.nextMs,
     recover: () => recoverIntents(app),

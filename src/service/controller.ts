@@ -100,8 +100,8 @@ export interface Controller {
   request(it: Wanted, requestId: string): Promise<void>;
   /** What became of a target outside of its own job. */
   decided(outcome: Outcome, requestId: string): void;
-  /** The configuration has changed: mappings to look at again, by name. */
-  reconfigured(change: Change): Promise<void>;
+  /** The configuration has changed, or does so now: mappings to look at again, by name. */
+  reconfigured(change: Change, putInForce?: () => Promise<void>): Promise<void>;
   /** A store answers again, or its credentials or definition changed: what waited for it is woken. */
   wake(store: string): void;
   close(graceMs: number): Promise<void>;
@@ -135,18 +135,19 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
   const ledger = createLedger(queue, parts);
   const timetable = createTimetable({ queue, generation: current, clock, logger });
   const trouble = createClusterTrouble({ board, ledger, logger, generation: current });
-
   const hints = createHints({ ...parts, namesOf: parts.stores.namesOf, ledger, generation: current });
   const actorOf = createActors(audit, hints.intakeOf);
   const passes = createPasses(clock, async ({ requestId, reason }) => {
-    const pass = await parts.beginPass({ requestId, actor: await actorOf(requestId, ACTOR_OF[reason]) });
+    const actor = await actorOf(requestId, ACTOR_OF[reason]);
+    // Under a new configuration nobody works off what the one before asked for.
+    if (generation.mappings !== parts.mappings()) await inTurn(async () => undefined);
+    const pass = await parts.beginPass({ requestId, actor });
     return withAhead(pass, { ledger, generation: current, board, isListed: (id) => watches.isListed(id) });
   });
-  const { definitions } = parts.stores;
   const unended = createUnended({ board, ledger, isUnended: parts.isUnended ?? (async () => false) });
   const observer = createObserver({
     ...parts,
-    ...{ generation: current, board, ledger, stores: definitions, onQuiet: unended.ask },
+    ...{ generation: current, board, ledger, stores: parts.stores.definitions, onQuiet: unended.ask },
   });
   const ages = createAges({ clock, logger });
   const newcomers = createNewcomers(board, clock);
@@ -168,7 +169,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
   };
   // One after the other: an answer to an older question must not replace a newer one.
   const inTurn = createInTurn();
-  const resolveAgain = (ask?: () => ReadonlySet<string>): Promise<void> => inTurn(() => resolveOnce(ask));
+  const resolveAgain = (): Promise<void> => inTurn(() => resolveOnce());
   const resolveSoon = createOneAtATime(resolveAgain, (error) =>
     logger.error('the targets could not be resolved', { error }),
   );
@@ -258,22 +259,25 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     take: hints.take,
     decided: (outcome, requestId) => jobs.decided(outcome, requestId, clock.now()),
     request: ({ id }, requestId) => ledger.request(id, 'manual', requestId),
-    async reconfigured(change) {
+    async reconfigured(change, putInForce) {
       const before = generation;
       const requestId = randomUUID();
-      await resolveAgain(() => {
-        const news = newsIn(before, generation, change);
-        for (const { id, isNew } of news) ledger.trigger(id, isNew ? 'first' : 'event', requestId);
-        return new Set(news.map(({ id }) => formatTarget(id)));
+      await inTurn(async () => {
+        await putInForce?.();
+        passes.clear();
+        await resolveOnce(() => {
+          const news = newsIn(before, generation, change);
+          for (const { id, isNew } of news) ledger.trigger(id, isNew ? 'first' : 'event', requestId);
+          return new Set(news.map(({ id }) => formatTarget(id)));
+        });
       });
       jobs.lookForLeft();
     },
     wake(store) {
       const requestId = randomUUID();
-      const waits = (known: Known) => known.error !== undefined;
       for (const { id, mapping } of generation.wanted) {
         const known = board.known(mapping.name, id);
-        if (known !== undefined && waits(known) && generation.storesOf(id).includes(store))
+        if (known?.error !== undefined && generation.storesOf(id).includes(store))
           ledger.trigger(id, 'event', requestId);
       }
       const late = [...generation.slots].filter(

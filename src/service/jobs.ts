@@ -54,6 +54,7 @@ export interface Jobs {
 const AUDIT_WAIT_MS = 5_000;
 const BUG_WAIT_MS = 60_000;
 const STUMBLED_MS = 15_000;
+const CHANGED_MS = 100;
 /** What is proposed together is decided together. */
 const COLLECT_MS = 1_000;
 /** A job that holds no connection and no lock should not take longer, beside its waits for stores that answer. */
@@ -140,9 +141,9 @@ export function createJobs(deps: JobsDeps): Jobs {
   });
 
   const runSweep = async (name: string, job: Job, loop: Loop): Promise<number | undefined> => {
+    const pass = await waitingPasses.of(job, 0);
     const slot = generation().slots.get(name);
     if (slot === undefined) return undefined;
-    const pass = await waitingPasses.of(job, 0);
     const { requestId } = job;
     const result = await tracer.span(
       'sweep',
@@ -256,6 +257,8 @@ export function createJobs(deps: JobsDeps): Jobs {
         // Left behind at the end, when the audit was closed: as if it had not begun.
         if (signal.aborted) return 0;
         const error = toAppError(thrown);
+        // By another configuration it is another piece of work.
+        if (error.code === 'INTERRUPTED') return CHANGED_MS;
         if (error.code !== 'AUDIT_UNAVAILABLE') {
           logger.error('a job failed in a way that nobody expected', { requestId: job.requestId, error });
           return BUG_WAIT_MS;

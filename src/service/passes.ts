@@ -8,6 +8,8 @@ export interface Passes<It> {
   end(job: Pick<Job, 'requestId' | 'reason'>): void;
   /** Lets go of those whose time is over, and of the values in them. */
   tidy(): void;
+  /** Lets go of all: what was begun under another configuration is of no use. */
+  clear(): void;
 }
 
 /** What was read longer ago is old: a pass reads it anew. A pass that nobody asks for is over after as long. */
@@ -29,6 +31,7 @@ export function createPasses<It>(
   };
   return {
     tidy,
+    clear: () => open.clear(),
     end: (job) => void open.delete(idOf(job)),
     of(job, notBefore) {
       tidy();

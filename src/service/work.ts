@@ -58,15 +58,18 @@ export function createWork(deps: WorkDeps): WorkTarget {
   const weights = createWeights({ onTaken: deps.onLarge });
 
   return async (target, job, signal) => {
-    const wanted = generation().at(target);
+    let wanted = generation().at(target);
     const startedAt = clock.now();
     const waits: number[] = [];
-    const left = new Set(wanted);
+    let left = new Set(wanted);
     try {
       const pass = await passes.of(
         job,
         Math.max(readBefore(wanted), ledger.since(target, job.requestId) ?? 0),
       );
+      // By the configuration that the pass has, which may be in force since a moment ago.
+      wanted = generation().at(target);
+      left = new Set(wanted);
       for (const it of wanted) {
         if (signal.aborted) return 0;
         const wait = await runOne(it, job, pass);
@@ -74,7 +77,9 @@ export function createWork(deps: WorkDeps): WorkTarget {
         if (wait !== undefined) waits.push(wait);
       }
     } catch (thrown) {
-      if (!signal.aborted) for (const it of left) noteUndone(it, job, startedAt, toAppError(thrown));
+      const error = toAppError(thrown);
+      if (!signal.aborted && error.code !== 'INTERRUPTED')
+        for (const it of left) noteUndone(it, job, startedAt, error);
       throw thrown;
     }
     ledger.done(target, startedAt);

@@ -126,6 +126,28 @@ describe('the controller', () => {
     await soon(() => expect(asked).toHaveLength(4));
   });
 
+  it('works off nothing by one configuration while another one comes into force', async () => {
+    await using it = await open();
+    await it.is(APPS_DB, 'created');
+    await it.is(APPS_TOKEN, 'created');
+    const { state, controller } = it;
+    const [db] = controller.generation().at(APPS_DB);
+    if (db === undefined) throw new Error('nothing is wanted');
+    const coming = Promise.withResolvers<void>();
+    const changed = controller.reconfigured({ mappings: new Set(['token']), all: false }, async () => {
+      state.mappings = state.mappings.filter(({ name }) => name !== 'db');
+      await coming.promise;
+    });
+    await soon(() => expect(state.mappings).toHaveLength(1));
+    const before = state.runs.length;
+    await controller.request(db, 'asked');
+    await settled();
+    expect(state.runs.slice(before)).toEqual([]);
+    coming.resolve();
+    await changed;
+    await soon(() => expect(state.runs.slice(before)).toEqual(['token']));
+  });
+
   it('repairs what somebody changes or deletes', async () => {
     await using it = await open();
     await it.is(APPS_TOKEN, 'created');

@@ -5,6 +5,7 @@ import { AppError } from '../../src/core/errors.ts';
 import { createMemoryQueue } from '../../src/queue/memory.ts';
 import type { Queue } from '../../src/queue/queue.ts';
 import { formatSubject } from '../../src/queue/subject.ts';
+import type { Wanted } from '../../src/reconcile/targets.ts';
 import type { Service } from '../../src/service/service.ts';
 import type { Step } from '../fakes/faulty.ts';
 import { createMemoryWorkloads } from '../fakes/memory-workloads.ts';
@@ -109,6 +110,12 @@ it('what left stays for a prune where its mapping is put back while it looks, he
   expect(isThere(world, 't0')).toBe(true);
 });
 
+const SEE = {
+  ...{ withLeft: true, heldLeft: 0, meta: () => undefined, agrees: () => true },
+  ...{ proposed: () => false, unknown: () => false },
+  ...{ onUnseen: () => undefined, onProgress: () => undefined, onWaiting: () => undefined },
+};
+
 it('what left stays where its mapping is put back while it is looked for', async () => {
   const world = await openWorld({ mappings: targets(NAMES) });
   for (const name of NAMES) world.store.put(name, name);
@@ -122,23 +129,39 @@ it('what left stays where its mapping is put back while it is looked for', async
     { ...process.app },
     { ...Object.getOwnPropertyDescriptors(process.app), targets: { get: () => wanted } },
   );
-  const see = {
-    ...{ withLeft: true, heldLeft: 0, meta: () => undefined, agrees: () => true },
-    ...{
-      proposed: () => false,
-      unknown: () => false,
-      onUnseen: () => undefined,
-      onProgress: () => undefined,
-    },
-  };
   const putBack = () => {
     wanted = put;
   };
   const pass = await process.app.pass();
-  expect(await destroyProposed(app, pass, { ...see, onWaiting: putBack })).toBeUndefined();
+  expect(await destroyProposed(app, pass, { ...SEE, onWaiting: putBack })).toBeUndefined();
   expect(isThere(world, 't0')).toBe(true);
   wanted = put.slice(1);
-  const decided = await destroyProposed(app, pass, { ...see, onWaiting: () => undefined });
+  const decided = await destroyProposed(app, pass, SEE);
+  expect(decided).toMatchObject([{ kind: 'deleted', target: { secret: 't0' } }]);
+});
+
+it('nothing goes by a configuration that is in force no more by the time when all is decided', async () => {
+  const world = await openWorld({ mappings: targets(NAMES), more: 'absence: { readings: 2, over: 1s }' });
+  for (const name of NAMES) world.store.put(name, name);
+  await world.sync();
+  world.store.absent('t0');
+  await world.sync();
+  await world.clock.advance(2_000);
+  await using process = await world.start();
+  await process.app.resolve();
+  let { config } = process.app;
+  const app = Object.defineProperties(
+    { ...process.app },
+    { ...Object.getOwnPropertyDescriptors(process.app), config: { get: () => config } },
+  );
+  const see = { ...SEE, proposed: ({ id }: Wanted) => id.secret === 't0' };
+  const change = () => {
+    config = { ...config };
+  };
+  const pass = await process.app.pass();
+  expect(await destroyProposed(app, pass, { ...see, onWaiting: change })).toBeUndefined();
+  expect(isThere(world, 't0')).toBe(true);
+  const decided = await destroyProposed(app, pass, see);
   expect(decided).toMatchObject([{ kind: 'deleted', target: { secret: 't0' } }]);
 });
 

@@ -1,7 +1,9 @@
 import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { startFaultProxy } from '../../fakes/fault-proxy.ts';
 import { freePort } from '../services/free-port.ts';
+import { openbao } from '../services/inject.ts';
 import { type Served, within } from './served.ts';
 import { base64, openWorld, type World, type WorldOptions } from './world.ts';
 
@@ -94,6 +96,32 @@ describe('a change of the configuration', () => {
     });
     console.log(`with another refresh of 3 s a rotation arrived after ${took} ms`);
     await within(5_000, async () => expect(await world.writes()).toHaveLength(before + 3));
+  });
+
+  it('that takes away a mapping and its store says nothing of what is being read for them', async () => {
+    await using proxy = await startFaultProxy(openbao().address);
+    const withOther: WorldOptions['config'] = (names) => `  - name: other
+    kind: vault
+    address: ${proxy.address}
+    auth: { method: appRole, mountPath: ${names.prefix}, roleId: { env: ROLE_ID }, secretId: { env: SECRET_ID } }
+    limits: { timeout: 2s }
+${config(THREE)(names)}  - name: goes
+    target: { namespace: ${names.ns('apps')} }
+    data: { A: { store: other, key: ${names.prefix}/slow } }
+`;
+    await using world = await open({ config: withOther });
+    proxy.set('hang', /slow/);
+    const asked = proxy.arrival(/slow/);
+    await using served = await world.serve();
+    await asked;
+    await world.configure({ config: config(THREE) });
+    await within(10_000, async () => expect(await configured(world)).toHaveLength(2));
+    await within(20_000, async () =>
+      expect(await served.metric('secretbridge_queue_jobs{state="active"}')).toBe(0),
+    );
+    await within(10_000, () => allSynced(served));
+    expect((await world.records()).filter(({ mapping }) => mapping === 'goes')).toEqual([]);
+    expect(served.logged().filter(({ level }) => level !== 'info')).toEqual([]);
   });
 
   it('by a swap of the symbolic link of a ConfigMap is taken', async () => {
