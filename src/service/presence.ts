@@ -47,18 +47,22 @@ export function worksBy(instances: readonly string[], mappings: readonly Mapping
 export function createPresence({ notices, replica, clock, works, onOlder }: PresenceOptions): Presence {
   const startedAt = clock.now();
   const heard = new Map<string, { readonly at: number; readonly works: string | undefined }>();
-  const firstWords = new Map<string, string>();
+  const firstWords = new Map<string, { readonly at: number; readonly text: string }>();
   let told = false;
+  const forget = (name: string): void => {
+    heard.delete(name);
+    firstWords.delete(name);
+  };
   const stop = notices.subscribe((field, text) => {
     if (!field.startsWith(FIELD)) return;
     const name = field.slice(FIELD.length);
-    if (text === undefined) return void heard.delete(name);
+    if (text === undefined) return forget(name);
     const words = text.split(' ');
     const [since = Number.NaN, at = Number.NaN] = words.map(Number);
     // What is not a time is nothing of ours.
     if (name === replica || !Number.isFinite(at)) return;
-    const first = firstWords.get(name) ?? text;
-    firstWords.set(name, first);
+    const { text: first } = firstWords.get(name) ?? { text };
+    if (!firstWords.has(name)) firstWords.set(name, { at: clock.now(), text });
     // What an ended replica left in Redis is old. One that goes on speaking is here, whatever its clock says.
     if (first === text && !(Math.abs(clock.now() - at) < GONE_MS)) return;
     // One of an earlier release does not say.
@@ -75,10 +79,10 @@ export function createPresence({ notices, replica, clock, works, onOlder }: Pres
   return {
     beat() {
       beat();
-      for (const [name, { at }] of heard)
-        if (clock.now() - at > GONE_MS) {
-          heard.delete(name);
-          firstWords.delete(name);
+      // One that said no more since we came may have ended long before.
+      for (const [name, { at }] of firstWords)
+        if (clock.now() - (heard.get(name)?.at ?? at) > GONE_MS) {
+          forget(name);
           notices.post(FIELD + name, undefined);
         }
     },

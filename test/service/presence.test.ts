@@ -52,6 +52,23 @@ describe('replicas', () => {
     expect(a.differing()).toEqual([]);
   });
 
+  it('that were killed while no other was there leave nothing behind', async () => {
+    const { clock, notices, a, b } = openTwo();
+    notices.post('r/killed', `${START - 600_000} ${START - 300_000} one`);
+    const stands = (): readonly string[] => {
+      const fields: string[] = [];
+      notices.subscribe((field) => void fields.push(field))();
+      return fields.toSorted();
+    };
+    expect(stands()).toEqual(['r/a', 'r/b', 'r/killed']);
+    for (let n = 0; n < 5; n += 1) {
+      await clock.advance(10_000);
+      for (const it of [a, b]) it.beat();
+    }
+    expect(stands()).toEqual(['r/a', 'r/b']);
+    expect(a.replicas()).toEqual(['a', 'b']);
+  });
+
   it('of an earlier release, which do not say, hold up nobody', () => {
     const { notices, a } = openTwo();
     notices.post('r/c', `${START} ${START}`);
