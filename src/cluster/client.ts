@@ -124,7 +124,7 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
   /** Tokens and certificates rotate, in their files and in the kubeconfig itself. */
   function renewed(used: typeof login): boolean {
     if (login !== used) return true;
-    if (clock.now() - loadedAt < IDENTITY_MS) return false;
+    if (Math.abs(clock.now() - loadedAt) < IDENTITY_MS) return false;
     loadedAt = clock.now();
     try {
       login = load();

@@ -23,7 +23,7 @@ type LogIn = (user: User, into: RequestOptions) => Promise<void>;
 export function createIdentity(config: Kubeconfig, clock: Clock): () => Promise<Identity> {
   const user = userOf(config);
   let logIn: Promise<LogIn> | undefined;
-  let known: { readonly until: number; readonly value: Promise<Identity> } | undefined;
+  let known: { readonly at: number; readonly value: Promise<Identity> } | undefined;
   const identityOf = async (): Promise<Identity> => {
     const options: RequestOptions = {};
     const cluster = clusterOf(config);
@@ -40,8 +40,10 @@ export function createIdentity(config: Kubeconfig, clock: Clock): () => Promise<
     return { headers: headersOf(options, user), connection: connectionOf(options, cluster) };
   };
   return () => {
-    if (known === undefined || known.until <= clock.now())
-      known = { until: clock.now() + IDENTITY_MS, value: identityOf() };
+    const now = clock.now();
+    // By distance: a clock that was set back must not keep a token that has expired.
+    if (known === undefined || Math.abs(now - known.at) >= IDENTITY_MS)
+      known = { at: now, value: identityOf() };
     return known.value;
   };
 }

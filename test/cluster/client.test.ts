@@ -135,6 +135,26 @@ describe('an identity', () => {
     expect(tokensSeen(server).at(-1)).toBe('Bearer second');
   });
 
+  it.each([
+    ['in its file', { tokenFile: 'token' }],
+    ['in the kubeconfig', { token: 'first' }],
+  ])('that has changed %s is found also after the clock was set back', async (_, user) => {
+    await using server = await startApiServer(user);
+    const token = join(server.folder, 'token');
+    await writeFile(token, 'first\n');
+    const { clock, advance } = withClock();
+    await using client = await open(server, { clock });
+    server.answer(({ headers }, response) => {
+      response.writeHead(headers.authorization === 'Bearer second' ? 200 : 401).end('{}');
+    });
+    expect((await client.send(get)).status).toBe(401);
+    await writeFile(token, 'second\n');
+    if ('token' in user)
+      await writeFile(server.kubeconfig, kubeconfigText({ server: server.address }, { token: 'second' }));
+    advance(-86_400_000);
+    expect((await client.send(get)).status).toBe(200);
+  });
+
   it('that is refused is looked up again, in the kubeconfig too, and the request sent once more', async () => {
     await using server = await startApiServer({ token: 'old' });
     const { clock, advance } = withClock();
