@@ -6,6 +6,7 @@ import { formatSubject } from '../queue/subject.ts';
 import { expectedReads } from '../reconcile/ahead.ts';
 import { commandOf } from '../reconcile/commands.ts';
 import { destroy } from '../reconcile/destroy.ts';
+import { isUnended } from '../reconcile/last-word.ts';
 import type { Unseen } from '../reconcile/left.ts';
 import { OUTCOMES, type Outcome, type OutcomeKind } from '../reconcile/outcome.ts';
 import { reconcile, undecidable } from '../reconcile/reconcile.ts';
@@ -98,7 +99,7 @@ export async function syncTargets(
         tracer.span(
           'job',
           { mapping: it.mapping.name, ...it.id, reason: 'manual' },
-          () => runOne(it, looked, told.get(it)),
+          () => runOne(it, looked, told.get(it), app),
           { requestId, ends: ({ kind, error: its }) => ({ outcome: kind, ...(its && { code: its.code }) }) },
         );
       const outcome = await unlessStopped(run, signal);
@@ -156,13 +157,14 @@ async function runOne(
   { mapping, id, error }: Wanted,
   pass: Pass,
   told: Outcome | undefined,
+  { audit, instances }: App,
 ): Promise<Outcome> {
   if (error !== undefined) return undecidable(mapping, id, error, pass);
-  // What a pinned target is compared with is not what its store has now.
-  if (told === undefined || (await pass.pin(mapping.name, id)) !== undefined)
-    return reconcile(mapping, id, pass);
-  await pass.recorder.settled(mapping.name, id);
-  return told;
+  // What a pinned target is compared with is not what its store has now. And how a failure has ended is to be seen.
+  const isPlain = async () =>
+    (await pass.pin(mapping.name, id)) === undefined &&
+    !(await isUnended(audit, mapping.name, id, instances));
+  return told !== undefined && (await isPlain()) ? told : reconcile(mapping, id, pass);
 }
 
 /** Replaces what was proposed by what became of it. */

@@ -48,6 +48,7 @@ export async function reconcile(
   const { recorder } = deps;
   const end = (kind: OutcomeKind, decision: Decision, error?: AppError): Outcome => {
     const { plan, live, desired, pinned } = decision;
+  const restart = deps.cluster.workloads === undefined ? [] : mapping.restart;
     return {
       kind,
       mapping: mapping.name,
@@ -73,9 +74,10 @@ export async function reconcile(
       return { ...end(kind, decision, error), ...(kind === 'refused' ? { drifted: true } : {}) };
     }
     switch (plan.kind) {
-      case 'unchanged':
-        await recorder.settled(mapping.name, id);
-        return end('unchanged', decision);
+      case 'unchanged': {
+        const { restarts } = await recorder.settled(mapping.name, id, { live: decision.live, restart });
+        return { ...end('unchanged', decision), ...(restarts ? { restarts } : {}) };
+      }
       case 'delete':
       case 'recreate':
       case 'hold':

@@ -4,8 +4,10 @@ import type { AuditStore } from '../audit/store.ts';
 import type { Clock } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
+import type { Workload } from '../core/mapping.ts';
 import type { ReadResult, StoreRef } from '../core/reading.ts';
 import type { Recording } from '../core/recording.ts';
+import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/compare.ts';
 import type { Pin } from '../sync/pin.ts';
@@ -13,6 +15,7 @@ import { type Change, changesOf } from './change.ts';
 import { type Command, commandEntry } from './commands.ts';
 import { type LetBe, lastChange, lastWord, TARGET_ACTIONS, whyLetBe } from './last-word.ts';
 import { createLeftOpen, type LeftOpen } from './left-open.ts';
+import { madeLate } from './made-late.ts';
 import { pinNote } from './pins.ts';
 import { createReadRecords } from './read-records.ts';
 import type { Readings } from './readings.ts';
@@ -49,8 +52,15 @@ export interface Recorder {
   ): Promise<void>;
   /** That somebody else won each of so many races for a target: it is let be until the next run. */
   giveUp(mapping: string, target: TargetId, error: AppError, attempts: number): Promise<void>;
-  /** A target that is as it should be: recorded only when a setback ends with it. */
-  settled(mapping: string, target: TargetId): Promise<void>;
+  /**
+   * A target that is as it should be: recorded only when a setback ends with it, and if that was a write which was made all
+   * the same, with what is to be restarted after it.
+   */
+  settled(
+    mapping: string,
+    target: TargetId,
+    now: { readonly live: LiveSecret | undefined; readonly restart: readonly Workload[] },
+  ): Promise<{ readonly restarts: boolean }>;
   /** That a person lets a held change happen. */
   release(mapping: string, target: TargetId, keys: readonly KeyPlan[], id: string): Promise<void>;
   /** That a person pins a target, or lets it go: from then on the last word. With an error: that it was refused. */
@@ -171,10 +181,14 @@ export function createRecorder({
     giveUp: (mapping, target, { code }, attempts) =>
       append({ ...base, action: 'giveUp', mapping, ...target, outcome: 'failed', code, attempt: attempts }),
 
-    async settled(mapping, target) {
+    async settled(mapping, target, { live, restart }) {
       const before = await last(target, mapping);
-      if (before === undefined || before.outcome === 'ok') return;
-      return append({ ...base, action: 'sweep', mapping, ...target, outcome: 'ok', note: 'in step again' });
+      if (before === undefined || before.outcome === 'ok') return { restarts: false };
+      const late = live && (await madeLate(audit, mapping, live, instances));
+      const inStep = { ...base, action: 'sweep', mapping, ...target, outcome: 'ok' } as const;
+      const restarts = late === undefined ? [] : restartIntents(late, restart);
+      await audit.append([late ?? { ...inStep, note: 'in step again' }, ...restarts]);
+      return { restarts: restarts.length > 0 };
     },
 
     release: (mapping, target, keys, id) =>

@@ -89,7 +89,14 @@ export async function lookFor(
     const isLeft = mergesIn(live).some((merge) => merge.mapping === mapping);
     return isLeft ? { kind: 'absent' } : { kind: 'applied', resourceVersion: live.resourceVersion };
   }
-  const same = writtenInto(live).some((annotations) => {
+  return holds(live, { after, sources })
+    ? { kind: 'applied', resourceVersion: live.resourceVersion }
+    : { kind: 'absent' };
+}
+
+/** Whether a Secret says that a change with this fingerprint and these sources was written into it. */
+export function holds(live: LiveSecret, { after, sources }: Pick<Change, 'after' | 'sources'>): boolean {
+  return writtenInto(live).some((annotations) => {
     const written = parseSources(annotations[ANNOTATION.sources]);
     const texts = written && new Set([...written.values()].map(sourceText));
     return (
@@ -97,7 +104,6 @@ export async function lookFor(
       sources.every((it) => texts?.has(sourceText(it)) ?? true)
     );
   });
-  return same ? { kind: 'applied', resourceVersion: live.resourceVersion } : { kind: 'absent' };
 }
 
 export function sourceText({ store, key, property, version }: EntrySource): string {

@@ -111,6 +111,46 @@ describe('a write without an answer', () => {
     expect(world.story().slice(-2)).toEqual(['create outcome db failed CLUSTER_UNAVAILABLE', 'sweep failed']);
   });
 
+  it('that is made after the look which did not find it is on record once it is seen', async () => {
+    const world = await openDb();
+    await world.sync();
+    world.store.put('db', '{"user":"ann","password":"second"}', '2');
+    let makeLate: () => Promise<unknown> = async () => undefined;
+    await world.sync(({ call, phase, args }: Step) => {
+      if (call !== 'cluster.replace' || phase !== 'before') return;
+      makeLate = () => world.cluster.replace(...(args as Parameters<typeof world.cluster.replace>));
+      throw lost();
+    });
+    expect(world.records.at(-2)).toMatchObject({ action: 'update', code: 'CLUSTER_UNAVAILABLE' });
+    await makeLate();
+    const { length } = world.records;
+    expect(await syncOnly(world)).toMatchObject({ kind: 'unchanged' });
+    expect(world.story(length)).toEqual(['command sync ok', 'update outcome db ok', 'sweep ok']);
+    const live = await world.cluster.read(APPS_DB);
+    expect(world.records.at(-2)).toMatchObject({
+      requestId: 'request-2',
+      attempt: 1,
+      resourceVersion: live?.resourceVersion,
+      note: 'seen in the cluster',
+    });
+    expect(world.records.at(-2)).not.toHaveProperty('code');
+    expect(await syncOnly(world)).toMatchObject({ kind: 'unchanged' });
+    expect(world.story(length + 3)).toEqual(['command sync ok', 'sweep ok']);
+    expect(await world.chain()).toMatchObject({ kind: 'intact' });
+  });
+
+  it('that was never made is not taken for made when its source goes back', async () => {
+    const world = await openDb();
+    await world.sync();
+    world.store.put('db', '{"user":"ann","password":"second"}', '2');
+    world.cluster.fail('replace', lost());
+    await world.sync();
+    world.store.put('db', '{"user":"ann","password":"first"}', '1');
+    const { length } = world.records;
+    expect(await syncOnly(world)).toMatchObject({ kind: 'unchanged' });
+    expect(world.story(length)).toEqual(['command sync ok', 'sweep db ok', 'sweep ok']);
+  });
+
   it('that cannot be looked at stays open until the next start, which finds it', async () => {
     const world = await openDb();
     world.cluster.loseAnswer('create', lost());

@@ -52,6 +52,27 @@ describe('a change of content', () => {
     expect(town.rolls()).toHaveLength(1);
   });
 
+  it('rolls the workload also where it was made after the look that did not find it', async () => {
+    const town = await openTown();
+    const { cluster } = town.world;
+    let makeLate: () => Promise<unknown> = async () => undefined;
+    town.change('second');
+    await town.reconcile(({ call, phase, args }) => {
+      if (call !== 'cluster.replace' || phase !== 'before') return;
+      makeLate = () => cluster.replace(...(args as Parameters<typeof cluster.replace>));
+      throw new AppError('CLUSTER_UNAVAILABLE');
+    });
+    await makeLate();
+    await town.reconcile();
+    wait(town, WINDOW_MS);
+    expect(await town.restart()).toBeUndefined();
+    expect(town.rolls()).toEqual(['web 1']);
+    await town.reconcile();
+    wait(town, WINDOW_MS);
+    expect(await town.restart()).toBeUndefined();
+    expect(town.rolls()).toEqual(['web 1']);
+  });
+
   it('is an intent in the same append as its outcome', async () => {
     const town = await openTown();
     const appends: string[][] = [];
