@@ -19,6 +19,8 @@ export interface Change {
   readonly after?: string;
   /** The `resourceVersion` of the object that it replaces. */
   readonly replaces?: string;
+  /** Of an object that is to be deleted. */
+  readonly uid?: string;
   readonly attempt: number;
   readonly startedAt: number;
   readonly note?: string;

@@ -242,6 +242,7 @@ function changeOf(
     startedAt: clock.now(),
   };
 }
+    uid: live.uid,
 
 function endOf({ mapping, live, keys }: Proposal, kind: OutcomeKind, error?: AppError): Outcome {
   const alive = kind !== 'deleted';

@@ -4,6 +4,8 @@ import type { ErrorCode } from '../core/error-codes.ts';
 import type { Source } from '../core/mapping.ts';
 import type { TargetId } from '../core/target.ts';
 
+type Words = Pick<AuditStore, 'latest' | 'list'>;
+
 /** The newest record of these instances that fits: others that share the audit may have targets of the same name. */
 export async function lastWord(
   audit: Pick<AuditStore, 'latest'>,
@@ -34,21 +36,36 @@ export const TARGET_ACTIONS: readonly Action[] = [
 /** The actions that change a target, and the one by which a person asks for that. */
 export const CHANGES: readonly Action[] = ['create', 'update', 'delete', 'repair', 'adopt', 'rollback'];
 
-/** The last write of a target for a mapping. */
-export function lastChange(
-  audit: Pick<AuditStore, 'latest'>,
+/** Ends the note of a change that was found out only when another had replaced it: its record stands behind that one's. */
+export const REPLACED_SINCE = ', replaced since';
+
+const FURTHER = 50;
+
+/** The last write of a target for a mapping, as it was made and not as it was recorded. */
+export async function lastChange(
+  audit: Words,
   mapping: string,
   target: TargetId,
   instances: readonly string[],
 ): Promise<AuditRecord | undefined> {
-  return lastWord(audit, { mapping, ...target, outcome: 'ok', phase: 'outcome' }, CHANGES, instances);
+  const about = { mapping, ...target, outcome: 'ok', phase: 'outcome' } as const;
+  const last = await lastWord(audit, about, CHANGES, instances);
+  if (last === undefined || !isReplaced(last)) return last;
+  const page = { limit: FURTHER, before: last.sequence };
+  const found = await Promise.all(instances.map((instance) => audit.list({ ...about, instance }, page)));
+  const changes = found.flat().filter((it) => CHANGES.includes(it.action) && !isReplaced(it));
+  return changes.toSorted((one, other) => other.sequence - one.sequence)[0] ?? last;
+}
+
+function isReplaced({ note }: AuditRecord): boolean {
+  return note?.endsWith(REPLACED_SINCE) === true;
 }
 
 const WRITES = CHANGES.filter((action) => action !== 'delete');
 
 /** Whether the last write of a target that was not to end it was without a source that an earlier one was made from. */
 export async function isWrittenWithout(
-  audit: Pick<AuditStore, 'latest'>,
+  audit: Words,
   mapping: string,
   target: TargetId,
   { store, key }: Pick<Source, 'store' | 'key'>,
@@ -64,7 +81,7 @@ export async function isWrittenWithout(
 
 /** Whether we deleted a target last, and not to make it anew at once. */
 export async function isRemoved(
-  audit: Pick<AuditStore, 'latest'>,
+  audit: Words,
   mapping: string,
   target: TargetId,
   instances: readonly string[],
@@ -95,7 +112,7 @@ export type LetBe = 'refused' | 'ended';
  * failed tell nothing.
  */
 export async function whyLetBe(
-  audit: Pick<AuditStore, 'latest'>,
+  audit: Words,
   mapping: string,
   target: TargetId,
   instances: readonly string[],

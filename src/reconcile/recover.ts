@@ -4,7 +4,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { MOST_UNANSWERED } from '../core/away.ts';
 import type { Workload } from '../core/mapping.ts';
 import { SAME_BYTES } from './change.ts';
-import { lastChange } from './last-word.ts';
+import { lastChange, REPLACED_SINCE } from './last-word.ts';
 import { createLeftOpen, type LeftOpen } from './left-open.ts';
 import { restartIntents } from './restart-intents.ts';
 import { type Applied, lookFor, SEEN_IN_CLUSTER, type Sighting } from './sighting.ts';
@@ -58,7 +58,7 @@ async function closeAll(
     if (sighting.kind === 'unknown') continue;
     const isMade = sighting.kind === 'applied' && !(await isOfLater(intent, { audit, instances }));
     const found = isMade ? sighting : await foundByNext(intent, audit);
-    const outcome = outcomeOf(intent, found, leftOpen.has(intent));
+    const outcome = outcomeOf(intent, found, { isOurs: leftOpen.has(intent), isReplaced: !isMade });
     // A deletion between two versions of a target is no content that pods could read; and what the next change has
     // replaced is restarted for by that one.
     const isOther = isMade && intent.action !== 'delete' && intent.note !== SAME_BYTES;
@@ -100,34 +100,43 @@ const PAGE = 100;
 
 /**
  * What the next change of the same target found in place, where that is what this one would have made: it was made, and
- * has been replaced since. One that would have changed no value is not told from one that was not made.
+ * has been replaced since. Of a deletion that is nothing, whichever mapping has the target then. One that would have
+ * changed no value is not told from one that was not made.
  */
 async function foundByNext(
-  { sequence, instance, mapping, namespace, secret, before, after, resourceVersion }: AuditRecord,
+  { sequence, instance, mapping, namespace, secret, before, after, resourceVersion, action }: AuditRecord,
   audit: Pick<AuditStore, 'list'>,
 ): Promise<Applied | undefined> {
   if (mapping === undefined || namespace === undefined || secret === undefined) return undefined;
-  if (after === undefined || after === before) return undefined;
+  const isDeletion = action === 'delete';
+  if (!isDeletion && (after === undefined || after === before)) return undefined;
   let next: AuditRecord | undefined;
-  const intents = { instance, mapping, namespace, secret, phase: 'intent' } as const;
+  const about = { instance, namespace, secret, phase: 'intent' } as const;
+  const intents = isDeletion ? about : { ...about, mapping };
   for await (const page of pagesOf(audit, intents, PAGE)) {
     const later = page.filter((record) => record.sequence > sequence);
     next = later.findLast(({ action }) => action !== 'restart') ?? next;
     if (later.length < page.length) break;
   }
+  if (next === undefined) return undefined;
+  if (isDeletion) return next.resourceVersion === undefined ? { kind: 'applied' } : undefined;
   // Made anew after a deletion, it has nothing before it, and no version that it replaces.
-  if (next?.before !== after || next.resourceVersion === undefined) return undefined;
+  if (next.before !== after || next.resourceVersion === undefined) return undefined;
   if (next.resourceVersion === resourceVersion) return undefined;
   return { kind: 'applied', resourceVersion: next.resourceVersion };
 }
 
-function outcomeOf(intent: AuditRecord, made: Applied | undefined, isOurs: boolean): Entry {
+function outcomeOf(
+  intent: AuditRecord,
+  made: Applied | undefined,
+  { isOurs, isReplaced }: { readonly isOurs: boolean; readonly isReplaced: boolean },
+): Entry {
   const { resourceVersion: _, ...same } = intent;
+  const how = isOurs ? SEEN_IN_CLUSTER : 'found after a crash';
   const base = {
     ...same,
-    ...(isOurs
-      ? { note: SEEN_IN_CLUSTER }
-      : { actor: { kind: 'startup' } as const, note: 'found after a crash' }),
+    ...(isOurs ? {} : { actor: { kind: 'startup' } as const }),
+    note: made !== undefined && isReplaced ? how + REPLACED_SINCE : how,
     phase: 'outcome',
   } as const;
   if (made === undefined) return { ...base, outcome: 'failed', code: 'INTERRUPTED' };

@@ -70,7 +70,8 @@ export async function lookFor(
     replaces,
     after,
     sources,
-  }: Pick<Change, 'action' | 'mapping' | 'target' | 'replaces' | 'after' | 'sources'>,
+    uid,
+  }: Pick<Change, 'action' | 'mapping' | 'target' | 'replaces' | 'after' | 'sources' | 'uid'>,
   cluster: Pick<Cluster, 'read'>,
 ): Promise<Sighting> {
   let live: LiveSecret | undefined;
@@ -80,9 +81,11 @@ export async function lookFor(
     if (thrown instanceof AppError) return { kind: 'unknown', isAway: isAway(thrown) };
     throw thrown;
   }
-  // Finalizers hold it, and whoever set them lets it go.
-  if (action === 'delete')
-    return live === undefined || live.deleting ? { kind: 'applied' } : { kind: 'absent' };
+  // Finalizers hold it, and whoever set them lets it go. Or somebody has made another one in its place already.
+  if (action === 'delete') {
+    const isGone = live === undefined || live.deleting || (uid !== undefined && live.uid !== uid);
+    return { kind: isGone ? 'applied' : 'absent' };
+  }
   if (live === undefined || live.resourceVersion === replaces) return { kind: 'absent' };
   // Only the end of a merge leaves nothing of ours.
   if (after === undefined) {

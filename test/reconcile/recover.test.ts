@@ -3,7 +3,7 @@ import { AppError } from '../../src/core/errors.ts';
 import { recoverIntents } from '../../src/reconcile/recover.ts';
 import { lookFor } from '../../src/reconcile/sighting.ts';
 import { failing, type Step } from '../fakes/faulty.ts';
-import { APPS_DB, base64, openDb, openWorld, syncOnly, type World } from './world.ts';
+import { APPS_DB, base64, DB_ONLY, openDb, openWorld, syncOnly, type World } from './world.ts';
 
 const dead = new AppError('AUDIT_UNAVAILABLE');
 
@@ -62,10 +62,13 @@ describe('an intent that a crash left open', () => {
     await world.sync();
     const live = await world.cluster.read(APPS_DB);
     if (live === undefined) throw new Error('it was not made');
-    const change = { action: 'delete', mapping: 'db', target: APPS_DB, sources: [] } as const;
-    const seen = (deleting: boolean) => lookFor(change, { read: async () => ({ ...live, deleting }) });
-    expect(await seen(true)).toEqual({ kind: 'applied' });
-    expect(await seen(false)).toEqual({ kind: 'absent' });
+    const { uid } = live;
+    const change = { action: 'delete', mapping: 'db', target: APPS_DB, sources: [], uid } as const;
+    const seen = (now: object) => lookFor(change, { read: async () => ({ ...live, ...now }) });
+    expect(await seen({ deleting: true })).toEqual({ kind: 'applied' });
+    expect(await seen({ deleting: false })).toEqual({ kind: 'absent' });
+    // Somebody has made another one of that name.
+    expect(await seen({ uid: 'another' })).toEqual({ kind: 'applied' });
   });
 
   it('is not asked about, after some others, while the cluster is away: each may take the longest time of a request', async () => {
@@ -157,6 +160,45 @@ describe('an intent that a crash left open', () => {
     expect(await syncOnly(world)).toMatchObject({ kind: 'updated' });
     expect(await recover(world)).toBe(1);
     expect(world.records.at(-1)).toMatchObject({ requestId: 'request-2', phase: 'outcome', ...outcome });
+  });
+
+  it('of a deletion is closed as done when its target was made anew since, which stays the last word', async () => {
+    const world = await openWorld({
+      mappings: DB_ONLY.replace('namespace: apps', 'namespace: apps, immutable: true, recreate: true'),
+    });
+    await world.sync();
+    world.store.put('db', '{"user":"ann","password":"second"}', '2');
+    await crash(world, afterTheWrite);
+    // As another replica does, which runs while nobody has looked at what was left open.
+    world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
+    expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
+    expect(await recover(world)).toBe(1);
+    expect(world.records.at(-1)).toMatchObject({
+      requestId: 'request-2',
+      phase: 'outcome',
+      action: 'delete',
+      outcome: 'ok',
+      note: 'found after a crash, replaced since',
+    });
+    // What pods have read is what was made last.
+    world.cluster.forget(APPS_DB);
+    await world.sync();
+    const repaired = world.records.findLast(({ phase, secret }) => phase === 'outcome' && secret === 'db');
+    expect(repaired).toMatchObject({ action: 'repair', outcome: 'ok' });
+    expect(repaired?.before).toBe(repaired?.after);
+  });
+
+  it('of a deletion is INTERRUPTED when the next change has found its target there', async () => {
+    const world = await openWorld({
+      mappings: DB_ONLY.replace('namespace: apps', 'namespace: apps, immutable: true, recreate: true'),
+    });
+    await world.sync();
+    world.store.put('db', '{"user":"ann","password":"second"}', '2');
+    await crash(world, failing('cluster.remove', dead));
+    world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
+    expect(await syncOnly(world)).toMatchObject({ kind: 'updated' });
+    expect(await recover(world)).toBe(1);
+    expect(world.records.at(-1)).toMatchObject({ requestId: 'request-2', code: 'INTERRUPTED' });
   });
 
   it('is not closed by what the next process does for the same request', async () => {
