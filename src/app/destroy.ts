@@ -7,12 +7,20 @@ import { endOfLeft, type Left } from '../reconcile/left.ts';
 import type { Outcome, Proposal } from '../reconcile/outcome.ts';
 import { proposalOf } from '../reconcile/reconcile.ts';
 import type { Sight } from '../reconcile/standing.ts';
-import { decideWanted, type Wanted, wantedByAny, wantedIndex } from '../reconcile/targets.ts';
+import { decideWanted, type Wanted } from '../reconcile/targets.ts';
 import type { Destroying } from '../service/destroying.ts';
 import type { Pass } from '../service/pass.ts';
 import { LABEL } from '../sync/marks.ts';
 import type { App } from './app.ts';
-import { aboutWanted, heldAmong, type Leaving, leftProposals, populationOf, scanLeft } from './left.ts';
+import {
+  aboutWanted,
+  heldAmong,
+  type Leaving,
+  leftProposals,
+  meantStill,
+  populationOf,
+  scanLeft,
+} from './left.ts';
 import { BY_PRUNE } from './prune.ts';
 
 const NOTHING_LEFT: Leaving = {
@@ -31,12 +39,14 @@ const NOTHING_LEFT: Leaving = {
 export async function destroyProposed(
   app: App,
   pass: Pass,
-  { withLeft, heldLeft, proposed, unknown, meta, agrees, onProgress, onWaiting, onUnseen }: Destroying,
+  see: Destroying,
 ): Promise<readonly Outcome[] | undefined> {
   const { config } = app;
+  const { withLeft, heldLeft, proposed, unknown, meta, agrees, onOver, onProgress } = see;
+  const isInForce = meantStill(app);
   // Before the decisions: it takes a while, in which what was proposed may be as it should be again.
   const scanned = withLeft ? await scanLeft(app, onProgress) : undefined;
-  const ends = [...(await endsAmong(app.targets.filter(proposed), app, pass))];
+  const ends = [...(await endsAmong(app.targets.filter(proposed), app, pass, onOver))];
   // Before a restart it was held, maybe with what is to go now: without it, that would be few enough.
   if (ends.length > 0 || withLeft) {
     const unseen = app.targets.filter((it) => it.error === undefined && unknown(it));
@@ -45,8 +55,8 @@ export async function destroyProposed(
   const sight = sightByWatch(app, meta, ends);
   const left = scanned === undefined ? NOTHING_LEFT : await leftProposals(app, undefined, sight, scanned);
   if (withLeft) {
-    onWaiting(left.waiting);
-    onUnseen(left.unseen);
+    see.onWaiting(left.waiting);
+    see.onUnseen(left.unseen);
   }
   const proposals = [...ends, ...left.proposals];
   const pruned = await heldByPrune(app, scanned?.left ?? []);
@@ -54,28 +64,27 @@ export async function destroyProposed(
   const count = withLeft ? left.count : heldLeft;
   const population = await populationOf(app, { sight, left: count, proposals, others });
   // All that may have taken minutes, in which a mapping that was taken out by mistake was put back.
-  if (app.config !== config || (withLeft && (!agrees() || isAnyWanted(left.proposals, app))))
-    return undefined;
-  const decided = await destroy(proposals, population, { ...app, ...pass, brake: config.brake });
+  const isLeft = new Set(left.proposals);
+  const isMeant = (it: Proposal): boolean => (!isLeft.has(it) || agrees()) && isInForce(it, isLeft.has(it));
+  if (app.config !== config || (withLeft && (!agrees() || !left.proposals.every(isMeant)))) return undefined;
+  const { brake } = config;
+  const decided = await destroy(proposals, population, { ...app, ...pass, brake, isMeant });
   return [...decided, ...pruned];
-}
-
-function isAnyWanted(left: readonly Proposal[], { targets }: App): boolean {
-  const [isWanted, wants] = [wantedByAny(targets), wantedIndex(targets)];
-  return left.some(({ mapping, live: { id }, ending }) =>
-    ending === undefined ? isWanted(id) : wants(mapping, id),
-  );
 }
 
 async function endsAmong(
   targets: readonly Wanted[],
   { config }: App,
   pass: Pass,
+  onOver: (it: Wanted) => void = () => undefined,
 ): Promise<readonly Proposal[]> {
   const decided = await mapConcurrently(targets, config.engine.concurrency, async (it) => {
     const decision = await decideWanted(it, pass);
     const { plan } = decision;
     const isEnd = plan.kind === 'delete' || plan.kind === 'recreate' || plan.kind === 'hold';
+    // What cannot be decided just now may be an end still.
+    const isOpen = plan.kind === 'fail' && plan.error.heals;
+    if (!isEnd && !isOpen) onOver(it);
     return isEnd ? [proposalOf(it.mapping, decision, plan)] : [];
   });
   return decided.flat();

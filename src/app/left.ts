@@ -117,6 +117,26 @@ async function isAnyThere(claimants: readonly Wanted[], sight: Sight, app: App):
   return false;
 }
 
+/**
+ * Whether a proposal is one by the configuration that is in force, asked again and again: many deletions take minutes, in
+ * which a mapping that was taken out or changed by mistake is put right.
+ */
+export function meantStill(app: App): (proposal: Proposal, isLeft: boolean) => boolean {
+  const { config } = app;
+  let { targets } = app;
+  const indexes = () => ({ isWanted: wantedByAny(targets), wants: wantedIndex(targets) });
+  let index = indexes();
+  return ({ mapping, live: { id }, ending }, isLeft) => {
+    if (app.config !== config) return false;
+    if (app.targets !== targets) {
+      targets = app.targets;
+      index = indexes();
+    }
+    if (!isLeft) return true;
+    return ending === undefined ? !index.isWanted(id) : !index.wants(mapping, id);
+  };
+}
+
 /** Those whose last word on record is that something of them is held, with that note if one is asked for. */
 export async function heldAmong<T>(
   { audit, config, instances }: App,

@@ -4,10 +4,9 @@ import { endOfLeft, type Unseen } from '../reconcile/left.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import { putOff, UNSEEN, type Waiting } from '../reconcile/standing.ts';
-import { wantedByAny } from '../reconcile/targets.ts';
 import type { App, PassOptions } from './app.ts';
 import { type Held, toHeld } from './held.ts';
-import { leftTargets, populationOf } from './left.ts';
+import { leftTargets, meantStill, populationOf } from './left.ts';
 import type { PlannedTarget } from './plan.ts';
 import { report, type SyncReport } from './sync.ts';
 
@@ -71,6 +70,7 @@ export async function pruneLeft(
 ): Promise<SyncReport> {
   await recoverIntents(app);
   const pass = await app.pass(asked);
+  const isInForce = meantStill(app);
   const { recorder } = pass;
   await recorder.command(commandOf('prune'));
   check();
@@ -79,8 +79,9 @@ export async function pruneLeft(
   const population = await populationOf(app, { sight: UNSEEN, left: count, proposals, others });
   // All that may have taken minutes, in which a mapping that was taken out by mistake was put back.
   check();
-  const isWanted = wantedByAny(app.targets);
-  const left = proposals.filter(({ live: { id } }) => !isWanted(id));
-  const targets = await destroy(left, population, { ...app, ...pass, brake: app.config.brake }, BY_PRUNE);
+  const isMeant = (it: Proposal): boolean => isInForce(it, true);
+  const { brake } = app.config;
+  const left = proposals.filter(isMeant);
+  const targets = await destroy(left, population, { ...app, ...pass, brake, isMeant }, BY_PRUNE);
   return report(app, { targets, unseen, waiting, recorder });
 }

@@ -24,6 +24,8 @@ export interface DestroyDeps {
   readonly brake: { readonly share: number; readonly windowMs: number };
   /** This one and those that it was before: others that share the audit have a brake of their own. */
   readonly instances: readonly string[];
+  /** Asked before each: the configuration may want otherwise by then. Left out: all are meant to the end. */
+  readonly isMeant?: ((proposal: Proposal) => boolean) | undefined;
 }
 
 export interface Population {
@@ -65,6 +67,8 @@ export async function destroy(
     const outcomes: Outcome[] = [];
     const removing = untilAway((proposal) => remove(proposal, deps));
     for (const proposal of proposals) {
+      // Of many, the last ones come minutes after the first.
+      if (deps.isMeant?.(proposal) === false) continue;
       const ended = gone.get(proposal);
       if (ended !== undefined) outcomes.push({ ...endOf(proposal, 'unchanged'), ...ended, keys: [] });
       else if (allowed && !proposal.held) outcomes.push(await removing(proposal));
@@ -238,11 +242,11 @@ function changeOf(
     // Whoever has to make it later, because that failed or was cut off, knows by this that it was not to stay away.
     ...(next === undefined ? {} : { after: fingerprints.target(live.id, next) }),
     replaces: live.resourceVersion,
+    uid: live.uid,
     attempt: 1,
     startedAt: clock.now(),
   };
 }
-    uid: live.uid,
 
 function endOf({ mapping, live, keys }: Proposal, kind: OutcomeKind, error?: AppError): Outcome {
   const alive = kind !== 'deleted';

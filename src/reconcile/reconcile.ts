@@ -46,9 +46,9 @@ export async function reconcile(
   { drift = 'repair', isNew = false }: ReconcileOptions = {},
 ): Promise<Outcome> {
   const { recorder } = deps;
+  const restart = deps.cluster.workloads === undefined ? [] : mapping.restart;
   const end = (kind: OutcomeKind, decision: Decision, error?: AppError): Outcome => {
     const { plan, live, desired, pinned } = decision;
-  const restart = deps.cluster.workloads === undefined ? [] : mapping.restart;
     return {
       kind,
       mapping: mapping.name,

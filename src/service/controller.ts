@@ -148,6 +148,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
   const observer = createObserver({
     ...parts,
     ...{ generation: current, board, ledger, stores: parts.stores.definitions, onQuiet: unended.ask },
+    onHeldGone: () => jobs.destroySoon(),
   });
   const ages = createAges({ clock, logger });
   const newcomers = createNewcomers(board, clock);

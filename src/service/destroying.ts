@@ -27,6 +27,8 @@ export interface Destroying {
   readonly proposed: (it: Wanted) => boolean;
   /** No run has decided on it since this process began. */
   readonly unknown: (it: Wanted) => boolean;
+  /** Told of one that has proposed its end, or is held, and is to go no more. */
+  readonly onOver: (it: Wanted) => void;
   /** As the watch has it. */
   readonly meta: (id: TargetId) => SecretMeta | undefined;
   /** Whether all replicas work by the same configuration, now. */
@@ -55,6 +57,8 @@ export interface DestroyingDeps {
   readonly addLeft: () => void;
   /** Whether all replicas work by the same configuration. */
   readonly agrees: () => boolean;
+  /** Has a target looked at. */
+  readonly lookAt: (target: TargetId, requestId: string) => void;
 }
 
 export interface DestroyingJobs {
@@ -151,6 +155,8 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
           const known = board.known(mapping.name, id);
           return known === undefined || known.undecided === true;
         },
+        // It may be gone already, and be made anew by its own job alone: when we were cut short between the two.
+        onOver: ({ id }) => deps.lookAt(id, job.requestId),
         meta: (id) => board.meta(id),
         agrees: deps.agrees,
         onProgress,
@@ -173,6 +179,8 @@ export function createDestroying(deps: DestroyingDeps): DestroyingJobs {
     // Of what nobody wants no job of its own comes back.
     undone = outcomes.some((it) => it.error?.heals === true && !isWanted(it)) ? undone + 1 : 0;
     if (undone > 0) again.push(undoneWait(undone - 1));
+    // Some may have been passed over for it.
+    if (!deps.agrees()) again.push(DISAGREED_MS);
     return again.length === 0 ? undefined : Math.min(...again);
   };
 

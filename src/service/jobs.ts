@@ -44,6 +44,7 @@ export interface Jobs {
   repeatLeft(): void;
   lookAtHeld(): void;
   lookForProposals(): void;
+  destroySoon(): void;
   lookForRestarts(): void;
   /** One record for all the sweeps that found nothing new. */
   recordSweeps(): Promise<void>;
@@ -137,6 +138,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     destroy: deps.destroy,
     agrees: deps.agrees,
     onOutcome: (outcome, requestId, startedAt) => decided(outcome, requestId, startedAt),
+    lookAt: (target, requestId) => ledger.trigger(target, 'event', withMark(requestId, '')),
     addLeft: () => void add({ kind: 'left' }, { delayMs: COLLECT_MS }),
   });
 
@@ -273,6 +275,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     lookForLeft: destroying.lookForLeft,
     repeatLeft: destroying.repeatLeft,
     lookAtHeld: destroying.lookAtHeld,
+    destroySoon,
     lookForProposals() {
       for (const { proposed } of board.all()) if (proposed) return destroySoon();
     },

@@ -20,6 +20,8 @@ export interface ObserveDeps {
   readonly instance: string;
   /** Store name to the hash of its definition. */
   readonly stores: () => ReadonlyMap<string, string>;
+  /** One that is held is gone, by the destroying step or by hand: only that step knows, and decides anew. */
+  readonly onHeldGone?: (() => void) | undefined;
   /** One looks in step that no run has looked at yet. */
   readonly onQuiet?: ((it: Wanted) => void) | undefined;
 }
@@ -90,9 +92,9 @@ export function createObserver({ generation, board, ledger, clock, ...deps }: Ob
     const known = board.known(wanted.mapping.name, wanted.id);
     // One that could not be made is tried again in its own time.
     if (known === undefined) look(wanted.id, 'first');
-    // What is held ends by the destroying step; a repair would run into it. It is looked at once per refresh anyway.
-    else if (known.alive && known.kind !== 'held' && (known.contestedUntil ?? 0) <= clock.now())
-      look(wanted.id, 'drift');
+    // What is held ends by the destroying step; a repair would run into it.
+    else if (known.alive && known.kind === 'held') deps.onHeldGone?.();
+    else if (known.alive && (known.contestedUntil ?? 0) <= clock.now()) look(wanted.id, 'drift');
     // Nobody is told of it who could ask.
     else if (isRefusedForOthers(known)) noteFree(wanted.id);
   };

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import type { App } from '../../src/app/app.ts';
 import { destroyProposed } from '../../src/app/destroy.ts';
 import { pruneLeft } from '../../src/app/prune.ts';
 import { AppError } from '../../src/core/errors.ts';
@@ -113,7 +114,8 @@ it('what left stays for a prune where its mapping is put back while it looks, he
 const SEE = {
   ...{ withLeft: true, heldLeft: 0, meta: () => undefined, agrees: () => true },
   ...{ proposed: () => false, unknown: () => false },
-  ...{ onUnseen: () => undefined, onProgress: () => undefined, onWaiting: () => undefined },
+  ...{ onOver: () => undefined, onUnseen: () => undefined },
+  ...{ onProgress: () => undefined, onWaiting: () => undefined },
 };
 
 it('what left stays where its mapping is put back while it is looked for', async () => {
@@ -163,6 +165,52 @@ it('nothing goes by a configuration that is in force no more by the time when al
   expect(isThere(world, 't0')).toBe(true);
   const decided = await destroyProposed(app, pass, see);
   expect(decided).toMatchObject([{ kind: 'deleted', target: { secret: 't0' } }]);
+});
+
+it.each([
+  ['its mapping is put back', (app: App, put: App['targets']) => ({ ...app, targets: put })],
+  ['the configuration is another', (app: App) => ({ ...app, config: { ...app.config } })],
+])('what left and was not deleted yet stays where %s while others are', async (_, change) => {
+  const world = await openWorld({ mappings: targets(NAMES), more: 'brake: { share: 1, window: 1h }' });
+  for (const name of NAMES) world.store.put(name, name);
+  await world.sync();
+  await using all = await world.start();
+  const put = await all.app.resolve();
+  await world.configure(targets(NAMES.slice(3)));
+  await using process = await world.start();
+  await process.app.resolve();
+  const pass = await process.app.pass();
+  let now: Pick<App, 'config' | 'targets'> = process.app;
+  const app = Object.defineProperties(
+    { ...process.app },
+    { config: { get: () => now.config }, targets: { get: () => now.targets } },
+  );
+  world.cluster.before('remove', () => {
+    now = change(process.app, put);
+  });
+  const decided = await destroyProposed(app, pass, SEE);
+  expect(decided).toMatchObject([{ kind: 'deleted', target: { secret: 't0' } }]);
+  expect(NAMES.map((name) => isThere(world, name))).toEqual([false, true, true, true, true]);
+});
+
+it('what a prune has not deleted yet stays where its mapping is put back while others are', async () => {
+  const world = await openWorld({ mappings: targets(NAMES), more: 'brake: { share: 1, window: 1h }' });
+  for (const name of NAMES) world.store.put(name, name);
+  await world.sync();
+  await using all = await world.start();
+  const put = await all.app.resolve();
+  await world.configure(targets(NAMES.slice(3)));
+  await using process = await world.start();
+  let wanted = await process.app.resolve();
+  const app = Object.defineProperties(
+    { ...process.app },
+    { ...Object.getOwnPropertyDescriptors(process.app), targets: { get: () => wanted } },
+  );
+  world.cluster.before('remove', () => {
+    wanted = put;
+  });
+  expect(await pruneLeft(app)).toMatchObject({ summary: { deleted: 1, held: 0 } });
+  expect(NAMES.map((name) => isThere(world, name))).toEqual([false, true, true, true, true]);
 });
 
 describe('what is held', () => {
@@ -541,6 +589,50 @@ describe('what is held of namespaces', () => {
     await seconds(world, 5);
     await soon(() => expect(held()).toEqual([]));
     expect([isThere(world, 't', 'three'), isThere(world, 't', 'four')]).toEqual([false, true]);
+  });
+});
+
+describe('what is held and deleted by hand', () => {
+  const immutable = (value: string): string =>
+    NAMES.map(
+      (name) => `
+  - name: ${name}
+    target: { namespace: apps, immutable: true, recreate: true }
+    refresh: 12h
+    data: { T: { store: vault, key: ${value} } }`,
+    ).join('');
+
+  it('is made anew within seconds, as anything that somebody deletes', async () => {
+    const world = await openWorld({ mappings: immutable('token') });
+    await world.sync();
+    world.store.put('other', 'new');
+    await world.configure(immutable('other'));
+    await using serving = await serve(world);
+    await seconds(world, 5);
+    await soon(async () => expect(await heldIn(serving.service)).toEqual(NAMES));
+    world.cluster.forget({ namespace: 'apps', secret: 't1' });
+    await seconds(world, 10);
+    await soon(() => expect(isThere(world, 't1')).toBe(true));
+    await soon(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't2', 't3', 't4']));
+  });
+
+  it('fails for its source that is gone, and is held no more', async () => {
+    const mappings = targets(NAMES).replaceAll('target:', 'refresh: 12h\n    target:');
+    const world = await openWorld({ mappings, more: 'absence: { readings: 2, over: 1s }' });
+    for (const name of NAMES) world.store.put(name, name);
+    await world.sync();
+    for (const name of ['t0', 't1']) world.store.absent(name);
+    await world.sync();
+    await world.clock.advance(2_000);
+    expect((await world.sync()).held).toHaveLength(2);
+    await using serving = await serve(world);
+    await seconds(world, 5);
+    await soon(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't1']));
+    world.cluster.forget({ namespace: 'apps', secret: 't1' });
+    await seconds(world, 10);
+    await soon(async () => expect(await heldIn(serving.service)).not.toContain('t1'));
+    const { targets: shown } = await serving.service.status();
+    expect(shown.find(({ secret }) => secret === 't1')).toMatchObject({ code: 'SOURCE_ABSENT' });
   });
 });
 

@@ -208,4 +208,30 @@ describe('a target that is deleted and made anew', () => {
     await pass(world, 60_000);
     expect(passwordOf(world)).toBe(base64('second'));
   });
+
+  it('comes back soon when the audit was away in between', async () => {
+    const mappings = DB_ONLY.replace(
+      'namespace: apps',
+      'namespace: apps, immutable: true, recreate: true',
+    ).replace('    data:', '    refresh: 12h\n    data:');
+    const world = await openWorld({ mappings });
+    let [mayEnd, isAway] = [true, false];
+    await using it = await serve(world, ({ call, phase, args }) => {
+      const [entries = []] = call === 'audit.append' && phase === 'before' ? (args as [Entry[]]) : [];
+      const isDeleted = entries.some(({ phase: of, action }) => of === 'outcome' && action === 'delete');
+      isAway ||= isDeleted && !mayEnd;
+      if (isAway && entries.length > 0) throw new AppError('AUDIT_UNAVAILABLE');
+    });
+    await soon(() => expect(passwordOf(world)).toBe(base64('first')));
+    await pass(world, 20_000);
+    world.store.put('db', db('second'), '2');
+    mayEnd = false;
+    it.controller.take(HINT, CI);
+    await pass(world, 5_000);
+    expect(passwordOf(world)).toBeUndefined();
+    [mayEnd, isAway] = [true, false];
+    await pass(world, 60_000);
+    expect(passwordOf(world)).toBe(base64('second'));
+    expect(it.service.mappings()[0]?.targets[0]).toMatchObject({ state: 'synced' });
+  });
 });
