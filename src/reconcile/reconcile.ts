@@ -30,6 +30,8 @@ export interface ReconcileOptions {
   readonly drift?: 'repair' | 'report';
   /** It has come to the configuration, and that it is not there is nobody's edit of what is wanted now. */
   readonly isNew?: boolean;
+  /** Asked before a write: what is read for it may take a while, and then nobody may want it any more. Left out: it is. */
+  readonly isWanted?: (() => boolean) | undefined;
 }
 
 /** Somebody else may win a race this often before we let it be; the next run decides again. */
@@ -43,7 +45,7 @@ export async function reconcile(
   mapping: Mapping,
   id: TargetId,
   deps: ReconcileDeps,
-  { drift = 'repair', isNew = false }: ReconcileOptions = {},
+  { drift = 'repair', isNew = false, isWanted = () => true }: ReconcileOptions = {},
 ): Promise<Outcome> {
   const { recorder } = deps;
   const restart = deps.cluster.workloads === undefined ? [] : mapping.restart;
@@ -94,6 +96,10 @@ export async function reconcile(
       case 'create':
       case 'update':
       case 'merge': {
+        if (!isWanted()) {
+          await decision.recorded();
+          return { ...end('unchanged', decision), keys: [] };
+        }
         const { byHand: repairs, held } = found;
         const job: Write = { mapping, id, attempt, repairs, ...(held === undefined ? {} : { held }) };
         const { error, ...written } = await carryOut(plan, decision, job, deps);

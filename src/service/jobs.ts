@@ -109,6 +109,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     ages: deps.ages,
     onProposal: () => destroySoon(),
     onRestart: () => restartSoon(),
+    onOrphan: () => destroying.lookForLeft(),
     onOutcome: deps.onOutcome,
     onLarge: deps.onLarge,
     isNew: deps.isNew,
@@ -137,8 +138,8 @@ export function createJobs(deps: JobsDeps): Jobs {
     isWanted: (known) => wantedOf(known) !== undefined,
     destroy: deps.destroy,
     agrees: deps.agrees,
-    onOutcome: (outcome, requestId, startedAt) => decided(outcome, requestId, startedAt),
     lookAt: (target, requestId) => ledger.trigger(target, 'event', withMark(requestId, '')),
+    onOutcome: (outcome, requestId, startedAt) => decided(outcome, requestId, startedAt),
     addLeft: () => void add({ kind: 'left' }, { delayMs: COLLECT_MS }),
   });
 

@@ -40,6 +40,8 @@ export interface WorkDeps {
   readonly onProposal: () => void;
   /** Content was written whose mapping names workloads to restart. */
   readonly onRestart: () => void;
+  /** One was made that has left the configuration meanwhile, so that nobody has seen it among those that left. */
+  readonly onOrphan: () => void;
   readonly onOutcome: (outcome: Outcome, seconds: number) => void;
   /** So many bytes of large values were taken from a store for a target. */
   readonly onLarge?: ((bytes: number) => void) | undefined;
@@ -109,6 +111,10 @@ export function createWork(deps: WorkDeps): WorkTarget {
     }
     const isNew = deps.isNew?.(mapping.name, id) ?? false;
     const drift = job.reason === 'manual' ? 'repair' : mapping.onDrift;
+    const isWanted = () =>
+      generation()
+        .at(id)
+        .some((now) => now.mapping.name === mapping.name);
     const { reason, requestId } = job;
     using weight = weights.open();
     const outcome = await tracer.span(
@@ -116,7 +122,7 @@ export function createWork(deps: WorkDeps): WorkTarget {
       { mapping: mapping.name, ...id, reason },
       () =>
         it.error === undefined
-          ? reconcile(mapping, id, withWeight(pass, weight), { drift, isNew })
+          ? reconcile(mapping, id, withWeight(pass, weight), { drift, isNew, isWanted })
           : undecidable(mapping, id, it.error, pass),
       { requestId, ends: ({ kind, error }) => ({ outcome: kind, ...(error && { code: error.code }) }) },
     );
@@ -139,6 +145,7 @@ export function createWork(deps: WorkDeps): WorkTarget {
     board.note(wait === undefined ? known : { ...known, retryAt: endedAt + wait });
     if (outcome.proposal !== undefined) deps.onProposal();
     if (outcome.restarts) deps.onRestart();
+    if (outcome.kind === 'created' && !isWanted()) deps.onOrphan();
     // An old version says nothing of how old the secret is.
     if (outcome.pinned === undefined && outcome.sources !== undefined)
       deps.ages.decided(mapping, outcome.sources);

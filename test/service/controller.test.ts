@@ -7,7 +7,7 @@ import { type Logger, silentLogger } from '../../src/log/logger.ts';
 import { createMemoryQueue } from '../../src/queue/memory.ts';
 import type { Queue } from '../../src/queue/queue.ts';
 import { resolveTargets } from '../../src/reconcile/targets.ts';
-import { startController } from '../../src/service/controller.ts';
+import { type ServiceParts, startController } from '../../src/service/controller.ts';
 import { gate, type Watch } from '../fakes/faulty.ts';
 import type { MemoryClusterOptions } from '../fakes/memory-cluster.ts';
 import {
@@ -31,7 +31,13 @@ async function open(
     concurrency = 16,
     logger = silentLogger,
     cluster: options = {},
-  }: { concurrency?: number; logger?: Logger; cluster?: MemoryClusterOptions } = {},
+    destroy = async () => [],
+  }: {
+    concurrency?: number;
+    logger?: Logger;
+    cluster?: MemoryClusterOptions;
+    destroy?: ServiceParts['destroy'];
+  } = {},
 ) {
   const world = await openWorld({ mappings, cluster: options });
   const { app } = await world.start(watch);
@@ -72,7 +78,7 @@ async function open(
       ...(await app.pass()),
       versions: async (_, keys) => keys.map(() => ({ kind: 'unknown' })),
     }),
-    destroy: async () => [],
+    destroy,
     restart: async () => undefined,
     recover: async () => 0,
     onOutcome: ({ mapping }) => void state.runs.push(mapping),
@@ -293,6 +299,63 @@ describe('the controller', () => {
     expect(it.state.runs.filter((name) => name === 'late')).toEqual(['late']);
     expect([it.cluster.calls.read, it.cluster.calls.create]).toEqual([read, (create ?? 0) + 1]);
     expect(it.valueOf(late, 'TOKEN')).toBe(base64('tok'));
+  });
+
+  it('makes nothing of a mapping that has left while its sources were read', async () => {
+    const reading = gate('store.read');
+    let isHeld = false;
+    await using it = await open(DB_ONLY, (step) => (isHeld ? reading.watch(step) : undefined));
+    await it.is(APPS_DB, 'created');
+    const [db] = it.state.mappings;
+    if (db === undefined) throw new Error('there is no such mapping');
+    const added = {
+      ...db,
+      name: 'wrong',
+      target: { ...db.target, namespaces: ['elsewhere'], secret: 'wrong' },
+    };
+    it.clock.set(it.clock.now() + 20_000);
+    isHeld = true;
+    it.state.mappings = [db, added];
+    await it.controller.reconfigured({ mappings: new Set(['wrong']), all: false });
+    await reading.arrived;
+    it.state.mappings = [db];
+    await it.controller.reconfigured({ mappings: new Set(), all: false });
+    reading.open();
+    await soon(() => expect(it.state.runs).toContain('wrong'));
+    expect(it.cluster.raw({ namespace: 'elsewhere', secret: 'wrong' })).toBeUndefined();
+    expect(it.writes()).toBe(1);
+  });
+
+  it('looks for what left when a target was made whose mapping has left meanwhile', async () => {
+    const looks: boolean[] = [];
+    await using it = await open(DB_ONLY, undefined, {
+      destroy: async (_, { withLeft }) => {
+        looks.push(withLeft);
+        return [];
+      },
+    });
+    await it.is(APPS_DB, 'created');
+    await it.clock.advance(5_000);
+    const [db] = it.state.mappings;
+    if (db === undefined) throw new Error('there is no such mapping');
+    const wrong = { ...db, name: 'wrong', target: { ...db.target, secret: 'wrong' } };
+    const made = Promise.withResolvers<void>();
+    const { create } = it.cluster;
+    it.cluster.create = async (...asked) => {
+      it.state.mappings = [db];
+      await it.controller.reconfigured({ mappings: new Set(), all: false });
+      await it.clock.advance(5_000);
+      looks.splice(0);
+      made.resolve();
+      return create(...asked);
+    };
+    it.state.mappings = [db, wrong];
+    await it.controller.reconfigured({ mappings: new Set(['wrong']), all: false });
+    await made.promise;
+    await soon(() => expect(it.cluster.raw({ ...APPS_DB, secret: 'wrong' })).toBeDefined());
+    await settled();
+    await it.clock.advance(5_000);
+    expect(looks).toEqual([true]);
   });
 
   it('forgets what nobody wants any more', async () => {

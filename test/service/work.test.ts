@@ -47,6 +47,7 @@ async function open({ watch, mappings = DB_ONLY, isNew }: Options = {}) {
     },
     onProposal: () => undefined,
     onRestart: () => undefined,
+    onOrphan: () => undefined,
     onOutcome: () => undefined,
     isNew,
   });
