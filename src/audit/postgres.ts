@@ -4,7 +4,6 @@ import type { SecretValue } from '../core/secret-value.ts';
 import { GENESIS } from './chain.ts';
 import { because, named } from './failures.ts';
 import { createGroupCommit } from './group-commit.ts';
-import { latest } from './latest.ts';
 import type { MovableAudit } from './moving.ts';
 import { plainEntry } from './plain-entry.ts';
 import { type PostgresTls, parseAddress, tlsOptions } from './postgres-address.ts';
@@ -17,10 +16,9 @@ import * as own from './postgres-rows.ts';
 import { type Connector, openSession, type Session } from './postgres-session.ts';
 import { openWriter, type Writer } from './postgres-writer.ts';
 import * as queries from './queries.ts';
-import { reviewOf } from './reviews.ts';
+import { createReading, type Part } from './reading.ts';
 import { AS_IF_SCHEMA_2 } from './schema-2.ts';
-import { ofFingerprintAnywhere, search } from './search.ts';
-import type { Page, RecordFilter, Review } from './store.ts';
+import { ofFingerprintAnywhere } from './search.ts';
 import { LEFT_MEANWHILE, provable, readable, reviewedIn, type StoredRow } from './stored.ts';
 
 export interface PostgresAuditOptions {
@@ -42,12 +40,6 @@ const WRITES_END_WITHIN_MS = 60_000;
 
 /** How long a question may take: less than 15 s with the time to connect. */
 const READ_MS = 11_000;
-
-/** How many records are read at once. */
-const PAGE = 500;
-
-/** Whoever wants to know of one record alone goes no further than the first page. */
-const FIRST_PAGE = 4;
 
 /**
  * Several processes append to one chain, one batch after another (`postgres-writer.ts`).
@@ -109,26 +101,16 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
     return read((session) => own.rows(session, asked(query, schema), READ_MS));
   }
 
-  const searched = { db, ask, ofFingerprint: ofFingerprintAnywhere };
-
-  async function list(filter: RecordFilter, page: Page) {
-    return (await search(searched, filter, page)).map(toRecord);
-  }
-
-  async function* stored(from: number): AsyncGenerator<StoredRow> {
-    for (let next = from; ; ) {
-      const start = next;
-      const limit = start === from ? FIRST_PAGE : PAGE;
-      const part = { from: start, within: start > from, limit };
-      const page = await read((session) => readPage(session, part, schema));
-      yield* page;
-      const last = page.at(-1);
-      if (last === undefined || page.length < limit) return;
-      next = last.sequence + 1;
-    }
-  }
+  const reading = createReading({
+    address,
+    db,
+    ask,
+    ofFingerprint: ofFingerprintAnywhere,
+    readPart: (part) => read((session) => readPart(session, part, schema)),
+  });
 
   return {
+    ...reading,
     address,
     append: (entries) =>
       use(async () => {
@@ -145,18 +127,6 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
         forWriting();
         await commits.append([]);
       }),
-    list,
-    async get(sequence) {
-      const [found] = await ask(queries.recordQuery(db, sequence));
-      return found && toRecord(found);
-    },
-    async *scan(from) {
-      for await (const { text, hash } of stored(from)) yield toRecord({ record: text, hash });
-    },
-    async latest(filter, actions) {
-      const found = await latest(searched, filter, actions);
-      return found && toRecord(found);
-    },
     unresolved: (isOver = () => false) =>
       use(async () => {
         forWriting();
@@ -164,56 +134,18 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
         const isOurs = (row: (typeof open)[number]) => row.replica === replica && isOver(toRecord(row));
         return open.filter((row) => row.abandoned || isOurs(row)).map(toRecord);
       }),
-    async openAttempts(requestId, target) {
-      const open = await ask(queries.openAttemptsQuery(db, requestId, target));
-      return open.map(({ attempt }) => attempt);
-    },
-    async targets() {
-      return await ask(queries.targetsQuery(db));
-    },
     async exclusively(name, work) {
       await using turn = await use(() => exclusive.acquire(name));
       return await turn.run(work);
     },
-    stored,
     async head() {
       const query = asked(queries.headQuery(db), schema);
       const [head] = await use(() => reads.glance((session) => own.rows(session, query, READ_MS)));
       return head === undefined ? GENESIS : { sequence: head.sequence, hash: head.hash };
     },
-    async base() {
-      const [base] = await ask(queries.baseQuery(db));
-      return base === undefined ? GENESIS : { sequence: base.sequence, hash: base.hash };
-    },
-    async reviews(sequences) {
-      const found = new Map<number, Review>();
-      for (let start = 0; start < sequences.length; start += PAGE) {
-        const part = sequences.slice(start, start + PAGE);
-        for (const { reviewed, ...row } of await ask(queries.reviewsQuery(db, part))) {
-          const review = reviewOf(toRecord(row));
-          if (review !== undefined) found.set(reviewed, review);
-        }
-      }
-      return found;
-    },
-    prune: (until) => use(async () => prunePostgres(forWriting(), stored, until)),
+    prune: (until) => use(async () => prunePostgres(forWriting(), reading.stored, until)),
     takeOver: (records, base) => use(async () => takeOverPostgres(forWriting(), records, base)),
-    async *kept() {
-      for (let after = 0; ; ) {
-        const page = await ask(queries.keptPageQuery(db, after, PAGE));
-        yield* page.map(({ record: text, hash, open }) => ({
-          text,
-          hash,
-          indexed: true,
-          open: open !== null,
-        }));
-        const last = page.at(-1);
-        if (last === undefined || page.length < PAGE) return;
-        after = last.sequence;
-      }
-    },
     keep: (records) => use(async () => keepAllPostgres(forWriting(), records)),
-    moving: async () => (await ask(queries.baseQuery(db)))[0]?.moving ?? undefined,
     setMoving: (what) =>
       use(() =>
         forWriting().change(async (session) => {
@@ -259,9 +191,9 @@ async function openIntents(
 }
 
 /** From one look at the store, so that what happens meanwhile is there as a whole or not at all. */
-async function readPage(
+async function readPart(
   session: Session,
-  { from, within, limit }: { readonly from: number; readonly within: boolean; readonly limit: number },
+  { from, within, limit }: Part,
   schema: number,
 ): Promise<readonly StoredRow[]> {
   const db = own.postgresQueries;

@@ -86,7 +86,7 @@ export function readBase(sqlite: DatabaseSync): Head {
   return base === undefined ? GENESIS : { sequence: base.sequence, hash: base.hash };
 }
 
-export function readMoving(sqlite: DatabaseSync): string | undefined {
+function readMoving(sqlite: DatabaseSync): string | undefined {
   return rows(sqlite, baseQuery(sqliteQueries))[0]?.moving ?? undefined;
 }
 

@@ -3,14 +3,13 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../core/clock.ts';
 import { because, named } from './failures.ts';
 import { createGroupCommit } from './group-commit.ts';
-import { latest } from './latest.ts';
 import { version } from './migrations.ts';
 import type { MovableAudit } from './moving.ts';
 import { plainEntry } from './plain-entry.ts';
 import * as queries from './queries.ts';
+import { createReading, type Part } from './reading.ts';
 import { createReplicas, type Replicas } from './replicas.ts';
-import { reviewOf } from './reviews.ts';
-import { type Ask, search } from './search.ts';
+import type { Ask } from './search.ts';
 import { openReader, openWriter, type SqliteFile } from './sqlite-file.ts';
 import { ofFingerprint } from './sqlite-fingerprints.ts';
 import { withLock } from './sqlite-lock.ts';
@@ -20,13 +19,11 @@ import {
   type RecordWriter,
   readBase,
   readHead,
-  readMoving,
   rows,
   sqliteQueries,
   takeOver,
   touch,
 } from './sqlite-rows.ts';
-import type { Page, RecordFilter, Review } from './store.ts';
 import { LEFT_MEANWHILE, provable, readable, reviewedIn, type StoredRow } from './stored.ts';
 
 export interface SqliteAuditOptions {
@@ -43,12 +40,6 @@ export interface SqliteAuditOptions {
 
 /** How long to wait for a step that only one process may do at a time. */
 const EXCLUSIVE_PATIENCE_MS = 60_000;
-
-/** How many records are read at once: between two pages others get their turn. */
-const PAGE = 500;
-
-/** Whoever wants to know of one record alone goes no further than the first page. */
-const FIRST_PAGE = 4;
 
 /** Several processes may use one file: they wait for each other, and the chain stays one. */
 export async function openSqliteAudit(options: SqliteAuditOptions): Promise<MovableAudit> {
@@ -100,27 +91,16 @@ function createStore(
   );
 
   const ask: Ask = (query) => use(() => file.read((sqlite) => rows(sqlite, query)));
-  const searched = { db, ask, ofFingerprint };
-
-  async function list(filter: RecordFilter, page: Page) {
-    return (await search(searched, filter, page)).map(readable(path));
-  }
-
-  async function* stored(from: number): AsyncGenerator<StoredRow> {
-    for (let next = from; ; ) {
-      const start = next;
-      const limit = start === from ? FIRST_PAGE : PAGE;
-      const page = await use(() =>
-        file.read((sqlite) => readPage(sqlite, { from: start, within: start > from, limit })),
-      );
-      yield* page;
-      const last = page.at(-1);
-      if (last === undefined || page.length < limit) return;
-      next = last.sequence + 1;
-    }
-  }
+  const reading = createReading({
+    address: path,
+    db,
+    ask,
+    ofFingerprint,
+    readPart: (part) => use(() => file.read((sqlite) => readPart(sqlite, part))),
+  });
 
   return {
+    ...reading,
     address: path,
     append: (entries) =>
       use(async () => {
@@ -134,19 +114,6 @@ function createStore(
         forWriting();
         await file.write(touch);
       }),
-    list,
-    async get(sequence) {
-      const query = queries.recordQuery(db, sequence);
-      const [found] = await use(() => file.read((sqlite) => rows(sqlite, query)));
-      return found && readable(path)(found);
-    },
-    async *scan(from) {
-      for await (const { text, hash } of stored(from)) yield readable(path)({ record: text, hash });
-    },
-    async latest(filter, actions) {
-      const found = await latest(searched, filter, actions);
-      return found && readable(path)(found);
-    },
     unresolved: (isOver = () => false) =>
       use(async () => {
         const { replicas } = forWriting();
@@ -160,61 +127,23 @@ function createStore(
           return open.filter((row) => ended.get(row.replica) || isOurs(row)).map(readable(path));
         });
       }),
-    async openAttempts(requestId, target) {
-      const query = queries.openAttemptsQuery(db, requestId, target);
-      return (await use(() => file.read((sqlite) => rows(sqlite, query)))).map(({ attempt }) => attempt);
-    },
-    async targets() {
-      const found = await use(() => file.read((sqlite) => rows(sqlite, queries.targetsQuery(db))));
-      return found.map(({ namespace, secret }) => ({ namespace, secret }));
-    },
     exclusively: (name, work) => withLock(`${resolve(path)}.${name}.lock`, EXCLUSIVE_PATIENCE_MS, work),
-    stored,
     head: () => use(() => file.read(readHead)),
-    base: () => use(() => file.read(readBase)),
-    reviews: (sequences) =>
-      use(async () => {
-        const found = new Map<number, Review>();
-        for (let start = 0; start < sequences.length; start += PAGE) {
-          const query = queries.reviewsQuery(db, sequences.slice(start, start + PAGE));
-          for (const { reviewed, ...row } of await file.read((sqlite) => rows(sqlite, query))) {
-            const review = reviewOf(readable(path)(row));
-            if (review !== undefined) found.set(reviewed, review);
-          }
-        }
-        return found;
-      }),
     prune: (until) =>
       use(async () => {
         forWriting();
-        return await pruneSqlite(file, stored, until);
+        return await pruneSqlite(file, reading.stored, until);
       }),
     takeOver: (records, base) =>
       use(async () => {
         forWriting();
         await file.write((sqlite) => takeOver(sqlite, records, base));
       }),
-    async *kept() {
-      for (let after = 0; ; ) {
-        const query = queries.keptPageQuery(db, after, PAGE);
-        const page = await use(() => file.read((sqlite) => rows(sqlite, query)));
-        yield* page.map(({ record: text, hash, open }) => ({
-          text,
-          hash,
-          indexed: true,
-          open: open !== null,
-        }));
-        const last = page.at(-1);
-        if (last === undefined || page.length < PAGE) return;
-        after = last.sequence;
-      }
-    },
     keep: (records) =>
       use(async () => {
         forWriting();
         await file.write((sqlite) => keepAll(sqlite, records));
       }),
-    moving: () => use(() => file.read(readMoving)),
     setMoving: (what) =>
       use(async () => {
         forWriting();
@@ -235,10 +164,7 @@ function createStore(
 }
 
 /** From one look at the file, so that what another process does meanwhile is there as a whole or not at all. */
-function readPage(
-  sqlite: DatabaseSync,
-  { from, within, limit }: { readonly from: number; readonly within: boolean; readonly limit: number },
-): readonly StoredRow[] {
+function readPart(sqlite: DatabaseSync, { from, within, limit }: Part): readonly StoredRow[] {
   sqlite.exec('begin');
   try {
     const { sequence: base } = readBase(sqlite);
