@@ -127,7 +127,7 @@ function createStore(
           return open.filter((row) => ended.get(row.replica) || isOurs(row)).map(readable(path));
         });
       }),
-    exclusively: (name, work) => withLock(`${resolve(path)}.${name}.lock`, EXCLUSIVE_PATIENCE_MS, work),
+    exclusively: (name, work) => withLock(`${file.path}.${name}.lock`, EXCLUSIVE_PATIENCE_MS, work),
     head: () => use(() => file.read(readHead)),
     prune: (until) =>
       use(async () => {

@@ -65,6 +65,20 @@ it('an audit file is one and the same under all its names', async () => {
   expect(await other.unresolved()).toEqual([]);
   await using reader = await openSqliteAudit({ ...common, path: link, readOnly: true });
   expect(await reader.list({}, { limit: 5 })).toHaveLength(3);
+  const [held, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const turns: string[] = [];
+  const first = running.exclusively('destroy', async () => {
+    held.resolve();
+    await ended.promise;
+    turns.push('first');
+  });
+  await held.promise;
+  const second = other.exclusively('destroy', async () => void turns.push('second'));
+  // Whatever the other one needs to begin, if it does not wait.
+  await other.append([entry()]);
+  ended.resolve();
+  await Promise.all([first, second]);
+  expect(turns).toEqual(['first', 'second']);
 });
 
 describe('an audit file that cannot be used', () => {
