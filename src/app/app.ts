@@ -222,10 +222,11 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
           inForce.check();
           return stores.open(store);
         },
-        onRead(source, result) {
+        onRead(source, result, tookMs) {
           inForce.check();
-          return recorder.read(source, result);
+          return recorder.read(source, result, tookMs);
         },
+        now: () => clock.now(),
         recall: (store, key) => recallVersion(audit, { store, key }, stores.definitions.get(store)),
         // Nothing is read ahead by rules that are in force no more.
         perCall: (store) => (current === begun ? (abilitiesOf(begun, store)?.readsPerCall ?? 1) : 1),

@@ -44,7 +44,8 @@ export function plainEntry(entry: Entry): Entry {
     ...optional('counts', entry.counts, counts),
     ...optional('note', entry.note, text),
     ...optional('review', entry.review, review),
-    durationMs: integer(entry.durationMs, 'durationMs'),
+    // A clock may have been set back meanwhile.
+    durationMs: Math.max(0, integer(entry.durationMs, 'durationMs')),
     attempt: integer(entry.attempt, 'attempt'),
     ...optional('resourceVersion', entry.resourceVersion, text),
   };

@@ -36,7 +36,9 @@ export interface ReaderDeps {
   /** The provider of a store; throws when it cannot be set up, for example without its credential. */
   readonly open: (store: string) => Promise<Pick<SecretProvider, 'read' | 'find' | 'versions'>>;
   /** Told once of each read, before anybody hears of it. May leave a record that is durable only later. */
-  readonly onRead: (source: StoreRef, result: ReadResult) => Promise<Recording | undefined>;
+  readonly onRead: (source: StoreRef, result: ReadResult, tookMs: number) => Promise<Recording | undefined>;
+  /** By which it is told how long its store took, for all that was asked for together; left out: 0. */
+  readonly now?: () => number;
   /** What is on record of a key that this process has not read. */
   readonly recall?: (store: string, key: string) => Promise<StampedVersion | undefined>;
   /** Ends the reads under way: each of them is then rejected. */
@@ -56,7 +58,7 @@ const UNKNOWN: VersionResult = { kind: 'unknown' };
  * together, so that a store which can batch does. Ends with its pass; it keeps values for that long.
  */
 export function createReader(deps: ReaderDeps): Reader {
-  const { open, onRead, recall, signal, room = createRoom(), perCall = () => 1, age } = deps;
+  const { open, onRead, recall, signal, room = createRoom(), perCall = () => 1, age, now = () => 0 } = deps;
   const reads = createShelf<ReadResult>(room, age);
   const searches = createShelf<readonly string[]>(room, age);
   const hints = createShelf<VersionResult>(room, age);
@@ -77,12 +79,14 @@ export function createReader(deps: ReaderDeps): Reader {
   const ask = createTurn<SourceRef, ReadResult>(async (store, refs) => {
     const more = fillers(store, refs);
     const all = [...refs, ...more.map(({ ref }) => ref)];
+    const startedAt = now();
     const answers = await readAll(open, store, all, options);
+    const tookMs = now() - startedAt;
     const results = all.map(async (ref, index) => {
       const answer = answers[index];
       signal?.throwIfAborted();
       if (answer === undefined) throw new Error('a provider must answer each reference');
-      const recording = await onRead({ store, ref }, answer);
+      const recording = await onRead({ store, ref }, answer, tookMs);
       if (recording !== undefined) recordings.add(refId({ store, ref }), recording);
       return answer;
     });

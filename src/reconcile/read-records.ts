@@ -22,9 +22,9 @@ export function createReadRecords({
 }: ReadRecordsDeps): ReadRecords {
   const remade = new Set<string>();
 
-  const entryOf = ({ store, ref }: StoreRef) => {
+  const entryOf = ({ store, ref }: StoreRef, durationMs: number) => {
     const note = readingNote(stores.get(store), objectOf(ref));
-    const base = { actor, requestId, keys: NO_KEYS, durationMs: 0, attempt: 1 };
+    const base = { actor, requestId, keys: NO_KEYS, durationMs, attempt: 1 };
     return { ...base, action: 'read', store, key: ref.key, ...note } as const;
   };
   const append = async (source: StoreRef, entry: Entry) => {
@@ -45,7 +45,11 @@ export function createReadRecords({
     return lastAbout(audit, about, { object: objectOf(ref) });
   };
 
-  const found = async (source: StoreRef, result: FoundRead): Promise<Recording | undefined> => {
+  const found = async (
+    source: StoreRef,
+    result: FoundRead,
+    tookMs: number,
+  ): Promise<Recording | undefined> => {
     const { store, ref } = source;
     const { key, version: named } = ref;
     const object = objectOf(ref);
@@ -77,16 +81,27 @@ export function createReadRecords({
     const note = readingNote(stores.get(store), object, result.stamp);
     const earlier = replaced === undefined ? {} : { before: replaced };
     return {
-      durable: append(source, { ...entryOf(source), outcome: 'ok', sources, ...earlier, after, ...note }),
+      durable: append(source, {
+        ...entryOf(source, tookMs),
+        outcome: 'ok',
+        sources,
+        ...earlier,
+        after,
+        ...note,
+      }),
     };
   };
 
-  const notFound = async (source: StoreRef, result: Exclude<ReadResult, FoundRead>): Promise<void> => {
+  const notFound = async (
+    source: StoreRef,
+    result: Exclude<ReadResult, FoundRead>,
+    tookMs: number,
+  ): Promise<void> => {
     const { store, ref } = source;
     const { key, version: named } = ref;
     const sources = named === undefined ? [] : [{ store, key, version: named }];
     const code = result.kind === 'absent' ? 'SOURCE_ABSENT' : result.error.code;
-    const entry = { ...entryOf(source), outcome: 'failed', code, sources } as const;
+    const entry = { ...entryOf(source, tookMs), outcome: 'failed', code, sources } as const;
     // Every reading of an absence counts towards its proof, under the definition of its store alone.
     if (code === 'SOURCE_ABSENT' || code === 'SOURCE_DELETED') {
       await append(source, { ...entry, note: definitionNote(stores.get(store), objectOf(ref)) });
@@ -99,9 +114,9 @@ export function createReadRecords({
 
   return {
     remade,
-    async read(source, result) {
-      if (result.kind === 'found') return found(source, result);
-      await notFound(source, result);
+    async read(source, result, tookMs = 0) {
+      if (result.kind === 'found') return found(source, result, tookMs);
+      await notFound(source, result, tookMs);
       return undefined;
     },
   };

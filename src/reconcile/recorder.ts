@@ -27,7 +27,7 @@ export interface Recorder {
   readonly remade: ReadonlySet<string>;
   command(command: Command): Promise<void>;
   /** Of a value that is new, the record need not be durable when this resolves: only in its place in the line. */
-  read(source: StoreRef, result: ReadResult): Promise<Recording | undefined>;
+  read(source: StoreRef, result: ReadResult, tookMs?: number): Promise<Recording | undefined>;
   /** Gives the change as it is on record. Its attempt passes over those that are open: an outcome closes one. */
   intent(change: Change): Promise<Change>;
   /** With what is to be restarted after it, all of it or nothing: a crash loses neither. */

@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import { canonical } from '../../src/audit/canonical.ts';
 import { append, GENESIS, hashOf } from '../../src/audit/chain.ts';
 import type { AuditRecord } from '../../src/audit/entry.ts';
+import { bare } from './sample.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/reference/audit-format.md'), 'utf8');
 
@@ -38,4 +39,10 @@ it('the documentation lists every field of a record', () => {
   const listed = page.split('## The canonical bytes')[0]?.matchAll(/`(\w+)`/g) ?? [];
   const names = new Set(Array.from(listed, ([, name]) => name));
   expect(Object.keys(record).filter((name) => !names.has(name))).toEqual([]);
+});
+
+it('nothing took less than no time, though a clock was set back meanwhile', () => {
+  const when = { time: '2026-11-25T12:00:00.000Z', instance: 'prod', replica: 'a' };
+  expect(append(GENESIS, bare({ durationMs: -3_600_000 }), when).record.durationMs).toBe(0);
+  expect(append(GENESIS, bare({ durationMs: 12.4 }), when).record.durationMs).toBe(12);
 });
