@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { JsonError, type JsonNode, parseJson } from '../core/json.ts';
 import { GENESIS, type Head, type StoredRecord, toStored } from './chain.ts';
+import { BEGINNINGS, type ExportFormat } from './export-formats.ts';
 import { because, named, systemCode } from './failures.ts';
 import { type Link, linksOf } from './verify-diagnose.ts';
 
@@ -11,22 +12,26 @@ export interface Exported {
   readonly records: AsyncIterable<StoredRecord>;
 }
 
-/**
- * Whether a file holds JSON lines; one that is not there is no such file.
- * @param mayBeEmpty One with nothing in it counts: something else can tell what it lacks.
- */
-export async function isJsonLines(path: string, mayBeEmpty = false): Promise<boolean> {
+/** What an export at this path is, by its beginning; undefined: it is something else, or not there. */
+export async function formatOf(path: string): Promise<ExportFormat | 'empty' | undefined> {
   try {
+    // What is no file might keep whoever opens it waiting, as a pipe does.
+    if (!(await stat(path)).isFile()) return undefined;
     await using file = await open(path);
     const input = file.createReadStream({ encoding: 'latin1', start: 0, autoClose: false });
     for await (const chunk of input as AsyncIterable<string>) {
       const start = chunk.trimStart();
-      if (start !== '') return start.startsWith('{');
+      if (start === '') continue;
+      if (start.startsWith(BEGINNINGS.csv)) return 'csv';
+      if (start.startsWith(BEGINNINGS.ocsf)) return 'ocsf';
+      // Also one whose first line was edited.
+      return start.startsWith('{') ? 'jsonl' : undefined;
     }
-    return mayBeEmpty && (await file.stat()).isFile();
+    return 'empty';
   } catch (error) {
-    if (['ENOENT', 'EISDIR', 'EACCES'].includes(systemCode(error) ?? '')) return false;
-    throw error;
+    // What cannot be looked at, whoever reads it as a store says.
+    if (systemCode(error) === undefined) throw error;
+    return undefined;
   }
 }
 

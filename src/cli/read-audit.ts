@@ -5,6 +5,7 @@ import { addressOf, isPostgres } from '../app/audit-place.ts';
 import { openCluster } from '../app/cluster.ts';
 import { parseAddress } from '../audit/postgres-address.ts';
 import type { AuditStore } from '../audit/store.ts';
+import { formatOf } from '../audit/verify-export.ts';
 import type { Config } from '../config/config.ts';
 import { AppError } from '../core/errors.ts';
 import { SecretValue } from '../core/secret-value.ts';
@@ -48,6 +49,14 @@ export function checkPlace(option: string, place: string | undefined): void {
   }
 }
 
+/** An export is there to be proved or read on; there is nothing to search it by. @throws UsageError */
+export async function refuseExport(option: string, path: string, shown: string): Promise<void> {
+  const format = await formatOf(path);
+  if (format === undefined || format === 'empty') return;
+  const use = format === 'jsonl' ? ', which only `audit verify` reads' : ` as ${format.toUpperCase()}`;
+  throw new UsageError(`${option}: ${shown} looks like an export${use}: name the store that it came from`);
+}
+
 /** The audit store that `--audit` names, or the configuration's; nothing when that is invalid, with its problems printed. */
 export async function openAuditForReading(
   context: Context,
@@ -55,14 +64,16 @@ export async function openAuditForReading(
 ): Promise<AuditStore | undefined> {
   const { audit } = options;
   checkPlace('--audit', audit);
-  if (audit !== undefined)
+  if (audit !== undefined) {
+    const path = resolve(context.cwd, audit);
+    const isServer = isPostgres(audit);
+    if (!isServer) await refuseExport('--audit', path, audit);
     return openAuditReader(
-      isPostgres(audit)
-        ? { kind: 'postgres', url: { env: '--audit' } }
-        : { kind: 'sqlite', path: resolve(context.cwd, audit) },
+      isServer ? { kind: 'postgres', url: { env: '--audit' } } : { kind: 'sqlite', path },
       context.clock,
       async () => addressOf(audit, context.env),
     );
+  }
   const config = await requireConfig(context, options);
   return config && openAuditReader(config.audit.store, context.clock, auditCredentials(context, config));
 }

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { canonical } from '../../src/audit/canonical.ts';
 import { append, GENESIS, type Head, hashOf } from '../../src/audit/chain.ts';
 import { prove } from '../../src/audit/verify.ts';
-import { isJsonLines, readExport } from '../../src/audit/verify-export.ts';
+import { formatOf, readExport } from '../../src/audit/verify-export.ts';
 import { temporaryFolder } from './folder.ts';
 import { entries, LENGTH } from './tampering-run.ts';
 
@@ -27,8 +27,7 @@ async function problemOf(text: string) {
   await using folder = await temporaryFolder();
   const path = join(folder.path, 'export.jsonl');
   await writeFile(path, text);
-  expect(await isJsonLines(path)).toBe(text.trim() !== '');
-  expect(await isJsonLines(path, true)).toBe(true);
+  expect(await formatOf(path)).toBe(text.trim() === '' ? 'empty' : 'jsonl');
   const { problem, from } = await prove({ ...(await readExport(path)), part: true });
   return problem === undefined ? { from } : problem;
 }

@@ -30,6 +30,25 @@ describe('audit export', () => {
     expect(after).toMatchObject({ code: 0, stdout: before.stdout });
   });
 
+  it.each([
+    ['list', '--audit', 'out.jsonl'],
+    ['show', '1', '--audit', 'out.jsonl'],
+    ['report', '--audit', 'out.jsonl'],
+    ['export', '--format', 'csv', '--audit', 'out.jsonl'],
+    ['migrate', '--to', 'new.db', '--from', 'out.jsonl'],
+  ])('is said by `audit %s` to be for `audit verify` alone', async (...args) => {
+    await using bench = await openSynced();
+    await bench.run('audit', 'export', '--format', 'jsonl', '--out', 'out.jsonl');
+    expect((await bench.run('audit', 'verify', '--audit', 'out.jsonl')).code).toBe(0);
+    const option = args.at(-2);
+    expect(await bench.run('audit', ...args)).toMatchObject({
+      code: 64,
+      stdout: '',
+      stderr: `error: ${option}: out.jsonl looks like an export, which only \`audit verify\` reads: name the store that it came from\n`,
+    });
+    await expect(bench.read('new.db')).rejects.toThrow('ENOENT');
+  });
+
   it('takes the filters of the list', async () => {
     await using bench = await openSynced();
     await bench.run('audit', 'review', '2', '--state', 'flagged');

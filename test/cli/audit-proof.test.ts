@@ -40,6 +40,31 @@ it('a pipe, which cannot be looked at twice, is wrong usage and no fault of ours
   expect({ code, stderr }).toEqual({ code: 64, stderr: expect.stringMatching(/^error: --audit: .*pipe/) });
 });
 
+it.each(['csv', 'ocsf'])('an export as %s is wrong usage, and no audit that was altered', async (format) => {
+  await using bench = await synced();
+  await bench.run('audit', 'export', '--format', format, '--out', 'export');
+  expect(await bench.run('audit', 'verify', '--audit', 'export')).toMatchObject({
+    code: 64,
+    stdout: '',
+    stderr: `error: --audit: export looks like an export as ${format.toUpperCase()}, which nothing proves: take one with --format jsonl\n`,
+  });
+});
+
+it('an export that was made with filters lacks records, and it may be for that', async () => {
+  await using bench = await synced();
+  const filter = ['--secret', 'db'];
+  await bench.run('audit', 'export', '--format', 'jsonl', '--out', 'part.jsonl', ...filter);
+  await bench.run('sync');
+  await bench.run('audit', 'export', '--format', 'jsonl', '--out', 'gaps.jsonl', ...filter);
+  expect((await bench.run('audit', 'verify', '--audit', 'part.jsonl')).code).toBe(0);
+  const { code, stdout } = await bench.run('audit', 'verify', '--audit', 'gaps.jsonl');
+  expect(code).toBe(4);
+  expect(stdout).toContain('was deleted');
+  expect(stdout).toContain('An export that was made with filters lacks records as well');
+  sql(bench, 'delete from records where sequence = 2');
+  expect((await bench.run('audit', 'verify')).stdout).not.toContain('filters');
+});
+
 describe('checkpoints of one-shot runs', () => {
   it('are written at their end, beside the store by default, for their owner alone', async () => {
     await using bench = await synced();

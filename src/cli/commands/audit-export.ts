@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { exportRecords, type Progress } from '../../audit/export.ts';
-import type { ExportFormat } from '../../audit/export-formats.ts';
+import { BEGINNINGS, type ExportFormat } from '../../audit/export-formats.ts';
 import type { Question } from '../../audit/question.ts';
 import { codeOf } from '../../core/system-errors.ts';
 import { filterOf } from '../audit-question.ts';
@@ -81,9 +81,8 @@ function unwritable(error: unknown, name: string): unknown {
   return error instanceof Error && 'syscall' in error ? fileError(error, `${name} cannot be written`) : error;
 }
 
-/** What exports begin with, by their formats; one without a record is empty. */
-const BEGINNINGS = ['{"action":"', 'sequence,time,', '{"category_uid":'];
-const LONGEST = Math.max(...BEGINNINGS.map((it) => it.length));
+const KNOWN = Object.values(BEGINNINGS);
+const LONGEST = Math.max(...KNOWN.map((it) => it.length));
 
 /** An earlier export is replaced, and nothing else: a name given by mistake may be that of the audit itself. */
 async function refuseOthers(path: string, name: string): Promise<void> {
@@ -93,7 +92,7 @@ async function refuseOthers(path: string, name: string): Promise<void> {
     await using file = await open(path);
     const { buffer, bytesRead } = await file.read(Buffer.alloc(LONGEST), 0, LONGEST, 0);
     const found = buffer.toString('latin1', 0, bytesRead);
-    if (found === '' || BEGINNINGS.some((it) => found.startsWith(it))) return;
+    if (found === '' || KNOWN.some((it) => found.startsWith(it))) return;
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return;
     throw unwritable(error, name);

@@ -1,9 +1,10 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { isPostgres } from '../../app/audit-place.ts';
 import { readSigner } from '../../app/keys.ts';
 import { pemOf } from '../../audit/checkpoint-signing.ts';
 import { contentsOf, type Evidence, type Proof, prove } from '../../audit/verify.ts';
-import { isJsonLines, readExport } from '../../audit/verify-export.ts';
+import { formatOf, readExport } from '../../audit/verify-export.ts';
 import { codeOf } from '../../core/system-errors.ts';
 import type { Context } from '../context.ts';
 import { type EvidenceOptions, evidenceOf } from '../evidence.ts';
@@ -27,13 +28,19 @@ export async function auditVerifyCommand(context: Context, options: VerifyOption
   if (wanted && config === undefined) return EXIT.config;
   // Before the records: what is added meanwhile lies behind it.
   const evidence = await evidenceOf(context, options, config);
-  const proof = await proofOf(context, options, evidence);
-  if (proof === undefined) return EXIT.config;
+  const found = await proofOf(context, options, evidence);
+  if (found === undefined) return EXIT.config;
+  const { proof, isExport } = found;
   // Of an audit that has nothing yet, there is nothing to prove.
   const missing = proof.records === 0 ? [] : evidence.missing;
   print(context, options.output, {
     data: { ...proof, ...(missing.length === 0 ? {} : { missing }) },
-    human: (paint) => [proofText(proof, evidence, paint), ...missingText(missing, paint)].join('\n'),
+    human: (paint) =>
+      [
+        proofText(proof, evidence, paint),
+        ...(isExport && proof.problem?.kind === 'deleted' ? [GAPS] : []),
+        ...missingText(missing, paint),
+      ].join('\n'),
   });
   return proof.ok ? EXIT.ok : EXIT.person;
 }
@@ -42,18 +49,26 @@ async function proofOf(
   context: Context,
   options: VerifyOptions,
   evidence: Evidence,
-): Promise<Proof | undefined> {
-  const path = options.audit && resolve(context.cwd, options.audit);
+): Promise<{ readonly proof: Proof; readonly isExport: boolean } | undefined> {
+  const { audit: place } = options;
+  const path = place === undefined || isPostgres(place) ? undefined : resolve(context.cwd, place);
   if (path !== undefined && (await isPipe(path)))
     throw new UsageError(
       '--audit: it is looked at more than once, which a pipe does not bear: write it to a file',
     );
-  if (path !== undefined && (await isJsonLines(path, evidence.checkpoints.length > 0)))
-    return prove({ ...(await readExport(path)), part: true, evidence });
+  const format = path === undefined ? undefined : await formatOf(path);
+  if (format === 'csv' || format === 'ocsf')
+    throw new UsageError(
+      `--audit: ${place} looks like an export as ${format.toUpperCase()}, which nothing proves: take one with --format jsonl`,
+    );
+  // With nothing in it, it is an export where something else can tell what it lacks.
+  const isExport = format === 'jsonl' || (format === 'empty' && evidence.checkpoints.length > 0);
+  if (path !== undefined && isExport)
+    return { proof: await prove({ ...(await readExport(path)), part: true, evidence }), isExport };
   await using audit = await openAuditForReading(context, options);
   if (audit === undefined) return undefined;
   // Awaited here: the store must outlive it.
-  return await prove({ ...(await contentsOf(audit)), evidence });
+  return { proof: await prove({ ...(await contentsOf(audit)), evidence }), isExport };
 }
 
 async function isPipe(path: string): Promise<boolean> {
@@ -79,6 +94,8 @@ async function printPublicKey(context: Context, options: VerifyOptions): Promise
   });
   return EXIT.ok;
 }
+
+const GAPS = 'An export that was made with filters lacks records as well: it has gaps, and is no chain.';
 
 const FOUND: Readonly<Record<NonNullable<Proof['problem']>['kind'], string>> = {
   edited: 'was edited',
