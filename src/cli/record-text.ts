@@ -2,7 +2,7 @@ import type { AuditRecord, KeyChanges } from '../audit/entry.ts';
 import { ordered, type ShownRecord } from '../audit/question.ts';
 import type { RecordDetail } from '../audit/question-detail.ts';
 import { count, type Paint, shortFingerprint, table } from './output.ts';
-import { plain } from './service-error.ts';
+import { onOneLine, plain } from './service-error.ts';
 
 /** Records as a table, newest first. Names and notes are other people's words: nothing in them paints or moves. */
 export function listText(records: readonly ShownRecord[], next: string | undefined, paint: Paint): string {
@@ -38,7 +38,7 @@ function noteOf({ code, note, keys, sources, action, counts, review, reviewed }:
     action === 'read' && sources[0] !== undefined ? [`version ${shortFingerprint(sources[0].version)}`] : [];
   const { targets, ...rest } = counts ?? {};
   const totals = Object.entries(rest).filter(([, number]) => number > 0);
-  const total = targets === undefined ? [] : [`${count(targets, 'target')}:`];
+  const total = targets === undefined ? [] : [`${count(targets, 'target')}${totals.length === 0 ? '' : ':'}`];
   return [
     code,
     review?.state,
@@ -67,13 +67,13 @@ function reviewText({ state, by, note }: NonNullable<ShownRecord['reviewed']>): 
   return `${state}${by === undefined ? '' : ` by ${by}`}${note === undefined ? '' : `: ${note}`}`;
 }
 
-/** One record whole, beside it what belongs to it, and where it stands. */
+/** One record whole, also a long note and all of many keys; beside it what belongs to it, and where it stands. */
 export function detailText({ counterpart, chain, ...record }: RecordDetail, paint: Paint): string {
   const members = Object.entries(ordered(record)).flatMap(([name, value]) => memberRows(name, value, record));
   const isOpen = record.reviewed === undefined && record.action !== 'review';
   const rows = [...members, ...(isOpen ? [['review', 'unreviewed'] as const] : [])];
   const width = Math.max(...rows.map(([name]) => name.length));
-  const own = rows.map(([name, value]) => `${paint('dim', name.padEnd(width))}  ${plain(value)}`);
+  const own = rows.map(([name, value]) => `${paint('dim', name.padEnd(width))}  ${onOneLine(value)}`);
   const pair = counterpart === undefined ? [] : ['', pairText(record, counterpart, paint)];
   return [...own, ...pair, '', chainText(record.sequence, chain, paint)].join('\n');
 }
@@ -84,7 +84,7 @@ function pairText(record: ShownRecord, counterpart: ShownRecord, paint: Paint): 
   const [intent, outcome] = record.phase === 'intent' ? [record, counterpart] : [counterpart, record];
   const head = ['', `INTENT ${intent.sequence}`, `OUTCOME ${outcome.sequence}`];
   const rows = COMPARED.filter((name) => intent[name] !== undefined || outcome[name] !== undefined).map(
-    (name) => [name, plain(shown(intent[name])), plain(shown(outcome[name]))],
+    (name) => [name, onOneLine(shown(intent[name])), onOneLine(shown(outcome[name]))],
   );
   const [title, ...lines] = table([head, ...rows]).split('\n');
   return [paint('dim', title ?? ''), ...lines.map((line) => line.trimEnd())].join('\n');

@@ -27,7 +27,15 @@ export function errorOf(
   });
 }
 
-/** Text from elsewhere for a terminal: without characters that paint on it, and of bounded length. */
+/** Text from elsewhere for a terminal, of bounded length. What is cut off shows. */
 export function plain(text: string): string {
-  return text.replace(/\p{C}/gu, '').slice(0, 1_000);
+  const line = onOneLine(text);
+  return line.length > MOST ? `${line.slice(0, MOST)}…` : line;
+}
+
+const MOST = 1_000;
+
+/** The same, all of it: without characters that paint on a terminal or leave the line. */
+export function onOneLine(text: string): string {
+  return text.replace(/\s*[\n\r]\s*/g, ' ').replace(/\p{C}/gu, '');
 }

@@ -192,3 +192,40 @@ describe('audit show', () => {
     expect(stderr).toContain('RECORD_MISSING');
   });
 });
+
+it('a reading says how long its store took to give the value', async () => {
+  await using bench = await openBench();
+  const { clock } = bench;
+  const ticking = {
+    ...clock,
+    now() {
+      clock.set(clock.now() + 5);
+      return clock.now();
+    },
+  };
+  await bench.runWith({ clock: ticking }, 'sync');
+  const [read] = await list(bench, '--action', 'read');
+  expect(read?.durationMs).toBeGreaterThan(0);
+});
+
+it('a record is shown whole, on one line for each thing', async () => {
+  await using bench = await openBench();
+  const names = Array.from({ length: 200 }, (_, n) => `KEY_${String(n).padStart(3, '0')}`);
+  const all = `dataFrom: [ { store: local, key: many.json } ]`;
+  await bench.write(
+    'secretbridge.yaml',
+    `${HEAD}mappings: [ { name: many, target: { namespace: apps }, ${all} } ]`,
+  );
+  await bench.write('store/many.json', JSON.stringify(Object.fromEntries(names.map((name) => [name, 'x']))));
+  await bench.run('sync');
+  const [created] = await list(bench, '--action', 'create');
+  const sequence = String(created?.sequence);
+  const note = `looked at\n  by two people: ${'and then '.repeat(200)}the end`;
+  await bench.run('audit', 'review', sequence, '--state', 'flagged', '--note', note);
+  const { stdout } = await bench.run('audit', 'show', sequence);
+  for (const name of names) expect(stdout).toContain(name);
+  expect(stdout).toContain('flagged by ann: looked at by two people: and then');
+  expect(stdout).toMatch(/the end \(2027-03-01 12:00:00, record \d+\)$/m);
+  // In a list what is cut off shows.
+  expect((await bench.run('audit', 'list', '--review', 'flagged')).stdout).toMatch(/KEY_\d*[^\n]*…$/m);
+});
