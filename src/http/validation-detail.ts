@@ -16,6 +16,8 @@ export function validationDetail([first]: readonly Violation[], context: string 
   const place = PLACES[context ?? ''] ?? 'field';
   if (first === undefined) return `a ${place} is not valid`;
   if (first.keyword === 'additionalProperties') return `there is a ${place} that is not known`;
+  if (first.keyword === 'required')
+    return `the ${place} \`${String(first.params.missingProperty)}\` is missing`;
   // The path has names of our schemas only: a name that is not known ends at the line above.
   const name = first.instancePath.slice(1);
   return name === '' ? `a ${place} is not valid` : `the ${place} \`${name}\` must ${expectation(first)}`;

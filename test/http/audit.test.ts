@@ -19,6 +19,18 @@ function say(bench: Bench, sequence: number | string, body: unknown, token = TOK
 }
 
 describe('a review', () => {
+  it('without its state is told that this is missing', async () => {
+    await using bench = await openBench();
+    await bench.audit.append([entry()]);
+    expect(await say(bench, 1, { note: 'why?' })).toMatchObject({
+      status: 400,
+      json: { message: expect.stringContaining('the member of the body `state` is missing') },
+    });
+    expect((await bench.get('/api/v1/audit/export')).json).toMatchObject({
+      message: expect.stringContaining('the parameter `format` is missing'),
+    });
+  });
+
   it('is on record with who made it, and shows wherever the record does', async () => {
     await using bench = await openBench();
     await bench.audit.append([entry(), bare()]);
