@@ -45,11 +45,27 @@ describeInChromium('the page', (visit) => {
   it('fits on a phone with names as long as they may be', async () => {
     const long = 'x'.repeat(253);
     const { status, mappings, entries } = typical();
+    const mapping = 'm'.repeat(63);
     const stretch = <T extends object>(all: readonly T[]): T[] =>
-      all.map((one) => ({ ...one, ...('secret' in one ? { secret: long, namespace: 'n'.repeat(63) } : {}) }));
+      all.map((one) => ({
+        ...one,
+        ...('secret' in one ? { secret: long, namespace: 'n'.repeat(63), mapping } : {}),
+        ...('keys' in one && 'actor' in one
+          ? {
+              actor: { kind: 'operator', name: `system:serviceaccount:${'n'.repeat(63)}:${long}` },
+              keys: { added: ['K'.repeat(253)], changed: [`${long}2`], removed: [`${long}3`] },
+              note: long,
+            }
+          : {}),
+      }));
     const scene = {
       status: { ...status, targets: stretch(status.targets), held: stretch(status.held) },
-      mappings: mappings.map((one) => ({ ...one, targets: stretch(one.targets) })),
+      mappings: mappings.map((one, at) => ({
+        ...one,
+        mapping: at === 0 ? mapping : one.mapping,
+        sources: [{ store: 's'.repeat(63), key: long.repeat(2) }],
+        targets: stretch(one.targets),
+      })),
       entries: stretch(entries),
     };
     for (const width of [360, 1440]) {
@@ -60,6 +76,7 @@ describeInChromium('the page', (visit) => {
         '/records/15',
         `/targets/${'n'.repeat(63)}/${long}`,
         '/mappings',
+        `/mappings/${mapping}`,
         '/holds',
       ]) {
         await go(tab.page, view);

@@ -44,10 +44,12 @@ function about(record) {
 
 /** @param {AuditRecord} record */
 function what({ action: name, keys, note, counts = {} }) {
-  const words = Object.entries(counts).map(([of, count]) => `${number(count)} ${of}`);
+  const words = Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([of, count]) => `${number(count)} ${of}`);
   return [
     ...changes(keys),
-    words.length === 0 ? '' : h('span', { class: 'muted' }, words.join(', ')),
+    words.length === 0 ? '' : h('span', { class: 'muted' }, `${words.join(', ')} `),
     // That of a reading is for programs.
     note === undefined || name === 'read' ? '' : h('q', { class: 'note' }, note),
   ];
@@ -56,7 +58,8 @@ function what({ action: name, keys, note, counts = {} }) {
 /** @param {AuditRecord} record */
 function action({ action: name, phase, review }) {
   const note = phase === 'intent' ? 'intent' : review?.state;
-  return [name, note === undefined ? '' : h('span', { class: 'phase' }, ` ${note}`)];
+  // As one, so that a card has both on one line.
+  return h('span', {}, name, note !== undefined && h('span', { class: 'phase' }, ` ${note}`));
 }
 
 /** @param {AuditRecord} record */
