@@ -9,12 +9,14 @@ import type { Outcome } from '../reconcile/outcome.ts';
  */
 export function logOutcome(
   logger: Logger,
-  { kind, mapping, target, error }: Outcome,
+  { kind, mapping, target, error, proposal }: Outcome,
   requestId: string,
   { before, reason }: { readonly before?: string | undefined; readonly reason?: string } = {},
 ): void {
   const fields = { requestId, mapping, ...target, outcome: kind, reason };
-  if (error === undefined) {
+  // Whether a person must act, only the step shows that decides on it; mostly it deletes within a second.
+  if (proposal !== undefined) logger.debug('target proposes its end', fields);
+  else if (error === undefined) {
     if (before !== undefined) logger.info('target is in step again', fields);
     else if (kind === 'unchanged') logger.debug('target is in step', fields);
     else logger.info('target changed', fields);

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
 import type { LogFields } from '../../src/log/fields.ts';
 import { silentLogger } from '../../src/log/logger.ts';
 import type { Outcome } from '../../src/reconcile/outcome.ts';
@@ -23,4 +24,15 @@ it('tells an edit by hand that was repaired from a rotation', () => {
     ['target changed', { secret: 'db', reason: 'drift' }],
     ['target changed', { secret: 'db', reason: 'sweep' }],
   ]);
+});
+
+it('calls nobody for what is only proposed: the step that decides says what came of it', () => {
+  const lines: string[] = [];
+  const say = (level: string) => () => void lines.push(level);
+  const logger = { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') };
+  const live = { id: UPDATED.target } as NonNullable<Outcome['proposal']>['live'];
+  const proposed = { ...UPDATED, kind: 'held', error: new AppError('HELD') } as const;
+  logOutcome(logger, { ...proposed, proposal: { mapping: 'db', live, keys: [], held: false } }, 'r1');
+  logOutcome(logger, proposed, 'r1');
+  expect(lines).toEqual(['debug', 'error']);
 });
