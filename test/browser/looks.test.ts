@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { axe } from './chromium.ts';
-import { print, target, typical } from './scene.ts';
+import { entry, print, target, typical } from './scene.ts';
 import { describeInChromium, go } from './visit.ts';
 
 const VIEWS = [
@@ -83,6 +83,25 @@ describeInChromium('the page', (visit) => {
         const over = await tab.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         expect(over, `${width} ${view}`).toBe(0);
       }
+    }
+  });
+
+  it('fits at every width between, also where a row is about to become a card', async () => {
+    const { entries, ...rest } = typical();
+    // As long as codes and actions are.
+    const failed = { outcome: 'failed', code: 'CLUSTER_UNAVAILABLE', action: 'configure' } as const;
+    const scene = { ...rest, entries: [...entries, entry(failed)] };
+    await using tab = await visit({ role: 'operator', scene });
+    const { page } = tab;
+    for (const view of VIEWS) {
+      await go(page, view);
+      const over: number[] = [];
+      for (let width = 340; width <= 1_400; width += 40) {
+        await page.setViewportSize({ width, height: 900 });
+        if ((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) > 0)
+          over.push(width);
+      }
+      expect(over, view).toEqual([]);
     }
   });
 
