@@ -101,7 +101,7 @@ describe('the key of the fingerprints', () => {
     await mkdir(join(folder, 'dir'));
     await expect(key({ file: join(folder, 'dir') })).rejects.toMatchObject({
       code: 'CREDENTIAL_MISSING',
-      detail: expect.stringContaining('not a regular file'),
+      detail: expect.stringContaining('it is a folder'),
     });
   });
 });
