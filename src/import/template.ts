@@ -4,6 +4,7 @@ import type { Notes } from './notes.ts';
 import { Untranslatable } from './template/lex.ts';
 import { parseTemplate } from './template/parse.ts';
 import { translateTemplate } from './template/translate.ts';
+import { keyName } from './template/value.ts';
 
 /** What a mapping gets its data from. */
 export interface Shape {
@@ -78,7 +79,7 @@ export function withTemplate(sources: Shape, template: Node, notes: Notes): Shap
       `${template.path}.mergePolicy`,
       `${plan.passed.join(', ')} ${plan.passed.length === 1 ? 'goes' : 'go'} through a template, so it must be text (UTF-8)`,
     );
-  for (const key of plan.passed) made[key] = `{{ ${expressionFor(plan.rename(key))} }}`;
+  for (const key of plan.passed) made[key] = `{{ ${keyName(plan.rename(key))} }}`;
   // Where a source is missing, so is its name.
   const allKnown = plan.shape.dataFrom.length === 0 && !isPartial;
   const known = allKnown ? Object.keys(plan.shape.data) : undefined;
@@ -87,10 +88,6 @@ export function withTemplate(sources: Shape, template: Node, notes: Notes): Shap
     if (problem !== undefined) notes.lost(where(key), `line ${problem.line}: ${problem.message}`, BY_HAND);
   }
   return { ...plan.shape, template: { data: made, ...(plan.only ? { only: true } : {}) } };
-}
-
-function expressionFor(name: string): string {
-  return /^[A-Za-z_]\w*$/.test(name) ? name : `[${JSON.stringify(name)}]`;
 }
 
 interface Wanted {

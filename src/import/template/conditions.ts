@@ -1,11 +1,16 @@
+import type { Translated } from './expressions.ts';
 import type { Help } from './functions.ts';
 import { Untranslatable } from './lex.ts';
 import type { Expression } from './parse.ts';
-import type { Scope } from './translate.ts';
+import type { Scope } from './scope.ts';
 import type { Value } from './value.ts';
 
 /** `eq` and `ne` with more than two arguments among them. */
 const COMPARISONS = ['eq', 'ne', 'lt', 'le', 'gt', 'ge', 'hasPrefix', 'hasSuffix', 'hasKey'];
+
+export interface Conditions {
+  of(expression: Expression, scope: Scope, line: number): string;
+}
 
 /**
  * Conditions of theirs as conditions of ours. An empty text is false there and true here, so it is compared; Liquid
@@ -15,9 +20,9 @@ export function createConditions({
   translated,
   help,
 }: {
-  readonly translated: (expression: Expression, scope: Scope, line: number) => Value;
+  readonly translated: Translated;
   readonly help: Help;
-}) {
+}): Conditions {
   function of(expression: Expression, scope: Scope, line: number): string {
     const plain = (it: Expression | undefined): string => {
       if (it === undefined) throw new Untranslatable('a condition lacks a value', line);

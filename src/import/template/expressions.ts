@@ -1,0 +1,94 @@
+import { FUNCTIONS, type Help } from './functions.ts';
+import { Untranslatable } from './lex.ts';
+import type { Expression } from './parse.ts';
+import type { Scope } from './scope.ts';
+import { literal, memberName, named, type Value } from './value.ts';
+
+/** An expression of theirs as a value of ours. @throws Untranslatable */
+export type Translated = (expression: Expression, scope: Scope, line: number) => Value;
+
+/** @param root A key, by the name that they know it by. */
+export function createExpressions({
+  root,
+  help,
+}: {
+  readonly root: (name: string) => Value;
+  readonly help: Help;
+}): Translated {
+  function translated(expression: Expression, scope: Scope, line: number): Value {
+    switch (expression.kind) {
+      case 'text':
+        return literal(expression.value);
+      case 'number':
+        return named(expression.text);
+      case 'bool':
+        return named(String(expression.value), true);
+      case 'dot': {
+        const { names } = expression;
+        if (scope.dot !== undefined) return below(scope.dot, names, line);
+        return fromRoot(names, line);
+      }
+      case 'variable': {
+        if (expression.name === '') return fromRoot(expression.names, line);
+        const known = scope.variables.get(expression.name);
+        if (known === undefined) throw new Untranslatable(`\`$${expression.name}\` is not defined`, line);
+        return below(known, expression.names, line);
+      }
+      case 'below':
+        return below(translated(expression.of, scope, line), expression.names, line);
+      default:
+        return call(expression, scope, line);
+    }
+  }
+
+  function fromRoot([name, ...rest]: readonly string[], line: number): Value {
+    if (name === undefined) throw new Untranslatable('all keys at once cannot be had in a template', line);
+    return below(root(name), rest, line);
+  }
+
+  function below(value: Value, names: readonly string[], line: number): Value {
+    if (names.length === 0) return value;
+    if (!value.json) throw new Untranslatable(`there is nothing below a text: \`.${names.join('.')}\``, line);
+    return named(help.plain(value) + names.map(memberName).join(''), true);
+  }
+
+  function call(expression: Extract<Expression, { kind: 'call' }>, scope: Scope, line: number): Value {
+    const { name, args } = expression;
+    if (name === 'index') return indexed(args, scope, line);
+    const translate = Object.hasOwn(FUNCTIONS, name) ? FUNCTIONS[name] : undefined;
+    if (translate === undefined) throw new Untranslatable(`\`${name}\` has no counterpart`, line);
+    const values = args.map((arg) => translated(arg, scope, line));
+    try {
+      return translate(values, help);
+    } catch (error) {
+      if (error instanceof Untranslatable && error.line === undefined)
+        throw new Untranslatable(`\`${name}\` with these arguments has no counterpart`, line);
+      throw error;
+    }
+  }
+
+  function indexed([of, ...keys]: readonly Expression[], scope: Scope, line: number): Value {
+    if (of === undefined) throw new Untranslatable('`index` without arguments', line);
+    const isRoot =
+      (of.kind === 'dot' && of.names.length === 0 && scope.dot === undefined) ||
+      (of.kind === 'variable' && of.name === '' && of.names.length === 0);
+    if (!isRoot) return at(translated(of, scope, line), keys, line);
+    const [first, ...rest] = keys;
+    if (first?.kind !== 'text')
+      throw new Untranslatable('a key that is not written out has no counterpart', line);
+    return at(root(first.value), rest, line);
+  }
+
+  function at(value: Value, keys: readonly Expression[], line: number): Value {
+    if (keys.length === 0) return value;
+    if (!value.json) throw new Untranslatable('`index` of a text has no counterpart', line);
+    const path = keys.map((key) => {
+      if (key.kind === 'text') return memberName(key.value);
+      if (key.kind === 'number') return `[${key.text}]`;
+      throw new Untranslatable('an index that is not written out has no counterpart', line);
+    });
+    return named(help.plain(value) + path.join(''), true);
+  }
+
+  return translated;
+}
