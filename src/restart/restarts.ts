@@ -4,7 +4,7 @@ import { type Clock, isYetToCome } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
 import type { Tracer } from '../core/tracer.ts';
 import { untilDue } from './groups.ts';
-import { createPass } from './pass.ts';
+import { runPass } from './pass.ts';
 import { type Rolled, readRestarts } from './pending.ts';
 
 export interface RestartsDeps {
@@ -101,8 +101,7 @@ export function createRestarts({
       return audit.exclusively('restart', async () => {
         const records = await read();
         const parts = { audit, workloads, clock, ended, onFailure, isWanted, ...(tracer && { tracer }) };
-        const pass = createPass(parts, options);
-        const nextMs = await pass.run(records);
+        const nextMs = await runPass(parts, options, records);
         return nextMs === undefined ? {} : { nextMs };
       });
     },

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
-import { createPass } from '../../src/restart/pass.ts';
 import { createRestarts } from '../../src/restart/restarts.ts';
+import { lookAtRolls } from '../../src/restart/rolling.ts';
 import { RESTART_AGAIN, restartAnnotation } from '../../src/sync/restart.ts';
 import { Crash, type Watch } from '../fakes/faulty.ts';
 import { base64 } from '../reconcile/world.ts';
@@ -486,10 +486,8 @@ describe('one process', () => {
     const town = await openTown();
     const { clock } = town.world;
     const ended = new Set(['of yesterday']);
-    const audit = { append: async () => [] };
-    const pass = createPass({ audit, workloads: town.workloads, clock, ended }, { windowMs: 0, atOnce: 5 });
     const rolls = [{ namespace: 'apps', workload: 'Deployment/web', at: clock.now() }];
-    await pass.run({ pending: [], rolls, floor: 0 });
+    await lookAtRolls(rolls, { workloads: town.workloads, ended, call: {} });
     expect(ended.size).toBe(1);
     expect(ended).not.toContain('of yesterday');
   });
