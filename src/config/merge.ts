@@ -19,31 +19,32 @@ export function mergeDocuments(documents: readonly Located[], start: Place): Mer
   const findings: PlacedFinding[] = [];
   const refuse = (place: Place, path: Path, message: string) =>
     findings.push({ place, path, code: 'CONFIG_INVALID', message });
-  for (const document of documents) {
-    if (document.members === undefined) {
-      if (document.isUnclear) continue;
-      refuse(document.place, [], 'expected an object with sections such as `stores` and `mappings`');
-      continue;
+  const enter = (name: string, member: Member): void => {
+    const first = members.get(name);
+    if (first === undefined) members.set(name, member);
+    else if (isListSection(name)) enterList(name, first, member);
+    // Each file may say which format it is written in, as each has to.
+    else if (name !== 'apiVersion' || first.node.value !== member.node.value)
+      refuse(
+        member.keyPlace,
+        [name],
+        `${quoted(name)} is given twice, first at ${formatPlace(first.keyPlace)}`,
+      );
+  };
+  const enterList = (name: string, first: Member, member: Member): void => {
+    if (first.node.items !== undefined && member.node.items !== undefined) {
+      members.set(name, joined(first, member.node.items));
+      return;
     }
-    for (const [name, member] of document.members) {
-      const first = members.get(name);
-      if (first === undefined) members.set(name, member);
-      else if (isListSection(name) && first.node.items !== undefined && member.node.items !== undefined)
-        members.set(name, joined(first, member.node.items));
-      else if (isListSection(name)) {
-        // What is kept and is no list either is found by the schema.
-        const [kept, other] = first.node.items === undefined ? [member, first] : [first, member];
-        members.set(name, kept);
-        if (other.node.isUnclear !== true) refuse(other.node.place, [name], 'expected a list');
-      }
-      // Each file may say which format it is written in, as each has to.
-      else if (name !== 'apiVersion' || first.node.value !== member.node.value)
-        refuse(
-          member.keyPlace,
-          [name],
-          `${quoted(name)} is given twice, first at ${formatPlace(first.keyPlace)}`,
-        );
-    }
+    // What is kept and is no list either is found by the schema.
+    const [kept, other] = first.node.items === undefined ? [member, first] : [first, member];
+    members.set(name, kept);
+    if (other.node.isUnclear !== true) refuse(other.node.place, [name], 'expected a list');
+  };
+  for (const { members: own, isUnclear, place } of documents) {
+    for (const [name, member] of own ?? []) enter(name, member);
+    if (own === undefined && !isUnclear)
+      refuse(place, [], 'expected an object with sections such as `stores` and `mappings`');
   }
   const value = Object.fromEntries([...members].map(([name, { node }]) => [name, node.value]));
   return { root: { value, place: documents[0]?.place ?? start, members }, findings };
