@@ -1,3 +1,4 @@
+import { createSlots, type Slots } from '../core/slots.ts';
 import { isPassing } from './postgres-errors.ts';
 import type { Session } from './postgres-session.ts';
 
@@ -13,11 +14,10 @@ const MOST = 3;
 
 export function createReadPool(open: () => Promise<Session>): ReadPool {
   const idle: Session[] = [];
-  const [searching, glancing] = [createPlaces(MOST), createPlaces(1)];
+  const [searching, glancing] = [createSlots(MOST), createSlots(1)];
   let closed = false;
 
-  async function once<T>(work: (session: Session) => Promise<T>, places: Places, fresh: boolean): Promise<T> {
-    await places.take();
+  async function once<T>(work: (session: Session) => Promise<T>, fresh: boolean): Promise<T> {
     let session: Session | undefined;
     try {
       session = (fresh ? undefined : takeIdle()) ?? (await open());
@@ -25,7 +25,6 @@ export function createReadPool(open: () => Promise<Session>): ReadPool {
     } finally {
       if (closed) await session?.[Symbol.asyncDispose]();
       else if (session?.open) idle.push(session);
-      places.leave();
     }
   }
 
@@ -36,19 +35,19 @@ export function createReadPool(open: () => Promise<Session>): ReadPool {
     }
   }
 
-  async function use<T>(work: (session: Session) => Promise<T>, places: Places): Promise<T> {
+  async function use<T>(work: (session: Session) => Promise<T>, slots: Slots): Promise<T> {
     let session: Session | undefined;
     const noted = (used: Session): Promise<T> => {
       session = used;
       return work(used);
     };
     try {
-      return await once(noted, places, false);
+      return await slots.hold(() => once(noted, false));
     } catch (error) {
       // An idle connection may have been dead for long; one that could not be made will not be made now.
       if (session === undefined || session.open || !isPassing(error)) throw error;
     }
-    return once(work, places, true);
+    return slots.hold(() => once(work, true));
   }
 
   return {
@@ -57,31 +56,6 @@ export function createReadPool(open: () => Promise<Session>): ReadPool {
     async [Symbol.asyncDispose]() {
       closed = true;
       await Promise.all(idle.splice(0).map((session) => session[Symbol.asyncDispose]()));
-    },
-  };
-}
-
-interface Places {
-  isFull(): boolean;
-  take(): Promise<void>;
-  leave(): void;
-}
-
-function createPlaces(most: number): Places {
-  const waiting: (() => void)[] = [];
-  let busy = 0;
-  const isFull = (): boolean => busy >= most;
-  return {
-    isFull,
-    async take() {
-      if (isFull()) await new Promise<void>((resolve) => waiting.push(resolve));
-      else busy += 1;
-    },
-    leave() {
-      // Whoever waits takes over the place.
-      const next = waiting.shift();
-      if (next === undefined) busy -= 1;
-      else next();
     },
   };
 }

@@ -3,11 +3,11 @@ import type { Clock } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import type { AppError } from '../core/errors.ts';
 import { createRate } from '../core/rate.ts';
+import { createSlots } from '../core/slots.ts';
 import { unlessAborted } from './abort.ts';
 import type { Breaker, Ending } from './breaker.ts';
 import type { Ended, FailureOf, Operation, ProviderDeps } from './provider.ts';
 import { thrownError } from './settle.ts';
-import { createSlots } from './slots.ts';
 import type { Throttle } from './throttle.ts';
 import { type MakeDeadline, type Sleep, systemDeadline, systemSleep } from './timing.ts';
 
@@ -105,20 +105,18 @@ export function createLimiter(options: LimiterOptions): Limiter {
         const probe = { ...call, operation: 'probe' as const };
         return run(probe, Math.min(PROBE_MS, options.timeoutMs), () => undefined);
       }
-      check();
-      await slots.take(signal);
-      try {
+      const inTurn = async () => {
         check();
         await awaitTurn(signal);
         const leave = await breaker?.enter(signal);
         const begunIn = throttle?.begin() ?? 0;
-        return await run(call, options.timeoutMs, (ending) => {
+        return run(call, options.timeoutMs, (ending) => {
           if (ending !== 'interrupted') throttle?.note(ending, begunIn);
           leave?.(ending);
         });
-      } finally {
-        slots.give();
-      }
+      };
+      check();
+      return slots.hold(inTurn, { signal });
     },
     clear: (reason) => slots.clear(reason),
   };

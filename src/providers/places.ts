@@ -1,5 +1,5 @@
+import { createSlots } from '../core/slots.ts';
 import { unlessAborted } from './abort.ts';
-import { createSlots } from './slots.ts';
 
 /**
  * Does something at the file system, by one call at a time, and not while the last one with this id is under way.
@@ -38,7 +38,7 @@ export function createPlaces(): InPlace {
     using taken = new DisposableStack();
     if (id !== undefined) taken.defer(await turnOf(id, signal));
     for (const slots of [own, ofAll]) {
-      await slots.take(signal);
+      await slots.take({ signal });
       taken.defer(() => slots.give());
     }
     const held = taken.move();

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
+import { createSlots } from '../core/slots.ts';
 import type { Logger } from '../log/logger.ts';
-import { createGate } from './gate.ts';
 import { rankOf, type Wish } from './order.ts';
 import {
   type AddOptions,
@@ -74,10 +74,11 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
   let closing: Promise<void> | undefined;
 
   // What a person waits for must not stand behind a thousand sweeps on its way to Redis either.
-  const gate = createGate(MOST_AT_ONCE, REASONS.length);
+  const slots = createSlots(MOST_AT_ONCE, REASONS.length);
 
   /** Within seconds, and with an error of ours. */
-  const promptly = <T>(work: () => Promise<T>, rank?: number): Promise<T> => gate(() => attempt(work), rank);
+  const promptly = <T>(work: () => Promise<T>, rank = 0): Promise<T> =>
+    slots.hold(() => attempt(work), { rank });
 
   const attempt = async <T>(work: () => Promise<T>): Promise<T> => {
     if (closed) throw unavailable('it is closed');
