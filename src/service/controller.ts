@@ -1,17 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { Actor } from '../audit/entry.ts';
-import type { AuditStore } from '../audit/store.ts';
-import type { Cluster } from '../cluster/cluster.ts';
-import type { Clock } from '../core/clock.ts';
 import { type AppError, toAppError } from '../core/errors.ts';
 import { createInTurn } from '../core/in-turn.ts';
-import type { Mapping } from '../core/mapping.ts';
 import { formatTarget } from '../core/target.ts';
-import type { Tracer } from '../core/tracer.ts';
-import type { Wake } from '../core/wake.ts';
 import type { TakeHints } from '../events/hint.ts';
-import type { Logger } from '../log/logger.ts';
-import type { Notices, Queue } from '../queue/queue.ts';
+import type { Notices } from '../queue/queue.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import { createActors } from './actors.ts';
@@ -20,7 +12,6 @@ import { withAhead } from './ahead.ts';
 import type { AuditDoubt } from './audit-doubt.ts';
 import { type Board, createBoard, type Known } from './board.ts';
 import { createClusterTrouble } from './cluster-trouble.ts';
-import type { DestroyingDeps } from './destroying.ts';
 import {
   type Change,
   createGeneration,
@@ -36,54 +27,15 @@ import { createLedger } from './ledger.ts';
 import { createLoops, type Loops } from './loops.ts';
 import { createNewcomers } from './newcomers.ts';
 import { createObserver } from './observe.ts';
-import { ACTOR_OF, type Pass } from './pass.ts';
+import type { ServiceParts } from './parts.ts';
+import { ACTOR_OF } from './pass.ts';
 import { createPasses } from './passes.ts';
 import { createRecovery } from './recovery.ts';
-import type { StoreParts } from './store-parts.ts';
 import { succeed } from './succession.ts';
 import { createTimetable } from './timetable.ts';
 import { createOneAtATime, createTurns } from './turns.ts';
-import { createUnended, type UnendedDeps } from './unended.ts';
+import { createUnended } from './unended.ts';
 import { createWatches, isSelected } from './watches.ts';
-
-/** What the service is made of; the composition root builds these. */
-export interface ServiceParts {
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly tracer?: Tracer;
-  readonly random: () => number;
-  /** Left out: by the system's timers. */
-  readonly wake?: Wake;
-  readonly instance: string;
-  readonly queue: Queue;
-  readonly cluster: Cluster;
-  readonly audit: AuditStore;
-  readonly scope: 'namespace' | 'names';
-  /** Targets of one set of stores that are worked on at a time. */
-  readonly concurrency: number;
-  readonly restartWindowMs: () => number;
-  readonly mappings: () => readonly Mapping[];
-  /** The targets in the namespaces that there are now. */
-  readonly resolve: () => Promise<readonly Wanted[]>;
-  readonly stores: StoreParts;
-  readonly beginPass: (request: { requestId: string; actor: Actor }) => Promise<Pass>;
-  /** The one destroying step, for what these have proposed and for what left the configuration. */
-  readonly destroy: DestroyingDeps['destroy'];
-  /** Rolls the workloads that wait for it; gives when to look again. */
-  readonly restart: () => Promise<number | undefined>;
-  /** Intents that a crash left open. */
-  readonly recover: () => Promise<number>;
-  /** Whether the last word on record about a target is that something was wrong. Left out: of none. */
-  readonly isUnended?: UnendedDeps['isUnended'] | undefined;
-  /** Stays the same while what is held does. */
-  readonly heldId: (held: Known) => string;
-  readonly onOutcome: (outcome: Outcome, seconds: number) => void;
-  /** So many bytes of large values were taken from a store for a target. */
-  readonly onLarge?: ((bytes: number) => void) | undefined;
-  readonly onCycle: () => void;
-  /** Whether all replicas work by the same configuration. */
-  readonly agrees: () => boolean;
-}
 
 /** The inside of a running service, for those who steer it and show it. */
 export interface Controller {
@@ -212,13 +164,14 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
   const repeatLate = createLate({ board, ledger, clock, generation: current, lostMs: LOST_MS });
 
   const recoverQuietly = createRecovery({ ...parts, onClosed: () => jobs.lookForRestarts() });
-  const lookAtAudit = createOneAtATime(
-    async () => {
+  const lookAtAudit = async (): Promise<void> => {
+    try {
       await audit.touch();
       jobs.doubt.looked();
-    },
-    (thrown) => jobs.doubt.looked(toAppError(thrown)),
-  );
+    } catch (thrown) {
+      jobs.doubt.looked(toAppError(thrown));
+    }
+  };
   await resolveAgain();
   const beat = loops.begin('timetable', 30_000);
   const turns = createTurns({ logger, random });
@@ -226,9 +179,9 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     timetable.tick();
     observer.freed();
     passes.tidy();
-    void unended.look();
     beat.beat();
   });
+  turns.every(TICK_MS, unended.look);
   turns.every(LEDGER_MS, () => {
     ledger.repeat(LOST_MS);
     repeatLate(randomUUID());
@@ -239,8 +192,8 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     // A selector that could not be resolved has no watch that would tell.
     if (generation.wanted.some(({ error }) => error !== undefined)) void resolveSoon();
   });
-  turns.every(CRASHED_MS, () => void recoverQuietly());
-  turns.every(AUDIT_MS, () => void lookAtAudit());
+  turns.every(CRASHED_MS, recoverQuietly);
+  turns.every(AUDIT_MS, lookAtAudit);
   turns.every(HOUR_MS, () => {
     jobs.lookForLeft();
     void jobs.recordSweeps();

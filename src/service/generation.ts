@@ -90,6 +90,14 @@ function asksAlike({ target: before }: Mapping, { target: now }: Mapping): boole
   return before.secret === now.secret && isDeepStrictEqual(before.namespaceSelector, now.namespaceSelector);
 }
 
+/** A target as this mapping wants it, if it does. */
+export function wantedIn(
+  generation: Generation,
+  { mapping, target }: { readonly mapping: string; readonly target: TargetId },
+): Wanted | undefined {
+  return generation.at(target).find((it) => it.mapping.name === mapping);
+}
+
 /** A configuration that was changed: mappings that are others, by name, or that all may be. */
 export interface Change {
   readonly mappings: ReadonlySet<string>;

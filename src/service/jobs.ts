@@ -4,25 +4,24 @@ import { withMark } from '../core/request-id.ts';
 import { noTracer } from '../core/tracer.ts';
 import { type AddOptions, type Job, saysHealth } from '../queue/queue.ts';
 import { formatSubject, parseSubject, type Subject } from '../queue/subject.ts';
-import type { Outcome } from '../reconcile/outcome.ts';
-import type { Wanted } from '../reconcile/targets.ts';
 import type { Ages } from './ages.ts';
 import { createAnswers, passesWithAnswers } from './answers.ts';
 import { type AuditDoubt, createAuditDoubt } from './audit-doubt.ts';
-import type { Board, Known } from './board.ts';
-import type { ServiceParts } from './controller.ts';
-import { createDestroying, undoneWait } from './destroying.ts';
-import type { Generation } from './generation.ts';
+import type { Board } from './board.ts';
+import { createDecided, type Decided } from './decided.ts';
+import { createDestroying } from './destroying.ts';
+import { type Generation, wantedIn } from './generation.ts';
 import { createLanes } from './lanes.ts';
 import type { Ledger } from './ledger.ts';
-import { logOutcome } from './log-outcome.ts';
 import type { Loop, Loops } from './loops.ts';
 import { endingOrders } from './orders.ts';
+import type { ServiceParts } from './parts.ts';
 import type { Pass } from './pass.ts';
 import type { Passes } from './passes.ts';
 import { createPins } from './pins.ts';
 import { createStrangers } from './strangers.ts';
 import { createSweep } from './sweep.ts';
+import { createSweepTally } from './sweep-tally.ts';
 import { createWork, type WorkDeps } from './work.ts';
 
 export interface JobsDeps extends ServiceParts, Pick<WorkDeps, 'isNew'> {
@@ -37,8 +36,7 @@ export interface JobsDeps extends ServiceParts, Pick<WorkDeps, 'isNew'> {
 export interface Jobs {
   /** Works off a job; never throws. Gives when the same subject is to run again. */
   process(job: Job, signal: AbortSignal): Promise<number | undefined>;
-  /** What became of a target by the destroying step, or by a person's release. */
-  decided(outcome: Outcome, requestId: string, startedAt: number): void;
+  readonly decided: Decided;
   lookForLeft(): void;
   /** Asks again for the look at what left, where none of this process has been since it was asked for. */
   repeatLeft(): void;
@@ -115,10 +113,9 @@ export function createJobs(deps: JobsDeps): Jobs {
     isNew: deps.isNew,
   });
   const work = endingOrders(looks, queue);
-  const counts = { sweeps: 0, keys: 0, due: 0, failed: 0 };
-  const NONE = { ...counts };
   const strangers = createStrangers({ clock, random });
   const doubt = createAuditDoubt({ clock, logger });
+  const tally = createSweepTally({ beginPass: deps.beginPass, doubt });
 
   const add = async (subject: Subject, options?: AddOptions): Promise<void> => {
     try {
@@ -133,13 +130,17 @@ export function createJobs(deps: JobsDeps): Jobs {
   let isAnyNamed = true;
   const restartSoon = (): void => void add({ kind: 'restart' }, { delayMs: deps.restartWindowMs() });
   const destroySoon = (): void => void add({ kind: 'destroy' }, { delayMs: COLLECT_MS });
+  const decided = createDecided({
+    ...{ board, ledger, clock, logger, generation, restartSoon },
+    lookLater: (target, delayMs) => void add({ kind: 'target', ...target }, { delayMs }),
+  });
   const destroying = createDestroying({
     ...{ board, clock, cluster: deps.cluster, logger, passes, tracer },
-    isWanted: (known) => wantedOf(known) !== undefined,
+    isWanted: (known) => wantedIn(generation(), known) !== undefined,
     destroy: deps.destroy,
     agrees: deps.agrees,
     lookAt: (target, requestId) => ledger.trigger(target, 'event', withMark(requestId, '')),
-    onOutcome: (outcome, requestId, startedAt) => decided(outcome, requestId, startedAt),
+    onOutcome: decided,
     addLeft: () => void add({ kind: 'left' }, { delayMs: COLLECT_MS }),
   });
 
@@ -157,61 +158,11 @@ export function createJobs(deps: JobsDeps): Jobs {
     // No target's job is to follow that would want what was read for it.
     if (result.due === 0) passes.end(job);
     deps.onCycle();
-    counts.sweeps += 1;
-    counts.keys += result.keys;
-    counts.due += result.due;
-    if (result.code !== undefined) counts.failed += 1;
+    tally.add(result);
     // A store that is down says when it is back; one that stumbled is asked again soon.
     const stumbled = result.code !== undefined && !deps.stores.isDown(slot.sweep.store);
     return stumbled ? STUMBLED_MS * (1 + random()) : undefined;
   };
-
-  const decided = (outcome: Outcome, requestId: string, startedAt: number): void => {
-    const { mapping, target, kind, error, keys, alive, restarts } = outcome;
-    if (restarts) restartSoon();
-    const before = board.known(mapping, target);
-    logOutcome(logger, outcome, requestId, { before: before?.proposed ? undefined : before?.error?.code });
-    const wanted = wantedOf(outcome);
-    if (!alive && wanted === undefined) {
-      board.forget(mapping, target);
-      return;
-    }
-    const okAt = error === undefined ? startedAt : before?.okAt;
-    // What was held before this process began has no job that would see its end.
-    const nextLook = before === undefined && wanted ? clock.now() + wanted.mapping.refreshMs : undefined;
-    // Deleted, and not made anew: tried again as any other failure is. What is held is looked at in its own time.
-    const isLost = wanted !== undefined && kind === 'failed' && !alive;
-    // Not deleted for want of an answer, or not begun: nothing else has it looked at before its refresh.
-    const isUndone = wanted !== undefined && kind === 'failed' && alive && error?.heals === true;
-    const failures = before?.failures ?? 0;
-    const delayMs = undoneWait(failures);
-    const kept = before?.retryAt ?? nextLook;
-    const retryAt = error === undefined || isLost ? undefined : isUndone ? clock.now() + delayMs : kept;
-    board.note({
-      mapping,
-      target,
-      requestId,
-      startedAt,
-      endedAt: clock.now(),
-      kind,
-      ...(error === undefined ? {} : { error: error.toJSON() }),
-      person: error !== undefined,
-      failures,
-      ...(retryAt === undefined ? {} : { retryAt }),
-      ...(okAt === undefined ? {} : { okAt }),
-      alive,
-      ...(before?.pinned === undefined ? {} : { pinned: before.pinned }),
-      ...(before?.resourceVersion === undefined ? {} : { resourceVersion: before.resourceVersion }),
-      keys,
-    });
-    if (isLost) ledger.trigger(target, 'event', withMark(requestId, ''));
-    else if (isUndone) void add({ kind: 'target', ...target }, { delayMs });
-  };
-
-  const wantedOf = ({ mapping, target }: Pick<Known, 'mapping' | 'target'>): Wanted | undefined =>
-    generation()
-      .at(target)
-      .find((it) => it.mapping.name === mapping);
 
   const isKnown = (subject: Subject, name: string): boolean => {
     if (subject.kind === 'target') return generation().at(subject).length > 0;
@@ -285,19 +236,7 @@ export function createJobs(deps: JobsDeps): Jobs {
       isAnyNamed = generation().mappings.some(({ restart }) => restart.length > 0);
       if (isAnyNamed || wasAnyNamed) void add({ kind: 'restart' });
     },
-    async recordSweeps() {
-      if (counts.sweeps === 0) return;
-      const done = { ...counts };
-      Object.assign(counts, NONE);
-      try {
-        const pass = await deps.beginPass({ requestId: randomUUID(), actor: { kind: 'schedule' } });
-        await pass.recorder.sweep(done, done.failed === 0);
-        doubt.recorded();
-      } catch (thrown) {
-        for (const name of Object.keys(done) as (keyof typeof done)[]) counts[name] += done[name];
-        doubt.failed(toAppError(thrown));
-      }
-    },
+    recordSweeps: tally.record,
     doubt,
   };
 }

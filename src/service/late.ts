@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import type { Board } from './board.ts';
-import type { Generation } from './generation.ts';
+import { type Generation, wantedIn } from './generation.ts';
 import type { Ledger } from './ledger.ts';
 
 export interface LateDeps {
@@ -29,13 +29,12 @@ export function createLate({
     const now = clock.now();
     const isSetBack = now < lookedAt;
     lookedAt = now;
-    for (const { mapping, target, endedAt, retryAt } of board.all()) {
+    for (const known of board.all()) {
+      const { target, endedAt, retryAt } = known;
       if (retryAt === undefined) continue;
       if (now - retryAt < lostMs && !(isSetBack && endedAt > now)) continue;
-      const isWanted = generation()
-        .at(target)
-        .some((it) => it.mapping.name === mapping);
-      if (isWanted && ledger.since(target) === undefined) ledger.trigger(target, 'sweep', requestId);
+      if (wantedIn(generation(), known) !== undefined && ledger.since(target) === undefined)
+        ledger.trigger(target, 'sweep', requestId);
     }
   };
 }

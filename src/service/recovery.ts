@@ -1,6 +1,6 @@
 import type { Logger } from '../log/logger.ts';
 
-/** Resolves what crashes, and this process, left open; one look at a time, and that it cannot look is said once. */
+/** Resolves what crashes, and this process, left open; that it cannot look is said once. */
 export function createRecovery({
   recover,
   onClosed,
@@ -11,11 +11,8 @@ export function createRecovery({
   readonly onClosed: () => void;
   readonly logger: Logger;
 }): () => Promise<void> {
-  let running = false;
   let failing = false;
   return async () => {
-    if (running) return;
-    running = true;
     try {
       const closed = await recover();
       failing = false;
@@ -25,8 +22,6 @@ export function createRecovery({
     } catch (error) {
       if (!failing) logger.warn('changes that may have been left open could not be looked at', { error });
       failing = true;
-    } finally {
-      running = false;
     }
   };
 }

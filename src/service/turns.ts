@@ -1,8 +1,8 @@
 import type { Logger } from '../log/logger.ts';
 
-/** Steps that come again and again, until they are stopped together. */
+/** Steps that come again and again, until they are stopped together. One that is under way is not begun again. */
 export interface Turns extends Disposable {
-  every(ms: number, work: () => void): void;
+  every(ms: number, work: () => void | Promise<void>): void;
 }
 
 export function createTurns({
@@ -15,15 +15,19 @@ export function createTurns({
   const timers: NodeJS.Timeout[] = [];
   return {
     every(ms, work) {
-      const step = (): void => {
+      let underWay: void | Promise<void>;
+      const step = async (): Promise<void> => {
+        if (underWay !== undefined) return;
         try {
-          work();
+          underWay = work();
+          await underWay;
         } catch (error) {
           logger.error('a periodic step failed and goes on', { error });
         }
+        underWay = undefined;
       };
       // Replicas that start together do not all ask in the same moment.
-      timers.push(setInterval(step, ms * (0.95 + 0.1 * random())));
+      timers.push(setInterval(() => void step(), ms * (0.95 + 0.1 * random())));
     },
     [Symbol.dispose]() {
       for (const timer of timers) clearInterval(timer);

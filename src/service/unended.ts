@@ -34,7 +34,6 @@ export function createUnended({ board, ledger, isUnended }: UnendedDeps): Unende
   const waiting: Wanted[] = [];
   /** One for all of them, so that what many of them are made of is read once. */
   const requestId = randomUUID();
-  let isLooking = false;
   let passedBy = PASSED_BY;
 
   const lookAtNext = async (): Promise<boolean> => {
@@ -63,15 +62,9 @@ export function createUnended({ board, ledger, isUnended }: UnendedDeps): Unende
       waiting.push(it);
     },
     async look() {
-      if (isLooking) return;
       passedBy += 1;
       if (passedBy <= PASSED_BY) return;
-      isLooking = true;
-      try {
-        for (let left = AT_ONCE; left > 0; left -= 1) if (!(await lookAtNext())) break;
-      } finally {
-        isLooking = false;
-      }
+      for (let left = AT_ONCE; left > 0; left -= 1) if (!(await lookAtNext())) break;
     },
   };
 }
