@@ -1,7 +1,7 @@
 import type { AppError } from '../core/errors.ts';
 import { mapConcurrently } from '../core/map-concurrently.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
-import type { Population } from '../reconcile/destroy.ts';
+import type { Population } from '../reconcile/brake.ts';
 import { lastWord, TARGET_ACTIONS } from '../reconcile/last-word.ts';
 import { endOfLeft, findEndedMerges, findLeft, type LeftFound, type Unseen } from '../reconcile/left.ts';
 import type { Proposal } from '../reconcile/outcome.ts';

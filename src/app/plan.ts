@@ -2,9 +2,9 @@ import { AppError, assertNever } from '../core/errors.ts';
 import type { Instances } from '../core/instances.ts';
 import { mapConcurrently } from '../core/map-concurrently.ts';
 import { compareTargets, formatTarget, type TargetId } from '../core/target.ts';
+import { whyBraked } from '../reconcile/brake.ts';
 import { commandOf } from '../reconcile/commands.ts';
 import type { DecideDeps, Decision } from '../reconcile/decide.ts';
-import { isAllowed, whyBraked, withReturning } from '../reconcile/destroy.ts';
 import type { Unseen } from '../reconcile/left.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
 import { isOursThere, proposalOf } from '../reconcile/reconcile.ts';
@@ -76,12 +76,9 @@ export async function planPass(
   const free = targets.flatMap(({ proposal }) => (proposal?.held === false ? [proposal] : []));
   const others = { targets: othersThan(app, only), leaving: left.endedOfOthers };
   const proposals = targets.flatMap(({ proposal }) => proposal ?? []);
-  const seen = await populationOf(app, { sight, left: left.count, proposals, others });
-  const population = withReturning(seen, free);
-  const { brake } = app.config;
-  const allowed = free.length === 0 || (await isAllowed(free.length, population, { ...app, brake }));
-  const braked = whyBraked(free.length, population);
-  const shown = allowed ? targets : targets.map((it) => heldBack(it, braked));
+  const population = await populationOf(app, { sight, left: left.count, proposals, others });
+  const braked = await whyBraked(free, population, { ...app, brake: app.config.brake });
+  const shown = braked === undefined ? targets : targets.map((it) => heldBack(it, braked));
   const held = shown.filter(({ action }) => action === 'hold').map((it) => toHeld(app.config.instance, it));
   // Of one mapping it would be a count of the others.
   const kept = only === undefined ? left.count - left.ended : 0;

@@ -1,49 +1,25 @@
-import type { AuditRecord } from '../audit/entry.ts';
-import { type AuditStore, pagesOf, type RecordFilter } from '../audit/store.ts';
+import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { isAway, MOST_UNANSWERED } from '../core/away.ts';
-import type { Clock } from '../core/clock.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import { mapConcurrently } from '../core/map-concurrently.ts';
 import type { LiveSecret, MergeManifest, SecretManifest } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
-import { leavesNone, mayDestroy } from '../sync/brake.ts';
+import { type BrakeDeps, type Population, whyBraked } from './brake.ts';
 import { type Change, changesOf } from './change.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
 import type { Recorder } from './recorder.ts';
 import { afterFailedWrite, type Written } from './sighting.ts';
 import { carryOut } from './write.ts';
 
-export interface DestroyDeps {
+export interface DestroyDeps extends BrakeDeps {
   readonly audit: Pick<AuditStore, 'list' | 'exclusively'>;
   readonly cluster: Cluster;
   readonly recorder: Recorder;
-  readonly clock: Clock;
   readonly fingerprints: Fingerprinter;
-  readonly brake: { readonly share: number; readonly windowMs: number };
-  /** This one and those that it was before: others that share the audit have a brake of their own. */
-  readonly instances: readonly string[];
   /** Asked before each: the configuration may want otherwise by then. Left out: all are meant to the end. */
   readonly isMeant?: ((proposal: Proposal) => boolean) | undefined;
-}
-
-export interface Population {
-  /** Targets of the instance. */
-  readonly total: number;
-  /** Those of them that are there. */
-  readonly alive: number;
-  /** What others propose and nobody has released: it counts, and stays as it is. */
-  readonly elsewhere?: number;
-}
-
-const PAGE = 500;
-
-/** Why the brake holds what it does not allow. */
-export function whyBraked(proposed: number, { alive, elsewhere = 0 }: Population): string {
-  return leavesNone({ proposed: proposed + elsewhere, alive })
-    ? 'no target would be left, and the last one never goes by itself'
-    : 'more would be destroyed at once than `brake` allows';
 }
 
 /**
@@ -61,9 +37,7 @@ export async function destroy(
   return deps.audit.exclusively('destroy', async () => {
     const gone = await goneAmong(proposals, deps);
     const free = proposals.filter((it) => !it.held && !gone.has(it));
-    const counted = withReturning(population, free);
-    const allowed = await isAllowed(free.length, counted, deps);
-    const braked = whyBraked(free.length, counted);
+    const braked = await whyBraked(free, population, deps);
     const outcomes: Outcome[] = [];
     const removing = untilAway((proposal) => remove(proposal, deps));
     for (const proposal of proposals) {
@@ -71,7 +45,7 @@ export async function destroy(
       if (deps.isMeant?.(proposal) === false) continue;
       const ended = gone.get(proposal);
       if (ended !== undefined) outcomes.push({ ...endOf(proposal, 'unchanged'), ...ended, keys: [] });
-      else if (allowed && !proposal.held) outcomes.push(await removing(proposal));
+      else if (braked === undefined && !proposal.held) outcomes.push(await removing(proposal));
       else outcomes.push(await hold(proposal, braked, deps, note));
     }
     return outcomes;
@@ -121,49 +95,6 @@ export async function goneAmong(
 
 /** Secrets that are read at a time. */
 const READS = 16;
-
-/** What is created anew at once counts as destroyed, and still never leaves the last one gone. */
-export function withReturning(population: Population, proposals: readonly Proposal[]): Population {
-  const returning = proposals.filter(({ replacement }) => replacement !== undefined).length;
-  return { ...population, alive: population.alive + returning };
-}
-
-/** Whether the brake would let this many go now. */
-export async function isAllowed(
-  proposed: number,
-  { total, alive, elsewhere = 0 }: Population,
-  { audit, clock, brake, instances }: Pick<DestroyDeps, 'audit' | 'clock' | 'brake' | 'instances'>,
-): Promise<boolean> {
-  const since = new Date(clock.now() - brake.windowMs).toISOString();
-  const counts = await Promise.all(instances.map((instance) => countDestroyed(audit, instance, since)));
-  const destroyed = counts.reduce((sum, count) => sum + count, 0);
-  return mayDestroy({ proposed: proposed + elsewhere, destroyed, total, alive, share: brake.share });
-}
-
-async function countDestroyed(
-  audit: Pick<AuditStore, 'list'>,
-  instance: string,
-  since: string,
-): Promise<number> {
-  const done = { phase: 'outcome', outcome: 'ok', since, instance } as const;
-  const deleted = await countOf(audit, { ...done, action: 'delete' }, () => true);
-  return deleted + (await countOf(audit, { ...done, action: 'update' }, isEndOfMerge));
-}
-
-/** By that it left nothing there. */
-function isEndOfMerge({ after, keys }: AuditRecord): boolean {
-  return after === undefined && keys.added.length + keys.changed.length === 0 && keys.removed.length > 0;
-}
-
-async function countOf(
-  audit: Pick<AuditStore, 'list'>,
-  filter: RecordFilter,
-  counts: (record: AuditRecord) => boolean,
-): Promise<number> {
-  let count = 0;
-  for await (const page of pagesOf(audit, filter, PAGE)) count += page.filter(counts).length;
-  return count;
-}
 
 /** Carries out a proposal: the deletion, and what takes the place of the target at once. */
 export async function remove(proposal: Proposal, deps: DestroyDeps, note?: string): Promise<Outcome> {
@@ -275,11 +206,11 @@ async function recorded(
 
 async function hold(
   { mapping, live, keys, held }: Proposal,
-  braked: string,
+  braked: string | undefined,
   { recorder }: DestroyDeps,
   note: string | undefined,
 ): Promise<Outcome> {
-  const detail = held ? 'no key would be left' : braked;
+  const detail = held || braked === undefined ? 'no key would be left' : braked;
   const error = new AppError('HELD', { detail });
   await recorder.setback(mapping, live.id, 'held', error, keys, note);
   return { kind: 'held', mapping, target: live.id, keys, error, alive: true };

@@ -4,8 +4,8 @@ import { listLeft, pruneLeft } from '../../src/app/prune.ts';
 import { releaseHeld } from '../../src/app/release.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
+import { whyBraked } from '../../src/reconcile/brake.ts';
 import { commandEntry } from '../../src/reconcile/commands.ts';
-import { isAllowed } from '../../src/reconcile/destroy.ts';
 import { findLeft } from '../../src/reconcile/left.ts';
 import { Crash } from '../fakes/faulty.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
@@ -288,8 +288,8 @@ describe('the brake', () => {
     await audit.append([gone]);
     const deps = { audit, clock, brake: { share: 0.1, windowMs: MINUTE } };
     const population = { total: 10, alive: 10 };
-    expect(await isAllowed(1, population, { ...deps, instances: ['prod'] })).toBe(true);
-    expect(await isAllowed(1, population, { ...deps, instances: ['prod', 'other'] })).toBe(false);
+    expect(await whyBraked([{}], population, { ...deps, instances: ['prod'] })).toBeUndefined();
+    expect(await whyBraked([{}], population, { ...deps, instances: ['prod', 'other'] })).toContain('`brake`');
   });
 
   it('holds all when more would go than it allows, and destroys none of them', async () => {
