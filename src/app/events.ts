@@ -1,14 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../config/config.ts';
-import { type AppError, toAppError } from '../core/errors.ts';
+import type { AppError } from '../core/errors.ts';
 import { createInTurn } from '../core/in-turn.ts';
 import type { SecretValue } from '../core/secret-value.ts';
-import { createEventGridIntake } from '../events/event-grid.ts';
 import type { Intake, IntakeDeps, Origin, TakeHints } from '../events/hint.ts';
-import type { EventGridIntake, PostedIntakes, WebhookIntake } from '../events/posted.ts';
+import type { PostedIntakes } from '../events/posted.ts';
 import { startSqs } from '../events/sqs.ts';
 import { startVault } from '../events/vault.ts';
-import { createWebhookIntake } from '../events/webhook.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Reference } from '../providers/credentials.ts';
 import { createLimiter } from '../providers/limits.ts';
@@ -17,6 +15,7 @@ import type { Loop, Loops } from '../service/loops.ts';
 import type { IntakeStatus } from '../service/service.ts';
 import type { App } from './app.ts';
 import { createIntakeHealth } from './intake-health.ts';
+import { createPosted } from './posted.ts';
 
 export interface IntakesDeps {
   /** Of the running service. */
@@ -55,12 +54,6 @@ interface Running extends Fetching {
   readonly loop: Loop;
 }
 
-/** An intake that is posted to, and what it is made of. */
-interface Posted<Made> {
-  readonly config: object;
-  readonly intake: Made;
-}
-
 /** A poll, the longest wait after a failure, and room. */
 const DEADLINE_MS = 300_000;
 /** Of the requests of an intake: a poll waits for twenty seconds. */
@@ -70,8 +63,6 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
   const { logger, clock } = app;
   const { metrics, credential, random } = deps;
   const running = new Map<string, Running>();
-  let webhooks: ReadonlyMap<string, Posted<WebhookIntake>> = new Map();
-  let grids: ReadonlyMap<string, Posted<EventGridIntake>> = new Map();
   let kinds: ReadonlyMap<string, Origin['kind']> = new Map();
 
   const health = createIntakeHealth(clock);
@@ -84,6 +75,7 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
     if (hints.length === 0) metrics.event(origin.name, 'ignored');
     return taken;
   };
+  const posted = createPosted({ clock, credential, take, health });
   const providerDeps = (store: StoreConfig): ProviderDeps => ({
     name: store.name,
     clock,
@@ -121,36 +113,6 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
     await it?.intake[Symbol.asyncDispose]();
   };
 
-  /** Reads the key of an intake; once at once, so that `status` knows before the first event comes. */
-  const keyOf = (origin: Origin, own: Reference | undefined): IntakesDeps['credential'] => {
-    const read: IntakesDeps['credential'] = async (reference) => {
-      try {
-        const value = await credential(reference);
-        health.went(origin);
-        return value;
-      } catch (thrown) {
-        health.went(origin, toAppError(thrown));
-        throw thrown;
-      }
-    };
-    if (own !== undefined) void Promise.allSettled([read(own)]);
-    return read;
-  };
-  /** That keys of others cannot be fetched is known from the requests alone. */
-  const watched = (intake: EventGridIntake): EventGridIntake => ({
-    ...intake,
-    async admit(head) {
-      try {
-        await intake.admit(head);
-        health.went(intake.origin);
-      } catch (thrown) {
-        const error = toAppError(thrown);
-        if (error.code !== 'EVENT_REFUSED') health.went(intake.origin, error);
-        throw thrown;
-      }
-    },
-  });
-
   const queueOf = (entry: Entry<'sqs'>, store: StoreConfig): Fetching | undefined => {
     if (store.kind !== 'aws-secrets-manager') return undefined;
     const { name, queueUrl } = entry;
@@ -180,7 +142,6 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
   };
 
   const refresh = async (): Promise<void> => {
-    const { events, stores } = app.config;
     const wanted = new Map(fetchingOf(app.config).map((it) => [it.origin.name, it]));
     for (const [name, it] of running) {
       const next = wanted.get(name);
@@ -191,20 +152,8 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
       if (!isSame) await stop(name);
     }
     for (const [name, it] of wanted) if (!running.has(name)) start(it);
-    webhooks = renewed(webhooks, events?.webhooks ?? [], (config) => {
-      const read = keyOf({ kind: 'webhook', name: config.name }, config.secret);
-      return createWebhookIntake({ config, credential: read, clock, take });
-    });
-    const withUrl = (events?.eventGrid ?? []).flatMap((config) => {
-      const store = stores.find((it) => it.name === config.store);
-      return store?.kind === 'azure-key-vault' ? [{ ...config, vaultUrl: store.vaultUrl }] : [];
-    });
-    grids = renewed(grids, withUrl, ({ vaultUrl, ...config }) => {
-      const read = keyOf({ kind: 'eventGrid', name: config.name }, config.key);
-      return watched(createEventGridIntake({ config, vaultUrl, credential: read, clock, take }));
-    });
-    const all = [...running.values(), ...[...webhooks.values(), ...grids.values()].map((it) => it.intake)];
-    const origins = all.map(({ origin }) => origin);
+    posted.refresh(app.config);
+    const origins = [...[...running.values()].map(({ origin }) => origin), ...posted.origins()];
     const now = new Map(origins.map(({ name, kind }) => [name, kind]));
     for (const [name, kind] of kinds) if (now.get(name) !== kind) metrics.intakeGone(name);
     kinds = now;
@@ -216,8 +165,8 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
   await refresh();
   return {
     posted: {
-      webhook: (name) => webhooks.get(name)?.intake,
-      eventGrid: (name) => grids.get(name)?.intake,
+      webhook: posted.webhook,
+      eventGrid: posted.eventGrid,
       onRefused: ({ name }) => metrics.event(name, 'refused'),
     },
     states: health.states,
@@ -232,19 +181,4 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
         await Promise.all([...running.keys()].map(stop));
       }),
   };
-}
-
-/** Those that stay the same go on, since they remember what they have seen. */
-function renewed<Entry extends { readonly name: string }, Made>(
-  before: ReadonlyMap<string, Posted<Made>>,
-  entries: readonly Entry[],
-  create: (entry: Entry) => Made,
-): ReadonlyMap<string, Posted<Made>> {
-  return new Map(
-    entries.map((config) => {
-      const known = before.get(config.name);
-      const isSame = known !== undefined && isDeepStrictEqual(known.config, config);
-      return [config.name, isSame ? known : { config, intake: create(config) }];
-    }),
-  );
 }

@@ -60,15 +60,17 @@ async function versionsOf(
   const of = { ...(store === undefined ? {} : { store }), ...(key === undefined ? {} : { key }) };
   for (const fingerprint of fingerprints) {
     const reads = { ...of, fingerprint, action: 'read', outcome: 'ok' } as const;
-    for await (const page of pagesOf(audit, reads, AT_ONCE))
-      for (const { sources, time } of page)
-        for (const source of sources) {
-          const id = JSON.stringify([source.store, source.key, source.version]);
-          const { property: _, ...rest } = source;
-          if (versions.size === MOST_VERSIONS && !versions.has(id)) return ended(versions, true);
-          // Newest first, and a Map keeps the place of what it has: the time becomes that of the first reading.
-          versions.set(id, { ...rest, fingerprint, firstRead: time });
-        }
+    for await (const page of pagesOf(audit, reads, AT_ONCE)) {
+      const found = page.flatMap(({ sources, time }) =>
+        sources.map(({ property: _, ...version }) => ({ ...version, fingerprint, firstRead: time })),
+      );
+      for (const version of found) {
+        const id = JSON.stringify([version.store, version.key, version.version]);
+        if (versions.size === MOST_VERSIONS && !versions.has(id)) return ended(versions, true);
+        // Newest first, and a Map keeps the place of what it has: the time becomes that of the first reading.
+        versions.set(id, version);
+      }
+    }
   }
   return ended(versions, false);
 }
