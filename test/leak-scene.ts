@@ -1,9 +1,8 @@
-import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { systemClock } from '../src/core/clock.ts';
 import { type Bench, openBench } from './cli/harness.ts';
+import { closeServer, listen } from './fakes/loopback.ts';
 import {
   binaryMarker,
   filesBelow,
@@ -196,15 +195,10 @@ export async function startGossip(status: number): Promise<AsyncDisposable & { r
         ? ''
         : JSON.stringify({ errors: [gossip], warnings: [gossip], data: gossip, auth: gossip }),
     );
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  });
+  const port = await listen(server);
   return {
     address: `http://127.0.0.1:${port}`,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
+    [Symbol.asyncDispose]: () => closeServer(server),
   };
 }

@@ -2,10 +2,10 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
+import { listen } from '../fakes/loopback.ts';
 import { type Bench, HEAD, openBench } from './harness.ts';
 
 const MAIN = resolve(import.meta.dirname, '../../src/main.ts');
@@ -115,9 +115,8 @@ describe('the process', () => {
         child?.kill(signal);
       }
       response.writeHead(403, { 'content-type': 'application/json' }).end('{"errors":["permission denied"]}');
-    }).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
+    });
+    const port = await listen(server);
     const mapping = (name: string) =>
       `  - { name: ${name}, target: { namespace: apps }, data: { A: { store: vault, key: ${name} } } }\n`;
     await using bench = await openBench(
@@ -144,9 +143,8 @@ ${mapping('one')}${mapping('two')}`,
     const server = createServer((request, response) => {
       if (request.url?.startsWith('/v1/secret/data/')) child?.kill('SIGINT');
       else response.writeHead(403, { 'content-type': 'application/json' }).end('{"errors":[]}');
-    }).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
+    });
+    const port = await listen(server);
     await using bench = await openBench(
       `${HEAD.replace(/stores: .*\n/, '')}stores:
   - name: vault

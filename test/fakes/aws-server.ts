@@ -1,10 +1,9 @@
-import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { AwsError, OPERATIONS } from './aws-operations.ts';
 import { AwsStore, randomText } from './aws-store.ts';
 import { bodyOf } from './body.ts';
+import { closeServer, listen } from './loopback.ts';
 
 export { AwsError } from './aws-operations.ts';
 
@@ -198,9 +197,7 @@ export async function startAwsServer(options: AwsServerOptions = {}): Promise<Aw
     send(outgoing, fault === 'html' || fault === 'html 403' ? html(fault) : reply, fault === 'cut');
   };
   const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const port = await listen(server);
 
   const aws: AwsServer = {
     address: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
@@ -231,11 +228,7 @@ export async function startAwsServer(options: AwsServerOptions = {}): Promise<Aw
     batchPage: 20,
     onHang: () => undefined,
     containerToken: randomText(20),
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
+    [Symbol.asyncDispose]: () => closeServer(server),
   };
   return aws;
 }

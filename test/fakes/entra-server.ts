@@ -1,7 +1,6 @@
-import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { closeServer, listen } from './loopback.ts';
 
 export const TENANT = '72f988bf-86f1-41af-91ab-2d7cd011db47';
 export const AUDIENCE = 'api://secretbridge';
@@ -35,9 +34,7 @@ export async function startEntraServer(whose = 'Microsoft'): Promise<EntraServer
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys: [key] }));
     })();
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const port = await listen(server);
   return {
     authority: `http://127.0.0.1:${port}`,
     get fetches() {
@@ -77,11 +74,7 @@ export async function startEntraServer(whose = 'Microsoft'): Promise<EntraServer
             );
       return new SignJWT(all).setProtectedHeader({ alg, kid: `k${state.kid}`, typ: 'JWT' }).sign(key);
     },
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
+    [Symbol.asyncDispose]: () => closeServer(server),
   };
 }
 

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { AwsError } from './aws-operations.ts';
 import { bodyOf } from './body.ts';
+import { closeServer, listen } from './loopback.ts';
 
 /** What an operation does instead of answering. */
 export type SqsFault = AwsError | 'none' | 'reset' | { readonly status: number; readonly retryAfter: number };
@@ -136,9 +136,7 @@ export async function startSqsServer({
     }
   };
   const server = createServer(listener);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const port = await listen(server);
 
   const sqs: SqsServer = {
     queueUrl: `http://127.0.0.1:${port}/123456789012/events`,
@@ -156,11 +154,7 @@ export async function startSqsServer({
     get polls() {
       return waiting.size;
     },
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
+    [Symbol.asyncDispose]: () => closeServer(server),
   };
   return sqs;
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { listen } from './loopback.ts';
 import { startVaultServer, type VaultServer } from './vault-server.ts';
 
 /**
@@ -45,11 +45,10 @@ export async function startVaultCluster(): Promise<VaultCluster> {
     outgoing.writeHead(answer.status, { 'content-type': 'application/json' });
     outgoing.end(await answer.text());
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const port = await listen(server);
 
   const cluster: VaultCluster = {
-    address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    address: `http://127.0.0.1:${port}`,
     token,
     active,
     standby,

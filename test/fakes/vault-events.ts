@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Issued } from './certificates.ts';
+import { listen } from './loopback.ts';
 import type { VaultServer } from './vault-server.ts';
 
 /**
@@ -86,15 +86,14 @@ export async function startVaultEvents(vault: VaultServer, tls?: Issued): Promis
       if (((chunk[0] ?? 0) & 0xf) === CLOSE) socket.end(frame(CLOSE, Buffer.alloc(0)));
     });
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const port = await listen(server);
 
   const sendBytes = (bytes: Uint8Array): void => {
     for (const stream of streams) stream.write(bytes);
   };
   const sendText = (text: string): void => sendBytes(frame(TEXT, Buffer.from(text)));
   return {
-    address: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    address: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     handshakes,
     get streams() {
       return streams.size;

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { bodyOf } from './body.ts';
+import { closeServer, listen } from './loopback.ts';
 
 /**
  * Answers as OpenBao 2.7 does, for the few paths that we use: key/value engines of both versions, tokens, logins,
@@ -64,20 +63,15 @@ interface Reply {
   readonly body?: string;
 }
 
-export interface VaultServerOptions {
-  readonly mounts?: Readonly<Record<string, 1 | 2>>;
-}
-
 const DENIED = failure(403, '1 error occurred:\n\t* permission denied\n\n');
 const BARE_404: Reply = { status: 404, body: '{"errors":[]}' };
 
-export async function startVaultServer(options: VaultServerOptions = {}): Promise<VaultServer> {
+export async function startVaultServer(): Promise<VaultServer> {
   const rootToken = `root-${randomUUID()}`;
-  const mounts = new Map<string, Mount>();
-  const wanted: Readonly<Record<string, 1 | 2>> = options.mounts ?? { secret: 2, kv1: 1 };
-  for (const [path, version] of Object.entries(wanted)) {
-    mounts.set(path, { version, type: 'kv', keys: new Map() });
-  }
+  const mounts = new Map<string, Mount>([
+    ['secret', { version: 2, type: 'kv', keys: new Map() }],
+    ['kv1', { version: 1, type: 'kv', keys: new Map() }],
+  ]);
   const tokens = new Map<string, Token>([[rootToken, { ttl: 0, renewable: false, mayLookUp: true }]]);
   const requests: string[] = [];
   const accepted = new Map<string, string>();
@@ -158,11 +152,10 @@ export async function startVaultServer(options: VaultServerOptions = {}): Promis
     outgoing.writeHead(status, { 'content-type': 'application/json' });
     outgoing.end(body);
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const port = await listen(server);
 
   const vault: VaultServer = {
-    address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    address: `http://127.0.0.1:${port}`,
     rootToken,
     requests,
     appRole,
@@ -209,11 +202,7 @@ export async function startVaultServer(options: VaultServerOptions = {}): Promis
     get tokens() {
       return new Set(tokens.keys());
     },
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
+    [Symbol.asyncDispose]: () => closeServer(server),
   };
   return vault;
 }

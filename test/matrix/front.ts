@@ -1,9 +1,10 @@
 import dns from 'node:dns';
 import { once } from 'node:events';
-import net, { type AddressInfo, type Socket } from 'node:net';
+import net, { type Socket } from 'node:net';
 import tls from 'node:tls';
 import { vi } from 'vitest';
 import type { Authority } from '../fakes/certificates.ts';
+import { listen } from '../fakes/loopback.ts';
 
 export const FACES = ['good', 'another name', 'expired'] as const;
 export type Face = (typeof FACES)[number];
@@ -55,13 +56,12 @@ export async function startFront({ authority, host, upstream }: FrontOptions): P
     socket.on('close', () => sockets.delete(socket));
   });
   server.on('tlsClientError', () => undefined);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const port = await listen(server);
   const cut = () => {
     for (const socket of sockets) socket.destroy();
   };
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     cut,
     show(face) {
       server.setSecureContext(certificates[face]);

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { inspect } from 'node:util';
 import { Agent, request } from 'undici';
 import { describe, expect, it } from 'vitest';
@@ -9,6 +9,7 @@ import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { fromNetwork as fromAws } from '../../src/providers/aws-secrets-manager/network.ts';
 import { fromNetwork } from '../../src/providers/network.ts';
 import { fromNetwork as fromVault } from '../../src/providers/vault/errors.ts';
+import { listen } from '../fakes/loopback.ts';
 
 const withCode = (code: string) => Object.assign(new Error('MARKER'), { code, data: 'MARKER' });
 
@@ -20,10 +21,9 @@ async function serve(answer: (socket: Socket) => void) {
     socket.on('error', () => undefined);
     socket.once('data', () => answer(socket));
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const port = await listen(server);
   return {
-    host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    host: `127.0.0.1:${port}`,
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
       server.close();

@@ -1,16 +1,16 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import type { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { openClients } from '../../src/queue/redis-clients.ts';
+import { listen } from '../fakes/loopback.ts';
 import { soon } from '../soon.ts';
 
 /** A server that accepts connections and says nothing. */
-async function listen() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+async function startSilent() {
+  const server = createServer();
+  const port = await listen(server);
   return {
     url: SecretValue.fromText(`redis://127.0.0.1:${port}`),
     connected: () => once(server, 'connection'),
@@ -31,9 +31,8 @@ async function answering(answer: (command: string) => string) {
         else socket.write(`${answer(command)}\r\n`);
       }
     });
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  });
+  const port = await listen(server);
   return {
     url: SecretValue.fromText(`redis://127.0.0.1:${port}`),
     [Symbol.asyncDispose]: async () => void server.close(),
@@ -69,9 +68,8 @@ async function listenAsSentinel() {
         else say();
       }
     });
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  });
+  const port = await listen(server);
   return {
     asAddress: {
       url: SecretValue.fromText('redis://ignored'),
@@ -98,7 +96,7 @@ async function listenAsSentinel() {
 
 describe('a connection to Redis', () => {
   it('may have more than one error, and only the first is told', async () => {
-    await using server = await listen();
+    await using server = await startSilent();
     const told: unknown[] = [];
     const connected = server.connected();
     const clients = await openClients({ url: server.url, cluster: false }, (thrown) => told.push(thrown));
@@ -186,7 +184,7 @@ describe('a connection to Redis', () => {
   });
 
   it('has no unheard error as a copy either', async () => {
-    await using server = await listen();
+    await using server = await startSilent();
     const clients = await openClients({ url: server.url, cluster: false }, () => undefined);
     const copy = (clients.patient() as Redis).duplicate();
     await once(copy, 'connect');

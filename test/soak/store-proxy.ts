@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { Agent, createServer, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { listen } from '../fakes/loopback.ts';
 
 /** `silent`: accepts and never answers. `gone`: cuts each connection. `failing`: answers 503. */
 export type StoreMode = 'there' | 'silent' | 'gone' | 'failing';
@@ -40,10 +40,9 @@ export async function startStoreProxy(upstream: string): Promise<StoreProxy> {
     if (proxy.delayMs > 0) setTimeout(forward, proxy.delayMs);
     else forward();
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const port = await listen(server);
   const proxy: StoreProxy = {
-    address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    address: `http://127.0.0.1:${port}`,
     mode: 'there',
     delayMs: 0,
     calls,

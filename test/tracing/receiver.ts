@@ -1,7 +1,6 @@
-import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { bodyOf } from '../fakes/body.ts';
+import { closeServer, listen } from '../fakes/loopback.ts';
 
 export interface ReceivedSpan {
   readonly traceId: string;
@@ -62,9 +61,7 @@ export async function openReceiver(): Promise<Receiver> {
     how(response);
     if (response.statusCode === 200 && response.writableEnded) spans.push(...spansIn(JSON.parse(body)));
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const port = await listen(server);
   return {
     endpoint: `http://127.0.0.1:${port}`,
     spans,
@@ -73,11 +70,7 @@ export async function openReceiver(): Promise<Receiver> {
     answer(next) {
       how = next;
     },
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
+    [Symbol.asyncDispose]: () => closeServer(server),
   };
 }
 

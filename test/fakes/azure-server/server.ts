@@ -1,14 +1,8 @@
-import { once } from 'node:events';
-import {
-  createServer as createHttpServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { bodyOf } from '../body.ts';
 import { type Authority, createAuthority, type IssueOptions } from '../certificates.ts';
+import { closeServer, listen } from '../loopback.ts';
 import { deliver, type Fault } from './faults.ts';
 import { createLogin, type Login, TENANT } from './login.ts';
 import { createObjects, type Objects } from './objects.ts';
@@ -95,13 +89,17 @@ export async function startAzureServer({
     server.requests.push(line);
     outgoing.setHeader('date', new Date(now()).toUTCString());
     const applies = fault?.line.test(line) === true ? fault.kind : undefined;
-    deliver(await answer(service, incoming), applies, incoming, outgoing, () => server.onHang());
+    await deliver(await answer(service, incoming), applies, {
+      incoming,
+      outgoing,
+      onHang: () => server.onHang(),
+    });
   };
 
   const vault = createHttpsServer(issued, handle('vault'));
   const entra = createHttpsServer(issued, handle('authority'));
   const identity = createHttpServer(handle('identity'));
-  const servers: readonly Server[] = [vault, entra, identity];
+  const servers = [vault, entra, identity];
   let connections = 0;
   for (const secure of [vault, entra]) {
     secure.on('secureConnection', () => {
@@ -133,7 +131,7 @@ export async function startAzureServer({
       denied = line === undefined ? undefined : { line, inner };
     },
     async [Symbol.asyncDispose]() {
-      await Promise.all(servers.map(close));
+      await Promise.all(servers.map(closeServer));
     },
   };
   return server;
@@ -157,17 +155,4 @@ function relink(reply: Reply, change: (link: string) => string): Reply {
   const body: { nextLink?: string | null } = JSON.parse(reply.body);
   if (typeof body.nextLink !== 'string') return reply;
   return { ...reply, body: JSON.stringify({ ...body, nextLink: change(body.nextLink) }) };
-}
-
-async function listen(server: Server): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  return port;
-}
-
-async function close(server: Server): Promise<void> {
-  server.closeAllConnections();
-  server.close();
-  await once(server, 'close');
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
+import { listen } from '../../fakes/loopback.ts';
 
 /** What happens to a connection when the client sends a commit. */
 export type CommitFault =
@@ -82,10 +83,9 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
       arrived();
     });
   });
-  listener.listen(0, '127.0.0.1');
-  await once(listener, 'listening');
+  const port = await listen(listener);
   const url = new URL(serverUrl);
-  url.port = String((listener.address() as AddressInfo).port);
+  url.port = String(port);
 
   const cut = (): void => {
     for (const socket of [...clients, ...servers]) socket.destroy();

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
+import { listen } from '../../fakes/loopback.ts';
 import { createRequest } from '../services/http.ts';
 import { type OpenBao, startOpenBao } from '../services/openbao.ts';
 
@@ -29,8 +30,7 @@ export async function openDevStore(token: string): Promise<DevStore> {
     });
     upstream.on('close', () => client.destroy());
   });
-  listener.listen(0, '127.0.0.1');
-  await once(listener, 'listening');
+  const port = await listen(listener);
   const stop = async () => {
     const ending = server;
     server = undefined;
@@ -38,7 +38,7 @@ export async function openDevStore(token: string): Promise<DevStore> {
     await ending?.stop();
   };
   const store: DevStore = {
-    address: `http://127.0.0.1:${(listener.address() as AddressInfo).port}`,
+    address: `http://127.0.0.1:${port}`,
     stop,
     async start() {
       const started = await startOpenBao({ borrow: false });

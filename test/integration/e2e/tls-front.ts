@@ -1,8 +1,7 @@
-import { once } from 'node:events';
 import { request } from 'node:http';
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import type { Issued } from '../../fakes/certificates.ts';
+import { closeServer, listen } from '../../fakes/loopback.ts';
 
 export interface TlsFront extends AsyncDisposable {
   readonly address: string;
@@ -25,16 +24,10 @@ export async function startTlsFront(upstream: string, certificate: Issued): Prom
     call.on('error', () => outgoing.destroy());
     incoming.pipe(call);
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const port = await listen(server);
   return {
     address: `https://127.0.0.1:${port}`,
     show: (next) => server.setSecureContext(next),
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
+    [Symbol.asyncDispose]: () => closeServer(server),
   };
 }

@@ -1,9 +1,9 @@
-import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { codeOf, reveal } from '../../conformance/provider.ts';
+import { closeServer, listen } from '../../fakes/loopback.ts';
 import { soon } from '../../soon.ts';
 import { freePort, retryOnPortClash } from '../services/free-port.ts';
 import { openTemporaryGuard } from '../services/guarded.ts';
@@ -96,20 +96,13 @@ async function openSwitch(first: string) {
     });
     incoming.pipe(onward);
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
+  const port = await listen(server);
   return {
-    address: `http://127.0.0.1:${address.port}`,
+    address: `http://127.0.0.1:${port}`,
     turn(to: { readonly address: string }): void {
       node = to.address;
     },
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
+    [Symbol.asyncDispose]: () => closeServer(server),
   };
 }
 

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
+import { listen } from '../../fakes/loopback.ts';
 
 /** Between us and a server, below TLS: passes everything on, until it is told otherwise. */
 export interface TcpGate extends AsyncDisposable {
@@ -35,10 +36,8 @@ export async function openTcpGate(serverAddress: string): Promise<TcpGate> {
     });
     server.on('close', () => pair.dead || client.destroy());
   });
-  listener.listen(0, '127.0.0.1');
-  await once(listener, 'listening');
   const address = new URL(serverAddress);
-  address.port = String((listener.address() as AddressInfo).port);
+  address.port = String(await listen(listener));
   const cut = (): void => {
     for (const { client } of pairs) client.resetAndDestroy();
   };

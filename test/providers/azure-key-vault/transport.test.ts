@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createKeyVault } from '../../../src/providers/azure-key-vault/clients.ts';
 import { AzureConfig } from '../../../src/providers/azure-key-vault/config.ts';
@@ -8,6 +8,7 @@ import { azureKeyVault } from '../../../src/providers/azure-key-vault/index.ts';
 import { codeOf, reveal } from '../../conformance/provider.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
 import { createAuthority } from '../../fakes/certificates.ts';
+import { listen } from '../../fakes/loopback.ts';
 import { BY_SECRET, openAzure } from './harness.ts';
 
 afterEach(() => {
@@ -151,9 +152,7 @@ async function startProxy() {
       end.on('error', () => undefined);
     }
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const port = await listen(server);
   return {
     address: `http://127.0.0.1:${port}`,
     hosts,

@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer as createHttpServer, type ServerResponse } from 'node:http';
 import { createServer, type ServerOptions } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TLSSocket } from 'node:tls';
@@ -13,6 +12,7 @@ import { AppError } from '../../../src/core/errors.ts';
 import { VaultConfig } from '../../../src/providers/vault/config.ts';
 import { createTransport } from '../../../src/providers/vault/transport.ts';
 import { createAuthority, type Issued } from '../../fakes/certificates.ts';
+import { listen } from '../../fakes/loopback.ts';
 
 const authority = createAuthority();
 
@@ -29,12 +29,11 @@ async function serveTls(options: ServerOptions) {
   });
   server.on('secureConnection', () => (connections += 1));
   server.on('tlsClientError', () => undefined);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const port = await listen(server);
   return {
     folder,
     caFile,
-    address: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    address: `https://127.0.0.1:${port}`,
     connections: () => connections,
     /** The serial numbers of the client certificates that came with the requests. */
     shown,
@@ -190,9 +189,7 @@ describe('TLS', () => {
 
   it('says when the other side does not speak it', async () => {
     const server = createHttpServer();
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
+    const port = await listen(server);
     expect(await get(`https://127.0.0.1:${port}`)).toEqual({
       code: 'TLS_FAILED',
       detail: expect.stringContaining('does not speak TLS'),
@@ -220,9 +217,8 @@ describe('a connection', () => {
       if (incoming.url === '/v1/slow') arrive(outgoing);
       else if (incoming.url !== '/v1/never') outgoing.end('{}');
     });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const port = await listen(server);
+    const address = `http://127.0.0.1:${port}`;
     const auth = { method: 'token', token: { env: 'T' } };
     const transport = createTransport(VaultConfig.parse({ kind: 'vault', address, auth }), systemClock);
     const { signal } = new AbortController();

@@ -1,0 +1,141 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { TLSSocket } from 'node:tls';
+
+/** What goes wrong between us and any server, as it looks from our side. */
+export const HTTP_FAULTS = [
+  'bad request',
+  'unauthorized',
+  'forbidden',
+  'forbidden, in HTML',
+  'not found, in HTML',
+  'throttled',
+  'throttled, for 2 seconds',
+  'throttled, until a date',
+  'throttled, in Latin-1',
+  'server error',
+  'bad gateway, in HTML',
+  'unavailable',
+  'unavailable, endless',
+  'hang',
+  'hang in the body',
+  'reset',
+  'reset in the body',
+  'cut',
+  'cut, without a length',
+  'not HTTP',
+  'redirect',
+  'html',
+  'wrong content type',
+  'invalid JSON',
+  'another JSON',
+  'not UTF-8',
+  'empty',
+  'endless',
+] as const;
+export type HttpFault = (typeof HTTP_FAULTS)[number];
+
+export interface Canned {
+  readonly status: number;
+  readonly body: string | Uint8Array;
+  readonly type?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+const HTML = '<!doctype html><title>Sign in</title><p>Please sign in';
+
+export function html(status: number): Canned {
+  return { status, body: HTML, type: 'text/html; charset=utf-8' };
+}
+
+/** Answers that have the form of no server in particular. */
+export const FORMLESS = {
+  'forbidden, in HTML': () => html(403),
+  'not found, in HTML': () => html(404),
+  'bad gateway, in HTML': () => html(502),
+  unavailable: () => ({ status: 503, body: '' }),
+  html: () => html(200),
+  'another JSON': () => ({ status: 200, body: '{"ok":true}' }),
+  'not UTF-8': () => ({ status: 200, body: Uint8Array.of(0x22, 0xff, 0xfe, 0x22) }),
+  empty: () => ({ status: 200, body: '' }),
+} as const satisfies Partial<Record<HttpFault, () => Canned>>;
+
+/** That a server asks to slow down, in the ways in which it may say until when. */
+export function laters(throttled: Canned) {
+  const after = (text: string): Canned => ({ ...throttled, headers: { 'retry-after': text } });
+  return {
+    'throttled, for 2 seconds': () => after('2'),
+    'throttled, until a date': () => after(new Date(Date.now() + 2_000).toUTCString()),
+    'throttled, in Latin-1': () => ({
+      ...after('2'),
+      body: Buffer.from('<p>Trop de requêtes', 'latin1'),
+      type: 'text/html; charset=iso-8859-1',
+    }),
+  } as const satisfies Partial<Record<HttpFault, () => Canned>>;
+}
+
+export function sendCanned(outgoing: ServerResponse, { status, body, type, headers }: Canned): void {
+  outgoing.writeHead(status, { 'content-type': type ?? 'application/json', ...headers });
+  outgoing.end(body);
+}
+
+export interface Exchange {
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+  /** Called when it will not be answered, so that a test need not wait for its time limit. */
+  readonly onHang: () => void;
+}
+
+export interface TrueAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  readonly body: Uint8Array;
+}
+
+/**
+ * What a fault that is no answer of its own makes of an exchange.
+ * @param answer The true one, of which some faults send a part. Undefined: there is none.
+ */
+export async function misbehave(
+  fault: string | undefined,
+  { incoming, outgoing, onHang }: Exchange,
+  answer: () => Promise<TrueAnswer | undefined>,
+): Promise<void> {
+  if (fault === 'hang') return onHang();
+  if (fault === 'reset') return reset(incoming);
+  if (fault === 'not HTTP') return void incoming.socket.end('220 mail.example.org ESMTP\r\n');
+  if (fault === 'endless') return endless(outgoing, 200);
+  if (fault === 'unavailable, endless') return endless(outgoing, 503);
+  const whole = await answer();
+  if (whole === undefined) return void outgoing.destroy();
+  const { status, headers, body } = whole;
+  const half = body.subarray(0, Math.floor(body.byteLength / 2));
+  if (fault === 'cut, without a length') {
+    outgoing.useChunkedEncodingByDefault = false;
+    outgoing.writeHead(status, { ...headers, connection: 'close' });
+    outgoing.end(half);
+    return;
+  }
+  outgoing.writeHead(status, { ...headers, 'content-length': body.byteLength });
+  outgoing.write(half, () => {
+    if (fault === 'cut') outgoing.socket?.end();
+    if (fault === 'reset in the body') reset(incoming);
+    if (fault === 'hang in the body') onHang();
+  });
+}
+
+/** Below TLS a socket cannot be reset. */
+function reset({ socket }: IncomingMessage): void {
+  if (socket instanceof TLSSocket) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
+function endless(outgoing: ServerResponse, status: number): void {
+  outgoing.writeHead(status, { 'content-type': 'application/json' });
+  const chunk = Buffer.alloc(1024 * 1024, 0x20);
+  const more = () => {
+    while (!outgoing.destroyed && outgoing.write(chunk));
+  };
+  outgoing.on('drain', more);
+  outgoing.on('error', () => undefined);
+  more();
+}
