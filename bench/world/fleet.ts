@@ -33,20 +33,18 @@ export interface FleetPlace extends Place {
 }
 
 /** Puts the values into both stores, and writes the configuration into a folder of its own. */
-export async function openFleet(lab: Lab, fleet: Fleet, place?: FleetPlace): Promise<FleetPlace> {
+export async function openFleet(lab: Lab, fleet: Fleet): Promise<FleetPlace> {
   const stores = { aws: await lab.double('aws'), vault: await lab.double('vault') };
-  const folder = place?.folder ?? (await mkdtemp(join(tmpdir(), 'secretbridge-fleet-')));
-  if (place === undefined) {
-    await mkdir(join(folder, 'state'), { mode: 0o700 });
-    await writeFile(join(folder, 'shared.key'), `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
-    for (const kind of KINDS) {
-      const keys = keysOf(fleet, kind);
-      const values = fleet.valueBytes === undefined ? valuesOf(keys) : bigValues(keys, fleet.valueBytes);
-      await stores[kind].put(values);
-      await writeFile(join(folder, `${kind}.pem`), stores[kind].ca);
-    }
+  const folder = await mkdtemp(join(tmpdir(), 'secretbridge-fleet-'));
+  await mkdir(join(folder, 'state'), { mode: 0o700 });
+  await writeFile(join(folder, 'shared.key'), `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
+  for (const kind of KINDS) {
+    const keys = keysOf(fleet, kind);
+    const values = fleet.valueBytes === undefined ? valuesOf(keys) : bigValues(keys, fleet.valueBytes);
+    await stores[kind].put(values);
+    await writeFile(join(folder, `${kind}.pem`), stores[kind].ca);
   }
-  const port = place?.port ?? (await freePort());
+  const port = await freePort();
   await writeFile(join(folder, 'secretbridge.yaml'), stringify(configOf(fleet, stores, lab, port)));
   return {
     folder,

@@ -10,8 +10,6 @@ import { eventIn } from './watch-event.ts';
 export interface WatchTuning {
   /** A connection that says nothing for so long is taken for dead: API servers send a bookmark about once a minute. */
   readonly silenceMs?: number;
-  /** The same until the first sign: seen from an API server of which nothing changes after two minutes. */
-  readonly firstSilenceMs?: number;
   /** The first wait after a failure, before jitter; it doubles up to `longestWaitMs`. */
   readonly firstWaitMs?: number;
   readonly longestWaitMs?: number;
@@ -70,7 +68,8 @@ export function follow(
 ): AsyncDisposable {
   const {
     silenceMs = 90_000,
-    firstSilenceMs = tuning.silenceMs ?? 150_000,
+    // Until the first sign: seen from an API server of which nothing changes after two minutes.
+    silenceMs: firstSilenceMs = 150_000,
     firstWaitMs = 500,
     longestWaitMs = 30_000,
     random = Math.random,

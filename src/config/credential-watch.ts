@@ -44,8 +44,6 @@ export interface CredentialWatchOptions {
   readonly onProgress?: (error?: unknown) => void;
   readonly wake?: Wake;
   readonly everyMs?: number;
-  /** For Secrets, which are asked of the API server. */
-  readonly secretsEveryMs?: number;
   readonly settleMs?: number;
 }
 
@@ -57,6 +55,9 @@ export interface CredentialWatch extends AsyncDisposable {
 /** `missing` counts once it is said for certain; until then what was known stays. */
 type State = string | 'missing';
 
+/** Secrets are asked of the API server. */
+const SECRETS_EVERY_MS = 15_000;
+
 /** Notices that the content behind references changed. The first look only learns what is there. */
 export function watchCredentials(options: CredentialWatchOptions): CredentialWatch {
   const {
@@ -66,11 +67,10 @@ export function watchCredentials(options: CredentialWatchOptions): CredentialWat
     onProgress = () => undefined,
     wake = systemWake,
     everyMs = 5_000,
-    secretsEveryMs = 15_000,
     settleMs = 300,
   } = options;
   const known = new Map<string, State>();
-  const turnsPerSecret = Math.max(1, Math.round(secretsEveryMs / everyMs));
+  const turnsPerSecret = Math.max(1, Math.round(SECRETS_EVERY_MS / everyMs));
   let turns = 0;
 
   const resolve = (watched: Watched): Promise<SecretValue> =>

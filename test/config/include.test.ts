@@ -16,8 +16,8 @@ function mapping(
   return `mappings:\n  - name: ${name}\n    target: { ${target} }\n    ${sources}\n`;
 }
 
-function withTenant(text: string, include = INCLUDE) {
-  return load({ [MAIN]: main(include), '/home/ann/teams/a/one.yaml': text });
+function withTenant(text: string) {
+  return load({ [MAIN]: main(INCLUDE), '/home/ann/teams/a/one.yaml': text });
 }
 
 describe('an included file', () => {

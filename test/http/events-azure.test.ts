@@ -25,25 +25,23 @@ function event(data: object = DATA, eventType = 'Microsoft.KeyVault.SecretNewVer
   };
 }
 
-function cloudEvent(data: object = DATA, type = 'Microsoft.KeyVault.SecretNewVersionCreated') {
-  return {
-    id: '00eccf70-95a7-4e7c-8299-2eb17ee9ad64',
-    source: '/subscriptions/s/resourceGroups/g/providers/Microsoft.KeyVault/vaults/contoso',
-    specversion: '1.0',
-    type,
-    subject: 'payments-db',
-    time: '2026-09-25T01:08:33.1036736Z',
-    data,
-  };
-}
+const CLOUD_EVENT = {
+  id: '00eccf70-95a7-4e7c-8299-2eb17ee9ad64',
+  source: '/subscriptions/s/resourceGroups/g/providers/Microsoft.KeyVault/vaults/contoso',
+  specversion: '1.0',
+  type: 'Microsoft.KeyVault.SecretNewVersionCreated',
+  subject: 'payments-db',
+  time: '2026-09-25T01:08:33.1036736Z',
+  data: DATA,
+};
 
 const VALIDATION = 'Microsoft.EventGrid.SubscriptionValidationEvent';
 
 describe('events of Key Vault', () => {
   it.each([
     ['a list in the Event Grid schema', [event()], 'application/json; charset=utf-8'],
-    ['a CloudEvent', cloudEvent(), 'application/cloudevents+json'],
-    ['a batch of CloudEvents', [cloudEvent()], 'application/cloudevents-batch+json; charset=utf-8'],
+    ['a CloudEvent', CLOUD_EVENT, 'application/cloudevents+json'],
+    ['a batch of CloudEvents', [CLOUD_EVENT], 'application/cloudevents-batch+json; charset=utf-8'],
   ])('are taken as %s', async (_, body, type) => {
     await using events = await openEventBench();
     const answer = await events.grid(body, {
@@ -105,7 +103,7 @@ describe('events of Key Vault', () => {
     ['of another type', event(DATA, 'Microsoft.KeyVault.VaultAccessPolicyChanged')],
     ['of another service', event(DATA, 'Microsoft.Storage.BlobCreated')],
     ['of no type', { ...event(), eventType: 7 }],
-    ['of another version of CloudEvents', { ...cloudEvent(), specversion: '0.3' }],
+    ['of another version of CloudEvents', { ...CLOUD_EVENT, specversion: '0.3' }],
     ['no event', 'text'],
   ])('are taken and come to nothing when they are %s', async (_, body) => {
     await using events = await openEventBench();

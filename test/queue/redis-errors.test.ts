@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { refusalOf, troubleOf } from '../../src/queue/redis-errors.ts';
 
 const reply = (message: string): Error => Object.assign(new Error(message), { name: 'ReplyError' });
-const coded = (code: string, message = 'x'): Error => Object.assign(new Error(message), { code });
+const coded = (code: string): Error => Object.assign(new Error('x'), { code });
 
 describe('what a client of Redis throws', () => {
   it.each([

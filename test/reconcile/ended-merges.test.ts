@@ -157,11 +157,11 @@ it('what no key would be left of counts for all who ask', async () => {
 });
 
 describe('a Secret that a mapping merged into, and that is owned now', () => {
-  const owning = (name: string, more = 'onMappingRemoved: keep') => `
+  const owning = (name: string) => `
   - name: ${name}
     onConflict: adopt
     target: { namespace: apps, secret: shared }
-    ${more}
+    onMappingRemoved: keep
     data: { KEY: { store: vault, key: token }, THEIRS: { store: vault, key: token } }`;
   const OWNED = { KEY: base64('tok'), THEIRS: base64('tok') };
   const annotationsOf = (world: World) =>

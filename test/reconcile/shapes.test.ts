@@ -453,8 +453,8 @@ describe('a target in the namespaces of a selector', () => {
 });
 
 describe('a mapping with templates', () => {
-  const templated = (text: string, more: Partial<Mapping> = {}) =>
-    one('t', 'TOKEN', {}, { template: { data: { 'app.yaml': text }, only: true }, ...more });
+  const templated = (text: string) =>
+    one('t', 'TOKEN', {}, { template: { data: { 'app.yaml': text }, only: true } });
   const ID = { namespace: 'apps', secret: 't' };
 
   it('writes what they give, and follows the value', async () => {

@@ -162,9 +162,9 @@ export function createTriggers(): Triggers {
   };
 }
 
-export function createClock(now = START): Clock & { time: number } {
+export function createClock(): Clock & { time: number } {
   return {
-    time: now,
+    time: START,
     now() {
       return this.time;
     },

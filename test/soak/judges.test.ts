@@ -85,8 +85,8 @@ describe('the judge of writes', () => {
 
 const ITEM: Item = { name: 's', kind: 'plain', store: 'vault', key: 'k', refreshMs: 60_000, swapped: false };
 
-function trigger(kind: Trigger['kind'], over: Partial<Trigger> = {}): Trigger {
-  return { kind, target: TARGET, item: ITEM, at: 1_000_000, version: 2, ...over };
+function trigger(kind: Trigger['kind']): Trigger {
+  return { kind, target: TARGET, item: ITEM, at: 1_000_000, version: 2 };
 }
 
 function judge(kind: Trigger['kind'], answeredAfterMs: number, faults: readonly Fault[] = []) {

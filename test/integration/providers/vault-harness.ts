@@ -31,21 +31,11 @@ export async function call<Body>(
 }
 
 /** A new key/value mount, so that tests do not meet. */
-export async function createMount(
-  bao: Bao,
-  version: 1 | 2,
-  headers?: Record<string, string>,
-): Promise<string> {
+export async function createMount(bao: Bao, version: 1 | 2): Promise<string> {
   const mount = `kv-${randomUUID()}`;
-  await call(
-    bao,
-    'POST',
-    `sys/mounts/${mount}`,
-    { type: 'kv', options: { version: String(version) } },
-    headers,
-  );
+  await call(bao, 'POST', `sys/mounts/${mount}`, { type: 'kv', options: { version: String(version) } });
   // For a moment after that, version 2 answers 400 to all: it prepares itself for versions.
-  if (version === 2) await soon(() => call(bao, 'GET', `${mount}/config`, undefined, headers));
+  if (version === 2) await soon(() => call(bao, 'GET', `${mount}/config`));
   return mount;
 }
 

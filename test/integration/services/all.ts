@@ -3,7 +3,7 @@ import { type LocalStack, startLocalStack } from './localstack.ts';
 import { type OpenBao, startOpenBao } from './openbao.ts';
 import { type Postgres, startPostgres } from './postgres.ts';
 import { borrowRedis, startRedis } from './redis.ts';
-import type { Service, StartOptions } from './service.ts';
+import type { Service } from './service.ts';
 
 export interface Servers extends AsyncDisposable {
   kubernetes: Kubernetes;
@@ -15,13 +15,13 @@ export interface Servers extends AsyncDisposable {
 }
 
 /** Starts all servers side by side. If one does not start, the others are stopped again. */
-export async function startServers(options: StartOptions = {}): Promise<Servers> {
+export async function startServers(): Promise<Servers> {
   const starts = [
-    startKubernetes(options),
-    startOpenBao(options),
-    startLocalStack(options),
-    startPostgres(options),
-    borrowOrStartRedis(options),
+    startKubernetes(),
+    startOpenBao(),
+    startLocalStack(),
+    startPostgres(),
+    borrowOrStartRedis(),
   ] as const;
   try {
     const [kubernetes, openbao, localstack, postgres, redis] = await Promise.all(starts);
@@ -50,6 +50,6 @@ export async function startServers(options: StartOptions = {}): Promise<Servers>
   }
 }
 
-async function borrowOrStartRedis(options: StartOptions): Promise<Service> {
-  return (await borrowRedis(process.env)) ?? startRedis(options);
+async function borrowOrStartRedis(): Promise<Service> {
+  return (await borrowRedis(process.env)) ?? startRedis();
 }

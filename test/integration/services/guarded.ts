@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { PortClash } from './free-port.ts';
-import { ServiceError } from './service.ts';
+import { type Lifetime, ServiceError } from './service.ts';
 
 export interface Command {
   name: string;
@@ -44,6 +44,26 @@ const SCRIPT = fileURLToPath(new URL('guard.js', import.meta.url));
 
 export async function openTemporaryGuard(name: string): Promise<Guard> {
   return openGuard(await mkdtemp(join(tmpdir(), `secretbridge-${name}-`)));
+}
+
+/** A server with a guard of its own, both of which end together. Of one that does not start nothing stays. */
+export async function startGuarded<Server extends object>(
+  name: string,
+  launch: (guard: Guard) => Promise<Server>,
+): Promise<Server & Lifetime> {
+  const guard = await openTemporaryGuard(name);
+  try {
+    return {
+      ...(await launch(guard)),
+      borrowed: false,
+      lost: guard.lost,
+      stop: guard.close,
+      [Symbol.asyncDispose]: guard.close,
+    };
+  } catch (error) {
+    await guard.close();
+    throw error;
+  }
 }
 
 export function openGuard(folder: string): Guard {

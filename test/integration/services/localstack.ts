@@ -1,11 +1,11 @@
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort, retryOnPortClash } from './free-port.ts';
-import { assertStarting, openTemporaryGuard } from './guarded.ts';
+import { assertStarting, startGuarded } from './guarded.ts';
 import { createRequest, type Request, tryRequest } from './http.ts';
 import { installed } from './install.ts';
 import { findLocalStackPython } from './localstack-python.ts';
-import { reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
+import { BORROWED, reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
 
 export const LOCALSTACK_VERSION = '4.14.0';
 /** Where it is looked for first. */
@@ -52,10 +52,7 @@ export async function borrowLocalStack(env: NodeJS.ProcessEnv): Promise<LocalSta
       name: 'LocalStack',
       address,
       isWhole: await hasSts(send),
-      borrowed: true,
-      lost: new Promise(() => {}),
-      stop: async () => {},
-      [Symbol.asyncDispose]: async () => {},
+      ...BORROWED,
     };
   }
   if (configured === undefined) return undefined;
@@ -95,8 +92,7 @@ async function installLocalStack(report: (line: string) => void): Promise<string
 }
 
 async function launch(python: string): Promise<LocalStack> {
-  const guard = await openTemporaryGuard('localstack');
-  try {
+  return startGuarded('localstack', async (guard) => {
     const listen = `127.0.0.1:${await freePort()}`;
     const process = guard.start({
       name: 'LocalStack',
@@ -126,15 +122,8 @@ async function launch(python: string): Promise<LocalStack> {
       name: 'LocalStack',
       address,
       isWhole: await hasSts(send),
-      borrowed: false,
-      lost: guard.lost,
-      stop: guard.close,
-      [Symbol.asyncDispose]: guard.close,
     };
-  } catch (error) {
-    await guard.close();
-    throw error;
-  }
+  });
 }
 
 async function isReady(send: Request): Promise<boolean> {

@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { chmod, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort, retryOnPortClash } from './free-port.ts';
-import { assertStarting, isCertificateThere, openTemporaryGuard } from './guarded.ts';
+import { assertStarting, isCertificateThere, startGuarded } from './guarded.ts';
 import { createRequest, type Request, tryRequest } from './http.ts';
 import { installed, installPythonPackage } from './install.ts';
-import { reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
+import { BORROWED, reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
 
 export const OPENBAO_VERSION = '2.7.2';
 /** Where it is looked for first. */
@@ -42,10 +42,7 @@ export async function borrowOpenBao(env: NodeJS.ProcessEnv): Promise<OpenBao | u
       name: 'OpenBao',
       address,
       rootToken,
-      borrowed: true,
-      lost: new Promise(() => {}),
-      stop: async () => {},
-      [Symbol.asyncDispose]: async () => {},
+      ...BORROWED,
     };
   }
   if (configured === undefined) return undefined;
@@ -74,8 +71,7 @@ export function installOpenBao(report: (line: string) => void): Promise<string> 
 }
 
 async function launch(program: string, tls: boolean): Promise<OpenBao> {
-  const guard = await openTemporaryGuard('openbao');
-  try {
+  return startGuarded('openbao', async (guard) => {
     const address = `127.0.0.1:${await freePort()}`;
     const rootToken = `root-${randomBytes(12).toString('hex')}`;
     const process = guard.start({
@@ -103,15 +99,8 @@ async function launch(program: string, tls: boolean): Promise<OpenBao> {
       address: url,
       rootToken,
       ...(caFile === undefined ? {} : { caFile }),
-      borrowed: false,
-      lost: guard.lost,
-      stop: guard.close,
-      [Symbol.asyncDispose]: guard.close,
     };
-  } catch (error) {
-    await guard.close();
-    throw error;
-  }
+  });
 }
 
 /** Only the server that knows this token says yes: neither another one on the port, nor one half started. */

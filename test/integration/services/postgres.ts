@@ -13,9 +13,9 @@ import { Client } from 'pg';
 import { createAuthority } from '../../fakes/certificates.ts';
 import { type ComposeServers, composeServers } from './compose.ts';
 import { freePort, retryOnPortClash } from './free-port.ts';
-import { assertStarting, type Guard, type GuardedProcess, openTemporaryGuard } from './guarded.ts';
+import { assertStarting, type Guard, type GuardedProcess, startGuarded } from './guarded.ts';
 import { type Machine, need, thisMachine } from './requirements.ts';
-import { reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
+import { BORROWED, reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
 
 /** PostgreSQL with a superuser, durable as in production. */
 export interface Postgres extends Service {
@@ -58,12 +58,9 @@ export async function borrowPostgres(
       name: 'PostgreSQL',
       address: new URL(url).host,
       url,
-      borrowed: true,
-      lost: new Promise(() => {}),
       crash: notOurs,
       restart: notOurs,
-      stop: async () => {},
-      [Symbol.asyncDispose]: async () => {},
+      ...BORROWED,
     };
   }
   if (configured === undefined) return undefined;
@@ -101,8 +98,7 @@ async function firstPostgres(machine: Machine): Promise<string | undefined> {
 }
 
 async function launch(programs: string, options: PostgresOptions): Promise<Postgres> {
-  const guard = await openTemporaryGuard('postgres');
-  try {
+  return startGuarded('postgres', async (guard) => {
     const user = await otherUser();
     const port = await freePort();
     const password = randomBytes(12).toString('hex');
@@ -169,21 +165,14 @@ async function launch(programs: string, options: PostgresOptions): Promise<Postg
       address: `127.0.0.1:${port}`,
       url,
       ...(caFile === undefined ? {} : { caFile }),
-      borrowed: false,
-      lost: guard.lost,
       async crash() {
         const [pid] = readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n');
         process.kill(Number(pid), 'SIGQUIT');
         await server.ended;
       },
       restart: start,
-      stop: guard.close,
-      [Symbol.asyncDispose]: guard.close,
     };
-  } catch (error) {
-    await guard.close();
-    throw error;
-  }
+  });
 }
 
 interface User {

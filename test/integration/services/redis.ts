@@ -4,9 +4,9 @@ import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { type ComposeServers, composeServers } from './compose.ts';
 import { freePort, retryOnPortClash } from './free-port.ts';
-import { assertStarting, type Guard, type GuardedProcess, openTemporaryGuard } from './guarded.ts';
+import { assertStarting, type Guard, type GuardedProcess, startGuarded } from './guarded.ts';
 import { type Machine, need, thisMachine } from './requirements.ts';
-import { reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
+import { BORROWED, reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
 
 /** A Redis in memory, on a free port of loopback, without persistence. */
 export interface RedisServer extends Service {
@@ -45,14 +45,7 @@ export async function borrowRedis(
   const configured = env.SECRETBRIDGE_TEST_REDIS_URL;
   const address = configured ?? compose.redis;
   if (await isOpenTo(new URL(address))) {
-    return {
-      name: 'Redis',
-      address,
-      borrowed: true,
-      lost: new Promise(() => {}),
-      stop: async () => {},
-      [Symbol.asyncDispose]: async () => {},
-    };
+    return { name: 'Redis', address, ...BORROWED };
   }
   if (configured === undefined) return undefined;
   throw new ServiceError(
@@ -92,8 +85,7 @@ async function firstRedis(machine: Machine): Promise<string | undefined> {
 }
 
 async function launch(program: string, port: number, options: RedisServerOptions): Promise<RedisServer> {
-  const guard = await openTemporaryGuard('redis');
-  try {
+  return startGuarded('redis', async (guard) => {
     const process = await spawn(guard, program, port, options);
     const command = (...words: readonly string[]): Promise<string> => ask(port, words);
     const ready = options.ready ?? answersPing;
@@ -107,7 +99,7 @@ async function launch(program: string, port: number, options: RedisServerOptions
     return {
       name: 'Redis',
       address: `redis://127.0.0.1:${port}`,
-      ...{ port, pid, command, borrowed: false, lost: guard.lost },
+      ...{ port, pid, command },
       async kill() {
         globalThis.process.kill(pid, 'SIGKILL');
         await process.ended;
@@ -116,13 +108,8 @@ async function launch(program: string, port: number, options: RedisServerOptions
         await guard.close();
         return launch(program, port, options);
       },
-      stop: guard.close,
-      [Symbol.asyncDispose]: guard.close,
     };
-  } catch (error) {
-    await guard.close();
-    throw error;
-  }
+  });
 }
 
 async function spawn(

@@ -9,6 +9,17 @@ export interface Service extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
+/** How a server ends. */
+export type Lifetime = Omit<Service, 'name' | 'address'>;
+
+/** Of a server that somebody else ends. */
+export const BORROWED: Lifetime = {
+  borrowed: true,
+  lost: new Promise(() => {}),
+  stop: async () => {},
+  [Symbol.asyncDispose]: async () => {},
+};
+
 export interface StartOptions {
   /** Told in one line what is about to take long. */
   report?: (line: string) => void;
