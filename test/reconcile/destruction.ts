@@ -1,0 +1,33 @@
+import { expect } from 'vitest';
+import { openWorld, type World } from './world.ts';
+
+export const MINUTE = 60_000;
+
+/** Mappings of one source each, named like their key, their policies in YAML. */
+export function mappingsOf(names: readonly string[], policies: string): string {
+  return names
+    .map(
+      (name) => `
+  - { name: ${name}, target: { namespace: apps }, data: { VALUE: { store: vault, key: ${name} } }, ${policies} }`,
+    )
+    .join('');
+}
+
+export async function synced(names: readonly string[], policies: string, more = ''): Promise<World> {
+  const world = await openWorld({ mappings: mappingsOf(names, policies), more });
+  for (const name of names) world.store.put(name, `value of ${name}`);
+  expect((await world.sync()).ok).toBe(true);
+  return world;
+}
+
+/** Readings far enough apart to prove an absence, but for the last one. */
+export async function almostProve(world: World): Promise<void> {
+  await world.sync();
+  await world.clock.advance(6 * MINUTE);
+  await world.sync();
+  await world.clock.advance(6 * MINUTE);
+}
+
+export const exists = (world: World, secret: string): boolean =>
+  world.cluster.raw({ namespace: 'apps', secret }) !== undefined;
+export const NAMES = ['one', 'two', 'three'];

@@ -1,0 +1,239 @@
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import { Crash } from '../fakes/faulty.ts';
+import { almostProve, exists, MINUTE, NAMES, synced } from './destruction.ts';
+import { base64, openWorld, type World } from './world.ts';
+
+describe('a source that is gone', () => {
+  it('deletes its target with the reading that proves it, and never before', async () => {
+    const world = await synced(NAMES, 'onSourceMissing: delete');
+    world.store.absent('one');
+    await almostProve(world);
+    expect(exists(world, 'one')).toBe(true);
+    const report = await world.sync();
+    expect(report.summary).toMatchObject({ deleted: 1, unchanged: 2 });
+    expect(exists(world, 'one')).toBe(false);
+    expect(world.story().filter((line) => line.startsWith('delete'))).toEqual([
+      'delete intent one ok',
+      'delete outcome one ok',
+    ]);
+  });
+
+  it('is not proved by many readings in a short time, nor by few in a long one', async () => {
+    const world = await synced(NAMES, 'onSourceMissing: delete');
+    world.store.absent('one');
+    for (let reading = 0; reading < 10; reading += 1) await world.sync();
+    expect(exists(world, 'one')).toBe(true);
+    const late = await synced(NAMES, 'onSourceMissing: delete');
+    late.store.absent('one');
+    await late.sync();
+    await late.clock.advance(60 * MINUTE);
+    await late.sync();
+    expect(exists(late, 'one')).toBe(true);
+  });
+
+  it.each([1, 2])(
+    'is proved by %i readings at one moment where nothing is to pass between them',
+    async (n) => {
+      const world = await synced(
+        NAMES,
+        'onSourceMissing: delete',
+        `absence: { readings: ${n}, over: 0s }\nbrake: { share: 0, window: 1ms }`,
+      );
+      world.store.absent('one');
+      for (let reading = 1; reading < n; reading += 1) await world.sync();
+      expect(exists(world, 'one')).toBe(true);
+      expect((await world.sync()).summary).toMatchObject({ deleted: 1, unchanged: 2 });
+      expect(exists(world, 'one')).toBe(false);
+    },
+  );
+
+  it.each([
+    ['it was found in between', (world: World) => world.store.put('one', 'value of one')],
+    [
+      'another failure came in between',
+      (world: World) => world.store.fail('one', new AppError('ACCESS_DENIED')),
+    ],
+  ])('has to be proved anew when %s', async (_, happens) => {
+    const world = await synced(NAMES, 'onSourceMissing: delete');
+    world.store.absent('one');
+    await almostProve(world);
+    happens(world);
+    await world.sync();
+    world.store.absent('one');
+    await world.sync();
+    expect(exists(world, 'one')).toBe(true);
+  });
+
+  it('loses its keys under removeKeys, and only those', async () => {
+    const mappings = `
+  - { name: app, target: { namespace: apps }, onSourceMissing: removeKeys, data: { A: { store: vault, key: one }, B: { store: vault, key: two } } }`;
+    const world = await openWorld({ mappings });
+    world.store.put('one', '1');
+    world.store.put('two', '2');
+    await world.sync();
+    world.store.absent('one');
+    await almostProve(world);
+    expect((await world.sync()).summary.updated).toBe(1);
+    expect(Object.keys(world.cluster.raw({ namespace: 'apps', secret: 'app' })?.data as object)).toEqual([
+      'B',
+    ]);
+  });
+
+  it.each(['own', 'merge'])(
+    'is in step without them afterwards, mode %s, and gets them back',
+    async (mode) => {
+      const app = { namespace: 'apps', secret: 'app' };
+      const mappings = `
+  - name: app
+    target: { namespace: apps, mode: ${mode} }
+    onSourceMissing: removeKeys
+    data: { A: { store: vault, key: one }, B: { store: vault, key: two }, C: { store: vault, key: three } }`;
+      const world = await openWorld({ mappings });
+      for (const name of NAMES) world.store.put(name, name);
+      if (mode === 'merge') world.cluster.put(app, { data: {} });
+      await world.sync();
+      const dataOf = () => world.cluster.raw(app)?.data;
+      const unchanged = async () => {
+        const writes = world.cluster.writes.length;
+        expect(await world.sync()).toMatchObject({ ok: true, summary: { unchanged: 1 } });
+        expect(world.cluster.writes).toHaveLength(writes);
+      };
+      world.store.absent('one');
+      await almostProve(world);
+      await world.sync();
+      await unchanged();
+      world.store.put('two', 'new', '2');
+      expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 1 } });
+      expect(dataOf()).toEqual({ B: base64('new'), C: base64('three') });
+      // The next one that is gone needs its own proof.
+      world.store.absent('two');
+      expect(await world.sync()).toMatchObject({
+        ok: false,
+        targets: [{ error: { code: 'SOURCE_ABSENT' } }],
+      });
+      await almostProve(world);
+      expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 1 } });
+      expect(dataOf()).toEqual({ C: base64('three') });
+      await unchanged();
+      expect(JSON.stringify(world.cluster.raw(app))).toMatch(/dev\/removed|\\"removed\\"/);
+      for (const name of ['one', 'two']) world.store.put(name, 'back', '3');
+      expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 1 } });
+      expect(dataOf()).toEqual({ A: base64('back'), B: base64('back'), C: base64('three') });
+      await unchanged();
+      expect(JSON.stringify(world.cluster.raw(app))).not.toMatch(/dev\/removed|\\"removed\\"/);
+    },
+  );
+
+  describe('when the target itself is gone after them', () => {
+    const app = { namespace: 'apps', secret: 'app' };
+    const mappings = (more: string) => `
+  - name: app
+    target: { namespace: apps, ${more} }
+    onSourceMissing: removeKeys
+    data: { A: { store: vault, key: one }, B: { store: vault, key: two } }
+  - { name: other, target: { namespace: apps }, data: { A: { store: vault, key: two } } }`;
+    const dataOf = (world: World) => world.cluster.raw(app)?.data;
+
+    async function openRemoved(more: string): Promise<World> {
+      const world = await openWorld({ mappings: mappings(more) });
+      for (const name of NAMES) world.store.put(name, name);
+      if (more.includes('merge')) world.cluster.put(app, { data: {} });
+      await world.sync();
+      world.store.absent('one');
+      await almostProve(world);
+      expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 1 } });
+      return world;
+    }
+    async function expectBack(world: World): Promise<void> {
+      expect(await world.sync()).toMatchObject({ ok: true });
+      expect(dataOf(world)).toEqual({ B: base64('two') });
+      expect(await world.sync()).toMatchObject({ ok: true, summary: { unchanged: 2 } });
+      world.store.put('one', 'back', '2');
+      expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 1 } });
+      expect(dataOf(world)).toEqual({ A: base64('back'), B: base64('two') });
+    }
+
+    it('makes one that was deleted by hand again', async () => {
+      const world = await openRemoved('type: Opaque');
+      world.cluster.forget(app);
+      await expectBack(world);
+    });
+
+    it('makes one again of which a crash left only the deletion before it was made anew', async () => {
+      const world = await openRemoved('type: Opaque');
+      await world.configure(mappings('type: example.com/new, recreate: true'));
+      let dead = false;
+      const crashed = world.sync(({ call, phase }) => {
+        dead ||= call === 'cluster.remove' && phase === 'after';
+        if (dead) throw new Crash();
+      });
+      await expect(crashed).rejects.toThrow();
+      expect(dataOf(world)).toBeUndefined();
+      await expectBack(world);
+    });
+
+    it('merges into a Secret again that its owner replaced', async () => {
+      const world = await openRemoved('mode: merge');
+      world.cluster.put(app, { data: {} });
+      await expectBack(world);
+    });
+
+    it('leaves it gone where another source is gone since, or one that is new was never there', async () => {
+      const world = await openRemoved('type: Opaque');
+      world.cluster.forget(app);
+      world.store.absent('two');
+      await almostProve(world);
+      expect((await world.sync()).targets[0]).toMatchObject({ error: { code: 'SOURCE_ABSENT' } });
+      world.store.put('two', 'two');
+      await world.configure(mappings('type: Opaque').replace('key: two } }', 'key: typo } }'));
+      await almostProve(world);
+      expect((await world.sync()).targets[0]).toMatchObject({ error: { code: 'SOURCE_ABSENT' } });
+      expect(dataOf(world)).toBeUndefined();
+    });
+  });
+
+  it('is in step without what a search finds no more, and says nothing of it', async () => {
+    const mappings = `
+  - name: app
+    target: { namespace: apps }
+    onSourceMissing: removeKeys
+    dataFrom: [ { store: vault, find: { path: '' } } ]`;
+    const world = await openWorld({ mappings });
+    world.store.put('one', '1');
+    await world.sync();
+    world.store.absent('one');
+    await almostProve(world);
+    expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 1 } });
+    const writes = world.cluster.writes.length;
+    expect(await world.sync()).toMatchObject({ ok: true, summary: { unchanged: 1 } });
+    expect(world.cluster.writes).toHaveLength(writes);
+  });
+
+  it('fails as before for a source that is new in the mapping and was never there', async () => {
+    const mapping = (more: string) => `
+  - { name: app, target: { namespace: apps }, onSourceMissing: removeKeys, data: { A: { store: vault, key: one }, B: { store: vault, key: two }${more} } }`;
+    const world = await openWorld({ mappings: mapping('') });
+    for (const name of NAMES) world.store.put(name, name);
+    await world.sync();
+    world.store.absent('one');
+    await almostProve(world);
+    await world.sync();
+    await world.configure(mapping(', C: { store: vault, key: typo }'));
+    await almostProve(world);
+    expect(await world.sync()).toMatchObject({ targets: [{ error: { code: 'SOURCE_ABSENT' } }] });
+    expect((await world.sync()).targets[0]?.error?.message).toContain('typo');
+  });
+
+  it('is kept for ever under keep, and says so', async () => {
+    const world = await synced(['one'], 'onSourceMissing: keep');
+    world.store.absent('one');
+    await almostProve(world);
+    await world.clock.advance(600 * MINUTE);
+    expect(await world.sync()).toMatchObject({
+      ok: false,
+      targets: [{ kind: 'failed', error: { code: 'SOURCE_ABSENT' } }],
+    });
+    expect(exists(world, 'one')).toBe(true);
+  });
+});
