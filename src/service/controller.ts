@@ -10,7 +10,7 @@ import { createActors } from './actors.ts';
 import { type Ages, createAges } from './ages.ts';
 import { withAhead } from './ahead.ts';
 import type { AuditDoubt } from './audit-doubt.ts';
-import { type Board, createBoard, type Known } from './board.ts';
+import { type Board, createBoard } from './board.ts';
 import { createClusterTrouble } from './cluster-trouble.ts';
 import {
   type Change,

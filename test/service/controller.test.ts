@@ -7,7 +7,8 @@ import { type Logger, silentLogger } from '../../src/log/logger.ts';
 import { createMemoryQueue } from '../../src/queue/memory.ts';
 import type { Queue } from '../../src/queue/queue.ts';
 import { resolveTargets } from '../../src/reconcile/targets.ts';
-import { type ServiceParts, startController } from '../../src/service/controller.ts';
+import { startController } from '../../src/service/controller.ts';
+import type { ServiceParts } from '../../src/service/parts.ts';
 import { gate, type Watch } from '../fakes/faulty.ts';
 import type { MemoryClusterOptions } from '../fakes/memory-cluster.ts';
 import {
