@@ -1,11 +1,11 @@
 import nodeVault from 'node-vault';
 import { AppError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
-import type { Answer } from '../answer.ts';
+import { type Answer, tryParse } from '../answer.ts';
 import type { Ended, Operation, ProviderDeps } from '../provider.ts';
 import { thrownError } from '../settle.ts';
 import type { VaultConfig } from './config.ts';
-import { fromStatus, unansweredLogin } from './errors.ts';
+import { fromStatus, isOfVault, unansweredLogin } from './errors.ts';
 import { createPosition } from './position.ts';
 import { createTransport, type TransportOptions } from './transport.ts';
 
@@ -100,7 +100,8 @@ function failureOf(operation: Operation, ended: Ended<Answer>): AppError | undef
   if ('error' in ended) return thrownError(ended);
   const { status } = ended.value;
   if (status < 300 || status === 404) return undefined;
-  const isRefusal = operation === 'login' && (status === 400 || status === 403);
+  const isHeard = status === 403 || (status === 400 && isOfVault(tryParse(ended.value)));
+  const isRefusal = operation === 'login' && isHeard;
   if (!isRefusal) return fromStatus(ended.value);
   return unansweredLogin(ended.value) ?? new AppError('AUTH_FAILED');
 }

@@ -1,8 +1,8 @@
 import { AppError } from '../../core/errors.ts';
-import { member } from '../../core/json.ts';
+import { type JsonNode, member, textOf } from '../../core/json.ts';
 import { type Answer, badAnswer, tryParse } from '../answer.ts';
 import { fromNetwork as fromAnyNetwork } from '../network.ts';
-import { errorTexts } from './answer.ts';
+import { errorTexts, isNothing } from './answer.ts';
 
 /** What the connection did, as an error of ours. */
 export function fromNetwork(thrown: unknown): AppError {
@@ -24,7 +24,7 @@ export function fromStatus(answer: Answer): AppError {
   if (status === 401) return new AppError('AUTH_FAILED', { detail: 'status 401' });
   if (status === 403) return new AppError('ACCESS_DENIED');
   if (status === 404 || status === 405) {
-    if (body === undefined) return badAnswer(`status ${status} without valid JSON`);
+    if (!isOfVault(body)) return badAnswer(`status ${status}, not in the form of Vault`);
     return new AppError(
       'MOUNT_NOT_FOUND',
       says('namespace not found') ? { detail: 'no such namespace' } : {},
@@ -44,9 +44,15 @@ export function fromStatus(answer: Answer): AppError {
   if (status === 400 && (says('Upgrading from non-versioned') || says('to upgrade from non-versioned')))
     return unavailable(answer, 'the mount is being changed to version 2');
   if (status >= 500) return unavailable(answer, `status ${status}`);
-  if (status === 400 && body === undefined)
-    return badAnswer('status 400 without JSON; is its address `https`?');
+  if (status === 400 && !isOfVault(body))
+    return badAnswer('status 400, not in the form of Vault; is its address `https`?');
   return badAnswer(`status ${status}`);
+}
+
+/** Whether the server itself said no: with `errors`, or with warnings beside the id of the request. */
+export function isOfVault(body: JsonNode | undefined): boolean {
+  const isTold = textOf(member(body, 'request_id')) !== undefined || !isNothing(member(body, 'warnings'));
+  return isTold || errorTexts(body) !== undefined;
 }
 
 /** Whom the server asks about logins, and how it says that it gets no answer: with the status of wrong credentials. */

@@ -4,7 +4,7 @@ import { SecretValue } from '../../core/secret-value.ts';
 import { type Answer, badAnswer, tryParse } from '../answer.ts';
 import { errorTexts, isNothing, numberOf, parseAnswer } from './answer.ts';
 import type { VaultClient } from './client.ts';
-import { fromStatus, unansweredLogin } from './errors.ts';
+import { fromStatus, isOfVault, unansweredLogin } from './errors.ts';
 
 /** What a login gives. */
 export interface Grant {
@@ -22,8 +22,9 @@ export interface Grant {
  */
 export function grantOf(answer: Answer, mount: string): Grant {
   const { status } = answer;
+  const isHeard = (status === 400 || status === 404) && isOfVault(tryParse(answer));
   // 400 and 403 are how the server says "wrong credentials", and also "no such login method".
-  if (status === 400 || status === 403 || (status === 404 && !isNamespaceMissing(answer))) {
+  if (status === 403 || (isHeard && !isNamespaceMissing(answer))) {
     throw (
       unansweredLogin(answer) ??
       new AppError('AUTH_FAILED', { detail: `the login at auth/${mount} was refused` })
@@ -67,7 +68,7 @@ export async function unwrap(
     signal,
     operation: 'login',
   });
-  if (answer.status === 400 || answer.status === 403) {
+  if (answer.status === 403 || (answer.status === 400 && isOfVault(tryParse(answer)))) {
     throw new AppError('AUTH_FAILED', { detail: 'the wrapped secret id was used before or has ended' });
   }
   const value = textOf(member(parseAnswer(success(answer)), 'data', 'secret_id'));

@@ -6,6 +6,7 @@ import { HTTP_FAULT_CODES } from '../http-faults.ts';
 export const AWS_FAULTS = {
   ...HTTP_FAULT_CODES,
   'wrong mount': 'BAD_ANSWER',
+  'not found, elsewhere': 'BAD_ANSWER',
   'not allowed': 'BAD_ANSWER',
   'not up to date': 'BAD_ANSWER',
   'throttled, for an hour': 'THROTTLED',

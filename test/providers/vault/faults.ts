@@ -9,6 +9,7 @@ export const VAULT_FAULTS = {
   forbidden: 'AUTH_FAILED',
   'forbidden, in HTML': 'AUTH_FAILED',
   'wrong mount': 'MOUNT_NOT_FOUND',
+  'not found, elsewhere': 'BAD_ANSWER',
   'not allowed': 'MOUNT_NOT_FOUND',
   'not up to date': 'STORE_UNAVAILABLE',
   'throttled, for an hour': 'THROTTLED',

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { grantOf } from '../../../src/providers/vault/grant.ts';
 import { codeOf, everythingIn } from '../../conformance/provider.ts';
 import { createManualTime } from '../../fakes/manual-time.ts';
 import { APP_ROLE, openVault } from './harness.ts';
@@ -97,6 +98,25 @@ describe('the login by', () => {
     expect(new Set(results.map(codeOf))).toEqual(new Set(['AUTH_FAILED']));
     expect(store.sent()).toHaveLength(1);
     expect(everythingIn(results)).not.toContain('MARK');
+  });
+
+  it.each(LOGINS)('%s that somebody else answered is none that was refused', async (_, auth, path, body) => {
+    await using store = await openVault({ config: { auth }, deps: { env: ENV } });
+    store.server.accept(path, body);
+    for (const fault of ['not found, in HTML', 'not found, elsewhere'] as const) {
+      store.proxy.set(fault, /login/);
+      expect(await logInAnew(store)).toBe('BAD_ANSWER');
+      store.proxy.set(undefined);
+      expect(await logInAnew(store)).toBe('absent');
+    }
+  });
+
+  it('is told of a server that speaks TLS', () => {
+    const text = 'Client sent an HTTP request to an HTTPS server.\n';
+    const answer = { status: 400, text, isJson: false, retryAfterMs: undefined, date: undefined };
+    expect(() => grantOf(answer, 'approle')).toThrow(
+      expect.objectContaining({ code: 'BAD_ANSWER', detail: expect.stringContaining('`https`') }),
+    );
   });
 
   it.each(LOGINS)('%s sends nothing to where a redirect points', async (_, auth) => {
