@@ -84,7 +84,7 @@ function unrotatedTexts(unrotated: readonly Unrotated[]): readonly string[] {
   return [
     ...unrotated.slice(0, NAMED).map((it) => {
       const { mapping, store, key, since, days, maxDays } = unrotatedData(it);
-      return `not rotated for longer than \`maxAge\`: ${plain(`store ${store}, key ${key}`)} of mapping ${mapping}: since ${since.slice(0, 10)}, ${count(days, 'day')} of ${maxDays}`;
+      return `not rotated for longer than \`maxAge\`: ${plain(`store ${store}, key ${key}`)} of mapping ${mapping}: since ${since.slice(0, 10)}${maxDays === 0 ? '' : `, ${count(days, 'day')} of ${maxDays}`}`;
     }),
     ...(more > 0 ? [`… and ${count(more, 'source')} more, which \`--output json\` names`] : []),
   ];

@@ -8,6 +8,7 @@ const MAX_BYTES = 2 ** 20;
 
 /** Beside the codes of Node. */
 const REFUSALS: Readonly<Record<string, string>> = {
+  FOLDER: 'it is a folder, and not a regular file',
   NOT_A_FILE: 'it is not a regular file',
   TOO_MUCH: 'it has more than 1 MiB, and is something else',
 };
@@ -15,7 +16,7 @@ const REFUSALS: Readonly<Record<string, string>> = {
 /** A credential, a key or certificates. @throws What Node throws, or the like: `whyUnread` has the words for it. */
 export async function readSmallFile(path: string): Promise<Buffer> {
   const info = await stat(path);
-  if (info.isDirectory()) throw refused('EISDIR');
+  if (info.isDirectory()) throw refused('FOLDER');
   // A read of a pipe that nobody writes to never ends, and cannot be called off.
   if (!info.isFile()) throw refused('NOT_A_FILE');
   if (info.size > MAX_BYTES) throw refused('TOO_MUCH');

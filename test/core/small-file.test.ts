@@ -36,7 +36,7 @@ const READERS: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
 describe.each(Object.entries(READERS))('the file of %s', (name, read) => {
   it.each([
     ['none.pem', 'ENOENT, there is no such file or folder'],
-    ['.', 'EISDIR, it is a folder'],
+    ['.', 'it is a folder, and not a regular file'],
     // A read of it would never end.
     ['pipe', 'it is not a regular file'],
     ['large.pem', 'it has more than 1 MiB, and is something else'],
