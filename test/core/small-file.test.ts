@@ -14,7 +14,7 @@ const folder = mkdtempSync(join(tmpdir(), 'secretbridge-small-file-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const pathOf = (name: string) => join(folder, name);
-execFileSync('mkfifo', [pathOf('pipe')]);
+execFileSync('sh', ['-c', 'mkfifo "$0"', pathOf('pipe')]);
 writeFileSync(pathOf('large.pem'), `-----BEGIN CERTIFICATE-----\n${'A'.repeat(2 ** 20)}`);
 writeFileSync(pathOf('der.crt'), Buffer.from([0x30, 0x82, 0x01, 0x0a]));
 writeFileSync(pathOf('some.pem'), '-----BEGIN CERTIFICATE-----\n');
