@@ -23,11 +23,29 @@ const error = { code: text, message: text, remedy: text } as const;
 const part = { kind: text, state: health } as const;
 const target = { mapping: text, namespace: text, secret: text } as const;
 
+const pinned = {
+  ...whole,
+  description: 'The sequence of the record to whose versions it is pinned.',
+} as const;
+
+const OUTCOMES_OF_RUNS = ['created', 'updated', 'deleted', 'unchanged', 'refused', 'held', 'failed'] as const;
+
 const run = {
   ok: yesNo,
   requestId: text,
   summary: { type: 'object', additionalProperties: whole },
-  targets: list({ type: 'object' }),
+  targets: list(
+    object(
+      {
+        ...target,
+        outcome: { type: 'string', enum: OUTCOMES_OF_RUNS },
+        ...error,
+        keys: list(one('Key')),
+        pinned,
+      },
+      [...Object.keys(error), 'pinned'],
+    ),
+  ),
   held: list(one('Held')),
   pending: whole,
 } as const;
@@ -132,7 +150,7 @@ export const SCHEMAS = {
       lastSuccess: orNull(time),
       staleSeconds: orNull(whole),
       ...error,
-      pinned: { ...whole, description: 'The sequence of the record to whose versions it is pinned.' },
+      pinned,
     },
     [...Object.keys(error), 'pinned'],
   ),
@@ -171,7 +189,20 @@ export const SCHEMAS = {
     cluster: object({ ...part, code: text }, ['code']),
     config: object({
       valid: yesNo,
-      problems: list({ type: 'object' }),
+      problems: list(
+        object(
+          {
+            file: text,
+            line: whole,
+            column: whole,
+            path: text,
+            code: text,
+            message: text,
+            suggestion: text,
+          },
+          ['suggestion'],
+        ),
+      ),
       differing: {
         ...list(text),
         description:

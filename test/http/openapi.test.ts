@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest';
+import { runAnswer } from '../../src/app/run-answer.ts';
 import type { StoredRecord } from '../../src/audit/chain.ts';
 import { AppError } from '../../src/core/errors.ts';
+import { OUTCOMES, type Outcome } from '../../src/reconcile/outcome.ts';
 import { bare, entry } from '../audit/sample.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { type Bench, openBench, TOKENS } from './harness.ts';
@@ -10,6 +12,8 @@ interface Schema {
   readonly $ref?: string;
   readonly required?: readonly string[];
   readonly properties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
+  readonly enum?: readonly string[];
 }
 
 interface Response {
@@ -45,6 +49,30 @@ it('has the answer to an order that a person must mend first', async () => {
     expect(status).toBe(409);
     expect(Object.keys(paths[path]?.post?.responses ?? {})).toContain('409');
   }
+});
+
+it('says what a run tells of each target', async () => {
+  const outcome: Outcome = {
+    kind: 'failed',
+    mapping: 'db',
+    target: { namespace: 'apps', secret: 'db' },
+    keys: [{ name: 'A', action: 'add' }],
+    alive: false,
+    error: new AppError('TIMEOUT'),
+  };
+  const summary = { created: 0, updated: 0, deleted: 0, unchanged: 0, refused: 0, held: 0, failed: 1 };
+  const others = { held: [], unseen: [], waiting: [], unrestarted: [], interrupted: false };
+  const report = { ok: false, requestId: 'r', summary, targets: [outcome], ...others };
+  const { targets } = runAnswer(report, []);
+  await using bench = await openBench();
+  const { schemas } = (await described(bench)).components;
+  const { required = [], properties = {} } = schemas.SyncAnswer?.properties?.targets?.items ?? {};
+  expect(Object.keys(properties)).toEqual(expect.arrayContaining(Object.keys(targets[0] ?? {})));
+  expect(Object.keys(targets[0] ?? {})).toEqual(expect.arrayContaining([...required]));
+  expect(properties.outcome?.enum?.toSorted()).toEqual(OUTCOMES.toSorted());
+  const problem = { file: 'a.yaml', line: 1, column: 1, path: 'a', code: '', message: '', suggestion: '' };
+  const said = schemas.Status?.properties?.config?.properties?.problems?.items?.properties ?? {};
+  expect(Object.keys(said)).toEqual(Object.keys(problem));
 });
 
 it('asks of a proof no more than it has', async () => {
