@@ -3,7 +3,7 @@ import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import { badAnswer } from '../answer.ts';
 import type { ReadResult } from '../provider.ts';
-import { fromItemError, isType, NOT_ALLOWED } from './errors.ts';
+import { fromItemError, isType, NOT_ALLOWED, NOT_THERE } from './errors.ts';
 import { objectsIn } from './form.ts';
 import { pick } from './keys.ts';
 import { asStoreError, type Session } from './session.ts';
@@ -51,7 +51,7 @@ export function createBatchState(clock: Clock): BatchState {
 }
 
 /** AWS did not let us use the operation at all, or does not have it. */
-const NOT_OURS = [...NOT_ALLOWED, 'UnknownOperationException', 'UnknownOperation'];
+const NOT_OURS = [...NOT_ALLOWED, ...NOT_THERE];
 /** What can only be about one of the secrets, though the whole call failed. */
 const OF_ONE = [
   'InvalidParameterException',

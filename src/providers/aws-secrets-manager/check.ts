@@ -2,7 +2,7 @@ import { AppError } from '../../core/errors.ts';
 import { clockSkewed } from '../../core/skew.ts';
 import type { Check } from '../provider.ts';
 import { askForAll } from './batch.ts';
-import { isDenied, toStoreError } from './errors.ts';
+import { isDenied, isType, NOT_THERE, toStoreError } from './errors.ts';
 import { listPages } from './list.ts';
 import type { Store } from './read.ts';
 
@@ -12,9 +12,13 @@ const NOBODY = 'secretbridge/check/none';
 const NO_BATCH =
   'read in batches: not allowed, so each secret costs a call of its own; ' +
   'secretsmanager:BatchGetSecretValue on * makes one call of up to twenty';
+const WITHOUT_BATCH =
+  'read in batches: this service has no such operation, so each secret costs a call of its own';
 const NO_LIST =
   'list: not allowed, so `find` fails and a check for new versions reads every secret; ' +
   'secretsmanager:ListSecrets on * allows both';
+const WITHOUT_LIST =
+  'list: this service has no such operation, so `find` fails and a check for new versions reads every secret';
 
 /**
  * Credentials, then reach and login by one call that reads nothing: in this order, ending with the first that fails
@@ -34,13 +38,22 @@ export async function checkStore(store: Store, signal: AbortSignal | undefined):
     if (mayBatch.code !== 'AUTH_FAILED') return [...checks, { name: 'reach', error: mayBatch }];
     return [...checks, { name: 'reach' }, { name: 'login', error: mayBatch }];
   }
-  batch.isUsable = mayBatch;
-  checks.push({ name: 'reach' }, { name: 'login' });
-  checks.push(mayBatch ? { name: 'read in batches' } : { name: NO_BATCH, saves: 'batch' });
+  batch.isUsable = mayBatch === 'yes';
+  const batches: Readonly<Record<Allowed, Check>> = {
+    yes: { name: 'read in batches' },
+    denied: { name: NO_BATCH, saves: 'batch' },
+    'not there': { name: WITHOUT_BATCH },
+  };
+  checks.push({ name: 'reach' }, { name: 'login' }, batches[mayBatch]);
 
   const mayList = await allowed(listPages(session, [NOBODY], signal).next());
   if (mayList instanceof AppError) return [...checks, { name: 'list', error: mayList }];
-  return [...checks, mayList ? { name: 'list' } : { name: NO_LIST, saves: 'list' }];
+  const lists: Readonly<Record<Allowed, Check>> = {
+    yes: { name: 'list' },
+    denied: { name: NO_LIST, saves: 'list' },
+    'not there': { name: WITHOUT_LIST },
+  };
+  return [...checks, lists[mayList]];
 }
 
 /** Any answer to a signed call shows a service in working order, a refusal too. @throws AppError */
@@ -49,13 +62,16 @@ export async function probeStore({ session }: Store, signal: AbortSignal | undef
   if (answered instanceof AppError) throw answered;
 }
 
-/** False for a permission that is missing, which says that everything before it works. */
-async function allowed(call: Promise<unknown>): Promise<boolean | AppError> {
+/** A permission or an operation that is missing says that everything before it works. */
+type Allowed = 'yes' | 'denied' | 'not there';
+
+async function allowed(call: Promise<unknown>): Promise<Allowed | AppError> {
   try {
     await call;
-    return true;
+    return 'yes';
   } catch (thrown) {
-    if (isDenied(thrown)) return false;
+    if (isDenied(thrown)) return 'denied';
+    if (isType(thrown, ...NOT_THERE)) return 'not there';
     const error = toStoreError(thrown);
     if (error instanceof AppError) return error;
     throw error;

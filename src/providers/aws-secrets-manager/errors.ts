@@ -154,6 +154,9 @@ export function isDenied(thrown: unknown): thrown is AwsFailure {
   return isType(thrown, ...NOT_ALLOWED);
 }
 
+/** Emulators and other services of this protocol do not have every operation. */
+export const NOT_THERE = ['UnknownOperationException', 'UnknownOperation'];
+
 /**
  * Whatever the SDK threw, as an error of ours. Its own errors carry the whole answer (`$response`), so nothing of
  * them is kept but the name.

@@ -287,6 +287,24 @@ describe('a batch', () => {
     });
   });
 
+  it.each(['UnknownOperationException', 'UnknownOperation'])(
+    'that a service of this protocol does not have (%s) is done without, and hides nothing else of it',
+    async (type) => {
+      await using aws = await openAws();
+      for (const name of names) aws.server.store.put(name, name);
+      aws.server.fail(new AwsError(type), /^(BatchGetSecretValue|ListSecrets)$/);
+      const refs = names.slice(0, 20).map((key) => ({ key }));
+      expect((await aws.provider.read(refs)).map(codeOf)).toEqual(refs.map(() => 'found'));
+      expect(await aws.provider.check()).toEqual([
+        { name: 'credentials' },
+        { name: 'reach' },
+        { name: 'login' },
+        { name: expect.stringMatching(/^read in batches: .*no such operation/) },
+        { name: expect.stringMatching(/^list: .*no such operation/) },
+      ]);
+    },
+  );
+
   it('that one bad key fails whole is read one by one', async () => {
     await using aws = await openAws();
     for (const name of ['a', 'b']) aws.server.store.put(name, name);
