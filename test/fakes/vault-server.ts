@@ -12,6 +12,8 @@ export interface VaultServer extends AsyncDisposable {
   /** May do everything, for ever. */
   readonly rootToken: string;
   readonly requests: string[];
+  /** What came with them, as JSON; `{}` for nothing. */
+  readonly bodies: readonly string[];
   /** @param path Without `data/`. @param json The text of the secret's map. */
   put(mount: string, path: string, json: string, customMetadata?: Readonly<Record<string, string>>): void;
   /** The newest version becomes deleted or destroyed; `forget` leaves nothing of the key. */
@@ -74,6 +76,7 @@ export async function startVaultServer(): Promise<VaultServer> {
   ]);
   const tokens = new Map<string, Token>([[rootToken, { ttl: 0, renewable: false, mayLookUp: true }]]);
   const requests: string[] = [];
+  const bodies: string[] = [];
   const accepted = new Map<string, string>();
   const wrapped = new Map<string, string>();
   let denied: RegExp | undefined;
@@ -146,7 +149,9 @@ export async function startVaultServer(): Promise<VaultServer> {
   const server = createServer(async (incoming, outgoing) => {
     const url = new URL(incoming.url ?? '/', 'http://localhost');
     requests.push(`${incoming.method} ${incoming.url}`);
-    const { status, body } = handle(url, one(incoming.headers['x-vault-token']), await readJson(incoming));
+    const sent = await readJson(incoming);
+    bodies.push(JSON.stringify(sent));
+    const { status, body } = handle(url, one(incoming.headers['x-vault-token']), sent);
     outgoing.sendDate = false;
     outgoing.setHeader('date', new Date(Date.now() + vault.skewMs).toUTCString());
     outgoing.writeHead(status, { 'content-type': 'application/json' });
@@ -158,6 +163,7 @@ export async function startVaultServer(): Promise<VaultServer> {
     address: `http://127.0.0.1:${port}`,
     rootToken,
     requests,
+    bodies,
     appRole,
     skewMs: 0,
     onRenewal: () => undefined,

@@ -126,7 +126,8 @@ class VaultSession implements Session {
     // A token left behind counts against the server's leases until it ends by itself.
     const signal = AbortSignal.timeout(REVOKE_MS);
     try {
-      const revoke: Command = (vault, requestOptions) => vault.tokenRevokeSelf({ requestOptions });
+      // node-vault's own command sends its options along, and so the token in the body, where logs may keep it.
+      const revoke: Command = (vault, options) => vault.write('auth/token/revoke-self', {}, options);
       await this.#client.call(revoke, { token: lease.token, signal, operation: 'login' });
     } catch (error) {
       if (!(error instanceof AppError) && !signal.aborted) throw error;

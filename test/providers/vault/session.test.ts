@@ -107,8 +107,10 @@ describe('the login', () => {
     const store = await openVault({ config: APP_ROLE });
     await store.read('a');
     expect(store.server.tokens.size).toBe(2);
+    const before = [...store.server.tokens];
     await store.provider[Symbol.asyncDispose]();
     expect([...store.server.tokens]).toEqual([store.server.rootToken]);
+    for (const token of before) expect(store.server.bodies.join('\n')).not.toContain(token);
     await store[Symbol.asyncDispose]();
 
     await using given = await openVault();
