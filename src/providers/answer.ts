@@ -56,8 +56,9 @@ export function firstOf(header: string | string[] | undefined): string {
   return (Array.isArray(header) ? header[0] : header) ?? '';
 }
 
+/** Where there is no such header, the data tell what they are (RFC 9110, 8.3). */
 export function isJsonType(contentType: string): boolean {
-  return /^application\/json\s*(;|$)/i.test(contentType);
+  return contentType === '' || /^application\/json\s*(;|$)/i.test(contentType);
 }
 
 /** Seconds or a date (RFC 9110, 10.2.3), as milliseconds from now. */

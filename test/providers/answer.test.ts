@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decodeText } from '../../src/providers/answer.ts';
+import { decodeText, isJsonType, tryParse } from '../../src/providers/answer.ts';
 
 describe('the text of an answer', () => {
   const text = Buffer.from('{"errors":["é"]}');
@@ -16,5 +16,25 @@ describe('the text of an answer', () => {
   ])('that is %s is refused of a success, and says nothing of any other answer', (_, bytes) => {
     expect(() => decodeText(bytes)).toThrow(expect.objectContaining({ code: 'BAD_ANSWER' }));
     expect(decodeText(bytes, false)).toBe('');
+  });
+});
+
+describe('the type of an answer', () => {
+  it.each(['application/json', 'application/json; charset=utf-8', 'Application/JSON ;charset=utf-8', ''])(
+    'may be JSON when it is %j',
+    (type) => {
+      expect(isJsonType(type)).toBe(true);
+    },
+  );
+
+  it.each(['text/html', 'text/plain', 'application/jsonp', 'application/json-seq', ' '])(
+    'is not JSON when it is %j',
+    (type) => {
+      expect(isJsonType(type)).toBe(false);
+    },
+  );
+
+  it.each(['', '<!doctype html>', '{"errors":[]'])('that is not said makes no JSON of %j', (text) => {
+    expect(tryParse({ isJson: isJsonType(''), text })).toBeUndefined();
   });
 });
