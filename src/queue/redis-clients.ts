@@ -59,6 +59,11 @@ export async function openClients(
   const { host, port, secure, options } = connection(address);
   const tls = secure ? await tlsOptions(address.tls) : undefined;
   const opened: Client[] = [];
+  // The connections that ask for the slots say why there is none, and the cluster only that. Of what one node refuses, the
+  // command tells for which it does.
+  const onNodeTrouble = (thrown: unknown): void => {
+    if (refusalOf(thrown) === undefined) onTrouble(thrown);
+  };
   const living = new Set<Redis>();
   const live = (client: Redis): void => {
     living.add(client);
@@ -81,15 +86,16 @@ export async function openClients(
     client.on('error', onTrouble);
     if (address.cluster) {
       client.on('node error', onTrouble);
-      client.on('+node', (node: Redis) => hearAllErrors(node));
+      client.on('+node', (node: Redis) => hearAllErrors(node, (it) => it.on('error', onNodeTrouble)));
     } else hearAllErrors(client as Redis, live);
     opened.push(client);
     return client;
   };
   if (sentinels !== undefined) {
-    const watching = watchFailovers(ioredis, sentinels, () => {
+    const onFailover = (): void => {
       for (const client of living) client.disconnect(true);
-    });
+    };
+    const watching = watchFailovers(ioredis, sentinels, { onFailover, onTrouble });
     for (const client of watching) hearAllErrors(client);
     opened.push(...watching);
   }

@@ -15,6 +15,12 @@ const UNTRUSTED: Trouble = {
   detail: 'the TLS connection to Redis fails: check `engine.tls` and the certificate of the server',
   person: true,
 };
+const NO_SENTINEL: Trouble = { state: 'down', detail: 'no sentinel answers, or none knows the master' };
+const BARRED_BY_SENTINELS: Trouble = {
+  state: 'down',
+  detail: 'no sentinel accepts `engine.sentinel.password`, or one is wanted and there is none',
+  person: true,
+};
 export const LOST: Trouble = { state: 'down', detail: 'the connection to Redis was lost' };
 export const EMPTIED: Trouble = { state: 'down', detail: 'Redis lost its data' };
 export const EVICTS: Trouble = {
@@ -117,10 +123,25 @@ export function troubleOf(thrown: unknown): Trouble {
   if (OF_TLS.test(code)) return UNTRUSTED;
   if (/timed? ?out/i.test(thrown.message)) return SILENT;
   if (thrown.message.includes('ECONNREFUSED')) return UNREACHABLE;
-  if (thrown.message.startsWith('All sentinels are unreachable'))
-    return { state: 'down', detail: 'no sentinel answers, or none knows the master' };
+  if (thrown.message.startsWith('All sentinels are unreachable')) return NO_SENTINEL;
+  if (thrown.message === ALL_REFUSE) return barOf(thrown.cause) ?? NO_SENTINEL;
   if ('lastNodeError' in thrown && thrown.lastNodeError !== thrown) return troubleOf(thrown.lastNodeError);
   return LOST;
+}
+
+/** What was thrown by the last of the sentinels, each of which bars us, is its cause. */
+export const ALL_REFUSE = 'All sentinels refuse';
+
+/** Why a sentinel will not have us, or we not it, until a person mends that. */
+export function barOf(thrown: unknown): Trouble | undefined {
+  if (!(thrown instanceof Error)) return undefined;
+  if (/^(NOAUTH|WRONGPASS)\b/.test(thrown.message)) return BARRED_BY_SENTINELS;
+  return 'code' in thrown && OF_TLS.test(String(thrown.code)) ? UNTRUSTED : undefined;
+}
+
+/** That it says no more than that there is no connection. */
+export function saysLittle(trouble: Trouble): boolean {
+  return trouble === LOST || trouble === NO_SENTINEL;
 }
 
 /** That a right or a command is missing is found when it is used, and not by looking whether Redis answers. */

@@ -10,6 +10,7 @@ import {
   PAUSED,
   refusalOf,
   SILENT,
+  saysLittle,
   showsInUse,
   type Trouble,
   troubleOf,
@@ -64,7 +65,13 @@ export function watchHealth(
     const refusal = refusalOf(thrown);
     if (refusal !== undefined) fails(refusal, thrown);
     // The other connections come and go on their own; whether jobs can be added, this one knows.
-    else if (quick.status !== 'ready') fails(troubleOf(thrown), thrown);
+    else if (quick.status !== 'ready') {
+      const found = troubleOf(thrown);
+      // What a person is told to mend says more.
+      const { state, error } = board.get();
+      const isToMend = state === 'down' && error?.code === 'QUEUE_MISCONFIGURED';
+      if (!(isToMend && saysLittle(found))) fails(found, thrown);
+    }
   };
 
   /** The value that stands; a new one means that the old ones are gone. */

@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import type * as Ioredis from 'ioredis';
 import type { Redis, RedisOptions, SentinelConnectionOptions } from 'ioredis';
+import { ALL_REFUSE, barOf } from './redis-errors.ts';
 
 export interface SentinelsOptions {
   /** Of the master. */
@@ -61,7 +62,11 @@ export function throughSentinels(
 export function watchFailovers(
   ioredis: typeof Ioredis,
   { name, addresses, password, tls, timeoutMs, retryStrategy }: SentinelsOptions,
-  onFailover: () => void,
+  tell: {
+    readonly onFailover: () => void;
+    /** None of them will have us, or we them. */
+    readonly onTrouble: (thrown: Error) => void;
+  },
 ): readonly Redis[] {
   let master: string | undefined;
   const hear = (message: string): void => {
@@ -70,7 +75,13 @@ export function watchFailovers(
     // Each sentinel tells of it.
     if (whose !== name || now.join(' ') === master) return;
     master = now.join(' ');
-    onFailover();
+    tell.onFailover();
+  };
+  const barred = new Set<Redis>();
+  const note = (client: Redis, thrown: unknown): void => {
+    if (barOf(thrown) === undefined) barred.delete(client);
+    else barred.add(client);
+    if (barred.size === addresses.length) tell.onTrouble(new Error(ALL_REFUSE, { cause: thrown }));
   };
   return addresses.map((address) => {
     const client = new ioredis.Redis({
@@ -87,18 +98,20 @@ export function watchFailovers(
       retryStrategy,
     });
     // Where none tells, the end of a connection does, or what a replica refuses.
-    client.on('error', () => undefined);
+    client.on('error', (thrown) => note(client, thrown));
     client.on('message', (_, message) => hear(message));
-    client.on('ready', () => void listen(client));
+    client.on('ready', async () => note(client, await refusalBy(client)));
     return client;
   });
 }
 
-async function listen(client: Redis): Promise<void> {
+/** Listens; the next connection to one that refuses tries again. */
+async function refusalBy(sentinel: Redis): Promise<Error | undefined> {
   try {
-    await client.subscribe(FAILED_OVER);
+    await sentinel.subscribe(FAILED_OVER);
+    return undefined;
   } catch (thrown) {
-    // It refuses, or has gone: the next connection to it tries again.
     if (!(thrown instanceof Error)) throw thrown;
+    return thrown;
   }
 }

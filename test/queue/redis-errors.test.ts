@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { refusalOf, troubleOf } from '../../src/queue/redis-errors.ts';
+import { ALL_REFUSE, refusalOf, troubleOf } from '../../src/queue/redis-errors.ts';
 
 const reply = (message: string): Error => Object.assign(new Error(message), { name: 'ReplyError' });
 const coded = (code: string): Error => Object.assign(new Error('x'), { code });
@@ -24,6 +24,9 @@ describe('what a client of Redis throws', () => {
     ],
     [reply('WRONGTYPE Operation against a key holding the wrong kind of value'), /refuses a command/],
     [reply('ERR max number of clients reached'), /takes no more connections/],
+    [new Error(ALL_REFUSE, { cause: reply('WRONGPASS invalid password') }), /sentinel\.password/],
+    [new Error(ALL_REFUSE, { cause: coded('CERT_HAS_EXPIRED') }), /TLS/],
+    [new Error('All sentinels are unreachable and retry is disabled.'), /no sentinel answers/],
     [
       reply(
         'ERR Script attempted to access a non local key in a cluster node script: f00, on @user_script:1.',

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { SecretValue } from '../../../src/core/secret-value.ts';
 import type { RedisQueueOptions } from '../../../src/queue/bullmq.ts';
 import type { Queue } from '../../../src/queue/queue.ts';
 import { eventually, job, notes } from '../../conformance/queue.ts';
@@ -64,6 +65,24 @@ describe('a Redis that refuses', () => {
     await expect(queue.add(job('a'))).rejects.toMatchObject({ detail });
     await queue.close(1_000);
     expect(JSON.stringify(queue.health().error)).not.toContain('wr0ng');
+  });
+
+  it.each([
+    ['no password', undefined],
+    ['a wrong one', SecretValue.fromText('wr0ng')],
+  ])('is not found with %s for its sentinels, which is said and stays so', async (_, password) => {
+    const master = await start();
+    const sentinel = await start({
+      sentinel: true,
+      config: ['requirepass s3cret', `sentinel monitor main 127.0.0.1 ${master.port} 1`],
+    });
+    const addresses = [`127.0.0.1:${sentinel.port}`];
+    const queue = await open('redis://ignored', { sentinel: { name: 'main', addresses, password } });
+    const detail = 'no sentinel accepts `engine.sentinel.password`, or one is wanted and there is none';
+    await eventually(() => shown(queue) === `down: ${detail}`);
+    const healths = healthsOf(queue);
+    await expect(queue.add(job('a'))).rejects.toMatchObject({ code: 'QUEUE_MISCONFIGURED', detail });
+    expect(healths).toEqual([`down: ${detail}`]);
   });
 
   it('is used with user and password, and the rights that it needs', async () => {
@@ -226,13 +245,21 @@ describe('a Redis behind TLS', () => {
     await works(await open(url, { tls }));
   });
 
-  it('is not trusted with another authority, and that is said', async () => {
-    const { url, otherCaFile } = await startTls();
-    const queue = await open(url, { tls: { caFile: otherCaFile } });
-    queue.start(async () => undefined);
-    await eventually(() => shown(queue).startsWith('down: the TLS connection to Redis fails'));
-    await expect(queue.add(job('a'))).rejects.toMatchObject({ code: 'QUEUE_MISCONFIGURED' });
-  });
+  it.each(['alone', 'in a cluster', 'as a sentinel'])(
+    'is not trusted with another authority, and that is said, %s',
+    async (how) => {
+      const { url, otherCaFile } = await startTls();
+      const sentinel = { name: 'main', addresses: [new URL(url).host] };
+      const queue = await open(how === 'as a sentinel' ? 'rediss://ignored' : url, {
+        tls: { caFile: otherCaFile },
+        cluster: how === 'in a cluster',
+        ...(how === 'as a sentinel' ? { sentinel } : {}),
+      });
+      queue.start(async () => undefined);
+      await eventually(() => shown(queue).startsWith('down: the TLS connection to Redis fails'));
+      await expect(queue.add(job('a'))).rejects.toMatchObject({ code: 'QUEUE_MISCONFIGURED' });
+    },
+  );
 
   it('is not trusted under another name', async () => {
     const { url, caFile } = await startTls();
