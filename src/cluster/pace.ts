@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
 import { createRate } from '../core/rate.ts';
+import { LONGEST_WAKE_MS } from '../core/wake.ts';
 
 /** Resolves when the next request may start; rejects with the signal's reason. */
 export type Pace = (signal?: AbortSignal) => Promise<void>;
@@ -22,5 +23,5 @@ export function createPace(perSecond: number | undefined, { clock, wait = waitRe
 }
 
 export async function waitReally(ms: number, signal?: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, signal ? { signal } : {});
+  await sleep(Math.min(ms, LONGEST_WAKE_MS), undefined, signal ? { signal } : {});
 }

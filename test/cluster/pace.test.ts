@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createPace } from '../../src/cluster/pace.ts';
+import { createPace, waitReally } from '../../src/cluster/pace.ts';
 
 function paceAt(perSecond: number | undefined) {
   let now = 0;
@@ -54,4 +54,14 @@ it('does not start a request that is no longer wanted', async () => {
   const { pace } = paceAt(1);
   const reason = new Error('no longer wanted');
   await expect(pace(AbortSignal.abort(reason))).rejects.toBe(reason);
+});
+
+it('waits also for a turn that is later than a timer can be set to', async () => {
+  const over = new AbortController();
+  // A request in three years, or the thousandth of one a day.
+  const long = waitReally(3 * 365 * 86_400_000, over.signal);
+  const first = await Promise.race([long.then(() => 'long'), waitReally(20).then(() => 'short')]);
+  expect(first).toBe('short');
+  over.abort();
+  await expect(long).rejects.toThrow();
 });
