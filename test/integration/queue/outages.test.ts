@@ -218,7 +218,8 @@ describe('the queue on Redis', () => {
     release.resolve(undefined);
     await eventually(async () => {
       await queue.add(job('a'));
-      return subjects().length === 3;
+      // It asks with each look, and several may have run between two of them.
+      return subjects().length >= 3;
     });
   });
 
