@@ -57,7 +57,8 @@ export async function lastChange(
   return changes.toSorted((one, other) => other.sequence - one.sequence)[0] ?? last;
 }
 
-function isReplaced({ note }: AuditRecord): boolean {
+/** Whether it says nothing of what its target is now. */
+export function isReplaced({ note }: AuditRecord): boolean {
   return note?.endsWith(REPLACED_SINCE) === true;
 }
 

@@ -29,10 +29,25 @@ export async function madeLate(
     .filter((it) => it !== undefined)
     .toSorted((one, other) => other.sequence - one.sequence);
   if (failed?.after === undefined || !holds(live, failed)) return undefined;
+  const intent = await intentOf(failed, audit);
   const made = await lastChange(audit, mapping, live.id, instances);
-  if (made !== undefined && (made.sequence > failed.sequence || isAlike(made, failed))) return undefined;
+  if (intent === undefined || (made?.sequence ?? 0) > intent.sequence) return undefined;
+  // Where nothing was there then, or another content, that of the one before is no longer there.
+  const isOther = intent.resourceVersion === undefined || failed.before !== failed.after;
+  if (made !== undefined && isAlike(made, failed) && !(live.ours && isOther)) return undefined;
   const { code: _, ...same } = failed;
   return { ...same, outcome: 'ok', resourceVersion: live.resourceVersion, note: SEEN_IN_CLUSTER };
+}
+
+const FURTHER = 50;
+
+async function intentOf(
+  { requestId: request, mapping = '', namespace = '', secret = '', attempt }: AuditRecord,
+  audit: Pick<AuditStore, 'list'>,
+): Promise<AuditRecord | undefined> {
+  const about = { request, mapping, namespace, secret, phase: 'intent' } as const;
+  const intents = await audit.list(about, { limit: FURTHER });
+  return intents.find((it) => it.attempt === attempt && it.action !== 'restart');
 }
 
 function isAlike(one: AuditRecord, other: AuditRecord): boolean {

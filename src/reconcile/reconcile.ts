@@ -68,6 +68,9 @@ export async function reconcile(
       (attempt === 1 && (await unseen(mapping, id, deps))) || (await look(mapping, id, deps));
     const { plan } = decision;
     if (plan.kind !== 'create' && plan.kind !== 'update' && plan.kind !== 'merge') await decision.recorded();
+    const now = { live: decision.live, restart };
+    const isToSee = plan.kind !== 'unchanged' && decision.live !== undefined;
+    const late = isToSee ? await recorder.seen(mapping.name, id, now) : undefined;
     const reported = drift === 'report' && found.byHand && (await whyReported(id, plan, found, isNew, deps));
     if (reported) {
       const { kind, error } = reported;
@@ -77,7 +80,7 @@ export async function reconcile(
     }
     switch (plan.kind) {
       case 'unchanged': {
-        const { restarts } = await recorder.settled(mapping.name, id, { live: decision.live, restart });
+        const { restarts } = await recorder.settled(mapping.name, id, now);
         return { ...end('unchanged', decision), ...(restarts ? { restarts } : {}) };
       }
       case 'delete':
@@ -103,8 +106,13 @@ export async function reconcile(
         const { byHand: repairs, held } = found;
         const job: Write = { mapping, id, attempt, repairs, ...(held === undefined ? {} : { held }) };
         const { error, ...written } = await carryOut(plan, decision, job, deps);
+        const restarts = late?.restarts || written.restarts;
         if (error === undefined)
-          return { ...end(plan.kind === 'create' ? 'created' : 'updated', decision), ...written };
+          return {
+            ...end(plan.kind === 'create' ? 'created' : 'updated', decision),
+            ...written,
+            ...(restarts ? { restarts } : {}),
+          };
         if (error.code !== 'CONFLICT') return end('failed', decision, error);
         if (attempt < MAX_ATTEMPTS) break;
         await recorder.giveUp(mapping.name, id, error, attempt);

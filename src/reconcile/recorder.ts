@@ -13,7 +13,7 @@ import type { KeyPlan } from '../sync/compare.ts';
 import type { Pin } from '../sync/pin.ts';
 import { type Change, changesOf } from './change.ts';
 import { type Command, commandEntry } from './commands.ts';
-import { type LetBe, lastChange, lastWord, TARGET_ACTIONS, whyLetBe } from './last-word.ts';
+import { isReplaced, type LetBe, lastChange, lastWord, TARGET_ACTIONS, whyLetBe } from './last-word.ts';
 import { createLeftOpen, type LeftOpen } from './left-open.ts';
 import { madeLate } from './made-late.ts';
 import { pinNote } from './pins.ts';
@@ -52,20 +52,21 @@ export interface Recorder {
   ): Promise<void>;
   /** That somebody else won each of so many races for a target: it is let be until the next run. */
   giveUp(mapping: string, target: TargetId, error: AppError, attempts: number): Promise<void>;
-  /**
-   * A target that is as it should be: recorded only when a setback ends with it, and if that was a write which was made all
-   * the same, with what is to be restarted after it.
-   */
-  settled(
-    mapping: string,
-    target: TargetId,
-    now: { readonly live: LiveSecret | undefined; readonly restart: readonly Workload[] },
-  ): Promise<{ readonly restarts: boolean }>;
+  /** A target that is as it should be: recorded only when a setback ends with it. As `seen` beside that. */
+  settled(mapping: string, target: TargetId, now: Seen): Promise<{ readonly restarts: boolean }>;
+  /** A target as it was found. A write that is on record as failed, and was made all the same, gets the outcome that it has. */
+  seen(mapping: string, target: TargetId, now: Seen): Promise<{ readonly restarts: boolean }>;
   /** That a person lets a held change happen. */
   release(mapping: string, target: TargetId, keys: readonly KeyPlan[], id: string): Promise<void>;
   /** That a person pins a target, or lets it go: from then on the last word. With an error: that it was refused. */
   pin(mapping: string, target: TargetId, pin: Pin | 'unpin', error?: AppError): Promise<void>;
   sweep(counts: Readonly<Record<string, number>>, ok: boolean): Promise<void>;
+}
+
+export interface Seen {
+  readonly live: LiveSecret | undefined;
+  /** To be rolled when a write that was made late has changed what pods may have read. */
+  readonly restart: readonly Workload[];
 }
 
 export interface RecorderDeps {
@@ -116,6 +117,17 @@ export function createRecorder({
       durationMs: clock.now() - change.startedAt,
       attempt,
     };
+  };
+
+  const seen = async (mapping: string, target: TargetId, { live, restart }: Seen) => {
+    const before = await last(target, mapping);
+    const isOver = before === undefined || (before.outcome === 'ok' && !isReplaced(before));
+    if (isOver) return { isUnended: false, restarts: false };
+    const late = live && (await madeLate(audit, mapping, live, instances));
+    if (late === undefined) return { isUnended: before.outcome !== 'ok', restarts: false };
+    const restarts = restartIntents(late, restart);
+    await audit.append([late, ...restarts]);
+    return { isUnended: false, restarts: restarts.length > 0 };
   };
 
   const leaveOpen = (change: Change): void => leftOpen.add({ ...change, requestId });
@@ -181,15 +193,14 @@ export function createRecorder({
     giveUp: (mapping, target, { code }, attempts) =>
       append({ ...base, action: 'giveUp', mapping, ...target, outcome: 'failed', code, attempt: attempts }),
 
-    async settled(mapping, target, { live, restart }) {
-      const before = await last(target, mapping);
-      if (before === undefined || before.outcome === 'ok') return { restarts: false };
-      const late = live && (await madeLate(audit, mapping, live, instances));
-      const inStep = { ...base, action: 'sweep', mapping, ...target, outcome: 'ok' } as const;
-      const restarts = late === undefined ? [] : restartIntents(late, restart);
-      await audit.append([late ?? { ...inStep, note: 'in step again' }, ...restarts]);
-      return { restarts: restarts.length > 0 };
+    async settled(mapping, target, now) {
+      const { isUnended, restarts } = await seen(mapping, target, now);
+      if (isUnended)
+        await append({ ...base, action: 'sweep', mapping, ...target, outcome: 'ok', note: 'in step again' });
+      return { restarts };
     },
+
+    seen,
 
     release: (mapping, target, keys, id) =>
       append({

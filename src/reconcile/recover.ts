@@ -60,8 +60,9 @@ async function closeAll(
     const found = isMade ? sighting : await foundByNext(intent, audit);
     const outcome = outcomeOf(intent, found, { isOurs: leftOpen.has(intent), isReplaced: !isMade });
     // A deletion between two versions of a target is no content that pods could read; and what the next change has
-    // replaced is restarted for by that one.
-    const isOther = isMade && intent.action !== 'delete' && intent.note !== SAME_BYTES;
+    // replaced is restarted for by that one, unless that left the content as it was.
+    const isContent = isMade || (found !== undefined && (await isContentStill(intent, { audit, instances })));
+    const isOther = isContent && intent.action !== 'delete' && intent.note !== SAME_BYTES;
     const restart = isOther ? restartOf(intent.mapping ?? '') : [];
     await audit.append([outcome, ...restartIntents(outcome, restart)]);
     closed += 1;
@@ -94,6 +95,15 @@ async function isOfLater(
   const last = await lastChange(audit, mapping, { namespace, secret }, instances);
   if (last === undefined || last.sequence < sequence) return false;
   return action === 'delete' ? last.action === 'delete' : last.after === after;
+}
+
+/** Whether the last change, which came after it, wrote the same content anew. */
+async function isContentStill(
+  { mapping = '', namespace = '', secret = '', after }: AuditRecord,
+  { audit, instances }: Pick<RecoverDeps, 'audit' | 'instances'>,
+): Promise<boolean> {
+  const last = await lastChange(audit, mapping, { namespace, secret }, instances);
+  return last !== undefined && last.before === after && last.after === after;
 }
 
 const PAGE = 100;

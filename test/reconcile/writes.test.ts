@@ -139,6 +139,35 @@ describe('a write without an answer', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
+  it('that makes again what somebody deleted, and is late with it, is on record once it is seen', async () => {
+    const world = await openDb();
+    await world.sync();
+    world.cluster.forget(APPS_DB);
+    let makeLate: () => Promise<unknown> = async () => undefined;
+    await world.sync(({ call, phase, args }: Step) => {
+      if (call !== 'cluster.create' || phase !== 'before') return;
+      makeLate = () => world.cluster.create(...(args as Parameters<typeof world.cluster.create>));
+      throw lost();
+    });
+    await makeLate();
+    const { length } = world.records;
+    expect(await syncOnly(world)).toMatchObject({ kind: 'unchanged' });
+    expect(world.story(length)).toEqual(['command sync ok', 'repair outcome db ok', 'sweep ok']);
+  });
+
+  it('that another replica has made meanwhile is on record once', async () => {
+    const world = await openDb();
+    world.cluster.fail('create', lost());
+    await world.sync();
+    expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
+    // As the one that lost finds it.
+    await using late = await world.start();
+    const { recorder } = await late.app.pass();
+    await recorder.setback('db', APPS_DB, 'failed', lost(), []);
+    expect(await syncOnly(world)).toMatchObject({ kind: 'unchanged' });
+    expect(world.story().filter((line) => line === 'create outcome db ok')).toHaveLength(1);
+  });
+
   it('that was never made is not taken for made when its source goes back', async () => {
     const world = await openDb();
     await world.sync();

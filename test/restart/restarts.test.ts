@@ -52,22 +52,40 @@ describe('a change of content', () => {
     expect(town.rolls()).toHaveLength(1);
   });
 
-  it('rolls the workload also where it was made after the look that did not find it', async () => {
+  it.each([
+    ['nothing to write', () => undefined],
+    ['the same bytes in a new version', (town: Town) => town.change('second')],
+  ])(
+    'rolls the workload also where it was made after the look that did not find it, and the next has %s',
+    async (_, then) => {
+      const town = await openTown();
+      const { cluster } = town.world;
+      let makeLate: () => Promise<unknown> = async () => undefined;
+      town.change('second');
+      await town.reconcile(({ call, phase, args }) => {
+        if (call !== 'cluster.replace' || phase !== 'before') return;
+        makeLate = () => cluster.replace(...(args as Parameters<typeof cluster.replace>));
+        throw new AppError('CLUSTER_UNAVAILABLE');
+      });
+      await makeLate();
+      for (let look = 0; look < 2; look += 1) {
+        then(town);
+        await town.reconcile();
+        wait(town, WINDOW_MS);
+        expect(await town.restart()).toBeUndefined();
+        expect(town.rolls()).toEqual(['web 1']);
+      }
+    },
+  );
+
+  it('rolls the workload also where a crash cut it off from its record, and the next change has the same bytes', async () => {
     const town = await openTown();
-    const { cluster } = town.world;
-    let makeLate: () => Promise<unknown> = async () => undefined;
     town.change('second');
-    await town.reconcile(({ call, phase, args }) => {
-      if (call !== 'cluster.replace' || phase !== 'before') return;
-      makeLate = () => cluster.replace(...(args as Parameters<typeof cluster.replace>));
-      throw new AppError('CLUSTER_UNAVAILABLE');
-    });
-    await makeLate();
+    await expect(town.reconcile(crashAfter('cluster.replace'))).rejects.toThrow(Crash);
+    // As another replica does, which runs while nobody has looked at what was left open.
+    town.change('second');
     await town.reconcile();
-    wait(town, WINDOW_MS);
-    expect(await town.restart()).toBeUndefined();
-    expect(town.rolls()).toEqual(['web 1']);
-    await town.reconcile();
+    await town.recover();
     wait(town, WINDOW_MS);
     expect(await town.restart()).toBeUndefined();
     expect(town.rolls()).toEqual(['web 1']);
