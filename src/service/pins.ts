@@ -4,7 +4,7 @@ import type { Clock } from '../core/clock.ts';
 import { pinnedTo } from '../reconcile/pins.ts';
 import { pinIn } from '../sync/marks.ts';
 import type { Board } from './board.ts';
-import type { Generation } from './generation.ts';
+import { type Generation, wantedIn } from './generation.ts';
 import type { Ledger } from './ledger.ts';
 
 export interface PinsDeps {
@@ -50,10 +50,8 @@ export function createPins({ audit, generation, board, ledger, clock }: PinsDeps
       seen = Math.max(seen, sequence);
     }
     for (const record of last.values()) {
-      const { mapping, namespace = '', secret = '' } = record;
-      const wanted = generation()
-        .at({ namespace, secret })
-        .find((it) => it.mapping.name === mapping);
+      const { mapping = '', namespace = '', secret = '' } = record;
+      const wanted = wantedIn(generation(), { mapping, target: { namespace, secret } });
       if (wanted === undefined) continue;
       const meta = board.meta(wanted.id);
       // Of a Secret of others the annotations of its owner say nothing.

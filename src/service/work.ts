@@ -15,7 +15,7 @@ import { LABEL } from '../sync/marks.ts';
 import { nextRun } from '../sync/schedule.ts';
 import type { Ages } from './ages.ts';
 import type { Board, Known } from './board.ts';
-import type { Generation } from './generation.ts';
+import { type Generation, wantedIn } from './generation.ts';
 import { isChanged } from './known.ts';
 import type { Ledger } from './ledger.ts';
 import { logOutcome } from './log-outcome.ts';
@@ -111,10 +111,7 @@ export function createWork(deps: WorkDeps): WorkTarget {
     }
     const isNew = deps.isNew?.(mapping.name, id) ?? false;
     const drift = job.reason === 'manual' ? 'repair' : mapping.onDrift;
-    const isWanted = () =>
-      generation()
-        .at(id)
-        .some((now) => now.mapping.name === mapping.name);
+    const isWanted = () => wantedIn(generation(), { mapping: mapping.name, target: id }) !== undefined;
     const { reason, requestId } = job;
     using weight = weights.open();
     const outcome = await tracer.span(
