@@ -103,7 +103,7 @@ function passBars({ unit, floor, goal, detail = {} }: Row): readonly Bar[] {
 
 function barOf({ id, value, unit, floor, goal }: Row): Bar {
   return {
-    label: WAYS[id.split('/').at(-1) ?? ''] ?? id,
+    label: wayOf(id),
     value,
     unit,
     ...(floor === undefined ? {} : { floor }),
@@ -121,6 +121,12 @@ function barOfRatio({ id, ratio = 0, floor = 1, goal }: Row): Bar {
     floor: 1,
     ...(goal?.value === undefined ? {} : { goal: goal.value / floor }),
   };
+}
+
+/** The end of an id: how it was run, and with how many targets at a time where that is not the default. */
+function wayOf(id: string): string {
+  const [way = '', atOnce] = (id.split('/').at(-1) ?? '').split('-');
+  return `${WAYS[way] ?? id}${atOnce === undefined ? '' : `, ${atOnce} at a time`}`;
 }
 
 const WAYS: Readonly<Record<string, string>> = {

@@ -27,6 +27,14 @@ describe('the plots of a result', () => {
       ),
     ].map(([, text]) => text ?? '');
 
+  it('name how it was run, and how many were worked on at a time where that is not the default', () => {
+    const of = (id: string) => row({ id, title: '', unit: 's', value: 3, floor: 1, goal: { value: 6 } });
+    const rows = [of('first/time/memory'), of('first/time/redis-64')];
+    expect(textsOf('bench-latency.svg', rows)).toEqual([
+      ...['service, memory engine', '3.00 s', 'service, Redis engine, 64 at a time', '3.00 s'],
+    ]);
+  });
+
   it('have the percentiles of events and of new mappings for each engine', () => {
     const event = row({
       id: 'event/all/memory',
