@@ -120,15 +120,17 @@ describe('an identity', () => {
     expect(tokensSeen(server)).toEqual([expected]);
   });
 
+  const secondAlone: Answer = ({ headers }, response) => {
+    response.writeHead(headers.authorization === 'Bearer second' ? 200 : 401).end('{}');
+  };
+
   it('may be a file, relative to the kubeconfig, which is read again when it has changed', async () => {
     await using server = await startApiServer({ tokenFile: 'token' });
     const token = join(server.folder, 'token');
     await writeFile(token, 'first\n');
     const { clock, advance } = withClock();
     await using client = await open(server, { clock });
-    server.answer(({ headers }, response) => {
-      response.writeHead(headers.authorization === 'Bearer second' ? 200 : 401).end('{}');
-    });
+    server.answer(secondAlone);
     await writeFile(token, 'second\n');
     advance(60_000);
     expect((await client.send(get)).status).toBe(200);
@@ -144,9 +146,7 @@ describe('an identity', () => {
     await writeFile(token, 'first\n');
     const { clock, advance } = withClock();
     await using client = await open(server, { clock });
-    server.answer(({ headers }, response) => {
-      response.writeHead(headers.authorization === 'Bearer second' ? 200 : 401).end('{}');
-    });
+    server.answer(secondAlone);
     expect((await client.send(get)).status).toBe(401);
     await writeFile(token, 'second\n');
     if ('token' in user)

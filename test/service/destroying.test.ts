@@ -99,10 +99,7 @@ it('what left stays for a prune where its mapping is put back while it looks, he
   await expect(serving.service.prune(ANN, 'pruned')).rejects.toMatchObject({ code: 'REPLICAS_DIFFER' });
   expect(isThere(world, 't0')).toBe(true);
   let wanted = await serving.app.resolve();
-  const app = Object.defineProperties(
-    { ...serving.app },
-    { ...Object.getOwnPropertyDescriptors(serving.app), targets: { get: () => wanted } },
-  );
+  const app = under(serving.app, () => ({ targets: wanted }));
   let checks = 0;
   const check = () => {
     if (++checks === 2) wanted = put;
@@ -110,6 +107,31 @@ it('what left stays for a prune where its mapping is put back while it looks, he
   expect((await pruneLeft(app, { check })).targets).toEqual([]);
   expect(isThere(world, 't0')).toBe(true);
 });
+
+/** All were made, and the first ones have left the configuration; with what was wanted of all, to be put back. */
+async function openPutBack(left: number, more = '') {
+  const world = await openWorld({ mappings: targets(NAMES), more });
+  for (const name of NAMES) world.store.put(name, name);
+  await world.sync();
+  await using all = await world.start();
+  const put = await all.app.resolve();
+  await world.configure(targets(NAMES.slice(left)));
+  const process = await world.start();
+  const wanted = await process.app.resolve();
+  return { world, put, process, wanted, [Symbol.asyncDispose]: () => process[Symbol.asyncDispose]() };
+}
+
+/** The same app under what is in force by now. */
+function under(app: App, now: () => Partial<Pick<App, 'config' | 'targets'>>): App {
+  return Object.defineProperties(
+    { ...app },
+    {
+      ...Object.getOwnPropertyDescriptors(app),
+      config: { get: () => now().config ?? app.config },
+      targets: { get: () => now().targets ?? app.targets },
+    },
+  );
+}
 
 const SEE = {
   ...{ withLeft: true, heldLeft: 0, meta: () => undefined, agrees: () => true },
@@ -119,18 +141,10 @@ const SEE = {
 };
 
 it('what left stays where its mapping is put back while it is looked for', async () => {
-  const world = await openWorld({ mappings: targets(NAMES) });
-  for (const name of NAMES) world.store.put(name, name);
-  await world.sync();
-  await using all = await world.start();
-  const put = await all.app.resolve();
-  await world.configure(targets(NAMES.slice(1)));
-  await using process = await world.start();
-  let wanted = await process.app.resolve();
-  const app = Object.defineProperties(
-    { ...process.app },
-    { ...Object.getOwnPropertyDescriptors(process.app), targets: { get: () => wanted } },
-  );
+  await using opened = await openPutBack(1);
+  const { world, put, process } = opened;
+  let { wanted } = opened;
+  const app = under(process.app, () => ({ targets: wanted }));
   const putBack = () => {
     wanted = put;
   };
@@ -152,10 +166,7 @@ it('nothing goes by a configuration that is in force no more by the time when al
   await using process = await world.start();
   await process.app.resolve();
   let { config } = process.app;
-  const app = Object.defineProperties(
-    { ...process.app },
-    { ...Object.getOwnPropertyDescriptors(process.app), config: { get: () => config } },
-  );
+  const app = under(process.app, () => ({ config }));
   const see = { ...SEE, proposed: ({ id }: Wanted) => id.secret === 't0' };
   const change = () => {
     config = { ...config };
@@ -171,20 +182,11 @@ it.each([
   ['its mapping is put back', (app: App, put: App['targets']) => ({ ...app, targets: put })],
   ['the configuration is another', (app: App) => ({ ...app, config: { ...app.config } })],
 ])('what left and was not deleted yet stays where %s while others are', async (_, change) => {
-  const world = await openWorld({ mappings: targets(NAMES), more: 'brake: { share: 1, window: 1h }' });
-  for (const name of NAMES) world.store.put(name, name);
-  await world.sync();
-  await using all = await world.start();
-  const put = await all.app.resolve();
-  await world.configure(targets(NAMES.slice(3)));
-  await using process = await world.start();
-  await process.app.resolve();
+  await using opened = await openPutBack(3, 'brake: { share: 1, window: 1h }');
+  const { world, put, process } = opened;
   const pass = await process.app.pass();
   let now: Pick<App, 'config' | 'targets'> = process.app;
-  const app = Object.defineProperties(
-    { ...process.app },
-    { config: { get: () => now.config }, targets: { get: () => now.targets } },
-  );
+  const app = under(process.app, () => now);
   world.cluster.before('remove', () => {
     now = change(process.app, put);
   });
@@ -194,18 +196,10 @@ it.each([
 });
 
 it('what a prune has not deleted yet stays where its mapping is put back while others are', async () => {
-  const world = await openWorld({ mappings: targets(NAMES), more: 'brake: { share: 1, window: 1h }' });
-  for (const name of NAMES) world.store.put(name, name);
-  await world.sync();
-  await using all = await world.start();
-  const put = await all.app.resolve();
-  await world.configure(targets(NAMES.slice(3)));
-  await using process = await world.start();
-  let wanted = await process.app.resolve();
-  const app = Object.defineProperties(
-    { ...process.app },
-    { ...Object.getOwnPropertyDescriptors(process.app), targets: { get: () => wanted } },
-  );
+  await using opened = await openPutBack(3, 'brake: { share: 1, window: 1h }');
+  const { world, put, process } = opened;
+  let { wanted } = opened;
+  const app = under(process.app, () => ({ targets: wanted }));
   world.cluster.before('remove', () => {
     wanted = put;
   });
