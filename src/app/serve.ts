@@ -7,6 +7,7 @@ import { instancesOf } from '../core/instances.ts';
 import { createMetrics, type Metrics } from '../metrics/metrics.ts';
 import { systemSleep } from '../providers/timing.ts';
 import type { Controller } from '../service/controller.ts';
+import { storesOfMappings } from '../service/generation.ts';
 import { createPresence, worksBy } from '../service/presence.ts';
 import { watchStalls } from '../service/stalls.ts';
 import { watchEventLoop } from '../service/watchdog.ts';
@@ -19,6 +20,7 @@ import { untilUndoubted, watchChain } from './proof.ts';
 import { openQueue } from './queue.ts';
 import { watchRetention } from './retention.ts';
 import { startService } from './service.ts';
+import { movedStores } from './stores.ts';
 
 export interface ServeDeps extends AppDeps {
   readonly version: string;
@@ -94,7 +96,13 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
   return {
     url: front.url,
     async apply(next, diff) {
-      const changed = new Set([...diff.mappings.added, ...diff.mappings.changed]);
+      const moved = movedStores(app.config.stores, next.stores);
+      const users = next.mappings.filter((it) => storesOfMappings([it]).some((store) => moved.has(store)));
+      const changed = new Set([
+        ...diff.mappings.added,
+        ...diff.mappings.changed,
+        ...users.map(({ name }) => name),
+      ]);
       await controller.reconfigured({ mappings: changed, all: diff.access }, async () => {
         await app.reconfigure(next);
         // Before what left is looked for, by whichever replica.

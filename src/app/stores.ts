@@ -218,6 +218,13 @@ function indexOf(configs: Config['stores']): ReadonlyMap<string, StoreConfig> {
   return new Map(configs.map((config) => [config.name, config]));
 }
 
+/** Those that are other stores under their names: what was read from one was never read from the other. */
+export function movedStores(before: Config['stores'], after: Config['stores']): ReadonlySet<string> {
+  const definitions = definitionsOf(before);
+  const moved = [...definitionsOf(after)].filter(([name, it]) => (definitions.get(name) ?? it) !== it);
+  return new Set(moved.map(([name]) => name));
+}
+
 function definitionsOf(configs: Config['stores']): ReadonlyMap<string, string> {
   return new Map(
     configs.map((config) => [config.name, shortHash({ kind: config.kind, ...identityOf(config) })]),

@@ -30,6 +30,8 @@ export interface ReconcileOptions {
   readonly drift?: 'repair' | 'report';
   /** It has come to the configuration, and that it is not there is nobody's edit of what is wanted now. */
   readonly isNew?: boolean;
+  /** It failed for want of its namespace: each try to make it would be on record, so it is asked first whether that has come. */
+  readonly lacksNamespace?: boolean;
   /** Asked before a write: what is read for it may take a while, and then nobody may want it any more. Left out: it is. */
   readonly isWanted?: (() => boolean) | undefined;
 }
@@ -45,7 +47,7 @@ export async function reconcile(
   mapping: Mapping,
   id: TargetId,
   deps: ReconcileDeps,
-  { drift = 'repair', isNew = false, isWanted = () => true }: ReconcileOptions = {},
+  { drift = 'repair', isNew = false, lacksNamespace = false, isWanted = () => true }: ReconcileOptions = {},
 ): Promise<Outcome> {
   const { recorder } = deps;
   const restart = deps.cluster.workloads === undefined ? [] : mapping.restart;
@@ -102,6 +104,13 @@ export async function reconcile(
         if (!isWanted()) {
           await decision.recorded();
           return { ...end('unchanged', decision), keys: [] };
+        }
+        const missing =
+          lacksNamespace && plan.kind === 'create' ? await missingNamespace(id, plan, deps) : undefined;
+        if (missing !== undefined) {
+          await decision.recorded();
+          await recorder.setback(mapping.name, id, 'failed', missing, plan.keys);
+          return end('failed', decision, missing);
         }
         const { byHand: repairs, held } = found;
         const job: Write = { mapping, id, attempt, repairs, ...(held === undefined ? {} : { held }) };

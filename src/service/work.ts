@@ -112,6 +112,8 @@ export function createWork(deps: WorkDeps): WorkTarget {
     const isNew = deps.isNew?.(mapping.name, id) ?? false;
     const drift = job.reason === 'manual' ? 'repair' : mapping.onDrift;
     const isWanted = () => wantedIn(generation(), { mapping: mapping.name, target: id }) !== undefined;
+    const lacksNamespace = before?.error?.code === 'NAMESPACE_MISSING';
+    const how = { drift, isNew, lacksNamespace, isWanted };
     const { reason, requestId } = job;
     using weight = weights.open();
     const outcome = await tracer.span(
@@ -119,7 +121,7 @@ export function createWork(deps: WorkDeps): WorkTarget {
       { mapping: mapping.name, ...id, reason },
       () =>
         it.error === undefined
-          ? reconcile(mapping, id, withWeight(pass, weight), { drift, isNew, isWanted })
+          ? reconcile(mapping, id, withWeight(pass, weight), how)
           : undecidable(mapping, id, it.error, pass),
       { requestId, ends: ({ kind, error }) => ({ outcome: kind, ...(error && { code: error.code }) }) },
     );

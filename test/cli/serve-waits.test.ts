@@ -59,3 +59,29 @@ it('a service says on record which mappings and sections of its configuration ha
   stop.abort();
   expect((await running).code).toBe(0);
 });
+
+it('a service whose store has moved looks at all that is made from it, and leaves nothing for `plan` to change', async () => {
+  await using bench = await openBench(RIGHT);
+  await bench.run('sync');
+  const mark = async () =>
+    /secretbridge.dev\/stores: (.*)/.exec(await bench.read('cluster/apps/db.yaml'))?.[1];
+  const before = await mark();
+  expect(before).toBeDefined();
+  const stop = new AbortController();
+  const stderr = new Collector();
+  const running = bench.runWith({ stderr, signal: stop.signal }, 'serve', '--grace', '1s');
+  await soon(() => expect(stderr.text).toContain('the service is running'));
+  const [address] = /http:[^"]+/.exec(stderr.text) ?? [];
+  // It has looked, so that nothing but the change is a reason to do so again.
+  await soon(async () =>
+    expect(await (await fetch(`${address}/metrics`)).text()).toMatch(
+      /sync_total\{.*outcome="unchanged".*\} 1/,
+    ),
+  );
+  await bench.write('moved/db.json', await bench.read('store/db.json'));
+  await bench.write('secretbridge.yaml', RIGHT.replace('path: ./store }', 'path: ./moved }'));
+  await soon(async () => expect(await mark()).not.toBe(before));
+  expect((await bench.run('plan')).code).toBe(0);
+  stop.abort();
+  expect((await running).code).toBe(0);
+});

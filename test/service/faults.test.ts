@@ -235,3 +235,19 @@ describe('a target that is deleted and made anew', () => {
     expect(it.service.mappings()[0]?.targets[0]).toMatchObject({ state: 'synced' });
   });
 });
+
+it('a target whose namespace is not there is on record when that begins and when it ends, however often it is tried', async () => {
+  const world = await openWorld({ mappings: DB_ONLY, cluster: { namespaces: ['other'] } });
+  await using it = await serve(world);
+  const state = () => it.service.mappings()[0]?.targets[0];
+  await soon(() => expect(state()).toMatchObject({ state: 'failed', code: 'NAMESPACE_MISSING' }));
+  await pass(world, 600_000);
+  const FAILED = ['create intent db ok', 'create outcome db failed NAMESPACE_MISSING'];
+  const tellings = () => world.story().filter((line) => !line.startsWith('read'));
+  expect(tellings()).toEqual(FAILED);
+  expect(world.cluster.calls.create).toBeGreaterThan(10);
+  world.cluster.namespace('apps', {});
+  await pass(world, 40_000);
+  expect(passwordOf(world)).toBe(base64('first'));
+  expect(tellings()).toEqual([...FAILED, 'create intent db ok', 'create outcome db ok']);
+});
