@@ -58,6 +58,8 @@ const MORE: Partial<Readonly<Record<ErrorCode, string>>> = {
   NOT_HELD: 'Usually somebody has released it, or the Secret has changed since.',
   SECRET_MISSING: 'Only mappings with `mode: merge` wait like that.',
   NOT_ALLOWED: 'Nothing is read for a mapping that may not read all of its sources; other mappings go on.',
+  BUSY_ELSEWHERE:
+    'Deletions are decided on by one process at a time, and so are restarts, the look at what a crash left open, and what leaves the audit by its `retention`. Whoever waits for its turn waits for a minute. A `sync` has brought all other targets into step by then, and those that were to go fail with this code.',
   AUDIT_UNAVAILABLE:
     'A change without its record must not happen, so this ends the run. What was written before is on record. What is no audit of ours (a file of another program, of a newer release, damaged) does not mend itself: a person must act then, as the remedy says, and the exit code is 1 nevertheless: it follows from the code alone.',
   CONFIG_INVALID:

@@ -4,11 +4,12 @@ import { type Wake, wakeLater } from '../core/wake.ts';
 import { createMemoryQueue } from '../queue/memory.ts';
 import { formatSubject } from '../queue/subject.ts';
 import { expectedReads } from '../reconcile/ahead.ts';
+import type { Population } from '../reconcile/brake.ts';
 import { commandOf } from '../reconcile/commands.ts';
 import { destroy } from '../reconcile/destroy.ts';
 import { isUnended } from '../reconcile/last-word.ts';
 import type { Unseen } from '../reconcile/left.ts';
-import { OUTCOMES, type Outcome, type OutcomeKind } from '../reconcile/outcome.ts';
+import { OUTCOMES, type Outcome, type OutcomeKind, type Proposal } from '../reconcile/outcome.ts';
 import { reconcile, undecidable } from '../reconcile/reconcile.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import type { Waiting } from '../reconcile/standing.ts';
@@ -179,9 +180,31 @@ async function decideProposals(
   const proposals = [...outcomes.flatMap(({ proposal }) => proposal ?? []), ...left.proposals];
   const others = { targets: othersThan(app, only), leaving: left.endedOfOthers };
   const population = await populationOf(app, { sight, left: left.count, proposals, others });
-  const decided = await destroy(proposals, population, { ...app, ...pass, brake: app.config.brake });
+  const decided = await destroyOrLeave(proposals, population, app, pass);
   const targets = [...outcomes.filter(({ proposal }) => proposal === undefined), ...decided];
   return { targets, unseen: left.unseen, waiting: left.waiting };
+}
+
+/** What another process keeps from being decided on fails for that, and is proposed again; all else that was done is told. */
+async function destroyOrLeave(
+  proposals: readonly Proposal[],
+  population: Population,
+  app: App,
+  pass: Pass,
+): Promise<readonly Outcome[]> {
+  try {
+    return await destroy(proposals, population, { ...app, ...pass, brake: app.config.brake });
+  } catch (thrown) {
+    if (!(thrown instanceof AppError) || thrown.code !== 'BUSY_ELSEWHERE') throw thrown;
+    return proposals.map(({ mapping, live, keys }) => ({
+      kind: 'failed',
+      mapping,
+      target: live.id,
+      keys,
+      alive: true,
+      error: thrown,
+    }));
+  }
 }
 
 /** The end of a run: its one record, and what people and programs read. */

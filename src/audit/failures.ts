@@ -5,6 +5,11 @@ export function because(detail: string, cause?: unknown): AppError {
   return new AppError('AUDIT_UNAVAILABLE', { detail, cause });
 }
 
+/** Of work that only one may do: nothing is wrong with the audit, but its turn did not come. */
+export function busyElsewhere(cause?: unknown): AppError {
+  return new AppError('BUSY_ELSEWHERE', { cause });
+}
+
 const ANOTHER = 'Name the right place in `audit.store` or `--audit`, or put a backup back.';
 
 /** Of what is no audit of ours, or none any more: waiting does not mend it. */

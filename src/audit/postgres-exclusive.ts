@@ -1,14 +1,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../core/errors.ts';
-import { because } from './failures.ts';
+import { because, busyElsewhere } from './failures.ts';
 import { isLocked } from './postgres-errors.ts';
 import { exclusiveKey } from './postgres-locks.ts';
 import type { Session } from './postgres-session.ts';
 
 /** One at a time, over all processes: a lock of a connection that lasts as long as the work. */
 export interface Exclusive {
-  /** Waits for its turn; disposing gives it on. */
+  /** Waits for its turn; disposing gives it on. @throws AppError BUSY_ELSEWHERE when that does not come in time. */
   acquire(name: string): Promise<Turn>;
   /** Within a turn: fails when the lock is no longer held, so that somebody else may be at work. */
   assertHeld(): Promise<void>;
@@ -21,12 +21,12 @@ export interface Turn extends AsyncDisposable {
 const PATIENCE_MS = 60_000;
 const PING_MS = 3_000;
 
-export function createExclusive(open: () => Promise<Session>): Exclusive {
+export function createExclusive(open: () => Promise<Session>, patienceMs = PATIENCE_MS): Exclusive {
   const held = new AsyncLocalStorage<Session>();
   const turns = new Map<string, Promise<void>>();
 
   /** In this process first, so that many who wait need one connection. Resolves with what gives the turn on. */
-  async function turnOf(name: string, patienceMs: number): Promise<() => void> {
+  async function turnOf(name: string): Promise<() => void> {
     const done = Promise.withResolvers<void>();
     const before = turns.get(name) ?? Promise.resolve();
     const mine = before.then(() => done.promise);
@@ -48,9 +48,9 @@ export function createExclusive(open: () => Promise<Session>): Exclusive {
 
   return {
     async acquire(name) {
-      const deadline = performance.now() + PATIENCE_MS;
+      const deadline = performance.now() + patienceMs;
       await using stack = new AsyncDisposableStack();
-      stack.defer(await turnOf(name, PATIENCE_MS));
+      stack.defer(await turnOf(name));
       const session = stack.use(await open());
       await lock(session, exclusiveKey(name), deadline);
       stack.defer(() => unlock(session, exclusiveKey(name)));
@@ -81,7 +81,8 @@ async function lock(session: Session, key: string, deadline: number): Promise<vo
       await session.query('select pg_advisory_lock($1)', [key]);
       return;
     } catch (error) {
-      if (!isLocked(error) || performance.now() >= deadline) throw error;
+      if (!isLocked(error)) throw error;
+      if (performance.now() >= deadline) throw busyElsewhere(error);
     }
   }
 }
@@ -99,5 +100,5 @@ async function unlock(session: Session, key: string): Promise<void> {
 
 async function tooLong(ms: number, signal: AbortSignal): Promise<never> {
   await sleep(ms, undefined, { signal });
-  throw because('another process holds its lock');
+  throw busyElsewhere();
 }

@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { because } from './failures.ts';
+import { busyElsewhere } from './failures.ts';
 import { isBusy, unavailable } from './sqlite-errors.ts';
 
 const POLL_MS = 20;
@@ -28,7 +28,10 @@ function attempt(path: string): DatabaseSync | undefined {
   }
 }
 
-/** Runs work while nobody else holds the lock. @throws AppError AUDIT_UNAVAILABLE when it cannot be had, and what `work` throws. */
+/**
+ * Runs work while nobody else holds the lock. @throws AppError BUSY_ELSEWHERE when somebody holds it for too long,
+ * AUDIT_UNAVAILABLE when it cannot be made, and what `work` throws.
+ */
 export async function withLock<T>(path: string, patienceMs: number, work: () => Promise<T>): Promise<T> {
   for (let waited = 0; ; waited += POLL_MS) {
     const lock = attempt(path);
@@ -39,7 +42,7 @@ export async function withLock<T>(path: string, patienceMs: number, work: () => 
         lock.close();
       }
     }
-    if (waited >= patienceMs) throw because('another process holds its lock');
+    if (waited >= patienceMs) throw busyElsewhere();
     await sleep(POLL_MS);
   }
 }

@@ -47,7 +47,7 @@ export interface Page {
   readonly after?: number;
 }
 
-/** Every failure is AUDIT_UNAVAILABLE. */
+/** Every failure is AUDIT_UNAVAILABLE, but for a turn that does not come. */
 export interface AuditStore extends AsyncDisposable {
   /** Where it is, for people. */
   readonly address: string;
@@ -74,7 +74,10 @@ export interface AuditStore extends AsyncDisposable {
   openAttempts(requestId: string, target: TargetId): Promise<readonly number[]>;
   /** Each target that was ever created, changed or adopted, once. */
   targets(): Promise<readonly TargetId[]>;
-  /** Runs work while no other process does so under this name: waits for its turn, and gives it back after a crash. */
+  /**
+   * Runs work while nobody else does so under this name, in any process: waits for its turn, and gives it back after a
+   * crash. @throws AppError BUSY_ELSEWHERE when the turn does not come in a minute.
+   */
   exclusively<T>(name: string, work: () => Promise<T>): Promise<T>;
   /** For proofs: what is stored, as it is stored, oldest first; damaged records too. */
   stored(from: number): AsyncIterable<StoredRecord>;

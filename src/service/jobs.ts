@@ -51,6 +51,8 @@ export interface Jobs {
 
 /** Without the audit nothing is done, and it is asked again so soon. */
 const AUDIT_WAIT_MS = 5_000;
+/** It has waited for a minute already. */
+const TURN_WAIT_MS = 5_000;
 const BUG_WAIT_MS = 60_000;
 const STUMBLED_MS = 15_000;
 const CHANGED_MS = 100;
@@ -213,6 +215,13 @@ export function createJobs(deps: JobsDeps): Jobs {
         const error = toAppError(thrown);
         // By another configuration it is another piece of work.
         if (error.code === 'INTERRUPTED') return CHANGED_MS;
+        if (error.code === 'BUSY_ELSEWHERE') {
+          logger.warn('a job waits for somebody else who shares the audit', {
+            requestId: job.requestId,
+            error,
+          });
+          return TURN_WAIT_MS * (1 + random());
+        }
         if (error.code !== 'AUDIT_UNAVAILABLE') {
           logger.error('a job failed in a way that nobody expected', { requestId: job.requestId, error });
           return BUG_WAIT_MS;

@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it, vi } from 'vitest';
 import type { MovableAudit } from '../../src/audit/moving.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import { withLock } from '../../src/audit/sqlite-lock.ts';
 import { verify } from '../../src/audit/verify.ts';
 import { describeClocks } from '../conformance/audit-clocks.ts';
 import { temporaryFolder } from './folder.ts';
@@ -84,6 +85,25 @@ describe('an audit file in trouble takes nothing, and works again by itself', ()
     expect(await work()).toBe('done');
     const failed = it.store.exclusively('restart', async () => Promise.reject(new TypeError('of the work')));
     await expect(failed).rejects.toThrow(TypeError);
+  });
+
+  it('with which somebody else is at a step for too long', async () => {
+    await using it = await openWithConnection();
+    const lock = `${it.path}.destroy.lock`;
+    const [held, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const first = it.store.exclusively('destroy', async () => {
+      held.resolve();
+      await ended.promise;
+    });
+    await held.promise;
+    await expect(withLock(lock, 0, async () => 'done')).rejects.toMatchObject({
+      code: 'BUSY_ELSEWHERE',
+      heals: true,
+    });
+    await expectWorking(it.store, 40);
+    ended.resolve();
+    await first;
+    expect(await withLock(lock, 0, async () => 'done')).toBe('done');
   });
 
   it('that another process has locked', async () => {

@@ -7,7 +7,7 @@ import { AppError } from '../../src/core/errors.ts';
 import { whyBraked } from '../../src/reconcile/brake.ts';
 import { commandEntry } from '../../src/reconcile/commands.ts';
 import { findLeft } from '../../src/reconcile/left.ts';
-import { Crash } from '../fakes/faulty.ts';
+import { Crash, failing } from '../fakes/faulty.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { almostProve, exists, MINUTE, mappingsOf, NAMES, synced } from './destruction.ts';
 import { openWorld, type World } from './world.ts';
@@ -73,6 +73,24 @@ describe('the brake', () => {
     expect(report.summary).toMatchObject({ deleted: 0, held: 0, unchanged: 3 });
     const told = world.story(length).filter((line) => /^(delete|hold)/.test(line));
     expect(told).toEqual(['delete intent one ok', 'delete outcome one ok']);
+  });
+
+  it('that another process keeps for too long fails what was to go, and a run tells all else that it did', async () => {
+    const world = await synced(NAMES, 'onSourceMissing: delete');
+    world.store.absent('one');
+    world.store.put('two', 'another value');
+    await almostProve(world);
+    world.store.put('two', 'a third one');
+    const { length } = world.records;
+    const busy = new AppError('BUSY_ELSEWHERE');
+    const report = await world.sync(failing('audit.exclusively', busy));
+    expect(report.summary).toMatchObject({ updated: 1, unchanged: 1, failed: 1, held: 0 });
+    expect(report.targets.find(({ kind }) => kind === 'failed')).toMatchObject({
+      target: { secret: 'one' },
+      error: { code: 'BUSY_ELSEWHERE' },
+    });
+    expect(world.story(length).at(-1)).toContain('sweep');
+    expect((await world.sync()).summary).toMatchObject({ deleted: 1 });
   });
 
   it('shows in the plan what the next run will do', async () => {

@@ -73,6 +73,22 @@ it('what left the configuration of one replica stays while another may want it',
   await soon(() => expect(isThere(world, 't0')).toBe(false));
 });
 
+it('what left goes when another process has ended its own deletions, and nothing is wrong with the audit until then', async () => {
+  const world = await openLeaving();
+  let isBusy = true;
+  await using serving = await serve(world, ({ call, phase, args: [name] }) => {
+    if (isBusy && call === 'audit.exclusively' && name === 'destroy' && phase === 'before')
+      throw new AppError('BUSY_ELSEWHERE');
+  });
+  await seconds(world, 30);
+  expect(isThere(world, 't0')).toBe(true);
+  expect((await serving.service.status()).audit).toMatchObject({ state: 'up' });
+  expect(serving.controller.auditDoubt.trouble()).toBeUndefined();
+  isBusy = false;
+  await seconds(world, 20);
+  await soon(() => expect(isThere(world, 't0')).toBe(false));
+});
+
 it('what left stays also where another replica is given another configuration while it is looked for', async () => {
   const world = await openLeaving();
   let asked = 0;

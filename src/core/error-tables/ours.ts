@@ -44,6 +44,12 @@ export const OURS = {
     says: 'it works by another configuration, so that what has left this one may be new to that one',
     todo: 'Wait until all replicas have read the same files; if it stays, look at `status` and the log of that one.',
   },
+  BUSY_ELSEWHERE: {
+    group: 'ours',
+    remedy: 'retry',
+    says: 'somebody else with this audit is at what only one may do at a time',
+    todo: 'Nothing at once: the service tries again, and a command may be run again; if it goes on, find the process that hangs and end it.',
+  },
   AUDIT_UNAVAILABLE: {
     group: 'ours',
     remedy: 'retry',

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { createExclusive } from '../../../src/audit/postgres-exclusive.ts';
+import { openSession } from '../../../src/audit/postgres-session.ts';
 import type { AuditStore } from '../../../src/audit/store.ts';
 import { verify } from '../../../src/audit/verify.ts';
+import { SecretValue } from '../../../src/core/secret-value.ts';
 import { entry } from '../../audit/sample.ts';
 import { postgres } from '../services/inject.ts';
 import { startPostgres } from '../services/postgres.ts';
@@ -257,6 +260,23 @@ describe('work that only one may do', () => {
     });
     await store.append([entry({ phase: 'intent' })]);
     expect(await requests(store)).toHaveLength(3);
+  });
+
+  it('is given up in time, in one process and over two, and says that nothing is wrong with the audit', async () => {
+    await using database = await createDatabase(postgres());
+    await using store = await database.open();
+    const url = async () => SecretValue.fromText(database.url);
+    const connector = { url, tls: undefined, name: 'b', readOnly: true };
+    const exclusive = createExclusive(() => openSession(connector), 500);
+    const busy = { code: 'BUSY_ELSEWHERE', heals: true };
+    await store.exclusively('destroy', async () => {
+      await expect(exclusive.acquire('destroy')).rejects.toMatchObject(busy);
+    });
+    {
+      await using _ = await exclusive.acquire('destroy');
+      await expect(exclusive.acquire('destroy')).rejects.toMatchObject(busy);
+    }
+    expect(await store.exclusively('destroy', async () => 'done')).toBe('done');
   });
 
   it('waits for its turn, in one process and over two', async () => {
