@@ -1,6 +1,7 @@
 import type { Entry } from '../audit/entry.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, healsItself } from '../core/errors.ts';
+import { LONGEST_ASKED } from '../sync/schedule.ts';
 import type { PendingRestart } from './pending.ts';
 import { closed, delayed } from './records.ts';
 import type { OnRestartFailure } from './restarts.ts';
@@ -45,7 +46,8 @@ export function createFailures({ clock, record, lookAgain, onFailure, signal }: 
   return {
     isCutOff: () => isCutOff,
     async failed(pending, error) {
-      const { code, retryAfterMs = 0 } = error;
+      const { code } = error;
+      const asked = Math.min(error.retryAfterMs ?? 0, LONGEST_ASKED);
       const now = clock.now();
       const isOld = ({ at }: PendingRestart): boolean => now - at > PATIENCE_MS;
       if (code === 'CLUSTER_UNAVAILABLE') isCutOff = true;
@@ -55,7 +57,7 @@ export function createFailures({ clock, record, lookAgain, onFailure, signal }: 
       say(pending, error, news);
       await record(news.map((it) => (isOld(it) ? closed(it, now, { code }) : delayed(it, now, code))));
       if (!pending.every(isOld))
-        lookAgain(Math.max(retryAfterMs, healsItself(code) ? AFTER_FAILURE_MS : UNTIL_MENDED_MS));
+        lookAgain(Math.max(asked, healsItself(code) ? AFTER_FAILURE_MS : UNTIL_MENDED_MS));
     },
     async missing(pending) {
       const error = new AppError('WORKLOAD_MISSING');

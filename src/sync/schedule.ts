@@ -36,7 +36,7 @@ const FIRST = SECOND;
 const LONGEST = 5 * MINUTE;
 const HOUR = 60 * MINUTE;
 /** Whoever asks for a day, or names a date of years to come, is asked after this: nothing else would look sooner. */
-const LONGEST_ASKED = HOUR;
+export const LONGEST_ASKED = HOUR;
 /** A race is soon over. */
 const AFTER_CONFLICT = { first: SECOND / 4, longest: 30 * SECOND };
 /** What somebody else is about to make. */

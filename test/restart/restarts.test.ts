@@ -431,6 +431,18 @@ describe('a workload that cannot be rolled', () => {
     expect(town.story().filter((line) => line.includes('failed'))).toHaveLength(1);
   });
 
+  it('because the cluster wants to be left alone is tried again when it says, and within an hour', async () => {
+    const town = await openTown();
+    await changed(town);
+    for (const [asked, next] of [
+      [90_000, 90_000],
+      [30 * 24 * 60 * MINUTE, 60 * MINUTE],
+    ] as const) {
+      town.workloads.fail('read', new AppError('CLUSTER_UNAVAILABLE', { retryAfterMs: asked }));
+      expect(await town.restart()).toBe(next);
+    }
+  });
+
   it('because the cluster is away costs no call for each workload that was rolled of late either', async () => {
     const names = Array.from({ length: 12 }, (_, n) => `w${n}`);
     const town = await openTown({
