@@ -20,6 +20,9 @@ export interface DecidedDeps {
   readonly lookLater: (target: TargetId, delayMs: number) => void;
 }
 
+/** Soon, and not in the middle of others that go. */
+const GONE_MS = 10_000;
+
 /** Takes note of what became of a target by the destroying step, or by a person's release. */
 export type Decided = (outcome: Outcome, requestId: string, startedAt: number) => void;
 
@@ -43,9 +46,11 @@ export function createDecided(deps: DecidedDeps): Decided {
     // Not deleted for want of an answer, or not begun: nothing else has it looked at before its refresh.
     const isUndone = wanted !== undefined && kind === 'failed' && alive && error?.heals === true;
     const failures = before?.failures ?? 0;
-    const delayMs = undoneWait(failures);
-    const kept = before?.retryAt ?? nextLook;
-    const retryAt = error === undefined || isLost ? undefined : isUndone ? clock.now() + delayMs : kept;
+    // Deleted with its source: what it lacks from now on, only another look says.
+    const isGone = wanted !== undefined && kind === 'deleted';
+    const delayMs = isGone ? GONE_MS : undoneWait(failures);
+    const kept = error === undefined ? undefined : (before?.retryAt ?? nextLook);
+    const retryAt = isLost ? undefined : isUndone || isGone ? clock.now() + delayMs : kept;
     board.note({
       mapping,
       target,
@@ -64,6 +69,6 @@ export function createDecided(deps: DecidedDeps): Decided {
       keys,
     });
     if (isLost) ledger.trigger(target, 'event', withMark(requestId, ''));
-    else if (isUndone) deps.lookLater(target, delayMs);
+    else if (isUndone || isGone) deps.lookLater(target, delayMs);
   };
 }

@@ -82,6 +82,8 @@ function stateOf(
   if (known.drifted) return 'drifted';
   if (known.proposed || known.kind === 'held') return 'held';
   if (known.kind === 'refused') return 'refused';
+  // Gone with its source: the next look, which is due, says that it lacks it.
+  if (known.kind === 'deleted') return 'waiting';
   if (known.kind === 'failed') {
     if (known.error?.code === 'SECRET_MISSING') return 'waiting';
     // Its old content is there still, and a store that fails or a source that is missing keeps it so. A run that did

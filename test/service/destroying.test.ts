@@ -403,6 +403,33 @@ it('what could not be deleted with its source is looked at again soon, and not o
   await soon(() => expect(isThere(world, 't0')).toBe(false));
 });
 
+it('what was deleted with its source is not in step, but fails for that source at once', async () => {
+  const mappings = targets(NAMES).replaceAll('target:', 'refresh: 6h\n    target:');
+  const world = await openWorld({ mappings, more: 'absence: { readings: 2, over: 1s }' });
+  for (const name of NAMES) world.store.put(name, name);
+  await world.sync();
+  world.store.absent('t0');
+  await world.sync();
+  await world.clock.advance(2_000);
+  const seen = new Set<string>();
+  await using serving = await serve(world);
+  const shown = () => serving.service.mappings().find(({ mapping }) => mapping === 't0')?.targets[0];
+  serving.controller.board.onKnown(({ mapping, kind }) => {
+    if (mapping === 't0') seen.add(`${kind}, shown as ${shown()?.state}`);
+  });
+  for (const it of serving.controller.generation().at({ namespace: 'apps', secret: 't0' }))
+    await serving.controller.request(it, 'asked');
+  await seconds(world, 20);
+  await soon(() => expect(shown()).toMatchObject({ state: 'failed', code: 'SOURCE_ABSENT' }));
+  expect(isThere(world, 't0')).toBe(false);
+  expect([...seen]).toEqual(['held, shown as held', 'deleted, shown as waiting', 'failed, shown as failed']);
+  world.store.put('t0', 'back');
+  for (const it of serving.controller.generation().at({ namespace: 'apps', secret: 't0' }))
+    await serving.controller.request(it, 'asked again');
+  await seconds(world, 5);
+  await soon(() => expect(shown()).toMatchObject({ state: 'synced' }));
+});
+
 describe('what left the configuration', () => {
   it('and could not be looked at is looked at again soon, and told once', async () => {
     const logger = recordingLogger();
