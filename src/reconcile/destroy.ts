@@ -8,6 +8,7 @@ import type { LiveSecret, MergeManifest, SecretManifest } from '../core/secret.t
 import type { TargetId } from '../core/target.ts';
 import { type BrakeDeps, type Population, whyBraked } from './brake.ts';
 import { type Change, changesOf } from './change.ts';
+import { maybeRemovedLate } from './made-late.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
 import type { Recorder } from './recorder.ts';
 import { afterFailedWrite, type Written } from './sighting.ts';
@@ -33,8 +34,12 @@ export async function destroy(
   deps: DestroyDeps,
   note?: string,
 ): Promise<readonly Outcome[]> {
-  if (proposals.length === 0) return [];
+  const since = new Date(deps.clock.now() - deps.brake.windowMs).toISOString();
+  const late = () => maybeRemovedLate(deps.audit, since, deps.instances);
+  if (proposals.length === 0 && (await late()).length === 0) return [];
   return deps.audit.exclusively('destroy', async () => {
+    for (const { mapping, target } of await late())
+      if (await isGone(target, deps.cluster)) await deps.recorder.gone(mapping, target);
     const gone = await goneAmong(proposals, deps);
     const free = proposals.filter((it) => !it.held && !gone.has(it));
     const braked = await whyBraked(free, population, deps);
@@ -50,6 +55,17 @@ export async function destroy(
     }
     return outcomes;
   });
+}
+
+/** What cannot be looked at now is looked at by the next one that destroys. */
+async function isGone(target: TargetId, cluster: Pick<Cluster, 'read'>): Promise<boolean> {
+  try {
+    const live = await cluster.read(target);
+    return live === undefined || live.deleting;
+  } catch (thrown) {
+    if (thrown instanceof AppError) return false;
+    throw thrown;
+  }
 }
 
 /** Begins no more when the cluster has not answered for some in a row. What was not begun fails for the same, and is proposed again. */

@@ -1,7 +1,8 @@
-import type { AuditRecord, Entry } from '../audit/entry.ts';
-import type { AuditStore } from '../audit/store.ts';
+import type { Action, AuditRecord, Entry } from '../audit/entry.ts';
+import { type AuditStore, pagesOf } from '../audit/store.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import type { LiveSecret } from '../core/secret.ts';
+import type { TargetId } from '../core/target.ts';
 import { CHANGES, lastChange, lastWord } from './last-word.ts';
 import { holds, SEEN_IN_CLUSTER, sourceText } from './sighting.ts';
 
@@ -21,22 +22,78 @@ export async function madeLate(
   live: LiveSecret,
   instances: readonly string[],
 ): Promise<Entry | undefined> {
-  const about = { mapping, ...live.id, outcome: 'failed', phase: 'outcome' } as const;
-  const words = await Promise.all(
-    UNANSWERED.map((code) => lastWord(audit, { ...about, code }, WRITES, instances)),
-  );
-  const [failed] = words
-    .filter((it) => it !== undefined)
-    .toSorted((one, other) => other.sequence - one.sequence);
-  if (failed?.after === undefined || !holds(live, failed)) return undefined;
-  const intent = await intentOf(failed, audit);
-  const made = await lastChange(audit, mapping, live.id, instances);
-  if (intent === undefined || (made?.sequence ?? 0) > intent.sequence) return undefined;
+  const open = await lastUnanswered(audit, mapping, live.id, WRITES, instances);
+  if (open?.failed.after === undefined || !holds(live, open.failed)) return undefined;
+  const { failed, intent, made } = open;
   // Where nothing was there then, or another content, that of the one before is no longer there.
   const isOther = intent.resourceVersion === undefined || failed.before !== failed.after;
   if (made !== undefined && isAlike(made, failed) && !(live.ours && isOther)) return undefined;
   const { code: _, ...same } = failed;
   return { ...same, outcome: 'ok', resourceVersion: live.resourceVersion, note: SEEN_IN_CLUSTER };
+}
+
+/**
+ * The same of a deletion, by a target that is gone: somebody else may have taken it away, and then it counts as ours. It
+ * would count for nobody otherwise, and the brake would let go another one in its place.
+ */
+export async function removedLate(
+  audit: Pick<AuditStore, 'latest' | 'list'>,
+  mapping: string,
+  target: TargetId,
+  instances: readonly string[],
+): Promise<Entry | undefined> {
+  const open = await lastUnanswered(audit, mapping, target, ['delete'], instances);
+  if (open === undefined) return undefined;
+  const { code: _, ...same } = open.failed;
+  return { ...same, outcome: 'ok', note: SEEN_IN_CLUSTER };
+}
+
+/** Of all mappings, the targets that such a deletion on record may have taken away since then. */
+export async function maybeRemovedLate(
+  audit: Pick<AuditStore, 'list'>,
+  since: string,
+  instances: readonly string[],
+): Promise<readonly { readonly mapping: string; readonly target: TargetId }[]> {
+  const found = new Map<string, { readonly mapping: string; readonly target: TargetId }>();
+  const failed = { action: 'delete', phase: 'outcome', outcome: 'failed', since } as const;
+  for (const instance of instances)
+    for await (const page of pagesOf(audit, { ...failed, instance }, FURTHER))
+      for (const { code, mapping, namespace, secret } of page) {
+        const isUnanswered = UNANSWERED.some((it) => it === code);
+        if (!isUnanswered || mapping === undefined || namespace === undefined || secret === undefined)
+          continue;
+        found.set(JSON.stringify([mapping, namespace, secret]), { mapping, target: { namespace, secret } });
+      }
+  return [...found.values()];
+}
+
+interface Unanswered {
+  readonly failed: AuditRecord;
+  readonly intent: AuditRecord;
+  /** The last change before it. */
+  readonly made: AuditRecord | undefined;
+}
+
+/** Nothing where another change was made since it was begun. */
+async function lastUnanswered(
+  audit: Pick<AuditStore, 'latest' | 'list'>,
+  mapping: string,
+  target: TargetId,
+  actions: readonly Action[],
+  instances: readonly string[],
+): Promise<Unanswered | undefined> {
+  const about = { mapping, ...target, outcome: 'failed', phase: 'outcome' } as const;
+  const words = await Promise.all(
+    UNANSWERED.map((code) => lastWord(audit, { ...about, code }, actions, instances)),
+  );
+  const [failed] = words
+    .filter((it) => it !== undefined)
+    .toSorted((one, other) => other.sequence - one.sequence);
+  if (failed === undefined) return undefined;
+  const intent = await intentOf(failed, audit);
+  const made = await lastChange(audit, mapping, target, instances);
+  if (intent === undefined || (made?.sequence ?? 0) > intent.sequence) return undefined;
+  return { failed, intent, made };
 }
 
 const FURTHER = 50;

@@ -95,6 +95,9 @@ export async function reconcile(
       case 'refuse':
       case 'fail': {
         const kind = ({ refuse: 'refused', fail: 'failed' } as const)[plan.kind];
+        // It is known to be gone then: what could not be looked at fails for that.
+        if (plan.error.code === 'SOURCE_ABSENT' && decision.live === undefined)
+          await recorder.gone(mapping.name, id);
         await recorder.setback(mapping.name, id, kind, plan.error, plan.keys);
         return end(kind, decision, plan.error);
       }
@@ -159,9 +162,10 @@ interface Looked {
   readonly found: Compared;
 }
 
-async function look(mapping: Mapping, id: TargetId, deps: ReconcileDeps): Promise<Looked> {
+/** @param isSure Whether what it says to be gone is so: a list may be late. */
+async function look(mapping: Mapping, id: TargetId, deps: ReconcileDeps, isSure = true): Promise<Looked> {
   const decision = await decideUnrecorded(mapping, id, deps);
-  return { decision, found: await compareWithLast(decision, mapping, id, deps) };
+  return { decision, found: await compareWithLast(decision, mapping, id, deps, isSure) };
 }
 
 /**
@@ -171,7 +175,7 @@ async function look(mapping: Mapping, id: TargetId, deps: ReconcileDeps): Promis
 async function unseen(mapping: Mapping, id: TargetId, deps: ReconcileDeps): Promise<Looked | undefined> {
   if (mapping.target.mode !== 'own' || deps.isMissing?.(id) !== true) return undefined;
   const cluster = { ...deps.cluster, read: async () => undefined };
-  const looked = await look(mapping, id, { ...deps, cluster });
+  const looked = await look(mapping, id, { ...deps, cluster }, false);
   return looked.decision.plan.kind === 'create' && !looked.found.isGone ? looked : undefined;
 }
 
@@ -190,16 +194,20 @@ interface Compared {
  * tell; of one that is gone, or of which all that we merged is, the audit does, which also knows what it held.
  */
 async function compareWithLast(
-  { plan, desired }: Decision,
+  { plan, desired, live }: Decision,
   { name }: Mapping,
   id: TargetId,
   { recorder, instance, fingerprints }: ReconcileDeps,
+  isSure: boolean,
 ): Promise<Compared> {
   const isGone =
     plan.kind === 'create' || (plan.kind === 'merge' && isWiped(plan, { instance, mapping: name }));
   if (!isGone) return { byHand: 'drift' in plan && plan.drift };
   if (desired.kind !== 'ready') return { byHand: false };
-  const last = await recorder.lastWrite(name, id);
+  let last = await recorder.lastWrite(name, id);
+  // Nobody takes away by hand what we have deleted, however late.
+  if (last !== undefined && isSure && live === undefined && (await recorder.gone(name, id)))
+    last = await recorder.lastWrite(name, id);
   if (last === undefined) return { byHand: false };
   const wanted = { data: plan.manifest.data, sources: desired.sources };
   const byHand = isLoss(last, id, wanted, fingerprints);

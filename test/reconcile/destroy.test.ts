@@ -7,6 +7,7 @@ import { AppError } from '../../src/core/errors.ts';
 import { whyBraked } from '../../src/reconcile/brake.ts';
 import { commandEntry } from '../../src/reconcile/commands.ts';
 import { findLeft } from '../../src/reconcile/left.ts';
+import { reconcile } from '../../src/reconcile/reconcile.ts';
 import { Crash, failing } from '../fakes/faulty.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { almostProve, exists, MINUTE, mappingsOf, NAMES, synced } from './destruction.ts';
@@ -111,6 +112,105 @@ describe('the brake', () => {
     await world.sync();
     await world.sync();
     expect(world.records.filter(({ action }) => action === 'hold')).toHaveLength(1);
+  });
+});
+
+describe('a deletion that the API server makes after the look which did not find it', () => {
+  const lost = () => new AppError('CLUSTER_UNAVAILABLE');
+  const FOUR = [...NAMES, 'four'];
+  const ONE = { namespace: 'apps', secret: 'one' };
+  const deletions = (world: World) => world.story().filter((line) => line.startsWith('delete outcome one'));
+
+  async function openLate(policies: string): Promise<World> {
+    const world = await synced(FOUR, policies);
+    await world.configure(mappingsOf(FOUR.slice(1), policies));
+    world.cluster.fail('remove', lost());
+    expect((await world.sync()).summary).toMatchObject({ failed: 1, deleted: 0 });
+    world.cluster.forget(ONE);
+    return world;
+  }
+
+  it('counts for the brake', async () => {
+    const world = await openLate('onMappingRemoved: delete');
+    await world.configure(mappingsOf(FOUR.slice(2), 'onMappingRemoved: delete'));
+    expect((await world.sync()).summary).toMatchObject({ held: 1, deleted: 0 });
+    expect(exists(world, 'two')).toBe(true);
+    expect(deletions(world)).toEqual([
+      'delete outcome one failed CLUSTER_UNAVAILABLE',
+      'delete outcome one ok',
+    ]);
+  });
+
+  it('is on record once, also where nothing else is to go', async () => {
+    const world = await openLate('onMappingRemoved: delete');
+    for (const _ of [1, 2, 3]) expect((await world.sync()).ok).toBe(true);
+    expect(deletions(world)).toHaveLength(2);
+    const record = world.records.findLast(({ action }) => action === 'delete');
+    expect(record).toMatchObject({ outcome: 'ok', note: 'seen in the cluster', requestId: 'request-2' });
+    expect(record).not.toHaveProperty('code');
+    expect(await world.chain()).toMatchObject({ kind: 'intact' });
+  });
+
+  it('is not on record while its target is there', async () => {
+    const world = await synced(FOUR, 'onMappingRemoved: delete');
+    await world.configure(mappingsOf(FOUR.slice(1), 'onMappingRemoved: delete'));
+    world.cluster.fail('remove', lost());
+    await world.sync();
+    await world.configure(mappingsOf(FOUR, 'onMappingRemoved: delete'));
+    for (const _ of [1, 2]) expect((await world.sync()).ok).toBe(true);
+    expect(deletions(world)).toEqual(['delete outcome one failed CLUSTER_UNAVAILABLE']);
+  });
+
+  it('nor is one that was tried again, and is made by hand since', async () => {
+    const world = await synced(FOUR, 'onMappingRemoved: delete');
+    await world.configure(mappingsOf(FOUR.slice(1), 'onMappingRemoved: delete'));
+    world.cluster.fail('remove', lost());
+    await world.sync();
+    expect((await world.sync()).summary).toMatchObject({ deleted: 1 });
+    await world.sync();
+    expect(deletions(world)).toHaveLength(2);
+  });
+
+  it('of a target whose source is gone is on record when that is looked at', async () => {
+    const world = await synced(FOUR, 'onSourceMissing: delete');
+    world.store.absent('one');
+    await almostProve(world);
+    world.cluster.fail('remove', lost());
+    expect((await world.sync()).summary).toMatchObject({ failed: 1 });
+    world.cluster.forget(ONE);
+    expect((await world.sync(undefined, { only: 'one' })).summary).toMatchObject({ failed: 1 });
+    expect(deletions(world)).toHaveLength(2);
+  });
+
+  it('to make it anew is no edit by hand, which would stay where edits are reported', async () => {
+    const mapping = `
+  - name: one
+    target: { namespace: apps, immutable: true, recreate: true }
+    data: { VALUE: { store: vault, key: one } }`;
+    const world = await openWorld({ mappings: mapping });
+    world.store.put('one', 'first');
+    await world.sync();
+    world.store.put('one', 'second', '2');
+    world.cluster.fail('remove', lost());
+    expect((await world.sync()).summary).toMatchObject({ failed: 1 });
+    const run = async (isMissing: boolean) => {
+      await using process = await world.start();
+      const pass = await process.app.pass();
+      const [it] = process.app.targets;
+      if (it === undefined) throw new Error('nothing is wanted');
+      const list = { isMissing: () => isMissing };
+      return await reconcile(it.mapping, it.id, { ...pass, ...list }, { drift: 'report' });
+    };
+    // A list may be late.
+    expect(await run(true)).toMatchObject({ kind: 'held' });
+    expect(deletions(world)).toHaveLength(1);
+    world.cluster.forget(ONE);
+    expect(await run(false)).toMatchObject({ kind: 'created' });
+    expect(world.story().slice(-3)).toEqual([
+      'delete outcome one ok',
+      'create intent one ok',
+      'create outcome one ok',
+    ]);
   });
 });
 

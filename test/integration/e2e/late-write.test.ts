@@ -10,7 +10,7 @@ import { Agent, request } from 'undici';
 import { expect, it } from 'vitest';
 import { kubernetes } from '../services/inject.ts';
 import { assertStatus, createKubernetesApi } from '../services/kubernetes-api.ts';
-import { openBench } from './bench.ts';
+import { type BenchOptions, openBench } from './bench.ts';
 
 interface LateFront extends AsyncDisposable {
   readonly address: string;
@@ -66,25 +66,45 @@ async function openLateFront(upstream: string, caFile: string): Promise<LateFron
   };
 }
 
-it('a write that the API server makes after we were cut off, and have looked, is on record and restarts its workload', async () => {
+/** The program, behind a front of the API server that may be late. */
+async function openScene(mappings: BenchOptions['mappings']) {
+  await using stack = new AsyncDisposableStack();
   const { request: admin, caFile, token, address, requestCounts } = kubernetes();
-  await using front = await openLateFront(address, caFile);
+  const front = stack.use(await openLateFront(address, caFile));
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-late-'));
-  await using _ = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
   const { serviceAccountKubeconfig, serviceAccountToken } = createKubernetesApi(
     { address: front.address, caFile, token, folder },
     admin,
   );
   const api = { request: admin, serviceAccountKubeconfig, serviceAccountToken, requestCounts };
-  await using bench = await openBench({
-    here: true,
-    cluster: { ...api, address, caFile, token },
-    mappings: ({ prefix, namespace }) => `
+  const cluster = { ...api, address, caFile, token };
+  const bench = stack.use(await openBench({ here: true, cluster, mappings }));
+  const owned = stack.move();
+  return {
+    admin,
+    front,
+    bench,
+    /** Records of these actions after so many, in one line each. */
+    changes: async (from: number, actions: readonly string[]) =>
+      (await bench.records())
+        .slice(from)
+        .flatMap(({ action, phase = '', outcome, code = '' }) =>
+          actions.includes(action) ? [`${action} ${phase} ${outcome} ${code}`.trim()] : [],
+        ),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+it('a write that the API server makes after we were cut off, and have looked, is on record and restarts its workload', async () => {
+  await using scene = await openScene(
+    ({ prefix, namespace }) => `
   - name: db
     target: { namespace: ${namespace} }
     restart: [ { kind: Deployment, name: web } ]
     data: { A: { store: vault, key: ${prefix}/db, property: a } }`,
-  });
+  );
+  const { admin, front, bench } = scene;
   const deployments = `/apis/apps/v1/namespaces/${bench.namespace}/deployments`;
   const spec = {
     selector: { matchLabels: { app: 'web' } },
@@ -98,12 +118,7 @@ it('a write that the API server makes after we were cut off, and have looked, is
     const { body } = await admin<{ metadata: { generation: number } }>('GET', `${deployments}/web`);
     return body.metadata.generation;
   };
-  const changes = async (from: number) =>
-    (await bench.records())
-      .slice(from)
-      .flatMap(({ action, phase = '', outcome, code = '' }) =>
-        ['update', 'restart'].includes(action) ? [`${action} ${phase} ${outcome} ${code}`.trim()] : [],
-      );
+  const changes = (from: number) => scene.changes(from, ['update', 'restart']);
 
   await bench.vault.put('db', { a: 'first' });
   expect(await bench.sync()).toMatchObject({ code: 0 });
@@ -127,5 +142,48 @@ it('a write that the API server makes after we were cut off, and have looked, is
   expect(await generation()).toBe(2);
   expect(await bench.sync()).toMatchObject({ code: 0 });
   expect(await generation()).toBe(2);
+  expect(await bench.chain()).toMatchObject({ kind: 'intact' });
+}, 60_000);
+
+it('a deletion that the API server makes so is on record, counts for the brake, and what it made room for is made', async () => {
+  const names = ['one', 'two', 'three', 'four'];
+  const mapping = (prefix: string, namespace: string) => (name: string) =>
+    `
+  - name: ${name}
+    target: { namespace: ${namespace}, immutable: true, recreate: true }
+    data: { A: { store: vault, key: ${prefix}/${name}, property: a } }`;
+  await using scene = await openScene(({ prefix, namespace }) =>
+    names.map(mapping(prefix, namespace)).join(''),
+  );
+  const { front, bench } = scene;
+  for (const name of names) await bench.vault.put(name, { a: 'first' });
+  expect(await bench.sync()).toMatchObject({ code: 0 });
+  const { length } = await bench.records();
+  await bench.vault.put('one', { a: 'second' });
+  front.delay('DELETE', /\/secrets\/one/);
+  expect(await bench.sync()).toMatchObject({ code: 1 });
+  expect(await scene.changes(length, ['delete', 'create'])).toEqual([
+    'delete intent ok',
+    'delete outcome failed CLUSTER_UNAVAILABLE',
+  ]);
+  const { length: cutOff } = await bench.records();
+
+  expect(await front.pass()).toBe(200);
+  expect(await bench.secret('one')).toBeUndefined();
+  await bench.vault.put('two', { a: 'second' });
+  const { code, targets } = await bench.sync();
+  expect(code).toBe(4);
+  expect(targets.map(({ secret, outcome }) => `${secret} ${outcome}`)).toEqual([
+    'four unchanged',
+    'one created',
+    'three unchanged',
+    'two held',
+  ]);
+  expect(await scene.changes(cutOff, ['delete', 'create', 'repair', 'hold'])).toEqual([
+    'delete outcome ok',
+    'create intent ok',
+    'create outcome ok',
+    'hold  held HELD',
+  ]);
   expect(await bench.chain()).toMatchObject({ kind: 'intact' });
 }, 60_000);
