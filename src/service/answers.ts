@@ -62,8 +62,8 @@ export function passesWithAnswers(
 ): Passes<Pass> {
   return {
     ...passes,
-    async of(job, notBefore) {
-      const pass = await passes.of(job, notBefore);
+    async of(job, notBefore, asked) {
+      const pass = await passes.of(job, notBefore, asked);
       const begin = beginsOf(job);
       return begin === undefined ? pass : withAnswers(pass, begin);
     },

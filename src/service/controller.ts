@@ -3,7 +3,7 @@ import { type AppError, toAppError } from '../core/errors.ts';
 import { createInTurn } from '../core/in-turn.ts';
 import { formatTarget } from '../core/target.ts';
 import type { TakeHints } from '../events/hint.ts';
-import type { Notices } from '../queue/queue.ts';
+import type { Job, Notices } from '../queue/queue.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import { createActors } from './actors.ts';
@@ -89,13 +89,14 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
   const trouble = createClusterTrouble({ board, ledger, logger, generation: current });
   const hints = createHints({ ...parts, namesOf: parts.stores.namesOf, ledger, generation: current });
   const actorOf = createActors(audit, hints.intakeOf);
-  const passes = createPasses(clock, async ({ requestId, reason }) => {
+  const beginPass = async ({ requestId, reason }: Pick<Job, 'requestId' | 'reason'>) => {
     const actor = await actorOf(requestId, ACTOR_OF[reason]);
     // Under a new configuration nobody works off what the one before asked for.
     if (generation.mappings !== parts.mappings()) await inTurn(async () => undefined);
     const pass = await parts.beginPass({ requestId, actor });
     return withAhead(pass, { ledger, generation: current, board, isListed: (id) => watches.isListed(id) });
-  });
+  };
+  const passes = createPasses(clock, beginPass, () => ledger.turn);
   const unended = createUnended({ board, ledger, isUnended: parts.isUnended ?? (async () => false) });
   const observer = createObserver({
     ...parts,

@@ -8,7 +8,7 @@ import type { Logger } from '../log/logger.ts';
 import { rankOf } from '../queue/order.ts';
 import { type Job, type Queue, type Reason, saysHealth } from '../queue/queue.ts';
 import { formatSubject } from '../queue/subject.ts';
-import { PASS_MS } from './passes.ts';
+import { type Asked, PASS_MS } from './passes.ts';
 
 /**
  * What this process has asked for and has not yet seen done. The queue may lose a job with Redis; what stands here
@@ -26,6 +26,10 @@ export interface Ledger {
   done(target: TargetId, startedAt: number, by?: string): void;
   /** When it was last asked for; with a request id, by any other request. What was read before that is too old. */
   since(target: TargetId, exceptBy?: string): number | undefined;
+  /** The same, told apart from what was begun in the same millisecond. */
+  asked(target: TargetId, exceptBy?: string): Asked | undefined;
+  /** The last turn in which something was asked for. What is begun from now on is newer than all that was. */
+  readonly turn: number;
   /** What is open by this request or the one that it repeats, in the order in which it was asked for. */
   of(requestId: string): readonly TargetId[];
   /** Asks again for what is older than that, and for what could not be queued. */
@@ -41,10 +45,10 @@ interface Open {
   /** What is asked for again: the most urgent that was asked for. */
   readonly job: Job;
   readonly target: TargetId;
-  readonly since: number;
+  readonly asked: Asked;
   readonly by: string;
   /** When a request other than the last one asked. */
-  readonly sinceByOthers: number | undefined;
+  readonly askedByOthers: Asked | undefined;
   addedAt: number;
 }
 
@@ -66,6 +70,8 @@ export interface LedgerDeps {
 
 export function createLedger(queue: Queue, { clock, logger, tracer = noTracer }: LedgerDeps): Ledger {
   const open = new Map<string, Open>();
+  let turn = 0;
+  let asking: string | undefined;
   let repeating = false;
   let repeatNext: IsDue | undefined;
 
@@ -90,6 +96,21 @@ export function createLedger(queue: Queue, { clock, logger, tracer = noTracer }:
       return false;
     }
   };
+  const turnOf = (requestId: string): number => {
+    if (asking !== requestId) {
+      turn += 1;
+      asking = requestId;
+      // What it asks for later it may have learnt later.
+      queueMicrotask(() => {
+        if (asking === requestId) asking = undefined;
+      });
+    }
+    return turn;
+  };
+  const asked = (target: TargetId, exceptBy?: string): Asked | undefined => {
+    const entry = open.get(formatTarget(target));
+    return entry?.by === exceptBy ? entry?.askedByOthers : entry?.asked;
+  };
   const enter = (target: TargetId, reason: Reason, requestId: string): { entry: Open; job: Job } => {
     const id = formatTarget(target);
     const before = open.get(id);
@@ -97,9 +118,9 @@ export function createLedger(queue: Queue, { clock, logger, tracer = noTracer }:
     const entry = {
       job: before !== undefined && rankOf(before.job) < rankOf(job) ? before.job : job,
       target,
-      since: clock.now(),
+      asked: { at: clock.now(), turn: turnOf(requestId) },
       by: requestId,
-      sinceByOthers: before?.by === requestId ? before.sinceByOthers : before?.since,
+      askedByOthers: before?.by === requestId ? before.askedByOthers : before?.asked,
       addedAt: NEVER,
     };
     open.set(id, entry);
@@ -157,11 +178,12 @@ export function createLedger(queue: Queue, { clock, logger, tracer = noTracer }:
       const isIts = by === undefined || withoutMark(by) === entry?.by;
       const readAt = isIts ? startedAt : startedAt - PASS_MS;
       // One that is yet to come is of a clock that was set back since.
-      if (entry !== undefined && (entry.since <= readAt || entry.since > clock.now())) open.delete(id);
+      if (entry !== undefined && (entry.asked.at <= readAt || entry.asked.at > clock.now())) open.delete(id);
     },
-    since(target, exceptBy) {
-      const entry = open.get(formatTarget(target));
-      return entry?.by === exceptBy ? entry?.sinceByOthers : entry?.since;
+    since: (target, exceptBy) => asked(target, exceptBy)?.at,
+    asked,
+    get turn() {
+      return turn;
     },
     of(requestId) {
       const first = withoutMark(requestId);

@@ -65,10 +65,7 @@ export function createWork(deps: WorkDeps): WorkTarget {
     const waits: number[] = [];
     let left = new Set(wanted);
     try {
-      const pass = await passes.of(
-        job,
-        Math.max(readBefore(wanted), ledger.since(target, job.requestId) ?? 0),
-      );
+      const pass = await passes.of(job, readBefore(wanted), ledger.asked(target, job.requestId));
       // By the configuration that the pass has, which may be in force since a moment ago.
       wanted = generation().at(target);
       left = new Set(wanted);

@@ -86,6 +86,41 @@ it.each([
   expect(shown()?.code).toBeUndefined();
 });
 
+it('targets that an event has found without their source read it once with each sweep, and not each of them', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  using _timers = { [Symbol.dispose]: () => void vi.useRealTimers() };
+  const mappings = Array.from(
+    { length: 20 },
+    (_, n) => `
+  - name: t${n}
+    target: { namespace: apps }
+    refresh: 1m
+    data: { T: { store: vault, key: shared } }`,
+  );
+  const world = await openWorld({ mappings: mappings.join('') });
+  world.store.put('shared', 'value');
+  await using it = await serve(world);
+  const rounds = async (minutes: number) => {
+    for (let half = 0; half < minutes * 2; half += 1) {
+      await world.clock.advance(30_000);
+      vi.advanceTimersByTime(250);
+      await settled();
+    }
+  };
+  const known = () => [...it.controller.board.all()];
+  await rounds(1);
+  expect(known().filter(({ error }) => error === undefined)).toHaveLength(20);
+  world.store.absent('shared');
+  it.controller.take([{ store: 'vault', keys: ['shared'] }], CI);
+  await rounds(3);
+  expect(known().filter(({ error }) => error?.code === 'SOURCE_ABSENT')).toHaveLength(20);
+  const { length } = world.store.reads;
+  await rounds(10);
+  // By each sweep, by all together that wait in the name of the event, and by those whose own time has come.
+  expect(world.store.reads.length - length).toBeLessThanOrEqual(3 * 10);
+  expect(world.store.reads.length - length).toBeGreaterThanOrEqual(2 * 10);
+});
+
 it('an audit that cannot be asked is down, with its code, and ends in `status` where it last did', async () => {
   const world = await openWorld({ mappings: RESTARTED, cluster: { workloads: createMemoryWorkloads() } });
   let isAway = false;

@@ -180,6 +180,22 @@ describe('a ledger', () => {
     expect(await taken()).toHaveLength(1);
   });
 
+  it('tells turns of asking apart within a millisecond, and takes all that is asked for in one together', async () => {
+    const { ledger } = open();
+    const turns = (...names: number[]) => names.map((name) => ledger.asked(target(name))?.turn);
+    for (const index of [0, 1]) ledger.trigger(target(index), 'sweep', 'r1');
+    const { turn } = ledger;
+    expect(turns(0, 1)).toEqual([turn, turn]);
+    ledger.trigger(target(2), 'sweep', 'r2');
+    ledger.trigger(target(3), 'sweep', 'r1');
+    expect(turns(2, 3)).toEqual([turn + 1, turn + 2]);
+    await settled();
+    // What it has learnt since is newer than what was begun then.
+    ledger.trigger(target(4), 'sweep', 'r1');
+    expect(turns(4)).toEqual([turn + 3]);
+    expect(ledger.asked(target(4), 'r1')).toBeUndefined();
+  });
+
   it('knows since when somebody else than a request has asked', () => {
     const { ledger, clock } = open();
     expect(ledger.since(APP)).toBeUndefined();

@@ -54,6 +54,30 @@ describe('passes', () => {
     expect(await passes.of(job, 0)).toBe(102);
   });
 
+  it('that were begun in the turn in which something was asked for are new enough for it', async () => {
+    const clock = createClock();
+    let begun = 0;
+    let turn = 1;
+    const passes = createPasses(
+      clock,
+      async () => {
+        begun += 1;
+        return begun;
+      },
+      () => turn,
+    );
+    const job = { requestId: 'r1', reason: 'event' } as const;
+    const of = (asked: number) => passes.of(job, 0, { at: START, turn: asked });
+    expect([await of(1), await of(1)]).toEqual([1, 1]);
+    turn = 2;
+    // All in one millisecond.
+    expect([await of(2), await of(2), await of(1)]).toEqual([2, 2, 2]);
+    turn = 3;
+    clock.time += 1;
+    expect(await passes.of(job, 0, { at: clock.time, turn: 3 })).toBe(3);
+    expect(await of(2)).toBe(3);
+  });
+
   it('begin anew for a run that asks for what is read from now on', async () => {
     const clock = createClock();
     let begun = 0;
