@@ -1,11 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import type { Checkpointer } from '../audit/checkpointer.ts';
 import type { Actor, AuditRecord } from '../audit/entry.ts';
 import { watchOthers } from '../audit/others.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { OnWrite } from '../cluster/on-write.ts';
-import { createAccess } from '../config/access.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
@@ -15,24 +13,16 @@ import type { SecretValue } from '../core/secret-value.ts';
 import type { Tracing } from '../core/tracer.ts';
 import type { Logger } from '../log/logger.ts';
 import { type CredentialSources, type Reference, resolveCredential } from '../providers/credentials.ts';
-import { createReader } from '../providers/reader.ts';
-import { createRoom } from '../providers/shelf.ts';
-import { isProvenAbsent } from '../reconcile/absence.ts';
-import { isRemoved, isWrittenWithout } from '../reconcile/last-word.ts';
 import { createLeftOpen, type LeftOpen } from '../reconcile/left-open.ts';
-import { readPin } from '../reconcile/pins.ts';
 import { createReadings } from '../reconcile/readings.ts';
-import { recallVersion } from '../reconcile/recall.ts';
-import { createRecorder } from '../reconcile/recorder.ts';
-import { resolveTargets, unresolvedTargets, type Wanted, wantedIndex } from '../reconcile/targets.ts';
+import type { Wanted } from '../reconcile/targets.ts';
 import type { Pass } from '../service/pass.ts';
-import { abilitiesOf } from './abilities.ts';
 import { openAudit } from './audit.ts';
 import { openCheckpoints } from './checkpoints.ts';
 import { openCluster } from './cluster.ts';
-import { whileInForce } from './in-force.ts';
+import { createInForceNow } from './in-force-now.ts';
 import { openFingerprints } from './keys.ts';
-import { secretRefsOf } from './secret-refs.ts';
+import { createBeginPass, type PassOptions } from './pass.ts';
 import { createStores, type StoreObserver, type Stores } from './stores.ts';
 import { openTracing, traced } from './tracing.ts';
 
@@ -91,19 +81,6 @@ export interface App extends AsyncDisposable {
   reconfigure(config: Config): Promise<void>;
 }
 
-export interface PassOptions {
-  /** Ends its reads. */
-  readonly signal?: AbortSignal | undefined;
-  readonly requestId?: string;
-  readonly actor?: Actor;
-  /** Without a new look at the namespaces: the targets are those of the last one. */
-  readonly asResolved?: boolean;
-  /** What was read longer ago is read anew. Left out: the pass is over before anything is old. */
-  readonly oldAfterMs?: number;
-  /** It gives nothing any more once another configuration is in force: its calls are INTERRUPTED then. */
-  readonly bound?: boolean;
-}
-
 /** The composition root: the only place that builds parts and puts them together. */
 export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   await using stack = new AsyncDisposableStack();
@@ -139,129 +116,43 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
       ...traced(deps.observe, tracing.tracer),
     }),
   );
-  let current = config;
-  let targets = unresolvedTargets(config.mappings);
-  const ownNamespace = (): string | undefined => guardedNamespace(current, cluster);
-  let access = createAccess(config, ownNamespace);
-  // What a mapping may not have, it does not claim from others.
-  const claims = () =>
-    wantedIndex(
-      targets.filter(({ mapping, id }) =>
-        access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace }),
-      ),
-    );
-  let wants = claims();
-  const resolve = async (): Promise<readonly Wanted[]> => {
-    targets = await resolveTargets(current.mappings, cluster, ownNamespace());
-    wants = claims();
-    return targets;
-  };
+  const now = createInForceNow(config, cluster);
   const owned = stack.move();
-  const room = createRoom();
   const leftOpen = createLeftOpen();
   const readings = createReadings(watched.mark);
   const instances = instancesOf(config);
-
-  return {
-    get config() {
-      return current;
-    },
+  const parts = {
     clock,
     logger,
     audit,
     checkpoints,
     cluster,
     stores,
-    get targets() {
-      return targets;
-    },
     instances,
     fingerprints,
     tracing,
     leftOpen,
+  };
+
+  return {
+    ...parts,
+    get config() {
+      return now.config;
+    },
+    get targets() {
+      return now.targets;
+    },
     restartOf(name) {
-      const mapping = current.mappings.find((it) => it.name === name);
+      const mapping = now.config.mappings.find((it) => it.name === name);
       return cluster.workloads === undefined ? [] : (mapping?.restart ?? []);
     },
-    resolve,
+    resolve: () => now.resolve(),
     async reconfigure(next) {
       stores.reconfigure(next.stores);
       readings.clear();
-      current = next;
-      access = createAccess(next, ownNamespace);
+      now.use(next);
     },
-    async pass({
-      signal,
-      requestId = randomUUID(),
-      actor = deps.actor,
-      asResolved = false,
-      oldAfterMs,
-      bound = false,
-    } = {}) {
-      if (!asResolved) await resolve();
-      const recorder = createRecorder({
-        audit,
-        actor,
-        requestId,
-        fingerprints,
-        stores: stores.definitions,
-        instances,
-        clock,
-        leftOpen,
-        readings,
-      });
-      const begun = current;
-      const inForce = whileInForce(() => !bound || current === begun);
-      const rules = () => {
-        inForce.check();
-        return access;
-      };
-      const reader = createReader({
-        async open(store) {
-          // One of the same name may be another by now.
-          inForce.check();
-          return stores.open(store);
-        },
-        onRead(source, result, tookMs) {
-          inForce.check();
-          return recorder.read(source, result, tookMs);
-        },
-        now: () => clock.now(),
-        recall: (store, key) => recallVersion(audit, { store, key }, stores.definitions.get(store)),
-        // Nothing is read ahead by rules that are in force no more.
-        perCall: (store) => (current === begun ? (abilitiesOf(begun, store)?.readsPerCall ?? 1) : 1),
-        signal,
-        room,
-        age: oldAfterMs === undefined ? undefined : { now: () => clock.now(), mostMs: oldAfterMs },
-      });
-      return {
-        instance: config.instance,
-        formerInstances: config.formerInstances,
-        cluster,
-        fingerprints,
-        stores: stores.definitions,
-        clock,
-        tracer: tracing.tracer,
-        recorder,
-        wants,
-        pin: (mapping, id) => readPin(audit, mapping, id, instances),
-        isRemoved: (mapping, id) => isRemoved(audit, mapping, id, instances),
-        isWrittenWithout: (mapping, id, source) => isWrittenWithout(audit, mapping, id, source, instances),
-        provenAbsent: (source, { softDeletedIsMissing }) => {
-          const codes = ['SOURCE_ABSENT', ...(softDeletedIsMissing ? ['SOURCE_DELETED'] : [])];
-          const definition = stores.definitions.get(source.store);
-          return isProvenAbsent(audit, source, definition, { codes, ...current.absence });
-        },
-        read: (refs) => inForce.found(reader.read(refs)),
-        recorded: (refs) => reader.recorded(refs),
-        expect: (refs) => reader.expect(refs),
-        find: (store, query) => inForce.found(reader.find(store, query)),
-        versions: (store, keys) => inForce.found(reader.versions(store, keys)),
-        barred: ({ namespace }) => rules().barred(namespace),
-        allows: (use) => rules().allows(use),
-        allowsSearch: (use) => rules().allowsSearch(use),
-      };
-    },
+    pass: createBeginPass({ ...parts, actor: deps.actor, now, readings }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -288,12 +179,4 @@ export function credentialsOf(
     onCredential(value);
     return value;
   };
-}
-
-/**
- * The namespace that holds the bridge's own credentials, which no mapping may write to. Outside a cluster that is
- * the namespace of the kubeconfig's context, and only when a `secretRef` reads from it.
- */
-export function guardedNamespace(config: Config, cluster: Cluster): string | undefined {
-  return cluster.inCluster || secretRefsOf(config).length > 0 ? cluster.ownNamespace() : undefined;
 }

@@ -4,9 +4,10 @@ import { endOfLeft, type Unseen } from '../reconcile/left.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import { putOff, UNSEEN, type Waiting } from '../reconcile/standing.ts';
-import type { App, PassOptions } from './app.ts';
+import type { App } from './app.ts';
 import { type Held, toHeld } from './held.ts';
 import { leftTargets, meantStill, populationOf } from './left.ts';
+import type { PassOptions } from './pass.ts';
 import type { PlannedTarget } from './plan.ts';
 import { report, type SyncReport } from './sync.ts';
 

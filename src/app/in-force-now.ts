@@ -1,0 +1,65 @@
+import type { Cluster } from '../cluster/cluster.ts';
+import { type Access, createAccess } from '../config/access.ts';
+import type { Config } from '../config/config.ts';
+import { resolveTargets, unresolvedTargets, type Wanted, wantedIndex } from '../reconcile/targets.ts';
+import { secretRefsOf } from './secret-refs.ts';
+
+/** The configuration in force, and what it comes to in the cluster. */
+export interface InForceNow {
+  readonly config: Config;
+  /** Its rules. */
+  readonly access: Access;
+  /** As the last look at the namespaces found them. */
+  readonly targets: readonly Wanted[];
+  /** Whether a mapping claims one of them: what it may not have, it does not claim from others. */
+  readonly wants: ReturnType<typeof wantedIndex>;
+  /** Looks at the namespaces that selectors choose. */
+  resolve(): Promise<readonly Wanted[]>;
+  /** Its targets stay those of the one before until they are looked for. */
+  use(next: Config): void;
+}
+
+export function createInForceNow(config: Config, cluster: Cluster): InForceNow {
+  let current = config;
+  const ownNamespace = (): string | undefined => guardedNamespace(current, cluster);
+  let access = createAccess(config, ownNamespace);
+  let targets = unresolvedTargets(config.mappings);
+  const claims = () =>
+    wantedIndex(
+      targets.filter(({ mapping, id }) =>
+        access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace }),
+      ),
+    );
+  let wants = claims();
+  return {
+    get config() {
+      return current;
+    },
+    get access() {
+      return access;
+    },
+    get targets() {
+      return targets;
+    },
+    get wants() {
+      return wants;
+    },
+    async resolve() {
+      targets = await resolveTargets(current.mappings, cluster, ownNamespace());
+      wants = claims();
+      return targets;
+    },
+    use(next) {
+      current = next;
+      access = createAccess(next, ownNamespace);
+    },
+  };
+}
+
+/**
+ * The namespace that holds the bridge's own credentials, which no mapping may write to. Outside a cluster that is
+ * the namespace of the kubeconfig's context, and only when a `secretRef` reads from it.
+ */
+export function guardedNamespace(config: Config, cluster: Cluster): string | undefined {
+  return cluster.inCluster || secretRefsOf(config).length > 0 ? cluster.ownNamespace() : undefined;
+}
