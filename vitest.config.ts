@@ -43,7 +43,8 @@ export default defineConfig({
           exclude: ['test/integration/**', 'test/browser/**', ...THOROUGH],
           // Importing a module of ours does nothing, so tests may share them: that halves the time.
           isolate: false,
-          testTimeout: 20_000,
+          // Longer than one wait, so that a test that waits in vain tells for what.
+          testTimeout: 40_000,
           expect: PATIENT,
         },
       },
