@@ -53,7 +53,7 @@ async function countDestroyed(
 }
 
 /** By that it left nothing there. */
-function isEndOfMerge({ after, keys }: AuditRecord): boolean {
+export function isEndOfMerge({ after, keys }: AuditRecord): boolean {
   return after === undefined && keys.added.length + keys.changed.length === 0 && keys.removed.length > 0;
 }
 

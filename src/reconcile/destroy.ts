@@ -8,10 +8,10 @@ import type { LiveSecret, MergeManifest, SecretManifest } from '../core/secret.t
 import type { TargetId } from '../core/target.ts';
 import { type BrakeDeps, type Population, whyBraked } from './brake.ts';
 import { type Change, changesOf } from './change.ts';
-import { maybeRemovedLate } from './made-late.ts';
+import { maybeRemovedLate, type Removal } from './made-late.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
 import type { Recorder } from './recorder.ts';
-import { afterFailedWrite, type Written } from './sighting.ts';
+import { afterFailedWrite, lookFor, type Written } from './sighting.ts';
 import { carryOut } from './write.ts';
 
 export interface DestroyDeps extends BrakeDeps {
@@ -38,8 +38,7 @@ export async function destroy(
   const late = () => maybeRemovedLate(deps.audit, since, deps.instances);
   if (proposals.length === 0 && (await late()).length === 0) return [];
   return deps.audit.exclusively('destroy', async () => {
-    for (const { mapping, target } of await late())
-      if (await isGone(target, deps.cluster)) await deps.recorder.gone(mapping, target);
+    await closeLate(await late(), deps);
     const gone = await goneAmong(proposals, deps);
     const free = proposals.filter((it) => !it.held && !gone.has(it));
     const braked = await whyBraked(free, population, deps);
@@ -57,15 +56,14 @@ export async function destroy(
   });
 }
 
-/** What cannot be looked at now is looked at by the next one that destroys. */
-async function isGone(target: TargetId, cluster: Pick<Cluster, 'read'>): Promise<boolean> {
-  try {
-    const live = await cluster.read(target);
-    return live === undefined || live.deleting;
-  } catch (thrown) {
-    if (thrown instanceof AppError) return false;
-    throw thrown;
-  }
+/** Of removals that nobody answered. What cannot be looked at now is looked at by the next one that destroys. */
+async function closeLate(
+  removals: readonly Removal[],
+  { cluster, recorder }: Pick<DestroyDeps, 'cluster' | 'recorder'>,
+): Promise<void> {
+  const seen = await mapConcurrently(removals, READS, (it) => lookFor({ ...it, sources: [] }, cluster));
+  for (const [index, removal] of removals.entries())
+    if (seen[index]?.kind === 'applied') await recorder.gone(removal);
 }
 
 /** Begins no more when the cluster has not answered for some in a row. What was not begun fails for the same, and is proposed again. */

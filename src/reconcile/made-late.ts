@@ -3,6 +3,7 @@ import { type AuditStore, pagesOf } from '../audit/store.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
+import { isEndOfMerge } from './brake.ts';
 import { CHANGES, lastChange, lastWord } from './last-word.ts';
 import { holds, SEEN_IN_CLUSTER, sourceText } from './sighting.ts';
 
@@ -33,37 +34,51 @@ export async function madeLate(
 }
 
 /**
- * The same of a deletion, by a target that is gone: somebody else may have taken it away, and then it counts as ours. It
- * would count for nobody otherwise, and the brake would let go another one in its place.
+ * The same of a deletion, or of the end of a merge, by a target that is gone: somebody else may have taken it away, and then
+ * it counts as ours. It would count for nobody otherwise, and the brake would let go another one in its place.
  */
 export async function removedLate(
   audit: Pick<AuditStore, 'latest' | 'list'>,
-  mapping: string,
-  target: TargetId,
+  { action, mapping, target }: Removal,
   instances: readonly string[],
 ): Promise<Entry | undefined> {
-  const open = await lastUnanswered(audit, mapping, target, ['delete'], instances);
-  if (open === undefined) return undefined;
+  const open = await lastUnanswered(audit, mapping, target, [action], instances);
+  if (open === undefined || !isRemoval(open.failed)) return undefined;
   const { code: _, ...same } = open.failed;
   return { ...same, outcome: 'ok', note: SEEN_IN_CLUSTER };
 }
 
-/** Of all mappings, the targets that such a deletion on record may have taken away since then. */
+export interface Removal {
+  readonly action: 'delete' | 'update';
+  readonly mapping: string;
+  readonly target: TargetId;
+}
+
+const REMOVALS = ['delete', 'update'] as const;
+
+function isRemoval(record: AuditRecord): boolean {
+  return record.action === 'delete' || isEndOfMerge(record);
+}
+
+/** Those of all mappings that may have been made so since then. */
 export async function maybeRemovedLate(
   audit: Pick<AuditStore, 'list'>,
   since: string,
   instances: readonly string[],
-): Promise<readonly { readonly mapping: string; readonly target: TargetId }[]> {
-  const found = new Map<string, { readonly mapping: string; readonly target: TargetId }>();
-  const failed = { action: 'delete', phase: 'outcome', outcome: 'failed', since } as const;
+): Promise<readonly Removal[]> {
+  const found = new Map<string, Removal>();
   for (const instance of instances)
-    for await (const page of pagesOf(audit, { ...failed, instance }, FURTHER))
-      for (const { code, mapping, namespace, secret } of page) {
-        const isUnanswered = UNANSWERED.some((it) => it === code);
-        if (!isUnanswered || mapping === undefined || namespace === undefined || secret === undefined)
-          continue;
-        found.set(JSON.stringify([mapping, namespace, secret]), { mapping, target: { namespace, secret } });
-      }
+    for (const action of REMOVALS) {
+      const failed = { action, phase: 'outcome', outcome: 'failed', since, instance } as const;
+      for await (const page of pagesOf(audit, failed, FURTHER))
+        for (const record of page) {
+          const { code, mapping, namespace, secret } = record;
+          if (!UNANSWERED.some((it) => it === code) || !isRemoval(record)) continue;
+          if (mapping === undefined || namespace === undefined || secret === undefined) continue;
+          const removal = { action, mapping, target: { namespace, secret } };
+          found.set(JSON.stringify(removal), removal);
+        }
+    }
   return [...found.values()];
 }
 

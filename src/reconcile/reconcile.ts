@@ -97,7 +97,7 @@ export async function reconcile(
         const kind = ({ refuse: 'refused', fail: 'failed' } as const)[plan.kind];
         // It is known to be gone then: what could not be looked at fails for that.
         if (plan.error.code === 'SOURCE_ABSENT' && decision.live === undefined)
-          await recorder.gone(mapping.name, id);
+          await recorder.gone({ action: 'delete', mapping: mapping.name, target: id });
         await recorder.setback(mapping.name, id, kind, plan.error, plan.keys);
         return end(kind, decision, plan.error);
       }
@@ -206,7 +206,8 @@ async function compareWithLast(
   if (desired.kind !== 'ready') return { byHand: false };
   let last = await recorder.lastWrite(name, id);
   // Nobody takes away by hand what we have deleted, however late.
-  if (last !== undefined && isSure && live === undefined && (await recorder.gone(name, id)))
+  const removal = { action: 'delete', mapping: name, target: id } as const;
+  if (last !== undefined && isSure && live === undefined && (await recorder.gone(removal)))
     last = await recorder.lastWrite(name, id);
   if (last === undefined) return { byHand: false };
   const wanted = { data: plan.manifest.data, sources: desired.sources };

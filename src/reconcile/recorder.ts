@@ -15,7 +15,7 @@ import { type Change, changesOf } from './change.ts';
 import { type Command, commandEntry } from './commands.ts';
 import { isReplaced, type LetBe, lastChange, lastWord, TARGET_ACTIONS, whyLetBe } from './last-word.ts';
 import { createLeftOpen, type LeftOpen } from './left-open.ts';
-import { madeLate, removedLate } from './made-late.ts';
+import { madeLate, type Removal, removedLate } from './made-late.ts';
 import { pinNote } from './pins.ts';
 import { createReadRecords } from './read-records.ts';
 import type { Readings } from './readings.ts';
@@ -56,8 +56,8 @@ export interface Recorder {
   settled(mapping: string, target: TargetId, now: Seen): Promise<{ readonly restarts: boolean }>;
   /** A target as it was found. A write that is on record as failed, and was made all the same, gets the outcome that it has. */
   seen(mapping: string, target: TargetId, now: Seen): Promise<{ readonly restarts: boolean }>;
-  /** A target that was found to be gone. A deletion that is on record as failed, and was made all the same, gets its outcome. */
-  gone(mapping: string, target: TargetId): Promise<boolean>;
+  /** What was found to be gone. A removal that is on record as failed, and was made all the same, gets its outcome. */
+  gone(removal: Removal): Promise<boolean>;
   /** That a person lets a held change happen. */
   release(mapping: string, target: TargetId, keys: readonly KeyPlan[], id: string): Promise<void>;
   /** That a person pins a target, or lets it go: from then on the last word. With an error: that it was refused. */
@@ -204,10 +204,9 @@ export function createRecorder({
 
     seen,
 
-    async gone(mapping, target) {
-      const before = await last(target, mapping);
-      const late =
-        before?.outcome === 'failed' ? await removedLate(audit, mapping, target, instances) : undefined;
+    async gone(removal) {
+      const before = await last(removal.target, removal.mapping);
+      const late = before?.outcome === 'failed' ? await removedLate(audit, removal, instances) : undefined;
       if (late !== undefined) await append(late);
       return late !== undefined;
     },

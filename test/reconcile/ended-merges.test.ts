@@ -4,6 +4,7 @@ import { planTargets } from '../../src/app/plan.ts';
 import { releaseHeld } from '../../src/app/release.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
+import type { Step } from '../fakes/faulty.ts';
 import { serve } from '../service/serving.ts';
 import { soon } from '../soon.ts';
 import { base64, openWorld, type World } from './world.ts';
@@ -33,6 +34,38 @@ async function open(mappings: string, secrets: readonly string[] = ['shared']): 
   expect(await world.sync()).toMatchObject({ ok: true });
   return world;
 }
+
+describe('a merge that ends after we were cut off, and have looked', () => {
+  it('is on record, and counts for the brake', async () => {
+    const world = await open(merge('m') + merge('n', 'second'), ['shared', 'second']);
+    await world.configure(OWN + merge('n', 'second'));
+    let makeLate: () => Promise<unknown> = async () => undefined;
+    await world.sync(({ call, phase, args }: Step) => {
+      if (call !== 'cluster.merge' || phase !== 'before') return;
+      makeLate = () => world.cluster.merge(...(args as Parameters<typeof world.cluster.merge>));
+      throw new AppError('CLUSTER_UNAVAILABLE');
+    });
+    expect(dataOf(world)).toEqual(WITH_KEY);
+    await makeLate();
+    expect(dataOf(world)).toEqual(THEIRS);
+    await world.configure(OWN);
+    const { length } = world.records;
+    expect((await world.sync()).summary).toMatchObject({ held: 1, updated: 0 });
+    expect(dataOf(world, 'second')).toEqual(WITH_KEY);
+    expect(world.story(length)).toContain('update outcome shared ok');
+  });
+
+  it('is not while its keys are there', async () => {
+    const world = await open(merge('m'));
+    await world.configure(OWN);
+    world.cluster.fail('merge', new AppError('CLUSTER_UNAVAILABLE'));
+    await world.sync();
+    await world.configure(OWN + merge('m'));
+    const { length } = world.records;
+    expect(await world.sync()).toMatchObject({ ok: true });
+    expect(world.story(length)).not.toContain('update outcome shared ok');
+  });
+});
 
 describe('a merge that is renamed', () => {
   it('keeps its keys while the store of the new one fails, and after', async () => {
