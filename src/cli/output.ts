@@ -3,6 +3,7 @@ import type { Writable } from 'node:stream';
 import { styleText } from 'node:util';
 import type * as Yaml from 'yaml';
 import { type AppError, toAppError } from '../core/errors.ts';
+import { written } from '../core/shown.ts';
 import { createLogger } from '../log/logger.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { wrapLines } from './wrap.ts';
@@ -37,13 +38,23 @@ function format(
     // kubectl and many others read YAML 1.1, where `on` and `0755` are no text.
     return stringify(data, { aliasDuplicateObjects: false, compat: 'yaml-1.1' });
   }
-  const text = human(painter(color));
-  return columns === undefined || verbatim ? text : wrapLines(text, columns);
+  if (verbatim) return human(painter(color));
+  const text = harmless(human(painter(color)), color);
+  return columns === undefined ? text : wrapLines(text, columns);
+}
+
+/** Names are other people's words: of what paints or moves on a terminal, our colours alone pass. */
+function harmless(text: string, color: boolean): string {
+  return text.replace(/\u001b\[\d\d?m|[^\n\t\P{C}]/gu, (it) => {
+    if (it.length > 2) return color ? it : `${written(it)}${it.slice(1)}`;
+    return written(it);
+  });
 }
 
 /** What a person reads beside the result. */
-export function tell({ stderr, interactive, width }: Context, text: string): void {
-  stderr.write(`${interactive ? wrapLines(text, width) : text}\n`);
+export function tell({ stderr, interactive, width, color }: Context, text: string): void {
+  const line = harmless(text, color);
+  stderr.write(`${interactive ? wrapLines(line, width) : line}\n`);
 }
 
 export function painter(color: boolean): Paint {

@@ -1,4 +1,5 @@
 import { ERRORS, type ErrorCode, type ErrorKind, type Remedy } from './error-codes.ts';
+import { shown } from './shown.ts';
 
 export interface AppErrorOptions {
   /** The object it is about, by name: `store team-vault`, `payments/payments-db`. */
@@ -33,13 +34,16 @@ export class AppError extends Error {
   readonly refused: boolean;
 
   constructor(code: ErrorCode, options: AppErrorOptions = {}) {
-    super(sentence(ERRORS[code], options));
+    // Whoever writes to a store or a mapping chooses names in it, and it is read on terminals.
+    const about = options.about === undefined ? undefined : shown(options.about);
+    const detail = options.detail === undefined ? undefined : shown(options.detail);
+    super(sentence(ERRORS[code], about, detail));
     this.name = 'AppError';
     this.code = code;
-    this.about = options.about;
-    this.detail = options.detail;
+    this.about = about;
+    this.detail = detail;
     this.retryAfterMs = options.retryAfterMs;
-    this.todo = options.todo ?? ERRORS[code].todo;
+    this.todo = options.todo === undefined ? ERRORS[code].todo : shown(options.todo);
     this.refused = options.refused === true;
     this.heals = healsItself(code) && options.person !== true && !this.refused;
     Object.defineProperty(this, 'cause', { value: options.cause, enumerable: false });
@@ -73,8 +77,8 @@ export class AppError extends Error {
   }
 }
 
-function sentence(kind: ErrorKind, { about, detail }: AppErrorOptions): string {
-  return `${about === undefined ? '' : `${about}: `}${kind.says}${detail === undefined ? '' : ` (${detail})`}`;
+function sentence({ says }: ErrorKind, about: string | undefined, detail: string | undefined): string {
+  return `${about === undefined ? '' : `${about}: `}${says}${detail === undefined ? '' : ` (${detail})`}`;
 }
 
 /** Whether it may mend itself, so that trying again makes sense without a person. */

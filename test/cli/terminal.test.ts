@@ -49,6 +49,76 @@ describe('output', () => {
   });
 });
 
+describe('a name that paints on a terminal, or begins a line of its own', () => {
+  const HOSTILE = `${ESCAPE}[2J${ESCAPE}]0;x\u0007\u009b31m\u202e\u2028\nok    everything\r`;
+  const MAPPINGS = `mappings:
+  - name: member
+    target: { namespace: apps }
+    dataFrom: [ { store: local, key: names.json } ]
+  - name: double
+    target: { namespace: apps }
+    dataFrom:
+      - { store: local, key: names.json, rename: { invalid: replace } }
+      - { store: local, key: names.json, rename: { invalid: replace } }
+  - name: property
+    target: { namespace: apps }
+    data: { A: { store: local, key: db.json, property: ${JSON.stringify(HOSTILE)} } }
+  - name: optional
+    target: { namespace: apps }
+    data:
+      A: { store: local, key: db.json, property: ${JSON.stringify(HOSTILE)}, optional: true }
+      B: { store: local, key: db.json, property: user }
+  - name: file
+    target: { namespace: apps }
+    dataFrom: [ { store: local, find: { path: f } } ]
+`;
+  /** Of a file: those of C0 are refused. */
+  const FILE = '\u009b31m\u202e';
+  const COLOURS = /\u001b\[\d\d?m/g;
+
+  it.each([
+    'plan --all',
+    'sync',
+    'doctor',
+    ...['member', 'double', 'property', 'optional', 'file'].map((name) => `explain ${name}`),
+    'audit list',
+    'audit report',
+  ])('does neither in `%s`', async (command) => {
+    await using bench = await openBench(HEAD + MAPPINGS);
+    await bench.write('store/names.json', JSON.stringify({ [HOSTILE]: 'a' }));
+    await bench.write(`store/f/${FILE}`, 'a');
+    await bench.run('sync');
+    for (const color of [false, true]) {
+      const { stdout, stderr } = await bench.runWith({ color }, ...command.split(' '));
+      for (const text of [stdout, stderr]) {
+        const bare = color ? text.replaceAll(COLOURS, '') : text;
+        expect(bare).not.toMatch(/[^\n\P{C}]|[\p{Zl}\p{Zp}]/u);
+        expect(bare).not.toMatch(/^ok {4}everything/m);
+      }
+    }
+  });
+
+  it('is written out where it is what somebody looks for', async () => {
+    await using bench = await openBench(HEAD + MAPPINGS);
+    await bench.write('store/names.json', JSON.stringify({ [HOSTILE]: 'a' }));
+    await bench.write(`store/f/${FILE}`, 'a');
+    const { stdout } = await bench.run('plan');
+    const name = '\\u{1B}[2J\\u{1B}]0;x\\u{7}\\u{9B}31m\\u{202E}\\u{2028}\\u{A}ok    everything\\u{D}';
+    expect(stdout).toContain(`KEY_INVALID: store local, key names.json, property ${name}: Kubernetes`);
+    expect(stdout).toContain('KEY_INVALID: store local, key f/\\u{9B}31m\\u{202E}: Kubernetes');
+    expect((await bench.run('explain', 'file')).stdout).toContain('local: f/\\u{9B}31m\\u{202E}');
+  });
+
+  it('does neither where it is that of a file of the configuration', async () => {
+    await using bench = await openBench();
+    await bench.write(`more/${HOSTILE}.yaml`, 'nothing: 1\n');
+    const { code, stdout } = await bench.run('validate', '--config', 'more');
+    expect(code).toBe(3);
+    expect(stdout).not.toMatch(/[^\n\P{C}]|[\p{Zl}\p{Zp}]/u);
+    expect(stdout).not.toMatch(/^ok {4}everything/m);
+  });
+});
+
 describe('Ctrl-C during a sync', () => {
   it('finishes what is being written, begins nothing more, says so and ends with 1', async () => {
     const names = Array.from({ length: 8 }, (_, n) => `m${n}`);

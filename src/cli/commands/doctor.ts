@@ -1,4 +1,5 @@
 import { examine, type Finding } from '../../app/doctor.ts';
+import { shown } from '../../core/shown.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, exitCode } from '../exit.ts';
 import { count, type Paint, print } from '../output.ts';
@@ -28,7 +29,8 @@ export async function doctorCommand(context: Context, options: GlobalOptions): P
   return exitCode(codes);
 }
 
-function findingText({ name, error }: Finding, paint: Paint): string {
+function findingText({ name: given, error }: Finding, paint: Paint): string {
+  const name = shown(given);
   if (error === undefined) return `${paint('green', 'ok  ')}  ${name}`;
   return [
     `${paint('red', 'fail')}  ${paint('bold', name)}`,

@@ -1,5 +1,6 @@
 import { callsOf, type ExplainedCalls, type ExplainedTarget, explainMapping } from '../../app/explain.ts';
 import type { ExplainedSource } from '../../app/explain-sources.ts';
+import { shown } from '../../core/shown.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { exitCode } from '../exit.ts';
@@ -105,8 +106,9 @@ function targetText(
 }
 
 function sourceText({ source, state, version, error }: ExplainedSource, paint: Paint): string {
-  const name = `${source.store}: ${source.key}${source.property === undefined ? '' : ` # ${source.property}`}`;
-  const shown = version === undefined ? '' : `version ${shortFingerprint(version)}`;
-  const detail = error?.code ?? shown;
+  const property = source.property === undefined ? '' : ` # ${source.property}`;
+  const name = shown(`${source.store}: ${source.key}${property}`);
+  const which = version === undefined ? '' : `version ${shortFingerprint(version)}`;
+  const detail = error?.code ?? which;
   return `  ${paint(state === 'found' ? 'green' : 'red', state.padEnd(6))}  ${name}  ${paint('dim', detail)}`.trimEnd();
 }

@@ -12,7 +12,7 @@ import { createScrubber } from '../../log/scrub.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { createSpareMemory } from '../heap.ts';
-import { painter } from '../output.ts';
+import { painter, tell } from '../output.ts';
 import { problemsText } from '../problems.ts';
 import { VERSION } from '../version.ts';
 import { depsOf, loadKubernetes } from '../with-app.ts';
@@ -90,7 +90,7 @@ export async function serveCommand(context: Context, options: Options): Promise<
     },
   });
   if (watch.initial.kind === 'invalid') {
-    context.stderr.write(`${problemsText(watch.initial.problems, painter(context.color))}\n`);
+    tell(context, problemsText(watch.initial.problems, painter(context.color)));
     return EXIT.config;
   }
   config = watch.initial.config;
