@@ -39,7 +39,7 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOpti
     audit.store.kind === 'sqlite' ? [{ kind: 'file' as const, path: join(state, 'checkpoints.jsonl') }] : [];
   const keys = localise(file.keys, ['keys']);
   const [newest = { file: join(state, 'fingerprint.key') }, ...older] = keys.fingerprint ?? [];
-  const flat = new Set(file.stores.filter(isFlat).map(({ name }) => name));
+  const traits = new Map(file.stores.map((store) => [store.name, traitsOf(store)]));
   const placesOf = (section: 'stores' | 'mappings') =>
     new Map(file[section].map(({ name }, index) => [name, locate(root, [section, index])]));
   return {
@@ -67,7 +67,7 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOpti
     restarts: { windowMs: file.restarts.window, atOnce: file.restarts.atOnce },
     events: localise(file.events, ['events']),
     stores: file.stores.map((store, index) => localise(store, ['stores', index])),
-    mappings: file.mappings.map((mapping) => resolveMapping(mapping, file.defaults, flat)),
+    mappings: file.mappings.map((mapping) => resolveMapping(mapping, file.defaults, traits)),
     access: file.access,
     bounds: boundsOf(file, deps),
     places: { stores: placesOf('stores'), mappings: placesOf('mappings') },
@@ -92,10 +92,24 @@ function boundsOf({ mappings }: ParsedFile, { boundOf }: ResolveOptions): Readon
   );
 }
 
+/** What a search is by the kind of its store. */
+type Traits = Pick<Search, 'isFlat' | 'unlisted'>;
+
+const UNLISTED: Readonly<Record<string, Search['unlisted']>> = {
+  'aws-secrets-manager': 'arns',
+  'azure-key-vault': 'anyCase',
+  files: 'dotted',
+};
+
+function traitsOf(store: ParsedFile['stores'][number]): Traits {
+  const unlisted = UNLISTED[store.kind];
+  return { ...(isFlat(store) ? { isFlat: true } : {}), ...(unlisted === undefined ? {} : { unlisted }) };
+}
+
 function resolveMapping(
   mapping: MappingConfig,
   defaults: ParsedFile['defaults'],
-  flat: ReadonlySet<string>,
+  traits: ReadonlyMap<string, Traits>,
 ): Mapping {
   const { namespace, namespaces = [], ...target } = mapping.target;
   return {
@@ -106,7 +120,7 @@ function resolveMapping(
       secret: target.secret ?? mapping.name,
     },
     data: mapping.data,
-    dataFrom: mapping.dataFrom.map((entry) => resolveSourceList(entry, flat)),
+    dataFrom: mapping.dataFrom.map((entry) => resolveSourceList(entry, traits)),
     template: mapping.template,
     restart: mapping.restart,
     refreshMs: Math.max(mapping.refresh ?? defaults.refresh, LEAST_REFRESH_MS),
@@ -121,11 +135,10 @@ function resolveMapping(
 
 function resolveSourceList(
   { key, find, ...rest }: MappingConfig['dataFrom'][number],
-  flat: ReadonlySet<string>,
+  traits: ReadonlyMap<string, Traits>,
 ): Spread | Search {
   const { store, decode, rename } = rest;
-  if (find !== undefined)
-    return { store, find, decode, rename, ...(flat.has(store) ? { isFlat: true } : {}) };
+  if (find !== undefined) return { store, find, decode, rename, ...traits.get(store) };
   // The schema has made sure that one of the two is there.
   return { ...rest, key: key ?? '' };
 }

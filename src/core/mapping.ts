@@ -35,6 +35,8 @@ export interface Search {
   readonly rename?: Rename | undefined;
   /** Names of this store have no `/`, so that the path is the beginning of a name and no folder. */
   readonly isFlat?: true;
+  /** The names by which this store can be read, and which no search gives: with a dot in front, ARNs, in other letters. */
+  readonly unlisted?: 'dotted' | 'arns' | 'anyCase';
 }
 
 export interface TargetSpec {

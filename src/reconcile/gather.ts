@@ -6,6 +6,7 @@ import type { TargetId } from '../core/target.ts';
 import type { FindQuery } from '../providers/provider.ts';
 import { type Desired, desired, searchesOf, sourcesOf, storeRef } from '../sync/desired.ts';
 import {
+  among,
   describeSearch,
   type FoundKeys,
   foundSource,
@@ -139,7 +140,8 @@ async function withoutUntagged(
   const isThere = (key: string) => readings.get(refId(storeRef(foundSource(search, key))))?.kind === 'found';
   if (Object.keys(search.find.tags).length === 0 || !keys.some(isThere)) return left;
   const untagged = await runSearch({ ...search, find: { ...search.find, tags: {} } }, deps);
-  return { search, keys: keys.filter((key) => !isThere(key) || !untagged.keys.includes(key)) };
+  const isListed = among(search, untagged.keys);
+  return { search, keys: keys.filter((key) => !isThere(key) || !isListed(key)) };
 }
 
 function deniedSource(

@@ -109,7 +109,24 @@ export function leftKeys(
     madeBySearches(live, mapping)
       ?.filter(({ store }) => store === search.store)
       .map(({ key }) => key) ?? extra.flatMap((name) => keyOf(search, name) ?? []);
-  return matching(search, candidates).filter((key) => !keys.includes(key));
+  const isFound = among(search, keys);
+  return matching(search, candidates).filter((key) => couldFind(search, key) && !isFound(key));
+}
+
+/**
+ * Whether a search could ever give a key. The annotation may be written by whoever may edit the target, and a second
+ * name of a secret is in no list by which it could be told from one that the search is not to find.
+ */
+function couldFind(search: Search, key: string): boolean {
+  if (search.unlisted === 'arns') return !/^arn:/i.test(key);
+  return search.unlisted !== 'dotted' || !/(?:^|\/)\./.test(relativeName(search, key) ?? '');
+}
+
+/** Whether a key is one of these, be it in other letters where that is the same. */
+export function among({ unlisted }: Search, keys: readonly string[]): (key: string) => boolean {
+  const nameOf = (key: string) => (unlisted === 'anyCase' ? key.toLowerCase() : key);
+  const names = new Set(keys.map(nameOf));
+  return (key) => names.has(nameOf(key));
 }
 
 /** The annotation may be too long to name each source. Then the key follows from its name in the target, if it can. */

@@ -137,7 +137,7 @@ export function configHash(mapping: Mapping): string {
 function whatItSays({ name, target, data, dataFrom, template }: Mapping): object {
   const { secret, type, labels, annotations, immutable, mode } = target;
   // What follows from the kind of its store is nothing that the mapping says.
-  const said = dataFrom.map((entry) => ({ ...entry, isFlat: undefined }));
+  const said = dataFrom.map((entry) => ({ ...entry, isFlat: undefined, unlisted: undefined }));
   return { name, secret, type, labels, annotations, immutable, mode, data, dataFrom: said, template };
 }
 

@@ -13,7 +13,7 @@ import {
   relativeName,
   withoutNeverThere,
 } from '../../src/sync/find.ts';
-import { ANNOTATION, LABEL } from '../../src/sync/marks.ts';
+import { ANNOTATION, configHash, LABEL } from '../../src/sync/marks.ts';
 import { data, found, live, mapping, source, texts } from './sample.ts';
 
 const search = (find: Partial<Search['find']> = {}, more: Partial<Search> = {}): Search => ({
@@ -176,6 +176,35 @@ describe('the keys that left a search', () => {
     expect(
       left([], live({ annotations: { [ANNOTATION.sources]: JSON.stringify({ a: entry('f/flag-a') }) } })),
     ).toEqual([]);
+  });
+
+  it.each([
+    ['dotted', ['f/flag-a', 'f/.git/flag-b', 'f/flag-c/.d', 'f/..data/flag-e'], ['f/flag-a']],
+    [
+      'arns',
+      ['arn:aws:secretsmanager:eu-west-1:111111111111:secret:flag-a-AbCdEf', 'ARN:flag-b', 'flag-c'],
+      ['flag-c'],
+    ],
+    ['anyCase', ['FLAG-found', 'Flag-Found', 'flag-gone'], ['flag-gone']],
+  ] as const)('are none that no search of a store finds: %s', (unlisted, named, expected) => {
+    const path = unlisted === 'dotted' ? 'f/' : '';
+    const written = Object.fromEntries(named.map((key, n) => [`k${n}`, entry(key)]));
+    const all = { search: search({ path }, { unlisted }), keys: ['flag-found'] };
+    expect(leftKeys(all, owned(written), [], mapping({}))).toEqual(expected);
+    const byName = { count: 9000, fingerprint: 'x' };
+    const extra = named.map((key) => key.replace('f/', ''));
+    expect(leftKeys(all, owned(byName), extra, mapping({}))).toEqual(expected);
+  });
+
+  it('are of a store whose kind shapes no target: to know it writes nothing anew', () => {
+    const entry_ = search({ path: 'f/' });
+    const said = mapping({ dataFrom: [{ ...entry_, isFlat: true, unlisted: 'anyCase' }] });
+    expect(configHash(said)).toBe(configHash(mapping({ dataFrom: [entry_] })));
+  });
+
+  it('may be in a folder with a dot in front, where that is the path of the search', () => {
+    const all = { search: search({ path: '.f' }, { unlisted: 'dotted' }), keys: [] };
+    expect(leftKeys(all, owned({ a: entry('.f/a') }), [], mapping({}))).toEqual(['.f/a']);
   });
 
   it('follow from their names where the annotation has no room for them', () => {

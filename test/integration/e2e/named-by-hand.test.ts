@@ -1,0 +1,99 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { startAwsServer } from '../../fakes/aws-server.ts';
+import { openAzureStore } from './azure-store.ts';
+import { openScene, type Scene } from './survey-scene.ts';
+
+// Whoever has `edit` in a namespace may write any key into the annotation that says what a target was made of. It is
+// asked which keys a search has lost, and these are read: none of another team may come in by a second name.
+
+interface Store extends AsyncDisposable {
+  readonly store: Readonly<Record<string, unknown>>;
+  readonly env: Readonly<Record<string, string>>;
+  readonly find: Readonly<Record<string, unknown>>;
+  /** Second names of what the search does not give, or gives by its first name. */
+  readonly names: readonly string[];
+}
+
+async function openAzure(): Promise<Store> {
+  const azure = await openAzureStore();
+  azure.server.secrets.put('mine', 'mine', { tags: { team: 'a' } });
+  azure.server.secrets.put('other-db', 'theirs', { tags: { team: 'b' } });
+  return {
+    ...azure,
+    find: { path: '', tags: { team: 'a' } },
+    names: ['Other-DB', 'OTHER-DB', 'Mine'],
+    [Symbol.asyncDispose]: () => azure[Symbol.asyncDispose](),
+  };
+}
+
+async function openAws(): Promise<Store> {
+  const aws = await startAwsServer();
+  aws.store.put('mine', 'mine', { tags: { team: 'a' } });
+  const { arn } = aws.store.put('other/db', 'theirs', { tags: { team: 'b' } });
+  const { accessKeyId, secretAccessKey } = aws.root;
+  const auth = {
+    method: 'static',
+    accessKeyId: { env: 'AWS_ACCESS_KEY_ID' },
+    secretAccessKey: { env: 'AWS_SECRET_ACCESS_KEY' },
+  };
+  return {
+    store: { kind: 'aws-secrets-manager', region: 'eu-west-1', endpoint: aws.address, auth },
+    env: { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey },
+    find: { path: '', tags: { team: 'a' } },
+    names: [arn, arn.slice(0, -7)],
+    [Symbol.asyncDispose]: () => aws[Symbol.asyncDispose](),
+  };
+}
+
+async function openFiles(): Promise<Store> {
+  const path = await mkdtemp(join(tmpdir(), 'secretbridge-store-'));
+  await mkdir(join(path, '.git'));
+  await writeFile(join(path, 'mine'), 'mine');
+  await writeFile(join(path, '.hidden'), 'theirs');
+  await writeFile(join(path, '.git', 'config'), 'theirs');
+  return {
+    store: { kind: 'files', path },
+    env: {},
+    find: {},
+    names: ['.hidden', '.git/config'],
+    [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }),
+  };
+}
+
+const TARGET = 'found';
+
+/** The keys of the Secret, as a plan finds them there. */
+async function keysOf({ run }: Scene): Promise<readonly string[]> {
+  const { stdout } = await run('plan', '--output', 'json', '--mapping', TARGET);
+  const { targets } = JSON.parse(stdout) as { targets: { keys: { name: string; action: string }[] }[] };
+  return targets.flatMap(({ keys }) => keys.filter(({ action }) => action !== 'add').map(({ name }) => name));
+}
+
+describe.each([
+  ['Azure', openAzure],
+  ['AWS', openAws],
+  ['files', openFiles],
+])('a second name of a key in %s, written into the annotation of a target', (_, open) => {
+  it('brings nothing into it that the search does not find', async () => {
+    await using store = await open();
+    await using scene = await openScene(store.store, store.env);
+    const { configure, namespace, patch, sync } = scene;
+    const dataFrom = [{ store: 'store', find: store.find, rename: { invalid: 'replace' } }];
+    await configure({ mappings: [{ name: TARGET, target: { namespace }, dataFrom }] });
+    expect((await sync()).summary).toMatchObject({ created: 1 });
+    for (const key of store.names) {
+      const sources = {
+        mine: { store: 'store', key: 'mine', version: '1' },
+        x: { store: 'store', key, version: '1' },
+      };
+      await patch(TARGET, {
+        metadata: { annotations: { 'secretbridge.dev/sources': JSON.stringify(sources) } },
+      });
+      expect((await sync('--mapping', TARGET)).ok, key).toBe(true);
+      expect(await keysOf(scene), key).toEqual(['mine']);
+    }
+  });
+});
