@@ -117,7 +117,7 @@ export function leftKeys(
  * Whether a search could ever give a key. The annotation may be written by whoever may edit the target, and a second
  * name of a secret is in no list by which it could be told from one that the search is not to find.
  */
-function couldFind(search: Search, key: string): boolean {
+export function couldFind(search: Search, key: string): boolean {
   if (search.unlisted === 'arns') return !/^arn:/i.test(key);
   return search.unlisted !== 'dotted' || !/(?:^|\/)\./.test(relativeName(search, key) ?? '');
 }

@@ -2,7 +2,7 @@ import { AppError } from '../core/errors.ts';
 import type { Mapping, Search, Source, Spread } from '../core/mapping.ts';
 import { refId } from '../core/reading.ts';
 import { isSpread, searchesOf, storeRef } from './desired.ts';
-import { describeSearch, foundSource, matching, relativeName } from './find.ts';
+import { couldFind, describeSearch, foundSource, matching, relativeName } from './find.ts';
 import { keyCollision, targetKey } from './keys.ts';
 import type { TargetSource } from './marks.ts';
 import { describeSource } from './value.ts';
@@ -102,7 +102,10 @@ function foundThen(
   const hasTags = Object.keys(search.find.tags).length > 0;
   const candidates = pin.sources.filter(
     ({ store, key, property }) =>
-      store === search.store && property === undefined && !(hasTags && isNamed(key)),
+      store === search.store &&
+      property === undefined &&
+      couldFind(search, key) &&
+      !(hasTags && isNamed(key)),
   );
   const keys = matching(
     search,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { AppError } from '../../src/core/errors.ts';
-import type { Mapping } from '../../src/core/mapping.ts';
+import type { Mapping, Search } from '../../src/core/mapping.ts';
 import { sourcesOf } from '../../src/sync/desired.ts';
 import type { TargetSource } from '../../src/sync/marks.ts';
 import { type Pin, pinned } from '../../src/sync/pin.ts';
@@ -119,6 +119,11 @@ describe('a mapping at the versions of a record', () => {
     it('by its name pattern of today, and by no tags, which were of then', () => {
       const it_ = mapping({ dataFrom: [search('flags', { name: '^a', tags: { live: 'true' } })] });
       expect(versions(it_, pin(at('flags/a', '1'), at('flags/b', '1')))).toEqual(['a=flags/a@1']);
+    });
+
+    it('takes up nothing that the mapping named then and that no search of its store finds', () => {
+      const found: Search = { ...search(''), unlisted: 'dotted' };
+      expect(versions(mapping({ dataFrom: [found] }), pin(at('a', '1'), at('.b', '2')))).toEqual(['a=a@1']);
     });
 
     it('leaves to the mapping what the mapping names itself, where tags may have kept it from the search', () => {
