@@ -22,6 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'sync/keys.ts',
     'sync/checks.ts',
     'sync/find.ts',
+    'sync/pattern.ts',
     'sync/template/compile.ts',
   ],
   reconcile: [

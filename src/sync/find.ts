@@ -1,10 +1,10 @@
-import { RE2JS, RE2JSSyntaxException } from 're2js';
 import { AppError } from '../core/errors.ts';
 import type { Mapping, Search, Source } from '../core/mapping.ts';
 import type { ReadResult } from '../core/reading.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import { compareText } from '../core/target.ts';
 import { ANNOTATION, LABEL, parseSources, type TargetSource } from './marks.ts';
+import { compilePattern } from './pattern.ts';
 
 /** One search and the full keys that it stands for, sorted. */
 export interface FoundKeys {
@@ -50,25 +50,6 @@ export function isNamePattern(text: string): boolean {
 export function matchesPattern(pattern: string, text: string): boolean {
   const compiled = compilePattern(pattern);
   return compiled !== 'invalid' && compiled.matcher(text).find();
-}
-
-const patterns = new Map<string, RE2JS | 'invalid'>();
-
-function compilePattern(text: string): RE2JS | 'invalid' {
-  const known = patterns.get(text);
-  if (known !== undefined) return known;
-  const pattern = compileAnew(text);
-  patterns.set(text, pattern);
-  return pattern;
-}
-
-function compileAnew(text: string): RE2JS | 'invalid' {
-  try {
-    return RE2JS.compile(text);
-  } catch (error) {
-    if (error instanceof RE2JSSyntaxException) return 'invalid';
-    throw error;
-  }
 }
 
 /** A key that a search found, as a source. */

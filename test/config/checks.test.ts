@@ -208,6 +208,18 @@ keys: { fingerprint: [ { env: K } ] `;
     },
   );
 
+  it('refuse the name of a search that would be too much written out, and that is any', async () => {
+    const found = await problems(
+      mappings(
+        `name: m, target: { namespace: a }, dataFrom: [ { store: team-vault, find: { name: '${'a{1000}'.repeat(11)}' } } ]`,
+      ),
+    );
+    expect(found.join()).toContain(
+      'find.name CONFIG_INVALID: expected a regular expression of at most 10000 characters with its repetitions',
+    );
+    expect(found.join()).not.toContain('linear time');
+  });
+
   it.each(['^flag-', '[(?=]', '\\(?=', '(?:a|b)+', '\\\\1', '(?<name>a)'])(
     'accept the name %s of a search',
     async (name) => {

@@ -1,0 +1,93 @@
+import fc from 'fast-check';
+import { RE2JS, RE2JSSyntaxException } from 're2js';
+import { describe, expect, it } from 'vitest';
+import { compilePattern, isSmallPattern, MOST_STEPS } from '../../src/sync/pattern.ts';
+
+describe('a pattern of a search', () => {
+  it.each([
+    ['a{1000}'.repeat(11)],
+    ['(?:[a-z]|\\d{3,}){1000}'.repeat(4)],
+    ['(?:(?:x{30}){30}y){1}'.repeat(20)],
+    ['\\pL{1000}\\p{Greek}{1,1000}'.repeat(6)],
+    ['[[:alpha:]\\]{5}]{900,}'.repeat(12)],
+    ['a'.repeat(MOST_STEPS + 1)],
+    [`${'('.repeat(9_000)}${'a?'.repeat(2_000)}`],
+  ])('that would take too much is not compiled: %s', (text) => {
+    expect(isSmallPattern(text)).toBe(false);
+    expect(compilePattern(text)).toBe('invalid');
+  });
+
+  it.each([
+    '^flag-',
+    'a{1000}',
+    '^([a-z0-9]{1,63}\\.){1,4}[a-z]{2,63}$',
+    `^(?:${Array.from({ length: 900 }, (_, n) => `name-${n}`).join('|')})$`,
+    '[]a{2}]{3}',
+    '\\Qa{1000}\\E',
+    'a{,5}b{x}',
+  ])('that is only long is: %s', (text) => {
+    expect(isSmallPattern(text)).toBe(true);
+    expect(compilePattern(text)).toBeInstanceOf(RE2JS);
+  });
+
+  it('is known by its size before it is compiled, to a small factor', () => {
+    const atom = fc.constantFrom(
+      'a',
+      '.',
+      '\\d',
+      '\\pL',
+      '\\p{Greek}',
+      '\\x{41}',
+      '[a-z]',
+      '[^]{9}]',
+      '\\{',
+      'é',
+    );
+    const { pattern } = fc.letrec<{ pattern: string; piece: string; group: string }>((tie) => ({
+      piece: fc
+        .tuple(
+          fc.oneof({ maxDepth: 3 }, atom, tie('group')),
+          fc.oneof(
+            fc.constantFrom('', '', '', '*', '+', '?'),
+            fc.integer({ min: 1, max: 40 }).map((n) => `{${n}}`),
+            fc
+              .tuple(fc.integer({ min: 0, max: 5 }), fc.integer({ min: 5, max: 30 }))
+              .map(([n, m]) => `{${n},${m}}`),
+            fc.integer({ min: 0, max: 30 }).map((n) => `{${n},}`),
+          ),
+        )
+        .map(([one, times]) => one + times),
+      group: tie('pattern').map((inner) => `(?:${inner})`),
+      pattern: fc
+        .array(fc.oneof(tie('piece'), fc.constant('|')), { maxLength: 5 })
+        .map((all) => all.join('')),
+    }));
+    fc.assert(
+      fc.property(pattern, (text) => {
+        const compiled = compilePattern(text);
+        // Nothing that is let through has more than three instructions a step, and some at its ends.
+        if (compiled !== 'invalid') expect(compiled.programSize()).toBeLessThan(3 * MOST_STEPS);
+        else if (!isSmallPattern(text)) expect(sizeOf(text)).toBeGreaterThan(MOST_STEPS / 20);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('is kept no longer than there is room for: many of them do not fill the memory', () => {
+    const many = Array.from({ length: 30 }, (_, n) => `x${n}${'a{1000}'.repeat(8)}`);
+    const first = compilePattern('kept');
+    expect(compilePattern('kept')).toBe(first);
+    for (const text of many) expect(compilePattern(text)).toBeInstanceOf(RE2JS);
+    expect(compilePattern('kept')).not.toBe(first);
+  });
+});
+
+/** Nothing where the engine does not take it either. */
+function sizeOf(text: string): number {
+  try {
+    return RE2JS.compile(text).programSize();
+  } catch (error) {
+    if (error instanceof RE2JSSyntaxException) return Number.POSITIVE_INFINITY;
+    throw error;
+  }
+}
