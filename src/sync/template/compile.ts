@@ -4,6 +4,7 @@ import { BoundedContext, BoundedOutput, LIMITS, TemplateError } from './budget.t
 import { createEngine } from './engine.ts';
 import { FILTERS } from './filters.ts';
 import { at, inspect, quote, type TemplateProblem, tooDeep } from './inspect.ts';
+import { freeNames } from './names.ts';
 import { inspectTags } from './tags.ts';
 import { type Binary, fromBytes } from './values.ts';
 
@@ -42,18 +43,13 @@ export function checkTemplate(text: string, names?: readonly string[]): Template
   const nodes = parse(text);
   if (!Array.isArray(nodes)) return nodes;
   if (names === undefined) return undefined;
-  const unknown = Object.values(engine.analyzeSync(nodes, { partials: false }).globals)
-    .flat()
-    .find(({ segments: [name] }) => typeof name === 'string' && !names.includes(name));
-  if (unknown === undefined) return undefined;
-  const { row, col } = unknown.location;
-  const name = String(unknown.segments[0]);
-  return {
-    line: row,
-    column: col,
-    message: `there is no key ${quote(name)}${hint(String(unknown), names)}`,
-    unknown: { name, known: names },
-  };
+  const known = new Set(names);
+  for (const { name, token } of freeNames(nodes))
+    if (!known.has(name)) {
+      const message = `there is no key ${quote(name)}${hint(token.getText(), names)}`;
+      return { ...at(token, message), unknown: { name, known: names } };
+    }
+  return undefined;
 }
 
 function parse(text: string): Node[] | TemplateProblem {

@@ -1,0 +1,64 @@
+import { type Arguments, type Template, type Token, TypeGuards, toValueSync, Value } from 'liquidjs';
+
+type Argument = Arguments extends Iterable<infer One> ? One : never;
+
+/** A name that stands in a template for a key, and where it does. */
+export interface UsedName {
+  readonly name: string;
+  readonly token: Token;
+}
+
+/**
+ * The names that nothing in the template gives, in their order. The engine's own analysis looks for the line of each from
+ * the beginning, so that a long template takes seconds.
+ */
+export function* freeNames(templates: readonly Template[]): Generator<UsedName> {
+  yield* walk(templates, new Set(), []);
+}
+
+/** @param everywhere The names that were given so far, wherever that was; @param blocks Those of the blocks around. */
+function* walk(
+  templates: readonly Template[],
+  everywhere: Set<string>,
+  blocks: readonly ReadonlySet<string>[],
+): Generator<UsedName> {
+  for (const template of templates) {
+    for (const argument of template.arguments?.() ?? [])
+      for (const used of namesIn(argument))
+        if (!everywhere.has(used.name) && !blocks.some((names) => names.has(used.name))) yield used;
+    for (const { content } of template.localScope?.() ?? []) everywhere.add(content);
+    const block = template.blockScope?.();
+    const inner = block === undefined ? blocks : [...blocks, new Set(block)];
+    const children: unknown = toValueSync(template.children?.(false, true));
+    if (Array.isArray(children)) yield* walk(children, everywhere, inner);
+  }
+}
+
+function* namesIn(argument: Argument): Generator<UsedName> {
+  if (!(argument instanceof Value)) return yield* namesOf(argument);
+  for (const token of argument.initial.postfix) yield* namesOf(token);
+  // A named argument is a pair.
+  for (const { args } of argument.filters)
+    for (const arg of args) yield* namesOf(Array.isArray(arg) ? arg[1] : arg);
+}
+
+function* namesOf(token: unknown): Generator<UsedName> {
+  if (!TypeGuards.isPropertyAccessToken(token)) return;
+  const name = rootOf(token);
+  if (name !== undefined) yield { name, token };
+  for (const member of membersOf(token)) yield* namesOf(member);
+}
+
+function rootOf(token: unknown): string | undefined {
+  if (TypeGuards.isQuotedToken(token) || TypeGuards.isWordToken(token)) return token.content;
+  return TypeGuards.isPropertyAccessToken(token) ? rootOf(token.props[0]) : undefined;
+}
+
+/** Of `["a"].b` and `[a].b`, the first is where the path begins. */
+function membersOf({
+  props: [root, ...members],
+}: {
+  readonly props: readonly unknown[];
+}): readonly unknown[] {
+  return TypeGuards.isPropertyAccessToken(root) ? [...membersOf(root), ...members] : members;
+}
