@@ -56,6 +56,9 @@ async function readVersion2(
   const given = numberOf(member(data, 'metadata', 'version'));
   if (value?.kind !== 'object' || given === undefined) {
     await store.confirmMount(signal); // a mount of version 1 may hold a key that begins with `data/`
+    // The server takes it, and it is neither a deletion nor an empty map.
+    if (value?.kind === 'null' && given !== undefined)
+      throw new AppError('NOT_AN_OBJECT', { detail: 'the secret is `null`' });
     throw badAnswer('a secret without its data or its version');
   }
   if (version !== undefined && version !== String(given))

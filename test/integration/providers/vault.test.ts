@@ -151,6 +151,17 @@ describe('values in OpenBao', () => {
     }
   });
 
+  it('that are null are no object: neither absent nor deleted nor an answer that nobody knows', async () => {
+    const bao = openbao();
+    const mount = await createMount(bao, 2);
+    await using provider = await openProvider({ address: bao.address, mount }, { TOKEN: bao.token });
+    await call(bao, 'POST', urlOf(mount, 2, 'a'), { data: null });
+    await call(bao, 'POST', urlOf(mount, 2, 'b'), { data: {} });
+    expect(codeOf(await readOne(provider, 'a'))).toBe('NOT_AN_OBJECT');
+    expect(codeOf(await readOne(provider, 'a', '1'))).toBe('NOT_AN_OBJECT');
+    expect(reveal(await readOne(provider, 'b'))).toBe('{}');
+  });
+
   it('are found by tags', async () => {
     const bao = openbao();
     const mount = await createMount(bao, 2);
