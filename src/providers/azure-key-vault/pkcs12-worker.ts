@@ -1,19 +1,24 @@
+import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import forge from 'node-forge';
+import { codeOf } from '../../core/system-errors.ts';
+import type { Pkcs12Contents } from './pkcs12.ts';
 
 /** Key Vault gives such files without a password; writers differ in whether that is an empty one or none. */
 const PASSWORDS = ['', undefined];
 
 /**
- * The certificates in a PKCS#12 file (RFC 7292), DER; undefined when it is none or needs a password. node-forge
- * understands no keys but RSA, and gives back the structure of those certificates that it does not know.
+ * What is in a PKCS#12 file (RFC 7292); undefined when it is none or needs a password. node-forge understands no keys
+ * but RSA, and gives back the structure of those keys and certificates that it does not know.
  */
-function certificatesIn(file: Uint8Array): readonly Uint8Array[] | undefined {
+function contentsOf(file: Uint8Array): Pkcs12Contents | undefined {
   const bytes = Buffer.from(file).toString('binary');
   for (const password of PASSWORDS) {
     try {
       const pfx = forge.pkcs12.pkcs12FromAsn1(forge.asn1.fromDer(bytes), password);
-      return bagsOf(pfx).map(derOf);
+      const { certBag = '', keyBag = '', pkcs8ShroudedKeyBag = '' } = forge.pki.oids;
+      const [key] = [...bagsOf(pfx, pkcs8ShroudedKeyBag), ...bagsOf(pfx, keyBag)];
+      return { certificates: bagsOf(pfx, certBag).map(derOf), publicKey: key && publicOf(key) };
     } catch (error) {
       if (!(error instanceof Error)) throw error; // its errors are plain ones
     }
@@ -21,14 +26,30 @@ function certificatesIn(file: Uint8Array): readonly Uint8Array[] | undefined {
   return undefined;
 }
 
-function bagsOf(pfx: forge.pkcs12.Pkcs12Pfx): readonly forge.pkcs12.Bag[] {
-  const { certBag = '' } = forge.pki.oids;
-  return pfx.getBags({ bagType: certBag })[certBag] ?? [];
+function bagsOf(pfx: forge.pkcs12.Pkcs12Pfx, bagType: string): readonly forge.pkcs12.Bag[] {
+  return pfx.getBags({ bagType })[bagType] ?? [];
 }
 
 function derOf({ cert, asn1 }: forge.pkcs12.Bag): Uint8Array {
   const tree = cert === undefined || cert === null ? asn1 : forge.pki.certificateToAsn1(cert);
+  return bytesOf(tree);
+}
+
+/** DER; undefined for a key that OpenSSL does not know either. */
+function publicOf({ key, asn1 }: forge.pkcs12.Bag): Uint8Array | undefined {
+  const { pki } = forge;
+  const tree = key === undefined || key === null ? asn1 : pki.wrapRsaPrivateKey(pki.privateKeyToAsn1(key));
+  try {
+    const known = createPrivateKey({ key: bytesOf(tree), format: 'der', type: 'pkcs8' });
+    return createPublicKey(known).export({ format: 'der', type: 'spki' });
+  } catch (error) {
+    if (codeOf(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
+function bytesOf(tree: forge.asn1.Asn1): Buffer {
   return Buffer.from(forge.asn1.toDer(tree).getBytes(), 'binary');
 }
 
-parentPort?.postMessage(certificatesIn(workerData));
+parentPort?.postMessage(contentsOf(workerData));

@@ -5,16 +5,22 @@ import { AppError } from '../../core/errors.ts';
 const LONGEST_MS = 5_000;
 const LARGEST_MB = 64;
 
+export interface Pkcs12Contents {
+  /** DER. */
+  readonly certificates: readonly Uint8Array[];
+  /** Of the private key, if there is one, DER: the private one stays where it was found. */
+  readonly publicKey: Uint8Array | undefined;
+}
+
 /**
- * The certificates in a PKCS#12 file without a password, DER; undefined when it is no such file. The file says how
- * often its password is hashed, up to two thousand million times, so a thread of its own does that, for a while.
+ * What is in a PKCS#12 file without a password; undefined when it is no such file. The file says how often its password is hashed, up to two thousand million times, so a thread of its own does that, for a while.
  * @throws AppError DECODE_FAILED when that is not enough.
  */
-export async function certificatesIn(
+export async function contentsOf(
   file: Uint8Array,
   longestMs = LONGEST_MS,
-): Promise<readonly Uint8Array[] | undefined> {
-  const { promise, resolve, reject } = Promise.withResolvers<readonly Uint8Array[] | undefined>();
+): Promise<Pkcs12Contents | undefined> {
+  const { promise, resolve, reject } = Promise.withResolvers<Pkcs12Contents | undefined>();
   const worker = new Worker(new URL(`./pkcs12-worker${extname(import.meta.filename)}`, import.meta.url), {
     workerData: file,
     resourceLimits: { maxOldGenerationSizeMb: LARGEST_MB },

@@ -1,10 +1,11 @@
+import { X509Certificate } from 'node:crypto';
 import forge from 'node-forge';
 import { describe, expect, it } from 'vitest';
 import { chainOf } from '../../../src/providers/azure-key-vault/certificate.ts';
-import { certificatesIn } from '../../../src/providers/azure-key-vault/pkcs12.ts';
+import { contentsOf } from '../../../src/providers/azure-key-vault/pkcs12.ts';
 import { codeOf, reveal } from '../../conformance/provider.ts';
 import { openAzure } from './harness.ts';
-import { CHAIN, LEGACY, MODERN, SLOW, WITH_PASSWORD } from './pkcs12-files.ts';
+import { CHAIN, EC_KEY, LEGACY, MODERN, SLOW, WITH_PASSWORD } from './pkcs12-files.ts';
 
 const PEM_TYPE = 'application/x-pem-file';
 const PKCS12_TYPE = 'application/x-pkcs12';
@@ -36,6 +37,15 @@ describe('the chain of a certificate', () => {
     expect(await chainOf(file, PKCS12_TYPE)).toBe(pem);
   });
 
+  it('begins with the certificate of the key, also where that one may issue others and stands last', async () => {
+    const { own, other, key, pkcs12 } = selfSigned();
+    for (const pem of [other + own + key, key + other + own, own + key + other])
+      expect(await chainOf(pem, PEM_TYPE)).toBe(own + other);
+    expect(await chainOf(other + own, PEM_TYPE)).toBe(other + own);
+    for (const file of pkcs12) expect(await chainOf(file, PKCS12_TYPE)).toBe(own + other);
+    expect(new X509Certificate(await chainOf(EC_KEY, PKCS12_TYPE)).subject).toBe('CN=own.example.org');
+  });
+
   it('leaves what has no place in it at the end, wherever that stood', async () => {
     expect(await chainOf(LEAF + ROOT, PEM_TYPE)).toBe(LEAF + ROOT);
     expect(await chainOf(ROOT + LEAF, PEM_TYPE)).toBe(LEAF + ROOT);
@@ -57,7 +67,7 @@ describe('the chain of a certificate', () => {
   });
 
   it('does not hold up everything else while a password is hashed without end', async () => {
-    const reading = certificatesIn(Buffer.from(SLOW, 'base64'), 400).catch((error: unknown) => error);
+    const reading = contentsOf(Buffer.from(SLOW, 'base64'), 400).catch((error: unknown) => error);
     const turns = await Promise.race([reading, new Promise((resolve) => setImmediate(resolve, 'free'))]);
     expect(turns).toBe('free');
     expect(await reading).toMatchObject({ code: 'DECODE_FAILED' });
@@ -119,4 +129,30 @@ function withKey(algorithm: '3des' | 'aes256'): { readonly file: string; readonl
   const file = pkcs12.toPkcs12Asn1(leaf.privateKey, [above, own], '', { algorithm });
   const pem = [own, above].map((it) => pki.certificateToPem(it).replaceAll('\r\n', '\n')).join('');
   return { file: Buffer.from(asn1.toDer(file).getBytes(), 'binary').toString('base64'), pem };
+}
+
+/** Two certificates that sign themselves. The one of the key is an authority, as `openssl req -x509` makes them. */
+function selfSigned() {
+  const { pki, pkcs12, asn1 } = forge;
+  const make = (name: string, cA: boolean) => {
+    const pair = pki.rsa.generateKeyPair(1024);
+    const certificate = pki.createCertificate();
+    certificate.publicKey = pair.publicKey;
+    certificate.validity.notAfter.setFullYear(certificate.validity.notBefore.getFullYear() + 1);
+    certificate.setSubject([{ name: 'commonName', value: name }]);
+    certificate.setIssuer([{ name: 'commonName', value: name }]);
+    certificate.setExtensions([{ name: 'basicConstraints', cA }]);
+    certificate.sign(pair.privateKey, forge.md.sha256.create());
+    return { certificate, pem: pki.certificateToPem(certificate).replaceAll('\r\n', '\n'), pair };
+  };
+  const own = make('own', true);
+  const other = make('other', false);
+  const order = [other.certificate, own.certificate];
+  const fileOf = (password: string | null) => {
+    const file = pkcs12.toPkcs12Asn1(own.pair.privateKey, order, password);
+    return Buffer.from(asn1.toDer(file).getBytes(), 'binary').toString('base64');
+  };
+  // With a key in the clear, too.
+  const files = [fileOf(''), fileOf(null)];
+  return { own: own.pem, other: other.pem, key: pki.privateKeyToPem(own.pair.privateKey), pkcs12: files };
 }

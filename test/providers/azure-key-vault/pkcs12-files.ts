@@ -2,7 +2,8 @@
  * A chain of three certificates, and PKCS#12 files with them in the order issuer, root, leaf. Made with OpenSSL 3:
  * `openssl pkcs12 -export -nokeys -in inter.crt -certfile more.crt -passout pass:`, the second one with `-legacy`
  * (40-bit RC2, SHA-1), the third one with a password, the
- * fourth with a password that is hashed a hundred million times.
+ * fourth with a password that is hashed a hundred million times. The last one has a key on a curve and two certificates
+ * that sign themselves, each with basicConstraints: `-inkey own.key -in own.crt -certfile other.crt`.
  */
 export const CHAIN = `-----BEGIN CERTIFICATE-----
 MIIBNjCB3AIUWwWVkUZK+Bd2rVF+7tcTRjosSRYwCgYIKoZIzj0EAwIwHjEcMBoG
@@ -116,4 +117,27 @@ export const SLOW = [
   '9sjBa7vmc+K07a1+MgSpnBZWdhEPYtERHyOUqIiaRRlSafEAtwm/1ydKS8WHWC7p79AANgXctBSPa3pk5a2hhCL1nx8fgj7zEl3PG6Qy',
   'w5uTOPvU1NY5CzBDMDEwDQYJYIZIAWUDBAIBBQAEIMluXdDZfCaC4bzUhxWvDrwa483YB+9JwwZpgIj2rlKaBAj+ZsB5xTjMgQIEBfXh',
   'AA==',
+].join('');
+
+export const EC_KEY = [
+  'MIIF3AIBAzCCBZIGCSqGSIb3DQEHAaCCBYMEggV/MIIFezCCBDIGCSqGSIb3DQEHBqCCBCMwggQfAgEAMIIEGAYJKoZIhvcNAQcBMFcGC',
+  'SqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAjFAJwdT4ohMwICCAAwDAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEECzfp0JCTw4kf9',
+  'tMYLYF6deAggOwksTCbpWBtbeLoQ3VCZ3lRUUc/Js7w4PPYCE26QhHx8mhkGzmLaAtKfiBkqbZ6vf7R9M+JMjPMSPStR65jCeSJ1RoPlw',
+  'SkFDQV8dYQ3WnGK5O2BUn2YDyfTJBqShgOPiJEiAMnWU0yyEG22xHIjfSOV0ASqLnttJGX6jHYIKsPfSaHajWNatFFPxO3tmPckmgdbUW',
+  'aOE/ZYJJnfIAo0ZQ70WHYziscwbewyAwhPBkvHtjwpY4QOUyEhMQZOdNy2C82EUEQv1KBEZPV49toUASsAJdTdkOzegRZ+pAckhe48WMQ',
+  'gRrG8LmWhVB0tC5RHL+Q8OYpnpXzM/CpMoVHnsMWZTFzzV637j1Csk/od4y6UKiLj4afWGvlYLUGGGM3GH5rbdDqfNRgL5sX+QM96Ric2',
+  '04XcadmPkmq1q0PLiOBYgEI1rM9KBF6A3je1KQ0E/sf9TnlEbgVMdM/hmSsenxeKEEe7LDulxYhuNRsLDowt/q8htb6T6NHpUan1O6bp5',
+  'JTJp5CSIQQm0Kg0z2qs+REzrAKTvTClYy8xSdrx84tyYTkbldc8IvYTjpCWdlo5P5ukL7w5ndP1/FzJzLXmkj6iA69F2ALtJWWWQAM5Lm',
+  'gkdTqH6X5ZUaqAYRkWnL6EN1zDiNZOv+p8WE+gbWLppEmD5TiIjR0ezhe/HUX3LO9LNxYLrenZ37qZuwjhSQ88WV7EBO3JwGetkIJKMlw',
+  '3HdPnb9f1+hM4i9f166EsdOT9esmae1l8lwIhdXgiA2P1XMhiAdBxa3/UhsPVaBhv7QPJR+rkqx5g+S0Hgt3FEony9aLIQpOSksofRmcs',
+  'Vrc3gvVkryGTfFv0aiC9rB5Iu/AC1mVDt+Z2Y5C3T1jtScc6Z24pjtsY1Snc98enhL8f9feOdgvUXfGUuxMaFffqRbPA4DkB/VIl5vfai',
+  'JwgkCmdU7fLBj1WVn31w2dX8oA5wxKfAaQyotmU/7MZ7ZtSFT2F4BhcjnR1mlLLrvCFFPx9fNDPXgKWvUzhUBpn5asRV0irkHaNw9XV5V',
+  'UIxvzEUYbIol6veV8N1nt3YdXsQZf7pP73fbSKQFY226Fs0nkRGMEPOmVTmCGOSvI+dYrMtNH5n0teIIBLR6p77XhA+366quab9O2/3y+',
+  '0hvea0dtUmjiXnpHSDAI01jtlY3yCFxkNJm4aWvzaSciLKHhbdveVXvACzyFZiOUHE1hLJDS9q3RefgGYVI/lXxxrBVp3wmYCq3xSb+Pt',
+  'GdpaYBp2SKZ9AwggFBBgkqhkiG9w0BBwGgggEyBIIBLjCCASowggEmBgsqhkiG9w0BDAoBAqCB7zCB7DBXBgkqhkiG9w0BBQ0wSjApBgk',
+  'qhkiG9w0BBQwwHAQI7fkB/Vrcr5ICAggAMAwGCCqGSIb3DQIJBQAwHQYJYIZIAWUDBAEqBBCvwF9jp8MNBbQwmgfIKUbyBIGQUKV/OlO6',
+  'JqSVaWA6ZS/DceObW4oxfKEJaryE2ZINsZnvMhRsrvUsNTp3OqiykI+/N/iV8SHehMTOmApWV6eS7vtlrO3hk77z4GUQ/uTp05EWulKAh',
+  '4UJPty8aobZA4fymMK+zDTiZzH+ZoETPKdUBee1skQrWGp5FQ0ENmxaY8K01CQY5gvMU54TrTppvZ2tMSUwIwYJKoZIhvcNAQkVMRYEFM',
+  'uvz2laG8wI+YCQRmz6+Wlq1X8RMEEwMTANBglghkgBZQMEAgEFAAQgrSN3uOa1uoGl9avuYKeqY++55O0DSbEAD7yKI0MNYXkECDvqikW',
+  '5FGcWAgIIAA==',
 ].join('');
