@@ -38,7 +38,7 @@ export function awsStore(aws: Node, context: StoreContext): Store | undefined {
   const ours: Json = {
     name,
     kind: 'aws-secrets-manager',
-    region,
+    ...placeOf(region),
     auth: { ...auth, ...(roles.length === 0 ? {} : { assumeRole: roles }) },
   };
   return {
@@ -51,6 +51,12 @@ export function awsStore(aws: Node, context: StoreContext): Store | undefined {
     searched: name,
     ours: () => [ours],
   };
+}
+
+/** Their SDK takes `us-east-1-fips` and `fips-us-east-1` for a region with its FIPS endpoints. */
+function placeOf(region: string | undefined): Json {
+  const plain = region?.replace(/^fips-|-fips(?=-|$)/g, '');
+  return { region: plain, ...(plain === region ? {} : { fips: true }) };
 }
 
 function authOf(aws: Node, { found, notes, secrets, account }: StoreContext): Json {

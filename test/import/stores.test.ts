@@ -203,6 +203,11 @@ describe('AWS', () => {
     expect(stores).toEqual([{ name: 'vault', kind: 'aws-secrets-manager', region: 'eu-west-1', auth }]);
   });
 
+  it.each(['us-east-1-fips', 'fips-us-east-1'])('has the FIPS endpoints of %s', async (region) => {
+    const { stores } = await imported(aws({ region }), external(one));
+    expect(stores).toMatchObject([{ region: 'us-east-1', fips: true }]);
+  });
+
   it('takes the role of a service account from its annotation when that is there', async () => {
     const account = {
       apiVersion: 'v1',
