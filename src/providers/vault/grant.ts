@@ -3,8 +3,10 @@ import { type JsonNode, member, textOf } from '../../core/json.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { type Answer, badAnswer, tryParse } from '../answer.ts';
 import { errorTexts, isNothing, numberOf, parseAnswer } from './answer.ts';
-import type { VaultClient } from './client.ts';
+import type { Command, VaultClient } from './client.ts';
 import { fromStatus, isOfVault, unansweredLogin } from './errors.ts';
+
+const REVOKE_MS = 2_000;
 
 /** What a login gives. */
 export interface Grant {
@@ -12,6 +14,8 @@ export interface Grant {
   /** Undefined: it does not end, or the server does not tell. */
   readonly ttlMs: number | undefined;
   readonly renewable: boolean;
+  /** How many requests it is good for (`token_num_uses`); undefined: any number, or nobody tells. */
+  readonly uses?: number;
   /** Whether it is ours to revoke: made by a login, not given to us. */
   readonly own: boolean;
 }
@@ -37,7 +41,10 @@ export function grantOf(answer: Answer, mount: string): Grant {
     });
   const token = textOf(member(auth, 'client_token'));
   if (token === undefined || token === '') throw badAnswer('a login without a token');
-  return { token: SecretValue.fromText(token), ...lifetime(auth, 'lease_duration'), own: true };
+  const uses = numberOf(member(auth, 'num_uses')) ?? 0;
+  // A renewal would take one of them, and another login gives more.
+  const limited = uses > 0 ? { uses, renewable: false } : {};
+  return { token: SecretValue.fromText(token), ...lifetime(auth, 'lease_duration'), ...limited, own: true };
 }
 
 /** A token that was given to us, as the server sees it. */
@@ -82,6 +89,18 @@ export function lookUp(client: VaultClient, token: SecretValue, signal: AbortSig
     signal,
     operation: 'login',
   });
+}
+
+/** A token left behind counts against the server's leases until it ends by itself. */
+export async function revoke(client: VaultClient, token: SecretValue): Promise<void> {
+  const signal = AbortSignal.timeout(REVOKE_MS);
+  try {
+    // node-vault's own command sends its options along, and so the token in the body, where logs may keep it.
+    const command: Command = (vault, options) => vault.write('auth/token/revoke-self', {}, options);
+    await client.call(command, { token, signal, operation: 'login' });
+  } catch (error) {
+    if (!(error instanceof AppError) && !signal.aborted) throw error;
+  }
 }
 
 /**

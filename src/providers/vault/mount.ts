@@ -27,7 +27,7 @@ export type ConfirmMount = (signal: AbortSignal | undefined) => Promise<void>;
 export function createMountCheck(config: VaultConfig, session: Session): ConfirmMount {
   const question = askMount(config);
   const ask = async (): Promise<void> => {
-    checkMount(config, await session.call('describe', question, undefined));
+    checkMount(config, await session.call('describe', question, undefined, false));
   };
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;

@@ -8,16 +8,24 @@ import type { Operation } from '../provider.ts';
 import { patienceAfter } from '../refusals.ts';
 import type { Command, VaultClient } from './client.ts';
 import { fromStatus } from './errors.ts';
-import { type Grant, grantOf, lookUp, tellsNothing } from './grant.ts';
+import { type Grant, grantOf, lookUp, revoke, tellsNothing } from './grant.ts';
+import { endUse, isLeftOver, type Lease, takeUse } from './lease.ts';
 import type { Login } from './login.ts';
 
 export interface Session extends AsyncDisposable {
   /**
    * One command as the identity of the store: logs in when needed, and once more when the token has ended.
    * Gives answers of status 200, 204 and 404.
+   * @param isCounted Where a token is good for a number of requests: false for a question that anybody may ask, such
+   * as the one about the mount.
    * @throws AppError for every other status and for what the connection did.
    */
-  call(operation: Operation, command: Command, signal: AbortSignal | undefined): Promise<Answer>;
+  call(
+    operation: Operation,
+    command: Command,
+    signal: AbortSignal | undefined,
+    isCounted?: boolean,
+  ): Promise<Answer>;
   /** Logs in, or has done so. @throws AppError */
   ensure(signal: AbortSignal | undefined): Promise<void>;
   /** The token in use, for what is no command. @throws AppError */
@@ -51,13 +59,6 @@ const VERDICT_MS = 5_000;
 /** The same, for a token that was valid at its login and may do nothing that would show it. */
 const BLIND_MS = 60_000;
 const MIN_WAKE_MS = 1_000;
-const REVOKE_MS = 2_000;
-
-interface Lease extends Grant {
-  /** Milliseconds since 1970; undefined for a token that does not end. */
-  readonly expiresAt: number | undefined;
-  verdict: { readonly accepted: boolean; readonly at: number; readonly ms: number } | undefined;
-}
 
 interface Refusal {
   readonly error: AppError;
@@ -70,8 +71,8 @@ interface Refusal {
 
 /**
  * The one login of a store. None → logging in (shared by all callers) → leased → renewed at two thirds of its
- * time, by a timer that keeps no process alive → logged in anew when it has ended, by the clock or by a 403 that
- * `lookup-self` confirms, and the question about the mount.
+ * time, by a timer that keeps no process alive → logged in anew when it has ended, by the clock, by its last use or by
+ * a 403 that `lookup-self` confirms, and the question about the mount.
  */
 class VaultSession implements Session {
   readonly #client: VaultClient;
@@ -97,21 +98,35 @@ class VaultSession implements Session {
   }
 
   async ensure(signal: AbortSignal | undefined): Promise<void> {
-    await this.#current(signal);
+    await this.#end(await this.#current(signal), false);
   }
 
   async token(signal: AbortSignal | undefined): Promise<SecretValue> {
-    return (await this.#current(signal)).token;
+    const lease = await this.#current(signal);
+    await this.#end(lease, true);
+    return lease.token;
   }
 
-  async call(operation: Operation, command: Command, signal: AbortSignal | undefined): Promise<Answer> {
+  async call(
+    operation: Operation,
+    command: Command,
+    signal: AbortSignal | undefined,
+    isCounted = true,
+  ): Promise<Answer> {
+    const ask = async (lease: Lease): Promise<Answer> => {
+      try {
+        return await this.#client.call(command, { token: lease.token, signal, operation });
+      } finally {
+        await this.#end(lease, isCounted);
+      }
+    };
     const lease = await this.#current(signal);
-    const answer = await this.#client.call(command, { token: lease.token, signal, operation });
+    const answer = await ask(lease);
     if (answer.status !== 403) return expected(answer);
     if (await this.#isAccepted(lease, signal)) throw fromStatus(answer);
 
     const next = await this.#replace(lease, signal);
-    const again = await this.#client.call(command, { token: next.token, signal, operation });
+    const again = await ask(next);
     if (again.status !== 403) return expected(again);
     if (next.own) next.verdict ??= { accepted: true, at: this.#clock.now(), ms: BLIND_MS };
     throw (await this.#isAccepted(next, signal)) ? fromStatus(again) : new AppError('AUTH_FAILED');
@@ -122,21 +137,26 @@ class VaultSession implements Session {
     this.#closing.abort(new AppError('INTERRUPTED', { detail: 'the store was closed' }));
     const lease = this.#lease;
     this.#lease = undefined;
-    if (lease?.own !== true) return;
-    // A token left behind counts against the server's leases until it ends by itself.
-    const signal = AbortSignal.timeout(REVOKE_MS);
-    try {
-      // node-vault's own command sends its options along, and so the token in the body, where logs may keep it.
-      const revoke: Command = (vault, options) => vault.write('auth/token/revoke-self', {}, options);
-      await this.#client.call(revoke, { token: lease.token, signal, operation: 'login' });
-    } catch (error) {
-      if (!(error instanceof AppError) && !signal.aborted) throw error;
-    }
+    if (lease !== undefined) await this.#revoke(lease);
+  }
+
+  async #revoke({ token, own, usesLeft }: Lease): Promise<void> {
+    if (own && usesLeft !== 0) await revoke(this.#client, token);
+  }
+
+  async #end(lease: Lease, isCounted: boolean): Promise<void> {
+    endUse(lease, isCounted);
+    if (this.#lease !== lease && isLeftOver(lease)) await this.#revoke(lease);
   }
 
   async #current(signal: AbortSignal | undefined): Promise<Lease> {
-    const lease = this.#lease;
-    return lease !== undefined && !this.#hasEnded(lease) ? lease : this.#logIn(signal);
+    for (;;) {
+      const held = this.#lease;
+      const lease = held !== undefined && !this.#hasEnded(held) ? held : await this.#logIn(signal);
+      if (takeUse(lease)) return lease;
+      // Perhaps by those who waited for the same login.
+      if (this.#lease === lease) this.#lease = undefined;
+    }
   }
 
   /** A little before its time, so that no request is under way when it ends. */
@@ -146,11 +166,13 @@ class VaultSession implements Session {
 
   /** A login after the server refused `lease`: a new one, or the one that another caller has just made. */
   async #replace(lease: Lease, signal: AbortSignal | undefined): Promise<Lease> {
-    const current = this.#lease;
-    if (current !== undefined && current !== lease) return current;
-    // A token that was given to us stays in use: it may read other keys, and there is no other.
-    if (lease.own) this.#lease = undefined;
-    return this.#logIn(signal, lease.token);
+    if (this.#lease === undefined || this.#lease === lease) {
+      // A token that was given to us stays in use: it may read other keys, and there is no other.
+      if (lease.own) this.#lease = undefined;
+      const next = await this.#logIn(signal, lease.token);
+      if (takeUse(next)) return next;
+    }
+    return this.#current(signal);
   }
 
   async #logIn(signal: AbortSignal | undefined, refused?: SecretValue): Promise<Lease> {
@@ -193,7 +215,7 @@ class VaultSession implements Session {
 
   #hold(grant: Grant, verdict?: Lease['verdict']): Lease {
     const expiresAt = grant.ttlMs === undefined ? undefined : this.#clock.now() + grant.ttlMs;
-    const lease = { ...grant, expiresAt, verdict };
+    const lease = { ...grant, expiresAt, usesLeft: grant.uses, underWay: 0, verdict };
     this.#lease = lease;
     if (grant.renewable && grant.ttlMs !== undefined) this.#renewLater(lease, (grant.ttlMs * 2) / 3);
     return lease;
@@ -221,7 +243,9 @@ class VaultSession implements Session {
   async #ask(lease: Lease): Promise<boolean> {
     const { token } = lease;
     const { signal } = this.#closing;
-    let answer = await lookUp(this.#client, token, signal);
+    // Its last use may be that of a request that is still under way.
+    if (!takeUse(lease)) return false;
+    let answer = await lookUp(this.#client, token, signal).finally(() => endUse(lease, true));
     // Without the `default` policy it may not look itself up: each denied key would be a new login, and leave a token.
     if (tellsNothing(answer))
       answer = await this.#client.call(this.#proof, { token, signal, operation: 'describe' });

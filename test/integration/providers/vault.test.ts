@@ -272,6 +272,20 @@ describe('the login by AppRole', () => {
       expect(codeOf(await readOne(once.provider, 'app/a'))).toBe('found');
   });
 
+  it.each([1, 2, 5])(
+    'reads any number of keys at once with tokens for %i requests, and leaves none behind',
+    async (uses) => {
+      await using it = await open({ role: { token_num_uses: uses } });
+      const before = await it.role.tokens();
+      const keys = [...Array(20).fill('app/a'), 'app/none', 'other/a', 'app/a'];
+      const results = await it.provider.read(keys.map((key: string) => ({ key })));
+      expect(results.map(codeOf)).toEqual([...Array(20).fill('found'), 'absent', 'ACCESS_DENIED', 'found']);
+      await it.provider[Symbol.asyncDispose]();
+      // What was used up is removed a moment later.
+      await expect.poll(it.role.tokens).toBe(before);
+    },
+  );
+
   it('leaves no token behind', async () => {
     const it = await open();
     const before = await it.role.tokens();

@@ -14,6 +14,12 @@ describe('the answer to a login', () => {
     });
   });
 
+  it('tells how many requests its token is good for, which a renewal would only waste', () => {
+    const auth = { client_token: 't', lease_duration: 60, renewable: true };
+    expect(answered({ ...auth, num_uses: 3 })).toMatchObject({ uses: 3, ttlMs: 60_000, renewable: false });
+    expect(answered({ ...auth, num_uses: 0 })).not.toHaveProperty('uses');
+  });
+
   it.each([{}, { renewable: true }, { lease_duration: 0, renewable: true }])(
     'that does not tell it gives a token that is used until it is refused: %j',
     (more) => {
