@@ -49,13 +49,21 @@ function connectorWith({ ca, cert, key }: Files, serverName: string | undefined)
           ...(cert === undefined ? {} : { cert }),
           ...(key === undefined ? {} : { key }),
         });
-  return buildConnector({
+  const connect = buildConnector({
     allowH2: false, // undici 8 hangs after a GOAWAY
     timeout: 10_000,
     rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not switch it off
     ...(secureContext === undefined ? {} : { secureContext }),
     ...(serverName === undefined ? {} : { servername: serverName }),
   });
+  return (options, callback) =>
+    connect(options, (...result) => {
+      const [, socket] = result;
+      // With TLS 1.3 a server refuses our certificate, or asks for one, when the handshake is done, and closes. Of the
+      // two undici would keep the closing.
+      socket?.once('error', (error) => socket.destroy(error));
+      callback(...result);
+    });
 }
 
 async function readFiles({ tls, auth }: VaultConfig): Promise<Files> {

@@ -116,9 +116,21 @@ describe('TLS', () => {
     await writeFile(certFile, client.cert);
     await writeFile(keyFile, client.key);
     expect(await get(server.address, { caFile, certFile, keyFile })).toMatchObject({ status: 200 });
-    expect(await get(server.address, { caFile })).toMatchObject({
-      code: expect.stringMatching(/^(TLS_FAILED|STORE_UNAVAILABLE)$/),
+    expect(await get(server.address, { caFile })).toMatchObject({ code: 'TLS_FAILED' });
+  });
+
+  it.each([
+    ['TLSv1.2', 'the handshake failed'],
+    ['TLSv1.3', 'it asks for a client certificate'],
+  ] as const)('says with %s that the server asks for a client certificate', async (version, detail) => {
+    await using server = await serveTls({
+      ...authority.issue({ names: ['127.0.0.1'] }),
+      requestCert: true,
+      ca: authority.ca,
+      minVersion: version,
+      maxVersion: version,
     });
+    expect(await get(server.address, { caFile: server.caFile })).toEqual({ code: 'TLS_FAILED', detail });
   });
 
   it('shows the client certificate of now on a new connection', async () => {
