@@ -26,7 +26,9 @@ export function vaultAuth(
   }
   for (const [method, convert] of Object.entries(METHODS)) {
     const node = auth.child(method);
-    if (node !== undefined) return { ...convert(node, context), ...mountPath(node, USUAL[method]), ...above };
+    if (node === undefined) continue;
+    const ours = convert(node, context);
+    return { ...ours, ...mountPath(node, USUAL[String(ours.method)]), ...above };
   }
   for (const method of ['iam', 'gcp'])
     if (auth.has(method)) {
@@ -121,13 +123,13 @@ const METHODS: Readonly<Record<string, Convert>> = {
   },
 };
 
-/** Our names of where a method is mounted are Vault's own. */
+/** Where each of our methods is mounted when nothing is said. */
 const USUAL: Readonly<Record<string, string>> = {
   appRole: 'approle',
   kubernetes: 'kubernetes',
   jwt: 'jwt',
   ldap: 'ldap',
-  userPass: 'userpass',
+  userpass: 'userpass',
   cert: 'cert',
 };
 

@@ -53,6 +53,11 @@ describe('Vault', () => {
       { method: 'jwt', role: 'r', jwt: secretRef('s', 'token'), mountPath: 'kubernetes' },
     ],
     [
+      // As a cluster answers, which puts in what is usual.
+      { kubernetes: { mountPath: 'kubernetes', role: 'r', secretRef: ref('s') } },
+      { method: 'jwt', role: 'r', jwt: secretRef('s', 'token'), mountPath: 'kubernetes' },
+    ],
+    [
       { jwt: { path: 'jwt', role: 'r', secretRef: ref('s', 'j') } },
       { method: 'jwt', role: 'r', jwt: secretRef('s', 'j') },
     ],
