@@ -5,6 +5,7 @@ import { AppError } from '../core/errors.ts';
 export interface NetworkHints {
   readonly unresolved?: string;
   readonly notTls?: string;
+  readonly wantsCertificate?: string;
 }
 
 type Meaning = readonly [code: ErrorCode, detail: string, hint?: keyof NetworkHints];
@@ -59,7 +60,10 @@ const BY_CODE: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ['CERT_REJECTED', UNFIT],
   ['ERR_SSL_WRONG_VERSION_NUMBER', NOT_TLS],
   ['ERR_SSL_PACKET_LENGTH_TOO_LONG', NOT_TLS],
-  ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', ['TLS_FAILED', 'it asks for a client certificate']],
+  [
+    'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
+    ['TLS_FAILED', 'it asks for a client certificate', 'wantsCertificate'],
+  ],
   [
     'ERR_OSSL_X509_KEY_VALUES_MISMATCH',
     ['TLS_FAILED', 'the client certificate and its key cannot be used together'],

@@ -6,7 +6,10 @@ import { errorTexts, isNothing } from './answer.ts';
 
 /** What the connection did, as an error of ours. */
 export function fromNetwork(thrown: unknown): AppError {
-  return fromAnyNetwork(thrown, { notTls: 'is its address `http`?' });
+  return fromAnyNetwork(thrown, {
+    notTls: 'is its address `http`?',
+    wantsCertificate: '`tls.certFile` and `tls.keyFile` name it',
+  });
 }
 
 /** Whatever is neither 2xx nor decided by who asked: see `session.ts` for 403 and `read.ts` for 404. */

@@ -121,7 +121,7 @@ describe('TLS', () => {
 
   it.each([
     ['TLSv1.2', 'the handshake failed'],
-    ['TLSv1.3', 'it asks for a client certificate'],
+    ['TLSv1.3', 'it asks for a client certificate; `tls.certFile` and `tls.keyFile` name it'],
   ] as const)('says with %s that the server asks for a client certificate', async (version, detail) => {
     await using server = await serveTls({
       ...authority.issue({ names: ['127.0.0.1'] }),
