@@ -15,6 +15,8 @@ export interface KubeClientOptions extends KubeconfigOptions, BusyDeps {
   /** For one request, from its start to the end of its answer; for a stream, to its start. */
   readonly timeoutMs?: number;
   readonly clock: Clock;
+  /** For one login, as by a plugin. */
+  readonly loginMs?: number;
 }
 
 export interface KubeRequest {
@@ -56,14 +58,15 @@ export interface KubeClient extends AsyncDisposable {
  * the first error that is not a 410, and skip lines that they cannot read.
  */
 export async function createKubeClient(options: KubeClientOptions): Promise<KubeClient> {
-  const { timeoutMs = 15_000, clock } = options;
+  const { timeoutMs = 15_000, clock, loginMs } = options;
   const requests = createPool();
   // Each watch holds a connection for as long as it lasts: a hundred of them must not starve the requests.
   const streams = createPool(null);
   const pace = createPace(options.requestsPerSecond, { clock });
+  const ending = new AbortController();
   const load = () => {
     const config = loadKubeconfig(options);
-    return { config, identity: createIdentity(config, clock) };
+    return { config, identity: createIdentity(config, { clock, loginMs, signal: ending.signal }) };
   };
   let login = load();
   let loadedAt = clock.now();
@@ -160,6 +163,7 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
     send: (wanted) => typed(wanted, () => whileBusy(() => once(wanted), wanted.signal, options)),
     open: (wanted) => typed({ method: 'GET', ...wanted }, () => openOnce({ method: 'GET', ...wanted })),
     async [Symbol.asyncDispose]() {
+      ending.abort();
       await Promise.all([requests[Symbol.asyncDispose](), streams[Symbol.asyncDispose]()]);
     },
   };

@@ -5,6 +5,7 @@ import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { LOG_IN } from './errors.ts';
 import { clusterOf, type Kubeconfig, userOf } from './kubeconfig.ts';
+import { createPlugin, type PluginOptions } from './plugin.ts';
 import type { Connection } from './pool.ts';
 
 /** Where an identity may have been renewed without our knowing, this is how long we go on with the old one. */
@@ -19,11 +20,24 @@ export interface Identity {
 /** Adds to a request what a login gives: a header, or a certificate. */
 type LogIn = (user: User, into: RequestOptions) => Promise<void>;
 
+/** How long a login may take until another one is begun. */
+const LOGIN_MS = 60_000;
+
+export interface IdentityOptions {
+  readonly clock: Clock;
+  /** Ends what a login still runs. */
+  readonly signal: AbortSignal;
+  readonly loginMs?: number | undefined;
+}
+
 /** Logs in as a kubeconfig says (tokens, certificates, plugins, OIDC), at most once in `IDENTITY_MS`. */
-export function createIdentity(config: Kubeconfig, clock: Clock): () => Promise<Identity> {
+export function createIdentity(
+  config: Kubeconfig,
+  { clock, signal, loginMs = LOGIN_MS }: IdentityOptions,
+): () => Promise<Identity> {
   const user = userOf(config);
   let logIn: Promise<LogIn> | undefined;
-  let known: { readonly at: number; readonly value: Promise<Identity> } | undefined;
+  let known: { readonly at: number; readonly value: Promise<Identity>; isUnderWay: boolean } | undefined;
   const identityOf = async (): Promise<Identity> => {
     const options: RequestOptions = {};
     const cluster = clusterOf(config);
@@ -31,7 +45,7 @@ export function createIdentity(config: Kubeconfig, clock: Clock): () => Promise<
       await addFiles(options, cluster, user ?? {});
       if (user !== undefined) {
         // What a plugin gave is kept in there for as long as it is valid.
-        logIn ??= loginOf(config, user);
+        logIn ??= loginOf(config, user, { signal, timeoutMs: loginMs });
         await (await logIn)(user, options);
       }
     } catch (cause) {
@@ -42,22 +56,29 @@ export function createIdentity(config: Kubeconfig, clock: Clock): () => Promise<
   return () => {
     const now = clock.now();
     // By distance: a clock that was set back must not keep a token that has expired.
-    if (known === undefined || Math.abs(now - known.at) >= IDENTITY_MS)
-      known = { at: now, value: identityOf() };
+    const age = known === undefined ? 0 : Math.abs(now - known.at);
+    if (known === undefined || age >= (known.isUnderWay ? loginMs : IDENTITY_MS)) {
+      const begun = { at: now, value: identityOf(), isUnderWay: true };
+      const ended = () => {
+        begun.isUnderWay = false;
+      };
+      begun.value.then(ended, ended);
+      known = begun;
+    }
     return known.value;
   };
 }
 
 /**
  * The library as a whole takes 54 MiB for its models of the API, so that only those get it who log in as it alone
- * knows how: OIDC, and what was before plugins. A plugin is one file of it.
+ * knows how: OIDC, and what was before plugins.
  */
-async function loginOf(config: Kubeconfig, { exec, authProvider }: User): Promise<LogIn> {
-  if (exec !== undefined) {
-    const { ExecAuth } = await import('@kubernetes/client-node/dist/exec_auth.js');
-    const plugin = new ExecAuth();
-    return (user, into) => plugin.applyAuthentication(user, into);
-  }
+async function loginOf(
+  config: Kubeconfig,
+  { exec, authProvider }: User,
+  plugin: PluginOptions,
+): Promise<LogIn> {
+  if (exec !== undefined) return createPlugin(plugin);
   if (authProvider === undefined) return async () => undefined;
   const tokenFile: unknown = authProvider.config?.tokenFile;
   if (typeof tokenFile === 'string') {
@@ -121,6 +142,7 @@ function connectionOf(options: RequestOptions, cluster: Cluster | undefined): Co
 }
 
 function errorOfLogin(user: User | undefined, cause: unknown): AppError {
+  if (cause instanceof AppError) return cause;
   const path =
     cause instanceof Error && 'path' in cause && 'code' in cause
       ? `${String(cause.path)}: ${String(cause.code)}`

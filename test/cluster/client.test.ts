@@ -1,4 +1,4 @@
-import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -187,44 +187,6 @@ describe('an identity', () => {
     expect((await client.send(get)).status).toBe(401);
   });
 
-  it('may come from a plugin, which is run once for many requests', async () => {
-    const credential = {
-      apiVersion: 'client.authentication.k8s.io/v1',
-      kind: 'ExecCredential',
-      status: { token: 'from-plugin' },
-    };
-    const exec = {
-      apiVersion: 'client.authentication.k8s.io/v1',
-      command: './plugin',
-      interactiveMode: 'Never',
-    };
-    await using server = await startApiServer({ exec });
-    const script = `#!/bin/sh\n[ -n "$KUBERNETES_EXEC_INFO" ] || exit 1\necho run >> ${server.folder}/runs\necho '${JSON.stringify(credential)}'\n`;
-    await writeFile(join(server.folder, 'plugin'), script);
-    await chmod(join(server.folder, 'plugin'), 0o755);
-    await using client = await open(server);
-    server.answer(json(200, {}));
-    await Promise.all(Array.from({ length: 10 }, () => client.send(get)));
-    expect(new Set(tokensSeen(server))).toEqual(new Set(['Bearer from-plugin']));
-    expect(await readFile(join(server.folder, 'runs'), 'utf8')).toBe('run\n');
-  });
-
-  it.each([
-    ['is not there', { command: './missing' }, 'CREDENTIAL_MISSING'],
-    ['fails', { command: 'false' }, 'CLUSTER_FORBIDDEN'],
-    ['prints something else', { command: 'echo', args: ['s3cret'] }, 'CLUSTER_FORBIDDEN'],
-  ])('from a plugin that %s is an error of ours', async (_, exec, code) => {
-    await using server = await startApiServer({
-      exec: { apiVersion: 'client.authentication.k8s.io/v1', ...exec },
-    });
-    await using client = await open(server);
-    const thrown = await client.send(get).catch((error: unknown) => error);
-    expect(thrown).toMatchObject({ code, about: 'kubeconfig user u' });
-    expect(String(thrown)).not.toContain('s3cret');
-    // No Role helps whom the cluster does not know.
-    expect(thrown).not.toHaveProperty('todo', expect.stringContaining('rbac'));
-  });
-
   it('may be an id token of OIDC, which the library as a whole knows how to renew', async () => {
     const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const idToken = `${part({ alg: 'none' })}.${part({ exp: 4_000_000_000 })}.s`;
@@ -247,12 +209,6 @@ describe('an identity', () => {
     });
     await client.send(get);
     expect(seen).toEqual(['bob']);
-  });
-
-  it('from a plugin that hangs ends with the request', async () => {
-    await using server = await startApiServer({ exec: { apiVersion: 'v1', command: 'sleep', args: ['1'] } });
-    await using client = await open(server, { timeoutMs: 50 });
-    await expect(client.send(get)).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
   });
 
   it('whose client certificate is not there is CREDENTIAL_MISSING and names the file', async () => {

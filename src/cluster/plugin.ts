@@ -1,0 +1,58 @@
+import { spawn } from 'node:child_process';
+import type { RequestOptions } from 'node:https';
+import type { User } from '@kubernetes/client-node/dist/config_types.js';
+import { unavailable } from './errors.ts';
+
+export interface PluginOptions {
+  /** How long it may run; one that hangs would otherwise be there beside the next one, and the next. */
+  readonly timeoutMs: number;
+  /** Of the client: what runs when that ends would keep the process from ending. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Asks a credential plugin of a kubeconfig (`exec`), by the one file of client-node that does so, and keeps what it gave
+ * for as long as it is valid.
+ */
+export async function createPlugin({
+  timeoutMs,
+  signal,
+}: PluginOptions): Promise<(user: User, into: RequestOptions) => Promise<void>> {
+  const { ExecAuth } = await import('@kubernetes/client-node/dist/exec_auth.js');
+  let late: AbortSignal | undefined;
+  const run = (command: string, args: readonly string[] = [], options: object = {}) => {
+    late = AbortSignal.timeout(timeoutMs);
+    const child = spawn(command, args, {
+      ...options,
+      // Nobody answers one that asks for something: it is to see the end of its input, and not to wait.
+      stdio: ['ignore', 'pipe', 'pipe'],
+      signal: AbortSignal.any([signal, late]),
+      killSignal: 'SIGKILL',
+    });
+    // What it has started itself may hold its output open.
+    child.once('exit', (_, killed) => {
+      if (killed === null) return;
+      child.stdout.destroy();
+      child.stderr.destroy();
+    });
+    return child;
+  };
+  // The library has no other place for how it is run.
+  const fresh = () => Object.defineProperty(new ExecAuth(), 'execFn', { value: run });
+  let auth = fresh();
+  return async (user, into) => {
+    try {
+      await auth.applyAuthentication(user, into);
+      // As kubectl has it. Without, we would be nobody, which many an API server answers with 403 and not with 401.
+      const { headers, cert, key } = into;
+      if (headers === undefined && (cert === undefined || key === undefined))
+        throw new TypeError('the plugin gave neither a token nor a certificate with its key');
+    } catch (error) {
+      // It keeps whatever JSON it was given, also what it can do nothing with.
+      auth = fresh();
+      if (!late?.aborted) throw error;
+      // What it asks may be away, which is over by itself.
+      throw unavailable(`its credential plugin did not end within ${timeoutMs / 1_000} s`, error);
+    }
+  };
+}

@@ -1,0 +1,138 @@
+import { spawn } from 'node:child_process';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it, vi } from 'vitest';
+import { createKubeClient, type KubeClientOptions } from '../../src/cluster/client.ts';
+import { codeOf } from '../../src/core/system-errors.ts';
+import { type ApiServer, json, startApiServer } from './api-server.ts';
+
+const get = { method: 'GET', path: '/version' } as const;
+const V1 = 'client.authentication.k8s.io/v1';
+
+const credential = (status: unknown) => JSON.stringify({ apiVersion: V1, kind: 'ExecCredential', status });
+
+function open(server: ApiServer, options: Partial<KubeClientOptions> = {}) {
+  return createKubeClient({ kubeconfig: server.kubeconfig, env: {}, clock: { now: () => 0 }, ...options });
+}
+
+/** An API server, and a kubeconfig with a plugin that notes each of its runs and its process. */
+async function withPlugin(script: string): Promise<ApiServer> {
+  const exec = { apiVersion: V1, command: './plugin', interactiveMode: 'Never' };
+  const server = await startApiServer({ exec });
+  server.answer(json(200, {}));
+  const path = join(server.folder, 'plugin');
+  await writeFile(path, `#!/bin/sh\ncd ${server.folder}\necho $$ >> runs\n${script}\n`);
+  await chmod(path, 0o755);
+  return server;
+}
+
+async function runsOf(server: ApiServer): Promise<readonly number[]> {
+  const text = await readFile(join(server.folder, 'runs'), 'utf8');
+  return text.trim().split('\n').map(Number);
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    if (codeOf(error) === 'ESRCH') return false;
+    throw error;
+  }
+}
+
+const tokensSeen = (server: ApiServer) => server.seen.map(({ headers }) => headers.authorization);
+
+describe('a credential plugin', () => {
+  it('is run once for many requests', async () => {
+    await using server = await withPlugin(
+      `[ -n "$KUBERNETES_EXEC_INFO" ] || exit 1\necho '${credential({ token: 'from-plugin' })}'`,
+    );
+    await using client = await open(server);
+    await Promise.all(Array.from({ length: 10 }, () => client.send(get)));
+    expect(new Set(tokensSeen(server))).toEqual(new Set(['Bearer from-plugin']));
+    expect(await runsOf(server)).toHaveLength(1);
+  });
+
+  it.each([
+    ['is not there', { command: './missing' }, 'CREDENTIAL_MISSING'],
+    ['fails', { command: 'false' }, 'CLUSTER_FORBIDDEN'],
+    ['prints something else', { command: 'echo', args: ['s3cret'] }, 'CLUSTER_FORBIDDEN'],
+  ])('that %s is an error of ours', async (_, exec, code) => {
+    await using server = await startApiServer({ exec: { apiVersion: V1, ...exec } });
+    await using client = await open(server);
+    const thrown = await client.send(get).catch((error: unknown) => error);
+    expect(thrown).toMatchObject({ code, about: 'kubeconfig user u' });
+    expect(String(thrown)).not.toContain('s3cret');
+    // No Role helps whom the cluster does not know.
+    expect(thrown).not.toHaveProperty('todo', expect.stringContaining('rbac'));
+  });
+
+  it.each([
+    ['no credential', '{}'],
+    ['null', 'null'],
+    ['an empty status', credential({})],
+    ['an empty token', credential({ token: '' })],
+    ['a certificate without its key', credential({ clientCertificateData: 'x' })],
+  ])('that gave %s once is run again, and nothing is asked without a login', async (_, first) => {
+    await using server = await withPlugin(
+      `[ "$(wc -l < runs)" = 1 ] && echo '${first}' || echo '${credential({ token: 'second' })}'`,
+    );
+    let now = 0;
+    await using client = await open(server, { clock: { now: () => now } });
+    await expect(client.send(get)).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
+    now += 10_000;
+    expect((await client.send(get)).status).toBe(200);
+    expect(tokensSeen(server)).toEqual(['Bearer second']);
+  });
+
+  it('that asks for something sees the end of its input', async () => {
+    await using server = await withPlugin(`cat\necho '${credential({ token: 'after all' })}'`);
+    await using client = await open(server);
+    expect((await client.send(get)).status).toBe(200);
+  });
+
+  it('that hangs ends with the request, and no second one is begun beside it', async () => {
+    await using server = await withPlugin('exec sleep 600');
+    let now = 0;
+    await using client = await open(server, { timeoutMs: 300, clock: { now: () => now } });
+    for (let n = 0; n < 3; n++) {
+      await expect(client.send(get)).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+      now += 15_000;
+    }
+    expect(await runsOf(server)).toHaveLength(1);
+  });
+
+  it.each([
+    ['itself', 'exec sleep 600'],
+    ['in what it started', 'sleep 3'],
+  ])('that hangs %s is ended when its time is over, and run again', async (_, script) => {
+    await using server = await withPlugin(
+      `[ "$(wc -l < runs)" = 1 ] || exec echo '${credential({ token: 'second' })}'\n${script}`,
+    );
+    let now = 0;
+    await using client = await open(server, { timeoutMs: 2_000, loginMs: 300, clock: { now: () => now } });
+    await expect(client.send(get)).rejects.toMatchObject({
+      code: 'CLUSTER_UNAVAILABLE',
+      detail: 'its credential plugin did not end within 0.3 s',
+    });
+    const [first = 0] = await runsOf(server);
+    await vi.waitFor(() => expect(isRunning(first)).toBe(false));
+    now += 10_000;
+    expect((await client.send(get)).status).toBe(200);
+  });
+
+  it('that hangs keeps no process from ending', async () => {
+    await using server = await withPlugin('exec sleep 600');
+    const program = `
+      import { createKubeClient } from ${JSON.stringify(join(import.meta.dirname, '../../src/cluster/client.ts'))};
+      const client = await createKubeClient({ kubeconfig: ${JSON.stringify(server.kubeconfig)}, env: {}, clock: Date, timeoutMs: 300 });
+      await client.send({ method: 'GET', path: '/version' }).catch(() => undefined);
+      await client[Symbol.asyncDispose]();`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program]);
+    const ended = Promise.withResolvers<number | null>();
+    child.once('close', ended.resolve);
+    expect(await ended.promise).toBe(0);
+    const [pid = 0] = await runsOf(server);
+    await vi.waitFor(() => expect(isRunning(pid)).toBe(false));
+  });
+});
