@@ -10,6 +10,7 @@ import { sourcesOf } from './desired.ts';
 import { isDrift } from './drift.ts';
 import { ANNOTATION, hasAll, LABEL, marks, PIN, REMOVED, sameMark } from './marks.ts';
 import { refusal } from './merge-checks.ts';
+import { ending } from './ownership.ts';
 import type { Plan, PlanInput } from './plan.ts';
 import { withTemplates } from './template.ts';
 
@@ -141,7 +142,8 @@ export function planMerge(input: PlanInput): Plan {
   const { desired, live, mapping, instance, fingerprints, merged, left = [] } = input;
   if (desired.kind === 'failed') return fail(desired.error);
   if (live === undefined) return fail(new AppError('SECRET_MISSING'));
-  if (live.deleting) return fail(new AppError('CONFLICT', { detail: 'it is being deleted' }));
+  const ends = ending(live);
+  if (ends !== undefined) return fail(ends);
   const claimed = claimedBy(live, input);
   if (claimed !== undefined)
     return { kind: 'refuse', keys: [], error: new AppError('TARGET_CLAIMED', { detail: claimed }) };

@@ -30,6 +30,13 @@ export function ownership(live: LiveSecret, claim: Claim): Ownership {
   return { kind: 'ours' };
 }
 
+/** What is deleted already, and only its finalizers let be seen, is nobody's to write. */
+export function ending({ deleting }: Pick<LiveSecret, 'deleting'>): AppError | undefined {
+  const detail = 'it is being deleted';
+  const todo = 'Nothing at once; if it goes on, see which finalizers of the Secret hold it, and why.';
+  return deleting ? new AppError('CONFLICT', { detail, todo }) : undefined;
+}
+
 function foreign(live: LiveSecret, { mapping }: Claim): Ownership {
   if (mapping.onConflict === 'refuse') return refused('NOT_OWNED');
   // The end of its owner would take the Secret along, whatever we write into it.

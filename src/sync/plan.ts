@@ -11,7 +11,7 @@ import { type Desired, sourcesOf } from './desired.ts';
 import { isDrift } from './drift.ts';
 import { hasAll, LABEL, type Marks, marks, PIN, type PinMark, sameMark } from './marks.ts';
 import { type FormerMerge, type Merger, mergeMark, mergesIn, planMerge } from './merge.ts';
-import { type Claim, ownership } from './ownership.ts';
+import { type Claim, ending, ownership } from './ownership.ts';
 import { withTemplates } from './template.ts';
 
 /**
@@ -98,8 +98,8 @@ function planOwn(input: PlanInput): Plan {
   const owner = live === undefined ? undefined : ownership(live, input);
   if (owner?.kind === 'refused') return { kind: 'refuse', keys: [], error: owner.error };
   if (desired.kind === 'failed') return { kind: 'fail', keys: [], error: desired.error };
-  if (live?.deleting)
-    return { kind: 'fail', keys: [], error: new AppError('CONFLICT', { detail: 'it is being deleted' }) };
+  const ends = live && ending(live);
+  if (ends !== undefined) return { kind: 'fail', keys: [], error: ends };
 
   // What is not ours was never made from anything, whatever its annotations say.
   const own = owner?.kind === 'ours' ? live : undefined;
@@ -148,7 +148,7 @@ function change(
   // What we did not write ourselves is never destroyed, whatever its labels say.
   const mayDestroy = !adopts && live.ours !== undefined;
   if (fixed !== undefined && !(mapping.target.recreate && mayDestroy)) {
-    const todo = mayDestroy ? {} : { todo: OF_OTHERS };
+    const todo = fixed === LASTING ? { todo: SAY_SO } : mayDestroy ? {} : { todo: OF_OTHERS };
     return { kind: 'refuse', keys, error: new AppError('IMMUTABLE', { detail: fixed, ...todo }) };
   }
   if (manifest.data.size === 0 && live.data.size > 0)
@@ -186,12 +186,16 @@ export function removal(
   return { kind: 'refuse', keys: [], error: new AppError('NOT_OWNED', { detail }) };
 }
 
+/** Type and data are as they are to be. */
+const LASTING = 'it is immutable and would no longer be';
+const SAY_SO = 'Say `target.immutable: true`, or delete the Secret yourself: it is made anew.';
+
 /** What the API server never changes in place. */
 function fixedBy(live: LiveSecret, manifest: SecretManifest, sameData: boolean): string | undefined {
   if (live.type !== manifest.type) return `its type is ${live.type}, not ${manifest.type}`;
   if (!live.immutable) return undefined;
   if (!sameData) return 'it is immutable and its data would change';
-  return manifest.immutable ? undefined : 'it is immutable and would no longer be';
+  return manifest.immutable ? undefined : LASTING;
 }
 
 function sameMarks(live: LiveSecret, { labels, annotations }: Marks): boolean {

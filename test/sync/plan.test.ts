@@ -119,7 +119,10 @@ describe('a target of ours', () => {
   });
 
   it('is left alone while it is being deleted', () => {
-    expect(plan({ ...input, live: { ...made(input), deleting: true } })).toMatchObject({ kind: 'fail' });
+    expect(plan({ ...input, live: { ...made(input), deleting: true } })).toMatchObject({
+      kind: 'fail',
+      error: { code: 'CONFLICT', todo: expect.stringContaining('finalizers') },
+    });
   });
 
   it.each([
@@ -129,6 +132,18 @@ describe('a target of ours', () => {
   ])('refuses %s', (_, part, entries) => {
     const result = plan({ ...input, live: { ...made(input), ...part }, desired: ready(entries) });
     expect(result).toMatchObject({ kind: 'refuse', error: { code: 'IMMUTABLE' } });
+  });
+
+  it.each([
+    ['refuse', made(input)],
+    ['adopt', { ...made(input), labels: {}, ours: undefined }],
+  ] as const)('that somebody has made immutable says what keeps it as it is (%s)', (onConflict, live) => {
+    const result = plan({ ...input, mapping: mapping({ onConflict }), live: { ...live, immutable: true } });
+    const todo = expect.stringContaining('`target.immutable: true`') as unknown;
+    expect(result).toMatchObject({ kind: 'refuse', error: { code: 'IMMUTABLE', todo } });
+    const kept = mapping({ onConflict, target: { immutable: true } });
+    const then = plan({ ...input, mapping: kept, live: { ...live, immutable: true } });
+    expect(then.kind).toBe('update');
   });
 
   it('is never made anew where it is not ours, and says so', () => {
