@@ -63,7 +63,11 @@ export function importStores({ found, accounts }: Objects, secrets: SecretRefs):
   return {
     find(ref, at, { users, notes }) {
       const kind = ref?.text('kind') === 'ClusterSecretStore' ? 'ClusterSecretStore' : 'SecretStore';
-      const name = ref?.text('name') ?? '';
+      const name = ref?.text('name');
+      if (name === undefined) {
+        notes.lost(at, 'names no store', 'Correct the object, and import it again.');
+        return undefined;
+      }
       const [namespace] = users;
       if (kind === 'SecretStore' && namespace === undefined) {
         notes.lost(

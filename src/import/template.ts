@@ -24,12 +24,13 @@ export function withTemplate(sources: Shape, template: Node, notes: Notes): Shap
   const texts = template.templates('data');
   const isMerge = template.text('mergePolicy') === 'Merge';
   const keys = Object.keys(texts);
-  if (template.children('templateFrom').length > 0) {
-    for (const from of template.children('templateFrom'))
-      from.ignore('configMap', 'secret', 'target', 'literal', 'valuesDecodingStrategy');
+  for (const from of template.children('templateFrom')) {
+    from.ignore('configMap', 'secret', 'target', 'literal', 'valuesDecodingStrategy');
     notes.lost(
       `${template.path}.templateFrom`,
-      'templates in other objects are not read',
+      from.has('literal')
+        ? 'a `literal` makes keys that are known only when it is filled in'
+        : 'templates in other objects are not read',
       'Put their text into `template.data` of the mapping.',
     );
   }

@@ -564,4 +564,10 @@ describe('a template', () => {
     const { report } = await withTemplate(template);
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
   });
+
+  it('of a literal is not said to stand in another object', async () => {
+    const { report } = await withTemplate({ templateFrom: [{ literal: '{{ .key }}: x' }] });
+    const [finding] = report('ExternalSecret', 'db')?.findings ?? [];
+    expect(finding).toMatchObject({ level: 'lost', what: expect.stringContaining('`literal`') });
+  });
 });

@@ -120,6 +120,14 @@ describe('Vault', () => {
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.secretStoreRef']);
   });
 
+  it('that an object does not name is said to be that', async () => {
+    const data = [{ secretKey: 'A', remoteRef: { key: 'a' } }];
+    const { report } = await imported(external({ secretStoreRef: undefined, data }));
+    expect(report('ExternalSecret', 'db')?.findings).toMatchObject([
+      { level: 'lost', at: 'spec.secretStoreRef', what: 'names no store' },
+    ]);
+  });
+
   it('carries namespace, version and certificates over, and says how to provide the files', async () => {
     const more = {
       version: 'v1',
