@@ -4,7 +4,7 @@ import { AppError } from '../core/errors.ts';
 import { toJson } from '../core/json.ts';
 import { type BusyDeps, whileBusy } from './busy.ts';
 import { errorOfTransport, type KubeAnswer, unavailable } from './errors.ts';
-import { createIdentity, IDENTITY_MS } from './identity.ts';
+import { createIdentity, IDENTITY_MS, type Identity } from './identity.ts';
 import { clusterOf, contextOf, type KubeconfigOptions, loadKubeconfig, POD } from './kubeconfig.ts';
 import { createPace } from './pace.ts';
 import { createPool, type Pool } from './pool.ts';
@@ -74,12 +74,23 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
   const server = clusterOf(config)?.server ?? '';
   const address = withoutLogin(server);
 
+  async function identity(): Promise<Identity> {
+    const used = login;
+    try {
+      return await used.identity();
+    } catch (error) {
+      // The kubeconfig may name another login by now.
+      if (!renewed(used)) throw error;
+      return login.identity();
+    }
+  }
+
   async function start(
     wanted: KubeRequest,
     pool: Pool,
     signal: AbortSignal,
   ): Promise<Dispatcher.ResponseData> {
-    const { headers, connection } = await orAborted(login.identity(), signal);
+    const { headers, connection } = await orAborted(identity(), signal);
     const { method, path, body, contentType = 'application/json', accept = 'application/json' } = wanted;
     return request(server.replace(/\/+$/, '') + path, {
       method,

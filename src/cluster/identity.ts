@@ -5,7 +5,7 @@ import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { LOG_IN } from './errors.ts';
 import { clusterOf, type Kubeconfig, userOf } from './kubeconfig.ts';
-import { createPlugin, type PluginOptions } from './plugin.ts';
+import { createPlugin, type PluginOptions, requireLogin } from './plugin.ts';
 import type { Connection } from './pool.ts';
 
 /** Where an identity may have been renewed without our knowing, this is how long we go on with the old one. */
@@ -83,7 +83,9 @@ async function loginOf(
   const tokenFile: unknown = authProvider.config?.tokenFile;
   if (typeof tokenFile === 'string') {
     return async (_, into) => {
-      into.headers = { Authorization: `Bearer ${await readFile(tokenFile, 'utf8')}` };
+      const token = (await readFile(tokenFile, 'utf8')).trim();
+      if (token !== '') into.headers = { Authorization: `Bearer ${token}` };
+      requireLogin(into);
     };
   }
   const { KubeConfig } = await import('@kubernetes/client-node');
@@ -97,6 +99,7 @@ async function loginOf(
     const applied: RequestOptions = {};
     await whole.applyToHTTPSOptions(applied);
     Object.assign(into, applied);
+    requireLogin(into);
   };
 }
 

@@ -43,10 +43,7 @@ export async function createPlugin({
   return async (user, into) => {
     try {
       await auth.applyAuthentication(user, into);
-      // As kubectl has it. Without, we would be nobody, which many an API server answers with 403 and not with 401.
-      const { headers, cert, key } = into;
-      if (headers === undefined && (cert === undefined || key === undefined))
-        throw new TypeError('the plugin gave neither a token nor a certificate with its key');
+      requireLogin(into);
     } catch (error) {
       // It keeps whatever JSON it was given, also what it can do nothing with.
       auth = fresh();
@@ -55,4 +52,11 @@ export async function createPlugin({
       throw unavailable(`its credential plugin did not end within ${timeoutMs / 1_000} s`, error);
     }
   };
+}
+
+/** Without a login we would be nobody, which an API server mostly answers with 403, as if a Role were missing. */
+export function requireLogin({ headers, cert, key }: RequestOptions): void {
+  const isNamed = headers !== undefined && 'Authorization' in headers;
+  if (!isNamed && (cert === undefined || key === undefined))
+    throw new TypeError('neither a token nor a certificate with its key was given');
 }

@@ -25,6 +25,9 @@ function withClock() {
   };
 }
 
+const jwtPart = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+const ENDED = `${jwtPart({ alg: 'none' })}.${jwtPart({ exp: 1_000_000_000 })}.s`;
+
 const tokensSeen = (server: ApiServer) => server.seen.map(({ headers }) => headers.authorization);
 
 describe('a server that is busy', () => {
@@ -198,6 +201,30 @@ describe('an identity', () => {
     await client.send(get);
     expect(tokensSeen(server)).toEqual([`Bearer ${idToken}`]);
   });
+
+  it.each([
+    [
+      'an id token of OIDC that has ended',
+      { 'auth-provider': { name: 'oidc', config: { 'id-token': ENDED } } },
+    ],
+    ['a file that is not there', { tokenFile: 'token' }],
+    ['a file that is empty', { tokenFile: 'empty' }],
+  ])(
+    'with %s asks for nothing without a login, and is looked up in the kubeconfig again',
+    async (_, user) => {
+      await using server = await startApiServer(user);
+      const { clock, advance } = withClock();
+      await using client = await open(server, { clock });
+      server.answer(json(200, {}));
+      await writeFile(join(server.folder, 'empty'), '\n');
+      const code = expect.stringMatching(/^(CLUSTER_FORBIDDEN|CREDENTIAL_MISSING)$/) as unknown;
+      await expect(client.send(get)).rejects.toMatchObject({ code });
+      await writeFile(server.kubeconfig, kubeconfigText({ server: server.address }, { token: 'new' }));
+      advance(10_000);
+      expect((await client.send(get)).status).toBe(200);
+      expect(tokensSeen(server)).toEqual(['Bearer new']);
+    },
+  );
 
   it('may act as another user', async () => {
     await using server = await startApiServer({ token: 't', as: 'bob' });
