@@ -1,6 +1,7 @@
-import { configurationPage, configurationSchema } from '../../src/config/reference.ts';
+import { configurationSchema } from '../../src/config/json-schema.ts';
 import { chartSchema } from './chart-schema.ts';
 import { cliPage } from './cli-page.ts';
+import { configurationPage } from './configuration-page.ts';
 import { errorsPage } from './errors-page.ts';
 import { httpPage } from './http-page.ts';
 import { metricsPage } from './metrics-page.ts';

@@ -1,5 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { configurationSchema } from '../config/reference.ts';
+import { configurationSchema } from '../config/json-schema.ts';
 import { parseAny } from '../core/json.ts';
 import { codeOf } from '../core/system-errors.ts';
 import { fileError } from './file-error.ts';

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { CLUSTER_KINDS, LOGINS, STORE_KINDS } from '../../src/cli/init-choices.ts';
-import { configurationSchema } from '../../src/config/reference.ts';
+import { configurationSchema } from '../../src/config/json-schema.ts';
 import type { Bench } from './harness.ts';
 import { Collector, openBench } from './harness.ts';
 

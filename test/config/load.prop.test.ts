@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { EXAMPLE } from '../../src/config/reference-text.ts';
+import { EXAMPLE } from '../../scripts/docs/configuration-text.ts';
 import { parseYaml } from '../../src/config/yaml.ts';
 import { loadText } from './memory-fs.ts';
 

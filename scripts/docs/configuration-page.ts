@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { isObject } from '../core/json.ts';
-import { BEFORE_FIELDS, EXAMPLE } from './reference-text.ts';
-import { ConfigFile } from './schema.ts';
+import { ConfigFile } from '../../src/config/schema.ts';
+import { isObject } from '../../src/core/json.ts';
+import { BEFORE_FIELDS, EXAMPLE } from './configuration-text.ts';
 
 /** The part of JSON Schema (2020-12) that zod makes of ours. */
 interface Schema {
@@ -25,12 +25,6 @@ interface Schema {
   readonly required?: readonly string[];
   readonly oneOf?: readonly Schema[];
   readonly anyOf?: readonly Schema[];
-}
-
-/** For editors. No section is required, since several files make one configuration. */
-export function configurationSchema(): string {
-  const { required: _, ...schema } = z.toJSONSchema(ConfigFile, { io: 'input' });
-  return `${JSON.stringify(schema, null, 2)}\n`;
 }
 
 /** `docs/reference/configuration.md`. */
