@@ -19,7 +19,6 @@ export interface KeyDeps {
   /** Whether a key file that is not there is made: beside a SQLite store, where no second replica could make another. */
   readonly make: boolean;
   readonly credential: (reference: Reference) => Promise<SecretValue>;
-  readonly random?: (size: number) => Uint8Array;
 }
 
 /** Makes fingerprints by the newest key, and understands those of the others. */
@@ -34,9 +33,8 @@ export async function openFingerprints(
 /** The newest key of the fingerprints: 32 random bytes, kept as base64 text. */
 export async function fingerprintKey([reference]: readonly Reference[], deps: KeyDeps): Promise<SecretValue> {
   if (reference === undefined) throw new AppError('CREDENTIAL_MISSING', { about: 'keys.fingerprint' });
-  const { make, random = randomBytes } = deps;
-  if (make && 'file' in reference)
-    await makeFile(reference.file, 'keys.fingerprint', () => Buffer.from(random(32)).toString('base64'));
+  if (deps.make && 'file' in reference)
+    await makeFile(reference.file, 'keys.fingerprint', () => randomBytes(32).toString('base64'));
   return readKey(reference, deps);
 }
 

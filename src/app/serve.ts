@@ -40,8 +40,6 @@ export interface ServeDeps extends AppDeps {
 }
 
 export interface Server {
-  /** Where it listens. */
-  readonly url: string;
   /** Puts another configuration in force; what `diff.restart` names needs another server. */
   apply(next: Config, diff: ConfigDiff): Promise<void>;
   /** That the files of the configuration were looked at, well or not. */
@@ -94,7 +92,6 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
   logger.info('the service is running', { address: front.url, count: app.targets.length });
 
   return {
-    url: front.url,
     async apply(next, diff) {
       const moved = movedStores(app.config.stores, next.stores);
       const users = next.mappings.filter((it) => storesOfMappings([it]).some((store) => moved.has(store)));

@@ -14,7 +14,7 @@ const STEP = 1_000;
 /** How many copies go with one statement. */
 const COPIES = 500;
 
-export async function readBase(session: Session): Promise<Head> {
+async function readBase(session: Session): Promise<Head> {
   const [base] = await read(session, baseQuery(postgresQueries));
   if (base === undefined) throw because('its base is missing, so that it was changed from outside');
   return { sequence: base.sequence, hash: base.hash };

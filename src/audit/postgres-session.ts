@@ -36,7 +36,7 @@ export interface Connector {
 }
 
 const CONNECT_MS = 3_000;
-export const QUERY_MS = 5_000;
+const QUERY_MS = 5_000;
 const CLOSE_MS = 2_000;
 
 /** How long the server lets a statement wait for a lock: less than we wait for its answer. */

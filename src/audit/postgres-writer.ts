@@ -173,7 +173,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
  * Whoever holds the row of the head writes; the others wait in line. What the last one did is seen by a statement
  * of its own only: the one that waited still sees the tables as they were before.
  */
-export async function lockHead(session: Session): Promise<Head & { readonly moving: string | null }> {
+async function lockHead(session: Session): Promise<Head & { readonly moving: string | null }> {
   const answers = await session.script(`
     begin isolation level read committed read write;
     select sequence, hash from head where id = 1 for update;

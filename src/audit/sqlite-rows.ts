@@ -122,7 +122,7 @@ const FACETS = [
   'secret',
 ] as const;
 
-export function prepareInsert(sqlite: DatabaseSync): RecordInsert {
+function prepareInsert(sqlite: DatabaseSync): RecordInsert {
   const insertRecord = prepareRow(sqlite, 'insert into records', [
     ...FACETS,
     'request_id',
@@ -183,7 +183,7 @@ export function prepareInsert(sqlite: DatabaseSync): RecordInsert {
   };
 }
 
-export function moveHead(sqlite: DatabaseSync, { sequence, hash }: Head): void {
+function moveHead(sqlite: DatabaseSync, { sequence, hash }: Head): void {
   prepared(
     sqlite,
     `insert into head (id, sequence, hash) values (1, ?, ?)

@@ -33,7 +33,7 @@ export function addAudit(program: Command, context: Context, run: Run): void {
 }
 
 /** Reads any store, without a configuration. */
-export function withStore(command: Command): Command {
+function withStore(command: Command): Command {
   return command.option(
     '--audit <path or url>',
     'audit store to read; else the one of the configuration',

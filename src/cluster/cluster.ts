@@ -53,7 +53,6 @@ export interface SecretMeta {
   readonly resourceVersion: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
-  readonly controlled: boolean;
   readonly deleting: boolean;
   /** What our field manager holds. `undefined`: it never wrote this object. */
   readonly ours: Holdings | undefined;

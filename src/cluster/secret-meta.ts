@@ -27,9 +27,6 @@ export function toMeta(item: JsonObject, namespace: string): SecretMeta | undefi
     resourceVersion,
     labels,
     annotations,
-    controlled: listIn(metadata, 'ownerReferences').some(
-      (owner) => isObject(owner) && owner.controller === true,
-    ),
     deleting: textIn(metadata, 'deletionTimestamp') !== undefined,
     ours: ours.length > 0 ? together(ours) : undefined,
     foreign: holdsForeign(metadata),

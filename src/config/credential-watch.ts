@@ -43,7 +43,6 @@ export interface CredentialWatchOptions {
   /** Told after each look, with what could not be looked at. */
   readonly onProgress?: (error?: unknown) => void;
   readonly wake?: Wake;
-  readonly everyMs?: number;
   readonly settleMs?: number;
 }
 
@@ -55,8 +54,9 @@ export interface CredentialWatch extends AsyncDisposable {
 /** `missing` counts once it is said for certain; until then what was known stays. */
 type State = string | 'missing';
 
-/** Secrets are asked of the API server. */
-const SECRETS_EVERY_MS = 15_000;
+const EVERY_MS = 5_000;
+/** Secrets are asked of the API server, and less often. */
+const TURNS_PER_SECRET = 3;
 
 /** Notices that the content behind references changed. The first look only learns what is there. */
 export function watchCredentials(options: CredentialWatchOptions): CredentialWatch {
@@ -66,11 +66,9 @@ export function watchCredentials(options: CredentialWatchOptions): CredentialWat
     onChange,
     onProgress = () => undefined,
     wake = systemWake,
-    everyMs = 5_000,
     settleMs = 300,
   } = options;
   const known = new Map<string, State>();
-  const turnsPerSecret = Math.max(1, Math.round(SECRETS_EVERY_MS / everyMs));
   let turns = 0;
 
   const resolve = (watched: Watched): Promise<SecretValue> =>
@@ -104,7 +102,7 @@ export function watchCredentials(options: CredentialWatchOptions): CredentialWat
   };
 
   const look = async (rounds: Rounds, all: boolean): Promise<void> => {
-    const secretsToo = all || turns % turnsPerSecret === 0;
+    const secretsToo = all || turns % TURNS_PER_SECRET === 0;
     turns += 1;
     const byOwner = references();
     const wanted = new Map([...byOwner.values()].flat().map((watched) => [JSON.stringify(watched), watched]));
@@ -122,7 +120,7 @@ export function watchCredentials(options: CredentialWatchOptions): CredentialWat
     if (failures.length > 0) throw failures[0];
   };
 
-  const loop = startLoop({ look, everyMs, wake, onProgress });
+  const loop = startLoop({ look, everyMs: EVERY_MS, wake, onProgress });
   loop.rouse();
   const atOnce: Rounds = { pause: async () => undefined, ending: false };
   return {

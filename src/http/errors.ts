@@ -31,7 +31,7 @@ const STATUS: Partial<Readonly<Record<ErrorCode, number>>> = {
 };
 
 /** By the remedy where nothing else is said: what heals is 503; what a person must mend first, 409. */
-export function statusOf(code: ErrorCode): number {
+function statusOf(code: ErrorCode): number {
   const { remedy } = ERRORS[code];
   return STATUS[code] ?? (remedy === 'retry' || remedy === 'wait' ? 503 : REFUSED);
 }

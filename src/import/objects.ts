@@ -10,18 +10,12 @@ export interface Text {
   readonly text: string;
 }
 
-export const KINDS = [
-  'ClusterExternalSecret',
-  'ClusterSecretStore',
-  'ExternalSecret',
-  'SecretStore',
-] as const;
+const KINDS = ['ClusterExternalSecret', 'ClusterSecretStore', 'ExternalSecret', 'SecretStore'] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** An object of theirs, as it was found. */
 export interface Found {
   readonly kind: Kind;
-  readonly apiVersion: string;
   /** None for a kind of the whole cluster. */
   readonly namespace: string | undefined;
   readonly name: string;
@@ -106,7 +100,6 @@ export function sortObjects(
     }
     found.set(id, {
       kind: known,
-      apiVersion,
       namespace: place,
       name,
       labels: isObject(metadata.labels) ? metadata.labels : {},

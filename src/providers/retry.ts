@@ -7,8 +7,6 @@ import { type Sleep, systemSleep } from './timing.ts';
 
 export interface RetryOptions {
   readonly clock: Clock;
-  /** All attempts together, the first included. */
-  readonly attempts?: number;
   readonly sleep?: Sleep;
   /** At least 0, below 1. */
   readonly random?: () => number;
@@ -16,6 +14,8 @@ export interface RetryOptions {
   readonly isAsked?: () => boolean;
 }
 
+/** All together, the first included. */
+const ATTEMPTS = 3;
 const FIRST_WAIT_MS = 250;
 /** No further attempt once this much time has gone by, as it does when each attempt ends by its timeout. */
 const PATIENCE_MS = 20_000;
@@ -76,12 +76,12 @@ export function withRetry(provider: SecretProvider, options: RetryOptions): Secr
 }
 
 async function tryAgain<Failure extends { readonly error: AppError }>(
-  { clock, attempts = 3, sleep = systemSleep, random = Math.random, isAsked = () => true }: RetryOptions,
+  { clock, sleep = systemSleep, random = Math.random, isAsked = () => true }: RetryOptions,
   { startedAt, signal }: { readonly startedAt: number; readonly signal: AbortSignal | undefined },
   failures: () => readonly Failure[],
   ask: (failed: readonly Failure[]) => Promise<void>,
 ): Promise<void> {
-  for (let attempt = 1; attempt < attempts; attempt += 1) {
+  for (let attempt = 1; attempt < ATTEMPTS; attempt += 1) {
     const failed = failures();
     if (failed.length === 0 || !isAsked()) return;
     const backoff = random() * Math.min(FIRST_WAIT_MS * 2 ** attempt, LONGEST_WAIT_MS);

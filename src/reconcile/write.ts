@@ -130,7 +130,7 @@ function actionOf(plan: Writing): 'create' | 'update' | 'adopt' {
 }
 
 /** What we hold of a target before and after; of a Secret of somebody else that is our keys alone. */
-export function dataOf(plan: Writing): readonly [Data, Data] {
+function dataOf(plan: Writing): readonly [Data, Data] {
   if (plan.kind === 'create') return [new Map(), plan.manifest.data];
   if (plan.kind === 'update') return [plan.live.data, plan.change.data];
   const ours = new Set(plan.keys.filter(({ before }) => before !== undefined).map(({ name }) => name));

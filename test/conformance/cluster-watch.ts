@@ -48,7 +48,6 @@ export function describeWatch(
             resourceVersion: live.resourceVersion,
             labels: live.labels,
             annotations: live.annotations,
-            controlled: false,
             deleting: false,
             ours: { ...live.ours, data: ['password'] },
           },

@@ -71,7 +71,6 @@ export function meta(
       [ANNOTATION.config]: configHash(it.mapping),
       [ANNOTATION.onMappingRemoved]: it.mapping.onMappingRemoved,
     },
-    controlled: false,
     deleting: false,
     ours: {
       labels: Object.values(LABEL),

@@ -117,7 +117,7 @@ function missingText(missing: readonly string[], paint: Paint): readonly string[
   ];
 }
 
-export function proofText(proof: Proof, { keys, checkpoints }: Evidence, paint: Paint): string {
+function proofText(proof: Proof, { keys, checkpoints }: Evidence, paint: Paint): string {
   const { ok, from, problem, sealed, accepted, unchecked, cutProved } = proof;
   // Between the last checkpoint that agrees and the one that does not, any record may be the bad one.
   const records =

@@ -54,7 +54,7 @@ const WORDS = new Set([
   'forloop',
 ]);
 
-export function isPlainName(name: string): boolean {
+function isPlainName(name: string): boolean {
   return /^[A-Za-z_]\w*$/.test(name) && !WORDS.has(name);
 }
 

@@ -17,7 +17,7 @@ const MAX_CERTIFICATES = 100;
 const CERTIFICATE_LABELS: readonly string[] = ['CERTIFICATE', 'X509 CERTIFICATE'];
 
 /** Text between blocks is ignored, as the RFC has it. */
-export function pemBlocks(text: string): readonly PemBlock[] {
+function pemBlocks(text: string): readonly PemBlock[] {
   const blocks: PemBlock[] = [];
   let open: { label: string; lines: string[] } | undefined;
   for (const raw of text.split(/\r\n|\n|\r/)) {

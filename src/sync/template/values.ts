@@ -39,7 +39,7 @@ export class Binary extends Opaque {
 }
 
 /** A number as its JSON has it: an id of 18 digits or `1.10` would not survive as a number of the platform. */
-export class JsonNumber extends Opaque {
+class JsonNumber extends Opaque {
   readonly #text: string;
 
   constructor(text: string) {
@@ -96,7 +96,7 @@ function remember<T extends object>(value: T, node: JsonNode): T {
   return value;
 }
 
-export function toNode(value: unknown): JsonNode {
+function toNode(value: unknown): JsonNode {
   const it = plain(value);
   if (it instanceof Binary) return Binary.refuse(it);
   if (it instanceof JsonNumber) return { kind: 'number', text: JsonNumber.textOf(it) };
