@@ -1,5 +1,5 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
-import { link, mkdir, open, readFile, rm, stat } from 'node:fs/promises';
+import { link, open, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, extname } from 'node:path';
 import {
   createSigner,
@@ -11,6 +11,7 @@ import {
 } from '../audit/checkpoint-signing.ts';
 import { AppError } from '../core/errors.ts';
 import { createFingerprinter, type Fingerprinter } from '../core/fingerprint.ts';
+import { makeFolder } from '../core/folders.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import { codeOf } from '../core/system-errors.ts';
 import { describeReference, type Reference } from '../providers/credentials.ts';
@@ -146,7 +147,7 @@ async function makeFile(path: string, about: string, content: () => string): Pro
   try {
     // First, since a key that was provided may lie in a folder that cannot be written.
     if (await exists(path)) return;
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(path));
     const draft = `${path}.${randomBytes(6).toString('hex')}.tmp`;
     try {
       await writeDurably(draft, `${content()}\n`);

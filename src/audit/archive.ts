@@ -1,12 +1,13 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { open, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makeFolder, namesIn, syncFolder } from '../core/folders.ts';
 import type { Head, StoredRecord } from './chain.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { checkpointsIn, lineOf } from './checkpoint-lines.ts';
 import { jsonLine } from './export.ts';
-import { because, systemCode } from './failures.ts';
+import { because, onDisk, systemCode } from './failures.ts';
 
 /** Records that leave together, and the checkpoint that seals the last of them. */
 export interface Segment {
@@ -37,10 +38,11 @@ const CHUNK = 65_536;
 const SEAL = '.checkpoint';
 
 export function createArchive(folder: string): Archive {
+  const named = <T>(work: () => Promise<T>) => onDisk('the archive', `archive ${folder}`, work);
   return {
     path: folder,
-    write: (segment, fill) => translated(folder, () => write(folder, segment, fill)),
-    begun: ({ sequence }) => translated(folder, () => begun(folder, sequence + 1)),
+    write: (segment, fill) => named(() => write(folder, segment, fill)),
+    begun: ({ sequence }) => named(() => begun(folder, sequence + 1)),
   };
 }
 
@@ -48,8 +50,7 @@ async function write(folder: string, { base, seal }: Segment, fill: Parameters<A
   const stem = `audit-${base.sequence + 1}-${seal.sequence}`;
   const name = `${stem}.jsonl`;
   const path = join(folder, name);
-  const made = await mkdir(folder, { recursive: true, mode: 0o700 });
-  if (made !== undefined) await syncFolder(dirname(made));
+  await makeFolder(folder);
   await draft(path, async (part, hash) => {
     let text = '';
     const flush = async (): Promise<void> => {
@@ -126,29 +127,4 @@ async function begun(folder: string, from: number): Promise<readonly Checkpoint[
     found.push(...checkpoints.filter(({ sequence }) => sequence === Number(last)));
   }
   return found;
-}
-
-async function namesIn(folder: string): Promise<readonly string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
-    throw error;
-  }
-}
-
-/** A new name is only as durable as the folder that it is in. */
-async function syncFolder(folder: string): Promise<void> {
-  await using file = await open(folder, 'r');
-  await file.sync();
-}
-
-async function translated<T>(folder: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
-    throw because(`the archive cannot be read or written: ${code}`, error).concerning(`archive ${folder}`);
-  }
 }

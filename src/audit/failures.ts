@@ -39,3 +39,14 @@ export function systemCode(error: unknown): string | undefined {
   const code = codeOf(error);
   return code !== undefined && /^E[A-Z0-9_]{2,15}$/.test(code) ? code : undefined;
 }
+
+/** Whatever the file system says of the files that hold `what`, as ours, about `about`. */
+export async function onDisk<T>(what: string, about: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    throw because(`${what} cannot be read or written: ${code}`, error).concerning(about);
+  }
+}

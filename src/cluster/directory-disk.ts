@@ -1,6 +1,7 @@
-import { access, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { access, link, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { AppError } from '../core/errors.ts';
+import { syncFolder } from '../core/folders.ts';
 import { codeOf } from '../core/system-errors.ts';
 
 /** The bytes of a file and when it was last written (nanoseconds since 1970), of one and the same file. */
@@ -44,41 +45,12 @@ export async function removeFile(path: string): Promise<void> {
   await syncFolder(dirname(path));
 }
 
-/** The names in a folder; none if there is no such folder. */
-export async function namesIn(path: string): Promise<readonly string[]> {
-  try {
-    return await readdir(path);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
-}
-
-export async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return false;
-    throw error;
-  }
-}
-
 async function writeDurably(path: string, text: string): Promise<bigint> {
   // `wx`: never through a link that somebody put there.
   await using file = await open(path, 'wx', 0o600);
   await file.writeFile(text);
   await file.sync();
   return (await file.stat({ bigint: true })).mtimeNs;
-}
-
-export async function makeFolder(path: string): Promise<void> {
-  const made = await mkdir(path, { recursive: true, mode: 0o700 });
-  if (made !== undefined) await syncFolder(dirname(path));
-}
-
-async function syncFolder(path: string): Promise<void> {
-  await using folder = await open(path, 'r');
-  await folder.sync();
 }
 
 /** The path itself, or the closest one above it that exists. */

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { createFingerprinter, type Fingerprinter } from '../core/fingerprint.ts';
+import { makeFolder } from '../core/folders.ts';
 import { SecretValue } from '../core/secret-value.ts';
-import { makeFolder, putFile, readWithTime, unusable } from './directory-disk.ts';
+import { putFile, readWithTime, unusable } from './directory-disk.ts';
 
 /** The key of the fingerprints of what is written: 32 random bytes as base64 text, mode 0600. */
 const FILE = '.merge.key';

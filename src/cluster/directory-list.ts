@@ -1,8 +1,9 @@
 import { join } from 'node:path';
+import { isFolder, namesIn } from '../core/folders.ts';
 import type { JsonObject } from '../core/json.ts';
 import { isNamespaceName, isSecretName } from '../core/kubernetes-names.ts';
 import { compareText } from '../core/target.ts';
-import { isFolder, namesIn, readWithTime, unusable } from './directory-disk.ts';
+import { readWithTime, unusable } from './directory-disk.ts';
 import { parseYaml } from './directory-file.ts';
 import { objectIn } from './json.ts';
 import { textsIn } from './manifest.ts';

@@ -4,11 +4,11 @@ import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
+import { makeFolder } from '../core/folders.ts';
 import { compareText, formatTarget, type TargetId } from '../core/target.ts';
 import type { Cluster, LiveSecret, SecretMeta, WriteResult } from './cluster.ts';
 import {
   allowed,
-  makeFolder,
   nearestFolder,
   putFile,
   readWithTime,

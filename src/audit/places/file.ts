@@ -1,22 +1,24 @@
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeFolder, syncFolder } from '../../core/folders.ts';
 import type { CheckpointPlace } from '../checkpoint.ts';
 import { checkpointsIn, lineOf } from '../checkpoint-lines.ts';
-import { because, systemCode } from '../failures.ts';
+import { onDisk, systemCode } from '../failures.ts';
 
 /** Adds a line for each checkpoint, and waits for the disk. Several processes may add to one file. */
 export function filePlace(path: string): CheckpointPlace {
   const name = `file ${path}`;
+  const translated = <T>(work: () => Promise<T>) => onDisk('the checkpoints', name, work);
   return {
     name,
-    write: (checkpoint) => translated(name, () => append(path, `${lineOf(checkpoint)}\n`)),
-    read: () => translated(name, () => read(path)),
+    write: (checkpoint) => translated(() => append(path, `${lineOf(checkpoint)}\n`)),
+    read: () => translated(() => read(path)),
   };
 }
 
 async function append(path: string, line: string): Promise<void> {
   const folder = dirname(path);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder);
   await using file = await open(path, 'a+', 0o600);
   const { size } = await file.stat();
   // What a crash tore must not spoil the next one.
@@ -24,10 +26,7 @@ async function append(path: string, line: string): Promise<void> {
   // In one call, so that the lines of two processes do not mix.
   await file.appendFile(torn ? `\n${line}` : line);
   await file.sync();
-  if (size > 0) return;
-  // A new file is only as durable as its name in the folder.
-  await using parent = await open(folder, 'r');
-  await parent.sync();
+  if (size === 0) await syncFolder(folder);
 }
 
 async function endsWithNewline(file: Awaited<ReturnType<typeof open>>, size: number): Promise<boolean> {
@@ -41,15 +40,5 @@ async function read(path: string) {
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return [];
     throw error;
-  }
-}
-
-async function translated<T>(name: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
-    throw because(`the checkpoints cannot be read or written: ${code}`, error).concerning(name);
   }
 }

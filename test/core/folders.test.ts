@@ -1,0 +1,39 @@
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isFolder, makeFolder, namesIn } from '../../src/core/folders.ts';
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'folders-'));
+});
+afterAll(() => rm(root, { recursive: true }));
+
+describe('a folder', () => {
+  it('is made with all above it, for its owner only, by several at once too', async () => {
+    const path = join(root, 'a/b/c');
+    await Promise.all([makeFolder(path), makeFolder(path), makeFolder(join(root, 'a/d/'))]);
+    for (const name of ['a', 'a/b', 'a/b/c', 'a/d'])
+      expect((await stat(join(root, name))).mode & 0o777, name).toBe(0o700);
+    await makeFolder(path);
+    expect([...(await namesIn(join(root, 'a')))].sort()).toEqual(['b', 'd']);
+  });
+
+  it('is not made where a file is in the way', async () => {
+    const path = join(root, 'file');
+    await writeFile(path, '');
+    await expect(makeFolder(path)).rejects.toMatchObject({ code: 'EEXIST' });
+    await expect(makeFolder(join(path, 'below'))).rejects.toMatchObject({ code: 'ENOTDIR' });
+  });
+
+  it('that is not there has no names', async () => {
+    expect(await namesIn(join(root, 'nothing'))).toEqual([]);
+    expect(await isFolder(join(root, 'nothing'))).toBe(false);
+  });
+
+  // Node's own way goes round in circles there, with a thread that cannot be stopped.
+  it.runIf(process.platform === 'linux')('is refused where the system makes none, at once', async () => {
+    await expect(makeFolder('/proc/nothing/below')).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+});
