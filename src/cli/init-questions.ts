@@ -1,8 +1,8 @@
 import { createInterface } from 'node:readline/promises';
+import { problemsOfText } from '../config/load.ts';
 import type { Problem } from '../config/problem.ts';
 import { AppError } from '../core/errors.ts';
 import type { Context } from './context.ts';
-import { problemsOf } from './init-check.ts';
 import { CLUSTER_KINDS, LOGINS, STORE_KINDS, type StoreKind } from './init-choices.ts';
 import { type Answers, initialConfig } from './init-template.ts';
 import { UsageError } from './usage-error.ts';
@@ -55,7 +55,7 @@ export async function collectAnswers(context: Context, given: GivenAnswers): Pro
   const checkOf =
     (name: keyof Answers): Check =>
     async (text) =>
-      wrongIn(await problemsOf(initialConfig({ ...answers, [name]: text }, undefined), context));
+      wrongIn(await problemsOfText(initialConfig({ ...answers, [name]: text }, undefined), context));
   const ask = async (name: keyof Answers, question: string, offer = answers[name] ?? ''): Promise<void> => {
     answers = { ...answers, [name]: await questions.ask(name, question, offer, checkOf(name)) };
   };

@@ -2,6 +2,7 @@ import { type ConfigFs, findSources, realFs } from './files.ts';
 import type { Loaded } from './judge.ts';
 import type { ParsedFiles } from './parsed-files.ts';
 import { parseOnce } from './parsing.ts';
+import type { Problem } from './problem.ts';
 import { readDocuments } from './read.ts';
 
 export interface LoadOptions {
@@ -28,6 +29,20 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
   const main = await readDocuments(sources.files, reading);
   const { judgeDocuments } = await loadJudge();
   return judgeDocuments(main, { ...reading, sources, home: env.HOME });
+}
+
+/** What would be wrong with a text that is no file yet, and the only one that there is. */
+export async function problemsOfText(
+  text: string,
+  { env, cwd }: Pick<LoadOptions, 'env' | 'cwd'>,
+): Promise<readonly Problem[]> {
+  const bytes = Buffer.from(text);
+  const readFs: ConfigFs = {
+    stat: async () => ({ isFile: () => true, isDirectory: () => false, size: bytes.length }),
+    readdir: async () => [],
+    readFile: async () => bytes,
+  };
+  return (await loadConfig({ paths: ['secretbridge.yaml'], env, cwd, readFs })).problems;
 }
 
 /** With the schema and all checks, which takes a fifth of a second. */

@@ -3,6 +3,7 @@ import { isErrorCode } from '../core/error-codes.ts';
 import { Reference } from '../providers/credentials.ts';
 import { didYouMean, nearest } from './nearest.ts';
 import { type Finding, type Path, quoted } from './problem.ts';
+import { memberOf } from './raw.ts';
 
 // From zod's issues to sentences. The schemas say what is expected in their `error`; here stands what they
 // leave open. No sentence holds a value of the file: it may be a credential that somebody put there.
@@ -228,8 +229,5 @@ function ofParams(params: unknown): Partial<Finding> {
 }
 
 function valueAt(base: unknown, path: Path): unknown {
-  return path.reduce<unknown>((value, part) => {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) return undefined;
-    return (value as Readonly<Record<string | number, unknown>>)[part];
-  }, base);
+  return path.reduce<unknown>(memberOf, base);
 }

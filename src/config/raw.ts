@@ -8,9 +8,9 @@ export function listOf(root: Located, section: string): readonly unknown[] {
   return Array.isArray(list) ? list : [];
 }
 
-export function memberOf(value: unknown, name: string): unknown {
+export function memberOf(value: unknown, name: string | number): unknown {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
-  return (value as Readonly<Record<string, unknown>>)[name];
+  return (value as Readonly<Record<string | number, unknown>>)[name];
 }
 
 export function textOf(value: unknown, name: string): string | undefined {

@@ -1,5 +1,5 @@
 import { parse } from 'yaml';
-import { loadConfig } from '../config/load.ts';
+import { problemsOfText } from '../config/load.ts';
 import type { Problem } from '../config/problem.ts';
 import { isObject } from '../core/json.ts';
 import { type ImportOptions, importExternalSecrets, type Refusal } from './import.ts';
@@ -12,25 +12,17 @@ export interface Verified {
   readonly problems: readonly Problem[];
 }
 
+/** What is wrong must not depend on the machine that imports. */
+const NOWHERE = { env: {}, cwd: '/' };
+
 /** What is handed out has passed all that `validate` checks; a mapping that does not pass is listed instead. */
 export async function importVerified(objects: Objects, options: ImportOptions): Promise<Verified> {
   const result = importExternalSecrets(objects, options);
-  const problems = await problemsOf(result.config);
+  const problems = await problemsOfText(result.config, NOWHERE);
   if (problems.length === 0) return { result, problems };
   const refused = refusedMappings(result.config, problems);
   const again = importExternalSecrets(objects, { ...options, refused });
-  return { result: again, problems: await problemsOf(again.config) };
-}
-
-async function problemsOf(config: string): Promise<readonly Problem[]> {
-  const bytes = Buffer.from(config);
-  const readFs = {
-    stat: async () => ({ isFile: () => true, isDirectory: () => false, size: bytes.length }),
-    readdir: async () => [],
-    readFile: async () => bytes,
-  };
-  const loaded = await loadConfig({ paths: ['imported.yaml'], env: {}, cwd: '/', readFs });
-  return loaded.problems;
+  return { result: again, problems: await problemsOfText(again.config, NOWHERE) };
 }
 
 function refusedMappings(config: string, problems: readonly Problem[]): ReadonlyMap<string, Refusal> {
