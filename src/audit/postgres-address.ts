@@ -101,7 +101,7 @@ export async function tlsOptions(
   return {
     rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not switch it off
     minVersion: 'TLSv1.2',
-    ca: [...getCACertificates('default'), ...getCACertificates('extra'), ...(ca === undefined ? [] : [ca])],
+    ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
     // The driver overwrites `servername` by the host's name.

@@ -8,6 +8,7 @@ export interface Connection {
   readonly cert?: string | Buffer | undefined;
   readonly key?: string | Buffer | undefined;
   readonly servername?: string | undefined;
+  /** Left out: yes, since NODE_TLS_REJECT_UNAUTHORIZED must not switch it off. */
   readonly rejectUnauthorized?: boolean | undefined;
   readonly proxy?: string | undefined;
 }
@@ -66,14 +67,14 @@ function open({ proxy, ...connection }: Connection, connections: number | null):
   return new ProxyAgent({ ...options, uri: proxy, requestTls: tls });
 }
 
-function tlsOptions({ ca, cert, key, servername, rejectUnauthorized }: Connection): object {
+function tlsOptions({ ca, cert, key, servername, rejectUnauthorized = true }: Connection): object {
   return {
     // A `ca` replaces Node's own list, and with it what NODE_EXTRA_CA_CERTS adds.
     ...(ca === undefined ? {} : { ca: [ca, ...getCACertificates('extra')] }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
     ...(servername === undefined ? {} : { servername }),
-    ...(rejectUnauthorized === undefined ? {} : { rejectUnauthorized }),
+    rejectUnauthorized,
   };
 }
 

@@ -207,6 +207,7 @@ type TlsOptions = NonNullable<RedisOptions['tls']>;
 async function tlsOptions({ caFile, certFile, keyFile, serverName }: RedisTls = {}): Promise<TlsOptions> {
   const file = { code: 'CREDENTIAL_MISSING', about: 'engine.tls' } as const;
   return {
+    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not switch it off
     // Given ones stand beside those that this process trusts anyway.
     ...(caFile === undefined
       ? {}

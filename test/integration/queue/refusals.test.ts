@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { SecretValue } from '../../../src/core/secret-value.ts';
 import type { RedisQueueOptions } from '../../../src/queue/bullmq.ts';
 import type { Queue } from '../../../src/queue/queue.ts';
@@ -260,6 +260,15 @@ describe('a Redis behind TLS', () => {
       await expect(queue.add(job('a'))).rejects.toMatchObject({ code: 'QUEUE_MISCONFIGURED' });
     },
   );
+
+  it('is not trusted with another authority, not even with NODE_TLS_REJECT_UNAUTHORIZED', async () => {
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+    stops.push(async () => void vi.unstubAllEnvs());
+    const { url, folder, otherCaFile } = await startTls();
+    const client = { certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') };
+    const queue = await open(url, { tls: { caFile: otherCaFile, ...client } });
+    await eventually(() => shown(queue).startsWith('down: the TLS connection to Redis fails'));
+  });
 
   it('is not trusted under another name', async () => {
     const { url, caFile } = await startTls();
