@@ -29,17 +29,7 @@ const FIRST_PAGE = 4;
 
 type Reading = Pick<
   MovableAudit,
-  | 'list'
-  | 'get'
-  | 'scan'
-  | 'latest'
-  | 'openAttempts'
-  | 'targets'
-  | 'stored'
-  | 'base'
-  | 'reviews'
-  | 'kept'
-  | 'moving'
+  'list' | 'get' | 'latest' | 'openAttempts' | 'targets' | 'stored' | 'base' | 'reviews' | 'kept' | 'moving'
 >;
 
 /** What a store answers, whatever its database: that differs in how a query is run. */
@@ -67,9 +57,6 @@ export function createReading(source: Source): Reading {
     async get(sequence) {
       const [found] = await ask(queries.recordQuery(db, sequence));
       return found && toRecord(found);
-    },
-    async *scan(from) {
-      for await (const { text, hash } of stored(from)) yield toRecord({ record: text, hash });
     },
     async latest(filter, actions) {
       const found = await latest(source, filter, actions);

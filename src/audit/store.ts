@@ -58,8 +58,6 @@ export interface AuditStore extends AsyncDisposable {
   /** Newest first. */
   list(filter: RecordFilter, page: Page): Promise<readonly AuditRecord[]>;
   get(sequence: number): Promise<AuditRecord | undefined>;
-  /** Oldest first, from a sequence on. */
-  scan(from: number): AsyncIterable<AuditRecord>;
   /** The last record of a target or of a source among some actions, to tell a new state from a known one. */
   latest(filter: RecordFilter, actions: readonly Action[]): Promise<AuditRecord | undefined>;
   /**

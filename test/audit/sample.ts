@@ -1,4 +1,6 @@
-import type { Entry } from '../../src/audit/entry.ts';
+import { fromStored } from '../../src/audit/chain.ts';
+import type { AuditRecord, Entry } from '../../src/audit/entry.ts';
+import type { AuditStore } from '../../src/audit/store.ts';
 
 export function fingerprint(n: number): string {
   return `0badcafe:${n.toString(16).padStart(64, '0')}`;
@@ -38,4 +40,16 @@ export function bare(part: Partial<Entry> = {}): Entry {
     attempt: 1,
     ...part,
   };
+}
+
+/** All that a store has from a sequence on, oldest first. */
+export async function recordsOf(
+  store: Pick<AuditStore, 'stored'>,
+  from = 1,
+): Promise<readonly AuditRecord[]> {
+  return Array.fromAsync(store.stored(from), ({ text, hash }) => {
+    const record = fromStored(text, hash);
+    if (record === undefined) throw new Error(`a damaged record: ${text}`);
+    return record;
+  });
 }

@@ -6,7 +6,7 @@ import { verify } from '../../src/audit/verify.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { temporaryFolder } from './folder.ts';
 import { runChild } from './run-child.ts';
-import { entry } from './sample.ts';
+import { entry, recordsOf } from './sample.ts';
 
 const common = { instance: 'test', clock: systemClock };
 
@@ -23,7 +23,7 @@ describe('processes on one audit file', () => {
       kind: 'intact',
       records: 2000,
     });
-    const seen = await Array.fromAsync(store.scan(1));
+    const seen = await recordsOf(store);
     for (const name of names) {
       const own = seen.filter(({ replica }) => replica === name).map(({ requestId }) => requestId);
       expect(own).toEqual(Array.from({ length: 500 }, (_, n) => `${name}-${n}`));

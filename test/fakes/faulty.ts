@@ -33,13 +33,7 @@ export function faulty<Port extends object>(name: string, port: Port, watch: Wat
 }
 
 /** The methods of our ports that give something other than a promise. */
-const SYNCHRONOUS: readonly (string | symbol)[] = [
-  'scan',
-  'stored',
-  'ownNamespace',
-  'mergedKeys',
-  'heldAlone',
-];
+const SYNCHRONOUS: readonly (string | symbol)[] = ['stored', 'ownNamespace', 'mergedKeys', 'heldAlone'];
 
 /** Thrown where a process would have died. */
 export class Crash extends Error {

@@ -116,9 +116,6 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
         return (after === undefined ? found : found.toReversed()).slice(0, limit);
       }),
     get: (sequence) => use(() => all().find((record) => record.sequence === sequence)),
-    async *scan(from) {
-      yield* await use(() => all().filter(({ sequence }) => sequence >= from));
-    },
     latest: (filter, actions) =>
       use(
         () =>

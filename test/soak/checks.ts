@@ -2,6 +2,7 @@ import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AuditRecord } from '../../src/audit/entry.ts';
 import { verify } from '../../src/audit/verify.ts';
+import { recordsOf } from '../audit/sample.ts';
 import { openAt } from '../integration/audit/database.ts';
 import type { Changes } from './changes.ts';
 import { judgeContent, wronglyRolled } from './contents.ts';
@@ -191,7 +192,7 @@ function some(findings: readonly string[]): string {
 
 async function readRecords(scene: Scene): Promise<readonly AuditRecord[]> {
   await using audit = await openAt(scene.database.url, { readOnly: true });
-  return await Array.fromAsync(audit.scan(1));
+  return await recordsOf(audit);
 }
 
 async function outOfStep(replica: Replica, { pins }: World): Promise<readonly string[]> {

@@ -4,7 +4,7 @@ import { openSession } from '../../../src/audit/postgres-session.ts';
 import type { AuditStore } from '../../../src/audit/store.ts';
 import { verify } from '../../../src/audit/verify.ts';
 import { SecretValue } from '../../../src/core/secret-value.ts';
-import { entry } from '../../audit/sample.ts';
+import { entry, recordsOf } from '../../audit/sample.ts';
 import { postgres } from '../services/inject.ts';
 import { startPostgres } from '../services/postgres.ts';
 import { until } from '../services/service.ts';
@@ -15,7 +15,7 @@ const UNAVAILABLE = { code: 'AUDIT_UNAVAILABLE' };
 
 async function requests(store: AuditStore): Promise<readonly string[]> {
   expect(await verify(store.stored(1), { until: await store.head() })).toMatchObject({ kind: 'intact' });
-  return (await Array.fromAsync(store.scan(1))).map(({ requestId }) => requestId);
+  return (await recordsOf(store)).map(({ requestId }) => requestId);
 }
 
 async function elapsed(work: () => Promise<unknown>): Promise<number> {
@@ -36,7 +36,7 @@ describe('a connection that is cut at the commit', () => {
     expect(records.map(({ sequence }) => sequence)).toEqual([2, 3]);
     await store.append([entry({ requestId: 'after' })]);
     expect(await requests(store)).toEqual(['before', 'x', 'y', 'after']);
-    const [, , last] = await Array.fromAsync(store.scan(1));
+    const [, , last] = await recordsOf(store);
     expect(last).toEqual(records[1]);
   });
 

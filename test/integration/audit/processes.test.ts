@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { verify } from '../../../src/audit/verify.ts';
 import { runChild } from '../../audit/run-child.ts';
-import { entry } from '../../audit/sample.ts';
+import { entry, recordsOf } from '../../audit/sample.ts';
 import { postgres } from '../services/inject.ts';
 import { until } from '../services/service.ts';
 import { createDatabase } from './database.ts';
@@ -17,7 +17,7 @@ it('four processes start on an empty database, and append 500 records each into 
     kind: 'intact',
     records: 2000,
   });
-  const seen = await Array.fromAsync(store.scan(1));
+  const seen = await recordsOf(store);
   for (const name of names) {
     const own = seen.filter(({ replica }) => replica === name).map(({ requestId }) => requestId);
     expect(own).toEqual(Array.from({ length: 500 }, (_, n) => `${name}-${n}`));
@@ -40,7 +40,7 @@ it('what processes were promised before they were killed is there, once, in one 
     );
   }
   await using store = await database.open();
-  const found = (await Array.fromAsync(store.scan(1))).map(({ requestId }) => requestId);
+  const found = (await recordsOf(store)).map(({ requestId }) => requestId);
   expect(new Set(found).size).toBe(found.length);
   expect(promised.filter((id) => !found.includes(id))).toEqual([]);
   expect(await verify(store.stored(1), { until: await store.head() })).toMatchObject({ kind: 'intact' });

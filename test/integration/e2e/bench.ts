@@ -7,6 +7,7 @@ import type { AuditRecord } from '../../../src/audit/entry.ts';
 import { openSqliteAudit } from '../../../src/audit/sqlite.ts';
 import { type ChainState, verify } from '../../../src/audit/verify.ts';
 import { systemClock } from '../../../src/core/clock.ts';
+import { recordsOf } from '../../audit/sample.ts';
 import { kubernetes } from '../services/inject.ts';
 import { assertStatus, type KubernetesApi } from '../services/kubernetes-api.ts';
 import { type Run, type Running, runHere, type SyncReport, startProgram, syncReport } from './program.ts';
@@ -103,7 +104,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
 
   const records = async () => {
     await using audit = await readAudit(folder);
-    return await Array.fromAsync(audit.scan(1));
+    return await recordsOf(audit);
   };
   return {
     folder,

@@ -8,6 +8,7 @@ import type { AuditRecord } from '../../../src/audit/entry.ts';
 import { openSqliteAudit } from '../../../src/audit/sqlite.ts';
 import { type ChainState, verify } from '../../../src/audit/verify.ts';
 import { systemClock } from '../../../src/core/clock.ts';
+import { recordsOf } from '../../audit/sample.ts';
 import { createDatabase, type Database } from '../audit/database.ts';
 import type { Raw } from '../e2e/bench.ts';
 import { type Run, runHere } from '../e2e/program.ts';
@@ -182,7 +183,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
     },
     async records() {
       await using audit = await readAudit(folder, database);
-      return await Array.fromAsync(audit.scan(1));
+      return await recordsOf(audit);
     },
     async chain() {
       await using audit = await readAudit(folder, database);
