@@ -119,7 +119,8 @@ export async function remove(proposal: Proposal, deps: DestroyDeps, note?: strin
   const { id } = live;
   const refused = await rehearse(deps.cluster, id, plan.manifest);
   if (refused !== undefined) {
-    await deps.recorder.setback(proposal.mapping, id, 'failed', refused, proposal.keys);
+    const { mapping: name, keys } = proposal;
+    await deps.recorder.setback(name, id, { kind: 'failed', error: refused, keys });
     return endOf(proposal, 'failed', refused);
   }
   const removed = await removeOnly(proposal, deps, note);
@@ -226,6 +227,6 @@ async function hold(
 ): Promise<Outcome> {
   const detail = held || braked === undefined ? 'no key would be left' : braked;
   const error = new AppError('HELD', { detail });
-  await recorder.setback(mapping, live.id, 'held', error, keys, note);
+  await recorder.setback(mapping, live.id, { kind: 'held', error, keys, note });
   return { kind: 'held', mapping, target: live.id, keys, error, alive: true };
 }

@@ -77,7 +77,7 @@ export async function reconcile(
     if (reported) {
       const { kind, error } = reported;
       await decision.recorded();
-      await recorder.setback(mapping.name, id, kind, error, plan.keys);
+      await recorder.setback(mapping.name, id, { kind, error, keys: plan.keys });
       return { ...end(kind, decision, error), ...(kind === 'refused' ? { drifted: true } : {}) };
     }
     switch (plan.kind) {
@@ -98,7 +98,7 @@ export async function reconcile(
         // It is known to be gone then: what could not be looked at fails for that.
         if (plan.error.code === 'SOURCE_ABSENT' && decision.live === undefined)
           await recorder.gone({ action: 'delete', mapping: mapping.name, target: id });
-        await recorder.setback(mapping.name, id, kind, plan.error, plan.keys);
+        await recorder.setback(mapping.name, id, { kind, error: plan.error, keys: plan.keys });
         return end(kind, decision, plan.error);
       }
       case 'create':
@@ -112,7 +112,7 @@ export async function reconcile(
           lacksNamespace && plan.kind === 'create' ? await missingNamespace(id, plan, deps) : undefined;
         if (missing !== undefined) {
           await decision.recorded();
-          await recorder.setback(mapping.name, id, 'failed', missing, plan.keys);
+          await recorder.setback(mapping.name, id, { kind: 'failed', error: missing, keys: plan.keys });
           return end('failed', decision, missing);
         }
         const { byHand: repairs, held } = found;
@@ -287,6 +287,6 @@ export async function undecidable(
   error: AppError,
   { recorder }: Pick<ReconcileDeps, 'recorder'>,
 ): Promise<Outcome> {
-  await recorder.setback(mapping.name, id, 'failed', error, []);
+  await recorder.setback(mapping.name, id, { kind: 'failed', error });
   return { kind: 'failed', mapping: mapping.name, target: id, keys: [], alive: false, error };
 }

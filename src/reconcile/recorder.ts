@@ -42,14 +42,7 @@ export interface Recorder {
   /** Why a target that is gone was not taken away by hand, if so. */
   whyLetBe(mapping: string, target: TargetId): Promise<LetBe | undefined>;
   /** A target that cannot be decided or must not be changed: recorded when that begins or changes. */
-  setback(
-    mapping: string,
-    target: TargetId,
-    kind: 'refused' | 'held' | 'failed',
-    error: AppError,
-    keys: readonly KeyPlan[],
-    note?: string,
-  ): Promise<void>;
+  setback(mapping: string, target: TargetId, what: Setback): Promise<void>;
   /** That somebody else won each of so many races for a target: it is let be until the next run. */
   giveUp(mapping: string, target: TargetId, error: AppError, attempts: number): Promise<void>;
   /** A target that is as it should be: recorded only when a setback ends with it. As `seen` beside that. */
@@ -63,6 +56,15 @@ export interface Recorder {
   /** That a person pins a target, or lets it go: from then on the last word. With an error: that it was refused. */
   pin(mapping: string, target: TargetId, pin: Pin | 'unpin', error?: AppError): Promise<void>;
   sweep(counts: Readonly<Record<string, number>>, ok: boolean): Promise<void>;
+}
+
+export interface Setback {
+  readonly kind: 'refused' | 'held' | 'failed';
+  readonly error: AppError;
+  /** What would have become of its keys. */
+  readonly keys?: readonly KeyPlan[];
+  /** For the record. With another one, what is held is held anew. */
+  readonly note?: string | undefined;
 }
 
 export interface Seen {
@@ -180,7 +182,7 @@ export function createRecorder({
 
     whyLetBe: (mapping, target) => whyLetBe(audit, mapping, target, instances),
 
-    async setback(mapping, target, kind, error, keys, note) {
+    async setback(mapping, target, { kind, error, keys = [], note }) {
       const before = await last(target, mapping);
       const changes = changesOf(keys);
       // What is held is released by what it is, so that another change is another hold.

@@ -196,7 +196,7 @@ export function createWork(deps: WorkDeps): WorkTarget {
   ): Promise<number> {
     const { mapping, id } = it;
     const error = new AppError('CONTESTED', { about: formatTarget(id) });
-    await recorder.setback(mapping.name, id, 'refused', error, []);
+    await recorder.setback(mapping.name, id, { kind: 'refused', error });
     deps.logger.error('two controllers fight over a target', { mapping: mapping.name, ...id, error });
     board.note({
       ...(before ?? { okAt: startedAt }),

@@ -163,7 +163,7 @@ describe('a write without an answer', () => {
     // As the one that lost finds it.
     await using late = await world.start();
     const { recorder } = await late.app.pass();
-    await recorder.setback('db', APPS_DB, 'failed', lost(), []);
+    await recorder.setback('db', APPS_DB, { kind: 'failed', error: lost() });
     expect(await syncOnly(world)).toMatchObject({ kind: 'unchanged' });
     expect(world.story().filter((line) => line === 'create outcome db ok')).toHaveLength(1);
   });
