@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { credentialsOf } from '../app/app.ts';
 import { openAuditReader } from '../app/audit.ts';
@@ -10,6 +11,7 @@ import type { Config } from '../config/config.ts';
 import { AppError } from '../core/errors.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import type { Context, GlobalOptions } from './context.ts';
+import { fileError } from './file-error.ts';
 import { requireConfig } from './require-config.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -49,8 +51,17 @@ export function checkPlace(option: string, place: string | undefined): void {
   }
 }
 
-/** An export is there to be proved or read on; there is nothing to search it by. @throws UsageError */
-export async function refuseExport(option: string, path: string, shown: string): Promise<void> {
+/**
+ * No store comes to where the command line names none, however often it is asked; one that the configuration names may,
+ * with its volume. And an export is there to be proved or read on; there is nothing to search it by. @throws UsageError
+ */
+export async function refuseNoStore(option: string, path: string, shown: string): Promise<void> {
+  const what = `${option} ${shown} cannot be read`;
+  try {
+    if ((await stat(path)).isDirectory()) throw new UsageError(`${what}: it is a folder`);
+  } catch (error) {
+    throw fileError(error, what);
+  }
   const format = await formatOf(path);
   if (format === undefined || format === 'empty') return;
   const use = format === 'jsonl' ? ', which only `audit verify` reads' : ` as ${format.toUpperCase()}`;
@@ -67,7 +78,7 @@ export async function openAuditForReading(
   if (audit !== undefined) {
     const path = resolve(context.cwd, audit);
     const isServer = isPostgres(audit);
-    if (!isServer) await refuseExport('--audit', path, audit);
+    if (!isServer) await refuseNoStore('--audit', path, audit);
     return openAuditReader(
       isServer ? { kind: 'postgres', url: { env: '--audit' } } : { kind: 'sqlite', path },
       context.clock,

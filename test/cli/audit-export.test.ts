@@ -49,6 +49,29 @@ describe('audit export', () => {
     await expect(bench.read('new.db')).rejects.toThrow('ENOENT');
   });
 
+  it.each([
+    ['list', '--audit', 'none.db'],
+    ['show', '1', '--audit', 'none.db'],
+    ['report', '--audit', 'none.db'],
+    ['verify', '--audit', 'none.db'],
+    ['export', '--format', 'csv', '--audit', 'none.db'],
+    ['migrate', '--to', 'new.db', '--from', 'none.db'],
+  ])(
+    'of a store that the command line names and that is not there is wrong usage of `audit %s`',
+    async (...args) => {
+      await using bench = await openSynced();
+      const option = args.at(-2);
+      const named = (stderr: string) => ({ code: 64, stdout: '', stderr });
+      expect(await bench.run('audit', ...args)).toMatchObject(
+        named(`error: ${option} none.db cannot be read: there is no such file or folder (ENOENT)\n`),
+      );
+      expect(await bench.run('audit', ...args.slice(0, -1), 'state')).toMatchObject(
+        named(`error: ${option} state cannot be read: it is a folder\n`),
+      );
+      for (const path of ['none.db', 'new.db']) await expect(bench.read(path)).rejects.toThrow('ENOENT');
+    },
+  );
+
   it('takes the filters of the list', async () => {
     await using bench = await openSynced();
     await bench.run('audit', 'review', '2', '--state', 'flagged');

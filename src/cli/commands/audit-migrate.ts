@@ -8,7 +8,7 @@ import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { count, print } from '../output.ts';
 import { createProgress } from '../progress.ts';
-import { checkPlace, refuseExport } from '../read-audit.ts';
+import { checkPlace, refuseNoStore } from '../read-audit.ts';
 import { UsageError } from '../usage-error.ts';
 
 export interface MigrateOptions extends GlobalOptions {
@@ -24,7 +24,7 @@ export async function auditMigrateCommand(context: Context, options: MigrateOpti
   const place = (text: string) => (isPostgres(text) ? text : resolve(context.cwd, text));
   const [from, to] = [place(options.from), place(options.to)];
   if (from === to) throw new UsageError('--from and --to are the same store');
-  if (!isPostgres(from)) await refuseExport('--from', from, options.from);
+  if (!isPostgres(from)) await refuseNoStore('--from', from, options.from);
   const replica = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
   // The source first: a target is made where there is none, and only for something to be moved into it.
   await using source = await openAuditAt(from, { clock, replica, readOnly: true, env });
