@@ -1,4 +1,5 @@
 import type { Action, AuditRecord } from '../audit/entry.ts';
+import { isErrorCode } from '../core/error-codes.ts';
 import { AppError, healsItself } from '../core/errors.ts';
 import { mapConcurrently } from '../core/map-concurrently.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
@@ -16,7 +17,7 @@ import { planPass, selectTargets } from './plan.ts';
 
 interface Verdict {
   readonly state: TargetState;
-  readonly error?: AppError;
+  readonly error?: AppError | undefined;
 }
 
 export interface ExplainedTarget extends Verdict {
@@ -109,13 +110,28 @@ async function verdictOf(
     return { state: 'drifted', error: new AppError('DRIFTED', { about }) };
   if ('error' in plan) return { state: stateOf(plan, live !== undefined), error: plan.error };
   if (isHeld) return { state: 'held', error: new AppError('HELD', { about }) };
+  if (plan.kind === 'unchanged') return { state: pinned === undefined ? 'synced' : 'pinned' };
+  const error = lastFailure(records, about);
   return {
-    state: plan.kind === 'unchanged' && pinned !== undefined ? 'pinned' : stateOf(plan, live !== undefined),
+    state: stateOf(error === undefined ? plan : { kind: 'fail', keys: [], error }, live !== undefined),
+    error,
   };
 }
 
 /** What is said of a target without telling in what state it is. */
 const BESIDE: readonly Action[] = ['restart', 'release', 'rollback', 'unpin'];
+
+/**
+ * Of a change that is still to be made, why it was not made before. What the cluster refuses shows only where it is asked
+ * to write, which is not done here.
+ */
+function lastFailure(records: readonly AuditRecord[], about: string): AppError | undefined {
+  const last = records.find(({ action, phase }) => !BESIDE.includes(action) && phase !== 'intent');
+  if (last?.phase !== 'outcome' && last?.action !== 'giveUp') return undefined;
+  const { outcome, code = '', time } = last;
+  if (outcome !== 'failed' || !isErrorCode(code)) return undefined;
+  return new AppError(code, { about, detail: `at the last try, ${time}` });
+}
 
 /** Of one that is gone, only what was recorded tells that a person took it away. */
 function isDrifted(plan: Plan, records: readonly AuditRecord[]): boolean {

@@ -1,4 +1,4 @@
-import { rename, rm } from 'node:fs/promises';
+import { rename, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { openSqliteAudit } from '../../src/audit/sqlite.ts';
@@ -66,6 +66,22 @@ it('a target whose store is down is stale, and failed where it never was', async
   expect(await explained(bench)).toMatchObject({ exit: 1, state: 'stale', code: 'STORE_UNAVAILABLE' });
   await rm(join(bench.folder, TARGET));
   expect(await explained(bench)).toMatchObject({ exit: 1, state: 'failed', code: 'STORE_UNAVAILABLE' });
+});
+
+it('a target that the cluster did not take says why, until it did', async () => {
+  await using bench = await openBench();
+  // Nothing can be made in it, and what is in it is not there.
+  await symlink('nowhere/at/all', join(bench.folder, 'cluster'));
+  const { code: exit, json } = await bench.run('sync', '--output', 'json');
+  const [{ code } = {}] = (json as { targets: readonly { readonly code?: string }[] }).targets;
+  expect(code).toBeDefined();
+  expect(await explained(bench)).toMatchObject({
+    ...{ exit, state: 'failed', code },
+    message: expect.stringContaining('apps/db: '),
+  });
+  await rm(join(bench.folder, 'cluster'));
+  await bench.run('sync');
+  expect(await explained(bench)).toMatchObject({ exit: 0, state: 'synced' });
 });
 
 it('a target that somebody fights over is contested, and says what to do', async () => {
