@@ -42,6 +42,25 @@ describeInChromium('the page', (visit) => {
     expect(inside.complaints).toEqual([]);
   });
 
+  it('tears no name of the usual length to give room to a sentence beside it', async () => {
+    await using tab = await visit({ width: 1440, role: 'operator' });
+    for (const view of ['/', '/mappings', '/mappings/payments-db']) {
+      await go(tab.page, view);
+      const names = await tab.page.locator('main th .name, main td .name').evaluateAll((all) =>
+        all.map((one) => {
+          const tops = [...one.getClientRects()].map(({ top }) => Math.round(top / 8));
+          return { text: one.textContent, lines: new Set(tops).size };
+        }),
+      );
+      const short = names.filter(({ text }) => text.length <= 26);
+      expect(short.length, view).toBeGreaterThan(0);
+      expect(
+        short.filter(({ lines }) => lines > 1),
+        view,
+      ).toEqual([]);
+    }
+  });
+
   it('fits on a phone with names as long as they may be', async () => {
     const long = 'x'.repeat(253);
     const { status, mappings, entries } = typical();
