@@ -43,6 +43,8 @@ async function readForms(context: Context): Promise<readonly SecretValue[]> {
 }
 
 async function typed({ input, output }: NonNullable<Context['ask']>, signal: AbortSignal): Promise<Buffer> {
+  // SIGTERM, or Ctrl-C before the terminal is ours, which then tells nobody but the process.
+  if (signal.aborted) throw new AppError('INTERRUPTED');
   output.write('Value (it is not shown): ');
   // As a terminal it is told of each key and would show it: it shows it to nobody.
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
@@ -51,9 +53,11 @@ async function typed({ input, output }: NonNullable<Context['ask']>, signal: Abo
   const stop = (): void => stopped.reject(new AppError('INTERRUPTED'));
   reader.once('SIGINT', stop);
   reader.once('close', stop);
+  signal.addEventListener('abort', stop, { once: true });
   try {
-    return Buffer.from(await Promise.race([reader.question('', { signal }), stopped.promise]), 'utf8');
+    return Buffer.from(await Promise.race([reader.question(''), stopped.promise]), 'utf8');
   } finally {
+    signal.removeEventListener('abort', stop);
     reader.off('close', stop);
     reader.close();
     output.write('\n');

@@ -1,5 +1,6 @@
 import { PassThrough, Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { soon } from '../soon.ts';
 import { type Bench, Collector, HEAD, openBench } from './harness.ts';
 
 const RAW = `mappings:
@@ -103,6 +104,21 @@ describe('audit list --value', () => {
       else input.write(key);
       expect(await running).toMatchObject({ code: 1, stderr: expect.stringContaining('INTERRUPTED') });
     }
+  });
+
+  it('ends with a signal, before it asks and while it waits', async () => {
+    await using bench = await openStory();
+    const ended = { code: 1, stderr: expect.stringMatching(/^error INTERRUPTED/) };
+    const [input, output] = [new PassThrough(), new Collector()];
+    const run = (signal: AbortSignal) =>
+      bench.runWith({ ask: { input, output }, signal }, 'audit', 'list', '--value');
+    expect(await run(AbortSignal.abort())).toMatchObject(ended);
+    expect(output.text).toBe('');
+    const stop = new AbortController();
+    const running = run(stop.signal);
+    await soon(() => expect(output.text).toContain('it is not shown'));
+    stop.abort();
+    expect(await running).toMatchObject(ended);
   });
 
   it('is wrong usage without a value, with one that no Secret holds, and beside a fingerprint', async () => {

@@ -204,6 +204,19 @@ describe('a person who sits there', () => {
     expect(await bench.read('new.yaml')).toContain('address: https://vault.here:8200');
   });
 
+  it('is asked nothing where the file, or another one in place of its schema, is there already', async () => {
+    await using bench = await openBench();
+    await bench.write('conf/secretbridge.schema.json', '{}');
+    for (const out of ['secretbridge.yaml', 'conf/new.yaml']) {
+      const person = sitting('prod');
+      expect(await bench.runWith(person, 'init', '--out', out)).toMatchObject({
+        code: 64,
+        stderr: expect.stringContaining('is there already'),
+      });
+      expect(person.ask.output.text).toBe('');
+    }
+  });
+
   it('who leaves half-way leaves nothing behind', async () => {
     await using bench = await openBench();
     expect(await bench.runWith(sitting('prod'), 'init', ...OUT)).toMatchObject({ code: 1 });

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { lstat, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { codeOf } from '../../core/system-errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
@@ -23,12 +23,14 @@ const SCHEMA_FILE = 'secretbridge.schema.json';
 export async function initCommand(context: Context, options: InitOptions): Promise<number> {
   const { cwd } = context;
   const { out } = options;
-  const answers = await collectAnswers(context, options);
   const path = resolve(cwd, out);
   const schema = join(dirname(path), SCHEMA_FILE);
+  // Before anybody is asked anything.
+  if (await isThere(path)) throw thereAlready(path);
   const writeSchema = options.schema
     ? await prepareSchema(schema, join(dirname(out), SCHEMA_FILE))
     : undefined;
+  const answers = await collectAnswers(context, options);
   await create(path, initialConfig(answers, writeSchema && SCHEMA_FILE));
   await writeSchema?.();
   print(context, options.output, {
@@ -74,8 +76,21 @@ async function create(path: string, text: string): Promise<void> {
   try {
     await writeFile(path, text, { flag: 'wx' });
   } catch (error) {
-    if (codeOf(error) === 'EEXIST')
-      throw new UsageError(`${path} is there already: name another file with --out`);
+    if (codeOf(error) === 'EEXIST') throw thereAlready(path);
     throw fileError(error, `${path} cannot be written`);
   }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false;
+    throw fileError(error, `${path} cannot be written`);
+  }
+}
+
+function thereAlready(path: string): UsageError {
+  return new UsageError(`${path} is there already: name another file with --out`);
 }
