@@ -56,8 +56,12 @@ export function callsOf({ config, targets }: App, mapping: string): readonly Exp
 const LAST = 5;
 
 /** Looks at a mapping now: its sources, its targets, and what was last recorded of them. */
-export async function explainMapping(app: App, mapping: string): Promise<readonly ExplainedTarget[]> {
-  const pass = await app.pass();
+export async function explainMapping(
+  app: App,
+  mapping: string,
+  signal?: AbortSignal,
+): Promise<readonly ExplainedTarget[]> {
+  const pass = await app.pass({ signal });
   await pass.recorder.command(commandOf('explain', mapping));
   const explained: ExplainedTarget[] = [];
   const wanted = selectTargets(app, mapping);

@@ -34,7 +34,9 @@ export async function typedFingerprints(
 async function readForms(context: Context): Promise<readonly SecretValue[]> {
   const { ask, stdin, signal } = context;
   const bytes =
-    ask === undefined ? await readPiped(stdin, MAX_SECRET_BYTES, TOO_LARGE) : await typed(ask, signal);
+    ask === undefined
+      ? await readPiped(stdin, signal, { most: MAX_SECRET_BYTES, tooMuch: TOO_LARGE })
+      : await typed(ask, signal);
   if (bytes.length === 0) throw new UsageError('there is no value: type it when asked, or pipe it in');
   const end = bytes.at(-1) !== 0x0a ? 0 : bytes.at(-2) === 0x0d ? 2 : 1;
   const bare = bytes.subarray(0, bytes.length - end);

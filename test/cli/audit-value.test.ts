@@ -119,6 +119,13 @@ describe('audit list --value', () => {
     await soon(() => expect(output.text).toContain('it is not shown'));
     stop.abort();
     expect(await running).toMatchObject(ended);
+    const piped = new AbortController();
+    const waiting = bench.runWith(
+      { stdin: new PassThrough(), signal: piped.signal },
+      ...['audit', 'list', '--value'],
+    );
+    piped.abort();
+    expect(await waiting).toMatchObject(ended);
   });
 
   it('is wrong usage without a value, with one that no Secret holds, and beside a fingerprint', async () => {

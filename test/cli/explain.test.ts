@@ -1,7 +1,10 @@
+import { once } from 'node:events';
 import { rename, rm, symlink } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import { AppError } from '../../src/core/errors.ts';
 import { entry } from '../audit/sample.ts';
 import { soon } from '../soon.ts';
 import { type Bench, Collector, DB, HEAD, openBench } from './harness.ts';
@@ -100,6 +103,34 @@ it('a target that somebody fights over is contested, and says what to do', async
     message: expect.stringContaining('apps/db'),
     remedy: expect.stringContaining('let one of the two go'),
   });
+});
+
+it('ends when it is told to, also while a store does not answer', async () => {
+  const asked = Promise.withResolvers<void>();
+  const sockets: Socket[] = [];
+  await using server = createServer((socket) => {
+    sockets.push(socket);
+    asked.resolve();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await using bench = await openBench(`${HEAD.replace(
+    /stores:.*/,
+    `stores:
+  - name: hangs
+    kind: vault
+    address: http://127.0.0.1:${port}
+    auth: { method: token, token: { env: TOKEN } }`,
+  )}mappings:
+  - { name: db, target: { namespace: apps }, data: { A: { store: hangs, key: a, property: b } } }
+`);
+  const stop = new AbortController();
+  const running = bench.runWith({ env: { TOKEN: 't' }, signal: stop.signal }, 'explain', 'db');
+  await asked.promise;
+  stop.abort(new AppError('INTERRUPTED'));
+  expect(await running).toMatchObject({ code: 1, stderr: expect.stringMatching(/^error INTERRUPTED/) });
+  for (const socket of sockets) socket.destroy();
 });
 
 it('names the sources that the access rules do not allow, and does not read them', async () => {

@@ -1,5 +1,6 @@
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
 import { openBench } from '../cli/harness.ts';
 import { external, VAULT } from './harness.ts';
 
@@ -102,6 +103,15 @@ describe('import external-secrets', () => {
       stdout: '',
       stderr: 'error: the standard input is not UTF-8 text\n',
     });
+  });
+
+  it('ends when it is told to, also while nothing comes', async () => {
+    await using bench = await openBench();
+    const stop = new AbortController();
+    const waits = { stdin: new PassThrough(), signal: stop.signal };
+    const running = bench.runWith(waits, 'import', 'external-secrets', '-');
+    stop.abort(new AppError('INTERRUPTED'));
+    expect(await running).toMatchObject({ code: 1, stderr: expect.stringMatching(/^error INTERRUPTED/) });
   });
 
   it('says so when there is nothing to import', async () => {

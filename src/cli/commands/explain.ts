@@ -13,7 +13,7 @@ export async function explainCommand(
   options: GlobalOptions & { mapping: string; calls?: boolean },
 ): Promise<number> {
   return withApp(context, options, async (app) => {
-    const targets = await explainMapping(app, options.mapping);
+    const targets = await explainMapping(app, options.mapping, context.signal);
     const calls = options.calls === true ? callsOf(app, options.mapping) : undefined;
     print(context, options.output, {
       data: {

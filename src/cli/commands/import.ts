@@ -74,8 +74,9 @@ async function fromFiles(
   return readObjects(texts, namespace);
 }
 
-async function readAll({ stdin }: Context): Promise<string> {
-  const bytes = await readPiped(stdin, MAX_BYTES, 'the standard input has more than 64 MiB');
+async function readAll({ stdin, signal }: Context): Promise<string> {
+  const tooMuch = 'the standard input has more than 64 MiB';
+  const bytes = await readPiped(stdin, signal, { most: MAX_BYTES, tooMuch });
   return decoded('the standard input', bytes);
 }
 
