@@ -60,7 +60,7 @@ export function createGeneration(
   };
 }
 
-function storesOfMappings(mappings: readonly Mapping[]): readonly string[] {
+export function storesOfMappings(mappings: readonly Mapping[]): readonly string[] {
   const stores = mappings.flatMap((mapping) => [
     ...Object.values(mapping.data).map(({ store }) => store),
     ...mapping.dataFrom.map(({ store }) => store),
