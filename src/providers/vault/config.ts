@@ -81,6 +81,9 @@ export const VaultConfig = z
     address: z
       .url({ protocol: /^https?$/, error: 'an address such as https://vault.internal:8200' })
       .refine(isPlainAddress, { error: NOT_PLAIN })
+      .refine((address) => !/[^/]\/v1\/*$/.test(address), {
+        error: 'the address without `/v1`: each request adds it',
+      })
       .meta({
         description:
           'Base address of the server. Plain http for loopback only, or with `allowHttp: true`: the token travels in a header.',

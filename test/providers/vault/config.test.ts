@@ -31,3 +31,17 @@ describe('the configuration of a login', () => {
     },
   );
 });
+
+describe('the address', () => {
+  const isTaken = (address: string) =>
+    VaultConfig.safeParse({ kind: 'vault', address, auth: { method: 'token', token: { env: 'A' } } }).success;
+
+  it.each(['https://v/v1', 'https://v:8200/v1/', 'https://gateway/vault/v1'])(
+    'is no %s: behind it the server has no mount',
+    (address) => expect(isTaken(address)).toBe(false),
+  );
+
+  it.each(['https://v', 'https://v:8200/', 'https://gateway/vault', 'https://v1'])('may be %s', (address) =>
+    expect(isTaken(address)).toBe(true),
+  );
+});
