@@ -90,7 +90,8 @@ const SYNTAX: Readonly<Partial<Record<string, string>>> = {
   BAD_ALIAS: 'an alias (`*`) without a name; put the text in quotes if the star belongs to it',
   BAD_DIRECTIVE: 'a line that starts with `%` is a directive of YAML, which is not supported here',
   BAD_DQ_ESCAPE: 'an unknown escape after a backslash in double quotes; use single quotes or write `\\\\`',
-  BAD_INDENT: 'the indentation does not fit the lines above',
+  BAD_INDENT:
+    'the indentation does not fit the lines above, or a bracket (`{`, `[`) before this is not closed',
   BAD_SCALAR_START: 'text cannot start with this character; put it in quotes',
   BLOCK_AS_IMPLICIT_KEY: 'a second `: ` on this line; put the text in quotes if the colon belongs to it',
   BLOCK_IN_FLOW: 'a block inside of brackets; write it in brackets too, or end the brackets before it',

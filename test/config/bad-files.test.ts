@@ -56,6 +56,7 @@ describe('a file that is no configuration', () => {
       'a: "x\n',
       expect.stringContaining('something is missing here or before: a closing quote'),
     ],
+    ['an open bracket', 'a: { b: 1\nc: 2\n', expect.stringContaining('a bracket (`{`, `[`) before this')],
     ['zero bytes', 'a: \0', '1:1  CONFIG_INVALID: it is not a text file: it has zero bytes'],
     ['binary', new Uint8Array([0x61, 0xff, 0xfe]), '1:1  CONFIG_INVALID: it is not UTF-8 text'],
   ])('%s is refused with a place', async (_, text, line) => {
