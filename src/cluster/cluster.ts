@@ -71,6 +71,8 @@ export interface WatchScope {
 
 /** Called one at a time, in the order of what happened. */
 export interface WatchHandlers {
+  /** Of the others nothing but their names need be told. Left out: all are of interest. */
+  isOfInterest?(secret: string): boolean;
   /** The whole of the scope, at the start and whenever the watch had to begin anew: what is not in it is gone. */
   listed(found: readonly SecretMeta[]): void;
   changed(meta: SecretMeta): void;

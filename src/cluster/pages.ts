@@ -10,6 +10,9 @@ import { objectIn, textIn } from './json.ts';
  */
 export const PAGE = 100;
 
+/** Characters of one answer. Pages after one of more are so much smaller: whoever writes annotations may write much. */
+const MOST_TEXT = 4 * 1024 * 1024;
+
 /** How often a list starts anew when the API server has forgotten where it stood. */
 const STARTS = 5;
 
@@ -29,8 +32,8 @@ export interface ListRequest {
 }
 
 /** All objects of a list, and the moment that it shows. */
-export interface WholeList {
-  readonly items: readonly JsonObject[];
+export interface WholeList<T> {
+  readonly items: readonly T[];
   readonly resourceVersion: string | undefined;
 }
 
@@ -39,23 +42,33 @@ export interface WholeList {
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
  */
 export async function listAll(client: KubeClient, request: ListRequest): Promise<readonly JsonObject[]> {
-  return (await listWhole(client, request)).items;
+  return (await listWhole(client, request, (item) => item)).items;
 }
 
-export async function listWhole(client: KubeClient, request: ListRequest): Promise<WholeList> {
+/** @param take What is kept of an object: of a long list all of it would be in memory together. */
+export async function listWhole<T>(
+  client: KubeClient,
+  request: ListRequest,
+  take: (item: JsonObject) => T,
+): Promise<WholeList<T>> {
   for (let start = 0; start < STARTS; start += 1) {
-    const list = await listOnce(client, request);
+    const list = await listOnce(client, request, take);
     if (list !== 'expired') return list;
   }
   throw unavailable('it forgets long lists faster than they can be read').concerning(request.about);
 }
 
-async function listOnce(client: KubeClient, request: ListRequest): Promise<WholeList | 'expired'> {
+async function listOnce<T>(
+  client: KubeClient,
+  request: ListRequest,
+  take: (item: JsonObject) => T,
+): Promise<WholeList<T> | 'expired'> {
   const { path, selector, fieldSelector, form, pageSize = PAGE, about, signal } = request;
-  const items: JsonObject[] = [];
+  const items: T[] = [];
   let page: Page | undefined;
+  let limit = pageSize;
   do {
-    const query = new URLSearchParams({ limit: String(pageSize) });
+    const query = new URLSearchParams({ limit: String(limit) });
     if (selector !== '') query.set('labelSelector', selector);
     if (fieldSelector !== undefined) query.set('fieldSelector', fieldSelector);
     if (page?.place !== undefined) query.set('continue', page.place);
@@ -65,13 +78,15 @@ async function listOnce(client: KubeClient, request: ListRequest): Promise<Whole
     if (answer.status !== 200) throw errorOfAnswer(answer, about);
     page = pageOf(answer.text, form);
     if (page === undefined) throw unknownForm(about);
-    items.push(...page.items);
+    items.push(...page.items.map(take));
+    const fitting = Math.floor((MOST_TEXT / answer.text.length) * page.items.length);
+    limit = Math.min(pageSize, Math.max(1, fitting));
     request.onPage?.();
   } while (page.place !== undefined);
   return { items, resourceVersion: page.resourceVersion };
 }
 
-interface Page extends WholeList {
+interface Page extends WholeList<JsonObject> {
   readonly place: string | undefined;
 }
 

@@ -26,10 +26,13 @@ export interface Followed {
 }
 
 /** What was seen, metadata only. What one of these throws makes the watch begin anew. */
-export interface Follower {
-  listed(items: readonly JsonObject[]): void;
-  changed(item: JsonObject): void;
-  gone(item: JsonObject): void;
+export interface Follower<T> {
+  /** What is kept of an object until it is told. */
+  take(item: JsonObject): T;
+  /** Gives whether enough of them was kept; they are listed anew otherwise. */
+  listed(items: readonly T[]): boolean;
+  changed(item: T): void;
+  gone(item: T): void;
   progress(error?: AppError): void;
 }
 
@@ -60,10 +63,10 @@ const LONGEST_ASKED_MS = 60_000;
  * read or is not taken, when the connection was silent, and when an attempt to go on was told nothing: after a
  * restore of etcd the versions begin at an older one, and a watch from a version of the future waits in silence.
  */
-export function follow(
+export function follow<T>(
   client: KubeClient,
   followed: Followed,
-  follower: Follower,
+  follower: Follower<T>,
   tuning: WatchTuning = {},
 ): AsyncDisposable {
   const {
@@ -82,11 +85,10 @@ export function follow(
   async function list(signal: AbortSignal, onPage: () => void): Promise<void> {
     const form = { form: METADATA, pageSize: METADATA_PAGE };
     const request = { path, selector: '', fieldSelector, about, signal, onPage, ...form };
-    const { items, resourceVersion } = await listWhole(client, request);
+    const { items, resourceVersion } = await listWhole(client, request, follower.take);
     if (!resourceVersion) throw unknownForm(about);
     if (end.signal.aborted) return;
-    follower.listed(items);
-    place = resourceVersion;
+    if (follower.listed(items)) place = resourceVersion;
   }
 
   /** Resolves when the server ended it, or has forgotten the place. */
@@ -111,8 +113,8 @@ export function follow(
       place = undefined;
       const event = eventIn(line, about);
       if (event.kind === 'expired') return;
-      if (event.kind === 'changed') follower.changed(event.item);
-      if (event.kind === 'gone') follower.gone(event.item);
+      if (event.kind === 'changed') follower.changed(follower.take(event.item));
+      if (event.kind === 'gone') follower.gone(follower.take(event.item));
       place = event.place;
       told = true;
       alive();

@@ -17,10 +17,16 @@ export function watchSecrets(
   const { namespace, secret } = scope;
   checkScope(scope);
   const about = formatScope(scope);
+  // Of tens of thousands of Secrets, what others noted on them would be in memory until the last page has come.
+  const onlyNamed = new WeakSet<SecretMeta>();
+  const isOfInterest = ({ id }: SecretMeta): boolean => handlers.isOfInterest?.(id.secret) ?? true;
   const metaOf = (item: JsonObject): SecretMeta => {
     const meta = toMeta(item, namespace);
     if (meta === undefined || (secret !== undefined && meta.id.secret !== secret)) throw unknownForm(about);
-    return meta;
+    if (isOfInterest(meta)) return meta;
+    const named: SecretMeta = { ...meta, labels: {}, annotations: {}, ours: undefined };
+    onlyNamed.add(named);
+    return named;
   };
   const followed = {
     path: `/api/v1/namespaces/${namespace}/secrets`,
@@ -29,9 +35,15 @@ export function watchSecrets(
     about,
   };
   const follower = {
-    listed: (items: readonly JsonObject[]) => handlers.listed(items.map(metaOf)),
-    changed: (item: JsonObject) => handlers.changed(metaOf(item)),
-    gone: (item: JsonObject) => handlers.gone(metaOf(item).id),
+    take: metaOf,
+    listed(found: readonly SecretMeta[]) {
+      // One may have become of interest since its page was read.
+      if (found.some((meta) => onlyNamed.has(meta) && isOfInterest(meta))) return false;
+      handlers.listed(found);
+      return true;
+    },
+    changed: handlers.changed,
+    gone: ({ id }: SecretMeta) => handlers.gone(id),
     progress: handlers.progress,
   };
   return follow(client, followed, follower, tuning);
@@ -44,20 +56,22 @@ export function watchNamespaces(
   tuning?: WatchTuning,
 ): AsyncDisposable {
   const known = new Map<string, string>();
+  type Named = readonly [name: string, signature: string];
   const follower = {
-    listed(items: readonly JsonObject[]) {
+    take: (item: JsonObject): Named => [nameOf(item), signatureOf(item)],
+    listed(items: readonly Named[]) {
       known.clear();
-      for (const item of items) known.set(nameOf(item), signatureOf(item));
+      for (const [name, signature] of items) known.set(name, signature);
+      handlers.changed();
+      return true;
+    },
+    changed([name, signature]: Named) {
+      if (known.get(name) === signature) return;
+      known.set(name, signature);
       handlers.changed();
     },
-    changed(item: JsonObject) {
-      const signature = signatureOf(item);
-      if (known.get(nameOf(item)) === signature) return;
-      known.set(nameOf(item), signature);
-      handlers.changed();
-    },
-    gone(item: JsonObject) {
-      known.delete(nameOf(item));
+    gone([name]: Named) {
+      known.delete(name);
       handlers.changed();
     },
     progress: handlers.progress,

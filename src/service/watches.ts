@@ -86,6 +86,7 @@ export function createWatches(deps: WatchesDeps): Watches {
     const where = scope === 'names' ? { namespace, secret } : { namespace };
     const told = lists.expect();
     const handlers: WatchHandlers = {
+      isOfInterest: (secret) => own.names.has(secret),
       listed(found) {
         if (own.closed) return;
         own.others.clear();
