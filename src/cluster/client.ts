@@ -64,8 +64,8 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
   const streams = createPool(null);
   const pace = createPace(options.requestsPerSecond, { clock });
   const ending = new AbortController();
-  const load = () => {
-    const config = loadKubeconfig(options);
+  const load = (context = options.context) => {
+    const config = loadKubeconfig({ ...options, context });
     return { config, identity: createIdentity(config, { clock, loginMs, signal: ending.signal }) };
   };
   let login = load();
@@ -141,7 +141,10 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
     if (Math.abs(clock.now() - loadedAt) < IDENTITY_MS) return false;
     loadedAt = clock.now();
     try {
-      login = load();
+      // Somebody may have gone on to another cluster since: no login is to be sent to a server that it is not for.
+      const next = config.currentContext === POD ? load() : load(config.currentContext);
+      if (clusterOf(next.config)?.server !== server) return false;
+      login = next;
       return true;
     } catch (error) {
       // Somebody is writing it just now: the answer stands, and a later one looks again.

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
+import { parse, stringify } from 'yaml';
 import { createKubeClient, type KubeClientOptions } from '../../src/cluster/client.ts';
 import { type Answer, type ApiServer, json, kubeconfigText, startApiServer, status } from './api-server.ts';
 
@@ -170,6 +171,38 @@ describe('an identity', () => {
     advance(10_000);
     const answers = await Promise.all(Array.from({ length: 5 }, () => client.send(get)));
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+  });
+
+  it.each([
+    ['another context has become the current one', 'y', 'x'],
+    ['its context leads to another server', 'x', 'old'],
+  ])('is that of the same context and server when %s', async (_, current, kept) => {
+    await using server = await startApiServer({ token: 'old' });
+    const { clock, advance } = withClock();
+    await using client = await open(server, { clock });
+    server.answer((_, response) => response.writeHead(401).end());
+    await client.send(get);
+    const text = stringify({
+      ...(parse(kubeconfigText({ server: 'https://other' }, { token: 'of another' })) as object),
+      contexts: [
+        { name: current, context: { cluster: 'c', user: 'u' } },
+        { name: kept, context: { cluster: 'mine', user: 'me' } },
+      ],
+      'current-context': current,
+    });
+    const { clusters, users, ...rest } = parse(text) as { clusters: object[]; users: object[] };
+    await writeFile(
+      server.kubeconfig,
+      stringify({
+        ...rest,
+        clusters: [...clusters, { name: 'mine', cluster: { server: server.address } }],
+        users: [...users, { name: 'me', user: { token: 'renewed' } }],
+      }),
+    );
+    advance(10_000);
+    await client.send(get);
+    expect(tokensSeen(server)).not.toContain('Bearer of another');
+    expect(tokensSeen(server).at(-1)).toBe(kept === 'x' ? 'Bearer renewed' : 'Bearer old');
   });
 
   it('that stays refused is not looked up at every request', async () => {
