@@ -161,8 +161,10 @@ function completed(parsed: User, raw: JsonObject, folder: string): User {
   };
   const tokenFile = textIn(raw, 'tokenFile');
   if (tokenFile !== undefined) {
+    // As client-go has it: the file goes before a token that stands beside it, and may have ended since.
+    const { token: _, ...others } = user;
     return {
-      ...user,
+      ...others,
       authProvider: { name: 'tokenFile', config: { tokenFile: resolve(folder, tokenFile) } },
     };
   }

@@ -128,18 +128,24 @@ describe('an identity', () => {
     response.writeHead(headers.authorization === 'Bearer second' ? 200 : 401).end('{}');
   };
 
-  it('may be a file, relative to the kubeconfig, which is read again when it has changed', async () => {
-    await using server = await startApiServer({ tokenFile: 'token' });
-    const token = join(server.folder, 'token');
-    await writeFile(token, 'first\n');
-    const { clock, advance } = withClock();
-    await using client = await open(server, { clock });
-    server.answer(secondAlone);
-    await writeFile(token, 'second\n');
-    advance(60_000);
-    expect((await client.send(get)).status).toBe(200);
-    expect(tokensSeen(server).at(-1)).toBe('Bearer second');
-  });
+  it.each([
+    ['', { tokenFile: 'token' }],
+    [' and goes before a token beside it', { tokenFile: 'token', token: 'ended' }],
+  ])(
+    'may be a file, relative to the kubeconfig, which is read again when it has changed%s',
+    async (_, user) => {
+      await using server = await startApiServer(user);
+      const token = join(server.folder, 'token');
+      await writeFile(token, 'first\n');
+      const { clock, advance } = withClock();
+      await using client = await open(server, { clock });
+      server.answer(secondAlone);
+      await writeFile(token, 'second\n');
+      advance(60_000);
+      expect((await client.send(get)).status).toBe(200);
+      expect(tokensSeen(server).at(-1)).toBe('Bearer second');
+    },
+  );
 
   it.each([
     ['in its file', { tokenFile: 'token' }],
