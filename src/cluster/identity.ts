@@ -7,6 +7,7 @@ import { LOG_IN } from './errors.ts';
 import { clusterOf, type Kubeconfig, userOf } from './kubeconfig.ts';
 import { createPlugin, type PluginOptions, requireLogin } from './plugin.ts';
 import type { Connection } from './pool.ts';
+import { createWholeLibrary } from './whole-library.ts';
 
 /** Where an identity may have been renewed without our knowing, this is how long we go on with the old one. */
 export const IDENTITY_MS = 10_000;
@@ -45,7 +46,7 @@ export function createIdentity(
       await addFiles(options, cluster, user ?? {});
       if (user !== undefined) {
         // What a plugin gave is kept in there for as long as it is valid.
-        logIn ??= loginOf(config, user, { signal, timeoutMs: loginMs });
+        logIn ??= loginOf(config, user, { clock, signal, timeoutMs: loginMs });
         await (await logIn)(user, options);
       }
     } catch (cause) {
@@ -69,14 +70,10 @@ export function createIdentity(
   };
 }
 
-/**
- * The library as a whole takes 54 MiB for its models of the API, so that only those get it who log in as it alone
- * knows how: OIDC, and what was before plugins.
- */
 async function loginOf(
   config: Kubeconfig,
   { exec, authProvider }: User,
-  plugin: PluginOptions,
+  { clock, ...plugin }: PluginOptions & Pick<IdentityOptions, 'clock'>,
 ): Promise<LogIn> {
   if (exec !== undefined) return createPlugin(plugin);
   if (authProvider === undefined) return async () => undefined;
@@ -88,19 +85,7 @@ async function loginOf(
       requireLogin(into);
     };
   }
-  const { KubeConfig } = await import('@kubernetes/client-node');
-  const whole = new KubeConfig();
-  // It takes no plain http unless verification is off; whether we do, `loadKubeconfig` has decided.
-  const clusters = config.clusters.map((it) =>
-    it.server.startsWith('http:') ? { ...it, skipTLSVerify: true } : it,
-  );
-  whole.loadFromOptions({ ...config, clusters });
-  return async (_, into) => {
-    const applied: RequestOptions = {};
-    await whole.applyToHTTPSOptions(applied);
-    Object.assign(into, applied);
-    requireLogin(into);
-  };
+  return createWholeLibrary(config, clock);
 }
 
 async function addFiles(
