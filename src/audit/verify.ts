@@ -125,57 +125,13 @@ export interface Proof {
 }
 
 /** The chain, and what was noted of it elsewhere, against each other. Needs no service. */
-export async function prove({ records, base, head, hidden, part, evidence }: ProofInput): Promise<Proof> {
-  const { checkpoints, keys } = evidence ?? { checkpoints: [], keys: new Map() };
-  const wanted = new Set(checkpoints.map(({ sequence }) => sequence));
-  const seen = new Map([[base.sequence, base.hash]]);
-  let end = base.sequence;
-  let cutAt: number | undefined;
-  const { chain, misleading } = await walk(records, {
-    after: base,
-    ...(head === undefined || head.sequence <= base.sequence ? {} : { until: head }),
-    onRecord(link) {
-      const { sequence, hash } = link;
-      end = sequence;
-      if (base.sequence > 0 && saysOfCut(link.fields, base)) cutAt ??= sequence;
-      if (wanted.has(sequence)) seen.set(sequence, hash);
-    },
-  });
-
-  const states = new Map(checkpoints.map((it) => [it, keys.size === 0 ? 'unknown' : signatureOf(it, keys)]));
-  const trusted = checkpoints.filter((it) => states.get(it) === 'good');
-  const fits = (it: Checkpoint): boolean => seen.get(it.sequence) === it.hash;
-  const accepting = trusted.filter((it) => fits(it) || it.sequence < base.sequence);
-  const agreeing = trusted.filter(fits);
-  const accepted = trusted.filter((it) => !fits(it) && isAccepted(it, accepting));
-
-  const problems: Problem[] = [];
-  if (chain.kind !== 'intact') problems.push({ kind: chain.kind, sequence: chain.sequence });
-  for (const checkpoint of checkpoints) {
-    const state = states.get(checkpoint);
-    const { sequence } = checkpoint;
-    // Without any key its word is worth little, but not nothing; with keys, one that none of them made is forged.
-    if (state !== 'good' && keys.size > 0) problems.push({ kind: 'checkpoint', sequence });
-    else if (sequence < base.sequence || fits(checkpoint) || accepted.includes(checkpoint)) continue;
-    else if (sequence <= end) problems.push({ kind: 'checkpoint', sequence });
-    else if (chain.kind === 'intact') problems.push({ kind: 'truncated', sequence: end + 1 });
-  }
-  const isCut = base.sequence > 0 && !part;
-  const isSealed = agreeing.some((it) => it.sequence === base.sequence);
-  // Records leave at a checkpoint only; where older ones are still at hand, so is that one.
-  if (isCut && !isSealed && trusted.some(({ sequence }) => sequence < base.sequence))
-    problems.push({ kind: 'deleted', sequence: 1 });
-  // And the chain says so before they do.
-  if (isCut && cutAt === undefined && chain.kind === 'intact')
-    problems.push({ kind: 'deleted', sequence: 1 });
-  const isTold = part || agreeing.some((it) => it.sequence >= (cutAt ?? Number.POSITIVE_INFINITY));
-  const cutProved = base.sequence === 0 ? undefined : isSealed && isTold;
-
-  if (hidden !== undefined && chain.kind === 'intact') problems.push({ kind: 'edited', sequence: hidden });
-  if (problems.length === 0 && misleading !== undefined)
-    problems.push({ kind: 'edited', sequence: misleading });
+export async function prove(input: ProofInput): Promise<Proof> {
+  const { base, evidence = { checkpoints: [], keys: new Map() } } = input;
+  const walked = await walkWhole(input, evidence);
+  const weighed = weigh(evidence, base, walked);
+  const { states, agreeing, accepted } = weighed;
   // What lies first; at the same record, what the chain itself says.
-  const problem = problems.toSorted((a, b) => a.sequence - b.sequence)[0];
+  const problem = problemsOf(input, walked, weighed).toSorted((a, b) => a.sequence - b.sequence)[0];
   const sealed = agreeing.reduce<Checkpoint | undefined>(
     (last, it) => (last === undefined || it.sequence > last.sequence ? it : last),
     undefined,
@@ -184,20 +140,99 @@ export async function prove({ records, base, head, hidden, part, evidence }: Pro
     from: base.sequence + 1,
     accepted: accepted.length,
     unchecked: [...states.values()].filter((state) => state === 'unknown').length,
-    ...(cutProved === undefined ? {} : { cutProved }),
+    ...(base.sequence === 0 ? {} : { cutProved: isCutProved(input, walked, weighed) }),
     ...(sealed === undefined ? {} : { sealed: { sequence: sealed.sequence, time: sealed.time } }),
   };
-  if (problem === undefined)
-    return { ok: true, records: end - base.sequence, checkpoints: agreeing.length, ...common };
+  const checkpoints = agreeing.length;
+  if (problem === undefined) return { ok: true, records: walked.end - base.sequence, checkpoints, ...common };
   const before = agreeing.filter(({ sequence }) => sequence < problem.sequence);
   const after = Math.max(0, ...before.map(({ sequence }) => sequence));
   return {
     ok: false,
     records: Math.max(0, problem.sequence - 1 - base.sequence),
-    checkpoints: agreeing.length,
+    checkpoints,
     problem: problem.kind === 'checkpoint' ? { ...problem, after } : problem,
     ...common,
   };
+}
+
+interface WholeWalk extends Walk {
+  /** The last record that fits. */
+  readonly end: number;
+  /** The first record that says what left up to the base. */
+  readonly cutAt: number | undefined;
+  /** Whether a checkpoint is of the base, or of a record that fits, as it is there. */
+  readonly fits: (checkpoint: Checkpoint) => boolean;
+}
+
+async function walkWhole({ records, base, head }: ProofInput, { checkpoints }: Evidence): Promise<WholeWalk> {
+  const wanted = new Set(checkpoints.map(({ sequence }) => sequence));
+  const seen = new Map([[base.sequence, base.hash]]);
+  let end = base.sequence;
+  let cutAt: number | undefined;
+  const walked = await walk(records, {
+    after: base,
+    ...(head === undefined || head.sequence <= base.sequence ? {} : { until: head }),
+    onRecord({ sequence, hash, fields }) {
+      end = sequence;
+      if (base.sequence > 0 && saysOfCut(fields, base)) cutAt ??= sequence;
+      if (wanted.has(sequence)) seen.set(sequence, hash);
+    },
+  });
+  return { ...walked, end, cutAt, fits: ({ sequence, hash }) => seen.get(sequence) === hash };
+}
+
+interface Weighed {
+  readonly states: ReadonlyMap<Checkpoint, ReturnType<typeof signatureOf>>;
+  /** Signed by a known key. */
+  readonly trusted: readonly Checkpoint[];
+  /** Those of them that agree with the chain. */
+  readonly agreeing: readonly Checkpoint[];
+  /** Those of them that do not, as a person has accepted. */
+  readonly accepted: readonly Checkpoint[];
+}
+
+function weigh({ checkpoints, keys }: Evidence, base: Head, { fits }: WholeWalk): Weighed {
+  const states = new Map(checkpoints.map((it) => [it, keys.size === 0 ? 'unknown' : signatureOf(it, keys)]));
+  const trusted = checkpoints.filter((it) => states.get(it) === 'good');
+  const accepting = trusted.filter((it) => fits(it) || it.sequence < base.sequence);
+  const accepted = trusted.filter((it) => !fits(it) && isAccepted(it, accepting));
+  return { states, trusted, agreeing: trusted.filter(fits), accepted };
+}
+
+function problemsOf(
+  { base, hidden, part, evidence }: ProofInput,
+  { chain, misleading, end, cutAt, fits }: WholeWalk,
+  { states, trusted, agreeing, accepted }: Weighed,
+): readonly Problem[] {
+  const problems: Problem[] = [];
+  if (chain.kind !== 'intact') problems.push({ kind: chain.kind, sequence: chain.sequence });
+  for (const [checkpoint, state] of states) {
+    const { sequence } = checkpoint;
+    // Without any key its word is worth little, but not nothing; with keys, one that none of them made is forged.
+    if (state !== 'good' && evidence?.keys.size) problems.push({ kind: 'checkpoint', sequence });
+    else if (sequence < base.sequence || fits(checkpoint) || accepted.includes(checkpoint)) continue;
+    else if (sequence <= end) problems.push({ kind: 'checkpoint', sequence });
+    else if (chain.kind === 'intact') problems.push({ kind: 'truncated', sequence: end + 1 });
+  }
+  if (base.sequence > 0 && !part) {
+    // Records leave at a checkpoint only; where older ones are still at hand, so is that one.
+    const isSealed = agreeing.some(({ sequence }) => sequence === base.sequence);
+    const isUnsealed = !isSealed && trusted.some(({ sequence }) => sequence < base.sequence);
+    // And the chain says so before they do.
+    const isUntold = cutAt === undefined && chain.kind === 'intact';
+    if (isUnsealed || isUntold) problems.push({ kind: 'deleted', sequence: 1 });
+  }
+  if (hidden !== undefined && chain.kind === 'intact') problems.push({ kind: 'edited', sequence: hidden });
+  if (problems.length === 0 && misleading !== undefined)
+    problems.push({ kind: 'edited', sequence: misleading });
+  return problems;
+}
+
+/** Whether a checkpoint is of the base, and one of the record that says of the cut, or of one behind it. */
+function isCutProved({ base, part }: ProofInput, { cutAt }: WholeWalk, { agreeing }: Weighed): boolean {
+  const isTold = part || agreeing.some(({ sequence }) => sequence >= (cutAt ?? Number.POSITIVE_INFINITY));
+  return isTold && agreeing.some(({ sequence }) => sequence === base.sequence);
 }
 
 /** What is to be proved of a store, but for what was noted of it outside. */
