@@ -170,12 +170,14 @@ async function wait(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 function createAgent({ url, certificate }: ServerAddress): Agent {
-  if (certificate === undefined) return new Agent({ connect: { timeout: CONNECT_MS } });
+  // NODE_TLS_REJECT_UNAUTHORIZED must not switch it off: the token is sent there.
+  const usual = { timeout: CONNECT_MS, rejectUnauthorized: true };
+  if (certificate === undefined) return new Agent({ connect: usual });
   // The name in it is that of the outside, and we come from the inside: so it is known by itself, not by its name.
   const { raw } = certificateOf(certificate, url);
   return new Agent({
     connect: {
-      timeout: CONNECT_MS,
+      ...usual,
       ca: certificate,
       allowPartialTrustChain: true,
       checkServerIdentity: (_: string, shown: PeerCertificate) =>

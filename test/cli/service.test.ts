@@ -362,6 +362,11 @@ describe('https', () => {
       NODE_EXTRA_CA_CERTS: resolve(bench.folder, 'ca.pem'),
     });
     expect(child).toMatchObject({ status: 0 });
+    const careless = { NODE_TLS_REJECT_UNAUTHORIZED: '0' };
+    expect(await runProcess(bench, ['status', '--server', service.url], careless)).toMatchObject({
+      status: 1,
+    });
+    expect(service.requests).toHaveLength(1);
   });
 });
 
