@@ -1,13 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import {
-  createLogger,
-  type LogFields,
-  type LogFormat,
-  type LogLevel,
-  silentLogger,
-} from '../../src/log/logger.ts';
+import { createLogger, type LogFields, type LogFormat, type LogLevel } from '../../src/log/logger.ts';
 import { createScrubber } from '../../src/log/scrub.ts';
 
 function capture({ level = 'debug', format = 'json' }: { level?: LogLevel; format?: LogFormat } = {}) {
@@ -133,9 +127,5 @@ describe('the log', () => {
     expect(lines).toEqual([
       '2026-11-25T12:00:00.000Z WARN  read mapping=a-b.c key="x y\\n\\u001b[31m\\u009b\\u202e\\"" count=3\n',
     ]);
-  });
-
-  it('may be silent', () => {
-    silentLogger.error('nobody hears this', { error: new Error('x') });
   });
 });
