@@ -1,4 +1,5 @@
 import { suspectsIn } from './credential-shapes.ts';
+import { LEAST_HIDDEN } from './hidden.ts';
 import type { Finding, Path, Place, Problem } from './problem.ts';
 import { toProblem } from './problem.ts';
 import type { Located } from './yaml.ts';
@@ -11,8 +12,6 @@ export interface FoundCredentials {
 
 /** Fields that hold identifiers of others, and expressions. */
 const NAMES: ReadonlySet<string> = new Set(['version', 'roleId', 'clientId', 'tenantId', 'externalId']);
-
-const ALLOWED = /(?:^|\s)#.*\bsecretbridge:allow\b/;
 
 /**
  * What looks like a credential in any text of the configuration. The comment `# secretbridge:allow` on its line, or
@@ -30,7 +29,7 @@ export function findCredentials(root: Located, texts: ReadonlyMap<string, string
     const [first] = suspects;
     if (first === undefined || isAllowed(place)) return;
     for (const line of suspects.flatMap(({ fragment }) => fragment.split(/\s+/)))
-      if (line.length >= 6) fragments.add(line);
+      if (line.length >= LEAST_HIDDEN) fragments.add(line);
     const finding: Finding = {
       path,
       code: 'CONFIG_INVALID',
@@ -65,37 +64,24 @@ function isFree(path: Path): boolean {
 
 function allowanceOf(texts: ReadonlyMap<string, string>): (place: Place) => boolean {
   const lines = new Map<string, readonly string[]>();
+  // A file may be one line, and have thousands of suspects.
+  const known = new Map<string, boolean>();
+  const isAllowed = (file: string, line: number): boolean => {
+    const all = lines.get(file) ?? (texts.get(file) ?? '').split(/\r?\n/);
+    lines.set(file, all);
+    const above = all[line - 2] ?? '';
+    return saysAllow(all[line - 1] ?? '') || (/^\s*#/.test(above) && saysAllow(above));
+  };
   return ({ file, line }) => {
-    const known = lines.get(file) ?? (texts.get(file) ?? '').split(/\r?\n/);
-    lines.set(file, known);
-    const above = known[line - 2] ?? '';
-    return ALLOWED.test(known[line - 1] ?? '') || (/^\s*#/.test(above) && ALLOWED.test(above));
+    const place = `${line} ${file}`;
+    const answer = known.get(place) ?? isAllowed(file, line);
+    known.set(place, answer);
+    return answer;
   };
 }
 
-const HIDDEN = '[secret]';
-
-/** A problem of something else must not show it either: names are quoted, and so are keys. */
-export function hideFragments(problem: Problem, fragments: ReadonlySet<string>): Problem {
-  if (fragments.size === 0) return problem;
-  const { suggestion, ...rest } = problem;
-  const hide = (text: string) => [...fragments].reduce(hideOne, text);
-  return {
-    ...rest,
-    file: hide(problem.file),
-    path: hide(problem.path),
-    message: hide(problem.message),
-    ...(suggestion === undefined ? {} : { suggestion: hide(suggestion) }),
-  };
-}
-
-function hideOne(text: string, fragment: string): string {
-  const whole = text.replaceAll(fragment, HIDDEN);
-  if (!whole.includes('…')) return whole;
-  // Long names are cut, and so may be what stands in them.
-  for (let length = fragment.length - 1; length >= 6; length--) {
-    const cut = `${fragment.slice(0, length)}…`;
-    if (whole.includes(cut)) return whole.replaceAll(cut, `${HIDDEN}…`);
-  }
-  return whole;
+/** From the first `#` on: to look behind each of many would take time by the square of the line. */
+function saysAllow(line: string): boolean {
+  const comment = /(?:^|\s)#/.exec(line);
+  return comment !== null && /\bsecretbridge:allow\b/.test(line.slice(comment.index));
 }

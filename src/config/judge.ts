@@ -1,8 +1,9 @@
 import { matches } from './access.ts';
 import { crossCheck } from './checks.ts';
 import type { Config } from './config.ts';
-import { findCredentials, hideFragments } from './credentials-found.ts';
+import { findCredentials } from './credentials-found.ts';
 import type { Sources } from './files.ts';
+import { createHider } from './hidden.ts';
 import { type Bound, type IncludeDeps, readIncludes } from './include.ts';
 import { holdsUnclear, isUnclear, locate, mergeDocuments, type PlacedFinding, withEntries } from './merge.ts';
 import { findNotAllowed } from './not-allowed.ts';
@@ -114,7 +115,7 @@ function problemsIn({ root, parsed, boundOf, isWhole, unreadable, placed, texts 
     ...suspects.problems.filter(({ file, line, column }) => !places.has(`${file}:${line}:${column}`)),
   ];
   return {
-    problems: sortProblems(problems.map((problem) => hideFragments(problem, suspects.fragments))),
+    problems: sortProblems(problems.map(createHider(suspects.fragments))),
     isUsable: unreadable.length + faults.length === 0,
   };
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { findCredentials } from '../../src/config/credentials-found.ts';
+import { createHider } from '../../src/config/hidden.ts';
 import { parseYaml } from '../../src/config/yaml.ts';
 import { linesOf, load, loadText, VALID } from './memory-fs.ts';
 import { realistic } from './realistic.ts';
@@ -192,5 +193,69 @@ describe('looking for credentials', () => {
     const made = Array.from({ length: 500 }, () => randomBytes(24).toString('base64url'));
     const hits = made.filter((text) => found(`a: "${text}"`).problems.length > 0);
     expect(hits.length).toBeGreaterThan(400);
+  });
+});
+
+describe('a file with very many suspects', () => {
+  /** So many that the square of it would take minutes. */
+  const MANY = 20_000;
+  const many = Array.from({ length: MANY }, (_, n) => `hunter2hunter-${n}-end`);
+
+  it('is gone through once, also where all of it is one line', () => {
+    const annotations = Object.fromEntries(many.map((text, n) => [`a${n}`, `password: ${text}`]));
+    const { problems } = found(JSON.stringify({ mappings: [{ target: { annotations } }] }));
+    expect(problems).toHaveLength(MANY);
+  });
+
+  it('is gone through once, also where a line has very many comments', () => {
+    const line = `mappings: [ { target: { annotations: { password: hunter2hunter } } } ]${' #'.repeat(200_000)}`;
+    expect(found(line).problems).toHaveLength(1);
+    expect(found(`${line} secretbridge:allow`).problems).toEqual([]);
+  });
+
+  it('shows none of them in any of as many problems', () => {
+    const hide = createHider(new Set(many));
+    const about = { file: 'f', line: 1, column: 1, code: 'CONFIG_INVALID' } as const;
+    for (const text of many) {
+      const path = `a["${text}"].b`;
+      const shown = hide({
+        ...about,
+        path,
+        message: `\`${text}\` and \`${text.slice(0, 16)}…\``,
+        suggestion: text,
+      });
+      expect(shown).toEqual({
+        ...about,
+        path: 'a["[secret]"].b',
+        message: '`[secret]` and `[secret]…`',
+        suggestion: '[secret]',
+      });
+    }
+  });
+});
+
+describe('what is hidden in a problem', () => {
+  const hide = (message: string, ...fragments: readonly string[]) =>
+    createHider(new Set(fragments))({
+      file: 'f',
+      line: 1,
+      column: 1,
+      path: '',
+      code: 'CONFIG_INVALID',
+      message,
+    }).message;
+
+  it.each([
+    ['nothing', [], 'nothing'],
+    ['abcdef', ['abcdef'], '[secret]'],
+    ['abcdefg', ['abcdef', 'abcdefg'], '[secret]'],
+    ['abcdefgh', ['abcdef'], '[secret]gh'],
+    ['abcdefabcdef', ['abcdef'], '[secret][secret]'],
+    ['aabcdef…', ['abcdefgh'], 'a[secret]…'],
+    ['abcdef… abcde…', ['abcdefgh'], '[secret]… abcde…'],
+    ['abcdefxx…', ['abcdefgh'], 'abcdefxx…'],
+    ['abcde', ['abcdef'], 'abcde'],
+  ])('of %j, where %j are, is %j', (message, fragments, expected) => {
+    expect(hide(message, ...fragments)).toBe(expected);
   });
 });
