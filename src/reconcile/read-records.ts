@@ -5,7 +5,7 @@ import { noReadings } from './readings.ts';
 import { definitionNote, lastAbout, lastReading, readingNote } from './recall.ts';
 import type { Recorder, RecorderDeps } from './recorder.ts';
 
-type ReadRecords = Pick<Recorder, 'remade' | 'read'>;
+type ReadRecords = Pick<Recorder, 'remade' | 'read' | 'isFailing'>;
 type ReadRecordsDeps = Pick<
   RecorderDeps,
   'audit' | 'actor' | 'requestId' | 'fingerprints' | 'stores' | 'readings'
@@ -114,10 +114,19 @@ export function createReadRecords({
 
   return {
     remade,
+    isFailing: readings.isFailing,
     async read(source, result, tookMs = 0) {
-      if (result.kind === 'found') return found(source, result, tookMs);
-      await notFound(source, result, tookMs);
-      return undefined;
+      if (result.kind !== 'found') {
+        readings.note(source, result.kind === 'failed');
+        await notFound(source, result, tookMs);
+        return undefined;
+      }
+      const recording = await found(source, result, tookMs);
+      // Of what could not be recorded the end is still to be told.
+      const isRecorded = () => readings.note(source, false);
+      if (recording === undefined) isRecorded();
+      else recording.durable.then(isRecorded, () => undefined);
+      return recording;
     },
   };
 }

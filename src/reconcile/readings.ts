@@ -1,4 +1,4 @@
-import { objectOf, type StoreRef } from '../core/reading.ts';
+import { objectOf, refId, type StoreRef } from '../core/reading.ts';
 
 /**
  * What is on record as the last reading of a source, for as long as nobody else writes there: to ask the audit of each
@@ -9,6 +9,10 @@ export interface Readings {
   look(source: StoreRef): Promise<Look>;
   /** To be called before a record of another reading is written, and when there is one, or may be one. */
   forget(source: StoreRef): void;
+  /** How the last reading of a reference by this process came out; absence is none of its failures. */
+  note(source: StoreRef, isFailed: boolean): void;
+  /** Whether that was a failure, whose end only another reading can tell. */
+  isFailing(source: StoreRef): boolean;
   /** To be called when other sources may be read from now on. */
   clear(): void;
 }
@@ -26,6 +30,7 @@ export interface Look {
  */
 export function createReadings(markOf: () => Promise<number | undefined>): Readings {
   const last = new Map<string, string>();
+  const failing = new Set<string>();
   let current: number | undefined;
   let forgotten = 0;
   return {
@@ -50,9 +55,15 @@ export function createReadings(markOf: () => Promise<number | undefined>): Readi
       forgotten += 1;
       last.delete(keyOf(source));
     },
+    note(source, isFailed) {
+      if (isFailed) failing.add(refId(source));
+      else failing.delete(refId(source));
+    },
+    isFailing: (source) => failing.has(refId(source)),
     clear() {
       forgotten += 1;
       last.clear();
+      failing.clear();
     },
   };
 }
@@ -66,5 +77,7 @@ function keyOf({ store, ref }: StoreRef): string {
 export const noReadings: Readings = {
   look: async () => ({ isLast: () => false, keep: () => undefined }),
   forget: () => undefined,
+  note: () => undefined,
+  isFailing: () => false,
   clear: () => undefined,
 };

@@ -41,8 +41,10 @@ export async function findingsOf(
     for (const [index, ref] of plain.entries()) {
       const told = versions[index];
       if (told?.kind !== 'known') continue;
-      findings.set(refId(ref), { kind: 'version', version: told.version, by: 'list' });
       ages.note(store, ref.ref.key, told);
+      // That a failure has ended is to be on record, as that it began.
+      if (pass.recorder.isFailing(ref)) continue;
+      findings.set(refId(ref), { kind: 'version', version: told.version, by: 'list' });
     }
   }
   const unread = refs.filter((ref) => !findings.has(refId(ref)));

@@ -4,6 +4,7 @@ import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { valuesOf } from '../../src/reconcile/change.ts';
+import { createReadings } from '../../src/reconcile/readings.ts';
 import { createRecorder } from '../../src/reconcile/recorder.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { mapping, source } from '../sync/sample.ts';
@@ -47,6 +48,36 @@ describe('reads', () => {
     world.store.put('db', '{"user":"ann","password":"other"}', '2');
     await world.sync();
     expect(await reads()).toEqual(['1', '2', '2']);
+  });
+
+  it('that fail are to be made again until one that does not is on record', async () => {
+    const audit = createMemoryAudit();
+    const recorder = createRecorder({
+      audit,
+      actor: { kind: 'schedule' },
+      requestId: 'r',
+      fingerprints: prints,
+      stores: new Map(),
+      instances: ['test'],
+      clock: { now: () => 0 },
+      readings: createReadings(async () => undefined),
+    });
+    const ref = { store: 'vault', ref: { key: 'db' } };
+    const value = { kind: 'found', value: SecretValue.fromText('x'), version: '1' } as const;
+    const isRecorded = async () => (await recorder.read(ref, value))?.durable;
+    await isRecorded();
+    expect(recorder.isFailing(ref)).toBe(false);
+    await recorder.read(ref, { kind: 'failed', error: new AppError('THROTTLED') });
+    expect(recorder.isFailing(ref)).toBe(true);
+    audit.failure = new AppError('AUDIT_UNAVAILABLE');
+    await expect(isRecorded()).rejects.toThrow(AppError);
+    expect(recorder.isFailing(ref)).toBe(true);
+    audit.failure = undefined;
+    await isRecorded();
+    expect(recorder.isFailing(ref)).toBe(false);
+    await recorder.read(ref, { kind: 'absent' });
+    expect(recorder.isFailing(ref)).toBe(false);
+    expect(audit.records.map(({ outcome }) => outcome)).toEqual(['ok', 'failed', 'ok', 'failed']);
   });
 
   it('that fail are on record when the failure begins, when it changes and when it ends', async () => {

@@ -5,6 +5,7 @@ import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { type ReadResult, refId, type StoreRef } from '../../src/core/reading.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { silentLogger } from '../../src/log/logger.ts';
+import { createReadings } from '../../src/reconcile/readings.ts';
 import type { Wanted } from '../../src/reconcile/targets.ts';
 import { createAges } from '../../src/service/ages.ts';
 import { createBoard } from '../../src/service/board.ts';
@@ -88,12 +89,15 @@ function openSweep(all: readonly Wanted[], tells = false) {
     };
   };
   const remade = new Set<string>();
+  const readings = createReadings(async () => undefined);
   const pass = {
     fingerprints: FINGERPRINTS,
-    recorder: { remade },
+    recorder: { remade, isFailing: readings.isFailing },
     async read(refs: readonly StoreRef[]) {
       shelf.parts.push(refs.length);
-      return new Map(refs.map((ref) => [refId(ref), read(ref)]));
+      const results = new Map(refs.map((ref) => [refId(ref), read(ref)]));
+      for (const ref of refs) readings.note(ref, results.get(refId(ref))?.kind === 'failed');
+      return results;
     },
     async versions(_: string, keys: readonly string[]) {
       shelf.lists += 1;
@@ -566,4 +570,20 @@ describe('a sweep', () => {
     await round();
     expect(asked).toHaveLength(1);
   });
+});
+
+it('what could not be read is read again once the list tells of it, so that the end of that is on record as well', async () => {
+  const { shelf, round } = openSweep([BOTH], true);
+  for (const key of ['a', 'b']) shelf.keys.set(key, '1');
+  await round();
+  expect(shelf.reads).toEqual([]);
+  // Neither the list nor the values can be had.
+  for (const key of ['a', 'b']) shelf.keys.set(key, { code: AWAY });
+  await round();
+  expect(shelf.reads.splice(0)).toEqual(['a', 'b']);
+  for (const key of ['a', 'b']) shelf.keys.set(key, '1');
+  await round();
+  expect(shelf.reads.splice(0)).toEqual(['a', 'b']);
+  await round();
+  expect(shelf.reads).toEqual([]);
 });
