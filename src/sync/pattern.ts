@@ -42,6 +42,8 @@ export function isSmallPattern(text: string): boolean {
 
 const ATOM = /\\[pPx]\{[^}]*\}|\\[\s\S]|\[\^?\]?(?:\\[\s\S]|\[:[^\]]*:\]|[^\]\\])*\]|[\s\S]/uy;
 const REPEAT = /\{(\d{1,9})(?:,(\d{0,9}))?\}/y;
+/** Text that stands for itself, to its `\E` or to the end; and flags, which are no group. Neither has a syntax inside. */
+const ASIDE = /\\Q([\s\S]*?)(?:\\E|$)|\(\?[-\w]*\)/y;
 
 /** An estimate that is right to a small factor: the engine alone knows, and says so when it is too late. */
 function stepsOf(text: string): number {
@@ -57,6 +59,15 @@ function stepsOf(text: string): number {
       steps += last * (times - 1);
       last *= times;
       at += repeat.length;
+      continue;
+    }
+    ASIDE.lastIndex = at;
+    const [aside = '', quoted = ''] = ASIDE.exec(text) ?? [];
+    if (aside !== '') {
+      steps += quoted.length;
+      // After flags, and after no text, what is repeated is what stands before them.
+      if (quoted !== '') last = 1;
+      at += aside.length;
       continue;
     }
     ATOM.lastIndex = at;

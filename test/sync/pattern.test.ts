@@ -12,6 +12,13 @@ describe('a pattern of a search', () => {
     ['[[:alpha:]\\]{5}]{900,}'.repeat(12)],
     ['a'.repeat(MOST_STEPS + 1)],
     [`${'('.repeat(9_000)}${'a?'.repeat(2_000)}`],
+    // What stands for itself begins no class and no group.
+    [`\\Q[\\E${'a{1000}'.repeat(11)}`],
+    [`\\Q[\\E${'a{1000}'.repeat(11)}]`],
+    [`(?:${'a'.repeat(200)}\\Q(\\E${'b'.repeat(10)}){100}`],
+    // Flags are no group, and no text is nothing: what stands before them is repeated.
+    [`(?:${'a'.repeat(110)})(?i){100}`],
+    [`(?:${'a'.repeat(110)})\\Q\\E{100}`],
   ])('that would take too much is not compiled: %s', (text) => {
     expect(isSmallPattern(text)).toBe(false);
     expect(compilePattern(text)).toBe('invalid');
@@ -24,6 +31,9 @@ describe('a pattern of a search', () => {
     `^(?:${Array.from({ length: 900 }, (_, n) => `name-${n}`).join('|')})$`,
     '[]a{2}]{3}',
     '\\Qa{1000}\\E',
+    `\\Q${'a{1000}'.repeat(20)}\\E`,
+    '\\Q[(a{1000}\\E{2}',
+    '(?i)a(?-i)\\Q[b',
     'a{,5}b{x}',
   ])('that is only long is: %s', (text) => {
     expect(isSmallPattern(text)).toBe(true);
@@ -42,6 +52,9 @@ describe('a pattern of a search', () => {
       '[^]{9}]',
       '\\{',
       'é',
+      '\\Q[(\\E',
+      '\\Q\\E',
+      '(?i)',
     );
     const { pattern } = fc.letrec<{ pattern: string; piece: string; group: string }>((tie) => ({
       piece: fc
