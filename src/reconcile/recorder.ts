@@ -210,7 +210,9 @@ export function createRecorder({
 
     async gone(removal) {
       const before = await last(removal.target, removal.mapping);
-      const late = before?.outcome === 'failed' ? await removedLate(audit, removal, instances) : undefined;
+      // It may have been tried again since, and be held by now.
+      const isUnended = before !== undefined && before.outcome !== 'ok';
+      const late = isUnended ? await removedLate(audit, removal, instances) : undefined;
       if (late !== undefined) await append(late);
       return late !== undefined;
     },

@@ -141,6 +141,20 @@ describe('a deletion that the API server makes after the look which did not find
     ]);
   });
 
+  it('counts for the brake also where it was tried again meanwhile, and was held', async () => {
+    const policies = 'onMappingRemoved: delete';
+    const world = await synced(FOUR, policies);
+    await world.configure(mappingsOf(FOUR.slice(1), policies));
+    world.cluster.fail('remove', lost());
+    expect((await world.sync()).summary).toMatchObject({ failed: 1, deleted: 0 });
+    await world.configure(mappingsOf(FOUR.slice(2), policies));
+    expect((await world.sync()).summary).toMatchObject({ held: 2, deleted: 0 });
+    world.cluster.forget(ONE);
+    expect((await world.sync()).summary).toMatchObject({ held: 1, deleted: 0 });
+    expect(exists(world, 'two')).toBe(true);
+    expect(deletions(world)).toHaveLength(2);
+  });
+
   it('is on record once, also where nothing else is to go', async () => {
     const world = await openLate('onMappingRemoved: delete');
     for (const _ of [1, 2, 3]) expect((await world.sync()).ok).toBe(true);
