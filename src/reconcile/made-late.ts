@@ -67,13 +67,15 @@ export async function maybeRemovedLate(
   instances: readonly string[],
 ): Promise<readonly Removal[]> {
   const found = new Map<string, Removal>();
+  const kinds = REMOVALS.flatMap((action) => UNANSWERED.map((code) => ({ action, code })));
   for (const instance of instances)
-    for (const action of REMOVALS) {
-      const failed = { action, phase: 'outcome', outcome: 'failed', since, instance } as const;
+    for (const { action, code } of kinds) {
+      // By the code: a change that the cluster refuses is on record as failed each time that it is tried.
+      const failed = { action, code, phase: 'outcome', outcome: 'failed', since, instance } as const;
       for await (const page of pagesOf(audit, failed, FURTHER))
         for (const record of page) {
-          const { code, mapping, namespace, secret } = record;
-          if (!UNANSWERED.some((it) => it === code) || !isRemoval(record)) continue;
+          const { mapping, namespace, secret } = record;
+          if (!isRemoval(record)) continue;
           if (mapping === undefined || namespace === undefined || secret === undefined) continue;
           const removal = { action, mapping, target: { namespace, secret } };
           found.set(JSON.stringify(removal), removal);

@@ -7,6 +7,7 @@ import { AppError } from '../../src/core/errors.ts';
 import { whyBraked } from '../../src/reconcile/brake.ts';
 import { commandEntry } from '../../src/reconcile/commands.ts';
 import { findLeft } from '../../src/reconcile/left.ts';
+import { maybeRemovedLate } from '../../src/reconcile/made-late.ts';
 import { reconcile } from '../../src/reconcile/reconcile.ts';
 import { Crash, failing } from '../fakes/faulty.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
@@ -163,6 +164,26 @@ describe('a deletion that the API server makes after the look which did not find
     expect(record).toMatchObject({ outcome: 'ok', note: 'seen in the cluster', requestId: 'request-2' });
     expect(record).not.toHaveProperty('code');
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
+  });
+
+  it('is looked for among what nobody answered, however much the cluster has refused', async () => {
+    const audit = createMemoryAudit();
+    const about = { mapping: 'one', ...ONE, phase: 'outcome', outcome: 'failed' } as const;
+    const failed = { ...commandEntry({ name: '' }, { kind: 'cli' }, 'r'), ...about };
+    await audit.append(Array.from({ length: 60 }, () => ({ ...failed, action: 'update', code: 'CLUSTER_REFUSED' })));
+    await audit.append([{ ...failed, action: 'delete', code: 'INTERRUPTED' }]);
+    let given = 0;
+    const counting: Pick<typeof audit, 'list'> = {
+      async list(filter, page) {
+        const records = await audit.list(filter, page);
+        given += records.length;
+        return records;
+      },
+    };
+    const since = new Date(0).toISOString();
+    const found = await maybeRemovedLate(counting, since, ['test']);
+    expect(found).toEqual([{ action: 'delete', mapping: 'one', target: ONE }]);
+    expect(given).toBe(1);
   });
 
   it('is not on record while its target is there', async () => {
