@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { Token } from 'liquidjs';
+import { describe, expect, it, vi } from 'vitest';
 import { checkTemplate } from '../../../src/sync/template/compile.ts';
 import { createEngine } from '../../../src/sync/template/engine.ts';
 import { freeNames } from '../../../src/sync/template/names.ts';
@@ -94,11 +95,14 @@ describe('the names that a template uses', () => {
     );
   });
 
-  it('are found in time that grows with the template', () => {
+  it('are found in time that grows with the template: none is looked for from the beginning', () => {
+    using looks = vi.spyOn(Token.prototype, 'getPosition');
     const used = '{% assign x = A %}{{ x }}{{ A }}'.repeat(1_800);
     const places = Array.from(freeNames(engine.parse(used)), ({ token }) => token);
     expect(places).toHaveLength(3_600);
     expect(checkTemplate(`${used}\n{{ B }}`, ['A'])).toMatchObject({ line: 2, column: 4 });
     expect(checkTemplate(used, ['A'])).toBeUndefined();
+    // Of the one that is not there.
+    expect(looks).toHaveBeenCalledTimes(1);
   });
 });
