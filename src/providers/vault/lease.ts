@@ -23,8 +23,9 @@ export function takeUse(lease: Lease): boolean {
 }
 
 /**
- * The request has been answered.
- * @param isCounted Not where the server lets anybody ask: it took a use so that the token does not end meanwhile.
+ * The request has been answered, or will not be made.
+ * @param isCounted Not where the server lets anybody ask, or nothing was sent, as while the store is away: it took a use
+ * so that the token does not end meanwhile.
  */
 export function endUse(lease: Lease, isCounted: boolean): void {
   lease.underWay -= 1;

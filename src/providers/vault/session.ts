@@ -114,10 +114,15 @@ class VaultSession implements Session {
     isCounted = true,
   ): Promise<Answer> {
     const ask = async (lease: Lease): Promise<Answer> => {
+      let isSent = false;
+      const sent: Command = (vault, options) => {
+        isSent = true;
+        return command(vault, options);
+      };
       try {
-        return await this.#client.call(command, { token: lease.token, signal, operation });
+        return await this.#client.call(sent, { token: lease.token, signal, operation });
       } finally {
-        await this.#end(lease, isCounted);
+        await this.#end(lease, isCounted && isSent);
       }
     };
     const lease = await this.#current(signal);

@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { createClient } from '../../../src/providers/vault/client.ts';
+import { AppError } from '../../../src/core/errors.ts';
+import { SecretValue } from '../../../src/core/secret-value.ts';
+import type { Answer } from '../../../src/providers/answer.ts';
+import { type Command, createClient, type VaultClient } from '../../../src/providers/vault/client.ts';
 import { VaultConfig } from '../../../src/providers/vault/config.ts';
+import type { Grant } from '../../../src/providers/vault/grant.ts';
 import { createLogin } from '../../../src/providers/vault/login.ts';
 import { askMount } from '../../../src/providers/vault/mount.ts';
 import { createSession } from '../../../src/providers/vault/session.ts';
@@ -159,6 +163,51 @@ describe.each(['wrong mount', 'not found, in HTML', 'not allowed'] as const)(
     });
   },
 );
+
+describe('a token for a few requests', () => {
+  it('loses no use by what was never sent, and what is left of it is revoked', async () => {
+    const answer: Answer = { status: 200, text: '{}', isJson: true, retryAfterMs: undefined, date: undefined };
+    const written: string[] = [];
+    const vault = {
+      async write(path: string) {
+        written.push(path);
+        return answer;
+      },
+    } as unknown as Parameters<Command>[0];
+    let isAway = true;
+    const client: VaultClient = {
+      async call(command) {
+        if (isAway) throw new AppError('STORE_UNAVAILABLE');
+        return (await command(vault, {})) as Answer;
+      },
+      reconnect: () => undefined,
+      async [Symbol.asyncDispose]() {},
+    };
+    let logins = 0;
+    const attempt = async (): Promise<Grant> => {
+      logins += 1;
+      const token = SecretValue.fromText(`token-${logins}`);
+      return { token, ttlMs: undefined, renewable: false, uses: 2, own: true };
+    };
+    const ask: Command = async () => answer;
+    await using session = createSession({
+      client,
+      login: { attempt, hasNewCredentials: async () => false, mayLock: false },
+      proof: ask,
+      clock: createManualTime(),
+    });
+    for (let n = 0; n < 5; n += 1)
+      expect(await session.call('read', ask, undefined).catch(({ code }) => code)).toBe('STORE_UNAVAILABLE');
+    isAway = false;
+    for (const expected of [1, 1, 2]) {
+      await session.call('read', ask, undefined);
+      expect(logins).toBe(expected);
+    }
+    expect(written).toEqual([]);
+    await session[Symbol.asyncDispose]();
+    expect(written).toEqual(['auth/token/revoke-self']);
+  });
+});
 
 describe('a given token', () => {
   it('that is not valid is AUTH_FAILED', async () => {
