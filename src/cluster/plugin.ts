@@ -22,19 +22,20 @@ export async function createPlugin({
   let late: AbortSignal | undefined;
   const run = (command: string, args: readonly string[] = [], options: object = {}) => {
     late = AbortSignal.timeout(timeoutMs);
+    const over = AbortSignal.any([signal, late]);
     const child = spawn(command, args, {
       ...options,
       // Nobody answers one that asks for something: it is to see the end of its input, and not to wait.
       stdio: ['ignore', 'pipe', 'pipe'],
-      signal: AbortSignal.any([signal, late]),
+      signal: over,
       killSignal: 'SIGKILL',
     });
-    // What it has started itself may hold its output open.
-    child.once('exit', (_, killed) => {
-      if (killed === null) return;
+    // What it has started itself may hold its output open, also when it has ended by itself.
+    const letGo = () => {
       child.stdout.destroy();
       child.stderr.destroy();
-    });
+    };
+    over.addEventListener('abort', letGo, { once: true });
     return child;
   };
   // The library has no other place for how it is run.

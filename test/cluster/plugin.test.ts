@@ -121,6 +121,13 @@ describe('a credential plugin', () => {
     expect((await client.send(get)).status).toBe(200);
   });
 
+  it('that has ended, and what it left behind holds its output open, has given its credential', async () => {
+    await using server = await withPlugin(`sleep 3 &\necho '${credential({ token: 'given' })}'`);
+    await using client = await open(server, { timeoutMs: 2_000, loginMs: 300 });
+    expect((await client.send(get)).status).toBe(200);
+    expect(tokensSeen(server)).toEqual(['Bearer given']);
+  });
+
   it('that hangs keeps no process from ending', async () => {
     await using server = await withPlugin('exec sleep 600');
     const program = `
