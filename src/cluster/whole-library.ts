@@ -6,6 +6,12 @@ import type { Kubeconfig } from './kubeconfig.ts';
 import { requireLogin } from './plugin.ts';
 
 /**
+ * A token is renewed so long before it ends: an identity is used for 10 s once it is known, and clocks differ. One that
+ * the API server refuses sends us back to the kubeconfig, whose refresh token may be used up by then.
+ */
+const EARLY_MS = 15_000;
+
+/**
  * The library as a whole takes 54 MiB for its models of the API, so that only those get it who log in as it alone
  * knows how: OIDC, and what was before plugins.
  */
@@ -20,10 +26,10 @@ export async function createWholeLibrary(
     it.server.startsWith('http:') ? { ...it, skipTLSVerify: true } : it,
   );
   whole.loadFromOptions({ ...config, clusters, users: config.users.map(withIssuer) });
-  let held: { readonly headers: RequestOptions['headers']; readonly endsAt: number } | undefined;
+  let held: { readonly headers: RequestOptions['headers']; readonly until: number } | undefined;
   return async (_, into) => {
     // Of a token that it has renewed itself, the library takes the time that is left for the one at which it ends.
-    if (held !== undefined && clock.now() < held.endsAt) {
+    if (held !== undefined && clock.now() < held.until) {
       into.headers = held.headers;
       return;
     }
@@ -31,7 +37,7 @@ export async function createWholeLibrary(
     await whole.applyToHTTPSOptions(applied);
     Object.assign(into, applied);
     requireLogin(into);
-    held = { headers: into.headers, endsAt: endOf(into) };
+    held = { headers: into.headers, until: endOf(into) - EARLY_MS };
   };
 }
 
