@@ -58,12 +58,12 @@ function groupOf(fragments: readonly string[]): Group {
 /** How much of a text from there on is a fragment, or as much of one as is left where a long name was cut. */
 function lengthAt({ all, sorted, lengths }: Group, text: string, at: number): number | undefined {
   const whole = lengths.find((length) => all.has(text.slice(at, at + length)));
-  if (whole !== undefined) return whole;
-  const end = text.indexOf('…', at + LEAST_HIDDEN);
-  const start = text.slice(at, end);
-  const longest = lengths[0] ?? 0;
-  if (end === -1 || start.length >= longest) return undefined;
-  return sorted[firstFrom(sorted, start)]?.startsWith(start) ? start.length : undefined;
+  const most = text.slice(at, at + (lengths[0] ?? 0));
+  const cut = most.indexOf('…', LEAST_HIDDEN);
+  // One that is whole may be the beginning of a longer one, of which more is left.
+  if (cut <= (whole ?? 0)) return whole;
+  const start = most.slice(0, cut);
+  return sorted[firstFrom(sorted, start)]?.startsWith(start) ? cut : whole;
 }
 
 /** Where the first stands that is not before a text. */

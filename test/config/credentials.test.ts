@@ -254,6 +254,8 @@ describe('what is hidden in a problem', () => {
     ['aabcdef…', ['abcdefgh'], 'a[secret]…'],
     ['abcdef… abcde…', ['abcdefgh'], '[secret]… abcde…'],
     ['abcdefxx…', ['abcdefgh'], 'abcdefxx…'],
+    ['abcdefgh…', ['abcdef', 'abcdefghij'], '[secret]…'],
+    ['abcdefxx…', ['abcdef', 'abcdefghij'], '[secret]xx…'],
     ['abcde', ['abcdef'], 'abcde'],
   ])('of %j, where %j are, is %j', (message, fragments, expected) => {
     expect(hide(message, ...fragments)).toBe(expected);
