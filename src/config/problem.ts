@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../core/error-codes.ts';
+import { written } from '../core/shown.ts';
 import { compareText } from '../core/target.ts';
 
 /** A position in a file. Line and column count from 1; a column is one UTF-16 unit, as editors count. */
@@ -76,9 +77,7 @@ export function formatPlace({ file, line, column }: Place): string {
  */
 export function quoted(name: string, mark = '`'): string {
   const cut = name.length > 80 ? `${name.slice(0, 77)}…` : name;
-  const safe = cut.replace(/[\p{C}\p{Z}"`\\]/gu, (char) =>
-    char === ' ' ? char : `\\u{${(char.codePointAt(0) ?? 0).toString(16).toUpperCase()}}`,
-  );
+  const safe = cut.replace(/[\p{C}\p{Z}"`\\]/gu, (char) => (char === ' ' ? char : written(char)));
   return `${mark}${safe}${mark}`;
 }
 

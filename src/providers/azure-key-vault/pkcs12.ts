@@ -13,7 +13,8 @@ export interface Pkcs12Contents {
 }
 
 /**
- * What is in a PKCS#12 file without a password; undefined when it is no such file. The file says how often its password is hashed, up to two thousand million times, so a thread of its own does that, for a while.
+ * What is in a PKCS#12 file without a password; undefined when it is no such file. The file says how often its password
+ * is hashed, up to two thousand million times, so a thread of its own does that, for a while.
  * @throws AppError DECODE_FAILED when that is not enough.
  */
 export async function contentsOf(
