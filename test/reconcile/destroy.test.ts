@@ -170,7 +170,9 @@ describe('a deletion that the API server makes after the look which did not find
     const audit = createMemoryAudit();
     const about = { mapping: 'one', ...ONE, phase: 'outcome', outcome: 'failed' } as const;
     const failed = { ...commandEntry({ name: '' }, { kind: 'cli' }, 'r'), ...about };
-    await audit.append(Array.from({ length: 60 }, () => ({ ...failed, action: 'update', code: 'CLUSTER_REFUSED' })));
+    await audit.append(
+      Array.from({ length: 60 }, () => ({ ...failed, action: 'update', code: 'CLUSTER_REFUSED' })),
+    );
     await audit.append([{ ...failed, action: 'delete', code: 'INTERRUPTED' }]);
     let given = 0;
     const counting: Pick<typeof audit, 'list'> = {

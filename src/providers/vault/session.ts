@@ -272,16 +272,11 @@ class VaultSession implements Session {
 
   /** A renewal that cannot succeed is given up: the next call after the end logs in anew. */
   async #renew(lease: Lease): Promise<void> {
-    const { expiresAt = 0 } = lease;
+    const { token, expiresAt = 0 } = lease;
+    const { signal } = this.#closing;
+    const renewal: Command = (vault, requestOptions) => vault.tokenRenewSelf({ requestOptions });
     try {
-      const answer = await this.#client.call(
-        (vault, requestOptions) => vault.tokenRenewSelf({ requestOptions }),
-        {
-          token: lease.token,
-          signal: this.#closing.signal,
-          operation: 'login',
-        },
-      );
+      const answer = await this.#client.call(renewal, { token, signal, operation: 'login' });
       const renewed = { ...grantOf(answer, 'token'), own: lease.own };
       this.#onRenewal();
       if (this.#lease !== lease) return;

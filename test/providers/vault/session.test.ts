@@ -166,7 +166,13 @@ describe.each(['wrong mount', 'not found, in HTML', 'not allowed'] as const)(
 
 describe('a token for a few requests', () => {
   it('loses no use by what was never sent, and what is left of it is revoked', async () => {
-    const answer: Answer = { status: 200, text: '{}', isJson: true, retryAfterMs: undefined, date: undefined };
+    const answer: Answer = {
+      status: 200,
+      text: '{}',
+      isJson: true,
+      retryAfterMs: undefined,
+      date: undefined,
+    };
     const written: string[] = [];
     const vault = {
       async write(path: string) {
