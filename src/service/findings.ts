@@ -42,12 +42,11 @@ export async function findingsOf(
       const told = versions[index];
       if (told?.kind !== 'known') continue;
       ages.note(store, ref.ref.key, told);
-      // That a failure has ended is to be on record, as that it began.
-      if (pass.recorder.isFailing(ref)) continue;
       findings.set(refId(ref), { kind: 'version', version: told.version, by: 'list' });
     }
   }
-  const unread = refs.filter((ref) => !findings.has(refId(ref)));
+  // That a failure has ended is to be on record, as that it began.
+  const unread = refs.filter((ref) => !findings.has(refId(ref)) || pass.recorder.isFailing(ref));
   // In parts, so that a long one is seen to go on.
   for (let start = 0, size = READ_AT_FIRST; start < unread.length; ) {
     const part = unread.slice(start, start + size);
@@ -58,7 +57,9 @@ export async function findingsOf(
     for (const ref of part) {
       const result = results.get(refId(ref));
       if (result === undefined) continue;
-      findings.set(refId(ref), findingOf(result, pass.fingerprints));
+      // A list that tells of it has not failed: to read again what it does not say is no haste.
+      if (result.kind !== 'failed' || !findings.has(refId(ref)))
+        findings.set(refId(ref), findingOf(result, pass.fingerprints));
       // A named version, or another object of that name, tells nothing of the current value.
       if (result.kind === 'found' && isPlain(ref.ref)) ages.note(store, ref.ref.key, result);
     }

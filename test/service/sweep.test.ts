@@ -587,3 +587,17 @@ it('what could not be read is read again once the list tells of it, so that the 
   await round();
   expect(shelf.reads).toEqual([]);
 });
+
+it('what a list tells of is no outage where it cannot be read again yet, and nobody is looked at for it', async () => {
+  const { board, shelf, round } = openSweep([A, B], true);
+  shelf.keys.set('a', '1').set('b', '1');
+  board.setMeta(meta(A, { A: ['a', '1'] }));
+  board.setMeta(meta(B, { B: ['b', '1'] }));
+  expect(await round()).toEqual([]);
+  shelf.keys.set('a', { code: AWAY }).set('b', { code: AWAY });
+  expect(await round()).toEqual([AWAY]);
+  shelf.listed.set('a', '1').set('b', '1');
+  shelf.reads.splice(0);
+  expect(await round()).toEqual([]);
+  expect(shelf.reads).toEqual(['a', 'b']);
+});
