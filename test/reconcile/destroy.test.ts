@@ -198,7 +198,7 @@ describe('a deletion that the API server makes after the look which did not find
     expect(deletions(world)).toEqual(['delete outcome one failed CLUSTER_UNAVAILABLE']);
   });
 
-  it('nor is one that was tried again, and is made by hand since', async () => {
+  it('nor is one that was tried again and made then', async () => {
     const world = await synced(FOUR, 'onMappingRemoved: delete');
     await world.configure(mappingsOf(FOUR.slice(1), 'onMappingRemoved: delete'));
     world.cluster.fail('remove', lost());

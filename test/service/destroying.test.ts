@@ -384,7 +384,8 @@ describe('what is held', () => {
   });
 });
 
-it('what could not be deleted with its source is looked at again soon, and not only after its refresh', async () => {
+/** One reading before the absence of `t0` is proved; its sweeps are hours away. */
+async function openAlmostAbsent() {
   const mappings = targets(NAMES).replaceAll('target:', 'refresh: 6h\n    target:');
   const world = await openWorld({ mappings, more: 'absence: { readings: 2, over: 1s }' });
   for (const name of NAMES) world.store.put(name, name);
@@ -392,6 +393,11 @@ it('what could not be deleted with its source is looked at again soon, and not o
   world.store.absent('t0');
   await world.sync();
   await world.clock.advance(2_000);
+  return world;
+}
+
+it('what could not be deleted with its source is looked at again soon, and not only after its refresh', async () => {
+  const world = await openAlmostAbsent();
   world.cluster.fail('remove', new AppError('CLUSTER_UNAVAILABLE'));
   await using serving = await serve(world);
   for (const it of serving.controller.generation().at({ namespace: 'apps', secret: 't0' }))
@@ -404,13 +410,7 @@ it('what could not be deleted with its source is looked at again soon, and not o
 });
 
 it('what was deleted with its source is not in step, but fails for that source at once', async () => {
-  const mappings = targets(NAMES).replaceAll('target:', 'refresh: 6h\n    target:');
-  const world = await openWorld({ mappings, more: 'absence: { readings: 2, over: 1s }' });
-  for (const name of NAMES) world.store.put(name, name);
-  await world.sync();
-  world.store.absent('t0');
-  await world.sync();
-  await world.clock.advance(2_000);
+  const world = await openAlmostAbsent();
   const seen = new Set<string>();
   await using serving = await serve(world);
   const shown = () => serving.service.mappings().find(({ mapping }) => mapping === 't0')?.targets[0];
