@@ -41,8 +41,8 @@ export async function findingsOf(
     for (const [index, ref] of plain.entries()) {
       const told = versions[index];
       if (told?.kind !== 'known') continue;
-      ages.note(store, ref.ref.key, told);
       findings.set(refId(ref), { kind: 'version', version: told.version, by: 'list' });
+      ages.note(store, ref.ref.key, told);
     }
   }
   // That a failure has ended is to be on record, as that it began.
@@ -55,11 +55,12 @@ export async function findingsOf(
     start += part.length;
     size = partAfter(results);
     for (const ref of part) {
-      const result = results.get(refId(ref));
+      const id = refId(ref);
+      const result = results.get(id);
       if (result === undefined) continue;
       // A list that tells of it has not failed: to read again what it does not say is no haste.
-      if (result.kind !== 'failed' || !findings.has(refId(ref)))
-        findings.set(refId(ref), findingOf(result, pass.fingerprints));
+      if (result.kind !== 'failed' || !findings.has(id))
+        findings.set(id, findingOf(result, pass.fingerprints));
       // A named version, or another object of that name, tells nothing of the current value.
       if (result.kind === 'found' && isPlain(ref.ref)) ages.note(store, ref.ref.key, result);
     }
