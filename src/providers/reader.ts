@@ -35,7 +35,10 @@ export interface Reader {
 export interface ReaderDeps {
   /** The provider of a store; throws when it cannot be set up, for example without its credential. */
   readonly open: (store: string) => Promise<Pick<SecretProvider, 'read' | 'find' | 'versions'>>;
-  /** Told once of each read, before anybody hears of it. May leave a record that is durable only later. */
+  /**
+   * Told of each read, before anybody hears of it. May leave a record that is durable only later; of one that could not
+   * be written it is told again when somebody wants the same.
+   */
   readonly onRead: (source: StoreRef, result: ReadResult, tookMs: number) => Promise<Recording | undefined>;
   /** By which it is told how long its store took, for all that was asked for together; left out: 0. */
   readonly now?: () => number;
@@ -63,7 +66,7 @@ export function createReader(deps: ReaderDeps): Reader {
   const searches = createShelf<readonly string[]>(room, age);
   const hints = createShelf<VersionResult>(room, age);
   const options: CallOptions = signal === undefined ? {} : { signal };
-  const recordings = createRecordings();
+  const recordings = createRecordings(onRead);
   const expected = createExpected((id) => reads.get(id) !== undefined);
 
   /** What the last of the requests that these make has room for. */
@@ -86,8 +89,7 @@ export function createReader(deps: ReaderDeps): Reader {
       const answer = answers[index];
       signal?.throwIfAborted();
       if (answer === undefined) throw new Error('a provider must answer each reference');
-      const recording = await onRead({ store, ref }, answer, tookMs);
-      if (recording !== undefined) recordings.add(refId({ store, ref }), recording);
+      await recordings.make({ store, ref }, answer, tookMs);
       return answer;
     });
     // Whoever comes for it meets its end, also a bad one.
@@ -117,11 +119,15 @@ export function createReader(deps: ReaderDeps): Reader {
       return searches.get(id) ?? searches.put(id, search(store, query), sizeOfNames);
     },
     async read(refs) {
-      const pairs = refs.map((source): [string, Promise<ReadResult>] => {
+      const results = refs.map(async (source): Promise<[string, ReadResult]> => {
         const id = refId(source);
-        return [id, reads.get(id) ?? reads.put(id, ask(source.store, source.ref), sizeOf)];
+        const kept = reads.get(id);
+        if (kept === undefined) return [id, await reads.put(id, ask(source.store, source.ref), sizeOf)];
+        const answer = await kept;
+        await recordings.again(source, answer);
+        return [id, answer];
       });
-      return new Map(await Promise.all(pairs.map(async ([id, result]) => [id, await result] as const)));
+      return new Map(await Promise.all(results));
     },
     recorded: (refs) => recordings.of(refs.map(refId)),
     async versions(store, keys) {
@@ -136,20 +142,45 @@ export function createReader(deps: ReaderDeps): Reader {
 }
 
 interface Recordings {
-  add(id: string, recording: Recording): void;
+  /** Resolves when the record of a read has its place in the line. */
+  make(source: StoreRef, answer: ReadResult, tookMs: number): Promise<void>;
+  /** One that could not be written, for whoever wants to go by that answer now: the audit may be back. */
+  again(source: StoreRef, answer: ReadResult): Promise<void>;
   of(ids: readonly string[]): Promise<void>;
 }
 
 /** Those under way, and those that failed: what they say was read stays off the record. */
-function createRecordings(): Recordings {
+function createRecordings(onRead: ReaderDeps['onRead']): Recordings {
   const open = new Map<string, Promise<unknown>>();
+  /** With how long the store took. */
+  const failed = new Map<string, number>();
+  const track = (id: string, durable: Promise<unknown>, tookMs: number): void => {
+    failed.delete(id);
+    open.set(id, durable);
+    // Of one that failed, whoever acts on it is told.
+    void Promise.allSettled([durable]).then(([{ status }]) => {
+      if (open.get(id) !== durable) return;
+      if (status === 'fulfilled') open.delete(id);
+      else failed.set(id, tookMs);
+    });
+  };
   return {
-    add(id, { durable }) {
-      open.set(id, durable);
-      // Of one that failed, whoever acts on it is told.
-      void Promise.allSettled([durable]).then(([{ status }]) => {
-        if (status === 'fulfilled' && open.get(id) === durable) open.delete(id);
-      });
+    async make(source, answer, tookMs) {
+      const id = refId(source);
+      const recording = await onRead(source, answer, tookMs);
+      if (recording !== undefined) return track(id, recording.durable, tookMs);
+      // It was on record, whatever became of one before.
+      open.delete(id);
+      failed.delete(id);
+    },
+    async again(source, answer) {
+      const id = refId(source);
+      const tookMs = failed.get(id);
+      if (tookMs === undefined) return;
+      const made = onRead(source, answer, tookMs);
+      const durable = made.then((recording) => recording?.durable);
+      track(id, durable, tookMs);
+      await Promise.allSettled([made]);
     },
     async of(ids) {
       await Promise.all(ids.map(async (id) => open.get(id)));

@@ -70,6 +70,12 @@ function readerWith(
   return { reader, read, reads, searches, hints, told, release: hold.resolve };
 }
 
+function failing(): Recording {
+  const durable = Promise.reject(new AppError('AUDIT_UNAVAILABLE'));
+  void Promise.allSettled([durable]);
+  return { durable };
+}
+
 function at(store: string, key: string): StoreRef {
   return { store, ref: { key } };
 }
@@ -154,6 +160,32 @@ describe('a reader', () => {
     await Promise.all(waits);
     await wait('b');
     expect(ended.slice(2)).toEqual(['ab rejected', 'b rejected']);
+  });
+
+  it('makes the record that could not be written for whoever wants the same next, without another read', async () => {
+    const { reader, read, reads, told } = readerWith({ recordings: [failing(), failing()] });
+    const recorded = () => reader.recorded([at('a', 'x')]);
+    for (const count of [1, 2]) {
+      await read('x');
+      await expect(recorded()).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
+      expect(told).toHaveLength(count);
+    }
+    await Promise.all([read('x'), read('x')]);
+    await recorded();
+    await read('x');
+    expect([reads, told]).toEqual([[['x']], ['x', 'x', 'x']]);
+  });
+
+  it('heeds a record that could not be written no more once the same is read anew and on record', async () => {
+    let now = 0;
+    const age = { now: () => now, mostMs: 10 };
+    const { reader, read, reads } = readerWith({ recordings: [failing()], age });
+    await read('x');
+    await expect(reader.recorded([at('a', 'x')])).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
+    now = 11;
+    await read('x');
+    await reader.recorded([at('a', 'x')]);
+    expect(reads).toEqual([['x'], ['x']]);
   });
 
   it('gives everybody his value, however little it may keep', async () => {

@@ -63,6 +63,22 @@ describe('the record of a value that was read', () => {
     expect(await world.sync()).toMatchObject({ summary: { created: 1 } });
   });
 
+  it('that could not be stored is made once the audit is back, by the first who tries again', async () => {
+    const world = await openDb();
+    const wanted = await mapping(world);
+    let isAway = true;
+    const watch = ({ call, phase }: Step): void => {
+      if (isAway && phase === 'before' && call === 'audit.append') throw new AppError('AUDIT_UNAVAILABLE');
+    };
+    await withPass(world, watch, async (pass) => {
+      for (let attempt = 0; attempt < 3; attempt += 1)
+        await expect(reconcile(wanted, APPS_DB, pass)).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
+      isAway = false;
+      expect(await reconcile(wanted, APPS_DB, pass)).toMatchObject({ kind: 'created' });
+    });
+    expect(world.story()).toEqual(['read vault:db ok', 'create intent db ok', 'create outcome db ok']);
+  });
+
   it('is durable before a target is said to be in step', async () => {
     const world = await openDb();
     const wanted = await mapping(world);
