@@ -25,14 +25,16 @@ export async function putFile(path: string, text: string, exclusive: boolean): P
   // Cut, so that it has room where the file itself just has.
   const draft = join(dirname(path), `.${basename(path).slice(0, 240)}.new`);
   await rm(draft, { force: true });
-  const modified = await writeDurably(draft, text);
+  let modified: bigint;
   try {
+    modified = await writeDurably(draft, text);
     if (exclusive) await link(draft, path);
     else await rename(draft, path);
   } catch (error) {
     if (exclusive && codeOf(error) === 'EEXIST') return undefined;
     throw error;
   } finally {
+    // Also of what a full disk cut off: it is half a value, and in the way of others.
     await rm(draft, { force: true });
   }
   await syncFolder(dirname(path));

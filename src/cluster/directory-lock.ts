@@ -32,7 +32,9 @@ export async function withFolderLock<T>(
 
 function tryLock(database: DatabaseSync): boolean {
   try {
-    database.exec('BEGIN EXCLUSIVE');
+    // Nothing is ever written, so the journal stays in memory: a full disk has no room for one, and what is to be taken
+    // away needs none.
+    database.exec('PRAGMA journal_mode = memory; BEGIN EXCLUSIVE');
     return true;
   } catch (error) {
     if (error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY) return false;

@@ -1,0 +1,59 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { expect, it } from 'vitest';
+import { createDirectoryCluster } from '../../src/cluster/directory.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { manifest } from '../conformance/cluster-harness.ts';
+
+const SOURCE = join(import.meta.dirname, '../../src');
+const id = { namespace: 'team', secret: 'app' };
+
+/** Runs code on the cluster of a folder in a process that can write so much to a file, and no more. */
+async function within(limitKiB: number, path: string, code: string): Promise<string> {
+  const script = `
+    import { createDirectoryCluster } from ${JSON.stringify(join(SOURCE, 'cluster/directory.ts'))};
+    import { SecretValue } from ${JSON.stringify(join(SOURCE, 'core/secret-value.ts'))};
+    const cluster = createDirectoryCluster({ path: ${JSON.stringify(path)}, clock: { now: () => 0 } });
+    const live = await cluster.read(${JSON.stringify(id)});
+    const dropped = { dropLabels: [], dropAnnotations: [], dropOwners: false };
+    const said = await (async () => { ${code} })().catch(({ code, message }) => ({ code, message }));
+    process.stdout.write(JSON.stringify(said));`;
+  // Bash counts in KiB. The signal is ignored, so that the write fails as it does on a full disk.
+  const limited = `ulimit -f ${limitKiB}; trap '' XFSZ; exec "$@"`;
+  const node = [process.execPath, '--input-type=module', '-e', script];
+  const child = spawn('bash', ['-c', limited, 'bash', ...node], { stdio: ['ignore', 'pipe', 'inherit'] });
+  return text(child.stdout);
+}
+
+async function open() {
+  const path = await mkdtemp(join(tmpdir(), 'secretbridge-full-'));
+  const cluster = createDirectoryCluster({ path, clock: { now: () => 0 } });
+  await cluster.create(id, manifest({ data: new Map([['n', SecretValue.fromText('0')]]) }));
+  const file = join(path, 'team', 'app.yaml');
+  return {
+    path,
+    file,
+    before: await readFile(file, 'utf8'),
+    [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }),
+  };
+}
+
+it('a write that a full disk cuts off leaves the file as it was, and nothing beside it', async () => {
+  await using it = await open();
+  const change = `return await cluster.replace(live, {
+    ...live, ...dropped, data: new Map([['n', SecretValue.fromText('x'.repeat(100_000))]]) });`;
+  expect(JSON.parse(await within(16, it.path, change))).toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+  expect(await readFile(it.file, 'utf8')).toBe(it.before);
+  expect(await readdir(join(it.path, 'team'))).toEqual(['app.yaml']);
+});
+
+it('what is to go goes from a disk without any room', async () => {
+  await using it = await open();
+  expect(JSON.parse(await within(0, it.path, 'return await cluster.remove(live);'))).toEqual({
+    kind: 'removed',
+  });
+  expect(await readdir(join(it.path, 'team'))).toEqual([]);
+});
