@@ -1,6 +1,7 @@
 import { PerformanceObserver } from 'node:perf_hooks';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { codeOf } from '../core/system-errors.ts';
 
 const MIB = 2 ** 20;
 /** Of the space for young objects: each collection of a smaller one costs as much as the work between two of them. */
@@ -29,7 +30,7 @@ export function keepHeapSmall(): void {
   let most = YOUNG_OF_SMALL;
   // The space for young objects begins with 1 MiB, and goes back to that when all garbage is collected.
   const observer = new PerformanceObserver(() => {
-    if (most !== YOUNG && process.memoryUsage.rss() > SMALL) {
+    if (most !== YOUNG && (known(process.memoryUsage.rss) ?? 0) > SMALL) {
       // For good: around the limit it would come and go, and each time costs a tenth of a second.
       most = YOUNG;
       setFlagsFromString(`--heap-growing-percent=${GROWTH}`);
@@ -50,8 +51,20 @@ function youngSize(): number {
   return young?.space_size ?? YOUNG_OF_SMALL;
 }
 
+type Usage = Pick<NodeJS.MemoryUsage, 'rss' | 'heapUsed'>;
+
+/** What is resident is read from a file: where none can be opened any more, nothing is known of it. */
+function known<T>(ask: () => T): T | undefined {
+  try {
+    return ask();
+  } catch (error) {
+    if (codeOf(error) !== undefined) return undefined;
+    throw error;
+  }
+}
+
 export interface SpareMemoryDeps {
-  readonly usage?: () => { readonly rss: number; readonly heapUsed: number };
+  readonly usage?: () => Usage | undefined;
   /** Collects all garbage and gives the pages that are free back to the system. */
   readonly collect?: () => void;
 }
@@ -80,23 +93,24 @@ const MOST = 256 * MIB;
  * there is anything to do.
  */
 export function createSpareMemory({
-  usage = process.memoryUsage,
+  usage = () => known(process.memoryUsage),
   collect = createCollector(),
 }: SpareMemoryDeps = {}): SpareMemory {
   let low = AT_FIRST;
   let spent = 0;
-  const mayCollect = () => usage().heapUsed <= MOST;
+  const mayCollect = (now: Usage | undefined): boolean => now !== undefined && now.heapUsed <= MOST;
   return {
     look() {
-      if (usage().rss - low < WORTH_IT || !mayCollect()) return;
+      const now = usage();
+      if (now === undefined || now.rss - low < WORTH_IT || !mayCollect(now)) return;
       collect();
-      low = usage().rss;
+      low = usage()?.rss ?? low;
     },
     spent(bytes) {
       spent += bytes;
       if (spent < SPENT) return;
       spent = 0;
-      if (mayCollect()) collect();
+      if (mayCollect(usage())) collect();
     },
   };
 }

@@ -3,7 +3,8 @@ import type { RequestOptions } from 'node:https';
 import type { Cluster, User } from '@kubernetes/client-node/dist/config_types.js';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
-import { LOG_IN } from './errors.ts';
+import { shortageOf } from '../core/system-errors.ts';
+import { LOG_IN, unavailable } from './errors.ts';
 import { clusterOf, type Kubeconfig, userOf } from './kubeconfig.ts';
 import { createPlugin, type PluginOptions, requireLogin } from './plugin.ts';
 import type { Connection } from './pool.ts';
@@ -131,6 +132,9 @@ function connectionOf(options: RequestOptions, cluster: Cluster | undefined): Co
 
 function errorOfLogin(user: User | undefined, cause: unknown): AppError {
   if (cause instanceof AppError) return cause;
+  // Nothing is said about the login itself.
+  const shortage = shortageOf(cause);
+  if (shortage !== undefined) return unavailable(`the login cannot be made: ${shortage}`, cause);
   const path =
     cause instanceof Error && 'path' in cause && 'code' in cause
       ? `${String(cause.path)}: ${String(cause.code)}`

@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import type { RequestOptions } from 'node:https';
+import type { Readable } from 'node:stream';
 import type { User } from '@kubernetes/client-node/dist/config_types.js';
+import { FILE_FAILURES } from '../core/system-errors.ts';
 import { unavailable } from './errors.ts';
 
 export interface PluginOptions {
@@ -30,6 +32,11 @@ export async function createPlugin({
       signal: over,
       killSignal: 'SIGKILL',
     });
+    // Where no more files can be opened, it has no output, and only tells of it in the next turn.
+    if ((child.stdout as Readable | undefined) === undefined) {
+      child.once('error', () => undefined);
+      throw unavailable(`its credential plugin cannot be started: ${FILE_FAILURES.EMFILE}`);
+    }
     // What it has started itself may hold its output open, also when it has ended by itself.
     const letGo = () => {
       child.stdout.destroy();

@@ -31,6 +31,8 @@ export function watchEventLoop(loops: Loops, { json, afterMs = 10_000 }: Watchdo
   const data: WatchdogData = { beats, afterMs, everyMs, json };
   const code = `(${watch.toString()})(require('node:worker_threads').workerData, require('node:fs').writeSync)`;
   const worker = new Worker(code, { eval: true, workerData: data });
+  // A machine may have no thread or no file to give: then the probe alone tells.
+  worker.on('error', () => undefined);
   worker.unref();
   const loop = loops.begin('event loop', afterMs);
   const timer = setInterval(() => {

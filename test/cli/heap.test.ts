@@ -55,4 +55,15 @@ describe('memory that is not used', () => {
     expect(freed).toBeGreaterThan(16);
     expect(seen).toBe(false);
   });
+
+  it('ends no process that can open no more files', () => {
+    const script = join(import.meta.dirname, 'heap-few-files.ts');
+    const { stdout, stderr } = spawnSync(
+      'bash',
+      ['-c', 'ulimit -n 64; exec "$@"', 'bash', process.execPath, script],
+      { encoding: 'utf8' },
+    );
+    expect(stderr).toBe('');
+    expect(stdout).toBe('EMFILE\ngoes on\n');
+  });
 });

@@ -1,0 +1,65 @@
+import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createKubeClient, type KubeClient } from '../../src/cluster/client.ts';
+import { toAppError } from '../../src/core/errors.ts';
+import { codeOf } from '../../src/core/system-errors.ts';
+import { resolveCredential } from '../../src/providers/credentials.ts';
+
+// What is told of logins and credentials, in a process of its own that can open no more files, and once it can again.
+
+const folder = process.argv[2] ?? '';
+const token = join(folder, 'token');
+writeFileSync(token, 'a-token');
+const users = {
+  'by-plugin': { exec: { apiVersion: 'client.authentication.k8s.io/v1', command: 'false' } },
+  'by-token': { tokenFile: token },
+};
+
+async function clientOf(user: keyof typeof users): Promise<KubeClient> {
+  const kubeconfig = join(folder, `${user}.json`);
+  const at = <T extends object>(name: string, kind: string, value: T) => [{ name, [kind]: value }];
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: at('it', 'cluster', { server: 'http://127.0.0.1:1' }),
+    users: at(user, 'user', users[user]),
+    contexts: at('it', 'context', { cluster: 'it', user }),
+    'current-context': 'it',
+  };
+  writeFileSync(kubeconfig, JSON.stringify(config));
+  // Each look is at a time of its own, so that no login is kept.
+  let now = 0;
+  const clock = { now: () => (now += 20_000) };
+  return createKubeClient({ kubeconfig, env: {}, clock });
+}
+
+async function codeThrownBy(work: () => Promise<unknown>): Promise<string> {
+  try {
+    await work();
+    return 'none';
+  } catch (thrown) {
+    return toAppError(thrown).code;
+  }
+}
+
+const clients = await Promise.all([clientOf('by-plugin'), clientOf('by-token')]);
+async function tell(): Promise<void> {
+  const codes: string[] = [];
+  for (const client of clients)
+    codes.push(await codeThrownBy(() => client.send({ method: 'GET', path: '/version' })));
+  codes.push(await codeThrownBy(() => resolveCredential({ file: token }, { env: {} })));
+  process.stdout.write(`${codes.join(' ')}\n`);
+}
+
+// What is loaded late is loaded now.
+await tell();
+const open: number[] = [];
+try {
+  for (;;) open.push(openSync('/dev/null', 'r'));
+} catch (error) {
+  process.stdout.write(`${codeOf(error)}\n`);
+}
+await tell();
+for (const file of open) closeSync(file);
+await tell();
+await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()));

@@ -1,0 +1,24 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+
+it('a process that can open no more files says so of logins and credentials, and goes on once it can', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'secretbridge-few-'));
+  using _ = { [Symbol.dispose]: () => rmSync(folder, { recursive: true }) };
+  const child = [process.execPath, join(import.meta.dirname, 'few-files-child.ts'), folder];
+  const { stdout, stderr } = spawnSync('bash', ['-c', 'ulimit -n 64; exec "$@"', 'bash', ...child], {
+    encoding: 'utf8',
+  });
+  expect(stderr).toBe('');
+  const lines = stdout.trim().split('\n');
+  // The plugin fails, and the server is not there.
+  const otherwise = 'CLUSTER_FORBIDDEN CLUSTER_UNAVAILABLE none';
+  expect(lines).toEqual([
+    otherwise,
+    'EMFILE',
+    'CLUSTER_UNAVAILABLE CLUSTER_UNAVAILABLE STORE_UNAVAILABLE',
+    otherwise,
+  ]);
+});
