@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type Dispatcher, request } from 'undici';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
@@ -73,14 +74,16 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
   const { config } = login;
   const server = clusterOf(config)?.server ?? '';
   const address = withoutLogin(server);
+  const proxy = clusterOf(config)?.proxyUrl;
+  const reached = proxy ? `${address} through ${withoutLogin(proxy)}` : address;
 
   async function identity(): Promise<Identity> {
     const used = login;
     try {
       return await used.identity();
     } catch (error) {
-      // The kubeconfig may name another login by now.
-      if (!renewed(used)) throw error;
+      // The kubeconfig may name another login by now. The same one would only fail again, such as a plugin.
+      if (!renewed(used, false)) throw error;
       return login.identity();
     }
   }
@@ -95,7 +98,7 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
     return request(server.replace(/\/+$/, '') + path, {
       method,
       headers: {
-        ...Object.fromEntries(headers),
+        ...byName(headers),
         Accept: accept,
         'User-Agent': 'secretbridge',
         ...(body === undefined ? {} : { 'Content-Type': contentType }),
@@ -135,8 +138,11 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
     }
   }
 
-  /** Tokens and certificates rotate, in their files and in the kubeconfig itself. */
-  function renewed(used: typeof login): boolean {
+  /**
+   * Tokens and certificates rotate, in their files and in the kubeconfig itself.
+   * @param anew Whether to log in again also as the kubeconfig said before.
+   */
+  function renewed(used: typeof login, anew: boolean): boolean {
     if (login !== used) return true;
     if (Math.abs(clock.now() - loadedAt) < IDENTITY_MS) return false;
     loadedAt = clock.now();
@@ -144,6 +150,7 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
       // Somebody may have gone on to another cluster since: no login is to be sent to a server that it is not for.
       const next = config.currentContext === POD ? load() : load(config.currentContext);
       if (clusterOf(next.config)?.server !== server) return false;
+      if (!anew && isDeepStrictEqual(next.config, used.config)) return false;
       login = next;
       return true;
     } catch (error) {
@@ -161,12 +168,12 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
       const used = login;
       const answer = await attempt();
       // It refused to do anything, so once more, if our identity is another one by now.
-      return answer.status === 401 && renewed(used) ? await attempt() : answer;
+      return answer.status === 401 && renewed(used, true) ? await attempt() : answer;
     } catch (thrown) {
       // The reason of a signal can be anything, so the signal is asked.
       if (wanted.signal?.aborted) throw unavailable('cancelled before it answered', thrown);
       const error = errorOfTransport(thrown, timeoutMs);
-      throw error.about === undefined ? error.concerning(address) : error;
+      throw error.about === undefined ? error.concerning(reached) : error;
     }
   }
 
@@ -181,6 +188,17 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
       await Promise.all([requests[Symbol.asyncDispose](), streams[Symbol.asyncDispose]()]);
     },
   };
+}
+
+/** A header that comes several times is a list. */
+function byName(headers: Identity['headers']): Record<string, string | string[]> {
+  const all = Map.groupBy(headers, ([name]) => name);
+  return Object.fromEntries(
+    [...all].map(([name, [first, ...more]]) => {
+      const value = first?.[1] ?? '';
+      return [name, more.length === 0 ? value : [value, ...more.map(([, other]) => other)]];
+    }),
+  );
 }
 
 async function answerOf({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<KubeAnswer> {

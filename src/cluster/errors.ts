@@ -171,6 +171,7 @@ const DETAILS: Readonly<Record<string, string>> = {
   INVALID_CA: "TLS: the server's certificate, or one of its issuers, may not be used for this",
   PATH_LENGTH_EXCEEDED: "TLS: the server's certificate, or one of its issuers, may not be used for this",
   EPROTO: 'TLS: the server does not speak TLS, or no version that we accept',
+  UND_ERR_PRX_CONN: 'the proxy cut the connection',
 };
 
 /** No answer at all: network, DNS, TLS or time. What we do not know stays INTERNAL, with its text inside. */
@@ -179,10 +180,19 @@ export function errorOfTransport(thrown: unknown, timeoutMs: number): AppError {
   const name = thrown instanceof Error ? thrown.name : '';
   const code = codeOf(thrown) ?? '';
   if (name === 'TimeoutError') return unavailable(`no answer within ${timeoutMs / 1000} s`, thrown);
+  // undici has no other sign of it.
+  const refusal = /^Proxy response \((\d{3})\)/.exec(thrown instanceof Error ? thrown.message : '')?.[1];
+  if (refusal !== undefined) return unavailable(`the proxy refuses to connect us, status ${refusal}`, thrown);
   if (name === 'AbortError') return unavailable('cancelled before it answered', thrown);
   const detail = DETAILS[code];
   if (detail !== undefined) return unavailable(detail, thrown);
   if (/^(ERR_SSL_|ERR_TLS_|CERT_)/.test(code)) return unavailable('TLS: the handshake failed', thrown);
+  if (/^ERR_OSSL_/.test(code)) {
+    const pair = 'the client certificate and its key cannot be used together';
+    const form = 'the client certificate or its key is no PEM, or the key has a password';
+    const found = /^ERR_OSSL_X509_KEY_(VALUES|TYPE)_MISMATCH$/.test(code) ? pair : form;
+    return new AppError('CLUSTER_FORBIDDEN', { detail: found, todo: LOG_IN, cause: thrown });
+  }
   if (/^(UND_ERR_|HPE_)/.test(code)) return unavailable('the connection failed', thrown);
   return new AppError('INTERNAL', { cause: thrown });
 }

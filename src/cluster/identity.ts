@@ -1,11 +1,11 @@
-import { readFile } from 'node:fs/promises';
 import type { RequestOptions } from 'node:https';
-import type { Cluster, User } from '@kubernetes/client-node/dist/config_types.js';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
+import { readAuthorities, readPem } from '../core/small-file.ts';
 import { shortageOf } from '../core/system-errors.ts';
 import { LOG_IN, unavailable } from './errors.ts';
 import { clusterOf, type Kubeconfig, userOf } from './kubeconfig.ts';
+import type { Cluster, User } from './kubeconfig-entries.ts';
 import { createPlugin, type PluginOptions, requireLogin } from './plugin.ts';
 import type { Connection } from './pool.ts';
 import { createWholeLibrary } from './whole-library.ts';
@@ -15,6 +15,7 @@ export const IDENTITY_MS = 10_000;
 
 /** What a request carries to show who we are. */
 export interface Identity {
+  /** A name may come several times. */
   readonly headers: readonly (readonly [string, string])[];
   readonly connection: Connection;
 }
@@ -44,7 +45,7 @@ export function createIdentity(
     const options: RequestOptions = {};
     const cluster = clusterOf(config);
     try {
-      await addFiles(options, cluster, user ?? {});
+      await addFiles(options, cluster, user);
       if (user !== undefined) {
         // What a plugin gave is kept in there for as long as it is valid.
         logIn ??= loginOf(config, user, { clock, signal, timeoutMs: loginMs });
@@ -73,15 +74,16 @@ export function createIdentity(
 
 async function loginOf(
   config: Kubeconfig,
-  { exec, authProvider }: User,
-  { clock, ...plugin }: PluginOptions & Pick<IdentityOptions, 'clock'>,
+  user: User,
+  { clock, ...plugin }: Omit<PluginOptions, 'cluster'> & Pick<IdentityOptions, 'clock'>,
 ): Promise<LogIn> {
-  if (exec !== undefined) return createPlugin(plugin);
-  if (authProvider === undefined) return async () => undefined;
+  const { exec, authProvider } = user;
+  if (exec) return createPlugin({ ...plugin, cluster: clusterOf(config) });
+  if (!authProvider) return async () => undefined;
   const tokenFile: unknown = authProvider.config?.tokenFile;
   if (typeof tokenFile === 'string') {
     return async (_, into) => {
-      const token = (await readFile(tokenFile, 'utf8')).trim();
+      const token = (await readPem(tokenFile, credentialOf(user))).trim();
       if (token !== '') into.headers = { Authorization: `Bearer ${token}` };
       requireLogin(into);
     };
@@ -89,33 +91,55 @@ async function loginOf(
   return createWholeLibrary(config, clock);
 }
 
+const credentialOf = ({ name }: User) =>
+  ({ code: 'CREDENTIAL_MISSING', about: `kubeconfig user ${name}` }) as const;
+
 async function addFiles(
   options: RequestOptions,
   cluster: Cluster | undefined,
-  { certFile, certData, keyFile, keyData }: Partial<User>,
+  user: User | undefined,
 ): Promise<void> {
-  const ca = await bytesOf(cluster?.caFile, cluster?.caData);
-  const cert = await bytesOf(certFile, certData);
-  const key = await bytesOf(keyFile, keyData);
+  const ca = cluster === undefined ? undefined : await authoritiesOf(cluster);
+  const cert = user && (await textOf(user, user.certFile, user.certData));
+  const key = user && (await textOf(user, user.keyFile, user.keyData));
   Object.assign(options, ca && { ca }, cert && { cert }, key && { key });
 }
 
-async function bytesOf(file: string | undefined, base64: string | undefined): Promise<Buffer | undefined> {
-  if (file) return readFile(file);
-  return base64 ? Buffer.from(base64, 'base64') : undefined;
+async function authoritiesOf({ name, caFile, caData }: Cluster): Promise<string | undefined> {
+  const about = `kubeconfig cluster ${name}`;
+  // As client-go has it, here and of a user: what stands in the kubeconfig goes before a file that it names.
+  if (!caData) return caFile && readAuthorities(caFile, { code: 'CREDENTIAL_MISSING', about });
+  const text = fromBase64(caData);
+  if (text.includes('-----BEGIN ')) return text;
+  throw new AppError('CREDENTIAL_MISSING', {
+    about,
+    detail: 'its `certificate-authority-data` holds no certificates in PEM',
+  });
 }
 
+async function textOf(
+  user: User,
+  file: string | undefined,
+  base64: string | undefined,
+): Promise<string | undefined> {
+  return base64 ? fromBase64(base64) : file && readPem(file, credentialOf(user));
+}
+
+const fromBase64 = (base64: string): string => Buffer.from(base64, 'base64').toString('utf8');
+
 function headersOf({ headers }: RequestOptions, user: User | undefined): Identity['headers'] {
-  const { token, username, password = '', impersonateUser } = user ?? {};
+  const { token, username, password = '', impersonation = [] } = user ?? {};
   const all = {
-    ...(impersonateUser === undefined ? {} : { 'Impersonate-User': impersonateUser }),
     ...headers,
     ...(token ? { Authorization: `Bearer ${token}` } : {}),
     ...(username
       ? { Authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` }
       : {}),
   };
-  return Object.entries(all).map(([name, value]) => [name, String(value).trim()] as const);
+  return [
+    ...Object.entries(all).map(([name, value]) => [name, String(value).trim()] as const),
+    ...impersonation,
+  ];
 }
 
 function connectionOf(options: RequestOptions, cluster: Cluster | undefined): Connection {
@@ -131,17 +155,15 @@ function connectionOf(options: RequestOptions, cluster: Cluster | undefined): Co
 }
 
 function errorOfLogin(user: User | undefined, cause: unknown): AppError {
-  if (cause instanceof AppError) return cause;
   // Nothing is said about the login itself.
-  const shortage = shortageOf(cause);
+  const shortage = shortageOf(cause instanceof AppError ? cause.cause : cause);
   if (shortage !== undefined) return unavailable(`the login cannot be made: ${shortage}`, cause);
-  const path =
-    cause instanceof Error && 'path' in cause && 'code' in cause
-      ? `${String(cause.path)}: ${String(cause.code)}`
-      : undefined;
+  if (cause instanceof AppError) return cause;
   const about = `kubeconfig user ${user?.name}`;
-  const detail = 'its credential plugin or login failed';
-  return path === undefined
-    ? new AppError('CLUSTER_FORBIDDEN', { about, detail, todo: LOG_IN, cause })
-    : new AppError('CREDENTIAL_MISSING', { about, detail: path, cause });
+  return new AppError('CLUSTER_FORBIDDEN', {
+    about,
+    detail: 'its login failed',
+    todo: LOG_IN,
+    cause,
+  });
 }

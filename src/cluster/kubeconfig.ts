@@ -1,19 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
-// The whole library is 54 MiB in memory, for its models of the API. What reads a kubeconfig stands alone.
-import {
-  type Cluster,
-  type Context,
-  newClusters,
-  newContexts,
-  newUsers,
-  type User,
-} from '@kubernetes/client-node/dist/config_types.js';
 import { AppError } from '../core/errors.ts';
-import { isObject, type JsonObject } from '../core/json.ts';
 import { isLoopback } from '../core/loopback.ts';
 import { codeOf } from '../core/system-errors.ts';
-import { listIn, objectIn, textIn } from './json.ts';
+import { textIn } from './json.ts';
+import { type Cluster, type Context, entriesOf, type User } from './kubeconfig-entries.ts';
 import { parseMap } from './yaml.ts';
 
 export interface KubeconfigOptions {
@@ -54,6 +45,8 @@ export function loadKubeconfig(options: KubeconfigOptions): Kubeconfig {
   if (cluster === undefined)
     throw invalid(`${files.join(', ')} has no context ${config.currentContext}, or not its cluster`);
   requireTls(cluster.server);
+  requireUser(config, files);
+  requireProxy(cluster.proxyUrl);
   return config;
 }
 
@@ -103,28 +96,21 @@ function filesOf({ kubeconfig, env }: KubeconfigOptions): readonly string[] {
   if (there.length > 0) return there;
   const home = env.HOME ? join(env.HOME, '.kube', 'config') : undefined;
   if (listed.length === 0 && home !== undefined && readIfThere(home) !== undefined) return [home];
-  throw invalid('there is no pod identity, no KUBECONFIG and no ~/.kube/config');
+  throw invalid(
+    listed.length > 0
+      ? 'none of the files of KUBECONFIG is there'
+      : 'there is no pod identity, no KUBECONFIG and no ~/.kube/config',
+  );
 }
 
 function readKubeconfig(file: string): Kubeconfig {
   const text = readIfThere(file);
   if (text === undefined) throw invalid(`kubeconfig ${file} is not there`);
-  const folder = dirname(resolve(file));
   try {
     const found = parseMap(text, { merge: true });
     if (found === undefined) throw new TypeError('not a map');
-    const raw = new Map(
-      listIn(found, 'users')
-        .filter(isObject)
-        .toReversed()
-        .map((it) => [it.name, it]),
-    );
     return {
-      clusters: newClusters(found.clusters).map((cluster) => located(cluster, folder)),
-      users: newUsers(found.users).map((user) =>
-        completed(user, objectIn(raw.get(user.name) ?? {}, 'user') ?? {}, folder),
-      ),
-      contexts: newContexts(found.contexts),
+      ...entriesOf(found, dirname(resolve(file))),
       currentContext: textIn(found, 'current-context') ?? '',
     };
   } catch (cause) {
@@ -147,44 +133,35 @@ function firstOfName<T extends { readonly name: string }>(first: readonly T[], t
   return [...new Map([...then.toReversed(), ...first].map((entry) => [entry.name, entry])).values()];
 }
 
-function located({ caFile, ...cluster }: Cluster, folder: string): Cluster {
-  return caFile === undefined ? cluster : { ...cluster, caFile: resolve(folder, caFile) };
-}
-
-/** What client-node 2.0 leaves out: `tokenFile`, and the variable that plugins of the v1 protocol insist on. */
-function completed(parsed: User, raw: JsonObject, folder: string): User {
-  const { certFile, keyFile, ...rest } = parsed;
-  const user: User = {
-    ...rest,
-    ...(certFile === undefined ? {} : { certFile: resolve(folder, certFile) }),
-    ...(keyFile === undefined ? {} : { keyFile: resolve(folder, keyFile) }),
-  };
-  const tokenFile = textIn(raw, 'tokenFile');
-  if (tokenFile !== undefined) {
-    // As client-go has it: the file goes before a token that stands beside it, and may have ended since.
-    const { token: _, ...others } = user;
-    return {
-      ...others,
-      authProvider: { name: 'tokenFile', config: { tokenFile: resolve(folder, tokenFile) } },
-    };
-  }
-  const exec: unknown = user.exec;
-  if (!isObject(exec)) return user;
-  const info = { apiVersion: exec.apiVersion, kind: 'ExecCredential', spec: { interactive: false } };
-  const env = [...listIn(exec, 'env'), { name: 'KUBERNETES_EXEC_INFO', value: JSON.stringify(info) }];
-  // A command with a slash is a path beside the file; a bare one is looked up in PATH.
-  const command = textIn(exec, 'command') ?? '';
-  return {
-    ...user,
-    exec: { ...exec, env, command: command.includes('/') ? resolve(folder, command) : command },
-  };
-}
-
 /** A token must not travel in clear; `kubectl proxy` listens on loopback without TLS. */
 function requireTls(server: string): void {
   const protocol = URL.parse(server)?.protocol;
   if (protocol === 'https:' || (protocol === 'http:' && isLoopback(server))) return;
   throw invalid(`the API server's address must be https: ${server}`);
+}
+
+/** Without it we would be nobody, or have more rights than we are meant to have. */
+function requireUser(config: Kubeconfig, files: readonly string[]): void {
+  const named = contextOf(config)?.user;
+  const user = userOf(config);
+  if (named !== undefined && user === undefined)
+    throw invalid(
+      `${files.join(', ')} has no user ${named}, which its context ${config.currentContext} names`,
+    );
+  if ((user?.certFile || user?.certData) && !user.keyFile && !user.keyData)
+    throw invalid(`user ${named} has a client certificate without its key`);
+  const impersonation = user?.impersonation ?? [];
+  if (impersonation.length > 0 && !impersonation.some(([name]) => name === 'Impersonate-User'))
+    throw invalid(
+      `user ${named} acts as a group, uid or extra (\`as-groups\` and the like) of nobody: name \`as\``,
+    );
+}
+
+function requireProxy(proxy: string | undefined): void {
+  if (!proxy) return;
+  const protocol = URL.parse(proxy)?.protocol;
+  if (protocol !== 'http:' && protocol !== 'https:')
+    throw invalid('`proxy-url` of its cluster: only http and https proxies are supported');
 }
 
 function readIfThere(file: string): string | undefined {

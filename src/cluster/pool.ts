@@ -1,6 +1,5 @@
 import { getCACertificates } from 'node:tls';
 import { Agent, type Dispatcher, ProxyAgent } from 'undici';
-import { AppError } from '../core/errors.ts';
 
 /** What makes two connections to a server different. */
 export interface Connection {
@@ -54,17 +53,11 @@ function open({ proxy, ...connection }: Connection, connections: number | null):
   const tls = tlsOptions(connection);
   // HTTP/2 in undici 8: after a GOAWAY with a stream open, new requests hang.
   const options = { allowH2: false, connections, keepAliveTimeout: IDLE_MS, keepAliveMaxTimeout: IDLE_MS };
-  if (proxy === undefined) {
+  if (!proxy) {
     const connect = { ...tls, timeout: CONNECT_TIMEOUT_MS, keepAlive: true, keepAliveInitialDelay: IDLE_MS };
     return new Agent({ ...options, connect });
   }
-  if (!/^https?:\/\//.test(proxy)) {
-    throw new AppError('CONFIG_INVALID', {
-      about: 'cluster',
-      detail: 'only http and https proxies are supported',
-    });
-  }
-  return new ProxyAgent({ ...options, uri: proxy, requestTls: tls });
+  return new ProxyAgent({ ...options, uri: proxy, requestTls: tls, proxyTls: { rejectUnauthorized: true } });
 }
 
 function tlsOptions({ ca, cert, key, servername, rejectUnauthorized = true }: Connection): object {

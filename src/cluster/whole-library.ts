@@ -1,8 +1,9 @@
 import type { RequestOptions } from 'node:https';
-import type { User } from '@kubernetes/client-node/dist/config_types.js';
+
 import type { Clock } from '../core/clock.ts';
 import { isObject, parseObject } from '../core/json.ts';
 import type { Kubeconfig } from './kubeconfig.ts';
+import type { User } from './kubeconfig-entries.ts';
 import { requireLogin } from './plugin.ts';
 
 /**

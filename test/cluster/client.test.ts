@@ -1,10 +1,15 @@
 import { writeFile } from 'node:fs/promises';
+import { createServer as createHttpServer } from 'node:http';
+import { createServer } from 'node:https';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { createKubeClient, type KubeClientOptions } from '../../src/cluster/client.ts';
+import { createAuthority } from '../fakes/certificates.ts';
+import { closeServer, listen } from '../fakes/loopback.ts';
 import { type Answer, type ApiServer, json, kubeconfigText, startApiServer, status } from './api-server.ts';
 
 setFlagsFromString('--expose-gc');
@@ -265,16 +270,33 @@ describe('an identity', () => {
     },
   );
 
-  it('may act as another user', async () => {
-    await using server = await startApiServer({ token: 't', as: 'bob' });
-    await using client = await open(server);
+  it('may act as another user, with the groups, uid and extra of that', async () => {
     const seen: unknown[] = [];
+    await using server = await startApiServer({
+      token: 't',
+      as: 'bob',
+      'as-uid': 'u-1',
+      'as-groups': ['team:a', 'team:b'],
+      'as-user-extra': { scopes: ['read', 'write'], 'example.com/50%': ['x'] },
+    });
+    await using client = await open(server);
     server.answer(({ headers }, response) => {
-      seen.push(headers['impersonate-user']);
+      seen.push(
+        Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('impersonate'))),
+      );
       response.end('{}');
     });
     await client.send(get);
-    expect(seen).toEqual(['bob']);
+    expect(seen).toEqual([
+      {
+        'impersonate-user': 'bob',
+        'impersonate-uid': 'u-1',
+        // Several headers of one name, as Node shows them.
+        'impersonate-group': 'team:a, team:b',
+        'impersonate-extra-scopes': 'read, write',
+        'impersonate-extra-example.com%2f50%25': 'x',
+      },
+    ]);
   });
 
   it('whose client certificate is not there is CREDENTIAL_MISSING and names the file', async () => {
@@ -283,8 +305,104 @@ describe('an identity', () => {
     const file = join(server.folder, 'gone.crt');
     await expect(client.send(get)).rejects.toMatchObject({
       code: 'CREDENTIAL_MISSING',
-      detail: `${file}: ENOENT`,
+      detail: `file ${file} cannot be read: ENOENT, there is no such file or folder`,
     });
+  });
+
+  const own = createAuthority('own');
+  const [one, two] = [own.issue(), own.issue()];
+  const data = (text: string) => Buffer.from(text).toString('base64');
+
+  it.each([
+    ['of another pair', two.key, 'the client certificate and its key cannot be used together'],
+    ['that is no PEM', 'key', 'the client certificate or its key is no PEM, or the key has a password'],
+  ])('with a key %s needs another login', async (_, key, detail) => {
+    await using server = await startApiServer();
+    const user = { 'client-certificate-data': data(one.cert), 'client-key-data': data(key) };
+    await writeFile(server.kubeconfig, kubeconfigText({ server: 'https://127.0.0.1:1' }, user));
+    await using client = await open(server);
+    const todo = expect.stringContaining('Renew the token or certificate') as unknown;
+    await expect(client.send(get)).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN', detail, todo });
+  });
+});
+
+describe('the authorities of a cluster', () => {
+  const [own, other] = [createAuthority('own'), createAuthority('other')];
+  const data = (text: string) => Buffer.from(text).toString('base64');
+
+  async function asked(cluster: object): Promise<unknown> {
+    const https = createServer(own.issue({ names: ['127.0.0.1'] }), (_, response) => response.end('{}'));
+    const address = `https://127.0.0.1:${await listen(https)}`;
+    await using server = await startApiServer();
+    await writeFile(server.kubeconfig, kubeconfigText({ server: address, ...cluster }, { token: 't' }));
+    await writeFile(join(server.folder, 'other.pem'), other.ca);
+    try {
+      await using client = await open(server);
+      return (await client.send(get)).status;
+    } catch (error) {
+      return error;
+    } finally {
+      await closeServer(https);
+    }
+  }
+
+  it.each([
+    ['stand in the kubeconfig, whatever file it names', { 'certificate-authority': 'other.pem' }],
+    ['stand there, and the file is gone', { 'certificate-authority': 'gone.pem' }],
+  ])('%s', async (_, cluster) => {
+    expect(await asked({ ...cluster, 'certificate-authority-data': data(own.ca) })).toBe(200);
+  });
+
+  it('may be several, with comments and the ends of lines of Windows', async () => {
+    const bundle = `# ours\n${other.ca}\n# and its own\n${own.ca}`.replaceAll('\n', '\r\n');
+    expect(await asked({ 'certificate-authority-data': data(bundle) })).toBe(200);
+  });
+
+  it.each([
+    [
+      { 'certificate-authority-data': data('text') },
+      /^its `certificate-authority-data` holds no certificates/,
+    ],
+    [{ 'certificate-authority': '.' }, /: it is a folder, and not a regular file$/],
+    [{ 'certificate-authority': 'gone.pem' }, /gone\.pem cannot be read: ENOENT/],
+    [{ 'certificate-authority': 'kubeconfig' }, /holds no certificates in PEM$/],
+  ])('that are none are said to be that: %j', async (cluster, detail) => {
+    expect(await asked(cluster)).toMatchObject({
+      code: 'CREDENTIAL_MISSING',
+      about: 'kubeconfig cluster c',
+      detail: expect.stringMatching(detail) as unknown,
+    });
+  });
+});
+
+describe('a proxy', () => {
+  async function through(connected: (socket: Duplex) => void): Promise<unknown> {
+    const proxy = createHttpServer().on('connect', (_, socket) => connected(socket));
+    const port = await listen(proxy);
+    await using server = await startApiServer();
+    const cluster = { server: 'https://api.example', 'proxy-url': `http://ann:pass@127.0.0.1:${port}` };
+    await writeFile(server.kubeconfig, kubeconfigText(cluster, { token: 't' }));
+    try {
+      await using client = await open(server);
+      const error: unknown = await client.send(get).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({
+        code: 'CLUSTER_UNAVAILABLE',
+        about: `https://api.example through http://127.0.0.1:${port}`,
+      });
+      return error;
+    } finally {
+      await closeServer(proxy);
+    }
+  }
+
+  it('that refuses is said to', async () => {
+    const error = await through((socket) => socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n'));
+    expect(error).toHaveProperty('detail', 'the proxy refuses to connect us, status 407');
+  });
+
+  it('that hangs up is said to', async () => {
+    const error = await through((socket) => socket.destroy());
+    expect(error).toHaveProperty('detail', 'the proxy cut the connection');
   });
 });
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, it, vi } from 'vitest';
+import { parse, stringify } from 'yaml';
 import {
   clusterOf,
   contextOf,
@@ -93,6 +94,30 @@ describe('the cluster is found', () => {
   });
 });
 
+describe('as kubectl takes it,', () => {
+  it.each([
+    ['a context without its cluster', { contexts: [{ name: 'z', context: { user: 'u', cluster: '' } }] }],
+    ['a cluster without its server', { clusters: [{ name: 'z', cluster: { server: '' } }] }],
+    ['a user without anything', { users: [{ name: 'z', user: null }] }],
+  ])('%s matters to no other one', async (_, more: Record<string, unknown[]>) => {
+    await using f = await folder();
+    const config = parse(at('https://x')) as Record<string, unknown[]>;
+    for (const [list, entries] of Object.entries(more)) config[list]?.unshift(...entries);
+    const kubeconfig = await f.write('config', stringify(config));
+    expect(serverOf({ kubeconfig })).toBe('https://x');
+  });
+
+  it('an empty path is none, and so is an empty proxy', async () => {
+    await using f = await folder();
+    const cluster = { server: 'https://x', 'certificate-authority': '', 'proxy-url': '' };
+    const user = { token: 't', tokenFile: '', 'client-certificate': '', 'client-key': '' };
+    const config = load({ kubeconfig: await f.write('config', kubeconfigText(cluster, user)) });
+    expect(clusterOf(config)).not.toHaveProperty('caFile');
+    expect(userOf(config)).toMatchObject({ token: 't' });
+    expect(userOf(config)).not.toHaveProperty('certFile');
+  });
+});
+
 describe('what is wrong is CONFIG_INVALID and says where', () => {
   it.each([
     ['nothing anywhere', () => load({}), /no pod identity, no KUBECONFIG and no ~\/.kube\/config/],
@@ -105,6 +130,11 @@ describe('what is wrong is CONFIG_INVALID and says where', () => {
       'a file of KUBECONFIG that is not there',
       () => load({ env: { KUBECONFIG: '/not/there', HOME: '/' } }),
       /\/not\/there is not there/,
+    ],
+    [
+      'files of KUBECONFIG of which none is there',
+      () => load({ env: { KUBECONFIG: ['/not/there', '/nor/here'].join(delimiter), HOME: '/' } }),
+      /^none of the files of KUBECONFIG is there$/,
     ],
   ])('%s', (_, act, detail) => {
     expect(act).toThrow(invalid(detail));
@@ -128,6 +158,29 @@ describe('what is wrong is CONFIG_INVALID and says where', () => {
     expect(() => load({ kubeconfig, context: 'other' })).toThrow(invalid(/has no context other/));
     const none = await f.write('none', at('https://x').replace(/current-context.*/, ''));
     expect(() => load({ kubeconfig: none })).toThrow(invalid(/names no current context/));
+  });
+
+  it('a user that is not there, as which we would be nobody', async () => {
+    await using f = await folder();
+    const kubeconfig = await f.write('config', at('https://x', { user: 'gone' }));
+    expect(() => load({ kubeconfig })).toThrow(invalid(/has no user gone, which its context x names$/));
+  });
+
+  it.each([
+    ['a certificate without its key', { 'client-certificate-data': 'eA==' }, /certificate without its key/],
+    ['groups to act as, and no name', { token: 't', 'as-groups': ['a'] }, /name `as`$/],
+    ['a uid to act as, and no name', { token: 't', 'as-uid': '1' }, /name `as`$/],
+  ])('a user with %s', async (_, user, detail) => {
+    await using f = await folder();
+    const kubeconfig = await f.write('config', kubeconfigText({ server: 'https://x' }, user));
+    expect(() => load({ kubeconfig })).toThrow(invalid(detail));
+  });
+
+  it.each(['socks5://127.0.0.1:1', 'http://', 'proxy.example:3128'])('the proxy %s', async (proxy) => {
+    await using f = await folder();
+    const text = kubeconfigText({ server: 'https://x', 'proxy-url': proxy }, { token: 't' });
+    const kubeconfig = await f.write('config', text);
+    expect(() => load({ kubeconfig })).toThrow(invalid(/only http and https proxies are supported$/));
   });
 
   it('with what to do about it, which is not `validate`: that looks at no cluster', () => {
