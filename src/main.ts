@@ -50,6 +50,10 @@ async function run(): Promise<void> {
   for (const name of ['debug', 'error', 'info', 'log', 'trace', 'warn'] as const)
     console[name] = () => undefined;
 
+  // Node asks for it at each connection, those of packages included: to the collector of traces, to whoever has the keys
+  // of tokens, to a proxy.
+  delete env.NODE_TLS_REJECT_UNAUTHORIZED;
+
   // Node would print what was thrown with all its fields, and a vendor's error may hold a token.
   process.on('uncaughtException', (thrown) => {
     printInternal(stderr, thrown);

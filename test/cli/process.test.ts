@@ -2,17 +2,23 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
-import { listen } from '../fakes/loopback.ts';
-import { type Bench, HEAD, openBench } from './harness.ts';
+import { createAuthority } from '../fakes/certificates.ts';
+import { closeServer, listen } from '../fakes/loopback.ts';
+import { type Bench, DB, HEAD, openBench } from './harness.ts';
 
 const MAIN = resolve(import.meta.dirname, '../../src/main.ts');
 const ESCAPE = String.fromCharCode(27);
 
 function start(bench: Bench, ...args: readonly string[]): ChildProcess {
-  const env = { PATH: process.env.PATH, TOKEN: 'a-token' };
+  return startWith({}, bench, ...args);
+}
+
+function startWith(more: Record<string, string>, bench: Bench, ...args: readonly string[]): ChildProcess {
+  const env = { PATH: process.env.PATH, TOKEN: 'a-token', ...more };
   return spawn(process.execPath, [MAIN, ...args], { cwd: bench.folder, env });
 }
 
@@ -35,6 +41,24 @@ describe('the process', () => {
       stdout: (await bench.runWith({ width: 80 }, option)).stdout,
       stderr: '',
     });
+  });
+
+  it('sends nothing to a server that nobody certifies, whatever the environment says', async () => {
+    let [reached, asked] = [0, 0];
+    const server = createTlsServer(createAuthority().issue({ names: ['127.0.0.1'] }), (_, response) => {
+      asked += 1;
+      response.end('{}');
+    }).on('connection', () => {
+      reached += 1;
+    });
+    // Of packages that connect by themselves.
+    const tracing = `tracing: { otlp: { endpoint: 'https://127.0.0.1:${await listen(server)}', headers: { authorization: { env: TOKEN } } } }\n`;
+    await using bench = await openBench(HEAD + DB + tracing);
+    const child = startWith({ NODE_TLS_REJECT_UNAUTHORIZED: '0' }, bench, 'sync');
+    const [code] = await endOf(child);
+    await closeServer(server);
+    expect({ code, asked }).toEqual({ code: 0, asked: 0 });
+    expect(reached).toBeGreaterThan(0);
   });
 
   it('says so where its working folder was removed', async () => {
