@@ -53,7 +53,7 @@ export interface KubeClient extends AsyncDisposable {
 }
 
 /**
- * client-node reads the kubeconfig and logs in (plugins, OIDC); the request itself goes through undici: the
+ * client-node reads the kubeconfig and runs plugins; the request itself goes through undici: the
  * library's own requests open a connection and leak an agent each, follow redirects with
  * the body, and map objects to models, which drops what they do not know. Its watches moreover end for good at
  * the first error that is not a 410, and skip lines that they cannot read.
@@ -65,9 +65,11 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
   const streams = createPool(null);
   const pace = createPace(options.requestsPerSecond, { clock });
   const ending = new AbortController();
+  const renewals = new Map<string, string>();
   const load = (context = options.context) => {
     const config = loadKubeconfig({ ...options, context });
-    return { config, identity: createIdentity(config, { clock, loginMs, signal: ending.signal }) };
+    const identity = createIdentity(config, { clock, loginMs, signal: ending.signal, renewals });
+    return { config, identity };
   };
   let login = load();
   let loadedAt = clock.now();

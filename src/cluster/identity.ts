@@ -6,7 +6,8 @@ import { shortageOf } from '../core/system-errors.ts';
 import { LOG_IN, unavailable } from './errors.ts';
 import { clusterOf, type Kubeconfig, userOf } from './kubeconfig.ts';
 import type { Cluster, User } from './kubeconfig-entries.ts';
-import { createPlugin, type PluginOptions, requireLogin } from './plugin.ts';
+import { createOidc, isOidc, type OidcOptions } from './oidc.ts';
+import { createPlugin, requireLogin } from './plugin.ts';
 import type { Connection } from './pool.ts';
 import { createWholeLibrary } from './whole-library.ts';
 
@@ -31,12 +32,13 @@ export interface IdentityOptions {
   /** Ends what a login still runs. */
   readonly signal: AbortSignal;
   readonly loginMs?: number | undefined;
+  readonly renewals?: OidcOptions['renewals'];
 }
 
 /** Logs in as a kubeconfig says (tokens, certificates, plugins, OIDC), at most once in `IDENTITY_MS`. */
 export function createIdentity(
   config: Kubeconfig,
-  { clock, signal, loginMs = LOGIN_MS }: IdentityOptions,
+  { clock, signal, loginMs = LOGIN_MS, renewals = new Map() }: IdentityOptions,
 ): () => Promise<Identity> {
   const user = userOf(config);
   let logIn: Promise<LogIn> | undefined;
@@ -48,7 +50,7 @@ export function createIdentity(
       await addFiles(options, cluster, user);
       if (user !== undefined) {
         // What a plugin gave is kept in there for as long as it is valid.
-        logIn ??= loginOf(config, user, { clock, signal, timeoutMs: loginMs });
+        logIn ??= loginOf(config, user, { clock, signal, timeoutMs: loginMs, renewals });
         await (await logIn)(user, options);
       }
     } catch (cause) {
@@ -72,13 +74,9 @@ export function createIdentity(
   };
 }
 
-async function loginOf(
-  config: Kubeconfig,
-  user: User,
-  { clock, ...plugin }: Omit<PluginOptions, 'cluster'> & Pick<IdentityOptions, 'clock'>,
-): Promise<LogIn> {
+async function loginOf(config: Kubeconfig, user: User, options: OidcOptions): Promise<LogIn> {
   const { exec, authProvider } = user;
-  if (exec) return createPlugin({ ...plugin, cluster: clusterOf(config) });
+  if (exec) return createPlugin({ ...options, cluster: clusterOf(config) });
   if (!authProvider) return async () => undefined;
   const tokenFile: unknown = authProvider.config?.tokenFile;
   if (typeof tokenFile === 'string') {
@@ -88,7 +86,11 @@ async function loginOf(
       requireLogin(into);
     };
   }
-  return createWholeLibrary(config, clock);
+  if (isOidc(user)) {
+    const oidc = createOidc(user, options);
+    return (_, into) => oidc(into);
+  }
+  return createWholeLibrary(config);
 }
 
 const credentialOf = ({ name }: User) =>

@@ -32,7 +32,7 @@ function withClock() {
 }
 
 const jwtPart = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
-const ENDED = `${jwtPart({ alg: 'none' })}.${jwtPart({ exp: 1_000_000_000 })}.s`;
+const ENDED = `${jwtPart({ alg: 'none' })}.${jwtPart({ exp: 0 })}.s`;
 
 const tokensSeen = (server: ApiServer) => server.seen.map(({ headers }) => headers.authorization);
 
@@ -234,7 +234,7 @@ describe('an identity', () => {
     expect((await client.send(get)).status).toBe(401);
   });
 
-  it('may be an id token of OIDC, which the library as a whole knows how to renew', async () => {
+  it('may be an id token of OIDC that has not ended, whoever gave it', async () => {
     const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const idToken = `${part({ alg: 'none' })}.${part({ exp: 4_000_000_000 })}.s`;
     await using server = await startApiServer({
@@ -244,6 +244,15 @@ describe('an identity', () => {
     server.answer(json(200, {}));
     await client.send(get);
     expect(tokensSeen(server)).toEqual([`Bearer ${idToken}`]);
+  });
+
+  it('may be of a provider from before plugins, which the library as a whole knows', async () => {
+    const config = { 'access-token': 'of-gcp', expiry: '2999-01-01T00:00:00Z' };
+    await using server = await startApiServer({ 'auth-provider': { name: 'gcp', config } });
+    await using client = await open(server);
+    server.answer(json(200, {}));
+    await client.send(get);
+    expect(tokensSeen(server)).toEqual(['Bearer of-gcp']);
   });
 
   it.each([

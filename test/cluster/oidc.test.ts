@@ -1,70 +1,213 @@
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { writeFile } from 'node:fs/promises';
+import type { IncomingHttpHeaders } from 'node:http';
+import { createServer } from 'node:https';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { describe, expect, it } from 'vitest';
 import { createKubeClient } from '../../src/cluster/client.ts';
-import { json, startApiServer } from './api-server.ts';
+import { createAuthority } from '../fakes/certificates.ts';
+import { closeServer, listen } from '../fakes/loopback.ts';
+import { type ApiServer, json, kubeconfigText, startApiServer } from './api-server.ts';
 
 const get = { method: 'GET', path: '/version' } as const;
-const ISSUER = 'https://idp.example';
-const CLIENT = { 'client-id': 'bridge', 'idp-issuer-url': ISSUER };
+const authority = createAuthority('issuers');
+const issued = authority.issue({ names: ['127.0.0.1'] });
+const data = (value: string) => Buffer.from(value).toString('base64');
 
 const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
-const idToken = (exp: number) =>
-  `${part({ alg: 'RS256' })}.${part({ iss: ISSUER, aud: 'bridge', sub: 'ann', iat: 1_000, exp })}.c2ln`;
+/** @param exp Seconds since 1970. */
+const idToken = (exp: number) => `${part({ alg: 'RS256' })}.${part({ sub: 'ann', exp })}.c2ln`;
 
-afterEach(() => void vi.unstubAllGlobals());
+interface Renewal {
+  readonly form: Readonly<Record<string, string>>;
+  readonly headers: IncomingHttpHeaders;
+}
+type Renew = (renewal: Renewal) => { readonly status?: number; readonly [field: string]: unknown };
+
+interface Issuer extends AsyncDisposable {
+  readonly url: string;
+  readonly renewals: readonly Renewal[];
+  /** Of `auth-provider`. */
+  config(more?: object): object;
+}
+
+async function startIssuer(renew: Renew, discovered: object = {}): Promise<Issuer> {
+  const renewals: Renewal[] = [];
+  const server = createServer(issued, async (request, response) => {
+    const body = await text(request);
+    const answer = (status: number, value: object) =>
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+    if (request.url === '/realm/.well-known/openid-configuration')
+      return answer(200, { issuer: url, token_endpoint: `${url}/token`, ...discovered });
+    if (request.method !== 'POST' || request.url !== '/realm/token') return answer(404, {});
+    const renewal = { form: Object.fromEntries(new URLSearchParams(body)), headers: request.headers };
+    renewals.push(renewal);
+    const { status = 200, ...value } = renew(renewal);
+    return answer(status, value);
+  });
+  const url = `https://127.0.0.1:${await listen(server)}/realm`;
+  return {
+    url,
+    renewals,
+    config: (more = {}) => ({
+      'client-id': 'bridge',
+      'idp-issuer-url': url,
+      'idp-certificate-authority-data': data(authority.ca),
+      'id-token': idToken(2_000),
+      'refresh-token': 'r0',
+      ...more,
+    }),
+    [Symbol.asyncDispose]: () => closeServer(server),
+  };
+}
+
+async function startWith(config: object): Promise<ApiServer> {
+  const server = await startApiServer({ 'auth-provider': { name: 'oidc', config } });
+  server.answer(json(200, {}));
+  return server;
+}
+
+function withClock(start = 1_000_000_000_000) {
+  const time = { now: start };
+  return { time, clock: { now: () => time.now } };
+}
+
+const open = (server: ApiServer, clock: { now(): number }) =>
+  createKubeClient({ kubeconfig: server.kubeconfig, env: {}, clock });
+const tokensSeen = (server: ApiServer) => new Set(server.seen.map(({ headers }) => headers.authorization));
+
+const RENEWED = idToken(4_000_000_000);
 
 describe('an id token of OIDC', () => {
   it('that has ended is renewed once, and serves until it ends', async () => {
-    const renewed = idToken(4_000_000_000);
-    const asked: string[] = [];
-    vi.stubGlobal('fetch', async (url: string | URL) => {
-      const { pathname } = new URL(url);
-      asked.push(pathname);
-      return pathname.startsWith('/.well-known/')
-        ? Response.json({ issuer: ISSUER, token_endpoint: `${ISSUER}/token` })
-        : Response.json({ access_token: 'a', token_type: 'Bearer', expires_in: 3_600, id_token: renewed });
-    });
-    const config = { ...CLIENT, 'id-token': idToken(2_000), 'refresh-token': 'r' };
-    await using server = await startApiServer({ 'auth-provider': { name: 'oidc', config } });
-    server.answer(json(200, {}));
-    let now = 0;
-    const clock = { now: () => now };
-    await using client = await createKubeClient({ kubeconfig: server.kubeconfig, env: {}, clock });
+    await using issuer = await startIssuer(() => ({ id_token: RENEWED }));
+    await using server = await startWith(issuer.config());
+    const { time, clock } = withClock();
+    await using client = await open(server, clock);
     for (let n = 0; n < 4; n++) {
       expect((await client.send(get)).status).toBe(200);
-      now += 10_000;
+      time.now += 10_000;
     }
-    expect(new Set(server.seen.map(({ headers }) => headers.authorization))).toEqual(
-      new Set([`Bearer ${renewed}`]),
-    );
-    expect(asked.filter((path) => path === '/token')).toHaveLength(1);
+    expect(tokensSeen(server)).toEqual(new Set([`Bearer ${RENEWED}`]));
+    expect(issuer.renewals).toHaveLength(1);
+    expect(issuer.renewals[0]?.form).toEqual({
+      grant_type: 'refresh_token',
+      refresh_token: 'r0',
+      client_id: 'bridge',
+    });
   });
 
   it('is renewed before it ends, by the refresh token that came last where each is good for once', async () => {
-    const start = Date.now();
-    let now = start;
+    const { time, clock } = withClock();
+    const start = time.now;
     let good = 'r0';
-    vi.stubGlobal('fetch', async (url: string | URL, { body }: { body?: URLSearchParams | string } = {}) => {
-      if (new URL(url).pathname.startsWith('/.well-known/'))
-        return Response.json({ issuer: ISSUER, token_endpoint: `${ISSUER}/token` });
-      if (new URLSearchParams(body).get('refresh_token') !== good)
-        return Response.json({ error: 'invalid_grant' }, { status: 400 });
-      good = `r${now}`;
-      const id_token = idToken(Math.floor(now / 1_000) + 60);
-      const tokens = { access_token: 'a', token_type: 'Bearer', expires_in: 60 };
-      return Response.json({ ...tokens, id_token, refresh_token: good });
+    await using issuer = await startIssuer(({ form }) => {
+      if (form.refresh_token !== good) return { status: 400, error: 'invalid_grant' };
+      good = `r${time.now}`;
+      return { id_token: idToken(Math.floor(time.now / 1_000) + 60), refresh_token: good };
     });
-    const config = { ...CLIENT, 'id-token': idToken(2_000), 'refresh-token': good };
-    await using server = await startApiServer({ 'auth-provider': { name: 'oidc', config } });
+    await using server = await startWith(issuer.config());
     server.answer(({ headers }, response) => {
       const [, claims = ''] = headers.authorization?.split('.') ?? [];
       const { exp } = JSON.parse(Buffer.from(claims, 'base64url').toString('utf8'));
-      response.writeHead(exp * 1_000 > now ? 200 : 401).end('{}');
+      response.writeHead(exp * 1_000 > time.now ? 200 : 401).end('{}');
     });
-    const clock = { now: () => now };
-    await using client = await createKubeClient({ kubeconfig: server.kubeconfig, env: {}, clock });
+    await using client = await open(server, clock);
     for (const at of [0, 30, 55, 62, 100, 110, 118]) {
-      now = start + at * 1_000;
+      time.now = start + at * 1_000;
       expect((await client.send(get)).status, `after ${at} s`).toBe(200);
     }
+  });
+
+  it('that the API server refuses is renewed by that one too, and not by what stands in the kubeconfig', async () => {
+    let good = 'r0';
+    let newest = '';
+    const exp = 4_000_000_000;
+    await using issuer = await startIssuer(({ form }) => {
+      if (form.refresh_token !== good) return { status: 400, error: 'invalid_grant' };
+      good = `${good}'`;
+      newest = idToken(exp + good.length);
+      return { id_token: newest, refresh_token: good };
+    });
+    await using server = await startWith(issuer.config());
+    server.answer(({ headers }, response) => {
+      response.writeHead(headers.authorization === `Bearer ${newest}` ? 200 : 401).end('{}');
+    });
+    const { time, clock } = withClock();
+    await using client = await open(server, clock);
+    expect((await client.send(get)).status).toBe(200);
+    for (let n = 0; n < 3; n++) {
+      newest = 'none of those that were given';
+      time.now += 20_000;
+      expect((await client.send(get)).status).toBe(200);
+    }
+    expect(issuer.renewals.map(({ form }) => form.refresh_token)).toEqual(['r0', "r0'", "r0''", "r0'''"]);
+  });
+
+  it.each([
+    ['in a header, as a rule', {}],
+    ['in a header, where the issuer takes both', ['client_secret_post', 'client_secret_basic']],
+    ['in the form, where the issuer takes no other', ['client_secret_post']],
+  ])('is renewed with the secret of the client %s', async (_, methods) => {
+    const isForm = Array.isArray(methods) && methods.length === 1;
+    await using issuer = await startIssuer(
+      ({ form, headers }) => {
+        const given = isForm ? form.client_secret : headers.authorization;
+        const wanted = isForm ? 'a b%' : `Basic ${data('bridge:a+b%25')}`;
+        return given === wanted ? { id_token: RENEWED } : { status: 401, error: 'invalid_client' };
+      },
+      Array.isArray(methods) ? { token_endpoint_auth_methods_supported: methods } : {},
+    );
+    await using server = await startWith(issuer.config({ 'client-secret': 'a b%' }));
+    await using client = await open(server, withClock().clock);
+    expect((await client.send(get)).status).toBe(200);
+    expect(tokensSeen(server)).toEqual(new Set([`Bearer ${RENEWED}`]));
+  });
+
+  it('may have the authority of its issuer in a file', async () => {
+    await using issuer = await startIssuer(() => ({ id_token: RENEWED }));
+    await using server = await startWith({});
+    const file = join(server.folder, 'idp.pem');
+    await writeFile(file, authority.ca);
+    const config = issuer.config({
+      'idp-certificate-authority': file,
+      'idp-certificate-authority-data': '',
+    });
+    const user = { 'auth-provider': { name: 'oidc', config } };
+    await writeFile(server.kubeconfig, kubeconfigText({ server: server.address }, user));
+    await using client = await open(server, withClock().clock);
+    expect((await client.send(get)).status).toBe(200);
+  });
+
+  const LOGIN = { code: 'CLUSTER_FORBIDDEN', about: 'kubeconfig user u' };
+  const AWAY = { code: 'CLUSTER_UNAVAILABLE', about: 'kubeconfig user u' };
+
+  it.each([
+    ['refuses', { status: 400, error: 's3cret' }, {}, LOGIN, 'refuses to renew it'],
+    ['fails', { status: 503 }, {}, AWAY, 'answers with status 503'],
+    ['gives none', { access_token: 's3cret' }, {}, LOGIN, 'gave none'],
+    ['is another one', {}, { 'idp-certificate-authority-data': '' }, AWAY, 'TLS: '],
+    ['is not there', {}, { 'idp-issuer-url': 'https://127.0.0.1:1' }, AWAY, 'cannot be reached'],
+    ['has no TLS', {}, { 'idp-issuer-url': 'http://idp.example' }, LOGIN, 'https'],
+    ['is not named', {}, { 'idp-issuer-url': '' }, LOGIN, 'needs `idp-issuer-url`'],
+    ['has given no refresh token', {}, { 'refresh-token': '' }, LOGIN, '`refresh-token`'],
+  ])('whose issuer %s is said to be that', async (_, renewed, more, expected, detail) => {
+    await using issuer = await startIssuer(() => renewed);
+    await using server = await startWith(issuer.config(more));
+    await using client = await open(server, withClock().clock);
+    const error: unknown = await client.send(get).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ ...expected, detail: expect.stringContaining(detail) as unknown });
+    expect(String(error)).not.toContain('s3cret');
+    expect(server.seen).toEqual([]);
+  });
+
+  it('goes to nobody but the issuer, without TLS to nobody at all', async () => {
+    await using issuer = await startIssuer(() => ({ id_token: RENEWED }), {
+      token_endpoint: 'http://idp.example/token',
+    });
+    await using server = await startWith(issuer.config());
+    await using client = await open(server, withClock().clock);
+    const detail = expect.stringContaining('https') as unknown;
+    await expect(client.send(get)).rejects.toMatchObject({ ...LOGIN, detail });
   });
 });
