@@ -1,4 +1,5 @@
-import type { JWTVerifyGetKey } from 'jose';
+import type { FetchImplementation, JWTVerifyGetKey } from 'jose';
+import { EnvHttpProxyAgent, request } from 'undici';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 
@@ -54,6 +55,17 @@ const SOVEREIGN: readonly (readonly [suffix: string, cloud: Cloud])[] = [
   ['.vault.usgovcloudapi.net', { ...PUBLIC, authority: 'https://login.microsoftonline.us' }],
 ];
 
+/** Through `HTTPS_PROXY`, as the logins of the store beside it go: elsewhere there may be no way to Microsoft. */
+const fetchByProxy: FetchImplementation = async (url, { headers, signal }) => {
+  const agent = new EnvHttpProxyAgent({ allowH2: false, connect: { rejectUnauthorized: true } });
+  try {
+    const { statusCode, body } = await request(url, { dispatcher: agent, headers, signal });
+    return new Response(await body.text(), { status: statusCode });
+  } finally {
+    await agent.close();
+  }
+};
+
 /** https://learn.microsoft.com/en-us/entra/identity-platform/access-tokens#validate-tokens */
 export function createEntraProof(config: EntraConfig, { vaultUrl, clock, authority }: EntraDeps): EntraProof {
   const { hostname } = new URL(vaultUrl);
@@ -67,7 +79,7 @@ export function createEntraProof(config: EntraConfig, { vaultUrl, clock, authori
   const open = async () => {
     const jose = await import('jose');
     const times = { cacheMaxAge: KEYS_MS, cooldownDuration: AGAIN_MS, timeoutDuration: FETCH_MS };
-    const remote = jose.createRemoteJWKSet(address, times);
+    const remote = jose.createRemoteJWKSet(address, { ...times, [jose.customFetch]: fetchByProxy });
     /** What is wrong with the token stays what it is; all else is a matter of the keys. */
     const fetching = async <T>(work: () => Promise<T>): Promise<T> => {
       if (failed !== undefined && Math.abs(clock.now() - failed.at) < FAILED_MS) throw failed.error;

@@ -1,9 +1,11 @@
 import { createHmac } from 'node:crypto';
+import { createServer } from 'node:http';
 import { describe, expect, it, vi } from 'vitest';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { createEntraProof } from '../../src/events/entra.ts';
 import { createEventGridIntake } from '../../src/events/event-grid.ts';
 import { AUDIENCE, type Claims, type EntraServer, startEntraServer, TENANT } from '../fakes/entra-server.ts';
+import { closeServer, listen } from '../fakes/loopback.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 
 const VAULT = 'https://contoso.vault.azure.net';
@@ -138,6 +140,24 @@ describe('the keys', () => {
     expect(await it.holds()).toBe(true);
     await it.proof.ready();
   });
+});
+
+it('the keys are fetched through the proxy of the environment, as the logins of the store beside it go', async () => {
+  const asked: unknown[] = [];
+  const proxy = createServer().on('connect', ({ url }, socket) => {
+    asked.push(url);
+    socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
+  });
+  vi.stubEnv('HTTPS_PROXY', `http://127.0.0.1:${await listen(proxy)}`);
+  try {
+    const clock = createManualTime(Date.now());
+    const proof = createEntraProof({ tenantId: TENANT, audience: AUDIENCE }, { vaultUrl: VAULT, clock });
+    await expect(proof.ready()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  } finally {
+    vi.unstubAllEnvs();
+    await closeServer(proxy);
+  }
+  expect(asked).toEqual(['login.microsoftonline.com:443']);
 });
 
 it('a subscription with tokens takes no key, and one with a key no token', async () => {
