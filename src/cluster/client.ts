@@ -4,7 +4,7 @@ import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { toJson } from '../core/json.ts';
 import { type BusyDeps, whileBusy } from './busy.ts';
-import { errorOfTransport, type KubeAnswer, unavailable } from './errors.ts';
+import { errorOfTransport, isOfTrust, type KubeAnswer, unavailable } from './errors.ts';
 import { createIdentity, IDENTITY_MS, type Identity } from './identity.ts';
 import { clusterOf, contextOf, type KubeconfigOptions, loadKubeconfig, POD } from './kubeconfig.ts';
 import { createPace } from './pace.ts';
@@ -168,7 +168,11 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
   ): Promise<T> {
     try {
       const used = login;
-      const answer = await attempt();
+      const answer = await attempt().catch((thrown: unknown) => {
+        // Nothing was sent, and the kubeconfig may hold other authorities by now, or another certificate.
+        if (isOfTrust(thrown) && renewed(used, false)) return attempt();
+        throw thrown;
+      });
       // It refused to do anything, so once more, if our identity is another one by now.
       return answer.status === 401 && renewed(used, true) ? await attempt() : answer;
     } catch (thrown) {

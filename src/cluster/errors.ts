@@ -174,6 +174,12 @@ const DETAILS: Readonly<Record<string, string>> = {
   UND_ERR_PRX_CONN: 'the proxy cut the connection',
 };
 
+/** Whether no request was sent, since the one side did not trust the other, or could not show who it is. */
+export function isOfTrust(thrown: unknown): boolean {
+  const code = codeOf(thrown) ?? '';
+  return DETAILS[code]?.startsWith('TLS: ') === true || /^(ERR_OSSL_|ERR_SSL_|ERR_TLS_|CERT_)/.test(code);
+}
+
 /** No answer at all: network, DNS, TLS or time. What we do not know stays INTERNAL, with its text inside. */
 export function errorOfTransport(thrown: unknown, timeoutMs: number): AppError {
   if (thrown instanceof AppError) return thrown;

@@ -1,7 +1,7 @@
 import type { RequestOptions } from 'node:https';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
-import { readAuthorities, readPem } from '../core/small-file.ts';
+import { holdsCertificates, readAuthorities, readPem } from '../core/small-file.ts';
 import { shortageOf } from '../core/system-errors.ts';
 import { LOG_IN, unavailable } from './errors.ts';
 import { clusterOf, type Kubeconfig, userOf } from './kubeconfig.ts';
@@ -112,7 +112,7 @@ async function authoritiesOf({ name, caFile, caData }: Cluster): Promise<string 
   // As client-go has it, here and of a user: what stands in the kubeconfig goes before a file that it names.
   if (!caData) return caFile && readAuthorities(caFile, { code: 'CREDENTIAL_MISSING', about });
   const text = fromBase64(caData);
-  if (text.includes('-----BEGIN ')) return text;
+  if (holdsCertificates(text)) return text;
   throw new AppError('CREDENTIAL_MISSING', {
     about,
     detail: 'its `certificate-authority-data` holds no certificates in PEM',

@@ -4,7 +4,7 @@ import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { isObject, type JsonObject, parseObject } from '../core/json.ts';
 import { isLoopback } from '../core/loopback.ts';
-import { readAuthorities } from '../core/small-file.ts';
+import { holdsCertificates, readAuthorities } from '../core/small-file.ts';
 import { errorOfTransport, LOG_IN, unavailable } from './errors.ts';
 import { listIn, textIn } from './json.ts';
 import type { User } from './kubeconfig-entries.ts';
@@ -140,7 +140,12 @@ async function authoritiesOf(config: JsonObject, about: string): Promise<string 
     textIn(config, 'idp-certificate-authority-data'),
     textIn(config, 'idp-certificate-authority'),
   ];
-  if (data) return Buffer.from(data, 'base64').toString('utf8');
+  if (data) {
+    const text = Buffer.from(data, 'base64').toString('utf8');
+    if (holdsCertificates(text)) return text;
+    const detail = 'its `idp-certificate-authority-data` holds no certificates in PEM';
+    throw new AppError('CREDENTIAL_MISSING', { about, detail });
+  }
   return file ? readAuthorities(file, { code: 'CREDENTIAL_MISSING', about }) : undefined;
 }
 

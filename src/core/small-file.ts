@@ -65,13 +65,18 @@ export async function readPem(
   }
 }
 
+/** Whether there is one for OpenSSL to find, which passes over whatever stands beside: comments, a key. */
+export function holdsCertificates(text: string): boolean {
+  return /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/.test(text);
+}
+
 /**
  * Authorities to trust: OpenSSL passes over whatever is no PEM, and then a server would only be said to be not trusted.
  * @throws AppError of that code.
  */
 export async function readAuthorities(path: string, options: PemOptions): Promise<string> {
   const text = await readPem(path, options);
-  if (text.includes('-----BEGIN ')) return text;
+  if (holdsCertificates(text)) return text;
   const { code, about } = options;
   throw new AppError(code, {
     ...(about === undefined ? {} : { about }),

@@ -367,6 +367,28 @@ describe('the authorities of a cluster', () => {
     expect(await asked({ 'certificate-authority-data': data(bundle) })).toBe(200);
   });
 
+  it('that have changed in the kubeconfig are found without a restart', async () => {
+    const https = createServer(own.issue({ names: ['127.0.0.1'] }), (_, response) => response.end('{}'));
+    const address = `https://127.0.0.1:${await listen(https)}`;
+    await using server = await startApiServer();
+    const write = (ca: string) => {
+      const cluster = { server: address, 'certificate-authority-data': data(ca) };
+      return writeFile(server.kubeconfig, kubeconfigText(cluster, { token: 't' }));
+    };
+    await write(other.ca);
+    const { clock, advance } = withClock();
+    try {
+      await using client = await open(server, { clock });
+      const untrusted = { code: 'CLUSTER_UNAVAILABLE', detail: expect.stringMatching(/^TLS: /) as unknown };
+      await expect(client.send(get)).rejects.toMatchObject(untrusted);
+      await write(own.ca);
+      advance(10_000);
+      expect((await client.send(get)).status).toBe(200);
+    } finally {
+      await closeServer(https);
+    }
+  });
+
   it.each([
     [
       { 'certificate-authority-data': data('text') },

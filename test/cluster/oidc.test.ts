@@ -187,6 +187,13 @@ describe('an id token of OIDC', () => {
     ['fails', { status: 503 }, {}, AWAY, 'answers with status 503'],
     ['gives none', { access_token: 's3cret' }, {}, LOGIN, 'gave none'],
     ['is another one', {}, { 'idp-certificate-authority-data': '' }, AWAY, 'TLS: '],
+    [
+      'has an authority that is none',
+      {},
+      { 'idp-certificate-authority-data': data('text') },
+      { ...LOGIN, code: 'CREDENTIAL_MISSING' },
+      'holds no certificates',
+    ],
     ['is not there', {}, { 'idp-issuer-url': 'https://127.0.0.1:1' }, AWAY, 'cannot be reached'],
     ['has no TLS', {}, { 'idp-issuer-url': 'http://idp.example' }, LOGIN, 'https'],
     ['is not named', {}, { 'idp-issuer-url': '' }, LOGIN, 'needs `idp-issuer-url`'],

@@ -17,6 +17,7 @@ const pathOf = (name: string) => join(folder, name);
 execFileSync('sh', ['-c', 'mkfifo "$0"', pathOf('pipe')]);
 writeFileSync(pathOf('large.pem'), `-----BEGIN CERTIFICATE-----\n${'A'.repeat(2 ** 20)}`);
 writeFileSync(pathOf('der.crt'), Buffer.from([0x30, 0x82, 0x01, 0x0a]));
+writeFileSync(pathOf('a.key'), '-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n');
 writeFileSync(pathOf('some.pem'), '-----BEGIN CERTIFICATE-----\n');
 
 /** Everything of a configuration that is the path of a small file. */
@@ -49,11 +50,13 @@ describe.each(Object.entries(READERS))('the file of %s', (name, read) => {
   });
 });
 
-it.each(['the authority of a store', 'audit.store.tls', 'engine.tls'])(
-  'a file of %s without PEM is no authority that would be passed over',
-  async (name) => {
-    await expect(READERS[name]?.(pathOf('der.crt'))).rejects.toMatchObject({
-      detail: `file ${pathOf('der.crt')} holds no certificates in PEM`,
-    });
-  },
-);
+describe.each(['the authority of a store', 'audit.store.tls', 'engine.tls'])('a file of %s', (name) => {
+  it.each(['der.crt', 'a.key'])(
+    'without a certificate in PEM is none that would be passed over: %s',
+    async (file) => {
+      await expect(READERS[name]?.(pathOf(file))).rejects.toMatchObject({
+        detail: `file ${pathOf(file)} holds no certificates in PEM`,
+      });
+    },
+  );
+});
