@@ -97,7 +97,7 @@ async function openController(app: App, options: ServiceOptions): Promise<Contro
     beginPass: (request) => app.pass({ ...request, asResolved: true, oldAfterMs: PASS_MS, bound: true }),
     destroy: (pass, see) => destroyProposed(app, pass, see),
     restart: async () => (await restarts?.run(app.config.restarts))?.nextMs,
-    recover: () => recoverIntents(app),
+    recover: (onNotMade = () => undefined) => recoverIntents({ ...app, onNotMade }),
     heldId: (known) => heldId(app, known),
     onOutcome: options.onOutcome,
     isUnended: (mapping, target) => isUnended(audit, mapping, target, app.instances),

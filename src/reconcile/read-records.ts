@@ -45,30 +45,52 @@ export function createReadRecords({
     return lastAbout(audit, about, { object: objectOf(ref) });
   };
 
+  /** Until what the work gives is durable, whoever is next would not find it on record. */
+  const inTurn = async (
+    source: StoreRef,
+    work: () => Promise<Recording | undefined>,
+  ): Promise<Recording | undefined> => {
+    const end = await readings.turn(source);
+    let recording: Recording | undefined;
+    try {
+      recording = await work();
+    } finally {
+      void Promise.allSettled([recording?.durable]).then(end);
+    }
+    return recording;
+  };
+
   const found = async (
     source: StoreRef,
     result: FoundRead,
     tookMs: number,
   ): Promise<Recording | undefined> => {
+    const after = fingerprints.value(result.value);
+    const reading = `${result.version} ${after}`;
+    const known = source.ref.version === undefined ? await readings.look(source) : undefined;
+    if (known?.isLast(reading)) return undefined;
+    return inTurn(source, () => ofValue(source, result, { after, tookMs, keep: () => known?.keep(reading) }));
+  };
+
+  const ofValue = async (
+    source: StoreRef,
+    { version, value, stamp }: FoundRead,
+    { after, tookMs, keep }: { readonly after: string; readonly tookMs: number; readonly keep: () => void },
+  ): Promise<Recording | undefined> => {
     const { store, ref } = source;
     const { key, version: named } = ref;
     const object = objectOf(ref);
-    const after = fingerprints.value(result.value);
-    const { version } = result;
-    const reading = `${version} ${after}`;
-    const known = named === undefined ? await readings.look(source) : undefined;
-    if (known?.isLast(reading)) return undefined;
     const before = await lastOf(source);
     const isFailure = before?.outcome === 'failed';
     const same = await readingOf(source, version, before);
     const isKnown = same?.after === after;
-    const isOther = !isKnown && fingerprints.isOf(same?.after ?? '', result.value) === false;
+    const isOther = !isKnown && fingerprints.isOf(same?.after ?? '', value) === false;
     // Kept on record, since whoever read it may end before the targets are written.
     const replaced = isOther ? same?.after : isKnown ? same.before : undefined;
     if (replaced !== undefined) remade.add(refId(source));
     // Mostly the last read is this one.
     if (isKnown && !isFailure) {
-      if (replaced === undefined) known?.keep(reading);
+      if (replaced === undefined) keep();
       return undefined;
     }
     if (before !== undefined || named !== undefined) {
@@ -78,7 +100,7 @@ export function createReadRecords({
       if (seen !== undefined && seen.sequence > since) return undefined;
     }
     const sources = [{ store, key, version }];
-    const note = readingNote(stores.get(store), object, result.stamp);
+    const note = readingNote(stores.get(store), object, stamp);
     const earlier = replaced === undefined ? {} : { before: replaced };
     return {
       durable: append(source, {
@@ -108,8 +130,11 @@ export function createReadRecords({
       return;
     }
     // Any other failure is news only when it begins or changes.
-    const before = await lastOf(source);
-    if (before?.outcome !== 'failed' || before.code !== code) await append(source, entry);
+    await inTurn(source, async () => {
+      const before = await lastOf(source);
+      if (before?.outcome !== 'failed' || before.code !== code) await append(source, entry);
+      return undefined;
+    });
   };
 
   return {

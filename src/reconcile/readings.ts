@@ -9,6 +9,11 @@ export interface Readings {
   look(source: StoreRef): Promise<Look>;
   /** To be called before a record of another reading is written, and when there is one, or may be one. */
   forget(source: StoreRef): void;
+  /**
+   * Waits until nobody else of this process records a reading of the source, and gives the end of this turn. Two that come
+   * together would each record what neither of them has found on record.
+   */
+  turn(source: StoreRef): Promise<() => void>;
   /** How the last reading of a reference by this process came out; absence is none of its failures. */
   note(source: StoreRef, isFailed: boolean): void;
   /** Whether that was a failure, whose end only another reading can tell. */
@@ -31,6 +36,7 @@ export interface Look {
 export function createReadings(markOf: () => Promise<number | undefined>): Readings {
   const last = new Map<string, string>();
   const failing = new Set<string>();
+  const turns = new Map<string, Promise<void>>();
   let current: number | undefined;
   let forgotten = 0;
   return {
@@ -55,6 +61,17 @@ export function createReadings(markOf: () => Promise<number | undefined>): Readi
       forgotten += 1;
       last.delete(keyOf(source));
     },
+    async turn(source) {
+      const key = keyOf(source);
+      const before = turns.get(key);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      turns.set(key, promise);
+      await before;
+      return () => {
+        if (turns.get(key) === promise) turns.delete(key);
+        resolve();
+      };
+    },
     note(source, isFailed) {
       if (isFailed) failing.add(refId(source));
       else failing.delete(refId(source));
@@ -77,6 +94,7 @@ function keyOf({ store, ref }: StoreRef): string {
 export const noReadings: Readings = {
   look: async () => ({ isLast: () => false, keep: () => undefined }),
   forget: () => undefined,
+  turn: async () => () => undefined,
   note: () => undefined,
   isFailing: () => false,
   clear: () => undefined,

@@ -3,6 +3,7 @@ import { type AuditStore, pagesOf } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { MOST_UNANSWERED } from '../core/away.ts';
 import type { Workload } from '../core/mapping.ts';
+import type { TargetId } from '../core/target.ts';
 import { SAME_BYTES } from './change.ts';
 import { lastChange, REPLACED_SINCE } from './last-word.ts';
 import { createLeftOpen, type LeftOpen } from './left-open.ts';
@@ -18,6 +19,11 @@ export interface RecoverDeps {
   readonly restartOf?: (mapping: string) => readonly Workload[];
   /** What this process left open itself. */
   readonly leftOpen?: LeftOpen;
+  /**
+   * Told of what was not made. That is the last word about its target then, though another process may have brought it into
+   * step long before: only a look at it tells.
+   */
+  readonly onNotMade?: (mapping: string, target: TargetId) => void;
 }
 
 /**
@@ -31,6 +37,7 @@ export async function recoverIntents({
   instances,
   restartOf = () => [],
   leftOpen = createLeftOpen(),
+  onNotMade = () => undefined,
 }: RecoverDeps): Promise<number> {
   // The restart of a workload is work that waits; whoever takes it up looks at the workload.
   const left = async () =>
@@ -40,13 +47,13 @@ export async function recoverIntents({
   if ((await left()).length === 0) return 0;
   // One at a time, since two that look together would each record what became of it.
   return audit.exclusively('recover', async () =>
-    closeAll(await left(), { audit, cluster, instances, restartOf, leftOpen }),
+    closeAll(await left(), { audit, cluster, instances, restartOf, leftOpen, onNotMade }),
   );
 }
 
 async function closeAll(
   intents: readonly AuditRecord[],
-  { audit, cluster, instances, restartOf, leftOpen }: Required<RecoverDeps>,
+  { audit, cluster, instances, restartOf, leftOpen, onNotMade }: Required<RecoverDeps>,
 ): Promise<number> {
   let closed = 0;
   let unanswered = 0;
@@ -66,6 +73,8 @@ async function closeAll(
     const restart = isOther ? restartOf(intent.mapping ?? '') : [];
     await audit.append([outcome, ...restartIntents(outcome, restart)]);
     closed += 1;
+    const { mapping = '', namespace = '', secret = '' } = intent;
+    if (outcome.outcome === 'failed') onNotMade(mapping, { namespace, secret });
   }
   return closed;
 }

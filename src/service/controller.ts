@@ -164,7 +164,17 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
   });
   const repeatLate = createLate({ board, ledger, clock, generation: current, lostMs: LOST_MS });
 
-  const recoverQuietly = createRecovery({ ...parts, onClosed: () => jobs.lookForRestarts() });
+  const recoverQuietly = createRecovery({
+    logger,
+    onClosed: () => jobs.lookForRestarts(),
+    recover() {
+      const requestId = randomUUID();
+      return parts.recover((mapping, id) => {
+        const isWanted = generation.at(id).some((it) => it.mapping.name === mapping);
+        if (isWanted) ledger.trigger(id, 'sweep', requestId);
+      });
+    },
+  });
   const lookAtAudit = async (): Promise<void> => {
     try {
       await audit.touch();

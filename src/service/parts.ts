@@ -8,6 +8,7 @@ import type { Wake } from '../core/wake.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
+import type { RecoverDeps } from '../reconcile/recover.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import type { Known } from './board.ts';
 import type { DestroyingDeps } from './destroying.ts';
@@ -40,7 +41,7 @@ export interface ServiceParts {
   /** Rolls the workloads that wait for it; gives when to look again. */
   readonly restart: () => Promise<number | undefined>;
   /** Intents that a crash left open. */
-  readonly recover: () => Promise<number>;
+  readonly recover: (onNotMade?: RecoverDeps['onNotMade']) => Promise<number>;
   /** Whether the last word on record about a target is that something was wrong. Left out: of none. */
   readonly isUnended?: UnendedDeps['isUnended'] | undefined;
   /** Stays the same while what is held does. */

@@ -77,6 +77,24 @@ function openReplicas(remembers: boolean, through = (audit: AuditStore): AuditSt
   return { audit, readers };
 }
 
+/** An audit that begins late with what it is asked, and is heard of late. */
+function lateBy(scheduler: fc.Scheduler): (audit: AuditStore) => AuditStore {
+  const late = <A extends readonly unknown[], R>(ask: (...args: A) => Promise<R>) => {
+    const begun = scheduler.scheduleFunction((...args: A) => ask(...args));
+    return async (...args: A): Promise<R> => {
+      const answer = await begun(...args);
+      await scheduler.schedule(Promise.resolve());
+      return answer;
+    };
+  };
+  return (audit) => ({
+    ...audit,
+    append: late(audit.append),
+    latest: late(audit.latest),
+    head: late(audit.head),
+  });
+}
+
 describe('what is remembered of readings', () => {
   it('puts on record what asking of each would, whoever else writes there', async () => {
     await fc.assert(
@@ -102,22 +120,7 @@ describe('what is remembered of readings', () => {
     const db = { key: 'db' };
     await fc.assert(
       fc.asyncProperty(rounds, fc.scheduler(), async (all, scheduler) => {
-        /** Begins late, and is heard of late. */
-        const late = <A extends readonly unknown[], R>(ask: (...args: A) => Promise<R>) => {
-          const begun = scheduler.scheduleFunction((...args: A) => ask(...args));
-          return async (...args: A): Promise<R> => {
-            const answer = await begun(...args);
-            await scheduler.schedule(Promise.resolve());
-            return answer;
-          };
-        };
-        const through = (audit: AuditStore): AuditStore => ({
-          ...audit,
-          append: late(audit.append),
-          latest: late(audit.latest),
-          head: late(audit.head),
-        });
-        const { audit, readers } = openReplicas(true, through);
+        const { audit, readers } = openReplicas(true, lateBy(scheduler));
         for (const round of all)
           await scheduler.waitFor(
             Promise.all(round.map(({ by, key, result: it }) => readers[by]({ key }, it))),
@@ -128,6 +131,28 @@ describe('what is remembered of readings', () => {
         expect(last?.outcome).toBe('ok');
       }),
       { numRuns: 1_000 },
+    );
+  });
+
+  it('puts what several find at the same time on record once: a sweep, an event and a job of one process', async () => {
+    const results = fc.constantFrom(FOUND, failed(new AppError('STORE_UNAVAILABLE')));
+    const rounds = fc.array(fc.tuple(results, fc.integer({ min: 1, max: 4 })), {
+      minLength: 1,
+      maxLength: 5,
+    });
+    await fc.assert(
+      fc.asyncProperty(rounds, fc.scheduler(), async (all, scheduler) => {
+        const { audit, readers } = openReplicas(true, lateBy(scheduler));
+        for (const [it, times] of all)
+          await scheduler.waitFor(
+            Promise.all(Array.from({ length: times }, () => readers.a({ key: 'db' }, it))),
+          );
+        const changes = all.filter(([it], n) => it !== all[n - 1]?.[0]);
+        expect(audit.records.map(({ outcome }) => outcome)).toEqual(
+          changes.map(([it]) => (it === FOUND ? 'ok' : 'failed')),
+        );
+      }),
+      { numRuns: 500 },
     );
   });
 

@@ -3,6 +3,7 @@ import type { Entry } from '../../src/audit/entry.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { recoverIntents } from '../../src/reconcile/recover.ts';
+import { failing } from '../fakes/faulty.ts';
 import { createMemoryWorkloads } from '../fakes/memory-workloads.ts';
 import { APPS_DB, base64, DB_ONLY, openWorld, type World } from '../reconcile/world.ts';
 import { soon } from '../soon.ts';
@@ -176,6 +177,25 @@ describe('a change of which it is not known what became', () => {
     await pass(world, 2_000);
     await recover(it);
     expect(told(world)).toEqual(expect.arrayContaining(WHOLE));
+  });
+
+  it('of a process that was killed is no last word, where another had brought its target into step by then', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    using _timers = { [Symbol.dispose]: () => void vi.useRealTimers() };
+    const world = await openWorld({ mappings: DB_ONLY });
+    await using it = await serve(world);
+    await soon(() => expect(passwordOf(world)).toBe(base64('first')));
+    await pass(world, 20_000);
+    world.store.put('db', db('second'), '2');
+    const dead = new AppError('AUDIT_UNAVAILABLE');
+    await expect(world.sync(failing('cluster.replace', dead))).rejects.toBe(dead);
+    world.store.put('db', db('third'), '3');
+    it.controller.take(HINT, CI);
+    await pass(world, 2_000);
+    expect(passwordOf(world)).toBe(base64('third'));
+    vi.advanceTimersByTime(11_000);
+    await soon(() => expect(world.records.at(-1)).toMatchObject({ secret: 'db', note: 'in step again' }));
+    expect(world.records.at(-2)).toMatchObject({ outcome: 'failed', code: 'INTERRUPTED', phase: 'outcome' });
   });
 
   it('is left alone while it is under way', async () => {
