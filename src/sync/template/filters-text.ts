@@ -41,9 +41,9 @@ export const TEXT_FILTERS: Filters = {
       return parts.join(between);
     },
   },
-  /** Of a list. */
-  first: { args: [0, 0], run: (b, it) => listOf(it, b)[0] },
-  last: { args: [0, 0], run: (b, it) => listOf(it, b).at(-1) },
+  /** Of a list; of an empty one `nil`, since the engine takes a name that is given `undefined` for an unknown one. */
+  first: { args: [0, 0], run: (b, it) => listOf(it, b)[0] ?? null },
+  last: { args: [0, 0], run: (b, it) => listOf(it, b).at(-1) ?? null },
   reverse: { args: [0, 0], run: (b, it) => listOf(it, b).toReversed() },
   /** Of a list, by code unit of the text of each; numbers and booleans out of JSON stay what they are. */
   sort: {

@@ -59,6 +59,15 @@ describe('text filters', () => {
 });
 
 describe('lists out of JSON', () => {
+  it.each(['first', 'last'])('%s of an empty one is no value, also by a name', (filter) => {
+    const J = '[]';
+    const assign = `{% assign x = J | from_json | ${filter} %}`;
+    expect(run(`${assign}{% if x %}a{% else %}b{% endif %}{{ x | default: "c" }}`, { J })).toBe('bc');
+    expect(run(`${assign}{{ x }}`, { J })).toMatchObject({
+      message: 'there is no value here; `default` can give one',
+    });
+  });
+
   it.each([
     ['[10,9,1.50,true]', 'sort', '[1.50,10,9,true]'],
     ['[1,"1",1.0,"1",true,"true",true]', 'uniq', '[1,"1",1.0,true,"true"]'],
