@@ -17,6 +17,8 @@ export interface IssueOptions {
 
 export interface Authority {
   readonly ca: string;
+  /** Its own private key. */
+  readonly key: string;
   issue(options?: IssueOptions): Issued;
   /** An authority that this one certifies. */
   intermediate(name: string): Authority;
@@ -39,6 +41,7 @@ export function createAuthority(name = 'Test CA'): Authority {
 function authority(name: string, signer: KeyObject, own: Contents): Authority {
   return {
     ca: certificate(own),
+    key: pem(signer),
     intermediate(subject) {
       const { publicKey, privateKey } = keyPair();
       return authority(subject, privateKey, {
@@ -58,9 +61,13 @@ function authority(name: string, signer: KeyObject, own: Contents): Authority {
         key: publicKey,
         signer,
       });
-      return { cert, key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() };
+      return { cert, key: pem(privateKey) };
     },
   };
+}
+
+function pem(key: KeyObject): string {
+  return key.export({ type: 'pkcs8', format: 'pem' }).toString();
 }
 
 function keyPair(type: IssueOptions['keyType'] = 'ec') {

@@ -23,10 +23,11 @@ export async function chainOf(text: string, contentType: string | undefined): Pr
     ? fromPem(text)
     : await fromPkcs12(text, contentType);
   if (certificates.length === 0) throw undecodable();
-  const isOfKey = (it: X509Certificate) => publicKey?.equals(it.publicKey) === true;
-  // The order of a PKCS#12 file means nothing, and one that lacks an issuer may begin with the root.
-  const isOwn = certificates.some(isOfKey) ? isOfKey : ({ ca }: X509Certificate) => !ca;
-  const { chain, others } = sortCertificates(certificates, isOwn);
+  const { chain, others } = sortCertificates(certificates, {
+    isOfKey: (it) => publicKey?.equals(it.publicKey) === true,
+    // The order of a PKCS#12 file means nothing, and one that lacks an issuer may begin with the root.
+    isLikely: ({ ca }) => !ca,
+  });
   return [...chain, ...others].map((certificate) => certificate.toString()).join('');
 }
 

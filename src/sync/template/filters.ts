@@ -65,9 +65,9 @@ function leafFirst(b: Budget, { certificates, keys }: Pkcs12): string {
   if (certificates.length === 0) throw new TemplateError('there is no certificate in this PKCS#12');
   spendOnOrder(b, certificates.length);
   const own = keys.map((key) => createPrivateKey(key));
-  const { chain, others } = sortCertificates(certificates, (it) =>
-    own.some((key) => it.checkPrivateKey(key)),
-  );
+  const { chain, others } = sortCertificates(certificates, {
+    isOfKey: (it) => own.some((key) => it.checkPrivateKey(key)),
+  });
   return [...chain, ...others].map(String).join('');
 }
 

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { chainOf } from '../../../src/providers/azure-key-vault/certificate.ts';
 import { contentsOf } from '../../../src/providers/azure-key-vault/pkcs12.ts';
 import { codeOf, reveal } from '../../conformance/provider.ts';
+import { createAuthority } from '../../fakes/certificates.ts';
 import { openAzure } from './harness.ts';
 import { CHAIN, EC_KEY, LEGACY, MODERN, SLOW, WITH_PASSWORD } from './pkcs12-files.ts';
 
@@ -44,6 +45,17 @@ describe('the chain of a certificate', () => {
     expect(await chainOf(other + own, PEM_TYPE)).toBe(other + own);
     for (const file of pkcs12) expect(await chainOf(file, PKCS12_TYPE)).toBe(own + other);
     expect(new X509Certificate(await chainOf(EC_KEY, PKCS12_TYPE)).subject).toBe('CN=own.example.org');
+  });
+
+  it('begins with the certificate of the key, also where one that it issued stands beside it', async () => {
+    const root = createAuthority('Root');
+    const own = root.intermediate('Own');
+    const issued = own.issue().cert;
+    for (const certificates of [issued + own.ca + root.ca, root.ca + issued + own.ca])
+      expect(await chainOf(own.key + certificates, PEM_TYPE)).toBe(own.ca + root.ca + issued);
+    // Of two with one key, the one that issued nothing.
+    const { cert, key } = own.issue();
+    expect(await chainOf(key + own.ca + issued + cert, PEM_TYPE)).toBe(cert + own.ca + issued);
   });
 
   it('leaves what has no place in it at the end, wherever that stood', async () => {

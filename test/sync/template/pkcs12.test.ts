@@ -59,6 +59,14 @@ describe('PKCS#12', () => {
     expect(text('{{ P | pkcs12_cert }}', { P: alone })).toBe([cert, ...strangers].join(''));
   });
 
+  it('begins with the certificate of its key, also where that issued another one in it', () => {
+    const root = createAuthority('Root');
+    const own = root.intermediate('Own');
+    const { cert } = own.issue();
+    const P = pkcs12Of({ certificates: [cert, root.ca, own.ca], key: { pem: own.key, password: '' } });
+    expect(text('{{ P | pkcs12_cert }}', { P })).toBe(own.ca + root.ca + cert);
+  });
+
   it('is refused without a certificate', () => {
     expect(run('{{ P | pkcs12_cert }}', { P: pkcs12Of({ certificates: [] }) })).toMatchObject({
       message: 'there is no certificate in this PKCS#12',
