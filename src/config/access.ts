@@ -171,7 +171,7 @@ function speaksOf(glob: string, key: string): boolean {
  * not plain: `.`, `..` and empty segments (but for a leading `/`, which AWS names may have), backslashes, the same
  * in percent-encoding or in compatibility forms of Unicode, and characters that show nothing.
  */
-function isPlainKey(key: string): boolean {
+export function isPlainKey(key: string): boolean {
   if (/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\\]|%(?:2e|2f|5c|25|[01]|7f)/iu.test(key)) return false;
   const segments = key.normalize('NFKC').split('/');
   if (segments.length !== key.split('/').length) return false;

@@ -1,4 +1,4 @@
-import { allows, allowsSearch, isFlat, matches, type Rule } from './access.ts';
+import { allows, allowsSearch, isFlat, isPlainKey, matches, type Rule } from './access.ts';
 import { Namespace } from './fields.ts';
 import type { Bound } from './include.ts';
 import { holdsUnclear } from './merge.ts';
@@ -58,14 +58,17 @@ function usesOf(mapping: unknown, mappingPath: Path, flat: ReadonlySet<string>):
     const key = textOf(source, 'key');
     const find = memberOf(source, 'find');
     if (store === undefined || key === '') return [];
-    if (key !== undefined)
+    if (key !== undefined) {
+      // Whatever the rules say, `**` included.
+      const why = isPlainKey(key) ? '' : ', which might be taken for another one,';
       return [
         {
           path: [...path, 'key'],
-          what: `the key ${quoted(key)} of store ${quoted(store)}`,
+          what: `the key ${quoted(key)}${why} of store ${quoted(store)}`,
           allowedBy: (rules, namespace) => allows(rules, { namespace, store, key }),
         },
       ];
+    }
     if (typeof find !== 'object' || find === null) return [];
     const root = textOf(find, 'path') ?? '';
     return [

@@ -32,7 +32,7 @@ const RULES: Readonly<Record<string, (store: StoreFields) => Rules>> = {
       /^[\x20-\x7e]{1,256}$/.test(version)
         ? undefined
         : { expected: 'the id of a version, or the label of a stage such as `AWSPREVIOUS`' },
-    search: (path) => (isRoot(path) ? undefined : awsName(path.replace(/\/$/, ''))),
+    search: (path) => (isRoot(path) ? undefined : awsPath(path.replace(/\/$/, ''))),
     tags: true,
     object: false,
   }),
@@ -143,9 +143,15 @@ function awsName(name: string): Expectation | undefined {
   const segments = name.split('/');
   if (segments.some((segment) => segment === '.' || segment === '..'))
     return { expected: 'a name without `.` and `..` segments' };
-  if (!segments.slice(1).includes('')) return undefined;
-  const rather = (name.startsWith('/') ? '/' : '') + withoutEmpty(name);
-  return { expected: 'a name without `//` and without `/` at its end', ...ifOther(name, rather) };
+  return undefined;
+}
+
+/** Where a search begins; names below it may have a `//` and a `/` at their end. */
+function awsPath(path: string): Expectation | undefined {
+  const wrong = awsName(path);
+  if (wrong !== undefined || !path.split('/').slice(1).includes('')) return wrong;
+  const rather = (path.startsWith('/') ? '/' : '') + withoutEmpty(path);
+  return { expected: 'a path without `//`', ...ifOther(path, rather) };
 }
 
 function awsArn(arn: string, region: unknown): Expectation | undefined {

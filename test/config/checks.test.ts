@@ -250,6 +250,18 @@ describe('access', () => {
     ]);
   });
 
+  it('says of a key that is never allowed why that is, though it says `**`', async () => {
+    const store = 'stores: [ { name: aws, kind: aws-secrets-manager, region: eu-west-1 } ]\n';
+    const all = 'access: [ { namespaces: ["**"], stores: ["**"], keys: ["**"] } ]\n';
+    const data = 'data: { A: { store: aws, key: team//db }, B: { store: aws, key: team/db } }';
+    const loaded = await loadText(
+      `${HEAD}${store}${all}${mappings(`name: m, target: { namespace: a }, ${data}`)}`,
+    );
+    expect(linesOf(loaded).map((line) => line.replace(/^\S+ /, ''))).toEqual([
+      'mappings[0].data.A.key NOT_ALLOWED: no rule of `access` allows the key `team//db`, which might be taken for another one, of store `aws` in `a`',
+    ]);
+  });
+
   it('is told beside other mistakes of the mapping', async () => {
     expect(
       await problems(

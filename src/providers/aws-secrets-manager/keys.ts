@@ -23,7 +23,10 @@ export function checkKey(key: string, region: string): string {
   return key;
 }
 
-/** Path-like names are all there is, so a key that only looks as if it led elsewhere is a mistake or an attempt. */
+/**
+ * Path-like names are all there is, so a key that only looks as if it led elsewhere is a mistake or an attempt. An empty
+ * segment leads nowhere else: `/` is a character like others.
+ */
 function checkName(name: string): string {
   if (!NAME.test(name)) {
     throw invalid('a name has 1 to 512 characters of `A-Z a-z 0-9 / _ + = . @ ! -`');
@@ -32,13 +35,13 @@ function checkName(name: string): string {
   if (segments.some((segment) => segment === '.' || segment === '..')) {
     throw invalid('`.` and `..` segments are not allowed in a key');
   }
-  if (segments.slice(1).includes('')) throw invalid('a key has no `//` and no `/` at its end');
   return name;
 }
 
 /** The path of a search, without `/` at its end; empty for everything. @throws AppError CONFIG_INVALID */
 export function checkPath(path: string): string {
   const plain = path.replace(/\/+$/, '');
+  if (plain.split('/').slice(1).includes('')) throw invalid('a path has no `//`');
   return plain === '' ? '' : checkName(plain);
 }
 

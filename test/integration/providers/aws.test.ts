@@ -38,6 +38,17 @@ describe('values in LocalStack', () => {
     }
   });
 
+  it('are read by names with an empty segment, and found below a path', async () => {
+    using account = openAccount();
+    const names = ['team//db', 'team/db', 'team/db/'];
+    for (const name of names) await account.put(name, name);
+    await using provider = await openProvider({}, account.env);
+    expect(await provider.find({ path: 'team', tags: {} })).toEqual(names);
+    const batch = await provider.read(names.map((key) => ({ key })));
+    expect(batch.map(reveal)).toEqual(names);
+    for (const name of names) expect(reveal(await readOne(provider, name))).toBe(name);
+  });
+
   it('are read by name, ARN, part of the ARN, stage and version id', async () => {
     using account = openAccount();
     const first = await account.put('/prod/db', 'old');

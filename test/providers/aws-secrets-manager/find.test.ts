@@ -48,7 +48,16 @@ describe('find in AWS', () => {
     });
   });
 
-  it.each(['../x', 'a/./b', 'a b', 'a//b'])('refuses the path %j without a request', async (path) => {
+  it('finds names with an empty segment below a path', async () => {
+    await using aws = await openAws();
+    const names = ['a//b', 'a/b', 'a/b/', 'a/b//c'];
+    for (const name of [...names, 'a/', '/a/b']) aws.server.store.put(name, 'x');
+    expect(await aws.provider.find({ path: 'a/', tags: {} })).toEqual(names);
+    const found = await aws.provider.read(names.map((key) => ({ key })));
+    expect(found.map(({ kind }) => kind)).toEqual(names.map(() => 'found'));
+  });
+
+  it.each(['../x', 'a/./b', 'a b', 'a//b', '//a'])('refuses the path %j without a request', async (path) => {
     await using aws = await openAws();
     await expect(aws.provider.find({ path, tags: {} })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
     expect(aws.sent()).toEqual([]);

@@ -49,6 +49,16 @@ describe('a value in AWS', () => {
 });
 
 describe('a key in AWS', () => {
+  it.each(['team//db', '/prod/', '//db', 'a/'])('may have a `/` wherever AWS takes one: %s', async (key) => {
+    await using aws = await openAws();
+    const { arn } = aws.server.store.put(key, 'x');
+    aws.server.store.put('team/db', 'y');
+    const keys = [key, arn, arn.slice(0, -7)];
+    for (const one of keys) expect(reveal(await aws.read(one))).toBe('x');
+    const results = await aws.provider.read([...keys, 'team/db'].map((one) => ({ key: one })));
+    expect(results.map(reveal)).toEqual(['x', 'x', 'x', 'y']);
+  });
+
   it('is a name, an ARN, or an ARN without the characters that AWS added', async () => {
     await using aws = await openAws();
     const { arn } = aws.server.store.put('/prod/db', 'x');
