@@ -15,6 +15,7 @@ const DATA = {
   'a-b': 'dash',
   encoded: 'aGk=',
   quote: 'say "hi" <b>',
+  chain: one.ca + leaf.cert,
   // Of two authorities, and no leaf first.
   bundle: `Bag\n${another.ca}${leaf.key}${one.ca}${leaf.cert}`,
 };
@@ -108,6 +109,21 @@ describe('a template of theirs', () => {
     expect(rendered('{{ .bundle | filterPEM "CERTIFICATE" }}')).toBe(all);
     expect(rendered('{{ filterPEM "CERTIFICATE" .bundle | b64enc }}')).toBe(btoa(all));
     expect(rendered('{{ .bundle | filterPEM "PRIVATE KEY" }}')).toBe(leaf.key);
+    expect(rendered('{{ .bundle | filterPEM "certificate" }}')).toBe(all);
+    expect(rendered('{{ .bundle | filterPEM "private key" }}')).toBe(leaf.key);
+  });
+
+  it.each([
+    ['leaf', leaf.cert, '; of one that signs itself, theirs gives nothing'],
+    ['intermediate', '', ''],
+    ['root', one.ca, ', up to its root; without that, theirs gives nothing'],
+  ])('takes the %s out of a chain, and says where theirs gives nothing', (part, expected, differs) => {
+    const template = `{{ .chain | filterCertChain "${part}" }}`;
+    expect(rendered(template)).toBe(expected);
+    const result = translateTemplate(template);
+    const [note] = result.kind === 'done' ? result.value.notes : [];
+    expect(note?.what).toMatch(/^`filterCertChain` becomes `pem_\w+`: the certificates must be one chain/);
+    expect(note?.what.endsWith(`must be one chain${differs}`)).toBe(true);
   });
 
   it.each([

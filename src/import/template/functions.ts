@@ -73,22 +73,21 @@ export const FUNCTIONS: Readonly<Record<string, Translate>> = {
   },
   // Certificates
   filterPEM([type, it], help) {
-    if (type?.literal === 'CERTIFICATE') {
+    // Theirs asks for no case of its letters.
+    const label = type?.literal?.toUpperCase();
+    if (label === 'CERTIFICATE') {
       help.note(
         '`filterPEM` becomes `pem_certificates`: there must be one; without any, theirs gives nothing',
       );
       return piped(piped(given(it), 'pem_certificates'), 'join: ""');
     }
-    if (type?.literal?.endsWith('PRIVATE KEY') !== true) return none();
+    if (label?.endsWith('PRIVATE KEY') !== true) return none();
     help.note('`filterPEM` becomes `pem_key`: there must be one private key, of whatever type');
     return piped(given(it), 'pem_key');
   },
   filterCertChain([part, it], help) {
-    const name = { leaf: 'pem_leaf', intermediate: 'pem_intermediates', root: 'pem_root' }[
-      part?.literal ?? ''
-    ];
-    if (name === undefined) return none();
-    help.note(`\`filterCertChain\` becomes \`${name}\`: the certificates must be one chain`);
+    const { name, differs } = CHAIN_PARTS.get(part?.literal ?? '') ?? none();
+    help.note(`\`filterCertChain\` becomes \`${name}\`: the certificates must be one chain${differs}`);
     return piped(given(it), name);
   },
   pkcs12key: ([it], help) => pkcs12(given(it), 'pkcs12_key', help),
@@ -98,6 +97,12 @@ export const FUNCTIONS: Readonly<Record<string, Translate>> = {
   pkcs12certPass: ([password, it], help) =>
     pkcs12(given(it), `pkcs12_cert: ${help.plain(given(password))}`, help),
 };
+
+const CHAIN_PARTS = new Map([
+  ['leaf', { name: 'pem_leaf', differs: '; of one that signs itself, theirs gives nothing' }],
+  ['intermediate', { name: 'pem_intermediates', differs: '' }],
+  ['root', { name: 'pem_root', differs: ', up to its root; without that, theirs gives nothing' }],
+]);
 
 function firstAsText([it]: readonly Value[]): Value {
   return asText(it);
