@@ -127,6 +127,12 @@ export async function addOpenApi(app: FastifyInstance, version: string): Promise
       },
       components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' }, ...PROOFS } },
     },
+    transformObject: (document) => {
+      if (!('openapiObject' in document)) return document.swaggerObject;
+      for (const path of Object.values(document.openapiObject.paths ?? {}))
+        nameNeedOfBody(path?.post?.requestBody as RequestBody | undefined);
+      return document.openapiObject;
+    },
     refResolver: {
       buildLocalReference: ({ $id }, _, __, index) => (typeof $id === 'string' ? $id : `def-${index}`),
     },
@@ -134,4 +140,16 @@ export async function addOpenApi(app: FastifyInstance, version: string): Promise
   for (const [name, schema] of Object.entries(SCHEMAS)) app.addSchema({ $id: name, ...schema });
   // The schemas of answers describe; they do not filter: a member that is not described yet must not vanish.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+}
+
+interface RequestBody {
+  required?: boolean;
+  readonly content: Readonly<Record<string, { readonly schema?: { readonly type?: unknown } }>>;
+}
+
+/** The plugin calls every body required; one that may be `null` may be left out as well. */
+function nameNeedOfBody(body: RequestBody | undefined): void {
+  if (body === undefined) return;
+  const types = Object.values(body.content).flatMap(({ schema }) => schema?.type);
+  body.required = !types.includes('null');
 }

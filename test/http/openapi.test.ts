@@ -20,10 +20,13 @@ interface Response {
   readonly content?: Readonly<Record<string, { readonly schema: Schema }>>;
 }
 
+interface Operation {
+  readonly responses: Readonly<Record<string, Response>>;
+  readonly requestBody?: { readonly required: boolean };
+}
+
 interface Document {
-  readonly paths: Readonly<
-    Record<string, Readonly<Record<string, { readonly responses: Readonly<Record<string, Response>> }>>>
-  >;
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
 }
 
@@ -117,4 +120,19 @@ it('has the form of an error for every answer that it does not name', async () =
       expect(responses.default?.content?.['application/json']?.schema.$ref).toBe(
         '#/components/schemas/Error',
       );
+});
+
+it('requires a body just where a request without one is refused', async () => {
+  await using bench = await openBench();
+  await bench.audit.append([bare()]);
+  const { paths } = await described(bench);
+  const orders = Object.entries(paths).flatMap(([path, { post }]) =>
+    post === undefined || path.startsWith('/events/') ? [] : [{ path, needed: post.requestBody?.required }],
+  );
+  for (const { path, needed } of orders) {
+    const url = path.replace('{name}', 'db').replace('{id}', '5f2c').replace('{sequence}', '1');
+    const { status } = await bench.call('POST', url, { token: TOKENS.operator });
+    expect({ path, needed }).toEqual({ path, needed: status === 400 });
+  }
+  expect(new Set(orders.map(({ needed }) => needed))).toEqual(new Set([true, false]));
 });
