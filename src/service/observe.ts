@@ -76,9 +76,13 @@ export function createObserver({ generation, board, ledger, clock, ...deps }: Ob
       return known?.kind === 'refused' && known.resourceVersion !== meta.resourceVersion;
     });
 
-  const judge = (meta: SecretMeta, wanted: readonly Wanted[]): void => {
+  /** No run looks at what is in step when a process begins: what becomes of it since is drift nevertheless. */
+  const wasInStep = (before: SecretMeta | undefined, wanted: readonly Wanted[]): boolean =>
+    before !== undefined && isInStep(before, wanted);
+
+  const judge = (meta: SecretMeta, wanted: readonly Wanted[], before?: SecretMeta): void => {
     const fresh = wanted.filter(({ mapping, id }) => board.known(mapping.name, id) === undefined);
-    const isNew = fresh.length > 0;
+    const isNew = fresh.length > 0 && !wasInStep(before, wanted);
     if (isInStep(meta, wanted)) {
       if (isMended(meta, wanted)) look(meta.id, 'drift');
       for (const it of fresh) deps.onQuiet?.(it);
@@ -88,10 +92,10 @@ export function createObserver({ generation, board, ledger, clock, ...deps }: Ob
     else look(meta.id, 'drift');
   };
 
-  const missing = (wanted: Wanted): void => {
+  const missing = (wanted: Wanted, before?: SecretMeta): void => {
     const known = board.known(wanted.mapping.name, wanted.id);
     // One that could not be made is tried again in its own time.
-    if (known === undefined) look(wanted.id, 'first');
+    if (known === undefined) look(wanted.id, wasInStep(before, [wanted]) ? 'drift' : 'first');
     // What is held ends by the destroying step; a repair would run into it.
     else if (known.alive && known.kind === 'held') deps.onHeldGone?.();
     else if (known.alive && (known.contestedUntil ?? 0) <= clock.now()) look(wanted.id, 'drift');
@@ -110,12 +114,14 @@ export function createObserver({ generation, board, ledger, clock, ...deps }: Ob
       const wanted = generation().at(meta.id);
       // Secrets of others are none of our business, and would fill the memory.
       if (wanted.length === 0) return;
+      const before = board.meta(meta.id);
       board.setMeta(kept(meta, wanted));
-      judge(meta, wanted);
+      judge(meta, wanted, before);
     },
     gone(target) {
+      const before = board.meta(target);
       board.dropMeta(target);
-      for (const it of generation().at(target)) missing(it);
+      for (const it of generation().at(target)) missing(it, before);
     },
     listed(scopes) {
       const here = generation();

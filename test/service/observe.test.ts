@@ -67,6 +67,21 @@ describe('a Secret that a watch shows', () => {
     expect(taken()).toEqual(['drift apps/app']);
   });
 
+  it('is drift when it was in step as the process began, so that no run has looked at it yet', () => {
+    const { observer, taken } = open();
+    observer.meta(IN_STEP);
+    observer.meta(edited('2'));
+    expect(taken()).toEqual(['drift apps/app']);
+  });
+
+  it('is the first work when it was in step by another configuration', () => {
+    const { observer, taken, state } = open();
+    observer.meta(IN_STEP);
+    state.generation = createGeneration([], [wanted({ data: { B: source({ key: 'b' }) } })], () => false);
+    observer.meta(edited('2'));
+    expect(taken()).toEqual(['first apps/app']);
+  });
+
   it('is nothing to look at again when a run has seen just this', () => {
     const { observer, taken, board } = open();
     board.note(known({ ...failed('NOT_OWNED'), kind: 'refused', resourceVersion: '2' }));
@@ -170,6 +185,21 @@ describe('a target that is not there', () => {
     observer.gone(APP.id);
     expect(taken()).toEqual(['drift apps/app']);
     expect(board.meta(APP.id)).toBeUndefined();
+  });
+
+  it('is drift when it was there and in step as the process began', () => {
+    const { observer, taken } = open();
+    observer.meta(IN_STEP);
+    observer.gone(APP.id);
+    expect(taken()).toEqual(['drift apps/app']);
+  });
+
+  it('is the first work when it was there and not in step', () => {
+    const { observer, taken } = open();
+    observer.meta(edited('2'));
+    expect(taken()).toEqual(['first apps/app']);
+    observer.gone(APP.id);
+    expect(taken()).toEqual(['first apps/app']);
   });
 
   it('is tried again in its own time when it could not be made', () => {
