@@ -1,6 +1,7 @@
 {{- /*
 config -> where the stores of the configuration are, as a JSON list of { host, port, what }. What logs in elsewhere (AWS STS,
-Microsoft Entra) is among them, and so are the addresses from which a node gives its identity.
+Microsoft Entra) is among them, and so are the addresses from which a node gives its identity, the queues of events and
+where traces go.
 */ -}}
 {{- define "secretbridge.destinations" -}}
 {{- $found := list -}}
@@ -12,7 +13,7 @@ Microsoft Entra) is among them, and so are the addresses from which a node gives
 {{- else if eq .kind "azure-key-vault" -}}
 {{- $found = append $found (include "secretbridge.destination" (list .vaultUrl $what) | fromJson) -}}
 {{- if ne $method "managedIdentity" -}}
-{{- $found = append $found (dict "host" "login.microsoftonline.com" "port" 443 "what" $what) -}}
+{{- $found = append $found (include "secretbridge.entra" (list .vaultUrl $what "login.chinacloudapi.cn") | fromJson) -}}
 {{- end -}}
 {{- if has $method (list "managedIdentity" "default") -}}
 {{- $found = append $found (dict "host" "169.254.169.254" "port" 80 "what" $what) -}}
@@ -32,7 +33,31 @@ Microsoft Entra) is among them, and so are the addresses from which a node gives
 {{- range ((.engine | default dict).sentinel | default dict).addresses -}}
 {{- $found = append $found (include "secretbridge.destination" (list (printf "redis://%s" .) "Redis Sentinel") | fromJson) -}}
 {{- end -}}
+{{- $events := .events | default dict -}}
+{{- range $events.sqs -}}
+{{- $found = append $found (include "secretbridge.destination" (list .queueUrl (printf "events %s" .name)) | fromJson) -}}
+{{- end -}}
+{{- $vaults := dict -}}
+{{- range .stores }}{{ $_ := set $vaults .name (.vaultUrl | default "") }}{{ end -}}
+{{- range $events.eventGrid -}}
+{{- if .entra -}}
+{{- $in := list (get $vaults .store) (printf "events %s" .name) "login.partner.microsoftonline.cn" -}}
+{{- $found = append $found (include "secretbridge.entra" $in | fromJson) -}}
+{{- end -}}
+{{- end -}}
+{{- with ((.tracing | default dict).otlp | default dict).endpoint -}}
+{{- $found = append $found (include "secretbridge.destination" (list . "traces") | fromJson) -}}
+{{- end -}}
 {{- toJson $found -}}
+{{- end -}}
+
+{{- /* (address of a vault, what, host in China) -> where Microsoft Entra is for its cloud. */ -}}
+{{- define "secretbridge.entra" -}}
+{{- $vault := (urlParse (index . 0)).hostname -}}
+{{- $host := "login.microsoftonline.com" -}}
+{{- if hasSuffix ".vault.usgovcloudapi.net" $vault }}{{ $host = "login.microsoftonline.us" }}{{ end -}}
+{{- if hasSuffix ".vault.azure.cn" $vault }}{{ $host = index . 2 }}{{ end -}}
+{{- dict "host" $host "port" 443 "what" (index . 1) | toJson -}}
 {{- end -}}
 
 {{- /* (address, what) -> one of them. */ -}}

@@ -1,7 +1,7 @@
 {{- /* Labels of every pod of the release by what it is for: (root, component). */ -}}
 {{- define "secretbridge.podLabels" -}}
-app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
@@ -118,7 +118,7 @@ state of its own that ends with it: the volume with the audit is the running bri
 */ -}}
 {{- define "secretbridge.doctor" -}}
 restartPolicy: Never
-serviceAccountName: {{ include "secretbridge.serviceAccount" .root }}
+serviceAccountName: {{ include "secretbridge.serviceAccount" .root | quote }}
 automountServiceAccountToken: true
 {{ include "secretbridge.placement" .root }}
 containers:

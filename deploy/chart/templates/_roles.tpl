@@ -6,7 +6,7 @@ kind: {{ .kind }}
 metadata:
   name: {{ .name }}
   {{- with .namespace }}
-  namespace: {{ . }}
+  namespace: {{ . | quote }}
   {{- end }}
   labels:
     {{- include "secretbridge.labels" .root | nindent 4 }}
@@ -28,7 +28,7 @@ kind: {{ .bindingKind | default (printf "%sBinding" .kind) }}
 metadata:
   name: {{ .name }}
   {{- with .namespace }}
-  namespace: {{ . }}
+  namespace: {{ . | quote }}
   {{- end }}
   labels:
     {{- include "secretbridge.labels" .root | nindent 4 }}
@@ -42,8 +42,8 @@ roleRef:
   name: {{ .name }}
 subjects:
   - kind: ServiceAccount
-    name: {{ include "secretbridge.serviceAccount" .root }}
-    namespace: {{ .root.Release.Namespace }}
+    name: {{ include "secretbridge.serviceAccount" .root | quote }}
+    namespace: {{ .root.Release.Namespace | quote }}
 {{- end }}
 
 {{- /*

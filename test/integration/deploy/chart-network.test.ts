@@ -96,6 +96,18 @@ describe.skipIf(!layerRuns)('the network policy', () => {
     ]);
   });
 
+  it('knows the queues of events, where traces go, and where the clouds of Azure log in', async () => {
+    const { egress } = await policyOf('network-beside');
+    expect(egress).toEqual([
+      ...ALWAYS,
+      ...[1, 2, 3, 4].map((number) => `198.51.100.${number}/32 :443`),
+      '169.254.169.254/32 :80',
+      ...[5, 6].map((number) => `198.51.100.${number}/32 :443`),
+      '@monitoring :*',
+      '10.0.0.1/32 :6443',
+    ]);
+  });
+
   it('lets out to the bundled Redis, which nobody but the bridge may ask', async () => {
     const { egress } = await policyOf('placement');
     expect(egress).toEqual([...ALWAYS, 'pods :6379', '* :6443']);

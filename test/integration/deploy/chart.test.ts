@@ -43,7 +43,7 @@ const byText = (a: Rendered, b: Rendered) => (text(a) < text(b) ? -1 : 1);
 describe.skipIf(!layerRuns)('the chart', () => {
   beforeAll(async () => {
     const { request } = kubernetes();
-    for (const name of ['chart-a', 'chart-b', 'chart-c'])
+    for (const name of ['chart-a', 'chart-b', 'chart-c', '2024', 'true'])
       await request('POST', '/api/v1/namespaces', { metadata: { name } });
     const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
     assertStatus(
