@@ -102,6 +102,8 @@ export interface Problem {
   readonly sequence: number;
   /** The last record that a checkpoint before agrees with: the first bad one is after it. */
   readonly after?: number;
+  /** Nothing contradicts: no key that is known has signed a checkpoint that fits the chain. */
+  readonly unknownKey?: true;
 }
 
 /** What `audit verify` prints. */
@@ -131,7 +133,8 @@ export async function prove(input: ProofInput): Promise<Proof> {
   const weighed = weigh(evidence, base, walked);
   const { states, agreeing, accepted } = weighed;
   // What lies first; at the same record, what the chain itself says.
-  const problem = problemsOf(input, walked, weighed).toSorted((a, b) => a.sequence - b.sequence)[0];
+  const problems = problemsOf(input, walked, weighed).toSorted((a, b) => a.sequence - b.sequence);
+  const [problem] = problems;
   const sealed = agreeing.reduce<Checkpoint | undefined>(
     (last, it) => (last === undefined || it.sequence > last.sequence ? it : last),
     undefined,
@@ -151,7 +154,13 @@ export async function prove(input: ProofInput): Promise<Proof> {
     ok: false,
     records: Math.max(0, problem.sequence - 1 - base.sequence),
     checkpoints,
-    problem: problem.kind === 'checkpoint' ? { ...problem, after } : problem,
+    problem: {
+      kind: problem.kind,
+      sequence: problem.sequence,
+      ...(problem.kind === 'checkpoint' && { after }),
+      // Beside anything else, it may be part of what was done.
+      ...(problems.every(({ unknownKey }) => unknownKey) && { unknownKey: true as const }),
+    },
     ...common,
   };
 }
@@ -210,8 +219,10 @@ function problemsOf(
   for (const [checkpoint, state] of states) {
     const { sequence } = checkpoint;
     // Without any key its word is worth little, but not nothing; with keys, one that none of them made is forged.
-    if (state !== 'good' && evidence?.keys.size) problems.push({ kind: 'checkpoint', sequence });
-    else if (sequence < base.sequence || fits(checkpoint) || accepted.includes(checkpoint)) continue;
+    if (state !== 'good' && evidence?.keys.size) {
+      const unknownKey = state === 'unknown' && fits(checkpoint);
+      problems.push({ kind: 'checkpoint', sequence, ...(unknownKey && { unknownKey: true }) });
+    } else if (sequence < base.sequence || fits(checkpoint) || accepted.includes(checkpoint)) continue;
     else if (sequence <= end) problems.push({ kind: 'checkpoint', sequence });
     else if (chain.kind === 'intact') problems.push({ kind: 'truncated', sequence: end + 1 });
   }

@@ -277,11 +277,24 @@ describe('audit verify', () => {
     const other = publicKey.export({ type: 'spki', format: 'pem' }).toString();
     expect(await verified(bench, '--key', other)).toMatchObject({
       code: 4,
-      problem: { kind: 'checkpoint', sequence: 5 },
+      problem: { kind: 'checkpoint', sequence: 5, unknownKey: true },
     });
+    expect((await bench.run('audit', 'verify', '--key', other)).stdout).toMatch(
+      /^The audit is in doubt: the checkpoint of record 5 agrees with it, but is signed by a key that is not known\./,
+    );
     const { stdout } = await bench.run('audit', 'verify', '--audit', STORE, '--checkpoints', CHECKPOINTS);
     expect(stdout).toContain('0 signed checkpoints of 1 agree.');
     expect(stdout).toContain('Not proved: 1 signature, for want of a key (--key).');
+  });
+
+  it('calls altered what was altered, whatever key is not known', async () => {
+    await using bench = await synced();
+    sql(bench, `update records set record = replace(record, '"apps"', '"apple"') where sequence = 3`);
+    const { publicKey } = generateKeyPairSync('ed25519');
+    const other = publicKey.export({ type: 'spki', format: 'pem' }).toString();
+    expect(await verified(bench, '--key', other)).toHaveProperty('problem', { kind: 'edited', sequence: 3 });
+    const { stdout } = await bench.run('audit', 'verify', '--key', other);
+    expect(stdout).toMatch(/^The audit was altered: record 3 was edited\./);
   });
 
   it('still knows the key that was before', async () => {

@@ -117,6 +117,12 @@ function missingText(missing: readonly string[], paint: Paint): readonly string[
   ];
 }
 
+function headline(problem: Proof['problem'], paint: Paint): string {
+  return problem?.unknownKey
+    ? `${paint('red', 'The audit is in doubt')}: the checkpoint of record ${problem.sequence} agrees with it, but is signed by a key that is not known. That may be an older one of yours, or whoever forged both.`
+    : `${paint('red', 'The audit was altered')}: record ${problem?.sequence} ${problem && FOUND[problem.kind]}.`;
+}
+
 function proofText(proof: Proof, { keys, checkpoints }: Evidence, paint: Paint): string {
   const { ok, from, problem, sealed, accepted, unchecked, cutProved } = proof;
   // Between the last checkpoint that agrees and the one that does not, any record may be the bad one.
@@ -127,9 +133,9 @@ function proofText(proof: Proof, { keys, checkpoints }: Evidence, paint: Paint):
   const lines = [
     ok
       ? `${paint('green', 'The chain holds')}: ${count(records, 'record')}${range}.`
-      : `${paint('red', 'The audit was altered')}: record ${problem?.sequence} ${problem && FOUND[problem.kind]}.`,
+      : headline(problem, paint),
   ];
-  if (problem?.kind === 'checkpoint')
+  if (problem?.kind === 'checkpoint' && !problem.unknownKey)
     lines.push(
       `The first altered record is one of ${Math.max(from, (problem.after ?? 0) + 1)} to ${problem.sequence}, or the checkpoint itself was forged.`,
     );
