@@ -60,12 +60,16 @@ export async function measureAudit(config: CheckpointConfig, deps: CheckpointDep
   if (doubt !== undefined) throw doubt;
 }
 
-/** Whether each place can be read, as every run asks before it changes anything. @throws AppError */
-export async function readPlaces(
+/** Whether each place can be read, as every run asks before it changes anything, and would take a checkpoint. @throws AppError */
+export async function tryPlaces(
   { audit: { checkpoints } }: Pick<Config, 'audit'>,
   deps: Pick<CheckpointDeps, 'cluster' | 'print'>,
 ): Promise<void> {
-  for (const place of checkpoints) await placeOf(place, deps).read();
+  const places = checkpoints.map((place) => placeOf(place, deps));
+  for (const place of places) {
+    await place.read();
+    await place.rehearse();
+  }
 }
 
 export interface SealDeps extends Omit<CheckpointDeps, 'cluster'> {
@@ -129,7 +133,7 @@ function placeOf(
   const { name } = place;
   return configMapPlace(`ConfigMap ${namespace}/${name}`, {
     read: () => configMaps.read(namespace, name),
-    write: (data, read) => configMaps.write({ namespace, name }, data, read),
+    write: (data, read, options) => configMaps.write({ namespace, name }, data, read, options),
   });
 }
 

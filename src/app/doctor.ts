@@ -16,7 +16,7 @@ import { resolveTargets, rightsOf, unresolvedTargets, type Wanted } from '../rec
 import { type AppDeps, credentialsOf } from './app.ts';
 import { type AuditDeps, openAudit } from './audit.ts';
 import { expectedCalls } from './calls.ts';
-import { measureAudit, readPlaces } from './checkpoints.ts';
+import { measureAudit, tryPlaces } from './checkpoints.ts';
 import { openCluster } from './cluster.ts';
 import { checkEvents } from './doctor-events.ts';
 import { checkRestarts } from './doctor-restarts.ts';
@@ -69,13 +69,15 @@ export async function examine(
   if (written !== undefined && cluster !== undefined && config.audit.checkpoints.length > 0) {
     const { audit, hasOthers } = written;
     const what = 'audit: checkpoints';
-    if (hasOthers) await attempt(what, () => measureAudit(config, { ...deps, audit, cluster, credential }));
+    const tried = () => tryPlaces(config, { ...deps, cluster });
+    if (hasOthers)
+      await attempt(what, async () => {
+        await measureAudit(config, { ...deps, audit, cluster, credential });
+        await tried();
+      });
     // With no record but ours it may be of this check alone, and the checkpoints those of the real one: then only what
     // keeps every run from them is said.
-    else
-      await readPlaces(config, { ...deps, cluster }).catch((error) =>
-        attempt(what, () => Promise.reject(error)),
-      );
+    else await tried().catch((error) => attempt(what, () => Promise.reject(error)));
   }
   const access = createAccess(config, () => cluster && guardedNamespace(config, cluster));
   const targets =

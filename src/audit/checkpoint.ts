@@ -19,6 +19,8 @@ export interface CheckpointPlace {
   readonly name: string;
   /** Durable when it resolves. @throws AppError */
   write(checkpoint: Checkpoint): Promise<void>;
+  /** Whether it would take one, as far as that can be told without a change. @throws AppError why not. */
+  rehearse(): Promise<void>;
   /** Those that are there, oldest first; of some places only the last ones, and of standard output none. @throws AppError */
   read(): Promise<readonly Checkpoint[]>;
 }

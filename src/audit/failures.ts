@@ -1,8 +1,8 @@
 import { AppError } from '../core/errors.ts';
 import { codeOf } from '../core/system-errors.ts';
 
-export function because(detail: string, cause?: unknown): AppError {
-  return new AppError('AUDIT_UNAVAILABLE', { detail, cause });
+export function because(detail: string, cause?: unknown, todo?: string): AppError {
+  return new AppError('AUDIT_UNAVAILABLE', { detail, cause, ...(todo === undefined ? {} : { todo }) });
 }
 
 /** Of work that only one may do: nothing is wrong with the audit, but its turn did not come. */
@@ -41,12 +41,15 @@ export function systemCode(error: unknown): string | undefined {
 }
 
 /** Whatever the file system says of the files that hold `what`, as ours, about `about`. */
-export async function onDisk<T>(what: string, about: string, work: () => Promise<T>): Promise<T> {
+export async function onDisk<T>(
+  { what, about, todo }: { readonly what: string; readonly about: string; readonly todo: string },
+  work: () => Promise<T>,
+): Promise<T> {
   try {
     return await work();
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;
-    throw because(`${what} cannot be read or written: ${code}`, error).concerning(about);
+    throw because(`${what} cannot be read or written: ${code}`, error, todo).concerning(about);
   }
 }

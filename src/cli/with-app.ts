@@ -33,10 +33,14 @@ export async function withApp(
   const config = adapt(loaded);
   if (options.mapping !== undefined) checkMapping(config, options.mapping);
   const { openApp } = await loadApp();
-  await using app = await openApp(config, appDeps(context, options, config));
+  await using stack = new AsyncDisposableStack();
+  const app = stack.use(await openApp(config, appDeps(context, options, config)));
   warnOfDoubt(app, context);
-  // Awaited here: what the command works with must outlive it.
-  return await command(app);
+  const code = await command(app);
+  // Its end writes the last checkpoint.
+  await stack.disposeAsync();
+  warnOfPlaces(app, context);
+  return code;
 }
 
 const loadApp = () => import('../app/app.ts');
@@ -56,6 +60,19 @@ function warnOfDoubt({ checkpoints }: App, context: Context): void {
   if (doubt === undefined) return;
   const what = 'the audit is in doubt, so what would change the cluster is refused';
   tell(context, `${paint('yellow', 'warning')} ${doubt.code}: ${what}`);
+}
+
+/** A service says so in its log and its status. */
+function warnOfPlaces({ checkpoints }: App, context: Context): void {
+  const failing = checkpoints?.failing();
+  if (failing === undefined) return;
+  const { code, about = 'the audit', detail, todo } = failing;
+  const why = detail === undefined ? '' : ` (${detail})`;
+  const paint = painter(context.color);
+  tell(
+    context,
+    `${paint('yellow', 'warning')} ${code}: ${about}: the last checkpoint could not be written${why}\n  ${todo}`,
+  );
 }
 
 /** A name that is on the command line only is no fault of the configuration. */

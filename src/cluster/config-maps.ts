@@ -19,12 +19,13 @@ export interface ConfigMaps {
   /**
    * Replaces exactly the object that was read, or creates it where there was none; labels and annotations of others
    * stay. `conflict`: somebody was faster, nothing was written.
+   * @param options.dryRun The cluster decides as for a real one, and writes nothing.
    */
   write(
     place: { readonly namespace: string; readonly name: string },
     data: Readonly<Record<string, string>>,
     read: ConfigMap | undefined,
-    options?: CallOptions,
+    options?: CallOptions & { readonly dryRun?: boolean | undefined },
   ): Promise<'written' | 'conflict'>;
 }
 
@@ -46,20 +47,21 @@ export function createConfigMaps(client: KubeClient): ConfigMaps {
       raws.set(map, raw);
       return map;
     },
-    async write({ namespace, name }, data, read, { signal } = {}) {
+    async write({ namespace, name }, data, read, { signal, dryRun = false } = {}) {
       checkNamespace(namespace);
       const raw = read === undefined ? undefined : raws.get(read);
+      const query = `?fieldManager=secretbridge${dryRun ? '&dryRun=All' : ''}`;
       const answer = await client.send(
         raw === undefined
           ? {
               method: 'POST',
-              path: `${collectionOf(namespace)}?fieldManager=secretbridge`,
+              path: `${collectionOf(namespace)}${query}`,
               body: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace }, data },
               signal,
             }
           : {
               method: 'PUT',
-              path: `${pathOf(namespace, name)}?fieldManager=secretbridge`,
+              path: `${pathOf(namespace, name)}${query}`,
               body: { ...raw, data },
               signal,
             },

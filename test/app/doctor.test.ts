@@ -1,4 +1,6 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ERRORS, type ErrorCode } from '../../src/core/error-codes.ts';
@@ -86,7 +88,7 @@ ${MAPPINGS.replaceAll('    data:', `${more}    data:`)}`),
         expect(message).toContain(ERRORS[code ?? 'INTERNAL'].says);
         // The code's own, or one for the case that names what to set.
         if (remedy !== ERRORS[code ?? 'INTERNAL'].todo)
-          expect(remedy).toMatch(/`(cluster\.kubeconfig|audit\.store)`.*\.$/);
+          expect(remedy).toMatch(/`(cluster\.kubeconfig|audit\.(?:store|checkpoints))`.*\.$/);
       }
       return failed.map(({ name, code }) => `${name}: ${code}`);
     },
@@ -254,6 +256,25 @@ describe('doctor', () => {
     // As the first run would say.
     const { code, stderr } = await scene.bench.runWith({ env: scene.env }, 'sync');
     expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining('AUDIT_UNAVAILABLE') });
+  });
+
+  it('names a place of checkpoints that can be read and not written', async () => {
+    await using scene = await openScene({
+      store: 'audit: { checkpoints: [ { kind: file, path: ./busy } ] }\n',
+    });
+    expect(await scene.failures()).toEqual([]);
+    // Of what runs nobody may write the file, not even root.
+    const busy = join(scene.bench.folder, 'busy');
+    await copyFile('/bin/sleep', busy);
+    const running = spawn(busy, ['600']);
+    try {
+      await once(running, 'spawn');
+      expect(await scene.failures()).toEqual(['audit: checkpoints: AUDIT_UNAVAILABLE']);
+      const { stderr } = await scene.bench.runWith({ env: scene.env }, 'plan');
+      expect(stderr).toContain('warning AUDIT_UNAVAILABLE');
+    } finally {
+      running.kill();
+    }
   });
 
   it('names a key of checkpoints that is none', async () => {

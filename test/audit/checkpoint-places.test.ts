@@ -1,4 +1,4 @@
-import { appendFile, chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Checkpoint } from '../../src/audit/checkpoint.ts';
@@ -62,6 +62,28 @@ describe('a file of checkpoints', () => {
       code: 'AUDIT_UNAVAILABLE',
     });
   });
+
+  it('says whether it can be written, and makes nothing for that', async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, 'state', 'far', 'checkpoints.jsonl');
+    await filePlace(path).rehearse();
+    expect(await readdir(folder.path)).toEqual([]);
+    await filePlace(path).write(checkpoint(1));
+    const written = await readFile(path, 'utf8');
+    await filePlace(path).rehearse();
+    expect(await readFile(path, 'utf8')).toBe(written);
+    // What runs is not written, by whoever it is.
+    await expect(filePlace(process.execPath).rehearse()).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
+  });
+
+  it('that its folder does not take cannot be written', async (context) => {
+    context.skip(process.getuid?.() === 0, 'root may read and write everything');
+    await using folder = await temporaryFolder();
+    await chmod(folder.path, 0o500);
+    await expect(filePlace(join(folder.path, 'x', 'y')).rehearse()).rejects.toMatchObject({
+      code: 'AUDIT_UNAVAILABLE',
+    });
+  });
 });
 
 it('standard output gets a line each, and tells nothing back', async () => {
@@ -78,8 +100,9 @@ describe('a ConfigMap of checkpoints', () => {
     let left = conflicts;
     const client: ConfigMapClient = {
       read: async () => stored,
-      async write(data, read) {
+      async write(data, read, { dryRun = false } = {}) {
         if (read !== stored) return 'conflict';
+        if (dryRun) return 'written';
         left -= 1;
         if (left >= 0) {
           // Somebody else was faster.

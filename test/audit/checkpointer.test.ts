@@ -37,6 +37,7 @@ function place(name = 'a'): Memory {
       await fail();
       lines.push(checkpoint);
     },
+    rehearse: fail,
     read: async () => {
       await fail();
       return [...lines];

@@ -62,6 +62,7 @@ export async function openScene({ inMemory = false } = {}): Promise<Scene> {
   const place: CheckpointPlace = {
     name: 'memory',
     write: async (checkpoint) => void lines.push(checkpoint),
+    rehearse: async () => {},
     read: async () => [...lines],
   };
   const checkpointer = createCheckpointer({

@@ -7,7 +7,11 @@ import { compareTime } from '../checkpoint-order.ts';
 export interface ConfigMapClient<Stored extends StoredMap = StoredMap> {
   read(): Promise<Stored | undefined>;
   /** `conflict`: somebody was faster, nothing was written. */
-  write(data: Readonly<Record<string, string>>, read: Stored | undefined): Promise<'written' | 'conflict'>;
+  write(
+    data: Readonly<Record<string, string>>,
+    read: Stored | undefined,
+    options?: { readonly dryRun?: boolean },
+  ): Promise<'written' | 'conflict'>;
 }
 
 export interface StoredMap {
@@ -37,6 +41,10 @@ export function configMapPlace<Stored extends StoredMap>(
         if ((await client.write(data, found)) === 'written') return;
       }
       throw new AppError('CONFLICT', { about: name });
+    },
+    async rehearse() {
+      const found = await client.read();
+      await client.write(found?.data ?? {}, found, { dryRun: true });
     },
     async read(): Promise<readonly Checkpoint[]> {
       return checkpointsIn((await client.read())?.data[CHECKPOINTS_KEY] ?? '');

@@ -1,17 +1,23 @@
-import { open, readFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { makeFolder, syncFolder } from '../../core/folders.ts';
+import { isFolder, makeFolder, syncFolder } from '../../core/folders.ts';
 import type { CheckpointPlace } from '../checkpoint.ts';
 import { checkpointsIn, lineOf } from '../checkpoint-lines.ts';
 import { onDisk, systemCode } from '../failures.ts';
 
+const TODO =
+  'Check that the place in `audit.checkpoints` can be read and written, and that its disk is not full.';
+
 /** Adds a line for each checkpoint, and waits for the disk. Several processes may add to one file. */
 export function filePlace(path: string): CheckpointPlace {
   const name = `file ${path}`;
-  const translated = <T>(work: () => Promise<T>) => onDisk('the checkpoints', name, work);
+  const translated = <T>(work: () => Promise<T>) =>
+    onDisk({ what: 'the checkpoints', about: name, todo: TODO }, work);
   return {
     name,
     write: (checkpoint) => translated(() => append(path, `${lineOf(checkpoint)}\n`)),
+    rehearse: () => translated(() => rehearse(path)),
     read: () => translated(() => read(path)),
   };
 }
@@ -27,6 +33,18 @@ async function append(path: string, line: string): Promise<void> {
   await file.appendFile(torn ? `\n${line}` : line);
   await file.sync();
   if (size === 0) await syncFolder(folder);
+}
+
+/** As it would be opened, and not made. */
+async function rehearse(path: string): Promise<void> {
+  try {
+    await using _ = await open(path, constants.O_RDWR | constants.O_APPEND);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+    let folder = dirname(path);
+    while (!(await isFolder(folder))) folder = dirname(folder);
+    await access(folder, constants.W_OK | constants.X_OK);
+  }
 }
 
 async function endsWithNewline(file: Awaited<ReturnType<typeof open>>, size: number): Promise<boolean> {

@@ -6,6 +6,7 @@ export function stdoutPlace(print: (line: string) => void): CheckpointPlace {
   return {
     name: 'standard output',
     write: async (checkpoint) => print(canonical({ checkpoint })),
+    rehearse: async () => {},
     read: async () => [],
   };
 }

@@ -20,7 +20,7 @@ function place({ configMaps }: Cluster, namespace: string, name: string) {
   if (configMaps === undefined) throw new Error('no ConfigMaps');
   return configMapPlace(`ConfigMap ${namespace}/${name}`, {
     read: () => configMaps.read(namespace, name),
-    write: (data, read) => configMaps.write({ namespace, name }, data, read),
+    write: (data, read, options) => configMaps.write({ namespace, name }, data, read, options),
   });
 }
 
@@ -31,9 +31,15 @@ it('checkpoints of several replicas are all kept in one ConfigMap, with no more 
   await using one = await open();
   await using other = await open();
   const places = [one, other, one, other].map((cluster) => place(cluster, ownNamespace, 'proof'));
+  await places[0]?.rehearse();
+  expect(await one.configMaps?.read(ownNamespace, 'proof')).toBeUndefined();
   expect(await places[0]?.read()).toEqual([]);
   await Promise.all(places.map((it, index) => it.write(checkpoint(index + 1))));
   expect((await places[1]?.read())?.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
+
+  const before = await one.configMaps?.read(ownNamespace, 'proof');
+  await places[2]?.rehearse();
+  expect(await one.configMaps?.read(ownNamespace, 'proof')).toEqual(before);
 
   // What others put there stays.
   const path = `/api/v1/namespaces/${ownNamespace}/configmaps/proof`;
