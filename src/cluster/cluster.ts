@@ -41,7 +41,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface CreateOptions extends CallOptions {
+export interface WriteOptions extends CallOptions {
   /** Let the cluster check everything and write nothing. */
   readonly dryRun?: boolean;
 }
@@ -103,16 +103,16 @@ export interface Cluster extends AsyncDisposable {
   /** Whether we run in this cluster, under the identity of our pod. */
   readonly inCluster: boolean;
   read(id: TargetId, options?: CallOptions): Promise<LiveSecret | undefined>;
-  create(id: TargetId, manifest: SecretManifest, options?: CreateOptions): Promise<WriteResult>;
+  create(id: TargetId, manifest: SecretManifest, options?: WriteOptions): Promise<WriteResult>;
   /** Replaces exactly the object that was read: another `uid` or `resourceVersion` is a conflict. */
-  replace(live: LiveSecret, change: SecretChange, options?: CallOptions): Promise<WriteResult>;
+  replace(live: LiveSecret, change: SecretChange, options?: WriteOptions): Promise<WriteResult>;
   /**
    * Deletes exactly the object that was read: another `uid` or `resourceVersion` is a conflict. Gone already is
    * `removed`, and so is what finalizers hold: it is ending, and `deleting` until they let it go.
    */
   remove(live: LiveSecret, options?: CallOptions): Promise<RemoveResult>;
   /** By server-side apply without force, into the Secret that was read, however others changed it since. */
-  merge(live: LiveSecret, manifest: MergeManifest, options?: CallOptions): Promise<MergeResult>;
+  merge(live: LiveSecret, manifest: MergeManifest, options?: WriteOptions): Promise<MergeResult>;
   /** The keys that a manager holds by server-side apply in a Secret that was read. */
   mergedKeys(live: LiveSecret, manager: string): readonly string[];
   /** What these managers hold by server-side apply, and nobody beside them: they may change that without force. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
@@ -76,9 +76,13 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
     return { bytes: found.bytes, raw, live };
   }
 
-  async function rehearse(id: TargetId): Promise<WriteResult> {
-    const there = await typed(formatTarget(id), () => load(id));
-    return there === undefined ? { kind: 'written', resourceVersion: '0' } : { kind: 'conflict' };
+  /** As far as reading and rights go: a folder has no more to say. */
+  function rehearse(id: TargetId, isFit: (now: LiveSecret | undefined) => boolean): Promise<WriteResult> {
+    return typed(formatTarget(id), async () => {
+      await access(await nearestFolder(dirname(fileOf(root, id))), constants.W_OK | constants.X_OK);
+      const now = await load(id);
+      return isFit(now?.live) ? { kind: 'written', resourceVersion: '0' } : { kind: 'conflict' };
+    });
   }
 
   async function write(id: TargetId, raw: RawSecret, uid: string, version: number, exclusive: boolean) {
@@ -144,7 +148,7 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
       return file?.live;
     },
     create(id, manifest, { signal, dryRun = false } = {}) {
-      if (dryRun) return rehearse(id);
+      if (dryRun) return rehearse(id, (now) => now === undefined);
       return locked(
         'create',
         id,
@@ -158,7 +162,8 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
         signal,
       );
     },
-    async replace(live, change, { signal } = {}) {
+    async replace(live, change, { signal, dryRun = false } = {}) {
+      if (dryRun) return rehearse(live.id, (now) => now?.resourceVersion === live.resourceVersion);
       const before = known(live);
       const decide = async (): Promise<WriteResult> => {
         const now = await load(live.id);
@@ -180,7 +185,8 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
       };
       return locked('delete', live.id, decide, signal);
     },
-    async merge(live, manifest, { signal } = {}) {
+    async merge(live, manifest, { signal, dryRun = false } = {}) {
+      if (dryRun) return rehearse(live.id, (now) => now?.uid === live.uid);
       const decide = async () => {
         const now = await load(live.id);
         if (now === undefined) return { kind: 'missing' } as const;

@@ -64,11 +64,12 @@ function kubernetesCluster(
 
   /** What was not written has no version, so the answer is not that of a Secret. */
   async function rehearse(request: KubeRequest, id: TargetId): Promise<WriteResult> {
-    const answer = await client.send(request);
-    const said = parseObject(answer.text)?.kind;
-    if (answer.status === 201 && said === 'Secret') return { kind: 'written', resourceVersion: '0' };
-    const error =
-      answer.status === 201 ? unknownForm(formatTarget(id)) : errorOfAnswer(answer, formatTarget(id));
+    const answer = await client.send({ ...request, path: `${request.path}&dryRun=All` });
+    const isTaken = answer.status === 201 || answer.status === 200;
+    if (isTaken && parseObject(answer.text)?.kind === 'Secret')
+      return { kind: 'written', resourceVersion: '0' };
+    if (saysNoSecret(answer)) return { kind: 'conflict' };
+    const error = isTaken ? unknownForm(formatTarget(id)) : errorOfAnswer(answer, formatTarget(id));
     if (error.code === 'CONFLICT') return { kind: 'conflict' };
     throw error;
   }
@@ -111,11 +112,13 @@ function kubernetesCluster(
       checkTarget(id);
       const path = `${collectionOf(id)}?fieldManager=${FIELD_MANAGER}`;
       const request = { method: 'POST', path, body: newSecret(id, manifest), signal } as const;
-      return dryRun ? rehearse({ ...request, path: `${path}&dryRun=All` }, id) : write(request, id);
+      return dryRun ? rehearse(request, id) : write(request, id);
     },
-    async replace(live, change, { signal } = {}) {
+    async replace(live, change, { signal, dryRun = false } = {}) {
       const path = `${pathOf(live.id)}?fieldManager=${FIELD_MANAGER}`;
-      return write({ method: 'PUT', path, body: changedSecret(rawOf(live), change), signal }, live.id);
+      const body = changedSecret(rawOf(live), change);
+      const request = { method: 'PUT', path, body, signal } as const;
+      return dryRun ? rehearse(request, live.id) : write(request, live.id);
     },
     async remove({ id, uid, resourceVersion }, { signal } = {}) {
       const preconditions = { uid, resourceVersion };
@@ -131,16 +134,17 @@ function kubernetesCluster(
       if (error.code === 'CONFLICT') return { kind: 'conflict' };
       throw error;
     },
-    async merge(live, manifest, { signal } = {}) {
+    async merge(live, manifest, { signal, dryRun = false } = {}) {
       const { id } = live;
-      const answer = await mutate({
+      const request = {
         method: 'PATCH',
         path: `${pathOf(id)}?fieldManager=${encodeURIComponent(managerName(manifest.manager))}&force=false`,
         contentType: 'application/apply-patch+yaml',
         body: appliedSecret(live, manifest),
-        accept: METADATA,
         signal,
-      });
+      } as const;
+      if (dryRun) return rehearse(request, id);
+      const answer = await mutate({ ...request, accept: METADATA });
       if (answer.status === 200) return { kind: 'written', resourceVersion: versionIn(answer, id) };
       const keys = keysHeldByOthers(answer);
       if (keys !== undefined) return { kind: 'conflict', keys };

@@ -4,15 +4,14 @@ import { isAway, MOST_UNANSWERED } from '../core/away.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import { mapConcurrently } from '../core/map-concurrently.ts';
-import type { LiveSecret, MergeManifest, SecretManifest } from '../core/secret.ts';
-import type { TargetId } from '../core/target.ts';
+import type { LiveSecret, MergeManifest } from '../core/secret.ts';
 import { type BrakeDeps, type Population, whyBraked } from './brake.ts';
 import { type Change, changesOf } from './change.ts';
 import { maybeRemovedLate, type Removal } from './made-late.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
 import type { Recorder } from './recorder.ts';
 import { afterFailedWrite, lookFor, type Written } from './sighting.ts';
-import { carryOut } from './write.ts';
+import { carryOut, rehearse } from './write.ts';
 
 export interface DestroyDeps extends BrakeDeps {
   readonly audit: Pick<AuditStore, 'list' | 'exclusively'>;
@@ -117,7 +116,8 @@ export async function remove(proposal: Proposal, deps: DestroyDeps, note?: strin
   if (replacement === undefined) return removeOnly(proposal, deps, note);
   const { mapping, plan, desired } = replacement;
   const { id } = live;
-  const refused = await rehearse(deps.cluster, id, plan.manifest);
+  // While the old one is still there: that it is, is what the cluster says when nothing else is wrong.
+  const refused = await rehearse(plan, id, deps.cluster);
   if (refused !== undefined) {
     const { mapping: name, keys } = proposal;
     await deps.recorder.setback(name, id, { kind: 'failed', error: refused, keys });
@@ -131,21 +131,6 @@ export async function remove(proposal: Proposal, deps: DestroyDeps, note?: strin
   const written = await carryOut(plan, { plan, desired, live: undefined }, job, deps);
   if (written.error === undefined) return { ...endOf(proposal, 'updated'), ...written };
   return { ...endOf(proposal, 'failed', written.error), alive: false };
-}
-
-/** Whether the cluster would refuse the new one, while the old one is still there. */
-async function rehearse(
-  cluster: Cluster,
-  id: TargetId,
-  manifest: SecretManifest,
-): Promise<AppError | undefined> {
-  try {
-    // That one of this name exists is what it says when nothing else is wrong.
-    await cluster.create(id, manifest, { dryRun: true });
-    return undefined;
-  } catch (thrown) {
-    return toAppError(thrown);
-  }
 }
 
 /** One deletion between its two records. It carries the identity of the object that was read. */

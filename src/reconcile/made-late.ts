@@ -70,7 +70,7 @@ export async function maybeRemovedLate(
   const kinds = REMOVALS.flatMap((action) => UNANSWERED.map((code) => ({ action, code })));
   for (const instance of instances)
     for (const { action, code } of kinds) {
-      // By the code: a change that the cluster refuses is on record as failed each time that it is tried.
+      // By the code: of removals that the cluster refused there may be many.
       const failed = { action, code, phase: 'outcome', outcome: 'failed', since, instance } as const;
       for await (const page of pagesOf(audit, failed, FURTHER))
         for (const record of page) {

@@ -15,7 +15,7 @@ import type { LetBe } from './last-word.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
 import type { Recorder } from './recorder.ts';
 import { shown } from './shown.ts';
-import { carryOut, type Write } from './write.ts';
+import { carryOut, rehearse, stillRefused, type Write } from './write.ts';
 
 export interface ReconcileDeps extends DecideDeps {
   readonly cluster: Cluster;
@@ -30,8 +30,6 @@ export interface ReconcileOptions {
   readonly drift?: 'repair' | 'report';
   /** It has come to the configuration, and that it is not there is nobody's edit of what is wanted now. */
   readonly isNew?: boolean;
-  /** It failed for want of its namespace: each try to make it would be on record, so it is asked first whether that has come. */
-  readonly lacksNamespace?: boolean;
   /** Asked before a write: what is read for it may take a while, and then nobody may want it any more. Left out: it is. */
   readonly isWanted?: (() => boolean) | undefined;
 }
@@ -47,7 +45,7 @@ export async function reconcile(
   mapping: Mapping,
   id: TargetId,
   deps: ReconcileDeps,
-  { drift = 'repair', isNew = false, lacksNamespace = false, isWanted = () => true }: ReconcileOptions = {},
+  { drift = 'repair', isNew = false, isWanted = () => true }: ReconcileOptions = {},
 ): Promise<Outcome> {
   const { recorder } = deps;
   const restart = deps.cluster.workloads === undefined ? [] : mapping.restart;
@@ -71,8 +69,8 @@ export async function reconcile(
     const { plan } = decision;
     if (plan.kind !== 'create' && plan.kind !== 'update' && plan.kind !== 'merge') await decision.recorded();
     const now = { live: decision.live, restart };
-    const isToSee = plan.kind !== 'unchanged' && decision.live !== undefined;
-    const late = isToSee ? await recorder.seen(mapping.name, id, now) : undefined;
+    const isToSee = plan.kind === 'create' || (plan.kind !== 'unchanged' && decision.live !== undefined);
+    const stood = isToSee ? await recorder.seen(mapping.name, id, now) : undefined;
     const reported = drift === 'report' && found.byHand && (await whyReported(id, plan, found, isNew, deps));
     if (reported) {
       const { kind, error } = reported;
@@ -108,17 +106,16 @@ export async function reconcile(
           await decision.recorded();
           return { ...end('unchanged', decision), keys: [] };
         }
-        const missing =
-          lacksNamespace && plan.kind === 'create' ? await missingNamespace(id, plan, deps) : undefined;
-        if (missing !== undefined) {
+        const refused = await stillRefused(stood?.failed, plan, id, deps.cluster);
+        if (refused !== undefined) {
           await decision.recorded();
-          await recorder.setback(mapping.name, id, { kind: 'failed', error: missing, keys: plan.keys });
-          return end('failed', decision, missing);
+          await recorder.setback(mapping.name, id, { kind: 'failed', error: refused, keys: plan.keys });
+          return end('failed', decision, refused);
         }
         const { byHand: repairs, held } = found;
         const job: Write = { mapping, id, attempt, repairs, ...(held === undefined ? {} : { held }) };
         const { error, ...written } = await carryOut(plan, decision, job, deps);
-        const restarts = late?.restarts || written.restarts;
+        const restarts = stood?.restarts || written.restarts;
         if (error === undefined)
           return {
             ...end(plan.kind === 'create' ? 'created' : 'updated', decision),
@@ -245,16 +242,11 @@ async function whyReported(
  */
 async function missingNamespace(
   id: TargetId,
-  { manifest }: Extract<Plan, { kind: 'create' }>,
+  plan: Extract<Plan, { kind: 'create' }>,
   { cluster }: Pick<ReconcileDeps, 'cluster'>,
 ): Promise<AppError | undefined> {
-  try {
-    await cluster.create(id, manifest, { dryRun: true });
-    return undefined;
-  } catch (thrown) {
-    if (!(thrown instanceof AppError)) throw thrown;
-    return thrown.code === 'NAMESPACE_MISSING' || isAway(thrown) ? thrown : undefined;
-  }
+  const error = await rehearse(plan, id, cluster);
+  return error && (error.code === 'NAMESPACE_MISSING' || isAway(error)) ? error : undefined;
 }
 
 /** Whether nothing of a merge is there: it was never made, or the owner replaced the whole Secret. */

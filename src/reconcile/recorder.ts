@@ -50,7 +50,7 @@ export interface Recorder {
   /** A target that is as it should be: recorded only when a setback ends with it. As `seen` beside that. */
   settled(mapping: string, target: TargetId, now: Seen): Promise<{ readonly restarts: boolean }>;
   /** A target as it was found. A write that is on record as failed, and was made all the same, gets the outcome that it has. */
-  seen(mapping: string, target: TargetId, now: Seen): Promise<{ readonly restarts: boolean }>;
+  seen(mapping: string, target: TargetId, now: Seen): Promise<Stood>;
   /** What was found to be gone. A removal that is on record as failed, and was made all the same, gets its outcome. */
   gone(removal: Removal): Promise<boolean>;
   /** That a person lets a held change happen. */
@@ -73,6 +73,13 @@ export interface Seen {
   readonly live: LiveSecret | undefined;
   /** To be rolled when a write that was made late has changed what pods may have read. */
   readonly restart: readonly Workload[];
+}
+
+/** How a target stands on record. */
+export interface Stood {
+  readonly restarts: boolean;
+  /** Why it failed the last time. */
+  readonly failed?: string | undefined;
 }
 
 export interface RecorderDeps {
@@ -130,7 +137,11 @@ export function createRecorder({
     const isOver = before === undefined || (before.outcome === 'ok' && !isReplaced(before));
     if (isOver) return { isUnended: false, restarts: false };
     const late = live && (await madeLate(audit, mapping, live, instances));
-    if (late === undefined) return { isUnended: before.outcome !== 'ok', restarts: false };
+    if (late === undefined) {
+      const { outcome, code } = before;
+      const failed = outcome === 'failed' ? code : undefined;
+      return { isUnended: outcome !== 'ok', restarts: false, failed };
+    }
     const restarts = restartIntents(late, restart);
     await audit.append([late, ...restarts]);
     return { isUnended: false, restarts: restarts.length > 0 };

@@ -1,6 +1,7 @@
 import type { EntrySource } from '../audit/entry.ts';
-import type { Cluster, MergeResult } from '../cluster/cluster.ts';
+import type { Cluster, MergeResult, WriteOptions } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
+import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { Mapping } from '../core/mapping.ts';
@@ -75,26 +76,60 @@ async function begin(change: Change, { recorded }: Readily, recorder: Recorder):
   throw reads.reason;
 }
 
-function write(plan: Writing, id: TargetId, cluster: Cluster): Promise<MergeResult> {
+/** Codes of what the cluster refuses for as long as nobody has mended it. */
+const LASTING: readonly string[] = [
+  'NAMESPACE_MISSING',
+  'CLUSTER_FORBIDDEN',
+  'CLUSTER_REFUSED',
+  'CLUSTER_UNAVAILABLE',
+] satisfies ErrorCode[];
+
+/**
+ * Why a write would fail as the last one did. Each that is tried is on record twice, although nothing has begun, changed or
+ * ended: so after one that failed the cluster is asked first, without a change.
+ */
+export async function stillRefused(
+  failed: string | undefined,
+  plan: Writing,
+  id: TargetId,
+  cluster: Cluster,
+): Promise<AppError | undefined> {
+  if (!LASTING.includes(failed ?? '')) return undefined;
+  const error = await rehearse(plan, id, cluster);
+  return LASTING.includes(error?.code ?? '') ? error : undefined;
+}
+
+/** Why the cluster would refuse a write. That somebody else was faster only the write itself tells. */
+export async function rehearse(plan: Writing, id: TargetId, cluster: Cluster): Promise<AppError | undefined> {
+  try {
+    await write(plan, id, cluster, { dryRun: true });
+    return undefined;
+  } catch (thrown) {
+    return toAppError(thrown);
+  }
+}
+
+function write(plan: Writing, id: TargetId, cluster: Cluster, how?: WriteOptions): Promise<MergeResult> {
   switch (plan.kind) {
     case 'create':
-      return cluster.create(id, plan.manifest);
+      return cluster.create(id, plan.manifest, how);
     case 'update':
-      return cluster.replace(plan.live, plan.change);
+      return cluster.replace(plan.live, plan.change, how);
     default:
-      return merge(plan, cluster);
+      return merge(plan, cluster, how);
   }
 }
 
 async function merge(
   { live, first, manifest }: Extract<Plan, { kind: 'merge' }>,
   cluster: Cluster,
+  how?: WriteOptions,
 ): Promise<MergeResult> {
   for (const step of first) {
-    const result = await cluster.merge(live, step);
+    const result = await cluster.merge(live, step, how);
     if (result.kind !== 'written') return result;
   }
-  return cluster.merge(live, manifest);
+  return cluster.merge(live, manifest, how);
 }
 
 function describeChange(

@@ -109,8 +109,7 @@ export function createWork(deps: WorkDeps): WorkTarget {
     const isNew = deps.isNew?.(mapping.name, id) ?? false;
     const drift = job.reason === 'manual' ? 'repair' : mapping.onDrift;
     const isWanted = () => wantedIn(generation(), { mapping: mapping.name, target: id }) !== undefined;
-    const lacksNamespace = before?.error?.code === 'NAMESPACE_MISSING';
-    const how = { drift, isNew, lacksNamespace, isWanted };
+    const how = { drift, isNew, isWanted };
     const { reason, requestId } = job;
     using weight = weights.open();
     const outcome = await tracer.span(

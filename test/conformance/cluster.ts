@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import type { TargetId } from '../../src/core/target.ts';
-import { type ClusterHarness, change, manifest, readNow, shown } from './cluster-harness.ts';
+import { type ClusterHarness, change, manifest, merging, readNow, shown } from './cluster-harness.ts';
 import { describeMerge } from './cluster-merge.ts';
 import { describeOthers } from './cluster-others.ts';
 import { describeRemove } from './cluster-remove.ts';
@@ -68,6 +68,24 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(await h.cluster.read(app(h))).toBeUndefined();
       await h.cluster.create(app(h), manifest());
       expect(await h.cluster.create(app(h), manifest(), { dryRun: true })).toEqual({ kind: 'conflict' });
+    });
+
+    it('replaces and merges nothing in a rehearsal, and says what a real one would', async () => {
+      await using h = await open();
+      await h.cluster.create(app(h), manifest());
+      await h.put(foreign(h), { data: { theirs: base64('kept') } });
+      const before = [await h.raw(app(h)), await h.raw(foreign(h))];
+      const [live, theirs] = [await readNow(h.cluster, app(h)), await readNow(h.cluster, foreign(h))];
+      const wanted = change({ data: new Map([['n', text('1')]]) });
+      const dryRun = { dryRun: true };
+      expect((await h.cluster.replace(live, wanted, dryRun)).kind).toBe('written');
+      expect((await h.cluster.merge(theirs, merging({ ours: '1' }), dryRun)).kind).toBe('written');
+      expect([await h.raw(app(h)), await h.raw(foreign(h))]).toEqual(before);
+      await h.edit(app(h), { data: { theirs: base64('1') } });
+      expect(await h.cluster.replace(live, wanted, dryRun)).toEqual({ kind: 'conflict' });
+      await h.remove(app(h));
+      expect(await h.cluster.replace(live, wanted, dryRun)).toEqual({ kind: 'conflict' });
+      expect(await h.cluster.read(app(h))).toBeUndefined();
     });
 
     it('replaces data exactly, so that keys which are not wanted go', async () => {

@@ -225,12 +225,13 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
       if (dryRun) return { kind: 'written', resourceVersion: '0' };
       return written('create', id, withOwnership(newSecret(id, manifest)));
     },
-    async replace(live, change, { signal } = {}) {
+    async replace(live, change, { signal, dryRun = false } = {}) {
       enter('replace', signal);
       const before = known(live);
       const now = read(live.id);
       if (now?.uid !== live.uid || now.resourceVersion !== live.resourceVersion) return { kind: 'conflict' };
       if (needsRecreation(now, change)) throw new AppError('IMMUTABLE', { about: formatTarget(live.id) });
+      if (dryRun) return { kind: 'written', resourceVersion: '0' };
       const raw = changedSecret(before, change);
       // As the API server does: the same object again changes nothing, and moves no version.
       if (JSON.stringify(raw) === JSON.stringify(before))
@@ -246,7 +247,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
       done('remove', live.id);
       return { kind: 'removed' };
     },
-    async merge(live, manifest, { signal } = {}) {
+    async merge(live, manifest, { signal, dryRun = false } = {}) {
       enter('merge', signal);
       const now = read(live.id);
       if (now === undefined) return { kind: 'missing' };
@@ -257,6 +258,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
       const after = toLive(merged.raw, live.id);
       if (after && needsRecreation(now, after))
         throw new AppError('IMMUTABLE', { about: formatTarget(live.id) });
+      if (dryRun) return { kind: 'written', resourceVersion: '0' };
       if (isDeepStrictEqual(merged.raw, before))
         return { kind: 'written', resourceVersion: now.resourceVersion };
       return written('merge', live.id, merged.raw);

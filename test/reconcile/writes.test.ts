@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import { failing, type Step } from '../fakes/faulty.ts';
-import { APPS_DB, openDb, openWorld, syncOnly } from './world.ts';
+import { APPS_DB, DB_ONLY, openDb, openWorld, syncOnly } from './world.ts';
 
 describe('a write', () => {
   it('happens only after its intent is durable, and its outcome follows', async () => {
@@ -28,6 +28,37 @@ describe('a write', () => {
       'sweep failed',
     ]);
   });
+
+  it.each([
+    ['create', 'create', DB_ONLY],
+    ['update', 'replace', DB_ONLY],
+    ['update', 'merge', DB_ONLY.replace('apps }', 'apps, mode: merge }')],
+  ] as const)(
+    'that stays forbidden is on record when that begins, changes and ends: %s by %s',
+    async (action, call, mappings) => {
+      const world = await openWorld({ mappings });
+      if (call === 'merge') world.cluster.put(APPS_DB, { data: {} });
+      if (call !== 'create') await world.sync();
+      world.store.put('db', '{"user":"ann","password":"second"}', '2');
+      const done = world.cluster.writes.length;
+      const after = world.records.length;
+      const forbidden = Array.from({ length: 3 }, () => new AppError('CLUSTER_FORBIDDEN'));
+      const refused = Array.from({ length: 2 }, () => new AppError('CLUSTER_REFUSED'));
+      world.cluster.fail(call, ...forbidden, ...refused);
+      for (const code of [...forbidden, ...refused].map((error) => error.code))
+        expect(await syncOnly(world)).toMatchObject({ kind: 'failed', error: { code } });
+      expect(world.cluster.writes).toHaveLength(done);
+      await world.sync();
+      expect(world.cluster.writes).toHaveLength(done + 1);
+      expect(world.story(after).filter((line) => !/^(?:read|command|sweep)/.test(line))).toEqual([
+        `${action} intent db ok`,
+        `${action} outcome db failed CLUSTER_FORBIDDEN`,
+        'refuse db failed CLUSTER_REFUSED',
+        `${action} intent db ok`,
+        `${action} outcome db ok`,
+      ]);
+    },
+  );
 
   it('that loses a race to create decides again on what is there now', async () => {
     const world = await openDb();

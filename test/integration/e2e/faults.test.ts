@@ -7,7 +7,7 @@ import { ERRORS, type ErrorCode } from '../../../src/core/error-codes.ts';
 import { healsItself } from '../../../src/core/errors.ts';
 import { createAuthority } from '../../fakes/certificates.ts';
 import { type Fault, type FaultProxy, startFaultProxy } from '../../fakes/fault-proxy.ts';
-import { openbao } from '../services/inject.ts';
+import { kubernetes, openbao } from '../services/inject.ts';
 import { type Bench, type BenchOptions, openBench } from './bench.ts';
 import { createPool } from './pool.ts';
 import { startTlsFront } from './tls-front.ts';
@@ -244,6 +244,30 @@ describe('a cluster that cannot be used', () => {
       end: () => writeFile(bench.kubeconfig, good),
       remedy,
     });
+  });
+
+  it('because a quota is used up is on record when that begins and when it ends, however often it is tried', async () => {
+    await using bench = await openSynced({});
+    const { request } = kubernetes();
+    const { length } = await bench.records();
+    const path = `/api/v1/namespaces/${bench.namespace}/resourcequotas`;
+    const hard = { 'count/secrets': '1' };
+    await request('POST', path, { metadata: { name: 'few' }, spec: { hard } });
+    // No controller counts here, so the status is written by hand.
+    const headers = { 'content-type': 'application/merge-patch+json' };
+    await request('PATCH', `${path}/few/status`, { status: { hard, used: hard } }, headers);
+    await request('DELETE', `/api/v1/namespaces/${bench.namespace}/secrets/one`);
+    for (let tries = 0; tries < 3; tries += 1)
+      expect(await bench.sync()).toMatchObject({ code: 4, summary: { failed: 1, unchanged: 1 } });
+    await request('DELETE', `${path}/few`);
+    expect(await bench.sync()).toMatchObject({ code: 0 });
+    const told = (await bench.records()).slice(length).filter(({ secret }) => secret === 'one');
+    expect(told.map(({ phase, outcome, code }) => [phase, outcome, code].filter(Boolean).join(' '))).toEqual([
+      'intent ok',
+      'outcome failed CLUSTER_REFUSED',
+      'intent ok',
+      'outcome ok',
+    ]);
   });
 
   it('because the audit cannot be written changes nothing', async () => {
