@@ -139,7 +139,14 @@ export function createReadRecords({
 
   return {
     remade,
-    isFailing: readings.isFailing,
+    async isFailing(source) {
+      const known = readings.isFailing(source);
+      if (known !== undefined) return known;
+      const isFailed = (await lastOf(source))?.outcome === 'failed';
+      // Somebody may have read it meanwhile, and knows better.
+      if (readings.isFailing(source) === undefined) readings.note(source, isFailed);
+      return isFailed;
+    },
     async read(source, result, tookMs = 0) {
       if (result.kind !== 'found') {
         readings.note(source, result.kind === 'failed');

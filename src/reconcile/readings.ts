@@ -16,8 +16,8 @@ export interface Readings {
   turn(source: StoreRef): Promise<() => void>;
   /** How the last reading of a reference by this process came out; absence is none of its failures. */
   note(source: StoreRef, isFailed: boolean): void;
-  /** Whether that was a failure, whose end only another reading can tell. */
-  isFailing(source: StoreRef): boolean;
+  /** Whether that was a failure, whose end only another reading can tell. Undefined: this process has read none. */
+  isFailing(source: StoreRef): boolean | undefined;
   /** To be called when other sources may be read from now on. */
   clear(): void;
 }
@@ -35,7 +35,7 @@ export interface Look {
  */
 export function createReadings(markOf: () => Promise<number | undefined>): Readings {
   const last = new Map<string, string>();
-  const failing = new Set<string>();
+  const failing = new Map<string, boolean>();
   const turns = new Map<string, Promise<void>>();
   let current: number | undefined;
   let forgotten = 0;
@@ -72,11 +72,8 @@ export function createReadings(markOf: () => Promise<number | undefined>): Readi
         resolve();
       };
     },
-    note(source, isFailed) {
-      if (isFailed) failing.add(refId(source));
-      else failing.delete(refId(source));
-    },
-    isFailing: (source) => failing.has(refId(source)),
+    note: (source, isFailed) => void failing.set(refId(source), isFailed),
+    isFailing: (source) => failing.get(refId(source)),
     clear() {
       forgotten += 1;
       last.clear();

@@ -25,8 +25,11 @@ export interface Recorder {
   readonly requestId: string;
   /** By `refId`, of what was read: that by its records another value had the same version before. */
   readonly remade: ReadonlySet<string>;
-  /** Whether the last reading of a reference by this process failed: what it is now is to be read, whatever a list says. */
-  isFailing(source: StoreRef): boolean;
+  /**
+   * Whether the last reading of a reference failed, of this process or, before its first, on record: what it is now is to be
+   * read, whatever a list says.
+   */
+  isFailing(source: StoreRef): Promise<boolean>;
   command(command: Command): Promise<void>;
   /** Of a value that is new, the record need not be durable when this resolves: only in its place in the line. */
   read(source: StoreRef, result: ReadResult, tookMs?: number): Promise<Recording | undefined>;

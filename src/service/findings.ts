@@ -46,7 +46,10 @@ export async function findingsOf(
     }
   }
   // That a failure has ended is to be on record, as that it began.
-  const unread = refs.filter((ref) => !findings.has(refId(ref)) || pass.recorder.isFailing(ref));
+  const isToRead = await Promise.all(
+    refs.map((ref) => !findings.has(refId(ref)) || pass.recorder.isFailing(ref)),
+  );
+  const unread = refs.filter((_, index) => isToRead[index]);
   // In parts, so that a long one is seen to go on.
   for (let start = 0, size = READ_AT_FIRST; start < unread.length; ) {
     const part = unread.slice(start, start + size);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { NO_KEYS } from '../../src/audit/entry.ts';
+import type { AuditStore } from '../../src/audit/store.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
@@ -11,6 +12,19 @@ import { mapping, source } from '../sync/sample.ts';
 import { APPS_DB, base64, DB_ONLY, openDb, openWorld, syncOnly, type World } from './world.ts';
 
 const prints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7)));
+
+/** Of a process that has read nothing yet. */
+const recorderOf = (audit: AuditStore) =>
+  createRecorder({
+    audit,
+    actor: { kind: 'schedule' },
+    requestId: 'r',
+    fingerprints: prints,
+    stores: new Map(),
+    instances: ['test'],
+    clock: { now: () => 0 },
+    readings: createReadings(async () => undefined),
+  });
 
 describe('reads', () => {
   it('are made once for each key of a pass, however many mappings share it', async () => {
@@ -52,32 +66,43 @@ describe('reads', () => {
 
   it('that fail are to be made again until one that does not is on record', async () => {
     const audit = createMemoryAudit();
-    const recorder = createRecorder({
-      audit,
-      actor: { kind: 'schedule' },
-      requestId: 'r',
-      fingerprints: prints,
-      stores: new Map(),
-      instances: ['test'],
-      clock: { now: () => 0 },
-      readings: createReadings(async () => undefined),
-    });
+    const recorder = recorderOf(audit);
     const ref = { store: 'vault', ref: { key: 'db' } };
     const value = { kind: 'found', value: SecretValue.fromText('x'), version: '1' } as const;
     const isRecorded = async () => (await recorder.read(ref, value))?.durable;
     await isRecorded();
-    expect(recorder.isFailing(ref)).toBe(false);
+    expect(await recorder.isFailing(ref)).toBe(false);
     await recorder.read(ref, { kind: 'failed', error: new AppError('THROTTLED') });
-    expect(recorder.isFailing(ref)).toBe(true);
+    expect(await recorder.isFailing(ref)).toBe(true);
     audit.failure = new AppError('AUDIT_UNAVAILABLE');
     await expect(isRecorded()).rejects.toThrow(AppError);
-    expect(recorder.isFailing(ref)).toBe(true);
+    expect(await recorder.isFailing(ref)).toBe(true);
     audit.failure = undefined;
     await isRecorded();
-    expect(recorder.isFailing(ref)).toBe(false);
+    expect(await recorder.isFailing(ref)).toBe(false);
     await recorder.read(ref, { kind: 'absent' });
-    expect(recorder.isFailing(ref)).toBe(false);
+    expect(await recorder.isFailing(ref)).toBe(false);
     expect(audit.records.map(({ outcome }) => outcome)).toEqual(['ok', 'failed', 'ok', 'failed']);
+  });
+
+  it('that failed in another process are to be made again as well', async () => {
+    const audit = createMemoryAudit();
+    const [a, b] = ['a', 'b'].map((key) => ({ store: 'vault', ref: { key } }));
+    if (a === undefined || b === undefined) throw new Error('none');
+    const before = recorderOf(audit);
+    const value = { kind: 'found', value: SecretValue.fromText('x'), version: '1' } as const;
+    for (const ref of [a, b]) await (await before.read(ref, value))?.durable;
+    await before.read(a, { kind: 'failed', error: new AppError('TIMEOUT') });
+    const after = recorderOf(audit);
+    expect([await after.isFailing(a), await after.isFailing(b)]).toEqual([true, false]);
+    await (await after.read(a, value))?.durable;
+    expect(await after.isFailing(a)).toBe(false);
+    expect(audit.records.map(({ key, outcome }) => `${key} ${outcome}`)).toEqual([
+      'a ok',
+      'b ok',
+      'a failed',
+      'a ok',
+    ]);
   });
 
   it('that fail are on record when the failure begins, when it changes and when it ends', async () => {

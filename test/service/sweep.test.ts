@@ -92,7 +92,7 @@ function openSweep(all: readonly Wanted[], tells = false) {
   const readings = createReadings(async () => undefined);
   const pass = {
     fingerprints: FINGERPRINTS,
-    recorder: { remade, isFailing: readings.isFailing },
+    recorder: { remade, isFailing: async (ref: StoreRef) => readings.isFailing(ref) === true },
     async read(refs: readonly StoreRef[]) {
       shelf.parts.push(refs.length);
       const results = new Map(refs.map((ref) => [refId(ref), read(ref)]));
