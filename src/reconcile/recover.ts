@@ -1,4 +1,4 @@
-import type { AuditRecord, Entry } from '../audit/entry.ts';
+import type { AuditRecord, Entry, KeyChanges } from '../audit/entry.ts';
 import { type AuditStore, pagesOf } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { MOST_UNANSWERED } from '../core/away.ts';
@@ -123,9 +123,10 @@ const PAGE = 100;
  * changed no value is not told from one that was not made.
  */
 async function foundByNext(
-  { sequence, instance, mapping, namespace, secret, before, after, resourceVersion, action }: AuditRecord,
+  intent: AuditRecord,
   audit: Pick<AuditStore, 'list'>,
 ): Promise<Applied | undefined> {
+  const { sequence, instance, mapping, namespace, secret, before, after, resourceVersion, action } = intent;
   if (mapping === undefined || namespace === undefined || secret === undefined) return undefined;
   const isDeletion = action === 'delete';
   if (!isDeletion && (after === undefined || after === before)) return undefined;
@@ -140,9 +141,23 @@ async function foundByNext(
   if (next === undefined) return undefined;
   if (isDeletion) return next.resourceVersion === undefined ? { kind: 'applied' } : undefined;
   // Made anew after a deletion, it has nothing before it, and no version that it replaces.
-  if (next.before !== after || next.resourceVersion === undefined) return undefined;
-  if (next.resourceVersion === resourceVersion) return undefined;
-  return { kind: 'applied', resourceVersion: next.resourceVersion };
+  if (next.resourceVersion === undefined || next.resourceVersion === resourceVersion) return undefined;
+  if (next.before === after) return { kind: 'applied', resourceVersion: next.resourceVersion };
+  return isBelowEdit(intent, next) ? { kind: 'applied' } : undefined;
+}
+
+/**
+ * Whether the next change found this one under the edit of somebody else. Where there was nothing, nobody else makes a
+ * target of ours; and of what this one was to change, the next one that wants the same found some as it should be.
+ */
+function isBelowEdit({ resourceVersion, keys, after }: AuditRecord, next: AuditRecord): boolean {
+  if (resourceVersion === undefined) return next.action === 'update' || next.action === 'repair';
+  const left = new Set(keysOf(next.keys));
+  return next.after === after && keysOf(keys).some((key) => !left.has(key));
+}
+
+function keysOf({ added, changed, removed }: KeyChanges): readonly string[] {
+  return [...added, ...changed, ...removed];
 }
 
 function outcomeOf(

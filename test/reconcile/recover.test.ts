@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { recoverIntents } from '../../src/reconcile/recover.ts';
 import { lookFor } from '../../src/reconcile/sighting.ts';
@@ -160,6 +161,33 @@ describe('an intent that a crash left open', () => {
     expect(await syncOnly(world)).toMatchObject({ kind: 'updated' });
     expect(await recover(world)).toBe(1);
     expect(world.records.at(-1)).toMatchObject({ requestId: 'request-2', phase: 'outcome', ...outcome });
+  });
+
+  it.each([
+    ['is closed as done', afterTheWrite, { outcome: 'ok', note: 'found after a crash, replaced since' }],
+    ['is INTERRUPTED', failing('cluster.replace', dead), { outcome: 'failed', code: 'INTERRUPTED' }],
+  ])('%s by what the next change has found below a key that somebody put there', async (_, stop, outcome) => {
+    const world = await openDb();
+    await world.sync();
+    world.store.put('db', '{"user":"ann","password":"second"}', '2');
+    await crash(world, stop);
+    world.cluster.edit(APPS_DB, (raw) => ({ ...raw, data: { ...objectIn(raw, 'data'), HAND: base64('x') } }));
+    world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
+    expect(await syncOnly(world)).toMatchObject({ kind: 'updated' });
+    expect(await recover(world)).toBe(1);
+    expect(world.records.at(-1)).toMatchObject({ requestId: 'request-2', phase: 'outcome', ...outcome });
+    expect(world.records.at(-1)).not.toHaveProperty('resourceVersion');
+  });
+
+  it('is closed as done where the next change found what it had made, every value of it edited since', async () => {
+    const world = await openDb();
+    await crash(world, afterTheWrite);
+    const data = { PASSWORD: base64('x'), USER: base64('x') };
+    world.cluster.edit(APPS_DB, (raw) => ({ ...raw, data }));
+    world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
+    expect(await syncOnly(world)).toMatchObject({ kind: 'updated' });
+    expect(await recover(world)).toBe(1);
+    expect(world.records.at(-1)).toMatchObject({ requestId: 'request-1', action: 'create', outcome: 'ok' });
   });
 
   it('of a deletion is closed as done when its target was made anew since, which stays the last word', async () => {
