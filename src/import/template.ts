@@ -114,9 +114,9 @@ function arrange(given: Shape, { keys, uses, isMerge }: Wanted): Arrangement | u
     return { shape: sources, only: false, rename: (name) => name, passed: [] };
   if (isMerge && hasMany) return undefined;
   const taken = new Set([...names, ...keys]);
-  const renamed = new Map(clashing.map((name) => [name, other(name, taken)]));
   // What an object gives is not known, and might be what a template gives.
-  const prefix = hasMany ? other('', taken) : '';
+  const prefix = hasMany ? unusedPrefix([...taken]) : '';
+  const renamed = new Map(clashing.map((name) => [name, other(name, taken)]));
   const rename = (name: string) => renamed.get(name) ?? (names.includes(name) ? name : `${prefix}${name}`);
   const data = Object.fromEntries(
     Object.entries(sources.data).map(([name, source]) => [rename(name), source]),
@@ -151,6 +151,13 @@ function other(name: string, taken: Set<string>): string {
   let made = `source_${name}`;
   while (taken.has(made)) made = `source_${made}`;
   taken.add(made);
+  return made;
+}
+
+/** With which no name begins, since what comes behind it is not known. */
+function unusedPrefix(names: readonly string[]): string {
+  let made = 'source_';
+  while (names.some((name) => name.startsWith(made))) made = `source_${made}`;
   return made;
 }
 

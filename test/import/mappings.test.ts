@@ -553,6 +553,13 @@ describe('a template', () => {
       { invalid: 'replace', prefix: 'source_' },
     ]);
     expect(mapping?.template?.data).toEqual({ user: '{{ source_user }}!' });
+    // A member `user` would be the template's `source_user`.
+    const named = await withTemplate({ data: { source_user: '{{ .user }}!' } }, { dataFrom });
+    expect(named.mapping?.dataFrom).toMatchObject([
+      { rename: { prefix: 'source_source_' } },
+      { rename: { prefix: 'source_source_' } },
+    ]);
+    expect(named.mapping?.template?.data).toEqual({ source_user: '{{ source_source_user }}!' });
   });
 
   it.each([
