@@ -138,7 +138,7 @@ function checkPair(data: Data): AppError | undefined {
 
 function parsed<T>(key: string, text: string, parse: (text: string) => T): T | AppError {
   // OpenSSL and Go find no beginning and no end of a block that does not begin its line.
-  if (/^[ \t]+-----(?:BEGIN|END) /m.test(text)) return mismatch(`${key} is indented`);
+  if (/^[^\S\r\n]+-----(?:BEGIN|END) /m.test(text)) return mismatch(`${key} is indented`);
   // Nor do they end a line at a CR alone.
   if (endsLineInCr(text)) return mismatch(`${key} has a line that ends in CR alone`);
   try {

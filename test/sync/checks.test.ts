@@ -70,6 +70,7 @@ describe('a TLS target', () => {
     ['an encrypted key', cert, encrypted.toString(), 'tls.key is encrypted'],
     ['a damaged key', cert, key.replace('MIG', 'AAA'), 'tls.key does not parse'],
     ['an indented certificate', cert.replace(/^/gm, '  '), key, 'tls.crt is indented'],
+    ['a certificate behind a page break', `\f${cert}`, key, 'tls.crt is indented'],
     ['an indented end of a certificate', cert.replace('-----END', ' -----END'), key, 'tls.crt is indented'],
     ['an indented end of a key', cert, key.replace('-----END', '\t-----END'), 'tls.key is indented'],
     ['a certificate of CR alone', cert.replace(/\n/g, '\r'), key, 'tls.crt has a line that ends in CR alone'],
