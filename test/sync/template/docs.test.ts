@@ -46,6 +46,13 @@ describe('the table of filters', () => {
   });
 });
 
+describe('a key named like a number or a word of Liquid', () => {
+  it.each(['8080', '1.10', '-5', 'true', 'nil', 'empty'])('%s is had in brackets', (name) => {
+    expect(run(`{{ ["${name}"] }}`, { [name]: 'x' })).toBe('x');
+    expect(run(`{{ ${name} }}`, { [name]: 'x' })).not.toBe('x');
+  });
+});
+
 describe('the page on how to write a template', () => {
   const examples = allPages()
     .filter(({ path }) => path === 'docs/how-to/templates.md')
