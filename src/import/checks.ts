@@ -52,8 +52,20 @@ export function problemOf(
   schema: z.ZodType,
   value: Json,
 ): { readonly at: string; readonly what: string } | undefined {
+  const at = placeOfProto(value);
+  if (at !== undefined) return { at, what: 'is a name that no file of the configuration may have' };
   const checked = check(schema, value, []);
   const [finding] = checked.kind === 'invalid' ? checked.findings : [];
   if (finding === undefined) return undefined;
   return { at: finding.path.join('.'), what: `is not what the configuration takes: ${finding.message}` };
+}
+
+/** Kubernetes takes `__proto__` as a key. A file of ours with it anywhere is not valid as a whole. */
+function placeOfProto(value: object): string | undefined {
+  for (const [name, member] of Object.entries(value) as [string, unknown][]) {
+    if (name === '__proto__') return name;
+    const below = typeof member === 'object' && member !== null ? placeOfProto(member) : undefined;
+    if (below !== undefined) return `${name}.${below}`;
+  }
+  return undefined;
 }

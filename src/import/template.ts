@@ -182,16 +182,16 @@ function membersOf(shape: Shape, names: readonly string[]): Readonly<Record<stri
 
 /** Templates that only hand on a value, decoded or not, are sources: bytes then go through unharmed. */
 function withoutTemplate(shape: Shape, texts: Readonly<Record<string, string>>): Shape | undefined {
-  const data: Record<string, Json> = {};
+  const data = new Map<string, Json>();
   for (const [key, text] of Object.entries(texts)) {
     const handed = handedOn(text);
     if (handed === undefined) return undefined;
     const { name } = handed;
     const source = Object.hasOwn(shape.data, name) ? shape.data[name] : membersOf(shape, [name])?.[name];
     if (source === undefined || (handed.decoded && source.decode !== undefined)) return undefined;
-    data[key] = handed.decoded ? { ...source, decode: 'base64' } : source;
+    data.set(key, handed.decoded ? { ...source, decode: 'base64' } : source);
   }
-  return { data, dataFrom: [] };
+  return { data: Object.fromEntries(data), dataFrom: [] };
 }
 
 function handedOn(text: string): { readonly name: string; readonly decoded: boolean } | undefined {

@@ -149,6 +149,28 @@ describe('an ExternalSecret', () => {
     expect(result.config).toMatch(/^#.*PASSWORD/m);
   });
 
+  it.each([
+    ['data.__proto__', { data: [{ secretKey: '__proto__', remoteRef: { key: 'a' } }] }],
+    // A template that hands a value on is a source.
+    ['data.__proto__', { ...one, target: { template: { data: { ['__proto__']: '{{ .PASSWORD }}' } } } }],
+    [
+      'template.data.__proto__',
+      { ...one, target: { template: { data: { ['__proto__']: 'x{{ .PASSWORD }}' } } } },
+    ],
+    ['dataFrom.0.find.tags.__proto__', { dataFrom: [{ find: { tags: { ['__proto__']: 'x' } } }] }],
+  ])(
+    'with a name that no file of ours may have at %s is listed, and the others are carried',
+    async (at, spec) => {
+      const { mappings, report } = await imported(
+        VAULT,
+        external(spec),
+        external(one, { name: 'other', namespace: 'apps' }),
+      );
+      expect(mappings.map(({ name }) => name)).toEqual(['apps.other']);
+      expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
+    },
+  );
+
   it('says what becomes of a source that is missing from the beginning, and of a part of them', async () => {
     const policy = async (deletionPolicy: string) => {
       const { report } = await imported(VAULT, external({ ...one, target: { deletionPolicy } }));
