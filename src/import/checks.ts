@@ -5,6 +5,11 @@ import type { Notes } from './notes.ts';
 import type { Found } from './objects.ts';
 import { labelOf } from './objects.ts';
 
+export interface Refusal {
+  readonly at: string;
+  readonly what: string;
+}
+
 /** What our own configuration would refuse is not handed out as if it were good. */
 export interface Checks {
   check(mapping: Json, of: Found, notes: Notes): void;
@@ -48,10 +53,7 @@ interface Target {
   readonly mode?: string;
 }
 
-export function problemOf(
-  schema: z.ZodType,
-  value: Json,
-): { readonly at: string; readonly what: string } | undefined {
+export function problemOf(schema: z.ZodType, value: Json): Refusal | undefined {
   const at = placeOfProto(value);
   if (at !== undefined) return { at, what: 'is a name that no file of the configuration may have' };
   const checked = check(schema, value, []);

@@ -1,6 +1,6 @@
 import { StoreConfig } from '../config/schema.ts';
 import { type Bounds, boundsOf } from './access.ts';
-import { problemOf } from './checks.ts';
+import { problemOf, type Refusal } from './checks.ts';
 import { createNames } from './names.ts';
 import type { Json, Node } from './node.ts';
 import { createNotes, type Notes } from './notes.ts';
@@ -34,7 +34,12 @@ interface Entry {
   readonly users: Set<string>;
 }
 
-export function importStores({ found, accounts }: Objects, secrets: SecretRefs): ImportedStores {
+/** @param refused What our configuration refuses of stores of ours, by their names: they are not handed out. */
+export function importStores(
+  { found, accounts }: Objects,
+  secrets: SecretRefs,
+  refused: ReadonlyMap<string, Refusal>,
+): ImportedStores {
   const names = createNames();
   const entries = new Map<string, Entry>();
   const all = found.filter(({ kind }) => kind === 'SecretStore' || kind === 'ClusterSecretStore');
@@ -50,7 +55,9 @@ export function importStores({ found, accounts }: Objects, secrets: SecretRefs):
     };
     const name = names.take(it.namespace === undefined ? it.name : `${it.namespace}.${it.name}`, labelOf(it));
     const store = convertStore({ found: it, name, names, notes, secrets, account });
-    const [wrong] = store?.ours().flatMap((ours) => problemOf(StoreConfig, ours) ?? []) ?? [];
+    const [wrong] =
+      store?.ours().flatMap((ours) => problemOf(StoreConfig, ours) ?? refused.get(String(ours.name)) ?? []) ??
+      [];
     if (wrong !== undefined) notes.lost(wrong.at, wrong.what, 'Write the store by hand.');
     entries.set(labelOf(it), {
       store: wrong === undefined ? store : undefined,
@@ -80,18 +87,35 @@ export function importStores({ found, accounts }: Objects, secrets: SecretRefs):
       const label = labelOf({ kind, name, namespace: kind === 'SecretStore' ? namespace : undefined });
       const entry = entries.get(label);
       for (const user of users) entry?.users.add(user);
-      if (entry?.store !== undefined) return entry.store;
+      if (entry?.store !== undefined) return without(refused, entry.store);
       if (entry === undefined)
         notes.lost(at, `${label} is not among what was read`, 'Import it together with this object.');
       else notes.lost(at, `${label} could not be carried over`, 'See what is said about that store.');
       return undefined;
     },
-    finish: () => [...entries.values()].map(finished),
+    finish: () => [...entries.values()].map((entry) => finished(entry, refused)),
   };
 }
 
-function finished({ found, notes, store, users }: Entry): ImportedStore {
-  const ours = store?.ours() ?? [];
+/** Where their keys name the mount, one of ours may be refused, and the others not. */
+function without(refused: ReadonlyMap<string, Refusal>, store: Store): Store {
+  return {
+    ...store,
+    place(key, notes, at) {
+      const place = store.place(key, notes, at);
+      const refusal = place && refused.get(place.store);
+      if (refusal === undefined) return place;
+      notes.lost(at, `\`${refusal.at}\` of its store ${refusal.what}`, 'Write the source by hand.');
+      return undefined;
+    },
+  };
+}
+
+function finished(
+  { found, notes, store, users }: Entry,
+  refused: ReadonlyMap<string, Refusal>,
+): ImportedStore {
+  const ours = (store?.ours() ?? []).filter(({ name }) => !refused.has(String(name)));
   if (store !== undefined && ours.length === 0)
     notes.changed('spec.provider', 'names no mount, and nothing that was read uses it: it becomes no store');
   const bounds =

@@ -1,6 +1,6 @@
 import { MappingConfig } from '../config/mapping.ts';
 import { ruleOf } from './access.ts';
-import { createChecks } from './checks.ts';
+import { createChecks, type Refusal } from './checks.ts';
 import { ofClusterExternalSecret, ofExternalSecret } from './import-mappings.ts';
 import { importStores } from './import-stores.ts';
 import { createNames } from './names.ts';
@@ -17,13 +17,13 @@ export interface ImportOptions {
   readonly instance: string;
   /** The bridge's own namespace: where it finds credentials, and where no target may be. */
   readonly ownNamespace: string;
-  /** What our configuration refuses of mappings, by their names: they are not handed out. */
-  readonly refused?: ReadonlyMap<string, Refusal>;
+  /** What our configuration refuses of them, by their names: they are not handed out. */
+  readonly refused?: Refused;
 }
 
-export interface Refusal {
-  readonly at: string;
-  readonly what: string;
+export interface Refused {
+  readonly stores: ReadonlyMap<string, Refusal>;
+  readonly mappings: ReadonlyMap<string, Refusal>;
 }
 
 interface Imported {
@@ -37,7 +37,7 @@ interface Imported {
 export function importExternalSecrets(objects: Objects, options: ImportOptions): ImportResult {
   const { found } = objects;
   const secrets = createSecretRefs(options.ownNamespace);
-  const stores = importStores(objects, secrets);
+  const stores = importStores(objects, secrets, options.refused?.stores ?? new Map());
   const names = createNames();
   const checks = createChecks(MappingConfig, options.ownNamespace);
   const imported: Imported[] = [];
@@ -59,7 +59,7 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
     const made = convert(it, { notes, names, stores });
     for (const mapping of made) {
       checks.check(mapping, it, notes);
-      const refusal = options.refused?.get(nameOf(mapping));
+      const refusal = options.refused?.mappings.get(nameOf(mapping));
       if (refusal !== undefined) notes.lost(refusal.at, refusal.what, 'Write the mapping by hand.');
     }
     // Half of a mapping would take the other half's keys out of the Secret.

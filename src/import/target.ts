@@ -11,6 +11,12 @@ export interface Life {
   readonly template: Node | undefined;
 }
 
+/** By their `deletionPolicy`; `Retain` is what happens anyway. */
+const SOURCE_MISSING = new Map([
+  ['Delete', 'delete'],
+  ['Merge', 'removeKeys'],
+]);
+
 const FOREVER = '3650d';
 const MAX_MS = 3650 * 86_400_000;
 
@@ -41,7 +47,7 @@ export function lifeOf(spec: Node, found: Pick<Found, 'labels' | 'annotations'>,
       "Take `mode: merge` out if the Secret is nobody else's.",
     );
   const isMerge = creation === 'Merge' || creation === 'CreateOrMerge';
-  const sourceMissing = { Delete: 'delete', Merge: 'removeKeys' }[deletion];
+  const sourceMissing = SOURCE_MISSING.get(deletion);
   if (sourceMissing !== undefined)
     notes.changed(
       'spec.target.deletionPolicy',

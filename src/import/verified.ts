@@ -2,7 +2,8 @@ import { parse } from 'yaml';
 import { problemsOfText } from '../config/load.ts';
 import type { Problem } from '../config/problem.ts';
 import { isObject } from '../core/json.ts';
-import { type ImportOptions, importExternalSecrets, type Refusal } from './import.ts';
+import type { Refusal } from './checks.ts';
+import { type ImportOptions, importExternalSecrets } from './import.ts';
 import type { Objects } from './objects.ts';
 import type { ImportResult } from './result.ts';
 
@@ -15,26 +16,43 @@ export interface Verified {
 /** What is wrong must not depend on the machine that imports. */
 const NOWHERE = { env: {}, cwd: '/' };
 
-/** What is handed out has passed all that `validate` checks; a mapping that does not pass is listed instead. */
+/** More than there are kinds of problems that hide others. */
+const MOST_ROUNDS = 5;
+
+/** What is handed out has passed all that `validate` checks; a store or mapping that does not pass is listed instead. */
 export async function importVerified(objects: Objects, options: ImportOptions): Promise<Verified> {
-  const result = importExternalSecrets(objects, options);
-  const problems = await problemsOfText(result.config, NOWHERE);
-  if (problems.length === 0) return { result, problems };
-  const refused = refusedMappings(result.config, problems);
-  const again = importExternalSecrets(objects, { ...options, refused });
-  return { result: again, problems: await problemsOfText(again.config, NOWHERE) };
+  const refused = { stores: new Map<string, Refusal>(), mappings: new Map<string, Refusal>() };
+  for (let round = 1; ; round += 1) {
+    const result = importExternalSecrets(objects, { ...options, refused });
+    const problems = await problemsOfText(result.config, NOWHERE);
+    const isMore = problems.length > 0 && refuse(refused, result.config, problems);
+    if (!isMore || round === MOST_ROUNDS) return { result, problems };
+  }
 }
 
-function refusedMappings(config: string, problems: readonly Problem[]): ReadonlyMap<string, Refusal> {
+/** Whether anything is refused that was not before. */
+function refuse(
+  refused: Readonly<Record<Part, Map<string, Refusal>>>,
+  config: string,
+  problems: readonly Problem[],
+): boolean {
   // A warning of the process would quote what was imported.
   const root: unknown = parse(config, { logLevel: 'error', prettyErrors: false });
-  const mappings: readonly unknown[] = isObject(root) && Array.isArray(root.mappings) ? root.mappings : [];
-  const refused = new Map<string, Refusal>();
+  let isMore = false;
   for (const { path, message } of problems) {
-    const [, index = '', at = ''] = /^mappings\[(\d+)\]\.?(.*)$/.exec(path) ?? [];
-    const mapping = index === '' ? undefined : mappings[Number(index)];
-    if (isObject(mapping) && !refused.has(String(mapping.name)))
-      refused.set(String(mapping.name), { at, what: `is not what the configuration takes: ${message}` });
+    const [, part, index = '', at = ''] = /^(stores|mappings)\[(\d+)\]\.?(.*)$/.exec(path) ?? [];
+    if (!isPart(part)) continue;
+    const list: unknown = isObject(root) ? root[part] : undefined;
+    const one: unknown = Array.isArray(list) ? list[Number(index)] : undefined;
+    if (!isObject(one) || refused[part].has(String(one.name))) continue;
+    refused[part].set(String(one.name), { at, what: `is not what the configuration takes: ${message}` });
+    isMore = true;
   }
-  return refused;
+  return isMore;
+}
+
+type Part = 'stores' | 'mappings';
+
+function isPart(text: string | undefined): text is Part {
+  return text === 'stores' || text === 'mappings';
 }

@@ -171,6 +171,14 @@ describe('an ExternalSecret', () => {
     },
   );
 
+  it.each(['toString', 'constructor', '__proto__'])(
+    'with a policy that there is not keeps what it has: %s',
+    async (deletionPolicy) => {
+      const { mapping } = await imported(VAULT, external({ ...one, target: { deletionPolicy } }));
+      expect(mapping).not.toHaveProperty('onSourceMissing');
+    },
+  );
+
   it('says what becomes of a source that is missing from the beginning, and of a part of them', async () => {
     const policy = async (deletionPolicy: string) => {
       const { report } = await imported(VAULT, external({ ...one, target: { deletionPolicy } }));

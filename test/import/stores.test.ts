@@ -151,6 +151,36 @@ describe('Vault', () => {
     expect(todo).toContain(`${folder}/ca.crt`);
   });
 
+  it.each(['a b/k', '?/k', '../k', 'ghp_abcdefghijklmnopqrstuvwxyz0123456789/k'])(
+    'without a mount lists the key %s, whose mount cannot be one, and takes the others',
+    async (key) => {
+      const named = (name: string, of: string) =>
+        external(
+          { data: [{ secretKey: 'K', remoteRef: { key: of, property: 'p' } }] },
+          { name, namespace: 'apps' },
+        );
+      const { stores, mappings, report } = await imported(
+        vault({ kubernetes: { role: 'r' } }, { path: undefined }),
+        named('odd', key),
+        named('fine', 'team/k'),
+      );
+      expect(stores.map(({ mount }) => mount)).toEqual(['team']);
+      expect(mappings.map(({ name }) => name)).toEqual(['apps.fine']);
+      expect(places(report('ExternalSecret', 'odd'), 'lost')).toEqual(['spec.data[0].remoteRef.key']);
+    },
+  );
+
+  it('that holds what looks like a credential is listed, and so is what uses it', async () => {
+    const path = 'ghp_abcdefghijklmnopqrstuvwxyz0123456789';
+    const { stores, mappings, report } = await imported(
+      vault({ kubernetes: { role: 'r' } }, { path }),
+      external(one),
+    );
+    expect([stores, mappings]).toEqual([[], []]);
+    expect(places(report('ClusterSecretStore', 'vault'), 'lost')).toEqual(['mount']);
+    expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.secretStoreRef']);
+  });
+
   it('without a mount becomes one store for each that keys name', async () => {
     const bare = store('vault', { vault: { server: 'https://v:8200', auth: { kubernetes: { role: 'r' } } } });
     const data = ['secret/app', 'team/kv/data/app'].map((key, at) => ({
