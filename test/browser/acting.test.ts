@@ -1,6 +1,7 @@
 // biome-ignore-all lint/performance/useDomNodeTextContent: it is Playwright's, and what a person sees is meant
 import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
+import { axe } from './chromium.ts';
 import { mappingsOf, STATUS, target, typical } from './scene.ts';
 import { column, describeInChromium, go } from './visit.ts';
 
@@ -218,6 +219,18 @@ describeInChromium('what an operator does', (visit) => {
       'aws-prod: billing/api',
       'team-vault: all that is found below features/billing/ by ^flag-',
     ]);
+  });
+
+  it('sees what is left of a mapping that is no longer in the configuration', async () => {
+    await using tab = await visit({ role: 'viewer', at: '/holds', scene: { ...typical(), mappings: [] } });
+    const { page } = tab;
+    await page.getByRole('link', { name: 'legacy-jobs', exact: true }).click();
+    await page.getByText('The configuration has no mapping of this name.').waitFor();
+    expect(await page.getByRole('alert').count()).toBe(0);
+    expect(await page.getByRole('row').count()).toBeGreaterThan(1);
+    expect(await axe(page)).toEqual([]);
+    await page.locator('main').getByRole('link', { name: 'holds' }).click();
+    await page.getByRole('heading', { level: 1, name: 'Holds' }).waitFor();
   });
 
   it('is shown anew every half minute, without losing the place', async () => {

@@ -98,6 +98,20 @@ export function get(path, query = {}, signal) {
 }
 
 /**
+ * Nothing when there is none of this name.
+ * @param {string} path
+ * @param {AbortSignal} signal
+ */
+export async function find(path, signal) {
+  try {
+    return await get(path, {}, signal);
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.code !== 'NOT_FOUND') throw error;
+    return undefined;
+  }
+}
+
+/**
  * @param {string} path
  * @param {object} [body]
  */

@@ -1,7 +1,7 @@
-import { get } from '../api.js';
+import { find, get } from '../api.js';
 import { h } from '../dom.js';
 import { duration } from '../format.js';
-import { empty } from '../parts/notice.js';
+import { empty, notice } from '../parts/notice.js';
 import { unpinButton } from '../parts/pins.js';
 import { recordTable } from '../parts/record-table.js';
 import { sourceLink } from '../parts/subject.js';
@@ -9,7 +9,10 @@ import { syncButton } from '../parts/sync.js';
 import { targetTable } from '../parts/target-table.js';
 import { link } from '../router.js';
 
-/** @typedef {{ mapping: import('../api.js').Mapping, records: import('../api.js').AuditRecord[] }} Data */
+/**
+ * @typedef {import('../api.js').Mapping} Mapping
+ * @typedef {{ mapping: Mapping | undefined, records: import('../api.js').AuditRecord[] }} Data
+ */
 
 /** @type {import('../frame.js').View} */
 export const mappingView = {
@@ -17,36 +20,14 @@ export const mappingView = {
   refresh: 'redraw',
   async load({ path: [, name = ''] }, signal) {
     const [mapping, { records }] = await Promise.all([
-      get(`api/v1/mappings/${encodeURIComponent(name)}`, {}, signal),
+      find(`api/v1/mappings/${encodeURIComponent(name)}`, signal),
       get('api/v1/audit/records', { mapping: name, limit: 20 }, signal),
     ]);
     return { mapping, records };
   },
-  draw(/** @type {Data} */ { mapping, records }, _, context) {
-    const { mapping: name, refreshSeconds, sources, searches, targets } = mapping;
-    const isPinned = targets.some(({ pinned }) => pinned !== undefined) && context.may('operator');
+  draw(/** @type {Data} */ { mapping, records }, { path: [, name] }, context) {
     return [
-      h(
-        'div',
-        { class: 'lead' },
-        h('span', { class: 'muted' }, `Looked at every ${duration(refreshSeconds)}. `),
-        syncButton(name, context),
-      ),
-      h('h2', {}, 'Targets'),
-      targets.length === 0
-        ? empty('It has no target now.')
-        : targetTable(
-            'Targets',
-            targets,
-            isPinned ? { title: 'Do', cell: (target) => unpinButton(target, context) } : undefined,
-          ),
-      h('h2', {}, 'Sources'),
-      h(
-        'ul',
-        { class: 'plain-list' },
-        ...sources.map(({ store, key }) => h('li', {}, sourceLink(store, key))),
-        ...searches.map((search) => h('li', {}, ...searched(search))),
-      ),
+      ...(mapping === undefined ? left() : inForce(mapping, context)),
       h('h2', {}, 'Latest records'),
       records.length === 0
         ? empty('There are no records of it yet.')
@@ -55,6 +36,46 @@ export const mappingView = {
     ];
   },
 };
+
+/** Records and holds lead here as well, and what they are about may be the end of the mapping. */
+function left() {
+  return [
+    notice(
+      'plain',
+      'The configuration has no mapping of this name. What became of its Secrets is in its records, or waits among the ',
+      h('a', { href: link(['holds']) }, 'holds'),
+      '.',
+    ),
+  ];
+}
+
+/** @param {Mapping} mapping @param {import('../app.js').Context} context */
+function inForce({ mapping: name, refreshSeconds, sources, searches, targets }, context) {
+  const isPinned = targets.some(({ pinned }) => pinned !== undefined) && context.may('operator');
+  return [
+    h(
+      'div',
+      { class: 'lead' },
+      h('span', { class: 'muted' }, `Looked at every ${duration(refreshSeconds)}. `),
+      syncButton(name, context),
+    ),
+    h('h2', {}, 'Targets'),
+    targets.length === 0
+      ? empty('It has no target now.')
+      : targetTable(
+          'Targets',
+          targets,
+          isPinned ? { title: 'Do', cell: (target) => unpinButton(target, context) } : undefined,
+        ),
+    h('h2', {}, 'Sources'),
+    h(
+      'ul',
+      { class: 'plain-list' },
+      ...sources.map(({ store, key }) => h('li', {}, sourceLink(store, key))),
+      ...searches.map((search) => h('li', {}, ...searched(search))),
+    ),
+  ];
+}
 
 /** What a search finds is read key by key. @param {import('../api.js').Mapping['searches'][number]} search */
 function searched({ store, path, name }) {
