@@ -20,7 +20,10 @@ const AFTER = `\`outcome\` of a sync is a word of its summary: \`created\`, \`up
 \`outcome\` of a request to a store is \`ok\` or the [code](errors.md) of the error. No label ever holds the name of a key or of
 a property, or a value.
 \`outcome\` of an event is \`taken\`, \`unknown\` (nothing is made from its key), \`ignored\` (it tells of no change, or of another
-store), \`malformed\`, \`dropped\` (a malformed one that came too often) or \`refused\` (not signed, or not allowed).
+store), \`malformed\` (not in a form that we know, or of a webhook about a store that is not its own), \`dropped\` (a malformed
+one that came too often) or \`refused\` (not proved, too many, or they cannot be checked).
+
+Counters and histograms begin at 0 with the process, and when it [opens anew](../how-to/change-configuration.md).
 
 The metrics of Node and of the process (\`nodejs_…\`, \`process_…\`) are there as well.
 

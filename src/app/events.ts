@@ -167,7 +167,7 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
     posted: {
       webhook: posted.webhook,
       eventGrid: posted.eventGrid,
-      onRefused: ({ name }) => metrics.event(name, 'refused'),
+      onRefused: ({ name }, outcome) => metrics.event(name, outcome),
     },
     states: health.states,
     refresh: () => inTurn(refresh),

@@ -86,7 +86,7 @@ export async function openFront({ http }: Pick<Config, 'http'>, deps: FrontDeps)
     events: {
       webhook: (name) => need('events').webhook(name),
       eventGrid: (name) => need('events').eventGrid(name),
-      onRefused: (origin) => parts.events?.onRefused?.(origin),
+      onRefused: (origin, outcome) => parts.events?.onRefused?.(origin, outcome),
     },
     auth: {
       identify(token) {

@@ -35,8 +35,9 @@ export interface Intake extends AsyncDisposable {
 
 /**
  * What became of a hint, or of a message that gave none, as metrics count it: `taken` · `unknown` nothing is made from
- * its key · `ignored` it tells of no change, or of another store · `malformed` not in a form that we know · `dropped` a
- * malformed message that came too often · `refused` not signed, or not allowed.
+ * its key · `ignored` it tells of no change, or of another store · `malformed` not in a form that we know, or of a
+ * webhook about a store that is not its own · `dropped` a malformed message that came too often · `refused` not proved,
+ * too many, or not to be checked just now.
  */
 export type EventOutcome = 'taken' | 'unknown' | 'ignored' | 'malformed' | 'dropped' | 'refused';
 

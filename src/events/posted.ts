@@ -41,5 +41,5 @@ export interface PostedIntakes {
   webhook(name: string): WebhookIntake | undefined;
   eventGrid(name: string): EventGridIntake | undefined;
   /** Told of each request that an intake did not take, for the metrics. */
-  onRefused?(origin: Origin): void;
+  onRefused?(origin: Origin, outcome: 'malformed' | 'refused'): void;
 }

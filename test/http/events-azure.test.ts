@@ -119,6 +119,7 @@ describe('events of Key Vault', () => {
   ])('are refused when the body is %s', async (_, body) => {
     await using events = await openEventBench();
     expect(await events.grid(body)).toMatchObject({ status: 400, json: { code: 'INVALID_REQUEST' } });
+    expect(events.refused).toEqual([{ kind: 'eventGrid', name: 'contoso', outcome: 'malformed' }]);
   });
 
   it('may be a megabyte, and no more', async () => {

@@ -22,7 +22,7 @@ export interface Took {
 export interface EventBench extends AsyncDisposable {
   readonly bench: Bench;
   readonly took: readonly Took[];
-  readonly refused: readonly Origin[];
+  readonly refused: readonly (Origin & { readonly outcome: string })[];
   /** Milliseconds since 1970. */
   now: number;
   /** By the name of the environment variable; undefined: it cannot be read. */
@@ -60,7 +60,7 @@ export function sign(body: string, at = NOW, secret = SECRET): string {
 
 export async function openEventBench(limits: Partial<Limits> = {}): Promise<EventBench> {
   const took: Took[] = [];
-  const refused: Origin[] = [];
+  const refused: (Origin & { readonly outcome: string })[] = [];
   const reads: string[] = [];
   const credentials = new Map([
     ['HOOK', SECRET],
@@ -104,7 +104,7 @@ export async function openEventBench(limits: Partial<Limits> = {}): Promise<Even
       events: {
         webhook: (name) => (name === 'ci' ? webhook : undefined),
         eventGrid: (name) => (name === 'contoso' ? eventGrid : undefined),
-        onRefused: (origin) => void refused.push(origin),
+        onRefused: (origin, outcome) => void refused.push({ ...origin, outcome }),
       },
     },
     limits,

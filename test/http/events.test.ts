@@ -61,7 +61,7 @@ describe('a signed webhook', () => {
     expect([status, json.code, json.requestId]).toEqual([401, 'EVENT_REFUSED', headers['x-request-id']]);
     expect(headers).toHaveProperty('www-authenticate');
     expect(events.took).toEqual([]);
-    expect(events.refused).toEqual([{ kind: 'webhook', name: 'ci' }]);
+    expect(events.refused).toEqual([{ kind: 'webhook', name: 'ci', outcome: 'refused' }]);
   });
 
   it.each([
@@ -108,6 +108,7 @@ describe('a signed webhook', () => {
     const { status, json } = await events.webhook(body);
     expect([status, json.code]).toEqual([400, 'INVALID_REQUEST']);
     expect(events.took).toEqual([]);
+    expect(events.refused).toEqual([{ kind: 'webhook', name: 'ci', outcome: 'malformed' }]);
     expect((await events.webhook(body)).status).toBe(400);
   });
 

@@ -71,7 +71,7 @@ export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limi
       const { status, error } = toHttpError(thrown);
       const known = knownIntake(request);
       if (known === undefined || error.code === 'INTERNAL') return;
-      events?.onRefused?.(known.origin);
+      events?.onRefused?.(known.origin, error.code === 'INVALID_REQUEST' ? 'malformed' : 'refused');
       logRefusal({ origin: known.origin, status, error, address: request.ip });
     });
     scope.setErrorHandler((thrown, request, reply) => {
