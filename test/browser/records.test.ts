@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, it } from 'vitest';
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../src/audit/entry.ts';
+import { AppError } from '../../src/core/errors.ts';
 import { TARGET_STATES } from '../../src/service/service.ts';
 import { entry, print, target, typical } from './scene.ts';
 import { column, describeInChromium, go } from './visit.ts';
@@ -185,6 +186,25 @@ describeInChromium('the list of records', (visit) => {
       expect.stringMatching(/ 2 h 0 min ago$/),
       expect.stringMatching(/ 1 h 0 min ago$/),
     ]);
+  });
+
+  it('says why nothing has begun, and not that every target is well', async () => {
+    const { status, ...scene } = typical();
+    const down = { state: 'down', code: 'AUDIT_TRUNCATED' } as const;
+    const audit = { ...status.audit, ...down };
+    const idle = { ...status, engine: { ...status.engine, ...down }, audit, stores: [], targets: [] };
+    const held = () => {
+      throw new AppError('AUDIT_TRUNCATED', { about: 'audit store', detail: 'it ends at record 7' });
+    };
+    await using tab = await visit({ role: 'viewer', scene: { ...scene, status: idle }, service: { held } });
+    const { page } = tab;
+    expect(await page.getByRole('alert').textContent()).toContain('it ends at record 7');
+    expect(await page.getByRole('alert').textContent()).toContain('secretbridge audit accept');
+    expect(await page.locator('main').innerText()).not.toMatch(
+      /No target has failed|Every target is as fresh/,
+    );
+    expect(await column(page, 'Part')).toContain('Audit');
+    expect(tab.complaints).toEqual([]);
   });
 
   it('follows so many versions of a value, and says so when there are more', async () => {

@@ -1,8 +1,8 @@
-import { get } from '../api.js';
+import { ApiError, get } from '../api.js';
 import { h, prose } from '../dom.js';
 import { number, time } from '../format.js';
 import { badge, state } from '../parts/badge.js';
-import { empty } from '../parts/notice.js';
+import { empty, problem } from '../parts/notice.js';
 import { proof } from '../parts/proof.js';
 import { recordLink, recordTable } from '../parts/record-table.js';
 import { table } from '../parts/table.js';
@@ -10,7 +10,12 @@ import { targetTable } from '../parts/target-table.js';
 import { link } from '../router.js';
 import { TARGET_STATES } from '../words.js';
 
-/** @typedef {{ status: import('../api.js').Status, unreviewed: import('../api.js').AuditRecord[] }} Data */
+/** @typedef {{ code: string, message: string, remedy: string }} Trouble */
+/**
+ * @typedef {{
+ *   status: import('../api.js').Status, unreviewed: import('../api.js').AuditRecord[], idle: Trouble | undefined,
+ * }} Data
+ */
 
 /** More are on the page of the mappings. */
 const MOST = 20;
@@ -25,11 +30,9 @@ export const overviewView = {
       get('api/v1/status', {}, signal),
       get('api/v1/audit/records', { review: 'unreviewed', limit: 5 }, signal),
     ]);
-    return { status, unreviewed: records };
+    return { status, unreviewed: records, idle: await idle(status, signal) };
   },
-  draw: (/** @type {Data} */ { status, unreviewed }) => {
-    const bad = status.targets.filter(({ state }) => !FINE.includes(state)).sort(byState);
-    const stale = status.targets.filter(({ state }) => state === 'stale').sort(byAge);
+  draw: (/** @type {Data} */ { status, unreviewed, idle }) => {
     return [
       h(
         'p',
@@ -39,22 +42,9 @@ export const overviewView = {
       ),
       ...configProblems(status),
       ...differing(status),
-      counts(status),
-      health(status),
-      section(
-        'Failures',
-        bad.length === 0
-          ? empty('No target has failed, is refused or held.')
-          : targetTable('Targets that need somebody', bad.slice(0, MOST)),
-        more(bad.length),
-      ),
-      section(
-        'Stale targets',
-        stale.length === 0
-          ? empty('Every target is as fresh as its mapping asks for.')
-          : targetTable('Stale targets', stale.slice(0, MOST)),
-        more(stale.length),
-      ),
+      ...(idle === undefined
+        ? [counts(status), health(status), ...troubled(status)]
+        : [problem(new ApiError({ status: 503, ...idle })), health(status)]),
       section(
         'To review',
         unreviewed.length === 0
@@ -66,6 +56,47 @@ export const overviewView = {
     ];
   },
 };
+
+/**
+ * Why the service has not begun: no target is known then, and that none has failed would mislead. The status has no
+ * words for it, and what needs the rest of the service has.
+ * @param {import('../api.js').Status} status
+ * @param {AbortSignal} signal
+ * @returns {Promise<Trouble | undefined>}
+ */
+async function idle({ engine, targets }, signal) {
+  if (engine.state === 'up' || targets.length > 0) return undefined;
+  try {
+    await get('api/v1/held', { limit: 1 }, signal);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 503) throw error;
+    const { code, message, remedy } = error;
+    return { code, message, remedy };
+  }
+}
+
+/** @param {import('../api.js').Status} status */
+function troubled({ targets }) {
+  const bad = targets.filter(({ state }) => !FINE.includes(state)).sort(byState);
+  const stale = targets.filter(({ state }) => state === 'stale').sort(byAge);
+  return [
+    section(
+      'Failures',
+      bad.length === 0
+        ? empty('No target has failed, is refused or held.')
+        : targetTable('Targets that need somebody', bad.slice(0, MOST)),
+      more(bad.length),
+    ),
+    section(
+      'Stale targets',
+      stale.length === 0
+        ? empty('Every target is as fresh as its mapping asks for.')
+        : targetTable('Stale targets', stale.slice(0, MOST)),
+      more(stale.length),
+    ),
+  ];
+}
 
 /** @param {string} title @param {...import('../dom.js').Child} children */
 function section(title, ...children) {
