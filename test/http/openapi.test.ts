@@ -23,6 +23,7 @@ interface Response {
 interface Operation {
   readonly responses: Readonly<Record<string, Response>>;
   readonly requestBody?: { readonly required: boolean };
+  readonly security?: readonly object[];
 }
 
 interface Document {
@@ -135,4 +136,11 @@ it('requires a body just where a request without one is refused', async () => {
     expect({ path, needed }).toEqual({ path, needed: status === 400 });
   }
   expect(new Set(orders.map(({ needed }) => needed))).toEqual(new Set([true, false]));
+});
+
+it.each([true, false])('says whether the metrics need a token: %s', async (metricsNeedToken) => {
+  await using bench = await openBench({ config: { metricsNeedToken } });
+  const { status } = await bench.call('GET', '/metrics');
+  const { security } = (await described(bench)).paths['/metrics']?.get ?? {};
+  expect([status, security]).toEqual(metricsNeedToken ? [401, [{ bearer: [] }]] : [200, undefined]);
 });

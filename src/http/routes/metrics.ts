@@ -13,6 +13,7 @@ export function addMetricsRoute(app: FastifyInstance, { metrics, config }: Route
         summary:
           'The metrics, in the text format of Prometheus. Needs a token only with `http.metricsNeedToken`.',
         types: ['text/plain'],
+        ...(config.metricsNeedToken ? { role: 'viewer' } : {}),
       }),
     },
     async (_, reply) => {
