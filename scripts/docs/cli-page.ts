@@ -157,7 +157,7 @@ Fields may be added in later versions; none is renamed. Lists of targets are ord
 | \`sync --server\` | the same, with all that the service holds (of \`--mapping\`, what it holds of that one), and \`pending\`: how many targets the service still works on; of several mappings, \`requestId\` is that of the last |
 | \`status\` | \`{ instance, version, replica, engine: { kind, state, code? }, audit: { kind, state, sequence, code? }, cluster: { kind, state, code? }, config: { valid, problems, differing }, stores: [ { name, kind, state, lastSuccess, code?, breakerOpen, way?, callsPerHour?, expectedCallsPerHour? } ], events: [ { name, kind, state, lastEvent?, code? } ], targets: [ { mapping, namespace, secret, state, lastSuccess, staleSeconds, code?, message?, remedy?, pinned? } ], held }\` |
 | \`release\`, \`prune --yes\` | as \`sync\`, with the targets that it was about |
-| \`prune\` | as \`plan\`: what \`--yes\` would delete |
+| \`prune\` | as \`plan\`: what no mapping wants; \`--yes\` deletes it, or holds it, as \`brake\` says |
 | \`prune --yes --server\` | as \`sync --server\`, and \`waiting?\` and \`unseen?\` |
 | \`explain\` | \`{ mapping, targets: [ { namespace, secret, state, code?, message?, remedy?, pinned?, sources: [ { store, key, property?, version?, state, code? } ], lastRecords } ], calls? }\` |
 | \`init\` | \`{ path, schema?, instance, cluster, store, at, mount?, login?, key, namespace, secret }\` |

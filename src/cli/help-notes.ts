@@ -64,7 +64,7 @@ export const NOTES: Readonly<Record<string, Notes>> = {
   prune: {
     exits: [
       [0, 'there is nothing to prune, or all of it is pruned'],
-      [2, 'there are targets to delete: --yes deletes them'],
+      [2, 'there are targets to delete: --yes deletes them, as far as brake allows'],
       INVALID,
       RETRY,
       PERSON,

@@ -32,7 +32,12 @@ export async function pruneCommand(context: Context, options: Options): Promise<
   return withApp(context, options, async (app) => {
     if (yes) return printReport(context, options, await pruneLeft(app));
     const left = await showLeft(app);
-    return printLeft(context, options, left, '`secretbridge prune --yes` deletes them.');
+    return printLeft(
+      context,
+      options,
+      left,
+      '`secretbridge prune --yes` deletes them, as far as `brake` allows.',
+    );
   });
 }
 
@@ -41,7 +46,12 @@ async function letService(server: string, context: Context, options: Options): P
   if (!options.yes) {
     const result = await leftThrough(client);
     const left = { targets: targetsOf(result), ...restOf(result) };
-    return printLeft(context, options, left, 'With `--yes` the service deletes them.');
+    return printLeft(
+      context,
+      options,
+      left,
+      'With `--yes` the service deletes them, as far as `brake` allows.',
+    );
   }
   const result = await pruneThrough(client);
   tellRest(context, restOf(result));
