@@ -5,6 +5,7 @@ import { AppError, toAppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import { mapConcurrently } from '../core/map-concurrently.ts';
 import type { LiveSecret, MergeManifest } from '../core/secret.ts';
+import { formatTarget } from '../core/target.ts';
 import { type BrakeDeps, type Population, whyBraked } from './brake.ts';
 import { type Change, changesOf } from './change.ts';
 import { maybeRemovedLate, type Removal } from './made-late.ts';
@@ -37,12 +38,12 @@ export async function destroy(
   const late = () => maybeRemovedLate(deps.audit, since, deps.instances);
   if (proposals.length === 0 && (await late()).length === 0) return [];
   return deps.audit.exclusively('destroy', async () => {
-    await closeLate(await late(), deps);
+    const away = await closeLate(await late(), deps);
     const gone = await goneAmong(proposals, deps);
     const free = proposals.filter((it) => !it.held && !gone.has(it));
     const braked = await whyBraked(free, population, deps);
     const outcomes: Outcome[] = [];
-    const removing = untilAway((proposal) => remove(proposal, deps));
+    const removing = untilAway((proposal) => remove(proposal, deps), away);
     for (const proposal of proposals) {
       // Of many, the last ones come minutes after the first.
       if (deps.isMeant?.(proposal) === false) continue;
@@ -55,20 +56,36 @@ export async function destroy(
   });
 }
 
-/** Of removals that nobody answered. What cannot be looked at now is looked at by the next one that destroys. */
+/**
+ * Of removals that nobody answered. What cannot be looked at now is looked at by the next one that destroys; gives why, where
+ * the cluster is away: what it has removed late is not known then, and would not count for the brake.
+ */
 async function closeLate(
   removals: readonly Removal[],
   { cluster, recorder }: Pick<DestroyDeps, 'cluster' | 'recorder'>,
-): Promise<void> {
-  const seen = await mapConcurrently(removals, READS, (it) => lookFor({ ...it, sources: [] }, cluster));
+): Promise<AppError | undefined> {
+  let away: AppError | undefined;
+  const seen = await lookAtEach(removals, async (it) => {
+    const found = await lookFor({ ...it, sources: [] }, cluster);
+    if (found.kind !== 'unknown' || !found.isAway) return found;
+    away = new AppError('CLUSTER_UNAVAILABLE', { about: formatTarget(it.target) });
+    return 'away';
+  });
   for (const [index, removal] of removals.entries())
     if (seen[index]?.kind === 'applied') await recorder.gone(removal);
+  return away;
 }
 
-/** Begins no more when the cluster has not answered for some in a row. What was not begun fails for the same, and is proposed again. */
-function untilAway(work: (proposal: Proposal) => Promise<Outcome>): (proposal: Proposal) => Promise<Outcome> {
-  let unanswered = 0;
-  let last: AppError | undefined;
+/**
+ * Begins no more when the cluster has not answered for some in a row, or is known to be away. What was not begun fails for the
+ * same, and is proposed again.
+ */
+function untilAway(
+  work: (proposal: Proposal) => Promise<Outcome>,
+  away: AppError | undefined,
+): (proposal: Proposal) => Promise<Outcome> {
+  let unanswered = away === undefined ? 0 : MOST_UNANSWERED;
+  let last = away;
   return async (proposal) => {
     if (unanswered === MOST_UNANSWERED) return endOf(proposal, 'failed', last);
     const outcome = await work(proposal);
@@ -93,11 +110,11 @@ export async function goneAmong(
       return isEnded ? { alive: false } : undefined;
     } catch (thrown) {
       // Whoever destroys it will see.
-      if (thrown instanceof AppError) return undefined;
+      if (thrown instanceof AppError) return isAway(thrown) ? 'away' : undefined;
       throw thrown;
     }
   };
-  const seen = await mapConcurrently(proposals, READS, look);
+  const seen = await lookAtEach(proposals, look);
   const gone = new Map<Proposal, { readonly alive: boolean }>();
   for (const [index, proposal] of proposals.entries()) {
     const found = seen[index];
@@ -108,6 +125,20 @@ export async function goneAmong(
 
 /** Secrets that are read at a time. */
 const READS = 16;
+
+/** In their order; of those behind some in a row for which the cluster did not answer, nothing is asked. */
+async function lookAtEach<In, Out>(
+  items: readonly In[],
+  look: (item: In) => Promise<Out | 'away'>,
+): Promise<readonly (Out | undefined)[]> {
+  let unanswered = 0;
+  return mapConcurrently(items, READS, async (item) => {
+    if (unanswered >= MOST_UNANSWERED) return undefined;
+    const found = await look(item);
+    unanswered = found === 'away' ? unanswered + 1 : 0;
+    return found === 'away' ? undefined : found;
+  });
+}
 
 /** Carries out a proposal: the deletion, and what takes the place of the target at once. */
 export async function remove(proposal: Proposal, deps: DestroyDeps, note?: string): Promise<Outcome> {

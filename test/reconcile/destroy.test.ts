@@ -188,6 +188,39 @@ describe('a deletion that the API server makes after the look which did not find
     expect(given).toBe(1);
   });
 
+  it('is looked for as long as the cluster answers; while it is away nothing else goes, since that one may count', async () => {
+    const policies = 'onMappingRemoved: delete';
+    const names = Array.from({ length: 60 }, (_, number) => `t${number}`);
+    const world = await synced(names, policies);
+    await world.configure(mappingsOf(names.slice(1), policies));
+    await using process = await world.start();
+    const tried = { ...commandEntry({ name: '' }, { kind: 'cli' }, 'r'), action: 'delete' } as const;
+    await process.app.audit.append(
+      Array.from({ length: 40 }, (_, number) => {
+        const about = { ...tried, mapping: 't', namespace: 'apps', secret: `gone${number}` };
+        const failed = { outcome: 'failed', code: 'CLUSTER_UNAVAILABLE' } as const;
+        return [
+          { ...about, phase: 'intent' as const },
+          { ...about, phase: 'outcome' as const, ...failed },
+        ];
+      }).flat(),
+    );
+    const look = world.cluster.read;
+    let asked = 0;
+    const away = (id: { readonly secret: string }) => id.secret.startsWith('gone') && asked++ < 40;
+    Object.assign(world.cluster, {
+      read: async (...args: Parameters<typeof look>) => {
+        if (away(args[0])) throw lost();
+        return look(...args);
+      },
+    });
+    expect((await world.sync()).summary).toMatchObject({ failed: 1, deleted: 0 });
+    expect(asked).toBeGreaterThan(2);
+    expect(asked).toBeLessThan(40);
+    asked = 40;
+    expect((await world.sync()).summary).toMatchObject({ held: 1, deleted: 0 });
+  });
+
   it('is not on record while its target is there', async () => {
     const world = await synced(FOUR, 'onMappingRemoved: delete');
     await world.configure(mappingsOf(FOUR.slice(1), 'onMappingRemoved: delete'));
