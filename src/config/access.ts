@@ -1,4 +1,5 @@
 import { AppError } from '../core/errors.ts';
+import { namingOf } from './naming.ts';
 
 /** Targets in these namespaces may use these keys of these stores. Each entry is an anchored glob. */
 export interface Rule {
@@ -46,7 +47,7 @@ export function createAccess(
   { access, bounds, stores }: AccessConfig,
   guarded: () => string | undefined = () => undefined,
 ): Access {
-  const flat = new Set(stores.filter(isFlat).map(({ name }) => name));
+  const flat = new Set(stores.filter((it) => namingOf(it).isFlat).map(({ name }) => name));
   const isGuarded = (namespace: string | undefined) => namespace !== undefined && namespace === guarded();
   const every = (
     { mapping, namespace }: { readonly mapping: string; readonly namespace: string | undefined },
@@ -72,11 +73,6 @@ export function createAccess(
           })
         : undefined,
   };
-}
-
-/** Whether names of this kind of store have no `/`, so that the `path` of a search is the beginning of a name. */
-export function isFlat({ kind }: { readonly kind: string }): boolean {
-  return kind === 'azure-key-vault';
 }
 
 /** Whether one rule allows all three. Never so for a key that is not plain: see `isPlainKey`. */

@@ -1,7 +1,8 @@
-import { allows, allowsSearch, isFlat, isPlainKey, matches, type Rule } from './access.ts';
+import { allows, allowsSearch, isPlainKey, matches, type Rule } from './access.ts';
 import { Namespace } from './fields.ts';
 import type { Bound } from './include.ts';
 import { holdsUnclear } from './merge.ts';
+import { namingOf } from './naming.ts';
 import type { Parsed } from './parse.ts';
 import { type Finding, formatPlace, type Path, quoted } from './problem.ts';
 import { listOf, memberOf, namespacesIn, sourcesIn, textOf } from './raw.ts';
@@ -27,7 +28,7 @@ export function findNotAllowed(
 ): readonly Finding[] {
   const flat = new Set(
     listOf(root, 'stores').flatMap((store) =>
-      isFlat({ kind: textOf(store, 'kind') ?? '' }) ? (textOf(store, 'name') ?? []) : [],
+      namingOf({ kind: textOf(store, 'kind') ?? '' }).isFlat ? (textOf(store, 'name') ?? []) : [],
     ),
   );
   const rules = rulesIn(root, access);

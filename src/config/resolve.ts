@@ -1,10 +1,11 @@
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { z } from 'zod';
-import type { Mapping, Search, Spread } from '../core/mapping.ts';
-import { isFlat, type Rule } from './access.ts';
+import type { Mapping, Naming, Search, Spread } from '../core/mapping.ts';
+import type { Rule } from './access.ts';
 import type { Config } from './config.ts';
 import type { MappingConfig } from './mapping.ts';
 import { locate } from './merge.ts';
+import { namingOf } from './naming.ts';
 import type { Path } from './problem.ts';
 import { isFreeForm } from './raw.ts';
 import type { ConfigFile } from './schema.ts';
@@ -39,7 +40,7 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOpti
     audit.store.kind === 'sqlite' ? [{ kind: 'file' as const, path: join(state, 'checkpoints.jsonl') }] : [];
   const keys = localise(file.keys, ['keys']);
   const [newest = { file: join(state, 'fingerprint.key') }, ...older] = keys.fingerprint ?? [];
-  const traits = new Map(file.stores.map((store) => [store.name, traitsOf(store)]));
+  const namings = new Map(file.stores.map((store) => [store.name, namingOf(store)]));
   const placesOf = (section: 'stores' | 'mappings') =>
     new Map(file[section].map(({ name }, index) => [name, locate(root, [section, index])]));
   return {
@@ -67,7 +68,7 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOpti
     restarts: { windowMs: file.restarts.window, atOnce: file.restarts.atOnce },
     events: localise(file.events, ['events']),
     stores: file.stores.map((store, index) => localise(store, ['stores', index])),
-    mappings: file.mappings.map((mapping) => resolveMapping(mapping, file.defaults, traits)),
+    mappings: file.mappings.map((mapping) => resolveMapping(mapping, file.defaults, namings)),
     access: file.access,
     bounds: boundsOf(file, deps),
     places: { stores: placesOf('stores'), mappings: placesOf('mappings') },
@@ -92,24 +93,10 @@ function boundsOf({ mappings }: ParsedFile, { boundOf }: ResolveOptions): Readon
   );
 }
 
-/** What a search is by the kind of its store. */
-type Traits = Pick<Search, 'isFlat' | 'unlisted'>;
-
-const UNLISTED: Readonly<Record<string, Search['unlisted']>> = {
-  'aws-secrets-manager': 'arns',
-  'azure-key-vault': 'anyCase',
-  files: 'dotted',
-};
-
-function traitsOf(store: ParsedFile['stores'][number]): Traits {
-  const unlisted = UNLISTED[store.kind];
-  return { ...(isFlat(store) ? { isFlat: true } : {}), ...(unlisted === undefined ? {} : { unlisted }) };
-}
-
 function resolveMapping(
   mapping: MappingConfig,
   defaults: ParsedFile['defaults'],
-  traits: ReadonlyMap<string, Traits>,
+  namings: ReadonlyMap<string, Naming>,
 ): Mapping {
   const { namespace, namespaces = [], ...target } = mapping.target;
   return {
@@ -120,7 +107,7 @@ function resolveMapping(
       secret: target.secret ?? mapping.name,
     },
     data: mapping.data,
-    dataFrom: mapping.dataFrom.map((entry) => resolveSourceList(entry, traits)),
+    dataFrom: mapping.dataFrom.map((entry) => resolveSourceList(entry, namings)),
     template: mapping.template,
     restart: mapping.restart,
     refreshMs: Math.max(mapping.refresh ?? defaults.refresh, LEAST_REFRESH_MS),
@@ -135,10 +122,10 @@ function resolveMapping(
 
 function resolveSourceList(
   { key, find, ...rest }: MappingConfig['dataFrom'][number],
-  traits: ReadonlyMap<string, Traits>,
+  namings: ReadonlyMap<string, Naming>,
 ): Spread | Search {
   const { store, decode, rename } = rest;
-  if (find !== undefined) return { store, find, decode, rename, ...traits.get(store) };
+  if (find !== undefined) return { store, find, decode, rename, ...namings.get(store) };
   // The schema has made sure that one of the two is there.
   return { ...rest, key: key ?? '' };
 }

@@ -23,8 +23,16 @@ export interface Spread extends Source {
   readonly rename?: Rename | undefined;
 }
 
+/** How a kind of store names its secrets, as far as searches have to know. */
+export interface Naming {
+  /** Names have no `/`, so that the path of a search is the beginning of a name and no folder. */
+  readonly isFlat?: true;
+  /** The names by which a secret can be read, and which no search gives: with a dot in front, ARNs, in other letters. */
+  readonly unlisted?: 'dotted' | 'arns' | 'anyCase';
+}
+
 /** One target key for each key that a search finds. */
-export interface Search {
+export interface Search extends Naming {
   readonly store: string;
   readonly find: {
     readonly path: string;
@@ -33,10 +41,6 @@ export interface Search {
   };
   readonly decode?: 'base64' | 'base64url' | undefined;
   readonly rename?: Rename | undefined;
-  /** Names of this store have no `/`, so that the path is the beginning of a name and no folder. */
-  readonly isFlat?: true;
-  /** The names by which this store can be read, and which no search gives: with a dot in front, ARNs, in other letters. */
-  readonly unlisted?: 'dotted' | 'arns' | 'anyCase';
 }
 
 export interface TargetSpec {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Naming } from '../../core/mapping.ts';
 import { Reference } from '../credentials.ts';
 import { isPlainAddress, NOT_PLAIN } from '../plain-address.ts';
 import { AllowHttp, Tls } from '../tls.ts';
@@ -78,3 +79,5 @@ export const AwsConfig = z
   })
   .meta({ title: 'AWS Secrets Manager' });
 export type AwsConfig = z.output<typeof AwsConfig>;
+
+export const awsNaming: Naming = { unlisted: 'arns' };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Naming } from '../../core/mapping.ts';
 import { Reference } from '../credentials.ts';
 import { Tls } from '../tls.ts';
 
@@ -46,6 +47,8 @@ export const AzureConfig = z
   })
   .meta({ title: 'Azure Key Vault' });
 export type AzureConfig = z.output<typeof AzureConfig>;
+
+export const azureNaming: Naming = { isFlat: true, unlisted: 'anyCase' };
 
 /** Azure's clients send a token over TLS only, and make the paths themselves. */
 function isVault(address: string): boolean {

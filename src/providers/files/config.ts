@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Naming } from '../../core/mapping.ts';
 import { isPath, NOT_A_PATH } from '../path.ts';
 
 export const FilesConfig = z
@@ -17,3 +18,5 @@ export const FilesConfig = z
   })
   .meta({ title: 'A folder of files' });
 export type FilesConfig = z.output<typeof FilesConfig>;
+
+export const filesNaming: Naming = { unlisted: 'dotted' };
