@@ -1,5 +1,6 @@
 import { ERRORS, type ErrorCode } from '../core/error-codes.ts';
 import { AppError, type AppErrorOptions } from '../core/errors.ts';
+import { shown } from '../core/shown.ts';
 
 /** No service of ours answers where one was looked for, or in a form that this version does not know. */
 export function unreachable(address: string, detail: string): AppError {
@@ -35,7 +36,7 @@ export function plain(text: string): string {
 
 const MOST = 1_000;
 
-/** The same, all of it: without characters that paint on a terminal or leave the line. */
+/** The same, all of it. What cannot be seen is written out: without it, two names would look like one. */
 export function onOneLine(text: string): string {
-  return text.replace(/\s*[\n\r]\s*/g, ' ').replace(/\p{C}/gu, '');
+  return shown(text.replace(/\s*[\n\r\t]\s*/g, ' '));
 }

@@ -168,13 +168,15 @@ pinned
     expect(stderr).toContain('broken.yaml');
   });
 
-  it('prints nothing of the service that paints on the terminal', async () => {
+  it('writes out what of the service would paint on the terminal', async () => {
     const name = `x${ESCAPE}[31m\u0007\u202e`;
     const bad = JSON.parse(
       JSON.stringify(UNWELL).replaceAll(/"(theirs|team-vault|prod-eu)"/g, JSON.stringify(name)),
     );
     const { stdout } = await statusOf(bad, '--all');
     expect(stdout).not.toMatch(/[^\P{C}\n]/u);
+    // It is there all the same, or it would look like `x[31m`.
+    expect(stdout).toContain('x\\u{1B}[31m\\u{7}\\u{202E}');
   });
 });
 

@@ -6,7 +6,7 @@ import type { LiveSecret } from '../../src/core/secret.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import type { Desired } from '../../src/sync/desired.ts';
 import { ANNOTATION, LABEL } from '../../src/sync/marks.ts';
-import { type PlanInput, plan } from '../../src/sync/plan.ts';
+import { type PlanInput, plan, removal } from '../../src/sync/plan.ts';
 import { applied, data, live, mapping, planInput } from './sample.ts';
 
 function ready(entries: Readonly<Record<string, string>>, version = '1'): Desired {
@@ -62,6 +62,26 @@ describe('a target of ours', () => {
     const result = plan({ ...input, live: made(input), desired: ready({ a: '1', b: '2' }, '2') });
     expect(result.kind).toBe('update');
     expect(actions(result)).toEqual({ a: 'keep', b: 'keep' });
+  });
+
+  it('is made immutable again where somebody made it anew without that', () => {
+    const fixed = { ...input, mapping: mapping({ target: { ...input.mapping.target, immutable: true } }) };
+    const target = made(fixed);
+    expect(plan({ ...fixed, live: target }).kind).toBe('unchanged');
+    const result = plan({ ...fixed, live: { ...target, immutable: false } });
+    expect(result).toMatchObject({ kind: 'update', drift: true, change: { immutable: true } });
+  });
+
+  it('is not deleted once its labels say another instance, or no mapping', () => {
+    const target = made(input);
+    expect(removal(target, input).kind).toBe('delete');
+    const others = { ...target.labels, [LABEL.instance]: 'other' };
+    const { [LABEL.mapping]: _, ...stripped } = target.labels;
+    for (const labels of [others, stripped])
+      expect(removal({ ...target, labels }, input)).toMatchObject({
+        kind: 'refuse',
+        error: { code: 'NOT_OWNED' },
+      });
   });
 
   it('is not written for a refresh, a policy or a foreign label', () => {
