@@ -9,10 +9,12 @@ import {
   publicKeysIn,
   type Signer,
 } from '../audit/checkpoint-signing.ts';
+import { onDisk } from '../audit/failures.ts';
 import { AppError } from '../core/errors.ts';
 import { createFingerprinter, type Fingerprinter } from '../core/fingerprint.ts';
 import { makeFolder } from '../core/folders.ts';
 import { SecretValue } from '../core/secret-value.ts';
+import { whyUnread } from '../core/small-file.ts';
 import { codeOf } from '../core/system-errors.ts';
 import { describeReference, type Reference } from '../providers/credentials.ts';
 
@@ -137,7 +139,8 @@ async function rememberPublicKey(path: string, signer: Signer): Promise<readonly
     await file.appendFile(pemOf(signer.publicKey));
     await file.sync();
   } catch (error) {
-    if (!['EACCES', 'EPERM', 'EROFS'].includes(codeOf(error) ?? '')) throw error;
+    if (['EACCES', 'EPERM', 'EROFS'].includes(codeOf(error) ?? '')) return keys;
+    await onDisk('the list of public keys', `file ${list}`, () => Promise.reject(error));
   }
   return keys;
 }
@@ -158,7 +161,7 @@ async function makeFile(path: string, about: string, content: () => string): Pro
       await rm(draft, { force: true });
     }
   } catch (cause) {
-    const detail = `file ${path} is not there and cannot be made: ${codeOf(cause) ?? 'unknown'}`;
+    const detail = `file ${path} is not there and cannot be made: ${whyUnread(cause) ?? 'unknown'}`;
     throw new AppError('CREDENTIAL_MISSING', { about, detail, cause });
   }
 }

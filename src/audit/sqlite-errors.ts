@@ -13,6 +13,9 @@ const SQLITE: Readonly<Record<number, string>> = {
   19: 'its last record does not fit its head, so that it was changed from outside',
 };
 
+/** SQLITE_IOERR_SHMSIZE: what it keeps beside the file cannot grow, which is where a full disk shows first. */
+const NO_ROOM = 4874;
+
 const NEVER: Readonly<Record<number, string>> = {
   11: 'the file is damaged',
   26: 'the file is not a SQLite database',
@@ -34,6 +37,7 @@ export function unavailable(error: unknown): unknown {
   const code = primaryCode(error);
   const never = NEVER[code ?? -1];
   if (never !== undefined) return unusable(never, { cause: error });
+  if (extendedCode(error) === NO_ROOM) return because('the disk is full', error);
   if (code !== undefined) return because(SQLITE[code] ?? `SQLite error ${code}`, error);
   // Who waited for a lock meanwhile.
   if (codeOf(error) === 'ERR_INVALID_STATE') return because('it is closed', error);
@@ -43,7 +47,12 @@ export function unavailable(error: unknown): unknown {
 }
 
 function primaryCode(error: unknown): number | undefined {
+  const code = extendedCode(error);
+  return code === undefined ? undefined : code & 0xff;
+}
+
+function extendedCode(error: unknown): number | undefined {
   if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number')
     return undefined;
-  return error.errcode & 0xff;
+  return error.errcode;
 }

@@ -5,6 +5,7 @@ import { command, filled, outputOption, type Run, refuseRepeated, withServer } f
 import type { Context, GlobalOptions } from './context.ts';
 import { withEarlyOptions } from './early-options.ts';
 import { EXIT, exitCodeOf } from './exit.ts';
+import { NoRoomError } from './file-error.ts';
 import { keepHeapSmall } from './heap.ts';
 import { COMMON, dressHelp, example, helpFormat, helpWidth } from './help.ts';
 import { EXAMPLES } from './help-notes.ts';
@@ -38,6 +39,10 @@ export async function runCli(args: readonly string[], context: Context): Promise
     if (thrown instanceof UsageError) {
       tell(context, `error: ${thrown.message}`);
       return EXIT.usage;
+    }
+    if (thrown instanceof NoRoomError) {
+      tell(context, `error: ${thrown.message}`);
+      return EXIT.retry;
     }
     const error = toAppError(thrown);
     printError(context, output, error);

@@ -1,8 +1,8 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { configurationSchema } from '../config/json-schema.ts';
 import { parseAny } from '../core/json.ts';
 import { codeOf } from '../core/system-errors.ts';
-import { fileError } from './file-error.ts';
+import { fileError, writeWhole } from './file-error.ts';
 import { UsageError } from './usage-error.ts';
 
 /**
@@ -17,7 +17,7 @@ export async function prepareSchema(path: string, shown: string): Promise<() => 
     throw new UsageError(`${shown} is there already, and is no schema of ours: name another file with --out`);
   return async () => {
     try {
-      await writeFile(path, schema);
+      await writeWhole(path, schema, 'w');
     } catch (error) {
       throw fileError(error, `${shown} cannot be written`);
     }

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { readdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import { createAuthority } from '../fakes/certificates.ts';
@@ -20,6 +21,12 @@ function start(bench: Bench, ...args: readonly string[]): ChildProcess {
 function startWith(more: Record<string, string>, bench: Bench, ...args: readonly string[]): ChildProcess {
   const env = { PATH: process.env.PATH, TOKEN: 'a-token', ...more };
   return spawn(process.execPath, [MAIN, ...args], { cwd: bench.folder, env });
+}
+
+/** In a process that can write so many KiB to a file. The signal is ignored, so that more fails as on a full disk. */
+function withFilesOf(limitKiB: number, bench: Bench, command: string) {
+  const limited = `ulimit -f ${limitKiB}; trap '' XFSZ; exec "${process.execPath}" "${MAIN}" ${command}`;
+  return spawnSync('bash', ['-c', limited], { cwd: bench.folder, encoding: 'utf8' });
 }
 
 /** Its exit code, and what it wrote. */
@@ -115,6 +122,30 @@ describe('the process', () => {
     await using bench = await openBench();
     const line = `"${process.execPath}" "${MAIN}" ${command} > /dev/full`;
     expect(spawnSync('sh', ['-c', line], { cwd: bench.folder }).status).toBe(code);
+  });
+
+  it.each([
+    ['init --store files --at ./values --out new.yaml', 'secretbridge.schema.json'],
+    ['config-schema --out schema.json', 'schema.json'],
+    ['audit export --format jsonl --out records.jsonl', 'records.jsonl'],
+  ])('leaves no half file behind where there is no room, and may be run again: %s', async (command, name) => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    const before = await readdir(bench.folder);
+    const full = withFilesOf(1, bench, command);
+    expect(full.stderr).toMatch(new RegExp(`error: ${name} cannot be written: EFBIG\n$`));
+    expect(full.status).toBe(1);
+    expect(await readdir(bench.folder)).toEqual(before);
+    expect((await bench.run(...command.split(' '))).code).toBe(0);
+  });
+
+  it('says where there is no room for the public key of checkpoints', async () => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    await writeFile(join(bench.folder, 'state/checkpoint.pub'), '\n'.repeat(2 ** 20));
+    const { status, stderr } = withFilesOf(1_024, bench, 'sync');
+    expect(stderr).toMatch(/^error AUDIT_UNAVAILABLE: file \S+checkpoint\.pub: .*EFBIG/);
+    expect(status).toBe(1);
   });
 
   it.skipIf(!existsSync('/usr/bin/script'))('is coloured on a terminal, and not with NO_COLOR', async () => {

@@ -1,4 +1,4 @@
-import { lstat, readFile, writeFile } from 'node:fs/promises';
+import { lstat, readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Name, Namespace } from '../../config/fields.ts';
 import { codeOf } from '../../core/system-errors.ts';
@@ -6,7 +6,7 @@ import { type Objects, readObjects, type Text } from '../../import/objects.ts';
 import { importVerified } from '../../import/verified.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { fileError } from '../file-error.ts';
+import { fileError, writeWhole } from '../file-error.ts';
 import { painter, print, tell } from '../output.ts';
 import { readPiped } from '../piped.ts';
 import { problemsText } from '../problems.ts';
@@ -113,7 +113,7 @@ async function checkIsNew({ cwd }: Context, name: string): Promise<void> {
 /** Never over one that is there. */
 async function write({ cwd }: Context, name: string, text: string): Promise<void> {
   try {
-    await writeFile(resolve(cwd, name), text, { flag: 'wx' });
+    await writeWhole(resolve(cwd, name), text, 'wx');
   } catch (error) {
     throw fileError(error, `${name} cannot be written`);
   }

@@ -1,9 +1,9 @@
-import { lstat, writeFile } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { codeOf } from '../../core/system-errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { fileError } from '../file-error.ts';
+import { fileError, writeWhole } from '../file-error.ts';
 import { collectAnswers, type GivenAnswers } from '../init-questions.ts';
 import { type Answers, initialConfig } from '../init-template.ts';
 import { type Paint, print } from '../output.ts';
@@ -31,8 +31,9 @@ export async function initCommand(context: Context, options: InitOptions): Promi
     ? await prepareSchema(schema, join(dirname(out), SCHEMA_FILE))
     : undefined;
   const answers = await collectAnswers(context, options);
-  await create(path, initialConfig(answers, writeSchema && SCHEMA_FILE));
+  // First, since it may be written over: where the disk is full, the answers can be given again.
   await writeSchema?.();
+  await create(path, initialConfig(answers, writeSchema && SCHEMA_FILE));
   print(context, options.output, {
     data: { path, ...(writeSchema && { schema }), ...answers },
     human: (paint) => nextText(answers, options, paint),
@@ -74,7 +75,7 @@ function seenFrom(out: string, folder: string): string {
 /** Never over one that is there. */
 async function create(path: string, text: string): Promise<void> {
   try {
-    await writeFile(path, text, { flag: 'wx' });
+    await writeWhole(path, text, 'wx');
   } catch (error) {
     if (codeOf(error) === 'EEXIST') throw thereAlready(path);
     throw fileError(error, `${path} cannot be written`);
