@@ -1,6 +1,6 @@
 import { AppError } from '../core/errors.ts';
 import { isObject, type JsonObject, parseObject } from '../core/json.ts';
-import { codeOf } from '../core/system-errors.ts';
+import { codeOf, shortageOf } from '../core/system-errors.ts';
 import { compareText } from '../core/target.ts';
 import { listIn, objectIn, textIn } from './json.ts';
 
@@ -200,6 +200,9 @@ export function errorOfTransport(thrown: unknown, timeoutMs: number): AppError {
     return new AppError('CLUSTER_FORBIDDEN', { detail: found, todo: LOG_IN, cause: thrown });
   }
   if (/^(UND_ERR_|HPE_)/.test(code)) return unavailable('the connection failed', thrown);
+  // Of the system: no more connections can be opened, no address is free, a firewall says no.
+  if (/^E(AI_)?[A-Z]+$/.test(code))
+    return unavailable(`no connection can be made: ${shortageOf(thrown) ?? code}`, thrown);
   return new AppError('INTERNAL', { cause: thrown });
 }
 

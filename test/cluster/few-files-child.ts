@@ -13,6 +13,7 @@ writeFileSync(token, 'a-token');
 const users = {
   'by-plugin': { exec: { apiVersion: 'client.authentication.k8s.io/v1', command: 'false' } },
   'by-token': { tokenFile: token },
+  'by-name': { username: 'ann', password: 'a-password' },
 };
 
 async function clientOf(user: keyof typeof users): Promise<KubeClient> {
@@ -33,22 +34,24 @@ async function clientOf(user: keyof typeof users): Promise<KubeClient> {
   return createKubeClient({ kubeconfig, env: {}, clock });
 }
 
+/** With what the message has of the system, so that a connection that is refused is told from one that cannot be opened. */
 async function codeThrownBy(work: () => Promise<unknown>): Promise<string> {
   try {
     await work();
     return 'none';
   } catch (thrown) {
-    return toAppError(thrown).code;
+    const { code, detail = '' } = toAppError(thrown);
+    return detail.includes('too many files') ? `${code} (too many files)` : code;
   }
 }
 
-const clients = await Promise.all([clientOf('by-plugin'), clientOf('by-token')]);
+const clients = await Promise.all((['by-plugin', 'by-token', 'by-name'] as const).map(clientOf));
 async function tell(): Promise<void> {
   const codes: string[] = [];
   for (const client of clients)
     codes.push(await codeThrownBy(() => client.send({ method: 'GET', path: '/version' })));
   codes.push(await codeThrownBy(() => resolveCredential({ file: token }, { env: {} })));
-  process.stdout.write(`${codes.join(' ')}\n`);
+  process.stdout.write(`${codes.join(', ')}\n`);
 }
 
 // What is loaded late is loaded now.
