@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { createKubeClient } from '../../../src/cluster/client.ts';
+import { systemClock } from '../../../src/core/clock.ts';
 import { SecretValue } from '../../../src/core/secret-value.ts';
 import { kubernetes } from '../services/inject.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
-import { admin, openReal, type RealHarness } from './harness.ts';
+import { admin, openReal, type RealHarness, variant } from './harness.ts';
 
 const RBAC = '/apis/rbac.authorization.k8s.io/v1';
 
@@ -70,5 +72,32 @@ describe('Kubernetes identities on a real API server, under the printed rights',
     await using h = await openReal();
     const review = identitiesOf(h).review(SecretValue.fromText('a-token'), 'secretbridge');
     await expect(review).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
+  });
+});
+
+describe('an identity of a kubeconfig, as a real API server knows it,', () => {
+  it('is the one that it acts as, with all that belongs to that', async () => {
+    const kubeconfig = await variant(kubernetes().kubeconfig, ({ users }) => {
+      Object.assign(users[0]?.user ?? {}, {
+        as: 'bob',
+        'as-uid': 'u-1',
+        'as-groups': ['team:a', 'team:b'],
+        'as-user-extra': { scopes: ['read', 'write'], 'example.com/50%': ['x'] },
+      });
+    });
+    await using client = await createKubeClient({ kubeconfig, env: {}, clock: systemClock });
+    const path = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
+    const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' };
+    const answer = await client.send({ method: 'POST', path, body });
+    expect(JSON.parse(answer.text)).toMatchObject({
+      status: {
+        userInfo: {
+          username: 'bob',
+          uid: 'u-1',
+          groups: ['team:a', 'team:b', 'system:authenticated'],
+          extra: { scopes: ['read', 'write'], 'example.com/50%': ['x'] },
+        },
+      },
+    });
   });
 });
