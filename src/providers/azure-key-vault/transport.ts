@@ -68,10 +68,11 @@ function exchange(
   const { 'accept-encoding': _, ...headers } = request.headers.toJSON();
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const options = { method: request.method, headers, signal };
-  // The client's own policy sets an agent where HTTPS_PROXY and NO_PROXY say so.
+  // The client's own policy sets an agent where HTTPS_PROXY and NO_PROXY say so, also for what is on the machine: a
+  // proxy cannot reach that, and would see the identity's secret and its token.
   const proxy = request.agent instanceof http.Agent ? { agent: request.agent } : {};
   const call = plain
-    ? http.request(url, { ...options, ...proxy })
+    ? http.request(url, options)
     : https.request(url, { ...options, ...secure, agent, ...proxy });
   call.on('response', resolve).on('error', reject);
   call.end(typeof request.body === 'string' ? request.body : undefined);
