@@ -106,6 +106,8 @@ function filesOf({ kubeconfig, env }: KubeconfigOptions): readonly string[] {
 function readKubeconfig(file: string): Kubeconfig {
   const text = readIfThere(file);
   if (text === undefined) throw invalid(`kubeconfig ${file} is not there`);
+  // As kubectl has it: it may be one of several, made for what is to come.
+  if (text.trim() === '') return NOTHING;
   try {
     const found = parseMap(text, { merge: true });
     if (found === undefined) throw new TypeError('not a map');

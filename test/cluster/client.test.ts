@@ -1,8 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:https';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
@@ -425,6 +427,45 @@ describe('a proxy', () => {
       await closeServer(proxy);
     }
   }
+
+  it.each([
+    ['', 'localhost', 'localhost'],
+    [' and is told the name that the kubeconfig has for it', 'localhost', 'api.example'],
+    [' by its address', '127.0.0.1', '127.0.0.1'],
+  ])('leads to the server, which is checked as without it%s', async (_, host, name) => {
+    const own = createAuthority('own');
+    const names: unknown[] = [];
+    const https = createServer({ ...own.issue({ names: [name] }) }, ({ socket }, response) => {
+      names.push((socket as TLSSocket & { servername: unknown }).servername);
+      response.end('{}');
+    });
+    const port = await listen(https);
+    const asked: unknown[] = [];
+    const proxy = createHttpServer().on('connect', ({ url, headers }, socket: Duplex) => {
+      asked.push([url, headers['proxy-authorization'], headers.authorization]);
+      const upstream = connect(port, '127.0.0.1', () => socket.write('HTTP/1.1 200 OK\r\n\r\n'));
+      upstream.pipe(socket).pipe(upstream);
+    });
+    const address = `http://ann:pass@127.0.0.1:${await listen(proxy)}`;
+    await using server = await startApiServer();
+    const cluster = {
+      server: `https://${host}:${port}`,
+      'proxy-url': address,
+      'certificate-authority-data': Buffer.from(own.ca).toString('base64'),
+      ...(host === name ? {} : { 'tls-server-name': name }),
+    };
+    await writeFile(server.kubeconfig, kubeconfigText(cluster, { token: 't' }));
+    try {
+      await using client = await open(server);
+      expect((await client.send(get)).status).toBe(200);
+    } finally {
+      await Promise.all([closeServer(proxy), closeServer(https)]);
+    }
+    expect(names).toEqual([name === '127.0.0.1' ? false : name]);
+    expect(asked).toEqual([
+      [`${host}:${port}`, `Basic ${Buffer.from('ann:pass').toString('base64')}`, undefined],
+    ]);
+  });
 
   it('that refuses is said to', async () => {
     const error = await through((socket) => socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n'));

@@ -107,6 +107,12 @@ describe('as kubectl takes it,', () => {
     expect(serverOf({ kubeconfig })).toBe('https://x');
   });
 
+  it('an empty file is one of several without anything in it', async () => {
+    await using f = await folder();
+    const files = [await f.write('empty', '\n'), await f.write('config', at('https://x'))];
+    expect(serverOf({ env: { KUBECONFIG: files.join(delimiter) } })).toBe('https://x');
+  });
+
   it('an empty path is none, and so is an empty proxy', async () => {
     await using f = await folder();
     const cluster = { server: 'https://x', 'certificate-authority': '', 'proxy-url': '' };
