@@ -174,6 +174,20 @@ const DETAILS: Readonly<Record<string, string>> = {
   UND_ERR_PRX_CONN: 'the proxy cut the connection',
 };
 
+const REFUSED_ALERT =
+  /^ERR_SSL_.*_ALERT_(UNKNOWN_CA|(BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_(EXPIRED|REVOKED|UNKNOWN))$/;
+
+/** What is wrong with the client certificate, or its key. The alerts are those of RFC 8446, 6.2. */
+function ofOurCertificate(code: string): string | undefined {
+  if (/^ERR_SSL_.*_ALERT_CERTIFICATE_REQUIRED$/.test(code)) return 'it asks for a client certificate';
+  if (REFUSED_ALERT.test(code)) return 'it does not accept our client certificate';
+  if (/^ERR_OSSL_X509_KEY_(VALUES|TYPE)_MISMATCH$/.test(code))
+    return 'the client certificate and its key cannot be used together';
+  if (/^ERR_OSSL_/.test(code))
+    return 'the client certificate or its key is no PEM, or the key has a password';
+  return undefined;
+}
+
 /** Whether no request was sent, since the one side did not trust the other, or could not show who it is. */
 export function isOfTrust(thrown: unknown): boolean {
   const code = codeOf(thrown) ?? '';
@@ -192,13 +206,10 @@ export function errorOfTransport(thrown: unknown, timeoutMs: number): AppError {
   if (name === 'AbortError') return unavailable('cancelled before it answered', thrown);
   const detail = DETAILS[code];
   if (detail !== undefined) return unavailable(detail, thrown);
+  const ours = ofOurCertificate(code);
+  if (ours !== undefined)
+    return new AppError('CLUSTER_FORBIDDEN', { detail: ours, todo: LOG_IN, cause: thrown });
   if (/^(ERR_SSL_|ERR_TLS_|CERT_)/.test(code)) return unavailable('TLS: the handshake failed', thrown);
-  if (/^ERR_OSSL_/.test(code)) {
-    const pair = 'the client certificate and its key cannot be used together';
-    const form = 'the client certificate or its key is no PEM, or the key has a password';
-    const found = /^ERR_OSSL_X509_KEY_(VALUES|TYPE)_MISMATCH$/.test(code) ? pair : form;
-    return new AppError('CLUSTER_FORBIDDEN', { detail: found, todo: LOG_IN, cause: thrown });
-  }
   if (/^(UND_ERR_|HPE_)/.test(code)) return unavailable('the connection failed', thrown);
   // Of the system: no more connections can be opened, no address is free, a firewall says no.
   if (/^E(AI_)?[A-Z]+$/.test(code))

@@ -1,5 +1,5 @@
 import { getCACertificates } from 'node:tls';
-import { Agent, type Dispatcher, ProxyAgent } from 'undici';
+import { Agent, buildConnector, type Dispatcher, ProxyAgent } from 'undici';
 
 /** What makes two connections to a server different. */
 export interface Connection {
@@ -54,10 +54,24 @@ function open({ proxy, ...connection }: Connection, connections: number | null):
   // HTTP/2 in undici 8: after a GOAWAY with a stream open, new requests hang.
   const options = { allowH2: false, connections, keepAliveTimeout: IDLE_MS, keepAliveMaxTimeout: IDLE_MS };
   if (!proxy) {
-    const connect = { ...tls, timeout: CONNECT_TIMEOUT_MS, keepAlive: true, keepAliveInitialDelay: IDLE_MS };
-    return new Agent({ ...options, connect });
+    const alive = { timeout: CONNECT_TIMEOUT_MS, keepAlive: true, keepAliveInitialDelay: IDLE_MS };
+    const connect = buildConnector({ ...tls, ...alive, allowH2: false });
+    return new Agent({ ...options, connect: withReason(connect) });
   }
   return new ProxyAgent({ ...options, uri: proxy, requestTls: tls, proxyTls: { rejectUnauthorized: true } });
+}
+
+/**
+ * With TLS 1.3 a server refuses our certificate, or asks for one, when the handshake is done, and closes. Of the two
+ * undici would keep the closing.
+ */
+function withReason(connect: buildConnector.connector): buildConnector.connector {
+  return (options, callback) =>
+    connect(options, (...result) => {
+      const [, socket] = result;
+      socket?.once('error', (error) => socket.destroy(error));
+      callback(...result);
+    });
 }
 
 function tlsOptions({ ca, cert, key, servername, rejectUnauthorized = true }: Connection): object {

@@ -57,7 +57,8 @@ const SOVEREIGN: readonly (readonly [suffix: string, cloud: Cloud])[] = [
 
 /** Through `HTTPS_PROXY`, as the logins of the store beside it go: elsewhere there may be no way to Microsoft. */
 const fetchByProxy: FetchImplementation = async (url, { headers, signal }) => {
-  const agent = new EnvHttpProxyAgent({ allowH2: false, connect: { rejectUnauthorized: true } });
+  const tls = { rejectUnauthorized: true };
+  const agent = new EnvHttpProxyAgent({ allowH2: false, connect: tls, requestTls: tls, proxyTls: tls });
   try {
     const { statusCode, body } = await request(url, { dispatcher: agent, headers, signal });
     return new Response(await body.text(), { status: statusCode });

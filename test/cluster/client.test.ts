@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:https';
-import { connect } from 'node:net';
+import { connect, createServer as createNetServer } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
@@ -334,6 +334,53 @@ describe('an identity', () => {
     await using client = await open(server);
     const todo = expect.stringContaining('Renew the token or certificate') as unknown;
     await expect(client.send(get)).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN', detail, todo });
+  });
+});
+
+describe('a server that asks for a client certificate', () => {
+  it('says so where it gets none, and takes one that the kubeconfig has by then', async () => {
+    const [own, clients] = [createAuthority('own'), createAuthority('clients')];
+    const { cert, key } = clients.issue();
+    const data = (text: string) => Buffer.from(text).toString('base64');
+    const strict = { ca: clients.ca, requestCert: true, rejectUnauthorized: true };
+    const https = createServer({ ...own.issue({ names: ['127.0.0.1'] }), ...strict }, (_, response) =>
+      response.end('{}'),
+    );
+    const address = `https://127.0.0.1:${await listen(https)}`;
+    await using server = await startApiServer();
+    const write = (user: object) => {
+      const cluster = { server: address, 'certificate-authority-data': data(own.ca) };
+      return writeFile(server.kubeconfig, kubeconfigText(cluster, user));
+    };
+    await write({ token: 't' });
+    const { clock, advance } = withClock();
+    try {
+      await using client = await open(server, { clock });
+      const asks = { code: 'CLUSTER_FORBIDDEN', detail: 'it asks for a client certificate' };
+      for (let n = 0; n < 5; n++) await expect(client.send(get)).rejects.toMatchObject(asks);
+      await write({ 'client-certificate-data': data(cert), 'client-key-data': data(key) });
+      advance(10_000);
+      expect((await client.send(get)).status).toBe(200);
+    } finally {
+      await closeServer(https);
+    }
+  });
+
+  // RFC 8446, 6.2.
+  it.each([
+    ['has ended', 45],
+    ['is of an authority that it does not know', 48],
+  ])('and finds that it %s says so', async (_, alert) => {
+    const tls = createNetServer((socket) => socket.end(Buffer.of(0x15, 3, 3, 0, 2, 2, alert)));
+    await using server = await startApiServer();
+    const address = `https://127.0.0.1:${await listen(tls)}`;
+    await writeFile(server.kubeconfig, kubeconfigText({ server: address }, { token: 't' }));
+    await using client = await open(server);
+    await expect(client.send(get)).rejects.toMatchObject({
+      code: 'CLUSTER_FORBIDDEN',
+      detail: 'it does not accept our client certificate',
+    });
+    tls.close();
   });
 });
 
