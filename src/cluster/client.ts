@@ -65,10 +65,9 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
   const streams = createPool(null);
   const pace = createPace(options.requestsPerSecond, { clock });
   const ending = new AbortController();
-  const renewals = new Map<string, string>();
   const load = (context = options.context) => {
     const config = loadKubeconfig({ ...options, context });
-    const identity = createIdentity(config, { clock, loginMs, signal: ending.signal, renewals });
+    const identity = createIdentity(config, { clock, loginMs, signal: ending.signal });
     return { config, identity };
   };
   let login = load();

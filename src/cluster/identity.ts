@@ -32,13 +32,12 @@ export interface IdentityOptions {
   /** Ends what a login still runs. */
   readonly signal: AbortSignal;
   readonly loginMs?: number | undefined;
-  readonly renewals?: OidcOptions['renewals'];
 }
 
 /** Logs in as a kubeconfig says (tokens, certificates, plugins, OIDC), at most once in `IDENTITY_MS`. */
 export function createIdentity(
   config: Kubeconfig,
-  { clock, signal, loginMs = LOGIN_MS, renewals = new Map() }: IdentityOptions,
+  { clock, signal, loginMs = LOGIN_MS }: IdentityOptions,
 ): () => Promise<Identity> {
   const user = userOf(config);
   let logIn: Promise<LogIn> | undefined;
@@ -50,7 +49,7 @@ export function createIdentity(
       await addFiles(options, cluster, user);
       if (user !== undefined) {
         // What a plugin gave is kept in there for as long as it is valid.
-        logIn ??= loginOf(config, user, { clock, signal, timeoutMs: loginMs, renewals });
+        logIn ??= loginOf(config, user, { clock, signal, timeoutMs: loginMs });
         await (await logIn)(user, options);
       }
     } catch (cause) {

@@ -2,6 +2,7 @@ import type { RequestOptions } from 'node:https';
 import { request } from 'undici';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
+import { createInTurn } from '../core/in-turn.ts';
 import { isObject, type JsonObject, parseObject } from '../core/json.ts';
 import { isLoopback } from '../core/loopback.ts';
 import { holdsCertificates, readAuthorities } from '../core/small-file.ts';
@@ -16,17 +17,32 @@ export interface OidcOptions {
   readonly timeoutMs: number;
   /** Of the client. */
   readonly signal: AbortSignal;
-  /**
-   * The refresh token of a kubeconfig, and the one that came last in its place: many are good for one renewal. It
-   * outlives a login that the API server has refused.
-   */
-  readonly renewals: Map<string, string>;
 }
 
 /**
  * A token is renewed so long before it ends: an identity is used for 10 s once it is known, and clocks differ.
  */
 const EARLY_MS = 15_000;
+
+interface Session {
+  readonly inTurn: ReturnType<typeof createInTurn>;
+  /** None before the first renewal. */
+  refreshToken: string | undefined;
+}
+
+/**
+ * Many a refresh token is good for one renewal, so that the one that came last is for the whole process: it outlives a
+ * login that the API server has refused, and a service that opens anew, and one after the other uses it.
+ */
+const sessions = new Map<string, Session>();
+
+function sessionOf(config: JsonObject): Session {
+  const fields = ['idp-issuer-url', 'client-id', 'refresh-token'].map((field) => textIn(config, field));
+  const key = JSON.stringify(fields);
+  const session = sessions.get(key) ?? { inTurn: createInTurn(), refreshToken: undefined };
+  sessions.set(key, session);
+  return session;
+}
 
 export function isOidc({ authProvider }: User): boolean {
   return isObject(authProvider) && authProvider.name === 'oidc';
@@ -37,23 +53,21 @@ export function isOidc({ authProvider }: User): boolean {
  * client-node can do so neither with a secret of the client nor with an authority of the issuer's own.
  */
 export function createOidc(user: User, options: OidcOptions): (into: RequestOptions) => Promise<void> {
-  const { clock, renewals } = options;
+  const { clock } = options;
   const config: JsonObject = isObject(user.authProvider.config) ? user.authProvider.config : {};
   const given = textIn(config, 'refresh-token') ?? '';
+  const session = sessionOf(config);
   // One that was renewed before has been refused, or has ended.
-  let idToken = renewals.has(given) ? '' : (textIn(config, 'id-token') ?? '');
+  let idToken = session.refreshToken === undefined ? (textIn(config, 'id-token') ?? '') : '';
   return async (into) => {
     const left = endOf(idToken) - clock.now();
-    if (left <= 0 || (left <= EARLY_MS && given !== '')) {
-      const renewed = await renew(
-        config,
-        renewals.get(given) ?? given,
-        `kubeconfig user ${user.name}`,
-        options,
-      );
-      idToken = renewed.idToken;
-      renewals.set(given, renewed.refreshToken);
-    }
+    if (left <= 0 || (left <= EARLY_MS && given !== ''))
+      idToken = await session.inTurn(async () => {
+        const about = `kubeconfig user ${user.name}`;
+        const renewed = await renew(config, session.refreshToken ?? given, about, options);
+        session.refreshToken = renewed.refreshToken;
+        return renewed.idToken;
+      });
     into.headers = { Authorization: `Bearer ${idToken}` };
   };
 }

@@ -144,6 +144,24 @@ describe('an id token of OIDC', () => {
     expect(issuer.renewals.map(({ form }) => form.refresh_token)).toEqual(['r0', "r0'", "r0''", "r0'''"]);
   });
 
+  it('is renewed by one after the other where several clients of the process have the same', async () => {
+    let good = 'r0';
+    await using issuer = await startIssuer(({ form }) => {
+      if (form.refresh_token !== good) return { status: 400, error: 'invalid_grant' };
+      good = `${good}'`;
+      return { id_token: RENEWED, refresh_token: good };
+    });
+    await using server = await startWith(issuer.config());
+    const { clock } = withClock();
+    const ask = async () => {
+      await using client = await open(server, clock);
+      return (await client.send(get)).status;
+    };
+    expect(await Promise.all([ask(), ask()])).toEqual([200, 200]);
+    // As a service does that opens anew.
+    expect(await ask()).toBe(200);
+  });
+
   it.each([
     ['in a header, as a rule', {}],
     ['in a header, where the issuer takes both', ['client_secret_post', 'client_secret_basic']],
