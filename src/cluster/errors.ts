@@ -177,14 +177,16 @@ const DETAILS: Readonly<Record<string, string>> = {
 const REFUSED_ALERT =
   /^ERR_SSL_.*_ALERT_(UNKNOWN_CA|(BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_(EXPIRED|REVOKED|UNKNOWN))$/;
 
-/** What is wrong with the client certificate, or its key. The alerts are those of RFC 8446, 6.2. */
-function ofOurCertificate(code: string): string | undefined {
+/** What is wrong with the client certificate, its key or a header. The alerts are those of RFC 8446, 6.2. */
+function ofOurLogin(code: string): string | undefined {
   if (/^ERR_SSL_.*_ALERT_CERTIFICATE_REQUIRED$/.test(code)) return 'it asks for a client certificate';
   if (REFUSED_ALERT.test(code)) return 'it does not accept our client certificate';
   if (/^ERR_OSSL_X509_KEY_(VALUES|TYPE)_MISMATCH$/.test(code))
     return 'the client certificate and its key cannot be used together';
   if (/^ERR_OSSL_/.test(code))
     return 'the client certificate or its key is no PEM, or the key has a password';
+  // Of what a request is made of, no other part comes from outside unencoded.
+  if (code === 'UND_ERR_INVALID_ARG') return 'its token has characters that no token has, such as two lines';
   return undefined;
 }
 
@@ -206,7 +208,7 @@ export function errorOfTransport(thrown: unknown, timeoutMs: number): AppError {
   if (name === 'AbortError') return unavailable('cancelled before it answered', thrown);
   const detail = DETAILS[code];
   if (detail !== undefined) return unavailable(detail, thrown);
-  const ours = ofOurCertificate(code);
+  const ours = ofOurLogin(code);
   if (ours !== undefined)
     return new AppError('CLUSTER_FORBIDDEN', { detail: ours, todo: LOG_IN, cause: thrown });
   if (/^(ERR_SSL_|ERR_TLS_|CERT_)/.test(code)) return unavailable('TLS: the handshake failed', thrown);

@@ -93,7 +93,7 @@ function impersonationOf(raw: JsonObject): NonNullable<User['impersonation']> {
   const name = textIn(raw, 'as');
   const uid = textIn(raw, 'as-uid');
   const extra = Object.entries(objectIn(raw, 'as-user-extra') ?? {});
-  return [
+  const headers = [
     ...(name ? [['Impersonate-User', name] as const] : []),
     ...(uid ? [['Impersonate-Uid', uid] as const] : []),
     ...texts(raw['as-groups']).map((group) => ['Impersonate-Group', group] as const),
@@ -101,6 +101,8 @@ function impersonationOf(raw: JsonObject): NonNullable<User['impersonation']> {
       texts(values).map((value) => [`Impersonate-Extra-${escapedForHeader(key)}`, value] as const),
     ),
   ];
+  // A header is bytes, of which undici makes one of each character.
+  return headers.map(([header, value]) => [header, Buffer.from(value, 'utf8').toString('latin1')] as const);
 }
 
 /** What a name of a header may not have is escaped as in a URL, and so is the sign of that. */

@@ -310,6 +310,15 @@ describe('an identity', () => {
     ]);
   });
 
+  it('whose token has two lines is said to have them', async () => {
+    await using server = await startApiServer({ tokenFile: 'token' });
+    await writeFile(join(server.folder, 'token'), 's3cret\ns3cret\n');
+    await using client = await open(server);
+    const error: unknown = await client.send(get).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'CLUSTER_FORBIDDEN', detail: expect.stringContaining('two lines') });
+    expect(String(error)).not.toContain('s3cret');
+  });
+
   it('whose client certificate is not there is CREDENTIAL_MISSING and names the file', async () => {
     await using server = await startApiServer({ 'client-certificate': 'gone.crt', 'client-key': 'gone.key' });
     await using client = await open(server);

@@ -81,7 +81,7 @@ describe('an identity of a kubeconfig, as a real API server knows it,', () => {
       Object.assign(users[0]?.user ?? {}, {
         as: 'bob',
         'as-uid': 'u-1',
-        'as-groups': ['team:a', 'team:b'],
+        'as-groups': ['team:a', 'équipe 東京'],
         'as-user-extra': { scopes: ['read', 'write'], 'example.com/50%': ['x'] },
       });
     });
@@ -94,7 +94,7 @@ describe('an identity of a kubeconfig, as a real API server knows it,', () => {
         userInfo: {
           username: 'bob',
           uid: 'u-1',
-          groups: ['team:a', 'team:b', 'system:authenticated'],
+          groups: ['team:a', 'équipe 東京', 'system:authenticated'],
           extra: { scopes: ['read', 'write'], 'example.com/50%': ['x'] },
         },
       },
