@@ -124,6 +124,8 @@ function privateKeyIn(text: string): KeyObject {
   throw new AppError('CREDENTIAL_MISSING', { about: CHECKPOINT, detail });
 }
 
+const TODO = 'Check that the folder of `keys.checkpoint` can be read and written, and that its disk is not full.';
+
 /** `checkpoint.key` has its list in `checkpoint.pub`. */
 function publicKeysBeside(path: string): string {
   return `${path.slice(0, path.length - extname(path).length)}.pub`;
@@ -140,7 +142,8 @@ async function rememberPublicKey(path: string, signer: Signer): Promise<readonly
     await file.sync();
   } catch (error) {
     if (['EACCES', 'EPERM', 'EROFS'].includes(codeOf(error) ?? '')) return keys;
-    await onDisk('the list of public keys', `file ${list}`, () => Promise.reject(error));
+    const about = `file ${list}`;
+    await onDisk({ what: 'the list of public keys', about, todo: TODO }, () => Promise.reject(error));
   }
   return keys;
 }
