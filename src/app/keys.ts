@@ -124,7 +124,8 @@ function privateKeyIn(text: string): KeyObject {
   throw new AppError('CREDENTIAL_MISSING', { about: CHECKPOINT, detail });
 }
 
-const TODO = 'Check that the folder of `keys.checkpoint` can be read and written, and that its disk is not full.';
+const TODO =
+  'Check that the folder of `keys.checkpoint` can be read and written, and that its disk is not full.';
 
 /** `checkpoint.key` has its list in `checkpoint.pub`. */
 function publicKeysBeside(path: string): string {

@@ -32,6 +32,8 @@ function given(options: {
   });
 }
 
+const EMPTY = { kind: 'ready', data: new Map(), sources: new Map(), absent: [] } as const;
+
 function written(): LiveSecret {
   const first = plan(given({}));
   if (first.kind !== 'create') throw new Error(`expected a create, got ${first.kind}`);
@@ -86,6 +88,41 @@ describe('a target that was made from the absent source', () => {
     const all = plan({ ...given({ policy: 'delete', absent: ['one', 'two'] }), live: written() });
     expect(all.kind).toBe('delete');
     expect(removed(all)).toEqual(['one', 'two']);
+  });
+
+  it('is not proposed for deletion while a search still finds something for it', () => {
+    const input = given({ policy: 'delete', absent: ['one', 'two'] });
+    const desired: Desired = {
+      ...EMPTY,
+      data: data({ three: 'of the search' }),
+      absent: KEYS.map((key) => source({ key })),
+    };
+    const result = plan({ ...input, desired, live: written() });
+    expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
+  });
+
+  it('is not proposed for deletion while it is not proved of a source that it was never made from', () => {
+    const [one, two] = [source({ key: 'one' }), source({ key: 'two', optional: true })];
+    const its = mapping({ data: { one, two }, onSourceMissing: 'delete' });
+    const made: Desired = {
+      ...EMPTY,
+      data: data({ one: '1' }),
+      sources: new Map([['one', { store: 'vault', key: 'one', version: '1' }]]),
+      absent: [two],
+    };
+    const first = plan(planInput({ mapping: its, desired: made }));
+    if (first.kind !== 'create') throw new Error(`expected a create, got ${first.kind}`);
+    const provenOf = (keys: readonly string[]) =>
+      plan(
+        planInput({
+          mapping: its,
+          desired: { ...EMPTY, absent: [one, two] },
+          live: applied(first.manifest),
+          proven: ({ key }) => keys.includes(key),
+        }),
+      );
+    expect(provenOf(['one'])).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
+    expect(provenOf(['one', 'two']).kind).toBe('delete');
   });
 
   it('is never proposed for deletion when our field manager did not write it', () => {
