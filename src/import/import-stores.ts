@@ -117,7 +117,10 @@ function finished(
 ): ImportedStore {
   const ours = (store?.ours() ?? []).filter(({ name }) => !refused.has(String(name)));
   if (store !== undefined && ours.length === 0)
-    notes.changed('spec.provider', 'names no mount, and nothing that was read uses it: it becomes no store');
+    notes.changed(
+      'spec.provider',
+      'names no mount, and nothing that is carried over uses it: it becomes no store',
+    );
   const bounds =
     ours.length === 0 ? { namespaces: undefined } : boundsOf(found, [...users].toSorted(), notes);
   return { found, notes, ours, bounds };
