@@ -172,6 +172,8 @@ const DETAILS: Readonly<Record<string, string>> = {
   PATH_LENGTH_EXCEEDED: "TLS: the server's certificate, or one of its issuers, may not be used for this",
   EPROTO: 'TLS: the server does not speak TLS, or no version that we accept',
   UND_ERR_PRX_CONN: 'the proxy cut the connection',
+  // Of a tunnel: every request has a shorter time of its own.
+  UND_ERR_HEADERS_TIMEOUT: 'the proxy does not answer',
 };
 
 const REFUSED_ALERT =

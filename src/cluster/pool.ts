@@ -1,5 +1,5 @@
 import { getCACertificates } from 'node:tls';
-import { Agent, buildConnector, type Dispatcher, ProxyAgent } from 'undici';
+import { Agent, buildConnector, type Dispatcher, ProxyAgent, Pool as UndiciPool } from 'undici';
 
 /** What makes two connections to a server different. */
 export interface Connection {
@@ -21,8 +21,11 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** Below the idle limits of API servers (90 s) and load balancers (60 s), so that we close first. */
 const IDLE_MS = 30_000;
 
-/** @param connections How many at most are open at a time; null: as many as are wanted. */
-export function createPool(connections: number | null = 32): Pool {
+/**
+ * @param connections How many at most are open at a time; null: as many as are wanted.
+ * @param connectMs How long a connection may take, and before it a tunnel through a proxy.
+ */
+export function createPool(connections: number | null = 32, connectMs = CONNECT_TIMEOUT_MS): Pool {
   let current: { readonly signature: string; readonly dispatcher: Dispatcher } | undefined;
   const retired = new Set<Promise<void>>();
 
@@ -37,7 +40,7 @@ export function createPool(connections: number | null = 32): Pool {
       const signature = signatureOf(connection);
       if (current?.signature !== signature) {
         if (current !== undefined) retire(current.dispatcher);
-        current = { signature, dispatcher: open(connection, connections) };
+        current = { signature, dispatcher: open(connection, connections, connectMs) };
       }
       return current.dispatcher;
     },
@@ -49,16 +52,27 @@ export function createPool(connections: number | null = 32): Pool {
   };
 }
 
-function open({ proxy, ...connection }: Connection, connections: number | null): Dispatcher {
+function open(
+  { proxy, ...connection }: Connection,
+  connections: number | null,
+  connectMs: number,
+): Dispatcher {
   const tls = tlsOptions(connection);
   // HTTP/2 in undici 8: after a GOAWAY with a stream open, new requests hang.
   const options = { allowH2: false, connections, keepAliveTimeout: IDLE_MS, keepAliveMaxTimeout: IDLE_MS };
   if (!proxy) {
-    const alive = { timeout: CONNECT_TIMEOUT_MS, keepAlive: true, keepAliveInitialDelay: IDLE_MS };
+    const alive = { timeout: connectMs, keepAlive: true, keepAliveInitialDelay: IDLE_MS };
     const connect = buildConnector({ ...tls, ...alive, allowH2: false });
     return new Agent({ ...options, connect: withReason(connect) });
   }
-  return new ProxyAgent({ ...options, uri: proxy, requestTls: tls, proxyTls: { rejectUnauthorized: true } });
+  return new ProxyAgent({
+    ...options,
+    uri: proxy,
+    requestTls: { ...tls, timeout: connectMs },
+    proxyTls: { rejectUnauthorized: true },
+    // For the answer to CONNECT, which nothing else bounds: all that comes after it waits for the same one.
+    clientFactory: (origin, more) => new UndiciPool(origin, { ...more, headersTimeout: connectMs }),
+  });
 }
 
 /**

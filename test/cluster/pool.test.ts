@@ -1,4 +1,7 @@
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:https';
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { expect, it, vi } from 'vitest';
 import { type Connection, createPool } from '../../src/cluster/pool.ts';
 import { createAuthority } from '../fakes/certificates.ts';
@@ -39,5 +42,34 @@ it('trusts no server of another authority unless the connection says so, whateve
   } finally {
     vi.unstubAllEnvs();
     await closeServer(server);
+  }
+});
+
+it('makes a new tunnel where a proxy did not answer about the one before', async () => {
+  const own = createAuthority('own');
+  const server = createServer(own.issue({ names: ['127.0.0.1'] }), (_, response) => response.end('ok'));
+  const port = await listen(server);
+  let asked = 0;
+  const proxy = createHttpServer().on('connect', (_, socket: Duplex) => {
+    asked += 1;
+    // It sees that we let go, and says nothing.
+    if (asked === 1) return void socket.on('end', () => socket.end()).resume();
+    const upstream = connect(port, '127.0.0.1', () => socket.write('HTTP/1.1 200 OK\r\n\r\n'));
+    upstream.pipe(socket).pipe(upstream);
+  });
+  const connection = { ca: own.ca, proxy: `http://127.0.0.1:${await listen(proxy)}` };
+  const pool = createPool(1, 300);
+  const ask = async (signal?: AbortSignal) => {
+    const wanted = { origin: `https://127.0.0.1:${port}`, path: '/', method: 'GET' } as const;
+    const { body } = await pool.dispatcher(connection).request({ ...wanted, ...(signal && { signal }) });
+    return body.text();
+  };
+  try {
+    await expect(ask(AbortSignal.timeout(50))).rejects.toMatchObject({ name: 'TimeoutError' });
+    await expect.poll(() => ask().catch(({ code }: { code: string }) => code)).toBe('ok');
+    expect(asked).toBe(2);
+  } finally {
+    await pool[Symbol.asyncDispose]();
+    await Promise.all([closeServer(proxy), closeServer(server)]);
   }
 });
