@@ -28,6 +28,16 @@ describeInChromium('a record', (visit) => {
     expect(await page.locator('main').innerText()).toMatch(/#15.*#14/s);
   });
 
+  it('does not change beneath who reads it, and does not say that it would', async () => {
+    await using tab = await visit({ role: 'viewer', at: '/records/15' });
+    const { page } = tab;
+    expect(await page.getByLabel('every 30 s').isVisible()).toBe(false);
+    await go(page, '/records');
+    expect(await page.getByLabel('every 30 s').isVisible()).toBe(true);
+    await go(page, '/nowhere/at/all/here');
+    expect(await page.getByLabel('every 30 s').isVisible()).toBe(false);
+  });
+
   it('shows the local time, and UTC on hover and beside it', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records/15' });
     const time = tab.page.locator('.current time');

@@ -66,6 +66,7 @@ export function showFrame(root, session, { may, leave }) {
   const news = h('div', { role: 'status' });
   const body = h('div', { class: 'view', onattempted: schedule });
   const paused = h('input', { type: 'checkbox', id: 'auto', checked: true, onchange: schedule });
+  const automatic = h('label', { for: 'auto' }, paused, ' every 30 s');
 
   replace(
     root,
@@ -95,7 +96,7 @@ export function showFrame(root, session, { may, leave }) {
           { class: 'updates' },
           updated,
           h('button', { type: 'button', class: 'quiet', onclick: () => reload() }, 'Refresh'),
-          h('label', { for: 'auto' }, paused, ' every 30 s'),
+          automatic,
         ),
       ),
       news,
@@ -116,6 +117,7 @@ export function showFrame(root, session, { may, leave }) {
     document.title = `${title} – secretbridge`;
     replace(heading, title);
     drawNav(place);
+    automatic.hidden = (view?.refresh ?? 'never') === 'never';
     replace(news);
     replace(body, h('p', { class: 'loading' }, 'Loading…'));
     shown = '';
