@@ -20,6 +20,7 @@ export function validationDetail([first]: readonly Violation[], context: string 
     return `the ${place} \`${String(first.params.missingProperty)}\` is missing`;
   // The path has names of our schemas only: a name that is not known ends at the line above.
   const name = first.instancePath.slice(1);
+  if (name === '' && context === 'body') return 'the body must be a JSON object';
   return name === '' ? `a ${place} is not valid` : `the ${place} \`${name}\` must ${expectation(first)}`;
 }
 

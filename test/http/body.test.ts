@@ -55,6 +55,12 @@ const TWICE: readonly (readonly [url: string, body: string, member: string])[] =
 ];
 
 describe('a body', () => {
+  it.each([undefined, 'null', '[]', '7'])('that is no object is told so: %s', async (body) => {
+    await using bench = await open();
+    const { status, json } = await post(bench, REVIEW, body);
+    expect([status, json.message]).toEqual([400, expect.stringContaining('the body must be a JSON object')]);
+  });
+
   it.each(WRONG)('of %s that is %s is refused, and nothing happens', async (url, body) => {
     await using bench = await open();
     const { status, json } = await post(bench, url, body);
