@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { toStored } from '../../src/audit/chain.ts';
 import { verify } from '../../src/audit/verify.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { bare, entry, fingerprint } from '../audit/sample.ts';
+import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { soon } from '../soon.ts';
 import { type Bench, openBench, TOKENS } from './harness.ts';
 
@@ -125,6 +127,37 @@ describe('a question', () => {
 });
 
 describe('an export', () => {
+  it('keeps nobody waiting for more than one piece, however many are under way', async () => {
+    const audit = createMemoryAudit();
+    await audit.append(Array.from({ length: 2_000 }, () => bare()));
+    let read = 0;
+    const counting = Object.assign(Object.create(audit), {
+      async *stored(from: number) {
+        for await (const record of audit.stored(from)) {
+          read += 1;
+          yield record;
+        }
+      },
+    });
+    await using bench = await openBench({ audit: counting });
+    let most = 0;
+    let under = true;
+    const exports = Promise.all(
+      Array.from({ length: 10 }, () => bench.get('/api/v1/audit/export?format=csv')),
+    ).finally(() => {
+      under = false;
+    });
+    while (under) {
+      const before = read;
+      await setImmediate();
+      most = Math.max(most, read - before);
+    }
+    for (const { status, text } of await exports)
+      expect([status, text.endsWith('\r\n')]).toEqual([200, true]);
+    expect(read).toBeGreaterThanOrEqual(10 * 2_000);
+    expect(most).toBeLessThanOrEqual(500);
+  });
+
   it('is a download that can be proved elsewhere, and is on record', async () => {
     await using bench = await openBench();
     await bench.audit.append(Array.from({ length: 1_100 }, () => entry()));

@@ -1,8 +1,10 @@
 import { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { MEDIA_TYPES, recordedExport } from '../../audit/export.ts';
 import { EXPORT_FORMATS, type ExportFormat } from '../../audit/export-formats.ts';
 import type { Question } from '../../audit/question.ts';
+import { createInTurn } from '../../core/in-turn.ts';
 import type { RouteDeps } from '../deps.ts';
 import { describe } from '../openapi.ts';
 import { actorOf } from '../requester.ts';
@@ -10,7 +12,22 @@ import { FILTERS, filterOf } from './audit-query.ts';
 
 type ExportQuery = Question & { readonly format: ExportFormat };
 
+type Chunks = AsyncGenerator<string, void, undefined>;
+
 export function addExportRoute(app: FastifyInstance, { audit, clock, closing, version }: RouteDeps): void {
+  const inTurn = createInTurn();
+  /** One piece of all exports in a turn of the event loop: a probe waits for one, however many are under way. */
+  const take = (chunks: Chunks): Promise<IteratorResult<string, void>> =>
+    inTurn(async () => {
+      const next = await chunks.next();
+      await setImmediate();
+      return next;
+    });
+  /** Whoever takes a piece slowly holds up nobody: that is no part of the turn. */
+  async function* pieces(first: IteratorResult<string, void>, rest: Chunks): Chunks {
+    for (let next = first; !next.done; next = await take(rest)) yield next.value;
+  }
+
   app.get<{ Querystring: ExportQuery }>(
     '/api/v1/audit/export',
     {
@@ -36,8 +53,8 @@ export function addExportRoute(app: FastifyInstance, { audit, clock, closing, ve
         { actor: actorOf(request), requestId: request.id, now: () => clock.now() },
       );
       // What fails at the start is an answer of its own; later only the connection can be cut.
-      const first = await chunks.next();
-      const stream = Readable.from(continued(first, chunks));
+      const first = await take(chunks);
+      const stream = Readable.from(pieces(first, chunks));
       // Also when nobody took the first piece: how the export ended is on record.
       stream.once('close', () => void Promise.allSettled([chunks.return()]));
       return reply
@@ -46,14 +63,6 @@ export function addExportRoute(app: FastifyInstance, { audit, clock, closing, ve
         .send(stream);
     },
   );
-}
-
-async function* continued(
-  first: IteratorResult<string, void>,
-  rest: AsyncGenerator<string, void, undefined>,
-): AsyncGenerator<string, void, undefined> {
-  if (!first.done) yield first.value;
-  yield* rest;
 }
 
 /** Without their parameters, as a description names them. */
