@@ -35,6 +35,7 @@ import { releaseCommand, releaseHeld } from './release.ts';
 import { restartsWanted } from './restarts.ts';
 import { oneTarget, pinTarget, someTargets, unpinTargets } from './rollback.ts';
 import { leftAnswer, pruneAnswer, runAnswer } from './run-answer.ts';
+import { createRunsBy } from './runs-by.ts';
 
 export interface ServiceOptions {
   readonly queue: Queue;
@@ -98,6 +99,7 @@ async function openController(app: App, options: ServiceOptions): Promise<Contro
     destroy: (pass, see) => destroyProposed(app, pass, see),
     restart: async () => (await restarts?.run(app.config.restarts))?.nextMs,
     recover: (onNotMade = () => undefined) => recoverIntents({ ...app, onNotMade }),
+    runsBy: createRunsBy(app),
     heldId: (known) => heldId(app, known),
     onOutcome: options.onOutcome,
     isUnended: (mapping, target) => isUnended(audit, mapping, target, app.instances),

@@ -11,6 +11,8 @@ export interface Known {
   readonly mapping: string;
   readonly target: TargetId;
   readonly requestId: string;
+  /** What the run went by, where replicas may have other configurations. */
+  readonly by?: string;
   /** Milliseconds since 1970. */
   readonly startedAt: number;
   readonly endedAt: number;
@@ -77,11 +79,14 @@ export interface Board {
  * What the replicas know of the targets. All of it can be found out again from the cluster, the stores and the
  * audit, so it is kept nowhere; the notices only save each replica from finding it out itself.
  * @param heldId Names a held change whose keys are too many to be told.
+ * @param runsBy What a run of a mapping goes by now. An outcome of another process that went by something else, as a replica
+ * that has not got the configuration yet or one of before a start, tells nothing of a target.
  */
 export function createBoard(
   notices: Notices,
   clock: Clock,
   heldId: (held: Known) => string | undefined = () => undefined,
+  runsBy: (mapping: string) => string | undefined = () => undefined,
 ): Board & Disposable {
   const outcomes = new Map<string, Known>();
   const sweeps = new Map<string, Swept>();
@@ -100,6 +105,8 @@ export function createBoard(
   const hearKnown = (field: string, told: Known | undefined): void => {
     if (told === undefined || field !== fieldOf(told.mapping, told.target)) return;
     if (told.endedAt > clock.now() + NONSENSE_MS) return;
+    const by = runsBy(told.mapping);
+    if (by !== undefined && told.by !== by) return;
     const before = outcomes.get(field);
     // Notices of two processes may cross on the way, and ours comes back to us, shortened.
     if (before !== undefined && (isLater(before.endedAt, told.endedAt) || isSame(before, told))) return;
@@ -123,7 +130,8 @@ export function createBoard(
     note(known) {
       const field = fieldOf(known.mapping, known.target);
       keep(field, known);
-      notices.post(field, knownText(known, heldId));
+      const by = runsBy(known.mapping);
+      notices.post(field, knownText(by === undefined ? known : { ...known, by }, heldId));
     },
     forget(mapping, target) {
       const field = fieldOf(mapping, target);

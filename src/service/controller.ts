@@ -81,7 +81,8 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
   // A wall clock that jumps is no stall.
   const loops = createLoops({ now: () => performance.now() });
   // Of one process nobody else has to hear, and a copy of each outcome as text takes room.
-  const board = createBoard(queue.kind === 'memory' ? UNHEARD : queue.notices, clock, parts.heldId);
+  const heard = queue.kind === 'memory' ? UNHEARD : queue.notices;
+  const board = createBoard(heard, clock, parts.heldId, parts.runsBy);
   let generation = createGeneration([], [], parts.stores.tellsVersions);
   const current = () => generation;
   const ledger = createLedger(queue, parts);

@@ -69,6 +69,7 @@ export function parseKnown(text: string): Known | undefined {
     mapping,
     target: { namespace, secret },
     requestId,
+    ...(isText(told.by) ? { by: told.by } : {}),
     startedAt,
     endedAt,
     kind,

@@ -44,6 +44,8 @@ export interface ServiceParts {
   readonly recover: (onNotMade?: RecoverDeps['onNotMade']) => Promise<number>;
   /** Whether the last word on record about a target is that something was wrong. Left out: of none. */
   readonly isUnended?: UnendedDeps['isUnended'] | undefined;
+  /** What a run of a mapping goes by: replicas may have other configurations. Left out: all have the same. */
+  readonly runsBy?: ((mapping: string) => string | undefined) | undefined;
   /** Stays the same while what is held does. */
   readonly heldId: (held: Known) => string;
   readonly onOutcome: (outcome: Outcome, seconds: number) => void;

@@ -61,6 +61,30 @@ describe('two boards', () => {
     expect(heard).toEqual(['one r1', 'two r1', 'one r2']);
   });
 
+  it('learn nothing of a target from a run that went by another configuration, in whatever life of a replica', () => {
+    const clock = createClock();
+    const notices = createFakeNotices();
+    const runsBy = { one: 'old', two: 'old' };
+    const boardOf = (name: keyof typeof runsBy) =>
+      createBoard(notices, clock, undefined, (mapping) => (mapping === 'app' ? runsBy[name] : undefined));
+    const [one, two] = [boardOf('one'), boardOf('two')];
+    one.note(known({ requestId: 'r1' }));
+    expect(seen(two)?.requestId).toBe('r1');
+    const heard: string[] = [];
+    two.onKnown(({ requestId }) => heard.push(requestId));
+    runsBy.two = 'new';
+    one.note(known({ requestId: 'r2', endedAt: START + 1 }));
+    expect(heard).toEqual([]);
+    expect(seen(boardOf('two'))).toBeUndefined();
+    runsBy.one = 'new';
+    one.note(known({ requestId: 'r3', endedAt: START + 2 }));
+    expect(heard).toEqual(['r3']);
+    expect(seen(boardOf('two'))?.requestId).toBe('r3');
+    // Of a mapping that it does not have, it knows what it is told.
+    one.note(known({ mapping: 'other', requestId: 'r4' }));
+    expect(two.known('other', APP)?.requestId).toBe('r4');
+  });
+
   it('keep the later of two outcomes that crossed on the way', () => {
     const { one, two, notices } = open();
     notices.late = true;

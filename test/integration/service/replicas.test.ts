@@ -142,6 +142,30 @@ describe('two replicas', () => {
     await within(10_000, async () => expect(await said(b)).toEqual(await said(a)));
   });
 
+  it('take up what changed in the configuration while none of them ran', async () => {
+    const labelled =
+      (label: string): WorldOptions['config'] =>
+      (names) =>
+        manyMappings(
+          3,
+          'defaults: { refresh: 1h }',
+        )(names).replaceAll(
+          `namespace: ${names.ns('apps')} }`,
+          `namespace: ${names.ns('apps')}, labels: { app: ${label} } }`,
+        );
+    await using scene = await openTwo(labelled('one'), 3);
+    const { world, a, b } = scene;
+    await within(30_000, () => bothSynced(scene, 3));
+    const labels = async () =>
+      Promise.all(upTo(3).map(async (n) => (await world.secret(`m${n}`))?.metadata.labels?.app));
+    expect(await labels()).toEqual(['one', 'one', 'one']);
+    await Promise.all([a.stop(), b.stop()]);
+    await world.configure({ config: labelled('two') });
+    // Redis has what the ones before said of each target.
+    await using _ = await world.replica('a');
+    await within(20_000, async () => expect(await labels()).toEqual(['two', 'two', 'two']));
+  });
+
   it('finish when one is killed in the middle of 200 writes, and find out what became of the open ones', async () => {
     const count = 200;
     // Both are at work from the first target on: the mappings come when both are there.
