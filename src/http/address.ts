@@ -1,5 +1,5 @@
 import { AppError } from '../core/errors.ts';
-import { codeOf } from '../core/system-errors.ts';
+import { codeOf, shortageOf } from '../core/system-errors.ts';
 
 export interface ListenAddress {
   readonly host: string;
@@ -20,13 +20,16 @@ const REASONS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another program uses the port',
   EACCES: 'this process may not use the port',
   EADDRNOTAVAIL: 'this machine has no such address',
+  EAFNOSUPPORT: 'this machine has no addresses of its kind',
+  // Of `fe80::`, which each interface has.
+  EINVAL: 'an address of one interface alone cannot be listened at',
   ENOTFOUND: 'the host has no address',
   EAI_AGAIN: 'the host has no address',
 };
 
 export function listenError(thrown: unknown, address: string): unknown {
   const code = codeOf(thrown) ?? '';
-  const detail = REASONS[code];
+  const detail = REASONS[code] ?? shortageOf(thrown);
   if (detail === undefined) return thrown;
   return new AppError('LISTEN_FAILED', { about: address, detail, cause: thrown });
 }

@@ -245,7 +245,7 @@ describe('an address', () => {
     });
   });
 
-  it.each(['nothing', '127.0.0.1', '127.0.0.1:99999', '192.0.2.1:0'])(
+  it.each(['nothing', '127.0.0.1', '127.0.0.1:99999', '192.0.2.1:0', '[fe80::1]:0'])(
     '%s cannot be listened on',
     async (address) => {
       await using bench = await openBench();
