@@ -66,9 +66,15 @@ async function write(folder: string, { base, seal }: Segment, fill: Parameters<A
     });
     await flush();
   });
-  // Before the records: where they stand, their proof does.
-  await draft(join(folder, `${stem}${SEAL}`), async (part) => part.writeFile(`${lineOf(seal)}\n`), true);
-  await rename(`${path}.part`, path);
+  try {
+    // Before the records: where they stand, their proof does.
+    await draft(join(folder, `${stem}${SEAL}`), async (part) => part.writeFile(`${lineOf(seal)}\n`), true);
+    await rename(`${path}.part`, path);
+  } catch (error) {
+    // On a full disk it is in the way of all that is to be written there.
+    await rm(`${path}.part`, { force: true });
+    throw error;
+  }
   await syncFolder(folder);
   return name;
 }

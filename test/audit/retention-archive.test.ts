@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rmdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createArchive } from '../../src/audit/archive.ts';
@@ -111,6 +111,21 @@ describe('the archive', () => {
     });
     await expect(write).rejects.toMatchObject({ code: 'INTERRUPTED' });
     expect(await readdir(archive.path)).toEqual([]);
+  });
+
+  it('leaves no records behind where there is no room for their seal', async () => {
+    await using folder = await temporaryFolder();
+    const archive = createArchive(folder.path);
+    const seal = signer.sign({ sequence: 9, hash: 'a'.repeat(64), time: '', instance: 'test' });
+    const segment = { base: GENESIS, seal };
+    const fill: Parameters<typeof archive.write>[1] = (add) =>
+      add({ text: '{"a":1}', hash: 'b', indexed: true });
+    // Where its draft would be.
+    await mkdir(join(folder.path, 'audit-1-9.checkpoint.part'));
+    await expect(archive.write(segment, fill)).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
+    expect(await readdir(folder.path)).toEqual(['audit-1-9.checkpoint.part']);
+    await rmdir(join(folder.path, 'audit-1-9.checkpoint.part'));
+    expect(await archive.write(segment, fill)).toBe('audit-1-9.jsonl');
   });
 
   it('and the service stop together: what was not signed off stays', async () => {
