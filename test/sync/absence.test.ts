@@ -4,6 +4,7 @@ import type { Mapping, Source } from '../../src/core/mapping.ts';
 import type { LiveSecret } from '../../src/core/secret.ts';
 import { mayDestroy } from '../../src/sync/brake.ts';
 import type { Desired } from '../../src/sync/desired.ts';
+import { ANNOTATION } from '../../src/sync/marks.ts';
 import { type PlanInput, plan } from '../../src/sync/plan.ts';
 import { applied, data, mapping, planInput, source } from './sample.ts';
 
@@ -52,6 +53,35 @@ describe('a target that was never made from the absent source', () => {
 
   it('is made without it when it is optional', () => {
     expect(plan(given({ absent: ['one'], optional: true, proven: false })).kind).toBe('create');
+  });
+});
+
+describe('a target that is gone, and was last written without the absent source', () => {
+  const absent = given({ policy: 'removeKeys', absent: ['one'] });
+  const gone = (part: Partial<PlanInput>) => plan({ ...absent, live: undefined, ...part });
+
+  it('comes back without it, with proof and under removeKeys alone', () => {
+    expect(gone({ writtenWithout: () => true }).kind).toBe('create');
+    const fails = { kind: 'fail', error: { code: 'SOURCE_ABSENT' } };
+    expect(gone({ writtenWithout: () => true, proven: () => false })).toMatchObject(fails);
+    expect(gone({ writtenWithout: () => false })).toMatchObject(fails);
+    const kept = mapping({ ...absent.mapping, onSourceMissing: 'delete' });
+    expect(gone({ mapping: kept, writtenWithout: () => true })).toMatchObject(fails);
+  });
+});
+
+describe('a target of which it is not told what it was made from', () => {
+  const unknown = (live: LiveSecret): LiveSecret => ({
+    ...live,
+    annotations: { ...live.annotations, [ANNOTATION.sources]: '{"count":2}' },
+  });
+  const input = given({ absent: ['one'], optional: true, proven: false });
+
+  it('was made from all whose keys it has, and from no others', () => {
+    const live = unknown(written());
+    expect(plan({ ...input, live })).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
+    const without = { ...live, data: data({ two: 'value of two' }) };
+    expect(plan({ ...input, live: without }).kind).not.toBe('fail');
   });
 });
 
