@@ -77,6 +77,31 @@ describe('the brake', () => {
     expect(told).toEqual(['delete intent one ok', 'delete outcome one ok']);
   });
 
+  it('does not count what is gone by itself by then, so that another one may go', async () => {
+    const world = await synced(NAMES, 'onSourceMissing: delete');
+    for (const name of ['one', 'two']) world.store.absent(name);
+    await almostProve(world);
+    const report = await world.sync(({ call, phase }) => {
+      if (phase === 'before' && call === 'audit.exclusively')
+        world.cluster.forget({ namespace: 'apps', secret: 'one' });
+    });
+    expect(report.summary).toMatchObject({ deleted: 1, held: 0 });
+    expect(exists(world, 'two')).toBe(false);
+  });
+
+  it('counts once what only a person may let go', async () => {
+    const world = await synced(NAMES, 'onSourceMissing: delete', 'brake: { share: 0.7 }');
+    await world.configure(
+      mappingsOf(['one'], 'onSourceMissing: removeKeys') +
+        mappingsOf(['two', 'three'], 'onSourceMissing: delete'),
+    );
+    await world.sync();
+    for (const name of ['one', 'two']) world.store.absent(name);
+    await almostProve(world);
+    expect((await world.sync()).summary).toMatchObject({ held: 1, deleted: 1 });
+    expect(NAMES.map((name) => exists(world, name))).toEqual([true, false, true]);
+  });
+
   it('that another process keeps for too long fails what was to go, and a run tells all else that it did', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
