@@ -153,6 +153,11 @@ function proofText(proof: Proof, { keys, checkpoints }: Evidence, paint: Paint):
     );
   if (accepted > 0)
     lines.push(`${count(accepted, 'checkpoint')} of records that are gone, as a person has accepted.`);
+  const left = Math.min(
+    checkpoints.filter(({ sequence }) => sequence < from - 1).length,
+    checkpoints.length - proof.checkpoints - unchecked - accepted,
+  );
+  if (left > 0) lines.push(`${count(left, 'checkpoint')} of records before ${from}, which are not here.`);
   if (from > 1)
     lines.push(
       `It begins at record ${from}; that record ${from - 1} was the one before is ${cutProved ? 'proved by a checkpoint' : 'not proved'}.`,
