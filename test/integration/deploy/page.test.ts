@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parse, stringify } from 'yaml';
+import { parse, parseAllDocuments, stringify } from 'yaml';
 import { openBench } from '../../cli/harness.ts';
 import { blocksOf, ROOT } from '../../docs/markdown.ts';
 import { kubernetes } from '../services/inject.ts';
 import { layerRuns } from '../services/kubectl-layer.ts';
-import { CHART, helm, one, render } from './chart.ts';
+import { CHART, helm, one, type Rendered, render } from './chart.ts';
 
 const path = 'docs/how-to/install-with-helm.md';
 const page = blocksOf({ path, text: readFileSync(join(ROOT, path), 'utf8') });
@@ -53,7 +53,9 @@ describe.skipIf(!layerRuns)('the page about Helm', () => {
       'bridge-secretbridge-doctor',
       'bridge-secretbridge-state',
     ]);
-    for (const name of named) expect(manifest).toContain(`name: ${name}\n`);
+    const objects = parseAllDocuments(manifest).map((document) => document.toJS() as Rendered | null);
+    const names = objects.map((object) => object?.metadata.name);
+    for (const name of named) expect(names).toContain(name);
     expect(one(await render(), 'Deployment').metadata.name).toBe('b-secretbridge');
   });
 });
