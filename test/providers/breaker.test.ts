@@ -219,6 +219,25 @@ describe('an open breaker', () => {
     expect(breaker.state).toBe('closed');
   });
 
+  it('lets one of those that wait try then, and not all of them', async () => {
+    const { breaker, time, answer } = await opened();
+    answer(undefined);
+    await time.advance(3_000);
+    const leave = await breaker.enter(undefined);
+    const entered: string[] = [];
+    const waiting = ['one', 'two'].map(async (name) => {
+      const mine = await breaker.enter(undefined);
+      entered.push(name);
+      return mine;
+    });
+    leave('interrupted');
+    await time.advance(0);
+    expect(entered).toEqual(['one']);
+    (await waiting[0])?.(undefined);
+    await Promise.all(waiting);
+    expect(entered).toEqual(['one', 'two']);
+  });
+
   it('does not keep anybody on trial beyond his own patience', async () => {
     const { breaker, time, answer } = await opened();
     answer(undefined);

@@ -85,6 +85,24 @@ describe('reads', () => {
     expect(audit.records.map(({ outcome }) => outcome)).toEqual(['ok', 'failed', 'ok', 'failed']);
   });
 
+  it('of what is held are made anew when other keys would go, or for another reason', async () => {
+    const audit = createMemoryAudit();
+    const held = (name: string, note?: string) =>
+      recorderOf(audit).setback('db', APPS_DB, {
+        kind: 'held',
+        error: new AppError('HELD'),
+        keys: [{ name, action: 'remove' }],
+        note,
+      });
+    for (const name of ['a', 'a', 'b', 'b']) await held(name);
+    for (const note of ['by prune', 'by prune']) await held('b', note);
+    expect(audit.records.map(({ keys, note }) => [...keys.removed, note])).toEqual([
+      ['a', undefined],
+      ['b', undefined],
+      ['b', 'by prune'],
+    ]);
+  });
+
   it('that failed in another process are to be made again as well', async () => {
     const audit = createMemoryAudit();
     const [a, b] = ['a', 'b'].map((key) => ({ store: 'vault', ref: { key } }));

@@ -42,6 +42,15 @@ describe('an intent that a crash left open', () => {
     expect(await recover(world)).toBe(0);
   });
 
+  it('stays open where it is of another instance, whose cluster may be another', async () => {
+    const world = await openDb();
+    await crash(world, afterTheWrite);
+    await using process = await world.start();
+    expect(await recoverIntents({ ...process.app, instances: ['other'] })).toBe(0);
+    expect(world.records.at(-1)).toMatchObject({ phase: 'intent' });
+    expect(await recoverIntents({ ...process.app, instances: ['other', 'prod'] })).toBe(1);
+  });
+
   it('is closed once by two that look for it at the same time', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
