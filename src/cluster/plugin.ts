@@ -49,7 +49,12 @@ export async function createPlugin({
       child.stderr.destroy();
     };
     over.addEventListener('abort', end, { once: true });
-    child.once('close', () => over.removeEventListener('abort', end));
+    // A process that is told a second time to end does so at once, and no terminal ends another group.
+    process.once('exit', end);
+    child.once('close', () => {
+      over.removeEventListener('abort', end);
+      process.off('exit', end);
+    });
     return child;
   };
   // The library has no other place for how it is run.

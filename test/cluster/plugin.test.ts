@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { createKubeClient, type KubeClientOptions } from '../../src/cluster/client.ts';
 import { codeOf } from '../../src/core/system-errors.ts';
+import { DB, HEAD, openBench } from '../cli/harness.ts';
 import { createAuthority } from '../fakes/certificates.ts';
 import { type ApiServer, json, kubeconfigText, startApiServer } from './api-server.ts';
 
@@ -88,6 +90,28 @@ describe('a credential plugin', () => {
     now += 10_000;
     expect((await client.send(get)).status).toBe(200);
     expect(tokensSeen(server)).toEqual(['Bearer second']);
+  });
+
+  it('does not outlive a process that is told twice to end', async () => {
+    await using server = await withPlugin('exec sleep 600');
+    const cluster = `kind: kubernetes, kubeconfig: ${server.kubeconfig}`;
+    await using bench = await openBench(HEAD.replace('kind: directory, path: ./cluster', cluster) + DB);
+    const main = resolve(import.meta.dirname, '../../src/main.ts');
+    const child = spawn(process.execPath, [main, 'sync'], { cwd: bench.folder, stdio: 'ignore' });
+    const ended = once(child, 'exit');
+    const [pid = 0] = await vi.waitFor(
+      async () => {
+        const runs = await runsOf(server);
+        expect(runs).not.toEqual([0]);
+        return runs;
+      },
+      { timeout: 30_000 },
+    );
+    // The second may come before the first was heard, and then counts as one.
+    const telling = setInterval(() => child.kill(), 10);
+    expect(await ended).toEqual([130, null]);
+    clearInterval(telling);
+    await vi.waitFor(() => expect(isRunning(pid)).toBe(false));
   });
 
   it('that fails is run once for a request', async () => {
