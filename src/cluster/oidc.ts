@@ -122,9 +122,13 @@ async function renew(
 
   try {
     const known = await ask(`${issuer.replace(/\/+$/, '')}/.well-known/openid-configuration`);
+    const endpoint = textIn(known, 'token_endpoint') ?? '';
+    // As of another server, which answers with a page of its own. What it names is not ours to show.
+    if (!URL.canParse(endpoint))
+      throw refused('the issuer of its id token does not say where it renews one: check `idp-issuer-url`');
     const { form, headers } = proofOf(client, textIn(config, 'client-secret') ?? '', known);
     const asked = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: refreshToken, ...form });
-    const answer = await ask(textIn(known, 'token_endpoint') ?? '', asked, headers);
+    const answer = await ask(endpoint, asked, headers);
     const idToken = textIn(answer, 'id_token');
     if (!idToken) throw refused('the issuer of its id token gave none');
     return { idToken, refreshToken: textIn(answer, 'refresh_token') || refreshToken };

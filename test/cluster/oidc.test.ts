@@ -235,4 +235,18 @@ describe('an id token of OIDC', () => {
     const detail = expect.stringContaining('https') as unknown;
     await expect(client.send(get)).rejects.toMatchObject({ ...LOGIN, detail });
   });
+
+  it.each([
+    ['none', undefined],
+    ['one that is no text', 1],
+    ['one that is no address', 's3cret'],
+  ])('whose issuer names %s to renew it at is said to be of a wrong issuer', async (_, token_endpoint) => {
+    await using issuer = await startIssuer(() => ({ id_token: RENEWED }), { token_endpoint });
+    await using server = await startWith(issuer.config());
+    await using client = await open(server, withClock().clock);
+    const error: unknown = await client.send(get).catch((thrown: unknown) => thrown);
+    const detail = expect.stringContaining('does not say where it renews one') as unknown;
+    expect(error).toMatchObject({ ...LOGIN, detail });
+    expect(String(error)).not.toContain('s3cret');
+  });
 });
