@@ -74,9 +74,10 @@ export function createIdentity(
 }
 
 async function loginOf(config: Kubeconfig, user: User, options: OidcOptions): Promise<LogIn> {
-  const { exec, authProvider } = user;
+  const { exec, authProvider, token, username } = user;
   if (exec) return createPlugin({ ...options, cluster: clusterOf(config) });
-  if (!authProvider) return async () => undefined;
+  // What stands in the kubeconfig is what is sent: a login beside it is for nothing, and may have ended.
+  if (!authProvider || token || username) return async () => undefined;
   const tokenFile: unknown = authProvider.config?.tokenFile;
   if (typeof tokenFile === 'string') {
     return async (_, into) => {

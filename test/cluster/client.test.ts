@@ -248,6 +248,18 @@ describe('an identity', () => {
     expect(tokensSeen(server)).toEqual([`Bearer ${idToken}`]);
   });
 
+  // As client-go has it.
+  it.each([
+    ['token', { token: 't' }, 'Bearer t'],
+    ['password', { username: 'a', password: 'b' }, 'Basic YTpi'],
+  ])('is the %s that stands in the kubeconfig, whatever login is named beside it', async (_, user, seen) => {
+    await using server = await startApiServer({ ...user, 'auth-provider': { name: 'oidc', config: {} } });
+    await using client = await open(server);
+    server.answer(json(200, {}));
+    await client.send(get);
+    expect(tokensSeen(server)).toEqual([seen]);
+  });
+
   it('may be of a provider from before plugins, which the library as a whole knows', async () => {
     const config = { 'access-token': 'of-gcp', expiry: '2999-01-01T00:00:00Z' };
     await using server = await startApiServer({ 'auth-provider': { name: 'gcp', config } });
