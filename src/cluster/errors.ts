@@ -204,8 +204,10 @@ export function errorOfTransport(thrown: unknown, timeoutMs: number): AppError {
   const name = thrown instanceof Error ? thrown.name : '';
   const code = codeOf(thrown) ?? '';
   if (name === 'TimeoutError') return unavailable(`no answer within ${timeoutMs / 1000} s`, thrown);
-  // undici has no other sign of it.
-  const refusal = /^Proxy response \((\d{3})\)/.exec(thrown instanceof Error ? thrown.message : '')?.[1];
+  // undici has no other sign of it, of a tunnel and of a request without TLS.
+  const refusal = /^Proxy (?:response|Authentication Required) \((\d{3})\)/.exec(
+    thrown instanceof Error ? thrown.message : '',
+  )?.[1];
   if (refusal !== undefined) return unavailable(`the proxy refuses to connect us, status ${refusal}`, thrown);
   if (name === 'AbortError') return unavailable('cancelled before it answered', thrown);
   const detail = DETAILS[code];

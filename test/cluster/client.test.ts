@@ -540,6 +540,22 @@ describe('a proxy', () => {
     expect(error).toHaveProperty('detail', 'the proxy refuses to connect us, status 407');
   });
 
+  it('that refuses a request to an API server without TLS is said to', async () => {
+    const proxy = createHttpServer((_, response) => response.writeHead(407).end());
+    await using server = await startApiServer();
+    const cluster = { server: server.address, 'proxy-url': `http://127.0.0.1:${await listen(proxy)}` };
+    await writeFile(server.kubeconfig, kubeconfigText(cluster, { token: 't' }));
+    try {
+      await using client = await open(server);
+      await expect(client.send(get)).rejects.toMatchObject({
+        code: 'CLUSTER_UNAVAILABLE',
+        detail: 'the proxy refuses to connect us, status 407',
+      });
+    } finally {
+      await closeServer(proxy);
+    }
+  });
+
   it('that hangs up is said to', async () => {
     const error = await through((socket) => socket.destroy());
     expect(error).toHaveProperty('detail', 'the proxy cut the connection');
