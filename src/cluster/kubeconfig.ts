@@ -157,6 +157,12 @@ function requireUser(config: Kubeconfig, files: readonly string[]): void {
     throw invalid(
       `user ${named} acts as a group, uid or extra (\`as-groups\` and the like) of nobody: name \`as\``,
     );
+  // Only seen with the first request, and there it would be a matter of the token.
+  const unfit = impersonation.find(([, value]) => /[^\t\x20-\x7e\x80-\xff]/.test(value));
+  if (unfit !== undefined)
+    throw invalid(
+      `\`${unfit[0]}\` of user ${named} has characters that no header may have, such as two lines`,
+    );
 }
 
 function requireProxy(proxy: string | undefined): void {

@@ -176,6 +176,12 @@ describe('what is wrong is CONFIG_INVALID and says where', () => {
     ['a certificate without its key', { 'client-certificate-data': 'eA==' }, /certificate without its key/],
     ['groups to act as, and no name', { token: 't', 'as-groups': ['a'] }, /name `as`$/],
     ['a uid to act as, and no name', { token: 't', 'as-uid': '1' }, /name `as`$/],
+    ['a name to act as that has two lines', { token: 't', as: 'bob\n' }, /`Impersonate-User` .* two lines$/],
+    [
+      'a group of that kind',
+      { token: 't', as: 'b', 'as-groups': ['a\0'] },
+      /`Impersonate-Group` .* two lines$/,
+    ],
   ])('a user with %s', async (_, user, detail) => {
     await using f = await folder();
     const kubeconfig = await f.write('config', kubeconfigText({ server: 'https://x' }, user));
