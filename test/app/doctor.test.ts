@@ -266,7 +266,7 @@ describe('doctor', () => {
     // Of what runs nobody may write the file, not even root.
     const busy = join(scene.bench.folder, 'busy');
     await copyFile('/bin/sleep', busy);
-    const running = spawn(busy, ['600']);
+    const running = spawn(busy, ['600'], { argv0: 'sleep' });
     try {
       await once(running, 'spawn');
       expect(await scene.failures()).toEqual(['audit: checkpoints: AUDIT_UNAVAILABLE']);
