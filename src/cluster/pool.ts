@@ -72,6 +72,14 @@ function open(
     proxyTls: { rejectUnauthorized: true },
     // For the answer to CONNECT, which nothing else bounds: all that comes after it waits for the same one.
     clientFactory: (origin, more) => new UndiciPool(origin, { ...more, headersTimeout: connectMs }),
+    // Its connections are through the tunnel, or to the proxy where there is none.
+    factory: (origin, more: UndiciPool.Options) => {
+      const { connect } = more;
+      return new UndiciPool(
+        origin,
+        typeof connect === 'function' ? { ...more, connect: withReason(connect) } : more,
+      );
+    },
   });
 }
 

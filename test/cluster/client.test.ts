@@ -535,6 +535,31 @@ describe('a proxy', () => {
     ]);
   });
 
+  it('leads to a server that asks for a client certificate, which is said of that', async () => {
+    const [own, clients] = [createAuthority('own'), createAuthority('clients')];
+    const strict = { ca: clients.ca, requestCert: true, rejectUnauthorized: true };
+    const https = createServer({ ...own.issue({ names: ['127.0.0.1'] }), ...strict });
+    const port = await listen(https);
+    const proxy = createHttpServer().on('connect', (_, socket: Duplex) => {
+      const upstream = connect(port, '127.0.0.1', () => socket.write('HTTP/1.1 200 OK\r\n\r\n'));
+      upstream.pipe(socket).pipe(upstream);
+    });
+    await using server = await startApiServer();
+    const cluster = {
+      server: `https://127.0.0.1:${port}`,
+      'proxy-url': `http://127.0.0.1:${await listen(proxy)}`,
+      'certificate-authority-data': Buffer.from(own.ca).toString('base64'),
+    };
+    await writeFile(server.kubeconfig, kubeconfigText(cluster, { token: 't' }));
+    try {
+      await using client = await open(server);
+      const asks = { code: 'CLUSTER_FORBIDDEN', detail: 'it asks for a client certificate' };
+      for (let n = 0; n < 5; n++) await expect(client.send(get)).rejects.toMatchObject(asks);
+    } finally {
+      await Promise.all([closeServer(proxy), closeServer(https)]);
+    }
+  });
+
   it('that refuses is said to', async () => {
     const error = await through((socket) => socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n'));
     expect(error).toHaveProperty('detail', 'the proxy refuses to connect us, status 407');
