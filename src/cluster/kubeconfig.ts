@@ -167,9 +167,21 @@ function requireUser(config: Kubeconfig, files: readonly string[]): void {
 
 function requireProxy(proxy: string | undefined): void {
   if (!proxy) return;
-  const protocol = URL.parse(proxy)?.protocol;
+  const { protocol, username = '', password = '' } = URL.parse(proxy) ?? {};
   if (protocol !== 'http:' && protocol !== 'https:')
     throw invalid('`proxy-url` of its cluster: only http and https proxies are supported');
+  if (!isDecodable(username) || !isDecodable(password))
+    throw invalid('`proxy-url` of its cluster: a `%` in its user or password is written `%25`');
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch (error) {
+    if (error instanceof URIError) return false;
+    throw error;
+  }
 }
 
 function readIfThere(file: string): string | undefined {

@@ -188,6 +188,16 @@ describe('what is wrong is CONFIG_INVALID and says where', () => {
     expect(() => load({ kubeconfig })).toThrow(invalid(detail));
   });
 
+  it.each(['http://ann:100%@127.0.0.1:1', 'http://%ff:x@127.0.0.1:1'])(
+    'the login of a proxy %s',
+    async (proxy) => {
+      await using f = await folder();
+      const text = kubeconfigText({ server: 'https://x', 'proxy-url': proxy }, { token: 't' });
+      const kubeconfig = await f.write('config', text);
+      expect(() => load({ kubeconfig })).toThrow(invalid(/is written `%25`$/));
+    },
+  );
+
   it.each(['socks5://127.0.0.1:1', 'http://', 'proxy.example:3128'])('the proxy %s', async (proxy) => {
     await using f = await folder();
     const text = kubeconfigText({ server: 'https://x', 'proxy-url': proxy }, { token: 't' });
