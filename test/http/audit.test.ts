@@ -158,6 +158,34 @@ describe('an export', () => {
     expect(most).toBeLessThanOrEqual(500);
   });
 
+  it('comes whole beside receivers that take nothing, or went away while they waited', async () => {
+    await using bench = await openBench();
+    await bench.audit.append(Array.from({ length: 3_000 }, () => entry({ note: 'x'.repeat(5_000) })));
+    const url = await bench.server.listen('127.0.0.1:0');
+    const ask = () => {
+      const asked = request(`${url}/api/v1/audit/export?format=jsonl`, {
+        agent: false,
+        headers: { authorization: `Bearer ${TOKENS.viewer}` },
+      });
+      asked.on('error', () => {}).end();
+      return asked;
+    };
+    const stalled = [ask(), ask()];
+    await Promise.all(stalled.map((asked) => once(asked, 'response')));
+    const gone = Array.from({ length: 8 }, ask);
+    await Promise.all(gone.map((asked) => once(asked, 'finish')));
+    for (const asked of gone) asked.destroy();
+    const answer = await bench.get('/api/v1/audit/export?format=csv&action=update');
+    expect(answer.text.split('\r\n').length).toBeGreaterThan(3_000);
+    for (const asked of stalled) asked.destroy();
+    await soon(() => {
+      const exports = bench.audit.records.filter(({ action }) => action === 'export');
+      const ends = exports.filter(({ counts }) => counts !== undefined);
+      expect(ends).toHaveLength(exports.length / 2);
+      expect(ends.filter(({ outcome }) => outcome === 'ok')).toHaveLength(1);
+    });
+  });
+
   it('is a download that can be proved elsewhere, and is on record', async () => {
     await using bench = await openBench();
     await bench.audit.append(Array.from({ length: 1_100 }, () => entry()));
