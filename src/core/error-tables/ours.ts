@@ -6,7 +6,7 @@ export const OURS = {
     group: 'ours',
     remedy: 'fix-config',
     says: 'the `access` rules, or the bounds of its `include`, do not allow this source for this namespace',
-    todo: 'Extend the rules or the bounds, or take the source out of the mapping.',
+    todo: 'Extend the rules or the bounds, or take the source out of the mapping. Nothing allows a key that might be taken for another one, as with `//` or `/../` in it.',
   },
   HELD: {
     group: 'ours',
