@@ -118,6 +118,7 @@ describe('a signed webhook', () => {
       JSON.stringify({ store: 'team-vault', key: 'k'.repeat(17_000) }),
     );
     expect([status, json.code]).toEqual([413, 'INVALID_REQUEST']);
+    expect(events.refused).toEqual([{ kind: 'webhook', name: 'ci', outcome: 'refused' }]);
   });
 
   it('of a name that is not configured is not there, and neither is another method', async () => {

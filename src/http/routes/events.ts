@@ -71,7 +71,10 @@ export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limi
       const { status, error } = toHttpError(thrown);
       const known = knownIntake(request);
       if (known === undefined || error.code === 'INTERNAL') return;
-      events?.onRefused?.(known.origin, error.code === 'INVALID_REQUEST' ? 'malformed' : 'refused');
+      // The proof of a webhook is over its body: one that was not taken whole is not proved.
+      const isProved = known.origin.kind !== 'webhook' || thrown instanceof AppError;
+      const isMalformed = isProved && error.code === 'INVALID_REQUEST';
+      events?.onRefused?.(known.origin, isMalformed ? 'malformed' : 'refused');
       logRefusal({ origin: known.origin, status, error, address: request.ip });
     });
     scope.setErrorHandler((thrown, request, reply) => {
