@@ -412,6 +412,20 @@ describe('dataFrom', () => {
       { key: 'team/app' },
     ]);
   });
+
+  it('in AWS takes a prefix before a key that begins with a slash, unless access has bounds', async () => {
+    const provider = { aws: { service: 'SecretsManager', region: 'eu-west-1', prefix: 'team/' } };
+    const slashed = { extract: { key: '/app' } };
+    expect((await from(slashed, store('aws', provider))).mapping?.dataFrom).toMatchObject([
+      { key: 'team//app' },
+    ]);
+    const { mappings, report } = await from(
+      slashed,
+      store('aws', provider, { conditions: [{ namespaces: ['apps'] }] }),
+    );
+    expect(mappings).toEqual([]);
+    expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['dataFrom[0].key']);
+  });
 });
 
 describe('dataFrom by names below a path', () => {
