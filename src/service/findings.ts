@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../core/error-codes.ts';
 import type { Fingerprint, Fingerprinter } from '../core/fingerprint.ts';
+import { mapConcurrently } from '../core/map-concurrently.ts';
 import { isPlain, type ReadResult, refId, type StoreRef, sizeOfAll } from '../core/reading.ts';
 import type { Ages } from './ages.ts';
 import type { Pass } from './pass.ts';
@@ -20,6 +21,8 @@ export interface FindingsDeps {
   readonly beat: () => void;
 }
 
+/** At first the audit is asked about each: whoever writes a target would wait behind thousands. */
+const ASKED_AT_ONCE = 2;
 const READ_AT_ONCE = 200;
 /** Before it is known how large they are. */
 const READ_AT_FIRST = 5;
@@ -46,9 +49,12 @@ export async function findingsOf(
     }
   }
   // That a failure has ended is to be on record, as that it began.
-  const isToRead = await Promise.all(
-    refs.map((ref) => !findings.has(refId(ref)) || pass.recorder.isFailing(ref)),
-  );
+  const isToRead = await mapConcurrently(refs, ASKED_AT_ONCE, async (ref) => {
+    if (!findings.has(refId(ref))) return true;
+    const isFailing = await pass.recorder.isFailing(ref);
+    beat();
+    return isFailing;
+  });
   const unread = refs.filter((_, index) => isToRead[index]);
   // In parts, so that a long one is seen to go on.
   for (let start = 0, size = READ_AT_FIRST; start < unread.length; ) {

@@ -40,6 +40,8 @@ interface Shelf {
   /** How many were read at once. */
   readonly parts: number[];
   lists: number;
+  /** Of how many it was asked at once whether they fail. */
+  mostAsked: number;
   /** When each version was made, where the list tells. */
   madeAt?: number;
   /** Of each value. */
@@ -60,6 +62,7 @@ function openSweep(all: readonly Wanted[], tells = false) {
     reads: [],
     parts: [],
     lists: 0,
+    mostAsked: 0,
     bytes: 1,
     fill: 'x',
   };
@@ -90,9 +93,17 @@ function openSweep(all: readonly Wanted[], tells = false) {
   };
   const remade = new Set<string>();
   const readings = createReadings(async () => undefined);
+  let asking = 0;
+  const isFailing = async (ref: StoreRef): Promise<boolean> => {
+    asking += 1;
+    shelf.mostAsked = Math.max(shelf.mostAsked, asking);
+    await Promise.resolve();
+    asking -= 1;
+    return readings.isFailing(ref) === true;
+  };
   const pass = {
     fingerprints: FINGERPRINTS,
-    recorder: { remade, isFailing: async (ref: StoreRef) => readings.isFailing(ref) === true },
+    recorder: { remade, isFailing },
     async read(refs: readonly StoreRef[]) {
       shelf.parts.push(refs.length);
       const results = new Map(refs.map((ref) => [refId(ref), read(ref)]));
@@ -137,6 +148,15 @@ function openSweep(all: readonly Wanted[], tells = false) {
 }
 
 describe('a sweep', () => {
+  it('asks the audit about a few keys at a time, so that writes do not wait behind all of them', async () => {
+    const keys = Array.from({ length: 50 }, (_, index) => `key-${index}`);
+    const data = Object.fromEntries(keys.map((key) => [key, source({ key })]));
+    const { round, shelf } = openSweep([wanted({ name: 'many', data })], true);
+    for (const key of keys) shelf.keys.set(key, '1');
+    await round();
+    expect([shelf.reads, shelf.mostAsked]).toEqual([[], 2]);
+  });
+
   it('knows how old a value is that it has not read, where a list tells', async () => {
     const { board, shelf, round, ages } = openSweep([A], true);
     board.setMeta(meta(A, { A: ['a', '1'] }));
