@@ -102,11 +102,11 @@ export async function reconcile(
       case 'create':
       case 'update':
       case 'merge': {
+        const refused = await stillRefused(stood?.failed, plan, id, deps.cluster);
         if (!isWanted()) {
           await decision.recorded();
           return { ...end('unchanged', decision), keys: [] };
         }
-        const refused = await stillRefused(stood?.failed, plan, id, deps.cluster);
         if (refused !== undefined) {
           await decision.recorded();
           await recorder.setback(mapping.name, id, { kind: 'failed', error: refused, keys: plan.keys });

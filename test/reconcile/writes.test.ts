@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
+import { reconcile } from '../../src/reconcile/reconcile.ts';
 import { failing, type Step } from '../fakes/faulty.ts';
 import { APPS_DB, DB_ONLY, openDb, openWorld, syncOnly } from './world.ts';
 
@@ -59,6 +60,21 @@ describe('a write', () => {
       ]);
     },
   );
+
+  it('that nobody wants any more once the cluster was asked whether it takes it is not made', async () => {
+    const world = await openDb();
+    world.cluster.fail('create', new AppError('CLUSTER_FORBIDDEN'));
+    await world.sync();
+    const { app } = await world.start();
+    const [mapping] = app.config.mappings;
+    if (mapping === undefined) throw new Error('none');
+    let wanted = true;
+    world.cluster.before('create', () => {
+      wanted = false;
+    });
+    const outcome = await reconcile(mapping, APPS_DB, await app.pass(), { isWanted: () => wanted });
+    expect([outcome.kind, wanted, world.cluster.writes]).toEqual(['unchanged', false, []]);
+  });
 
   it('that loses a race to create decides again on what is there now', async () => {
     const world = await openDb();
