@@ -13,7 +13,7 @@ import { isOfOthers, type Plan } from '../sync/plan.ts';
 import { type DecideDeps, type Decision, decideUnrecorded, type Unrecorded } from './decide.ts';
 import type { LetBe } from './last-word.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
-import type { Recorder } from './recorder.ts';
+import type { Recorder, Stood } from './recorder.ts';
 import { shown } from './shown.ts';
 import { carryOut, rehearse, stillRefused, type Write } from './write.ts';
 
@@ -70,7 +70,7 @@ export async function reconcile(
     if (plan.kind !== 'create' && plan.kind !== 'update' && plan.kind !== 'merge') await decision.recorded();
     const now = { live: decision.live, restart };
     const isToSee = plan.kind === 'create' || (plan.kind !== 'unchanged' && decision.live !== undefined);
-    const stood = isToSee ? await recorder.seen(mapping.name, id, now) : undefined;
+    const stood = found.stood ?? (isToSee ? await recorder.seen(mapping.name, id, now) : undefined);
     const reported = drift === 'report' && found.byHand && (await whyReported(id, plan, found, isNew, deps));
     if (reported) {
       const { kind, error } = reported;
@@ -184,6 +184,8 @@ interface Compared {
   readonly letBe?: LetBe | undefined;
   /** The fingerprint of what we held of the target, where that is gone by now. */
   readonly held?: string;
+  /** Where it was asked. */
+  readonly stood?: Stood | undefined;
 }
 
 /**
@@ -201,15 +203,20 @@ async function compareWithLast(
     plan.kind === 'create' || (plan.kind === 'merge' && isWiped(plan, { instance, mapping: name }));
   if (!isGone) return { byHand: 'drift' in plan && plan.drift };
   if (desired.kind !== 'ready') return { byHand: false };
+  // A first sync makes thousands of which nothing is on record: one question is enough.
+  const stood =
+    plan.kind === 'create' ? await recorder.seen(name, id, { live: undefined, restart: [] }) : undefined;
+  if (stood?.isUnheard) return { byHand: false, stood };
   let last = await recorder.lastWrite(name, id);
   // Nobody takes away by hand what we have deleted, however late.
   const removal = { action: 'delete', mapping: name, target: id } as const;
   if (last !== undefined && isSure && live === undefined && (await recorder.gone(removal)))
     last = await recorder.lastWrite(name, id);
-  if (last === undefined) return { byHand: false };
+  if (last === undefined) return { byHand: false, stood };
   const wanted = { data: plan.manifest.data, sources: desired.sources };
   const byHand = isLoss(last, id, wanted, fingerprints);
   return {
+    stood,
     isGone: true,
     byHand,
     letBe: byHand ? await recorder.whyLetBe(name, id) : undefined,

@@ -80,6 +80,8 @@ export interface Seen {
 
 /** How a target stands on record. */
 export interface Stood {
+  /** Nothing is on record about it. */
+  readonly isUnheard?: boolean;
   readonly restarts: boolean;
   /** Why it failed the last time. */
   readonly failed?: string | undefined;
@@ -138,7 +140,7 @@ export function createRecorder({
   const seen = async (mapping: string, target: TargetId, { live, restart }: Seen) => {
     const before = await last(target, mapping);
     const isOver = before === undefined || (before.outcome === 'ok' && !isReplaced(before));
-    if (isOver) return { isUnended: false, restarts: false };
+    if (isOver) return { isUnended: false, isUnheard: before === undefined, restarts: false };
     const late = live && (await madeLate(audit, mapping, live, instances));
     if (late === undefined) {
       const { outcome, code } = before;

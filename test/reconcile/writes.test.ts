@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
+import { TARGET_ACTIONS } from '../../src/reconcile/last-word.ts';
 import { reconcile } from '../../src/reconcile/reconcile.ts';
 import { failing, type Step } from '../fakes/faulty.ts';
 import { APPS_DB, DB_ONLY, openDb, openWorld, syncOnly } from './world.ts';
@@ -74,6 +75,19 @@ describe('a write', () => {
     });
     const outcome = await reconcile(mapping, APPS_DB, await app.pass(), { isWanted: () => wanted });
     expect([outcome.kind, wanted, world.cluster.writes]).toEqual(['unchanged', false, []]);
+  });
+
+  it('of what was never tried takes one question to the audit about its target, beside that for a pin', async () => {
+    const world = await openDb();
+    const { app } = await world.start(({ call, phase, args }: Step) => {
+      const { secret } = (args[0] ?? {}) as { secret?: string };
+      if (call === 'audit.latest' && phase === 'before' && secret !== undefined) questions.push(args[1]);
+    });
+    const questions: unknown[] = [];
+    const [mapping] = app.config.mappings;
+    if (mapping === undefined) throw new Error('none');
+    expect(await reconcile(mapping, APPS_DB, await app.pass())).toMatchObject({ kind: 'created' });
+    expect(questions).toEqual([['rollback', 'unpin'], TARGET_ACTIONS]);
   });
 
   it('that loses a race to create decides again on what is there now', async () => {
