@@ -60,6 +60,8 @@ export interface Board {
   known(mapping: string, target: TargetId): Known | undefined;
   all(): Iterable<Known>;
   note(known: Known): void;
+  /** The last run of another replica by another configuration, since this process began. */
+  byOthers(mapping: string, target: TargetId): Known | undefined;
   forget(mapping: string, target: TargetId): void;
   swept(slot: string): Swept | undefined;
   noteSweep(slot: string, swept: Swept): void;
@@ -89,6 +91,8 @@ export function createBoard(
   runsBy: (mapping: string) => string | undefined = () => undefined,
 ): Board & Disposable {
   const outcomes = new Map<string, Known>();
+  const byOthers = new Map<string, Known>();
+  const beganAt = clock.now();
   const sweeps = new Map<string, Swept>();
   const metas = createTargetMap<SecretMeta>();
   const listeners = new Set<(known: Known) => void>();
@@ -106,7 +110,11 @@ export function createBoard(
     if (told === undefined || field !== fieldOf(told.mapping, told.target)) return;
     if (told.endedAt > clock.now() + NONSENSE_MS) return;
     const by = runsBy(told.mapping);
-    if (by !== undefined && told.by !== by) return;
+    const isOther = by !== undefined && told.by !== by;
+    if (!isOther) byOthers.delete(field);
+    // What was left before a start is looked at all the same.
+    else if (told.endedAt > beganAt) byOthers.set(field, { ...told, keys: [] });
+    if (isOther) return;
     const before = outcomes.get(field);
     // Notices of two processes may cross on the way, and ours comes back to us, shortened.
     if (before !== undefined && (isLater(before.endedAt, told.endedAt) || isSame(before, told))) return;
@@ -114,7 +122,7 @@ export function createBoard(
   };
   const hear = (field: string, text: string | undefined): void => {
     const isSweep = field.startsWith(SWEEP);
-    if (text === undefined) (isSweep ? sweeps : outcomes).delete(field);
+    if (text === undefined) for (const it of isSweep ? [sweeps] : [outcomes, byOthers]) it.delete(field);
     else if (!isSweep) hearKnown(field, parseKnown(text));
     else {
       const told = parseSwept(text);
@@ -133,8 +141,10 @@ export function createBoard(
       const by = runsBy(known.mapping);
       notices.post(field, knownText(by === undefined ? known : { ...known, by }, heldId));
     },
+    byOthers: (mapping, target) => byOthers.get(fieldOf(mapping, target)),
     forget(mapping, target) {
       const field = fieldOf(mapping, target);
+      byOthers.delete(field);
       if (outcomes.delete(field)) notices.post(field, undefined);
     },
     swept: (slot) => sweeps.get(SWEEP + slot),

@@ -51,6 +51,8 @@ export interface WorkDeps {
 
 /** When a run without an outcome is tried again at the latest. */
 const UNDONE_MS = 60_000;
+/** A configuration comes to one replica after another, within a minute or two. */
+const TAKING_UP_MS = 5 * 60_000;
 
 /** Works off the job of one target: every mapping that wants it, in turn. Gives when to look again. */
 export type WorkTarget = (target: TargetId, job: Job, signal: AbortSignal) => Promise<number | undefined>;
@@ -106,6 +108,8 @@ export function createWork(deps: WorkDeps): WorkTarget {
       if (until === undefined && (await isContested(deps.audit, id, clock, instancesOf(pass))))
         return contest(it, job, pass, { before, startedAt });
     }
+    const letBeMs = job.reason === 'drift' ? othersMs(it, startedAt) : 0;
+    if (letBeMs > 0) return letBeMs;
     const isNew = deps.isNew?.(mapping.name, id) ?? false;
     const drift = job.reason === 'manual' ? 'repair' : mapping.onDrift;
     const isWanted = () => wantedIn(generation(), { mapping: mapping.name, target: id }) !== undefined;
@@ -145,6 +149,17 @@ export function createWork(deps: WorkDeps): WorkTarget {
     if (outcome.pinned === undefined && outcome.sources !== undefined)
       deps.ages.decided(mapping, outcome.sources);
     return wait;
+  }
+
+  /**
+   * For how long what is there is let be, since a replica with another configuration wrote it. That may be the newer one, and
+   * to undo it until this one has come here too would restart pods back and forth.
+   */
+  function othersMs({ mapping, id }: Wanted, now: number): number {
+    const other = board.byOthers(mapping.name, id);
+    const version = board.meta(id)?.resourceVersion;
+    if (other === undefined || version === undefined || other.resourceVersion !== version) return 0;
+    return Math.min(TAKING_UP_MS, other.endedAt + TAKING_UP_MS - now);
   }
 
   /** Until it began to fail, the sweeps have shown that it was right. */

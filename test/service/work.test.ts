@@ -11,7 +11,7 @@ import { createPasses } from '../../src/service/passes.ts';
 import { createWork } from '../../src/service/work.ts';
 import type { Watch } from '../fakes/faulty.ts';
 import { APPS_DB, base64, DB_ONLY, openWorld } from '../reconcile/world.ts';
-import { asQueue, createFakeNotices, createFakeQueue, meta } from './sample.ts';
+import { asQueue, createFakeNotices, createFakeQueue, known, meta } from './sample.ts';
 
 interface Options {
   readonly watch?: Watch;
@@ -25,7 +25,9 @@ async function open({ watch, mappings = DB_ONLY, isNew }: Options = {}) {
   const { clock } = world;
   const wanted = app.config.mappings.map((mapping) => ({ mapping, id: APPS_DB }));
   const generation = createGeneration(app.config.mappings, wanted, () => false);
-  const board = createBoard(createFakeNotices(), clock);
+  const notices = createFakeNotices();
+  const boardOf = (by: string) => createBoard(notices, clock, undefined, () => by);
+  const board = boardOf('ours');
   const ledger = createLedger(asQueue(createFakeQueue()), { clock, logger: silentLogger });
   const passes = createPasses<Pass>(clock, async () => ({
     ...(await app.pass()),
@@ -55,7 +57,7 @@ async function open({ watch, mappings = DB_ONLY, isNew }: Options = {}) {
     work(APPS_DB, { subject: 'target/apps/db', reason, requestId }, signal);
   const reads = () => world.store.reads.splice(0);
   const seen = () => board.known('db', APPS_DB);
-  return { world, clock, board, generation, ledger, passes, run, reads, seen, decided };
+  return { world, clock, board, boardOf, generation, ledger, passes, run, reads, seen, decided };
 }
 
 describe('the run of a target', () => {
@@ -96,6 +98,28 @@ describe('the run of a target', () => {
     world.cluster.forget(APPS_DB);
     await run('r4');
     expect(seen()).toMatchObject({ kind: 'failed', alive: false });
+  });
+
+  it('undoes not at once what a replica with another configuration has written', async () => {
+    const { world, clock, board, boardOf, generation, run } = await open();
+    await run('r0');
+    const [it] = generation.wanted;
+    if (it === undefined) throw new Error('nothing is wanted');
+    world.cluster.edit(APPS_DB, (raw) => ({ ...raw, data: { NEW: base64('new') } }));
+    const resourceVersion = (await world.cluster.read(APPS_DB))?.resourceVersion ?? '';
+    const written = world.cluster.writes.length;
+    board.setMeta(meta(it, {}, { resourceVersion }));
+    clock.set(clock.now() + 1_000);
+    const other = boardOf('theirs');
+    const kind = 'updated' as const;
+    const endedAt = clock.now();
+    other.note(known({ mapping: 'db', target: APPS_DB, kind, resourceVersion, startedAt: endedAt, endedAt }));
+    const minutes = 60_000;
+    expect(await run('r1', 'drift')).toBe(5 * minutes);
+    expect(world.cluster.writes).toHaveLength(written);
+    clock.set(clock.now() + 5 * minutes);
+    await run('r2', 'drift');
+    expect(world.cluster.writes).toHaveLength(written + 1);
   });
 
   it('shares what was read for its request', async () => {
