@@ -100,6 +100,7 @@ async function openController(app: App, options: ServiceOptions): Promise<Contro
     restart: async () => (await restarts?.run(app.config.restarts))?.nextMs,
     recover: (onNotMade = () => undefined) => recoverIntents({ ...app, onNotMade }),
     runsBy: createRunsBy(app),
+    isBehind: () => options.configProblems().length > 0,
     heldId: (known) => heldId(app, known),
     onOutcome: options.onOutcome,
     isUnended: (mapping, target) => isUnended(audit, mapping, target, app.instances),

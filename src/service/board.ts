@@ -80,12 +80,13 @@ export interface Board {
 /**
  * What the replicas know of the targets. All of it can be found out again from the cluster, the stores and the
  * audit, so it is kept nowhere; the notices only save each replica from finding it out itself.
+ * @param notices Left out where no other process is there to hear them.
  * @param heldId Names a held change whose keys are too many to be told.
  * @param runsBy What a run of a mapping goes by now. An outcome of another process that went by something else, as a replica
  * that has not got the configuration yet or one of before a start, tells nothing of a target.
  */
 export function createBoard(
-  notices: Notices,
+  notices: Notices | undefined,
   clock: Clock,
   heldId: (held: Known) => string | undefined = () => undefined,
   runsBy: (mapping: string) => string | undefined = () => undefined,
@@ -130,7 +131,11 @@ export function createBoard(
       if (!isLater(sweeps.get(field)?.at ?? 0, told.at)) sweeps.set(field, told);
     }
   };
-  const stop = notices.subscribe(hear);
+  const stop = notices?.subscribe(hear);
+  const textOf = (known: Known): string => {
+    const by = runsBy(known.mapping);
+    return knownText(by === undefined ? known : { ...known, by }, heldId);
+  };
 
   return {
     known: (mapping, target) => outcomes.get(fieldOf(mapping, target)),
@@ -138,23 +143,22 @@ export function createBoard(
     note(known) {
       const field = fieldOf(known.mapping, known.target);
       keep(field, known);
-      const by = runsBy(known.mapping);
-      notices.post(field, knownText(by === undefined ? known : { ...known, by }, heldId));
+      notices?.post(field, textOf(known));
     },
     byOthers: (mapping, target) => byOthers.get(fieldOf(mapping, target)),
     forget(mapping, target) {
       const field = fieldOf(mapping, target);
       byOthers.delete(field);
-      if (outcomes.delete(field)) notices.post(field, undefined);
+      if (outcomes.delete(field)) notices?.post(field, undefined);
     },
     swept: (slot) => sweeps.get(SWEEP + slot),
     noteSweep(slot, swept) {
       sweeps.set(SWEEP + slot, swept);
-      notices.post(SWEEP + slot, JSON.stringify(swept));
+      notices?.post(SWEEP + slot, JSON.stringify(swept));
     },
     sweeps: () => [...sweeps].map(([field, swept]) => [field.slice(SWEEP.length), swept] as const),
     forgetSweep(slot) {
-      if (sweeps.delete(SWEEP + slot)) notices.post(SWEEP + slot, undefined);
+      if (sweeps.delete(SWEEP + slot)) notices?.post(SWEEP + slot, undefined);
     },
     meta: metas.get,
     setMeta: (meta) => metas.set(meta.id, meta),
@@ -164,7 +168,9 @@ export function createBoard(
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
-    [Symbol.dispose]: stop,
+    [Symbol.dispose]() {
+      stop?.();
+    },
   };
 }
 

@@ -3,7 +3,7 @@ import { type AppError, toAppError } from '../core/errors.ts';
 import { createInTurn } from '../core/in-turn.ts';
 import { formatTarget } from '../core/target.ts';
 import type { TakeHints } from '../events/hint.ts';
-import type { Job, Notices } from '../queue/queue.ts';
+import type { Job } from '../queue/queue.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import { createActors } from './actors.ts';
@@ -71,8 +71,6 @@ const CRASHED_MS = 10_000;
 /** Whoever asks whether we are ready is to know soon that nothing could be recorded. */
 const AUDIT_MS = 10_000;
 
-const UNHEARD: Notices = { post: () => undefined, subscribe: () => () => undefined };
-
 /** Starts to watch, to sweep and to work; goes on until it is closed, whatever fails. */
 export async function startController(parts: ServiceParts): Promise<Controller> {
   const { clock, logger, queue, cluster, audit, random } = parts;
@@ -81,7 +79,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
   // A wall clock that jumps is no stall.
   const loops = createLoops({ now: () => performance.now() });
   // Of one process nobody else has to hear, and a copy of each outcome as text takes room.
-  const heard = queue.kind === 'memory' ? UNHEARD : queue.notices;
+  const heard = queue.kind === 'memory' ? undefined : queue.notices;
   const board = createBoard(heard, clock, parts.heldId, parts.runsBy);
   let generation = createGeneration([], [], parts.stores.tellsVersions);
   const current = () => generation;

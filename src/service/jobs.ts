@@ -113,6 +113,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     onOutcome: deps.onOutcome,
     onLarge: deps.onLarge,
     isNew: deps.isNew,
+    isBehind: deps.isBehind,
   });
   const work = endingOrders(looks, queue);
   const strangers = createStrangers({ clock, random });

@@ -14,6 +14,7 @@ import type { Known } from './board.ts';
 import type { DestroyingDeps } from './destroying.ts';
 import type { Pass } from './pass.ts';
 import type { UnendedDeps } from './unended.ts';
+import type { WorkDeps } from './work.ts';
 
 /** What the service is made of; the composition root builds these. */
 export interface ServiceParts {
@@ -46,6 +47,7 @@ export interface ServiceParts {
   readonly isUnended?: UnendedDeps['isUnended'] | undefined;
   /** What a run of a mapping goes by: replicas may have other configurations. Left out: all have the same. */
   readonly runsBy?: ((mapping: string) => string | undefined) | undefined;
+  readonly isBehind?: WorkDeps['isBehind'];
   /** Stays the same while what is held does. */
   readonly heldId: (held: Known) => string;
   readonly onOutcome: (outcome: Outcome, seconds: number) => void;

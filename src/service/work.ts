@@ -47,6 +47,8 @@ export interface WorkDeps {
   readonly onLarge?: ((bytes: number) => void) | undefined;
   /** Whether it has come to the configuration, and is not there yet: nobody took it away. Left out: none has. */
   readonly isNew?: ((mapping: string, target: TargetId) => boolean) | undefined;
+  /** Whether the newest configuration could not be taken, and others may have it. Left out: never. */
+  readonly isBehind?: (() => boolean) | undefined;
 }
 
 /** When a run without an outcome is tried again at the latest. */
@@ -153,13 +155,13 @@ export function createWork(deps: WorkDeps): WorkTarget {
 
   /**
    * For how long what is there is let be, since a replica with another configuration wrote it. That may be the newer one, and
-   * to undo it until this one has come here too would restart pods back and forth.
+   * to undo it until this one has come here too would restart pods back and forth. Where this one cannot be taken here it is.
    */
   function othersMs({ mapping, id }: Wanted, now: number): number {
     const other = board.byOthers(mapping.name, id);
     const version = board.meta(id)?.resourceVersion;
     if (other === undefined || version === undefined || other.resourceVersion !== version) return 0;
-    return Math.min(TAKING_UP_MS, other.endedAt + TAKING_UP_MS - now);
+    return deps.isBehind?.() ? TAKING_UP_MS : Math.min(TAKING_UP_MS, other.endedAt + TAKING_UP_MS - now);
   }
 
   /** Until it began to fail, the sweeps have shown that it was right. */

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import { silentLogger } from '../../src/log/logger.ts';
 import type { Job } from '../../src/queue/queue.ts';
@@ -17,9 +17,10 @@ interface Options {
   readonly watch?: Watch;
   readonly mappings?: string;
   readonly isNew?: () => boolean;
+  readonly isBehind?: () => boolean;
 }
 
-async function open({ watch, mappings = DB_ONLY, isNew }: Options = {}) {
+async function open({ watch, mappings = DB_ONLY, isNew, isBehind }: Options = {}) {
   const world = await openWorld({ mappings });
   const { app } = await world.start(watch);
   const { clock } = world;
@@ -52,6 +53,7 @@ async function open({ watch, mappings = DB_ONLY, isNew }: Options = {}) {
     onOrphan: () => undefined,
     onOutcome: () => undefined,
     isNew,
+    isBehind,
   });
   const run = (requestId: string, reason: Job['reason'] = 'event', signal = new AbortController().signal) =>
     work(APPS_DB, { subject: 'target/apps/db', reason, requestId }, signal);
@@ -101,7 +103,8 @@ describe('the run of a target', () => {
   });
 
   it('undoes not at once what a replica with another configuration has written', async () => {
-    const { world, clock, board, boardOf, generation, run } = await open();
+    const isBehind = vi.fn(() => false);
+    const { world, clock, board, boardOf, generation, run } = await open({ isBehind });
     await run('r0');
     const [it] = generation.wanted;
     if (it === undefined) throw new Error('nothing is wanted');
@@ -118,7 +121,10 @@ describe('the run of a target', () => {
     expect(await run('r1', 'drift')).toBe(5 * minutes);
     expect(world.cluster.writes).toHaveLength(written);
     clock.set(clock.now() + 5 * minutes);
-    await run('r2', 'drift');
+    isBehind.mockReturnValue(true);
+    expect(await run('r2', 'drift')).toBe(5 * minutes);
+    isBehind.mockReturnValue(false);
+    await run('r3', 'drift');
     expect(world.cluster.writes).toHaveLength(written + 1);
   });
 
