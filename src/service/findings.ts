@@ -49,13 +49,19 @@ export async function findingsOf(
     }
   }
   // That a failure has ended is to be on record, as that it began.
-  const isToRead = await mapConcurrently(refs, ASKED_AT_ONCE, async (ref) => {
-    if (!findings.has(refId(ref))) return true;
+  const unread: StoreRef[] = [];
+  const unknown: StoreRef[] = [];
+  for (const ref of refs) {
+    const isToRead = findings.has(refId(ref)) ? pass.recorder.isFailingHere(ref) : true;
+    if (isToRead === undefined) unknown.push(ref);
+    else if (isToRead) unread.push(ref);
+  }
+  const failing = await mapConcurrently(unknown, ASKED_AT_ONCE, async (ref) => {
     const isFailing = await pass.recorder.isFailing(ref);
     beat();
     return isFailing;
   });
-  const unread = refs.filter((_, index) => isToRead[index]);
+  unread.push(...unknown.filter((_, index) => failing[index]));
   // In parts, so that a long one is seen to go on.
   for (let start = 0, size = READ_AT_FIRST; start < unread.length; ) {
     const part = unread.slice(start, start + size);
