@@ -124,7 +124,7 @@ function privateKeyIn(text: string): KeyObject {
   throw new AppError('CREDENTIAL_MISSING', { about: CHECKPOINT, detail });
 }
 
-const TODO =
+const WHAT_TO_DO =
   'Check that the folder of `keys.checkpoint` can be read and written, and that its disk is not full.';
 
 /** `checkpoint.key` has its list in `checkpoint.pub`. */
@@ -144,7 +144,7 @@ async function rememberPublicKey(path: string, signer: Signer): Promise<readonly
   } catch (error) {
     if (['EACCES', 'EPERM', 'EROFS'].includes(codeOf(error) ?? '')) return keys;
     const about = `file ${list}`;
-    await onDisk({ what: 'the list of public keys', about, todo: TODO }, () => Promise.reject(error));
+    await onDisk({ what: 'the list of public keys', about, todo: WHAT_TO_DO }, () => Promise.reject(error));
   }
   return keys;
 }

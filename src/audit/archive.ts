@@ -36,11 +36,11 @@ export interface Archive {
 /** In characters: what is written at once. */
 const CHUNK = 65_536;
 const SEAL = '.checkpoint';
-const TODO = 'Check that `audit.archive` can be read and written, and that its disk is not full.';
+const WHAT_TO_DO = 'Check that `audit.archive` can be read and written, and that its disk is not full.';
 
 export function createArchive(folder: string): Archive {
   const named = <T>(work: () => Promise<T>) =>
-    onDisk({ what: 'the archive', about: `archive ${folder}`, todo: TODO }, work);
+    onDisk({ what: 'the archive', about: `archive ${folder}`, todo: WHAT_TO_DO }, work);
   return {
     path: folder,
     write: (segment, fill) => named(() => write(folder, segment, fill)),

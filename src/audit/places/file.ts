@@ -6,14 +6,14 @@ import type { CheckpointPlace } from '../checkpoint.ts';
 import { checkpointsIn, lineOf } from '../checkpoint-lines.ts';
 import { onDisk, systemCode } from '../failures.ts';
 
-const TODO =
+const WHAT_TO_DO =
   'Check that the place in `audit.checkpoints` can be read and written, and that its disk is not full.';
 
 /** Adds a line for each checkpoint, and waits for the disk. Several processes may add to one file. */
 export function filePlace(path: string): CheckpointPlace {
   const name = `file ${path}`;
   const translated = <T>(work: () => Promise<T>) =>
-    onDisk({ what: 'the checkpoints', about: name, todo: TODO }, work);
+    onDisk({ what: 'the checkpoints', about: name, todo: WHAT_TO_DO }, work);
   return {
     name,
     write: (checkpoint) => translated(() => append(path, `${lineOf(checkpoint)}\n`)),
