@@ -1,5 +1,6 @@
 import { AppError } from '../core/errors.ts';
-import { codeOf, FILE_FAILURES } from '../core/system-errors.ts';
+import { whyUnread } from '../core/small-file.ts';
+import { codeOf } from '../core/system-errors.ts';
 
 export function because(detail: string, cause?: unknown, todo?: string): AppError {
   return new AppError('AUDIT_UNAVAILABLE', { detail, cause, ...(todo === undefined ? {} : { todo }) });
@@ -50,8 +51,8 @@ export async function onDisk<T>(
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;
-    const words = FILE_FAILURES[code];
-    const why = words === undefined ? code : `${code}, ${words}`;
-    throw because(`${what} cannot be read or written: ${why}`, error, todo).concerning(about);
+    throw because(`${what} cannot be read or written: ${whyUnread(error) ?? code}`, error, todo).concerning(
+      about,
+    );
   }
 }

@@ -1,4 +1,4 @@
-import { access, link, open, rename, rm, stat } from 'node:fs/promises';
+import { access, link, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { AppError } from '../core/errors.ts';
 import { syncFolder } from '../core/folders.ts';
@@ -53,17 +53,6 @@ async function writeDurably(path: string, text: string): Promise<bigint> {
   await file.writeFile(text);
   await file.sync();
   return (await file.stat({ bigint: true })).mtimeNs;
-}
-
-/** The path itself, or the closest one above it that exists. */
-export async function nearestFolder(path: string): Promise<string> {
-  try {
-    await stat(path);
-    return path;
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
-    return nearestFolder(dirname(path));
-  }
 }
 
 export async function allowed(path: string, mode: number): Promise<boolean> {

@@ -4,18 +4,10 @@ import { access, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
-import { makeFolder } from '../core/folders.ts';
+import { makeFolder, nearestFolder } from '../core/folders.ts';
 import { compareText, formatTarget, type TargetId } from '../core/target.ts';
 import type { Cluster, LiveSecret, SecretMeta, WriteResult } from './cluster.ts';
-import {
-  allowed,
-  nearestFolder,
-  putFile,
-  readWithTime,
-  removeFile,
-  typed,
-  unusable,
-} from './directory-disk.ts';
+import { allowed, putFile, readWithTime, removeFile, typed, unusable } from './directory-disk.ts';
 import { fromFile, toFile, versionOf } from './directory-file.ts';
 import { readKey, readOrMakeKey } from './directory-key.ts';
 import { namespacesIn, secretsIn } from './directory-list.ts';

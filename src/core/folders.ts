@@ -22,6 +22,17 @@ export async function isFolder(path: string): Promise<boolean> {
   }
 }
 
+/** The path itself, or the closest one above it that exists. */
+export async function nearestFolder(path: string): Promise<string> {
+  try {
+    await stat(path);
+    return path;
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
+    return nearestFolder(dirname(path));
+  }
+}
+
 /**
  * Makes a folder, and those above it, for their owner only; their names are on the disk when it resolves. Not by
  * `recursive`: that never returns where the system says ENOENT below a folder that exists (/proc).

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { access, open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { isFolder, makeFolder, syncFolder } from '../../core/folders.ts';
+import { makeFolder, nearestFolder, syncFolder } from '../../core/folders.ts';
 import type { CheckpointPlace } from '../checkpoint.ts';
 import { checkpointsIn, lineOf } from '../checkpoint-lines.ts';
 import { onDisk, systemCode } from '../failures.ts';
@@ -41,9 +41,7 @@ async function rehearse(path: string): Promise<void> {
     await using _ = await open(path, constants.O_RDWR | constants.O_APPEND);
   } catch (error) {
     if (systemCode(error) !== 'ENOENT') throw error;
-    let folder = dirname(path);
-    while (!(await isFolder(folder))) folder = dirname(folder);
-    await access(folder, constants.W_OK | constants.X_OK);
+    await access(await nearestFolder(dirname(path)), constants.W_OK | constants.X_OK);
   }
 }
 
