@@ -6,8 +6,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ACTIONS, type AuditRecord, OUTCOMES } from '../src/audit/entry.ts';
-import { openPostgresAudit } from '../src/audit/postgres.ts';
-import { openSqliteAudit } from '../src/audit/sqlite.ts';
+import { openPostgresAudit } from '../src/audit/postgres/postgres.ts';
+import { openSqliteAudit } from '../src/audit/sqlite/sqlite.ts';
 import type { AuditStore, RecordFilter } from '../src/audit/store.ts';
 import { SecretValue } from '../src/core/secret-value.ts';
 import { benchEntry, CODES, COMMON_VALUES, pick, random, STORES } from './audit-records.ts';

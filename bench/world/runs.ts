@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { AuditRecord } from '../../src/audit/entry.ts';
-import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import type { RequestCounts } from '../../test/integration/services/kubernetes-api.ts';
 import type { Counts } from '../doubles/double.ts';

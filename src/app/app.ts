@@ -1,4 +1,4 @@
-import type { Checkpointer } from '../audit/checkpointer.ts';
+import type { Checkpointer } from '../audit/checkpoint/checkpointer.ts';
 import type { Actor, AuditRecord } from '../audit/entry.ts';
 import { watchOthers } from '../audit/others.ts';
 import type { AuditStore } from '../audit/store.ts';
@@ -16,7 +16,7 @@ import { type CredentialSources, type Reference, resolveCredential } from '../pr
 import { createLeftOpen, type LeftOpen } from '../reconcile/left-open.ts';
 import { createReadings } from '../reconcile/readings.ts';
 import type { Wanted } from '../reconcile/targets.ts';
-import type { Pass } from '../service/pass.ts';
+import type { Pass } from '../service/work/pass.ts';
 import { openAudit } from './audit.ts';
 import { openCheckpoints } from './checkpoints.ts';
 import { openCluster } from './cluster.ts';

@@ -1,5 +1,5 @@
-import type { MovableAudit } from '../audit/moving.ts';
-import { openSqliteAudit } from '../audit/sqlite.ts';
+import type { MovableAudit } from '../audit/move/moving.ts';
+import { openSqliteAudit } from '../audit/sqlite/sqlite.ts';
 import type { Clock } from '../core/clock.ts';
 import { SecretValue } from '../core/secret-value.ts';
 
@@ -16,7 +16,7 @@ export async function openAuditAt(place: string, { env, ...options }: PlaceOptio
   const common = { ...options, instance: '' };
   if (!isPostgres(place)) return openSqliteAudit({ ...common, path: place });
   // Its driver is loaded only where there is something to drive.
-  const { openPostgresAudit } = await import('../audit/postgres.ts');
+  const { openPostgresAudit } = await import('../audit/postgres/postgres.ts');
   return openPostgresAudit({ ...common, url: async () => addressOf(place, env) });
 }
 

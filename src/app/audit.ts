@@ -1,4 +1,4 @@
-import { openSqliteAudit } from '../audit/sqlite.ts';
+import { openSqliteAudit } from '../audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
@@ -38,6 +38,6 @@ async function open(
   const common = { instance, replica, clock, readOnly };
   if (store.kind === 'sqlite') return openSqliteAudit({ ...common, path: store.path });
   // Its driver is loaded only where there is something to drive.
-  const { openPostgresAudit } = await import('../audit/postgres.ts');
+  const { openPostgresAudit } = await import('../audit/postgres/postgres.ts');
   return openPostgresAudit({ ...common, url: () => credential(store.url), tls: store.tls });
 }

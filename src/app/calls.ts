@@ -4,7 +4,7 @@ import { isPlain, refId, type StoreRef } from '../core/reading.ts';
 import { definitionOf, versionsPerPageOf } from '../providers/registry.ts';
 import { type Abilities, cheapestWay, type Way, type WayTaken } from '../providers/ways.ts';
 import type { Wanted } from '../reconcile/targets.ts';
-import { slotsOf } from '../service/slots.ts';
+import { slotsOf } from '../service/sweep/slots.ts';
 import { searchesOf, sourcesOf, storeRef } from '../sync/desired.ts';
 
 /** Requests to a store that looking for changes takes, while there are none. Logins are not among them. */

@@ -1,9 +1,9 @@
-import type { CheckpointPlace } from '../audit/checkpoint.ts';
-import { type Checkpointer, createCheckpointer } from '../audit/checkpointer.ts';
+import type { CheckpointPlace } from '../audit/checkpoint/checkpoint.ts';
+import { type Checkpointer, createCheckpointer } from '../audit/checkpoint/checkpointer.ts';
+import { configMapPlace } from '../audit/checkpoint/places/config-map.ts';
+import { filePlace } from '../audit/checkpoint/places/file.ts';
+import { stdoutPlace } from '../audit/checkpoint/places/stdout.ts';
 import { type Actor, type Entry, NO_KEYS } from '../audit/entry.ts';
-import { configMapPlace } from '../audit/places/config-map.ts';
-import { filePlace } from '../audit/places/file.ts';
-import { stdoutPlace } from '../audit/places/stdout.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Config } from '../config/config.ts';

@@ -16,7 +16,7 @@ export async function openCluster(
   },
 ): Promise<Cluster> {
   if (config.kind === 'directory') {
-    const { createDirectoryCluster } = await import('../cluster/directory.ts');
+    const { createDirectoryCluster } = await import('../cluster/directory/directory.ts');
     return createDirectoryCluster({ path: config.path, clock, onWrite });
   }
   const { createKubernetesCluster } = await import('../cluster/kubernetes.ts');

@@ -8,8 +8,8 @@ import type { Outcome, Proposal } from '../reconcile/outcome.ts';
 import { proposalOf } from '../reconcile/reconcile.ts';
 import type { Sight } from '../reconcile/standing.ts';
 import { decideWanted, type Wanted } from '../reconcile/targets.ts';
-import type { Destroying } from '../service/destroying.ts';
-import type { Pass } from '../service/pass.ts';
+import type { Destroying } from '../service/leaving/destroying.ts';
+import type { Pass } from '../service/work/pass.ts';
 import { LABEL } from '../sync/marks.ts';
 import type { App } from './app.ts';
 import {

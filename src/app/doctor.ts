@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { AuditStore } from '../audit/store.ts';
 import type { AccessQuestion, Cluster } from '../cluster/cluster.ts';
-import { FOLDER_RIGHTS } from '../cluster/directory-disk.ts';
+import { FOLDER_RIGHTS } from '../cluster/directory/disk.ts';
 import { type Access, createAccess } from '../config/access.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';

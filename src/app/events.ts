@@ -11,7 +11,7 @@ import type { Metrics } from '../metrics/metrics.ts';
 import type { Reference } from '../providers/credentials.ts';
 import { createLimiter } from '../providers/limits.ts';
 import type { ProviderDeps } from '../providers/provider.ts';
-import type { Loop, Loops } from '../service/loops.ts';
+import type { Loop, Loops } from '../service/liveness/loops.ts';
 import type { IntakeStatus } from '../service/service.ts';
 import type { App } from './app.ts';
 import { createIntakeHealth } from './intake-health.ts';

@@ -1,5 +1,5 @@
-import type { ChainWatch } from '../audit/chain-watch.ts';
 import type { AuditStore } from '../audit/store.ts';
+import type { ChainWatch } from '../audit/verify/chain-watch.ts';
 import type { Identities } from '../cluster/identities.ts';
 import type { Config } from '../config/config.ts';
 import { AppError } from '../core/errors.ts';

@@ -8,7 +8,7 @@ import {
   pemOf,
   publicKeysIn,
   type Signer,
-} from '../audit/checkpoint-signing.ts';
+} from '../audit/checkpoint/signing.ts';
 import { onDisk } from '../audit/failures.ts';
 import { AppError } from '../core/errors.ts';
 import { createFingerprinter, type Fingerprinter } from '../core/fingerprint.ts';

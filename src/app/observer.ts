@@ -1,4 +1,4 @@
-import { recordLine } from '../audit/export.ts';
+import { recordLine } from '../audit/export/export.ts';
 import type { Config } from '../config/config.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { AppDeps, AppObserver } from './app.ts';

@@ -8,7 +8,7 @@ import { readPin } from '../reconcile/pins.ts';
 import type { Readings } from '../reconcile/readings.ts';
 import { recallVersion } from '../reconcile/recall.ts';
 import { createRecorder } from '../reconcile/recorder.ts';
-import type { Pass } from '../service/pass.ts';
+import type { Pass } from '../service/work/pass.ts';
 import { abilitiesOf } from './abilities.ts';
 import type { App } from './app.ts';
 import { whileInForce } from './in-force.ts';

@@ -1,4 +1,4 @@
-import { createChainWatch } from '../audit/chain-watch.ts';
+import { createChainWatch } from '../audit/verify/chain-watch.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import { systemSleep } from '../providers/timing.ts';
 import type { Status } from '../service/service.ts';

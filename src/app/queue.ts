@@ -22,7 +22,7 @@ const MOST_JOBS = 256;
 export async function openQueue({ engine, instance }: Config, deps: QueueDeps): Promise<Queue> {
   const concurrency = Math.max(engine.concurrency, Math.min(MOST_JOBS, engine.concurrency * JOBS_PER_PLACE));
   if (engine.kind === 'memory') return createMemoryQueue({ concurrency });
-  const { createRedisQueue } = await import('../queue/bullmq.ts');
+  const { createRedisQueue } = await import('../queue/redis/bullmq.ts');
   const { url, prefix, tls, sentinel, cluster } = engine;
   return createRedisQueue({
     url: await deps.credential(url),

@@ -1,5 +1,5 @@
-import { createArchive } from '../audit/archive.ts';
-import { createRetention, type Retained, type Retention } from '../audit/retention.ts';
+import { createArchive } from '../audit/retention/archive.ts';
+import { createRetention, type Retained, type Retention } from '../audit/retention/retention.ts';
 import { AppError, assertNever, toAppError } from '../core/errors.ts';
 import type { App } from './app.ts';
 

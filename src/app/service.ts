@@ -10,8 +10,6 @@ import { recoverIntents } from '../reconcile/recover.ts';
 import { createRestarts, type OnRestartFailure } from '../restart/restarts.ts';
 import type { Known } from '../service/board.ts';
 import { type Controller, startController } from '../service/controller.ts';
-import type { Pass } from '../service/pass.ts';
-import { PASS_MS } from '../service/passes.ts';
 import { askFor } from '../service/request.ts';
 import type {
   Health,
@@ -24,6 +22,8 @@ import type {
   SyncAnswer,
 } from '../service/service.ts';
 import { heldOf, lookedAt, targetStatuses } from '../service/status.ts';
+import type { Pass } from '../service/work/pass.ts';
+import { PASS_MS } from '../service/work/passes.ts';
 import { abilitiesOf } from './abilities.ts';
 import type { App } from './app.ts';
 import { auditStatusOf } from './audit-state.ts';

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
-import { EXPORT_FORMATS } from '../audit/export-formats.ts';
-import { REVIEWS } from '../audit/review.ts';
+import { EXPORT_FORMATS } from '../audit/export/formats.ts';
+import { REVIEWS } from '../audit/question/review.ts';
 import {
   command,
   errorCode,

@@ -1,4 +1,4 @@
-import { isBackwards, parseInstant, type Question, toFilter } from '../audit/question.ts';
+import { isBackwards, parseInstant, type Question, toFilter } from '../audit/question/question.ts';
 import type { RecordFilter } from '../audit/store.ts';
 import { UsageError } from './usage-error.ts';
 

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { knownCheckpointKeys } from '../app/keys.ts';
-import { checkpointsIn } from '../audit/checkpoint-lines.ts';
-import { keysById, type PublicKeys, publicKeysIn } from '../audit/checkpoint-signing.ts';
-import { filePlace } from '../audit/places/file.ts';
-import type { Evidence } from '../audit/verify.ts';
+import { checkpointsIn } from '../audit/checkpoint/lines.ts';
+import { filePlace } from '../audit/checkpoint/places/file.ts';
+import { keysById, type PublicKeys, publicKeysIn } from '../audit/checkpoint/signing.ts';
+import type { Evidence } from '../audit/verify/verify.ts';
 import type { Config } from '../config/config.ts';
 import { instancesOf } from '../core/instances.ts';
 import type { Context } from './context.ts';

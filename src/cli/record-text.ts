@@ -1,6 +1,6 @@
 import type { AuditRecord, KeyChanges } from '../audit/entry.ts';
-import { ordered, type ShownRecord } from '../audit/question.ts';
-import type { RecordDetail } from '../audit/question-detail.ts';
+import type { RecordDetail } from '../audit/question/detail.ts';
+import { ordered, type ShownRecord } from '../audit/question/question.ts';
 import { count, type Paint, shortFingerprint, table } from './output.ts';
 import { onOneLine, plain } from './service-error.ts';
 

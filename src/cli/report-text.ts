@@ -1,4 +1,4 @@
-import type { ChangedTarget, Listed, Report, Trouble } from '../audit/report.ts';
+import type { ChangedTarget, Listed, Report, Trouble } from '../audit/question/report.ts';
 import { count, type Paint, shortFingerprint } from './output.ts';
 import { changedKeys, timeText } from './record-text.ts';
 import { plain } from './service-error.ts';

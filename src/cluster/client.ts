@@ -5,8 +5,14 @@ import { AppError } from '../core/errors.ts';
 import { toJson } from '../core/json.ts';
 import { type BusyDeps, whileBusy } from './busy.ts';
 import { errorOfTransport, isOfTrust, type KubeAnswer, unavailable } from './errors.ts';
-import { createIdentity, IDENTITY_MS, type Identity } from './identity.ts';
-import { clusterOf, contextOf, type KubeconfigOptions, loadKubeconfig, POD } from './kubeconfig.ts';
+import { createIdentity, IDENTITY_MS, type Identity } from './kubeconfig/identity.ts';
+import {
+  clusterOf,
+  contextOf,
+  type KubeconfigOptions,
+  loadKubeconfig,
+  POD,
+} from './kubeconfig/kubeconfig.ts';
 import { createPace } from './pace.ts';
 import { createPool, type Pool } from './pool.ts';
 

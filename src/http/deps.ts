@@ -1,5 +1,5 @@
 import type { AuditStore } from '../audit/store.ts';
-import type { Evidence } from '../audit/verify.ts';
+import type { Evidence } from '../audit/verify/verify.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Wake } from '../core/wake.ts';
 import type { PostedIntakes } from '../events/posted.ts';

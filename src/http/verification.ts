@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { AuditStore } from '../audit/store.ts';
-import { contentsOf, type Evidence, type Proof, paced, prove } from '../audit/verify.ts';
+import { contentsOf, type Evidence, type Proof, paced, prove } from '../audit/verify/verify.ts';
 
 export interface Verification {
   /** Those who ask while it runs share its answer: it reads every record that there is. */

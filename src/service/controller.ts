@@ -6,12 +6,9 @@ import type { TakeHints } from '../events/hint.ts';
 import type { Job } from '../queue/queue.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import type { Wanted } from '../reconcile/targets.ts';
-import { createActors } from './actors.ts';
-import { type Ages, createAges } from './ages.ts';
-import { withAhead } from './ahead.ts';
 import type { AuditDoubt } from './audit-doubt.ts';
 import { type Board, createBoard } from './board.ts';
-import { createClusterTrouble } from './cluster-trouble.ts';
+import { createHints } from './events/hints.ts';
 import {
   type Change,
   createGeneration,
@@ -20,22 +17,25 @@ import {
   newsIn,
   withUnseen,
 } from './generation.ts';
-import { createHints } from './hints.ts';
 import { createJobs } from './jobs.ts';
-import { createLate } from './late.ts';
+import { createLate } from './leaving/late.ts';
 import { createLedger } from './ledger.ts';
-import { createLoops, type Loops } from './loops.ts';
+import { createLoops, type Loops } from './liveness/loops.ts';
 import { createNewcomers } from './newcomers.ts';
-import { createObserver } from './observe.ts';
 import type { ServiceParts } from './parts.ts';
-import { ACTOR_OF } from './pass.ts';
-import { createPasses } from './passes.ts';
 import { createRecovery } from './recovery.ts';
 import { succeed } from './succession.ts';
-import { createTimetable } from './timetable.ts';
+import { type Ages, createAges } from './sweep/ages.ts';
+import { createTimetable } from './sweep/timetable.ts';
 import { createOneAtATime, createTurns } from './turns.ts';
 import { createUnended } from './unended.ts';
-import { createWatches, isSelected } from './watches.ts';
+import { createClusterTrouble } from './watching/cluster-trouble.ts';
+import { createObserver } from './watching/observe.ts';
+import { createWatches, isSelected } from './watching/watches.ts';
+import { createActors } from './work/actors.ts';
+import { withAhead } from './work/ahead.ts';
+import { ACTOR_OF } from './work/pass.ts';
+import { createPasses } from './work/passes.ts';
 
 /** The inside of a running service, for those who steer it and show it. */
 export interface Controller {

@@ -4,8 +4,8 @@ import { refId, type StoreRef } from '../core/reading.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { formatSubject } from '../queue/subject.ts';
 import type { Wanted } from '../reconcile/targets.ts';
-import { refsOf } from './refs.ts';
-import { type Slot, slotsOf } from './slots.ts';
+import { refsOf } from './sweep/refs.ts';
+import { type Slot, slotsOf } from './sweep/slots.ts';
 
 /** What a configuration asks for in the namespaces that there are now: replaced as a whole, never changed. */
 export interface Generation {

@@ -11,10 +11,10 @@ import type { Outcome } from '../reconcile/outcome.ts';
 import type { RecoverDeps } from '../reconcile/recover.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import type { Known } from './board.ts';
-import type { DestroyingDeps } from './destroying.ts';
-import type { Pass } from './pass.ts';
+import type { DestroyingDeps } from './leaving/destroying.ts';
 import type { UnendedDeps } from './unended.ts';
-import type { WorkDeps } from './work.ts';
+import type { Pass } from './work/pass.ts';
+import type { WorkDeps } from './work/work.ts';
 
 /** What the service is made of; the composition root builds these. */
 export interface ServiceParts {

@@ -8,7 +8,7 @@ import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import type { Hint } from '../../src/events/hint.ts';
 import { type Logger, silentLogger } from '../../src/log/logger.ts';
-import { createLoops } from '../../src/service/loops.ts';
+import { createLoops } from '../../src/service/liveness/loops.ts';
 import { HEAD, loadText } from '../config/memory-fs.ts';
 import { labelUpdated } from '../events/aws-events.ts';
 import { AwsError } from '../fakes/aws-operations.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkpointKeys, fingerprintKey, knownCheckpointKeys } from '../../src/app/keys.ts';
-import { keyIdOf, pemOf, signatureOf } from '../../src/audit/checkpoint-signing.ts';
+import { keyIdOf, pemOf, signatureOf } from '../../src/audit/checkpoint/signing.ts';
 import { type Reference, resolveCredential } from '../../src/providers/credentials.ts';
 
 let folder: string;

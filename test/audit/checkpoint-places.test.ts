@@ -1,10 +1,14 @@
 import { appendFile, chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Checkpoint } from '../../src/audit/checkpoint.ts';
-import { CHECKPOINTS_KEY, type ConfigMapClient, configMapPlace } from '../../src/audit/places/config-map.ts';
-import { filePlace } from '../../src/audit/places/file.ts';
-import { stdoutPlace } from '../../src/audit/places/stdout.ts';
+import type { Checkpoint } from '../../src/audit/checkpoint/checkpoint.ts';
+import {
+  CHECKPOINTS_KEY,
+  type ConfigMapClient,
+  configMapPlace,
+} from '../../src/audit/checkpoint/places/config-map.ts';
+import { filePlace } from '../../src/audit/checkpoint/places/file.ts';
+import { stdoutPlace } from '../../src/audit/checkpoint/places/stdout.ts';
 import { temporaryFolder } from './folder.ts';
 
 const checkpoint = (sequence: number): Checkpoint => ({

@@ -1,9 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Checkpoint } from '../../src/audit/checkpoint.ts';
-import { checkpointsIn, lineOf } from '../../src/audit/checkpoint-lines.ts';
-import { isAccepted, newestOf } from '../../src/audit/checkpoint-order.ts';
+import type { Checkpoint } from '../../src/audit/checkpoint/checkpoint.ts';
+import { checkpointsIn, lineOf } from '../../src/audit/checkpoint/lines.ts';
+import { isAccepted, newestOf } from '../../src/audit/checkpoint/order.ts';
 import {
   createSigner,
   keyIdOf,
@@ -11,7 +11,7 @@ import {
   pemOf,
   publicKeysIn,
   signatureOf,
-} from '../../src/audit/checkpoint-signing.ts';
+} from '../../src/audit/checkpoint/signing.ts';
 
 const [ours, old, foreign] = [1, 2, 3].map(() => createSigner(generateKeyPairSync('ed25519').privateKey));
 if (ours === undefined || old === undefined || foreign === undefined) throw new Error('no keys');

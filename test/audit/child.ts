@@ -1,8 +1,8 @@
 import { DatabaseSync } from 'node:sqlite';
-import { moveAudit } from '../../src/audit/move.ts';
-import type { MovableAudit } from '../../src/audit/moving.ts';
-import { openPostgresAudit } from '../../src/audit/postgres.ts';
-import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import { moveAudit } from '../../src/audit/move/move.ts';
+import type { MovableAudit } from '../../src/audit/move/moving.ts';
+import { openPostgresAudit } from '../../src/audit/postgres/postgres.ts';
+import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
 import { toAppError } from '../../src/core/errors.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';

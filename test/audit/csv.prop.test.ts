@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cell, csvHeader, csvLine } from '../../src/audit/csv.ts';
+import { cell, csvHeader, csvLine } from '../../src/audit/export/csv.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { entry } from './sample.ts';
 

@@ -10,10 +10,10 @@ import {
   type Progress,
   recordedExport,
   recordLine,
-} from '../../src/audit/export.ts';
-import { EXPORT_FORMATS } from '../../src/audit/export-formats.ts';
-import { review } from '../../src/audit/review.ts';
-import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+} from '../../src/audit/export/export.ts';
+import { EXPORT_FORMATS } from '../../src/audit/export/formats.ts';
+import { review } from '../../src/audit/question/review.ts';
+import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Entry, ReviewState } from '../../src/audit/entry.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
-import { verify } from '../../src/audit/verify.ts';
+import { verify } from '../../src/audit/verify/verify.ts';
 import { bare, entry } from './sample.ts';
 
 export interface CutHarness extends AsyncDisposable {

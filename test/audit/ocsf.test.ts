@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { ACTIONS, type AuditRecord, type Entry } from '../../src/audit/entry.ts';
-import { toOcsf } from '../../src/audit/ocsf.ts';
+import { toOcsf } from '../../src/audit/export/ocsf.ts';
 import type { Review } from '../../src/audit/store.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { anyEntry } from './arbitrary.ts';

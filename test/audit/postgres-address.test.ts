@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseAddress, tlsOptions } from '../../src/audit/postgres-address.ts';
+import { parseAddress, tlsOptions } from '../../src/audit/postgres/address.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 
 const parse = (url: string, tls?: { readonly caFile?: string }) =>

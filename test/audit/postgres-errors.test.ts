@@ -1,6 +1,6 @@
 import { DatabaseError } from 'pg';
 import { describe, expect, it } from 'vitest';
-import { endsConnection, isPassing, sqlState, unavailable } from '../../src/audit/postgres-errors.ts';
+import { endsConnection, isPassing, sqlState, unavailable } from '../../src/audit/postgres/errors.ts';
 
 function fromServer(code: string): Error {
   const error = new DatabaseError('password authentication failed for user "hunter2"', 1, 'error');

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { pemOf } from '../../src/audit/checkpoint-signing.ts';
+import { pemOf } from '../../src/audit/checkpoint/signing.ts';
 import { PUBLIC_KEY } from './tampering-run.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/reference/audit-format.md'), 'utf8');

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
-import { detail } from '../../src/audit/question-detail.ts';
-import { review } from '../../src/audit/review.ts';
-import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import { detail } from '../../src/audit/question/detail.ts';
+import { review } from '../../src/audit/question/review.ts';
+import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { temporaryFolder } from './folder.ts';
 import { bare, entry } from './sample.ts';

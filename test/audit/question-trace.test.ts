@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../src/audit/entry.ts';
-import { trace } from '../../src/audit/question-trace.ts';
+import { trace } from '../../src/audit/question/trace.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { bare, entry, fingerprint } from './sample.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { answer, parseInstant, toFilter } from '../../src/audit/question.ts';
+import { answer, parseInstant, toFilter } from '../../src/audit/question/question.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { bare } from './sample.ts';
 

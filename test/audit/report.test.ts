@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../src/audit/entry.ts';
-import { MOST, report } from '../../src/audit/report.ts';
-import { review } from '../../src/audit/review.ts';
+import { MOST, report } from '../../src/audit/question/report.ts';
+import { review } from '../../src/audit/question/review.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { bare, entry } from './sample.ts';

@@ -1,8 +1,8 @@
 import { mkdir, readdir, readFile, rmdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createArchive } from '../../src/audit/archive.ts';
 import { GENESIS } from '../../src/audit/chain.ts';
+import { createArchive } from '../../src/audit/retention/archive.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { temporaryFolder } from './folder.ts';
 import { days, expectWhole, openScene, proveArchive, signer } from './retention-scene.ts';

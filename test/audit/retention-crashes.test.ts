@@ -1,7 +1,7 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { verify } from '../../src/audit/verify.ts';
+import { verify } from '../../src/audit/verify/verify.ts';
 import { Crash, crashAt } from '../fakes/faulty.ts';
 import { days, expectWhole, openScene, proveArchive } from './retention-scene.ts';
 

@@ -3,18 +3,22 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'vitest';
-import { type Archive, createArchive } from '../../src/audit/archive.ts';
 import { GENESIS, toStored } from '../../src/audit/chain.ts';
-import type { Checkpoint, CheckpointPlace } from '../../src/audit/checkpoint.ts';
-import { checkpointsIn } from '../../src/audit/checkpoint-lines.ts';
-import { createSigner, keysById } from '../../src/audit/checkpoint-signing.ts';
-import { type Checkpointer, createCheckpointer } from '../../src/audit/checkpointer.ts';
-import { exportRecords } from '../../src/audit/export.ts';
-import { createRetention, type Retention, type RetentionOptions } from '../../src/audit/retention.ts';
-import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import type { Checkpoint, CheckpointPlace } from '../../src/audit/checkpoint/checkpoint.ts';
+import { type Checkpointer, createCheckpointer } from '../../src/audit/checkpoint/checkpointer.ts';
+import { checkpointsIn } from '../../src/audit/checkpoint/lines.ts';
+import { createSigner, keysById } from '../../src/audit/checkpoint/signing.ts';
+import { exportRecords } from '../../src/audit/export/export.ts';
+import { type Archive, createArchive } from '../../src/audit/retention/archive.ts';
+import {
+  createRetention,
+  type Retention,
+  type RetentionOptions,
+} from '../../src/audit/retention/retention.ts';
+import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
-import { contentsOf, type Evidence, type Proof, prove } from '../../src/audit/verify.ts';
-import { readExport } from '../../src/audit/verify-export.ts';
+import { readExport } from '../../src/audit/verify/export-file.ts';
+import { contentsOf, type Evidence, type Proof, prove } from '../../src/audit/verify/verify.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { faulty, type Watch } from '../fakes/faulty.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';

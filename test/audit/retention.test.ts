@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { GENESIS } from '../../src/audit/chain.ts';
-import { createSigner } from '../../src/audit/checkpoint-signing.ts';
+import { createSigner } from '../../src/audit/checkpoint/signing.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { days, expectWhole, openScene, signer } from './retention-scene.ts';
 import { entry } from './sample.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { answer } from '../../src/audit/question.ts';
-import { LONGEST_NOTE, review } from '../../src/audit/review.ts';
+import { answer } from '../../src/audit/question/question.ts';
+import { LONGEST_NOTE, review } from '../../src/audit/question/review.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { bare, entry } from './sample.ts';
 

@@ -1,5 +1,5 @@
 import type { AuditStore } from '../../src/audit/store.ts';
-import { verify } from '../../src/audit/verify.ts';
+import { verify } from '../../src/audit/verify/verify.ts';
 
 /** What is asked of a store with the records of `fixtures/*-schema-1.sql`, before and after it is taken along. */
 export async function answersOf(store: AuditStore): Promise<object> {

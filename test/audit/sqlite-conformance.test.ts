@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { describeAuditStore, HARNESS_INSTANCE, tickingClock } from '../conformance/audit-store.ts';
 import { temporaryFolder } from './folder.ts';
 

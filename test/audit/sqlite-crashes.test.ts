@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { describeCrashes } from '../conformance/audit-crashes.ts';
 import { temporaryFolder } from './folder.ts';

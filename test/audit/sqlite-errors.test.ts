@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { unavailable } from '../../src/audit/sqlite-errors.ts';
+import { unavailable } from '../../src/audit/sqlite/errors.ts';
 
 it.each([
   [13, 'the disk is full'],

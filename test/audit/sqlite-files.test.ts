@@ -2,7 +2,7 @@ import { readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
-import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { temporaryFolder } from './folder.ts';
 import { entry } from './sample.ts';

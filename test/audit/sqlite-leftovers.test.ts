@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { temporaryFolder } from './folder.ts';
 import { describeLeftovers } from './leftovers.ts';

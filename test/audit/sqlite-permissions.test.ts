@@ -1,7 +1,7 @@
 import { chmod, copyFile, mkdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { temporaryFolder } from './folder.ts';
 import { runChild } from './run-child.ts';

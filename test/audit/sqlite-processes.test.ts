@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openSqliteAudit } from '../../src/audit/sqlite.ts';
-import { verify } from '../../src/audit/verify.ts';
+import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
+import { verify } from '../../src/audit/verify/verify.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { temporaryFolder } from './folder.ts';
 import { runChild } from './run-child.ts';

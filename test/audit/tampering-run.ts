@@ -1,10 +1,10 @@
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import { canonical } from '../../src/audit/canonical.ts';
 import { append, GENESIS, hashOf } from '../../src/audit/chain.ts';
-import type { Checkpoint } from '../../src/audit/checkpoint.ts';
-import { createSigner, keysById } from '../../src/audit/checkpoint-signing.ts';
+import type { Checkpoint } from '../../src/audit/checkpoint/checkpoint.ts';
+import { createSigner, keysById } from '../../src/audit/checkpoint/signing.ts';
 import type { AuditRecord, Entry } from '../../src/audit/entry.ts';
-import type { Evidence } from '../../src/audit/verify.ts';
+import type { Evidence } from '../../src/audit/verify/verify.ts';
 import { fingerprint } from './sample.ts';
 
 /** Rows of a store as a database has them, by table. */

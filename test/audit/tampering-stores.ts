@@ -1,10 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
-import { contentsOf, type Proof, prove } from '../../src/audit/verify.ts';
-import { readExport } from '../../src/audit/verify-export.ts';
+import { readExport } from '../../src/audit/verify/export-file.ts';
+import { contentsOf, type Proof, prove } from '../../src/audit/verify/verify.ts';
 import { entries, type Original, type Row, type Rows, type Tampering } from './tampering-run.ts';
 
 export const TABLES = [

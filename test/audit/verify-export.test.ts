@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { canonical } from '../../src/audit/canonical.ts';
 import { append, GENESIS, type Head, hashOf } from '../../src/audit/chain.ts';
-import { prove } from '../../src/audit/verify.ts';
-import { formatOf, readExport } from '../../src/audit/verify-export.ts';
+import { formatOf, readExport } from '../../src/audit/verify/export-file.ts';
+import { prove } from '../../src/audit/verify/verify.ts';
 import { temporaryFolder } from './folder.ts';
 import { entries, LENGTH } from './tampering-run.ts';
 

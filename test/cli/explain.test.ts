@@ -3,7 +3,7 @@ import { rename, rm, symlink } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { openSqliteAudit } from '../../src/audit/sqlite.ts';
+import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { entry } from '../audit/sample.ts';
 import { soon } from '../soon.ts';

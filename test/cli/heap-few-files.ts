@@ -2,8 +2,8 @@ import { openSync } from 'node:fs';
 import { PerformanceObserver } from 'node:perf_hooks';
 import { createSpareMemory, keepHeapSmall } from '../../src/cli/heap.ts';
 import { codeOf } from '../../src/core/system-errors.ts';
-import { createLoops } from '../../src/service/loops.ts';
-import { watchEventLoop } from '../../src/service/watchdog.ts';
+import { createLoops } from '../../src/service/liveness/loops.ts';
+import { watchEventLoop } from '../../src/service/liveness/watchdog.ts';
 
 // What a service does with its memory and its threads, in a process of its own that can open no more files.
 

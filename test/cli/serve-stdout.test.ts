@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { toStored } from '../../src/audit/chain.ts';
-import { verify } from '../../src/audit/verify.ts';
+import { verify } from '../../src/audit/verify/verify.ts';
 import { soon } from '../soon.ts';
 import { Collector, DB, HEAD, openBench } from './harness.ts';
 

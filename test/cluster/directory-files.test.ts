@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
-import { createDirectoryCluster } from '../../src/cluster/directory.ts';
-import { typed } from '../../src/cluster/directory-disk.ts';
+import { createDirectoryCluster } from '../../src/cluster/directory/directory.ts';
+import { typed } from '../../src/cluster/directory/disk.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { change, manifest, readNow, shown } from '../conformance/cluster-harness.ts';
 

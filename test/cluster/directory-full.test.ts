@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, it } from 'vitest';
-import { createDirectoryCluster } from '../../src/cluster/directory.ts';
+import { createDirectoryCluster } from '../../src/cluster/directory/directory.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { manifest } from '../conformance/cluster-harness.ts';
 
@@ -14,7 +14,7 @@ const id = { namespace: 'team', secret: 'app' };
 /** Runs code on the cluster of a folder in a process that can write so much to a file, and no more. */
 async function within(limitKiB: number, path: string, code: string): Promise<string> {
   const script = `
-    import { createDirectoryCluster } from ${JSON.stringify(join(SOURCE, 'cluster/directory.ts'))};
+    import { createDirectoryCluster } from ${JSON.stringify(join(SOURCE, 'cluster/directory/directory.ts'))};
     import { SecretValue } from ${JSON.stringify(join(SOURCE, 'core/secret-value.ts'))};
     const cluster = createDirectoryCluster({ path: ${JSON.stringify(path)}, clock: { now: () => 0 } });
     const live = await cluster.read(${JSON.stringify(id)});

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { createDirectoryCluster } from '../../src/cluster/directory.ts';
+import { createDirectoryCluster } from '../../src/cluster/directory/directory.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { change, manifest, readNow, shown } from '../conformance/cluster-harness.ts';
 

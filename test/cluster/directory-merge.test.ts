@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { createDirectoryCluster } from '../../src/cluster/directory.ts';
+import { createDirectoryCluster } from '../../src/cluster/directory/directory.ts';
 import { change, manifest, merging, readNow, shown } from '../conformance/cluster-harness.ts';
 
 const id = { namespace: 'team', secret: 'app' };

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createDirectoryCluster } from '../../src/cluster/directory.ts';
+import { createDirectoryCluster } from '../../src/cluster/directory/directory.ts';
 import { change, manifest, readNow } from '../conformance/cluster-harness.ts';
 import { metaOf, type WatchLog, watching } from '../conformance/cluster-watch-log.ts';
 

@@ -1,5 +1,5 @@
 // Counts up in a Secret and says each number once it is written; ended from outside.
-import { createDirectoryCluster } from '../../src/cluster/directory.ts';
+import { createDirectoryCluster } from '../../src/cluster/directory/directory.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 
 const cluster = createDirectoryCluster({ path: process.argv[2] ?? '', clock: { now: () => 0 } });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { createDirectoryCluster } from '../../src/cluster/directory.ts';
+import { createDirectoryCluster } from '../../src/cluster/directory/directory.ts';
 import { isObject } from '../../src/core/json.ts';
 import { describeCluster } from '../conformance/cluster.ts';
 import type { ClusterHarness } from '../conformance/cluster-harness.ts';

@@ -12,7 +12,7 @@ import {
   loadKubeconfig,
   POD,
   userOf,
-} from '../../src/cluster/kubeconfig.ts';
+} from '../../src/cluster/kubeconfig/kubeconfig.ts';
 import { kubeconfigText } from './api-server.ts';
 
 async function folder() {

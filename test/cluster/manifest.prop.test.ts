@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { fromFile, toFile } from '../../src/cluster/directory-file.ts';
+import { fromFile, toFile } from '../../src/cluster/directory/file.ts';
 import { changedSecret, newSecret, toLive } from '../../src/cluster/manifest.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';

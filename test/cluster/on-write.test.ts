@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { Cluster } from '../../src/cluster/cluster.ts';
-import { createDirectoryCluster } from '../../src/cluster/directory.ts';
+import { createDirectoryCluster } from '../../src/cluster/directory/directory.ts';
 import { createKubernetesCluster } from '../../src/cluster/kubernetes.ts';
 import { change, manifest, merging, readNow } from '../conformance/cluster-harness.ts';
 import { json, secret, startApiServer } from './api-server.ts';

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { AuditStore } from '../../src/audit/store.ts';
-import { verify } from '../../src/audit/verify.ts';
+import { verify } from '../../src/audit/verify/verify.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { entry } from '../audit/sample.ts';
 

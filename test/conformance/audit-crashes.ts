@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import type { MovableAudit } from '../../src/audit/moving.ts';
-import { openSqliteAudit } from '../../src/audit/sqlite.ts';
-import { verify } from '../../src/audit/verify.ts';
+import type { MovableAudit } from '../../src/audit/move/moving.ts';
+import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
+import { verify } from '../../src/audit/verify/verify.ts';
 import { formatTarget } from '../../src/core/target.ts';
 import { temporaryFolder } from '../audit/folder.ts';
 import { runChild } from '../audit/run-child.ts';

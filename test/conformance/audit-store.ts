@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { Action, AuditRecord, Entry, ReviewState } from '../../src/audit/entry.ts';
 import type { AuditStore, RecordFilter } from '../../src/audit/store.ts';
-import { verify } from '../../src/audit/verify.ts';
+import { verify } from '../../src/audit/verify/verify.ts';
 import { formatTarget } from '../../src/core/target.ts';
 import { bare, entry, fingerprint, recordsOf } from '../audit/sample.ts';
 

@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { parseAddress, tlsOptions } from '../../src/audit/postgres-address.ts';
+import { parseAddress, tlsOptions } from '../../src/audit/postgres/address.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { readCertificate } from '../../src/http/certificate.ts';
 import { resolveCredential } from '../../src/providers/credentials.ts';
 import { trustAlso } from '../../src/providers/tls.ts';
-import { openClients } from '../../src/queue/redis-clients.ts';
+import { openClients } from '../../src/queue/redis/clients.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'secretbridge-small-file-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,6 +1,6 @@
 import { append, GENESIS, type Head, type StoredRecord } from '../../src/audit/chain.ts';
 import { ACTOR_KINDS, type Action, type AuditRecord, type ReviewState } from '../../src/audit/entry.ts';
-import { linked } from '../../src/audit/moving.ts';
+import { linked } from '../../src/audit/move/moving.ts';
 import { plainEntry } from '../../src/audit/plain-entry.ts';
 import type { AuditStore, Page, RecordFilter, Review } from '../../src/audit/store.ts';
 import type { Clock } from '../../src/core/clock.ts';

@@ -3,7 +3,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { toStored } from '../../src/audit/chain.ts';
-import { verify } from '../../src/audit/verify.ts';
+import { verify } from '../../src/audit/verify/verify.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { bare, entry, fingerprint } from '../audit/sample.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';

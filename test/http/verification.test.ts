@@ -1,8 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { StoredRecord } from '../../src/audit/chain.ts';
-import type { Checkpoint } from '../../src/audit/checkpoint.ts';
-import { createSigner, keysById } from '../../src/audit/checkpoint-signing.ts';
+import type { Checkpoint } from '../../src/audit/checkpoint/checkpoint.ts';
+import { createSigner, keysById } from '../../src/audit/checkpoint/signing.ts';
 import { createVerification } from '../../src/http/verification.ts';
 import { bare } from '../audit/sample.ts';
 import { createMemoryAudit, type MemoryAudit } from '../fakes/memory-audit.ts';

@@ -3,7 +3,7 @@ import { createServer, type Socket } from 'node:net';
 import type { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { openClients } from '../../src/queue/redis-clients.ts';
+import { openClients } from '../../src/queue/redis/clients.ts';
 import { listen } from '../fakes/loopback.ts';
 import { soon } from '../soon.ts';
 

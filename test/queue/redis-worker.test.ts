@@ -2,8 +2,8 @@ import type { Job as BullJob, Worker as BullWorker } from 'bullmq';
 import { expect, it } from 'vitest';
 import type { Wish } from '../../src/queue/order.ts';
 import type { Job } from '../../src/queue/queue.ts';
-import type { RedisClients } from '../../src/queue/redis-clients.ts';
-import { startWorker } from '../../src/queue/redis-worker.ts';
+import type { RedisClients } from '../../src/queue/redis/clients.ts';
+import { startWorker } from '../../src/queue/redis/worker.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 
 type Work = (job: BullJob) => Promise<void>;

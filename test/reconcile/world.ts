@@ -1,7 +1,7 @@
 import type { App } from '../../src/app/app.ts';
 import { type SyncOptions, syncTargets } from '../../src/app/sync.ts';
 import type { AuditRecord } from '../../src/audit/entry.ts';
-import { verify } from '../../src/audit/verify.ts';
+import { verify } from '../../src/audit/verify/verify.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import type { Config } from '../../src/config/config.ts';
 import { AppError } from '../../src/core/errors.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Source } from '../../src/core/mapping.ts';
 import { silentLogger } from '../../src/log/logger.ts';
-import { createAges } from '../../src/service/ages.ts';
+import { createAges } from '../../src/service/sweep/ages.ts';
 import { source } from '../sync/sample.ts';
 import { createClock, wanted } from './sample.ts';
 

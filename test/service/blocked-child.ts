@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createLoops } from '../../src/service/loops.ts';
-import { watchEventLoop } from '../../src/service/watchdog.ts';
+import { createLoops } from '../../src/service/liveness/loops.ts';
+import { watchEventLoop } from '../../src/service/liveness/watchdog.ts';
 
 // A process whose event loop is blocked twice for longer than is borne, and works in between.
 

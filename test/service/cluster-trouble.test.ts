@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import { createBoard } from '../../src/service/board.ts';
-import { createClusterTrouble } from '../../src/service/cluster-trouble.ts';
 import { createGeneration } from '../../src/service/generation.ts';
+import { createClusterTrouble } from '../../src/service/watching/cluster-trouble.ts';
 import { recordingLogger } from '../reconcile/world.ts';
 import { createClock, createFakeNotices, failed, known, wanted } from './sample.ts';
 

@@ -3,8 +3,8 @@ import type { Hint, Origin } from '../../src/events/hint.ts';
 import { type Logger, silentLogger } from '../../src/log/logger.ts';
 import { namesOf } from '../../src/providers/aws-secrets-manager/keys.ts';
 import type { Wanted } from '../../src/reconcile/targets.ts';
+import { createHints, QUIET_MS } from '../../src/service/events/hints.ts';
 import { createGeneration } from '../../src/service/generation.ts';
-import { createHints, QUIET_MS } from '../../src/service/hints.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { createTriggers, START, wanted } from './sample.ts';
 

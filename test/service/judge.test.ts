@@ -4,7 +4,7 @@ import { objectIn } from '../../src/cluster/json.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import type { Mapping } from '../../src/core/mapping.ts';
 import { refId } from '../../src/core/reading.ts';
-import { looksInStep, versionsOf } from '../../src/service/judge.ts';
+import { looksInStep, versionsOf } from '../../src/service/sweep/judge.ts';
 import { ANNOTATION, LABEL } from '../../src/sync/marks.ts';
 import { createMemoryCluster } from '../fakes/memory-cluster.ts';
 import { base64, openWorld, type World } from '../reconcile/world.ts';

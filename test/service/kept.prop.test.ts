@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { SecretMeta } from '../../src/cluster/cluster.ts';
-import { looksInStep, versionsOf } from '../../src/service/judge.ts';
-import { createKept } from '../../src/service/kept.ts';
+import { looksInStep, versionsOf } from '../../src/service/sweep/judge.ts';
+import { createKept } from '../../src/service/watching/kept.ts';
 import { LABEL } from '../../src/sync/marks.ts';
 import { source } from '../sync/sample.ts';
 import { meta, STORES, wanted } from './sample.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createBoard } from '../../src/service/board.ts';
 import { createGeneration } from '../../src/service/generation.ts';
-import { createLate } from '../../src/service/late.ts';
+import { createLate } from '../../src/service/leaving/late.ts';
 import { createClock, createFakeNotices, createTriggers, failed, known, START, wanted } from './sample.ts';
 
 const LOST_MS = 60_000;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createLoops } from '../../src/service/loops.ts';
+import { createLoops } from '../../src/service/liveness/loops.ts';
 import { createClock } from './sample.ts';
 
 describe('the progress clocks', () => {

@@ -3,7 +3,7 @@ import type { SecretMeta } from '../../src/cluster/cluster.ts';
 import type { Wanted } from '../../src/reconcile/targets.ts';
 import { createBoard } from '../../src/service/board.ts';
 import { createGeneration } from '../../src/service/generation.ts';
-import { createObserver } from '../../src/service/observe.ts';
+import { createObserver } from '../../src/service/watching/observe.ts';
 import { LABEL } from '../../src/sync/marks.ts';
 import { source } from '../sync/sample.ts';
 import {

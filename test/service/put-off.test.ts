@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { Waiting } from '../../src/reconcile/standing.ts';
 import { createBoard } from '../../src/service/board.ts';
-import { createPutOff } from '../../src/service/put-off.ts';
+import { createPutOff } from '../../src/service/leaving/put-off.ts';
 import { openWorld, recordingLogger } from '../reconcile/world.ts';
 import { soon } from '../soon.ts';
 import { failed, known, START } from './sample.ts';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { refId } from '../../src/core/reading.ts';
 import { formatSubject } from '../../src/queue/subject.ts';
 import type { Wanted } from '../../src/reconcile/targets.ts';
-import { roundAt, type Slot, type Sweep, slotsOf } from '../../src/service/slots.ts';
+import { roundAt, type Slot, type Sweep, slotsOf } from '../../src/service/sweep/slots.ts';
 import { sourcesOf, storeRef } from '../../src/sync/desired.ts';
 import { source } from '../sync/sample.ts';
 import { START, wanted } from './sample.ts';

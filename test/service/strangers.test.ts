@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createStrangers } from '../../src/service/strangers.ts';
+import { createStrangers } from '../../src/service/watching/strangers.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { START } from './sample.ts';
 

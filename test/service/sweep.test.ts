@@ -7,11 +7,11 @@ import { SecretValue } from '../../src/core/secret-value.ts';
 import { silentLogger } from '../../src/log/logger.ts';
 import { createReadings } from '../../src/reconcile/readings.ts';
 import type { Wanted } from '../../src/reconcile/targets.ts';
-import { createAges } from '../../src/service/ages.ts';
 import { createBoard } from '../../src/service/board.ts';
 import { createGeneration } from '../../src/service/generation.ts';
-import type { Pass } from '../../src/service/pass.ts';
-import { createSweep } from '../../src/service/sweep.ts';
+import { createAges } from '../../src/service/sweep/ages.ts';
+import { createSweep } from '../../src/service/sweep/sweep.ts';
+import type { Pass } from '../../src/service/work/pass.ts';
 import { source } from '../sync/sample.ts';
 import {
   createClock,

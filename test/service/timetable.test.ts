@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { formatSubject } from '../../src/queue/subject.ts';
 import { createGeneration, type Generation } from '../../src/service/generation.ts';
-import { createTimetable } from '../../src/service/timetable.ts';
+import { createTimetable } from '../../src/service/sweep/timetable.ts';
 import { recordingLogger } from '../reconcile/world.ts';
 import { source } from '../sync/sample.ts';
 import { asQueue, createClock, createFakeQueue, queueAway, START, settled, wanted } from './sample.ts';

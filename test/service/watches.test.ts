@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { Cluster, NamespaceHandlers, WatchHandlers, WatchScope } from '../../src/cluster/cluster.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { formatTarget } from '../../src/core/target.ts';
-import { createLoops } from '../../src/service/loops.ts';
-import { createWatches } from '../../src/service/watches.ts';
+import { createLoops } from '../../src/service/liveness/loops.ts';
+import { createWatches } from '../../src/service/watching/watches.ts';
 import { createMemoryCluster } from '../fakes/memory-cluster.ts';
 import { createClock, meta, settled, wanted } from './sample.ts';
 

@@ -1,7 +1,7 @@
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AuditRecord } from '../../src/audit/entry.ts';
-import { verify } from '../../src/audit/verify.ts';
+import { verify } from '../../src/audit/verify/verify.ts';
 import { recordsOf } from '../audit/sample.ts';
 import { openAt } from '../integration/audit/database.ts';
 import type { Changes } from './changes.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { isPostgres, openAuditAt } from '../../app/audit-place.ts';
-import { type Moved, moveAudit } from '../../audit/move.ts';
+import { type Moved, moveAudit } from '../../audit/move/move.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';

@@ -1,7 +1,7 @@
 import { openAuditReader } from '../../app/audit.ts';
 import type { Action, EntrySource } from '../../audit/entry.ts';
-import { report } from '../../audit/report.ts';
-import type { SourceAge } from '../../audit/report-ages.ts';
+import { report } from '../../audit/question/report.ts';
+import type { SourceAge } from '../../audit/question/report-ages.ts';
 import type { AuditStore } from '../../audit/store.ts';
 import type { Config } from '../../config/config.ts';
 import type { Mapping } from '../../core/mapping.ts';

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { openAudit } from '../../app/audit.ts';
 import { sealAudit } from '../../app/checkpoints.ts';
-import { type ShownRecord, withReviews } from '../../audit/question.ts';
-import { LONGEST_NOTE, type ReviewWord, review } from '../../audit/review.ts';
+import { type ShownRecord, withReviews } from '../../audit/question/question.ts';
+import { LONGEST_NOTE, type ReviewWord, review } from '../../audit/question/review.ts';
 import type { Config } from '../../config/config.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
 import { AuditRecordAnswer } from '../answers.ts';

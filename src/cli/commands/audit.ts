@@ -1,6 +1,6 @@
-import { answer, type Question } from '../../audit/question.ts';
-import { detail } from '../../audit/question-detail.ts';
-import { type Trace, trace } from '../../audit/question-trace.ts';
+import { detail } from '../../audit/question/detail.ts';
+import { answer, type Question } from '../../audit/question/question.ts';
+import { type Trace, trace } from '../../audit/question/trace.ts';
 import { filterOf } from '../audit-question.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';

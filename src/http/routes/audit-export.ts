@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
-import { MEDIA_TYPES, recordedExport } from '../../audit/export.ts';
-import { EXPORT_FORMATS, type ExportFormat } from '../../audit/export-formats.ts';
-import type { Question } from '../../audit/question.ts';
+import { MEDIA_TYPES, recordedExport } from '../../audit/export/export.ts';
+import { EXPORT_FORMATS, type ExportFormat } from '../../audit/export/formats.ts';
+import type { Question } from '../../audit/question/question.ts';
 import { createInTurn } from '../../core/in-turn.ts';
 import type { RouteDeps } from '../deps.ts';
 import { describe } from '../openapi.ts';

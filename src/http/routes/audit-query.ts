@@ -1,5 +1,5 @@
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../audit/entry.ts';
-import { isBackwards, parseInstant, type Question, toFilter } from '../../audit/question.ts';
+import { isBackwards, parseInstant, type Question, toFilter } from '../../audit/question/question.ts';
 import type { RecordFilter } from '../../audit/store.ts';
 import { AppError } from '../../core/errors.ts';
 

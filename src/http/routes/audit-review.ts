@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
-import { withReviews } from '../../audit/question.ts';
-import { LONGEST_NOTE, REVIEWS, type ReviewWord, review } from '../../audit/review.ts';
+import { withReviews } from '../../audit/question/question.ts';
+import { LONGEST_NOTE, REVIEWS, type ReviewWord, review } from '../../audit/question/review.ts';
 import { AppError } from '../../core/errors.ts';
 import type { RouteDeps } from '../deps.ts';
 import { describe, NO_QUERY } from '../openapi.ts';

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
-import { answer, type Question } from '../../audit/question.ts';
-import { detail } from '../../audit/question-detail.ts';
-import { trace } from '../../audit/question-trace.ts';
+import { detail } from '../../audit/question/detail.ts';
+import { answer, type Question } from '../../audit/question/question.ts';
+import { trace } from '../../audit/question/trace.ts';
 import { AppError } from '../../core/errors.ts';
 import type { RouteDeps } from '../deps.ts';
 import { describe, NO_QUERY } from '../openapi.ts';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
-import { openPostgresAudit, type PostgresAuditOptions } from '../../../src/audit/postgres.ts';
+import { openPostgresAudit, type PostgresAuditOptions } from '../../../src/audit/postgres/postgres.ts';
 import type { AuditStore } from '../../../src/audit/store.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { SecretValue } from '../../../src/core/secret-value.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { createExclusive } from '../../../src/audit/postgres-exclusive.ts';
-import { openSession } from '../../../src/audit/postgres-session.ts';
+import { createExclusive } from '../../../src/audit/postgres/exclusive.ts';
+import { openSession } from '../../../src/audit/postgres/session.ts';
 import type { AuditStore } from '../../../src/audit/store.ts';
-import { verify } from '../../../src/audit/verify.ts';
+import { verify } from '../../../src/audit/verify/verify.ts';
 import { SecretValue } from '../../../src/core/secret-value.ts';
 import { entry, recordsOf } from '../../audit/sample.ts';
 import { postgres } from '../services/inject.ts';

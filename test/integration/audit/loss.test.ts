@@ -1,11 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
-import { createSigner, keysById } from '../../../src/audit/checkpoint-signing.ts';
-import { createCheckpointer } from '../../../src/audit/checkpointer.ts';
-import { filePlace } from '../../../src/audit/places/file.ts';
+import { createCheckpointer } from '../../../src/audit/checkpoint/checkpointer.ts';
+import { filePlace } from '../../../src/audit/checkpoint/places/file.ts';
+import { createSigner, keysById } from '../../../src/audit/checkpoint/signing.ts';
 import type { AuditStore } from '../../../src/audit/store.ts';
-import { prove } from '../../../src/audit/verify.ts';
+import { prove } from '../../../src/audit/verify/verify.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { cutOff } from '../../audit/cut.ts';
 import { temporaryFolder } from '../../audit/folder.ts';

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { moveAudit } from '../../../src/audit/move.ts';
-import type { MovableAudit } from '../../../src/audit/moving.ts';
-import { openSqliteAudit } from '../../../src/audit/sqlite.ts';
-import { verify } from '../../../src/audit/verify.ts';
+import { moveAudit } from '../../../src/audit/move/move.ts';
+import type { MovableAudit } from '../../../src/audit/move/moving.ts';
+import { openSqliteAudit } from '../../../src/audit/sqlite/sqlite.ts';
+import { verify } from '../../../src/audit/verify/verify.ts';
 import { temporaryFolder } from '../../audit/folder.ts';
 import { bare, entry } from '../../audit/sample.ts';
 import { tickingClock } from '../../conformance/audit-store.ts';

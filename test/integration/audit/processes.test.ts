@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { verify } from '../../../src/audit/verify.ts';
+import { verify } from '../../../src/audit/verify/verify.ts';
 import { runChild } from '../../audit/run-child.ts';
 import { entry, recordsOf } from '../../audit/sample.ts';
 import { postgres } from '../services/inject.ts';

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { openSqliteAudit } from '../../../src/audit/sqlite.ts';
+import { openSqliteAudit } from '../../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../../src/audit/store.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { temporaryFolder } from '../../audit/folder.ts';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { verify } from '../../../src/audit/verify.ts';
+import { verify } from '../../../src/audit/verify/verify.ts';
 import { entry } from '../../audit/sample.ts';
 import { TAMPERINGS } from '../../audit/tamperings.ts';
 import { postgres } from '../services/inject.ts';
@@ -38,7 +38,7 @@ it.each([
 
 it('stores the same text and the same hashes as SQLite', async () => {
   // The records of one store, appended to the other under the same clock, are equal to the byte.
-  const { openSqliteAudit } = await import('../../../src/audit/sqlite.ts');
+  const { openSqliteAudit } = await import('../../../src/audit/sqlite/sqlite.ts');
   const { temporaryFolder } = await import('../../audit/folder.ts');
   await using database = await createDatabase(postgres());
   await using folder = await temporaryFolder();

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { createSigner } from '../../../src/audit/checkpoint-signing.ts';
-import { configMapPlace } from '../../../src/audit/places/config-map.ts';
+import { configMapPlace } from '../../../src/audit/checkpoint/places/config-map.ts';
+import { createSigner } from '../../../src/audit/checkpoint/signing.ts';
 import type { Cluster } from '../../../src/cluster/cluster.ts';
 import { createKubernetesCluster } from '../../../src/cluster/kubernetes.ts';
 import { systemClock } from '../../../src/core/clock.ts';

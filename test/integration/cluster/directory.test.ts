@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { createDirectoryCluster } from '../../../src/cluster/directory.ts';
+import { createDirectoryCluster } from '../../../src/cluster/directory/directory.ts';
 import { change, manifest, readNow, shown } from '../../conformance/cluster-harness.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 import { admin, openReal } from './harness.ts';

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { IDENTITY_MS } from '../../../src/cluster/identity.ts';
+import { IDENTITY_MS } from '../../../src/cluster/kubeconfig/identity.ts';
 import { createKubernetesCluster } from '../../../src/cluster/kubernetes.ts';
 import type { WatchTuning } from '../../../src/cluster/watch.ts';
 import { manifest, readNow } from '../../conformance/cluster-harness.ts';

@@ -2,7 +2,7 @@ import { copyFile, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { describe, expect, it } from 'vitest';
-import { openSqliteAudit } from '../../../src/audit/sqlite.ts';
+import { openSqliteAudit } from '../../../src/audit/sqlite/sqlite.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { bare } from '../../audit/sample.ts';
 import { markedBlock, openPageShell, type PageShell } from '../../docs/page-shell.ts';

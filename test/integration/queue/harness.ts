@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { SecretValue } from '../../../src/core/secret-value.ts';
-import { createRedisQueue, type RedisQueueOptions } from '../../../src/queue/bullmq.ts';
 import type { Queue } from '../../../src/queue/queue.ts';
+import { createRedisQueue, type RedisQueueOptions } from '../../../src/queue/redis/bullmq.ts';
 
 /** One instance's queue, as any of its processes opens it. */
 export function openQueue(url: string, options: Partial<RedisQueueOptions> = {}): Promise<Queue> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { openSqliteAudit } from '../../../src/audit/sqlite.ts';
+import { openSqliteAudit } from '../../../src/audit/sqlite/sqlite.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { openbao } from '../services/inject.ts';
 import { startRedis } from '../services/redis.ts';

@@ -1,0 +1,67 @@
+import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { canonical } from '../canonical.ts';
+import { canonicalOrNothing } from '../chain.ts';
+import type { Checkpoint } from './checkpoint.ts';
+
+/** By key id. */
+export type PublicKeys = ReadonlyMap<string, KeyObject>;
+
+export interface Signer {
+  readonly keyId: string;
+  readonly publicKey: KeyObject;
+  sign(unsigned: Omit<Checkpoint, 'keyId' | 'signature'>): Checkpoint;
+}
+
+/** `unknown`: made by a key that is not at hand, so nobody can tell. */
+export type SignatureState = 'good' | 'wrong' | 'unknown';
+
+/** @param privateKey An Ed25519 key (RFC 8032). */
+export function createSigner(privateKey: KeyObject): Signer {
+  const publicKey = createPublicKey(privateKey);
+  const keyId = keyIdOf(publicKey);
+  return {
+    keyId,
+    publicKey,
+    sign(unsigned) {
+      const all = { ...unsigned, keyId };
+      return { ...all, signature: sign(null, Buffer.from(canonical(all)), privateKey).toString('base64') };
+    },
+  };
+}
+
+/** Takes the checkpoint as it was found, members that this release does not know included. */
+export function signatureOf(checkpoint: Checkpoint, keys: PublicKeys): SignatureState {
+  const { signature, ...signed } = checkpoint;
+  const key = keys.get(checkpoint.keyId);
+  if (key === undefined) return 'unknown';
+  const bytes = Buffer.from(signature, 'base64');
+  return verify(null, Buffer.from(canonicalOrNothing(signed)), key, bytes) ? 'good' : 'wrong';
+}
+
+export function keyIdOf(publicKey: KeyObject): string {
+  const der = publicKey.export({ type: 'spki', format: 'der' });
+  return createHash('sha256').update(der).digest('hex').slice(0, 16);
+}
+
+export function keysById(keys: readonly KeyObject[]): PublicKeys {
+  return new Map(keys.map((key) => [keyIdOf(key), key]));
+}
+
+/** PEM, as `audit verify --public-key` prints it and `openssl` reads it. */
+export function pemOf(publicKey: KeyObject): string {
+  return publicKey.export({ type: 'spki', format: 'pem' }).toString();
+}
+
+/** What the SPKI of every Ed25519 key begins with (RFC 8410); the 32 bytes of the key follow. */
+const ED25519_SPKI = Buffer.from('302a300506032b6570032100', 'hex');
+
+/** The Ed25519 keys of a text: PEM blocks, or one key as base64 of its SPKI. Nothing when there is none in it. */
+export function publicKeysIn(text: string): readonly KeyObject[] {
+  const blocks = text.matchAll(/-----BEGIN PUBLIC KEY-----([^-]+)-----END PUBLIC KEY-----/g);
+  const found = Array.from(blocks, ([, base64 = '']) => base64);
+  return (found.length > 0 ? found : [text]).flatMap((base64) => {
+    const key = Buffer.from(base64, 'base64');
+    const isOne = key.length === 44 && key.subarray(0, 12).equals(ED25519_SPKI);
+    return isOne ? [createPublicKey({ key, format: 'der', type: 'spki' })] : [];
+  });
+}

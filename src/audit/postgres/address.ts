@@ -1,0 +1,124 @@
+import { type ConnectionOptions, checkServerIdentity, getCACertificates } from 'node:tls';
+import { AppError } from '../../core/errors.ts';
+import { isLoopback } from '../../core/loopback.ts';
+import type { SecretValue } from '../../core/secret-value.ts';
+import { readAuthorities, readPem } from '../../core/small-file.ts';
+
+export interface PostgresTls {
+  /** Authorities to trust beside the usual ones. */
+  readonly caFile?: string | undefined;
+  readonly certFile?: string | undefined;
+  readonly keyFile?: string | undefined;
+  /** The name that the certificate must carry, in place of the host's. */
+  readonly serverName?: string | undefined;
+}
+
+/** A server and how to speak with it. */
+export interface PostgresAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password: string;
+  /** Whether TLS is used, and whether the certificate must carry the server's name then. */
+  readonly tls: Verification | undefined;
+  /** Without user and password, for people. */
+  readonly shown: string;
+}
+
+type Verification = 'name' | 'authority';
+
+/**
+ * There is no way to encrypt without looking at the certificate, and none to fall back to no encryption: whoever
+ * could read the connection could also answer in the server's place.
+ */
+const MODES: ReadonlyMap<string, Verification | 'none'> = new Map([
+  ['disable', 'none'],
+  ['require', 'name'],
+  ['verify-ca', 'authority'],
+  ['verify-full', 'name'],
+]);
+
+/** Said to other clients in the same URL; nothing that we do depends on them. */
+const IGNORED: readonly string[] = ['application_name', 'channel_binding', 'connect_timeout'];
+
+/**
+ * `postgres://user:password@host:port/database?sslmode=…`
+ * (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS), one host. Without `sslmode`
+ * TLS is used, except on the loopback.
+ * @throws AppError CONFIG_INVALID; nothing of the URL is in it.
+ */
+export function parseAddress(url: SecretValue, tls: PostgresTls | undefined): PostgresAddress {
+  const text = url.revealText().trim();
+  const parsed = URL.parse(text);
+  if (
+    parsed === null ||
+    !['postgres:', 'postgresql:'].includes(parsed.protocol) ||
+    !/^[^,]+$/.test(parsed.hostname)
+  )
+    throw invalid('expected postgres://user:password@host/database');
+  const { searchParams, hostname, port } = parsed;
+  const user = decoded(parsed.username);
+  const database = decoded(parsed.pathname.slice(1)) || user;
+  if (user === '') throw invalid('the user is missing');
+  for (const name of searchParams.keys())
+    if (name !== 'sslmode' && !IGNORED.includes(name))
+      throw invalid('a parameter other than `sslmode` would be ignored; for certificates there is `tls`');
+  const modes = searchParams.getAll('sslmode');
+  const chosen = MODES.get(modes.join());
+  if (modes.length > 0 && chosen === undefined)
+    throw invalid(`\`sslmode\` must be one of ${[...MODES.keys()].join(', ')}`);
+  if (chosen === 'none' && tls !== undefined)
+    throw invalid('`sslmode=disable` and `tls` contradict each other');
+  const usual = tls === undefined && isLoopback(`https://${hostname}`) ? 'none' : 'name';
+  const verification = chosen ?? usual;
+  return {
+    host: hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: port === '' ? 5432 : Number(port),
+    database,
+    user,
+    password: decoded(parsed.password),
+    tls: verification === 'none' ? undefined : verification,
+    shown: `postgres://${hostname}${port === '' ? '' : `:${port}`}/${encodeURIComponent(database)}`,
+  };
+}
+
+/**
+ * Reads the files anew at each call, since certificates are renewed.
+ * @throws AppError CONFIG_INVALID when one cannot be read.
+ */
+export async function tlsOptions(
+  { tls: verification }: PostgresAddress,
+  { caFile, certFile, keyFile, serverName }: PostgresTls = {},
+): Promise<ConnectionOptions | undefined> {
+  if (verification === undefined) return undefined;
+  const options = { code: 'CONFIG_INVALID', about: 'audit.store.tls' } as const;
+  const [ca, cert, key] = await Promise.all([
+    caFile === undefined ? undefined : readAuthorities(caFile, options),
+    certFile === undefined ? undefined : readPem(certFile, options),
+    keyFile === undefined ? undefined : readPem(keyFile, options),
+  ]);
+  return {
+    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not switch it off
+    minVersion: 'TLSv1.2',
+    ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    // The driver overwrites `servername` by the host's name.
+    checkServerIdentity: (host, certificate) =>
+      verification === 'name' ? checkServerIdentity(serverName ?? host, certificate) : undefined,
+  };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (error instanceof URIError) throw invalid('a `%` in it stands for itself only as `%25`');
+    throw error;
+  }
+}
+
+function invalid(detail: string): AppError {
+  return new AppError('CONFIG_INVALID', { about: 'audit.store.url', detail });
+}

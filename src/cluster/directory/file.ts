@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto';
+import { stringify } from 'yaml';
+import type { Fingerprinter } from '../../core/fingerprint.ts';
+import { isObject, type JsonObject } from '../../core/json.ts';
+import type { TargetId } from '../../core/target.ts';
+import { objectIn, textIn } from '../json.ts';
+import type { RawSecret } from '../manifest.ts';
+import { FOR_KUBECTL, parseMap } from '../yaml.ts';
+import { readState, writeState } from './state.ts';
+
+/**
+ * What an API server keeps in `metadata` and would refuse in `kubectl apply -f` (uid, resourceVersion,
+ * managedFields) stands in one annotation, as JSON: see `FileState`.
+ */
+const STATE = 'directory.secretbridge.dev/state';
+
+/** A manifest as an API server would give it. `undefined`: not a manifest of this Secret. */
+export function fromFile(
+  bytes: Buffer,
+  id: TargetId,
+  modified: bigint,
+  fingerprints?: Fingerprinter,
+): RawSecret | undefined {
+  const raw = parseYaml(bytes);
+  const data = raw && dataOf(raw);
+  if (raw === undefined || data === undefined) return undefined;
+  const metadata = objectIn(raw, 'metadata') ?? {};
+  const { [STATE]: text, ...annotations } = objectIn(metadata, 'annotations') ?? {};
+  const { stringData: _, ...rest } = raw;
+  const whole = { ...rest, data, metadata: { ...metadata, annotations } };
+  const { uid, version, managedFields } = readState(text, id, whole, fingerprints);
+  return {
+    ...whole,
+    metadata: {
+      ...whole.metadata,
+      namespace: metadata.namespace ?? id.namespace,
+      uid: uid ?? textIn(metadata, 'uid') ?? uidOf(id),
+      // Our counter, and the time of the file, which an edit by hand moves too. Not a hash: it would tell
+      // a guesser of the content whether the guess is right.
+      resourceVersion: `${version}-${modified.toString(36)}`,
+      ...(managedFields === undefined ? {} : { managedFields }),
+    },
+  };
+}
+
+/** @param version The file's counter from now on. */
+export function toFile(raw: RawSecret, uid: string, version: number, fingerprints: Fingerprinter): string {
+  const {
+    uid: _,
+    resourceVersion: __,
+    managedFields: ___,
+    annotations,
+    ...metadata
+  } = objectIn(raw, 'metadata') ?? {};
+  const state = writeState(raw, { uid, version }, fingerprints);
+  const kept = isObject(annotations) ? annotations : {};
+  // Folded lines would still be YAML, but a base64 value on one line can be searched and compared.
+  return stringify(
+    { ...raw, metadata: { ...metadata, annotations: { ...kept, [STATE]: state } } },
+    FOR_KUBECTL,
+  );
+}
+
+export function versionOf(raw: RawSecret): number {
+  return Number.parseInt(textIn(objectIn(raw, 'metadata') ?? {}, 'resourceVersion') ?? '0', 10);
+}
+
+export function parseYaml(bytes: Buffer): JsonObject | undefined {
+  try {
+    return parseMap(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (error) {
+    if (error instanceof TypeError) return undefined; // not UTF-8
+    throw error;
+  }
+}
+
+/** `stringData` wins over `data`, as it does in an API server. */
+function dataOf(raw: JsonObject): JsonObject | undefined {
+  const data = Object.entries(objectIn(raw, 'data') ?? {});
+  const texts = Object.entries(objectIn(raw, 'stringData') ?? {});
+  if (!data.every(([, value]) => value === null || isBase64(value))) return undefined;
+  if (!texts.every(([, value]) => typeof value === 'string')) return undefined;
+  return Object.fromEntries([
+    // As the API server gives it: in one line.
+    ...data.map(([key, value]) => [key, String(value ?? '').replaceAll(/[\r\n]/g, '')]),
+    ...texts.map(([key, value]) => [key, Buffer.from(String(value), 'utf8').toString('base64')]),
+  ]);
+}
+
+function isBase64(value: unknown): boolean {
+  if (typeof value !== 'string') return false;
+  const text = value.replaceAll(/[\r\n]/g, '');
+  return text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text);
+}
+
+/** A manifest written by hand has no uid; its place gives one that stays. */
+function uidOf({ namespace, secret }: TargetId): string {
+  const hex = createHash('sha256').update(`${namespace}/${secret}`).digest('hex');
+  return hex.slice(0, 32).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+}

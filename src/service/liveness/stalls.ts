@@ -1,0 +1,26 @@
+import type { Logger } from '../../log/logger.ts';
+import type { Loops } from './loops.ts';
+
+const EVERY_MS = 5_000;
+
+/** Says once when a loop of ours has stopped to make progress, and once when it goes on. */
+export function watchStalls(
+  loops: Pick<Loops, 'states'>,
+  { logger }: { readonly logger: Logger },
+): Disposable {
+  const stalled = new Set<string>();
+  const look = (): void => {
+    const states = loops.states();
+    // One that has ended says no more.
+    const names = new Set(states.map(({ name }) => name));
+    for (const name of stalled) if (!names.has(name)) stalled.delete(name);
+    for (const { name, ageMs, stalled: isStalled } of states) {
+      if (isStalled && !stalled.has(name)) {
+        stalled.add(name);
+        logger.error('a loop makes no progress', { name, durationMs: ageMs });
+      } else if (!isStalled && stalled.delete(name)) logger.info('a loop makes progress again', { name });
+    }
+  };
+  const timer = setInterval(look, EVERY_MS);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}

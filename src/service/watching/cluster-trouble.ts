@@ -1,0 +1,60 @@
+import { randomUUID } from 'node:crypto';
+import type { ErrorCode } from '../../core/error-codes.ts';
+import type { AppError } from '../../core/errors.ts';
+import { formatTarget } from '../../core/target.ts';
+import type { Logger } from '../../log/logger.ts';
+import type { Board } from '../board.ts';
+import type { Generation } from '../generation.ts';
+import type { Ledger } from '../ledger.ts';
+
+export interface ClusterTroubleDeps {
+  readonly generation: () => Generation;
+  readonly board: Pick<Board, 'known'>;
+  readonly ledger: Pick<Ledger, 'trigger'>;
+  readonly logger: Logger;
+}
+
+/** Why parts of the cluster cannot be watched, by the name of the watch. */
+export interface ClusterTrouble {
+  first(): AppError | undefined;
+  /** Without an error: the watch works. */
+  note(name: string, error: AppError | undefined): void;
+  /** The watch has ended, whether it worked again or not. */
+  forget(name: string): void;
+}
+
+const OF_THE_CLUSTER: readonly string[] = [
+  'CLUSTER_FORBIDDEN',
+  'CLUSTER_UNAVAILABLE',
+  'NAMESPACE_MISSING',
+] satisfies ErrorCode[];
+
+export function createClusterTrouble(deps: ClusterTroubleDeps): ClusterTrouble {
+  const { generation, board, ledger, logger } = deps;
+  const trouble = new Map<string, AppError>();
+
+  /** What failed for want of the API server, or of rights in it, may be done where a watch works again. */
+  const wakeWhere = (watched: string): void => {
+    const requestId = randomUUID();
+    for (const { mapping, id } of generation().wanted) {
+      const code = board.known(mapping.name, id)?.error?.code;
+      if (code === undefined || !OF_THE_CLUSTER.includes(code)) continue;
+      if (watched === id.namespace || watched === formatTarget(id)) ledger.trigger(id, 'event', requestId);
+    }
+  };
+
+  return {
+    first: () => trouble.values().next().value,
+    note(name, error) {
+      const before = trouble.get(name);
+      if (error === undefined) trouble.delete(name);
+      else trouble.set(name, error);
+      if (error !== undefined && before?.code !== error.code)
+        logger.warn('a watch has trouble and goes on', { name, error });
+      if (error !== undefined || before === undefined) return;
+      logger.info('a watch works again', { name });
+      wakeWhere(name);
+    },
+    forget: (name) => void trouble.delete(name),
+  };
+}

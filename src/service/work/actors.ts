@@ -1,0 +1,23 @@
+import type { Actor } from '../../audit/entry.ts';
+import type { AuditStore } from '../../audit/store.ts';
+import { withoutMark } from '../../core/request-id.ts';
+
+/** Who is on record for the work of a request. */
+export type ActorOf = (requestId: string, kind: Actor['kind']) => Promise<Actor>;
+
+/** @param intakeOf By which intake of events a request came, if by any. */
+export function createActors(
+  audit: Pick<AuditStore, 'list'>,
+  intakeOf: (requestId: string) => string | undefined,
+): ActorOf {
+  return async (requestId, kind) => {
+    const request = withoutMark(requestId);
+    if (kind === 'event') {
+      const name = intakeOf(request);
+      return name === undefined ? { kind } : { kind, name };
+    }
+    if (kind !== 'operator') return { kind };
+    const [command] = await audit.list({ request, action: 'command' }, { limit: 1 });
+    return command?.actor ?? { kind };
+  };
+}
