@@ -9,7 +9,7 @@ import type { Wanted } from '../reconcile/targets.ts';
 import { searchesOf, sourcesOf, storeRef } from '../sync/desired.ts';
 import { describeSearch, type FoundKeys, foundSource, withoutNeverThere } from '../sync/find.ts';
 import { describeSource } from '../sync/value.ts';
-import type { Finding } from './doctor.ts';
+import type { Finding } from './finding.ts';
 
 export interface SourceCheckDeps extends Pick<ReaderDeps, 'open' | 'signal'> {
   /** As far as they are known. */

@@ -5,7 +5,7 @@ import { FOLDER_RIGHTS } from '../cluster/directory/disk.ts';
 import { type Access, createAccess } from '../config/access.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
-import { type AppError, toAppError } from '../core/errors.ts';
+import { toAppError } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { clockSkewed } from '../core/skew.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
@@ -21,16 +21,11 @@ import { openCluster } from './cluster.ts';
 import { checkEvents } from './doctor-events.ts';
 import { checkRestarts } from './doctor-restarts.ts';
 import { checkSources } from './doctor-sources.ts';
+import type { Finding } from './finding.ts';
 import { guardedNamespace } from './in-force-now.ts';
 import { openFingerprints } from './keys.ts';
 import { demandRights } from './rights.ts';
 import { createStores } from './stores.ts';
-
-/** One question; the answer is the error, or that there is none. */
-export interface Finding {
-  readonly name: string;
-  readonly error?: AppError;
-}
 
 /**
  * Tries everything that a sync needs, for real, and changes nothing. One part that does not work hides no other:

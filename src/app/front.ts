@@ -2,17 +2,19 @@ import type { AuditStore } from '../audit/store.ts';
 import type { ChainWatch } from '../audit/verify/chain-watch.ts';
 import type { Identities } from '../cluster/identities.ts';
 import type { Config } from '../config/config.ts';
+import type { Problem } from '../config/problem.ts';
 import { AppError } from '../core/errors.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { PostedIntakes } from '../events/posted.ts';
-import { type Authenticator, createAuthenticator } from '../http/auth.ts';
+import { createAuthenticator } from '../http/auth.ts';
 import type { HttpDeps } from '../http/deps.ts';
+import type { Authenticator } from '../http/identity.ts';
 import { buildServer } from '../http/server.ts';
 import type { Metrics, Observed } from '../metrics/metrics.ts';
 import type { Reference } from '../providers/credentials.ts';
 import { type JobCounts, type Queue, saysHealth } from '../queue/queue.ts';
 import type { Service } from '../service/service.ts';
-import type { ServeDeps } from './serve.ts';
+import type { AppDeps } from './app.ts';
 
 /** What answers over HTTP from the first moment on, and takes up the rest as it is opened. */
 export interface Front {
@@ -27,7 +29,11 @@ export interface Front {
   close(graceMs: number): Promise<void>;
 }
 
-type FrontDeps = Pick<ServeDeps, 'version' | 'logger' | 'clock' | 'configProblems'>;
+export interface FrontDeps extends Pick<AppDeps, 'logger' | 'clock'> {
+  readonly version: string;
+  /** What is wrong with the files as they are now; nothing: they are in force. */
+  readonly configProblems: () => readonly Problem[];
+}
 
 interface Parts {
   readonly metrics: Metrics;

@@ -2,17 +2,18 @@ import { createChainWatch } from '../audit/verify/chain-watch.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import { systemSleep } from '../providers/timing.ts';
 import type { Status } from '../service/service.ts';
-import type { App } from './app.ts';
+import type { App, AppDeps } from './app.ts';
 import { auditStatusOf } from './audit-state.ts';
-import type { Front } from './front.ts';
-import type { ServeDeps } from './serve.ts';
+import type { Front, FrontDeps } from './front.ts';
 
-type WaitDeps = Pick<ServeDeps, 'version' | 'replica' | 'configProblems' | 'signal'> & {
+interface WaitDeps extends Pick<FrontDeps, 'version' | 'configProblems'>, Pick<AppDeps, 'replica'> {
+  /** Ends the wait. */
+  readonly signal: AbortSignal;
   readonly front: Pick<Front, 'use'>;
   readonly againMs: number;
   /** How long the audit may take to say where it ends. */
   readonly askMs?: number;
-};
+}
 
 /**
  * Resolves when the audit holds what its checkpoints prove, or a person has accepted that it does not. Until then

@@ -1,5 +1,7 @@
 import { pause } from '../core/pause.ts';
-import { createRestarts, type FailedRestart, type IsRestartWanted } from '../restart/restarts.ts';
+import type { FailedRestart } from '../restart/failures.ts';
+import type { IsRestartWanted } from '../restart/pass.ts';
+import { createRestarts } from '../restart/restarts.ts';
 import { formatWorkload } from '../sync/restart.ts';
 import type { App } from './app.ts';
 

@@ -14,7 +14,7 @@ import { createPresence, worksBy } from '../service/presence.ts';
 import { type App, type AppDeps, credentialsOf, openApp } from './app.ts';
 import { createConfigurationRecords, describeDiff, describeStart } from './configured.ts';
 import { type Intakes, openIntakes } from './events.ts';
-import { openFront } from './front.ts';
+import { type FrontDeps, openFront } from './front.ts';
 import { observerOf } from './observer.ts';
 import { untilUndoubted, watchChain } from './proof.ts';
 import { openQueue } from './queue.ts';
@@ -22,11 +22,9 @@ import { watchRetention } from './retention.ts';
 import { startService } from './service.ts';
 import { movedStores } from './stores.ts';
 
-export interface ServeDeps extends AppDeps {
+export interface ServeDeps extends AppDeps, FrontDeps {
   readonly version: string;
   readonly random: () => number;
-  /** What is wrong with the files as they are now; nothing: they are in force. */
-  readonly configProblems: () => readonly Problem[];
   /** The one that was in force last in this process, if one was. */
   readonly before?: Config | undefined;
   /** Ends the start. */

@@ -7,9 +7,10 @@ import { type Command, commandEntry, commandOf } from '../reconcile/commands.ts'
 import { isUnended } from '../reconcile/last-word.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
-import { createRestarts, type OnRestartFailure } from '../restart/restarts.ts';
-import type { Known } from '../service/board.ts';
+import type { OnRestartFailure } from '../restart/failures.ts';
+import { createRestarts } from '../restart/restarts.ts';
 import { type Controller, startController } from '../service/controller.ts';
+import type { Known } from '../service/known.ts';
 import { askFor } from '../service/request.ts';
 import type {
   Health,

@@ -14,7 +14,7 @@ import { reconcile, undecidable } from '../reconcile/reconcile.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import type { Waiting } from '../reconcile/standing.ts';
 import { byMapping, type Wanted } from '../reconcile/targets.ts';
-import type { FailedRestart } from '../restart/restarts.ts';
+import type { FailedRestart } from '../restart/failures.ts';
 import { createAges, type Unrotated } from '../service/sweep/ages.ts';
 import { logOutcome } from '../service/work/log-outcome.ts';
 import type { Pass } from '../service/work/pass.ts';

@@ -1,8 +1,8 @@
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { SecretValue } from '../core/secret-value.ts';
-import { type Authenticator, createDigest, type Identity } from './auth.ts';
 import { bounded, createGuesses } from './guesses.ts';
+import { type Authenticator, createDigest, type Identity } from './identity.ts';
 
 const MAX_KNOWN = 1_000;
 

@@ -2,7 +2,7 @@ import type { Caller, Identities } from '../cluster/identities.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { createAnswerCache } from './answer-cache.ts';
-import { type Authenticator, createDigest, ROLES } from './auth.ts';
+import { type Authenticator, createDigest, ROLES } from './identity.ts';
 
 const AUDIENCE = 'secretbridge';
 const TIMEOUT_MS = 5_000;

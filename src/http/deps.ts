@@ -6,8 +6,8 @@ import type { PostedIntakes } from '../events/posted.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Requester, Service } from '../service/service.ts';
-import type { Authenticator, Identity, Role } from './auth.ts';
 import type { CertificateFiles } from './certificate.ts';
+import type { Authenticator, Identity, Role } from './identity.ts';
 
 /** The part of `http` in the configuration that the server itself needs. */
 export interface HttpConfig {

@@ -1,6 +1,6 @@
 import { ACTIONS, ACTOR_KINDS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
 import { TARGET_STATES } from '../service/service.ts';
-import { ROLES } from './auth.ts';
+import { ROLES } from './identity.ts';
 
 // The answers of the API, as JSON Schemas: for its description only. Members may be added, never renamed.
 

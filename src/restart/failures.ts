@@ -4,7 +4,20 @@ import { AppError, healsItself } from '../core/errors.ts';
 import { LONGEST_ASKED } from '../sync/schedule.ts';
 import type { PendingRestart } from './pending.ts';
 import { closed, delayed } from './records.ts';
-import type { OnRestartFailure } from './restarts.ts';
+
+/** A restart that could not be made. */
+export interface FailedRestart {
+  readonly mapping: string;
+  readonly namespace: string;
+  /** Whose change asks for it. */
+  readonly secret: string;
+  /** As records name it: `Deployment/web`, or `Deployment` with a selector. */
+  readonly workload: string;
+  readonly error: AppError;
+}
+
+/** @param isNew It has just begun to fail, or to fail in another way. */
+export type OnRestartFailure = (it: FailedRestart, isNew: boolean) => void;
 
 export interface FailuresDeps {
   readonly clock: Clock;

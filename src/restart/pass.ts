@@ -5,12 +5,22 @@ import type { Clock } from '../core/clock.ts';
 import { noTracer, type Tracer } from '../core/tracer.ts';
 import { type Answer, ask } from './ask.ts';
 import { byWorkload } from './by-workload.ts';
-import { createFailures } from './failures.ts';
+import { createFailures, type OnRestartFailure } from './failures.ts';
 import { type Group, keyOf, lacking, nameOf, since, untilDue } from './groups.ts';
 import type { PendingRestart, RestartRecords } from './pending.ts';
 import { closed, rolledOne } from './records.ts';
-import type { IsRestartWanted, OnRestartFailure, RestartOptions } from './restarts.ts';
 import { lookAtRolls } from './rolling.ts';
+
+/** Whether a mapping names a workload, as records name it, still; also where there is no such mapping any more. */
+export type IsRestartWanted = (mapping: string, workload: string) => boolean;
+
+export interface RestartOptions {
+  /** Changes within this time make one restart; 0: all that is pending is due. */
+  readonly windowMs: number;
+  /** How many workloads may roll together. */
+  readonly atOnce: number;
+  readonly signal?: AbortSignal;
+}
 
 export interface PassDeps {
   readonly audit: Pick<AuditStore, 'append'>;

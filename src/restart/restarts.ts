@@ -1,10 +1,10 @@
 import type { AuditStore } from '../audit/store.ts';
 import type { Workloads } from '../cluster/workloads.ts';
 import { type Clock, isYetToCome } from '../core/clock.ts';
-import type { AppError } from '../core/errors.ts';
 import type { Tracer } from '../core/tracer.ts';
+import type { OnRestartFailure } from './failures.ts';
 import { untilDue } from './groups.ts';
-import { runPass } from './pass.ts';
+import { type IsRestartWanted, type RestartOptions, runPass } from './pass.ts';
 import { type Rolled, readRestarts } from './pending.ts';
 
 export interface RestartsDeps {
@@ -17,31 +17,6 @@ export interface RestartsDeps {
   readonly onFailure?: OnRestartFailure | undefined;
   /** Left out: each is. */
   readonly isWanted?: IsRestartWanted | undefined;
-}
-
-/** Whether a mapping names a workload, as records name it, still; also where there is no such mapping any more. */
-export type IsRestartWanted = (mapping: string, workload: string) => boolean;
-
-/** A restart that could not be made. */
-export interface FailedRestart {
-  readonly mapping: string;
-  readonly namespace: string;
-  /** Whose change asks for it. */
-  readonly secret: string;
-  /** As records name it: `Deployment/web`, or `Deployment` with a selector. */
-  readonly workload: string;
-  readonly error: AppError;
-}
-
-/** @param isNew It has just begun to fail, or to fail in another way. */
-export type OnRestartFailure = (it: FailedRestart, isNew: boolean) => void;
-
-export interface RestartOptions {
-  /** Changes within this time make one restart; 0: all that is pending is due. */
-  readonly windowMs: number;
-  /** How many workloads may roll together. */
-  readonly atOnce: number;
-  readonly signal?: AbortSignal;
 }
 
 export interface Restarts {

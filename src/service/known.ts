@@ -1,9 +1,59 @@
 import { ERRORS, isErrorCode } from '../core/error-codes.ts';
 import { isObject, parseObject } from '../core/json.ts';
+import type { TargetId } from '../core/target.ts';
 import { LONGEST_NOTICE } from '../queue/queue.ts';
-import { OUTCOMES } from '../reconcile/outcome.ts';
+import { OUTCOMES, type OutcomeKind } from '../reconcile/outcome.ts';
 import type { KeyPlan } from '../sync/compare.ts';
-import type { Known, Swept } from './board.ts';
+
+/** How the last run of a target ended: names, times and codes, so that replicas may tell each other. */
+export interface Known {
+  readonly mapping: string;
+  readonly target: TargetId;
+  readonly requestId: string;
+  /** What the run went by, where replicas may have other configurations. */
+  readonly by?: string;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly kind: OutcomeKind;
+  readonly error?: { readonly code: string; readonly message: string; readonly remedy: string };
+  /** Whether a person has to mend it. */
+  readonly person: boolean;
+  /** Runs in a row that failed. */
+  readonly failures: number;
+  /** When it is tried again by itself. */
+  readonly retryAt?: number;
+  /** Since when it is known to be what its sources said, before it failed. */
+  readonly okAt?: number;
+  readonly alive: boolean;
+  readonly drifted?: boolean;
+  /** Somebody fights over it; left alone until then. */
+  readonly contestedUntil?: number;
+  /** The only run of it so far came to no outcome, so that nothing is known of it but what the audit tells. */
+  readonly undecided?: boolean;
+  /** What it has proposed and the destroying step has yet to decide on. */
+  readonly proposed?: boolean;
+  /** Of a `kubernetes.io/tls` target: when its certificate ends, in milliseconds since 1970. */
+  readonly certificateExpiresAt?: number;
+  /** The record to whose versions it is pinned. */
+  readonly pinned?: number;
+  /** Of the object that was looked at or written last. */
+  readonly resourceVersion?: string;
+  /**
+   * What was changed, or would be lost, and where a person asked what stayed; fingerprints only. Of another process'
+   * outcome, those that it could tell.
+   */
+  readonly keys: readonly KeyPlan[];
+  /** The id of what is held, where `keys` are not all of them. */
+  readonly heldId?: string;
+}
+
+/** When a slot of a sweep was last found whole, and how the last round went. */
+export interface Swept {
+  readonly at: number;
+  readonly okAt?: number;
+  readonly code?: string;
+}
 
 // What replicas tell each other goes through Redis, where anybody with its password may write: what is read is taken
 // apart and put together anew, and what is not as it should be is no notice at all.

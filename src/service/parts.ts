@@ -10,7 +10,7 @@ import type { Queue } from '../queue/queue.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import type { RecoverDeps } from '../reconcile/recover.ts';
 import type { Wanted } from '../reconcile/targets.ts';
-import type { Known } from './board.ts';
+import type { Known } from './known.ts';
 import type { DestroyingDeps } from './leaving/destroying.ts';
 import type { UnendedDeps } from './unended.ts';
 import type { Pass } from './work/pass.ts';

@@ -3,9 +3,9 @@ import { withoutMark } from '../core/request-id.ts';
 import { compareTargets } from '../core/target.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
 import type { Wanted } from '../reconcile/targets.ts';
-import type { Known } from './board.ts';
 import type { Controller } from './controller.ts';
 import { nameOf } from './generation.ts';
+import type { Known } from './known.ts';
 import type { HeldStatus, SyncAnswer } from './service.ts';
 
 /** How long somebody who asked for a sync is kept waiting for its end. */

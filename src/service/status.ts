@@ -4,8 +4,9 @@ import { compareTargets } from '../core/target.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import { searchesOf, sourcesOf } from '../sync/desired.ts';
 import { LABEL, pinIn } from '../sync/marks.ts';
-import type { Board, Known, Swept } from './board.ts';
+import type { Board } from './board.ts';
 import type { Generation } from './generation.ts';
+import type { Known, Swept } from './known.ts';
 import type { HeldStatus, MappingStatus, TargetState, TargetStatus } from './service.ts';
 
 /** When a slot's round is late by so much, its targets count as stale. */

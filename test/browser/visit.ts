@@ -1,6 +1,6 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe } from 'vitest';
-import type { Role } from '../../src/http/auth.ts';
+import type { Role } from '../../src/http/identity.ts';
 import type { Service } from '../../src/service/service.ts';
 import { TOKENS } from '../http/harness.ts';
 import { type Look, launch, missing, openTab, type Tab } from './chromium.ts';

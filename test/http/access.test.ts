@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ROLES } from '../../src/http/auth.ts';
+import { ROLES } from '../../src/http/identity.ts';
 import { type Method, openBench, TOKENS } from './harness.ts';
 
 /** Every route, and the least role that may call it. */

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import { type Board, createBoard, type Known } from '../../src/service/board.ts';
+import { type Board, createBoard } from '../../src/service/board.ts';
+import type { Known } from '../../src/service/known.ts';
 import { createClock, createFakeNotices, failed, known, START } from './sample.ts';
 
 const APP = { namespace: 'apps', secret: 'app' };

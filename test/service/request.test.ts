@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { Wanted } from '../../src/reconcile/targets.ts';
-import { createBoard, type Known } from '../../src/service/board.ts';
+import { createBoard } from '../../src/service/board.ts';
 import type { Controller } from '../../src/service/controller.ts';
+import type { Known } from '../../src/service/known.ts';
 import { askFor } from '../../src/service/request.ts';
 import { heldOf } from '../../src/service/status.ts';
 import { createClock, createFakeNotices, failed, known, queueAway, START, wanted } from './sample.ts';

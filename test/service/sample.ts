@@ -12,7 +12,7 @@ import {
   type Reason,
 } from '../../src/queue/queue.ts';
 import type { Wanted } from '../../src/reconcile/targets.ts';
-import type { Known } from '../../src/service/board.ts';
+import type { Known } from '../../src/service/known.ts';
 import { ANNOTATION, configHash, LABEL } from '../../src/sync/marks.ts';
 import { mapping } from '../sync/sample.ts';
 

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { Wanted } from '../../src/reconcile/targets.ts';
-import { createBoard, type Known } from '../../src/service/board.ts';
+import { createBoard } from '../../src/service/board.ts';
 import { createGeneration } from '../../src/service/generation.ts';
+import type { Known } from '../../src/service/known.ts';
 import { heldOf, lookedAt, targetStatuses } from '../../src/service/status.ts';
 import { source } from '../sync/sample.ts';
 import { createClock, createFakeNotices, failed, known, meta, START, wanted } from './sample.ts';

@@ -2,10 +2,7 @@ import { because, fromNewer, unusable } from '../failures.ts';
 import { CHANGES_AS_SQL, FACETS_OF_RECORDS, SPANS_OF_RECORDS, tablesOfSchema2 } from '../records/schema-2.ts';
 import { isLocked } from './errors.ts';
 import { lockKey } from './locks.ts';
-import type { Session } from './session.ts';
-
-/** Of its own, so that our tables are in nobody's way in a shared database. */
-export const SCHEMA_NAME = 'secretbridge';
+import { SCHEMA_NAME, type Session } from './session.ts';
 
 /**
  * Forward only: number n brings a store from schema n to n + 1, and what was released is never changed.

@@ -8,7 +8,9 @@ import type { SecretValue } from '../../core/secret-value.ts';
 import { because } from '../failures.ts';
 import { type PostgresAddress, type PostgresTls, parseAddress, tlsOptions } from './address.ts';
 import { endsConnection, unavailable } from './errors.ts';
-import { SCHEMA_NAME } from './migrations.ts';
+
+/** Of its own, so that our tables are in nobody's way in a shared database. */
+export const SCHEMA_NAME = 'secretbridge';
 
 /** One connection. Everything that belongs to it on the server (locks, a transaction) ends with it. */
 export interface Session extends AsyncDisposable {

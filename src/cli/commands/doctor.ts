@@ -1,4 +1,5 @@
-import { examine, type Finding } from '../../app/doctor.ts';
+import { examine } from '../../app/doctor.ts';
+import type { Finding } from '../../app/finding.ts';
 import { shown } from '../../core/shown.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, exitCode } from '../exit.ts';

@@ -1,8 +1,9 @@
 import { formatTarget } from '../../core/target.ts';
 import type { Logger } from '../../log/logger.ts';
 import type { Waiting } from '../../reconcile/standing.ts';
-import type { Board, Known } from '../board.ts';
+import type { Board } from '../board.ts';
 import { nameOf } from '../generation.ts';
+import type { Known } from '../known.ts';
 
 /** What left the configuration, and stays until its mapping has made the new target. */
 export interface PutOff {
