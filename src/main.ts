@@ -33,7 +33,7 @@ else stdout.write(answer);
 async function run(): Promise<void> {
   const [{ runCli }, { printInternal }, { systemClock }, { AppError }] = await Promise.all([
     import('./cli/cli.ts'),
-    import('./cli/output.ts'),
+    import('./cli/texts/output.ts'),
     import('./core/clock.ts'),
     import('./core/errors.ts'),
   ]);

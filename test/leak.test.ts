@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { printInternal } from '../src/cli/output.ts';
+import { printInternal } from '../src/cli/texts/output.ts';
 import { AppError } from '../src/core/errors.ts';
 import { SecretValue } from '../src/core/secret-value.ts';
 import { Collector, openBench } from './cli/harness.ts';

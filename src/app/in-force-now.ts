@@ -1,6 +1,6 @@
 import type { Cluster } from '../cluster/cluster.ts';
-import { type Access, createAccess } from '../config/access.ts';
 import type { Config } from '../config/config.ts';
+import { type Access, createAccess } from '../config/shape/access.ts';
 import { resolveTargets, unresolvedTargets, type Wanted, wantedIndex } from '../reconcile/targets.ts';
 import { secretRefsOf } from './secret-refs.ts';
 

@@ -1,6 +1,15 @@
-import { columnOf, exampleText, formatItem, heading, helpWidth, NARROWEST, seeText, term } from './help.ts';
-import { EXAMPLES, NOTES } from './help-notes.ts';
 import overview from './overview.json' with { type: 'json' };
+import {
+  columnOf,
+  exampleText,
+  formatItem,
+  heading,
+  helpWidth,
+  NARROWEST,
+  seeText,
+  term,
+} from './texts/help.ts';
+import { EXAMPLES, NOTES } from './texts/help-notes.ts';
 import { VERSION } from './version.ts';
 
 /** Where an answer is printed. */

@@ -1,14 +1,14 @@
-import { passedOver } from '../app/run-answer.ts';
+import { passedOver } from '../app/serve/run-answer.ts';
 import type { SyncReport } from '../app/sync.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
 import type { Waiting } from '../reconcile/standing.ts';
-import type { SyncedTarget, SyncResult } from './answers.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { EXIT, type ExitCode, exitCode } from './exit.ts';
-import { count, type Paint, print, tell } from './output.ts';
-import { plain } from './service-error.ts';
+import type { SyncedTarget, SyncResult } from './service/answers.ts';
+import { plain } from './service/error.ts';
 import { type HeldChange, heldText, pinText, targetData } from './targets.ts';
+import { count, type Paint, print, tell } from './texts/output.ts';
 
 /** What a person reads about a run, whoever ran it. */
 interface Run {

@@ -2,8 +2,8 @@ import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Problem } from '../config/problem.ts';
 import type { Context, GlobalOptions } from './context.ts';
-import { painter, print, tell } from './output.ts';
-import { problemsText } from './problems.ts';
+import { painter, print, tell } from './texts/output.ts';
+import { problemsText } from './texts/problems.ts';
 
 /**
  * The configuration; or nothing, with its problems printed.

@@ -1,8 +1,8 @@
 import type { AppError } from '../core/errors.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/compare.ts';
-import { type Paint, type Style, shortFingerprint } from './output.ts';
-import { plain } from './service-error.ts';
+import { plain } from './service/error.ts';
+import { type Paint, type Style, shortFingerprint } from './texts/output.ts';
 
 interface TargetResult {
   readonly mapping: string;

@@ -7,8 +7,8 @@ import { createLogger, type Logger, silentLogger } from '../log/logger.ts';
 import { createScrubber, type Scrubber } from '../log/scrub.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { EXIT } from './exit.ts';
-import { painter, tell } from './output.ts';
 import { requireConfig } from './require-config.ts';
+import { painter, tell } from './texts/output.ts';
 import { UsageError } from './usage-error.ts';
 import { VERSION } from './version.ts';
 

@@ -1,9 +1,9 @@
 import type { z } from 'zod';
 import type { Mapping } from '../core/mapping.ts';
 import type { Reference } from '../providers/credentials.ts';
-import type { Rule } from './access.ts';
 import type { Place } from './problem.ts';
 import type { ConfigFile, StoreConfig } from './schema.ts';
+import type { Rule } from './shape/access.ts';
 
 type File = z.output<typeof ConfigFile>;
 

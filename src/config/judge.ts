@@ -1,18 +1,25 @@
-import { matches } from './access.ts';
-import { crossCheck } from './checks.ts';
+import { crossCheck } from './checks/checks.ts';
+import { findCredentials } from './checks/credentials-found.ts';
+import { findNotAllowed } from './checks/not-allowed.ts';
 import type { Config } from './config.ts';
-import { findCredentials } from './credentials-found.ts';
-import type { Sources } from './files.ts';
+import type { Sources } from './files/files.ts';
+import { type Bound, type IncludeDeps, readIncludes } from './files/include.ts';
+import {
+  holdsUnclear,
+  isUnclear,
+  locate,
+  mergeDocuments,
+  type PlacedFinding,
+  withEntries,
+} from './files/merge.ts';
+import { listOf, memberOf } from './files/raw.ts';
+import type { ReadDocuments } from './files/read.ts';
+import type { Located } from './files/yaml.ts';
 import { createHider } from './hidden.ts';
-import { type Bound, type IncludeDeps, readIncludes } from './include.ts';
-import { holdsUnclear, isUnclear, locate, mergeDocuments, type PlacedFinding, withEntries } from './merge.ts';
-import { findNotAllowed } from './not-allowed.ts';
 import { type Parsed, parseSections } from './parse.ts';
 import { type Finding, type Path, type Place, type Problem, sortProblems, toProblem } from './problem.ts';
-import { listOf, memberOf } from './raw.ts';
-import type { ReadDocuments } from './read.ts';
 import { resolveConfig, resolveHttp } from './resolve.ts';
-import type { Located } from './yaml.ts';
+import { matches } from './shape/access.ts';
 
 /**
  * `problems` of a usable configuration stop nothing as a whole: mappings that are not allowed what they ask for fail

@@ -1,9 +1,9 @@
-import { type ConfigFs, findSources, realFs } from './files.ts';
+import { type ConfigFs, findSources, realFs } from './files/files.ts';
+import type { ParsedFiles } from './files/parsed-files.ts';
+import { parseOnce } from './files/parsing.ts';
+import { readDocuments } from './files/read.ts';
 import type { Loaded } from './judge.ts';
-import type { ParsedFiles } from './parsed-files.ts';
-import { parseOnce } from './parsing.ts';
 import type { Problem } from './problem.ts';
-import { readDocuments } from './read.ts';
 
 export interface LoadOptions {
   /** Files and folders as given by `--config`, in their order. */

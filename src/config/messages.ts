@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { isErrorCode } from '../core/error-codes.ts';
 import { Reference } from '../providers/credentials.ts';
+import { memberOf } from './files/raw.ts';
 import { didYouMean, nearest } from './nearest.ts';
 import { type Finding, type Path, quoted } from './problem.ts';
-import { memberOf } from './raw.ts';
 
 // From zod's issues to sentences. The schemas say what is expected in their `error`; here stands what they
 // leave open. No sentence holds a value of the file: it may be a credential that somebody put there.

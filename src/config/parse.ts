@@ -1,11 +1,11 @@
 import type { z } from 'zod';
-import { MappingConfig } from './mapping.ts';
 import { check } from './messages.ts';
 import { didYouMean } from './nearest.ts';
 import { type Finding, type Path, quoted } from './problem.ts';
 import type { ParsedFile } from './resolve.ts';
 import { ConfigFile, StoreConfig } from './schema.ts';
-import { AccessRule } from './service.ts';
+import { MappingConfig } from './shape/mapping.ts';
+import { AccessRule } from './shape/service.ts';
 
 /**
  * What of a configuration fits the schema. Sections and the entries of lists are taken one by one, so that a

@@ -1,15 +1,15 @@
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { z } from 'zod';
 import type { Mapping, Naming, Search, Spread } from '../core/mapping.ts';
-import type { Rule } from './access.ts';
 import type { Config } from './config.ts';
-import type { MappingConfig } from './mapping.ts';
-import { locate } from './merge.ts';
-import { namingOf } from './naming.ts';
+import { locate } from './files/merge.ts';
+import { isFreeForm } from './files/raw.ts';
+import type { Located } from './files/yaml.ts';
 import type { Path } from './problem.ts';
-import { isFreeForm } from './raw.ts';
 import type { ConfigFile } from './schema.ts';
-import type { Located } from './yaml.ts';
+import type { Rule } from './shape/access.ts';
+import type { MappingConfig } from './shape/mapping.ts';
+import { namingOf } from './shape/naming.ts';
 
 export type ParsedFile = z.output<typeof ConfigFile>;
 

@@ -3,11 +3,11 @@ import { AwsConfig } from '../providers/aws-secrets-manager/config.ts';
 import { AzureConfig } from '../providers/azure-key-vault/config.ts';
 import { FilesConfig } from '../providers/files/config.ts';
 import { VaultConfig } from '../providers/vault/config.ts';
-import { Audit, Cluster, Engine, Keys } from './backends.ts';
-import { Events } from './events.ts';
-import { duration, Name, rate, wholeNumber } from './fields.ts';
-import { Defaults, MappingConfig } from './mapping.ts';
-import { Absence, AccessRule, Brake, Http, Include, Log, Restarts, Tracing } from './service.ts';
+import { Audit, Cluster, Engine, Keys } from './shape/backends.ts';
+import { Events } from './shape/events.ts';
+import { duration, Name, rate, wholeNumber } from './shape/fields.ts';
+import { Defaults, MappingConfig } from './shape/mapping.ts';
+import { Absence, AccessRule, Brake, Http, Include, Log, Restarts, Tracing } from './shape/service.ts';
 
 /** What every store has beside the provider's own. */
 const common = {

@@ -1,4 +1,4 @@
-import { matchesRegExp } from '../config/linear-regexp.ts';
+import { matchesRegExp } from '../config/shape/linear-regexp.ts';
 import { isNamespaceName } from '../core/kubernetes-names.ts';
 import { createNode, type Json, type Node } from './node.ts';
 import type { Notes } from './notes.ts';

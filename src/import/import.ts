@@ -1,4 +1,4 @@
-import { MappingConfig } from '../config/mapping.ts';
+import { MappingConfig } from '../config/shape/mapping.ts';
 import { ruleOf } from './access.ts';
 import { createChecks, type Refusal } from './checks.ts';
 import { ofClusterExternalSecret, ofExternalSecret } from './import-mappings.ts';

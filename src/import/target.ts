@@ -1,4 +1,4 @@
-import { LabelKey, LabelValue } from '../config/fields.ts';
+import { LabelKey, LabelValue } from '../config/shape/fields.ts';
 import { durationText, goDurationMs } from './durations.ts';
 import type { Json, Node } from './node.ts';
 import type { Notes } from './notes.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { auditStatusOf } from '../../src/app/audit-state.ts';
+import { auditStatusOf } from '../../src/app/serve/audit-state.ts';
 import type { Head } from '../../src/audit/chain.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';

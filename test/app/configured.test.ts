@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createConfigurationRecords, describeDiff, describeStart } from '../../src/app/configured.ts';
+import { createConfigurationRecords, describeDiff, describeStart } from '../../src/app/serve/configured.ts';
 import type { ConfigDiff } from '../../src/config/diff.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { silentLogger } from '../../src/log/logger.ts';

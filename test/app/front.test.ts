@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { openFront } from '../../src/app/front.ts';
+import { openFront } from '../../src/app/serve/front.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { silentLogger } from '../../src/log/logger.ts';

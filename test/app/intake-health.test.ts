@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createIntakeHealth } from '../../src/app/intake-health.ts';
+import { createIntakeHealth } from '../../src/app/serve/intake-health.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 

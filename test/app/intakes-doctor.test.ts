@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkEvents } from '../../src/app/doctor-events.ts';
+import { checkEvents } from '../../src/app/doctor/events.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { untilUndoubted } from '../../src/app/proof.ts';
+import { untilUndoubted } from '../../src/app/serve/proof.ts';
 import type { Head } from '../../src/audit/chain.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { silentLogger } from '../../src/log/logger.ts';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createRunsBy } from '../../src/app/runs-by.ts';
+import { createRunsBy } from '../../src/app/serve/runs-by.ts';
 import type { Config } from '../../src/config/config.ts';
 import { loadText } from '../config/memory-fs.ts';
 

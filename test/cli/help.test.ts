@@ -3,9 +3,9 @@ import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { commandPaths, helpContext } from '../../scripts/docs/cli-page.ts';
 import { buildProgram } from '../../src/cli/cli.ts';
-import { COMMON, GROUPS } from '../../src/cli/help.ts';
-import { NOTES } from '../../src/cli/help-notes.ts';
 import { quickAnswer } from '../../src/cli/overview.ts';
+import { COMMON, GROUPS } from '../../src/cli/texts/help.ts';
+import { NOTES } from '../../src/cli/texts/help-notes.ts';
 import { VERSION } from '../../src/cli/version.ts';
 import { openBench } from './harness.ts';
 

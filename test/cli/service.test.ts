@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { errorOf } from '../../src/cli/service-error.ts';
+import { errorOf } from '../../src/cli/service/error.ts';
 import { ERRORS, type ErrorCode } from '../../src/core/error-codes.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Status, TargetStatus } from '../../src/service/service.ts';

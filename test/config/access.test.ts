@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { allows, matches } from '../../src/config/access.ts';
+import { allows, matches } from '../../src/config/shape/access.ts';
 
 describe('a glob', () => {
   it.each([

@@ -6,7 +6,7 @@ import {
   type CredentialWatchOptions,
   watchCredentials,
   watchedIn,
-} from '../../src/config/credential-watch.ts';
+} from '../../src/config/watch/credentials.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { findCredentials } from '../../src/config/credentials-found.ts';
+import { findCredentials } from '../../src/config/checks/credentials-found.ts';
+import { parseYaml } from '../../src/config/files/yaml.ts';
 import { createHider } from '../../src/config/hidden.ts';
-import { parseYaml } from '../../src/config/yaml.ts';
 import { linesOf, load, loadText, VALID } from './memory-fs.ts';
 import { realistic } from './realistic.ts';
 

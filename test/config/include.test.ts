@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createAccess } from '../../src/config/access.ts';
+import { createAccess } from '../../src/config/shape/access.ts';
 import { linesOf, load, VALID } from './memory-fs.ts';
 
 const MAIN = '/home/ann/secretbridge.yaml';

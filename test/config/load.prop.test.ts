@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EXAMPLE } from '../../scripts/docs/configuration-text.ts';
-import { parseYaml } from '../../src/config/yaml.ts';
+import { parseYaml } from '../../src/config/files/yaml.ts';
 import { loadText } from './memory-fs.ts';
 
 const INTERESTING = [

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { watchedIn } from '../../src/config/credential-watch.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { watchedIn } from '../../src/config/watch/credentials.ts';
 import { HEAD, linesOf, load, loadText, memoryFs, VALID } from './memory-fs.ts';
 
 async function usable(text: string) {

@@ -1,4 +1,4 @@
-import type { ConfigFs } from '../../src/config/files.ts';
+import type { ConfigFs } from '../../src/config/files/files.ts';
 import type { Loaded } from '../../src/config/judge.ts';
 import { loadConfig } from '../../src/config/load.ts';
 

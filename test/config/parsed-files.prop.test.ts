@@ -2,10 +2,10 @@ import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { createParsedFiles, type ParsedFiles } from '../../src/config/files/parsed-files.ts';
+import { parseTexts, type YamlText } from '../../src/config/files/parsing.ts';
+import { parseYaml } from '../../src/config/files/yaml.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { createParsedFiles, type ParsedFiles } from '../../src/config/parsed-files.ts';
-import { parseTexts, type YamlText } from '../../src/config/parsing.ts';
-import { parseYaml } from '../../src/config/yaml.ts';
 import { HEAD, memoryFs } from './memory-fs.ts';
 
 /** Whatever JSON has, and names and numbers that are easy to get wrong. */

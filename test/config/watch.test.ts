@@ -9,7 +9,7 @@ import {
   type WatchFolder,
   type WatchOptions,
   watchConfig,
-} from '../../src/config/watch.ts';
+} from '../../src/config/watch/watch.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { HEAD, memoryFs } from './memory-fs.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { suspectsIn } from '../../src/config/credential-shapes.ts';
+import { suspectsIn } from '../../src/config/checks/credential-shapes.ts';
 import { CREDENTIAL_SHAPES } from '../../src/core/credential-shapes.ts';
 import { createScrubber } from '../../src/log/scrub.ts';
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { runAnswer } from '../../src/app/run-answer.ts';
+import { runAnswer } from '../../src/app/serve/run-answer.ts';
 import type { StoredRecord } from '../../src/audit/chain.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { OUTCOMES, type Outcome } from '../../src/reconcile/outcome.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { explainMapping } from '../../src/app/explain.ts';
+import { explainMapping } from '../../src/app/explain/explain.ts';
 import { planTargets } from '../../src/app/plan.ts';
 import { releaseHeld } from '../../src/app/release.ts';
 import { objectIn } from '../../src/cluster/json.ts';

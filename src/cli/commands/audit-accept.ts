@@ -1,7 +1,7 @@
 import { acceptanceEntry } from '../../app/checkpoints.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { print } from '../output.ts';
+import { print } from '../texts/output.ts';
 import { withApp } from '../with-app.ts';
 
 /** That a person knows what the audit has lost, and lets the work go on. */

@@ -10,9 +10,9 @@ import { filterOf } from '../audit-question.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { fileError } from '../file-error.ts';
-import { count, print } from '../output.ts';
 import { createProgress } from '../progress.ts';
 import { type AuditOptions, openAuditForReading } from '../read-audit.ts';
+import { count, print } from '../texts/output.ts';
 import { UsageError } from '../usage-error.ts';
 import { VERSION } from '../version.ts';
 

@@ -6,9 +6,9 @@ import { type Moved, moveAudit } from '../../audit/move/move.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { count, print } from '../output.ts';
 import { createProgress } from '../progress.ts';
 import { checkPlace, refuseNoStore } from '../read-audit.ts';
+import { count, print } from '../texts/output.ts';
 import { UsageError } from '../usage-error.ts';
 
 export interface MigrateOptions extends GlobalOptions {

@@ -10,10 +10,10 @@ import { matching } from '../../sync/find.ts';
 import { instant, refuseBackwards } from '../audit-question.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { print } from '../output.ts';
 import { type AuditOptions, auditCredentials, openAuditForReading } from '../read-audit.ts';
-import { reportText } from '../report-text.ts';
 import { requireConfig } from '../require-config.ts';
+import { print } from '../texts/output.ts';
+import { reportText } from '../texts/report.ts';
 
 export interface ReportOptions extends AuditOptions {
   readonly since: string;

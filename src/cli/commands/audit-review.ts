@@ -5,14 +5,14 @@ import { type ShownRecord, withReviews } from '../../audit/question/question.ts'
 import { LONGEST_NOTE, type ReviewWord, review } from '../../audit/question/review.ts';
 import type { Config } from '../../config/config.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
-import { AuditRecordAnswer } from '../answers.ts';
-import { answeringAddress, createClient } from '../client.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { painter, print, tell } from '../output.ts';
 import { auditCredentials } from '../read-audit.ts';
 import { requireConfig } from '../require-config.ts';
-import { namedAddress, type ServerAddress, type ServerOptions } from '../server-address.ts';
+import { AuditRecordAnswer } from '../service/answers.ts';
+import { answeringAddress, createClient } from '../service/client.ts';
+import { namedAddress, type ServerAddress, type ServerOptions } from '../service/server-address.ts';
+import { painter, print, tell } from '../texts/output.ts';
 import { UsageError } from '../usage-error.ts';
 import { appDeps } from '../with-app.ts';
 

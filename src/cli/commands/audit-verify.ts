@@ -9,9 +9,9 @@ import { codeOf } from '../../core/system-errors.ts';
 import type { Context } from '../context.ts';
 import { type EvidenceOptions, evidenceOf } from '../evidence.ts';
 import { EXIT } from '../exit.ts';
-import { count, type Paint, print } from '../output.ts';
 import { type AuditOptions, auditCredentials, checkPlace, openAuditForReading } from '../read-audit.ts';
 import { requireConfig } from '../require-config.ts';
+import { count, type Paint, print } from '../texts/output.ts';
 import { UsageError } from '../usage-error.ts';
 
 export interface VerifyOptions extends AuditOptions, EvidenceOptions {

@@ -4,9 +4,9 @@ import { type Trace, trace } from '../../audit/question/trace.ts';
 import { filterOf } from '../audit-question.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { count, type Paint, print, shortFingerprint, table } from '../output.ts';
 import { type AuditOptions, openAuditForReading } from '../read-audit.ts';
-import { detailText, listText, timeText } from '../record-text.ts';
+import { count, type Paint, print, shortFingerprint, table } from '../texts/output.ts';
+import { detailText, listText, timeText } from '../texts/record.ts';
 import { typedFingerprints } from '../typed-value.ts';
 import { UsageError } from '../usage-error.ts';
 

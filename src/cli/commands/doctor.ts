@@ -1,10 +1,10 @@
-import { examine } from '../../app/doctor.ts';
-import type { Finding } from '../../app/finding.ts';
+import { examine } from '../../app/doctor/doctor.ts';
+import type { Finding } from '../../app/doctor/finding.ts';
 import { shown } from '../../core/shown.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, exitCode } from '../exit.ts';
-import { count, type Paint, print } from '../output.ts';
 import { requireConfig } from '../require-config.ts';
+import { count, type Paint, print } from '../texts/output.ts';
 import { appDeps } from '../with-app.ts';
 
 export async function doctorCommand(context: Context, options: GlobalOptions): Promise<number> {

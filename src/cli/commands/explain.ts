@@ -1,11 +1,16 @@
-import { callsOf, type ExplainedCalls, type ExplainedTarget, explainMapping } from '../../app/explain.ts';
-import type { ExplainedSource } from '../../app/explain-sources.ts';
+import {
+  callsOf,
+  type ExplainedCalls,
+  type ExplainedTarget,
+  explainMapping,
+} from '../../app/explain/explain.ts';
+import type { ExplainedSource } from '../../app/explain/sources.ts';
 import { shown } from '../../core/shown.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { exitCode } from '../exit.ts';
-import { count, type Paint, print, shortFingerprint, table } from '../output.ts';
-import { timeText } from '../record-text.ts';
+import { count, type Paint, print, shortFingerprint, table } from '../texts/output.ts';
+import { timeText } from '../texts/record.ts';
 import { withApp } from '../with-app.ts';
 
 export async function explainCommand(

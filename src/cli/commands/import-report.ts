@@ -1,8 +1,8 @@
 import type { Finding } from '../../import/notes.ts';
 import { labelOf } from '../../import/objects.ts';
 import type { ImportResult, ObjectReport, Outcome } from '../../import/result.ts';
-import { count, type Paint, type Style } from '../output.ts';
-import { plain } from '../service-error.ts';
+import { plain } from '../service/error.ts';
+import { count, type Paint, type Style } from '../texts/output.ts';
 
 const WORDS: Readonly<Record<Outcome, { readonly text: string; readonly style: Style }>> = {
   carried: { text: 'carried over', style: 'green' },

@@ -1,15 +1,15 @@
 import { lstat, readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { Name, Namespace } from '../../config/fields.ts';
+import { Name, Namespace } from '../../config/shape/fields.ts';
 import { codeOf } from '../../core/system-errors.ts';
 import { type Objects, readObjects, type Text } from '../../import/objects.ts';
 import { importVerified } from '../../import/verified.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { fileError, writeWhole } from '../file-error.ts';
-import { painter, print, tell } from '../output.ts';
 import { readPiped } from '../piped.ts';
-import { problemsText } from '../problems.ts';
+import { painter, print, tell } from '../texts/output.ts';
+import { problemsText } from '../texts/problems.ts';
 import { UsageError } from '../usage-error.ts';
 import { readCluster } from './import-cluster.ts';
 import { reportText } from './import-report.ts';

@@ -4,10 +4,10 @@ import { codeOf } from '../../core/system-errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { fileError, writeWhole } from '../file-error.ts';
-import { collectAnswers, type GivenAnswers } from '../init-questions.ts';
-import { type Answers, initialConfig } from '../init-template.ts';
-import { type Paint, print } from '../output.ts';
+import { collectAnswers, type GivenAnswers } from '../init/questions.ts';
+import { type Answers, initialConfig } from '../init/template.ts';
 import { prepareSchema } from '../schema-file.ts';
+import { type Paint, print } from '../texts/output.ts';
 import { UsageError } from '../usage-error.ts';
 
 export type InitOptions = GlobalOptions &

@@ -1,13 +1,13 @@
 import type { App } from '../../app/app.ts';
 import { type PlannedTarget, type PlanReport, planTargets } from '../../app/plan.ts';
-import { passedOver } from '../../app/run-answer.ts';
+import { passedOver } from '../../app/serve/run-answer.ts';
 import type { Config } from '../../config/config.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { exitCode } from '../exit.ts';
-import { count, type Paint, print, tell } from '../output.ts';
 import { type Missed, unseenText, waitingText } from '../report.ts';
 import { heldText, keyLines, pinText, targetData } from '../targets.ts';
+import { count, type Paint, print, tell } from '../texts/output.ts';
 import { withApp } from '../with-app.ts';
 
 const CHANGES: readonly string[] = ['create', 'update', 'delete'];

@@ -2,13 +2,13 @@ import { secretRefsOf } from '../../app/secret-refs.ts';
 import { printRbac, rbacObjects } from '../../cluster/rbac.ts';
 import type { RbacRestart } from '../../cluster/rbac-rules.ts';
 import { workloadKind } from '../../cluster/workloads.ts';
-import { createAccess } from '../../config/access.ts';
+import { createAccess } from '../../config/shape/access.ts';
 import type { Mapping } from '../../core/mapping.ts';
 import { rightsOf, targetsOf } from '../../reconcile/targets.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { print } from '../output.ts';
 import { requireConfig } from '../require-config.ts';
+import { print } from '../texts/output.ts';
 import { UsageError } from '../usage-error.ts';
 
 export async function rbacCommand(

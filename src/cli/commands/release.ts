@@ -1,11 +1,11 @@
 import { releaseHeld } from '../../app/release.ts';
-import { answeringAddress, createClient } from '../client.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { printReport, printResult } from '../report.ts';
 import { requireConfig } from '../require-config.ts';
-import { namedAddress, type ServerAddress, type ServerOptions } from '../server-address.ts';
-import { releaseThrough } from '../through-service.ts';
+import { answeringAddress, createClient } from '../service/client.ts';
+import { namedAddress, type ServerAddress, type ServerOptions } from '../service/server-address.ts';
+import { releaseThrough } from '../service/through-service.ts';
 import { withApp } from '../with-app.ts';
 
 export async function releaseCommand(

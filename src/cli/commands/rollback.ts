@@ -1,11 +1,11 @@
 import { rollBackHere, unpinHere } from '../../app/rollback.ts';
 import type { SyncReport } from '../../app/sync.ts';
 import { AppError } from '../../core/errors.ts';
-import { createClient } from '../client.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { printReport, printResult } from '../report.ts';
-import { namedAddress, type ServerOptions } from '../server-address.ts';
-import { type PinOrder, pinThrough } from '../through-service.ts';
+import { createClient } from '../service/client.ts';
+import { namedAddress, type ServerOptions } from '../service/server-address.ts';
+import { type PinOrder, pinThrough } from '../service/through-service.ts';
 import { UsageError } from '../usage-error.ts';
 import { withApp } from '../with-app.ts';
 

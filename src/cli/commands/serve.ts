@@ -1,24 +1,24 @@
-import type { Server } from '../../app/serve.ts';
+import type { Server } from '../../app/serve/serve.ts';
 import type { Config } from '../../config/config.ts';
 import { type ConfigDiff, diffConfig, isEmptyDiff } from '../../config/diff.ts';
+import { createParsedFiles } from '../../config/files/parsed-files.ts';
 import type { Loaded } from '../../config/judge.ts';
 import { loadConfig } from '../../config/load.ts';
-import { createParsedFiles } from '../../config/parsed-files.ts';
 import type { Problem } from '../../config/problem.ts';
-import { type ConfigWatch, watchConfig } from '../../config/watch.ts';
+import { type ConfigWatch, watchConfig } from '../../config/watch/watch.ts';
 import { AppError } from '../../core/errors.ts';
 import { createLogger } from '../../log/logger.ts';
 import { createScrubber } from '../../log/scrub.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { createSpareMemory } from '../heap.ts';
-import { painter, tell } from '../output.ts';
-import { problemsText } from '../problems.ts';
+import { painter, tell } from '../texts/output.ts';
+import { problemsText } from '../texts/problems.ts';
 import { VERSION } from '../version.ts';
 import { depsOf, loadKubernetes } from '../with-app.ts';
 
 /** What a service is made of: more than half of what a start loads, and nothing that reading a configuration needs. */
-const loadParts = () => import('../../app/serve.ts');
+const loadParts = () => import('../../app/serve/serve.ts');
 
 const loadAll = () => Promise.all([loadParts(), loadKubernetes()]);
 

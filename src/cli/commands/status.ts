@@ -1,18 +1,18 @@
 import { loadConfig } from '../../config/load.ts';
-import { StatusAnswer } from '../answers.ts';
-import { answersAt, createClient } from '../client.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, type ExitCode, exitCode } from '../exit.ts';
-import { print } from '../output.ts';
 import { tellProblems } from '../require-config.ts';
+import { StatusAnswer } from '../service/answers.ts';
+import { answersAt, createClient } from '../service/client.ts';
+import { unreachable } from '../service/error.ts';
 import {
   configuredAddress,
   namedAddress,
   type ServerAddress,
   type ServerOptions,
-} from '../server-address.ts';
-import { unreachable } from '../service-error.ts';
-import { isSettled, statusText } from '../status-text.ts';
+} from '../service/server-address.ts';
+import { print } from '../texts/output.ts';
+import { isSettled, statusText } from '../texts/status.ts';
 import { UsageError } from '../usage-error.ts';
 
 export async function statusCommand(

@@ -1,12 +1,12 @@
 import type { App } from '../../app/app.ts';
 import type { SyncReport } from '../../app/sync.ts';
 import { formatTarget } from '../../core/target.ts';
-import { createClient } from '../client.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { createProgress } from '../progress.ts';
 import { printReport, printResult } from '../report.ts';
-import { namedAddress, type ServerOptions } from '../server-address.ts';
-import { syncThrough } from '../through-service.ts';
+import { createClient } from '../service/client.ts';
+import { namedAddress, type ServerOptions } from '../service/server-address.ts';
+import { syncThrough } from '../service/through-service.ts';
 import { withApp } from '../with-app.ts';
 
 export async function syncCommand(

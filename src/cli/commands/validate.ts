@@ -1,8 +1,8 @@
 import { loadConfig } from '../../config/load.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { count, print } from '../output.ts';
-import { problemsText } from '../problems.ts';
+import { count, print } from '../texts/output.ts';
+import { problemsText } from '../texts/problems.ts';
 
 const loadTargets = () => import('../../reconcile/targets.ts');
 

@@ -1,7 +1,7 @@
 import { arch, platform, versions } from 'node:process';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { print } from '../output.ts';
+import { print } from '../texts/output.ts';
 import { VERSION } from '../version.ts';
 
 export function versionCommand(context: Context, { output }: GlobalOptions): number {

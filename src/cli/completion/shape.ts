@@ -1,5 +1,5 @@
 import type { Command, Option } from 'commander';
-import { pathOf } from '../help.ts';
+import { pathOf } from '../texts/help.ts';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];

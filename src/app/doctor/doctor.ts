@@ -1,0 +1,211 @@
+import { randomUUID } from 'node:crypto';
+import type { AuditStore } from '../../audit/store.ts';
+import type { AccessQuestion, Cluster } from '../../cluster/cluster.ts';
+import { FOLDER_RIGHTS } from '../../cluster/directory/disk.ts';
+import type { Config } from '../../config/config.ts';
+import { type Access, createAccess } from '../../config/shape/access.ts';
+import type { Clock } from '../../core/clock.ts';
+import { toAppError } from '../../core/errors.ts';
+import type { Mapping } from '../../core/mapping.ts';
+import { clockSkewed } from '../../core/skew.ts';
+import { formatTarget, type TargetId } from '../../core/target.ts';
+import type { Reference } from '../../providers/credentials.ts';
+import type { SecretProvider } from '../../providers/provider.ts';
+import { commandEntry, commandOf } from '../../reconcile/commands.ts';
+import { resolveTargets, rightsOf, unresolvedTargets, type Wanted } from '../../reconcile/targets.ts';
+import { type AppDeps, credentialsOf } from '../app.ts';
+import { type AuditDeps, openAudit } from '../audit.ts';
+import { expectedCalls } from '../calls.ts';
+import { measureAudit, tryPlaces } from '../checkpoints.ts';
+import { openCluster } from '../cluster.ts';
+import { guardedNamespace } from '../in-force-now.ts';
+import { openFingerprints } from '../keys.ts';
+import { createStores } from '../stores.ts';
+import { checkEvents } from './events.ts';
+import type { Finding } from './finding.ts';
+import { checkRestarts } from './restarts.ts';
+import { demandRights } from './rights.ts';
+import { checkSources } from './sources.ts';
+
+/**
+ * Tries everything that a sync needs, for real, and changes nothing. One part that does not work hides no other:
+ * each is opened on its own.
+ */
+export async function examine(
+  config: Config,
+  deps: AppDeps,
+  signal?: AbortSignal,
+): Promise<readonly Finding[]> {
+  const { clock } = deps;
+  const findings: Finding[] = [];
+  const attempt = async <T>(name: string, work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      const result = await work();
+      findings.push({ name });
+      return result;
+    } catch (thrown) {
+      findings.push({ name, error: toAppError(thrown) });
+      return undefined;
+    }
+  };
+
+  await using stack = new AsyncDisposableStack();
+  // Before its turn, since any credential may be in it.
+  const [opened] = await Promise.allSettled([openCluster(config.cluster, deps)]);
+  const cluster = opened.status === 'fulfilled' ? stack.use(opened.value) : undefined;
+  const credential = credentialsOf(deps, async (name, key) => cluster?.ownSecret(name, key));
+  const written = await attempt(`audit: write ${auditAddress(config)}`, () =>
+    checkAudit(config, deps, credential),
+  );
+  if (written !== undefined) stack.use(written.audit);
+  await attempt('cluster: configuration', async () => {
+    if (opened.status === 'rejected') throw opened.reason;
+  });
+  if (written !== undefined && cluster !== undefined && config.audit.checkpoints.length > 0) {
+    const { audit, hasOthers } = written;
+    const what = 'audit: checkpoints';
+    const tried = () => tryPlaces(config, { ...deps, cluster });
+    if (hasOthers)
+      await attempt(what, async () => {
+        await measureAudit(config, { ...deps, audit, cluster, credential });
+        await tried();
+      });
+    // With no record but ours it may be of this check alone, and the checkpoints those of the real one: then only what
+    // keeps every run from them is said.
+    else await tried().catch((error) => attempt(what, () => Promise.reject(error)));
+  }
+  const access = createAccess(config, () => cluster && guardedNamespace(config, cluster));
+  const targets =
+    (cluster && (await checkCluster(config, cluster, { clock, access, attempt }))) ??
+    unresolvedTargets(config.mappings);
+
+  const make = config.audit.store.kind === 'sqlite';
+  const keys = config.keys.fingerprint;
+  const keysOf = (list: readonly Reference[]) => openFingerprints(list, { make, credential });
+  const all = await attempt('keys: fingerprint', () => keysOf(keys));
+  // Where only an older one is missing, the stores can be tried by the newest.
+  const [newest] = all ? [] : await Promise.allSettled([keysOf(keys.slice(0, 1))]);
+  const fingerprints = newest?.status === 'fulfilled' ? newest.value : all;
+  if (fingerprints === undefined) return findings;
+  const stores = stack.use(createStores(config.stores, { clock, fingerprints, credential }));
+  for (const { name } of config.stores)
+    findings.push(...(await checkStore(config, name, () => stores.open(name), signal)));
+  const broken = new Set(config.stores.map(({ name }) => name).filter((name) => hasFailed(findings, name)));
+  const open = (store: string) => stores.open(store);
+  findings.push(...(await checkSources(config.mappings, { targets, access, broken, open, signal })));
+  await checkEvents(config, { clock, fingerprints, credential, open, broken, attempt, signal });
+  return findings;
+}
+
+type Attempt = <T>(name: string, work: () => Promise<T>) => Promise<T | undefined>;
+
+function auditAddress({ audit: { store } }: Config): string {
+  return store.kind === 'sqlite' ? store.path : store.kind;
+}
+
+/** Only a record proves that one can be written. */
+async function checkAudit(
+  config: Config,
+  { clock, replica, actor }: AppDeps,
+  credential: AuditDeps['credential'],
+): Promise<{ readonly audit: AuditStore; readonly hasOthers: boolean }> {
+  const audit = await openAudit(config, { clock, replica, credential });
+  const [record] = await audit.append([commandEntry(commandOf('doctor'), actor, randomUUID())]);
+  return { audit, hasOthers: (record?.sequence ?? 1) > 1 };
+}
+
+/** Gives the targets, where the cluster tells them. */
+async function checkCluster(
+  config: Config,
+  cluster: Cluster,
+  { clock, access, attempt }: { readonly clock: Clock; readonly access: Access; readonly attempt: Attempt },
+): Promise<readonly Wanted[] | undefined> {
+  const reached = await attempt(`cluster: reach ${cluster.address}`, async () => {
+    const { time } = await cluster.ping();
+    const skewed = time === undefined ? undefined : clockSkewed(clock.now() - time, "the cluster's");
+    if (skewed !== undefined) throw skewed;
+    return true;
+  });
+  if (reached === undefined) return undefined;
+  const targets = await resolveTargets(config.mappings, cluster, guardedNamespace(config, cluster));
+  for (const { mapping, error } of targets)
+    if (error !== undefined)
+      await attempt(`namespaces: select (mapping ${mapping.name})`, () => Promise.reject(error));
+  const known: Wanted[] = [];
+  for (const it of targets.filter(({ error }) => error === undefined)) {
+    const { mapping, id } = it;
+    const barred = access.barred(id.namespace);
+    if (barred !== undefined) await attempt(writeName(it), () => Promise.reject(barred));
+    else if (access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace })) known.push(it);
+  }
+  const creating = known.filter(({ mapping }) => mapping.target.mode === 'own');
+  const closed = new Set<string>();
+  const todo = config.cluster.kind === 'directory' ? { todo: FOLDER_RIGHTS } : {};
+  for (const [namespace, [first]] of Map.groupBy(creating, ({ id }) => id.namespace)) {
+    if (first === undefined) continue;
+    const opened = await attempt(`namespace: create in ${namespace}`, () => rehearse(cluster, first.id));
+    if (opened === undefined) closed.add(namespace);
+  }
+  // Rights in a namespace that takes nothing would be said to be well.
+  const open = known.filter(({ id }) => !closed.has(id.namespace));
+  for (const it of open)
+    await attempt(writeName(it), () => demandRights(cluster, it.id, verbsOf(it.mapping), todo));
+  await checkRestarts(cluster, open, attempt);
+  return targets;
+}
+
+function writeName({ id, mapping }: Wanted): string {
+  return `target: write ${formatTarget(id)} (mapping ${mapping.name})`;
+}
+
+/** Only the cluster itself knows of namespaces, quotas and admission; a Secret that is there already is no obstacle. */
+async function rehearse(cluster: Cluster, id: TargetId): Promise<true> {
+  const empty = { type: 'Opaque', immutable: false, labels: {}, annotations: {}, data: new Map() };
+  await cluster.create(id, empty, { dryRun: true });
+  return true;
+}
+
+function verbsOf(mapping: Mapping): readonly AccessQuestion['verb'][] {
+  const { deletes, merges } = rightsOf(mapping);
+  return ['get', merges ? 'patch' : 'update', ...(deletes ? ['delete' as const] : [])];
+}
+
+async function checkStore(
+  config: Config,
+  name: string,
+  open: () => Promise<SecretProvider>,
+  signal: AbortSignal | undefined,
+): Promise<readonly Finding[]> {
+  try {
+    const checks = await (await open()).check(signal === undefined ? {} : { signal });
+    const lacks = new Set(checks.flatMap(({ saves }) => saves ?? []));
+    return checks.map(({ saves, error, name: what }) => ({
+      name: `store ${name}: ${what}${saves === undefined ? '' : savedCalls(config, name, lacks, saves)}`,
+      ...(error === undefined ? {} : { error }),
+    }));
+  } catch (thrown) {
+    return [{ name: `store ${name}: open`, error: toAppError(thrown) }];
+  }
+}
+
+/** What one of the permissions that are missing would save, everything else being as it is. */
+function savedCalls(
+  config: Config,
+  store: string,
+  lacks: ReadonlySet<'list' | 'batch'>,
+  saves: 'list' | 'batch',
+): string {
+  const wanted = unresolvedTargets(config.mappings);
+  const perHour = (lacking: ReadonlySet<'list' | 'batch'>) =>
+    expectedCalls(config, wanted, { lacks: lacking }).find((it) => it.store === store)?.perHour ?? 0;
+  const saved = perHour(lacks) - perHour(lacks.difference(new Set([saves])));
+  return saved > 0 ? `; it would save up to ${saved} of ${perHour(lacks)} calls an hour here` : '';
+}
+
+function hasFailed(findings: readonly Finding[], store: string): boolean {
+  // A clock that is wrong makes riddles, but a store with one may still be read.
+  return findings.some(
+    ({ name, error }) =>
+      error !== undefined && error.code !== 'CLOCK_SKEWED' && name.startsWith(`store ${store}: `),
+  );
+}

@@ -1,0 +1,79 @@
+import type { Config } from '../../config/config.ts';
+import type { Clock } from '../../core/clock.ts';
+import { AppError } from '../../core/errors.ts';
+import type { Fingerprinter } from '../../core/fingerprint.ts';
+import type { SecretValue } from '../../core/secret-value.ts';
+import { createEntraProof } from '../../events/entra.ts';
+import type { Reference } from '../../providers/credentials.ts';
+import { createLimiter } from '../../providers/limits.ts';
+import type { SecretProvider } from '../../providers/provider.ts';
+
+export interface EventChecksDeps {
+  readonly clock: Clock;
+  readonly fingerprints: Fingerprinter;
+  readonly credential: (reference: Reference) => Promise<SecretValue>;
+  readonly open: (store: string) => Promise<SecretProvider>;
+  /** Stores that cannot be used: that is said already. */
+  readonly broken: ReadonlySet<string>;
+  readonly attempt: (name: string, work: () => Promise<unknown>) => Promise<unknown>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Whether events would come: each intake is tried for real, and nothing of what waits for it is taken. */
+export async function checkEvents(config: Config, deps: EventChecksDeps): Promise<void> {
+  const { events, stores } = config;
+  const { broken, attempt, credential, clock } = deps;
+  const storeOf = (name: string) => stores.find((it) => it.name === name && !broken.has(name));
+  for (const { name, store, queueUrl } of events?.sqs ?? []) {
+    const its = storeOf(store);
+    if (its?.kind === 'aws-secrets-manager')
+      await attempt(`events ${name}: queue`, () => checkQueue(its, queueUrl, deps));
+  }
+  for (const { name, store } of events?.vault ?? [])
+    if (storeOf(store) !== undefined)
+      await attempt(`events ${name}: stream`, async () => checkStream(await deps.open(store), deps.signal));
+  for (const { name, store, key, entra } of events?.eventGrid ?? []) {
+    if (key !== undefined) await attempt(`events ${name}: key`, () => credential(key));
+    const its = stores.find((it) => it.name === store);
+    if (entra !== undefined && its?.kind === 'azure-key-vault')
+      await attempt(`events ${name}: keys of Microsoft Entra`, () =>
+        createEntraProof(entra, { vaultUrl: its.vaultUrl, clock }).ready(),
+      );
+  }
+  for (const { name, secret } of events?.webhooks ?? [])
+    await attempt(`events ${name}: secret`, () => credential(secret));
+}
+
+type AwsStore = Extract<Config['stores'][number], { kind: 'aws-secrets-manager' }>;
+
+async function checkQueue(store: AwsStore, queueUrl: string, deps: EventChecksDeps): Promise<void> {
+  const { clock, fingerprints, credential, signal } = deps;
+  const { openMessageQueue } = await import('../../providers/aws-secrets-manager/queue.ts');
+  const { limit } = createLimiter({ ...store.limits, clock });
+  await using queue = await openMessageQueue(store, queueUrl, {
+    name: store.name,
+    clock,
+    fingerprints,
+    credential,
+    limit,
+  });
+  await queue.check(signal);
+}
+
+/** It stands once: more is not to be known. */
+async function checkStream(provider: SecretProvider, signal: AbortSignal | undefined): Promise<void> {
+  if (provider.subscribe === undefined)
+    throw new AppError('CONFIG_INVALID', { detail: 'a store of this kind tells of no changes' });
+  const stands = new AbortController();
+  const listener = {
+    onOpen: () => stands.abort(new AppError('INTERRUPTED')),
+    onAlive: () => undefined,
+    onMessage: () => undefined,
+  };
+  try {
+    const either = signal === undefined ? stands.signal : AbortSignal.any([signal, stands.signal]);
+    await provider.subscribe(listener, { signal: either });
+  } catch (error) {
+    if (error !== stands.signal.reason) throw error;
+  }
+}

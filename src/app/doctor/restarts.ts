@@ -1,0 +1,42 @@
+import type { Cluster } from '../../cluster/cluster.ts';
+import { workloadKind } from '../../cluster/workloads.ts';
+import { AppError } from '../../core/errors.ts';
+import type { Workload } from '../../core/mapping.ts';
+import type { Wanted } from '../../reconcile/targets.ts';
+import { formatWorkload } from '../../sync/restart.ts';
+import { demandRights } from './rights.ts';
+
+/**
+ * The rights to roll what is named in `restart`. Not whether it is there: what waits for its Secret to be made is
+ * installed after it.
+ */
+export async function checkRestarts(
+  cluster: Cluster,
+  targets: readonly Wanted[],
+  attempt: (name: string, work: () => Promise<unknown>) => Promise<unknown>,
+): Promise<void> {
+  if (cluster.workloads === undefined) return;
+  const asked = new Set<string>();
+  for (const { mapping, id } of targets)
+    for (const workload of mapping.restart) {
+      const about = `${formatWorkload(workload)} in ${id.namespace}`;
+      if (asked.has(about)) continue;
+      asked.add(about);
+      await attempt(`workload: restart ${about} (mapping ${mapping.name})`, () =>
+        askRights(cluster, id.namespace, workload),
+      );
+    }
+}
+
+async function askRights(
+  cluster: Cluster,
+  namespace: string,
+  { kind: given, name }: Workload,
+): Promise<void> {
+  const kind = workloadKind(given);
+  if (kind === undefined)
+    throw new AppError('WORKLOAD_MISSING', { detail: 'it is of a kind that is not known' });
+  if (name === undefined)
+    await demandRights(cluster, { namespace, workload: { kind } }, ['get', 'list', 'patch']);
+  else await demandRights(cluster, { namespace, workload: { kind, name } }, ['get', 'patch']);
+}

@@ -1,0 +1,164 @@
+import type { Action, AuditRecord } from '../../audit/entry.ts';
+import { isErrorCode } from '../../core/error-codes.ts';
+import { AppError, healsItself } from '../../core/errors.ts';
+import { mapConcurrently } from '../../core/map-concurrently.ts';
+import { formatTarget, type TargetId } from '../../core/target.ts';
+import { commandOf } from '../../reconcile/commands.ts';
+import { isContested } from '../../reconcile/contested.ts';
+import type { Decision } from '../../reconcile/decide.ts';
+import { decideWanted, type Wanted } from '../../reconcile/targets.ts';
+import type { TargetState } from '../../service/service.ts';
+import type { Pass } from '../../service/work/pass.ts';
+import type { Plan } from '../../sync/plan.ts';
+import type { App } from '../app.ts';
+import { expectedCalls, oneByOne, type StoreCalls } from '../calls.ts';
+import { planPass, selectTargets } from '../plan.ts';
+import { type ExplainedSource, explainSources } from './sources.ts';
+
+interface Verdict {
+  readonly state: TargetState;
+  readonly error?: AppError | undefined;
+}
+
+export interface ExplainedTarget extends Verdict {
+  readonly target: TargetId;
+  /** The record to whose versions it is pinned. */
+  readonly pinned?: number;
+  /** As a run would read them now. What `access` does not allow is not read. */
+  readonly sources: readonly ExplainedSource[];
+  /** Newest first. */
+  readonly lastRecords: readonly AuditRecord[];
+}
+
+/** What looking for changes of a store takes, and the part of a mapping in that. */
+export interface ExplainedCalls extends StoreCalls {
+  /** Requests an hour that there would be less without the mapping. */
+  readonly added: number;
+  /** Requests an hour of a tool that reads each key of each of its targets at each refresh. */
+  readonly oneByOne: number;
+}
+
+/** By arithmetic, for each store that the mapping uses; asks nobody. */
+export function callsOf({ config, targets }: App, mapping: string): readonly ExplainedCalls[] {
+  const its = targets.filter((it) => it.mapping.name === mapping);
+  const others = targets.filter((it) => it.mapping.name !== mapping);
+  const without = new Map(expectedCalls(config, others).map(({ store, perHour }) => [store, perHour]));
+  const used = new Set(expectedCalls(config, its).map(({ store }) => store));
+  return expectedCalls(config, targets)
+    .filter(({ store }) => used.has(store))
+    .map((it) => ({
+      ...it,
+      added: it.perHour - (without.get(it.store) ?? 0),
+      oneByOne: oneByOne(its, it.store),
+    }));
+}
+
+const LAST = 5;
+
+/** Looks at a mapping now: its sources, its targets, and what was last recorded of them. */
+export async function explainMapping(
+  app: App,
+  mapping: string,
+  signal?: AbortSignal,
+): Promise<readonly ExplainedTarget[]> {
+  const pass = await app.pass({ signal });
+  await pass.recorder.command(commandOf('explain', mapping));
+  const explained: ExplainedTarget[] = [];
+  const wanted = selectTargets(app, mapping);
+  const decisions = await mapConcurrently(wanted, app.config.engine.concurrency, async (target) => ({
+    target,
+    decision: await decideWanted(target, pass),
+  }));
+  const held = await waitingForAPerson(app, pass, mapping, decisions);
+  for (const { target, decision } of decisions) {
+    const { id } = target;
+    const { pinned, mapping: decided = target.mapping } = decision;
+    const lastRecords = await app.audit.list({ mapping, ...id }, { limit: LAST });
+    explained.push({
+      target: id,
+      ...(await verdictOf(app, target, { ...decision, isHeld: held.has(formatTarget(id)) }, lastRecords)),
+      ...(pinned === undefined ? {} : { pinned }),
+      sources: await explainSources({ ...decision, mapping: decided, id }, pass),
+      lastRecords,
+    });
+  }
+  return explained;
+}
+
+/** By `formatTarget`, those whose end waits for a person: of what the brake lets go by itself nobody need release anything. */
+async function waitingForAPerson(
+  app: App,
+  pass: Pass,
+  mapping: string,
+  decisions: readonly { readonly decision: Decision }[],
+): Promise<ReadonlySet<string>> {
+  const ends = decisions.filter(({ decision: { plan } }) => ENDS.includes(plan.kind));
+  if (ends.length === 0) return new Set();
+  const { targets } = await planPass(app, pass, mapping);
+  return new Set(targets.flatMap(({ action, target }) => (action === 'hold' ? [formatTarget(target)] : [])));
+}
+
+const ENDS: readonly Plan['kind'][] = ['hold', 'delete', 'recreate'];
+
+/** As the service would find it now. */
+async function verdictOf(
+  app: App,
+  { mapping, id }: Wanted,
+  { plan, live, pinned, isHeld }: Decision & { readonly isHeld: boolean },
+  records: readonly AuditRecord[],
+): Promise<Verdict> {
+  const about = formatTarget(id);
+  if (await isContested(app.audit, id, app.clock, app.instances))
+    return { state: 'contested', error: new AppError('CONTESTED', { about }) };
+  if (mapping.onDrift === 'report' && isDrifted(plan, records))
+    return { state: 'drifted', error: new AppError('DRIFTED', { about }) };
+  if ('error' in plan) return { state: stateOf(plan, live !== undefined), error: plan.error };
+  if (isHeld) return { state: 'held', error: new AppError('HELD', { about }) };
+  if (plan.kind === 'unchanged') return { state: pinned === undefined ? 'synced' : 'pinned' };
+  const error = lastFailure(records, about);
+  return {
+    state: stateOf(error === undefined ? plan : { kind: 'fail', keys: [], error }, live !== undefined),
+    error,
+  };
+}
+
+/** What is said of a target without telling in what state it is. */
+const BESIDE: readonly Action[] = ['restart', 'release', 'rollback', 'unpin'];
+
+/**
+ * Of a change that is still to be made, why it was not made before. What the cluster refuses shows only where it is asked
+ * to write, which is not done here.
+ */
+function lastFailure(records: readonly AuditRecord[], about: string): AppError | undefined {
+  const last = records.find(({ action, phase }) => !BESIDE.includes(action) && phase !== 'intent');
+  if (last?.phase !== 'outcome' && last?.action !== 'giveUp') return undefined;
+  const { outcome, code = '', time } = last;
+  if (outcome !== 'failed' || !isErrorCode(code)) return undefined;
+  return new AppError(code, { about, detail: `at the last try, ${time}` });
+}
+
+/** Of one that is gone, only what was recorded tells that a person took it away. */
+function isDrifted(plan: Plan, records: readonly AuditRecord[]): boolean {
+  if (!['create', 'update', 'merge', 'recreate'].includes(plan.kind)) return false;
+  const last = records.find(({ action }) => !BESIDE.includes(action));
+  return ('drift' in plan && plan.drift) || last?.code === 'DRIFTED';
+}
+
+function stateOf(plan: Plan, isThere: boolean): TargetState {
+  switch (plan.kind) {
+    case 'unchanged':
+      return 'synced';
+    case 'refuse':
+      return 'refused';
+    case 'hold':
+      return 'held';
+    case 'fail':
+      if (plan.error.code === 'SECRET_MISSING') return 'waiting';
+      // What is kept although its store fails, or its source is gone, goes on working with what it had.
+      return isThere && (healsItself(plan.error.code) || plan.error.code === 'SOURCE_ABSENT')
+        ? 'stale'
+        : 'failed';
+    default:
+      return isThere ? 'stale' : 'waiting';
+  }
+}

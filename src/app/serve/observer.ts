@@ -1,0 +1,33 @@
+import { recordLine } from '../../audit/export/export.ts';
+import type { Config } from '../../config/config.ts';
+import type { Metrics } from '../../metrics/metrics.ts';
+import type { AppDeps, AppObserver } from '../app.ts';
+
+export interface ObserverDeps extends Pick<AppDeps, 'logger' | 'print'> {
+  readonly metrics: Metrics;
+  /** A store that was down answers again. */
+  readonly onBack: (store: string) => void;
+}
+
+/** What an app does, as metrics, log and standard output tell it. */
+export function observerOf({ audit }: Config, { logger, print, metrics, onBack }: ObserverDeps): AppObserver {
+  const down = new Set<string>();
+  return {
+    onClusterWrite: (verb) => metrics.clusterWrite(verb),
+    onRecords(records) {
+      metrics.auditRecords(records.length);
+      if (audit.stdout) for (const record of records) print(recordLine(record));
+    },
+    onCall: ({ store, operation, outcome, ms }) =>
+      metrics.providerRequest({ store, operation, outcome, seconds: ms / 1_000 }),
+    onState(store, state, error) {
+      const wasDown = down.has(store);
+      if (state === 'down') down.add(store);
+      else down.delete(store);
+      if (error !== undefined) logger.warn('a store is in trouble', { store, state, error });
+      else logger.info('a store is well', { store });
+      // One that only asked to slow down must not be met by all at once.
+      if (wasDown && state !== 'down') onBack(store);
+    },
+  };
+}

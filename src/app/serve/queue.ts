@@ -1,0 +1,44 @@
+import type { Config } from '../../config/config.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { SecretValue } from '../../core/secret-value.ts';
+import type { Logger } from '../../log/logger.ts';
+import type { Reference } from '../../providers/credentials.ts';
+import { createMemoryQueue } from '../../queue/memory.ts';
+import type { Queue } from '../../queue/queue.ts';
+
+export interface QueueDeps {
+  readonly credential: (reference: Reference) => Promise<SecretValue>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * More jobs than targets are worked on at a time: each set of stores has its own places, so that those of a store
+ * that hangs do not take up the others'.
+ */
+const JOBS_PER_PLACE = 8;
+const MOST_JOBS = 256;
+
+export async function openQueue({ engine, instance }: Config, deps: QueueDeps): Promise<Queue> {
+  const concurrency = Math.max(engine.concurrency, Math.min(MOST_JOBS, engine.concurrency * JOBS_PER_PLACE));
+  if (engine.kind === 'memory') return createMemoryQueue({ concurrency });
+  const { createRedisQueue } = await import('../../queue/redis/bullmq.ts');
+  const { url, prefix, tls, sentinel, cluster } = engine;
+  return createRedisQueue({
+    url: await deps.credential(url),
+    prefix,
+    instance,
+    concurrency,
+    tls,
+    sentinel:
+      sentinel === undefined
+        ? undefined
+        : {
+            ...sentinel,
+            password: sentinel.password === undefined ? undefined : await deps.credential(sentinel.password),
+          },
+    cluster,
+    clock: deps.clock,
+    logger: deps.logger,
+  });
+}

@@ -1,0 +1,273 @@
+import type { Problem } from '../../config/problem.ts';
+import { AppError } from '../../core/errors.ts';
+import { compareText } from '../../core/target.ts';
+import { PROVIDERS } from '../../providers/registry.ts';
+import type { Queue } from '../../queue/queue.ts';
+import { type Command, commandEntry, commandOf } from '../../reconcile/commands.ts';
+import { isUnended } from '../../reconcile/last-word.ts';
+import type { Outcome } from '../../reconcile/outcome.ts';
+import { recoverIntents } from '../../reconcile/recover.ts';
+import type { OnRestartFailure } from '../../restart/failures.ts';
+import { createRestarts } from '../../restart/restarts.ts';
+import { type Controller, startController } from '../../service/controller.ts';
+import type { Known } from '../../service/known.ts';
+import { askFor } from '../../service/request.ts';
+import type {
+  Health,
+  MappingStatus,
+  PruneAnswer,
+  Requester,
+  Service,
+  Status,
+  StoreStatus,
+  SyncAnswer,
+} from '../../service/service.ts';
+import { heldOf, lookedAt, targetStatuses } from '../../service/status.ts';
+import type { Pass } from '../../service/work/pass.ts';
+import { PASS_MS } from '../../service/work/passes.ts';
+import { abilitiesOf } from '../abilities.ts';
+import type { App } from '../app.ts';
+import { expectedCalls, type StoreCalls } from '../calls.ts';
+import { destroyProposed } from '../destroy.ts';
+import { toHeld } from '../held.ts';
+import { findHeldLeft, pruneLeft, showLeft } from '../prune.ts';
+import { releaseCommand, releaseHeld } from '../release.ts';
+import { restartsWanted } from '../restarts.ts';
+import { oneTarget, pinTarget, someTargets, unpinTargets } from '../rollback.ts';
+import { auditStatusOf } from './audit-state.ts';
+import { leftAnswer, pruneAnswer, runAnswer } from './run-answer.ts';
+import { createRunsBy } from './runs-by.ts';
+
+export interface ServiceOptions {
+  readonly queue: Queue;
+  readonly replica: string;
+  readonly version: string;
+  readonly random: () => number;
+  readonly onOutcome: (outcome: Outcome, seconds: number) => void;
+  /** So many bytes of large values were taken from a store for a target. */
+  readonly onLarge?: ((bytes: number) => void) | undefined;
+  /** A sweep has ended. */
+  readonly onCycle: () => void;
+  /** What is wrong with the files as they are now; nothing: they are in force. */
+  readonly configProblems: () => readonly Problem[];
+  readonly intakes: () => Status['events'];
+  /** The replicas that work by another configuration than this one. */
+  readonly differing: () => readonly string[];
+}
+
+/** The running service of an app: its controller, and the questions and orders that it takes. */
+export async function startService(
+  app: App,
+  options: ServiceOptions,
+): Promise<{ readonly service: Service; readonly controller: Controller }> {
+  const controller = await openController(app, options);
+  return { controller, service: serviceOf(app, controller, options) };
+}
+
+async function openController(app: App, options: ServiceOptions): Promise<Controller> {
+  const { clock, logger, cluster, audit, stores } = app;
+  const { workloads } = cluster;
+  const onFailure: OnRestartFailure = ({ workload: name, ...about }, isNew) => {
+    if (isNew) logger.warn('a workload could not be restarted', { name, ...about });
+  };
+  const isWanted = restartsWanted(app);
+  const restarts = workloads && createRestarts({ ...app, ...app.tracing, workloads, onFailure, isWanted });
+  return startController({
+    clock,
+    logger,
+    tracer: app.tracing.tracer,
+    random: options.random,
+    instance: app.config.instance,
+    queue: options.queue,
+    cluster,
+    audit,
+    scope: app.config.cluster.kind === 'kubernetes' ? app.config.cluster.scope : 'namespace',
+    concurrency: app.config.engine.concurrency,
+    restartWindowMs: () => app.config.restarts.windowMs,
+    mappings: () => app.config.mappings,
+    resolve: () => app.resolve(),
+    stores: {
+      definitions: () => stores.definitions,
+      tellsVersions: (store) => abilitiesOf(app.config, store)?.tellVersions ?? false,
+      isDown: (store) => stores.state(store).state === 'down',
+      onAnswer: (listener) => stores.onAnswer(listener),
+      namesOf: (store, key) => {
+        const kind = app.config.stores.find(({ name }) => name === store)?.kind;
+        return (kind !== undefined && PROVIDERS[kind]?.keyNames?.(key)) || [key];
+      },
+    },
+    beginPass: (request) => app.pass({ ...request, asResolved: true, oldAfterMs: PASS_MS, bound: true }),
+    destroy: (pass, see) => destroyProposed(app, pass, see),
+    restart: async () => (await restarts?.run(app.config.restarts))?.nextMs,
+    recover: (onNotMade = () => undefined) => recoverIntents({ ...app, onNotMade }),
+    runsBy: createRunsBy(app),
+    isBehind: () => options.configProblems().length > 0,
+    heldId: (known) => heldId(app, known),
+    onOutcome: options.onOutcome,
+    isUnended: (mapping, target) => isUnended(audit, mapping, target, app.instances),
+    onLarge: options.onLarge,
+    onCycle: options.onCycle,
+    agrees: () => options.differing().length === 0,
+  });
+}
+
+function serviceOf(app: App, controller: Controller, options: ServiceOptions): Service {
+  const { audit, clock, config } = app;
+  const { board } = controller;
+  const auditStatus = auditStatusOf(app, controller);
+  const idOf = (known: Known) => heldId(app, known);
+  const held = () => heldOf({ board, idOf });
+  const targets = () => targetStatuses({ generation: controller.generation(), board, clock });
+  const operator = ({ name, address }: Requester) =>
+    ({ kind: 'operator', name, ...(address === undefined ? {} : { address }) }) as const;
+
+  const callsOf = (): ((store: string) => Partial<StoreStatus>) => {
+    const taken = (store: string) => app.stores.usage(store)?.ways ?? [];
+    const all = expectedCalls(app.config, controller.generation().wanted, { taken });
+    const byStore = new Map(all.map((it) => [it.store, it]));
+    return (name) => callsStatus(byStore.get(name), app.stores.usage(name)?.lastHour);
+  };
+
+  const isMapping = (name: string): boolean => app.config.mappings.some((it) => it.name === name);
+  const begin = async (command: Command, by: Requester, requestId: string): Promise<Pass> => {
+    const pass = await app.pass({ requestId, actor: operator(by), asResolved: true });
+    await pass.recorder.command(command);
+    return pass;
+  };
+
+  const mappings = (): readonly MappingStatus[] => {
+    const byMapping = Map.groupBy(targets(), ({ mapping }) => mapping);
+    return app.config.mappings.map((mapping) => ({
+      mapping: mapping.name,
+      refreshSeconds: mapping.refreshMs / 1_000,
+      ...lookedAt(mapping),
+      targets: byMapping.get(mapping.name) ?? [],
+    }));
+  };
+
+  return {
+    async status(): Promise<Status> {
+      const problems = options.configProblems();
+      const calls = callsOf();
+      return {
+        instance: config.instance,
+        version: options.version,
+        replica: options.replica,
+        engine: { kind: options.queue.kind, ...stateOf(options.queue.health()) },
+        audit: await auditStatus(),
+        cluster: { kind: app.config.cluster.kind, ...clusterState(controller) },
+        config: { valid: problems.length === 0, problems, differing: options.differing() },
+        stores: app.config.stores
+          .toSorted((a, b) => compareText(a.name, b.name))
+          .map(({ name, kind }) => {
+            const { state, lastSuccess, error, breakerOpen } = app.stores.state(name);
+            return {
+              name,
+              kind,
+              state,
+              lastSuccess: lastSuccess === undefined ? null : new Date(lastSuccess).toISOString(),
+              ...(error === undefined ? {} : { code: error.code }),
+              breakerOpen,
+              ...calls(name),
+            };
+          }),
+        events: options.intakes(),
+        targets: targets(),
+        held: held(),
+      };
+    },
+    mappings,
+    mapping: (name) => mappings().find(({ mapping }) => mapping === name),
+    held,
+    async sync(name, by, requestId): Promise<SyncAnswer | undefined> {
+      if (!isMapping(name)) return undefined;
+      const all = controller.generation().wanted.filter(({ mapping }) => mapping.name === name);
+      const wanted = all.filter(({ error }) => error === undefined);
+      await audit.append([commandEntry(commandOf('sync', name), operator(by), requestId)]);
+      const answer = await askFor(controller, wanted, { requestId, clock, held, mapping: name });
+      // A selector that cannot be looked up stands for any number of targets.
+      const unknown = all.flatMap(({ id, error }) =>
+        error === undefined ? [] : [{ mapping: name, ...id, outcome: 'failed', ...error.toJSON(), keys: [] }],
+      );
+      if (unknown.length === 0) return answer;
+      const summary = { ...answer.summary, failed: (answer.summary.failed ?? 0) + unknown.length };
+      return { ...answer, ok: false, summary, targets: [...answer.targets, ...unknown] };
+    },
+    async rollback(name, { to, namespace }, by, requestId): Promise<SyncAnswer | undefined> {
+      if (!isMapping(name)) return undefined;
+      const target = oneTarget(app, { mapping: name, namespace });
+      if (typeof target === 'string') throw new AppError('INVALID_REQUEST', { detail: target });
+      const pass = await begin(commandOf('rollback', name, '--to', to), by, requestId);
+      await pinTarget(app, pass, target, to);
+      return askFor(controller, [target], { requestId, clock, held });
+    },
+    async unpin(name, { namespace }, by, requestId): Promise<SyncAnswer | undefined> {
+      if (!isMapping(name)) return undefined;
+      const which = { mapping: name, namespace };
+      const targets = someTargets(app, which);
+      if (typeof targets === 'string') throw new AppError('INVALID_REQUEST', { detail: targets });
+      const pass = await begin(commandOf('unpin', name), by, requestId);
+      const pinned = await unpinTargets(pass, targets, which);
+      return askFor(controller, pinned, { requestId, clock, held });
+    },
+    async release(id, by, requestId): Promise<SyncAnswer> {
+      await audit.append([commandEntry(releaseCommand(id), operator(by), requestId)]);
+      // What a prune held is looked for each time, since no job of ours proposes it again.
+      const found = held().find((it) => it.id === id) ?? (await findHeldLeft(app, id, { asResolved: true }));
+      // Without the id: it may be any text.
+      if (found === undefined) throw new AppError('NOT_HELD');
+      const { mapping } = found;
+      const only = app.config.mappings.some(({ name }) => name === mapping) ? { only: mapping } : {};
+      const report = await releaseHeld(app, id, {
+        ...only,
+        leavesRestarts: true,
+        isRecorded: true,
+        requestId,
+        actor: operator(by),
+        asResolved: true,
+      });
+      for (const outcome of report.targets) controller.decided(outcome, requestId);
+      return runAnswer(report, held());
+    },
+    // By the namespaces as the watch has them: a look of their own could put an older answer over a newer one.
+    left: async (by, requestId) =>
+      leftAnswer(await showLeft(app, { requestId, actor: operator(by), asResolved: true })),
+    async prune(by, requestId): Promise<PruneAnswer> {
+      const check = () => {
+        const [other] = options.differing();
+        if (other !== undefined) throw new AppError('REPLICAS_DIFFER', { about: `replica ${other}` });
+      };
+      const report = await pruneLeft(app, { requestId, actor: operator(by), asResolved: true, check });
+      for (const outcome of report.targets) controller.decided(outcome, requestId);
+      return pruneAnswer(report);
+    },
+    loops: () => controller.loops.states(),
+    async notReady() {
+      const { state } = await auditStatus();
+      return state !== 'down'
+        ? undefined
+        : (controller.auditDoubt.trouble() ?? new AppError('AUDIT_UNAVAILABLE', { about: audit.address }));
+    },
+  };
+}
+
+function callsStatus(expected: StoreCalls | undefined, lastHour: number | undefined): Partial<StoreStatus> {
+  return {
+    ...(expected?.way === undefined ? {} : { way: expected.way }),
+    ...(lastHour === undefined ? {} : { callsPerHour: lastHour }),
+    ...(expected === undefined ? {} : { expectedCallsPerHour: expected.perHour }),
+  };
+}
+
+function heldId({ config }: App, { mapping, target, keys }: Known): string {
+  return toHeld(config.instance, { mapping, target, keys }).id;
+}
+
+function stateOf({ state, error }: ReturnType<Queue['health']>): { state: Health; code?: string } {
+  return { state, ...(error === undefined ? {} : { code: error.code }) };
+}
+
+function clusterState({ clusterTrouble }: Controller): { state: Health; code?: string } {
+  const error = clusterTrouble();
+  return error === undefined ? { state: 'up' } : { state: 'degraded', code: error.code };
+}

@@ -1,0 +1,109 @@
+import { stringify } from 'yaml';
+import { isLoopback } from '../../core/loopback.ts';
+import type { ClusterKind, Login, StoreKind } from './choices.ts';
+
+/** What `init` asks for; the names are those of its options. */
+export interface Answers {
+  readonly instance: string;
+  readonly cluster: ClusterKind;
+  readonly store: StoreKind;
+  /** Vault's address, the folder, the region, the vault's URL: whichever the kind of store needs. */
+  readonly at: string;
+  /** Of Vault only. */
+  readonly mount?: string;
+  readonly login?: Login;
+  readonly key: string;
+  readonly namespace: string;
+  readonly secret: string;
+}
+
+/** A commented configuration that `validate` accepts. @param schema Beside the file, for editors. */
+export function initialConfig(answers: Answers, schema: string | undefined): string {
+  const { instance, cluster, store, namespace, secret } = answers;
+  const editor = schema === undefined ? '' : `# yaml-language-server: $schema=./${schema}\n`;
+  return `${editor}# secretbridge's configuration. Check it with \`secretbridge validate\`, see what it would do with
+# \`secretbridge plan\`. Every field: docs/reference/configuration.md
+apiVersion: secretbridge.dev/v1
+
+# The name of this installation. It goes into a label of every Secret that is ours.
+instance: ${scalar(instance)}
+
+${clusterFields(cluster)}
+# Where the record of every read, write and refusal is kept.
+audit: { store: { kind: sqlite, path: ./state/audit.db } }
+
+# Where values come from. Credentials are references, never values: { env: NAME }, { file: PATH }.
+stores:
+  - name: ${store}
+    kind: ${store}
+${storeFields(answers)}
+# What becomes which Secret.
+mappings:
+  - name: ${scalar(secret)}
+    target: { namespace: ${scalar(namespace)} }
+    # Whether to take over a Secret of this name that is not ours: refuse | adopt
+    onConflict: refuse
+${sourceFields(answers)}`;
+}
+
+function clusterFields(cluster: ClusterKind): string {
+  return cluster === 'kubernetes'
+    ? `# Where the Secrets are written: your kubeconfig, or the identity of the pod.
+cluster: { kind: kubernetes }
+`
+    : `# Where the Secrets are written: manifests in a folder. For a cluster: { kind: kubernetes }
+cluster: { kind: directory, path: ./cluster }
+`;
+}
+
+function storeFields({ store, at, mount = 'secret', login = 'token' }: Answers): string {
+  switch (store) {
+    case 'vault':
+      return `    address: ${scalar(at)}
+${needsAllowHttp(at) ? '    allowHttp: true      # tokens and values can be read on the way: give it a certificate\n' : ''}    mount: ${scalar(mount)}        # the key/value mount
+    kvVersion: 2
+    ${LOGIN_LINES[login]}
+`;
+    case 'files':
+      return `    path: ${scalar(at)}
+`;
+    case 'aws-secrets-manager':
+      return `    region: ${scalar(at)}
+    auth: { method: default }      # the identity of the pod, or of your environment
+`;
+    case 'azure-key-vault':
+      return `    vaultUrl: ${scalar(at)}
+    auth: { method: default }      # the identity of the pod, or of your environment
+`;
+  }
+}
+
+const LOGIN_LINES: Readonly<Record<Login, string>> = {
+  token:
+    'auth: { method: token, token: { env: VAULT_TOKEN } }      # to try it: a token ends; a service logs in by a role',
+  appRole: 'auth: { method: appRole, roleId: bridge, secretId: { env: VAULT_SECRET_ID } }',
+  kubernetes: 'auth: { method: kubernetes, role: bridge }      # the identity of the pod',
+};
+
+function sourceFields({ store, key }: Answers): string {
+  const source = `{ store: ${store}, key: ${scalar(key)} }`;
+  return store === 'vault'
+    ? `    # Each field of the secret at this key becomes a key of the Secret. To name them instead:
+    # data: { DB_PASSWORD: { store: ${store}, key: NAME, property: password } }
+    dataFrom:
+      - ${source}
+`
+    : `    data:
+      # The key of the Secret, and where its value is. Add \`property: NAME\` for one member of an object.
+      VALUE: ${source}
+`;
+}
+
+function needsAllowHttp(address: string): boolean {
+  return address.startsWith('http:') && !isLoopback(address);
+}
+
+/** Quoted where YAML would take it for something else, also within braces. */
+function scalar(text: string): string {
+  return /[,[\]{}\n]/.test(text) ? JSON.stringify(text) : stringify(text, { lineWidth: 0 }).trimEnd();
+}

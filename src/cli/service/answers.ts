@@ -1,0 +1,114 @@
+import { z } from 'zod';
+import { TARGET_STATES } from '../../service/service.ts';
+
+// What the API answers, as far as the commands look into it; what else there is, is printed as it came.
+
+const Health = z.enum(['up', 'degraded', 'down']);
+
+const Target = z.looseObject({
+  mapping: z.string(),
+  namespace: z.string(),
+  secret: z.string(),
+  code: z.string().optional(),
+  message: z.string().optional(),
+  remedy: z.string().optional(),
+});
+
+const KeyChange = z.looseObject({ name: z.string(), action: z.enum(['add', 'change', 'remove', 'keep']) });
+
+const Held = z.looseObject({
+  id: z.string(),
+  mapping: z.string(),
+  namespace: z.string(),
+  secret: z.string(),
+  action: z.string(),
+  keys: z.array(KeyChange),
+});
+export type Held = z.output<typeof Held>;
+
+const part = z.looseObject({ kind: z.string(), state: Health, code: z.string().optional() });
+
+export const StatusAnswer = z.looseObject({
+  instance: z.string(),
+  version: z.string(),
+  engine: part,
+  audit: part.extend({ sequence: z.number() }),
+  cluster: part.optional(),
+  config: z
+    .looseObject({
+      valid: z.boolean(),
+      problems: z.array(z.unknown()),
+      differing: z.array(z.string()).optional(),
+    })
+    .optional(),
+  stores: z.array(
+    part.extend({
+      name: z.string(),
+      // Left out by a service that is older, where there is none.
+      lastSuccess: z.string().nullish(),
+      breakerOpen: z.boolean().optional(),
+      way: z.string().optional(),
+      callsPerHour: z.number().optional(),
+      expectedCallsPerHour: z.number().optional(),
+    }),
+  ),
+  // Left out by a service that is older.
+  events: z.array(part.extend({ name: z.string(), lastEvent: z.string().optional() })).optional(),
+  targets: z.array(
+    Target.extend({
+      // A newer service may know more states: they are not in step.
+      state: z.union([z.enum(TARGET_STATES), z.string()]),
+      staleSeconds: z.number().nullish(),
+      pinned: z.number().optional(),
+    }),
+  ),
+  held: z.array(Held),
+});
+export type StatusAnswer = z.output<typeof StatusAnswer>;
+export type StatusTarget = StatusAnswer['targets'][number];
+
+export const SyncResult = z.looseObject({
+  ok: z.boolean(),
+  requestId: z.string(),
+  summary: z.record(z.string(), z.number()),
+  targets: z.array(Target.extend({ outcome: z.string(), keys: z.array(KeyChange) })),
+  held: z.array(Held),
+  pending: z.number().default(0),
+});
+export type SyncResult = z.output<typeof SyncResult>;
+export type SyncedTarget = SyncResult['targets'][number];
+
+/** What is told beside what left the configuration. */
+const PassedOver = z.object({
+  waiting: z
+    .array(
+      z.looseObject({
+        mapping: z.string(),
+        namespace: z.string(),
+        secret: z.string(),
+        until: z.looseObject({ namespace: z.string(), secret: z.string() }),
+      }),
+    )
+    .optional(),
+  unseen: z.array(z.looseObject({ what: z.string(), code: z.string() })).optional(),
+});
+export type PassedOver = z.output<typeof PassedOver>;
+
+const PlannedKey = KeyChange.extend({ before: z.string().optional(), after: z.string().optional() });
+
+export const LeftResult = PassedOver.extend({
+  targets: z.array(Target.extend({ keys: z.array(PlannedKey) })),
+});
+export type LeftResult = z.output<typeof LeftResult>;
+
+export const PruneResult = SyncResult.extend(PassedOver.shape);
+export type PruneResult = z.output<typeof PruneResult>;
+
+export const MappingList = z.looseObject({
+  mappings: z.array(z.looseObject({ mapping: z.string() })),
+  next: z.string().optional(),
+});
+
+export const HeldList = z.looseObject({ held: z.array(Held), next: z.string().optional() });
+
+export const AuditRecordAnswer = z.looseObject({ sequence: z.number(), action: z.string() });

@@ -1,0 +1,142 @@
+import type { AuditRecord, KeyChanges } from '../../audit/entry.ts';
+import type { RecordDetail } from '../../audit/question/detail.ts';
+import { ordered, type ShownRecord } from '../../audit/question/question.ts';
+import { onOneLine, plain } from '../service/error.ts';
+import { count, type Paint, shortFingerprint, table } from './output.ts';
+
+/** Records as a table, newest first. Names and notes are other people's words: nothing in them paints or moves. */
+export function listText(records: readonly ShownRecord[], next: string | undefined, paint: Paint): string {
+  if (records.length === 0) return 'No record matches.';
+  const head = ['SEQUENCE', 'TIME', 'ACTION', 'OUTCOME', 'WHAT', 'BY', 'NOTE'];
+  const rows = records.map((record) => [
+    String(record.sequence),
+    timeText(record.time),
+    record.phase === 'intent' ? `${record.action} (intent)` : record.action,
+    record.outcome,
+    plain(subject(record)),
+    plain(record.actor.name ?? record.actor.kind),
+    plain(noteOf(record)),
+  ]);
+  const [title, ...lines] = table([head, ...rows]).split('\n');
+  const more = next === undefined ? [] : ['', `More: --cursor ${next}`];
+  return [paint('dim', title ?? ''), ...lines.map((line) => line.trimEnd()), ...more].join('\n');
+}
+
+/** To the second, as everybody reads it; UTC. */
+export function timeText(time: string): string {
+  return time.replace('T', ' ').replace(/(\.\d+)?Z$/, '');
+}
+
+function subject({ namespace, secret, mapping, store, key, review }: AuditRecord): string {
+  if (secret !== undefined) return `${namespace}/${secret}`;
+  if (store !== undefined) return key === undefined ? store : `${store}: ${key}`;
+  return review === undefined ? (mapping ?? '') : `record ${review.sequence}`;
+}
+
+function noteOf({ code, note, keys, sources, action, counts, review, reviewed }: ShownRecord): string {
+  const version =
+    action === 'read' && sources[0] !== undefined ? [`version ${shortFingerprint(sources[0].version)}`] : [];
+  const { targets, ...rest } = counts ?? {};
+  const totals = Object.entries(rest).filter(([, number]) => number > 0);
+  const total = targets === undefined ? [] : [`${count(targets, 'target')}${totals.length === 0 ? '' : ':'}`];
+  return [
+    code,
+    review?.state,
+    // That of a reading is for programs.
+    action === 'read' ? undefined : note,
+    ...changedKeys(keys),
+    ...version,
+    ...total,
+    totals.length === 0 ? undefined : totals.map(([name, number]) => `${number} ${name}`).join(', '),
+    reviewed === undefined ? undefined : `[${reviewText(reviewed)}]`,
+  ]
+    .filter((part) => part !== undefined)
+    .join(' ');
+}
+
+/** `+added`, `~changed`, `-removed`. */
+export function changedKeys({ added, changed, removed }: KeyChanges): readonly string[] {
+  return [
+    ...added.map((name) => `+${name}`),
+    ...changed.map((name) => `~${name}`),
+    ...removed.map((name) => `-${name}`),
+  ];
+}
+
+function reviewText({ state, by, note }: NonNullable<ShownRecord['reviewed']>): string {
+  return `${state}${by === undefined ? '' : ` by ${by}`}${note === undefined ? '' : `: ${note}`}`;
+}
+
+/** One record whole, also a long note and all of many keys; beside it what belongs to it, and where it stands. */
+export function detailText({ counterpart, chain, ...record }: RecordDetail, paint: Paint): string {
+  const members = Object.entries(ordered(record)).flatMap(([name, value]) => memberRows(name, value, record));
+  const isOpen = record.reviewed === undefined && record.action !== 'review';
+  const rows = [...members, ...(isOpen ? [['review', 'unreviewed'] as const] : [])];
+  const width = Math.max(...rows.map(([name]) => name.length));
+  const own = rows.map(([name, value]) => `${paint('dim', name.padEnd(width))}  ${onOneLine(value)}`);
+  const pair = counterpart === undefined ? [] : ['', pairText(record, counterpart, paint)];
+  return [...own, ...pair, '', chainText(record.sequence, chain, paint)].join('\n');
+}
+
+const COMPARED = ['time', 'outcome', 'code', 'before', 'after', 'resourceVersion', 'note'] as const;
+
+function pairText(record: ShownRecord, counterpart: ShownRecord, paint: Paint): string {
+  const [intent, outcome] = record.phase === 'intent' ? [record, counterpart] : [counterpart, record];
+  const head = ['', `INTENT ${intent.sequence}`, `OUTCOME ${outcome.sequence}`];
+  const rows = COMPARED.filter((name) => intent[name] !== undefined || outcome[name] !== undefined).map(
+    (name) => [name, onOneLine(shown(intent[name])), onOneLine(shown(outcome[name]))],
+  );
+  const [title, ...lines] = table([head, ...rows]).split('\n');
+  return [paint('dim', title ?? ''), ...lines.map((line) => line.trimEnd())].join('\n');
+}
+
+function shown(value: string | undefined): string {
+  return value === undefined ? '' : shortFingerprint(value);
+}
+
+function chainText(
+  sequence: number,
+  { previous, next, head, fits }: RecordDetail['chain'],
+  paint: Paint,
+): string {
+  const neighbours = [
+    previous === undefined ? [] : [`after ${previous}`],
+    next === undefined ? [] : [`before ${next}`],
+  ].flat();
+  const place = `Record ${sequence} of ${head}${neighbours.length === 0 ? '' : `, ${neighbours.join(' and ')}`}`;
+  return fits
+    ? `${place}: it fits its neighbours. \`secretbridge audit verify\` proves the whole chain.`
+    : paint('red', `${place}: it does not fit its neighbours. Run \`secretbridge audit verify\`.`);
+}
+
+function memberRows(
+  name: string,
+  value: unknown,
+  { actor, sources, keys, values, counts, review, reviewed }: ShownRecord,
+): [string, string][] {
+  switch (name) {
+    case 'actor':
+      return [[name, [actor.kind, actor.name, actor.address].filter((part) => part !== undefined).join(' ')]];
+    case 'sources':
+      return sources.map(({ store, key, property, version }) => [
+        'source',
+        `${store}: ${key}${property === undefined ? '' : ` # ${property}`} version ${version}`,
+      ]);
+    case 'keys':
+      return Object.entries(keys).flatMap(([change, names]): [string, string][] =>
+        names.length === 0 ? [] : [[change, names.join(', ')]],
+      );
+    case 'values':
+      return Object.entries(values ?? {}).map(([key, fingerprint]) => ['value', `${key} ${fingerprint}`]);
+    case 'counts':
+      return Object.entries(counts ?? {}).map(([what, number]) => [what, String(number)]);
+    case 'review':
+      return review === undefined ? [] : [[name, `record ${review.sequence}: ${review.state}`]];
+    case 'reviewed':
+      return reviewed === undefined
+        ? []
+        : [[name, `${reviewText(reviewed)} (${timeText(reviewed.time)}, record ${reviewed.sequence})`]];
+    default:
+      return [[name, String(value)]];
+  }
+}

@@ -1,0 +1,117 @@
+import { isSecretName } from '../../core/kubernetes-names.ts';
+import { checkTemplate } from '../../sync/template/compile.ts';
+import { locate } from '../files/merge.ts';
+import { entriesOf, listOf, memberOf, namespacesIn, textOf } from '../files/raw.ts';
+import type { Located } from '../files/yaml.ts';
+import { didYouMean } from '../nearest.ts';
+import { type Finding, formatPlace, type Path, quoted } from '../problem.ts';
+
+/** Kubernetes sums names and values up to 256 KiB. What says that a Secret is ours may take 64 KiB and a little. */
+const MAX_ANNOTATIONS = (256 - 66) * 1024;
+
+/** What no single field of a mapping can tell. */
+export function checkMappings(
+  root: Located,
+  inBounds: (index: number, namespace: string) => boolean,
+): readonly Finding[] {
+  return [
+    ...listOf(root, 'mappings').flatMap((mapping, index) => checkMapping(root, mapping, ['mappings', index])),
+    ...claimedTwice(root, inBounds),
+  ];
+}
+
+function checkMapping(root: Located, mapping: unknown, path: Path): Finding[] {
+  if (typeof mapping !== 'object' || mapping === null) return [];
+  const target = memberOf(mapping, 'target');
+  const findings: Finding[] = [];
+  if (isEmptyOrNone(memberOf(mapping, 'data')) && isEmptyOrNone(memberOf(mapping, 'dataFrom')))
+    findings.push(invalid(path, 'expected at least one source, under `data` or `dataFrom`'));
+
+  const namespaces = new Set<string>();
+  for (const [at, namespace] of entriesOf(memberOf(target, 'namespaces'))) {
+    if (typeof namespace !== 'string') continue;
+    if (namespaces.has(namespace))
+      findings.push(
+        invalid([...path, 'target', 'namespaces', at], `the namespace ${quoted(namespace)} is given twice`),
+      );
+    namespaces.add(namespace);
+  }
+
+  for (const [key] of entriesOf(memberOf(memberOf(mapping, 'template'), 'data')))
+    if (memberOf(memberOf(mapping, 'data'), String(key)) !== undefined)
+      findings.push({
+        path: [...path, 'template', 'data', key],
+        at: 'key',
+        code: 'KEY_COLLISION',
+        message: `the key ${quoted(String(key))} is given by a source too, at ${formatPlace(locate(root, [...path, 'data', key], 'key'))}`,
+      });
+
+  findings.push(...templateFindings(mapping, path));
+
+  const name = textOf(mapping, 'name');
+  if (name !== undefined && /^[-a-z0-9.]+$/.test(name) && textOf(target, 'secret') === undefined)
+    if (!isSecretName(name))
+      findings.push(
+        invalid(
+          [...path, 'name'],
+          'the Secret gets this name, and Kubernetes does not take it: a letter or a digit must stand on both sides of each `.`; rename it, or give `target.secret`',
+        ),
+      );
+
+  const annotations = entriesOf(memberOf(target, 'annotations'));
+  const size = annotations.reduce((sum, pair) => sum + Buffer.byteLength(pair.join('')), 0);
+  if (size > MAX_ANNOTATIONS)
+    findings.push(
+      invalid(
+        [...path, 'target', 'annotations'],
+        `annotations of at most ${MAX_ANNOTATIONS / 1024} KiB together, these have ${Math.ceil(size / 1024)} KiB: Kubernetes allows 256 KiB, and our own need room`,
+      ),
+    );
+  return findings;
+}
+
+/** Several mappings may merge into one Secret; whoever owns one is alone. Out of its bounds, none has a claim. */
+function claimedTwice(root: Located, inBounds: (index: number, namespace: string) => boolean): Finding[] {
+  const first = new Map<string, { path: Path; mode: unknown }>();
+  return listOf(root, 'mappings').flatMap((mapping, index) => {
+    const path: Path = ['mappings', index];
+    const target = memberOf(mapping, 'target');
+    const secret = textOf(target, 'secret') ?? textOf(mapping, 'name');
+    const mode = memberOf(target, 'mode') ?? 'own';
+    if (secret === undefined) return [];
+    const namespaces = namespacesIn(mapping, path).map(([, namespace]) => namespace);
+    return [...new Set(namespaces)].flatMap((namespace) => {
+      if (!inBounds(index, namespace)) return [];
+      const id = `${namespace}/${secret}`;
+      const earlier = first.get(id);
+      if (earlier === undefined) first.set(id, { path: [...path, 'target'], mode });
+      if (earlier === undefined || (earlier.mode === 'merge' && mode === 'merge')) return [];
+      const message = `another mapping has the target ${quoted(id)} too, at ${formatPlace(locate(root, earlier.path))}`;
+      return [{ path: [...path, 'target'], code: 'TARGET_CLAIMED' as const, message }];
+    });
+  });
+}
+
+function isEmptyOrNone(value: unknown): boolean {
+  return (
+    value === undefined || (typeof value === 'object' && entriesOf(value).length === 0 && value !== null)
+  );
+}
+
+function invalid(path: Path, message: string): Finding {
+  return { path, code: 'CONFIG_INVALID', message };
+}
+
+/** What can be told of templates without their data; the names are known when no object is spread. */
+function templateFindings(mapping: unknown, path: Path): readonly Finding[] {
+  const isSpread = !isEmptyOrNone(memberOf(mapping, 'dataFrom'));
+  const names = isSpread ? undefined : entriesOf(memberOf(mapping, 'data')).map(([key]) => String(key));
+  return entriesOf(memberOf(memberOf(mapping, 'template'), 'data')).flatMap(([key, text]): Finding[] => {
+    const problem = typeof text === 'string' ? checkTemplate(text, names) : undefined;
+    if (problem === undefined) return [];
+    const message = `line ${problem.line}, column ${problem.column} of the template: ${problem.message}`;
+    const { name, known = [] } = problem.unknown ?? {};
+    const suggestion = didYouMean(name, known);
+    return [{ path: [...path, 'template', 'data', key], code: 'TEMPLATE_INVALID', message, ...suggestion }];
+  });
+}

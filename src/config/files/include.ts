@@ -1,0 +1,95 @@
+import { dirname, isAbsolute, join } from 'node:path';
+import type { Place, Problem } from '../problem.ts';
+import { formatPlace, quoted } from '../problem.ts';
+import { absolutePath } from '../resolve.ts';
+import type { Rule } from '../shape/access.ts';
+import { Include } from '../shape/service.ts';
+import { expand, type SourceFile } from './files.ts';
+import { locate, type PlacedFinding } from './merge.ts';
+import { listOf, textOf } from './raw.ts';
+import { type ReadDeps, type ReadDocuments, readDocuments } from './read.ts';
+import type { Located } from './yaml.ts';
+
+/** What an `include` lets the mappings of its files use. */
+export interface Bound {
+  readonly rule: Rule;
+  /** Of the `include`. */
+  readonly place: Place;
+}
+
+export interface Included extends Omit<ReadDocuments, 'documents' | 'blank' | 'isWhole'> {
+  readonly mappings: readonly { readonly node: Located; readonly bound: Bound | undefined }[];
+  readonly findings: readonly PlacedFinding[];
+}
+
+export interface IncludeDeps extends ReadDeps {
+  readonly home: string | undefined;
+  /** The files that are read already: there no bounds hold. */
+  readonly main: readonly SourceFile[];
+}
+
+/** Tenants' files hold mappings and nothing else; whatever else stands there makes the whole invalid. */
+export async function readIncludes(root: Located, deps: IncludeDeps): Promise<Included> {
+  const mappings: Included['mappings'][number][] = [];
+  const findings: PlacedFinding[] = [];
+  const problems: Problem[] = [];
+  const texts = new Map<string, string>();
+  const taken = new Map(deps.main.map(({ absolute }) => [absolute, 'as a file of its own, without bounds']));
+  for (const [index, entry] of listOf(root, 'include').entries()) {
+    const path = textOf(entry, 'path');
+    if (path === undefined || path === '') continue;
+    const place = locate(root, ['include', index, 'path']);
+    const refuse = (message: string) => findings.push(refusal(place, ['include', index, 'path'], message));
+    const sources = await expand([sourceOf(path, place, deps)], deps.fs);
+    for (const { file, message } of sources.problems) refuse(`${quoted(file)}: ${message}`);
+    const files = sources.files.filter(({ shown, absolute }) => {
+      const earlier = taken.get(absolute);
+      if (earlier !== undefined) refuse(`${quoted(shown)} is read twice: ${earlier} as well`);
+      taken.set(absolute, `by the \`include\` at ${formatPlace(place)}`);
+      return earlier === undefined;
+    });
+    const rule = Include.safeParse(entry).data;
+    const bound = rule === undefined ? undefined : { rule, place: locate(root, ['include', index]) };
+    const read = await readDocuments(files, deps);
+    problems.push(...read.problems, ...read.blank);
+    for (const [name, text] of read.texts) texts.set(name, text);
+    for (const document of read.documents) {
+      const { items, refused } = mappingsOf(document);
+      findings.push(...refused);
+      mappings.push(...items.map((node) => ({ node, bound })));
+    }
+  }
+  return { mappings, findings, problems, texts };
+}
+
+/** Shown as it stands there, seen from where the naming file is shown. */
+function sourceOf(path: string, place: Place, { home, main }: IncludeDeps): SourceFile {
+  const naming = main.find(({ shown }) => shown === place.file);
+  const folder = dirname(naming?.absolute ?? place.file);
+  const shown = isAbsolute(path) || path.startsWith('~/') ? path : join(dirname(place.file), path);
+  return { shown, absolute: absolutePath(path, folder, home) };
+}
+
+function mappingsOf(document: Located): { items: readonly Located[]; refused: readonly PlacedFinding[] } {
+  if (document.isUnclear) return { items: [], refused: [] };
+  if (document.members === undefined)
+    return { items: [], refused: [refusal(document.place, [], 'expected an object with `mappings`')] };
+  const refused: PlacedFinding[] = [];
+  let items: readonly Located[] = [];
+  for (const [name, { keyPlace, node }] of document.members) {
+    if (name === 'mappings') {
+      if (node.items !== undefined) items = node.items;
+      else if (node.isUnclear !== true) refused.push(refusal(node.place, [name], 'expected a list'));
+    } else if (name !== 'apiVersion') {
+      const message = `an included file holds \`mappings\` only, and not ${quoted(name)}`;
+      refused.push(refusal(keyPlace, [name], message));
+    } else if (node.value !== 'secretbridge.dev/v1') {
+      refused.push(refusal(node.place, [name], 'expected `secretbridge.dev/v1`'));
+    }
+  }
+  return { items, refused };
+}
+
+function refusal(place: Place, path: PlacedFinding['path'], message: string): PlacedFinding {
+  return { place, path, code: 'CONFIG_INVALID', message };
+}

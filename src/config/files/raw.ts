@@ -1,0 +1,60 @@
+import type { Path } from '../problem.ts';
+import type { Located } from './yaml.ts';
+
+// Reading what stands in the files, valid or not, so that one mistake does not hide another.
+
+export function listOf(root: Located, section: string): readonly unknown[] {
+  const list = memberOf(root.value, section);
+  return Array.isArray(list) ? list : [];
+}
+
+export function memberOf(value: unknown, name: string | number): unknown {
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
+  return (value as Readonly<Record<string | number, unknown>>)[name];
+}
+
+export function textOf(value: unknown, name: string): string | undefined {
+  const member = memberOf(value, name);
+  return typeof member === 'string' ? member : undefined;
+}
+
+export function entriesOf(value: unknown): readonly [string | number, unknown][] {
+  if (Array.isArray(value)) return [...value.entries()];
+  return typeof value === 'object' && value !== null ? Object.entries(value) : [];
+}
+
+/** Whether names within this member are the user's own, such as those of session tags, and mean nothing to us. */
+export function isFreeForm(name: string | number): boolean {
+  return name === 'tags';
+}
+
+/** Nothing: some are not known, so that one of these may be meant wherever a store is named. The schema says why. */
+export function storeNamesIn(root: Located): readonly string[] | undefined {
+  const section = memberOf(root.value, 'stores');
+  if (section !== undefined && !Array.isArray(section)) return undefined;
+  const names = listOf(root, 'stores').map((store) => textOf(store, 'name'));
+  return names.every((name) => name !== undefined) ? names : undefined;
+}
+
+/** Each source of a mapping with its path, under `data` and `dataFrom`. */
+export function sourcesIn(mapping: unknown, path: Path): readonly [Path, unknown][] {
+  return ['data', 'dataFrom'].flatMap((part) =>
+    entriesOf(memberOf(mapping, part)).map(([key, source]): [Path, unknown] => [
+      [...path, part, key],
+      source,
+    ]),
+  );
+}
+
+/** The namespaces that a mapping names, each with its path. A selector names none. */
+export function namespacesIn(mapping: unknown, path: Path): readonly [Path, string][] {
+  const target = memberOf(mapping, 'target');
+  const at: [Path, unknown][] = [
+    [[...path, 'target', 'namespace'], memberOf(target, 'namespace')],
+    ...entriesOf(memberOf(target, 'namespaces')).map(([index, name]): [Path, unknown] => [
+      [...path, 'target', 'namespaces', index],
+      name,
+    ]),
+  ];
+  return at.flatMap(([where, name]): [Path, string][] => (typeof name === 'string' ? [[where, name]] : []));
+}
