@@ -18,9 +18,9 @@ import {
   type Template,
   UnlessTag,
 } from 'liquidjs';
-import { BoundedOutput, budgetOf } from './budget.ts';
+import { BoundedOutput, budgetOf, TemplateError } from './budget.ts';
 import { FILTERS } from './filters.ts';
-import { integerOf, listOf, plain, textOf } from './values.ts';
+import { integerOf, isCollection, listOf, plain, textOf } from './values.ts';
 
 class BoundedCapture extends CaptureTag {
   override *render(context: Context): Generator<unknown, void, string> {
@@ -93,6 +93,8 @@ const TAGS: Liquid['tags'] = {
   '#': InlineCommentTag,
 };
 
+const ORDERS: readonly string[] = ['<', '<=', '>', '>='];
+
 /** Operators of two operands look at both; `contains` searches. */
 const operators: Operators = Object.fromEntries(
   Object.entries(defaultOperators).map(([name, operator]): [string, Operators[string]] => {
@@ -104,6 +106,8 @@ const operators: Operators = Object.fromEntries(
         const [a, b] = [plain(left), plain(right)];
         if (name === 'contains' && typeof a === 'string') budget.search(a, textOf(b, budget));
         else for (const value of [a, b]) budget.spend(sizeOf(value));
+        // To the platform what has no value is 0: `GONE < 3` would hold, where `nil < 3` does not.
+        if (ORDERS.includes(name) && [a, b].some(hasNoOrder)) return false;
         return operator(left, right, context);
       },
     ];
@@ -112,6 +116,13 @@ const operators: Operators = Object.fromEntries(
 
 function sizeOf(value: unknown): number {
   return typeof value === 'string' || Array.isArray(value) ? value.length : 1;
+}
+
+/** @throws TemplateError for a list or an object. */
+function hasNoOrder(value: unknown): boolean {
+  if (value === null || value === undefined) return true;
+  if (isCollection(value)) throw new TemplateError('a list or an object is neither less nor more');
+  return false;
 }
 
 /** LiquidJS without its own filters, without files, and strict. It holds no state of a rendering. */

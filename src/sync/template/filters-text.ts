@@ -1,6 +1,6 @@
 import { TemplateError } from './budget.ts';
 import type { Filters } from './filters.ts';
-import { integerOf, listOf, plain, textOf } from './values.ts';
+import { integerOf, listOf, plain, textOf, wellFormed } from './values.ts';
 
 /** Each takes text and gives text, unless it says so. Patterns are plain text, never regular expressions. */
 export const TEXT_FILTERS: Filters = {
@@ -157,11 +157,6 @@ function replaced(b: Bounds, text: string, from: string, to: string): string {
 function characters(text: string, b: Bounds): string[] {
   b.spend(text.length);
   return Array.from(text);
-}
-
-function wellFormed(text: string): string {
-  if (text.isWellFormed()) return text;
-  throw new TemplateError('the text holds half of a surrogate pair');
 }
 
 function urlEncoded(text: string): string {

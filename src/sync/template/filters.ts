@@ -5,7 +5,7 @@ import { type Budget, TemplateError } from './budget.ts';
 import { TEXT_FILTERS } from './filters-text.ts';
 import { certificatesIn, chainOrder, isSelfSigned, PemError, privateKeyIn } from './pem.ts';
 import { type Pkcs12, readPkcs12 } from './pkcs12.ts';
-import { Binary, fromBytes, fromNode, jsonText, plain, textOf } from './values.ts';
+import { Binary, fromBytes, fromNode, jsonText, plain, textOf, wellFormed } from './values.ts';
 
 export interface Filter {
   /** How many arguments it takes, from and to. */
@@ -91,7 +91,8 @@ type Encoding = 'base64' | 'base64url';
 
 function encoded(input: unknown, encoding: Encoding, b: Budget): string {
   const value = plain(input);
-  const bytes = value instanceof Binary ? Binary.bytesOf(value) : Buffer.from(textOf(value, b), 'utf8');
+  const bytes =
+    value instanceof Binary ? Binary.bytesOf(value) : Buffer.from(wellFormed(textOf(value, b)), 'utf8');
   b.text(Math.ceil(bytes.byteLength / 3) * 4);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(encoding);
 }

@@ -130,6 +130,12 @@ export function textOf(value: unknown, budget: Budget): string {
   throw new TemplateError('this is a list or an object, not text; `json` or `join` make text of it');
 }
 
+/** Half of a surrogate pair has no UTF-8 form; U+FFFD in its place would be another value. */
+export function wellFormed(text: string): string {
+  if (text.isWellFormed()) return text;
+  throw new TemplateError('the text holds half of a surrogate pair');
+}
+
 export function listOf(value: unknown, budget: Budget): readonly unknown[] {
   const it = plain(value);
   if (it instanceof Binary) return Binary.refuse(it);
@@ -138,6 +144,10 @@ export function listOf(value: unknown, budget: Budget): readonly unknown[] {
   if (list === undefined) throw new TemplateError('this is not a list; `split` makes one of text');
   budget.list(list.length);
   return list;
+}
+
+export function isCollection(value: unknown): boolean {
+  return Array.isArray(value) || isJsonObject(value);
 }
 
 function isJsonObject(value: unknown): value is Iterable<unknown> & object {

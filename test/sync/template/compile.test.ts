@@ -10,6 +10,7 @@ const BEFORE = 'what stands before the first `when` is never printed';
 const UNEXPECTED = (name: string) => `there is no tag \`${name}\`, or it is not expected here`;
 const WHOLE = 'a filter in a condition is for all of it; `assign` its value first';
 const ALWAYS = 'beside `and` or `or`, a text or a number that is written out is always true; compare it';
+const UNORDERED = 'a list or an object is neither less nor more';
 const UNCLOSED = 'a text in quotes is not closed (in the quotes of a tag, `%}` is written `\\u0025}`)';
 
 describe('a template', () => {
@@ -197,6 +198,8 @@ describe('a template that cannot be rendered', () => {
     ['{{ nil }}', 1, 1, 'there is no value here; `default` can give one'],
     ['{{ A | split: "" }}', 1, 1, 'this is a list or an object, not text; `json` or `join` make text of it'],
     ['{{ "\u{1F600}"[0] }}', 1, 1, 'it gives half of a surrogate pair'],
+    ['{% assign l = A | split: "" %}{% if l < 3 %}{% endif %}', 1, 31, UNORDERED],
+    ['{% assign o = "{}" | from_json %}{% if 3 >= o %}{% endif %}', 1, 34, UNORDERED],
   ])('%j: line %d, column %d: %s', (text, line, column, message) => {
     expect(run(text, { A: 'a', 'ca.crt': 'c' })).toEqual({ line, column, message });
   });
@@ -228,6 +231,21 @@ describe('a name that an optional source does not give', () => {
     const text = '{% if TOKEN %}yes{% else %}no{% endif %} {{ TOKEN | default: "none" }}';
     expect(run(text, {}, ['TOKEN'])).toBe('no none');
     expect(run(text, { TOKEN: 't' })).toBe('yes t');
+  });
+
+  it('is neither less nor more than anything, as `nil` is', () => {
+    for (const comparison of ['< 3', '<= 3', '>= 0', '> -1', '< "a"', '<= TOKEN', '>= nil'])
+      for (const name of ['TOKEN', 'o.none'])
+        expect(
+          run(
+            `{% assign o = J | from_json %}{% if ${name} ${comparison} %}yes{% else %}no{% endif %}`,
+            { J: '{"none":null}' },
+            ['TOKEN'],
+          ),
+          `${name} ${comparison}`,
+        ).toBe('no');
+    expect(run('{% if 3 > TOKEN or 0 <= TOKEN %}yes{% else %}no{% endif %}', {}, ['TOKEN'])).toBe('no');
+    expect(run('{% if N < 50 and N >= "42" and 41 < N %}yes{% endif %}', { N: '42' })).toBe('yes');
   });
 
   it('is an error where it is printed', () => {

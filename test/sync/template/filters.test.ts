@@ -149,6 +149,19 @@ describe('base64', () => {
     });
   });
 
+  it.each(['base64', 'base64_encode', 'base64url'])(
+    '%s puts nothing in the place of half a character',
+    (filter) => {
+      const text = `{% assign o = J | from_json %}{{ o.half | ${filter} }}`;
+      expect(run(text, { J: '{"half":"a\\ud83d"}' })).toMatchObject({
+        message: 'the text holds half of a surrogate pair',
+      });
+      expect(run(text, { J: '{"half":"\\ud83d\\ude00"}' })).toBe(
+        Buffer.from('😀').toString(filter === 'base64url' ? 'base64url' : 'base64'),
+      );
+    },
+  );
+
   it('gives the bytes back, whatever they are', () => {
     const bytes = Uint8Array.from({ length: 256 }, (_, index) => index);
     expect(run('{{ B | base64 }}', { B: bytes })).toBe(Buffer.from(bytes).toString('base64'));
