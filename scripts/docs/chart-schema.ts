@@ -11,6 +11,8 @@ const objects: Schema = { type: 'array', items: free };
 const port: Schema = { type: 'integer', minimum: 1, maximum: 65535 };
 /** Kubernetes takes a number or a share for some. */
 const countOrShare: Schema = { type: ['integer', 'string'] };
+/** The API server takes no number and no `true` for a value, and `0755` without quotes would be another text. */
+const variable = { ...exactly({ name: text, value: text, valueFrom: free }), required: ['name'] };
 const secretKey = exactly({ name: text, key: text });
 const peers = exactly({ cidrs: words, port });
 
@@ -80,7 +82,7 @@ export function chartSchema(): string {
         tlsSecret: text,
         annotations: texts,
       }),
-      env: objects,
+      env: { type: 'array', items: variable },
       envFrom: objects,
       volumes: objects,
       volumeMounts: objects,

@@ -34,7 +34,30 @@ capabilities: { drop: [ALL] }
 seccompProfile: { type: RuntimeDefault }
 {{- end -}}
 
-{{- /* Fields of the pods of checks and tests that say where they may run. */ -}}
+{{- /*
+Where the pods beside the bridge may run: on the nodes that it may run on. What its affinity says of other pods is for it
+alone, or a pod that must not be beside it could not run where there is one node.
+*/ -}}
+{{- define "secretbridge.nodes" -}}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . | quote }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with (default dict .Values.affinity).nodeAffinity }}
+affinity:
+  nodeAffinity:
+    {{- toYaml . | nindent 4 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- /* Fields of the pods of checks and tests that are the same for all. */ -}}
 {{- define "secretbridge.placement" -}}
 enableServiceLinks: false
 {{- with .Values.imagePullSecrets }}
@@ -43,14 +66,7 @@ imagePullSecrets:
 {{- end }}
 securityContext:
   {{- include "secretbridge.podSecurity" . | nindent 2 }}
-{{- with .Values.nodeSelector }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+{{- include "secretbridge.nodes" . }}
 {{- end -}}
 
 {{- define "secretbridge.env" -}}

@@ -13,6 +13,7 @@ import {
   helm,
   NAMESPACE,
   one,
+  podsOf,
   type Rendered,
   render,
   renderSet,
@@ -54,6 +55,33 @@ describe.skipIf(!layerRuns)('the chart', () => {
     expect(spec.topologySpreadConstraints).toHaveLength(2);
     expect(spec.containers[0]?.livenessProbe.httpGet.scheme).toBe('HTTPS');
     expect(objects.filter(({ kind }) => kind === 'PersistentVolumeClaim')).toEqual([]);
+  });
+
+  it('runs all of its pods on the nodes and with the priority that the values name', async () => {
+    const objects = podsOf(await renderSet('placement'));
+    expect(objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`).sort()).toEqual([
+      'Deployment b-secretbridge',
+      'Deployment b-secretbridge-redis',
+      'Job b-secretbridge-check',
+      'Job b-secretbridge-doctor',
+      'Pod b-secretbridge-test',
+      'Pod b-secretbridge-test-doctor',
+    ]);
+    for (const object of objects)
+      expect(templateOf(object).spec, object.metadata.name).toMatchObject({
+        nodeSelector: { disk: 'ssd' },
+        tolerations: [{ key: 'infra' }],
+        affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: expect.anything() } },
+        priorityClassName: 'system-cluster-critical',
+      });
+  });
+
+  it('keeps what is said of other pods for the bridge alone', async () => {
+    const apart = '{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[]}}';
+    const objects = await render('--set-json', `affinity=${apart}`);
+    expect(templateOf(one(objects, 'Deployment')).spec.affinity).toEqual(JSON.parse(apart));
+    expect(templateOf(one(objects, 'Job')).spec.affinity).toBeUndefined();
+    expect(templateOf(one(await render('--set', 'affinity=null'), 'Job')).spec.affinity).toBeUndefined();
   });
 
   it('tells AWS and Azure who it is, in every pod that asks them', async () => {

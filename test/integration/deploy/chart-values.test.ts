@@ -54,6 +54,7 @@ describe.skipIf(!layerRuns)('the values of the chart', () => {
       ['--set', 'config.keys.checkpoint.file=state/checkpoint.key'],
       'state/checkpoint.key is a path beside the mounted configuration',
     ],
+    ['a variable whose value is no text', ['--set', 'env[0].name=A,env[0].value=5'], '/env/0/value'],
     ['an Ingress for every host', ['--set', 'ingress.enabled=true'], 'ingress.host is required'],
     ['a word that `check.doctor` does not know', ['--set', 'check.doctor=maybe'], 'check/doctor'],
     [

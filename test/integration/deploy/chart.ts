@@ -113,6 +113,7 @@ export interface Template {
       readonly projected?: { readonly sources: readonly object[] };
     }[];
     readonly topologySpreadConstraints?: readonly object[];
+    readonly affinity?: object;
   };
 }
 
