@@ -45,7 +45,8 @@ export interface Objects {
 /** Longer than the longest name of an object with its namespace. */
 const MAX_QUOTED = 400;
 
-const GROUP = /^(?:[a-z]+\.)?external-secrets\.io\//;
+/** The second is that of kubernetes-external-secrets, the project before theirs, which has an ExternalSecret too. */
+const GROUP = /^(?:(?:[a-z]+\.)?external-secrets\.io|kubernetes-client\.io)\//;
 const VERSIONS = ['external-secrets.io/v1', 'external-secrets.io/v1beta1'];
 
 /** @param namespace Of objects that name none, as `kubectl apply --namespace` would have it. */

@@ -223,6 +223,19 @@ spec:
     ]);
   });
 
+  it('lists an ExternalSecret of the project before theirs, which has other members', () => {
+    const text = JSON.stringify({
+      apiVersion: 'kubernetes-client.io/v1',
+      kind: 'ExternalSecret',
+      metadata: { name: 'db' },
+      spec: { backendType: 'secretsManager', data: [{ key: 'prod/db', name: 'password' }] },
+    });
+    const objects = readObjects([{ name: 'x', text }], 'default');
+    expect(objects.found).toEqual([]);
+    expect(objects.others).toEqual([{ kind: 'ExternalSecret (kubernetes-client.io/v1)', name: 'db' }]);
+    expect(importExternalSecrets(objects, OPTIONS).needsPerson).toBe(true);
+  });
+
   it('gives the same text in whatever order it comes', () => {
     const objects = [
       VAULT,
