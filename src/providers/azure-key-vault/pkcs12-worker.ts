@@ -31,8 +31,23 @@ function bagsOf(pfx: forge.pkcs12.Pkcs12Pfx, bagType: string): readonly forge.pk
 }
 
 function derOf({ cert, asn1 }: forge.pkcs12.Bag): Uint8Array {
-  const tree = cert === undefined || cert === null ? asn1 : forge.pki.certificateToAsn1(cert);
-  return bytesOf(tree);
+  return bytesOf(cert === undefined || cert === null ? asn1 : asRead(cert));
+}
+
+/**
+ * What the library makes of a certificate names the algorithm of its signature with parameters of its own, and then
+ * nobody accepts the signature. The signed part, which it keeps, names the same algorithm as it was.
+ */
+function asRead({ tbsCertificate, signature }: forge.pki.Certificate): forge.asn1.Asn1 {
+  const { asn1 } = forge;
+  const { Class, Type } = asn1;
+  const isAlgorithm = ({ tagClass, type }: forge.asn1.Asn1) =>
+    tagClass === Class.UNIVERSAL && type === Type.SEQUENCE;
+  const algorithm =
+    typeof tbsCertificate.value === 'string' ? undefined : tbsCertificate.value.find(isAlgorithm);
+  if (algorithm === undefined) throw new Error('a certificate without an algorithm');
+  const bits = asn1.create(Class.UNIVERSAL, Type.BITSTRING, false, `\0${signature}`);
+  return asn1.create(Class.UNIVERSAL, Type.SEQUENCE, true, [tbsCertificate, algorithm, bits]);
 }
 
 /** DER; undefined for a key that OpenSSL does not know either. */

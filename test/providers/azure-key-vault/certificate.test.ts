@@ -5,8 +5,9 @@ import { chainOf } from '../../../src/providers/azure-key-vault/certificate.ts';
 import { contentsOf } from '../../../src/providers/azure-key-vault/pkcs12.ts';
 import { codeOf, reveal } from '../../conformance/provider.ts';
 import { createAuthority } from '../../fakes/certificates.ts';
+import { pkcs12Of } from '../../sync/template/pkcs12-build.ts';
 import { openAzure } from './harness.ts';
-import { CHAIN, EC_KEY, LEGACY, MODERN, SLOW, WITH_PASSWORD } from './pkcs12-files.ts';
+import { CHAIN, EC_KEY, LEGACY, MODERN, PSS, SLOW, WITH_PASSWORD } from './pkcs12-files.ts';
 
 const PEM_TYPE = 'application/x-pem-file';
 const PKCS12_TYPE = 'application/x-pkcs12';
@@ -36,6 +37,11 @@ describe('the chain of a certificate', () => {
   it.each(['3des', 'aes256'] as const)('is taken from PKCS#12 with a key under %s', async (algorithm) => {
     const { file, pem } = withKey(algorithm);
     expect(await chainOf(file, PKCS12_TYPE)).toBe(pem);
+  });
+
+  it('has a certificate byte for byte, however it was signed', async () => {
+    const file = pkcs12Of({ certificates: [PSS] }).toString('base64');
+    expect(await chainOf(file, PKCS12_TYPE)).toBe(PSS);
   });
 
   it('begins with the certificate of the key, also where that one may issue others and stands last', async () => {

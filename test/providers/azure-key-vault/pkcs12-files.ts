@@ -141,3 +141,25 @@ export const EC_KEY = [
   'uvz2laG8wI+YCQRmz6+Wlq1X8RMEEwMTANBglghkgBZQMEAgEFAAQgrSN3uOa1uoGl9avuYKeqY++55O0DSbEAD7yKI0MNYXkECDvqikW',
   '5FGcWAgIIAA==',
 ].join('');
+
+/**
+ * A certificate with an RSA key that signs itself by RSASSA-PSS with a salt of 20 bytes, which its DER leaves out:
+ * `openssl req -x509 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:20 -sha256`.
+ */
+export const PSS = `-----BEGIN CERTIFICATE-----
+MIICcDCCAaqgAwIBAgIUCYzo2RZEo3sg8+zhEAshkupGQUUwPAYJKoZIhvcNAQEK
+MC+gDzANBglghkgBZQMEAgEFAKEcMBoGCSqGSIb3DQEBCDANBglghkgBZQMEAgEF
+ADAaMRgwFgYDVQQDDA9wc3MuZXhhbXBsZS5vcmcwIBcNMjYxMTMwMDY0MzIwWhgP
+MjEyNjExMDYwNjQzMjBaMBoxGDAWBgNVBAMMD3Bzcy5leGFtcGxlLm9yZzCBnzAN
+BgkqhkiG9w0BAQEFAAOBjQAwgYkCgYEAyDug5WiLnsGCCOfae7lu6K/Ldm2HEEvF
+57Q4TIgJY074I5OzrN4qMtRPQoPtG8L5ZF2L4yzQ56f8MHwLq4vX5gZMWOwWHzD1
+ehDraii/iK7tgStEBzK1yTu2dIKhmdcQIi1kBni8k6drKVZ+80ZXWNBe037yn6L0
+kCCBBDK+q2ECAwEAAaNTMFEwHQYDVR0OBBYEFHhAnvo6yN11iQP01dw+JNHS6Nd9
+MB8GA1UdIwQYMBaAFHhAnvo6yN11iQP01dw+JNHS6Nd9MA8GA1UdEwEB/wQFMAMB
+Af8wPAYJKoZIhvcNAQEKMC+gDzANBglghkgBZQMEAgEFAKEcMBoGCSqGSIb3DQEB
+CDANBglghkgBZQMEAgEFAAOBgQCEb2ydU+Od+En8K5291ltZl4EeC/mfOezPCiw1
+QTnpNjOrjBV0puUKmJmJaYZR+MXMjCSWseCXxxJ4InRhVxox09N3X0umOyL7sXjq
+MC+LR7lBthP+dRerP/YNOVo2HpzpY6/0MgxibViQgwRzQWdaIvFktqrBLxU7afAE
+r+ux2Q==
+-----END CERTIFICATE-----
+`;
