@@ -39,6 +39,15 @@ describe('the chain of a certificate', () => {
     expect(await chainOf(file, PKCS12_TYPE)).toBe(pem);
   });
 
+  it('is taken from PKCS#12 whatever its integrity check is made with', async () => {
+    const file = Buffer.from(MODERN, 'base64');
+    const [sha256, sha224] = ['608648016503040201', '608648016503040204'].map((oid) =>
+      Buffer.from(oid, 'hex'),
+    );
+    file.set(sha224 ?? [], file.lastIndexOf(sha256 ?? ''));
+    expect(await chainOf(file.toString('base64'), PKCS12_TYPE)).toBe(CHAIN);
+  });
+
   it('has a certificate byte for byte, however it was signed', async () => {
     const file = pkcs12Of({ certificates: [PSS] }).toString('base64');
     expect(await chainOf(file, PKCS12_TYPE)).toBe(PSS);
