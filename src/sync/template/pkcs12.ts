@@ -23,7 +23,7 @@ const OID = {
   pbes2: '1.2.840.113549.1.5.13',
 } as const;
 
-/** In one file. Writers use 2,048 to 20,000 for each part; without a bound a file could stop the process. */
+/** For one part. Writers use 2,048 to 51,200; without a bound a file could stop the process. The work bounds all parts. */
 const MAX_ITERATIONS = 100_000;
 /** What one iteration costs of a budget that counts characters. */
 const WORK = 100;
@@ -113,9 +113,11 @@ class Reading {
   /** The library decrypts private keys only, so whatever is encrypted is given to it in their form. */
   #decrypt(algorithm: Asn1 | undefined, encrypted: string): Asn1 {
     if (algorithm === undefined) throw new Error('no algorithm');
-    this.#iterations += iterationsIn(algorithm);
-    if (this.#iterations > MAX_ITERATIONS)
+    const iterations = iterationsIn(algorithm);
+    if (iterations > MAX_ITERATIONS)
       throw new TemplateError(`the password of this PKCS#12 is hashed more than ${MAX_ITERATIONS} times`);
+    this.#iterations += iterations;
+    // What came before counts again, so that a file of many parts ends soon.
     this.#budget.spend(this.#iterations * WORK);
     const { asn1, pki } = forge();
     const { Class, Type } = asn1;

@@ -28,6 +28,10 @@ describe('PKCS#12', () => {
     expect(key).toMatch(/^-----BEGIN PRIVATE KEY-----\n/);
   });
 
+  it('may hash its password as often as Bouncy Castle does, in each of its parts', () => {
+    expect(text('{{ P | pkcs12_key: "secret" }}', { P: bytes(files.MANY_ROUNDS) })).toMatch(/^-----BEGIN /);
+  });
+
   it('needs no password when nothing is encrypted', () => {
     expect(text('{{ P | pkcs12_key }}', { P: bytes(files.PLAIN) })).toContain('BEGIN PRIVATE KEY');
     expect(text('{{ P | pkcs12_cert }}', { P: bytes(files.NOKEY) })).toContain('BEGIN CERTIFICATE');
