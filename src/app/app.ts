@@ -41,6 +41,8 @@ export interface AppDeps {
   /** The audit has lost what was signed, while it was in use. */
   readonly onAuditLoss?: () => void;
   readonly observe?: AppObserver;
+  /** Of a command: once it is told to stop, it does not wait for a login that hangs. */
+  readonly stop?: AbortSignal;
 }
 
 /** What happens outside of the process, for the metrics of a service. */
@@ -84,9 +86,9 @@ export interface App extends AsyncDisposable {
 /** The composition root: the only place that builds parts and puts them together. */
 export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   await using stack = new AsyncDisposableStack();
-  const { clock, env, logger } = deps;
+  const { clock, env, logger, stop } = deps;
   const cluster = stack.use(
-    await openCluster(config.cluster, { env, clock, onWrite: deps.observe?.onClusterWrite }),
+    await openCluster(config.cluster, { env, clock, stop, onWrite: deps.observe?.onClusterWrite }),
   );
   const credential = credentialsOf(deps, (name, key) => cluster.ownSecret(name, key));
 

@@ -9,10 +9,12 @@ export async function openCluster(
     env,
     clock,
     onWrite,
+    stop,
   }: {
     readonly env: Readonly<Record<string, string | undefined>>;
     readonly clock: Clock;
     readonly onWrite?: OnWrite | undefined;
+    readonly stop?: AbortSignal | undefined;
   },
 ): Promise<Cluster> {
   if (config.kind === 'directory') {
@@ -21,5 +23,5 @@ export async function openCluster(
   }
   const { createKubernetesCluster } = await import('../cluster/kubernetes.ts');
   const { kubeconfig, context, requestsPerSecond } = config;
-  return createKubernetesCluster({ kubeconfig, context, requestsPerSecond, env, clock, onWrite });
+  return createKubernetesCluster({ kubeconfig, context, requestsPerSecond, env, clock, onWrite, stop });
 }

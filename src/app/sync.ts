@@ -1,6 +1,7 @@
+import { soonAfter } from '../core/abort.ts';
 import { AppError } from '../core/errors.ts';
 import { compareTargets } from '../core/target.ts';
-import { type Wake, wakeLater } from '../core/wake.ts';
+import type { Wake } from '../core/wake.ts';
 import { createMemoryQueue } from '../queue/memory.ts';
 import { formatSubject } from '../queue/subject.ts';
 import { expectedReads } from '../reconcile/ahead.ts';
@@ -56,13 +57,10 @@ export interface SyncOptions {
   readonly wake?: Wake;
 }
 
-/** What is under way when it is told to stop may end by itself for so long. */
-const ENDING_MS = 2_000;
-
 /** Brings every target into step, once, through the same code as the service; then the one destroying step. */
 export async function syncTargets(
   app: App,
-  { only, onOutcome, signal, wake = wakeLater }: SyncOptions = {},
+  { only, onOutcome, signal, wake }: SyncOptions = {},
 ): Promise<SyncReport> {
   await recoverIntents(app);
   // What is being written goes on to its end; what is only read, a store that hangs may hold for minutes.
@@ -130,16 +128,6 @@ export async function syncTargets(
 }
 
 const NOTHING_TOLD: Survey = { inStep: new Map(), isMissing: () => false };
-
-/** By a reason that is told from what a store says. */
-function soonAfter(signal: AbortSignal | undefined, wake: Wake): AbortSignal | undefined {
-  if (signal === undefined) return undefined;
-  const stop = new AbortController();
-  const onAbort = () => void wake(() => stop.abort(new AppError('INTERRUPTED')), ENDING_MS);
-  if (signal.aborted) onAbort();
-  signal.addEventListener('abort', onAbort, { once: true });
-  return stop.signal;
-}
 
 /** `undefined`: it was told to stop before it had decided anything. */
 async function unlessStopped<T>(

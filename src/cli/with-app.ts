@@ -93,7 +93,8 @@ export function appDeps(context: Context, { logLevel }: GlobalOptions, { log }: 
       ? silentLogger
       : createLogger({ level: logLevel, format: log.format, stream: stderr, scrubber });
   // Standard output holds the result.
-  return depsOf(context, { logger, scrubber, print: (line) => stderr.write(`${line}\n`) });
+  const deps = depsOf(context, { logger, scrubber, print: (line) => stderr.write(`${line}\n`) });
+  return { ...deps, stop: context.signal };
 }
 
 /** What every app gets, for one run or for a service. */

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Dispatcher, request } from 'undici';
+import { unlessAborted } from '../core/abort.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { toJson } from '../core/json.ts';
@@ -24,6 +25,8 @@ export interface KubeClientOptions extends KubeconfigOptions, BusyDeps {
   readonly clock: Clock;
   /** For one login, as by a plugin. */
   readonly loginMs?: number;
+  /** Told to stop: a login that hangs is not waited for any more. */
+  readonly stop?: AbortSignal | undefined;
 }
 
 export interface KubeRequest {
@@ -65,7 +68,7 @@ export interface KubeClient extends AsyncDisposable {
  * the first error that is not a 410, and skip lines that they cannot read.
  */
 export async function createKubeClient(options: KubeClientOptions): Promise<KubeClient> {
-  const { timeoutMs = 15_000, clock, loginMs } = options;
+  const { timeoutMs = 15_000, clock, loginMs, stop } = options;
   const requests = createPool();
   // Each watch holds a connection for as long as it lasts: a hundred of them must not starve the requests.
   const streams = createPool(null);
@@ -73,7 +76,7 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
   const ending = new AbortController();
   const load = (context = options.context) => {
     const config = loadKubeconfig({ ...options, context });
-    const identity = createIdentity(config, { clock, loginMs, signal: ending.signal });
+    const identity = createIdentity(config, { clock, loginMs, stop, signal: ending.signal });
     return { config, identity };
   };
   let login = load();
@@ -100,7 +103,8 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
     pool: Pool,
     signal: AbortSignal,
   ): Promise<Dispatcher.ResponseData> {
-    const { headers, connection } = await orAborted(identity(), signal);
+    // If a login hangs, the request must still end in time.
+    const { headers, connection } = await unlessAborted(identity(), signal);
     const { method, path, body, contentType = 'application/json', accept = 'application/json' } = wanted;
     return request(server.replace(/\/+$/, '') + path, {
       method,
@@ -220,17 +224,4 @@ async function answerOf({ statusCode, headers, body }: Dispatcher.ResponseData):
 function withoutLogin(server: string): string {
   const { origin, pathname } = new URL(server);
   return pathname === '/' ? origin : origin + pathname;
-}
-
-/** A login plugin takes no signal; if it hangs, the request must still end in time. */
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    if (signal.aborted) abort();
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }

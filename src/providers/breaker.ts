@@ -1,7 +1,7 @@
+import { unlessAborted } from '../core/abort.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
 import { type Wake, wakeLater } from '../core/wake.ts';
-import { unlessAborted } from './abort.ts';
 
 /** How a call ended: its error, `undefined` for success, `interrupted` by its caller, which says nothing. */
 export type Ending = AppError | undefined | 'interrupted';

@@ -1,10 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { unlessAborted } from '../core/abort.ts';
 import type { Clock } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import type { AppError } from '../core/errors.ts';
 import { createRate } from '../core/rate.ts';
 import { createSlots } from '../core/slots.ts';
-import { unlessAborted } from './abort.ts';
 import type { Breaker, Ending } from './breaker.ts';
 import type { Ended, FailureOf, Operation, ProviderDeps } from './provider.ts';
 import { thrownError } from './settle.ts';

@@ -1,5 +1,5 @@
+import { unlessAborted } from '../core/abort.ts';
 import { createSlots } from '../core/slots.ts';
-import { unlessAborted } from './abort.ts';
 
 /**
  * Does something at the file system, by one call at a time, and not while the last one with this id is under way.

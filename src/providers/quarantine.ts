@@ -1,6 +1,6 @@
+import { unlessAborted } from '../core/abort.ts';
 import { AppError } from '../core/errors.ts';
 import { refId, type SourceRef } from '../core/reading.ts';
-import { unlessAborted } from './abort.ts';
 import { NOT_MADE } from './breaker.ts';
 import type { CallOptions, ReadResult, SecretProvider } from './provider.ts';
 import { failedRead } from './settle.ts';

@@ -1,3 +1,4 @@
+import { unlessAborted } from '../core/abort.ts';
 import { toAppError } from '../core/errors.ts';
 import {
   isPlain,
@@ -9,7 +10,6 @@ import {
   sizeOf,
 } from '../core/reading.ts';
 import type { Recording } from '../core/recording.ts';
-import { unlessAborted } from './abort.ts';
 import { createExpected } from './expected.ts';
 import type { CallOptions, FindQuery, SecretProvider, VersionOptions, VersionResult } from './provider.ts';
 import { orElse } from './settle.ts';

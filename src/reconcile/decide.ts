@@ -215,6 +215,9 @@ async function readLive(
   try {
     return { live: await cluster.read(id) };
   } catch (thrown) {
-    return { live: undefined, error: toAppError(thrown) };
+    const error = toAppError(thrown);
+    // That it was stopped is nothing of this target's.
+    if (error.code === 'INTERRUPTED') throw error;
+    return { live: undefined, error };
   }
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, expect, it, vi } from 'vitest';
 import { createKubeClient, type KubeClientOptions } from '../../src/cluster/client.ts';
 import { codeOf } from '../../src/core/system-errors.ts';
@@ -112,6 +113,38 @@ describe('a credential plugin', () => {
     expect(await ended).toEqual([130, null]);
     clearInterval(telling);
     await vi.waitFor(() => expect(isRunning(pid)).toBe(false));
+  });
+
+  it('that hangs is not waited for by who is told to stop', async () => {
+    await using server = await withPlugin('exec sleep 600');
+    const stop = new AbortController();
+    const sent = await (async () => {
+      await using client = await open(server, { timeoutMs: 600_000, stop: stop.signal });
+      const sending = client.send(get).catch((error: unknown) => error);
+      await vi.waitFor(() => runsOf(server), { timeout: 30_000 });
+      stop.abort();
+      return await sending;
+    })();
+    expect(sent).toMatchObject({ code: 'INTERRUPTED' });
+    for (const pid of await runsOf(server)) await vi.waitFor(() => expect(isRunning(pid)).toBe(false));
+  });
+
+  it('that hangs keeps no command that is told to stop, and fails no target', async () => {
+    await using server = await withPlugin('exec sleep 600');
+    const cluster = `kind: kubernetes, kubeconfig: ${server.kubeconfig}`;
+    await using bench = await openBench(HEAD.replace('kind: directory, path: ./cluster', cluster) + DB);
+    const main = resolve(import.meta.dirname, '../../src/main.ts');
+    const child = spawn(process.execPath, [main, 'sync'], {
+      cwd: bench.folder,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const printed = text(child.stdout);
+    const ended = once(child, 'exit');
+    await vi.waitFor(() => runsOf(server), { timeout: 30_000 });
+    child.kill('SIGINT');
+    expect(await ended).toEqual([1, null]);
+    expect(await printed).toContain('none looked at. Stopped before all were looked at');
+    for (const pid of await runsOf(server)) await vi.waitFor(() => expect(isRunning(pid)).toBe(false));
   });
 
   it('that fails is run once for a request', async () => {

@@ -1,4 +1,5 @@
 import type { RequestOptions } from 'node:https';
+import { soonAfter, unlessAborted } from '../../core/abort.ts';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import { holdsCertificates, readAuthorities, readPem } from '../../core/small-file.ts';
@@ -32,12 +33,14 @@ export interface IdentityOptions {
   /** Ends what a login still runs. */
   readonly signal: AbortSignal;
   readonly loginMs?: number | undefined;
+  /** Of whoever waits for it, who is told to stop. */
+  readonly stop?: AbortSignal | undefined;
 }
 
 /** Logs in as a kubeconfig says (tokens, certificates, plugins, OIDC), at most once in `IDENTITY_MS`. */
 export function createIdentity(
   config: Kubeconfig,
-  { clock, signal, loginMs = LOGIN_MS }: IdentityOptions,
+  { clock, signal, loginMs = LOGIN_MS, stop }: IdentityOptions,
 ): () => Promise<Identity> {
   const user = userOf(config);
   let logIn: Promise<LogIn> | undefined;
@@ -62,7 +65,7 @@ export function createIdentity(
     // By distance: a clock that was set back must not keep a token that has expired.
     const age = known === undefined ? 0 : Math.abs(now - known.at);
     if (known === undefined || age >= (known.isUnderWay ? loginMs : IDENTITY_MS)) {
-      const begun = { at: now, value: identityOf(), isUnderWay: true };
+      const begun = { at: now, value: unlessAborted(identityOf(), soonAfter(stop)), isUnderWay: true };
       const ended = () => {
         begun.isUnderWay = false;
       };

@@ -1,6 +1,6 @@
+import { unlessAborted } from '../../core/abort.ts';
 import type { Clock } from '../../core/clock.ts';
 import { AppError, healsItself } from '../../core/errors.ts';
-import { unlessAborted } from '../abort.ts';
 import { asDate } from '../created-at.ts';
 import { createRefusals } from '../refusals.ts';
 

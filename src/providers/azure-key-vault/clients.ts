@@ -1,9 +1,9 @@
 import type { CertificateClient } from '@azure/keyvault-certificates';
 import type { KeyClient } from '@azure/keyvault-keys';
 import { SecretClient } from '@azure/keyvault-secrets';
+import { unlessAborted } from '../../core/abort.ts';
 import { AppError } from '../../core/errors.ts';
 import { isLoopback } from '../../core/loopback.ts';
-import { unlessAborted } from '../abort.ts';
 import { badAnswer } from '../answer.ts';
 import type { ProviderDeps } from '../provider.ts';
 import type { Answer } from './answer.ts';

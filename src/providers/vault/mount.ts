@@ -1,6 +1,6 @@
+import { unlessAborted } from '../../core/abort.ts';
 import { AppError } from '../../core/errors.ts';
 import { member, textOf } from '../../core/json.ts';
-import { unlessAborted } from '../abort.ts';
 import { type Answer, badAnswer, tryParse } from '../answer.ts';
 import { errorTexts, isNothing, parseAnswer } from './answer.ts';
 import type { Command } from './client.ts';

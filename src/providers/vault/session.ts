@@ -1,8 +1,8 @@
+import { unlessAborted } from '../../core/abort.ts';
 import type { Clock } from '../../core/clock.ts';
 import { AppError, healsItself } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import { LONGEST_WAKE_MS, type Wake, wakeLater } from '../../core/wake.ts';
-import { unlessAborted } from '../abort.ts';
 import type { Answer } from '../answer.ts';
 import type { Operation } from '../provider.ts';
 import { patienceAfter } from '../refusals.ts';
