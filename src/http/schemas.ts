@@ -278,8 +278,12 @@ export const SCHEMAS = {
           },
           sequence: whole,
           after: { ...whole, description: 'Of a checkpoint: the first bad record comes after this one.' },
+          unknownKey: {
+            ...yesNo,
+            description: 'Of a checkpoint: it agrees with the chain, but no key that is known has signed it.',
+          },
         },
-        ['after'],
+        ['after', 'unknownKey'],
       ),
       from: whole,
       sealed: object({ sequence: whole, time }),

@@ -164,6 +164,27 @@ describeInChromium('a record', (visit) => {
     expect(await page.getByRole('link', { name: '#15', exact: true }).count()).toBe(0);
   });
 
+  it.each([
+    [9, 'This record is proved'],
+    [14, 'This record fits the chain, but no checkpoint of a known key proves it'],
+  ])(
+    'says of record %i what a checkpoint of a key that is not known means for it',
+    async (sequence, expected) => {
+      await using tab = await visit({ role: 'viewer', at: `/records/${sequence}` });
+      const { page } = tab;
+      const problem = { kind: 'checkpoint', sequence: 14, after: 10, unknownKey: true };
+      const sealed = { sequence: 10, time: '2026-11-25T08:06:00.000Z' };
+      await page.route('**/verify', (route) =>
+        route.fulfill({ json: { ok: false, records: 13, checkpoints: 1, problem, sealed } }),
+      );
+      await page.getByRole('button', { name: 'Verify the whole chain' }).click();
+      await expect.poll(() => page.locator('.proof').innerText()).toMatch(expected);
+      expect(await page.locator('.proof').innerText()).toMatch(
+        /In doubt: the checkpoint of record 14 agrees with the chain, but is signed by a key that is not known/,
+      );
+    },
+  );
+
   it('says that nothing proves what a chain begins with', async () => {
     await using tab = await visit({ role: 'viewer' });
     await tab.page.route('**/verify', (route) =>

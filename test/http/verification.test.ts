@@ -6,6 +6,7 @@ import { createSigner, keysById } from '../../src/audit/checkpoint/signing.ts';
 import { createVerification } from '../../src/http/verification.ts';
 import { bare } from '../audit/sample.ts';
 import { createMemoryAudit, type MemoryAudit } from '../fakes/memory-audit.ts';
+import { openBench } from './harness.ts';
 
 async function filled(count: number): Promise<MemoryAudit> {
   const audit = createMemoryAudit();
@@ -81,6 +82,21 @@ describe('a proof of the audit', () => {
       ok: false,
       records: 5,
       problem: { kind: 'truncated', sequence: 6 },
+    });
+  });
+
+  it('tells, also over HTTP, a checkpoint of a key that is not known from one that contradicts', async () => {
+    const audit = await filled(5);
+    const [signer, other] = [0, 1].map(() => createSigner(generateKeyPairSync('ed25519').privateKey));
+    const time = '2026-11-25T12:00:00.000Z';
+    const hash = audit.records[2]?.hash ?? '';
+    const checkpoints = [other?.sign({ sequence: 3, hash, time, instance: 'test' })].filter((it) => !!it);
+    const keys = keysById([signer?.publicKey].filter((it) => !!it));
+    await using bench = await openBench({ audit, evidence: async () => ({ checkpoints, keys }) });
+    const { json } = await bench.get('/api/v1/audit/verify');
+    expect(json).toMatchObject({
+      ok: false,
+      problem: { kind: 'checkpoint', sequence: 3, unknownKey: true },
     });
   });
 

@@ -40,7 +40,7 @@
  *   ok: boolean, requestId: string, summary: Record<string, number>, pending: number,
  *   targets: Record<string, unknown>[], held: Held[],
  * }} SyncAnswer
- * @typedef {{ kind: string, sequence: number, after?: number }} Problem
+ * @typedef {{ kind: string, sequence: number, after?: number, unknownKey?: boolean }} Problem
  * @typedef {{
  *   ok: boolean, records: number, checkpoints: number, problem?: Problem, from?: number, cutProved?: boolean,
  *   sealed?: { sequence: number, time: string }, accepted?: number, unchecked?: number,

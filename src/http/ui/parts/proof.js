@@ -62,6 +62,7 @@ export function proof(sequence) {
 /** @param {Proof} proof @param {number | undefined} sequence */
 function shown({ at, answer }, sequence) {
   const { ok, records, problem: damage } = answer;
+  if (!ok && damage?.unknownKey) return notice('bad', doubt(damage, at, answer, sequence));
   if (!ok && damage !== undefined) {
     const forged =
       damage.kind === 'checkpoint'
@@ -90,6 +91,31 @@ function shown({ at, answer }, sequence) {
       ...sealing(answer),
       beginning(answer),
     ),
+  );
+}
+
+/**
+ * Nothing contradicts, so that the chain fits as a whole.
+ * @param {Problem} damage
+ * @param {number} at
+ * @param {import('../api.js').Verification} answer
+ * @param {number | undefined} sequence
+ */
+function doubt(damage, at, answer, sequence) {
+  const proved = answer.sealed?.sequence ?? 0;
+  const here =
+    sequence === undefined
+      ? ''
+      : sequence <= proved
+        ? ' This record is proved.'
+        : ' This record fits the chain, but no checkpoint of a known key proves it.';
+  return h(
+    'p',
+    {},
+    h('strong', {}, 'In doubt'),
+    ': the checkpoint of ',
+    h('a', { href: link(['records', damage.sequence]) }, `record ${damage.sequence}`),
+    ` agrees with the chain, but is signed by a key that is not known, checked ${clock(at)}. That may be an older one of yours, or whoever forged both.${here}${beginning(answer)}`,
   );
 }
 
