@@ -75,6 +75,22 @@ pinned
     expect(stdout).not.toContain('payments/api');
   });
 
+  it('says what a person is to do about what no target tells of', async () => {
+    const audit = { kind: 'sqlite', state: 'down', sequence: 12, code: 'AUDIT_TRUNCATED' };
+    const denied = { name: 'ours', kind: 'vault', state: 'down', code: 'ACCESS_DENIED', lastSuccess: null };
+    const stores = [denied, { ...denied, name: 'theirs' }];
+    const { stdout } = await statusOf({ ...WELL, audit, stores, targets: [] });
+    expect(stdout).toContain(`down      audit    sqlite      AUDIT_TRUNCATED
+up        cluster  kubernetes
+  AUDIT_TRUNCATED: ${ERRORS.AUDIT_TRUNCATED.says}
+  ${ERRORS.AUDIT_TRUNCATED.todo}
+`);
+    const { todo } = ERRORS.ACCESS_DENIED;
+    expect(stdout.split(todo)).toHaveLength(2);
+    const told = await statusOf({ ...failing({ code: 'ACCESS_DENIED', remedy: todo }), stores });
+    expect(told.stdout.split(todo)).toHaveLength(2);
+  });
+
   it('names each target with --all', async () => {
     const { stdout } = await statusOf(UNWELL, '--all');
     for (const { namespace, secret } of UNWELL.targets) expect(stdout).toContain(`  ${namespace}/${secret} `);

@@ -98,6 +98,9 @@ describe('a proof of the audit', () => {
       ok: false,
       problem: { kind: 'checkpoint', sequence: 3, unknownKey: true },
     });
+    expect((await bench.get('/api/openapi.json')).json).toHaveProperty(
+      'components.schemas.Verification.properties.problem.properties.unknownKey',
+    );
   });
 
   it('runs once for all who ask at a time, and anew for who asks later', async () => {

@@ -1,3 +1,5 @@
+import { ERRORS, isErrorCode } from '../../core/error-codes.ts';
+import { healsItself } from '../../core/errors.ts';
 import { compareTargets, formatTarget } from '../../core/target.ts';
 import type { StatusAnswer, StatusTarget } from '../service/answers.ts';
 import { plain } from '../service/error.ts';
@@ -72,16 +74,27 @@ export function statusText(status: StatusAnswer, options: StatusTextOptions, pai
     .join('\n\n');
 }
 
-function partsText({ engine, audit, cluster }: StatusAnswer, paint: Paint): readonly string[] {
+function partsText(status: StatusAnswer, paint: Paint): readonly string[] {
+  const { engine, audit, cluster } = status;
   const rows = [
     ['engine', engine, ''],
     ['audit', audit, `record ${audit.sequence}`],
     ...(cluster === undefined ? [] : [['cluster', cluster, ''] as const]),
   ] as const;
-  return lines(
-    rows.map(([name, { kind, state, code }, more]) => [state, name, plain(kind), plain(code ?? more)]),
-    paint,
-  );
+  const cells = rows.map(([name, { kind, state, code }, more]) => [
+    state,
+    name,
+    plain(kind),
+    plain(code ?? more),
+  ]);
+  return [
+    ...lines(cells, paint),
+    ...remedies(
+      rows.map(([, part]) => part),
+      status,
+      paint,
+    ),
+  ];
 }
 
 function configText({ config }: StatusAnswer, paint: Paint): readonly string[] {
@@ -101,7 +114,8 @@ function configText({ config }: StatusAnswer, paint: Paint): readonly string[] {
   ];
 }
 
-function storesText({ stores }: StatusAnswer, { now }: StatusTextOptions, paint: Paint): readonly string[] {
+function storesText(status: StatusAnswer, { now }: StatusTextOptions, paint: Paint): readonly string[] {
+  const { stores } = status;
   const rows = stores.map(({ name, kind, state, code, lastSuccess, breakerOpen, ...calls }) => {
     const last = Date.parse(lastSuccess ?? '');
     const notes = [
@@ -112,7 +126,22 @@ function storesText({ stores }: StatusAnswer, { now }: StatusTextOptions, paint:
     ];
     return [state, plain(name), plain(kind), notes.join(', ')];
   });
-  return lines(rows, paint);
+  return [...lines(rows, paint), ...remedies(stores, status, paint)];
+}
+
+/** What a person is to do about each trouble that no target tells of, which the line has no room for. */
+function remedies(
+  parts: readonly { readonly code?: string | undefined }[],
+  { targets }: StatusAnswer,
+  paint: Paint,
+): readonly string[] {
+  const told = new Set(targets.flatMap(({ code, remedy }) => (remedy === undefined ? [] : (code ?? []))));
+  const codes = new Set(parts.flatMap(({ code }) => code ?? []));
+  return [...codes].flatMap((code) => {
+    if (!isErrorCode(code) || healsItself(code) || told.has(code)) return [];
+    const { says, todo } = ERRORS[code];
+    return [`  ${code}: ${says}`, `  ${paint('dim', todo)}`];
+  });
 }
 
 type Calls = Pick<StatusAnswer['stores'][number], 'way' | 'callsPerHour' | 'expectedCallsPerHour'>;
@@ -125,11 +154,8 @@ function callsText({ way, callsPerHour, expectedCallsPerHour }: Calls): readonly
   return callsPerHour === undefined ? [] : [`${count(callsPerHour, 'call')} in the last hour${expected}`];
 }
 
-function eventsText(
-  { events = [] }: StatusAnswer,
-  { now }: StatusTextOptions,
-  paint: Paint,
-): readonly string[] {
+function eventsText(status: StatusAnswer, { now }: StatusTextOptions, paint: Paint): readonly string[] {
+  const { events = [] } = status;
   const rows = events.map(({ name, kind, state, code, lastEvent }) => {
     const last = lastEvent === undefined ? Number.NaN : Date.parse(lastEvent);
     const notes = [
@@ -138,7 +164,7 @@ function eventsText(
     ];
     return [state, `events ${plain(name)}`, plain(kind), notes.join(', ')];
   });
-  return lines(rows, paint);
+  return [...lines(rows, paint), ...remedies(events, status, paint)];
 }
 
 /** The first cell is a state, and has its colour. */
