@@ -110,7 +110,7 @@ export interface Cluster extends AsyncDisposable {
    * Deletes exactly the object that was read: another `uid` or `resourceVersion` is a conflict. Gone already is
    * `removed`, and so is what finalizers hold: it is ending, and `deleting` until they let it go.
    */
-  remove(live: LiveSecret, options?: CallOptions): Promise<RemoveResult>;
+  remove(live: LiveSecret, options?: WriteOptions): Promise<RemoveResult>;
   /** By server-side apply without force, into the Secret that was read, however others changed it since. */
   merge(live: LiveSecret, manifest: MergeManifest, options?: WriteOptions): Promise<MergeResult>;
   /** The keys that a manager holds by server-side apply in a Secret that was read. */

@@ -120,10 +120,15 @@ function kubernetesCluster(
       const request = { method: 'PUT', path, body, signal } as const;
       return dryRun ? rehearse(request, live.id) : write(request, live.id);
     },
-    async remove({ id, uid, resourceVersion }, { signal } = {}) {
+    async remove({ id, uid, resourceVersion }, { signal, dryRun = false } = {}) {
       const preconditions = { uid, resourceVersion };
-      const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions };
-      const answer = await mutate({ method: 'DELETE', path: pathOf(id), body, signal });
+      const options = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions };
+      const request = { method: 'DELETE', path: pathOf(id), signal } as const;
+      // With a body, what the query says counts for nothing: there it is for the log of the API server.
+      const rehearsal = { path: `${request.path}?dryRun=All`, body: { ...options, dryRun: ['All'] } };
+      const answer = dryRun
+        ? await client.send({ ...request, ...rehearsal })
+        : await mutate({ ...request, body: options });
       // With finalizers it stays, with a deletionTimestamp, until those who set them let it go.
       if (saysNoSecret(answer)) return { kind: 'removed' };
       if (answer.status === 200 || answer.status === 202) {

@@ -1,5 +1,5 @@
 import type { AuditStore } from '../audit/store.ts';
-import type { Cluster } from '../cluster/cluster.ts';
+import type { Cluster, WriteOptions } from '../cluster/cluster.ts';
 import { isAway, MOST_UNANSWERED } from '../core/away.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
@@ -12,7 +12,7 @@ import { maybeRemovedLate, type Removal } from './made-late.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
 import type { Recorder } from './recorder.ts';
 import { afterFailedWrite, lookFor, type Written } from './sighting.ts';
-import { carryOut, rehearse } from './write.ts';
+import { carryOut, refusedAgain, rehearse } from './write.ts';
 
 export interface DestroyDeps extends BrakeDeps {
   readonly audit: Pick<AuditStore, 'list' | 'exclusively'>;
@@ -168,7 +168,7 @@ export async function remove(proposal: Proposal, deps: DestroyDeps, note?: strin
 async function removeOnly(proposal: Proposal, deps: DestroyDeps, note?: string): Promise<Outcome> {
   const { live } = proposal;
   const change = changeOf(proposal, 'delete', live.data, deps);
-  const { error } = await recorded(change, () => deps.cluster.remove(live), deps, note);
+  const { error } = await recorded(proposal, change, (how) => deps.cluster.remove(live, how), deps, note);
   return endOf(proposal, error === undefined ? 'deleted' : 'failed', error);
 }
 
@@ -183,7 +183,13 @@ async function endMerge(
   const ours = new Set(keys.map(({ name }) => name));
   const data = new Map([...live.data].filter(([name]) => ours.has(name)));
   const change = changeOf(proposal, 'update', data, deps);
-  const { error } = await recorded(change, () => deps.cluster.merge(live, manifest), deps, note);
+  const { error } = await recorded(
+    proposal,
+    change,
+    (how) => deps.cluster.merge(live, manifest, how),
+    deps,
+    note,
+  );
   return endOf(proposal, error === undefined ? 'updated' : 'failed', error);
 }
 
@@ -215,13 +221,20 @@ function endOf({ mapping, live, keys }: Proposal, kind: OutcomeKind, error?: App
   return { kind, mapping, target: live.id, keys, alive, ...(error === undefined ? {} : { error }) };
 }
 
-/** Between its intent and its outcome. */
+/** Between its intent and its outcome; with neither, where the cluster refuses what it refused the last time. */
 async function recorded(
+  { mapping, live, keys }: Proposal,
   planned: Change,
-  work: () => Promise<{ readonly kind: 'removed' | 'written' | 'conflict' | 'missing' }>,
+  work: (how?: WriteOptions) => Promise<{ readonly kind: 'removed' | 'written' | 'conflict' | 'missing' }>,
   { recorder, cluster }: DestroyDeps,
   note: string | undefined,
 ): Promise<Written> {
+  const { failed } = await recorder.seen(mapping, live.id, { live: undefined, restart: [] });
+  const error = await refusedAgain(failed, work);
+  if (error !== undefined) {
+    await recorder.setback(mapping, live.id, { kind: 'failed', error, keys });
+    return { error };
+  }
   const change = await recorder.intent(planned);
   try {
     const { kind } = await work();

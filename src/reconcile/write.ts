@@ -94,15 +94,27 @@ export async function stillRefused(
   id: TargetId,
   cluster: Cluster,
 ): Promise<AppError | undefined> {
+  return refusedAgain(failed, (how) => write(plan, id, cluster, how));
+}
+
+/** The same of any change. */
+export async function refusedAgain(
+  failed: string | undefined,
+  work: (how: WriteOptions) => Promise<unknown>,
+): Promise<AppError | undefined> {
   if (!LASTING.includes(failed ?? '')) return undefined;
-  const error = await rehearse(plan, id, cluster);
+  const error = await failureOf(work);
   return LASTING.includes(error?.code ?? '') ? error : undefined;
 }
 
 /** Why the cluster would refuse a write. That somebody else was faster only the write itself tells. */
-export async function rehearse(plan: Writing, id: TargetId, cluster: Cluster): Promise<AppError | undefined> {
+export function rehearse(plan: Writing, id: TargetId, cluster: Cluster): Promise<AppError | undefined> {
+  return failureOf((how) => write(plan, id, cluster, how));
+}
+
+async function failureOf(work: (how: WriteOptions) => Promise<unknown>): Promise<AppError | undefined> {
   try {
-    await write(plan, id, cluster, { dryRun: true });
+    await work({ dryRun: true });
     return undefined;
   } catch (thrown) {
     return toAppError(thrown);

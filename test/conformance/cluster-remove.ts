@@ -17,6 +17,18 @@ export function describeRemove(open: () => Promise<ClusterHarness>): void {
     expect((await h.cluster.create(app(h), manifest())).kind).toBe('written');
   });
 
+  it('removes nothing in a dry run, which tells what a real one would', async () => {
+    await using h = await open();
+    await h.cluster.create(app(h), manifest());
+    const live = await readNow(h.cluster, app(h));
+    expect(await h.cluster.remove(live, { dryRun: true })).toEqual({ kind: 'removed' });
+    expect(await readNow(h.cluster, app(h))).toMatchObject({ uid: live.uid });
+    await h.edit(app(h), { data: { theirs: base64('1') } });
+    expect(await h.cluster.remove(live, { dryRun: true })).toEqual({ kind: 'conflict' });
+    await h.remove(app(h));
+    expect(await h.cluster.remove(live, { dryRun: true })).toEqual({ kind: 'removed' });
+  });
+
   it('removes nothing that was edited since the read', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());

@@ -238,11 +238,12 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
         return { kind: 'written', resourceVersion: now.resourceVersion };
       return written('replace', live.id, withOwnership(raw, before));
     },
-    async remove(live, { signal } = {}) {
+    async remove(live, { signal, dryRun = false } = {}) {
       enter('remove', signal);
       const now = read(live.id);
       if (now === undefined) return { kind: 'removed' };
       if (now.uid !== live.uid || now.resourceVersion !== live.resourceVersion) return { kind: 'conflict' };
+      if (dryRun) return { kind: 'removed' };
       drop(live.id);
       done('remove', live.id);
       return { kind: 'removed' };

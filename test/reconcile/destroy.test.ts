@@ -407,6 +407,43 @@ describe('a target that left the configuration', () => {
     expect((await world.sync()).summary).toMatchObject({ failed: 3, deleted: 3, unchanged: 6 });
   });
 
+  it.each([
+    ['delete', 'remove', ''],
+    ['update', 'merge', ', mode: merge'],
+  ] as const)(
+    'is refused on record when that begins, changes and ends: %s by %s',
+    async (action, call, mode) => {
+      const mappings = (names: readonly string[]) =>
+        mappingsOf(names, 'onMappingRemoved: delete').replaceAll('apps }', `apps${mode} }`);
+      const world = await openWorld({ mappings: mappings(NAMES) });
+      for (const secret of NAMES) {
+        world.store.put(secret, `value of ${secret}`);
+        if (call === 'merge') world.cluster.put({ namespace: 'apps', secret }, { data: {} });
+      }
+      expect((await world.sync()).ok).toBe(true);
+      await world.configure(mappings(['two', 'three']));
+      const codes = [...Array(3).fill('CLUSTER_FORBIDDEN'), ...Array(2).fill('CLUSTER_REFUSED')];
+      world.cluster.fail(call, ...codes.map((code) => new AppError(code)));
+      const { length } = world.records;
+      for (const code of codes) {
+        const { targets } = await world.sync();
+        expect(targets.find(({ target }) => target.secret === 'one')).toMatchObject({
+          kind: 'failed',
+          error: { code },
+        });
+      }
+      await world.sync();
+      const story = world.story(length).filter((line) => !/^(?:read|command|sweep|configure)/.test(line));
+      expect(story).toEqual([
+        `${action} intent one ok`,
+        `${action} outcome one failed CLUSTER_FORBIDDEN`,
+        'refuse one failed CLUSTER_REFUSED',
+        `${action} intent one ok`,
+        `${action} outcome one ok`,
+      ]);
+    },
+  );
+
   it('is looked for among its own: what others of the audit made may well be out of sight', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: keep');
     const ours = world.records.find(({ action, phase }) => action === 'create' && phase === 'outcome');

@@ -166,7 +166,14 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
       };
       return locked('update', live.id, decide, signal);
     },
-    async remove(live, { signal } = {}) {
+    async remove(live, { signal, dryRun = false } = {}) {
+      if (dryRun) {
+        const { kind } = await rehearse(
+          live.id,
+          (now) => now === undefined || now.resourceVersion === live.resourceVersion,
+        );
+        return kind === 'conflict' ? { kind } : { kind: 'removed' };
+      }
       const before = known(live);
       const decide = async () => {
         const now = await load(live.id);
