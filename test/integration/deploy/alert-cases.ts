@@ -193,6 +193,21 @@ export const ALERT_CASES: readonly AlertCase[] = [
     ],
   },
   {
+    alert: 'SecretbridgeEventsAway',
+    at: '20m',
+    fires: {
+      [of('secretbridge_intake_up', 'intake="eu"')]: '1 0x20',
+      [of('secretbridge_intake_up', 'intake="us"')]: '1x20',
+    },
+    expected: [
+      {
+        labels: { job: 'b', intake: 'eu' },
+        description: 'The intake eu fails. Changes wait for the next sweep, and nothing is lost.',
+      },
+    ],
+    quiet: [{ [of('secretbridge_intake_up', 'intake="eu"')]: '1x5 0x10 1x9' }],
+  },
+  {
     alert: 'SecretbridgeQueueAway',
     at: '10m',
     fires: { [of('secretbridge_engine_up')]: '1 0x10' },
