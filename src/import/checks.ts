@@ -8,6 +8,8 @@ import { labelOf } from './objects.ts';
 export interface Refusal {
   readonly at: string;
   readonly what: string;
+  /** Where it is known better than to write it by hand. */
+  readonly todo?: string;
 }
 
 /** What our own configuration would refuse is not handed out as if it were good. */

@@ -17,6 +17,8 @@ export interface ImportOptions {
   readonly instance: string;
   /** The bridge's own namespace: where it finds credentials, and where no target may be. */
   readonly ownNamespace: string;
+  /** The file that the configuration goes to, if any: the steps name it. */
+  readonly out?: string;
   /** What our configuration refuses of them, by their names: they are not handed out. */
   readonly refused?: Refused;
 }
@@ -60,7 +62,8 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
     for (const mapping of made) {
       checks.check(mapping, it, notes);
       const refusal = options.refused?.mappings.get(nameOf(mapping));
-      if (refusal !== undefined) notes.lost(refusal.at, refusal.what, 'Write the mapping by hand.');
+      if (refusal !== undefined)
+        notes.lost(refusal.at, refusal.what, refusal.todo ?? 'Write the mapping by hand.');
     }
     // Half of a mapping would take the other half's keys out of the Secret.
     if (notes.incomplete) drafts.push(...made.map((mapping) => ({ of: labelOf(it), mapping })));
@@ -99,9 +102,12 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
     needsPerson: todo || objects.others.length + objects.unreadable.length > 0,
     steps: stepsOf({
       own: options.ownNamespace,
+      out: options.out,
       copies: secrets.copies,
       merges: mappings.some(isMerge),
       todo,
+      isAny: finished.some(({ ours }) => ours.length > 0),
+      isInForce: mappings.length > 0,
     }),
   };
 }

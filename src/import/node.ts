@@ -37,6 +37,10 @@ export function createNode(value: Json, path: string, notes: Notes): Node {
     const found = Object.hasOwn(value, name) ? value[name] : undefined;
     if (found === undefined || found === null) return undefined;
     if (fits(found)) return found;
+    if (isUnfilled(found)) {
+      notes.lost(at(name), UNFILLED, RENDER);
+      return undefined;
+    }
     notes.lost(at(name), `is not ${expected}`, 'Correct the object, and import it again.');
     return undefined;
   }
@@ -52,11 +56,7 @@ export function createNode(value: Json, path: string, notes: Notes): Node {
     // Theirs takes it by the letter, and no store has such a name: it is what a chart, or Flux, was to put there.
     const [sign] = /\{\{|\$\{(?=[A-Za-z_])/.exec(text) ?? [];
     if (sign !== undefined)
-      notes.lost(
-        where,
-        `holds \`${sign}\`, as a template that was not filled in`,
-        'Render it first, as by `helm template`, and import that.',
-      );
+      notes.lost(where, `holds \`${sign}\`, as a template that was not filled in`, RENDER);
     return text;
   };
   const textOf = (name: string): string | undefined => {
@@ -112,6 +112,14 @@ export function createNode(value: Json, path: string, notes: Notes): Node {
       }
     },
   };
+}
+
+const UNFILLED = 'holds `{{`, as a template that was not filled in';
+const RENDER = 'Render it first, as by `helm template`, and import that.';
+
+/** To YAML, `{{ .Values.region }}` without quotes is an object with an object for a key. */
+function isUnfilled(value: unknown): boolean {
+  return isObject(value) && Object.keys(value).some((key) => /^\{ .* \}$/s.test(key));
 }
 
 export function isText(value: unknown): value is string {

@@ -18,11 +18,17 @@ export interface Notes {
   readonly incomplete: boolean;
 }
 
+const MISSING = 'is missing';
+
 export function createNotes(): Notes {
   const findings: Finding[] = [];
   // The same may be met twice, for example at each use of one function.
   const add = (finding: Finding) => {
-    if (!findings.some(({ at, what }) => at === finding.at && what === finding.what)) findings.push(finding);
+    const same = findings.filter(({ at }) => at === finding.at);
+    if (same.some(({ what }) => what === finding.what)) return;
+    // What is there and of no use was said already.
+    if (finding.what === MISSING && same.some(({ level }) => level === 'lost')) return;
+    findings.push(finding);
   };
   return {
     changed: (at, what, todo) => add({ level: 'changed', at, what, ...(todo === undefined ? {} : { todo }) }),

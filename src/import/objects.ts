@@ -1,4 +1,4 @@
-import { parseAllDocuments } from 'yaml';
+import { LineCounter, parseAllDocuments } from 'yaml';
 import { isObject } from '../core/json.ts';
 import { isNamespaceName, isSecretName } from '../core/kubernetes-names.ts';
 import { isText, type Json } from './node.ts';
@@ -52,16 +52,18 @@ const VERSIONS = ['external-secrets.io/v1', 'external-secrets.io/v1beta1'];
 /** @param namespace Of objects that name none, as `kubectl apply --namespace` would have it. */
 export function readObjects(texts: readonly Text[], namespace: string): Objects {
   const unreadable: string[] = [];
-  const raw = texts.flatMap((text) => documentsOf(text, unreadable));
-  return sortObjects(raw, { namespace, unreadable });
+  const places = new Map<Json, string>();
+  const raw = texts.flatMap((text) => documentsOf(text, unreadable, places));
+  return sortObjects(raw, { namespace, unreadable, places });
 }
 
 /** The same for objects that are parsed already. */
 export function sortObjects(
   raw: readonly Json[],
-  { namespace, unreadable = [] }: { readonly namespace: string; readonly unreadable?: string[] },
+  { namespace, unreadable = [], places = new Map() }: SortOptions,
 ): Objects {
   const found = new Map<string, Found>();
+  const copies = new Map<string, readonly [Json, ...Json[]]>();
   const accounts: Account[] = [];
   const others: Objects['others'][number][] = [];
   for (const object of raw) {
@@ -92,13 +94,10 @@ export function sortObjects(
       });
       continue;
     }
-    const id = `${known} ${place ?? ''}/${name}`;
-    if (found.has(id)) {
-      unreadable.push(
-        `${known} ${place === undefined ? '' : `${place}/`}${name} is given twice; the first one counts`,
-      );
-      continue;
-    }
+    const id = labelOf({ kind: known, namespace: place, name });
+    const before = copies.get(id);
+    copies.set(id, before === undefined ? [object] : [...before, object]);
+    if (before !== undefined) continue;
     found.set(id, {
       kind: known,
       namespace: place,
@@ -110,8 +109,40 @@ export function sortObjects(
       owners: Array.isArray(metadata.ownerReferences) ? metadata.ownerReferences.filter(isObject) : [],
     });
   }
+  for (const [id, given] of copies) unreadable.push(...severalOf(id, given, places));
   const byId = [...found].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
   return { found: byId, accounts, others: others.toSorted(byKindAndName), unreadable };
+}
+
+interface SortOptions {
+  readonly namespace: string;
+  readonly unreadable?: string[];
+  /** Where each object stands. */
+  readonly places?: ReadonlyMap<Json, string>;
+}
+
+/** Of one that is named in several files, as overlays do, the others may say something else. */
+function severalOf(
+  id: string,
+  given: readonly [Json, ...Json[]],
+  places: ReadonlyMap<Json, string>,
+): readonly string[] {
+  const [first, ...others] = given;
+  const differing = others.filter((one) => textOf(one) !== textOf(first));
+  if (differing.length === 0) return [];
+  const at = (one: Json) => places.get(one) ?? 'somewhere';
+  const shown = differing.slice(0, MOST_PLACES).map(at);
+  const more = differing.length - shown.length;
+  return [
+    `${id} is given several times: what stands in ${at(first)} counts, the first one; ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''} ${differing.length === 1 ? 'says' : 'say'} something else`,
+  ];
+}
+
+const MOST_PLACES = 3;
+
+function textOf({ spec, metadata }: Json): string {
+  const { labels, annotations } = isObject(metadata) ? metadata : {};
+  return JSON.stringify([spec, labels, annotations]);
 }
 
 const RENDER = 'A template of a chart is rendered first, as by `helm template`';
@@ -133,8 +164,9 @@ function byKindAndName(a: Objects['others'][number], b: Objects['others'][number
 const OPTIONS = { prettyErrors: true, logLevel: 'silent', uniqueKeys: true, merge: true } as const;
 
 /** The parser's messages quote the text, and somebody may have put a Secret into it: only places are told. */
-function documentsOf({ name, text }: Text, unreadable: string[]): readonly Json[] {
-  const documents = parseAllDocuments(text, OPTIONS);
+function documentsOf({ name, text }: Text, unreadable: string[], places: Map<Json, string>): readonly Json[] {
+  const lines = new LineCounter();
+  const documents = parseAllDocuments(text, { ...OPTIONS, lineCounter: lines });
   if (!Array.isArray(documents)) return [];
   return documents.flatMap((document) => {
     const [error] = document.errors;
@@ -144,7 +176,10 @@ function documentsOf({ name, text }: Text, unreadable: string[]): readonly Json[
       unreadable.push(`${name}${line === undefined ? '' : `:${line}`} is neither YAML nor JSON${hint}`);
       return [];
     }
-    return flatten(toValue(document, name, unreadable));
+    const objects = flatten(toValue(document, name, unreadable));
+    const { line } = lines.linePos(document.contents?.range[0] ?? 0);
+    for (const object of objects) places.set(object, `${name}:${line}`);
+    return objects;
   });
 }
 

@@ -4,17 +4,28 @@ import type { SecretCopy } from './secret-refs.ts';
 export interface StepInput {
   /** The bridge's own namespace. */
   readonly own: string;
+  /** The file of the configuration, if it is one. */
+  readonly out: string | undefined;
   readonly copies: readonly SecretCopy[];
   readonly merges: boolean;
   /** Whether somebody has to look at findings first. */
   readonly todo: boolean;
+  /** Whether any store is carried over. */
+  readonly isAny: boolean;
+  /** Whether any mapping is. */
+  readonly isInForce: boolean;
 }
 
 /**
  * The order of a move in which no byte changes and no pod restarts. Their controller must not run while Secrets
  * change hands: it would put its owner reference back, and the end of the owner would take the Secret along.
  */
-export function stepsOf({ own, copies, merges, todo }: StepInput): readonly Step[] {
+export function stepsOf(input: StepInput): readonly Step[] {
+  const { isAny, isInForce } = input;
+  return [...toFinish(input), ...(isAny ? [toCheck(input)] : []), ...(isInForce ? toMove(input) : [])];
+}
+
+function toFinish({ own, copies, todo }: StepInput): readonly Step[] {
   return [
     ...(todo
       ? [
@@ -37,11 +48,19 @@ export function stepsOf({ own, copies, merges, todo }: StepInput): readonly Step
             ),
           },
         ]),
-    {
-      title: 'Check it',
-      text: 'Every store must be reached, every key read, every target writable.',
-      commands: ['secretbridge validate', 'secretbridge rbac | kubectl apply -f -', 'secretbridge doctor'],
-    },
+  ];
+}
+
+function toCheck({ out }: StepInput): Step {
+  return {
+    title: 'Check it',
+    text: `Every store must be reached, every key read, every target writable.${out === undefined ? '' : ' Where the audit and the cluster have a file of their own, give it with one more `--config`.'}`,
+    commands: [ours(out, 'validate'), `${ours(out, 'rbac')} | kubectl apply -f -`, ours(out, 'doctor')],
+  };
+}
+
+function toMove({ out, merges }: StepInput): readonly Step[] {
+  return [
     {
       title: 'Stop the present controller',
       text: 'While it runs, it takes its Secrets back. Nothing is lost meanwhile: Secrets stay as they are. To move a few objects while it runs for others, set `refreshPolicy: CreatedOnce`, `creationPolicy: Orphan` and `deletionPolicy: Retain` on those, and wait until their Secrets have no owner reference.',
@@ -50,12 +69,12 @@ export function stepsOf({ own, copies, merges, todo }: StepInput): readonly Step
     {
       title: 'See that no byte would change',
       text: 'Each target is to be adopted, and each of its keys marked `=`. Anything else is a difference: read the findings of that object again.',
-      commands: ['secretbridge plan'],
+      commands: [ours(out, 'plan')],
     },
     {
       title: 'Take over',
       text: 'One write per Secret: our labels on, the owner reference off, the data as it was. No workload is restarted by it.',
-      commands: ['secretbridge sync', 'secretbridge plan'],
+      commands: [ours(out, 'sync'), ours(out, 'plan')],
     },
     ...(merges
       ? [
@@ -80,7 +99,13 @@ export function stepsOf({ own, copies, merges, todo }: StepInput): readonly Step
     {
       title: 'Start the service',
       text: 'From now on it keeps the Secrets in step. The present controller may be started again for what was not carried over, or removed. Then take `onConflict` out of the mappings.',
-      commands: ['secretbridge serve'],
+      commands: [ours(out, 'serve')],
     },
   ];
+}
+
+function ours(out: string | undefined, command: string): string {
+  if (out === undefined) return `secretbridge ${command}`;
+  const word = /^[\w./-]+$/.test(out) ? out : `'${out.replaceAll("'", `'\\''`)}'`;
+  return `secretbridge ${command} --config ${word}`;
 }

@@ -1,4 +1,5 @@
 import { parse } from 'yaml';
+import { AMBIGUOUS } from '../config/checks/not-allowed.ts';
 import { problemsOfText } from '../config/load.ts';
 import type { Problem } from '../config/problem.ts';
 import { isObject } from '../core/json.ts';
@@ -39,16 +40,29 @@ function refuse(
   // A warning of the process would quote what was imported.
   const root: unknown = parse(config, { logLevel: 'error', prettyErrors: false });
   let isMore = false;
-  for (const { path, message } of problems) {
+  for (const problem of problems) {
+    const { path } = problem;
     const [, part, index = '', at = ''] = /^(stores|mappings)\[(\d+)\]\.?(.*)$/.exec(path) ?? [];
     if (!isPart(part)) continue;
     const list: unknown = isObject(root) ? root[part] : undefined;
     const one: unknown = Array.isArray(list) ? list[Number(index)] : undefined;
     if (!isObject(one) || refused[part].has(String(one.name))) continue;
-    refused[part].set(String(one.name), { at, what: `is not what the configuration takes: ${message}` });
+    refused[part].set(String(one.name), { at, ...refusalOf(problem, part) });
     isMore = true;
   }
   return isMore;
+}
+
+function refusalOf({ code, message, suggestion }: Problem, part: Part): Omit<Refusal, 'at'> {
+  // All rules of `access` are made of `conditions`, and name all keys.
+  if (code === 'NOT_ALLOWED' && !message.includes(AMBIGUOUS))
+    return {
+      what: `the \`conditions\` of its store leave this namespace out, so that theirs refuses it, too: ${message}`,
+      todo: 'Import it in the namespace that it is for (`--namespace`, if it names none), or widen `conditions`.',
+    };
+  const what = `is not what the configuration takes: ${message}`;
+  if (suggestion === undefined || part === 'stores') return { what };
+  return { what, todo: `Finish what stands at the end of the file: ${suggestion}.` };
 }
 
 type Part = 'stores' | 'mappings';

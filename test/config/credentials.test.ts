@@ -180,6 +180,22 @@ describe('what is none', () => {
   }); // biome-ignore format: a list of texts
 });
 
+describe('a template that is named as credentials are', () => {
+  const templated = (text: string) =>
+    found(`mappings: [ { template: { data: { credentials: ${JSON.stringify(text)} } } } ]`);
+
+  it.each(['[default]', '[profile prod]', '[aws-eu.1]'])(
+    'may begin with the head of a section, %s',
+    (head) => {
+      expect(templated(`${head}\naws_secret_access_key={{ key }}\n`).problems).toEqual([]);
+    },
+  );
+
+  it('holds no credential in such brackets either', () => {
+    expect(templated('[s3cr3tpw9x]').problems).toHaveLength(1);
+  });
+});
+
 describe('looking for credentials', () => {
   it('takes time that grows with the text only', () => {
     for (const text of ['a'.repeat(200_000), 'password'.repeat(20_000), '://a:'.repeat(40_000), '{{'.repeat(50_000), 'aB3'.repeat(60_000), '-----BEGIN '.repeat(20_000), '${'.repeat(80_000)]) {

@@ -39,6 +39,36 @@ describe('import external-secrets', () => {
     });
   });
 
+  it('has steps with the file that it wrote, and none of a move where nothing is in force', async () => {
+    await using bench = await openBench();
+    await bench.write('in.yaml', TEXT);
+    const { stderr } = await bench.run('import', 'external-secrets', 'in.yaml', '--out', "it's mine.yaml");
+    for (const command of ['validate', 'doctor', 'plan', 'sync', 'serve'])
+      expect(stderr).toContain(`secretbridge ${command} --config 'it'\\''s mine.yaml'\n`);
+    await bench.write('store.yaml', JSON.stringify(VAULT));
+    const stores = await bench.run('import', 'external-secrets', 'store.yaml');
+    expect(stores.stderr).toContain('secretbridge doctor\n');
+    expect(stores.stderr).not.toContain('scale deployment');
+    await bench.write('apps.yaml', JSON.stringify(external(one)));
+    const apps = await bench.run('import', 'external-secrets', 'apps.yaml');
+    expect(apps.stderr).toContain('Finish the configuration');
+    expect(apps.stderr).not.toMatch(/secretbridge doctor|scale deployment/);
+  });
+
+  it('says of what looks like a credential how to say that it is none', async () => {
+    await using bench = await openBench();
+    const template = { data: { K: 'password: hunter2hunter {{ .K }}' } };
+    await bench.write(
+      'in.yaml',
+      [VAULT, external({ ...one, target: { template } })].map((it) => JSON.stringify(it)).join('\n---\n'),
+    );
+    const { stderr } = await bench.run('import', 'external-secrets', 'in.yaml');
+    expect(stderr).toMatch(
+      /this looks like .*\n\s+Finish what stands at the end of the file: .*`# secretbridge:allow`/,
+    );
+    expect(stderr).not.toContain('hunter2');
+  });
+
   it('writes neither of two files of one name', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', TEXT);

@@ -151,6 +151,22 @@ spec:
     expect(unreadable).toEqual([expect.stringMatching(line)]);
   });
 
+  it('several times is listed with its places where it says several things, and else passed over', () => {
+    const other = external({ data: [] });
+    const text = (...objects: object[]) => objects.map((it) => JSON.stringify(it)).join('\n---\n');
+    const texts = [
+      { name: 'a.yaml', text: text(VAULT, external(one)) },
+      { name: 'b.yaml', text: text(VAULT, external(one)) },
+      { name: 'c.yaml', text: text(other, VAULT, { kind: 'List', items: [other] }) },
+    ];
+    const same = readObjects(texts.slice(0, 2), 'default');
+    expect(same.found.map(({ kind }) => kind)).toEqual(['ClusterSecretStore', 'ExternalSecret']);
+    expect(same.unreadable).toEqual([]);
+    expect(readObjects(texts, 'default').unreadable).toEqual([
+      'ExternalSecret apps/db is given several times: what stands in a.yaml:3 counts, the first one; c.yaml:1, c.yaml:5 say something else',
+    ]);
+  });
+
   it('with a name that no API server takes is listed, and gets into no line of its own', async () => {
     const texts = [
       VAULT,

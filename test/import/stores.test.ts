@@ -449,7 +449,33 @@ describe('conditions of a store', () => {
   it('that shut out an ExternalSecret make its mapping one that is not handed out', async () => {
     const { mappings, report } = await imported(bounded([{ namespaces: ['web'] }]), external(one));
     expect(mappings).toEqual([]);
-    expect(report('ExternalSecret', 'db')?.outcome).toBe('notCarried');
+    expect(report('ExternalSecret', 'db')).toMatchObject({
+      outcome: 'notCarried',
+      findings: [
+        {
+          what: expect.stringMatching(
+            /^the `conditions` of its store leave this namespace out, so that theirs refuses it, too/,
+          ),
+          todo: expect.stringContaining('`--namespace`'),
+        },
+      ],
+    });
+  });
+});
+
+describe('a field of a chart that is not rendered', () => {
+  it('is said once, also where YAML takes its braces for an object', async () => {
+    const region = { '{ .Values.region }': null };
+    const { report } = await imported(store('aws', { aws: { service: 'SecretsManager', region } }));
+    const lost = report('ClusterSecretStore', 'aws')?.findings.filter(({ level }) => level === 'lost');
+    expect(lost).toEqual([
+      {
+        level: 'lost',
+        at: 'spec.provider.aws.region',
+        what: 'holds `{{`, as a template that was not filled in',
+        todo: 'Render it first, as by `helm template`, and import that.',
+      },
+    ]);
   });
 });
 

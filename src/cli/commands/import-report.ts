@@ -40,7 +40,7 @@ export function reportText(
     '',
     ...GENERAL,
     '',
-    paint('bold', 'To move without a pod restarted, in this order:'),
+    ...(steps.length === 0 ? [] : [paint('bold', 'To move without a pod restarted, in this order:')]),
     ...steps.flatMap(({ title, text, commands }, index) => [
       `${index + 1}. ${paint('bold', title)}. ${text}`,
       ...commands.map((command) => `     ${paint('cyan', command)}`),

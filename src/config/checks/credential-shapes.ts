@@ -67,9 +67,10 @@ function isMasked(text: string): boolean {
   return /([xX*.A0-])\1{7}/.test(text) || /^([\s\S])\1*$/.test(text);
 }
 
-/** Names, paths, addresses, versions: `payments-db-2`, `/run/secrets/token`, `file:///x`, `true`. */
+/** Names, paths, addresses, versions, heads of sections: `payments-db-2`, `/run/secrets/token`, `file:///x`, `[default]`. */
 function isWords(text: string): boolean {
-  const words = text.split(/[-_./:@~]+/);
+  // `credentials: |` before a file of AWS, whose first line is a head, maybe with a blank in it.
+  const words = text.replace(/^\[([^\][]+)\]?$/, '$1').split(/[-_./:@~]+/);
   return (
     text.includes('://') || words.every((word) => /^(?:[A-Za-z]*(?:\d{1,3}[A-Za-z]?)?|\d{1,5})$/.test(word))
   );

@@ -8,6 +8,9 @@ import { allows, allowsSearch, isPlainKey, matches, type Rule } from '../shape/a
 import { Namespace } from '../shape/fields.ts';
 import { namingOf } from '../shape/naming.ts';
 
+/** Of a key that no rule allows, whatever it says. */
+export const AMBIGUOUS = ', which might be taken for another one,';
+
 interface Use {
   /** Of the key, or of the search. */
   readonly path: Path;
@@ -61,7 +64,7 @@ function usesOf(mapping: unknown, mappingPath: Path, flat: ReadonlySet<string>):
     if (store === undefined || key === '') return [];
     if (key !== undefined) {
       // Whatever the rules say, `**` included.
-      const why = isPlainKey(key) ? '' : ', which might be taken for another one,';
+      const why = isPlainKey(key) ? '' : AMBIGUOUS;
       return [
         {
           path: [...path, 'key'],
