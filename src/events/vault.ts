@@ -9,7 +9,7 @@ export interface VaultOptions {
   /** The store whose events these are. */
   readonly store: string;
   /** Of the store: its login is shared. Asked again each time the stream has ended. */
-  readonly open: () => Promise<SecretProvider>;
+  readonly open: () => Promise<Pick<SecretProvider, 'subscribe'>>;
   readonly random: () => number;
   /** Ends without an error when the signal says so. */
   readonly pause?: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -30,10 +30,14 @@ export function startVault(options: VaultOptions, deps: IntakeDeps): Intake {
   // Never at once: a server that takes connections and drops them would be called without end.
   const backoff = createBackoff({ random, least: 0.5, pause: rest, signal });
 
+  /** Whether the stream of now has stood for a while. */
+  let stood = false;
+
   const listener = {
     onOpen: () => deps.onProgress(),
     // Not when it opens: one that is cut at once each time must not be called at the shortest wait for ever.
     onAlive() {
+      stood = true;
       backoff.reset();
       deps.onProgress();
     },
@@ -53,8 +57,11 @@ export function startVault(options: VaultOptions, deps: IntakeDeps): Intake {
       } catch (thrown) {
         if (signal.aborted) return;
         const error = toAppError(thrown);
-        // It was closed to be opened with other credentials, which is no failure.
-        deps.onProgress(error.code === 'INTERRUPTED' ? undefined : error);
+        // It was closed to be opened with other credentials, which is no failure. Nor is the end of one that stood: the
+        // server ends it with the token that it was begun with. The next attempt tells whether anything is wrong.
+        const isEnd = error.code === 'INTERRUPTED' || (stood && error.code === 'STORE_UNAVAILABLE');
+        stood = false;
+        deps.onProgress(isEnd ? undefined : error);
         await backoff.wait(error, healsItself(error.code) ? undefined : SLOW_MS);
       }
     }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { AppError } from '../../src/core/errors.ts';
+import { AppError } from '../../src/core/errors.ts';
 import type { Hint } from '../../src/events/hint.ts';
 import { startVault } from '../../src/events/vault.ts';
 import { VaultConfig } from '../../src/providers/vault/config.ts';
@@ -265,6 +265,77 @@ describe('the event stream of Vault', () => {
     expect(world.progress).toEqual([undefined]);
     expect(world.waits).toEqual([]);
   });
+});
+
+describe('a stream that stood for a while', () => {
+  const closed = new AppError('STORE_UNAVAILABLE');
+  type Progress = AppError['code'] | 'well';
+
+  /** @param ends What each stream ends with, one after the other; then one that stays. */
+  async function follow(ends: readonly { readonly stood: boolean; readonly error: AppError }[]) {
+    const progress: Progress[] = [];
+    const waits: number[] = [];
+    const streams = ends.values();
+    const over = Promise.withResolvers<void>();
+    const intake = startVault(
+      {
+        name: 'vault',
+        store: 'team-vault',
+        random: () => 1,
+        pause: async (ms) => void waits.push(ms),
+        open: async () => ({
+          async subscribe(listener, { signal } = {}) {
+            const { value } = streams.next();
+            if (value === undefined) {
+              over.resolve();
+              return new Promise<never>((_, reject) =>
+                signal?.addEventListener('abort', () => reject(signal.reason)),
+              );
+            }
+            if (value.stood) {
+              listener.onOpen();
+              listener.onAlive();
+            }
+            throw value.error;
+          },
+        }),
+      },
+      {
+        take: () => ({ targets: 0, unknown: 0 }),
+        onOther: () => undefined,
+        onProgress: (error) => void progress.push(error?.code ?? 'well'),
+      },
+    );
+    await over.promise;
+    await intake[Symbol.asyncDispose]();
+    return { progress, waits };
+  }
+
+  it('ends with the token that it was begun with, which is no failure, and the next one is soon begun', async () => {
+    const { progress, waits } = await follow([
+      { stood: true, error: closed },
+      { stood: true, error: closed },
+    ]);
+    expect(new Set(progress)).toEqual(new Set(['well']));
+    expect(waits).toEqual([1_000, 1_000]);
+  });
+
+  it('is a failure once the next one does not stand', async () => {
+    const { progress } = await follow([
+      { stood: true, error: closed },
+      { stood: false, error: closed },
+      { stood: false, error: closed },
+    ]);
+    expect(progress.slice(-3)).toEqual(['well', 'STORE_UNAVAILABLE', 'STORE_UNAVAILABLE']);
+  });
+
+  it.each(['TIMEOUT', 'ACCESS_DENIED', 'CONFIG_INVALID'] as const)(
+    'and fails with %s has failed',
+    async (code) => {
+      const { progress } = await follow([{ stood: true, error: new AppError(code) }]);
+      expect(progress.at(-1)).toBe(code);
+    },
+  );
 });
 
 it('an event has the form that the tests say', () => {
