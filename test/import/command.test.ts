@@ -152,6 +152,34 @@ describe('import external-secrets', () => {
     expect(stderr).toBe('Nothing of external-secrets.io was found.\n');
   });
 
+  it('names no step of a move where no object of theirs is to be moved', async () => {
+    await using bench = await openBench();
+    const text = [
+      'apiVersion: external-secrets.io/v1\nkind: PushSecret\nmetadata: { name: a, namespace: b }\n',
+      'apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: { namespace: b }\n',
+    ].join('---\n');
+    await bench.write('in.yaml', text);
+    const { code, stderr } = await bench.run(
+      'import',
+      'external-secrets',
+      'in.yaml',
+      '--report',
+      'report.json',
+    );
+    expect(code).toBe(4);
+    expect(stderr).not.toMatch(/kubectl|To move|Of every mapping/);
+    expect(JSON.parse(await bench.read('report.json'))).toMatchObject({
+      objects: [],
+      steps: [],
+      needsPerson: true,
+    });
+    const told = await bench.run('import', 'external-secrets', 'in.yaml');
+    expect(told.stderr).toContain('  PushSecret (external-secrets.io/v1) b/a\n');
+    expect(told.stderr).toContain('Not seen:');
+    expect(told.stderr).not.toMatch(/kubectl|To move|Of every mapping/);
+    expect(told.stderr.trimEnd().endsWith('0 objects.')).toBe(true);
+  });
+
   it('without files and cluster says that there is none', async () => {
     await using bench = await openBench();
     const { code, stderr } = await bench.run('import', 'external-secrets');

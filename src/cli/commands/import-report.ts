@@ -37,17 +37,22 @@ export function reportText(
     ),
     ...(unreadable.length === 0 ? [] : ['', 'Not seen:']),
     ...unreadable.map((what) => `  ${plain(what)}`),
+    ...(steps.length === 0 ? [] : ['', ...moveText(steps, paint)]),
     '',
+    total,
+  ].join('\n');
+}
+
+function moveText(steps: ImportResult['steps'], paint: Paint): readonly string[] {
+  return [
     ...GENERAL,
     '',
-    ...(steps.length === 0 ? [] : [paint('bold', 'To move without a pod restarted, in this order:')]),
+    paint('bold', 'To move without a pod restarted, in this order:'),
     ...steps.flatMap(({ title, text, commands }, index) => [
       `${index + 1}. ${paint('bold', title)}. ${text}`,
       ...commands.map((command) => `     ${paint('cyan', command)}`),
     ]),
-    '',
-    total,
-  ].join('\n');
+  ];
 }
 
 /** True of every mapping, so said once. */
