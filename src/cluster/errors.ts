@@ -85,6 +85,8 @@ export function errorOfAnswer(answer: KubeAnswer, about: string): AppError {
       ...waitOf(answer),
       cause: answer,
     });
+  const ofStatus = (code: AppError['code'], { text }: Status) =>
+    fail(code, code === 'CLUSTER_REFUSED' ? REFUSALS.find(([by]) => by.test(text))?.[1] : undefined);
   // Without a Status it is not the API server that speaks.
   const foreign = () =>
     fail('CLUSTER_UNAVAILABLE', `status ${answer.status}, not in the form of an API server`);
@@ -96,7 +98,7 @@ export function errorOfAnswer(answer: KubeAnswer, about: string): AppError {
         LOG_IN,
       );
     case 403:
-      return status === undefined ? foreign() : fail(codeOfForbidden(status));
+      return status === undefined ? foreign() : ofStatus(codeOfForbidden(status), status);
     case 404:
       return status?.kind === 'namespaces' ? fail('NAMESPACE_MISSING') : foreign();
     case 409:
@@ -105,15 +107,32 @@ export function errorOfAnswer(answer: KubeAnswer, about: string): AppError {
       return fail('TOO_LARGE', 'the API server takes no request of this size');
     case 400:
     case 422:
-      return status === undefined ? foreign() : fail(codeOfInvalid(status));
+      return status === undefined ? foreign() : ofStatus(codeOfInvalid(status), status);
     case 429:
       return fail('CLUSTER_UNAVAILABLE', 'it asked us to slow down');
     default:
       if (answer.status === 500 && TOO_LARGE_FOR_ETCD.test(status?.text ?? ''))
         return fail('TOO_LARGE', 'the store of the API server takes no object of this size');
+      if (answer.status >= 500 && NO_WEBHOOK.test(status?.text ?? ''))
+        return fail(
+          'CLUSTER_UNAVAILABLE',
+          'an admission webhook of the cluster does not answer',
+          SEE_WEBHOOK,
+        );
       return answer.status >= 500 ? fail('CLUSTER_UNAVAILABLE', `status ${answer.status}`) : foreign();
   }
 }
+
+const NO_WEBHOOK = /failed calling webhook/;
+const SEE_WEBHOOK =
+  'Nothing at once; if it goes on, look at the webhooks of the cluster (`kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations`) and at what serves them.';
+
+/** By the sentences of Kubernetes' own code, which what was forbidden, or by whom, stands in: ours name neither. */
+const REFUSALS: readonly (readonly [by: RegExp, what: string])[] = [
+  [/exceeded quota: /, 'a quota of the namespace is used up'],
+  [/admission webhook ".*" denied the request/, 'an admission webhook denies it'],
+  [/ValidatingAdmissionPolicy '.*' with binding/, 'an admission policy denies it'],
+];
 
 /**
  * What etcd says of more than 1.5 MiB, and the client before it of more than 2 MiB, is passed on. The names of the keys

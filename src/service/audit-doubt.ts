@@ -31,11 +31,17 @@ export function createAuditDoubt({
   let last: { readonly subject: string; readonly error: AppError; readonly at: number } | undefined;
   let seen: AppError | undefined;
   let saidAt = Number.NEGATIVE_INFINITY;
+  let isOver = true;
   const isWithin = (ms: number, since: number): boolean => Math.abs(clock.now() - since) < ms;
   const say = (error: AppError): void => {
     if (!isWithin(QUIET_MS, saidAt))
       logger.error('the audit cannot be written, so nothing is changed', { error });
     saidAt = clock.now();
+    isOver = false;
+  };
+  const trouble = (): AppError | undefined => {
+    if (last !== undefined && (last.subject === NOBODY || isWithin(DOUBT_MS, last.at))) return last.error;
+    return seen;
   };
   return {
     failed(error, subject = NOBODY) {
@@ -45,13 +51,15 @@ export function createAuditDoubt({
     looked(error) {
       if (error !== undefined) say(error);
       seen = error;
+      // Only a look has written something: that a job succeeds shows nothing.
+      if (isOver || trouble() !== undefined) return;
+      logger.info('the audit can be written again');
+      isOver = true;
+      saidAt = Number.NEGATIVE_INFINITY;
     },
     recorded(subject = NOBODY) {
       if (subject === NOBODY || last?.subject === subject) last = undefined;
     },
-    trouble() {
-      if (last !== undefined && (last.subject === NOBODY || isWithin(DOUBT_MS, last.at))) return last.error;
-      return seen;
-    },
+    trouble,
   };
 }

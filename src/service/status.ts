@@ -1,4 +1,6 @@
 import type { Clock } from '../core/clock.ts';
+import { isErrorCode } from '../core/error-codes.ts';
+import { AppError } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { compareTargets } from '../core/target.ts';
 import type { Wanted } from '../reconcile/targets.ts';
@@ -55,9 +57,14 @@ export function targetStatus(
     state: error === undefined ? state : 'waiting',
     lastSuccess: okAt === undefined ? null : new Date(okAt).toISOString(),
     staleSeconds: okAt === undefined ? null : Math.max(0, Math.floor((now - okAt) / 1_000)),
-    ...(said ?? (state === 'stale' && late !== undefined ? { code: late } : {})),
+    ...(said ?? (state === 'stale' && late !== undefined ? inWords(late) : {})),
     ...(pinned === undefined ? {} : { pinned }),
   };
+}
+
+/** What a sweep met, with what to do about it; a newer replica may know more codes. */
+function inWords(code: string): Pick<TargetStatus, 'code' | 'message' | 'remedy'> {
+  return isErrorCode(code) ? new AppError(code).toJSON() : { code };
 }
 
 /** When all the slots of a mapping's sources were last found whole. */

@@ -37,8 +37,10 @@ export function ending({ deleting }: Pick<LiveSecret, 'deleting'>): AppError | u
   return deleting ? new AppError('CONFLICT', { detail, todo }) : undefined;
 }
 
-function foreign(live: LiveSecret, { mapping }: Claim): Ownership {
-  if (mapping.onConflict === 'refuse') return refused('NOT_OWNED');
+function foreign(live: LiveSecret, claim: Claim): Ownership {
+  const { mapping } = claim;
+  if (mapping.onConflict === 'refuse')
+    return isReleased(live, claim) ? released(live, claim) : refused('NOT_OWNED');
   // The end of its owner would take the Secret along, whatever we write into it.
   if (live.controlled && mapping.onConflict !== 'adoptAndDropOwner')
     return refused(
@@ -46,6 +48,23 @@ function foreign(live: LiveSecret, { mapping }: Claim): Ownership {
       'a controller owns it; `onConflict: adoptAndDropOwner` would take it from there',
     );
   return { kind: 'adoptable' };
+}
+
+/** Whether one of our two labels is left, or our field manager, of what we wrote. */
+function isReleased({ labels, ours }: LiveSecret, claim: Claim): boolean {
+  const instance = labels[LABEL.instance];
+  if (instance !== undefined) return instancesOf(claim).includes(instance);
+  return labels[LABEL.mapping] === claim.mapping.name || ours !== undefined;
+}
+
+/** Whoever finds this at night has taken nothing over, and looks for what has changed. */
+function released({ labels }: LiveSecret, { mapping, instance }: Claim): Ownership {
+  const wanted = { [LABEL.instance]: instance, [LABEL.mapping]: mapping.name };
+  const gone = Object.entries(wanted).filter(([name]) => labels[name] === undefined);
+  const detail = `it was, until somebody took off its label ${gone.map(([name]) => `\`${name}\``).join(' and ')}`;
+  const back = gone.map(([name, value]) => `\`${name}: ${value}\``).join(' and ');
+  const todo = `Put ${back} back on it if it is to be ours, or take the mapping out.`;
+  return { kind: 'refused', error: new AppError('NOT_OWNED', { detail, todo }) };
 }
 
 function refused(code: 'NOT_OWNED' | 'TARGET_CLAIMED', detail?: string): Ownership {

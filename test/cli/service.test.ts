@@ -72,6 +72,9 @@ pinned
       'down      aws-prod    aws-secrets-manager  STORE_UNAVAILABLE, calls are held back',
     );
     expect(stdout.match(/Nothing at once/g)).toHaveLength(1);
+    expect(stdout).toMatch(
+      /^ {2}QUEUE_UNAVAILABLE: the queue could not be reached\n {2}If it goes on, check `engine` and Redis\.$/m,
+    );
     expect(stdout).not.toContain('payments/api');
   });
 

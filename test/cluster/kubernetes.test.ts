@@ -105,6 +105,34 @@ describe('an answer to a write', () => {
   });
 
   it.each([
+    [
+      403,
+      `secrets "x" is forbidden: exceeded quota: ${MARKER}, requested: count/secrets=1`,
+      'a quota of the namespace is used up',
+    ],
+    [403, `admission webhook "${MARKER}" denied the request: ${MARKER}`, 'an admission webhook denies it'],
+    [
+      422,
+      `secrets "x" is forbidden: ValidatingAdmissionPolicy '${MARKER}' with binding '${MARKER}' denied request: ${MARKER}`,
+      'an admission policy denies it',
+    ],
+    [
+      500,
+      `Internal error occurred: failed calling webhook "${MARKER}": ${MARKER}`,
+      'an admission webhook of the cluster does not answer',
+    ],
+    [422, `Secret "x" is invalid: ${MARKER}`, undefined],
+  ])('%i: tells by which of its rules, in words of ours (%s)', async (code, message, detail) => {
+    await using server = await startApiServer();
+    await using cluster = await open(server);
+    server.answer(json(code, status(code, '', { kind: 'secrets' }, message)));
+    const thrown = await cluster.create(id, manifest()).catch((error: unknown) => error);
+    expect(thrown).toMatchObject({ code: code === 500 ? 'CLUSTER_UNAVAILABLE' : 'CLUSTER_REFUSED' });
+    expect(thrown).toHaveProperty('detail', detail);
+    expect(JSON.stringify(thrown)).not.toContain(MARKER);
+  });
+
+  it.each([
     ['it exists already', status(409, 'AlreadyExists', { kind: 'secrets' })],
     ['the version is another', status(409, 'Conflict', { kind: 'secrets' })],
     ['the quota was counted at the same time', status(409, 'Conflict', { kind: 'resourcequotas' })],

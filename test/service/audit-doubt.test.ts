@@ -52,6 +52,23 @@ describe('the doubt whether the audit can be written', () => {
     expect(doubt.trouble()).toBe(AWAY);
   });
 
+  it('is said when it ends, once, and anew when it comes back', () => {
+    const { logger, doubt } = open();
+    const levels = () => logger.lines.map(({ level }) => level);
+    doubt.looked();
+    expect(levels()).toEqual([]);
+    doubt.looked(AWAY);
+    doubt.failed(AWAY, 'a');
+    doubt.looked();
+    expect(levels()).toEqual(['error']);
+    doubt.recorded('a');
+    doubt.looked();
+    doubt.looked();
+    expect(levels()).toEqual(['error', 'info']);
+    doubt.looked(AWAY);
+    expect(levels()).toEqual(['error', 'info', 'error']);
+  });
+
   it('is said once an outage', () => {
     const { clock, logger, doubt } = open();
     for (let second = 0; second < 300; second += 5) {

@@ -118,7 +118,16 @@ describe('the state of a target', () => {
     expect(it.state()).toBe('synced');
     it.clock.time += 2_000;
     it.swept(it.clock.time, { okAt: START, code: 'STORE_UNAVAILABLE' });
-    expect(it.statuses()[0]).toMatchObject({ state: 'stale', code: 'STORE_UNAVAILABLE', staleSeconds: 481 });
+    expect(it.statuses()[0]).toMatchObject({
+      state: 'stale',
+      code: 'STORE_UNAVAILABLE',
+      message: expect.stringMatching(/./),
+      remedy: expect.stringMatching(/./),
+      staleSeconds: 481,
+    });
+    it.swept(it.clock.time, { okAt: START, code: 'OF_A_NEWER_REPLICA' });
+    expect(it.statuses()[0]).toMatchObject({ state: 'stale', code: 'OF_A_NEWER_REPLICA' });
+    expect(it.statuses()[0]).not.toHaveProperty('remedy');
   });
 
   it('is as old as the oldest of its sources', () => {

@@ -84,6 +84,32 @@ describe('a target of ours', () => {
       });
   });
 
+  it.each([
+    [[LABEL.instance], '`secretbridge.dev/instance: prod`'],
+    [[LABEL.mapping], '`secretbridge.dev/mapping: app`'],
+    [
+      [LABEL.instance, LABEL.mapping],
+      '`secretbridge.dev/instance: prod` and `secretbridge.dev/mapping: app`',
+    ],
+  ])('that was released by hand (%j) says so, and how it would be ours again', (gone, back) => {
+    const target = made(input);
+    const labels = Object.fromEntries(
+      Object.entries(target.labels).filter(([name]) => !(gone as readonly string[]).includes(name)),
+    );
+    const result = plan({ ...input, live: { ...target, labels } });
+    expect(result).toMatchObject({
+      kind: 'refuse',
+      error: {
+        code: 'NOT_OWNED',
+        detail: expect.stringContaining('until somebody took off'),
+        todo: expect.stringContaining(back),
+      },
+    });
+    // Of what we never wrote, nothing of the kind is said.
+    const theirs = plan({ ...input, live: { ...target, labels: {}, ours: undefined } });
+    expect(theirs).toMatchObject({ kind: 'refuse', error: { code: 'NOT_OWNED', detail: undefined } });
+  });
+
   it('is not written for a refresh, a policy or a foreign label', () => {
     const target = made(input);
     const foreign = {

@@ -1,5 +1,5 @@
-import { ERRORS, isErrorCode } from '../../core/error-codes.ts';
-import { healsItself } from '../../core/errors.ts';
+import { isErrorCode } from '../../core/error-codes.ts';
+import { AppError } from '../../core/errors.ts';
 import { compareTargets, formatTarget } from '../../core/target.ts';
 import type { StatusAnswer, StatusTarget } from '../service/answers.ts';
 import { plain } from '../service/error.ts';
@@ -74,27 +74,40 @@ export function statusText(status: StatusAnswer, options: StatusTextOptions, pai
     .join('\n\n');
 }
 
-function partsText(status: StatusAnswer, paint: Paint): readonly string[] {
-  const { engine, audit, cluster } = status;
+function partsText({ engine, audit, cluster, targets }: StatusAnswer, paint: Paint): readonly string[] {
   const rows = [
     ['engine', engine, ''],
     ['audit', audit, `record ${audit.sequence}`],
     ...(cluster === undefined ? [] : [['cluster', cluster, ''] as const]),
   ] as const;
-  const cells = rows.map(([name, { kind, state, code }, more]) => [
-    state,
-    name,
-    plain(kind),
-    plain(code ?? more),
-  ]);
   return [
-    ...lines(cells, paint),
-    ...remedies(
-      rows.map(([, part]) => part),
-      status,
+    ...lines(
+      rows.map(([name, { kind, state, code }, more]) => [state, name, plain(kind), plain(code ?? more)]),
+      paint,
+    ),
+    ...whatToDo(
+      rows.map(([, { code }]) => code),
+      targets,
       paint,
     ),
   ];
+}
+
+/** What each code says, and what to do; those that targets have are said where these stand. */
+function whatToDo(
+  codes: readonly (string | undefined)[],
+  targets: readonly StatusTarget[],
+  paint: Paint,
+): readonly string[] {
+  const said = new Set(targets.filter(({ remedy }) => remedy !== undefined).map(({ code }) => code));
+  return [...new Set(codes)]
+    .filter((code) => isErrorCode(code))
+    .filter((code) => !said.has(code))
+    .map((code) => new AppError(code))
+    .flatMap(({ code, message, todo }) => [
+      `  ${code}: ${message}`,
+      `  ${paint('dim', todo.replace(/^Nothing at once; i/, 'I'))}`,
+    ]);
 }
 
 function configText({ config }: StatusAnswer, paint: Paint): readonly string[] {
@@ -114,8 +127,11 @@ function configText({ config }: StatusAnswer, paint: Paint): readonly string[] {
   ];
 }
 
-function storesText(status: StatusAnswer, { now }: StatusTextOptions, paint: Paint): readonly string[] {
-  const { stores } = status;
+function storesText(
+  { stores, targets }: StatusAnswer,
+  { now }: StatusTextOptions,
+  paint: Paint,
+): readonly string[] {
   const rows = stores.map(({ name, kind, state, code, lastSuccess, breakerOpen, ...calls }) => {
     const last = Date.parse(lastSuccess ?? '');
     const notes = [
@@ -126,22 +142,8 @@ function storesText(status: StatusAnswer, { now }: StatusTextOptions, paint: Pai
     ];
     return [state, plain(name), plain(kind), notes.join(', ')];
   });
-  return [...lines(rows, paint), ...remedies(stores, status, paint)];
-}
-
-/** What a person is to do about each trouble that no target tells of, which the line has no room for. */
-function remedies(
-  parts: readonly { readonly code?: string | undefined }[],
-  { targets }: StatusAnswer,
-  paint: Paint,
-): readonly string[] {
-  const told = new Set(targets.flatMap(({ code, remedy }) => (remedy === undefined ? [] : (code ?? []))));
-  const codes = new Set(parts.flatMap(({ code }) => code ?? []));
-  return [...codes].flatMap((code) => {
-    if (!isErrorCode(code) || healsItself(code) || told.has(code)) return [];
-    const { says, todo } = ERRORS[code];
-    return [`  ${code}: ${says}`, `  ${paint('dim', todo)}`];
-  });
+  const codes = stores.map(({ code }) => code);
+  return [...lines(rows, paint), ...whatToDo(codes, targets, paint)];
 }
 
 type Calls = Pick<StatusAnswer['stores'][number], 'way' | 'callsPerHour' | 'expectedCallsPerHour'>;
@@ -164,7 +166,14 @@ function eventsText(status: StatusAnswer, { now }: StatusTextOptions, paint: Pai
     ];
     return [state, `events ${plain(name)}`, plain(kind), notes.join(', ')];
   });
-  return [...lines(rows, paint), ...remedies(events, status, paint)];
+  return [
+    ...lines(rows, paint),
+    ...whatToDo(
+      events.map(({ code }) => code),
+      status.targets,
+      paint,
+    ),
+  ];
 }
 
 /** The first cell is a state, and has its colour. */

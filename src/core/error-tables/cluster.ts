@@ -36,7 +36,7 @@ export const CLUSTER = {
     group: 'cluster',
     remedy: 'fix-access',
     says: 'the API server refused the object by quota, admission or validation',
-    todo: 'Look at the quota and the admission policies of the namespace.',
+    todo: 'Look at the quota and the admission policies of the namespace; `kubectl create secret generic NAME --namespace NAMESPACE --dry-run=server` shows what they say.',
   },
   CLUSTER_UNAVAILABLE: {
     group: 'cluster',
