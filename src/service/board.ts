@@ -5,6 +5,8 @@ import type { Notices } from '../queue/queue.ts';
 import { type Known, knownText, parseKnown, parseSwept, type Swept } from './known.ts';
 
 export interface Board {
+  /** Since when anything can be known. */
+  readonly beganAt: number;
   known(mapping: string, target: TargetId): Known | undefined;
   all(): Iterable<Known>;
   note(known: Known): void;
@@ -86,6 +88,7 @@ export function createBoard(
   };
 
   return {
+    beganAt,
     known: (mapping, target) => outcomes.get(fieldOf(mapping, target)),
     all: () => outcomes.values(),
     note(known) {

@@ -41,8 +41,10 @@ export function targetStatus(
   const known = board.known(mapping.name, id);
   const slots = generation.slotsOf(mapping).map((slot) => board.swept(slot));
   const okAt = lastOk(known, sweptAt(slots));
-  // What has no sources cannot grow old.
-  const isLate = slots.length > 0 && okAt !== undefined && now - okAt > LATE * mapping.refreshMs + GRACE_MS;
+  // What has no sources cannot grow old. One that is in step by its marks, and whose sources no round has found since
+  // this process began, was right once, and nobody knows whether it is.
+  const age = now - (okAt ?? board.beganAt);
+  const isLate = slots.length > 0 && age > LATE * mapping.refreshMs + GRACE_MS;
   const meta = board.meta(id);
   const isThere = meta?.labels[LABEL.mapping] === mapping.name;
   // Its own look knows; until the first one of this process the annotation shows it.

@@ -130,6 +130,18 @@ describe('the state of a target', () => {
     expect(it.statuses()[0]).not.toHaveProperty('remedy');
   });
 
+  it('becomes stale where no round has found its sources since the process began', () => {
+    const it = open();
+    it.board.setMeta(meta(APP, { A: ['a', '1'] }));
+    it.clock.time = START + 1.5 * REFRESH_MS + 29_000;
+    it.swept(it.clock.time, { okAt: undefined, code: 'AUTH_FAILED' });
+    expect(it.state()).toBe('synced');
+    it.clock.time += 2_000;
+    expect(it.statuses()[0]).toMatchObject({ ...NEVER, state: 'stale', code: 'AUTH_FAILED' });
+    it.swept(it.clock.time);
+    expect(it.statuses()[0]).toMatchObject({ state: 'synced', staleSeconds: 0 });
+  });
+
   it('is as old as the oldest of its sources', () => {
     const two = wanted({ data: { A: source({ key: 'a' }), B: source({ key: 'b', store: 'other' }) } });
     const it = open([two]);
