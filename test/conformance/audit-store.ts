@@ -280,6 +280,34 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.latest({ namespace: 'payments' }, ['delete'])).toBeUndefined();
     });
 
+    it('tells the last records of very many keys and targets that are asked of at a time', async () => {
+      await using harness = await openHarness();
+      await using store = await harness.open('a');
+      const odd = ['{a,"b"}', "it's \\ odd", 'NULL', '', 'x\0y', '🔑', '$1', 'a,b'];
+      const names = [...odd, ...Array.from({ length: 130 }, (_, n) => `k/${n}`)];
+      const read = (key: string, version: string) =>
+        bare({ action: 'read', store: 's', key, sources: [{ store: 's', key, version }] });
+      await store.append(names.flatMap((key) => [read(key, '1'), read(key, '2')]));
+      await store.append(names.map((secret) => entry({ namespace: 'n', secret, action: 'create' })));
+      const questions = ['gone', ...names].flatMap((name): [RecordFilter, Action[]][] => [
+        [{ store: 's', key: name }, ['read']],
+        [{ store: 's', key: name, version: '1' }, ['read']],
+        [{ mapping: 'payments-db', namespace: 'n', secret: name }, ['create', 'update']],
+      ]);
+      const together = await Promise.all(questions.map((it) => store.latest(...it)));
+      const alone: (AuditRecord | undefined)[] = [];
+      for (const it of questions) alone.push(await store.latest(...it));
+      expect(together).toEqual(alone);
+      const told = together.map((it) => it?.key ?? it?.secret);
+      expect(told).toEqual([...Array(3).fill(undefined), ...names.flatMap((it) => [it, it, it])]);
+      expect(together.slice(3, 5).map((it) => it?.sources[0]?.version)).toEqual(['2', '1']);
+      const closed = store.latest({ store: 's', key: 'k/1' }, ['read']);
+      await store[Symbol.asyncDispose]();
+      const late = [closed, ...names.map((key) => store.latest({ store: 's', key }, ['read']))];
+      for (const { status, ...it } of (await Promise.allSettled(late)).slice(1))
+        expect([status, it]).toMatchObject(['rejected', { reason: UNAVAILABLE }]);
+    });
+
     it('tells the last write of a target that was made from a source', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');

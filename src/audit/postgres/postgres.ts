@@ -19,6 +19,7 @@ import { createReadPool, type ReadPool } from './pool.ts';
 import { keepAllPostgres, prunePostgres, takeOverPostgres } from './prune.ts';
 import * as own from './rows.ts';
 import { type Connector, openSession, type Session } from './session.ts';
+import { createTogether } from './together.ts';
 import { openWriter, type Writer } from './writer.ts';
 
 export interface PostgresAuditOptions {
@@ -101,10 +102,19 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
     return read((session) => own.rows(session, asked(query, schema), READ_MS));
   }
 
+  const askOfOne = createTogether((statementOf) =>
+    read(async (session) => {
+      const { sql, parameters } = statementOf();
+      const wanted = schema < 2 ? AS_IF_SCHEMA_2 + sql : sql;
+      return (await session.query(wanted, parameters, READ_MS, true)) as readonly object[];
+    }),
+  );
+
   const reading = createReading({
     address,
     db,
     ask,
+    askOfOne,
     ofFingerprint: ofFingerprintAnywhere,
     readPart: (part) => read((session) => readPart(session, part, schema)),
   });

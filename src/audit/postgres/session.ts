@@ -18,8 +18,14 @@ export interface Session extends AsyncDisposable {
    * The rows of the last statement; several without parameters are separated by `;`. One at a time, in the order
    * of the calls. Failures are AUDIT_UNAVAILABLE, and one without an answer in time ends the connection: nobody
    * could tell what the server does with it still.
+   * @param isKept It will be asked again with other parameters: the server plans it once.
    */
-  query(sql: string, parameters?: readonly unknown[], timeoutMs?: number): Promise<readonly unknown[]>;
+  query(
+    sql: string,
+    parameters?: readonly unknown[],
+    timeoutMs?: number,
+    isKept?: boolean,
+  ): Promise<readonly unknown[]>;
   /** The same, with the rows of each statement. */
   script(sql: string, timeoutMs?: number): Promise<readonly (readonly unknown[])[]>;
   readonly open: boolean;
@@ -132,12 +138,22 @@ function sessionOf(client: Client, socket: Socket): Session {
     }
   }
 
+  /** By which the server knows a statement of this connection again. */
+  const names = new Map<string, string>();
+  function nameOf(sql: string): string {
+    const name = names.get(sql) ?? `question ${names.size}`;
+    names.set(sql, name);
+    return name;
+  }
+
   /** The driver would send them in their order as well, but count the time from the call on. */
   const inTurn = createInTurn();
 
   return {
-    query: (sql, parameters = [], timeoutMs = QUERY_MS) =>
-      inTurn(async () => (await run(timeoutMs, () => client.query(sql, [...parameters]))).rows),
+    query(sql, parameters = [], timeoutMs = QUERY_MS, isKept = false) {
+      const question = { text: sql, values: [...parameters], ...(isKept ? { name: nameOf(sql) } : {}) };
+      return inTurn(async () => (await run(timeoutMs, () => client.query(question))).rows);
+    },
     script: (sql, timeoutMs = QUERY_MS) =>
       inTurn(async () => {
         // The driver gives a list when there is more than one statement, which its types do not say.

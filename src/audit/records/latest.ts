@@ -2,7 +2,7 @@ import { type CompiledQuery, type RawBuilder, sql } from 'kysely';
 import type { Action } from '../entry.ts';
 import type { RecordFilter } from '../store.ts';
 import { type AuditQueries, keptQuery, keptSelection, type Stored } from './queries.ts';
-import { and, matches, ofSource, type Searched, search } from './search.ts';
+import { type Ask, and, matches, ofSource, type Searched, search, type Template } from './search.ts';
 import { searchable } from './tables.ts';
 
 /** Fewer records than this are a few: they are all looked at. */
@@ -22,10 +22,11 @@ export async function latest(
   actions: readonly Action[],
   options: LatestOptions = {},
 ): Promise<Stored | undefined> {
-  const { db, ask } = searched;
+  const { db, ask, askOfOne = (template, values) => askAlone(ask, template, values) } = searched;
   if (isOfOne(filter)) {
     const { few = FEW } = options;
-    const [row = {}] = await ask(asked(db, filter, actions, few));
+    const [template, values] = asked(db, filter, actions, few);
+    const row: Row = (await askOfOne(template, values)) ?? {};
     const { record, hash, kept_record, kept_hash, fitting = 0 } = row;
     if (typeof record === 'string' && typeof hash === 'string') return { record, hash };
     // Nothing among the newest of very many says nothing of the others.
@@ -38,7 +39,7 @@ export async function latest(
   return found ?? (await ask(keptQuery(db, filter, actions)))[0];
 }
 
-interface Row extends Partial<Stored> {
+export interface Row extends Partial<Stored> {
   /** How many records there are about it, up to a few. */
   readonly fitting?: number;
   readonly kept_record?: string | null;
@@ -68,7 +69,7 @@ type Varying = (typeof VARYING)[number];
 const placeholder = (name: Varying): string => `\u0001${name}`;
 const PLACES: ReadonlyMap<unknown, Varying> = new Map(VARYING.map((name) => [placeholder(name), name]));
 
-const built = new WeakMap<AuditQueries, Map<string, CompiledQuery<Row>>>();
+const built = new WeakMap<AuditQueries, Map<string, Template>>();
 
 /** Building a query takes longer than most of them do. */
 function asked(
@@ -76,19 +77,33 @@ function asked(
   filter: RecordFilter,
   actions: readonly Action[],
   few: number,
-): CompiledQuery<Row> {
-  const all = built.get(db) ?? new Map<string, CompiledQuery<Row>>();
+): readonly [Template, readonly string[]] {
+  const all = built.get(db) ?? new Map<string, Template>();
   built.set(db, all);
   const given = VARYING.filter((name) => filter[name] !== undefined);
   const shape: RecordFilter = { ...filter, ...Object.fromEntries(given.map((it) => [it, placeholder(it)])) };
   const id = JSON.stringify([shape, actions, few]);
-  const query = all.get(id) ?? newestQuery(db, shape, actions, few);
-  all.set(id, query);
-  const parameters = query.parameters.map((it) => {
+  const template = all.get(id) ?? templateOf(newestQuery(db, shape, actions, few), given);
+  all.set(id, template);
+  return [template, given.map((name) => searchable(filter[name] ?? ''))];
+}
+
+function templateOf(query: CompiledQuery<Row>, given: readonly Varying[]): Template {
+  const places = query.parameters.map((it) => {
     const name = PLACES.get(it);
-    return name === undefined ? it : searchable(filter[name] ?? '');
+    return name === undefined ? undefined : given.indexOf(name);
   });
-  return { ...query, parameters };
+  return { query, places };
+}
+
+async function askAlone(ask: Ask, template: Template, values: readonly string[]): Promise<Row | undefined> {
+  const [row] = await ask<Row>({ ...template.query, parameters: parametersOf(template, values) });
+  return row;
+}
+
+/** Of the query of a template about one thing. */
+export function parametersOf({ query, places }: Template, values: readonly string[]): readonly unknown[] {
+  return query.parameters.map((it, index) => values[places[index] ?? -1] ?? it);
 }
 
 function newestQuery(

@@ -8,10 +8,19 @@ import { BLOCK, SEVERAL, searchable } from './tables.ts';
 /** Runs one query of ours. */
 export type Ask = <Row>(query: CompiledQuery<Row>) => Promise<readonly Row[]>;
 
+/** A query about one of many things, whose text is the same for all of them. */
+export interface Template {
+  readonly query: CompiledQuery<unknown>;
+  /** Of each parameter: which of the values takes its place, if one does. */
+  readonly places: readonly (number | undefined)[];
+}
+
 /** A database to search in. */
 export interface Searched {
   readonly db: AuditQueries;
   readonly ask: Ask;
+  /** Asks a template, which gives one row, of one thing. Left out: as any other query. */
+  readonly askOfOne?: (template: Template, values: readonly string[]) => Promise<object | undefined>;
   readonly ofFingerprint: OfFingerprint;
 }
 

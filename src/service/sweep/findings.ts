@@ -21,8 +21,8 @@ export interface FindingsDeps {
   readonly beat: () => void;
 }
 
-/** At first the audit is asked about each: whoever writes a target would wait behind thousands. */
-const ASKED_AT_ONCE = 2;
+/** At first the audit is asked about each: as many as go in one question, since whoever writes would wait behind thousands. */
+const ASKED_AT_ONCE = 50;
 const READ_AT_ONCE = 200;
 /** Before it is known how large they are. */
 const READ_AT_FIRST = 5;
