@@ -5,7 +5,7 @@ import { noReadings } from './readings.ts';
 import { definitionNote, lastAbout, lastReading, readingNote } from './recall.ts';
 import type { Recorder, RecorderDeps } from './recorder.ts';
 
-type ReadRecords = Pick<Recorder, 'remade' | 'read' | 'isFailing' | 'isFailingHere'>;
+type ReadRecords = Pick<Recorder, 'remade' | 'read' | 'isFailing'>;
 type ReadRecordsDeps = Pick<
   RecorderDeps,
   'audit' | 'actor' | 'requestId' | 'fingerprints' | 'stores' | 'readings'
@@ -139,7 +139,6 @@ export function createReadRecords({
 
   return {
     remade,
-    isFailingHere: readings.isFailing,
     async isFailing(source) {
       const known = readings.isFailing(source);
       if (known !== undefined) return known;

@@ -69,7 +69,7 @@ export async function reconcile(
     const { plan } = decision;
     if (plan.kind !== 'create' && plan.kind !== 'update' && plan.kind !== 'merge') await decision.recorded();
     const now = { live: decision.live, restart };
-    const isToSee = plan.kind === 'create' || (plan.kind !== 'unchanged' && decision.live !== undefined);
+    const isToSee = plan.kind !== 'unchanged' && decision.live !== undefined;
     const stood = found.stood ?? (isToSee ? await recorder.seen(mapping.name, id, now) : undefined);
     const reported = drift === 'report' && found.byHand && (await whyReported(id, plan, found, isNew, deps));
     if (reported) {

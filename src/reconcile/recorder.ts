@@ -30,8 +30,6 @@ export interface Recorder {
    * read, whatever a list says.
    */
   isFailing(source: StoreRef): Promise<boolean>;
-  /** The same as far as this process knows it. */
-  isFailingHere(source: StoreRef): boolean | undefined;
   command(command: Command): Promise<void>;
   /** Of a value that is new, the record need not be durable when this resolves: only in its place in the line. */
   read(source: StoreRef, result: ReadResult, tookMs?: number): Promise<Recording | undefined>;

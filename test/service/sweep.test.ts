@@ -103,7 +103,7 @@ function openSweep(all: readonly Wanted[], tells = false) {
   };
   const pass = {
     fingerprints: FINGERPRINTS,
-    recorder: { remade, isFailing, isFailingHere: readings.isFailing },
+    recorder: { remade, isFailing },
     async read(refs: readonly StoreRef[]) {
       shelf.parts.push(refs.length);
       const results = new Map(refs.map((ref) => [refId(ref), read(ref)]));

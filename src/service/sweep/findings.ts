@@ -49,19 +49,12 @@ export async function findingsOf(
     }
   }
   // That a failure has ended is to be on record, as that it began.
-  const unread: StoreRef[] = [];
-  const unknown: StoreRef[] = [];
-  for (const ref of refs) {
-    const isToRead = findings.has(refId(ref)) ? pass.recorder.isFailingHere(ref) : true;
-    if (isToRead === undefined) unknown.push(ref);
-    else if (isToRead) unread.push(ref);
-  }
-  const failing = await mapConcurrently(unknown, ASKED_AT_ONCE, async (ref) => {
-    const isFailing = await pass.recorder.isFailing(ref);
+  const isToRead = await mapConcurrently(refs, ASKED_AT_ONCE, async (ref) => {
+    const isSo = !findings.has(refId(ref)) || (await pass.recorder.isFailing(ref));
     beat();
-    return isFailing;
+    return isSo;
   });
-  unread.push(...unknown.filter((_, index) => failing[index]));
+  const unread = refs.filter((_, index) => isToRead[index]);
   // In parts, so that a long one is seen to go on.
   for (let start = 0, size = READ_AT_FIRST; start < unread.length; ) {
     const part = unread.slice(start, start + size);
