@@ -60,6 +60,7 @@ export function* inspect(templates: readonly Template[], liquid: Liquid): Genera
       } else yield* inspectToken(argument);
     const rest = leftOver(template, liquid);
     if (rest !== undefined) yield at(template.token, `${quote(rest)} is not understood here`);
+    if (endsInPipe(template)) yield at(template.token, 'there is no filter behind the last `|`');
     if (template instanceof ForTag)
       for (const word of Object.keys(template.hash.hash))
         if (!LOOP_WORDS.includes(word)) yield at(template.token, `${quote(word)} is not understood here`);
@@ -105,20 +106,26 @@ function* inspectValue(value: Value, where: Token): Generator<TemplateProblem> {
   }
 }
 
-/** `A == "x" or "y"`, where both are meant to be compared. */
+/** `A == "x" or "y"`, where both are meant to be compared, and `A == B == C`, where all are. */
 function* inspectChoice({ initial: { postfix } }: Value, where: Token): Generator<TemplateProblem> {
-  const isWritten: boolean[] = [];
+  const made: ('written' | 'compared' | undefined)[] = [];
   for (const token of postfix) {
     const operator = TypeGuards.isOperatorToken(token) ? token.operator : '';
-    const operands = isWritten.splice(operator === '' ? isWritten.length : operator === 'not' ? -1 : -2);
-    isWritten.push(TypeGuards.isQuotedToken(token) || TypeGuards.isNumberToken(token));
-    if ((operator === 'and' || operator === 'or') && operands.includes(true))
+    const operands = made.splice(operator === '' ? made.length : operator === 'not' ? -1 : -2);
+    const isComparison = operator !== '' && !JOINTS.includes(operator);
+    const isWritten = TypeGuards.isQuotedToken(token) || TypeGuards.isNumberToken(token);
+    made.push(isComparison ? 'compared' : isWritten ? 'written' : undefined);
+    if ((operator === 'and' || operator === 'or') && operands.includes('written'))
       yield at(
         where,
         'beside `and` or `or`, a text or a number that is written out is always true; compare it',
       );
+    if (isComparison && operands.includes('compared'))
+      yield at(where, 'what a comparison gives is compared again; join two comparisons by `and`');
   }
 }
+
+const JOINTS: readonly string[] = ['and', 'or', 'not'];
 
 function isPair(arg: unknown): arg is readonly unknown[] {
   return Array.isArray(arg);
@@ -150,6 +157,17 @@ function leftOver(template: Template, liquid: Liquid): string | undefined {
   }
   if (!TypeGuards.isTagToken(token) || !HEADS.some((Head) => template instanceof Head)) return undefined;
   return nonBlank(token.tokenizer.remaining());
+}
+
+/** The parser takes that for no filter. A text ends in its quotes. */
+function endsInPipe(template: Template): boolean {
+  const { token } = template;
+  const isHead = HEADS.some((Head) => template instanceof Head);
+  if (!TypeGuards.isOutputToken(token) && !(TypeGuards.isTagToken(token) && isHead)) return false;
+  return token.input
+    .slice(...token.contentRange)
+    .trimEnd()
+    .endsWith('|');
 }
 
 const HEADS = [AssignTag, CaptureTag, CaseTag, ForTag, IfTag, UnlessTag];

@@ -11,6 +11,8 @@ const UNEXPECTED = (name: string) => `there is no tag \`${name}\`, or it is not 
 const WHOLE = 'a filter in a condition is for all of it; `assign` its value first';
 const ALWAYS = 'beside `and` or `or`, a text or a number that is written out is always true; compare it';
 const UNORDERED = 'a list or an object is neither less nor more';
+const NO_FILTER = 'there is no filter behind the last `|`';
+const TWICE = 'what a comparison gives is compared again; join two comparisons by `and`';
 const UNCLOSED = 'a text in quotes is not closed (in the quotes of a tag, `%}` is written `\\u0025}`)';
 
 describe('a template', () => {
@@ -18,6 +20,7 @@ describe('a template', () => {
     ['password: {{ DB_PASSWORD | json }} ca: {{ ["ca.crt"] | base64 }}', 'password: "p\\"ss" ca: Q0E='],
     ['{{ my-key }} {{ ["my-key"] }}', 'dash dash'],
     ['{{ ["empty"] }}{{ ["nil"] }}{{ ["007"] }}', 'Enb'],
+    ['{% # a | %}{% comment | %}{% endcomment %}{{ "|" }}{% assign x = A | append: "|" %}{{ x }}', '|a|'],
     ['{%- if A == "a" and B != "a" -%} yes {%- else -%} no {%- endif -%}', 'yes'],
     ['{% unless A contains "x" %}no x{% endunless %}', 'no x'],
     ['{% case A %}{% when "b", "a" %}hit{% else %}miss{% endcase %}', 'hit'],
@@ -113,6 +116,12 @@ describe('a template that cannot be parsed', () => {
     ['{{ A json }}', 1, 1, 'there are two values with nothing between them; a filter needs a `|`'],
     ['{{ A, 1 }}', 1, 1, '`, 1` is not understood here'],
     ['{% if A or %}{% endif %}', 1, 1, 'an operator lacks a value'],
+    ['{{ A | upcase | }}', 1, 1, NO_FILTER],
+    ['{{- A | -}}', 1, 1, NO_FILTER],
+    ['{% assign x = A | %}', 1, 1, NO_FILTER],
+    ['{% if A | %}{% endif %}', 1, 1, NO_FILTER],
+    ['{% if A == "a" == "b" %}{% endif %}', 1, 1, TWICE],
+    ['{% if A and A != "b" != "a" %}{% endif %}', 1, 1, TWICE],
     ['{{ A | append }}', 1, 1, 'the filter `append` takes 1 argument, not 0'],
     ['{{ A | slice: 1, 2, 3 }}', 1, 1, 'the filter `slice` takes 1 to 2 arguments, not 3'],
     ['{{ A | append: x: 1 }}', 1, 1, 'the filter `append` takes no named arguments'],
