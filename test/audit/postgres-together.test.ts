@@ -49,6 +49,13 @@ it('asks alone who comes first, and then together all who came meanwhile, a few 
   });
 });
 
+it('keeps nobody waiting whom the answer leaves out', async () => {
+  const { askOfOne } = server(async (asked) => (await echo(asked)).filter((_, index) => index > 0));
+  const answers = await Promise.all(['a', 'b', 'c'].map((name) => askOfOne(template, [name])));
+  expect(answers).toMatchObject([{ is: 'a' }, { is: 'b' }, {}]);
+  expect(answers[2]).toEqual({});
+});
+
 it('tells all who asked that it failed, and answers those who come later', async () => {
   let fails = true;
   const { askOfOne } = server(async (asked) => {

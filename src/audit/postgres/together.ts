@@ -36,6 +36,8 @@ export function createTogether(ask: AskKept): NonNullable<Searched['askOfOne']> 
         return { sql, parameters: listsOf(template, taken) };
       });
       for (const row of rows as readonly Answer[]) taken?.[(row.nth ?? 1) - 1]?.answer.resolve(row);
+      // Whoever has no row is not kept waiting.
+      for (const { answer } of taken ?? []) answer.resolve({});
     } catch (error) {
       taken ??= take(template, Number.POSITIVE_INFINITY);
       for (const { answer } of taken) answer.reject(error);
