@@ -1,4 +1,4 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createDecipheriv, createPrivateKey, pbkdf2Sync, X509Certificate } from 'node:crypto';
 import { createRequire } from 'node:module';
 import type Forge from 'node-forge';
 import { type Budget, TemplateError } from './budget.ts';
@@ -21,7 +21,23 @@ const OID = {
   shroudedKeyBag: '1.2.840.113549.1.12.10.1.2',
   certBag: '1.2.840.113549.1.12.10.1.3',
   pbes2: '1.2.840.113549.1.5.13',
+  pbkdf2: '1.2.840.113549.1.5.12',
 } as const;
+
+/** Of PBES2, those that OpenSSL has without its old ones: how it names them, and the bytes of their keys. */
+const CIPHERS = new Map<string, readonly [name: string, keyBytes: number]>([
+  ['1.2.840.113549.3.7', ['des-ede3-cbc', 24]],
+  ['2.16.840.1.101.3.4.1.2', ['aes-128-cbc', 16]],
+  ['2.16.840.1.101.3.4.1.22', ['aes-192-cbc', 24]],
+  ['2.16.840.1.101.3.4.1.42', ['aes-256-cbc', 32]],
+]);
+const DIGESTS = new Map([
+  ['1.2.840.113549.2.7', 'sha1'],
+  ['1.2.840.113549.2.8', 'sha224'],
+  ['1.2.840.113549.2.9', 'sha256'],
+  ['1.2.840.113549.2.10', 'sha384'],
+  ['1.2.840.113549.2.11', 'sha512'],
+]);
 
 /** For one part. Writers use 2,048 to 51,200; without a bound a file could stop the process. The work bounds all parts. */
 const MAX_ITERATIONS = 100_000;
@@ -110,15 +126,21 @@ class Reading {
     this.#keys.push(privateKey.export({ format: 'pem', type: 'pkcs8' }).toString());
   }
 
-  /** The library decrypts private keys only, so whatever is encrypted is given to it in their form. */
   #decrypt(algorithm: Asn1 | undefined, encrypted: string): Asn1 {
     if (algorithm === undefined) throw new Error('no algorithm');
     const iterations = iterationsIn(algorithm);
-    if (iterations > MAX_ITERATIONS)
+    // With an integer of no bytes the sum is no number.
+    if (!(iterations <= MAX_ITERATIONS))
       throw new TemplateError(`the password of this PKCS#12 is hashed more than ${MAX_ITERATIONS} times`);
     this.#iterations += iterations;
     // What came before counts again, so that a file of many parts ends soon.
     this.#budget.spend(this.#iterations * WORK);
+    const secret = { password: this.#password ?? '', iterations };
+    return decryptPbes2(algorithm, encrypted, secret) ?? this.#decryptByLibrary(algorithm, encrypted);
+  }
+
+  /** It decrypts private keys only, so whatever is encrypted is given to it in their form. */
+  #decryptByLibrary(algorithm: Asn1, encrypted: string): Asn1 {
     const { asn1, pki } = forge();
     const { Class, Type } = asn1;
     const octets = asn1.create(Class.UNIVERSAL, Type.OCTETSTRING, false, encrypted);
@@ -136,19 +158,47 @@ class Reading {
   }
 }
 
+/**
+ * PBES2 (RFC 8018) by OpenSSL: the library hashes a password so slowly that everything else would wait for seconds.
+ * Undefined for another algorithm.
+ * @param secret With the count that was bounded, whatever else the file may say in that place.
+ */
+function decryptPbes2(
+  algorithm: Asn1,
+  encrypted: string,
+  { password, iterations }: { readonly password: string; readonly iterations: number },
+): Asn1 | undefined {
+  const [type, parameters] = membersOf(algorithm);
+  if (oidOf(type) !== OID.pbes2) return undefined;
+  const [derivation, encryption] = membersOf(parameters);
+  const [kdf, kdfParameters] = membersOf(derivation);
+  if (oidOf(kdf) !== OID.pbkdf2) return undefined;
+  // Between the salt and the digest stand the count and, if given, the length of the key, of which the cipher has one.
+  const [salt, ...rest] = membersOf(kdfParameters);
+  const prf = rest.find((it) => typeof it.value !== 'string');
+  const digest = prf === undefined ? 'sha1' : DIGESTS.get(oidOf(membersOf(prf)[0]));
+  const [cipherType, iv] = membersOf(encryption);
+  const cipher = CIPHERS.get(oidOf(cipherType));
+  if (digest === undefined || cipher === undefined) return undefined;
+  const [name, keyBytes] = cipher;
+  const key = pbkdf2Sync(password, bytesOf(octetsOf(salt)), iterations, keyBytes, digest);
+  const decipher = createDecipheriv(name, key, bytesOf(octetsOf(iv)));
+  const decrypted = Buffer.concat([decipher.update(bytesOf(encrypted)), decipher.final()]);
+  return parse(decrypted.toString('binary'));
+}
+
 /** In every algorithm there is, the count follows the salt. */
 function iterationsIn(node: Asn1): number {
   const { Type } = forge().asn1;
   const members = typeof node.value === 'string' ? [] : node.value;
   return members.reduce((sum, member, index) => {
     const follows = members[index - 1]?.type === Type.OCTETSTRING && member.type === Type.INTEGER;
-    return (
-      sum +
-      (follows
-        ? Number(`0x${Buffer.from(String(member.value), 'binary').toString('hex')}`)
-        : iterationsIn(member))
-    );
+    return sum + (follows ? Number(`0x${bytesOf(octetsOf(member)).toString('hex')}`) : iterationsIn(member));
   }, 0);
+}
+
+function bytesOf(binary: string): Buffer {
+  return Buffer.from(binary, 'binary');
 }
 
 function parse(der: string): Asn1 {

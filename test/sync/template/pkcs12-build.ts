@@ -16,7 +16,12 @@ export interface Contents {
   /** PEM, in the order of the file. */
   readonly certificates: readonly string[];
   /** PEM, under 3DES with the password; `undefined` is none, as Windows has it, and not an empty one. */
-  readonly key?: { readonly pem: string; readonly password: string | undefined };
+  readonly key?: {
+    readonly pem: string;
+    readonly password: string | undefined;
+    /** PBES2 instead, as the library names it; its types do not know of `des`. */
+    readonly under?: { readonly algorithm: string; readonly prfAlgorithm: string };
+  };
 }
 
 /** A PKCS#12 file with these in it, the certificates not encrypted. */
@@ -33,9 +38,10 @@ export function pkcs12Of({ certificates, key }: Contents): Buffer {
   return Buffer.from(der(file), 'binary');
 }
 
-function encrypted({ pem, password }: NonNullable<Contents['key']>): Asn1 {
+function encrypted({ pem, password, under }: NonNullable<Contents['key']>): Asn1 {
   const pkcs8 = createPrivateKey(pem).export({ format: 'der', type: 'pkcs8' }).toString('binary');
-  return pki.encryptPrivateKeyInfo(asn1.fromDer(pkcs8), password as string, { algorithm: '3des' });
+  const how = { algorithm: '3des', ...under } as forge.pki.EncryptionOptions;
+  return pki.encryptPrivateKeyInfo(asn1.fromDer(pkcs8), password as string, how);
 }
 
 function contentOf(node: Asn1): Asn1 {

@@ -1,4 +1,5 @@
-// Written by OpenSSL 3.0: a key and its certificate on P-256, most with the certificate of their authority.
+// Written by OpenSSL 3.0, but for `UNCOUNTED`: a key and its certificate on P-256, most with the certificate of their
+// authority.
 // The password is `secret`, or none, but for the last two.
 
 /** AES-256-CBC, PBKDF2 with 2,048 rounds: what OpenSSL 3 writes. */
@@ -75,6 +76,13 @@ export const SLOW =
   'aFLtyAhb+RMEwzOEKUDASKTJ8sT4LEcJqSPS5k81Xa0eoSoULa68/LISCSGGYo4mMSUwIwYJKoZIhvcNAQkVMRYEFClznf7n' +
   'IJkRxj5GsbwSFl8nehT6MEIwMTANBglghkgBZQMEAgEFAAQg7KqJm3dl9h93AdI1JZ71zMKELaWmAM4z1wgQQLEPfL4ECHmz' +
   'SdFEriI7AgMCSfA=';
+
+/** The password is hashed 200,000 times; behind that count stand an octet string and an integer of no bytes. */
+export const UNCOUNTED =
+  'MIH+AgEDMIH4BgkqhkiG9w0BBwGggeoEgecwgeQwgeEGCSqGSIb3DQEHAaCB0wSB0DCBzTCBygYLKoZIhvcNAQwKAQKggbow' +
+  'gbcwIgYKKoZIhvcNAQwBAzAUBAj00v1mzE7u9gIDAw1ABAF4AgAEgZCruu3KSf/kX14Bl1pB6pCfrfOr8cBpv6NvZV05GQI5' +
+  'k+G149+FuNnQO1pWpTU70ERjaQU3B0szcTNIe/UcqkYq3Ng6a0FQNOlFUNsdkjqIZorlQDOeyXIFb/k2Q+ov2NwYqGMUNajs' +
+  'emp3D6EYZcPc0VjpFSNEI6I5d+S9var3cu6YBnX/yX92mvfIPBLuxDE=';
 
 /** Nothing is encrypted. */
 export const PLAIN =

@@ -13,6 +13,8 @@ function text(template: string, values: Values): string {
   return result;
 }
 
+const unreadable = 'this is no PKCS#12 that can be read with this password';
+
 describe('PKCS#12', () => {
   it.each([
     ['of today', files.AES, 2],
@@ -31,6 +33,19 @@ describe('PKCS#12', () => {
   it('may hash its password as often as Bouncy Castle does, in each of its parts', () => {
     expect(text('{{ P | pkcs12_key: "secret" }}', { P: bytes(files.MANY_ROUNDS) })).toMatch(/^-----BEGIN /);
   });
+
+  it.each(['aes128', 'aes192', 'aes256', 'des'])(
+    'may be under %s, whatever hashes its password',
+    (algorithm) => {
+      const { key } = createAuthority().issue();
+      for (const prfAlgorithm of ['sha1', 'sha256', 'sha384', 'sha512']) {
+        const under = { algorithm, prfAlgorithm };
+        const P = pkcs12Of({ certificates: [], key: { pem: key, password: 'secret', under } });
+        expect(text('{{ P | pkcs12_key: "secret" }}', { P })).toBe(key);
+        expect(run('{{ P | pkcs12_key: "secreu" }}', { P })).toMatchObject({ message: unreadable });
+      }
+    },
+  );
 
   it('needs no password when nothing is encrypted', () => {
     expect(text('{{ P | pkcs12_key }}', { P: bytes(files.PLAIN) })).toContain('BEGIN PRIVATE KEY');
@@ -93,7 +108,6 @@ describe('PKCS#12', () => {
     expect(text(template, { P: files.AES })).toContain('BEGIN PRIVATE KEY');
   });
 
-  const unreadable = 'this is no PKCS#12 that can be read with this password';
   it.each([
     ['another password', bytes(files.AES), '"wrong"', unreadable],
     ['another password, old', bytes(files.LEGACY), '"wrong"', unreadable],
@@ -109,6 +123,12 @@ describe('PKCS#12', () => {
     [
       'a password that is hashed too often',
       bytes(files.SLOW),
+      '"secret"',
+      'the password of this PKCS#12 is hashed more than 100000 times',
+    ],
+    [
+      'a password that is hashed too often, which an integer hides',
+      bytes(files.UNCOUNTED),
       '"secret"',
       'the password of this PKCS#12 is hashed more than 100000 times',
     ],
