@@ -57,6 +57,8 @@ const PRESENCE_MS = 10_000;
 
 /** The files are looked at every few seconds, and a change waits until it is whole. */
 const CONFIGURATION_MS = 60_000;
+/** How long an answer may still take when it is told to end while it waits. */
+const LAST_ANSWERS_MS = 2_000;
 /** Tried again so often while the audit or the cluster cannot be reached. */
 const START_AGAIN_MS = 3_000;
 
@@ -170,6 +172,8 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
         observe: observerOf(config, { ...deps, metrics, onBack: (store) => wake(store) }),
       }),
     );
+    // What is answered meanwhile may have an end to record, such as an export.
+    parts.defer(() => (deps.signal.aborted ? front.close(LAST_ANSWERS_MS) : undefined));
     const credential = credentialsOf(deps, (name, key) => app.cluster.ownSecret(name, key));
     await front.login(credential, app.cluster.identities);
     await untilUndoubted(app, { ...deps, front, againMs: START_AGAIN_MS });

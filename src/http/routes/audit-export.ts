@@ -28,6 +28,12 @@ export function addExportRoute(app: FastifyInstance, { audit, clock, closing, ve
     for (let next = first; !next.done; next = await take(rest)) yield next.value;
   }
 
+  const underWay = new Set<Promise<unknown>>();
+  // Whoever closes the server closes the audit next.
+  app.addHook('onClose', async () => {
+    await Promise.all(underWay);
+  });
+
   app.get<{ Querystring: ExportQuery }>(
     '/api/v1/audit/export',
     {
@@ -55,8 +61,14 @@ export function addExportRoute(app: FastifyInstance, { audit, clock, closing, ve
       // What fails at the start is an answer of its own; later only the connection can be cut.
       const first = await take(chunks);
       const stream = Readable.from(pieces(first, chunks));
+      const ended = Promise.withResolvers<void>();
+      underWay.add(ended.promise);
       // Also when nobody took the first piece: how the export ended is on record.
-      stream.once('close', () => void Promise.allSettled([chunks.return()]));
+      stream.once('close', async () => {
+        await Promise.allSettled([chunks.return()]);
+        underWay.delete(ended.promise);
+        ended.resolve();
+      });
       return reply
         .type(MEDIA_TYPES[format])
         .header('content-disposition', `attachment; filename="audit.${format === 'csv' ? 'csv' : 'jsonl'}"`)

@@ -1,9 +1,12 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
 import { createCheckpointer } from '../../../src/audit/checkpoint/checkpointer.ts';
 import { filePlace } from '../../../src/audit/checkpoint/places/file.ts';
 import { createSigner, keysById } from '../../../src/audit/checkpoint/signing.ts';
+import { openSqliteAudit } from '../../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../../src/audit/store.ts';
 import { prove } from '../../../src/audit/verify/verify.ts';
 import { systemClock } from '../../../src/core/clock.ts';
@@ -59,6 +62,46 @@ it('a service whose audit was cut stays up, changes nothing, and goes on when a 
   expect(after).toMatchObject({ ok: true, accepted: 1 });
   expect((await served.stop()).code).toBe(0);
 }, 90_000);
+
+it('an export that a service gives out meanwhile, and its end cuts off, is on record with how far it came', async () => {
+  const port = await freePort();
+  const address = `http://127.0.0.1:${port}`;
+  const http = `http: { listen: '127.0.0.1:${port}', tokens: [ { name: ann, role: viewer, token: { env: TOKEN } } ] }\n`;
+  await using bench = await openBench(HEAD + http + DB);
+  expect((await bench.runWith({ env: { TOKEN } }, 'sync')).code).toBe(0);
+  const path = join(bench.folder, 'state/audit.db');
+  cutOff(path, 3);
+  const open = () =>
+    openSqliteAudit({ path, instance: 'prod', replica: 'other-1-0a0a0a0a', clock: systemClock });
+  {
+    await using store = await open();
+    // More than the buffers between the service and the receiver take.
+    for (let n = 0; n < 10; n += 1)
+      await store.append(Array.from({ length: 500 }, () => entry({ note: 'x'.repeat(5_000) })));
+  }
+  await using served = await startServe({
+    cwd: bench.folder,
+    env: { TOKEN },
+    address,
+    token: TOKEN,
+    ready: false,
+  });
+  await vi.waitFor(
+    async () => expect((await served.get('/readyz')).text).toContain('AUDIT_TRUNCATED'),
+    20_000,
+  );
+  const headers = { authorization: `Bearer ${TOKEN}` };
+  const asked = request(`${address}/api/v1/audit/export?format=jsonl`, { headers });
+  asked.on('error', () => undefined).end();
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+  answer.on('error', () => undefined);
+  // Whoever reads no further keeps the service waiting with the rest.
+  await once(answer, 'readable');
+  expect((await served.stop()).code).toBe(0);
+  await using store = await open();
+  const [last] = await store.list({ action: 'export' }, { limit: 1 });
+  expect(last).toMatchObject({ outcome: 'failed', code: 'INTERRUPTED', note: 'jsonl' });
+}, 60_000);
 
 it('a loss in PostgreSQL can be accepted, though what stood beside the records was left', async () => {
   await using database = await createDatabase(postgres());
