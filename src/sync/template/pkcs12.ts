@@ -44,6 +44,9 @@ const MAX_ITERATIONS = 100_000;
 /** What one iteration costs of a budget that counts characters. */
 const WORK = 100;
 
+const UNKNOWN_ALGORITHM =
+  'this PKCS#12 is encrypted in a way that cannot be read: make it anew with AES-CBC or 3DES';
+
 /** Loaded when a template first asks for it, since few do. */
 let loaded: typeof Forge | undefined;
 function forge(): typeof Forge {
@@ -145,8 +148,15 @@ class Reading {
     const { Class, Type } = asn1;
     const octets = asn1.create(Class.UNIVERSAL, Type.OCTETSTRING, false, encrypted);
     const info = asn1.create(Class.UNIVERSAL, Type.SEQUENCE, true, [algorithm, octets]);
-    // Its types know of no missing password, but the library does.
-    const decrypted: Asn1 | null = pki.decryptPrivateKeyInfo(info, this.#passwordFor(algorithm) as string);
+    let decrypted: Asn1 | null;
+    try {
+      // Its types know of no missing password, but the library does.
+      decrypted = pki.decryptPrivateKeyInfo(info, this.#passwordFor(algorithm) as string);
+    } catch (cause) {
+      // Of an algorithm that it has not, and of nothing else. Another password would not help.
+      if (cause instanceof Error && 'oid' in cause) throw new TemplateError(UNKNOWN_ALGORITHM, { cause });
+      throw cause;
+    }
     if (decrypted === null) throw new Error('another password');
     return decrypted;
   }

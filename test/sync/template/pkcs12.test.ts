@@ -137,6 +137,24 @@ describe('PKCS#12', () => {
     expect(run(`{{ P | pkcs12_key: ${password} }}`, { P })).toMatchObject({ message });
   });
 
+  it.each([
+    ['by AES-GCM', files.AES, '60864801650304012a', '60864801650304012e', 'secret'],
+    [
+      'by AES-GCM, and opened with another password',
+      files.AES,
+      '60864801650304012a',
+      '60864801650304012e',
+      'wrong',
+    ],
+    ['by RC4', files.LEGACY, '2a864886f70d010c0103', '2a864886f70d010c0101', 'secret'],
+  ])('is refused for its algorithm where it is encrypted %s', (_, file, known, other, password) => {
+    const P = Buffer.from(bytes(file).toString('hex').replaceAll(known, other), 'hex');
+    expect(P.equals(bytes(file))).toBe(false);
+    expect(run(`{{ P | pkcs12_key: "${password}" }}`, { P })).toMatchObject({
+      message: 'this PKCS#12 is encrypted in a way that cannot be read: make it anew with AES-CBC or 3DES',
+    });
+  });
+
   it('is refused as text, which it never is', () => {
     expect(run('{{ P | pkcs12_key }}', { P: files.AES })).toMatchObject({
       message: 'PKCS#12 is not text; `base64_decode` gives the bytes if it is encoded',
