@@ -5,6 +5,7 @@ import { compareTargets, formatTarget, type TargetId } from '../core/target.ts';
 import { whyBraked } from '../reconcile/brake.ts';
 import { commandOf } from '../reconcile/commands.ts';
 import type { DecideDeps, Decision } from '../reconcile/decide.ts';
+import { countLate } from '../reconcile/destroy.ts';
 import type { Unseen } from '../reconcile/left.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
 import { isOursThere, proposalOf } from '../reconcile/reconcile.ts';
@@ -77,7 +78,9 @@ export async function planPass(
   const others = { targets: othersThan(app, only), leaving: left.endedOfOthers };
   const proposals = targets.flatMap(({ proposal }) => proposal ?? []);
   const population = await populationOf(app, { sight, left: left.count, proposals, others });
-  const braked = await whyBraked(free, population, { ...app, brake: app.config.brake });
+  const deps = { ...app, brake: app.config.brake };
+  const unrecorded = free.length === 0 ? 0 : await countLate(deps);
+  const braked = await whyBraked(free, { ...population, unrecorded }, deps);
   const shown = braked === undefined ? targets : targets.map((it) => heldBack(it, braked));
   const held = shown.filter(({ action }) => action === 'hold').map((it) => toHeld(app.config.instance, it));
   // Of one mapping it would be a count of the others.

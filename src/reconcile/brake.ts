@@ -19,6 +19,8 @@ export interface Population {
   readonly alive: number;
   /** What others propose and nobody has released: it counts, and stays as it is. */
   readonly elsewhere?: number;
+  /** What was destroyed, and is not on record yet. */
+  readonly unrecorded?: number;
 }
 
 const PAGE = 500;
@@ -26,7 +28,7 @@ const PAGE = 500;
 /** Why the brake holds all of them; `undefined`: they may go now. */
 export async function whyBraked(
   proposals: readonly Pick<Proposal, 'replacement'>[],
-  { total, alive, elsewhere = 0 }: Population,
+  { total, alive, elsewhere = 0, unrecorded = 0 }: Population,
   { audit, clock, brake, instances }: BrakeDeps,
 ): Promise<string | undefined> {
   if (proposals.length === 0) return undefined;
@@ -36,7 +38,7 @@ export async function whyBraked(
   if (leavesNone(now)) return 'no target would be left, and the last one never goes by itself';
   const since = new Date(clock.now() - brake.windowMs).toISOString();
   const counts = await Promise.all(instances.map((instance) => countDestroyed(audit, instance, since)));
-  const destroyed = counts.reduce((sum, count) => sum + count, 0);
+  const destroyed = counts.reduce((sum, count) => sum + count, unrecorded);
   return mayDestroy({ ...now, destroyed, total, share: brake.share })
     ? undefined
     : 'more would be destroyed at once than `brake` allows';

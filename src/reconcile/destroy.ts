@@ -8,7 +8,7 @@ import type { LiveSecret, MergeManifest } from '../core/secret.ts';
 import { formatTarget } from '../core/target.ts';
 import { type BrakeDeps, type Population, whyBraked } from './brake.ts';
 import { type Change, changesOf } from './change.ts';
-import { maybeRemovedLate, type Removal } from './made-late.ts';
+import { maybeRemovedLate, type Removal, removedLate } from './made-late.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
 import type { Recorder } from './recorder.ts';
 import { afterFailedWrite, lookFor, type Written } from './sighting.ts';
@@ -34,8 +34,7 @@ export async function destroy(
   deps: DestroyDeps,
   note?: string,
 ): Promise<readonly Outcome[]> {
-  const since = new Date(deps.clock.now() - deps.brake.windowMs).toISOString();
-  const late = () => maybeRemovedLate(deps.audit, since, deps.instances);
+  const late = () => maybeLate(deps);
   if (proposals.length === 0 && (await late()).length === 0) return [];
   return deps.audit.exclusively('destroy', async () => {
     const away = await closeLate(await late(), deps);
@@ -56,6 +55,20 @@ export async function destroy(
   });
 }
 
+function maybeLate({ audit, clock, brake, instances }: BrakeDeps): Promise<readonly Removal[]> {
+  const since = new Date(clock.now() - brake.windowMs).toISOString();
+  return maybeRemovedLate(audit, since, instances);
+}
+
+/** How many were made that nobody answered, which whoever destroys next will find, too. */
+export async function countLate(
+  deps: BrakeDeps & { readonly audit: Pick<AuditStore, 'latest'>; readonly cluster: Pick<Cluster, 'read'> },
+): Promise<number> {
+  const { made } = await lookForLate(await maybeLate(deps), deps);
+  const late = await Promise.all(made.map((it) => removedLate(deps.audit, it, deps.instances)));
+  return late.filter((it) => it !== undefined).length;
+}
+
 /**
  * Of removals that nobody answered. What cannot be looked at now is looked at by the next one that destroys; gives why, where
  * the cluster is away: what it has removed late is not known then, and would not count for the brake.
@@ -64,6 +77,15 @@ async function closeLate(
   removals: readonly Removal[],
   { cluster, recorder }: Pick<DestroyDeps, 'cluster' | 'recorder'>,
 ): Promise<AppError | undefined> {
+  const { made, away } = await lookForLate(removals, { cluster });
+  for (const removal of made) await recorder.gone(removal);
+  return away;
+}
+
+async function lookForLate(
+  removals: readonly Removal[],
+  { cluster }: { readonly cluster: Pick<Cluster, 'read'> },
+): Promise<{ readonly made: readonly Removal[]; readonly away: AppError | undefined }> {
   let away: AppError | undefined;
   const seen = await lookAtEach(removals, async (it) => {
     const found = await lookFor({ ...it, sources: [] }, cluster);
@@ -71,9 +93,7 @@ async function closeLate(
     away = new AppError('CLUSTER_UNAVAILABLE', { about: formatTarget(it.target) });
     return 'away';
   });
-  for (const [index, removal] of removals.entries())
-    if (seen[index]?.kind === 'applied') await recorder.gone(removal);
-  return away;
+  return { made: removals.filter((_, index) => seen[index]?.kind === 'applied'), away };
 }
 
 /**

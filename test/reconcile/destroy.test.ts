@@ -159,6 +159,11 @@ describe('a deletion that the API server makes after the look which did not find
   it('counts for the brake', async () => {
     const world = await openLate('onMappingRemoved: delete');
     await world.configure(mappingsOf(FOUR.slice(2), 'onMappingRemoved: delete'));
+    {
+      await using process = await world.start();
+      const { targets } = await planTargets(process.app);
+      expect(targets.map(({ action }) => action).sort()).toEqual(['hold', 'unchanged', 'unchanged']);
+    }
     expect((await world.sync()).summary).toMatchObject({ held: 1, deleted: 0 });
     expect(exists(world, 'two')).toBe(true);
     expect(deletions(world)).toEqual([
