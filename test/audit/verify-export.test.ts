@@ -101,6 +101,17 @@ it('a line in front that is no record any more was one', async () => {
   expect(await problemOf('{\n')).toEqual(edit(1));
 });
 
+it('a line in front that does not even begin like a record was one, too', async () => {
+  for (const front of ['x', 'sequence', '[', '\u0000', '\u00ff'])
+    expect(await problemOf(`${front}${textOf(WHOLE)}`)).toEqual(edit(1));
+  expect(await problemOf(textOf(WHOLE.slice(20)).replace('{', '('))).toEqual(edit(21));
+});
+
+it('a byte order mark and line ends of Windows are no part of a record', async () => {
+  expect(await problemOf(`\ufeff${textOf(WHOLE).replaceAll('\n', '\r\n')}`)).toEqual({ from: 1 });
+  expect(await problemOf(`\ufeff\ufeff${textOf(WHOLE)}`)).toEqual(edit(1));
+});
+
 it('a file with nothing in it is an export of no records', async () => {
   for (const text of ['', '\n', ' '.repeat(100_000)]) expect(await problemOf(text)).toEqual({ from: 1 });
 });

@@ -12,6 +12,11 @@ export interface Exported {
   readonly records: AsyncIterable<StoredRecord>;
 }
 
+/** Programs of Windows put it in front of a text that they pass on. It belongs to no record. */
+const BOM = '\uFEFF';
+const BOM_IN_LATIN1 = /^\xef\xbb\xbf/;
+const RECORD_LINE = /^\{.*"previousHash":"/m;
+
 /** What an export at this path is, by its beginning; undefined: it is something else, or not there. */
 export async function formatOf(path: string): Promise<ExportFormat | 'empty' | undefined> {
   try {
@@ -20,12 +25,12 @@ export async function formatOf(path: string): Promise<ExportFormat | 'empty' | u
     await using file = await open(path);
     const input = file.createReadStream({ encoding: 'latin1', start: 0, autoClose: false });
     for await (const chunk of input as AsyncIterable<string>) {
-      const start = chunk.trimStart();
+      const start = chunk.replace(BOM_IN_LATIN1, '').trimStart();
       if (start === '') continue;
       if (start.startsWith(BEGINNINGS.csv)) return 'csv';
       if (start.startsWith(BEGINNINGS.ocsf)) return 'ocsf';
-      // Also one whose first line was edited.
-      return start.startsWith('{') ? 'jsonl' : undefined;
+      // Also one whose first line was edited, whatever it says now.
+      return start.startsWith('{') || RECORD_LINE.test(start) ? 'jsonl' : undefined;
     }
     return 'empty';
   } catch (error) {
@@ -88,14 +93,15 @@ function isRecord({ sound, sequence }: Link): boolean {
 async function* lines(path: string): AsyncGenerator<StoredRecord, void, undefined> {
   const input = createReadStream(path, 'utf8');
   try {
-    let rest = '';
+    let rest: string | undefined;
     // Not by `readline`, for which U+2028 in a note ends a line as well.
     for await (const chunk of input as AsyncIterable<string>) {
-      const parts = `${rest}${chunk}`.split('\n');
+      const text = rest === undefined && chunk.startsWith(BOM) ? chunk.slice(1) : `${rest ?? ''}${chunk}`;
+      const parts = text.split('\n');
       rest = parts.pop() ?? '';
       for (const line of parts) yield* parsed(line);
     }
-    yield* parsed(rest);
+    yield* parsed(rest ?? '');
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;

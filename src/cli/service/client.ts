@@ -31,6 +31,9 @@ const CONNECT_MS = 5_000;
 const ANSWER_MS = 120_000;
 const MAX_RETRIES = 10;
 const LONGEST_RETRY_MS = 60_000;
+/** It runs, and the address may be right. */
+const UNTRUSTED =
+  'Check the certificate of the service (name, expiry, issuer), and that it is meant to speak https. For issuers of your own set NODE_EXTRA_CA_CERTS to a file of their certificates.';
 
 /** What only a service of ours says at `/livez`. */
 const Liveness = z.looseObject({ ok: z.boolean(), stalled: z.array(z.string()) });
@@ -155,8 +158,9 @@ async function exchange(
   } catch (thrown) {
     stopped.throwIfAborted();
     if (signal.aborted) throw unreachable(url, 'it did not answer in time');
-    const { detail = 'the connection failed' } = thrown instanceof AppError ? thrown : fromNetwork(thrown);
-    throw unreachable(url, detail);
+    const { code, detail = 'the connection failed' } =
+      thrown instanceof AppError ? thrown : fromNetwork(thrown);
+    throw unreachable(url, detail, code === 'TLS_FAILED' ? UNTRUSTED : undefined);
   }
 }
 

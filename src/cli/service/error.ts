@@ -3,8 +3,12 @@ import { AppError, type AppErrorOptions } from '../../core/errors.ts';
 import { shown } from '../../core/shown.ts';
 
 /** No service of ours answers where one was looked for, or in a form that this version does not know. */
-export function unreachable(address: string, detail: string): AppError {
-  return new AppError('SERVICE_UNAVAILABLE', { about: address, detail });
+export function unreachable(address: string, detail: string, todo?: string): AppError {
+  return new AppError('SERVICE_UNAVAILABLE', {
+    about: address,
+    detail,
+    ...(todo === undefined ? {} : { todo }),
+  });
 }
 
 /**
