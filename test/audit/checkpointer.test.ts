@@ -336,6 +336,7 @@ describe('a place', () => {
     expect(checkpointer.untrusted()).toMatchObject([{ place: 'a', checkpoint: { sequence: 50 } }]);
     expect(await scene.prove()).toMatchObject({
       ok: false,
+      records: 2,
       problem: { kind: 'checkpoint', sequence: 50 },
       unchecked: 1,
     });

@@ -152,7 +152,8 @@ export async function prove(input: ProofInput): Promise<Proof> {
   const after = Math.max(0, ...before.map(({ sequence }) => sequence));
   return {
     ok: false,
-    records: Math.max(0, problem.sequence - 1 - base.sequence),
+    // Of a checkpoint that is not to be believed, the number may lie far behind the end.
+    records: Math.max(0, Math.min(problem.sequence - 1, walked.end) - base.sequence),
     checkpoints,
     problem: {
       kind: problem.kind,
