@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { axe } from './chromium.ts';
-import { entry, print, target, typical } from './scene.ts';
+import { entry, mappingsOf, print, target, typical } from './scene.ts';
 import { describeInChromium, go } from './visit.ts';
 
 const VIEWS = [
@@ -59,6 +59,33 @@ describeInChromium('the page', (visit) => {
         view,
       ).toEqual([]);
     }
+  });
+
+  it('tears no key of the usual length on a phone', async () => {
+    await using tab = await visit({ width: 360, role: 'viewer', at: '/records/15' });
+    await tab.page.getByText('STRIPE_WEBHOOK').first().waitFor();
+    const torn = await tab.page.locator('.facts dt').evaluateAll((all) =>
+      all
+        .map((one) => {
+          const range = document.createRange();
+          range.selectNodeContents(one);
+          const tops = [...range.getClientRects()].map(({ top }) => Math.round(top / 8));
+          return { text: one.textContent, lines: new Set(tops).size };
+        })
+        .filter(({ text, lines }) => !text.includes(' ') && text.length <= 14 && lines > 1),
+    );
+    expect(torn).toEqual([]);
+  });
+
+  it('says of a target that was not in step since the start no more than that', async () => {
+    const { status, ...rest } = typical();
+    const targets = [target('db', 'apps', 'db', { lastSuccess: null, staleSeconds: null })];
+    await using tab = await visit({
+      role: 'viewer',
+      at: '/mappings',
+      scene: { ...rest, status: { ...status, targets }, mappings: mappingsOf(targets) },
+    });
+    await tab.page.getByText('not since the start').waitFor();
   });
 
   it('fits on a phone with names as long as they may be', async () => {

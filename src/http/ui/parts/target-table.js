@@ -27,7 +27,8 @@ export function targetTable(caption, targets, actions) {
 
 /** @param {Target} target */
 function freshness({ lastSuccess, staleSeconds }) {
-  if (!lastSuccess) return 'never';
+  // What a process before it has seen, nobody tells it.
+  if (!lastSuccess) return 'not since the start';
   return [
     time(lastSuccess),
     staleSeconds !== null &&
