@@ -38,3 +38,23 @@ it('a watch that ends in trouble works no more, and nobody is told that it does'
   trouble.forget('apps');
   expect([trouble.first(), levels(), woken]).toEqual([undefined, ['warn'], []]);
 });
+
+it('a right that is missing is for a person', () => {
+  const { trouble, levels } = open();
+  trouble.note('apps', new AppError('CLUSTER_FORBIDDEN'));
+  expect(levels()).toEqual(['error']);
+});
+
+it('an outage of the API server is a few lines, however many watches there are', () => {
+  const { trouble, levels } = open();
+  const said = () => levels().filter((level) => level !== 'debug');
+  const names = Array.from({ length: 500 }, (_, n) => `ns-${n}`);
+  for (let outage = 0; outage < 2; outage += 1) {
+    for (const name of names) trouble.note(name, AWAY);
+    expect(said()).toEqual(Array.from({ length: 10 }, () => 'warn'));
+    for (const name of names.slice(1)) trouble.note(name, undefined);
+    expect(said()).toEqual(Array.from({ length: 9 }, () => 'info'));
+    trouble.note('ns-0', undefined);
+    expect(said()).toEqual(['info', 'info']);
+  }
+});

@@ -29,9 +29,15 @@ const OF_THE_CLUSTER: readonly string[] = [
   'NAMESPACE_MISSING',
 ] satisfies ErrorCode[];
 
+/** Each namespace, or with `scope: names` each target, has a watch, and an outage of the API server is one of them all. */
+const MOST_NAMED = 10;
+
 export function createClusterTrouble(deps: ClusterTroubleDeps): ClusterTrouble {
   const { generation, board, ledger, logger } = deps;
   const trouble = new Map<string, AppError>();
+  /** Those that the log has named, and of how many the trouble was. */
+  const named = new Set<string>();
+  let most = 0;
 
   /** What failed for want of the API server, or of rights in it, may be done where a watch works again. */
   const wakeWhere = (watched: string): void => {
@@ -43,18 +49,37 @@ export function createClusterTrouble(deps: ClusterTroubleDeps): ClusterTrouble {
     }
   };
 
+  const begins = (name: string, error: AppError): void => {
+    most = Math.max(most, trouble.size);
+    const isNamed = named.size < MOST_NAMED || named.has(name);
+    if (isNamed) named.add(name);
+    const level = !isNamed ? 'debug' : error.heals ? 'warn' : 'error';
+    logger[level]('a watch has trouble and goes on', { name, error });
+  };
+
+  const ends = (name: string): void => {
+    if (named.delete(name)) logger.info('a watch works again', { name });
+    else logger.debug('a watch works again', { name });
+    if (trouble.size > 0) return;
+    if (most > MOST_NAMED) logger.info('all watches work again', { count: most });
+    most = 0;
+  };
+
   return {
     first: () => trouble.values().next().value,
     note(name, error) {
       const before = trouble.get(name);
       if (error === undefined) trouble.delete(name);
       else trouble.set(name, error);
-      if (error !== undefined && before?.code !== error.code)
-        logger.warn('a watch has trouble and goes on', { name, error });
+      if (error !== undefined && before?.code !== error.code) begins(name, error);
       if (error !== undefined || before === undefined) return;
-      logger.info('a watch works again', { name });
+      ends(name);
       wakeWhere(name);
     },
-    forget: (name) => void trouble.delete(name),
+    forget(name) {
+      trouble.delete(name);
+      named.delete(name);
+      if (trouble.size === 0) most = 0;
+    },
   };
 }
