@@ -49,7 +49,7 @@ describe('what a real API server refuses', () => {
     const headers = { 'content-type': 'application/merge-patch+json' };
     assertStatus(await admin()('PATCH', path, status, headers), 200, 'quota status');
     const error = await h.cluster.create(app(h), manifest()).catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ code: 'CLUSTER_REFUSED' });
+    expect(error).toMatchObject({ code: 'CLUSTER_REFUSED', detail: 'a quota of the namespace is used up' });
     expect(String(error)).not.toContain('exceeded quota');
   });
 
@@ -83,13 +83,47 @@ describe('what a real API server refuses', () => {
     const path = `/api/v1/namespaces/${h.namespace}/secrets?dryRun=All`;
     const probe = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'probe' } };
     await expect.poll(async () => (await admin()('POST', path, probe)).status, { timeout: 20_000 }).toBe(403);
-    await expect(h.cluster.create(app(h), manifest())).rejects.toMatchObject({ code: 'CLUSTER_REFUSED' });
+    await expect(h.cluster.create(app(h), manifest())).rejects.toMatchObject({
+      code: 'CLUSTER_REFUSED',
+      detail: 'an admission policy denies it',
+    });
     assertStatus(await admin()('DELETE', `${api}/validatingadmissionpolicies/${h.namespace}`), 200, 'policy');
     assertStatus(
       await admin()('DELETE', `${api}/validatingadmissionpolicybindings/${h.namespace}`),
       200,
       'binding',
     );
+  });
+
+  it('an admission webhook that does not answer: CLUSTER_UNAVAILABLE, and named', async () => {
+    await using h = await openReal();
+    const path = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations';
+    const webhook = {
+      metadata: { name: h.namespace },
+      webhooks: [
+        {
+          name: 'away.example.com',
+          clientConfig: { url: 'https://127.0.0.1:1/' },
+          rules: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['secrets'] }],
+          namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': h.namespace } },
+          failurePolicy: 'Fail',
+          sideEffects: 'None',
+          admissionReviewVersions: ['v1'],
+        },
+      ],
+    };
+    assertStatus(await admin()('POST', path, webhook), 201, 'webhook');
+    const dryRun = `/api/v1/namespaces/${h.namespace}/secrets?dryRun=All`;
+    const probe = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'probe' } };
+    await expect
+      .poll(async () => (await admin()('POST', dryRun, probe)).status, { timeout: 20_000 })
+      .toBe(500);
+    await expect(h.cluster.create(app(h), manifest())).rejects.toMatchObject({
+      code: 'CLUSTER_UNAVAILABLE',
+      detail: 'an admission webhook of the cluster does not answer',
+      todo: expect.stringContaining('validatingwebhookconfigurations'),
+    });
+    assertStatus(await admin()('DELETE', `${path}/${h.namespace}`), 200, 'webhook');
   });
 
   it('an object that is not valid: CLUSTER_REFUSED, and TOO_LARGE where that is the reason', async () => {
