@@ -142,7 +142,7 @@ still for longer than its deadline, and names it; an outage of a store, of Redis
 A review is a JSON body, \`{ "state": "reviewed", "note": "…" }\` or \`"flagged"\`; the note may be left out. The answer is the
 record with \`reviewed\`.
 
-\`/api/v1/audit/export\` needs \`format\`: \`jsonl\`, \`csv\` or \`ocsf\`, and takes the filters below, but no \`limit\` and no
+\`/api/v1/audit/export\` takes \`format\`: \`jsonl\` (the default), \`csv\` or \`ocsf\`, and the filters below, but no \`limit\` and no
 \`cursor\`. It is a stream and ends at the record that was the newest when it began. What goes wrong on the way can only cut
 the connection, so an answer that ends in order is whole. See [export the audit](../how-to/export-the-audit.md).`;
 

@@ -144,9 +144,14 @@ describe('audit export', () => {
     });
   });
 
-  it('without a format, or with another, is wrong usage', async () => {
+  it('without a format is what can be proved', async () => {
     await using bench = await openSynced();
-    expect(await bench.run('audit', 'export')).toMatchObject({ code: 64 });
+    const named = await bench.run('audit', 'export', '--format', 'jsonl');
+    expect(await bench.run('audit', 'export')).toMatchObject({ code: 0, stdout: named.stdout });
+  });
+
+  it('with a format that there is not is wrong usage', async () => {
+    await using bench = await openSynced();
     expect(await bench.run('audit', 'export', '--format', 'xml')).toMatchObject({ code: 64 });
   });
 });

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../audit/entry.ts';
-import { EXPORT_FORMATS } from '../../audit/export/formats.ts';
+import { DEFAULT_EXPORT_FORMAT, EXPORT_FORMATS } from '../../audit/export/formats.ts';
 import { REVIEWS } from '../../audit/question/review.ts';
 import type { Context } from '../context.ts';
 import { example } from '../texts/help.ts';
@@ -134,7 +134,7 @@ function addExport(audit: Command, context: Context, run: Run): void {
   ).addOption(
     new Option('--format <format>', 'jsonl is what `audit verify` reads')
       .choices(EXPORT_FORMATS)
-      .makeOptionMandatory(),
+      .default(DEFAULT_EXPORT_FORMAT),
   );
   withFilters(withStore(out))
     .option('--out <path>', 'file to write, for its owner only; else standard output', filled)

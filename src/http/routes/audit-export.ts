@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { MEDIA_TYPES, recordedExport } from '../../audit/export/export.ts';
-import { EXPORT_FORMATS, type ExportFormat } from '../../audit/export/formats.ts';
+import { DEFAULT_EXPORT_FORMAT, EXPORT_FORMATS, type ExportFormat } from '../../audit/export/formats.ts';
 import type { Question } from '../../audit/question/question.ts';
 import { createInTurn } from '../../core/in-turn.ts';
 import type { RouteDeps } from '../deps.ts';
@@ -10,7 +10,7 @@ import { describe } from '../openapi.ts';
 import { actorOf } from '../requester.ts';
 import { FILTERS, filterOf } from './audit-query.ts';
 
-type ExportQuery = Question & { readonly format: ExportFormat };
+type ExportQuery = Question & { readonly format?: ExportFormat };
 
 type Chunks = AsyncGenerator<string, void, undefined>;
 
@@ -52,7 +52,7 @@ export function addExportRoute(app: FastifyInstance, { audit, clock, closing, ve
       }),
     },
     async (request, reply) => {
-      const { format } = request.query;
+      const { format = DEFAULT_EXPORT_FORMAT } = request.query;
       const chunks = recordedExport(
         audit,
         { format, filter: filterOf(request.query, clock.now()), version, signal: closing },
@@ -83,9 +83,13 @@ const TYPES = [...new Set(Object.values(MEDIA_TYPES).map((type) => type.replace(
 const QUERY = {
   type: 'object',
   additionalProperties: false,
-  required: ['format'],
   properties: {
-    format: { type: 'string', enum: EXPORT_FORMATS, description: 'How each record is written.' },
+    format: {
+      type: 'string',
+      enum: EXPORT_FORMATS,
+      default: DEFAULT_EXPORT_FORMAT,
+      description: 'How each record is written.',
+    },
     ...FILTERS,
   },
 } as const;
