@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { expect, it } from 'vitest';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { openBench } from './harness.ts';
@@ -39,3 +40,31 @@ it('audit migrate says why it moves nothing, and that a person must act', async 
   expect((await migrate('--from', 'new.db', '--to', './new.db')).code).toBe(64);
   expect((await migrate('--from', 'new.db')).code).toBe(64);
 });
+
+it.each([
+  [
+    'edited',
+    `update records set record = replace(record, '"sync"', '"plan"') where sequence = 1`,
+    'at record 1',
+  ],
+  ['deleted', 'delete from records where sequence = 2', 'at record 2'],
+  ['cut off', 'delete from records where sequence > 3', 'truncated at record 4'],
+])(
+  'audit migrate carries on no log that was %s, and names it, not the new one',
+  async (_, tampering, where) => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    const database = new DatabaseSync(join(bench.folder, 'state/audit.db'));
+    database.exec(tampering);
+    database.close();
+    const args = ['--from', 'state/audit.db', '--to', 'new.db'];
+    const refused = await bench.run('audit', 'migrate', ...args, '--output', 'json');
+    expect(refused).toMatchObject({
+      code: 4,
+      json: {
+        ok: false,
+        reason: expect.stringMatching(`^the chain of .*state/audit\\.db does not hold \\(${where}\\)`),
+      },
+    });
+  },
+);

@@ -1,7 +1,6 @@
 import type { Head } from '../chain.ts';
-import { because } from '../failures.ts';
 import { verify } from '../verify/verify.ts';
-import type { MovableAudit } from './moving.ts';
+import { following, type MovableAudit } from './moving.ts';
 
 export type Moved =
   | { readonly kind: 'moved'; readonly records: number; readonly head: Head; readonly resumed: boolean }
@@ -20,7 +19,7 @@ const BATCH = 500;
  * Moves an audit log into an empty store: record by record as they are, so that the chain, its hashes and its
  * checkpoints stay what they were. The source is only read. Until all is there and proved, the target is marked and
  * nothing else is written to it; whoever stops, or is stopped, half-way runs it again and it goes on.
- * @throws AppError AUDIT_UNAVAILABLE; of a chain that does not hold too.
+ * @throws AppError AUDIT_UNAVAILABLE
  */
 export async function moveAudit(
   source: MovableAudit,
@@ -40,17 +39,22 @@ export async function moveAudit(
     await target.takeOver([], base);
   }
   const records = until.sequence - base.sequence;
-  await copy(source, target, { base, until, records }, options);
+  const broken = await copy(source, target, { base, until, records }, options);
   if ((await source.writers()) > 0 || (await source.head()).hash !== until.hash)
     return { kind: 'refused', reason: `something was written to ${source.address} meanwhile: ${STOP}` };
+  if (broken !== undefined) return { kind: 'refused', reason: noChain(source, `at record ${broken}`) };
   const proof = await verify(watched(target, base, records, options), { after: base, until });
   if (proof.kind !== 'intact')
-    throw because(`the copy does not verify: ${proof.kind} at record ${proof.sequence}`);
+    return { kind: 'refused', reason: noChain(source, `${proof.kind} at record ${proof.sequence}`) };
   await target.setMoving(undefined);
   return { kind: 'moved', records: proof.records, head: proof.head, resumed };
 }
 
 const STOP = 'stop every process that uses it, then run this again';
+
+function noChain({ address }: MovableAudit, where: string): string {
+  return `the chain of ${address} does not hold (${where}), and such a one is not carried on: run \`secretbridge audit verify --audit\` of it`;
+}
 
 async function refusal(source: MovableAudit, target: MovableAudit): Promise<string | undefined> {
   if ((await source.moving()) !== undefined) return `${source.address} is itself only half moved`;
@@ -75,21 +79,29 @@ interface Extent {
   readonly records: number;
 }
 
+/** The first record that does not follow the one before, if there is one: that is the source's fault, not the target's. */
 async function copy(
   source: MovableAudit,
   target: MovableAudit,
   { base, until, records }: Extent,
   { onProgress, signal }: MoveOptions,
-): Promise<void> {
+): Promise<number | undefined> {
   let head = await target.head();
   for await (const part of batches(source.stored(head.sequence + 1))) {
     signal?.throwIfAborted();
     const wanted = part.slice(0, until.sequence - head.sequence);
-    if (wanted.length === 0) return;
+    if (wanted.length === 0) return undefined;
+    let last = head;
+    for (const stored of wanted) {
+      const next = following(stored, last);
+      if (next === undefined) return last.sequence + 1;
+      last = next;
+    }
     await target.takeOver(wanted, head);
-    head = { sequence: head.sequence + wanted.length, hash: wanted.at(-1)?.hash ?? head.hash };
+    head = { sequence: last.sequence, hash: last.hash };
     onProgress?.(head.sequence - base.sequence, records, 'copied');
   }
+  return undefined;
 }
 
 async function* watched(

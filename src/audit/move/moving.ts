@@ -29,15 +29,21 @@ export interface Linked {
 export function* linked(records: Iterable<StoredRecord>, base: Head): Generator<Linked> {
   let head = base;
   for (const { text, hash } of records) {
-    const record = fromStored(text, hash);
-    const follows =
-      record !== undefined &&
-      record.sequence === head.sequence + 1 &&
-      record.previousHash === head.hash &&
-      hashOf(text) === hash;
-    if (!follows)
+    const record = following({ text, hash }, head);
+    if (record === undefined)
       throw because(`record ${head.sequence + 1} does not follow: run \`secretbridge audit verify\``);
     yield { record, text };
     head = record;
   }
+}
+
+/** The record, if it is whole and the next one. */
+export function following(
+  { text, hash }: Pick<StoredRecord, 'text' | 'hash'>,
+  head: Head,
+): AuditRecord | undefined {
+  const record = fromStored(text, hash);
+  const follows =
+    record?.sequence === head.sequence + 1 && record.previousHash === head.hash && hashOf(text) === hash;
+  return follows ? record : undefined;
 }
