@@ -6,6 +6,13 @@ export function because(detail: string, cause?: unknown, todo?: string): AppErro
   return new AppError('AUDIT_UNAVAILABLE', { detail, cause, ...(todo === undefined ? {} : { todo }) });
 }
 
+/** Of the rest of the audit nothing is wrong, nor of its disk. */
+export function damagedRecord(): AppError {
+  const todo =
+    'Find out which one with `secretbridge audit verify`, and compare it with an export or a backup from before.';
+  return because('a record is damaged', undefined, todo);
+}
+
 /** Of work that only one may do: nothing is wrong with the audit, but its turn did not come. */
 export function busyElsewhere(cause?: unknown): AppError {
   return new AppError('BUSY_ELSEWHERE', { cause });

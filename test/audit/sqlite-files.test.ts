@@ -195,7 +195,11 @@ describe('an audit file that cannot be used', () => {
     await filled(path);
     change(path, `update records set record = '{"sequence":' where sequence = 2`);
     await using store = await openSqliteAudit({ ...common, path });
-    await expect(store.get(2)).rejects.toMatchObject(unavailable('damaged', path));
+    await expect(store.get(2)).rejects.toMatchObject({
+      ...unavailable('damaged', path),
+      // Not to look at rights and disks.
+      todo: expect.stringContaining('secretbridge audit verify'),
+    });
     expect(await store.get(1)).toMatchObject({ sequence: 1 });
     expect(await Array.fromAsync(store.stored(1))).toHaveLength(2);
   });

@@ -3,7 +3,7 @@ import { type AppError, toAppError } from '../../core/errors.ts';
 import { canonical } from '../canonical.ts';
 import { canonicalOrNothing, fromStored, type Head, type StoredRecord } from '../chain.ts';
 import { type Actor, type AuditRecord, type Entry, NO_KEYS } from '../entry.ts';
-import { because } from '../failures.ts';
+import { damagedRecord } from '../failures.ts';
 import type { AuditStore, RecordFilter, Review } from '../store.ts';
 import { csvHeader, csvLine } from './csv.ts';
 import type { ExportFormat } from './formats.ts';
@@ -178,7 +178,7 @@ function line(
 ): string {
   if (format === 'jsonl') return jsonLine(stored);
   const record: AuditRecord | undefined = fromStored(stored.text, stored.hash);
-  if (record === undefined) throw because('a record is damaged: run `secretbridge audit verify`');
+  if (record === undefined) throw damagedRecord();
   const review = reviews.get(record.sequence);
   return format === 'csv' ? csvLine(record, review) : `${JSON.stringify(toOcsf(record, review, version))}\n`;
 }

@@ -1,6 +1,6 @@
 import { fromStored, type StoredRecord } from '../chain.ts';
 import type { AuditRecord } from '../entry.ts';
-import { because } from '../failures.ts';
+import { damagedRecord } from '../failures.ts';
 import { isFacetSo, reviewChange } from './reviews.ts';
 import {
   BLOCK,
@@ -83,8 +83,6 @@ export function readable(address: string) {
   return ({ record: text, hash }: { readonly record: string; readonly hash: string }): AuditRecord => {
     const record = fromStored(text, hash);
     if (record !== undefined) return record;
-    throw because('a record is damaged: run `secretbridge audit verify`').concerning(
-      `audit store ${address}`,
-    );
+    throw damagedRecord().concerning(`audit store ${address}`);
   };
 }

@@ -1,6 +1,6 @@
 import { fromStored, type Head, type StoredRecord } from '../chain.ts';
 import type { AuditRecord } from '../entry.ts';
-import { because } from '../failures.ts';
+import { because, damagedRecord } from '../failures.ts';
 
 /**
  * What a record is the last one of. When records leave, of each slot the newest stays known beside the chain, since
@@ -62,6 +62,6 @@ export function keeperOf({ text, hash, open }: KeptRecord): Keeper {
 
 function readableText(text: string, hash: string): AuditRecord {
   const record = fromStored(text, hash);
-  if (record === undefined) throw because('a record is damaged: run `secretbridge audit verify`');
+  if (record === undefined) throw damagedRecord();
   return record;
 }
