@@ -8,7 +8,7 @@ import type { Workload } from '../core/mapping.ts';
 import type { ReadResult, StoreRef } from '../core/reading.ts';
 import type { Recording } from '../core/recording.ts';
 import type { LiveSecret } from '../core/secret.ts';
-import type { TargetId } from '../core/target.ts';
+import { formatTarget, type TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/compare.ts';
 import type { Pin } from '../sync/pin.ts';
 import { type Change, changesOf } from './change.ts';
@@ -207,8 +207,11 @@ export function createRecorder({
       const isSame = kind !== 'held' || (before?.note === note && isDeepStrictEqual(before?.keys, changes));
       if (before?.outcome === kind && before.code === error.code && isSame) return;
       const action = kind === 'held' ? 'hold' : 'refuse';
-      const { code } = error;
-      const noted = note === undefined ? {} : { note };
+      const { code, about } = error;
+      // Whoever reads that a source is absent wants to know which one.
+      const named = kind === 'held' || about === formatTarget(target) ? undefined : about;
+      const said = note ?? named;
+      const noted = said === undefined ? {} : { note: said };
       return append({ ...base, action, mapping, ...target, outcome: kind, code, keys: changes, ...noted });
     },
 

@@ -394,3 +394,29 @@ describe('the last write of a target', () => {
     expect(await last(audit, ['prod'])).toBeUndefined();
   });
 });
+
+describe('a refusal', () => {
+  it('says which source it is about, and nothing where it is about the target itself', async () => {
+    const world = await openDb();
+    await world.sync();
+    const last = () => world.records.findLast(({ action }) => action === 'refuse');
+    world.store.put('db', '{"user":"ann"}', '2');
+    await world.sync();
+    expect(last()).toMatchObject({
+      code: 'PROPERTY_MISSING',
+      note: 'store vault, key db, property password',
+    });
+    world.store.absent('db');
+    await world.sync();
+    expect(last()).toMatchObject({
+      code: 'SOURCE_ABSENT',
+      note: expect.stringMatching(/^store vault, key db,/),
+    });
+    world.store.put('db', '{"user":"ann","password":"third"}', '3');
+    await world.sync();
+    world.cluster.put(APPS_DB, { data: {} });
+    await world.sync();
+    expect(last()).toMatchObject({ code: 'NOT_OWNED' });
+    expect(last()).not.toHaveProperty('note');
+  });
+});
