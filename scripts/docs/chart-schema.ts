@@ -11,8 +11,14 @@ const objects: Schema = { type: 'array', items: free };
 const port: Schema = { type: 'integer', minimum: 1, maximum: 65535 };
 /** Kubernetes takes a number or a share for some. */
 const countOrShare: Schema = { type: ['integer', 'string'] };
-/** The API server takes no number and no `true` for a value, and `0755` without quotes would be another text. */
-const variable = { ...exactly({ name: text, value: text, valueFrom: free }), required: ['name'] };
+/**
+ * The API server takes no number and no `true` for a value, and `0755` without quotes would be another text. It takes a
+ * null, as of tools that write every field.
+ */
+const variable = {
+  ...exactly({ name: text, value: { type: ['string', 'null'] }, valueFrom: { type: ['object', 'null'] } }),
+  required: ['name'],
+};
 const secretKey = exactly({ name: text, key: text });
 const peers = exactly({ cidrs: words, port });
 

@@ -77,6 +77,15 @@ describe.skipIf(!layerRuns)('the values of the chart', () => {
     });
   });
 
+  it('take variables of tools that write every field', async () => {
+    const env = [
+      { name: 'A', value: 'a', valueFrom: null },
+      { name: 'B', value: null, valueFrom: { secretKeyRef: { name: 's', key: 'b' } } },
+    ];
+    const objects = await render('--set-json', `env=${JSON.stringify(env)}`);
+    expect(templateOf(one(objects, 'Deployment')).spec.containers[0]).toMatchObject({ env });
+  });
+
   it('spreads a large configuration over ConfigMaps, and a mapping stays in its own', async () => {
     const names = Array.from({ length: 4000 }, (_, index) => `mapping-${index}`);
     await using bench = await openBench();
