@@ -60,7 +60,7 @@ export function* inspect(templates: readonly Template[], liquid: Liquid): Genera
       } else yield* inspectToken(argument);
     const rest = leftOver(template, liquid);
     if (rest !== undefined) yield at(template.token, `${quote(rest)} is not understood here`);
-    if (endsInPipe(template)) yield at(template.token, 'there is no filter behind the last `|`');
+    if (isFilterable(template)) yield* lostPipe(template.token);
     if (template instanceof ForTag)
       for (const word of Object.keys(template.hash.hash))
         if (!LOOP_WORDS.includes(word)) yield at(template.token, `${quote(word)} is not understood here`);
@@ -159,15 +159,15 @@ function leftOver(template: Template, liquid: Liquid): string | undefined {
   return nonBlank(token.tokenizer.remaining());
 }
 
-/** The parser takes that for no filter. A text ends in its quotes. */
-function endsInPipe(template: Template): boolean {
-  const { token } = template;
-  const isHead = HEADS.some((Head) => template instanceof Head);
-  if (!TypeGuards.isOutputToken(token) && !(TypeGuards.isTagToken(token) && isHead)) return false;
-  return token.input
-    .slice(...token.contentRange)
-    .trimEnd()
-    .endsWith('|');
+function isFilterable(template: Template): boolean {
+  return TypeGuards.isOutputToken(template.token) || HEADS.some((Head) => template instanceof Head);
+}
+
+/** The parser takes a `|` at the end for no filter. A text ends in its quotes. */
+export function* lostPipe(token: Token): Generator<TemplateProblem> {
+  if (!TypeGuards.isOutputToken(token) && !TypeGuards.isTagToken(token)) return;
+  const content = token.input.slice(...token.contentRange);
+  if (content.trimEnd().endsWith('|')) yield at(token, 'there is no filter behind the last `|`');
 }
 
 const HEADS = [AssignTag, CaptureTag, CaseTag, ForTag, IfTag, UnlessTag];

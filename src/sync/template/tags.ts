@@ -1,5 +1,5 @@
 import { type Liquid, type TagToken, type Token, Tokenizer, TypeGuards } from 'liquidjs';
-import { at, BLOCKS, nonBlank, quote, type TemplateProblem } from './inspect.ts';
+import { at, BLOCKS, lostPipe, nonBlank, quote, type TemplateProblem } from './inspect.ts';
 
 interface Block {
   readonly name: string;
@@ -25,6 +25,7 @@ export function* inspectTags(text: string, liquid: Liquid): Generator<TemplatePr
     else if (name === 'elsif') {
       token.tokenizer.readFilteredValue();
       yield* leftOver(token, token.tokenizer.remaining());
+      yield* lostPipe(token);
     } else if (name.startsWith('end') || ALONE.includes(name)) yield* leftOver(token, token.args);
     const isLost = inner?.name === 'case' && inner.branch === 'else' && BRANCHES.includes(name);
     const isLoose = LEAVE.includes(name) && !blocks.some((block) => block.name === 'for');

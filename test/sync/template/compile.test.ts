@@ -120,6 +120,8 @@ describe('a template that cannot be parsed', () => {
     ['{{- A | -}}', 1, 1, NO_FILTER],
     ['{% assign x = A | %}', 1, 1, NO_FILTER],
     ['{% if A | %}{% endif %}', 1, 1, NO_FILTER],
+    ['{% if A %}a{% elsif B | %}b{% endif %}', 1, 12, NO_FILTER],
+    ['{% unless A %}a{% elsif B | upcase | -%}b{% endunless %}', 1, 16, NO_FILTER],
     ['{% if A == "a" == "b" %}{% endif %}', 1, 1, TWICE],
     ['{% if A and A != "b" != "a" %}{% endif %}', 1, 1, TWICE],
     ['{{ A | append }}', 1, 1, 'the filter `append` takes 1 argument, not 0'],
