@@ -25,6 +25,9 @@ interface Left {
 
 async function leftOf(app: App): Promise<Left> {
   const { left, unseen } = await leftTargets(app, { search: true });
+  // Whoever was told to stop has not found that nothing is left, and deletes nothing.
+  const stopped = unseen.find(({ error }) => error.code === 'INTERRUPTED');
+  if (stopped !== undefined) throw stopped.error;
   const all = left.map((it) => endOfLeft(it, app.fingerprints));
   return { ...(await putOff(all, app.targets, UNSEEN, app)), unseen, count: left.length };
 }
