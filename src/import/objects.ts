@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { LineCounter, parseAllDocuments } from 'yaml';
 import { isObject } from '../core/json.ts';
 import { isNamespaceName, isSecretName } from '../core/kubernetes-names.ts';
@@ -128,7 +129,8 @@ function severalOf(
   places: ReadonlyMap<Json, string>,
 ): readonly string[] {
   const [first, ...others] = given;
-  const differing = others.filter((one) => textOf(one) !== textOf(first));
+  const said = saidBy(first);
+  const differing = others.filter((one) => !isDeepStrictEqual(saidBy(one), said));
   if (differing.length === 0) return [];
   const at = (one: Json) => places.get(one) ?? 'somewhere';
   const shown = differing.slice(0, MOST_PLACES).map(at);
@@ -140,9 +142,9 @@ function severalOf(
 
 const MOST_PLACES = 3;
 
-function textOf({ spec, metadata }: Json): string {
+function saidBy({ spec, metadata }: Json): readonly unknown[] {
   const { labels, annotations } = isObject(metadata) ? metadata : {};
-  return JSON.stringify([spec, labels, annotations]);
+  return [spec, labels, annotations];
 }
 
 const RENDER = 'A template of a chart is rendered first, as by `helm template`';

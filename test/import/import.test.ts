@@ -153,10 +153,12 @@ spec:
 
   it('several times is listed with its places where it says several things, and else passed over', () => {
     const other = external({ data: [] });
+    const { secretStoreRef } = other.spec;
     const text = (...objects: object[]) => objects.map((it) => JSON.stringify(it)).join('\n---\n');
     const texts = [
       { name: 'a.yaml', text: text(VAULT, external(one)) },
-      { name: 'b.yaml', text: text(VAULT, external(one)) },
+      // As the API server gives it: in the order of the letters.
+      { name: 'b.yaml', text: text(VAULT, { ...external(one), spec: { ...one, secretStoreRef } }) },
       { name: 'c.yaml', text: text(other, VAULT, { kind: 'List', items: [other] }) },
     ];
     const same = readObjects(texts.slice(0, 2), 'default');
