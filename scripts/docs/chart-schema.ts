@@ -16,7 +16,7 @@ const countOrShare: Schema = { type: ['integer', 'string'] };
  * null, as of tools that write every field.
  */
 const variable = {
-  ...exactly({ name: text, value: { type: ['string', 'null'] }, valueFrom: { type: ['object', 'null'] } }),
+  ...exactly({ name: text, value: orNull(text), valueFrom: orNull(free) }),
   required: ['name'],
 };
 const secretKey = exactly({ name: text, key: text });
@@ -24,6 +24,10 @@ const peers = exactly({ cidrs: words, port });
 
 function exactly(properties: Schema): Schema {
   return { type: 'object', properties, additionalProperties: false };
+}
+
+function orNull(schema: Schema): Schema {
+  return { anyOf: [schema, { type: 'null' }] };
 }
 
 function definitions(schema: Schema): Schema {
