@@ -24,8 +24,9 @@ const OID = {
   pbkdf2: '1.2.840.113549.1.5.12',
 } as const;
 
-/** Of PBES2, those that OpenSSL has without its old ones: how it names them, and the bytes of their keys. */
+/** Of PBES2: how OpenSSL names them, and the bytes of their keys. */
 const CIPHERS = new Map<string, readonly [name: string, keyBytes: number]>([
+  ['1.3.14.3.2.7', ['des-cbc', 8]],
   ['1.2.840.113549.3.7', ['des-ede3-cbc', 24]],
   ['2.16.840.1.101.3.4.1.2', ['aes-128-cbc', 16]],
   ['2.16.840.1.101.3.4.1.22', ['aes-192-cbc', 24]],
@@ -151,7 +152,7 @@ class Reading {
     let decrypted: Asn1 | null;
     try {
       // Its types know of no missing password, but the library does.
-      decrypted = pki.decryptPrivateKeyInfo(info, this.#passwordFor(algorithm) as string);
+      decrypted = pki.decryptPrivateKeyInfo(info, this.#password as string);
     } catch (cause) {
       // Of an algorithm that it has not, and of nothing else. Another password would not help.
       if (cause instanceof Error && 'oid' in cause) throw new TemplateError(UNKNOWN_ALGORITHM, { cause });
@@ -160,16 +161,10 @@ class Reading {
     if (decrypted === null) throw new Error('another password');
     return decrypted;
   }
-
-  /** PBES2 takes the UTF-8 of the password, the library a character for each byte; older ways take its UTF-16. */
-  #passwordFor(algorithm: Asn1): string | undefined {
-    const isPbes2 = oidOf(membersOf(algorithm)[0]) === OID.pbes2;
-    return isPbes2 ? Buffer.from(this.#password ?? '', 'utf8').toString('latin1') : this.#password;
-  }
 }
 
 /**
- * PBES2 (RFC 8018) by OpenSSL: the library hashes a password so slowly that everything else would wait for seconds.
+ * PBES2 (RFC 8018), hashed by OpenSSL: the library hashes a password so slowly that everything else would wait for seconds.
  * Undefined for another algorithm.
  * @param secret With the count that was bounded, whatever else the file may say in that place.
  */
@@ -192,9 +187,20 @@ function decryptPbes2(
   if (digest === undefined || cipher === undefined) return undefined;
   const [name, keyBytes] = cipher;
   const key = pbkdf2Sync(password, bytesOf(octetsOf(salt)), iterations, keyBytes, digest);
+  if (name === 'des-cbc') return parse(decryptDes(key, octetsOf(iv), encrypted));
   const decipher = createDecipheriv(name, key, bytesOf(octetsOf(iv)));
   const decrypted = Buffer.concat([decipher.update(bytesOf(encrypted)), decipher.final()]);
   return parse(decrypted.toString('binary'));
+}
+
+/** OpenSSL has it no longer, unless it is told to load what is old. */
+function decryptDes(key: Buffer, iv: string, encrypted: string): string {
+  const { cipher, util } = forge();
+  const decipher = cipher.createDecipher('DES-CBC', key.toString('binary'));
+  decipher.start({ iv });
+  decipher.update(util.createBuffer(encrypted));
+  if (!decipher.finish()) throw new Error('another password');
+  return decipher.output.getBytes();
 }
 
 /** In every algorithm there is, the count follows the salt. */

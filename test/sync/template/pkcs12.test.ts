@@ -47,6 +47,16 @@ describe('PKCS#12', () => {
     },
   );
 
+  it('under DES may have a password beyond ASCII', () => {
+    const { key } = createAuthority().issue();
+    const PASSWORD = 'pässwörd €';
+    const under = { algorithm: 'des', prfAlgorithm: 'sha256' };
+    // The library takes a character for each byte.
+    const password = Buffer.from(PASSWORD, 'utf8').toString('latin1');
+    const P = pkcs12Of({ certificates: [], key: { pem: key, password, under } });
+    expect(text('{{ P | pkcs12_key: PASSWORD }}', { P, PASSWORD })).toBe(key);
+  });
+
   it('needs no password when nothing is encrypted', () => {
     expect(text('{{ P | pkcs12_key }}', { P: bytes(files.PLAIN) })).toContain('BEGIN PRIVATE KEY');
     expect(text('{{ P | pkcs12_cert }}', { P: bytes(files.NOKEY) })).toContain('BEGIN CERTIFICATE');
