@@ -42,6 +42,8 @@ interface Shelf {
   lists: number;
   /** Of how many it was asked at once whether they fail. */
   mostAsked: number;
+  /** The same before anything else of the process got its turn. */
+  mostInTurn: number;
   /** When each version was made, where the list tells. */
   madeAt?: number;
   /** Of each value. */
@@ -63,6 +65,7 @@ function openSweep(all: readonly Wanted[], tells = false) {
     parts: [],
     lists: 0,
     mostAsked: 0,
+    mostInTurn: 0,
     bytes: 1,
     fill: 'x',
   };
@@ -94,7 +97,14 @@ function openSweep(all: readonly Wanted[], tells = false) {
   const remade = new Set<string>();
   const readings = createReadings(async () => undefined);
   let asking = 0;
+  let inTurn = 0;
   const isFailing = async (ref: StoreRef): Promise<boolean> => {
+    if (inTurn === 0)
+      setImmediate(() => {
+        inTurn = 0;
+      });
+    inTurn += 1;
+    shelf.mostInTurn = Math.max(shelf.mostInTurn, inTurn);
     asking += 1;
     shelf.mostAsked = Math.max(shelf.mostAsked, asking);
     await Promise.resolve();
@@ -155,6 +165,15 @@ describe('a sweep', () => {
     for (const key of keys) shelf.keys.set(key, '1');
     await round();
     expect([shelf.reads, shelf.mostAsked]).toEqual([[], 50]);
+  });
+
+  it('lets probes and writes come in between, where the audit is a file that answers at once', async () => {
+    const keys = Array.from({ length: 500 }, (_, index) => `key-${index}`);
+    const data = Object.fromEntries(keys.map((key) => [key, source({ key })]));
+    const { round, shelf } = openSweep([wanted({ name: 'many', data })], true);
+    for (const key of keys) shelf.keys.set(key, '1');
+    await round();
+    expect(shelf.mostInTurn).toBe(50);
   });
 
   it('knows how old a value is that it has not read, where a list tells', async () => {

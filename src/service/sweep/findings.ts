@@ -1,6 +1,6 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ErrorCode } from '../../core/error-codes.ts';
 import type { Fingerprint, Fingerprinter } from '../../core/fingerprint.ts';
-import { mapConcurrently } from '../../core/map-concurrently.ts';
 import { isPlain, type ReadResult, refId, type StoreRef, sizeOfAll } from '../../core/reading.ts';
 import type { Pass } from '../work/pass.ts';
 import type { Ages } from './ages.ts';
@@ -49,12 +49,17 @@ export async function findingsOf(
     }
   }
   // That a failure has ended is to be on record, as that it began.
-  const isToRead = await mapConcurrently(refs, ASKED_AT_ONCE, async (ref) => {
-    const isSo = !findings.has(refId(ref)) || (await pass.recorder.isFailing(ref));
+  const unread: StoreRef[] = [];
+  for (let start = 0; start < refs.length; start += ASKED_AT_ONCE) {
+    const part = refs.slice(start, start + ASKED_AT_ONCE);
+    const isToRead = await Promise.all(
+      part.map(async (ref) => !findings.has(refId(ref)) || (await pass.recorder.isFailing(ref))),
+    );
+    unread.push(...part.filter((_, index) => isToRead[index]));
     beat();
-    return isSo;
-  });
-  const unread = refs.filter((_, index) => isToRead[index]);
+    // An audit in a file answers on this thread: probes and writes come in between.
+    await nextTurn();
+  }
   // In parts, so that a long one is seen to go on.
   for (let start = 0, size = READ_AT_FIRST; start < unread.length; ) {
     const part = unread.slice(start, start + size);
