@@ -7,7 +7,7 @@ import { createInTurn } from '../../core/in-turn.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import { because } from '../failures.ts';
 import { type PostgresAddress, type PostgresTls, parseAddress, tlsOptions } from './address.ts';
-import { endsConnection, unavailable } from './errors.ts';
+import { endsConnection, sqlState, unavailable } from './errors.ts';
 
 /** Of its own, so that our tables are in nobody's way in a shared database. */
 export const SCHEMA_NAME = 'secretbridge';
@@ -46,6 +46,12 @@ export interface Connector {
 const CONNECT_MS = 3_000;
 const QUERY_MS = 5_000;
 const CLOSE_MS = 2_000;
+
+/** The plan for a small table reads all of it, and the server keeps it until it counts the table again: that may have grown. */
+const PLANS_MS = 1_000;
+
+/** What a statement gives that is kept has another type now, since somebody changed the tables. */
+const CHANGED = '0A000';
 
 /** How long the server lets a statement wait for a lock: less than we wait for its answer. */
 const LOCK_MS = 4_000;
@@ -146,13 +152,31 @@ function sessionOf(client: Client, socket: Socket): Session {
     return name;
   }
 
+  let plannedAt = performance.now();
+  async function forgetOldPlans(): Promise<void> {
+    const now = performance.now();
+    if (now - plannedAt < PLANS_MS) return;
+    await client.query('discard plans');
+    plannedAt = now;
+  }
+
   /** The driver would send them in their order as well, but count the time from the call on. */
   const inTurn = createInTurn();
 
   return {
     query(sql, parameters = [], timeoutMs = QUERY_MS, isKept = false) {
       const question = { text: sql, values: [...parameters], ...(isKept ? { name: nameOf(sql) } : {}) };
-      return inTurn(async () => (await run(timeoutMs, () => client.query(question))).rows);
+      return inTurn(async () => {
+        if (!isKept) return (await run(timeoutMs, () => client.query(question))).rows;
+        try {
+          await run(timeoutMs, forgetOldPlans);
+          return (await run(timeoutMs, () => client.query(question))).rows;
+        } catch (error) {
+          if (sqlState(error) !== CHANGED) throw error;
+          end();
+          throw because('the tables were changed meanwhile');
+        }
+      });
     },
     script: (sql, timeoutMs = QUERY_MS) =>
       inTurn(async () => {
