@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest';
+import { postgresQueries } from '../../src/audit/postgres/rows.ts';
 import { type AskKept, createTogether } from '../../src/audit/postgres/together.ts';
-import type { Template } from '../../src/audit/records/search.ts';
+import { latest } from '../../src/audit/records/latest.ts';
+import { ofFingerprintAnywhere, type Template } from '../../src/audit/records/search.ts';
 
 const query = { sql: 'select $1 as is, $2 as kind, $3 as again', parameters: ['', 'read', ''] };
 const template = { query, places: [0, undefined, 0] } as unknown as Template;
@@ -52,8 +54,19 @@ it('asks alone who comes first, and then together all who came meanwhile, a few 
 it('keeps nobody waiting whom the answer leaves out', async () => {
   const { askOfOne } = server(async (asked) => (await echo(asked)).filter((_, index) => index > 0));
   const answers = await Promise.all(['a', 'b', 'c'].map((name) => askOfOne(template, [name])));
-  expect(answers).toMatchObject([{ is: 'a' }, { is: 'b' }, {}]);
-  expect(answers[2]).toEqual({});
+  expect(answers).toMatchObject([{ is: 'a' }, { is: 'b' }, undefined]);
+});
+
+it('takes an answer that is left out for no absence', async () => {
+  const { askOfOne } = server(async () => []);
+  const searched = {
+    db: postgresQueries,
+    ask: async () => [],
+    askOfOne,
+    ofFingerprint: ofFingerprintAnywhere,
+  };
+  const asked = latest(searched, { store: 's', key: 'k' }, ['read']);
+  await expect(asked).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
 });
 
 it('tells all who asked that it failed, and answers those who come later', async () => {

@@ -6,7 +6,7 @@ const MOST = 50;
 
 interface Waiting {
   readonly values: readonly string[];
-  readonly answer: PromiseWithResolvers<object>;
+  readonly answer: PromiseWithResolvers<object | undefined>;
 }
 
 /** Asks one statement, which the server keeps as it was planned. Gives its rows, or runs it once more after a lost connection. */
@@ -37,7 +37,7 @@ export function createTogether(ask: AskKept): NonNullable<Searched['askOfOne']> 
       });
       for (const row of rows as readonly Answer[]) taken?.[(row.nth ?? 1) - 1]?.answer.resolve(row);
       // Whoever has no row is not kept waiting.
-      for (const { answer } of taken ?? []) answer.resolve({});
+      for (const { answer } of taken ?? []) answer.resolve(undefined);
     } catch (error) {
       taken ??= take(template, Number.POSITIVE_INFINITY);
       for (const { answer } of taken) answer.reject(error);
@@ -53,7 +53,7 @@ export function createTogether(ask: AskKept): NonNullable<Searched['askOfOne']> 
   }
 
   return (template, values) => {
-    const answer = Promise.withResolvers<object>();
+    const answer = Promise.withResolvers<object | undefined>();
     const line = lines.get(template);
     if (line !== undefined) line.push({ values, answer });
     else {

@@ -1,5 +1,6 @@
 import { type CompiledQuery, type RawBuilder, sql } from 'kysely';
 import type { Action } from '../entry.ts';
+import { because } from '../failures.ts';
 import type { RecordFilter } from '../store.ts';
 import { type AuditQueries, keptQuery, keptSelection, type Stored } from './queries.ts';
 import { type Ask, and, matches, ofSource, type Searched, search, type Template } from './search.ts';
@@ -26,7 +27,9 @@ export async function latest(
   if (isOfOne(filter)) {
     const { few = FEW } = options;
     const [template, values] = asked(db, filter, actions, few);
-    const row: Row = (await askOfOne(template, values)) ?? {};
+    const row: Row | undefined = await askOfOne(template, values);
+    // It has one for whatever there is not, too: none would say nothing of that.
+    if (row === undefined) throw because('an answer to a question is missing');
     const { record, hash, kept_record, kept_hash, fitting = 0 } = row;
     if (typeof record === 'string' && typeof hash === 'string') return { record, hash };
     // Nothing among the newest of very many says nothing of the others.
