@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Board } from './board.ts';
 import { type Generation, wantedIn } from './generation.ts';
+import type { Swept } from './known.ts';
 import type { Ledger } from './ledger.ts';
+import { sweptAt } from './status.ts';
 
 export interface SuccessionDeps {
   readonly board: Board;
@@ -11,6 +13,7 @@ export interface SuccessionDeps {
 /** What was known and asked for under one generation, as the next one wants it. */
 export function succeed({ board, ledger }: SuccessionDeps, before: Generation, now: Generation): void {
   const requestId = randomUUID();
+  keepSweeps(board, before, now);
   ledger.keep((target) => now.at(target).length > 0);
   for (const meta of board.metas()) if (now.at(meta.id).length === 0) board.dropMeta(meta.id);
   for (const known of board.all()) {
@@ -23,4 +26,32 @@ export function succeed({ board, ledger }: SuccessionDeps, before: Generation, n
       known.error?.code === 'TARGET_CLAIMED' && now.at(known.target).length < before.at(known.target).length;
     if (isWanted && (isBack || isFree)) ledger.trigger(known.target, 'event', requestId);
   }
+}
+
+/**
+ * A key or a target more may give the slots of a store other names, and their first rounds come within an interval: until then
+ * the sources are as old as they were under the names of before.
+ */
+function keepSweeps(board: Board, before: Generation, now: Generation): void {
+  for (const [name, { sweep }] of now.slots) {
+    if (before.slots.has(name) || board.swept(name) !== undefined) continue;
+    const ofStore = [...before.slots].filter(([, it]) => it.sweep.store === sweep.store);
+    const alike = ofStore.filter(([, it]) => it.sweep.refreshMs === sweep.refreshMs);
+    // Of a key that two mappings share, the interval may be another one.
+    const swept = oldest((alike.length > 0 ? alike : ofStore).map(([it]) => board.swept(it)));
+    if (swept !== undefined) board.noteSweep(name, swept);
+  }
+}
+
+/** Of those that had a round yet. */
+function oldest(all: readonly (Swept | undefined)[]): Swept | undefined {
+  const swept = all.filter((it) => it !== undefined);
+  if (swept.length === 0) return undefined;
+  const okAt = sweptAt(swept);
+  const code = swept.find((it) => it.code !== undefined)?.code;
+  return {
+    at: Math.min(...swept.map(({ at }) => at)),
+    ...(okAt === undefined ? {} : { okAt }),
+    ...(code === undefined ? {} : { code }),
+  };
 }
