@@ -58,3 +58,11 @@ it('an outage of the API server is a few lines, however many watches there are',
     expect(said()).toEqual(['info', 'info']);
   }
 });
+
+it('rights that are missing in many namespaces do not hide an outage', () => {
+  const { trouble, levels } = open();
+  for (let n = 0; n < 50; n += 1) trouble.note(`closed-${n}`, new AppError('CLUSTER_FORBIDDEN'));
+  expect(levels().filter((level) => level === 'error')).toHaveLength(10);
+  for (let n = 0; n < 50; n += 1) trouble.note(`open-${n}`, AWAY);
+  expect(levels().filter((level) => level === 'warn')).toHaveLength(10);
+});

@@ -29,14 +29,17 @@ const OF_THE_CLUSTER: readonly string[] = [
   'NAMESPACE_MISSING',
 ] satisfies ErrorCode[];
 
-/** Each namespace, or with `scope: names` each target, has a watch, and an outage of the API server is one of them all. */
+/**
+ * Each namespace, or with `scope: names` each target, has a watch, and an outage of the API server is one of them all. So many are
+ * named for each code: rights that are missing for good must not hide an outage.
+ */
 const MOST_NAMED = 10;
 
 export function createClusterTrouble(deps: ClusterTroubleDeps): ClusterTrouble {
   const { generation, board, ledger, logger } = deps;
   const trouble = new Map<string, AppError>();
-  /** Those that the log has named, and of how many the trouble was. */
-  const named = new Set<string>();
+  /** Those that the log has named, each with its code, and of how many the trouble was. */
+  const named = new Map<string, ErrorCode>();
   let most = 0;
 
   /** What failed for want of the API server, or of rights in it, may be done where a watch works again. */
@@ -51,8 +54,9 @@ export function createClusterTrouble(deps: ClusterTroubleDeps): ClusterTrouble {
 
   const begins = (name: string, error: AppError): void => {
     most = Math.max(most, trouble.size);
-    const isNamed = named.size < MOST_NAMED || named.has(name);
-    if (isNamed) named.add(name);
+    const ofCode = [...named.values()].filter((code) => code === error.code).length;
+    const isNamed = ofCode < MOST_NAMED || named.has(name);
+    if (isNamed) named.set(name, error.code);
     const level = !isNamed ? 'debug' : error.heals ? 'warn' : 'error';
     logger[level]('a watch has trouble and goes on', { name, error });
   };
