@@ -59,10 +59,30 @@ it('an outage of the API server is a few lines, however many watches there are',
   }
 });
 
-it('rights that are missing in many namespaces do not hide an outage', () => {
+it('an outage hides no right that is missing, nor missing rights an outage', () => {
   const { trouble, levels } = open();
-  for (let n = 0; n < 50; n += 1) trouble.note(`closed-${n}`, new AppError('CLUSTER_FORBIDDEN'));
-  expect(levels().filter((level) => level === 'error')).toHaveLength(10);
-  for (let n = 0; n < 50; n += 1) trouble.note(`open-${n}`, AWAY);
-  expect(levels().filter((level) => level === 'warn')).toHaveLength(10);
+  const said = () => levels().filter((level) => level !== 'debug');
+  const forbidden = new AppError('CLUSTER_FORBIDDEN');
+  const names = Array.from({ length: 30 }, (_, n) => `ns-${n}`);
+  for (const name of names) trouble.note(name, AWAY);
+  said();
+  // It is the first one to be answered, and none of those that the log has named.
+  trouble.note('ns-29', forbidden);
+  expect(said()).toEqual(['error']);
+  for (const name of names.slice(0, 20)) trouble.note(name, forbidden);
+  expect(said()).toEqual(Array.from({ length: 10 }, () => 'error'));
+  trouble.note('ns-30', AWAY);
+  expect(said()).toEqual(['warn']);
+});
+
+it('an outage that ends with a watch that nobody needs any more is said to be over', () => {
+  const { trouble, levels } = open();
+  const names = Array.from({ length: 11 }, (_, n) => `ns-${n}`);
+  for (const name of names) trouble.note(name, AWAY);
+  for (const name of names.slice(1)) trouble.note(name, undefined);
+  levels();
+  trouble.forget('ns-0');
+  expect(levels()).toEqual(['info']);
+  trouble.forget('ns-0');
+  expect(levels()).toEqual([]);
 });

@@ -38,7 +38,7 @@ const MOST_NAMED = 10;
 export function createClusterTrouble(deps: ClusterTroubleDeps): ClusterTrouble {
   const { generation, board, ledger, logger } = deps;
   const trouble = new Map<string, AppError>();
-  /** Those that the log has named, each with its code, and of how many the trouble was. */
+  /** Those that the log has named, with the code, and of how many the trouble was. */
   const named = new Map<string, ErrorCode>();
   let most = 0;
 
@@ -54,19 +54,24 @@ export function createClusterTrouble(deps: ClusterTroubleDeps): ClusterTrouble {
 
   const begins = (name: string, error: AppError): void => {
     most = Math.max(most, trouble.size);
-    const ofCode = [...named.values()].filter((code) => code === error.code).length;
-    const isNamed = ofCode < MOST_NAMED || named.has(name);
+    // Of each code, so that an outage does not hide the one watch that lacks a right.
+    const ofThisCode = [...named.values()].filter((code) => code === error.code).length;
+    const isNamed = ofThisCode < MOST_NAMED || named.has(name);
     if (isNamed) named.set(name, error.code);
     const level = !isNamed ? 'debug' : error.heals ? 'warn' : 'error';
     logger[level]('a watch has trouble and goes on', { name, error });
   };
 
-  const ends = (name: string): void => {
-    if (named.delete(name)) logger.info('a watch works again', { name });
-    else logger.debug('a watch works again', { name });
+  const over = (): void => {
     if (trouble.size > 0) return;
     if (most > MOST_NAMED) logger.info('all watches work again', { count: most });
     most = 0;
+  };
+
+  const ends = (name: string): void => {
+    if (named.delete(name)) logger.info('a watch works again', { name });
+    else logger.debug('a watch works again', { name });
+    over();
   };
 
   return {
@@ -83,7 +88,7 @@ export function createClusterTrouble(deps: ClusterTroubleDeps): ClusterTrouble {
     forget(name) {
       trouble.delete(name);
       named.delete(name);
-      if (trouble.size === 0) most = 0;
+      over();
     },
   };
 }
