@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { moveAudit } from '../../src/audit/move/move.ts';
 import type { MovableAudit } from '../../src/audit/move/moving.ts';
@@ -32,6 +33,11 @@ async function setUp() {
       await store.append(Array.from({ length: records - 6 }, (_, n) => entry({ attempt: n + 1 })));
       await store.append([bare({ action: 'review', review: { sequence: 6, state: 'flagged' } }), entry()]);
       await store.prune(left[1] ?? expect.fail());
+    },
+    tamper(name: string, sql: string): void {
+      const database = new DatabaseSync(join(folder.path, name));
+      database.exec(sql);
+      database.close();
     },
     bytes: (name: string) =>
       createHash('sha256')
@@ -98,6 +104,24 @@ describe('moving a log', () => {
     await using target = await logs.open('to.db');
     expect(await moveAudit(source, target)).toMatchObject({ kind: 'moved', records: 1796, resumed: true });
     expect(await moveAudit(source, target)).toMatchObject({ kind: 'refused' });
+  });
+
+  it('does not say of a log that its chain is broken where the half of it that was moved was altered', async () => {
+    await using logs = await setUp();
+    await logs.fill(1800);
+    await using source = await logs.open('from.db', true);
+    const stop = new AbortController();
+    {
+      await using target = await logs.open('to.db');
+      const options = { onProgress: () => stop.abort(), signal: stop.signal };
+      await expect(moveAudit(source, target, options)).rejects.toMatchObject({ name: 'AbortError' });
+    }
+    logs.tamper('to.db', `update records set record = replace(record, 'ok', 'failed') where sequence = 9`);
+    await using target = await logs.open('to.db');
+    expect(await moveAudit(source, target)).toEqual({
+      kind: 'refused',
+      reason: `what was moved into ${target.address} was altered there (edited at record 9): begin with an empty store`,
+    });
   });
 
   it('refuses a target that is in use, a source that is written to, and half of another log', async () => {

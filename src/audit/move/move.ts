@@ -1,5 +1,5 @@
 import type { Head } from '../chain.ts';
-import { verify } from '../verify/verify.ts';
+import { type ChainState, verify } from '../verify/verify.ts';
 import { following, type MovableAudit } from './moving.ts';
 
 export type Moved =
@@ -44,8 +44,12 @@ export async function moveAudit(
     return { kind: 'refused', reason: `something was written to ${source.address} meanwhile: ${STOP}` };
   if (broken !== undefined) return { kind: 'refused', reason: noChain(source, `at record ${broken}`) };
   const proof = await verify(watched(target, base, records, options), { after: base, until });
-  if (proof.kind !== 'intact')
-    return { kind: 'refused', reason: noChain(source, `${proof.kind} at record ${proof.sequence}`) };
+  if (proof.kind !== 'intact') {
+    // A move that goes on finds records there that were moved before, and maybe altered since.
+    const own = await verify(source.stored(base.sequence + 1), { after: base, until });
+    const reason = own.kind === 'intact' ? altered(target, proof) : noChain(source, whereOf(own));
+    return { kind: 'refused', reason };
+  }
   await target.setMoving(undefined);
   return { kind: 'moved', records: proof.records, head: proof.head, resumed };
 }
@@ -54,6 +58,16 @@ const STOP = 'stop every process that uses it, then run this again';
 
 function noChain({ address }: MovableAudit, where: string): string {
   return `the chain of ${address} does not hold (${where}), and such a one is not carried on: run \`secretbridge audit verify --audit\` of it`;
+}
+
+function altered({ address }: MovableAudit, proof: Broken): string {
+  return `what was moved into ${address} was altered there (${whereOf(proof)}): begin with an empty store`;
+}
+
+type Broken = Exclude<ChainState, { kind: 'intact' }>;
+
+function whereOf({ kind, sequence }: Broken): string {
+  return `${kind} at record ${sequence}`;
 }
 
 async function refusal(source: MovableAudit, target: MovableAudit): Promise<string | undefined> {
