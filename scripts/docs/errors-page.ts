@@ -1,7 +1,8 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { exitCode, exitCodeOf } from '../../src/cli/exit.ts';
-import { ERRORS, type ErrorCode, type ErrorKind, type Remedy } from '../../src/core/error-codes.ts';
+import { ERRORS, type ErrorCode } from '../../src/core/error-codes.ts';
+import type { ErrorKind, Remedy } from '../../src/core/error-tables/kind.ts';
 import { AppError } from '../../src/core/errors.ts';
 
 const GROUPS: Readonly<Record<ErrorKind['group'], readonly [title: string, text: string]>> = {

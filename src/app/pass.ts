@@ -1,18 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import type { Actor } from '../audit/entry.ts';
+import type { AuditStore } from '../audit/store.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Fingerprinter } from '../core/fingerprint.ts';
+import type { Tracing } from '../core/tracer.ts';
 import { createReader } from '../providers/reader.ts';
 import { createRoom } from '../providers/shelf.ts';
 import { isProvenAbsent } from '../reconcile/absence.ts';
 import { isRemoved, isWrittenWithout } from '../reconcile/last-word.ts';
+import type { LeftOpen } from '../reconcile/left-open.ts';
 import { readPin } from '../reconcile/pins.ts';
 import type { Readings } from '../reconcile/readings.ts';
 import { recallVersion } from '../reconcile/recall.ts';
 import { createRecorder } from '../reconcile/recorder.ts';
 import type { Pass } from '../service/work/pass.ts';
 import { abilitiesOf } from './abilities.ts';
-import type { App } from './app.ts';
 import { whileInForce } from './in-force.ts';
 import type { InForceNow } from './in-force-now.ts';
+import type { Stores } from './stores.ts';
 
 export interface PassOptions {
   /** Ends its reads. */
@@ -27,11 +33,15 @@ export interface PassOptions {
   readonly bound?: boolean;
 }
 
-export interface PassDeps
-  extends Pick<
-    App,
-    'audit' | 'clock' | 'cluster' | 'fingerprints' | 'instances' | 'leftOpen' | 'stores' | 'tracing'
-  > {
+export interface PassDeps {
+  readonly audit: AuditStore;
+  readonly clock: Clock;
+  readonly cluster: Cluster;
+  readonly fingerprints: Fingerprinter;
+  readonly instances: readonly string[];
+  readonly leftOpen: LeftOpen;
+  readonly stores: Stores;
+  readonly tracing: Tracing;
   /** Of whoever asks for nobody else. */
   readonly actor: Actor;
   readonly now: InForceNow;

@@ -1,4 +1,5 @@
-import { ERRORS, type ErrorCode, type ErrorKind, type Remedy } from './error-codes.ts';
+import { ERRORS, type ErrorCode } from './error-codes.ts';
+import type { ErrorKind, Remedy } from './error-tables/kind.ts';
 import { shown } from './shown.ts';
 
 export interface AppErrorOptions {

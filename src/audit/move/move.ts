@@ -1,5 +1,6 @@
 import type { Head } from '../chain.ts';
-import { type ChainState, verify } from '../verify/verify.ts';
+import type { ChainState } from '../verify/diagnose.ts';
+import { verify } from '../verify/verify.ts';
 import { following, type MovableAudit } from './moving.ts';
 
 export type Moved =

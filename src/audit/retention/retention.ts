@@ -6,7 +6,8 @@ import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import { holds } from '../checkpoint/compare.ts';
 import { signatureOf } from '../checkpoint/signing.ts';
 import type { AuditStore } from '../store.ts';
-import { type Evidence, type ProblemKind, paced, verify } from '../verify/verify.ts';
+import type { ProblemKind } from '../verify/diagnose.ts';
+import { type Evidence, paced, verify } from '../verify/verify.ts';
 import type { Archive, Segment } from './archive.ts';
 import { cutEntry } from './cut.ts';
 

@@ -1,7 +1,13 @@
 import { parseAny } from '../../core/json.ts';
 import { canonical } from '../canonical.ts';
 import { canonicalOrNothing, type Head, hashOf, type StoredRecord } from '../chain.ts';
-import type { ChainState, ProblemKind } from './verify.ts';
+
+export type ProblemKind = 'edited' | 'deleted' | 'inserted' | 'reordered' | 'truncated';
+
+/** `sequence` is that of the first bad record. */
+export type ChainState =
+  | { readonly kind: 'intact'; readonly records: number; readonly head: Head }
+  | { readonly kind: ProblemKind; readonly sequence: number };
 
 /** A record seen as a link: what it claims, and whether its hash agrees. */
 export interface Link {

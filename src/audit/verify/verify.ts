@@ -4,14 +4,7 @@ import { isAccepted } from '../checkpoint/order.ts';
 import { type PublicKeys, signatureOf } from '../checkpoint/signing.ts';
 import { saysOfCut } from '../retention/cut.ts';
 import type { AuditStore } from '../store.ts';
-import { diagnose, follows, type Link, linksOf } from './diagnose.ts';
-
-export type ProblemKind = 'edited' | 'deleted' | 'inserted' | 'reordered' | 'truncated';
-
-/** `sequence` is that of the first bad record. */
-export type ChainState =
-  | { readonly kind: 'intact'; readonly records: number; readonly head: Head }
-  | { readonly kind: ProblemKind; readonly sequence: number };
+import { type ChainState, diagnose, follows, type Link, linksOf, type ProblemKind } from './diagnose.ts';
 
 export interface VerifyOptions {
   /** What the first record must follow; left out: the beginning of the chain. */

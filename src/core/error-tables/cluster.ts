@@ -1,4 +1,4 @@
-import type { ErrorKind } from '../error-codes.ts';
+import type { ErrorKind } from './kind.ts';
 
 /** What the cluster answered, or why it did not. */
 export const CLUSTER = {

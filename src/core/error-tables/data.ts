@@ -1,4 +1,4 @@
-import type { ErrorKind } from '../error-codes.ts';
+import type { ErrorKind } from './kind.ts';
 
 /** What was read does not give a Secret that can be written. */
 export const DATA = {

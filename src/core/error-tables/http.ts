@@ -1,4 +1,4 @@
-import type { ErrorKind } from '../error-codes.ts';
+import type { ErrorKind } from './kind.ts';
 
 /** What is wrong with a request to the API, or with the address where it is served. */
 export const HTTP = {

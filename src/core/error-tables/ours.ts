@@ -1,4 +1,4 @@
-import type { ErrorKind } from '../error-codes.ts';
+import type { ErrorKind } from './kind.ts';
 
 /** Configuration, audit, queue, and the rules that hold a change back. */
 export const OURS = {

@@ -1,4 +1,4 @@
-import type { ErrorKind } from '../error-codes.ts';
+import type { ErrorKind } from './kind.ts';
 
 /** What a store answered, or why it did not. */
 export const STORE = {

@@ -1,5 +1,13 @@
 import type { writeSync as WriteSync } from 'node:fs';
-import type { WatchdogData } from './watchdog.ts';
+
+/** Shared with the thread: a count of beats, negative when it is over. */
+export interface WatchdogData {
+  readonly beats: SharedArrayBuffer;
+  readonly afterMs: number;
+  readonly everyMs: number;
+  /** The form of the log. */
+  readonly json: boolean;
+}
 
 /**
  * Runs beside the main thread, whose event loop cannot say itself that it is blocked. It is given to that thread as

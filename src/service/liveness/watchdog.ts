@@ -1,15 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { Loops } from './loops.ts';
-import { watch } from './watchdog-worker.ts';
-
-/** Shared with the thread: a count of beats, negative when it is over. */
-export interface WatchdogData {
-  readonly beats: SharedArrayBuffer;
-  readonly afterMs: number;
-  readonly everyMs: number;
-  /** The form of the log. */
-  readonly json: boolean;
-}
+import { type WatchdogData, watch } from './watchdog-worker.ts';
 
 export interface WatchdogOptions {
   readonly json: boolean;

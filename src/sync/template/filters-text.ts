@@ -1,5 +1,5 @@
 import { TemplateError } from './budget.ts';
-import type { Filters } from './filters.ts';
+import type { Filters } from './filter.ts';
 import { integerOf, listOf, plain, textOf, wellFormed } from './values.ts';
 
 /** Each takes text and gives text, unless it says so. Patterns are plain text, never regular expressions. */

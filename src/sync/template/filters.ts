@@ -2,19 +2,11 @@ import { createPrivateKey, type X509Certificate } from 'node:crypto';
 import { sortCertificates } from '../../core/certificate-chain.ts';
 import { JsonError, parseJson } from '../../core/json.ts';
 import { type Budget, TemplateError } from './budget.ts';
+import type { Filters } from './filter.ts';
 import { TEXT_FILTERS } from './filters-text.ts';
 import { certificatesIn, chainOrder, isSelfSigned, PemError, privateKeyIn } from './pem.ts';
 import { type Pkcs12, readPkcs12 } from './pkcs12.ts';
 import { Binary, fromBytes, fromNode, jsonText, plain, textOf, wellFormed } from './values.ts';
-
-export interface Filter {
-  /** How many arguments it takes, from and to. */
-  readonly args: readonly [number, number];
-  /** Pure: no clock, no randomness, nothing from outside. Spends what its work costs before it does it. */
-  readonly run: (budget: Budget, input: unknown, ...args: readonly unknown[]) => unknown;
-}
-
-export type Filters = Readonly<Record<string, Filter>>;
 
 /** Every filter there is. */
 export const FILTERS: Filters = {
