@@ -39,7 +39,8 @@ export function targetStatus(
   now: number,
 ): TargetStatus {
   const known = board.known(mapping.name, id);
-  const slots = generation.slotsOf(mapping).map((slot) => board.swept(slot));
+  const names = generation.slotsOf(mapping);
+  const slots = names.map((name) => board.swept(name));
   const okAt = lastOk(known, sweptAt(slots));
   // What has no sources cannot grow old. One that is in step by its marks, and whose sources no round has found since
   // this process began, was right once, and nobody knows whether it is.
@@ -51,7 +52,6 @@ export function targetStatus(
   const shown = isThere ? pinIn(meta.annotations) : undefined;
   const pinned = known === undefined || known.undecided ? shown : known.pinned;
   const state = stateOf(known, { isLate, isThere, isPinned: pinned !== undefined });
-  const late = slots.find((slot) => slot?.code !== undefined)?.code;
   const said = error?.toJSON() ?? known?.error;
   return {
     mapping: mapping.name,
@@ -59,14 +59,24 @@ export function targetStatus(
     state: error === undefined ? state : 'waiting',
     lastSuccess: okAt === undefined ? null : new Date(okAt).toISOString(),
     staleSeconds: okAt === undefined ? null : Math.max(0, Math.floor((now - okAt) / 1_000)),
-    ...(said ?? (state === 'stale' && late !== undefined ? inWords(late) : {})),
+    ...(said ?? (state === 'stale' ? whyLate(names, generation, board) : {})),
     ...(pinned === undefined ? {} : { pinned }),
   };
 }
 
 /** What a sweep met, with what to do about it; a newer replica may know more codes. */
-function inWords(code: string): Pick<TargetStatus, 'code' | 'message' | 'remedy'> {
-  return isErrorCode(code) ? new AppError(code).toJSON() : { code };
+function whyLate(
+  slots: readonly string[],
+  generation: Generation,
+  board: Board,
+): Pick<TargetStatus, 'code' | 'message' | 'remedy'> {
+  for (const slot of slots) {
+    const code = board.swept(slot)?.code;
+    if (code === undefined) continue;
+    const store = generation.slots.get(slot)?.sweep.store;
+    return isErrorCode(code) ? new AppError(code, { about: `store ${store}` }).toJSON() : { code };
+  }
+  return {};
 }
 
 /** When all the slots of a mapping's sources were last found whole. */

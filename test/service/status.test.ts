@@ -121,7 +121,7 @@ describe('the state of a target', () => {
     expect(it.statuses()[0]).toMatchObject({
       state: 'stale',
       code: 'STORE_UNAVAILABLE',
-      message: expect.stringMatching(/./),
+      message: 'store vault: the store could not be reached or is not in working order',
       remedy: expect.stringMatching(/./),
       staleSeconds: 481,
     });
