@@ -31,7 +31,7 @@ const OF_THE_CLUSTER: readonly string[] = [
 
 /**
  * Each namespace, or with `scope: names` each target, has a watch, and an outage of the API server is one of them all. So many are
- * named for each code: rights that are missing for good must not hide an outage.
+ * named for each code: rights that are missing for good must not hide an outage, nor an outage the one watch that lacks a right.
  */
 const MOST_NAMED = 10;
 
@@ -54,7 +54,6 @@ export function createClusterTrouble(deps: ClusterTroubleDeps): ClusterTrouble {
 
   const begins = (name: string, error: AppError): void => {
     most = Math.max(most, trouble.size);
-    // Of each code, so that an outage does not hide the one watch that lacks a right.
     const ofThisCode = [...named.values()].filter((code) => code === error.code).length;
     const isNamed = ofThisCode < MOST_NAMED || named.has(name);
     if (isNamed) named.set(name, error.code);
