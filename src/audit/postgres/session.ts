@@ -222,14 +222,15 @@ async function noAnswer(timeoutMs: number, signal: AbortSignal): Promise<never> 
  * would refuse. Compiling a question (`jit`) takes longer than our questions do. A durable commit that is weaker than `on` is made stronger, and one that is stronger stays.
  */
 async function prepare(session: Session, readOnly: boolean): Promise<void> {
+  // First the time limit of the database, which counts for the rest as well.
   const answers = await session.script(`
+    set statement_timeout = 0;
     set client_encoding = 'UTF8';
     set client_min_messages = error;
     set standard_conforming_strings = on;
     set search_path = ${SCHEMA_NAME}, pg_temp;
     set default_transaction_isolation = 'read committed';
     set default_transaction_read_only = ${readOnly ? 'on' : 'off'};
-    set statement_timeout = 0;
     set jit = off;
     set lock_timeout = ${LOCK_MS};
     set idle_in_transaction_session_timeout = 5000;
