@@ -131,14 +131,15 @@ describe('a database', () => {
   it('with settings of its own for a role is used by ours', async () => {
     await using database = await createDatabase(postgres());
     const name = new URL(database.url).pathname.slice(1);
-    for (const setting of [
+    const settings = [
       'synchronous_commit = off',
       'statement_timeout = 1',
       'search_path = public',
       `default_transaction_isolation = 'serializable'`,
       'default_transaction_read_only = on',
-    ])
-      await database.sql(`alter database ${name} set ${setting}`);
+    ];
+    // By one connection: they count for the next one.
+    await database.sql(settings.map((it) => `alter database ${name} set ${it}`).join(';'));
     const url = new URL(database.url);
     await using store = await openAt(url.href);
     await using other = await openAt(url.href, { replica: 'b' });
