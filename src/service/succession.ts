@@ -33,12 +33,19 @@ export function succeed({ board, ledger }: SuccessionDeps, before: Generation, n
  * the sources are as old as they were under the names of before.
  */
 function keepSweeps(board: Board, before: Generation, now: Generation): void {
+  const slots = Map.groupBy(before.slots, ([, { sweep }]) => sweep.store);
+  const former = new Map<string, Swept | undefined>();
   for (const [name, { sweep }] of now.slots) {
     if (before.slots.has(name) || board.swept(name) !== undefined) continue;
-    const ofStore = [...before.slots].filter(([, it]) => it.sweep.store === sweep.store);
-    const alike = ofStore.filter(([, it]) => it.sweep.refreshMs === sweep.refreshMs);
-    // Of a key that two mappings share, the interval may be another one.
-    const swept = oldest((alike.length > 0 ? alike : ofStore).map(([it]) => board.swept(it)));
+    const { store, refreshMs } = sweep;
+    const id = `${store} ${refreshMs}`;
+    if (!former.has(id)) {
+      const ofStore = slots.get(store) ?? [];
+      const alike = ofStore.filter(([, it]) => it.sweep.refreshMs === refreshMs);
+      // Of a key that two mappings share, the interval may be another one.
+      former.set(id, oldest((alike.length > 0 ? alike : ofStore).map(([it]) => board.swept(it))));
+    }
+    const swept = former.get(id);
     if (swept !== undefined) board.noteSweep(name, swept);
   }
 }
