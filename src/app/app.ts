@@ -16,7 +16,7 @@ import { type CredentialSources, type Reference, resolveCredential } from '../pr
 import { createLeftOpen, type LeftOpen } from '../reconcile/left-open.ts';
 import { createReadings } from '../reconcile/readings.ts';
 import type { Wanted } from '../reconcile/targets.ts';
-import type { Pass } from '../service/work/pass.ts';
+import type { Pass } from '../service/runs/pass.ts';
 import { openAudit } from './audit.ts';
 import { openCheckpoints } from './checkpoints.ts';
 import { openCluster } from './cluster.ts';

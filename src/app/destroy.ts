@@ -9,7 +9,7 @@ import { proposalOf } from '../reconcile/reconcile.ts';
 import type { Sight } from '../reconcile/standing.ts';
 import { decideWanted, type Wanted } from '../reconcile/targets.ts';
 import type { Destroying } from '../service/leaving/destroying.ts';
-import type { Pass } from '../service/work/pass.ts';
+import type { Pass } from '../service/runs/pass.ts';
 import { LABEL } from '../sync/marks.ts';
 import type { App } from './app.ts';
 import {

@@ -14,7 +14,7 @@ import { readPin } from '../reconcile/pins.ts';
 import type { Readings } from '../reconcile/readings.ts';
 import { recallVersion } from '../reconcile/recall.ts';
 import { createRecorder } from '../reconcile/recorder.ts';
-import type { Pass } from '../service/work/pass.ts';
+import type { Pass } from '../service/runs/pass.ts';
 import { abilitiesOf } from './abilities.ts';
 import { whileInForce } from './in-force.ts';
 import type { InForceNow } from './in-force-now.ts';

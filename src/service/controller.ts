@@ -24,6 +24,10 @@ import { createLoops, type Loops } from './liveness/loops.ts';
 import { createNewcomers } from './newcomers.ts';
 import type { ServiceParts } from './parts.ts';
 import { createRecovery } from './recovery.ts';
+import { createActors } from './runs/actors.ts';
+import { withAhead } from './runs/ahead.ts';
+import { ACTOR_OF } from './runs/pass.ts';
+import { createPasses } from './runs/passes.ts';
 import { succeed } from './succession.ts';
 import { type Ages, createAges } from './sweep/ages.ts';
 import { createTimetable } from './sweep/timetable.ts';
@@ -32,10 +36,6 @@ import { createUnended } from './unended.ts';
 import { createClusterTrouble } from './watching/cluster-trouble.ts';
 import { createObserver } from './watching/observe.ts';
 import { createWatches, isSelected } from './watching/watches.ts';
-import { createActors } from './work/actors.ts';
-import { withAhead } from './work/ahead.ts';
-import { ACTOR_OF } from './work/pass.ts';
-import { createPasses } from './work/passes.ts';
 
 /** The inside of a running service, for those who steer it and show it. */
 export interface Controller {

@@ -13,16 +13,16 @@ import { createAnswers, passesWithAnswers } from './liveness/answers.ts';
 import type { Loop, Loops } from './liveness/loops.ts';
 import type { ServiceParts } from './parts.ts';
 import { createPins } from './pins.ts';
+import { createDecided, type Decided } from './runs/decided.ts';
+import { createLanes } from './runs/lanes.ts';
+import { endingOrders } from './runs/orders.ts';
+import type { Pass } from './runs/pass.ts';
+import type { Passes } from './runs/passes.ts';
+import { createWork, type WorkDeps } from './runs/work.ts';
 import type { Ages } from './sweep/ages.ts';
 import { createSweep } from './sweep/sweep.ts';
 import { createSweepTally } from './sweep/tally.ts';
 import { createStrangers } from './watching/strangers.ts';
-import { createDecided, type Decided } from './work/decided.ts';
-import { createLanes } from './work/lanes.ts';
-import { endingOrders } from './work/orders.ts';
-import type { Pass } from './work/pass.ts';
-import type { Passes } from './work/passes.ts';
-import { createWork, type WorkDeps } from './work/work.ts';
 
 export interface JobsDeps extends ServiceParts, Pick<WorkDeps, 'isNew'> {
   readonly board: Board;

@@ -8,7 +8,7 @@ import type { Logger } from '../log/logger.ts';
 import { rankOf } from '../queue/order.ts';
 import { type Job, type Queue, type Reason, saysHealth } from '../queue/queue.ts';
 import { formatSubject } from '../queue/subject.ts';
-import { type Asked, PASS_MS } from './work/passes.ts';
+import { type Asked, PASS_MS } from './runs/passes.ts';
 
 /**
  * What this process has asked for and has not yet seen done. The queue may lose a job with Redis; what stands here

@@ -12,9 +12,9 @@ import type { RecoverDeps } from '../reconcile/recover.ts';
 import type { Wanted } from '../reconcile/targets.ts';
 import type { Known } from './known.ts';
 import type { DestroyingDeps } from './leaving/destroying.ts';
+import type { Pass } from './runs/pass.ts';
+import type { WorkDeps } from './runs/work.ts';
 import type { UnendedDeps } from './unended.ts';
-import type { Pass } from './work/pass.ts';
-import type { WorkDeps } from './work/work.ts';
 
 /** What the service is made of; the composition root builds these. */
 export interface ServiceParts {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createActors } from '../../src/service/work/actors.ts';
+import { createActors } from '../../src/service/runs/actors.ts';
 
 const ANN = { kind: 'operator', name: 'ann', address: '192.0.2.1' } as const;
 

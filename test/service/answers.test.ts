@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createAnswers, withAnswers } from '../../src/service/liveness/answers.ts';
 import { createLoops } from '../../src/service/liveness/loops.ts';
-import type { Pass } from '../../src/service/work/pass.ts';
+import type { Pass } from '../../src/service/runs/pass.ts';
 import { createClock } from './sample.ts';
 
 function open() {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { REASONS, type Reason } from '../../src/queue/queue.ts';
-import { createLanes } from '../../src/service/work/lanes.ts';
+import { createLanes } from '../../src/service/runs/lanes.ts';
 import { settled } from './sample.ts';
 
 interface Piece {

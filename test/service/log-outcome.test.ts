@@ -3,7 +3,7 @@ import { AppError } from '../../src/core/errors.ts';
 import type { LogFields } from '../../src/log/fields.ts';
 import { silentLogger } from '../../src/log/logger.ts';
 import type { Outcome } from '../../src/reconcile/outcome.ts';
-import { logOutcome } from '../../src/service/work/log-outcome.ts';
+import { logOutcome } from '../../src/service/runs/log-outcome.ts';
 
 const UPDATED: Outcome = {
   kind: 'updated',

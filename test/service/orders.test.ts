@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { Job } from '../../src/queue/queue.ts';
-import { endingOrders } from '../../src/service/work/orders.ts';
+import { endingOrders } from '../../src/service/runs/orders.ts';
 import { APPS_DB } from '../reconcile/world.ts';
 
 const job = (reason: Job['reason']): Job => ({ subject: 'target/apps/db', reason, requestId: 'r' });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createPasses, PASS_MS } from '../../src/service/work/passes.ts';
+import { createPasses, PASS_MS } from '../../src/service/runs/passes.ts';
 import { createClock, START, settled } from './sample.ts';
 
 describe('passes', () => {

@@ -9,9 +9,9 @@ import { createReadings } from '../../src/reconcile/readings.ts';
 import type { Wanted } from '../../src/reconcile/targets.ts';
 import { createBoard } from '../../src/service/board.ts';
 import { createGeneration } from '../../src/service/generation.ts';
+import type { Pass } from '../../src/service/runs/pass.ts';
 import { createAges } from '../../src/service/sweep/ages.ts';
 import { createSweep } from '../../src/service/sweep/sweep.ts';
-import type { Pass } from '../../src/service/work/pass.ts';
 import { source } from '../sync/sample.ts';
 import {
   createClock,

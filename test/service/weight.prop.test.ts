@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ReadResult, refId, type StoreRef } from '../../src/core/reading.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import type { Pass } from '../../src/service/work/pass.ts';
-import { createWeights, withWeight } from '../../src/service/work/weight.ts';
+import type { Pass } from '../../src/service/runs/pass.ts';
+import { createWeights, withWeight } from '../../src/service/runs/weight.ts';
 import { settled } from './sample.ts';
 
 const MOST = 100;

@@ -4,7 +4,7 @@ import { type FoundRead, type ReadResult, refId } from '../../core/reading.ts';
 import type { TargetId } from '../../core/target.ts';
 import type { Decision } from '../../reconcile/decide.ts';
 import { runSearch } from '../../reconcile/gather.ts';
-import type { Pass } from '../../service/work/pass.ts';
+import type { Pass } from '../../service/runs/pass.ts';
 import { isSpread, searchesOf, sourcesOf, storeRef } from '../../sync/desired.ts';
 import { describeSearch, foundSource, matching, withoutNeverThere } from '../../sync/find.ts';
 import { createParsed, describeSource, membersOf, pickValue } from '../../sync/value.ts';

@@ -12,6 +12,8 @@ import { createRestarts } from '../../restart/restarts.ts';
 import { type Controller, startController } from '../../service/controller.ts';
 import type { Known } from '../../service/known.ts';
 import { askFor } from '../../service/request.ts';
+import type { Pass } from '../../service/runs/pass.ts';
+import { PASS_MS } from '../../service/runs/passes.ts';
 import type {
   Health,
   MappingStatus,
@@ -23,8 +25,6 @@ import type {
   SyncAnswer,
 } from '../../service/service.ts';
 import { heldOf, lookedAt, targetStatuses } from '../../service/status.ts';
-import type { Pass } from '../../service/work/pass.ts';
-import { PASS_MS } from '../../service/work/passes.ts';
 import { abilitiesOf } from '../abilities.ts';
 import type { App } from '../app.ts';
 import { expectedCalls, type StoreCalls } from '../calls.ts';

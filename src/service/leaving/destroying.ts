@@ -13,9 +13,9 @@ import type { Wanted } from '../../reconcile/targets.ts';
 import type { Board } from '../board.ts';
 import { nameOf } from '../generation.ts';
 import type { Known } from '../known.ts';
+import type { Pass } from '../runs/pass.ts';
+import type { Passes } from '../runs/passes.ts';
 import { createOneAtATime } from '../turns.ts';
-import type { Pass } from '../work/pass.ts';
-import type { Passes } from '../work/passes.ts';
 import { createMissed } from './missed.ts';
 import { createPutOff } from './put-off.ts';
 

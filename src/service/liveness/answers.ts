@@ -1,5 +1,5 @@
-import type { Pass } from '../work/pass.ts';
-import type { Passes } from '../work/passes.ts';
+import type { Pass } from '../runs/pass.ts';
+import type { Passes } from '../runs/passes.ts';
 import type { Loop } from './loops.ts';
 
 /**

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ErrorCode } from '../../core/error-codes.ts';
 import type { Fingerprint, Fingerprinter } from '../../core/fingerprint.ts';
 import { isPlain, type ReadResult, refId, type StoreRef, sizeOfAll } from '../../core/reading.ts';
-import type { Pass } from '../work/pass.ts';
+import type { Pass } from '../runs/pass.ts';
 import type { Ages } from './ages.ts';
 
 /** What a reference was found to be. Never a value. */

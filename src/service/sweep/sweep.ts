@@ -13,7 +13,7 @@ import type { Generation } from '../generation.ts';
 import type { Known } from '../known.ts';
 import type { Ledger } from '../ledger.ts';
 import type { LookForPins } from '../pins.ts';
-import type { Pass } from '../work/pass.ts';
+import type { Pass } from '../runs/pass.ts';
 import type { Ages } from './ages.ts';
 import { type Finding, findingsOf } from './findings.ts';
 import { versionsOf } from './judge.ts';
