@@ -38,7 +38,7 @@ export function createNode(value: Json, path: string, notes: Notes): Node {
     if (found === undefined || found === null) return undefined;
     if (fits(found)) return found;
     if (isUnfilled(found)) {
-      notes.lost(at(name), UNFILLED, RENDER);
+      notes.lost(at(name), unfilled('{{'), RENDER);
       return undefined;
     }
     notes.lost(at(name), `is not ${expected}`, 'Correct the object, and import it again.');
@@ -55,8 +55,7 @@ export function createNode(value: Json, path: string, notes: Notes): Node {
   const filled = (text: string, where: string): string => {
     // Theirs takes it by the letter, and no store has such a name: it is what a chart, or Flux, was to put there.
     const [sign] = /\{\{|\$\{(?=[A-Za-z_])/.exec(text) ?? [];
-    if (sign !== undefined)
-      notes.lost(where, `holds \`${sign}\`, as a template that was not filled in`, RENDER);
+    if (sign !== undefined) notes.lost(where, unfilled(sign), RENDER);
     return text;
   };
   const textOf = (name: string): string | undefined => {
@@ -114,8 +113,11 @@ export function createNode(value: Json, path: string, notes: Notes): Node {
   };
 }
 
-const UNFILLED = 'holds `{{`, as a template that was not filled in';
 const RENDER = 'Render it first, as by `helm template`, and import that.';
+
+function unfilled(sign: string): string {
+  return `holds \`${sign}\`, as a template that was not filled in`;
+}
 
 /** To YAML, `{{ .Values.region }}` without quotes is an object with an object for a key. */
 function isUnfilled(value: unknown): boolean {
