@@ -137,16 +137,16 @@ export function createReadRecords({
     });
   };
 
+  const failedLast = async (source: StoreRef): Promise<boolean> => {
+    const isFailed = (await lastOf(source))?.outcome === 'failed';
+    // Somebody may have read it meanwhile, and knows better.
+    if (readings.isFailing(source) === undefined) readings.note(source, isFailed);
+    return isFailed;
+  };
+
   return {
     remade,
-    async isFailing(source) {
-      const known = readings.isFailing(source);
-      if (known !== undefined) return known;
-      const isFailed = (await lastOf(source))?.outcome === 'failed';
-      // Somebody may have read it meanwhile, and knows better.
-      if (readings.isFailing(source) === undefined) readings.note(source, isFailed);
-      return isFailed;
-    },
+    isFailing: (source) => readings.isFailing(source) ?? failedLast(source),
     async read(source, result, tookMs = 0) {
       if (result.kind !== 'found') {
         readings.note(source, result.kind === 'failed');

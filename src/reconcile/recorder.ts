@@ -27,9 +27,9 @@ export interface Recorder {
   readonly remade: ReadonlySet<string>;
   /**
    * Whether the last reading of a reference failed, of this process or, before its first, on record: what it is now is to be
-   * read, whatever a list says.
+   * read, whatever a list says. At once where this process knows, which is asked of each reference in each pass.
    */
-  isFailing(source: StoreRef): Promise<boolean>;
+  isFailing(source: StoreRef): boolean | Promise<boolean>;
   command(command: Command): Promise<void>;
   /** Of a value that is new, the record need not be durable when this resolves: only in its place in the line. */
   read(source: StoreRef, result: ReadResult, tookMs?: number): Promise<Recording | undefined>;

@@ -50,16 +50,22 @@ export async function findingsOf(
   }
   // That a failure has ended is to be on record, as that it began.
   const unread: StoreRef[] = [];
-  for (let start = 0; start < refs.length; start += ASKED_AT_ONCE) {
-    const part = refs.slice(start, start + ASKED_AT_ONCE);
-    const isToRead = await Promise.all(
-      part.map(async (ref) => !findings.has(refId(ref)) || (await pass.recorder.isFailing(ref))),
-    );
-    unread.push(...part.filter((_, index) => isToRead[index]));
+  let asked: (readonly [StoreRef, Promise<boolean>])[] = [];
+  const hear = async (): Promise<void> => {
+    const isToRead = await Promise.all(asked.map(([, answer]) => answer));
+    unread.push(...asked.filter((_, index) => isToRead[index]).map(([ref]) => ref));
+    asked = [];
     beat();
     // An audit in a file answers on this thread: probes and writes come in between.
     await nextTurn();
+  };
+  for (const ref of refs) {
+    const isToRead = !findings.has(refId(ref)) || pass.recorder.isFailing(ref);
+    if (isToRead === true) unread.push(ref);
+    else if (isToRead !== false) asked.push([ref, isToRead]);
+    if (asked.length === ASKED_AT_ONCE) await hear();
   }
+  if (asked.length > 0) await hear();
   // In parts, so that a long one is seen to go on.
   for (let start = 0, size = READ_AT_FIRST; start < unread.length; ) {
     const part = unread.slice(start, start + size);
